@@ -1,0 +1,68 @@
+/* A request and its reply, free of any HTTP library: what endpoints see. Source: design §3.1, §3.3, §7.
+ *
+ * http_mhd.c receives a request whole (head and body, within the route's bound), calls the route's handler on one of
+ * the server's threads, and sends the reply. A handler answers at once (HTTP_ANSWERED) or returns HTTP_WAITING and
+ * has somebody call http_resume later, exactly once, from any thread; until then request and reply stay valid, even
+ * when the client has gone. If the waiter's deadline passes first the server calls the route's `expired` on a thread
+ * of its own; it returns true if it has filled the reply and nobody will call http_resume any more, false if
+ * http_resume is on its way.
+ */
+#ifndef CODECMETER_HTTP_REQUEST_H
+#define CODECMETER_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+
+#define HTTP_ID_SIZE 37 /* a UUID in text, with NUL */
+
+struct http_request {
+  struct str method;
+  struct str path;   /* as sent, without the query, not decoded */
+  struct str query;  /* as sent, without '?', not decoded */
+  struct str content_type, content_encoding, authorization, accept; /* empty when absent */
+  struct str body;   /* JSON_PADDING bytes readable behind it */
+  char peer[64];     /* the client's address in text */
+  char id[HTTP_ID_SIZE]; /* a fresh UUID: X-UCLOUD-REQUEST-UUID and the access log */
+  bool had_body;     /* a body was announced, even an empty one */
+  void *state;       /* the endpoint's own, freed by the route's `release` */
+  /* For the access log, set by endpoints; never a secret. */
+  char who[72];      /* public key or token id */
+  char what[72];     /* action */
+  int code;          /* RetCode */
+};
+
+#define HTTP_HEADERS_MAX 8
+
+struct http_reply {
+  unsigned status;          /* 200 unless set */
+  const char *content_type; /* static; "application/json" unless set */
+  struct buf body;          /* freed by the server */
+  struct { const char *name; char value[96]; } headers[HTTP_HEADERS_MAX]; /* names static; unused: NULL */
+  bool close;               /* close the connection behind the reply */
+};
+
+enum http_result { HTTP_ANSWERED, HTTP_WAITING };
+
+struct http_route {
+  const char *path;    /* exact */
+  const char *methods; /* "GET POST"; NULL: every method reaches the handler */
+  uint64_t body_max;   /* bytes; more is answered by `too_large`, or 413 when that is NULL */
+  enum http_result (*handle)(void *arg, struct http_request *request, struct http_reply *reply);
+  void (*too_large)(void *arg, struct http_request *request, struct http_reply *reply);
+  bool (*expired)(void *arg, struct http_request *request, struct http_reply *reply);
+  void (*release)(void *arg, struct http_request *request); /* request ends; may be NULL */
+  void *arg;
+};
+
+/* The reply is complete: sends it. */
+void http_resume(struct http_request *request);
+
+/* Sets a header of the reply; name is static. */
+void http_reply_header(struct http_reply *reply, const char *name, const char *value);
+/* An application/problem+json reply: {"type":"about:blank","title":…,"status":…,"detail":…} (RFC 9457). */
+void http_reply_problem(struct http_reply *reply, unsigned status, const char *detail);
+
+#endif

@@ -1,0 +1,95 @@
+/* The catalogue: projects, key pairs and tokens, as the log has them. Source: design §2, §6, §7.
+ *
+ * Kept whole in memory; changed only when a committed record is applied. Reading copies out under a short lock, from
+ * any thread. Everything here is bounded, so the copies are plain structs.
+ */
+#ifndef CODECMETER_LEDGER_CATALOGUE_H
+#define CODECMETER_LEDGER_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "meter/usage.h"
+#include "meter/zone.h"
+
+#define PROJECT_NAME_MAX 256
+#define KEY_TEXT_MAX 256     /* bytes of a public or a private key */
+#define KEY_PROJECTS_MAX 256 /* projects a sub-account key may list */
+#define TOKEN_ID_MAX 32
+#define TOKEN_HASH_SIZE 32   /* SHA-256 */
+
+struct project {
+  char id[PROJECT_ID_MAX + 1];
+  char name[PROJECT_NAME_MAX + 1];
+  char zone[ZONE_NAME_MAX + 1];
+  int64_t created_ms;
+  bool is_default;
+  uint32_t number; /* given at apply, in log order, from 1 */
+};
+
+struct key {
+  char public_key[KEY_TEXT_MAX + 1];
+  char private_key[KEY_TEXT_MAX + 1]; /* wipe copies with bytes_wipe */
+  int64_t created_ms;
+  bool disabled;
+  bool sub_account; /* listed projects only */
+};
+
+enum token_scope { TOKEN_WRITE = 1, TOKEN_READ = 2, TOKEN_VOID = 3 };
+
+struct token {
+  char id[TOKEN_ID_MAX + 1]; /* public: names the token in lists and logs */
+  uint8_t hash[TOKEN_HASH_SIZE];
+  enum token_scope scope;
+  char project[PROJECT_ID_MAX + 1]; /* "" is every project */
+  int64_t created_ms;
+  bool revoked;
+};
+
+/* A change of the catalogue, as a command asks for it. Strings are borrowed. */
+enum change_type {
+  CHANGE_PROJECT_CREATE = 1, /* project: id, name, zone, is_default (the first project of a ledger always is) */
+  CHANGE_PROJECT_SET = 2,    /* project: id, and the fields of `set` */
+  CHANGE_KEY_CREATE = 3,     /* key, and projects when sub_account */
+  CHANGE_KEY_DISABLE = 4,    /* key.public_key */
+  CHANGE_TOKEN_CREATE = 5,   /* token */
+  CHANGE_TOKEN_REVOKE = 6,   /* token.id */
+};
+
+#define CHANGE_SET_NAME 1u
+#define CHANGE_SET_ZONE 2u
+#define CHANGE_SET_DEFAULT 4u
+
+struct change {
+  enum change_type type;
+  struct project project; /* created_ms and number are the ledger's to fill */
+  unsigned set;
+  struct key key;
+  const char *const *projects; /* ids of existing projects */
+  size_t projects_count;
+  struct token token;
+};
+
+struct catalogue;
+
+/* Copies out. False when there is none of that name. */
+MUST_USE bool catalogue_project(const struct catalogue *catalogue, struct str id, struct project *ret);
+MUST_USE bool catalogue_project_default(const struct catalogue *catalogue, struct project *ret);
+MUST_USE bool catalogue_key(const struct catalogue *catalogue, struct str public_key, struct key *ret);
+/* A key of the account may use every project, a sub-account's only those listed, which need not exist any more. */
+bool catalogue_key_allows(const struct catalogue *catalogue, struct str public_key, struct str project_id);
+MUST_USE bool catalogue_token(const struct catalogue *catalogue, const uint8_t hash[TOKEN_HASH_SIZE],
+                              struct token *ret);
+
+/* Lists, in the order of ids. Each gives a malloc'd array, the caller frees it; -ERR_MEMORY. */
+MUST_USE int catalogue_projects(const struct catalogue *catalogue, struct project **ret, size_t *ret_count);
+MUST_USE int catalogue_keys(const struct catalogue *catalogue, struct key **ret, size_t *ret_count);
+MUST_USE int catalogue_tokens(const struct catalogue *catalogue, struct token **ret, size_t *ret_count);
+/* The projects a sub-account key lists: a malloc'd array of fixed-size ids. */
+MUST_USE int catalogue_key_projects(const struct catalogue *catalogue, struct str public_key,
+                                    char (**ret)[PROJECT_ID_MAX + 1], size_t *ret_count);
+
+#endif

@@ -1,0 +1,141 @@
+/* The ledger's door: everything outside src/ledger uses this header and catalogue.h only. Source: design §6.
+ *
+ * One log of records is the truth; totals, runs and the catalogue are derived from it.
+ *
+ * Threads. Exactly one thread at a time is the writer: it alone calls ledger_stage_*, ledger_commit and ledger_turn.
+ * Any number of threads read (ledger_totals, catalogue_*) at any time; they never wait for the writer's I/O. The
+ * ledger runs one thread of its own, the checkpointer, unless opened for maintenance.
+ */
+#ifndef CODECMETER_LEDGER_LEDGER_H
+#define CODECMETER_LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "ledger/catalogue.h"
+#include "meter/codec.h"
+#include "meter/usage.h"
+
+struct ledger;
+
+/* Bounds of ledger_options, and what 0 stands for. */
+#define LEDGER_DELTA_MAX_DEFAULT UINT64_C(1000000)         /* records of usage in a delta */
+#define LEDGER_MAP_SIZE_DEFAULT (UINT64_C(64) << 30)       /* bytes of address space for LMDB; sparse */
+#define LEDGER_SEGMENT_SIZE_DEFAULT (UINT64_C(256) << 20)  /* bytes after which a new segment is begun */
+#define LEDGER_DISK_RESERVE_DEFAULT (UINT64_C(256) << 20)  /* free bytes below which usage is refused */
+
+struct ledger_options {
+  const char *dir;            /* DATA: exists, owned by us, locked by the caller */
+  uint64_t delta_max;
+  uint64_t map_size;
+  uint64_t segment_size;
+  uint64_t disk_reserve;      /* UINT64_MAX: no reserve at all */
+  const struct clock *clock;  /* borrowed until close; NULL: the machine's */
+  bool maintenance;           /* no checkpointer thread: for commands that make one change and leave */
+  /* Called by the checkpointer when a checkpoint has ended, so that the writer wakes and calls ledger_turn. May be
+   * NULL. Must not block. */
+  void (*on_checkpoint)(void *arg);
+  void *on_checkpoint_arg;
+};
+
+/* Opens the ledger of a data directory, made if it has none, and recovers it: what lies beyond the last known sync is
+ * written anew and synced, a torn tail is cut and kept under DATA/cut. Damage elsewhere stops it: -ERR_CORRUPT with
+ * file, offset and remedy; -ERR_VERSION for a format of a later release. Caller closes. */
+MUST_USE int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err);
+/* Stops the checkpointer (a checkpoint under way is finished) and frees; staged and uncommitted is dropped. */
+void ledger_close(struct ledger *ledger);
+SCOPED_REF(struct ledger, ledger_close)
+
+/* ---- writing: the writer thread only ---- */
+
+enum verdict_outcome { VERDICT_STORED, VERDICT_DUPLICATE, VERDICT_CONFLICT, VERDICT_REJECTED };
+
+enum verdict_reason {
+  VERDICT_REASON_NONE,
+  VERDICT_REASON_CONTENT,    /* conflict: fields says where */
+  VERDICT_REASON_NO_PROJECT, /* rejected: the project does not exist */
+  VERDICT_REASON_CODECS,     /* rejected: CODEC_NAMES_PER_PROJECT names are in use */
+};
+
+struct verdict {
+  enum verdict_outcome outcome;
+  enum verdict_reason reason;
+  unsigned fields; /* enum usage_field bits of a conflict */
+};
+
+/* Decides one report against everything before it (staged ones included) and, if it is new, stages it. What ret_verdict
+ * says holds once ledger_commit has returned 0, and only then. -ERR_BUSY: both deltas are full, nothing was staged;
+ * commit, wait for on_checkpoint, ledger_turn, try again. -ERR_FULL: below the disk's reserve. */
+MUST_USE int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
+                                struct err *err);
+
+/* Decides one change to the catalogue and stages it. -ERR_EXISTS, -ERR_NOT_FOUND, -ERR_RANGE say why not. It is in
+ * force, for readers too, when ledger_commit has returned 0. Staged changes count for what is staged behind them. */
+MUST_USE int ledger_stage_change(struct ledger *ledger, const struct change *change, struct err *err);
+
+/* Bytes staged and not yet committed. A writer that stages for long commits when this passes what it means to bear. */
+uint64_t ledger_staged_bytes(const struct ledger *ledger);
+
+/* Writes what is staged, syncs it, applies it. On -ERR_FULL the log is as it was before the first staged record and
+ * all that was staged is dropped: nobody may be told an outcome, not even duplicate. On any other error the ledger
+ * accepts nothing any more (every later write gives -ERR_IO): stop the program. */
+MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
+
+/* At a commit boundary (nothing staged): takes over what a finished checkpoint left, freezes a full delta. Call after
+ * each commit and when on_checkpoint has fired. An error is the checkpointer's, and final. */
+MUST_USE int ledger_turn(struct ledger *ledger, struct err *err);
+
+/* ---- reading: any thread ---- */
+
+/* Totals of one day and codec. units: seconds of transcodes and remuxes by tier (remuxes in [0]), images of snapshots
+ * in [0]. */
+struct ledger_row {
+  int32_t day;
+  char codec[CODEC_NAME_MAX + 1]; /* "" for remuxes and snapshots */
+  uint64_t units[TIERS];
+  uint64_t minutes[TIERS];
+  uint64_t tasks[TIERS];
+};
+
+struct ledger_rows {
+  struct ledger_row *items; /* sorted by day, then codec; only days and codecs that have a finished task */
+  size_t count;
+};
+void ledger_rows_fini(struct ledger_rows *rows);
+
+/* Totals per day of the project's zone and codec, first_day to last_day inclusive, as of now: every record whose
+ * commit had returned when this was called is in it. -ERR_LIMIT when there would be more than rows_max rows. Caller
+ * frees with ledger_rows_fini. */
+MUST_USE int ledger_totals(struct ledger *ledger, const struct project *project, enum usage_kind kind,
+                           int32_t first_day, int32_t last_day, size_t rows_max, struct ledger_rows *ret,
+                           struct err *err);
+
+/* The catalogue: projects, keys, tokens. Borrowed; lives as long as the ledger. */
+const struct catalogue *ledger_catalogue(const struct ledger *ledger);
+
+struct ledger_status {
+  uint64_t end;        /* position behind the last applied byte of the log */
+  uint64_t checkpoint; /* position up to which the derived files are complete */
+  uint64_t delta_records[2];
+  unsigned runs;       /* live run files */
+};
+void ledger_status(struct ledger *ledger, struct ledger_status *ret);
+
+/* ---- maintenance: nobody else has the directory open ---- */
+
+struct ledger_progress {
+  void (*step)(void *arg, uint64_t done, uint64_t total); /* bytes of the log; may be NULL */
+  void *arg;
+};
+
+/* Makes all derived files anew from the log alone, beside the old ones, and swaps them in when they are durable. */
+MUST_USE int ledger_rebuild(const struct ledger_options *options, const struct ledger_progress *progress,
+                            struct err *err);
+
+/* Formats that this version reads and writes, one line each, for `codecmeter version`. */
+void ledger_formats(struct buf *out);
+
+#endif

@@ -1,0 +1,18 @@
+/* RFC 3339 date-times, kept to the millisecond. Source: design §4 (`time`). */
+#ifndef CODECMETER_METER_RFC3339_H
+#define CODECMETER_METER_RFC3339_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+/* Unix milliseconds. Fractions beyond the ms are cut; `:60` is the last ms of its minute; 't', 'z' and a blank
+ * between date and time are taken; a missing zone is -ERR_PARSE. Years 0001 to 9999 (the caller bounds further). */
+MUST_USE int rfc3339_parse(struct str text, int64_t *ret_ms, struct err *err);
+
+/* "2026-01-31T12:00:00.123Z"; out needs RFC3339_SIZE bytes; ms from year 1 to 9999. */
+#define RFC3339_SIZE 25
+void rfc3339_format(int64_t ms, char out[RFC3339_SIZE]);
+
+#endif

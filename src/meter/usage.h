@@ -1,0 +1,77 @@
+/* A record of usage in memory: what one finished (or failed) task reports, checked and canonical.
+ *
+ * Made by ingest from an event, kept by the ledger, compared when the same identity comes again. Texts are borrowed.
+ * Source: design §4.
+ */
+#ifndef CODECMETER_METER_USAGE_H
+#define CODECMETER_METER_USAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "meter/tier.h"
+
+/* Bounds, in bytes. */
+#define PROJECT_ID_MAX 64
+#define SOURCE_MAX 256
+#define EVENT_ID_MAX 256
+#define TASK_ID_MAX 256
+#define SRC_URL_MAX 1024
+#define DEST_MAX 256 /* dest_name, dest_bucket, format */
+
+#define PIXELS_MAX 65535
+
+/* The values stand on disk: never renumber. */
+enum usage_kind { USAGE_TRANSCODE = 1, USAGE_REMUX = 2, USAGE_SNAPSHOT = 3 };
+enum usage_outcome { USAGE_FINISHED = 1, USAGE_FAILED = 2 };
+
+struct usage {
+  /* identity: counts once, for ever */
+  struct str project, source, id;
+  enum usage_kind kind;
+  enum usage_outcome outcome;
+  struct str codec;        /* canonical; empty when not stated (only failed tasks, remuxes, snapshots) */
+  uint16_t width, height;  /* 0 when not stated */
+  bool has_amount;         /* amount was stated: always for finished tasks */
+  uint64_t amount;         /* milliseconds of a transcode or remux, images of a snapshot */
+  enum tier tier;          /* of a finished transcode, fixed when it arrived; otherwise TIER_LOW */
+  int64_t finished_ms;     /* Unix ms; when it arrived, if finish_stated is false */
+  bool finish_stated;
+  int64_t arrived_ms;      /* Unix ms */
+  /* descriptive: never compared; empty or false when absent */
+  bool has_created;
+  int64_t created_ms;
+  struct str task_id;      /* empty: the same as id */
+  struct str src_url, dest_name, dest_bucket, format;
+};
+
+/* What a finished task adds to its cell; all zero for a failed one. */
+struct usage_count {
+  uint64_t units;   /* seconds of a transcode or remux, images of a snapshot */
+  uint64_t minutes; /* billable; 0 for snapshots */
+  uint64_t tasks;
+};
+struct usage_count usage_count(const struct usage *usage);
+
+/* Fields in which two reports of one identity contradict each other; 0 when the later is a plain duplicate. What
+ * either left out is not compared; finish times only when both stated one. */
+enum usage_field {
+  USAGE_FIELD_KIND = 1 << 0,
+  USAGE_FIELD_OUTCOME = 1 << 1,
+  USAGE_FIELD_CODEC = 1 << 2,
+  USAGE_FIELD_WIDTH = 1 << 3,
+  USAGE_FIELD_HEIGHT = 1 << 4,
+  USAGE_FIELD_AMOUNT = 1 << 5,
+  USAGE_FIELD_TIME = 1 << 6,
+};
+unsigned usage_differences(const struct usage *first, const struct usage *later);
+
+/* Appends the names, "codec, duration_ms" (image_count for snapshots); kind and outcome both read "type". */
+void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out);
+
+/* "transcode.finished" …, and back; false for any other text. */
+const char *usage_type_name(enum usage_kind kind, enum usage_outcome outcome);
+MUST_USE bool usage_type_parse(struct str type, enum usage_kind *ret_kind, enum usage_outcome *ret_outcome);
+
+#endif
