@@ -22,6 +22,8 @@ void arena_reset(struct arena *arena);
 
 /* size bytes, aligned to 16, zeroed; NULL when the limit would be passed. */
 MUST_USE void *arena_alloc(struct arena *arena, size_t size);
+/* The same, not zeroed: for whoever writes every byte. */
+MUST_USE void *arena_alloc_raw(struct arena *arena, size_t size);
 /* A copy of s with a NUL behind it (not counted in its length); ptr NULL when out of memory. */
 struct str arena_copy(struct arena *arena, struct str s);
 size_t arena_used(const struct arena *arena);
