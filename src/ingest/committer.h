@@ -6,6 +6,10 @@
  * A batch belongs to the committer from committer_submit on until its `done` is called, which happens exactly once,
  * on the committer's thread. A waiter that has given up meanwhile is the maker's affair: `done` still comes, and the
  * batch is freed there.
+ *
+ * It is made before the ledger and freed after it, so that the ledger's on_checkpoint always finds it:
+ *
+ *   committer_new -> ledger_open -> committer_start … committer_stop -> ledger_close -> committer_free
  */
 #ifndef CODECMETER_INGEST_COMMITTER_H
 #define CODECMETER_INGEST_COMMITTER_H
@@ -20,9 +24,10 @@ struct committer;
 
 struct committer_options {
   struct ledger *ledger; /* borrowed; the committer is its writer until committer_stop has returned */
-  uint64_t queue_events; /* events that may be queued; more is -ERR_BUSY */
+  uint64_t queue_events; /* events that may be queued or under way; more is -ERR_BUSY */
   uint64_t commit_bytes; /* staged bytes at which a group is committed though more is queued */
-  /* Called once, on the committer's thread, when the ledger cannot go on: the program must drain and exit non-zero. */
+  /* Called at most once, on the committer's thread, when the ledger cannot go on: the program must drain and exit
+   * non-zero. Must not call the committer. From then on submissions get -ERR_STOPPING and changes -ERR_IO. */
   void (*on_fatal)(void *arg, const struct err *err);
   void *on_fatal_arg;
 };
@@ -31,20 +36,32 @@ struct batch {
   const struct usage *usages; /* borrowed until done */
   size_t count;
   struct verdict *verdicts;   /* count entries, written before done is called with 0 */
-  /* result 0: every verdict is durable. -ERR_FULL, -ERR_STOPPING, -ERR_IO: nothing may be told. */
+  /* result 0: every verdict is durable. -ERR_FULL, -ERR_MEMORY (for now), -ERR_IO (for good): nothing may be told;
+   * some events may have been stored nevertheless, which a retry finds as duplicates. May free the batch; must not
+   * block, nor call the committer. */
   void (*done)(struct batch *batch, int result);
+  void *arg;                  /* the maker's */
   struct batch *next;         /* the committer's */
 };
 
-MUST_USE int committer_start(const struct committer_options *options, struct committer **ret, struct err *err);
-/* For ledger_options.on_checkpoint. */
+/* NULL when out of memory. */
+MUST_USE struct committer *committer_new(void);
+/* Stopped before, or never started. */
+void committer_free(struct committer *committer);
+SCOPED_REF(struct committer, committer_free)
+
+/* Once. From here until committer_stop has returned the committer's thread is the ledger's writer. */
+MUST_USE int committer_start(struct committer *committer, const struct committer_options *options, struct err *err);
+/* Accepts nothing more, commits what is queued, calls every done, ends the thread. Afterwards, and before the start,
+ * submissions and changes get -ERR_STOPPING. */
+void committer_stop(struct committer *committer);
+
+/* For ledger_options.on_checkpoint, with the committer as its argument; any thread, any time. */
 void committer_wake(void *committer);
 /* Queues a batch. -ERR_BUSY when queue_events would be passed (one batch larger than that alone is taken when the
- * queue is empty), -ERR_STOPPING when draining; then `done` is not called. */
+ * queue is empty), -ERR_STOPPING when not running; then `done` is not called. Any thread. */
 MUST_USE int committer_submit(struct committer *committer, struct batch *batch);
 /* Makes one change and waits until it is durable and in force. Any thread but the committer's. */
 MUST_USE int committer_change(struct committer *committer, const struct change *change, struct err *err);
-/* Accepts nothing more, commits what is queued, calls every done, ends the thread, frees. */
-void committer_stop(struct committer *committer);
 
 #endif

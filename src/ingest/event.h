@@ -1,8 +1,9 @@
-/* From bytes to records: the bodies of POST /v1/events. Source: design §4.
+/* From bytes to records: the bodies of POST /v1/events. Source: design §4; for users, docs/events.md.
  *
  * event_read takes a whole body of a known content type and gives one entry per event: a checked, canonical usage
- * record, or the reason why it is rejected. One bad event never harms its neighbours; a frame that cannot be read
- * (not JSON, not an array where one must be) refuses the whole body, and nothing of it is kept.
+ * record, or the reason why it is rejected. One bad event never harms its neighbours: an element of an array or a
+ * line of ndjson that is no JSON at all is rejected alone, as long as it can be told where it ends. A frame that
+ * cannot be read (not JSON, not an array where one must be) refuses the whole body, and nothing of it is kept.
  */
 #ifndef CODECMETER_INGEST_EVENT_H
 #define CODECMETER_INGEST_EVENT_H
@@ -23,31 +24,36 @@ enum event_framing {
   EVENT_FRAMING_NDJSON,     /* application/x-ndjson: an object a line; empty lines do not count */
 };
 
-/* By content type, without regard to case, parameters allowed (a charset other than utf-8 is refused). -ERR_NOT_FOUND. */
+/* By content type, without regard to case, parameters allowed. -ERR_NOT_FOUND, with the types that are taken, when it
+ * is another one, absent, or has a charset other than utf-8: the answer is 415. */
 MUST_USE int event_framing_of(struct str content_type, enum event_framing *ret, struct err *err);
 
 struct event_rules {
   const char *project;    /* the token's: the default of an absent subject, and the only one taken; NULL: every one */
   int64_t now_ms;         /* when it arrived */
-  uint32_t events_max;    /* in one body; more is -ERR_LIMIT for the whole */
+  uint32_t events_max;    /* in one body; more is -ERR_LIMIT for the whole: 413 */
 };
 
-#define EVENT_REASON_MAX 160
+#define EVENT_AHEAD_MAX_MS INT64_C(300000)         /* a clock may run this far ahead of ours */
+#define EVENT_TIME_MIN_MS INT64_C(315532800000)    /* 1980-01-01: since then every zone keeps quarter hours */
+#define EVENT_IMAGES_MAX INT64_C(2147483647)       /* images of one snapshot task */
+#define EVENT_DEPTH_MAX 32                         /* nesting of a body, and of a line of ndjson */
 
 struct event {
-  bool rejected;
-  struct str id;      /* as given, for the answer; empty when it had none that can be read */
-  struct usage usage; /* when not rejected; texts live in the arena */
-  const char *reason; /* when rejected; in the arena */
+  struct str id;      /* as given, cut to EVENT_ID_MAX; empty when it had none that can be read */
+  const char *reason; /* why it is rejected: a short sentence, static or in the arena; NULL when it is not */
 };
 
 struct events {
-  struct event *items;
+  struct event *items;  /* every event of the body, in order */
   size_t count;
-  bool single; /* one event alone, not in an array or ndjson: answered with 200, 409 or 422 */
+  struct usage *usages; /* of those not rejected, in order: what a batch is made of. Texts live in the arena */
+  size_t usages_count;
+  bool single;          /* one event alone, not in an array or ndjson: answered with 200, 409 or 422 */
 };
 
-/* -ERR_PARSE or -ERR_LIMIT: the frame is wrong. -ERR_MEMORY: the arena is used up. */
+/* body: JSON_PADDING bytes readable behind it; neither it nor the parser is needed afterwards. ret lives in the arena.
+ * -ERR_PARSE: the frame is wrong. -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: the arena is used up. */
 MUST_USE int event_read(struct json_parser *parser, struct arena *arena, enum event_framing framing, struct str body,
                         const struct event_rules *rules, struct events *ret, struct err *err);
 

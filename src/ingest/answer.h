@@ -1,0 +1,18 @@
+/* The answer to POST /v1/events: what became of each event. Source: design §4; for users, docs/events.md. */
+#ifndef CODECMETER_INGEST_ANSWER_H
+#define CODECMETER_INGEST_ANSWER_H
+
+#include "base/bytes.h"
+#include "ingest/event.h"
+#include "ledger/ledger.h"
+
+/* Appends {"stored":n,"duplicate":n,"conflict":n,"rejected":n,"results":[…]}; results names each event that was not
+ * stored, in the body's order: {"index":i,"id":…,"outcome":"duplicate|conflict|rejected","reason":"…"}, id null when
+ * the event had none that can be read.
+ *
+ * verdicts: one per entry of events->usages, in that order (a batch's, after its done with 0); may be NULL when
+ * usages_count is 0. *ret_status: 200, or for a single event 409 (conflict) and 422 (rejected). */
+void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
+                   unsigned *ret_status);
+
+#endif
