@@ -72,8 +72,8 @@ struct verdict {
 MUST_USE int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
                                 struct err *err);
 
-/* Decides one change to the catalogue and stages it. -ERR_EXISTS, -ERR_NOT_FOUND, -ERR_RANGE say why not. It is in
- * force, for readers too, when ledger_commit has returned 0. Staged changes count for what is staged behind them. */
+/* Decides one change to the catalogue and stages it; nothing else may be staged. -ERR_EXISTS, -ERR_NOT_FOUND, -ERR_RANGE
+ * say why not. It is in force, for readers too, when ledger_commit has returned 0. */
 MUST_USE int ledger_stage_change(struct ledger *ledger, const struct change *change, struct err *err);
 
 /* Bytes staged and not yet committed. A writer that stages for long commits when this passes what it means to bear. */

@@ -1,0 +1,95 @@
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+int file_write(int fd, const char *name, uint64_t offset, const void *ptr, size_t len, struct err *err) {
+  const char *at = ptr;
+  while (len > 0) {
+    ssize_t wrote = pwrite(fd, at, len, (off_t)offset);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return err_set_errno(err, ERR_IO, errno, "cannot write %s", name);
+    /* A write of nothing is how some file systems say that they are full. */
+    if (wrote == 0) return err_set_errno(err, ERR_FULL, ENOSPC, "cannot write %s", name);
+    at += wrote;
+    offset += (uint64_t)wrote;
+    len -= (size_t)wrote;
+  }
+  return 0;
+}
+
+int file_read(int fd, const char *name, uint64_t offset, void *ptr, size_t len, size_t *ret_got, struct err *err) {
+  size_t got = 0;
+  while (got < len) {
+    ssize_t n = pread(fd, (char *)ptr + got, len - got, (off_t)(offset + got));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", name);
+    if (n == 0) break;
+    got += (size_t)n;
+  }
+  *ret_got = got;
+  return 0;
+}
+
+int file_size(int fd, const char *name, uint64_t *ret, struct err *err) {
+  struct stat st;
+  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot stat %s", name);
+  *ret = (uint64_t)st.st_size;
+  return 0;
+}
+
+int file_sync(int fd, const char *name, struct err *err) {
+  return fsync(fd) == 0 ? 0 : err_set_errno(err, ERR_IO, errno, "cannot sync %s", name);
+}
+
+int file_sync_data(int fd, const char *name, struct err *err) {
+  return fdatasync(fd) == 0 ? 0 : err_set_errno(err, ERR_IO, errno, "cannot sync %s", name);
+}
+
+int file_sync_dir(const char *path, struct err *err) {
+  SCOPED_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open directory %s", path);
+  return file_sync(fd, path, err);
+}
+
+static int sync_parent(const char *path, struct err *err) {
+  SCOPED_MALLOC char *parent = file_path(path, "..");
+  return file_sync_dir(parent, err);
+}
+
+int file_make_dir(const char *path, struct err *err) {
+  if (mkdir(path, 0700) == 0) return sync_parent(path, err);
+  if (errno == EEXIST) return 0;
+  return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
+}
+
+bool file_exists(const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+  (void)st;
+  (void)flag;
+  (void)ftw;
+  return remove(path);
+}
+
+int file_remove_tree(const char *path, struct err *err) {
+  if (!file_exists(path)) return 0;
+  if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0) return 0;
+  return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
+}
+
+char *file_path(const char *dir, const char *name) {
+  char *path = NULL;
+  CHECK(asprintf(&path, "%s/%s", dir, name) >= 0);
+  return path;
+}

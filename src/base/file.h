@@ -1,0 +1,33 @@
+/* Files: whole reads and writes at an offset, and the directory syncs that make names durable. */
+#ifndef CODECMETER_BASE_FILE_H
+#define CODECMETER_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+/* Writes all of it; name is for the message. -ERR_FULL when the disk is, -ERR_IO otherwise. What was written by then
+ * is unknown. */
+MUST_USE int file_write(int fd, const char *name, uint64_t offset, const void *ptr, size_t len, struct err *err);
+/* Reads up to len bytes, fewer only at the end of the file. */
+MUST_USE int file_read(int fd, const char *name, uint64_t offset, void *ptr, size_t len, size_t *ret_got,
+                       struct err *err);
+MUST_USE int file_size(int fd, const char *name, uint64_t *ret, struct err *err);
+MUST_USE int file_sync(int fd, const char *name, struct err *err);      /* fsync */
+MUST_USE int file_sync_data(int fd, const char *name, struct err *err); /* fdatasync */
+
+/* Syncs a directory, so that names made or removed in it survive a power cut. */
+MUST_USE int file_sync_dir(const char *path, struct err *err);
+/* Makes a directory 0700 if it is not there; its parent is synced when it was made. */
+MUST_USE int file_make_dir(const char *path, struct err *err);
+bool file_exists(const char *path);
+/* Removes a directory with all that is in it; no error when it is not there. Follows no links. */
+MUST_USE int file_remove_tree(const char *path, struct err *err);
+
+/* "dir/name", malloc'd, never NULL. */
+char *file_path(const char *dir, const char *name);
+
+#endif

@@ -1,0 +1,249 @@
+/* The names stand behind the records, so that a block can be written front to back without knowing how many names it
+ * will need; the head says where they begin. A block is sealed (head filled, checksum made) when the next record or its
+ * names would not fit, or when the group is finished.
+ */
+#include "ledger/block.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "ledger/hash.h"
+
+enum {
+  AT_MAGIC = 0,
+  AT_LENGTH = 4,
+  AT_CRC = 8,
+  AT_COUNT = 12,
+  AT_POSITION = 16,
+  AT_SYNCED = 24,
+  AT_TIME = 32,
+  AT_NAMES = 40,
+  AT_NAMES_COUNT = 44,
+};
+_Static_assert(AT_NAMES_COUNT + 4 == BLOCK_HEAD_SIZE, "the head ends with the number of names");
+_Static_assert(RECORD_SIZE_MAX + 3 * (2 + SOURCE_MAX) + BLOCK_HEAD_SIZE + BLOCK_ALIGN < BLOCK_MAX,
+               "any record fits a block of its own");
+
+#define MAGIC UINT32_C(0x31424D43) /* "CMB1" */
+
+/* ---- reading ---- */
+
+uint32_t block_claimed_length(struct str head, uint64_t position) {
+  if (head.len < BLOCK_HEAD_SIZE || le32_load(head.ptr + AT_MAGIC) != MAGIC) return 0;
+  uint32_t length = le32_load(head.ptr + AT_LENGTH);
+  bool possible = length > BLOCK_HEAD_SIZE && length <= BLOCK_MAX && length % BLOCK_ALIGN == 0 &&
+                  le64_load(head.ptr + AT_POSITION) == position;
+  return possible ? length : 0;
+}
+
+static int read_names(struct block *block, uint32_t from, uint32_t count, struct err *err) {
+  const char *at = block->bytes.ptr + from, *end = block->bytes.ptr + block->bytes.len;
+  for (uint32_t i = 0; i < count; i++) {
+    size_t len = end - at >= 2 ? le16_load(at) : SIZE_MAX;
+    if (len > (size_t)(end - at) - 2) return err_set(err, ERR_CORRUPT, "the names of a block are cut short");
+    block->items[i] = str_make(at + 2, len);
+    at += 2 + len;
+  }
+  block->names = (struct record_names){.items = block->items, .count = count};
+  return 0;
+}
+
+int block_read(struct str bytes, uint64_t position, struct block *ret, struct err *err) {
+  uint32_t length = block_claimed_length(bytes, position);
+  if (length == 0) return err_set(err, ERR_CORRUPT, "no block begins here");
+  if (length > bytes.len) return err_set(err, ERR_CORRUPT, "a block is cut short");
+  const char *p = bytes.ptr;
+  if (crc32c(p + AT_COUNT, length - AT_COUNT) != le32_load(p + AT_CRC)) {
+    return err_set(err, ERR_CORRUPT, "a block's checksum does not match its bytes");
+  }
+  uint32_t names = le32_load(p + AT_NAMES), names_count = le32_load(p + AT_NAMES_COUNT);
+  if (names < BLOCK_HEAD_SIZE || names > length || names_count > BLOCK_NAMES_MAX) {
+    return err_set(err, ERR_CORRUPT, "a block's names lie outside it");
+  }
+  ret->bytes = str_make(p, length);
+  ret->position = position;
+  ret->synced = le64_load(p + AT_SYNCED);
+  ret->time_ms = (int64_t)le64_load(p + AT_TIME);
+  ret->count = le32_load(p + AT_COUNT);
+  ret->records = str_make(p + BLOCK_HEAD_SIZE, names - BLOCK_HEAD_SIZE);
+  return read_names(ret, names, names_count, err);
+}
+
+uint32_t block_records_end(const struct block *block) { return BLOCK_HEAD_SIZE + (uint32_t)block->records.len; }
+
+int block_record_at(const struct block *block, uint32_t offset, struct record *ret, struct err *err) {
+  if (offset < BLOCK_HEAD_SIZE || offset >= block_records_end(block) || offset % RECORD_ALIGN != 0) {
+    return err_set(err, ERR_CORRUPT, "no record stands at offset %u of its block", offset);
+  }
+  struct str rest = str_make(block->bytes.ptr + offset, block_records_end(block) - offset);
+  int result = record_decode(rest, block->names, ret, err);
+  if (result != 0) return result;
+  return ret->back == offset ? 0 : err_set(err, ERR_CORRUPT, "a record says that it stands elsewhere in its block");
+}
+
+int block_next(const struct block *block, uint32_t *at, struct record *ret, struct err *err) {
+  int result = block_record_at(block, *at, ret, err);
+  if (result == 0) *at += ret->size;
+  return result;
+}
+
+/* ---- writing ---- */
+
+#define NAME_SLOTS (BLOCK_NAMES_MAX * 2)
+
+struct block_writer {
+  struct buf bytes;   /* sealed blocks, then the open one's head and records */
+  struct buf names;   /* of the open block, as they will stand on disk */
+  size_t open;        /* where the open block begins in bytes */
+  uint32_t count;     /* records in the open block */
+  uint32_t names_count;
+  uint32_t name_at[BLOCK_NAMES_MAX];  /* offset of each name in `names` */
+  uint16_t slots[NAME_SLOTS];         /* open addressing: index of a name + 1, 0 is free */
+  uint64_t position;  /* of bytes' first byte */
+  uint64_t synced;
+  int64_t time_ms;
+  bool sealed;
+};
+
+struct block_writer *block_writer_new(void) { return calloc(1, sizeof(struct block_writer)); }
+
+void block_writer_free(struct block_writer *writer) {
+  if (writer == NULL) return;
+  buf_fini(&writer->bytes);
+  buf_fini(&writer->names);
+  free(writer);
+}
+
+static void open_block(struct block_writer *writer) {
+  static const char head[BLOCK_HEAD_SIZE];
+  writer->open = writer->bytes.len;
+  buf_append(&writer->bytes, head, sizeof head);
+  buf_clear(&writer->names);
+  writer->count = 0;
+  writer->names_count = 0;
+  memset(writer->slots, 0, sizeof writer->slots);
+}
+
+void block_writer_begin(struct block_writer *writer, uint64_t position, uint64_t synced, int64_t time_ms) {
+  buf_clear(&writer->bytes);
+  writer->position = position;
+  writer->synced = synced;
+  writer->time_ms = time_ms;
+  writer->sealed = false;
+  open_block(writer);
+}
+
+static void seal_block(struct block_writer *writer) {
+  uint32_t names = (uint32_t)(writer->bytes.len - writer->open);
+  buf_str(&writer->bytes, buf_view(&writer->names));
+  while ((writer->bytes.len - writer->open) % BLOCK_ALIGN != 0) buf_char(&writer->bytes, '\0');
+  CHECK(!writer->bytes.failed);
+  uint32_t length = (uint32_t)(writer->bytes.len - writer->open);
+  CHECK(length <= BLOCK_MAX);
+  char *head = writer->bytes.ptr + writer->open;
+  le32_store(head + AT_MAGIC, MAGIC);
+  le32_store(head + AT_LENGTH, length);
+  le32_store(head + AT_COUNT, writer->count);
+  le64_store(head + AT_POSITION, writer->position + writer->open);
+  le64_store(head + AT_SYNCED, writer->synced);
+  le64_store(head + AT_TIME, (uint64_t)writer->time_ms);
+  le32_store(head + AT_NAMES, names);
+  le32_store(head + AT_NAMES_COUNT, writer->names_count);
+  le32_store(head + AT_CRC, crc32c(head + AT_COUNT, length - AT_COUNT));
+}
+
+static struct str name_of(const struct block_writer *writer, uint32_t index) {
+  const char *at = writer->names.ptr + writer->name_at[index];
+  return str_make(at + 2, le16_load(at));
+}
+
+/* The index of a name in the open block; added if it is new, which the caller has made sure there is room for. */
+static uint16_t name_index(struct block_writer *writer, struct str name) {
+  for (uint64_t slot = hash_name(name) % NAME_SLOTS;; slot = (slot + 1) % NAME_SLOTS) {
+    uint16_t taken = writer->slots[slot];
+    if (taken != 0 && str_equal(name_of(writer, taken - 1u), name)) return (uint16_t)(taken - 1);
+    if (taken != 0) continue;
+    uint32_t index = writer->names_count++;
+    CHECK(index < BLOCK_NAMES_MAX);
+    writer->name_at[index] = (uint32_t)writer->names.len;
+    char len[2];
+    le16_store(len, (uint16_t)name.len);
+    buf_append(&writer->names, len, sizeof len);
+    buf_str(&writer->names, name);
+    writer->slots[slot] = (uint16_t)(index + 1);
+    return (uint16_t)index;
+  }
+}
+
+/* Room for a record of `size` bytes with names of `names` bytes (all new, at worst) in the open block, or a new one. */
+static void make_room(struct block_writer *writer, size_t size, size_t names, uint32_t names_count) {
+  CHECK(!writer->sealed);
+  size_t length = writer->bytes.len - writer->open + writer->names.len + size + names + BLOCK_ALIGN;
+  if (length <= BLOCK_MAX && writer->names_count + names_count <= BLOCK_NAMES_MAX) return;
+  CHECK(writer->count > 0);
+  seal_block(writer);
+  open_block(writer);
+}
+
+int block_add_usage(struct block_writer *writer, const struct usage *usage, uint64_t *ret_position) {
+  size_t size = record_usage_size(usage);
+  make_room(writer, size, 3 * 2 + usage->project.len + usage->source.len + usage->codec.len, 3);
+  struct record_name_ids ids = {
+      .project = name_index(writer, usage->project),
+      .source = name_index(writer, usage->source),
+      .codec = usage->codec.len > 0 ? name_index(writer, usage->codec) : RECORD_NAME_NONE,
+  };
+  size_t at = writer->bytes.len;
+  char *out = buf_extend(&writer->bytes, size);
+  if (out == NULL || writer->names.failed) return -ERR_MEMORY;
+  record_usage_encode(usage, ids, (uint32_t)(at - writer->open), out);
+  writer->count++;
+  *ret_position = writer->position + at;
+  return 0;
+}
+
+int block_add_record(struct block_writer *writer, struct str encoded, uint64_t *ret_position) {
+  make_room(writer, encoded.len, 0, 0);
+  size_t at = writer->bytes.len;
+  char *out = buf_extend(&writer->bytes, encoded.len);
+  if (out == NULL) return -ERR_MEMORY;
+  memcpy(out, encoded.ptr, encoded.len);
+  le32_store(out + 4, (uint32_t)(at - writer->open));
+  writer->count++;
+  *ret_position = writer->position + at;
+  return 0;
+}
+
+struct str block_writer_finish(struct block_writer *writer) {
+  CHECK(!writer->sealed && writer->count > 0);
+  seal_block(writer);
+  writer->sealed = true;
+  return buf_view(&writer->bytes);
+}
+
+size_t block_writer_size(const struct block_writer *writer) { return writer->bytes.len; }
+
+int block_writer_usage(const struct block_writer *writer, uint64_t position, struct usage *ret, struct err *err) {
+  CHECK(position >= writer->position && position < writer->position + writer->bytes.len);
+  size_t at = (size_t)(position - writer->position);
+  size_t begin = at - le32_load(writer->bytes.ptr + at + 4);
+  bool is_open = begin == writer->open && !writer->sealed;
+  /* Names of a sealed block are read from its bytes, those of the open one from where they are gathered. */
+  SCOPED_MALLOC struct block *block = malloc(sizeof *block);
+  if (block == NULL) return err_set(err, ERR_MEMORY, "no memory to read a staged block");
+  struct record record;
+  if (!is_open) {
+    struct str bytes = str_make(writer->bytes.ptr + begin, writer->bytes.len - begin);
+    int result = block_read(bytes, writer->position + begin, block, err);
+    if (result == 0) result = block_record_at(block, (uint32_t)(at - begin), &record, err);
+    if (result != 0) return result;
+  } else {
+    for (uint32_t i = 0; i < writer->names_count; i++) block->items[i] = name_of(writer, i);
+    struct record_names names = {.items = block->items, .count = writer->names_count};
+    int result = record_decode(str_make(writer->bytes.ptr + at, writer->bytes.len - at), names, &record, err);
+    if (result != 0) return result;
+  }
+  *ret = record.usage;
+  return 0;
+}

@@ -1,0 +1,66 @@
+/* A delta: what the log holds beyond the last checkpoint, in memory. Design §6.
+ *
+ * Entries of the three kinds, totals by quarter hour of UTC, and the changes of the catalogue as the rows that LMDB will
+ * keep. Filled by the writer alone; a frozen one is not changed any more. Reading while it is filled needs the
+ * ledger's view lock.
+ */
+#ifndef CODECMETER_LEDGER_DELTA_H
+#define CODECMETER_LEDGER_DELTA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "ledger/entry.h"
+#include "meter/usage.h"
+
+#define QUARTER_SECONDS 900
+
+/* Units, minutes and tasks of one (project, kind, quarter hour, codec, tier). */
+struct cell {
+  uint32_t project;
+  uint32_t quarter; /* quarter hours since 1970, UTC */
+  uint8_t kind, codec, tier;
+  uint32_t next_of_day; /* the delta's own */
+  struct usage_count sum;
+};
+
+/* Order of the table of quarters: project, kind, quarter, codec, tier. */
+int cell_compare(const struct cell *a, const struct cell *b);
+
+struct delta;
+
+MUST_USE struct delta *delta_new(uint64_t begin);
+void delta_free(struct delta *delta);
+
+/* [begin, end) of the log. */
+uint64_t delta_begin(const struct delta *delta);
+uint64_t delta_end(const struct delta *delta);
+int64_t delta_block_time(const struct delta *delta); /* of the last block in it; 0: none */
+void delta_set_end(struct delta *delta, uint64_t end, int64_t block_time_ms);
+uint64_t delta_records(const struct delta *delta); /* of usage */
+bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes */
+
+/* Adds a usage whose project has that number and whose codec (0 when it has none) is that of the project's list. */
+void delta_add_usage(struct delta *delta, const struct usage *usage, uint32_t project, uint8_t codec,
+                     uint64_t position);
+
+/* The next identity with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
+uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at);
+
+/* Sorted copies for the checkpoint: malloc'd, the caller frees. The delta must be frozen (not being filled). */
+MUST_USE int delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry **ret,
+                                  size_t *ret_count);
+MUST_USE int delta_sorted_cells(const struct delta *delta, struct cell **ret, size_t *ret_count);
+
+/* Calls visit for each cell of a project and kind in the UTC days [first_day, last_day]. */
+void delta_visit_cells(const struct delta *delta, uint32_t project, enum usage_kind kind, int64_t first_day,
+                       int64_t last_day, void (*visit)(void *arg, const struct cell *cell), void *arg);
+
+/* Rows of the catalogue, in the order in which they came. */
+void delta_put(struct delta *delta, struct str key, struct str value);
+/* Walks them: at is 0 at first. */
+MUST_USE bool delta_next_put(const struct delta *delta, size_t *at, struct str *ret_key, struct str *ret_value);
+
+#endif

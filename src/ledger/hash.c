@@ -1,0 +1,33 @@
+#include "ledger/hash.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "meter/usage.h"
+
+/* Texts hold no control characters, so NUL between them keeps (a, bc) and (ab, c) apart. */
+static struct hash hash_three(struct str first, struct str second, struct str third) {
+  char text[PROJECT_ID_MAX + SOURCE_MAX + TASK_ID_MAX + 2];
+  _Static_assert(TASK_ID_MAX >= EVENT_ID_MAX, "either fits as the third text");
+  CHECK(first.len <= PROJECT_ID_MAX && second.len <= SOURCE_MAX && third.len <= TASK_ID_MAX);
+  size_t len = 0;
+  memcpy(text, first.ptr, first.len);
+  len += first.len;
+  text[len++] = '\0';
+  if (second.len > 0) memcpy(text + len, second.ptr, second.len);
+  len += second.len;
+  text[len++] = '\0';
+  memcpy(text + len, third.ptr, third.len);
+  len += third.len;
+  XXH128_hash_t hash = XXH3_128bits(text, len);
+  return (struct hash){.high = hash.high64, .low = hash.low64};
+}
+
+struct hash hash_identity(struct str project, struct str source, struct str id) {
+  return hash_three(project, source, id);
+}
+
+struct hash hash_task(struct str project, struct str task_id) { return hash_three(project, STR(""), task_id); }
+
+uint64_t hash_name(struct str name) { return XXH3_64bits(name.ptr, name.len); }

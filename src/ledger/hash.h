@@ -1,0 +1,19 @@
+/* Hashes of the ledger: XXH3, by xxHash. Equal hashes never mean equal texts: every hit is confirmed. */
+#ifndef CODECMETER_LEDGER_HASH_H
+#define CODECMETER_LEDGER_HASH_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct hash {
+  uint64_t high, low;
+};
+
+/* Of the identity (project, source, id), and of a task id within a project: docs/format.md, section "Run". */
+struct hash hash_identity(struct str project, struct str source, struct str id);
+struct hash hash_task(struct str project, struct str task_id);
+/* Of one text, for tables in memory. */
+uint64_t hash_name(struct str name);
+
+#endif

@@ -1,0 +1,62 @@
+/* Entries stand in a dense array, which a checkpoint copies and sorts as it is; a table of 4-byte indices, at most half
+ * full, finds them. Linear probing keeps equal hashes in the order in which they came.
+ */
+#include "ledger/identities.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+#define SLOTS_FIRST 1024u
+#define ITEMS_FIRST 512u
+
+void identities_fini(struct identities *set) {
+  free(set->items);
+  free(set->slots);
+  *set = (struct identities){0};
+}
+
+void identities_clear(struct identities *set) {
+  if (set->count > 0) memset(set->slots, 0, set->size * sizeof *set->slots);
+  set->count = 0;
+}
+
+static void put(struct identities *set, uint32_t index) {
+  uint32_t slot = (uint32_t)set->items[index].second & (set->size - 1);
+  while (set->slots[slot] != 0) slot = (slot + 1) & (set->size - 1);
+  set->slots[slot] = index + 1;
+}
+
+static void grow_slots(struct identities *set) {
+  uint32_t size = set->size == 0 ? SLOTS_FIRST : set->size * 2;
+  CHECK(size > set->size);
+  free(set->slots);
+  set->slots = calloc(size, sizeof *set->slots);
+  CHECK(set->slots != NULL);
+  set->size = size;
+  for (uint32_t i = 0; i < set->count; i++) put(set, i);
+}
+
+void identities_add(struct identities *set, struct hash hash, uint64_t position) {
+  if (set->count == set->cap) {
+    set->cap = set->cap == 0 ? ITEMS_FIRST : set->cap * 2;
+    set->items = reallocarray(set->items, set->cap, sizeof *set->items);
+    CHECK(set->items != NULL);
+  }
+  if ((set->count + 1) * 2 > set->size) grow_slots(set);
+  set->items[set->count] = (struct entry){.first = hash.high, .second = hash.low, .position = position};
+  put(set, set->count++);
+}
+
+uint64_t identities_find(const struct identities *set, struct hash hash, uint32_t *at) {
+  if (set->size == 0) return 0;
+  /* *at is how many slots of the probe's path have been looked at. */
+  for (;;) {
+    uint32_t index = set->slots[((uint32_t)hash.low + *at) & (set->size - 1)];
+    if (index == 0) return 0;
+    (*at)++;
+    const struct entry *entry = &set->items[index - 1];
+    if (entry->first == hash.high && entry->second == hash.low) return entry->position;
+  }
+}

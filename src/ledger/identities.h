@@ -1,0 +1,22 @@
+/* A set of identities in memory: hashes and the positions of their records. Equal hashes may stand in it many times. */
+#ifndef CODECMETER_LEDGER_IDENTITIES_H
+#define CODECMETER_LEDGER_IDENTITIES_H
+
+#include "base/scope.h"
+#include "ledger/entry.h"
+
+struct identities {
+  struct entry *items; /* in the order in which they came */
+  uint32_t count, cap;
+  uint32_t *slots; /* open addressing over index + 1; 0 is free */
+  uint32_t size;   /* of slots: a power of two, or 0 */
+};
+
+void identities_fini(struct identities *set);
+/* Forgets all, keeps the memory. */
+void identities_clear(struct identities *set);
+void identities_add(struct identities *set, struct hash hash, uint64_t position);
+/* The next one with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
+uint64_t identities_find(const struct identities *set, struct hash hash, uint32_t *at);
+
+#endif

@@ -1,0 +1,69 @@
+/* The log: segment files of blocks, appended to by one writer. docs/format.md, section "Segment"; design §6.
+ *
+ * The only truth. What log_append has returned 0 for is on disk. Reading gives checked blocks only.
+ */
+#ifndef CODECMETER_LEDGER_LOG_H
+#define CODECMETER_LEDGER_LOG_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "ledger/block.h"
+
+#define LEDGER_UUID_SIZE 16
+#define SEGMENT_HEAD_SIZE 64u
+/* Where the first block of a new ledger stands. */
+#define LOG_FIRST_POSITION SEGMENT_HEAD_SIZE
+
+struct log;
+
+/* Opens the log of a data directory: finds the segments, checks their heads and that they join. Reads no blocks. *ret
+ * is NULL when there is none (or only one whose making was cut off). Caller closes. */
+MUST_USE int log_open(const char *dir, uint64_t segment_size, struct log **ret, struct err *err);
+/* Makes the first segment of a new ledger; DATA/log is made if need be. */
+MUST_USE int log_create(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], int64_t now_ms, uint64_t segment_size,
+                        struct log **ret, struct err *err);
+void log_close(struct log *log);
+SCOPED_REF(struct log, log_close)
+
+const uint8_t *log_uuid(const struct log *log);
+/* Position behind the last block. Before log_recover: behind the last byte of the files. */
+uint64_t log_end(const struct log *log);
+/* Position where the block that is appended next will stand: beyond the end if a new segment is due. */
+MUST_USE int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err *err);
+
+/* ---- reading ---- */
+
+/* A reader holds the block it read last and is used by one thread; readers of several threads may share a log. */
+struct log_reader;
+MUST_USE struct log_reader *log_reader_new(struct log *log);
+void log_reader_free(struct log_reader *reader);
+SCOPED_REF(struct log_reader, log_reader_free)
+
+/* The block at a position, checked; borrowed until the reader's next call. -ERR_NOT_FOUND at the log's end. */
+MUST_USE int log_read_block(struct log_reader *reader, uint64_t position, const struct block **ret, struct err *err);
+/* The record at a position, and its block. */
+MUST_USE int log_read_record(struct log_reader *reader, uint64_t position, struct record *ret, struct err *err);
+/* Where the block behind this one stands: across the head of the next segment. */
+uint64_t log_position_behind(const struct log *log, const struct block *block);
+
+/* ---- recovery: before the first append ---- */
+
+/* Scans from a position (a block's, or the end) to the end, handing each block to `apply`. What cannot be read is a
+ * torn tail, and is cut and kept under DATA/cut, only if it lies in the last segment, no valid later block says that it
+ * was synced, and it is not below `from`; anything else is -ERR_CORRUPT with file and offset. Then what lies beyond the
+ * last known sync is written anew and synced: bytes read back are no proof of disk. */
+MUST_USE int log_recover(struct log *log, uint64_t from,
+                         int (*apply)(void *arg, const struct block *block, struct err *err), void *arg,
+                         struct err *err);
+
+/* ---- writing ---- */
+
+/* Appends whole blocks that begin at the position log_next gave, and syncs them. On -ERR_FULL the log is as it was. Any
+ * other error is final: the log takes nothing more. */
+MUST_USE int log_append(struct log *log, struct str blocks, struct err *err);
+/* Up to where all is known to be on disk. */
+uint64_t log_synced(const struct log *log);
+
+#endif

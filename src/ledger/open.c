@@ -1,0 +1,321 @@
+/* Opening and recovery. What derived files cover is believed; what the log holds beyond is applied again.
+ *
+ * Derived files come to be in a directory of their own, `derived.new`, which takes its name only when it is complete and
+ * synced; so a `derived` that is there was complete once, and one that is missing beside a log has been taken away.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "base/file.h"
+#include "ledger/state.h"
+
+#define DERIVED "derived"
+#define DERIVED_NEW "derived.new"
+
+/* ---- making and freeing ---- */
+
+static struct ledger_options with_defaults(const struct ledger_options *given) {
+  struct ledger_options options = *given;
+  if (options.delta_max == 0) options.delta_max = LEDGER_DELTA_MAX_DEFAULT;
+  if (options.map_size == 0) options.map_size = LEDGER_MAP_SIZE_DEFAULT;
+  if (options.segment_size == 0) options.segment_size = LEDGER_SEGMENT_SIZE_DEFAULT;
+  if (options.disk_reserve == 0) options.disk_reserve = LEDGER_DISK_RESERVE_DEFAULT;
+  if (options.clock == NULL) options.clock = clock_system();
+  return options;
+}
+
+/* Writers first: a stream of queries must not keep the committer from applying what is on disk. */
+static void init_view(pthread_rwlock_t *view) {
+  pthread_rwlockattr_t attributes;
+  CHECK(pthread_rwlockattr_init(&attributes) == 0);
+  CHECK(pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP) == 0);
+  CHECK(pthread_rwlock_init(view, &attributes) == 0);
+  (void)pthread_rwlockattr_destroy(&attributes);
+}
+
+static struct ledger *ledger_new(const struct ledger_options *options, const char *derived) {
+  struct ledger *ledger = calloc(1, sizeof *ledger);
+  CHECK(ledger != NULL);
+  ledger->options = with_defaults(options);
+  ledger->options.dir = strdup(options->dir);
+  ledger->derived = file_path(options->dir, derived);
+  ledger->runs_dir = file_path(ledger->derived, "runs");
+  ledger->catalogue = catalogue_new();
+  ledger->staging = block_writer_new();
+  CHECK(ledger->options.dir != NULL && ledger->staging != NULL);
+  init_view(&ledger->view);
+  CHECK(pthread_mutex_init(&ledger->lock, NULL) == 0 && pthread_cond_init(&ledger->wake, NULL) == 0);
+  return ledger;
+}
+
+static void free_runs(struct run_list *runs) {
+  for (size_t i = 0; i < runs->count; i++) run_close(runs->items[i]);
+  free(runs->items);
+}
+
+void ledger_close(struct ledger *ledger) {
+  if (ledger == NULL) return;
+  checkpoint_stop(ledger);
+  free_runs(&ledger->made);
+  free_runs(&ledger->runs);
+  delta_free(ledger->filling);
+  delta_free(ledger->frozen);
+  identities_fini(&ledger->staged);
+  free(ledger->staged_codecs);
+  block_writer_free(ledger->staging);
+  log_reader_free(ledger->reader);
+  catalogue_free(ledger->catalogue);
+  totals_close(ledger->totals);
+  log_close(ledger->log);
+  (void)pthread_rwlock_destroy(&ledger->view);
+  (void)pthread_mutex_destroy(&ledger->lock);
+  (void)pthread_cond_destroy(&ledger->wake);
+  free(ledger->runs_dir);
+  free(ledger->derived);
+  free((char *)(uintptr_t)ledger->options.dir);
+  free(ledger);
+}
+
+/* ---- a new ledger ---- */
+
+static int make_uuid(uint8_t uuid[LEDGER_UUID_SIZE], struct err *err) {
+  if (getrandom(uuid, LEDGER_UUID_SIZE, 0) != LEDGER_UUID_SIZE) {
+    return err_set_errno(err, ERR_INTERNAL, errno, "no random numbers");
+  }
+  uuid[6] = (uint8_t)((uuid[6] & 0x0F) | 0x40); /* RFC 9562, version 4 */
+  uuid[8] = (uint8_t)((uuid[8] & 0x3F) | 0x80);
+  return 0;
+}
+
+/* Makes empty derived files under a name in DATA, whole and synced. */
+static int make_derived(const struct ledger_options *options, const char *name, const uint8_t *uuid,
+                        struct err *err) {
+  SCOPED_MALLOC char *path = file_path(options->dir, name);
+  SCOPED_MALLOC char *runs = file_path(path, "runs");
+  struct totals *totals;
+  int result = file_remove_tree(path, err);
+  if (result == 0) result = totals_create(path, uuid, options->map_size, &totals, err);
+  if (result != 0) return result;
+  totals_close(totals);
+  result = file_make_dir(runs, err);
+  return result == 0 ? file_sync_dir(path, err) : result;
+}
+
+static int create(struct ledger *ledger, struct err *err) {
+  uint8_t uuid[LEDGER_UUID_SIZE];
+  SCOPED_MALLOC char *fresh = file_path(ledger->options.dir, DERIVED_NEW);
+  int result = make_uuid(uuid, err);
+  if (result == 0) result = make_derived(&ledger->options, DERIVED_NEW, uuid, err);
+  if (result == 0 && rename(fresh, ledger->derived) != 0) {
+    result = err_set_errno(err, ERR_IO, errno, "cannot name %s", ledger->derived);
+  }
+  if (result == 0) result = file_sync_dir(ledger->options.dir, err);
+  return result == 0 ? totals_open(ledger->derived, ledger->options.map_size, &ledger->totals, err) : result;
+}
+
+/* ---- finding what is there ---- */
+
+static int read_meta(struct ledger *ledger, struct totals_meta *ret, struct err *err) {
+  SCOPED(totals_end_ref) struct totals_snapshot *snapshot = NULL;
+  int result = totals_begin(ledger->totals, &snapshot, err);
+  return result == 0 ? totals_meta(snapshot, ret, err) : result;
+}
+
+static int open_log(struct ledger *ledger, const struct totals_meta *meta, struct err *err) {
+  const struct ledger_options *options = &ledger->options;
+  if (ledger->log != NULL) return 0;
+  if (meta->position != LOG_FIRST_POSITION) {
+    return err_set(err, ERR_CORRUPT, "%s/log is missing though %s is there: restore the log from a backup",
+                   options->dir, ledger->derived);
+  }
+  /* The making of this ledger was cut off before its first segment. */
+  return log_create(options->dir, meta->uuid, clock_real_ms(options->clock), options->segment_size, &ledger->log, err);
+}
+
+static int open_files(struct ledger *ledger, struct totals_meta *ret_meta, struct err *err) {
+  const struct ledger_options *options = &ledger->options;
+  int result = log_open(options->dir, options->segment_size, &ledger->log, err);
+  if (result != 0) return result;
+  bool is_new = ledger->log == NULL && !file_exists(ledger->derived);
+  result = is_new ? create(ledger, err) : totals_open(ledger->derived, options->map_size, &ledger->totals, err);
+  if (result == -ERR_NOT_FOUND) {
+    return err_set(err, ERR_CORRUPT, "%s holds a log but no derived data: run `codecmeter rebuild --data %s`",
+                   options->dir, options->dir);
+  }
+  if (result == 0) result = read_meta(ledger, ret_meta, err);
+  if (result == 0) result = open_log(ledger, ret_meta, err);
+  if (result == 0 && memcmp(log_uuid(ledger->log), ret_meta->uuid, LEDGER_UUID_SIZE) != 0) {
+    result = err_set(err, ERR_CORRUPT, "%s belongs to another ledger than the log: run `codecmeter rebuild --data %s`",
+                     ledger->derived, options->dir);
+  }
+  return result;
+}
+
+/* ---- runs ---- */
+
+static int open_listed(void *arg, const struct run_info *info, struct err *err) {
+  struct ledger *ledger = arg;
+  struct run **grown = reallocarray(ledger->runs.items, ledger->runs.count + 1, sizeof *grown);
+  if (grown == NULL) return err_set(err, ERR_MEMORY, "no memory to open runs");
+  ledger->runs.items = grown;
+  int result = run_open(ledger->runs_dir, log_uuid(ledger->log), info, &grown[ledger->runs.count], err);
+  if (result == 0) ledger->runs.count++;
+  return result;
+}
+
+static bool is_listed(const struct ledger *ledger, const char *name) {
+  for (size_t i = 0; i < ledger->runs.count; i++) {
+    char listed[RUN_NAME_SIZE];
+    run_name(run_info(ledger->runs.items[i])->number, listed);
+    if (strcmp(listed, name) == 0) return true;
+  }
+  return false;
+}
+
+/* Runs of this ledger that no list names were left by a crash. What is not one of ours is not touched. */
+static int remove_unlisted(struct ledger *ledger, struct err *err) {
+  DIR *dir = opendir(ledger->runs_dir);
+  if (dir == NULL) return err_set_errno(err, ERR_IO, errno, "cannot list %s", ledger->runs_dir);
+  for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+    if (entry->d_name[0] == '.' || is_listed(ledger, entry->d_name)) continue;
+    SCOPED_MALLOC char *path = file_path(ledger->runs_dir, entry->d_name);
+    if (!run_is_of(path, log_uuid(ledger->log))) continue;
+    diag_info("removed %s, which an unfinished checkpoint left", path);
+    (void)unlink(path);
+  }
+  (void)closedir(dir);
+  return 0;
+}
+
+static int load_derived(struct ledger *ledger, struct err *err) {
+  SCOPED(totals_end_ref) struct totals_snapshot *snapshot = NULL;
+  int result = totals_begin(ledger->totals, &snapshot, err);
+  if (result == 0) result = totals_visit_runs(snapshot, open_listed, ledger, err);
+  if (result == 0) result = remove_unlisted(ledger, err);
+  return result == 0 ? catalogue_load(ledger->catalogue, snapshot, err) : result;
+}
+
+/* ---- applying the rest of the log ---- */
+
+struct recovery {
+  struct ledger *ledger;
+  const struct ledger_progress *progress;
+  uint64_t blocks;
+};
+
+/* A full delta is checkpointed on the spot: there is nobody to wait for it. */
+static int checkpoint_now(struct ledger *ledger, struct err *err) {
+  struct run_list made = {0};
+  checkpoint_freeze(ledger);
+  int result = checkpoint_write(ledger, &made, err);
+  if (result == 0) checkpoint_release(ledger, &made);
+  return result;
+}
+
+static int recover_block(void *arg, const struct block *block, struct err *err) {
+  struct recovery *recovery = arg;
+  struct ledger *ledger = recovery->ledger;
+  int result = writer_apply(ledger, block, false, err);
+  if (block->time_ms > ledger->block_time_ms) ledger->block_time_ms = block->time_ms;
+  if (result == 0 && delta_records(ledger->filling) >= ledger->options.delta_max) {
+    result = checkpoint_now(ledger, err);
+  }
+  const struct ledger_progress *progress = recovery->progress;
+  if (progress != NULL && progress->step != NULL && recovery->blocks++ % 256 == 0) {
+    progress->step(progress->arg, block->position + block->bytes.len, log_end(ledger->log));
+  }
+  return result;
+}
+
+/* Days made with other rules than the zone's present ones are to be made anew. */
+static int look_at_zones(struct ledger *ledger, struct err *err) {
+  SCOPED(totals_end_ref) struct totals_snapshot *snapshot = NULL;
+  SCOPED_MALLOC struct project *projects = NULL;
+  size_t count;
+  int result = catalogue_projects(ledger->catalogue, &projects, &count);
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory to list projects");
+  result = totals_begin(ledger->totals, &snapshot, err);
+  for (size_t i = 0; i < count && result == 0; i++) {
+    const struct project_state *state = catalogue_state(ledger->catalogue, str_of(projects[i].id));
+    bool match;
+    result = totals_days_match(snapshot, state->info.number, state->zone, &match, err);
+    if (result == 0 && !match) ledger->wants_checkpoint = true;
+  }
+  return result;
+}
+
+int open_with_derived(const struct ledger_options *options, const char *derived,
+                      const struct ledger_progress *progress, struct ledger **ret, struct err *err) {
+  SCOPED(ledger_close_ref) struct ledger *ledger = ledger_new(options, derived);
+  struct totals_meta meta;
+  int result = open_files(ledger, &meta, err);
+  if (result == 0) result = load_derived(ledger, err);
+  if (result != 0) return result;
+  ledger->next_run = meta.next_run;
+  ledger->block_time_ms = meta.block_time_ms;
+  ledger->filling = delta_new(meta.position);
+  ledger->reader = log_reader_new(ledger->log);
+  if (ledger->reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read the log");
+  struct recovery recovery = {.ledger = ledger, .progress = progress};
+  result = log_recover(ledger->log, meta.position, recover_block, &recovery, err);
+  if (result == 0) result = look_at_zones(ledger, err);
+  if (result == 0 && !options->maintenance) result = checkpoint_start(ledger, err);
+  if (result == 0) *ret = MOVE(ledger);
+  return result;
+}
+
+int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err) {
+  SCOPED_MALLOC char *unfinished = file_path(options->dir, DERIVED_NEW);
+  int result = file_remove_tree(unfinished, err);
+  return result == 0 ? open_with_derived(options, DERIVED, NULL, ret, err) : result;
+}
+
+/* ---- rebuilding ---- */
+
+/* Swaps the new directory in; the names change in one step, so a crash leaves one or the other. */
+static int swap_derived(const char *dir, struct err *err) {
+  SCOPED_MALLOC char *fresh = file_path(dir, DERIVED_NEW);
+  SCOPED_MALLOC char *old = file_path(dir, DERIVED);
+  bool replaces = file_exists(old);
+  if (renameat2(AT_FDCWD, fresh, AT_FDCWD, old, replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) != 0) {
+    return err_set_errno(err, ERR_IO, errno, "cannot put %s in its place", fresh);
+  }
+  int result = file_sync_dir(dir, err);
+  return result == 0 && replaces ? file_remove_tree(fresh, err) : result;
+}
+
+static int make_anew(const struct ledger_options *options, const struct ledger_progress *progress, struct err *err) {
+  SCOPED(ledger_close_ref) struct ledger *ledger = NULL;
+  int result = open_with_derived(options, DERIVED_NEW, progress, &ledger, err);
+  if (result == 0 && !delta_is_empty(ledger->filling)) result = checkpoint_now(ledger, err);
+  if (result == 0 && progress != NULL && progress->step != NULL) {
+    progress->step(progress->arg, log_end(ledger->log), log_end(ledger->log));
+  }
+  return result;
+}
+
+int ledger_rebuild(const struct ledger_options *given, const struct ledger_progress *progress, struct err *err) {
+  struct ledger_options options = with_defaults(given);
+  options.maintenance = true;
+  uint8_t uuid[LEDGER_UUID_SIZE];
+  {
+    SCOPED(log_close_ref) struct log *log = NULL;
+    int result = log_open(options.dir, options.segment_size, &log, err);
+    if (result != 0) return result;
+    if (log == NULL) {
+      return err_set(err, ERR_NOT_FOUND, "%s/log holds no ledger: is this the data directory?", options.dir);
+    }
+    memcpy(uuid, log_uuid(log), sizeof uuid);
+  }
+  int result = make_derived(&options, DERIVED_NEW, uuid, err);
+  if (result == 0) result = make_anew(&options, progress, err);
+  return result == 0 ? swap_derived(options.dir, err) : result;
+}

@@ -1,0 +1,219 @@
+/* Reading totals. Under the view lock, which is held for no I/O, a query begins an LMDB snapshot and adds up what the
+ * deltas hold beyond it; then it reads the snapshot in peace. A delta that the snapshot covers is skipped, so nothing is
+ * counted twice while a checkpoint hands over.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "ledger/state.h"
+
+#define DAY_SECONDS 86400
+
+/* The totals of one day and codec, chained by day. */
+struct sum_row {
+  uint8_t codec;
+  uint32_t next; /* index + 1 of the day's next row; 0: none */
+  struct usage_count sums[TIERS];
+};
+
+struct query {
+  const struct zone *zone;
+  int32_t first_day, last_day;
+  int64_t *starts;      /* F(first_day) … F(last_day + 1) */
+  uint32_t *first_row;  /* by day: index + 1 of its first row */
+  struct sum_row *rows;
+  uint32_t count, cap;
+  size_t rows_max;
+  int result;           /* -ERR_LIMIT, -ERR_MEMORY */
+};
+
+static struct sum_row *row_of(struct query *query, int32_t day, uint8_t codec) {
+  uint32_t *link = &query->first_row[day - query->first_day];
+  for (; *link != 0; link = &query->rows[*link - 1].next) {
+    if (query->rows[*link - 1].codec == codec) return &query->rows[*link - 1];
+  }
+  if (query->count >= query->rows_max) query->result = -ERR_LIMIT;
+  if (query->result != 0) return NULL;
+  *link = query->count + 1; /* before the rows may move */
+  if (query->count == query->cap) {
+    query->cap = query->cap == 0 ? 64 : query->cap * 2;
+    struct sum_row *grown = reallocarray(query->rows, query->cap, sizeof *grown);
+    if (grown == NULL) {
+      *link = 0;
+      query->result = -ERR_MEMORY;
+      return NULL;
+    }
+    query->rows = grown;
+  }
+  struct sum_row *row = &query->rows[query->count++];
+  *row = (struct sum_row){.codec = codec};
+  return row;
+}
+
+static void add(struct usage_count *sum, const struct usage_count *more) {
+  sum->units += more->units;
+  sum->minutes += more->minutes;
+  sum->tasks += more->tasks;
+}
+
+static void visit_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
+  struct sum_row *row = row_of(arg, day, codec);
+  for (int tier = 0; row != NULL && tier < TIERS; tier++) add(&row->sums[tier], &sums[tier]);
+}
+
+/* The day of an instant, by halves over the days' starts; -1 when it lies outside the window. An empty day shares its
+ * start with the next: the last day that starts at or before the instant is the right one. */
+static int32_t day_index(const struct query *query, int64_t time) {
+  int32_t low = 0, high = query->last_day - query->first_day + 1;
+  if (time < query->starts[low] || time >= query->starts[high]) return -1;
+  while (high - low > 1) {
+    int32_t middle = low + (high - low) / 2;
+    if (query->starts[middle] <= time) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+static void visit_cell(void *arg, const struct cell *cell) {
+  struct query *query = arg;
+  int32_t index = day_index(query, (int64_t)cell->quarter * QUARTER_SECONDS);
+  struct sum_row *row = index < 0 ? NULL : row_of(query, query->first_day + index, cell->codec);
+  if (row != NULL) add(&row->sums[cell->tier], &cell->sum);
+}
+
+static void add_delta(struct query *query, const struct delta *delta, uint64_t covered, uint32_t project,
+                      enum usage_kind kind) {
+  if (delta == NULL || delta_end(delta) <= covered) return;
+  int64_t from = query->starts[0], to = query->starts[query->last_day - query->first_day + 1] - 1;
+  if (to < 0) return;
+  delta_visit_cells(delta, project, kind, from < 0 ? 0 : from / DAY_SECONDS, to / DAY_SECONDS, visit_cell, query);
+}
+
+/* Begins the snapshot and adds what the deltas hold beyond it, as one step to every writer. */
+static int read_memory(struct ledger *ledger, struct query *query, uint32_t project, enum usage_kind kind,
+                       struct totals_snapshot **ret_snapshot, struct err *err) {
+  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  struct totals_meta meta;
+  int result = totals_begin(ledger->totals, ret_snapshot, err);
+  if (result == 0) result = totals_meta(*ret_snapshot, &meta, err);
+  if (result == 0) {
+    add_delta(query, ledger->frozen, meta.position, project, kind);
+    add_delta(query, ledger->filling, meta.position, project, kind);
+    result = query->result;
+  }
+  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  return result;
+}
+
+static int read_snapshot(struct query *query, struct totals_snapshot *snapshot, uint32_t project,
+                         enum usage_kind kind, struct err *err) {
+  bool match;
+  int result = totals_days_match(snapshot, project, query->zone, &match, err);
+  if (result != 0) return result;
+  if (match) {
+    result = totals_visit_days(snapshot, project, kind, query->first_day, query->last_day, visit_day, query, err);
+  } else {
+    int64_t from = query->starts[0], to = query->starts[query->last_day - query->first_day + 1] - 1;
+    if (to < 0) return 0;
+    result = totals_visit_quarters(snapshot, project, kind, from < 0 ? 0 : (uint32_t)(from / QUARTER_SECONDS),
+                                   (uint32_t)(to / QUARTER_SECONDS), visit_cell, query, err);
+  }
+  return result != 0 ? result : query->result;
+}
+
+static int compare_rows(const void *a, const void *b) {
+  const struct ledger_row *x = a, *y = b;
+  if (x->day != y->day) return x->day < y->day ? -1 : 1;
+  return strcmp(x->codec, y->codec);
+}
+
+static int give_rows(const struct query *query, const struct project_state *state, enum usage_kind kind,
+                     struct ledger_rows *ret) {
+  struct ledger_row *items = calloc(query->count + 1, sizeof *items);
+  if (items == NULL) return -ERR_MEMORY;
+  size_t count = 0;
+  for (int32_t day = query->first_day; day <= query->last_day; day++) {
+    for (uint32_t i = query->first_row[day - query->first_day]; i != 0; i = query->rows[i - 1].next) {
+      const struct sum_row *row = &query->rows[i - 1];
+      struct ledger_row *item = &items[count++];
+      item->day = day;
+      if (kind == USAGE_TRANSCODE) {
+        CHECK(row->codec < state->codecs_count);
+        memcpy(item->codec, state->codecs[row->codec], sizeof item->codec);
+      }
+      for (int tier = 0; tier < TIERS; tier++) {
+        item->units[tier] = row->sums[tier].units;
+        item->minutes[tier] = row->sums[tier].minutes;
+        item->tasks[tier] = row->sums[tier].tasks;
+      }
+    }
+  }
+  qsort(items, count, sizeof *items, compare_rows);
+  *ret = (struct ledger_rows){.items = items, .count = count};
+  return 0;
+}
+
+static void query_fini(struct query *query) {
+  free(query->starts);
+  free(query->first_row);
+  free(query->rows);
+}
+
+static int query_init(struct query *query, const struct zone *zone, int32_t first_day, int32_t last_day,
+                      size_t rows_max) {
+  size_t days = (size_t)(last_day - first_day) + 1;
+  *query = (struct query){.zone = zone, .first_day = first_day, .last_day = last_day, .rows_max = rows_max};
+  if (days > rows_max) return -ERR_LIMIT;
+  query->starts = calloc(days + 1, sizeof *query->starts);
+  query->first_row = calloc(days, sizeof *query->first_row);
+  if (query->starts == NULL || query->first_row == NULL) return -ERR_MEMORY;
+  for (size_t i = 0; i <= days; i++) query->starts[i] = zone_day_start(zone, first_day + (int32_t)i);
+  return 0;
+}
+
+int ledger_totals(struct ledger *ledger, const struct project *project, enum usage_kind kind, int32_t first_day,
+                  int32_t last_day, size_t rows_max, struct ledger_rows *ret, struct err *err) {
+  CHECK(first_day <= last_day);
+  SCOPED_MALLOC struct project_state *state = malloc(sizeof *state);
+  if (state == NULL) return err_set(err, ERR_MEMORY, "no memory for a query");
+  if (!catalogue_copy_state(ledger->catalogue, str_of(project->id), state)) {
+    return err_set(err, ERR_NOT_FOUND, "no project %s", project->id);
+  }
+  SCOPED(query_fini) struct query query;
+  SCOPED(totals_end_ref) struct totals_snapshot *snapshot = NULL;
+  uint32_t number = state->info.number;
+  int result = query_init(&query, state->zone, first_day, last_day, rows_max);
+  if (result == 0) result = read_memory(ledger, &query, number, kind, &snapshot, err);
+  if (result == 0) result = read_snapshot(&query, snapshot, number, kind, err);
+  /* Again: codecs may have come since, and a row may be of one. */
+  if (result == 0 && !catalogue_copy_state(ledger->catalogue, str_of(project->id), state)) result = -ERR_NOT_FOUND;
+  if (result == 0) result = give_rows(&query, state, kind, ret);
+  if (result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "more than %zu rows", rows_max);
+  if (result == -ERR_MEMORY) return err_set(err, ERR_MEMORY, "no memory for a query");
+  return result;
+}
+
+void ledger_rows_fini(struct ledger_rows *rows) {
+  free(rows->items);
+  *rows = (struct ledger_rows){0};
+}
+
+const struct catalogue *ledger_catalogue(const struct ledger *ledger) { return ledger->catalogue; }
+
+void ledger_status(struct ledger *ledger, struct ledger_status *ret) {
+  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  const struct delta *oldest = ledger->frozen != NULL ? ledger->frozen : ledger->filling;
+  *ret = (struct ledger_status){
+      .end = delta_end(ledger->filling),
+      .checkpoint = delta_begin(oldest),
+      .delta_records = {delta_records(ledger->filling), ledger->frozen != NULL ? delta_records(ledger->frozen) : 0},
+      .runs = (unsigned)ledger->runs.count,
+  };
+  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+}
+
+void ledger_formats(struct buf *out) {
+  buf_text(out, "log segment: writes 1, reads 1\n");
+  buf_text(out, "run: writes 1, reads 1\n");
+  buf_text(out, "totals: writes 1, reads 1\n");
+}

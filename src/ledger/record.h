@@ -1,0 +1,82 @@
+/* Records: the bytes of one thing that happened, and back. docs/format.md, section "Record".
+ *
+ * A usage record refers to names of its block by index; who decodes it hands the block's names in. The others hold all
+ * their text, and the whole new state of what they name.
+ */
+#ifndef CODECMETER_LEDGER_RECORD_H
+#define CODECMETER_LEDGER_RECORD_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "ledger/catalogue.h"
+#include "meter/usage.h"
+
+enum record_type { RECORD_USAGE = 1, RECORD_PROJECT = 2, RECORD_ACCOUNT = 3, RECORD_KEY = 4, RECORD_TOKEN = 5 };
+
+#define RECORD_HEAD_SIZE 9u    /* size, back, type */
+#define RECORD_ALIGN 8u
+#define RECORD_NAME_NONE 65535u
+/* The largest record: a key with 256 projects of 64 bytes and two texts of 256. */
+#define RECORD_SIZE_MAX (24u << 10)
+
+struct record_names {
+  const struct str *items;
+  size_t count;
+};
+
+/* Indices of a usage's names in its block. */
+struct record_name_ids {
+  uint16_t project, source, codec; /* codec: RECORD_NAME_NONE if it has none */
+};
+
+/* Bytes that a usage takes, padded. */
+size_t record_usage_size(const struct usage *usage);
+/* Writes record_usage_size(usage) bytes at out; back is the record's offset in its block. */
+void record_usage_encode(const struct usage *usage, struct record_name_ids ids, uint32_t back, char *out);
+
+/* What the catalogue's records say, whole. Texts are borrowed from the record on decoding. */
+struct record_project {
+  bool create;
+  struct str id, name, zone;
+  int64_t created_ms;
+};
+struct record_account {
+  struct str default_project;
+};
+struct record_key {
+  bool create, disabled, sub_account;
+  int64_t created_ms;
+  struct str public_key, private_key;
+  struct str projects[KEY_PROJECTS_MAX];
+  size_t projects_count;
+};
+struct record_token {
+  bool create, revoked;
+  enum token_scope scope;
+  int64_t created_ms;
+  struct str id, project;
+  uint8_t hash[TOKEN_HASH_SIZE];
+};
+
+struct record {
+  enum record_type type;
+  uint32_t size, back;
+  union {
+    struct usage usage;
+    struct record_project project;
+    struct record_account account;
+    struct record_key key;
+    struct record_token token;
+  };
+};
+
+/* Appends an encoded catalogue record (not a usage) to out; its `back` is 0 until block_add_record sets it. */
+void record_encode(const struct record *record, struct buf *out);
+
+/* Decodes the record at the start of bytes, which reach to the end of the records of its block. Every length and
+ * value is checked: -ERR_CORRUPT. */
+MUST_USE int record_decode(struct str bytes, struct record_names names, struct record *ret, struct err *err);
+
+#endif

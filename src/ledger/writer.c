@@ -1,0 +1,319 @@
+/* The writer's side: decide, stage, commit, apply.
+ *
+ *   stage ──> stage ──> … ──> commit: seal, write, fdatasync ──> apply to the delta ──> turn
+ *
+ * A report is decided against what is staged, then both deltas, then the runs; a hit is confirmed by reading the record
+ * and comparing the texts. Staged records stand in the bytes of the blocks being built and nowhere else: what is applied
+ * is what was read back out of those bytes, by the same code that recovery uses.
+ */
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#include "base/check.h"
+#include "ledger/state.h"
+
+/* ---- groups ---- */
+
+static int begin_group(struct ledger *ledger, struct err *err) {
+  if (ledger->is_staging) return 0;
+  int64_t now_ms = clock_real_ms(ledger->options.clock);
+  if (now_ms < ledger->block_time_ms) now_ms = ledger->block_time_ms; /* block times never go back */
+  uint64_t position;
+  int result = log_next(ledger->log, now_ms, &position, err);
+  if (result != 0) return result;
+  block_writer_begin(ledger->staging, position, log_synced(ledger->log), now_ms);
+  ledger->block_time_ms = now_ms;
+  ledger->is_staging = true;
+  return 0;
+}
+
+static void end_group(struct ledger *ledger) {
+  identities_clear(&ledger->staged);
+  ledger->staged_codecs_count = 0;
+  ledger->staged_usages = 0;
+  ledger->is_staging = false;
+}
+
+uint64_t ledger_staged_bytes(const struct ledger *ledger) {
+  return ledger->is_staging ? block_writer_size(ledger->staging) : 0;
+}
+
+/* ---- deciding a report ---- */
+
+static bool same_identity(const struct usage *a, const struct usage *b) {
+  return str_equal(a->id, b->id) && str_equal(a->source, b->source) && str_equal(a->project, b->project);
+}
+
+/* Where a search for earlier records of an identity stands. */
+struct search {
+  struct ledger *ledger;
+  const struct usage *wanted;
+  struct hash hash;
+  bool found;
+  struct usage first; /* when found; texts are borrowed until the next read */
+};
+
+/* Reads a candidate, staged or on disk, and compares its texts. */
+static int try_position(struct search *search, uint64_t position, struct err *err) {
+  struct ledger *ledger = search->ledger;
+  struct usage usage;
+  if (ledger->is_staging && position >= log_end(ledger->log)) {
+    int result = block_writer_usage(ledger->staging, position, &usage, err);
+    if (result != 0) return result;
+  } else {
+    struct record record;
+    int result = log_read_record(ledger->reader, position, &record, err);
+    if (result != 0) return result;
+    if (record.type != RECORD_USAGE) return err_set(err, ERR_CORRUPT, "an identity leads to a record that has none");
+    usage = record.usage;
+  }
+  search->found = same_identity(&usage, search->wanted);
+  if (search->found) search->first = usage;
+  return 0;
+}
+
+static int search_memory(struct search *search, const struct identities *staged, const struct delta *delta,
+                         struct err *err) {
+  uint32_t at = 0;
+  int result = 0;
+  for (uint64_t position = 1; position != 0 && result == 0 && !search->found;) {
+    position = delta != NULL ? delta_find_identity(delta, search->hash, &at)
+                             : identities_find(staged, search->hash, &at);
+    if (position != 0) result = try_position(search, position, err);
+  }
+  return result;
+}
+
+static int search_run(struct search *search, const struct run *run, struct err *err) {
+  bool may_hold;
+  int result = run_may_hold(run, search->hash, &may_hold, err);
+  if (result != 0 || !may_hold) return result;
+  struct entry wanted = {.first = search->hash.high, .second = search->hash.low}, entry;
+  uint64_t index;
+  result = run_seek(run, &wanted, &index, err);
+  while (result == 0 && !search->found && index < run_info(run)->count) {
+    result = run_entry(run, index++, &entry, err);
+    if (result != 0 || entry.first != wanted.first || entry.second != wanted.second) break;
+    result = try_position(search, entry.position, err);
+  }
+  return result;
+}
+
+/* The writer reads deltas and the run list without the view lock: nobody else changes them. */
+static int search_all(struct search *search, struct err *err) {
+  struct ledger *ledger = search->ledger;
+  int result = search_memory(search, &ledger->staged, NULL, err);
+  if (result == 0 && !search->found) result = search_memory(search, NULL, ledger->filling, err);
+  if (result == 0 && !search->found && ledger->frozen != NULL) {
+    result = search_memory(search, NULL, ledger->frozen, err);
+  }
+  for (size_t i = ledger->runs.count; i > 0 && result == 0 && !search->found; i--) {
+    const struct run *run = ledger->runs.items[i - 1];
+    if (run_info(run)->kind == ENTRY_IDENTITY) result = search_run(search, run, err);
+  }
+  return result;
+}
+
+static struct search search_for(struct ledger *ledger, const struct usage *usage) {
+  return (struct search){
+      .ledger = ledger, .wanted = usage, .hash = hash_identity(usage->project, usage->source, usage->id)};
+}
+
+static struct verdict verdict_against(const struct usage *first, const struct usage *later) {
+  unsigned fields = usage_differences(first, later);
+  if (fields == 0) return (struct verdict){.outcome = VERDICT_DUPLICATE};
+  return (struct verdict){.outcome = VERDICT_CONFLICT, .reason = VERDICT_REASON_CONTENT, .fields = fields};
+}
+
+static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_count) {
+  *ret_count = 0;
+  for (size_t i = 0; i < ledger->staged_codecs_count; i++) {
+    if (ledger->staged_codecs[i].project != project) continue;
+    if (str_equal(str_of(ledger->staged_codecs[i].name), codec)) return true;
+    (*ret_count)++;
+  }
+  return false;
+}
+
+/* Has the project room for the codec's name? A new one is remembered until the group ends. */
+static bool admit_codec(struct ledger *ledger, const struct project_state *project, struct str codec) {
+  unsigned staged;
+  if (codec.len == 0 || catalogue_codec_number(project, codec) >= 0) return true;
+  if (codec_is_staged(ledger, project->info.number, codec, &staged)) return true;
+  if (project->codecs_count + staged >= CODEC_NAMES_PER_PROJECT) return false;
+  struct staged_codec *grown =
+      reallocarray(ledger->staged_codecs, ledger->staged_codecs_count + 1, sizeof *ledger->staged_codecs);
+  CHECK(grown != NULL);
+  ledger->staged_codecs = grown;
+  struct staged_codec *staged_codec = &ledger->staged_codecs[ledger->staged_codecs_count++];
+  staged_codec->project = project->info.number;
+  bool fits = str_copy(codec, staged_codec->name, sizeof staged_codec->name);
+  CHECK(fits);
+  return true;
+}
+
+/* Usage is refused while the disk has less than the reserve, so that checkpoints and `key disable` still fit. */
+static int check_reserve(const struct ledger *ledger, struct err *err) {
+  struct statvfs disk;
+  if (ledger->options.disk_reserve == UINT64_MAX || statvfs(ledger->options.dir, &disk) != 0) return 0;
+  uint64_t available = (uint64_t)disk.f_bavail * disk.f_frsize;
+  if (available >= ledger->options.disk_reserve) return 0;
+  return err_set(err, ERR_FULL, "the disk of %s has less than ledger.disk_reserve left: free some room",
+                 ledger->options.dir);
+}
+
+int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
+                       struct err *err) {
+  const struct project_state *project = catalogue_state(ledger->catalogue, usage->project);
+  if (project == NULL) {
+    *ret_verdict = (struct verdict){.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_NO_PROJECT};
+    return 0;
+  }
+  if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
+    return err_set(err, ERR_BUSY, "both deltas are full");
+  }
+  struct search search = search_for(ledger, usage);
+  int result = search_all(&search, err);
+  if (result != 0) return result;
+  if (search.found) {
+    *ret_verdict = verdict_against(&search.first, usage);
+    return 0;
+  }
+  if (!ledger->is_staging) result = check_reserve(ledger, err);
+  if (result == 0) result = begin_group(ledger, err);
+  if (result != 0) return result;
+  if (!admit_codec(ledger, project, usage->codec)) {
+    *ret_verdict = (struct verdict){.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_CODECS};
+    return 0;
+  }
+  uint64_t position;
+  result = block_add_usage(ledger->staging, usage, &position);
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory to stage a record");
+  identities_add(&ledger->staged, search.hash, position);
+  ledger->staged_usages++;
+  *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
+  return 0;
+}
+
+/* ---- changes ---- */
+
+int ledger_stage_change(struct ledger *ledger, const struct change *change, struct err *err) {
+  CHECK(!ledger->is_staging);
+  SCOPED(buf_fini) struct buf records = {0};
+  int64_t now_ms = clock_real_ms(ledger->options.clock);
+  int result = catalogue_decide(ledger->catalogue, change, now_ms, &records, err);
+  if (result == 0) result = begin_group(ledger, err);
+  for (size_t at = 0; at < records.len && result == 0;) {
+    uint32_t size = le32_load(records.ptr + at);
+    uint64_t position;
+    result = block_add_record(ledger->staging, str_make(records.ptr + at, size), &position);
+    at += size;
+  }
+  if (records.len > 0) bytes_wipe(records.ptr, records.len); /* it may hold a private key */
+  if (result == 0 && change->type == CHANGE_PROJECT_SET && (change->set & CHANGE_SET_ZONE) != 0) {
+    ledger->wants_checkpoint = true; /* totals by day are to be made anew */
+  }
+  return result;
+}
+
+/* ---- applying ---- */
+
+/* A record that is in the log already, or that its project has no room for, changes nothing: the log may hold such where
+ * several nodes append to it. */
+static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_t position, bool decided,
+                       struct err *err) {
+  const struct project_state *project = catalogue_state(ledger->catalogue, usage->project);
+  if (project == NULL) return 0;
+  if (!decided) {
+    struct search search = search_for(ledger, usage);
+    int result = search_all(&search, err);
+    if (result != 0 || search.found) return result;
+  }
+  int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
+  if (codec < 0) {
+    codec = (int)project->codecs_count;
+    if (!catalogue_add_codec(ledger->catalogue, project, usage->codec, ledger->filling)) return 0;
+  }
+  delta_add_usage(ledger->filling, usage, project->info.number, (uint8_t)codec, position);
+  return 0;
+}
+
+static int apply_records(struct ledger *ledger, const struct block *block, bool decided, struct err *err) {
+  struct record record;
+  int result = 0;
+  uint32_t count = 0;
+  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block) && result == 0; count++) {
+    uint64_t position = block->position + at;
+    result = block_next(block, &at, &record, err);
+    if (result != 0) break;
+    result = record.type == RECORD_USAGE ? apply_usage(ledger, &record.usage, position, decided, err)
+                                         : catalogue_apply(ledger->catalogue, &record, ledger->filling, err);
+  }
+  if (result == 0 && count != block->count) result = err_set(err, ERR_CORRUPT, "a block has not the records it says");
+  return result;
+}
+
+int writer_apply(struct ledger *ledger, const struct block *block, bool decided, struct err *err) {
+  CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
+  int result = apply_records(ledger, block, decided, err);
+  if (result == 0) delta_set_end(ledger->filling, block->position + block->bytes.len, block->time_ms);
+  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  return result;
+}
+
+static int apply_blocks(struct ledger *ledger, struct str bytes, uint64_t position, struct err *err) {
+  SCOPED_MALLOC struct block *block = malloc(sizeof *block);
+  CHECK(block != NULL); /* what is on disk must be applied */
+  int result = 0;
+  while (bytes.len > 0 && result == 0) {
+    result = block_read(bytes, position, block, err);
+    if (result == 0) result = writer_apply(ledger, block, true, err);
+    position += block->bytes.len;
+    bytes = str_make(bytes.ptr + block->bytes.len, bytes.len - block->bytes.len);
+  }
+  CHECK(result == 0); /* these bytes were made here, a moment ago */
+  return result;
+}
+
+int ledger_commit(struct ledger *ledger, struct err *err) {
+  if (!ledger->is_staging) return 0;
+  bool any = block_writer_size(ledger->staging) > BLOCK_HEAD_SIZE;
+  int result = 0;
+  if (any) {
+    uint64_t position = log_end(ledger->log);
+    struct str blocks = block_writer_finish(ledger->staging);
+    result = log_append(ledger->log, blocks, err);
+    if (result == 0) result = apply_blocks(ledger, blocks, position, err);
+  }
+  end_group(ledger);
+  return result;
+}
+
+/* ---- turning ---- */
+
+int ledger_turn(struct ledger *ledger, struct err *err) {
+  CHECK(!ledger->is_staging);
+  if (!ledger->has_checkpointer) return 0;
+  (void)pthread_mutex_lock(&ledger->lock);
+  enum checkpoint_state state = ledger->state;
+  struct run_list made = ledger->made;
+  if (state == CHECKPOINT_DONE) {
+    ledger->state = CHECKPOINT_IDLE;
+    ledger->made = (struct run_list){0};
+  }
+  if (state == CHECKPOINT_FAILED && err != NULL) *err = ledger->failure;
+  int result = state == CHECKPOINT_FAILED ? -(int)ledger->failure.code : 0;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  if (result != 0) return result;
+
+  if (state == CHECKPOINT_DONE) checkpoint_release(ledger, &made);
+  bool due = delta_records(ledger->filling) >= ledger->options.delta_max || ledger->wants_checkpoint;
+  if (ledger->frozen != NULL || !due) return 0;
+  checkpoint_freeze(ledger);
+  ledger->wants_checkpoint = false;
+  (void)pthread_mutex_lock(&ledger->lock);
+  ledger->state = CHECKPOINT_ASKED;
+  (void)pthread_cond_signal(&ledger->wake);
+  (void)pthread_mutex_unlock(&ledger->lock);
+  return 0;
+}
