@@ -7,6 +7,7 @@
 #ifndef CODECMETER_BASE_BYTES_H
 #define CODECMETER_BASE_BYTES_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,10 +22,11 @@ struct str {
 
 /* A str of a string literal; of a NUL-terminated string (NULL gives the empty one); of pointer and length. */
 #define STR(literal) ((struct str){.ptr = "" literal "", .len = sizeof(literal) - 1})
-static inline struct str str_of(const char *text) {
-  return (struct str){.ptr = text != NULL ? text : "", .len = text != NULL ? strlen(text) : 0};
+static inline struct str str_make(const char *ptr, size_t len) {
+  struct str s = {ptr, len}; /* json.cc reads this header too, and C++17 has no designated initialisers */
+  return s;
 }
-static inline struct str str_make(const char *ptr, size_t len) { return (struct str){.ptr = ptr, .len = len}; }
+static inline struct str str_of(const char *text) { return text != NULL ? str_make(text, strlen(text)) : str_make("", 0); }
 
 /* For printf("%.*s", STR_ARG(s)). */
 #define STR_ARG(s) ((int)(s).len), ((s).ptr)
@@ -92,6 +94,6 @@ BYTES_WORD(16)
 BYTES_WORD(32)
 BYTES_WORD(64)
 #undef BYTES_WORD
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the disk formats are little-endian and read in place");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the disk formats are little-endian and read in place");
 
 #endif

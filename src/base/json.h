@@ -1,8 +1,8 @@
 /* JSON: a strict reader that keeps what signing needs, and the few writers that answers need.
  *
  * The reader gives a tree that keeps number text and every member in its order, repeated names included (the
- * rules of who may repeat what are the caller's). It is strict RFC 8259: one value and nothing behind it but
- * blanks, valid UTF-8, no lone surrogates, no control characters inside strings, no byte order mark.
+ * rules of who may repeat what are the caller's). It is strict RFC 8259: one object or array and nothing behind it
+ * but blanks, valid UTF-8, no lone surrogates, no control characters inside strings, no byte order mark.
  * simdjson does the scanning; only json.cc knows it.
  */
 #ifndef CODECMETER_BASE_JSON_H
@@ -26,7 +26,6 @@ struct json {
   struct str text;          /* JSON_STRING: decoded, may hold NUL; JSON_NUMBER: the token as written */
   const struct json *child; /* first element or member of an array or object, in order; NULL when empty */
   const struct json *next;  /* the next sibling; NULL at the end */
-  struct str raw;           /* object elements of a top-level array and the top value: their own bytes */
 };
 
 struct json_parser;

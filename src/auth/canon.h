@@ -1,0 +1,29 @@
+/* The string to sign, made from a request's parameters. Source: design §3.2; worked through in docs/signature.md. */
+#ifndef CODECMETER_AUTH_CANON_H
+#define CODECMETER_AUTH_CANON_H
+
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/json.h"
+
+/* Characters of a number written out; a longer one is an error. */
+#define CANON_NUMBER_MAX 400
+
+/* One parameter, as decoded. Texts and node are borrowed. */
+struct param {
+  struct str name;
+  struct str value;        /* of a form, query or JSON string as sent; of a number its plain decimal, else "" */
+  const struct json *node; /* of a JSON body; NULL otherwise */
+};
+
+/* The name under which the signature itself travels, in any case; at the top level only. */
+#define CANON_SIGNATURE STR("Signature")
+
+/* Sorts the parameters by name as bytes, in place, and appends name and value of each but the signature. -ERR_LIMIT
+ * when a number is longer than CANON_NUMBER_MAX, -ERR_MEMORY. Members of nested objects are sorted in a scratch array;
+ * the tree is left as it is. */
+MUST_USE int canon_append(struct param *params, size_t count, struct buf *out);
+
+#endif

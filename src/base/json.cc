@@ -1,0 +1,207 @@
+/* The only C++ file, and the only one that knows simdjson: its On-Demand front end, whose scanner validates UTF-8 and
+ * string syntax in one pass, and which gives number text and repeated names as they stand (its DOM gives neither).
+ *
+ * On-Demand checks a value only when it is visited, so everything is visited: tokens that are not strings are held
+ * against the grammar here, and decoded strings against UTF-8 once more, since an escape can make a lone surrogate.
+ */
+#include <simdjson.h>
+
+#include <new>
+#include <utility>
+
+extern "C" {
+#include "base/json.h"
+}
+
+static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING, "the scanner reads that far beyond the text");
+
+namespace ondemand = simdjson::ondemand;
+
+struct json_parser {
+  ondemand::parser simd;
+};
+
+extern "C" struct json_parser *json_parser_new(void) { return new (std::nothrow) json_parser; }
+extern "C" void json_parser_free(struct json_parser *parser) { delete parser; }
+
+namespace {
+
+struct reader {
+  struct arena *arena;
+  unsigned depth_max;
+  struct err *err;
+};
+
+int fail(const reader &r, simdjson::error_code code) {
+  switch (code) {
+    case simdjson::UTF8_ERROR: return err_set(r.err, ERR_PARSE, "not UTF-8");
+    case simdjson::UNCLOSED_STRING: return err_set(r.err, ERR_PARSE, "a string is not closed");
+    case simdjson::UNESCAPED_CHARS: return err_set(r.err, ERR_PARSE, "a control character stands in a string");
+    case simdjson::STRING_ERROR: return err_set(r.err, ERR_PARSE, "a string holds a wrong escape");
+    case simdjson::EMPTY: return err_set(r.err, ERR_PARSE, "empty");
+    case simdjson::TRAILING_CONTENT: return err_set(r.err, ERR_PARSE, "something stands behind the JSON value");
+    case simdjson::MEMALLOC:
+    case simdjson::CAPACITY: return err_set(r.err, ERR_MEMORY, "no memory to read JSON");
+    default: return err_set(r.err, ERR_PARSE, "not JSON");
+  }
+}
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+const char *skip_digits(const char *at, const char *end) {
+  while (at < end && is_digit(*at)) at++;
+  return at;
+}
+
+/* RFC 8259, section 6. */
+bool is_number(struct str token) {
+  const char *at = token.ptr, *end = token.ptr + token.len;
+  if (at < end && *at == '-') at++;
+  const char *whole = at;
+  at = skip_digits(at, end);
+  if (at == whole || (*whole == '0' && at - whole > 1)) return false;
+  if (at < end && *at == '.') {
+    const char *fraction = ++at;
+    at = skip_digits(at, end);
+    if (at == fraction) return false;
+  }
+  if (at < end && (*at == 'e' || *at == 'E')) {
+    at++;
+    if (at < end && (*at == '+' || *at == '-')) at++;
+    const char *exponent = at;
+    at = skip_digits(at, end);
+    if (at == exponent) return false;
+  }
+  return at == end;
+}
+
+int copy_text(const reader &r, struct str text, struct str *ret) {
+  *ret = arena_copy(r.arena, text);
+  return ret->ptr != nullptr ? 0 : err_set(r.err, ERR_MEMORY, "JSON too large");
+}
+
+/* A string after its escapes are undone. */
+int read_text(const reader &r, simdjson::simdjson_result<std::string_view> decoded, struct str *ret) {
+  std::string_view text;
+  simdjson::error_code code = std::move(decoded).get(text);
+  if (code != simdjson::SUCCESS) return fail(r, code);
+  struct str view = str_make(text.data(), text.size());
+  if (!str_is_utf8(view)) return err_set(r.err, ERR_PARSE, "a string holds a lone surrogate");
+  return copy_text(r, view, ret);
+}
+
+/* A number, true, false or null: the token as it stands, without the blanks behind it. */
+int read_token(const reader &r, std::string_view raw, struct json *node) {
+  while (!raw.empty() && is_blank(raw.back())) raw.remove_suffix(1);
+  struct str token = str_make(raw.data(), raw.size());
+  if (raw == "true") node->type = JSON_TRUE;
+  else if (raw == "false") node->type = JSON_FALSE;
+  else if (raw == "null") node->type = JSON_NULL;
+  else if (is_number(token)) node->type = JSON_NUMBER;
+  else return err_set(r.err, ERR_PARSE, "neither a number nor true, false or null");
+  return node->type == JSON_NUMBER ? copy_text(r, token, &node->text) : 0;
+}
+
+struct json *new_node(const reader &r) { return static_cast<struct json *>(arena_alloc(r.arena, sizeof(struct json))); }
+
+int read_array(const reader &r, ondemand::array array, unsigned depth, struct json *node);
+int read_object(const reader &r, ondemand::object object, unsigned depth, struct json *node);
+
+/* A value below the top; depth is that of the array or object around it. */
+int read_value(const reader &r, ondemand::value value, unsigned depth, struct json *node) {
+  ondemand::json_type type;
+  simdjson::error_code code = value.type().get(type);
+  if (code != simdjson::SUCCESS) return fail(r, code);
+  switch (type) {
+    case ondemand::json_type::array: {
+      ondemand::array array;
+      if ((code = value.get_array().get(array)) != simdjson::SUCCESS) return fail(r, code);
+      return read_array(r, array, depth + 1, node);
+    }
+    case ondemand::json_type::object: {
+      ondemand::object object;
+      if ((code = value.get_object().get(object)) != simdjson::SUCCESS) return fail(r, code);
+      return read_object(r, object, depth + 1, node);
+    }
+    case ondemand::json_type::string: node->type = JSON_STRING; return read_text(r, value.get_string(), &node->text);
+    default: return read_token(r, value.raw_json_token(), node);
+  }
+}
+
+int check_depth(const reader &r, unsigned depth) {
+  return depth <= r.depth_max ? 0 : err_set(r.err, ERR_LIMIT, "nested more than %u deep", r.depth_max);
+}
+
+int read_array(const reader &r, ondemand::array array, unsigned depth, struct json *node) {
+  node->type = JSON_ARRAY;
+  int result = check_depth(r, depth);
+  const struct json **link = &node->child;
+  for (auto element : array) {
+    if (result != 0) return result;
+    ondemand::value value;
+    simdjson::error_code code = std::move(element).get(value);
+    if (code != simdjson::SUCCESS) return fail(r, code);
+    struct json *child = new_node(r);
+    if (child == nullptr) return err_set(r.err, ERR_MEMORY, "JSON too large");
+    *link = child;
+    link = &child->next;
+    result = read_value(r, value, depth, child);
+  }
+  return result;
+}
+
+int read_object(const reader &r, ondemand::object object, unsigned depth, struct json *node) {
+  node->type = JSON_OBJECT;
+  int result = check_depth(r, depth);
+  const struct json **link = &node->child;
+  for (auto member : object) {
+    if (result != 0) return result;
+    ondemand::field field;
+    simdjson::error_code code = std::move(member).get(field);
+    if (code != simdjson::SUCCESS) return fail(r, code);
+    struct json *child = new_node(r);
+    if (child == nullptr) return err_set(r.err, ERR_MEMORY, "JSON too large");
+    *link = child;
+    link = &child->next;
+    result = read_text(r, field.unescaped_key(), &child->name);
+    if (result == 0) result = read_value(r, field.value(), depth, child);
+  }
+  return result;
+}
+
+int read_top(const reader &r, ondemand::document &document, struct json *node) {
+  ondemand::json_type type;
+  simdjson::error_code code = document.type().get(type);
+  if (code != simdjson::SUCCESS) return fail(r, code);
+  int result;
+  if (type == ondemand::json_type::object) {
+    ondemand::object object;
+    if ((code = document.get_object().get(object)) != simdjson::SUCCESS) return fail(r, code);
+    result = read_object(r, object, 1, node);
+  } else if (type == ondemand::json_type::array) {
+    ondemand::array array;
+    if ((code = document.get_array().get(array)) != simdjson::SUCCESS) return fail(r, code);
+    result = read_array(r, array, 1, node);
+  } else {
+    return err_set(r.err, ERR_PARSE, "neither an object nor an array");
+  }
+  bool at_end = document.current_location().error() == simdjson::OUT_OF_BOUNDS;
+  if (result == 0 && !at_end) return fail(r, simdjson::TRAILING_CONTENT);
+  return result;
+}
+
+}  // namespace
+
+extern "C" int json_parse(struct json_parser *parser, struct arena *arena, struct str text, unsigned depth_max,
+                          const struct json **ret, struct err *err) {
+  reader r = {arena, depth_max, err};
+  struct json *top = new_node(r);
+  if (top == nullptr) return err_set(err, ERR_MEMORY, "JSON too large");
+  ondemand::document document;
+  simdjson::padded_string_view view(text.ptr, text.len, text.len + JSON_PADDING);
+  simdjson::error_code code = parser->simd.iterate(view).get(document);
+  int result = code == simdjson::SUCCESS ? read_top(r, document, top) : fail(r, code);
+  if (result == 0) *ret = top;
+  return result;
+}
