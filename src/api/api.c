@@ -1,0 +1,317 @@
+/* The life of an API call: read the parameters, check in the contract's order, run the action, frame the answer.
+ *
+ *   body 230 > repeated names 230 > 160 > 161 > 170 > 220 [PublicKey] > 172 > 171 > 292/299 > the action's own
+ *
+ * Answers are built behind where the body stood: a refusal cuts back to there, so nothing is ever half an answer. Each
+ * call borrows a workspace (parser, arena, string to sign) from a pool, so that none is made anew for each request.
+ */
+#include "api/api.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/call.h"
+#include "auth/sign.h"
+#include "base/check.h"
+#include "base/diag.h"
+
+#define ACTION_ECHO_MAX 64
+/* What a body of a mebibyte with a thousand parameters can need, twice over. */
+#define ARENA_MAX ((size_t)8 << 20)
+#define WORKSPACES_KEPT 64
+
+struct workspace {
+  struct json_parser *parser;
+  struct arena *arena;
+  struct buf canonical;
+  struct workspace *next;
+};
+
+struct api {
+  struct api_options options;
+  pthread_mutex_t lock;
+  struct workspace *idle;
+  unsigned idle_count;
+};
+
+/* ---- workspaces ---- */
+
+static void workspace_free(struct workspace *workspace) {
+  json_parser_free(workspace->parser);
+  arena_free(workspace->arena);
+  buf_fini(&workspace->canonical);
+  free(workspace);
+}
+
+static struct workspace *workspace_new(void) {
+  struct workspace *workspace = calloc(1, sizeof *workspace);
+  CHECK(workspace != NULL);
+  workspace->parser = json_parser_new();
+  workspace->arena = arena_new(ARENA_MAX);
+  CHECK(workspace->parser != NULL && workspace->arena != NULL);
+  return workspace;
+}
+
+static struct workspace *borrow(struct api *api) {
+  (void)pthread_mutex_lock(&api->lock);
+  struct workspace *workspace = api->idle;
+  if (workspace != NULL) {
+    api->idle = workspace->next;
+    api->idle_count--;
+  }
+  (void)pthread_mutex_unlock(&api->lock);
+  return workspace != NULL ? workspace : workspace_new();
+}
+
+static void give_back(struct api *api, struct workspace *workspace) {
+  arena_reset(workspace->arena);
+  buf_clear(&workspace->canonical);
+  (void)pthread_mutex_lock(&api->lock);
+  bool keep = api->idle_count < WORKSPACES_KEPT;
+  if (keep) {
+    workspace->next = api->idle;
+    api->idle = workspace;
+    api->idle_count++;
+  }
+  (void)pthread_mutex_unlock(&api->lock);
+  if (!keep) workspace_free(workspace);
+}
+
+int api_new(const struct api_options *options, struct api **ret, struct err *err) {
+  struct api *api = calloc(1, sizeof *api);
+  if (api == NULL) return err_set(err, ERR_MEMORY, "no memory for the API");
+  api->options = *options;
+  CHECK(pthread_mutex_init(&api->lock, NULL) == 0);
+  *ret = api;
+  return 0;
+}
+
+void api_free(struct api *api) {
+  if (api == NULL) return;
+  while (api->idle != NULL) {
+    struct workspace *workspace = api->idle;
+    api->idle = workspace->next;
+    workspace_free(workspace);
+  }
+  (void)pthread_mutex_destroy(&api->lock);
+  free(api);
+}
+
+/* ---- refusals ---- */
+
+int refuse(struct refusal *refusal, enum retcode code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(refusal->text, sizeof refusal->text, format, args);
+  va_end(args);
+  refusal->ret_code = code;
+  return code;
+}
+
+int refuse_param(struct refusal *refusal, const char *name, const char *allowed) {
+  return refuse(refusal, RETCODE_BAD_PARAM, "Params [%s] not available: %s", name, allowed);
+}
+
+int refuse_internal(struct refusal *refusal, const char *what, const struct err *err) {
+  diag_error("%s: %s", what, err->text);
+  return refuse(refusal, RETCODE_INTERNAL, "Internal error");
+}
+
+/* ---- the frame ---- */
+
+/* The name cut to what is echoed, not in the middle of a character. */
+static struct str echo_of(struct str action) {
+  if (action.len <= ACTION_ECHO_MAX) return action;
+  size_t len = ACTION_ECHO_MAX;
+  while (len > 0 && !str_is_utf8(str_make(action.ptr, len))) len--;
+  return str_make(action.ptr, len);
+}
+
+static void begin_answer(struct buf *body, int ret_code, struct str action) {
+  buf_text(body, "{\"RetCode\":");
+  buf_i64(body, ret_code);
+  buf_text(body, ",\"Action\":");
+  char name[ACTION_ECHO_MAX + sizeof "Response"];
+  struct str echo = echo_of(action);
+  int len = snprintf(name, sizeof name, "%.*sResponse", STR_ARG(echo));
+  json_quote(body, str_make(name, (size_t)len));
+}
+
+static void answer_refusal(struct buf *body, size_t start, struct str action, const struct refusal *refusal,
+                           const char *id) {
+  body->len = start;
+  begin_answer(body, refusal->ret_code, action);
+  buf_text(body, ",\"Message\":");
+  if (refusal->ret_code == RETCODE_INTERNAL) {
+    char text[sizeof refusal->text + 64];
+    int len = snprintf(text, sizeof text, "%s, request %s", refusal->text, id);
+    json_quote(body, str_make(text, (size_t)len));
+  } else {
+    json_quote(body, str_of(refusal->text));
+  }
+  buf_char(body, '}');
+}
+
+/* ---- the checks ---- */
+
+struct action {
+  const char *name;
+  int (*handle)(const struct call *call, struct buf *out, struct refusal *refusal);
+  bool needs_project;
+};
+
+static const struct action actions[] = {
+#define X(name, handler, needs_project) {#name, handler, needs_project},
+#include "api/actions.def"
+#undef X
+};
+
+static const struct action *find_action(struct str name) {
+  for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+    if (str_equal(name, str_of(actions[i].name))) return &actions[i];
+  }
+  return NULL;
+}
+
+/* Everything a request goes through; pointers live as long as the workspace is borrowed. */
+struct exchange {
+  struct api *api;
+  struct workspace *workspace;
+  const struct api_request *request;
+  struct params params;
+  struct str action; /* as given, trimmed; "" if there is none */
+  struct key key;
+  struct refusal refusal;
+};
+
+static int read_params(struct exchange *x) {
+  struct params_source source = {
+      .content_type = x->request->content_type,
+      .body = x->request->body,
+      .query = x->request->query,
+      .count_max = x->api->options.params_max,
+  };
+  struct err err = {0};
+  int result = params_read(&source, x->workspace->parser, x->workspace->arena, &x->params, &err);
+  if (result == 0) return 0;
+  if (!params_action_hint(x->request->query, x->workspace->arena, &x->action)) x->action = STR("");
+  if (result != -ERR_EXISTS) return refuse_param(&x->refusal, "body", err.text);
+  return refuse_param(&x->refusal, err.text, "given once, whatever the case of its name");
+}
+
+static int check_action(struct exchange *x, const struct action **ret) {
+  if (params_get(&x->params, "Action", &x->action) != PARAMS_TEXT) {
+    x->action = STR("");
+    return refuse(&x->refusal, RETCODE_NO_ACTION, "Missing Action");
+  }
+  *ret = find_action(x->action);
+  if (*ret != NULL) return 0;
+  struct str echo = echo_of(x->action);
+  return refuse(&x->refusal, RETCODE_UNKNOWN_ACTION, "Action [%.*s] not found", STR_ARG(echo));
+}
+
+static int check_signature(struct exchange *x, struct str signature) {
+  int result = canon_append(x->params.items, x->params.count, &x->workspace->canonical);
+  if (result == -ERR_LIMIT) return refuse_param(&x->refusal, "body", "numbers of at most 400 characters");
+  if (result != 0) return refuse(&x->refusal, RETCODE_INTERNAL, "Internal error");
+  struct str canonical = buf_view(&x->workspace->canonical);
+  if (sign_verify(canonical, str_of(x->key.private_key), signature)) return 0;
+  return refuse(&x->refusal, RETCODE_WRONG_SIGNATURE, "Signature VerifyAC Error");
+}
+
+static int check_key(struct exchange *x) {
+  struct str signature, public_key;
+  if (params_get(&x->params, "Signature", &signature) != PARAMS_TEXT) {
+    return refuse(&x->refusal, RETCODE_NO_SIGNATURE, "Missing signature");
+  }
+  if (params_get(&x->params, "PublicKey", &public_key) != PARAMS_TEXT) {
+    return refuse(&x->refusal, RETCODE_MISSING_PARAM, "Missing params [PublicKey]");
+  }
+  const struct catalogue *catalogue = ledger_catalogue(x->api->options.ledger);
+  if (!catalogue_key(catalogue, public_key, &x->key) || x->key.disabled) {
+    x->key.public_key[0] = '\0';
+    return refuse(&x->refusal, RETCODE_NO_USER, "User Not Exists");
+  }
+  return check_signature(x, signature);
+}
+
+static int no_project(struct exchange *x, struct str id) {
+  return refuse(&x->refusal, RETCODE_NO_PROJECT, "Project [%.*s] not exists", (int)(id.len < 64 ? id.len : 64), id.ptr);
+}
+
+/* A sub-account learns nothing of projects that are not its own, not even whether they exist. */
+static int find_project(struct exchange *x, struct project *ret) {
+  const struct catalogue *catalogue = ledger_catalogue(x->api->options.ledger);
+  struct str id;
+  enum params_found found = params_get(&x->params, "ProjectId", &id);
+  if (found == PARAMS_NESTED) return refuse_param(&x->refusal, "ProjectId", "a single value");
+  if (found == PARAMS_ABSENT && x->key.sub_account) {
+    return refuse(&x->refusal, RETCODE_MISSING_PARAM, "Missing params [ProjectId]");
+  }
+  if (found == PARAMS_ABSENT) return catalogue_project_default(catalogue, ret) ? 0 : no_project(x, STR(""));
+  if (!catalogue_key_allows(catalogue, str_of(x->key.public_key), id)) {
+    int len = (int)(id.len < 64 ? id.len : 64);
+    return refuse(&x->refusal, RETCODE_DENIED, "Permission denied: project [%.*s]", len, id.ptr);
+  }
+  return catalogue_project(catalogue, id, ret) ? 0 : no_project(x, id);
+}
+
+static int run(struct exchange *x, struct buf *body) {
+  const struct action *action;
+  if (x->request->unavailable != NULL) {
+    if (!params_action_hint(x->request->query, x->workspace->arena, &x->action)) x->action = STR("");
+    return refuse(&x->refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", x->request->unavailable);
+  }
+  int code = read_params(x);
+  if (code == 0) code = check_action(x, &action);
+  if (code == 0) code = check_key(x);
+  if (code != 0) return code;
+  struct call call = {
+      .options = &x->api->options,
+      .params = &x->params,
+      .now = clock_real_ms(x->api->options.clock) / 1000,
+      .public_key = x->key.public_key,
+      .sub_account = x->key.sub_account,
+  };
+  if (action->needs_project) code = find_project(x, &call.project);
+  if (code != 0) return code;
+  begin_answer(body, RETCODE_OK, x->action);
+  code = action->handle(&call, body, &x->refusal);
+  if (code == 0) buf_char(body, '}');
+  if (code == 0 && body->failed) return refuse(&x->refusal, RETCODE_INTERNAL, "Internal error");
+  return code;
+}
+
+static void tell(const struct exchange *x, int code, struct api_result *ret) {
+  struct str echo = echo_of(x->action), key = str_of(x->key.public_key);
+  if (key.len >= sizeof ret->public_key) key.len = sizeof ret->public_key - 1;
+  bool fits = str_copy(echo, ret->action, sizeof ret->action) && str_copy(key, ret->public_key, sizeof ret->public_key);
+  CHECK(fits);
+  ret->ret_code = code;
+}
+
+void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret) {
+  struct exchange x = {.api = api, .workspace = borrow(api), .request = request, .action = STR("")};
+  size_t start = body->len;
+  int code = run(&x, body);
+  if (code != 0) {
+    body->failed = false;
+    answer_refusal(body, start, x.action, &x.refusal, request->id);
+  }
+  tell(&x, code, ret);
+  bytes_wipe(&x.key, sizeof x.key);
+  give_back(api, x.workspace);
+}
+
+void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret) {
+  struct exchange x = {.api = api, .workspace = borrow(api), .request = request, .action = STR("")};
+  char allowed[64];
+  if (!params_action_hint(request->query, x.workspace->arena, &x.action)) x.action = STR("");
+  (void)snprintf(allowed, sizeof allowed, "at most %llu bytes", (unsigned long long)api->options.body_max);
+  int code = refuse_param(&x.refusal, "body", allowed);
+  answer_refusal(body, body->len, x.action, &x.refusal, request->id);
+  tell(&x, code, ret);
+  give_back(api, x.workspace);
+}

@@ -1,0 +1,36 @@
+/* One call of an action, after all checks that every action shares. For files of src/api only. */
+#ifndef CODECMETER_API_CALL_H
+#define CODECMETER_API_CALL_H
+
+#include "api/api.h"
+#include "api/params.h"
+#include "api/retcode.h"
+
+struct call {
+  const struct api_options *options;
+  const struct params *params;
+  int64_t now;            /* Unix seconds */
+  const char *public_key;
+  bool sub_account;
+  struct project project; /* if the action needs one */
+};
+
+/* An action appends its fields, each with a comma before it, to out, and returns 0; or it returns a RetCode and fills
+ * refusal with the message. Whatever it appended is then dropped. */
+struct refusal {
+  int ret_code;
+  char text[256];
+};
+
+/* refusal = {code, text}; returns code. */
+int refuse(struct refusal *refusal, enum retcode code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* RetCode 230: "Params [name] not available: allowed". */
+int refuse_param(struct refusal *refusal, const char *name, const char *allowed);
+/* RetCode 130, for what is our fault; the request's id is added by whoever answers. */
+int refuse_internal(struct refusal *refusal, const char *what, const struct err *err);
+
+#define X(name, handler, needs_project) int handler(const struct call *call, struct buf *out, struct refusal *refusal);
+#include "api/actions.def"
+#undef X
+
+#endif

@@ -1,0 +1,221 @@
+#include "api/params.h"
+
+#include <stdlib.h>
+
+/* ---- forms and queries: application/x-www-form-urlencoded ---- */
+
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/* '+' is a space; a '%' that is not followed by two hex digits stays as it is. */
+static int decode(struct str text, struct arena *arena, struct str *ret) {
+  char *out = arena_alloc_raw(arena, text.len + 1);
+  if (out == NULL) return -ERR_MEMORY;
+  size_t len = 0;
+  for (size_t i = 0; i < text.len; i++) {
+    char c = text.ptr[i];
+    bool escaped = c == '%' && i + 2 < text.len && hex_digit(text.ptr[i + 1]) >= 0 && hex_digit(text.ptr[i + 2]) >= 0;
+    if (escaped) {
+      c = (char)(hex_digit(text.ptr[i + 1]) << 4 | hex_digit(text.ptr[i + 2]));
+      i += 2;
+    } else if (c == '+') {
+      c = ' ';
+    }
+    out[len++] = c;
+  }
+  *ret = str_make(out, len);
+  return 0;
+}
+
+static bool is_clean(struct str text) {
+  return str_is_utf8(text) && (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL);
+}
+
+/* Cuts the text before a separator off the front. */
+static struct str cut(struct str *rest, char separator) {
+  const char *end = rest->len == 0 ? NULL : memchr(rest->ptr, separator, rest->len);
+  size_t len = end == NULL ? rest->len : (size_t)(end - rest->ptr);
+  struct str piece = str_make(rest->ptr, len);
+  size_t used = end == NULL ? len : len + 1;
+  *rest = str_make(rest->ptr + used, rest->len - used);
+  return piece;
+}
+
+static int too_many(size_t count_max, struct err *err) {
+  return err_set(err, ERR_LIMIT, "at most %zu parameters", count_max);
+}
+
+static int add_pair(struct str pair, struct arena *arena, struct param *param, struct err *err) {
+  struct str name = cut(&pair, '=');
+  if (decode(name, arena, &param->name) != 0 || decode(pair, arena, &param->value) != 0) {
+    return err_set(err, ERR_MEMORY, "a smaller body");
+  }
+  if (!is_clean(param->name) || !is_clean(param->value)) {
+    return err_set(err, ERR_PARSE, "names and values in UTF-8 without NUL");
+  }
+  return 0;
+}
+
+static int read_form(struct str text, size_t count_max, struct arena *arena, struct params *ret, struct err *err) {
+  size_t pairs = 1;
+  for (size_t i = 0; i < text.len; i++) pairs += text.ptr[i] == '&';
+  if (pairs > count_max) return too_many(count_max, err);
+  struct params params = {.items = arena_alloc(arena, pairs * sizeof *params.items)};
+  if (params.items == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
+  while (text.len > 0) {
+    struct str pair = cut(&text, '&');
+    if (pair.len == 0) continue;
+    int result = add_pair(pair, arena, &params.items[params.count++], err);
+    if (result != 0) return result;
+  }
+  *ret = params;
+  return 0;
+}
+
+/* ---- JSON ---- */
+
+/* Walks the tree once: counts, and looks at every name and text. */
+static int check_nodes(const struct json *parent, size_t count_max, size_t *count, struct err *err) {
+  for (const struct json *node = parent->child; node != NULL; node = node->next) {
+    if (++*count > count_max) return too_many(count_max, err);
+    if (!is_clean(node->name) || !is_clean(node->text)) {
+      return err_set(err, ERR_PARSE, "names and values in UTF-8 without NUL");
+    }
+    int result = check_nodes(node, count_max, count, err);
+    if (result != 0) return result;
+  }
+  return 0;
+}
+
+/* The value of a member as a client means it: the plain decimal of a number; nothing for null and what is nested. */
+static int text_of(const struct json *node, struct arena *arena, struct str *ret, struct err *err) {
+  *ret = STR("");
+  if (node->type == JSON_STRING) *ret = node->text;
+  if (node->type == JSON_TRUE) *ret = STR("true");
+  if (node->type == JSON_FALSE) *ret = STR("false");
+  if (node->type != JSON_NUMBER) return 0;
+  SCOPED(buf_fini) struct buf plain = {0};
+  if (json_number_plain(node->text, CANON_NUMBER_MAX, &plain) != 0) {
+    return err_set(err, ERR_LIMIT, "numbers of at most %d characters", CANON_NUMBER_MAX);
+  }
+  *ret = arena_copy(arena, buf_view(&plain));
+  return ret->ptr != NULL ? 0 : err_set(err, ERR_MEMORY, "a smaller body");
+}
+
+static int read_json(const struct params_source *source, struct json_parser *parser, struct arena *arena,
+                     struct params *ret, struct err *err) {
+  const struct json *top = NULL;
+  int result = json_parse(parser, arena, source->body, PARAMS_DEPTH_MAX, &top, err);
+  if (result != 0) return err_prefix(err, "one JSON object, UTF-8, nested at most %d deep", PARAMS_DEPTH_MAX);
+  if (top->type != JSON_OBJECT) return err_set(err, ERR_PARSE, "one JSON object");
+  size_t count = 0, members = 0;
+  result = check_nodes(top, source->count_max, &count, err);
+  if (result != 0) return result;
+  for (const struct json *node = top->child; node != NULL; node = node->next) members++;
+  struct params params = {.items = arena_alloc(arena, (members + 1) * sizeof *params.items)};
+  if (params.items == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
+  for (const struct json *node = top->child; node != NULL && result == 0; node = node->next) {
+    struct param *param = &params.items[params.count++];
+    param->name = node->name;
+    param->node = node;
+    result = text_of(node, arena, &param->value, err);
+  }
+  if (result == 0) *ret = params;
+  return result;
+}
+
+/* ---- repeated names ---- */
+
+static int by_name(const void *a, const void *b) {
+  return str_compare_nocase(*(const struct str *)a, *(const struct str *)b);
+}
+
+static int check_distinct(struct str *names, size_t count, struct err *err) {
+  qsort(names, count, sizeof *names, by_name);
+  for (size_t i = 1; i < count; i++) {
+    if (!str_equal_nocase(names[i - 1], names[i])) continue;
+    int len = (int)(names[i].len < 64 ? names[i].len : 64);
+    return err_set(err, ERR_EXISTS, "%.*s", len, names[i].ptr);
+  }
+  return 0;
+}
+
+static int check_object(const struct json *parent, struct arena *arena, struct err *err) {
+  size_t count = 0;
+  int result = 0;
+  for (const struct json *node = parent->child; node != NULL; node = node->next) count++;
+  if (parent->type == JSON_OBJECT && count > 1) {
+    struct str *names = arena_alloc_raw(arena, count * sizeof *names);
+    if (names == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
+    size_t i = 0;
+    for (const struct json *node = parent->child; node != NULL; node = node->next) names[i++] = node->name;
+    result = check_distinct(names, count, err);
+  }
+  for (const struct json *node = parent->child; node != NULL && result == 0; node = node->next) {
+    result = check_object(node, arena, err);
+  }
+  return result;
+}
+
+static int check_repeated(const struct params *params, struct arena *arena, struct err *err) {
+  struct str *names = arena_alloc_raw(arena, (params->count + 1) * sizeof *names);
+  if (names == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
+  for (size_t i = 0; i < params->count; i++) names[i] = params->items[i].name;
+  int result = check_distinct(names, params->count, err);
+  for (size_t i = 0; i < params->count && result == 0; i++) {
+    if (params->items[i].node != NULL) result = check_object(params->items[i].node, arena, err);
+  }
+  return result;
+}
+
+/* ---- the door ---- */
+
+/* The media type before its parameters. */
+static struct str media_type(struct str content_type) {
+  return str_trim(cut(&content_type, ';'));
+}
+
+static bool is_json(const struct params_source *source) {
+  struct str type = media_type(source->content_type);
+  if (str_equal_nocase(type, STR("application/json"))) return true;
+  if (str_equal_nocase(type, STR("application/x-www-form-urlencoded"))) return false;
+  struct str body = str_trim(source->body);
+  return body.len > 0 && body.ptr[0] == '{';
+}
+
+int params_read(const struct params_source *source, struct json_parser *parser, struct arena *arena,
+                struct params *ret, struct err *err) {
+  struct params params = {0};
+  int result;
+  if (source->body.len == 0) result = read_form(source->query, source->count_max, arena, &params, err);
+  else if (is_json(source)) result = read_json(source, parser, arena, &params, err);
+  else result = read_form(source->body, source->count_max, arena, &params, err);
+  if (result == 0) result = check_repeated(&params, arena, err);
+  if (result == 0) *ret = params;
+  return result;
+}
+
+enum params_found params_get(const struct params *params, const char *name, struct str *ret_text) {
+  for (size_t i = 0; i < params->count; i++) {
+    const struct param *param = &params->items[i];
+    if (!str_equal_nocase(param->name, str_of(name))) continue;
+    if (param->node != NULL && param->node->child != NULL) return PARAMS_NESTED;
+    *ret_text = str_trim(param->value);
+    return ret_text->len > 0 ? PARAMS_TEXT : PARAMS_ABSENT;
+  }
+  return PARAMS_ABSENT;
+}
+
+bool params_action_hint(struct str query, struct arena *arena, struct str *ret) {
+  while (query.len > 0) {
+    struct str pair = cut(&query, '&');
+    struct str name = cut(&pair, '=');
+    if (!str_equal_nocase(name, STR("Action"))) continue;
+    return decode(pair, arena, ret) == 0 && ret->len > 0 && is_clean(*ret);
+  }
+  return false;
+}
