@@ -25,9 +25,9 @@ struct committer;
 struct committer_options {
   struct ledger *ledger; /* borrowed; the committer is its writer until committer_stop has returned */
   uint64_t queue_events; /* events that may be queued or under way; more is -ERR_BUSY */
-  uint64_t commit_bytes; /* staged bytes at which a group is committed though more is queued */
+  uint64_t commit_bytes; /* staged bytes at which a group is committed though more of it is to come */
   /* Called at most once, on the committer's thread, when the ledger cannot go on: the program must drain and exit
-   * non-zero. Must not call the committer. From then on submissions get -ERR_STOPPING and changes -ERR_IO. */
+   * non-zero. Must not call the committer. From then on submissions and changes get -ERR_STOPPING. */
   void (*on_fatal)(void *arg, const struct err *err);
   void *on_fatal_arg;
 };
@@ -35,13 +35,13 @@ struct committer_options {
 struct batch {
   const struct usage *usages; /* borrowed until done */
   size_t count;
-  struct verdict *verdicts;   /* count entries, written before done is called with 0 */
-  /* result 0: every verdict is durable. -ERR_FULL, -ERR_MEMORY (for now), -ERR_IO (for good): nothing may be told;
-   * some events may have been stored nevertheless, which a retry finds as duplicates. May free the batch; must not
-   * block, nor call the committer. */
+  struct verdict *verdicts; /* count entries, written before done is called with 0 */
+  /* result 0: every verdict is durable. -ERR_FULL or another that is ours for now, -ERR_IO for good: nothing may be
+   * told; some events may have been stored nevertheless, which a retry finds as duplicates. May free the batch; must
+   * not block, nor call the committer. */
   void (*done)(struct batch *batch, int result);
-  void *arg;                  /* the maker's */
-  struct batch *next;         /* the committer's */
+  void *arg;          /* the maker's */
+  struct batch *next; /* the committer's */
 };
 
 /* NULL when out of memory. */
@@ -61,7 +61,8 @@ void committer_wake(void *committer);
 /* Queues a batch. -ERR_BUSY when queue_events would be passed (one batch larger than that alone is taken when the
  * queue is empty), -ERR_STOPPING when not running; then `done` is not called. Any thread. */
 MUST_USE int committer_submit(struct committer *committer, struct batch *batch);
-/* Makes one change and waits until it is durable and in force. Any thread but the committer's. */
+/* Makes one change and waits until it is durable and in force; -ERR_IO when the ledger cannot go on. Any thread but
+ * the committer's. */
 MUST_USE int committer_change(struct committer *committer, const struct change *change, struct err *err);
 
 #endif

@@ -1,0 +1,354 @@
+/* Group commit: whatever was queued while the last group was synced makes the next one. So one waiter alone waits for
+ * one sync, a thousand share it, and nobody is held back in the hope of company.
+ *
+ *           committer_submit, committer_change, committer_wake
+ *                                │
+ *   idle ──work──> boundary ──> stage … stage ──> commit ──> done … done ──> boundary ──> idle
+ *                     ^            │   │                                        │
+ *                     │            │   └── commit_bytes are staged: commit, go on behind the boundary
+ *                     │            └── -ERR_BUSY: commit, and unless that made room:
+ *                     └──────────────── wait for a checkpoint or a change
+ *
+ * At a boundary nothing is staged. Only there are deltas turned and changes made, which therefore never wait for room
+ * in a delta, and never behind more than one group.
+ *
+ * A batch whose every event is decided stands in `decided` until a commit has made that true. One that straddles
+ * commits is not in there until its last event; if an earlier commit fails, so does the batch. After a failure that
+ * is final the thread only drains: every batch gets -ERR_IO, and it ends.
+ */
+#include "ingest/committer.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+struct batches {
+  struct batch *first, *last;
+};
+
+/* A call of committer_change; stands on the caller's stack. */
+struct asked_change {
+  const struct change *change;
+  struct err *err;
+  int result;
+  bool is_answered;
+  struct asked_change *next;
+};
+
+struct committer {
+  struct committer_options options;
+  pthread_t thread;
+  bool has_thread;
+
+  pthread_mutex_t lock;    /* of this paragraph */
+  pthread_cond_t work;     /* for the committer: there is something to do, or nothing more to come */
+  pthread_cond_t answered; /* for committer_change */
+  bool is_open;
+  bool checkpoint_ended;
+  struct batches queued;
+  uint64_t events; /* queued or under way */
+  struct asked_change *asked_first, *asked_last;
+
+  /* the committer's thread only */
+  struct batches decided;
+  bool has_failed;
+  struct err failure;
+};
+
+static void lock(struct committer *committer) { CHECK(pthread_mutex_lock(&committer->lock) == 0); }
+static void unlock(struct committer *committer) { CHECK(pthread_mutex_unlock(&committer->lock) == 0); }
+
+/* ---- batches ---- */
+
+static void batches_add(struct batches *batches, struct batch *batch) {
+  batch->next = NULL;
+  if (batches->first == NULL) {
+    batches->first = batch;
+  } else {
+    batches->last->next = batch;
+  }
+  batches->last = batch;
+}
+
+static struct batches batches_take(struct batches *batches) {
+  struct batches taken = *batches;
+  *batches = (struct batches){0};
+  return taken;
+}
+
+static struct batch *batches_pop(struct batches *batches) {
+  struct batch *batch = batches->first;
+  if (batch != NULL) batches->first = batch->next;
+  return batch;
+}
+
+/* What a batch takes of queue_events; an empty one is not free, else the queue had no bound. */
+static uint64_t weight(const struct batch *batch) { return batch->count > 0 ? batch->count : 1; }
+
+/* Tells the waiters. No lock is held, and a batch is not touched behind its done: it may be gone. */
+static void tell(struct committer *committer, struct batches batches, int result) {
+  uint64_t events = 0;
+  for (const struct batch *batch = batches.first; batch != NULL; batch = batch->next)
+    events += weight(batch);
+  lock(committer);
+  committer->events -= events;
+  unlock(committer);
+  for (struct batch *batch = batches_pop(&batches); batch != NULL; batch = batches_pop(&batches)) {
+    batch->done(batch, result);
+  }
+}
+
+static void tell_one(struct committer *committer, struct batch *batch, int result) {
+  batch->next = NULL;
+  tell(committer, (struct batches){.first = batch, .last = batch}, result);
+}
+
+/* ---- failing for good ---- */
+
+static int fail(struct committer *committer, const struct err *err) {
+  CHECK(!committer->has_failed);
+  committer->has_failed = true;
+  committer->failure = *err;
+  lock(committer);
+  committer->is_open = false;
+  unlock(committer);
+  committer->options.on_fatal(committer->options.on_fatal_arg, err);
+  return -ERR_IO;
+}
+
+/* ledger_commit gives back what it cannot keep only when the disk is full; after any other error it is over. */
+static int commit_staged(struct committer *committer, struct err *err) {
+  int result = ledger_commit(committer->options.ledger, err);
+  return result == 0 || result == -ERR_FULL ? result : fail(committer, err);
+}
+
+static void turn(struct committer *committer) {
+  /* Cleared first: a checkpoint that ends from here on is a new reason to turn. */
+  lock(committer);
+  committer->checkpoint_ended = false;
+  unlock(committer);
+  struct err err = {0};
+  if (!committer->has_failed && ledger_turn(committer->options.ledger, &err) != 0) (void)fail(committer, &err);
+}
+
+/* ---- changes ---- */
+
+static int make_change(struct committer *committer, const struct change *change, struct err *err) {
+  if (committer->has_failed) {
+    *err = committer->failure;
+    return -ERR_IO;
+  }
+  int result = ledger_stage_change(committer->options.ledger, change, err);
+  if (result == 0) return commit_staged(committer, err);
+  return err_kind(result) == ERR_KIND_STOP ? fail(committer, err) : result;
+}
+
+static struct asked_change *take_asked(struct committer *committer) {
+  lock(committer);
+  struct asked_change *asked = committer->asked_first;
+  if (asked != NULL) committer->asked_first = asked->next;
+  unlock(committer);
+  return asked;
+}
+
+static void boundary(struct committer *committer) {
+  turn(committer);
+  for (struct asked_change *asked = take_asked(committer); asked != NULL; asked = take_asked(committer)) {
+    struct err err = {0};
+    int result = make_change(committer, asked->change, &err);
+    lock(committer);
+    if (result != 0 && asked->err != NULL) *asked->err = err;
+    asked->result = result;
+    asked->is_answered = true;
+    CHECK(pthread_cond_broadcast(&committer->answered) == 0);
+    unlock(committer);
+    turn(committer);
+  }
+}
+
+/* ---- groups ---- */
+
+/* Makes the verdicts given so far true, or void. */
+static int commit(struct committer *committer) {
+  struct err err = {0};
+  int result = committer->has_failed ? -ERR_IO : commit_staged(committer, &err);
+  tell(committer, batches_take(&committer->decided), result);
+  boundary(committer);
+  return result;
+}
+
+static void wait_for_checkpoint(struct committer *committer) {
+  lock(committer);
+  while (!committer->checkpoint_ended && committer->asked_first == NULL) {
+    CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
+  }
+  unlock(committer);
+  boundary(committer);
+}
+
+/* Stages one event, -ERR_BUSY when there is no room for it in the deltas. */
+static int try_event(struct committer *committer, const struct usage *usage, struct verdict *ret_verdict) {
+  if (committer->has_failed) return -ERR_IO;
+  struct err err = {0};
+  int result = ledger_stage_usage(committer->options.ledger, usage, ret_verdict, &err);
+  return result == 0 || err_kind(result) == ERR_KIND_RETRY ? result : fail(committer, &err);
+}
+
+static int stage_event(struct committer *committer, const struct usage *usage, struct verdict *ret_verdict) {
+  int result = try_event(committer, usage, ret_verdict);
+  if (result == -ERR_BUSY) {
+    result = commit(committer);
+    if (result == 0) result = try_event(committer, usage, ret_verdict);
+  }
+  while (result == -ERR_BUSY) {
+    wait_for_checkpoint(committer);
+    result = try_event(committer, usage, ret_verdict);
+  }
+  if (result != 0) return result;
+  bool is_enough = ledger_staged_bytes(committer->options.ledger) >= committer->options.commit_bytes;
+  return is_enough ? commit(committer) : 0;
+}
+
+static void stage_batch(struct committer *committer, struct batch *batch) {
+  int result = 0;
+  for (size_t i = 0; i < batch->count && result == 0; i++) {
+    result = stage_event(committer, &batch->usages[i], &batch->verdicts[i]);
+  }
+  if (result == 0) {
+    batches_add(&committer->decided, batch);
+  } else {
+    tell_one(committer, batch, result);
+  }
+}
+
+/* ---- the thread ---- */
+
+/* False when there is nothing left and nothing more to come. */
+static bool wait_for_work(struct committer *committer) {
+  lock(committer);
+  bool has_work;
+  for (;;) {
+    has_work = committer->queued.first != NULL || committer->asked_first != NULL || committer->checkpoint_ended;
+    if (has_work || !committer->is_open) break;
+    CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
+  }
+  unlock(committer);
+  return has_work;
+}
+
+static void *run(void *arg) {
+  struct committer *committer = arg;
+  boundary(committer);
+  while (wait_for_work(committer)) {
+    boundary(committer);
+    lock(committer);
+    struct batches batches = batches_take(&committer->queued);
+    unlock(committer);
+    if (batches.first == NULL) continue;
+    for (struct batch *batch = batches_pop(&batches); batch != NULL; batch = batches_pop(&batches)) {
+      stage_batch(committer, batch);
+    }
+    (void)commit(committer);
+  }
+  return NULL;
+}
+
+/* ---- the contract ---- */
+
+struct committer *committer_new(void) {
+  struct committer *committer = calloc(1, sizeof *committer);
+  if (committer == NULL) return NULL;
+  CHECK(pthread_mutex_init(&committer->lock, NULL) == 0);
+  CHECK(pthread_cond_init(&committer->work, NULL) == 0);
+  CHECK(pthread_cond_init(&committer->answered, NULL) == 0);
+  return committer;
+}
+
+void committer_free(struct committer *committer) {
+  if (committer == NULL) return;
+  CHECK(!committer->has_thread);
+  CHECK(pthread_cond_destroy(&committer->answered) == 0);
+  CHECK(pthread_cond_destroy(&committer->work) == 0);
+  CHECK(pthread_mutex_destroy(&committer->lock) == 0);
+  free(committer);
+}
+
+int committer_start(struct committer *committer, const struct committer_options *options, struct err *err) {
+  CHECK(!committer->has_thread && !committer->has_failed);
+  committer->options = *options;
+  lock(committer);
+  committer->is_open = true;
+  unlock(committer);
+  int failure = pthread_create(&committer->thread, NULL, run, committer);
+  if (failure != 0) {
+    lock(committer);
+    committer->is_open = false;
+    unlock(committer);
+    return err_set_errno(err, ERR_INTERNAL, failure, "the committer's thread cannot be started");
+  }
+  committer->has_thread = true;
+  (void)pthread_setname_np(committer->thread, "committer");
+  return 0;
+}
+
+void committer_stop(struct committer *committer) {
+  if (!committer->has_thread) return;
+  lock(committer);
+  committer->is_open = false;
+  CHECK(pthread_cond_signal(&committer->work) == 0);
+  unlock(committer);
+  CHECK(pthread_join(committer->thread, NULL) == 0);
+  committer->has_thread = false;
+}
+
+void committer_wake(void *arg) {
+  struct committer *committer = arg;
+  lock(committer);
+  committer->checkpoint_ended = true;
+  CHECK(pthread_cond_signal(&committer->work) == 0);
+  unlock(committer);
+}
+
+static bool has_room(const struct committer *committer, uint64_t events) {
+  uint64_t max = committer->options.queue_events;
+  return committer->events == 0 || (events <= max && committer->events <= max - events);
+}
+
+int committer_submit(struct committer *committer, struct batch *batch) {
+  int result = 0;
+  lock(committer);
+  if (!committer->is_open) {
+    result = -ERR_STOPPING;
+  } else if (!has_room(committer, weight(batch))) {
+    result = -ERR_BUSY;
+  } else {
+    batches_add(&committer->queued, batch);
+    committer->events += weight(batch);
+    CHECK(pthread_cond_signal(&committer->work) == 0);
+  }
+  unlock(committer);
+  return result;
+}
+
+int committer_change(struct committer *committer, const struct change *change, struct err *err) {
+  struct asked_change asked = {.change = change, .err = err};
+  lock(committer);
+  if (!committer->is_open) {
+    unlock(committer);
+    return err_set(err, ERR_STOPPING, "the ledger takes no changes now: it is starting or stopping");
+  }
+  if (committer->asked_first == NULL) {
+    committer->asked_first = &asked;
+  } else {
+    committer->asked_last->next = &asked;
+  }
+  committer->asked_last = &asked;
+  CHECK(pthread_cond_signal(&committer->work) == 0);
+  while (!asked.is_answered)
+    CHECK(pthread_cond_wait(&committer->answered, &committer->lock) == 0);
+  unlock(committer);
+  return asked.result;
+}
