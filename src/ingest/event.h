@@ -29,15 +29,15 @@ enum event_framing {
 MUST_USE int event_framing_of(struct str content_type, enum event_framing *ret, struct err *err);
 
 struct event_rules {
-  const char *project;    /* the token's: the default of an absent subject, and the only one taken; NULL: every one */
-  int64_t now_ms;         /* when it arrived */
-  uint32_t events_max;    /* in one body; more is -ERR_LIMIT for the whole: 413 */
+  const char *project; /* the token's: the default of an absent subject, and the only one taken; NULL: every one */
+  int64_t now_ms;      /* when it arrived */
+  uint32_t events_max; /* in one body; more is -ERR_LIMIT for the whole: 413 */
 };
 
-#define EVENT_AHEAD_MAX_MS INT64_C(300000)         /* a clock may run this far ahead of ours */
-#define EVENT_TIME_MIN_MS INT64_C(315532800000)    /* 1980-01-01: since then every zone keeps quarter hours */
-#define EVENT_IMAGES_MAX INT64_C(2147483647)       /* images of one snapshot task */
-#define EVENT_DEPTH_MAX 32                         /* nesting of a body, and of a line of ndjson */
+#define EVENT_AHEAD_MAX_MS INT64_C(300000)      /* a clock may run this far ahead of ours */
+#define EVENT_TIME_MIN_MS INT64_C(315532800000) /* 1980-01-01: since then every zone keeps quarter hours */
+#define EVENT_IMAGES_MAX INT64_C(2147483647)    /* images of one snapshot task */
+#define EVENT_DEPTH_MAX 32                      /* nesting of a body, and of a line of ndjson */
 
 struct event {
   struct str id;      /* as given, cut to EVENT_ID_MAX; empty when it had none that can be read */
@@ -45,15 +45,15 @@ struct event {
 };
 
 struct events {
-  struct event *items;  /* every event of the body, in order */
+  struct event *items; /* every event of the body, in order */
   size_t count;
   struct usage *usages; /* of those not rejected, in order: what a batch is made of. Texts live in the arena */
   size_t usages_count;
-  bool single;          /* one event alone, not in an array or ndjson: answered with 200, 409 or 422 */
+  bool single; /* one event alone, not in an array or ndjson: answered with 200, 409 or 422 */
 };
 
-/* body: JSON_PADDING bytes readable behind it; neither it nor the parser is needed afterwards. ret lives in the arena.
- * -ERR_PARSE: the frame is wrong. -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: the arena is used up. */
+/* body: JSON_PADDING bytes readable behind it; neither it nor the parser is needed afterwards. ret lives in the
+ * arena. -ERR_PARSE: the frame is wrong. -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: out of arena. */
 MUST_USE int event_read(struct json_parser *parser, struct arena *arena, enum event_framing framing, struct str body,
                         const struct event_rules *rules, struct events *ret, struct err *err);
 

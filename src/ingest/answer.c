@@ -1,0 +1,111 @@
+/* One pass over the events; the verdicts are those of the events that were not rejected, so they are taken in turn.
+ * The counts stand first in the answer and are known last: they are counted before anything is written.
+ */
+#include "ingest/answer.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+#include "base/json.h"
+
+static const char *const outcome_names[] = {
+    [VERDICT_STORED] = "stored",
+    [VERDICT_DUPLICATE] = "duplicate",
+    [VERDICT_CONFLICT] = "conflict",
+    [VERDICT_REJECTED] = "rejected",
+};
+#define OUTCOMES (sizeof outcome_names / sizeof outcome_names[0])
+
+/* An event's fate; a verdict is used up when it was not rejected before. */
+struct fate {
+  enum verdict_outcome outcome;
+  const struct verdict *verdict; /* NULL when the event never reached the ledger */
+  const struct usage *usage;
+};
+
+static struct fate take_fate(const struct events *events, const struct verdict *verdicts, size_t index,
+                             size_t *next_usage) {
+  if (events->items[index].reason != NULL) return (struct fate){.outcome = VERDICT_REJECTED};
+  CHECK(*next_usage < events->usages_count && verdicts != NULL);
+  size_t at = (*next_usage)++;
+  CHECK(verdicts[at].outcome < OUTCOMES);
+  return (struct fate){.outcome = verdicts[at].outcome, .verdict = &verdicts[at], .usage = &events->usages[at]};
+}
+
+static void write_verdict_reason(const struct fate *fate, struct buf *out) {
+  switch (fate->verdict->reason) {
+    case VERDICT_REASON_CONTENT:
+      buf_text(out, "differs from what was reported first: ");
+      usage_field_names(fate->verdict->fields, fate->usage->kind, out);
+      return;
+    case VERDICT_REASON_NO_PROJECT:
+      buf_text(out, "subject: no such project: ");
+      buf_str(out, fate->usage->project);
+      return;
+    case VERDICT_REASON_CODECS:
+      buf_printf(out, "codec: the project has %d codec names already", CODEC_NAMES_PER_PROJECT);
+      return;
+    case VERDICT_REASON_NONE:
+      buf_text(out, "reported before");
+      return;
+  }
+}
+
+static void write_result(const struct event *event, size_t index, const struct fate *fate, struct buf *scratch,
+                         struct buf *out) {
+  buf_text(out, "{\"index\":");
+  buf_u64(out, index);
+  buf_text(out, ",\"id\":");
+  if (event->id.len > 0) {
+    json_quote(out, event->id);
+  } else {
+    buf_text(out, "null");
+  }
+  buf_text(out, ",\"outcome\":\"");
+  buf_text(out, outcome_names[fate->outcome]);
+  buf_text(out, "\",\"reason\":");
+  buf_clear(scratch);
+  if (fate->verdict == NULL) {
+    buf_text(scratch, event->reason);
+  } else {
+    write_verdict_reason(fate, scratch);
+  }
+  json_quote(out, buf_view(scratch));
+  buf_char(out, '}');
+}
+
+static void write_results(const struct events *events, const struct verdict *verdicts, struct buf *out) {
+  SCOPED(buf_fini) struct buf scratch = {0};
+  size_t next_usage = 0;
+  bool is_first = true;
+  for (size_t i = 0; i < events->count; i++) {
+    struct fate fate = take_fate(events, verdicts, i, &next_usage);
+    if (fate.outcome == VERDICT_STORED) continue;
+    if (!is_first) buf_char(out, ',');
+    is_first = false;
+    write_result(&events->items[i], i, &fate, &scratch, out);
+  }
+}
+
+static unsigned status_of(bool is_single, const uint64_t counts[OUTCOMES]) {
+  if (is_single && counts[VERDICT_CONFLICT] > 0) return 409;
+  if (is_single && counts[VERDICT_REJECTED] > 0) return 422;
+  return 200;
+}
+
+void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
+                   unsigned *ret_status) {
+  uint64_t counts[OUTCOMES] = {0};
+  size_t next_usage = 0;
+  for (size_t i = 0; i < events->count; i++)
+    counts[take_fate(events, verdicts, i, &next_usage).outcome]++;
+  CHECK(next_usage == events->usages_count);
+
+  for (size_t i = 0; i < OUTCOMES; i++) {
+    buf_printf(out, "%c\"%s\":%llu", i == 0 ? '{' : ',', outcome_names[i], (unsigned long long)counts[i]);
+  }
+  buf_text(out, ",\"results\":[");
+  write_results(events, verdicts, out);
+  buf_text(out, "]}");
+  *ret_status = status_of(events->single, counts);
+}

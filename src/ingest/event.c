@@ -1,0 +1,277 @@
+/* A body is parsed whole where it can be: one scan of a thousand events is cheaper than a thousand scans.
+ *
+ * When an array does not parse, it is for something in one of its events as a rule: a file name in another encoding,
+ * a NaN, half a surrogate pair. Then the array is cut at the commas between its elements, which needs brackets and
+ * quotes only, and each element is parsed alone; the bad ones are rejected and their neighbours counted. Where that
+ * cannot be done in good faith (an element that is neither JSON nor from `{` to `}`, anything behind the array) the
+ * frame is wrong, and the first complaint stands.
+ */
+#include "ingest/event.h"
+
+#include "ingest/fields.h"
+
+/* ---- content types ---- */
+
+static const struct {
+  struct str type;
+  enum event_framing framing;
+} content_types[] = {
+    {STR("application/json"), EVENT_FRAMING_JSON},
+    {STR("application/cloudevents+json"), EVENT_FRAMING_STRUCTURED},
+    {STR("application/cloudevents-batch+json"), EVENT_FRAMING_BATCHED},
+    {STR("application/x-ndjson"), EVENT_FRAMING_NDJSON},
+};
+
+/* Cuts the text up to the next semicolon, blanks trimmed, off the front; semicolons in quotes do not count. */
+static struct str take_part(struct str *rest) {
+  size_t len = 0;
+  for (bool is_quoted = false; len < rest->len && (is_quoted || rest->ptr[len] != ';'); len++) {
+    if (rest->ptr[len] == '"') is_quoted = !is_quoted;
+    if (is_quoted && rest->ptr[len] == '\\' && len + 1 < rest->len) len++;
+  }
+  struct str part = str_trim(str_make(rest->ptr, len));
+  size_t used = len < rest->len ? len + 1 : len;
+  *rest = str_make(rest->ptr + used, rest->len - used);
+  return part;
+}
+
+static bool is_other_charset(struct str parameter) {
+  const struct str name = STR("charset=");
+  if (parameter.len < name.len || !str_equal_nocase(str_make(parameter.ptr, name.len), name)) return false;
+  struct str value = str_make(parameter.ptr + name.len, parameter.len - name.len);
+  bool is_quoted = value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"';
+  if (is_quoted) value = str_make(value.ptr + 1, value.len - 2);
+  return !str_equal_nocase(value, STR("utf-8")) && !str_equal_nocase(value, STR("utf8"));
+}
+
+int event_framing_of(struct str content_type, enum event_framing *ret, struct err *err) {
+  struct str rest = content_type;
+  struct str type = take_part(&rest);
+  while (rest.len > 0) {
+    if (is_other_charset(take_part(&rest))) return err_set(err, ERR_NOT_FOUND, "the charset must be utf-8");
+  }
+  for (size_t i = 0; i < sizeof content_types / sizeof content_types[0]; i++) {
+    if (!str_equal_nocase(type, content_types[i].type)) continue;
+    *ret = content_types[i].framing;
+    return 0;
+  }
+  return err_set(err, ERR_NOT_FOUND,
+                 "the content type must be application/cloudevents+json, application/cloudevents-batch+json, "
+                 "application/json or application/x-ndjson");
+}
+
+/* ---- gathering events ---- */
+
+/* Without JSON's blanks, which are fewer than str_trim's. */
+static struct str trim(struct str s) {
+  while (s.len > 0 && memchr(" \t\r\n", s.ptr[0], 4) != NULL)
+    s = str_make(s.ptr + 1, s.len - 1);
+  while (s.len > 0 && memchr(" \t\r\n", s.ptr[s.len - 1], 4) != NULL)
+    s.len--;
+  return s;
+}
+
+struct gathering {
+  struct json_parser *parser;
+  struct arena *arena;
+  struct event_rules rules; /* with texts that live in the arena */
+  bool needs_specversion;
+  struct events events;
+};
+
+static int out_of_memory(struct err *err) {
+  return err_set(err, ERR_MEMORY, "the body needs more memory than a request may use");
+}
+
+/* Makes room for exactly `count` events. */
+static int expect_events(struct gathering *gathering, size_t count, struct err *err) {
+  if (count > gathering->rules.events_max) {
+    return err_set(err, ERR_LIMIT, "more than %u events in one body", gathering->rules.events_max);
+  }
+  struct events *events = &gathering->events;
+  events->items = arena_alloc_raw(gathering->arena, count * sizeof *events->items);
+  events->usages = arena_alloc_raw(gathering->arena, count * sizeof *events->usages);
+  return events->items != NULL && events->usages != NULL ? 0 : out_of_memory(err);
+}
+
+static int add_event(struct gathering *gathering, const struct json *json, struct err *err) {
+  struct events *events = &gathering->events;
+  struct event *event = &events->items[events->count];
+  struct usage *usage = &events->usages[events->usages_count];
+  int result = fields_read(json, &gathering->rules, gathering->needs_specversion, gathering->arena, event, usage);
+  if (result == -ERR_MEMORY) return out_of_memory(err);
+  events->count++;
+  if (result == 0) events->usages_count++;
+  return 0;
+}
+
+static int add_unreadable(struct gathering *gathering, const struct err *why, struct err *err) {
+  SCOPED(buf_fini) struct buf text = {0};
+  buf_printf(&text, "not JSON: %.200s", why->text);
+  struct str reason = arena_copy(gathering->arena, buf_view(&text));
+  if (text.failed || reason.ptr == NULL) return out_of_memory(err);
+  struct events *events = &gathering->events;
+  events->items[events->count++] = (struct event){.id = STR(""), .reason = reason.ptr};
+  return 0;
+}
+
+static int parse(struct gathering *gathering, struct str text, const struct json **ret, struct err *err) {
+  int result = json_parse(gathering->parser, gathering->arena, text, EVENT_DEPTH_MAX, ret, err);
+  return result == -ERR_LIMIT ? err_set(err, ERR_PARSE, "nested deeper than %d", EVENT_DEPTH_MAX) : result;
+}
+
+/* ---- an array that does not parse as a whole ---- */
+
+/* Cuts an element, and the comma or bracket behind it, off an array's inside. False when it does not end. */
+static bool take_element(struct str *rest, struct str *ret_element, bool *ret_is_last) {
+  size_t depth = 0;
+  bool is_quoted = false;
+  for (size_t i = 0; i < rest->len; i++) {
+    char c = rest->ptr[i];
+    if (is_quoted && c == '\\') {
+      i++;
+    } else if (c == '"') {
+      is_quoted = !is_quoted;
+    } else if (is_quoted) {
+      continue;
+    } else if (c == '{' || c == '[') {
+      depth++;
+    } else if (depth == 0 && (c == ',' || c == ']')) {
+      *ret_element = trim(str_make(rest->ptr, i));
+      *ret_is_last = c == ']';
+      *rest = str_make(rest->ptr + i + 1, rest->len - i - 1);
+      return true;
+    } else if (c == '}' || c == ']') {
+      if (depth == 0) return false;
+      depth--;
+    }
+  }
+  return false;
+}
+
+static bool is_braced(struct str element) {
+  return element.len >= 2 && element.ptr[0] == '{' && element.ptr[element.len - 1] == '}';
+}
+
+/* Counts the elements; false when the array cannot be cut, or has something behind it. */
+static bool count_elements(struct str inside, size_t *ret) {
+  struct str element;
+  size_t count = 0;
+  for (bool is_last = false; !is_last; count++) {
+    if (!take_element(&inside, &element, &is_last) || element.len == 0) return false;
+  }
+  *ret = count;
+  return trim(inside).len == 0;
+}
+
+static int read_array_in_pieces(struct gathering *gathering, struct str body, const struct err *complaint,
+                                struct err *err) {
+  struct str inside = str_make(body.ptr + 1, body.len - 1), element;
+  size_t count;
+  if (!count_elements(inside, &count)) return err_set(err, complaint->code, "%s", complaint->text);
+  int result = expect_events(gathering, count, err);
+  for (bool is_last = false; !is_last && result == 0;) {
+    const struct json *json;
+    struct err why = {0};
+    (void)take_element(&inside, &element, &is_last); /* as counted before */
+    result = parse(gathering, element, &json, &why);
+    if (result == 0) {
+      result = add_event(gathering, json, err);
+    } else if (result == -ERR_PARSE && is_braced(element)) {
+      result = add_unreadable(gathering, &why, err);
+    } else if (result == -ERR_PARSE) {
+      result = err_set(err, complaint->code, "%s", complaint->text);
+    } else {
+      result = err_set(err, why.code, "%s", why.text);
+    }
+  }
+  return result;
+}
+
+/* ---- bodies ---- */
+
+static int read_array(struct gathering *gathering, const struct json *array, struct err *err) {
+  size_t count = 0;
+  for (const struct json *element = array->child; element != NULL; element = element->next)
+    count++;
+  int result = expect_events(gathering, count, err);
+  for (const struct json *element = array->child; element != NULL && result == 0; element = element->next) {
+    result = add_event(gathering, element, err);
+  }
+  return result;
+}
+
+static int read_object(struct gathering *gathering, const struct json *object, struct err *err) {
+  gathering->events.single = true;
+  int result = expect_events(gathering, 1, err);
+  return result == 0 ? add_event(gathering, object, err) : result;
+}
+
+static int read_document(struct gathering *gathering, enum event_framing framing, struct str body, struct err *err) {
+  bool may_be_array = framing != EVENT_FRAMING_STRUCTURED, may_be_object = framing != EVENT_FRAMING_BATCHED;
+  const struct json *json;
+  struct err why = {0};
+  body = trim(body);
+  int result = parse(gathering, body, &json, &why);
+  if (result == -ERR_PARSE && may_be_array && body.len > 0 && body.ptr[0] == '[') {
+    return read_array_in_pieces(gathering, body, &why, err);
+  }
+  if (result != 0) return err_set(err, why.code, "%s", why.text);
+  if (json->type == JSON_OBJECT && may_be_object) return read_object(gathering, json, err);
+  if (json->type == JSON_ARRAY && may_be_array) return read_array(gathering, json, err);
+  if (!may_be_array) return err_set(err, ERR_PARSE, "the body must be one JSON object: an event");
+  if (!may_be_object) return err_set(err, ERR_PARSE, "the body must be a JSON array of events");
+  return err_set(err, ERR_PARSE, "the body must be a JSON object or an array of them");
+}
+
+/* Cuts the next line that is not blank off the front; false when there is none. */
+static bool take_line(struct str *rest, struct str *ret) {
+  while (rest->len > 0) {
+    const char *end = memchr(rest->ptr, '\n', rest->len);
+    size_t len = end != NULL ? (size_t)(end - rest->ptr) : rest->len;
+    size_t used = end != NULL ? len + 1 : len;
+    *ret = trim(str_make(rest->ptr, len));
+    *rest = str_make(rest->ptr + used, rest->len - used);
+    if (ret->len > 0) return true;
+  }
+  return false;
+}
+
+static int read_lines(struct gathering *gathering, struct str body, struct err *err) {
+  struct str rest = body, line;
+  size_t count = 0;
+  while (take_line(&rest, &line))
+    count++;
+  int result = expect_events(gathering, count, err);
+  rest = body;
+  while (result == 0 && take_line(&rest, &line)) {
+    const struct json *json;
+    struct err why = {0};
+    result = parse(gathering, line, &json, &why);
+    if (result == 0) {
+      result = add_event(gathering, json, err);
+    } else if (result == -ERR_PARSE) {
+      result = add_unreadable(gathering, &why, err);
+    } else {
+      result = err_set(err, why.code, "%s", why.text);
+    }
+  }
+  return result;
+}
+
+int event_read(struct json_parser *parser, struct arena *arena, enum event_framing framing, struct str body,
+               const struct event_rules *rules, struct events *ret, struct err *err) {
+  struct gathering gathering = {.parser = parser, .arena = arena, .rules = *rules};
+  gathering.needs_specversion = framing == EVENT_FRAMING_STRUCTURED || framing == EVENT_FRAMING_BATCHED;
+  if (rules->project != NULL) gathering.rules.project = arena_copy(arena, str_of(rules->project)).ptr;
+  if (rules->project != NULL && gathering.rules.project == NULL) return out_of_memory(err);
+
+  const struct str byte_order_mark = STR("\xEF\xBB\xBF");
+  if (str_starts(body, byte_order_mark)) {
+    body = str_make(body.ptr + byte_order_mark.len, body.len - byte_order_mark.len);
+  }
+  int result = framing == EVENT_FRAMING_NDJSON ? read_lines(&gathering, body, err)
+                                               : read_document(&gathering, framing, body, err);
+  if (result == 0) *ret = gathering.events;
+  return result;
+}

@@ -1,0 +1,395 @@
+/* Two passes. The first goes once over an object's members and puts each into the slot of its name, so that the
+ * second can check the fields in an order of its own: what an event is decides which of its data is read, and one
+ * event's reason is the same however its members were ordered.
+ *
+ * Data that an event's type does not have (the width of a snapshot) is not read, like any unknown member.
+ */
+#include "ingest/fields.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "meter/amount.h"
+#include "meter/codec.h"
+#include "meter/rfc3339.h"
+
+#define TEXT_OF(number) TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+#define ALLOWED_TEXT(name, max) name ": a text of 1 to " TEXT_OF(max) " bytes without control characters"
+#define ALLOWED_OPTION(name, max) name ": a text of at most " TEXT_OF(max) " bytes without control characters"
+#define ALLOWED_PIXELS(name) name ": an integer from 1 to " TEXT_OF(PIXELS_MAX)
+#define ALLOWED_TIME(name) name ": an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
+#define ALLOWED_TYPE                                                                                     \
+  "type: one of transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
+  "snapshot.failed"
+
+/* The reasons below spell these out. */
+_Static_assert(DURATION_MS_MAX == INT64_C(31622400000), "duration");
+_Static_assert(EVENT_IMAGES_MAX == 2147483647, "image_count");
+_Static_assert(EVENT_AHEAD_MAX_MS == 5 * 60 * 1000, "time");
+_Static_assert(CODEC_NAME_MAX == 32, "codec");
+
+struct reading {
+  const struct event_rules *rules;
+  struct arena *arena;
+  struct event *event;
+  struct usage *usage;
+};
+
+static int reject(struct reading *reading, const char *reason) {
+  reading->event->reason = reason;
+  return -ERR_RANGE;
+}
+
+#define NAME_SHOWN_MAX 64
+
+static int reject_twice(struct reading *reading, struct str name) {
+  char text[NAME_SHOWN_MAX + 32];
+  int shown = name.len < NAME_SHOWN_MAX ? (int)name.len : NAME_SHOWN_MAX;
+  (void)snprintf(text, sizeof text, "%.*s: given more than once", shown, name.ptr);
+  struct str kept = arena_copy(reading->arena, str_of(text));
+  return kept.ptr != NULL ? reject(reading, kept.ptr) : -ERR_MEMORY;
+}
+
+/* ---- the first pass: members into slots ---- */
+
+static size_t slot_of(struct str name, const struct str *names, size_t count) {
+  size_t i = 0;
+  while (i < count && !(names[i].len == name.len && memcmp(names[i].ptr, name.ptr, name.len) == 0))
+    i++;
+  return i;
+}
+
+static int by_bytes(const void *a, const void *b) {
+  return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* Members that nobody reads may not repeat either. There may be many: sorted, not each compared with each. */
+static int check_unknown(struct reading *reading, const struct json *object, const struct str *names, size_t count,
+                         size_t unknown_count) {
+  struct str *unknown = arena_alloc_raw(reading->arena, unknown_count * sizeof *unknown);
+  if (unknown == NULL) return -ERR_MEMORY;
+  size_t n = 0;
+  for (const struct json *member = object->child; member != NULL; member = member->next) {
+    if (slot_of(member->name, names, count) == count) unknown[n++] = member->name;
+  }
+  CHECK(n == unknown_count);
+  qsort(unknown, n, sizeof *unknown, by_bytes);
+  for (size_t i = 1; i < n; i++) {
+    if (str_equal(unknown[i - 1], unknown[i])) return reject_twice(reading, unknown[i]);
+  }
+  return 0;
+}
+
+/* The first of each name goes into its slot, though a second one rejects the event: the answer wants its id. */
+static int fill_slots(struct reading *reading, const struct json *object, const struct str *names, size_t count,
+                      const struct json **slots) {
+  size_t unknown_count = 0, twice = count;
+  for (const struct json *member = object->child; member != NULL; member = member->next) {
+    size_t slot = slot_of(member->name, names, count);
+    if (slot == count) {
+      unknown_count++;
+    } else if (slots[slot] == NULL) {
+      slots[slot] = member;
+    } else if (twice == count) {
+      twice = slot;
+    }
+  }
+  if (twice < count) return reject_twice(reading, names[twice]);
+  return unknown_count < 2 ? 0 : check_unknown(reading, object, names, count, unknown_count);
+}
+
+/* A null is as good as absent. */
+static const struct json *given(const struct json *member) {
+  return member != NULL && member->type != JSON_NULL ? member : NULL;
+}
+
+/* ---- values ---- */
+
+static bool is_text(const struct json *value, size_t max) {
+  return value->type == JSON_STRING && value->text.len <= max && !str_has_control(value->text);
+}
+
+/* Whole numbers are taken however they are written (1280, 1280.0, 1.28e3), and only from numbers. */
+static bool is_whole(const struct json *value, int64_t least, int64_t most, int64_t *ret) {
+  int64_t number;
+  if (value->type != JSON_NUMBER) return false;
+  if (!str_to_i64(value->text, &number) && !json_number_i64(value->text, &number)) return false;
+  if (number < least || number > most) return false;
+  *ret = number;
+  return true;
+}
+
+static bool is_time(const struct json *value, int64_t *ret_ms) {
+  return value->type == JSON_STRING && rfc3339_parse(value->text, ret_ms, NULL) == 0;
+}
+
+/* ---- the second pass: attributes of the event ---- */
+
+enum attribute {
+  ATTRIBUTE_ID,
+  ATTRIBUTE_SOURCE,
+  ATTRIBUTE_TYPE,
+  ATTRIBUTE_TIME,
+  ATTRIBUTE_SUBJECT,
+  ATTRIBUTE_DATA,
+  ATTRIBUTE_SPECVERSION,
+  ATTRIBUTE_DATACONTENTTYPE,
+  ATTRIBUTE_DATA_BASE64,
+  ATTRIBUTES
+};
+
+static const struct str attribute_names[ATTRIBUTES] = {
+    [ATTRIBUTE_ID] = STR("id"),
+    [ATTRIBUTE_SOURCE] = STR("source"),
+    [ATTRIBUTE_TYPE] = STR("type"),
+    [ATTRIBUTE_TIME] = STR("time"),
+    [ATTRIBUTE_SUBJECT] = STR("subject"),
+    [ATTRIBUTE_DATA] = STR("data"),
+    [ATTRIBUTE_SPECVERSION] = STR("specversion"),
+    [ATTRIBUTE_DATACONTENTTYPE] = STR("datacontenttype"),
+    [ATTRIBUTE_DATA_BASE64] = STR("data_base64"),
+};
+
+/* What an id is cut to for the answer ends where a character does. */
+static struct str shown_id(const struct json *id) {
+  if (id == NULL || id->type != JSON_STRING) return STR("");
+  size_t len = id->text.len;
+  if (len > EVENT_ID_MAX) {
+    len = EVENT_ID_MAX;
+    while (len > 0 && ((unsigned char)id->text.ptr[len] & 0xC0) == 0x80)
+      len--;
+  }
+  return str_make(id->text.ptr, len);
+}
+
+static int read_specversion(struct reading *reading, const struct json *value, bool is_needed) {
+  if (value == NULL) return is_needed ? reject(reading, "specversion is missing") : 0;
+  bool good = value->type == JSON_STRING && str_equal(value->text, STR("1.0"));
+  return good ? 0 : reject(reading, "specversion: \"1.0\"");
+}
+
+static int read_identity(struct reading *reading, const struct json *source, const struct json *id) {
+  if (id == NULL) return reject(reading, "id is missing");
+  if (!is_text(id, EVENT_ID_MAX) || id->text.len == 0) return reject(reading, ALLOWED_TEXT("id", EVENT_ID_MAX));
+  if (source == NULL) return reject(reading, "source is missing");
+  if (!is_text(source, SOURCE_MAX) || source->text.len == 0) {
+    return reject(reading, ALLOWED_TEXT("source", SOURCE_MAX));
+  }
+  reading->usage->id = id->text;
+  reading->usage->source = source->text;
+  return 0;
+}
+
+static int read_type(struct reading *reading, const struct json *value) {
+  if (value == NULL) return reject(reading, "type is missing");
+  if (value->type != JSON_STRING) return reject(reading, ALLOWED_TYPE);
+  if (usage_type_parse(value->text, &reading->usage->kind, &reading->usage->outcome)) return 0;
+  bool is_void = str_equal(value->text, STR("usage.voided"));
+  return reject(reading, is_void ? "type: usage.voided is not supported yet" : ALLOWED_TYPE);
+}
+
+static int read_subject(struct reading *reading, const struct json *value) {
+  struct str bound = str_of(reading->rules->project);
+  if (value == NULL) {
+    reading->usage->project = bound;
+    return bound.len > 0 ? 0 : reject(reading, "subject is missing: the token is for every project");
+  }
+  if (!is_text(value, PROJECT_ID_MAX) || value->text.len == 0) {
+    return reject(reading, ALLOWED_TEXT("subject", PROJECT_ID_MAX));
+  }
+  if (bound.len > 0 && !str_equal(value->text, bound)) {
+    return reject(reading, "subject: the token does not cover this project");
+  }
+  reading->usage->project = value->text;
+  return 0;
+}
+
+static int read_time(struct reading *reading, const struct json *value) {
+  struct usage *usage = reading->usage;
+  int64_t now_ms = reading->rules->now_ms;
+  usage->arrived_ms = usage->finished_ms = now_ms;
+  usage->finish_stated = value != NULL;
+  if (value == NULL) return 0;
+  if (!is_time(value, &usage->finished_ms)) return reject(reading, ALLOWED_TIME("time"));
+  if (usage->finished_ms < EVENT_TIME_MIN_MS) return reject(reading, "time: not before 1980-01-01T00:00:00Z");
+  if (usage->finished_ms > now_ms + EVENT_AHEAD_MAX_MS) {
+    return reject(reading, "time: at most 5 minutes ahead of the server's clock");
+  }
+  return 0;
+}
+
+static bool ends_with_nocase(struct str s, struct str end) {
+  return s.len >= end.len && str_equal_nocase(str_make(s.ptr + s.len - end.len, end.len), end);
+}
+
+/* data stands in the event as JSON, so its type can only be JSON; parameters do not matter. */
+static int read_datacontenttype(struct reading *reading, const struct json *value) {
+  if (value == NULL) return 0;
+  struct str type = value->type == JSON_STRING ? value->text : STR("");
+  const char *semicolon = type.len > 0 ? memchr(type.ptr, ';', type.len) : NULL;
+  if (semicolon != NULL) type.len = (size_t)(semicolon - type.ptr);
+  type = str_trim(type);
+  bool is_json = ends_with_nocase(type, STR("/json")) || ends_with_nocase(type, STR("+json"));
+  return is_json ? 0 : reject(reading, "datacontenttype: application/json, or a type that ends in +json");
+}
+
+/* ---- the second pass: data ---- */
+
+struct field {
+  struct str name;
+  unsigned kinds; /* bits of the kinds that have it */
+  int (*read)(struct reading *reading, const struct field *field, const struct json *value);
+  const char *allowed;
+  size_t offset; /* in struct usage, where read wants it */
+  size_t max;
+};
+
+#define OF_TRANSCODES (1u << USAGE_TRANSCODE)
+#define OF_REMUXES (1u << USAGE_REMUX)
+#define OF_SNAPSHOTS (1u << USAGE_SNAPSHOT)
+#define OF_ALL (OF_TRANSCODES | OF_REMUXES | OF_SNAPSHOTS)
+
+static int read_codec(struct reading *reading, const struct field *field, const struct json *value) {
+  char name[CODEC_NAME_MAX + 1];
+  if (value->type != JSON_STRING || codec_canonical(value->text, name, NULL) != 0) {
+    return reject(reading, field->allowed);
+  }
+  struct str canonical = str_of(name);
+  bool is_as_given = str_equal(canonical, value->text);
+  reading->usage->codec = is_as_given ? value->text : arena_copy(reading->arena, canonical);
+  return reading->usage->codec.ptr != NULL ? 0 : -ERR_MEMORY;
+}
+
+static int read_pixels(struct reading *reading, const struct field *field, const struct json *value) {
+  int64_t pixels;
+  if (!is_whole(value, 1, PIXELS_MAX, &pixels)) return reject(reading, field->allowed);
+  uint16_t kept = (uint16_t)pixels;
+  memcpy((char *)reading->usage + field->offset, &kept, sizeof kept);
+  return 0;
+}
+
+static int read_amount(struct reading *reading, const struct field *field, const struct json *value) {
+  int64_t most = reading->usage->kind == USAGE_SNAPSHOT ? EVENT_IMAGES_MAX : DURATION_MS_MAX, amount;
+  if (!is_whole(value, 0, most, &amount)) return reject(reading, field->allowed);
+  reading->usage->amount = (uint64_t)amount;
+  reading->usage->has_amount = true;
+  return 0;
+}
+
+static int read_seconds(struct reading *reading, const struct field *field, const struct json *value) {
+  struct usage *usage = reading->usage;
+  uint64_t ms;
+  if (value->type != JSON_NUMBER || amount_ms_of_seconds(value->text, &ms, NULL) != 0) {
+    return reject(reading, field->allowed);
+  }
+  if (usage->has_amount && usage->amount != ms) {
+    return reject(reading, "duration: not the same as duration_ms; give one of them");
+  }
+  usage->amount = ms;
+  usage->has_amount = true;
+  return 0;
+}
+
+static int read_created(struct reading *reading, const struct field *field, const struct json *value) {
+  if (!is_time(value, &reading->usage->created_ms)) return reject(reading, field->allowed);
+  reading->usage->has_created = true;
+  return 0;
+}
+
+/* An empty text is as good as absent. */
+static int read_text(struct reading *reading, const struct field *field, const struct json *value) {
+  if (!is_text(value, field->max)) return reject(reading, field->allowed);
+  memcpy((char *)reading->usage + field->offset, &value->text, sizeof value->text);
+  return 0;
+}
+
+#define PIXELS(member) \
+  { STR(#member), OF_TRANSCODES, read_pixels, ALLOWED_PIXELS(#member), offsetof(struct usage, member), 0 }
+#define TEXT(member, max) \
+  { STR(#member), OF_ALL, read_text, ALLOWED_OPTION(#member, max), offsetof(struct usage, member), max }
+
+/* duration stands behind duration_ms, which it is compared with. */
+static const struct field fields[] = {
+    {STR("codec"), OF_TRANSCODES, read_codec, "codec: a name of 1 to 32 characters of a-z, 0-9, '.', '_', '-'", 0, 0},
+    PIXELS(width),
+    PIXELS(height),
+    {STR("duration_ms"), OF_TRANSCODES | OF_REMUXES, read_amount,
+     "duration_ms: an integer from 0 to 31622400000 (366 days)", 0, 0},
+    {STR("duration"), OF_TRANSCODES | OF_REMUXES, read_seconds,
+     "duration: a number of seconds from 0 to 31622400 (366 days)", 0, 0},
+    {STR("image_count"), OF_SNAPSHOTS, read_amount, "image_count: an integer from 0 to 2147483647", 0, 0},
+    TEXT(task_id, TASK_ID_MAX),
+    {STR("created"), OF_ALL, read_created, ALLOWED_TIME("created"), 0, 0},
+    TEXT(src_url, SRC_URL_MAX),
+    TEXT(dest_name, DEST_MAX),
+    TEXT(dest_bucket, DEST_MAX),
+    TEXT(format, DEST_MAX),
+};
+#define FIELDS (sizeof fields / sizeof fields[0])
+
+static int read_fields(struct reading *reading, const struct json *data) {
+  const struct json *slots[FIELDS] = {NULL};
+  struct str names[FIELDS];
+  for (size_t i = 0; i < FIELDS; i++)
+    names[i] = fields[i].name;
+  int result = fill_slots(reading, data, names, FIELDS, slots);
+  for (size_t i = 0; i < FIELDS && result == 0; i++) {
+    bool is_read = given(slots[i]) != NULL && (fields[i].kinds & 1u << reading->usage->kind) != 0;
+    if (is_read) result = fields[i].read(reading, &fields[i], slots[i]);
+  }
+  return result;
+}
+
+/* What a finished task must have. */
+static int check_measures(struct reading *reading) {
+  const struct usage *usage = reading->usage;
+  if (usage->kind == USAGE_TRANSCODE) {
+    if (usage->codec.len == 0) return reject(reading, "codec is missing");
+    if (usage->width == 0) return reject(reading, "width is missing");
+    if (usage->height == 0) return reject(reading, "height is missing");
+  }
+  if (usage->has_amount) return 0;
+  return reject(reading, usage->kind == USAGE_SNAPSHOT ? "image_count is missing" : "duration_ms is missing");
+}
+
+static int read_data(struct reading *reading, const struct json *data, const struct json *base64) {
+  struct usage *usage = reading->usage;
+  bool is_finished = usage->outcome == USAGE_FINISHED;
+  if (base64 != NULL) return reject(reading, "data_base64 is not supported: give data as a JSON object");
+  if (data == NULL) return is_finished ? reject(reading, "data is missing") : 0;
+  if (data->type != JSON_OBJECT) return reject(reading, "data: a JSON object");
+  int result = read_fields(reading, data);
+  if (result == 0 && is_finished) result = check_measures(reading);
+  if (result != 0) return result;
+  if (str_equal(usage->task_id, usage->id)) usage->task_id = STR("");
+  if (is_finished && usage->kind == USAGE_TRANSCODE) usage->tier = tier_of(usage->width, usage->height);
+  return 0;
+}
+
+/* ---- the contract ---- */
+
+int fields_read(const struct json *event, const struct event_rules *rules, bool needs_specversion,
+                struct arena *arena, struct event *ret_event, struct usage *ret_usage) {
+  *ret_event = (struct event){.id = STR("")};
+  *ret_usage = (struct usage){0};
+  struct reading reading = {.rules = rules, .arena = arena, .event = ret_event, .usage = ret_usage};
+  if (event->type != JSON_OBJECT) return reject(&reading, "an event is a JSON object");
+
+  const struct json *slots[ATTRIBUTES] = {NULL};
+  int result = fill_slots(&reading, event, attribute_names, ATTRIBUTES, slots);
+  ret_event->id = shown_id(slots[ATTRIBUTE_ID]);
+  for (size_t i = 0; i < ATTRIBUTES; i++)
+    slots[i] = given(slots[i]);
+
+  if (result == 0) result = read_specversion(&reading, slots[ATTRIBUTE_SPECVERSION], needs_specversion);
+  if (result == 0) result = read_identity(&reading, slots[ATTRIBUTE_SOURCE], slots[ATTRIBUTE_ID]);
+  if (result == 0) result = read_type(&reading, slots[ATTRIBUTE_TYPE]);
+  if (result == 0) result = read_subject(&reading, slots[ATTRIBUTE_SUBJECT]);
+  if (result == 0) result = read_time(&reading, slots[ATTRIBUTE_TIME]);
+  if (result == 0) result = read_datacontenttype(&reading, slots[ATTRIBUTE_DATACONTENTTYPE]);
+  if (result == 0) result = read_data(&reading, slots[ATTRIBUTE_DATA], slots[ATTRIBUTE_DATA_BASE64]);
+  return result;
+}

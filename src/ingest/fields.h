@@ -1,0 +1,19 @@
+/* The fields of one event: from parsed JSON to a checked, canonical record of usage. Source: design §4; the table for
+ * users is in docs/events.md.
+ */
+#ifndef CODECMETER_INGEST_FIELDS_H
+#define CODECMETER_INGEST_FIELDS_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "ingest/event.h"
+
+/* 0: *ret_usage is whole, its texts borrowed from the tree, the rules and the arena. -ERR_RANGE: the event is
+ * rejected, ret_event->reason says why. -ERR_MEMORY: the arena is used up. ret_event->id is set whenever there is
+ * one. *ret_usage is scratch unless 0 is returned. */
+MUST_USE int fields_read(const struct json *event, const struct event_rules *rules, bool needs_specversion,
+                         struct arena *arena, struct event *ret_event, struct usage *ret_usage);
+
+#endif
