@@ -107,7 +107,7 @@ static int add_event(struct gathering *gathering, const struct json *json, struc
 
 static int add_unreadable(struct gathering *gathering, const struct err *why, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
-  buf_printf(&text, "not JSON: %.200s", why->text);
+  buf_printf(&text, "the event cannot be read: %.200s", why->text);
   struct str reason = arena_copy(gathering->arena, buf_view(&text));
   if (text.failed || reason.ptr == NULL) return out_of_memory(err);
   struct events *events = &gathering->events;
