@@ -62,11 +62,13 @@ int event_framing_of(struct str content_type, enum event_framing *ret, struct er
 
 /* ---- gathering events ---- */
 
-/* Without JSON's blanks, which are fewer than str_trim's. */
+/* JSON's blanks, which are fewer than str_trim's. */
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
 static struct str trim(struct str s) {
-  while (s.len > 0 && memchr(" \t\r\n", s.ptr[0], 4) != NULL)
+  while (s.len > 0 && is_blank(s.ptr[0]))
     s = str_make(s.ptr + 1, s.len - 1);
-  while (s.len > 0 && memchr(" \t\r\n", s.ptr[s.len - 1], 4) != NULL)
+  while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
     s.len--;
   return s;
 }
@@ -122,28 +124,35 @@ static int parse(struct gathering *gathering, struct str text, const struct json
 
 /* ---- an array that does not parse as a whole ---- */
 
-/* Cuts an element, and the comma or bracket behind it, off an array's inside. False when it does not end. */
+/* Where the string that begins at `at` ends: the place of its closing quote, or the text's end. */
+static size_t end_of_string(struct str text, size_t at) {
+  for (at++; at < text.len && text.ptr[at] != '"'; at++) {
+    if (text.ptr[at] == '\\') at++;
+  }
+  return at;
+}
+
+/* Cuts an element, and the comma or bracket behind it, off an array's inside. False when it does not end, or
+ * something stands between it and the comma. */
 static bool take_element(struct str *rest, struct str *ret_element, bool *ret_is_last) {
   size_t depth = 0;
-  bool is_quoted = false;
+  bool is_closed = false;
   for (size_t i = 0; i < rest->len; i++) {
     char c = rest->ptr[i];
-    if (is_quoted && c == '\\') {
-      i++;
-    } else if (c == '"') {
-      is_quoted = !is_quoted;
-    } else if (is_quoted) {
-      continue;
-    } else if (c == '{' || c == '[') {
-      depth++;
-    } else if (depth == 0 && (c == ',' || c == ']')) {
+    if (depth == 0 && (c == ',' || c == ']')) {
       *ret_element = trim(str_make(rest->ptr, i));
       *ret_is_last = c == ']';
       *rest = str_make(rest->ptr + i + 1, rest->len - i - 1);
       return true;
+    }
+    if (is_closed && !is_blank(c)) return false;
+    if (c == '"') {
+      i = end_of_string(*rest, i);
+    } else if (c == '{' || c == '[') {
+      depth++;
     } else if (c == '}' || c == ']') {
       if (depth == 0) return false;
-      depth--;
+      is_closed = --depth == 0;
     }
   }
   return false;

@@ -1,0 +1,93 @@
+/* The answer's text, its counts and its status, for events that were rejected before the ledger and verdicts of it.
+ */
+#include "ingest/answer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ITEMS_MAX 4
+
+/* An event is rejected when it has a reason, and has a verdict otherwise. */
+static const struct {
+  const char *what;
+  struct {
+    const char *id, *reason;
+    struct verdict verdict;
+  } items[ITEMS_MAX];
+  size_t count;
+  bool single;
+  unsigned status;
+  const char *answer;
+} cases[] = {
+    {"nothing", .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":0,\"results\":[]}",
+     .status = 200},
+    {"one stored", .items = {{.id = "a", .verdict = {VERDICT_STORED, VERDICT_REASON_NONE, 0}}}, .count = 1,
+     .single = true, .status = 200,
+     .answer = "{\"stored\":1,\"duplicate\":0,\"conflict\":0,\"rejected\":0,\"results\":[]}"},
+    {"one duplicate", .items = {{.id = "a", .verdict = {VERDICT_DUPLICATE, VERDICT_REASON_NONE, 0}}}, .count = 1,
+     .single = true, .status = 200,
+     .answer = "{\"stored\":0,\"duplicate\":1,\"conflict\":0,\"rejected\":0,\"results\":[{\"index\":0,\"id\":\"a\","
+               "\"outcome\":\"duplicate\",\"reason\":\"reported before\"}]}"},
+    {"one conflict",
+     .items = {{.id = "a",
+                .verdict = {VERDICT_CONFLICT, VERDICT_REASON_CONTENT, USAGE_FIELD_CODEC | USAGE_FIELD_AMOUNT}}},
+     .count = 1, .single = true, .status = 409,
+     .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":1,\"rejected\":0,\"results\":[{\"index\":0,\"id\":\"a\","
+               "\"outcome\":\"conflict\",\"reason\":\"differs from what was reported first: codec, duration_ms\"}]}"},
+    {"one rejected, without an id", .items = {{.id = "", .reason = "id is missing"}}, .count = 1, .single = true,
+     .status = 422,
+     .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":null,"
+               "\"outcome\":\"rejected\",\"reason\":\"id is missing\"}]}"},
+    {"one rejected by the ledger",
+     .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_NO_PROJECT, 0}}}, .count = 1, .single = true,
+     .status = 422,
+     .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
+               "\"outcome\":\"rejected\",\"reason\":\"subject: no such project: org-\\\"x\\\"\"}]}"},
+    {"a batch of one is answered with 200",
+     .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_CODECS, 0}}}, .count = 1, .status = 200,
+     .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
+               "\"outcome\":\"rejected\",\"reason\":\"codec: the project has 64 codec names already\"}]}"},
+    {"one of each; verdicts are of what was not rejected before",
+     .items = {{.id = "r", .reason = "width \"x\"\n"},
+               {.id = "s", .verdict = {VERDICT_STORED, VERDICT_REASON_NONE, 0}},
+               {.id = "\x01\xff", .verdict = {VERDICT_CONFLICT, VERDICT_REASON_CONTENT, USAGE_FIELD_TIME}},
+               {.id = "d", .verdict = {VERDICT_DUPLICATE, VERDICT_REASON_NONE, 0}}},
+     .count = 4, .status = 200,
+     .answer = "{\"stored\":1,\"duplicate\":1,\"conflict\":1,\"rejected\":1,\"results\":["
+               "{\"index\":0,\"id\":\"r\",\"outcome\":\"rejected\",\"reason\":\"width \\\"x\\\"\\n\"},"
+               "{\"index\":2,\"id\":\"\\u0001\xEF\xBF\xBD\",\"outcome\":\"conflict\","
+               "\"reason\":\"differs from what was reported first: time\"},"
+               "{\"index\":3,\"id\":\"d\",\"outcome\":\"duplicate\",\"reason\":\"reported before\"}]}"},
+};
+
+static void test_answers(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct event items[ITEMS_MAX];
+    struct usage usages[ITEMS_MAX];
+    struct verdict verdicts[ITEMS_MAX];
+    struct events events = {.items = items, .count = cases[i].count, .usages = usages, .single = cases[i].single};
+    for (size_t k = 0; k < cases[i].count; k++) {
+      items[k] = (struct event){.id = str_of(cases[i].items[k].id), .reason = cases[i].items[k].reason};
+      if (items[k].reason != NULL) continue;
+      usages[events.usages_count] = (struct usage){.kind = USAGE_TRANSCODE, .project = STR("org-\"x\"")};
+      verdicts[events.usages_count++] = cases[i].items[k].verdict;
+    }
+    SCOPED(buf_fini) struct buf out = {0};
+    unsigned status = 0;
+    ingest_answer(&events, events.usages_count > 0 ? verdicts : NULL, &out, &status);
+    buf_char(&out, '\0');
+    if (strcmp(out.ptr, cases[i].answer) != 0) fail_msg("%s: %s", cases[i].what, out.ptr);
+    if (status != cases[i].status) fail_msg("%s: %u", cases[i].what, status);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
