@@ -3,11 +3,12 @@
  * When an array does not parse, it is for something in one of its events as a rule: a file name in another encoding,
  * a NaN, half a surrogate pair. Then the array is cut at the commas between its elements, which needs brackets and
  * quotes only, and each element is parsed alone; the bad ones are rejected and their neighbours counted. Where that
- * cannot be done in good faith (an element that is neither JSON nor from `{` to `}`, anything behind the array) the
- * frame is wrong, and the first complaint stands.
+ * cannot be done in good faith (an element whose brackets do not pair or that has none, anything behind the array)
+ * the frame is wrong, and the first complaint stands.
  */
 #include "ingest/event.h"
 
+#include "base/check.h"
 #include "ingest/fields.h"
 
 /* ---- content types ---- */
@@ -122,6 +123,16 @@ static int parse(struct gathering *gathering, struct str text, const struct json
   return result == -ERR_LIMIT ? err_set(err, ERR_PARSE, "nested deeper than %d", EVENT_DEPTH_MAX) : result;
 }
 
+/* An event that is parsed alone: what is no JSON is rejected, and harms nobody else. */
+static int add_text(struct gathering *gathering, struct str text, struct err *err) {
+  const struct json *json;
+  struct err why = {0};
+  int result = parse(gathering, text, &json, &why);
+  if (result == 0) return add_event(gathering, json, err);
+  if (result == -ERR_PARSE) return add_unreadable(gathering, &why, err);
+  return err_set(err, why.code, "%s", why.text);
+}
+
 /* ---- an array that does not parse as a whole ---- */
 
 /* Where the string that begins at `at` ends: the place of its closing quote, or the text's end. */
@@ -158,8 +169,10 @@ static bool take_element(struct str *rest, struct str *ret_element, bool *ret_is
   return false;
 }
 
-static bool is_braced(struct str element) {
-  return element.len >= 2 && element.ptr[0] == '{' && element.ptr[element.len - 1] == '}';
+static bool is_enclosed(struct str element) {
+  if (element.len < 2) return false;
+  char first = element.ptr[0], last = element.ptr[element.len - 1];
+  return (first == '{' && last == '}') || (first == '[' && last == ']');
 }
 
 /* Counts the elements; false when the array cannot be cut, or has something behind it. */
@@ -167,7 +180,7 @@ static bool count_elements(struct str inside, size_t *ret) {
   struct str element;
   size_t count = 0;
   for (bool is_last = false; !is_last; count++) {
-    if (!take_element(&inside, &element, &is_last) || element.len == 0) return false;
+    if (!take_element(&inside, &element, &is_last) || !is_enclosed(element)) return false;
   }
   *ret = count;
   return trim(inside).len == 0;
@@ -180,19 +193,9 @@ static int read_array_in_pieces(struct gathering *gathering, struct str body, co
   if (!count_elements(inside, &count)) return err_set(err, complaint->code, "%s", complaint->text);
   int result = expect_events(gathering, count, err);
   for (bool is_last = false; !is_last && result == 0;) {
-    const struct json *json;
-    struct err why = {0};
-    (void)take_element(&inside, &element, &is_last); /* as counted before */
-    result = parse(gathering, element, &json, &why);
-    if (result == 0) {
-      result = add_event(gathering, json, err);
-    } else if (result == -ERR_PARSE && is_braced(element)) {
-      result = add_unreadable(gathering, &why, err);
-    } else if (result == -ERR_PARSE) {
-      result = err_set(err, complaint->code, "%s", complaint->text);
-    } else {
-      result = err_set(err, why.code, "%s", why.text);
-    }
+    bool is_there = take_element(&inside, &element, &is_last);
+    CHECK(is_there); /* it was counted */
+    result = add_text(gathering, element, err);
   }
   return result;
 }
@@ -253,18 +256,8 @@ static int read_lines(struct gathering *gathering, struct str body, struct err *
     count++;
   int result = expect_events(gathering, count, err);
   rest = body;
-  while (result == 0 && take_line(&rest, &line)) {
-    const struct json *json;
-    struct err why = {0};
-    result = parse(gathering, line, &json, &why);
-    if (result == 0) {
-      result = add_event(gathering, json, err);
-    } else if (result == -ERR_PARSE) {
-      result = add_unreadable(gathering, &why, err);
-    } else {
-      result = err_set(err, why.code, "%s", why.text);
-    }
-  }
+  while (result == 0 && take_line(&rest, &line))
+    result = add_text(gathering, line, err);
   return result;
 }
 
