@@ -26,8 +26,8 @@ struct http_request {
   struct str body;   /* JSON_PADDING bytes readable behind it */
   char peer[64];     /* the client's address in text */
   char id[HTTP_ID_SIZE]; /* a fresh UUID: X-UCLOUD-REQUEST-UUID and the access log */
-  bool had_body;     /* a body was announced, even an empty one */
-  void *state;       /* the endpoint's own, freed by the route's `release` */
+  const char *unavailable; /* why nothing can be served now ("draining"), the body not read; NULL otherwise */
+  void *state;       /* the endpoint's own; `release` frees it */
   /* For the access log, set by endpoints; never a secret. */
   char who[72];      /* public key or token id */
   char what[72];     /* action */
@@ -40,12 +40,16 @@ struct http_reply {
   unsigned status;          /* 200 unless set */
   const char *content_type; /* static; "application/json" unless set */
   struct buf body;          /* freed by the server */
-  struct { const char *name; char value[96]; } headers[HTTP_HEADERS_MAX]; /* names static; unused: NULL */
+  struct http_header {
+    const char *name; /* static; NULL: unused */
+    char value[96];
+  } headers[HTTP_HEADERS_MAX];
   bool close;               /* close the connection behind the reply */
 };
 
 enum http_result { HTTP_ANSWERED, HTTP_WAITING };
 
+/* body_max is the bound of the body as sent; `release` is called when the request ends, on whatever thread. */
 struct http_route {
   const char *path;    /* exact */
   const char *methods; /* "GET POST"; NULL: every method reaches the handler */

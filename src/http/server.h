@@ -2,6 +2,7 @@
 #ifndef CODECMETER_HTTP_SERVER_H
 #define CODECMETER_HTTP_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/clock.h"
@@ -20,6 +21,8 @@ struct http_options {
   int64_t idle_timeout_ms;  /* 15 s */
   int64_t wait_timeout_ms;  /* of a handler that answered HTTP_WAITING */
   uint64_t drain_max;       /* bytes of a refused body that are read and dropped before the answer: 8 MiB */
+  uint64_t bodies_max;      /* bytes of all bodies in memory; requests beyond it are told that we are busy */
+  bool access_log;          /* a line a request on standard error */
   const char *tls_cert;     /* PEM files; both or neither */
   const char *tls_key;
   const struct http_route *routes; /* borrowed until stop; ends with path NULL */

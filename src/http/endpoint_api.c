@@ -1,0 +1,71 @@
+#include <stdio.h>
+
+#include "base/check.h"
+#include "http/endpoints.h"
+
+/* For whoever opens the address in a browser. */
+static const char page[] =
+    "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>codecmeter</title>\n"
+    "<meta name=\"viewport\" content=\"width=device-width\">\n"
+    "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em;color:#222}"
+    "code{background:#f3f3f3;padding:.1em .3em;border-radius:3px}</style></head>\n"
+    "<body><h1>codecmeter</h1>\n<p>A meter of video transcoding is running here. It keeps what transcoders report, counts "
+    "it once, and answers seconds per day, definition tier and codec.</p>\n<ul>\n"
+    "<li>Ask: <code>POST /</code>, UCloud's signed API, <code>Action=GetCodecTotalStat</code> (docs/api.md), or "
+    "<code>codecmeter stat</code></li>\n"
+    "<li>Report: <code>POST /v1/events</code>, CloudEvents with a bearer token (docs/events.md), or "
+    "<code>codecmeter run -- ffmpeg &hellip;</code></li>\n</ul>\n"
+    "<p>The docs are in the folder <code>docs/</code> of the program's source.</p></body></html>\n";
+
+static bool holds(struct str text, struct str part) {
+  for (size_t i = 0; i + part.len <= text.len; i++) {
+    if (str_equal_nocase(str_make(text.ptr + i, part.len), part)) return true;
+  }
+  return false;
+}
+
+static bool is_browser(const struct http_request *request) {
+  return str_equal(request->method, STR("GET")) && request->query.len == 0 && request->body.len == 0 &&
+         holds(request->accept, STR("text/html"));
+}
+
+static struct api_request api_request_of(const struct http_request *request) {
+  return (struct api_request){
+      .query = request->query,
+      .content_type = request->content_type,
+      .body = request->body,
+      .id = request->id,
+      .unavailable = request->unavailable,
+  };
+}
+
+static void note(struct http_request *request, const struct api_result *result) {
+  request->code = result->ret_code;
+  bool fits = str_copy(str_of(result->action), request->what, sizeof request->what) &&
+              str_copy(str_of(result->public_key), request->who, sizeof request->who);
+  CHECK(fits);
+}
+
+static enum http_result handle(void *arg, struct http_request *request, struct http_reply *reply) {
+  if (is_browser(request)) {
+    reply->content_type = "text/html; charset=utf-8";
+    buf_text(&reply->body, page);
+    return HTTP_ANSWERED;
+  }
+  struct api_request call = api_request_of(request);
+  struct api_result result;
+  api_handle(arg, &call, &reply->body, &result);
+  note(request, &result);
+  return HTTP_ANSWERED;
+}
+
+static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {
+  struct api_request call = api_request_of(request);
+  struct api_result result;
+  api_too_large(arg, &call, &reply->body, &result);
+  note(request, &result);
+}
+
+struct http_route endpoint_api_route(struct api *api, uint64_t body_max) {
+  return (struct http_route){.path = "/", .body_max = body_max, .handle = handle, .too_large = too_large, .arg = api};
+}

@@ -1,0 +1,27 @@
+/* The endpoints: "/" is the signed API, "/v1/events" takes usage. Each makes its row of the route table. */
+#ifndef CODECMETER_HTTP_ENDPOINTS_H
+#define CODECMETER_HTTP_ENDPOINTS_H
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "http/request.h"
+#include "ingest/committer.h"
+#include "ledger/ledger.h"
+
+/* "/": every request gets 200 and one JSON object, but a browser's plain GET one page. api is borrowed. */
+struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
+
+/* "/v1/events". */
+struct endpoint_events_options {
+  struct ledger *ledger;       /* borrowed, as all of these */
+  struct committer *committer;
+  const struct clock *clock;
+  uint64_t body_max;           /* bytes */
+  uint32_t events_max;         /* in one body */
+};
+struct endpoint_events;
+MUST_USE struct endpoint_events *endpoint_events_new(const struct endpoint_events_options *options);
+void endpoint_events_free(struct endpoint_events *endpoint);
+struct http_route endpoint_events_route(struct endpoint_events *endpoint);
+
+#endif

@@ -1,0 +1,628 @@
+/* libmicrohttpd, behind our bounds and deadlines. The only file that knows the library.
+ *
+ * The life of a request, on one of the pool's threads but where noted:
+ *
+ *   on_uri ──> RECEIVING ──body──> handle ──HTTP_ANSWERED──────────────────────> REPLYING ──> on_completed
+ *                                    │                                             ^
+ *                                    └─HTTP_WAITING──> WAITING ──http_resume──> READY
+ *                                                        └──sweeper: deadline────────┘
+ *
+ * WAITING is a suspended connection: the library neither reads from it nor times it out. http_resume may come before
+ * the handler has returned; then nothing is suspended. Who moves WAITING to READY, the resumer or the sweeper, is decided
+ * under the server's lock, and only that one resumes the connection.
+ *
+ * Deadlines. The library has an idle timeout only, which a byte a second keeps at bay. So each connection carries a
+ * deadline, and a sweeper shuts its socket down when that passes. The library tells us that a connection is closed
+ * (on_connection) before it closes the socket, and the sweeper shuts down under the lock that this notice takes: it
+ * can never hit a socket that has been given to somebody else.
+ *
+ * A reply queued in the library's first callback of a request closes the connection, so replies are queued from the
+ * later one; only what cannot be trusted to be framed right (two lengths) is answered from the first, and closed.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "http/listen.h"
+#include "http/server.h"
+
+#define SWEEP_MS 250
+#define POOL_MEMORY (32u << 10) /* per connection: above 128 KiB it costs most of the speed; header_max must fit */
+#define PEM_MAX (1u << 20)
+#define DRAIN_WAIT_MS 10000     /* for replies under way when the server stops */
+#define FOREVER INT64_MAX
+/* A reply must move 64 KiB in 15 s. */
+#define REPLY_PIECE (64u << 10)
+#define REPLY_PIECE_MS 15000
+
+enum exchange_state { RECEIVING, WAITING, READY, REPLYING };
+
+/* A connection, from its opening to its closing. */
+struct connection {
+  struct http_server *server;
+  int fd;
+  int64_t deadline_ms; /* under the server's lock */
+  struct connection *previous, *next;
+};
+
+/* A request and its reply. */
+struct exchange {
+  struct http_request request; /* first: http_resume is handed its address */
+  struct http_reply reply;
+  struct http_server *server;
+  struct connection *connection;
+  struct MHD_Connection *mhd;
+  const struct http_route *route;
+  char *uri;
+  struct buf body;
+  uint64_t received;   /* bytes of the body, dropped ones too */
+  uint64_t counted;    /* of bodies_used */
+  enum exchange_state state;
+  bool begun;          /* the library's first callback has been */
+  bool too_large;
+  bool handled;        /* the reply is there, from before the body was read */
+  bool resumed_early;  /* http_resume came before the handler had returned */
+  int64_t started_ms, wait_deadline_ms;
+  struct exchange *previous, *next; /* of the waiting ones */
+};
+_Static_assert(offsetof(struct exchange, request) == 0, "http_resume finds the exchange from its request");
+
+struct http_server {
+  struct http_options options;
+  struct listen_address address;
+  char url[80];
+  struct MHD_Daemon *daemon;
+  pthread_mutex_t lock;
+  pthread_cond_t wake; /* the sweeper, to stop; and whoever waits for the last exchange */
+  struct connection *connections;
+  struct exchange *waiting;
+  unsigned exchanges;  /* under way */
+  bool stopping;
+  pthread_t sweeper;
+  atomic_bool draining;
+  atomic_uint_fast64_t bodies_used;
+};
+
+static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+static void set_deadline(struct connection *connection, int64_t deadline_ms) {
+  (void)pthread_mutex_lock(&connection->server->lock);
+  connection->deadline_ms = deadline_ms;
+  (void)pthread_mutex_unlock(&connection->server->lock);
+}
+
+/* ---- connections ---- */
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code) {
+  struct http_server *server = cls;
+  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL) return; /* on_uri refuses what has no connection */
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    connection->server = server;
+    connection->fd = info->connect_fd;
+    connection->deadline_ms = now_ms() + server->options.request_timeout_ms;
+    (void)pthread_mutex_lock(&server->lock);
+    connection->next = server->connections;
+    if (connection->next != NULL) connection->next->previous = connection;
+    server->connections = connection;
+    (void)pthread_mutex_unlock(&server->lock);
+    *context = connection;
+    return;
+  }
+  struct connection *connection = *context;
+  if (connection == NULL) return;
+  (void)pthread_mutex_lock(&server->lock);
+  if (connection->previous != NULL) connection->previous->next = connection->next;
+  else server->connections = connection->next;
+  if (connection->next != NULL) connection->next->previous = connection->previous;
+  (void)pthread_mutex_unlock(&server->lock);
+  free(connection);
+  *context = NULL;
+}
+
+/* ---- the waiting ---- */
+
+/* With the lock held. */
+static void list_waiting(struct exchange *x) {
+  x->next = x->server->waiting;
+  x->previous = NULL;
+  if (x->next != NULL) x->next->previous = x;
+  x->server->waiting = x;
+}
+
+static void unlist_waiting(struct exchange *x) {
+  if (x->previous != NULL) x->previous->next = x->next;
+  else x->server->waiting = x->next;
+  if (x->next != NULL) x->next->previous = x->previous;
+}
+
+void http_resume(struct http_request *request) {
+  struct exchange *x = (struct exchange *)(void *)request;
+  struct http_server *server = x->server;
+  (void)pthread_mutex_lock(&server->lock);
+  bool suspended = x->state == WAITING;
+  if (suspended) {
+    unlist_waiting(x);
+    x->state = READY;
+  } else {
+    x->resumed_early = true;
+  }
+  (void)pthread_mutex_unlock(&server->lock);
+  if (suspended) MHD_resume_connection(x->mhd);
+}
+
+/* The handler answered HTTP_WAITING: suspends, unless the answer has come meanwhile. True if suspended. */
+static bool suspend(struct exchange *x) {
+  struct http_server *server = x->server;
+  (void)pthread_mutex_lock(&server->lock);
+  bool suspends = !x->resumed_early;
+  if (suspends) {
+    x->state = WAITING;
+    x->wait_deadline_ms = now_ms() + server->options.wait_timeout_ms;
+    if (x->connection != NULL) x->connection->deadline_ms = FOREVER;
+    list_waiting(x);
+    MHD_suspend_connection(x->mhd);
+  }
+  (void)pthread_mutex_unlock(&server->lock);
+  return suspends;
+}
+
+/* With the lock held: the first exchange whose wait has ended, taken out of the list with its reply made. */
+static struct exchange *expire_one(struct http_server *server, int64_t now) {
+  for (struct exchange *x = server->waiting; x != NULL; x = x->next) {
+    if (x->wait_deadline_ms > now || x->route->expired == NULL) continue;
+    if (!x->route->expired(x->route->arg, &x->request, &x->reply)) continue; /* http_resume is on its way */
+    unlist_waiting(x);
+    x->state = READY;
+    return x;
+  }
+  return NULL;
+}
+
+static void sweep(struct http_server *server, int64_t now) {
+  for (struct connection *c = server->connections; c != NULL; c = c->next) {
+    if (c->deadline_ms > now) continue;
+    (void)shutdown(c->fd, SHUT_RDWR); /* the library then closes it */
+    c->deadline_ms = FOREVER;
+  }
+  for (struct exchange *x = expire_one(server, now); x != NULL; x = expire_one(server, now)) {
+    (void)pthread_mutex_unlock(&server->lock);
+    MHD_resume_connection(x->mhd);
+    (void)pthread_mutex_lock(&server->lock);
+  }
+}
+
+static void *sweeper_main(void *arg) {
+  struct http_server *server = arg;
+  (void)pthread_mutex_lock(&server->lock);
+  while (!server->stopping) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += SWEEP_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+      until.tv_sec++;
+      until.tv_nsec -= 1000000000L;
+    }
+    (void)pthread_cond_timedwait(&server->wake, &server->lock, &until);
+    sweep(server, now_ms());
+  }
+  (void)pthread_mutex_unlock(&server->lock);
+  return NULL;
+}
+
+/* ---- requests ---- */
+
+static void fill_id(char id[HTTP_ID_SIZE]) {
+  char *uuid = g_uuid_string_random();
+  memcpy(id, uuid, HTTP_ID_SIZE);
+  g_free(uuid);
+}
+
+static void fill_peer(struct MHD_Connection *mhd, char *out, size_t size) {
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+  const char *text = NULL;
+  if (address != NULL && address->sa_family == AF_INET) {
+    text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, out, (socklen_t)size);
+  } else if (address != NULL && address->sa_family == AF_INET6) {
+    text = inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, out, (socklen_t)size);
+  }
+  if (text == NULL) out[0] = '\0';
+}
+
+/* The request line has been read: the URI as sent. What is returned comes back as *context of on_request. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
+  struct http_server *server = cls;
+  struct exchange *x = calloc(1, sizeof *x);
+  char *copy = strdup(uri);
+  if (x == NULL || copy == NULL) {
+    free(x);
+    free(copy);
+    return NULL;
+  }
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  x->server = server;
+  x->connection = info != NULL ? info->socket_context : NULL;
+  x->mhd = mhd;
+  x->uri = copy;
+  x->started_ms = now_ms();
+  x->reply.status = MHD_HTTP_OK;
+  x->reply.content_type = "application/json";
+  const char *question = strchr(copy, '?');
+  size_t path = question != NULL ? (size_t)(question - copy) : strlen(copy);
+  x->request.path = str_make(copy, path);
+  x->request.query = question != NULL ? str_of(question + 1) : STR("");
+  fill_id(x->request.id);
+  fill_peer(mhd, x->request.peer, sizeof x->request.peer);
+  (void)pthread_mutex_lock(&server->lock);
+  server->exchanges++;
+  (void)pthread_mutex_unlock(&server->lock);
+  return x;
+}
+
+/* ---- heads ---- */
+
+struct head_scan {
+  unsigned lengths, encodings;
+};
+
+static enum MHD_Result scan_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value) {
+  (void)kind;
+  (void)value;
+  struct head_scan *scan = cls;
+  scan->lengths += str_equal_nocase(str_of(name), STR("Content-Length"));
+  scan->encodings += str_equal_nocase(str_of(name), STR("Transfer-Encoding"));
+  return MHD_YES;
+}
+
+/* Two lengths, or a length beside an encoding, are two opinions on where the next request begins. */
+static bool is_framed_badly(struct MHD_Connection *mhd) {
+  struct head_scan scan = {0};
+  (void)MHD_get_connection_values(mhd, MHD_HEADER_KIND, scan_header, &scan);
+  return scan.lengths > 1 || scan.encodings > 1 || (scan.lengths > 0 && scan.encodings > 0);
+}
+
+static struct str header_of(struct MHD_Connection *mhd, const char *name) {
+  return str_of(MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name));
+}
+
+static bool takes_method(const struct http_route *route, struct str method) {
+  if (route->methods == NULL) return true;
+  struct str rest = str_of(route->methods);
+  while (rest.len > 0) {
+    const char *space = memchr(rest.ptr, ' ', rest.len);
+    size_t len = space != NULL ? (size_t)(space - rest.ptr) : rest.len;
+    if (str_equal(str_make(rest.ptr, len), method)) return true;
+    rest = space != NULL ? str_make(rest.ptr + len + 1, rest.len - len - 1) : STR("");
+  }
+  return false;
+}
+
+/* Finds the route; what has none is answered once its body has been dropped. */
+static void find_route(struct exchange *x) {
+  for (const struct http_route *route = x->server->options.routes; route->path != NULL; route++) {
+    if (!str_equal(x->request.path, str_of(route->path))) continue;
+    x->route = route;
+    if (takes_method(route, x->request.method)) return;
+    http_reply_problem(&x->reply, MHD_HTTP_METHOD_NOT_ALLOWED, "this path takes other methods: see Allow");
+    http_reply_header(&x->reply, "Allow", route->methods);
+    x->handled = true;
+    return;
+  }
+  http_reply_problem(&x->reply, MHD_HTTP_NOT_FOUND, "nothing is here; the API is at /, usage goes to /v1/events");
+  x->handled = true;
+}
+
+static void begin(struct exchange *x, const char *method) {
+  struct http_request *request = &x->request;
+  request->method = str_of(method);
+  request->content_type = header_of(x->mhd, MHD_HTTP_HEADER_CONTENT_TYPE);
+  request->content_encoding = header_of(x->mhd, MHD_HTTP_HEADER_CONTENT_ENCODING);
+  request->authorization = header_of(x->mhd, MHD_HTTP_HEADER_AUTHORIZATION);
+  request->accept = header_of(x->mhd, MHD_HTTP_HEADER_ACCEPT);
+  if (atomic_load(&x->server->draining)) request->unavailable = "draining";
+  find_route(x);
+  x->begun = true;
+}
+
+/* ---- bodies ---- */
+
+static void drop_body(struct exchange *x) {
+  buf_fini(&x->body);
+  atomic_fetch_sub(&x->server->bodies_used, x->counted);
+  x->counted = 0;
+}
+
+/* Takes a piece of the body, or drops it. MHD_NO closes the connection: more was sent than is worth reading. */
+static enum MHD_Result receive(struct exchange *x, const char *data, size_t len) {
+  struct http_server *server = x->server;
+  x->received += len;
+  uint64_t body_max = x->route != NULL ? x->route->body_max : 0;
+  bool drops = x->handled || x->too_large || x->request.unavailable != NULL;
+  if (!drops && x->received > body_max) {
+    x->too_large = true;
+    drops = true;
+    drop_body(x);
+  }
+  if (drops) return x->received > body_max + server->options.drain_max ? MHD_NO : MHD_YES;
+  if (atomic_fetch_add(&server->bodies_used, len) + len > server->options.bodies_max) {
+    atomic_fetch_sub(&server->bodies_used, len);
+    drop_body(x);
+    x->request.unavailable = "busy: too many request bodies in memory";
+    return MHD_YES;
+  }
+  x->counted += len;
+  buf_append(&x->body, data, len);
+  return x->body.failed ? MHD_NO : MHD_YES;
+}
+
+/* The body as a handler reads it: with room behind it for those who read ahead. */
+static bool finish_body(struct exchange *x) {
+  if (x->body.len == 0) {
+    x->request.body = STR("");
+    return true;
+  }
+  size_t len = x->body.len;
+  char *padding = buf_extend(&x->body, JSON_PADDING);
+  if (padding == NULL) return false;
+  memset(padding, 0, JSON_PADDING);
+  x->request.body = str_make(x->body.ptr, len);
+  return true;
+}
+
+/* ---- replies ---- */
+
+static void log_access(const struct exchange *x) {
+  if (!x->server->options.access_log) return;
+  int path = (int)(x->request.path.len < 128 ? x->request.path.len : 128);
+  diag_info("access %s %.*s %.*s status=%u code=%d action=%s who=%s bytes=%zu ms=%lld id=%s", x->request.peer,
+            STR_ARG(x->request.method), path, x->request.path.ptr, x->reply.status, x->request.code, x->request.what,
+            x->request.who, x->reply.body.len, (long long)(now_ms() - x->started_ms), x->request.id);
+}
+
+static void add_headers(const struct exchange *x, struct MHD_Response *response) {
+  (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, x->reply.content_type);
+  (void)MHD_add_response_header(response, "X-UCLOUD-REQUEST-UUID", x->request.id);
+  for (int i = 0; i < HTTP_HEADERS_MAX && x->reply.headers[i].name != NULL; i++) {
+    (void)MHD_add_response_header(response, x->reply.headers[i].name, x->reply.headers[i].value);
+  }
+  if (x->reply.close) (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+static enum MHD_Result queue_reply(struct exchange *x) {
+  x->state = REPLYING;
+  if (x->reply.body.failed) return MHD_NO;
+  log_access(x);
+  size_t len = x->reply.body.len;
+  struct MHD_Response *response = MHD_create_response_from_buffer(len, x->reply.body.ptr, MHD_RESPMEM_MUST_FREE);
+  if (response == NULL) return MHD_NO;
+  x->reply.body = (struct buf){0}; /* the library's now */
+  add_headers(x, response);
+  if (x->connection != NULL) {
+    int64_t pieces = (int64_t)(len / REPLY_PIECE) + 1;
+    set_deadline(x->connection, now_ms() + x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);
+  }
+  enum MHD_Result result = MHD_queue_response(x->mhd, x->reply.status, response);
+  MHD_destroy_response(response);
+  return result;
+}
+
+static enum http_result answer(struct exchange *x) {
+  struct http_request *request = &x->request;
+  if (x->handled) return HTTP_ANSWERED;
+  if (x->too_large) {
+    if (x->route->too_large != NULL) x->route->too_large(x->route->arg, request, &x->reply);
+    else http_reply_problem(&x->reply, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large");
+    return HTTP_ANSWERED;
+  }
+  if (!finish_body(x)) request->unavailable = "busy: no memory";
+  return x->route->handle(x->route->arg, request, &x->reply);
+}
+
+/* The library calls this first with the head, then with each piece of the body, then once more; and again after a
+ * connection was resumed. */
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *data_size, void **context) {
+  (void)cls;
+  (void)url;
+  (void)version;
+  struct exchange *x = *context;
+  if (x == NULL) return MHD_NO;
+  if (!x->begun) {
+    begin(x, method);
+    if (!is_framed_badly(mhd)) return MHD_YES;
+    http_reply_problem(&x->reply, MHD_HTTP_BAD_REQUEST, "one Content-Length, or one Transfer-Encoding, not both");
+    x->reply.close = true;
+    return queue_reply(x);
+  }
+  if (*data_size > 0) {
+    enum MHD_Result result = receive(x, data, *data_size);
+    *data_size = 0;
+    return result;
+  }
+  if (x->state == RECEIVING && answer(x) == HTTP_WAITING && suspend(x)) return MHD_YES;
+  return queue_reply(x);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code) {
+  (void)mhd;
+  (void)code;
+  struct http_server *server = cls;
+  struct exchange *x = *context;
+  if (x == NULL) return;
+  if (x->route != NULL && x->route->release != NULL) x->route->release(x->route->arg, &x->request);
+  drop_body(x);
+  buf_fini(&x->reply.body);
+  /* The next request of the connection may idle for a while, and then has its own time to arrive. */
+  int64_t deadline_ms = now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms;
+  if (x->connection != NULL) set_deadline(x->connection, deadline_ms);
+  free(x->uri);
+  free(x);
+  *context = NULL;
+  (void)pthread_mutex_lock(&server->lock);
+  server->exchanges--;
+  (void)pthread_cond_broadcast(&server->wake);
+  (void)pthread_mutex_unlock(&server->lock);
+}
+
+/* ---- starting and stopping ---- */
+
+static void log_library(void *cls, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void log_library(void *cls, const char *format, va_list args) {
+  (void)cls;
+  char text[512];
+  (void)vsnprintf(text, sizeof text, format, args);
+  diag_debug("http: %s", text);
+}
+
+/* We look at what was sent ourselves. */
+static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text) {
+  (void)cls;
+  (void)mhd;
+  return strlen(text);
+}
+
+static int read_pem(const char *path, char **ret, struct err *err) {
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return err_set_errno(err, ERR_USAGE, errno, "cannot open %s", path);
+  SCOPED_MALLOC char *text = calloc(1, PEM_MAX + 1);
+  size_t got;
+  if (text == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
+  int result = file_read(fd, path, 0, text, PEM_MAX, &got, err);
+  if (result == 0) *ret = MOVE(text);
+  return result;
+}
+
+/* Each connection is a descriptor; the shell's soft limit is often 1,024. */
+static void raise_descriptors(unsigned connections) {
+  struct rlimit limit;
+  rlim_t wanted = (rlim_t)connections + 256;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
+    diag_warning("only %llu file descriptors are allowed: fewer connections than http.connections_max fit",
+                 (unsigned long long)limit.rlim_cur);
+  }
+}
+
+static unsigned threads_of(const struct http_options *options) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  unsigned threads = options->threads > 0 ? options->threads : (cores > 0 ? (unsigned)cores : 1);
+  return threads < options->connections_max ? threads : options->connections_max;
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server, const char *cert, const char *key) {
+  const struct http_options *options = &server->options;
+  unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+                   (server->address.is_ipv6 ? MHD_USE_IPv6 : 0u) | (cert != NULL ? MHD_USE_TLS : 0u);
+  unsigned threads = threads_of(options);
+  struct MHD_OptionItem items[] = {
+      {MHD_OPTION_LISTEN_SOCKET, server->address.fd, NULL},
+      {MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, NULL},
+      {MHD_OPTION_CONNECTION_LIMIT, options->connections_max, NULL},
+      {MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_address, NULL},
+      {MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_MEMORY, NULL},
+      {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((options->idle_timeout_ms + 999) / 1000), NULL},
+      {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
+      {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server},
+      {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_uri, server},
+      {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
+      {cert != NULL ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)cert},
+      {cert != NULL ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, (void *)(uintptr_t)key},
+      {MHD_OPTION_END, 0, NULL},
+  };
+  return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+                          MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+}
+
+static int start(struct http_server *server, struct err *err) {
+  const struct http_options *options = &server->options;
+  SCOPED_MALLOC char *cert = NULL;
+  SCOPED_MALLOC char *key = NULL;
+  bool tls = options->tls_cert != NULL;
+  if (tls != (options->tls_key != NULL)) return err_set(err, ERR_USAGE, "give both --tls-cert and --tls-key");
+  int result = tls ? read_pem(options->tls_cert, &cert, err) : 0;
+  if (result == 0 && tls) result = read_pem(options->tls_key, &key, err);
+  if (result == 0) result = listen_open(options->listen, &server->address, err);
+  if (result != 0) return result;
+  (void)snprintf(server->url, sizeof server->url, "%s://%s", tls ? "https" : "http", server->address.text);
+  server->daemon = start_daemon(server, cert, key);
+  if (key != NULL) bytes_wipe(key, strlen(key));
+  if (server->daemon == NULL && tls) {
+    return err_set(err, ERR_USAGE, "cannot serve TLS: are %s and %s a certificate and its key in PEM?",
+                   options->tls_cert, options->tls_key);
+  }
+  if (server->daemon == NULL) return err_set(err, ERR_INTERNAL, "cannot start the HTTP server");
+  int code = pthread_create(&server->sweeper, NULL, sweeper_main, server);
+  return code == 0 ? 0 : err_set_errno(err, ERR_INTERNAL, code, "cannot start a thread");
+}
+
+int http_server_start(const struct http_options *options, struct http_server **ret, struct err *err) {
+  struct http_server *server = calloc(1, sizeof *server);
+  CHECK(server != NULL && options->header_max <= POOL_MEMORY);
+  server->options = *options;
+  server->address.fd = -1;
+  CHECK(pthread_mutex_init(&server->lock, NULL) == 0 && pthread_cond_init(&server->wake, NULL) == 0);
+  raise_descriptors(options->connections_max);
+  int result = start(server, err);
+  if (result != 0) {
+    if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
+    else if (server->address.fd >= 0) (void)close(server->address.fd);
+    free(server);
+    return result;
+  }
+  *ret = server;
+  return 0;
+}
+
+const char *http_server_url(const struct http_server *server) { return server->url; }
+bool http_server_is_public(const struct http_server *server) { return !server->address.is_loopback; }
+
+void http_server_quiesce(struct http_server *server) {
+  atomic_store(&server->draining, true);
+  MHD_socket fd = MHD_quiesce_daemon(server->daemon);
+  if (fd != MHD_INVALID_SOCKET) (void)close(fd);
+}
+
+/* Waits for the exchanges under way to be sent, for a bounded time. */
+static void wait_for_replies(struct http_server *server) {
+  int64_t until_ms = now_ms() + DRAIN_WAIT_MS;
+  (void)pthread_mutex_lock(&server->lock);
+  while (server->exchanges > 0 && now_ms() < until_ms) {
+    (void)pthread_mutex_unlock(&server->lock);
+    (void)usleep(2000);
+    (void)pthread_mutex_lock(&server->lock);
+  }
+  if (server->exchanges > 0) diag_warning("%u requests were cut off at the end", server->exchanges);
+  (void)pthread_mutex_unlock(&server->lock);
+}
+
+void http_server_stop(struct http_server *server) {
+  wait_for_replies(server);
+  (void)pthread_mutex_lock(&server->lock);
+  CHECK(server->waiting == NULL); /* whoever made them wait has answered all */
+  server->stopping = true;
+  (void)pthread_cond_broadcast(&server->wake);
+  (void)pthread_mutex_unlock(&server->lock);
+  (void)pthread_join(server->sweeper, NULL);
+  MHD_stop_daemon(server->daemon);
+  (void)pthread_mutex_destroy(&server->lock);
+  (void)pthread_cond_destroy(&server->wake);
+  free(server);
+}

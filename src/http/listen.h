@@ -1,0 +1,20 @@
+/* Listening sockets: "ADDR:PORT" to a bound socket and back to a URL. */
+#ifndef CODECMETER_HTTP_LISTEN_H
+#define CODECMETER_HTTP_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct listen_address {
+  int fd;             /* listening, close-on-exec; the caller closes it */
+  char text[64];      /* "127.0.0.1:8080", "[::1]:8080", with the real port */
+  bool is_loopback;
+  bool is_ipv6;
+};
+
+/* "127.0.0.1:8080", "localhost:0", "[::1]:8080", ":8080" (every address). Port 0: any free one. */
+MUST_USE int listen_open(const char *address, struct listen_address *ret, struct err *err);
+
+#endif
