@@ -1,0 +1,170 @@
+#include "base/config.h"
+
+#include <glib.h>
+
+#include "base/check.h"
+
+struct setting {
+  const char *section, *key;
+  enum config_type type;
+  const char *preset, *least, *most, *meaning;
+  size_t offset;
+};
+
+static const struct setting settings[] = {
+#define CONFIG_ROW(section, key, type, preset, least, most, meaning) \
+  {#section, #key, CONFIG_##type, preset, least, most, meaning, offsetof(struct config, section##_##key)},
+    CONFIG_TABLE(CONFIG_ROW)
+#undef CONFIG_ROW
+};
+#define SETTINGS (sizeof settings / sizeof settings[0])
+
+struct unit {
+  const char *name;
+  uint64_t factor;
+};
+static const struct unit size_units[] = {{"", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30},
+                                         {"TiB", 1ull << 40}, {NULL, 0}};
+static const struct unit duration_units[] = {{"", 1000},    {"ms", 1},          {"s", 1000},   {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit count_units[] = {{"", 1}, {NULL, 0}};
+
+static const struct unit *units_of(enum config_type type) {
+  return type == CONFIG_SIZE ? size_units : type == CONFIG_DURATION ? duration_units : count_units;
+}
+
+static bool parse_bool(struct str text, uint64_t *ret) {
+  bool yes = str_equal(text, STR("true")), no = str_equal(text, STR("false"));
+  *ret = yes;
+  return yes || no;
+}
+
+static bool parse_value(enum config_type type, struct str text, uint64_t *ret) {
+  text = str_trim(text);
+  if (type == CONFIG_BOOL) return parse_bool(text, ret);
+  size_t digits = 0;
+  while (digits < text.len && text.ptr[digits] >= '0' && text.ptr[digits] <= '9') digits++;
+  uint64_t number;
+  if (!str_to_u64(str_make(text.ptr, digits), &number)) return false;
+  struct str suffix = str_make(text.ptr + digits, text.len - digits);
+  for (const struct unit *unit = units_of(type); unit->name != NULL; unit++) {
+    if (str_equal(suffix, str_of(unit->name))) return !__builtin_mul_overflow(number, unit->factor, ret);
+  }
+  return false;
+}
+
+static void store(struct config *config, const struct setting *setting, uint64_t value) {
+  memcpy((char *)config + setting->offset, &value, sizeof value);
+}
+
+static const char *form_of(enum config_type type) {
+  switch (type) {
+    case CONFIG_SIZE: return "a size like 16MiB";
+    case CONFIG_COUNT: return "a number";
+    case CONFIG_DURATION: return "a duration like 30s or 7d";
+    case CONFIG_BOOL: return "true or false";
+  }
+  return "";
+}
+
+static int assign(struct config *config, const struct setting *setting, struct str text, struct err *err) {
+  uint64_t value, least = 0, most = 1;
+  if (!parse_value(setting->type, text, &value)) {
+    return err_set(err, ERR_USAGE, "%s.%s: %s is wanted, not '%.*s'", setting->section, setting->key,
+                   form_of(setting->type), (int)(text.len < 40 ? text.len : 40), text.ptr);
+  }
+  if (setting->type != CONFIG_BOOL) {
+    bool good = parse_value(setting->type, str_of(setting->least), &least) &&
+                parse_value(setting->type, str_of(setting->most), &most);
+    CHECK(good);
+  }
+  if (value < least || value > most) {
+    return err_set(err, ERR_USAGE, "%s.%s: from %s to %s, not '%.*s'", setting->section, setting->key, setting->least,
+                   setting->most, (int)(text.len < 40 ? text.len : 40), text.ptr);
+  }
+  store(config, setting, value);
+  return 0;
+}
+
+static const struct setting *find(struct str section, struct str key) {
+  for (size_t i = 0; i < SETTINGS; i++) {
+    if (str_equal(section, str_of(settings[i].section)) && str_equal(key, str_of(settings[i].key))) return &settings[i];
+  }
+  return NULL;
+}
+
+static int unknown(struct str section, struct str key, struct err *err) {
+  return err_set(err, ERR_USAGE, "there is no setting %.*s.%.*s; `codecmeter serve --list-settings` shows all",
+                 (int)(section.len < 40 ? section.len : 40), section.ptr, (int)(key.len < 40 ? key.len : 40), key.ptr);
+}
+
+void config_init(struct config *config) {
+  for (size_t i = 0; i < SETTINGS; i++) {
+    struct err err;
+    int result = assign(config, &settings[i], str_of(settings[i].preset), &err);
+    CHECK(result == 0);
+  }
+}
+
+int config_set(struct config *config, const char *assignment, struct err *err) {
+  const char *dot = strchr(assignment, '.'), *equals = strchr(assignment, '=');
+  if (dot == NULL || equals == NULL || dot > equals) {
+    return err_set(err, ERR_USAGE, "'%.60s': section.key=value is wanted", assignment);
+  }
+  struct str section = str_make(assignment, (size_t)(dot - assignment));
+  struct str key = str_make(dot + 1, (size_t)(equals - dot - 1));
+  const struct setting *setting = find(section, key);
+  return setting == NULL ? unknown(section, key, err) : assign(config, setting, str_of(equals + 1), err);
+}
+
+/* ---- the file ---- */
+
+static int load_key(struct config *config, GKeyFile *file, const char *section, const char *key, struct err *err) {
+  const struct setting *setting = find(str_of(section), str_of(key));
+  if (setting == NULL) return unknown(str_of(section), str_of(key), err);
+  char *value = g_key_file_get_value(file, section, key, NULL);
+  int result = assign(config, setting, str_of(value), err);
+  g_free(value);
+  return result;
+}
+
+static int load_section(struct config *config, GKeyFile *file, const char *section, struct err *err) {
+  char **keys = g_key_file_get_keys(file, section, NULL, NULL);
+  int result = 0;
+  for (size_t i = 0; keys != NULL && keys[i] != NULL && result == 0; i++) {
+    result = load_key(config, file, section, keys[i], err);
+  }
+  g_strfreev(keys);
+  return result;
+}
+
+int config_load(struct config *config, const char *path, struct err *err) {
+  GKeyFile *file = g_key_file_new();
+  GError *error = NULL;
+  int result = 0;
+  if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &error)) {
+    result = err_set(err, ERR_USAGE, "cannot read the configuration %s: %s", path, error->message);
+    g_error_free(error);
+  }
+  char **sections = result == 0 ? g_key_file_get_groups(file, NULL) : NULL;
+  for (size_t i = 0; sections != NULL && sections[i] != NULL && result == 0; i++) {
+    result = load_section(config, file, sections[i], err);
+    if (result != 0) (void)err_prefix(err, "%s", path);
+  }
+  g_strfreev(sections);
+  g_key_file_free(file);
+  return result;
+}
+
+/* ---- the documentation ---- */
+
+void config_describe(struct buf *out) {
+  static const char *const types[] = {
+      [CONFIG_SIZE] = "size", [CONFIG_COUNT] = "count", [CONFIG_DURATION] = "duration", [CONFIG_BOOL] = "true or false"};
+  buf_text(out, "| setting | type | default | from | to | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
+  for (size_t i = 0; i < SETTINGS; i++) {
+    const struct setting *s = &settings[i];
+    buf_printf(out, "| `%s.%s` | %s | %s | %s | %s | %s |\n", s->section, s->key, types[s->type], s->preset, s->least,
+               s->most, s->meaning);
+  }
+}

@@ -1,0 +1,339 @@
+#include "cli/admin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "auth/keyring.h"
+#include "auth/token.h"
+#include "base/check.h"
+#include "base/json.h"
+#include "meter/rfc3339.h"
+
+#define REQUEST_DEPTH_MAX 4
+#define REQUEST_ARENA_MAX ((size_t)4 << 20)
+
+/* ---- reading a request ---- */
+
+static struct str text_member(const struct json *request, const char *name) {
+  const struct json *member = json_member(request, name);
+  return member != NULL && member->type == JSON_STRING ? member->text : STR("");
+}
+
+static bool flag_member(const struct json *request, const char *name) {
+  const struct json *member = json_member(request, name);
+  return member != NULL && member->type == JSON_TRUE;
+}
+
+static int copy_member(const struct json *request, const char *name, char *out, size_t size, struct err *err) {
+  struct str text = text_member(request, name);
+  bool good = (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL) && str_copy(text, out, size);
+  return good ? 0 : err_set(err, ERR_RANGE, "%s: at most %zu bytes", name, size - 1);
+}
+
+/* ---- items of a reply ---- */
+
+static void put_text(struct buf *out, const char *name, struct str value) {
+  if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
+  json_quote(out, str_of(name));
+  buf_char(out, ':');
+  json_quote(out, value);
+}
+
+static void put_bool(struct buf *out, const char *name, bool value) {
+  buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
+}
+
+static void put_time(struct buf *out, int64_t ms) {
+  char text[RFC3339_SIZE];
+  rfc3339_format(ms, text);
+  put_text(out, "created", str_of(text));
+}
+
+static void begin_item(struct buf *out) { buf_text(out, out->ptr[out->len - 1] == '[' ? "{" : ",{"); }
+
+static void put_project(struct buf *out, const struct project *project) {
+  begin_item(out);
+  put_text(out, "id", str_of(project->id));
+  put_text(out, "name", str_of(project->name));
+  put_text(out, "time_zone", str_of(project->zone));
+  put_bool(out, "default", project->is_default);
+  put_time(out, project->created_ms);
+  buf_char(out, '}');
+}
+
+static int put_key_projects(struct buf *out, const struct catalogue *catalogue, const char *public_key) {
+  char(*ids)[PROJECT_ID_MAX + 1] = NULL;
+  size_t count;
+  int result = catalogue_key_projects(catalogue, str_of(public_key), &ids, &count);
+  if (result != 0) return result;
+  buf_text(out, ",\"projects\":[");
+  for (size_t i = 0; i < count; i++) {
+    if (i > 0) buf_char(out, ',');
+    json_quote(out, str_of(ids[i]));
+  }
+  buf_char(out, ']');
+  free(ids);
+  return 0;
+}
+
+/* private_key is NULL where it is not shown: everywhere but where it was made. */
+static int put_key(struct buf *out, const struct catalogue *catalogue, const struct key *key,
+                   const char *private_key) {
+  begin_item(out);
+  put_text(out, "public_key", str_of(key->public_key));
+  if (private_key != NULL) put_text(out, "private_key", str_of(private_key));
+  put_bool(out, "disabled", key->disabled);
+  put_bool(out, "sub_account", key->sub_account);
+  int result = put_key_projects(out, catalogue, key->public_key);
+  put_time(out, key->created_ms);
+  buf_char(out, '}');
+  return result;
+}
+
+static const char *const scope_names[] = {[TOKEN_WRITE] = "write", [TOKEN_READ] = "read", [TOKEN_VOID] = "void"};
+
+static void put_token(struct buf *out, const struct token *token, const char *secret) {
+  begin_item(out);
+  put_text(out, "id", str_of(token->id));
+  if (secret != NULL) put_text(out, "token", str_of(secret));
+  put_text(out, "scope", str_of(scope_names[token->scope]));
+  put_text(out, "project", str_of(token->project));
+  put_bool(out, "revoked", token->revoked);
+  put_time(out, token->created_ms);
+  buf_char(out, '}');
+}
+
+/* ---- projects ---- */
+
+/* "org-" and 8 random hex digits, as ids of the hosted service looked. */
+static int make_project_id(char out[PROJECT_ID_MAX + 1], struct err *err) {
+  uint8_t bytes[4];
+  int result = digest_random(bytes, sizeof bytes, err);
+  memcpy(out, "org-", 4);
+  if (result == 0) bytes_hex(bytes, sizeof bytes, out + 4);
+  return result;
+}
+
+static int read_project(const struct json *request, struct change *change, struct err *err) {
+  int result = copy_member(request, "id", change->project.id, sizeof change->project.id, err);
+  if (result == 0) result = copy_member(request, "name", change->project.name, sizeof change->project.name, err);
+  if (result == 0) result = copy_member(request, "time_zone", change->project.zone, sizeof change->project.zone, err);
+  change->project.is_default = flag_member(request, "default");
+  if (change->project.name[0] != '\0') change->set |= CHANGE_SET_NAME;
+  if (change->project.zone[0] != '\0') change->set |= CHANGE_SET_ZONE;
+  if (change->project.is_default) change->set |= CHANGE_SET_DEFAULT;
+  return result;
+}
+
+static int show_project(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
+  struct project project;
+  if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
+    return err_set(err, ERR_INTERNAL, "project %s is gone", id);
+  }
+  put_project(items, &project);
+  return 0;
+}
+
+static int project_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  struct change change = {.type = CHANGE_PROJECT_CREATE};
+  int result = read_project(request, &change, err);
+  if (result == 0 && change.project.id[0] == '\0') result = make_project_id(change.project.id, err);
+  if (result == 0) result = admin->change(admin->arg, &change, err);
+  return result == 0 ? show_project(admin, change.project.id, items, err) : result;
+}
+
+static int project_set(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  struct change change = {.type = CHANGE_PROJECT_SET};
+  int result = read_project(request, &change, err);
+  if (result == 0 && change.project.id[0] == '\0') result = err_set(err, ERR_USAGE, "which project? give --id");
+  if (result == 0 && change.set == 0) {
+    result = err_set(err, ERR_USAGE, "nothing to set: give --name, --time-zone or --default");
+  }
+  if (result == 0) result = admin->change(admin->arg, &change, err);
+  return result == 0 ? show_project(admin, change.project.id, items, err) : result;
+}
+
+static int project_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  (void)request;
+  SCOPED_MALLOC struct project *projects = NULL;
+  size_t count;
+  int result = catalogue_projects(admin->catalogue, &projects, &count);
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory");
+  for (size_t i = 0; i < count; i++) put_project(items, &projects[i]);
+  return 0;
+}
+
+/* ---- keys ---- */
+
+static int read_key(const struct json *request, struct key *key, struct err *err) {
+  int result = copy_member(request, "public_key", key->public_key, sizeof key->public_key, err);
+  if (result == 0) result = copy_member(request, "private_key", key->private_key, sizeof key->private_key, err);
+  if (result != 0) return result;
+  if ((key->public_key[0] == '\0') != (key->private_key[0] == '\0')) {
+    return err_set(err, ERR_USAGE, "to import a key pair give both the public and the private key");
+  }
+  return key->public_key[0] != '\0' ? 0 : keyring_generate(key->public_key, key->private_key, err);
+}
+
+/* The projects of a sub-account; the texts are the request's. */
+static int read_projects(const struct json *request, char ids[][PROJECT_ID_MAX + 1], const char **list,
+                         struct change *change, struct err *err) {
+  const struct json *projects = json_member(request, "projects");
+  const struct json *project = projects != NULL ? projects->child : NULL;
+  for (; project != NULL; project = project->next) {
+    size_t i = change->projects_count;
+    if (i == KEY_PROJECTS_MAX) return err_set(err, ERR_LIMIT, "a key lists at most %d projects", KEY_PROJECTS_MAX);
+    if (!str_copy(project->text, ids[i], PROJECT_ID_MAX + 1)) return err_set(err, ERR_RANGE, "project: at most 64 bytes");
+    list[i] = ids[i];
+    change->projects_count++;
+  }
+  change->projects = list;
+  change->key.sub_account = change->projects_count > 0;
+  return 0;
+}
+
+static int key_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  struct change change = {.type = CHANGE_KEY_CREATE};
+  char ids[KEY_PROJECTS_MAX][PROJECT_ID_MAX + 1];
+  const char *list[KEY_PROJECTS_MAX];
+  struct key made;
+  int result = read_key(request, &change.key, err);
+  if (result == 0) result = read_projects(request, ids, list, &change, err);
+  if (result == 0) result = admin->change(admin->arg, &change, err);
+  if (result == 0 && !catalogue_key(admin->catalogue, str_of(change.key.public_key), &made)) {
+    result = err_set(err, ERR_INTERNAL, "the key is gone");
+  }
+  if (result == 0) result = put_key(items, admin->catalogue, &made, made.private_key);
+  bytes_wipe(&made, sizeof made);
+  bytes_wipe(&change.key, sizeof change.key);
+  return result;
+}
+
+static int key_disable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  struct change change = {.type = CHANGE_KEY_DISABLE};
+  struct key key;
+  int result = copy_member(request, "public_key", change.key.public_key, sizeof change.key.public_key, err);
+  if (result == 0 && change.key.public_key[0] == '\0') {
+    result = err_set(err, ERR_USAGE, "which key? give --public-key");
+  }
+  if (result == 0) result = admin->change(admin->arg, &change, err);
+  if (result == 0 && catalogue_key(admin->catalogue, str_of(change.key.public_key), &key)) {
+    result = put_key(items, admin->catalogue, &key, NULL);
+    bytes_wipe(&key, sizeof key);
+  }
+  return result;
+}
+
+static int key_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  (void)request;
+  SCOPED_MALLOC struct key *keys = NULL;
+  size_t count;
+  int result = catalogue_keys(admin->catalogue, &keys, &count);
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory");
+  for (size_t i = 0; i < count; i++) {
+    bytes_wipe(keys[i].private_key, sizeof keys[i].private_key);
+    if (result == 0) result = put_key(items, admin->catalogue, &keys[i], NULL);
+  }
+  return result;
+}
+
+/* ---- tokens ---- */
+
+static int read_scope(const struct json *request, enum token_scope *ret, struct err *err) {
+  struct str scope = text_member(request, "scope");
+  *ret = TOKEN_WRITE;
+  if (scope.len == 0) return 0;
+  for (unsigned i = TOKEN_WRITE; i <= TOKEN_VOID; i++) {
+    if (!str_equal(scope, str_of(scope_names[i]))) continue;
+    *ret = (enum token_scope)i;
+    return 0;
+  }
+  return err_set(err, ERR_USAGE, "a token's scope is write, read or void");
+}
+
+static int token_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  struct change change = {.type = CHANGE_TOKEN_CREATE};
+  char secret[TOKEN_SECRET_SIZE];
+  struct token made;
+  int result = copy_member(request, "project", change.token.project, sizeof change.token.project, err);
+  if (result == 0) result = read_scope(request, &change.token.scope, err);
+  if (result == 0) result = token_generate(secret, err);
+  if (result != 0) return result;
+  token_hash(str_of(secret), change.token.hash);
+  token_id(change.token.hash, change.token.id);
+  result = admin->change(admin->arg, &change, err);
+  if (result == 0 && catalogue_token(admin->catalogue, change.token.hash, &made)) put_token(items, &made, secret);
+  bytes_wipe(secret, sizeof secret);
+  return result;
+}
+
+static int show_token(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
+  SCOPED_MALLOC struct token *tokens = NULL;
+  size_t count;
+  int result = catalogue_tokens(admin->catalogue, &tokens, &count);
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory");
+  for (size_t i = 0; i < count; i++) {
+    if (id == NULL || strcmp(tokens[i].id, id) == 0) put_token(items, &tokens[i], NULL);
+  }
+  return 0;
+}
+
+static int token_revoke(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  struct change change = {.type = CHANGE_TOKEN_REVOKE};
+  int result = copy_member(request, "id", change.token.id, sizeof change.token.id, err);
+  if (result == 0 && change.token.id[0] == '\0') result = err_set(err, ERR_USAGE, "which token? give --id");
+  if (result == 0) result = admin->change(admin->arg, &change, err);
+  return result == 0 ? show_token(admin, change.token.id, items, err) : result;
+}
+
+static int token_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  (void)request;
+  return show_token(admin, NULL, items, err);
+}
+
+/* ---- the door ---- */
+
+static const struct {
+  const char *name;
+  int (*run)(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
+} commands[] = {
+    {"project create", project_create}, {"project set", project_set}, {"project list", project_list},
+    {"key create", key_create},         {"key disable", key_disable}, {"key list", key_list},
+    {"token create", token_create},     {"token revoke", token_revoke}, {"token list", token_list},
+};
+
+void admin_reply_error(const struct err *err, struct buf *reply) {
+  buf_text(reply, "{\"code\":");
+  json_quote(reply, str_of(err_name(-(int)err->code)));
+  buf_text(reply, ",\"text\":");
+  json_quote(reply, str_of(err->text));
+  buf_text(reply, ",\"items\":[]}");
+}
+
+static int execute(const struct admin *admin, const struct json *request, struct buf *reply, struct err *err) {
+  struct str name = text_member(request, "command");
+  for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+    if (!str_equal(name, str_of(commands[i].name))) continue;
+    buf_text(reply, "{\"code\":\"OK\",\"text\":\"\",\"items\":[");
+    int result = commands[i].run(admin, request, reply, err);
+    buf_text(reply, "]}");
+    return result;
+  }
+  return err_set(err, ERR_USAGE, "this server does not know the command '%.*s': is it an older one?",
+                 (int)(name.len < 40 ? name.len : 40), name.ptr);
+}
+
+void admin_execute(const struct admin *admin, struct str request, struct buf *reply) {
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(REQUEST_ARENA_MAX);
+  SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
+  CHECK(arena != NULL && parser != NULL);
+  const struct json *top;
+  struct err err = {0};
+  size_t start = reply->len;
+  int result = json_parse(parser, arena, request, REQUEST_DEPTH_MAX, &top, &err);
+  if (result == 0) result = execute(admin, top, reply, &err);
+  if (result == 0) return;
+  if (reply->len > start) bytes_wipe(reply->ptr + start, reply->len - start);
+  reply->len = start;
+  admin_reply_error(&err, reply);
+}

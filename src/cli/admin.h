@@ -1,0 +1,28 @@
+/* Administration: requests and replies as JSON, carried out by whoever has the ledger open.
+ *
+ * A request is {"command":"project create","id":…,…}; its members are the command's options. A reply is
+ * {"code":"OK","text":"","items":[…]}: code is a name of base/err.h, items what was made, changed or listed. The same
+ * texts pass over the control socket and within a command that has the directory to itself.
+ */
+#ifndef CODECMETER_CLI_ADMIN_H
+#define CODECMETER_CLI_ADMIN_H
+
+#include "base/bytes.h"
+#include "ledger/ledger.h"
+
+#define ADMIN_TEXT_MAX ((size_t)64 << 20) /* bytes of a request or a reply */
+
+/* Where changes go: a committer, or the ledger itself. */
+struct admin {
+  const struct catalogue *catalogue;
+  int (*change)(void *arg, const struct change *change, struct err *err);
+  void *arg;
+};
+
+/* Carries a request out and appends the reply; never fails but in the reply. request: JSON_PADDING bytes behind it. */
+void admin_execute(const struct admin *admin, struct str request, struct buf *reply);
+
+/* Appends a reply that says an error. */
+void admin_reply_error(const struct err *err, struct buf *reply);
+
+#endif

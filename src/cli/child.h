@@ -1,0 +1,14 @@
+/* Running a command as a child that gets the signals meant for it. */
+#ifndef CODECMETER_CLI_CHILD_H
+#define CODECMETER_CLI_CHILD_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* Runs argv (NULL-terminated) and waits. SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2 sent to this process are
+ * passed on; those that a terminal sends reach the child by themselves. *ret_status: as a shell gives it, 128 + n for a
+ * signal n, 127 when there is no such command, 126 when it cannot be executed; *ret_started says whether it ran. */
+MUST_USE int child_run(char *const *argv, int *ret_status, bool *ret_started, struct err *err);
+
+#endif

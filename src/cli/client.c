@@ -1,0 +1,231 @@
+#include "cli/client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "auth/sign.h"
+#include "base/check.h"
+#include "base/json.h"
+
+#define URL_DEFAULT "http://127.0.0.1:8080"
+#define CONNECT_TIMEOUT_S 5L
+#define TIMEOUT_S 60L
+#define REPLY_MAX ((size_t)256 << 20)
+#define PARAMS_MAX 16
+
+/* ---- settings ---- */
+
+struct setting {
+  const char *variable;
+  char **value;
+};
+
+/* Lines of NAME=value; blank ones and those that begin with # do not count; quotes around a value are taken off. */
+static int read_line(char *line, const struct setting *settings, size_t count, const char *path, struct err *err) {
+  struct str text = str_trim(str_of(line));
+  if (text.len == 0 || text.ptr[0] == '#') return 0;
+  if (str_starts(text, STR("export "))) text = str_trim(str_make(text.ptr + 7, text.len - 7));
+  const char *equals = memchr(text.ptr, '=', text.len);
+  if (equals == NULL) return err_set(err, ERR_USAGE, "%s: a line is not NAME=value", path);
+  struct str name = str_make(text.ptr, (size_t)(equals - text.ptr));
+  struct str value = str_make(equals + 1, text.len - name.len - 1);
+  bool quoted = value.len >= 2 && (value.ptr[0] == '"' || value.ptr[0] == '\'') && value.ptr[value.len - 1] == value.ptr[0];
+  if (quoted) value = str_make(value.ptr + 1, value.len - 2);
+  for (size_t i = 0; i < count; i++) {
+    if (*settings[i].value != NULL || !str_equal(name, str_of(settings[i].variable))) continue;
+    *settings[i].value = strndup(value.ptr, value.len);
+    CHECK(*settings[i].value != NULL);
+  }
+  return 0;
+}
+
+static int read_env_file(const char *path, const struct setting *settings, size_t count, struct err *err) {
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return err_set_errno(err, ERR_USAGE, errno, "cannot read %s", path);
+  char *line = NULL;
+  size_t cap = 0;
+  int result = 0;
+  while (result == 0 && getline(&line, &cap, file) > 0) result = read_line(line, settings, count, path, err);
+  free(line);
+  (void)fclose(file);
+  return result;
+}
+
+int client_settings_fill(struct client_settings *settings, struct err *err) {
+  const struct setting all[] = {
+      {"CODECMETER_URL", &settings->url},
+      {"CODECMETER_TOKEN", &settings->token},
+      {"CODECMETER_PUBLIC_KEY", &settings->public_key},
+      {"CODECMETER_PRIVATE_KEY", &settings->private_key},
+      {"CODECMETER_PROJECT", &settings->project},
+  };
+  size_t count = sizeof all / sizeof all[0];
+  for (size_t i = 0; i < count; i++) {
+    char *value = getenv(all[i].variable);
+    if (*all[i].value == NULL && value != NULL && value[0] != '\0') *all[i].value = value;
+  }
+  int result = settings->env_file != NULL ? read_env_file(settings->env_file, all, count, err) : 0;
+  if (settings->url == NULL) settings->url = strdup(URL_DEFAULT);
+  return result;
+}
+
+/* ---- requests ---- */
+
+struct client {
+  const struct client_settings *settings;
+  CURL *curl;
+  char reason[CURL_ERROR_SIZE];
+};
+
+int client_open(const struct client_settings *settings, struct client **ret, struct err *err) {
+  struct client *client = calloc(1, sizeof *client);
+  CHECK(client != NULL);
+  client->settings = settings;
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL) {
+    free(client);
+    return err_set(err, ERR_INTERNAL, "cannot start the HTTP client");
+  }
+  *ret = client;
+  return 0;
+}
+
+void client_close(struct client *client) {
+  if (client == NULL) return;
+  curl_easy_cleanup(client->curl);
+  curl_global_cleanup();
+  free(client);
+}
+
+void client_reply_fini(struct client_reply *reply) { buf_fini(&reply->body); }
+
+static size_t receive(char *data, size_t size, size_t count, void *arg) {
+  struct client_reply *reply = arg;
+  buf_append(&reply->body, data, size * count);
+  return reply->body.failed ? 0 : size * count;
+}
+
+static int explain(const struct client *client, CURLcode code, struct err *err) {
+  const char *hint = code == CURLE_COULDNT_CONNECT ? ": is `codecmeter serve` running there? --url or $CODECMETER_URL names it"
+                                                   : "";
+  const char *reason = client->reason[0] != '\0' ? client->reason : curl_easy_strerror(code);
+  return err_set(err, ERR_NETWORK, "%s: %s%s", client->settings->url, reason, hint);
+}
+
+static int perform(struct client *client, const char *path, const struct curl_slist *headers, struct str body,
+                   struct client_reply *ret, struct err *err) {
+  char url[2048];
+  size_t len = strlen(client->settings->url);
+  while (len > 0 && client->settings->url[len - 1] == '/') len--;
+  if (snprintf(url, sizeof url, "%.*s%s", (int)len, client->settings->url, path) >= (int)sizeof url) {
+    return err_set(err, ERR_USAGE, "the URL is too long");
+  }
+  CURL *curl = client->curl;
+  ret->body.limit = REPLY_MAX;
+  buf_clear(&ret->body);
+  curl_easy_reset(curl);
+  client->reason[0] = '\0';
+  (void)curl_easy_setopt(curl, CURLOPT_URL, url);
+  (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
+  (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+  (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "codecmeter");
+  (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->reason);
+  (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.ptr);
+  (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+  (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
+  (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
+  CURLcode code = curl_easy_perform(curl);
+  if (code != CURLE_OK) return explain(client, code, err);
+  (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);
+  char *padding = buf_extend(&ret->body, JSON_PADDING);
+  if (padding == NULL) return err_set(err, ERR_MEMORY, "the answer is too long");
+  memset(padding, 0, JSON_PADDING);
+  ret->body.len -= JSON_PADDING;
+  return 0;
+}
+
+int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err) {
+  if (client->settings->token == NULL) {
+    return err_set(err, ERR_USAGE, "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create`)");
+  }
+  char authorization[512];
+  (void)snprintf(authorization, sizeof authorization, "Authorization: Bearer %.400s", client->settings->token);
+  struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/cloudevents+json");
+  headers = curl_slist_append(headers, authorization);
+  int result = perform(client, "/v1/events", headers, event, ret, err);
+  curl_slist_free_all(headers);
+  bytes_wipe(authorization, sizeof authorization);
+  return result;
+}
+
+/* ---- signed calls ---- */
+
+static void append_pair(struct client *client, struct buf *body, struct str name, struct str value) {
+  char *escaped_name = curl_easy_escape(client->curl, name.ptr, (int)name.len);
+  char *escaped_value = curl_easy_escape(client->curl, value.ptr, (int)value.len);
+  CHECK(escaped_name != NULL && escaped_value != NULL);
+  if (body->len > 0) buf_char(body, '&');
+  buf_text(body, escaped_name);
+  buf_char(body, '=');
+  if (value.len > 0) buf_text(body, escaped_value);
+  curl_free(escaped_name);
+  curl_free(escaped_value);
+}
+
+static int sign_body(struct client *client, const struct client_param *params, size_t count, struct buf *body,
+                     struct err *err) {
+  struct param all[PARAMS_MAX + 1];
+  SCOPED(buf_fini) struct buf canonical = {0};
+  char signature[SIGN_HEX_SIZE];
+  CHECK(count <= PARAMS_MAX);
+  for (size_t i = 0; i < count; i++) {
+    all[i] = (struct param){.name = str_of(params[i].name), .value = str_of(params[i].value)};
+  }
+  all[count] = (struct param){.name = STR("PublicKey"), .value = str_of(client->settings->public_key)};
+  for (size_t i = 0; i <= count; i++) append_pair(client, body, all[i].name, all[i].value);
+  if (canon_append(all, count + 1, &canonical) != 0) return err_set(err, ERR_MEMORY, "no memory to sign");
+  sign_hex(buf_view(&canonical), str_of(client->settings->private_key), signature);
+  append_pair(client, body, CANON_SIGNATURE, str_of(signature));
+  return 0;
+}
+
+/* The frame of an answer: RetCode 0, or an error with its message. */
+static int check_frame(const struct client *client, struct client_reply *reply, struct err *err) {
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(reply->body.len * 16 + 65536);
+  SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
+  CHECK(arena != NULL && parser != NULL);
+  const struct json *top = NULL, *code = NULL, *message = NULL;
+  int64_t number = -1;
+  if (json_parse(parser, arena, buf_view(&reply->body), 16, &top, err) == 0 && top->type == JSON_OBJECT) {
+    code = json_member(top, "RetCode");
+    message = json_member(top, "Message");
+  }
+  bool is_frame = code != NULL && code->type == JSON_NUMBER && json_number_i64(code->text, &number);
+  if (!is_frame) {
+    return err_set(err, ERR_REMOTE, "%s answered with HTTP %ld and no RetCode: is it a codecmeter?", client->settings->url,
+                   reply->status);
+  }
+  if (number == 0) return 0;
+  struct str text = message != NULL ? message->text : STR("no message");
+  return err_set(err, ERR_REMOTE, "%s answered %lld: %.*s", client->settings->url, (long long)number,
+                 (int)(text.len < 300 ? text.len : 300), text.ptr);
+}
+
+int client_call(struct client *client, const struct client_param *params, size_t count, struct client_reply *ret,
+                struct err *err) {
+  if (client->settings->public_key == NULL || client->settings->private_key == NULL) {
+    return err_set(err, ERR_USAGE,
+                   "no key pair: give --public-key and --private-key, $CODECMETER_PUBLIC_KEY and _PRIVATE_KEY, or "
+                   "--env FILE (`codecmeter key create`)");
+  }
+  SCOPED(buf_fini) struct buf body = {0};
+  int result = sign_body(client, params, count, &body, err);
+  struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/x-www-form-urlencoded");
+  if (result == 0) result = perform(client, "/", headers, buf_view(&body), ret, err);
+  curl_slist_free_all(headers);
+  return result == 0 ? check_frame(client, ret, err) : result;
+}

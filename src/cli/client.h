@@ -1,0 +1,51 @@
+/* The client's side of HTTP, by libcurl: reporting events, calling the signed API. Source: design §7. */
+#ifndef CODECMETER_CLI_CLIENT_H
+#define CODECMETER_CLI_CLIENT_H
+
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "cli/options.h"
+
+/* Whom to speak to, and as whom. Texts live for the life of the process; NULL: not given. */
+struct client_settings {
+  char *url, *token, *public_key, *private_key, *project;
+  char *env_file; /* --env */
+};
+
+/* Rows for a command's options. */
+#define CLIENT_OPTION_ROWS(settings)                                                                                   \
+  {"url", 0, OPTION_TEXT, &(settings).url, "URL", "the server ($CODECMETER_URL; http://127.0.0.1:8080)"},              \
+  {"token", 0, OPTION_TEXT, &(settings).token, "TOKEN", "bearer token that reports usage ($CODECMETER_TOKEN)"},        \
+  {"public-key", 0, OPTION_TEXT, &(settings).public_key, "KEY", "key that asks ($CODECMETER_PUBLIC_KEY)"},             \
+  {"private-key", 0, OPTION_TEXT, &(settings).private_key, "KEY", "and its secret ($CODECMETER_PRIVATE_KEY)"},         \
+  {"project", 0, OPTION_TEXT, &(settings).project, "ID", "the project ($CODECMETER_PROJECT)"},                         \
+  {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE", "take CODECMETER_* lines from a file"}
+
+/* Fills what the command line left out: from the environment, then from the --env file, then the default URL. */
+MUST_USE int client_settings_fill(struct client_settings *settings, struct err *err);
+
+struct client;
+MUST_USE int client_open(const struct client_settings *settings, struct client **ret, struct err *err);
+void client_close(struct client *client);
+SCOPED_REF(struct client, client_close)
+
+struct client_reply {
+  long status;
+  struct buf body; /* JSON_PADDING bytes readable behind it */
+};
+void client_reply_fini(struct client_reply *reply);
+
+/* POST /v1/events, one event as a structured CloudEvent. 0 when there was an answer, whatever its status. -ERR_NETWORK
+ * names the URL and what to check. */
+MUST_USE int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err);
+
+struct client_param {
+  const char *name, *value;
+};
+/* A signed call; params without PublicKey and Signature. -ERR_NETWORK, or -ERR_REMOTE with RetCode and message. */
+MUST_USE int client_call(struct client *client, const struct client_param *params, size_t count,
+                         struct client_reply *ret, struct err *err);
+
+#endif

@@ -1,0 +1,121 @@
+/* Runs a transcoder and meters what it made. Its outputs are measured once, when it has ended, and the events are then
+ * fixed: every attempt to send them, and whoever sends them later, uses the same.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cli/child.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/report.h"
+
+struct run_options {
+  struct client_settings settings;
+  char **outputs;
+};
+
+/* An output older than the run was not made by it: reporting it would meter somebody else's work. */
+static int check_fresh(const char *path, struct timespec started, struct err *err) {
+  struct stat st;
+  if (stat(path, &st) != 0) {
+    return err_set(err, ERR_MEDIA, "%s: the command did not make it; name its outputs with --output", path);
+  }
+  bool older = st.st_mtim.tv_sec < started.tv_sec ||
+               (st.st_mtim.tv_sec == started.tv_sec && st.st_mtim.tv_nsec < started.tv_nsec);
+  return older ? err_set(err, ERR_MEDIA, "%s: it is older than this run, so not its output; name those with --output", path)
+               : 0;
+}
+
+/* What could not be stored is printed, so that nothing is lost: a line of JSON that /v1/events takes. */
+static void print_event(const struct report *report) {
+  (void)printf("%.*s\n", (int)report->event.len, report->event.ptr);
+  (void)fflush(stdout);
+}
+
+static int send_report(struct client *client, const struct report *report, const char *path, struct err *err) {
+  enum report_outcome outcome = REPORT_STORED;
+  char reason[256];
+  int result = report_send(client, report, &outcome, reason, err);
+  if (result == 0 && (outcome == REPORT_STORED || outcome == REPORT_DUPLICATE)) {
+    (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", path, report->summary, report_outcome_name(outcome));
+    return 0;
+  }
+  if (result == 0) result = err_set(err, ERR_DENIED, "%s: %s: %s", path, report_outcome_name(outcome), reason);
+  print_event(report);
+  return result;
+}
+
+static int meter_output(struct client *client, const struct run_options *options, const char *path,
+                        struct timespec started, struct err *err) {
+  SCOPED(report_fini) struct report report = {0};
+  int result = check_fresh(path, started, err);
+  if (result == 0) result = report_file(path, options->settings.project, &report, err);
+  return result == 0 ? send_report(client, &report, path, err) : result;
+}
+
+static int meter_failure(struct client *client, const struct run_options *options, const char *path,
+                         struct timespec started, struct err *err) {
+  SCOPED(report_fini) struct report report = {0};
+  int result = report_failure(path, started, options->settings.project, &report, err);
+  return result == 0 ? send_report(client, &report, path, err) : result;
+}
+
+/* Every output, though one fails. True when all were metered. */
+static bool meter_all(struct client *client, const struct run_options *options, bool succeeded,
+                      struct timespec started) {
+  bool all = true;
+  for (size_t i = 0; options->outputs[i] != NULL; i++) {
+    struct err err = {0};
+    int result = succeeded ? meter_output(client, options, options->outputs[i], started, &err)
+                           : meter_failure(client, options, options->outputs[i], started, &err);
+    if (result == 0) continue;
+    (void)command_fail("run", &err);
+    all = false;
+  }
+  return all;
+}
+
+static int run(struct run_options *options, int argc, char **argv, struct err *err) {
+  char *last[] = {argv[argc - 1], NULL};
+  SCOPED(client_close_ref) struct client *client = NULL;
+  struct timespec started;
+  int status, result = client_open(&options->settings, &client, err);
+  bool was_started;
+  if (result != 0) return command_fail("run", err);
+  if (options->settings.token == NULL) {
+    (void)err_set(err, ERR_USAGE, "no token: give --token, $CODECMETER_TOKEN or --env FILE; the command was not run");
+    return command_fail("run", err);
+  }
+  if (options->outputs == NULL) options->outputs = last;
+  /* The coarse clock is the one that stamps files. */
+  (void)clock_gettime(CLOCK_REALTIME_COARSE, &started);
+  result = child_run(argv + 1, &status, &was_started, err);
+  if (result != 0) return command_fail("run", err);
+  if (!was_started) (void)command_fail("run", err);
+  bool metered = meter_all(client, options, status == 0, started);
+  return status == 0 && !metered ? EXIT_NOT_METERED : status;
+}
+
+int cmd_run(int argc, char **argv) {
+  struct run_options options = {0};
+  const struct option_row rows[] = {
+      CLIENT_OPTION_ROWS(options.settings),
+      {"output", 0, OPTION_LIST, &options.outputs, "FILE", "an output of the command; repeatable; its last argument if absent"},
+      {0},
+  };
+  const struct option_spec spec = {
+      .usage = "-- COMMAND…",
+      .summary = "Runs a transcoder, then measures its outputs and reports them. The exit status is the command's; 75 if "
+                 "it succeeded but an output could not be metered, whose event is then printed on standard output. A "
+                 "command that fails is reported as a failed task, which counts nothing.",
+      .description = "Example:\n  codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4",
+      .rows = rows,
+  };
+  struct err err = {0};
+  int result = options_parse(&spec, &argc, &argv, &err);
+  if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "which command? --help shows an example");
+  if (result == 0) result = client_settings_fill(&options.settings, &err);
+  return result == 0 ? run(&options, argc, argv, &err) : command_fail("run", &err);
+}

@@ -1,0 +1,229 @@
+/* GetCodecTotalStat as a table. Dates are the project's days: its zone is asked for first. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/json.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "meter/tier.h"
+#include "meter/zone.h"
+
+#define REPLY_DEPTH 8
+#define DAYS_DEFAULT 7
+
+struct stat_options {
+  struct client_settings settings;
+  char *from, *to;
+  bool json, csv, seconds, all;
+};
+
+/* ---- answers ---- */
+
+struct answer {
+  struct client_reply reply;
+  struct arena *arena;
+  struct json_parser *parser;
+  const struct json *top;
+};
+
+static void answer_fini(struct answer *answer) {
+  client_reply_fini(&answer->reply);
+  arena_free(answer->arena);
+  json_parser_free(answer->parser);
+}
+
+static int ask(struct client *client, const struct client_param *params, size_t count, struct answer *ret,
+               struct err *err) {
+  int result = client_call(client, params, count, &ret->reply, err);
+  if (result != 0) return result;
+  ret->parser = json_parser_new();
+  ret->arena = arena_new(ret->reply.body.len * 24 + 65536);
+  CHECK(ret->parser != NULL && ret->arena != NULL);
+  return json_parse(ret->parser, ret->arena, buf_view(&ret->reply.body), REPLY_DEPTH, &ret->top, err);
+}
+
+static struct str text_of(const struct json *object, const char *name) {
+  const struct json *member = json_member(object, name);
+  return member != NULL ? member->text : STR("");
+}
+
+static int64_t number_of(const struct json *object, const char *name) {
+  int64_t value;
+  const struct json *member = json_member(object, name);
+  bool good = member != NULL && member->type == JSON_NUMBER && json_number_i64(member->text, &value);
+  return good ? value : 0;
+}
+
+/* ---- the project ---- */
+
+static bool is_wanted(const struct json *project, const char *id) {
+  const struct json *is_default = json_member(project, "IsDefault");
+  if (id != NULL) return str_equal(text_of(project, "ProjectId"), str_of(id));
+  return is_default != NULL && is_default->type == JSON_TRUE;
+}
+
+static int find_zone(struct client *client, const char *project_id, const struct zone **ret, struct err *err) {
+  SCOPED(answer_fini) struct answer answer = {0};
+  const struct client_param params[] = {{"Action", "GetProjectList"}};
+  int result = ask(client, params, 1, &answer, err);
+  if (result != 0) return result;
+  const struct json *set = json_member(answer.top, "ProjectSet");
+  for (const struct json *project = set != NULL ? set->child : NULL; project != NULL; project = project->next) {
+    if (is_wanted(project, project_id)) return zone_find(text_of(project, "TimeZone"), ret, err);
+  }
+  return err_set(err, ERR_NOT_FOUND, "%s%s%s", project_id != NULL ? "this key has no project " : "no default project",
+                 project_id != NULL ? project_id : "", project_id != NULL ? "" : ": give --project");
+}
+
+/* ---- the table ---- */
+
+struct table_row {
+  int32_t day;
+  struct str codec;
+  int64_t tiers[TIERS], total;
+};
+
+static const char *const tier_fields[TIERS] = {
+    [TIER_LOW] = "LowDefinitionTime",
+    [TIER_MEDIUM] = "MidiumDefinitionTime",
+    [TIER_HIGH] = "HighDefinitionTime",
+    [TIER_SUPER] = "SuperDefinitionTime",
+};
+
+static struct table_row row_of(const struct json *item, const struct zone *zone) {
+  struct table_row row = {.day = zone_day_of(zone, number_of(item, "Time")), .codec = text_of(item, "VideoCodec")};
+  for (int tier = 0; tier < TIERS; tier++) row.tiers[tier] = number_of(item, tier_fields[tier]);
+  row.total = number_of(item, "TotalTime");
+  return row;
+}
+
+/* 5025 as 1:23:45. */
+static void put_time(int64_t seconds, bool plain, char out[32]) {
+  if (plain) (void)snprintf(out, 32, "%" PRId64, seconds);
+  else (void)snprintf(out, 32, "%" PRId64 ":%02d:%02d", seconds / 3600, (int)(seconds / 60 % 60), (int)(seconds % 60));
+}
+
+static void print_row(const char *day, struct str codec, const int64_t tiers[TIERS], int64_t total, bool plain) {
+  char text[32];
+  (void)printf("%-10s  %-8.*s", day, STR_ARG(codec));
+  for (int tier = 0; tier < TIERS; tier++) {
+    put_time(tiers[tier], plain, text);
+    (void)printf("  %10s", text);
+  }
+  put_time(total, plain, text);
+  (void)printf("  %10s\n", text);
+}
+
+static void day_text(int32_t day, char out[16]) {
+  int year, month, date;
+  zone_date_from_day(day, &year, &month, &date);
+  (void)snprintf(out, 16, "%04d-%02d-%02d", year, month, date);
+}
+
+static void print_table(const struct json *set, const struct zone *zone, const struct stat_options *options) {
+  int64_t sums[TIERS] = {0}, total = 0;
+  char day[16];
+  (void)printf("%-10s  %-8s  %10s  %10s  %10s  %10s  %10s\n", "Day", "Codec", "Low", "Medium", "High", "Super", "Total");
+  for (const struct json *item = set->child; item != NULL; item = item->next) {
+    struct table_row row = row_of(item, zone);
+    if (row.total == 0 && !options->all) continue;
+    day_text(row.day, day);
+    print_row(day, row.codec, row.tiers, row.total, options->seconds);
+    for (int tier = 0; tier < TIERS; tier++) sums[tier] += row.tiers[tier];
+    total += row.total;
+  }
+  print_row("Total", STR(""), sums, total, options->seconds);
+  if (!options->seconds) (void)printf("Times are h:mm:ss, days those of %s.\n", zone_name(zone));
+}
+
+static void print_csv(const struct json *set, const struct zone *zone) {
+  char day[16];
+  (void)printf("day,time,codec,low_seconds,medium_seconds,high_seconds,super_seconds,total_seconds\n");
+  for (const struct json *item = set->child; item != NULL; item = item->next) {
+    struct table_row row = row_of(item, zone);
+    day_text(row.day, day);
+    (void)printf("%s,%" PRId64 ",%.*s", day, number_of(item, "Time"), STR_ARG(row.codec));
+    for (int tier = 0; tier < TIERS; tier++) (void)printf(",%" PRId64, row.tiers[tier]);
+    (void)printf(",%" PRId64 "\n", row.total);
+  }
+}
+
+/* ---- the command ---- */
+
+static int read_days(const struct stat_options *options, const struct zone *zone, int32_t *ret_from, int32_t *ret_to,
+                     struct err *err) {
+  int32_t today = zone_day_of(zone, time(NULL));
+  int result = 0;
+  *ret_to = today;
+  if (options->to != NULL) result = zone_day_parse(str_of(options->to), ret_to, err);
+  *ret_from = *ret_to - (DAYS_DEFAULT - 1);
+  if (result == 0 && options->from != NULL) result = zone_day_parse(str_of(options->from), ret_from, err);
+  if (result == 0 && options->from != NULL && options->to == NULL && *ret_from > *ret_to) *ret_to = *ret_from;
+  if (result == 0 && *ret_from > *ret_to) result = err_set(err, ERR_USAGE, "--from is after --to");
+  return result == -ERR_PARSE ? err_set(err, ERR_USAGE, "a date like 2026-01-31 is wanted for --from and --to") : result;
+}
+
+static int stat_days(struct client *client, const struct stat_options *options, const struct zone *zone,
+                     struct err *err) {
+  SCOPED(answer_fini) struct answer answer = {0};
+  int32_t from, to;
+  int result = read_days(options, zone, &from, &to, err);
+  if (result != 0) return result;
+  char begin[24], end[24];
+  int64_t start = zone_day_start(zone, from);
+  (void)snprintf(begin, sizeof begin, "%" PRId64, start < 0 ? 0 : start);
+  (void)snprintf(end, sizeof end, "%" PRId64, zone_day_start(zone, to + 1) - 1);
+  const struct client_param params[] = {
+      {"Action", "GetCodecTotalStat"},
+      {"BeginTime", begin},
+      {"EndTime", end},
+      {"ProjectId", options->settings.project},
+  };
+  result = ask(client, params, options->settings.project != NULL ? 4 : 3, &answer, err);
+  if (result != 0) return result;
+  const struct json *set = json_member(answer.top, "StatSet");
+  if (set == NULL || set->type != JSON_ARRAY) return err_set(err, ERR_REMOTE, "the answer has no StatSet");
+  if (options->json) (void)printf("%.*s\n", (int)answer.reply.body.len, answer.reply.body.ptr);
+  else if (options->csv) print_csv(set, zone);
+  else print_table(set, zone, options);
+  return 0;
+}
+
+static int run(struct stat_options *options, struct err *err) {
+  SCOPED(client_close_ref) struct client *client = NULL;
+  const struct zone *zone;
+  int result = client_settings_fill(&options->settings, err);
+  if (result == 0) result = client_open(&options->settings, &client, err);
+  if (result == 0) result = find_zone(client, options->settings.project, &zone, err);
+  return result == 0 ? stat_days(client, options, zone, err) : result;
+}
+
+int cmd_stat(int argc, char **argv) {
+  struct stat_options options = {0};
+  const struct option_row rows[] = {
+      CLIENT_OPTION_ROWS(options.settings),
+      {"from", 0, OPTION_TEXT, &options.from, "DATE", "first day, in the project's time zone (six days before --to)"},
+      {"to", 0, OPTION_TEXT, &options.to, "DATE", "last day (today)"},
+      {"all", 0, OPTION_FLAG, &options.all, NULL, "show days without usage too"},
+      {"seconds", 0, OPTION_FLAG, &options.seconds, NULL, "seconds instead of h:mm:ss"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the API's answer as it is"},
+      {"csv", 0, OPTION_FLAG, &options.csv, NULL, "print CSV, in seconds, all days"},
+      {0},
+  };
+  const struct option_spec spec = {
+      .summary = "Shows what was transcoded per day, codec and definition tier, asked over the signed API like any client.",
+      .description = "Examples:\n  codecmeter stat --env data/client.env\n"
+                     "  codecmeter stat --project org-acme --from 2026-01-01 --to 2026-01-31 --csv",
+      .rows = rows,
+  };
+  struct err err = {0};
+  int result = options_parse(&spec, &argc, &argv, &err);
+  if (result == 0) result = options_no_operands(argc, argv, &err);
+  if (result == 0 && options.json && options.csv) result = err_set(&err, ERR_USAGE, "--json or --csv, not both");
+  if (result == 0) result = run(&options, &err);
+  return result == 0 ? EXIT_OK : command_fail("stat", &err);
+}

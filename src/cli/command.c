@@ -1,0 +1,55 @@
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *summary;
+} commands[] = {
+    {"serve", cmd_serve, "run the meter on a data directory"},
+    {"project", cmd_project, "create, list or change projects"},
+    {"key", cmd_key, "create, list or disable key pairs of the signed API"},
+    {"token", cmd_token, "create, list or revoke tokens that report usage"},
+    {"record", cmd_record, "measure media files and report them"},
+    {"run", cmd_run, "run a transcoder, then record its outputs"},
+    {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
+    {"rebuild", cmd_rebuild, "make all derived files anew from the log"},
+    {"version", cmd_version, "show version, commit and formats"},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void print_help(FILE *out) {
+  (void)fprintf(out, "codecmeter: a meter of video transcoding\n\nUsage: codecmeter COMMAND [OPTION…]\n\nCommands:\n");
+  for (size_t i = 0; i < COMMANDS; i++) (void)fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+  (void)fprintf(out, "\n`codecmeter COMMAND --help` says more of each.\n");
+}
+
+int command_fail(const char *command, const struct err *err) {
+  char text[ERR_TEXT_MAX];
+  (void)snprintf(text, sizeof text, "%s", err->text);
+  for (char *c = text; *c != '\0'; c++) {
+    if ((unsigned char)*c < 0x20 || *c == 0x7F) *c = ' '; /* one line, and nothing that drives a terminal */
+  }
+  (void)fprintf(stderr, "codecmeter %s: %s\n", command, text);
+  return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
+}
+
+int command_main(int argc, char **argv) {
+  const char *name = argc > 1 ? argv[1] : NULL;
+  if (name == NULL) {
+    print_help(stderr);
+    return EXIT_USAGE;
+  }
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+    print_help(stdout);
+    return EXIT_OK;
+  }
+  if (strcmp(name, "--version") == 0) name = "version";
+  for (size_t i = 0; i < COMMANDS; i++) {
+    if (strcmp(name, commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+  }
+  (void)fprintf(stderr, "codecmeter: no command '%s'; `codecmeter --help` lists them\n", name);
+  return EXIT_USAGE;
+}

@@ -1,0 +1,26 @@
+/* The commands: argv[1] -> function. Source: design §7. */
+#ifndef CODECMETER_CLI_COMMAND_H
+#define CODECMETER_CLI_COMMAND_H
+
+#include "base/err.h"
+
+/* Exit statuses. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_METERED = 75 /* EX_TEMPFAIL of sysexits.h */ };
+
+int command_main(int argc, char **argv);
+
+/* Prints "codecmeter <command>: <text>" as one line on standard error and gives the exit status for it. */
+int command_fail(const char *command, const struct err *err);
+
+/* argv[0] is the command's name. Each returns an exit status. */
+int cmd_key(int argc, char **argv);
+int cmd_project(int argc, char **argv);
+int cmd_rebuild(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
+int cmd_token(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+#endif

@@ -1,0 +1,89 @@
+#include "cli/datadir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#define LOCK_POLL_MS 50
+
+const char *datadir_choose(const char *option) {
+  const char *environment = getenv("CODECMETER_DATA");
+  if (option != NULL) return option;
+  return environment != NULL && environment[0] != '\0' ? environment : "data";
+}
+
+/* Root acts as the directory's owner, so that what it writes can be read by the server. */
+static int become_owner(const char *path, const struct stat *st, struct err *err) {
+  if (st->st_uid == geteuid()) return 0;
+  if (geteuid() != 0) {
+    return err_set(err, ERR_DENIED, "%s belongs to uid %u: run this as that user, or as root", path,
+                   (unsigned)st->st_uid);
+  }
+  if (setgroups(0, NULL) != 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) != 0 ||
+      setresuid(st->st_uid, st->st_uid, st->st_uid) != 0) {
+    return err_set_errno(err, ERR_DENIED, errno, "cannot become the owner of %s", path);
+  }
+  return 0;
+}
+
+int datadir_open(const char *path, bool create, struct datadir *ret, struct err *err) {
+  struct stat st;
+  int result = create ? file_make_dir(path, err) : 0;
+  if (result != 0) return result;
+  SCOPED_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) {
+    return err_set(err, ERR_NOT_FOUND, "there is no data directory %s: name it with --data, `serve` makes one", path);
+  }
+  if (fd < 0) return err_set_errno(err, ERR_DENIED, errno, "cannot open the data directory %s", path);
+  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", path);
+  result = become_owner(path, &st, err);
+  if (result != 0) return result;
+  if ((st.st_mode & 077) != 0 && fchmod(fd, 0700) != 0) {
+    return err_set_errno(err, ERR_DENIED, errno, "cannot close %s to others", path);
+  }
+  *ret = (struct datadir){.path = path, .dir_fd = fd, .lock_fd = -1};
+  fd = -1;
+  return 0;
+}
+
+static int holder_error(int fd, const char *path, struct err *err) {
+  char holder[128] = "";
+  ssize_t len = pread(fd, holder, sizeof holder - 1, 0);
+  if (len > 0) holder[strcspn(holder, "\n")] = '\0';
+  return err_set(err, ERR_BUSY, "%s is in use by another codecmeter (%s): stop that one, or use another directory", path,
+                 holder[0] != '\0' ? holder : "starting");
+}
+
+int datadir_lock(struct datadir *dir, int wait_ms, struct err *err) {
+  SCOPED_FD int fd = openat(dir->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return err_set_errno(err, ERR_DENIED, errno, "cannot open %s/lock", dir->path);
+  for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
+    if (errno != EWOULDBLOCK) return err_set_errno(err, ERR_IO, errno, "cannot lock %s", dir->path);
+    if (waited >= wait_ms) return holder_error(fd, dir->path, err);
+    (void)usleep(LOCK_POLL_MS * 1000);
+  }
+  dir->lock_fd = fd;
+  fd = -1;
+  datadir_sign(dir, "a command");
+  return 0;
+}
+
+void datadir_sign(struct datadir *dir, const char *what) {
+  char text[128];
+  int len = snprintf(text, sizeof text, "pid %d, %.90s\n", (int)getpid(), what);
+  if (ftruncate(dir->lock_fd, 0) != 0 || pwrite(dir->lock_fd, text, (size_t)len, 0) != len) return; /* a courtesy */
+}
+
+void datadir_close(struct datadir *dir) {
+  if (dir->lock_fd >= 0) (void)close(dir->lock_fd);
+  if (dir->dir_fd >= 0) (void)close(dir->dir_fd);
+  *dir = DATADIR_NONE;
+}

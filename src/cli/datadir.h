@@ -1,0 +1,29 @@
+/* The data directory: who owns it, and who has it open. Source: design §7. */
+#ifndef CODECMETER_CLI_DATADIR_H
+#define CODECMETER_CLI_DATADIR_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct datadir {
+  const char *path; /* borrowed */
+  int dir_fd;
+  int lock_fd;      /* -1: not ours */
+};
+
+#define DATADIR_NONE ((struct datadir){.dir_fd = -1, .lock_fd = -1})
+
+/* Opens it; with `create`, makes a missing one 0700. Run as root on somebody's directory, the process becomes that
+ * owner. -ERR_NOT_FOUND, -ERR_DENIED. */
+MUST_USE int datadir_open(const char *path, bool create, struct datadir *ret, struct err *err);
+/* Takes DATA/lock, waiting up to wait_ms. -ERR_BUSY names the holder. */
+MUST_USE int datadir_lock(struct datadir *dir, int wait_ms, struct err *err);
+/* Writes into the lock who holds it: "pid 123, http://127.0.0.1:8080". */
+void datadir_sign(struct datadir *dir, const char *what);
+void datadir_close(struct datadir *dir);
+
+/* --data, else $CODECMETER_DATA, else "data". */
+const char *datadir_choose(const char *option);
+
+#endif

@@ -1,0 +1,222 @@
+/* The module: the only file that knows libav.
+ *
+ * Durations. A stream's own duration is believed where the container states one; else it is from the first packet's time
+ * to the end of the last. Nothing is guessed from a bit rate.
+ *
+ * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, or an end more than a second
+ * before the length that the container states, are an error. What states nothing (a cut MPEG transport stream, raw
+ * H.264) cannot be told from a shorter file.
+ *
+ * Playlists. An HLS media playlist counts as one output; one that is not finished would be read for ever, and a master
+ * playlist names several outputs: both are refused. Only local files are read, so no playlist can make us call out.
+ */
+#include <fcntl.h>
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/display.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "media/probe.h"
+
+#define SLACK_US AV_TIME_BASE /* how much earlier than stated the last packet may end */
+#define PLAYLIST_MAX ((size_t)64 << 20)
+
+media_probe_function codecmeter_media_probe;
+
+static int fail_av(const char *path, const char *what, int code, struct err *err) {
+  char reason[AV_ERROR_MAX_STRING_SIZE] = "";
+  (void)av_strerror(code, reason, sizeof reason);
+  return err_set(err, ERR_MEDIA, "%s: %s: %s", path, what, reason);
+}
+
+static void close_input(AVFormatContext **input) { avformat_close_input(input); }
+static void free_packet(AVPacket **packet) { av_packet_free(packet); }
+
+/* ---- playlists ---- */
+
+static int read_text(const char *path, struct buf *text, struct err *err) {
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return err_set_errno(err, ERR_MEDIA, errno, "%s", path);
+  uint64_t size;
+  size_t got = 0;
+  int result = file_size(fd, path, &size, err);
+  if (result == 0 && size > PLAYLIST_MAX) result = err_set(err, ERR_MEDIA, "%s: too long a playlist", path);
+  char *room = result == 0 ? buf_extend(text, size) : NULL;
+  if (result == 0 && room != NULL) result = file_read(fd, path, 0, room, size, &got, err);
+  text->len = got;
+  return result;
+}
+
+static int check_playlist(const char *path, struct err *err) {
+  SCOPED(buf_fini) struct buf text = {0};
+  int result = read_text(path, &text, err);
+  if (result != 0) return result;
+  buf_char(&text, '\0');
+  if (strstr(text.ptr, "#EXT-X-STREAM-INF") != NULL) {
+    return err_set(err, ERR_MEDIA, "%s: a master playlist is several outputs: name its media playlists", path);
+  }
+  if (strstr(text.ptr, "#EXT-X-ENDLIST") == NULL) {
+    return err_set(err, ERR_MEDIA, "%s: the playlist is not finished (it has no #EXT-X-ENDLIST)", path);
+  }
+  return 0;
+}
+
+static bool is_playlist(const char *path) {
+  char head[8] = "";
+  size_t got = 0;
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+  return fd >= 0 && file_read(fd, path, 0, head, 7, &got, NULL) == 0 && memcmp(head, "#EXTM3U", 7) == 0;
+}
+
+/* ---- opening ---- */
+
+static bool is_image(const AVFormatContext *input) {
+  const char *name = input->iformat->name;
+  size_t len = strlen(name);
+  return strcmp(name, "image2") == 0 || (len > 5 && strcmp(name + len - 5, "_pipe") == 0);
+}
+
+static int open_input(const char *path, AVFormatContext **ret, struct err *err) {
+  AVDictionary *options = NULL;
+  char url[4200];
+  if (snprintf(url, sizeof url, "file:%s", path) >= (int)sizeof url) return err_set(err, ERR_MEDIA, "the path is too long");
+  (void)av_dict_set(&options, "protocol_whitelist", "file", 0);
+  int code = avformat_open_input(ret, url, NULL, &options);
+  av_dict_free(&options);
+  if (code < 0) return fail_av(path, "cannot be read as a media file", code, err);
+  if (is_image(*ret)) return err_set(err, ERR_MEDIA, "%s: a picture, not a video", path);
+  code = avformat_find_stream_info(*ret, NULL);
+  return code < 0 ? fail_av(path, "its streams cannot be read", code, err) : 0;
+}
+
+/* The stream that a player would show; cover art is not video. */
+static AVStream *find_video(AVFormatContext *input) {
+  int best = av_find_best_stream(input, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+  for (unsigned i = 0; i < input->nb_streams; i++) {
+    AVStream *stream = input->streams[best >= 0 && i == 0 ? (unsigned)best : i];
+    bool video = stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+    if (video && (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0) return stream;
+  }
+  return NULL;
+}
+
+/* ---- reading through ---- */
+
+struct reading {
+  int64_t packets;     /* of the video stream */
+  int64_t first, end;  /* its times, in its time base */
+  int64_t end_us;      /* of all streams */
+  bool damaged;
+};
+
+/* Packets without a duration last as long as a frame. */
+static int64_t packet_duration(const AVStream *stream, const AVPacket *packet) {
+  if (packet->duration > 0) return packet->duration;
+  AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
+  return rate.num > 0 && rate.den > 0 ? av_rescale_q(1, av_inv_q(rate), stream->time_base) : 0;
+}
+
+static void see_packet(struct reading *reading, const AVFormatContext *input, const AVStream *video,
+                       const AVPacket *packet) {
+  const AVStream *stream = input->streams[packet->stream_index];
+  int64_t time = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
+  bool is_video = stream->index == video->index;
+  if (is_video) reading->packets++;
+  if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0) reading->damaged = true;
+  if (time == AV_NOPTS_VALUE) return;
+  int64_t end = time + (is_video ? packet_duration(stream, packet) : packet->duration);
+  int64_t end_us = av_rescale_q(end, stream->time_base, AV_TIME_BASE_Q);
+  if (reading->end_us == AV_NOPTS_VALUE || end_us > reading->end_us) reading->end_us = end_us;
+  if (!is_video || (packet->flags & AV_PKT_FLAG_DISCARD) != 0) return;
+  if (reading->first == AV_NOPTS_VALUE || time < reading->first) reading->first = time;
+  if (reading->end == AV_NOPTS_VALUE || end > reading->end) reading->end = end;
+}
+
+static int read_all(const char *path, AVFormatContext *input, const AVStream *video, struct reading *reading,
+                    struct err *err) {
+  SCOPED(free_packet) AVPacket *packet = av_packet_alloc();
+  if (packet == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
+  *reading = (struct reading){.first = AV_NOPTS_VALUE, .end = AV_NOPTS_VALUE, .end_us = AV_NOPTS_VALUE};
+  int code;
+  while ((code = av_read_frame(input, packet)) >= 0) {
+    see_packet(reading, input, video, packet);
+    av_packet_unref(packet);
+  }
+  if (code != AVERROR_EOF) return fail_av(path, "it breaks off", code, err);
+  if (input->pb != NULL && input->pb->error < 0 && input->pb->error != AVERROR_EOF) {
+    return fail_av(path, "it breaks off", input->pb->error, err);
+  }
+  return 0;
+}
+
+/* Is there less than the container says? */
+static bool is_truncated(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
+  if (reading->damaged || reading->packets == 0) return true;
+  if (video->nb_frames > 0 && reading->packets < video->nb_frames) return true;
+  bool stated = input->duration != AV_NOPTS_VALUE && input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
+  if (!stated || reading->end_us == AV_NOPTS_VALUE) return false;
+  int64_t start = input->start_time != AV_NOPTS_VALUE ? input->start_time : 0;
+  return reading->end_us - start + SLACK_US < input->duration;
+}
+
+/* ---- what was asked for ---- */
+
+static int64_t duration_ms_of(const AVStream *video, const struct reading *reading) {
+  const AVRational ms = {1, 1000};
+  int64_t duration = video->duration;
+  if (duration == AV_NOPTS_VALUE || duration <= 0) {
+    if (reading->first == AV_NOPTS_VALUE) return -1;
+    duration = reading->end - reading->first;
+  }
+  return av_rescale_q_rnd(duration, video->time_base, ms, AV_ROUND_NEAR_INF);
+}
+
+static bool is_on_its_side(const AVStream *video) {
+  size_t size = 0;
+  const uint8_t *matrix = av_stream_get_side_data(video, AV_PKT_DATA_DISPLAYMATRIX, &size);
+  if (matrix == NULL || size < 9 * sizeof(int32_t)) return false;
+  double degrees = av_display_rotation_get((const int32_t *)(const void *)matrix);
+  return !isnan(degrees) && lround(fabs(degrees) / 90.0) % 2 == 1;
+}
+
+static int describe(const char *path, const AVStream *video, const struct reading *reading, struct media *ret,
+                    struct err *err) {
+  struct media media = {.width = (uint32_t)video->codecpar->width, .height = (uint32_t)video->codecpar->height};
+  int64_t duration_ms = duration_ms_of(video, reading);
+  if (video->codecpar->width <= 0 || video->codecpar->height <= 0) {
+    return err_set(err, ERR_MEDIA, "%s: its video has no size", path);
+  }
+  if (duration_ms < 0) return err_set(err, ERR_MEDIA, "%s: its video has no times, so no duration", path);
+  if (is_on_its_side(video)) {
+    media.width = (uint32_t)video->codecpar->height;
+    media.height = (uint32_t)video->codecpar->width;
+  }
+  media.duration_ms = (uint64_t)duration_ms;
+  (void)snprintf(media.codec, sizeof media.codec, "%s", avcodec_get_name(video->codecpar->codec_id));
+  *ret = media;
+  return 0;
+}
+
+int codecmeter_media_probe(const char *path, struct media *ret, struct err *err) {
+  av_log_set_level(AV_LOG_QUIET);
+  if (access(path, R_OK) != 0) return err_set_errno(err, ERR_MEDIA, errno, "%s", path);
+  int result = is_playlist(path) ? check_playlist(path, err) : 0;
+  if (result != 0) return result;
+  SCOPED(close_input) AVFormatContext *input = NULL;
+  struct reading reading = {0};
+  result = open_input(path, &input, err);
+  if (result != 0) return result;
+  const AVStream *video = find_video(input);
+  if (video == NULL) return err_set(err, ERR_MEDIA, "%s: it has no video", path);
+  result = read_all(path, input, video, &reading, err);
+  if (result != 0) return result;
+  if (is_truncated(input, video, &reading)) {
+    return err_set(err, ERR_MEDIA, "%s: it is truncated or damaged: there is less in it than it says", path);
+  }
+  return describe(path, video, &reading, ret, err);
+}

@@ -1,0 +1,28 @@
+/* Measuring media files: what a transcoder has made. Source: design §7; the choices below are for users in docs/clients.md.
+ *
+ * libavformat does the reading, in a module of its own that is loaded at first use, so that the program itself does not
+ * depend on it. The whole file is demuxed (not decoded): that is what finds a truncated one.
+ */
+#ifndef CODECMETER_MEDIA_PROBE_H
+#define CODECMETER_MEDIA_PROBE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct media {
+  char codec[33];         /* libavcodec's name, "h264", "hevc"; canonical names are the caller's affair */
+  uint32_t width, height; /* pixels as shown: rotation applied, sample aspect ratio not */
+  uint64_t duration_ms;   /* of the video stream, rounded half up */
+};
+
+/* -ERR_MEDIA: no such file, no video, truncated, not finished. -ERR_MISSING names the package to install. Not for
+ * several threads at once. */
+MUST_USE int media_probe(const char *path, struct media *ret, struct err *err);
+
+/* The module's one symbol, with this type. */
+#define MEDIA_MODULE_FILE "codecmeter-media.so"
+#define MEDIA_MODULE_SYMBOL "codecmeter_media_probe"
+typedef int media_probe_function(const char *path, struct media *ret, struct err *err);
+
+#endif
