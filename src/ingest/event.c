@@ -86,6 +86,10 @@ static int out_of_memory(struct err *err) {
   return err_set(err, ERR_MEMORY, "the body needs more memory than a request may use");
 }
 
+static int refuse_body(const struct err *why, struct err *err) {
+  return err_set(err, why->code, "the body cannot be read: %s", why->text);
+}
+
 /* Makes room for exactly `count` events. */
 static int expect_events(struct gathering *gathering, size_t count, struct err *err) {
   if (count > gathering->rules.events_max) {
@@ -130,7 +134,7 @@ static int add_text(struct gathering *gathering, struct str text, struct err *er
   int result = parse(gathering, text, &json, &why);
   if (result == 0) return add_event(gathering, json, err);
   if (result == -ERR_PARSE) return add_unreadable(gathering, &why, err);
-  return err_set(err, why.code, "%s", why.text);
+  return refuse_body(&why, err);
 }
 
 /* ---- an array that does not parse as a whole ---- */
@@ -190,7 +194,7 @@ static int read_array_in_pieces(struct gathering *gathering, struct str body, co
                                 struct err *err) {
   struct str inside = str_make(body.ptr + 1, body.len - 1), element;
   size_t count;
-  if (!count_elements(inside, &count)) return err_set(err, complaint->code, "%s", complaint->text);
+  if (!count_elements(inside, &count)) return refuse_body(complaint, err);
   int result = expect_events(gathering, count, err);
   for (bool is_last = false; !is_last && result == 0;) {
     bool is_there = take_element(&inside, &element, &is_last);
@@ -228,7 +232,7 @@ static int read_document(struct gathering *gathering, enum event_framing framing
   if (result == -ERR_PARSE && may_be_array && body.len > 0 && body.ptr[0] == '[') {
     return read_array_in_pieces(gathering, body, &why, err);
   }
-  if (result != 0) return err_set(err, why.code, "%s", why.text);
+  if (result != 0) return refuse_body(&why, err);
   if (json->type == JSON_OBJECT && may_be_object) return read_object(gathering, json, err);
   if (json->type == JSON_ARRAY && may_be_array) return read_array(gathering, json, err);
   if (!may_be_array) return err_set(err, ERR_PARSE, "the body must be one JSON object: an event");

@@ -346,6 +346,7 @@ static void test_bad_fields_alone(void **state) {
     read_body(&read, EVENT_FRAMING_STRUCTURED, buf_view(&body));
     if (is_unreadable(field->reason)) {
       assert_int_equal(read.result, -ERR_PARSE);
+      assert_ptr_equal(strstr(read.err.text, "the body cannot be read: "), read.err.text);
       continue;
     }
     assert_int_equal(read.result, 0);
