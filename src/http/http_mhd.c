@@ -280,22 +280,32 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
 
 struct head_scan {
   unsigned lengths, encodings;
+  size_t bytes;
 };
 
 static enum MHD_Result scan_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value) {
   (void)kind;
-  (void)value;
   struct head_scan *scan = cls;
+  scan->bytes += strlen(name) + (value != NULL ? strlen(value) : 0) + sizeof ": \r\n" - 1;
   scan->lengths += str_equal_nocase(str_of(name), STR("Content-Length"));
   scan->encodings += str_equal_nocase(str_of(name), STR("Transfer-Encoding"));
   return MHD_YES;
 }
 
-/* Two lengths, or a length beside an encoding, are two opinions on where the next request begins. */
-static bool is_framed_badly(struct MHD_Connection *mhd) {
-  struct head_scan scan = {0};
-  (void)MHD_get_connection_values(mhd, MHD_HEADER_KIND, scan_header, &scan);
-  return scan.lengths > 1 || scan.encodings > 1 || (scan.lengths > 0 && scan.encodings > 0);
+/* Refuses a head that is too long, or that holds two opinions on where the next request begins: two lengths, or a length
+ * beside an encoding. True if it is refused. */
+static bool refuse_head(struct exchange *x) {
+  struct head_scan scan = {.bytes = strlen(x->uri) + x->request.method.len + sizeof "  HTTP/1.1\r\n" - 1};
+  (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, scan_header, &scan);
+  if (scan.bytes > x->server->options.header_max) {
+    http_reply_problem(&x->reply, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "request line and headers are too long");
+  } else if (scan.lengths > 1 || scan.encodings > 1 || (scan.lengths > 0 && scan.encodings > 0)) {
+    http_reply_problem(&x->reply, MHD_HTTP_BAD_REQUEST, "one Content-Length, or one Transfer-Encoding, not both");
+  } else {
+    return false;
+  }
+  x->reply.close = true;
+  return true;
 }
 
 static struct str header_of(struct MHD_Connection *mhd, const char *name) {
@@ -440,16 +450,14 @@ static enum http_result answer(struct exchange *x) {
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
                                   const char *version, const char *data, size_t *data_size, void **context) {
   (void)cls;
+  (void)mhd;
   (void)url;
   (void)version;
   struct exchange *x = *context;
   if (x == NULL) return MHD_NO;
   if (!x->begun) {
     begin(x, method);
-    if (!is_framed_badly(mhd)) return MHD_YES;
-    http_reply_problem(&x->reply, MHD_HTTP_BAD_REQUEST, "one Content-Length, or one Transfer-Encoding, not both");
-    x->reply.close = true;
-    return queue_reply(x);
+    return refuse_head(x) ? queue_reply(x) : MHD_YES;
   }
   if (*data_size > 0) {
     enum MHD_Result result = receive(x, data, *data_size);

@@ -245,9 +245,9 @@ static int look_at_zones(struct ledger *ledger, struct err *err) {
   result = totals_begin(ledger->totals, &snapshot, err);
   for (size_t i = 0; i < count && result == 0; i++) {
     const struct project_state *state = catalogue_state(ledger->catalogue, str_of(projects[i].id));
-    bool match;
-    result = totals_days_match(snapshot, state->info.number, state->zone, &match, err);
-    if (result == 0 && !match) ledger->wants_checkpoint = true;
+    enum totals_days days;
+    result = totals_days_state(snapshot, state->info.number, state->zone, &days, err);
+    if (result == 0 && days == TOTALS_DAYS_STALE) ledger->wants_checkpoint = true;
   }
   return result;
 }

@@ -107,10 +107,10 @@ static int read_memory(struct ledger *ledger, struct query *query, uint32_t proj
 
 static int read_snapshot(struct query *query, struct totals_snapshot *snapshot, uint32_t project,
                          enum usage_kind kind, struct err *err) {
-  bool match;
-  int result = totals_days_match(snapshot, project, query->zone, &match, err);
-  if (result != 0) return result;
-  if (match) {
+  enum totals_days days;
+  int result = totals_days_state(snapshot, project, query->zone, &days, err);
+  if (result != 0 || days == TOTALS_DAYS_NONE) return result;
+  if (days == TOTALS_DAYS_MATCH) {
     result = totals_visit_days(snapshot, project, kind, query->first_day, query->last_day, visit_day, query, err);
   } else {
     int64_t from = query->starts[0], to = query->starts[query->last_day - query->first_day + 1] - 1;

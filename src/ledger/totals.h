@@ -42,9 +42,10 @@ struct totals_meta {
 };
 MUST_USE int totals_meta(struct totals_snapshot *snapshot, struct totals_meta *ret, struct err *err);
 
-/* Were the days of a project made with this zone and its present rules? */
-MUST_USE int totals_days_match(struct totals_snapshot *snapshot, uint32_t project, const struct zone *zone, bool *ret,
-                               struct err *err);
+/* How the days of a project stand to a zone and its present rules. NONE: no checkpoint has seen the project yet. */
+enum totals_days { TOTALS_DAYS_NONE, TOTALS_DAYS_MATCH, TOTALS_DAYS_STALE };
+MUST_USE int totals_days_state(struct totals_snapshot *snapshot, uint32_t project, const struct zone *zone,
+                               enum totals_days *ret, struct err *err);
 
 typedef void (*totals_visit_day)(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]);
 typedef void (*totals_visit_cell)(void *arg, const struct cell *cell);

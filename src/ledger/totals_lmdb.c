@@ -275,20 +275,21 @@ static bool zone_row_matches(const MDB_val *value, const struct zone *zone) {
   return le64_load(value->mv_data) == zone_version(zone) && str_equal(name, str_of(zone_name(zone)));
 }
 
-static int days_match(struct totals *totals, MDB_txn *txn, uint32_t project, const struct zone *zone, bool *ret,
-                      struct err *err) {
+static int days_state(struct totals *totals, MDB_txn *txn, uint32_t project, const struct zone *zone,
+                      enum totals_days *ret, struct err *err) {
   char number[4];
   be32_store(number, project);
   MDB_val key = val_of(number, sizeof number), value;
   int code = mdb_get(txn, totals->tables[TABLE_ZONES], &key, &value);
   if (code != 0 && code != MDB_NOTFOUND) return failed(code, "cannot read derived/totals", err);
-  *ret = code == 0 && zone_row_matches(&value, zone);
+  if (code != 0) *ret = TOTALS_DAYS_NONE;
+  else *ret = zone_row_matches(&value, zone) ? TOTALS_DAYS_MATCH : TOTALS_DAYS_STALE;
   return 0;
 }
 
-int totals_days_match(struct totals_snapshot *snapshot, uint32_t project, const struct zone *zone, bool *ret,
-                      struct err *err) {
-  return days_match(snapshot->totals, snapshot->txn, project, zone, ret, err);
+int totals_days_state(struct totals_snapshot *snapshot, uint32_t project, const struct zone *zone,
+                      enum totals_days *ret, struct err *err) {
+  return days_state(snapshot->totals, snapshot->txn, project, zone, ret, err);
 }
 
 /* Walks a table from a key on; `step` returns 1 to go on, 0 to end, an error otherwise. */
@@ -583,11 +584,11 @@ static int stale_step(void *arg, const MDB_val *key, const MDB_val *value, struc
   if (key->mv_size != 5) return bad_row("catalogue", err);
   uint32_t project = be32_load(k + 1);
   const struct zone *zone = NULL;
-  bool match = false;
+  enum totals_days state = TOTALS_DAYS_NONE;
   int result = zone_find(str_make(value->mv_data, value->mv_size), &zone, err);
-  if (result == 0) result = days_match(stale->totals, stale->txn, project, zone, &match, err);
+  if (result == 0) result = days_state(stale->totals, stale->txn, project, zone, &state, err);
   if (result != 0) return result;
-  if (match) return 1;
+  if (state == TOTALS_DAYS_MATCH) return 1;
   uint32_t *grown = reallocarray(stale->projects, stale->count + 1, sizeof *grown);
   if (grown == NULL) return err_set(err, ERR_MEMORY, "no memory to list projects");
   stale->projects = grown;

@@ -1,0 +1,51 @@
+# Meson builds; this file installs what is missing and gives the daily work short names. `make help` lists them.
+LISTEN ?= 127.0.0.1:8080
+BUILD ?= build
+MESON = /usr/bin/meson
+
+.DEFAULT_GOAL := help
+.PHONY: help build run demo test unit system sanitize fuzz lint clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+build: ## install what building needs, and build build/codecmeter
+	@scripts/install build
+	@test -f $(BUILD)/build.ninja || $(MESON) setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) --quiet
+
+run: ## build, serve on LISTEN=127.0.0.1:8080 from ./data, and show the main job
+	@scripts/install run
+	@$(MAKE) --no-print-directory build
+	@exec scripts/run '$(LISTEN)'
+
+demo: ## the main job on a free port in a temporary directory; fails if the table is wrong
+	@scripts/install run
+	@$(MAKE) --no-print-directory build
+	@scripts/demo
+
+test: ## install, build with warnings as errors, run every test
+	@scripts/install test
+	@$(MAKE) --no-print-directory build
+	@scripts/test
+
+unit: build ## the unit tests alone
+	@$(MESON) test -C $(BUILD) --print-errorlogs
+
+system: build ## the system tests alone
+	@/usr/bin/python3 -m pytest -q tests/system
+
+sanitize: ## the whole suite under the address and undefined-behaviour sanitizers
+	@scripts/install test
+	@test -f build-sanitize/build.ninja || $(MESON) setup build-sanitize -Db_sanitize=address,undefined \
+	    -Dbuildtype=debugoptimized -Db_lundef=false >/dev/null
+	@ninja -C build-sanitize --quiet
+	@BUILD=build-sanitize scripts/test
+
+lint: ## cppcheck over the sources
+	@scripts/install lint
+	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 --std=c11 --language=c \
+	    --suppress=missingIncludeSystem -I src src/*/*.c
+
+clean: ## remove what was built
+	rm -rf build build-sanitize
