@@ -284,10 +284,12 @@ static int run(struct exchange *x, struct buf *body) {
   return code;
 }
 
+/* For the access log, so only what is known: a client may send its private key under any name by mistake. */
 static void tell(const struct exchange *x, int code, struct api_result *ret) {
-  struct str echo = echo_of(x->action), key = str_of(x->key.public_key);
+  const struct action *action = find_action(x->action);
+  struct str name = str_of(action != NULL ? action->name : ""), key = str_of(x->key.public_key);
   if (key.len >= sizeof ret->public_key) key.len = sizeof ret->public_key - 1;
-  bool fits = str_copy(echo, ret->action, sizeof ret->action) && str_copy(key, ret->public_key, sizeof ret->public_key);
+  bool fits = str_copy(name, ret->action, sizeof ret->action) && str_copy(key, ret->public_key, sizeof ret->public_key);
   CHECK(fits);
   ret->ret_code = code;
 }

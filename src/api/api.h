@@ -34,7 +34,7 @@ struct api_request {
 
 struct api_result {
   int ret_code;
-  char action[65];     /* as echoed, for the access log; "" if none */
+  char action[65];     /* for the access log: its name if it is one of ours, else "" */
   char public_key[65]; /* cut; only when that key exists (a stray private key must not reach a log) */
 };
 

@@ -1,0 +1,201 @@
+"""HTTP care: framing, bounds, deadlines, crowds. Source: design sections 3.1, 3.3 and 7."""
+import json
+import resource
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+import time
+import urllib.request
+
+from client import event, form
+from conftest import CODECMETER, Account, run
+
+
+def status_of(answer):
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else None
+
+
+def head(path="/", method="POST", **headers):
+    lines = [f"{method} {path} HTTP/1.1", "Host: x"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def test_two_lengths(account):
+    c = account.client
+    both = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef"
+    assert status_of(c.raw(both)) == 400
+    smuggled = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert status_of(c.raw(smuggled)) == 400
+    # and the connection was closed: what stands behind is never taken for a request
+    assert c.raw(both + head("/", "GET")).count(b"HTTP/1.1") == 1
+
+
+def test_not_http(account):
+    for sent in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"hello\r\n\r\n", b"\r\n\r\n"):
+        status = status_of(account.client.raw(sent))
+        assert status is None or 400 <= status < 600, (sent, status)
+    assert account.client.call("GetRegion")["RetCode"] == 0
+
+
+def test_long_heads(account):
+    c = account.client
+    assert status_of(c.raw(head("/?a=" + "x" * 65536, "GET", Connection="close"))) == 414
+    assert status_of(c.raw(head(X_Big="x" * 65536))) in (413, 431)
+    assert status_of(c.raw(head("/?a=" + "x" * 20000, "GET", Connection="close"))) == 200
+    assert status_of(c.raw(head("/?a=" + "x" * 20000, "GET", X_Big="x" * 5000))) == 431
+
+
+def test_get_with_more_parameters_than_fit_the_pool(bare):
+    """The library goes silent on these; a deadline of ours closes them."""
+    account = Account(bare, "http.request_timeout=2s")
+    begun = time.monotonic()
+    answer = account.client.raw(head("/?" + "&".join(f"a{i}=1" for i in range(2400)), "GET", Connection="close"))
+    assert time.monotonic() - begun < 10
+    assert status_of(answer) in (None, 200, 413, 414, 431)
+    assert account.client.call("GetRegion")["RetCode"] == 0
+
+
+def test_body_cut_short(account):
+    answer = account.client.raw(head(Content_Length=100) + b"Action=GetRegion")
+    assert status_of(answer) in (None, 400)
+    assert account.client.call("GetRegion")["RetCode"] == 0
+
+
+def test_chunked_and_expect(account):
+    c = account.client
+    body = form(c.signed({"Action": "GetRegion"})).encode()
+    chunked = head(Transfer_Encoding="chunked", Content_Type="application/x-www-form-urlencoded", Connection="close")
+    chunked += b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    assert b'"RetCode":0' in c.raw(chunked)
+    expecting = head(Expect="100-continue", Content_Length=len(body), Connection="close") + body
+    assert b'"RetCode":0' in c.raw(expecting)
+
+
+def test_expect_gets_its_100(account):
+    with socket.create_connection((account.server.host, account.server.port), timeout=10) as s:
+        s.sendall(head(Expect="100-continue", Content_Length=10, Connection="close"))
+        assert s.recv(1000).startswith(b"HTTP/1.1 100 ")
+        s.sendall(b"Action=abc")
+        assert b'"RetCode":161' in s.recv(10000)
+
+
+def test_pipelined(account):
+    answer = account.client.raw(head("/", "GET") * 5 + head("/", "GET", Connection="close"))
+    assert answer.count(b"HTTP/1.1 200") == 6
+
+
+def test_other_methods_and_paths(account):
+    c = account.client
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        reply = c.request(method, "/")
+        assert reply.status == 200 and reply.json()["RetCode"] == 160
+    assert c.request("HEAD", "/").status == 200
+    for path in ("/nothing", "/%00", "//", "/v1/events/"):
+        assert c.request("GET", path).status == 404
+    reply = c.request("GET", "/v1/events")
+    assert reply.status == 405 and reply.headers["allow"] == "POST"
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+def test_a_byte_at_a_time(bare):
+    account = Account(bare, "http.request_timeout=3s")
+    done = []
+
+    def dribble(data):
+        begun = time.monotonic()
+        with socket.create_connection((account.server.host, account.server.port)) as s:
+            try:
+                for byte in data * 10:
+                    s.send(bytes([byte]))
+                    time.sleep(0.25)
+            except OSError:
+                pass
+        done.append(time.monotonic() - begun)
+
+    threads = [threading.Thread(target=dribble, args=(data,))
+               for data in (b"GET /?a=bcdefghijklmnop", head(Content_Length=1000) + b"x" * 900)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        begun = time.monotonic()
+        assert account.client.call("GetRegion")["RetCode"] == 0
+        assert time.monotonic() - begun < 2
+        time.sleep(0.2)
+    assert len(done) == 2 and all(seconds < 15 for seconds in done), done
+
+
+def test_two_thousand_idle_connections(account):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    sockets = []
+    try:
+        for _ in range(2000):
+            sockets.append(socket.create_connection((account.server.host, account.server.port)))
+        begun = time.monotonic()
+        for _ in range(50):
+            assert account.client.call("GetRegion")["RetCode"] == 0
+        assert time.monotonic() - begun < 10
+    finally:
+        for s in sockets:
+            s.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_clients_that_leave_while_they_wait(account):
+    body = json.dumps([event(i) for i in range(2000)]).encode()
+    request = head("/v1/events", Authorization=f"Bearer {account.token}", Content_Type="application/json",
+                   Content_Length=len(body)) + body
+    for _ in range(30):
+        with socket.create_connection((account.server.host, account.server.port)) as s:
+            s.sendall(request)
+            # closed with a reset, while the committer may still have the batch
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    answer = account.client.report([event(i) for i in range(2000)]).json()
+    assert answer["stored"] + answer["duplicate"] == 2000
+
+
+def test_bodies_in_memory_are_bounded(bare):
+    account = Account(bare, "http.bodies_max=1MiB")
+    events = json.dumps([event(i) for i in range(9000)])
+    assert len(events) > 1 << 20
+    reply = account.client.report(events)
+    assert reply.status == 503 and "retry-after" in reply.headers
+    assert account.client.report([event(1)]).status == 200
+
+
+def test_tls(bare, tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True,
+                   capture_output=True)
+    process = subprocess.Popen([CODECMETER, "serve", "--data", bare.data, "--listen", "127.0.0.1:0", "--tls-cert", cert,
+                                "--tls-key", key], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
+    try:
+        url = process.stdout.readline().split()[1]
+        assert url.startswith("https://")
+        context = ssl.create_default_context(cafile=str(cert))
+        with urllib.request.urlopen(url + "/", context=context) as reply:
+            assert json.load(reply)["RetCode"] == 160
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+        process.stdout.close()
+
+
+def test_bad_tls_files(bare, tmp_path):
+    serve = ["serve", "--data", bare.data, "--listen", "127.0.0.1:0"]
+    missing = run(*serve, "--tls-cert", tmp_path / "no", "--tls-key", tmp_path / "no", check=False)
+    assert missing.returncode == 2 and "cannot open" in missing.stderr
+    half = run(*serve, "--tls-cert", tmp_path / "no", check=False)
+    assert half.returncode == 2 and "both" in half.stderr
+    (tmp_path / "junk").write_text("junk")
+    junk = run(*serve, "--tls-cert", tmp_path / "junk", "--tls-key", tmp_path / "junk", check=False)
+    assert junk.returncode == 2 and "PEM" in junk.stderr
+
+
+def test_port_taken(account, tmp_path):
+    taken = run("serve", "--data", tmp_path / "other", "--listen", f"127.0.0.1:{account.server.port}", check=False)
+    assert taken.returncode == 1 and "taken" in taken.stderr and "--listen" in taken.stderr
