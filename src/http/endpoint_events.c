@@ -90,10 +90,10 @@ static enum http_result refuse(struct http_reply *reply, unsigned status, const 
 }
 
 static void refuse_result(struct http_reply *reply, int result) {
-  const char *detail = result == -ERR_FULL       ? "the disk is full: nothing of this was kept, send it again later"
-                       : result == -ERR_BUSY     ? "the queue is full: send this again later"
-                       : result == -ERR_STOPPING ? "the server is stopping: send this again later"
-                                                 : "the ledger cannot write now: send this again later";
+  const char *detail = "the ledger cannot write now: send this again later, what was stored counts once";
+  if (result == -ERR_FULL) detail = "the disk is full: send this again later, what was stored counts once";
+  if (result == -ERR_BUSY) detail = "the queue is full: send this again later";
+  if (result == -ERR_STOPPING) detail = "the server is stopping: send this again later";
   (void)refuse(reply, 503, detail);
 }
 

@@ -33,7 +33,8 @@ def test_two_lengths(account):
     assert c.raw(both + head("/", "GET")).count(b"HTTP/1.1") == 1
 
 
-def test_not_http(account):
+def test_not_http(bare):
+    account = Account(bare, "http.idle_timeout=1s")
     for sent in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"hello\r\n\r\n", b"\r\n\r\n"):
         status = status_of(account.client.raw(sent))
         assert status is None or 400 <= status < 600, (sent, status)
@@ -58,7 +59,8 @@ def test_get_with_more_parameters_than_fit_the_pool(bare):
     assert account.client.call("GetRegion")["RetCode"] == 0
 
 
-def test_body_cut_short(account):
+def test_body_cut_short(bare):
+    account = Account(bare, "http.idle_timeout=1s")
     answer = account.client.raw(head(Content_Length=100) + b"Action=GetRegion")
     assert status_of(answer) in (None, 400)
     assert account.client.call("GetRegion")["RetCode"] == 0
