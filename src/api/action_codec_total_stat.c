@@ -64,7 +64,8 @@ static void append_field(struct buf *out, const char *field, uint64_t value) {
 }
 
 static void append_row(struct buf *out, int64_t time, const uint64_t units[TIERS], const char *codec) {
-  append_field(out, "{\"Time\":", (uint64_t)time);
+  buf_text(out, "{\"Time\":");
+  buf_i64(out, time); /* negative for the day of the epoch east of Greenwich */
   append_field(out, ",\"SuperDefinitionTime\":", units[TIER_SUPER]);
   append_field(out, ",\"HighDefinitionTime\":", units[TIER_HIGH]);
   append_field(out, ",\"MidiumDefinitionTime\":", units[TIER_MEDIUM]); /* sic */

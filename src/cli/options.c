@@ -29,6 +29,9 @@ static void flags_back(const struct option_row *rows, const gint *flags) {
   }
 }
 
+/* GLib would turn what its help prints into the locale's charset, "?" for each "…" where no locale is set. */
+static void print_utf8(const gchar *text) { (void)fputs(text, stdout); }
+
 int options_parse(const struct option_spec *spec, int *argc, char ***argv, struct err *err) {
   GOptionEntry entries[ROWS_MAX + 1] = {0};
   gint flags[ROWS_MAX] = {0};
@@ -45,6 +48,7 @@ int options_parse(const struct option_spec *spec, int *argc, char ***argv, struc
   char name[64];
   (void)snprintf(name, sizeof name, "codecmeter %s", (*argv)[0]);
   g_set_prgname(name);
+  (void)g_set_print_handler(print_utf8);
   GError *error = NULL;
   bool good = g_option_context_parse(context, argc, argv, &error);
   g_option_context_free(context);

@@ -283,7 +283,9 @@ def test_codecs_have_rows_on_every_day(old_account):
 def test_rows_are_bounded(bare):
     account = Account(bare, "query.max_age=0", "query.max_span=0", "query.rows_max=10")
     assert account.client.call("GetCodecTotalStat", BeginTime=0, EndTime=10 * DAY)["RetCode"] == 230
-    assert len(account.client.stat(BeginTime=0, EndTime=9 * DAY)) == 10
+    rows = account.client.stat(BeginTime=0, EndTime=9 * DAY)
+    assert len(rows) == 10
+    assert rows[0]["Time"] == -8 * 3600  # 1970-01-01 began before the epoch in Shanghai
 
 
 # ---- bodies ----
