@@ -62,11 +62,11 @@ int client_settings_fill(struct client_settings *settings, struct err *err) {
       {"CODECMETER_PROJECT", &settings->project},
   };
   size_t count = sizeof all / sizeof all[0];
+  int result = settings->env_file != NULL ? read_env_file(settings->env_file, all, count, err) : 0;
   for (size_t i = 0; i < count; i++) {
     char *value = getenv(all[i].variable);
     if (*all[i].value == NULL && value != NULL && value[0] != '\0') *all[i].value = value;
   }
-  int result = settings->env_file != NULL ? read_env_file(settings->env_file, all, count, err) : 0;
   if (settings->url == NULL) settings->url = strdup(URL_DEFAULT);
   return result;
 }

@@ -23,7 +23,7 @@ struct client_settings {
   {"project", 0, OPTION_TEXT, &(settings).project, "ID", "the project ($CODECMETER_PROJECT)"},                         \
   {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE", "take CODECMETER_* lines from a file"}
 
-/* Fills what the command line left out: from the environment, then from the --env file, then the default URL. */
+/* Fills what the command line left out: from the --env file, then from the environment, then the default URL. */
 MUST_USE int client_settings_fill(struct client_settings *settings, struct err *err);
 
 struct client;
