@@ -9,10 +9,11 @@
 #define ROWS_MAX 32
 
 static GOptionEntry entry_of(const struct option_row *row) {
+  /* As file names are, so that texts come as they were typed: a "string" would be converted from the locale's charset. */
   static const GOptionArg arg[] = {
       [OPTION_FLAG] = G_OPTION_ARG_NONE,
-      [OPTION_TEXT] = G_OPTION_ARG_STRING,
-      [OPTION_LIST] = G_OPTION_ARG_STRING_ARRAY,
+      [OPTION_TEXT] = G_OPTION_ARG_FILENAME,
+      [OPTION_LIST] = G_OPTION_ARG_FILENAME_ARRAY,
   };
   return (GOptionEntry){.long_name = row->name,
                         .short_name = row->letter,

@@ -1,0 +1,301 @@
+"""The data directory, its one owner, and the commands that administer it, with and without a running server."""
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+
+from client import event
+from conftest import CODECMETER, Account, run, wait_until
+
+ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
+NOBODY = [*ROOT, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def mode(path):
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+# ---- the commands ----
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_commands_with_and_without_a_server(bare, running):
+    done = run("project", "list", "--data", bare.data, check=False)
+    assert done.returncode == 1 and "serve" in done.stderr, "a mistyped directory is not made"
+    os.mkdir(bare.data)
+    if running:
+        bare.start()
+    first = bare.admin("project", "create", "--id", "org-a", "--name", "Ä客户", "--time-zone", "Europe/Berlin")
+    del first["created"]
+    assert first == {"id": "org-a", "name": "Ä客户", "time_zone": "Europe/Berlin", "default": True}
+    made = bare.admin("project", "create", "--name", "made up")
+    assert made["id"].startswith("org-") and made["time_zone"] == "Asia/Shanghai" and not made["default"]
+    bare.admin("project", "set", "--id", made["id"], "--default", "--time-zone", "UTC", "--name", "other")
+    listed = {p["id"]: p for p in bare.admin("project", "list")}
+    assert listed[made["id"]]["name"] == "other" and listed[made["id"]]["time_zone"] == "UTC"
+    assert listed[made["id"]]["default"] and not listed["org-a"]["default"]
+
+    key = bare.admin("key", "create")
+    assert len(key["public_key"]) >= 16 and len(key["private_key"]) >= 32
+    bare.admin("key", "create", "--public-key", "mine", "--private-key", "secret", "--project", "org-a")
+    bare.admin("key", "disable", "--public-key", "mine")
+    keys = {k["public_key"]: k for k in bare.admin("key", "list")}
+    assert keys["mine"]["disabled"] and not keys[key["public_key"]]["disabled"]
+    assert "secret" not in str(keys) and key["private_key"] not in str(keys), "a private key is printed once"
+
+    token = bare.admin("token", "create", "--project", "org-a", "--scope", "read")
+    bare.admin("token", "revoke", "--id", token["id"])
+    tokens = {t["id"]: t for t in bare.admin("token", "list")}
+    assert tokens[token["id"]]["revoked"] and token["token"] not in str(tokens)
+
+    if not running:
+        bare.start()
+    assert {p["id"] for p in bare.admin("project", "list")} == {"org-a", made["id"]}
+
+
+def test_wrong_use(bare):
+    bare.start()
+    bare.admin("project", "create", "--id", "org-a")
+    for status, words, args in (
+            (1, "exists already", ("project", "create", "--id", "org-a")),
+            (1, "org-none", ("project", "set", "--id", "org-none", "--default")),
+            (1, "Asia/Shanghai", ("project", "create", "--time-zone", "+08:00")),
+            (1, "Asia/Shanghai", ("project", "create", "--time-zone", "../../etc/passwd")),
+            (1, "Asia/Shanghai", ("project", "set", "--id", "org-a", "--time-zone", "asia/shanghai")),
+            (1, "64", ("project", "create", "--id", "x" * 65)),
+            (1, "org-none", ("key", "create", "--project", "org-none")),
+            (1, "nokey", ("key", "disable", "--public-key", "nokey")),
+            (1, "org-none", ("token", "create", "--project", "org-none")),
+            (1, "notoken", ("token", "revoke", "--id", "notoken")),
+            (2, "write", ("token", "create", "--scope", "all")),
+            (2, "--help", ("project", "remove", "--id", "org-a")),
+            (2, "--help", ("project",)),
+            (2, "--help", ("key", "create", "--nonsense")),
+            (2, "codecmeter", ("nonsense",))):
+        extra = () if args[0] == "nonsense" else ("--data", bare.data)
+        done = run(*args, *extra, check=False)
+        assert done.returncode == status and words in done.stderr, (args, done.returncode, done.stderr)
+        assert done.stderr.count("\n") == 1 and done.stdout == "", (args, done)
+    assert [p["id"] for p in bare.admin("project", "list")] == ["org-a"]
+
+
+def test_a_private_key_from_a_file(bare, tmp_path):
+    bare.start()
+    bare.admin("project", "create", "--id", "org-a")
+    (tmp_path / "secret").write_text("top secret\n")
+    bare.admin("key", "create", "--public-key", "pub", "--private-key-file", tmp_path / "secret")
+    c = bare.client(public_key="pub", private_key="top secret")
+    assert c.call("GetRegion")["RetCode"] == 0
+    done = subprocess.run([CODECMETER, "key", "create", "--data", bare.data, "--public-key", "two",
+                           "--private-key-file", "-"], input="from a pipe\n", capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    c = bare.client(public_key="two", private_key="from a pipe")
+    assert c.call("GetRegion")["RetCode"] == 0
+
+
+def test_changes_are_in_force_when_the_command_returns(account):
+    server = account.server
+    for _ in range(20):
+        key = server.admin("key", "create")
+        c = server.client(public_key=key["public_key"], private_key=key["private_key"])
+        assert c.call("GetRegion")["RetCode"] == 0
+        server.admin("key", "disable", "--public-key", key["public_key"])
+        assert c.call("GetRegion")["RetCode"] == 172
+        token = server.admin("token", "create", "--project", "org-a")
+        assert account.client.report(event("a"), token=token["token"]).status == 200
+        server.admin("token", "revoke", "--id", token["id"])
+        assert account.client.report(event("a"), token=token["token"]).status == 401
+
+
+def test_administration_while_usage_pours_in(account):
+    """Administration goes first: it is not starved by reporters, nor does it harm them."""
+    stop = threading.Event()
+    wrong = []
+
+    def pour(number):
+        batch = 0
+        while not stop.is_set():
+            reply = account.client.report([event(f"{number}-{batch}-{n}") for n in range(200)])
+            if reply.status != 200:
+                wrong.append(reply.body)
+            batch += 1
+
+    threads = [threading.Thread(target=pour, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(10):
+            account.server.admin("project", "create", "--id", f"org-{number}")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not wrong and account.client.call("GetProjectList")["ProjectCount"] == 11
+
+
+# ---- the directory ----
+
+
+def test_modes(account):
+    account.client.report(event("a"))
+    data = account.server.data
+    for where, directories, files in os.walk(data):
+        assert mode(where) == 0o700, where
+        for name in files:
+            assert mode(os.path.join(where, name)) == 0o600, name
+    assert mode(os.path.join(data, "control.sock")) == 0o600
+
+
+def test_a_second_server_names_the_first(account):
+    start = time.monotonic()
+    done = run("serve", "--data", account.server.data, "--listen", "127.0.0.1:0", check=False)
+    assert done.returncode == 1 and str(account.server.process.pid) in done.stderr, done.stderr
+    assert account.server.url in done.stderr and time.monotonic() - start < 30
+    assert account.client.call("GetRegion")["RetCode"] == 0
+
+
+def test_serve_waits_for_a_command(bare, tmp_path):
+    """A command that holds the lock for a while does not keep the server from starting."""
+    os.makedirs(bare.data, 0o700)
+    holder = subprocess.Popen(["flock", os.path.join(bare.data, "lock"), "sleep", "2"])
+    start = time.monotonic()
+    try:
+        time.sleep(0.2)
+        bare.start()
+        assert 1 < time.monotonic() - start < 8
+    finally:
+        holder.wait()
+
+
+def test_rebuild_wants_the_server_stopped(account):
+    done = run("rebuild", "--data", account.server.data, check=False)
+    assert done.returncode == 1 and "stop" in done.stderr, done.stderr
+
+
+def test_a_port_that_is_taken(account, tmp_path):
+    done = run("serve", "--data", tmp_path / "other", "--listen", f"127.0.0.1:{account.server.port}", check=False)
+    assert done.returncode == 1 and "taken" in done.stderr, done.stderr
+
+
+def test_settings_that_cannot_be(tmp_path):
+    for words, args in (("query.max_age", ("--set", "query.max_age=-1")), ("no setting", ("--set", "no.such=1")),
+                        ("section.key=value", ("--set", "x")), ("from", ("--set", "ingest.delta_max=0")),
+                        ("address", ("--listen", "8080")), ("--tls-key", ("--tls-cert", "x.pem"))):
+        done = run("serve", "--data", tmp_path / "data", *args, check=False)
+        assert done.returncode in (1, 2) and words in done.stderr, (args, done.stderr)
+    (tmp_path / "c.ini").write_text("[query]\nmax_age=soon\n")
+    done = run("serve", "--data", tmp_path / "data", "--config", tmp_path / "c.ini", check=False)
+    assert done.returncode == 2 and "query.max_age" in done.stderr and "c.ini" in done.stderr, done.stderr
+
+
+def test_a_very_long_path(tmp_path):
+    deep = tmp_path / "/".join(["d" * 100] * 3)
+    deep.mkdir(parents=True)
+    data = deep / "data"
+    process = subprocess.Popen([CODECMETER, "serve", "--data", data, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout.readline().startswith("ready")
+        run("project", "create", "--data", data, "--id", "org-a")
+        assert "org-a" in run("project", "list", "--data", data).stdout
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+# ---- another user ----
+
+
+@pytest.fixture
+def open_tmp(tmp_path):
+    """A directory that another user may pass through: pytest's own are closed."""
+    path = f"/tmp/codecmeter-test-{os.getpid()}-{time.monotonic_ns()}"
+    os.mkdir(path, 0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def program(open_tmp):
+    """The binary where another user can execute it."""
+    copy = os.path.join(open_tmp, "codecmeter")
+    shutil.copy(CODECMETER, copy)
+    return copy
+
+
+def test_another_user_is_refused(program, open_tmp, account):
+    copy = os.path.join(open_tmp, "data")
+    server = account.server
+    server.stop()
+    shutil.move(server.data, copy)
+    for args in (("project", "list"), ("project", "create", "--id", "evil"), ("rebuild",), ("serve",)):
+        done = subprocess.run([*NOBODY, program, *args, "--data", copy], capture_output=True, text=True, timeout=30, cwd="/")
+        assert done.returncode == 1 and "Permission denied" in done.stderr, (args, done)
+    server.data = copy
+    server.start()
+    os.chmod(copy, 0o755)  # even with the way in open, the socket and the log are closed
+    try:
+        for args in (("project", "list"), ("token", "create")):
+            done = subprocess.run([*NOBODY, program, *args, "--data", copy], capture_output=True, text=True, timeout=30,
+                                  cwd="/")
+            assert done.returncode == 1, (args, done)
+    finally:
+        os.chmod(copy, 0o700)
+    assert [p["id"] for p in server.admin("project", "list")] == ["org-a"]
+    server.stop()
+
+
+def test_root_acts_as_the_owner(program, open_tmp):
+    """What root makes in another user's directory is that user's: their server must be able to read it."""
+    data = os.path.join(open_tmp, "data")
+    os.mkdir(data, 0o700)
+    subprocess.run([*ROOT, "chown", "65534:65534", data], check=True)
+    done = subprocess.run([*ROOT, program, "project", "create", "--data", data, "--id", "org-a"], capture_output=True, text=True,
+                          timeout=30, cwd="/")
+    assert done.returncode == 0, done.stderr
+    found = subprocess.run([*ROOT, "find", data, "!", "-uid", "65534"], capture_output=True, text=True, check=True)
+    assert found.stdout == ""
+    server = subprocess.Popen([*NOBODY, program, "serve", "--data", data, "--listen", "127.0.0.1:0"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/")
+    try:
+        assert server.stdout.readline().startswith("ready")
+        done = subprocess.run([*ROOT, program, "project", "create", "--data", data, "--id", "org-b"], capture_output=True,
+                              text=True, timeout=30, cwd="/")
+        assert done.returncode == 0, done.stderr
+        done = subprocess.run([*NOBODY, program, "project", "list", "--data", data], capture_output=True, text=True,
+                              timeout=30, cwd="/")
+        assert "org-a" in done.stdout and "org-b" in done.stdout, done
+    finally:
+        subprocess.run([*ROOT, "kill", str(server.pid)], check=True)
+        assert server.wait(20) == 0
+        subprocess.run([*ROOT, "chown", "-R", str(os.geteuid()), data], check=True)
+
+
+# ---- stopping ----
+
+
+def test_sigterm_answers_who_waits(account):
+    replies = []
+
+    def report(number):
+        try:
+            replies.append(account.client.report([event(f"{number}-{n}") for n in range(500)]).status)
+        except OSError:
+            replies.append("refused")
+
+    threads = [threading.Thread(target=report, args=(n,)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: replies)
+    account.server.stop()
+    for thread in threads:
+        thread.join()
+    account.server.start()
+    total = sum(row["TotalTime"] for row in account.client.stat())
+    assert 500 * replies.count(200) <= total <= 500 * 20, replies
+    assert set(replies) <= {200, 503, "refused"}, replies

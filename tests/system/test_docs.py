@@ -1,0 +1,81 @@
+"""What the docs say is what the program does."""
+import os
+import re
+import subprocess
+
+from conftest import ROOT, Account, run
+from client import sign
+
+
+def read(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return file.read()
+
+
+def blocks(text, language=""):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+def shell(script, cwd, **env):
+    done = subprocess.run(["sh", "-euc", script], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_settings_are_those_that_the_program_lists():
+    assert run("serve", "--list-settings").stdout in read("docs/config.md")
+
+
+def test_signing_by_hand(tmp_path):
+    text = read("docs/signature.md")
+    printed = shell("".join(blocks(text, "sh")), tmp_path)
+    shown = re.findall(r"^```\n(Action.*|[0-9a-f]{40})\n```$", text, re.M)
+    assert printed.splitlines() == shown and len(shown) == 2
+    params = {"Action": "GetCodecTotalStat", "BeginTime": "1500220800", "EndTime": "1500480000",
+              "ProjectId": "org-demo", "PublicKey": "ucloud-example@example.com"}
+    assert shown[1] == sign(params, "46f09bb9fab4f12dfc160dae12273d5332b5debe")
+
+
+def test_curls_of_the_readmes(bare, tmp_path):
+    account = Account(bare)
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data" / "client.env").write_text(
+        f"CODECMETER_URL={bare.url}\nCODECMETER_PROJECT=org-a\nCODECMETER_TOKEN={account.token}\n"
+        f"CODECMETER_PUBLIC_KEY={account.key['public_key']}\nCODECMETER_PRIVATE_KEY={account.key['private_key']}\n")
+    stored = 1
+    for name in ("README.md", "README.zh-CN.md"):
+        report, ask = [block for block in blocks(read(name)) if "curl" in block]
+        answer = shell(report + ask, tmp_path)
+        assert f'"stored":{stored},"duplicate":{1 - stored}' in answer, answer
+        assert '"RetCode":0' in answer and '"MidiumDefinitionTime":20,' in answer, answer
+        stored = 0  # the same event once more
+    assert report in read("README.md") and ask in read("README.md")
+
+
+def test_curls_of_events(bare, tmp_path):
+    account = Account(bare)
+    bare.admin("project", "create", "--id", "org-demo")
+    token = bare.admin("token", "create")["token"]
+    for block in blocks(read("docs/events.md")):
+        if not block.startswith("curl"):
+            continue
+        answer = shell(block.replace("http://127.0.0.1:8080", bare.url), tmp_path, CODECMETER_TOKEN=token)
+        assert '"rejected":0' in answer and '"stored":0' not in answer, answer
+    assert account.client.call("GetRegion")["RetCode"] == 0
+
+
+def test_every_command_is_in_the_docs():
+    commands = re.findall(r"^  (\w+)  ", run("--help").stdout, re.M)
+    docs = "".join(read(f"docs/{name}") for name in os.listdir(os.path.join(ROOT, "docs"))) + read("README.md")
+    for command in commands:
+        assert f"codecmeter {command}" in docs or f"`{command}`" in docs, command
+        assert command in read("CHANGELOG.md"), command
+
+
+def test_links_lead_somewhere():
+    names = ["README.md", "README.zh-CN.md", "DESIGN.md", "CONTRIBUTING.md", "SECURITY.md"]
+    names += [f"docs/{name}" for name in os.listdir(os.path.join(ROOT, "docs"))]
+    for name in names:
+        for target in re.findall(r"\]\(([^)#]+)\)", read(name)):
+            assert os.path.exists(os.path.join(ROOT, os.path.dirname(name), target)), f"{name}: {target}"

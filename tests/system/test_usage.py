@@ -1,0 +1,217 @@
+"""Usage comes in: each way of framing, each outcome, each status."""
+import json
+import threading
+import time
+
+from client import event
+from conftest import Account
+
+EVENTS = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+NDJSON = "application/x-ndjson"
+TIME = "2020-11-01T12:00:00Z"
+
+
+def counts(reply):
+    body = reply.json()
+    return tuple(body[name] for name in ("stored", "duplicate", "conflict", "rejected"))
+
+
+def seconds(account):
+    return sum(row["TotalTime"] for row in account.client.stat(BeginTime=1600000000, EndTime=1610000000))
+
+
+# ---- frames ----
+
+
+def test_each_frame(old_account):
+    c = old_account.client
+    assert counts(c.report(event(1, TIME), EVENTS)) == (1, 0, 0, 0)
+    assert counts(c.report([event(2, TIME), event(3, TIME)], BATCH)) == (2, 0, 0, 0)
+    plain = event(4, TIME)
+    del plain["specversion"]
+    assert counts(c.report(plain)) == (1, 0, 0, 0)
+    assert counts(c.report([plain, event(5, TIME)])) == (1, 1, 0, 0)
+    lines = "\n".join(json.dumps(event(n, TIME)) for n in (6, 7))
+    assert counts(c.report(lines, NDJSON)) == (2, 0, 0, 0)
+    assert counts(c.report(lines.replace("\n", "\r\n\r\n") + "\r\n", NDJSON + "; charset=UTF-8")) == (0, 2, 0, 0)
+    assert counts(c.report("[]", BATCH)) == (0, 0, 0, 0)
+    assert counts(c.report("", NDJSON)) == (0, 0, 0, 0)
+    assert seconds(old_account) == 7
+
+
+def test_frames_that_cannot_be_read(account):
+    c = account.client
+    for body, content_type, status in (
+            ("", "application/json", 400), ("{", "application/json", 400), ("[", BATCH, 400), ("7", EVENTS, 400),
+            ("{}", BATCH, 400), ("[]", EVENTS, 400), ('"x"', "application/json", 400), (b"\xff\xfe{}", EVENTS, 400),
+            ("{}", "text/plain", 415), ("{}", "application/json; charset=latin1", 415), ("{}", "", 415)):
+        reply = c.report(body, content_type)
+        assert reply.status == status, (body, content_type, reply.status, reply.body)
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.json()["status"] == status and reply.json()["detail"]
+
+
+# ---- outcomes ----
+
+
+def test_outcomes_of_one_event(old_account):
+    c = old_account.client
+    assert c.report(event("a", TIME, seconds=5)).status == 200
+    assert c.report(event("a", TIME, seconds=5)).status == 200
+    conflict = c.report(event("a", TIME, seconds=6))
+    assert conflict.status == 409 and counts(conflict) == (0, 0, 1, 0)
+    assert "duration_ms" in conflict.json()["results"][0]["reason"]
+    rejected = c.report(event("b", TIME, width=0))
+    assert rejected.status == 422 and counts(rejected) == (0, 0, 0, 1)
+    assert "width" in rejected.json()["results"][0]["reason"]
+    assert seconds(old_account) == 5
+
+
+def test_a_retry_is_a_duplicate_however_it_is_spelled(old_account):
+    c = old_account.client
+    assert counts(c.report(event("a", TIME, seconds=2))) == (1, 0, 0, 0)
+    timeless = event("a", seconds=2)
+    other = event("a", "2020-11-01T20:00:00.000+08:00", codec="libx264")
+    other["data"].update(duration=2.0, task_id="else", dest_name="else")
+    del other["data"]["duration_ms"]
+    for again in (timeless, other):
+        assert counts(c.report(again)) == (0, 1, 0, 0), again
+    differs = (event("a", "2020-11-02T12:00:00Z", seconds=2), event("a", TIME, seconds=2, width=641),
+               event("a", TIME, seconds=2, height=361), event("a", TIME, seconds=2, codec="h265"),
+               event("a", TIME, seconds=2, type="transcode.failed"), event("a", TIME, seconds=2, type="remux.finished"))
+    for other in differs:
+        assert counts(c.report(other)) == (0, 0, 1, 0), other
+    assert seconds(old_account) == 2
+
+
+def test_a_batch_of_a_thousand_with_one_of_each(old_account):
+    c = old_account.client
+    assert counts(c.report(event("first", TIME))) == (1, 0, 0, 0)
+    batch = [event(n, TIME) for n in range(1000)]
+    batch[100] = event("first", TIME)
+    batch[200] = event("first", TIME, seconds=9)
+    batch[300] = {"id": "bare"}
+    batch[400] = event(399, TIME)
+    reply = c.report(batch)
+    assert reply.status == 200 and counts(reply) == (996, 2, 1, 1)
+    assert [(r["index"], r["outcome"]) for r in reply.json()["results"]] == [
+        (100, "duplicate"), (200, "conflict"), (300, "rejected"), (400, "duplicate")]
+    assert seconds(old_account) == 997
+
+
+def test_identity_is_project_source_and_id(old_account):
+    c, server = old_account.client, old_account.server
+    server.admin("project", "create", "--id", "org-b")
+    everywhere = server.admin("token", "create")["token"]
+    for number, (project, source, id) in enumerate(
+            (p, s, i) for p in ("org-a", "org-b") for s in ("ab", "a") for i in ("c", "bc")):
+        reply = c.report(event(id, TIME, source=source, subject=project), token=everywhere)
+        assert counts(reply) == (1, 0, 0, 0), number
+    reply = c.report(event("x", TIME), token=everywhere)
+    assert reply.status == 422 and "subject" in reply.json()["results"][0]["reason"]
+    reply = c.report(event("x", TIME, subject="org-b"))
+    assert reply.status == 422, "the token is bound to org-a"
+    reply = c.report(event("x", TIME, subject="org-none"), token=everywhere)
+    assert reply.status == 422 and "org-none" not in c.call("GetProjectList")
+
+
+def test_kinds_and_failures(old_account):
+    c = old_account.client
+    for type, data in (("transcode.failed", None), ("transcode.failed", {"codec": "h264"}),
+                       ("remux.finished", {"duration_ms": 60000}), ("remux.failed", None),
+                       ("snapshot.finished", {"image_count": 3}), ("snapshot.failed", {})):
+        made = event(f"{type}{data}", TIME, type=type)
+        made["data"] = data
+        assert counts(c.report(made)) == (1, 0, 0, 0), made
+    assert seconds(old_account) == 0, "only finished transcodes have seconds here"
+    for type in ("transcode.finished", "remux.finished", "snapshot.finished"):
+        made = event(f"no data {type}", TIME, type=type)
+        made["data"] = None
+        assert c.report(made).status == 422
+    assert c.report(event("voided", TIME, type="usage.voided")).status == 422
+
+
+def test_sixty_four_codecs(old_account):
+    c = old_account.client
+    names = [event(f"c{n}", TIME, codec=f"codec-{n}") for n in range(64)]
+    assert counts(c.report(names)) == (64, 0, 0, 0)
+    assert counts(c.report(event("c64", TIME, codec="codec-64"))) == (0, 0, 0, 1)
+    assert counts(c.report([event("again", TIME, codec="CODEC-7"), names[3]])) == (1, 1, 0, 0)
+
+
+def test_times_that_cannot_be(old_account):
+    c = old_account.client
+    ahead = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 301))
+    for wrong in (ahead, "1979-12-31T23:59:59Z", "2020-11-01T12:00:00", "2026-02-30T00:00:00Z", "yesterday", 7):
+        assert c.report(event("a", wrong)).status == 422, wrong
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 250))
+    assert c.report(event("a", soon)).status == 200
+    assert c.report(event("b", "1980-01-01T00:00:00Z")).status == 200
+
+
+# ---- who may ----
+
+
+def test_tokens(account):
+    c, server = account.client, account.server
+    for authorization in (None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic Zm9v", f"Bearer {account.token}x"):
+        headers = {"Content-Type": "application/json"}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        reply = c.request("POST", "/v1/events", json.dumps(event("a")), headers)
+        assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Bearer"), authorization
+    reading = server.admin("token", "create", "--project", "org-a", "--scope", "read")
+    assert c.report(event("a"), token=reading["token"]).status == 403
+    other = server.admin("token", "create", "--project", "org-a")
+    assert c.report(event("a"), token=other["token"]).status == 200
+    server.admin("token", "revoke", "--id", other["id"])
+    assert c.report(event("b"), token=other["token"]).status == 401
+    assert account.token not in server.log_text() and other["token"] not in server.log_text()
+
+
+def test_paths_and_methods(account):
+    c = account.client
+    assert c.request("GET", "/v1/events").status == 405
+    assert c.request("GET", "/v1/events").headers["allow"] == "POST"
+    assert c.request("POST", "/v1/nothing", "{}").status == 404
+    assert c.request("GET", "/favicon.ico").status == 404
+
+
+# ---- bounds ----
+
+
+def test_too_much(bare):
+    account = Account(bare, "ingest.body_max=64KiB", "ingest.events_max=10")
+    c = account.client
+    reply = c.report(" " * (64 * 1024) + "[]")
+    assert reply.status == 413 and "65536" in reply.json()["detail"]
+    reply = c.report([event(n) for n in range(11)])
+    assert reply.status == 413 and "10" in reply.json()["detail"]
+    assert counts(c.report([event(n) for n in range(10)])) == (10, 0, 0, 0)
+    assert counts(c.report("\n".join(json.dumps(event(n)) for n in range(10)), NDJSON)) == (0, 10, 0, 0)
+
+
+def test_a_small_delta_under_load(bare):
+    """Checkpoints come and go under four reporters, half of whose events are sent twice; each counts once."""
+    account = Account(bare, "query.max_age=0", "query.max_span=0", "ingest.delta_max=500")
+    failures = []
+
+    def reporter(number):
+        c = account.client
+        for batch in range(20):
+            events = [event(f"{number if n % 2 else 'shared'}-{batch}-{n}", TIME) for n in range(100)]
+            reply = c.report(events)
+            while reply.status == 503:
+                time.sleep(0.05)
+                reply = c.report(events)
+            if reply.status != 200 or counts(reply)[2:] != (0, 0):
+                failures.append(reply.body)
+
+    threads = [threading.Thread(target=reporter, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert seconds(account) == 20 * (50 + 4 * 50)
