@@ -1,5 +1,6 @@
 #include "cli/datadir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -34,6 +35,26 @@ static int become_owner(const char *path, const struct stat *st, struct err *err
   return 0;
 }
 
+static bool holds_nothing(int fd) {
+  int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+  bool empty = dir != NULL;
+  for (struct dirent *entry = NULL; empty && (entry = readdir(dir)) != NULL;) {
+    empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            strcmp(entry->d_name, "lost+found") == 0;
+  }
+  if (dir != NULL) (void)closedir(dir);
+  else if (copy >= 0) (void)close(copy);
+  return empty;
+}
+
+/* A mistyped --data must not close somebody's home, or /tmp, to others and fill it with our files. */
+static int check_ours(int fd, const char *path, struct err *err) {
+  bool ours = faccessat(fd, "lock", F_OK, 0) == 0 || faccessat(fd, "log", F_OK, 0) == 0;
+  if (ours || holds_nothing(fd)) return 0;
+  return err_set(err, ERR_EXISTS, "%s holds other files and is no data directory: name an empty or a new one", path);
+}
+
 int datadir_open(const char *path, bool create, struct datadir *ret, struct err *err) {
   struct stat st;
   int result = create ? file_make_dir(path, err) : 0;
@@ -45,6 +66,7 @@ int datadir_open(const char *path, bool create, struct datadir *ret, struct err 
   if (fd < 0) return err_set_errno(err, ERR_DENIED, errno, "cannot open the data directory %s", path);
   if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", path);
   result = become_owner(path, &st, err);
+  if (result == 0) result = check_ours(fd, path, err);
   if (result != 0) return result;
   if ((st.st_mode & 077) != 0 && fchmod(fd, 0700) != 0) {
     return err_set_errno(err, ERR_DENIED, errno, "cannot close %s to others", path);

@@ -193,6 +193,15 @@ def test_settings_that_cannot_be(tmp_path):
     assert done.returncode == 2 and "query.max_age" in done.stderr and "c.ini" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("command", [("serve", "--listen", "127.0.0.1:0"), ("project", "list")])
+def test_a_directory_of_somebody_elses_files(tmp_path, command):
+    (tmp_path / "letter.txt").write_text("dear")
+    tmp_path.chmod(0o755)
+    done = run(command[0], *command[1:], "--data", tmp_path, check=False)
+    assert done.returncode == 1 and "no data directory" in done.stderr, done.stderr
+    assert mode(tmp_path) == 0o755 and os.listdir(tmp_path) == ["letter.txt"]
+
+
 def test_a_very_long_path(tmp_path):
     deep = tmp_path / "/".join(["d" * 100] * 3)
     deep.mkdir(parents=True)
