@@ -35,7 +35,7 @@ static int read_line(char *line, const struct setting *settings, size_t count, c
   if (quoted) value = str_make(value.ptr + 1, value.len - 2);
   for (size_t i = 0; i < count; i++) {
     if (*settings[i].value != NULL || !str_equal(name, str_of(settings[i].variable))) continue;
-    *settings[i].value = strndup(value.ptr, value.len);
+    *settings[i].value = options_keep(strndup(value.ptr, value.len));
     CHECK(*settings[i].value != NULL);
   }
   return 0;
@@ -67,7 +67,7 @@ int client_settings_fill(struct client_settings *settings, struct err *err) {
     char *value = getenv(all[i].variable);
     if (*all[i].value == NULL && value != NULL && value[0] != '\0') *all[i].value = value;
   }
-  if (settings->url == NULL) settings->url = strdup(URL_DEFAULT);
+  if (settings->url == NULL) settings->url = options_keep(strdup(URL_DEFAULT));
   return result;
 }
 

@@ -220,6 +220,7 @@ static void list_settings(void) {
 }
 
 int cmd_serve(int argc, char **argv) {
+  static char listen_default[] = "127.0.0.1:8080";
   struct serve_options options = {0};
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory, made if missing ($CODECMETER_DATA, else ./data)"},
@@ -245,7 +246,7 @@ int cmd_serve(int argc, char **argv) {
     list_settings();
     return EXIT_OK;
   }
-  if (options.listen == NULL) options.listen = (char[]){"127.0.0.1:8080"};
+  if (options.listen == NULL) options.listen = listen_default;
   if (result == 0) result = serve(&options, &err);
   return result == 0 ? EXIT_OK : command_fail("serve", &err);
 }

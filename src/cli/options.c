@@ -23,10 +23,20 @@ static GOptionEntry entry_of(const struct option_row *row) {
                         .arg_description = row->argument};
 }
 
-/* GLib's flags are ints where ours are bools. */
-static void flags_back(const struct option_row *rows, const gint *flags) {
+/* What lives as long as the process. */
+static GPtrArray *kept;
+
+void *options_keep(void *memory) {
+  if (kept == NULL) kept = g_ptr_array_new();
+  g_ptr_array_add(kept, memory);
+  return memory;
+}
+
+/* GLib's flags are ints where ours are bools; texts and lists are kept. */
+static void take_values(const struct option_row *rows, const gint *flags) {
   for (size_t i = 0; rows[i].name != NULL; i++) {
     if (rows[i].type == OPTION_FLAG) *(bool *)rows[i].target = flags[i] != 0;
+    else (void)options_keep(*(void **)rows[i].target);
   }
 }
 
@@ -58,7 +68,7 @@ int options_parse(const struct option_spec *spec, int *argc, char ***argv, struc
     g_error_free(error);
     return -ERR_USAGE;
   }
-  flags_back(spec->rows, flags);
+  take_values(spec->rows, flags);
   bool separator = *argc > 1 && g_strcmp0((*argv)[1], "--") == 0;
   if (separator) {
     for (int i = 1; i + 1 < *argc; i++) (*argv)[i] = (*argv)[i + 1];

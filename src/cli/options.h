@@ -32,6 +32,9 @@ struct option_spec {
  * or at "--". On --help prints it and ends the process with 0. -ERR_USAGE. */
 MUST_USE int options_parse(const struct option_spec *spec, int *argc, char ***argv, struct err *err);
 
+/* Takes a value that is to live as long as the process, as those of options do; gives it back. */
+void *options_keep(void *memory);
+
 /* -ERR_USAGE when operands are left. */
 MUST_USE int options_no_operands(int argc, char **argv, struct err *err);
 
