@@ -1,6 +1,7 @@
 # Meson builds; this file installs what is missing and gives the daily work short names. `make help` lists them.
 LISTEN ?= 127.0.0.1:8080
 BUILD ?= build
+SECONDS ?= 60
 MESON = /usr/bin/meson
 
 .DEFAULT_GOAL := help
@@ -42,10 +43,15 @@ sanitize: ## the whole suite under the address and undefined-behaviour sanitizer
 	@ninja -C build-sanitize --quiet
 	@BUILD=build-sanitize scripts/test
 
+fuzz: ## each parser's fuzzer for SECONDS=60
+	@scripts/install fuzz
+	@test -f build-fuzz/build.ninja || CC=clang CXX=clang++ $(MESON) setup build-fuzz -Dfuzz=true -Dwerror=false >/dev/null
+	@scripts/fuzz '$(SECONDS)'
+
 lint: ## cppcheck over the sources
 	@scripts/install lint
 	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 --std=c11 --language=c \
 	    --suppress=missingIncludeSystem -I src src/*/*.c
 
 clean: ## remove what was built
-	rm -rf build build-sanitize
+	rm -rf build build-sanitize build-fuzz

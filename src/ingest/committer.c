@@ -146,6 +146,12 @@ static int make_change(struct committer *committer, const struct change *change,
   return err_kind(result) == ERR_KIND_STOP ? fail(committer, err) : result;
 }
 
+static void add_asked(struct committer *committer, struct asked_change *asked) {
+  if (committer->asked_first == NULL) committer->asked_first = asked;
+  else committer->asked_last->next = asked;
+  committer->asked_last = asked;
+}
+
 static struct asked_change *take_asked(struct committer *committer) {
   lock(committer);
   struct asked_change *asked = committer->asked_first;
@@ -340,12 +346,7 @@ int committer_change(struct committer *committer, const struct change *change, s
     unlock(committer);
     return err_set(err, ERR_STOPPING, "the ledger takes no changes now: it is starting or stopping");
   }
-  if (committer->asked_first == NULL) {
-    committer->asked_first = &asked;
-  } else {
-    committer->asked_last->next = &asked;
-  }
-  committer->asked_last = &asked;
+  add_asked(committer, &asked);
   CHECK(pthread_cond_signal(&committer->work) == 0);
   while (!asked.is_answered)
     CHECK(pthread_cond_wait(&committer->answered, &committer->lock) == 0);

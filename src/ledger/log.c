@@ -393,23 +393,29 @@ struct scan {
   uint64_t synced;   /* the furthest that any block says was synced */
 };
 
-/* Looks behind a bad block, in the last segment, for a valid one that says the bad one was synced. */
-static int find_later_block(struct scan *scan, uint64_t bad, bool *ret_synced, bool *ret_zero, struct err *err) {
+/* Is there a valid block in the tail that begins with a bad one, at `bad`, and does it say that that one was synced? */
+static bool tail_says_synced(struct str tail, uint64_t bad) {
+  SCOPED_MALLOC struct block *block = malloc(sizeof *block);
+  CHECK(block != NULL);
+  for (size_t at = BLOCK_ALIGN; at + BLOCK_HEAD_SIZE <= tail.len; at += BLOCK_ALIGN) {
+    struct str rest = str_make(tail.ptr + at, tail.len - at);
+    if (block_claimed_length(rest, bad + at) == 0) continue;
+    if (block_read(rest, bad + at, block, NULL) == 0 && block->synced > bad) return true;
+  }
+  return false;
+}
+
+/* Looks at the last segment from a bad block on. */
+static int look_at_tail(struct scan *scan, uint64_t bad, bool *ret_synced, bool *ret_zero, struct err *err) {
   struct segment *segment = last_segment(scan->log);
   uint64_t length = segment->base + segment->size - bad;
   SCOPED_MALLOC char *tail = malloc(length + 1);
-  SCOPED_MALLOC struct block *block = malloc(sizeof *block);
-  if (tail == NULL || block == NULL) return err_set(err, ERR_MEMORY, "no memory to look at a torn tail");
+  if (tail == NULL) return err_set(err, ERR_MEMORY, "no memory to look at a torn tail");
   size_t got;
   int result = file_read(segment->fd, segment->name, bad - segment->base, tail, length, &got, err);
   if (result != 0) return result;
   *ret_zero = all_zero(tail, got);
-  *ret_synced = false;
-  for (size_t at = BLOCK_ALIGN; at + BLOCK_HEAD_SIZE <= got && !*ret_synced; at += BLOCK_ALIGN) {
-    struct str rest = str_make(tail + at, got - at);
-    if (block_claimed_length(rest, bad + at) == 0) continue;
-    *ret_synced = block_read(rest, bad + at, block, NULL) == 0 && block->synced > bad;
-  }
+  *ret_synced = tail_says_synced(str_make(tail, got), bad);
   return 0;
 }
 
@@ -452,7 +458,7 @@ static int judge_damage(struct scan *scan, uint64_t bad, struct err *err) {
   bool synced = true, zero = false;
   struct err reason = *err;
   if (bad >= segment->base && bad >= scan->synced) {
-    int result = find_later_block(scan, bad, &synced, &zero, err);
+    int result = look_at_tail(scan, bad, &synced, &zero, err);
     if (result != 0) return result;
   }
   if (synced) {

@@ -72,13 +72,21 @@ static int try_position(struct search *search, uint64_t position, struct err *er
   return 0;
 }
 
-static int search_memory(struct search *search, const struct identities *staged, const struct delta *delta,
-                         struct err *err) {
+static int search_staged(struct search *search, const struct identities *staged, struct err *err) {
   uint32_t at = 0;
   int result = 0;
   for (uint64_t position = 1; position != 0 && result == 0 && !search->found;) {
-    position = delta != NULL ? delta_find_identity(delta, search->hash, &at)
-                             : identities_find(staged, search->hash, &at);
+    position = identities_find(staged, search->hash, &at);
+    if (position != 0) result = try_position(search, position, err);
+  }
+  return result;
+}
+
+static int search_delta(struct search *search, const struct delta *delta, struct err *err) {
+  uint32_t at = 0;
+  int result = 0;
+  for (uint64_t position = 1; position != 0 && result == 0 && !search->found;) {
+    position = delta_find_identity(delta, search->hash, &at);
     if (position != 0) result = try_position(search, position, err);
   }
   return result;
@@ -102,11 +110,9 @@ static int search_run(struct search *search, const struct run *run, struct err *
 /* The writer reads deltas and the run list without the view lock: nobody else changes them. */
 static int search_all(struct search *search, struct err *err) {
   struct ledger *ledger = search->ledger;
-  int result = search_memory(search, &ledger->staged, NULL, err);
-  if (result == 0 && !search->found) result = search_memory(search, NULL, ledger->filling, err);
-  if (result == 0 && !search->found && ledger->frozen != NULL) {
-    result = search_memory(search, NULL, ledger->frozen, err);
-  }
+  int result = search_staged(search, &ledger->staged, err);
+  if (result == 0 && !search->found) result = search_delta(search, ledger->filling, err);
+  if (result == 0 && !search->found && ledger->frozen != NULL) result = search_delta(search, ledger->frozen, err);
   for (size_t i = ledger->runs.count; i > 0 && result == 0 && !search->found; i--) {
     const struct run *run = ledger->runs.items[i - 1];
     if (run_info(run)->kind == ENTRY_IDENTITY) result = search_run(search, run, err);

@@ -1,0 +1,51 @@
+/* Any bytes as a block of the log, with the checksum made good: what a disk may hold is not what a writer wrote. Whatever
+ * they are: a record that is given is within every bound, and a usage written anew reads the same. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "ledger/block.h"
+
+#define POSITION UINT64_C(64)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_usage(const struct usage *usage, struct block_writer *writer) {
+  struct usage again;
+  uint64_t position;
+  block_writer_begin(writer, POSITION, POSITION, 0);
+  int result = block_add_usage(writer, usage, &position);
+  if (result == 0) result = block_writer_usage(writer, position, &again, NULL);
+  CHECK(result == 0 && usage_differences(usage, &again) == 0);
+  CHECK(str_equal(usage->id, again.id) && str_equal(usage->project, again.project) &&
+        str_equal(usage->source, again.source) && str_equal(usage->format, again.format));
+}
+
+static void walk(const struct block *block, struct block_writer *writer) {
+  struct record record;
+  uint32_t at = BLOCK_HEAD_SIZE;
+  while (at < block_records_end(block)) {
+    uint32_t before = at;
+    if (block_next(block, &at, &record, NULL) != 0) return;
+    CHECK(at > before && at <= block_records_end(block));
+    if (record.type == RECORD_USAGE) check_usage(&record.usage, writer);
+  }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  size_t length = size / BLOCK_ALIGN * BLOCK_ALIGN;
+  if (length <= BLOCK_HEAD_SIZE || length > BLOCK_MAX) return 0;
+  SCOPED_MALLOC char *bytes = malloc(length);
+  SCOPED_MALLOC struct block *block = malloc(sizeof *block);
+  struct block_writer *writer = block_writer_new();
+  CHECK(bytes != NULL && block != NULL && writer != NULL);
+  memcpy(bytes, data, length);
+  memcpy(bytes, "CMB1", 4);
+  le32_store(bytes + 4, (uint32_t)length);
+  le64_store(bytes + 16, POSITION);
+  le32_store(bytes + 8, crc32c(bytes + 12, length - 12));
+  if (block_read(str_make(bytes, length), POSITION, block, NULL) == 0) walk(block, writer);
+  block_writer_free(writer);
+  return 0;
+}
