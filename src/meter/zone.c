@@ -96,7 +96,7 @@ static struct zone *load(const char *name) {
 static bool is_zone_name(struct str name) {
   if (name.len == 0 || name.len > ZONE_NAME_MAX || !g_ascii_isalpha(name.ptr[0])) return false;
   for (size_t i = 0; i < name.len; i++) {
-    if (!g_ascii_isalnum(name.ptr[i]) && strchr("/_-+", name.ptr[i]) == NULL) return false;
+    if (!g_ascii_isalnum(name.ptr[i]) && memchr("/_-+", name.ptr[i], 4) == NULL) return false;
   }
   return true;
 }

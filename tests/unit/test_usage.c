@@ -1,0 +1,101 @@
+/* What a record counts, and what makes a second report of it a conflict. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "meter/usage.h"
+
+static struct usage sample(void) {
+  return (struct usage){.project = STR("org-a"), .source = STR("s"), .id = STR("1"), .kind = USAGE_TRANSCODE,
+                        .outcome = USAGE_FINISHED, .codec = STR("h264"), .width = 1280, .height = 720, .has_amount = true,
+                        .amount = 20033, .tier = TIER_MEDIUM, .finished_ms = 1000, .finish_stated = true,
+                        .arrived_ms = 2000};
+}
+
+static void test_counts(void **state) {
+  (void)state;
+  struct usage usage = sample();
+  struct usage_count count = usage_count(&usage);
+  assert_true(count.units == 20 && count.minutes == 1 && count.tasks == 1);
+  usage.outcome = USAGE_FAILED;
+  count = usage_count(&usage);
+  assert_true(count.units == 0 && count.minutes == 0 && count.tasks == 0);
+  usage = (struct usage){.kind = USAGE_SNAPSHOT, .outcome = USAGE_FINISHED, .has_amount = true, .amount = 90};
+  count = usage_count(&usage);
+  assert_true(count.units == 90 && count.minutes == 0 && count.tasks == 1);
+  usage = (struct usage){.kind = USAGE_REMUX, .outcome = USAGE_FINISHED, .has_amount = true, .amount = 60500};
+  count = usage_count(&usage);
+  assert_true(count.units == 61 && count.minutes == 2 && count.tasks == 1);
+  usage.amount = 0;
+  count = usage_count(&usage);
+  assert_true(count.units == 0 && count.minutes == 0 && count.tasks == 1);
+}
+
+static void test_differences(void **state) {
+  (void)state;
+  struct usage first = sample(), later = sample();
+  assert_int_equal(usage_differences(&first, &later), 0);
+
+  /* Not compared: what is absent, what describes, when it arrived, the finish time if one did not state it. */
+  later.arrived_ms = 9000;
+  later.finish_stated = false;
+  later.finished_ms = 9000;
+  later.codec = STR("");
+  later.width = later.height = 0;
+  later.has_amount = false;
+  later.amount = 0;
+  later.task_id = STR("t");
+  later.src_url = STR("u");
+  later.dest_name = later.dest_bucket = later.format = STR("d");
+  later.has_created = true;
+  later.created_ms = 5;
+  assert_int_equal(usage_differences(&first, &later), 0);
+  assert_int_equal(usage_differences(&later, &first), 0);
+
+  struct usage others[7] = {first, first, first, first, first, first, first};
+  others[0].kind = USAGE_REMUX;
+  others[1].outcome = USAGE_FAILED;
+  others[2].codec = STR("h265");
+  others[3].width = 1281;
+  others[4].height = 721;
+  others[5].amount = 20034;
+  others[6].finished_ms = 1001;
+  static const char *const names[7] = {"type", "type", "codec", "width", "height", "duration_ms", "time"};
+  for (int i = 0; i < 7; i++) {
+    unsigned fields = usage_differences(&first, &others[i]);
+    assert_int_equal(fields, 1u << i);
+    struct buf out = {0};
+    usage_field_names(fields, USAGE_TRANSCODE, &out);
+    assert_true(str_equal(buf_view(&out), str_of(names[i])));
+    buf_fini(&out);
+  }
+  struct buf out = {0};
+  usage_field_names(USAGE_FIELD_KIND | USAGE_FIELD_OUTCOME | USAGE_FIELD_AMOUNT | USAGE_FIELD_TIME, USAGE_SNAPSHOT, &out);
+  assert_true(str_equal(buf_view(&out), STR("type, image_count, time")));
+  buf_fini(&out);
+}
+
+static void test_types(void **state) {
+  (void)state;
+  static const char *const bad[] = {"", "transcode", "transcode.", "Transcode.finished", "transcode.finished ", "remux.voided",
+                                    "usage.voided", "transcode.finished.x"};
+  enum usage_kind kind = 0;
+  enum usage_outcome outcome = 0;
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) assert_false(usage_type_parse(str_of(bad[i]), &kind, &outcome));
+  assert_true(kind == 0 && outcome == 0);
+  for (int k = USAGE_TRANSCODE; k <= USAGE_SNAPSHOT; k++) {
+    for (int o = USAGE_FINISHED; o <= USAGE_FAILED; o++) {
+      const char *name = usage_type_name((enum usage_kind)k, (enum usage_outcome)o);
+      assert_true(usage_type_parse(str_of(name), &kind, &outcome));
+      assert_true((int)kind == k && (int)outcome == o);
+    }
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_differences),
+                                     cmocka_unit_test(test_types)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
