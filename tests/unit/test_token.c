@@ -16,7 +16,7 @@ static void test_headers(void **state) {
     struct str secret = STR("untouched");
     if (token_from_header(str_of(bad[i]), &secret)) fail_msg("'%s'", bad[i]);
   }
-  static const char *const good[] = {"Bearer cm_1", "bearer cm_1", "BEARER cm_1", "Bearer   cm_1", " Bearer cm_1 "};
+  static const char *const good[] = {"Bearer cm_1", "bearer cm_1", "BEARER cm_1", "Bearer   cm_1", "Bearer cm_1 "};
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
     struct str secret;
     if (!token_from_header(str_of(good[i]), &secret) || !str_equal(secret, STR("cm_1"))) fail_msg("'%s'", good[i]);
