@@ -12,8 +12,9 @@ static int record_file(struct client *client, const char *path, const char *proj
   enum report_outcome outcome = REPORT_STORED;
   char reason[256];
   int result = report_file(path, project, &report, err);
-  if (result == 0) result = report_send(client, &report, &outcome, reason, err);
   if (result != 0) return result;
+  result = report_send(client, &report, &outcome, reason, err);
+  if (result != 0) return err_prefix(err, "%s", path);
   if (outcome == REPORT_STORED || outcome == REPORT_DUPLICATE) {
     (void)printf("%s: %s, %s\n", path, report.summary, report_outcome_name(outcome));
     return 0;

@@ -3,9 +3,9 @@
  * Durations. A stream's own duration is believed where the container states one; else it is from the first packet's time
  * to the end of the last. Nothing is guessed from a bit rate.
  *
- * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, or an end more than a second
- * before the length that the container states, are an error. What states nothing (a cut MPEG transport stream, raw
- * H.264) cannot be told from a shorter file.
+ * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, an end more than a second
+ * before the length that the container states, or a part of a transport packet, are an error. What states nothing (raw
+ * H.264, a transport stream cut between two packets) cannot be told from a shorter file.
  *
  * Playlists. An HLS media playlist counts as one output; one that is not finished would be read for ever, and a master
  * playlist names several outputs: both are refused. Only local files are read, so no playlist can make us call out.
@@ -154,10 +154,20 @@ static int read_all(const char *path, AVFormatContext *input, const AVStream *vi
   return 0;
 }
 
+/* Transport packets have 188 bytes, 192 with a time before each, 204 with a checksum behind each. */
+static bool ends_within_packet(const AVFormatContext *input) {
+  int64_t size = input->pb != NULL ? avio_size(input->pb) : 0;
+  bool is_transport = strcmp(input->iformat->name, "mpegts") == 0;
+  return is_transport && size > 0 && size % 188 != 0 && size % 192 != 0 && size % 204 != 0;
+}
+
+/* Empty chunks of an AVI stand for a frame shown again: its index lists them, but they give no packet. */
+static bool lists_packets(const AVFormatContext *input) { return strcmp(input->iformat->name, "avi") != 0; }
+
 /* Is there less than the container says? */
 static bool is_truncated(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
-  if (reading->damaged || reading->packets == 0) return true;
-  if (video->nb_frames > 0 && reading->packets < video->nb_frames) return true;
+  if (reading->damaged || reading->packets == 0 || ends_within_packet(input)) return true;
+  if (video->nb_frames > reading->packets && lists_packets(input)) return true;
   bool stated = input->duration != AV_NOPTS_VALUE && input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
   if (!stated || reading->end_us == AV_NOPTS_VALUE) return false;
   int64_t start = input->start_time != AV_NOPTS_VALUE ? input->start_time : 0;

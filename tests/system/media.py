@@ -1,0 +1,69 @@
+"""Real media files, made by ffmpeg once a session; and accounts to report them to."""
+import os
+import subprocess
+
+import pytest
+
+from conftest import CODECMETER, Account
+
+
+def ffmpeg(*args):
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, args)], check=True, timeout=120)
+
+
+def picture(size, seconds, rate=10):
+    return ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}:duration={seconds}"]
+
+
+def tone(seconds):
+    return ["-f", "lavfi", "-i", f"sine=duration={seconds}"]
+
+
+H264 = ["-c:v", "libx264", "-preset", "ultrafast"]
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """Some clips that many tests use; tests copy what they change."""
+    directory = tmp_path_factory.mktemp("clips")
+    ffmpeg(*picture("640x360", 2), *tone(2), *H264, "-c:a", "aac", directory / "small.mp4")
+    ffmpeg(*tone(2), "-c:a", "aac", directory / "sound.m4a")
+    return directory
+
+
+class Farm:
+    """A machine that transcodes: runs the client commands against a server."""
+
+    def __init__(self, bare, *settings):
+        self.account = Account(bare, "query.max_age=0", "query.max_span=0", *settings)
+        self.server = bare
+        self.environment = {**os.environ, "CODECMETER_URL": bare.url, "CODECMETER_PROJECT": "org-a",
+                            "CODECMETER_TOKEN": self.account.token,
+                            "CODECMETER_PUBLIC_KEY": self.account.key["public_key"],
+                            "CODECMETER_PRIVATE_KEY": self.account.key["private_key"]}
+
+    def command(self, *args, **kwargs):
+        kwargs = {"capture_output": True, "text": True, "timeout": 60, "env": self.environment, **kwargs}
+        return subprocess.run([CODECMETER, *map(str, args)], **kwargs)
+
+    def record(self, *files):
+        return self.command("record", *files)
+
+    def start(self, *args, **kwargs):
+        return subprocess.Popen([CODECMETER, *map(str, args)], env=self.environment, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, **kwargs)
+
+    def totals(self):
+        """{(codec, tier): seconds} of the last days."""
+        sums = {}
+        for row in self.account.client.stat():
+            for tier in ("Low", "Midium", "High", "Super"):
+                if row[tier + "DefinitionTime"]:
+                    key = (row["VideoCodec"], tier)
+                    sums[key] = sums.get(key, 0) + row[tier + "DefinitionTime"]
+        return sums
+
+
+@pytest.fixture
+def farm(bare):
+    return Farm(bare)

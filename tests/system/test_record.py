@@ -1,0 +1,258 @@
+"""`codecmeter record` on real files: what is measured, what is refused, and that a file counts once."""
+import json
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from conftest import CODECMETER
+from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+
+
+# ---- refused, and nothing recorded ----
+
+
+def truncated(path, out, share):
+    data = path.read_bytes()
+    out.write_bytes(data[:int(len(data) * share)])
+    return out
+
+
+def bad_files(clips, tmp_path):
+    sound = clips / "sound.m4a"
+    empty = tmp_path / "empty.mp4"
+    empty.write_bytes(b"")
+    text = tmp_path / "text.mp4"
+    text.write_text("this is no video\n" * 100)
+    noise = tmp_path / "noise.mkv"
+    noise.write_bytes(os.urandom(20000))
+    art = tmp_path / "art.m4a"
+    cover = tmp_path / "cover.png"
+    ffmpeg(*picture("320x320", 1), "-frames:v", 1, cover)
+    ffmpeg("-i", sound, "-i", cover, "-map", 0, "-map", 1, "-c", "copy", "-disposition:v", "attached_pic", art)
+    mkv, ts, fast = tmp_path / "whole.mkv", tmp_path / "whole.ts", tmp_path / "fast.mp4"
+    ffmpeg(*picture("640x360", 6), *H264, "-g", 10, mkv)
+    ffmpeg("-i", mkv, "-c", "copy", ts)
+    ffmpeg("-i", mkv, "-c", "copy", "-movflags", "faststart", fast)
+    avi = tmp_path / "whole.avi"
+    ffmpeg("-i", mkv, "-c:v", "mpeg4", avi)
+    fragmented = tmp_path / "fragmented.mp4"
+    ffmpeg("-i", mkv, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", fragmented)
+    master, live = tmp_path / "master.m3u8", tmp_path / "live.m3u8"
+    master.write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlive.m3u8\n")
+    live.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nwhole.ts\n")
+    missing = tmp_path / "missing.m3u8"
+    missing.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nnowhere.ts\n#EXT-X-ENDLIST\n")
+    return [
+        (tmp_path / "none.mp4", "No such file"), (tmp_path, "not a regular file"), (empty, ""), (text, ""), (noise, ""),
+        (sound, "no video"), (art, "no video"), (cover, "a picture"),
+        (truncated(clips / "small.mp4", tmp_path / "no-index.mp4", 0.5), ""),  # its index was at the end
+        (truncated(fast, tmp_path / "cut-fast.mp4", 0.6), "truncated"),
+        (truncated(mkv, tmp_path / "cut.mkv", 0.5), "truncated"),
+        (truncated(ts, tmp_path / "cut.ts", 0.5003), "truncated"),
+        (truncated(avi, tmp_path / "cut.avi", 0.5), "truncated"),
+        (truncated(fragmented, tmp_path / "cut-fragment.mp4", 0.55), ""),
+        (master, "several outputs"), (live, "not finished"), (missing, ""),
+    ]
+
+
+def test_what_is_no_whole_video(farm, clips, tmp_path):
+    for path, words in bad_files(clips, tmp_path):
+        done = farm.record(path)
+        assert done.returncode == 1 and words in done.stderr, (path, done)
+        assert str(path) in done.stderr and done.stderr.count("\n") == 1 and done.stdout == "", (path, done)
+    assert farm.totals() == {}
+
+
+def test_one_bad_file_does_not_harm_the_others(farm, clips, tmp_path):
+    other = tmp_path / "other.mp4"
+    shutil.copy(clips / "small.mp4", other)
+    done = farm.record(clips / "small.mp4", tmp_path / "none.mp4", other)
+    assert done.returncode == 1 and "none.mp4" in done.stderr
+    assert done.stdout.count("stored") == 2 and farm.totals() == {("h264", "Low"): 4}
+
+
+def test_an_unreadable_file(farm, clips):
+    directory = f"/tmp/codecmeter-test-{os.getpid()}-{time.monotonic_ns()}"
+    os.mkdir(directory, 0o755)
+    try:
+        for name in ("codecmeter", "codecmeter-media.so"):
+            shutil.copy(os.path.join(os.path.dirname(CODECMETER), name), directory)
+        closed = os.path.join(directory, "closed.mp4")
+        shutil.copy(clips / "small.mp4", closed)
+        os.chmod(closed, 0o600)
+        root = [] if os.geteuid() == 0 else ["sudo", "-n", "-E"]
+        done = subprocess.run([*root, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                               os.path.join(directory, "codecmeter"), "record", closed], env=farm.environment,
+                              capture_output=True, text=True, timeout=30, cwd="/")
+        assert done.returncode == 1 and "Permission denied" in done.stderr and closed in done.stderr, done
+    finally:
+        shutil.rmtree(directory)
+    assert farm.totals() == {}
+
+
+def test_wrong_use(farm, clips):
+    clip = clips / "small.mp4"
+    for status, words, args in (
+            (2, "which files", ()), (2, "--help", ("--nonsense", clip)), (2, "cannot read", ("--env", "/none.env", clip)),
+            (1, "401", ("--token", "cm_wrong", clip)), (1, "does not cover", ("--project", "org-none", clip)),
+            (1, "--url", ("--url", "http://127.0.0.1:1", clip)), (1, "", ("--url", "nonsense", clip)),
+            (1, "404", ("--url", farm.server.url + "/elsewhere", clip))):
+        done = farm.command("record", *args)
+        assert done.returncode == status and words in done.stderr, (args, done)
+        assert done.stderr.count("\n") == 1, done
+    bare = {name: value for name, value in farm.environment.items() if name != "CODECMETER_TOKEN"}
+    done = farm.command("record", clip, env=bare)
+    assert done.returncode != 0 and "--token" in done.stderr, done
+    assert farm.totals() == {}
+    assert farm.account.token not in done.stderr
+
+
+# ---- measured ----
+
+
+ENCODERS = (
+    ("h264.mp4", "640x480", H264, ("h264", "Low")),
+    ("hevc.mp4", "1280x720", ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error"], ("h265", "Midium")),
+    ("vp9.webm", "320x240", ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"], ("vp9", "Low")),
+    ("vp8.webm", "320x240", ["-c:v", "libvpx", "-deadline", "realtime"], ("vp8", "Low")),
+    ("av1.mkv", "160x120", ["-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime"], ("av1", "Low")),
+    ("mpeg4.avi", "720x480", ["-c:v", "mpeg4"], ("mpeg4", "Midium")),
+    ("mpeg2.mpg", "1920x1080", ["-c:v", "mpeg2video"], ("mpeg2video", "High")),
+    ("large.mp4", "2048x1080", H264, ("h264", "Super")),
+    ("tall.mp4", "720x1280", H264, ("h264", "Midium")),
+    ("odd.mkv", "642x482", H264, ("h264", "Midium")),
+    ("stream.ts", "640x360", H264, ("h264", "Low")),
+    ("flash.flv", "640x360", H264, ("h264", "Low")),
+    ("fragmented.mp4", "640x360", [*H264, "-movflags", "frag_keyframe+empty_moov"], ("h264", "Low")),
+)
+
+
+@pytest.mark.parametrize("name,size,options,cell", ENCODERS, ids=[row[0] for row in ENCODERS])
+def test_codecs_and_containers(farm, tmp_path, name, size, options, cell):
+    ffmpeg(*picture(size, 3), *tone(2.2), *(["-an"] if name.endswith((".webm", ".mpg")) else ["-c:a", "mp3"]
+           if name.endswith((".avi", ".flv")) else []), *options, tmp_path / name)
+    done = farm.record(tmp_path / name)
+    assert done.returncode == 0 and "stored" in done.stdout, done
+    assert farm.totals() == {cell: 3}, done.stdout
+
+
+def test_the_video_counts_not_the_sound(farm, tmp_path):
+    out = tmp_path / "long-sound.mp4"
+    ffmpeg(*picture("640x360", 2), *tone(7), *H264, out)
+    assert farm.record(out).returncode == 0
+    assert farm.totals() == {("h264", "Low"): 2}
+
+
+def test_seconds_are_rounded_half_up(farm, tmp_path):
+    for name, seconds in (("a", 1.4), ("b", 1.5), ("c", 0.1)):
+        out = tmp_path / f"{name}.mp4"
+        ffmpeg(*picture("640x360", seconds), *H264, out)
+        assert farm.record(out).returncode == 0
+    assert farm.totals() == {("h264", "Low"): 1 + 2 + 1}
+
+
+@pytest.mark.parametrize("degrees,tier", [(0, "High"), (90, "High"), (180, "High"), (270, "High")])
+def test_rotation(farm, tmp_path, degrees, tier):
+    """Kept 1920x1080 with a note to turn it: shown 1080x1920, which is as high; the size is reported as shown."""
+    plain, out = tmp_path / "plain.mp4", tmp_path / "turned.mp4"
+    ffmpeg(*picture("1920x1080", 1), *H264, plain)
+    ffmpeg("-display_rotation", degrees, "-i", plain, "-c", "copy", out) if has_display_rotation() else \
+        ffmpeg("-i", plain, "-c", "copy", "-metadata:s:v", f"rotate={degrees}", out)
+    done = farm.record(out)
+    shown = "1080x1920" if degrees % 180 else "1920x1080"
+    assert done.returncode == 0 and shown in done.stdout, done
+    assert farm.totals() == {("h264", tier): 1}
+
+
+def has_display_rotation():
+    text = subprocess.run(["ffmpeg", "-v", "quiet", "-h", "full"], capture_output=True, text=True).stdout
+    return "-display_rotation" in text
+
+
+def test_cover_art_is_not_the_video(farm, clips, tmp_path):
+    cover, out = tmp_path / "cover.png", tmp_path / "with-cover.mp4"
+    ffmpeg(*picture("1000x1000", 1), "-frames:v", 1, cover)
+    ffmpeg("-i", cover, "-i", clips / "small.mp4", "-map", 0, "-map", 1, "-c", "copy", "-disposition:v:0", "attached_pic", out)
+    done = farm.record(out)
+    assert done.returncode == 0 and "640x360" in done.stdout, done
+    assert farm.totals() == {("h264", "Low"): 2}
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_a_playlist_is_one_output(farm, tmp_path, kind):
+    ffmpeg(*picture("640x360", 9), *H264, "-g", 10, "-f", "hls", "-hls_time", 2, "-hls_playlist_type", "vod",
+           "-hls_segment_type", kind, tmp_path / "out.m3u8")
+    assert len(list(tmp_path.glob("out*.ts")) + list(tmp_path.glob("out*.m4s"))) >= 4
+    done = farm.record(tmp_path / "out.m3u8")
+    assert done.returncode == 0, done
+    assert farm.totals() == {("h264", "Low"): 9}
+
+
+# ---- once ----
+
+
+def test_a_file_counts_once(farm, clips, tmp_path):
+    out = tmp_path / "out.mp4"
+    shutil.copy(clips / "small.mp4", out)
+    assert "stored" in farm.record(out).stdout
+    for again in (out, os.path.relpath(out), tmp_path / "." / "out.mp4"):
+        done = farm.record(again)
+        assert done.returncode == 0 and "duplicate" in done.stdout, done
+    link = tmp_path / "link.mp4"
+    link.symlink_to(out)
+    assert "duplicate" in farm.record(link).stdout
+    assert farm.totals() == {("h264", "Low"): 2}
+    shutil.copy(clips / "small.mp4", out)  # made anew: another mtime, another task
+    assert "stored" in farm.record(out).stdout
+    assert farm.totals() == {("h264", "Low"): 4}
+
+
+def test_its_day_is_that_of_its_mtime(farm, clips, tmp_path):
+    out = tmp_path / "out.mp4"
+    shutil.copy(clips / "small.mp4", out)
+    os.utime(out, (1500393600 + 3600, 1500393600 + 3600))
+    assert farm.record(out).returncode == 0
+    rows = farm.account.client.stat(BeginTime=1500220800, EndTime=1500480000)
+    assert [row["TotalTime"] for row in rows] == [0, 0, 2, 0]
+
+
+def test_names(farm, clips, tmp_path):
+    names = ["with blank.mp4", "电影.mp4", "-dash.mp4", "quote\"'.mp4", "new\nline.mp4", "100%.mp4", "file:odd.mp4", b"latin\xe9.mp4"]
+    for name in names:
+        shutil.copy(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), os.fsencode(name)))
+    done = subprocess.run([CODECMETER, "record", "--", *names], cwd=tmp_path, env=farm.environment, capture_output=True,
+                          timeout=60)
+    assert done.returncode == 0, done
+    assert done.stdout.count(b"stored") == len(names)
+    assert farm.totals() == {("h264", "Low"): 2 * len(names)}
+
+
+def test_settings_from_a_file(farm, clips, tmp_path):
+    env = tmp_path / "client.env"
+    env.write_text(f"# a comment\n\nexport CODECMETER_URL={farm.server.url}\nCODECMETER_TOKEN=\"{farm.account.token}\"\n"
+                   "CODECMETER_PROJECT='org-a'\nOTHER=1\n")
+    bare = {name: value for name, value in farm.environment.items() if not name.startswith("CODECMETER")}
+    done = farm.command("record", "--env", env, clips / "small.mp4", env=bare)
+    assert done.returncode == 0 and "stored" in done.stdout, done
+    # What is asked for by name is stronger than what happens to be in the environment.
+    done = farm.command("record", "--env", env, clips / "small.mp4", env={**bare, "CODECMETER_URL": "http://127.0.0.1:1"})
+    assert done.returncode == 0 and "duplicate" in done.stdout, done
+    env.write_text("nonsense\n")
+    done = farm.command("record", "--env", env, clips / "small.mp4", env=bare)
+    assert done.returncode == 2 and "NAME=value" in done.stderr, done
+
+
+def test_without_the_module(farm, clips, tmp_path):
+    """The binary alone: everything but measuring works, and measuring says what is missing."""
+    alone = tmp_path / "codecmeter"
+    shutil.copy(CODECMETER, alone)
+    done = subprocess.run([alone, "record", clips / "small.mp4"], env=farm.environment, capture_output=True, text=True,
+                          timeout=30)
+    assert done.returncode == 1 and "libavformat" in done.stderr, done
+    linked = subprocess.run(["ldd", CODECMETER], capture_output=True, text=True).stdout
+    assert "libavformat" not in linked and "libavcodec" not in linked
+    assert json.loads(subprocess.run([alone, "stat", "--json"], env=farm.environment, capture_output=True,
+                                     text=True).stdout)["RetCode"] == 0

@@ -1,0 +1,191 @@
+"""`codecmeter run`: the command's life is its own; what it made is metered once; what cannot be metered is not lost."""
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+from conftest import CODECMETER, wait_until
+from media import H264, clips, farm, ffmpeg, picture  # noqa: F401 (fixtures)
+
+
+# ---- exit status and streams ----
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 75, 126, 255])
+def test_the_commands_status_is_kept(farm, clips, tmp_path, status):
+    out = tmp_path / "out.mp4"
+    done = farm.command("run", "--output", out, "--", "sh", "-c", f"cp '{clips}/small.mp4' '{out}'; exit {status}")
+    assert done.returncode == status, done
+    assert farm.totals() == ({("h264", "Low"): 2} if status == 0 else {})
+    assert ("failed, stored" in done.stderr) == (status != 0), done
+
+
+def test_commands_that_cannot_be_run(farm, tmp_path):
+    done = farm.command("run", "--", tmp_path / "none")
+    assert done.returncode == 127 and "cannot run" in done.stderr, done
+    script = tmp_path / "not-executable"
+    script.write_text("#!/bin/sh\n")
+    done = farm.command("run", "--", script)
+    assert done.returncode == 126 and "cannot run" in done.stderr, done
+    done = farm.command("run")
+    assert done.returncode == 2 and "which command" in done.stderr, done
+
+
+def test_without_a_token_the_command_is_not_run(farm, tmp_path):
+    """An hour of transcoding is not begun when its usage could go nowhere."""
+    bare = {name: value for name, value in farm.environment.items() if name != "CODECMETER_TOKEN"}
+    done = farm.command("run", "--", "touch", tmp_path / "made", env=bare)
+    assert done.returncode != 0 and "--token" in done.stderr and not (tmp_path / "made").exists(), done
+
+
+def test_its_streams_are_its_own(farm, clips, tmp_path):
+    out = tmp_path / "out.mp4"
+    done = farm.command("run", "--output", out, "--", "sh", "-c", f"cat; echo err >&2; cp '{clips}/small.mp4' '{out}'",
+                        input="through\n")
+    assert done.stdout == "through\n" and done.stderr.startswith("err\n"), done
+
+
+# ---- signals ----
+
+
+WAITER = """
+import signal, sys, time
+def stop(number, frame):
+    print(signal.Signals(number).name, flush=True)
+    sys.exit(7)
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
+    signal.signal(number, stop)
+print("waiting", flush=True)
+time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1])
+def test_signals_are_passed_on(farm, number):
+    process = farm.start("run", "--output", "/none.mp4", "--", sys.executable, "-c", WAITER)
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert out == number.name + "\n" and process.returncode == 7, (out, err)
+    assert "failed, stored" in err, "it is a failed task, and reported as one"
+
+
+def test_a_command_that_a_signal_ended(farm):
+    process = farm.start("run", "--output", "/none.mp4", "--", "sh", "-c", "echo $$; kill -KILL $$")
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGKILL and "failed, stored" in err, (out, err)
+
+
+def test_ctrl_c_reaches_the_command_once(farm):
+    """A terminal's Ctrl-C goes to the whole group: passing it on as well would be a second one, at which ffmpeg gives up."""
+    script = ("import signal,sys,time\ncount=[0]\n"
+              "def hit(n,f): count[0]+=1\n"
+              "signal.signal(signal.SIGINT,hit)\nprint('waiting',flush=True)\n"
+              "end=time.time()+1.5\nwhile time.time()<end: time.sleep(0.1)\nprint(count[0],flush=True)\nsys.exit(3)\n")
+    master, slave = os.openpty()
+    process = subprocess.Popen([CODECMETER, "run", "--output", "/none.mp4", "--", sys.executable, "-c", script],
+                               env=farm.environment, stdin=slave, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)))
+    assert process.stdout.readline() == "waiting\n"
+    os.write(master, b"\x03")
+    out, err = process.communicate(timeout=20)
+    os.close(master)
+    os.close(slave)
+    assert out == "1\n" and process.returncode == 3, (out, err)
+
+
+# ---- outputs ----
+
+
+def test_a_real_ladder(farm, clips, tmp_path):
+    source = tmp_path / "source.mkv"
+    ffmpeg(*picture("1920x1080", 3), *H264, source)
+    for name, size in (("a.mp4", "640:360"), ("b.mp4", "1280:720"), ("c.mp4", "720:1280"), ("d.mp4", "1920:1080")):
+        done = farm.command("run", "--", "ffmpeg", "-nostdin", "-v", "error", "-i", source, "-vf", f"scale={size}", *H264,
+                            tmp_path / name)
+        assert done.returncode == 0 and "stored" in done.stderr, done
+    assert farm.totals() == {("h264", "Low"): 3, ("h264", "Midium"): 6, ("h264", "High"): 3}
+    done = farm.record(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    assert done.stdout.count("duplicate") == 2, "the same identity in record and run"
+
+
+def test_several_outputs(farm, tmp_path):
+    a, b = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    done = farm.command("run", "--output", a, "--output", b, "--", "ffmpeg", "-nostdin", "-v", "error", *picture("640x360", 2),
+                        "-filter_complex", "split[x][y];[y]scale=1280:720[z]", "-map", "[x]", *H264, a, "-map", "[z]", *H264, b)
+    assert done.returncode == 0, done
+    assert farm.totals() == {("h264", "Low"): 2, ("h264", "Midium"): 2}
+
+
+def test_an_output_that_was_not_made(farm, clips, tmp_path):
+    """It said that it succeeded, but there is nothing to meter: that must not pass unseen."""
+    done = farm.command("run", "--output", tmp_path / "none.mp4", "--", "true")
+    assert done.returncode == 75 and "none.mp4" in done.stderr, done
+    old = tmp_path / "old.mp4"
+    shutil.copy(clips / "small.mp4", old)
+    os.utime(old, (time.time() - 60, time.time() - 60))
+    done = farm.command("run", "--output", old, "--", "true")
+    assert done.returncode == 75 and "older" in done.stderr, done
+    done = farm.command("run", "--", "true")  # its last argument is itself
+    assert done.returncode == 75, done
+    assert farm.totals() == {}
+
+
+def test_one_of_two_outputs_is_bad(farm, clips, tmp_path):
+    good, bad = tmp_path / "good.mp4", tmp_path / "bad.mp4"
+    done = farm.command("run", "--output", bad, "--output", good, "--", "sh", "-c",
+                        f"cp '{clips}/small.mp4' '{good}'; head -c 1000 '{clips}/small.mp4' > '{bad}'")
+    assert done.returncode == 75 and "bad.mp4" in done.stderr and "good.mp4: h264 640x360 2.000 s, stored" in done.stderr, done
+    assert farm.totals() == {("h264", "Low"): 2}
+
+
+# ---- the server is away ----
+
+
+def test_the_event_is_not_lost(farm, clips, tmp_path):
+    """Exit 75 and one line of JSON, which /v1/events takes later; its identity is that of the file."""
+    out = tmp_path / "out.mp4"
+    command = ("run", "--output", out, "--", "sh", "-c", f"cp '{clips}/small.mp4' '{out}'")
+    farm.server.stop()
+    done = farm.command(*command)
+    assert done.returncode == 75 and "--url" in done.stderr, done
+    kept = done.stdout
+    assert kept.count("\n") == 1 and json.loads(kept)["type"] == "transcode.finished", kept
+    farm.server.start(listen=farm.server.url.removeprefix("http://"))
+    assert farm.account.client.report(kept, "application/x-ndjson").json()["stored"] == 1
+    assert "duplicate" in farm.record(out).stdout
+    assert farm.totals() == {("h264", "Low"): 2}
+
+
+def test_a_server_that_comes_back_in_time(farm, clips, tmp_path):
+    out = tmp_path / "out.mp4"
+    farm.server.kill()
+    process = farm.start("run", "--output", out, "--", "sh", "-c", f"cp '{clips}/small.mp4' '{out}'")
+    wait_until(out.exists)
+    farm.server.start(listen=farm.server.url.removeprefix("http://"))
+    printed, err = process.communicate(timeout=30)
+    assert process.returncode == 0 and printed == "", (printed, err)
+    assert farm.totals() == {("h264", "Low"): 2}
+
+
+def test_the_server_refuses(farm, clips, tmp_path):
+    out = tmp_path / "out.mp4"
+    farm.environment["CODECMETER_TOKEN"] = "cm_wrong"
+    done = farm.command("run", "--output", out, "--", "sh", "-c", f"cp '{clips}/small.mp4' '{out}'")
+    assert done.returncode == 75 and "401" in done.stderr and json.loads(done.stdout)["data"]["width"] == 640, done
+    farm.server.stop()
+    done = farm.command("run", "--output", out, "--", "false")
+    assert done.returncode == 1, "the command's status, though its failure could not be reported"
+
+
+def test_a_failed_task_counts_nothing(farm, tmp_path):
+    done = farm.command("run", "--output", tmp_path / "none.mp4", "--", "sh", "-c", "exit 9")
+    assert done.returncode == 9 and "failed, stored" in done.stderr, done
+    assert farm.totals() == {}
