@@ -1,4 +1,5 @@
 """A client of its own: signs as docs/signature.md says, by none of the product's code."""
+import contextlib
 import hashlib
 import http.client
 import json
@@ -91,16 +92,15 @@ class Client:
                             {"Content-Type": content_type, "Authorization": f"Bearer {token or self.token}"})
 
     def raw(self, data, timeout=60):
-        """Sends bytes as they are; gives all that comes back until the server closes."""
+        """Sends bytes as they are; gives all that comes back until the server closes, which it may do at any byte."""
         with socket.create_connection((self.host, self.port), timeout=timeout) as s:
             answer = b""
-            try:
+            with contextlib.suppress(OSError):
                 s.sendall(data)
                 s.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
                 while piece := s.recv(65536):
                     answer += piece
-            except (BrokenPipeError, ConnectionResetError):
-                pass
             return answer
 
 
