@@ -53,6 +53,15 @@ int file_sync_data(int fd, const char *name, struct err *err) {
   return fdatasync(fd) == 0 ? 0 : err_set_errno(err, ERR_IO, errno, "cannot sync %s", name);
 }
 
+int file_push(int fd, const char *name, uint64_t offset, uint64_t len, struct err *err) {
+  uint64_t before = offset < len ? offset : len;
+  const unsigned wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  int code = sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
+  if (code == 0 && before > 0) code = sync_file_range(fd, (off_t)(offset - before), (off_t)before, wait);
+  if (code == 0 || errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return 0; /* file systems that cannot */
+  return err_set_errno(err, ERR_IO, errno, "cannot write %s", name);
+}
+
 int file_sync_dir(const char *path, struct err *err) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open directory %s", path);

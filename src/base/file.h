@@ -18,6 +18,9 @@ MUST_USE int file_read(int fd, const char *name, uint64_t offset, void *ptr, siz
 MUST_USE int file_size(int fd, const char *name, uint64_t *ret, struct err *err);
 MUST_USE int file_sync(int fd, const char *name, struct err *err);      /* fsync */
 MUST_USE int file_sync_data(int fd, const char *name, struct err *err); /* fdatasync */
+/* Has the disk begin with a range, and waits until as many bytes before it are out: a large file then never leaves more
+ * than that to its sync, which others would wait behind. Promises nothing; an error is one of writing. */
+MUST_USE int file_push(int fd, const char *name, uint64_t offset, uint64_t len, struct err *err);
 
 /* Syncs a directory, so that names made or removed in it survive a power cut. */
 MUST_USE int file_sync_dir(const char *path, struct err *err);

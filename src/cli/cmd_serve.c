@@ -80,8 +80,8 @@ static int start_ledger(struct service *service, struct err *err) {
       .map_size = config->ledger_map_size,
       .segment_size = config->ledger_segment_size,
       .disk_reserve = config->ledger_disk_reserve > 0 ? config->ledger_disk_reserve : UINT64_MAX,
-      .on_checkpoint = committer_wake,
-      .on_checkpoint_arg = service->committer,
+      .wake_writer = committer_wake,
+      .wake_writer_arg = service->committer,
   };
   int result = ledger_open(&options, &service->ledger, err);
   if (result != 0) return result;

@@ -195,34 +195,53 @@ static void wait_for_checkpoint(struct committer *committer) {
   boundary(committer);
 }
 
-/* Stages one event, -ERR_BUSY when there is no room for it in the deltas. */
-static int try_event(struct committer *committer, const struct usage *usage, struct verdict *ret_verdict) {
+/* A batch, as far as it has been decided. */
+struct staging {
+  struct batch *batch;
+  size_t decided;
+};
+
+/* Stages the rest of the batch, or as much as makes a group: -ERR_BUSY when the deltas have no room for that. */
+static int stage_more(struct committer *committer, struct staging *staging) {
   if (committer->has_failed) return -ERR_IO;
+  struct batch *batch = staging->batch;
+  size_t decided = 0;
   struct err err = {0};
-  int result = ledger_stage_usage(committer->options.ledger, usage, ret_verdict, &err);
+  int result = ledger_stage_usages(committer->options.ledger, batch->usages + staging->decided,
+                                   batch->count - staging->decided, committer->options.commit_bytes,
+                                   batch->verdicts + staging->decided, &decided, &err);
+  staging->decided += decided;
   return result == 0 || err_kind(result) == ERR_KIND_RETRY ? result : fail(committer, &err);
 }
 
-static int stage_event(struct committer *committer, const struct usage *usage, struct verdict *ret_verdict) {
-  int result = try_event(committer, usage, ret_verdict);
-  if (result == -ERR_BUSY) {
-    result = commit(committer);
-    if (result == 0) result = try_event(committer, usage, ret_verdict);
+/* Both deltas are full, counting what is staged: that is committed first, then the checkpointer waited for. */
+static int make_room(struct committer *committer, struct staging *staging) {
+  int result = commit(committer);
+  while (result == 0) {
+    result = stage_more(committer, staging);
+    if (result != -ERR_BUSY) break;
+    bool is_staged = ledger_staged_bytes(committer->options.ledger) > 0;
+    result = is_staged ? commit(committer) : 0;
+    if (!is_staged) wait_for_checkpoint(committer);
   }
-  while (result == -ERR_BUSY) {
-    wait_for_checkpoint(committer);
-    result = try_event(committer, usage, ret_verdict);
+  return result;
+}
+
+static int stage_all(struct committer *committer, struct staging *staging) {
+  while (staging->decided < staging->batch->count) {
+    int result = stage_more(committer, staging);
+    if (result == -ERR_BUSY) result = make_room(committer, staging);
+    if (result != 0) return result;
+    bool is_enough = ledger_staged_bytes(committer->options.ledger) >= committer->options.commit_bytes;
+    if (is_enough) result = commit(committer);
+    if (result != 0) return result;
   }
-  if (result != 0) return result;
-  bool is_enough = ledger_staged_bytes(committer->options.ledger) >= committer->options.commit_bytes;
-  return is_enough ? commit(committer) : 0;
+  return 0;
 }
 
 static void stage_batch(struct committer *committer, struct batch *batch) {
-  int result = 0;
-  for (size_t i = 0; i < batch->count && result == 0; i++) {
-    result = stage_event(committer, &batch->usages[i], &batch->verdicts[i]);
-  }
+  struct staging staging = {.batch = batch};
+  int result = stage_all(committer, &staging);
   if (result == 0) {
     batches_add(&committer->decided, batch);
   } else {

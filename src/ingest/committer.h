@@ -7,7 +7,7 @@
  * on the committer's thread. A waiter that has given up meanwhile is the maker's affair: `done` still comes, and the
  * batch is freed there.
  *
- * It is made before the ledger and freed after it, so that the ledger's on_checkpoint always finds it:
+ * It is made before the ledger and freed after it, so that the ledger's wake_writer always finds it:
  *
  *   committer_new -> ledger_open -> committer_start … committer_stop -> ledger_close -> committer_free
  */
@@ -56,7 +56,7 @@ MUST_USE int committer_start(struct committer *committer, const struct committer
  * submissions and changes get -ERR_STOPPING. */
 void committer_stop(struct committer *committer);
 
-/* For ledger_options.on_checkpoint, with the committer as its argument; any thread, any time. */
+/* For ledger_options.wake_writer, with the committer as its argument; any thread, any time. */
 void committer_wake(void *committer);
 /* Queues a batch. -ERR_BUSY when queue_events would be passed (one batch larger than that alone is taken when the
  * queue is empty), -ERR_STOPPING when not running; then `done` is not called. Any thread. */

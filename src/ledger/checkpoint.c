@@ -10,93 +10,99 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "ledger/run_writer.h"
 #include "ledger/state.h"
 
 #define FULL_RETRY_SECONDS 2
 
-static int write_run(struct ledger *ledger, enum entry_kind kind, uint64_t number, struct run_info *ret_info,
+static int write_run(struct ledger *ledger, const struct run_info *info, const struct entry *entries,
                      struct err *err) {
+  SCOPED(run_writer_free_ref) struct run_writer *writer = NULL;
+  int result = run_writer_new(ledger->runs_dir, log_uuid(ledger->log), info, &writer, err);
+  if (result == 0) result = run_writer_add(writer, entries, info->count, err);
+  return result == 0 ? run_writer_finish(writer, err) : result;
+}
+
+static int write_kind(struct ledger *ledger, enum entry_kind kind, uint64_t number, struct run_info *ret_info,
+                      struct err *err) {
   const struct delta *delta = ledger->frozen;
-  struct entry *entries;
+  SCOPED_MALLOC struct entry *entries = NULL;
   size_t count;
   if (delta_sorted_entries(delta, kind, &entries, &count) != 0) {
     return err_set(err, ERR_MEMORY, "no memory to sort a delta");
   }
   *ret_info = (struct run_info){
       .number = number, .kind = kind, .count = count, .from = delta_begin(delta), .to = delta_end(delta)};
-  int result = run_write(ledger->runs_dir, log_uuid(ledger->log), ret_info, entries, err);
-  free(entries);
-  return result;
+  return write_run(ledger, ret_info, entries, err);
 }
 
-static void remove_runs(struct ledger *ledger, uint64_t first) {
-  for (unsigned i = 0; i < ENTRY_KINDS; i++) {
-    char name[RUN_NAME_SIZE];
-    run_name(first + i, name);
-    SCOPED_MALLOC char *path = file_path(ledger->runs_dir, name);
-    (void)unlink(path);
-  }
+/* The runs of a checkpoint. */
+struct made {
+  struct run_info infos[ENTRY_KINDS];
+  struct run *runs[ENTRY_KINDS];
+  size_t count; /* opened */
+};
+
+static void made_fini(struct made *made) {
+  for (size_t i = 0; i < made->count; i++) run_release(made->runs[i]);
 }
 
-static int write_runs(struct ledger *ledger, struct run_info infos[ENTRY_KINDS], struct err *err) {
+/* Writes, syncs and opens them: what is listed must be there. */
+static int make_runs(struct ledger *ledger, uint64_t first, struct made *made, struct err *err) {
   int result = 0;
   for (int i = 0; i < ENTRY_KINDS && result == 0; i++) {
-    result = write_run(ledger, (enum entry_kind)(i + 1), ledger->next_run + (uint64_t)i, &infos[i], err);
+    result = write_kind(ledger, (enum entry_kind)(i + 1), first + (uint64_t)i, &made->infos[i], err);
   }
-  return result == 0 ? file_sync_dir(ledger->runs_dir, err) : result;
-}
-
-static int open_runs(struct ledger *ledger, const struct run_info *infos, size_t count, struct run_list *ret,
-                     struct err *err) {
-  struct run_list made = {.items = calloc(ENTRY_KINDS, sizeof *made.items)};
-  if (made.items == NULL) return err_set(err, ERR_MEMORY, "no memory to open runs");
-  int result = 0;
-  for (size_t i = 0; i < count && result == 0; i++) {
-    result = run_open(ledger->runs_dir, log_uuid(ledger->log), &infos[i], &made.items[i], err);
-    if (result == 0) made.count++;
+  if (result == 0) result = file_sync_dir(ledger->runs_dir, err);
+  for (int i = 0; i < ENTRY_KINDS && result == 0; i++) {
+    result = run_open(ledger->runs_dir, log_uuid(ledger->log), &made->infos[i], &made->runs[i], err);
+    if (result == 0) made->count++;
   }
-  if (result == 0) {
-    *ret = made;
-    return 0;
-  }
-  for (size_t i = 0; i < made.count; i++) run_close(made.items[i]);
-  free(made.items);
   return result;
 }
 
-int checkpoint_write(struct ledger *ledger, struct run_list *ret_made, struct err *err) {
-  struct run_info infos[ENTRY_KINDS];
-  size_t runs = delta_records(ledger->frozen) > 0 ? ENTRY_KINDS : 0;
-  uint64_t first = ledger->next_run;
-  struct cell *cells = NULL;
+static int list_checkpoint(struct ledger *ledger, const struct made *made, struct err *err) {
+  SCOPED_MALLOC struct cell *cells = NULL;
   size_t cells_count = 0;
-  int result = runs > 0 ? write_runs(ledger, infos, err) : 0;
-  if (result == 0 && delta_sorted_cells(ledger->frozen, &cells, &cells_count) != 0) {
-    result = err_set(err, ERR_MEMORY, "no memory to sort a delta");
+  if (delta_sorted_cells(ledger->frozen, &cells, &cells_count) != 0) {
+    return err_set(err, ERR_MEMORY, "no memory to sort a delta");
   }
+  struct totals_checkpoint checkpoint = {
+      .delta = ledger->frozen,
+      .cells = cells,
+      .cells_count = cells_count,
+      .runs = made->infos,
+      .runs_count = made->count,
+  };
+  totals_forget_dead_readers(ledger->totals);
+  return totals_apply(ledger->totals, &checkpoint, err);
+}
+
+static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KINDS], size_t *ret_count, struct err *err) {
+  SCOPED(made_fini) struct made made = {0};
+  uint64_t first = 0;
+  int result = 0;
+  if (delta_records(ledger->frozen) > 0) {
+    first = ledger_take_run_numbers(ledger, ENTRY_KINDS);
+    result = make_runs(ledger, first, &made, err);
+  }
+  bool is_sure = result != 0; /* that nothing is listed: not so after a commit that failed, unless the disk was full */
   if (result == 0) {
-    struct totals_checkpoint checkpoint = {
-        .delta = ledger->frozen,
-        .cells = cells,
-        .cells_count = cells_count,
-        .runs = infos,
-        .runs_count = runs,
-        .next_run = first + runs,
-    };
-    result = totals_apply(ledger->totals, &checkpoint, err);
+    result = list_checkpoint(ledger, &made, err);
+    is_sure = result == -ERR_FULL;
   }
-  free(cells);
-  if (result != 0) {
-    remove_runs(ledger, first);
-    return result;
+  if (is_sure && first > 0) {
+    for (unsigned i = 0; i < ENTRY_KINDS; i++) ledger_remove_run(ledger, first + i);
   }
-  ledger->next_run = first + runs;
-  return open_runs(ledger, infos, runs, ret_made, err);
+  if (result != 0) return result;
+  memcpy(ret_made, made.runs, sizeof made.runs);
+  *ret_count = made.count;
+  made.count = 0; /* the caller's now */
+  return 0;
 }
 
 /* ---- handing over ---- */
@@ -110,23 +116,20 @@ void checkpoint_freeze(struct ledger *ledger) {
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
 }
 
-void checkpoint_release(struct ledger *ledger, struct run_list *made) {
-  size_t count = ledger->runs.count + made->count;
-  struct run **items = reallocarray(NULL, count + 1, sizeof(struct run *));
-  CHECK(items != NULL);
+void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t count) {
+  struct run_list *runs = run_list_hold(ledger->runs), *before = ledger->runs;
   for (size_t i = 0; i < count; i++) {
-    items[i] = i < ledger->runs.count ? ledger->runs.items[i] : made->items[i - ledger->runs.count];
+    struct run_list *grown = run_list_with(runs, made[i]);
+    run_list_release(runs);
+    runs = grown;
   }
-  struct run **old_items = ledger->runs.items;
   struct delta *old_delta = ledger->frozen;
   CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
-  ledger->runs = (struct run_list){.items = items, .count = count};
+  ledger->runs = runs;
   ledger->frozen = NULL;
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
   delta_free(old_delta);
-  free(old_items);
-  free(made->items);
-  *made = (struct run_list){0};
+  run_list_release(before);
 }
 
 /* ---- the thread ---- */
@@ -136,17 +139,19 @@ static void wait_for_room(struct ledger *ledger) {
   struct timespec until;
   (void)clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += FULL_RETRY_SECONDS;
-  while (!ledger->stopping && pthread_cond_timedwait(&ledger->wake, &ledger->lock, &until) != ETIMEDOUT) {
+  while (!ledger->stopping && pthread_cond_timedwait(&ledger->checkpointer.wake, &ledger->lock, &until) != ETIMEDOUT) {
   }
 }
 
 /* Called and left with the lock held; the work is done without it. */
 static void run_checkpoint(struct ledger *ledger) {
+  struct worker *checkpointer = &ledger->checkpointer;
   (void)pthread_mutex_unlock(&ledger->lock);
-  struct run_list made = {0};
+  struct run *made[ENTRY_KINDS];
+  size_t count = 0;
   struct err err = {0};
   int64_t begun_ms = clock_monotonic_ms(ledger->options.clock);
-  int result = checkpoint_write(ledger, &made, &err);
+  int result = write_checkpoint(ledger, made, &count, &err);
   if (result == 0) {
     diag_info("checkpoint: %llu records up to position %llu in %lld ms",
               (unsigned long long)delta_records(ledger->frozen), (unsigned long long)delta_end(ledger->frozen),
@@ -159,38 +164,24 @@ static void run_checkpoint(struct ledger *ledger) {
     wait_for_room(ledger);
     return;
   }
-  ledger->made = made;
-  ledger->failure = err;
-  ledger->state = result == 0 ? CHECKPOINT_DONE : CHECKPOINT_FAILED;
-  (void)pthread_mutex_unlock(&ledger->lock);
-  if (ledger->options.on_checkpoint != NULL) ledger->options.on_checkpoint(ledger->options.on_checkpoint_arg);
-  (void)pthread_mutex_lock(&ledger->lock);
+  if (count > 0) memcpy(checkpointer->made, made, sizeof made);
+  checkpointer->made_count = count;
+  checkpointer->failure = err;
+  checkpointer->state = result == 0 ? WORK_DONE : WORK_FAILED;
+  ledger_wake_writer(ledger);
 }
 
 static void *checkpointer_main(void *arg) {
   struct ledger *ledger = arg;
   (void)pthread_mutex_lock(&ledger->lock);
   while (!ledger->stopping) {
-    if (ledger->state == CHECKPOINT_ASKED) run_checkpoint(ledger);
-    else (void)pthread_cond_wait(&ledger->wake, &ledger->lock);
+    if (ledger->checkpointer.state == WORK_ASKED) run_checkpoint(ledger);
+    else (void)pthread_cond_wait(&ledger->checkpointer.wake, &ledger->lock);
   }
   (void)pthread_mutex_unlock(&ledger->lock);
   return NULL;
 }
 
 int checkpoint_start(struct ledger *ledger, struct err *err) {
-  int code = pthread_create(&ledger->checkpointer, NULL, checkpointer_main, ledger);
-  if (code != 0) return err_set_errno(err, ERR_INTERNAL, code, "cannot start the checkpointer");
-  ledger->has_checkpointer = true;
-  return 0;
-}
-
-void checkpoint_stop(struct ledger *ledger) {
-  if (!ledger->has_checkpointer) return;
-  (void)pthread_mutex_lock(&ledger->lock);
-  ledger->stopping = true;
-  (void)pthread_cond_signal(&ledger->wake);
-  (void)pthread_mutex_unlock(&ledger->lock);
-  (void)pthread_join(ledger->checkpointer, NULL);
-  ledger->has_checkpointer = false;
+  return worker_start(&ledger->checkpointer, ledger, checkpointer_main, "checkpointer", err);
 }

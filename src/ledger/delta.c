@@ -126,6 +126,10 @@ static bool table_grow(struct table *table) {
   return true;
 }
 
+void delta_prefetch(const struct delta *delta, struct hash identity) {
+  identities_prefetch(&delta->identities, identity);
+}
+
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at) {
   return identities_find(&delta->identities, hash, at);
 }
@@ -184,9 +188,8 @@ static struct cell *make_cell(struct delta *delta, const struct cell *wanted) {
   return cell;
 }
 
-void delta_add_usage(struct delta *delta, const struct usage *usage, uint32_t project, uint8_t codec,
-                     uint64_t position) {
-  struct hash identity = hash_identity(usage->project, usage->source, usage->id);
+void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
+                     uint8_t codec, uint64_t position) {
   struct hash task = hash_task(usage->project, usage->task_id.len > 0 ? usage->task_id : usage->id);
   identities_add(&delta->identities, identity, position);
   *VECTOR_ADD(delta->tasks) = (struct entry){.first = task.high, .second = task.low, .position = position};
@@ -246,7 +249,11 @@ int delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct
   struct entry *copy = malloc((count + 1) * sizeof *copy);
   if (copy == NULL) return -ERR_MEMORY;
   if (count > 0) memcpy(copy, items, count * sizeof *copy);
-  entry_sort(copy, count);
+  int result = entry_sort(copy, count);
+  if (result != 0) {
+    free(copy);
+    return result;
+  }
   *ret = copy;
   *ret_count = count;
   return 0;

@@ -42,10 +42,12 @@ void delta_set_end(struct delta *delta, uint64_t end, int64_t block_time_ms);
 uint64_t delta_records(const struct delta *delta); /* of usage */
 bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes */
 
-/* Adds a usage whose project has that number and whose codec (0 when it has none) is that of the project's list. */
-void delta_add_usage(struct delta *delta, const struct usage *usage, uint32_t project, uint8_t codec,
-                     uint64_t position);
+/* Adds a usage whose project has that number, whose codec (0 when it has none) is that of the project's list, and whose
+ * identity has that hash. */
+void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
+                     uint8_t codec, uint64_t position);
 
+void delta_prefetch(const struct delta *delta, struct hash identity);
 /* The next identity with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at);
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "ledger/hash.h"
 #include "meter/usage.h"
 
@@ -29,7 +30,7 @@ static inline int entry_compare(const struct entry *a, const struct entry *b) {
   return a->position < b->position ? -1 : a->position > b->position;
 }
 
-/* Sorts entries in that order. */
-void entry_sort(struct entry *entries, size_t count);
+/* Sorts entries in that order; takes as much memory again meanwhile. -ERR_MEMORY. */
+MUST_USE int entry_sort(struct entry *entries, size_t count);
 
 #endif

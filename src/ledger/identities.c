@@ -1,5 +1,6 @@
-/* Entries stand in a dense array, which a checkpoint copies and sorts as it is; a table of 4-byte indices, at most half
- * full, finds them. Linear probing keeps equal hashes in the order in which they came.
+/* Entries stand in a dense array, which a checkpoint copies and sorts as it is; a table of indices, at most half full, finds
+ * them. A slot holds half of the hash's high word too, so an entry is looked at only when it is all but certainly the one:
+ * a new id costs one cache line. Linear probing keeps equal hashes in the order in which they came.
  */
 #include "ledger/identities.h"
 
@@ -10,6 +11,7 @@
 
 #define SLOTS_FIRST 1024u
 #define ITEMS_FIRST 512u
+#define AHEAD 16u
 
 void identities_fini(struct identities *set) {
   free(set->items);
@@ -22,10 +24,13 @@ void identities_clear(struct identities *set) {
   set->count = 0;
 }
 
+static uint64_t tag_of(uint64_t high) { return high & ~(uint64_t)UINT32_MAX; }
+
 static void put(struct identities *set, uint32_t index) {
-  uint32_t slot = (uint32_t)set->items[index].second & (set->size - 1);
+  const struct entry *entry = &set->items[index];
+  uint32_t slot = (uint32_t)entry->second & (set->size - 1);
   while (set->slots[slot] != 0) slot = (slot + 1) & (set->size - 1);
-  set->slots[slot] = index + 1;
+  set->slots[slot] = tag_of(entry->first) | (index + 1);
 }
 
 static void grow_slots(struct identities *set) {
@@ -35,7 +40,10 @@ static void grow_slots(struct identities *set) {
   set->slots = calloc(size, sizeof *set->slots);
   CHECK(set->slots != NULL);
   set->size = size;
-  for (uint32_t i = 0; i < set->count; i++) put(set, i);
+  for (uint32_t i = 0; i < set->count; i++) {
+    if (i + AHEAD < set->count) __builtin_prefetch(&set->slots[(uint32_t)set->items[i + AHEAD].second & (size - 1)], 1);
+    put(set, i);
+  }
 }
 
 void identities_add(struct identities *set, struct hash hash, uint64_t position) {
@@ -53,10 +61,11 @@ uint64_t identities_find(const struct identities *set, struct hash hash, uint32_
   if (set->size == 0) return 0;
   /* *at is how many slots of the probe's path have been looked at. */
   for (;;) {
-    uint32_t index = set->slots[((uint32_t)hash.low + *at) & (set->size - 1)];
-    if (index == 0) return 0;
+    uint64_t slot = set->slots[((uint32_t)hash.low + *at) & (set->size - 1)];
+    if (slot == 0) return 0;
     (*at)++;
-    const struct entry *entry = &set->items[index - 1];
+    if (tag_of(slot) != tag_of(hash.high)) continue;
+    const struct entry *entry = &set->items[(uint32_t)slot - 1];
     if (entry->first == hash.high && entry->second == hash.low) return entry->position;
   }
 }

@@ -8,7 +8,7 @@
 struct identities {
   struct entry *items; /* in the order in which they came */
   uint32_t count, cap;
-  uint32_t *slots; /* open addressing over index + 1; 0 is free */
+  uint64_t *slots; /* open addressing; 0 is free, else 32 bits of the hash and index + 1 */
   uint32_t size;   /* of slots: a power of two, or 0 */
 };
 
@@ -16,6 +16,10 @@ void identities_fini(struct identities *set);
 /* Forgets all, keeps the memory. */
 void identities_clear(struct identities *set);
 void identities_add(struct identities *set, struct hash hash, uint64_t position);
+/* Says that a hash will soon be looked for: the memory it needs may come meanwhile. */
+static inline void identities_prefetch(const struct identities *set, struct hash hash) {
+  if (set->size > 0) __builtin_prefetch(&set->slots[(uint32_t)hash.low & (set->size - 1)]);
+}
 /* The next one with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
 uint64_t identities_find(const struct identities *set, struct hash hash, uint32_t *at);
 

@@ -4,7 +4,7 @@
  *
  * Threads. Exactly one thread at a time is the writer: it alone calls ledger_stage_*, ledger_commit and ledger_turn.
  * Any number of threads read (ledger_totals, catalogue_*) at any time; they never wait for the writer's I/O. The
- * ledger runs one thread of its own, the checkpointer, unless opened for maintenance.
+ * ledger runs two threads of its own, the checkpointer and the merger; opened for maintenance, the first only.
  */
 #ifndef CODECMETER_LEDGER_LEDGER_H
 #define CODECMETER_LEDGER_LEDGER_H
@@ -26,6 +26,9 @@ struct ledger;
 #define LEDGER_MAP_SIZE_DEFAULT (UINT64_C(64) << 30)       /* bytes of address space for LMDB; sparse */
 #define LEDGER_SEGMENT_SIZE_DEFAULT (UINT64_C(256) << 20)  /* bytes after which a new segment is begun */
 #define LEDGER_DISK_RESERVE_DEFAULT (UINT64_C(256) << 20)  /* free bytes below which usage is refused */
+/* Runs of one kind from which on a checkpoint waits for the merger, unless that lacks room on the disk. Each costs a look-up
+ * of a new id a filter's cache line. */
+#define LEDGER_RUNS_MAX 48u
 
 struct ledger_options {
   const char *dir;            /* DATA: exists, owned by us, locked by the caller */
@@ -34,18 +37,18 @@ struct ledger_options {
   uint64_t segment_size;
   uint64_t disk_reserve;      /* UINT64_MAX: no reserve at all */
   const struct clock *clock;  /* borrowed until close; NULL: the machine's */
-  bool maintenance;           /* no checkpointer thread: for commands that make one change and leave */
-  /* Called by the checkpointer when a checkpoint has ended, so that the writer wakes and calls ledger_turn. May be
-   * NULL. Must not block. */
-  void (*on_checkpoint)(void *arg);
-  void *on_checkpoint_arg;
+  bool maintenance;           /* no merging: for commands that make one change and leave */
+  /* Called by the checkpointer and the merger when they have left something for ledger_turn, which the writer is to call.
+   * May be NULL. Must not block. */
+  void (*wake_writer)(void *arg);
+  void *wake_writer_arg;
 };
 
 /* Opens the ledger of a data directory, made if it has none, and recovers it: what lies beyond the last known sync is
  * written anew and synced, a torn tail is cut and kept under DATA/cut. Damage elsewhere stops it: -ERR_CORRUPT with
  * file, offset and remedy; -ERR_VERSION for a format of a later release. Caller closes. */
 MUST_USE int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err);
-/* Stops the checkpointer (a checkpoint under way is finished) and frees; staged and uncommitted is dropped. */
+/* Stops the threads (a checkpoint under way is finished, a merge dropped) and frees; staged and uncommitted is dropped. */
 void ledger_close(struct ledger *ledger);
 SCOPED_REF(struct ledger, ledger_close)
 
@@ -66,11 +69,13 @@ struct verdict {
   unsigned fields; /* enum usage_field bits of a conflict */
 };
 
-/* Decides one report against everything before it (staged ones included) and, if it is new, stages it. What ret_verdict
- * says holds once ledger_commit has returned 0, and only then. -ERR_BUSY: both deltas are full, nothing was staged;
- * commit, wait for on_checkpoint, ledger_turn, try again. -ERR_FULL: below the disk's reserve. */
-MUST_USE int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
-                                struct err *err);
+/* Decides reports, in order, each against everything before it (staged ones included), and stages those that are new; stops
+ * behind the one with which what is staged reaches bytes_max. What a verdict says holds once ledger_commit has returned 0,
+ * and only then. *ret_decided is how many have their verdict, on an error too; the next one has left no trace. -ERR_BUSY:
+ * both deltas are full; commit, wait for wake_writer, ledger_turn, go on with the rest. -ERR_FULL: below the disk's
+ * reserve. */
+MUST_USE int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
+                                 struct verdict *ret_verdicts, size_t *ret_decided, struct err *err);
 
 /* Decides one change to the catalogue and stages it; nothing else may be staged. -ERR_EXISTS, -ERR_NOT_FOUND, -ERR_RANGE
  * say why not. It is in force, for readers too, when ledger_commit has returned 0. */
@@ -84,8 +89,8 @@ uint64_t ledger_staged_bytes(const struct ledger *ledger);
  * accepts nothing any more (every later write gives -ERR_IO): stop the program. */
 MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
 
-/* At a commit boundary (nothing staged): takes over what a finished checkpoint left, freezes a full delta. Call after
- * each commit and when on_checkpoint has fired. An error is the checkpointer's, and final. */
+/* At a commit boundary (nothing staged): takes over what a finished checkpoint or merge left, freezes a full delta. Call
+ * after each commit and when wake_writer has fired. An error is the checkpointer's or the merger's, and final. */
 MUST_USE int ledger_turn(struct ledger *ledger, struct err *err);
 
 /* ---- reading: any thread ---- */

@@ -385,12 +385,11 @@ uint64_t log_position_behind(const struct log *log, const struct block *block) {
 
 /* ---- recovery ---- */
 
-/* What a scan learns. */
+/* What a scan of the last segment learns. */
 struct scan {
   struct log *log;
-  struct log_reader *reader;
   uint64_t position; /* behind the last good block */
-  uint64_t synced;   /* the furthest that any block says was synced */
+  uint64_t synced;   /* the furthest that is known to have been synced */
 };
 
 /* Is there a valid block in the tail that begins with a bad one, at `bad`, and does it say that that one was synced? */
@@ -463,7 +462,7 @@ static int judge_damage(struct scan *scan, uint64_t bad, struct err *err) {
   }
   if (synced) {
     *err = reason;
-    return err_prefix(err, "the log is damaged where it had been synced; restore from a backup");
+    return err_prefix(err, "the log is damaged where it had been synced; restore it from a backup");
   }
   if (!zero) {
     uint64_t lost = segment->base + segment->size - bad;
@@ -494,6 +493,32 @@ static int rewrite_unsynced(struct scan *scan, uint64_t from, struct err *err) {
   return result == 0 ? file_sync_dir(log->dir, err) : result;
 }
 
+/* Finds where the last segment's good blocks end; -ERR_CORRUPT when something else stands there. */
+static int scan_tail(struct scan *scan, struct err *err) {
+  SCOPED(log_reader_free_ref) struct log_reader *reader = log_reader_new(scan->log);
+  if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory for recovery");
+  for (;;) {
+    const struct block *block;
+    int result = log_read_block(reader, scan->position, &block, err);
+    if (result != 0) return result == -ERR_NOT_FOUND ? 0 : result;
+    if (block->synced > scan->synced) scan->synced = block->synced;
+    scan->position = block->position + block->bytes.len;
+  }
+}
+
+/* Everything before the last segment was synced before that began, and everything below `from` before a checkpoint covered
+ * it. What comes behind is read, cut if it is torn, and written anew. */
+static int settle_tail(struct log *log, uint64_t from, struct err *err) {
+  uint64_t begin = last_segment(log)->base + SEGMENT_HEAD_SIZE;
+  if (from > begin) begin = from;
+  struct scan scan = {.log = log, .position = begin, .synced = begin};
+  int result = scan_tail(&scan, err);
+  if (result == -ERR_CORRUPT) result = judge_damage(&scan, scan.position, err);
+  if (result == 0) result = rewrite_unsynced(&scan, scan.synced, err);
+  if (result == 0) log->synced = log->end;
+  return result;
+}
+
 int log_recover(struct log *log, uint64_t from, int (*apply)(void *arg, const struct block *block, struct err *err),
                 void *arg, struct err *err) {
   if (from > log->end) {
@@ -505,24 +530,21 @@ int log_recover(struct log *log, uint64_t from, int (*apply)(void *arg, const st
   /* What was the end when the derived files were made is the head of a segment begun since. */
   struct segment begun;
   if (find_segment(log, from, &begun) && begun.base == from) from += SEGMENT_HEAD_SIZE;
+  int result = settle_tail(log, from, err);
+  if (result != 0) return result;
   SCOPED(log_reader_free_ref) struct log_reader *reader = log_reader_new(log);
   if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory for recovery");
-  struct scan scan = {.log = log, .reader = reader, .position = from, .synced = from};
-  int result = 0;
-  while (result == 0) {
+  for (uint64_t position = from; position < log->end;) {
     const struct block *block;
-    result = log_read_block(reader, scan.position, &block, err);
-    if (result != 0) break;
-    if (block->synced > scan.synced) scan.synced = block->synced;
-    result = apply(arg, block, err);
-    if (result == 0) scan.position = log_position_behind(log, block);
-    else return result;
+    result = log_read_block(reader, position, &block, err);
+    if (result == -ERR_CORRUPT) {
+      return err_prefix(err, "the log is damaged where it had been synced; restore it from a backup");
+    }
+    if (result == 0) result = apply(arg, block, err);
+    if (result != 0) return result;
+    position = log_position_behind(log, block);
   }
-  if (result == -ERR_CORRUPT) result = judge_damage(&scan, scan.position, err);
-  else if (result == -ERR_NOT_FOUND) result = 0;
-  if (result == 0) result = rewrite_unsynced(&scan, scan.synced < from ? from : scan.synced, err);
-  if (result == 0) log->synced = log->end;
-  return result;
+  return 0;
 }
 
 /* ---- writing ---- */

@@ -50,10 +50,10 @@ uint64_t log_position_behind(const struct log *log, const struct block *block);
 
 /* ---- recovery: before the first append ---- */
 
-/* Scans from a position (a block's, or the end) to the end, handing each block to `apply`. What cannot be read is a
- * torn tail, and is cut and kept under DATA/cut, only if it lies in the last segment, no valid later block says that it
- * was synced, and it is not below `from`; anything else is -ERR_CORRUPT with file and offset. Then what lies beyond the
- * last known sync is written anew and synced: bytes read back are no proof of disk. */
+/* Makes sure of the log's end, then hands each block from a position (a block's, or the end) on to `apply`. What cannot be
+ * read is a torn tail, and is cut and kept under DATA/cut, only if it lies in the last segment, no valid later block says
+ * that it was synced, and it is not below `from`; anything else is -ERR_CORRUPT with file and offset. What is left beyond the
+ * last known sync is written anew and synced before the first `apply`: bytes read back are no proof of disk. */
 MUST_USE int log_recover(struct log *log, uint64_t from,
                          int (*apply)(void *arg, const struct block *block, struct err *err), void *arg,
                          struct err *err);

@@ -52,20 +52,24 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
   ledger->staging = block_writer_new();
   CHECK(ledger->options.dir != NULL && ledger->staging != NULL);
   init_view(&ledger->view);
-  CHECK(pthread_mutex_init(&ledger->lock, NULL) == 0 && pthread_cond_init(&ledger->wake, NULL) == 0);
+  ledger->runs = run_list_new();
+  CHECK(pthread_mutex_init(&ledger->lock, NULL) == 0 && pthread_cond_init(&ledger->checkpointer.wake, NULL) == 0 &&
+        pthread_cond_init(&ledger->merger.wake, NULL) == 0 && pthread_cond_init(&ledger->left, NULL) == 0);
   return ledger;
 }
 
-static void free_runs(struct run_list *runs) {
-  for (size_t i = 0; i < runs->count; i++) run_close(runs->items[i]);
-  free(runs->items);
+static void stop_workers(struct ledger *ledger) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  ledger->stopping = true;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  worker_stop(&ledger->checkpointer, ledger);
+  worker_stop(&ledger->merger, ledger);
 }
 
 void ledger_close(struct ledger *ledger) {
   if (ledger == NULL) return;
-  checkpoint_stop(ledger);
-  free_runs(&ledger->made);
-  free_runs(&ledger->runs);
+  stop_workers(ledger);
+  run_list_release(ledger->runs);
   delta_free(ledger->filling);
   delta_free(ledger->frozen);
   identities_fini(&ledger->staged);
@@ -77,7 +81,9 @@ void ledger_close(struct ledger *ledger) {
   log_close(ledger->log);
   (void)pthread_rwlock_destroy(&ledger->view);
   (void)pthread_mutex_destroy(&ledger->lock);
-  (void)pthread_cond_destroy(&ledger->wake);
+  (void)pthread_cond_destroy(&ledger->checkpointer.wake);
+  (void)pthread_cond_destroy(&ledger->merger.wake);
+  (void)pthread_cond_destroy(&ledger->left);
   free(ledger->runs_dir);
   free(ledger->derived);
   free((char *)(uintptr_t)ledger->options.dir);
@@ -163,18 +169,18 @@ static int open_files(struct ledger *ledger, struct totals_meta *ret_meta, struc
 
 static int open_listed(void *arg, const struct run_info *info, struct err *err) {
   struct ledger *ledger = arg;
-  struct run **grown = reallocarray(ledger->runs.items, ledger->runs.count + 1, sizeof *grown);
-  if (grown == NULL) return err_set(err, ERR_MEMORY, "no memory to open runs");
-  ledger->runs.items = grown;
-  int result = run_open(ledger->runs_dir, log_uuid(ledger->log), info, &grown[ledger->runs.count], err);
-  if (result == 0) ledger->runs.count++;
-  return result;
+  struct run *run;
+  int result = run_open(ledger->runs_dir, log_uuid(ledger->log), info, &run, err);
+  if (result == -ERR_NOT_FOUND) err->code = ERR_CORRUPT;
+  if (result != 0) return -(int)err->code;
+  ledger_change_runs(ledger, run_list_with(ledger->runs, run));
+  return 0;
 }
 
 static bool is_listed(const struct ledger *ledger, const char *name) {
-  for (size_t i = 0; i < ledger->runs.count; i++) {
+  for (size_t i = 0; i < ledger->runs->count; i++) {
     char listed[RUN_NAME_SIZE];
-    run_name(run_info(ledger->runs.items[i])->number, listed);
+    run_name(run_info(ledger->runs->items[i])->number, listed);
     if (strcmp(listed, name) == 0) return true;
   }
   return false;
@@ -188,7 +194,7 @@ static int remove_unlisted(struct ledger *ledger, struct err *err) {
     if (entry->d_name[0] == '.' || is_listed(ledger, entry->d_name)) continue;
     SCOPED_MALLOC char *path = file_path(ledger->runs_dir, entry->d_name);
     if (!run_is_of(path, log_uuid(ledger->log))) continue;
-    diag_info("removed %s, which an unfinished checkpoint left", path);
+    diag_info("removed %s, which an unfinished checkpoint or merge left", path);
     (void)unlink(path);
   }
   (void)closedir(dir);
@@ -211,23 +217,21 @@ struct recovery {
   uint64_t blocks;
 };
 
-/* A full delta is checkpointed on the spot: there is nobody to wait for it. */
-static int checkpoint_now(struct ledger *ledger, struct err *err) {
-  struct run_list made = {0};
-  checkpoint_freeze(ledger);
-  int result = checkpoint_write(ledger, &made, err);
-  if (result == 0) checkpoint_release(ledger, &made);
-  return result;
+/* A full delta is handed to the checkpointer; while that is at work a second one may fill. */
+static int make_room(struct ledger *ledger, struct err *err) {
+  for (;;) {
+    int result = ledger_turn(ledger, err);
+    if (result != 0 || delta_records(ledger->filling) < ledger->options.delta_max) return result;
+    ledger_wait_for_workers(ledger);
+  }
 }
 
 static int recover_block(void *arg, const struct block *block, struct err *err) {
   struct recovery *recovery = arg;
   struct ledger *ledger = recovery->ledger;
-  int result = writer_apply(ledger, block, false, err);
+  int result = make_room(ledger, err);
+  if (result == 0) result = writer_apply(ledger, block, false, err);
   if (block->time_ms > ledger->block_time_ms) ledger->block_time_ms = block->time_ms;
-  if (result == 0 && delta_records(ledger->filling) >= ledger->options.delta_max) {
-    result = checkpoint_now(ledger, err);
-  }
   const struct ledger_progress *progress = recovery->progress;
   if (progress != NULL && progress->step != NULL && recovery->blocks++ % 256 == 0) {
     progress->step(progress->arg, block->position + block->bytes.len, log_end(ledger->log));
@@ -265,9 +269,10 @@ int open_with_derived(const struct ledger_options *options, const char *derived,
   ledger->reader = log_reader_new(ledger->log);
   if (ledger->reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read the log");
   struct recovery recovery = {.ledger = ledger, .progress = progress};
-  result = log_recover(ledger->log, meta.position, recover_block, &recovery, err);
+  result = checkpoint_start(ledger, err);
+  if (result == 0 && !options->maintenance) result = merge_start(ledger, err);
+  if (result == 0) result = log_recover(ledger->log, meta.position, recover_block, &recovery, err);
   if (result == 0) result = look_at_zones(ledger, err);
-  if (result == 0 && !options->maintenance) result = checkpoint_start(ledger, err);
   if (result == 0) *ret = MOVE(ledger);
   return result;
 }
@@ -292,10 +297,20 @@ static int swap_derived(const char *dir, struct err *err) {
   return result == 0 && replaces ? file_remove_tree(fresh, err) : result;
 }
 
+/* Checkpoints all that is left in memory. */
+static int checkpoint_all(struct ledger *ledger, struct err *err) {
+  for (;;) {
+    ledger->wants_checkpoint = !delta_is_empty(ledger->filling);
+    int result = ledger_turn(ledger, err);
+    if (result != 0 || (ledger->frozen == NULL && delta_is_empty(ledger->filling))) return result;
+    ledger_wait_for_workers(ledger);
+  }
+}
+
 static int make_anew(const struct ledger_options *options, const struct ledger_progress *progress, struct err *err) {
   SCOPED(ledger_close_ref) struct ledger *ledger = NULL;
   int result = open_with_derived(options, DERIVED_NEW, progress, &ledger, err);
-  if (result == 0 && !delta_is_empty(ledger->filling)) result = checkpoint_now(ledger, err);
+  if (result == 0) result = checkpoint_all(ledger, err);
   if (result == 0 && progress != NULL && progress->step != NULL) {
     progress->step(progress->arg, log_end(ledger->log), log_end(ledger->log));
   }
@@ -304,7 +319,7 @@ static int make_anew(const struct ledger_options *options, const struct ledger_p
 
 int ledger_rebuild(const struct ledger_options *given, const struct ledger_progress *progress, struct err *err) {
   struct ledger_options options = with_defaults(given);
-  options.maintenance = true;
+  options.maintenance = false; /* runs are merged as they come */
   uint8_t uuid[LEDGER_UUID_SIZE];
   {
     SCOPED(log_close_ref) struct log *log = NULL;

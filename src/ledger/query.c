@@ -207,7 +207,7 @@ void ledger_status(struct ledger *ledger, struct ledger_status *ret) {
       .end = delta_end(ledger->filling),
       .checkpoint = delta_begin(oldest),
       .delta_records = {delta_records(ledger->filling), ledger->frozen != NULL ? delta_records(ledger->frozen) : 0},
-      .runs = (unsigned)ledger->runs.count,
+      .runs = (unsigned)ledger->runs->count,
   };
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
 }

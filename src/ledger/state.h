@@ -14,14 +14,8 @@
 #include "ledger/identities.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
-#include "ledger/run.h"
+#include "ledger/run_list.h"
 #include "ledger/totals.h"
-
-/* Live runs, oldest first. */
-struct run_list {
-  struct run **items;
-  size_t count;
-};
 
 /* A codec name that a staged record brings into its project. */
 struct staged_codec {
@@ -29,7 +23,21 @@ struct staged_codec {
   char name[CODEC_NAME_MAX + 1];
 };
 
-enum checkpoint_state { CHECKPOINT_IDLE, CHECKPOINT_ASKED, CHECKPOINT_DONE, CHECKPOINT_FAILED };
+enum work_state { WORK_IDLE, WORK_ASKED, WORK_DONE, WORK_FAILED };
+
+/* A thread that makes runs for the writer: the checkpointer, the merger. What it has made waits here for ledger_turn. */
+struct worker {
+  pthread_t thread;
+  bool has_thread;
+  /* under the ledger's lock: */
+  pthread_cond_t wake;
+  enum work_state state;
+  struct run *made[ENTRY_KINDS];
+  size_t made_count;
+  struct err failure;
+  uint64_t asked, looked; /* the merger: how often the list has changed, and at which of these it looked last */
+  bool blocked;           /* the merger: there is work, but no room on the disk */
+};
 
 struct ledger {
   struct ledger_options options;
@@ -43,7 +51,7 @@ struct ledger {
   pthread_rwlock_t view;
   struct delta *filling;
   struct delta *frozen; /* NULL, or being checkpointed */
-  struct run_list runs;
+  struct run_list *runs;
 
   /* The writer's own. */
   struct log_reader *reader;
@@ -56,27 +64,45 @@ struct ledger {
   bool wants_checkpoint; /* though the delta is not full: a zone changed */
   int64_t block_time_ms; /* of the newest block */
 
-  /* The checkpointer. */
-  pthread_t checkpointer;
-  bool has_checkpointer;
   pthread_mutex_t lock; /* what follows */
-  pthread_cond_t wake;
-  enum checkpoint_state state;
+  struct worker checkpointer, merger;
+  pthread_cond_t left;  /* a worker has left something, or is blocked */
   bool stopping;
-  struct run_list made; /* runs of the finished checkpoint */
   uint64_t next_run;
-  struct err failure;
 };
 
-/* checkpoint.c: writes the frozen delta's runs, then its transaction; gives the new runs, opened. */
-MUST_USE int checkpoint_write(struct ledger *ledger, struct run_list *ret_made, struct err *err);
-/* Starts and stops the thread. */
+/* ---- workers.c: what the checkpointer and the merger share ---- */
+
+/* The live runs, held for the caller. Any thread. */
+struct run_list *ledger_hold_runs(struct ledger *ledger);
+/* Puts a new list in place of the present one; takes over the caller's hold. The writer, or recovery. */
+void ledger_change_runs(struct ledger *ledger, struct run_list *runs);
+/* Numbers for runs to be made, each given once. */
+uint64_t ledger_take_run_numbers(struct ledger *ledger, unsigned count);
+/* Removes the file of a run, if it is there. */
+void ledger_remove_run(struct ledger *ledger, uint64_t number);
+/* With the lock held, which is let go meanwhile: something waits for ledger_turn. */
+void ledger_wake_writer(struct ledger *ledger);
+/* Waits until a worker has left something for ledger_turn; the deltas are full, so one of them is at work. */
+void ledger_wait_for_workers(struct ledger *ledger);
+MUST_USE int worker_start(struct worker *worker, struct ledger *ledger, void *(*run)(void *ledger), const char *name,
+                          struct err *err);
+/* `stopping` is set. */
+void worker_stop(struct worker *worker, struct ledger *ledger);
+
+/* ---- checkpoint.c ---- */
+
 MUST_USE int checkpoint_start(struct ledger *ledger, struct err *err);
-void checkpoint_stop(struct ledger *ledger);
 /* Freezes the filling delta: the caller has made sure that none is frozen. */
 void checkpoint_freeze(struct ledger *ledger);
 /* Takes over what a finished checkpoint made: its runs join the list, the frozen delta goes. */
-void checkpoint_release(struct ledger *ledger, struct run_list *made);
+void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t count);
+
+/* ---- merge.c ---- */
+
+MUST_USE int merge_start(struct ledger *ledger, struct err *err);
+
+/* ---- the others ---- */
 
 /* writer.c: applies a committed block. `decided`: the writer has just decided each record and nothing came between. */
 MUST_USE int writer_apply(struct ledger *ledger, const struct block *block, bool decided, struct err *err);

@@ -74,9 +74,14 @@ struct totals_checkpoint {
   size_t cells_count;
   const struct run_info *runs;  /* synced already */
   size_t runs_count;
-  uint64_t next_run;
 };
 /* Afterwards the days of every project match its zone and the zone's present rules. */
 MUST_USE int totals_apply(struct totals *totals, const struct totals_checkpoint *checkpoint, struct err *err);
+
+/* In a transaction of its own: lists a run, synced already, in place of those of these numbers, which must be listed. */
+MUST_USE int totals_replace_runs(struct totals *totals, const uint64_t *replaced, size_t count,
+                                 const struct run_info *run, struct err *err);
+/* Forgets readers whose process has died, whose snapshots would keep old pages from being used again. */
+void totals_forget_dead_readers(struct totals *totals);
 
 #endif

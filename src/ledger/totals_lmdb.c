@@ -642,17 +642,32 @@ static int put_days(struct totals *totals, MDB_txn *txn, const struct totals_che
   return result;
 }
 
+static int put_run(struct totals *totals, MDB_txn *txn, const struct run_info *info, struct err *err) {
+  char key[RUN_KEY], value[RUN_VALUE] = {0};
+  be64_store(key, info->number);
+  le32_store(value, (uint32_t)info->kind);
+  le64_store(value + 8, info->count);
+  le64_store(value + 16, info->from);
+  le64_store(value + 24, info->to);
+  return put(txn, totals->tables[TABLE_RUNS], val_of(key, sizeof key), val_of(value, sizeof value), err);
+}
+
+/* Numbers are given in memory, by two threads: what is kept never goes back. */
+static int put_next_run(struct totals *totals, MDB_txn *txn, uint64_t next_run, struct err *err) {
+  MDB_val key = val_of("next_run", strlen("next_run")), value;
+  int code = mdb_get(txn, totals->tables[TABLE_META], &key, &value);
+  if (code != 0) return failed(code, "cannot read derived/totals", err);
+  if (value.mv_size != sizeof next_run) return bad_row("meta", err);
+  if (le64_load(value.mv_data) >= next_run) return 0;
+  code = meta_put(totals, txn, "next_run", &next_run, sizeof next_run);
+  return code == 0 ? 0 : failed(code, "cannot write derived/totals", err);
+}
+
 static int put_runs(struct totals *totals, MDB_txn *txn, const struct totals_checkpoint *checkpoint, struct err *err) {
   int result = 0;
   for (size_t i = 0; i < checkpoint->runs_count && result == 0; i++) {
-    const struct run_info *info = &checkpoint->runs[i];
-    char key[RUN_KEY], value[RUN_VALUE] = {0};
-    be64_store(key, info->number);
-    le32_store(value, (uint32_t)info->kind);
-    le64_store(value + 8, info->count);
-    le64_store(value + 16, info->from);
-    le64_store(value + 24, info->to);
-    result = put(txn, totals->tables[TABLE_RUNS], val_of(key, sizeof key), val_of(value, sizeof value), err);
+    result = put_run(totals, txn, &checkpoint->runs[i], err);
+    if (result == 0) result = put_next_run(totals, txn, checkpoint->runs[i].number + 1, err);
   }
   return result;
 }
@@ -664,8 +679,17 @@ static int put_position(struct totals *totals, MDB_txn *txn, const struct totals
   int code = meta_put(totals, txn, "position", &position, sizeof position);
   /* A delta of no blocks knows no time: the one before stands. */
   if (code == 0 && block_time_ms != 0) code = meta_put(totals, txn, "block_time", &block_time_ms, sizeof block_time_ms);
-  if (code == 0) code = meta_put(totals, txn, "next_run", &checkpoint->next_run, sizeof checkpoint->next_run);
   return code == 0 ? 0 : failed(code, "cannot write derived/totals", err);
+}
+
+/* Commits what went well so far, drops it otherwise. */
+static int end_write(MDB_txn *txn, int result, struct err *err) {
+  if (result != 0) {
+    mdb_txn_abort(txn);
+    return result;
+  }
+  int code = mdb_txn_commit(txn);
+  return code == 0 ? 0 : failed(code, "cannot commit derived/totals", err);
 }
 
 int totals_apply(struct totals *totals, const struct totals_checkpoint *checkpoint, struct err *err) {
@@ -677,10 +701,28 @@ int totals_apply(struct totals *totals, const struct totals_checkpoint *checkpoi
   if (result == 0) result = put_days(totals, txn, checkpoint, err);
   if (result == 0) result = put_runs(totals, txn, checkpoint, err);
   if (result == 0) result = put_position(totals, txn, checkpoint, err);
-  if (result != 0) {
-    mdb_txn_abort(txn);
-    return result;
+  return end_write(txn, result, err);
+}
+
+int totals_replace_runs(struct totals *totals, const uint64_t *replaced, size_t count, const struct run_info *run,
+                        struct err *err) {
+  MDB_txn *txn;
+  int code = mdb_txn_begin(totals->env, NULL, 0, &txn);
+  if (code != 0) return failed(code, "cannot write derived/totals", err);
+  int result = 0;
+  for (size_t i = 0; i < count && result == 0; i++) {
+    char number[RUN_KEY];
+    be64_store(number, replaced[i]);
+    MDB_val key = val_of(number, sizeof number);
+    code = mdb_del(txn, totals->tables[TABLE_RUNS], &key, NULL);
+    if (code != 0) result = failed(code, "cannot drop a run from derived/totals", err);
   }
-  code = mdb_txn_commit(txn);
-  return code == 0 ? 0 : failed(code, "cannot commit derived/totals", err);
+  if (result == 0) result = put_run(totals, txn, run, err);
+  if (result == 0) result = put_next_run(totals, txn, run->number + 1, err);
+  return end_write(txn, result, err);
+}
+
+void totals_forget_dead_readers(struct totals *totals) {
+  int dead;
+  (void)mdb_reader_check(totals->env, &dead);
 }

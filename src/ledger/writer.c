@@ -12,6 +12,8 @@
 #include "base/check.h"
 #include "ledger/state.h"
 
+#define AHEAD 12u /* reports whose look-ups are under way at once: about what a core's memory system takes */
+
 /* ---- groups ---- */
 
 static int begin_group(struct ledger *ledger, struct err *err) {
@@ -113,16 +115,25 @@ static int search_all(struct search *search, struct err *err) {
   int result = search_staged(search, &ledger->staged, err);
   if (result == 0 && !search->found) result = search_delta(search, ledger->filling, err);
   if (result == 0 && !search->found && ledger->frozen != NULL) result = search_delta(search, ledger->frozen, err);
-  for (size_t i = ledger->runs.count; i > 0 && result == 0 && !search->found; i--) {
-    const struct run *run = ledger->runs.items[i - 1];
+  for (size_t i = ledger->runs->count; i > 0 && result == 0 && !search->found; i--) {
+    const struct run *run = ledger->runs->items[i - 1];
     if (run_info(run)->kind == ENTRY_IDENTITY) result = search_run(search, run, err);
   }
   return result;
 }
 
-static struct search search_for(struct ledger *ledger, const struct usage *usage) {
-  return (struct search){
-      .ledger = ledger, .wanted = usage, .hash = hash_identity(usage->project, usage->source, usage->id)};
+static struct hash hash_of(const struct usage *usage) {
+  return hash_identity(usage->project, usage->source, usage->id);
+}
+
+/* Has the memory that a search will need come meanwhile: otherwise each place looked at would be waited for in turn. */
+static void prefetch(const struct ledger *ledger, struct hash hash) {
+  identities_prefetch(&ledger->staged, hash);
+  delta_prefetch(ledger->filling, hash);
+  if (ledger->frozen != NULL) delta_prefetch(ledger->frozen, hash);
+  for (size_t i = 0; i < ledger->runs->count; i++) {
+    if (run_info(ledger->runs->items[i])->kind == ENTRY_IDENTITY) run_prefetch(ledger->runs->items[i], hash);
+  }
 }
 
 static struct verdict verdict_against(const struct usage *first, const struct usage *later) {
@@ -168,7 +179,7 @@ static int check_reserve(const struct ledger *ledger, struct err *err) {
                  ledger->options.dir);
 }
 
-int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
+static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash, struct verdict *ret_verdict,
                        struct err *err) {
   const struct project_state *project = catalogue_state(ledger->catalogue, usage->project);
   if (project == NULL) {
@@ -178,7 +189,7 @@ int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
     return err_set(err, ERR_BUSY, "both deltas are full");
   }
-  struct search search = search_for(ledger, usage);
+  struct search search = {.ledger = ledger, .wanted = usage, .hash = hash};
   int result = search_all(&search, err);
   if (result != 0) return result;
   if (search.found) {
@@ -195,10 +206,32 @@ int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   uint64_t position;
   result = block_add_usage(ledger->staging, usage, &position);
   if (result != 0) return err_set(err, ERR_MEMORY, "no memory to stage a record");
-  identities_add(&ledger->staged, search.hash, position);
+  identities_add(&ledger->staged, hash, position);
   ledger->staged_usages++;
   *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
   return 0;
+}
+
+int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
+                        struct verdict *ret_verdicts, size_t *ret_decided, struct err *err) {
+  struct hash ahead[AHEAD]; /* of usages[i] at i % AHEAD, from i on */
+  for (size_t i = 0; i < count && i < AHEAD; i++) {
+    ahead[i] = hash_of(&usages[i]);
+    prefetch(ledger, ahead[i]);
+  }
+  int result = 0;
+  size_t i = 0;
+  while (i < count && (i == 0 || ledger_staged_bytes(ledger) < bytes_max)) {
+    result = stage_usage(ledger, &usages[i], ahead[i % AHEAD], &ret_verdicts[i], err);
+    if (result != 0) break;
+    if (i + AHEAD < count) {
+      ahead[i % AHEAD] = hash_of(&usages[i + AHEAD]);
+      prefetch(ledger, ahead[i % AHEAD]);
+    }
+    i++;
+  }
+  *ret_decided = i;
+  return result;
 }
 
 /* ---- changes ---- */
@@ -230,8 +263,9 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
                        struct err *err) {
   const struct project_state *project = catalogue_state(ledger->catalogue, usage->project);
   if (project == NULL) return 0;
+  struct hash hash = hash_of(usage);
   if (!decided) {
-    struct search search = search_for(ledger, usage);
+    struct search search = {.ledger = ledger, .wanted = usage, .hash = hash};
     int result = search_all(&search, err);
     if (result != 0 || search.found) return result;
   }
@@ -240,7 +274,7 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
     codec = (int)project->codecs_count;
     if (!catalogue_add_codec(ledger->catalogue, project, usage->codec, ledger->filling)) return 0;
   }
-  delta_add_usage(ledger->filling, usage, project->info.number, (uint8_t)codec, position);
+  delta_add_usage(ledger->filling, usage, hash, project->info.number, (uint8_t)codec, position);
   return 0;
 }
 
@@ -297,29 +331,59 @@ int ledger_commit(struct ledger *ledger, struct err *err) {
 
 /* ---- turning ---- */
 
-int ledger_turn(struct ledger *ledger, struct err *err) {
-  CHECK(!ledger->is_staging);
-  if (!ledger->has_checkpointer) return 0;
+/* Takes what a worker has left. False: nothing. A failure stays, for whoever asks again. */
+static int take_made(struct ledger *ledger, struct worker *worker, struct run *ret_made[ENTRY_KINDS], size_t *ret_count,
+                     bool *ret_done, struct err *err) {
   (void)pthread_mutex_lock(&ledger->lock);
-  enum checkpoint_state state = ledger->state;
-  struct run_list made = ledger->made;
-  if (state == CHECKPOINT_DONE) {
-    ledger->state = CHECKPOINT_IDLE;
-    ledger->made = (struct run_list){0};
+  *ret_done = worker->state == WORK_DONE;
+  if (*ret_done) {
+    memcpy(ret_made, worker->made, sizeof worker->made);
+    *ret_count = worker->made_count;
+    worker->made_count = 0;
+    worker->state = WORK_IDLE;
   }
-  if (state == CHECKPOINT_FAILED && err != NULL) *err = ledger->failure;
-  int result = state == CHECKPOINT_FAILED ? -(int)ledger->failure.code : 0;
+  bool failed = worker->state == WORK_FAILED;
+  if (failed && err != NULL) *err = worker->failure;
+  int result = failed ? -(int)worker->failure.code : 0;
   (void)pthread_mutex_unlock(&ledger->lock);
-  if (result != 0) return result;
+  return result;
+}
 
-  if (state == CHECKPOINT_DONE) checkpoint_release(ledger, &made);
-  bool due = delta_records(ledger->filling) >= ledger->options.delta_max || ledger->wants_checkpoint;
-  if (ledger->frozen != NULL || !due) return 0;
+/* The list has changed: the merger is to look at it. True if it is behind by more than a writer should add to. */
+static bool ask_merger(struct ledger *ledger, bool changed) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  if (changed) {
+    ledger->merger.asked++;
+    (void)pthread_cond_signal(&ledger->merger.wake);
+  }
+  bool is_behind = run_list_count(ledger->runs, ENTRY_IDENTITY) >= LEDGER_RUNS_MAX && !ledger->merger.blocked;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  return is_behind;
+}
+
+static void ask_checkpointer(struct ledger *ledger) {
   checkpoint_freeze(ledger);
   ledger->wants_checkpoint = false;
   (void)pthread_mutex_lock(&ledger->lock);
-  ledger->state = CHECKPOINT_ASKED;
-  (void)pthread_cond_signal(&ledger->wake);
+  ledger->checkpointer.state = WORK_ASKED;
+  (void)pthread_cond_signal(&ledger->checkpointer.wake);
   (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+int ledger_turn(struct ledger *ledger, struct err *err) {
+  CHECK(!ledger->is_staging);
+  if (!ledger->checkpointer.has_thread) return 0;
+  struct run *made[ENTRY_KINDS];
+  size_t count = 0;
+  bool checkpointed, merged;
+  int result = take_made(ledger, &ledger->checkpointer, made, &count, &checkpointed, err);
+  if (result != 0) return result;
+  if (checkpointed) checkpoint_release(ledger, made, count);
+  result = take_made(ledger, &ledger->merger, made, &count, &merged, err);
+  if (result != 0) return result;
+  if (merged) ledger_change_runs(ledger, run_list_with_merged(ledger->runs, made[0]));
+  bool is_behind = ask_merger(ledger, checkpointed || merged);
+  bool due = delta_records(ledger->filling) >= ledger->options.delta_max || ledger->wants_checkpoint;
+  if (ledger->frozen == NULL && due && !is_behind) ask_checkpointer(ledger);
   return 0;
 }

@@ -44,8 +44,7 @@ static void note(struct ledger *ledger, char call) {
   CHECK(pthread_cond_broadcast(&ledger->moved) == 0);
 }
 
-int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
-                       struct err *err) {
+static int stage_one(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict, struct err *err) {
   (void)pthread_mutex_lock(&ledger->lock);
   int result = 0;
   *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
@@ -66,6 +65,19 @@ int ledger_stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     ledger->staged++;
   }
   (void)pthread_mutex_unlock(&ledger->lock);
+  return result;
+}
+
+int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
+                        struct verdict *ret_verdicts, size_t *ret_decided, struct err *err) {
+  int result = 0;
+  size_t i = 0;
+  while (i < count && (i == 0 || ledger_staged_bytes(ledger) < bytes_max)) {
+    result = stage_one(ledger, &usages[i], &ret_verdicts[i], err);
+    if (result != 0) break;
+    i++;
+  }
+  *ret_decided = i;
   return result;
 }
 

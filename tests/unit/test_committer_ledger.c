@@ -47,8 +47,8 @@ static void open_stage(struct stage *stage) {
                                                 .delta_max = 150,
                                                 .map_size = UINT64_C(64) << 20,
                                                 .disk_reserve = UINT64_MAX,
-                                                .on_checkpoint = committer_wake,
-                                                .on_checkpoint_arg = stage->committer};
+                                                .wake_writer = committer_wake,
+                                                .wake_writer_arg = stage->committer};
   if (ledger_open(&ledger_options, &stage->ledger, &err) != 0) fail_msg("ledger_open: %s", err.text);
   const struct committer_options options = {
       .ledger = stage->ledger, .queue_events = 60, .commit_bytes = 4096, .on_fatal = on_fatal};

@@ -1,4 +1,5 @@
 /* The ledger through its door, in a temporary directory: what is stored stays, counts once, and totals follow. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -27,15 +28,15 @@ struct fixture {
   int64_t now_ms;
   pthread_mutex_t lock;
   pthread_cond_t wake;
-  unsigned checkpoints; /* that have ended */
+  unsigned wakes; /* checkpoints and merges that have ended */
 };
 
 static int64_t test_now(void *arg) { return ((struct fixture *)arg)->now_ms; }
 
-static void on_checkpoint(void *arg) {
+static void wake_writer(void *arg) {
   struct fixture *f = arg;
   pthread_mutex_lock(&f->lock);
-  f->checkpoints++;
+  f->wakes++;
   pthread_cond_broadcast(&f->wake);
   pthread_mutex_unlock(&f->lock);
 }
@@ -65,8 +66,8 @@ static int setup(void **state) {
       .clock = &clock,
       .map_size = UINT64_C(64) << 20,
       .disk_reserve = UINT64_MAX,
-      .on_checkpoint = on_checkpoint,
-      .on_checkpoint_arg = f,
+      .wake_writer = wake_writer,
+      .wake_writer_arg = f,
   };
   open_ledger(f);
   *state = f;
@@ -127,9 +128,10 @@ static struct verdict stage(struct fixture *f, const struct usage *usage) {
   struct err err = {0};
   for (;;) {
     pthread_mutex_lock(&f->lock);
-    unsigned seen = f->checkpoints;
+    unsigned seen = f->wakes;
     pthread_mutex_unlock(&f->lock);
-    int result = ledger_stage_usage(f->ledger, usage, &verdict, &err);
+    size_t decided;
+    int result = ledger_stage_usages(f->ledger, usage, 1, UINT64_MAX, &verdict, &decided, &err);
     if (result == 0) return verdict;
     if (result != -ERR_BUSY) fail_msg("stage: %s", err.text);
     commit(f);
@@ -137,7 +139,7 @@ static struct verdict stage(struct fixture *f, const struct usage *usage) {
     ledger_status(f->ledger, &status);
     if (status.delta_records[0] < f->options.delta_max) continue;
     pthread_mutex_lock(&f->lock);
-    while (f->checkpoints == seen) pthread_cond_wait(&f->wake, &f->lock);
+    while (f->wakes == seen) pthread_cond_wait(&f->wake, &f->lock);
     pthread_mutex_unlock(&f->lock);
     commit(f);
   }
@@ -300,7 +302,7 @@ static void test_checkpoints(void **state) {
     }
   }
   commit(f);
-  assert_true(f->checkpoints > 10);
+  assert_true(f->wakes > 10);
   assert_int_equal(sum(f, "org-a", 1, 21).units, seconds);
   for (int i = 0; i < N; i += 13) {
     char id[24];
@@ -317,6 +319,68 @@ static void test_checkpoints(void **state) {
   open_ledger(f);
   assert_int_equal(sum(f, "org-a", 1, 21).units, seconds);
   assert_int_equal(sum(f, "org-a", 1, 21).tasks, N);
+}
+
+/* Waits until the runs are few, and gives their number. */
+static unsigned settled_runs(struct fixture *f, unsigned few) {
+  struct ledger_status status = {.runs = few + 1};
+  for (int i = 0; i < 2000 && status.runs > few; i++) {
+    commit(f);
+    ledger_status(f->ledger, &status);
+    usleep(5000);
+  }
+  return status.runs;
+}
+
+static unsigned count_files(const char *dir, const char *name) {
+  char *path = file_path(dir, name);
+  DIR *files = opendir(path);
+  assert_non_null(files);
+  unsigned count = 0;
+  for (struct dirent *entry = readdir(files); entry != NULL; entry = readdir(files)) count += entry->d_name[0] != '.';
+  closedir(files);
+  free(path);
+  return count;
+}
+
+/* A hundred checkpoints leave a few runs of each kind; every identity is still known, by its content; the files are those
+ * that are listed. */
+static void test_merges(void **state) {
+  struct fixture *f = *state;
+  f->options.delta_max = 40;
+  reopen(f);
+  assert_int_equal(make_project(f, "org-a", ""), 0);
+  enum { N = 4000 };
+  for (int i = 0; i < N; i++) {
+    char id[24];
+    snprintf(id, sizeof id, "%d", i);
+    struct usage usage = usage_of(id, T0 + i, 1000 + (uint64_t)i);
+    assert_int_equal(stage(f, &usage).outcome, VERDICT_STORED);
+    if (i % 10 == 9) commit(f);
+    if (i % 100 == 99) {
+      snprintf(id, sizeof id, "%d", i / 2);
+      struct usage early = usage_of(id, T0 + i / 2, 1000 + (uint64_t)(i / 2));
+      assert_int_equal(stage(f, &early).outcome, VERDICT_DUPLICATE);
+    }
+  }
+  assert_in_range(settled_runs(f, 3 * 8), 3, 3 * 8);
+  for (int round = 0; round < 2; round++) {
+    for (int i = 0; i < N; i++) {
+      char id[24];
+      snprintf(id, sizeof id, "%d", i);
+      struct usage usage = usage_of(id, T0 + i, 1000 + (uint64_t)i), other = usage;
+      assert_int_equal(stage(f, &usage).outcome, VERDICT_DUPLICATE);
+      other.amount++;
+      assert_int_equal(stage(f, &other).outcome, VERDICT_CONFLICT);
+    }
+    reopen(f);
+  }
+  struct ledger_status status;
+  ledger_close(f->ledger);
+  f->options.maintenance = true; /* nothing is merged while we count */
+  open_ledger(f);
+  ledger_status(f->ledger, &status);
+  assert_int_equal(count_files(f->dir, "derived/runs"), status.runs);
 }
 
 static void test_zone_change(void **state) {
@@ -549,7 +613,7 @@ int main(void) {
       T(test_empty),      T(test_verdicts),   T(test_duplicates_within_a_group), T(test_large_group),
       T(test_uncommitted_is_gone), T(test_codecs_are_bounded), T(test_checkpoints), T(test_zone_change),
       T(test_catalogue),  T(test_torn_tail),  T(test_flipped_bits),              T(test_missing_parts),
-      T(test_segments),
+      T(test_segments),   T(test_merges),
 #undef T
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,305 @@
+/* The merger: keeps the number of runs small while ingest goes on. A thread of its own, so a checkpoint never waits for it.
+ *
+ *   IDLE ──candidate──> merging ──> DONE ──ledger_turn──> IDLE
+ *                          │ no room on the disk: drops what it wrote, waits, looks again
+ *                          │ the ledger closes: drops what it wrote
+ *                          └ any other error ──> FAILED, which ledger_turn reports, for good
+ *
+ * Which runs. Neighbours of one kind, at least MERGE_FAN_IN, of which the largest is no larger than the others together: so
+ * every entry is written again once for each fourfold growth, and any list without such neighbours is short (each run
+ * larger than the three behind it). Of several the smallest merge goes first: it soonest makes look-ups cheaper.
+ *
+ * Order of durability: the new run is synced, then its directory, then one transaction lists it and drops the old ones; then
+ * their files are removed. Whoever still reads those holds them open; a crash in between leaves files that no list names.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "base/file.h"
+#include "ledger/run_format.h"
+#include "ledger/run_writer.h"
+#include "ledger/state.h"
+
+#define MERGE_FAN_IN 4u
+#define MERGE_RUNS_MAX 16u /* in one merge */
+#define NICENESS 10        /* queries and commits come first */
+#define LOOK_AGAIN_SECONDS 5
+
+/* Neighbours to merge: `count` runs of a list, held. */
+struct candidate {
+  struct run *items[MERGE_RUNS_MAX];
+  size_t count;
+  uint64_t entries;
+};
+
+/* ---- choosing ---- */
+
+/* The longest mergeable window that begins at items[first]; count 0 when there is none. */
+static struct candidate window_at(struct run *const *items, size_t count, size_t first) {
+  struct candidate best = {0}, window = {0};
+  uint64_t largest = 0;
+  for (size_t i = first; i < count && window.count < MERGE_RUNS_MAX; i++) {
+    uint64_t entries = run_info(items[i])->count;
+    window.items[window.count++] = items[i];
+    window.entries += entries;
+    if (entries > largest) largest = entries;
+    if (window.count >= MERGE_FAN_IN && largest <= window.entries - largest) best = window;
+  }
+  return best;
+}
+
+static void choose_of_kind(const struct run_list *runs, enum entry_kind kind, struct candidate *best) {
+  struct run **items = calloc(runs->count + 1, sizeof(struct run *));
+  CHECK(items != NULL);
+  size_t count = 0;
+  for (size_t i = 0; i < runs->count; i++) {
+    if (run_info(runs->items[i])->kind == kind) items[count++] = runs->items[i];
+  }
+  for (size_t first = 0; first + MERGE_FAN_IN <= count; first++) {
+    struct candidate window = window_at(items, count, first);
+    if (window.count > 0 && (best->count == 0 || window.entries < best->entries)) *best = window;
+  }
+  free(items);
+}
+
+static void candidate_fini(struct candidate *candidate) {
+  for (size_t i = 0; i < candidate->count; i++) run_release(candidate->items[i]);
+  candidate->count = 0;
+}
+
+/* What is to be merged next, if anything. */
+static struct candidate choose(struct ledger *ledger) {
+  SCOPED(run_list_release_ref) struct run_list *runs = ledger_hold_runs(ledger);
+  struct candidate best = {0};
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) choose_of_kind(runs, (enum entry_kind)kind, &best);
+  for (size_t i = 0; i < best.count; i++) (void)run_hold(best.items[i]);
+  return best;
+}
+
+/* ---- merging ---- */
+
+/* One of the runs being merged, and where it has been read to. */
+struct source {
+  struct run_cursor *cursor;
+  const struct entry *at, *end;
+};
+
+struct sources {
+  struct source items[MERGE_RUNS_MAX];
+  struct source *heap[MERGE_RUNS_MAX]; /* those that have entries left; the first has the least */
+  size_t count, left;
+};
+
+static void sources_fini(struct sources *sources) {
+  for (size_t i = 0; i < sources->count; i++) run_cursor_free(sources->items[i].cursor);
+}
+
+static int refill(struct source *source, struct err *err) {
+  uint32_t count = 0;
+  int result = run_cursor_next(source->cursor, &source->at, &count, err);
+  if (result == 0) source->end = source->at + count;
+  return result;
+}
+
+static void sift(struct sources *sources, size_t at) {
+  struct source **heap = sources->heap, *moved = heap[at];
+  for (;;) {
+    size_t child = 2 * at + 1;
+    if (child >= sources->left) break;
+    if (child + 1 < sources->left && entry_compare(heap[child + 1]->at, heap[child]->at) < 0) child++;
+    if (entry_compare(moved->at, heap[child]->at) <= 0) break;
+    heap[at] = heap[child];
+    at = child;
+  }
+  heap[at] = moved;
+}
+
+static int sources_open(struct sources *sources, const struct candidate *candidate, struct err *err) {
+  for (size_t i = 0; i < candidate->count; i++) {
+    struct source *source = &sources->items[sources->count++];
+    source->at = source->end = NULL;
+    source->cursor = run_cursor_new(candidate->items[i]);
+    if (source->cursor == NULL) return err_set(err, ERR_MEMORY, "no memory to merge runs");
+    int result = refill(source, err);
+    if (result != 0) return result;
+    if (source->at != source->end) sources->heap[sources->left++] = source;
+  }
+  for (size_t i = sources->left; i > 0; i--) sift(sources, i - 1);
+  return 0;
+}
+
+/* The next entries in order, as many as fit; fewer only at the end. */
+static int sources_next(struct sources *sources, struct entry *out, size_t room, size_t *ret_count, struct err *err) {
+  size_t count = 0;
+  while (count < room && sources->left > 0) {
+    struct source *first = sources->heap[0];
+    out[count++] = *first->at++;
+    if (first->at == first->end) {
+      int result = refill(first, err);
+      if (result != 0) return result;
+      if (first->at == first->end) sources->heap[0] = sources->heap[--sources->left];
+    }
+    if (sources->left > 0) sift(sources, 0);
+  }
+  *ret_count = count;
+  return 0;
+}
+
+static bool is_stopping(struct ledger *ledger) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  bool stopping = ledger->stopping;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  return stopping;
+}
+
+static int copy_entries(struct ledger *ledger, struct sources *sources, struct run_writer *writer, struct err *err) {
+  struct entry piece[RUN_PAGE_ENTRIES * 4], before = {0};
+  for (size_t count = 1, round = 0; count > 0; round++) {
+    int result = sources_next(sources, piece, sizeof piece / sizeof piece[0], &count, err);
+    for (size_t i = 0; i < count && result == 0; i++) {
+      if (entry_compare(&before, &piece[i]) >= 0) {
+        result = err_set(err, ERR_CORRUPT, "runs to be merged hold the same entry twice; stop the server and run "
+                                           "`codecmeter rebuild`");
+      }
+      before = piece[i];
+    }
+    if (result == 0) result = run_writer_add(writer, piece, count, err);
+    if (result != 0) return result;
+    if (round % 64 == 0 && is_stopping(ledger)) return -ERR_STOPPING;
+  }
+  return 0;
+}
+
+static struct run_info merged_info(struct ledger *ledger, const struct candidate *candidate) {
+  const struct run_info *first = run_info(candidate->items[0]);
+  const struct run_info *last = run_info(candidate->items[candidate->count - 1]);
+  return (struct run_info){
+      .number = ledger_take_run_numbers(ledger, 1),
+      .kind = first->kind,
+      .count = candidate->entries,
+      .from = first->from,
+      .to = last->to,
+  };
+}
+
+static int write_merged(struct ledger *ledger, const struct candidate *candidate, const struct run_info *info,
+                        struct err *err) {
+  SCOPED(sources_fini) struct sources sources = {0};
+  SCOPED(run_writer_free_ref) struct run_writer *writer = NULL;
+  int result = sources_open(&sources, candidate, err);
+  if (result == 0) result = run_writer_new(ledger->runs_dir, log_uuid(ledger->log), info, &writer, err);
+  if (result == 0) result = copy_entries(ledger, &sources, writer, err);
+  if (result == 0) result = run_writer_finish(writer, err);
+  return result == 0 ? file_sync_dir(ledger->runs_dir, err) : result;
+}
+
+static int list_merged(struct ledger *ledger, const struct candidate *candidate, const struct run_info *info,
+                       struct err *err) {
+  uint64_t replaced[MERGE_RUNS_MAX];
+  for (size_t i = 0; i < candidate->count; i++) replaced[i] = run_info(candidate->items[i])->number;
+  return totals_replace_runs(ledger->totals, replaced, candidate->count, info, err);
+}
+
+/* Opened before it is listed: what is listed must be there. */
+static int merge(struct ledger *ledger, const struct candidate *candidate, struct run **ret, struct err *err) {
+  struct run_info info = merged_info(ledger, candidate);
+  SCOPED(run_release_ref) struct run *merged = NULL;
+  int result = write_merged(ledger, candidate, &info, err);
+  if (result == 0) result = run_open(ledger->runs_dir, log_uuid(ledger->log), &info, &merged, err);
+  if (result != 0) {
+    ledger_remove_run(ledger, info.number);
+    return result;
+  }
+  result = list_merged(ledger, candidate, &info, err);
+  /* After a commit that failed nobody knows what is listed; only a full disk is sure to have changed nothing. */
+  if (result == -ERR_FULL) ledger_remove_run(ledger, info.number);
+  if (result != 0) return result;
+  for (size_t i = 0; i < candidate->count; i++) ledger_remove_run(ledger, run_info(candidate->items[i])->number);
+  *ret = MOVE(merged);
+  return 0;
+}
+
+/* ---- the thread ---- */
+
+/* Room for the new run beside the old ones, without touching the reserve. */
+static bool has_room(const struct ledger *ledger, const struct candidate *candidate) {
+  struct statvfs disk;
+  if (statvfs(ledger->runs_dir, &disk) != 0) return true;
+  uint64_t reserve = ledger->options.disk_reserve == UINT64_MAX ? 0 : ledger->options.disk_reserve;
+  uint64_t size = (run_pages(candidate->entries) + 1) * RUN_PAGE + candidate->entries * 2;
+  return (uint64_t)disk.f_bavail * disk.f_frsize >= size + reserve;
+}
+
+/* With the lock held. */
+static void wait_blocked(struct ledger *ledger) {
+  struct timespec until;
+  (void)clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += LOOK_AGAIN_SECONDS;
+  if (!ledger->merger.blocked) diag_warning("runs are not merged: the disk has no room for it");
+  ledger->merger.blocked = true;
+  (void)pthread_cond_broadcast(&ledger->left);
+  if (!ledger->stopping) (void)pthread_cond_timedwait(&ledger->merger.wake, &ledger->lock, &until);
+}
+
+static int merge_candidate(struct ledger *ledger, const struct candidate *candidate, struct run **ret, struct err *err) {
+  int64_t begun_ms = clock_monotonic_ms(ledger->options.clock);
+  int result = merge(ledger, candidate, ret, err);
+  if (result == 0) {
+    diag_debug("merge: %zu runs of kind %d, %llu entries in %lld ms", candidate->count, (int)run_info(*ret)->kind,
+               (unsigned long long)candidate->entries,
+               (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
+  }
+  return result;
+}
+
+/* Called and left with the lock held; the work is done without it. */
+static void look(struct ledger *ledger) {
+  struct worker *merger = &ledger->merger;
+  if (merger->state != WORK_IDLE) {
+    (void)pthread_cond_wait(&merger->wake, &ledger->lock);
+    return;
+  }
+  merger->looked = merger->asked;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  SCOPED(candidate_fini) struct candidate candidate = choose(ledger);
+  bool room = candidate.count == 0 || has_room(ledger, &candidate);
+  struct run *merged = NULL;
+  struct err err = {0};
+  int result = candidate.count > 0 && room ? merge_candidate(ledger, &candidate, &merged, &err) : 0;
+  (void)pthread_mutex_lock(&ledger->lock);
+  if (!room || result == -ERR_FULL) {
+    wait_blocked(ledger);
+    return;
+  }
+  merger->blocked = false;
+  if (candidate.count == 0) {
+    while (merger->looked == merger->asked && !ledger->stopping) (void)pthread_cond_wait(&merger->wake, &ledger->lock);
+    return;
+  }
+  if (result == -ERR_STOPPING) return;
+  merger->made[0] = merged;
+  merger->made_count = merged != NULL ? 1 : 0;
+  merger->failure = err;
+  merger->state = result == 0 ? WORK_DONE : WORK_FAILED;
+  ledger_wake_writer(ledger);
+}
+
+static void *merger_main(void *arg) {
+  struct ledger *ledger = arg;
+  (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
+  (void)pthread_mutex_lock(&ledger->lock);
+  while (!ledger->stopping) look(ledger);
+  (void)pthread_mutex_unlock(&ledger->lock);
+  return NULL;
+}
+
+int merge_start(struct ledger *ledger, struct err *err) {
+  return worker_start(&ledger->merger, ledger, merger_main, "merger", err);
+}

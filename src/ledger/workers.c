@@ -1,0 +1,81 @@
+/* The two threads that make runs for the writer, and how what they make reaches it: they leave it under the ledger's lock and
+ * wake the writer, which takes it over between two commits. So only the writer ever changes what readers see.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "ledger/state.h"
+
+struct run_list *ledger_hold_runs(struct ledger *ledger) {
+  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  struct run_list *runs = run_list_hold(ledger->runs);
+  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  return runs;
+}
+
+void ledger_change_runs(struct ledger *ledger, struct run_list *runs) {
+  struct run_list *before = ledger->runs;
+  CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
+  ledger->runs = runs;
+  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  run_list_release(before);
+}
+
+uint64_t ledger_take_run_numbers(struct ledger *ledger, unsigned count) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  uint64_t first = ledger->next_run;
+  ledger->next_run += count;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  return first;
+}
+
+void ledger_remove_run(struct ledger *ledger, uint64_t number) {
+  char name[RUN_NAME_SIZE];
+  run_name(number, name);
+  SCOPED_MALLOC char *path = file_path(ledger->runs_dir, name);
+  (void)unlink(path);
+}
+
+void ledger_wake_writer(struct ledger *ledger) {
+  (void)pthread_cond_broadcast(&ledger->left);
+  if (ledger->options.wake_writer == NULL) return;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  ledger->options.wake_writer(ledger->options.wake_writer_arg);
+  (void)pthread_mutex_lock(&ledger->lock);
+}
+
+static bool has_left(const struct worker *worker) {
+  return worker->state == WORK_DONE || worker->state == WORK_FAILED;
+}
+
+void ledger_wait_for_workers(struct ledger *ledger) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  for (;;) {
+    bool waits_for_merger = ledger->checkpointer.state == WORK_IDLE;
+    if (has_left(&ledger->checkpointer) || has_left(&ledger->merger)) break;
+    if (waits_for_merger && ledger->merger.blocked) break;
+    (void)pthread_cond_wait(&ledger->left, &ledger->lock);
+  }
+  (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+int worker_start(struct worker *worker, struct ledger *ledger, void *(*run)(void *ledger), const char *name,
+                 struct err *err) {
+  int code = pthread_create(&worker->thread, NULL, run, ledger);
+  if (code != 0) return err_set_errno(err, ERR_INTERNAL, code, "cannot start the %s", name);
+  worker->has_thread = true;
+  (void)pthread_setname_np(worker->thread, name);
+  return 0;
+}
+
+void worker_stop(struct worker *worker, struct ledger *ledger) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  (void)pthread_cond_signal(&worker->wake);
+  (void)pthread_mutex_unlock(&ledger->lock);
+  if (worker->has_thread) (void)pthread_join(worker->thread, NULL);
+  worker->has_thread = false;
+  for (size_t i = 0; i < worker->made_count; i++) run_release(worker->made[i]);
+  worker->made_count = 0;
+}
