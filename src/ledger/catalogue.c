@@ -604,7 +604,7 @@ static int load_other(void *arg, struct str key, struct str value, struct err *e
   return 0;
 }
 
-int catalogue_load(struct catalogue *catalogue, struct totals_snapshot *snapshot, struct err *err) {
+int catalogue_load(struct catalogue *catalogue, struct rows_txn *snapshot, struct err *err) {
   int result = totals_visit_catalogue(snapshot, load_project, catalogue, err);
   if (result == 0) result = totals_visit_catalogue(snapshot, load_other, catalogue, err);
   return result;

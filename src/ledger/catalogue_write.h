@@ -16,7 +16,7 @@ MUST_USE struct catalogue *catalogue_new(void);
 void catalogue_free(struct catalogue *catalogue);
 
 /* Fills it from the rows that a checkpoint left. */
-MUST_USE int catalogue_load(struct catalogue *catalogue, struct totals_snapshot *snapshot, struct err *err);
+MUST_USE int catalogue_load(struct catalogue *catalogue, struct rows_txn *snapshot, struct err *err);
 
 /* Decides a change: appends the encoded records that it takes, one behind the other, to out. -ERR_EXISTS,
  * -ERR_NOT_FOUND, -ERR_RANGE say why not. */

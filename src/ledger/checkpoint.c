@@ -78,8 +78,8 @@ static int list_checkpoint(struct ledger *ledger, const struct made *made, struc
       .runs = made->infos,
       .runs_count = made->count,
   };
-  totals_forget_dead_readers(ledger->totals);
-  return totals_apply(ledger->totals, &checkpoint, err);
+  rows_forget_dead_readers(ledger->rows);
+  return totals_apply(ledger->rows, &checkpoint, err);
 }
 
 static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KINDS], size_t *ret_count, struct err *err) {

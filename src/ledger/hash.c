@@ -31,3 +31,7 @@ struct hash hash_identity(struct str project, struct str source, struct str id) 
 struct hash hash_task(struct str project, struct str task_id) { return hash_three(project, STR(""), task_id); }
 
 uint64_t hash_name(struct str name) { return XXH3_64bits(name.ptr, name.len); }
+
+uint64_t hash_row(struct str key, struct str value) {
+  return XXH3_64bits_withSeed(value.ptr, value.len, hash_name(key) + key.len);
+}

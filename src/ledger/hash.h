@@ -16,4 +16,7 @@ struct hash hash_task(struct str project, struct str task_id);
 /* Of one text, for tables in memory. */
 uint64_t hash_name(struct str name);
 
+/* Of a row: both texts, and where one ends. */
+uint64_t hash_row(struct str key, struct str value);
+
 #endif

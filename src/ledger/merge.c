@@ -204,7 +204,7 @@ static int list_merged(struct ledger *ledger, const struct candidate *candidate,
                        struct err *err) {
   uint64_t replaced[MERGE_RUNS_MAX];
   for (size_t i = 0; i < candidate->count; i++) replaced[i] = run_info(candidate->items[i])->number;
-  return totals_replace_runs(ledger->totals, replaced, candidate->count, info, err);
+  return totals_replace_runs(ledger->rows, replaced, candidate->count, info, err);
 }
 
 /* Opened before it is listed: what is listed must be there. */

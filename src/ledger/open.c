@@ -77,7 +77,7 @@ void ledger_close(struct ledger *ledger) {
   block_writer_free(ledger->staging);
   log_reader_free(ledger->reader);
   catalogue_free(ledger->catalogue);
-  totals_close(ledger->totals);
+  rows_close(ledger->rows);
   log_close(ledger->log);
   (void)pthread_rwlock_destroy(&ledger->view);
   (void)pthread_mutex_destroy(&ledger->lock);
@@ -106,12 +106,13 @@ static int make_derived(const struct ledger_options *options, const char *name, 
                         struct err *err) {
   SCOPED_MALLOC char *path = file_path(options->dir, name);
   SCOPED_MALLOC char *runs = file_path(path, "runs");
-  struct totals *totals;
+  struct rows *rows;
   int result = file_remove_tree(path, err);
-  if (result == 0) result = totals_create(path, uuid, options->map_size, &totals, err);
+  if (result == 0) result = rows_create(path, options->map_size, &rows, err);
   if (result != 0) return result;
-  totals_close(totals);
-  result = file_make_dir(runs, err);
+  result = totals_init(rows, uuid, err);
+  rows_close(rows);
+  if (result == 0) result = file_make_dir(runs, err);
   return result == 0 ? file_sync_dir(path, err) : result;
 }
 
@@ -124,14 +125,14 @@ static int create(struct ledger *ledger, struct err *err) {
     result = err_set_errno(err, ERR_IO, errno, "cannot name %s", ledger->derived);
   }
   if (result == 0) result = file_sync_dir(ledger->options.dir, err);
-  return result == 0 ? totals_open(ledger->derived, ledger->options.map_size, &ledger->totals, err) : result;
+  return result;
 }
 
 /* ---- finding what is there ---- */
 
 static int read_meta(struct ledger *ledger, struct totals_meta *ret, struct err *err) {
-  SCOPED(totals_end_ref) struct totals_snapshot *snapshot = NULL;
-  int result = totals_begin(ledger->totals, &snapshot, err);
+  SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
+  int result = rows_begin(ledger->rows, &snapshot, err);
   return result == 0 ? totals_meta(snapshot, ret, err) : result;
 }
 
@@ -150,8 +151,10 @@ static int open_files(struct ledger *ledger, struct totals_meta *ret_meta, struc
   const struct ledger_options *options = &ledger->options;
   int result = log_open(options->dir, options->segment_size, &ledger->log, err);
   if (result != 0) return result;
-  bool is_new = ledger->log == NULL && !file_exists(ledger->derived);
-  result = is_new ? create(ledger, err) : totals_open(ledger->derived, options->map_size, &ledger->totals, err);
+  bool is_new = ledger->log == NULL && !file_exists(ledger->derived), is_old = false;
+  result = is_new ? create(ledger, err) : 0;
+  if (result == 0) result = rows_open(ledger->derived, options->map_size, false, &ledger->rows, &is_old, err);
+  if (is_old) result = err_set(err, ERR_VERSION, "%s has an earlier format: run `codecmeter rebuild`", ledger->derived);
   if (result == -ERR_NOT_FOUND) {
     return err_set(err, ERR_CORRUPT, "%s holds a log but no derived data: run `codecmeter rebuild --data %s`",
                    options->dir, options->dir);
@@ -202,8 +205,9 @@ static int remove_unlisted(struct ledger *ledger, struct err *err) {
 }
 
 static int load_derived(struct ledger *ledger, struct err *err) {
-  SCOPED(totals_end_ref) struct totals_snapshot *snapshot = NULL;
-  int result = totals_begin(ledger->totals, &snapshot, err);
+  SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
+  int result = rows_begin(ledger->rows, &snapshot, err);
+  if (result == 0 && !ledger->options.maintenance) result = rows_check(snapshot, err);
   if (result == 0) result = totals_visit_runs(snapshot, open_listed, ledger, err);
   if (result == 0) result = remove_unlisted(ledger, err);
   return result == 0 ? catalogue_load(ledger->catalogue, snapshot, err) : result;
@@ -241,12 +245,12 @@ static int recover_block(void *arg, const struct block *block, struct err *err) 
 
 /* Days made with other rules than the zone's present ones are to be made anew. */
 static int look_at_zones(struct ledger *ledger, struct err *err) {
-  SCOPED(totals_end_ref) struct totals_snapshot *snapshot = NULL;
+  SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
   SCOPED_MALLOC struct project *projects = NULL;
   size_t count;
   int result = catalogue_projects(ledger->catalogue, &projects, &count);
   if (result != 0) return err_set(err, ERR_MEMORY, "no memory to list projects");
-  result = totals_begin(ledger->totals, &snapshot, err);
+  result = rows_begin(ledger->rows, &snapshot, err);
   for (size_t i = 0; i < count && result == 0; i++) {
     const struct project_state *state = catalogue_state(ledger->catalogue, str_of(projects[i].id));
     enum totals_days days;
@@ -275,12 +279,6 @@ int open_with_derived(const struct ledger_options *options, const char *derived,
   if (result == 0) result = look_at_zones(ledger, err);
   if (result == 0) *ret = MOVE(ledger);
   return result;
-}
-
-int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err) {
-  SCOPED_MALLOC char *unfinished = file_path(options->dir, DERIVED_NEW);
-  int result = file_remove_tree(unfinished, err);
-  return result == 0 ? open_with_derived(options, DERIVED, NULL, ret, err) : result;
 }
 
 /* ---- rebuilding ---- */
@@ -333,4 +331,24 @@ int ledger_rebuild(const struct ledger_options *given, const struct ledger_progr
   int result = make_derived(&options, DERIVED_NEW, uuid, err);
   if (result == 0) result = make_anew(&options, progress, err);
   return result == 0 ? swap_derived(options.dir, err) : result;
+}
+
+/* ---- the door ---- */
+
+/* Derived files of an earlier format are made anew: all that is in them is in the log. */
+static int renew_old(const struct ledger_options *options, struct err *err) {
+  SCOPED_MALLOC char *derived = file_path(options->dir, DERIVED);
+  struct rows *rows = NULL;
+  bool is_old = false;
+  if (rows_open(derived, with_defaults(options).map_size, true, &rows, &is_old, NULL) == 0) rows_close(rows);
+  if (!is_old) return 0; /* what is wrong with it, if anything, shows when it is opened */
+  diag_info("%s has an earlier format: it is made anew from the log", derived);
+  return ledger_rebuild(options, NULL, err);
+}
+
+int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err) {
+  SCOPED_MALLOC char *unfinished = file_path(options->dir, DERIVED_NEW);
+  int result = file_remove_tree(unfinished, err);
+  if (result == 0) result = renew_old(options, err);
+  return result == 0 ? open_with_derived(options, DERIVED, NULL, ret, err) : result;
 }

@@ -91,10 +91,10 @@ static void add_delta(struct query *query, const struct delta *delta, uint64_t c
 
 /* Begins the snapshot and adds what the deltas hold beyond it, as one step to every writer. */
 static int read_memory(struct ledger *ledger, struct query *query, uint32_t project, enum usage_kind kind,
-                       struct totals_snapshot **ret_snapshot, struct err *err) {
+                       struct rows_txn **ret_snapshot, struct err *err) {
   CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
   struct totals_meta meta;
-  int result = totals_begin(ledger->totals, ret_snapshot, err);
+  int result = rows_begin(ledger->rows, ret_snapshot, err);
   if (result == 0) result = totals_meta(*ret_snapshot, &meta, err);
   if (result == 0) {
     add_delta(query, ledger->frozen, meta.position, project, kind);
@@ -105,7 +105,7 @@ static int read_memory(struct ledger *ledger, struct query *query, uint32_t proj
   return result;
 }
 
-static int read_snapshot(struct query *query, struct totals_snapshot *snapshot, uint32_t project,
+static int read_snapshot(struct query *query, struct rows_txn *snapshot, uint32_t project,
                          enum usage_kind kind, struct err *err) {
   enum totals_days days;
   int result = totals_days_state(snapshot, project, query->zone, &days, err);
@@ -180,7 +180,7 @@ int ledger_totals(struct ledger *ledger, const struct project *project, enum usa
     return err_set(err, ERR_NOT_FOUND, "no project %s", project->id);
   }
   SCOPED(query_fini) struct query query;
-  SCOPED(totals_end_ref) struct totals_snapshot *snapshot = NULL;
+  SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
   uint32_t number = state->info.number;
   int result = query_init(&query, state->zone, first_day, last_day, rows_max);
   if (result == 0) result = read_memory(ledger, &query, number, kind, &snapshot, err);
@@ -215,5 +215,5 @@ void ledger_status(struct ledger *ledger, struct ledger_status *ret) {
 void ledger_formats(struct buf *out) {
   buf_text(out, "log segment: writes 1, reads 1\n");
   buf_text(out, "run: writes 1, reads 1\n");
-  buf_text(out, "totals: writes 1, reads 1\n");
+  buf_text(out, "totals: writes 2, reads 1 and 2\n");
 }

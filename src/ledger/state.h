@@ -44,7 +44,7 @@ struct ledger {
   char *derived;  /* DATA/derived, or where a rebuild makes the new one */
   char *runs_dir; /* derived/runs */
   struct log *log;
-  struct totals *totals;
+  struct rows *rows; /* of DATA/derived/totals */
   struct catalogue *catalogue;
 
   /* What readers see. Held for writing only while memory is changed, never across I/O. */
