@@ -68,7 +68,7 @@ static int make_runs(struct ledger *ledger, uint64_t first, struct made *made, s
 static int list_checkpoint(struct ledger *ledger, const struct made *made, struct err *err) {
   SCOPED_MALLOC struct cell *cells = NULL;
   size_t cells_count = 0;
-  if (delta_sorted_cells(ledger->frozen, &cells, &cells_count) != 0) {
+  if (cells_sorted(delta_cells(ledger->frozen), &cells, &cells_count) != 0) {
     return err_set(err, ERR_MEMORY, "no memory to sort a delta");
   }
   struct totals_checkpoint checkpoint = {

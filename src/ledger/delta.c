@@ -1,8 +1,5 @@
-/* Entries stand in plain arrays in the order in which they came, cells too; small tables of 4-byte indices find them. So
- * a delta costs about 90 bytes a record, a checkpoint sorts copies of dense arrays, and nothing is moved while it fills.
- *
- * The tables of cells and days are open addressing with linear probing over indices + 1 (0 is free), doubled at half
- * full, like that of identities.
+/* Entries stand in plain arrays in the order in which they came; a table of hashes finds identities. So a delta costs about
+ * 100 bytes a record, a checkpoint sorts copies of dense arrays, and nothing is moved while it fills.
  */
 #include "ledger/delta.h"
 
@@ -10,22 +7,6 @@
 
 #include "base/check.h"
 #include "ledger/identities.h"
-
-#define TABLE_FIRST 1024u
-#define DAY_QUARTERS 96u
-
-struct table {
-  uint32_t *slots;
-  uint32_t size; /* a power of two, or 0 */
-  uint32_t used;
-};
-
-/* The cells of one (project, kind, UTC day), linked by next_of_day. */
-struct day {
-  uint32_t project, day;
-  uint8_t kind;
-  uint32_t first_cell; /* index + 1 */
-};
 
 #define VECTOR(type)    \
   struct {              \
@@ -38,9 +19,7 @@ struct delta {
   int64_t block_time_ms;
   struct identities identities;
   VECTOR(struct entry) tasks, times;
-  VECTOR(struct cell) cells;
-  VECTOR(struct day) days;
-  struct table cell_table, day_table;
+  struct cells cells;
   struct buf puts; /* 4-byte key length, 4-byte value length, key, value */
 };
 
@@ -69,10 +48,7 @@ void delta_free(struct delta *delta) {
   identities_fini(&delta->identities);
   free(delta->tasks.items);
   free(delta->times.items);
-  free(delta->cells.items);
-  free(delta->days.items);
-  free(delta->cell_table.slots);
-  free(delta->day_table.slots);
+  cells_fini(&delta->cells);
   buf_fini(&delta->puts);
   free(delta);
 }
@@ -89,103 +65,12 @@ void delta_set_end(struct delta *delta, uint64_t end, int64_t block_time_ms) {
   if (block_time_ms > delta->block_time_ms) delta->block_time_ms = block_time_ms;
 }
 
-/* ---- tables ---- */
-
-static uint64_t mix(uint64_t a, uint64_t b) {
-  uint64_t h = (a ^ UINT64_C(0x9E3779B97F4A7C15)) * UINT64_C(0xBF58476D1CE4E5B9) + b;
-  h = (h ^ h >> 32) * UINT64_C(0x94D049BB133111EB);
-  return h ^ h >> 29;
-}
-
-static uint64_t hash_of_cell(const struct cell *cell) {
-  return mix((uint64_t)cell->project << 32 | cell->quarter,
-             (uint64_t)cell->kind << 16 | (uint64_t)cell->codec << 8 | cell->tier);
-}
-
-static uint64_t hash_of_day(const struct day *day) {
-  return mix((uint64_t)day->project << 32 | day->day, day->kind);
-}
-
-static void table_put(struct table *table, uint64_t hash, uint32_t index) {
-  uint32_t slot = (uint32_t)hash & (table->size - 1);
-  while (table->slots[slot] != 0) slot = (slot + 1) & (table->size - 1);
-  table->slots[slot] = index + 1;
-  table->used++;
-}
-
-/* Makes room for one more; true when the table was made anew and everything must be put again. */
-static bool table_grow(struct table *table) {
-  if ((table->used + 1) * 2 <= table->size) return false;
-  uint32_t size = table->size == 0 ? TABLE_FIRST : table->size * 2;
-  CHECK(size > table->size);
-  free(table->slots);
-  table->slots = calloc(size, sizeof *table->slots);
-  CHECK(table->slots != NULL);
-  table->size = size;
-  table->used = 0;
-  return true;
-}
-
 void delta_prefetch(const struct delta *delta, struct hash identity) {
   identities_prefetch(&delta->identities, identity);
 }
 
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at) {
   return identities_find(&delta->identities, hash, at);
-}
-
-/* ---- cells ---- */
-
-static bool same_cell(const struct cell *a, const struct cell *b) {
-  return a->project == b->project && a->quarter == b->quarter && a->kind == b->kind && a->codec == b->codec &&
-         a->tier == b->tier;
-}
-
-static const struct day *find_day(const struct delta *delta, const struct day *wanted) {
-  const struct table *table = &delta->day_table;
-  if (table->size == 0) return NULL;
-  for (uint32_t slot = (uint32_t)hash_of_day(wanted) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
-    if (table->slots[slot] == 0) return NULL;
-    const struct day *day = &delta->days.items[table->slots[slot] - 1];
-    if (day->project == wanted->project && day->day == wanted->day && day->kind == wanted->kind) return day;
-  }
-}
-
-static struct day *make_day(struct delta *delta, const struct day *wanted) {
-  const struct day *found = find_day(delta, wanted);
-  if (found != NULL) return &delta->days.items[found - delta->days.items];
-  *VECTOR_ADD(delta->days) = *wanted;
-  uint32_t from = table_grow(&delta->day_table) ? 0 : delta->days.count - 1;
-  for (uint32_t i = from; i < delta->days.count; i++) {
-    table_put(&delta->day_table, hash_of_day(&delta->days.items[i]), i);
-  }
-  return &delta->days.items[delta->days.count - 1];
-}
-
-static struct cell *find_cell(const struct delta *delta, const struct cell *wanted) {
-  const struct table *table = &delta->cell_table;
-  if (table->size == 0) return NULL;
-  for (uint32_t slot = (uint32_t)hash_of_cell(wanted) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
-    if (table->slots[slot] == 0) return NULL;
-    struct cell *cell = &delta->cells.items[table->slots[slot] - 1];
-    if (same_cell(cell, wanted)) return cell;
-  }
-}
-
-static struct cell *make_cell(struct delta *delta, const struct cell *wanted) {
-  struct cell *found = find_cell(delta, wanted);
-  if (found != NULL) return found;
-  struct day key = {.project = wanted->project, .day = wanted->quarter / DAY_QUARTERS, .kind = wanted->kind};
-  struct day *day = make_day(delta, &key);
-  struct cell *cell = VECTOR_ADD(delta->cells);
-  *cell = *wanted;
-  cell->next_of_day = day->first_cell;
-  day->first_cell = delta->cells.count;
-  uint32_t from = table_grow(&delta->cell_table) ? 0 : delta->cells.count - 1;
-  for (uint32_t i = from; i < delta->cells.count; i++) {
-    table_put(&delta->cell_table, hash_of_cell(&delta->cells.items[i]), i);
-  }
-  return cell;
 }
 
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
@@ -195,44 +80,12 @@ void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash
   *VECTOR_ADD(delta->tasks) = (struct entry){.first = task.high, .second = task.low, .position = position};
   *VECTOR_ADD(delta->times) = (struct entry){
       .first = entry_time_key(project, usage->kind), .second = (uint64_t)usage->finished_ms, .position = position};
-  struct usage_count count = usage_count(usage);
-  if (count.tasks == 0) return;
-  struct cell wanted = {
-      .project = project,
-      .quarter = (uint32_t)(usage->finished_ms / 1000 / QUARTER_SECONDS),
-      .kind = (uint8_t)usage->kind,
-      .codec = codec,
-      .tier = (uint8_t)usage->tier,
-  };
-  struct cell *cell = make_cell(delta, &wanted);
-  cell->sum.units += count.units;
-  cell->sum.minutes += count.minutes;
-  cell->sum.tasks += count.tasks;
+  cells_add(&delta->cells, usage, project, codec);
 }
 
-void delta_visit_cells(const struct delta *delta, uint32_t project, enum usage_kind kind, int64_t first_day,
-                       int64_t last_day, void (*visit)(void *arg, const struct cell *cell), void *arg) {
-  if (delta->cells.count == 0) return;
-  for (int64_t number = first_day < 0 ? 0 : first_day; number <= last_day; number++) {
-    struct day key = {.project = project, .day = (uint32_t)number, .kind = (uint8_t)kind};
-    const struct day *day = find_day(delta, &key);
-    for (uint32_t i = day == NULL ? 0 : day->first_cell; i != 0; i = delta->cells.items[i - 1].next_of_day) {
-      visit(arg, &delta->cells.items[i - 1]);
-    }
-  }
-}
+const struct cells *delta_cells(const struct delta *delta) { return &delta->cells; }
 
 /* ---- for the checkpoint ---- */
-
-int cell_compare(const struct cell *a, const struct cell *b) {
-  if (a->project != b->project) return a->project < b->project ? -1 : 1;
-  if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
-  if (a->quarter != b->quarter) return a->quarter < b->quarter ? -1 : 1;
-  if (a->codec != b->codec) return a->codec < b->codec ? -1 : 1;
-  return (a->tier > b->tier) - (a->tier < b->tier);
-}
-
-static int compare_cells(const void *a, const void *b) { return cell_compare(a, b); }
 
 static const struct entry *entries_of(const struct delta *delta, enum entry_kind kind, size_t *ret_count) {
   switch (kind) {
@@ -254,17 +107,6 @@ int delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct
     free(copy);
     return result;
   }
-  *ret = copy;
-  *ret_count = count;
-  return 0;
-}
-
-int delta_sorted_cells(const struct delta *delta, struct cell **ret, size_t *ret_count) {
-  size_t count = delta->cells.count;
-  struct cell *copy = malloc((count + 1) * sizeof *copy);
-  if (copy == NULL) return -ERR_MEMORY;
-  if (count > 0) memcpy(copy, delta->cells.items, count * sizeof *copy);
-  if (count > 1) qsort(copy, count, sizeof *copy, compare_cells);
   *ret = copy;
   *ret_count = count;
   return 0;

@@ -12,22 +12,9 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "ledger/cells.h"
 #include "ledger/entry.h"
 #include "meter/usage.h"
-
-#define QUARTER_SECONDS 900
-
-/* Units, minutes and tasks of one (project, kind, quarter hour, codec, tier). */
-struct cell {
-  uint32_t project;
-  uint32_t quarter; /* quarter hours since 1970, UTC */
-  uint8_t kind, codec, tier;
-  uint32_t next_of_day; /* the delta's own */
-  struct usage_count sum;
-};
-
-/* Order of the table of quarters: project, kind, quarter, codec, tier. */
-int cell_compare(const struct cell *a, const struct cell *b);
 
 struct delta;
 
@@ -51,14 +38,12 @@ void delta_prefetch(const struct delta *delta, struct hash identity);
 /* The next identity with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at);
 
-/* Sorted copies for the checkpoint: malloc'd, the caller frees. The delta must be frozen (not being filled). */
+/* A sorted copy for the checkpoint: malloc'd, the caller frees. The delta must be frozen (not being filled). */
 MUST_USE int delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry **ret,
                                   size_t *ret_count);
-MUST_USE int delta_sorted_cells(const struct delta *delta, struct cell **ret, size_t *ret_count);
 
-/* Calls visit for each cell of a project and kind in the UTC days [first_day, last_day]. */
-void delta_visit_cells(const struct delta *delta, uint32_t project, enum usage_kind kind, int64_t first_day,
-                       int64_t last_day, void (*visit)(void *arg, const struct cell *cell), void *arg);
+/* Totals by quarter hour of what it holds. */
+const struct cells *delta_cells(const struct delta *delta);
 
 /* Rows of the catalogue, in the order in which they came. */
 void delta_put(struct delta *delta, struct str key, struct str value);

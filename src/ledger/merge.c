@@ -26,6 +26,7 @@
 #include "ledger/run_format.h"
 #include "ledger/run_writer.h"
 #include "ledger/state.h"
+#include "ledger/union.h"
 
 #define MERGE_FAN_IN 4u
 #define MERGE_RUNS_MAX 16u /* in one merge */
@@ -85,73 +86,6 @@ static struct candidate choose(struct ledger *ledger) {
 
 /* ---- merging ---- */
 
-/* One of the runs being merged, and where it has been read to. */
-struct source {
-  struct run_cursor *cursor;
-  const struct entry *at, *end;
-};
-
-struct sources {
-  struct source items[MERGE_RUNS_MAX];
-  struct source *heap[MERGE_RUNS_MAX]; /* those that have entries left; the first has the least */
-  size_t count, left;
-};
-
-static void sources_fini(struct sources *sources) {
-  for (size_t i = 0; i < sources->count; i++) run_cursor_free(sources->items[i].cursor);
-}
-
-static int refill(struct source *source, struct err *err) {
-  uint32_t count = 0;
-  int result = run_cursor_next(source->cursor, &source->at, &count, err);
-  if (result == 0) source->end = source->at + count;
-  return result;
-}
-
-static void sift(struct sources *sources, size_t at) {
-  struct source **heap = sources->heap, *moved = heap[at];
-  for (;;) {
-    size_t child = 2 * at + 1;
-    if (child >= sources->left) break;
-    if (child + 1 < sources->left && entry_compare(heap[child + 1]->at, heap[child]->at) < 0) child++;
-    if (entry_compare(moved->at, heap[child]->at) <= 0) break;
-    heap[at] = heap[child];
-    at = child;
-  }
-  heap[at] = moved;
-}
-
-static int sources_open(struct sources *sources, const struct candidate *candidate, struct err *err) {
-  for (size_t i = 0; i < candidate->count; i++) {
-    struct source *source = &sources->items[sources->count++];
-    source->at = source->end = NULL;
-    source->cursor = run_cursor_new(candidate->items[i]);
-    if (source->cursor == NULL) return err_set(err, ERR_MEMORY, "no memory to merge runs");
-    int result = refill(source, err);
-    if (result != 0) return result;
-    if (source->at != source->end) sources->heap[sources->left++] = source;
-  }
-  for (size_t i = sources->left; i > 0; i--) sift(sources, i - 1);
-  return 0;
-}
-
-/* The next entries in order, as many as fit; fewer only at the end. */
-static int sources_next(struct sources *sources, struct entry *out, size_t room, size_t *ret_count, struct err *err) {
-  size_t count = 0;
-  while (count < room && sources->left > 0) {
-    struct source *first = sources->heap[0];
-    out[count++] = *first->at++;
-    if (first->at == first->end) {
-      int result = refill(first, err);
-      if (result != 0) return result;
-      if (first->at == first->end) sources->heap[0] = sources->heap[--sources->left];
-    }
-    if (sources->left > 0) sift(sources, 0);
-  }
-  *ret_count = count;
-  return 0;
-}
-
 static bool is_stopping(struct ledger *ledger) {
   (void)pthread_mutex_lock(&ledger->lock);
   bool stopping = ledger->stopping;
@@ -159,17 +93,11 @@ static bool is_stopping(struct ledger *ledger) {
   return stopping;
 }
 
-static int copy_entries(struct ledger *ledger, struct sources *sources, struct run_writer *writer, struct err *err) {
-  struct entry piece[RUN_PAGE_ENTRIES * 4], before = {0};
+static int copy_entries(struct ledger *ledger, struct union_reader *reader, struct run_writer *writer,
+                        struct err *err) {
+  struct entry piece[RUN_PAGE_ENTRIES * 4];
   for (size_t count = 1, round = 0; count > 0; round++) {
-    int result = sources_next(sources, piece, sizeof piece / sizeof piece[0], &count, err);
-    for (size_t i = 0; i < count && result == 0; i++) {
-      if (entry_compare(&before, &piece[i]) >= 0) {
-        result = err_set(err, ERR_CORRUPT, "runs to be merged hold the same entry twice; stop the server and run "
-                                           "`codecmeter rebuild`");
-      }
-      before = piece[i];
-    }
+    int result = union_next(reader, piece, sizeof piece / sizeof piece[0], &count, err);
     if (result == 0) result = run_writer_add(writer, piece, count, err);
     if (result != 0) return result;
     if (round % 64 == 0 && is_stopping(ledger)) return -ERR_STOPPING;
@@ -191,11 +119,11 @@ static struct run_info merged_info(struct ledger *ledger, const struct candidate
 
 static int write_merged(struct ledger *ledger, const struct candidate *candidate, const struct run_info *info,
                         struct err *err) {
-  SCOPED(sources_fini) struct sources sources = {0};
+  SCOPED(union_free_ref) struct union_reader *reader = NULL;
   SCOPED(run_writer_free_ref) struct run_writer *writer = NULL;
-  int result = sources_open(&sources, candidate, err);
+  int result = union_new(candidate->items, candidate->count, &reader, err);
   if (result == 0) result = run_writer_new(ledger->runs_dir, log_uuid(ledger->log), info, &writer, err);
-  if (result == 0) result = copy_entries(ledger, &sources, writer, err);
+  if (result == 0) result = copy_entries(ledger, reader, writer, err);
   if (result == 0) result = run_writer_finish(writer, err);
   return result == 0 ? file_sync_dir(ledger->runs_dir, err) : result;
 }

@@ -86,7 +86,7 @@ static void add_delta(struct query *query, const struct delta *delta, uint64_t c
   if (delta == NULL || delta_end(delta) <= covered) return;
   int64_t from = query->starts[0], to = query->starts[query->last_day - query->first_day + 1] - 1;
   if (to < 0) return;
-  delta_visit_cells(delta, project, kind, from < 0 ? 0 : from / DAY_SECONDS, to / DAY_SECONDS, visit_cell, query);
+  cells_visit(delta_cells(delta), project, kind, from < 0 ? 0 : from / DAY_SECONDS, to / DAY_SECONDS, visit_cell, query);
 }
 
 /* Begins the snapshot and adds what the deltas hold beyond it, as one step to every writer. */

@@ -1,0 +1,170 @@
+/* Cells stand in a plain array in the order in which they came; small tables of 4-byte indices find them, and their days.
+ *
+ * The tables are open addressing with linear probing over indices + 1 (0 is free), doubled at half full.
+ */
+#include "ledger/cells.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#define TABLE_FIRST 1024u
+#define DAY_QUARTERS 96u
+
+/* The cells of one (project, kind, UTC day), linked by next_of_day. */
+struct cell_day {
+  uint32_t project, day;
+  uint8_t kind;
+  uint32_t first_cell; /* index + 1 */
+};
+
+void cells_fini(struct cells *cells) {
+  free(cells->items);
+  free(cells->days);
+  free(cells->by_cell.slots);
+  free(cells->by_day.slots);
+  *cells = (struct cells){0};
+}
+
+/* Room for one more; memory that cannot be had here ends the program, as nothing is acknowledged from it yet. */
+#define ADD(items, count, cap)                                   \
+  ({                                                             \
+    if ((count) == (cap)) {                                      \
+      (cap) = (cap) == 0 ? 64 : (cap) * 2;                       \
+      (items) = reallocarray((items), (cap), sizeof *(items));   \
+      CHECK((items) != NULL);                                    \
+    }                                                            \
+    &(items)[(count)++];                                         \
+  })
+
+static uint64_t mix(uint64_t a, uint64_t b) {
+  uint64_t h = (a ^ UINT64_C(0x9E3779B97F4A7C15)) * UINT64_C(0xBF58476D1CE4E5B9) + b;
+  h = (h ^ h >> 32) * UINT64_C(0x94D049BB133111EB);
+  return h ^ h >> 29;
+}
+
+static uint64_t hash_of_cell(const struct cell *cell) {
+  return mix((uint64_t)cell->project << 32 | cell->quarter,
+             (uint64_t)cell->kind << 16 | (uint64_t)cell->codec << 8 | cell->tier);
+}
+
+static uint64_t hash_of_day(const struct cell_day *day) {
+  return mix((uint64_t)day->project << 32 | day->day, day->kind);
+}
+
+static void table_put(struct cell_table *table, uint64_t hash, uint32_t index) {
+  uint32_t slot = (uint32_t)hash & (table->size - 1);
+  while (table->slots[slot] != 0) slot = (slot + 1) & (table->size - 1);
+  table->slots[slot] = index + 1;
+  table->used++;
+}
+
+/* Makes room for one more; true when the table was made anew and everything must be put again. */
+static bool table_grow(struct cell_table *table) {
+  if ((table->used + 1) * 2 <= table->size) return false;
+  uint32_t size = table->size == 0 ? TABLE_FIRST : table->size * 2;
+  CHECK(size > table->size);
+  free(table->slots);
+  table->slots = calloc(size, sizeof *table->slots);
+  CHECK(table->slots != NULL);
+  table->size = size;
+  table->used = 0;
+  return true;
+}
+
+static bool same_cell(const struct cell *a, const struct cell *b) {
+  return a->project == b->project && a->quarter == b->quarter && a->kind == b->kind && a->codec == b->codec &&
+         a->tier == b->tier;
+}
+
+static struct cell_day *find_day(const struct cells *cells, const struct cell_day *wanted) {
+  const struct cell_table *table = &cells->by_day;
+  if (table->size == 0) return NULL;
+  for (uint32_t slot = (uint32_t)hash_of_day(wanted) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
+    if (table->slots[slot] == 0) return NULL;
+    struct cell_day *day = &cells->days[table->slots[slot] - 1];
+    if (day->project == wanted->project && day->day == wanted->day && day->kind == wanted->kind) return day;
+  }
+}
+
+static struct cell_day *make_day(struct cells *cells, const struct cell_day *wanted) {
+  struct cell_day *found = find_day(cells, wanted);
+  if (found != NULL) return found;
+  *ADD(cells->days, cells->days_count, cells->days_cap) = *wanted;
+  uint32_t from = table_grow(&cells->by_day) ? 0 : cells->days_count - 1;
+  for (uint32_t i = from; i < cells->days_count; i++) table_put(&cells->by_day, hash_of_day(&cells->days[i]), i);
+  return &cells->days[cells->days_count - 1];
+}
+
+static struct cell *find_cell(const struct cells *cells, const struct cell *wanted) {
+  const struct cell_table *table = &cells->by_cell;
+  if (table->size == 0) return NULL;
+  for (uint32_t slot = (uint32_t)hash_of_cell(wanted) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
+    if (table->slots[slot] == 0) return NULL;
+    struct cell *cell = &cells->items[table->slots[slot] - 1];
+    if (same_cell(cell, wanted)) return cell;
+  }
+}
+
+static struct cell *make_cell(struct cells *cells, const struct cell *wanted) {
+  struct cell *found = find_cell(cells, wanted);
+  if (found != NULL) return found;
+  struct cell_day key = {.project = wanted->project, .day = wanted->quarter / DAY_QUARTERS, .kind = wanted->kind};
+  struct cell_day *day = make_day(cells, &key);
+  struct cell *cell = ADD(cells->items, cells->count, cells->cap);
+  *cell = *wanted;
+  cell->next_of_day = day->first_cell;
+  day->first_cell = cells->count;
+  uint32_t from = table_grow(&cells->by_cell) ? 0 : cells->count - 1;
+  for (uint32_t i = from; i < cells->count; i++) table_put(&cells->by_cell, hash_of_cell(&cells->items[i]), i);
+  return cell;
+}
+
+void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, uint8_t codec) {
+  struct usage_count count = usage_count(usage);
+  if (count.tasks == 0) return;
+  struct cell wanted = {
+      .project = project,
+      .quarter = (uint32_t)(usage->finished_ms / 1000 / QUARTER_SECONDS),
+      .kind = (uint8_t)usage->kind,
+      .codec = codec,
+      .tier = (uint8_t)usage->tier,
+  };
+  struct cell *cell = make_cell(cells, &wanted);
+  cell->sum.units += count.units;
+  cell->sum.minutes += count.minutes;
+  cell->sum.tasks += count.tasks;
+}
+
+void cells_visit(const struct cells *cells, uint32_t project, enum usage_kind kind, int64_t first_day, int64_t last_day,
+                 void (*visit)(void *arg, const struct cell *cell), void *arg) {
+  if (cells->count == 0) return;
+  for (int64_t number = first_day < 0 ? 0 : first_day; number <= last_day; number++) {
+    struct cell_day key = {.project = project, .day = (uint32_t)number, .kind = (uint8_t)kind};
+    const struct cell_day *day = find_day(cells, &key);
+    for (uint32_t i = day == NULL ? 0 : day->first_cell; i != 0; i = cells->items[i - 1].next_of_day) {
+      visit(arg, &cells->items[i - 1]);
+    }
+  }
+}
+
+int cell_compare(const struct cell *a, const struct cell *b) {
+  if (a->project != b->project) return a->project < b->project ? -1 : 1;
+  if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
+  if (a->quarter != b->quarter) return a->quarter < b->quarter ? -1 : 1;
+  if (a->codec != b->codec) return a->codec < b->codec ? -1 : 1;
+  return (a->tier > b->tier) - (a->tier < b->tier);
+}
+
+static int compare_cells(const void *a, const void *b) { return cell_compare(a, b); }
+
+int cells_sorted(const struct cells *cells, struct cell **ret, size_t *ret_count) {
+  size_t count = cells->count;
+  struct cell *copy = malloc((count + 1) * sizeof *copy);
+  if (copy == NULL) return -ERR_MEMORY;
+  if (count > 0) memcpy(copy, cells->items, count * sizeof *copy);
+  if (count > 1) qsort(copy, count, sizeof *copy, compare_cells);
+  *ret = copy;
+  *ret_count = count;
+  return 0;
+}
