@@ -15,6 +15,7 @@ static const struct {
     {"record", cmd_record, "measure media files and report them"},
     {"run", cmd_run, "run a transcoder, then record its outputs"},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
+    {"verify", cmd_verify, "prove that totals and identities are those of the log"},
     {"rebuild", cmd_rebuild, "make all derived files anew from the log"},
     {"version", cmd_version, "show version, commit and formats"},
 };

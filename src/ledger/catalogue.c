@@ -80,6 +80,10 @@ const struct project_state *catalogue_state(const struct catalogue *catalogue, s
   return find(catalogue->projects, id);
 }
 
+const struct project_state *catalogue_state_of_number(const struct catalogue *catalogue, uint32_t number) {
+  return number >= 1 && number <= catalogue->by_number->len ? catalogue->by_number->pdata[number - 1] : NULL;
+}
+
 static struct project project_info(const struct catalogue *catalogue, const struct project_state *state) {
   struct project info = state->info;
   info.is_default = strcmp(info.id, catalogue->default_project) == 0;

@@ -37,6 +37,7 @@ struct project_state {
 };
 /* NULL when there is none. Valid until the next apply. */
 const struct project_state *catalogue_state(const struct catalogue *catalogue, struct str id);
+const struct project_state *catalogue_state_of_number(const struct catalogue *catalogue, uint32_t number);
 /* The number of a codec name in a project's list, or -1. */
 int catalogue_codec_number(const struct project_state *project, struct str codec);
 /* Gives a codec the next number of its project. False when all are taken. */

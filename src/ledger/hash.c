@@ -35,3 +35,8 @@ uint64_t hash_name(struct str name) { return XXH3_64bits(name.ptr, name.len); }
 uint64_t hash_row(struct str key, struct str value) {
   return XXH3_64bits_withSeed(value.ptr, value.len, hash_name(key) + key.len);
 }
+
+struct hash hash_bytes(const void *ptr, size_t len) {
+  XXH128_hash_t hash = XXH3_128bits(ptr, len);
+  return (struct hash){.high = hash.high64, .low = hash.low64};
+}

@@ -19,4 +19,7 @@ uint64_t hash_name(struct str name);
 /* Of a row: both texts, and where one ends. */
 uint64_t hash_row(struct str key, struct str value);
 
+/* Of any bytes. */
+struct hash hash_bytes(const void *ptr, size_t len);
+
 #endif

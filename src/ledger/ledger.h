@@ -129,12 +129,36 @@ struct ledger_status {
 };
 void ledger_status(struct ledger *ledger, struct ledger_status *ret);
 
-/* ---- maintenance: nobody else has the directory open ---- */
+/* ---- care ---- */
 
 struct ledger_progress {
-  void (*step)(void *arg, uint64_t done, uint64_t total); /* bytes of the log; may be NULL */
+  void (*step)(void *arg, uint64_t done, uint64_t total); /* bytes; may be NULL */
   void *arg;
 };
+
+struct ledger_verify_options {
+  void (*differs)(void *arg, const char *line); /* told of the first hundred differences; may be NULL */
+  void *arg;
+  struct ledger_progress progress;
+};
+
+struct ledger_verify_report {
+  uint64_t blocks, records, usages; /* of the log */
+  uint64_t cells;                   /* quarter hours of a project, codec and tier that have usage */
+  uint64_t covered;                 /* position up to which derived files were held against the log */
+  uint64_t end;                     /* position behind the last good block */
+  uint64_t unsettled;               /* bytes behind it: being written, or a torn tail that the next start cuts */
+  uint64_t differences;
+};
+
+/* Reads the whole log and all derived files, and holds them against each other: checksums, totals against a recount,
+ * identities and times against the records, each identity once, the catalogue. Changes nothing; works beside a running
+ * server, at the snapshot of its last checkpoint. 0: *ret says what was found, differences included. An error: it could not
+ * be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only dir and map_size count. */
+MUST_USE int ledger_verify(const struct ledger_options *options, const struct ledger_verify_options *how,
+                           struct ledger_verify_report *ret, struct err *err);
+
+/* ---- maintenance: nobody else has the directory open ---- */
 
 /* Makes all derived files anew from the log alone, beside the old ones, and swaps them in when they are durable. */
 MUST_USE int ledger_rebuild(const struct ledger_options *options, const struct ledger_progress *progress,

@@ -51,6 +51,7 @@ struct log {
   _Atomic uint64_t end;     /* position behind the last block; readers of any thread look */
   uint64_t synced;
   bool broken;              /* a write or sync failed: nothing more is taken */
+  bool read_only;
 };
 
 /* ---- segments ---- */
@@ -163,7 +164,7 @@ static int open_segment(struct log *log, const char *name, struct err *err) {
   segment.base = base;
   memcpy(segment.name, name, SEGMENT_NAME_SIZE);
   SCOPED_MALLOC char *path = file_path(log->dir, name);
-  segment.fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  segment.fd = open(path, (log->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW);
   if (segment.fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open log/%s", name);
   add_segment(log, &segment);
   return file_size(segment.fd, path, &last_segment(log)->size, err);
@@ -193,7 +194,7 @@ static bool all_zero(const char *bytes, size_t len) {
   return true;
 }
 
-/* A segment whose making was cut off has no whole head and holds nothing: it is removed. */
+/* A segment whose making was cut off has no whole head and holds nothing: it is removed, by who may. */
 static int drop_unfinished(struct log *log, bool *ret_dropped, struct err *err) {
   struct segment *segment = last_segment(log);
   char head[SEGMENT_HEAD_SIZE] = {0};
@@ -205,6 +206,11 @@ static int drop_unfinished(struct log *log, bool *ret_dropped, struct err *err) 
   if (segment->size > SEGMENT_HEAD_SIZE) {
     return err_set(err, ERR_CORRUPT, "log/%s: its header (offset 0) is missing; restore it from a backup",
                    segment->name);
+  }
+  if (log->read_only) {
+    (void)close(segment->fd);
+    log->count--;
+    return 0;
   }
   diag_warning("log/%s was never finished and holds nothing: removed", segment->name);
   SCOPED_MALLOC char *path = file_path(log->dir, segment->name);
@@ -240,8 +246,9 @@ static int check_segments(struct log *log, struct err *err) {
   return 0;
 }
 
-int log_open(const char *dir, uint64_t segment_size, struct log **ret, struct err *err) {
+static int open_log(const char *dir, uint64_t segment_size, bool read_only, struct log **ret, struct err *err) {
   SCOPED(log_close_ref) struct log *log = log_new(dir, segment_size);
+  log->read_only = read_only;
   int result = open_segments(log, err);
   bool dropped = log->count > 0;
   while (result == 0 && dropped && log->count > 0) result = drop_unfinished(log, &dropped, err);
@@ -249,6 +256,18 @@ int log_open(const char *dir, uint64_t segment_size, struct log **ret, struct er
   if (result != 0) return result;
   *ret = log->count > 0 ? MOVE(log) : NULL;
   return 0;
+}
+
+int log_open(const char *dir, uint64_t segment_size, struct log **ret, struct err *err) {
+  return open_log(dir, segment_size, false, ret, err);
+}
+
+int log_open_to_read(const char *dir, struct log **ret, struct err *err) {
+  int result = open_log(dir, 0, true, ret, err);
+  if (result == 0 && *ret == NULL) {
+    return err_set(err, ERR_NOT_FOUND, "%s/log holds no ledger: is this the data directory?", dir);
+  }
+  return result;
 }
 
 int log_create(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], int64_t now_ms, uint64_t segment_size,
@@ -450,25 +469,27 @@ static int cut_tail(struct log *log, uint64_t from, struct err *err) {
   return file_sync(segment->fd, segment->name, err);
 }
 
-/* A block at `bad` cannot be read, for the reason in err: a torn tail is cut, anything else stops the start. */
-static int judge_damage(struct scan *scan, uint64_t bad, struct err *err) {
-  struct log *log = scan->log;
-  struct segment *segment = last_segment(log);
-  bool synced = true, zero = false;
+/* A block at `bad` cannot be read, for the reason in err. Is it a torn tail, never acknowledged? Anything else is an error. */
+static int judge_damage(struct scan *scan, uint64_t bad, bool *ret_zero, struct err *err) {
+  struct segment *segment = last_segment(scan->log);
+  bool synced = true;
   struct err reason = *err;
   if (bad >= segment->base && bad >= scan->synced) {
-    int result = look_at_tail(scan, bad, &synced, &zero, err);
+    int result = look_at_tail(scan, bad, &synced, ret_zero, err);
     if (result != 0) return result;
   }
-  if (synced) {
-    *err = reason;
-    return err_prefix(err, "the log is damaged where it had been synced; restore it from a backup");
-  }
+  if (!synced) return 0;
+  *err = reason;
+  return err_prefix(err, "the log is damaged where it had been synced; restore it from a backup");
+}
+
+static int cut_torn(struct log *log, uint64_t bad, bool zero, const struct err *reason, struct err *err) {
+  struct segment *segment = last_segment(log);
   if (!zero) {
     uint64_t lost = segment->base + segment->size - bad;
     diag_warning("cut a torn tail of %" PRIu64 " bytes, never acknowledged: log/%s from offset %" PRIu64
                  " (%s); kept under cut/",
-                 lost, segment->name, bad - segment->base, reason.text);
+                 lost, segment->name, bad - segment->base, reason->text);
     int result = keep_cut(log, segment, bad, err);
     if (result != 0) return result;
   }
@@ -513,7 +534,12 @@ static int settle_tail(struct log *log, uint64_t from, struct err *err) {
   if (from > begin) begin = from;
   struct scan scan = {.log = log, .position = begin, .synced = begin};
   int result = scan_tail(&scan, err);
-  if (result == -ERR_CORRUPT) result = judge_damage(&scan, scan.position, err);
+  if (result == -ERR_CORRUPT) {
+    bool zero = false;
+    struct err reason = *err;
+    result = judge_damage(&scan, scan.position, &zero, err);
+    if (result == 0) result = cut_torn(log, scan.position, zero, &reason, err);
+  }
   if (result == 0) result = rewrite_unsynced(&scan, scan.synced, err);
   if (result == 0) log->synced = log->end;
   return result;
@@ -544,6 +570,30 @@ int log_recover(struct log *log, uint64_t from, int (*apply)(void *arg, const st
     if (result != 0) return result;
     position = log_position_behind(log, block);
   }
+  return 0;
+}
+
+/* ---- reading all, beside whoever writes ---- */
+
+int log_scan(struct log *log, int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
+             uint64_t *ret_end, struct err *err) {
+  SCOPED(log_reader_free_ref) struct log_reader *reader = log_reader_new(log);
+  if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read the log");
+  struct scan scan = {.log = log, .position = LOG_FIRST_POSITION, .synced = LOG_FIRST_POSITION};
+  while (scan.position < log->end) {
+    const struct block *block = NULL;
+    int result = log_read_block(reader, scan.position, &block, err);
+    if (result == -ERR_CORRUPT) {
+      bool zero;
+      result = judge_damage(&scan, scan.position, &zero, err);
+      if (result == 0) break; /* the rest is being written, or was torn */
+    }
+    if (result == 0) result = visit(arg, block, err);
+    if (result != 0) return result;
+    if (block->synced > scan.synced) scan.synced = block->synced;
+    scan.position = log_position_behind(log, block);
+  }
+  *ret_end = scan.position;
   return 0;
 }
 

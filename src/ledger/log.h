@@ -24,6 +24,9 @@ MUST_USE int log_open(const char *dir, uint64_t segment_size, struct log **ret, 
 /* Makes the first segment of a new ledger; DATA/log is made if need be. */
 MUST_USE int log_create(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], int64_t now_ms, uint64_t segment_size,
                         struct log **ret, struct err *err);
+/* Opens it as it is, changing nothing, also beside the process that writes to it: what is appended later is not seen.
+ * -ERR_NOT_FOUND when there is none. */
+MUST_USE int log_open_to_read(const char *dir, struct log **ret, struct err *err);
 void log_close(struct log *log);
 SCOPED_REF(struct log, log_close)
 
@@ -47,6 +50,11 @@ MUST_USE int log_read_block(struct log_reader *reader, uint64_t position, const 
 MUST_USE int log_read_record(struct log_reader *reader, uint64_t position, struct record *ret, struct err *err);
 /* Where the block behind this one stands: across the head of the next segment. */
 uint64_t log_position_behind(const struct log *log, const struct block *block);
+
+/* Hands every block to `visit`, from the first on. *ret_end is behind the last one; what lies beyond is being written, or a
+ * torn tail that the next start cuts. Damage anywhere else is -ERR_CORRUPT. */
+MUST_USE int log_scan(struct log *log, int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
+                      uint64_t *ret_end, struct err *err);
 
 /* ---- recovery: before the first append ---- */
 

@@ -1,0 +1,33 @@
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define EVERY_MS 200
+#define MEBIBYTE (1024.0 * 1024.0)
+
+static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+void progress_begin(struct progress *progress) {
+  *progress = (struct progress){.terminal = isatty(STDERR_FILENO) != 0, .begun_ms = now_ms()};
+}
+
+double progress_seconds(const struct progress *progress) { return (double)(now_ms() - progress->begun_ms) / 1000; }
+
+void progress_step(void *arg, uint64_t done, uint64_t total) {
+  struct progress *progress = arg;
+  progress->done = done;
+  if (!progress->terminal || (now_ms() - progress->shown_ms < EVERY_MS && done < total)) return;
+  progress->shown_ms = now_ms();
+  progress->shown = true;
+  double seconds = progress_seconds(progress);
+  (void)fprintf(stderr, "\r%5.1f %% of %.1f MiB, %.1f MiB/s ", total > 0 ? 100.0 * (double)done / (double)total : 100.0,
+                (double)total / MEBIBYTE, seconds > 0 ? (double)done / MEBIBYTE / seconds : 0.0);
+}
+
+void progress_end(struct progress *progress) {
+  if (progress->shown) (void)fputc('\n', stderr);
+  progress->shown = false;
+}

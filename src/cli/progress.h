@@ -1,0 +1,23 @@
+/* Progress of long work, on a terminal only: percent, size and rate on one line of standard error. */
+#ifndef CODECMETER_CLI_PROGRESS_H
+#define CODECMETER_CLI_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+  bool terminal;
+  bool shown; /* a line stands unfinished */
+  int64_t begun_ms, shown_ms;
+  uint64_t done;
+};
+
+void progress_begin(struct progress *progress);
+/* For a ledger_progress, with the struct progress as its argument: bytes done of all bytes. */
+void progress_step(void *progress, uint64_t done, uint64_t total);
+/* Ends the line, if there is one: call it before anything else is printed. */
+void progress_end(struct progress *progress);
+/* Seconds since the beginning. */
+double progress_seconds(const struct progress *progress);
+
+#endif
