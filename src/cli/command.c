@@ -16,6 +16,8 @@ static const struct {
     {"run", cmd_run, "run a transcoder, then record its outputs"},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
     {"verify", cmd_verify, "prove that totals and identities are those of the log"},
+    {"backup", cmd_backup, "copy the ledger of a running server"},
+    {"restore", cmd_restore, "bring a backup back"},
     {"rebuild", cmd_rebuild, "make all derived files anew from the log"},
     {"version", cmd_version, "show version, commit and formats"},
 };

@@ -158,7 +158,22 @@ struct ledger_verify_report {
 MUST_USE int ledger_verify(const struct ledger_options *options, const struct ledger_verify_options *how,
                            struct ledger_verify_report *ret, struct err *err);
 
+struct ledger_backup_report {
+  uint64_t position; /* everything below it is in the backup */
+  uint64_t bytes;
+};
+
+/* Copies the log into a directory, made if need be: all that was answered before this was called is in it, and on disk when
+ * it returns. The server may run. An earlier backup of the same ledger is brought up to date. Of options dir and clock
+ * count. */
+MUST_USE int ledger_backup(const struct ledger_options *options, const char *to, const struct ledger_progress *progress,
+                           struct ledger_backup_report *ret, struct err *err);
+
 /* ---- maintenance: nobody else has the directory open ---- */
+
+/* Puts a backup into a data directory that holds no ledger, and makes the derived files. Cut off, it can be called again. */
+MUST_USE int ledger_restore(const struct ledger_options *options, const char *from,
+                            const struct ledger_progress *progress, struct ledger_backup_report *ret, struct err *err);
 
 /* Makes all derived files anew from the log alone, beside the old ones, and swaps them in when they are durable. */
 MUST_USE int ledger_rebuild(const struct ledger_options *options, const struct ledger_progress *progress,

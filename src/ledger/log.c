@@ -270,6 +270,19 @@ int log_open_to_read(const char *dir, struct log **ret, struct err *err) {
   return result;
 }
 
+size_t log_segments(const struct log *log) { return log->count; }
+
+struct log_segment log_segment(const struct log *log, size_t index) {
+  CHECK(log->read_only && index < log->count);
+  const struct segment *segment = &log->segments[index];
+  return (struct log_segment){.name = segment->name, .base = segment->base, .size = segment->size};
+}
+
+int log_sync_to_read(const struct log *log, struct err *err) {
+  const struct segment *segment = &log->segments[log->count - 1]; /* the others were synced before it was begun */
+  return file_sync_data(segment->fd, segment->name, err);
+}
+
 int log_create(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], int64_t now_ms, uint64_t segment_size,
                struct log **ret, struct err *err) {
   SCOPED(log_close_ref) struct log *log = log_new(dir, segment_size);

@@ -5,6 +5,7 @@
 #ifndef CODECMETER_LEDGER_LOG_H
 #define CODECMETER_LEDGER_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -27,6 +28,15 @@ MUST_USE int log_create(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], i
 /* Opens it as it is, changing nothing, also beside the process that writes to it: what is appended later is not seen.
  * -ERR_NOT_FOUND when there is none. */
 MUST_USE int log_open_to_read(const char *dir, struct log **ret, struct err *err);
+/* The files of a log that was opened to be read: in order, with as many bytes as they had. */
+struct log_segment {
+  const char *name; /* in DATA/log; lives as long as the log */
+  uint64_t base, size;
+};
+size_t log_segments(const struct log *log);
+struct log_segment log_segment(const struct log *log, size_t index);
+/* Has all that was there when it was opened put to disk, whoever wrote it. */
+MUST_USE int log_sync_to_read(const struct log *log, struct err *err);
 void log_close(struct log *log);
 SCOPED_REF(struct log, log_close)
 

@@ -1,0 +1,45 @@
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/datadir.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "ledger/ledger.h"
+
+static int restore(const char *data, const char *from, struct err *err) {
+  SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;
+  struct progress progress;
+  struct ledger_backup_report report;
+  progress_begin(&progress);
+  struct ledger_progress steps = {.step = progress_step, .arg = &progress};
+  int result = datadir_open(datadir_choose(data), true, &dir, err);
+  if (result == 0) result = datadir_lock(&dir, 0, err);
+  struct ledger_options options = {.dir = dir.path};
+  if (result == 0) result = ledger_restore(&options, from, &steps, &report, err);
+  progress_end(&progress);
+  if (result != 0) return result;
+  (void)printf("restored %.1f MiB, up to position %llu, into %s in %.2f s; `codecmeter serve --data %s` serves it\n",
+               (double)report.bytes / (1 << 20), (unsigned long long)report.position, dir.path,
+               progress_seconds(&progress), dir.path);
+  return 0;
+}
+
+int cmd_restore(int argc, char **argv) {
+  char *data = NULL;
+  const struct option_row rows[] = {
+      {"data", 0, OPTION_TEXT, &data, "DIR", "where to: a new or an empty directory ($CODECMETER_DATA, else ./data)"},
+      {0},
+  };
+  const struct option_spec spec = {
+      .usage = "BACKUP",
+      .summary = "Brings a backup back: copies its log into a new data directory and makes totals and runs from it. Cut off, "
+                 "it can be run again.",
+      .rows = rows,
+  };
+  struct err err = {0};
+  int result = options_parse(&spec, &argc, &argv, &err);
+  if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "name the backup to restore; --help shows more");
+  if (result == 0) result = options_no_operands(argc - 1, argv + 1, &err);
+  if (result == 0) result = restore(data, argv[1], &err);
+  return result == 0 ? EXIT_OK : command_fail("restore", &err);
+}

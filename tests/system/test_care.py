@@ -1,0 +1,229 @@
+"""Care of the ledger: verify, backup, restore, beside a running server and without one."""
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+from client import event
+from conftest import CODECMETER, Account, Server, run
+
+TIME = "2020-11-01T12:00:00Z"
+WIDE = ("query.max_age=0", "query.max_span=0")
+SMALL = (*WIDE, "ingest.delta_max=500", "ledger.segment_size=256KiB")
+YEAR = {"BeginTime": 1590000000, "EndTime": 1620000000}
+
+
+class Reporter(threading.Thread):
+    """Reports batches until told to stop, and keeps what was answered stored."""
+
+    def __init__(self, client, name):
+        super().__init__()
+        self.client, self.name_, self.told, self.over = client, name, [], False
+
+    def run(self):
+        batch = 0
+        while not self.over:
+            ids = [f"{self.name_}-{batch}-{n}" for n in range(40)]
+            reply = self.client.report([event(id, TIME, codec=f"c{len(id) % 7}") for id in ids])
+            assert reply.status == 200 and reply.json()["stored"] == 40, reply.body
+            self.told += ids
+            batch += 1
+
+    def stop(self):
+        self.over = True
+        self.join()
+
+
+def totals(client):
+    return [row for row in client.stat(**YEAR) if row["TotalTime"] > 0]
+
+
+def verify(data):
+    done = run("verify", "--data", data)
+    assert "no differences" in done.stdout
+    return done.stdout
+
+
+def all_known(client, ids):
+    for at in range(0, len(ids), 5000):
+        piece = ids[at:at + 5000]
+        reply = client.report([event(id, TIME, codec=f"c{len(id) % 7}") for id in piece]).json()
+        assert reply["duplicate"] == len(piece), reply
+
+
+def test_verify_of_nothing(bare, tmp_path):
+    assert run("verify", "--data", bare.data, check=False).returncode == 1
+    bare.start()
+    assert "0 records of usage" in verify(bare.data)
+    bare.stop()
+    assert "0 records of usage" in verify(bare.data)
+
+
+def test_verify_beside_ingest(bare):
+    account = Account(bare, *SMALL)
+    reporters = [Reporter(account.client, f"r{n}") for n in range(2)]
+    for reporter in reporters:
+        reporter.start()
+    try:
+        for _ in range(6):
+            time.sleep(0.3)
+            verify(bare.data)
+            bare.admin("project", "set", "--id", "org-a", "--time-zone", "UTC")
+    finally:
+        for reporter in reporters:
+            reporter.stop()
+    bare.kill()
+    verify(bare.data)
+    bare.start()
+    verify(bare.data)
+    assert sum(row["TotalTime"] for row in totals(account.client)) == sum(len(r.told) for r in reporters)
+
+
+def test_verify_names_what_is_damaged(bare):
+    account = Account(bare, *SMALL)
+    for n in range(30):
+        account.client.report([event(f"{n}-{m}", TIME) for m in range(50)])
+    bare.stop()
+    verify(bare.data)
+    for pattern in ("derived/runs/*.run", "log/*.seg"):
+        path = sorted(glob.glob(os.path.join(bare.data, pattern)))[0]
+        with open(path, "r+b") as file:
+            file.seek(5000)
+            byte = file.read(1)
+            file.seek(5000)
+            file.write(bytes([byte[0] ^ 1]))
+        done = run("verify", "--data", bare.data, check=False)
+        assert done.returncode == 1 and os.path.basename(path) in done.stderr, done.stderr
+        with open(path, "r+b") as file:
+            file.seek(5000)
+            file.write(byte)
+    verify(bare.data)
+
+
+def test_backup_under_ingest(bare, tmp_path):
+    account = Account(bare, *SMALL)
+    reporters = [Reporter(account.client, f"r{n}") for n in range(3)]
+    for reporter in reporters:
+        reporter.start()
+    try:
+        for round in range(3):  # the second and third bring the first up to date
+            time.sleep(0.5)
+            before = [list(reporter.told) for reporter in reporters]
+            run("backup", "--data", bare.data, tmp_path / "backup")
+    finally:
+        for reporter in reporters:
+            reporter.stop()
+    bare.stop()
+    elsewhere = Server(tmp_path / "elsewhere")
+    done = run("restore", "--data", elsewhere.data, tmp_path / "backup")
+    assert "restored" in done.stdout
+    verify(elsewhere.data)
+    elsewhere.start(*SMALL)
+    try:
+        client = elsewhere.client(public_key=account.key["public_key"], private_key=account.key["private_key"],
+                                  token=account.token)
+        assert sum(row["TotalTime"] for row in totals(client)) >= sum(map(len, before))
+        all_known(client, [id for ids in before for id in ids])
+        # and it goes on from there
+        assert client.report(event("new", TIME)).json()["stored"] == 1
+        verify(elsewhere.data)
+    finally:
+        elsewhere.stop()
+    # an idle server's backup has the very same totals
+    bare.start()
+    expected = totals(account.client)
+    run("backup", "--data", bare.data, tmp_path / "backup")
+    bare.stop()
+    shutil.rmtree(elsewhere.data)
+    run("restore", "--data", elsewhere.data, tmp_path / "backup")
+    elsewhere.start(*SMALL)
+    try:
+        client.host, client.port = elsewhere.host, elsewhere.port
+        assert totals(client) == expected
+    finally:
+        elsewhere.stop()
+
+
+def test_targets_that_are_refused(bare, tmp_path):
+    Account(bare)
+    other = Server(tmp_path / "other").start()
+    other.stop()
+    run("backup", "--data", other.data, tmp_path / "of-other")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("mine")
+    for target, word in ((other.data, "data directory"), (bare.data, "data directory"), (tmp_path / "full", "other files"),
+                         (tmp_path / "of-other", "another ledger")):
+        done = run("backup", "--data", bare.data, target, check=False)
+        assert done.returncode == 1 and word in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert run("backup", "--data", bare.data, check=False).returncode == 2
+    assert run("restore", "--data", tmp_path / "x", check=False).returncode == 2
+    run("backup", "--data", bare.data, tmp_path / "good")
+    for data, source, word in ((other.data, tmp_path / "good", "holds a ledger"), (tmp_path / "y", other.data, "no finished"),
+                               (bare.data, tmp_path / "good", "in use")):
+        done = run("restore", "--data", data, source, check=False)
+        assert done.returncode == 1 and word in done.stderr, done.stderr
+
+
+def test_a_damaged_backup_is_not_restored(bare, tmp_path):
+    account = Account(bare, *SMALL)
+    for n in range(20):
+        account.client.report([event(f"{n}-{m}", TIME) for m in range(50)])
+    run("backup", "--data", bare.data, tmp_path / "backup")
+    last = sorted(glob.glob(str(tmp_path / "backup/log/*.seg")))[-1]
+    with open(last, "rb") as file:
+        whole = file.read()
+    for bad in (whole[:-8], whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:]):
+        with open(last, "wb") as file:
+            file.write(bad)
+        done = run("restore", "--data", tmp_path / "to", tmp_path / "backup", check=False)
+        assert done.returncode == 1 and ("damaged" in done.stderr or "whole" in done.stderr), done.stderr
+        assert not os.path.exists(tmp_path / "to" / "log")
+    with open(last, "wb") as file:
+        file.write(whole)
+    run("restore", "--data", tmp_path / "to", tmp_path / "backup")
+    verify(tmp_path / "to")
+
+
+def test_cut_off_and_run_again(bare, tmp_path):
+    """Backup, restore and rebuild killed at any moment: run again, they do all of it."""
+    account = Account(bare, *WIDE)
+    for n in range(40):
+        account.client.report([event(f"{n}-{m}", TIME) for m in range(1000)])
+    expected = totals(account.client)
+    bare.stop()
+
+    def killed_and_again(*command):
+        for after in (0.005, 0.02, 0.04, 0.08):
+            process = subprocess.Popen([CODECMETER, *map(str, command)], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            time.sleep(after)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        done = run(*command, check=False)
+        assert done.returncode == 0 or "holds a ledger" in done.stderr, done.stderr
+
+    killed_and_again("backup", "--data", bare.data, tmp_path / "backup")
+    killed_and_again("restore", "--data", tmp_path / "to", tmp_path / "backup")
+    killed_and_again("rebuild", "--data", tmp_path / "to")
+    verify(tmp_path / "to")
+    assert sorted(os.listdir(tmp_path / "to")) == ["derived", "lock", "log"]
+    bare.data = str(tmp_path / "to")
+    bare.start()
+    assert totals(account.client) == expected
+
+
+def test_dead_readers_are_forgotten(bare):
+    """A verify that is killed leaves its snapshot behind; later checkpoints use the old pages again all the same."""
+    account = Account(bare, *SMALL)
+    sizes = []
+    for n in range(40):
+        account.client.report([event(f"{n}-{m}", f"2020-11-{m % 28 + 1:02}T12:00:00Z") for m in range(600)])
+        process = subprocess.Popen([CODECMETER, "verify", "--data", bare.data], stdout=subprocess.DEVNULL)
+        time.sleep(0.01)
+        process.kill()
+        process.wait()
+        sizes.append(os.stat(os.path.join(bare.data, "derived/totals/data.mdb")).st_size)
+    assert sizes[-1] <= sizes[10] * 2, sizes
