@@ -1,6 +1,9 @@
-/* Cells stand in a plain array in the order in which they came; small tables of 4-byte indices find them, and their days.
+/* Cells and days stand in plain arrays in the order in which they came; small tables of 4-byte indices find them. A quarter
+ * hour lies in one day, whatever the zone: which one is looked up once, when its cell is made, and an addition then costs
+ * two places in memory.
  *
- * The tables are open addressing with linear probing over indices + 1 (0 is free), doubled at half full.
+ * The tables are open addressing with linear probing over indices + 1 (0 is free), doubled at half full. Days are found by
+ * (project, kind, day): the first codec's, from which the others are chained.
  */
 #include "ledger/cells.h"
 
@@ -9,20 +12,14 @@
 #include "base/check.h"
 
 #define TABLE_FIRST 1024u
-#define DAY_QUARTERS 96u
-
-/* The cells of one (project, kind, UTC day), linked by next_of_day. */
-struct cell_day {
-  uint32_t project, day;
-  uint8_t kind;
-  uint32_t first_cell; /* index + 1 */
-};
 
 void cells_fini(struct cells *cells) {
   free(cells->items);
   free(cells->days);
+  free(cells->zones);
   free(cells->by_cell.slots);
   free(cells->by_day.slots);
+  free(cells->by_project.slots);
   *cells = (struct cells){0};
 }
 
@@ -49,7 +46,7 @@ static uint64_t hash_of_cell(const struct cell *cell) {
 }
 
 static uint64_t hash_of_day(const struct cell_day *day) {
-  return mix((uint64_t)day->project << 32 | day->day, day->kind);
+  return mix((uint64_t)day->project << 32 | (uint32_t)day->day, day->kind);
 }
 
 static void table_put(struct cell_table *table, uint64_t hash, uint32_t index) {
@@ -77,24 +74,69 @@ static bool same_cell(const struct cell *a, const struct cell *b) {
          a->tier == b->tier;
 }
 
-static struct cell_day *find_day(const struct cells *cells, const struct cell_day *wanted) {
-  const struct cell_table *table = &cells->by_day;
+/* ---- zones ---- */
+
+static struct cell_zone *find_zone(const struct cells *cells, uint32_t project) {
+  const struct cell_table *table = &cells->by_project;
   if (table->size == 0) return NULL;
-  for (uint32_t slot = (uint32_t)hash_of_day(wanted) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
+  for (uint32_t slot = (uint32_t)mix(project, 0) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
     if (table->slots[slot] == 0) return NULL;
-    struct cell_day *day = &cells->days[table->slots[slot] - 1];
-    if (day->project == wanted->project && day->day == wanted->day && day->kind == wanted->kind) return day;
+    struct cell_zone *zone = &cells->zones[table->slots[slot] - 1];
+    if (zone->project == project) return zone;
   }
 }
 
-static struct cell_day *make_day(struct cells *cells, const struct cell_day *wanted) {
-  struct cell_day *found = find_day(cells, wanted);
-  if (found != NULL) return found;
-  *ADD(cells->days, cells->days_count, cells->days_cap) = *wanted;
-  uint32_t from = table_grow(&cells->by_day) ? 0 : cells->days_count - 1;
-  for (uint32_t i = from; i < cells->days_count; i++) table_put(&cells->by_day, hash_of_day(&cells->days[i]), i);
-  return &cells->days[cells->days_count - 1];
+static void note_zone(struct cells *cells, uint32_t project, const struct zone *zone) {
+  struct cell_zone *found = find_zone(cells, project);
+  if (found != NULL) {
+    if (found->zone != zone) found->zone = NULL;
+    return;
+  }
+  *ADD(cells->zones, cells->zones_count, cells->zones_cap) = (struct cell_zone){.project = project, .zone = zone};
+  uint32_t from = table_grow(&cells->by_project) ? 0 : cells->zones_count - 1;
+  for (uint32_t i = from; i < cells->zones_count; i++) table_put(&cells->by_project, mix(cells->zones[i].project, 0), i);
 }
+
+bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone) {
+  const struct cell_zone *found = find_zone(cells, project);
+  return found == NULL || found->zone == zone;
+}
+
+/* ---- days ---- */
+
+/* The first codec's of a day: its index + 1, 0 when there is none. */
+static uint32_t find_day(const struct cells *cells, const struct cell_day *wanted) {
+  const struct cell_table *table = &cells->by_day;
+  if (table->size == 0) return 0;
+  for (uint32_t slot = (uint32_t)hash_of_day(wanted) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
+    if (table->slots[slot] == 0) return 0;
+    const struct cell_day *day = &cells->days[table->slots[slot] - 1];
+    if (day->project == wanted->project && day->day == wanted->day && day->kind == wanted->kind) {
+      return table->slots[slot];
+    }
+  }
+}
+
+static void put_first_days(struct cells *cells, uint32_t from) {
+  for (uint32_t i = from; i < cells->days_count; i++) {
+    if (find_day(cells, &cells->days[i]) == 0) table_put(&cells->by_day, hash_of_day(&cells->days[i]), i);
+  }
+}
+
+/* Its index + 1. */
+static uint32_t make_day(struct cells *cells, const struct cell_day *wanted) {
+  uint32_t first = find_day(cells, wanted), last = 0;
+  for (uint32_t i = first; i != 0; i = cells->days[i - 1].next) {
+    if (cells->days[i - 1].codec == wanted->codec) return i;
+    last = i;
+  }
+  *ADD(cells->days, cells->days_count, cells->days_cap) = *wanted;
+  if (last != 0) cells->days[last - 1].next = cells->days_count;
+  else put_first_days(cells, table_grow(&cells->by_day) ? 0 : cells->days_count - 1);
+  return cells->days_count;
+}
+
+/* ---- cells ---- */
 
 static struct cell *find_cell(const struct cells *cells, const struct cell *wanted) {
   const struct cell_table *table = &cells->by_cell;
@@ -106,21 +148,32 @@ static struct cell *find_cell(const struct cells *cells, const struct cell *want
   }
 }
 
-static struct cell *make_cell(struct cells *cells, const struct cell *wanted) {
+static struct cell *make_cell(struct cells *cells, const struct cell *wanted, const struct zone *zone) {
   struct cell *found = find_cell(cells, wanted);
   if (found != NULL) return found;
-  struct cell_day key = {.project = wanted->project, .day = wanted->quarter / DAY_QUARTERS, .kind = wanted->kind};
-  struct cell_day *day = make_day(cells, &key);
+  struct cell_day day = {
+      .project = wanted->project,
+      .day = zone_day_of(zone, (int64_t)wanted->quarter * QUARTER_SECONDS),
+      .kind = wanted->kind,
+      .codec = wanted->codec,
+  };
+  note_zone(cells, wanted->project, zone);
   struct cell *cell = ADD(cells->items, cells->count, cells->cap);
   *cell = *wanted;
-  cell->next_of_day = day->first_cell;
-  day->first_cell = cells->count;
+  cell->day = make_day(cells, &day);
   uint32_t from = table_grow(&cells->by_cell) ? 0 : cells->count - 1;
   for (uint32_t i = from; i < cells->count; i++) table_put(&cells->by_cell, hash_of_cell(&cells->items[i]), i);
   return cell;
 }
 
-void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, uint8_t codec) {
+static void add(struct usage_count *sum, const struct usage_count *more) {
+  sum->units += more->units;
+  sum->minutes += more->minutes;
+  sum->tasks += more->tasks;
+}
+
+void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
+               uint8_t codec) {
   struct usage_count count = usage_count(usage);
   if (count.tasks == 0) return;
   struct cell wanted = {
@@ -130,21 +183,27 @@ void cells_add(struct cells *cells, const struct usage *usage, uint32_t project,
       .codec = codec,
       .tier = (uint8_t)usage->tier,
   };
-  struct cell *cell = make_cell(cells, &wanted);
-  cell->sum.units += count.units;
-  cell->sum.minutes += count.minutes;
-  cell->sum.tasks += count.tasks;
+  struct cell *cell = make_cell(cells, &wanted, zone);
+  add(&cell->sum, &count);
+  add(&cells->days[cell->day - 1].sums[usage->tier], &count);
 }
 
-void cells_visit(const struct cells *cells, uint32_t project, enum usage_kind kind, int64_t first_day, int64_t last_day,
-                 void (*visit)(void *arg, const struct cell *cell), void *arg) {
+void cells_visit_days(const struct cells *cells, uint32_t project, enum usage_kind kind, int32_t first, int32_t last,
+                      void (*visit)(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]),
+                      void *arg) {
   if (cells->count == 0) return;
-  for (int64_t number = first_day < 0 ? 0 : first_day; number <= last_day; number++) {
-    struct cell_day key = {.project = project, .day = (uint32_t)number, .kind = (uint8_t)kind};
-    const struct cell_day *day = find_day(cells, &key);
-    for (uint32_t i = day == NULL ? 0 : day->first_cell; i != 0; i = cells->items[i - 1].next_of_day) {
-      visit(arg, &cells->items[i - 1]);
+  for (int32_t number = first; number <= last; number++) {
+    struct cell_day key = {.project = project, .day = number, .kind = (uint8_t)kind};
+    for (uint32_t i = find_day(cells, &key); i != 0; i = cells->days[i - 1].next) {
+      visit(arg, number, cells->days[i - 1].codec, cells->days[i - 1].sums);
     }
+  }
+}
+
+void cells_visit(const struct cells *cells, uint32_t project, enum usage_kind kind,
+                 void (*visit)(void *arg, const struct cell *cell), void *arg) {
+  for (uint32_t i = 0; i < cells->count; i++) {
+    if (cells->items[i].project == project && cells->items[i].kind == kind) visit(arg, &cells->items[i]);
   }
 }
 

@@ -1,4 +1,5 @@
-/* Cells in memory: totals by quarter hour of UTC, found by what they are of, and by day. Design §6.
+/* Cells in memory: totals by quarter hour of UTC, the truth, and by day of the project's zone, derived as they come, so that
+ * a question costs its days and not the quarter hours in them. Design §6.
  *
  * A delta's, and those that a recount of the log makes. One writer.
  */
@@ -10,6 +11,7 @@
 
 #include "base/err.h"
 #include "meter/usage.h"
+#include "meter/zone.h"
 
 #define QUARTER_SECONDS 900
 
@@ -18,8 +20,17 @@ struct cell {
   uint32_t project;
   uint32_t quarter; /* quarter hours since 1970, UTC */
   uint8_t kind, codec, tier;
-  uint32_t next_of_day; /* of struct cells alone */
+  uint32_t day;      /* of struct cells alone: index of its day + 1 */
   struct usage_count sum;
+};
+
+/* Totals of one (project, kind, day, codec), by tier. */
+struct cell_day {
+  uint32_t project;
+  int32_t day;
+  uint8_t kind, codec;
+  uint32_t next; /* of struct cells alone: index + 1 of the next codec's of the day */
+  struct usage_count sums[TIERS];
 };
 
 /* Order of the table of quarters: project, kind, quarter, codec, tier. */
@@ -31,20 +42,34 @@ struct cell_table {
   uint32_t used;
 };
 
+/* The zone with which a project's days are being made; NULL once it has changed meanwhile: they are then worth nothing. */
+struct cell_zone {
+  uint32_t project;
+  const struct zone *zone;
+};
+
 struct cells {
   struct cell *items;
   uint32_t count, cap;
-  struct cell_day *days; /* private to cells.c */
+  struct cell_day *days;
   uint32_t days_count, days_cap;
-  struct cell_table by_cell, by_day;
+  struct cell_zone *zones;
+  uint32_t zones_count, zones_cap;
+  struct cell_table by_cell, by_day, by_project;
 };
 
 void cells_fini(struct cells *cells);
-/* Adds what a usage counts, if anything; its project has that number, its codec (0 when it has none) that number of the
- * project's list. */
-void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, uint8_t codec);
-/* Calls visit for each cell of a project and kind in the UTC days [first_day, last_day]. */
-void cells_visit(const struct cells *cells, uint32_t project, enum usage_kind kind, int64_t first_day, int64_t last_day,
+/* Adds what a usage counts, if anything; its project has that number and zone, its codec (0 when it has none) that number of
+ * the project's list. */
+void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone, uint8_t codec);
+/* Do the days of a project stand for that zone? (If it has none, yes.) Else visit its quarter hours. */
+bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone);
+/* Calls visit for each codec's totals of a project and kind in the days [first, last]. */
+void cells_visit_days(const struct cells *cells, uint32_t project, enum usage_kind kind, int32_t first, int32_t last,
+                      void (*visit)(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]),
+                      void *arg);
+/* Calls visit for each cell of a project and kind. Looks at all cells there are. */
+void cells_visit(const struct cells *cells, uint32_t project, enum usage_kind kind,
                  void (*visit)(void *arg, const struct cell *cell), void *arg);
 /* A sorted copy: malloc'd, the caller frees. -ERR_MEMORY. */
 MUST_USE int cells_sorted(const struct cells *cells, struct cell **ret, size_t *ret_count);

@@ -74,13 +74,13 @@ uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32
 }
 
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
-                     uint8_t codec, uint64_t position) {
+                     const struct zone *zone, uint8_t codec, uint64_t position) {
   struct hash task = hash_task(usage->project, usage->task_id.len > 0 ? usage->task_id : usage->id);
   identities_add(&delta->identities, identity, position);
   *VECTOR_ADD(delta->tasks) = (struct entry){.first = task.high, .second = task.low, .position = position};
   *VECTOR_ADD(delta->times) = (struct entry){
       .first = entry_time_key(project, usage->kind), .second = (uint64_t)usage->finished_ms, .position = position};
-  cells_add(&delta->cells, usage, project, codec);
+  cells_add(&delta->cells, usage, project, zone, codec);
 }
 
 const struct cells *delta_cells(const struct delta *delta) { return &delta->cells; }

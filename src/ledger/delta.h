@@ -29,10 +29,10 @@ void delta_set_end(struct delta *delta, uint64_t end, int64_t block_time_ms);
 uint64_t delta_records(const struct delta *delta); /* of usage */
 bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes */
 
-/* Adds a usage whose project has that number, whose codec (0 when it has none) is that of the project's list, and whose
- * identity has that hash. */
+/* Adds a usage whose project has that number and zone, whose codec (0 when it has none) is that of the project's list, and
+ * whose identity has that hash. */
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
-                     uint8_t codec, uint64_t position);
+                     const struct zone *zone, uint8_t codec, uint64_t position);
 
 void delta_prefetch(const struct delta *delta, struct hash identity);
 /* The next identity with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
@@ -42,7 +42,7 @@ uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32
 MUST_USE int delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry **ret,
                                   size_t *ret_count);
 
-/* Totals by quarter hour of what it holds. */
+/* Totals of what it holds. */
 const struct cells *delta_cells(const struct delta *delta);
 
 /* Rows of the catalogue, in the order in which they came. */

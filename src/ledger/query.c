@@ -7,8 +7,6 @@
 #include "base/check.h"
 #include "ledger/state.h"
 
-#define DAY_SECONDS 86400
-
 /* The totals of one day and codec, chained by day. */
 struct sum_row {
   uint8_t codec;
@@ -84,9 +82,12 @@ static void visit_cell(void *arg, const struct cell *cell) {
 static void add_delta(struct query *query, const struct delta *delta, uint64_t covered, uint32_t project,
                       enum usage_kind kind) {
   if (delta == NULL || delta_end(delta) <= covered) return;
-  int64_t from = query->starts[0], to = query->starts[query->last_day - query->first_day + 1] - 1;
-  if (to < 0) return;
-  cells_visit(delta_cells(delta), project, kind, from < 0 ? 0 : from / DAY_SECONDS, to / DAY_SECONDS, visit_cell, query);
+  const struct cells *cells = delta_cells(delta);
+  if (cells_days_match(cells, project, query->zone)) {
+    cells_visit_days(cells, project, kind, query->first_day, query->last_day, visit_day, query);
+  } else {
+    cells_visit(cells, project, kind, visit_cell, query);
+  }
 }
 
 /* Begins the snapshot and adds what the deltas hold beyond it, as one step to every writer. */

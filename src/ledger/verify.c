@@ -324,7 +324,7 @@ static void recount(struct verify *v, const struct usage *usage, uint64_t positi
     codec = (int)project->codecs_count;
     if (!catalogue_add_codec(v->catalogue, project, usage->codec, v->changes)) return;
   }
-  cells_add(&v->cells, usage, project->info.number, (uint8_t)codec);
+  cells_add(&v->cells, usage, project->info.number, project->zone, (uint8_t)codec);
   struct entry entries[ENTRY_KINDS];
   entries_of(usage, project->info.number, position, entries);
   for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) want_entry(v, (enum entry_kind)kind, &entries[kind - 1]);

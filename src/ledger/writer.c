@@ -274,7 +274,7 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
     codec = (int)project->codecs_count;
     if (!catalogue_add_codec(ledger->catalogue, project, usage->codec, ledger->filling)) return 0;
   }
-  delta_add_usage(ledger->filling, usage, hash, project->info.number, (uint8_t)codec, position);
+  delta_add_usage(ledger->filling, usage, hash, project->info.number, project->zone, (uint8_t)codec, position);
   return 0;
 }
 
