@@ -5,6 +5,7 @@
  *   copy    binary COPY into a temporary staging table, then the same from there
  *   alone   a batch of 1: one prepared statement with plain parameters
  *
+ * Rows go in the order of the primary key: transactions that hold the same new id in another order would deadlock.
  * What happens to content that differs under the same identity is not asked of it.
  */
 #include <endian.h>
@@ -73,6 +74,7 @@ struct postgres {
   PGconn *conn;
   enum { UNNEST, COPY, ALONE } way;
   unsigned count;
+  struct event *events;
   char *values[COLUMNS]; /* unnest: arrays; alone: plain values */
   int lengths[COLUMNS];
   char *copy; /* the rows as COPY takes them */
@@ -113,6 +115,7 @@ static void *postgres_connect(const struct sink_options *options, unsigned numbe
   for (unsigned i = 0; i < COLUMNS; i++) {
     postgres->values[i] = must_allocate(ARRAY_HEAD + options->batch * (columns[i].size + 4));
   }
+  postgres->events = must_allocate(options->batch * sizeof *postgres->events);
   postgres->copy = must_allocate(64 + options->batch * 128);
   execute(postgres, "SET plan_cache_mode = force_generic_plan");
   if (postgres->way == COPY) execute(postgres, staging_sql);
@@ -127,6 +130,7 @@ static void postgres_close(void *connection) {
   for (unsigned i = 0; i < COLUMNS; i++) {
     free(postgres->values[i]);
   }
+  free(postgres->events);
   free(postgres->copy);
   free(postgres);
 }
@@ -188,8 +192,18 @@ static void build_copy(struct postgres *postgres, const struct event *events, un
   postgres->copy_len = (size_t)(put16(at, 0xffff) - postgres->copy);
 }
 
-static void postgres_build(void *connection, const struct event *events, unsigned count) {
+static int by_key(const void *left, const void *right) {
+  const struct event *a = left, *b = right;
+  if (a->source != b->source) return a->source < b->source ? -1 : 1;
+  if (a->id[0] != b->id[0]) return a->id[0] < b->id[0] ? -1 : 1;
+  return (a->id[1] > b->id[1]) - (a->id[1] < b->id[1]);
+}
+
+static void postgres_build(void *connection, const struct event *unsorted, unsigned count) {
   struct postgres *postgres = connection;
+  struct event *events = postgres->events;
+  memcpy(events, unsorted, count * sizeof *events);
+  qsort(events, count, sizeof *events, by_key);
   postgres->count = count;
   if (postgres->way == COPY) {
     build_copy(postgres, events, count);
