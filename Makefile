@@ -2,13 +2,14 @@
 LISTEN ?= 127.0.0.1:8080
 BUILD ?= build
 SECONDS ?= 60
+TASKS ?= 10000000
 MESON = /usr/bin/meson
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test unit system sanitize fuzz lint clean
+.PHONY: help build run demo test unit system sanitize fuzz lint bench bench-profile clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 build: ## install what building needs, and build build/codecmeter
 	@scripts/install build
@@ -53,5 +54,15 @@ lint: ## cppcheck over the sources
 	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 --std=c11 --language=c \
 	    --suppress=missingIncludeSystem -I src src/*/*.c
 
+bench: ## measure beside PostgreSQL, SQLite and nginx, up to TASKS=10000000 tasks; bench/README.md
+	@scripts/install bench
+	@$(MAKE) --no-print-directory build
+	@test -f build-bench/build.ninja || $(MESON) setup build-bench bench >/dev/null
+	@ninja -C build-bench --quiet
+	@/usr/bin/python3 bench/bench.py --tasks '$(TASKS)' $(if $(PARTS),--parts '$(PARTS)') $(if $(QUICK),--quick)
+
+bench-profile: ## the same, but where the server spends its time
+	@$(MAKE) --no-print-directory bench PARTS=profile
+
 clean: ## remove what was built
-	rm -rf build build-sanitize build-fuzz
+	rm -rf build build-sanitize build-fuzz build-bench

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "histogram.h"
@@ -146,6 +147,14 @@ static void check_stored(const struct load *load, const struct outcome *sum) {
   }
 }
 
+/* Of this program: it shares the machine with what it measures. */
+static double cpu_seconds(void) {
+  struct rusage used;
+  (void)getrusage(RUSAGE_SELF, &used);
+  return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+         (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
 static void report(const struct load *load, const struct worker *workers) {
   struct histogram *latency = must_allocate(sizeof *latency);
   struct outcome sum = {0};
@@ -161,11 +170,11 @@ static void report(const struct load *load, const struct worker *workers) {
   check_stored(load, &sum);
   double seconds = (double)(end_ns - load->start_ns) / 1e9;
   (void)printf("sink=%s events=%llu requests=%llu seconds=%.3f rate=%.0f p50_us=%.0f p99_us=%.0f p999_us=%.0f "
-               "max_us=%.0f stored=%llu duplicate=%llu\n",
+               "max_us=%.0f cpu_seconds=%.3f stored=%llu duplicate=%llu\n",
                load->sink->name, (unsigned long long)load->events, (unsigned long long)load->requests, seconds,
                (double)load->events / seconds, (double)histogram_quantile_ns(latency, 0.5) / 1e3,
                (double)histogram_quantile_ns(latency, 0.99) / 1e3, (double)histogram_quantile_ns(latency, 0.999) / 1e3,
-               (double)latency->max_ns / 1e3, (unsigned long long)sum.stored, (unsigned long long)sum.duplicate);
+               (double)latency->max_ns / 1e3, cpu_seconds(), (unsigned long long)sum.stored, (unsigned long long)sum.duplicate);
   free(latency);
 }
 
