@@ -26,12 +26,12 @@ SHANGHAI = 8 * 3600
 # Everything else is codecmeter's default.
 CODECMETER_SETTINGS = {"http.access_log": "false"}
 
-# As a careful operator would tune a machine that does nothing else. Durable: fsync, synchronous_commit and full pages are
-# on. Autovacuum is off, which spares PostgreSQL work: rows are only inserted, and totals are updated in place.
+# As a careful operator would tune a machine that does nothing else. Durable: fsync, synchronous_commit and full pages
+# are on. Autovacuum is off, which spares PostgreSQL work: rows are only inserted, and totals are updated in place.
 POSTGRES_SETTINGS = {
     "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on",
-    "shared_buffers": "4GB", "max_wal_size": "16GB", "checkpoint_timeout": "15min", "checkpoint_completion_target": "0.9",
-    "wal_compression": "lz4", "wal_buffers": "64MB", "wal_level": "minimal", "max_wal_senders": "0",
+    "shared_buffers": "4GB", "max_wal_size": "16GB", "checkpoint_timeout": "15min",
+    "checkpoint_completion_target": "0.9", "wal_compression": "lz4", "wal_buffers": "64MB", "wal_level": "minimal", "max_wal_senders": "0",
     "max_connections": "200", "autovacuum": "off", "jit": "off", "work_mem": "64MB",
 }
 # The fastest of what the part `variants` tries.
@@ -60,8 +60,8 @@ class Bench:
         return os.path.join(self.directory, name)
 
     def stream(self, first, events, seed=1, duplicates=DUPLICATES, sources=4):
-        return ["--seed", seed, "--now", self.now * 1000, "--first", first, "--events", events, "--duplicates", duplicates,
-                "--sources", sources]
+        return ["--seed", seed, "--now", self.now * 1000, "--first", first, "--events", events, "--duplicates",
+                duplicates, "--sources", sources]
 
     def codecmeter(self, name, **settings):
         more = {key.replace("__", "."): value for key, value in settings.items()}
@@ -78,6 +78,10 @@ class Bench:
 
 def batches(connections=CONNECTIONS, batch=BATCH):
     return ["--batch", batch, "--connections", connections]
+
+
+def client_cpus(found):
+    return found["cpu_seconds"] / found["seconds"]
 
 
 def slices(total, rounds):
@@ -101,14 +105,15 @@ def measure_query(bench, server, nginx, name):
     same = f"/{name}.json" + path[1:]
     nginx.put(f"{name}.json", body)
     nginx.check(same, body)
-    rounds = [(wrk(server.target, path, bench.seconds), wrk(nginx.target, same, bench.seconds)) for _ in range(bench.rounds)]
+    rounds = [(wrk(server.target, path, bench.seconds), wrk(nginx.target, same, bench.seconds))
+              for _ in range(bench.rounds)]
     if server.answer(path)[0] != body:
         raise Failure("the answer changed while it was measured")
     ours, theirs = zip(*rounds)
-    return {"query": statistics.median(rate for rate, _ in ours), "nginx": statistics.median(rate for rate, _ in theirs),
-            "query_ratio": statistics.median(a / b for (a, _), (b, _) in rounds),
-            "query_p99": statistics.median(p99 for _, p99 in ours), "nginx_p99": statistics.median(p99 for _, p99 in theirs),
-            "bytes": len(body)}
+    median = statistics.median
+    return {"query": median(rate for rate, _ in ours), "query_p99": median(p99 for _, p99 in ours),
+            "nginx": median(rate for rate, _ in theirs), "nginx_p99": median(p99 for _, p99 in theirs),
+            "query_ratio": median(a / b for (a, _), (b, _) in rounds), "bytes": len(body)}
 
 
 def growth(bench):
@@ -128,8 +133,8 @@ def growth(bench):
                 written = measure_query(bench, server, nginx, f"written-{size}")
             note(f"growth: {count(size)} tasks, queries at {ratio(left['query_ratio'])} of nginx as ingest left it, "
                  f"{ratio(written['query_ratio'])} when all is written")
-            steps[str(size)] = {"ingest": found["rate"], "events": size - done, "p50": found["p50_us"], "p99": found["p99_us"],
-                                "cpu": found["cpu_seconds"] / found["seconds"], "left": left, "written": written}
+            steps[str(size)] = {"ingest": found["rate"], "events": size - done, "p50": found["p50_us"],
+                                "p99": found["p99_us"], "cpu": client_cpus(found), "left": left, "written": written}
             done = size
     return growth_text(bench, server, steps, checkpoints), {"steps": steps}
 
@@ -199,9 +204,10 @@ def peers(bench):
     rates = {name: sum(f["events"] for f in found) / sum(f["seconds"] for f in found) for name, found in rounds.items()}
     numbers = {"events": events, "rates": rates, "ratio": rates["codecmeter"] / rates["PostgreSQL"]}
     rows = [[name, count(sum(f["events"] for f in found)), count(rates[name]),
-             " ".join(count(f["rate"] / 1000) for f in found), milliseconds(statistics.median(f["p50_us"] for f in found)),
+             " ".join(count(f["rate"] / 1000) for f in found),
+             milliseconds(statistics.median(f["p50_us"] for f in found)),
              milliseconds(statistics.median(f["p99_us"] for f in found)),
-             ratio(statistics.median(f["cpu_seconds"] / f["seconds"] for f in found)), ratio(rates["codecmeter"] / rates[name])]
+             ratio(statistics.median(map(client_cpus, found))), ratio(rates["codecmeter"] / rates[name])]
             for name, found in rounds.items()]
     return peers_text(bench, server, rows, checkpoints, postgres_bytes), numbers
 
@@ -287,7 +293,7 @@ def single(bench):
         a["rate"] / b["rate"] for a, b in zip(rounds["codecmeter"], rounds[best]))}
     rows = [[name, count(medians[name]), *(milliseconds(statistics.median(f[key] for f in found))
                                           for key in ("p50_us", "p99_us", "p999_us")),
-             ratio(statistics.median(f["cpu_seconds"] / f["seconds"] for f in found))] for name, found in rounds.items()]
+             ratio(statistics.median(map(client_cpus, found)))] for name, found in rounds.items()]
     return f"""## Single events
 
 One event a request, {count(events)} in each of {bench.rounds} rounds, the sides in turn, on top of {count(before)} tasks; medians.
@@ -346,12 +352,13 @@ def tail(bench):
             rounds[kind].append(found)
             note(f"tail: round {number + 1}, {kind}: query p99 {milliseconds(found['query']['p99_us'])} ms, "
                  f"event p99 {milliseconds(found['event']['p99_us'])} ms, {found['checkpoints']} checkpoints")
-    if any(found["checkpoints"] for found in rounds["none"]) or not all(f["checkpoints"] for f in rounds["checkpoints"]):
+    if any(f["checkpoints"] for f in rounds["none"]) or not all(f["checkpoints"] for f in rounds["checkpoints"]):
         raise Failure("checkpoints came where none should, or none where they should")
 
     def median(kind, what, key):
         return statistics.median(found[what][key] for found in rounds[kind])
-    numbers = {what: median("checkpoints", what, "p99_us") / median("none", what, "p99_us") for what in ("query", "event")}
+    numbers = {what: median("checkpoints", what, "p99_us") / median("none", what, "p99_us")
+               for what in ("query", "event")}
     rows = [[title, kind, *(milliseconds(median(kind, what, key)) for key in ("p50_us", "p99_us", "p999_us")),
              milliseconds(max(found[what]["max_us"] for found in rounds[kind]))]
             for what, title in (("query", "query"), ("event", "single event"), ("ingest", f"batch of {BATCH}"))
@@ -432,8 +439,8 @@ def memory(bench):
         written = idle_bytes(server)
         rows.append([count(delta_max), count(events), *map(mebibytes, (empty, peak.peak, after, restarted, written))])
         note(f"memory: delta_max {count(delta_max)}: peak {mebibytes(peak.peak)} MiB, idle {mebibytes(written)} MiB")
-    heads = ["`ingest.delta_max`", "events", "idle, empty", "peak of ingest", "idle after ingest", "idle after a restart",
-             "idle after a restart, all written"]
+    heads = ["`ingest.delta_max`", "events", "idle, empty", "peak of ingest", "idle after ingest",
+             "idle after a restart", "idle after a restart, all written"]
     return f"""## Memory
 
 RssAnon in MiB. The peak is the largest seen during batch ingest (every 20 ms). After a restart the records beyond the last
@@ -457,7 +464,8 @@ def disk(bench):
     server.checkpoint()
     files = server.files()
     total = sum(files.values())
-    rows = [[kind, count(size), f"{size / tasks:.1f}"] for kind, size in sorted(files.items(), key=lambda pair: -pair[1])]
+    rows = [[kind, count(size), f"{size / tasks:.1f}"]
+            for kind, size in sorted(files.items(), key=lambda pair: -pair[1])]
     note(f"disk: {total / tasks:.1f} bytes a task")
     return f"""## Disk
 
@@ -475,8 +483,8 @@ load http --batch {BATCH} --connections {CONNECTIONS} --sources 1 …
 
 def perf(pid, path, work):
     """Samples a process while `work` runs; gives what takes most."""
-    sampler = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-o", path, "-p", str(pid)],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-o", path, "-p", str(pid)]
+    sampler = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.5)
     try:
         work()
@@ -555,8 +563,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", type=int, default=10_000_000, help="largest number of tasks (10000000)")
     parser.add_argument("--parts", default=",".join(DEFAULT), help=f"of {','.join(PARTS)}")
-    parser.add_argument("--dir", default=os.path.join(ROOT, "build-bench", "data"), help="throw-away directory, on a disk")
-    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds: to try the benchmark, not the meter")
+    parser.add_argument("--dir", default=os.path.join(ROOT, "build-bench", "data"),
+                        help="throw-away directory, on a disk")
+    parser.add_argument("--quick", action="store_true",
+                        help="fewer, shorter rounds: to try the benchmark, not the meter")
     arguments = parser.parse_args()
     wanted = [part for part in re.split(r"[, ]+", arguments.parts) if part]
     unknown = [part for part in wanted if part not in PARTS]

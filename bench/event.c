@@ -21,9 +21,7 @@ bool stream_repeats(const struct stream *stream, uint64_t index) {
 }
 
 void stream_event(const struct stream *stream, uint64_t index, struct event *ret_event) {
-  static const struct {
-    unsigned width, height;
-  } sizes[] = {{640, 360}, {1280, 720}, {1920, 1080}, {3840, 2160}};
+  static const struct { unsigned width, height; } sizes[] = {{640, 360}, {1280, 720}, {1920, 1080}, {3840, 2160}};
 
   while (stream_repeats(stream, index)) {
     index = draw(stream, index, 8) % index;

@@ -1,8 +1,8 @@
 /* The stream of events that every peer is fed: a pure function of a seed and an index.
  *
  * Any part of a stream can be made again, in any order, by any thread, so all peers see the same events and a run can
- * go on where another ended. Ids are random UUIDs, finish times random within the 31 days before `now_ms`, sizes lie in
- * each of the four tiers alike. Nothing is allocated.
+ * go on where another ended. Ids are random UUIDs, finish times random within the 31 days before `now_ms`, sizes lie
+ * in each of the four tiers alike. Nothing is allocated.
  */
 #ifndef CODECMETER_BENCH_EVENT_H
 #define CODECMETER_BENCH_EVENT_H

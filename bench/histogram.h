@@ -1,4 +1,5 @@
-/* Latencies in nanoseconds, to 1.6 %, up to an hour; fixed size, no allocation. One writer each, merged at the end. */
+/* Latencies in nanoseconds, to 1.6 %, up to an hour; fixed size, no allocation. One writer each, merged at the end.
+ */
 #ifndef CODECMETER_BENCH_HISTOGRAM_H
 #define CODECMETER_BENCH_HISTOGRAM_H
 

@@ -1,7 +1,7 @@
 /* Feeds one seeded stream of events to one sink, over blocking connections with a thread each, and prints one line of
  * key=value results. Without --rate the loop is closed: a connection sends as soon as it was answered. With --rate it
- * is open: requests have times at which they are due, and latency counts from then, so that a stall is seen by all the
- * requests that it delays.
+ * is open: requests have times at which they are due, and latency counts from then, so that a stall is seen by all
+ * the requests that it delays.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -169,12 +169,14 @@ static void report(const struct load *load, const struct worker *workers) {
   }
   check_stored(load, &sum);
   double seconds = (double)(end_ns - load->start_ns) / 1e9;
-  (void)printf("sink=%s events=%llu requests=%llu seconds=%.3f rate=%.0f p50_us=%.0f p99_us=%.0f p999_us=%.0f "
-               "max_us=%.0f cpu_seconds=%.3f stored=%llu duplicate=%llu\n",
-               load->sink->name, (unsigned long long)load->events, (unsigned long long)load->requests, seconds,
-               (double)load->events / seconds, (double)histogram_quantile_ns(latency, 0.5) / 1e3,
-               (double)histogram_quantile_ns(latency, 0.99) / 1e3, (double)histogram_quantile_ns(latency, 0.999) / 1e3,
-               (double)latency->max_ns / 1e3, cpu_seconds(), (unsigned long long)sum.stored, (unsigned long long)sum.duplicate);
+  (void)printf(
+      "sink=%s events=%llu requests=%llu seconds=%.3f rate=%.0f p50_us=%.0f p99_us=%.0f p999_us=%.0f "
+      "max_us=%.0f cpu_seconds=%.3f stored=%llu duplicate=%llu\n",
+      load->sink->name, (unsigned long long)load->events, (unsigned long long)load->requests, seconds,
+      (double)load->events / seconds, (double)histogram_quantile_ns(latency, 0.5) / 1e3,
+      (double)histogram_quantile_ns(latency, 0.99) / 1e3, (double)histogram_quantile_ns(latency, 0.999) / 1e3,
+      (double)latency->max_ns / 1e3, cpu_seconds(), (unsigned long long)sum.stored,
+      (unsigned long long)sum.duplicate);
   free(latency);
 }
 
@@ -243,42 +245,96 @@ static const struct sink *sink_named(const char *name) {
 }
 
 enum choice {
-  TARGET = 1, TOKEN, NDJSON, PATH, METHOD, SHARDS, EVENTS, FIRST, SEED, NOW, SOURCES, DUPLICATES, BATCH, CONNECTIONS,
-  RATE, INTERVAL,
+  TARGET = 1,
+  TOKEN,
+  NDJSON,
+  PATH,
+  METHOD,
+  SHARDS,
+  EVENTS,
+  FIRST,
+  SEED,
+  NOW,
+  SOURCES,
+  DUPLICATES,
+  BATCH,
+  CONNECTIONS,
+  RATE,
+  INTERVAL,
 };
 
 static void set(struct load *load, int option, const char *value) {
   switch ((enum choice)option) {
-    case TARGET: load->sink_options.target = value; return;
-    case TOKEN: load->sink_options.token = value; return;
-    case NDJSON: load->sink_options.ndjson = true; return;
-    case PATH: load->sink_options.path = value; return;
-    case METHOD: load->sink_options.method = value; return;
-    case SHARDS: load->sink_options.shards = (unsigned)whole(value, 1, CONNECTIONS_MAX); return;
-    case EVENTS: load->events = whole(value, 1, UINT64_C(1) << 40); return;
-    case FIRST: load->first = whole(value, 0, UINT64_C(1) << 40); return;
-    case SEED: load->stream.seed = whole(value, 0, UINT64_MAX); return;
-    case NOW: load->stream.now_ms = (int64_t)whole(value, INT64_C(1) << 40, INT64_C(1) << 45); return;
-    case SOURCES: load->stream.sources = (unsigned)whole(value, 1, STREAM_SOURCES_MAX); return;
-    case DUPLICATES: load->stream.duplicates = (unsigned)whole(value, 0, 900); return;
-    case BATCH: load->sink_options.batch = (unsigned)whole(value, 1, 1000000); return;
-    case CONNECTIONS: load->connections = (unsigned)whole(value, 1, CONNECTIONS_MAX); return;
-    case RATE: load->rate = number(value, 0.01, 1e9); return;
-    case INTERVAL: load->interval = number(value, 0.01, 1e6); return;
+    case TARGET:
+      load->sink_options.target = value;
+      return;
+    case TOKEN:
+      load->sink_options.token = value;
+      return;
+    case NDJSON:
+      load->sink_options.ndjson = true;
+      return;
+    case PATH:
+      load->sink_options.path = value;
+      return;
+    case METHOD:
+      load->sink_options.method = value;
+      return;
+    case SHARDS:
+      load->sink_options.shards = (unsigned)whole(value, 1, CONNECTIONS_MAX);
+      return;
+    case EVENTS:
+      load->events = whole(value, 1, UINT64_C(1) << 40);
+      return;
+    case FIRST:
+      load->first = whole(value, 0, UINT64_C(1) << 40);
+      return;
+    case SEED:
+      load->stream.seed = whole(value, 0, UINT64_MAX);
+      return;
+    case NOW:
+      load->stream.now_ms = (int64_t)whole(value, INT64_C(1) << 40, INT64_C(1) << 45);
+      return;
+    case SOURCES:
+      load->stream.sources = (unsigned)whole(value, 1, STREAM_SOURCES_MAX);
+      return;
+    case DUPLICATES:
+      load->stream.duplicates = (unsigned)whole(value, 0, 900);
+      return;
+    case BATCH:
+      load->sink_options.batch = (unsigned)whole(value, 1, 1000000);
+      return;
+    case CONNECTIONS:
+      load->connections = (unsigned)whole(value, 1, CONNECTIONS_MAX);
+      return;
+    case RATE:
+      load->rate = number(value, 0.01, 1e9);
+      return;
+    case INTERVAL:
+      load->interval = number(value, 0.01, 1e6);
+      return;
   }
   misuse();
 }
 
 static void parse(struct load *load, int argc, char **argv) {
   static const struct option rows[] = {
-      {"target", required_argument, NULL, TARGET},       {"token", required_argument, NULL, TOKEN},
-      {"ndjson", no_argument, NULL, NDJSON},             {"path", required_argument, NULL, PATH},
-      {"method", required_argument, NULL, METHOD},       {"shards", required_argument, NULL, SHARDS},
-      {"events", required_argument, NULL, EVENTS},       {"first", required_argument, NULL, FIRST},
-      {"seed", required_argument, NULL, SEED},           {"now", required_argument, NULL, NOW},
-      {"sources", required_argument, NULL, SOURCES},     {"duplicates", required_argument, NULL, DUPLICATES},
-      {"batch", required_argument, NULL, BATCH},         {"connections", required_argument, NULL, CONNECTIONS},
-      {"rate", required_argument, NULL, RATE},           {"interval", required_argument, NULL, INTERVAL},
+      {"target", required_argument, NULL, TARGET},
+      {"token", required_argument, NULL, TOKEN},
+      {"ndjson", no_argument, NULL, NDJSON},
+      {"path", required_argument, NULL, PATH},
+      {"method", required_argument, NULL, METHOD},
+      {"shards", required_argument, NULL, SHARDS},
+      {"events", required_argument, NULL, EVENTS},
+      {"first", required_argument, NULL, FIRST},
+      {"seed", required_argument, NULL, SEED},
+      {"now", required_argument, NULL, NOW},
+      {"sources", required_argument, NULL, SOURCES},
+      {"duplicates", required_argument, NULL, DUPLICATES},
+      {"batch", required_argument, NULL, BATCH},
+      {"connections", required_argument, NULL, CONNECTIONS},
+      {"rate", required_argument, NULL, RATE},
+      {"interval", required_argument, NULL, INTERVAL},
       {NULL, 0, NULL, 0},
   };
   if (argc < 2) misuse();

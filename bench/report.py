@@ -93,7 +93,7 @@ def largest(numbers):
 
 
 def targets(store):
-    """Rows of (what, target, number, does it meet the target, what the number stands for, is that the size asked for)."""
+    """Rows of (what, target, number, threshold, at least (1) or at most (-1), where, is that what was asked for)."""
     steps = at(store, "growth", "steps") or {}
     top = str(min(largest(steps), 10_000_000))
 
@@ -106,9 +106,9 @@ def targets(store):
     big = divide(step(100_000_000, "ingest"), step(10_000_000, "ingest"))
     peer_size = at(store, "peers", "events") or 0
     disk_size = at(store, "disk", "tasks") or 0
-    # (row, target, measured, threshold, least or most, unit, note, is it settled)
     rows = [
-        ("query, of nginx's rate with a fixed body of the same size", ">= 0.7", step(top, "left", "query_ratio"), 0.7, 1,
+        ("query, of nginx's rate with a fixed body of the same size", ">= 0.7", step(top, "left", "query_ratio"),
+         0.7, 1,
          f"{count(int(top))} tasks, as ingest left them", int(top) >= 10_000_000),
         ("the same, all records in the derived files", ">= 0.7", step(top, "written", "query_ratio"), 0.7, 1,
          f"{count(int(top))} tasks", int(top) >= 10_000_000),
@@ -121,7 +121,8 @@ def targets(store):
         ("batch ingest, of PostgreSQL's rate, later", ">= 12", at(store, "peers", "ratio"), 12, 1,
          f"{count(peer_size)} events", peer_size >= 10_000_000),
         ("batch ingest at 100 M, of the rate at 10 M", ">= 0.7", big, 0.7, 1, "", big is not None),
-        ("single events on 128 connections, of PostgreSQL's rate", ">= 2", at(store, "single", "ratio"), 2, 1, "", True),
+        ("single events on 128 connections, of PostgreSQL's rate", ">= 2", at(store, "single", "ratio"), 2, 1, "",
+         True),
         ("single events, later", ">= 5", at(store, "single", "ratio"), 5, 1, "", True),
         ("p99 of a query during checkpoints, of that without", "<= 2", at(store, "tail", "query"), 2, -1,
          "no merges yet: there is no merger", False),
@@ -132,7 +133,8 @@ def targets(store):
          (at(store, "restart", "records") or 0) >= 1_000_000),
         ("RssAnon idle, MB", "< 30", at(store, "memory", "idle_mb"), 30, -1,
          f"{count(at(store, 'memory', 'tasks') or 0)} tasks, all written", True),
-        ("the same, after a restart with records beyond the checkpoint", "< 30", at(store, "memory", "restarted_mb"), 30, -1,
+        ("the same, after a restart with records beyond the checkpoint", "< 30", at(store, "memory", "restarted_mb"),
+         30, -1,
          "up to `ingest.delta_max` = 1,000,000 of them", True),
         ("disk, bytes a task", "< 200", at(store, "disk", "total"), 200, -1, f"{count(disk_size)} tasks",
          disk_size >= 1_000_000),
@@ -156,8 +158,8 @@ def targets_text(store):
     if "memory" in store:
         open_questions.append("- RssAnon under ingest has no number to meet: the table shows how it follows "
                               "`ingest.delta_max`")
-    text = "## Targets\n\n" + table(["what", "target", "measured", "met?", "at"], rows) + "\n\n## Not settled by this run\n\n"
-    return text + ("\n".join(open_questions) or "- nothing") + "\n"
+    text = "## Targets\n\n" + table(["what", "target", "measured", "met?", "at"], rows)
+    return text + "\n\n## Not settled by this run\n\n" + ("\n".join(open_questions) or "- nothing") + "\n"
 
 
 HEAD = """# Results
@@ -174,8 +176,8 @@ def write(order):
         if part not in store:
             continue
         kept = store[part]
-        parts.append(f"{kept['text'].strip()}\n\n{kept['date']}, commit {kept['commit']}, {kept['machine']}; load average "
-                     f"over 15 minutes {kept['load']:.1f}.\n")
+        parts.append(f"{kept['text'].strip()}\n\n{kept['date']}, commit {kept['commit']}, {kept['machine']}; "
+                     f"load average over 15 minutes {kept['load']:.1f}.\n")
     parts.append(targets_text(store))
     with open(RESULTS, "w") as file:
         file.write("\n".join(parts))

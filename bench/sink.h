@@ -1,7 +1,7 @@
 /* What takes events: codecmeter, and its peers.
  *
- * A connection belongs to one thread. `build` turns events into a request and is not timed; `send` sends it, waits for
- * the answer, and checks it: a sink that cannot vouch for what became of each event ends the program with `fail`.
+ * A connection belongs to one thread. `build` turns events into a request and is not timed; `send` sends it, waits
+ * for the answer, and checks it: a sink that cannot vouch for what became of each event ends the program with `fail`.
  */
 #ifndef CODECMETER_BENCH_SINK_H
 #define CODECMETER_BENCH_SINK_H

@@ -1,5 +1,5 @@
-/* codecmeter over HTTP/1.1, keep-alive, blocking: events by POST, and the one question by GET. Requests are laid out in a
- * buffer that is made once; an answer is read into another and its numbers are looked for by name. */
+/* codecmeter over HTTP/1.1, keep-alive, blocking: events by POST, and the one question by GET. Requests are laid out
+ * in a buffer that is made once; an answer is read into another and its numbers are looked for by name. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,9 +1,8 @@
 /* PostgreSQL, in its best way: one transaction a batch, durable, exact, totals from the rows really inserted.
  *
- *   unnest  one prepared statement takes the batch as binary arrays: INSERT … ON CONFLICT DO NOTHING RETURNING, and the
- *           upsert of the totals, in one round trip
- *   copy    binary COPY into a temporary staging table, then the same from there
- *   alone   a batch of 1: one prepared statement with plain parameters
+ *   unnest  one prepared statement takes the batch as binary arrays: INSERT … ON CONFLICT DO NOTHING RETURNING, and
+ * the upsert of the totals, in one round trip copy    binary COPY into a temporary staging table, then the same from
+ * there alone   a batch of 1: one prepared statement with plain parameters
  *
  * Rows go in the order of the primary key: transactions that hold the same new id in another order would deadlock.
  * What happens to content that differs under the same identity is not asked of it.
@@ -29,8 +28,8 @@ static const struct {
   Oid type, array_type;
   unsigned size;
 } columns[COLUMNS] = {
-    [SOURCE] = {OID_INT4, 1007, 4}, [ID] = {OID_UUID, 2951, 16},   [FINISHED] = {OID_INT8, 1016, 8},
-    [CODEC] = {OID_INT2, 1005, 2},  [TIER] = {OID_INT2, 1005, 2},  [WIDTH] = {OID_INT4, 1007, 4},
+    [SOURCE] = {OID_INT4, 1007, 4}, [ID] = {OID_UUID, 2951, 16},      [FINISHED] = {OID_INT8, 1016, 8},
+    [CODEC] = {OID_INT2, 1005, 2},  [TIER] = {OID_INT2, 1005, 2},     [WIDTH] = {OID_INT4, 1007, 4},
     [HEIGHT] = {OID_INT4, 1007, 4}, [DURATION] = {OID_INT4, 1007, 4},
 };
 
@@ -38,20 +37,21 @@ static const struct {
   "INSERT INTO tasks (project, source, id, finished, arrived, codec, tier, width, height, duration_ms) "
 #define NEW_ROWS "ON CONFLICT DO NOTHING RETURNING finished, codec, tier, duration_ms"
 /* %u is the shard. Cells are upserted in the order of their key, so that no two transactions wait for each other. */
-#define ADD_TOTALS                                                                                                   \
-  "timed AS (SELECT ((finished + 28800000) / 86400000)::int AS day, codec, tier,"                                    \
-  " greatest((duration_ms + 500) / 1000, 1) AS seconds FROM new), "                                                  \
-  "added AS (INSERT INTO totals (project, day, codec, tier, shard, seconds, minutes, tasks) "                        \
-  "SELECT 1, day, codec, tier, %u, sum(seconds), sum((seconds + 59) / 60), count(*) FROM timed "                     \
-  "GROUP BY day, codec, tier ORDER BY day, codec, tier "                                                             \
-  "ON CONFLICT (project, day, codec, tier, shard) DO UPDATE SET seconds = totals.seconds + excluded.seconds,"        \
-  " minutes = totals.minutes + excluded.minutes, tasks = totals.tasks + excluded.tasks) "                            \
+#define ADD_TOTALS                                                                                            \
+  "timed AS (SELECT ((finished + 28800000) / 86400000)::int AS day, codec, tier,"                             \
+  " greatest((duration_ms + 500) / 1000, 1) AS seconds FROM new), "                                           \
+  "added AS (INSERT INTO totals (project, day, codec, tier, shard, seconds, minutes, tasks) "                 \
+  "SELECT 1, day, codec, tier, %u, sum(seconds), sum((seconds + 59) / 60), count(*) FROM timed "              \
+  "GROUP BY day, codec, tier ORDER BY day, codec, tier "                                                      \
+  "ON CONFLICT (project, day, codec, tier, shard) DO UPDATE SET seconds = totals.seconds + excluded.seconds," \
+  " minutes = totals.minutes + excluded.minutes, tasks = totals.tasks + excluded.tasks) "                     \
   "SELECT count(*) FROM new"
 
-static const char unnest_sql[] = "WITH new AS (" INSERT_TASKS
-                                 "SELECT 1, s, i, f, f, c, t, w, h, d FROM unnest($1::int[], $2::uuid[], $3::bigint[],"
-                                 " $4::smallint[], $5::smallint[], $6::int[], $7::int[], $8::int[])"
-                                 " AS u(s, i, f, c, t, w, h, d) " NEW_ROWS "), " ADD_TOTALS;
+static const char unnest_sql[] =
+    "WITH new AS (" INSERT_TASKS
+    "SELECT 1, s, i, f, f, c, t, w, h, d FROM unnest($1::int[], $2::uuid[], $3::bigint[],"
+    " $4::smallint[], $5::smallint[], $6::int[], $7::int[], $8::int[])"
+    " AS u(s, i, f, c, t, w, h, d) " NEW_ROWS "), " ADD_TOTALS;
 
 static const char staging_sql[] =
     "CREATE TEMP TABLE staging (source int, id uuid, finished bigint, codec smallint, tier smallint, width int,"
@@ -62,7 +62,8 @@ static const char copy_sql[] = "WITH new AS (" INSERT_TASKS
                                " FROM staging " NEW_ROWS "), " ADD_TOTALS;
 
 static const char alone_sql[] =
-    "WITH new AS (" INSERT_TASKS "VALUES (1, $1, $2, $3, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING 1), "
+    "WITH new AS (" INSERT_TASKS
+    "VALUES (1, $1, $2, $3, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING 1), "
     "added AS (INSERT INTO totals AS t (project, day, codec, tier, shard, seconds, minutes, tasks) "
     "SELECT 1, ($3 + 28800000) / 86400000, $4, $5, %u, greatest(($8 + 500) / 1000, 1),"
     " (greatest(($8 + 500) / 1000, 1) + 59) / 60, 1 FROM new "
@@ -157,14 +158,22 @@ static char *put64(char *at, uint64_t value) {
 
 static char *put_value(char *at, const struct event *event, enum column column) {
   switch (column) {
-    case SOURCE: return put32(at, event->source);
-    case ID: return put64(put64(at, event->id[0]), event->id[1]);
-    case FINISHED: return put64(at, (uint64_t)event->finished_ms);
-    case CODEC: return put16(at, (uint16_t)event->codec);
-    case TIER: return put16(at, (uint16_t)event->tier);
-    case WIDTH: return put32(at, event->width);
-    case HEIGHT: return put32(at, event->height);
-    case DURATION: return put32(at, event->duration_ms);
+    case SOURCE:
+      return put32(at, event->source);
+    case ID:
+      return put64(put64(at, event->id[0]), event->id[1]);
+    case FINISHED:
+      return put64(at, (uint64_t)event->finished_ms);
+    case CODEC:
+      return put16(at, (uint16_t)event->codec);
+    case TIER:
+      return put16(at, (uint16_t)event->tier);
+    case WIDTH:
+      return put32(at, event->width);
+    case HEIGHT:
+      return put32(at, event->height);
+    case DURATION:
+      return put32(at, event->duration_ms);
   }
   fail("no such column");
 }
@@ -211,9 +220,8 @@ static void postgres_build(void *connection, const struct event *unsorted, unsig
   }
   for (unsigned i = 0; i < COLUMNS; i++) {
     char *value = postgres->values[i];
-    postgres->lengths[i] = postgres->way == UNNEST
-                               ? build_array(value, events, count, (enum column)i)
-                               : (int)(put_value(value, &events[0], (enum column)i) - value);
+    postgres->lengths[i] = postgres->way == UNNEST ? build_array(value, events, count, (enum column)i)
+                                                   : (int)(put_value(value, &events[0], (enum column)i) - value);
   }
 }
 
@@ -247,7 +255,8 @@ static uint64_t send_copy(struct postgres *postgres) {
   PQclear(expect(postgres, PQgetResult(postgres->conn), PGRES_COMMAND_OK));
   while (PQgetResult(postgres->conn) != NULL) {
   }
-  if (PQsendQuery(postgres->conn, "EXECUTE report; COMMIT") != 1) fail("postgres: %s", PQerrorMessage(postgres->conn));
+  if (PQsendQuery(postgres->conn, "EXECUTE report; COMMIT") != 1)
+    fail("postgres: %s", PQerrorMessage(postgres->conn));
   PGresult *result = expect(postgres, PQgetResult(postgres->conn), PGRES_TUPLES_OK);
   uint64_t stored = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
   PQclear(result);

@@ -1,5 +1,6 @@
-/* SQLite: WAL, synchronous=FULL (each commit is synced), one transaction a batch, prepared statements. It has one writer,
- * so it is used with one connection. Totals are added up in memory from the rows really inserted, then upserted. */
+/* SQLite: WAL, synchronous=FULL (each commit is synced), one transaction a batch, prepared statements. It has one
+ * writer, so it is used with one connection. Totals are added up in memory from the rows really inserted, then
+ * upserted. */
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
