@@ -128,8 +128,7 @@ def growth(bench):
                 settle(server)
                 checkpoints += server.checkpoints() - before
                 left = measure_query(bench, server, nginx, f"left-{size}")
-            server.checkpoint()
-            with server:
+                server.checkpoint()
                 written = measure_query(bench, server, nginx, f"written-{size}")
             note(f"growth: {count(size)} tasks, queries at {ratio(left['query_ratio'])} of nginx as ingest left it, "
                  f"{ratio(written['query_ratio'])} when all is written")
@@ -165,7 +164,7 @@ in turn, {bench.seconds} s, medians; `of nginx` is the median of the rounds' rat
 
 {table(heads, query_rows(steps, "left"))}
 
-Then, after a restart, with all records in the derived files:
+Then, after a checkpoint, with all records in the derived files:
 
 {table(heads, query_rows(steps, "written"))}
 
@@ -337,7 +336,7 @@ def tail_window(bench, name, delta_max, seconds):
         if failures:
             raise failures[0]
         found = dict(zip(("ingest", "query", "event"), ended))
-        found["checkpoints"] = server.checkpoints()
+        found["checkpoints"], found["merges"] = server.checkpoints(), server.merges()
     return found
 
 
@@ -359,6 +358,7 @@ def tail(bench):
         return statistics.median(found[what][key] for found in rounds[kind])
     numbers = {what: median("checkpoints", what, "p99_us") / median("none", what, "p99_us")
                for what in ("query", "event")}
+    numbers["merges"] = sum(found["merges"] for found in rounds["checkpoints"])
     rows = [[title, kind, *(milliseconds(median(kind, what, key)) for key in ("p50_us", "p99_us", "p999_us")),
              milliseconds(max(found[what]["max_us"] for found in rounds[kind]))]
             for what, title in (("query", "query"), ("event", "single event"), ("ingest", f"batch of {BATCH}"))
@@ -367,8 +367,8 @@ def tail(bench):
     return f"""## Tail during checkpoints
 
 Open loop, latency from when a request was due: {TAIL_ASK} queries/s and {TAIL_ASK} single events/s beside
-{TAIL_INGEST} batches/s of {BATCH}, {seconds} s, {bench.rounds} rounds in turn, medians (max: of all). With
-`ingest.delta_max={delta_max}` (a median of {checkpoints:.0f} checkpoints a window), and with one that is never reached.
+{TAIL_INGEST} batches/s of {BATCH}, {seconds} s, {bench.rounds} rounds in turn, medians (max: of all).
+With `ingest.delta_max={delta_max}` (a median of {checkpoints:.0f} checkpoints a window, {numbers['merges']} merges in all), and with one that is never reached.
 p99 with checkpoints is {ratio(numbers['query'])} times that without for queries, {ratio(numbers['event'])} times for single events.
 
 {table(["what", "checkpoints", "p50, ms", "p99, ms", "p99.9, ms", "max, ms"], rows)}
@@ -435,7 +435,8 @@ def memory(bench):
                 settle(server)
             after = anonymous_bytes(server.pid)
         restarted = idle_bytes(server)
-        server.checkpoint()
+        with server:
+            server.checkpoint()
         written = idle_bytes(server)
         rows.append([count(delta_max), count(events), *map(mebibytes, (empty, peak.peak, after, restarted, written))])
         note(f"memory: delta_max {count(delta_max)}: peak {mebibytes(peak.peak)} MiB, idle {mebibytes(written)} MiB")
@@ -461,7 +462,7 @@ def disk(bench):
     server = bench.codecmeter("disk")
     with server:
         load(*server.sink(), *bench.stream(0, tasks, duplicates=0, sources=1), *batches())
-    server.checkpoint()
+        server.checkpoint()
     files = server.files()
     total = sum(files.values())
     rows = [[kind, count(size), f"{size / tasks:.1f}"]
@@ -513,8 +514,7 @@ def profile(bench):
         settle(server)
         path = server.signed_path(*bench.window())
         left = perf(server.pid, bench.path("left.perf"), lambda: wrk(server.target, path, bench.seconds))
-    server.checkpoint()
-    with server:
+        server.checkpoint()
         written = perf(server.pid, bench.path("written.perf"), lambda: wrk(server.target, path, bench.seconds))
     return f"""## Profile
 

@@ -7,6 +7,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -148,12 +149,16 @@ class Codecmeter:
             self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.process.stdout.readline()
         seconds = time.monotonic() - begin
-        if not line.startswith("ready http://"):
-            raise Failure(f"codecmeter did not start: {self.log_text()[-2000:]}")
         self.pid = self.process.pid
-        self.target = line.split()[1].removeprefix("http://")
-        if self.token is None:
-            self.make_account()
+        try:
+            if not line.startswith("ready http://"):
+                raise Failure(f"codecmeter did not start: {self.log_text()[-2000:]}")
+            self.target = line.split()[1].removeprefix("http://")
+            if self.token is None:
+                self.make_account()
+        except BaseException:
+            self.process.kill()
+            raise
         return seconds
 
     def make_account(self):
@@ -187,14 +192,17 @@ class Codecmeter:
         self.end(signal.SIGTERM if kind is None else signal.SIGKILL)
 
     def checkpoint(self):
-        """A clean stop leaves the last records in the log alone; a start that may keep no record in memory brings them
-        into the derived files. Leaves the server stopped."""
-        kept = self.settings
-        self.settings = {**kept, "ingest.delta_max": 1}
-        self.start()
+        """A clean stop leaves the last records in the log alone. A project's change of zone makes a checkpoint, which
+        brings them into the derived files; so does the change back."""
+        for zone in ("UTC", "Asia/Shanghai"):
+            before = self.checkpoints()
+            run(CODECMETER, "project", "set", "--data", self.data, "--id", PROJECT, "--time-zone", zone)
+            end = time.monotonic() + 120
+            while self.checkpoints() == before:
+                if time.monotonic() > end:
+                    raise Failure("no checkpoint came")
+                time.sleep(0.05)
         settle(self)
-        self.stop()
-        self.settings = kept
 
     def log_text(self):
         with open(self.log) as file:
@@ -202,6 +210,9 @@ class Codecmeter:
 
     def checkpoints(self):
         return self.log_text().count(" checkpoint: ")
+
+    def merges(self):
+        return self.log_text().count(" merge: ")
 
     def sink(self):
         return ["http", "--target", self.target, "--token", self.token]
@@ -270,17 +281,23 @@ class Postgres:
         options = {**self.settings, "listen_addresses": "''", "unix_socket_directories": f"'{self.socket}'"}
         with open(os.path.join(self.data, "postgresql.auto.conf"), "a") as file:
             file.writelines(f"{key} = {value}\n" for key, value in options.items())
-        subprocess.run(as_postgres([f"{POSTGRES_BIN}/pg_ctl", "-D", self.data, "-l", f"{self.directory}/log", "-w",
-                                    "-s", "start"]), cwd="/", check=True)
-        with open(os.path.join(self.data, "postmaster.pid")) as file:
-            self.pid = int(file.readline())
-        self.sql("-f", os.path.join(ROOT, "bench", "postgres.sql"))
+        self.control("-l", f"{self.directory}/log", "start")
+        try:
+            with open(os.path.join(self.data, "postmaster.pid")) as file:
+                self.pid = int(file.readline())
+            self.sql("-f", os.path.join(ROOT, "bench", "postgres.sql"))
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
-        subprocess.run(as_postgres([f"{POSTGRES_BIN}/pg_ctl", "-D", self.data, "-w", "-s", "-t", "600", "-m", "fast",
-                                    "stop"]), cwd="/", check=True)
+        self.control("-m", "fast", "stop")
         shutil.rmtree(self.socket)
+
+    def control(self, *words):
+        subprocess.run(as_postgres([f"{POSTGRES_BIN}/pg_ctl", "-D", self.data, "-w", "-s", "-t", "600", *words]), cwd="/",
+                       check=True)
 
     def sql(self, *words):
         return run(f"{POSTGRES_BIN}/psql", "-h", self.socket, "-U", "bench", "-d", "postgres", "-qAt", "-v",
@@ -337,7 +354,6 @@ http {{
 
 
 def free_port():
-    import socket
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -360,11 +376,22 @@ class Nginx:
             file.write(NGINX_CONF.format(directory=self.directory, port=port, user=user))
         self.process = subprocess.Popen(["nginx", "-c", conf, "-e", f"{self.directory}/error.log"])
         self.pid = self.process.pid
+        end = time.monotonic() + 10
+        while not self.answers(port):
+            if time.monotonic() > end or self.process.poll() is not None:
+                self.process.kill()
+                raise Failure(f"nginx did not start: see {self.directory}/error.log")
+            time.sleep(0.05)
         return self
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
+
+    @staticmethod
+    def answers(port):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
 
     def put(self, name, body):
         """A new name each time: open files are cached."""

@@ -125,9 +125,9 @@ def targets(store):
          True),
         ("single events, later", ">= 5", at(store, "single", "ratio"), 5, 1, "", True),
         ("p99 of a query during checkpoints, of that without", "<= 2", at(store, "tail", "query"), 2, -1,
-         "no merges yet: there is no merger", False),
+         "", at(store, "tail", "merges")),
         ("p99 of a single event during checkpoints, of that without", "<= 2", at(store, "tail", "event"), 2, -1,
-         "likewise", False),
+         "", at(store, "tail", "merges")),
         ("restart after SIGKILL, seconds", "< 2", at(store, "restart", "seconds"), 2, -1,
          f"{count(at(store, 'restart', 'records') or 0)} records beyond the checkpoint",
          (at(store, "restart", "records") or 0) >= 1_000_000),
@@ -150,11 +150,13 @@ def targets_text(store):
             continue
         met = value >= threshold if sign > 0 else value <= threshold
         rows.append([what, target, f"{value:.2f}", "yes" if met else "no", note])
-        if not settled:
-            open_questions.append(f"- {what}: measured, but {note}")
+        if not settled and note:
+            open_questions.append(f"- {what}: not at the size asked for, but {note}")
     quick = [part for part, kept in store.items() if kept["quick"]]
     if quick:
         open_questions.append(f"- {', '.join(quick)}: short rounds (`QUICK=1`), to try the benchmark")
+    if "tail" in store and not at(store, "tail", "merges"):
+        open_questions.append("- p99 during merges: no merge came")
     if "memory" in store:
         open_questions.append("- RssAnon under ingest has no number to meet: the table shows how it follows "
                               "`ingest.delta_max`")
