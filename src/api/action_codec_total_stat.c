@@ -58,23 +58,36 @@ static void gather_codecs(const struct ledger_rows *rows, struct codecs *codecs)
 
 /* ---- rows ---- */
 
-static void append_field(struct buf *out, const char *field, uint64_t value) {
-  buf_text(out, field);
-  buf_u64(out, value);
+/* All of a row's names, five numbers of a total and one of a time, a codec. */
+#define ROW_MAX 384
+#define ROW_USUAL 200
+_Static_assert(ROW_MAX > 160 + 6 * (BYTES_DIGITS_MAX + 1) + CODEC_NAME_MAX, "a row fits");
+
+static char *put(char *at, struct str text) {
+  memcpy(at, text.ptr, text.len);
+  return at + text.len;
 }
 
+static char *put_field(char *at, struct str field, uint64_t value) {
+  at = put(at, field);
+  return at + bytes_digits(value, at);
+}
+
+/* A row is put together on the stack and appended at once: an answer is made of little else. */
 static void append_row(struct buf *out, int64_t time, const uint64_t units[TIERS], const char *codec) {
-  buf_text(out, "{\"Time\":");
-  buf_i64(out, time); /* negative for the day of the epoch east of Greenwich */
-  append_field(out, ",\"SuperDefinitionTime\":", units[TIER_SUPER]);
-  append_field(out, ",\"HighDefinitionTime\":", units[TIER_HIGH]);
-  append_field(out, ",\"MidiumDefinitionTime\":", units[TIER_MEDIUM]); /* sic */
-  append_field(out, ",\"LowDefinitionTime\":", units[TIER_LOW]);
+  char row[ROW_MAX], *at = put(row, STR("{\"Time\":"));
+  if (time < 0) *at++ = '-'; /* the day of the epoch, east of Greenwich */
+  at += bytes_digits(time < 0 ? 0 - (uint64_t)time : (uint64_t)time, at);
+  at = put_field(at, STR(",\"SuperDefinitionTime\":"), units[TIER_SUPER]);
+  at = put_field(at, STR(",\"HighDefinitionTime\":"), units[TIER_HIGH]);
+  at = put_field(at, STR(",\"MidiumDefinitionTime\":"), units[TIER_MEDIUM]); /* sic */
+  at = put_field(at, STR(",\"LowDefinitionTime\":"), units[TIER_LOW]);
   uint64_t total = units[TIER_SUPER] + units[TIER_HIGH] + units[TIER_MEDIUM] + units[TIER_LOW];
-  append_field(out, ",\"TotalTime\":", total);
-  buf_text(out, ",\"VideoCodec\":\"");
-  buf_text(out, codec); /* [a-z0-9._-] only */
-  buf_text(out, "\"}");
+  at = put_field(at, STR(",\"TotalTime\":"), total);
+  at = put(at, STR(",\"VideoCodec\":\""));
+  at = put(at, str_of(codec)); /* [a-z0-9._-] only */
+  at = put(at, STR("\"}"));
+  buf_append(out, row, (size_t)(at - row));
 }
 
 /* Rows of the ledger come in the order in which they are answered, so one cursor follows. */
@@ -83,9 +96,10 @@ static void append_rows(struct buf *out, const struct zone *zone, const struct w
   static const uint64_t zeros[TIERS];
   size_t next = 0;
   const char *separator = ",\"StatSet\":[";
-  for (int32_t day = window->first_day; day <= window->last_day; day++) {
-    if (zone_day_is_empty(zone, day)) continue;
-    int64_t time = zone_day_start(zone, day);
+  int64_t time = zone_day_start(zone, window->first_day), next_time;
+  for (int32_t day = window->first_day; day <= window->last_day; day++, time = next_time) {
+    next_time = zone_day_start(zone, day + 1);
+    if (next_time == time) continue; /* a date that the zone skipped */
     for (size_t i = 0; i < codecs->count; i++) {
       const struct ledger_row *row = next < rows->count ? &rows->items[next] : NULL;
       bool is_here = row != NULL && row->day == day && strcmp(row->codec, codecs->names[i]) == 0;
@@ -115,6 +129,7 @@ int action_codec_total_stat(const struct call *call, struct buf *out, struct ref
   gather_codecs(&rows, &codecs);
   uint64_t days = (uint64_t)(window.last_day - window.first_day) + 1;
   if (days * codecs.count > call->options->rows_max) return too_many_rows(call, refusal);
+  buf_expect(out, days * codecs.count * ROW_USUAL);
   append_rows(out, zone, &window, &rows, &codecs);
   return 0;
 }

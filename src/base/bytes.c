@@ -169,6 +169,8 @@ static bool buf_reserve(struct buf *buf, size_t len) {
   return true;
 }
 
+void buf_expect(struct buf *buf, size_t len) { (void)buf_reserve(buf, len); }
+
 char *buf_extend(struct buf *buf, size_t len) {
   if (!buf_reserve(buf, len)) {
     buf->failed = true;
@@ -189,14 +191,30 @@ void buf_str(struct buf *buf, struct str s) { buf_append(buf, s.ptr, s.len); }
 void buf_text(struct buf *buf, const char *text) { buf_append(buf, text, strlen(text)); }
 void buf_char(struct buf *buf, char c) { buf_append(buf, &c, 1); }
 
-void buf_u64(struct buf *buf, uint64_t value) {
-  char digits[20];
+size_t bytes_digits(uint64_t value, char out[BYTES_DIGITS_MAX]) {
+  static const char pairs[] =
+      "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354"
+      "555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+  char digits[BYTES_DIGITS_MAX];
   char *at = digits + sizeof digits;
-  do {
-    *--at = (char)('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  buf_append(buf, at, (size_t)(digits + sizeof digits - at));
+  for (; value >= 100; value /= 100) {
+    at -= 2;
+    memcpy(at, pairs + value % 100 * 2, 2);
+  }
+  if (value >= 10) {
+    at -= 2;
+    memcpy(at, pairs + value * 2, 2);
+  } else {
+    *--at = (char)('0' + value);
+  }
+  size_t len = (size_t)(digits + sizeof digits - at);
+  memcpy(out, at, len);
+  return len;
+}
+
+void buf_u64(struct buf *buf, uint64_t value) {
+  char digits[BYTES_DIGITS_MAX];
+  buf_append(buf, digits, bytes_digits(value, digits));
 }
 
 void buf_i64(struct buf *buf, int64_t value) {

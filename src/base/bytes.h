@@ -57,6 +57,10 @@ void bytes_wipe(void *ptr, size_t len);
 /* Lower-case hex of len bytes into out[2 * len + 1]. */
 void bytes_hex(const void *bytes, size_t len, char *out);
 
+/* The decimal digits of a number into out, without a NUL; gives how many. */
+#define BYTES_DIGITS_MAX 20
+size_t bytes_digits(uint64_t value, char out[BYTES_DIGITS_MAX]);
+
 #define BUF_LIMIT_DEFAULT ((size_t)1 << 30)
 
 struct buf {
@@ -69,6 +73,8 @@ struct buf {
 
 void buf_fini(struct buf *buf);
 void buf_clear(struct buf *buf); /* keeps the memory; also clears failed */
+/* Says that len more bytes will be appended. */
+void buf_expect(struct buf *buf, size_t len);
 /* Room for len more bytes, appended, uninitialised; NULL when that would pass the limit. */
 MUST_USE char *buf_extend(struct buf *buf, size_t len);
 void buf_append(struct buf *buf, const void *ptr, size_t len);

@@ -87,7 +87,7 @@ struct http_server {
   char url[80];
   struct MHD_Daemon *daemon;
   pthread_mutex_t lock;
-  pthread_cond_t wake; /* the sweeper, to stop; and whoever waits for the last exchange */
+  pthread_cond_t wake; /* the sweeper, to stop */
   struct connection *connections;
   struct exchange *waiting;
   unsigned exchanges;  /* under way */
@@ -485,7 +485,6 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
   *context = NULL;
   (void)pthread_mutex_lock(&server->lock);
   server->exchanges--;
-  (void)pthread_cond_broadcast(&server->wake);
   (void)pthread_mutex_unlock(&server->lock);
 }
 
