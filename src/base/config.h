@@ -36,6 +36,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(ingest, queue_max, COUNT, "200000", "1", "100000000", "events that wait for the committer, else 503")              \
   X(ingest, commit_max, SIZE, "4MiB", "64KiB", "256MiB", "bytes of the log written with one sync")                     \
   X(ingest, delta_max, COUNT, "1000000", "1", "100000000", "records of usage kept in memory before a checkpoint")      \
+  X(ingest, delta_age, DURATION, "10m", "0", "365d", "after which records in memory are checkpointed; 0 is never")      \
   X(ledger, map_size, SIZE, "64GiB", "16MiB", "64TiB", "address space for totals and catalogue; sparse")               \
   X(ledger, segment_size, SIZE, "256MiB", "1KiB", "64GiB", "bytes after which a new segment of the log is begun")      \
   X(ledger, disk_reserve, SIZE, "256MiB", "0", "1TiB", "free bytes on the disk below which usage is refused")

@@ -77,6 +77,7 @@ static int start_ledger(struct service *service, struct err *err) {
   struct ledger_options options = {
       .dir = service->dir.path,
       .delta_max = config->ingest_delta_max,
+      .delta_age_ms = (int64_t)config->ingest_delta_age,
       .map_size = config->ledger_map_size,
       .segment_size = config->ledger_segment_size,
       .disk_reserve = config->ledger_disk_reserve > 0 ? config->ledger_disk_reserve : UINT64_MAX,

@@ -18,6 +18,7 @@
  */
 #include "ingest/committer.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -251,14 +252,29 @@ static void stage_batch(struct committer *committer, struct batch *batch) {
 
 /* ---- the thread ---- */
 
+/* Waits for something to do, or until the ledger is due for a turn. */
+static void wait_a_while(struct committer *committer, int64_t due_ms) {
+  if (due_ms == INT64_MAX) {
+    CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
+    return;
+  }
+  struct timespec until;
+  CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
+  until.tv_sec += (time_t)(due_ms / 1000 + 1);
+  int code = pthread_cond_timedwait(&committer->work, &committer->lock, &until);
+  CHECK(code == 0 || code == ETIMEDOUT);
+}
+
 /* False when there is nothing left and nothing more to come. */
 static bool wait_for_work(struct committer *committer) {
+  bool has_work = false, goes_on = true;
   lock(committer);
-  bool has_work;
-  for (;;) {
-    has_work = committer->queued.first != NULL || committer->asked_first != NULL || committer->checkpoint_ended;
-    if (has_work || !committer->is_open) break;
-    CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
+  while (!has_work && goes_on) {
+    int64_t due_ms = committer->has_failed ? INT64_MAX : ledger_turn_due_ms(committer->options.ledger);
+    has_work = committer->queued.first != NULL || committer->asked_first != NULL || committer->checkpoint_ended ||
+               due_ms == 0;
+    goes_on = committer->is_open;
+    if (!has_work && goes_on) wait_a_while(committer, due_ms);
   }
   unlock(committer);
   return has_work;

@@ -33,6 +33,7 @@ struct ledger;
 struct ledger_options {
   const char *dir;            /* DATA: exists, owned by us, locked by the caller */
   uint64_t delta_max;
+  int64_t delta_age_ms;       /* a delta older than this is checkpointed though it is not full; 0: never */
   uint64_t map_size;
   uint64_t segment_size;
   uint64_t disk_reserve;      /* UINT64_MAX: no reserve at all */
@@ -92,6 +93,9 @@ MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
 /* At a commit boundary (nothing staged): takes over what a finished checkpoint or merge left, freezes a full delta. Call
  * after each commit and when wake_writer has fired. An error is the checkpointer's or the merger's, and final. */
 MUST_USE int ledger_turn(struct ledger *ledger, struct err *err);
+
+/* In how many milliseconds ledger_turn has something to do though nothing was committed; INT64_MAX: never. */
+int64_t ledger_turn_due_ms(const struct ledger *ledger);
 
 /* ---- reading: any thread ---- */
 

@@ -63,6 +63,7 @@ struct ledger {
   bool is_staging;       /* a group is begun */
   bool wants_checkpoint; /* though the delta is not full: a zone changed */
   int64_t block_time_ms; /* of the newest block */
+  int64_t filled_since_ms; /* when the filling delta got its first block, on the monotonic clock; 0: it has none */
 
   pthread_mutex_t lock; /* what follows */
   struct worker checkpointer, merger;

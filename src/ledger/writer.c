@@ -298,6 +298,7 @@ int writer_apply(struct ledger *ledger, const struct block *block, bool decided,
   int result = apply_records(ledger, block, decided, err);
   if (result == 0) delta_set_end(ledger->filling, block->position + block->bytes.len, block->time_ms);
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  if (ledger->filled_since_ms == 0) ledger->filled_since_ms = clock_monotonic_ms(ledger->options.clock);
   return result;
 }
 
@@ -364,10 +365,17 @@ static bool ask_merger(struct ledger *ledger, bool changed) {
 static void ask_checkpointer(struct ledger *ledger) {
   checkpoint_freeze(ledger);
   ledger->wants_checkpoint = false;
+  ledger->filled_since_ms = 0;
   (void)pthread_mutex_lock(&ledger->lock);
   ledger->checkpointer.state = WORK_ASKED;
   (void)pthread_cond_signal(&ledger->checkpointer.wake);
   (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+int64_t ledger_turn_due_ms(const struct ledger *ledger) {
+  if (ledger->options.delta_age_ms == 0 || ledger->filled_since_ms == 0 || ledger->frozen != NULL) return INT64_MAX;
+  int64_t due_ms = ledger->filled_since_ms + ledger->options.delta_age_ms - clock_monotonic_ms(ledger->options.clock);
+  return due_ms > 0 ? due_ms : 0;
 }
 
 int ledger_turn(struct ledger *ledger, struct err *err) {
@@ -383,7 +391,8 @@ int ledger_turn(struct ledger *ledger, struct err *err) {
   if (result != 0) return result;
   if (merged) ledger_change_runs(ledger, run_list_with_merged(ledger->runs, made[0]));
   bool is_behind = ask_merger(ledger, checkpointed || merged);
-  bool due = delta_records(ledger->filling) >= ledger->options.delta_max || ledger->wants_checkpoint;
+  bool due = delta_records(ledger->filling) >= ledger->options.delta_max || ledger->wants_checkpoint ||
+             ledger_turn_due_ms(ledger) == 0;
   if (ledger->frozen == NULL && due && !is_behind) ask_checkpointer(ledger);
   return 0;
 }

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from client import event
-from conftest import Account, run
+from conftest import Account, run, wait_until
 
 TIME = "2020-11-01T12:00:00Z"
 WIDE = ("query.max_age=0", "query.max_span=0")
@@ -40,6 +40,16 @@ def test_kill_straight_after_stored(bare):
         before = table(account)
         bare.stop()
         run("rebuild", "--data", bare.data)
+
+
+def test_records_do_not_stay_in_memory(bare):
+    """What is in memory for long is checkpointed, though the delta is not full and nothing more comes."""
+    account = Account(bare, *WIDE, "ingest.delta_age=1s")
+    assert account.client.report([event(n, TIME) for n in range(10)]).json()["stored"] == 10
+    before = table(account)
+    wait_until(lambda: len(glob.glob(os.path.join(bare.data, "derived/runs/*.run"))) == 3)
+    assert table(account) == before
+    assert account.client.report(event(3, TIME)).json()["duplicate"] == 1
 
 
 def test_kill_while_writes_are_in_flight(bare):

@@ -119,6 +119,11 @@ int ledger_turn(struct ledger *ledger, struct err *err) {
   return result == 0 ? 0 : err_set(err, (enum err_code) - result, "turn failed");
 }
 
+int64_t ledger_turn_due_ms(const struct ledger *ledger) {
+  (void)ledger;
+  return INT64_MAX;
+}
+
 static void hold(struct ledger *ledger, bool is_held) {
   (void)pthread_mutex_lock(&ledger->lock);
   ledger->is_held = is_held;
