@@ -332,22 +332,24 @@ int ledger_commit(struct ledger *ledger, struct err *err) {
 
 /* ---- turning ---- */
 
-/* Takes what a worker has left. False: nothing. A failure stays, for whoever asks again. */
-static int take_made(struct ledger *ledger, struct worker *worker, struct run *ret_made[ENTRY_KINDS], size_t *ret_count,
-                     bool *ret_done, struct err *err) {
+/* What a worker has left, if it is done. A failure stays, for whoever asks again. */
+static int look_at_worker(struct ledger *ledger, const struct worker *worker, bool *ret_done, struct err *err) {
   (void)pthread_mutex_lock(&ledger->lock);
   *ret_done = worker->state == WORK_DONE;
-  if (*ret_done) {
-    memcpy(ret_made, worker->made, sizeof worker->made);
-    *ret_count = worker->made_count;
-    worker->made_count = 0;
-    worker->state = WORK_IDLE;
-  }
   bool failed = worker->state == WORK_FAILED;
   if (failed && err != NULL) *err = worker->failure;
   int result = failed ? -(int)worker->failure.code : 0;
   (void)pthread_mutex_unlock(&ledger->lock);
   return result;
+}
+
+/* What the worker had made is the ledger's now: only then may it look for more to do. */
+static void let_go_on(struct ledger *ledger, struct worker *worker) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  worker->made_count = 0;
+  worker->state = WORK_IDLE;
+  (void)pthread_cond_signal(&worker->wake);
+  (void)pthread_mutex_unlock(&ledger->lock);
 }
 
 /* The list has changed: the merger is to look at it. True if it is behind by more than a writer should add to. */
@@ -381,15 +383,19 @@ int64_t ledger_turn_due_ms(const struct ledger *ledger) {
 int ledger_turn(struct ledger *ledger, struct err *err) {
   CHECK(!ledger->is_staging);
   if (!ledger->checkpointer.has_thread) return 0;
-  struct run *made[ENTRY_KINDS];
-  size_t count = 0;
+  struct worker *checkpointer = &ledger->checkpointer, *merger = &ledger->merger;
   bool checkpointed, merged;
-  int result = take_made(ledger, &ledger->checkpointer, made, &count, &checkpointed, err);
+  int result = look_at_worker(ledger, checkpointer, &checkpointed, err);
+  if (result == 0) result = look_at_worker(ledger, merger, &merged, err);
   if (result != 0) return result;
-  if (checkpointed) checkpoint_release(ledger, made, count);
-  result = take_made(ledger, &ledger->merger, made, &count, &merged, err);
-  if (result != 0) return result;
-  if (merged) ledger_change_runs(ledger, run_list_with_merged(ledger->runs, made[0]));
+  if (checkpointed) {
+    checkpoint_release(ledger, checkpointer->made, checkpointer->made_count);
+    let_go_on(ledger, checkpointer);
+  }
+  if (merged) {
+    ledger_change_runs(ledger, run_list_with_merged(ledger->runs, merger->made[0]));
+    let_go_on(ledger, merger);
+  }
   bool is_behind = ask_merger(ledger, checkpointed || merged);
   bool due = delta_records(ledger->filling) >= ledger->options.delta_max || ledger->wants_checkpoint ||
              ledger_turn_due_ms(ledger) == 0;
