@@ -86,6 +86,7 @@ struct http_server {
   struct listen_address address;
   char url[80];
   struct MHD_Daemon *daemon;
+  int quiesced_fd; /* the listening socket, once the daemon has given it back; -1 before */
   pthread_mutex_t lock;
   pthread_cond_t wake; /* the sweeper, to stop */
   struct connection *connections;
@@ -585,6 +586,7 @@ int http_server_start(const struct http_options *options, struct http_server **r
   CHECK(server != NULL && options->header_max <= POOL_MEMORY);
   server->options = *options;
   server->address.fd = -1;
+  server->quiesced_fd = -1;
   CHECK(pthread_mutex_init(&server->lock, NULL) == 0 && pthread_cond_init(&server->wake, NULL) == 0);
   raise_descriptors(options->connections_max);
   int result = start(server, err);
@@ -603,8 +605,11 @@ bool http_server_is_public(const struct http_server *server) { return !server->a
 
 void http_server_quiesce(struct http_server *server) {
   atomic_store(&server->draining, true);
+  /* The pool's threads may still be looking at the socket: it is closed when they have ended. */
   MHD_socket fd = MHD_quiesce_daemon(server->daemon);
-  if (fd != MHD_INVALID_SOCKET) (void)close(fd);
+  if (fd == MHD_INVALID_SOCKET) return;
+  (void)shutdown(fd, SHUT_RDWR);
+  server->quiesced_fd = fd;
 }
 
 /* Waits for the exchanges under way to be sent, for a bounded time. */
@@ -629,6 +634,7 @@ void http_server_stop(struct http_server *server) {
   (void)pthread_mutex_unlock(&server->lock);
   (void)pthread_join(server->sweeper, NULL);
   MHD_stop_daemon(server->daemon);
+  if (server->quiesced_fd >= 0) (void)close(server->quiesced_fd);
   (void)pthread_mutex_destroy(&server->lock);
   (void)pthread_cond_destroy(&server->wake);
   free(server);
