@@ -6,7 +6,7 @@ TASKS ?= 10000000
 MESON = /usr/bin/meson
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test unit system sanitize fuzz lint bench bench-profile clean
+.PHONY: help build run demo test unit system sanitize threads fuzz lint bench bench-profile clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,13 @@ sanitize: ## the whole suite under the address and undefined-behaviour sanitizer
 	@ninja -C build-sanitize --quiet
 	@BUILD=build-sanitize scripts/test
 
+threads: ## the suite under the thread sanitizer, but for signals to `run`, which it holds back
+	@scripts/install test
+	@test -f build-threads/build.ninja || $(MESON) setup build-threads -Db_sanitize=thread -Dbuildtype=debugoptimized \
+	    -Db_lundef=false >/dev/null
+	@ninja -C build-threads --quiet
+	@PYTEST_ADDOPTS='-k "not signals_are_passed_on"' BUILD=build-threads scripts/test
+
 fuzz: ## each parser's fuzzer for SECONDS=60
 	@scripts/install fuzz
 	@test -f build-fuzz/build.ninja || CC=clang CXX=clang++ $(MESON) setup build-fuzz -Dfuzz=true -Dwerror=false >/dev/null
@@ -65,4 +72,4 @@ bench-profile: ## the same, but where the server spends its time
 	@$(MAKE) --no-print-directory bench PARTS=profile
 
 clean: ## remove what was built
-	rm -rf build build-sanitize build-fuzz build-bench
+	rm -rf build build-sanitize build-threads build-fuzz build-bench
