@@ -23,6 +23,18 @@ void cells_fini(struct cells *cells) {
   *cells = (struct cells){0};
 }
 
+static void table_clear(struct cell_table *table) {
+  if (table->used > 0) memset(table->slots, 0, table->size * sizeof *table->slots);
+  table->used = 0;
+}
+
+void cells_clear(struct cells *cells) {
+  cells->count = cells->days_count = cells->zones_count = 0;
+  table_clear(&cells->by_cell);
+  table_clear(&cells->by_day);
+  table_clear(&cells->by_project);
+}
+
 /* Room for one more; memory that cannot be had here ends the program, as nothing is acknowledged from it yet. */
 #define ADD(items, count, cap)                                   \
   ({                                                             \

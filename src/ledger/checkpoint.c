@@ -27,19 +27,6 @@ static int write_run(struct ledger *ledger, const struct run_info *info, const s
   return result == 0 ? run_writer_finish(writer, err) : result;
 }
 
-static int write_kind(struct ledger *ledger, enum entry_kind kind, uint64_t number, struct run_info *ret_info,
-                      struct err *err) {
-  const struct delta *delta = ledger->frozen;
-  SCOPED_MALLOC struct entry *entries = NULL;
-  size_t count;
-  if (delta_sorted_entries(delta, kind, &entries, &count) != 0) {
-    return err_set(err, ERR_MEMORY, "no memory to sort a delta");
-  }
-  *ret_info = (struct run_info){
-      .number = number, .kind = kind, .count = count, .from = delta_begin(delta), .to = delta_end(delta)};
-  return write_run(ledger, ret_info, entries, err);
-}
-
 /* The runs of a checkpoint. */
 struct made {
   struct run_info infos[ENTRY_KINDS];
@@ -51,12 +38,27 @@ static void made_fini(struct made *made) {
   for (size_t i = 0; i < made->count; i++) run_release(made->runs[i]);
 }
 
+static int write_runs(struct ledger *ledger, uint64_t first, struct made *made, struct err *err) {
+  struct delta *delta = ledger->frozen;
+  uint64_t count = delta_records(delta);
+  SCOPED_MALLOC struct entry *room = malloc(2 * count * sizeof *room);
+  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to sort a delta");
+  int result = 0;
+  for (unsigned i = 0; i < ENTRY_KINDS && result == 0; i++) {
+    struct run_info *info = &made->infos[i];
+    *info = (struct run_info){.number = first + i,
+                              .kind = (enum entry_kind)(i + 1),
+                              .count = count,
+                              .from = delta_begin(delta),
+                              .to = delta_end(delta)};
+    result = write_run(ledger, info, delta_sorted_entries(delta, info->kind, room), err);
+  }
+  return result;
+}
+
 /* Writes, syncs and opens them: what is listed must be there. */
 static int make_runs(struct ledger *ledger, uint64_t first, struct made *made, struct err *err) {
-  int result = 0;
-  for (int i = 0; i < ENTRY_KINDS && result == 0; i++) {
-    result = write_kind(ledger, (enum entry_kind)(i + 1), first + (uint64_t)i, &made->infos[i], err);
-  }
+  int result = write_runs(ledger, first, made, err);
   if (result == 0) result = file_sync_dir(ledger->runs_dir, err);
   for (int i = 0; i < ENTRY_KINDS && result == 0; i++) {
     result = run_open(ledger->runs_dir, log_uuid(ledger->log), &made->infos[i], &made->runs[i], err);
@@ -107,9 +109,25 @@ static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KI
 
 /* ---- handing over ---- */
 
+/* The spare delta's memory is there, and has been touched: where one delta fills after another it is used again, else it
+ * goes. */
+static struct delta *take_spare(struct ledger *ledger, bool wanted) {
+  struct delta *spare = MOVE(ledger->spare);
+  if (spare != NULL && wanted) {
+    delta_recycle(spare, delta_end(ledger->filling));
+    return spare;
+  }
+  delta_free(spare);
+  return delta_new(delta_end(ledger->filling));
+}
+
+static bool is_large(const struct ledger *ledger, const struct delta *delta) {
+  return delta_records(delta) >= ledger->options.delta_max / 2;
+}
+
 void checkpoint_freeze(struct ledger *ledger) {
   CHECK(ledger->frozen == NULL);
-  struct delta *fresh = delta_new(delta_end(ledger->filling));
+  struct delta *fresh = take_spare(ledger, is_large(ledger, ledger->filling));
   CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
   ledger->frozen = ledger->filling;
   ledger->filling = fresh;
@@ -128,7 +146,8 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
   ledger->runs = runs;
   ledger->frozen = NULL;
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
-  delta_free(old_delta);
+  if (ledger->spare == NULL && is_large(ledger, old_delta)) ledger->spare = old_delta;
+  else delta_free(old_delta);
   run_list_release(before);
 }
 

@@ -53,6 +53,15 @@ void delta_free(struct delta *delta) {
   free(delta);
 }
 
+void delta_recycle(struct delta *delta, uint64_t begin) {
+  identities_clear(&delta->identities);
+  delta->tasks.count = delta->times.count = 0;
+  cells_clear(&delta->cells);
+  buf_clear(&delta->puts);
+  delta->begin = delta->end = begin;
+  delta->block_time_ms = 0;
+}
+
 uint64_t delta_begin(const struct delta *delta) { return delta->begin; }
 uint64_t delta_end(const struct delta *delta) { return delta->end; }
 int64_t delta_block_time(const struct delta *delta) { return delta->block_time_ms; }
@@ -87,29 +96,16 @@ const struct cells *delta_cells(const struct delta *delta) { return &delta->cell
 
 /* ---- for the checkpoint ---- */
 
-static const struct entry *entries_of(const struct delta *delta, enum entry_kind kind, size_t *ret_count) {
-  switch (kind) {
-    case ENTRY_IDENTITY: *ret_count = delta->identities.count; return delta->identities.items;
-    case ENTRY_TASK: *ret_count = delta->tasks.count; return delta->tasks.items;
-    case ENTRY_TIME: *ret_count = delta->times.count; return delta->times.items;
+const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind kind, struct entry *room) {
+  uint32_t count = delta->identities.count;
+  struct entry *entries = kind == ENTRY_TASK ? delta->tasks.items : delta->times.items;
+  if (kind == ENTRY_IDENTITY) { /* the writer still looks for these, by where they stand */
+    if (count > 0) memcpy(room, delta->identities.items, count * sizeof *room);
+    entries = room;
+    room += count;
   }
-  return NULL;
-}
-
-int delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry **ret, size_t *ret_count) {
-  size_t count = 0;
-  const struct entry *items = entries_of(delta, kind, &count);
-  struct entry *copy = malloc((count + 1) * sizeof *copy);
-  if (copy == NULL) return -ERR_MEMORY;
-  if (count > 0) memcpy(copy, items, count * sizeof *copy);
-  int result = entry_sort(copy, count);
-  if (result != 0) {
-    free(copy);
-    return result;
-  }
-  *ret = copy;
-  *ret_count = count;
-  return 0;
+  entry_sort(entries, room, count);
+  return entries;
 }
 
 /* ---- the catalogue's rows ---- */

@@ -20,6 +20,8 @@ struct delta;
 
 MUST_USE struct delta *delta_new(uint64_t begin);
 void delta_free(struct delta *delta);
+/* Empties it and begins anew there, with the memory that it has. */
+void delta_recycle(struct delta *delta, uint64_t begin);
 
 /* [begin, end) of the log. */
 uint64_t delta_begin(const struct delta *delta);
@@ -38,9 +40,9 @@ void delta_prefetch(const struct delta *delta, struct hash identity);
 /* The next identity with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at);
 
-/* A sorted copy for the checkpoint: malloc'd, the caller frees. The delta must be frozen (not being filled). */
-MUST_USE int delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry **ret,
-                                  size_t *ret_count);
+/* Sorted entries for the checkpoint, borrowed until the next call: room is for 2 * delta_records entries. The delta must be
+ * frozen; entries that nobody looks for in memory are sorted where they stand. */
+const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind kind, struct entry *room);
 
 /* Totals of what it holds. */
 const struct cells *delta_cells(const struct delta *delta);

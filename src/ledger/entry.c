@@ -3,7 +3,6 @@
  */
 #include "ledger/entry.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define BUCKETS 256u
@@ -39,8 +38,8 @@ static unsigned first_difference(const struct entry *entries, size_t count) {
   return position != 0 ? 16 + word_byte(position) : KEY_BYTES;
 }
 
-/* room: as many entries again. The depth is bounded by KEY_BYTES. */
-static void sort_bytes(struct entry *entries, struct entry *room, size_t count) {
+/* The depth is bounded by KEY_BYTES. */
+void entry_sort(struct entry *entries, struct entry *room, size_t count) {
   if (count <= FEW) {
     sort_few(entries, count);
     return;
@@ -57,14 +56,6 @@ static void sort_bytes(struct entry *entries, struct entry *room, size_t count) 
   for (size_t i = 0; i < count; i++) room[at[byte_of(&entries[i], byte)]++] = entries[i];
   memcpy(entries, room, count * sizeof *entries);
   for (size_t bucket = 0, begin = 0; bucket < BUCKETS; begin = ends[bucket++]) {
-    if (ends[bucket] - begin > 1) sort_bytes(entries + begin, room + begin, ends[bucket] - begin);
+    if (ends[bucket] - begin > 1) entry_sort(entries + begin, room + begin, ends[bucket] - begin);
   }
-}
-
-int entry_sort(struct entry *entries, size_t count) {
-  struct entry *room = malloc((count + 1) * sizeof *room);
-  if (room == NULL) return -ERR_MEMORY;
-  sort_bytes(entries, room, count);
-  free(room);
-  return 0;
 }

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
 #include "ledger/hash.h"
 #include "meter/usage.h"
 
@@ -30,7 +29,7 @@ static inline int entry_compare(const struct entry *a, const struct entry *b) {
   return a->position < b->position ? -1 : a->position > b->position;
 }
 
-/* Sorts entries in that order; takes as much memory again meanwhile. -ERR_MEMORY. */
-MUST_USE int entry_sort(struct entry *entries, size_t count);
+/* Sorts entries in that order; room is for as many entries again. */
+void entry_sort(struct entry *entries, struct entry *room, size_t count);
 
 #endif

@@ -72,6 +72,7 @@ void ledger_close(struct ledger *ledger) {
   run_list_release(ledger->runs);
   delta_free(ledger->filling);
   delta_free(ledger->frozen);
+  delta_free(ledger->spare);
   identities_fini(&ledger->staged);
   free(ledger->staged_codecs);
   block_writer_free(ledger->staging);

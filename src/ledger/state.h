@@ -52,6 +52,7 @@ struct ledger {
   struct delta *filling;
   struct delta *frozen; /* NULL, or being checkpointed */
   struct run_list *runs;
+  struct delta *spare;  /* NULL, or one that has been checkpointed, for its memory; the writer's own */
 
   /* The writer's own. */
   struct log_reader *reader;
@@ -60,6 +61,7 @@ struct ledger {
   struct staged_codec *staged_codecs;
   size_t staged_codecs_count;
   uint64_t staged_usages;
+  uint32_t staged_applied; /* of `staged`, after the commit */
   bool is_staging;       /* a group is begun */
   bool wants_checkpoint; /* though the delta is not full: a zone changed */
   int64_t block_time_ms; /* of the newest block */

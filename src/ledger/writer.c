@@ -33,6 +33,7 @@ static void end_group(struct ledger *ledger) {
   identities_clear(&ledger->staged);
   ledger->staged_codecs_count = 0;
   ledger->staged_usages = 0;
+  ledger->staged_applied = 0;
   ledger->is_staging = false;
 }
 
@@ -124,6 +125,14 @@ static int search_all(struct search *search, struct err *err) {
 
 static struct hash hash_of(const struct usage *usage) {
   return hash_identity(usage->project, usage->source, usage->id);
+}
+
+/* Has the texts of a report come meanwhile, which another core has written. */
+static void touch(const struct usage *usage) {
+  __builtin_prefetch(usage->project.ptr);
+  __builtin_prefetch(usage->source.ptr);
+  __builtin_prefetch(usage->id.ptr);
+  __builtin_prefetch(usage->codec.ptr);
 }
 
 /* Has the memory that a search will need come meanwhile: otherwise each place looked at would be waited for in turn. */
@@ -224,6 +233,7 @@ int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_
   while (i < count && (i == 0 || ledger_staged_bytes(ledger) < bytes_max)) {
     result = stage_usage(ledger, &usages[i], ahead[i % AHEAD], &ret_verdicts[i], err);
     if (result != 0) break;
+    if (i + 2 * AHEAD < count) touch(&usages[i + 2 * AHEAD]);
     if (i + AHEAD < count) {
       ahead[i % AHEAD] = hash_of(&usages[i + AHEAD]);
       prefetch(ledger, ahead[i % AHEAD]);
@@ -257,13 +267,26 @@ int ledger_stage_change(struct ledger *ledger, const struct change *change, stru
 
 /* ---- applying ---- */
 
+/* The identity's hash of the next usage to be applied. Decided ones have been staged in this order. */
+static struct hash next_identity(struct ledger *ledger, const struct usage *usage, bool decided) {
+  const struct identities *staged = &ledger->staged;
+  if (!decided) return hash_of(usage);
+  uint32_t i = ledger->staged_applied++;
+  CHECK(i < staged->count);
+  if (i + AHEAD < staged->count) {
+    const struct entry *ahead = &staged->items[i + AHEAD];
+    delta_prefetch(ledger->filling, (struct hash){.high = ahead->first, .low = ahead->second});
+  }
+  return (struct hash){.high = staged->items[i].first, .low = staged->items[i].second};
+}
+
 /* A record that is in the log already, or that its project has no room for, changes nothing: the log may hold such where
  * several nodes append to it. */
 static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_t position, bool decided,
                        struct err *err) {
+  struct hash hash = next_identity(ledger, usage, decided);
   const struct project_state *project = catalogue_state(ledger->catalogue, usage->project);
   if (project == NULL) return 0;
-  struct hash hash = hash_of(usage);
   if (!decided) {
     struct search search = {.ledger = ledger, .wanted = usage, .hash = hash};
     int result = search_all(&search, err);
