@@ -61,6 +61,7 @@ struct ledger {
   struct staged_codec *staged_codecs;
   size_t staged_codecs_count;
   uint64_t staged_usages;
+  const struct project_state *recent_project; /* or NULL; the catalogue never lets go of one */
   uint32_t staged_applied; /* of `staged`, after the commit */
   bool is_staging;       /* a group is begun */
   bool wants_checkpoint; /* though the delta is not full: a zone changed */

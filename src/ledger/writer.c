@@ -188,9 +188,18 @@ static int check_reserve(const struct ledger *ledger, struct err *err) {
                  ledger->options.dir);
 }
 
+/* Reports mostly come in rows of one project. */
+static const struct project_state *project_of(struct ledger *ledger, struct str id) {
+  const struct project_state *recent = ledger->recent_project;
+  if (recent != NULL && str_equal(str_of(recent->info.id), id)) return recent;
+  const struct project_state *found = catalogue_state(ledger->catalogue, id);
+  if (found != NULL) ledger->recent_project = found;
+  return found;
+}
+
 static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash, struct verdict *ret_verdict,
                        struct err *err) {
-  const struct project_state *project = catalogue_state(ledger->catalogue, usage->project);
+  const struct project_state *project = project_of(ledger, usage->project);
   if (project == NULL) {
     *ret_verdict = (struct verdict){.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_NO_PROJECT};
     return 0;
@@ -285,7 +294,7 @@ static struct hash next_identity(struct ledger *ledger, const struct usage *usag
 static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_t position, bool decided,
                        struct err *err) {
   struct hash hash = next_identity(ledger, usage, decided);
-  const struct project_state *project = catalogue_state(ledger->catalogue, usage->project);
+  const struct project_state *project = project_of(ledger, usage->project);
   if (project == NULL) return 0;
   if (!decided) {
     struct search search = {.ledger = ledger, .wanted = usage, .hash = hash};
