@@ -1,7 +1,9 @@
 /* The module: the only file that knows libav.
  *
- * Durations. A stream's own duration is believed where the container states one; else it is from the first packet's time
- * to the end of the last. Nothing is guessed from a bit rate.
+ * Durations. A stream's own duration is believed where the container states one; else it is the time that its packets
+ * cover, piece by piece: times that go back begin another piece, as where two files were joined, and in a playlist those that
+ * leap ahead do too. A stream without times has a frame for each packet, if it states how long a frame is. Nothing is guessed
+ * from a bit rate.
  *
  * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, an end more than a second
  * before the length that the container states, or a part of a transport packet, are an error. What states nothing (raw
@@ -23,7 +25,7 @@
 #include "base/file.h"
 #include "media/probe.h"
 
-#define SLACK_US AV_TIME_BASE /* how much earlier than stated the last packet may end */
+#define SLACK_US AV_TIME_BASE /* how much earlier than stated the last packet may end; what is more is a leap in time */
 #define PLAYLIST_MAX ((size_t)64 << 20)
 
 media_probe_function codecmeter_media_probe;
@@ -52,7 +54,7 @@ static int read_text(const char *path, struct buf *text, struct err *err) {
   return result;
 }
 
-static int check_playlist(const char *path, struct err *err) {
+static int check_playlist(const char *path, bool *ret_joins, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   int result = read_text(path, &text, err);
   if (result != 0) return result;
@@ -63,6 +65,7 @@ static int check_playlist(const char *path, struct err *err) {
   if (strstr(text.ptr, "#EXT-X-ENDLIST") == NULL) {
     return err_set(err, ERR_MEDIA, "%s: the playlist is not finished (it has no #EXT-X-ENDLIST)", path);
   }
+  *ret_joins = strstr(text.ptr, "#EXT-X-DISCONTINUITY\n") != NULL || strstr(text.ptr, "#EXT-X-DISCONTINUITY\r") != NULL;
   return 0;
 }
 
@@ -81,10 +84,10 @@ static bool is_image(const AVFormatContext *input) {
   return strcmp(name, "image2") == 0 || (len > 5 && strcmp(name + len - 5, "_pipe") == 0);
 }
 
-static int open_input(const char *path, AVFormatContext **ret, struct err *err) {
+static int open_file(const char *path, const char *name, AVFormatContext **ret, struct err *err) {
   AVDictionary *options = NULL;
   char url[4200];
-  if (snprintf(url, sizeof url, "file:%s", path) >= (int)sizeof url) return err_set(err, ERR_MEDIA, "the path is too long");
+  if (snprintf(url, sizeof url, "file:%s", name) >= (int)sizeof url) return err_set(err, ERR_MEDIA, "the path is too long");
   (void)av_dict_set(&options, "protocol_whitelist", "file", 0);
   int code = avformat_open_input(ret, url, NULL, &options);
   av_dict_free(&options);
@@ -92,6 +95,35 @@ static int open_input(const char *path, AVFormatContext **ret, struct err *err) 
   if (is_image(*ret)) return err_set(err, ERR_MEDIA, "%s: a picture, not a video", path);
   code = avformat_find_stream_info(*ret, NULL);
   return code < 0 ? fail_av(path, "its streams cannot be read", code, err) : 0;
+}
+
+/* A playlist's segments are found as links are, so that no directory's name may look like a part of one: it is opened from
+ * within its directory, where the caller's is kept in *ret_before. */
+static int open_playlist(const char *path, int *ret_before, AVFormatContext **ret, struct err *err) {
+  const char *slash = strrchr(path, '/');
+  struct str directory = slash == NULL ? STR(".") : slash == path ? STR("/") : str_make(path, (size_t)(slash - path));
+  char text[4200];
+  *ret_before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (*ret_before < 0 || !str_copy(directory, text, sizeof text) || chdir(text) != 0) {
+    return err_set_errno(err, ERR_MEDIA, errno, "%s: its directory cannot be entered", path);
+  }
+  return open_file(path, slash != NULL ? slash + 1 : path, ret, err);
+}
+
+/* The caller's working directory. */
+static void go_back(const int *before) {
+  if (*before < 0) return;
+  if (fchdir(*before) != 0) av_log(NULL, AV_LOG_ERROR, "cannot go back\n");
+  (void)close(*before);
+}
+
+static int check_manifest(const char *path, const AVFormatContext *input, struct err *err) {
+  unsigned videos = 0;
+  for (unsigned i = 0; i < input->nb_streams; i++) {
+    videos += input->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+  }
+  if (videos < 2 || strcmp(input->iformat->name, "dash") != 0) return 0;
+  return err_set(err, ERR_MEDIA, "%s: a manifest of several outputs: name their own files", path);
 }
 
 /* The stream that a player would show; cover art is not video. */
@@ -108,9 +140,12 @@ static AVStream *find_video(AVFormatContext *input) {
 /* ---- reading through ---- */
 
 struct reading {
-  int64_t packets;     /* of the video stream */
-  int64_t first, end;  /* its times, in its time base */
-  int64_t end_us;      /* of all streams */
+  bool is_playlist;
+  bool joins;             /* a playlist of pieces that do not go on from one another */
+  int64_t packets;        /* of the video stream */
+  int64_t first, end;     /* times of the piece being read, in its time base */
+  int64_t before;         /* what the pieces before it cover */
+  int64_t end_us;         /* of all streams */
   bool damaged;
 };
 
@@ -121,27 +156,46 @@ static int64_t packet_duration(const AVStream *stream, const AVPacket *packet) {
   return rate.num > 0 && rate.den > 0 ? av_rescale_q(1, av_inv_q(rate), stream->time_base) : 0;
 }
 
+static void see_video(struct reading *reading, const AVStream *video, int64_t time, int64_t end) {
+  int64_t slack = av_rescale_q(SLACK_US, AV_TIME_BASE_Q, video->time_base);
+  bool any = reading->first != AV_NOPTS_VALUE;
+  bool back = any && time + slack < reading->end && time + slack < reading->first + (reading->end - reading->first) / 2;
+  bool ahead = any && reading->is_playlist && time > reading->end + slack;
+  if (back || ahead) {
+    reading->before += reading->end - reading->first;
+    any = false;
+  }
+  if (!any || time < reading->first) reading->first = time;
+  if (!any || end > reading->end) reading->end = end;
+}
+
 static void see_packet(struct reading *reading, const AVFormatContext *input, const AVStream *video,
                        const AVPacket *packet) {
   const AVStream *stream = input->streams[packet->stream_index];
   int64_t time = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
   bool is_video = stream->index == video->index;
   if (is_video) reading->packets++;
-  if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0) reading->damaged = true;
+  /* Where pieces join, transport packets are out of step; there the length alone tells whether something is missing. */
+  if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0 && !reading->joins) reading->damaged = true;
   if (time == AV_NOPTS_VALUE) return;
   int64_t end = time + (is_video ? packet_duration(stream, packet) : packet->duration);
   int64_t end_us = av_rescale_q(end, stream->time_base, AV_TIME_BASE_Q);
   if (reading->end_us == AV_NOPTS_VALUE || end_us > reading->end_us) reading->end_us = end_us;
-  if (!is_video || (packet->flags & AV_PKT_FLAG_DISCARD) != 0) return;
-  if (reading->first == AV_NOPTS_VALUE || time < reading->first) reading->first = time;
-  if (reading->end == AV_NOPTS_VALUE || end > reading->end) reading->end = end;
+  if (is_video && (packet->flags & AV_PKT_FLAG_DISCARD) == 0) see_video(reading, video, time, end);
+}
+
+/* What the packets cover, in the video's time base; -1 when there is nothing to tell it by. */
+static int64_t covered(const AVStream *video, const struct reading *reading) {
+  if (reading->first != AV_NOPTS_VALUE) return reading->before + reading->end - reading->first;
+  AVRational rate = video->avg_frame_rate.num > 0 ? video->avg_frame_rate : video->r_frame_rate;
+  return rate.num > 0 && rate.den > 0 ? av_rescale_q(reading->packets, av_inv_q(rate), video->time_base) : -1;
 }
 
 static int read_all(const char *path, AVFormatContext *input, const AVStream *video, struct reading *reading,
                     struct err *err) {
   SCOPED(free_packet) AVPacket *packet = av_packet_alloc();
   if (packet == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
-  *reading = (struct reading){.first = AV_NOPTS_VALUE, .end = AV_NOPTS_VALUE, .end_us = AV_NOPTS_VALUE};
+  reading->first = reading->end = reading->end_us = AV_NOPTS_VALUE;
   int code;
   while ((code = av_read_frame(input, packet)) >= 0) {
     see_packet(reading, input, video, packet);
@@ -170,20 +224,26 @@ static bool is_truncated(const AVFormatContext *input, const AVStream *video, co
   if (video->nb_frames > reading->packets && lists_packets(input)) return true;
   bool stated = input->duration != AV_NOPTS_VALUE && input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
   if (!stated || reading->end_us == AV_NOPTS_VALUE) return false;
-  int64_t start = input->start_time != AV_NOPTS_VALUE ? input->start_time : 0;
-  return reading->end_us - start + SLACK_US < input->duration;
+  /* Some containers count from the first picture, some from zero. */
+  int64_t start = input->start_time != AV_NOPTS_VALUE && input->start_time < 0 ? input->start_time : 0;
+  int64_t reached = reading->end_us - start, pieces = av_rescale_q(covered(video, reading), video->time_base, AV_TIME_BASE_Q);
+  return reached + SLACK_US < input->duration && pieces + SLACK_US < input->duration;
 }
 
 /* ---- what was asked for ---- */
 
-static int64_t duration_ms_of(const AVStream *video, const struct reading *reading) {
+static int64_t duration_ms_of(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
   const AVRational ms = {1, 1000};
-  int64_t duration = video->duration;
-  if (duration == AV_NOPTS_VALUE || duration <= 0) {
-    if (reading->first == AV_NOPTS_VALUE) return -1;
-    duration = reading->end - reading->first;
-  }
-  return av_rescale_q_rnd(duration, video->time_base, ms, AV_ROUND_NEAR_INF);
+  bool is_stated = video->duration != AV_NOPTS_VALUE && video->duration > 0 && !reading->is_playlist &&
+                   input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
+  int64_t duration = is_stated ? video->duration : covered(video, reading);
+  return duration < 0 ? -1 : av_rescale_q_rnd(duration, video->time_base, ms, AV_ROUND_NEAR_INF);
+}
+
+/* Text that is drawn, which libavformat takes any text for. */
+static bool is_text(enum AVCodecID codec) {
+  return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_XBIN || codec == AV_CODEC_ID_BINTEXT ||
+         codec == AV_CODEC_ID_IDF;
 }
 
 static bool is_on_its_side(const AVStream *video) {
@@ -194,10 +254,13 @@ static bool is_on_its_side(const AVStream *video) {
   return !isnan(degrees) && lround(fabs(degrees) / 90.0) % 2 == 1;
 }
 
-static int describe(const char *path, const AVStream *video, const struct reading *reading, struct media *ret,
-                    struct err *err) {
+static int describe(const char *path, const AVFormatContext *input, const AVStream *video,
+                    const struct reading *reading, struct media *ret, struct err *err) {
   struct media media = {.width = (uint32_t)video->codecpar->width, .height = (uint32_t)video->codecpar->height};
-  int64_t duration_ms = duration_ms_of(video, reading);
+  int64_t duration_ms = duration_ms_of(input, video, reading);
+  if (video->codecpar->codec_id == AV_CODEC_ID_NONE) {
+    return err_set(err, ERR_MEDIA, "%s: its video has a codec that libavformat does not know", path);
+  }
   if (video->codecpar->width <= 0 || video->codecpar->height <= 0) {
     return err_set(err, ERR_MEDIA, "%s: its video has no size", path);
   }
@@ -215,18 +278,20 @@ static int describe(const char *path, const AVStream *video, const struct readin
 int codecmeter_media_probe(const char *path, struct media *ret, struct err *err) {
   av_log_set_level(AV_LOG_QUIET);
   if (access(path, R_OK) != 0) return err_set_errno(err, ERR_MEDIA, errno, "%s", path);
-  int result = is_playlist(path) ? check_playlist(path, err) : 0;
-  if (result != 0) return result;
+  struct reading reading = {.is_playlist = is_playlist(path)};
+  SCOPED(go_back) int before = -1;
   SCOPED(close_input) AVFormatContext *input = NULL;
-  struct reading reading = {0};
-  result = open_input(path, &input, err);
+  int result = reading.is_playlist ? check_playlist(path, &reading.joins, err) : 0;
+  if (result != 0) return result;
+  result = reading.is_playlist ? open_playlist(path, &before, &input, err) : open_file(path, path, &input, err);
+  if (result == 0) result = check_manifest(path, input, err);
   if (result != 0) return result;
   const AVStream *video = find_video(input);
-  if (video == NULL) return err_set(err, ERR_MEDIA, "%s: it has no video", path);
+  if (video == NULL || is_text(video->codecpar->codec_id)) return err_set(err, ERR_MEDIA, "%s: it has no video", path);
   result = read_all(path, input, video, &reading, err);
   if (result != 0) return result;
   if (is_truncated(input, video, &reading)) {
     return err_set(err, ERR_MEDIA, "%s: it is truncated or damaged: there is less in it than it says", path);
   }
-  return describe(path, video, &reading, ret, err);
+  return describe(path, input, video, &reading, ret, err);
 }

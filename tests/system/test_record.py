@@ -43,6 +43,16 @@ def bad_files(clips, tmp_path):
     master, live = tmp_path / "master.m3u8", tmp_path / "live.m3u8"
     master.write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlive.m3u8\n")
     live.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nwhole.ts\n")
+    log, nfo, unknown = tmp_path / "log.txt", tmp_path / "release.nfo", tmp_path / "unknown.mp4"
+    log.write_text("".join(f"{n} something happened\n" for n in range(20000)))
+    nfo.write_text("a release\n" * 2000)
+    unknown.write_bytes((clips / "small.mp4").read_bytes().replace(b"avc1", b"zzzz"))
+    two = tmp_path / "two.mpd"
+    ffmpeg("-i", mkv, "-map", 0, "-map", 0, "-c:v", "copy", "-f", "dash", two)
+    cut_segment = tmp_path / "cut-segment.m3u8"
+    (tmp_path / "half.ts").write_bytes(ts.read_bytes()[:188 * (ts.stat().st_size // 376)])
+    cut_segment.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nwhole.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:6,\n"
+                           "half.ts\n#EXT-X-ENDLIST\n")
     missing = tmp_path / "missing.m3u8"
     missing.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nnowhere.ts\n#EXT-X-ENDLIST\n")
     return [
@@ -54,6 +64,7 @@ def bad_files(clips, tmp_path):
         (truncated(ts, tmp_path / "cut.ts", 0.5003), "truncated"),
         (truncated(avi, tmp_path / "cut.avi", 0.5), "truncated"),
         (truncated(fragmented, tmp_path / "cut-fragment.mp4", 0.55), ""),
+        (log, "no video"), (nfo, ""), (unknown, "codec"), (two, "several outputs"), (cut_segment, "truncated"),
         (master, "several outputs"), (live, "not finished"), (missing, ""),
     ]
 
@@ -189,6 +200,58 @@ def test_a_playlist_is_one_output(farm, tmp_path, kind):
     done = farm.record(tmp_path / "out.m3u8")
     assert done.returncode == 0, done
     assert farm.totals() == {("h264", "Low"): 9}
+
+
+@pytest.mark.parametrize("name,options", [
+    ("late.mp4", []), ("late.mkv", []), ("late-fragments.mp4", ["-movflags", "frag_keyframe+empty_moov"]), ("late.ts", [])])
+def test_what_begins_late_is_whole(farm, tmp_path, name, options):
+    """Times need not begin at zero: a piece of a longer recording is as long as it is."""
+    plain = tmp_path / "plain.mp4"
+    ffmpeg(*picture("640x360", 3), *tone(3), *H264, plain)
+    ffmpeg("-i", plain, "-c", "copy", *options, "-output_ts_offset", 100, tmp_path / name)
+    done = farm.record(tmp_path / name)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 3}, done
+
+
+@pytest.mark.parametrize("name,codec", [("plain.m1v", "mpeg1video"), ("plain.m2v", "mpeg2video"), ("plain.h264", "libx264")])
+def test_elementary_streams(farm, tmp_path, name, codec):
+    """No container, no length, only frames: they are counted, and a bit rate that is stated wrongly says nothing."""
+    ffmpeg(*picture("320x180", 12, 25), "-c:v", codec, "-b:v", "3M", tmp_path / name)
+    done = farm.record(tmp_path / name)
+    assert done.returncode == 0 and sum(farm.totals().values()) == 12, done
+
+
+def test_joined_files(farm, tmp_path):
+    """Two streams behind one another, each with times from the beginning: as long as both, or refused, never as one."""
+    for name, codec in (("one.mpg", "mpeg2video"), ("one.ts", "libx264")):
+        one, both = tmp_path / name, tmp_path / ("both-" + name)
+        ffmpeg(*picture("640x360", 5, 25), "-c:v", codec, one)
+        both.write_bytes(one.read_bytes() * 2)
+    assert farm.record(tmp_path / "both-one.mpg").returncode == 0
+    assert farm.totals() == {("mpeg2video", "Low"): 10}
+    done = farm.record(tmp_path / "both-one.ts")  # its packets are out of step where they join
+    assert done.returncode == 1 and "damaged" in done.stderr, done
+
+
+def test_a_playlist_with_a_discontinuity(farm, tmp_path):
+    for name, offset in (("a.ts", 0), ("b.ts", 0), ("c.ts", 1000)):
+        ffmpeg(*picture("640x360", 4), *H264, "-output_ts_offset", offset, tmp_path / name)
+    (tmp_path / "out.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\na.ts\n#EXT-X-DISCONTINUITY\n"
+                                       "#EXTINF:4,\nb.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:4,\nc.ts\n#EXT-X-ENDLIST\n")
+    done = farm.record(tmp_path / "out.m3u8")
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 12}, done
+
+
+@pytest.mark.parametrize("directory", ["a#b", "a?b=c", "100%25", "with blank"])
+def test_a_playlist_in_an_odd_directory(farm, tmp_path, directory):
+    """And files named relative to where the command was called are found after it."""
+    odd = tmp_path / directory
+    odd.mkdir()
+    ffmpeg(*picture("640x360", 4), *H264, "-g", 10, tmp_path / "plain.mp4")
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", "../plain.mp4", "-c", "copy", "-f", "hls", "-hls_time", "2",
+                    "-hls_playlist_type", "vod", "out.m3u8"], cwd=odd, check=True)
+    done = farm.command("record", f"{directory}/out.m3u8", "plain.mp4", cwd=tmp_path)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 8}, done
 
 
 # ---- once ----
