@@ -57,6 +57,7 @@ void admin_begin(struct buf *request, const char *group, const char *verb) {
 
 void admin_text(struct buf *request, const char *name, const char *value) {
   if (value == NULL) return;
+  if (!str_is_utf8(str_of(value))) request->failed = true;
   buf_printf(request, ",\"%s\":", name);
   json_quote(request, str_of(value));
 }
@@ -69,6 +70,7 @@ void admin_list(struct buf *request, const char *name, char *const *values) {
   if (values == NULL) return;
   buf_printf(request, ",\"%s\":[", name);
   for (size_t i = 0; values[i] != NULL; i++) {
+    if (!str_is_utf8(str_of(values[i]))) request->failed = true;
     if (i > 0) buf_char(request, ',');
     json_quote(request, str_of(values[i]));
   }
@@ -98,7 +100,7 @@ static int execute(struct datadir *dir, struct str request, struct buf *reply, s
   for (int waited = 0;; waited += POLL_MS) {
     int result = control_ask(dir, request, reply, err);
     if (result != -ERR_NOT_FOUND) return result;
-    result = datadir_lock(dir, 0, err);
+    result = datadir_lock(dir, 0, NULL, err);
     if (result == 0) return execute_here(dir, request, reply, err);
     if (result != -ERR_BUSY || waited >= WAIT_MS) return result;
     (void)usleep(POLL_MS * 1000);
@@ -210,6 +212,7 @@ static int print_reply(struct str reply, const struct admin_print *print, struct
 int admin_command(const char *data, struct buf *request, const struct admin_print *print, struct err *err) {
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;
   SCOPED(buf_fini) struct buf reply = {0};
+  if (request->failed) return err_set(err, ERR_USAGE, "a value is not UTF-8, or too long");
   buf_char(request, '}');
   char *padding = buf_extend(request, JSON_PADDING);
   CHECK(padding != NULL);

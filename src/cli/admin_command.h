@@ -18,7 +18,7 @@ struct admin_print {
   const struct admin_column *columns; /* ends with field NULL */
 };
 
-/* Appends ,"name":"value" to a request when value is given. A request begins with admin_begin, ends with admin_end. */
+/* Appends ,"name":"value" to a request when value is given; one that is not UTF-8 makes admin_command refuse the request. A request begins with admin_begin, ends with admin_end. */
 void admin_begin(struct buf *request, const char *group, const char *verb);
 void admin_text(struct buf *request, const char *name, const char *value);
 void admin_flag(struct buf *request, const char *name, bool value);

@@ -15,21 +15,25 @@ static const int passed_on[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUS
 #define SIGNALS (sizeof passed_on / sizeof passed_on[0])
 
 static volatile sig_atomic_t child_pid;
+static volatile sig_atomic_t interrupted; /* by a signal that came when there was no child to have it */
 
 /* A terminal signals its whole foreground group, the child too: only what was sent to us alone is passed on. */
 static void pass_on(int number, siginfo_t *info, void *context) {
   (void)context;
   int saved = errno;
   bool from_terminal = info->si_code == SI_KERNEL;
-  if (child_pid > 0 && !from_terminal) (void)kill(child_pid, number);
+  if (child_pid == 0) interrupted = 1;
+  else if (!from_terminal) (void)kill(child_pid, number);
   errno = saved;
 }
 
 static void catch_signals(struct sigaction before[SIGNALS]) {
   for (size_t i = 0; i < SIGNALS; i++) {
-    struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO};
     CHECK(sigaction(passed_on[i], &action, &before[i]) == 0);
+    if (before[i].sa_handler == SIG_IGN) (void)sigaction(passed_on[i], &before[i], NULL); /* as under nohup */
   }
+  (void)signal(SIGCHLD, SIG_DFL); /* ignored, it would take the child's status away */
 }
 
 static void restore_signals(const struct sigaction before[SIGNALS]) {
@@ -38,7 +42,7 @@ static void restore_signals(const struct sigaction before[SIGNALS]) {
 
 static _Noreturn void become(char *const *argv, int failure_fd, const struct sigaction before[SIGNALS],
                              const sigset_t *mask) {
-  restore_signals(before); /* what was ignored stays so, as under nohup */
+  restore_signals(before);
   (void)sigprocmask(SIG_SETMASK, mask, NULL);
   (void)execvp(argv[0], argv);
   int code = errno;
@@ -56,6 +60,8 @@ static int wait_for(pid_t pid, struct err *err, int *ret_status) {
   return 0;
 }
 
+bool child_interrupted(void) { return interrupted != 0; }
+
 int child_run(char *const *argv, int *ret_status, bool *ret_started, struct err *err) {
   struct sigaction before[SIGNALS];
   sigset_t all, mask;
@@ -72,11 +78,13 @@ int child_run(char *const *argv, int *ret_status, bool *ret_started, struct err 
   (void)sigprocmask(SIG_SETMASK, &mask, NULL);
   (void)close(failure[1]);
   int result = pid < 0 ? err_set_errno(err, ERR_INTERNAL, fork_error, "cannot start a process") : 0;
-  *ret_started = result == 0 && read(failure[0], &code, sizeof code) == 0;
+  ssize_t got;
+  do got = read(failure[0], &code, sizeof code);
+  while (got < 0 && errno == EINTR);
+  *ret_started = result == 0 && got == 0;
   (void)close(failure[0]);
   if (result == 0) result = wait_for(pid, err, ret_status);
   child_pid = 0;
-  restore_signals(before);
   if (result == 0 && !*ret_started) (void)err_set_errno(err, ERR_USAGE, code, "cannot run %s", argv[0]);
   return result;
 }

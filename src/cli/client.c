@@ -48,6 +48,7 @@ static int read_env_file(const char *path, const struct setting *settings, size_
   size_t cap = 0;
   int result = 0;
   while (result == 0 && getline(&line, &cap, file) > 0) result = read_line(line, settings, count, path, err);
+  if (result == 0 && ferror(file)) result = err_set_errno(err, ERR_USAGE, errno, "cannot read %s", path);
   free(line);
   (void)fclose(file);
   return result;
@@ -60,6 +61,7 @@ int client_settings_fill(struct client_settings *settings, struct err *err) {
       {"CODECMETER_PUBLIC_KEY", &settings->public_key},
       {"CODECMETER_PRIVATE_KEY", &settings->private_key},
       {"CODECMETER_PROJECT", &settings->project},
+      {"CODECMETER_CA_FILE", &settings->ca_file},
   };
   size_t count = sizeof all / sizeof all[0];
   int result = settings->env_file != NULL ? read_env_file(settings->env_file, all, count, err) : 0;
@@ -98,6 +100,10 @@ void client_close(struct client *client) {
   free(client);
 }
 
+bool client_is_interrupted(const struct client *client) {
+  return client->settings->interrupted != NULL && client->settings->interrupted();
+}
+
 void client_reply_fini(struct client_reply *reply) { buf_fini(&reply->body); }
 
 static size_t receive(char *data, size_t size, size_t count, void *arg) {
@@ -106,9 +112,20 @@ static size_t receive(char *data, size_t size, size_t count, void *arg) {
   return reply->body.failed ? 0 : size * count;
 }
 
+static int ask_interrupted(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now) {
+  (void)total;
+  (void)now;
+  (void)up_total;
+  (void)up_now;
+  const struct client_settings *settings = arg;
+  return settings->interrupted();
+}
+
 static int explain(const struct client *client, CURLcode code, struct err *err) {
-  const char *hint = code == CURLE_COULDNT_CONNECT ? ": is `codecmeter serve` running there? --url or $CODECMETER_URL names it"
-                                                   : "";
+  const char *hint = "";
+  if (code == CURLE_COULDNT_CONNECT) hint = ": is `codecmeter serve` running there? --url or $CODECMETER_URL names it";
+  if (code == CURLE_PEER_FAILED_VERIFICATION) hint = ": --ca-file names the certificate to trust";
+  if (code == CURLE_ABORTED_BY_CALLBACK) return err_set(err, ERR_STOPPING, "%s: interrupted", client->settings->url);
   const char *reason = client->reason[0] != '\0' ? client->reason : curl_easy_strerror(code);
   return err_set(err, ERR_NETWORK, "%s: %s%s", client->settings->url, reason, hint);
 }
@@ -138,6 +155,12 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
   (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
+  if (client->settings->ca_file != NULL) (void)curl_easy_setopt(curl, CURLOPT_CAINFO, client->settings->ca_file);
+  if (client->settings->interrupted != NULL) {
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask_interrupted);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client->settings);
+  }
   CURLcode code = curl_easy_perform(curl);
   if (code != CURLE_OK) return explain(client, code, err);
   (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);

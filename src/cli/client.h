@@ -2,6 +2,7 @@
 #ifndef CODECMETER_CLI_CLIENT_H
 #define CODECMETER_CLI_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/bytes.h"
@@ -10,8 +11,9 @@
 
 /* Whom to speak to, and as whom. Texts live for the life of the process; NULL: not given. */
 struct client_settings {
-  char *url, *token, *public_key, *private_key, *project;
-  char *env_file; /* --env */
+  char *url, *token, *public_key, *private_key, *project, *ca_file;
+  char *env_file;          /* --env */
+  bool (*interrupted)(void); /* asked while a request is under way: true gives it up; or NULL */
 };
 
 /* Rows for a command's options. */
@@ -21,6 +23,8 @@ struct client_settings {
   {"public-key", 0, OPTION_TEXT, &(settings).public_key, "KEY", "key that asks ($CODECMETER_PUBLIC_KEY)"},             \
   {"private-key", 0, OPTION_TEXT, &(settings).private_key, "KEY", "and its secret ($CODECMETER_PRIVATE_KEY)"},         \
   {"project", 0, OPTION_TEXT, &(settings).project, "ID", "the project ($CODECMETER_PROJECT)"},                         \
+  {"ca-file", 0, OPTION_TEXT, &(settings).ca_file, "FILE", "trust a server whose certificate this one signs "            \
+   "($CODECMETER_CA_FILE)"},                                                                                            \
   {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE", "take CODECMETER_* lines from a file"}
 
 /* Fills what the command line left out: from the --env file, then from the environment, then the default URL. */
@@ -30,6 +34,9 @@ struct client;
 MUST_USE int client_open(const struct client_settings *settings, struct client **ret, struct err *err);
 void client_close(struct client *client);
 SCOPED_REF(struct client, client_close)
+
+/* Should what is being sent be given up? */
+bool client_is_interrupted(const struct client *client);
 
 struct client_reply {
   long status;

@@ -12,7 +12,7 @@ static int rebuild(const char *data, struct err *err) {
   progress_begin(&progress);
   struct ledger_progress steps = {.step = progress_step, .arg = &progress};
   int result = datadir_open(datadir_choose(data), false, &dir, err);
-  if (result == 0) result = datadir_lock(&dir, 0, err);
+  if (result == 0) result = datadir_lock(&dir, 0, NULL, err);
   struct ledger_options options = {.dir = dir.path};
   if (result == 0) result = ledger_rebuild(&options, &steps, err);
   progress_end(&progress);

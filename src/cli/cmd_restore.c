@@ -13,7 +13,7 @@ static int restore(const char *data, const char *from, struct err *err) {
   progress_begin(&progress);
   struct ledger_progress steps = {.step = progress_step, .arg = &progress};
   int result = datadir_open(datadir_choose(data), true, &dir, err);
-  if (result == 0) result = datadir_lock(&dir, 0, err);
+  if (result == 0) result = datadir_lock(&dir, 0, NULL, err);
   struct ledger_options options = {.dir = dir.path};
   if (result == 0) result = ledger_restore(&options, from, &steps, &report, err);
   progress_end(&progress);

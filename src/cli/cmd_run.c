@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/check.h"
 #include "cli/child.h"
 #include "cli/client.h"
 #include "cli/command.h"
@@ -16,16 +17,34 @@ struct run_options {
   char **outputs;
 };
 
-/* An output older than the run was not made by it: reporting it would meter somebody else's work. */
-static int check_fresh(const char *path, struct timespec started, struct err *err) {
+/* What a path led to before the command ran. */
+struct file_before {
+  bool was_there;
   struct stat st;
-  if (stat(path, &st) != 0) {
+};
+
+/* An output that is the file it was before was not made by the run: reporting it would meter somebody else's work. Its own
+ * time says nothing, since copies may keep that of their original. */
+static int check_fresh(const char *path, const struct file_before *before, struct err *err) {
+  struct stat now;
+  if (stat(path, &now) != 0) {
     return err_set(err, ERR_MEDIA, "%s: the command did not make it; name its outputs with --output", path);
   }
-  bool older = st.st_mtim.tv_sec < started.tv_sec ||
-               (st.st_mtim.tv_sec == started.tv_sec && st.st_mtim.tv_nsec < started.tv_nsec);
-  return older ? err_set(err, ERR_MEDIA, "%s: it is older than this run, so not its output; name those with --output", path)
-               : 0;
+  const struct stat *st = &before->st;
+  bool same = before->was_there && now.st_ino == st->st_ino && now.st_dev == st->st_dev && now.st_size == st->st_size &&
+              now.st_mtim.tv_sec == st->st_mtim.tv_sec && now.st_mtim.tv_nsec == st->st_mtim.tv_nsec &&
+              now.st_ctim.tv_sec == st->st_ctim.tv_sec && now.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
+  return same ? err_set(err, ERR_MEDIA, "%s: it is older than this run, so not its output; name those with --output", path)
+              : 0;
+}
+
+static struct file_before *look_before(char *const *paths) {
+  size_t count = 0;
+  while (paths[count] != NULL) count++;
+  struct file_before *before = calloc(count + 1, sizeof *before);
+  CHECK(before != NULL);
+  for (size_t i = 0; i < count; i++) before[i].was_there = stat(paths[i], &before[i].st) == 0;
+  return before;
 }
 
 /* What could not be stored is printed, so that nothing is lost: a line of JSON that /v1/events takes. */
@@ -43,14 +62,15 @@ static int send_report(struct client *client, const struct report *report, const
     return 0;
   }
   if (result == 0) result = err_set(err, ERR_DENIED, "%s: %s: %s", path, report_outcome_name(outcome), reason);
+  else (void)err_prefix(err, "%s", path);
   print_event(report);
   return result;
 }
 
 static int meter_output(struct client *client, const struct run_options *options, const char *path,
-                        struct timespec started, struct err *err) {
+                        const struct file_before *before, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
-  int result = check_fresh(path, started, err);
+  int result = check_fresh(path, before, err);
   if (result == 0) result = report_file(path, options->settings.project, &report, err);
   return result == 0 ? send_report(client, &report, path, err) : result;
 }
@@ -64,11 +84,11 @@ static int meter_failure(struct client *client, const struct run_options *option
 
 /* Every output, though one fails. True when all were metered. */
 static bool meter_all(struct client *client, const struct run_options *options, bool succeeded,
-                      struct timespec started) {
+                      const struct file_before *before, struct timespec started) {
   bool all = true;
   for (size_t i = 0; options->outputs[i] != NULL; i++) {
     struct err err = {0};
-    int result = succeeded ? meter_output(client, options, options->outputs[i], started, &err)
+    int result = succeeded ? meter_output(client, options, options->outputs[i], &before[i], &err)
                            : meter_failure(client, options, options->outputs[i], started, &err);
     if (result == 0) continue;
     (void)command_fail("run", &err);
@@ -79,6 +99,7 @@ static bool meter_all(struct client *client, const struct run_options *options, 
 
 static int run(struct run_options *options, int argc, char **argv, struct err *err) {
   char *last[] = {argv[argc - 1], NULL};
+  options->settings.interrupted = child_interrupted;
   SCOPED(client_close_ref) struct client *client = NULL;
   struct timespec started;
   int status, result = client_open(&options->settings, &client, err);
@@ -89,12 +110,15 @@ static int run(struct run_options *options, int argc, char **argv, struct err *e
     return command_fail("run", err);
   }
   if (options->outputs == NULL) options->outputs = last;
-  /* The coarse clock is the one that stamps files. */
-  (void)clock_gettime(CLOCK_REALTIME_COARSE, &started);
+  (void)clock_gettime(CLOCK_REALTIME, &started);
+  SCOPED_MALLOC struct file_before *before = look_before(options->outputs);
   result = child_run(argv + 1, &status, &was_started, err);
   if (result != 0) return command_fail("run", err);
-  if (!was_started) (void)command_fail("run", err);
-  bool metered = meter_all(client, options, status == 0, started);
+  if (!was_started) {
+    (void)command_fail("run", err); /* nothing was transcoded, so nothing failed either */
+    return status;
+  }
+  bool metered = meter_all(client, options, status == 0, before, started);
   return status == 0 && !metered ? EXIT_NOT_METERED : status;
 }
 
@@ -112,6 +136,7 @@ int cmd_run(int argc, char **argv) {
                  "command that fails is reported as a failed task, which counts nothing.",
       .description = "Example:\n  codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4",
       .rows = rows,
+      .operands_end = true,
   };
   struct err err = {0};
   int result = options_parse(&spec, &argc, &argv, &err);

@@ -66,6 +66,13 @@ static void on_fatal(void *arg, const struct err *err) {
   (void)kill(getpid(), SIGTERM);
 }
 
+/* Has one of our signals come that nobody has taken yet? */
+static bool is_asked_to_stop(void) {
+  sigset_t pending;
+  return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
+                                       sigismember(&pending, SIGHUP) == 1);
+}
+
 static int change(void *arg, const struct change *change, struct err *err) {
   return committer_change(((struct service *)arg)->committer, change, err);
 }
@@ -96,6 +103,9 @@ static int start_ledger(struct service *service, struct err *err) {
   return committer_start(service->committer, &committer, err);
 }
 
+/* Whole seconds; what is not off does not become so. */
+static int64_t seconds_up(uint64_t ms) { return (int64_t)((ms + 999) / 1000); }
+
 static int start_endpoints(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   struct api_options api = {
@@ -104,7 +114,7 @@ static int start_endpoints(struct service *service, struct err *err) {
       .body_max = config->api_body_max,
       .params_max = (uint32_t)config->api_params_max,
       .rows_max = (uint32_t)config->query_rows_max,
-      .window = {.max_age = (int64_t)config->query_max_age / 1000, .max_span = (int64_t)config->query_max_span / 1000},
+      .window = {.max_age = seconds_up(config->query_max_age), .max_span = seconds_up(config->query_max_span)},
   };
   struct endpoint_events_options events = {
       .ledger = service->ledger,
@@ -145,9 +155,14 @@ static int start_http(struct service *service, const struct serve_options *optio
 
 static int start(struct service *service, const struct serve_options *options, struct err *err) {
   int result = datadir_open(datadir_choose(options->data), true, &service->dir, err);
-  if (result == 0) result = datadir_lock(&service->dir, LOCK_WAIT_MS, err);
+  if (result == 0) result = datadir_lock(&service->dir, LOCK_WAIT_MS, is_asked_to_stop, err);
   if (result != 0) return result;
   datadir_sign(&service->dir, options->listen);
+  const char *network = datadir_network(&service->dir);
+  if (network != NULL) {
+    diag_warning("%s lies on a network file system (%s): locks and syncs may not be what they say there; use a local disk",
+                 service->dir.path, network);
+  }
   result = control_start(&service->dir, &service->control, err);
   if (result == 0) result = start_ledger(service, err);
   if (result == 0) result = start_endpoints(service, err);
@@ -159,10 +174,24 @@ static int start(struct service *service, const struct serve_options *options, s
   return 0;
 }
 
+/* Signals are taken here and nowhere else; every thread inherits the mask. */
+static void block_signals(sigset_t *set) {
+  (void)sigemptyset(set);
+  (void)sigaddset(set, SIGTERM);
+  (void)sigaddset(set, SIGINT);
+  (void)sigaddset(set, SIGHUP);
+  CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
+  (void)signal(SIGPIPE, SIG_IGN);
+}
+
 static void stop(struct service *service) {
   if (service->http != NULL) http_server_quiesce(service->http);
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
+  /* All that was taken is on disk: who is not willing to wait for the last replies may signal again. */
+  sigset_t signals;
+  block_signals(&signals);
+  (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
   if (service->http != NULL) http_server_stop(service->http);
   endpoint_events_free(service->events);
   api_free(service->api);
@@ -182,15 +211,6 @@ static void announce(struct service *service, const struct serve_options *option
   (void)fflush(stdout);
 }
 
-/* Signals are taken here and nowhere else; every thread inherits the mask. */
-static void block_signals(sigset_t *set) {
-  (void)sigemptyset(set);
-  (void)sigaddset(set, SIGTERM);
-  (void)sigaddset(set, SIGINT);
-  CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
-  (void)signal(SIGPIPE, SIG_IGN);
-}
-
 static int serve(const struct serve_options *options, struct err *err) {
   SCOPED_MALLOC struct service *service = calloc(1, sizeof *service);
   CHECK(service != NULL);
@@ -202,9 +222,14 @@ static int serve(const struct serve_options *options, struct err *err) {
   result = start(service, options, err);
   if (result == 0) {
     int number;
-    announce(service, options);
+    if (!is_asked_to_stop()) announce(service, options);
     CHECK(sigwait(&signals, &number) == 0);
     diag_info("stopping: committing what is queued");
+  }
+  if (result == -ERR_STOPPING) {
+    int number;
+    CHECK(sigwait(&signals, &number) == 0); /* it is why */
+    result = 0;
   }
   stop(service);
   if (result == 0 && atomic_load(&service->failed)) {

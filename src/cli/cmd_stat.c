@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "meter/codec.h"
 #include "meter/tier.h"
 #include "meter/zone.h"
 
@@ -94,10 +95,19 @@ static const char *const tier_fields[TIERS] = {
     [TIER_SUPER] = "SuperDefinitionTime",
 };
 
+/* What another's server answers is not let loose on a terminal, nor on arithmetic. */
+#define NUMBER_MAX (INT64_MAX / 1000000)
+
+static int64_t bounded(int64_t value) { return value < 0 ? 0 : value > NUMBER_MAX ? NUMBER_MAX : value; }
+
+static struct str printable(struct str text) {
+  return text.len <= CODEC_NAME_MAX && !str_has_control(text) ? text : STR("?");
+}
+
 static struct table_row row_of(const struct json *item, const struct zone *zone) {
-  struct table_row row = {.day = zone_day_of(zone, number_of(item, "Time")), .codec = text_of(item, "VideoCodec")};
-  for (int tier = 0; tier < TIERS; tier++) row.tiers[tier] = number_of(item, tier_fields[tier]);
-  row.total = number_of(item, "TotalTime");
+  struct table_row row = {.day = zone_day_of(zone, number_of(item, "Time")), .codec = printable(text_of(item, "VideoCodec"))};
+  for (int tier = 0; tier < TIERS; tier++) row.tiers[tier] = bounded(number_of(item, tier_fields[tier]));
+  row.total = bounded(number_of(item, "TotalTime"));
   return row;
 }
 
@@ -107,9 +117,10 @@ static void put_time(int64_t seconds, bool plain, char out[32]) {
   else (void)snprintf(out, 32, "%" PRId64 ":%02d:%02d", seconds / 3600, (int)(seconds / 60 % 60), (int)(seconds % 60));
 }
 
-static void print_row(const char *day, struct str codec, const int64_t tiers[TIERS], int64_t total, bool plain) {
+static void print_row(const char *day, struct str codec, int width, const int64_t tiers[TIERS], int64_t total,
+                      bool plain) {
   char text[32];
-  (void)printf("%-10s  %-8.*s", day, STR_ARG(codec));
+  (void)printf("%-10s  %-*.*s", day, width, STR_ARG(codec));
   for (int tier = 0; tier < TIERS; tier++) {
     put_time(tiers[tier], plain, text);
     (void)printf("  %10s", text);
@@ -124,19 +135,30 @@ static void day_text(int32_t day, char out[16]) {
   (void)snprintf(out, 16, "%04d-%02d-%02d", year, month, date);
 }
 
+static int codec_width(const struct json *set, const struct zone *zone) {
+  size_t width = sizeof "h264    " - 1;
+  for (const struct json *item = set->child; item != NULL; item = item->next) {
+    struct str codec = row_of(item, zone).codec;
+    if (codec.len > width) width = codec.len;
+  }
+  return (int)width;
+}
+
 static void print_table(const struct json *set, const struct zone *zone, const struct stat_options *options) {
   int64_t sums[TIERS] = {0}, total = 0;
   char day[16];
-  (void)printf("%-10s  %-8s  %10s  %10s  %10s  %10s  %10s\n", "Day", "Codec", "Low", "Medium", "High", "Super", "Total");
+  int width = codec_width(set, zone);
+  (void)printf("%-10s  %-*s  %10s  %10s  %10s  %10s  %10s\n", "Day", width, "Codec", "Low", "Medium", "High", "Super",
+               "Total");
   for (const struct json *item = set->child; item != NULL; item = item->next) {
     struct table_row row = row_of(item, zone);
     if (row.total == 0 && !options->all) continue;
     day_text(row.day, day);
-    print_row(day, row.codec, row.tiers, row.total, options->seconds);
+    print_row(day, row.codec, width, row.tiers, row.total, options->seconds);
     for (int tier = 0; tier < TIERS; tier++) sums[tier] += row.tiers[tier];
     total += row.total;
   }
-  print_row("Total", STR(""), sums, total, options->seconds);
+  print_row("Total", STR(""), width, sums, total, options->seconds);
   if (!options->seconds) (void)printf("Times are h:mm:ss, days those of %s.\n", zone_name(zone));
 }
 
@@ -154,6 +176,14 @@ static void print_csv(const struct json *set, const struct zone *zone) {
 
 /* ---- the command ---- */
 
+/* What can be known to be wrong without asking anybody. */
+static int check_dates(const struct stat_options *options, struct err *err) {
+  int32_t day;
+  bool good = (options->from == NULL || zone_day_parse(str_of(options->from), &day, err) == 0) &&
+              (options->to == NULL || zone_day_parse(str_of(options->to), &day, err) == 0);
+  return good ? 0 : err_set(err, ERR_USAGE, "a date like 2026-01-31 is wanted for --from and --to");
+}
+
 static int read_days(const struct stat_options *options, const struct zone *zone, int32_t *ret_from, int32_t *ret_to,
                      struct err *err) {
   int32_t today = zone_day_of(zone, time(NULL));
@@ -163,8 +193,7 @@ static int read_days(const struct stat_options *options, const struct zone *zone
   *ret_from = *ret_to - (DAYS_DEFAULT - 1);
   if (result == 0 && options->from != NULL) result = zone_day_parse(str_of(options->from), ret_from, err);
   if (result == 0 && options->from != NULL && options->to == NULL && *ret_from > *ret_to) *ret_to = *ret_from;
-  if (result == 0 && *ret_from > *ret_to) result = err_set(err, ERR_USAGE, "--from is after --to");
-  return result == -ERR_PARSE ? err_set(err, ERR_USAGE, "a date like 2026-01-31 is wanted for --from and --to") : result;
+  return result == 0 && *ret_from > *ret_to ? err_set(err, ERR_USAGE, "--from is after --to") : result;
 }
 
 static int stat_days(struct client *client, const struct stat_options *options, const struct zone *zone,
@@ -224,6 +253,7 @@ int cmd_stat(int argc, char **argv) {
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0) result = options_no_operands(argc, argv, &err);
   if (result == 0 && options.json && options.csv) result = err_set(&err, ERR_USAGE, "--json or --csv, not both");
+  if (result == 0) result = check_dates(&options, &err);
   if (result == 0) result = run(&options, &err);
   return result == 0 ? EXIT_OK : command_fail("stat", &err);
 }

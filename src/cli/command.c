@@ -1,7 +1,10 @@
 #include "cli/command.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
   const char *name;
@@ -39,7 +42,25 @@ int command_fail(const char *command, const struct err *err) {
   return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
+/* What a command printed may be all there is of a secret, or a bill. */
+static int check_printed(const char *name, int status) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+  struct err err = {0};
+  (void)err_set_errno(&err, ERR_IO, errno, "standard output could not be written");
+  int failed = command_fail(name, &err);
+  return status != EXIT_OK ? status : failed;
+}
+
+/* Closed, they would be the next files that are opened, and written to as if they were terminals. */
+static void open_standard_files(void) {
+  int fd;
+  do fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) (void)close(fd);
+}
+
 int command_main(int argc, char **argv) {
+  open_standard_files();
   const char *name = argc > 1 ? argv[1] : NULL;
   if (name == NULL) {
     print_help(stderr);
@@ -51,7 +72,7 @@ int command_main(int argc, char **argv) {
   }
   if (strcmp(name, "--version") == 0) name = "version";
   for (size_t i = 0; i < COMMANDS; i++) {
-    if (strcmp(name, commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+    if (strcmp(name, commands[i].name) == 0) return check_printed(name, commands[i].run(argc - 1, argv + 1));
   }
   (void)fprintf(stderr, "codecmeter: no command '%s'; `codecmeter --help` lists them\n", name);
   return EXIT_USAGE;

@@ -16,11 +16,13 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/json.h"
 
-#define PEER_TIMEOUT_S 10
-#define REPLY_TIMEOUT_S 600 /* recovery may be long */
+#define PEER_TIMEOUT_MS 2000 /* for a request's line: a command sends it at once */
+#define SEND_TIMEOUT_S 2
+#define REPLY_TIMEOUT_MS 600000 /* recovery may be long */
 
 struct control {
   int dir_fd, listen_fd;
@@ -56,10 +58,24 @@ static bool send_all(int fd, struct str text) {
   return true;
 }
 
-/* Reads up to a newline, which is cut off; JSON_PADDING bytes stand behind. */
-static bool read_line(int fd, struct buf *line) {
-  char piece[4096];
+/* Waits until something can be read; false when the time is up, or when the other descriptor (or -1) says to stop. */
+static bool wait_readable(int fd, int stop_fd, int64_t until_ms) {
   for (;;) {
+    int64_t left_ms = until_ms - clock_monotonic_ms(clock_system());
+    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+    if (left_ms <= 0) return false;
+    int count = poll(fds, 2, (int)left_ms);
+    if (count < 0 && errno == EINTR) continue;
+    return count > 0 && fds[1].revents == 0;
+  }
+}
+
+/* Reads up to a newline, which is cut off; JSON_PADDING bytes stand behind. */
+static bool read_line(int fd, int stop_fd, int64_t timeout_ms, struct buf *line) {
+  char piece[4096];
+  int64_t until_ms = clock_monotonic_ms(clock_system()) + timeout_ms;
+  for (;;) {
+    if (!wait_readable(fd, stop_fd, until_ms)) return false;
     ssize_t got = recv(fd, piece, sizeof piece, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0 || line->len + (size_t)got > ADMIN_TEXT_MAX) return false;
@@ -94,12 +110,12 @@ static const struct admin *wait_ready(struct control *control) {
 static void serve_peer(struct control *control, int fd) {
   SCOPED(buf_fini) struct buf request = {0};
   SCOPED(buf_fini) struct buf reply = {0};
-  set_timeout(fd, PEER_TIMEOUT_S);
+  set_timeout(fd, SEND_TIMEOUT_S);
   if (!is_trusted(fd)) {
     diag_warning("control: refused a peer of another user");
     return;
   }
-  if (!read_line(fd, &request)) return;
+  if (!read_line(fd, control->stop_pipe[0], PEER_TIMEOUT_MS, &request)) return;
   const struct admin *admin = wait_ready(control);
   struct err stopping = {.code = ERR_STOPPING, .text = "the server is stopping: try again"};
   if (admin != NULL) admin_execute(admin, buf_view(&request), &reply);
@@ -183,12 +199,12 @@ int control_ask(const struct datadir *dir, struct str request, struct buf *reply
   struct sockaddr_un address = address_in(dir->dir_fd);
   SCOPED_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a socket");
-  set_timeout(fd, REPLY_TIMEOUT_S);
+  set_timeout(fd, SEND_TIMEOUT_S);
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) return err_set(err, ERR_NOT_FOUND, "no server listens");
     return err_set_errno(err, ERR_DENIED, errno, "cannot reach the server of %s", dir->path);
   }
-  if (!send_all(fd, request) || !send_all(fd, STR("\n")) || !read_line(fd, reply)) {
+  if (!send_all(fd, request) || !send_all(fd, STR("\n")) || !read_line(fd, -1, REPLY_TIMEOUT_MS, reply)) {
     return err_set(err, ERR_REMOTE, "the server of %s went away before it answered: look with `list`, then try again",
                    dir->path);
   }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -84,18 +85,36 @@ static int holder_error(int fd, const char *path, struct err *err) {
                  holder[0] != '\0' ? holder : "starting");
 }
 
-int datadir_lock(struct datadir *dir, int wait_ms, struct err *err) {
+int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct err *err) {
   SCOPED_FD int fd = openat(dir->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return err_set_errno(err, ERR_DENIED, errno, "cannot open %s/lock", dir->path);
   for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
     if (errno != EWOULDBLOCK) return err_set_errno(err, ERR_IO, errno, "cannot lock %s", dir->path);
     if (waited >= wait_ms) return holder_error(fd, dir->path, err);
+    if (stops != NULL && stops()) return err_set(err, ERR_STOPPING, "stopped while it waited for %s", dir->path);
     (void)usleep(LOCK_POLL_MS * 1000);
   }
   dir->lock_fd = fd;
   fd = -1;
   datadir_sign(dir, "a command");
   return 0;
+}
+
+const char *datadir_network(const struct datadir *dir) {
+  static const struct {
+    uint32_t magic; /* linux/magic.h, and what it lacks */
+    const char *name;
+  } kinds[] = {
+      {0x6969, "NFS"},      {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB"},  {0x517B, "SMB"},  {0x01021997, "9P"},
+      {0x00C36400, "Ceph"}, {0x5346414F, "AFS"},  {0x6B414653, "AFS"}, {0x65735546, "FUSE"}, {0x0BD00BD0, "Lustre"},
+      {0x73757245, "Coda"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"}, {0x786F4256, "VirtualBox shared folder"},
+  };
+  struct statfs disk;
+  if (fstatfs(dir->dir_fd, &disk) != 0) return NULL;
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    if ((uint32_t)disk.f_type == kinds[i].magic) return kinds[i].name;
+  }
+  return NULL;
 }
 
 void datadir_sign(struct datadir *dir, const char *what) {

@@ -17,8 +17,11 @@ struct datadir {
 /* Opens it; with `create`, makes a missing one 0700. Run as root on somebody's directory, the process becomes that
  * owner. -ERR_NOT_FOUND, -ERR_DENIED. */
 MUST_USE int datadir_open(const char *path, bool create, struct datadir *ret, struct err *err);
-/* Takes DATA/lock, waiting up to wait_ms. -ERR_BUSY names the holder. */
-MUST_USE int datadir_lock(struct datadir *dir, int wait_ms, struct err *err);
+/* Takes DATA/lock, waiting up to wait_ms. -ERR_BUSY names the holder; -ERR_STOPPING when `stops` (or NULL), asked
+ * meanwhile, says so. */
+MUST_USE int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct err *err);
+/* The kind of network file system that it lies on, or NULL: locks and syncs are not what they say there. */
+const char *datadir_network(const struct datadir *dir);
 /* Writes into the lock who holds it: "pid 123, http://127.0.0.1:8080". */
 void datadir_sign(struct datadir *dir, const char *what);
 void datadir_close(struct datadir *dir);

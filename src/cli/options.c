@@ -40,6 +40,18 @@ static void take_values(const struct option_row *rows, const gint *flags) {
   }
 }
 
+/* An empty value is mostly a shell's variable that was not set, and must not pass for one that was left out. */
+static int check_empty(const struct option_row *rows, struct err *err) {
+  for (size_t i = 0; rows[i].name != NULL; i++) {
+    bool empty = false;
+    if (rows[i].type == OPTION_TEXT) empty = *(char **)rows[i].target != NULL && **(char **)rows[i].target == '\0';
+    char **list = rows[i].type == OPTION_LIST ? *(char ***)rows[i].target : NULL;
+    for (size_t k = 0; list != NULL && list[k] != NULL; k++) empty = empty || list[k][0] == '\0';
+    if (empty) return err_set(err, ERR_USAGE, "--%s is empty: give a value, or leave it out", rows[i].name);
+  }
+  return 0;
+}
+
 /* GLib would turn what its help prints into the locale's charset, "?" for each "…" where no locale is set. */
 static void print_utf8(const gchar *text) { (void)fputs(text, stdout); }
 
@@ -55,7 +67,7 @@ int options_parse(const struct option_spec *spec, int *argc, char ***argv, struc
   g_option_context_set_summary(context, spec->summary);
   g_option_context_set_description(context, spec->description);
   g_option_context_add_main_entries(context, entries, NULL);
-  g_option_context_set_strict_posix(context, TRUE);
+  g_option_context_set_strict_posix(context, spec->operands_end);
   char name[64];
   (void)snprintf(name, sizeof name, "codecmeter %s", (*argv)[0]);
   g_set_prgname(name);
@@ -69,6 +81,7 @@ int options_parse(const struct option_spec *spec, int *argc, char ***argv, struc
     return -ERR_USAGE;
   }
   take_values(spec->rows, flags);
+  if (check_empty(spec->rows, err) != 0) return -ERR_USAGE;
   bool separator = *argc > 1 && g_strcmp0((*argv)[1], "--") == 0;
   if (separator) {
     for (int i = 1; i + 1 < *argc; i++) (*argv)[i] = (*argv)[i + 1];

@@ -26,10 +26,11 @@ struct option_spec {
   const char *summary;     /* what it does */
   const char *description; /* examples; may be NULL */
   const struct option_row *rows; /* ends with name NULL */
+  bool operands_end;       /* options end at the first operand, which is a command with options of its own */
 };
 
-/* Parses and takes the options out of argv; what is left are argv[0] and the operands. Options end at the first operand
- * or at "--". On --help prints it and ends the process with 0. -ERR_USAGE. */
+/* Parses and takes the options out of argv; what is left are argv[0] and the operands. Options may stand among
+ * operands, up to "--". On --help prints it and ends the process with 0. -ERR_USAGE. */
 MUST_USE int options_parse(const struct option_spec *spec, int *argc, char ***argv, struct err *err);
 
 /* Takes a value that is to live as long as the process, as those of options do; gives it back. */

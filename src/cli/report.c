@@ -149,11 +149,13 @@ static void copy_reason(struct str reason, char out[256]) {
 
 /* {"stored":1,…,"results":[{"outcome":…,"reason":…}]} */
 static int read_outcome(const struct json *top, enum report_outcome *ret_outcome, char ret_reason[256]) {
-  const struct json *results = json_member(top, "results");
+  const struct json *results = json_member(top, "results"), *stored = json_member(top, "stored");
   if (results == NULL || results->type != JSON_ARRAY) return -ERR_REMOTE;
   *ret_outcome = REPORT_STORED;
   ret_reason[0] = '\0';
-  if (results->child == NULL) return 0;
+  if (results->child == NULL) {
+    return stored != NULL && stored->type == JSON_NUMBER && str_equal(stored->text, STR("1")) ? 0 : -ERR_REMOTE;
+  }
   struct str outcome = text_of(results->child, "outcome");
   copy_reason(text_of(results->child, "reason"), ret_reason);
   for (int i = REPORT_DUPLICATE; i <= REPORT_REJECTED; i++) {
@@ -188,8 +190,9 @@ static int send_once(struct client *client, const struct report *report, enum re
 
 int report_send(struct client *client, const struct report *report, enum report_outcome *ret_outcome,
                 char ret_reason[256], struct err *err) {
-  int result = 0;
-  for (int attempt = 0, wait_ms = BACKOFF_FIRST_MS; attempt < TRIES; attempt++, wait_ms *= 2) {
+  int result = client_is_interrupted(client) ? err_set(err, ERR_STOPPING, "interrupted before it was sent") : -ERR_NETWORK;
+  for (int attempt = 0, wait_ms = BACKOFF_FIRST_MS; attempt < TRIES && !client_is_interrupted(client);
+       attempt++, wait_ms *= 2) {
     result = send_once(client, report, ret_outcome, ret_reason, err);
     if (result == 0 || err_kind(result) != ERR_KIND_RETRY || attempt + 1 == TRIES) break;
     (void)usleep((useconds_t)wait_ms * 1000);

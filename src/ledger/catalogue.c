@@ -292,8 +292,11 @@ static int encode_key(const struct key *key, const char *const *projects, size_t
   record->key.created_ms = key->created_ms;
   record->key.public_key = str_of(key->public_key);
   record->key.private_key = str_of(key->private_key);
-  record->key.projects_count = count;
-  for (size_t i = 0; i < count; i++) record->key.projects[i] = str_of(projects[i]);
+  for (size_t i = 0; i < count; i++) {
+    bool named = false; /* before */
+    for (size_t k = 0; k < i && !named; k++) named = strcmp(projects[k], projects[i]) == 0;
+    if (!named) record->key.projects[record->key.projects_count++] = str_of(projects[i]);
+  }
   record_encode(record, out);
   return 0;
 }

@@ -189,3 +189,52 @@ def test_a_failed_task_counts_nothing(farm, tmp_path):
     done = farm.command("run", "--output", tmp_path / "none.mp4", "--", "sh", "-c", "exit 9")
     assert done.returncode == 9 and "failed, stored" in done.stderr, done
     assert farm.totals() == {}
+
+
+# ---- the run itself is interrupted ----
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_interrupted_after_the_command(farm, clips, tmp_path, number):
+    """Stopped while it tries to reach the server: what was transcoded is said, at once."""
+    out = tmp_path / "out.mp4"
+    farm.environment["CODECMETER_URL"] = "http://127.0.0.1:1"
+    process = farm.start("run", "--output", out, "--", "cp", clips / "small.mp4", out)
+    wait_until(out.exists)
+    time.sleep(1)
+    begun = time.monotonic()
+    process.send_signal(number)
+    printed, err = process.communicate(timeout=20)
+    assert process.returncode == 75 and json.loads(printed)["data"]["duration_ms"] == 2000, (printed, err)
+    assert "interrupted" in err and "out.mp4" in err and time.monotonic() - begun < 2, err
+
+
+def test_outputs_with_an_older_time(farm, clips, tmp_path):
+    """Copies keep the time of their original, and are the run's all the same."""
+    original, kept, linked = clips / "small.mp4", tmp_path / "kept.mp4", tmp_path / "linked.mp4"
+    copied = tmp_path / "original.mp4"
+    shutil.copy(original, copied)
+    os.utime(copied, (time.time() - 600, time.time() - 600))
+    for command, out in ((("cp", "-p", copied, kept), kept), (("ln", "-s", copied, linked), linked)):
+        done = farm.command("run", "--output", out, "--", *command)
+        assert done.returncode == 0 and ("stored" in done.stderr), done
+
+
+def test_where_ended_children_are_ignored(farm, clips, tmp_path):
+    out = tmp_path / "out.mp4"
+    done = farm.command("run", "--output", out, "--", "cp", clips / "small.mp4", out,
+                        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert done.returncode == 0 and "stored" in done.stderr, done
+
+
+def test_a_command_that_never_ran_is_no_task(farm, tmp_path):
+    assert farm.command("run", "--output", "/none.mp4", "--", tmp_path / "none").returncode == 127
+    log = farm.server.log_text()
+    assert "/v1/events" not in log, log
+
+
+def test_what_failed_is_named(farm, clips, tmp_path):
+    out = tmp_path / "out.mp4"
+    farm.environment["CODECMETER_URL"] = "http://127.0.0.1:1"
+    done = farm.command("run", "--output", out, "--", "cp", clips / "small.mp4", out)
+    assert done.returncode == 75 and "out.mp4" in done.stderr and "127.0.0.1:1" in done.stderr, done

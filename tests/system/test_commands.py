@@ -1,0 +1,190 @@
+"""What every command does with what it is given, and with what it is not: options, streams, signals, other peers."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from client import event
+from conftest import CODECMETER, Account, Server, run, wait_until
+from media import clips, farm  # noqa: F401 (fixtures)
+
+
+# ---- options ----
+
+
+def test_empty_values_are_refused(bare):
+    """An unset variable of a shell must not make a token for every project."""
+    Account(bare)
+    for args in (("token", "create", "--project", ""), ("project", "create", "--id", ""), ("project", "create", "--id="),
+                 ("key", "create", "--project", ""), ("project", "set", "--id", "org-a", "--name", "")):
+        done = run(*args, "--data", bare.data, check=False)
+        assert done.returncode == 2 and "is empty" in done.stderr and done.stdout == "", (args, done)
+    assert len(bare.admin("token", "list")) == 1 and len(bare.admin("project", "list")) == 1
+
+
+def test_what_is_not_utf8_is_refused(bare):
+    bare.start()
+    done = subprocess.run([CODECMETER, "key", "create", "--data", bare.data, "--public-key", b"\xff\xfe", "--private-key",
+                           b"k\xff"], capture_output=True, timeout=20)
+    assert done.returncode == 2 and b"UTF-8" in done.stderr, done
+    assert bare.admin("key", "list") == []
+
+
+def test_options_may_follow_operands(farm, clips):
+    done = farm.command("record", clips / "small.mp4", "--token", "cm_wrong-secret")
+    assert done.returncode == 1 and "401" in done.stderr and "cm_wrong" not in done.stderr + done.stdout, done
+
+
+def test_a_project_listed_twice(bare):
+    Account(bare)
+    key = bare.admin("key", "create", "--project", "org-a", "--project", "org-a")
+    assert key["projects"] == ["org-a"]
+
+
+def test_a_setting_below_a_second_is_not_off(bare):
+    account = Account(bare, "query.max_age=500ms")
+    answer = account.client.call("GetCodecTotalStat", EndTime=int(time.time()) - 5)
+    assert answer["RetCode"] == 230, answer
+
+
+# ---- streams ----
+
+
+def test_a_full_standard_output_is_an_error(bare, farm):
+    for args in (("key", "create", "--data", bare.data, "--json"), ("project", "list", "--data", bare.data),
+                 ("stat", "--csv"), ("version",)):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([CODECMETER, *args], stdout=full, stderr=subprocess.PIPE, text=True, env=farm.environment,
+                                  timeout=20)
+        assert done.returncode == 1 and "standard output" in done.stderr, (args, done)
+
+
+def test_closed_standard_files(bare):
+    """The first files that are opened must not become the standard ones: the log of the program would go into them."""
+    for closed in ((0, 2), (0, 1, 2)):
+        process = subprocess.Popen([CODECMETER, "serve", "--data", bare.data, "--listen", "127.0.0.1:0"],
+                                   stdout=None if 1 in closed else subprocess.PIPE,
+                                   preexec_fn=lambda: [os.close(fd) for fd in closed])
+        wait_until(lambda: os.path.exists(os.path.join(bare.data, "control.sock")))
+        run("project", "list", "--data", bare.data)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        if process.stdout is not None:
+            process.stdout.close()
+        with open(os.path.join(bare.data, "lock")) as file:
+            assert file.read().count("\n") == 1
+
+
+# ---- signals ----
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_every_ending_signal_drains(bare, number):
+    account = Account(bare)
+    assert account.client.report(event(1)).json()["stored"] == 1
+    bare.process.send_signal(number)
+    assert bare.process.wait(20) == 0
+    assert "stopping" in bare.log_text()
+    bare._ended()
+
+
+def test_a_signal_while_it_waits_for_the_lock(bare):
+    bare.start()
+    second = subprocess.Popen([CODECMETER, "serve", "--data", bare.data, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    begun = time.monotonic()
+    second.send_signal(signal.SIGTERM)
+    out, err = second.communicate(timeout=20)
+    assert second.returncode == 0 and out == "" and time.monotonic() - begun < 2, (out, err)
+
+
+def test_a_second_signal_cuts_the_drain_short(bare):
+    account = Account(bare)
+    with socket.create_connection((bare.host, bare.port)) as half:
+        half.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction=")
+        assert account.client.report(event(1)).json()["stored"] == 1
+        bare.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "stopping" in bare.log_text())
+        time.sleep(0.5)
+        begun = time.monotonic()
+        bare.process.send_signal(signal.SIGTERM)
+        bare.process.wait(20)
+        assert time.monotonic() - begun < 2
+    bare._ended()
+    bare.start()
+    assert account.client.report(event(1)).json()["duplicate"] == 1
+
+
+# ---- other peers ----
+
+
+def test_peers_that_dawdle_at_the_control_socket(bare):
+    bare.start()
+    path = os.path.join(bare.data, "control.sock")
+    here = os.getcwd()
+    os.chdir(bare.data)
+    try:
+        with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as dripping:
+            silent.connect("control.sock")
+            begun = time.monotonic()
+            run("project", "list", "--data", bare.data)
+            assert time.monotonic() - begun < 5, path
+            dripping.connect("control.sock")
+            dripping.sendall(b"{")
+            begun = time.monotonic()
+            bare.stop()
+            assert time.monotonic() - begun < 3
+    finally:
+        os.chdir(here)
+
+
+def test_tls_with_a_certificate_of_ones_own(tmp_path, clips):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    server = Server(tmp_path / "data")
+    log = open(server.log, "a")
+    server.process = subprocess.Popen([CODECMETER, "serve", "--data", server.data, "--listen", "127.0.0.1:0", "--tls-cert", cert,
+                                       "--tls-key", key], stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        url = server.process.stdout.readline().split()[1]
+        assert url.startswith("https://")
+        server.admin("project", "create", "--id", "org-a")
+        token = server.admin("token", "create")["token"]
+        command = ("record", clips / "small.mp4", "--url", url, "--token", token, "--project", "org-a")
+        done = run(*command, check=False)
+        assert done.returncode == 1 and "--ca-file" in done.stderr, done
+        assert "stored" in run(*command, "--ca-file", cert).stdout
+        os.environ["CODECMETER_CA_FILE"] = str(cert)
+        assert "duplicate" in run(*command).stdout
+    finally:
+        os.environ.pop("CODECMETER_CA_FILE", None)
+        server.process.terminate()
+        server.process.wait(20)
+        server.process.stdout.close()
+        log.close()
+
+
+# ---- stat ----
+
+
+def test_dates_are_looked_at_before_the_network(tmp_path):
+    for args in (("--from", "yesterday"), ("--to", "2026-02-30")):
+        done = run("stat", "--url", "http://127.0.0.1:1", "--public-key", "p", "--private-key", "k", *args, check=False)
+        assert done.returncode == 2 and "2026-01-31" in done.stderr, done
+
+
+def test_columns_of_long_codec_names(farm):
+    account = farm.account
+    account.client.report([event("a", codec="h264"), event("b", codec="a-codec-of-thirty-two-characters")])
+    lines = farm.command("stat").stdout.splitlines()
+    assert len({line.rindex(":") for line in lines if line[:2] == "20" or line.startswith("Total")}) == 1, lines
+
+
+def test_an_env_file_that_is_a_directory(farm, tmp_path):
+    done = farm.command("stat", "--env", tmp_path)
+    assert done.returncode == 2 and "cannot read" in done.stderr, done
