@@ -1,0 +1,233 @@
+"""What the crash tests share: the real server with or without the shim, a reader of the log of our own, and checks by id.
+
+The reader follows docs/format.md and uses none of the product's code.
+"""
+import collections
+import http.client
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
+
+from client import Client, event  # noqa: E402
+
+CODECMETER = os.path.abspath(os.environ.get("CODECMETER", os.path.join(ROOT, "build", "codecmeter")))
+SHIM = os.path.join(os.path.dirname(CODECMETER), "tests", "unit", "faultshim.so")
+WIDE = ("query.max_age=0", "query.max_span=0", "http.access_log=false", "ledger.map_size=64MiB")
+YEAR = {"BeginTime": 1577836800, "EndTime": 1609459199}
+NOT_OK = ("runtime error", "AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "check failed")
+
+
+def command(*args, timeout=120):
+    return subprocess.run([CODECMETER, *map(str, args)], capture_output=True, text=True, timeout=timeout)
+
+
+_has_verify = None
+
+
+def has_verify():
+    global _has_verify
+    if _has_verify is None:
+        _has_verify = "verify" in command("--help").stdout
+    return _has_verify
+
+
+def shim_environment(directory, **faults):
+    """Variables that put the shim under a program; directory is where files count."""
+    made = dict(os.environ, LD_PRELOAD=SHIM, FAULT_DIR=str(directory))
+    made["ASAN_OPTIONS"] = made.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    made.update({"FAULT_" + name: str(value) for name, value in faults.items() if value is not None})
+    return made
+
+
+class Died(Exception):
+    """The server ended where it should have served."""
+
+
+class Server:
+    """A data directory and the program that serves it; every end is looked at by the caller."""
+
+    def __init__(self, data):
+        self.data = str(data)
+        self.log = self.data + ".log"
+        self.process = None
+        self.port = None
+
+    def start(self, settings, environment=None, wait=True):
+        words = [CODECMETER, "serve", "--data", self.data, "--listen", "127.0.0.1:0"]
+        for setting in (*WIDE, *settings):
+            words += ["--set", setting]
+        with open(self.log, "a") as stderr:
+            self.log_begins = stderr.tell()
+            self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+        return self.wait_ready() if wait else self
+
+    def wait_ready(self):
+        line = self.process.stdout.readline()
+        if not line.startswith("ready http"):
+            status = self.ended()
+            raise Died(f"exit {status}: {self.said()}")
+        self.port = int(line.rsplit(":", 1)[1])
+        return self
+
+    def said(self):
+        """What this start has written to standard error."""
+        with open(self.log) as file:
+            file.seek(self.log_begins)
+            return file.read()
+
+    def ended(self, timeout=30):
+        """Waits for the end; gives the exit status."""
+        status = self.process.wait(timeout)
+        self.process.stdout.close()
+        self.process = None
+        text = self.said()
+        for word in NOT_OK:
+            assert word not in text, text
+        return status
+
+    def kill(self):
+        self.process.kill()
+        return self.ended()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def admin(self, *args):
+        """An administrative command; None if it failed."""
+        done = command(*args, "--data", self.data, "--json")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def client(self, **kwargs):
+        return Client("127.0.0.1", self.port, **kwargs)
+
+
+class Connection:
+    """Reports over one connection that is kept; what fails is an OSError or an HTTPException."""
+
+    def __init__(self, port, token, timeout=20):
+        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        self.token = token
+
+    def report(self, events, form="json"):
+        """Gives the status, and the outcome of each event when the status says that there are outcomes."""
+        if form == "ndjson":
+            body, content = "\n".join(json.dumps(one) for one in events), "application/x-ndjson"
+        elif form == "single":
+            body, content = json.dumps(events[0]), "application/json"
+        else:
+            body, content = json.dumps(events), "application/json"
+        self.http.request("POST", "/v1/events", body, {"Content-Type": content, "Authorization": "Bearer " + self.token})
+        response = self.http.getresponse()
+        answer = response.read()
+        if response.status not in (200, 409, 422):
+            return response.status, None
+        told = json.loads(answer)
+        outcomes = ["stored"] * len(events)
+        for result in told["results"]:
+            outcomes[result["index"]] = result["outcome"]
+        assert outcomes.count("stored") == told["stored"] and outcomes.count("duplicate") == told["duplicate"], told
+        return response.status, outcomes
+
+    def close(self):
+        self.http.close()
+
+
+GONE = (OSError, http.client.HTTPException, json.JSONDecodeError)
+
+# ---- the log, read by ourselves ----
+
+SEGMENT_HEAD, BLOCK_HEAD = 64, 48
+Usage = collections.namedtuple("Usage", "id source project codec amount time width height position block")
+Block = collections.namedtuple("Block", "position length synced count segment offset")
+
+
+def segments(data):
+    directory = os.path.join(data, "log")
+    return sorted(os.path.join(directory, name) for name in os.listdir(directory) if name.endswith(".seg"))
+
+
+def read_log(data, begin=0):
+    """Yields each block from a position on, with its usages."""
+    for path in segments(data):
+        base = int(os.path.basename(path)[:16], 16)
+        if base + os.path.getsize(path) <= begin:
+            continue
+        with open(path, "rb") as file:
+            whole = file.read()
+        assert len(whole) < SEGMENT_HEAD or whole[:8] == b"CMSEGMNT", path
+        at = max(SEGMENT_HEAD, begin - base)
+        while at + BLOCK_HEAD <= len(whole) and whole[at:at + 4] == b"CMB1":
+            length, _, count, position, synced, _, names_at, names_count = struct.unpack_from("<IIIQQqII", whole, at + 4)
+            if position != base + at or at + length > len(whole):
+                break
+            raw = whole[at:at + length]
+            yield Block(position, length, synced, count, path, at), list(block_usages(raw, position, names_at, names_count, count))
+            at += length
+
+
+def block_usages(raw, position, names_at, names_count, count):
+    names, at = [], names_at
+    for _ in range(names_count):
+        length, = struct.unpack_from("<H", raw, at)
+        names.append(raw[at + 2:at + 2 + length].decode())
+        at += 2 + length
+    at = BLOCK_HEAD
+    for _ in range(count):
+        size, = struct.unpack_from("<I", raw, at)
+        if raw[at + 8] == 1:
+            flags, project, source, codec, width, height, time_ms, _, amount = struct.unpack_from("<HHHHHHqqQ", raw, at + 12)
+            id_length, = struct.unpack_from("<H", raw, at + 48)
+            begin = at + 64 + (8 if flags & 4 else 0)
+            yield Usage(raw[begin:begin + id_length].decode(), names[source], names[project], names[codec] if codec != 65535 else "",
+                        amount, time_ms, width, height, position + at, position)
+        at += size
+
+
+def log_end(data):
+    path = segments(data)[-1]
+    return int(os.path.basename(path)[:16], 16) + os.path.getsize(path)
+
+
+# ---- totals ----
+
+def count_of(usages):
+    """Seconds by day (UTC) and codec, as GetCodecTotalStat counts them."""
+    sums = collections.Counter()
+    for usage in usages:
+        seconds = (usage.amount + 500) // 1000
+        sums[usage.time // 86400000 * 86400, usage.codec] += max(seconds, 1 if usage.amount else 0)
+    return sums
+
+
+def table_of(client):
+    """The same, as the server answers."""
+    return collections.Counter({(row["Time"], row["VideoCodec"]): row["TotalTime"] for row in client.stat(**YEAR) if row["TotalTime"]})
+
+
+def check_verify(data):
+    """None if all is well, or the program has no `verify` yet; else what it says."""
+    if not has_verify():
+        return None
+    done = command("verify", "--data", data)
+    return None if done.returncode == 0 else f"verify exits {done.returncode}: {done.stdout}{done.stderr}"
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
