@@ -11,6 +11,8 @@
  *   FAULT_SEED=S      chooses what a kill leaves of a call, and what a power cut keeps
  *   FAULT_TRACE=FILE  a line a call, at its begin and at its end, and one for each reply sent to a socket
  *   FAULT_HIT=FILE    one line when the fault strikes
+ *   FAULT_CUT=FILE    power: goes when FILE exists, whatever FAULT_AT says
+ *   FAULT_UNSYNCED=NAME:OFFSET  power: what the file of that name holds from OFFSET on when it is opened was never synced
  *   FAULT_STASH=DIR   power: on the same file system, where removed files wait in case their removal is undone
  *
  * Power. Each file has an image, what its last sync left, and a list of the writes and truncations since. When the power is
@@ -62,7 +64,7 @@ static char root[PATH_MAX];
 static size_t root_len;
 static enum kind kind;
 static uint64_t fault_at, seed;
-static const char *only_class, *only_call, *only_thread, *arm_file, *until_file, *trace_file, *hit_file, *stash_dir;
+static const char *only_class, *only_call, *only_thread, *arm_file, *until_file, *trace_file, *hit_file, *stash_dir, *cut_file_name, *unsynced;
 static _Atomic uint64_t counted;
 static atomic_bool armed, room_is_back;
 static int trace_fd = -1;
@@ -139,6 +141,8 @@ __attribute__((constructor)) static void begin_shim(void) {
   trace_file = getenv("FAULT_TRACE");
   hit_file = getenv("FAULT_HIT");
   stash_dir = getenv("FAULT_STASH");
+  cut_file_name = getenv("FAULT_CUT");
+  unsynced = getenv("FAULT_UNSYNCED");
   armed = arm_file == NULL;
   if (trace_file != NULL) {
     trace_fd = (int)syscall(SYS_openat, AT_FDCWD, trace_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -256,6 +260,13 @@ static void load_image(struct file *file, int fd) {
   file->image = must_alloc((size_t)st.st_size);
   file->size = (size_t)st.st_size;
   if (pread(file->own_fd, file->image, file->size, 0) != (ssize_t)file->size) die(file->path);
+  const char *colon = unsynced != NULL ? strchr(unsynced, ':') : NULL;
+  size_t name = colon != NULL ? (size_t)(colon - unsynced) : 0, path = strlen(file->path);
+  if (name == 0 || path < name || memcmp(file->path + path - name, unsynced, name) != 0) return;
+  uint64_t from = strtoull(colon + 1, NULL, 10);
+  if (from >= file->size) return;
+  note(file, (struct op){.offset = from, .len = file->size - from}, file->image + from);
+  file->size = from;
 }
 
 /* The file behind a descriptor just opened. */
@@ -400,6 +411,26 @@ static void cut_power(uint64_t number) {
   (void)syscall(SYS_exit_group, POWER_STATUS);
 }
 
+/* Waits for the file that says so, then cuts the power between two calls. */
+static void *wait_for_cut(void *arg) {
+  (void)arg;
+  while (!exists(cut_file_name)) (void)usleep(1000);
+  (void)pthread_mutex_lock(&world);
+  cut_power(counted);
+  return NULL;
+}
+
+static void begin_waiting(void) {
+  static atomic_flag begun = ATOMIC_FLAG_INIT;
+  pthread_t thread;
+  sigset_t all, before;
+  if (cut_file_name == NULL || atomic_flag_test_and_set(&begun)) return;
+  (void)sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's signals are not this thread's */
+  if (pthread_create(&thread, NULL, wait_for_cut, NULL) != 0) die("no thread");
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void parent_of(const char *path, char out[PATH_MAX]) {
   (void)snprintf(out, PATH_MAX, "%s", path);
   char *slash = strrchr(out, '/');
@@ -533,6 +564,7 @@ static void expire(const struct call *call) {
 }
 
 static void enter(struct call *call) {
+  if (kind == KIND_POWER) begin_waiting();
   if (kind == KIND_POWER) (void)pthread_mutex_lock(&world);
   call->action = GO_ON;
   if (is_meant(call)) {
