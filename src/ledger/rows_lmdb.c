@@ -6,6 +6,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -15,6 +16,7 @@
 #define READERS_MAX 512u
 #define SNAPSHOTS_KEPT 64u
 #define CHECKSUM_SIZE 4u
+#define FULL_BELOW (1u << 20) /* bytes: what LMDB writes at once */
 #define REMEDY "stop the server and run `codecmeter rebuild`"
 
 static const char *const table_names[TABLES] = {"meta", "runs", "catalogue", "quarters", "days", "zones"};
@@ -370,6 +372,15 @@ int rows_delete_all(struct rows_txn *txn, enum table table, struct str prefix, s
   return code == 0 || code == MDB_NOTFOUND ? 0 : cannot_write(code, err);
 }
 
+/* LMDB calls a write that was cut short an I/O error, which on a full disk it is not. What it wrote belongs to no
+ * transaction, and the next one writes all of its own anew. */
+static bool is_full(const struct rows *rows) {
+  mdb_filehandle_t fd;
+  struct statvfs disk;
+  if (mdb_env_get_fd(rows->env, &fd) != 0 || fstatvfs(fd, &disk) != 0) return false;
+  return (uint64_t)disk.f_bavail * disk.f_frsize < FULL_BELOW;
+}
+
 int rows_finish(struct rows_txn *txn, int result, struct err *err) {
   if (result == 0) {
     struct str sums = str_make((const char *)txn->sums, sizeof txn->sums);
@@ -377,6 +388,7 @@ int rows_finish(struct rows_txn *txn, int result, struct err *err) {
   }
   if (result == 0) {
     int code = mdb_txn_commit(txn->txn);
+    if (code == EIO && is_full(txn->rows)) code = ENOSPC;
     if (code != 0) result = failed(code, "cannot commit derived/totals", err);
   } else {
     mdb_txn_abort(txn->txn);

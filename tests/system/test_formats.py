@@ -8,7 +8,8 @@ import tarfile
 
 import pytest
 
-from conftest import ROOT, Server, run
+from client import event
+from conftest import ROOT, Account, Server, run
 
 ARCHIVES = sorted(glob.glob(os.path.join(ROOT, "tests/data/formats/*.tar.gz")))
 SETTINGS = ("query.max_age=0", "query.max_span=0", "ingest.delta_max=20")
@@ -45,3 +46,24 @@ def test_opens(tmp_path, archive):
             server.start()
     finally:
         server.stop()
+
+
+def test_later_formats_are_refused_by_name(bare):
+    """And nothing is changed: the file is as it was."""
+    account = Account(bare, *SETTINGS)
+    account.client.report([event(n, "2020-11-01T12:00:00Z") for n in range(50)])
+    bare.stop()
+    for pattern, word in (("derived/runs/*.run", "rebuild"), ("log/*.seg", "later codecmeter")):
+        path = sorted(glob.glob(os.path.join(bare.data, pattern)))[0]
+        with open(path, "rb") as file:
+            before = file.read()
+        changed = before[:8] + (99).to_bytes(4, "little") + before[12:]
+        with open(path, "wb") as file:
+            file.write(changed)
+        done = run("serve", "--data", bare.data, "--listen", "127.0.0.1:0", check=False)
+        assert done.returncode == 1 and "format 99" in done.stderr and word in done.stderr, done.stderr
+        with open(path, "rb") as file:
+            assert file.read() == changed
+        with open(path, "wb") as file:
+            file.write(before)
+    bare.start()

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "ledger/ledger.h"
+#include "ledger/rows.h"
 
 #define DAY INT64_C(86400000)
 #define T0 INT64_C(1500220800000) /* midnight in Shanghai */
@@ -590,6 +591,30 @@ static void test_missing_parts(void **state) {
   assert_int_equal(sum(f, "org-a", 0, 0).tasks, 5);
 }
 
+/* The totals of a later version are refused by name. */
+static void test_later_totals(void **state) {
+  struct fixture *f = *state;
+  struct err err = {0};
+  struct rows *rows;
+  struct rows_txn *txn;
+  bool is_old;
+  char *derived = file_path(f->dir, "derived");
+  ledger_close(f->ledger);
+  f->ledger = NULL;
+  assert_int_equal(rows_open(derived, f->options.map_size, false, &rows, &is_old, &err), 0);
+  assert_int_equal(rows_begin_write(rows, &txn, &err), 0);
+  char bytes[4];
+  le32_store(bytes, 99);
+  int result = rows_put(txn, TABLE_META, STR("format"), str_make(bytes, sizeof bytes), &err);
+  assert_int_equal(rows_finish(txn, result, &err), 0);
+  rows_close(rows);
+  assert_int_equal(ledger_open(&f->options, &f->ledger, &err), -ERR_VERSION);
+  assert_non_null(strstr(err.text, "format 99"));
+  assert_int_equal(ledger_rebuild(&f->options, NULL, &err), 0);
+  open_ledger(f);
+  free(derived);
+}
+
 static void test_segments(void **state) {
   struct fixture *f = *state;
   f->options.segment_size = 1000;
@@ -613,7 +638,7 @@ int main(void) {
       T(test_empty),      T(test_verdicts),   T(test_duplicates_within_a_group), T(test_large_group),
       T(test_uncommitted_is_gone), T(test_codecs_are_bounded), T(test_checkpoints), T(test_zone_change),
       T(test_catalogue),  T(test_torn_tail),  T(test_flipped_bits),              T(test_missing_parts),
-      T(test_segments),   T(test_merges),
+      T(test_segments),   T(test_merges),     T(test_later_totals),
 #undef T
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
