@@ -16,6 +16,9 @@
  * (on_connection) before it closes the socket, and the sweeper shuts down under the lock that this notice takes: it
  * can never hit a socket that has been given to somebody else.
  *
+ * The library may give a request up without telling that it is completed (when its answer to a fault of the head finds no
+ * room). So an exchange belongs to its connection, and ends with it at the latest.
+ *
  * A reply queued in the library's first callback of a request closes the connection, so replies are queued from the
  * later one; only what cannot be trusted to be framed right (two lengths) is answered from the first, and closed.
  */
@@ -56,6 +59,7 @@ struct connection {
   struct http_server *server;
   int fd;
   int64_t deadline_ms; /* under the server's lock */
+  struct exchange *exchange; /* the request under way, owned; NULL between two */
   struct connection *previous, *next;
 };
 
@@ -108,12 +112,34 @@ static void set_deadline(struct connection *connection, int64_t deadline_ms) {
 
 /* ---- connections ---- */
 
+static void drop_body(struct exchange *x) {
+  buf_fini(&x->body);
+  atomic_fetch_sub(&x->server->bodies_used, x->counted);
+  x->counted = 0;
+}
+
+static void end_exchange(struct connection *connection) {
+  struct exchange *x = connection->exchange;
+  struct http_server *server = connection->server;
+  if (x == NULL) return;
+  connection->exchange = NULL;
+  if (x->route != NULL && x->route->release != NULL) x->route->release(x->route->arg, &x->request);
+  drop_body(x);
+  buf_fini(&x->reply.body);
+  free(x->uri);
+  free(x);
+  (void)pthread_mutex_lock(&server->lock);
+  server->exchanges--;
+  (void)pthread_cond_broadcast(&server->wake);
+  (void)pthread_mutex_unlock(&server->lock);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode code) {
   struct http_server *server = cls;
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     struct connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL) return; /* on_uri refuses what has no connection */
+    if (connection == NULL) return; /* on_uri takes no request of it */
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     connection->server = server;
     connection->fd = info->connect_fd;
@@ -128,6 +154,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
   }
   struct connection *connection = *context;
   if (connection == NULL) return;
+  end_exchange(connection);
   (void)pthread_mutex_lock(&server->lock);
   if (connection->previous != NULL) connection->previous->next = connection->next;
   else server->connections = connection->next;
@@ -176,7 +203,7 @@ static bool suspend(struct exchange *x) {
   if (suspends) {
     x->state = WAITING;
     x->wait_deadline_ms = now_ms() + server->options.wait_timeout_ms;
-    if (x->connection != NULL) x->connection->deadline_ms = FOREVER;
+    x->connection->deadline_ms = FOREVER;
     list_waiting(x);
     MHD_suspend_connection(x->mhd);
   }
@@ -247,9 +274,19 @@ static void fill_peer(struct MHD_Connection *mhd, char *out, size_t size) {
   if (text == NULL) out[0] = '\0';
 }
 
+/* The library would make a record of each parameter of the query, for which its pool has room for some 475, and goes
+ * silent on more. We read the query ourselves: it is cut off where it stands in the library's buffer. */
+static void hide_query(const char *uri) {
+  char *question = strchr((char *)(uintptr_t)uri, '?');
+  if (question != NULL && question[1] != '\0') question[1] = '\0';
+}
+
 /* The request line has been read: the URI as sent. What is returned comes back as *context of on_request. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   struct http_server *server = cls;
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  struct connection *connection = info != NULL ? info->socket_context : NULL;
+  if (connection == NULL) return NULL;
   struct exchange *x = calloc(1, sizeof *x);
   char *copy = strdup(uri);
   if (x == NULL || copy == NULL) {
@@ -257,9 +294,9 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
     free(copy);
     return NULL;
   }
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  hide_query(uri);
   x->server = server;
-  x->connection = info != NULL ? info->socket_context : NULL;
+  x->connection = connection;
   x->mhd = mhd;
   x->uri = copy;
   x->started_ms = now_ms();
@@ -271,6 +308,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   x->request.query = question != NULL ? str_of(question + 1) : STR("");
   fill_id(x->request.id);
   fill_peer(mhd, x->request.peer, sizeof x->request.peer);
+  connection->exchange = x;
   (void)pthread_mutex_lock(&server->lock);
   server->exchanges++;
   (void)pthread_mutex_unlock(&server->lock);
@@ -354,12 +392,6 @@ static void begin(struct exchange *x, const char *method) {
 
 /* ---- bodies ---- */
 
-static void drop_body(struct exchange *x) {
-  buf_fini(&x->body);
-  atomic_fetch_sub(&x->server->bodies_used, x->counted);
-  x->counted = 0;
-}
-
 /* Takes a piece of the body, or drops it. MHD_NO closes the connection: more was sent than is worth reading. */
 static enum MHD_Result receive(struct exchange *x, const char *data, size_t len) {
   struct http_server *server = x->server;
@@ -425,10 +457,8 @@ static enum MHD_Result queue_reply(struct exchange *x) {
   if (response == NULL) return MHD_NO;
   x->reply.body = (struct buf){0}; /* the library's now */
   add_headers(x, response);
-  if (x->connection != NULL) {
-    int64_t pieces = (int64_t)(len / REPLY_PIECE) + 1;
-    set_deadline(x->connection, now_ms() + x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);
-  }
+  int64_t pieces = (int64_t)(len / REPLY_PIECE) + 1;
+  set_deadline(x->connection, now_ms() + x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);
   enum MHD_Result result = MHD_queue_response(x->mhd, x->reply.status, response);
   MHD_destroy_response(response);
   return result;
@@ -475,18 +505,11 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
   struct http_server *server = cls;
   struct exchange *x = *context;
   if (x == NULL) return;
-  if (x->route != NULL && x->route->release != NULL) x->route->release(x->route->arg, &x->request);
-  drop_body(x);
-  buf_fini(&x->reply.body);
-  /* The next request of the connection may idle for a while, and then has its own time to arrive. */
-  int64_t deadline_ms = now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms;
-  if (x->connection != NULL) set_deadline(x->connection, deadline_ms);
-  free(x->uri);
-  free(x);
+  struct connection *connection = x->connection;
+  end_exchange(connection);
   *context = NULL;
-  (void)pthread_mutex_lock(&server->lock);
-  server->exchanges--;
-  (void)pthread_mutex_unlock(&server->lock);
+  /* The next request of the connection may idle for a while, and then has its own time to arrive. */
+  set_deadline(connection, now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms);
 }
 
 /* ---- starting and stopping ---- */
