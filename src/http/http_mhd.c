@@ -431,12 +431,23 @@ static bool finish_body(struct exchange *x) {
 
 /* ---- replies ---- */
 
+/* Path and method as far as they are known: a client that loses its '?' has its private key in the path. */
+static const char *known_path(const struct exchange *x) { return x->route != NULL ? x->route->path : "-"; }
+
+static const char *known_method(const struct exchange *x) {
+  static const char *const methods[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                        "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+    if (str_equal(x->request.method, str_of(methods[i]))) return methods[i];
+  }
+  return "-";
+}
+
 static void log_access(const struct exchange *x) {
   if (!x->server->options.access_log) return;
-  int path = (int)(x->request.path.len < 128 ? x->request.path.len : 128);
-  diag_info("access %s %.*s %.*s status=%u code=%d action=%s who=%s bytes=%zu ms=%lld id=%s", x->request.peer,
-            STR_ARG(x->request.method), path, x->request.path.ptr, x->reply.status, x->request.code, x->request.what,
-            x->request.who, x->reply.body.len, (long long)(now_ms() - x->started_ms), x->request.id);
+  diag_info("access %s %s %s status=%u code=%d action=%s who=%s bytes=%zu ms=%lld id=%s", x->request.peer,
+            known_method(x), known_path(x), x->reply.status, x->request.code, x->request.what, x->request.who,
+            x->reply.body.len, (long long)(now_ms() - x->started_ms), x->request.id);
 }
 
 static void add_headers(const struct exchange *x, struct MHD_Response *response) {

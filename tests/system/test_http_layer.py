@@ -216,3 +216,15 @@ def test_bad_tls_files(bare, tmp_path):
 def test_port_taken(account, tmp_path):
     taken = run("serve", "--data", tmp_path / "other", "--listen", f"127.0.0.1:{account.server.port}", check=False)
     assert taken.returncode == 1 and "taken" in taken.stderr and "--listen" in taken.stderr
+
+
+def test_a_secret_in_path_or_method_reaches_no_log(account):
+    c = account.client
+    secret = c.private_key
+    for line in (f"GET /Action=GetRegion&PrivateKey={secret}", f"GET /{secret}/v1/events", f"{secret} /", f"{secret} /x",
+                 f"GET http://{secret}/?Action=GetRegion", f"POST /v1/events/{account.token}"):
+        assert status_of(c.raw(f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())) in (200, 404)
+    c.request("PATCH", "/v1/events")
+    log = account.server.log_text()
+    assert secret not in log and account.token not in log
+    assert " GET - status=404 " in log and " - / status=200 " in log and " PATCH /v1/events status=405 " in log
