@@ -40,6 +40,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "http/head.h"
 #include "http/listen.h"
 #include "http/server.h"
 
@@ -72,6 +73,7 @@ struct exchange {
   struct MHD_Connection *mhd;
   const struct http_route *route;
   char *uri;
+  const char *uri_end; /* in the library's memory: not to be read */
   struct buf body;
   uint64_t received;   /* bytes of the body, dropped ones too */
   uint64_t counted;    /* of bodies_used */
@@ -294,7 +296,6 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
     free(copy);
     return NULL;
   }
-  hide_query(uri);
   x->server = server;
   x->connection = connection;
   x->mhd = mhd;
@@ -302,10 +303,11 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   x->started_ms = now_ms();
   x->reply.status = MHD_HTTP_OK;
   x->reply.content_type = "application/json";
-  const char *question = strchr(copy, '?');
-  size_t path = question != NULL ? (size_t)(question - copy) : strlen(copy);
-  x->request.path = str_make(copy, path);
-  x->request.query = question != NULL ? str_of(question + 1) : STR("");
+  x->uri_end = uri + strlen(uri);
+  struct head_target target = head_target(str_of(copy));
+  x->request.path = target.path;
+  x->request.query = target.query;
+  hide_query(uri);
   fill_id(x->request.id);
   fill_peer(mhd, x->request.peer, sizeof x->request.peer);
   connection->exchange = x;
@@ -317,29 +319,37 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
 
 /* ---- heads ---- */
 
-struct head_scan {
-  unsigned lengths, encodings;
-  size_t bytes;
-};
+/* A folded line is glued to the name of the field before it, in a copy behind the value; else the value stands behind
+ * its name, as it was sent. */
+static bool is_folded(struct str name, struct str value) {
+  return (uintptr_t)value.ptr <= (uintptr_t)name.ptr + name.len;
+}
 
-static enum MHD_Result scan_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value) {
+static enum MHD_Result scan_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
+                                   const char *value, size_t value_len) {
   (void)kind;
-  struct head_scan *scan = cls;
-  scan->bytes += strlen(name) + (value != NULL ? strlen(value) : 0) + sizeof ": \r\n" - 1;
-  scan->lengths += str_equal_nocase(str_of(name), STR("Content-Length"));
-  scan->encodings += str_equal_nocase(str_of(name), STR("Transfer-Encoding"));
+  struct head *head = cls;
+  struct str field = str_make(name, name_len), text = str_make(value, value_len);
+  head_field(head, field, text);
+  if (is_folded(field, text)) head->is_malformed = true;
   return MHD_YES;
 }
 
-/* Refuses a head that is too long, or that holds two opinions on where the next request begins: two lengths, or a length
- * beside an encoding. True if it is refused. */
-static bool refuse_head(struct exchange *x) {
-  struct head_scan scan = {.bytes = strlen(x->uri) + x->request.method.len + sizeof "  HTTP/1.1\r\n" - 1};
-  (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, scan_header, &scan);
-  if (scan.bytes > x->server->options.header_max) {
+/* The version begins where the target ends, unless a NUL hides the rest of the target from us. */
+static bool has_nul(const struct exchange *x, const char *version) {
+  uintptr_t hidden = (uintptr_t)version - (uintptr_t)x->uri_end - 1;
+  return hidden != 0 && hidden < POOL_MEMORY;
+}
+
+/* Refuses a head that is too long, or that somebody may read in another way. True if it is refused. */
+static bool refuse_head(struct exchange *x, const char *version) {
+  struct head head = {.bytes = strlen(x->uri) + x->request.method.len + sizeof "  HTTP/1.1\r\n" - 1};
+  (void)MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, scan_header, &head);
+  const char *fault = has_nul(x, version) ? "a NUL stands in the request's target" : head_fault(&head);
+  if (head.bytes > x->server->options.header_max) {
     http_reply_problem(&x->reply, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "request line and headers are too long");
-  } else if (scan.lengths > 1 || scan.encodings > 1 || (scan.lengths > 0 && scan.encodings > 0)) {
-    http_reply_problem(&x->reply, MHD_HTTP_BAD_REQUEST, "one Content-Length, or one Transfer-Encoding, not both");
+  } else if (fault != NULL) {
+    http_reply_problem(&x->reply, MHD_HTTP_BAD_REQUEST, fault);
   } else {
     return false;
   }
@@ -494,12 +504,11 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
   (void)cls;
   (void)mhd;
   (void)url;
-  (void)version;
   struct exchange *x = *context;
   if (x == NULL) return MHD_NO;
   if (!x->begun) {
     begin(x, method);
-    return refuse_head(x) ? queue_reply(x) : MHD_YES;
+    return refuse_head(x, version) ? queue_reply(x) : MHD_YES;
   }
   if (*data_size > 0) {
     enum MHD_Result result = receive(x, data, *data_size);

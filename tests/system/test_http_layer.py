@@ -33,6 +33,48 @@ def test_two_lengths(account):
     assert c.raw(both + head("/", "GET")).count(b"HTTP/1.1") == 1
 
 
+def test_heads_that_others_may_read_in_another_way(account):
+    c = account.client
+    body = b"Action=GetRegion"
+
+    def refused(*lines):
+        request = b"POST / HTTP/1.1\r\nHost: x\r\n" + b"\r\n".join(lines) + b"\r\n\r\n" + body + head("/", "GET")
+        answer = c.raw(request, timeout=5)
+        # and what stands behind is never taken for a request
+        assert status_of(answer) == 400 and b"HTTP/1.1 200" not in answer, (lines, answer)
+        assert b"\r\nConnection: close\r\n" in answer
+
+    for value in (b"gzip", b"identity", b"gzip, chunked", b"chunked, gzip", b"xchunked", b"chunked ", b'"chunked"', b""):
+        refused(b"Transfer-Encoding: " + value)
+    for value in (b"abc", b"-1", b"+16", b"16, 16", b"16 16", b"0x10", b"", b"16;", b"18446744073709551615",
+                  b"9223372036854775808"):
+        refused(b"Content-Length: " + value)
+    for name in (b"Content-Length ", b"Content-Length\t", b" Content-Length", b"Content Length", b"X("):
+        refused(name + b": 16")
+    refused(b"Content-Length: 16", b"Transfer-Encoding : chunked")
+    refused(b"Content-Length: 16", b"X: a\rTransfer-Encoding: chunked")
+    # lines folded: the library would glue them to the name before
+    refused(b"Content-Length: 16", b"X: y", b" Transfer-Encoding: chunked")
+    refused(b"Content-Length: 16", b"X: y", b"\tz")
+    refused(b"Content-: 16", b" Length")
+    refused(b"Content-:", b" Length")
+    refused(b"Transfer-Encoding:", b" chunked")
+    refused(b"X:", b" y", b" z", b"Content-Length: 16")
+
+
+def test_heads_in_every_form_that_is_right(account):
+    c = account.client
+    body = b"Action=GetRegion"
+    for line in (b"Content-Length:16", b"content-length: \t 16", b"CONTENT-LENGTH: 0016", b"Content-Length: 16\r\nX:",
+                 b"X: caf\xe9\tx\r\nContent-Length: 16"):
+        answer = c.raw(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + line + b"\r\n\r\n" + body)
+        assert b'"RetCode":170' in answer, line
+    for value in (b"chunked", b"Chunked", b"\tchunked"):
+        answer = c.raw(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding:" + value +
+                       b"\r\n\r\n10\r\n" + body + b"\r\n0\r\n\r\n")
+        assert b'"RetCode":170' in answer, value
+
+
 def test_not_http(bare):
     account = Account(bare, "http.idle_timeout=1s")
     for sent in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"hello\r\n\r\n", b"\r\n\r\n"):
@@ -228,3 +270,24 @@ def test_a_secret_in_path_or_method_reaches_no_log(account):
     log = account.server.log_text()
     assert secret not in log and account.token not in log
     assert " GET - status=404 " in log and " - / status=200 " in log and " PATCH /v1/events status=405 " in log
+
+
+def test_the_target_in_absolute_form(account):
+    """RFC 9112, 3.2.2: a server must take it."""
+    c = account.client
+    query = form(c.signed({"Action": "GetRegion"}))
+    for target in (f"http://x/?{query}", f"HTTP://x:80?{query}", f"https://[::1]:1/?{query}"):
+        assert b'"RetCode":0' in c.raw(head(target, "GET", Connection="close")), target
+    body = json.dumps(event(1)).encode()
+    reply = c.raw(head("http://x/v1/events", Authorization=f"Bearer {account.token}", Content_Type="application/json",
+                       Content_Length=len(body), Connection="close") + body)
+    assert b'"stored":1' in reply
+    assert status_of(c.raw(head("http://x/nothing?/", "GET", Connection="close"))) == 404
+    assert status_of(c.raw(head("ftp://x/", "GET", Connection="close"))) == 404
+    assert status_of(c.raw(head("*", "OPTIONS", Connection="close"))) == 404
+
+
+def test_a_nul_in_the_target(account):
+    for target in (b"/?Action=GetRegion\0", b"/\0?Action=GetRegion", b"/?\0&Action=GetRegion", b"\0"):
+        answer = account.client.raw(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status_of(answer) == 400 and b"\r\nConnection: close\r\n" in answer, target

@@ -1,0 +1,71 @@
+/* Strict where a lenient reading would be one of several: HTTP's fields and lengths have been spelled in many ways, and
+ * each tolerance that two programs do not share lets a client smuggle a request past one of them.
+ */
+#include "http/head.h"
+
+#include <string.h>
+
+/* More than any body can have. The library takes 2^64 - 1 for "until the connection is closed". */
+#define LENGTH_MAX ((uint64_t)INT64_MAX)
+
+struct head_target head_target(struct str target) {
+  static const struct str schemes[] = {{"http://", 7}, {"https://", 8}};
+  for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+    size_t len = schemes[i].len;
+    if (target.len < len || !str_equal_nocase(str_make(target.ptr, len), schemes[i])) continue;
+    while (len < target.len && target.ptr[len] != '/' && target.ptr[len] != '?') len++;
+    target = str_make(target.ptr + len, target.len - len);
+    if (target.len == 0 || target.ptr[0] == '?') {
+      /* No path is the path "/". */
+      return (struct head_target){STR("/"), target.len == 0 ? target : str_make(target.ptr + 1, target.len - 1)};
+    }
+    break;
+  }
+  const char *question = target.len > 0 ? memchr(target.ptr, '?', target.len) : NULL;
+  if (question == NULL) return (struct head_target){target, STR("")};
+  size_t path = (size_t)(question - target.ptr);
+  return (struct head_target){str_make(target.ptr, path), str_make(question + 1, target.len - path - 1)};
+}
+
+/* RFC 9110, 5.6.2. */
+static bool is_token(struct str text) {
+  for (size_t i = 0; i < text.len; i++) {
+    char c = text.ptr[i];
+    bool is_alphanumeric = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    if (!is_alphanumeric && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL)) return false;
+  }
+  return text.len > 0;
+}
+
+/* A bare CR is a line's end to some. */
+static bool is_one_line(struct str text) {
+  for (size_t i = 0; i < text.len; i++) {
+    unsigned char c = (unsigned char)text.ptr[i];
+    if ((c < 0x20 && c != '\t') || c == 0x7F) return false;
+  }
+  return true;
+}
+
+void head_field(struct head *head, struct str name, struct str value) {
+  head->bytes += name.len + value.len + sizeof ": \r\n" - 1;
+  if (!is_token(name) || !is_one_line(value)) head->is_malformed = true;
+  if (str_equal_nocase(name, STR("Content-Length"))) {
+    head->lengths++;
+    if (!str_to_u64(value, &head->length) || head->length > LENGTH_MAX) head->has_bad_length = true;
+  } else if (str_equal_nocase(name, STR("Transfer-Encoding"))) {
+    head->encodings++;
+    if (!str_equal_nocase(value, STR("chunked"))) head->has_bad_encoding = true;
+  } else if (str_equal_nocase(name, STR("Expect"))) {
+    head->expects_continue = str_equal_nocase(value, STR("100-continue"));
+  }
+}
+
+const char *head_fault(const struct head *head) {
+  if (head->is_malformed) return "a header is not a name, a colon and a value on one line";
+  if (head->lengths > 1 || head->encodings > 1 || (head->lengths > 0 && head->encodings > 0)) {
+    return "one Content-Length, or one Transfer-Encoding, not both";
+  }
+  if (head->has_bad_length) return "Content-Length is no length";
+  if (head->has_bad_encoding) return "the only Transfer-Encoding is chunked";
+  return NULL;
+}

@@ -1,0 +1,124 @@
+/* Heads of requests: what must be refused, what is fine, and where a target leads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "http/head.h"
+
+struct field {
+  const char *name, *value;
+};
+
+static struct head gather(const struct field fields[2]) {
+  struct head head = {0};
+  for (size_t i = 0; i < 2 && fields[i].name != NULL; i++) {
+    head_field(&head, str_of(fields[i].name), str_of(fields[i].value));
+  }
+  return head;
+}
+
+static void test_bad(void **state) {
+  (void)state;
+  static const struct field bad[][2] = {
+      {{"", "x"}},
+      {{"Content-Length ", "16"}},
+      {{" Content-Length", "16"}},
+      {{"Transfer-Encoding\t", "chunked"}},
+      {{"XTransfer-Encoding: chunked", "y"}},
+      {{"na(me", "x"}},
+      {{"n\xC3\xA4me", "x"}},
+      {{"X", "a\rContent-Length: 5"}},
+      {{"X", "a\nb"}},
+      {{"X", "a\x01"}},
+      {{"X", "a\x7F"}},
+      {{"Content-Length", "5"}, {"Content-Length", "5"}},
+      {{"Content-Length", "5"}, {"content-length", "6"}},
+      {{"Content-Length", "5"}, {"Transfer-Encoding", "chunked"}},
+      {{"Transfer-Encoding", "chunked"}, {"TRANSFER-ENCODING", "chunked"}},
+      {{"Content-Length", ""}},
+      {{"Content-Length", "-1"}},
+      {{"Content-Length", "+1"}},
+      {{"Content-Length", "0x10"}},
+      {{"Content-Length", "1 "}},
+      {{"Content-Length", "1, 1"}},
+      {{"Content-Length", "9223372036854775808"}},
+      {{"Content-Length", "18446744073709551615"}},
+      {{"Content-Length", "18446744073709551616"}},
+      {{"Transfer-Encoding", ""}},
+      {{"Transfer-Encoding", "gzip"}},
+      {{"Transfer-Encoding", "identity"}},
+      {{"Transfer-Encoding", "gzip, chunked"}},
+      {{"Transfer-Encoding", "chunked, gzip"}},
+      {{"Transfer-Encoding", "xchunked"}},
+      {{"Transfer-Encoding", "chunked "}},
+      {{"Transfer-Encoding", "\"chunked\""}},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    struct head head = gather(bad[i]);
+    if (head_fault(&head) == NULL) fail_msg("%s: %s is taken", bad[i][0].name, bad[i][0].value);
+  }
+  struct head head = {0};
+  head_field(&head, str_make("a\0b", 3), STR("x"));
+  assert_non_null(head_fault(&head));
+  head = (struct head){0};
+  head_field(&head, STR("a"), str_make("x\0y", 3));
+  assert_non_null(head_fault(&head));
+}
+
+static void test_good(void **state) {
+  (void)state;
+  static const struct field good[][2] = {
+      {{NULL, NULL}},
+      {{"X-Empty", ""}},
+      {{"!#$%&'*+-.^_`|~09AZaz", "x"}},
+      {{"X", "tab\there, caf\xC3\xA9, \xFF"}},
+      {{"Content-Length", "0"}},
+      {{"content-length", "9223372036854775807"}},
+      {{"Content-Length", "0016"}},
+      {{"Transfer-Encoding", "chunked"}},
+      {{"transfer-encoding", "CHUNKED"}},
+  };
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+    struct head head = gather(good[i]);
+    if (head_fault(&head) != NULL) fail_msg("%s: %s: %s", good[i][0].name, good[i][0].value, head_fault(&head));
+  }
+  struct head head = gather((const struct field[]){{"Content-Length", "12"}, {"Expect", "100-Continue"}});
+  assert_true(head.lengths == 1 && head.length == 12 && head.expects_continue && head.encodings == 0);
+  assert_int_equal(head.bytes, sizeof "Content-Length: 12\r\nExpect: 100-Continue\r\n" - 1);
+}
+
+static void test_targets(void **state) {
+  (void)state;
+  static const char *const rows[][3] = {
+      {"", "", ""},
+      {"/", "/", ""},
+      {"/?", "/", ""},
+      {"/?a=b?c", "/", "a=b?c"},
+      {"/v1/events", "/v1/events", ""},
+      {"//x?http://y/", "//x", "http://y/"},
+      {"*", "*", ""},
+      {"x:443", "x:443", ""},
+      {"ftp://x/?a", "ftp://x/", "a"},
+      {"http:/x", "http:/x", ""},
+      {"http://x", "/", ""},
+      {"HTTP://x:80/", "/", ""},
+      {"https://[::1]:8080/v1/events?a", "/v1/events", "a"},
+      {"http://x?a=/", "/", "a=/"},
+      {"http://", "/", ""},
+      {"http://x//?a", "//", "a"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct head_target target = head_target(str_of(rows[i][0]));
+    if (!str_equal(target.path, str_of(rows[i][1])) || !str_equal(target.query, str_of(rows[i][2]))) {
+      fail_msg("'%s' leads to '%.*s' and '%.*s'", rows[i][0], STR_ARG(target.path), STR_ARG(target.query));
+    }
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad), cmocka_unit_test(test_good),
+                                     cmocka_unit_test(test_targets)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
