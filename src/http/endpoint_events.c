@@ -145,6 +145,33 @@ static enum http_result refuse_token(struct http_reply *reply, unsigned status) 
                                              : "this token may not report usage: its scope is not write");
 }
 
+/* What the head says: who reports, and how the body is to be read. */
+struct admission {
+  struct token token;
+  enum event_framing framing;
+};
+
+static bool is_admitted(const struct endpoint_events *endpoint, struct http_request *request, struct http_reply *reply,
+                        struct admission *ret) {
+  struct err err = {0};
+  unsigned status = check_token(endpoint, request, &ret->token);
+  if (status != 0) {
+    (void)refuse_token(reply, status);
+  } else if (request->content_encoding.len > 0 && !str_equal_nocase(request->content_encoding, STR("identity"))) {
+    (void)refuse(reply, 415, "Content-Encoding is not understood: send the body as it is");
+  } else if (event_framing_of(request->content_type, &ret->framing, &err) != 0) {
+    (void)refuse(reply, 415, err.text);
+  } else {
+    return true;
+  }
+  return false;
+}
+
+static bool admit(void *arg, struct http_request *request, struct http_reply *reply) {
+  struct admission admission;
+  return is_admitted(arg, request, reply, &admission);
+}
+
 static struct waiter *waiter_new(const struct http_request *request) {
   struct waiter *waiter = calloc(1, sizeof *waiter);
   CHECK(waiter != NULL);
@@ -171,18 +198,13 @@ static enum http_result submit(struct endpoint_events *endpoint, struct waiter *
 
 static enum http_result handle(void *arg, struct http_request *request, struct http_reply *reply) {
   struct endpoint_events *endpoint = arg;
-  struct token token;
-  enum event_framing framing;
+  struct admission admission;
   struct err err = {0};
   if (request->unavailable != NULL) return refuse(reply, 503, request->unavailable);
-  unsigned status = check_token(endpoint, request, &token);
-  if (status != 0) return refuse_token(reply, status);
-  if (request->content_encoding.len > 0 && !str_equal_nocase(request->content_encoding, STR("identity"))) {
-    return refuse(reply, 415, "Content-Encoding is not understood: send the body as it is");
-  }
-  if (event_framing_of(request->content_type, &framing, &err) != 0) return refuse(reply, 415, err.text);
+  /* Again: the token may have been revoked while the body came. */
+  if (!is_admitted(endpoint, request, reply, &admission)) return HTTP_ANSWERED;
   struct event_rules rules = {
-      .project = token.project[0] != '\0' ? token.project : NULL,
+      .project = admission.token.project[0] != '\0' ? admission.token.project : NULL,
       .now_ms = clock_real_ms(endpoint->options.clock),
       .events_max = endpoint->options.events_max,
   };
@@ -192,7 +214,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   request->state = waiter;
   struct json_parser *parser = borrow_parser(endpoint);
   CHECK(parser != NULL);
-  int result = event_read(parser, waiter->arena, framing, request->body, &rules, &waiter->events, &err);
+  int result = event_read(parser, waiter->arena, admission.framing, request->body, &rules, &waiter->events, &err);
   give_back_parser(endpoint, parser);
   if (result != 0) return refuse_body(reply, result, &err);
   if (waiter->events.usages_count > 0) return submit(endpoint, waiter, reply);
@@ -202,13 +224,8 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
 
 static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {
   const struct endpoint_events *endpoint = arg;
-  struct token token;
   char detail[96];
-  unsigned status = check_token(endpoint, request, &token);
-  if (status != 0) {
-    (void)refuse_token(reply, status);
-    return;
-  }
+  (void)request;
   (void)snprintf(detail, sizeof detail, "a body may have at most %llu bytes (ingest.body_max)",
                  (unsigned long long)endpoint->options.body_max);
   (void)refuse(reply, 413, detail);
@@ -219,6 +236,7 @@ struct http_route endpoint_events_route(struct endpoint_events *endpoint) {
       .path = "/v1/events",
       .methods = "POST",
       .body_max = endpoint->options.body_max,
+      .admit = admit,
       .handle = handle,
       .too_large = too_large,
       .expired = expired,

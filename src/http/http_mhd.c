@@ -3,9 +3,10 @@
  * The life of a request, on one of the pool's threads but where noted:
  *
  *   on_uri ──> RECEIVING ──body──> handle ──HTTP_ANSWERED──────────────────────> REPLYING ──> on_completed
- *                                    │                                             ^
- *                                    └─HTTP_WAITING──> WAITING ──http_resume──> READY
- *                                                        └──sweeper: deadline────────┘
+ *               │                    │                                             ^    ^
+ *               │                    └─HTTP_WAITING──> WAITING ──http_resume──> READY   │
+ *               │                                        └──sweeper: deadline────────┘  │
+ *               └─judge: refused by its head, or by its length; the body is dropped ────┘
  *
  * WAITING is a suspended connection: the library neither reads from it nor times it out. http_resume may come before
  * the handler has returned; then nothing is suspended. Who moves WAITING to READY, the resumer or the sweeper, is decided
@@ -19,8 +20,11 @@
  * The library may give a request up without telling that it is completed (when its answer to a fault of the head finds no
  * room). So an exchange belongs to its connection, and ends with it at the latest.
  *
- * A reply queued in the library's first callback of a request closes the connection, so replies are queued from the
- * later one; only what cannot be trusted to be framed right (two lengths) is answered from the first, and closed.
+ * A reply queued in the library's first callback of a request closes the connection, and it takes none while a body
+ * comes. So a refused body is read and dropped, and the reply queued behind it. From the first callback are answered,
+ * and closed: what cannot be trusted to be framed right, bodies that are not worth that much reading, and clients that
+ * ask before they send one (Expect: 100-continue). A body that turns out as long only as it comes, in chunks, is cut off
+ * with a reply that we write ourselves.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -75,12 +79,12 @@ struct exchange {
   char *uri;
   const char *uri_end; /* in the library's memory: not to be read */
   struct buf body;
+  struct head head;
   uint64_t received;   /* bytes of the body, dropped ones too */
   uint64_t counted;    /* of bodies_used */
   enum exchange_state state;
   bool begun;          /* the library's first callback has been */
-  bool too_large;
-  bool handled;        /* the reply is there, from before the body was read */
+  bool refused;        /* the reply is there before the body, which is dropped */
   bool resumed_early;  /* http_resume came before the handler had returned */
   int64_t started_ms, wait_deadline_ms;
   struct exchange *previous, *next; /* of the waiting ones */
@@ -343,10 +347,10 @@ static bool has_nul(const struct exchange *x, const char *version) {
 
 /* Refuses a head that is too long, or that somebody may read in another way. True if it is refused. */
 static bool refuse_head(struct exchange *x, const char *version) {
-  struct head head = {.bytes = strlen(x->uri) + x->request.method.len + sizeof "  HTTP/1.1\r\n" - 1};
-  (void)MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, scan_header, &head);
-  const char *fault = has_nul(x, version) ? "a NUL stands in the request's target" : head_fault(&head);
-  if (head.bytes > x->server->options.header_max) {
+  x->head.bytes = strlen(x->uri) + x->request.method.len + sizeof "  HTTP/1.1\r\n" - 1;
+  (void)MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, scan_header, &x->head);
+  const char *fault = has_nul(x, version) ? "a NUL stands in the request's target" : head_fault(&x->head);
+  if (x->head.bytes > x->server->options.header_max) {
     http_reply_problem(&x->reply, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "request line and headers are too long");
   } else if (fault != NULL) {
     http_reply_problem(&x->reply, MHD_HTTP_BAD_REQUEST, fault);
@@ -373,54 +377,93 @@ static bool takes_method(const struct http_route *route, struct str method) {
   return false;
 }
 
-/* Finds the route; what has none is answered once its body has been dropped. */
-static void find_route(struct exchange *x) {
-  for (const struct http_route *route = x->server->options.routes; route->path != NULL; route++) {
-    if (!str_equal(x->request.path, str_of(route->path))) continue;
-    x->route = route;
-    if (takes_method(route, x->request.method)) return;
-    http_reply_problem(&x->reply, MHD_HTTP_METHOD_NOT_ALLOWED, "this path takes other methods: see Allow");
-    http_reply_header(&x->reply, "Allow", route->methods);
-    x->handled = true;
-    return;
-  }
-  http_reply_problem(&x->reply, MHD_HTTP_NOT_FOUND, "nothing is here; the API is at /, usage goes to /v1/events");
-  x->handled = true;
+static const struct http_route *find_route(const struct exchange *x) {
+  const struct http_route *route = x->server->options.routes;
+  while (route->path != NULL && !str_equal(x->request.path, str_of(route->path))) route++;
+  return route->path != NULL ? route : NULL;
 }
 
-static void begin(struct exchange *x, const char *method) {
+static bool refuse_route(struct exchange *x) {
+  if (x->route == NULL) {
+    http_reply_problem(&x->reply, MHD_HTTP_NOT_FOUND, "nothing is here; the API is at /, usage goes to /v1/events");
+    return true;
+  }
+  if (takes_method(x->route, x->request.method)) return false;
+  http_reply_problem(&x->reply, MHD_HTTP_METHOD_NOT_ALLOWED, "this path takes other methods: see Allow");
+  http_reply_header(&x->reply, "Allow", x->route->methods);
+  return true;
+}
+
+static void refuse_length(struct exchange *x) {
+  if (x->route->too_large != NULL) x->route->too_large(x->route->arg, &x->request, &x->reply);
+  else http_reply_problem(&x->reply, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large");
+  x->refused = true;
+}
+
+static void refuse_unavailable(struct exchange *x, const char *why) {
+  x->request.unavailable = why;
+  enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
+  CHECK(result == HTTP_ANSWERED);
+  x->refused = true;
+}
+
+static bool refuse_admission(struct exchange *x) {
+  return x->route->admit != NULL && !x->route->admit(x->route->arg, &x->request, &x->reply);
+}
+
+/* What the head alone decides. */
+static void judge(struct exchange *x, const char *version) {
+  x->route = find_route(x);
+  x->refused = refuse_head(x, version) || refuse_route(x);
+  if (x->refused) return;
+  if (atomic_load(&x->server->draining)) refuse_unavailable(x, "draining");
+  else if (refuse_admission(x)) x->refused = true;
+  else if (x->head.length > x->route->body_max) refuse_length(x);
+}
+
+static void begin(struct exchange *x, const char *method, const char *version) {
   struct http_request *request = &x->request;
   request->method = str_of(method);
   request->content_type = header_of(x->mhd, MHD_HTTP_HEADER_CONTENT_TYPE);
   request->content_encoding = header_of(x->mhd, MHD_HTTP_HEADER_CONTENT_ENCODING);
   request->authorization = header_of(x->mhd, MHD_HTTP_HEADER_AUTHORIZATION);
   request->accept = header_of(x->mhd, MHD_HTTP_HEADER_ACCEPT);
-  if (atomic_load(&x->server->draining)) request->unavailable = "draining";
-  find_route(x);
+  request->body = STR("");
   x->begun = true;
+  judge(x, version);
+}
+
+/* How much of a body is read though it is refused. */
+static uint64_t drop_max(const struct exchange *x) {
+  return (x->route != NULL ? x->route->body_max : 0) + x->server->options.drain_max;
+}
+
+/* A refusal that does not wait for the body. */
+static bool is_answered_at_once(const struct exchange *x) {
+  return x->refused && (x->reply.close || x->head.expects_continue || x->head.length > drop_max(x));
 }
 
 /* ---- bodies ---- */
 
-/* Takes a piece of the body, or drops it. MHD_NO closes the connection: more was sent than is worth reading. */
-static enum MHD_Result receive(struct exchange *x, const char *data, size_t len) {
+static bool count_body(struct exchange *x, size_t len) {
   struct http_server *server = x->server;
+  bool fits = atomic_fetch_add(&server->bodies_used, len) + len <= server->options.bodies_max;
+  if (fits) x->counted += len;
+  else atomic_fetch_sub(&server->bodies_used, len);
+  return fits;
+}
+
+static enum MHD_Result cut_off(struct exchange *x);
+
+/* Takes a piece of the body, or drops it. MHD_NO closes the connection. */
+static enum MHD_Result receive(struct exchange *x, const char *data, size_t len) {
   x->received += len;
-  uint64_t body_max = x->route != NULL ? x->route->body_max : 0;
-  bool drops = x->handled || x->too_large || x->request.unavailable != NULL;
-  if (!drops && x->received > body_max) {
-    x->too_large = true;
-    drops = true;
+  if (!x->refused && x->received > x->route->body_max) refuse_length(x);
+  if (!x->refused && !count_body(x, len)) refuse_unavailable(x, "busy: too many request bodies in memory");
+  if (x->refused) {
     drop_body(x);
+    return x->received <= drop_max(x) ? MHD_YES : cut_off(x);
   }
-  if (drops) return x->received > body_max + server->options.drain_max ? MHD_NO : MHD_YES;
-  if (atomic_fetch_add(&server->bodies_used, len) + len > server->options.bodies_max) {
-    atomic_fetch_sub(&server->bodies_used, len);
-    drop_body(x);
-    x->request.unavailable = "busy: too many request bodies in memory";
-    return MHD_YES;
-  }
-  x->counted += len;
   buf_append(&x->body, data, len);
   return x->body.failed ? MHD_NO : MHD_YES;
 }
@@ -486,15 +529,27 @@ static enum MHD_Result queue_reply(struct exchange *x) {
 }
 
 static enum http_result answer(struct exchange *x) {
-  struct http_request *request = &x->request;
-  if (x->handled) return HTTP_ANSWERED;
-  if (x->too_large) {
-    if (x->route->too_large != NULL) x->route->too_large(x->route->arg, request, &x->reply);
-    else http_reply_problem(&x->reply, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too large");
-    return HTTP_ANSWERED;
+  if (x->refused) return HTTP_ANSWERED;
+  if (!finish_body(x)) x->request.unavailable = "busy: no memory";
+  return x->route->handle(x->route->arg, &x->request, &x->reply);
+}
+
+/* Answers in the middle of a body, where the library takes no reply: with a last write of our own. It is dropped when the
+ * socket does not take it at once. Not over TLS, whose session is the library's. */
+static enum MHD_Result cut_off(struct exchange *x) {
+  SCOPED(buf_fini) struct buf text = {0};
+  log_access(x);
+  if (x->server->options.tls_cert != NULL) return MHD_NO;
+  buf_printf(&text, "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %zu\r\n",
+             x->reply.status, MHD_get_reason_phrase_for(x->reply.status), x->reply.content_type, x->reply.body.len);
+  buf_printf(&text, "X-UCLOUD-REQUEST-UUID: %s\r\n", x->request.id);
+  for (int i = 0; i < HTTP_HEADERS_MAX && x->reply.headers[i].name != NULL; i++) {
+    buf_printf(&text, "%s: %s\r\n", x->reply.headers[i].name, x->reply.headers[i].value);
   }
-  if (!finish_body(x)) request->unavailable = "busy: no memory";
-  return x->route->handle(x->route->arg, request, &x->reply);
+  buf_text(&text, "\r\n");
+  buf_str(&text, buf_view(&x->reply.body));
+  if (!text.failed) (void)send(x->connection->fd, text.ptr, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return MHD_NO;
 }
 
 /* The library calls this first with the head, then with each piece of the body, then once more; and again after a
@@ -507,8 +562,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
   struct exchange *x = *context;
   if (x == NULL) return MHD_NO;
   if (!x->begun) {
-    begin(x, method);
-    return refuse_head(x, version) ? queue_reply(x) : MHD_YES;
+    begin(x, method, version);
+    return is_answered_at_once(x) ? queue_reply(x) : MHD_YES;
   }
   if (*data_size > 0) {
     enum MHD_Result result = receive(x, data, *data_size);

@@ -1,6 +1,6 @@
 /* A request and its reply, free of any HTTP library: what endpoints see. Source: design §3.1, §3.3, §7.
  *
- * http_mhd.c receives a request whole (head and body, within the route's bound), calls the route's handler on one of
+ * http_mhd.c receives a request whole (head and body, within the route's bounds), calls the route's handler on one of
  * the server's threads, and sends the reply. A handler answers at once (HTTP_ANSWERED) or returns HTTP_WAITING and
  * has somebody call http_resume later, exactly once, from any thread; until then request and reply stay valid, even
  * when the client has gone. If the waiter's deadline passes first the server calls the route's `expired` on a thread
@@ -49,11 +49,14 @@ struct http_reply {
 
 enum http_result { HTTP_ANSWERED, HTTP_WAITING };
 
-/* body_max is the bound of the body as sent; `release` is called when the request ends, on whatever thread. */
+/* When the head has been read `admit` is asked, if there is one: false when the request is refused by that alone, and
+ * the reply filled. Of a refused request no body is kept. body_max is the bound of the body as sent; a longer one is
+ * refused as soon as that is known, with `too_large`. `release` is called when the request ends, on whatever thread. */
 struct http_route {
   const char *path;    /* exact */
   const char *methods; /* "GET POST"; NULL: every method reaches the handler */
   uint64_t body_max;   /* bytes; more is answered by `too_large`, or 413 when that is NULL */
+  bool (*admit)(void *arg, struct http_request *request, struct http_reply *reply);
   enum http_result (*handle)(void *arg, struct http_request *request, struct http_reply *reply);
   void (*too_large)(void *arg, struct http_request *request, struct http_reply *reply);
   bool (*expired)(void *arg, struct http_request *request, struct http_reply *reply);

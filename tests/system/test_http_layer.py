@@ -291,3 +291,108 @@ def test_a_nul_in_the_target(account):
     for target in (b"/?Action=GetRegion\0", b"/\0?Action=GetRegion", b"/?\0&Action=GetRegion", b"\0"):
         answer = account.client.raw(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         assert status_of(answer) == 400 and b"\r\nConnection: close\r\n" in answer, target
+
+
+def connect(account):
+    return socket.create_connection((account.server.host, account.server.port), timeout=20)
+
+
+def events_head(account, length, token=None, **headers):
+    headers = {"Content_Type": "application/json", "Content_Length": length, **headers}
+    return head("/v1/events", Authorization=f"Bearer {token or account.token}", **headers)
+
+
+def chunks(body, size=1 << 16):
+    pieces = (body[at:at + size] for at in range(0, len(body), size))
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+MIB = 1 << 20
+BODY_REFUSED = b'"Message":"Params [body] not available: at most 1048576 bytes"'
+
+
+def test_bodies_that_are_too_large_get_an_answer(account):
+    c = account.client
+    for length in (MIB + 1, 2 * MIB, 9 * MIB, 20 * MIB):
+        answer = c.raw(head("/?Action=GetRegion", Content_Length=length, Connection="close") + b"x" * length)
+        assert status_of(answer) == 200 and BODY_REFUSED in answer, length
+        assert b'"Action":"GetRegionResponse"' in answer
+        answer = c.raw(head("/?Action=GetRegion", Transfer_Encoding="chunked", Connection="close") +
+                       chunks(b"x" * length))
+        assert status_of(answer) == 200 and BODY_REFUSED in answer, f"{length}, chunked"
+    for length in (17 * MIB, 40 * MIB):
+        answer = c.raw(events_head(account, length, Connection="close") + b"x" * length)
+        assert status_of(answer) == 413 and b"ingest.body_max" in answer
+    assert status_of(c.raw(head("/nothing", Content_Length=9 * MIB) + b"x" * 9 * MIB)) == 404
+    log = account.server.log_text()
+    assert log.count(" POST / status=200 code=230 action=GetRegion ") == 8
+
+
+def test_a_body_is_refused_before_it_comes(account):
+    """What is longer than would be read and dropped, and what waits to be asked for, is answered by the head alone."""
+    revoked = account.server.admin("token", "create", "--project", "org-a")
+    account.server.admin("token", "revoke", "--id", revoked["id"])
+    reader = account.server.admin("token", "create", "--scope", "read")["token"]
+    asks = {"Expect": "100-continue"}
+    table = [
+        (head("/?Action=GetRegion", Content_Length=20 * MIB), 200, BODY_REFUSED),
+        (head("/?Action=GetRegion", Content_Length=2 * MIB, **asks), 200, BODY_REFUSED),
+        (head("/nothing", Content_Length=10, **asks), 404, b""),
+        (head("/v1/events", "PUT", Content_Length=10, **asks), 405, b"Allow: POST"),
+        (events_head(account, 40 * MIB), 413, b"ingest.body_max"),
+        (events_head(account, 17 * MIB, **asks), 413, b"ingest.body_max"),
+        (events_head(account, 40 * MIB, token="none"), 401, b"WWW-Authenticate: Bearer"),
+        (events_head(account, 10, token="none", **asks), 401, b"WWW-Authenticate: Bearer"),
+        (events_head(account, 10, token=revoked["token"], **asks), 401, b""),
+        (events_head(account, 10, token=reader, **asks), 403, b"scope"),
+        (events_head(account, 10, Content_Type="text/plain", **asks), 415, b"application/json"),
+        (events_head(account, 10, Content_Encoding="gzip", **asks), 415, b"Content-Encoding"),
+    ]
+    for request, status, part in table:
+        begun = time.monotonic()
+        with connect(account) as s:
+            s.sendall(request)
+            answer = b""
+            while piece := s.recv(65536):
+                answer += piece
+        assert time.monotonic() - begun < 3
+        assert status_of(answer) == status and part in answer, (request, answer)
+        assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_a_refused_body_is_dropped_and_the_connection_goes_on(account):
+    c = account.client
+    last = head("/", "GET", Connection="close")
+    for request, status in ((events_head(account, MIB, token="none"), 401), (head("/nothing", Content_Length=MIB), 404),
+                            (events_head(account, MIB, Content_Type="text/plain"), 415)):
+        answer = c.raw(request + b"x" * MIB + last)
+        assert status_of(answer) == status and answer.count(b"HTTP/1.1 200 ") == 1, status
+
+
+def test_bodies_without_a_token_take_no_memory(bare):
+    account = Account(bare, "http.bodies_max=1MiB")
+    open_ones = []
+    try:
+        for headers in ({"token": "none"}, {"Content_Type": "text/plain"}) * 4:
+            s = connect(account)
+            open_ones.append(s)
+            s.sendall(events_head(account, MIB, **headers) + b"x" * (MIB - 1))
+        time.sleep(0.5)
+        assert account.client.report([event(1)]).json()["stored"] == 1
+        for s in open_ones:
+            s.sendall(b"x")
+            assert status_of(s.recv(65536)) in (401, 415)
+    finally:
+        for s in open_ones:
+            s.close()
+
+
+def test_a_token_revoked_while_the_body_comes(account):
+    body = json.dumps([event(1)]).encode()
+    token = account.server.admin("token", "create", "--project", "org-a")
+    with connect(account) as s:
+        s.sendall(events_head(account, len(body), token=token["token"]) + body[:10])
+        account.server.admin("token", "revoke", "--id", token["id"])
+        s.sendall(body[10:])
+        assert status_of(s.recv(65536)) == 401
+    assert account.client.report([event(1)]).json()["stored"] == 1
