@@ -186,17 +186,28 @@ struct exchange {
   struct refusal refusal;
 };
 
-static int read_params(struct exchange *x) {
-  struct params_source source = {
+static struct params_source source_of(const struct exchange *x) {
+  return (struct params_source){
       .content_type = x->request->content_type,
       .body = x->request->body,
       .query = x->request->query,
       .count_max = x->api->options.params_max,
   };
+}
+
+/* For the answer to a request whose parameters are not read, or cannot be. */
+static void guess_action(struct exchange *x) {
+  struct params_source source = source_of(x);
+  arena_reset(x->workspace->arena);
+  (void)!params_find_action(&source, x->workspace->parser, x->workspace->arena, &x->action);
+}
+
+static int read_params(struct exchange *x) {
+  struct params_source source = source_of(x);
   struct err err = {0};
   int result = params_read(&source, x->workspace->parser, x->workspace->arena, &x->params, &err);
   if (result == 0) return 0;
-  if (!params_action_hint(x->request->query, x->workspace->arena, &x->action)) x->action = STR("");
+  guess_action(x);
   if (result != -ERR_EXISTS) return refuse_param(&x->refusal, "body", err.text);
   return refuse_param(&x->refusal, err.text, "given once, whatever the case of its name");
 }
@@ -214,7 +225,6 @@ static int check_action(struct exchange *x, const struct action **ret) {
 
 static int check_signature(struct exchange *x, struct str signature) {
   int result = canon_append(x->params.items, x->params.count, &x->workspace->canonical);
-  if (result == -ERR_LIMIT) return refuse_param(&x->refusal, "body", "numbers of at most 400 characters");
   if (result != 0) return refuse(&x->refusal, RETCODE_INTERNAL, "Internal error");
   struct str canonical = buf_view(&x->workspace->canonical);
   if (sign_verify(canonical, str_of(x->key.private_key), signature)) return 0;
@@ -261,7 +271,7 @@ static int find_project(struct exchange *x, struct project *ret) {
 static int run(struct exchange *x, struct buf *body) {
   const struct action *action;
   if (x->request->unavailable != NULL) {
-    if (!params_action_hint(x->request->query, x->workspace->arena, &x->action)) x->action = STR("");
+    guess_action(x);
     return refuse(&x->refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", x->request->unavailable);
   }
   int code = read_params(x);
@@ -310,7 +320,7 @@ void api_handle(struct api *api, const struct api_request *request, struct buf *
 void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret) {
   struct exchange x = {.api = api, .workspace = borrow(api), .request = request, .action = STR("")};
   char allowed[64];
-  if (!params_action_hint(request->query, x.workspace->arena, &x.action)) x.action = STR("");
+  guess_action(&x);
   (void)snprintf(allowed, sizeof allowed, "at most %llu bytes", (unsigned long long)api->options.body_max);
   int code = refuse_param(&x.refusal, "body", allowed);
   answer_refusal(body, body->len, x.action, &x.refusal, request->id);

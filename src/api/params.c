@@ -78,13 +78,18 @@ static int read_form(struct str text, size_t count_max, struct arena *arena, str
 
 /* ---- JSON ---- */
 
-/* Walks the tree once: counts, and looks at every name and text. */
+static int too_long(struct err *err) {
+  return err_set(err, ERR_LIMIT, "numbers of at most %d characters", CANON_NUMBER_MAX);
+}
+
+/* Walks the tree once: counts, and looks at every name, text and number. */
 static int check_nodes(const struct json *parent, size_t count_max, size_t *count, struct err *err) {
   for (const struct json *node = parent->child; node != NULL; node = node->next) {
     if (++*count > count_max) return too_many(count_max, err);
     if (!is_clean(node->name) || !is_clean(node->text)) {
       return err_set(err, ERR_PARSE, "names and values in UTF-8 without NUL");
     }
+    if (node->type == JSON_NUMBER && json_number_plain_len(node->text) > CANON_NUMBER_MAX) return too_long(err);
     int result = check_nodes(node, count_max, count, err);
     if (result != 0) return result;
   }
@@ -99,9 +104,7 @@ static int text_of(const struct json *node, struct arena *arena, struct str *ret
   if (node->type == JSON_FALSE) *ret = STR("false");
   if (node->type != JSON_NUMBER) return 0;
   SCOPED(buf_fini) struct buf plain = {0};
-  if (json_number_plain(node->text, CANON_NUMBER_MAX, &plain) != 0) {
-    return err_set(err, ERR_LIMIT, "numbers of at most %d characters", CANON_NUMBER_MAX);
-  }
+  if (json_number_plain(node->text, CANON_NUMBER_MAX, &plain) != 0) return too_long(err);
   *ret = arena_copy(arena, buf_view(&plain));
   return ret->ptr != NULL ? 0 : err_set(err, ERR_MEMORY, "a smaller body");
 }
@@ -210,12 +213,40 @@ enum params_found params_get(const struct params *params, const char *name, stru
   return PARAMS_ABSENT;
 }
 
-bool params_action_hint(struct str query, struct arena *arena, struct str *ret) {
-  while (query.len > 0) {
-    struct str pair = cut(&query, '&');
+/* ---- the Action alone ---- */
+
+static bool is_action(struct str *text) {
+  *text = str_trim(*text);
+  return text->len > 0 && is_clean(*text);
+}
+
+static bool find_action_in_form(struct str form, struct arena *arena, struct str *ret) {
+  while (form.len > 0) {
+    struct str pair = cut(&form, '&');
     struct str name = cut(&pair, '=');
-    if (!str_equal_nocase(name, STR("Action"))) continue;
-    return decode(pair, arena, ret) == 0 && ret->len > 0 && is_clean(*ret);
+    if (str_equal_nocase(name, STR("Action"))) return decode(pair, arena, ret) == 0 && is_action(ret);
   }
   return false;
+}
+
+static bool find_action_in_json(struct str body, struct json_parser *parser, struct arena *arena, struct str *ret) {
+  const struct json *top;
+  if (json_parse(parser, arena, body, PARAMS_DEPTH_MAX, &top, NULL) != 0 || top->type != JSON_OBJECT) return false;
+  for (const struct json *node = top->child; node != NULL; node = node->next) {
+    if (str_equal_nocase(node->name, STR("Action"))) return text_of(node, arena, ret, NULL) == 0 && is_action(ret);
+  }
+  return false;
+}
+
+bool params_find_action(const struct params_source *source, struct json_parser *parser, struct arena *arena,
+                        struct str *ret) {
+  struct str action;
+  bool is_found = false;
+  if (source->body.len > 0) {
+    is_found = is_json(source) ? find_action_in_json(source->body, parser, arena, &action)
+                               : find_action_in_form(source->body, arena, &action);
+  }
+  if (!is_found) is_found = find_action_in_form(source->query, arena, &action);
+  if (is_found) *ret = action;
+  return is_found;
 }

@@ -35,7 +35,9 @@ enum params_found { PARAMS_ABSENT, PARAMS_TEXT, PARAMS_NESTED };
 /* Finds a parameter without regard to case; its value without surrounding blanks. Empty is absent. */
 enum params_found params_get(const struct params *params, const char *name, struct str *ret_text);
 
-/* The Action in a query string, for a request whose parameters could not be read; false when there is none. */
-MUST_USE bool params_action_hint(struct str query, struct arena *arena, struct str *ret);
+/* The Action of a request whose parameters could not be read, for its answer: the body's, or if none can be made out
+ * there the query's, without surrounding blanks. Of several the first. False when there is none. */
+MUST_USE bool params_find_action(const struct params_source *source, struct json_parser *parser, struct arena *arena,
+                                 struct str *ret);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
@@ -47,6 +48,8 @@ const struct json *json_member(const struct json *object, const char *name);
 /* A number token written out as a plain decimal: no exponent, no trailing zeros of a fraction, no "-0"; the value is
  * exact. Appends at most length_max bytes; -ERR_LIMIT when it would be longer. */
 MUST_USE int json_number_plain(struct str token, size_t length_max, struct buf *out);
+/* The bytes of it. */
+uint64_t json_number_plain_len(struct str token);
 
 /* A number token that denotes a whole number: 42, 42.0, 4.2e1. False when it does not, or does not fit. */
 MUST_USE bool json_number_i64(struct str token, int64_t *ret);

@@ -73,18 +73,30 @@ static struct decimal read_decimal(struct str token) {
   return number;
 }
 
+static int64_t fraction_of(const struct decimal *number) {
+  int64_t digits = (int64_t)digits_of(number);
+  return digits > number->point ? digits - number->point : 0;
+}
+
+static uint64_t plain_len(const struct decimal *number) {
+  if (digits_of(number) == 0) return 1; /* "0" */
+  int64_t whole = number->point > 0 ? number->point : 1, fraction = fraction_of(number);
+  return (uint64_t)(number->negative + whole + (fraction > 0 ? 1 + fraction : 0));
+}
+
+uint64_t json_number_plain_len(struct str token) {
+  struct decimal number = read_decimal(token);
+  return plain_len(&number);
+}
+
 int json_number_plain(struct str token, size_t length_max, struct buf *out) {
   struct decimal number = read_decimal(token);
-  int64_t digits = (int64_t)digits_of(&number);
+  int64_t digits = (int64_t)digits_of(&number), fraction = fraction_of(&number);
+  if (plain_len(&number) > length_max) return -ERR_LIMIT;
   if (digits == 0) {
-    if (length_max < 1) return -ERR_LIMIT;
     buf_char(out, '0');
     return 0;
   }
-  int64_t whole = number.point > 0 ? number.point : 1;
-  int64_t fraction = digits > number.point ? digits - number.point : 0;
-  int64_t length = number.negative + whole + (fraction > 0 ? 1 + fraction : 0);
-  if (length > (int64_t)length_max) return -ERR_LIMIT;
   if (number.negative) buf_char(out, '-');
   if (number.point <= 0) buf_text(out, "0");
   for (int64_t i = 0; i < number.point; i++) buf_char(out, i < digits ? digit(&number, (size_t)i) : '0');

@@ -301,6 +301,47 @@ def test_malformed_bodies(account):
     assert c.request("POST", "/", nested, JSON).json()["RetCode"] == 230
 
 
+BIG = "1" * 401
+
+
+@pytest.mark.parametrize("value", [BIG, "-" + "1" * 400, f"[{BIG}]", f'{{"a":[1,{{"b":{BIG}}}]}}', '{"a":1e500}', "1e-500"])
+def test_a_number_too_long_is_a_body_that_cannot_be_read(account, value):
+    """Before everything else, at any depth: 230 [body], not 170 or 172."""
+    for more in ("", ',"Signature":"x"', ',"Signature":"x","PublicKey":"nobody"', ',"A":1,"a":2'):
+        body = f'{{"Action":"GetRegion","X":{value}{more}}}'
+        answer = account.client.request("POST", "/", body, JSON).json()
+        assert (answer["RetCode"], answer["Action"]) == (230, "GetRegionResponse")
+        assert answer["Message"] == "Params [body] not available: numbers of at most 400 characters"
+
+
+def test_refusals_of_a_body_name_its_action(account):
+    c = account.client
+    many = {f"a{i}": 1 for i in range(1000)}
+    table = [
+        ("x=1&Action=GetRegion&X=2", FORM),
+        ("Action=+GetRegion%20&action=Other", FORM),
+        ("Action=GetRegion&x=%ff", FORM),
+        ("Action=GetRegion&x=%00", FORM),
+        ("&".join(f"{name}=1" for name in many) + "&Action=GetRegion", FORM),
+        ('{"x":{"a":1,"A":2},"action":" GetRegion "}', JSON),
+        ('{"Action":"GetRegion","X":1,"x":2}', JSON),
+        ('{"Action":"GetRegion","x":"\\u0000"}', JSON),
+        (json.dumps({**many, "Action": "GetRegion"}), JSON),
+    ]
+    for body, headers in table:
+        answer = c.request("POST", "/?Action=Hint", body, headers).json()
+        assert (answer["RetCode"], answer["Action"]) == (230, "GetRegionResponse"), body[:80]
+        if headers is FORM:
+            answer = c.request("GET", "/?" + body).json()
+            assert (answer["RetCode"], answer["Action"]) == (230, "GetRegionResponse"), body[:80]
+    # where the body tells none, the query's
+    for body in ("{bad", '{"Action":["GetRegion"],"x":1,"X":2}', '{"Action":null,"x":1,"X":2}', '{"x":1,"X":2}'):
+        answer = c.request("POST", "/?x=1&action=+Hint%20", body, JSON).json()
+        assert (answer["RetCode"], answer["Action"]) == (230, "HintResponse"), body
+        for query in ("", "?Action=", "?Action=+", "?Action=%ff"):
+            assert c.request("POST", "/" + query, body, JSON).json()["Action"] == "Response"
+
+
 def test_body_over_the_limit(account):
     c = account.client
     for size in (1 << 20) - 1, 5 << 20, 8 << 20:

@@ -120,10 +120,13 @@ static void test_number_plain(void **state) {
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct buf out = {0};
     int result = json_number_plain(str_of(rows[i].token), 400, &out);
+    uint64_t len = json_number_plain_len(str_of(rows[i].token));
     if (rows[i].plain == NULL) {
+      assert_true(len > 400);
       assert_int_equal(result, -ERR_LIMIT);
     } else {
       assert_int_equal(result, 0);
+      assert_int_equal(len, out.len);
       buf_char(&out, '\0');
       assert_string_equal(out.ptr, rows[i].plain);
     }

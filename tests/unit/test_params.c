@@ -226,17 +226,48 @@ static void test_reading(void **state) {
   done(&reading);
 }
 
-static void test_hint(void **state) {
+static void test_action(void **state) {
   (void)state;
-  static const char *const rows[][2] = {{"", NULL}, {"a=1", NULL}, {"Action=", NULL}, {"Action=%ff", NULL}, {"Action", NULL},
-                                        {"action=Get", "Get"}, {"x=1&Action=A%20b", "A b"}};
+  static const struct {
+    const char *type, *body, *query, *action;
+  } rows[] = {
+      {"", "", "", NULL},
+      {"", "", "a=1", NULL},
+      {"", "", "Action", NULL},
+      {"", "", "Action=", NULL},
+      {"", "", "Action=+%20", NULL},
+      {"", "", "Action=%ff", NULL},
+      {"", "", "Action=%00", NULL},
+      {"", "", "action=Get", "Get"},
+      {"", "", "x=1&Action=+A%20b%0a", "A b"},
+      {"", "ACTION=Get&Action=Other&x=%ff", "Action=Hint", "Get"},
+      {"", "x=1", "Action=Hint", "Hint"},
+      {"application/json", "{\"x\":1,\"action\":\" Get \",\"Action\":2}", "Action=Hint", "Get"},
+      {"application/json", "{\"Action\":42.0}", "", "42"},
+      {"application/json", "{\"Action\":1e999}", "Action=Hint", "Hint"},
+      {"application/json", "{\"Action\":[\"Get\"]}", "Action=Hint", "Hint"},
+      {"application/json", "{\"Action\":\"\\u0000\"}", "Action=Hint", "Hint"},
+      {"application/json", "[\"Action\"]", "Action=Hint", "Hint"},
+      {"application/json", "{\"Action\":\"Get\"", "Action=Hint", "Hint"},
+  };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    struct arena *arena = arena_new(4096);
-    struct str action = STR("");
-    bool found = params_action_hint(str_of(rows[i][0]), arena, &action);
-    if (found != (rows[i][1] != NULL)) fail_msg("'%s'", rows[i][0]);
-    if (found && !str_equal(action, str_of(rows[i][1]))) fail_msg("'%s'", rows[i][0]);
+    struct buf body = {0};
+    buf_text(&body, rows[i].body);
+    assert_non_null(buf_extend(&body, JSON_PADDING));
+    const struct params_source source = {.content_type = str_of(rows[i].type),
+                                         .body = str_make(body.ptr, body.len - JSON_PADDING),
+                                         .query = str_of(rows[i].query),
+                                         .count_max = 1};
+    struct arena *arena = arena_new(65536);
+    struct json_parser *parser = json_parser_new();
+    struct str action = STR("untouched");
+    bool found = params_find_action(&source, parser, arena, &action);
+    if (found != (rows[i].action != NULL)) fail_msg("%zu: '%s' '%s'", i, rows[i].body, rows[i].query);
+    const char *expected = found ? rows[i].action : "untouched";
+    if (!str_equal(action, str_of(expected))) fail_msg("%zu: '%.*s'", i, STR_ARG(action));
+    json_parser_free(parser);
     arena_free(arena);
+    buf_fini(&body);
   }
 }
 
@@ -245,6 +276,6 @@ int main(int argc, char **argv) {
   vectors = argv[1];
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms),   cmocka_unit_test(test_json_bodies),
                                      cmocka_unit_test(test_bad_forms), cmocka_unit_test(test_reading),
-                                     cmocka_unit_test(test_hint)};
+                                     cmocka_unit_test(test_action)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
