@@ -42,7 +42,6 @@
 
 #include "base/check.h"
 #include "base/diag.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "http/head.h"
 #include "http/listen.h"
@@ -51,6 +50,8 @@
 #define SWEEP_MS 250
 #define POOL_MEMORY (32u << 10) /* per connection: above 128 KiB it costs most of the speed; header_max must fit */
 #define PEM_MAX (1u << 20)
+/* What is older has been withdrawn: RFC 8996. */
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define DRAIN_WAIT_MS 10000     /* for replies under way when the server stops */
 #define FOREVER INT64_MAX
 /* A reply must move 64 KiB in 15 s. */
@@ -604,15 +605,23 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text) {
   return strlen(text);
 }
 
+/* Reads to the end: a secret may come through a pipe. In one piece of memory, so that no copy of it stays behind. */
 static int read_pem(const char *path, char **ret, struct err *err) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return err_set_errno(err, ERR_USAGE, errno, "cannot open %s", path);
   SCOPED_MALLOC char *text = calloc(1, PEM_MAX + 1);
-  size_t got;
   if (text == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
-  int result = file_read(fd, path, 0, text, PEM_MAX, &got, err);
-  if (result == 0) *ret = MOVE(text);
-  return result;
+  size_t len = 0;
+  while (len <= PEM_MAX) {
+    ssize_t got = read(fd, text + len, PEM_MAX + 1 - len);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return err_set_errno(err, ERR_USAGE, errno, "cannot read %s", path);
+    if (got == 0) break;
+    len += (size_t)got;
+  }
+  if (len > PEM_MAX) return err_set(err, ERR_USAGE, "%s is longer than %u bytes: no certificate or key is", path, PEM_MAX);
+  *ret = MOVE(text);
+  return 0;
 }
 
 /* Each connection is a descriptor; the shell's soft limit is often 1,024. */
@@ -651,6 +660,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
       {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
       {cert != NULL ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)cert},
       {cert != NULL ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, (void *)(uintptr_t)key},
+      {cert != NULL ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0, (void *)(uintptr_t)TLS_PRIORITIES},
       {MHD_OPTION_END, 0, NULL},
   };
   return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,

@@ -23,7 +23,7 @@ struct http_options {
   uint64_t drain_max;       /* bytes of a refused body that are read and dropped before the answer: 8 MiB */
   uint64_t bodies_max;      /* bytes of all bodies in memory; requests beyond it are told that we are busy */
   bool access_log;          /* a line a request on standard error */
-  const char *tls_cert;     /* PEM files; both or neither */
+  const char *tls_cert;     /* PEM files, pipes too, up to 1 MiB; both or neither. TLS 1.2 and 1.3 */
   const char *tls_key;
   const struct http_route *routes; /* borrowed until stop; ends with path NULL */
 };

@@ -1,5 +1,7 @@
 """HTTP care: framing, bounds, deadlines, crowds. Source: design sections 3.1, 3.3 and 7."""
+import contextlib
 import json
+import os
 import resource
 import socket
 import ssl
@@ -8,6 +10,8 @@ import subprocess
 import threading
 import time
 import urllib.request
+
+import pytest
 
 from client import event, form
 from conftest import CODECMETER, Account, run
@@ -225,23 +229,87 @@ def test_bodies_in_memory_are_bounded(bare):
     assert account.client.report([event(1)]).status == 200
 
 
-def test_tls(bare, tmp_path):
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory):
+    """A certificate and its key."""
+    cert, key = (tmp_path_factory.mktemp("pem") / name for name in ("cert.pem", "key.pem"))
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2",
                     "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], check=True,
                    capture_output=True)
-    process = subprocess.Popen([CODECMETER, "serve", "--data", bare.data, "--listen", "127.0.0.1:0", "--tls-cert", cert,
+    return cert, key
+
+
+@contextlib.contextmanager
+def serving_tls(data, cert, key):
+    process = subprocess.Popen([CODECMETER, "serve", "--data", data, "--listen", "127.0.0.1:0", "--tls-cert", cert,
                                 "--tls-key", key], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
     try:
         url = process.stdout.readline().split()[1]
         assert url.startswith("https://")
-        context = ssl.create_default_context(cafile=str(cert))
-        with urllib.request.urlopen(url + "/", context=context) as reply:
-            assert json.load(reply)["RetCode"] == 160
+        yield url
     finally:
         process.terminate()
         assert process.wait(20) == 0
         process.stdout.close()
+
+
+def test_tls(bare, pem):
+    with serving_tls(bare.data, *pem) as url:
+        context = ssl.create_default_context(cafile=str(pem[0]))
+        with urllib.request.urlopen(url + "/", context=context) as reply:
+            assert json.load(reply)["RetCode"] == 160
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tls_versions(bare, pem):
+    with serving_tls(bare.data, *pem) as url:
+        port = int(url.rsplit(":", 1)[1])
+        for version, is_taken in ((ssl.TLSVersion.TLSv1, False), (ssl.TLSVersion.TLSv1_1, False),
+                                  (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
+            context = ssl.create_default_context(cafile=str(pem[0]))
+            context.set_ciphers("ALL:@SECLEVEL=0")  # else our own side refuses the old ones
+            context.minimum_version = context.maximum_version = version
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+                try:
+                    with context.wrap_socket(s, server_hostname="127.0.0.1") as secure:
+                        assert is_taken and secure.version() == version.name.replace("_", ".")
+                except (ssl.SSLError, ConnectionResetError):
+                    assert not is_taken, version
+
+
+def test_tls_files_that_are_pipes(bare, pem, tmp_path):
+    """As a secret store hands them over: in pieces, and not to be read twice."""
+    pipes = [tmp_path / "cert", tmp_path / "key"]
+
+    def write(pipe, text):
+        with open(pipe, "wb", buffering=0) as out:
+            for at in range(0, len(text), 700):
+                out.write(text[at:at + 700])
+                time.sleep(0.02)
+
+    writers = []
+    for pipe, file in zip(pipes, pem):
+        os.mkfifo(pipe)
+        writers.append(threading.Thread(target=write, args=(pipe, file.read_bytes())))
+        writers[-1].start()
+    with serving_tls(bare.data, *pipes) as url:
+        context = ssl.create_default_context(cafile=str(pem[0]))
+        with urllib.request.urlopen(url + "/", context=context) as reply:
+            assert json.load(reply)["RetCode"] == 160
+    for writer in writers:
+        writer.join()
+
+
+def test_tls_files_that_are_too_long(bare, pem, tmp_path):
+    """More than is read must be an error, though what is read would do."""
+    long = tmp_path / "long"
+    long.write_bytes(pem[0].read_bytes() + b"\n" * (1 << 20))
+    serve = ["serve", "--data", bare.data, "--listen", "127.0.0.1:0"]
+    for cert, key in ((long, pem[1]), (pem[0], long)):
+        done = run(*serve, "--tls-cert", cert, "--tls-key", key, check=False)
+        assert done.returncode == 2 and "1048576" in done.stderr and "long" in done.stderr
+    folder = run(*serve, "--tls-cert", tmp_path, "--tls-key", pem[1], check=False)
+    assert folder.returncode == 2 and str(tmp_path) in folder.stderr
 
 
 def test_bad_tls_files(bare, tmp_path):
