@@ -35,22 +35,12 @@ static bool is_clean(struct str text) {
   return str_is_utf8(text) && (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL);
 }
 
-/* Cuts the text before a separator off the front. */
-static struct str cut(struct str *rest, char separator) {
-  const char *end = rest->len == 0 ? NULL : memchr(rest->ptr, separator, rest->len);
-  size_t len = end == NULL ? rest->len : (size_t)(end - rest->ptr);
-  struct str piece = str_make(rest->ptr, len);
-  size_t used = end == NULL ? len : len + 1;
-  *rest = str_make(rest->ptr + used, rest->len - used);
-  return piece;
-}
-
 static int too_many(size_t count_max, struct err *err) {
   return err_set(err, ERR_LIMIT, "at most %zu parameters", count_max);
 }
 
 static int add_pair(struct str pair, struct arena *arena, struct param *param, struct err *err) {
-  struct str name = cut(&pair, '=');
+  struct str name = str_cut(&pair, '=');
   if (decode(name, arena, &param->name) != 0 || decode(pair, arena, &param->value) != 0) {
     return err_set(err, ERR_MEMORY, "a smaller body");
   }
@@ -67,7 +57,7 @@ static int read_form(struct str text, size_t count_max, struct arena *arena, str
   struct params params = {.items = arena_alloc(arena, pairs * sizeof *params.items)};
   if (params.items == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
   while (text.len > 0) {
-    struct str pair = cut(&text, '&');
+    struct str pair = str_cut(&text, '&');
     if (pair.len == 0) continue;
     int result = add_pair(pair, arena, &params.items[params.count++], err);
     if (result != 0) return result;
@@ -179,7 +169,7 @@ static int check_repeated(const struct params *params, struct arena *arena, stru
 
 /* The media type before its parameters. */
 static struct str media_type(struct str content_type) {
-  return str_trim(cut(&content_type, ';'));
+  return str_trim(str_cut(&content_type, ';'));
 }
 
 static bool is_json(const struct params_source *source) {
@@ -222,8 +212,8 @@ static bool is_action(struct str *text) {
 
 static bool find_action_in_form(struct str form, struct arena *arena, struct str *ret) {
   while (form.len > 0) {
-    struct str pair = cut(&form, '&');
-    struct str name = cut(&pair, '=');
+    struct str pair = str_cut(&form, '&');
+    struct str name = str_cut(&pair, '=');
     if (str_equal_nocase(name, STR("Action"))) return decode(pair, arena, ret) == 0 && is_action(ret);
   }
   return false;

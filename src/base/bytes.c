@@ -44,6 +44,15 @@ struct str str_trim(struct str s) {
   return s;
 }
 
+struct str str_cut(struct str *rest, char separator) {
+  const char *end = rest->len == 0 ? NULL : memchr(rest->ptr, separator, rest->len);
+  size_t len = end == NULL ? rest->len : (size_t)(end - rest->ptr);
+  struct str piece = str_make(rest->ptr, len);
+  size_t used = end == NULL ? len : len + 1;
+  *rest = str_make(rest->ptr + used, rest->len - used);
+  return piece;
+}
+
 bool str_copy(struct str s, char *out, size_t size) {
   if (s.len >= size) return false;
   if (s.len > 0) memcpy(out, s.ptr, s.len);

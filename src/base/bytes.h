@@ -38,6 +38,9 @@ int str_compare(struct str a, struct str b);       /* as bytes, shorter first: m
 int str_compare_nocase(struct str a, struct str b);
 struct str str_trim(struct str s);                 /* without leading and trailing blanks: space \t \r \n \f \v */
 
+/* Cuts what stands before the first separator off the front of rest, and the separator; without one, all of it. */
+struct str str_cut(struct str *rest, char separator);
+
 /* Copies s and a NUL into out[size]; false, and out untouched, when it does not fit. */
 MUST_USE bool str_copy(struct str s, char *out, size_t size);
 

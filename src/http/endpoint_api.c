@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "http/endpoints.h"
+#include "http/head.h"
 
 /* For whoever opens the address in a browser. */
 static const char page[] =
@@ -17,16 +18,9 @@ static const char page[] =
     "<code>codecmeter run -- ffmpeg &hellip;</code></li>\n</ul>\n"
     "<p>The docs are in the folder <code>docs/</code> of the program's source.</p></body></html>\n";
 
-static bool holds(struct str text, struct str part) {
-  for (size_t i = 0; i + part.len <= text.len; i++) {
-    if (str_equal_nocase(str_make(text.ptr + i, part.len), part)) return true;
-  }
-  return false;
-}
-
 static bool is_browser(const struct http_request *request) {
   return str_equal(request->method, STR("GET")) && request->query.len == 0 && request->body.len == 0 &&
-         holds(request->accept, STR("text/html"));
+         head_accepts(request->accept, STR("text/html"));
 }
 
 static struct api_request api_request_of(const struct http_request *request) {

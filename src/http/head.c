@@ -46,6 +46,28 @@ static bool is_one_line(struct str text) {
   return true;
 }
 
+/* RFC 9110, 12.4.2: a weight of nothing but zeros. */
+static bool is_refusal(struct str parameter) {
+  struct str name = str_trim(str_cut(&parameter, '='));
+  struct str weight = str_trim(parameter);
+  if (!str_equal_nocase(name, STR("q")) || weight.len == 0) return false;
+  for (size_t i = 0; i < weight.len; i++) {
+    if (weight.ptr[i] != '0' && weight.ptr[i] != '.') return false;
+  }
+  return true;
+}
+
+bool head_accepts(struct str accept, struct str type) {
+  while (accept.len > 0) {
+    struct str range = str_cut(&accept, ',');
+    if (!str_equal_nocase(str_trim(str_cut(&range, ';')), type)) continue;
+    bool is_refused = false;
+    while (range.len > 0) is_refused |= is_refusal(str_cut(&range, ';'));
+    return !is_refused;
+  }
+  return false;
+}
+
 void head_field(struct head *head, struct str name, struct str value) {
   head->bytes += name.len + value.len + sizeof ": \r\n" - 1;
   if (!is_token(name) || !is_one_line(value)) head->is_malformed = true;

@@ -30,4 +30,7 @@ void head_field(struct head *head, struct str name, struct str value);
  * is refused here in another way than we would, and then somebody's request is read as another one's body. */
 const char *head_fault(const struct head *head);
 
+/* An Accept header names this media type, and not to refuse it (q=0). Ranges like text/ with a star do not name it. */
+bool head_accepts(struct str accept, struct str type);
+
 #endif

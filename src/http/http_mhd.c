@@ -370,10 +370,7 @@ static bool takes_method(const struct http_route *route, struct str method) {
   if (route->methods == NULL) return true;
   struct str rest = str_of(route->methods);
   while (rest.len > 0) {
-    const char *space = memchr(rest.ptr, ' ', rest.len);
-    size_t len = space != NULL ? (size_t)(space - rest.ptr) : rest.len;
-    if (str_equal(str_make(rest.ptr, len), method)) return true;
-    rest = space != NULL ? str_make(rest.ptr + len + 1, rest.len - len - 1) : STR("");
+    if (str_equal(str_cut(&rest, ' '), method)) return true;
   }
   return false;
 }

@@ -39,7 +39,7 @@ static bool is_name_character(char c) {
 int codec_canonical(struct str given, char ret_name[CODEC_NAME_MAX + 1], struct err *err) {
   struct str trimmed = str_trim(given);
   char name[CODEC_NAME_MAX + 1];
-  bool good = trimmed.len > 0 && str_copy(trimmed, name, sizeof name);
+  bool good = trimmed.len > 0 && !str_has_control(given) && str_copy(trimmed, name, sizeof name);
   for (size_t i = 0; good && i < trimmed.len; i++) {
     if (name[i] >= 'A' && name[i] <= 'Z') name[i] = (char)(name[i] - 'A' + 'a');
     good = is_name_character(name[i]);

@@ -10,7 +10,7 @@
 
 /* The canonical name of what a transcoder calls a codec, NUL-terminated: aliases of H.264 become "h264", of H.265
  * "h265", any other name of 1 to 32 characters [a-z0-9._-] (letters of either case) stands for itself in lower
- * case. Blanks around it do not count. -ERR_RANGE otherwise. */
+ * case. Spaces around it do not count. -ERR_RANGE otherwise. */
 MUST_USE int codec_canonical(struct str name, char ret_name[CODEC_NAME_MAX + 1], struct err *err);
 
 #endif

@@ -221,6 +221,12 @@ def test_other_actions(account):
 def test_browser_gets_a_page(account):
     reply = account.client.request("GET", "/", headers={"Accept": "text/html,*/*"})
     assert reply.headers["content-type"].startswith("text/html") and b"codecmeter" in reply.body
+    table = [("text/html", True), ("TEXT/HTML;q=0.001", True), ("application/json, text/html ; q=1", True),
+             ("text/html;level=1;q=0.5", True), ("text/html;q=0", False), ("text/html; Q=0.000, application/json", False),
+             ("*/*", False), ("text/*", False), ("text/html+x", False), ("x-text/html", False), ("", False)]
+    for accept, is_browser in table:
+        reply = account.client.request("GET", "/", headers={"Accept": accept})
+        assert reply.headers["content-type"].startswith("text/html" if is_browser else "application/json"), accept
     assert account.client.request("GET", "/").json()["RetCode"] == 160
 
 

@@ -70,6 +70,11 @@ static void test_slices(void **state) {
   assert_true(str_compare(STR("B"), STR("a")) < 0 && str_compare(STR("\xFF"), STR("a")) > 0 && str_compare(STR(""), STR("")) == 0);
   assert_true(str_compare_nocase(STR("B"), STR("a")) > 0 && str_compare_nocase(STR("Ab"), STR("aB")) == 0);
   assert_true(str_equal(str_trim(STR(" \t\r\n\f\va b ")), STR("a b")) && str_trim(STR("  ")).len == 0);
+  struct str rest = STR("a,,b");
+  assert_true(str_equal(str_cut(&rest, ','), STR("a")) && str_equal(rest, STR(",b")));
+  assert_true(str_cut(&rest, ',').len == 0 && str_equal(rest, STR("b")));
+  assert_true(str_equal(str_cut(&rest, ','), STR("b")) && rest.len == 0);
+  assert_true(str_cut(&rest, ',').len == 0 && rest.len == 0);
   assert_true(str_starts(STR("abc"), STR("ab")) && str_starts(STR("a"), STR("")) && !str_starts(STR("a"), STR("ab")));
   char out[4] = "xyz";
   assert_false(str_copy(STR("abcd"), out, sizeof out));

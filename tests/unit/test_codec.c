@@ -10,7 +10,8 @@
 static void test_bad(void **state) {
   (void)state;
   static const char *const bad[] = {"", " ", "\t\n", "h 264", "h264!", "h264/aac", "a,b", "h264\n8", "caf\xC3\xA9", "\xFF",
-                                    "h264;", "\"h264\"", "abcdefghijklmnopqrstuvwxyz0123456", "+", "h264\x7F"};
+                                    "h264;", "\"h264\"", "abcdefghijklmnopqrstuvwxyz0123456", "+", "h264\x7F",
+                                    "h264\n", "\th264", "h264\r\n", " h264\v ", "h264\xC2\x85"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     char name[CODEC_NAME_MAX + 1] = "untouched";
     struct err err = {0};

@@ -117,8 +117,35 @@ static void test_targets(void **state) {
   }
 }
 
+static void test_accept(void **state) {
+  (void)state;
+  static const struct {
+    const char *accept;
+    bool is_html;
+  } rows[] = {
+      {"", false},
+      {",;=", false},
+      {"*/*", false},
+      {"text/*", false},
+      {"x-text/html", false},
+      {"text/html+x", false},
+      {"text/html;q=0", false},
+      {"text/html ;level=1 ; Q = 0.000 ", false},
+      {"application/json, text/html; q=0.0, */*", false},
+      {"text/html", true},
+      {"TEXT/HTML;q=0.001", true},
+      {"a/b;q=0, text/html", true},
+      {"text/html;q=", true},
+      {"text/html;q", true},
+      {"text/html;charset=0,*/*;q=0.8", true},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    if (head_accepts(str_of(rows[i].accept), STR("text/html")) != rows[i].is_html) fail_msg("'%s'", rows[i].accept);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad), cmocka_unit_test(test_good),
-                                     cmocka_unit_test(test_targets)};
+                                     cmocka_unit_test(test_targets), cmocka_unit_test(test_accept)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
