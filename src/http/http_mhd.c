@@ -137,7 +137,6 @@ static void end_exchange(struct connection *connection) {
   free(x);
   (void)pthread_mutex_lock(&server->lock);
   server->exchanges--;
-  (void)pthread_cond_broadcast(&server->wake);
   (void)pthread_mutex_unlock(&server->lock);
 }
 
