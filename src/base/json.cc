@@ -26,6 +26,9 @@ extern "C" void json_parser_free(struct json_parser *parser) { delete parser; }
 
 namespace {
 
+/* Bytes in which a plain name's end is looked for: no more than may be read behind any text. */
+constexpr size_t NAME_USUAL = JSON_PADDING;
+
 struct reader {
   struct arena *arena;
   unsigned depth_max;
@@ -81,6 +84,24 @@ int copy_text(const reader &r, struct str text, struct str *ret) {
   return ret->ptr != nullptr ? 0 : err_set(r.err, ERR_MEMORY, "JSON too large");
 }
 
+/* A string that holds no escapes is what it is: its syntax and its UTF-8 have been checked with the whole text's. */
+bool is_plain(std::string_view text) { return memchr(text.data(), '\\', text.size()) == nullptr; }
+
+/* False: it is not plain, or longer than names are; read_text then undoes it. */
+bool read_plain_name(const reader &r, ondemand::field &field, struct str *ret, int *ret_result) {
+  const char *begin = field.key().raw();
+  const char *end = static_cast<const char *>(memchr(begin, '"', NAME_USUAL));
+  if (end == nullptr) return false;
+  std::string_view text(begin, static_cast<size_t>(end - begin));
+  if (!is_plain(text)) return false;
+  *ret_result = copy_text(r, str_make(text.data(), text.size()), ret);
+  return true;
+}
+
+int read_plain_text(const reader &r, std::string_view quoted, struct str *ret) {
+  return copy_text(r, str_make(quoted.data() + 1, quoted.size() - 2), ret);
+}
+
 /* A string after its escapes are undone. */
 int read_text(const reader &r, simdjson::simdjson_result<std::string_view> decoded, struct str *ret) {
   std::string_view text;
@@ -91,9 +112,15 @@ int read_text(const reader &r, simdjson::simdjson_result<std::string_view> decod
   return copy_text(r, view, ret);
 }
 
-/* A number, true, false or null: the token as it stands, without the blanks behind it. */
-int read_token(const reader &r, std::string_view raw, struct json *node) {
+/* A token as it stands, without the blanks behind it. */
+std::string_view without_blanks(std::string_view raw) {
   while (!raw.empty() && is_blank(raw.back())) raw.remove_suffix(1);
+  return raw;
+}
+
+/* A number, true, false or null. */
+int read_token(const reader &r, std::string_view raw, struct json *node) {
+  raw = without_blanks(raw);
   struct str token = str_make(raw.data(), raw.size());
   if (raw == "true") node->type = JSON_TRUE;
   else if (raw == "false") node->type = JSON_FALSE;
@@ -124,7 +151,12 @@ int read_value(const reader &r, ondemand::value value, unsigned depth, struct js
       if ((code = value.get_object().get(object)) != simdjson::SUCCESS) return fail(r, code);
       return read_object(r, object, depth + 1, node);
     }
-    case ondemand::json_type::string: node->type = JSON_STRING; return read_text(r, value.get_string(), &node->text);
+    case ondemand::json_type::string: {
+      node->type = JSON_STRING;
+      std::string_view quoted = without_blanks(value.raw_json_token());
+      bool plain = quoted.size() >= 2 && quoted.back() == '"' && is_plain(quoted);
+      return plain ? read_plain_text(r, quoted, &node->text) : read_text(r, value.get_string(), &node->text);
+    }
     default: return read_token(r, value.raw_json_token(), node);
   }
 }
@@ -164,7 +196,7 @@ int read_object(const reader &r, ondemand::object object, unsigned depth, struct
     if (child == nullptr) return err_set(r.err, ERR_MEMORY, "JSON too large");
     *link = child;
     link = &child->next;
-    result = read_text(r, field.unescaped_key(), &child->name);
+    if (!read_plain_name(r, field, &child->name, &result)) result = read_text(r, field.unescaped_key(), &child->name);
     if (result == 0) result = read_value(r, field.value(), depth, child);
   }
   return result;
