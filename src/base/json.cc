@@ -23,6 +23,9 @@ struct json_parser {
 
 extern "C" struct json_parser *json_parser_new(void) { return new (std::nothrow) json_parser; }
 extern "C" void json_parser_free(struct json_parser *parser) { delete parser; }
+extern "C" void json_parser_trim(struct json_parser *parser, size_t text_max) {
+  if (parser->simd.capacity() > text_max) parser->simd = ondemand::parser();
+}
 
 namespace {
 
@@ -202,6 +205,39 @@ int read_object(const reader &r, ondemand::object object, unsigned depth, struct
   return result;
 }
 
+/* An error while an element is passed over shows when the next is asked for. */
+int hand_over(const reader &r, ondemand::array &array, const struct json_taker *taker) {
+  for (auto element : array) {
+    ondemand::value value;
+    simdjson::error_code code = std::move(element).get(value);
+    if (code != simdjson::SUCCESS) return fail(r, code);
+    arena_reset(r.arena);
+    struct json *node = new_node(r);
+    int result = node != nullptr ? read_value(r, value, 1, node) : -ERR_MEMORY;
+    if (result == 0) result = taker->element(taker->arg, node, r.err);
+    else if (result == -ERR_MEMORY) result = taker->element(taker->arg, nullptr, r.err);
+    if (result != 0) return result;
+  }
+  return 0;
+}
+
+int check_end(const reader &r, ondemand::document &document) {
+  bool is_end = document.current_location().error() == simdjson::OUT_OF_BOUNDS;
+  return is_end ? 0 : fail(r, simdjson::TRAILING_CONTENT);
+}
+
+int read_elements(const reader &r, ondemand::document &document, const struct json_taker *taker) {
+  ondemand::array array;
+  simdjson::error_code code = document.get_array().get(array);
+  if (code == simdjson::INCORRECT_TYPE) return err_set(r.err, ERR_PARSE, "not an array");
+  if (code != simdjson::SUCCESS) return fail(r, code);
+  size_t count;
+  if ((code = array.count_elements().get(count)) != simdjson::SUCCESS) return fail(r, code);
+  int result = taker->count(taker->arg, count, r.err);
+  if (result == 0) result = hand_over(r, array, taker);
+  return result == 0 ? check_end(r, document) : result;
+}
+
 int read_top(const reader &r, ondemand::document &document, struct json *node) {
   ondemand::json_type type;
   simdjson::error_code code = document.type().get(type);
@@ -218,9 +254,13 @@ int read_top(const reader &r, ondemand::document &document, struct json *node) {
   } else {
     return err_set(r.err, ERR_PARSE, "neither an object nor an array");
   }
-  bool at_end = document.current_location().error() == simdjson::OUT_OF_BOUNDS;
-  if (result == 0 && !at_end) return fail(r, simdjson::TRAILING_CONTENT);
-  return result;
+  return result == 0 ? check_end(r, document) : result;
+}
+
+int begin(struct json_parser *parser, const reader &r, struct str text, ondemand::document &document) {
+  simdjson::padded_string_view view(text.ptr, text.len, text.len + JSON_PADDING);
+  simdjson::error_code code = parser->simd.iterate(view).get(document);
+  return code == simdjson::SUCCESS ? 0 : fail(r, code);
 }
 
 }  // namespace
@@ -231,9 +271,16 @@ extern "C" int json_parse(struct json_parser *parser, struct arena *arena, struc
   struct json *top = new_node(r);
   if (top == nullptr) return err_set(err, ERR_MEMORY, "JSON too large");
   ondemand::document document;
-  simdjson::padded_string_view view(text.ptr, text.len, text.len + JSON_PADDING);
-  simdjson::error_code code = parser->simd.iterate(view).get(document);
-  int result = code == simdjson::SUCCESS ? read_top(r, document, top) : fail(r, code);
+  int result = begin(parser, r, text, document);
+  if (result == 0) result = read_top(r, document, top);
   if (result == 0) *ret = top;
   return result;
+}
+
+extern "C" int json_parse_array(struct json_parser *parser, struct arena *arena, struct str text, unsigned depth_max,
+                                const struct json_taker *taker, struct err *err) {
+  reader r = {arena, depth_max, err};
+  ondemand::document document;
+  int result = begin(parser, r, text, document);
+  return result == 0 ? read_elements(r, document, taker) : result;
 }

@@ -31,9 +31,11 @@ struct json {
 
 struct json_parser;
 
-/* One per thread; reused, it grows to the largest text parsed. */
+/* One per thread; reused, it grows to some six times the largest text parsed. */
 MUST_USE struct json_parser *json_parser_new(void);
 void json_parser_free(struct json_parser *parser);
+/* Gives its memory back if it has grown for texts longer than that. */
+void json_parser_trim(struct json_parser *parser, size_t text_max);
 SCOPED_REF(struct json_parser, json_parser_free)
 
 /* Parses text (JSON_PADDING bytes readable behind it), nested at most depth_max deep (the outermost array or object
@@ -41,6 +43,19 @@ SCOPED_REF(struct json_parser, json_parser_free)
  * -ERR_LIMIT when nested deeper, -ERR_MEMORY when the arena is used up. */
 MUST_USE int json_parse(struct json_parser *parser, struct arena *arena, struct str text, unsigned depth_max,
                         const struct json **ret, struct err *err);
+
+/* Whoever takes an array element by element. Both return 0, or a failure that ends the parsing and is its result. */
+struct json_taker {
+  int (*count)(void *arg, size_t count, struct err *err); /* first: how many elements there are */
+  /* Each in turn, its tree valid until the next; NULL for one that the arena cannot hold, which is passed over unread. */
+  int (*element)(void *arg, const struct json *element, struct err *err);
+  void *arg;
+};
+
+/* Parses an array like json_parse, but never holds more of it than one element: the arena is reset before each. What is
+ * wrong may be found behind elements that were handed over already. -ERR_PARSE for another value than an array. */
+MUST_USE int json_parse_array(struct json_parser *parser, struct arena *arena, struct str text, unsigned depth_max,
+                              const struct json_taker *taker, struct err *err);
 
 /* The first member of that exact name, or NULL. */
 const struct json *json_member(const struct json *object, const char *name);

@@ -183,10 +183,139 @@ static void test_quote(void **state) {
   }
 }
 
+/* ---- element by element ---- */
+
+struct taking {
+  size_t count, elements, numbers, passed_over;
+  size_t fails_at; /* 0: never; 1: at the count */
+};
+
+static int take_count(void *arg, size_t count, struct err *err) {
+  struct taking *taking = arg;
+  taking->count = count;
+  return taking->fails_at == 1 ? err_set(err, ERR_DENIED, "too many") : 0;
+}
+
+static int take_element(void *arg, const struct json *element, struct err *err) {
+  struct taking *taking = arg;
+  taking->elements++;
+  if (element == NULL) taking->passed_over++;
+  else if (element->type == JSON_NUMBER && str_equal(element->text, STR("7"))) taking->numbers++;
+  return taking->fails_at == 1 + taking->elements ? err_set(err, ERR_DENIED, "enough") : 0;
+}
+
+static int parse_array(struct str text, size_t arena_limit, struct taking *taking, struct err *err) {
+  const struct json_taker taker = {.count = take_count, .element = take_element, .arg = taking};
+  struct json_parser *parser = json_parser_new();
+  struct arena *arena = arena_new(arena_limit);
+  char *padded = calloc(1, text.len + JSON_PADDING);
+  memcpy(padded, text.ptr, text.len);
+  memset(padded + text.len, ']', JSON_PADDING);
+  int result = json_parse_array(parser, arena, str_make(padded, text.len), 4, &taker, err);
+  free(padded);
+  json_parser_free(parser);
+  arena_free(arena);
+  return result;
+}
+
+static void test_array(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    int result;
+    size_t count, elements;
+  } rows[] = {
+      {"", -ERR_PARSE, 0, 0},
+      {"{}", -ERR_PARSE, 0, 0},
+      {"7", -ERR_PARSE, 0, 0},
+      {"[", -ERR_PARSE, 0, 0},
+      {"[7", -ERR_PARSE, 0, 0},
+      {"[7,", -ERR_PARSE, 0, 0},
+      {"[7,7", -ERR_PARSE, 0, 0},
+      {"[7,[7]", -ERR_PARSE, 0, 0},
+      {"[7 7]", -ERR_PARSE, 0, 0},
+      {"[7][7]", -ERR_PARSE, 1, 1},
+      {"[7]x", -ERR_PARSE, 0, 0},
+      {"[7,x]", -ERR_PARSE, 2, 1},
+      {"[7,{]", -ERR_PARSE, 0, 0},
+      {"[7,[7}]", -ERR_PARSE, 2, 1},
+      {"[7,\"\\ud800\"]", -ERR_PARSE, 2, 1},
+      {"[7,\"\xff\"]", -ERR_PARSE, 0, 0},
+      {"[7,[[[[7]]]]]", -ERR_LIMIT, 2, 1},
+      {"[]", 0, 0, 0},
+      {" [ ] ", 0, 0, 0},
+      {"[7]", 0, 1, 1},
+      {"[7,[],{},\"a\",null,[[[7]]],7]", 0, 7, 7},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct taking taking = {0};
+    struct err err = {0};
+    int result = parse_array(str_of(rows[i].text), 4096, &taking, &err);
+    bool same_count = result == -ERR_PARSE || taking.count == rows[i].count;
+    if (result != rows[i].result || !same_count || taking.passed_over != 0) fail_msg("'%s' gave %d", rows[i].text, result);
+    if (result == 0) assert_int_equal(taking.elements, rows[i].elements);
+    assert_true(result == 0 || err.text[0] != '\0');
+  }
+}
+
+/* Wherever in it the memory ends: what is too large is passed over, and its neighbours are read. */
+static void test_array_with_a_large_element(void **state) {
+  (void)state;
+  static const char *const larges[] = {
+      "[7,7,7,7,7,7,7,7]", "[[],[],[],[],[[]]]", "{\"a\":7,\"b\":[7,{\"c\":7}],\"d\":{}}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+      "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":\"bbbbbbbbbbbbbbbbb\",\"c\":[{}]}", "[[[7]]]",
+  };
+  size_t passed_over = 0;
+  for (size_t i = 0; i < sizeof larges / sizeof larges[0]; i++) {
+    for (size_t limit = 80; limit < 2000; limit += 16) {
+      struct buf text = {0};
+      struct taking taking = {0};
+      struct err err = {0};
+      buf_printf(&text, "[7,%s,7 , %s\n,7]", larges[i], larges[i]);
+      assert_int_equal(parse_array(buf_view(&text), limit, &taking, &err), 0);
+      assert_true(taking.count == 5 && taking.elements == 5 && taking.numbers == 3);
+      assert_true(taking.passed_over == 0 || taking.passed_over == 2);
+      if (limit + 16 >= 2000) assert_int_equal(taking.passed_over, 0);
+      passed_over += taking.passed_over;
+      buf_fini(&text);
+    }
+  }
+  assert_true(passed_over > 100);
+}
+
+static void test_array_taker_fails(void **state) {
+  (void)state;
+  for (size_t fails_at = 1; fails_at <= 4; fails_at++) {
+    struct taking taking = {.fails_at = fails_at};
+    struct err err = {0};
+    assert_int_equal(parse_array(STR("[7,7,7]"), 4096, &taking, &err), -ERR_DENIED);
+    assert_int_equal(taking.elements, fails_at - 1);
+    assert_string_equal(err.text, fails_at == 1 ? "too many" : "enough");
+  }
+}
+
+/* What was given back is grown again. */
+static void test_trim(void **state) {
+  (void)state;
+  struct json_parser *parser = json_parser_new();
+  struct arena *arena = arena_new(1 << 20);
+  const struct json *top;
+  struct err err;
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(parse(parser, arena, STR("[\"abcdefghijklmnopqrstuvwxyz\",7]"), &top, &err), 0);
+    assert_true(str_equal(top->child->next->text, STR("7")));
+    json_parser_trim(parser, i < 2 ? 4 : 4096);
+  }
+  arena_free(arena);
+  json_parser_free(parser);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_bad),          cmocka_unit_test(test_nul_and_depth), cmocka_unit_test(test_tree),
       cmocka_unit_test(test_number_plain), cmocka_unit_test(test_number_i64),    cmocka_unit_test(test_quote),
+      cmocka_unit_test(test_array),        cmocka_unit_test(test_array_with_a_large_element),
+      cmocka_unit_test(test_array_taker_fails), cmocka_unit_test(test_trim),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
