@@ -18,10 +18,9 @@
 #include "ingest/event.h"
 
 #define RETRY_AFTER "2" /* seconds */
-/* Trees and texts of a body take a few times its bytes; and something for the smallest. */
-#define ARENA_FACTOR 24
-#define ARENA_LEAST (256u << 10)
 #define PARSERS_KEPT 64
+/* A batch of ingest.events_max plain events; what a parser has grown beyond that for it gives back. */
+#define PARSER_TEXT_MAX ((size_t)4 << 20)
 
 struct endpoint_events {
   struct endpoint_events_options options;
@@ -53,6 +52,7 @@ static struct json_parser *borrow_parser(struct endpoint_events *endpoint) {
 }
 
 static void give_back_parser(struct endpoint_events *endpoint, struct json_parser *parser) {
+  json_parser_trim(parser, PARSER_TEXT_MAX);
   (void)pthread_mutex_lock(&endpoint->lock);
   bool keep = endpoint->parsers_count < PARSERS_KEPT;
   if (keep) endpoint->parsers[endpoint->parsers_count++] = parser;
@@ -172,10 +172,10 @@ static bool admit(void *arg, struct http_request *request, struct http_reply *re
   return is_admitted(arg, request, reply, &admission);
 }
 
-static struct waiter *waiter_new(const struct http_request *request) {
+static struct waiter *waiter_new(const struct endpoint_events *endpoint, const struct http_request *request) {
   struct waiter *waiter = calloc(1, sizeof *waiter);
   CHECK(waiter != NULL);
-  waiter->arena = arena_new(request->body.len * ARENA_FACTOR + ARENA_LEAST);
+  waiter->arena = arena_new(event_memory_max(request->body.len, endpoint->options.events_max));
   CHECK(waiter->arena != NULL);
   return waiter;
 }
@@ -187,6 +187,8 @@ static enum http_result refuse_body(struct http_reply *reply, int result, const 
 static enum http_result submit(struct endpoint_events *endpoint, struct waiter *waiter, struct http_reply *reply) {
   waiter->batch.usages = waiter->events.usages;
   waiter->batch.count = waiter->events.usages_count;
+  size_t kept = arena_used(waiter->arena) + waiter->batch.count * sizeof *waiter->batch.verdicts;
+  if (!http_hold(waiter->request, kept)) return refuse(reply, 503, HTTP_NO_ROOM);
   waiter->batch.verdicts = calloc(waiter->batch.count, sizeof *waiter->batch.verdicts);
   CHECK(waiter->batch.verdicts != NULL);
   waiter->batch.done = done;
@@ -208,7 +210,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
       .now_ms = clock_real_ms(endpoint->options.clock),
       .events_max = endpoint->options.events_max,
   };
-  struct waiter *waiter = waiter_new(request);
+  struct waiter *waiter = waiter_new(endpoint, request);
   waiter->request = request;
   waiter->reply = reply;
   request->state = waiter;

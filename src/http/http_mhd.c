@@ -82,7 +82,8 @@ struct exchange {
   struct buf body;
   struct head head;
   uint64_t received;   /* bytes of the body, dropped ones too */
-  uint64_t counted;    /* of bodies_used */
+  uint64_t counted;    /* of bodies_used: the body */
+  uint64_t held;       /* of bodies_used: what the endpoint keeps of it */
   enum exchange_state state;
   bool begun;          /* the library's first callback has been */
   bool refused;        /* the reply is there before the body, which is dropped */
@@ -132,6 +133,7 @@ static void end_exchange(struct connection *connection) {
   connection->exchange = NULL;
   if (x->route != NULL && x->route->release != NULL) x->route->release(x->route->arg, &x->request);
   drop_body(x);
+  atomic_fetch_sub(&server->bodies_used, x->held);
   buf_fini(&x->reply.body);
   free(x->uri);
   free(x);
@@ -442,12 +444,16 @@ static bool is_answered_at_once(const struct exchange *x) {
 
 /* ---- bodies ---- */
 
-static bool count_body(struct exchange *x, size_t len) {
-  struct http_server *server = x->server;
+static bool count_bytes(struct http_server *server, uint64_t *counter, size_t len) {
   bool fits = atomic_fetch_add(&server->bodies_used, len) + len <= server->options.bodies_max;
-  if (fits) x->counted += len;
+  if (fits) *counter += len;
   else atomic_fetch_sub(&server->bodies_used, len);
   return fits;
+}
+
+bool http_hold(struct http_request *request, size_t bytes) {
+  struct exchange *x = (struct exchange *)(void *)request;
+  return count_bytes(x->server, &x->held, bytes);
 }
 
 static enum MHD_Result cut_off(struct exchange *x);
@@ -456,7 +462,7 @@ static enum MHD_Result cut_off(struct exchange *x);
 static enum MHD_Result receive(struct exchange *x, const char *data, size_t len) {
   x->received += len;
   if (!x->refused && x->received > x->route->body_max) refuse_length(x);
-  if (!x->refused && !count_body(x, len)) refuse_unavailable(x, "busy: too many request bodies in memory");
+  if (!x->refused && !count_bytes(x->server, &x->counted, len)) refuse_unavailable(x, HTTP_NO_ROOM);
   if (x->refused) {
     drop_body(x);
     return x->received <= drop_max(x) ? MHD_YES : cut_off(x);
@@ -528,7 +534,10 @@ static enum MHD_Result queue_reply(struct exchange *x) {
 static enum http_result answer(struct exchange *x) {
   if (x->refused) return HTTP_ANSWERED;
   if (!finish_body(x)) x->request.unavailable = "busy: no memory";
-  return x->route->handle(x->route->arg, &x->request, &x->reply);
+  enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
+  x->request.body = STR("");
+  drop_body(x);
+  return result;
 }
 
 /* Answers in the middle of a body, where the library takes no reply: with a last write of our own. It is dropped when the

@@ -23,7 +23,7 @@ struct http_request {
   struct str path;   /* as sent, without the query, not decoded */
   struct str query;  /* as sent, without '?', not decoded */
   struct str content_type, content_encoding, authorization, accept; /* empty when absent */
-  struct str body;   /* JSON_PADDING bytes readable behind it */
+  struct str body;   /* JSON_PADDING bytes readable behind it; gone when the handler has returned */
   char peer[64];     /* the client's address in text */
   char id[HTTP_ID_SIZE]; /* a fresh UUID: X-UCLOUD-REQUEST-UUID and the access log */
   const char *unavailable; /* why nothing can be served now ("draining"), the body not read; NULL otherwise */
@@ -66,6 +66,11 @@ struct http_route {
 
 /* The reply is complete: sends it. */
 void http_resume(struct http_request *request);
+
+/* For a handler that keeps something of the body until it resumes: counts these bytes against http.bodies_max, until the
+ * request ends. False when there is no room: it must refuse the request. */
+MUST_USE bool http_hold(struct http_request *request, size_t bytes);
+#define HTTP_NO_ROOM "busy: too many request bodies in memory"
 
 /* Sets a header of the reply; name is static. */
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);

@@ -1,4 +1,6 @@
-/* A body is parsed whole where it can be: one scan of a thousand events is cheaper than a thousand scans.
+/* An array is scanned whole where it can be: one scan of a thousand events is cheaper than a thousand scans. But of the
+ * trees that the scan gives only one event's is held at a time, and of it only what a record needs is kept: a tree takes
+ * twenty times its text.
  *
  * When an array does not parse, it is for something in one of its events as a rule: a file name in another encoding,
  * a NaN, half a surrogate pair. Then the array is cut at the commas between its elements, which needs brackets and
@@ -76,11 +78,25 @@ static struct str trim(struct str s) {
 
 struct gathering {
   struct json_parser *parser;
-  struct arena *arena;
+  struct arena *arena;   /* what is kept */
+  struct arena *scratch; /* the tree of one event */
   struct event_rules rules; /* with texts that live in the arena */
   bool needs_specversion;
+  bool has_failed; /* for another reason than that JSON is wrong */
   struct events events;
 };
+
+/* What an event needs in the arena beside its texts: the entries, its texts' ends and alignment, a reason. */
+#define EVENT_KEPT_MAX (sizeof(struct event) + sizeof(struct usage) + 12 * 17 + REASON_MAX)
+#define REASON_MAX 300
+#define TOO_LARGE "the event is too large: its JSON takes more than 4 MiB of memory"
+_Static_assert(EVENT_TREE_MAX == (size_t)4 << 20, "TOO_LARGE spells it out");
+
+/* An event is two bytes at least, and one more behind it. */
+size_t event_memory_max(size_t body_len, uint32_t events_max) {
+  size_t events = body_len / 2 + 1 < events_max ? body_len / 2 + 1 : events_max;
+  return body_len + events * EVENT_KEPT_MAX + PROJECT_ID_MAX + 64;
+}
 
 static int out_of_memory(struct err *err) {
   return err_set(err, ERR_MEMORY, "the body needs more memory than a request may use");
@@ -105,11 +121,18 @@ static int add_event(struct gathering *gathering, const struct json *json, struc
   struct events *events = &gathering->events;
   struct event *event = &events->items[events->count];
   struct usage *usage = &events->usages[events->usages_count];
-  int result = fields_read(json, &gathering->rules, gathering->needs_specversion, gathering->arena, event, usage);
+  int result = fields_read(json, &gathering->rules, gathering->needs_specversion, gathering->scratch,
+                           gathering->arena, event, usage);
   if (result == -ERR_MEMORY) return out_of_memory(err);
+  if (result == -ERR_LIMIT) event->reason = TOO_LARGE;
   events->count++;
   if (result == 0) events->usages_count++;
   return 0;
+}
+
+static void add_too_large(struct gathering *gathering) {
+  struct events *events = &gathering->events;
+  events->items[events->count++] = (struct event){.id = STR(""), .reason = TOO_LARGE};
 }
 
 static int add_unreadable(struct gathering *gathering, const struct err *why, struct err *err) {
@@ -122,19 +145,23 @@ static int add_unreadable(struct gathering *gathering, const struct err *why, st
   return 0;
 }
 
+static int too_deep(struct err *err) { return err_set(err, ERR_PARSE, "nested deeper than %d", EVENT_DEPTH_MAX); }
+
 static int parse(struct gathering *gathering, struct str text, const struct json **ret, struct err *err) {
-  int result = json_parse(gathering->parser, gathering->arena, text, EVENT_DEPTH_MAX, ret, err);
-  return result == -ERR_LIMIT ? err_set(err, ERR_PARSE, "nested deeper than %d", EVENT_DEPTH_MAX) : result;
+  arena_reset(gathering->scratch);
+  int result = json_parse(gathering->parser, gathering->scratch, text, EVENT_DEPTH_MAX, ret, err);
+  return result == -ERR_LIMIT ? too_deep(err) : result;
 }
 
-/* An event that is parsed alone: what is no JSON is rejected, and harms nobody else. */
+/* An event that is parsed alone: what is no JSON, or too much, is rejected, and harms nobody else. */
 static int add_text(struct gathering *gathering, struct str text, struct err *err) {
   const struct json *json;
   struct err why = {0};
   int result = parse(gathering, text, &json, &why);
   if (result == 0) return add_event(gathering, json, err);
   if (result == -ERR_PARSE) return add_unreadable(gathering, &why, err);
-  return refuse_body(&why, err);
+  add_too_large(gathering);
+  return 0;
 }
 
 /* ---- an array that does not parse as a whole ---- */
@@ -206,38 +233,71 @@ static int read_array_in_pieces(struct gathering *gathering, struct str body, co
 
 /* ---- bodies ---- */
 
-static int read_array(struct gathering *gathering, const struct json *array, struct err *err) {
-  size_t count = 0;
-  for (const struct json *element = array->child; element != NULL; element = element->next)
-    count++;
+/* Nothing gathered yet. */
+static int start(struct gathering *gathering, const struct event_rules *rules, struct err *err) {
+  arena_reset(gathering->arena);
+  gathering->events = (struct events){0};
+  gathering->rules = *rules;
+  if (rules->project == NULL) return 0;
+  gathering->rules.project = arena_copy(gathering->arena, str_of(rules->project)).ptr;
+  return gathering->rules.project != NULL ? 0 : out_of_memory(err);
+}
+
+static int take_count(void *arg, size_t count, struct err *err) {
+  struct gathering *gathering = arg;
   int result = expect_events(gathering, count, err);
-  for (const struct json *element = array->child; element != NULL && result == 0; element = element->next) {
-    result = add_event(gathering, element, err);
-  }
+  gathering->has_failed = result != 0;
   return result;
 }
 
-static int read_object(struct gathering *gathering, const struct json *object, struct err *err) {
-  gathering->events.single = true;
-  int result = expect_events(gathering, 1, err);
-  return result == 0 ? add_event(gathering, object, err) : result;
+static int take_event(void *arg, const struct json *json, struct err *err) {
+  struct gathering *gathering = arg;
+  if (json == NULL) {
+    add_too_large(gathering);
+    return 0;
+  }
+  int result = add_event(gathering, json, err);
+  gathering->has_failed = result != 0;
+  return result;
 }
 
-static int read_document(struct gathering *gathering, enum event_framing framing, struct str body, struct err *err) {
-  bool may_be_array = framing != EVENT_FRAMING_STRUCTURED, may_be_object = framing != EVENT_FRAMING_BATCHED;
+static int read_array(struct gathering *gathering, struct str body, const struct event_rules *rules, struct err *err) {
+  const struct json_taker taker = {.count = take_count, .element = take_event, .arg = gathering};
+  struct err why = {0};
+  int result = json_parse_array(gathering->parser, gathering->scratch, body, EVENT_DEPTH_MAX, &taker, &why);
+  if (result == 0) return 0;
+  if (gathering->has_failed || result == -ERR_MEMORY) {
+    *err = why;
+    return result;
+  }
+  if (result == -ERR_LIMIT) (void)too_deep(&why);
+  result = start(gathering, rules, err);
+  return result == 0 ? read_array_in_pieces(gathering, body, &why, err) : result;
+}
+
+static int read_object(struct gathering *gathering, struct str body, bool may_be_array, struct err *err) {
   const struct json *json;
   struct err why = {0};
-  body = trim(body);
   int result = parse(gathering, body, &json, &why);
-  if (result == -ERR_PARSE && may_be_array && body.len > 0 && body.ptr[0] == '[') {
-    return read_array_in_pieces(gathering, body, &why, err);
+  if (result == -ERR_PARSE) return refuse_body(&why, err);
+  if (result == 0 && json->type != JSON_OBJECT) {
+    return err_set(err, ERR_PARSE, may_be_array ? "the body must be a JSON object or an array of them"
+                                                : "the body must be one JSON object: an event");
   }
-  if (result != 0) return refuse_body(&why, err);
-  if (json->type == JSON_OBJECT && may_be_object) return read_object(gathering, json, err);
-  if (json->type == JSON_ARRAY && may_be_array) return read_array(gathering, json, err);
-  if (!may_be_array) return err_set(err, ERR_PARSE, "the body must be one JSON object: an event");
-  if (!may_be_object) return err_set(err, ERR_PARSE, "the body must be a JSON array of events");
-  return err_set(err, ERR_PARSE, "the body must be a JSON object or an array of them");
+  gathering->events.single = true;
+  int room = expect_events(gathering, 1, err);
+  if (room == 0 && result != 0) add_too_large(gathering);
+  return room == 0 && result == 0 ? add_event(gathering, json, err) : room;
+}
+
+static int read_document(struct gathering *gathering, enum event_framing framing, struct str body,
+                         const struct event_rules *rules, struct err *err) {
+  bool may_be_array = framing != EVENT_FRAMING_STRUCTURED, may_be_object = framing != EVENT_FRAMING_BATCHED;
+  body = trim(body);
+  bool is_array = body.len > 0 && body.ptr[0] == '[';
+  if (is_array && may_be_array) return read_array(gathering, body, rules, err);
+  if (may_be_object) return read_object(gathering, body, may_be_array, err);
+  return err_set(err, ERR_PARSE, "the body must be a JSON array of events");
 }
 
 /* Cuts the next line that is not blank off the front; false when there is none. */
@@ -267,17 +327,18 @@ static int read_lines(struct gathering *gathering, struct str body, struct err *
 
 int event_read(struct json_parser *parser, struct arena *arena, enum event_framing framing, struct str body,
                const struct event_rules *rules, struct events *ret, struct err *err) {
-  struct gathering gathering = {.parser = parser, .arena = arena, .rules = *rules};
+  SCOPED(arena_free_ref) struct arena *scratch = arena_new(EVENT_TREE_MAX);
+  struct gathering gathering = {.parser = parser, .arena = arena, .scratch = scratch};
   gathering.needs_specversion = framing == EVENT_FRAMING_STRUCTURED || framing == EVENT_FRAMING_BATCHED;
-  if (rules->project != NULL) gathering.rules.project = arena_copy(arena, str_of(rules->project)).ptr;
-  if (rules->project != NULL && gathering.rules.project == NULL) return out_of_memory(err);
+  if (scratch == NULL) return out_of_memory(err);
 
   const struct str byte_order_mark = STR("\xEF\xBB\xBF");
   if (str_starts(body, byte_order_mark)) {
     body = str_make(body.ptr + byte_order_mark.len, body.len - byte_order_mark.len);
   }
-  int result = framing == EVENT_FRAMING_NDJSON ? read_lines(&gathering, body, err)
-                                               : read_document(&gathering, framing, body, err);
+  int result = start(&gathering, rules, err);
+  if (result == 0 && framing == EVENT_FRAMING_NDJSON) result = read_lines(&gathering, body, err);
+  else if (result == 0) result = read_document(&gathering, framing, body, rules, err);
   if (result == 0) *ret = gathering.events;
   return result;
 }

@@ -3,6 +3,8 @@
  * event's reason is the same however its members were ordered.
  *
  * Data that an event's type does not have (the width of a snapshot) is not read, like any unknown member.
+ *
+ * Texts are borrowed from the tree until the event is known to be good; then they are copied, and the tree may go.
  */
 #include "ingest/fields.h"
 
@@ -33,7 +35,7 @@ _Static_assert(CODEC_NAME_MAX == 32, "codec");
 
 struct reading {
   const struct event_rules *rules;
-  struct arena *arena;
+  struct arena *scratch, *arena;
   struct event *event;
   struct usage *usage;
 };
@@ -69,8 +71,8 @@ static int by_bytes(const void *a, const void *b) {
 /* Members that nobody reads may not repeat either. There may be many: sorted, not each compared with each. */
 static int check_unknown(struct reading *reading, const struct json *object, const struct str *names, size_t count,
                          size_t unknown_count) {
-  struct str *unknown = arena_alloc_raw(reading->arena, unknown_count * sizeof *unknown);
-  if (unknown == NULL) return -ERR_MEMORY;
+  struct str *unknown = arena_alloc_raw(reading->scratch, unknown_count * sizeof *unknown);
+  if (unknown == NULL) return -ERR_LIMIT;
   size_t n = 0;
   for (const struct json *member = object->child; member != NULL; member = member->next) {
     if (slot_of(member->name, names, count) == count) unknown[n++] = member->name;
@@ -259,8 +261,8 @@ static int read_codec(struct reading *reading, const struct field *field, const 
   }
   struct str canonical = str_of(name);
   bool is_as_given = str_equal(canonical, value->text);
-  reading->usage->codec = is_as_given ? value->text : arena_copy(reading->arena, canonical);
-  return reading->usage->codec.ptr != NULL ? 0 : -ERR_MEMORY;
+  reading->usage->codec = is_as_given ? value->text : arena_copy(reading->scratch, canonical);
+  return reading->usage->codec.ptr != NULL ? 0 : -ERR_LIMIT;
 }
 
 static int read_pixels(struct reading *reading, const struct field *field, const struct json *value) {
@@ -369,27 +371,57 @@ static int read_data(struct reading *reading, const struct json *data, const str
   return 0;
 }
 
+/* ---- what is kept ---- */
+
+static const size_t kept_texts[] = {
+    offsetof(struct usage, project),     offsetof(struct usage, source),    offsetof(struct usage, id),
+    offsetof(struct usage, codec),       offsetof(struct usage, task_id),   offsetof(struct usage, src_url),
+    offsetof(struct usage, dest_name),   offsetof(struct usage, dest_bucket), offsetof(struct usage, format),
+};
+
+static int keep(struct reading *reading, struct str *text) {
+  if (text->len == 0 || text->ptr == reading->rules->project) return 0;
+  *text = arena_copy(reading->arena, *text);
+  return text->ptr != NULL ? 0 : -ERR_MEMORY;
+}
+
+static int keep_texts(struct reading *reading) {
+  int result = 0;
+  for (size_t i = 0; i < sizeof kept_texts / sizeof kept_texts[0] && result == 0; i++) {
+    result = keep(reading, (struct str *)(void *)((char *)reading->usage + kept_texts[i]));
+  }
+  return result;
+}
+
 /* ---- the contract ---- */
 
-int fields_read(const struct json *event, const struct event_rules *rules, bool needs_specversion,
-                struct arena *arena, struct event *ret_event, struct usage *ret_usage) {
-  *ret_event = (struct event){.id = STR("")};
-  *ret_usage = (struct usage){0};
-  struct reading reading = {.rules = rules, .arena = arena, .event = ret_event, .usage = ret_usage};
-  if (event->type != JSON_OBJECT) return reject(&reading, "an event is a JSON object");
-
+static int read_event(struct reading *reading, const struct json *event, bool needs_specversion) {
+  if (event->type != JSON_OBJECT) return reject(reading, "an event is a JSON object");
   const struct json *slots[ATTRIBUTES] = {NULL};
-  int result = fill_slots(&reading, event, attribute_names, ATTRIBUTES, slots);
-  ret_event->id = shown_id(slots[ATTRIBUTE_ID]);
+  int result = fill_slots(reading, event, attribute_names, ATTRIBUTES, slots);
+  reading->event->id = shown_id(slots[ATTRIBUTE_ID]);
   for (size_t i = 0; i < ATTRIBUTES; i++)
     slots[i] = given(slots[i]);
 
-  if (result == 0) result = read_specversion(&reading, slots[ATTRIBUTE_SPECVERSION], needs_specversion);
-  if (result == 0) result = read_identity(&reading, slots[ATTRIBUTE_SOURCE], slots[ATTRIBUTE_ID]);
-  if (result == 0) result = read_type(&reading, slots[ATTRIBUTE_TYPE]);
-  if (result == 0) result = read_subject(&reading, slots[ATTRIBUTE_SUBJECT]);
-  if (result == 0) result = read_time(&reading, slots[ATTRIBUTE_TIME]);
-  if (result == 0) result = read_datacontenttype(&reading, slots[ATTRIBUTE_DATACONTENTTYPE]);
-  if (result == 0) result = read_data(&reading, slots[ATTRIBUTE_DATA], slots[ATTRIBUTE_DATA_BASE64]);
+  if (result == 0) result = read_specversion(reading, slots[ATTRIBUTE_SPECVERSION], needs_specversion);
+  if (result == 0) result = read_identity(reading, slots[ATTRIBUTE_SOURCE], slots[ATTRIBUTE_ID]);
+  if (result == 0) result = read_type(reading, slots[ATTRIBUTE_TYPE]);
+  if (result == 0) result = read_subject(reading, slots[ATTRIBUTE_SUBJECT]);
+  if (result == 0) result = read_time(reading, slots[ATTRIBUTE_TIME]);
+  if (result == 0) result = read_datacontenttype(reading, slots[ATTRIBUTE_DATACONTENTTYPE]);
+  if (result == 0) result = read_data(reading, slots[ATTRIBUTE_DATA], slots[ATTRIBUTE_DATA_BASE64]);
+  return result;
+}
+
+int fields_read(const struct json *event, const struct event_rules *rules, bool needs_specversion,
+                struct arena *scratch, struct arena *arena, struct event *ret_event, struct usage *ret_usage) {
+  *ret_event = (struct event){.id = STR("")};
+  *ret_usage = (struct usage){0};
+  struct reading reading = {
+      .rules = rules, .scratch = scratch, .arena = arena, .event = ret_event, .usage = ret_usage};
+  int result = read_event(&reading, event, needs_specversion);
+  if (result == 0) result = keep_texts(&reading);
+  if (result == 0) ret_event->id = ret_usage->id;
+  else if (keep(&reading, &ret_event->id) != 0) result = -ERR_MEMORY;
   return result;
 }

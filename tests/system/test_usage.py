@@ -1,15 +1,20 @@
 """Usage comes in: each way of framing, each outcome, each status."""
 import json
+import pathlib
 import threading
 import time
 
-from client import event
-from conftest import Account
+import pytest
 
+from client import event
+from conftest import CODECMETER, Account
+
+JSON = "application/json"
 EVENTS = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 NDJSON = "application/x-ndjson"
 TIME = "2020-11-01T12:00:00Z"
+TOO_LARGE = "the event is too large: its JSON takes more than 4 MiB of memory"
 
 
 def counts(reply):
@@ -190,6 +195,66 @@ def test_too_much(bare):
     assert reply.status == 413 and "10" in reply.json()["detail"]
     assert counts(c.report([event(n) for n in range(10)])) == (10, 0, 0, 0)
     assert counts(c.report("\n".join(json.dumps(event(n)) for n in range(10)), NDJSON)) == (0, 10, 0, 0)
+
+
+def test_ten_thousand_empty_events(account):
+    """Few bytes, many events: memory is not by the bytes alone."""
+    for body, content_type in ((json.dumps([{}] * 10000), JSON), ("{}\n" * 10000, NDJSON)):
+        reply = account.client.report(body, content_type)
+        assert reply.status == 200 and counts(reply) == (0, 0, 0, 10000)
+    assert account.client.report([{}] * 10001).status == 413
+
+
+@pytest.mark.parametrize("what", ['"x":[' + "[]," * 300000 + "[]]", '"x":[' + "1," * 300000 + "1]",
+                                  '"x":{' + ",".join(f'"{i}":0' for i in range(100000)) + "}",
+                                  ",".join(f'"{i}":0' for i in range(100000)), '"x":"' + "y" * (5 << 20) + '"'],
+                         ids=["arrays", "numbers", "members", "attributes", "text"])
+def test_one_event_too_large_harms_itself_alone(account, what):
+    c = account.client
+    huge = json.dumps(event(2))[:-1] + "," + what + "}"
+    for content_type in (JSON, NDJSON):
+        events = [json.dumps(event(1)), huge, json.dumps(event(3))]
+        body = "[" + ",".join(events) + "]" if content_type is JSON else "\n".join(events)
+        reply = c.report(body, content_type)
+        assert reply.status == 200 and sum(counts(reply)) == 3 and counts(reply)[3] == 1, reply.body
+        result = [result for result in reply.json()["results"] if result["outcome"] == "rejected"]
+        assert result == [{"index": 1, "id": None, "outcome": "rejected", "reason": TOO_LARGE}]
+        # also where the array as a whole is no JSON
+        if content_type is JSON:
+            assert counts(c.report(body[:-1] + ',{"x":NaN}]'))[3] == 2
+    reply = c.report(huge)
+    assert reply.status == 422 and reply.json()["results"][0]["reason"] == TOO_LARGE
+
+
+def peak_mib(process):
+    """The most memory that was ever resident."""
+    with open(f"/proc/{process.pid}/status") as status:
+        return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
+
+
+@pytest.mark.skipif(b"__asan_init" in pathlib.Path(CODECMETER).read_bytes(), reason="a sanitizer has memory of its own")
+def test_memory_is_a_small_multiple_of_the_bodies(account):
+    """Eight bodies of 14 MB at once that were 1.6 GB when their trees were held."""
+    filler = "[]," * 500 + "[]"
+    body = "[" + ",".join(json.dumps(event(n))[:-1] + f',"x":[{filler}]}}' for n in range(8500)) + "]"
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(account.client.report(body))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counts(reply)[:2] for reply in replies) == [(0, 8500)] * 7 + [(8500, 0)]
+    assert peak_mib(account.server.process) < 4 * 8 * len(body) >> 20
+
+
+def test_what_waits_is_counted_as_a_body(bare):
+    """9,999 empty events and a good one are 30 kB to send, and more than a mebibyte to keep until it is on disk."""
+    account = Account(bare, "http.bodies_max=1MiB")
+    for _ in range(3):
+        reply = account.client.report([{}] * 9999 + [event(1)])
+        assert reply.status == 503 and "retry-after" in reply.headers and "in memory" in reply.json()["detail"]
+    for n in range(3):
+        assert counts(account.client.report([event(n) for n in range(1000)])) == ((1000, 0) if n == 0 else (0, 1000)) + (0, 0)
 
 
 def test_a_small_delta_under_load(bare):

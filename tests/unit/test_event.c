@@ -754,6 +754,73 @@ static void test_small_arenas(void **state) {
   }
 }
 
+/* What a body is told to need is enough for it, however much of it are events, texts or faults. */
+static void test_memory_max(void **state) {
+  (void)state;
+  static const struct {
+    const char *first, *rest;
+    enum event_framing framing;
+  } cases[] = {
+      {"[{}", ",{}", EVENT_FRAMING_JSON},
+      {"{}", "\n{}", EVENT_FRAMING_NDJSON},
+      {"x", "\nx", EVENT_FRAMING_NDJSON},
+      {"[{x}", ",{x}", EVENT_FRAMING_JSON},
+      {"[{\"a\":1,\"a\":2}", ",{\"a\":1,\"a\":2}", EVENT_FRAMING_JSON},
+      {"[" GOOD, "," GOOD, EVENT_FRAMING_JSON},
+      {"[{\"id\":\"a\",\"source\":\"s\",\"type\":\"transcode.finished\",\"data\":{\"codec\":\"avc\",\"width\":1,"
+       "\"height\":1,\"duration\":1,\"task_id\":\"t\",\"src_url\":\"u\",\"dest_name\":\"n\",\"dest_bucket\":\"b\","
+       "\"format\":\"f\"}}",
+       ",{\"id\":\"\\u00e9\",\"source\":\"\\u00e9\",\"type\":\"remux.failed\"}", EVENT_FRAMING_JSON},
+  };
+  const struct event_rules rules = {.project = "p", .now_ms = NOW_MS, .events_max = 3000};
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t count = 1; count <= 3000; count = count * 3 + 1) {
+      SCOPED(buf_fini) struct buf body = {0};
+      SCOPED(read_fini) struct read read;
+      buf_text(&body, cases[i].first);
+      for (size_t k = 1; k < count; k++) buf_text(&body, cases[i].rest);
+      if (cases[i].framing == EVENT_FRAMING_JSON) buf_char(&body, ']');
+      read_limited(&read, cases[i].framing, buf_view(&body), &rules, event_memory_max(body.len, rules.events_max));
+      if (read.result != 0) fail_msg("%zu: %zu: %s", i, count, read.err.text);
+      assert_int_equal(read.events.count, count);
+    }
+  }
+}
+
+/* In every frame, and where the memory ends while names are compared: rejected alone. */
+static void test_too_large_alone(void **state) {
+  (void)state;
+  static const char *const fillers[] = {"\"x\":[@[]]", "\"x\":[@1,2]"};
+  for (size_t i = 0; i < COUNT(fillers); i++) {
+    for (size_t times = 1000; times <= 100000; times *= 100) {
+      SCOPED(buf_fini) struct buf huge = {0};
+      const char *at = strchr(fillers[i], '@');
+      buf_printf(&huge, "{\"id\":\"h\",\"source\":\"s\",\"subject\":\"p\",\"type\":\"remux.failed\",");
+      buf_append(&huge, fillers[i], (size_t)(at - fillers[i]));
+      for (size_t k = 0; k < times; k++) buf_text(&huge, "[],");
+      buf_printf(&huge, "%s}", at + 1);
+      bool is_taken = times == 1000;
+      for (int frame = 0; frame < 4; frame++) {
+        SCOPED(buf_fini) struct buf body = {0};
+        SCOPED(read_fini) struct read read;
+        if (frame != 3) buf_text(&body, frame < 2 ? "[" GOOD "," : GOOD "\n");
+        buf_str(&body, buf_view(&huge));
+        if (frame != 3) buf_text(&body, frame == 0 ? "," GOOD "]" : frame == 1 ? "," GOOD ",{x}]" : "\n" GOOD);
+        read_limited(&read, frame == 2 ? EVENT_FRAMING_NDJSON : EVENT_FRAMING_JSON, buf_view(&body), &any_project,
+                     event_memory_max(body.len, 100));
+        if (read.result != 0) fail_msg("%d: %s", frame, read.err.text);
+        size_t place = frame == 3 ? 0 : 1;
+        assert_int_equal(read.events.count, frame == 3 ? 1 : frame == 1 ? 4 : 3);
+        assert_int_equal(read.events.usages_count, (frame == 3 ? 0 : 2) + (is_taken ? 1 : 0));
+        assert_true(read.events.single == (frame == 3));
+        const char *reason = read.events.items[place].reason;
+        if (is_taken) assert_null(reason);
+        else assert_string_equal(reason, "the event is too large: its JSON takes more than 4 MiB of memory");
+      }
+    }
+  }
+}
+
 static void test_many_unknown_members(void **state) {
   (void)state;
   SCOPED(buf_fini) struct buf body = {0};
@@ -815,6 +882,8 @@ int main(void) {
       cmocka_unit_test(test_token_of_one_project),
       cmocka_unit_test(test_events_max),
       cmocka_unit_test(test_small_arenas),
+      cmocka_unit_test(test_memory_max),
+      cmocka_unit_test(test_too_large_alone),
       cmocka_unit_test(test_many_unknown_members),
       cmocka_unit_test(test_ids_of_rejected),
       cmocka_unit_test(test_first_reason),
