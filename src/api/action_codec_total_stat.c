@@ -4,7 +4,8 @@
 
 #include "api/call.h"
 
-static int read_time(const struct call *call, const char *name, bool *ret_given, int64_t *ret, struct refusal *refusal) {
+static int read_time(const struct call *call, const char *name, bool *ret_given, int64_t *ret,
+                     struct refusal *refusal) {
   struct str text;
   enum params_found found = params_get(call->params, name, &text);
   *ret_given = found == PARAMS_TEXT;
@@ -13,7 +14,8 @@ static int read_time(const struct call *call, const char *name, bool *ret_given,
   return refuse_param(refusal, name, "Unix seconds, from 0 to the end of the year 9999");
 }
 
-static int read_window(const struct call *call, const struct zone *zone, struct window *ret, struct refusal *refusal) {
+static int read_window(const struct call *call, const struct zone *zone, struct window *ret,
+                       struct refusal *refusal) {
   struct window_request request = {0};
   struct err err = {0};
   enum window_param param;
@@ -120,8 +122,8 @@ int action_codec_total_stat(const struct call *call, struct buf *out, struct ref
   int code = read_window(call, zone, &window, refusal);
   if (code != 0) return code;
   SCOPED(ledger_rows_fini) struct ledger_rows rows = {0};
-  int result = ledger_totals(call->options->ledger, &call->project, USAGE_TRANSCODE, window.first_day, window.last_day,
-                             call->options->rows_max, &rows, &err);
+  int result = ledger_totals(call->options->ledger, &call->project, USAGE_TRANSCODE, window.first_day,
+                             window.last_day, call->options->rows_max, &rows, &err);
   if (result == -ERR_LIMIT) return too_many_rows(call, refusal);
   if (result != 0) return refuse_internal(refusal, "totals", &err);
   char names[CODEC_NAMES_PER_PROJECT + 1][CODEC_NAME_MAX + 1];

@@ -22,8 +22,10 @@ static void pass_on(int number, siginfo_t *info, void *context) {
   (void)context;
   int saved = errno;
   bool from_terminal = info->si_code == SI_KERNEL;
-  if (child_pid == 0) interrupted = 1;
-  else if (!from_terminal) (void)kill(child_pid, number);
+  if (child_pid == 0)
+    interrupted = 1;
+  else if (!from_terminal)
+    (void)kill(child_pid, number);
   errno = saved;
 }
 
@@ -37,7 +39,8 @@ static void catch_signals(struct sigaction before[SIGNALS]) {
 }
 
 static void restore_signals(const struct sigaction before[SIGNALS]) {
-  for (size_t i = 0; i < SIGNALS; i++) (void)sigaction(passed_on[i], &before[i], NULL);
+  for (size_t i = 0; i < SIGNALS; i++)
+    (void)sigaction(passed_on[i], &before[i], NULL);
 }
 
 static _Noreturn void become(char *const *argv, int failure_fd, const struct sigaction before[SIGNALS],
@@ -79,7 +82,8 @@ int child_run(char *const *argv, int *ret_status, bool *ret_started, struct err 
   (void)close(failure[1]);
   int result = pid < 0 ? err_set_errno(err, ERR_INTERNAL, fork_error, "cannot start a process") : 0;
   ssize_t got;
-  do got = read(failure[0], &code, sizeof code);
+  do
+    got = read(failure[0], &code, sizeof code);
   while (got < 0 && errno == EINTR);
   *ret_started = result == 0 && got == 0;
   (void)close(failure[0]);

@@ -31,7 +31,8 @@ static int read_line(char *line, const struct setting *settings, size_t count, c
   if (equals == NULL) return err_set(err, ERR_USAGE, "%s: a line is not NAME=value", path);
   struct str name = str_make(text.ptr, (size_t)(equals - text.ptr));
   struct str value = str_make(equals + 1, text.len - name.len - 1);
-  bool quoted = value.len >= 2 && (value.ptr[0] == '"' || value.ptr[0] == '\'') && value.ptr[value.len - 1] == value.ptr[0];
+  bool quoted =
+      value.len >= 2 && (value.ptr[0] == '"' || value.ptr[0] == '\'') && value.ptr[value.len - 1] == value.ptr[0];
   if (quoted) value = str_make(value.ptr + 1, value.len - 2);
   for (size_t i = 0; i < count; i++) {
     if (*settings[i].value != NULL || !str_equal(name, str_of(settings[i].variable))) continue;
@@ -47,7 +48,8 @@ static int read_env_file(const char *path, const struct setting *settings, size_
   char *line = NULL;
   size_t cap = 0;
   int result = 0;
-  while (result == 0 && getline(&line, &cap, file) > 0) result = read_line(line, settings, count, path, err);
+  while (result == 0 && getline(&line, &cap, file) > 0)
+    result = read_line(line, settings, count, path, err);
   if (result == 0 && ferror(file)) result = err_set_errno(err, ERR_USAGE, errno, "cannot read %s", path);
   free(line);
   (void)fclose(file);
@@ -123,7 +125,8 @@ static int ask_interrupted(void *arg, curl_off_t total, curl_off_t now, curl_off
 
 static int explain(const struct client *client, CURLcode code, struct err *err) {
   const char *hint = "";
-  if (code == CURLE_COULDNT_CONNECT) hint = ": is `codecmeter serve` running there? --url or $CODECMETER_URL names it";
+  if (code == CURLE_COULDNT_CONNECT)
+    hint = ": is `codecmeter serve` running there? --url or $CODECMETER_URL names it";
   if (code == CURLE_PEER_FAILED_VERIFICATION) hint = ": --ca-file names the certificate to trust";
   if (code == CURLE_ABORTED_BY_CALLBACK) return err_set(err, ERR_STOPPING, "%s: interrupted", client->settings->url);
   const char *reason = client->reason[0] != '\0' ? client->reason : curl_easy_strerror(code);
@@ -134,7 +137,8 @@ static int perform(struct client *client, const char *path, const struct curl_sl
                    struct client_reply *ret, struct err *err) {
   char url[2048];
   size_t len = strlen(client->settings->url);
-  while (len > 0 && client->settings->url[len - 1] == '/') len--;
+  while (len > 0 && client->settings->url[len - 1] == '/')
+    len--;
   if (snprintf(url, sizeof url, "%.*s%s", (int)len, client->settings->url, path) >= (int)sizeof url) {
     return err_set(err, ERR_USAGE, "the URL is too long");
   }
@@ -173,7 +177,8 @@ static int perform(struct client *client, const char *path, const struct curl_sl
 
 int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err) {
   if (client->settings->token == NULL) {
-    return err_set(err, ERR_USAGE, "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create`)");
+    return err_set(err, ERR_USAGE,
+                   "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create`)");
   }
   char authorization[512];
   (void)snprintf(authorization, sizeof authorization, "Authorization: Bearer %.400s", client->settings->token);
@@ -209,7 +214,8 @@ static int sign_body(struct client *client, const struct client_param *params, s
     all[i] = (struct param){.name = str_of(params[i].name), .value = str_of(params[i].value)};
   }
   all[count] = (struct param){.name = STR("PublicKey"), .value = str_of(client->settings->public_key)};
-  for (size_t i = 0; i <= count; i++) append_pair(client, body, all[i].name, all[i].value);
+  for (size_t i = 0; i <= count; i++)
+    append_pair(client, body, all[i].name, all[i].value);
   if (canon_append(all, count + 1, &canonical) != 0) return err_set(err, ERR_MEMORY, "no memory to sign");
   sign_hex(buf_view(&canonical), str_of(client->settings->private_key), signature);
   append_pair(client, body, CANON_SIGNATURE, str_of(signature));
@@ -229,8 +235,8 @@ static int check_frame(const struct client *client, struct client_reply *reply, 
   }
   bool is_frame = code != NULL && code->type == JSON_NUMBER && json_number_i64(code->text, &number);
   if (!is_frame) {
-    return err_set(err, ERR_REMOTE, "%s answered with HTTP %ld and no RetCode: is it a codecmeter?", client->settings->url,
-                   reply->status);
+    return err_set(err, ERR_REMOTE, "%s answered with HTTP %ld and no RetCode: is it a codecmeter?",
+                   client->settings->url, reply->status);
   }
   if (number == 0) return 0;
   struct str text = message != NULL ? message->text : STR("no message");

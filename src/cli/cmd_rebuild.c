@@ -29,8 +29,9 @@ int cmd_rebuild(int argc, char **argv) {
       {0},
   };
   const struct option_spec spec = {
-      .summary = "Makes totals, catalogue and runs anew from the log. The server must be stopped. The old ones are replaced "
-                 "only when the new ones are complete; interrupted, nothing has changed.",
+      .summary =
+          "Makes totals, catalogue and runs anew from the log. The server must be stopped. The old ones are replaced "
+          "only when the new ones are complete; interrupted, nothing has changed.",
       .rows = rows,
   };
   struct err err = {0};

@@ -32,8 +32,10 @@ int cmd_restore(int argc, char **argv) {
   };
   const struct option_spec spec = {
       .usage = "BACKUP",
-      .summary = "Brings a backup back: copies its log into a new data directory and makes totals and runs from it. Cut off, "
-                 "it can be run again.",
+      .summary =
+          "Brings a backup back: copies its log into a new data directory and makes totals and runs from it. Cut "
+          "off, "
+          "it can be run again.",
       .rows = rows,
   };
   struct err err = {0};

@@ -1,5 +1,5 @@
-/* Runs a transcoder and meters what it made. Its outputs are measured once, when it has ended, and the events are then
- * fixed: every attempt to send them, and whoever sends them later, uses the same.
+/* Runs a transcoder and meters what it made. Its outputs are measured once, when it has ended, and the events are
+ * then fixed: every attempt to send them, and whoever sends them later, uses the same.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,27 +23,31 @@ struct file_before {
   struct stat st;
 };
 
-/* An output that is the file it was before was not made by the run: reporting it would meter somebody else's work. Its own
- * time says nothing, since copies may keep that of their original. */
+/* An output that is the file it was before was not made by the run: reporting it would meter somebody else's work.
+ * Its own time says nothing, since copies may keep that of their original. */
 static int check_fresh(const char *path, const struct file_before *before, struct err *err) {
   struct stat now;
   if (stat(path, &now) != 0) {
     return err_set(err, ERR_MEDIA, "%s: the command did not make it; name its outputs with --output", path);
   }
   const struct stat *st = &before->st;
-  bool same = before->was_there && now.st_ino == st->st_ino && now.st_dev == st->st_dev && now.st_size == st->st_size &&
-              now.st_mtim.tv_sec == st->st_mtim.tv_sec && now.st_mtim.tv_nsec == st->st_mtim.tv_nsec &&
-              now.st_ctim.tv_sec == st->st_ctim.tv_sec && now.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
-  return same ? err_set(err, ERR_MEDIA, "%s: it is older than this run, so not its output; name those with --output", path)
+  bool same = before->was_there && now.st_ino == st->st_ino && now.st_dev == st->st_dev &&
+              now.st_size == st->st_size && now.st_mtim.tv_sec == st->st_mtim.tv_sec &&
+              now.st_mtim.tv_nsec == st->st_mtim.tv_nsec && now.st_ctim.tv_sec == st->st_ctim.tv_sec &&
+              now.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
+  return same ? err_set(err, ERR_MEDIA, "%s: it is older than this run, so not its output; name those with --output",
+                        path)
               : 0;
 }
 
 static struct file_before *look_before(char *const *paths) {
   size_t count = 0;
-  while (paths[count] != NULL) count++;
+  while (paths[count] != NULL)
+    count++;
   struct file_before *before = calloc(count + 1, sizeof *before);
   CHECK(before != NULL);
-  for (size_t i = 0; i < count; i++) before[i].was_there = stat(paths[i], &before[i].st) == 0;
+  for (size_t i = 0; i < count; i++)
+    before[i].was_there = stat(paths[i], &before[i].st) == 0;
   return before;
 }
 
@@ -61,8 +65,10 @@ static int send_report(struct client *client, const struct report *report, const
     (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", path, report->summary, report_outcome_name(outcome));
     return 0;
   }
-  if (result == 0) result = err_set(err, ERR_DENIED, "%s: %s: %s", path, report_outcome_name(outcome), reason);
-  else (void)err_prefix(err, "%s", path);
+  if (result == 0)
+    result = err_set(err, ERR_DENIED, "%s: %s: %s", path, report_outcome_name(outcome), reason);
+  else
+    (void)err_prefix(err, "%s", path);
   print_event(report);
   return result;
 }
@@ -126,14 +132,16 @@ int cmd_run(int argc, char **argv) {
   struct run_options options = {0};
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
-      {"output", 0, OPTION_LIST, &options.outputs, "FILE", "an output of the command; repeatable; its last argument if absent"},
+      {"output", 0, OPTION_LIST, &options.outputs, "FILE",
+       "an output of the command; repeatable; its last argument if absent"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "-- COMMAND…",
-      .summary = "Runs a transcoder, then measures its outputs and reports them. The exit status is the command's; 75 if "
-                 "it succeeded but an output could not be metered, whose event is then printed on standard output. A "
-                 "command that fails is reported as a failed task, which counts nothing.",
+      .summary =
+          "Runs a transcoder, then measures its outputs and reports them. The exit status is the command's; 75 if "
+          "it succeeded but an output could not be metered, whose event is then printed on standard output. A "
+          "command that fails is reported as a failed task, which counts nothing.",
       .description = "Example:\n  codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4",
       .rows = rows,
       .operands_end = true,

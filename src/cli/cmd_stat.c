@@ -105,16 +105,20 @@ static struct str printable(struct str text) {
 }
 
 static struct table_row row_of(const struct json *item, const struct zone *zone) {
-  struct table_row row = {.day = zone_day_of(zone, number_of(item, "Time")), .codec = printable(text_of(item, "VideoCodec"))};
-  for (int tier = 0; tier < TIERS; tier++) row.tiers[tier] = bounded(number_of(item, tier_fields[tier]));
+  struct table_row row = {.day = zone_day_of(zone, number_of(item, "Time")),
+                          .codec = printable(text_of(item, "VideoCodec"))};
+  for (int tier = 0; tier < TIERS; tier++)
+    row.tiers[tier] = bounded(number_of(item, tier_fields[tier]));
   row.total = bounded(number_of(item, "TotalTime"));
   return row;
 }
 
 /* 5025 as 1:23:45. */
 static void put_time(int64_t seconds, bool plain, char out[32]) {
-  if (plain) (void)snprintf(out, 32, "%" PRId64, seconds);
-  else (void)snprintf(out, 32, "%" PRId64 ":%02d:%02d", seconds / 3600, (int)(seconds / 60 % 60), (int)(seconds % 60));
+  if (plain)
+    (void)snprintf(out, 32, "%" PRId64, seconds);
+  else
+    (void)snprintf(out, 32, "%" PRId64 ":%02d:%02d", seconds / 3600, (int)(seconds / 60 % 60), (int)(seconds % 60));
 }
 
 static void print_row(const char *day, struct str codec, int width, const int64_t tiers[TIERS], int64_t total,
@@ -155,7 +159,8 @@ static void print_table(const struct json *set, const struct zone *zone, const s
     if (row.total == 0 && !options->all) continue;
     day_text(row.day, day);
     print_row(day, row.codec, width, row.tiers, row.total, options->seconds);
-    for (int tier = 0; tier < TIERS; tier++) sums[tier] += row.tiers[tier];
+    for (int tier = 0; tier < TIERS; tier++)
+      sums[tier] += row.tiers[tier];
     total += row.total;
   }
   print_row("Total", STR(""), width, sums, total, options->seconds);
@@ -169,7 +174,8 @@ static void print_csv(const struct json *set, const struct zone *zone) {
     struct table_row row = row_of(item, zone);
     day_text(row.day, day);
     (void)printf("%s,%" PRId64 ",%.*s", day, number_of(item, "Time"), STR_ARG(row.codec));
-    for (int tier = 0; tier < TIERS; tier++) (void)printf(",%" PRId64, row.tiers[tier]);
+    for (int tier = 0; tier < TIERS; tier++)
+      (void)printf(",%" PRId64, row.tiers[tier]);
     (void)printf(",%" PRId64 "\n", row.total);
   }
 }
@@ -216,9 +222,12 @@ static int stat_days(struct client *client, const struct stat_options *options, 
   if (result != 0) return result;
   const struct json *set = json_member(answer.top, "StatSet");
   if (set == NULL || set->type != JSON_ARRAY) return err_set(err, ERR_REMOTE, "the answer has no StatSet");
-  if (options->json) (void)printf("%.*s\n", (int)answer.reply.body.len, answer.reply.body.ptr);
-  else if (options->csv) print_csv(set, zone);
-  else print_table(set, zone, options);
+  if (options->json)
+    (void)printf("%.*s\n", (int)answer.reply.body.len, answer.reply.body.ptr);
+  else if (options->csv)
+    print_csv(set, zone);
+  else
+    print_table(set, zone, options);
   return 0;
 }
 
@@ -244,9 +253,11 @@ int cmd_stat(int argc, char **argv) {
       {0},
   };
   const struct option_spec spec = {
-      .summary = "Shows what was transcoded per day, codec and definition tier, asked over the signed API like any client.",
-      .description = "Examples:\n  codecmeter stat --env data/client.env\n"
-                     "  codecmeter stat --project org-acme --from 2026-01-01 --to 2026-01-31 --csv",
+      .summary =
+          "Shows what was transcoded per day, codec and definition tier, asked over the signed API like any client.",
+      .description =
+          "Examples:\n  codecmeter stat --env data/client.env\n"
+          "  codecmeter stat --project org-acme --from 2026-01-01 --to 2026-01-31 --csv",
       .rows = rows,
   };
   struct err err = {0};

@@ -50,8 +50,9 @@ int cmd_verify(int argc, char **argv) {
       {0},
   };
   const struct option_spec spec = {
-      .summary = "Proves the ledger: reads the whole log, recounts it, and holds totals, identities, times and the "
-                 "catalogue against it. Changes nothing; the server may run. Exit status 1 if anything differs.",
+      .summary =
+          "Proves the ledger: reads the whole log, recounts it, and holds totals, identities, times and the "
+          "catalogue against it. Changes nothing; the server may run. Exit status 1 if anything differs.",
       .rows = rows,
   };
   struct err err = {0};

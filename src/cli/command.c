@@ -27,8 +27,10 @@ static const struct {
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 static void print_help(FILE *out) {
-  (void)fprintf(out, "codecmeter: a meter of video transcoding\n\nUsage: codecmeter COMMAND [OPTION…]\n\nCommands:\n");
-  for (size_t i = 0; i < COMMANDS; i++) (void)fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+  (void)fprintf(out,
+                "codecmeter: a meter of video transcoding\n\nUsage: codecmeter COMMAND [OPTION…]\n\nCommands:\n");
+  for (size_t i = 0; i < COMMANDS; i++)
+    (void)fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
   (void)fprintf(out, "\n`codecmeter COMMAND --help` says more of each.\n");
 }
 
@@ -54,7 +56,8 @@ static int check_printed(const char *name, int status) {
 /* Closed, they would be the next files that are opened, and written to as if they were terminals. */
 static void open_standard_files(void) {
   int fd;
-  do fd = open("/dev/null", O_RDWR);
+  do
+    fd = open("/dev/null", O_RDWR);
   while (fd >= 0 && fd <= STDERR_FILENO);
   if (fd >= 0) (void)close(fd);
 }

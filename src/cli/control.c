@@ -101,7 +101,8 @@ static bool is_trusted(int fd) {
 /* Waits until the ledger is ready; NULL when the server stops first. */
 static const struct admin *wait_ready(struct control *control) {
   (void)pthread_mutex_lock(&control->lock);
-  while (control->admin == NULL && !control->stopping) (void)pthread_cond_wait(&control->wake, &control->lock);
+  while (control->admin == NULL && !control->stopping)
+    (void)pthread_cond_wait(&control->wake, &control->lock);
   const struct admin *admin = control->stopping ? NULL : control->admin;
   (void)pthread_mutex_unlock(&control->lock);
   return admin;
@@ -118,8 +119,10 @@ static void serve_peer(struct control *control, int fd) {
   if (!read_line(fd, control->stop_pipe[0], PEER_TIMEOUT_MS, &request)) return;
   const struct admin *admin = wait_ready(control);
   struct err stopping = {.code = ERR_STOPPING, .text = "the server is stopping: try again"};
-  if (admin != NULL) admin_execute(admin, buf_view(&request), &reply);
-  else admin_reply_error(&stopping, &reply);
+  if (admin != NULL)
+    admin_execute(admin, buf_view(&request), &reply);
+  else
+    admin_reply_error(&stopping, &reply);
   buf_char(&reply, '\n');
   if (!send_all(fd, buf_view(&reply))) diag_warning("control: a command went away before its answer");
   bytes_wipe(request.ptr, request.len);
@@ -129,7 +132,8 @@ static void serve_peer(struct control *control, int fd) {
 static void *control_main(void *arg) {
   struct control *control = arg;
   for (;;) {
-    struct pollfd fds[2] = {{.fd = control->listen_fd, .events = POLLIN}, {.fd = control->stop_pipe[0], .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = control->listen_fd, .events = POLLIN},
+                            {.fd = control->stop_pipe[0], .events = POLLIN}};
     if (poll(fds, 2, -1) < 0 && errno != EINTR) break;
     if (fds[1].revents != 0) break;
     if ((fds[0].revents & POLLIN) == 0) continue;

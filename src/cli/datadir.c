@@ -44,8 +44,10 @@ static bool holds_nothing(int fd) {
     empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
             strcmp(entry->d_name, "lost+found") == 0;
   }
-  if (dir != NULL) (void)closedir(dir);
-  else if (copy >= 0) (void)close(copy);
+  if (dir != NULL)
+    (void)closedir(dir);
+  else if (copy >= 0)
+    (void)close(copy);
   return empty;
 }
 
@@ -81,8 +83,8 @@ static int holder_error(int fd, const char *path, struct err *err) {
   char holder[128] = "";
   ssize_t len = pread(fd, holder, sizeof holder - 1, 0);
   if (len > 0) holder[strcspn(holder, "\n")] = '\0';
-  return err_set(err, ERR_BUSY, "%s is in use by another codecmeter (%s): stop that one, or use another directory", path,
-                 holder[0] != '\0' ? holder : "starting");
+  return err_set(err, ERR_BUSY, "%s is in use by another codecmeter (%s): stop that one, or use another directory",
+                 path, holder[0] != '\0' ? holder : "starting");
 }
 
 int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct err *err) {
@@ -105,9 +107,13 @@ const char *datadir_network(const struct datadir *dir) {
     uint32_t magic; /* linux/magic.h, and what it lacks */
     const char *name;
   } kinds[] = {
-      {0x6969, "NFS"},      {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB"},  {0x517B, "SMB"},  {0x01021997, "9P"},
-      {0x00C36400, "Ceph"}, {0x5346414F, "AFS"},  {0x6B414653, "AFS"}, {0x65735546, "FUSE"}, {0x0BD00BD0, "Lustre"},
-      {0x73757245, "Coda"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"}, {0x786F4256, "VirtualBox shared folder"},
+      {0x6969, "NFS"},      {0xFF534D42, "CIFS"},
+      {0xFE534D42, "SMB"},  {0x517B, "SMB"},
+      {0x01021997, "9P"},   {0x00C36400, "Ceph"},
+      {0x5346414F, "AFS"},  {0x6B414653, "AFS"},
+      {0x65735546, "FUSE"}, {0x0BD00BD0, "Lustre"},
+      {0x73757245, "Coda"}, {0x7461636F, "OCFS2"},
+      {0x01161970, "GFS2"}, {0x786F4256, "VirtualBox shared folder"},
   };
   struct statfs disk;
   if (fstatfs(dir->dir_fd, &disk) != 0) return NULL;

@@ -9,7 +9,8 @@
 #define ROWS_MAX 32
 
 static GOptionEntry entry_of(const struct option_row *row) {
-  /* As file names are, so that texts come as they were typed: a "string" would be converted from the locale's charset. */
+  /* As file names are, so that texts come as they were typed: a "string" would be converted from the locale's
+   * charset. */
   static const GOptionArg arg[] = {
       [OPTION_FLAG] = G_OPTION_ARG_NONE,
       [OPTION_TEXT] = G_OPTION_ARG_FILENAME,
@@ -35,8 +36,10 @@ void *options_keep(void *memory) {
 /* GLib's flags are ints where ours are bools; texts and lists are kept. */
 static void take_values(const struct option_row *rows, const gint *flags) {
   for (size_t i = 0; rows[i].name != NULL; i++) {
-    if (rows[i].type == OPTION_FLAG) *(bool *)rows[i].target = flags[i] != 0;
-    else (void)options_keep(*(void **)rows[i].target);
+    if (rows[i].type == OPTION_FLAG)
+      *(bool *)rows[i].target = flags[i] != 0;
+    else
+      (void)options_keep(*(void **)rows[i].target);
   }
 }
 
@@ -46,7 +49,8 @@ static int check_empty(const struct option_row *rows, struct err *err) {
     bool empty = false;
     if (rows[i].type == OPTION_TEXT) empty = *(char **)rows[i].target != NULL && **(char **)rows[i].target == '\0';
     char **list = rows[i].type == OPTION_LIST ? *(char ***)rows[i].target : NULL;
-    for (size_t k = 0; list != NULL && list[k] != NULL; k++) empty = empty || list[k][0] == '\0';
+    for (size_t k = 0; list != NULL && list[k] != NULL; k++)
+      empty = empty || list[k][0] == '\0';
     if (empty) return err_set(err, ERR_USAGE, "--%s is empty: give a value, or leave it out", rows[i].name);
   }
   return 0;
@@ -84,7 +88,8 @@ int options_parse(const struct option_spec *spec, int *argc, char ***argv, struc
   if (check_empty(spec->rows, err) != 0) return -ERR_USAGE;
   bool separator = *argc > 1 && g_strcmp0((*argv)[1], "--") == 0;
   if (separator) {
-    for (int i = 1; i + 1 < *argc; i++) (*argv)[i] = (*argv)[i + 1];
+    for (int i = 1; i + 1 < *argc; i++)
+      (*argv)[i] = (*argv)[i + 1];
     (*argv)[--*argc] = NULL;
   }
   return 0;

@@ -23,8 +23,9 @@ void progress_step(void *arg, uint64_t done, uint64_t total) {
   progress->shown_ms = now_ms();
   progress->shown = true;
   double seconds = progress_seconds(progress);
-  (void)fprintf(stderr, "\r%5.1f %% of %.1f MiB, %.1f MiB/s ", total > 0 ? 100.0 * (double)done / (double)total : 100.0,
-                (double)total / MEBIBYTE, seconds > 0 ? (double)done / MEBIBYTE / seconds : 0.0);
+  (void)fprintf(stderr, "\r%5.1f %% of %.1f MiB, %.1f MiB/s ",
+                total > 0 ? 100.0 * (double)done / (double)total : 100.0, (double)total / MEBIBYTE,
+                seconds > 0 ? (double)done / MEBIBYTE / seconds : 0.0);
 }
 
 void progress_end(struct progress *progress) {

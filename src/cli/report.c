@@ -121,7 +121,8 @@ int report_failure(const char *path, struct timespec started, const char *projec
   buf_text(&ret->event, ",\"data\":{");
   size_t before = ret->event.len;
   append_dest(&ret->event, path);
-  if (ret->event.len > before) memmove(ret->event.ptr + before, ret->event.ptr + before + 1, --ret->event.len - before);
+  if (ret->event.len > before)
+    memmove(ret->event.ptr + before, ret->event.ptr + before + 1, --ret->event.len - before);
   buf_text(&ret->event, "}}");
   (void)snprintf(ret->summary, sizeof ret->summary, "failed");
   return ret->event.failed ? err_set(err, ERR_MEMORY, "no memory") : 0;
@@ -130,9 +131,10 @@ int report_failure(const char *path, struct timespec started, const char *projec
 /* ---- sending ---- */
 
 const char *report_outcome_name(enum report_outcome outcome) {
-  static const char *const names[] = {
-      [REPORT_STORED] = "stored", [REPORT_DUPLICATE] = "duplicate", [REPORT_CONFLICT] = "conflict",
-      [REPORT_REJECTED] = "rejected"};
+  static const char *const names[] = {[REPORT_STORED] = "stored",
+                                      [REPORT_DUPLICATE] = "duplicate",
+                                      [REPORT_CONFLICT] = "conflict",
+                                      [REPORT_REJECTED] = "rejected"};
   return names[outcome];
 }
 
@@ -190,7 +192,8 @@ static int send_once(struct client *client, const struct report *report, enum re
 
 int report_send(struct client *client, const struct report *report, enum report_outcome *ret_outcome,
                 char ret_reason[256], struct err *err) {
-  int result = client_is_interrupted(client) ? err_set(err, ERR_STOPPING, "interrupted before it was sent") : -ERR_NETWORK;
+  int result =
+      client_is_interrupted(client) ? err_set(err, ERR_STOPPING, "interrupted before it was sent") : -ERR_NETWORK;
   for (int attempt = 0, wait_ms = BACKOFF_FIRST_MS; attempt < TRIES && !client_is_interrupted(client);
        attempt++, wait_ms *= 2) {
     result = send_once(client, report, ret_outcome, ret_reason, err);

@@ -148,8 +148,10 @@ static int make_change(struct committer *committer, const struct change *change,
 }
 
 static void add_asked(struct committer *committer, struct asked_change *asked) {
-  if (committer->asked_first == NULL) committer->asked_first = asked;
-  else committer->asked_last->next = asked;
+  if (committer->asked_first == NULL)
+    committer->asked_first = asked;
+  else
+    committer->asked_last->next = asked;
   committer->asked_last = asked;
 }
 

@@ -1,11 +1,12 @@
 /* Backup and restore. A backup is a copy of the log, nothing else: the rest is made from it.
  *
  *   DIR/log         segments, as in a data directory, up to a position that was on disk when the copy was made
- *   DIR/backup      what it is: ledger, position, time. Written last, so a copy that was cut off has none, or the old one.
+ *   DIR/backup      what it is: ledger, position, time. Written last, so a copy that was cut off has none, or the old
+ * one.
  *
  * The log only grows, so segments are copied as they are while the server writes. A copy is brought up to date by the
- * segments that it lacks; its last one is copied anew, as it may have been copied while it was written. Then the copy, not
- * the original, is read to the end: what that finds whole is the backup.
+ * segments that it lacks; its last one is copied anew, as it may have been copied while it was written. Then the
+ * copy, not the original, is read to the end: what that finds whole is the backup.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -83,7 +84,8 @@ static int copy_segment(struct copying *copying, const char *from_dir, const cha
   return 0;
 }
 
-static int copy_log(struct copying *copying, const struct log *log, const char *from, const char *to, struct err *err) {
+static int copy_log(struct copying *copying, const struct log *log, const char *from, const char *to,
+                    struct err *err) {
   SCOPED_MALLOC char *from_dir = file_path(from, "log");
   SCOPED_MALLOC char *to_dir = file_path(to, "log");
   SCOPED_MALLOC char *piece = malloc(PIECE);
@@ -106,7 +108,8 @@ static int count_block(void *arg, const struct block *block, struct err *err) {
   return 0;
 }
 
-static int read_copy(struct copying *copying, const char *dir, uint64_t *ret_end, uint64_t *ret_left, struct err *err) {
+static int read_copy(struct copying *copying, const char *dir, uint64_t *ret_end, uint64_t *ret_left,
+                     struct err *err) {
   SCOPED(log_close_ref) struct log *log = NULL;
   int result = log_open_to_read(dir, &log, err);
   if (result == 0) result = log_scan(log, count_block, copying, ret_end, err);
@@ -141,7 +144,8 @@ static int write_label(const char *dir, const uint8_t *uuid, uint64_t end, int64
   bytes_hex(uuid, LEDGER_UUID_SIZE, ledger);
   rfc3339_format(now_ms, time);
   SCOPED(buf_fini) struct buf text = {0};
-  buf_printf(&text, "codecmeter backup %d\nledger %s\nposition %" PRIu64 "\ntime %s\n", LABEL_FORMAT, ledger, end, time);
+  buf_printf(&text, "codecmeter backup %d\nledger %s\nposition %" PRIu64 "\ntime %s\n", LABEL_FORMAT, ledger, end,
+             time);
   int result = file_write(fd, fresh, 0, text.ptr, text.len, err);
   if (result == 0) result = file_sync(fd, fresh, err);
   if (result == 0 && rename(fresh, path) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot name %s", path);
@@ -152,8 +156,11 @@ static int read_label(const char *dir, uint64_t *ret_position, struct err *err) 
   SCOPED_MALLOC char *path = file_path(dir, LABEL);
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) {
-    return err_set(err, ERR_NOT_FOUND, "%s is no finished backup: it has no file '" LABEL "'; of a log that was copied "
-                                       "by hand, put log/ into a new data directory and run `codecmeter rebuild`", dir);
+    return err_set(err, ERR_NOT_FOUND,
+                   "%s is no finished backup: it has no file '" LABEL
+                   "'; of a log that was copied "
+                   "by hand, put log/ into a new data directory and run `codecmeter rebuild`",
+                   dir);
   }
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
   char text[512], ledger[33];
@@ -196,7 +203,8 @@ static int check_target(const struct log *log, const char *to, struct err *err) 
   }
   SCOPED(log_close_ref) struct log *before = NULL;
   struct err ignored;
-  if (log_open_to_read(to, &before, &ignored) == -ERR_NOT_FOUND) return 0; /* it was cut off before its first segment */
+  if (log_open_to_read(to, &before, &ignored) == -ERR_NOT_FOUND)
+    return 0; /* it was cut off before its first segment */
   if (before == NULL) return err_set(err, ERR_CORRUPT, "%s: %s; name an empty directory", to, ignored.text);
   if (memcmp(log_uuid(before), log_uuid(log), LEDGER_UUID_SIZE) == 0) return 0;
   return err_set(err, ERR_EXISTS, "%s is a backup of another ledger: name an empty or a new directory", to);
@@ -204,7 +212,8 @@ static int check_target(const struct log *log, const char *to, struct err *err) 
 
 static uint64_t bytes_of(const struct log *log) {
   uint64_t bytes = 0;
-  for (size_t i = 0; i < log_segments(log); i++) bytes += log_segment(log, i).size;
+  for (size_t i = 0; i < log_segments(log); i++)
+    bytes += log_segment(log, i).size;
   return bytes;
 }
 
@@ -245,8 +254,10 @@ static int put_log(const struct ledger_options *options, const char *from, uint6
   if (result == 0) result = copy_log(copying, log, from, restoring, err);
   if (result == 0) result = read_copy(copying, restoring, &end, &left, err);
   if (result == 0 && (end < position || left > 0)) {
-    result = err_set(err, ERR_CORRUPT, "the backup in %s should reach to position %" PRIu64 " and is whole to %" PRIu64
-                     ": use another one", from, position, end);
+    result =
+        err_set(err, ERR_CORRUPT,
+                "the backup in %s should reach to position %" PRIu64 " and is whole to %" PRIu64 ": use another one",
+                from, position, end);
   }
   if (result == 0 && rename(fresh, place) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot name %s", place);
   if (result == 0) result = file_sync_dir(options->dir, err);
@@ -260,7 +271,8 @@ int ledger_restore(const struct ledger_options *options, const char *from, const
   SCOPED_MALLOC char *derived = file_path(options->dir, "derived");
   uint64_t position;
   if (file_exists(place) || file_exists(derived)) {
-    return err_set(err, ERR_EXISTS, "%s holds a ledger already: restore into an empty or a new directory", options->dir);
+    return err_set(err, ERR_EXISTS, "%s holds a ledger already: restore into an empty or a new directory",
+                   options->dir);
   }
   int result = read_label(from, &position, err);
   if (result == 0) result = log_open_to_read(from, &log, err);

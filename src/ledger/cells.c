@@ -1,9 +1,9 @@
-/* Cells and days stand in plain arrays in the order in which they came; small tables of 4-byte indices find them. A quarter
- * hour lies in one day, whatever the zone: which one is looked up once, when its cell is made, and an addition then costs
- * two places in memory.
+/* Cells and days stand in plain arrays in the order in which they came; small tables of 4-byte indices find them. A
+ * quarter hour lies in one day, whatever the zone: which one is looked up once, when its cell is made, and an
+ * addition then costs two places in memory.
  *
- * The tables are open addressing with linear probing over indices + 1 (0 is free), doubled at half full. Days are found by
- * (project, kind, day): the first codec's, from which the others are chained.
+ * The tables are open addressing with linear probing over indices + 1 (0 is free), doubled at half full. Days are
+ * found by (project, kind, day): the first codec's, from which the others are chained.
  */
 #include "ledger/cells.h"
 
@@ -36,14 +36,14 @@ void cells_clear(struct cells *cells) {
 }
 
 /* Room for one more; memory that cannot be had here ends the program, as nothing is acknowledged from it yet. */
-#define ADD(items, count, cap)                                   \
-  ({                                                             \
-    if ((count) == (cap)) {                                      \
-      (cap) = (cap) == 0 ? 64 : (cap) * 2;                       \
-      (items) = reallocarray((items), (cap), sizeof *(items));   \
-      CHECK((items) != NULL);                                    \
-    }                                                            \
-    &(items)[(count)++];                                         \
+#define ADD(items, count, cap)                                 \
+  ({                                                           \
+    if ((count) == (cap)) {                                    \
+      (cap) = (cap) == 0 ? 64 : (cap)*2;                       \
+      (items) = reallocarray((items), (cap), sizeof *(items)); \
+      CHECK((items) != NULL);                                  \
+    }                                                          \
+    &(items)[(count)++];                                       \
   })
 
 static uint64_t mix(uint64_t a, uint64_t b) {
@@ -63,7 +63,8 @@ static uint64_t hash_of_day(const struct cell_day *day) {
 
 static void table_put(struct cell_table *table, uint64_t hash, uint32_t index) {
   uint32_t slot = (uint32_t)hash & (table->size - 1);
-  while (table->slots[slot] != 0) slot = (slot + 1) & (table->size - 1);
+  while (table->slots[slot] != 0)
+    slot = (slot + 1) & (table->size - 1);
   table->slots[slot] = index + 1;
   table->used++;
 }
@@ -106,7 +107,8 @@ static void note_zone(struct cells *cells, uint32_t project, const struct zone *
   }
   *ADD(cells->zones, cells->zones_count, cells->zones_cap) = (struct cell_zone){.project = project, .zone = zone};
   uint32_t from = table_grow(&cells->by_project) ? 0 : cells->zones_count - 1;
-  for (uint32_t i = from; i < cells->zones_count; i++) table_put(&cells->by_project, mix(cells->zones[i].project, 0), i);
+  for (uint32_t i = from; i < cells->zones_count; i++)
+    table_put(&cells->by_project, mix(cells->zones[i].project, 0), i);
 }
 
 bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone) {
@@ -143,8 +145,10 @@ static uint32_t make_day(struct cells *cells, const struct cell_day *wanted) {
     last = i;
   }
   *ADD(cells->days, cells->days_count, cells->days_cap) = *wanted;
-  if (last != 0) cells->days[last - 1].next = cells->days_count;
-  else put_first_days(cells, table_grow(&cells->by_day) ? 0 : cells->days_count - 1);
+  if (last != 0)
+    cells->days[last - 1].next = cells->days_count;
+  else
+    put_first_days(cells, table_grow(&cells->by_day) ? 0 : cells->days_count - 1);
   return cells->days_count;
 }
 
@@ -174,7 +178,8 @@ static struct cell *make_cell(struct cells *cells, const struct cell *wanted, co
   *cell = *wanted;
   cell->day = make_day(cells, &day);
   uint32_t from = table_grow(&cells->by_cell) ? 0 : cells->count - 1;
-  for (uint32_t i = from; i < cells->count; i++) table_put(&cells->by_cell, hash_of_cell(&cells->items[i]), i);
+  for (uint32_t i = from; i < cells->count; i++)
+    table_put(&cells->by_cell, hash_of_cell(&cells->items[i]), i);
   return cell;
 }
 

@@ -1,5 +1,5 @@
-/* Cells in memory: totals by quarter hour of UTC, the truth, and by day of the project's zone, derived as they come, so that
- * a question costs its days and not the quarter hours in them. Design §6.
+/* Cells in memory: totals by quarter hour of UTC, the truth, and by day of the project's zone, derived as they come,
+ * so that a question costs its days and not the quarter hours in them. Design §6.
  *
  * A delta's, and those that a recount of the log makes. One writer.
  */
@@ -20,7 +20,7 @@ struct cell {
   uint32_t project;
   uint32_t quarter; /* quarter hours since 1970, UTC */
   uint8_t kind, codec, tier;
-  uint32_t day;      /* of struct cells alone: index of its day + 1 */
+  uint32_t day; /* of struct cells alone: index of its day + 1 */
   struct usage_count sum;
 };
 
@@ -42,7 +42,8 @@ struct cell_table {
   uint32_t used;
 };
 
-/* The zone with which a project's days are being made; NULL once it has changed meanwhile: they are then worth nothing. */
+/* The zone with which a project's days are being made; NULL once it has changed meanwhile: they are then worth
+ * nothing. */
 struct cell_zone {
   uint32_t project;
   const struct zone *zone;
@@ -60,9 +61,10 @@ struct cells {
 
 void cells_fini(struct cells *cells);
 void cells_clear(struct cells *cells); /* keeps the memory */
-/* Adds what a usage counts, if anything; its project has that number and zone, its codec (0 when it has none) that number of
- * the project's list. */
-void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone, uint8_t codec);
+/* Adds what a usage counts, if anything; its project has that number and zone, its codec (0 when it has none) that
+ * number of the project's list. */
+void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
+               uint8_t codec);
 /* Do the days of a project stand for that zone? (If it has none, yes.) Else visit its quarter hours. */
 bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone);
 /* Calls visit for each codec's totals of a project and kind in the days [first, last]. */

@@ -4,8 +4,8 @@
  *                           │  disk full: drops what it wrote, waits, tries again
  *                           └──any other error──> FAILED, which ledger_turn reports, for good
  *
- * Order of durability: runs are synced, then their directory, then the transaction that lists them. A crash before the
- * commit leaves files that no list names; the next start removes them.
+ * Order of durability: runs are synced, then their directory, then the transaction that lists them. A crash before
+ * the commit leaves files that no list names; the next start removes them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,7 +35,8 @@ struct made {
 };
 
 static void made_fini(struct made *made) {
-  for (size_t i = 0; i < made->count; i++) run_release(made->runs[i]);
+  for (size_t i = 0; i < made->count; i++)
+    run_release(made->runs[i]);
 }
 
 static int write_runs(struct ledger *ledger, uint64_t first, struct made *made, struct err *err) {
@@ -84,7 +85,8 @@ static int list_checkpoint(struct ledger *ledger, const struct made *made, struc
   return totals_apply(ledger->rows, &checkpoint, err);
 }
 
-static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KINDS], size_t *ret_count, struct err *err) {
+static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KINDS], size_t *ret_count,
+                            struct err *err) {
   SCOPED(made_fini) struct made made = {0};
   uint64_t first = 0;
   int result = 0;
@@ -92,13 +94,15 @@ static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KI
     first = ledger_take_run_numbers(ledger, ENTRY_KINDS);
     result = make_runs(ledger, first, &made, err);
   }
-  bool is_sure = result != 0; /* that nothing is listed: not so after a commit that failed, unless the disk was full */
+  bool is_sure =
+      result != 0; /* that nothing is listed: not so after a commit that failed, unless the disk was full */
   if (result == 0) {
     result = list_checkpoint(ledger, &made, err);
     is_sure = result == -ERR_FULL;
   }
   if (is_sure && first > 0) {
-    for (unsigned i = 0; i < ENTRY_KINDS; i++) ledger_remove_run(ledger, first + i);
+    for (unsigned i = 0; i < ENTRY_KINDS; i++)
+      ledger_remove_run(ledger, first + i);
   }
   if (result != 0) return result;
   memcpy(ret_made, made.runs, sizeof made.runs);
@@ -109,8 +113,8 @@ static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KI
 
 /* ---- handing over ---- */
 
-/* The spare delta's memory is there, and has been touched: where one delta fills after another it is used again, else it
- * goes. */
+/* The spare delta's memory is there, and has been touched: where one delta fills after another it is used again, else
+ * it goes. */
 static struct delta *take_spare(struct ledger *ledger, bool wanted) {
   struct delta *spare = MOVE(ledger->spare);
   if (spare != NULL && wanted) {
@@ -146,8 +150,10 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
   ledger->runs = runs;
   ledger->frozen = NULL;
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
-  if (ledger->spare == NULL && is_large(ledger, old_delta)) ledger->spare = old_delta;
-  else delta_free(old_delta);
+  if (ledger->spare == NULL && is_large(ledger, old_delta))
+    ledger->spare = old_delta;
+  else
+    delta_free(old_delta);
   run_list_release(before);
 }
 
@@ -158,7 +164,8 @@ static void wait_for_room(struct ledger *ledger) {
   struct timespec until;
   (void)clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += FULL_RETRY_SECONDS;
-  while (!ledger->stopping && pthread_cond_timedwait(&ledger->checkpointer.wake, &ledger->lock, &until) != ETIMEDOUT) {
+  while (!ledger->stopping &&
+         pthread_cond_timedwait(&ledger->checkpointer.wake, &ledger->lock, &until) != ETIMEDOUT) {
   }
 }
 
@@ -194,8 +201,10 @@ static void *checkpointer_main(void *arg) {
   struct ledger *ledger = arg;
   (void)pthread_mutex_lock(&ledger->lock);
   while (!ledger->stopping) {
-    if (ledger->checkpointer.state == WORK_ASKED) run_checkpoint(ledger);
-    else (void)pthread_cond_wait(&ledger->checkpointer.wake, &ledger->lock);
+    if (ledger->checkpointer.state == WORK_ASKED)
+      run_checkpoint(ledger);
+    else
+      (void)pthread_cond_wait(&ledger->checkpointer.wake, &ledger->lock);
   }
   (void)pthread_mutex_unlock(&ledger->lock);
   return NULL;

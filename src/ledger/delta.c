@@ -1,5 +1,5 @@
-/* Entries stand in plain arrays in the order in which they came; a table of hashes finds identities. So a delta costs about
- * 100 bytes a record, a checkpoint sorts copies of dense arrays, and nothing is moved while it fills.
+/* Entries stand in plain arrays in the order in which they came; a table of hashes finds identities. So a delta costs
+ * about 100 bytes a record, a checkpoint sorts copies of dense arrays, and nothing is moved while it fills.
  */
 #include "ledger/delta.h"
 
@@ -8,9 +8,9 @@
 #include "base/check.h"
 #include "ledger/identities.h"
 
-#define VECTOR(type)    \
-  struct {              \
-    type *items;        \
+#define VECTOR(type)     \
+  struct {               \
+    type *items;         \
     uint32_t count, cap; \
   }
 
@@ -24,15 +24,15 @@ struct delta {
 };
 
 /* Room for one more; memory that cannot be had here ends the program, as nothing is acknowledged from it yet. */
-#define VECTOR_ADD(vector)                                                               \
-  ({                                                                                     \
-    __typeof__(vector) *v_ = &(vector);                                                  \
-    if (v_->count == v_->cap) {                                                          \
-      v_->cap = v_->cap == 0 ? 64 : v_->cap * 2;                                         \
-      v_->items = reallocarray(v_->items, v_->cap, sizeof *v_->items);                   \
-      CHECK(v_->items != NULL);                                                          \
-    }                                                                                    \
-    &v_->items[v_->count++];                                                             \
+#define VECTOR_ADD(vector)                                             \
+  ({                                                                   \
+    __typeof__(vector) *v_ = &(vector);                                \
+    if (v_->count == v_->cap) {                                        \
+      v_->cap = v_->cap == 0 ? 64 : v_->cap * 2;                       \
+      v_->items = reallocarray(v_->items, v_->cap, sizeof *v_->items); \
+      CHECK(v_->items != NULL);                                        \
+    }                                                                  \
+    &v_->items[v_->count++];                                           \
   })
 
 struct delta *delta_new(uint64_t begin) {

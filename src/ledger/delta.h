@@ -1,7 +1,7 @@
 /* A delta: what the log holds beyond the last checkpoint, in memory. Design §6.
  *
- * Entries of the three kinds, totals by quarter hour of UTC, and the changes of the catalogue as the rows that LMDB will
- * keep. Filled by the writer alone; a frozen one is not changed any more. Reading while it is filled needs the
+ * Entries of the three kinds, totals by quarter hour of UTC, and the changes of the catalogue as the rows that LMDB
+ * will keep. Filled by the writer alone; a frozen one is not changed any more. Reading while it is filled needs the
  * ledger's view lock.
  */
 #ifndef CODECMETER_LEDGER_DELTA_H
@@ -31,8 +31,8 @@ void delta_set_end(struct delta *delta, uint64_t end, int64_t block_time_ms);
 uint64_t delta_records(const struct delta *delta); /* of usage */
 bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes */
 
-/* Adds a usage whose project has that number and zone, whose codec (0 when it has none) is that of the project's list, and
- * whose identity has that hash. */
+/* Adds a usage whose project has that number and zone, whose codec (0 when it has none) is that of the project's
+ * list, and whose identity has that hash. */
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
                      const struct zone *zone, uint8_t codec, uint64_t position);
 
@@ -40,8 +40,8 @@ void delta_prefetch(const struct delta *delta, struct hash identity);
 /* The next identity with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at);
 
-/* Sorted entries for the checkpoint, borrowed until the next call: room is for 2 * delta_records entries. The delta must be
- * frozen; entries that nobody looks for in memory are sorted where they stand. */
+/* Sorted entries for the checkpoint, borrowed until the next call: room is for 2 * delta_records entries. The delta
+ * must be frozen; entries that nobody looks for in memory are sorted where they stand. */
 const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind kind, struct entry *room);
 
 /* Totals of what it holds. */

@@ -1,19 +1,20 @@
-/* Sorting by bytes from the most significant one on: hashes are uniform, so two passes leave buckets of a few entries. Bytes
- * that are the same in all entries (most of a time entry's) cost one look each, not a pass.
+/* Sorting by bytes from the most significant one on: hashes are uniform, so two passes leave buckets of a few
+ * entries. Bytes that are the same in all entries (most of a time entry's) cost one look each, not a pass.
  */
 #include "ledger/entry.h"
 
 #include <string.h>
 
 #define BUCKETS 256u
-#define FEW 48u      /* from here on an insertion sort is quicker */
+#define FEW 48u       /* from here on an insertion sort is quicker */
 #define KEY_BYTES 24u /* first, second, position */
 
 static void sort_few(struct entry *entries, size_t count) {
   for (size_t i = 1; i < count; i++) {
     struct entry moved = entries[i];
     size_t at = i;
-    for (; at > 0 && entry_compare(&moved, &entries[at - 1]) < 0; at--) entries[at] = entries[at - 1];
+    for (; at > 0 && entry_compare(&moved, &entries[at - 1]) < 0; at--)
+      entries[at] = entries[at - 1];
     entries[at] = moved;
   }
 }
@@ -47,13 +48,15 @@ void entry_sort(struct entry *entries, struct entry *room, size_t count) {
   unsigned byte = first_difference(entries, count);
   if (byte == KEY_BYTES) return;
   size_t ends[BUCKETS] = {0}, at[BUCKETS];
-  for (size_t i = 0; i < count; i++) ends[byte_of(&entries[i], byte)]++;
+  for (size_t i = 0; i < count; i++)
+    ends[byte_of(&entries[i], byte)]++;
   for (size_t bucket = 0, sum = 0; bucket < BUCKETS; bucket++) {
     at[bucket] = sum;
     sum += ends[bucket];
     ends[bucket] = sum;
   }
-  for (size_t i = 0; i < count; i++) room[at[byte_of(&entries[i], byte)]++] = entries[i];
+  for (size_t i = 0; i < count; i++)
+    room[at[byte_of(&entries[i], byte)]++] = entries[i];
   memcpy(entries, room, count * sizeof *entries);
   for (size_t bucket = 0, begin = 0; bucket < BUCKETS; begin = ends[bucket++]) {
     if (ends[bucket] - begin > 1) entry_sort(entries + begin, room + begin, ends[bucket] - begin);

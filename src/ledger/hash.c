@@ -28,7 +28,9 @@ struct hash hash_identity(struct str project, struct str source, struct str id) 
   return hash_three(project, source, id);
 }
 
-struct hash hash_task(struct str project, struct str task_id) { return hash_three(project, STR(""), task_id); }
+struct hash hash_task(struct str project, struct str task_id) {
+  return hash_three(project, STR(""), task_id);
+}
 
 uint64_t hash_name(struct str name) { return XXH3_64bits(name.ptr, name.len); }
 

@@ -1,6 +1,7 @@
-/* Entries stand in a dense array, which a checkpoint copies and sorts as it is; a table of indices, at most half full, finds
- * them. A slot holds half of the hash's high word too, so an entry is looked at only when it is all but certainly the one:
- * a new id costs one cache line. Linear probing keeps equal hashes in the order in which they came.
+/* Entries stand in a dense array, which a checkpoint copies and sorts as it is; a table of indices, at most half
+ * full, finds them. A slot holds half of the hash's high word too, so an entry is looked at only when it is all but
+ * certainly the one: a new id costs one cache line. Linear probing keeps equal hashes in the order in which they
+ * came.
  */
 #include "ledger/identities.h"
 
@@ -29,7 +30,8 @@ static uint64_t tag_of(uint64_t high) { return high & ~(uint64_t)UINT32_MAX; }
 static void put(struct identities *set, uint32_t index) {
   const struct entry *entry = &set->items[index];
   uint32_t slot = (uint32_t)entry->second & (set->size - 1);
-  while (set->slots[slot] != 0) slot = (slot + 1) & (set->size - 1);
+  while (set->slots[slot] != 0)
+    slot = (slot + 1) & (set->size - 1);
   set->slots[slot] = tag_of(entry->first) | (index + 1);
 }
 
@@ -41,7 +43,8 @@ static void grow_slots(struct identities *set) {
   CHECK(set->slots != NULL);
   set->size = size;
   for (uint32_t i = 0; i < set->count; i++) {
-    if (i + AHEAD < set->count) __builtin_prefetch(&set->slots[(uint32_t)set->items[i + AHEAD].second & (size - 1)], 1);
+    if (i + AHEAD < set->count)
+      __builtin_prefetch(&set->slots[(uint32_t)set->items[i + AHEAD].second & (size - 1)], 1);
     put(set, i);
   }
 }

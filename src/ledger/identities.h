@@ -1,4 +1,5 @@
-/* A set of identities in memory: hashes and the positions of their records. Equal hashes may stand in it many times. */
+/* A set of identities in memory: hashes and the positions of their records. Equal hashes may stand in it many times.
+ */
 #ifndef CODECMETER_LEDGER_IDENTITIES_H
 #define CODECMETER_LEDGER_IDENTITIES_H
 

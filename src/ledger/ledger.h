@@ -22,25 +22,25 @@
 struct ledger;
 
 /* Bounds of ledger_options, and what 0 stands for. */
-#define LEDGER_DELTA_MAX_DEFAULT UINT64_C(1000000)         /* records of usage in a delta */
-#define LEDGER_MAP_SIZE_DEFAULT (UINT64_C(64) << 30)       /* bytes of address space for LMDB; sparse */
-#define LEDGER_SEGMENT_SIZE_DEFAULT (UINT64_C(256) << 20)  /* bytes after which a new segment is begun */
-#define LEDGER_DISK_RESERVE_DEFAULT (UINT64_C(256) << 20)  /* free bytes below which usage is refused */
-/* Runs of one kind from which on a checkpoint waits for the merger, unless that lacks room on the disk. Each costs a look-up
- * of a new id a filter's cache line. */
+#define LEDGER_DELTA_MAX_DEFAULT UINT64_C(1000000)        /* records of usage in a delta */
+#define LEDGER_MAP_SIZE_DEFAULT (UINT64_C(64) << 30)      /* bytes of address space for LMDB; sparse */
+#define LEDGER_SEGMENT_SIZE_DEFAULT (UINT64_C(256) << 20) /* bytes after which a new segment is begun */
+#define LEDGER_DISK_RESERVE_DEFAULT (UINT64_C(256) << 20) /* free bytes below which usage is refused */
+/* Runs of one kind from which on a checkpoint waits for the merger, unless that lacks room on the disk. Each costs a
+ * look-up of a new id a filter's cache line. */
 #define LEDGER_RUNS_MAX 48u
 
 struct ledger_options {
-  const char *dir;            /* DATA: exists, owned by us, locked by the caller */
+  const char *dir; /* DATA: exists, owned by us, locked by the caller */
   uint64_t delta_max;
-  int64_t delta_age_ms;       /* a delta older than this is checkpointed though it is not full; 0: never */
+  int64_t delta_age_ms; /* a delta older than this is checkpointed though it is not full; 0: never */
   uint64_t map_size;
   uint64_t segment_size;
-  uint64_t disk_reserve;      /* UINT64_MAX: no reserve at all */
-  const struct clock *clock;  /* borrowed until close; NULL: the machine's */
-  bool maintenance;           /* no merging: for commands that make one change and leave */
-  /* Called by the checkpointer and the merger when they have left something for ledger_turn, which the writer is to call.
-   * May be NULL. Must not block. */
+  uint64_t disk_reserve;     /* UINT64_MAX: no reserve at all */
+  const struct clock *clock; /* borrowed until close; NULL: the machine's */
+  bool maintenance;          /* no merging: for commands that make one change and leave */
+  /* Called by the checkpointer and the merger when they have left something for ledger_turn, which the writer is to
+   * call. May be NULL. Must not block. */
   void (*wake_writer)(void *arg);
   void *wake_writer_arg;
 };
@@ -49,7 +49,8 @@ struct ledger_options {
  * written anew and synced, a torn tail is cut and kept under DATA/cut. Damage elsewhere stops it: -ERR_CORRUPT with
  * file, offset and remedy; -ERR_VERSION for a format of a later release. Caller closes. */
 MUST_USE int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err);
-/* Stops the threads (a checkpoint under way is finished, a merge dropped) and frees; staged and uncommitted is dropped. */
+/* Stops the threads (a checkpoint under way is finished, a merge dropped) and frees; staged and uncommitted is
+ * dropped. */
 void ledger_close(struct ledger *ledger);
 SCOPED_REF(struct ledger, ledger_close)
 
@@ -70,19 +71,20 @@ struct verdict {
   unsigned fields; /* enum usage_field bits of a conflict */
 };
 
-/* Decides reports, in order, each against everything before it (staged ones included), and stages those that are new; stops
- * behind the one with which what is staged reaches bytes_max. What a verdict says holds once ledger_commit has returned 0,
- * and only then. *ret_decided is how many have their verdict, on an error too; the next one has left no trace. -ERR_BUSY:
- * both deltas are full; commit, wait for wake_writer, ledger_turn, go on with the rest. -ERR_FULL: below the disk's
- * reserve. */
+/* Decides reports, in order, each against everything before it (staged ones included), and stages those that are new;
+ * stops behind the one with which what is staged reaches bytes_max. What a verdict says holds once ledger_commit has
+ * returned 0, and only then. *ret_decided is how many have their verdict, on an error too; the next one has left no
+ * trace. -ERR_BUSY: both deltas are full; commit, wait for wake_writer, ledger_turn, go on with the rest. -ERR_FULL:
+ * below the disk's reserve. */
 MUST_USE int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
                                  struct verdict *ret_verdicts, size_t *ret_decided, struct err *err);
 
-/* Decides one change to the catalogue and stages it; nothing else may be staged. -ERR_EXISTS, -ERR_NOT_FOUND, -ERR_RANGE
- * say why not. It is in force, for readers too, when ledger_commit has returned 0. */
+/* Decides one change to the catalogue and stages it; nothing else may be staged. -ERR_EXISTS, -ERR_NOT_FOUND,
+ * -ERR_RANGE say why not. It is in force, for readers too, when ledger_commit has returned 0. */
 MUST_USE int ledger_stage_change(struct ledger *ledger, const struct change *change, struct err *err);
 
-/* Bytes staged and not yet committed. A writer that stages for long commits when this passes what it means to bear. */
+/* Bytes staged and not yet committed. A writer that stages for long commits when this passes what it means to bear.
+ */
 uint64_t ledger_staged_bytes(const struct ledger *ledger);
 
 /* Writes what is staged, syncs it, applies it. On -ERR_FULL the log is as it was before the first staged record and
@@ -90,8 +92,9 @@ uint64_t ledger_staged_bytes(const struct ledger *ledger);
  * accepts nothing any more (every later write gives -ERR_IO): stop the program. */
 MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
 
-/* At a commit boundary (nothing staged): takes over what a finished checkpoint or merge left, freezes a full delta. Call
- * after each commit and when wake_writer has fired. An error is the checkpointer's or the merger's, and final. */
+/* At a commit boundary (nothing staged): takes over what a finished checkpoint or merge left, freezes a full delta.
+ * Call after each commit and when wake_writer has fired. An error is the checkpointer's or the merger's, and final.
+ */
 MUST_USE int ledger_turn(struct ledger *ledger, struct err *err);
 
 /* In how many milliseconds ledger_turn has something to do though nothing was committed; INT64_MAX: never. */
@@ -129,7 +132,7 @@ struct ledger_status {
   uint64_t end;        /* position behind the last applied byte of the log */
   uint64_t checkpoint; /* position up to which the derived files are complete */
   uint64_t delta_records[2];
-  unsigned runs;       /* live run files */
+  unsigned runs; /* live run files */
 };
 void ledger_status(struct ledger *ledger, struct ledger_status *ret);
 
@@ -156,9 +159,10 @@ struct ledger_verify_report {
 };
 
 /* Reads the whole log and all derived files, and holds them against each other: checksums, totals against a recount,
- * identities and times against the records, each identity once, the catalogue. Changes nothing; works beside a running
- * server, at the snapshot of its last checkpoint. 0: *ret says what was found, differences included. An error: it could not
- * be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only dir and map_size count. */
+ * identities and times against the records, each identity once, the catalogue. Changes nothing; works beside a
+ * running server, at the snapshot of its last checkpoint. 0: *ret says what was found, differences included. An
+ * error: it could not be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only
+ * dir and map_size count. */
 MUST_USE int ledger_verify(const struct ledger_options *options, const struct ledger_verify_options *how,
                            struct ledger_verify_report *ret, struct err *err);
 
@@ -167,17 +171,19 @@ struct ledger_backup_report {
   uint64_t bytes;
 };
 
-/* Copies the log into a directory, made if need be: all that was answered before this was called is in it, and on disk when
- * it returns. The server may run. An earlier backup of the same ledger is brought up to date. Of options dir and clock
- * count. */
-MUST_USE int ledger_backup(const struct ledger_options *options, const char *to, const struct ledger_progress *progress,
-                           struct ledger_backup_report *ret, struct err *err);
+/* Copies the log into a directory, made if need be: all that was answered before this was called is in it, and on
+ * disk when it returns. The server may run. An earlier backup of the same ledger is brought up to date. Of options
+ * dir and clock count. */
+MUST_USE int ledger_backup(const struct ledger_options *options, const char *to,
+                           const struct ledger_progress *progress, struct ledger_backup_report *ret, struct err *err);
 
 /* ---- maintenance: nobody else has the directory open ---- */
 
-/* Puts a backup into a data directory that holds no ledger, and makes the derived files. Cut off, it can be called again. */
+/* Puts a backup into a data directory that holds no ledger, and makes the derived files. Cut off, it can be called
+ * again. */
 MUST_USE int ledger_restore(const struct ledger_options *options, const char *from,
-                            const struct ledger_progress *progress, struct ledger_backup_report *ret, struct err *err);
+                            const struct ledger_progress *progress, struct ledger_backup_report *ret,
+                            struct err *err);
 
 /* Makes all derived files anew from the log alone, beside the old ones, and swaps them in when they are durable. */
 MUST_USE int ledger_rebuild(const struct ledger_options *options, const struct ledger_progress *progress,

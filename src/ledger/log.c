@@ -1,6 +1,6 @@
 /* Segments are named by the position of their first byte, so a position finds its file by the names alone. A new one
- * is written, synced, and its directory synced, before a block goes into it; so a segment without a whole head can only
- * be the last, and empty, and is removed.
+ * is written, synced, and its directory synced, before a block goes into it; so a segment without a whole head can
+ * only be the last, and empty, and is removed.
  *
  *   log_open ──> log_recover ──> log_next ──> log_append ─┐
  *                                   ^                     │  0: synced
@@ -41,16 +41,16 @@ struct segment {
 };
 
 struct log {
-  char *data;               /* the data directory */
-  char *dir;                /* DATA/log */
+  char *data; /* the data directory */
+  char *dir;  /* DATA/log */
   uint64_t segment_size;
   uint8_t uuid[LEDGER_UUID_SIZE];
   pthread_mutex_t lock;     /* the list of segments */
   struct segment *segments; /* by base */
   size_t count;
-  _Atomic uint64_t end;     /* position behind the last block; readers of any thread look */
+  _Atomic uint64_t end; /* position behind the last block; readers of any thread look */
   uint64_t synced;
-  bool broken;              /* a write or sync failed: nothing more is taken */
+  bool broken; /* a write or sync failed: nothing more is taken */
   bool read_only;
 };
 
@@ -102,8 +102,10 @@ static bool find_segment(struct log *log, uint64_t position, struct segment *ret
   size_t low = 0, high = log->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    if (log->segments[middle].base <= position) low = middle + 1;
-    else high = middle;
+    if (log->segments[middle].base <= position)
+      low = middle + 1;
+    else
+      high = middle;
   }
   bool found = low > 0;
   if (found) *ret = log->segments[low - 1];
@@ -146,7 +148,8 @@ static struct log *log_new(const char *data, uint64_t segment_size) {
 
 void log_close(struct log *log) {
   if (log == NULL) return;
-  for (size_t i = 0; i < log->count; i++) (void)close(log->segments[i].fd);
+  for (size_t i = 0; i < log->count; i++)
+    (void)close(log->segments[i].fd);
   free(log->segments);
   free(log->dir);
   free(log->data);
@@ -232,7 +235,8 @@ static int check_segments(struct log *log, struct err *err) {
     if (result != 0) return result;
     if (segment->base != expected) {
       return err_set(err, ERR_CORRUPT,
-                     "the log has nothing from position %" PRIu64 " to log/%s: a segment is missing or cut short; "
+                     "the log has nothing from position %" PRIu64
+                     " to log/%s: a segment is missing or cut short; "
                      "restore it from a backup",
                      expected, segment->name);
     }
@@ -251,7 +255,8 @@ static int open_log(const char *dir, uint64_t segment_size, bool read_only, stru
   log->read_only = read_only;
   int result = open_segments(log, err);
   bool dropped = log->count > 0;
-  while (result == 0 && dropped && log->count > 0) result = drop_unfinished(log, &dropped, err);
+  while (result == 0 && dropped && log->count > 0)
+    result = drop_unfinished(log, &dropped, err);
   if (result == 0) result = check_segments(log, err);
   if (result != 0) return result;
   *ret = log->count > 0 ? MOVE(log) : NULL;
@@ -322,7 +327,8 @@ struct log_reader *log_reader_new(struct log *log) {
 
 void log_reader_free(struct log_reader *reader) {
   if (reader == NULL) return;
-  for (int i = 0; i < READER_BLOCKS; i++) free(reader->held[i].bytes);
+  for (int i = 0; i < READER_BLOCKS; i++)
+    free(reader->held[i].bytes);
   free(reader);
 }
 
@@ -347,8 +353,7 @@ static int read_into(struct held *held, struct log *log, uint64_t position, stru
 }
 
 static bool holds(const struct held *held, uint64_t position) {
-  return held->valid && position >= held->block.position &&
-         position - held->block.position < held->block.bytes.len;
+  return held->valid && position >= held->block.position && position - held->block.position < held->block.bytes.len;
 }
 
 static const struct held *find_held(const struct log_reader *reader, uint64_t position) {
@@ -401,7 +406,8 @@ int log_read_record(struct log_reader *reader, uint64_t position, struct record 
     uint64_t start = 0;
     result = block_start(reader->log, position, &start, err);
     if (result == 0) result = log_read_block(reader, start, &block, err);
-    if (result == -ERR_NOT_FOUND) result = err_set(err, ERR_CORRUPT, "a record beyond the end of the log is asked for");
+    if (result == -ERR_NOT_FOUND)
+      result = err_set(err, ERR_CORRUPT, "a record beyond the end of the log is asked for");
     if (result != 0) return result;
   }
   return block_record_at(block, (uint32_t)(position - block->position), ret, err);
@@ -410,8 +416,8 @@ int log_read_record(struct log_reader *reader, uint64_t position, struct record 
 uint64_t log_position_behind(const struct log *log, const struct block *block) {
   uint64_t behind = block->position + block->bytes.len;
   struct segment segment;
-  bool begins_segment = behind < log->end && find_segment((struct log *)(uintptr_t)log, behind, &segment) &&
-                        segment.base == behind;
+  bool begins_segment =
+      behind < log->end && find_segment((struct log *)(uintptr_t)log, behind, &segment) && segment.base == behind;
   return begins_segment ? behind + SEGMENT_HEAD_SIZE : behind;
 }
 
@@ -424,7 +430,8 @@ struct scan {
   uint64_t synced;   /* the furthest that is known to have been synced */
 };
 
-/* Is there a valid block in the tail that begins with a bad one, at `bad`, and does it say that that one was synced? */
+/* Is there a valid block in the tail that begins with a bad one, at `bad`, and does it say that that one was synced?
+ */
 static bool tail_says_synced(struct str tail, uint64_t bad) {
   SCOPED_MALLOC struct block *block = malloc(sizeof *block);
   CHECK(block != NULL);
@@ -482,7 +489,8 @@ static int cut_tail(struct log *log, uint64_t from, struct err *err) {
   return file_sync(segment->fd, segment->name, err);
 }
 
-/* A block at `bad` cannot be read, for the reason in err. Is it a torn tail, never acknowledged? Anything else is an error. */
+/* A block at `bad` cannot be read, for the reason in err. Is it a torn tail, never acknowledged? Anything else is an
+ * error. */
 static int judge_damage(struct scan *scan, uint64_t bad, bool *ret_zero, struct err *err) {
   struct segment *segment = last_segment(scan->log);
   bool synced = true;
@@ -540,8 +548,8 @@ static int scan_tail(struct scan *scan, struct err *err) {
   }
 }
 
-/* Everything before the last segment was synced before that began, and everything below `from` before a checkpoint covered
- * it. What comes behind is read, cut if it is torn, and written anew. */
+/* Everything before the last segment was synced before that began, and everything below `from` before a checkpoint
+ * covered it. What comes behind is read, cut if it is torn, and written anew. */
 static int settle_tail(struct log *log, uint64_t from, struct err *err) {
   uint64_t begin = last_segment(log)->base + SEGMENT_HEAD_SIZE;
   if (from > begin) begin = from;

@@ -61,25 +61,26 @@ MUST_USE int log_read_record(struct log_reader *reader, uint64_t position, struc
 /* Where the block behind this one stands: across the head of the next segment. */
 uint64_t log_position_behind(const struct log *log, const struct block *block);
 
-/* Hands every block to `visit`, from the first on. *ret_end is behind the last one; what lies beyond is being written, or a
- * torn tail that the next start cuts. Damage anywhere else is -ERR_CORRUPT. */
+/* Hands every block to `visit`, from the first on. *ret_end is behind the last one; what lies beyond is being
+ * written, or a torn tail that the next start cuts. Damage anywhere else is -ERR_CORRUPT. */
 MUST_USE int log_scan(struct log *log, int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
                       uint64_t *ret_end, struct err *err);
 
 /* ---- recovery: before the first append ---- */
 
-/* Makes sure of the log's end, then hands each block from a position (a block's, or the end) on to `apply`. What cannot be
- * read is a torn tail, and is cut and kept under DATA/cut, only if it lies in the last segment, no valid later block says
- * that it was synced, and it is not below `from`; anything else is -ERR_CORRUPT with file and offset. What is left beyond the
- * last known sync is written anew and synced before the first `apply`: bytes read back are no proof of disk. */
+/* Makes sure of the log's end, then hands each block from a position (a block's, or the end) on to `apply`. What
+ * cannot be read is a torn tail, and is cut and kept under DATA/cut, only if it lies in the last segment, no valid
+ * later block says that it was synced, and it is not below `from`; anything else is -ERR_CORRUPT with file and
+ * offset. What is left beyond the last known sync is written anew and synced before the first `apply`: bytes read
+ * back are no proof of disk. */
 MUST_USE int log_recover(struct log *log, uint64_t from,
                          int (*apply)(void *arg, const struct block *block, struct err *err), void *arg,
                          struct err *err);
 
 /* ---- writing ---- */
 
-/* Appends whole blocks that begin at the position log_next gave, and syncs them. On -ERR_FULL the log is as it was. Any
- * other error is final: the log takes nothing more. */
+/* Appends whole blocks that begin at the position log_next gave, and syncs them. On -ERR_FULL the log is as it was.
+ * Any other error is final: the log takes nothing more. */
 MUST_USE int log_append(struct log *log, struct str blocks, struct err *err);
 /* Up to where all is known to be on disk. */
 uint64_t log_synced(const struct log *log);

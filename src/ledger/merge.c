@@ -1,16 +1,19 @@
-/* The merger: keeps the number of runs small while ingest goes on. A thread of its own, so a checkpoint never waits for it.
+/* The merger: keeps the number of runs small while ingest goes on. A thread of its own, so a checkpoint never waits
+ * for it.
  *
  *   IDLE ──candidate──> merging ──> DONE ──ledger_turn──> IDLE
  *                          │ no room on the disk: drops what it wrote, waits, looks again
  *                          │ the ledger closes: drops what it wrote
  *                          └ any other error ──> FAILED, which ledger_turn reports, for good
  *
- * Which runs. Neighbours of one kind, at least MERGE_FAN_IN, of which the largest is no larger than the others together: so
- * every entry is written again once for each fourfold growth, and any list without such neighbours is short (each run
- * larger than the three behind it). Of several the smallest merge goes first: it soonest makes look-ups cheaper.
+ * Which runs. Neighbours of one kind, at least MERGE_FAN_IN, of which the largest is no larger than the others
+ * together: so every entry is written again once for each fourfold growth, and any list without such neighbours is
+ * short (each run larger than the three behind it). Of several the smallest merge goes first: it soonest makes
+ * look-ups cheaper.
  *
- * Order of durability: the new run is synced, then its directory, then one transaction lists it and drops the old ones; then
- * their files are removed. Whoever still reads those holds them open; a crash in between leaves files that no list names.
+ * Order of durability: the new run is synced, then its directory, then one transaction lists it and drops the old
+ * ones; then their files are removed. Whoever still reads those holds them open; a crash in between leaves files that
+ * no list names.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -71,7 +74,8 @@ static void choose_of_kind(const struct run_list *runs, enum entry_kind kind, st
 }
 
 static void candidate_fini(struct candidate *candidate) {
-  for (size_t i = 0; i < candidate->count; i++) run_release(candidate->items[i]);
+  for (size_t i = 0; i < candidate->count; i++)
+    run_release(candidate->items[i]);
   candidate->count = 0;
 }
 
@@ -79,8 +83,10 @@ static void candidate_fini(struct candidate *candidate) {
 static struct candidate choose(struct ledger *ledger) {
   SCOPED(run_list_release_ref) struct run_list *runs = ledger_hold_runs(ledger);
   struct candidate best = {0};
-  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) choose_of_kind(runs, (enum entry_kind)kind, &best);
-  for (size_t i = 0; i < best.count; i++) (void)run_hold(best.items[i]);
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++)
+    choose_of_kind(runs, (enum entry_kind)kind, &best);
+  for (size_t i = 0; i < best.count; i++)
+    (void)run_hold(best.items[i]);
   return best;
 }
 
@@ -131,7 +137,8 @@ static int write_merged(struct ledger *ledger, const struct candidate *candidate
 static int list_merged(struct ledger *ledger, const struct candidate *candidate, const struct run_info *info,
                        struct err *err) {
   uint64_t replaced[MERGE_RUNS_MAX];
-  for (size_t i = 0; i < candidate->count; i++) replaced[i] = run_info(candidate->items[i])->number;
+  for (size_t i = 0; i < candidate->count; i++)
+    replaced[i] = run_info(candidate->items[i])->number;
   return totals_replace_runs(ledger->rows, replaced, candidate->count, info, err);
 }
 
@@ -149,7 +156,8 @@ static int merge(struct ledger *ledger, const struct candidate *candidate, struc
   /* After a commit that failed nobody knows what is listed; only a full disk is sure to have changed nothing. */
   if (result == -ERR_FULL) ledger_remove_run(ledger, info.number);
   if (result != 0) return result;
-  for (size_t i = 0; i < candidate->count; i++) ledger_remove_run(ledger, run_info(candidate->items[i])->number);
+  for (size_t i = 0; i < candidate->count; i++)
+    ledger_remove_run(ledger, run_info(candidate->items[i])->number);
   *ret = MOVE(merged);
   return 0;
 }
@@ -176,7 +184,8 @@ static void wait_blocked(struct ledger *ledger) {
   if (!ledger->stopping) (void)pthread_cond_timedwait(&ledger->merger.wake, &ledger->lock, &until);
 }
 
-static int merge_candidate(struct ledger *ledger, const struct candidate *candidate, struct run **ret, struct err *err) {
+static int merge_candidate(struct ledger *ledger, const struct candidate *candidate, struct run **ret,
+                           struct err *err) {
   int64_t begun_ms = clock_monotonic_ms(ledger->options.clock);
   int result = merge(ledger, candidate, ret, err);
   if (result == 0) {
@@ -208,7 +217,8 @@ static void look(struct ledger *ledger) {
   }
   merger->blocked = false;
   if (candidate.count == 0) {
-    while (merger->looked == merger->asked && !ledger->stopping) (void)pthread_cond_wait(&merger->wake, &ledger->lock);
+    while (merger->looked == merger->asked && !ledger->stopping)
+      (void)pthread_cond_wait(&merger->wake, &ledger->lock);
     return;
   }
   if (result == -ERR_STOPPING) return;
@@ -223,7 +233,8 @@ static void *merger_main(void *arg) {
   struct ledger *ledger = arg;
   (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
   (void)pthread_mutex_lock(&ledger->lock);
-  while (!ledger->stopping) look(ledger);
+  while (!ledger->stopping)
+    look(ledger);
   (void)pthread_mutex_unlock(&ledger->lock);
   return NULL;
 }

@@ -1,7 +1,8 @@
 /* Opening and recovery. What derived files cover is believed; what the log holds beyond is applied again.
  *
- * Derived files come to be in a directory of their own, `derived.new`, which takes its name only when it is complete and
- * synced; so a `derived` that is there was complete once, and one that is missing beside a log has been taken away.
+ * Derived files come to be in a directory of their own, `derived.new`, which takes its name only when it is complete
+ * and synced; so a `derived` that is there was complete once, and one that is missing beside a log has been taken
+ * away.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -145,7 +146,8 @@ static int open_log(struct ledger *ledger, const struct totals_meta *meta, struc
                    options->dir, ledger->derived);
   }
   /* The making of this ledger was cut off before its first segment. */
-  return log_create(options->dir, meta->uuid, clock_real_ms(options->clock), options->segment_size, &ledger->log, err);
+  return log_create(options->dir, meta->uuid, clock_real_ms(options->clock), options->segment_size, &ledger->log,
+                    err);
 }
 
 static int open_files(struct ledger *ledger, struct totals_meta *ret_meta, struct err *err) {
@@ -155,7 +157,8 @@ static int open_files(struct ledger *ledger, struct totals_meta *ret_meta, struc
   bool is_new = ledger->log == NULL && !file_exists(ledger->derived), is_old = false;
   result = is_new ? create(ledger, err) : 0;
   if (result == 0) result = rows_open(ledger->derived, options->map_size, false, &ledger->rows, &is_old, err);
-  if (is_old) result = err_set(err, ERR_VERSION, "%s has an earlier format: run `codecmeter rebuild`", ledger->derived);
+  if (is_old)
+    result = err_set(err, ERR_VERSION, "%s has an earlier format: run `codecmeter rebuild`", ledger->derived);
   if (result == -ERR_NOT_FOUND) {
     return err_set(err, ERR_CORRUPT, "%s holds a log but no derived data: run `codecmeter rebuild --data %s`",
                    options->dir, options->dir);
@@ -163,8 +166,9 @@ static int open_files(struct ledger *ledger, struct totals_meta *ret_meta, struc
   if (result == 0) result = read_meta(ledger, ret_meta, err);
   if (result == 0) result = open_log(ledger, ret_meta, err);
   if (result == 0 && memcmp(log_uuid(ledger->log), ret_meta->uuid, LEDGER_UUID_SIZE) != 0) {
-    result = err_set(err, ERR_CORRUPT, "%s belongs to another ledger than the log: run `codecmeter rebuild --data %s`",
-                     ledger->derived, options->dir);
+    result =
+        err_set(err, ERR_CORRUPT, "%s belongs to another ledger than the log: run `codecmeter rebuild --data %s`",
+                ledger->derived, options->dir);
   }
   return result;
 }

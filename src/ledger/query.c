@@ -1,6 +1,6 @@
 /* Reading totals. Under the view lock, which is held for no I/O, a query begins an LMDB snapshot and adds up what the
- * deltas hold beyond it; then it reads the snapshot in peace. A delta that the snapshot covers is skipped, so nothing is
- * counted twice while a checkpoint hands over.
+ * deltas hold beyond it; then it reads the snapshot in peace. A delta that the snapshot covers is skipped, so nothing
+ * is counted twice while a checkpoint hands over.
  */
 #include <stdlib.h>
 
@@ -17,12 +17,12 @@ struct sum_row {
 struct query {
   const struct zone *zone;
   int32_t first_day, last_day;
-  int64_t *starts;      /* F(first_day) … F(last_day + 1) */
-  uint32_t *first_row;  /* by day: index + 1 of its first row */
+  int64_t *starts;     /* F(first_day) … F(last_day + 1) */
+  uint32_t *first_row; /* by day: index + 1 of its first row */
   struct sum_row *rows;
   uint32_t count, cap;
   size_t rows_max;
-  int result;           /* -ERR_LIMIT, -ERR_MEMORY */
+  int result; /* -ERR_LIMIT, -ERR_MEMORY */
 };
 
 static struct sum_row *row_of(struct query *query, int32_t day, uint8_t codec) {
@@ -56,7 +56,8 @@ static void add(struct usage_count *sum, const struct usage_count *more) {
 
 static void visit_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
   struct sum_row *row = row_of(arg, day, codec);
-  for (int tier = 0; row != NULL && tier < TIERS; tier++) add(&row->sums[tier], &sums[tier]);
+  for (int tier = 0; row != NULL && tier < TIERS; tier++)
+    add(&row->sums[tier], &sums[tier]);
 }
 
 /* The day of an instant, by halves over the days' starts; -1 when it lies outside the window. An empty day shares its
@@ -66,8 +67,10 @@ static int32_t day_index(const struct query *query, int64_t time) {
   if (time < query->starts[low] || time >= query->starts[high]) return -1;
   while (high - low > 1) {
     int32_t middle = low + (high - low) / 2;
-    if (query->starts[middle] <= time) low = middle;
-    else high = middle;
+    if (query->starts[middle] <= time)
+      low = middle;
+    else
+      high = middle;
   }
   return low;
 }
@@ -106,8 +109,8 @@ static int read_memory(struct ledger *ledger, struct query *query, uint32_t proj
   return result;
 }
 
-static int read_snapshot(struct query *query, struct rows_txn *snapshot, uint32_t project,
-                         enum usage_kind kind, struct err *err) {
+static int read_snapshot(struct query *query, struct rows_txn *snapshot, uint32_t project, enum usage_kind kind,
+                         struct err *err) {
   enum totals_days days;
   int result = totals_days_state(snapshot, project, query->zone, &days, err);
   if (result != 0 || days == TOTALS_DAYS_NONE) return result;
@@ -172,7 +175,8 @@ static int query_init(struct query *query, const struct zone *zone, int32_t firs
   query->starts = calloc(days + 1, sizeof *query->starts);
   query->first_row = calloc(days, sizeof *query->first_row);
   if (query->starts == NULL || query->first_row == NULL) return -ERR_MEMORY;
-  for (size_t i = 0; i <= days; i++) query->starts[i] = zone_day_start(zone, first_day + (int32_t)i);
+  for (size_t i = 0; i <= days; i++)
+    query->starts[i] = zone_day_start(zone, first_day + (int32_t)i);
   return 0;
 }
 

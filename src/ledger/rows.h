@@ -1,10 +1,11 @@
 /* Checked rows in LMDB: small tables of key and value, changed in durable transactions. docs/format.md, "LMDB".
  *
- * LMDB keeps no checksums. So every value ends with one of its row, and a table's rows are counted and summed up beside it:
- * a row that was changed by anybody else is an error when it is read, one that was lost or put back when all are checked.
+ * LMDB keeps no checksums. So every value ends with one of its row, and a table's rows are counted and summed up
+ * beside it: a row that was changed by anybody else is an error when it is read, one that was lost or put back when
+ * all are checked.
  *
- * One transaction that writes at a time; any number that read, each at one snapshot, never waiting. Keys and values that are
- * given out are borrowed until their transaction writes or ends.
+ * One transaction that writes at a time; any number that read, each at one snapshot, never waiting. Keys and values
+ * that are given out are borrowed until their transaction writes or ends.
  */
 #ifndef CODECMETER_LEDGER_ROWS_H
 #define CODECMETER_LEDGER_ROWS_H
@@ -24,8 +25,8 @@ const char *rows_table_name(enum table table);
 struct rows;
 struct rows_txn;
 
-/* Opens DIR/totals. -ERR_NOT_FOUND when it is not there; -ERR_VERSION for a later format; for an earlier one *ret_old is
- * set and there is nothing to close. read_only: beside the process that writes. Caller closes. */
+/* Opens DIR/totals. -ERR_NOT_FOUND when it is not there; -ERR_VERSION for a later format; for an earlier one *ret_old
+ * is set and there is nothing to close. read_only: beside the process that writes. Caller closes. */
 MUST_USE int rows_open(const char *dir, uint64_t map_size, bool read_only, struct rows **ret, bool *ret_old,
                        struct err *err);
 /* Makes DIR/totals, empty, with its directories. */
@@ -42,8 +43,8 @@ SCOPED_REF(struct rows_txn, rows_end)
 
 /* -ERR_NOT_FOUND when there is no such row, with err untouched. */
 MUST_USE int rows_get(struct rows_txn *txn, enum table table, struct str key, struct str *ret, struct err *err);
-/* Hands the rows from a key on (all, when it is empty) to step, in the order of keys, until that returns 0 (the end) or an
- * error; 1 goes on. */
+/* Hands the rows from a key on (all, when it is empty) to step, in the order of keys, until that returns 0 (the end)
+ * or an error; 1 goes on. */
 MUST_USE int rows_walk(struct rows_txn *txn, enum table table, struct str from,
                        int (*step)(void *arg, struct str key, struct str value, struct err *err), void *arg,
                        struct err *err);
@@ -58,8 +59,8 @@ MUST_USE int rows_put(struct rows_txn *txn, enum table table, struct str key, st
 MUST_USE int rows_delete(struct rows_txn *txn, enum table table, struct str key, struct err *err);
 /* Deletes all rows whose keys begin with prefix. */
 MUST_USE int rows_delete_all(struct rows_txn *txn, enum table table, struct str prefix, struct err *err);
-/* Ends the transaction: with result 0 it is committed and on disk when this returns 0; else dropped, and result given back.
- * After a commit that failed, but for -ERR_FULL, nobody knows whether it holds. */
+/* Ends the transaction: with result 0 it is committed and on disk when this returns 0; else dropped, and result given
+ * back. After a commit that failed, but for -ERR_FULL, nobody knows whether it holds. */
 MUST_USE int rows_finish(struct rows_txn *txn, int result, struct err *err);
 
 /* For whoever finds that a row is not what it must be: -ERR_CORRUPT with a text. */

@@ -97,8 +97,10 @@ static int open_tables(struct rows *rows, bool create, struct err *err) {
   for (int i = 0; i < TABLES && code == 0; i++) {
     code = mdb_dbi_open(txn, table_names[i], create ? MDB_CREATE : 0, &rows->tables[i]);
   }
-  if (code == 0) code = mdb_txn_commit(txn);
-  else mdb_txn_abort(txn);
+  if (code == 0)
+    code = mdb_txn_commit(txn);
+  else
+    mdb_txn_abort(txn);
   return code == 0 ? 0 : failed(code, "cannot open the tables of derived/totals", err);
 }
 
@@ -160,8 +162,10 @@ int rows_create(const char *dir, uint64_t map_size, struct rows **ret, struct er
   result = open_tables(rows, true, err);
   if (result == 0) result = write_first(rows, err);
   if (result == 0) result = file_sync_dir(path, err);
-  if (result != 0) rows_close(rows);
-  else *ret = rows;
+  if (result != 0)
+    rows_close(rows);
+  else
+    *ret = rows;
   return result;
 }
 
@@ -254,7 +258,8 @@ int rows_walk(struct rows_txn *txn, enum table table, struct str from,
   while (code == 0 && result == 1) {
     struct str payload;
     uint64_t hash;
-    result = open_row(&key, &value, &payload, &hash) ? step(arg, str_of_val(&key), payload, err) : rows_bad(table, err);
+    result =
+        open_row(&key, &value, &payload, &hash) ? step(arg, str_of_val(&key), payload, err) : rows_bad(table, err);
     if (result == 1) code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
   }
   mdb_cursor_close(cursor);

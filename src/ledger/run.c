@@ -55,7 +55,8 @@ static int check_header(const struct run *run, const uint8_t *uuid, struct err *
                    le64_load(page + RUN_AT_COUNT) == info->count && le64_load(page + RUN_AT_FROM) == info->from &&
                    le64_load(page + RUN_AT_TO) == info->to && le64_load(page + RUN_AT_PAGES) == run->pages &&
                    le64_load(page + RUN_AT_FILTER) == run->filter_blocks;
-  if (!as_listed) return err_set(err, ERR_CORRUPT, "derived/runs/%s is not the run that is listed; " REMEDY, run->name);
+  if (!as_listed)
+    return err_set(err, ERR_CORRUPT, "derived/runs/%s is not the run that is listed; " REMEDY, run->name);
   return 0;
 }
 
@@ -161,8 +162,8 @@ static int read_page(const struct run *run, uint64_t number, const struct entry 
   return check_page(run, number, run->map + (1 + number) * RUN_PAGE, ret, ret_count, err);
 }
 
-/* Where a search begins: the guessed page for hashes, the middle otherwise. Narrowed to the last page whose first entry
- * is before the wanted one. */
+/* Where a search begins: the guessed page for hashes, the middle otherwise. Narrowed to the last page whose first
+ * entry is before the wanted one. */
 static int seek_page(const struct run *run, const struct entry *wanted, uint64_t *ret, struct err *err) {
   uint64_t low = 0, high = run->pages; /* the page is in [low, high) */
   uint64_t guess = run->info.kind == ENTRY_TIME ? high / 2 : run_scale(wanted->first, high);
@@ -174,12 +175,16 @@ static int seek_page(const struct run *run, const struct entry *wanted, uint64_t
     int result = read_page(run, guess, &entries, &count, err);
     if (result != 0) return result;
     bool before = entry_compare(&entries[0], wanted) < 0;
-    if (before) low = guess;
-    else high = guess;
+    if (before)
+      low = guess;
+    else
+      high = guess;
     /* Near the guess first, in growing steps, then by halves: a wrong guess costs a logarithm, not a walk. */
     bool bounded = low > 0 && high < run->pages;
-    if (bounded || run->info.kind == ENTRY_TIME) guess = low + (high - low) / 2;
-    else guess = before ? low + step : (high > step ? high - step : 1);
+    if (bounded || run->info.kind == ENTRY_TIME)
+      guess = low + (high - low) / 2;
+    else
+      guess = before ? low + step : (high > step ? high - step : 1);
     step *= 2;
   }
   *ret = low;
@@ -200,8 +205,10 @@ int run_seek(const struct run *run, const struct entry *wanted, uint64_t *ret_in
   uint32_t low = 0, high = count;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
-    if (entry_compare(&entries[middle], wanted) < 0) low = middle + 1;
-    else high = middle;
+    if (entry_compare(&entries[middle], wanted) < 0)
+      low = middle + 1;
+    else
+      high = middle;
   }
   *ret_index = page * RUN_PAGE_ENTRIES + low;
   return 0;
@@ -262,5 +269,6 @@ bool run_is_of(const char *path, const uint8_t uuid[LEDGER_UUID_SIZE]) {
   size_t got = 0;
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 || file_read(fd, path, 0, header, sizeof header, &got, NULL) != 0 || got < sizeof header) return false;
-  return memcmp(header, RUN_MAGIC, sizeof RUN_MAGIC - 1) == 0 && memcmp(header + RUN_AT_UUID, uuid, LEDGER_UUID_SIZE) == 0;
+  return memcmp(header, RUN_MAGIC, sizeof RUN_MAGIC - 1) == 0 &&
+         memcmp(header + RUN_AT_UUID, uuid, LEDGER_UUID_SIZE) == 0;
 }

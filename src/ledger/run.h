@@ -1,7 +1,7 @@
 /* Runs: immutable sorted files of entries. docs/format.md, section "Run"; design §6.
  *
- * Mapped into memory; a page or filter block is believed only if its checksum holds, each time it is asked. A read error
- * of the disk under a mapped page kills the process (SIGBUS), which the log survives.
+ * Mapped into memory; a page or filter block is believed only if its checksum holds, each time it is asked. A read
+ * error of the disk under a mapped page kills the process (SIGBUS), which the log survives.
  */
 #ifndef CODECMETER_LEDGER_RUN_H
 #define CODECMETER_LEDGER_RUN_H
@@ -38,7 +38,8 @@ const struct run_info *run_info(const struct run *run);
 
 /* Says that run_may_hold will soon be asked for that hash: the memory it needs may come meanwhile. */
 void run_prefetch(const struct run *run, struct hash hash);
-/* May the run hold that hash? *ret false is certain. -ERR_CORRUPT when the filter's block is damaged. Hash runs only. */
+/* May the run hold that hash? *ret false is certain. -ERR_CORRUPT when the filter's block is damaged. Hash runs only.
+ */
 MUST_USE int run_may_hold(const struct run *run, struct hash hash, bool *ret, struct err *err);
 
 /* The index of the first entry not before (first, second, position); count when all are before it. */
@@ -52,7 +53,8 @@ MUST_USE struct run_cursor *run_cursor_new(const struct run *run); /* NULL: no m
 void run_cursor_free(struct run_cursor *cursor);
 SCOPED_REF(struct run_cursor, run_cursor_free)
 /* The entries of the next page, checked, borrowed until the next call; none behind the last page. */
-MUST_USE int run_cursor_next(struct run_cursor *cursor, const struct entry **ret, uint32_t *ret_count, struct err *err);
+MUST_USE int run_cursor_next(struct run_cursor *cursor, const struct entry **ret, uint32_t *ret_count,
+                             struct err *err);
 
 /* Is the file a run of that ledger? */
 bool run_is_of(const char *path, const uint8_t uuid[LEDGER_UUID_SIZE]);

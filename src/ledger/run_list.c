@@ -11,7 +11,9 @@ static struct run_list *list_of(size_t room) {
   return list;
 }
 
-struct run_list *run_list_new(void) { return list_of(0); }
+struct run_list *run_list_new(void) {
+  return list_of(0);
+}
 
 struct run_list *run_list_hold(struct run_list *list) {
   atomic_fetch_add(&list->holds, 1);
@@ -20,7 +22,8 @@ struct run_list *run_list_hold(struct run_list *list) {
 
 void run_list_release(struct run_list *list) {
   if (list == NULL || atomic_fetch_sub(&list->holds, 1) > 1) return;
-  for (size_t i = 0; i < list->count; i++) run_release(list->items[i]);
+  for (size_t i = 0; i < list->count; i++)
+    run_release(list->items[i]);
   free(list);
 }
 
@@ -51,13 +54,16 @@ static struct run_list *with(const struct run_list *list, struct run *run, bool 
   return made;
 }
 
-struct run_list *run_list_with(const struct run_list *list, struct run *run) { return with(list, run, false); }
+struct run_list *run_list_with(const struct run_list *list, struct run *run) {
+  return with(list, run, false);
+}
 struct run_list *run_list_with_merged(const struct run_list *list, struct run *merged) {
   return with(list, merged, true);
 }
 
 size_t run_list_count(const struct run_list *list, enum entry_kind kind) {
   size_t count = 0;
-  for (size_t i = 0; i < list->count; i++) count += run_info(list->items[i])->kind == kind;
+  for (size_t i = 0; i < list->count; i++)
+    count += run_info(list->items[i])->kind == kind;
   return count;
 }

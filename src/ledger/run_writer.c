@@ -1,5 +1,5 @@
-/* Two streams into one file: pages from the front, filter blocks behind where the pages will end. The number of entries is
- * known before, and a hash's filter block grows with the hash, so neither stream ever goes back.
+/* Two streams into one file: pages from the front, filter blocks behind where the pages will end. The number of
+ * entries is known before, and a hash's filter block grows with the hash, so neither stream ever goes back.
  *
  * Dirty pages are pushed to the disk as the file grows: a sync of a gigabyte at the end would hold up the log's.
  */
@@ -15,8 +15,8 @@
 #include "base/file.h"
 #include "ledger/run_format.h"
 
-#define PIECE_PAGES 64u             /* of entries, written at once */
-#define PIECE_BLOCKS 1024u          /* of the filter, likewise */
+#define PIECE_PAGES 64u        /* of entries, written at once */
+#define PIECE_BLOCKS 1024u     /* of the filter, likewise */
 #define FLUSH_BYTES (4u << 20) /* of pages between two pushes */
 
 struct run_writer {
@@ -110,9 +110,7 @@ static int write_filter(struct run_writer *writer, uint64_t count, struct err *e
   return result;
 }
 
-static void seal_block(char *block) {
-  le32_store(block + RUN_FILTER_BITS / 8, crc32c(block, RUN_FILTER_BITS / 8));
-}
+static void seal_block(char *block) { le32_store(block + RUN_FILTER_BITS / 8, crc32c(block, RUN_FILTER_BITS / 8)); }
 
 /* Seals blocks until `wanted` is the one being filled. */
 static int move_filter(struct run_writer *writer, uint64_t wanted, struct err *err) {

@@ -1,4 +1,5 @@
-/* Writing a run: entries come sorted, pages and filter go out as they fill, so a run of any size takes the same memory. */
+/* Writing a run: entries come sorted, pages and filter go out as they fill, so a run of any size takes the same
+ * memory. */
 #ifndef CODECMETER_LEDGER_RUN_WRITER_H
 #define CODECMETER_LEDGER_RUN_WRITER_H
 
@@ -10,7 +11,8 @@
 
 struct run_writer;
 
-/* Begins DIR/<number>.run; a file of that name, which no list names, is written over. info->count entries are to come. */
+/* Begins DIR/<number>.run; a file of that name, which no list names, is written over. info->count entries are to
+ * come. */
 MUST_USE int run_writer_new(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], const struct run_info *info,
                             struct run_writer **ret, struct err *err);
 /* Entries in the order of entry_compare. */

@@ -25,7 +25,8 @@ struct staged_codec {
 
 enum work_state { WORK_IDLE, WORK_ASKED, WORK_DONE, WORK_FAILED };
 
-/* A thread that makes runs for the writer: the checkpointer, the merger. What it has made waits here for ledger_turn. */
+/* A thread that makes runs for the writer: the checkpointer, the merger. What it has made waits here for ledger_turn.
+ */
 struct worker {
   pthread_t thread;
   bool has_thread;
@@ -52,7 +53,7 @@ struct ledger {
   struct delta *filling;
   struct delta *frozen; /* NULL, or being checkpointed */
   struct run_list *runs;
-  struct delta *spare;  /* NULL, or one that has been checkpointed, for its memory; the writer's own */
+  struct delta *spare; /* NULL, or one that has been checkpointed, for its memory; the writer's own */
 
   /* The writer's own. */
   struct log_reader *reader;
@@ -62,15 +63,15 @@ struct ledger {
   size_t staged_codecs_count;
   uint64_t staged_usages;
   const struct project_state *recent_project; /* or NULL; the catalogue never lets go of one */
-  uint32_t staged_applied; /* of `staged`, after the commit */
-  bool is_staging;       /* a group is begun */
-  bool wants_checkpoint; /* though the delta is not full: a zone changed */
-  int64_t block_time_ms; /* of the newest block */
+  uint32_t staged_applied;                    /* of `staged`, after the commit */
+  bool is_staging;                            /* a group is begun */
+  bool wants_checkpoint;                      /* though the delta is not full: a zone changed */
+  int64_t block_time_ms;                      /* of the newest block */
   int64_t filled_since_ms; /* when the filling delta got its first block, on the monotonic clock; 0: it has none */
 
   pthread_mutex_t lock; /* what follows */
   struct worker checkpointer, merger;
-  pthread_cond_t left;  /* a worker has left something, or is blocked */
+  pthread_cond_t left; /* a worker has left something, or is blocked */
   bool stopping;
   uint64_t next_run;
 };
@@ -108,7 +109,8 @@ MUST_USE int merge_start(struct ledger *ledger, struct err *err);
 
 /* ---- the others ---- */
 
-/* writer.c: applies a committed block. `decided`: the writer has just decided each record and nothing came between. */
+/* writer.c: applies a committed block. `decided`: the writer has just decided each record and nothing came between.
+ */
 MUST_USE int writer_apply(struct ledger *ledger, const struct block *block, bool decided, struct err *err);
 
 /* open.c: opens a ledger whose derived files lie in `derived` (a name in DATA). */

@@ -1,7 +1,8 @@
-/* What the rows mean: totals by quarter hour and by day, the run list, the catalogue's rows, how far all of it reaches.
+/* What the rows mean: totals by quarter hour and by day, the run list, the catalogue's rows, how far all of it
+ * reaches.
  *
- * Days are derived from quarters in the same transaction. A project's days carry the version of the zone they were made
- * with; when that is not the present one, all its days are made anew from its quarters.
+ * Days are derived from quarters in the same transaction. A project's days carry the version of the zone they were
+ * made with; when that is not the present one, all its days are made anew from its quarters.
  */
 #include "ledger/totals.h"
 
@@ -115,8 +116,10 @@ int totals_days_state(struct rows_txn *txn, uint32_t project, const struct zone 
   be32_store(number, project);
   int result = rows_get(txn, TABLE_ZONES, str_make(number, sizeof number), &value, err);
   if (result != 0 && result != -ERR_NOT_FOUND) return result;
-  if (result != 0) *ret = TOTALS_DAYS_NONE;
-  else *ret = zone_row_matches(value, zone) ? TOTALS_DAYS_MATCH : TOTALS_DAYS_STALE;
+  if (result != 0)
+    *ret = TOTALS_DAYS_NONE;
+  else
+    *ret = zone_row_matches(value, zone) ? TOTALS_DAYS_MATCH : TOTALS_DAYS_STALE;
   return 0;
 }
 
@@ -134,13 +137,14 @@ static int day_step(void *arg, struct str key, struct str value, struct err *err
   if (memcmp(key.ptr, walk->last, DAY_KEY) > 0) return 0;
   const char *k = key.ptr, *v = value.ptr;
   struct usage_count sums[TIERS];
-  for (int tier = 0; tier < TIERS; tier++) sums[tier] = sum_load(v + tier * QUARTER_VALUE);
+  for (int tier = 0; tier < TIERS; tier++)
+    sums[tier] = sum_load(v + tier * QUARTER_VALUE);
   walk->visit(walk->arg, (int32_t)(be32_load(k + 5) - DAY_BIAS), (uint8_t)k[9], sums);
   return 1;
 }
 
-int totals_visit_days(struct rows_txn *txn, uint32_t project, enum usage_kind kind, int32_t first,
-                      int32_t last, totals_visit_day visit, void *arg, struct err *err) {
+int totals_visit_days(struct rows_txn *txn, uint32_t project, enum usage_kind kind, int32_t first, int32_t last,
+                      totals_visit_day visit, void *arg, struct err *err) {
   struct day_walk steps = {.visit = visit, .arg = arg};
   char from[DAY_KEY];
   day_key(from, project, (uint8_t)kind, first, 0);
@@ -391,8 +395,7 @@ static int compare_u32(const void *a, const void *b) {
 }
 
 static bool is_stale(const struct stale *stale, uint32_t project) {
-  return stale->count > 0 &&
-         bsearch(&project, stale->projects, stale->count, sizeof project, compare_u32) != NULL;
+  return stale->count > 0 && bsearch(&project, stale->projects, stale->count, sizeof project, compare_u32) != NULL;
 }
 
 /* Adds the checkpoint's cells to the days of projects that are not remade as a whole. */

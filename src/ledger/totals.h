@@ -1,5 +1,5 @@
-/* Totals, catalogue and run list: what is derived from the log, small, and changes. Kept in checked rows (ledger/rows.h);
- * docs/format.md, "LMDB".
+/* Totals, catalogue and run list: what is derived from the log, small, and changes. Kept in checked rows
+ * (ledger/rows.h); docs/format.md, "LMDB".
  *
  * Each transaction carries the position that all of it covers. One writer at a time: the checkpointer, the merger.
  */
@@ -33,18 +33,17 @@ MUST_USE int totals_meta(struct rows_txn *txn, struct totals_meta *ret, struct e
 
 /* How the days of a project stand to a zone and its present rules. NONE: no checkpoint has seen the project yet. */
 enum totals_days { TOTALS_DAYS_NONE, TOTALS_DAYS_MATCH, TOTALS_DAYS_STALE };
-MUST_USE int totals_days_state(struct rows_txn *txn, uint32_t project, const struct zone *zone,
-                               enum totals_days *ret, struct err *err);
+MUST_USE int totals_days_state(struct rows_txn *txn, uint32_t project, const struct zone *zone, enum totals_days *ret,
+                               struct err *err);
 
 typedef void (*totals_visit_day)(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]);
 typedef void (*totals_visit_cell)(void *arg, const struct cell *cell);
 
 /* Cells of a project and kind, in order: days in [first, last]; quarter hours in [first, last]. */
-MUST_USE int totals_visit_days(struct rows_txn *txn, uint32_t project, enum usage_kind kind,
-                               int32_t first, int32_t last, totals_visit_day visit, void *arg, struct err *err);
-MUST_USE int totals_visit_quarters(struct rows_txn *txn, uint32_t project, enum usage_kind kind,
-                                   uint32_t first, uint32_t last, totals_visit_cell visit, void *arg,
-                                   struct err *err);
+MUST_USE int totals_visit_days(struct rows_txn *txn, uint32_t project, enum usage_kind kind, int32_t first,
+                               int32_t last, totals_visit_day visit, void *arg, struct err *err);
+MUST_USE int totals_visit_quarters(struct rows_txn *txn, uint32_t project, enum usage_kind kind, uint32_t first,
+                                   uint32_t last, totals_visit_cell visit, void *arg, struct err *err);
 
 /* The same of all projects and kinds. */
 MUST_USE int totals_visit_all_quarters(struct rows_txn *txn, totals_visit_cell visit, void *arg, struct err *err);
@@ -61,16 +60,17 @@ MUST_USE int totals_visit_runs(struct rows_txn *txn,
 /* ---- writing: all of a checkpoint in one durable transaction ---- */
 
 struct totals_checkpoint {
-  const struct delta *delta;    /* catalogue rows and end */
-  const struct cell *cells;     /* sorted */
+  const struct delta *delta; /* catalogue rows and end */
+  const struct cell *cells;  /* sorted */
   size_t cells_count;
-  const struct run_info *runs;  /* synced already */
+  const struct run_info *runs; /* synced already */
   size_t runs_count;
 };
 /* Afterwards the days of every project match its zone and the zone's present rules. */
 MUST_USE int totals_apply(struct rows *rows, const struct totals_checkpoint *checkpoint, struct err *err);
 
-/* In a transaction of its own: lists a run, synced already, in place of those of these numbers, which must be listed. */
+/* In a transaction of its own: lists a run, synced already, in place of those of these numbers, which must be listed.
+ */
 MUST_USE int totals_replace_runs(struct rows *rows, const uint64_t *replaced, size_t count,
                                  const struct run_info *run, struct err *err);
 

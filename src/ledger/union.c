@@ -45,7 +45,8 @@ static int open_sources(struct union_reader *reader, struct run *const *runs, st
     if (result != 0) return result;
     if (source->at != source->end) reader->heap[reader->left++] = source;
   }
-  for (size_t i = reader->left; i > 0; i--) sift(reader, i - 1);
+  for (size_t i = reader->left; i > 0; i--)
+    sift(reader, i - 1);
   return 0;
 }
 
@@ -63,15 +64,17 @@ int union_new(struct run *const *runs, size_t count, struct union_reader **ret, 
 
 void union_free(struct union_reader *reader) {
   if (reader == NULL) return;
-  for (size_t i = 0; i < reader->count; i++) run_cursor_free(reader->items[i].cursor);
+  for (size_t i = 0; i < reader->count; i++)
+    run_cursor_free(reader->items[i].cursor);
   free(reader->items);
   free(reader->heap);
   free(reader);
 }
 
 static int out_of_order(struct err *err) {
-  return err_set(err, ERR_CORRUPT, "derived/runs hold an entry out of order, or twice; stop the server and run "
-                                   "`codecmeter rebuild`");
+  return err_set(err, ERR_CORRUPT,
+                 "derived/runs hold an entry out of order, or twice; stop the server and run "
+                 "`codecmeter rebuild`");
 }
 
 int union_next(struct union_reader *reader, struct entry *out, size_t room, size_t *ret_count, struct err *err) {

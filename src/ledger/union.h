@@ -14,8 +14,9 @@ MUST_USE int union_new(struct run *const *runs, size_t count, struct union_reade
 void union_free(struct union_reader *reader);
 SCOPED_REF(struct union_reader, union_free)
 
-/* The next entries, as many as fit into room; fewer only at the end, none behind it. -ERR_CORRUPT on a damaged page, on
- * entries out of order, on one that stands there twice. */
-MUST_USE int union_next(struct union_reader *reader, struct entry *out, size_t room, size_t *ret_count, struct err *err);
+/* The next entries, as many as fit into room; fewer only at the end, none behind it. -ERR_CORRUPT on a damaged page,
+ * on entries out of order, on one that stands there twice. */
+MUST_USE int union_next(struct union_reader *reader, struct entry *out, size_t room, size_t *ret_count,
+                        struct err *err);
 
 #endif

@@ -5,120 +5,29 @@
  *           └─> the whole of every run: checksums, order, filters, the tally of what it does hold; equal identities
  *                 └─> differences
  *
- * A tally is the number of entries and the sum of their 128-bit hashes: equal tallies mean equal entries, and neither side
- * needs to be kept in memory or looked up. Where tallies differ, the records are looked up one by one and named.
+ * A tally is the number of entries and the sum of their 128-bit hashes: equal tallies mean equal entries, and neither
+ * side needs to be kept in memory or looked up. Where tallies differ, the records are looked up one by one and named.
  *
- * Changes nothing, and works beside a running server: the log only grows, runs are removed by name only, and LMDB keeps the
- * snapshot's pages until they are copied. What lies beyond the snapshot's position is checked as log, and not recounted.
+ * Changes nothing, and works beside a running server: the log only grows, runs are removed by name only, and LMDB
+ * keeps the snapshot's pages until they are copied. What lies beyond the snapshot's position is checked as log, and
+ * not recounted.
  */
+#include "ledger/verify.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/check.h"
-#include "base/diag.h"
 #include "base/file.h"
-#include "ledger/catalogue_write.h"
-#include "ledger/cells.h"
-#include "ledger/ledger.h"
-#include "ledger/log.h"
-#include "ledger/rows.h"
-#include "ledger/run_list.h"
-#include "ledger/totals.h"
 #include "ledger/union.h"
 
 #define DERIVED "derived"
 #define SNAPSHOT_TRIES 10     /* a merge may remove a listed run before it is opened */
 #define DIFFERENCES_TOLD 100u /* further ones are counted only */
 
-/* ---- what is held against each other ---- */
+/* ---- telling ---- */
 
-struct tally {
-  uint64_t count, high, low;
-};
-
-/* A run, what the log says that it must hold, what it does hold. */
-struct checked_run {
-  struct run *run;
-  struct tally wanted, found;
-};
-
-/* The runs of a kind, by position. */
-struct checked_kind {
-  struct checked_run *items;
-  size_t count;
-  size_t at; /* the one that the log's walk has reached */
-};
-
-struct row {
-  char *bytes; /* key, value */
-  size_t key_len, len;
-  size_t order; /* in which it came: the last one of a key stands */
-};
-
-struct row_vector {
-  struct row *items;
-  size_t count, cap;
-};
-
-struct day_total {
-  uint32_t project;
-  uint8_t kind, codec;
-  int32_t day;
-  struct usage_count sums[TIERS];
-};
-
-struct day_vector {
-  struct day_total *items;
-  size_t count, cap;
-};
-
-struct verify {
-  const struct ledger_options *options;
-  const struct ledger_verify_options *how;
-  struct log *log;
-  struct log_reader *reader;
-  struct ledger_verify_report report;
-  uint64_t done, total; /* bytes, for progress */
-
-  /* as the derived files have it */
-  struct totals_meta meta;
-  struct run_list *runs;
-  struct checked_kind kinds[ENTRY_KINDS]; /* by kind - 1 */
-  struct row_vector kept_rows;
-  struct cell *kept_cells;
-  size_t kept_cells_count, kept_cells_cap;
-  struct day_vector kept_days;
-  struct zone_kept {
-    uint32_t project;
-    enum totals_days state;
-  } *zones;
-  size_t zones_count;
-
-  /* as the log has it */
-  struct catalogue *catalogue;
-  struct delta *changes; /* rows that the catalogue's records make */
-  struct cells cells;
-  int64_t block_time_ms;
-  bool beyond_told;
-  uint64_t *skipped; /* records that count nothing: their identity stands earlier in the log */
-  size_t skipped_count;
-};
-
-/* Room for one more, or the end: this is a command of its own. */
-#define ADD(vector_items, vector_count, vector_cap)                                             \
-  ({                                                                                            \
-    if ((vector_count) == (vector_cap)) {                                                       \
-      (vector_cap) = (vector_cap) == 0 ? 64 : (vector_cap) * 2;                                 \
-      (vector_items) = reallocarray((vector_items), (vector_cap), sizeof *(vector_items));      \
-      CHECK((vector_items) != NULL);                                                            \
-    }                                                                                           \
-    &(vector_items)[(vector_count)++];                                                          \
-  })
-
-static void differs(struct verify *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void differs(struct verify *v, const char *format, ...) {
+void verify_differs(struct verify *v, const char *format, ...) {
   char line[1024];
   va_list args;
   if (v->report.differences++ >= DIFFERENCES_TOLD || v->how->differs == NULL) return;
@@ -156,21 +65,9 @@ static const char *const kind_names[] = {
 
 /* ---- the snapshot ---- */
 
-static int keep_row(void *arg, struct str key, struct str value, struct err *err) {
-  (void)err;
-  struct row_vector *rows = arg;
-  struct row *row = ADD(rows->items, rows->count, rows->cap);
-  *row = (struct row){.bytes = malloc(key.len + value.len + 1), .key_len = key.len, .len = key.len + value.len,
-                      .order = rows->count};
-  CHECK(row->bytes != NULL);
-  if (key.len > 0) memcpy(row->bytes, key.ptr, key.len);
-  if (value.len > 0) memcpy(row->bytes + key.len, value.ptr, value.len);
-  return 0;
-}
-
 static void keep_cell(void *arg, const struct cell *cell) {
   struct verify *v = arg;
-  *ADD(v->kept_cells, v->kept_cells_count, v->kept_cells_cap) = *cell;
+  *VERIFY_ADD(v->kept_cells, v->kept_cells_count, v->kept_cells_cap) = *cell;
 }
 
 struct day_keeper {
@@ -181,7 +78,7 @@ struct day_keeper {
 
 static void keep_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
   struct day_keeper *keeper = arg;
-  struct day_total *total = ADD(keeper->days->items, keeper->days->count, keeper->days->cap);
+  struct day_total *total = VERIFY_ADD(keeper->days->items, keeper->days->count, keeper->days->cap);
   *total = (struct day_total){.project = keeper->project, .kind = keeper->kind, .codec = codec, .day = day};
   memcpy(total->sums, sums, sizeof total->sums);
 }
@@ -237,13 +134,15 @@ static int open_listed(void *arg, const struct run_info *info, struct err *err) 
 static int take_runs(struct verify *v, struct rows_txn *txn, const char *runs_dir, struct err *err) {
   struct opening opening = {.dir = runs_dir, .uuid = log_uuid(v->log), .runs = run_list_new()};
   int result = totals_visit_runs(txn, open_listed, &opening, err);
-  if (result == 0) v->runs = opening.runs;
-  else run_list_release(opening.runs);
+  if (result == 0)
+    v->runs = opening.runs;
+  else
+    run_list_release(opening.runs);
   return result;
 }
 
 static int take_rows(struct verify *v, struct rows_txn *txn, struct err *err) {
-  int result = totals_visit_catalogue(txn, keep_row, &v->kept_rows, err);
+  int result = totals_visit_catalogue(txn, verify_keep_row, &v->kept_rows, err);
   if (result == 0) result = totals_visit_all_quarters(txn, keep_cell, v, err);
   return result == 0 ? keep_projects(v, txn, err) : result;
 }
@@ -273,7 +172,8 @@ static int read_derived(struct verify *v, struct err *err) {
   uint64_t map_size = v->options->map_size != 0 ? v->options->map_size : LEDGER_MAP_SIZE_DEFAULT;
   int result = rows_open(derived, map_size, true, &rows, &is_old, err);
   if (result == -ERR_NOT_FOUND || is_old) {
-    return err_set(err, ERR_CORRUPT, "%s has no derived files of this format: start the server, or run `codecmeter rebuild`",
+    return err_set(err, ERR_CORRUPT,
+                   "%s has no derived files of this format: start the server, or run `codecmeter rebuild`",
                    v->options->dir);
   }
   if (result != 0) return result;
@@ -291,7 +191,7 @@ static void sort_runs(struct verify *v) {
       const struct run_info *info = run_info(v->runs->items[i]);
       if (info->kind != (enum entry_kind)kind) continue;
       bool overlaps = checked->count > 0 && run_info(checked->items[checked->count - 1].run)->to > info->from;
-      if (overlaps) differs(v, "two %s runs cover position %" PRIu64, kind_names[kind], info->from);
+      if (overlaps) verify_differs(v, "two %s runs cover position %" PRIu64, kind_names[kind], info->from);
       checked->items[checked->count++] = (struct checked_run){.run = v->runs->items[i]};
       v->total += info->count * sizeof(struct entry);
     }
@@ -300,7 +200,8 @@ static void sort_runs(struct verify *v) {
 
 /* ---- the log ---- */
 
-static void entries_of(const struct usage *usage, uint32_t project, uint64_t position, struct entry out[ENTRY_KINDS]) {
+static void entries_of(const struct usage *usage, uint32_t project, uint64_t position,
+                       struct entry out[ENTRY_KINDS]) {
   struct hash identity = hash_identity(usage->project, usage->source, usage->id);
   struct hash task = hash_task(usage->project, usage->task_id.len > 0 ? usage->task_id : usage->id);
   out[ENTRY_IDENTITY - 1] = (struct entry){identity.high, identity.low, position};
@@ -310,10 +211,13 @@ static void entries_of(const struct usage *usage, uint32_t project, uint64_t pos
 
 static void want_entry(struct verify *v, enum entry_kind kind, const struct entry *entry) {
   struct checked_kind *checked = &v->kinds[kind - 1];
-  while (checked->at < checked->count && run_info(checked->items[checked->at].run)->to <= entry->position) checked->at++;
+  while (checked->at < checked->count && run_info(checked->items[checked->at].run)->to <= entry->position)
+    checked->at++;
   bool covered = checked->at < checked->count && run_info(checked->items[checked->at].run)->from <= entry->position;
-  if (covered) tally_add(&checked->items[checked->at].wanted, entry);
-  else differs(v, "the record at %" PRIu64 " is covered by no %s run", entry->position, kind_names[kind]);
+  if (covered)
+    tally_add(&checked->items[checked->at].wanted, entry);
+  else
+    verify_differs(v, "the record at %" PRIu64 " is covered by no %s run", entry->position, kind_names[kind]);
 }
 
 static void recount(struct verify *v, const struct usage *usage, uint64_t position) {
@@ -327,7 +231,8 @@ static void recount(struct verify *v, const struct usage *usage, uint64_t positi
   cells_add(&v->cells, usage, project->info.number, project->zone, (uint8_t)codec);
   struct entry entries[ENTRY_KINDS];
   entries_of(usage, project->info.number, position, entries);
-  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) want_entry(v, (enum entry_kind)kind, &entries[kind - 1]);
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++)
+    want_entry(v, (enum entry_kind)kind, &entries[kind - 1]);
 }
 
 static int look_at_record(struct verify *v, const struct record *record, uint64_t position, struct err *err) {
@@ -343,8 +248,10 @@ static int look_at_block(void *arg, const struct block *block, struct err *err) 
   struct verify *v = arg;
   struct record record;
   uint32_t count = 0;
-  if (block->time_ms < v->block_time_ms) differs(v, "the block at %" PRIu64 " is older than the one before", block->position);
-  if (block->synced > block->position) differs(v, "the block at %" PRIu64 " says that it was synced", block->position);
+  if (block->time_ms < v->block_time_ms)
+    verify_differs(v, "the block at %" PRIu64 " is older than the one before", block->position);
+  if (block->synced > block->position)
+    verify_differs(v, "the block at %" PRIu64 " says that it was synced", block->position);
   v->block_time_ms = block->time_ms;
   v->report.blocks++;
   for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block); count++) {
@@ -353,7 +260,8 @@ static int look_at_block(void *arg, const struct block *block, struct err *err) 
     if (result == 0) result = look_at_record(v, &record, position, err);
     if (result != 0) return err_prefix(err, "the block at position %" PRIu64, block->position);
   }
-  if (count != block->count) differs(v, "the block at %" PRIu64 " has not the records it says", block->position);
+  if (count != block->count)
+    verify_differs(v, "the block at %" PRIu64 " has not the records it says", block->position);
   step(v, block->bytes.len);
   return 0;
 }
@@ -376,8 +284,10 @@ static struct checked_run *run_of(struct checked_kind *kind, uint64_t position) 
   size_t low = 0, high = kind->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    if (run_info(kind->items[middle].run)->to <= position) low = middle + 1;
-    else high = middle;
+    if (run_info(kind->items[middle].run)->to <= position)
+      low = middle + 1;
+    else
+      high = middle;
   }
   bool covered = low < kind->count && run_info(kind->items[low].run)->from <= position;
   return covered ? &kind->items[low] : NULL;
@@ -398,8 +308,8 @@ static int look_at_twins(struct verify *v, uint64_t first, uint64_t later, struc
   bool same = str_equal(str_of(project), record.usage.project) && str_equal(str_of(source), record.usage.source) &&
               str_equal(str_of(id), record.usage.id);
   if (same) {
-    differs(v, "counted twice: project %s, source %s, id %s, at %" PRIu64 " and %" PRIu64, project, source, id, first,
-            later);
+    verify_differs(v, "counted twice: project %s, source %s, id %s, at %" PRIu64 " and %" PRIu64, project, source, id,
+                   first, later);
   }
   return 0;
 }
@@ -409,23 +319,25 @@ static int check_filter(struct verify *v, const struct checked_run *checked, con
   bool may_hold;
   int result = run_may_hold(checked->run, (struct hash){entry->first, entry->second}, &may_hold, err);
   if (result == 0 && !may_hold) {
-    differs(v, "run %016" PRIx64 ": its filter hides the entry of position %" PRIu64, run_info(checked->run)->number,
-            entry->position);
+    verify_differs(v, "run %016" PRIx64 ": its filter hides the entry of position %" PRIu64,
+                   run_info(checked->run)->number, entry->position);
   }
   return result;
 }
 
-static int look_at_entry(struct verify *v, enum entry_kind kind, const struct entry *before, const struct entry *entry,
-                         struct err *err) {
+static int look_at_entry(struct verify *v, enum entry_kind kind, const struct entry *before,
+                         const struct entry *entry, struct err *err) {
   struct checked_run *checked = run_of(&v->kinds[kind - 1], entry->position);
   if (checked == NULL) {
-    differs(v, "a %s run holds position %" PRIu64 ", which it does not cover", kind_names[kind], entry->position);
+    verify_differs(v, "a %s run holds position %" PRIu64 ", which it does not cover", kind_names[kind],
+                   entry->position);
     return 0;
   }
   tally_add(&checked->found, entry);
   int result = kind != ENTRY_TIME ? check_filter(v, checked, entry, err) : 0;
   bool twins = before->first == entry->first && before->second == entry->second;
-  if (result == 0 && kind == ENTRY_IDENTITY && twins) result = look_at_twins(v, before->position, entry->position, err);
+  if (result == 0 && kind == ENTRY_IDENTITY && twins)
+    result = look_at_twins(v, before->position, entry->position, err);
   return result;
 }
 
@@ -434,7 +346,8 @@ static int read_kind(struct verify *v, enum entry_kind kind, struct err *err) {
   struct checked_kind *checked = &v->kinds[kind - 1];
   SCOPED_MALLOC struct run **runs = calloc(checked->count + 1, sizeof(struct run *));
   CHECK(runs != NULL);
-  for (size_t i = 0; i < checked->count; i++) runs[i] = checked->items[i].run;
+  for (size_t i = 0; i < checked->count; i++)
+    runs[i] = checked->items[i].run;
   int result = union_new(runs, checked->count, &reader, err);
   struct entry piece[1024], before = {0};
   for (size_t count = 1; count > 0 && result == 0;) {
@@ -472,7 +385,8 @@ struct explanation {
 };
 
 /* Does the identity stand earlier in the log, in a run? Then the record counts nothing, by right. */
-static int stands_earlier(struct verify *v, const struct usage *usage, uint64_t position, bool *ret, struct err *err) {
+static int stands_earlier(struct verify *v, const struct usage *usage, uint64_t position, bool *ret,
+                          struct err *err) {
   struct hash hash = hash_identity(usage->project, usage->source, usage->id);
   struct checked_kind *kind = &v->kinds[ENTRY_IDENTITY - 1];
   *ret = false;
@@ -545,9 +459,9 @@ static int explain_usage(struct explanation *x, const struct usage *usage, uint6
   if (result != 0) return result;
   if (earlier) return skip_record(v, usage, position);
   x->told++;
-  differs(v, "run %016" PRIx64 " lacks the %s of project %.*s, source %.*s, id %.*s, at %" PRIu64,
-          run_info(x->checked->run)->number, kind_names[x->kind], STR_ARG(usage->project), STR_ARG(usage->source),
-          STR_ARG(usage->id), position);
+  verify_differs(v, "run %016" PRIx64 " lacks the %s of project %.*s, source %.*s, id %.*s, at %" PRIu64,
+                 run_info(x->checked->run)->number, kind_names[x->kind], STR_ARG(usage->project),
+                 STR_ARG(usage->source), STR_ARG(usage->id), position);
   return 0;
 }
 
@@ -571,8 +485,8 @@ static int compare_run(struct verify *v, enum entry_kind kind, struct checked_ru
   uint64_t end;
   int result = log_scan(v->log, explain_block, &x, &end, err);
   if (result != 0 || x.told > 0 || tallies_equal(&checked->wanted, &checked->found)) return result;
-  differs(v, "run %016" PRIx64 " has %" PRIu64 " entries of kind %s, the log %" PRIu64 ": not the same ones",
-          run_info(checked->run)->number, checked->found.count, kind_names[kind], checked->wanted.count);
+  verify_differs(v, "run %016" PRIx64 " has %" PRIu64 " entries of kind %s, the log %" PRIu64 ": not the same ones",
+                 run_info(checked->run)->number, checked->found.count, kind_names[kind], checked->wanted.count);
   return 0;
 }
 
@@ -587,181 +501,13 @@ static int compare_runs(struct verify *v, struct err *err) {
   return result;
 }
 
-/* ---- totals ---- */
-
-static const char *project_name(const struct verify *v, uint32_t number) {
-  const struct project_state *project = catalogue_state_of_number(v->catalogue, number);
-  return project != NULL ? project->info.id : "unknown";
-}
-
-static void cell_differs(struct verify *v, const struct cell *log, const struct cell *kept) {
-  const struct cell *any = log != NULL ? log : kept;
-  const struct usage_count none = {0}, *a = log != NULL ? &log->sum : &none, *b = kept != NULL ? &kept->sum : &none;
-  if (a->units == b->units && a->minutes == b->minutes && a->tasks == b->tasks) return;
-  differs(v, "project %s, quarter hour from %" PRIu64 ", kind %u, codec number %u, %s: the log has %" PRIu64
-             " units, %" PRIu64 " minutes, %" PRIu64 " tasks; totals have %" PRIu64 ", %" PRIu64 ", %" PRIu64,
-          project_name(v, any->project), (uint64_t)any->quarter * QUARTER_SECONDS, any->kind, any->codec,
-          tier_name((enum tier)any->tier), a->units, a->minutes, a->tasks, b->units, b->minutes, b->tasks);
-}
-
-static int compare_cells(struct verify *v, struct err *err) {
-  SCOPED_MALLOC struct cell *cells = NULL;
-  size_t count, i = 0, k = 0;
-  if (cells_sorted(&v->cells, &cells, &count) != 0) return err_set(err, ERR_MEMORY, "no memory to compare totals");
-  while (i < count || k < v->kept_cells_count) {
-    int order = i == count ? 1 : k == v->kept_cells_count ? -1 : cell_compare(&cells[i], &v->kept_cells[k]);
-    cell_differs(v, order <= 0 ? &cells[i] : NULL, order >= 0 ? &v->kept_cells[k] : NULL);
-    i += order <= 0;
-    k += order >= 0;
-  }
-  v->report.cells = count;
-  return 0;
-}
-
-static int compare_days_by_key(const void *a, const void *b) {
-  const struct day_total *x = a, *y = b;
-  if (x->project != y->project) return x->project < y->project ? -1 : 1;
-  if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
-  if (x->day != y->day) return x->day < y->day ? -1 : 1;
-  return (x->codec > y->codec) - (x->codec < y->codec);
-}
-
-static bool is_day_checked(const struct verify *v, uint32_t project) {
-  for (size_t i = 0; i < v->zones_count; i++) {
-    if (v->zones[i].project == project) return v->zones[i].state == TOTALS_DAYS_MATCH;
-  }
-  return false;
-}
-
-/* Days from the kept quarter hours, which the log has been held against, by each project's zone. */
-static void days_of_cells(struct verify *v, struct day_vector *days) {
-  for (size_t i = 0; i < v->kept_cells_count; i++) {
-    const struct cell *cell = &v->kept_cells[i];
-    const struct project_state *project = catalogue_state_of_number(v->catalogue, cell->project);
-    if (project == NULL || !is_day_checked(v, cell->project)) continue;
-    struct day_total total = {.project = cell->project, .kind = cell->kind, .codec = cell->codec,
-                              .day = zone_day_of(project->zone, (int64_t)cell->quarter * QUARTER_SECONDS)};
-    struct day_total *last = days->count > 0 ? &days->items[days->count - 1] : NULL;
-    if (last == NULL || compare_days_by_key(last, &total) != 0) {
-      last = ADD(days->items, days->count, days->cap);
-      *last = total;
-    }
-    last->sums[cell->tier].units += cell->sum.units;
-    last->sums[cell->tier].minutes += cell->sum.minutes;
-    last->sums[cell->tier].tasks += cell->sum.tasks;
-  }
-}
-
-/* Cells of one day come codec by codec within each quarter hour: equal keys are added up. */
-static void add_up_days(struct day_vector *days) {
-  if (days->count == 0) return;
-  qsort(days->items, days->count, sizeof *days->items, compare_days_by_key);
-  size_t kept = 0;
-  for (size_t i = 1; i < days->count; i++) {
-    if (compare_days_by_key(&days->items[kept], &days->items[i]) != 0) {
-      days->items[++kept] = days->items[i];
-      continue;
-    }
-    for (int tier = 0; tier < TIERS; tier++) {
-      days->items[kept].sums[tier].units += days->items[i].sums[tier].units;
-      days->items[kept].sums[tier].minutes += days->items[i].sums[tier].minutes;
-      days->items[kept].sums[tier].tasks += days->items[i].sums[tier].tasks;
-    }
-  }
-  days->count = kept + 1;
-}
-
-static void compare_days(struct verify *v) {
-  struct day_vector days = {0};
-  days_of_cells(v, &days);
-  add_up_days(&days);
-  add_up_days(&v->kept_days);
-  size_t i = 0, k = 0;
-  while (i < days.count || k < v->kept_days.count) {
-    const struct day_total *kept = k < v->kept_days.count ? &v->kept_days.items[k] : NULL;
-    if (kept != NULL && !is_day_checked(v, kept->project)) { /* of other rules, to be made anew */
-      k++;
-      continue;
-    }
-    int order = i == days.count ? 1 : kept == NULL ? -1 : compare_days_by_key(&days.items[i], kept);
-    bool same = order == 0 && memcmp(days.items[i].sums, kept->sums, sizeof kept->sums) == 0;
-    const struct day_total *any = order <= 0 ? &days.items[i] : kept;
-    if (!same) {
-      differs(v, "project %s, day %d, kind %u, codec number %u: the day's totals are not those of its quarter hours",
-              project_name(v, any->project), any->day, any->kind, any->codec);
-    }
-    i += order <= 0;
-    k += order >= 0;
-  }
-  free(days.items);
-}
-
-/* ---- the catalogue ---- */
-
-static int compare_rows(const void *a, const void *b) {
-  const struct row *x = a, *y = b;
-  int order = str_compare(str_make(x->bytes, x->key_len), str_make(y->bytes, y->key_len));
-  return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
-}
-
-static bool same_key(const struct row *a, const struct row *b) {
-  return str_equal(str_make(a->bytes, a->key_len), str_make(b->bytes, b->key_len));
-}
-
-/* Sorts, and keeps the last row of each key. */
-static void settle_rows(struct row_vector *rows) {
-  if (rows->count == 0) return;
-  qsort(rows->items, rows->count, sizeof *rows->items, compare_rows);
-  size_t kept = 0;
-  for (size_t i = 1; i < rows->count; i++) {
-    if (same_key(&rows->items[kept], &rows->items[i])) free(rows->items[kept].bytes);
-    else kept++;
-    rows->items[kept] = rows->items[i];
-  }
-  rows->count = kept + 1;
-}
-
-static void row_differs(struct verify *v, const struct row *row, const char *how) {
-  char key[2 * 64 + 1];
-  size_t len = row->key_len < 64 ? row->key_len : 64;
-  bytes_hex(row->bytes, len, key);
-  differs(v, "the catalogue's row %c (key %s) %s", row->key_len > 0 ? row->bytes[0] : '?', key, how);
-}
-
-static void rows_fini(struct row_vector *rows) {
-  for (size_t i = 0; i < rows->count; i++) free(rows->items[i].bytes);
-  free(rows->items);
-  *rows = (struct row_vector){0};
-}
-
-static void compare_catalogue(struct verify *v) {
-  struct row_vector rows = {0};
-  struct str key, value;
-  for (size_t at = 0; delta_next_put(v->changes, &at, &key, &value);) (void)keep_row(&rows, key, value, NULL);
-  settle_rows(&rows);
-  settle_rows(&v->kept_rows);
-  size_t i = 0, k = 0;
-  while (i < rows.count || k < v->kept_rows.count) {
-    const struct row *log = i < rows.count ? &rows.items[i] : NULL;
-    const struct row *kept = k < v->kept_rows.count ? &v->kept_rows.items[k] : NULL;
-    int order = log == NULL ? 1 : kept == NULL ? -1
-                                               : str_compare(str_make(log->bytes, log->key_len),
-                                                             str_make(kept->bytes, kept->key_len));
-    if (order < 0) row_differs(v, log, "is missing");
-    else if (order > 0) row_differs(v, kept, "is not in the log");
-    else if (log->len != kept->len || memcmp(log->bytes, kept->bytes, log->len) != 0) row_differs(v, log, "differs");
-    i += order <= 0;
-    k += order >= 0;
-  }
-  rows_fini(&rows);
-}
-
 /* ---- the door ---- */
 
 static void verify_fini(struct verify *v) {
   run_list_release(v->runs);
-  for (int i = 0; i < ENTRY_KINDS; i++) free(v->kinds[i].items);
-  rows_fini(&v->kept_rows);
+  for (int i = 0; i < ENTRY_KINDS; i++)
+    free(v->kinds[i].items);
+  verify_rows_fini(&v->kept_rows);
   free(v->kept_cells);
   free(v->kept_days.items);
   free(v->zones);
@@ -800,10 +546,8 @@ int ledger_verify(const struct ledger_options *options, const struct ledger_veri
     result = read_kind(&v, (enum entry_kind)kind, err);
   }
   if (result == 0) result = compare_runs(&v, err);
-  if (result == 0) result = compare_cells(&v, err);
+  if (result == 0) result = verify_compare_totals(&v, err);
   if (result != 0) return result;
-  compare_days(&v);
-  compare_catalogue(&v);
   if (how->progress.step != NULL) how->progress.step(how->progress.arg, v.total, v.total);
   *ret = v.report;
   return 0;

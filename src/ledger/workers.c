@@ -1,5 +1,6 @@
-/* The two threads that make runs for the writer, and how what they make reaches it: they leave it under the ledger's lock and
- * wake the writer, which takes it over between two commits. So only the writer ever changes what readers see.
+/* The two threads that make runs for the writer, and how what they make reaches it: they leave it under the ledger's
+ * lock and wake the writer, which takes it over between two commits. So only the writer ever changes what readers
+ * see.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -76,6 +77,7 @@ void worker_stop(struct worker *worker, struct ledger *ledger) {
   (void)pthread_mutex_unlock(&ledger->lock);
   if (worker->has_thread) (void)pthread_join(worker->thread, NULL);
   worker->has_thread = false;
-  for (size_t i = 0; i < worker->made_count; i++) run_release(worker->made[i]);
+  for (size_t i = 0; i < worker->made_count; i++)
+    run_release(worker->made[i]);
   worker->made_count = 0;
 }

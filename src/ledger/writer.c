@@ -2,9 +2,9 @@
  *
  *   stage ──> stage ──> … ──> commit: seal, write, fdatasync ──> apply to the delta ──> turn
  *
- * A report is decided against what is staged, then both deltas, then the runs; a hit is confirmed by reading the record
- * and comparing the texts. Staged records stand in the bytes of the blocks being built and nowhere else: what is applied
- * is what was read back out of those bytes, by the same code that recovery uses.
+ * A report is decided against what is staged, then both deltas, then the runs; a hit is confirmed by reading the
+ * record and comparing the texts. Staged records stand in the bytes of the blocks being built and nowhere else: what
+ * is applied is what was read back out of those bytes, by the same code that recovery uses.
  */
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -135,7 +135,8 @@ static void touch(const struct usage *usage) {
   __builtin_prefetch(usage->codec.ptr);
 }
 
-/* Has the memory that a search will need come meanwhile: otherwise each place looked at would be waited for in turn. */
+/* Has the memory that a search will need come meanwhile: otherwise each place looked at would be waited for in turn.
+ */
 static void prefetch(const struct ledger *ledger, struct hash hash) {
   identities_prefetch(&ledger->staged, hash);
   delta_prefetch(ledger->filling, hash);
@@ -197,8 +198,8 @@ static const struct project_state *project_of(struct ledger *ledger, struct str 
   return found;
 }
 
-static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash, struct verdict *ret_verdict,
-                       struct err *err) {
+static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash,
+                       struct verdict *ret_verdict, struct err *err) {
   const struct project_state *project = project_of(ledger, usage->project);
   if (project == NULL) {
     *ret_verdict = (struct verdict){.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_NO_PROJECT};
@@ -289,8 +290,8 @@ static struct hash next_identity(struct ledger *ledger, const struct usage *usag
   return (struct hash){.high = staged->items[i].first, .low = staged->items[i].second};
 }
 
-/* A record that is in the log already, or that its project has no room for, changes nothing: the log may hold such where
- * several nodes append to it. */
+/* A record that is in the log already, or that its project has no room for, changes nothing: the log may hold such
+ * where several nodes append to it. */
 static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_t position, bool decided,
                        struct err *err) {
   struct hash hash = next_identity(ledger, usage, decided);

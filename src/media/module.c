@@ -1,16 +1,17 @@
 /* The module: the only file that knows libav.
  *
  * Durations. A stream's own duration is believed where the container states one; else it is the time that its packets
- * cover, piece by piece: times that go back begin another piece, as where two files were joined, and in a playlist those that
- * leap ahead do too. A stream without times has a frame for each packet, if it states how long a frame is. Nothing is guessed
- * from a bit rate.
+ * cover, piece by piece: times that go back begin another piece, as where two files were joined, and in a playlist
+ * those that leap ahead do too. A stream without times has a frame for each packet, if it states how long a frame is.
+ * Nothing is guessed from a bit rate.
  *
- * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, an end more than a second
- * before the length that the container states, or a part of a transport packet, are an error. What states nothing (raw
- * H.264, a transport stream cut between two packets) cannot be told from a shorter file.
+ * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, an end more than a
+ * second before the length that the container states, or a part of a transport packet, are an error. What states
+ * nothing (raw H.264, a transport stream cut between two packets) cannot be told from a shorter file.
  *
- * Playlists. An HLS media playlist counts as one output; one that is not finished would be read for ever, and a master
- * playlist names several outputs: both are refused. Only local files are read, so no playlist can make us call out.
+ * Playlists. An HLS media playlist counts as one output; one that is not finished would be read for ever, and a
+ * master playlist names several outputs: both are refused. Only local files are read, so no playlist can make us call
+ * out.
  */
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
@@ -25,7 +26,8 @@
 #include "base/file.h"
 #include "media/probe.h"
 
-#define SLACK_US AV_TIME_BASE /* how much earlier than stated the last packet may end; what is more is a leap in time */
+#define SLACK_US \
+  AV_TIME_BASE /* how much earlier than stated the last packet may end; what is more is a leap in time */
 #define PLAYLIST_MAX ((size_t)64 << 20)
 
 media_probe_function codecmeter_media_probe;
@@ -65,7 +67,8 @@ static int check_playlist(const char *path, bool *ret_joins, struct err *err) {
   if (strstr(text.ptr, "#EXT-X-ENDLIST") == NULL) {
     return err_set(err, ERR_MEDIA, "%s: the playlist is not finished (it has no #EXT-X-ENDLIST)", path);
   }
-  *ret_joins = strstr(text.ptr, "#EXT-X-DISCONTINUITY\n") != NULL || strstr(text.ptr, "#EXT-X-DISCONTINUITY\r") != NULL;
+  *ret_joins =
+      strstr(text.ptr, "#EXT-X-DISCONTINUITY\n") != NULL || strstr(text.ptr, "#EXT-X-DISCONTINUITY\r") != NULL;
   return 0;
 }
 
@@ -87,7 +90,8 @@ static bool is_image(const AVFormatContext *input) {
 static int open_file(const char *path, const char *name, AVFormatContext **ret, struct err *err) {
   AVDictionary *options = NULL;
   char url[4200];
-  if (snprintf(url, sizeof url, "file:%s", name) >= (int)sizeof url) return err_set(err, ERR_MEDIA, "the path is too long");
+  if (snprintf(url, sizeof url, "file:%s", name) >= (int)sizeof url)
+    return err_set(err, ERR_MEDIA, "the path is too long");
   (void)av_dict_set(&options, "protocol_whitelist", "file", 0);
   int code = avformat_open_input(ret, url, NULL, &options);
   av_dict_free(&options);
@@ -97,8 +101,8 @@ static int open_file(const char *path, const char *name, AVFormatContext **ret, 
   return code < 0 ? fail_av(path, "its streams cannot be read", code, err) : 0;
 }
 
-/* A playlist's segments are found as links are, so that no directory's name may look like a part of one: it is opened from
- * within its directory, where the caller's is kept in *ret_before. */
+/* A playlist's segments are found as links are, so that no directory's name may look like a part of one: it is opened
+ * from within its directory, where the caller's is kept in *ret_before. */
 static int open_playlist(const char *path, int *ret_before, AVFormatContext **ret, struct err *err) {
   const char *slash = strrchr(path, '/');
   struct str directory = slash == NULL ? STR(".") : slash == path ? STR("/") : str_make(path, (size_t)(slash - path));
@@ -141,11 +145,11 @@ static AVStream *find_video(AVFormatContext *input) {
 
 struct reading {
   bool is_playlist;
-  bool joins;             /* a playlist of pieces that do not go on from one another */
-  int64_t packets;        /* of the video stream */
-  int64_t first, end;     /* times of the piece being read, in its time base */
-  int64_t before;         /* what the pieces before it cover */
-  int64_t end_us;         /* of all streams */
+  bool joins;         /* a playlist of pieces that do not go on from one another */
+  int64_t packets;    /* of the video stream */
+  int64_t first, end; /* times of the piece being read, in its time base */
+  int64_t before;     /* what the pieces before it cover */
+  int64_t end_us;     /* of all streams */
   bool damaged;
 };
 
@@ -159,7 +163,8 @@ static int64_t packet_duration(const AVStream *stream, const AVPacket *packet) {
 static void see_video(struct reading *reading, const AVStream *video, int64_t time, int64_t end) {
   int64_t slack = av_rescale_q(SLACK_US, AV_TIME_BASE_Q, video->time_base);
   bool any = reading->first != AV_NOPTS_VALUE;
-  bool back = any && time + slack < reading->end && time + slack < reading->first + (reading->end - reading->first) / 2;
+  bool back =
+      any && time + slack < reading->end && time + slack < reading->first + (reading->end - reading->first) / 2;
   bool ahead = any && reading->is_playlist && time > reading->end + slack;
   if (back || ahead) {
     reading->before += reading->end - reading->first;
@@ -175,7 +180,8 @@ static void see_packet(struct reading *reading, const AVFormatContext *input, co
   int64_t time = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
   bool is_video = stream->index == video->index;
   if (is_video) reading->packets++;
-  /* Where pieces join, transport packets are out of step; there the length alone tells whether something is missing. */
+  /* Where pieces join, transport packets are out of step; there the length alone tells whether something is missing.
+   */
   if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0 && !reading->joins) reading->damaged = true;
   if (time == AV_NOPTS_VALUE) return;
   int64_t end = time + (is_video ? packet_duration(stream, packet) : packet->duration);
@@ -226,7 +232,8 @@ static bool is_truncated(const AVFormatContext *input, const AVStream *video, co
   if (!stated || reading->end_us == AV_NOPTS_VALUE) return false;
   /* Some containers count from the first picture, some from zero. */
   int64_t start = input->start_time != AV_NOPTS_VALUE && input->start_time < 0 ? input->start_time : 0;
-  int64_t reached = reading->end_us - start, pieces = av_rescale_q(covered(video, reading), video->time_base, AV_TIME_BASE_Q);
+  int64_t reached = reading->end_us - start,
+          pieces = av_rescale_q(covered(video, reading), video->time_base, AV_TIME_BASE_Q);
   return reached + SLACK_US < input->duration && pieces + SLACK_US < input->duration;
 }
 
@@ -287,7 +294,8 @@ int codecmeter_media_probe(const char *path, struct media *ret, struct err *err)
   if (result == 0) result = check_manifest(path, input, err);
   if (result != 0) return result;
   const AVStream *video = find_video(input);
-  if (video == NULL || is_text(video->codecpar->codec_id)) return err_set(err, ERR_MEDIA, "%s: it has no video", path);
+  if (video == NULL || is_text(video->codecpar->codec_id))
+    return err_set(err, ERR_MEDIA, "%s: it has no video", path);
   result = read_all(path, input, video, &reading, err);
   if (result != 0) return result;
   if (is_truncated(input, video, &reading)) {
