@@ -35,17 +35,9 @@ struct run_writer {
   char filter[PIECE_BLOCKS * RUN_FILTER_BLOCK];
 };
 
-int run_writer_new(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], const struct run_info *info,
-                   struct run_writer **ret, struct err *err) {
-  char name[RUN_NAME_SIZE], head[RUN_PAGE] = {0};
-  run_name(info->number, name);
-  SCOPED(run_writer_free_ref) struct run_writer *writer = calloc(1, sizeof *writer);
-  if (writer == NULL) return err_set(err, ERR_MEMORY, "no memory to write a run");
-  writer->info = *info;
-  writer->filter_blocks = run_filter_blocks(info);
-  writer->path = file_path(dir, name);
-  writer->fd = open(writer->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (writer->fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot create %s", writer->path);
+static int write_head(struct run_writer *writer, const uint8_t *uuid, struct err *err) {
+  const struct run_info *info = &writer->info;
+  char head[RUN_PAGE] = {0};
   memcpy(head, RUN_MAGIC, sizeof RUN_MAGIC - 1);
   le32_store(head + RUN_AT_VERSION, RUN_VERSION);
   le32_store(head + RUN_AT_KIND, (uint32_t)info->kind);
@@ -57,7 +49,25 @@ int run_writer_new(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], const 
   le64_store(head + RUN_AT_PAGES, run_pages(info->count));
   le64_store(head + RUN_AT_FILTER, writer->filter_blocks);
   le32_store(head + RUN_AT_PAGE_CRC, crc32c(head, RUN_AT_PAGE_CRC));
-  int result = file_write(writer->fd, writer->path, 0, head, sizeof head, err);
+  return file_write(writer->fd, writer->path, 0, head, sizeof head, err);
+}
+
+static int begin_file(struct run_writer *writer, const char *dir, const uint8_t *uuid, struct err *err) {
+  char name[RUN_NAME_SIZE];
+  run_name(writer->info.number, name);
+  writer->path = file_path(dir, name);
+  writer->fd = open(writer->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (writer->fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot create %s", writer->path);
+  return write_head(writer, uuid, err);
+}
+
+int run_writer_new(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], const struct run_info *info,
+                   struct run_writer **ret, struct err *err) {
+  SCOPED(run_writer_free_ref) struct run_writer *writer = calloc(1, sizeof *writer);
+  if (writer == NULL) return err_set(err, ERR_MEMORY, "no memory to write a run");
+  writer->info = *info;
+  writer->filter_blocks = run_filter_blocks(info);
+  int result = begin_file(writer, dir, uuid, err);
   if (result == 0) *ret = MOVE(writer);
   return result;
 }

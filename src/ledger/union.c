@@ -50,14 +50,19 @@ static int open_sources(struct union_reader *reader, struct run *const *runs, st
   return 0;
 }
 
-int union_new(struct run *const *runs, size_t count, struct union_reader **ret, struct err *err) {
-  SCOPED(union_free_ref) struct union_reader *reader = calloc(1, sizeof *reader);
-  if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs");
+static int make_room(struct union_reader *reader, size_t count, struct err *err) {
   reader->items = calloc(count + 1, sizeof *reader->items);
   reader->heap = calloc(count + 1, sizeof(struct source *));
   if (reader->items == NULL || reader->heap == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs");
   reader->count = count;
-  int result = open_sources(reader, runs, err);
+  return 0;
+}
+
+int union_new(struct run *const *runs, size_t count, struct union_reader **ret, struct err *err) {
+  SCOPED(union_free_ref) struct union_reader *reader = calloc(1, sizeof *reader);
+  if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs");
+  int result = make_room(reader, count, err);
+  if (result == 0) result = open_sources(reader, runs, err);
   if (result == 0) *ret = MOVE(reader);
   return result;
 }
