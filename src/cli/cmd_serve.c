@@ -149,6 +149,7 @@ static int start_http(struct service *service, const struct serve_options *optio
       .tls_cert = options->tls_cert,
       .tls_key = options->tls_key,
       .routes = service->routes,
+      .hurries = is_asked_to_stop, /* once more: all that was taken is on disk by then */
   };
   return http_server_start(&http, &service->http, err);
 }
@@ -188,10 +189,6 @@ static void stop(struct service *service) {
   if (service->http != NULL) http_server_quiesce(service->http);
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
-  /* All that was taken is on disk: who is not willing to wait for the last replies may signal again. */
-  sigset_t signals;
-  block_signals(&signals);
-  (void)pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
   if (service->http != NULL) http_server_stop(service->http);
   endpoint_events_free(service->events);
   api_free(service->api);

@@ -98,7 +98,6 @@ struct http_server {
   struct listen_address address;
   char url[80];
   struct MHD_Daemon *daemon;
-  int quiesced_fd; /* the listening socket, once the daemon has given it back; -1 before */
   pthread_mutex_t lock;
   pthread_cond_t wake; /* the sweeper, to stop */
   struct connection *connections;
@@ -140,6 +139,15 @@ static void end_exchange(struct connection *connection) {
   (void)pthread_mutex_lock(&server->lock);
   server->exchanges--;
   (void)pthread_mutex_unlock(&server->lock);
+}
+
+/* The library's own way to take no more connections aborts now and then: its threads and its caller both take the socket out
+ * of the same set (0.9.75, MHD_quiesce_daemon). So they are taken and closed. */
+static enum MHD_Result takes_connection(void *cls, const struct sockaddr *address, socklen_t len) {
+  (void)address;
+  (void)len;
+  struct http_server *server = cls;
+  return atomic_load(&server->draining) ? MHD_NO : MHD_YES;
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
@@ -668,7 +676,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
       {cert != NULL ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0, (void *)(uintptr_t)TLS_PRIORITIES},
       {MHD_OPTION_END, 0, NULL},
   };
-  return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+  return MHD_start_daemon(flags, 0, takes_connection, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
                           MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
@@ -699,7 +707,6 @@ int http_server_start(const struct http_options *options, struct http_server **r
   CHECK(server != NULL && options->header_max <= POOL_MEMORY);
   server->options = *options;
   server->address.fd = -1;
-  server->quiesced_fd = -1;
   CHECK(pthread_mutex_init(&server->lock, NULL) == 0 && pthread_cond_init(&server->wake, NULL) == 0);
   raise_descriptors(options->connections_max);
   int result = start(server, err);
@@ -718,11 +725,6 @@ bool http_server_is_public(const struct http_server *server) { return !server->a
 
 void http_server_quiesce(struct http_server *server) {
   atomic_store(&server->draining, true);
-  /* The pool's threads may still be looking at the socket: it is closed when they have ended. */
-  MHD_socket fd = MHD_quiesce_daemon(server->daemon);
-  if (fd == MHD_INVALID_SOCKET) return;
-  (void)shutdown(fd, SHUT_RDWR);
-  server->quiesced_fd = fd;
 }
 
 /* Waits for the exchanges under way to be sent, for a bounded time. */
@@ -730,6 +732,8 @@ static void wait_for_replies(struct http_server *server) {
   int64_t until_ms = now_ms() + DRAIN_WAIT_MS;
   (void)pthread_mutex_lock(&server->lock);
   while (server->exchanges > 0 && now_ms() < until_ms) {
+    bool hurries = server->options.hurries != NULL && server->options.hurries();
+    if (hurries) break;
     (void)pthread_mutex_unlock(&server->lock);
     (void)usleep(2000);
     (void)pthread_mutex_lock(&server->lock);
@@ -747,7 +751,6 @@ void http_server_stop(struct http_server *server) {
   (void)pthread_mutex_unlock(&server->lock);
   (void)pthread_join(server->sweeper, NULL);
   MHD_stop_daemon(server->daemon);
-  if (server->quiesced_fd >= 0) (void)close(server->quiesced_fd);
   (void)pthread_mutex_destroy(&server->lock);
   (void)pthread_cond_destroy(&server->wake);
   free(server);

@@ -26,6 +26,7 @@ struct http_options {
   const char *tls_cert;     /* PEM files, pipes too, up to 1 MiB; both or neither. TLS 1.2 and 1.3 */
   const char *tls_key;
   const struct http_route *routes; /* borrowed until stop; ends with path NULL */
+  bool (*hurries)(void);    /* asked while stop waits for replies: true cuts the waiting short; or NULL */
 };
 
 MUST_USE int http_server_start(const struct http_options *options, struct http_server **ret, struct err *err);
@@ -33,7 +34,7 @@ MUST_USE int http_server_start(const struct http_options *options, struct http_s
 const char *http_server_url(const struct http_server *server);
 /* True when the address listened on is not a loopback one. */
 bool http_server_is_public(const struct http_server *server);
-/* Stops accepting connections; requests under way go on. */
+/* Serves no new connections (they are closed at once); requests under way go on. */
 void http_server_quiesce(struct http_server *server);
 /* Waits for the replies of resumed requests to be sent (bounded), closes everything, frees. Every waiting request
  * must have been resumed before. */

@@ -182,11 +182,10 @@ static void run_checkpoint(struct ledger *ledger) {
     diag_info("checkpoint: %llu records up to position %llu in %lld ms",
               (unsigned long long)delta_records(ledger->frozen), (unsigned long long)delta_end(ledger->frozen),
               (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
-  } else if (result == -ERR_FULL) {
-    diag_warning("checkpoint waits for room: %s", err.text);
   }
   (void)pthread_mutex_lock(&ledger->lock);
-  if (result == -ERR_FULL) {
+  if (result == -ERR_FULL && !ledger->is_opening) {
+    diag_warning("checkpoint waits for room: %s", err.text);
     wait_for_room(ledger);
     return;
   }

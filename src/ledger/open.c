@@ -268,6 +268,7 @@ static int look_at_zones(struct ledger *ledger, struct err *err) {
 int open_with_derived(const struct ledger_options *options, const char *derived,
                       const struct ledger_progress *progress, struct ledger **ret, struct err *err) {
   SCOPED(ledger_close_ref) struct ledger *ledger = ledger_new(options, derived);
+  bool is_rebuilt = strcmp(derived, DERIVED_NEW) == 0;
   struct totals_meta meta;
   int result = open_files(ledger, &meta, err);
   if (result == 0) result = load_derived(ledger, err);
@@ -277,11 +278,15 @@ int open_with_derived(const struct ledger_options *options, const char *derived,
   ledger->filling = delta_new(meta.position);
   ledger->reader = log_reader_new(ledger->log);
   if (ledger->reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read the log");
+  ledger->is_opening = true;
   struct recovery recovery = {.ledger = ledger, .progress = progress};
   result = checkpoint_start(ledger, err);
   if (result == 0 && !options->maintenance) result = merge_start(ledger, err);
   if (result == 0) result = log_recover(ledger->log, meta.position, recover_block, &recovery, err);
   if (result == 0) result = look_at_zones(ledger, err);
+  (void)pthread_mutex_lock(&ledger->lock);
+  ledger->is_opening = is_rebuilt;
+  (void)pthread_mutex_unlock(&ledger->lock);
   if (result == 0) *ret = MOVE(ledger);
   return result;
 }

@@ -73,6 +73,7 @@ struct ledger {
   struct worker checkpointer, merger;
   pthread_cond_t left; /* a worker has left something, or is blocked */
   bool stopping;
+  bool is_opening; /* nobody is served yet: a full disk is an error, not waited for */
   uint64_t next_run;
 };
 
