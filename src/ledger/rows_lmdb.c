@@ -6,7 +6,6 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -16,7 +15,6 @@
 #define READERS_MAX 512u
 #define SNAPSHOTS_KEPT 64u
 #define CHECKSUM_SIZE 4u
-#define FULL_BELOW (1u << 20) /* bytes: what LMDB writes at once */
 #define REMEDY "stop the server and run `codecmeter rebuild`"
 
 static const char *const table_names[TABLES] = {"meta", "runs", "catalogue", "quarters", "days", "zones"};
@@ -377,13 +375,15 @@ int rows_delete_all(struct rows_txn *txn, enum table table, struct str prefix, s
   return code == 0 || code == MDB_NOTFOUND ? 0 : cannot_write(code, err);
 }
 
-/* LMDB calls a write that was cut short an I/O error, which on a full disk it is not. What it wrote belongs to no
- * transaction, and the next one writes all of its own anew. */
-static bool is_full(const struct rows *rows) {
-  mdb_filehandle_t fd;
-  struct statvfs disk;
-  if (mdb_env_get_fd(rows->env, &fd) != 0 || fstatvfs(fd, &disk) != 0) return false;
-  return (uint64_t)disk.f_bavail * disk.f_frsize < FULL_BELOW;
+/* LMDB calls a write that was cut short EIO, as it calls one that failed. Only the latter leaves that in errno; the former is
+ * how a full disk begins, and what it wrote belongs to no transaction, unless LMDB itself has given up. */
+static int commit(struct rows_txn *txn) {
+  MDB_txn *next;
+  errno = 0;
+  int code = mdb_txn_commit(txn->txn);
+  if (code != EIO || errno == EIO || mdb_txn_begin(txn->rows->env, NULL, 0, &next) != 0) return code;
+  mdb_txn_abort(next);
+  return ENOSPC;
 }
 
 int rows_finish(struct rows_txn *txn, int result, struct err *err) {
@@ -392,8 +392,7 @@ int rows_finish(struct rows_txn *txn, int result, struct err *err) {
     result = put_raw(txn, TABLE_META, SUMS_KEY, sums, hash_row(SUMS_KEY, sums), err);
   }
   if (result == 0) {
-    int code = mdb_txn_commit(txn->txn);
-    if (code == EIO && is_full(txn->rows)) code = ENOSPC;
+    int code = commit(txn);
     if (code != 0) result = failed(code, "cannot commit derived/totals", err);
   } else {
     mdb_txn_abort(txn->txn);
