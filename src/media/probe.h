@@ -1,4 +1,4 @@
-/* Measuring media files: what a transcoder has made. Source: design §7; the choices below are for users in docs/clients.md.
+/* Measuring media files: what a transcoder has made. Source: design §7; the choices below are for users in docs/measuring.md.
  *
  * libavformat does the reading, in a module of its own that is loaded at first use, so that the program itself does not
  * depend on it. The whole file is demuxed (not decoded): that is what finds a truncated one.
