@@ -6,7 +6,7 @@ TASKS ?= 10000000
 MESON = /usr/bin/meson
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test unit system sanitize threads fuzz lint bench bench-profile clean
+.PHONY: help build run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,16 @@ threads: ## the suite under the thread sanitizer, but for signals to `run`, whic
 	    -Db_lundef=false >/dev/null
 	@ninja -C build-threads --quiet
 	@PYTEST_ADDOPTS='-k "not signals_are_passed_on"' BUILD=build-threads scripts/test
+
+crash: ## ROUNDS=300 of SIGKILL in commit, checkpoint, merge and recovery, compared by id; SEED=n replays
+	@scripts/install test
+	@$(MAKE) --no-print-directory build
+	@/usr/bin/python3 tests/crash/campaign.py
+
+faults: ## each file call of a script failed, cut short, killed and power-cut in turn; STRIDE=n takes every nth
+	@scripts/install test
+	@$(MAKE) --no-print-directory build
+	@/usr/bin/python3 tests/crash/faults.py
 
 fuzz: ## each parser's fuzzer for SECONDS=60
 	@scripts/install fuzz
