@@ -15,6 +15,7 @@ static const int passed_on[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUS
 #define SIGNALS (sizeof passed_on / sizeof passed_on[0])
 
 static volatile sig_atomic_t child_pid;
+static sigset_t ignored;                  /* by whoever started us, as nohup does: passed on, but no reason to hurry */
 static volatile sig_atomic_t interrupted; /* by a signal that came when there was no child to have it */
 
 /* A terminal signals its whole foreground group, the child too: only what was sent to us alone is passed on. */
@@ -33,7 +34,7 @@ static void catch_signals(struct sigaction before[SIGNALS]) {
   for (size_t i = 0; i < SIGNALS; i++) {
     struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO};
     CHECK(sigaction(passed_on[i], &action, &before[i]) == 0);
-    if (before[i].sa_handler == SIG_IGN) (void)sigaction(passed_on[i], &before[i], NULL); /* as under nohup */
+    if (before[i].sa_handler == SIG_IGN) (void)sigaddset(&ignored, passed_on[i]);
   }
   (void)signal(SIGCHLD, SIG_DFL); /* ignored, it would take the child's status away */
 }

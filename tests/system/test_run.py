@@ -68,8 +68,12 @@ time.sleep(30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1])
-def test_signals_are_passed_on(farm, number):
-    process = farm.start("run", "--output", "/none.mp4", "--", sys.executable, "-c", WAITER)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_signals_are_passed_on(farm, number, ignored):
+    """Also where whoever started us has them ignored: the command may see it otherwise."""
+    disposition = signal.SIG_IGN if ignored else signal.SIG_DFL
+    process = farm.start("run", "--output", "/none.mp4", "--", sys.executable, "-c", WAITER,
+                         preexec_fn=lambda: signal.signal(number, disposition))
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
@@ -199,7 +203,8 @@ def test_interrupted_after_the_command(farm, clips, tmp_path, number):
     """Stopped while it tries to reach the server: what was transcoded is said, at once."""
     out = tmp_path / "out.mp4"
     farm.environment["CODECMETER_URL"] = "http://127.0.0.1:1"
-    process = farm.start("run", "--output", out, "--", "cp", clips / "small.mp4", out)
+    process = farm.start("run", "--output", out, "--", "cp", clips / "small.mp4", out,
+                         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     wait_until(out.exists)
     time.sleep(1)
     begun = time.monotonic()
@@ -207,6 +212,21 @@ def test_interrupted_after_the_command(farm, clips, tmp_path, number):
     printed, err = process.communicate(timeout=20)
     assert process.returncode == 75 and json.loads(printed)["data"]["duration_ms"] == 2000, (printed, err)
     assert "interrupted" in err and "out.mp4" in err and time.monotonic() - begun < 2, err
+
+
+def test_under_nohup(farm, clips, tmp_path):
+    """A hang-up that was to be ignored does not end the attempts to reach the server either."""
+    out = tmp_path / "out.mp4"
+    address = farm.server.url.removeprefix("http://")
+    farm.server.stop()
+    process = farm.start("run", "--output", out, "--", "cp", clips / "small.mp4", out,
+                         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    wait_until(out.exists)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGHUP)
+    farm.server.start(listen=address)
+    printed, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and "stored" in err, (printed, err)
 
 
 def test_outputs_with_an_older_time(farm, clips, tmp_path):
