@@ -24,7 +24,7 @@ static void pass_on(int number, siginfo_t *info, void *context) {
   int saved = errno;
   bool from_terminal = info->si_code == SI_KERNEL;
   if (child_pid == 0)
-    interrupted = 1;
+    interrupted = interrupted || sigismember(&ignored, number) != 1;
   else if (!from_terminal)
     (void)kill(child_pid, number);
   errno = saved;
