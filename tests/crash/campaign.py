@@ -4,7 +4,7 @@
     SEED=1 ROUNDS=300 tests/crash/campaign.py
 
 A round: clients report; the server dies, at a call that the shim chooses (commit, checkpoint, merge, or before it was ready:
-recovery) or at any moment; it starts again. Then the log is read, by our own reader: each id that was ever told stored or
+recovery) or at any moment, or the power goes; it starts again. Then the log is read, by our own reader: each id that was ever told stored or
 duplicate stands there exactly once, no id stands there twice, none that was not sent; the server's totals are those of the
 log, day by day and codec by codec; what was told is answered `duplicate`, what was sent and not told is answered by what the
 log holds; administration that was told is in force. At the end every id is reported once more, and a rebuild changes nothing.
@@ -22,7 +22,7 @@ from harness import (GONE, SHIM, Connection, Died, Server, check_verify, command
                      shim_environment, table_of)
 
 PHASES = ("commit", "checkpoint", "merge", "recovery")
-PLAN = ("commit", "checkpoint", "merge", "merge", "recovery", "recovery", "random")
+PLAN = ("commit", "checkpoint", "merge", "merge", "recovery", "recovery", "random", "power")
 AIMS = {"commit": dict(THREAD="committer", CLASS="log"), "checkpoint": dict(THREAD="checkpointer"),
         "merge": dict(THREAD="merger"), "recovery": {}}
 FURTHEST = {"commit": 60, "checkpoint": 70, "merge": 50, "recovery": 14}
@@ -67,6 +67,8 @@ class Campaign:
         self.server.log = os.path.join(directory, "server.log")
         self.hit = os.path.join(directory, "hit")
         self.arm = os.path.join(directory, "arm")
+        self.cut = os.path.join(directory, "cut")
+        self.stash = os.path.join(directory, "stash")
         self.account = Account()
         self.hits = collections.Counter()
         self.cuts = 0
@@ -135,13 +137,17 @@ class Campaign:
 
     def start(self, phase, settings):
         """Starts under the shim, which kills in the phase; false when it died before it was ready."""
-        for name in (self.hit, self.arm):
+        for name in (self.hit, self.arm, self.cut):
             if os.path.exists(name):
                 os.unlink(name)
+        shutil.rmtree(self.stash, ignore_errors=True)
+        os.mkdir(self.stash)
         faults = {}
         if phase in AIMS:
             faults = dict(KIND="kill", AT=self.dice.randint(1, FURTHEST[phase]), SEED=self.dice.randrange(1 << 30), HIT=self.hit,
                           ARM=None if phase == "recovery" else self.arm, **AIMS[phase])
+        if phase == "power":
+            faults = dict(KIND="power", CUT=self.cut, STASH=self.stash, SEED=self.dice.randrange(1 << 30))
         self.starts += 1
         try:
             self.server.start(settings, shim_environment(self.work, **faults))
@@ -159,11 +165,16 @@ class Campaign:
         threads = self.clients(number, stop)
         for thread in threads:
             thread.start()
-        until = time.monotonic() + (self.dice.uniform(0.05, 0.4) if phase in ("random", "recovery") else 2.5)
+        until = time.monotonic() + (self.dice.uniform(0.05, 0.4) if phase in ("random", "recovery", "power") else 2.5)
         while time.monotonic() < until and self.server.is_running():
             time.sleep(0.005)
         struck = os.path.exists(self.hit)
-        self.server.kill()
+        if phase == "power":
+            struck = True
+            open(self.cut, "w").close()
+            assert self.server.ended() == 137
+        else:
+            self.server.kill()
         stop.set()
         for thread in threads:
             thread.join()
@@ -280,7 +291,7 @@ class Campaign:
         return time.monotonic() - begun
 
     def summary(self, seconds):
-        table = "\n".join(f"  killed in {phase:<10} {self.hits[phase]:>4}" for phase in (*PHASES, "random"))
+        table = "\n".join(f"  died in {phase:<10} {self.hits[phase]:>4}" for phase in (*PHASES, "random", "power"))
         return (f"{table}\n{self.rounds} rounds, {self.starts} starts, {len(self.account.sent)} ids, each there once; "
                 f"{self.cuts} torn tails cut; {seconds:.0f} s")
 

@@ -515,8 +515,8 @@ static void tell_hit(const struct call *call) {
   if (hit_file == NULL) return;
   char line[PATH_MAX + 256], name[16];
   thread_name(name);
-  int len = snprintf(line, sizeof line, "%llu\t%s\t%s\t%s\t%s\n", (unsigned long long)call->number, name, call->name,
-                     call->class, call->path);
+  int len = snprintf(line, sizeof line, "%llu\t%s\t%s\t%s\t%s\t%lld\n", (unsigned long long)call->number, name, call->name,
+                     call->class, call->path, (long long)call->offset);
   int fd = (int)syscall(SYS_openat, AT_FDCWD, hit_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   (void)syscall(SYS_write, fd, line, (size_t)len);
   (void)syscall(SYS_close, fd);
