@@ -6,7 +6,7 @@
 
 Kinds: eio, enospc, short, kill, power (shim.c says what they do). Stories: `serve` makes a ledger, reports in batches through
 checkpoints, merges and segments, changes the catalogue, stops; `recover` starts on what a kill left, with a torn tail and with
-blocks that were never synced; `rebuild` makes derived files anew. After each run the program starts without the shim and
+with a last block that can be read back and is not on disk; `rebuild` makes derived files anew. After each run the program starts without the shim and
 must need no rebuild; then the same is looked at as in campaign.py: by id, by totals, by what administration was told.
 """
 import collections

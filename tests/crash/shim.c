@@ -12,7 +12,8 @@
  *   FAULT_TRACE=FILE  a line a call, at its begin and at its end, and one for each reply sent to a socket
  *   FAULT_HIT=FILE    one line when the fault strikes
  *   FAULT_CUT=FILE    power: goes when FILE exists, whatever FAULT_AT says
- *   FAULT_UNSYNCED=NAME:OFFSET  power: what the file of that name holds from OFFSET on when it is opened was never synced
+ *   FAULT_UNSYNCED=NAME:OFFSET  power: what the file of that name holds from OFFSET on when it is opened is not on the disk and
+ *                     no sync will bring it there, as after a write-back that failed: it can be read, until the power goes
  *   FAULT_STASH=DIR   power: on the same file system, where removed files wait in case their removal is undone
  *
  * Power. Each file has an image, what its last sync left, and a list of the writes and truncations since. When the power is
@@ -85,7 +86,7 @@ struct file {
   ino_t ino;
   char path[PATH_MAX]; /* when it was first opened, or as renamed since */
   const char *class;
-  bool is_dir;
+  bool is_dir, has_ghost;
   int own_fd; /* power: keeps the file when its name goes */
   char *image;
   size_t size;
@@ -265,7 +266,7 @@ static void load_image(struct file *file, int fd) {
   if (name == 0 || path < name || memcmp(file->path + path - name, unsynced, name) != 0) return;
   uint64_t from = strtoull(colon + 1, NULL, 10);
   if (from >= file->size) return;
-  note(file, (struct op){.offset = from, .len = file->size - from}, file->image + from);
+  file->has_ghost = true;
   file->size = from;
 }
 
@@ -392,7 +393,7 @@ static void cut_file(struct file *file, unsigned percent) {
     }
     if (op->offset + op->len > file->size && chance(percent)) image_set(file, op->offset + op->len, NULL, 0);
   }
-  if (file->first == NULL) return;
+  if (file->first == NULL && !file->has_ghost) return;
   if (ftruncate(file->own_fd, 0) != 0 || pwrite(file->own_fd, file->image, file->size, 0) != (ssize_t)file->size) die(file->path);
 }
 

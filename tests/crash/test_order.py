@@ -50,6 +50,13 @@ def traced(tmp_path_factory):
         thread.start()
     for thread in threads:
         thread.join()
+    # A merge runs when it finds the time: reports go on until one has ended.
+    connection, number = Connection(server.port, token), 0
+    while "\tmerger\tunlink\trun\t" not in trace.read_text(errors="replace"):
+        assert number < 500, "no merge has ended"
+        connection.report([event(f"more-{number}-{n}", "2020-06-01T12:00:00Z") for n in range(50)])
+        number += 1
+    connection.close()
     assert server.stop() == 0
     with open(trace, errors="replace") as file:
         lines = [Line(number, text) for number, text in enumerate(file)]
@@ -127,7 +134,7 @@ def test_what_was_merged_goes_after_the_commit_that_drops_it(traced):
         elif line.what == "run" and line.phase == "B" and line.call == "unlink":
             assert committed, f"{line.path} goes before the commit"
             removed += 1
-    assert removed >= 4
+    assert removed > 0
 
 
 def test_lmdb_data_is_synced_before_its_meta(traced):
