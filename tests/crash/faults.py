@@ -5,9 +5,10 @@
     KINDS=power STORIES=serve STRIDE=7 SEED=3 tests/crash/faults.py
 
 Kinds: eio, enospc, short, kill, power (shim.c says what they do). Stories: `serve` makes a ledger, reports in batches through
-checkpoints, merges and segments, changes the catalogue, stops; `recover` starts on what a kill left, with a torn tail and with
-with a last block that can be read back and is not on disk; `rebuild` makes derived files anew. After each run the program starts without the shim and
-must need no rebuild; then the same is looked at as in campaign.py: by id, by totals, by what administration was told.
+checkpoints, merges and segments, changes the catalogue, stops; `recover` starts on what a kill left, with a torn tail and a last
+block that can be read back and is not on disk; `rebuild` makes derived files anew. After each run the program starts without
+the shim and must need no rebuild; then the same is looked at as in campaign.py: by id, by totals, by what administration was
+told. STRIDE=n takes each nth call; AT=n takes one, of the first story and kind. VERBOSE=1 tells where each failure led to.
 """
 import collections
 import concurrent.futures
