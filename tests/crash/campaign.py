@@ -98,6 +98,8 @@ class Campaign:
                 status, outcomes = connection.report(events, form)
                 if outcomes is not None:
                     self.account.note_told(events, outcomes)
+                elif status == 401 and not self.server.is_running():
+                    break  # somebody else's server has the port now
                 elif status != 503:
                     raise AssertionError(f"status {status}")
                 batch += 1

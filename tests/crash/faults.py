@@ -143,6 +143,8 @@ class Run:
                 assert set(outcomes) <= {"stored", "duplicate"}, outcomes
                 self.told.update(one["id"] for one in events)
                 return True
+            if status == 401 and not self.server.is_running():
+                return False  # a server of another run has the port now
             assert status == 503, f"a report is answered {status}"
             if self.kind == "enospc":
                 self.end = "503, then room"
