@@ -212,7 +212,6 @@ static int remove_unlisted(struct ledger *ledger, struct err *err) {
 static int load_derived(struct ledger *ledger, struct err *err) {
   SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
   int result = rows_begin(ledger->rows, &snapshot, err);
-  if (result == 0 && !ledger->options.maintenance) result = rows_check(snapshot, err);
   if (result == 0) result = totals_visit_runs(snapshot, open_listed, ledger, err);
   if (result == 0) result = remove_unlisted(ledger, err);
   return result == 0 ? catalogue_load(ledger->catalogue, snapshot, err) : result;
@@ -345,13 +344,13 @@ int ledger_rebuild(const struct ledger_options *given, const struct ledger_progr
 
 /* ---- the door ---- */
 
-/* Derived files of an earlier format are made anew: all that is in them is in the log. */
-static int renew_old(const struct ledger_options *options, struct err *err) {
+/* Derived files of an earlier format are made anew: all that is in them is in the log. Damaged ones are not touched. */
+static int check_derived(const struct ledger_options *options, struct err *err) {
   SCOPED_MALLOC char *derived = file_path(options->dir, DERIVED);
-  struct rows *rows = NULL;
   bool is_old = false;
-  if (rows_open(derived, with_defaults(options).map_size, true, &rows, &is_old, NULL) == 0) rows_close(rows);
-  if (!is_old) return 0; /* what is wrong with it, if anything, shows when it is opened */
+  int result = rows_probe(derived, with_defaults(options).map_size, &is_old, err);
+  if (result == -ERR_NOT_FOUND) return 0; /* a new ledger, or a matter for who opens it */
+  if (result != 0 || !is_old) return result;
   diag_info("%s has an earlier format: it is made anew from the log", derived);
   return ledger_rebuild(options, NULL, err);
 }
@@ -359,6 +358,6 @@ static int renew_old(const struct ledger_options *options, struct err *err) {
 int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err) {
   SCOPED_MALLOC char *unfinished = file_path(options->dir, DERIVED_NEW);
   int result = file_remove_tree(unfinished, err);
-  if (result == 0) result = renew_old(options, err);
+  if (result == 0) result = check_derived(options, err);
   return result == 0 ? open_with_derived(options, DERIVED, NULL, ret, err) : result;
 }

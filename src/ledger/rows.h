@@ -29,6 +29,9 @@ struct rows_txn;
  * is set and there is nothing to close. read_only: beside the process that writes. Caller closes. */
 MUST_USE int rows_open(const char *dir, uint64_t map_size, bool read_only, struct rows **ret, bool *ret_old,
                        struct err *err);
+/* Opens DIR/totals and reads all of it, as rows_check does, in a process of its own: LMDB trusts its pages, and damage that ends
+ * that process is -ERR_CORRUPT here. Errors otherwise, and *ret_old, as rows_open. */
+MUST_USE int rows_probe(const char *dir, uint64_t map_size, bool *ret_old, struct err *err);
 /* Makes DIR/totals, empty, with its directories. */
 MUST_USE int rows_create(const char *dir, uint64_t map_size, struct rows **ret, struct err *err);
 void rows_close(struct rows *rows);

@@ -170,7 +170,8 @@ static int read_derived(struct verify *v, struct err *err) {
   struct rows *rows;
   bool is_old = false;
   uint64_t map_size = v->options->map_size != 0 ? v->options->map_size : LEDGER_MAP_SIZE_DEFAULT;
-  int result = rows_open(derived, map_size, true, &rows, &is_old, err);
+  int result = rows_probe(derived, map_size, &is_old, err);
+  if (result == 0 && !is_old) result = rows_open(derived, map_size, true, &rows, &is_old, err);
   if (result == -ERR_NOT_FOUND || is_old) {
     return err_set(err, ERR_CORRUPT,
                    "%s has no derived files of this format: start the server, or run `codecmeter rebuild`",
