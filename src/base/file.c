@@ -74,9 +74,10 @@ static int sync_parent(const char *path, struct err *err) {
 }
 
 int file_make_dir(const char *path, struct err *err) {
-  if (mkdir(path, 0700) == 0) return sync_parent(path, err);
-  if (errno == EEXIST) return 0;
-  return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
+  if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+    return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
+  }
+  return sync_parent(path, err); /* who made it may have been killed before this */
 }
 
 bool file_exists(const char *path) {

@@ -53,7 +53,9 @@ static bool holds_nothing(int fd) {
 
 /* A mistyped --data must not close somebody's home, or /tmp, to others and fill it with our files. */
 static int check_ours(int fd, const char *path, struct err *err) {
-  bool ours = faccessat(fd, "lock", F_OK, 0) == 0 || faccessat(fd, "log", F_OK, 0) == 0;
+  static const char *const names[] = {"lock", "log", "control.sock"}; /* a power cut may leave any of them alone */
+  bool ours = false;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) ours = ours || faccessat(fd, names[i], F_OK, 0) == 0;
   if (ours || holds_nothing(fd)) return 0;
   return err_set(err, ERR_EXISTS, "%s holds other files and is no data directory: name an empty or a new one", path);
 }

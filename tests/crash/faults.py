@@ -40,8 +40,6 @@ KNOWN = [
     (("short", "enospc"), "meta", "exit 1 after", NO_META := "a refused write of LMDB's meta page is no full disk but the end: LMDB panics"),
     (("short", "enospc"), "meta", "stop exits 1", NO_META),
     (("enospc",), "meta", "a query beside a full disk", NO_META),
-    (("power",), "dir", "holds other files", "a power cut in the very first start may leave control.sock without lock: refused"),
-    (("power",), "lock", "holds other files", "a power cut in the very first start may leave control.sock without lock: refused"),
 ]
 
 

@@ -50,6 +50,22 @@ def test_a_setting_below_a_second_is_not_off(bare):
     assert answer["RetCode"] == 230, answer
 
 
+def test_what_a_power_cut_may_leave_of_a_first_start(tmp_path):
+    """Any one of the names that a start makes first, alone: still a data directory."""
+    for name in ("lock", "control.sock"):
+        server = Server(tmp_path / name)
+        os.mkdir(server.data)
+        if name == "lock":
+            open(os.path.join(server.data, name), "w").close()
+        else:
+            here = os.getcwd()
+            os.chdir(server.data)
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(name)
+            os.chdir(here)
+        server.start().stop()
+
+
 # ---- streams ----
 
 
