@@ -47,13 +47,13 @@ MUST_USE int json_parse(struct json_parser *parser, struct arena *arena, struct 
 /* Whoever takes an array element by element. Both return 0, or a failure that ends the parsing and is its result. */
 struct json_taker {
   int (*count)(void *arg, size_t count, struct err *err); /* first: how many elements there are */
-  /* Each in turn, its tree valid until the next; NULL for one that the arena cannot hold, which is passed over unread. */
+  /* Each in turn, its tree valid until the next; NULL for one that the arena cannot hold: it is passed over. */
   int (*element)(void *arg, const struct json *element, struct err *err);
   void *arg;
 };
 
-/* Parses an array like json_parse, but never holds more of it than one element: the arena is reset before each. What is
- * wrong may be found behind elements that were handed over already. -ERR_PARSE for another value than an array. */
+/* Parses an array like json_parse, but never holds more of it than one element: the arena is reset before each. What
+ * is wrong may be found behind elements that were handed over already. -ERR_PARSE for another value than an array. */
 MUST_USE int json_parse_array(struct json_parser *parser, struct arena *arena, struct str text, unsigned depth_max,
                               const struct json_taker *taker, struct err *err);
 

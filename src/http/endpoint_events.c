@@ -151,8 +151,8 @@ struct admission {
   enum event_framing framing;
 };
 
-static bool is_admitted(const struct endpoint_events *endpoint, struct http_request *request, struct http_reply *reply,
-                        struct admission *ret) {
+static bool is_admitted(const struct endpoint_events *endpoint, struct http_request *request,
+                        struct http_reply *reply, struct admission *ret) {
   struct err err = {0};
   unsigned status = check_token(endpoint, request, &ret->token);
   if (status != 0) {

@@ -1,5 +1,5 @@
-/* Strict where a lenient reading would be one of several: HTTP's fields and lengths have been spelled in many ways, and
- * each tolerance that two programs do not share lets a client smuggle a request past one of them.
+/* Strict where a lenient reading would be one of several: fields and lengths have been spelled in many ways, and each
+ * tolerance that two programs do not share lets a client smuggle a request past one of them.
  */
 #include "http/head.h"
 

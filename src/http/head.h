@@ -26,11 +26,11 @@ struct head {
 };
 void head_field(struct head *head, struct str name, struct str value);
 
-/* Why the head must be refused with 400 and its connection closed; NULL when it need not. A proxy before us may take what
- * is refused here in another way than we would, and then somebody's request is read as another one's body. */
+/* Why the head must be refused with 400 and its connection closed; NULL when it need not. A proxy before us may take
+ * what is refused here in another way than we would, and then somebody's request is read as another one's body. */
 const char *head_fault(const struct head *head);
 
-/* An Accept header names this media type, and not to refuse it (q=0). Ranges like text/ with a star do not name it. */
+/* An Accept header names this media type, and not to refuse it (q=0). A range with a star names none. */
 bool head_accepts(struct str accept, struct str type);
 
 #endif

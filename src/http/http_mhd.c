@@ -17,14 +17,14 @@
  * (on_connection) before it closes the socket, and the sweeper shuts down under the lock that this notice takes: it
  * can never hit a socket that has been given to somebody else.
  *
- * The library may give a request up without telling that it is completed (when its answer to a fault of the head finds no
- * room). So an exchange belongs to its connection, and ends with it at the latest.
+ * The library may give a request up without telling that it is completed (when its answer to a fault of the head
+ * finds no room). So an exchange belongs to its connection, and ends with it at the latest.
  *
  * A reply queued in the library's first callback of a request closes the connection, and it takes none while a body
  * comes. So a refused body is read and dropped, and the reply queued behind it. From the first callback are answered,
- * and closed: what cannot be trusted to be framed right, bodies that are not worth that much reading, and clients that
- * ask before they send one (Expect: 100-continue). A body that turns out as long only as it comes, in chunks, is cut off
- * with a reply that we write ourselves.
+ * and closed: what cannot be trusted to be framed right, bodies that are not worth that much reading, and clients
+ * that ask before they send one (Expect: 100-continue). A body that turns out as long only as it comes, in chunks, is
+ * cut off with a reply that we write ourselves.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -548,8 +548,8 @@ static enum http_result answer(struct exchange *x) {
   return result;
 }
 
-/* Answers in the middle of a body, where the library takes no reply: with a last write of our own. It is dropped when the
- * socket does not take it at once. Not over TLS, whose session is the library's. */
+/* Answers in the middle of a body, where the library takes no reply: with a last write of our own. It is dropped when
+ * the socket does not take it at once. Not over TLS, whose session is the library's. */
 static enum MHD_Result cut_off(struct exchange *x) {
   SCOPED(buf_fini) struct buf text = {0};
   log_access(x);
@@ -632,7 +632,9 @@ static int read_pem(const char *path, char **ret, struct err *err) {
     if (got == 0) break;
     len += (size_t)got;
   }
-  if (len > PEM_MAX) return err_set(err, ERR_USAGE, "%s is longer than %u bytes: no certificate or key is", path, PEM_MAX);
+  if (len > PEM_MAX) {
+    return err_set(err, ERR_USAGE, "%s is longer than %u bytes: no certificate or key is", path, PEM_MAX);
+  }
   *ret = MOVE(text);
   return 0;
 }

@@ -51,7 +51,7 @@ enum http_result { HTTP_ANSWERED, HTTP_WAITING };
 
 /* When the head has been read `admit` is asked, if there is one: false when the request is refused by that alone, and
  * the reply filled. Of a refused request no body is kept. body_max is the bound of the body as sent; a longer one is
- * refused as soon as that is known, with `too_large`. `release` is called when the request ends, on whatever thread. */
+ * refused as soon as that is known, with `too_large`. `release` is called when the request ends, on any thread. */
 struct http_route {
   const char *path;    /* exact */
   const char *methods; /* "GET POST"; NULL: every method reaches the handler */
@@ -67,8 +67,8 @@ struct http_route {
 /* The reply is complete: sends it. */
 void http_resume(struct http_request *request);
 
-/* For a handler that keeps something of the body until it resumes: counts these bytes against http.bodies_max, until the
- * request ends. False when there is no room: it must refuse the request. */
+/* For a handler that keeps something of the body until it resumes: counts these bytes against http.bodies_max, until
+ * the request ends. False when there is no room: it must refuse the request. */
 MUST_USE bool http_hold(struct http_request *request, size_t bytes);
 #define HTTP_NO_ROOM "busy: too many request bodies in memory"
 

@@ -1,6 +1,6 @@
-/* An array is scanned whole where it can be: one scan of a thousand events is cheaper than a thousand scans. But of the
- * trees that the scan gives only one event's is held at a time, and of it only what a record needs is kept: a tree takes
- * twenty times its text.
+/* An array is scanned whole where it can be: one scan of a thousand events is cheaper than a thousand scans. But of
+ * the trees that the scan gives only one event's is held at a time, and of it only what a record needs is kept: a
+ * tree takes twenty times its text.
  *
  * When an array does not parse, it is for something in one of its events as a rule: a file name in another encoding,
  * a NaN, half a surrogate pair. Then the array is cut at the commas between its elements, which needs brackets and
@@ -261,7 +261,8 @@ static int take_event(void *arg, const struct json *json, struct err *err) {
   return result;
 }
 
-static int read_array(struct gathering *gathering, struct str body, const struct event_rules *rules, struct err *err) {
+static int read_array(struct gathering *gathering, struct str body, const struct event_rules *rules,
+                      struct err *err) {
   const struct json_taker taker = {.count = take_count, .element = take_event, .arg = gathering};
   struct err why = {0};
   int result = json_parse_array(gathering->parser, gathering->scratch, body, EVENT_DEPTH_MAX, &taker, &why);

@@ -2,12 +2,12 @@
  *
  * event_read takes a whole body of a known content type and gives one entry per event: a checked, canonical usage
  * record, or the reason why it is rejected. One bad event never harms its neighbours: an element of an array or a
- * line of ndjson that is no JSON at all is rejected alone, as long as it can be told where it ends; so is one whose tree
- * would take more than EVENT_TREE_MAX. A frame that cannot be read (not JSON, not an array where one must be) refuses the
- * whole body, and nothing of it is kept.
+ * line of ndjson that is no JSON at all is rejected alone, as long as it can be told where it ends; so is one whose
+ * tree would take more than EVENT_TREE_MAX. A frame that cannot be read (not JSON, not an array where one must be)
+ * refuses the whole body, and nothing of it is kept.
  *
- * Memory: what is kept of a body is at most its bytes and EVENT_KEPT_MAX for each event; while it is read, one event's
- * tree more.
+ * Memory: what is kept of a body is at most its bytes and less than a kilobyte for each event; while it is read, one
+ * event's tree more.
  */
 #ifndef CODECMETER_INGEST_EVENT_H
 #define CODECMETER_INGEST_EVENT_H
@@ -60,8 +60,9 @@ struct events {
 /* Bytes of arena that event_read may need for a body of that length. */
 size_t event_memory_max(size_t body_len, uint32_t events_max);
 
-/* body: JSON_PADDING bytes readable behind it; neither it nor the parser is needed afterwards. The arena is reset; ret
- * lives in it. -ERR_PARSE: the frame is wrong. -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: out of arena. */
+/* body: JSON_PADDING bytes readable behind it; neither it nor the parser is needed afterwards. The arena is reset;
+ * ret lives in it. -ERR_PARSE: the frame is wrong. -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: out of
+ * arena. */
 MUST_USE int event_read(struct json_parser *parser, struct arena *arena, enum event_framing framing, struct str body,
                         const struct event_rules *rules, struct events *ret, struct err *err);
 

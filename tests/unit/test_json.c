@@ -252,7 +252,8 @@ static void test_array(void **state) {
     struct err err = {0};
     int result = parse_array(str_of(rows[i].text), 4096, &taking, &err);
     bool same_count = result == -ERR_PARSE || taking.count == rows[i].count;
-    if (result != rows[i].result || !same_count || taking.passed_over != 0) fail_msg("'%s' gave %d", rows[i].text, result);
+    bool good = result == rows[i].result && same_count && taking.passed_over == 0;
+    if (!good) fail_msg("'%s' gave %d", rows[i].text, result);
     if (result == 0) assert_int_equal(taking.elements, rows[i].elements);
     assert_true(result == 0 || err.text[0] != '\0');
   }
@@ -262,8 +263,12 @@ static void test_array(void **state) {
 static void test_array_with_a_large_element(void **state) {
   (void)state;
   static const char *const larges[] = {
-      "[7,7,7,7,7,7,7,7]", "[[],[],[],[],[[]]]", "{\"a\":7,\"b\":[7,{\"c\":7}],\"d\":{}}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
-      "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":\"bbbbbbbbbbbbbbbbb\",\"c\":[{}]}", "[[[7]]]",
+      "[7,7,7,7,7,7,7,7]",
+      "[[],[],[],[],[[]]]",
+      "{\"a\":7,\"b\":[7,{\"c\":7}],\"d\":{}}",
+      "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+      "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":\"bbbbbbbbbbbbbbbbb\",\"c\":[{}]}",
+      "[[[7]]]",
   };
   size_t passed_over = 0;
   for (size_t i = 0; i < sizeof larges / sizeof larges[0]; i++) {
