@@ -1,5 +1,5 @@
 /* The ledger's insides, shared by the files of src/ledger that make up its door: open.c, writer.c, checkpoint.c,
- * query.c, rebuild.c. Nobody else includes it.
+ * merge.c, workers.c, query.c. Nobody else includes it.
  */
 #ifndef CODECMETER_LEDGER_STATE_H
 #define CODECMETER_LEDGER_STATE_H
