@@ -63,7 +63,8 @@ def stop(number, frame):
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
     signal.signal(number, stop)
 print("waiting", flush=True)
-time.sleep(30)
+for _ in range(300):  # a signal just before a long sleep would be seen only after it
+    time.sleep(0.1)
 """
 
 
