@@ -11,6 +11,11 @@
 enum entry_kind { ENTRY_IDENTITY = 1, ENTRY_TASK = 2, ENTRY_TIME = 3 };
 #define ENTRY_KINDS 3
 
+/* As people read it: "identity", "task id", "time". */
+static inline const char *entry_kind_name(enum entry_kind kind) {
+  return kind == ENTRY_IDENTITY ? "identity" : kind == ENTRY_TASK ? "task id" : "time";
+}
+
 /* As on disk. Identity and task: the hash's high and low word. Time: entry_time_key and the finish time in ms. */
 struct entry {
   uint64_t first, second;

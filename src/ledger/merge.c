@@ -189,9 +189,9 @@ static int merge_candidate(struct ledger *ledger, const struct candidate *candid
   int64_t begun_ms = clock_monotonic_ms(ledger->options.clock);
   int result = merge(ledger, candidate, ret, err);
   if (result == 0) {
-    diag_debug("merge: %zu runs of kind %d, %llu entries in %lld ms", candidate->count, (int)run_info(*ret)->kind,
-               (unsigned long long)candidate->entries,
-               (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
+    diag_info("merge: %zu %s runs, %llu entries in %lld ms", candidate->count,
+              entry_kind_name(run_info(*ret)->kind), (unsigned long long)candidate->entries,
+              (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
   }
   return result;
 }

@@ -60,9 +60,6 @@ static bool tallies_equal(const struct tally *a, const struct tally *b) {
   return a->count == b->count && a->high == b->high && a->low == b->low;
 }
 
-static const char *const kind_names[] = {
-    [ENTRY_IDENTITY] = "identity", [ENTRY_TASK] = "task id", [ENTRY_TIME] = "time"};
-
 /* ---- the snapshot ---- */
 
 static void keep_cell(void *arg, const struct cell *cell) {
@@ -192,7 +189,7 @@ static void sort_runs(struct verify *v) {
       const struct run_info *info = run_info(v->runs->items[i]);
       if (info->kind != (enum entry_kind)kind) continue;
       bool overlaps = checked->count > 0 && run_info(checked->items[checked->count - 1].run)->to > info->from;
-      if (overlaps) verify_differs(v, "two %s runs cover position %" PRIu64, kind_names[kind], info->from);
+      if (overlaps) verify_differs(v, "two %s runs cover position %" PRIu64, entry_kind_name(kind), info->from);
       checked->items[checked->count++] = (struct checked_run){.run = v->runs->items[i]};
       v->total += info->count * sizeof(struct entry);
     }
@@ -218,7 +215,7 @@ static void want_entry(struct verify *v, enum entry_kind kind, const struct entr
   if (covered)
     tally_add(&checked->items[checked->at].wanted, entry);
   else
-    verify_differs(v, "the record at %" PRIu64 " is covered by no %s run", entry->position, kind_names[kind]);
+    verify_differs(v, "the record at %" PRIu64 " is covered by no %s run", entry->position, entry_kind_name(kind));
 }
 
 static void recount(struct verify *v, const struct usage *usage, uint64_t position) {
@@ -330,7 +327,7 @@ static int look_at_entry(struct verify *v, enum entry_kind kind, const struct en
                          const struct entry *entry, struct err *err) {
   struct checked_run *checked = run_of(&v->kinds[kind - 1], entry->position);
   if (checked == NULL) {
-    verify_differs(v, "a %s run holds position %" PRIu64 ", which it does not cover", kind_names[kind],
+    verify_differs(v, "a %s run holds position %" PRIu64 ", which it does not cover", entry_kind_name(kind),
                    entry->position);
     return 0;
   }
@@ -461,7 +458,7 @@ static int explain_usage(struct explanation *x, const struct usage *usage, uint6
   if (earlier) return skip_record(v, usage, position);
   x->told++;
   verify_differs(v, "run %016" PRIx64 " lacks the %s of project %.*s, source %.*s, id %.*s, at %" PRIu64,
-                 run_info(x->checked->run)->number, kind_names[x->kind], STR_ARG(usage->project),
+                 run_info(x->checked->run)->number, entry_kind_name(x->kind), STR_ARG(usage->project),
                  STR_ARG(usage->source), STR_ARG(usage->id), position);
   return 0;
 }
@@ -487,7 +484,7 @@ static int compare_run(struct verify *v, enum entry_kind kind, struct checked_ru
   int result = log_scan(v->log, explain_block, &x, &end, err);
   if (result != 0 || x.told > 0 || tallies_equal(&checked->wanted, &checked->found)) return result;
   verify_differs(v, "run %016" PRIx64 " has %" PRIu64 " entries of kind %s, the log %" PRIu64 ": not the same ones",
-                 run_info(checked->run)->number, checked->found.count, kind_names[kind], checked->wanted.count);
+                 run_info(checked->run)->number, checked->found.count, entry_kind_name(kind), checked->wanted.count);
   return 0;
 }
 
