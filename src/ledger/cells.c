@@ -12,6 +12,7 @@
 #include "base/check.h"
 
 #define TABLE_FIRST 1024u
+#define AHEAD 12u /* additions whose places in memory come meanwhile */
 
 void cells_fini(struct cells *cells) {
   free(cells->items);
@@ -20,6 +21,7 @@ void cells_fini(struct cells *cells) {
   free(cells->by_cell.slots);
   free(cells->by_day.slots);
   free(cells->by_project.slots);
+  free(cells->unseen);
   *cells = (struct cells){0};
 }
 
@@ -30,6 +32,7 @@ static void table_clear(struct cell_table *table) {
 
 void cells_clear(struct cells *cells) {
   cells->count = cells->days_count = cells->zones_count = 0;
+  cells->unseen_count = cells->found = 0;
   table_clear(&cells->by_cell);
   table_clear(&cells->by_day);
   table_clear(&cells->by_project);
@@ -154,19 +157,18 @@ static uint32_t make_day(struct cells *cells, const struct cell_day *wanted) {
 
 /* ---- cells ---- */
 
-static struct cell *find_cell(const struct cells *cells, const struct cell *wanted) {
+/* Its index + 1, 0 when there is none. */
+static uint32_t find_cell(const struct cells *cells, const struct cell *wanted, uint32_t hash) {
   const struct cell_table *table = &cells->by_cell;
-  if (table->size == 0) return NULL;
-  for (uint32_t slot = (uint32_t)hash_of_cell(wanted) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
-    if (table->slots[slot] == 0) return NULL;
-    struct cell *cell = &cells->items[table->slots[slot] - 1];
-    if (same_cell(cell, wanted)) return cell;
+  if (table->size == 0) return 0;
+  for (uint32_t slot = hash & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
+    if (table->slots[slot] == 0 || same_cell(&cells->items[table->slots[slot] - 1], wanted)) return table->slots[slot];
   }
 }
 
-static struct cell *make_cell(struct cells *cells, const struct cell *wanted, const struct zone *zone) {
-  struct cell *found = find_cell(cells, wanted);
-  if (found != NULL) return found;
+static struct cell *make_cell(struct cells *cells, const struct cell *wanted, uint32_t hash, const struct zone *zone) {
+  uint32_t found = find_cell(cells, wanted, hash);
+  if (found != 0) return &cells->items[found - 1];
   struct cell_day day = {
       .project = wanted->project,
       .day = zone_day_of(zone, (int64_t)wanted->quarter * QUARTER_SECONDS),
@@ -176,6 +178,7 @@ static struct cell *make_cell(struct cells *cells, const struct cell *wanted, co
   note_zone(cells, wanted->project, zone);
   struct cell *cell = ADD(cells->items, cells->count, cells->cap);
   *cell = *wanted;
+  cell->sum = (struct usage_count){0};
   cell->day = make_day(cells, &day);
   uint32_t from = table_grow(&cells->by_cell) ? 0 : cells->count - 1;
   for (uint32_t i = from; i < cells->count; i++)
@@ -189,20 +192,61 @@ static void add(struct usage_count *sum, const struct usage_count *more) {
   sum->tasks += more->tasks;
 }
 
+/* False when it counts nothing. */
+static bool make_addition(const struct usage *usage, uint32_t project, const struct zone *zone, uint8_t codec,
+                          struct cell_addition *ret) {
+  *ret = (struct cell_addition){
+      .cell = {.project = project,
+               .quarter = (uint32_t)(usage->finished_ms / 1000 / QUARTER_SECONDS),
+               .kind = (uint8_t)usage->kind,
+               .codec = codec,
+               .tier = (uint8_t)usage->tier,
+               .sum = usage_count(usage)},
+      .zone = zone,
+  };
+  ret->hash = (uint32_t)hash_of_cell(&ret->cell);
+  return ret->cell.sum.tasks > 0;
+}
+
+static void apply(struct cells *cells, const struct cell_addition *addition) {
+  const struct cell *more = &addition->cell;
+  struct cell *cell =
+      addition->at != 0 ? &cells->items[addition->at - 1] : make_cell(cells, more, addition->hash, addition->zone);
+  add(&cell->sum, &more->sum);
+  add(&cells->days[cell->day - 1].sums[more->tier], &more->sum);
+}
+
 void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                uint8_t codec) {
-  struct usage_count count = usage_count(usage);
-  if (count.tasks == 0) return;
-  struct cell wanted = {
-      .project = project,
-      .quarter = (uint32_t)(usage->finished_ms / 1000 / QUARTER_SECONDS),
-      .kind = (uint8_t)usage->kind,
-      .codec = codec,
-      .tier = (uint8_t)usage->tier,
-  };
-  struct cell *cell = make_cell(cells, &wanted, zone);
-  add(&cell->sum, &count);
-  add(&cells->days[cell->day - 1].sums[usage->tier], &count);
+  struct cell_addition addition;
+  if (make_addition(usage, project, zone, codec, &addition)) apply(cells, &addition);
+}
+
+/* Looks for the cells of the first `count` unseen additions, whose slots should have come by now. */
+static void find_unseen(struct cells *cells, uint32_t count) {
+  for (; cells->found < count; cells->found++) {
+    struct cell_addition *addition = &cells->unseen[cells->found];
+    addition->at = find_cell(cells, &addition->cell, addition->hash);
+  }
+}
+
+void cells_add_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
+                      uint8_t codec) {
+  struct cell_addition addition;
+  if (!make_addition(usage, project, zone, codec, &addition)) return;
+  *ADD(cells->unseen, cells->unseen_count, cells->unseen_cap) = addition;
+  if (cells->by_cell.size > 0) __builtin_prefetch(&cells->by_cell.slots[addition.hash & (cells->by_cell.size - 1)]);
+  if (cells->unseen_count > AHEAD) find_unseen(cells, cells->unseen_count - AHEAD);
+}
+
+void cells_show(struct cells *cells) {
+  find_unseen(cells, cells->unseen_count);
+  for (uint32_t i = 0; i < cells->unseen_count; i++) {
+    uint32_t ahead = i + AHEAD < cells->unseen_count ? cells->unseen[i + AHEAD].at : 0;
+    if (ahead != 0) __builtin_prefetch(&cells->items[ahead - 1], 1);
+    apply(cells, &cells->unseen[i]);
+  }
+  cells->unseen_count = cells->found = 0;
 }
 
 void cells_visit_days(const struct cells *cells, uint32_t project, enum usage_kind kind, int32_t first, int32_t last,

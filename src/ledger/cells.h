@@ -36,6 +36,14 @@ struct cell_day {
 /* Order of the table of quarters: project, kind, quarter, codec, tier. */
 int cell_compare(const struct cell *a, const struct cell *b);
 
+/* An addition that is not to be seen yet. */
+struct cell_addition {
+  struct cell cell; /* which one, and what is to be added */
+  const struct zone *zone;
+  uint32_t hash;
+  uint32_t at; /* index of the cell + 1; 0: there was none */
+};
+
 struct cell_table {
   uint32_t *slots;
   uint32_t size; /* a power of two, or 0 */
@@ -57,6 +65,9 @@ struct cells {
   struct cell_zone *zones;
   uint32_t zones_count, zones_cap;
   struct cell_table by_cell, by_day, by_project;
+  struct cell_addition *unseen;
+  uint32_t unseen_count, unseen_cap;
+  uint32_t found; /* of unseen, so many have been looked for */
 };
 
 void cells_fini(struct cells *cells);
@@ -65,6 +76,11 @@ void cells_clear(struct cells *cells); /* keeps the memory */
  * number of the project's list. */
 void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                uint8_t codec);
+/* The same, but nothing that a reader looks at is changed before cells_show: whoever reads meanwhile need not be kept
+ * out. */
+void cells_add_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
+                      uint8_t codec);
+void cells_show(struct cells *cells);
 /* Do the days of a project stand for that zone? (If it has none, yes.) Else visit its quarter hours. */
 bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone);
 /* Calls visit for each codec's totals of a project and kind in the days [first, last]. */

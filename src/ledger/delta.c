@@ -16,6 +16,7 @@
 
 struct delta {
   uint64_t begin, end;
+  uint64_t records; /* as shown */
   int64_t block_time_ms;
   struct identities identities;
   VECTOR(struct entry) tasks, times;
@@ -59,17 +60,20 @@ void delta_recycle(struct delta *delta, uint64_t begin) {
   cells_clear(&delta->cells);
   buf_clear(&delta->puts);
   delta->begin = delta->end = begin;
+  delta->records = 0;
   delta->block_time_ms = 0;
 }
 
 uint64_t delta_begin(const struct delta *delta) { return delta->begin; }
 uint64_t delta_end(const struct delta *delta) { return delta->end; }
 int64_t delta_block_time(const struct delta *delta) { return delta->block_time_ms; }
-uint64_t delta_records(const struct delta *delta) { return delta->identities.count; }
+uint64_t delta_records(const struct delta *delta) { return delta->records; }
 bool delta_is_empty(const struct delta *delta) { return delta_records(delta) == 0 && delta->puts.len == 0; }
 
-void delta_set_end(struct delta *delta, uint64_t end, int64_t block_time_ms) {
+void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms) {
   CHECK(end >= delta->end);
+  cells_show(&delta->cells);
+  delta->records = delta->identities.count;
   delta->end = end;
   if (block_time_ms > delta->block_time_ms) delta->block_time_ms = block_time_ms;
 }
@@ -89,7 +93,7 @@ void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash
   *VECTOR_ADD(delta->tasks) = (struct entry){.first = task.high, .second = task.low, .position = position};
   *VECTOR_ADD(delta->times) = (struct entry){
       .first = entry_time_key(project, usage->kind), .second = (uint64_t)usage->finished_ms, .position = position};
-  cells_add(&delta->cells, usage, project, zone, codec);
+  cells_add_unseen(&delta->cells, usage, project, zone, codec);
 }
 
 const struct cells *delta_cells(const struct delta *delta) { return &delta->cells; }

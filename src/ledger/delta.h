@@ -2,7 +2,7 @@
  *
  * Entries of the three kinds, totals by quarter hour of UTC, and the changes of the catalogue as the rows that LMDB
  * will keep. Filled by the writer alone; a frozen one is not changed any more. Reading while it is filled needs the
- * ledger's view lock.
+ * ledger's view lock, and sees what has been shown.
  */
 #ifndef CODECMETER_LEDGER_DELTA_H
 #define CODECMETER_LEDGER_DELTA_H
@@ -27,14 +27,17 @@ void delta_recycle(struct delta *delta, uint64_t begin);
 uint64_t delta_begin(const struct delta *delta);
 uint64_t delta_end(const struct delta *delta);
 int64_t delta_block_time(const struct delta *delta); /* of the last block in it; 0: none */
-void delta_set_end(struct delta *delta, uint64_t end, int64_t block_time_ms);
-uint64_t delta_records(const struct delta *delta); /* of usage */
+uint64_t delta_records(const struct delta *delta); /* of usage, as shown */
 bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes */
 
 /* Adds a usage whose project has that number and zone, whose codec (0 when it has none) is that of the project's
- * list, and whose identity has that hash. */
+ * list, and whose identity has that hash. Its identity is found at once; what readers see is not touched until
+ * delta_show, so they need not be kept out. */
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
                      const struct zone *zone, uint8_t codec, uint64_t position);
+
+/* Has readers see all that was added; the delta now reaches to that end. With the view lock, for writing. */
+void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms);
 
 void delta_prefetch(const struct delta *delta, struct hash identity);
 /* The next identity with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */

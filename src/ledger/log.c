@@ -26,6 +26,7 @@
 #include "base/crc32c.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "ledger/syncer.h"
 
 #define SEGMENT_VERSION 1u
 #define SEGMENT_NAME_SIZE 21 /* 16 hex digits, ".seg", NUL */
@@ -50,6 +51,7 @@ struct log {
   size_t count;
   _Atomic uint64_t end; /* position behind the last block; readers of any thread look */
   uint64_t synced;
+  struct syncer *syncer; /* NULL until it is first wanted */
   bool broken; /* a write or sync failed: nothing more is taken */
   bool read_only;
 };
@@ -148,6 +150,7 @@ static struct log *log_new(const char *data, uint64_t segment_size) {
 
 void log_close(struct log *log) {
   if (log == NULL) return;
+  syncer_free(log->syncer);
   for (size_t i = 0; i < log->count; i++)
     (void)close(log->segments[i].fd);
   free(log->segments);
@@ -634,7 +637,17 @@ int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err
   return 0;
 }
 
-int log_append(struct log *log, struct str blocks, struct err *err) {
+/* Without a thread to be had, one after the other. */
+static int sync_segment(struct log *log, const struct segment *segment, void (*meanwhile)(void *arg), void *arg,
+                        struct err *err) {
+  if (meanwhile == NULL) return file_sync_data(segment->fd, segment->name, err);
+  if (log->syncer == NULL) log->syncer = syncer_new();
+  if (log->syncer != NULL) syncer_begin(log->syncer, segment->fd, segment->name);
+  meanwhile(arg);
+  return log->syncer != NULL ? syncer_wait(log->syncer, err) : file_sync_data(segment->fd, segment->name, err);
+}
+
+int log_append(struct log *log, struct str blocks, void (*meanwhile)(void *arg), void *arg, struct err *err) {
   CHECK(!log->broken);
   struct segment *segment = last_segment(log);
   uint64_t offset = log->end - segment->base;
@@ -642,7 +655,7 @@ int log_append(struct log *log, struct str blocks, struct err *err) {
   if (result == -ERR_FULL && ftruncate(segment->fd, (off_t)offset) == 0) return result;
   if (result == -ERR_FULL) result = err_set_errno(err, ERR_IO, errno, "cannot cut log/%s back", segment->name);
   /* A sync that failed may have dropped what it could not write: trying again would prove nothing. */
-  if (result == 0 && file_sync_data(segment->fd, segment->name, err) != 0) result = -ERR_IO;
+  if (result == 0 && sync_segment(log, segment, meanwhile, arg, err) != 0) result = -ERR_IO;
   if (result != 0) {
     log->broken = true;
     return result;

@@ -79,9 +79,11 @@ MUST_USE int log_recover(struct log *log, uint64_t from,
 
 /* ---- writing ---- */
 
-/* Appends whole blocks that begin at the position log_next gave, and syncs them. On -ERR_FULL the log is as it was.
+/* Appends whole blocks that begin at the position log_next gave, and syncs them; calls `meanwhile`, if there is one,
+ * when they are written and while they are synced. On -ERR_FULL the log is as it was and `meanwhile` was not called.
  * Any other error is final: the log takes nothing more. */
-MUST_USE int log_append(struct log *log, struct str blocks, struct err *err);
+MUST_USE int log_append(struct log *log, struct str blocks, void (*meanwhile)(void *arg), void *arg,
+                        struct err *err);
 /* Up to where all is known to be on disk. */
 uint64_t log_synced(const struct log *log);
 

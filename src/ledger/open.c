@@ -238,7 +238,7 @@ static int recover_block(void *arg, const struct block *block, struct err *err) 
   struct recovery *recovery = arg;
   struct ledger *ledger = recovery->ledger;
   int result = make_room(ledger, err);
-  if (result == 0) result = writer_apply(ledger, block, false, err);
+  if (result == 0) result = writer_apply(ledger, block, err);
   if (block->time_ms > ledger->block_time_ms) ledger->block_time_ms = block->time_ms;
   const struct ledger_progress *progress = recovery->progress;
   if (progress != NULL && progress->step != NULL && recovery->blocks++ % 256 == 0) {

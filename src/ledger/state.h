@@ -110,9 +110,8 @@ MUST_USE int merge_start(struct ledger *ledger, struct err *err);
 
 /* ---- the others ---- */
 
-/* writer.c: applies a committed block. `decided`: the writer has just decided each record and nothing came between.
- */
-MUST_USE int writer_apply(struct ledger *ledger, const struct block *block, bool decided, struct err *err);
+/* writer.c: applies a block of the log's that was not decided here. */
+MUST_USE int writer_apply(struct ledger *ledger, const struct block *block, struct err *err);
 
 /* open.c: opens a ledger whose derived files lie in `derived` (a name in DATA). */
 MUST_USE int open_with_derived(const struct ledger_options *options, const char *derived,

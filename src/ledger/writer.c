@@ -1,6 +1,7 @@
 /* The writer's side: decide, stage, commit, apply.
  *
- *   stage ──> stage ──> … ──> commit: seal, write, fdatasync ──> apply to the delta ──> turn
+ *   stage ──> stage ──> … ──> commit: seal, write, fdatasync ──> show to readers ──> turn
+ *                                                   apply to the delta
  *
  * A report is decided against what is staged, then both deltas, then the runs; a hit is confirmed by reading the
  * record and comparing the texts. Staged records stand in the bytes of the blocks being built and nowhere else: what
@@ -13,6 +14,7 @@
 #include "ledger/state.h"
 
 #define AHEAD 12u /* reports whose look-ups are under way at once: about what a core's memory system takes */
+#define LARGE_GROUP 256u /* reports whose applying takes longer than waking a thread */
 
 /* ---- groups ---- */
 
@@ -311,7 +313,15 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
   return 0;
 }
 
-static int apply_records(struct ledger *ledger, const struct block *block, bool decided, struct err *err) {
+/* Readers see a change at once. */
+static int apply_change(struct ledger *ledger, const struct record *record, struct err *err) {
+  CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
+  int result = catalogue_apply(ledger->catalogue, record, ledger->filling, err);
+  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  return result;
+}
+
+static int apply_block(struct ledger *ledger, const struct block *block, bool decided, struct err *err) {
   struct record record;
   int result = 0;
   uint32_t count = 0;
@@ -320,44 +330,59 @@ static int apply_records(struct ledger *ledger, const struct block *block, bool 
     result = block_next(block, &at, &record, err);
     if (result != 0) break;
     result = record.type == RECORD_USAGE ? apply_usage(ledger, &record.usage, position, decided, err)
-                                         : catalogue_apply(ledger->catalogue, &record, ledger->filling, err);
+                                         : apply_change(ledger, &record, err);
   }
   if (result == 0 && count != block->count) result = err_set(err, ERR_CORRUPT, "a block has not the records it says");
   return result;
 }
 
-int writer_apply(struct ledger *ledger, const struct block *block, bool decided, struct err *err) {
+static void show(struct ledger *ledger, uint64_t end, int64_t block_time_ms) {
   CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
-  int result = apply_records(ledger, block, decided, err);
-  if (result == 0) delta_set_end(ledger->filling, block->position + block->bytes.len, block->time_ms);
+  delta_show(ledger->filling, end, block_time_ms);
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
   if (ledger->filled_since_ms == 0) ledger->filled_since_ms = clock_monotonic_ms(ledger->options.clock);
+}
+
+int writer_apply(struct ledger *ledger, const struct block *block, struct err *err) {
+  int result = apply_block(ledger, block, false, err);
+  if (result == 0) show(ledger, block->position + block->bytes.len, block->time_ms);
   return result;
 }
 
-static int apply_blocks(struct ledger *ledger, struct str bytes, uint64_t position, struct err *err) {
+/* Blocks just written, at a position. */
+struct group {
+  struct ledger *ledger;
+  struct str blocks;
+  uint64_t position;
+};
+
+/* Applies a group but for what readers see. */
+static void apply_group(void *arg) {
+  struct group *group = arg;
+  struct str bytes = group->blocks;
   SCOPED_MALLOC struct block *block = malloc(sizeof *block);
   CHECK(block != NULL); /* what is on disk must be applied */
-  int result = 0;
-  while (bytes.len > 0 && result == 0) {
-    result = block_read(bytes, position, block, err);
-    if (result == 0) result = writer_apply(ledger, block, true, err);
-    position += block->bytes.len;
+  for (uint64_t position = group->position; bytes.len > 0; position += block->bytes.len) {
+    struct err err = {0};
+    int result = block_read(bytes, position, block, &err);
+    if (result == 0) result = apply_block(group->ledger, block, true, &err);
+    CHECK(result == 0); /* these bytes were made here, a moment ago */
     bytes = str_make(bytes.ptr + block->bytes.len, bytes.len - block->bytes.len);
   }
-  CHECK(result == 0); /* these bytes were made here, a moment ago */
-  return result;
 }
 
+/* A large group is applied while the disk is at work, and shown when it is done; for a small one, or a change, which
+ * is seen as it is applied, waking another thread is not worth it. */
 int ledger_commit(struct ledger *ledger, struct err *err) {
   if (!ledger->is_staging) return 0;
-  bool any = block_writer_size(ledger->staging) > BLOCK_HEAD_SIZE;
   int result = 0;
-  if (any) {
-    uint64_t position = log_end(ledger->log);
-    struct str blocks = block_writer_finish(ledger->staging);
-    result = log_append(ledger->log, blocks, err);
-    if (result == 0) result = apply_blocks(ledger, blocks, position, err);
+  if (block_writer_size(ledger->staging) > BLOCK_HEAD_SIZE) {
+    struct group group = {
+        .ledger = ledger, .blocks = block_writer_finish(ledger->staging), .position = log_end(ledger->log)};
+    bool meanwhile = ledger->staged_usages >= LARGE_GROUP;
+    result = log_append(ledger->log, group.blocks, meanwhile ? apply_group : NULL, &group, err);
+    if (result == 0 && !meanwhile) apply_group(&group);
+    if (result == 0) show(ledger, log_end(ledger->log), ledger->block_time_ms);
   }
   end_group(ledger);
   return result;

@@ -1,0 +1,109 @@
+/*   IDLE ──syncer_begin──> ASKED ──thread──> DONE ──syncer_wait──> IDLE
+ */
+#include "ledger/syncer.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/file.h"
+
+enum sync_state { SYNC_IDLE, SYNC_ASKED, SYNC_DONE };
+
+struct syncer {
+  pthread_t thread;
+  pthread_mutex_t lock;    /* what follows */
+  pthread_cond_t asked;    /* for the thread */
+  pthread_cond_t answered; /* for the owner */
+  enum sync_state state;
+  bool stopping;
+  int fd;
+  const char *name;
+  int result;
+  struct err err;
+};
+
+static void lock(struct syncer *syncer) { CHECK(pthread_mutex_lock(&syncer->lock) == 0); }
+static void unlock(struct syncer *syncer) { CHECK(pthread_mutex_unlock(&syncer->lock) == 0); }
+
+/* Called and left with the lock held. */
+static void sync_file(struct syncer *syncer) {
+  int fd = syncer->fd;
+  const char *name = syncer->name;
+  unlock(syncer);
+  struct err err = {0};
+  int result = file_sync_data(fd, name, &err);
+  lock(syncer);
+  syncer->result = result;
+  syncer->err = err;
+  syncer->state = SYNC_DONE;
+  CHECK(pthread_cond_signal(&syncer->answered) == 0);
+}
+
+static void *run(void *arg) {
+  struct syncer *syncer = arg;
+  lock(syncer);
+  while (!syncer->stopping) {
+    if (syncer->state == SYNC_ASKED)
+      sync_file(syncer);
+    else
+      CHECK(pthread_cond_wait(&syncer->asked, &syncer->lock) == 0);
+  }
+  unlock(syncer);
+  return NULL;
+}
+
+static void destroy(struct syncer *syncer) {
+  CHECK(pthread_cond_destroy(&syncer->answered) == 0);
+  CHECK(pthread_cond_destroy(&syncer->asked) == 0);
+  CHECK(pthread_mutex_destroy(&syncer->lock) == 0);
+  free(syncer);
+}
+
+struct syncer *syncer_new(void) {
+  struct syncer *syncer = calloc(1, sizeof *syncer);
+  if (syncer == NULL) return NULL;
+  CHECK(pthread_mutex_init(&syncer->lock, NULL) == 0);
+  CHECK(pthread_cond_init(&syncer->asked, NULL) == 0);
+  CHECK(pthread_cond_init(&syncer->answered, NULL) == 0);
+  if (pthread_create(&syncer->thread, NULL, run, syncer) != 0) {
+    destroy(syncer);
+    return NULL;
+  }
+  (void)pthread_setname_np(syncer->thread, "syncer");
+  return syncer;
+}
+
+void syncer_free(struct syncer *syncer) {
+  if (syncer == NULL) return;
+  lock(syncer);
+  CHECK(syncer->state == SYNC_IDLE);
+  syncer->stopping = true;
+  CHECK(pthread_cond_signal(&syncer->asked) == 0);
+  unlock(syncer);
+  CHECK(pthread_join(syncer->thread, NULL) == 0);
+  destroy(syncer);
+}
+
+void syncer_begin(struct syncer *syncer, int fd, const char *name) {
+  lock(syncer);
+  CHECK(syncer->state == SYNC_IDLE);
+  syncer->fd = fd;
+  syncer->name = name;
+  syncer->state = SYNC_ASKED;
+  CHECK(pthread_cond_signal(&syncer->asked) == 0);
+  unlock(syncer);
+}
+
+int syncer_wait(struct syncer *syncer, struct err *err) {
+  lock(syncer);
+  CHECK(syncer->state != SYNC_IDLE);
+  while (syncer->state != SYNC_DONE)
+    CHECK(pthread_cond_wait(&syncer->answered, &syncer->lock) == 0);
+  syncer->state = SYNC_IDLE;
+  int result = syncer->result;
+  if (result != 0 && err != NULL) *err = syncer->err;
+  unlock(syncer);
+  return result;
+}
