@@ -14,7 +14,7 @@
 #include "ledger/state.h"
 
 #define AHEAD 12u /* reports whose look-ups are under way at once: about what a core's memory system takes */
-#define LARGE_GROUP 256u /* reports whose applying takes longer than waking a thread */
+#define LARGE_GROUP 16u /* reports whose applying takes about as long as waking a thread */
 
 /* ---- groups ---- */
 
