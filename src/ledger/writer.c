@@ -37,6 +37,7 @@ static void end_group(struct ledger *ledger) {
   ledger->staged_usages = 0;
   ledger->staged_applied = 0;
   ledger->is_staging = false;
+  ledger->is_changing = false;
 }
 
 uint64_t ledger_staged_bytes(const struct ledger *ledger) {
@@ -235,6 +236,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
 
 int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
                         struct verdict *ret_verdicts, size_t *ret_decided, struct err *err) {
+  CHECK(!ledger->is_changing); /* a change is seen as it is applied: never beside a sync */
   struct hash ahead[AHEAD]; /* of usages[i] at i % AHEAD, from i on */
   for (size_t i = 0; i < count && i < AHEAD; i++) {
     ahead[i] = hash_of(&usages[i]);
@@ -264,6 +266,7 @@ int ledger_stage_change(struct ledger *ledger, const struct change *change, stru
   int64_t now_ms = clock_real_ms(ledger->options.clock);
   int result = catalogue_decide(ledger->catalogue, change, now_ms, &records, err);
   if (result == 0) result = begin_group(ledger, err);
+  ledger->is_changing = ledger->is_staging;
   for (size_t at = 0; at < records.len && result == 0;) {
     uint32_t size = le32_load(records.ptr + at);
     uint64_t position;
