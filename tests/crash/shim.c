@@ -8,6 +8,7 @@
  *   FAULT_THREAD=T    counts calls of threads of that name only
  *   FAULT_ARM=FILE    counts nothing until FILE exists
  *   FAULT_UNTIL=FILE  enospc: every call from the Nth on fails, until FILE exists
+ *   FAULT_SLOW=MS     every fdatasync of the log takes that much longer
  *   FAULT_SEED=S      chooses what a kill leaves of a call, and what a power cut keeps
  *   FAULT_TRACE=FILE  a line a call, at its begin and at its end, and one for each reply sent to a socket
  *   FAULT_HIT=FILE    one line when the fault strikes
@@ -64,7 +65,7 @@ enum nature { IS_WRITE, IS_MAKE, IS_SYNC, IS_CHANGE, IS_OPEN, IS_MAP, IS_CLOSE }
 static char root[PATH_MAX];
 static size_t root_len;
 static enum kind kind;
-static uint64_t fault_at, seed;
+static uint64_t fault_at, seed, slow_ms;
 static const char *only_class, *only_call, *only_thread, *arm_file, *until_file, *trace_file, *hit_file, *stash_dir, *cut_file_name, *unsynced;
 static _Atomic uint64_t counted;
 static atomic_bool armed, room_is_back;
@@ -134,6 +135,8 @@ __attribute__((constructor)) static void begin_shim(void) {
   }
   fault_at = at != NULL ? strtoull(at, NULL, 10) : 0;
   seed = s != NULL ? strtoull(s, NULL, 10) : 1;
+  const char *slow = getenv("FAULT_SLOW");
+  slow_ms = slow != NULL ? strtoull(slow, NULL, 10) : 0;
   only_class = getenv("FAULT_CLASS");
   only_call = getenv("FAULT_CALL");
   only_thread = getenv("FAULT_THREAD");
@@ -793,6 +796,10 @@ static int do_sync(const char *name, long number, int fd) {
   struct call call = {.name = name, .path = file->path, .class = file->class, .nature = IS_SYNC};
   enter(&call);
   if (fails(&call)) return (int)leave(&call, -1);
+  if (slow_ms > 0 && number == SYS_fdatasync && strcmp(file->class, "log") == 0) {
+    struct timespec pause = {.tv_sec = (time_t)(slow_ms / 1000), .tv_nsec = (long)(slow_ms % 1000) * 1000000};
+    (void)syscall(SYS_nanosleep, &pause, NULL);
+  }
   long result = syscall(number, fd);
   if (result == 0 && kind == KIND_POWER) {
     if (file->is_dir) dir_synced(fd);

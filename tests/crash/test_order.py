@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from harness import SHIM, Connection, Server, event, read_log, shim_environment
+from harness import SHIM, Connection, Server, event, read_log, shim_environment, table_of
 
 CLIENTS, BATCHES, BATCH = 4, 40, 20
 
@@ -121,20 +121,62 @@ def test_runs_and_their_names_are_synced_before_lmdb_lists_them(traced):
 
 
 def test_what_was_merged_goes_after_the_commit_that_drops_it(traced):
+    """What goes while a merge is unfinished can only be its own run: the server's stop cuts a merge off."""
     _, lines, _ = traced
     removed = 0
-    committed = True
+    unlisted = set()  # runs that the merger wrote since its last commit
     for line in lines:
         if line.phase == "S" or line.thread != "merger":
             continue
         if line.what == "run" and line.call == "pwrite":
-            committed = False
+            unlisted.add(line.path)
         elif line.what == "totals" and line.phase == "E" and line.call == "pwrite" and line.offset < 2 * 4096:
-            committed = True
+            unlisted.clear()
         elif line.what == "run" and line.phase == "B" and line.call == "unlink":
-            assert committed, f"{line.path} goes before the commit"
+            if line.path in unlisted:
+                unlisted.remove(line.path)
+                continue
+            assert not unlisted, f"{line.path} goes before the commit"
             removed += 1
     assert removed > 0
+
+
+@pytest.mark.parametrize("count", [1, 40], ids=["applied behind its sync", "applied beside it"])
+def test_no_answer_shows_a_group_before_its_sync(tmp_path, count):
+    work, trace = tmp_path / "work", tmp_path / "trace"
+    work.mkdir()
+    server = Server(work / "data")
+    server.start((), shim_environment(work, TRACE=trace, SLOW=400))
+    server.admin("project", "create", "--id", "org-a", "--time-zone", "UTC")
+    token = server.admin("token", "create", "--project", "org-a")["token"]
+    key = server.admin("key", "create")
+    client = server.client(public_key=key["public_key"], private_key=key["private_key"])
+
+    def log_syncs():
+        lines = [Line(0, text) for text in trace.read_text(errors="replace").splitlines()]
+        return sum(line.phase == "E" and line.call == "fdatasync" and line.what == "log" for line in lines)
+
+    def report(name):
+        connection = Connection(server.port, token)
+        events = [event(f"{name}-{n}", "2020-06-01T12:00:00Z") for n in range(count)]
+        assert connection.report(events) == (200, ["stored"] * count)
+        connection.close()
+
+    # The second group's totals stand there already, and are added to.
+    shown = sum(table_of(client).values())
+    for name in ("first", "second"):
+        before, blind = log_syncs(), 0
+        reporter = threading.Thread(target=report, args=(name,))
+        reporter.start()
+        while reporter.is_alive():
+            seconds = sum(table_of(client).values())
+            assert seconds == shown or log_syncs() > before, "an answer shows what is not on disk"
+            blind += seconds == shown
+        reporter.join()
+        assert blind > 3, "no question was asked meanwhile"
+        assert sum(table_of(client).values()) > shown
+        shown = sum(table_of(client).values())
+    assert server.stop() == 0
 
 
 def test_lmdb_data_is_synced_before_its_meta(traced):
