@@ -392,6 +392,9 @@ def main():
     stride = int(os.environ.get("STRIDE", 1))
     stories = os.environ.get("STORIES", " ".join(STORIES)).split()
     kinds = os.environ.get("KINDS", " ".join(KINDS)).split()
+    unknown = set(stories) - set(STORIES) | set(kinds) - set(KINDS)
+    if unknown:
+        sys.exit(f"faults: no such story or kind: {' '.join(sorted(unknown))}; STORIES of {' '.join(STORIES)}, KINDS of {' '.join(KINDS)}")
     if not os.path.exists(SHIM):
         sys.exit(f"{SHIM} is missing: make build")
     # Memory serves as disk: the shim decides what a power cut leaves, not the kernel.
