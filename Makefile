@@ -4,6 +4,7 @@ BUILD ?= build
 SECONDS ?= 60
 TASKS ?= 10000000
 MESON = /usr/bin/meson
+SANITIZED = -Dbuildtype=debugoptimized -Db_lto=false -Db_lundef=false
 
 .DEFAULT_GOAL := help
 .PHONY: help build run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile clean
@@ -40,14 +41,13 @@ system: build ## the system tests alone
 sanitize: ## the whole suite under the address and undefined-behaviour sanitizers
 	@scripts/install test
 	@test -f build-sanitize/build.ninja || $(MESON) setup build-sanitize -Db_sanitize=address,undefined \
-	    -Dbuildtype=debugoptimized -Db_lundef=false >/dev/null
+	    $(SANITIZED) >/dev/null
 	@ninja -C build-sanitize --quiet
 	@BUILD=build-sanitize scripts/test
 
 threads: ## the suite under the thread sanitizer, but for signals to `run`, which it holds back
 	@scripts/install test
-	@test -f build-threads/build.ninja || $(MESON) setup build-threads -Db_sanitize=thread -Dbuildtype=debugoptimized \
-	    -Db_lundef=false >/dev/null
+	@test -f build-threads/build.ninja || $(MESON) setup build-threads -Db_sanitize=thread $(SANITIZED) >/dev/null
 	@ninja -C build-threads --quiet
 	@PYTEST_ADDOPTS='-k "not signals_are_passed_on"' BUILD=build-threads scripts/test
 
@@ -63,7 +63,8 @@ faults: ## each file call of a script failed, cut short, killed and power-cut in
 
 fuzz: ## each parser's fuzzer for SECONDS=60
 	@scripts/install fuzz
-	@test -f build-fuzz/build.ninja || CC=clang CXX=clang++ $(MESON) setup build-fuzz -Dfuzz=true -Dwerror=false >/dev/null
+	@test -f build-fuzz/build.ninja || CC=clang CXX=clang++ $(MESON) setup build-fuzz -Dfuzz=true -Dwerror=false \
+	    -Db_lto=false >/dev/null
 	@scripts/fuzz '$(SECONDS)'
 
 lint: ## cppcheck over the sources
