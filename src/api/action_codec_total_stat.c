@@ -75,9 +75,11 @@ static char *put_field(char *at, struct str field, uint64_t value) {
   return at + bytes_digits(value, at);
 }
 
-/* A row is put together on the stack and appended at once: an answer is made of little else. */
+/* Written in place: an answer is made of little else. */
 static void append_row(struct buf *out, int64_t time, const uint64_t units[TIERS], const char *codec) {
-  char row[ROW_MAX], *at = put(row, STR("{\"Time\":"));
+  char *at = buf_extend(out, ROW_MAX);
+  if (at == NULL) return;
+  at = put(at, STR("{\"Time\":"));
   if (time < 0) *at++ = '-'; /* the day of the epoch, east of Greenwich */
   at += bytes_digits(time < 0 ? 0 - (uint64_t)time : (uint64_t)time, at);
   at = put_field(at, STR(",\"SuperDefinitionTime\":"), units[TIER_SUPER]);
@@ -89,7 +91,7 @@ static void append_row(struct buf *out, int64_t time, const uint64_t units[TIERS
   at = put(at, STR(",\"VideoCodec\":\""));
   at = put(at, str_of(codec)); /* [a-z0-9._-] only */
   at = put(at, STR("\"}"));
-  buf_append(out, row, (size_t)(at - row));
+  out->len = (size_t)(at - out->ptr);
 }
 
 /* Rows of the ledger come in the order in which they are answered, so one cursor follows. */
@@ -131,7 +133,7 @@ int action_codec_total_stat(const struct call *call, struct buf *out, struct ref
   gather_codecs(&rows, &codecs);
   uint64_t days = (uint64_t)(window.last_day - window.first_day) + 1;
   if (days * codecs.count > call->options->rows_max) return too_many_rows(call, refusal);
-  buf_expect(out, days * codecs.count * ROW_USUAL);
+  buf_expect(out, days * codecs.count * ROW_USUAL + ROW_MAX);
   append_rows(out, zone, &window, &rows, &codecs);
   return 0;
 }

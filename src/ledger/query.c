@@ -125,37 +125,58 @@ static int read_snapshot(struct query *query, struct rows_txn *snapshot, uint32_
   return result != 0 ? result : query->result;
 }
 
-static int compare_rows(const void *a, const void *b) {
-  const struct ledger_row *x = a, *y = b;
-  if (x->day != y->day) return x->day < y->day ? -1 : 1;
-  return strcmp(x->codec, y->codec);
+/* Where each codec of a project stands among them by name. */
+static void rank_codecs(const struct project_state *state, uint8_t ranks[CODEC_NAMES_PER_PROJECT]) {
+  uint8_t ordered[CODEC_NAMES_PER_PROJECT];
+  for (unsigned codec = 0; codec < state->codecs_count; codec++) {
+    unsigned at = codec;
+    for (; at > 0 && strcmp(state->codecs[ordered[at - 1]], state->codecs[codec]) > 0; at--)
+      ordered[at] = ordered[at - 1];
+    ordered[at] = (uint8_t)codec;
+  }
+  for (unsigned at = 0; at < state->codecs_count; at++)
+    ranks[ordered[at]] = (uint8_t)at;
+}
+
+/* A day's rows, one for each codec at most, in the order of the codecs' names. Returns how many. */
+static unsigned order_day(const struct query *query, uint32_t first, const uint8_t ranks[CODEC_NAMES_PER_PROJECT],
+                          const struct sum_row *ret[CODEC_NAMES_PER_PROJECT]) {
+  unsigned count = 0;
+  for (uint32_t link = first; link != 0; link = query->rows[link - 1].next) {
+    const struct sum_row *row = &query->rows[link - 1];
+    unsigned at = count++;
+    for (; at > 0 && ranks[ret[at - 1]->codec] > ranks[row->codec]; at--)
+      ret[at] = ret[at - 1];
+    ret[at] = row;
+  }
+  return count;
+}
+
+static void give_row(const struct sum_row *row, int32_t day, const char *codec, struct ledger_row *ret) {
+  ret->day = day;
+  bool fits = str_copy(str_of(codec), ret->codec, sizeof ret->codec);
+  CHECK(fits);
+  for (int tier = 0; tier < TIERS; tier++) {
+    ret->units[tier] = row->sums[tier].units;
+    ret->minutes[tier] = row->sums[tier].minutes;
+    ret->tasks[tier] = row->sums[tier].tasks;
+  }
 }
 
 static int give_rows(const struct query *query, const struct project_state *state, enum usage_kind kind,
                      struct ledger_rows *ret) {
-  struct ledger_row *items = calloc(query->count + 1, sizeof *items);
+  struct ledger_row *items = reallocarray(NULL, (size_t)query->count + 1, sizeof *items);
   if (items == NULL) return -ERR_MEMORY;
+  uint8_t ranks[CODEC_NAMES_PER_PROJECT] = {0};
+  rank_codecs(state, ranks);
   size_t count = 0;
   for (int32_t day = query->first_day; day <= query->last_day; day++) {
-    for (uint32_t i = query->first_row[day - query->first_day]; i != 0; i = query->rows[i - 1].next) {
-      const struct sum_row *row = &query->rows[i - 1];
-      struct ledger_row *item = &items[count++];
-      item->day = day;
-      if (kind == USAGE_TRANSCODE) {
-        CHECK(row->codec < state->codecs_count);
-        memcpy(item->codec, state->codecs[row->codec], sizeof item->codec);
-      }
-      for (int tier = 0; tier < TIERS; tier++) {
-        item->units[tier] = row->sums[tier].units;
-        item->minutes[tier] = row->sums[tier].minutes;
-        item->tasks[tier] = row->sums[tier].tasks;
-      }
+    const struct sum_row *rows[CODEC_NAMES_PER_PROJECT];
+    unsigned rows_count = order_day(query, query->first_row[day - query->first_day], ranks, rows);
+    for (unsigned i = 0; i < rows_count; i++) {
+      CHECK(kind != USAGE_TRANSCODE || rows[i]->codec < state->codecs_count);
+      give_row(rows[i], day, kind == USAGE_TRANSCODE ? state->codecs[rows[i]->codec] : "", &items[count++]);
     }
-  }
-  for (size_t i = 1; i < count; i++) { /* codecs mostly came in their order */
-    if (compare_rows(&items[i - 1], &items[i]) <= 0) continue;
-    qsort(items, count, sizeof *items, compare_rows);
-    break;
   }
   *ret = (struct ledger_rows){.items = items, .count = count};
   return 0;
