@@ -1,17 +1,18 @@
 /* The module: the only file that knows libav.
  *
  * Durations. A stream's own duration is believed where the container states one; else it is the time that its packets
- * cover, piece by piece: times that go back begin another piece, as where two files were joined, and in a playlist
- * those that leap ahead do too. A stream without times has a frame for each packet, if it states how long a frame is.
- * Nothing is guessed from a bit rate.
+ * cover, piece by piece: times that go back begin another piece, as where two files were joined, and in a list of
+ * segments those that leap ahead do too. A stream without times has a frame for each packet, if it states how long a
+ * frame is. Nothing is guessed from a bit rate.
  *
  * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, an end more than a
  * second before the length that the container states, or a part of a transport packet, are an error. What states
  * nothing (raw H.264, a transport stream cut between two packets) cannot be told from a shorter file.
  *
- * Playlists. An HLS media playlist counts as one output; one that is not finished would be read for ever, and a
- * master playlist names several outputs: both are refused. Only local files are read, so no playlist can make us call
- * out.
+ * Lists of segments. An HLS media playlist or a DASH manifest counts as one output, and is whole when each segment
+ * can be opened and together they cover what it states (the reader passes over those that are missing). One that is
+ * not finished would be read for ever, and a master playlist names several outputs: both are refused. Only local
+ * files are read, so no list can make us call out.
  */
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
@@ -28,7 +29,8 @@
 
 #define SLACK_US \
   AV_TIME_BASE /* how much earlier than stated the last packet may end; what is more is a leap in time */
-#define PLAYLIST_MAX ((size_t)64 << 20)
+#define LIST_MAX ((size_t)64 << 20)
+#define LIST_HEAD 4096 /* in which a manifest shows itself */
 
 media_probe_function codecmeter_media_probe;
 
@@ -38,10 +40,11 @@ static int fail_av(const char *path, const char *what, int code, struct err *err
   return err_set(err, ERR_MEDIA, "%s: %s: %s", path, what, reason);
 }
 
-static void close_input(AVFormatContext **input) { avformat_close_input(input); }
 static void free_packet(AVPacket **packet) { av_packet_free(packet); }
 
-/* ---- playlists ---- */
+/* ---- lists of segments ---- */
+
+enum list { LIST_NONE, LIST_HLS, LIST_DASH };
 
 static int read_text(const char *path, struct buf *text, struct err *err) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -49,10 +52,11 @@ static int read_text(const char *path, struct buf *text, struct err *err) {
   uint64_t size;
   size_t got = 0;
   int result = file_size(fd, path, &size, err);
-  if (result == 0 && size > PLAYLIST_MAX) result = err_set(err, ERR_MEDIA, "%s: too long a playlist", path);
+  if (result == 0 && size > LIST_MAX) result = err_set(err, ERR_MEDIA, "%s: too long a playlist", path);
   char *room = result == 0 ? buf_extend(text, size) : NULL;
   if (result == 0 && room != NULL) result = file_read(fd, path, 0, room, size, &got, err);
   text->len = got;
+  buf_char(text, '\0');
   return result;
 }
 
@@ -60,7 +64,6 @@ static int check_playlist(const char *path, bool *ret_joins, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   int result = read_text(path, &text, err);
   if (result != 0) return result;
-  buf_char(&text, '\0');
   if (strstr(text.ptr, "#EXT-X-STREAM-INF") != NULL) {
     return err_set(err, ERR_MEDIA, "%s: a master playlist is several outputs: name its media playlists", path);
   }
@@ -72,14 +75,51 @@ static int check_playlist(const char *path, bool *ret_joins, struct err *err) {
   return 0;
 }
 
-static bool is_playlist(const char *path) {
-  char head[8] = "";
+static int check_manifest(const char *path, struct err *err) {
+  SCOPED(buf_fini) struct buf text = {0};
+  int result = read_text(path, &text, err);
+  if (result != 0) return result;
+  bool is_dynamic = strstr(text.ptr, "type=\"dynamic\"") != NULL || strstr(text.ptr, "type='dynamic'") != NULL;
+  return is_dynamic ? err_set(err, ERR_MEDIA, "%s: the manifest is not finished (its type is dynamic)", path) : 0;
+}
+
+static enum list list_of(const char *path) {
+  char head[LIST_HEAD + 1] = "";
   size_t got = 0;
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-  return fd >= 0 && file_read(fd, path, 0, head, 7, &got, NULL) == 0 && memcmp(head, "#EXTM3U", 7) == 0;
+  if (fd < 0 || file_read(fd, path, 0, head, LIST_HEAD, &got, NULL) != 0) return LIST_NONE;
+  head[got] = '\0';
+  if (strncmp(head, "#EXTM3U", 7) == 0) return LIST_HLS;
+  return strstr(head, "<MPD") != NULL ? LIST_DASH : LIST_NONE;
 }
 
 /* ---- opening ---- */
+
+/* The file, or the list and its segments. */
+struct source {
+  enum list list;
+  bool joins;      /* a playlist of pieces that do not go on from one another */
+  bool is_missing; /* a segment could not be opened */
+  int before;      /* the caller's working directory, or -1 where it was not left */
+  int (*open)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
+  AVFormatContext *input;
+};
+
+/* The reader passes over a segment that it cannot open; here it is noticed. */
+static int open_segment(AVFormatContext *input, AVIOContext **ret, const char *url, int flags,
+                        AVDictionary **options) {
+  struct source *source = input->opaque;
+  int code = source->open(input, ret, url, flags, options);
+  if (code < 0 && code != AVERROR_EXIT) source->is_missing = true;
+  return code;
+}
+
+static void source_fini(struct source *source) {
+  avformat_close_input(&source->input);
+  if (source->before < 0) return;
+  if (fchdir(source->before) != 0) av_log(NULL, AV_LOG_ERROR, "cannot go back\n");
+  (void)close(source->before);
+}
 
 static bool is_image(const AVFormatContext *input) {
   const char *name = input->iformat->name;
@@ -87,41 +127,48 @@ static bool is_image(const AVFormatContext *input) {
   return strcmp(name, "image2") == 0 || (len > 5 && strcmp(name + len - 5, "_pipe") == 0);
 }
 
-static int open_file(const char *path, const char *name, AVFormatContext **ret, struct err *err) {
+static int open_name(struct source *source, const char *path, const char *name, struct err *err) {
   AVDictionary *options = NULL;
   char url[4200];
   if (snprintf(url, sizeof url, "file:%s", name) >= (int)sizeof url)
     return err_set(err, ERR_MEDIA, "the path is too long");
+  source->input = avformat_alloc_context();
+  if (source->input == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
+  source->open = source->input->io_open;
+  source->input->io_open = open_segment;
+  source->input->opaque = source;
   (void)av_dict_set(&options, "protocol_whitelist", "file", 0);
-  int code = avformat_open_input(ret, url, NULL, &options);
+  int code = avformat_open_input(&source->input, url, NULL, &options);
   av_dict_free(&options);
   if (code < 0) return fail_av(path, "cannot be read as a media file", code, err);
-  if (is_image(*ret)) return err_set(err, ERR_MEDIA, "%s: a picture, not a video", path);
-  code = avformat_find_stream_info(*ret, NULL);
+  if (is_image(source->input)) return err_set(err, ERR_MEDIA, "%s: a picture, not a video", path);
+  code = avformat_find_stream_info(source->input, NULL);
   return code < 0 ? fail_av(path, "its streams cannot be read", code, err) : 0;
 }
 
-/* A playlist's segments are found as links are, so that no directory's name may look like a part of one: it is opened
- * from within its directory, where the caller's is kept in *ret_before. */
-static int open_playlist(const char *path, int *ret_before, AVFormatContext **ret, struct err *err) {
+/* A list's segments are found as links are, so that no directory's name may look like a part of one: it is opened
+ * from within its directory. */
+static int open_list(struct source *source, const char *path, struct err *err) {
   const char *slash = strrchr(path, '/');
   struct str directory = slash == NULL ? STR(".") : slash == path ? STR("/") : str_make(path, (size_t)(slash - path));
   char text[4200];
-  *ret_before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (*ret_before < 0 || !str_copy(directory, text, sizeof text) || chdir(text) != 0) {
+  source->before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (source->before < 0 || !str_copy(directory, text, sizeof text) || chdir(text) != 0) {
     return err_set_errno(err, ERR_MEDIA, errno, "%s: its directory cannot be entered", path);
   }
-  return open_file(path, slash != NULL ? slash + 1 : path, ret, err);
+  return open_name(source, path, slash != NULL ? slash + 1 : path, err);
 }
 
-/* The caller's working directory. */
-static void go_back(const int *before) {
-  if (*before < 0) return;
-  if (fchdir(*before) != 0) av_log(NULL, AV_LOG_ERROR, "cannot go back\n");
-  (void)close(*before);
+static int open_source(struct source *source, const char *path, struct err *err) {
+  source->list = list_of(path);
+  int result = 0;
+  if (source->list == LIST_HLS) result = check_playlist(path, &source->joins, err);
+  if (source->list == LIST_DASH) result = check_manifest(path, err);
+  if (result != 0) return result;
+  return source->list != LIST_NONE ? open_list(source, path, err) : open_name(source, path, path, err);
 }
 
-static int check_manifest(const char *path, const AVFormatContext *input, struct err *err) {
+static int check_representations(const char *path, const AVFormatContext *input, struct err *err) {
   unsigned videos = 0;
   for (unsigned i = 0; i < input->nb_streams; i++) {
     videos += input->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
@@ -144,8 +191,7 @@ static AVStream *find_video(AVFormatContext *input) {
 /* ---- reading through ---- */
 
 struct reading {
-  bool is_playlist;
-  bool joins;         /* a playlist of pieces that do not go on from one another */
+  const struct source *source;
   int64_t packets;    /* of the video stream */
   int64_t first, end; /* times of the piece being read, in its time base */
   int64_t before;     /* what the pieces before it cover */
@@ -165,7 +211,7 @@ static void see_video(struct reading *reading, const AVStream *video, int64_t ti
   bool any = reading->first != AV_NOPTS_VALUE;
   bool back =
       any && time + slack < reading->end && time + slack < reading->first + (reading->end - reading->first) / 2;
-  bool ahead = any && reading->is_playlist && time > reading->end + slack;
+  bool ahead = any && reading->source->list != LIST_NONE && time > reading->end + slack;
   if (back || ahead) {
     reading->before += reading->end - reading->first;
     any = false;
@@ -182,7 +228,7 @@ static void see_packet(struct reading *reading, const AVFormatContext *input, co
   if (is_video) reading->packets++;
   /* Where pieces join, transport packets are out of step; there the length alone tells whether something is missing.
    */
-  if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0 && !reading->joins) reading->damaged = true;
+  if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0 && !reading->source->joins) reading->damaged = true;
   if (time == AV_NOPTS_VALUE) return;
   int64_t end = time + (is_video ? packet_duration(stream, packet) : packet->duration);
   int64_t end_us = av_rescale_q(end, stream->time_base, AV_TIME_BASE_Q);
@@ -226,7 +272,8 @@ static bool lists_packets(const AVFormatContext *input) { return strcmp(input->i
 
 /* Is there less than the container says? */
 static bool is_truncated(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
-  if (reading->damaged || reading->packets == 0 || ends_within_packet(input)) return true;
+  if (reading->damaged || reading->source->is_missing || reading->packets == 0 || ends_within_packet(input))
+    return true;
   if (video->nb_frames > reading->packets && lists_packets(input)) return true;
   bool stated = input->duration != AV_NOPTS_VALUE && input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
   if (!stated || reading->end_us == AV_NOPTS_VALUE) return false;
@@ -234,14 +281,15 @@ static bool is_truncated(const AVFormatContext *input, const AVStream *video, co
   int64_t start = input->start_time != AV_NOPTS_VALUE && input->start_time < 0 ? input->start_time : 0;
   int64_t reached = reading->end_us - start,
           pieces = av_rescale_q(covered(video, reading), video->time_base, AV_TIME_BASE_Q);
-  return reached + SLACK_US < input->duration && pieces + SLACK_US < input->duration;
+  bool falls_short = pieces + SLACK_US < input->duration;
+  return falls_short && (reading->source->list != LIST_NONE || reached + SLACK_US < input->duration);
 }
 
 /* ---- what was asked for ---- */
 
 static int64_t duration_ms_of(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
   const AVRational ms = {1, 1000};
-  bool is_stated = video->duration != AV_NOPTS_VALUE && video->duration > 0 && !reading->is_playlist &&
+  bool is_stated = video->duration != AV_NOPTS_VALUE && video->duration > 0 && reading->source->list == LIST_NONE &&
                    input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
   int64_t duration = is_stated ? video->duration : covered(video, reading);
   return duration < 0 ? -1 : av_rescale_q_rnd(duration, video->time_base, ms, AV_ROUND_NEAR_INF);
@@ -285,21 +333,18 @@ static int describe(const char *path, const AVFormatContext *input, const AVStre
 int codecmeter_media_probe(const char *path, struct media *ret, struct err *err) {
   av_log_set_level(AV_LOG_QUIET);
   if (access(path, R_OK) != 0) return err_set_errno(err, ERR_MEDIA, errno, "%s", path);
-  struct reading reading = {.is_playlist = is_playlist(path)};
-  SCOPED(go_back) int before = -1;
-  SCOPED(close_input) AVFormatContext *input = NULL;
-  int result = reading.is_playlist ? check_playlist(path, &reading.joins, err) : 0;
+  SCOPED(source_fini) struct source source = {.before = -1};
+  int result = open_source(&source, path, err);
+  if (result == 0) result = check_representations(path, source.input, err);
   if (result != 0) return result;
-  result = reading.is_playlist ? open_playlist(path, &before, &input, err) : open_file(path, path, &input, err);
-  if (result == 0) result = check_manifest(path, input, err);
-  if (result != 0) return result;
-  const AVStream *video = find_video(input);
+  const AVStream *video = find_video(source.input);
   if (video == NULL || is_text(video->codecpar->codec_id))
     return err_set(err, ERR_MEDIA, "%s: it has no video", path);
-  result = read_all(path, input, video, &reading, err);
+  struct reading reading = {.source = &source};
+  result = read_all(path, source.input, video, &reading, err);
   if (result != 0) return result;
-  if (is_truncated(input, video, &reading)) {
+  if (is_truncated(source.input, video, &reading)) {
     return err_set(err, ERR_MEDIA, "%s: it is truncated or damaged: there is less in it than it says", path);
   }
-  return describe(path, input, video, &reading, ret, err);
+  return describe(path, source.input, video, &reading, ret, err);
 }

@@ -202,6 +202,48 @@ def test_a_playlist_is_one_output(farm, tmp_path, kind):
     assert farm.totals() == {("h264", "Low"): 9}
 
 
+def dash(directory, *options):
+    """A manifest of five segments of 2 seconds."""
+    ffmpeg(*picture("640x360", 10, 25), *tone(10), *H264, "-g", 50, "-f", "dash", "-seg_duration", 2, *options,
+           directory / "out.mpd")
+    return directory / "out.mpd"
+
+
+@pytest.mark.parametrize("options", [["-single_file", 1], ["-use_timeline", 1], ["-use_timeline", 0]])
+def test_a_manifest_is_one_output(farm, tmp_path, options):
+    odd = tmp_path / "a#b"
+    odd.mkdir()
+    done = farm.record(dash(odd, *options))
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 10}, done
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+@pytest.mark.parametrize("stream", [0, 1])
+def test_a_manifest_without_a_segment(farm, tmp_path, stream, number):
+    manifest = dash(tmp_path)
+    (tmp_path / f"chunk-stream{stream}-0000{number}.m4s").unlink()
+    done = farm.record(manifest)
+    assert done.returncode == 1 and "truncated" in done.stderr and farm.totals() == {}, done
+
+
+@pytest.mark.parametrize("name", ["out0.ts", "out2.ts", "out4.ts"])
+def test_a_playlist_without_a_segment(farm, tmp_path, name):
+    ffmpeg(*picture("640x360", 10, 25), *H264, "-g", 50, "-f", "hls", "-hls_time", 2, "-hls_playlist_type", "vod",
+           tmp_path / "out.m3u8")
+    (tmp_path / name).unlink()
+    done = farm.record(tmp_path / "out.m3u8")
+    assert done.returncode == 1 and farm.totals() == {}, done
+
+
+def test_a_manifest_that_goes_on(farm, tmp_path):
+    manifest = dash(tmp_path)
+    text = manifest.read_text()
+    assert 'type="static"' in text
+    manifest.write_text(text.replace('type="static"', 'type="dynamic"'))
+    done = farm.record(manifest)
+    assert done.returncode == 1 and "not finished" in done.stderr, done
+
+
 @pytest.mark.parametrize("name,options", [
     ("late.mp4", []), ("late.mkv", []), ("late-fragments.mp4", ["-movflags", "frag_keyframe+empty_moov"]), ("late.ts", [])])
 def test_what_begins_late_is_whole(farm, tmp_path, name, options):
