@@ -1,6 +1,6 @@
-/* Any bytes as the body of POST /v1/events. The first byte picks the framing (s, b, j, n; upper case: the token is
- * bound to a project), the rest is the body. Whatever they are: a record that was accepted keeps every bound of
- * meter/usage.h, and the answer is JSON. */
+/* Any bytes as the body of POST /v1/events. The first byte picks the framing (s, b, j, n, and h for headers, lines
+ * "name:value" up to an empty one; upper case: the token is bound to a project), the rest is the body. Whatever they
+ * are: a record that was accepted keeps every bound of meter/usage.h, and the answer is JSON. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +24,8 @@ static enum event_framing framing_of(char letter) {
       return EVENT_FRAMING_BATCHED;
     case 'n':
       return EVENT_FRAMING_NDJSON;
+    case 'h':
+      return EVENT_FRAMING_BINARY;
     default:
       return EVENT_FRAMING_JSON;
   }
@@ -91,6 +93,19 @@ static void check_events(const struct events *events, const struct event_rules *
   CHECK(accepted == events->usages_count);
 }
 
+/* Cuts the headers off the front of a text. */
+static size_t take_headers(struct str *text, struct event_header headers[EVENT_HEADERS_MAX]) {
+  size_t count = 0;
+  while (text->len > 0) {
+    struct str line = str_cut(text, '\n');
+    if (line.len == 0) break;
+    struct str name = str_cut(&line, ':');
+    if (count == EVENT_HEADERS_MAX || !event_header_is_attribute(name)) continue;
+    headers[count++] = (struct event_header){.name = name, .value = line};
+  }
+  return count;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
   char letter = (char)data[0];
@@ -105,7 +120,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
   struct events events;
   struct err err = {0};
-  int result = event_read(parser, arena, framing_of(letter), str_make(body, size - 1), &rules, &events, &err);
+  struct event_header headers[EVENT_HEADERS_MAX];
+  struct event_source source = {.framing = framing_of(letter), .body = str_make(body, size - 1), .headers = headers};
+  if (source.framing == EVENT_FRAMING_BINARY) source.headers_count = take_headers(&source.body, headers);
+  int result = event_read(parser, arena, &source, &rules, &events, &err);
   free(body);
   CHECK(result == 0 || result == -ERR_PARSE || result == -ERR_LIMIT || result == -ERR_MEMORY);
   CHECK(result == 0 || err.text[0] != '\0');

@@ -7,14 +7,17 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "ingest/committer.h"
 #include "ledger/ledger.h"
 #include "meter/window.h"
 
 struct api;
+struct api_report;
 
 struct api_options {
-  struct ledger *ledger;     /* borrowed */
-  const struct clock *clock; /* borrowed */
+  struct ledger *ledger; /* borrowed, as these */
+  struct committer *committer;
+  const struct clock *clock;
   uint64_t body_max;         /* bytes of a body, inflated (only for the message); the HTTP layer holds the bound */
   uint32_t params_max;       /* parameters, nested ones counted */
   uint32_t rows_max;         /* of an answer */
@@ -24,22 +27,34 @@ struct api_options {
 MUST_USE int api_new(const struct api_options *options, struct api **ret, struct err *err);
 void api_free(struct api *api);
 
-struct api_request {
-  struct str query;        /* as sent, without '?' */
-  struct str content_type; /* as sent, may be empty */
-  struct str body;         /* JSON_PADDING bytes readable behind it; empty when there was none */
-  const char *id;          /* the request's UUID, for RetCode 130 */
-  const char *unavailable; /* why nothing can be served now ("draining"), or NULL */
-};
-
 struct api_result {
   int ret_code;
   char action[65];     /* for the access log: its name if it is one of ours, else "" */
   char public_key[65]; /* cut; only when that key exists (a stray private key must not reach a log) */
 };
 
-/* Answers one request: appends one JSON object to body. Any thread; never fails (a fault is RetCode 130). */
-void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);
+struct api_request {
+  struct str query;        /* as sent, without '?' */
+  struct str content_type; /* as sent, may be empty */
+  struct str body;         /* JSON_PADDING bytes readable behind it; empty when there was none */
+  const char *id;          /* the request's UUID, for RetCode 130 */
+  const char *unavailable; /* why nothing can be served now ("draining"), or NULL */
+  /* The answer of a request that waited, on another thread: takes the text from *answer, which is empty before. */
+  void (*finish)(void *arg, struct buf *answer, const struct api_result *result);
+  /* Is there room for so many bytes until it is finished? */
+  bool (*hold)(void *arg, size_t bytes);
+  void *arg;
+};
+
+/* Answers one request: appends one JSON object to body, which is empty. Any thread; never fails (a fault is RetCode
+ * 130). NULL, or who waits for the disk: then nothing is answered yet, `finish` will be called once, perhaps before
+ * this returns, and the caller frees it behind that. */
+MUST_USE struct api_report *api_handle(struct api *api, const struct api_request *request, struct buf *body,
+                                       struct api_result *ret);
+/* The waiting has taken too long. True: body and ret say so, and `finish` will not be called. */
+MUST_USE bool api_report_expire(struct api_report *waiting, struct buf *body, struct api_result *ret);
+void api_report_free(struct api_report *waiting);
+SCOPED_REF(struct api_report, api_report_free)
 
 /* The answer for a body over api.body_max (RetCode 230 [body]). */
 void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);

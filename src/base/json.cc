@@ -60,8 +60,10 @@ const char *skip_digits(const char *at, const char *end) {
   return at;
 }
 
+}  // namespace
+
 /* RFC 8259, section 6. */
-bool is_number(struct str token) {
+extern "C" bool json_is_number(struct str token) {
   const char *at = token.ptr, *end = token.ptr + token.len;
   if (at < end && *at == '-') at++;
   const char *whole = at;
@@ -81,6 +83,8 @@ bool is_number(struct str token) {
   }
   return at == end;
 }
+
+namespace {
 
 int copy_text(const reader &r, struct str text, struct str *ret) {
   *ret = arena_copy(r.arena, text);
@@ -128,7 +132,7 @@ int read_token(const reader &r, std::string_view raw, struct json *node) {
   if (raw == "true") node->type = JSON_TRUE;
   else if (raw == "false") node->type = JSON_FALSE;
   else if (raw == "null") node->type = JSON_NULL;
-  else if (is_number(token)) node->type = JSON_NUMBER;
+  else if (json_is_number(token)) node->type = JSON_NUMBER;
   else return err_set(r.err, ERR_PARSE, "neither a number nor true, false or null");
   return node->type == JSON_NUMBER ? copy_text(r, token, &node->text) : 0;
 }

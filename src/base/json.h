@@ -60,6 +60,9 @@ MUST_USE int json_parse_array(struct json_parser *parser, struct arena *arena, s
 /* The first member of that exact name, or NULL. */
 const struct json *json_member(const struct json *object, const char *name);
 
+/* Is a text a number by JSON's grammar, from its first to its last byte? */
+MUST_USE bool json_is_number(struct str text);
+
 /* A number token written out as a plain decimal: no exponent, no trailing zeros of a fraction, no "-0"; the value is
  * exact. Appends at most length_max bytes; -ERR_LIMIT when it would be longer. */
 MUST_USE int json_number_plain(struct str token, size_t length_max, struct buf *out);

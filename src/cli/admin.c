@@ -32,6 +32,9 @@ static int copy_member(const struct json *request, const char *name, char *out, 
 
 /* ---- items of a reply ---- */
 
+static const char *const token_scopes[] = {[TOKEN_WRITE] = "write", [TOKEN_READ] = "read", [TOKEN_VOID] = "void"};
+static const char *const key_scopes[] = {[KEY_READ] = "read", [KEY_WRITE] = "write", [KEY_BOTH] = "both"};
+
 static void put_text(struct buf *out, const char *name, struct str value) {
   if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
   json_quote(out, str_of(name));
@@ -82,6 +85,7 @@ static int put_key(struct buf *out, const struct catalogue *catalogue, const str
   begin_item(out);
   put_text(out, "public_key", str_of(key->public_key));
   if (private_key != NULL) put_text(out, "private_key", str_of(private_key));
+  put_text(out, "scope", str_of(key_scopes[key->scope]));
   put_bool(out, "disabled", key->disabled);
   put_bool(out, "sub_account", key->sub_account);
   int result = put_key_projects(out, catalogue, key->public_key);
@@ -90,13 +94,11 @@ static int put_key(struct buf *out, const struct catalogue *catalogue, const str
   return result;
 }
 
-static const char *const scope_names[] = {[TOKEN_WRITE] = "write", [TOKEN_READ] = "read", [TOKEN_VOID] = "void"};
-
 static void put_token(struct buf *out, const struct token *token, const char *secret) {
   begin_item(out);
   put_text(out, "id", str_of(token->id));
   if (secret != NULL) put_text(out, "token", str_of(secret));
-  put_text(out, "scope", str_of(scope_names[token->scope]));
+  put_text(out, "scope", str_of(token_scopes[token->scope]));
   put_text(out, "project", str_of(token->project));
   put_bool(out, "revoked", token->revoked);
   put_time(out, token->created_ms);
@@ -175,6 +177,18 @@ static int read_key(const struct json *request, struct key *key, struct err *err
   return key->public_key[0] != '\0' ? 0 : keyring_generate(key->public_key, key->private_key, err);
 }
 
+static int read_key_scope(const struct json *request, enum key_scope *ret, struct err *err) {
+  struct str scope = text_member(request, "scope");
+  *ret = KEY_READ;
+  if (scope.len == 0) return 0;
+  for (unsigned i = KEY_READ; i <= KEY_BOTH; i++) {
+    if (!str_equal(scope, str_of(key_scopes[i]))) continue;
+    *ret = (enum key_scope)i;
+    return 0;
+  }
+  return err_set(err, ERR_USAGE, "a key's scope is read, write or both");
+}
+
 /* The projects of a sub-account; the texts are the request's. */
 static int read_projects(const struct json *request, char ids[][PROJECT_ID_MAX + 1], const char **list,
                          struct change *change, struct err *err) {
@@ -198,6 +212,7 @@ static int key_create(const struct admin *admin, const struct json *request, str
   const char *list[KEY_PROJECTS_MAX];
   struct key made;
   int result = read_key(request, &change.key, err);
+  if (result == 0) result = read_key_scope(request, &change.key.scope, err);
   if (result == 0) result = read_projects(request, ids, list, &change, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
   if (result == 0 && !catalogue_key(admin->catalogue, str_of(change.key.public_key), &made)) {
@@ -239,12 +254,12 @@ static int key_list(const struct admin *admin, const struct json *request, struc
 
 /* ---- tokens ---- */
 
-static int read_scope(const struct json *request, enum token_scope *ret, struct err *err) {
+static int read_token_scope(const struct json *request, enum token_scope *ret, struct err *err) {
   struct str scope = text_member(request, "scope");
   *ret = TOKEN_WRITE;
   if (scope.len == 0) return 0;
   for (unsigned i = TOKEN_WRITE; i <= TOKEN_VOID; i++) {
-    if (!str_equal(scope, str_of(scope_names[i]))) continue;
+    if (!str_equal(scope, str_of(token_scopes[i]))) continue;
     *ret = (enum token_scope)i;
     return 0;
   }
@@ -256,7 +271,7 @@ static int token_create(const struct admin *admin, const struct json *request, s
   char secret[TOKEN_SECRET_SIZE];
   struct token made;
   int result = copy_member(request, "project", change.token.project, sizeof change.token.project, err);
-  if (result == 0) result = read_scope(request, &change.token.scope, err);
+  if (result == 0) result = read_token_scope(request, &change.token.scope, err);
   if (result == 0) result = token_generate(secret, err);
   if (result != 0) return result;
   token_hash(str_of(secret), change.token.hash);

@@ -10,14 +10,16 @@
 #include "ledger/catalogue.h"
 
 static const struct admin_column columns[] = {
-    {"public_key", "PUBLIC KEY"}, {"disabled", "DISABLED"}, {"projects", "ONLY PROJECTS"}, {"created", "CREATED"}, {0},
+    {"public_key", "PUBLIC KEY"}, {"scope", "SCOPE"}, {"disabled", "DISABLED"}, {"projects", "ONLY PROJECTS"},
+    {"created", "CREATED"}, {0},
 };
 static const struct admin_column made_columns[] = {
-    {"public_key", "PUBLIC KEY"}, {"private_key", "PRIVATE KEY (shown only now)"}, {"projects", "ONLY PROJECTS"}, {0},
+    {"public_key", "PUBLIC KEY"}, {"private_key", "PRIVATE KEY (shown only now)"}, {"scope", "SCOPE"},
+    {"projects", "ONLY PROJECTS"}, {0},
 };
 
 struct key_options {
-  char *data, *public_key, *private_key, *private_key_file;
+  char *data, *public_key, *private_key, *private_key_file, *scope;
   char **projects;
   bool json;
 };
@@ -56,6 +58,7 @@ static int run(const char *verb, const struct key_options *options, struct err *
   admin_begin(&request, "key", verb);
   admin_text(&request, "public_key", options->public_key);
   admin_text(&request, "private_key", private_key);
+  admin_text(&request, "scope", options->scope);
   admin_list(&request, "projects", options->projects);
   int result = admin_command(options->data, &request, &print, err);
   bytes_wipe(request.ptr, request.len);
@@ -71,6 +74,7 @@ int cmd_key(int argc, char **argv) {
       {"private-key", 0, OPTION_TEXT, &options.private_key, "KEY", "its private key (others may see it in the process list)"},
       {"private-key-file", 0, OPTION_TEXT, &options.private_key_file, "FILE", "read the private key from a file, or - for standard input"},
       {"project", 0, OPTION_LIST, &options.projects, "ID", "make a sub-account's key, for this project only; repeatable"},
+      {"scope", 0, OPTION_TEXT, &options.scope, "SCOPE", "read (default), write (ReportUsage alone) or both"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
@@ -78,7 +82,7 @@ int cmd_key(int argc, char **argv) {
       .usage = "create|list|disable",
       .summary = "Creates, lists or disables key pairs of the signed API. Works whether or not the server runs; a disabled "
                  "key is refused from the next request on.",
-      .description = "Examples:\n  codecmeter key create\n  codecmeter key create --project org-acme\n"
+      .description = "Examples:\n  codecmeter key create\n  codecmeter key create --project org-acme --scope both\n"
                      "  codecmeter key create --public-key PUB --private-key-file secret.txt\n"
                      "  codecmeter key disable --public-key PUB",
       .rows = rows,

@@ -41,7 +41,7 @@ struct service {
   struct api *api;
   struct endpoint_events *events;
   struct http_server *http;
-  struct http_route routes[3];
+  struct http_route routes[4];
   struct admin admin;
   atomic_bool failed;
   struct err failure;
@@ -110,6 +110,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   struct api_options api = {
       .ledger = service->ledger,
+      .committer = service->committer,
       .clock = clock_system(),
       .body_max = config->api_body_max,
       .params_max = (uint32_t)config->api_params_max,
@@ -129,6 +130,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   CHECK(service->events != NULL);
   service->routes[0] = endpoint_api_route(service->api, config->api_body_max);
   service->routes[1] = endpoint_events_route(service->events);
+  service->routes[2] = endpoint_events_alias_route(service->events);
   return 0;
 }
 

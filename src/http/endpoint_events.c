@@ -1,12 +1,8 @@
-/* POST /v1/events: bytes to events, to the committer, and back.
+/* POST /v1/events: bytes to events, to the committer, and back. OPTIONS: may a webhook deliver here?
  *
- * A waiter carries one request's events. It belongs to two: the request, and from the submission to `done` the committer.
- *
- *   WAITING ──done──────> DONE       http_resume; the request frees the waiter when it ends
- *      └────deadline────> ABANDONED  the request is answered 503; `done` frees the waiter
+ * A waiter is one request and its report. The request frees it when it ends, but for a report that it has abandoned.
  */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,8 +11,14 @@
 #include "base/diag.h"
 #include "http/endpoints.h"
 #include "ingest/answer.h"
+#include "ingest/content_type.h"
 #include "ingest/event.h"
+#include "ingest/gunzip.h"
+#include "ingest/delivery.h"
 
+#define PATH "/v1/events"
+#define PATH_ALIAS "/api/v1/events"
+#define METHODS "POST, OPTIONS"
 #define RETRY_AFTER "2" /* seconds */
 #define PARSERS_KEPT 64
 /* A batch of ingest.events_max plain events; what a parser has grown beyond that for it gives back. */
@@ -29,17 +31,11 @@ struct endpoint_events {
   unsigned parsers_count;
 };
 
-enum waiter_state { WAITING, DONE, ABANDONED };
-
 struct waiter {
-  struct batch batch; /* first: done is handed its address */
-  _Atomic enum waiter_state state;
+  struct delivery *delivery; /* NULL: the committer's alone now */
   struct http_request *request;
   struct http_reply *reply;
-  struct arena *arena;
-  struct events events;
 };
-_Static_assert(offsetof(struct waiter, batch) == 0, "done finds the waiter from its batch");
 
 /* ---- parsers are costly to make, and kept ---- */
 
@@ -76,12 +72,6 @@ void endpoint_events_free(struct endpoint_events *endpoint) {
 
 /* ---- waiters ---- */
 
-static void waiter_free(struct waiter *waiter) {
-  arena_free(waiter->arena);
-  free(waiter->batch.verdicts);
-  free(waiter);
-}
-
 static enum http_result refuse(struct http_reply *reply, unsigned status, const char *detail) {
   http_reply_problem(reply, status, detail);
   if (status == 503) http_reply_header(reply, "Retry-After", RETRY_AFTER);
@@ -89,40 +79,37 @@ static enum http_result refuse(struct http_reply *reply, unsigned status, const 
   return HTTP_ANSWERED;
 }
 
-static void refuse_result(struct http_reply *reply, int result) {
-  const char *detail = "the ledger cannot write now: send this again later, what was stored counts once";
-  if (result == -ERR_FULL) detail = "the disk is full: send this again later, what was stored counts once";
-  if (result == -ERR_BUSY) detail = "the queue is full: send this again later";
-  if (result == -ERR_STOPPING) detail = "the server is stopping: send this again later";
-  (void)refuse(reply, 503, detail);
+static void answer(const struct waiter *waiter) {
+  const struct delivery *delivery = waiter->delivery;
+  struct http_reply *reply = waiter->reply;
+  bool is_alias = str_equal(waiter->request->path, STR(PATH_ALIAS));
+  if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts)) reply->status = 204;
+  else ingest_answer(&delivery->events, delivery->batch.verdicts, &reply->body, &reply->status);
 }
 
 /* On the committer's thread. */
-static void done(struct batch *batch, int result) {
-  struct waiter *waiter = (struct waiter *)(void *)batch;
-  enum waiter_state expected = WAITING;
-  if (!atomic_compare_exchange_strong(&waiter->state, &expected, DONE)) {
-    waiter_free(waiter);
-    return;
-  }
-  if (result == 0) ingest_answer(&waiter->events, batch->verdicts, &waiter->reply->body, &waiter->reply->status);
-  else refuse_result(waiter->reply, result);
+static void done(struct delivery *delivery, int result) {
+  struct waiter *waiter = delivery->arg;
+  if (result == 0) answer(waiter);
+  else (void)refuse(waiter->reply, 503, delivery_failure(result));
   http_resume(waiter->request);
 }
 
 static bool expired(void *arg, struct http_request *request, struct http_reply *reply) {
   (void)arg;
   struct waiter *waiter = request->state;
-  enum waiter_state expected = WAITING;
-  if (!atomic_compare_exchange_strong(&waiter->state, &expected, ABANDONED)) return false;
-  request->state = NULL; /* the committer's alone now */
+  if (!delivery_abandon(waiter->delivery)) return false;
+  waiter->delivery = NULL;
   (void)refuse(reply, 503, "not on disk within the time allowed: send this again, what was stored counts once");
   return true;
 }
 
 static void release(void *arg, struct http_request *request) {
   (void)arg;
-  if (request->state != NULL) waiter_free(request->state);
+  struct waiter *waiter = request->state;
+  if (waiter == NULL) return;
+  delivery_free(waiter->delivery);
+  free(waiter);
   request->state = NULL;
 }
 
@@ -149,17 +136,32 @@ static enum http_result refuse_token(struct http_reply *reply, unsigned status) 
 struct admission {
   struct token token;
   enum event_framing framing;
+  enum content_coding coding;
+  struct event_header headers[EVENT_HEADERS_MAX]; /* attributes of an event in binary mode */
+  size_t headers_count;                           /* may be more: too many */
 };
+
+static void take_header(void *arg, struct str name, struct str value) {
+  struct admission *admission = arg;
+  if (!event_header_is_attribute(name)) return;
+  if (admission->headers_count < EVENT_HEADERS_MAX) {
+    admission->headers[admission->headers_count] = (struct event_header){.name = name, .value = value};
+  }
+  admission->headers_count++;
+}
 
 static bool is_admitted(const struct endpoint_events *endpoint, struct http_request *request,
                         struct http_reply *reply, struct admission *ret) {
   struct err err = {0};
   unsigned status = check_token(endpoint, request, &ret->token);
+  ret->headers_count = 0;
+  http_each_header(request, take_header, ret);
   if (status != 0) {
     (void)refuse_token(reply, status);
-  } else if (request->content_encoding.len > 0 && !str_equal_nocase(request->content_encoding, STR("identity"))) {
-    (void)refuse(reply, 415, "Content-Encoding is not understood: send the body as it is");
-  } else if (event_framing_of(request->content_type, &ret->framing, &err) != 0) {
+  } else if (ret->headers_count > EVENT_HEADERS_MAX) {
+    (void)refuse(reply, 400, "more headers ce-… than an event has attributes");
+  } else if (content_type_coding(request->content_encoding, &ret->coding, &err) != 0 ||
+             content_type_framing(request->content_type, ret->headers_count > 0, &ret->framing, &err) != 0) {
     (void)refuse(reply, 415, err.text);
   } else {
     return true;
@@ -167,16 +169,52 @@ static bool is_admitted(const struct endpoint_events *endpoint, struct http_requ
   return false;
 }
 
+static bool is_preflight(const struct http_request *request) { return str_equal(request->method, STR("OPTIONS")); }
+
 static bool admit(void *arg, struct http_request *request, struct http_reply *reply) {
   struct admission admission;
-  return is_admitted(arg, request, reply, &admission);
+  return is_preflight(request) || is_admitted(arg, request, reply, &admission);
 }
 
-static struct waiter *waiter_new(const struct endpoint_events *endpoint, const struct http_request *request) {
+/* ---- CloudEvents' abuse protection for webhooks ---- */
+
+struct preflight {
+  struct str origin;
+  bool has_rate;
+};
+
+static void take_preflight(void *arg, struct str name, struct str value) {
+  struct preflight *preflight = arg;
+  if (str_equal_nocase(name, STR("WebHook-Request-Origin"))) preflight->origin = value;
+  if (str_equal_nocase(name, STR("WebHook-Request-Rate"))) preflight->has_rate = true;
+}
+
+/* Whoever asks may deliver, as far as that goes: a delivery needs its token all the same. */
+static enum http_result answer_preflight(struct http_request *request, struct http_reply *reply) {
+  struct preflight preflight = {.origin = STR("")};
+  char origin[HTTP_HEADER_VALUE_MAX + 1];
+  http_each_header(request, take_preflight, &preflight);
+  http_reply_header(reply, "Allow", METHODS);
+  reply->status = 204;
+  if (preflight.origin.len == 0) return HTTP_ANSWERED;
+  if (!str_copy(preflight.origin, origin, sizeof origin) || str_has_control(preflight.origin)) {
+    return refuse(reply, 400, "WebHook-Request-Origin: a host's name of at most 255 bytes");
+  }
+  reply->status = 200;
+  http_reply_header(reply, "WebHook-Allowed-Origin", origin);
+  if (preflight.has_rate) http_reply_header(reply, "WebHook-Allowed-Rate", "*");
+  return HTTP_ANSWERED;
+}
+
+/* ---- a delivery ---- */
+
+static struct waiter *waiter_new(struct http_request *request, struct http_reply *reply, size_t memory_max) {
   struct waiter *waiter = calloc(1, sizeof *waiter);
   CHECK(waiter != NULL);
-  waiter->arena = arena_new(event_memory_max(request->body.len, endpoint->options.events_max));
-  CHECK(waiter->arena != NULL);
+  *waiter = (struct waiter){.delivery = delivery_new(memory_max), .request = request, .reply = reply};
+  CHECK(waiter->delivery != NULL);
+  waiter->delivery->done = done;
+  waiter->delivery->arg = waiter;
   return waiter;
 }
 
@@ -184,43 +222,69 @@ static enum http_result refuse_body(struct http_reply *reply, int result, const 
   return refuse(reply, result == -ERR_LIMIT || result == -ERR_MEMORY ? 413 : 400, err->text);
 }
 
-static enum http_result submit(struct endpoint_events *endpoint, struct waiter *waiter, struct http_reply *reply) {
-  waiter->batch.usages = waiter->events.usages;
-  waiter->batch.count = waiter->events.usages_count;
-  size_t kept = arena_used(waiter->arena) + waiter->batch.count * sizeof *waiter->batch.verdicts;
-  if (!http_hold(waiter->request, kept)) return refuse(reply, 503, HTTP_NO_ROOM);
-  waiter->batch.verdicts = calloc(waiter->batch.count, sizeof *waiter->batch.verdicts);
-  CHECK(waiter->batch.verdicts != NULL);
-  waiter->batch.done = done;
-  int result = committer_submit(endpoint->options.committer, &waiter->batch);
-  if (result == 0) return HTTP_WAITING;
-  refuse_result(reply, result);
-  return HTTP_ANSWERED;
+static enum http_result submit(struct endpoint_events *endpoint, struct waiter *waiter) {
+  if (!http_hold(waiter->request, delivery_size(waiter->delivery))) return refuse(waiter->reply, 503, HTTP_NO_ROOM);
+  int result = delivery_submit(waiter->delivery, endpoint->options.committer);
+  return result == 0 ? HTTP_WAITING : refuse(waiter->reply, 503, delivery_failure(result));
+}
+
+static int inflate_body(const struct endpoint_events *endpoint, struct buf *inflated, struct str *body,
+                        struct err *err) {
+  int result = gunzip(*body, endpoint->options.body_max, inflated, err);
+  if (result == -ERR_LIMIT) return err_prefix(err, "the body (ingest.body_max)");
+  if (result != 0) return result;
+  size_t len = inflated->len;
+  char *padding = buf_extend(inflated, JSON_PADDING);
+  if (padding == NULL) return err_set(err, ERR_MEMORY, "no memory to inflate a body");
+  memset(padding, 0, JSON_PADDING);
+  *body = str_make(inflated->ptr, len);
+  return 0;
+}
+
+static int read_events(struct endpoint_events *endpoint, const struct admission *admission, struct delivery *delivery,
+                       const struct event_source *source, struct err *err) {
+  struct event_rules rules = {
+      .project = admission->token.project[0] != '\0' ? admission->token.project : NULL,
+      .now_ms = clock_real_ms(endpoint->options.clock),
+      .events_max = endpoint->options.events_max,
+  };
+  struct json_parser *parser = borrow_parser(endpoint);
+  CHECK(parser != NULL);
+  int result = event_read(parser, delivery->arena, source, &rules, &delivery->events, err);
+  give_back_parser(endpoint, parser);
+  return result;
+}
+
+static size_t source_len(const struct event_source *source) {
+  size_t len = source->body.len;
+  for (size_t i = 0; i < source->headers_count; i++) len += source->headers[i].name.len + source->headers[i].value.len;
+  return len;
 }
 
 static enum http_result handle(void *arg, struct http_request *request, struct http_reply *reply) {
   struct endpoint_events *endpoint = arg;
   struct admission admission;
   struct err err = {0};
+  SCOPED(buf_fini) struct buf inflated = {0};
   if (request->unavailable != NULL) return refuse(reply, 503, request->unavailable);
+  if (is_preflight(request)) return answer_preflight(request, reply);
   /* Again: the token may have been revoked while the body came. */
   if (!is_admitted(endpoint, request, reply, &admission)) return HTTP_ANSWERED;
-  struct event_rules rules = {
-      .project = admission.token.project[0] != '\0' ? admission.token.project : NULL,
-      .now_ms = clock_real_ms(endpoint->options.clock),
-      .events_max = endpoint->options.events_max,
+  struct event_source source = {
+      .framing = admission.framing,
+      .body = request->body,
+      .headers = admission.headers,
+      .headers_count = admission.framing == EVENT_FRAMING_BINARY ? admission.headers_count : 0,
   };
-  struct waiter *waiter = waiter_new(endpoint, request);
-  waiter->request = request;
-  waiter->reply = reply;
-  request->state = waiter;
-  struct json_parser *parser = borrow_parser(endpoint);
-  CHECK(parser != NULL);
-  int result = event_read(parser, waiter->arena, admission.framing, request->body, &rules, &waiter->events, &err);
-  give_back_parser(endpoint, parser);
+  int result = admission.coding == CODING_GZIP ? inflate_body(endpoint, &inflated, &source.body, &err) : 0;
   if (result != 0) return refuse_body(reply, result, &err);
-  if (waiter->events.usages_count > 0) return submit(endpoint, waiter, reply);
-  ingest_answer(&waiter->events, NULL, &reply->body, &reply->status);
+  struct waiter *waiter =
+      waiter_new(request, reply, event_memory_max(source_len(&source), endpoint->options.events_max));
+  request->state = waiter;
+  result = read_events(endpoint, &admission, waiter->delivery, &source, &err);
+  if (result != 0) return refuse_body(reply, result, &err);
+  if (waiter->delivery->events.usages_count > 0) return submit(endpoint, waiter);
+  answer(waiter);
   return HTTP_ANSWERED;
 }
 
@@ -233,10 +297,10 @@ static void too_large(void *arg, struct http_request *request, struct http_reply
   (void)refuse(reply, 413, detail);
 }
 
-struct http_route endpoint_events_route(struct endpoint_events *endpoint) {
+static struct http_route route_of(struct endpoint_events *endpoint, const char *path) {
   return (struct http_route){
-      .path = "/v1/events",
-      .methods = "POST",
+      .path = path,
+      .methods = METHODS,
       .body_max = endpoint->options.body_max,
       .admit = admit,
       .handle = handle,
@@ -245,4 +309,9 @@ struct http_route endpoint_events_route(struct endpoint_events *endpoint) {
       .release = release,
       .arg = endpoint,
   };
+}
+
+struct http_route endpoint_events_route(struct endpoint_events *endpoint) { return route_of(endpoint, PATH); }
+struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint) {
+  return route_of(endpoint, PATH_ALIAS);
 }

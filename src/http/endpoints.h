@@ -23,5 +23,7 @@ struct endpoint_events;
 MUST_USE struct endpoint_events *endpoint_events_new(const struct endpoint_events_options *options);
 void endpoint_events_free(struct endpoint_events *endpoint);
 struct http_route endpoint_events_route(struct endpoint_events *endpoint);
+/* "/api/v1/events", for clients of OpenMeter: 204 where every event counts, else the same. */
+struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint);
 
 #endif

@@ -379,7 +379,7 @@ static bool takes_method(const struct http_route *route, struct str method) {
   if (route->methods == NULL) return true;
   struct str rest = str_of(route->methods);
   while (rest.len > 0) {
-    if (str_equal(str_cut(&rest, ' '), method)) return true;
+    if (str_equal(str_trim(str_cut(&rest, ',')), method)) return true;
   }
   return false;
 }
@@ -459,9 +459,33 @@ static bool count_bytes(struct http_server *server, uint64_t *counter, size_t le
   return fits;
 }
 
+struct http_reply *http_reply_of(struct http_request *request) {
+  return &((struct exchange *)(void *)request)->reply;
+}
+
 bool http_hold(struct http_request *request, size_t bytes) {
   struct exchange *x = (struct exchange *)(void *)request;
   return count_bytes(x->server, &x->held, bytes);
+}
+
+struct header_visit {
+  void (*visit)(void *arg, struct str name, struct str value);
+  void *arg;
+};
+
+static enum MHD_Result visit_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
+                                    const char *value, size_t value_len) {
+  (void)kind;
+  const struct header_visit *visit = cls;
+  visit->visit(visit->arg, str_make(name, name_len), str_make(value, value_len));
+  return MHD_YES;
+}
+
+void http_each_header(const struct http_request *request, void (*visit)(void *arg, struct str name, struct str value),
+                      void *arg) {
+  const struct exchange *x = (const struct exchange *)(const void *)request;
+  struct header_visit each = {.visit = visit, .arg = arg};
+  (void)MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, visit_header, &each);
 }
 
 static enum MHD_Result cut_off(struct exchange *x);
@@ -515,7 +539,9 @@ static void log_access(const struct exchange *x) {
 }
 
 static void add_headers(const struct exchange *x, struct MHD_Response *response) {
-  (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, x->reply.content_type);
+  if (x->reply.status != MHD_HTTP_NO_CONTENT) {
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, x->reply.content_type);
+  }
   (void)MHD_add_response_header(response, "X-UCLOUD-REQUEST-UUID", x->request.id);
   for (int i = 0; i < HTTP_HEADERS_MAX && x->reply.headers[i].name != NULL; i++) {
     (void)MHD_add_response_header(response, x->reply.headers[i].name, x->reply.headers[i].value);

@@ -35,14 +35,15 @@ struct http_request {
 };
 
 #define HTTP_HEADERS_MAX 8
+#define HTTP_HEADER_VALUE_MAX 255
 
 struct http_reply {
-  unsigned status;          /* 200 unless set */
+  unsigned status;          /* 200 unless set; with 204 there is no body */
   const char *content_type; /* static; "application/json" unless set */
   struct buf body;          /* freed by the server */
   struct http_header {
     const char *name; /* static; NULL: unused */
-    char value[96];
+    char value[HTTP_HEADER_VALUE_MAX + 1];
   } headers[HTTP_HEADERS_MAX];
   bool close;               /* close the connection behind the reply */
 };
@@ -54,7 +55,7 @@ enum http_result { HTTP_ANSWERED, HTTP_WAITING };
  * refused as soon as that is known, with `too_large`. `release` is called when the request ends, on any thread. */
 struct http_route {
   const char *path;    /* exact */
-  const char *methods; /* "GET POST"; NULL: every method reaches the handler */
+  const char *methods; /* "GET, POST"; NULL: every method reaches the handler */
   uint64_t body_max;   /* bytes; more is answered by `too_large`, or 413 when that is NULL */
   bool (*admit)(void *arg, struct http_request *request, struct http_reply *reply);
   enum http_result (*handle)(void *arg, struct http_request *request, struct http_reply *reply);
@@ -64,6 +65,13 @@ struct http_route {
   void *arg;
 };
 
+/* Hands each header of a request to `visit`, as sent, in order. Within admit and handle only; the texts are borrowed
+ * until the request ends. */
+void http_each_header(const struct http_request *request, void (*visit)(void *arg, struct str name, struct str value),
+                      void *arg);
+
+/* The reply of a request that waits, for whoever will resume it. */
+struct http_reply *http_reply_of(struct http_request *request);
 /* The reply is complete: sends it. */
 void http_resume(struct http_request *request);
 

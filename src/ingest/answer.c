@@ -16,6 +16,20 @@ static const char *const outcome_names[] = {
 };
 #define OUTCOMES (sizeof outcome_names / sizeof outcome_names[0])
 
+/* The names of an answer's members. */
+struct style {
+  const char *counts[OUTCOMES];
+  const char *results, *index, *id, *outcome, *reason;
+};
+static const struct style plain = {
+    .counts = {"stored", "duplicate", "conflict", "rejected"},
+    .results = "results", .index = "index", .id = "id", .outcome = "outcome", .reason = "reason",
+};
+static const struct style signed_api = {
+    .counts = {"Stored", "Duplicate", "Conflict", "Rejected"},
+    .results = "ResultSet", .index = "Index", .id = "Id", .outcome = "Outcome", .reason = "Reason",
+};
+
 /* An event's fate; a verdict is used up when it was not rejected before. */
 struct fate {
   enum verdict_outcome outcome;
@@ -51,19 +65,15 @@ static void write_verdict_reason(const struct fate *fate, struct buf *out) {
   }
 }
 
-static void write_result(const struct event *event, size_t index, const struct fate *fate, struct buf *scratch,
-                         struct buf *out) {
-  buf_text(out, "{\"index\":");
-  buf_u64(out, index);
-  buf_text(out, ",\"id\":");
+static void write_result(const struct style *style, const struct event *event, size_t index, const struct fate *fate,
+                         struct buf *scratch, struct buf *out) {
+  buf_printf(out, "{\"%s\":%zu,\"%s\":", style->index, index, style->id);
   if (event->id.len > 0) {
     json_quote(out, event->id);
   } else {
     buf_text(out, "null");
   }
-  buf_text(out, ",\"outcome\":\"");
-  buf_text(out, outcome_names[fate->outcome]);
-  buf_text(out, "\",\"reason\":");
+  buf_printf(out, ",\"%s\":\"%s\",\"%s\":", style->outcome, outcome_names[fate->outcome], style->reason);
   buf_clear(scratch);
   if (fate->verdict == NULL) {
     buf_text(scratch, event->reason);
@@ -74,7 +84,9 @@ static void write_result(const struct event *event, size_t index, const struct f
   buf_char(out, '}');
 }
 
-static void write_results(const struct events *events, const struct verdict *verdicts, struct buf *out) {
+/* numbers: those by which the sender knows its events; NULL: their places. */
+static void write_results(const struct style *style, const struct events *events, const uint32_t *numbers,
+                          const struct verdict *verdicts, struct buf *out) {
   SCOPED(buf_fini) struct buf scratch = {0};
   size_t next_usage = 0;
   bool is_first = true;
@@ -83,8 +95,18 @@ static void write_results(const struct events *events, const struct verdict *ver
     if (fate.outcome == VERDICT_STORED) continue;
     if (!is_first) buf_char(out, ',');
     is_first = false;
-    write_result(&events->items[i], i, &fate, &scratch, out);
+    write_result(style, &events->items[i], numbers != NULL ? numbers[i] : i, &fate, &scratch, out);
   }
+}
+
+static void write_members(const struct style *style, const struct events *events, const uint32_t *numbers,
+                          const struct verdict *verdicts, const uint64_t counts[OUTCOMES], struct buf *out) {
+  for (size_t i = 0; i < OUTCOMES; i++) {
+    buf_printf(out, "%s\"%s\":%llu", i == 0 ? "" : ",", style->counts[i], (unsigned long long)counts[i]);
+  }
+  buf_printf(out, ",\"%s\":[", style->results);
+  write_results(style, events, numbers, verdicts, out);
+  buf_char(out, ']');
 }
 
 static unsigned status_of(bool is_single, const uint64_t counts[OUTCOMES]) {
@@ -93,19 +115,32 @@ static unsigned status_of(bool is_single, const uint64_t counts[OUTCOMES]) {
   return 200;
 }
 
-void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
-                   unsigned *ret_status) {
-  uint64_t counts[OUTCOMES] = {0};
+static void count_outcomes(const struct events *events, const struct verdict *verdicts, uint64_t counts[OUTCOMES]) {
   size_t next_usage = 0;
   for (size_t i = 0; i < events->count; i++)
     counts[take_fate(events, verdicts, i, &next_usage).outcome]++;
   CHECK(next_usage == events->usages_count);
+}
 
-  for (size_t i = 0; i < OUTCOMES; i++) {
-    buf_printf(out, "%c\"%s\":%llu", i == 0 ? '{' : ',', outcome_names[i], (unsigned long long)counts[i]);
-  }
-  buf_text(out, ",\"results\":[");
-  write_results(events, verdicts, out);
-  buf_text(out, "]}");
+bool ingest_counts_all(const struct events *events, const struct verdict *verdicts) {
+  uint64_t counts[OUTCOMES] = {0};
+  count_outcomes(events, verdicts, counts);
+  return counts[VERDICT_CONFLICT] == 0 && counts[VERDICT_REJECTED] == 0;
+}
+
+void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
+                   unsigned *ret_status) {
+  uint64_t counts[OUTCOMES] = {0};
+  count_outcomes(events, verdicts, counts);
+  buf_char(out, '{');
+  write_members(&plain, events, NULL, verdicts, counts, out);
+  buf_char(out, '}');
   *ret_status = status_of(events->single, counts);
+}
+
+void ingest_answer_members(const struct events *events, const uint32_t *numbers, const struct verdict *verdicts,
+                           struct buf *out) {
+  uint64_t counts[OUTCOMES] = {0};
+  count_outcomes(events, verdicts, counts);
+  write_members(&signed_api, events, numbers, verdicts, counts, out);
 }

@@ -1,4 +1,4 @@
-/* The answer to POST /v1/events: what became of each event. Source: design §4; for users, docs/events.md. */
+/* The answer to a report: what became of each event. Source: design §4; for users, docs/events.md, docs/api.md. */
 #ifndef CODECMETER_INGEST_ANSWER_H
 #define CODECMETER_INGEST_ANSWER_H
 
@@ -14,5 +14,13 @@
  * usages_count is 0. *ret_status: 200, or for a single event 409 (conflict) and 422 (rejected). */
 void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
                    unsigned *ret_status);
+
+/* The same in the signed API's style, without the braces: "Stored":n,"Duplicate":n,…,"ResultSet":[{"Index":…}]. Index is
+ * the event's of `numbers`. */
+void ingest_answer_members(const struct events *events, const uint32_t *numbers, const struct verdict *verdicts,
+                           struct buf *out);
+
+/* Does every event count, now or since before? verdicts as above. */
+MUST_USE bool ingest_counts_all(const struct events *events, const struct verdict *verdicts);
 
 #endif

@@ -11,57 +11,8 @@
 #include "ingest/event.h"
 
 #include "base/check.h"
+#include "ingest/binary.h"
 #include "ingest/fields.h"
-
-/* ---- content types ---- */
-
-static const struct {
-  struct str type;
-  enum event_framing framing;
-} content_types[] = {
-    {STR("application/json"), EVENT_FRAMING_JSON},
-    {STR("application/cloudevents+json"), EVENT_FRAMING_STRUCTURED},
-    {STR("application/cloudevents-batch+json"), EVENT_FRAMING_BATCHED},
-    {STR("application/x-ndjson"), EVENT_FRAMING_NDJSON},
-};
-
-/* Cuts the text up to the next semicolon, blanks trimmed, off the front; semicolons in quotes do not count. */
-static struct str take_part(struct str *rest) {
-  size_t len = 0;
-  for (bool is_quoted = false; len < rest->len && (is_quoted || rest->ptr[len] != ';'); len++) {
-    if (rest->ptr[len] == '"') is_quoted = !is_quoted;
-    if (is_quoted && rest->ptr[len] == '\\' && len + 1 < rest->len) len++;
-  }
-  struct str part = str_trim(str_make(rest->ptr, len));
-  size_t used = len < rest->len ? len + 1 : len;
-  *rest = str_make(rest->ptr + used, rest->len - used);
-  return part;
-}
-
-static bool is_other_charset(struct str parameter) {
-  const struct str name = STR("charset=");
-  if (parameter.len < name.len || !str_equal_nocase(str_make(parameter.ptr, name.len), name)) return false;
-  struct str value = str_make(parameter.ptr + name.len, parameter.len - name.len);
-  bool is_quoted = value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"';
-  if (is_quoted) value = str_make(value.ptr + 1, value.len - 2);
-  return !str_equal_nocase(value, STR("utf-8")) && !str_equal_nocase(value, STR("utf8"));
-}
-
-int event_framing_of(struct str content_type, enum event_framing *ret, struct err *err) {
-  struct str rest = content_type;
-  struct str type = take_part(&rest);
-  while (rest.len > 0) {
-    if (is_other_charset(take_part(&rest))) return err_set(err, ERR_NOT_FOUND, "the charset must be utf-8");
-  }
-  for (size_t i = 0; i < sizeof content_types / sizeof content_types[0]; i++) {
-    if (!str_equal_nocase(type, content_types[i].type)) continue;
-    *ret = content_types[i].framing;
-    return 0;
-  }
-  return err_set(err, ERR_NOT_FOUND,
-                 "the content type must be application/cloudevents+json, application/cloudevents-batch+json, "
-                 "application/json or application/x-ndjson");
-}
 
 /* ---- gathering events ---- */
 
@@ -93,9 +44,9 @@ struct gathering {
 _Static_assert(EVENT_TREE_MAX == (size_t)4 << 20, "TOO_LARGE spells it out");
 
 /* An event is two bytes at least, and one more behind it. */
-size_t event_memory_max(size_t body_len, uint32_t events_max) {
-  size_t events = body_len / 2 + 1 < events_max ? body_len / 2 + 1 : events_max;
-  return body_len + events * EVENT_KEPT_MAX + PROJECT_ID_MAX + 64;
+size_t event_memory_max(size_t source_len, uint32_t events_max) {
+  size_t events = source_len / 2 + 1 < events_max ? source_len / 2 + 1 : events_max;
+  return source_len + events * EVENT_KEPT_MAX + PROJECT_ID_MAX + 64;
 }
 
 static int out_of_memory(struct err *err) {
@@ -276,6 +227,15 @@ static int read_array(struct gathering *gathering, struct str body, const struct
   return result == 0 ? read_array_in_pieces(gathering, body, &why, err) : result;
 }
 
+/* One event alone; NULL where its tree did not fit. */
+static int add_single(struct gathering *gathering, const struct json *json, struct err *err) {
+  gathering->events.single = true;
+  int result = expect_events(gathering, 1, err);
+  if (result == 0 && json != NULL) return add_event(gathering, json, err);
+  if (result == 0) add_too_large(gathering);
+  return result;
+}
+
 static int read_object(struct gathering *gathering, struct str body, bool may_be_array, struct err *err) {
   const struct json *json;
   struct err why = {0};
@@ -285,10 +245,17 @@ static int read_object(struct gathering *gathering, struct str body, bool may_be
     return err_set(err, ERR_PARSE, may_be_array ? "the body must be a JSON object or an array of them"
                                                 : "the body must be one JSON object: an event");
   }
-  gathering->events.single = true;
-  int room = expect_events(gathering, 1, err);
-  if (room == 0 && result != 0) add_too_large(gathering);
-  return room == 0 && result == 0 ? add_event(gathering, json, err) : room;
+  return add_single(gathering, result == 0 ? json : NULL, err);
+}
+
+/* Binary mode: the tree that the event would have had in structured mode. */
+static int read_binary(struct gathering *gathering, const struct event_source *source, struct err *err) {
+  const struct json *json;
+  struct err why = {0};
+  arena_reset(gathering->scratch);
+  int result = binary_assemble(gathering->parser, gathering->scratch, source, &json, &why);
+  if (result == -ERR_PARSE) return refuse_body(&why, err);
+  return add_single(gathering, result == 0 ? json : NULL, err);
 }
 
 static int read_document(struct gathering *gathering, enum event_framing framing, struct str body,
@@ -326,20 +293,26 @@ static int read_lines(struct gathering *gathering, struct str body, struct err *
   return result;
 }
 
-int event_read(struct json_parser *parser, struct arena *arena, enum event_framing framing, struct str body,
-               const struct event_rules *rules, struct events *ret, struct err *err) {
-  SCOPED(arena_free_ref) struct arena *scratch = arena_new(EVENT_TREE_MAX);
-  struct gathering gathering = {.parser = parser, .arena = arena, .scratch = scratch};
-  gathering.needs_specversion = framing == EVENT_FRAMING_STRUCTURED || framing == EVENT_FRAMING_BATCHED;
-  if (scratch == NULL) return out_of_memory(err);
-
+static int read_source(struct gathering *gathering, const struct event_source *source,
+                       const struct event_rules *rules, struct err *err) {
   const struct str byte_order_mark = STR("\xEF\xBB\xBF");
+  struct str body = source->body;
+  if (source->framing == EVENT_FRAMING_BINARY) return read_binary(gathering, source, err);
   if (str_starts(body, byte_order_mark)) {
     body = str_make(body.ptr + byte_order_mark.len, body.len - byte_order_mark.len);
   }
+  if (source->framing == EVENT_FRAMING_NDJSON) return read_lines(gathering, body, err);
+  return read_document(gathering, source->framing, body, rules, err);
+}
+
+int event_read(struct json_parser *parser, struct arena *arena, const struct event_source *source,
+               const struct event_rules *rules, struct events *ret, struct err *err) {
+  SCOPED(arena_free_ref) struct arena *scratch = arena_new(EVENT_TREE_MAX);
+  struct gathering gathering = {.parser = parser, .arena = arena, .scratch = scratch};
+  gathering.needs_specversion = source->framing != EVENT_FRAMING_JSON && source->framing != EVENT_FRAMING_NDJSON;
+  if (scratch == NULL) return out_of_memory(err);
   int result = start(&gathering, rules, err);
-  if (result == 0 && framing == EVENT_FRAMING_NDJSON) result = read_lines(&gathering, body, err);
-  else if (result == 0) result = read_document(&gathering, framing, body, rules, err);
+  if (result == 0) result = read_source(&gathering, source, rules, err);
   if (result == 0) *ret = gathering.events;
   return result;
 }

@@ -26,11 +26,21 @@ enum event_framing {
   EVENT_FRAMING_BATCHED,    /* application/cloudevents-batch+json: an array */
   EVENT_FRAMING_JSON,       /* application/json: either; specversion may be absent */
   EVENT_FRAMING_NDJSON,     /* application/x-ndjson: an object a line; empty lines do not count */
+  EVENT_FRAMING_BINARY,     /* one event: its attributes in headers ce-…, the body is its data */
 };
 
-/* By content type, without regard to case, parameters allowed. -ERR_NOT_FOUND, with the types that are taken, when it
- * is another one, absent, or has a charset other than utf-8: the answer is 415. */
-MUST_USE int event_framing_of(struct str content_type, enum event_framing *ret, struct err *err);
+/* What a request brings: headers matter in binary mode only, and are those for which event_header_is_attribute. */
+struct event_source {
+  enum event_framing framing;
+  struct str body; /* JSON_PADDING bytes readable behind it */
+  const struct event_header {
+    struct str name, value; /* as sent */
+  } *headers;
+  size_t headers_count;
+};
+
+#define EVENT_HEADERS_MAX 64 /* attributes of an event in binary mode */
+bool event_header_is_attribute(struct str name);
 
 struct event_rules {
   const char *project; /* the token's: the default of an absent subject, and the only one taken; NULL: every one */
@@ -57,13 +67,12 @@ struct events {
   bool single; /* one event alone, not in an array or ndjson: answered with 200, 409 or 422 */
 };
 
-/* Bytes of arena that event_read may need for a body of that length. */
-size_t event_memory_max(size_t body_len, uint32_t events_max);
+/* Bytes of arena that event_read may need for a body and headers of that length. */
+size_t event_memory_max(size_t source_len, uint32_t events_max);
 
-/* body: JSON_PADDING bytes readable behind it; neither it nor the parser is needed afterwards. The arena is reset;
- * ret lives in it. -ERR_PARSE: the frame is wrong. -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: out of
- * arena. */
-MUST_USE int event_read(struct json_parser *parser, struct arena *arena, enum event_framing framing, struct str body,
+/* Neither source nor parser is needed afterwards. The arena is reset; ret lives in it. -ERR_PARSE: the frame is wrong.
+ * -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: out of arena. */
+MUST_USE int event_read(struct json_parser *parser, struct arena *arena, const struct event_source *source,
                         const struct event_rules *rules, struct events *ret, struct err *err);
 
 #endif

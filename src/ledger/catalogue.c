@@ -289,6 +289,7 @@ static int encode_key(const struct key *key, const char *const *projects, size_t
   record->key.create = create;
   record->key.disabled = key->disabled;
   record->key.sub_account = key->sub_account;
+  record->key.scope = key->scope;
   record->key.created_ms = key->created_ms;
   record->key.public_key = str_of(key->public_key);
   record->key.private_key = str_of(key->private_key);
@@ -435,6 +436,7 @@ static void set_key(struct catalogue *catalogue, const struct record_key *key) {
   state->info.created_ms = key->created_ms;
   state->info.disabled = key->disabled;
   state->info.sub_account = key->sub_account;
+  state->info.scope = key->scope;
   state->projects_count = key->projects_count;
   state->projects = calloc(key->projects_count + 1, sizeof *state->projects);
   CHECK(state->projects != NULL);

@@ -30,12 +30,16 @@ struct project {
   uint32_t number; /* given at apply, in log order, from 1 */
 };
 
+/* What a key's holder may do. The values stand on disk. */
+enum key_scope { KEY_READ = 0, KEY_WRITE = 1, KEY_BOTH = 2 };
+
 struct key {
   char public_key[KEY_TEXT_MAX + 1];
   char private_key[KEY_TEXT_MAX + 1]; /* wipe copies with bytes_wipe */
   int64_t created_ms;
   bool disabled;
   bool sub_account; /* listed projects only */
+  enum key_scope scope;
 };
 
 enum token_scope { TOKEN_WRITE = 1, TOKEN_READ = 2, TOKEN_VOID = 3 };

@@ -47,6 +47,7 @@ struct record_account {
 };
 struct record_key {
   bool create, disabled, sub_account;
+  enum key_scope scope;
   int64_t created_ms;
   struct str public_key, private_key;
   struct str projects[KEY_PROJECTS_MAX];

@@ -1,8 +1,10 @@
 """Usage comes in: each way of framing, each outcome, each status."""
+import gzip
 import json
 import pathlib
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 
@@ -55,6 +57,89 @@ def test_frames_that_cannot_be_read(account):
         assert reply.status == status, (body, content_type, reply.status, reply.body)
         assert reply.headers["content-type"] == "application/problem+json"
         assert reply.json()["status"] == status and reply.json()["detail"]
+
+
+# ---- CloudEvents' other ways, and gzip ----
+
+
+def binary(made, token):
+    """The event in binary mode, as the CloudEvents SDKs send it."""
+    headers = {f"ce-{name}": quote(value, safe=" !#$&'()*+,-./:;<=>?@[\\]^_`{|}~") for name, value in made.items()
+               if name != "data"}
+    return json.dumps(made["data"]), {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **headers}
+
+
+def test_binary_mode(old_account):
+    c = old_account.client
+    first, second = event("a", TIME), event("b €", TIME, source='farm "7" 100%')
+    assert counts(c.request("POST", "/v1/events", *binary(first, c.token))) == (1, 0, 0, 0)
+    assert counts(c.request("POST", "/v1/events", *binary(second, c.token))) == (1, 0, 0, 0)
+    assert counts(c.report([first, second], BATCH)) == (0, 2, 0, 0), "the same identity in every mode"
+    reply = c.request("POST", "/v1/events", *binary(event("a", TIME, seconds=7), c.token))
+    assert reply.status == 409
+    body, headers = binary(event("c", TIME), c.token)
+    for name, value, status in (("ce-datacontenttype", "application/json", 400), ("ce-source", "%ff", 400),
+                                ("ce-id", "", 422), ("ce-specversion", "0.3", 422), ("Content-Type", "text/xml", 415)):
+        reply = c.request("POST", "/v1/events", body, {**headers, name: value})
+        assert reply.status == status, (name, reply.status, reply.body)
+    many = {f"ce-x{n}": "1" for n in range(65)}
+    assert c.request("POST", "/v1/events", body, {**headers, **many}).status == 400
+    assert seconds(old_account) == 2
+
+
+def zipped(c, body, content_type=JSON):
+    return c.request("POST", "/v1/events", body, {"Authorization": f"Bearer {c.token}", "Content-Type": content_type,
+                                                  "Content-Encoding": "gzip"})
+
+
+def test_gzip(old_account):
+    c = old_account.client
+    batch = [event(n, TIME) for n in range(100)]
+    body = gzip.compress(json.dumps(batch).encode())
+    assert counts(zipped(c, body)) == (100, 0, 0, 0)
+    lines = gzip.compress("\n".join(map(json.dumps, batch)).encode())
+    assert counts(zipped(c, lines + gzip.compress(b""), NDJSON)) == (0, 100, 0, 0)
+    body_binary, headers = binary(event(0, TIME), c.token)
+    reply = c.request("POST", "/v1/events", gzip.compress(body_binary.encode()), {**headers, "Content-Encoding": "gzip"})
+    assert counts(reply) == (0, 1, 0, 0)
+    for wrong in (body[:-1], body[:20], b"", json.dumps(batch).encode(), body + b"x"):
+        assert zipped(c, wrong).status == 400
+    bomb = gzip.compress(b"[" + b" " * (200 << 20) + b"]")
+    reply = zipped(c, bomb)
+    assert len(bomb) < 1 << 20 and reply.status == 413 and "ingest.body_max" in reply.json()["detail"]
+    assert seconds(old_account) == 100
+
+
+def test_webhook_validation(account):
+    c = account.client
+    reply = c.request("OPTIONS", "/v1/events", headers={"WebHook-Request-Origin": "hub.example.com",
+                                                        "WebHook-Request-Rate": "120"})
+    assert reply.status == 200 and reply.headers["webhook-allowed-origin"] == "hub.example.com"
+    assert reply.headers["webhook-allowed-rate"] == "*" and "POST" in reply.headers["allow"]
+    reply = c.request("OPTIONS", "/v1/events", headers={"WebHook-Request-Origin": "hub.example.com"})
+    assert "webhook-allowed-rate" not in reply.headers
+    reply = c.request("OPTIONS", "/v1/events")
+    assert reply.status == 204 and reply.body == b"" and "webhook-allowed-origin" not in reply.headers
+    assert c.request("OPTIONS", "/v1/events", headers={"WebHook-Request-Origin": "x" * 256}).status == 400
+
+
+def test_openmeters_path(old_account):
+    """204 where every event counts, as OpenMeter answers; else all that we say."""
+    c = old_account.client
+    headers = {"Authorization": f"Bearer {c.token}", "Content-Type": BATCH}
+
+    def ingest(*events):
+        return c.request("POST", "/api/v1/events", json.dumps(events), headers)
+
+    for _ in range(2):
+        reply = ingest(event(1, TIME), event(2, TIME))
+        assert reply.status == 204 and reply.body == b"" and "content-type" not in reply.headers
+    reply = ingest(event(3, TIME), event(1, TIME, seconds=9), event(2, TIME))
+    assert reply.status == 200 and counts(reply) == (1, 1, 1, 0)
+    assert c.request("POST", "/api/v1/events", json.dumps(event(4, TIME, width=0)), {**headers, "Content-Type": EVENTS}).status == 422
+    assert c.request("POST", "/api/v1/events", "[]", headers).status == 204
+    assert c.request("POST", "/api/v1/events", "[]", {"Content-Type": BATCH}).status == 401
+    assert seconds(old_account) == 3
 
 
 # ---- outcomes ----
@@ -178,7 +263,7 @@ def test_tokens(account):
 def test_paths_and_methods(account):
     c = account.client
     assert c.request("GET", "/v1/events").status == 405
-    assert c.request("GET", "/v1/events").headers["allow"] == "POST"
+    assert c.request("GET", "/v1/events").headers["allow"] == "POST, OPTIONS"
     assert c.request("POST", "/v1/nothing", "{}").status == 404
     assert c.request("GET", "/favicon.ico").status == 404
 

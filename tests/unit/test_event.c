@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "ingest/content_type.h"
 #include "meter/rfc3339.h"
 
 #define NOW_MS INT64_C(1769860800000) /* 2026-01-31T12:00:00Z */
@@ -37,7 +38,8 @@ static void read_limited(struct read *ret, enum event_framing framing, struct st
   assert_non_null(bytes);
   if (body.len > 0) memcpy(bytes, body.ptr, body.len);
   memset(bytes + body.len, '}', JSON_PADDING);
-  ret->result = event_read(parser, ret->arena, framing, str_make(bytes, body.len), rules, &ret->events, &ret->err);
+  const struct event_source source = {.framing = framing, .body = str_make(bytes, body.len)};
+  ret->result = event_read(parser, ret->arena, &source, rules, &ret->events, &ret->err);
   memset(bytes, 'x', body.len);
   free(bytes);
 }
@@ -208,7 +210,7 @@ static const struct bad_field {
     {TOP, "datacontenttype", "\"text/plain\"", "datacontenttype: application/json, or a type that ends in +json"},
     {TOP, "datacontenttype", "\"\"", "datacontenttype: application/json, or a type that ends in +json"},
     {TOP, "datacontenttype", "1", "datacontenttype: application/json, or a type that ends in +json"},
-    {TOP, "data_base64", "\"e30=\"", "data_base64 is not supported: give data as a JSON object"},
+    {TOP, "data_base64", "\"e30=\"", "data_base64: give it or data, not both"},
 
     {TOP, "data", NULL, "data is missing"},
     {TOP, "data", "null", "data is missing"},
@@ -652,6 +654,39 @@ static void test_frames(void **state) {
   }
 }
 
+/* The same data, in base64. */
+static const struct {
+  const char *base64, *reason; /* NULL: it counts */
+} base64s[] = {
+    {"\"eyJjb2RlYyI6ImgyNjQiLCJ3aWR0aCI6MTI4MCwiaGVpZ2h0Ijo3MjAsImR1cmF0aW9uX21zIjoyMDAwMH0=\"", NULL},
+    {"\"e30=\"", "codec is missing"},
+    {"\"\"", "data_base64: a JSON object in base64"},
+    {"\"e30\"", "data_base64: a JSON object in base64"},
+    {"\"W10=\"", "data_base64: a JSON object in base64"},
+    {"\"e3s=\"", "data_base64: a JSON object in base64"},
+    {"\"{}\"", "data_base64: a JSON object in base64"},
+    {"{}", "data_base64: a JSON object in base64"},
+    {"7", "data_base64: a JSON object in base64"},
+};
+
+static void test_base64(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT(base64s); i++) {
+    SCOPED(buf_fini) struct buf body = {0};
+    SCOPED(read_fini) struct read read;
+    buf_printf(&body, "[" GOOD ",{\"id\":\"a\",\"source\":\"s\",\"subject\":\"p\",\"type\":\"transcode.finished\","
+               "\"data_base64\":%s}," GOOD "]", base64s[i].base64);
+    read_body(&read, EVENT_FRAMING_JSON, buf_view(&body));
+    assert_int_equal(read.result, 0);
+    assert_int_equal(read.events.count, 3);
+    const char *reason = read.events.items[1].reason;
+    if ((reason == NULL) != (base64s[i].reason == NULL) || (reason != NULL && strcmp(reason, base64s[i].reason) != 0)) {
+      fail_msg("%s: %s", base64s[i].base64, reason != NULL ? reason : "it counts");
+    }
+    if (reason == NULL) assert_true(read.events.usages[1].width == 1280 && read.events.usages[1].amount == 20000);
+  }
+}
+
 static const struct {
   const char *type;
   int framing; /* -1: refused */
@@ -683,7 +718,7 @@ static void test_content_types(void **state) {
   for (size_t i = 0; i < COUNT(content_types); i++) {
     enum event_framing framing;
     struct err err;
-    int result = event_framing_of(str_of(content_types[i].type), &framing, &err);
+    int result = content_type_framing(str_of(content_types[i].type), false, &framing, &err);
     int found = result == 0 ? (int)framing : -1;
     if (found != content_types[i].framing) fail_msg("%s: %d", content_types[i].type, found);
     if (result != 0) assert_int_equal(result, -ERR_NOT_FOUND);
@@ -878,7 +913,7 @@ int main(void) {
       cmocka_unit_test(test_longest_texts),
       cmocka_unit_test(test_kinds),
       cmocka_unit_test(test_frames),
-      cmocka_unit_test(test_content_types),
+      cmocka_unit_test(test_base64), cmocka_unit_test(test_content_types),
       cmocka_unit_test(test_token_of_one_project),
       cmocka_unit_test(test_events_max),
       cmocka_unit_test(test_small_arenas),

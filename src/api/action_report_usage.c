@@ -1,0 +1,269 @@
+/* ReportUsage: usage by the signed way, for callers that have a UCloud SDK and no more. Source: design §4; for users,
+ * docs/api.md.
+ *
+ * Events come flattened (Event.0.Codec=h264) or nested (a JSON body's "Event" is an array of objects). Either becomes
+ * the tree that the event would have as JSON on /v1/events, and is read as that.
+ */
+#include <stdlib.h>
+
+#include "api/call.h"
+#include "base/check.h"
+#include "ingest/answer.h"
+#include "ingest/fields.h"
+#include "meter/rfc3339.h"
+#include "meter/zone.h"
+
+#define EVENTS_MAX 100
+#define EVENTS_ALLOWED "1 to 100 events, Event.0 to Event.99999"
+#define NUMBER_MAX 99999
+#define KEPT_MAX ((size_t)8 << 20) /* what a request may leave of its events */
+
+enum form { TEXT, NUMBER, TIME };
+
+/* Names as the signed API writes them, and the event's own. */
+static const struct field {
+  const char *name;
+  struct str member;
+  bool is_data;
+  enum form form;
+} fields[] = {
+    {"Source", STR("source"), false, TEXT},
+    {"Id", STR("id"), false, TEXT},
+    {"Type", STR("type"), false, TEXT},
+    {"Time", STR("time"), false, TIME},
+    {"Codec", STR("codec"), true, TEXT},
+    {"Width", STR("width"), true, NUMBER},
+    {"Height", STR("height"), true, NUMBER},
+    {"Duration", STR("duration"), true, NUMBER},
+    {"DurationMs", STR("duration_ms"), true, NUMBER},
+    {"ImageCount", STR("image_count"), true, NUMBER},
+    {"TaskId", STR("task_id"), true, TEXT},
+    {"Created", STR("created"), true, TIME},
+    {"SrcUrl", STR("src_url"), true, TEXT},
+    {"DestName", STR("dest_name"), true, TEXT},
+    {"DestBucket", STR("dest_bucket"), true, TEXT},
+    {"Format", STR("format"), true, TEXT},
+};
+#define FIELDS (sizeof fields / sizeof fields[0])
+
+/* The events of a call. */
+struct gathered_event {
+  uint32_t number;
+  struct json event, data;                   /* the tree, data being a member of event */
+  const struct json **event_end, **data_end; /* where their next member is linked */
+};
+
+struct gathered {
+  struct arena *arena;
+  struct gathered_event *items[EVENTS_MAX];
+  size_t count;
+};
+
+static int by_number(const void *a, const void *b) {
+  const struct gathered_event *const *x = a, *const *y = b;
+  return ((*x)->number > (*y)->number) - ((*x)->number < (*y)->number);
+}
+
+static int no_memory(struct refusal *refusal) { return refuse_param(refusal, "Event", "fewer or smaller events"); }
+
+static struct gathered_event *find_event(struct gathered *gathered, uint32_t number) {
+  for (size_t i = gathered->count; i > 0; i--) { /* the newest is the likeliest */
+    if (gathered->items[i - 1]->number == number) return gathered->items[i - 1];
+  }
+  struct gathered_event *made = arena_alloc(gathered->arena, sizeof *made);
+  if (made == NULL) return NULL;
+  *made = (struct gathered_event){
+      .number = number, .event = {.type = JSON_OBJECT}, .data = {.type = JSON_OBJECT, .name = STR("data")}};
+  made->event.child = &made->data;
+  made->event_end = &made->data.next;
+  made->data_end = &made->data.child;
+  gathered->items[gathered->count++] = made;
+  return made;
+}
+
+/* ---- values ---- */
+
+/* A time in Unix seconds, as this API has times, is made the text that events have. */
+static int make_time(struct arena *arena, struct str text, struct json *member) {
+  int64_t seconds;
+  member->type = JSON_STRING;
+  member->text = text;
+  if (!str_to_i64(text, &seconds) || seconds < 0 || seconds > ZONE_TIME_MAX) return 0;
+  char time[RFC3339_SIZE];
+  rfc3339_format(seconds * 1000, time);
+  member->text = arena_copy(arena, str_of(time));
+  return member->text.ptr != NULL ? 0 : -ERR_MEMORY;
+}
+
+/* Adds a field by its name, with the plain text of its value; what is unknown or empty is passed over. */
+static int add_field(struct gathered *gathered, struct gathered_event *event, struct str name, struct str value) {
+  for (size_t i = 0; i < FIELDS && value.len > 0; i++) {
+    const struct field *field = &fields[i];
+    if (!str_equal_nocase(name, str_of(field->name))) continue;
+    struct json *member = arena_alloc(gathered->arena, sizeof *member);
+    if (member == NULL) return -ERR_MEMORY;
+    *member = (struct json){.name = field->member, .type = JSON_STRING, .text = value};
+    const struct json ***end = field->is_data ? &event->data_end : &event->event_end;
+    **end = member;
+    *end = &member->next;
+    if (field->form == NUMBER && json_is_number(str_trim(value))) {
+      member->type = JSON_NUMBER;
+      member->text = str_trim(value);
+    }
+    return field->form == TIME ? make_time(gathered->arena, str_trim(value), member) : 0;
+  }
+  return 0;
+}
+
+/* ---- flattened ---- */
+
+static bool is_flattened(struct str name, struct str *ret_rest) {
+  const struct str start = STR("Event.");
+  if (name.len <= start.len || !str_equal_nocase(str_make(name.ptr, start.len), start)) return false;
+  *ret_rest = str_make(name.ptr + start.len, name.len - start.len);
+  return true;
+}
+
+static int take_flattened(struct gathered *gathered, const struct param *param, struct str rest,
+                          struct refusal *refusal) {
+  struct str digits = str_cut(&rest, '.');
+  uint64_t number;
+  if (digits.len > 5 || !str_to_u64(digits, &number)) return refuse_param(refusal, "Event", EVENTS_ALLOWED);
+  bool is_full = gathered->count == EVENTS_MAX;
+  for (size_t i = 0; i < gathered->count && is_full; i++)
+    is_full = gathered->items[i]->number != number;
+  if (is_full) return refuse_param(refusal, "Event", EVENTS_ALLOWED);
+  struct gathered_event *event = find_event(gathered, (uint32_t)number);
+  if (event == NULL || add_field(gathered, event, rest, param->value) != 0) return no_memory(refusal);
+  return 0;
+}
+
+/* ---- nested ---- */
+
+/* A number in a text's place is its plain decimal, as it was signed. */
+static int text_of(struct arena *arena, const struct json *node, struct str *ret) {
+  *ret = node->type == JSON_STRING || node->type == JSON_NUMBER ? node->text : STR("");
+  if (node->type == JSON_TRUE) *ret = STR("true");
+  if (node->type == JSON_FALSE) *ret = STR("false");
+  if (node->child != NULL) *ret = STR("[]"); /* nothing that a field can be: it is refused by name */
+  if (node->type != JSON_NUMBER) return 0;
+  SCOPED(buf_fini) struct buf plain = {0};
+  if (json_number_plain(node->text, CANON_NUMBER_MAX, &plain) != 0) return 0;
+  *ret = arena_copy(arena, buf_view(&plain));
+  return ret->ptr != NULL ? 0 : -ERR_MEMORY;
+}
+
+static int take_nested(struct gathered *gathered, const struct json *array, struct refusal *refusal) {
+  if (array->type != JSON_ARRAY) return refuse_param(refusal, "Event", "an array of objects");
+  uint32_t number = 0;
+  for (const struct json *element = array->child; element != NULL; element = element->next, number++) {
+    if (number == EVENTS_MAX) return refuse_param(refusal, "Event", EVENTS_ALLOWED);
+    struct gathered_event *event = find_event(gathered, number);
+    if (event == NULL) return no_memory(refusal);
+    event->event.type = element->type; /* what is no object is rejected for that */
+    for (const struct json *node = element->child; node != NULL; node = node->next) {
+      struct str value;
+      if (text_of(gathered->arena, node, &value) != 0 || add_field(gathered, event, node->name, value) != 0) {
+        return no_memory(refusal);
+      }
+    }
+  }
+  return 0;
+}
+
+static int gather(const struct call *call, struct gathered *gathered, struct refusal *refusal) {
+  struct str rest;
+  int code = 0;
+  for (size_t i = 0; i < call->params->count && code == 0; i++) {
+    const struct param *param = &call->params->items[i];
+    if (is_flattened(param->name, &rest))
+      code = take_flattened(gathered, param, rest, refusal);
+    else if (param->node != NULL && str_equal_nocase(param->name, STR("Event"))) {
+      code = take_nested(gathered, param->node, refusal);
+    }
+  }
+  if (code != 0) return code;
+  qsort(gathered->items, gathered->count, sizeof *gathered->items, by_number);
+  return gathered->count > 0 ? 0 : refuse(refusal, RETCODE_MISSING_PARAM, "Missing params [Event.0.Id]");
+}
+
+/* ---- from trees to records ---- */
+
+static int read_events(const struct call *call, struct gathered *gathered, struct api_report *waiting,
+                       struct refusal *refusal) {
+  struct delivery *delivery = waiting->delivery;
+  struct events *events = &delivery->events;
+  const struct event_rules rules = {
+      .project = arena_copy(delivery->arena, str_of(call->project.id)).ptr,
+      .now_ms = clock_real_ms(call->options->clock),
+      .events_max = EVENTS_MAX,
+  };
+  events->items = arena_alloc(delivery->arena, gathered->count * sizeof *events->items);
+  events->usages = arena_alloc(delivery->arena, gathered->count * sizeof *events->usages);
+  waiting->numbers = arena_alloc(delivery->arena, gathered->count * sizeof *waiting->numbers);
+  if (rules.project == NULL || events->items == NULL || events->usages == NULL || waiting->numbers == NULL) {
+    return no_memory(refusal);
+  }
+  for (size_t i = 0; i < gathered->count; i++) {
+    int result = fields_read(&gathered->items[i]->event, &rules, false, gathered->arena, delivery->arena,
+                             &events->items[i], &events->usages[events->usages_count]);
+    if (result == -ERR_MEMORY || result == -ERR_LIMIT) return no_memory(refusal);
+    waiting->numbers[i] = gathered->items[i]->number;
+    events->count++;
+    if (result == 0) events->usages_count++;
+  }
+  return 0;
+}
+
+/* ---- the report ---- */
+
+/* On the committer's thread. */
+static void done(struct delivery *delivery, int result) {
+  const struct api_report *waiting = delivery->arg;
+  SCOPED(buf_fini) struct buf answer = {0};
+  struct api_result told;
+  api_report_answer(waiting, result, &answer, &told);
+  waiting->finish(waiting->arg, &answer, &told);
+}
+
+static struct api_report *api_report_new(const struct call *call) {
+  struct api_report *waiting = calloc(1, sizeof *waiting);
+  CHECK(waiting != NULL);
+  struct str key = str_of(call->public_key);
+  if (key.len >= sizeof waiting->public_key) key.len = sizeof waiting->public_key - 1;
+  bool fits = str_copy(key, waiting->public_key, sizeof waiting->public_key);
+  waiting->delivery = delivery_new(KEPT_MAX);
+  CHECK(fits && waiting->delivery != NULL);
+  waiting->delivery->done = done;
+  waiting->delivery->arg = waiting;
+  waiting->finish = call->request->finish;
+  waiting->arg = call->request->arg;
+  return waiting;
+}
+
+int action_report_usage(const struct call *call, struct buf *out, struct refusal *refusal) {
+  struct gathered gathered = {.arena = call->arena};
+  int code = gather(call, &gathered, refusal);
+  if (code != 0) return code;
+  SCOPED(api_report_free_ref) struct api_report *waiting = api_report_new(call);
+  code = read_events(call, &gathered, waiting, refusal);
+  if (code != 0) return code;
+  const struct events *events = &waiting->delivery->events;
+  if (events->usages_count == 0) {
+    buf_char(out, ',');
+    ingest_answer_members(events, waiting->numbers, NULL, out);
+    return 0;
+  }
+  if (!call->request->hold(call->request->arg, delivery_size(waiting->delivery))) {
+    return refuse(refusal, RETCODE_UNAVAILABLE, "Service unavailable: too many requests wait");
+  }
+  *call->ret_waiting = waiting;
+  buf_clear(out); /* before it is the committer's to answer */
+  int result = delivery_submit(waiting->delivery, call->options->committer);
+  if (result == 0) {
+    (void)MOVE(waiting); /* the caller's; and it may be answered already */
+    return CALL_WAITS;
+  }
+  *call->ret_waiting = NULL;
+  return refuse(refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", delivery_failure(result));
+}

@@ -1,0 +1,94 @@
+#include "ingest/binary.h"
+
+static const struct str prefix = STR("ce-");
+
+bool event_header_is_attribute(struct str name) {
+  return name.len > prefix.len && str_equal_nocase(str_make(name.ptr, prefix.len), prefix);
+}
+
+static int hex_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
+  return -1;
+}
+
+/* Undoes quoting, then one percent-encoding. A percent sign without two digits behind it stands for itself: there are
+ * senders that encode nothing. */
+static struct str decode(struct arena *arena, struct str value) {
+  char *text = arena_alloc_raw(arena, value.len + 1);
+  if (text == NULL) return str_make(NULL, 0);
+  size_t len = 0;
+  bool is_quoted = value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"';
+  size_t at = is_quoted ? 1 : 0, end = is_quoted ? value.len - 1 : value.len;
+  for (; at < end; at++) {
+    if (is_quoted && value.ptr[at] == '\\' && at + 1 < end) at++;
+    text[len++] = value.ptr[at];
+  }
+  struct str unquoted = str_make(text, len);
+  len = 0;
+  for (size_t i = 0; i < unquoted.len; i++) {
+    bool is_escape = unquoted.ptr[i] == '%' && i + 2 < unquoted.len;
+    int high = is_escape ? hex_of(unquoted.ptr[i + 1]) : -1, low = is_escape ? hex_of(unquoted.ptr[i + 2]) : -1;
+    if (high >= 0 && low >= 0) i += 2;
+    text[len++] = high >= 0 && low >= 0 ? (char)(high * 16 + low) : unquoted.ptr[i];
+  }
+  return str_make(text, len);
+}
+
+/* Header names know no case, attributes' names are lower-case. */
+static struct str lower(struct arena *arena, struct str name) {
+  struct str kept = arena_copy(arena, name);
+  char *text = (char *)(uintptr_t)kept.ptr;
+  for (size_t i = 0; i < kept.len; i++) {
+    if (text[i] >= 'A' && text[i] <= 'Z') text[i] = (char)(text[i] | 0x20);
+  }
+  return kept;
+}
+
+static int shown(struct str name) { return name.len < 64 ? (int)name.len : 64; }
+
+static int read_attribute(struct arena *arena, const struct event_header *header, struct json *ret, struct err *err) {
+  struct str name = lower(arena, str_make(header->name.ptr + prefix.len, header->name.len - prefix.len));
+  struct str value = decode(arena, header->value);
+  if (name.ptr == NULL || value.ptr == NULL) return err_set(err, ERR_MEMORY, "too large");
+  if (!str_is_utf8(value)) return err_set(err, ERR_PARSE, "ce-%.*s: not UTF-8", shown(name), name.ptr);
+  bool is_for_bodies =
+      str_equal(name, STR("datacontenttype")) || str_equal(name, STR("data")) || str_equal(name, STR("data_base64"));
+  if (is_for_bodies) {
+    return err_set(err, ERR_PARSE, "ce-%.*s: the data is the body, and its type is Content-Type", shown(name),
+                   name.ptr);
+  }
+  *ret = (struct json){.type = JSON_STRING, .name = name, .text = value};
+  return 0;
+}
+
+static int read_data(struct json_parser *parser, struct arena *arena, struct str body, struct json *ret,
+                     struct err *err) {
+  const struct json *data;
+  int result = json_parse(parser, arena, body, EVENT_DEPTH_MAX, &data, err);
+  if (result == -ERR_LIMIT) return err_set(err, ERR_PARSE, "nested deeper than %d", EVENT_DEPTH_MAX);
+  if (result != 0) return result;
+  *ret = *data;
+  ret->name = STR("data");
+  return 0;
+}
+
+int binary_assemble(struct json_parser *parser, struct arena *arena, const struct event_source *source,
+                    const struct json **ret, struct err *err) {
+  struct json *event = arena_alloc(arena, sizeof *event);
+  struct json *members = arena_alloc(arena, (source->headers_count + 1) * sizeof *members);
+  if (event == NULL || members == NULL) return err_set(err, ERR_MEMORY, "too large");
+  size_t count = 0;
+  int result = 0;
+  for (size_t i = 0; i < source->headers_count && result == 0; i++) {
+    result = read_attribute(arena, &source->headers[i], &members[count++], err);
+  }
+  if (result == 0 && source->body.len > 0) result = read_data(parser, arena, source->body, &members[count++], err);
+  if (result != 0) return result;
+  for (size_t i = 0; i + 1 < count; i++)
+    members[i].next = &members[i + 1];
+  event->type = JSON_OBJECT;
+  event->child = count > 0 ? members : NULL;
+  *ret = event;
+  return 0;
+}

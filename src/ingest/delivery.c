@@ -1,0 +1,56 @@
+#include "ingest/delivery.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+_Static_assert(offsetof(struct delivery, batch) == 0, "done finds the report from its batch");
+
+struct delivery *delivery_new(size_t arena_max) {
+  struct delivery *delivery = calloc(1, sizeof *delivery);
+  if (delivery == NULL) return NULL;
+  delivery->arena = arena_new(arena_max);
+  if (delivery->arena != NULL) return delivery;
+  free(delivery);
+  return NULL;
+}
+
+void delivery_free(struct delivery *delivery) {
+  if (delivery == NULL) return;
+  arena_free(delivery->arena);
+  free(delivery->batch.verdicts);
+  free(delivery);
+}
+
+size_t delivery_size(const struct delivery *delivery) {
+  return arena_used(delivery->arena) + delivery->events.usages_count * sizeof *delivery->batch.verdicts;
+}
+
+/* On the committer's thread. */
+static void batch_done(struct batch *batch, int result) {
+  struct delivery *delivery = (struct delivery *)(void *)batch;
+  enum delivery_state expected = DELIVERY_WAITING;
+  if (atomic_compare_exchange_strong(&delivery->state, &expected, DELIVERY_DONE)) delivery->done(delivery, result);
+  else delivery_free(delivery);
+}
+
+int delivery_submit(struct delivery *delivery, struct committer *committer) {
+  struct batch *batch = &delivery->batch;
+  batch->usages = delivery->events.usages;
+  batch->count = delivery->events.usages_count;
+  batch->verdicts = calloc(batch->count, sizeof *batch->verdicts);
+  if (batch->verdicts == NULL) return -ERR_MEMORY;
+  batch->done = batch_done;
+  return committer_submit(committer, batch);
+}
+
+bool delivery_abandon(struct delivery *delivery) {
+  enum delivery_state expected = DELIVERY_WAITING;
+  return atomic_compare_exchange_strong(&delivery->state, &expected, DELIVERY_ABANDONED);
+}
+
+const char *delivery_failure(int result) {
+  if (result == -ERR_FULL) return "the disk is full: send this again later, what was stored counts once";
+  if (result == -ERR_BUSY) return "the queue is full: send this again later";
+  if (result == -ERR_STOPPING) return "the server is stopping: send this again later";
+  return "the ledger cannot write now: send this again later, what was stored counts once";
+}
