@@ -259,7 +259,7 @@ int action_report_usage(const struct call *call, struct buf *out, struct refusal
   }
   *call->ret_waiting = waiting;
   buf_clear(out); /* before it is the committer's to answer */
-  int result = delivery_submit(waiting->delivery, call->options->committer);
+  int result = delivery_submit(waiting->delivery, call->options->committer, false);
   if (result == 0) {
     (void)MOVE(waiting); /* the caller's; and it may be answered already */
     return CALL_WAITS;

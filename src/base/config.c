@@ -53,6 +53,8 @@ static bool parse_value(enum config_type type, struct str text, uint64_t *ret) {
   return false;
 }
 
+bool config_duration(struct str text, uint64_t *ret_ms) { return parse_value(CONFIG_DURATION, text, ret_ms); }
+
 static void store(struct config *config, const struct setting *setting, uint64_t value) {
   memcpy((char *)config + setting->offset, &value, sizeof value);
 }

@@ -53,6 +53,8 @@ void config_init(struct config *config);
 MUST_USE int config_load(struct config *config, const char *path, struct err *err);
 /* "section.key=value". */
 MUST_USE int config_set(struct config *config, const char *assignment, struct err *err);
+/* A duration like 30s or 7d, in milliseconds. */
+MUST_USE bool config_duration(struct str text, uint64_t *ret_ms);
 /* The table of settings in Markdown, as docs/config.md has it. */
 void config_describe(struct buf *out);
 

@@ -100,6 +100,7 @@ static void put_token(struct buf *out, const struct token *token, const char *se
   if (secret != NULL) put_text(out, "token", str_of(secret));
   put_text(out, "scope", str_of(token_scopes[token->scope]));
   put_text(out, "project", str_of(token->project));
+  put_bool(out, "creates_projects", token->creates_projects);
   put_bool(out, "revoked", token->revoked);
   put_time(out, token->created_ms);
   buf_char(out, '}');
@@ -272,6 +273,11 @@ static int token_create(const struct admin *admin, const struct json *request, s
   struct token made;
   int result = copy_member(request, "project", change.token.project, sizeof change.token.project, err);
   if (result == 0) result = read_token_scope(request, &change.token.scope, err);
+  change.token.creates_projects = flag_member(request, "create_projects");
+  if (result == 0 && change.token.creates_projects && change.token.project[0] != '\0') {
+    return err_set(err, ERR_USAGE,
+                   "a token of one project makes no others: leave out --project or --create-projects");
+  }
   if (result == 0) result = token_generate(secret, err);
   if (result != 0) return result;
   token_hash(str_of(secret), change.token.hash);

@@ -10,12 +10,15 @@
 #include "ledger/catalogue.h"
 
 static const struct admin_column columns[] = {
-    {"public_key", "PUBLIC KEY"}, {"scope", "SCOPE"}, {"disabled", "DISABLED"}, {"projects", "ONLY PROJECTS"},
-    {"created", "CREATED"}, {0},
+    {"public_key", "PUBLIC KEY"},  {"scope", "SCOPE"},     {"disabled", "DISABLED"},
+    {"projects", "ONLY PROJECTS"}, {"created", "CREATED"}, {0},
 };
 static const struct admin_column made_columns[] = {
-    {"public_key", "PUBLIC KEY"}, {"private_key", "PRIVATE KEY (shown only now)"}, {"scope", "SCOPE"},
-    {"projects", "ONLY PROJECTS"}, {0},
+    {"public_key", "PUBLIC KEY"},
+    {"private_key", "PRIVATE KEY (shown only now)"},
+    {"scope", "SCOPE"},
+    {"projects", "ONLY PROJECTS"},
+    {0},
 };
 
 struct key_options {
@@ -70,21 +73,27 @@ int cmd_key(int argc, char **argv) {
   struct key_options options = {0};
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
-      {"public-key", 0, OPTION_TEXT, &options.public_key, "KEY", "import this pair instead of making one; which to disable"},
-      {"private-key", 0, OPTION_TEXT, &options.private_key, "KEY", "its private key (others may see it in the process list)"},
-      {"private-key-file", 0, OPTION_TEXT, &options.private_key_file, "FILE", "read the private key from a file, or - for standard input"},
-      {"project", 0, OPTION_LIST, &options.projects, "ID", "make a sub-account's key, for this project only; repeatable"},
+      {"public-key", 0, OPTION_TEXT, &options.public_key, "KEY",
+       "import this pair instead of making one; which to disable"},
+      {"private-key", 0, OPTION_TEXT, &options.private_key, "KEY",
+       "its private key (others may see it in the process list)"},
+      {"private-key-file", 0, OPTION_TEXT, &options.private_key_file, "FILE",
+       "read the private key from a file, or - for standard input"},
+      {"project", 0, OPTION_LIST, &options.projects, "ID",
+       "make a sub-account's key, for this project only; repeatable"},
       {"scope", 0, OPTION_TEXT, &options.scope, "SCOPE", "read (default), write (ReportUsage alone) or both"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "create|list|disable",
-      .summary = "Creates, lists or disables key pairs of the signed API. Works whether or not the server runs; a disabled "
-                 "key is refused from the next request on.",
-      .description = "Examples:\n  codecmeter key create\n  codecmeter key create --project org-acme --scope both\n"
-                     "  codecmeter key create --public-key PUB --private-key-file secret.txt\n"
-                     "  codecmeter key disable --public-key PUB",
+      .summary =
+          "Creates, lists or disables key pairs of the signed API. Works whether or not the server runs; a disabled "
+          "key is refused from the next request on.",
+      .description =
+          "Examples:\n  codecmeter key create\n  codecmeter key create --project org-acme --scope both\n"
+          "  codecmeter key create --public-key PUB --private-key-file secret.txt\n"
+          "  codecmeter key disable --public-key PUB",
       .rows = rows,
   };
   const char *verb;

@@ -14,7 +14,7 @@ static const struct admin_column made_columns[] = {
 
 struct token_options {
   char *data, *id, *project, *scope;
-  bool json;
+  bool json, create_projects;
 };
 
 static int run(const char *verb, const struct token_options *options, struct err *err) {
@@ -28,6 +28,7 @@ static int run(const char *verb, const struct token_options *options, struct err
   admin_text(&request, "id", options->id);
   admin_text(&request, "project", options->project);
   admin_text(&request, "scope", options->scope);
+  admin_flag(&request, "create_projects", options->create_projects);
   return admin_command(options->data, &request, &print, err);
 }
 
@@ -36,7 +37,10 @@ int cmd_token(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"project", 0, OPTION_TEXT, &options.project, "ID", "bind it to one project; every project if absent"},
-      {"scope", 0, OPTION_TEXT, &options.scope, "SCOPE", "write (default), read or void"},
+      {"scope", 0, OPTION_TEXT, &options.scope, "SCOPE",
+       "write (default), read, or void (may take back what was reported)"},
+      {"create-projects", 0, OPTION_FLAG, &options.create_projects, NULL,
+       "what it reports makes projects that there are not"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "which token to revoke"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},

@@ -18,6 +18,8 @@ static const struct {
     {"record", cmd_record, "measure media files and report them"},
     {"run", cmd_run, "run a transcoder, then record its outputs"},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
+    {"history", cmd_history, "show a record, and what voided it"},
+    {"late", cmd_late, "list usage that came long after it had finished"},
     {"verify", cmd_verify, "prove that totals and identities are those of the log"},
     {"backup", cmd_backup, "copy the ledger of a running server"},
     {"restore", cmd_restore, "bring a backup back"},

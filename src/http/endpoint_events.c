@@ -12,9 +12,9 @@
 #include "http/endpoints.h"
 #include "ingest/answer.h"
 #include "ingest/content_type.h"
+#include "ingest/delivery.h"
 #include "ingest/event.h"
 #include "ingest/gunzip.h"
-#include "ingest/delivery.h"
 
 #define PATH "/v1/events"
 #define PATH_ALIAS "/api/v1/events"
@@ -83,15 +83,19 @@ static void answer(const struct waiter *waiter) {
   const struct delivery *delivery = waiter->delivery;
   struct http_reply *reply = waiter->reply;
   bool is_alias = str_equal(waiter->request->path, STR(PATH_ALIAS));
-  if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts)) reply->status = 204;
-  else ingest_answer(&delivery->events, delivery->batch.verdicts, &reply->body, &reply->status);
+  if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts))
+    reply->status = 204;
+  else
+    ingest_answer(&delivery->events, delivery->batch.verdicts, &reply->body, &reply->status);
 }
 
 /* On the committer's thread. */
 static void done(struct delivery *delivery, int result) {
   struct waiter *waiter = delivery->arg;
-  if (result == 0) answer(waiter);
-  else (void)refuse(waiter->reply, 503, delivery_failure(result));
+  if (result == 0)
+    answer(waiter);
+  else
+    (void)refuse(waiter->reply, 503, delivery_failure(result));
   http_resume(waiter->request);
 }
 
@@ -124,12 +128,13 @@ static unsigned check_token(const struct endpoint_events *endpoint, struct http_
   if (!catalogue_token(ledger_catalogue(endpoint->options.ledger), hash, ret) || ret->revoked) return 401;
   bool fits = str_copy(str_of(ret->id), request->who, sizeof request->who);
   CHECK(fits);
-  return ret->scope == TOKEN_WRITE ? 0 : 403;
+  return ret->scope == TOKEN_WRITE || ret->scope == TOKEN_VOID ? 0 : 403;
 }
 
 static enum http_result refuse_token(struct http_reply *reply, unsigned status) {
-  return refuse(reply, status, status == 401 ? "a valid token is needed: Authorization: Bearer <token>"
-                                             : "this token may not report usage: its scope is not write");
+  return refuse(reply, status,
+                status == 401 ? "a valid token is needed: Authorization: Bearer <token>"
+                              : "this token may not report usage: its scope is read");
 }
 
 /* What the head says: who reports, and how the body is to be read. */
@@ -222,9 +227,9 @@ static enum http_result refuse_body(struct http_reply *reply, int result, const 
   return refuse(reply, result == -ERR_LIMIT || result == -ERR_MEMORY ? 413 : 400, err->text);
 }
 
-static enum http_result submit(struct endpoint_events *endpoint, struct waiter *waiter) {
+static enum http_result submit(struct endpoint_events *endpoint, const struct token *token, struct waiter *waiter) {
   if (!http_hold(waiter->request, delivery_size(waiter->delivery))) return refuse(waiter->reply, 503, HTTP_NO_ROOM);
-  int result = delivery_submit(waiter->delivery, endpoint->options.committer);
+  int result = delivery_submit(waiter->delivery, endpoint->options.committer, token->creates_projects);
   return result == 0 ? HTTP_WAITING : refuse(waiter->reply, 503, delivery_failure(result));
 }
 
@@ -245,6 +250,8 @@ static int read_events(struct endpoint_events *endpoint, const struct admission 
                        const struct event_source *source, struct err *err) {
   struct event_rules rules = {
       .project = admission->token.project[0] != '\0' ? admission->token.project : NULL,
+      .token = admission->token.id,
+      .may_void = admission->token.scope == TOKEN_VOID,
       .now_ms = clock_real_ms(endpoint->options.clock),
       .events_max = endpoint->options.events_max,
   };
@@ -257,7 +264,8 @@ static int read_events(struct endpoint_events *endpoint, const struct admission 
 
 static size_t source_len(const struct event_source *source) {
   size_t len = source->body.len;
-  for (size_t i = 0; i < source->headers_count; i++) len += source->headers[i].name.len + source->headers[i].value.len;
+  for (size_t i = 0; i < source->headers_count; i++)
+    len += source->headers[i].name.len + source->headers[i].value.len;
   return len;
 }
 
@@ -283,7 +291,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   request->state = waiter;
   result = read_events(endpoint, &admission, waiter->delivery, &source, &err);
   if (result != 0) return refuse_body(reply, result, &err);
-  if (waiter->delivery->events.usages_count > 0) return submit(endpoint, waiter);
+  if (waiter->delivery->events.usages_count > 0) return submit(endpoint, &admission.token, waiter);
   answer(waiter);
   return HTTP_ANSWERED;
 }
@@ -311,7 +319,9 @@ static struct http_route route_of(struct endpoint_events *endpoint, const char *
   };
 }
 
-struct http_route endpoint_events_route(struct endpoint_events *endpoint) { return route_of(endpoint, PATH); }
+struct http_route endpoint_events_route(struct endpoint_events *endpoint) {
+  return route_of(endpoint, PATH);
+}
 struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint) {
   return route_of(endpoint, PATH_ALIAS);
 }

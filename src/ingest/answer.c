@@ -23,11 +23,19 @@ struct style {
 };
 static const struct style plain = {
     .counts = {"stored", "duplicate", "conflict", "rejected"},
-    .results = "results", .index = "index", .id = "id", .outcome = "outcome", .reason = "reason",
+    .results = "results",
+    .index = "index",
+    .id = "id",
+    .outcome = "outcome",
+    .reason = "reason",
 };
 static const struct style signed_api = {
     .counts = {"Stored", "Duplicate", "Conflict", "Rejected"},
-    .results = "ResultSet", .index = "Index", .id = "Id", .outcome = "Outcome", .reason = "Reason",
+    .results = "ResultSet",
+    .index = "Index",
+    .id = "Id",
+    .outcome = "Outcome",
+    .reason = "Reason",
 };
 
 /* An event's fate; a verdict is used up when it was not rejected before. */
@@ -58,6 +66,15 @@ static void write_verdict_reason(const struct fate *fate, struct buf *out) {
       return;
     case VERDICT_REASON_CODECS:
       buf_printf(out, "codec: the project has %d codec names already", CODEC_NAMES_PER_PROJECT);
+      return;
+    case VERDICT_REASON_NO_TARGET:
+      buf_text(out, "data: nothing with this source and id has been reported");
+      return;
+    case VERDICT_REASON_VOID:
+      buf_text(out, "data: what it names is itself a void, which cannot be taken back: report again under a new id");
+      return;
+    case VERDICT_REASON_VOIDED:
+      buf_text(out, "voided before");
       return;
     case VERDICT_REASON_NONE:
       buf_text(out, "reported before");

@@ -15,8 +15,8 @@
 void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
                    unsigned *ret_status);
 
-/* The same in the signed API's style, without the braces: "Stored":n,"Duplicate":n,…,"ResultSet":[{"Index":…}]. Index is
- * the event's of `numbers`. */
+/* The same in the signed API's style, without the braces: "Stored":n,"Duplicate":n,…,"ResultSet":[{"Index":…}]. Index
+ * is the event's of `numbers`. */
 void ingest_answer_members(const struct events *events, const uint32_t *numbers, const struct verdict *verdicts,
                            struct buf *out);
 

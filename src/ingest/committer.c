@@ -242,9 +242,37 @@ static int stage_all(struct committer *committer, struct staging *staging) {
   return 0;
 }
 
+/* A project of a name that none may have is not made: its usage will be rejected. */
+static int create_project(struct committer *committer, struct str id) {
+  struct change change = {.type = CHANGE_PROJECT_CREATE};
+  struct err err = {0};
+  if (!str_copy(id, change.project.id, sizeof change.project.id)) return 0;
+  int result = make_change(committer, &change, &err);
+  return result == -ERR_EXISTS || result == -ERR_RANGE ? 0 : result;
+}
+
+/* A change is made at a boundary: what is staged is committed first. */
+static int create_projects(struct committer *committer, const struct batch *batch) {
+  const struct catalogue *catalogue = ledger_catalogue(committer->options.ledger);
+  struct str before = STR("");
+  int result = 0;
+  for (size_t i = 0; i < batch->count && result == 0; i++) {
+    struct str id = batch->usages[i].project;
+    struct project project;
+    if (str_equal(id, before)) continue;
+    before = id;
+    if (catalogue_project(catalogue, id, &project)) continue;
+    result = commit(committer);
+    if (result == 0) result = create_project(committer, id);
+    turn(committer);
+  }
+  return result;
+}
+
 static void stage_batch(struct committer *committer, struct batch *batch) {
   struct staging staging = {.batch = batch};
-  int result = stage_all(committer, &staging);
+  int result = batch->creates_projects ? create_projects(committer, batch) : 0;
+  if (result == 0) result = stage_all(committer, &staging);
   if (result == 0) {
     batches_add(&committer->decided, batch);
   } else {

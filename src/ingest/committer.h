@@ -14,6 +14,7 @@
 #ifndef CODECMETER_INGEST_COMMITTER_H
 #define CODECMETER_INGEST_COMMITTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct committer_options {
 struct batch {
   const struct usage *usages; /* borrowed until done */
   size_t count;
+  bool creates_projects;    /* those of its usages that there are not are made, before it is decided */
   struct verdict *verdicts; /* count entries, written before done is called with 0 */
   /* result 0: every verdict is durable. -ERR_FULL or another that is ours for now, -ERR_IO for good: nothing may be
    * told; some events may have been stored nevertheless, which a retry finds as duplicates. May free the batch; must

@@ -29,16 +29,19 @@ size_t delivery_size(const struct delivery *delivery) {
 static void batch_done(struct batch *batch, int result) {
   struct delivery *delivery = (struct delivery *)(void *)batch;
   enum delivery_state expected = DELIVERY_WAITING;
-  if (atomic_compare_exchange_strong(&delivery->state, &expected, DELIVERY_DONE)) delivery->done(delivery, result);
-  else delivery_free(delivery);
+  if (atomic_compare_exchange_strong(&delivery->state, &expected, DELIVERY_DONE))
+    delivery->done(delivery, result);
+  else
+    delivery_free(delivery);
 }
 
-int delivery_submit(struct delivery *delivery, struct committer *committer) {
+int delivery_submit(struct delivery *delivery, struct committer *committer, bool creates_projects) {
   struct batch *batch = &delivery->batch;
   batch->usages = delivery->events.usages;
   batch->count = delivery->events.usages_count;
   batch->verdicts = calloc(batch->count, sizeof *batch->verdicts);
   if (batch->verdicts == NULL) return -ERR_MEMORY;
+  batch->creates_projects = creates_projects;
   batch->done = batch_done;
   return committer_submit(committer, batch);
 }

@@ -23,7 +23,7 @@ struct delivery {
   struct arena *arena; /* what the events live in */
   struct events events;
   void (*done)(struct delivery *delivery, int result); /* as a batch's; not called once abandoned */
-  void *arg;                                       /* the waiter's */
+  void *arg;                                           /* the waiter's */
 };
 
 /* An empty one, whose arena holds so many bytes. NULL when out of memory. */
@@ -35,7 +35,7 @@ SCOPED_REF(struct delivery, delivery_free)
 size_t delivery_size(const struct delivery *delivery);
 /* Hands the events that were not rejected, one at least, to the committer. Errors as committer_submit's, and
  * -ERR_MEMORY; then it is still the caller's alone. `done` must not block, nor call the committer. */
-MUST_USE int delivery_submit(struct delivery *delivery, struct committer *committer);
+MUST_USE int delivery_submit(struct delivery *delivery, struct committer *committer, bool creates_projects);
 /* The waiter goes. True: the report is not its own any more, and `done` will not be called. False: `done` has been
  * called or is about to be. */
 MUST_USE bool delivery_abandon(struct delivery *delivery);

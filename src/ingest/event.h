@@ -33,9 +33,7 @@ enum event_framing {
 struct event_source {
   enum event_framing framing;
   struct str body; /* JSON_PADDING bytes readable behind it */
-  const struct event_header {
-    struct str name, value; /* as sent */
-  } *headers;
+  const struct event_header { struct str name, value; /* as sent */ } * headers;
   size_t headers_count;
 };
 
@@ -44,6 +42,8 @@ bool event_header_is_attribute(struct str name);
 
 struct event_rules {
   const char *project; /* the token's: the default of an absent subject, and the only one taken; NULL: every one */
+  const char *token;   /* id of the token, kept with a void; or NULL */
+  bool may_void;       /* usage.voided is taken */
   int64_t now_ms;      /* when it arrived */
   uint32_t events_max; /* in one body; more is -ERR_LIMIT for the whole: 413 */
 };
@@ -70,8 +70,8 @@ struct events {
 /* Bytes of arena that event_read may need for a body and headers of that length. */
 size_t event_memory_max(size_t source_len, uint32_t events_max);
 
-/* Neither source nor parser is needed afterwards. The arena is reset; ret lives in it. -ERR_PARSE: the frame is wrong.
- * -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: out of arena. */
+/* Neither source nor parser is needed afterwards. The arena is reset; ret lives in it. -ERR_PARSE: the frame is
+ * wrong. -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: out of arena. */
 MUST_USE int event_read(struct json_parser *parser, struct arena *arena, const struct event_source *source,
                         const struct event_rules *rules, struct events *ret, struct err *err);
 

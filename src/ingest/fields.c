@@ -27,7 +27,7 @@
 #define ALLOWED_TIME(name) name ": an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
 #define ALLOWED_TYPE                                                                                     \
   "type: one of transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
-  "snapshot.failed"
+  "snapshot.failed, usage.voided"
 
 /* The reasons below spell these out. */
 _Static_assert(DURATION_MS_MAX == INT64_C(31622400000), "duration");
@@ -190,9 +190,11 @@ static int read_identity(struct reading *reading, const struct json *source, con
 static int read_type(struct reading *reading, const struct json *value) {
   if (value == NULL) return reject(reading, "type is missing");
   if (value->type != JSON_STRING) return reject(reading, ALLOWED_TYPE);
-  if (usage_type_parse(value->text, &reading->usage->kind, &reading->usage->outcome)) return 0;
-  bool is_void = str_equal(value->text, STR("usage.voided"));
-  return reject(reading, is_void ? "type: usage.voided is not supported yet" : ALLOWED_TYPE);
+  if (!usage_type_parse(value->text, &reading->usage->kind, &reading->usage->outcome)) {
+    return reject(reading, ALLOWED_TYPE);
+  }
+  bool is_refused = reading->usage->kind == USAGE_VOID && !reading->rules->may_void;
+  return is_refused ? reject(reading, "type: usage.voided needs a token of scope void") : 0;
 }
 
 static int read_subject(struct reading *reading, const struct json *value) {
@@ -245,7 +247,8 @@ struct field {
 #define OF_TRANSCODES (1u << USAGE_TRANSCODE)
 #define OF_REMUXES (1u << USAGE_REMUX)
 #define OF_SNAPSHOTS (1u << USAGE_SNAPSHOT)
-#define OF_ALL (OF_TRANSCODES | OF_REMUXES | OF_SNAPSHOTS)
+#define OF_TASKS (OF_TRANSCODES | OF_REMUXES | OF_SNAPSHOTS)
+#define OF_VOIDS (1u << USAGE_VOID)
 
 static int read_codec(struct reading *reading, const struct field *field, const struct json *value) {
   char name[CODEC_NAME_MAX + 1];
@@ -301,10 +304,16 @@ static int read_text(struct reading *reading, const struct field *field, const s
   return 0;
 }
 
+/* Whom a void names: as in the attributes of its event. */
+static int read_target(struct reading *reading, const struct field *field, const struct json *value) {
+  return value->type == JSON_STRING && value->text.len == 0 ? reject(reading, field->allowed)
+                                                            : read_text(reading, field, value);
+}
+
 #define PIXELS(member) \
   { STR(#member), OF_TRANSCODES, read_pixels, ALLOWED_PIXELS(#member), offsetof(struct usage, member), 0 }
 #define TEXT(member, max) \
-  { STR(#member), OF_ALL, read_text, ALLOWED_OPTION(#member, max), offsetof(struct usage, member), max }
+  { STR(#member), OF_TASKS, read_text, ALLOWED_OPTION(#member, max), offsetof(struct usage, member), max }
 
 /* duration stands behind duration_ms, which it is compared with. */
 static const struct field fields[] = {
@@ -317,11 +326,19 @@ static const struct field fields[] = {
      "duration: a number of seconds from 0 to 31622400 (366 days)", 0, 0},
     {STR("image_count"), OF_SNAPSHOTS, read_amount, "image_count: an integer from 0 to 2147483647", 0, 0},
     TEXT(task_id, TASK_ID_MAX),
-    {STR("created"), OF_ALL, read_created, ALLOWED_TIME("created"), 0, 0},
+    {STR("created"), OF_TASKS, read_created, ALLOWED_TIME("created"), 0, 0},
     TEXT(src_url, SRC_URL_MAX),
     TEXT(dest_name, DEST_MAX),
     TEXT(dest_bucket, DEST_MAX),
     TEXT(format, DEST_MAX),
+    {STR("source"), OF_VOIDS, read_target, ALLOWED_TEXT("source of data", SOURCE_MAX),
+     offsetof(struct usage, target_source), SOURCE_MAX},
+    {STR("id"), OF_VOIDS, read_target, ALLOWED_TEXT("id of data", EVENT_ID_MAX), offsetof(struct usage, target_id),
+     EVENT_ID_MAX},
+    {STR("reason"), OF_VOIDS, read_text, ALLOWED_OPTION("reason", VOID_REASON_MAX), offsetof(struct usage, reason),
+     VOID_REASON_MAX},
+    {STR("actor"), OF_VOIDS, read_text, ALLOWED_OPTION("actor", VOID_ACTOR_MAX), offsetof(struct usage, actor),
+     VOID_ACTOR_MAX},
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 
@@ -341,6 +358,10 @@ static int read_fields(struct reading *reading, const struct json *data) {
 /* What a finished task must have. */
 static int check_measures(struct reading *reading) {
   const struct usage *usage = reading->usage;
+  if (usage->kind == USAGE_VOID) {
+    if (usage->target_source.len == 0) return reject(reading, "source of data is missing");
+    return usage->target_id.len > 0 ? 0 : reject(reading, "id of data is missing");
+  }
   if (usage->kind == USAGE_TRANSCODE) {
     if (usage->codec.len == 0) return reject(reading, "codec is missing");
     if (usage->width == 0) return reject(reading, "width is missing");
@@ -376,13 +397,17 @@ static int read_data(struct reading *reading, const struct json *data, const str
   int result = read_fields(reading, data);
   if (result == 0 && is_finished) result = check_measures(reading);
   if (result != 0) return result;
-  if (str_equal(usage->task_id, usage->id)) usage->task_id = STR("");
+  if (usage->kind == USAGE_VOID)
+    usage->token = str_of(reading->rules->token);
+  else if (str_equal(usage->task_id, usage->id))
+    usage->task_id = STR("");
   if (is_finished && usage->kind == USAGE_TRANSCODE) usage->tier = tier_of(usage->width, usage->height);
   return 0;
 }
 
 /* ---- what is kept ---- */
 
+/* By the union in struct usage these are a void's as well. */
 static const size_t kept_texts[] = {
     offsetof(struct usage, project),     offsetof(struct usage, source),    offsetof(struct usage, id),
     offsetof(struct usage, codec),       offsetof(struct usage, task_id),   offsetof(struct usage, src_url),

@@ -112,7 +112,7 @@ static int read_copy(struct copying *copying, const char *dir, uint64_t *ret_end
                      struct err *err) {
   SCOPED(log_close_ref) struct log *log = NULL;
   int result = log_open_to_read(dir, &log, err);
-  if (result == 0) result = log_scan(log, count_block, copying, ret_end, err);
+  if (result == 0) result = log_scan(log, LOG_FIRST_POSITION, count_block, copying, ret_end, err);
   if (result != 0) return err_prefix(err, "the copy in %s", dir);
   *ret_left = log_end(log) - *ret_end;
   return 0;

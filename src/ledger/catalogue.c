@@ -345,6 +345,7 @@ static void encode_token(const struct token *token, bool create, struct buf *out
       .type = RECORD_TOKEN,
       .token = {.create = create,
                 .revoked = token->revoked,
+                .creates_projects = token->creates_projects,
                 .scope = token->scope,
                 .created_ms = token->created_ms,
                 .id = str_of(token->id),
@@ -458,6 +459,7 @@ static void set_token(struct catalogue *catalogue, const struct record_token *to
   fill(state->project, sizeof state->project, token->project);
   state->created_ms = token->created_ms;
   state->revoked = token->revoked;
+  state->creates_projects = token->creates_projects;
 }
 
 /* ---- rows: what a checkpoint keeps ---- */
@@ -507,7 +509,10 @@ static int apply_project(struct catalogue *catalogue, const struct record *recor
 static int apply_locked(struct catalogue *catalogue, const struct record *record, struct delta *delta,
                         struct err *err) {
   switch (record->type) {
-    case RECORD_USAGE: CHECK(record->type != RECORD_USAGE); break;
+    case RECORD_USAGE:
+    case RECORD_VOID:
+      CHECK(!"usages are not the catalogue's");
+      break;
     case RECORD_PROJECT: return apply_project(catalogue, record, delta, err);
     case RECORD_ACCOUNT:
       fill(catalogue->default_project, sizeof catalogue->default_project, record->account.default_project);

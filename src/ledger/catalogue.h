@@ -51,6 +51,7 @@ struct token {
   char project[PROJECT_ID_MAX + 1]; /* "" is every project */
   int64_t created_ms;
   bool revoked;
+  bool creates_projects; /* one for every project only: what is reported makes the projects that there are not */
 };
 
 /* A change of the catalogue, as a command asks for it. Strings are borrowed. */

@@ -222,6 +222,20 @@ void cells_add(struct cells *cells, const struct usage *usage, uint32_t project,
   if (make_addition(usage, project, zone, codec, &addition)) apply(cells, &addition);
 }
 
+static void negate(struct usage_count *count) {
+  count->units = 0 - count->units;
+  count->minutes = 0 - count->minutes;
+  count->tasks = 0 - count->tasks;
+}
+
+void cells_take(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
+                uint8_t codec) {
+  struct cell_addition addition;
+  if (!make_addition(usage, project, zone, codec, &addition)) return;
+  negate(&addition.cell.sum);
+  apply(cells, &addition);
+}
+
 /* Looks for the cells of the first `count` unseen additions, whose slots should have come by now. */
 static void find_unseen(struct cells *cells, uint32_t count) {
   for (; cells->found < count; cells->found++) {
@@ -230,13 +244,24 @@ static void find_unseen(struct cells *cells, uint32_t count) {
   }
 }
 
+static void keep_unseen(struct cells *cells, const struct cell_addition *addition) {
+  *ADD(cells->unseen, cells->unseen_count, cells->unseen_cap) = *addition;
+  if (cells->by_cell.size > 0) __builtin_prefetch(&cells->by_cell.slots[addition->hash & (cells->by_cell.size - 1)]);
+  if (cells->unseen_count > AHEAD) find_unseen(cells, cells->unseen_count - AHEAD);
+}
+
 void cells_add_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                       uint8_t codec) {
   struct cell_addition addition;
+  if (make_addition(usage, project, zone, codec, &addition)) keep_unseen(cells, &addition);
+}
+
+void cells_take_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
+                       uint8_t codec) {
+  struct cell_addition addition;
   if (!make_addition(usage, project, zone, codec, &addition)) return;
-  *ADD(cells->unseen, cells->unseen_count, cells->unseen_cap) = addition;
-  if (cells->by_cell.size > 0) __builtin_prefetch(&cells->by_cell.slots[addition.hash & (cells->by_cell.size - 1)]);
-  if (cells->unseen_count > AHEAD) find_unseen(cells, cells->unseen_count - AHEAD);
+  negate(&addition.cell.sum);
+  keep_unseen(cells, &addition);
 }
 
 void cells_show(struct cells *cells) {

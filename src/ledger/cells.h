@@ -15,7 +15,8 @@
 
 #define QUARTER_SECONDS 900
 
-/* Units, minutes and tasks of one (project, kind, quarter hour, codec, tier). */
+/* Units, minutes and tasks of one (project, kind, quarter hour, codec, tier). A delta's may be less than nothing,
+ * modulo 2^64, where it takes off what an earlier one has added. */
 struct cell {
   uint32_t project;
   uint32_t quarter; /* quarter hours since 1970, UTC */
@@ -80,6 +81,12 @@ void cells_add(struct cells *cells, const struct usage *usage, uint32_t project,
  * out. */
 void cells_add_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                       uint8_t codec);
+/* Takes off again what was added for a usage, in these cells or in others before them: the sums of all are then as if
+ * it had never come. */
+void cells_take(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
+                uint8_t codec);
+void cells_take_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
+                       uint8_t codec);
 void cells_show(struct cells *cells);
 /* Do the days of a project stand for that zone? (If it has none, yes.) Else visit its quarter hours. */
 bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone);

@@ -18,7 +18,7 @@ struct delta {
   uint64_t begin, end;
   uint64_t records; /* as shown */
   int64_t block_time_ms;
-  struct identities identities;
+  struct identities identities, voids; /* voids: by what they void; they stand among tasks too */
   VECTOR(struct entry) tasks, times;
   struct cells cells;
   struct buf puts; /* 4-byte key length, 4-byte value length, key, value */
@@ -47,6 +47,7 @@ struct delta *delta_new(uint64_t begin) {
 void delta_free(struct delta *delta) {
   if (delta == NULL) return;
   identities_fini(&delta->identities);
+  identities_fini(&delta->voids);
   free(delta->tasks.items);
   free(delta->times.items);
   cells_fini(&delta->cells);
@@ -56,6 +57,7 @@ void delta_free(struct delta *delta) {
 
 void delta_recycle(struct delta *delta, uint64_t begin) {
   identities_clear(&delta->identities);
+  identities_clear(&delta->voids);
   delta->tasks.count = delta->times.count = 0;
   cells_clear(&delta->cells);
   buf_clear(&delta->puts);
@@ -86,14 +88,30 @@ uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32
   return identities_find(&delta->identities, hash, at);
 }
 
-void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
-                     const struct zone *zone, uint8_t codec, uint64_t position) {
-  struct hash task = hash_task(usage->project, usage->task_id.len > 0 ? usage->task_id : usage->id);
+uint64_t delta_find_void(const struct delta *delta, struct hash hash, uint32_t *at) {
+  return identities_find(&delta->voids, hash, at);
+}
+
+static void add_entries(struct delta *delta, const struct usage *usage, struct hash identity, struct hash task,
+                        uint32_t project, uint64_t position) {
   identities_add(&delta->identities, identity, position);
   *VECTOR_ADD(delta->tasks) = (struct entry){.first = task.high, .second = task.low, .position = position};
   *VECTOR_ADD(delta->times) = (struct entry){
       .first = entry_time_key(project, usage->kind), .second = (uint64_t)usage->finished_ms, .position = position};
+}
+
+void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
+                     const struct zone *zone, uint8_t codec, uint64_t position) {
+  add_entries(delta, usage, identity, hash_task_entry(usage), project, position);
   cells_add_unseen(&delta->cells, usage, project, zone, codec);
+}
+
+void delta_add_void(struct delta *delta, const struct usage *usage, const struct usage *target, uint32_t project,
+                    const struct zone *zone, uint8_t codec, uint64_t position) {
+  struct hash voided = hash_task_entry(usage);
+  add_entries(delta, usage, hash_identity(usage->project, usage->source, usage->id), voided, project, position);
+  identities_add(&delta->voids, voided, position);
+  cells_take_unseen(&delta->cells, target, project, zone, codec);
 }
 
 const struct cells *delta_cells(const struct delta *delta) { return &delta->cells; }

@@ -35,6 +35,9 @@ bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes 
  * delta_show, so they need not be kept out. */
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
                      const struct zone *zone, uint8_t codec, uint64_t position);
+/* Adds a void, likewise, and takes off what its target counts, whose codec that is. */
+void delta_add_void(struct delta *delta, const struct usage *usage, const struct usage *target, uint32_t project,
+                    const struct zone *zone, uint8_t codec, uint64_t position);
 
 /* Has readers see all that was added; the delta now reaches to that end. With the view lock, for writing. */
 void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms);
@@ -42,6 +45,8 @@ void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms);
 void delta_prefetch(const struct delta *delta, struct hash identity);
 /* The next identity with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at);
+/* The same among voids, by hash_void_of what they void. */
+uint64_t delta_find_void(const struct delta *delta, struct hash hash, uint32_t *at);
 
 /* Sorted entries for the checkpoint, borrowed until the next call: room is for 2 * delta_records entries. The delta
  * must be frozen; entries that nobody looks for in memory are sorted where they stand. */

@@ -4,13 +4,12 @@
 #include <xxhash.h>
 
 #include "base/check.h"
-#include "meter/usage.h"
 
 /* Texts hold no control characters, so NUL between them keeps (a, bc) and (ab, c) apart. */
 static struct hash hash_three(struct str first, struct str second, struct str third) {
-  char text[PROJECT_ID_MAX + SOURCE_MAX + TASK_ID_MAX + 2];
+  char text[PROJECT_ID_MAX + SOURCE_MAX + 1 + TASK_ID_MAX + 2];
   _Static_assert(TASK_ID_MAX >= EVENT_ID_MAX, "either fits as the third text");
-  CHECK(first.len <= PROJECT_ID_MAX && second.len <= SOURCE_MAX && third.len <= TASK_ID_MAX);
+  CHECK(first.len <= PROJECT_ID_MAX && second.len <= SOURCE_MAX + 1 && third.len <= TASK_ID_MAX);
   size_t len = 0;
   memcpy(text, first.ptr, first.len);
   len += first.len;
@@ -30,6 +29,19 @@ struct hash hash_identity(struct str project, struct str source, struct str id) 
 
 struct hash hash_task(struct str project, struct str task_id) {
   return hash_three(project, STR(""), task_id);
+}
+
+/* No source and no task id begins with NUL, as the second text does here. */
+struct hash hash_void_of(struct str project, struct str source, struct str id) {
+  char second[SOURCE_MAX + 1] = {0};
+  CHECK(source.len <= SOURCE_MAX);
+  memcpy(second + 1, source.ptr, source.len);
+  return hash_three(project, str_make(second, source.len + 1), id);
+}
+
+struct hash hash_task_entry(const struct usage *usage) {
+  if (usage->kind == USAGE_VOID) return hash_void_of(usage->project, usage->target_source, usage->target_id);
+  return hash_task(usage->project, usage->task_id.len > 0 ? usage->task_id : usage->id);
 }
 
 uint64_t hash_name(struct str name) { return XXH3_64bits(name.ptr, name.len); }

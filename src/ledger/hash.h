@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "meter/usage.h"
 
 struct hash {
   uint64_t high, low;
@@ -13,6 +14,10 @@ struct hash {
 /* Of the identity (project, source, id), and of a task id within a project: docs/format.md, section "Run". */
 struct hash hash_identity(struct str project, struct str source, struct str id);
 struct hash hash_task(struct str project, struct str task_id);
+/* Of what voids the record (project, source, id): stands among the task ids. */
+struct hash hash_void_of(struct str project, struct str source, struct str id);
+/* The entry among the task ids of any usage. */
+struct hash hash_task_entry(const struct usage *usage);
 /* Of one text, for tables in memory. */
 uint64_t hash_name(struct str name);
 

@@ -64,6 +64,9 @@ enum verdict_reason {
   VERDICT_REASON_CONTENT,    /* conflict: fields says where */
   VERDICT_REASON_NO_PROJECT, /* rejected: the project does not exist */
   VERDICT_REASON_CODECS,     /* rejected: CODEC_NAMES_PER_PROJECT names are in use */
+  VERDICT_REASON_NO_TARGET,  /* rejected: a void of what is not there */
+  VERDICT_REASON_VOID,       /* rejected: a void of a void */
+  VERDICT_REASON_VOIDED,     /* duplicate: its target has been voided before */
 };
 
 struct verdict {
@@ -151,7 +154,7 @@ struct ledger_verify_options {
 };
 
 struct ledger_verify_report {
-  uint64_t blocks, records, usages; /* of the log */
+  uint64_t blocks, records, usages; /* of the log; usages are voids too */
   uint64_t cells;                   /* quarter hours of a project, codec and tier that have usage */
   uint64_t covered;                 /* position up to which derived files were held against the log */
   uint64_t end;                     /* position behind the last good block */

@@ -569,6 +569,13 @@ static int settle_tail(struct log *log, uint64_t from, struct err *err) {
   return result;
 }
 
+/* What was the log's end once is the head of a segment that was begun there since. */
+static uint64_t skip_head(struct log *log, uint64_t position) {
+  struct segment begun;
+  bool is_head = find_segment(log, position, &begun) && begun.base == position;
+  return is_head ? position + SEGMENT_HEAD_SIZE : position;
+}
+
 int log_recover(struct log *log, uint64_t from, int (*apply)(void *arg, const struct block *block, struct err *err),
                 void *arg, struct err *err) {
   if (from > log->end) {
@@ -577,9 +584,7 @@ int log_recover(struct log *log, uint64_t from, int (*apply)(void *arg, const st
                    ": restore the log from a backup, or run `codecmeter rebuild` to go on with what it holds",
                    from, log->end);
   }
-  /* What was the end when the derived files were made is the head of a segment begun since. */
-  struct segment begun;
-  if (find_segment(log, from, &begun) && begun.base == from) from += SEGMENT_HEAD_SIZE;
+  from = skip_head(log, from);
   int result = settle_tail(log, from, err);
   if (result != 0) return result;
   SCOPED(log_reader_free_ref) struct log_reader *reader = log_reader_new(log);
@@ -599,11 +604,11 @@ int log_recover(struct log *log, uint64_t from, int (*apply)(void *arg, const st
 
 /* ---- reading all, beside whoever writes ---- */
 
-int log_scan(struct log *log, int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
-             uint64_t *ret_end, struct err *err) {
+int log_scan(struct log *log, uint64_t from, int (*visit)(void *arg, const struct block *block, struct err *err),
+             void *arg, uint64_t *ret_end, struct err *err) {
   SCOPED(log_reader_free_ref) struct log_reader *reader = log_reader_new(log);
   if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read the log");
-  struct scan scan = {.log = log, .position = LOG_FIRST_POSITION, .synced = LOG_FIRST_POSITION};
+  struct scan scan = {.log = log, .position = skip_head(log, from), .synced = LOG_FIRST_POSITION};
   while (scan.position < log->end) {
     const struct block *block = NULL;
     int result = log_read_block(reader, scan.position, &block, err);

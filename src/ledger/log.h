@@ -61,9 +61,11 @@ MUST_USE int log_read_record(struct log_reader *reader, uint64_t position, struc
 /* Where the block behind this one stands: across the head of the next segment. */
 uint64_t log_position_behind(const struct log *log, const struct block *block);
 
-/* Hands every block to `visit`, from the first on. *ret_end is behind the last one; what lies beyond is being
- * written, or a torn tail that the next start cuts. Damage anywhere else is -ERR_CORRUPT. */
-MUST_USE int log_scan(struct log *log, int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
+/* Hands every block to `visit`, from a position on (a block's, a segment's, or the end). *ret_end is behind the last
+ * one; what lies beyond is being written, or a torn tail that the next start cuts. Damage anywhere else is
+ * -ERR_CORRUPT. */
+MUST_USE int log_scan(struct log *log, uint64_t from,
+                      int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
                       uint64_t *ret_end, struct err *err);
 
 /* ---- recovery: before the first append ---- */

@@ -75,6 +75,8 @@ void ledger_close(struct ledger *ledger) {
   delta_free(ledger->frozen);
   delta_free(ledger->spare);
   identities_fini(&ledger->staged);
+  identities_fini(&ledger->staged_voids);
+  free(ledger->staged_targets);
   free(ledger->staged_codecs);
   block_writer_free(ledger->staging);
   log_reader_free(ledger->reader);

@@ -138,12 +138,21 @@ static void rank_codecs(const struct project_state *state, uint8_t ranks[CODEC_N
     ranks[ordered[at]] = (uint8_t)at;
 }
 
+/* Where all was voided nothing is left. */
+static bool has_tasks(const struct sum_row *row) {
+  uint64_t tasks = 0;
+  for (int tier = 0; tier < TIERS; tier++)
+    tasks |= row->sums[tier].tasks;
+  return tasks != 0;
+}
+
 /* A day's rows, one for each codec at most, in the order of the codecs' names. Returns how many. */
 static unsigned order_day(const struct query *query, uint32_t first, const uint8_t ranks[CODEC_NAMES_PER_PROJECT],
                           const struct sum_row *ret[CODEC_NAMES_PER_PROJECT]) {
   unsigned count = 0;
   for (uint32_t link = first; link != 0; link = query->rows[link - 1].next) {
     const struct sum_row *row = &query->rows[link - 1];
+    if (!has_tasks(row)) continue;
     unsigned at = count++;
     for (; at > 0 && ranks[ret[at - 1]->codec] > ranks[row->codec]; at--)
       ret[at] = ret[at - 1];

@@ -34,9 +34,9 @@ enum {
 };
 
 enum { USAGE_FLAG_AMOUNT = 1, USAGE_FLAG_FINISH_STATED = 2, USAGE_FLAG_CREATED = 4 };
-enum { FLAG_CREATE = 1, FLAG_DISABLED = 2, FLAG_REVOKED = 2, FLAG_SUB_ACCOUNT = 4 };
+enum { FLAG_CREATE = 1, FLAG_DISABLED = 2, FLAG_REVOKED = 2, FLAG_SUB_ACCOUNT = 4, FLAG_CREATES_PROJECTS = 4 };
 
-#define USAGE_TEXTS 6
+#define USAGE_TEXTS 6 /* of a void these are its own five and its id, by the union in struct usage */
 
 static size_t padded(size_t size) { return (size + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN; }
 
@@ -63,7 +63,7 @@ void record_usage_encode(const struct usage *usage, struct record_name_ids ids, 
   memset(out, 0, AT_USAGE_TEXTS);
   le32_store(out + AT_SIZE, (uint32_t)size);
   le32_store(out + AT_BACK, back);
-  out[AT_TYPE] = RECORD_USAGE;
+  out[AT_TYPE] = usage->kind == USAGE_VOID ? RECORD_VOID : RECORD_USAGE;
   out[AT_KIND] = (char)usage->kind;
   out[AT_OUTCOME] = (char)usage->outcome;
   out[AT_TIER] = (char)usage->tier;
@@ -118,7 +118,10 @@ void record_encode(const struct record *record, struct buf *out) {
   head[AT_TYPE] = (char)record->type;
   int64_t created_ms = 0;
   switch (record->type) {
-    case RECORD_USAGE: CHECK(record->type != RECORD_USAGE); break;
+    case RECORD_USAGE:
+    case RECORD_VOID:
+      CHECK(!"usages are encoded by record_usage_encode");
+      break;
     case RECORD_PROJECT:
       head[AT_FLAGS] = record->project.create ? FLAG_CREATE : 0;
       created_ms = record->project.created_ms;
@@ -131,7 +134,8 @@ void record_encode(const struct record *record, struct buf *out) {
       created_ms = record->key.created_ms;
       break;
     case RECORD_TOKEN:
-      head[AT_FLAGS] = (char)((record->token.create ? FLAG_CREATE : 0) | (record->token.revoked ? FLAG_REVOKED : 0));
+      head[AT_FLAGS] = (char)((record->token.create ? FLAG_CREATE : 0) | (record->token.revoked ? FLAG_REVOKED : 0) |
+                              (record->token.creates_projects ? FLAG_CREATES_PROJECTS : 0));
       head[AT_SCOPE] = (char)record->token.scope;
       created_ms = record->token.created_ms;
       break;
@@ -139,7 +143,9 @@ void record_encode(const struct record *record, struct buf *out) {
   le64_store(head + AT_CREATED, (uint64_t)created_ms);
   buf_append(out, head, sizeof head);
   switch (record->type) {
-    case RECORD_USAGE: break;
+    case RECORD_USAGE:
+    case RECORD_VOID:
+      break;
     case RECORD_PROJECT:
       put_text(out, record->project.id);
       put_text(out, record->project.name);
@@ -203,9 +209,13 @@ static bool usage_is_sane(const struct usage *usage) {
                usage->dest_bucket.len <= DEST_MAX && usage->format.len <= DEST_MAX && usage->project.len >= 1 &&
                usage->project.len <= PROJECT_ID_MAX && usage->source.len >= 1 && usage->source.len <= SOURCE_MAX &&
                usage->codec.len <= CODEC_NAME_MAX;
-  bool values = usage->kind >= USAGE_TRANSCODE && usage->kind <= USAGE_SNAPSHOT && usage->outcome >= USAGE_FINISHED &&
+  bool values = usage->kind >= USAGE_TRANSCODE && usage->kind <= USAGE_VOID && usage->outcome >= USAGE_FINISHED &&
                 usage->outcome <= USAGE_FAILED && usage->tier < TIERS && usage->finished_ms >= 0;
   bool transcode = usage->kind == USAGE_TRANSCODE && usage->outcome == USAGE_FINISHED;
+  if (usage->kind == USAGE_VOID) {
+    return texts && values && usage->outcome == USAGE_FINISHED && usage->target_source.len > 0 &&
+           usage->target_id.len > 0 && usage->codec.len == 0;
+  }
   bool measures = (usage->outcome == USAGE_FAILED || usage->has_amount) && (!transcode || usage->codec.len > 0);
   bool amount = usage->kind == USAGE_SNAPSHOT || usage->amount <= DURATION_MS_MAX;
   return texts && values && measures && amount;
@@ -274,6 +284,7 @@ static bool decode_token(struct cursor *cursor, struct str bytes, int64_t create
   *token = (struct record_token){
       .create = (flags & FLAG_CREATE) != 0,
       .revoked = (flags & FLAG_REVOKED) != 0,
+      .creates_projects = (flags & FLAG_CREATES_PROJECTS) != 0,
       .scope = (unsigned char)bytes.ptr[AT_SCOPE],
       .created_ms = created_ms,
   };
@@ -291,12 +302,15 @@ static bool decode_change(struct str bytes, struct record *record) {
   int64_t created_ms = (int64_t)le64_load(bytes.ptr + AT_CREATED);
   struct cursor cursor = {.rest = str_make(bytes.ptr + AT_TEXTS, bytes.len - AT_TEXTS)};
   switch (record->type) {
-    case RECORD_USAGE: return false;
+    case RECORD_USAGE:
+    case RECORD_VOID:
+      return false;
     case RECORD_PROJECT: return decode_project(&cursor, flags, created_ms, &record->project);
     case RECORD_ACCOUNT:
       record->account.default_project = take_text(&cursor, PROJECT_ID_MAX);
       return !cursor.bad && record->account.default_project.len > 0;
-    case RECORD_KEY: return decode_key(&cursor, bytes, created_ms, &record->key);
+    case RECORD_KEY:
+      return decode_key(&cursor, bytes, created_ms, &record->key);
     case RECORD_TOKEN: return decode_token(&cursor, bytes, created_ms, &record->token);
   }
   return false;
@@ -311,10 +325,14 @@ int record_decode(struct str bytes, struct record_names names, struct record *re
   ret->size = size;
   ret->back = le32_load(bytes.ptr + AT_BACK);
   ret->type = (unsigned char)bytes.ptr[AT_TYPE];
-  if (ret->type < RECORD_USAGE || ret->type > RECORD_TOKEN) {
+  if (ret->type < RECORD_USAGE || ret->type > RECORD_VOID) {
     return err_set(err, ERR_VERSION, "a record of type %u, which this version does not know", (unsigned)ret->type);
   }
   bytes.len = size;
-  bool good = ret->type == RECORD_USAGE ? decode_usage(bytes, names, &ret->usage) : decode_change(bytes, ret);
-  return good ? 0 : err_set(err, ERR_CORRUPT, "a record of type %u holds what cannot be", (unsigned)ret->type);
+  bool is_void = ret->type == RECORD_VOID, is_usage = ret->type == RECORD_USAGE || is_void;
+  bool good = is_usage ? decode_usage(bytes, names, &ret->usage) && is_void == (ret->usage.kind == USAGE_VOID)
+                       : decode_change(bytes, ret);
+  if (!good) return err_set(err, ERR_CORRUPT, "a record of type %u holds what cannot be", (unsigned)ret->type);
+  if (is_void) ret->type = RECORD_USAGE;
+  return 0;
 }

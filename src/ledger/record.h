@@ -13,7 +13,15 @@
 #include "ledger/catalogue.h"
 #include "meter/usage.h"
 
-enum record_type { RECORD_USAGE = 1, RECORD_PROJECT = 2, RECORD_ACCOUNT = 3, RECORD_KEY = 4, RECORD_TOKEN = 5 };
+/* RECORD_VOID stands on disk alone: in memory a void is a usage of kind USAGE_VOID. */
+enum record_type {
+  RECORD_USAGE = 1,
+  RECORD_PROJECT = 2,
+  RECORD_ACCOUNT = 3,
+  RECORD_KEY = 4,
+  RECORD_TOKEN = 5,
+  RECORD_VOID = 6,
+};
 
 #define RECORD_HEAD_SIZE 9u    /* size, back, type */
 #define RECORD_ALIGN 8u
@@ -54,7 +62,7 @@ struct record_key {
   size_t projects_count;
 };
 struct record_token {
-  bool create, revoked;
+  bool create, revoked, creates_projects;
   enum token_scope scope;
   int64_t created_ms;
   struct str id, project;

@@ -23,6 +23,12 @@ struct staged_codec {
   char name[CODEC_NAME_MAX + 1];
 };
 
+/* What a staged void takes off: its target, without texts but the codec. */
+struct staged_void {
+  struct usage target;
+  char codec[CODEC_NAME_MAX + 1];
+};
+
 enum work_state { WORK_IDLE, WORK_ASKED, WORK_DONE, WORK_FAILED };
 
 /* A thread that makes runs for the writer: the checkpointer, the merger. What it has made waits here for ledger_turn.
@@ -61,6 +67,9 @@ struct ledger {
   struct identities staged;
   struct staged_codec *staged_codecs;
   size_t staged_codecs_count;
+  struct identities staged_voids; /* by hash_void_of */
+  struct staged_void *staged_targets;
+  size_t staged_targets_count, staged_targets_applied;
   uint64_t staged_usages;
   const struct project_state *recent_project; /* or NULL; the catalogue never lets go of one */
   uint32_t staged_applied;                    /* of `staged`, after the commit */

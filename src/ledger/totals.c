@@ -250,7 +250,7 @@ static int put_catalogue(struct rows_txn *txn, const struct delta *delta, struct
   return result;
 }
 
-/* Adds sums to a row of `count` sums, made if it is not there. */
+/* Adds sums to a row of `count` sums, made if it is not there; one in which no task is left goes. */
 static int add_to_row(struct rows_txn *txn, enum table table, struct str key, const struct usage_count *sums,
                       size_t count, struct err *err) {
   char row[DAY_VALUE];
@@ -261,6 +261,7 @@ static int add_to_row(struct rows_txn *txn, enum table table, struct str key, co
   bool is_new = result == -ERR_NOT_FOUND;
   if (result != 0 && !is_new) return result;
   if (!is_new && old.len != size) return rows_bad(table, err);
+  uint64_t tasks = 0;
   for (size_t i = 0; i < count; i++) {
     struct usage_count sum = sums[i];
     if (!is_new) {
@@ -268,8 +269,10 @@ static int add_to_row(struct rows_txn *txn, enum table table, struct str key, co
       sum_add(&sum, &before);
     }
     sum_store(row + i * QUARTER_VALUE, &sum);
+    tasks |= sum.tasks;
   }
-  return rows_put(txn, table, key, str_make(row, size), err);
+  if (tasks != 0) return rows_put(txn, table, key, str_make(row, size), err);
+  return is_new ? 0 : rows_delete(txn, table, key, err);
 }
 
 static int add_quarters(struct rows_txn *txn, const struct totals_checkpoint *checkpoint, struct err *err) {

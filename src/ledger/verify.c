@@ -21,8 +21,6 @@
 #include "base/file.h"
 #include "ledger/union.h"
 
-#define DERIVED "derived"
-#define SNAPSHOT_TRIES 10     /* a merge may remove a listed run before it is opened */
 #define DIFFERENCES_TOLD 100u /* further ones are counted only */
 
 /* ---- telling ---- */
@@ -110,87 +108,25 @@ static int keep_projects(struct verify *v, struct rows_txn *txn, struct err *err
   }
 }
 
-struct opening {
-  const char *dir;
-  const uint8_t *uuid;
-  struct run_list *runs;
-};
-
-static int open_listed(void *arg, const struct run_info *info, struct err *err) {
-  struct opening *opening = arg;
-  struct run *run;
-  int result = run_open(opening->dir, opening->uuid, info, &run, err);
-  if (result != 0) return result;
-  struct run_list *grown = run_list_with(opening->runs, run);
-  run_list_release(opening->runs);
-  opening->runs = grown;
-  return 0;
-}
-
-/* The run list and what covers as much as it does, as one snapshot. -ERR_NOT_FOUND: a run has gone meanwhile. */
-static int take_runs(struct verify *v, struct rows_txn *txn, const char *runs_dir, struct err *err) {
-  struct opening opening = {.dir = runs_dir, .uuid = log_uuid(v->log), .runs = run_list_new()};
-  int result = totals_visit_runs(txn, open_listed, &opening, err);
-  if (result == 0)
-    v->runs = opening.runs;
-  else
-    run_list_release(opening.runs);
-  return result;
-}
-
-static int take_rows(struct verify *v, struct rows_txn *txn, struct err *err) {
-  int result = totals_visit_catalogue(txn, verify_keep_row, &v->kept_rows, err);
+static int take_rows(void *arg, struct rows_txn *txn, struct err *err) {
+  struct verify *v = arg;
+  int result = rows_check(txn, err);
+  if (result == 0) result = totals_visit_catalogue(txn, verify_keep_row, &v->kept_rows, err);
   if (result == 0) result = totals_visit_all_quarters(txn, keep_cell, v, err);
   return result == 0 ? keep_projects(v, txn, err) : result;
-}
-
-static int take_snapshot(struct verify *v, struct rows *rows, const char *runs_dir, struct err *err) {
-  for (int tries = 0;; tries++) {
-    SCOPED(rows_end_ref) struct rows_txn *txn = NULL;
-    int result = rows_begin(rows, &txn, err);
-    if (result == 0) result = rows_check(txn, err);
-    if (result == 0) result = totals_meta(txn, &v->meta, err);
-    if (result == 0 && memcmp(v->meta.uuid, log_uuid(v->log), LEDGER_UUID_SIZE) != 0) {
-      return err_set(err, ERR_CORRUPT, "%s/derived belongs to another ledger than the log: run `codecmeter rebuild`",
-                     v->options->dir);
-    }
-    if (result == 0) result = take_runs(v, txn, runs_dir, err);
-    if (result == -ERR_NOT_FOUND && tries < SNAPSHOT_TRIES) continue;
-    if (result == -ERR_NOT_FOUND) err->code = ERR_CORRUPT;
-    return result == 0 ? take_rows(v, txn, err) : -(int)err->code;
-  }
-}
-
-static int read_derived(struct verify *v, struct err *err) {
-  SCOPED_MALLOC char *derived = file_path(v->options->dir, DERIVED);
-  SCOPED_MALLOC char *runs_dir = file_path(derived, "runs");
-  struct rows *rows;
-  bool is_old = false;
-  uint64_t map_size = v->options->map_size != 0 ? v->options->map_size : LEDGER_MAP_SIZE_DEFAULT;
-  int result = rows_probe(derived, map_size, &is_old, err);
-  if (result == 0 && !is_old) result = rows_open(derived, map_size, true, &rows, &is_old, err);
-  if (result == -ERR_NOT_FOUND || is_old) {
-    return err_set(err, ERR_CORRUPT,
-                   "%s has no derived files of this format: start the server, or run `codecmeter rebuild`",
-                   v->options->dir);
-  }
-  if (result != 0) return result;
-  result = take_snapshot(v, rows, runs_dir, err);
-  rows_close(rows);
-  return result;
 }
 
 static void sort_runs(struct verify *v) {
   for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) {
     struct checked_kind *checked = &v->kinds[kind - 1];
-    checked->items = calloc(v->runs->count + 1, sizeof *checked->items);
+    checked->items = calloc(v->snapshot.runs->count + 1, sizeof *checked->items);
     CHECK(checked->items != NULL);
-    for (size_t i = 0; i < v->runs->count; i++) {
-      const struct run_info *info = run_info(v->runs->items[i]);
+    for (size_t i = 0; i < v->snapshot.runs->count; i++) {
+      const struct run_info *info = run_info(v->snapshot.runs->items[i]);
       if (info->kind != (enum entry_kind)kind) continue;
       bool overlaps = checked->count > 0 && run_info(checked->items[checked->count - 1].run)->to > info->from;
       if (overlaps) verify_differs(v, "two %s runs cover position %" PRIu64, entry_kind_name(kind), info->from);
-      checked->items[checked->count++] = (struct checked_run){.run = v->runs->items[i]};
+      checked->items[checked->count++] = (struct checked_run){.run = v->snapshot.runs->items[i]};
       v->total += info->count * sizeof(struct entry);
     }
   }
@@ -201,7 +137,7 @@ static void sort_runs(struct verify *v) {
 static void entries_of(const struct usage *usage, uint32_t project, uint64_t position,
                        struct entry out[ENTRY_KINDS]) {
   struct hash identity = hash_identity(usage->project, usage->source, usage->id);
-  struct hash task = hash_task(usage->project, usage->task_id.len > 0 ? usage->task_id : usage->id);
+  struct hash task = hash_task_entry(usage);
   out[ENTRY_IDENTITY - 1] = (struct entry){identity.high, identity.low, position};
   out[ENTRY_TASK - 1] = (struct entry){task.high, task.low, position};
   out[ENTRY_TIME - 1] = (struct entry){entry_time_key(project, usage->kind), (uint64_t)usage->finished_ms, position};
@@ -218,28 +154,72 @@ static void want_entry(struct verify *v, enum entry_kind kind, const struct entr
     verify_differs(v, "the record at %" PRIu64 " is covered by no %s run", entry->position, entry_kind_name(kind));
 }
 
-static void recount(struct verify *v, const struct usage *usage, uint64_t position) {
-  const struct project_state *project = catalogue_state(v->catalogue, usage->project);
-  if (project == NULL) return; /* such a record changes nothing */
-  int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
-  if (codec < 0) {
-    codec = (int)project->codecs_count;
-    if (!catalogue_add_codec(v->catalogue, project, usage->codec, v->changes)) return;
+/* The record of an identity that stands before a position, by the runs. Its texts are borrowed until the next read.
+ */
+static int find_earlier(struct verify *v, struct str project, struct str source, struct str id, uint64_t before,
+                        struct record *ret, bool *ret_found, struct err *err) {
+  struct hash hash = hash_identity(project, source, id);
+  struct checked_kind *kind = &v->kinds[ENTRY_IDENTITY - 1];
+  *ret_found = false;
+  for (size_t i = 0; i < kind->count && !*ret_found; i++) {
+    struct entry wanted = {hash.high, hash.low, 0}, entry;
+    uint64_t index = 0;
+    int result = run_seek(kind->items[i].run, &wanted, &index, err);
+    for (; result == 0 && index < run_info(kind->items[i].run)->count && !*ret_found; index++) {
+      result = run_entry(kind->items[i].run, index, &entry, err);
+      if (result != 0 || entry.first != hash.high || entry.second != hash.low || entry.position >= before) break;
+      result = log_read_record(v->reader, entry.position, ret, err);
+      if (result != 0) break;
+      *ret_found = ret->type == RECORD_USAGE && str_equal(ret->usage.id, id) &&
+                   str_equal(ret->usage.source, source) && str_equal(ret->usage.project, project);
+    }
+    if (result != 0) return result;
   }
-  cells_add(&v->cells, usage, project->info.number, project->zone, (uint8_t)codec);
+  return 0;
+}
+
+/* Takes off what a void's target counts; one that has none changes nothing. */
+static int recount_void(struct verify *v, const struct usage *usage, const struct project_state *project,
+                        uint64_t position, bool *ret_counts, struct err *err) {
+  struct record target;
+  bool is_there;
+  int result =
+      find_earlier(v, usage->project, usage->target_source, usage->target_id, position, &target, &is_there, err);
+  *ret_counts = result == 0 && is_there && target.usage.kind != USAGE_VOID;
+  if (!*ret_counts) return result;
+  int codec = target.usage.codec.len == 0 ? 0 : catalogue_codec_number(project, target.usage.codec);
+  if (codec >= 0) cells_take(&v->cells, &target.usage, project->info.number, project->zone, (uint8_t)codec);
+  return 0;
+}
+
+static int recount(struct verify *v, const struct usage *usage, uint64_t position, struct err *err) {
+  const struct project_state *project = catalogue_state(v->catalogue, usage->project);
+  if (project == NULL) return 0; /* such a record changes nothing */
+  if (usage->kind == USAGE_VOID) {
+    bool counts;
+    int result = recount_void(v, usage, project, position, &counts, err);
+    if (result != 0 || !counts) return result;
+  } else {
+    int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
+    if (codec < 0) {
+      codec = (int)project->codecs_count;
+      if (!catalogue_add_codec(v->catalogue, project, usage->codec, v->changes)) return 0;
+    }
+    cells_add(&v->cells, usage, project->info.number, project->zone, (uint8_t)codec);
+  }
   struct entry entries[ENTRY_KINDS];
   entries_of(usage, project->info.number, position, entries);
   for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++)
     want_entry(v, (enum entry_kind)kind, &entries[kind - 1]);
+  return 0;
 }
 
 static int look_at_record(struct verify *v, const struct record *record, uint64_t position, struct err *err) {
   v->report.records++;
   if (record->type == RECORD_USAGE) v->report.usages++;
-  if (position >= v->meta.position) return 0;
+  if (position >= v->snapshot.meta.position) return 0;
   if (record->type != RECORD_USAGE) return catalogue_apply(v->catalogue, record, v->changes, err);
-  recount(v, &record->usage, position);
-  return 0;
+  return recount(v, &record->usage, position, err);
 }
 
 static int look_at_block(void *arg, const struct block *block, struct err *err) {
@@ -265,14 +245,14 @@ static int look_at_block(void *arg, const struct block *block, struct err *err) 
 }
 
 static int read_log(struct verify *v, struct err *err) {
-  int result = log_scan(v->log, look_at_block, v, &v->report.end, err);
+  int result = log_scan(v->log, LOG_FIRST_POSITION, look_at_block, v, &v->report.end, err);
   if (result != 0) return result;
   v->report.unsettled = log_end(v->log) - v->report.end;
-  if (v->report.end < v->meta.position) {
+  if (v->report.end < v->snapshot.meta.position) {
     return err_set(err, ERR_CORRUPT, "derived data reaches to position %" PRIu64 " but the log ends at %" PRIu64,
-                   v->meta.position, v->report.end);
+                   v->snapshot.meta.position, v->report.end);
   }
-  v->report.covered = v->meta.position;
+  v->report.covered = v->snapshot.meta.position;
   return 0;
 }
 
@@ -382,30 +362,6 @@ struct explanation {
   uint64_t told;
 };
 
-/* Does the identity stand earlier in the log, in a run? Then the record counts nothing, by right. */
-static int stands_earlier(struct verify *v, const struct usage *usage, uint64_t position, bool *ret,
-                          struct err *err) {
-  struct hash hash = hash_identity(usage->project, usage->source, usage->id);
-  struct checked_kind *kind = &v->kinds[ENTRY_IDENTITY - 1];
-  *ret = false;
-  for (size_t i = 0; i < kind->count && !*ret; i++) {
-    struct entry wanted = {hash.high, hash.low, 0}, entry;
-    uint64_t index = 0;
-    int result = run_seek(kind->items[i].run, &wanted, &index, err);
-    for (; result == 0 && index < run_info(kind->items[i].run)->count && !*ret; index++) {
-      struct record record;
-      result = run_entry(kind->items[i].run, index, &entry, err);
-      if (result != 0 || entry.first != hash.high || entry.second != hash.low || entry.position >= position) break;
-      result = log_read_record(v->reader, entry.position, &record, err);
-      if (result != 0) break;
-      *ret = record.type == RECORD_USAGE && str_equal(record.usage.id, usage->id) &&
-             str_equal(record.usage.source, usage->source) && str_equal(record.usage.project, usage->project);
-    }
-    if (result != 0) return result;
-  }
-  return 0;
-}
-
 static bool is_skipped(const struct verify *v, uint64_t position) {
   for (size_t i = 0; i < v->skipped_count; i++) {
     if (v->skipped[i] == position) return true;
@@ -453,7 +409,11 @@ static int explain_usage(struct explanation *x, const struct usage *usage, uint6
   entries_of(usage, project->info.number, position, entries);
   int result = is_in_run(v, x->kind, &entries[x->kind - 1], &there, err);
   if (result != 0 || there) return result;
-  if (x->kind == ENTRY_IDENTITY) result = stands_earlier(v, usage, position, &earlier, err);
+  /* One whose identity stands earlier counts nothing, by right. */
+  struct record first;
+  if (x->kind == ENTRY_IDENTITY) {
+    result = find_earlier(v, usage->project, usage->source, usage->id, position, &first, &earlier, err);
+  }
   if (result != 0) return result;
   if (earlier) return skip_record(v, usage, position);
   x->told++;
@@ -481,7 +441,7 @@ static int compare_run(struct verify *v, enum entry_kind kind, struct checked_ru
   if (tallies_equal(&checked->wanted, &checked->found)) return 0;
   struct explanation x = {.v = v, .checked = checked, .kind = kind};
   uint64_t end;
-  int result = log_scan(v->log, explain_block, &x, &end, err);
+  int result = log_scan(v->log, LOG_FIRST_POSITION, explain_block, &x, &end, err);
   if (result != 0 || x.told > 0 || tallies_equal(&checked->wanted, &checked->found)) return result;
   verify_differs(v, "run %016" PRIx64 " has %" PRIu64 " entries of kind %s, the log %" PRIu64 ": not the same ones",
                  run_info(checked->run)->number, checked->found.count, entry_kind_name(kind), checked->wanted.count);
@@ -502,7 +462,7 @@ static int compare_runs(struct verify *v, struct err *err) {
 /* ---- the door ---- */
 
 static void verify_fini(struct verify *v) {
-  run_list_release(v->runs);
+  snapshot_fini(&v->snapshot);
   for (int i = 0; i < ENTRY_KINDS; i++)
     free(v->kinds[i].items);
   verify_rows_fini(&v->kept_rows);
@@ -520,7 +480,7 @@ static void verify_fini(struct verify *v) {
 /* The log is opened after the snapshot was taken, so that it reaches at least as far; its UUID is needed before. */
 static int open_all(struct verify *v, struct err *err) {
   int result = log_open_to_read(v->options->dir, &v->log, err);
-  if (result == 0) result = read_derived(v, err);
+  if (result == 0) result = snapshot_take(v->options, v->log, take_rows, v, &v->snapshot, err);
   if (result != 0) return result;
   log_close(v->log);
   v->log = NULL;

@@ -11,8 +11,7 @@
 #include "ledger/cells.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
-#include "ledger/run_list.h"
-#include "ledger/totals.h"
+#include "ledger/snapshot.h"
 
 struct tally {
   uint64_t count, high, low;
@@ -63,8 +62,7 @@ struct verify {
   uint64_t done, total; /* bytes, for progress */
 
   /* as the derived files have it */
-  struct totals_meta meta;
-  struct run_list *runs;
+  struct snapshot snapshot;
   struct checked_kind kinds[ENTRY_KINDS]; /* by kind - 1 */
   struct row_vector kept_rows;
   struct cell *kept_cells;

@@ -33,6 +33,8 @@ static int begin_group(struct ledger *ledger, struct err *err) {
 
 static void end_group(struct ledger *ledger) {
   identities_clear(&ledger->staged);
+  identities_clear(&ledger->staged_voids);
+  ledger->staged_targets_count = ledger->staged_targets_applied = 0;
   ledger->staged_codecs_count = 0;
   ledger->staged_usages = 0;
   ledger->staged_applied = 0;
@@ -50,14 +52,61 @@ static bool same_identity(const struct usage *a, const struct usage *b) {
   return str_equal(a->id, b->id) && str_equal(a->source, b->source) && str_equal(a->project, b->project);
 }
 
-/* Where a search for earlier records of an identity stands. */
+static bool is_identity_of(const struct usage *usage, const struct usage *wanted) {
+  return same_identity(usage, wanted);
+}
+
+static bool is_target_of(const struct usage *usage, const struct usage *wanted) {
+  return str_equal(usage->id, wanted->target_id) && str_equal(usage->source, wanted->target_source) &&
+         str_equal(usage->project, wanted->project);
+}
+
+/* Does it void what is wanted to be voided? */
+static bool voids_the_same(const struct usage *usage, const struct usage *wanted) {
+  return usage->kind == USAGE_VOID && str_equal(usage->target_id, wanted->target_id) &&
+         str_equal(usage->target_source, wanted->target_source) && str_equal(usage->project, wanted->project);
+}
+
+/* A search for earlier records: which they are, where they are looked for, where it stands. */
 struct search {
   struct ledger *ledger;
   const struct usage *wanted;
+  bool (*matches)(const struct usage *usage, const struct usage *wanted);
+  const struct identities *staged;
+  uint64_t (*find)(const struct delta *delta, struct hash hash, uint32_t *at);
+  enum entry_kind kind; /* of the runs */
   struct hash hash;
   bool found;
   struct usage first; /* when found; texts are borrowed until the next read */
 };
+
+static struct search search_identity(struct ledger *ledger, const struct usage *usage, struct hash hash) {
+  return (struct search){.ledger = ledger,
+                         .wanted = usage,
+                         .matches = is_identity_of,
+                         .staged = &ledger->staged,
+                         .find = delta_find_identity,
+                         .kind = ENTRY_IDENTITY,
+                         .hash = hash};
+}
+
+static struct search search_target(struct ledger *ledger, const struct usage *usage) {
+  struct hash hash = hash_identity(usage->project, usage->target_source, usage->target_id);
+  struct search search = search_identity(ledger, usage, hash);
+  search.matches = is_target_of;
+  return search;
+}
+
+static struct search search_void(struct ledger *ledger, const struct usage *usage) {
+  struct hash hash = hash_void_of(usage->project, usage->target_source, usage->target_id);
+  return (struct search){.ledger = ledger,
+                         .wanted = usage,
+                         .matches = voids_the_same,
+                         .staged = &ledger->staged_voids,
+                         .find = delta_find_void,
+                         .kind = ENTRY_TASK,
+                         .hash = hash};
+}
 
 /* Reads a candidate, staged or on disk, and compares its texts. */
 static int try_position(struct search *search, uint64_t position, struct err *err) {
@@ -73,16 +122,16 @@ static int try_position(struct search *search, uint64_t position, struct err *er
     if (record.type != RECORD_USAGE) return err_set(err, ERR_CORRUPT, "an identity leads to a record that has none");
     usage = record.usage;
   }
-  search->found = same_identity(&usage, search->wanted);
+  search->found = search->matches(&usage, search->wanted);
   if (search->found) search->first = usage;
   return 0;
 }
 
-static int search_staged(struct search *search, const struct identities *staged, struct err *err) {
+static int search_staged(struct search *search, struct err *err) {
   uint32_t at = 0;
   int result = 0;
   for (uint64_t position = 1; position != 0 && result == 0 && !search->found;) {
-    position = identities_find(staged, search->hash, &at);
+    position = identities_find(search->staged, search->hash, &at);
     if (position != 0) result = try_position(search, position, err);
   }
   return result;
@@ -92,7 +141,7 @@ static int search_delta(struct search *search, const struct delta *delta, struct
   uint32_t at = 0;
   int result = 0;
   for (uint64_t position = 1; position != 0 && result == 0 && !search->found;) {
-    position = delta_find_identity(delta, search->hash, &at);
+    position = search->find(delta, search->hash, &at);
     if (position != 0) result = try_position(search, position, err);
   }
   return result;
@@ -116,12 +165,12 @@ static int search_run(struct search *search, const struct run *run, struct err *
 /* The writer reads deltas and the run list without the view lock: nobody else changes them. */
 static int search_all(struct search *search, struct err *err) {
   struct ledger *ledger = search->ledger;
-  int result = search_staged(search, &ledger->staged, err);
+  int result = search_staged(search, err);
   if (result == 0 && !search->found) result = search_delta(search, ledger->filling, err);
   if (result == 0 && !search->found && ledger->frozen != NULL) result = search_delta(search, ledger->frozen, err);
   for (size_t i = ledger->runs->count; i > 0 && result == 0 && !search->found; i--) {
     const struct run *run = ledger->runs->items[i - 1];
-    if (run_info(run)->kind == ENTRY_IDENTITY) result = search_run(search, run, err);
+    if (run_info(run)->kind == search->kind) result = search_run(search, run, err);
   }
   return result;
 }
@@ -201,17 +250,57 @@ static const struct project_state *project_of(struct ledger *ledger, struct str 
   return found;
 }
 
+static struct verdict rejected(enum verdict_reason reason) {
+  return (struct verdict){.outcome = VERDICT_REJECTED, .reason = reason};
+}
+
+static void keep_target(struct ledger *ledger, const struct usage *target) {
+  struct staged_void *grown =
+      reallocarray(ledger->staged_targets, ledger->staged_targets_count + 1, sizeof *ledger->staged_targets);
+  CHECK(grown != NULL);
+  ledger->staged_targets = grown;
+  struct staged_void *kept = &grown[ledger->staged_targets_count++];
+  *kept = (struct staged_void){.target = {.kind = target->kind,
+                                          .outcome = target->outcome,
+                                          .tier = target->tier,
+                                          .amount = target->amount,
+                                          .finished_ms = target->finished_ms}};
+  bool fits = str_copy(target->codec, kept->codec, sizeof kept->codec);
+  CHECK(fits);
+}
+
+/* Decides what a void of a fresh identity does. True: it is to be stored, and its target has been kept. */
+static int decide_void(struct ledger *ledger, const struct usage *usage, bool *ret_store, struct verdict *ret_verdict,
+                       struct err *err) {
+  struct search before = search_void(ledger, usage), target = search_target(ledger, usage);
+  *ret_store = false;
+  int result = search_all(&before, err);
+  if (result != 0) return result;
+  if (before.found) {
+    *ret_verdict = (struct verdict){.outcome = VERDICT_DUPLICATE, .reason = VERDICT_REASON_VOIDED};
+    return 0;
+  }
+  result = search_all(&target, err);
+  if (result != 0) return result;
+  *ret_store = target.found && target.first.kind != USAGE_VOID;
+  if (*ret_store)
+    keep_target(ledger, &target.first);
+  else
+    *ret_verdict = rejected(target.found ? VERDICT_REASON_VOID : VERDICT_REASON_NO_TARGET);
+  return 0;
+}
+
 static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash,
                        struct verdict *ret_verdict, struct err *err) {
   const struct project_state *project = project_of(ledger, usage->project);
   if (project == NULL) {
-    *ret_verdict = (struct verdict){.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_NO_PROJECT};
+    *ret_verdict = rejected(VERDICT_REASON_NO_PROJECT);
     return 0;
   }
   if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
     return err_set(err, ERR_BUSY, "both deltas are full");
   }
-  struct search search = {.ledger = ledger, .wanted = usage, .hash = hash};
+  struct search search = search_identity(ledger, usage, hash);
   int result = search_all(&search, err);
   if (result != 0) return result;
   if (search.found) {
@@ -222,13 +311,22 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   if (result == 0) result = begin_group(ledger, err);
   if (result != 0) return result;
   if (!admit_codec(ledger, project, usage->codec)) {
-    *ret_verdict = (struct verdict){.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_CODECS};
+    *ret_verdict = rejected(VERDICT_REASON_CODECS);
     return 0;
+  }
+  if (usage->kind == USAGE_VOID) {
+    bool store;
+    result = decide_void(ledger, usage, &store, ret_verdict, err);
+    if (result != 0 || !store) return result;
   }
   uint64_t position;
   result = block_add_usage(ledger->staging, usage, &position);
-  if (result != 0) return err_set(err, ERR_MEMORY, "no memory to stage a record");
+  if (result != 0) {
+    if (usage->kind == USAGE_VOID) ledger->staged_targets_count--;
+    return err_set(err, ERR_MEMORY, "no memory to stage a record");
+  }
   identities_add(&ledger->staged, hash, position);
+  if (usage->kind == USAGE_VOID) identities_add(&ledger->staged_voids, hash_task_entry(usage), position);
   ledger->staged_usages++;
   *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
   return 0;
@@ -295,6 +393,30 @@ static struct hash next_identity(struct ledger *ledger, const struct usage *usag
   return (struct hash){.high = staged->items[i].first, .low = staged->items[i].second};
 }
 
+/* The target of a void that was decided here. Decided ones have been kept in this order. */
+static const struct usage *next_target(struct ledger *ledger) {
+  CHECK(ledger->staged_targets_applied < ledger->staged_targets_count);
+  struct staged_void *staged = &ledger->staged_targets[ledger->staged_targets_applied++];
+  staged->target.codec = str_of(staged->codec);
+  return &staged->target;
+}
+
+/* As apply_usage; a void of what is not there, or was voided before, changes nothing. */
+static int apply_void(struct ledger *ledger, const struct usage *usage, const struct project_state *project,
+                      uint64_t position, bool decided, struct err *err) {
+  struct search before = search_void(ledger, usage), search = search_target(ledger, usage);
+  const struct usage *target = decided ? next_target(ledger) : &search.first;
+  if (!decided) {
+    int result = search_all(&before, err);
+    if (result == 0 && !before.found) result = search_all(&search, err);
+    if (result != 0 || before.found || !search.found || search.first.kind == USAGE_VOID) return result;
+  }
+  int codec = target->codec.len == 0 ? 0 : catalogue_codec_number(project, target->codec);
+  CHECK(codec >= 0); /* it got one when its record was applied */
+  delta_add_void(ledger->filling, usage, target, project->info.number, project->zone, (uint8_t)codec, position);
+  return 0;
+}
+
 /* A record that is in the log already, or that its project has no room for, changes nothing: the log may hold such
  * where several nodes append to it. */
 static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_t position, bool decided,
@@ -303,10 +425,11 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
   const struct project_state *project = project_of(ledger, usage->project);
   if (project == NULL) return 0;
   if (!decided) {
-    struct search search = {.ledger = ledger, .wanted = usage, .hash = hash};
+    struct search search = search_identity(ledger, usage, hash);
     int result = search_all(&search, err);
     if (result != 0 || search.found) return result;
   }
+  if (usage->kind == USAGE_VOID) return apply_void(ledger, usage, project, position, decided, err);
   int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
   if (codec < 0) {
     codec = (int)project->codecs_count;

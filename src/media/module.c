@@ -2,17 +2,17 @@
  *
  * Durations. A stream's own duration is believed where the container states one; else it is the time that its packets
  * cover, piece by piece: times that go back begin another piece, as where two files were joined, and in a list of
- * segments those that leap ahead do too. A stream without times has a frame for each packet, if it states how long a frame is.
- * Nothing is guessed from a bit rate.
+ * segments those that leap ahead do too. A stream without times has a frame for each packet, if it states how long a
+ * frame is. Nothing is guessed from a bit rate.
  *
  * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, an end more than a
  * second before the length that the container states, or a part of a transport packet, are an error. What states
  * nothing (raw H.264, a transport stream cut between two packets) cannot be told from a shorter file.
  *
- * Lists of segments. An HLS media playlist or a DASH manifest counts as one output, and is whole when each segment can
- * be opened and together they cover what it states (the reader passes over those that are missing). One that is not
- * finished would be read for ever, and a master playlist names several outputs: both are refused. Only local files are
- * read, so no list can make us call out.
+ * Lists of segments. An HLS media playlist or a DASH manifest counts as one output, and is whole when each segment
+ * can be opened and together they cover what it states (the reader passes over those that are missing). One that is
+ * not finished would be read for ever, and a master playlist names several outputs: both are refused. Only local
+ * files are read, so no list can make us call out.
  */
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
@@ -146,8 +146,8 @@ static int open_name(struct source *source, const char *path, const char *name, 
   return code < 0 ? fail_av(path, "its streams cannot be read", code, err) : 0;
 }
 
-/* A list's segments are found as links are, so that no directory's name may look like a part of one: it is opened from
- * within its directory. */
+/* A list's segments are found as links are, so that no directory's name may look like a part of one: it is opened
+ * from within its directory. */
 static int open_list(struct source *source, const char *path, struct err *err) {
   const char *slash = strrchr(path, '/');
   struct str directory = slash == NULL ? STR(".") : slash == path ? STR("/") : str_make(path, (size_t)(slash - path));
@@ -272,7 +272,8 @@ static bool lists_packets(const AVFormatContext *input) { return strcmp(input->i
 
 /* Is there less than the container says? */
 static bool is_truncated(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
-  if (reading->damaged || reading->source->is_missing || reading->packets == 0 || ends_within_packet(input)) return true;
+  if (reading->damaged || reading->source->is_missing || reading->packets == 0 || ends_within_packet(input))
+    return true;
   if (video->nb_frames > reading->packets && lists_packets(input)) return true;
   bool stated = input->duration != AV_NOPTS_VALUE && input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
   if (!stated || reading->end_us == AV_NOPTS_VALUE) return false;

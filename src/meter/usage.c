@@ -3,7 +3,7 @@
 #include "meter/amount.h"
 
 struct usage_count usage_count(const struct usage *usage) {
-  if (usage->outcome != USAGE_FINISHED) return (struct usage_count){0};
+  if (usage->outcome != USAGE_FINISHED || usage->kind == USAGE_VOID) return (struct usage_count){0};
   if (usage->kind == USAGE_SNAPSHOT) return (struct usage_count){.units = usage->amount, .tasks = 1};
   uint64_t seconds = amount_seconds(usage->amount);
   return (struct usage_count){.units = seconds, .minutes = amount_minutes(seconds), .tasks = 1};
@@ -11,6 +11,11 @@ struct usage_count usage_count(const struct usage *usage) {
 
 unsigned usage_differences(const struct usage *first, const struct usage *later) {
   unsigned fields = 0;
+  if (first->kind == USAGE_VOID && later->kind == USAGE_VOID) {
+    bool same =
+        str_equal(first->target_source, later->target_source) && str_equal(first->target_id, later->target_id);
+    return same ? 0 : USAGE_FIELD_TARGET;
+  }
   if (first->kind != later->kind) fields |= USAGE_FIELD_KIND;
   if (first->outcome != later->outcome) fields |= USAGE_FIELD_OUTCOME;
   bool codecs = first->codec.len > 0 && later->codec.len > 0;
@@ -34,6 +39,7 @@ void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out) {
       {USAGE_FIELD_HEIGHT, "height"},
       {USAGE_FIELD_AMOUNT, kind == USAGE_SNAPSHOT ? "image_count" : "duration_ms"},
       {USAGE_FIELD_TIME, "time"},
+      {USAGE_FIELD_TARGET, "data"},
   };
   const char *separator = "";
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -49,9 +55,13 @@ static const struct {
   enum usage_kind kind;
   enum usage_outcome outcome;
 } types[] = {
-    {"transcode.finished", USAGE_TRANSCODE, USAGE_FINISHED}, {"transcode.failed", USAGE_TRANSCODE, USAGE_FAILED},
-    {"remux.finished", USAGE_REMUX, USAGE_FINISHED},         {"remux.failed", USAGE_REMUX, USAGE_FAILED},
-    {"snapshot.finished", USAGE_SNAPSHOT, USAGE_FINISHED},   {"snapshot.failed", USAGE_SNAPSHOT, USAGE_FAILED},
+    {"transcode.finished", USAGE_TRANSCODE, USAGE_FINISHED},
+    {"transcode.failed", USAGE_TRANSCODE, USAGE_FAILED},
+    {"remux.finished", USAGE_REMUX, USAGE_FINISHED},
+    {"remux.failed", USAGE_REMUX, USAGE_FAILED},
+    {"snapshot.finished", USAGE_SNAPSHOT, USAGE_FINISHED},
+    {"snapshot.failed", USAGE_SNAPSHOT, USAGE_FAILED},
+    {"usage.voided", USAGE_VOID, USAGE_FINISHED},
 };
 
 const char *usage_type_name(enum usage_kind kind, enum usage_outcome outcome) {

@@ -57,21 +57,38 @@ class Model:
     def __init__(self):
         self.zones = {}    # project: zone
         self.records = {}  # (project, source, id): (time ms or None, type, codec, width, height, ms)
+        self.voided = set()
 
     def report(self, project, source, id, content, arrived):
+        if content[1] == "usage.voided":
+            return self.void(project, source, id, content, arrived)
         first = self.records.setdefault((project, source, id), (content, arrived))
         if first[1] is arrived:
             return "stored"
         times = {first[0][0], content[0]} - {None}
         return "duplicate" if first[0][1:] == content[1:] and len(times) < 2 else "conflict"
 
+    def void(self, project, source, id, content, arrived):
+        """content: (None, "usage.voided", target's source, target's id)"""
+        first, target = self.records.get((project, source, id)), self.records.get((project, *content[2:]))
+        if first is not None:
+            return "duplicate" if first[0][1:] == content[1:] else "conflict"
+        if (project, *content[2:]) in self.voided:
+            return "duplicate"
+        if target is None or target[0][1] == "usage.voided":
+            return "rejected"
+        self.records[(project, source, id)] = (content, arrived)
+        self.voided.add((project, *content[2:]))
+        return "stored"
+
     def stat(self, project, begin, end):
         zone = self.zones[project]
         days = range(day_of(zone, begin), day_of(zone, end) + 1)
         totals = {}
-        for (owner, _, _), ((time_ms, type, codec, width, height, ms), _) in self.records.items():
-            if owner != project or type != "transcode.finished":
+        for name, (content, _) in self.records.items():
+            if name[0] != project or content[1] != "transcode.finished" or name in self.voided:
                 continue
+            time_ms, type, codec, width, height, ms = content
             day = day_of(zone, time_ms // 1000)
             if day in days:
                 row = totals.setdefault((day, codec), {})
@@ -99,7 +116,7 @@ class Story:
             zone = self.dice.choice(ZONES)
             server.admin("project", "create", "--id", name, "--time-zone", zone)
             self.model.zones[name] = zone
-        self.token = server.admin("token", "create")["token"]
+        self.token = server.admin("token", "create", "--scope", "void")["token"]
         # A few days around changes of clocks, and Apia's missing day.
         self.centre = self.dice.choice((1325203200, 1793500000 - 365 * DAY * 3, 1288500000, 1541300000, 1682600000))
 
@@ -115,6 +132,8 @@ class Story:
         type = d.choices(("transcode.finished", "transcode.failed"), (9, 1))[0]
         project, source, id = d.choice(list(self.model.zones)), d.choice(("s", "t")), str(d.randrange(2000))
         known = self.model.records.get((project, source, id))
+        if known is not None and known[0][1] == "usage.voided" or d.random() < 0.1:
+            return self.made_void(project, known)
         if known is not None and d.random() < 0.8:
             content = known[0]
         else:
@@ -126,6 +145,18 @@ class Story:
         made = event(id, text if stated else None, ms / 1000, width, height, spelled, source, type=type, subject=project)
         if not stated:
             content = (None, *content[1:])
+        return (project, source, id, content), made
+
+    def made_void(self, project, known):
+        """Of something that is there, as a rule; again, of a void, or of nothing, now and then."""
+        d, names = self.dice, [name[1:] for name in self.model.records if name[0] == project]
+        target = d.choice(names) if names and d.random() < 0.9 else ("s", "nothing")
+        source, id = d.choice((("v", str(d.randrange(300))), (d.choice(("s", "t")), str(d.randrange(2000)))))
+        if d.random() < 0.2 and known is not None and known[0][1] == "usage.voided":
+            target = known[0][2:]
+        content = (None, "usage.voided", *target)
+        made = {"specversion": "1.0", "type": "usage.voided", "source": source, "id": id, "subject": project,
+                "data": {"source": target[0], "id": target[1], "reason": "a test", "actor": "twin"}}
         return (project, source, id, content), made
 
     def step_report(self):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from client import event
-from conftest import CODECMETER, Account
+from conftest import CODECMETER, Account, run, wait_until
 
 JSON = "application/json"
 EVENTS = "application/cloudevents+json"
@@ -219,7 +219,151 @@ def test_kinds_and_failures(old_account):
         made = event(f"no data {type}", TIME, type=type)
         made["data"] = None
         assert c.report(made).status == 422
-    assert c.report(event("voided", TIME, type="usage.voided")).status == 422
+
+
+# ---- voids ----
+
+
+def void(id, target, source="corrections", target_source="test", **attributes):
+    return {"specversion": "1.0", "type": "usage.voided", "source": source, "id": str(id),
+            "data": {"source": target_source, "id": str(target), "reason": "wrong preset", "actor": "Ann"}, **attributes}
+
+
+def reason_of(reply):
+    return reply.json()["results"][0]["reason"]
+
+
+def test_what_is_voided_counts_no_more(old_account):
+    c, server = old_account.client, old_account.server
+    token = server.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+    assert counts(c.report([event(n, TIME, seconds=10) for n in range(3)])) == (3, 0, 0, 0)
+    refused = c.report(void("v1", 0))
+    assert refused.status == 422 and "scope void" in reason_of(refused)
+    assert counts(c.report(void("v1", 0), token=token)) == (1, 0, 0, 0)
+    assert seconds(old_account) == 20
+    again = c.report(void("v1", 0), token=token)
+    assert again.status == 200 and counts(again) == (0, 1, 0, 0) and reason_of(again) == "reported before"
+    other = c.report(void("v2", 0), token=token)
+    assert other.status == 200 and counts(other) == (0, 1, 0, 0) and reason_of(other) == "voided before"
+    unknown = c.report(void("v3", "nobody"), token=token)
+    assert unknown.status == 422 and "nothing with this source and id" in reason_of(unknown)
+    twice = c.report(void("v4", "v1", target_source="corrections"), token=token)
+    assert twice.status == 422 and "itself a void" in reason_of(twice)
+    moved = c.report(void("v1", 1), token=token)
+    assert moved.status == 409 and reason_of(moved) == "differs from what was reported first: data"
+    clash = c.report(void("0", 1, source="test"), token=token)
+    assert clash.status == 409 and "type" in reason_of(clash)
+    assert counts(c.report(event("v1", TIME, source="corrections"))) == (0, 0, 1, 0), "one space of identities"
+    assert counts(c.report(event(0, TIME, seconds=10))) == (0, 1, 0, 0), "what is voided stays reported"
+    assert counts(c.report(event("0-corrected", TIME, seconds=12), token=token)) == (1, 0, 0, 0)
+    assert seconds(old_account) == 32
+    for _ in range(2):
+        server.stop()
+        server.start()
+        assert seconds(old_account) == 32
+        assert counts(old_account.client.report(void("v5", 0), token=token)) == (0, 1, 0, 0)
+    run("verify", "--data", server.data)
+
+
+@pytest.mark.parametrize("delta_max", [3, 100000])
+def test_voids_in_one_batch_and_across_checkpoints(bare, delta_max):
+    account = Account(bare, "query.max_age=0", "query.max_span=0", f"ingest.delta_max={delta_max}")
+    token = bare.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+    kinds = [event("t", TIME, seconds=5), event("f", TIME, type="transcode.failed"),
+             {**event("r", TIME, type="remux.finished"), "data": {"duration_ms": 60000}},
+             {**event("s", TIME, type="snapshot.finished"), "data": {"image_count": 3}}]
+    batch = kinds + [void(f"v-{made['id']}", made["id"]) for made in kinds] + [void("v-again", "t")]
+    for outcome in ((8, 1, 0, 0), (0, 9, 0, 0)):
+        got = (0, 0, 0, 0)
+        for n in range(0, len(batch), 3):
+            got = tuple(map(sum, zip(got, counts(account.client.report(batch[n:n + 3], token=token)))))
+        assert got == outcome
+    whole = [event(f"w{n}", TIME, codec="av1") for n in range(50)]
+    assert counts(account.client.report(whole + [void(f"vw{n}", f"w{n}") for n in range(50)], token=token)) == (100, 0, 0, 0)
+    assert seconds(account) == 0
+    rows = account.client.stat(BeginTime=1604200000, EndTime=1604200001)
+    assert [row["VideoCodec"] for row in rows] == ["h264"], "av1 has no usage left"
+    assert "no differences" in run("verify", "--data", bare.data).stdout
+    bare.kill()
+    run("rebuild", "--data", bare.data)
+    assert "no differences" in run("verify", "--data", bare.data).stdout
+    bare.start()
+    assert seconds(account) == 0 and counts(account.client.report(void("v-x", "w7"), token=token)) == (0, 1, 0, 0)
+
+
+def test_voids_that_are_wrong(old_account):
+    c = old_account.client
+    token = old_account.server.admin("token", "create", "--scope", "void")["token"]
+    for change, words in (({"source": None}, "source of data is missing"), ({"id": None}, "id of data is missing"),
+                          ({"id": ""}, "id of data: a text"), ({"id": 7}, "id of data: a text"),
+                          ({"source": "x" * 257}, "source of data: a text"), ({"reason": "x" * 1025}, "reason: a text"),
+                          ({"actor": "a\nb"}, "actor: a text")):
+        made = void("v", 1, subject="org-a")
+        made["data"].update(change)
+        reply = c.report(made, token=token)
+        assert reply.status == 422 and words in reason_of(reply), (change, reply.body)
+    bare_void = void("v", 1, subject="org-a")
+    del bare_void["data"]
+    assert reason_of(c.report(bare_void, token=token)) == "data is missing"
+    # another project's record is not this one's
+    old_account.server.admin("project", "create", "--id", "org-b")
+    assert counts(c.report(event(1, TIME))) == (1, 0, 0, 0)
+    assert c.report(void("v", 1, subject="org-b"), token=token).status == 422
+
+
+def test_history(old_account):
+    c, server = old_account.client, old_account.server
+    made = server.admin("token", "create", "--project", "org-a", "--scope", "void")
+    first = event("job/720p", TIME, seconds=20.033, width=1280, height=720, codec="libx264")
+    first["data"].update(task_id="job", src_url="s3://in/a.mov")
+    assert c.report(first).status == 200
+    asked = ("history", "--project", "org-a", "--source", "test", "--id", "job/720p")
+    assert server.admin(*asked)[0]["voided"] is None
+    assert c.report(void("v1", "job/720p", time="2020-11-02T00:00:00Z"), token=made["token"]).status == 200
+    second = event("job/720p/2", TIME, seconds=21)
+    second["data"]["task_id"] = "job"
+    assert c.report(second).status == 200
+    for _ in range(2):  # in memory, then in the derived files
+        [shown] = server.admin(*asked)
+        assert shown["data"] == {"codec": "h264", "width": 1280, "height": 720, "duration_ms": 20033, "task_id": "job",
+                                 "src_url": "s3://in/a.mov"}
+        assert shown["time"] == "2020-11-01T12:00:00.000Z" and shown["tier"] == "medium" and shown["arrived"] > "2026"
+        voided = shown["voided"]
+        assert voided["id"] == "v1" and voided["token"] == made["id"] and voided["time"] == "2020-11-02T00:00:00.000Z"
+        assert voided["data"] == {"source": "test", "id": "job/720p", "reason": "wrong preset", "actor": "Ann"}
+        both = server.admin("history", "--project", "org-a", "--task-id", "job")
+        assert [(item["id"], item["voided"] is None) for item in both] == [("job/720p", False), ("job/720p/2", True)]
+        [itself] = server.admin("history", "--project", "org-a", "--source", "corrections", "--id", "v1")
+        assert itself["type"] == "usage.voided" and itself["voided"] is None
+        text = run(*asked, "--data", server.data).stdout
+        for part in ("h264 1280x720 20.033 s medium", "VOIDED", "Ann", "wrong preset", made["id"]):
+            assert part in text, text
+        server.admin("project", "set", "--id", "org-a", "--time-zone", "UTC")
+        wait_until(lambda: "checkpoint: " in server.log_text())
+    for wrong, status in ((("--project", "org-a", "--source", "test", "--id", "none"), 1), (("--project", "org-a"), 2),
+                          (("--source", "a", "--id", "b"), 2), (("--project", "org-a", "--task-id", "none"), 1)):
+        assert run("history", *wrong, "--data", server.data, check=False).returncode == status
+
+
+def test_late(old_account):
+    c, server = old_account.client, old_account.server
+    now = time.time()
+
+    def ago(hours):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - hours * 3600))
+
+    assert counts(c.report([event("fresh", ago(0)), event("hours", ago(30)), event("years", TIME), event("timeless")])) == (4, 0, 0, 0)
+
+    def late(*args):
+        return [json.loads(line)["id"] for line in run("late", "--data", server.data, "--json", *args).stdout.splitlines()]
+
+    assert late() == ["hours", "years"] and late("--delay", "2d") == ["years"] and late("--delay", "0") == ["fresh", "hours", "years"]
+    assert late("--since", "1h", "--project", "org-a") == ["hours", "years"] and late("--project", "org-b") == []
+    assert late("--since", ago(-0.001)) == []
+    text = run("late", "--data", server.data).stdout
+    assert "30 h" in text and "years" in text and TIME[:10] in text
+    for wrong in (("--since", "yesterday"), ("--delay", "x"), ("operand",)):
+        assert run("late", "--data", server.data, *wrong, check=False).returncode == 2
 
 
 def test_sixty_four_codecs(old_account):
@@ -266,6 +410,30 @@ def test_paths_and_methods(account):
     assert c.request("GET", "/v1/events").headers["allow"] == "POST, OPTIONS"
     assert c.request("POST", "/v1/nothing", "{}").status == 404
     assert c.request("GET", "/favicon.ico").status == 404
+
+
+def test_a_token_that_makes_projects(account):
+    c, server = account.client, account.server
+    plain = server.admin("token", "create")["token"]
+    made = server.admin("token", "create", "--create-projects")
+    assert made["creates_projects"] is True
+    assert c.report(event(1, subject="customer-1"), token=plain).status == 422
+    batch = [event(n, subject=f"customer-{n % 3}") for n in range(30)]
+    assert counts(c.report(batch, token=made["token"])) == (30, 0, 0, 0)
+    assert counts(c.report(batch, token=plain)) == (0, 30, 0, 0)
+    projects = {p["id"]: p for p in server.admin("project", "list")}
+    assert set(projects) == {"org-a", "customer-0", "customer-1", "customer-2"}
+    assert projects["customer-1"]["time_zone"] == "Asia/Shanghai" and projects["customer-1"]["name"] == "customer-1"
+    odd = c.report([event(1, subject="any name"), event(2, subject="customer-9")], token=made["token"])
+    assert counts(odd) == (2, 0, 0, 0)
+    assert "customer-9" in {p["id"] for p in server.admin("project", "list")}
+    for wrong in (("--project", "org-a", "--create-projects"),):
+        assert run("token", "create", *wrong, "--data", server.data, check=False).returncode == 2
+    server.kill()
+    server.start()
+    assert counts(account.client.report(batch, token=made["token"])) == (0, 30, 0, 0)
+    server.admin("token", "revoke", "--id", made["id"])
+    assert [t["creates_projects"] for t in server.admin("token", "list") if t["id"] == made["id"]] == [True]
 
 
 # ---- bounds ----

@@ -122,7 +122,7 @@ static void write_event(struct buf *out, enum level level, const char *name, con
 #define SUBJECT "subject: a text of 1 to 64 bytes without control characters"
 #define TYPE                                                                                             \
   "type: one of transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
-  "snapshot.failed"
+  "snapshot.failed, usage.voided"
 #define TIME "time: an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
 #define AHEAD "time: at most 5 minutes ahead of the server's clock"
 #define EARLY "time: not before 1980-01-01T00:00:00Z"
@@ -181,7 +181,7 @@ static const struct bad_field {
     {TOP, "type", "\"\"", TYPE},
     {TOP, "type", "\"Transcode.Finished\"", TYPE},
     {TOP, "type", "\"transcode.finished \"", TYPE},
-    {TOP, "type", "\"usage.voided\"", "type: usage.voided is not supported yet"},
+    {TOP, "type", "\"usage.voided\"", "type: usage.voided needs a token of scope void"},
 
     {TOP, "subject", NULL, "subject is missing: the token is for every project"},
     {TOP, "subject", "null", "subject is missing: the token is for every project"},
@@ -674,13 +674,17 @@ static void test_base64(void **state) {
   for (size_t i = 0; i < COUNT(base64s); i++) {
     SCOPED(buf_fini) struct buf body = {0};
     SCOPED(read_fini) struct read read;
-    buf_printf(&body, "[" GOOD ",{\"id\":\"a\",\"source\":\"s\",\"subject\":\"p\",\"type\":\"transcode.finished\","
-               "\"data_base64\":%s}," GOOD "]", base64s[i].base64);
+    buf_printf(&body,
+               "[" GOOD
+               ",{\"id\":\"a\",\"source\":\"s\",\"subject\":\"p\",\"type\":\"transcode.finished\","
+               "\"data_base64\":%s}," GOOD "]",
+               base64s[i].base64);
     read_body(&read, EVENT_FRAMING_JSON, buf_view(&body));
     assert_int_equal(read.result, 0);
     assert_int_equal(read.events.count, 3);
     const char *reason = read.events.items[1].reason;
-    if ((reason == NULL) != (base64s[i].reason == NULL) || (reason != NULL && strcmp(reason, base64s[i].reason) != 0)) {
+    if ((reason == NULL) != (base64s[i].reason == NULL) ||
+        (reason != NULL && strcmp(reason, base64s[i].reason) != 0)) {
       fail_msg("%s: %s", base64s[i].base64, reason != NULL ? reason : "it counts");
     }
     if (reason == NULL) assert_true(read.events.usages[1].width == 1280 && read.events.usages[1].amount == 20000);
@@ -913,7 +917,8 @@ int main(void) {
       cmocka_unit_test(test_longest_texts),
       cmocka_unit_test(test_kinds),
       cmocka_unit_test(test_frames),
-      cmocka_unit_test(test_base64), cmocka_unit_test(test_content_types),
+      cmocka_unit_test(test_base64),
+      cmocka_unit_test(test_content_types),
       cmocka_unit_test(test_token_of_one_project),
       cmocka_unit_test(test_events_max),
       cmocka_unit_test(test_small_arenas),

@@ -77,10 +77,29 @@ static void test_differences(void **state) {
   buf_fini(&out);
 }
 
+/* A void is compared by what it names, not by who says why. */
+static void test_differences_of_voids(void **state) {
+  (void)state;
+  struct usage first = {.kind = USAGE_VOID, .outcome = USAGE_FINISHED, .finished_ms = 1, .finish_stated = true};
+  first.target_source = STR("farm");
+  first.target_id = STR("job-1");
+  first.reason = STR("a mistake");
+  struct usage later = first;
+  later.reason = STR("another reason");
+  later.finished_ms = 2;
+  assert_int_equal(usage_differences(&first, &later), 0);
+  later.target_id = STR("job-2");
+  assert_int_equal(usage_differences(&first, &later), USAGE_FIELD_TARGET);
+  struct usage task = {.kind = USAGE_TRANSCODE, .outcome = USAGE_FINISHED, .finished_ms = 1, .finish_stated = true};
+  assert_int_equal(usage_differences(&first, &task), USAGE_FIELD_KIND);
+  assert_int_equal(usage_count(&first).tasks, 0);
+}
+
 static void test_types(void **state) {
   (void)state;
-  static const char *const bad[] = {"", "transcode", "transcode.", "Transcode.finished", "transcode.finished ", "remux.voided",
-                                    "usage.voided", "transcode.finished.x"};
+  static const char *const bad[] = {
+      "",           "transcode",           "transcode.", "Transcode.finished", "transcode.finished ", "remux.voided",
+      "usage.void", "transcode.finished.x"};
   enum usage_kind kind = 0;
   enum usage_outcome outcome = 0;
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) assert_false(usage_type_parse(str_of(bad[i]), &kind, &outcome));
@@ -92,10 +111,13 @@ static void test_types(void **state) {
       assert_true((int)kind == k && (int)outcome == o);
     }
   }
+  assert_true(usage_type_parse(STR("usage.voided"), &kind, &outcome) && kind == USAGE_VOID &&
+              outcome == USAGE_FINISHED);
+  assert_string_equal(usage_type_name(USAGE_VOID, USAGE_FINISHED), "usage.voided");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_differences),
-                                     cmocka_unit_test(test_types)};
+                                     cmocka_unit_test(test_differences_of_voids), cmocka_unit_test(test_types)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,78 @@
+#include "cli/usage_text.h"
+
+#include <inttypes.h>
+
+#include "base/json.h"
+#include "meter/rfc3339.h"
+
+static void put_text(struct buf *out, const char *name, struct str value) {
+  if (value.len == 0) return;
+  if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
+  json_quote(out, str_of(name));
+  buf_char(out, ':');
+  json_quote(out, value);
+}
+
+static void put_number(struct buf *out, const char *name, uint64_t value) {
+  buf_printf(out, "%s\"%s\":%" PRIu64, out->ptr[out->len - 1] != '{' ? "," : "", name, value);
+}
+
+static void put_time(struct buf *out, const char *name, int64_t ms) {
+  char text[RFC3339_SIZE];
+  rfc3339_format(ms, text);
+  put_text(out, name, str_of(text));
+}
+
+static void put_data(struct buf *out, const struct usage *usage) {
+  buf_text(out, ",\"data\":{");
+  if (usage->kind == USAGE_VOID) {
+    put_text(out, "source", usage->target_source);
+    put_text(out, "id", usage->target_id);
+    put_text(out, "reason", usage->reason);
+    put_text(out, "actor", usage->actor);
+  } else {
+    put_text(out, "codec", usage->codec);
+    if (usage->width > 0) put_number(out, "width", usage->width);
+    if (usage->height > 0) put_number(out, "height", usage->height);
+    if (usage->has_amount)
+      put_number(out, usage->kind == USAGE_SNAPSHOT ? "image_count" : "duration_ms", usage->amount);
+    put_text(out, "task_id", usage->task_id);
+    if (usage->has_created) put_time(out, "created", usage->created_ms);
+    put_text(out, "src_url", usage->src_url);
+    put_text(out, "dest_name", usage->dest_name);
+    put_text(out, "dest_bucket", usage->dest_bucket);
+    put_text(out, "format", usage->format);
+  }
+  buf_char(out, '}');
+}
+
+static bool has_tier(const struct usage *usage) {
+  return usage->kind == USAGE_TRANSCODE && usage->outcome == USAGE_FINISHED;
+}
+
+void usage_text_json(const struct usage *usage, struct buf *out) {
+  buf_char(out, '{');
+  put_text(out, "source", usage->source);
+  put_text(out, "id", usage->id);
+  put_text(out, "type", str_of(usage_type_name(usage->kind, usage->outcome)));
+  put_text(out, "subject", usage->project);
+  if (usage->finish_stated) put_time(out, "time", usage->finished_ms);
+  put_time(out, "arrived", usage->arrived_ms);
+  if (has_tier(usage)) put_text(out, "tier", str_of(tier_name(usage->tier)));
+  if (usage->kind == USAGE_VOID) put_text(out, "token", usage->token);
+  put_data(out, usage);
+}
+
+void usage_text_line(const struct usage *usage, struct buf *out) {
+  buf_text(out, usage_type_name(usage->kind, usage->outcome));
+  if (usage->codec.len > 0) {
+    buf_char(out, ' ');
+    buf_str(out, usage->codec);
+  }
+  if (usage->width > 0 && usage->height > 0) buf_printf(out, " %ux%u", usage->width, usage->height);
+  if (usage->has_amount && usage->kind == USAGE_SNAPSHOT)
+    buf_printf(out, " %" PRIu64 " images", usage->amount);
+  else if (usage->has_amount)
+    buf_printf(out, " %" PRIu64 ".%03u s", usage->amount / 1000, (unsigned)(usage->amount % 1000));
+  if (has_tier(usage)) buf_printf(out, " %s", tier_name(usage->tier));
+}
