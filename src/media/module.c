@@ -9,10 +9,10 @@
  * second before the length that the container states, or a part of a transport packet, are an error. What states
  * nothing (raw H.264, a transport stream cut between two packets) cannot be told from a shorter file.
  *
- * Lists of segments. An HLS media playlist or a DASH manifest counts as one output, and is whole when each segment
- * can be opened and together they cover what it states (the reader passes over those that are missing). One that is
- * not finished would be read for ever, and a master playlist names several outputs: both are refused. Only local
- * files are read, so no list can make us call out.
+ * Lists of segments. An HLS media playlist or a DASH manifest counts as one output, and is whole when its video covers
+ * what it states: the reader passes over segments that are missing. One that is not finished, or consists of ranges of
+ * a file, would be read for ever, and a master playlist names several outputs: all are refused. Only local files are
+ * read, so no list can make us call out.
  */
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
@@ -79,6 +79,9 @@ static int check_manifest(const char *path, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   int result = read_text(path, &text, err);
   if (result != 0) return result;
+  if (strstr(text.ptr, "mediaRange=") != NULL) {
+    return err_set(err, ERR_MEDIA, "%s: the manifest's segments are ranges of a file: name that file", path);
+  }
   bool is_dynamic = strstr(text.ptr, "type=\"dynamic\"") != NULL || strstr(text.ptr, "type='dynamic'") != NULL;
   return is_dynamic ? err_set(err, ERR_MEDIA, "%s: the manifest is not finished (its type is dynamic)", path) : 0;
 }
@@ -99,20 +102,9 @@ static enum list list_of(const char *path) {
 struct source {
   enum list list;
   bool joins;      /* a playlist of pieces that do not go on from one another */
-  bool is_missing; /* a segment could not be opened */
   int before;      /* the caller's working directory, or -1 where it was not left */
-  int (*open)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
   AVFormatContext *input;
 };
-
-/* The reader passes over a segment that it cannot open; here it is noticed. */
-static int open_segment(AVFormatContext *input, AVIOContext **ret, const char *url, int flags,
-                        AVDictionary **options) {
-  struct source *source = input->opaque;
-  int code = source->open(input, ret, url, flags, options);
-  if (code < 0 && code != AVERROR_EXIT) source->is_missing = true;
-  return code;
-}
 
 static void source_fini(struct source *source) {
   avformat_close_input(&source->input);
@@ -132,11 +124,6 @@ static int open_name(struct source *source, const char *path, const char *name, 
   char url[4200];
   if (snprintf(url, sizeof url, "file:%s", name) >= (int)sizeof url)
     return err_set(err, ERR_MEDIA, "the path is too long");
-  source->input = avformat_alloc_context();
-  if (source->input == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
-  source->open = source->input->io_open;
-  source->input->io_open = open_segment;
-  source->input->opaque = source;
   (void)av_dict_set(&options, "protocol_whitelist", "file", 0);
   int code = avformat_open_input(&source->input, url, NULL, &options);
   av_dict_free(&options);
@@ -272,7 +259,7 @@ static bool lists_packets(const AVFormatContext *input) { return strcmp(input->i
 
 /* Is there less than the container says? */
 static bool is_truncated(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
-  if (reading->damaged || reading->source->is_missing || reading->packets == 0 || ends_within_packet(input))
+  if (reading->damaged || reading->packets == 0 || ends_within_packet(input))
     return true;
   if (video->nb_frames > reading->packets && lists_packets(input)) return true;
   bool stated = input->duration != AV_NOPTS_VALUE && input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
