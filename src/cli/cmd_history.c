@@ -77,7 +77,8 @@ struct printing {
 static int print_item(void *arg, const struct history_item *item, struct err *err) {
   struct printing *printing = arg;
   SCOPED(buf_fini) struct buf out = {0};
-  if (printing->count++ > 0) buf_text(&out, printing->json ? ",\n" : "\n");
+  const char *separator = printing->json ? ",\n" : "\n";
+  buf_text(&out, printing->count++ > 0 ? separator : printing->json ? "[" : "");
   if (printing->json)
     put_item_json(&out, item);
   else
@@ -111,9 +112,8 @@ static int history(const struct history_options *options, struct err *err) {
     return err_set(err, ERR_NOT_FOUND, "nothing of that name was ever stored");
   }
   struct printing printing = {.json = options->json};
-  if (options->json) (void)printf("[");
   result = history_find(&ledger, &query, print_item, &printing, err);
-  if (options->json) (void)printf("]\n");
+  if (options->json && printing.count > 0) (void)printf("]\n");
   return result;
 }
 
