@@ -260,7 +260,7 @@ static void load_image(struct file *file, int fd) {
   file->own_fd = fcntl(own, F_DUPFD_CLOEXEC, 4096); /* out of the way of the program's own numbers */
   if (file->own_fd < 0) file->own_fd = own;
   else (void)syscall(SYS_close, own);
-  if (fstat(file->own_fd, &st) != 0) die(file->path);
+  if (syscall(SYS_fstat, file->own_fd, &st) != 0) die(file->path);
   file->image = must_alloc((size_t)st.st_size);
   file->size = (size_t)st.st_size;
   if (pread(file->own_fd, file->image, file->size, 0) != (ssize_t)file->size) die(file->path);
@@ -276,7 +276,7 @@ static void load_image(struct file *file, int fd) {
 /* The file behind a descriptor just opened. */
 static void track(int fd, const char *path, int flags) {
   struct stat st;
-  if (fd < 0 || fd >= FDS || fstat(fd, &st) != 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) return;
+  if (fd < 0 || fd >= FDS || syscall(SYS_fstat, fd, &st) != 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) return;
   (void)pthread_mutex_lock(&files_lock);
   struct file *file = files;
   while (file != NULL && (file->dev != st.st_dev || file->ino != st.st_ino || (kind != KIND_POWER && strcmp(file->path, path) != 0)))
@@ -605,7 +605,7 @@ static bool fails(const struct call *call) {
 
 static void trace_send(int fd, const struct iovec *parts, size_t count) {
   struct stat st;
-  if (trace_fd < 0 || fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode)) return;
+  if (trace_fd < 0 || syscall(SYS_fstat, fd, &st) != 0 || !S_ISSOCK(st.st_mode)) return;
   char line[8192], name[16];
   thread_name(name);
   int len = snprintf(line, sizeof line, "S\t0\t%ld\t%s\tsend\tsocket\t", syscall(SYS_gettid), name);
@@ -779,7 +779,7 @@ int fallocate(int fd, int mode, off_t offset, off_t len) {
   enter(&call);
   if (fails(&call)) return (int)leave(&call, -1);
   long result = syscall(SYS_fallocate, fd, mode, offset, len);
-  if (result == 0 && file->own_fd >= 0 && fstat(fd, &st) == 0) {
+  if (result == 0 && file->own_fd >= 0 && syscall(SYS_fstat, fd, &st) == 0) {
     note(file, (struct op){.is_truncation = true, .offset = (uint64_t)st.st_size}, NULL);
   }
   return (int)leave(&call, result);
