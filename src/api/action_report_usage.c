@@ -9,48 +9,44 @@
 #include "api/call.h"
 #include "base/check.h"
 #include "ingest/answer.h"
+#include "ingest/event_tree.h"
 #include "ingest/fields.h"
-#include "meter/rfc3339.h"
-#include "meter/zone.h"
 
 #define EVENTS_MAX 100
 #define EVENTS_ALLOWED "1 to 100 events, Event.0 to Event.99999"
 #define NUMBER_MAX 99999
 #define KEPT_MAX ((size_t)8 << 20) /* what a request may leave of its events */
 
-enum form { TEXT, NUMBER, TIME };
-
 /* Names as the signed API writes them, and the event's own. */
 static const struct field {
   const char *name;
   struct str member;
   bool is_data;
-  enum form form;
+  enum event_tree_form form;
 } fields[] = {
-    {"Source", STR("source"), false, TEXT},
-    {"Id", STR("id"), false, TEXT},
-    {"Type", STR("type"), false, TEXT},
-    {"Time", STR("time"), false, TIME},
-    {"Codec", STR("codec"), true, TEXT},
-    {"Width", STR("width"), true, NUMBER},
-    {"Height", STR("height"), true, NUMBER},
-    {"Duration", STR("duration"), true, NUMBER},
-    {"DurationMs", STR("duration_ms"), true, NUMBER},
-    {"ImageCount", STR("image_count"), true, NUMBER},
-    {"TaskId", STR("task_id"), true, TEXT},
-    {"Created", STR("created"), true, TIME},
-    {"SrcUrl", STR("src_url"), true, TEXT},
-    {"DestName", STR("dest_name"), true, TEXT},
-    {"DestBucket", STR("dest_bucket"), true, TEXT},
-    {"Format", STR("format"), true, TEXT},
+    {"Source", STR("source"), false, EVENT_TREE_TEXT},
+    {"Id", STR("id"), false, EVENT_TREE_TEXT},
+    {"Type", STR("type"), false, EVENT_TREE_TEXT},
+    {"Time", STR("time"), false, EVENT_TREE_SECONDS},
+    {"Codec", STR("codec"), true, EVENT_TREE_TEXT},
+    {"Width", STR("width"), true, EVENT_TREE_NUMBER},
+    {"Height", STR("height"), true, EVENT_TREE_NUMBER},
+    {"Duration", STR("duration"), true, EVENT_TREE_NUMBER},
+    {"DurationMs", STR("duration_ms"), true, EVENT_TREE_NUMBER},
+    {"ImageCount", STR("image_count"), true, EVENT_TREE_NUMBER},
+    {"TaskId", STR("task_id"), true, EVENT_TREE_TEXT},
+    {"Created", STR("created"), true, EVENT_TREE_SECONDS},
+    {"SrcUrl", STR("src_url"), true, EVENT_TREE_TEXT},
+    {"DestName", STR("dest_name"), true, EVENT_TREE_TEXT},
+    {"DestBucket", STR("dest_bucket"), true, EVENT_TREE_TEXT},
+    {"Format", STR("format"), true, EVENT_TREE_TEXT},
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 
 /* The events of a call. */
 struct gathered_event {
   uint32_t number;
-  struct json event, data;                   /* the tree, data being a member of event */
-  const struct json **event_end, **data_end; /* where their next member is linked */
+  struct event_tree *tree;
 };
 
 struct gathered {
@@ -72,45 +68,20 @@ static struct gathered_event *find_event(struct gathered *gathered, uint32_t num
   }
   struct gathered_event *made = arena_alloc(gathered->arena, sizeof *made);
   if (made == NULL) return NULL;
-  *made = (struct gathered_event){
-      .number = number, .event = {.type = JSON_OBJECT}, .data = {.type = JSON_OBJECT, .name = STR("data")}};
-  made->event.child = &made->data;
-  made->event_end = &made->data.next;
-  made->data_end = &made->data.child;
+  *made = (struct gathered_event){.number = number, .tree = event_tree_new(gathered->arena)};
+  if (made->tree == NULL) return NULL;
   gathered->items[gathered->count++] = made;
   return made;
 }
 
 /* ---- values ---- */
 
-/* A time in Unix seconds, as this API has times, is made the text that events have. */
-static int make_time(struct arena *arena, struct str text, struct json *member) {
-  int64_t seconds;
-  member->type = JSON_STRING;
-  member->text = text;
-  if (!str_to_i64(text, &seconds) || seconds < 0 || seconds > ZONE_TIME_MAX) return 0;
-  char time[RFC3339_SIZE];
-  rfc3339_format(seconds * 1000, time);
-  member->text = arena_copy(arena, str_of(time));
-  return member->text.ptr != NULL ? 0 : -ERR_MEMORY;
-}
-
 /* Adds a field by its name, with the plain text of its value; what is unknown or empty is passed over. */
 static int add_field(struct gathered *gathered, struct gathered_event *event, struct str name, struct str value) {
   for (size_t i = 0; i < FIELDS && value.len > 0; i++) {
     const struct field *field = &fields[i];
     if (!str_equal_nocase(name, str_of(field->name))) continue;
-    struct json *member = arena_alloc(gathered->arena, sizeof *member);
-    if (member == NULL) return -ERR_MEMORY;
-    *member = (struct json){.name = field->member, .type = JSON_STRING, .text = value};
-    const struct json ***end = field->is_data ? &event->data_end : &event->event_end;
-    **end = member;
-    *end = &member->next;
-    if (field->form == NUMBER && json_is_number(str_trim(value))) {
-      member->type = JSON_NUMBER;
-      member->text = str_trim(value);
-    }
-    return field->form == TIME ? make_time(gathered->arena, str_trim(value), member) : 0;
+    return event_tree_add(event->tree, gathered->arena, field->is_data, field->member, field->form, value);
   }
   return 0;
 }
@@ -160,7 +131,7 @@ static int take_nested(struct gathered *gathered, const struct json *array, stru
     if (number == EVENTS_MAX) return refuse_param(refusal, "Event", EVENTS_ALLOWED);
     struct gathered_event *event = find_event(gathered, number);
     if (event == NULL) return no_memory(refusal);
-    event->event.type = element->type; /* what is no object is rejected for that */
+    event->tree->event.type = element->type; /* what is no object is rejected for that */
     for (const struct json *node = element->child; node != NULL; node = node->next) {
       struct str value;
       if (text_of(gathered->arena, node, &value) != 0 || add_field(gathered, event, node->name, value) != 0) {
@@ -205,7 +176,7 @@ static int read_events(const struct call *call, struct gathered *gathered, struc
     return no_memory(refusal);
   }
   for (size_t i = 0; i < gathered->count; i++) {
-    int result = fields_read(&gathered->items[i]->event, &rules, false, gathered->arena, delivery->arena,
+    int result = fields_read(&gathered->items[i]->tree->event, &rules, false, gathered->arena, delivery->arena,
                              &events->items[i], &events->usages[events->usages_count]);
     if (result == -ERR_MEMORY || result == -ERR_LIMIT) return no_memory(refusal);
     waiting->numbers[i] = gathered->items[i]->number;

@@ -100,7 +100,24 @@ static int unknown(struct str section, struct str key, struct err *err) {
                  (int)(section.len < 40 ? section.len : 40), section.ptr, (int)(key.len < 40 ? key.len : 40), key.ptr);
 }
 
+static int set_adapter_codec(struct config *config, struct str key, struct str value, struct err *err) {
+  struct config_adapter_codec made = {0};
+  struct str rest = key, adapter = str_cut(&rest, '.'), word = str_cut(&rest, '.'), codec = str_trim(value);
+  bool good = str_equal(word, STR("codec")) && adapter.len > 0 && codec.len > 0 &&
+              str_copy(adapter, made.adapter, sizeof made.adapter) &&
+              str_copy(rest, made.preset, sizeof made.preset) && str_copy(codec, made.codec, sizeof made.codec);
+  if (!good) {
+    return err_set(err, ERR_USAGE, "adapter.NAME.codec or adapter.NAME.codec.PRESET, and a codec's name, are wanted");
+  }
+  if (config->adapter_codecs_count == CONFIG_ADAPTER_CODECS_MAX) {
+    return err_set(err, ERR_USAGE, "at most %d settings of codecs of adapters", CONFIG_ADAPTER_CODECS_MAX);
+  }
+  config->adapter_codecs[config->adapter_codecs_count++] = made;
+  return 0;
+}
+
 void config_init(struct config *config) {
+  config->adapter_codecs_count = 0;
   for (size_t i = 0; i < SETTINGS; i++) {
     struct err err;
     int result = assign(config, &settings[i], str_of(settings[i].preset), &err);
@@ -115,6 +132,7 @@ int config_set(struct config *config, const char *assignment, struct err *err) {
   }
   struct str section = str_make(assignment, (size_t)(dot - assignment));
   struct str key = str_make(dot + 1, (size_t)(equals - dot - 1));
+  if (str_equal(section, STR("adapter"))) return set_adapter_codec(config, key, str_of(equals + 1), err);
   const struct setting *setting = find(section, key);
   return setting == NULL ? unknown(section, key, err) : assign(config, setting, str_of(equals + 1), err);
 }
@@ -123,9 +141,11 @@ int config_set(struct config *config, const char *assignment, struct err *err) {
 
 static int load_key(struct config *config, GKeyFile *file, const char *section, const char *key, struct err *err) {
   const struct setting *setting = find(str_of(section), str_of(key));
-  if (setting == NULL) return unknown(str_of(section), str_of(key), err);
+  bool is_adapters = str_equal(str_of(section), STR("adapter"));
+  if (setting == NULL && !is_adapters) return unknown(str_of(section), str_of(key), err);
   char *value = g_key_file_get_value(file, section, key, NULL);
-  int result = assign(config, setting, str_of(value), err);
+  int result = is_adapters ? set_adapter_codec(config, str_of(key), str_of(value), err)
+                           : assign(config, setting, str_of(value), err);
   g_free(value);
   return result;
 }

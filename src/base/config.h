@@ -41,7 +41,15 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(ledger, segment_size, SIZE, "256MiB", "1KiB", "64GiB", "bytes after which a new segment of the log is begun")      \
   X(ledger, disk_reserve, SIZE, "256MiB", "0", "1TiB", "free bytes on the disk below which usage is refused")
 
+/* adapter.NAME.codec, adapter.NAME.codec.PRESET: the codec of what a service makes, whose notices do not say. */
+#define CONFIG_ADAPTER_CODECS_MAX 256
+struct config_adapter_codec {
+  char adapter[33], preset[129], codec[33]; /* preset: "" for all */
+};
+
 struct config {
+  struct config_adapter_codec adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
+  size_t adapter_codecs_count;
 #define CONFIG_FIELD(section, key, type, preset, least, most, meaning) uint64_t section##_##key;
   CONFIG_TABLE(CONFIG_FIELD)
 #undef CONFIG_FIELD

@@ -7,6 +7,7 @@
 #include "auth/token.h"
 #include "base/check.h"
 #include "base/json.h"
+#include "ingest/fields.h"
 #include "meter/rfc3339.h"
 
 #define REQUEST_DEPTH_MAX 4
@@ -312,15 +313,59 @@ static int token_list(const struct admin *admin, const struct json *request, str
   return show_token(admin, NULL, items, err);
 }
 
+/* ---- usage ---- */
+
+static const char *const outcomes[] = {[VERDICT_STORED] = "stored",
+                                       [VERDICT_DUPLICATE] = "duplicate",
+                                       [VERDICT_CONFLICT] = "conflict",
+                                       [VERDICT_REJECTED] = "rejected"};
+
+static void put_outcome(struct buf *out, struct str id, const char *outcome, const char *reason) {
+  begin_item(out);
+  put_text(out, "id", id);
+  put_text(out, "outcome", str_of(outcome));
+  put_text(out, "reason", str_of(reason));
+  buf_char(out, '}');
+}
+
+static int report_event(const struct admin *admin, const struct json *json, struct buf *items, struct err *err) {
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(EVENT_TREE_MAX);
+  const struct event_rules rules = {.now_ms = clock_real_ms(clock_system()), .events_max = 1};
+  struct event event;
+  struct usage usage;
+  struct verdict verdict;
+  CHECK(arena != NULL);
+  int result = fields_read(json, &rules, false, arena, arena, &event, &usage);
+  if (result == -ERR_RANGE) {
+    put_outcome(items, event.id, outcomes[VERDICT_REJECTED], event.reason);
+    return 0;
+  }
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory for an event");
+  result = admin->report(admin->arg, &usage, &verdict, err);
+  if (result == 0) put_outcome(items, usage.id, outcomes[verdict.outcome], "");
+  return result;
+}
+
+static int usage_report(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  const struct json *events = json_member(request, "events");
+  int result = 0;
+  for (const struct json *event = events != NULL ? events->child : NULL; event != NULL && result == 0;
+       event = event->next) {
+    result = report_event(admin, event, items, err);
+  }
+  return result;
+}
+
 /* ---- the door ---- */
 
 static const struct {
   const char *name;
   int (*run)(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
 } commands[] = {
-    {"project create", project_create}, {"project set", project_set}, {"project list", project_list},
-    {"key create", key_create},         {"key disable", key_disable}, {"key list", key_list},
+    {"project create", project_create}, {"project set", project_set},   {"project list", project_list},
+    {"key create", key_create},         {"key disable", key_disable},   {"key list", key_list},
     {"token create", token_create},     {"token revoke", token_revoke}, {"token list", token_list},
+    {"usage report", usage_report},
 };
 
 void admin_reply_error(const struct err *err, struct buf *reply) {

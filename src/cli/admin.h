@@ -12,10 +12,11 @@
 
 #define ADMIN_TEXT_MAX ((size_t)64 << 20) /* bytes of a request or a reply */
 
-/* Where changes go: a committer, or the ledger itself. */
+/* Where changes and reports go: a committer, or the ledger itself. */
 struct admin {
   const struct catalogue *catalogue;
   int (*change)(void *arg, const struct change *change, struct err *err);
+  int (*report)(void *arg, const struct usage *usage, struct verdict *ret, struct err *err);
   void *arg;
 };
 

@@ -85,12 +85,20 @@ static int change_here(void *arg, const struct change *change, struct err *err) 
   return result == 0 ? ledger_commit(ledger, err) : result;
 }
 
+static int report_here(void *arg, const struct usage *usage, struct verdict *ret, struct err *err) {
+  struct ledger *ledger = arg;
+  size_t decided;
+  int result = ledger_stage_usages(ledger, usage, 1, 1, ret, &decided, err);
+  return result == 0 ? ledger_commit(ledger, err) : result;
+}
+
 static int execute_here(const struct datadir *dir, struct str request, struct buf *reply, struct err *err) {
   struct ledger_options options = {.dir = dir->path, .maintenance = true};
   SCOPED(ledger_close_ref) struct ledger *ledger = NULL;
   int result = ledger_open(&options, &ledger, err);
   if (result != 0) return result;
-  struct admin admin = {.catalogue = ledger_catalogue(ledger), .change = change_here, .arg = ledger};
+  struct admin admin = {
+      .catalogue = ledger_catalogue(ledger), .change = change_here, .report = report_here, .arg = ledger};
   admin_execute(&admin, request, reply);
   return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -22,6 +23,7 @@
 #include "http/server.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
+#include "meter/codec.h"
 
 #define LOCK_WAIT_MS 10000
 
@@ -40,8 +42,11 @@ struct service {
   struct ledger *ledger;
   struct api *api;
   struct endpoint_events *events;
+  struct endpoint_adapters *adapters;
+  struct adapter_rule adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
+  struct adapter_rules adapter_rules;
   struct http_server *http;
-  struct http_route routes[4];
+  struct http_route routes[3 + ENDPOINT_ADAPTERS_MAX + 1];
   struct admin admin;
   atomic_bool failed;
   struct err failure;
@@ -77,6 +82,10 @@ static int change(void *arg, const struct change *change, struct err *err) {
   return committer_change(((struct service *)arg)->committer, change, err);
 }
 
+static int report(void *arg, const struct usage *usage, struct verdict *ret, struct err *err) {
+  return committer_report(((struct service *)arg)->committer, usage, ret, err);
+}
+
 static int start_ledger(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   service->committer = committer_new();
@@ -106,6 +115,47 @@ static int start_ledger(struct service *service, struct err *err) {
 /* Whole seconds; what is not off does not become so. */
 static int64_t seconds_up(uint64_t ms) { return (int64_t)((ms + 999) / 1000); }
 
+static bool is_adapter(const char *name) {
+  size_t i = 0;
+  while (adapter_name(i) != NULL && strcmp(adapter_name(i), name) != 0)
+    i++;
+  return adapter_name(i) != NULL;
+}
+
+/* Codecs are held against the same rules as those of events: what is wrong is told at the start. */
+static int read_adapter_rules(struct service *service, struct err *err) {
+  struct config *config = &service->config;
+  for (size_t i = 0; i < config->adapter_codecs_count; i++) {
+    struct config_adapter_codec *set = &config->adapter_codecs[i];
+    char canonical[CODEC_NAME_MAX + 1];
+    if (!is_adapter(set->adapter)) return err_set(err, ERR_USAGE, "adapter.%s: no such adapter", set->adapter);
+    if (codec_canonical(str_of(set->codec), canonical, err) != 0) {
+      return err_set(err, ERR_USAGE, "adapter.%s.codec: '%s' is no codec's name", set->adapter, set->codec);
+    }
+    service->adapter_codecs[i] =
+        (struct adapter_rule){.adapter = set->adapter, .preset = set->preset, .codec = set->codec};
+  }
+  service->adapter_rules =
+      (struct adapter_rules){.items = service->adapter_codecs, .count = config->adapter_codecs_count};
+  return 0;
+}
+
+static int start_adapters(struct service *service, struct err *err) {
+  int result = read_adapter_rules(service, err);
+  if (result != 0) return result;
+  const struct endpoint_adapters_options options = {
+      .ledger = service->ledger,
+      .committer = service->committer,
+      .clock = clock_system(),
+      .rules = &service->adapter_rules,
+      .body_max = service->config.ingest_body_max,
+  };
+  service->adapters = endpoint_adapters_new(&options);
+  for (size_t i = 0; adapter_name(i) != NULL; i++)
+    service->routes[3 + i] = endpoint_adapters_route(service->adapters, i);
+  return 0;
+}
+
 static int start_endpoints(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   struct api_options api = {
@@ -131,7 +181,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[0] = endpoint_api_route(service->api, config->api_body_max);
   service->routes[1] = endpoint_events_route(service->events);
   service->routes[2] = endpoint_events_alias_route(service->events);
-  return 0;
+  return start_adapters(service, err);
 }
 
 static int start_http(struct service *service, const struct serve_options *options, struct err *err) {
@@ -171,8 +221,8 @@ static int start(struct service *service, const struct serve_options *options, s
   if (result == 0) result = start_endpoints(service, err);
   if (result == 0) result = start_http(service, options, err);
   if (result != 0) return result;
-  service->admin =
-      (struct admin){.catalogue = ledger_catalogue(service->ledger), .change = change, .arg = service};
+  service->admin = (struct admin){
+      .catalogue = ledger_catalogue(service->ledger), .change = change, .report = report, .arg = service};
   control_ready(service->control, &service->admin);
   return 0;
 }
@@ -192,6 +242,7 @@ static void stop(struct service *service) {
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
   if (service->http != NULL) http_server_stop(service->http);
+  endpoint_adapters_free(service->adapters);
   endpoint_events_free(service->events);
   api_free(service->api);
   ledger_close(service->ledger);

@@ -20,6 +20,7 @@ static const struct {
     {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
     {"history", cmd_history, "show a record, and what voided it"},
     {"late", cmd_late, "list usage that came long after it had finished"},
+    {"unresolved", cmd_unresolved, "list or resolve outputs of which not enough is known"},
     {"verify", cmd_verify, "prove that totals and identities are those of the log"},
     {"backup", cmd_backup, "copy the ledger of a running server"},
     {"restore", cmd_restore, "bring a backup back"},
@@ -32,7 +33,7 @@ static void print_help(FILE *out) {
   (void)fprintf(out,
                 "codecmeter: a meter of video transcoding\n\nUsage: codecmeter COMMAND [OPTION…]\n\nCommands:\n");
   for (size_t i = 0; i < COMMANDS; i++)
-    (void)fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
   (void)fprintf(out, "\n`codecmeter COMMAND --help` says more of each.\n");
 }
 

@@ -2,6 +2,7 @@
 #ifndef CODECMETER_HTTP_ENDPOINTS_H
 #define CODECMETER_HTTP_ENDPOINTS_H
 
+#include "adapt/adapter.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "http/request.h"
@@ -25,5 +26,20 @@ void endpoint_events_free(struct endpoint_events *endpoint);
 struct http_route endpoint_events_route(struct endpoint_events *endpoint);
 /* "/api/v1/events", for clients of OpenMeter: 204 where every event counts, else the same. */
 struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint);
+
+/* "/v1/adapters/<name>", a route for each. */
+#define ENDPOINT_ADAPTERS_MAX 16
+struct endpoint_adapters_options {
+  struct ledger *ledger; /* borrowed, as all of these */
+  struct committer *committer;
+  const struct clock *clock;
+  const struct adapter_rules *rules;
+  uint64_t body_max; /* bytes */
+};
+struct endpoint_adapters;
+MUST_USE struct endpoint_adapters *endpoint_adapters_new(const struct endpoint_adapters_options *options);
+void endpoint_adapters_free(struct endpoint_adapters *endpoint);
+/* The route of the adapter at that place; its path is NULL behind the last. */
+struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint, size_t index);
 
 #endif

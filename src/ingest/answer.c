@@ -45,6 +45,11 @@ struct fate {
   const struct usage *usage;
 };
 
+/* Stored, but it counts only when somebody says what it is. */
+static bool is_waiting(const struct fate *fate) {
+  return fate->outcome == VERDICT_STORED && fate->usage->kind == USAGE_UNRESOLVED;
+}
+
 static struct fate take_fate(const struct events *events, const struct verdict *verdicts, size_t index,
                              size_t *next_usage) {
   if (events->items[index].reason != NULL) return (struct fate){.outcome = VERDICT_REJECTED};
@@ -90,9 +95,12 @@ static void write_result(const struct style *style, const struct event *event, s
   } else {
     buf_text(out, "null");
   }
-  buf_printf(out, ",\"%s\":\"%s\",\"%s\":", style->outcome, outcome_names[fate->outcome], style->reason);
+  const char *outcome = is_waiting(fate) ? "unresolved" : outcome_names[fate->outcome];
+  buf_printf(out, ",\"%s\":\"%s\",\"%s\":", style->outcome, outcome, style->reason);
   buf_clear(scratch);
-  if (fate->verdict == NULL) {
+  if (is_waiting(fate)) {
+    buf_text(scratch, "a codec, a size or a duration is wanted: `codecmeter unresolved` lists and resolves it");
+  } else if (fate->verdict == NULL) {
     buf_text(scratch, event->reason);
   } else {
     write_verdict_reason(fate, scratch);
@@ -109,7 +117,7 @@ static void write_results(const struct style *style, const struct events *events
   bool is_first = true;
   for (size_t i = 0; i < events->count; i++) {
     struct fate fate = take_fate(events, verdicts, i, &next_usage);
-    if (fate.outcome == VERDICT_STORED) continue;
+    if (fate.outcome == VERDICT_STORED && !is_waiting(&fate)) continue;
     if (!is_first) buf_char(out, ',');
     is_first = false;
     write_result(style, &events->items[i], numbers != NULL ? numbers[i] : i, &fate, &scratch, out);
@@ -160,4 +168,31 @@ void ingest_answer_members(const struct events *events, const uint32_t *numbers,
   uint64_t counts[OUTCOMES] = {0};
   count_outcomes(events, verdicts, counts);
   write_members(&signed_api, events, numbers, verdicts, counts, out);
+}
+
+/* Members of the plain style, but what waits is not among what was stored. */
+static void move_waiting(const struct events *events, const struct verdict *verdicts, uint64_t counts[OUTCOMES],
+                         uint64_t *ret_waiting) {
+  size_t next_usage = 0;
+  *ret_waiting = 0;
+  for (size_t i = 0; i < events->count; i++) {
+    struct fate fate = take_fate(events, verdicts, i, &next_usage);
+    *ret_waiting += is_waiting(&fate);
+  }
+  counts[VERDICT_STORED] -= *ret_waiting;
+}
+
+void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,
+                          size_t ignored_count, struct buf *out) {
+  uint64_t counts[OUTCOMES] = {0}, waiting;
+  count_outcomes(events, verdicts, counts);
+  move_waiting(events, verdicts, counts, &waiting);
+  buf_char(out, '{');
+  write_members(&plain, events, NULL, verdicts, counts, out);
+  buf_printf(out, ",\"unresolved\":%llu,\"ignored\":[", (unsigned long long)waiting);
+  for (size_t i = 0; i < ignored_count; i++) {
+    if (i > 0) buf_char(out, ',');
+    json_quote(out, str_of(ignored[i]));
+  }
+  buf_text(out, "]}");
 }

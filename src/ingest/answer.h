@@ -20,6 +20,11 @@ void ingest_answer(const struct events *events, const struct verdict *verdicts, 
 void ingest_answer_members(const struct events *events, const uint32_t *numbers, const struct verdict *verdicts,
                            struct buf *out);
 
+/* To an adapter's notice: the same as to /v1/events, and "unresolved":n,"ignored":["…"]. What waits to be resolved is
+ * named among the results, with the outcome "unresolved". */
+void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,
+                          size_t ignored_count, struct buf *out);
+
 /* Does every event count, now or since before? verdicts as above. */
 MUST_USE bool ingest_counts_all(const struct events *events, const struct verdict *verdicts);
 

@@ -418,3 +418,36 @@ int committer_change(struct committer *committer, const struct change *change, s
   unlock(committer);
   return asked.result;
 }
+
+/* Stands on the stack of whoever waits. */
+struct waiting_report {
+  struct batch batch;
+  struct committer *committer;
+  int result;
+  bool is_done;
+};
+
+static void report_done(struct batch *batch, int result) {
+  struct waiting_report *waiting = batch->arg;
+  struct committer *committer = waiting->committer;
+  lock(committer);
+  waiting->result = result;
+  waiting->is_done = true;
+  CHECK(pthread_cond_broadcast(&committer->answered) == 0);
+  unlock(committer);
+}
+
+int committer_report(struct committer *committer, const struct usage *usage, struct verdict *ret, struct err *err) {
+  struct waiting_report waiting = {.batch = {.usages = usage, .count = 1, .verdicts = ret, .done = report_done},
+                                   .committer = committer};
+  waiting.batch.arg = &waiting;
+  int result = committer_submit(committer, &waiting.batch);
+  if (result != 0) return err_set(err, (enum err_code) - result, "the ledger takes no usage now: try again later");
+  lock(committer);
+  while (!waiting.is_done)
+    CHECK(pthread_cond_wait(&committer->answered, &committer->lock) == 0);
+  unlock(committer);
+  if (waiting.result == 0) return 0;
+  return err_set(err, (enum err_code) - waiting.result, "the ledger could not write: %s",
+                 err_meaning(waiting.result));
+}

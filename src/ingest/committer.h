@@ -66,5 +66,9 @@ MUST_USE int committer_submit(struct committer *committer, struct batch *batch);
 /* Makes one change and waits until it is durable and in force; -ERR_IO when the ledger cannot go on. Any thread but
  * the committer's. */
 MUST_USE int committer_change(struct committer *committer, const struct change *change, struct err *err);
+/* Reports one usage and waits until its verdict is durable. Errors as committer_submit's and a batch's. Any thread
+ * but the committer's. */
+MUST_USE int committer_report(struct committer *committer, const struct usage *usage, struct verdict *ret,
+                              struct err *err);
 
 #endif

@@ -44,6 +44,7 @@ struct event_rules {
   const char *project; /* the token's: the default of an absent subject, and the only one taken; NULL: every one */
   const char *token;   /* id of the token, kept with a void; or NULL */
   bool may_void;       /* usage.voided is taken */
+  bool may_wait;       /* a finished transcode that lacks codec, size or duration is kept as unresolved */
   int64_t now_ms;      /* when it arrived */
   uint32_t events_max; /* in one body; more is -ERR_LIMIT for the whole: 413 */
 };

@@ -355,20 +355,27 @@ static int read_fields(struct reading *reading, const struct json *data) {
   return result;
 }
 
-/* What a finished task must have. */
-static int check_measures(struct reading *reading) {
-  const struct usage *usage = reading->usage;
+/* What a finished task must have, and has not; NULL when it has all. */
+static const char *missing_measure(const struct usage *usage) {
   if (usage->kind == USAGE_VOID) {
-    if (usage->target_source.len == 0) return reject(reading, "source of data is missing");
-    return usage->target_id.len > 0 ? 0 : reject(reading, "id of data is missing");
+    if (usage->target_source.len == 0) return "source of data is missing";
+    return usage->target_id.len > 0 ? NULL : "id of data is missing";
   }
   if (usage->kind == USAGE_TRANSCODE) {
-    if (usage->codec.len == 0) return reject(reading, "codec is missing");
-    if (usage->width == 0) return reject(reading, "width is missing");
-    if (usage->height == 0) return reject(reading, "height is missing");
+    if (usage->codec.len == 0) return "codec is missing";
+    if (usage->width == 0) return "width is missing";
+    if (usage->height == 0) return "height is missing";
   }
-  if (usage->has_amount) return 0;
-  return reject(reading, usage->kind == USAGE_SNAPSHOT ? "image_count is missing" : "duration_ms is missing");
+  if (usage->has_amount) return NULL;
+  return usage->kind == USAGE_SNAPSHOT ? "image_count is missing" : "duration_ms is missing";
+}
+
+static int check_measures(struct reading *reading) {
+  const char *missing = missing_measure(reading->usage);
+  if (missing == NULL) return 0;
+  if (!reading->rules->may_wait || reading->usage->kind != USAGE_TRANSCODE) return reject(reading, missing);
+  reading->usage->kind = USAGE_UNRESOLVED;
+  return 0;
 }
 
 /* JSON in base64. With a parser of its own: the event's may be in the middle of an array. */

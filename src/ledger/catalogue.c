@@ -511,6 +511,7 @@ static int apply_locked(struct catalogue *catalogue, const struct record *record
   switch (record->type) {
     case RECORD_USAGE:
     case RECORD_VOID:
+    case RECORD_UNRESOLVED:
       CHECK(!"usages are not the catalogue's");
       break;
     case RECORD_PROJECT: return apply_project(catalogue, record, delta, err);

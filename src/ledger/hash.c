@@ -7,9 +7,9 @@
 
 /* Texts hold no control characters, so NUL between them keeps (a, bc) and (ab, c) apart. */
 static struct hash hash_three(struct str first, struct str second, struct str third) {
-  char text[PROJECT_ID_MAX + SOURCE_MAX + 1 + TASK_ID_MAX + 2];
+  char text[PROJECT_ID_MAX + SOURCE_MAX + 2 + TASK_ID_MAX + 2];
   _Static_assert(TASK_ID_MAX >= EVENT_ID_MAX, "either fits as the third text");
-  CHECK(first.len <= PROJECT_ID_MAX && second.len <= SOURCE_MAX + 1 && third.len <= TASK_ID_MAX);
+  CHECK(first.len <= PROJECT_ID_MAX && second.len <= SOURCE_MAX + 2 && third.len <= TASK_ID_MAX);
   size_t len = 0;
   memcpy(text, first.ptr, first.len);
   len += first.len;
@@ -31,12 +31,26 @@ struct hash hash_task(struct str project, struct str task_id) {
   return hash_three(project, STR(""), task_id);
 }
 
-/* No source and no task id begins with NUL, as the second text does here. */
-struct hash hash_void_of(struct str project, struct str source, struct str id) {
-  char second[SOURCE_MAX + 1] = {0};
+/* No source and no task id begins with NUL, as the second text does here: with one for voids, two for what waits. */
+static struct hash hash_marked(unsigned marks, struct str project, struct str source, struct str id) {
+  char second[SOURCE_MAX + 2] = {0};
   CHECK(source.len <= SOURCE_MAX);
-  memcpy(second + 1, source.ptr, source.len);
-  return hash_three(project, str_make(second, source.len + 1), id);
+  memcpy(second + marks, source.ptr, source.len);
+  return hash_three(project, str_make(second, source.len + marks), id);
+}
+
+struct hash hash_void_of(struct str project, struct str source, struct str id) {
+  return hash_marked(1, project, source, id);
+}
+
+struct hash hash_unresolved(struct str project, struct str source, struct str id) {
+  return hash_marked(2, project, source, id);
+}
+
+struct hash hash_identity_entry(const struct usage *usage) {
+  bool waits = usage->kind == USAGE_UNRESOLVED;
+  return waits ? hash_unresolved(usage->project, usage->source, usage->id)
+               : hash_identity(usage->project, usage->source, usage->id);
 }
 
 struct hash hash_task_entry(const struct usage *usage) {

@@ -16,7 +16,10 @@ struct hash hash_identity(struct str project, struct str source, struct str id);
 struct hash hash_task(struct str project, struct str task_id);
 /* Of what voids the record (project, source, id): stands among the task ids. */
 struct hash hash_void_of(struct str project, struct str source, struct str id);
-/* The entry among the task ids of any usage. */
+/* Of what waits to be resolved as (project, source, id): stands among the identities. */
+struct hash hash_unresolved(struct str project, struct str source, struct str id);
+/* The entries of any usage among the identities, and among the task ids. */
+struct hash hash_identity_entry(const struct usage *usage);
 struct hash hash_task_entry(const struct usage *usage);
 /* Of one text, for tables in memory. */
 uint64_t hash_name(struct str name);

@@ -4,6 +4,7 @@
  */
 #include "ledger/history.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
@@ -119,7 +120,7 @@ static int look_at_void(struct history *h, const struct usage *usage, uint64_t p
   if (usage->kind != USAGE_VOID) return 0;
   for (size_t i = 0; i < h->count; i++) {
     struct found *found = &h->items[i];
-    bool is_its = found->voiding == NULL && found->usage.kind != USAGE_VOID &&
+    bool is_its = found->voiding == NULL && found->usage.kind <= USAGE_SNAPSHOT &&
                   str_equal(found->usage.project, usage->project) &&
                   str_equal(found->usage.source, usage->target_source) &&
                   str_equal(found->usage.id, usage->target_id);
@@ -161,9 +162,13 @@ static int find_all(struct history *h, struct err *err) {
   struct hash hash =
       by_task ? hash_task(query->project, query->task_id) : hash_identity(query->project, query->source, query->id);
   int result = walk_runs(h, by_task ? ENTRY_TASK : ENTRY_IDENTITY, hash, look_at_usage, err);
+  if (result == 0 && !by_task) {
+    hash = hash_unresolved(query->project, query->source, query->id);
+    result = walk_runs(h, ENTRY_IDENTITY, hash, look_at_usage, err);
+  }
   for (size_t i = 0, count = h->count; i < count && result == 0; i++) {
     const struct usage *usage = &h->items[i].usage;
-    if (usage->kind == USAGE_VOID) continue;
+    if (usage->kind > USAGE_SNAPSHOT) continue;
     result = walk_runs(h, ENTRY_TASK, hash_void_of(usage->project, usage->source, usage->id), look_at_void, err);
   }
   uint64_t end;
@@ -186,6 +191,122 @@ int history_find(const struct ledger_options *options, const struct history_quer
   return result;
 }
 
+/* ---- what waits to be resolved ---- */
+
+struct waiting {
+  struct history h;
+  struct str project; /* empty: all */
+  bool *resolved;     /* by item */
+};
+
+static void waiting_fini(struct waiting *waiting) {
+  history_fini(&waiting->h);
+  free(waiting->resolved);
+}
+
+static bool is_waiting(const struct waiting *waiting, const struct usage *usage) {
+  return usage->kind == USAGE_UNRESOLVED &&
+         (waiting->project.len == 0 || str_equal(usage->project, waiting->project));
+}
+
+/* They stand together among the times. */
+static int gather_from_run(struct waiting *waiting, const struct run *run, struct err *err) {
+  struct entry wanted = {.first = entry_time_key(0, USAGE_UNRESOLVED)}, entry;
+  uint64_t index;
+  int result = run_seek(run, &wanted, &index, err);
+  for (; result == 0 && index < run_info(run)->count; index++) {
+    struct record record;
+    result = run_entry(run, index, &entry, err);
+    if (result != 0 || entry.first >> 56 != USAGE_UNRESOLVED) break;
+    result = log_read_record(waiting->h.reader, entry.position, &record, err);
+    if (result == 0 && record.type == RECORD_USAGE && is_waiting(waiting, &record.usage)) {
+      result = keep(&waiting->h, &record.usage, entry.position, err);
+    }
+  }
+  return result;
+}
+
+static int gather_from_block(void *arg, const struct block *block, struct err *err) {
+  struct waiting *waiting = arg;
+  struct record record;
+  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
+    uint64_t position = block->position + at;
+    int result = block_next(block, &at, &record, err);
+    if (result == 0 && record.type == RECORD_USAGE && is_waiting(waiting, &record.usage)) {
+      result = keep(&waiting->h, &record.usage, position, err);
+    }
+    if (result != 0) return result;
+  }
+  return 0;
+}
+
+static int by_identity(const void *a, const void *b) {
+  const struct found *x = a, *y = b;
+  int order = str_compare(x->usage.project, y->usage.project);
+  if (order == 0) order = str_compare(x->usage.source, y->usage.source);
+  return order != 0 ? order : str_compare(x->usage.id, y->usage.id);
+}
+
+static void mark_resolved(struct waiting *waiting, const struct usage *usage) {
+  const struct found wanted = {.usage = *usage};
+  struct found *found = waiting->h.count > 0 ? bsearch(&wanted, waiting->h.items, waiting->h.count,
+                                                       sizeof *waiting->h.items, by_identity)
+                                             : NULL;
+  if (found != NULL) waiting->resolved[found - waiting->h.items] = true;
+}
+
+static int look_at_resolution(struct history *h, const struct usage *usage, uint64_t position, struct err *err) {
+  (void)position;
+  (void)err;
+  if (usage->kind != USAGE_UNRESOLVED) mark_resolved((struct waiting *)(void *)h, usage);
+  return 0;
+}
+
+static int resolve_from_block(void *arg, const struct block *block, struct err *err) {
+  struct waiting *waiting = arg;
+  struct record record;
+  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
+    int result = block_next(block, &at, &record, err);
+    if (result != 0) return result;
+    if (record.type == RECORD_USAGE && record.usage.kind != USAGE_UNRESOLVED) mark_resolved(waiting, &record.usage);
+  }
+  return 0;
+}
+
+static int gather_waiting(struct waiting *waiting, struct err *err) {
+  struct history *h = &waiting->h;
+  uint64_t end;
+  int result = 0;
+  for (size_t i = 0; i < h->snapshot.runs->count && result == 0; i++) {
+    const struct run *run = h->snapshot.runs->items[i];
+    if (run_info(run)->kind == ENTRY_TIME) result = gather_from_run(waiting, run, err);
+  }
+  if (result == 0) result = log_scan(h->log, h->snapshot.meta.position, gather_from_block, waiting, &end, err);
+  if (result != 0 || h->count == 0) return result;
+  qsort(h->items, h->count, sizeof *h->items, by_identity);
+  waiting->resolved = calloc(h->count, sizeof *waiting->resolved);
+  if (waiting->resolved == NULL) return err_set(err, ERR_MEMORY, "too many records to show");
+  for (size_t i = 0; i < h->count && result == 0; i++) {
+    const struct usage *usage = &h->items[i].usage;
+    struct hash hash = hash_identity(usage->project, usage->source, usage->id);
+    result = walk_runs(h, ENTRY_IDENTITY, hash, look_at_resolution, err);
+  }
+  return result == 0 ? log_scan(h->log, h->snapshot.meta.position, resolve_from_block, waiting, &end, err) : result;
+}
+
+int history_unresolved(const struct ledger_options *options, struct str project,
+                       int (*visit)(void *arg, const struct usage *usage, struct err *err), void *arg,
+                       struct err *err) {
+  SCOPED(waiting_fini) struct waiting waiting = {.project = project};
+  _Static_assert(offsetof(struct waiting, h) == 0, "look_at_resolution finds it");
+  int result = history_open(&waiting.h, options, err);
+  if (result == 0) result = gather_waiting(&waiting, err);
+  for (size_t i = 0; i < waiting.h.count && result == 0; i++) {
+    if (!waiting.resolved[i]) result = visit(arg, &waiting.h.items[i].usage, err);
+  }
+  return result;
+}
+
 /* ---- what came late ---- */
 
 struct lateness {
@@ -197,7 +318,7 @@ struct lateness {
 };
 
 static bool is_late(const struct late_query *query, const struct usage *usage) {
-  return usage->kind != USAGE_VOID && usage->arrived_ms >= query->since_ms && usage->finish_stated &&
+  return usage->kind <= USAGE_SNAPSHOT && usage->arrived_ms >= query->since_ms && usage->finish_stated &&
          usage->arrived_ms - usage->finished_ms > query->delay_ms &&
          (query->project.len == 0 || str_equal(usage->project, query->project));
 }

@@ -26,6 +26,11 @@ MUST_USE int history_find(const struct ledger_options *options, const struct his
                           int (*visit)(void *arg, const struct history_item *item, struct err *err), void *arg,
                           struct err *err);
 
+/* What waits to be resolved, of a project or, when that is empty, of all: in the order of project, source, id. */
+MUST_USE int history_unresolved(const struct ledger_options *options, struct str project,
+                                int (*visit)(void *arg, const struct usage *usage, struct err *err), void *arg,
+                                struct err *err);
+
 /* Usage that was stored from an instant on, and more than a delay after it had finished (as far as it said when).
  * project: empty for all. progress: bytes of the log. */
 struct late_query {

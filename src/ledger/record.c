@@ -57,13 +57,17 @@ size_t record_usage_size(const struct usage *usage) {
   return padded(size);
 }
 
+static enum record_type type_of(enum usage_kind kind) {
+  return kind == USAGE_VOID ? RECORD_VOID : kind == USAGE_UNRESOLVED ? RECORD_UNRESOLVED : RECORD_USAGE;
+}
+
 void record_usage_encode(const struct usage *usage, struct record_name_ids ids, uint32_t back, char *out) {
   size_t size = record_usage_size(usage);
   CHECK(size <= RECORD_SIZE_MAX);
   memset(out, 0, AT_USAGE_TEXTS);
   le32_store(out + AT_SIZE, (uint32_t)size);
   le32_store(out + AT_BACK, back);
-  out[AT_TYPE] = usage->kind == USAGE_VOID ? RECORD_VOID : RECORD_USAGE;
+  out[AT_TYPE] = (char)type_of(usage->kind);
   out[AT_KIND] = (char)usage->kind;
   out[AT_OUTCOME] = (char)usage->outcome;
   out[AT_TIER] = (char)usage->tier;
@@ -120,6 +124,7 @@ void record_encode(const struct record *record, struct buf *out) {
   switch (record->type) {
     case RECORD_USAGE:
     case RECORD_VOID:
+    case RECORD_UNRESOLVED:
       CHECK(!"usages are encoded by record_usage_encode");
       break;
     case RECORD_PROJECT:
@@ -145,6 +150,7 @@ void record_encode(const struct record *record, struct buf *out) {
   switch (record->type) {
     case RECORD_USAGE:
     case RECORD_VOID:
+    case RECORD_UNRESOLVED:
       break;
     case RECORD_PROJECT:
       put_text(out, record->project.id);
@@ -209,12 +215,16 @@ static bool usage_is_sane(const struct usage *usage) {
                usage->dest_bucket.len <= DEST_MAX && usage->format.len <= DEST_MAX && usage->project.len >= 1 &&
                usage->project.len <= PROJECT_ID_MAX && usage->source.len >= 1 && usage->source.len <= SOURCE_MAX &&
                usage->codec.len <= CODEC_NAME_MAX;
-  bool values = usage->kind >= USAGE_TRANSCODE && usage->kind <= USAGE_VOID && usage->outcome >= USAGE_FINISHED &&
-                usage->outcome <= USAGE_FAILED && usage->tier < TIERS && usage->finished_ms >= 0;
+  bool values = usage->kind >= USAGE_TRANSCODE && usage->kind <= USAGE_UNRESOLVED &&
+                usage->outcome >= USAGE_FINISHED && usage->outcome <= USAGE_FAILED && usage->tier < TIERS &&
+                usage->finished_ms >= 0;
   bool transcode = usage->kind == USAGE_TRANSCODE && usage->outcome == USAGE_FINISHED;
   if (usage->kind == USAGE_VOID) {
     return texts && values && usage->outcome == USAGE_FINISHED && usage->target_source.len > 0 &&
            usage->target_id.len > 0 && usage->codec.len == 0;
+  }
+  if (usage->kind == USAGE_UNRESOLVED) {
+    return texts && values && usage->outcome == USAGE_FINISHED && usage->amount <= DURATION_MS_MAX;
   }
   bool measures = (usage->outcome == USAGE_FAILED || usage->has_amount) && (!transcode || usage->codec.len > 0);
   bool amount = usage->kind == USAGE_SNAPSHOT || usage->amount <= DURATION_MS_MAX;
@@ -304,6 +314,7 @@ static bool decode_change(struct str bytes, struct record *record) {
   switch (record->type) {
     case RECORD_USAGE:
     case RECORD_VOID:
+    case RECORD_UNRESOLVED:
       return false;
     case RECORD_PROJECT: return decode_project(&cursor, flags, created_ms, &record->project);
     case RECORD_ACCOUNT:
@@ -325,14 +336,15 @@ int record_decode(struct str bytes, struct record_names names, struct record *re
   ret->size = size;
   ret->back = le32_load(bytes.ptr + AT_BACK);
   ret->type = (unsigned char)bytes.ptr[AT_TYPE];
-  if (ret->type < RECORD_USAGE || ret->type > RECORD_VOID) {
+  if (ret->type < RECORD_USAGE || ret->type > RECORD_UNRESOLVED) {
     return err_set(err, ERR_VERSION, "a record of type %u, which this version does not know", (unsigned)ret->type);
   }
   bytes.len = size;
-  bool is_void = ret->type == RECORD_VOID, is_usage = ret->type == RECORD_USAGE || is_void;
-  bool good = is_usage ? decode_usage(bytes, names, &ret->usage) && is_void == (ret->usage.kind == USAGE_VOID)
+  enum record_type type = ret->type;
+  bool is_usage = type == RECORD_USAGE || type == RECORD_VOID || type == RECORD_UNRESOLVED;
+  bool good = is_usage ? decode_usage(bytes, names, &ret->usage) && type_of(ret->usage.kind) == type
                        : decode_change(bytes, ret);
   if (!good) return err_set(err, ERR_CORRUPT, "a record of type %u holds what cannot be", (unsigned)ret->type);
-  if (is_void) ret->type = RECORD_USAGE;
+  if (is_usage) ret->type = RECORD_USAGE;
   return 0;
 }

@@ -13,7 +13,7 @@
 #include "ledger/catalogue.h"
 #include "meter/usage.h"
 
-/* RECORD_VOID stands on disk alone: in memory a void is a usage of kind USAGE_VOID. */
+/* The last two stand on disk alone: in memory they are usages of kind USAGE_VOID and USAGE_UNRESOLVED. */
 enum record_type {
   RECORD_USAGE = 1,
   RECORD_PROJECT = 2,
@@ -21,6 +21,7 @@ enum record_type {
   RECORD_KEY = 4,
   RECORD_TOKEN = 5,
   RECORD_VOID = 6,
+  RECORD_UNRESOLVED = 7,
 };
 
 #define RECORD_HEAD_SIZE 9u    /* size, back, type */

@@ -136,7 +136,7 @@ static void sort_runs(struct verify *v) {
 
 static void entries_of(const struct usage *usage, uint32_t project, uint64_t position,
                        struct entry out[ENTRY_KINDS]) {
-  struct hash identity = hash_identity(usage->project, usage->source, usage->id);
+  struct hash identity = hash_identity_entry(usage);
   struct hash task = hash_task_entry(usage);
   out[ENTRY_IDENTITY - 1] = (struct entry){identity.high, identity.low, position};
   out[ENTRY_TASK - 1] = (struct entry){task.high, task.low, position};
@@ -170,7 +170,7 @@ static int find_earlier(struct verify *v, struct str project, struct str source,
       if (result != 0 || entry.first != hash.high || entry.second != hash.low || entry.position >= before) break;
       result = log_read_record(v->reader, entry.position, ret, err);
       if (result != 0) break;
-      *ret_found = ret->type == RECORD_USAGE && str_equal(ret->usage.id, id) &&
+      *ret_found = ret->type == RECORD_USAGE && ret->usage.kind != USAGE_UNRESOLVED && str_equal(ret->usage.id, id) &&
                    str_equal(ret->usage.source, source) && str_equal(ret->usage.project, project);
     }
     if (result != 0) return result;

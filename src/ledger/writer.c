@@ -53,12 +53,18 @@ static bool same_identity(const struct usage *a, const struct usage *b) {
 }
 
 static bool is_identity_of(const struct usage *usage, const struct usage *wanted) {
-  return same_identity(usage, wanted);
+  bool alike = (usage->kind == USAGE_UNRESOLVED) == (wanted->kind == USAGE_UNRESOLVED);
+  return alike && same_identity(usage, wanted);
+}
+
+/* Has what waits to be resolved been so? */
+static bool is_resolution_of(const struct usage *usage, const struct usage *wanted) {
+  return usage->kind != USAGE_UNRESOLVED && same_identity(usage, wanted);
 }
 
 static bool is_target_of(const struct usage *usage, const struct usage *wanted) {
-  return str_equal(usage->id, wanted->target_id) && str_equal(usage->source, wanted->target_source) &&
-         str_equal(usage->project, wanted->project);
+  return usage->kind != USAGE_UNRESOLVED && str_equal(usage->id, wanted->target_id) &&
+         str_equal(usage->source, wanted->target_source) && str_equal(usage->project, wanted->project);
 }
 
 /* Does it void what is wanted to be voided? */
@@ -94,6 +100,12 @@ static struct search search_target(struct ledger *ledger, const struct usage *us
   struct hash hash = hash_identity(usage->project, usage->target_source, usage->target_id);
   struct search search = search_identity(ledger, usage, hash);
   search.matches = is_target_of;
+  return search;
+}
+
+static struct search search_resolution(struct ledger *ledger, const struct usage *usage) {
+  struct search search = search_identity(ledger, usage, hash_identity(usage->project, usage->source, usage->id));
+  search.matches = is_resolution_of;
   return search;
 }
 
@@ -175,9 +187,7 @@ static int search_all(struct search *search, struct err *err) {
   return result;
 }
 
-static struct hash hash_of(const struct usage *usage) {
-  return hash_identity(usage->project, usage->source, usage->id);
-}
+static struct hash hash_of(const struct usage *usage) { return hash_identity_entry(usage); }
 
 /* Has the texts of a report come meanwhile, which another core has written. */
 static void touch(const struct usage *usage) {
@@ -307,6 +317,15 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     *ret_verdict = verdict_against(&search.first, usage);
     return 0;
   }
+  if (usage->kind == USAGE_UNRESOLVED) {
+    struct search resolution = search_resolution(ledger, usage);
+    result = search_all(&resolution, err);
+    if (result != 0) return result;
+    if (resolution.found) {
+      *ret_verdict = (struct verdict){.outcome = VERDICT_DUPLICATE};
+      return 0;
+    }
+  }
   if (!ledger->is_staging) result = check_reserve(ledger, err);
   if (result == 0) result = begin_group(ledger, err);
   if (result != 0) return result;
@@ -428,6 +447,9 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
     struct search search = search_identity(ledger, usage, hash);
     int result = search_all(&search, err);
     if (result != 0 || search.found) return result;
+    struct search resolution = search_resolution(ledger, usage);
+    if (usage->kind == USAGE_UNRESOLVED) result = search_all(&resolution, err);
+    if (result != 0 || resolution.found) return result;
   }
   if (usage->kind == USAGE_VOID) return apply_void(ledger, usage, project, position, decided, err);
   int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);

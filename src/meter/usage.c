@@ -3,7 +3,7 @@
 #include "meter/amount.h"
 
 struct usage_count usage_count(const struct usage *usage) {
-  if (usage->outcome != USAGE_FINISHED || usage->kind == USAGE_VOID) return (struct usage_count){0};
+  if (usage->outcome != USAGE_FINISHED || usage->kind > USAGE_SNAPSHOT) return (struct usage_count){0};
   if (usage->kind == USAGE_SNAPSHOT) return (struct usage_count){.units = usage->amount, .tasks = 1};
   uint64_t seconds = amount_seconds(usage->amount);
   return (struct usage_count){.units = seconds, .minutes = amount_minutes(seconds), .tasks = 1};
@@ -68,7 +68,7 @@ const char *usage_type_name(enum usage_kind kind, enum usage_outcome outcome) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
     if (types[i].kind == kind && types[i].outcome == outcome) return types[i].name;
   }
-  return "";
+  return kind == USAGE_UNRESOLVED ? "transcode.unresolved" : "";
 }
 
 bool usage_type_parse(struct str type, enum usage_kind *ret_kind, enum usage_outcome *ret_outcome) {

@@ -25,8 +25,9 @@
 
 #define PIXELS_MAX 65535
 
-/* The values stand on disk: never renumber. */
-enum usage_kind { USAGE_TRANSCODE = 1, USAGE_REMUX = 2, USAGE_SNAPSHOT = 3, USAGE_VOID = 4 };
+/* The values stand on disk: never renumber. Unresolved is a finished transcode of which somebody has yet to say what
+ * it is (a codec, a size, a duration); it counts nothing, and does not take the identity that it will have. */
+enum usage_kind { USAGE_TRANSCODE = 1, USAGE_REMUX = 2, USAGE_SNAPSHOT = 3, USAGE_VOID = 4, USAGE_UNRESOLVED = 5 };
 enum usage_outcome { USAGE_FINISHED = 1, USAGE_FAILED = 2 };
 
 struct usage {
@@ -89,7 +90,7 @@ unsigned usage_differences(const struct usage *first, const struct usage *later)
 /* Appends the names, "codec, duration_ms" (image_count for snapshots); kind and outcome both read "type". */
 void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out);
 
-/* "transcode.finished" …, "usage.voided", and back; false for any other text. */
+/* "transcode.finished" …, "usage.voided", and back; false for any other text, and for "transcode.unresolved". */
 const char *usage_type_name(enum usage_kind kind, enum usage_outcome outcome);
 MUST_USE bool usage_type_parse(struct str type, enum usage_kind *ret_kind, enum usage_outcome *ret_outcome);
 

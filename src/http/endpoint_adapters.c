@@ -1,0 +1,198 @@
+/* POST /v1/adapters/<name>: a transcoder's own notice, made events of by src/adapt.
+ *
+ * Whoever sends notices sends them again when the answer is not 200, and cannot mend them. So what could be read is
+ * always answered with 200, whatever became of it, and says what that was.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "adapt/adapter.h"
+#include "api/params.h"
+#include "auth/token.h"
+#include "base/check.h"
+#include "base/diag.h"
+#include "http/bearer.h"
+#include "http/body.h"
+#include "http/endpoints.h"
+#include "http/waiter.h"
+#include "ingest/answer.h"
+#include "ingest/parsers.h"
+
+#define PREFIX "/v1/adapters/"
+#define QUERY_PARAMS_MAX 32
+#define QUERY_MEMORY_MAX ((size_t)1 << 20)
+#define SCRATCH_MAX ((size_t)64 << 20) /* the tree of a notice, which takes some twenty times its text */
+
+struct endpoint_adapters {
+  struct endpoint_adapters_options options;
+  struct parsers *parsers;
+  char paths[ENDPOINT_ADAPTERS_MAX][64];
+};
+
+/* What stands in the arena of a delivery beside its events. */
+struct told {
+  const char *const *ignored;
+  size_t ignored_count;
+};
+
+struct endpoint_adapters *endpoint_adapters_new(const struct endpoint_adapters_options *options) {
+  struct endpoint_adapters *endpoint = calloc(1, sizeof *endpoint);
+  CHECK(endpoint != NULL);
+  endpoint->options = *options;
+  endpoint->parsers = parsers_new();
+  return endpoint;
+}
+
+void endpoint_adapters_free(struct endpoint_adapters *endpoint) {
+  if (endpoint == NULL) return;
+  parsers_free(endpoint->parsers);
+  free(endpoint);
+}
+
+static const char *adapter_of(const struct http_request *request) {
+  struct str wanted = str_make(request->path.ptr + strlen(PREFIX), request->path.len - strlen(PREFIX));
+  for (size_t i = 0; adapter_name(i) != NULL; i++) {
+    if (str_equal(wanted, str_of(adapter_name(i)))) return adapter_name(i);
+  }
+  CHECK(!"a route of its own leads to each adapter");
+  return NULL;
+}
+
+/* ---- what the URL says ---- */
+
+struct asked {
+  struct adapter_query query;
+  struct str token;
+};
+
+static struct str text_of(const struct params *params, const char *name) {
+  struct str text;
+  return params_get(params, name, &text) == PARAMS_TEXT ? text : STR("");
+}
+
+static bool read_query(const struct http_request *request, struct arena *arena, struct http_reply *reply,
+                       struct asked *ret) {
+  const struct params_source source = {.body = STR(""), .query = request->query, .count_max = QUERY_PARAMS_MAX};
+  struct params params;
+  struct err err = {0};
+  if (params_read(&source, NULL, arena, &params, &err) != 0) {
+    http_reply_problem(reply, 400, "the URL's query: names once each, UTF-8, not too many");
+    return false;
+  }
+  *ret = (struct asked){
+      .query = {.project = text_of(&params, "project"),
+                .source = text_of(&params, "source"),
+                .id = text_of(&params, "id"),
+                .time = text_of(&params, "time")},
+      .token = text_of(&params, "token"),
+  };
+  return true;
+}
+
+/* Who cannot set a header puts the token into the URL. */
+static bool check_token(const struct endpoint_adapters *endpoint, struct http_request *request,
+                        const struct asked *asked, struct http_reply *reply, struct token *ret) {
+  struct str secret = asked->token;
+  (void)!token_from_header(request->authorization, &secret);
+  return bearer_check(endpoint->options.ledger, secret, request, reply, ret);
+}
+
+static bool admit(void *arg, struct http_request *request, struct http_reply *reply) {
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(QUERY_MEMORY_MAX);
+  struct asked asked;
+  struct token token;
+  CHECK(arena != NULL);
+  return read_query(request, arena, reply, &asked) && check_token(arg, request, &asked, reply, &token);
+}
+
+/* ---- a notice ---- */
+
+static void log_rejected(const struct waiter *waiter) {
+  const struct events *events = &waiter->delivery->events;
+  for (size_t i = 0; i < events->count; i++) {
+    if (events->items[i].reason == NULL) continue;
+    diag_warning("a notice to %.*s, output %.*s: %s", STR_ARG(waiter->request->path), STR_ARG(events->items[i].id),
+                 events->items[i].reason);
+  }
+}
+
+static void answer(const struct waiter *waiter) {
+  const struct delivery *delivery = waiter->delivery;
+  const struct told *told = waiter->arg;
+  log_rejected(waiter);
+  ingest_answer_notice(&delivery->events, delivery->batch.verdicts, told->ignored, told->ignored_count,
+                       &waiter->reply->body);
+}
+
+static enum http_result read_notice(struct endpoint_adapters *endpoint, struct http_request *request, struct str body,
+                                    const struct asked *asked, const struct token *token, struct http_reply *reply) {
+  struct waiter *waiter = waiter_new(request, reply, event_memory_max(body.len, ADAPTER_OUTPUTS_MAX), answer);
+  struct arena *arena = waiter->delivery->arena;
+  SCOPED(arena_free_ref) struct arena *scratch = arena_new(SCRATCH_MAX);
+  struct told *told = arena_alloc(arena, sizeof *told);
+  struct str project = arena_copy(arena, str_of(token->project));
+  CHECK(scratch != NULL && told != NULL && project.ptr != NULL);
+  const struct event_rules rules = {
+      .project = project.len > 0 ? project.ptr : NULL,
+      .may_wait = true,
+      .now_ms = clock_real_ms(endpoint->options.clock),
+      .events_max = ADAPTER_OUTPUTS_MAX,
+  };
+  const struct adapter_notice notice = {.adapter = adapter_of(request),
+                                        .body = body,
+                                        .query = &asked->query,
+                                        .rules = endpoint->options.rules,
+                                        .event_rules = &rules};
+  struct err err = {0};
+  struct json_parser *parser = parsers_borrow(endpoint->parsers);
+  int result = adapter_read(&notice, parser, scratch, arena, &waiter->delivery->events, &told->ignored,
+                            &told->ignored_count, &err);
+  parsers_give_back(endpoint->parsers, parser);
+  waiter->arg = told;
+  if (result != 0) return body_refuse(reply, result, &err);
+  return waiter_submit(waiter, endpoint->options.committer, token->creates_projects);
+}
+
+static enum http_result handle(void *arg, struct http_request *request, struct http_reply *reply) {
+  struct endpoint_adapters *endpoint = arg;
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(QUERY_MEMORY_MAX);
+  SCOPED(buf_fini) struct buf inflated = {0};
+  struct asked asked;
+  struct token token;
+  struct str body;
+  struct err err = {0};
+  enum content_coding coding;
+  CHECK(arena != NULL);
+  if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
+  if (!read_query(request, arena, reply, &asked)) return HTTP_ANSWERED;
+  if (!check_token(endpoint, request, &asked, reply, &token)) return HTTP_ANSWERED;
+  if (content_type_coding(request->content_encoding, &coding, &err) != 0) {
+    http_reply_problem(reply, 415, err.text);
+    return HTTP_ANSWERED;
+  }
+  if (!body_decode(request, coding, endpoint->options.body_max, &inflated, reply, &body)) return HTTP_ANSWERED;
+  return read_notice(endpoint, request, body, &asked, &token, reply);
+}
+
+static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {
+  const struct endpoint_adapters *endpoint = arg;
+  (void)request;
+  body_too_large(reply, endpoint->options.body_max);
+}
+
+struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint, size_t index) {
+  if (adapter_name(index) == NULL) return (struct http_route){0};
+  CHECK(index < ENDPOINT_ADAPTERS_MAX);
+  (void)snprintf(endpoint->paths[index], sizeof endpoint->paths[index], PREFIX "%s", adapter_name(index));
+  return (struct http_route){
+      .path = endpoint->paths[index],
+      .methods = "POST",
+      .body_max = endpoint->options.body_max,
+      .admit = admit,
+      .handle = handle,
+      .too_large = too_large,
+      .expired = waiter_expired,
+      .release = waiter_release,
+      .arg = endpoint,
+  };
+}

@@ -1,0 +1,64 @@
+#include "http/waiter.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#define RETRY_AFTER "2" /* seconds */
+
+enum http_result waiter_refuse(struct http_reply *reply, const char *detail) {
+  http_reply_problem(reply, 503, detail);
+  http_reply_header(reply, "Retry-After", RETRY_AFTER);
+  return HTTP_ANSWERED;
+}
+
+/* On the committer's thread. */
+static void done(struct delivery *delivery, int result) {
+  struct waiter *waiter = delivery->arg;
+  if (result == 0)
+    waiter->answer(waiter);
+  else
+    (void)waiter_refuse(waiter->reply, delivery_failure(result));
+  http_resume(waiter->request);
+}
+
+struct waiter *waiter_new(struct http_request *request, struct http_reply *reply, size_t memory_max,
+                          void (*answer)(const struct waiter *waiter)) {
+  struct waiter *waiter = calloc(1, sizeof *waiter);
+  CHECK(waiter != NULL);
+  *waiter =
+      (struct waiter){.delivery = delivery_new(memory_max), .request = request, .reply = reply, .answer = answer};
+  CHECK(waiter->delivery != NULL);
+  waiter->delivery->done = done;
+  waiter->delivery->arg = waiter;
+  request->state = waiter;
+  return waiter;
+}
+
+enum http_result waiter_submit(struct waiter *waiter, struct committer *committer, bool creates_projects) {
+  if (waiter->delivery->events.usages_count == 0) {
+    waiter->answer(waiter);
+    return HTTP_ANSWERED;
+  }
+  if (!http_hold(waiter->request, delivery_size(waiter->delivery))) return waiter_refuse(waiter->reply, HTTP_NO_ROOM);
+  int result = delivery_submit(waiter->delivery, committer, creates_projects);
+  return result == 0 ? HTTP_WAITING : waiter_refuse(waiter->reply, delivery_failure(result));
+}
+
+bool waiter_expired(void *arg, struct http_request *request, struct http_reply *reply) {
+  (void)arg;
+  struct waiter *waiter = request->state;
+  if (!delivery_abandon(waiter->delivery)) return false;
+  waiter->delivery = NULL;
+  (void)waiter_refuse(reply, "not on disk within the time allowed: send this again, what was stored counts once");
+  return true;
+}
+
+void waiter_release(void *arg, struct http_request *request) {
+  (void)arg;
+  struct waiter *waiter = request->state;
+  if (waiter == NULL) return;
+  delivery_free(waiter->delivery);
+  free(waiter);
+  request->state = NULL;
+}

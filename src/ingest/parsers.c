@@ -1,0 +1,49 @@
+#include "ingest/parsers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#define KEPT 64
+/* A batch of ingest.events_max plain events; what a parser has grown beyond that for it gives back. */
+#define TEXT_MAX ((size_t)4 << 20)
+
+struct parsers {
+  pthread_mutex_t lock;
+  struct json_parser *idle[KEPT];
+  unsigned count;
+};
+
+struct parsers *parsers_new(void) {
+  struct parsers *parsers = calloc(1, sizeof *parsers);
+  CHECK(parsers != NULL && pthread_mutex_init(&parsers->lock, NULL) == 0);
+  return parsers;
+}
+
+void parsers_free(struct parsers *parsers) {
+  if (parsers == NULL) return;
+  for (unsigned i = 0; i < parsers->count; i++)
+    json_parser_free(parsers->idle[i]);
+  (void)pthread_mutex_destroy(&parsers->lock);
+  free(parsers);
+}
+
+struct json_parser *parsers_borrow(struct parsers *parsers) {
+  struct json_parser *parser = NULL;
+  (void)pthread_mutex_lock(&parsers->lock);
+  if (parsers->count > 0) parser = parsers->idle[--parsers->count];
+  (void)pthread_mutex_unlock(&parsers->lock);
+  if (parser == NULL) parser = json_parser_new();
+  CHECK(parser != NULL);
+  return parser;
+}
+
+void parsers_give_back(struct parsers *parsers, struct json_parser *parser) {
+  json_parser_trim(parser, TEXT_MAX);
+  (void)pthread_mutex_lock(&parsers->lock);
+  bool keep = parsers->count < KEPT;
+  if (keep) parsers->idle[parsers->count++] = parser;
+  (void)pthread_mutex_unlock(&parsers->lock);
+  if (!keep) json_parser_free(parser);
+}

@@ -1,0 +1,258 @@
+"""Transcoders' own notices: each adapter on what its vendor prints (tests/data/adapters/README.md names the sources), what
+is no output, what waits until somebody says what it is."""
+import copy
+import gzip
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from client import event
+from conftest import ROOT, Account, run
+
+DATA = os.path.join(ROOT, "tests", "data", "adapters")
+
+
+def notice(name):
+    with open(os.path.join(DATA, f"{name}.json")) as file:
+        return json.load(file)
+
+
+def tell(account, adapter, body, query="", token=None, headers=None):
+    body = body if isinstance(body, (bytes, str)) else json.dumps(body)
+    return account.client.request("POST", f"/v1/adapters/{adapter}{query}", body,
+                                  {"Authorization": f"Bearer {token or account.token}", **(headers or {})})
+
+
+def counts(reply):
+    assert reply.status == 200, reply.body
+    body = reply.json()
+    return tuple(body[name] for name in ("stored", "duplicate", "conflict", "rejected", "unresolved")) + (len(body["ignored"]),)
+
+
+def shown(account, source, id):
+    return account.server.admin("history", "--project", "org-a", "--source", source, "--id", id)[0]
+
+
+def totals(account, begin=1500000000, end=1700000000):
+    rows = account.client.stat(BeginTime=begin, EndTime=end)
+    return {(row["VideoCodec"], name): row[name] for row in rows
+            for name in ("SuperDefinitionTime", "HighDefinitionTime", "MidiumDefinitionTime", "LowDefinitionTime") if row[name]}
+
+
+# ---- each vendor's example ----
+
+
+def test_mediaconvert(old_account):
+    made = notice("mediaconvert")
+    assert counts(tell(old_account, "mediaconvert", made)) == (0, 0, 0, 0, 1, 0), "it names no codec"
+    made["detail"]["userMetadata"] = {"codec": "no codec"}
+    made["detail"]["jobId"] = "job-2"
+    assert counts(tell(old_account, "mediaconvert", made)) == (0, 0, 0, 1, 0, 0)
+    made["detail"]["userMetadata"] = {"codec": "hevc"}
+    made["detail"]["jobId"] = "job-3"
+    assert counts(tell(old_account, "mediaconvert", made)) == (1, 0, 0, 0, 0, 0)
+    assert counts(tell(old_account, "mediaconvert", made)) == (0, 1, 0, 0, 0, 0)
+    one = shown(old_account, "mediaconvert", "job-3/0/0")
+    assert one["time"] == "2022-12-19T19:07:12.124Z" and one["data"] == {
+        "codec": "h265", "width": 1920, "height": 1080, "duration_ms": 30041, "task_id": "job-3",
+        "dest_name": "s3://amzn-s3-demo-bucket/file/file.mp4"}
+
+
+def test_mediaconvert_of_several_outputs(old_account):
+    made = notice("mediaconvert")
+    made["detail"]["userMetadata"] = {"codec": "h264"}
+    [output] = made["detail"]["outputGroupDetails"][0]["outputDetails"]
+    small = copy.deepcopy(output)
+    small["videoDetails"].update(widthInPx=640, heightInPx=360)
+    sound = {"durationInMs": 30041}
+    made["detail"]["outputGroupDetails"] = [{"outputDetails": [output, sound]}, {"outputDetails": [small]}, {}]
+    reply = tell(old_account, "mediaconvert", made)
+    assert counts(reply) == (2, 0, 0, 0, 0, 1) and reply.json()["ignored"] == ["output 1 of group 0 has no video"]
+    assert totals(old_account) == {("h264", "HighDefinitionTime"): 30, ("h264", "LowDefinitionTime"): 30}
+
+
+def test_tencent_mps(old_account):
+    made = notice("tencent-mps")
+    assert counts(tell(old_account, "tencent-mps", made, "?time=1563000000")) == (1, 0, 0, 0, 0, 0)
+    id = made["WorkflowTaskEvent"]["TaskId"] + "/0"
+    assert shown(old_account, "tencent-mps", id)["data"] == {
+        "codec": "h264", "width": 640, "height": 480, "duration_ms": 60047, "task_id": made["WorkflowTaskEvent"]["TaskId"],
+        "src_url": "/movie/201907/WildAnimal.mov", "dest_name": "/movie/201907/WildAnimal_transcode_20.mp4",
+        "format": "mov,mp4,m4a,3gp,3g2,mj2"}, "the output's length, not that of MetaData, which is the input"
+    assert totals(old_account) == {("h264", "LowDefinitionTime"): 60}
+    assert counts(tell(old_account, "tencent-mps", {"Response": made}, "?time=1563000000")) == (0, 1, 0, 0, 0, 0)
+    results = made["WorkflowTaskEvent"]["MediaProcessResultSet"]
+    failed = copy.deepcopy(results[0])
+    failed["TranscodeTask"].update(Status="FAIL", Output=None)
+    finished = copy.deepcopy(results[0])
+    finished["TranscodeTask"].update(FinishTime="2019-07-14T00:00:00Z")
+    results[:] = [failed, {"Type": "SampleSnapshot", "SampleSnapshotTask": {}}, finished]
+    reply = tell(old_account, "tencent-mps", made)
+    assert counts(reply) == (1, 0, 0, 0, 0, 2)
+    assert reply.json()["ignored"] == ["result 0 has not succeeded: FAIL", "result 1 is no transcode: SampleSnapshot"]
+    assert shown(old_account, "tencent-mps", made["WorkflowTaskEvent"]["TaskId"] + "/2")["time"] == "2019-07-14T00:00:00.000Z"
+
+
+def test_umedia(old_account):
+    reply = tell(old_account, "umedia", notice("umedia-transcode"))
+    assert counts(reply) == (0, 0, 0, 0, 1, 0)
+    assert reply.json()["results"] == [{"index": 0, "id": "1/my_720p.mp4", "outcome": "unresolved", "reason":
+                                        "a codec, a size or a duration is wanted: `codecmeter unresolved` lists and resolves it"}]
+    assert counts(tell(old_account, "umedia", notice("umedia-snapshot"))) == (1, 0, 0, 0, 0, 0)
+    assert counts(tell(old_account, "umedia", notice("umedia-format"))) == (1, 0, 0, 0, 0, 0)
+    assert shown(old_account, "umedia", "1")["type"] == "snapshot.finished"
+    assert shown(old_account, "umedia", "1/my.m3u8")["data"]["duration_ms"] == 587000
+    failed = {**notice("umedia-transcode"), "retcode": 71001}
+    reply = tell(old_account, "umedia", failed)
+    assert counts(reply) == (0, 0, 0, 0, 0, 1) and "retcode 71001" in reply.json()["ignored"][0]
+
+
+def test_ffprobe(old_account, tmp_path):
+    """What the real program prints."""
+    file = tmp_path / "a.mp4"
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=640x360:rate=10:duration=2",
+                    "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", file], check=True)
+    printed = subprocess.run(["ffprobe", "-v", "error", "-print_format", "json", "-show_format", "-show_streams", file],
+                             check=True, capture_output=True).stdout
+    reply = tell(old_account, "ffprobe", printed, "?source=farm&id=a%2Fb&time=2020-11-01T12:00:00Z")
+    assert counts(reply) == (1, 0, 0, 0, 0, 0)
+    one = shown(old_account, "farm", "a/b")
+    assert one["data"]["codec"] == "h264" and one["data"]["width"] == 640 and one["data"]["duration_ms"] == 2000
+    assert tell(old_account, "ffprobe", printed).status == 400, "whose it is stands in the URL"
+    probed = json.loads(printed)
+    probed["streams"][0]["side_data_list"] = [{"side_data_type": "Display Matrix", "rotation": -90}]
+    assert counts(tell(old_account, "ffprobe", probed, "?source=farm&id=turned")) == (1, 0, 0, 0, 0, 0)
+    assert shown(old_account, "farm", "turned")["data"]["width"] == 360
+    probed["streams"][0]["disposition"]["attached_pic"] = 1
+    assert counts(tell(old_account, "ffprobe", probed, "?source=farm&id=cover")) == (0, 0, 0, 0, 0, 1)
+
+
+# ---- what is no output ----
+
+
+@pytest.mark.parametrize("adapter,body", [
+    ("mediaconvert", {}), ("mediaconvert", {"detail-type": "MediaConvert Job State Change", "detail": {"status": "ERROR"}}),
+    ("mediaconvert", {"detail-type": "MediaConvert Job State Change", "detail": {"status": "COMPLETE"}}),
+    ("mediaconvert", {"detail-type": "EC2 Instance State-change Notification"}),
+    ("tencent-mps", {"EventType": "EditMediaTask", "EditMediaTaskEvent": {}}), ("tencent-mps", {"EventType": "WorkflowTask"}),
+    ("tencent-mps", {"EventType": "WorkflowTask", "WorkflowTaskEvent": {"Status": "PROCESSING", "TaskId": "a"}}),
+    ("umedia", {}), ("umedia", {"retcode": 0}), ("umedia", {"task_id": "\u20ac" * 150, "retcode": "\u20ac" * 150}),
+])
+def test_what_is_ignored_is_answered_with_200_and_why(account, adapter, body):
+    reply = tell(account, adapter, body)
+    assert counts(reply) == (0, 0, 0, 0, 0, 1) and len(reply.json()["ignored"][0]) > 10
+
+
+def test_bodies_that_are_no_notice(account):
+    for body, status in (("", 400), ("{", 400), ("[]", 400), ("7", 400), (b"\xff", 400), ("{}", 200)):
+        assert tell(account, "umedia", body).status == status, body
+    assert tell(account, "umedia", gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}).status == 200
+    assert account.client.request("GET", "/v1/adapters/umedia").status == 405
+    assert tell(account, "nobody", {}).status == 404
+    assert tell(account, "umedia", {"task_id": 1, "retcode": 0, "image_count": 1, "x": [[]] * 200000}).status == 200
+    rejected = tell(account, "umedia", {"task_id": "a", "retcode": 0, "width": "wide", "height": 1, "duration": 1})
+    assert rejected.status == 200 and rejected.json()["rejected"] == 1 and "width" in account.server.log_text()
+
+
+def test_the_token_in_the_url_and_not_in_the_log(account):
+    c = account.client
+    body = json.dumps(notice("umedia-snapshot"))
+    assert c.request("POST", f"/v1/adapters/umedia?token={account.token}", body).status == 200
+    assert c.request("POST", "/v1/adapters/umedia?token=wrong", body).status == 401
+    assert c.request("POST", "/v1/adapters/umedia", body).status == 401
+    assert c.request("POST", f"/v1/adapters/umedia?token={account.token}&TOKEN=x", body).status == 400
+    reader = account.server.admin("token", "create", "--scope", "read")["token"]
+    assert c.request("POST", f"/v1/adapters/umedia?token={reader}", body).status == 403
+    everywhere = account.server.admin("token", "create")["token"]
+    reply = c.request("POST", f"/v1/adapters/umedia?token={everywhere}&project=org-a&source=mine", body)
+    assert reply.status == 200 and reply.json()["stored"] == 1
+    assert c.request("POST", f"/v1/adapters/umedia?token={everywhere}", body).json()["rejected"] == 1, "no project"
+    log = account.server.log_text()
+    for secret in (account.token, reader, everywhere, "wrong"):
+        assert secret not in log
+
+
+# ---- what waits ----
+
+
+def unresolved(account, *args):
+    return [json.loads(line) for line in run("unresolved", "list", "--data", account.server.data, "--json", *args).stdout.splitlines()]
+
+
+def resolve(account, *args, check=True):
+    return run("unresolved", "resolve", "--data", account.server.data, "--project", "org-a", *args, check=check)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_what_waits_is_resolved(old_account, running):
+    server = old_account.server
+    for n in range(3):
+        assert counts(tell(old_account, "umedia", {**notice("umedia-transcode"), "task_id": n}, "?time=1600000000"))[4] == 1
+    again = tell(old_account, "umedia", {**notice("umedia-transcode"), "task_id": 0}, "?time=1600000000")
+    assert counts(again) == (0, 1, 0, 0, 0, 0), "it waits already"
+    assert totals(old_account) == {}
+    assert [(item["id"], item["missing"]) for item in unresolved(old_account)] == [(f"{n}/my_720p.mp4", "codec") for n in range(3)]
+    assert unresolved(old_account, "--project", "org-b") == []
+    assert "lacks codec" in run("unresolved", "list", "--data", server.data).stdout
+    if not running:
+        server.stop()
+    assert resolve(old_account, "--source", "umedia", "--id", "9", "--codec", "h264", check=False).returncode == 1
+    assert resolve(old_account, "--codec", "h264", check=False).returncode == 2
+    assert resolve(old_account, "--all", check=False).returncode == 2
+    assert "rejected" in resolve(old_account, "--source", "umedia", "--id", "0/my_720p.mp4", "--codec", "h 264").stdout
+    assert "stored" in resolve(old_account, "--source", "umedia", "--id", "0/my_720p.mp4", "--codec", "libx265").stdout
+    assert len(unresolved(old_account)) == 2
+    if not running:
+        server.start()
+    assert totals(old_account) == {("h265", "MidiumDefinitionTime"): 587}
+    again = tell(old_account, "umedia", {**notice("umedia-transcode"), "task_id": 0}, "?time=1600000000")
+    assert counts(again) == (0, 1, 0, 0, 0, 0), "the notice once more is a duplicate, not another one that waits"
+    server.admin("project", "set", "--id", "org-a", "--time-zone", "UTC")  # which has all written
+    time.sleep(0.5)
+    assert len(unresolved(old_account)) == 2
+    done = resolve(old_account, "--source", "umedia", "--all", "--codec", "h264", "--json")
+    assert [item["outcome"] for item in json.loads(done.stdout)] == ["stored", "stored"]
+    assert unresolved(old_account) == []
+    assert totals(old_account)[("h264", "MidiumDefinitionTime")] == 2 * 587
+    assert "no differences" in run("verify", "--data", server.data).stdout
+    server.stop()
+    run("rebuild", "--data", server.data)
+    assert "no differences" in run("verify", "--data", server.data).stdout
+    assert unresolved(old_account) == []
+    server.start()
+    assert totals(old_account)[("h264", "MidiumDefinitionTime")] == 2 * 587
+
+
+def test_rules_say_the_codec(bare, tmp_path):
+    account = Account(bare, "adapter.umedia.codec=vp9", "query.max_age=0", "query.max_span=0")
+    assert counts(tell(account, "umedia", notice("umedia-transcode"), "?time=1600000000")) == (1, 0, 0, 0, 0, 0)
+    assert totals(account) == {("vp9", "MidiumDefinitionTime"): 587}
+    bare.stop()
+    bare.settings = ["adapter.tencent-mps.codec=h264", "adapter.tencent-mps.codec.20=hevc"]
+    bare.start()
+    made = notice("tencent-mps")
+    task = made["WorkflowTaskEvent"]
+    output = task["MediaProcessResultSet"][0]["TranscodeTask"]["Output"]
+    del output["VideoStreamSet"][0]["Codec"]
+    for definition, codec in ((20, "h265"), (30, "h264")):
+        output["Definition"] = definition
+        task["TaskId"] = f"task-{definition}"
+        assert counts(tell(account, "tencent-mps", made)) == (1, 0, 0, 0, 0, 0)
+        assert shown(account, "tencent-mps", f"task-{definition}/0")["data"]["codec"] == codec
+    for wrong in ("adapter.nobody.codec=h264", "adapter.umedia.codec=h 264", "adapter.umedia.size=1", "adapter.umedia.codec="):
+        done = run("serve", "--data", str(tmp_path / "other"), "--listen", "127.0.0.1:0", "--set", wrong, check=False)
+        assert done.returncode == 2, (wrong, done)
+
+
+def test_voids_and_what_waits(old_account):
+    """Nothing that waits can be voided: it does not count."""
+    token = old_account.server.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+    assert counts(tell(old_account, "umedia", notice("umedia-transcode")))[4] == 1
+    voided = {"specversion": "1.0", "type": "usage.voided", "source": "v", "id": "1",
+              "data": {"source": "umedia", "id": "1/my_720p.mp4"}}
+    assert old_account.client.report(voided, token=token).status == 422
+    assert old_account.client.report(event("1/my_720p.mp4", source="umedia", codec="h264")).status == 200
+    assert unresolved(old_account) == [], "reported by another way"
