@@ -43,6 +43,7 @@ def shim_environment(directory, **faults):
     """Variables that put the shim under a program; directory is where files count."""
     made = dict(os.environ, LD_PRELOAD=SHIM, FAULT_DIR=str(directory))
     made["ASAN_OPTIONS"] = made.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    made["TSAN_OPTIONS"] = made.get("TSAN_OPTIONS", "") + f":suppressions={os.path.join(HERE, 'tsan.supp')}"
     made.update({"FAULT_" + name: str(value) for name, value in faults.items() if value is not None})
     return made
 
