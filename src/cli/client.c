@@ -14,6 +14,7 @@
 #define TIMEOUT_S 60L
 #define REPLY_MAX ((size_t)256 << 20)
 #define PARAMS_MAX 16
+#define RETRY_AFTER_MAX_S INT64_C(86400)
 
 /* ---- settings ---- */
 
@@ -130,7 +131,9 @@ static int explain(const struct client *client, CURLcode code, struct err *err) 
   if (code == CURLE_PEER_FAILED_VERIFICATION) hint = ": --ca-file names the certificate to trust";
   if (code == CURLE_ABORTED_BY_CALLBACK) return err_set(err, ERR_STOPPING, "%s: interrupted", client->settings->url);
   const char *reason = client->reason[0] != '\0' ? client->reason : curl_easy_strerror(code);
-  return err_set(err, ERR_NETWORK, "%s: %s%s", client->settings->url, reason, hint);
+  bool is_lasting = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+                    code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
+  return err_set(err, is_lasting ? ERR_DENIED : ERR_NETWORK, "%s: %s%s", client->settings->url, reason, hint);
 }
 
 static int perform(struct client *client, const char *path, const struct curl_slist *headers, struct str body,
@@ -167,7 +170,10 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   }
   CURLcode code = curl_easy_perform(curl);
   if (code != CURLE_OK) return explain(client, code, err);
+  curl_off_t retry_after_s = 0;
   (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);
+  (void)curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after_s);
+  ret->retry_after_ms = retry_after_s < RETRY_AFTER_MAX_S ? (int64_t)retry_after_s * 1000 : RETRY_AFTER_MAX_S * 1000;
   char *padding = buf_extend(&ret->body, JSON_PADDING);
   if (padding == NULL) return err_set(err, ERR_MEMORY, "the answer is too long");
   memset(padding, 0, JSON_PADDING);
@@ -175,19 +181,29 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   return 0;
 }
 
-int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err) {
-  if (client->settings->token == NULL) {
-    return err_set(err, ERR_USAGE,
-                   "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create`)");
-  }
-  char authorization[512];
+int client_check_token(const struct client *client, struct err *err) {
+  if (client->settings->token != NULL) return 0;
+  return err_set(err, ERR_USAGE,
+                 "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create`)");
+}
+
+int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
+                struct err *err) {
+  char authorization[512], type[128];
+  int result = client_check_token(client, err);
+  if (result != 0) return result;
   (void)snprintf(authorization, sizeof authorization, "Authorization: Bearer %.400s", client->settings->token);
-  struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/cloudevents+json");
+  (void)snprintf(type, sizeof type, "Content-Type: %s", content_type);
+  struct curl_slist *headers = curl_slist_append(NULL, type);
   headers = curl_slist_append(headers, authorization);
-  int result = perform(client, "/v1/events", headers, event, ret, err);
+  result = perform(client, "/v1/events", headers, body, ret, err);
   curl_slist_free_all(headers);
   bytes_wipe(authorization, sizeof authorization);
   return result;
+}
+
+int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err) {
+  return client_send(client, "application/cloudevents+json", event, ret, err);
 }
 
 /* ---- signed calls ---- */

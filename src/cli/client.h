@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
@@ -40,12 +41,18 @@ bool client_is_interrupted(const struct client *client);
 
 struct client_reply {
   long status;
+  int64_t retry_after_ms; /* what the server asked to wait; 0: it did not */
   struct buf body; /* JSON_PADDING bytes readable behind it */
 };
 void client_reply_fini(struct client_reply *reply);
 
-/* POST /v1/events, one event as a structured CloudEvent. 0 when there was an answer, whatever its status. -ERR_NETWORK
- * names the URL and what to check. */
+/* -ERR_USAGE when there is no token to report with. */
+MUST_USE int client_check_token(const struct client *client, struct err *err);
+/* POST /v1/events, a body of that Content-Type. 0 when there was an answer, whatever its status. -ERR_NETWORK names the
+ * URL and what to check; -ERR_DENIED when another attempt would not help. The connection is kept. */
+MUST_USE int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
+                         struct err *err);
+/* The same, of one event as a structured CloudEvent. */
 MUST_USE int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err);
 
 struct client_param {
