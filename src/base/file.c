@@ -68,6 +68,17 @@ int file_sync_dir(const char *path, struct err *err) {
   return file_sync(fd, path, err);
 }
 
+int file_sync_dir_of(const char *path, struct err *err) {
+  const char *slash = strrchr(path, '/');
+  SCOPED_MALLOC char *dir = NULL;
+  if (slash == NULL)
+    dir = strdup(".");
+  else
+    dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+  CHECK(dir != NULL);
+  return file_sync_dir(dir, err);
+}
+
 static int sync_parent(const char *path, struct err *err) {
   SCOPED_MALLOC char *parent = file_path(path, "..");
   return file_sync_dir(parent, err);

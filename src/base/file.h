@@ -24,6 +24,8 @@ MUST_USE int file_push(int fd, const char *name, uint64_t offset, uint64_t len, 
 
 /* Syncs a directory, so that names made or removed in it survive a power cut. */
 MUST_USE int file_sync_dir(const char *path, struct err *err);
+/* The same, of the directory in which a file lies. */
+MUST_USE int file_sync_dir_of(const char *path, struct err *err);
 /* Makes a directory 0700 if it is not there, and syncs its parent. */
 MUST_USE int file_make_dir(const char *path, struct err *err);
 bool file_exists(const char *path);
