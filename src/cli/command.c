@@ -17,6 +17,7 @@ static const struct {
     {"token", cmd_token, "create, list or revoke tokens that report usage"},
     {"record", cmd_record, "measure media files and report them"},
     {"run", cmd_run, "run a transcoder, then record its outputs"},
+    {"import", cmd_import, "report the events of a file: ndjson or CSV"},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
     {"history", cmd_history, "show a record, and what voided it"},
     {"late", cmd_late, "list usage that came long after it had finished"},

@@ -14,6 +14,7 @@ int command_fail(const char *command, const struct err *err);
 
 /* argv[0] is the command's name. Each returns an exit status. */
 int cmd_history(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_late(int argc, char **argv);
 int cmd_project(int argc, char **argv);

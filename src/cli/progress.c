@@ -16,16 +16,38 @@ void progress_begin(struct progress *progress) {
 
 double progress_seconds(const struct progress *progress) { return (double)(now_ms() - progress->begun_ms) / 1000; }
 
-void progress_step(void *arg, uint64_t done, uint64_t total) {
-  struct progress *progress = arg;
+/* Is it time to show the line? */
+static bool begin_line(struct progress *progress, uint64_t done, uint64_t total) {
+  bool is_last = total > 0 && done >= total;
   progress->done = done;
-  if (!progress->terminal || (now_ms() - progress->shown_ms < EVERY_MS && done < total)) return;
+  if (!progress->terminal || (now_ms() - progress->shown_ms < EVERY_MS && !is_last)) return false;
   progress->shown_ms = now_ms();
   progress->shown = true;
+  return true;
+}
+
+static double percent(uint64_t done, uint64_t total) {
+  return total > 0 ? 100.0 * (double)done / (double)total : 100.0;
+}
+
+void progress_step(void *arg, uint64_t done, uint64_t total) {
+  struct progress *progress = arg;
+  if (!begin_line(progress, done, total)) return;
   double seconds = progress_seconds(progress);
-  (void)fprintf(stderr, "\r%5.1f %% of %.1f MiB, %.1f MiB/s ",
-                total > 0 ? 100.0 * (double)done / (double)total : 100.0, (double)total / MEBIBYTE,
+  (void)fprintf(stderr, "\r%5.1f %% of %.1f MiB, %.1f MiB/s ", percent(done, total), (double)total / MEBIBYTE,
                 seconds > 0 ? (double)done / MEBIBYTE / seconds : 0.0);
+}
+
+void progress_rows(struct progress *progress, uint64_t done, uint64_t total, uint64_t rows) {
+  if (!begin_line(progress, done, total)) return;
+  double seconds = progress_seconds(progress);
+  double rate = seconds > 0 ? (double)rows / seconds : 0.0;
+  if (total > 0)
+    (void)fprintf(stderr, "\r%5.1f %% of %.1f MiB, %.0f rows/s ", percent(done, total), (double)total / MEBIBYTE,
+                  rate);
+  else
+    (void)fprintf(stderr, "\r%.1f MiB, %llu rows, %.0f rows/s ", (double)done / MEBIBYTE, (unsigned long long)rows,
+                  rate);
 }
 
 void progress_end(struct progress *progress) {

@@ -15,6 +15,8 @@ struct progress {
 void progress_begin(struct progress *progress);
 /* For a ledger_progress, with the struct progress as its argument: bytes done of all bytes. */
 void progress_step(void *progress, uint64_t done, uint64_t total);
+/* The same where rows count: bytes done of all bytes, 0 where those are not known, and rows done in this run. */
+void progress_rows(struct progress *progress, uint64_t done, uint64_t total, uint64_t rows);
 /* Ends the line, if there is one: call it before anything else is printed. */
 void progress_end(struct progress *progress);
 /* Seconds since the beginning. */

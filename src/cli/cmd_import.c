@@ -1,0 +1,387 @@
+/* Years of usage out of files. Each batch is sent until it is answered, and what it answers is kept; then the place
+ * moves on. So at any moment the place, cut off at which the file of rejects holds what had been refused up to there,
+ * is one from which another run can go on: what it sends twice counts once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "base/config.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/import_place.h"
+#include "cli/import_rejects.h"
+#include "cli/import_sender.h"
+#include "cli/import_source.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/stop.h"
+
+#define PLACE_SUFFIX ".codecmeter-import"
+#define REJECTS_SUFFIX ".rejected.ndjson"
+#define REJECTS_OF_PIPE "import" REJECTS_SUFFIX
+#define GIVE_UP_DEFAULT "10m"
+#define BATCHES_PER_PLACE 8 /* a place costs a few syncs */
+
+struct import_options {
+  struct client_settings settings;
+  char *format, *source, *rejected, *give_up;
+  bool restart, json;
+};
+
+struct importing {
+  const struct import_options *options;
+  const char *name; /* of what is imported, for messages */
+  int fd;
+  uint64_t size;    /* 0: not known */
+  bool is_file;     /* which can be sought, and has a place */
+  char *place_path; /* NULL: none is kept */
+  char print[IMPORT_PRINT_SIZE];
+  struct import_place place; /* as of the last batch that was answered */
+  uint64_t outcomes[IMPORT_OUTCOMES];
+  uint64_t before; /* rows of earlier runs */
+  unsigned batches;
+  struct progress progress;
+  struct client *client;
+  struct import_source *source;
+  struct import_rejects *rejects;
+  struct import_sender *sender;
+};
+
+static void importing_fini(struct importing *importing) {
+  import_sender_free(importing->sender);
+  import_rejects_close(importing->rejects);
+  import_source_close(importing->source);
+  client_close(importing->client);
+  free(importing->place_path);
+  if (importing->fd > STDERR_FILENO) (void)close(importing->fd);
+}
+
+static void say(struct importing *importing, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct importing *importing, const char *format, ...) {
+  struct err what = {.code = ERR_INTERNAL};
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(what.text, sizeof what.text, format, args);
+  va_end(args);
+  progress_end(&importing->progress);
+  (void)command_fail("import", &what);
+}
+
+static uint64_t rows_of(const struct importing *importing) {
+  uint64_t rows = 0;
+  for (int i = 0; i < IMPORT_OUTCOMES; i++)
+    rows += importing->outcomes[i];
+  return rows;
+}
+
+/* ---- opening ---- */
+
+static bool ends_with(const char *name, const char *ending) {
+  size_t len = strlen(name), tail = strlen(ending);
+  return len > tail && str_equal_nocase(str_of(name + len - tail), str_of(ending));
+}
+
+static int choose_format(const char *name, const char *format, enum import_format *ret, struct err *err) {
+  bool is_csv = format != NULL ? strcmp(format, "csv") == 0 : ends_with(name, ".csv");
+  bool is_ndjson = format != NULL ? strcmp(format, "ndjson") == 0
+                                  : strcmp(name, "-") == 0 || ends_with(name, ".ndjson") || ends_with(name, ".jsonl");
+  if (!is_csv && !is_ndjson && format != NULL) return err_set(err, ERR_USAGE, "--format is ndjson or csv");
+  if (!is_csv && !is_ndjson) {
+    return err_set(err, ERR_USAGE, "%s: its name ends neither in .csv nor in .ndjson or .jsonl: give --format", name);
+  }
+  *ret = is_csv ? IMPORT_CSV : IMPORT_NDJSON;
+  return 0;
+}
+
+static int open_input(struct importing *importing, const char *name, struct err *err) {
+  struct stat st;
+  bool is_standard = strcmp(name, "-") == 0;
+  importing->name = is_standard ? "standard input" : name;
+  importing->fd = is_standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+  if (importing->fd < 0 || fstat(importing->fd, &st) != 0) {
+    return err_set_errno(err, ERR_NOT_FOUND, errno, "cannot read %s", name);
+  }
+  importing->is_file = !is_standard && S_ISREG(st.st_mode);
+  importing->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+  return 0;
+}
+
+static int open_source(struct importing *importing, enum import_format format, struct err *err) {
+  const struct import_options *options = importing->options;
+  if (format == IMPORT_NDJSON && options->source != NULL) {
+    return err_set(err, ERR_USAGE, "--source is for CSV: in ndjson each event names its own");
+  }
+  const struct import_source_options how = {
+      .fd = importing->fd,
+      .name = importing->name,
+      .format = format,
+      .source = options->source,
+      .project = options->settings.project,
+  };
+  return import_source_open(&how, &importing->source, err);
+}
+
+static int open_rejects(struct importing *importing, struct err *err) {
+  SCOPED_MALLOC char *beside = NULL;
+  CHECK(asprintf(&beside, "%s" REJECTS_SUFFIX, importing->name) >= 0);
+  const char *path = importing->is_file ? beside : REJECTS_OF_PIPE;
+  if (importing->options->rejected != NULL) path = importing->options->rejected;
+  return import_rejects_open(path, importing->fd, &importing->rejects, err);
+}
+
+static void tell_wait(void *arg, const struct err *why) {
+  struct importing *importing = arg;
+  const char *give_up = importing->options->give_up != NULL ? importing->options->give_up : GIVE_UP_DEFAULT;
+  say(importing, "%s; trying again for %s", why->text, give_up);
+}
+
+static int open_sender(struct importing *importing, struct err *err) {
+  struct import_sender_options options = {
+      .client = importing->client,
+      .rejects = importing->rejects,
+      .outcomes = importing->outcomes,
+      .waits = tell_wait,
+      .arg = importing,
+  };
+  const char *give_up = importing->options->give_up != NULL ? importing->options->give_up : GIVE_UP_DEFAULT;
+  if (!config_duration(str_of(give_up), &options.give_up_ms) || options.give_up_ms > INT64_MAX) {
+    return err_set(err, ERR_USAGE, "--give-up: a duration like 30s, 10m or 2h");
+  }
+  importing->sender = import_sender_new(&options);
+  return 0;
+}
+
+/* ---- the place ---- */
+
+static void append_text(struct buf *out, const char *text) {
+  if (text != NULL) buf_text(out, text);
+  buf_char(out, '\0');
+}
+
+/* Of all that decides where events go and what they are: a place holds for the same only. */
+static int take_print(struct importing *importing, struct err *err) {
+  const struct import_options *options = importing->options;
+  SCOPED(buf_fini) struct buf how = {0};
+  append_text(&how, options->settings.url);
+  append_text(&how, options->settings.token);
+  append_text(&how, options->settings.project);
+  append_text(&how, options->format);
+  append_text(&how, options->source);
+  append_text(&how, import_rejects_path(importing->rejects));
+  CHECK(!how.failed);
+  int result = import_place_print(importing->fd, importing->name, buf_view(&how), importing->print, err);
+  bytes_wipe(how.ptr, how.len);
+  return result;
+}
+
+static void go_on_without_place(struct importing *importing, const struct err *why) {
+  say(importing, "%s: the place is not kept, and another run will begin at the beginning", why->text);
+  free(importing->place_path);
+  importing->place_path = NULL;
+}
+
+static int save_place(struct importing *importing, struct err *err) {
+  struct err why = {0};
+  if (importing->place_path == NULL) return 0;
+  int result = import_rejects_sync(importing->rejects, err); /* the place is not to be ahead of them */
+  if (result != 0) return result;
+  if (import_place_save(importing->place_path, importing->print, &importing->place, &why) != 0)
+    go_on_without_place(importing, &why);
+  return 0;
+}
+
+/* Everything up to here was answered. */
+static void move_place(struct importing *importing) {
+  struct import_place *place = &importing->place;
+  place->offset = import_source_offset(importing->source);
+  place->line = import_source_line(importing->source);
+  place->rejected_bytes = import_rejects_bytes(importing->rejects);
+  memcpy(place->outcomes, importing->outcomes, sizeof place->outcomes);
+}
+
+static int go_on(struct importing *importing, const struct import_place *place, struct err *err) {
+  int result = import_source_seek(importing->source, place->offset, place->line, err);
+  if (result == 0) result = import_rejects_cut(importing->rejects, place->rejected_bytes, err);
+  if (result != 0) return result;
+  memcpy(importing->outcomes, place->outcomes, sizeof importing->outcomes);
+  importing->before = rows_of(importing);
+  say(importing, "going on from line %" PRIu64 " of %s, where another run had come to; --restart begins anew",
+      place->line, importing->name);
+  return 0;
+}
+
+/* What comes through a pipe cannot be read again: so what was rejected of it before stays where it stands. */
+static int begin(struct importing *importing, struct err *err) {
+  struct import_place place;
+  struct err why = {0};
+  if (!importing->is_file) return 0;
+  CHECK(asprintf(&importing->place_path, "%s" PLACE_SUFFIX, importing->name) >= 0);
+  int result = take_print(importing, err);
+  if (result != 0) return result;
+  int loaded = importing->options->restart ? -ERR_NOT_FOUND
+                                           : import_place_load(importing->place_path, importing->print, &place, &why);
+  if (loaded == 0) return go_on(importing, &place, err);
+  if (loaded != -ERR_NOT_FOUND) say(importing, "%s: beginning at the beginning", why.text);
+  return import_rejects_cut(importing->rejects, 0, err);
+}
+
+/* ---- the work ---- */
+
+static int refuse(struct importing *importing, const struct import_event *event, struct err *err) {
+  const struct import_reject reject = {
+      .line = event->line,
+      .id = STR(""),
+      .outcome = REPORT_REJECTED,
+      .reason = event->refusal,
+      .event = event->text,
+  };
+  importing->outcomes[REPORT_REJECTED]++;
+  return import_rejects_add(importing->rejects, &reject, err);
+}
+
+static int gather(struct importing *importing, bool *ret_is_end, struct err *err) {
+  struct import_event event;
+  bool is_end = false;
+  while (!import_sender_is_full(importing->sender)) {
+    int result = import_source_next(importing->source, &event, &is_end, err);
+    if (result != 0) return result;
+    if (is_end) break;
+    if (event.refusal.len == 0)
+      import_sender_add(importing->sender, event.line, event.text);
+    else
+      result = refuse(importing, &event, err);
+    if (result != 0) return result;
+  }
+  *ret_is_end = is_end;
+  return 0;
+}
+
+static int work(struct importing *importing, struct err *err) {
+  move_place(importing);
+  for (bool is_end = false; !is_end;) {
+    int result = stop_is_wanted() ? err_set(err, ERR_STOPPING, "interrupted") : gather(importing, &is_end, err);
+    if (result == 0) result = import_sender_send(importing->sender, err);
+    if (result != 0) return result;
+    move_place(importing);
+    if (++importing->batches % BATCHES_PER_PLACE == 0) result = save_place(importing, err);
+    if (result != 0) return result;
+    progress_rows(&importing->progress, importing->place.offset, importing->size,
+                  rows_of(importing) - importing->before);
+  }
+  return 0;
+}
+
+/* ---- the end ---- */
+
+static uint64_t not_stored(const struct importing *importing) {
+  return importing->outcomes[REPORT_CONFLICT] + importing->outcomes[REPORT_REJECTED];
+}
+
+static void print_summary(const struct importing *importing, bool is_complete) {
+  double seconds = progress_seconds(&importing->progress);
+  bool json = importing->options->json;
+  (void)printf(json ? "{\"rows\":%" PRIu64 : "rows %" PRIu64, rows_of(importing));
+  for (int i = 0; i < IMPORT_OUTCOMES; i++) {
+    (void)printf(json ? ",\"%s\":%" PRIu64 : ", %s %" PRIu64, report_outcome_name((enum report_outcome)i),
+                 importing->outcomes[i]);
+  }
+  if (json)
+    (void)printf(",\"seconds\":%.3f,\"complete\":%s}\n", seconds, is_complete ? "true" : "false");
+  else
+    (void)printf(", in %.2f s\n", seconds);
+}
+
+/* What went wrong, and how to go on. */
+static int tell_stop(const struct importing *importing, struct err *err) {
+  const struct err why = *err;
+  const char *how = importing->place_path != NULL ? "the same command goes on from there"
+                                                  : "the same again is safe, for what was stored counts once";
+  return err_set(err, why.code == ERR_USAGE ? ERR_DENIED : why.code,
+                 "%.300s; stopped before line %" PRIu64 " of %.60s: %s", why.text, importing->place.line,
+                 importing->name, how);
+}
+
+static int tell_rejects(const struct importing *importing, struct err *err) {
+  return err_set(err, ERR_DENIED, "%" PRIu64 " of %" PRIu64 " rows were not stored: %s says which, and why",
+                 not_stored(importing), rows_of(importing), import_rejects_path(importing->rejects));
+}
+
+static int finish(struct importing *importing, int result, struct err *err) {
+  struct err why = {0};
+  int kept = import_rejects_sync(importing->rejects, &why);
+  if (result != 0 && kept == 0 && importing->batches > 0) kept = save_place(importing, &why);
+  if (result == 0 && kept == 0 && importing->place_path != NULL)
+    kept = import_place_remove(importing->place_path, &why);
+  progress_end(&importing->progress);
+  print_summary(importing, result == 0 && kept == 0);
+  if (result == 0 && kept != 0) {
+    *err = why;
+    result = kept;
+  }
+  bool has_rejects = not_stored(importing) > 0;
+  if (result == 0) return has_rejects ? tell_rejects(importing, err) : 0;
+  if (has_rejects) {
+    (void)tell_rejects(importing, &why);
+    say(importing, "%s", why.text);
+  }
+  return tell_stop(importing, err);
+}
+
+static int import(struct import_options *options, const char *name, struct err *err) {
+  SCOPED(importing_fini) struct importing importing = {.options = options, .fd = -1};
+  enum import_format format = IMPORT_NDJSON;
+  progress_begin(&importing.progress);
+  int result = choose_format(name, options->format, &format, err);
+  if (result == 0) result = client_settings_fill(&options->settings, err);
+  if (result == 0) result = client_open(&options->settings, &importing.client, err);
+  if (result == 0) result = client_check_token(importing.client, err);
+  if (result == 0) result = open_input(&importing, name, err);
+  stop_begin(); /* not before: a pipe that nobody opens at its other end is waited for in vain */
+  if (result == 0) result = open_source(&importing, format, err);
+  if (result == 0) result = open_rejects(&importing, err);
+  if (result == 0) result = open_sender(&importing, err);
+  if (result == 0) result = begin(&importing, err);
+  return result == 0 ? finish(&importing, work(&importing, err), err) : result;
+}
+
+int cmd_import(int argc, char **argv) {
+  struct import_options options = {.settings.interrupted = stop_is_insisted};
+  const struct option_row rows[] = {
+      CLIENT_OPTION_ROWS(options.settings),
+      {"format", 0, OPTION_TEXT, &options.format, "FORMAT", "ndjson or csv (by the ending of FILE; ndjson of -)"},
+      {"source", 0, OPTION_TEXT, &options.source, "NAME", "the source of rows of CSV that name none"},
+      {"rejected", 0, OPTION_TEXT, &options.rejected, "FILE",
+       "where to keep what was not stored (FILE" REJECTS_SUFFIX "; " REJECTS_OF_PIPE " of -)"},
+      {"give-up", 0, OPTION_TEXT, &options.give_up, "DURATION",
+       "stop when the server has not answered for so long (" GIVE_UP_DEFAULT ")"},
+      {"restart", 0, OPTION_FLAG, &options.restart, NULL, "begin at the beginning, wherever another run had come to"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the summary as JSON"},
+      {0},
+  };
+  const struct option_spec spec = {
+      .usage = "FILE",
+      .summary =
+          "Reports the events of a file: ndjson, one a line, or CSV, whose first line names the columns; - is "
+          "standard "
+          "input. Each counts once, so a file may be imported again. Interrupted, the same command goes on where it "
+          "was. Exit status 1 if anything was not stored; a file then says what, and why.",
+      .description =
+          "Examples:\n  codecmeter import --env data/client.env 2024.csv --source old-farm\n"
+          "  zcat 2023-*.ndjson.gz | codecmeter import --env data/client.env -",
+      .rows = rows,
+  };
+  struct err err = {0};
+  int result = options_parse(&spec, &argc, &argv, &err);
+  if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "which file? --help shows an example");
+  if (result == 0 && argc > 2) result = err_set(&err, ERR_USAGE, "'%s' is too much: one file at a time", argv[2]);
+  if (result != 0) return command_fail("import", &err);
+  result = import(&options, argv[1], &err);
+  return result == 0 ? EXIT_OK : command_fail("import", &err);
+}

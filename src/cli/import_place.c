@@ -1,0 +1,119 @@
+#include "cli/import_place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "auth/digest.h"
+#include "base/check.h"
+#include "base/file.h"
+#include "base/json.h"
+
+#define FRONT_SIZE ((size_t)64 << 10) /* of the file that is hashed */
+#define PLACE_MAX ((size_t)4096)
+#define DEPTH_MAX 3
+#define VERSION 1
+
+int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT_PRINT_SIZE], struct err *err) {
+  SCOPED(buf_fini) struct buf text = {0};
+  struct stat st;
+  size_t got;
+  uint8_t digest[DIGEST_SHA256_SIZE];
+  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot stat %s", name);
+  buf_str(&text, how);
+  buf_printf(&text, "%lld:%lld.%09ld:", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+  char *front = buf_extend(&text, FRONT_SIZE);
+  CHECK(front != NULL);
+  int result = file_read(fd, name, 0, front, FRONT_SIZE, &got, err);
+  if (result != 0) return result;
+  text.len -= FRONT_SIZE - got;
+  digest_sha256(buf_view(&text), digest);
+  bytes_hex(digest, sizeof digest, ret);
+  return 0;
+}
+
+/* ---- load ---- */
+
+static bool read_number(const struct json *top, const char *name, uint64_t *ret) {
+  const struct json *member = json_member(top, name);
+  int64_t value;
+  if (member == NULL || member->type != JSON_NUMBER || !json_number_i64(member->text, &value) || value < 0)
+    return false;
+  *ret = (uint64_t)value;
+  return true;
+}
+
+static bool read_place(const struct json *top, struct import_place *ret) {
+  uint64_t version;
+  bool good = top->type == JSON_OBJECT && read_number(top, "version", &version) && version == VERSION &&
+              read_number(top, "offset", &ret->offset) && read_number(top, "line", &ret->line) &&
+              read_number(top, "rejected_bytes", &ret->rejected_bytes);
+  for (int i = 0; i < IMPORT_OUTCOMES && good; i++)
+    good = read_number(top, report_outcome_name((enum report_outcome)i), &ret->outcomes[i]);
+  return good;
+}
+
+static int parse_place(struct str text, const char *path, const char *print, struct import_place *ret,
+                       struct err *err) {
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(PLACE_MAX * 64);
+  SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
+  CHECK(arena != NULL && parser != NULL);
+  const struct json *top, *of;
+  struct import_place place;
+  if (json_parse(parser, arena, text, DEPTH_MAX, &top, NULL) != 0 || !read_place(top, &place)) {
+    return err_set(err, ERR_PARSE, "%s cannot be read", path);
+  }
+  of = json_member(top, "of");
+  if (of == NULL || !str_equal(of->text, str_of(print))) {
+    return err_set(err, ERR_EXISTS, "%s is of another file, server or token, or of other options", path);
+  }
+  *ret = place;
+  return 0;
+}
+
+int import_place_load(const char *path, const char *print, struct import_place *ret, struct err *err) {
+  char text[PLACE_MAX + JSON_PADDING] = {0};
+  size_t got;
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "no %s", path);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
+  int result = file_read(fd, path, 0, text, PLACE_MAX, &got, err);
+  return result == 0 ? parse_place(str_make(text, got), path, print, ret, err) : result;
+}
+
+/* ---- save ---- */
+
+static int write_new(const char *path, struct str text, struct err *err) {
+  (void)unlink(path); /* of a run that was killed; O_EXCL follows no link that somebody left there */
+  SCOPED_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot make %s", path);
+  int result = file_write(fd, path, 0, text.ptr, text.len, err);
+  return result == 0 ? file_sync(fd, path, err) : result;
+}
+
+int import_place_save(const char *path, const char *print, const struct import_place *place, struct err *err) {
+  SCOPED(buf_fini) struct buf text = {0};
+  SCOPED_MALLOC char *path_new = NULL;
+  CHECK(asprintf(&path_new, "%s.new", path) >= 0);
+  buf_printf(&text,
+             "{\"version\":%d,\"of\":\"%s\",\"offset\":%" PRIu64 ",\"line\":%" PRIu64 ",\"rejected_bytes\":%" PRIu64,
+             VERSION, print, place->offset, place->line, place->rejected_bytes);
+  for (int i = 0; i < IMPORT_OUTCOMES; i++)
+    buf_printf(&text, ",\"%s\":%" PRIu64, report_outcome_name((enum report_outcome)i), place->outcomes[i]);
+  buf_text(&text, "}\n");
+  CHECK(!text.failed);
+  int result = write_new(path_new, buf_view(&text), err);
+  if (result == 0 && rename(path_new, path) != 0)
+    result = err_set_errno(err, ERR_IO, errno, "cannot rename %s", path_new);
+  if (result != 0) (void)unlink(path_new);
+  return result == 0 ? file_sync_dir_of(path, err) : result;
+}
+
+int import_place_remove(const char *path, struct err *err) {
+  if (unlink(path) == 0 || errno == ENOENT) return 0;
+  return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
+}

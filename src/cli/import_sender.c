@@ -1,0 +1,246 @@
+/* A body that is too large for the server, or for whatever stands before it, is cut in two until it fits; one event
+ * that does not fit alone is rejected. The size that fitted is kept for the next batches, unless it was one event's
+ * fault. */
+#include "cli/import_sender.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/stop.h"
+
+#define BATCH_EVENTS ((size_t)1000)
+#define BATCH_BYTES ((size_t)1 << 20) /* and one event at most */
+#define CONTENT_TYPE "application/x-ndjson"
+#define BACKOFF_FIRST_MS INT64_C(500) /* then doubled */
+#define BACKOFF_MAX_MS INT64_C(15000)
+#define REPLY_DEPTH 8
+#define REPLY_TREE(len) ((len)*24 + 65536)
+
+struct entry {
+  uint64_t line;
+  size_t begin, len; /* in the body; a line feed behind it */
+};
+
+struct import_sender {
+  struct import_sender_options options;
+  struct json_parser *parser;
+  struct client_reply reply;
+  struct buf body;
+  struct entry entries[BATCH_EVENTS];
+  size_t count;
+  size_t count_max; /* of events in one body */
+};
+
+struct import_sender *import_sender_new(const struct import_sender_options *options) {
+  struct import_sender *sender = calloc(1, sizeof *sender);
+  CHECK(sender != NULL);
+  sender->options = *options;
+  sender->count_max = BATCH_EVENTS;
+  sender->parser = json_parser_new();
+  CHECK(sender->parser != NULL);
+  return sender;
+}
+
+void import_sender_free(struct import_sender *sender) {
+  if (sender == NULL) return;
+  json_parser_free(sender->parser);
+  client_reply_fini(&sender->reply);
+  buf_fini(&sender->body);
+  free(sender);
+}
+
+bool import_sender_is_full(const struct import_sender *sender) {
+  return sender->count == BATCH_EVENTS || sender->body.len >= BATCH_BYTES;
+}
+
+void import_sender_add(struct import_sender *sender, uint64_t line, struct str event) {
+  CHECK(!import_sender_is_full(sender));
+  sender->entries[sender->count++] = (struct entry){.line = line, .begin = sender->body.len, .len = event.len};
+  buf_str(&sender->body, event);
+  buf_char(&sender->body, '\n');
+  CHECK(!sender->body.failed);
+}
+
+/* ---- the answer ---- */
+
+/* A part of the batch that was sent as one body. */
+struct part {
+  const struct entry *entries;
+  size_t count;
+};
+
+struct result {
+  size_t index;
+  enum report_outcome outcome;
+  struct str id, reason;
+};
+
+static struct str text_of(const struct json *object, const char *name) {
+  const struct json *member = json_member(object, name);
+  return member != NULL && member->type == JSON_STRING ? member->text : STR("");
+}
+
+static bool number_of(const struct json *object, const char *name, uint64_t *ret) {
+  const struct json *member = json_member(object, name);
+  int64_t value;
+  if (member == NULL || member->type != JSON_NUMBER || !json_number_i64(member->text, &value) || value < 0)
+    return false;
+  *ret = (uint64_t)value;
+  return true;
+}
+
+static bool read_result(const struct json *json, struct result *ret) {
+  uint64_t index;
+  if (json->type != JSON_OBJECT || !number_of(json, "index", &index)) return false;
+  *ret = (struct result){.index = index, .id = text_of(json, "id"), .reason = text_of(json, "reason")};
+  for (int i = REPORT_DUPLICATE; i <= REPORT_REJECTED; i++) {
+    ret->outcome = (enum report_outcome)i;
+    if (str_equal(text_of(json, "outcome"), str_of(report_outcome_name(ret->outcome)))) return true;
+  }
+  return false;
+}
+
+static const struct json *results_of(const struct json *top) {
+  const struct json *results = json_member(top, "results");
+  return results != NULL && results->type == JSON_ARRAY ? results->child : NULL;
+}
+
+/* Every event must have its outcome, once: an answer in which one is missing was not told by a codecmeter. */
+static bool is_whole(const struct json *top, size_t count) {
+  uint64_t left = count, expected[IMPORT_OUTCOMES];
+  size_t next = 0;
+  struct result result;
+  for (int i = 0; i < IMPORT_OUTCOMES; i++) {
+    if (!number_of(top, report_outcome_name((enum report_outcome)i), &expected[i]) || expected[i] > left)
+      return false;
+    left -= expected[i];
+  }
+  for (const struct json *json = results_of(top); json != NULL; json = json->next) {
+    if (!read_result(json, &result) || result.index < next || result.index >= count) return false;
+    if (expected[result.outcome]-- == 0) return false;
+    next = result.index + 1;
+  }
+  return left == 0 && expected[REPORT_DUPLICATE] + expected[REPORT_CONFLICT] + expected[REPORT_REJECTED] == 0;
+}
+
+static int keep_reject(struct import_sender *sender, const struct entry *entry, const struct result *result,
+                       struct err *err) {
+  const struct import_reject reject = {
+      .line = entry->line,
+      .id = result->id,
+      .outcome = result->outcome,
+      .reason = result->reason,
+      .event = str_make(sender->body.ptr + entry->begin, entry->len),
+  };
+  return import_rejects_add(sender->options.rejects, &reject, err);
+}
+
+static int take_results(struct import_sender *sender, struct part part, const struct json *top, struct err *err) {
+  struct result result;
+  uint64_t *outcomes = sender->options.outcomes;
+  outcomes[REPORT_STORED] += part.count;
+  for (const struct json *json = results_of(top); json != NULL; json = json->next) {
+    bool is_read = read_result(json, &result);
+    CHECK(is_read);
+    outcomes[REPORT_STORED]--;
+    outcomes[result.outcome]++;
+    if (result.outcome == REPORT_DUPLICATE) continue;
+    int failed = keep_reject(sender, &part.entries[result.index], &result, err);
+    if (failed != 0) return failed;
+  }
+  return 0;
+}
+
+static int refuse_status(const struct client_reply *reply, const struct json *top, struct err *err) {
+  struct str detail = top != NULL ? text_of(top, "detail") : STR("is it a codecmeter?");
+  bool is_passing = reply->status >= 500 || reply->status == 429 || reply->status == 408;
+  enum err_code code = reply->status == 413 ? ERR_LIMIT : is_passing ? ERR_BUSY : ERR_DENIED;
+  return err_set(err, code, "the server answered with HTTP %ld: %.*s", reply->status,
+                 (int)(detail.len < 300 ? detail.len : 300), detail.ptr);
+}
+
+static int take_answer(struct import_sender *sender, struct part part, struct err *err) {
+  struct client_reply *reply = &sender->reply;
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(REPLY_TREE(reply->body.len));
+  CHECK(arena != NULL);
+  const struct json *top = NULL;
+  int result = json_parse(sender->parser, arena, buf_view(&reply->body), REPLY_DEPTH, &top, NULL);
+  if (result != 0 || top->type != JSON_OBJECT) top = NULL;
+  if (reply->status != 200) return refuse_status(reply, top, err);
+  if (top == NULL || !is_whole(top, part.count)) {
+    return err_set(err, ERR_DENIED, "the answer does not say what became of each event: is it a codecmeter?");
+  }
+  return take_results(sender, part, top, err);
+}
+
+/* ---- sending ---- */
+
+/* One attempt. -ERR_LIMIT: the body is too large. -ERR_NETWORK, -ERR_BUSY: another attempt may succeed. */
+static int attempt(struct import_sender *sender, struct part part, struct err *err) {
+  const struct entry *first = part.entries, *last = part.entries + part.count - 1;
+  struct str body = str_make(sender->body.ptr + first->begin, last->begin + last->len + 1 - first->begin);
+  sender->reply.retry_after_ms = 0;
+  int result = client_send(sender->options.client, CONTENT_TYPE, body, &sender->reply, err);
+  return result == 0 ? take_answer(sender, part, err) : result;
+}
+
+static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+static int64_t longer(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t shorter(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Until there is an answer, or give_up_ms have passed without one. A server that asks for more patience than that is
+ * not asked again. */
+static int send_part(struct import_sender *sender, struct part part, struct err *err) {
+  int64_t begun = now_ms(), backoff = BACKOFF_FIRST_MS;
+  for (bool is_first = true;; is_first = false) {
+    int result = attempt(sender, part, err);
+    if (result != -ERR_NETWORK && result != -ERR_BUSY) return result;
+    int64_t left = (int64_t)sender->options.give_up_ms - (now_ms() - begun);
+    if (left <= 0 || sender->reply.retry_after_ms > left) return result;
+    if (is_first) sender->options.waits(sender->options.arg, err);
+    if (stop_wait(shorter(longer(backoff, sender->reply.retry_after_ms), left))) {
+      return err_set(err, ERR_STOPPING, "interrupted");
+    }
+    backoff = shorter(backoff * 2, BACKOFF_MAX_MS);
+  }
+}
+
+static int reject_alone(struct import_sender *sender, const struct entry *entry, struct err *err) {
+  const struct err why = *err;
+  const struct result result = {.outcome = REPORT_REJECTED, .id = STR(""), .reason = str_of(why.text)};
+  sender->options.outcomes[REPORT_REJECTED]++;
+  return keep_reject(sender, entry, &result, err);
+}
+
+static int send_parts(struct import_sender *sender, struct err *err) {
+  size_t size = sender->count_max;
+  bool was_alone = false;
+  for (size_t at = 0; at < sender->count;) {
+    size_t left = sender->count - at;
+    struct part part = {&sender->entries[at], left < size ? left : size};
+    int result = send_part(sender, part, err);
+    if (result == -ERR_LIMIT && part.count > 1) {
+      size = part.count / 2;
+      continue;
+    }
+    if (result == -ERR_LIMIT) {
+      result = reject_alone(sender, part.entries, err);
+      was_alone = true;
+      size = sender->count_max;
+    }
+    if (result != 0) return result;
+    at += part.count;
+  }
+  if (!was_alone) sender->count_max = size;
+  return 0;
+}
+
+int import_sender_send(struct import_sender *sender, struct err *err) {
+  int result = send_parts(sender, err);
+  sender->count = 0;
+  buf_clear(&sender->body);
+  return result;
+}

@@ -1,0 +1,572 @@
+"""`codecmeter import`: ndjson and CSV, what becomes of each row, and that no stop, kill or silence loses or doubles one."""
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from client import event
+from conftest import CODECMETER, Account, wait_until
+
+PLACE = ".codecmeter-import"
+REJECTED = ".rejected.ndjson"
+COLUMNS = "id,codec,width,height,duration_ms\n"
+MANY = 100000
+
+
+class Import:
+    """The command, for one account, in a directory of its own."""
+
+    def __init__(self, url, token, directory):
+        self.directory = directory
+        self.environment = {**os.environ, "CODECMETER_URL": url, "CODECMETER_TOKEN": token}
+
+    def start(self, *args, **kwargs):
+        return subprocess.Popen([CODECMETER, "import", *map(str, args)], cwd=self.directory, env=self.environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+
+    def __call__(self, *args, input=None):
+        data = input.encode() if isinstance(input, str) else input
+        done = subprocess.run([CODECMETER, "import", *map(str, args)], cwd=self.directory, env=self.environment,
+                              input=data, capture_output=True, timeout=60)
+        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+        return done
+
+    def write(self, name, content):
+        path = self.directory / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+
+@pytest.fixture
+def importing(account, tmp_path):
+    (tmp_path / "import").mkdir()
+    made = Import(account.server.url, account.token, tmp_path / "import")
+    made.account = account
+    return made
+
+
+def seconds(account):
+    return sum(row["TotalTime"] for row in account.client.stat())
+
+
+def lines(*events):
+    return "".join(json.dumps(item) + "\n" for item in events)
+
+
+def counts(stdout):
+    """Of a summary, of either kind."""
+    if stdout.startswith("{"):
+        return {name: value for name, value in json.loads(stdout).items() if name not in ("seconds", "complete")}
+    assert re.fullmatch(r"rows \d+(, [a-z]+ \d+){4}, in \d+\.\d\d s\n", stdout), stdout
+    return {name: int(value) for name, value in re.findall(r"([a-z]+) (\d+)", stdout)[:5]}
+
+
+def counted(stored=0, duplicate=0, conflict=0, rejected=0):
+    return {"rows": stored + duplicate + conflict + rejected, "stored": stored, "duplicate": duplicate,
+            "conflict": conflict, "rejected": rejected}
+
+
+def rejects(path):
+    return [json.loads(line) for line in open(str(path) + REJECTED, encoding="utf-8")]
+
+
+# ---- wrong use: nothing is sent, nothing is left ----
+
+
+WRONG = (
+    (2, "which file", ()), (2, "one file", ("a.ndjson", "b.ndjson")), (2, "--format", ("a.txt",)),
+    (2, "ndjson or csv", ("a.ndjson", "--format", "xml")), (2, "--source is for CSV", ("a.ndjson", "--source", "x")),
+    (2, "--give-up", ("a.ndjson", "--give-up", "soon")), (2, "--rejected", ("a.ndjson", "--rejected", "a.ndjson")),
+    (2, "--rejected", ("a.ndjson", "--rejected", "a.txt")), (2, "no column source", ("a.csv",)),
+    (2, "--token is empty", ("a.ndjson", "--token=")), (1, "No such file", ("none.csv",)),
+    (1, "Is a directory", (".", "--format", "csv")), (1, "No such file", ("a.ndjson", "--rejected", "none/rejected")),
+)
+
+
+def test_wrong_use(importing):
+    importing.write("a.ndjson", lines(event(1)))
+    importing.write("a.txt", "precious\n")
+    importing.write("a.csv", COLUMNS + "1,h264,640,360,1000\n")
+    before = sorted(os.listdir(importing.directory))
+    for status, words, args in WRONG:
+        done = importing(*args)
+        assert done.returncode == status and words in done.stderr, (args, done)
+        assert done.stderr.count("\n") == 1, done
+        assert sorted(os.listdir(importing.directory)) == before and done.stdout == "", args
+    assert (importing.directory / "a.txt").read_text() == "precious\n" and seconds(importing.account) == 0
+
+
+@pytest.mark.parametrize("url", ["gopher://127.0.0.1/", "http://[/"])
+def test_a_url_that_leads_nowhere(url, tmp_path):
+    importing = Import(url, "token", tmp_path)
+    done = importing(importing.write("a.ndjson", lines(event(1))))
+    assert done.returncode == 1 and url in done.stderr and "trying again" not in done.stderr, done
+
+
+def test_no_token(importing):
+    del importing.environment["CODECMETER_TOKEN"]
+    importing.write("a.ndjson", lines(event(1)))
+    done = importing("a.ndjson")
+    assert done.returncode == 2 and "--token" in done.stderr and os.listdir(importing.directory) == ["a.ndjson"]
+
+
+BAD_HEADERS = (
+    ("id,codec,bitrate", "no column 'bitrate'"), ("id,Codec", "no column 'Codec'"), ("id,codec,", "no column ''"),
+    ("id,codec,id", "column id is there twice"), ("codec,width", "no column id"), ("\n \r\n", "does not name columns"),
+    ("", "does not name columns"), ('id,"codec', "does not name columns"), ('id,"codec\n1,h264\n', "does not name columns"),
+    ("x" * (2 << 20), "does not name columns"), ("id,source" + "," * 100, "no column ''"),
+)
+
+
+def test_bad_headers(importing):
+    for content, words in BAD_HEADERS:
+        path = importing.write("a.csv", content)
+        done = importing(path, "--source", "farm")
+        assert done.returncode == 2 and words in done.stderr and str(path) in done.stderr, (content[:20], done)
+        if "no column '" in words:
+            assert "source, id, type, subject, time, codec, width, height, duration_ms, duration" in done.stderr
+    assert os.listdir(importing.directory) == ["a.csv"] and seconds(importing.account) == 0
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 415])
+def test_what_will_not_change_stops_it(status, tmp_path):
+    with scripted(status) as fake:
+        importing = Import(fake.url, "secret-token", tmp_path)
+        path = importing.write("a.ndjson", lines(event(1)))
+        done = importing(path)
+        assert done.returncode == 1 and f"HTTP {status}: because {status}" in done.stderr, done
+        assert len(fake.bodies) == 1 and "secret-token" not in done.stderr
+        assert counts(done.stdout) == counted() and os.listdir(tmp_path) == ["a.ndjson"]
+
+
+@pytest.mark.parametrize("answer", [  # to two events
+    "", "<html>", "[]", "{}",
+    '{"stored":1,"duplicate":0,"conflict":0,"rejected":0,"results":[]}',
+    '{"stored":3,"duplicate":0,"conflict":0,"rejected":0,"results":[]}',
+    '{"stored":1,"duplicate":1,"conflict":0,"rejected":0,"results":[]}',
+    '{"stored":1,"duplicate":1,"conflict":0,"rejected":0,"results":[{"index":2,"outcome":"duplicate"}]}',
+    '{"stored":1,"duplicate":1,"conflict":0,"rejected":0,"results":[{"index":0,"outcome":"rejected"}]}',
+    '{"stored":0,"duplicate":1,"conflict":0,"rejected":1,"results":[{"index":1,"outcome":"duplicate"},'
+    '{"index":1,"outcome":"rejected"}]}',
+], ids=str.__len__)
+def test_an_answer_that_does_not_tell_of_each_event(answer, tmp_path):
+    with scripted(answer) as fake:
+        importing = Import(fake.url, "token", tmp_path)
+        done = importing(importing.write("a.ndjson", lines(event(1), event(2))))
+        assert done.returncode == 1 and "is it a codecmeter" in done.stderr, done
+        assert counts(done.stdout) == counted() and len(fake.bodies) == 1
+
+
+# ---- outcomes ----
+
+
+def test_ndjson(importing):
+    bad, worse = event(4, width=0), event(5)
+    del bad["specversion"], worse["id"]
+    path = importing.write("a.ndjson", "\ufeff" + lines(event(1), event(2)) + "\r\n  \n\ufeff" + lines(event(1)) +
+                           lines(event(2, seconds=9), bad).replace("\n", "\r\n") + lines(worse) + "{broken\n42\n" +
+                           json.dumps(event(6)))
+    (importing.directory / f"a.ndjson{REJECTED}").write_text('{"line":1,"of":"an earlier run"}\n')
+    done = importing(path)
+    assert done.returncode == 1 and counts(done.stdout) == counted(3, 1, 1, 4), done
+    assert done.stderr == f"codecmeter import: 5 of 9 rows were not stored: {path}{REJECTED} says which, and why\n"
+    kept = rejects(path)
+    assert [(row["line"], row["id"], row["outcome"]) for row in kept] == [
+        (6, "2", "conflict"), (7, "4", "rejected"), (8, None, "rejected"), (9, None, "rejected"),
+        (10, None, "rejected")]
+    assert [row["event"] for row in kept] == [event(2, seconds=9), bad, worse, "{broken", "42"]
+    assert "duration_ms" in kept[0]["reason"] and "width" in kept[1]["reason"] and "id" in kept[2]["reason"]
+    assert seconds(importing.account) == 3
+    assert sorted(os.listdir(importing.directory)) == ["a.ndjson", f"a.ndjson{REJECTED}"]
+
+
+def test_all_good_leaves_nothing_behind(importing):
+    path = importing.write("a.JSONL", lines(*(event(n) for n in range(2500))))
+    for expected in (counted(2500), counted(0, 2500)):
+        done = importing(path, "--json")
+        assert done.returncode == 0 and done.stderr == "" and counts(done.stdout) == expected, done
+        summary = json.loads(done.stdout)
+        assert summary["complete"] is True and 0 < summary["seconds"] < 30 and len(summary) == 7
+    assert os.listdir(importing.directory) == ["a.JSONL"] and seconds(importing.account) == 2500
+    assert counts(importing(importing.write("none.ndjson", "")).stdout) == counted()
+
+
+def test_csv(importing):
+    path = importing.write(
+        "a.CSV", "\ufeffid , type,codec,width,height,duration_ms,duration,image_count,src_url,dest_name,created,time\r\n"
+        "1,transcode.finished,h264,640,360,1000,,,,,,\r\n\r\n"
+        '2,transcode.finished,libx265,1280.0,720,,2.5,,"http://h/?a=1,2","a ""name""",2020-01-01T00:00:00Z,\r\n'
+        "3,transcode.failed,,,,,,,,,,\r\n"
+        "4,snapshot.finished,,,,,,12,,,,\r\n"
+        "5,remux.finished,,,,4000,,,,,,\r\n"
+        '"6",transcode.finished,"h264", 640 ,360,1e3,,,,,,"2020-01-01T00:00:00Z"\r\n'
+        "7,transcode.finished,h264,640px,360,1000,,,,,,\r\n"
+        "8,transcode.finished,h264,0640,360,1000,,,,,,\r\n"
+        '9,transcode.finished,h264,640,360,1000,,,"a\nb",,,\r\n'
+        "10,,h264,640,360,1000,,,,,,\r\n"
+        ",,,,,,,,,,,\n"
+        "12,transcode.finished,h264,640,360,1000,,,,,,")
+    done = importing(path, "--source", "farm")
+    assert done.returncode == 1 and counts(done.stdout) == counted(7, 0, 0, 5), done
+    kept = rejects(path)
+    assert [(row["line"], row["id"]) for row in kept] == [(9, "7"), (10, "8"), (11, "9"), (13, "10"), (14, None)]
+    for row, word in zip(kept, ("width", "width", "src_url", "type", "id")):
+        assert word in row["reason"], row
+    assert kept[0]["event"] == {"source": "farm", "id": "7", "type": "transcode.finished",
+                                "data": {"codec": "h264", "width": "640px", "height": 360, "duration_ms": 1000}}
+    assert kept[2]["event"]["data"]["src_url"] == "a\nb"
+    totals = {row["VideoCodec"]: row["TotalTime"] for row in importing.account.client.stat() if row["TotalTime"]}
+    assert totals == {"h264": 2, "h265": 3}
+    same = event(2, seconds=2.5, codec="h265", width=1280, height=720, source="farm")
+    assert importing.account.client.report(same).json()["duplicate"] == 1
+
+
+def test_columns_that_are_missing(importing):
+    path = importing.write("a.csv", "source,subject," + COLUMNS + "one,org-a,1,h264,640,360,1000\n"
+                           ",,2,h264,640,360,1000\n,org-b,3,h264,640,360,1000\n")
+    done = importing(path, "--source", "two", "--project", "org-a")
+    assert counts(done.stdout) == counted(2, 0, 0, 1) and "subject" in rejects(path)[0]["reason"], done
+    for source, id in (("one", 1), ("two", 2)):
+        assert importing.account.client.report(event(id, source=source)).json()["duplicate"] == 1
+    assert counts(importing(path).stdout) == counted(0, 1, 0, 2)
+    assert [row["reason"] for row in rejects(path)] == ["source is missing"] * 2
+
+
+def test_rows_that_are_none(importing):
+    good = "{0},h264,640,360,1000\n"
+    path = importing.write("a.csv", (COLUMNS + good.format(1) + "2,h264,640,360\n" + "3,h264,640,360,1000,\n" +
+                                     '4,h"264,640,360,1000\n' + '"5,h264,640,360,1000\n6,"h264",640,360,1000\n' +
+                                     good.format(7) + '"8\n8",h264\n' + "9\0,h264,640,360,1000\n").encode() +
+                           "caf\xe9,h264,640,360,1000\n".encode("latin-1") + good.format(11).encode() +
+                           b'"12,h264,640,360,1000\n13,h264,640,360,1000\n')
+    done = importing(path, "--source", "farm")
+    assert done.returncode == 1 and counts(done.stdout) == counted(3, 0, 0, 8), done
+    kept = sorted(rejects(path), key=lambda row: row["line"])
+    assert [(row["line"], row["reason"].split(",")[0]) for row in kept] == [
+        (3, "4 cells"), (4, "6 cells"), (5, "a quote where none may be"), (6, "a quote where none may be"),
+        (9, "2 cells"), (11, "id: a text of 1 to 256 bytes without control characters"), (12, "id: not UTF-8"),
+        (14, "a quote where none may be")]
+    assert kept[3]["reason"].endswith("up to line 7") and kept[7]["reason"].endswith("up to line 15")
+    assert kept[0]["event"] == "2,h264,640,360" and kept[4]["event"] == '"8\n8",h264'
+    assert "\r" not in json.dumps(kept) and seconds(importing.account) == 3
+
+
+# ---- bounds ----
+
+
+def test_lines_as_long_as_may_be(importing):
+    fits, longer = json.dumps(event(1)), json.dumps(event(2))
+    fits += " " * ((1 << 20) - 2 - len(fits))
+    longer += " " * ((1 << 20) + 1 - len(longer))
+    path = importing.write("a.ndjson", "\n".join([longer[:-2], fits + "\r", longer, longer * 3, json.dumps(event(3))]))
+    done = importing(path)
+    assert done.returncode == 1 and counts(done.stdout) == counted(3, 0, 0, 2), done
+    assert [(row["line"], row["event"]) for row in rejects(path)] == [(3, None), (4, None)]
+    assert "1048576" in rejects(path)[0]["reason"]
+
+
+def test_long_rows(importing):
+    row, text = "{},h264,640,360,1000,{}\n", '"' + "line\n" * 300000 + '"'
+    path = importing.write("a.csv", COLUMNS.strip() + ",src_url\n" + row.format(1, "") + row.format(2, text) +
+                           row.format(3, "") + row.format(4, "x" * (2 << 20)) + row.format(5, "") + '"6\n' +
+                           row.format(7, "") * 60000)
+    done = importing(path, "--source", "farm")
+    assert done.returncode == 1 and counts(done.stdout) == counted(3, 0, 0, 3), done
+    assert [(row["line"], row["reason"].split(", ")[-1]) for row in rejects(path)] == [
+        (3, "up to line 300003"), (300005, "is a quote left open? the row is longer than 1048576 bytes"),
+        (300007, "up to line 360007")]
+
+
+def test_memory_is_bounded(importing):
+    path = importing.write("a.ndjson", lines(event(1)))
+    with open(path, "r+b") as file:
+        file.truncate(128 << 20)
+    process = importing.start(path)
+    out, err = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close(), process.stderr.close()
+    assert counts(out) == counted(1, 0, 0, 1) and process.returncode == 1, err
+    assert usage.ru_maxrss < 96 << 10  # KiB; the sanitizers take most of it
+
+
+def test_batches_too_large_for_the_server(bare, tmp_path):
+    account = Account(bare, "ingest.events_max=100", "ingest.body_max=64KiB")
+    importing = Import(bare.url, account.token, tmp_path)
+    large = event(500, data={**event(0)["data"], "src_url": "x" * 70000})
+    path = importing.write("a.ndjson", lines(*(large if n == 500 else event(n) for n in range(3000))))
+    done = importing(path)
+    assert done.returncode == 1 and counts(done.stdout) == counted(2999, 0, 0, 1), done
+    assert [(row["line"], row["id"]) for row in rejects(path)] == [(501, None)]
+    assert "413" in rejects(path)[0]["reason"] and rejects(path)[0]["event"] == large
+    log = bare.log_text()
+    assert 30 < log.count("status=200") < 80 and log.count("status=413") < 25, log
+
+
+# ---- standard input ----
+
+
+def test_standard_input(importing):
+    done = importing("-", input=lines(event(1), event(2)))
+    assert done.returncode == 0 and counts(done.stdout) == counted(2), done
+    done = importing("-", "--format", "csv", "--source", "test", input=COLUMNS + "2,h264,640,360,1000\n3,h264,640,360\n")
+    assert done.returncode == 1 and counts(done.stdout) == counted(0, 1, 0, 1), done
+    assert os.listdir(importing.directory) == [f"import{REJECTED}"] and f"import{REJECTED}" in done.stderr
+    importing("-", input="broken\n")  # cannot be read again, so it stands behind the other
+    assert [row["line"] for row in rejects(importing.directory / "import")] == [3, 1]
+    done = importing("-", "--rejected", "mine", input="broken\n")
+    assert "mine says which" in done.stderr and (importing.directory / "mine").exists()
+    assert importing("-", input="").returncode == 0 and seconds(importing.account) == 2
+
+
+def test_standard_input_that_waits_can_be_stopped(importing):
+    process = importing.start("-", stdin=subprocess.PIPE)
+    process.stdin.write(lines(event(1)))
+    process.stdin.flush()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 1 and "interrupted" in err and "counts once" in err and counts(out) == counted(), err
+
+
+# ---- stopped, killed, and gone on ----
+
+
+@pytest.fixture
+def many(importing):
+    """Of a hundred thousand rows one in a thousand is bad."""
+    row, bad = "{},h264,640,360,1000\n", "{},h264,0,360,1000\n"
+    importing.path = importing.write("many.csv", COLUMNS + "".join(
+        (bad if n % 1000 == 999 else row).format(n) for n in range(MANY)))
+    importing.place = importing.directory / f"many.csv{PLACE}"
+    return importing
+
+
+def start_many(many):
+    process = many.start("many.csv", "--source", "farm")
+    wait_until(many.place.exists)
+    return process
+
+
+def check_many(many, done, duplicates_max):
+    """All of it is there once, in the totals as in the file of rejects."""
+    assert done.returncode == 1 and "going on from line" in done.stderr, done
+    summary = counts(done.stdout)
+    assert summary == counted(MANY - MANY // 1000 - summary["duplicate"], summary["duplicate"], 0, MANY // 1000)
+    assert summary["duplicate"] <= duplicates_max
+    assert [row["line"] for row in rejects(many.path)] == list(range(1001, MANY + 2, 1000))
+    assert seconds(many.account) == MANY - MANY // 1000
+    assert not many.place.exists() and not os.path.exists(f"{many.place}.new")
+
+
+def test_interrupted_and_gone_on(many):
+    process = start_many(many)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 1 and "the same command goes on" in err, err
+    first, place = counts(out), json.loads(many.place.read_text())
+    assert 0 < first["rows"] < MANY and place["line"] == first["rows"] + 2 == int(re.search(r"line (\d+)", err)[1])
+    assert seconds(many.account) == first["stored"]
+    done = many("many.csv", "--source", "farm")
+    assert f"going on from line {place['line']} " in done.stderr
+    check_many(many, done, duplicates_max=0)
+
+
+def test_killed_and_gone_on(many):
+    for _ in range(3):
+        process = start_many(many)
+        line = json.loads(many.place.read_text())["line"]
+        wait_until(lambda: json.loads(many.place.read_text())["line"] > line)
+        process.kill()
+        process.communicate()
+    check_many(many, many("many.csv", "--source", "farm"), duplicates_max=3 * 9000)
+    log = many.account.server.log_text()
+    assert log.count("/v1/events status=200") <= MANY // 1000 + 3 * 9
+
+
+def test_the_place_of_another_file_or_server(many):
+    def interrupted(*args, before="", **kwargs):
+        process = many.start("many.csv", "--source", "farm", *args, **kwargs)
+        wait_until(lambda: many.place.exists() and many.place.read_text() != before)
+        process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=10)[1]
+
+    assert "going on" not in interrupted()
+    kept = many.place.read_text()
+    assert "going on" in interrupted(before=kept)
+    for args in (("--restart",), ("--rejected", "elsewhere")):
+        kept = many.place.read_text()
+        err = interrupted(*args, before=kept)
+        assert "going on" not in err and ("another file" in err) == (args[0] != "--restart"), err
+    interrupted(before=many.place.read_text())
+    many.environment["CODECMETER_TOKEN"] = many.account.server.admin("token", "create")["token"]
+    assert "another file, server or token" in interrupted(before=many.place.read_text())
+    os.utime(many.path, ns=(1, 1))
+    assert "another file, server or token" in interrupted(before=many.place.read_text())
+    many.place.write_text("{}")
+    assert "cannot be read" in interrupted(before="{}")
+
+
+def test_a_place_that_cannot_be_kept(importing):
+    path = importing.write("a.ndjson", lines(*(event(n) for n in range(9000))))
+    os.mkdir(f"{path}{PLACE}")
+    done = importing(path)
+    assert done.returncode == 0 and counts(done.stdout) == counted(9000), done
+    assert "the place is not kept" in done.stderr, done
+
+
+def test_one_at_a_time(tmp_path):
+    with scripted(503) as fake:
+        importing = Import(fake.url, "token", tmp_path)
+        path = importing.write("a.ndjson", lines(event(1)))
+        process = importing.start(path)
+        wait_until(lambda: fake.bodies)
+        done = importing(path)
+        assert done.returncode == 1 and "another import" in done.stderr and done.stdout == "", done
+        process.send_signal(signal.SIGINT)
+        assert "interrupted" in process.communicate(timeout=10)[1]
+
+
+def test_an_ignored_hangup_stops_nothing(importing):
+    path = importing.write("a.ndjson", lines(event(1)))
+    with scripted(503, "ok") as fake:
+        importing.environment["CODECMETER_URL"] = fake.url
+        process = importing.start(path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        wait_until(lambda: fake.bodies)
+        process.send_signal(signal.SIGHUP)
+        assert counts(process.communicate(timeout=10)[0]) == counted(1) and process.returncode == 0
+
+
+# ---- a server that is away, or busy ----
+
+
+class Fake:
+    """A server that gives its answers in turn, the last one for ever: a status, a status and Retry-After, "ok", or a body."""
+
+    def __init__(self, script):
+        self.bodies, self.times, self.connections, self.script = [], [], set(), script
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                fake.connections.add(self.client_address)
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                step = fake.script[min(len(fake.bodies), len(fake.script) - 1)]
+                fake.bodies.append(body)
+                fake.times.append(time.monotonic())
+                status, wait = step if isinstance(step, tuple) else (step, None)
+                text = json.dumps({"detail": f"because {status}"})
+                if isinstance(status, str):
+                    stored = '{"stored":%d,"duplicate":0,"conflict":0,"rejected":0,"results":[]}' % body.count(b"\n")
+                    status, text = 200, stored if status == "ok" else status
+                self.send_response(status)
+                if wait is not None:
+                    self.send_header("Retry-After", str(wait))
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+@contextlib.contextmanager
+def scripted(*script):
+    fake = Fake(script)
+    try:
+        yield fake
+    finally:
+        fake.server.shutdown()
+        fake.server.server_close()
+
+
+def test_a_busy_server(tmp_path):
+    with scripted((503, 1), 429, "ok") as fake:
+        importing = Import(fake.url, "token", tmp_path)
+        done = importing(importing.write("a.ndjson", lines(event(1), event(2))))
+        assert done.returncode == 0 and counts(done.stdout) == counted(2), done
+        assert len(fake.bodies) == 3 and len(set(fake.bodies)) == 1 and len(fake.connections) == 1
+        assert fake.times[1] - fake.times[0] >= 1  # as it asked
+        assert done.stderr.count("\n") == 1 and "HTTP 503: because 503; trying again for 10m" in done.stderr, done
+
+
+def test_a_connection_is_kept(tmp_path):
+    with scripted("ok") as fake:
+        importing = Import(fake.url, "token", tmp_path)
+        done = importing(importing.write("a.ndjson", lines(*(event(n) for n in range(3500)))))
+        assert counts(done.stdout) == counted(3500) and done.stderr == "", done
+        assert [body.count(b"\n") for body in fake.bodies] == [1000, 1000, 1000, 500] and len(fake.connections) == 1
+
+
+def test_given_up(tmp_path):
+    with scripted("ok", 503) as fake:
+        importing = Import(fake.url, "token", tmp_path)
+        rows = [f"{n},h264,640,360,1000\n" for n in range(1500)]
+        rows[1200] = "short,h264\n"
+        path = importing.write("a.csv", COLUMNS + "".join(rows))
+        done = importing(path, "--source", "farm", "--give-up", "700ms")
+        assert done.returncode == 1 and counts(done.stdout) == counted(1000, 0, 0, 1) and len(fake.bodies) >= 3, done
+        assert "stopped before line 1002" in done.stderr and "the same command goes on" in done.stderr, done
+        fake.script = [(503, 3600)]  # more than the patience of ten minutes
+        begun = time.monotonic()
+        done = importing(path, "--source", "farm")
+        assert "going on from line 1002" in done.stderr and "stopped before line 1002" in done.stderr, done
+        assert time.monotonic() - begun < 5
+        fake.script = ["ok"]
+        done = importing(path, "--source", "farm")
+        assert counts(done.stdout) == counted(1499, 0, 0, 1) and len(rejects(path)) == 1, done
+        importing.write("b.ndjson", lines(event(1)))
+    done = importing("b.ndjson", "--give-up", "0")
+    assert done.returncode == 1 and "codecmeter serve" in done.stderr and "line 1 " in done.stderr, done
+
+
+def test_a_server_that_comes_up_later_and_goes_down_between(bare, tmp_path):
+    account = Account(bare)
+    listen = f"127.0.0.1:{bare.port}"
+    importing = Import(bare.url, account.token, tmp_path)
+    path = importing.write("a.ndjson", lines(*(event(n) for n in range(30000))))
+    bare.stop()
+    process = importing.start(path)
+    time.sleep(0.7)
+    bare.start(listen=listen)
+    wait_until(lambda: bare.log_text().count("/v1/events status=200") > 3)
+    bare.kill()
+    time.sleep(0.3)
+    bare.start(listen=listen)
+    out, err = process.communicate(timeout=30)
+    summary = counts(out)
+    assert process.returncode == 0 and summary == counted(30000 - summary["duplicate"], summary["duplicate"]), err
+    assert summary["duplicate"] <= 1000 and seconds(account) == 30000
+    assert err.count("trying again") == 2 and "is `codecmeter serve` running there?" in err, err
+
+
+# ---- on a terminal ----
+
+
+def test_progress_is_for_terminals(tmp_path):
+    with scripted("ok") as fake:
+        importing = Import(fake.url, "token", tmp_path)
+        path = importing.write("a.ndjson", lines(*(event(n) for n in range(1500))))
+        outer, inner = pty.openpty()
+        done = subprocess.run([CODECMETER, "import", path], env=importing.environment, stdout=subprocess.PIPE,
+                              stderr=inner, timeout=30)
+        os.close(inner)
+        shown = os.read(outer, 65536).decode()
+        os.close(outer)
+        assert done.returncode == 0 and "100.0 % of 0.2 MiB" in shown and "rows/s" in shown, shown
+        assert importing(path).stderr == ""
