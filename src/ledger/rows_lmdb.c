@@ -277,11 +277,22 @@ static int read_sums(struct rows_txn *txn, struct sums sums[TABLES], struct err 
   return result;
 }
 
-static int sum_row(void *arg, struct str key, struct str value, struct err *err) {
-  (void)err;
-  struct sums *sums = arg;
-  sums->count++;
-  sums->sum += hash_row(key, value);
+struct check {
+  struct rows_txn *txn;
+  enum table table;
+  struct sums found;
+};
+
+/* A row that is walked over must be found by its key, too: a walk looks at the first entry of a page that says it has
+ * none, a look-up does not. */
+static int check_row(void *arg, struct str key, struct str value, struct err *err) {
+  struct check *check = arg;
+  struct str found;
+  int result = rows_get(check->txn, check->table, key, &found, err);
+  if (result == -ERR_NOT_FOUND || (result == 0 && found.ptr != value.ptr)) return rows_bad(check->table, err);
+  if (result != 0) return result;
+  check->found.count++;
+  check->found.sum += hash_row(key, value);
   return 1;
 }
 
@@ -290,9 +301,9 @@ int rows_check(struct rows_txn *txn, struct err *err) {
   int result = read_sums(txn, kept, err);
   if (result == -ERR_NOT_FOUND) result = rows_bad(TABLE_META, err);
   for (int i = TABLE_META + 1; i < TABLES && result == 0; i++) {
-    struct sums found = {0};
-    result = rows_walk(txn, (enum table)i, STR(""), sum_row, &found, err);
-    if (result == 0 && (found.count != kept[i].count || found.sum != kept[i].sum)) {
+    struct check check = {.txn = txn, .table = (enum table)i};
+    result = rows_walk(txn, check.table, STR(""), check_row, &check, err);
+    if (result == 0 && (check.found.count != kept[i].count || check.found.sum != kept[i].sum)) {
       result = err_set(err, ERR_CORRUPT, "derived/totals: the table %s has not the rows that it had; " REMEDY,
                        table_names[i]);
     }
