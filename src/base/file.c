@@ -62,6 +62,19 @@ int file_push(int fd, const char *name, uint64_t offset, uint64_t len, struct er
   return err_set_errno(err, ERR_IO, errno, "cannot write %s", name);
 }
 
+int file_replace(const char *dir, const char *name, struct str content, struct err *err) {
+  SCOPED_MALLOC char *path = file_path(dir, name);
+  SCOPED_MALLOC char *made = NULL;
+  CHECK(asprintf(&made, "%s/.%s.%d", dir, name, (int)getpid()) >= 0);
+  SCOPED_FD int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot make %s", path);
+  int result = file_write(fd, path, 0, content.ptr, content.len, err);
+  if (result == 0) result = file_sync(fd, path, err);
+  if (result == 0 && rename(made, path) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot make %s", path);
+  if (result != 0) (void)unlink(made);
+  return result == 0 ? file_sync_dir(dir, err) : result;
+}
+
 int file_sync_dir(const char *path, struct err *err) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open directory %s", path);
@@ -89,6 +102,18 @@ int file_make_dir(const char *path, struct err *err) {
     return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
   }
   return sync_parent(path, err); /* who made it may have been killed before this */
+}
+
+int file_make_dirs(const char *path, struct err *err) {
+  SCOPED_MALLOC char *part = strdup(path);
+  CHECK(part != NULL);
+  int result = 0;
+  for (char *slash = strchr(part + 1, '/'); result == 0 && slash != NULL; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    if (!file_exists(part)) result = file_make_dir(part, err);
+    *slash = '/';
+  }
+  return result == 0 ? file_make_dir(path, err) : result;
 }
 
 bool file_exists(const char *path) {

@@ -22,12 +22,18 @@ MUST_USE int file_sync_data(int fd, const char *name, struct err *err); /* fdata
  * than that to its sync, which others would wait behind. Promises nothing; an error is one of writing. */
 MUST_USE int file_push(int fd, const char *name, uint64_t offset, uint64_t len, struct err *err);
 
+/* Puts a file of that content, 0600, in a directory, over one of that name: written under a temporary name (a dot, the
+ * name, the process), synced, renamed, the directory synced. After a failure the name is as it was. */
+MUST_USE int file_replace(const char *dir, const char *name, struct str content, struct err *err);
+
 /* Syncs a directory, so that names made or removed in it survive a power cut. */
 MUST_USE int file_sync_dir(const char *path, struct err *err);
 /* The same, of the directory in which a file lies. */
 MUST_USE int file_sync_dir_of(const char *path, struct err *err);
 /* Makes a directory 0700 if it is not there, and syncs its parent. */
 MUST_USE int file_make_dir(const char *path, struct err *err);
+/* The same with all that are missing above it. */
+MUST_USE int file_make_dirs(const char *path, struct err *err);
 bool file_exists(const char *path);
 /* Removes a directory with all that is in it; no error when it is not there. Follows no links. */
 MUST_USE int file_remove_tree(const char *path, struct err *err);
