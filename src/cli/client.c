@@ -65,6 +65,7 @@ int client_settings_fill(struct client_settings *settings, struct err *err) {
       {"CODECMETER_PRIVATE_KEY", &settings->private_key},
       {"CODECMETER_PROJECT", &settings->project},
       {"CODECMETER_CA_FILE", &settings->ca_file},
+      {"CODECMETER_SPOOL", &settings->spool},
   };
   size_t count = sizeof all / sizeof all[0];
   int result = settings->env_file != NULL ? read_env_file(settings->env_file, all, count, err) : 0;
@@ -130,10 +131,12 @@ static int explain(const struct client *client, CURLcode code, struct err *err) 
     hint = ": is `codecmeter serve` running there? --url or $CODECMETER_URL names it";
   if (code == CURLE_PEER_FAILED_VERIFICATION) hint = ": --ca-file names the certificate to trust";
   if (code == CURLE_ABORTED_BY_CALLBACK) return err_set(err, ERR_STOPPING, "%s: interrupted", client->settings->url);
+  /* What no waiting mends is not the network's fault. */
+  enum err_code kind = ERR_NETWORK;
+  if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) kind = ERR_DENIED;
+  if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) kind = ERR_USAGE;
   const char *reason = client->reason[0] != '\0' ? client->reason : curl_easy_strerror(code);
-  bool is_lasting = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-                    code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
-  return err_set(err, is_lasting ? ERR_DENIED : ERR_NETWORK, "%s: %s%s", client->settings->url, reason, hint);
+  return err_set(err, kind, "%s: %s%s", client->settings->url, reason, hint);
 }
 
 static int perform(struct client *client, const char *path, const struct curl_slist *headers, struct str body,

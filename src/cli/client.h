@@ -13,6 +13,7 @@
 /* Whom to speak to, and as whom. Texts live for the life of the process; NULL: not given. */
 struct client_settings {
   char *url, *token, *public_key, *private_key, *project, *ca_file;
+  char *spool;             /* where events wait that could not be sent; NULL: the default place */
   char *env_file;          /* --env */
   bool (*interrupted)(void); /* asked while a request is under way: true gives it up; or NULL */
 };
@@ -27,6 +28,11 @@ struct client_settings {
   {"ca-file", 0, OPTION_TEXT, &(settings).ca_file, "FILE", "trust a server whose certificate this one signs "            \
    "($CODECMETER_CA_FILE)"},                                                                                            \
   {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE", "take CODECMETER_* lines from a file"}
+
+/* And for a command that may have to keep an event. */
+#define CLIENT_SPOOL_ROW(settings)                                                                                     \
+  {"spool", 0, OPTION_TEXT, &(settings).spool, "DIR", "where events wait for the server ($CODECMETER_SPOOL; "           \
+   "~/.local/state/codecmeter/spool)"}
 
 /* Fills what the command line left out: from the --env file, then from the environment, then the default URL. */
 MUST_USE int client_settings_fill(struct client_settings *settings, struct err *err);
@@ -49,7 +55,7 @@ void client_reply_fini(struct client_reply *reply);
 /* -ERR_USAGE when there is no token to report with. */
 MUST_USE int client_check_token(const struct client *client, struct err *err);
 /* POST /v1/events, a body of that Content-Type. 0 when there was an answer, whatever its status. -ERR_NETWORK names the
- * URL and what to check; -ERR_DENIED when another attempt would not help. The connection is kept. */
+ * URL and what to check; -ERR_DENIED when the server's certificate is not trusted, -ERR_USAGE for no URL. The connection is kept. */
 MUST_USE int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
                          struct err *err);
 /* The same, of one event as a structured CloudEvent. */

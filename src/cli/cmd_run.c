@@ -9,6 +9,7 @@
 #include "cli/child.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/delivery.h"
 #include "cli/options.h"
 #include "cli/report.h"
 
@@ -51,51 +52,63 @@ static struct file_before *look_before(char *const *paths) {
   return before;
 }
 
-/* What could not be stored is printed, so that nothing is lost: a line of JSON that /v1/events takes. */
+/* What was neither stored nor can be left to the spool is printed, so that nothing is lost: a line of JSON that
+ * /v1/events takes. */
 static void print_event(const struct report *report) {
   (void)printf("%.*s\n", (int)report->event.len, report->event.ptr);
   (void)fflush(stdout);
 }
 
-static int send_report(struct client *client, const struct report *report, const char *path, struct err *err) {
-  enum report_outcome outcome = REPORT_STORED;
-  char reason[256];
-  int result = report_send(client, report, &outcome, reason, err);
-  if (result == 0 && (outcome == REPORT_STORED || outcome == REPORT_DUPLICATE)) {
-    (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", path, report->summary, report_outcome_name(outcome));
+/* Said here when it is stored, or waits; else in err. */
+static int say_delivered(const struct delivery *delivery, const struct report *report, const char *path,
+                         const struct delivered *delivered, struct err *err) {
+  const char *outcome = report_outcome_name(delivered->outcome);
+  char where[ERR_TEXT_MAX] = "";
+  if (delivered->outcome == REPORT_CONFLICT || delivered->outcome == REPORT_REJECTED)
+    return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered->reason);
+  delivery_say_where(delivery, where, sizeof where);
+  if (delivered->needs_help) return err_set(err, ERR_DENIED, "%s: %.200s; %s", path, delivered->reason, where);
+  if (delivered->outcome != REPORT_SPOOLED) {
+    (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", path, report->summary, outcome);
     return 0;
   }
-  if (result == 0)
-    result = err_set(err, ERR_DENIED, "%s: %s: %s", path, report_outcome_name(outcome), reason);
-  else
-    (void)err_prefix(err, "%s", path);
-  print_event(report);
+  (void)err_set(err, ERR_NETWORK, "%s: %s, %s: %.160s; %s", path, report->summary, outcome, delivered->reason, where);
+  (void)command_fail("run", err);
+  return 0;
+}
+
+static int send_report(struct delivery *delivery, const struct report *report, const char *path, struct err *err) {
+  struct delivered delivered;
+  int result = delivery_event(delivery, report, &delivered, err);
+  if (result != 0) (void)err_prefix(err, "%s", path);
+  if (result == 0) result = say_delivered(delivery, report, path, &delivered, err);
+  if (result != 0) print_event(report);
   return result;
 }
 
-static int meter_output(struct client *client, const struct run_options *options, const char *path,
+static int meter_output(struct delivery *delivery, const struct run_options *options, const char *path,
                         const struct file_before *before, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
   int result = check_fresh(path, before, err);
   if (result == 0) result = report_file(path, options->settings.project, &report, err);
-  return result == 0 ? send_report(client, &report, path, err) : result;
+  return result == 0 ? send_report(delivery, &report, path, err) : result;
 }
 
-static int meter_failure(struct client *client, const struct run_options *options, const char *path,
+static int meter_failure(struct delivery *delivery, const struct run_options *options, const char *path,
                          struct timespec started, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
   int result = report_failure(path, started, options->settings.project, &report, err);
-  return result == 0 ? send_report(client, &report, path, err) : result;
+  return result == 0 ? send_report(delivery, &report, path, err) : result;
 }
 
 /* Every output, though one fails. True when all were metered. */
-static bool meter_all(struct client *client, const struct run_options *options, bool succeeded,
+static bool meter_all(struct delivery *delivery, const struct run_options *options, bool succeeded,
                       const struct file_before *before, struct timespec started) {
   bool all = true;
   for (size_t i = 0; options->outputs[i] != NULL; i++) {
     struct err err = {0};
-    int result = succeeded ? meter_output(client, options, options->outputs[i], &before[i], &err)
-                           : meter_failure(client, options, options->outputs[i], started, &err);
+    int result = succeeded ? meter_output(delivery, options, options->outputs[i], &before[i], &err)
+                           : meter_failure(delivery, options, options->outputs[i], started, &err);
     if (result == 0) continue;
     (void)command_fail("run", &err);
     all = false;
@@ -106,9 +119,9 @@ static bool meter_all(struct client *client, const struct run_options *options, 
 static int run(struct run_options *options, int argc, char **argv, struct err *err) {
   char *last[] = {argv[argc - 1], NULL};
   options->settings.interrupted = child_interrupted;
-  SCOPED(client_close_ref) struct client *client = NULL;
+  SCOPED(delivery_close) struct delivery delivery = {.client = NULL};
   struct timespec started;
-  int status, result = client_open(&options->settings, &client, err);
+  int status, result = delivery_open(&options->settings, &delivery, err);
   bool was_started;
   if (result != 0) return command_fail("run", err);
   if (options->settings.token == NULL) {
@@ -124,7 +137,8 @@ static int run(struct run_options *options, int argc, char **argv, struct err *e
     (void)command_fail("run", err); /* nothing was transcoded, so nothing failed either */
     return status;
   }
-  bool metered = meter_all(client, options, status == 0, before, started);
+  bool metered = meter_all(&delivery, options, status == 0, before, started);
+  (void)delivery_catch_up(&delivery, "run");
   return status == 0 && !metered ? EXIT_NOT_METERED : status;
 }
 
@@ -132,6 +146,7 @@ int cmd_run(int argc, char **argv) {
   struct run_options options = {0};
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
+      CLIENT_SPOOL_ROW(options.settings),
       {"output", 0, OPTION_LIST, &options.outputs, "FILE",
        "an output of the command; repeatable; its last argument if absent"},
       {0},
@@ -140,8 +155,9 @@ int cmd_run(int argc, char **argv) {
       .usage = "-- COMMAND…",
       .summary =
           "Runs a transcoder, then measures its outputs and reports them. The exit status is the command's; 75 if "
-          "it succeeded but an output could not be metered, whose event is then printed on standard output. A "
-          "command that fails is reported as a failed task, which counts nothing.",
+          "it succeeded but an output could not be metered, whose event is then printed on standard output. What the "
+          "server cannot take now waits in the spool, and is no failure. A command that fails is reported as a "
+          "failed task, which counts nothing.",
       .description = "Example:\n  codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4",
       .rows = rows,
       .operands_end = true,

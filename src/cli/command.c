@@ -18,6 +18,7 @@ static const struct {
     {"record", cmd_record, "measure media files and report them"},
     {"run", cmd_run, "run a transcoder, then record its outputs"},
     {"import", cmd_import, "report the events of a file: ndjson or CSV"},
+    {"flush", cmd_flush, "send what record, run and watch could not"},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
     {"history", cmd_history, "show a record, and what voided it"},
     {"late", cmd_late, "list usage that came long after it had finished"},

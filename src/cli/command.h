@@ -13,6 +13,7 @@ int command_main(int argc, char **argv);
 int command_fail(const char *command, const struct err *err);
 
 /* argv[0] is the command's name. Each returns an exit status. */
+int cmd_flush(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_key(int argc, char **argv);

@@ -1,5 +1,6 @@
 #include "cli/progress.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -48,6 +49,10 @@ void progress_rows(struct progress *progress, uint64_t done, uint64_t total, uin
   else
     (void)fprintf(stderr, "\r%.1f MiB, %llu rows, %.0f rows/s ", (double)done / MEBIBYTE, (unsigned long long)rows,
                   rate);
+}
+
+void progress_count(struct progress *progress, uint64_t done, uint64_t total, const char *things) {
+  if (begin_line(progress, done, total)) (void)fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " %s ", done, total, things);
 }
 
 void progress_end(struct progress *progress) {

@@ -1,4 +1,4 @@
-/* Progress of long work, on a terminal only: percent, size and rate on one line of standard error. */
+/* Progress of long work, on a terminal only: percent, size and rate, or a count, on one line of standard error. */
 #ifndef CODECMETER_CLI_PROGRESS_H
 #define CODECMETER_CLI_PROGRESS_H
 
@@ -17,6 +17,8 @@ void progress_begin(struct progress *progress);
 void progress_step(void *progress, uint64_t done, uint64_t total);
 /* The same where rows count: bytes done of all bytes, 0 where those are not known, and rows done in this run. */
 void progress_rows(struct progress *progress, uint64_t done, uint64_t total, uint64_t rows);
+/* So many of so many things of that name. */
+void progress_count(struct progress *progress, uint64_t done, uint64_t total, const char *things);
 /* Ends the line, if there is one: call it before anything else is printed. */
 void progress_end(struct progress *progress);
 /* Seconds since the beginning. */

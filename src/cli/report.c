@@ -16,7 +16,6 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
-#define TRIES 4
 #define BACKOFF_FIRST_MS 500 /* then doubled: 3.5 s in all */
 
 void report_fini(struct report *report) { buf_fini(&report->event); }
@@ -74,8 +73,8 @@ static void append_dest(struct buf *out, const char *path) {
 
 static int describe(const char *path, const struct media *media, const char *codec, const struct stat *st,
                     const char *project, struct report *ret) {
-  int64_t mtime_ms = (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
-  begin_event(&ret->event, "transcode.finished", ret->id, project, mtime_ms);
+  ret->time_ms = (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+  begin_event(&ret->event, "transcode.finished", ret->id, project, ret->time_ms);
   buf_printf(&ret->event, ",\"data\":{\"codec\":\"%s\",\"width\":%u,\"height\":%u,\"duration_ms\":%" PRIu64, codec,
              media->width, media->height, media->duration_ms);
   append_dest(&ret->event, path);
@@ -98,7 +97,8 @@ int report_file(const char *path, const char *project, struct report *ret, struc
   (void)snprintf(rest, sizeof rest, "%lld:%lld%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
                  st.st_mtim.tv_nsec);
   hash_texts(str_of(absolute), rest, ret->id);
-  return describe(path, &media, codec, &st, project, ret);
+  result = describe(path, &media, codec, &st, project, ret);
+  return result == 0 ? 0 : err_set(err, ERR_MEMORY, "%s: no memory", path);
 }
 
 int report_failure(const char *path, struct timespec started, const char *project, struct report *ret,
@@ -117,7 +117,8 @@ int report_failure(const char *path, struct timespec started, const char *projec
   (void)snprintf(rest, sizeof rest, "failed:%lld%09ld", (long long)started.tv_sec, started.tv_nsec);
   hash_texts(str_of(absolute != NULL ? absolute : joined), rest, ret->id);
   (void)clock_gettime(CLOCK_REALTIME, &now);
-  begin_event(&ret->event, "transcode.failed", ret->id, project, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  ret->time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  begin_event(&ret->event, "transcode.failed", ret->id, project, ret->time_ms);
   buf_text(&ret->event, ",\"data\":{");
   size_t before = ret->event.len;
   append_dest(&ret->event, path);
@@ -134,7 +135,8 @@ const char *report_outcome_name(enum report_outcome outcome) {
   static const char *const names[] = {[REPORT_STORED] = "stored",
                                       [REPORT_DUPLICATE] = "duplicate",
                                       [REPORT_CONFLICT] = "conflict",
-                                      [REPORT_REJECTED] = "rejected"};
+                                      [REPORT_REJECTED] = "rejected",
+                                      [REPORT_SPOOLED] = "spooled"};
   return names[outcome];
 }
 
@@ -143,14 +145,15 @@ static struct str text_of(const struct json *object, const char *name) {
   return member != NULL ? member->text : STR("");
 }
 
-static void copy_reason(struct str reason, char out[256]) {
-  if (reason.len > 255) reason.len = 255;
-  bool fits = str_copy(reason, out, 256);
+static void copy_reason(struct str reason, char out[REPORT_REASON_MAX]) {
+  if (reason.len > REPORT_REASON_MAX - 1) reason.len = REPORT_REASON_MAX - 1;
+  bool fits = str_copy(reason, out, REPORT_REASON_MAX);
   CHECK(fits);
 }
 
 /* {"stored":1,…,"results":[{"outcome":…,"reason":…}]} */
-static int read_outcome(const struct json *top, enum report_outcome *ret_outcome, char ret_reason[256]) {
+static int read_outcome(const struct json *top, enum report_outcome *ret_outcome,
+                        char ret_reason[REPORT_REASON_MAX]) {
   const struct json *results = json_member(top, "results"), *stored = json_member(top, "stored");
   if (results == NULL || results->type != JSON_ARRAY) return -ERR_REMOTE;
   *ret_outcome = REPORT_STORED;
@@ -168,8 +171,11 @@ static int read_outcome(const struct json *top, enum report_outcome *ret_outcome
   return -ERR_REMOTE;
 }
 
-static int read_reply(struct client_reply *reply, enum report_outcome *ret_outcome, char ret_reason[256],
-                      struct err *err) {
+/* The event itself is what the server cannot take, whenever it is sent. */
+static bool is_unreadable(long status) { return status == 400 || status == 413 || status == 415; }
+
+static int read_reply(struct client_reply *reply, enum report_outcome *ret_outcome,
+                      char ret_reason[REPORT_REASON_MAX], struct err *err) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(1 << 20);
   SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
   CHECK(arena != NULL && parser != NULL);
@@ -178,26 +184,31 @@ static int read_reply(struct client_reply *reply, enum report_outcome *ret_outco
   bool told = reply->status == 200 || reply->status == 409 || reply->status == 422;
   if (told && is_json && read_outcome(top, ret_outcome, ret_reason) == 0) return 0;
   struct str detail = is_json ? text_of(top, "detail") : STR("is it a codecmeter?");
+  if (is_json && detail.len > 0 && is_unreadable(reply->status)) {
+    *ret_outcome = REPORT_REJECTED;
+    copy_reason(detail, ret_reason);
+    return 0;
+  }
   enum err_code code = reply->status >= 500 || reply->status == 429 ? ERR_REMOTE : ERR_DENIED;
   return err_set(err, code, "the server answered with HTTP %ld: %.*s", reply->status,
                  (int)(detail.len < 300 ? detail.len : 300), detail.ptr);
 }
 
-static int send_once(struct client *client, const struct report *report, enum report_outcome *ret_outcome,
-                     char ret_reason[256], struct err *err) {
+static int send_once(struct client *client, struct str event, enum report_outcome *ret_outcome,
+                     char ret_reason[REPORT_REASON_MAX], struct err *err) {
   SCOPED(client_reply_fini) struct client_reply reply = {0};
-  int result = client_report(client, buf_view(&report->event), &reply, err);
+  int result = client_report(client, event, &reply, err);
   return result == 0 ? read_reply(&reply, ret_outcome, ret_reason, err) : result;
 }
 
-int report_send(struct client *client, const struct report *report, enum report_outcome *ret_outcome,
-                char ret_reason[256], struct err *err) {
+int report_send(struct client *client, struct str event, int tries, enum report_outcome *ret_outcome,
+                char ret_reason[REPORT_REASON_MAX], struct err *err) {
   int result =
       client_is_interrupted(client) ? err_set(err, ERR_STOPPING, "interrupted before it was sent") : -ERR_NETWORK;
-  for (int attempt = 0, wait_ms = BACKOFF_FIRST_MS; attempt < TRIES && !client_is_interrupted(client);
+  for (int attempt = 0, wait_ms = BACKOFF_FIRST_MS; attempt < tries && !client_is_interrupted(client);
        attempt++, wait_ms *= 2) {
-    result = send_once(client, report, ret_outcome, ret_reason, err);
-    if (result == 0 || err_kind(result) != ERR_KIND_RETRY || attempt + 1 == TRIES) break;
+    result = send_once(client, event, ret_outcome, ret_reason, err);
+    if (result == 0 || err_kind(result) != ERR_KIND_RETRY || attempt + 1 == tries) break;
     (void)usleep((useconds_t)wait_ms * 1000);
   }
   return result;

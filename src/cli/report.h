@@ -1,7 +1,7 @@
-/* Reporting files: from a path to an event, and to the server, with retries. What `record` and `run` share.
+/* Reporting files: from a path to an event, and to the server, with retries. What `record`, `run` and `watch` share.
  *
- * The identity of a measured file is the same in both: source host:<host name>, id a hash of absolute path, size and
- * modification time; its time is the modification time. So a file reported by both counts once. Source: design §7.
+ * The identity of a measured file is the same in all: source host:<host name>, id a hash of absolute path, size and
+ * modification time; its time is the modification time. So a file reported by several counts once. Source: design §7.
  */
 #ifndef CODECMETER_CLI_REPORT_H
 #define CODECMETER_CLI_REPORT_H
@@ -14,6 +14,7 @@
 
 struct report {
   char id[33];
+  int64_t time_ms;  /* the event's */
   struct buf event; /* a structured CloudEvent, one line of JSON */
   char summary[96]; /* "h264 1280x720 20.000 s" */
 };
@@ -25,12 +26,17 @@ MUST_USE int report_file(const char *path, const char *project, struct report *r
 MUST_USE int report_failure(const char *path, struct timespec started, const char *project, struct report *ret,
                             struct err *err);
 
-enum report_outcome { REPORT_STORED, REPORT_DUPLICATE, REPORT_CONFLICT, REPORT_REJECTED };
+/* The last is no answer of a server: cli/delivery.h gives it. */
+enum report_outcome { REPORT_STORED, REPORT_DUPLICATE, REPORT_CONFLICT, REPORT_REJECTED, REPORT_SPOOLED };
 const char *report_outcome_name(enum report_outcome outcome);
 
-/* Sends it, again a few times while the server cannot be reached or is busy. 0: ret_outcome holds; ret_reason (if there is
- * one) says why it was not stored. -ERR_NETWORK, -ERR_REMOTE, -ERR_DENIED. */
-MUST_USE int report_send(struct client *client, const struct report *report, enum report_outcome *ret_outcome,
-                         char ret_reason[256], struct err *err);
+#define REPORT_REASON_MAX 256
+#define REPORT_TRIES 4 /* 3.5 s of waiting in all */
+/* Sends an event, up to so many times while the server cannot be reached or is busy. 0: ret_outcome holds; ret_reason (if
+ * there is one) says why it was not stored. An event that a codecmeter cannot read (400, 413, 415) is rejected. Of a kind to
+ * try again: -ERR_NETWORK, -ERR_REMOTE, -ERR_STOPPING. -ERR_DENIED: the token or the address is wrong, and nothing was said
+ * of the event. */
+MUST_USE int report_send(struct client *client, struct str event, int tries, enum report_outcome *ret_outcome,
+                         char ret_reason[REPORT_REASON_MAX], struct err *err);
 
 #endif

@@ -24,6 +24,12 @@ def run(*args, check=True, **kwargs):
     return done
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_of_their_own(tmp_path_factory):
+    """No test touches the spool of whoever runs it."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 class Server:
     """One data directory and the server that serves it, which may be stopped, killed and started again."""
 

@@ -37,7 +37,9 @@ class Farm:
     def __init__(self, bare, *settings):
         self.account = Account(bare, "query.max_age=0", "query.max_span=0", *settings)
         self.server = bare
-        self.environment = {**os.environ, "CODECMETER_URL": bare.url, "CODECMETER_PROJECT": "org-a",
+        self.spool = bare.data + ".spool"
+        self.environment = {**os.environ, "CODECMETER_SPOOL": self.spool,
+                            "CODECMETER_URL": bare.url, "CODECMETER_PROJECT": "org-a",
                             "CODECMETER_TOKEN": self.account.token,
                             "CODECMETER_PUBLIC_KEY": self.account.key["public_key"],
                             "CODECMETER_PRIVATE_KEY": self.account.key["private_key"]}

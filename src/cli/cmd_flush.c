@@ -1,0 +1,114 @@
+/* Sends what the spool holds, all of it. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/spool.h"
+
+struct flush_options {
+  struct client_settings settings;
+  bool any, json;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number) {
+  (void)number;
+  interrupted = 1;
+}
+
+static bool is_interrupted(void) { return interrupted != 0; }
+
+/* The sums are told also when it is stopped; the event in the air stays in the spool. */
+static void catch_signals(void) {
+  static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+    struct sigaction action = {.sa_handler = interrupt}, before;
+    CHECK(sigaction(signals[i], NULL, &before) == 0);
+    if (before.sa_handler != SIG_IGN) CHECK(sigaction(signals[i], &action, NULL) == 0);
+  }
+}
+
+static void show(void *arg, const struct spool_sums *sums, uint64_t of) {
+  progress_count(arg, of - sums->left + sums->elsewhere, of, "events");
+}
+
+static void print_sums(const struct spool_sums *sums, bool json) {
+  if (json) {
+    (void)printf("{\"sent\":%" PRIu64 ",\"duplicate\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"left\":%" PRIu64 "}\n",
+                 sums->sent, sums->duplicate, sums->rejected, sums->left);
+  } else {
+    (void)printf("sent %" PRIu64 ", duplicate %" PRIu64 ", rejected %" PRIu64 ", left %" PRIu64 "\n", sums->sent,
+                 sums->duplicate, sums->rejected, sums->left);
+  }
+  (void)fflush(stdout);
+}
+
+static int check_left(const struct spool *spool, const struct spool_sums *sums, struct err *err) {
+  if (sums->left == 0) return 0;
+  if (sums->elsewhere == 0) return err_set(err, ERR_BUSY, "%s: not all could be sent", spool->dir);
+  return err_set(err, ERR_DENIED,
+                 "%s: %" PRIu64
+                 " are for another server or token: flush with those, or with --any if one replaced the "
+                 "other",
+                 spool->dir, sums->elsewhere);
+}
+
+static int flush(struct flush_options *options, struct err *err) {
+  SCOPED(client_close_ref) struct client *client = NULL;
+  SCOPED(spool_fini) struct spool spool = {.dir = NULL};
+  struct spool_sums sums = {0};
+  struct progress progress;
+  struct spool_pass pass = {.most = UINT64_MAX,
+                            .tries = REPORT_TRIES,
+                            .waits = true,
+                            .other_tokens = true,
+                            .any = options->any,
+                            .step = show,
+                            .step_arg = &progress};
+  options->settings.interrupted = is_interrupted;
+  int result = client_open(&options->settings, &client, err);
+  if (result != 0) return result;
+  if (options->settings.token == NULL) {
+    return err_set(err, ERR_USAGE, "no token: give --token, $CODECMETER_TOKEN or --env FILE");
+  }
+  spool_init(&spool, &options->settings);
+  catch_signals();
+  progress_begin(&progress);
+  result = spool_send(&spool, client, &pass, &sums, err);
+  progress_end(&progress);
+  bool never_spooled = result == -ERR_NOT_FOUND && options->settings.spool == NULL && !file_exists(spool.dir);
+  if (result == 0 || sums.left > 0 || never_spooled) print_sums(&sums, options->json);
+  if (never_spooled) return 0;
+  return result == 0 ? check_left(&spool, &sums, err) : result;
+}
+
+int cmd_flush(int argc, char **argv) {
+  struct flush_options options = {0};
+  const struct option_row rows[] = {
+      CLIENT_OPTION_ROWS(options.settings),
+      CLIENT_SPOOL_ROW(options.settings),
+      {"any", 0, OPTION_FLAG, &options.any, NULL, "also what was for another server, or for another token's project"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the sums as JSON"},
+      {0},
+  };
+  const struct option_spec spec = {
+      .summary =
+          "Sends the events that wait in the spool, oldest first. What the server rejects goes into rejected/ there, "
+          "with its reason. The exit status is 0 when nothing is left.",
+      .description = "Example:\n  codecmeter flush --env data/client.env",
+      .rows = rows,
+  };
+  struct err err = {0};
+  int result = options_parse(&spec, &argc, &argv, &err);
+  if (result == 0) result = options_no_operands(argc, argv, &err);
+  if (result == 0) result = client_settings_fill(&options.settings, &err);
+  if (result == 0) result = flush(&options, &err);
+  return result == 0 ? EXIT_OK : command_fail("flush", &err);
+}

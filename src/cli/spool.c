@@ -1,0 +1,396 @@
+/* An event leaves the spool only when the server has said what became of it. Until then every step may be cut off by
+ * a crash: files appear under their names whole and synced, a refused one is in rejected/ before it goes, and one
+ * that was stored but not yet removed is sent again, which its identity makes a duplicate. So two senders could do no
+ * harm either; the lock spares them the work.
+ *
+ * An event is for one server and, where it names no project, for the project of one token: sent with another, it
+ * would be metered as another customer's. So that stands in the second line, and is asked before it is sent.
+ */
+#include "cli/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "meter/rfc3339.h"
+
+#define SUFFIX ".event"
+#define FILE_MAX ((size_t)64 << 10) /* an event is some 500 bytes */
+#define HASH_DIGITS 16
+#define TIME_MAX INT64_C(9999999999999) /* thirteen digits, so that names sort by time */
+#define NAME_SIZE (13 + 1 + 32 + 1 + HASH_DIGITS + sizeof SUFFIX)
+#define LOCK_POLL_MS 50
+#define CUT_OFF_S 60 /* a temporary file that old has no writer any more */
+
+/* ---- where, and for whom ---- */
+
+void spool_init(struct spool *spool, const struct client_settings *settings) {
+  uint8_t hash[DIGEST_SHA256_SIZE];
+  *spool = (struct spool){.dir = NULL};
+  size_t len = strlen(settings->url);
+  while (len > 0 && settings->url[len - 1] == '/')
+    len--;
+  spool->url = strndup(settings->url, len);
+  spool->dir =
+      settings->spool != NULL ? strdup(settings->spool) : file_path(g_get_user_state_dir(), "codecmeter/spool");
+  CHECK(spool->url != NULL && spool->dir != NULL);
+  if (settings->token == NULL) return;
+  token_hash(str_of(settings->token), hash);
+  token_id(hash, spool->token);
+}
+
+void spool_fini(struct spool *spool) {
+  free(spool->dir);
+  free(spool->url);
+  *spool = (struct spool){.dir = NULL};
+}
+
+static bool is_own(const char *name) {
+  return strcmp(name, "lock") == 0 || strcmp(name, "rejected") == 0 || strcmp(name, "lost+found") == 0 ||
+         strncmp(name, SPOOL_WATCH_PREFIX, sizeof SPOOL_WATCH_PREFIX - 1) == 0;
+}
+
+static bool holds_nothing(const char *path) {
+  DIR *dir = opendir(path);
+  bool empty = dir != NULL;
+  for (struct dirent *entry = NULL; empty && (entry = readdir(dir)) != NULL;) {
+    empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || is_own(entry->d_name);
+  }
+  if (dir != NULL) (void)closedir(dir);
+  return empty;
+}
+
+/* A mistyped --spool must not have the files of somebody's home moved aside. */
+static int check_ours(const char *dir, struct err *err) {
+  SCOPED_MALLOC char *lock = file_path(dir, "lock");
+  if (file_exists(lock) || holds_nothing(dir)) return 0;
+  return err_set(err, ERR_EXISTS, "%s holds other files and is no spool: name an empty or a new directory", dir);
+}
+
+static int open_lock(const char *dir, int *ret_fd, struct err *err) {
+  SCOPED_MALLOC char *path = file_path(dir, "lock");
+  int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
+  *ret_fd = fd;
+  return 0;
+}
+
+int spool_make(const char *dir, struct err *err) {
+  SCOPED_FD int fd = -1;
+  struct stat st;
+  int result = stat(dir, &st) == 0 ? 0 : file_make_dirs(dir, err);
+  if (result == 0 && stat(dir, &st) == 0 && !S_ISDIR(st.st_mode)) {
+    return err_set(err, ERR_EXISTS, "%s is no directory", dir);
+  }
+  if (result == 0) result = check_ours(dir, err);
+  return result == 0 ? open_lock(dir, &fd, err) : result;
+}
+
+/* ---- adding ---- */
+
+static void hash_content(struct str content, char out[HASH_DIGITS + 1]) {
+  uint8_t digest[DIGEST_SHA256_SIZE];
+  digest_sha256(content, digest);
+  bytes_hex(digest, HASH_DIGITS / 2, out);
+}
+
+static void name_file(const struct report *report, struct str content, const char *suffix, char out[NAME_SIZE]) {
+  char hash[HASH_DIGITS + 1];
+  int64_t time_ms = report->time_ms < 0 ? 0 : report->time_ms > TIME_MAX ? TIME_MAX : report->time_ms;
+  hash_content(content, hash);
+  int len = snprintf(out, NAME_SIZE, "%013" PRId64 "-%s-%s%s", time_ms, report->id, hash, suffix);
+  CHECK(len > 0 && len < (int)NAME_SIZE);
+}
+
+static int compose(const struct spool *spool, const struct report *report, struct buf *out, struct err *err) {
+  buf_str(out, buf_view(&report->event));
+  buf_text(out, "\n{\"spool\":1,\"url\":");
+  json_quote(out, str_of(spool->url));
+  buf_text(out, ",\"token\":");
+  json_quote(out, str_of(spool->token));
+  buf_text(out, "}\n");
+  if (out->failed || out->len > FILE_MAX) return err_set(err, ERR_LIMIT, "too long an event");
+  return 0;
+}
+
+int spool_put(const struct spool *spool, const struct report *report, struct err *err) {
+  SCOPED(buf_fini) struct buf content = {0};
+  char name[NAME_SIZE];
+  int result = compose(spool, report, &content, err);
+  if (result == 0) result = spool_make(spool->dir, err);
+  if (result != 0) return result;
+  name_file(report, buf_view(&content), SUFFIX, name);
+  return file_replace(spool->dir, name, buf_view(&content), err);
+}
+
+/* ---- what will never be sent ---- */
+
+static void append_member(struct buf *out, const char *name, const char *value) {
+  buf_printf(out, ",\"%s\":", name);
+  json_quote(out, str_of(value));
+}
+
+/* Puts why beside what: {"event":…,"outcome":…,"reason":…,"time":…}; of a file that is no event, its name. */
+static int note_rejected(const struct spool *spool, const char *name, struct str event, const char *file,
+                         const char *outcome, const char *reason, struct err *err) {
+  SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
+  SCOPED(buf_fini) struct buf note = {0};
+  char time[RFC3339_SIZE];
+  rfc3339_format(clock_real_ms(clock_system()), time);
+  buf_text(&note, "{\"event\":");
+  buf_str(&note, event);
+  if (file != NULL) append_member(&note, "file", file);
+  append_member(&note, "outcome", outcome);
+  append_member(&note, "reason", reason);
+  append_member(&note, "time", time);
+  buf_text(&note, "}\n");
+  int result = file_make_dir(dir, err);
+  return result == 0 ? file_replace(dir, name, buf_view(&note), err) : result;
+}
+
+int spool_reject(const struct spool *spool, const struct report *report, enum report_outcome outcome,
+                 const char *reason, struct err *err) {
+  char name[NAME_SIZE];
+  int result = spool_make(spool->dir, err);
+  if (result != 0) return result;
+  name_file(report, buf_view(&report->event), ".json", name);
+  return note_rejected(spool, name, buf_view(&report->event), NULL, report_outcome_name(outcome), reason, err);
+}
+
+static int remove_event(const char *path, struct err *err) {
+  if (unlink(path) == 0 || errno == ENOENT) return 0;
+  return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
+}
+
+/* A file that is no event of ours goes aside as it is; nothing there is overwritten. */
+static int move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err) {
+  SCOPED_MALLOC char *from = file_path(spool->dir, name);
+  SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
+  SCOPED_MALLOC char *to = NULL, *target = NULL, *note = NULL;
+  CHECK(asprintf(&to, "%.180s.%" PRId64, name[0] == '.' ? name + 1 : name, clock_real_ms(clock_system())) >= 0);
+  CHECK(asprintf(&note, "%s.json", to) >= 0);
+  target = file_path(dir, to);
+  int result = note_rejected(spool, note, STR("null"), to, "unreadable", reason, err);
+  if (result != 0) return result;
+  if (rename(from, target) != 0) return err_set_errno(err, ERR_IO, errno, "cannot move %s", from);
+  return file_sync_dir(dir, err);
+}
+
+/* ---- reading ---- */
+
+/* A spooled event. */
+struct waiting {
+  const char *name;
+  char *path;
+  struct buf content;
+  struct str event;
+  bool is_ours, names_project; /* of our server and token; has a subject */
+  bool same_url;
+};
+
+static void waiting_fini(struct waiting *waiting) {
+  free(waiting->path);
+  buf_fini(&waiting->content);
+}
+
+static struct str text_of(const struct json *object, const char *name) {
+  const struct json *member = json_member(object, name);
+  return member != NULL && member->type == JSON_STRING ? member->text : STR("");
+}
+
+/* -ERR_NOT_FOUND: it is gone. -ERR_CORRUPT: no file that can be one of ours. */
+static int read_content(struct waiting *waiting, struct err *err) {
+  struct stat st;
+  size_t got = 0;
+  SCOPED_FD int fd = open(waiting->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", waiting->path);
+  if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "no regular file");
+  if (fd < 0 || fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", waiting->path);
+  if (!S_ISREG(st.st_mode)) return err_set(err, ERR_CORRUPT, "no regular file");
+  if ((uint64_t)st.st_size > FILE_MAX) return err_set(err, ERR_CORRUPT, "too long for an event");
+  char *room = buf_extend(&waiting->content, (size_t)st.st_size + JSON_PADDING);
+  CHECK(room != NULL);
+  memset(room, 0, (size_t)st.st_size + JSON_PADDING);
+  int result = file_read(fd, waiting->path, 0, room, (size_t)st.st_size, &got, err);
+  waiting->content.len = got;
+  return result;
+}
+
+/* "TIME-ID-HASH.event", with the hash of what it holds. */
+static bool is_intact(const struct waiting *waiting) {
+  char hash[HASH_DIGITS + 1];
+  size_t len = strlen(waiting->name), tail = HASH_DIGITS + sizeof SUFFIX - 1;
+  hash_content(buf_view(&waiting->content), hash);
+  return len > tail && strcmp(waiting->name + len - (sizeof SUFFIX - 1), SUFFIX) == 0 &&
+         strncmp(waiting->name + len - tail, hash, HASH_DIGITS) == 0;
+}
+
+static int read_lines(const struct spool *spool, struct waiting *waiting, struct err *err) {
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(FILE_MAX * 32);
+  SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
+  CHECK(arena != NULL && parser != NULL);
+  const struct json *event = NULL, *address = NULL;
+  struct str rest = buf_view(&waiting->content);
+  waiting->event = str_cut(&rest, '\n');
+  struct str second = str_cut(&rest, '\n');
+  int result = json_parse(parser, arena, waiting->event, 8, &event, err);
+  if (result == 0) result = json_parse(parser, arena, second, 8, &address, err);
+  if (result != 0 || event->type != JSON_OBJECT || address->type != JSON_OBJECT) {
+    return err_set(err, ERR_CORRUPT, "not the two lines of a spooled event");
+  }
+  waiting->names_project = text_of(event, "subject").len > 0;
+  waiting->same_url = str_equal(text_of(address, "url"), str_of(spool->url));
+  waiting->is_ours = waiting->same_url && str_equal(text_of(address, "token"), str_of(spool->token));
+  return 0;
+}
+
+static int read_waiting(const struct spool *spool, struct waiting *waiting, struct err *err) {
+  int result = read_content(waiting, err);
+  if (result != 0) return result;
+  if (!is_intact(waiting))
+    return err_set(err, ERR_CORRUPT, "its name is not that of a spooled event of this content");
+  return read_lines(spool, waiting, err);
+}
+
+/* ---- sending ---- */
+
+struct names {
+  struct dirent **list;
+  int count;
+};
+
+static void names_fini(struct names *names) {
+  for (int i = 0; i < names->count; i++)
+    free(names->list[i]);
+  free(names->list);
+}
+
+static int is_candidate(const struct dirent *entry) {
+  const char *name = entry->d_name;
+  return name[0] == '.' ? strstr(name, SUFFIX ".") != NULL : !is_own(name);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+static int list_names(const char *dir, struct names *ret, struct err *err) {
+  struct names names = {0};
+  names.count = scandir(dir, &names.list, is_candidate, by_name);
+  if (names.count < 0) return err_set_errno(err, ERR_IO, errno, "cannot list %s", dir);
+  *ret = names;
+  return 0;
+}
+
+/* A dot before it: somebody writes it, or was killed while he did. */
+static bool is_being_written(const struct waiting *waiting) {
+  struct stat st;
+  return waiting->name[0] == '.' && (lstat(waiting->path, &st) != 0 || st.st_mtime + CUT_OFF_S > time(NULL));
+}
+
+static bool is_wanted(const struct spool_pass *pass, const struct waiting *waiting) {
+  return waiting->is_ours || pass->any || (pass->other_tokens && waiting->same_url && waiting->names_project);
+}
+
+/* What became of it: removed, or moved aside, before it is counted. */
+static int settle(const struct spool *spool, const struct waiting *waiting, enum report_outcome outcome,
+                  const char *reason, struct spool_sums *sums, struct err *err) {
+  char note[NAME_SIZE];
+  uint64_t *sum = outcome == REPORT_STORED      ? &sums->sent
+                  : outcome == REPORT_DUPLICATE ? &sums->duplicate
+                                                : &sums->rejected;
+  if (sum == &sums->rejected) {
+    size_t len = strlen(waiting->name) - (sizeof SUFFIX - 1);
+    (void)snprintf(note, sizeof note, "%.*s.json", (int)len, waiting->name);
+    int result = note_rejected(spool, note, waiting->event, NULL, report_outcome_name(outcome), reason, err);
+    if (result != 0) return result;
+  }
+  int result = remove_event(waiting->path, err);
+  if (result != 0) return result;
+  ++*sum;
+  --sums->left;
+  return 0;
+}
+
+static int send_waiting(const struct spool *spool, struct client *client, const struct spool_pass *pass,
+                        const struct waiting *waiting, struct spool_sums *sums, struct err *err) {
+  enum report_outcome outcome = REPORT_STORED;
+  char reason[REPORT_REASON_MAX];
+  if (!is_wanted(pass, waiting)) {
+    ++sums->elsewhere;
+    return 0;
+  }
+  int result = report_send(client, waiting->event, pass->tries, &outcome, reason, err);
+  if (result != 0) return result;
+  /* Who may not report for a project says nothing of the event: its own token might. */
+  if (outcome == REPORT_REJECTED && !waiting->is_ours && strncmp(reason, "subject", 7) == 0) {
+    ++sums->elsewhere;
+    return 0;
+  }
+  return settle(spool, waiting, outcome, reason, sums, err);
+}
+
+static int take_name(const struct spool *spool, struct client *client, const struct spool_pass *pass,
+                     const char *name, struct spool_sums *sums, struct err *err) {
+  SCOPED(waiting_fini) struct waiting waiting = {.name = name, .path = file_path(spool->dir, name)};
+  struct err why = {0};
+  if (is_being_written(&waiting)) {
+    --sums->left;
+    return 0;
+  }
+  bool cut_off = name[0] == '.';
+  int result = cut_off ? err_set(&why, ERR_CORRUPT, "its writer was cut off") : read_waiting(spool, &waiting, &why);
+  if (result == 0) return send_waiting(spool, client, pass, &waiting, sums, err);
+  if (result == -ERR_CORRUPT)
+    result = move_aside(spool, name, why.text, err);
+  else if (result != -ERR_NOT_FOUND)
+    *err = why;
+  if (result == 0) ++sums->rejected;
+  if (result == 0 || result == -ERR_NOT_FOUND) --sums->left;
+  return result == -ERR_NOT_FOUND ? 0 : result;
+}
+
+static int lock(const struct spool *spool, struct client *client, bool waits, int *ret_fd, struct err *err) {
+  SCOPED_FD int fd = -1;
+  int result = open_lock(spool->dir, &fd, err);
+  if (result != 0) return result;
+  while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return err_set_errno(err, ERR_IO, errno, "cannot lock %s", spool->dir);
+    if (!waits || client_is_interrupted(client)) {
+      return err_set(err, ERR_BUSY, "%s: another process sends what is there", spool->dir);
+    }
+    (void)usleep(LOCK_POLL_MS * 1000);
+  }
+  *ret_fd = fd;
+  fd = -1;
+  return 0;
+}
+
+int spool_send(const struct spool *spool, struct client *client, const struct spool_pass *pass,
+               struct spool_sums *sums, struct err *err) {
+  SCOPED(names_fini) struct names names = {0};
+  SCOPED_FD int fd = -1;
+  if (access(spool->dir, R_OK | W_OK | X_OK) != 0) {
+    return err_set_errno(err, ERR_NOT_FOUND, errno, "there is no spool %s", spool->dir);
+  }
+  int result = check_ours(spool->dir, err);
+  if (result == 0) result = lock(spool, client, pass->waits, &fd, err);
+  if (result == 0) result = list_names(spool->dir, &names, err);
+  if (result != 0) return result;
+  uint64_t of = (uint64_t)names.count;
+  sums->left += of;
+  for (int i = 0; result == 0 && i < names.count; i++) {
+    if (sums->sent + sums->duplicate + sums->rejected >= pass->most) break;
+    result = take_name(spool, client, pass, names.list[i]->d_name, sums, err);
+    if (pass->step != NULL) pass->step(pass->step_arg, sums, of);
+  }
+  return result;
+}
