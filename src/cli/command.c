@@ -17,6 +17,7 @@ static const struct {
     {"token", cmd_token, "create, list or revoke tokens that report usage"},
     {"record", cmd_record, "measure media files and report them"},
     {"run", cmd_run, "run a transcoder, then record its outputs"},
+    {"watch", cmd_watch, "record what appears in directories, as it is finished"},
     {"import", cmd_import, "report the events of a file: ndjson or CSV"},
     {"flush", cmd_flush, "send what record, run and watch could not"},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier"},

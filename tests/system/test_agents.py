@@ -1,4 +1,4 @@
-"""Agents that lose nothing: the spool and `flush`, beside a server that comes and goes."""
+"""Agents that lose nothing: the spool, `flush`, and `watch`, beside a server that comes and goes."""
 import hashlib
 import json
 import os
@@ -6,10 +6,14 @@ import resource
 import shutil
 import signal
 import stat
+import subprocess
 import time
 
+import pytest
+
 from client import event
-from media import clips, farm  # noqa: F401 (fixtures)
+from conftest import CODECMETER, wait_until
+from media import H264, clips, farm, ffmpeg, picture  # noqa: F401 (fixtures)
 
 
 # ---- helpers ----
@@ -45,6 +49,67 @@ def put(farm, number, token=None, url=None, **changes):
 
 def flush(farm, *args, **kwargs):
     return farm.command("flush", *args, **kwargs)
+
+
+class Watch:
+    """A `codecmeter watch`, ready."""
+
+    def __init__(self, farm, directory, *options, ready=True):
+        self.out, self.err = str(directory) + ".out", str(directory) + ".err"
+        with open(self.out, "w") as out, open(self.err, "a") as err:
+            self.process = subprocess.Popen([CODECMETER, "watch", "--settle", "150ms", *map(str, options), str(directory)],
+                                            env=farm.environment, stdout=out, stderr=err)
+        if ready:
+            wait_until(lambda: "watching" in self.said() or self.process.poll() is not None)
+            assert "watching" in self.said(), self.complained()
+
+    def said(self):
+        return open(self.out).read()
+
+    def complained(self):
+        return open(self.err).read()
+
+    def directories(self):
+        """How many the kernel watches for it."""
+        directory = f"/proc/{self.process.pid}/fdinfo"
+        return sum(open(f"{directory}/{fd}").read().count("inotify wd:") for fd in os.listdir(directory))
+
+    def has(self, word, count):
+        wait_until(lambda: self.said().count(word) >= count, 20)
+        assert self.said().count(word) == count, self.said()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0, self.complained()
+        for word in ("runtime error", "AddressSanitizer", "LeakSanitizer", "check failed"):
+            assert word not in self.complained(), self.complained()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def watched(farm, tmp_path):
+    """Starts watches, and ends those that a failed test left."""
+    started = []
+
+    def start(*args, **kwargs):
+        started.append(Watch(farm, *args, **kwargs))
+        return started[-1]
+
+    (tmp_path / "out").mkdir()
+    start.directory = tmp_path / "out"
+    yield start
+    for watch in started:
+        if watch.process.poll() is None:
+            watch.kill()
+
+
+def written_down(farm, name):
+    """Is it in a state, beyond a kill?"""
+    states = [state for state in os.listdir(farm.spool) if state.startswith("watch-") and state.endswith(".state")]
+    return any(name in open(f"{farm.spool}/{state}").read() for state in states)
 
 
 def low(seconds):
@@ -201,3 +266,252 @@ def test_where_it_cannot_be_kept(farm, clips, tmp_path):
     assert os.listdir(theirs) == ["letter.txt"] and os.listdir(full) in (["lock"], [])
     done = flush(farm, "--spool", theirs)
     assert done.returncode == 1 and "no spool" in done.stderr and os.listdir(theirs) == ["letter.txt"], done
+
+
+# ---- watch ----
+
+
+def test_what_is_finished_is_recorded(farm, clips, watched):
+    """Closed after writing, moved in, linked in; partial files, dotfiles and those still written to are left alone."""
+    out = watched.directory
+    shutil.copy(clips / "small.mp4", out / "before.mp4")
+    writer = open(out / "open.mp4", "wb")
+    writer.write((clips / "small.mp4").read_bytes())
+    writer.flush()
+    time.sleep(0.3)  # to all looks, it might be as finished as the other
+    watch = watched(out)
+    assert "there before: 1 " in watch.complained()
+    shutil.copy(clips / "small.mp4", out / "a.mp4.part")
+    shutil.copy(clips / "small.mp4", out / ".hidden.mp4")
+    shutil.copy(clips / "small.mp4", out / "notes.txt")
+    shutil.copy(clips / "small.mp4", out / "copied.MP4")
+    shutil.copy(clips / "small.mp4", out / "whole.tmp")
+    os.link(out / "whole.tmp", out / "linked.mp4")
+    watch.has("stored", 2)
+    os.rename(out / "a.mp4.part", out / "a.mp4")
+    watch.has("stored", 3)
+    time.sleep(0.5)
+    assert "open.mp4" not in watch.said()
+    writer.close()
+    watch.has("stored", 4)
+    os.rename(out / "a.mp4", out / "renamed.mp4")
+    watch.has("not recorded again", 1)
+    watch.stop()
+    assert farm.totals() == low(8) and watch.said().count("stored") == 4, watch.said()
+
+
+def test_directories_that_appear(farm, clips, watched, tmp_path):
+    """With files in them already, made deep at once, and moved about afterwards."""
+    out = watched.directory
+    watch = watched(out)
+    full = tmp_path / "elsewhere" / "deep"
+    full.mkdir(parents=True)
+    shutil.copy(clips / "small.mp4", full / "one.mp4")
+    os.rename(tmp_path / "elsewhere", out / "moved")
+    (out / "a" / "b" / "c").mkdir(parents=True)
+    shutil.copy(clips / "small.mp4", out / "a" / "b" / "c" / "two.mp4")
+    watch.has("stored", 2)
+    os.rename(out / "a", out / "z")
+    shutil.copy(clips / "small.mp4", out / "z" / "b" / "three.mp4")
+    watch.has("stored", 3)
+    assert f"{out}/z/b/three.mp4: h264" in watch.said(), watch.said()
+    assert watch.directories() == 6
+    os.rename(out / "moved", tmp_path / "away")  # with one below it
+    shutil.copy(clips / "small.mp4", tmp_path / "away" / "four.mp4")
+    shutil.copy(clips / "small.mp4", out / "five.mp4")
+    watch.has("stored", 4)
+    assert watch.directories() == 4
+    watch.stop()
+    assert farm.totals() == low(8)
+
+
+def test_what_cannot_be_measured(farm, clips, watched):
+    """Said once, remembered, tried again when it has changed; the watch goes on."""
+    out = watched.directory
+    watch = watched(out)
+    (out / "bad.mp4").write_bytes((clips / "small.mp4").read_bytes()[:1000])
+    wait_until(lambda: "bad.mp4" in watch.complained())
+    shutil.copy(clips / "small.mp4", out / "good.mp4")
+    watch.has("stored", 1)
+    watch.stop()
+    watch = watched(out)
+    shutil.copy(clips / "small.mp4", out / "next.mp4")
+    watch.has("stored", 1)
+    assert watch.complained().count("bad.mp4") == 1, watch.complained()
+    shutil.copy(clips / "small.mp4", out / "bad.mp4")
+    watch.has("stored", 2)
+    watch.stop()
+    assert farm.totals() == low(6)
+
+
+def test_a_playlist_is_one_output_to_watch(farm, watched, tmp_path):
+    """Its segments are none; and it may come long before them."""
+    out, copied = watched.directory, watched.directory / "copied"
+    watch = watched(out)
+    ffmpeg(*picture("640x360", 6), *H264, "-g", 10, "-f", "hls", "-hls_time", 2, "-hls_playlist_type", "vod", out / "list.m3u8")
+    watch.has("stored", 1)
+    copied.mkdir()
+    shutil.copy(out / "list.m3u8", copied)
+    time.sleep(0.5)
+    for segment in out.glob("*.ts"):
+        shutil.copy(segment, copied)
+    watch.has("stored", 2)
+    watch.stop()
+    assert farm.totals() == low(12) and watch.complained() == "", watch.complained()
+
+
+def test_a_watch_that_is_killed(farm, clips, watched):
+    """What came while it was down is recorded once; the rest is not measured again."""
+    out = watched.directory
+    shutil.copy(clips / "small.mp4", out / "existing.mp4")
+    watch = watched(out, "--existing")
+    watch.has("stored", 1)
+    for number in range(5):
+        shutil.copy(clips / "small.mp4", out / f"{number}.mp4")
+    watch.has("stored", 6)
+    wait_until(lambda: written_down(farm, "4.mp4"))
+    watch.kill()
+    (out / "new").mkdir()
+    for number in range(5, 10):
+        shutil.copy(clips / "small.mp4", out / "new" / f"{number}.mp4")
+    os.rename(out / "0.mp4", out / "renamed.mp4")
+    watch = watched(out)
+    watch.has("stored", 5)
+    watch.has("not recorded again", 1)
+    wait_until(lambda: written_down(farm, "renamed.mp4"))
+    watch.kill()
+    watch = watched(out)
+    shutil.copy(clips / "small.mp4", out / "last.mp4")
+    watch.has("stored", 1)
+    watch.stop()
+    assert "duplicate" not in watch.said() and farm.totals() == low(24)
+
+
+def test_a_watch_that_is_killed_again_and_again(farm, clips, watched):
+    """At any moment: what it had not yet written down is measured again, and counts once."""
+    out = watched.directory
+    for number in range(25):
+        if number % 5 == 0:
+            if number:
+                watch.kill()
+            watch = watched(out, "--settle", "0")
+        shutil.copy(clips / "small.mp4", out / f"{number}.mp4")
+        time.sleep(0.02)
+    wait_until(lambda: farm.totals() == low(50), 20)
+    watch.stop()
+    assert farm.totals() == low(50)
+
+
+def test_once(farm, clips, watched):
+    """For cron: the first run says what is there already, each later one records what is new."""
+    out = watched.directory
+    shutil.copy(clips / "small.mp4", out / "before.mp4")
+    once = ("watch", "--once", "--settle", "0", out)
+    done = farm.command(*once)
+    assert done.returncode == 0 and done.stdout == "" and "--existing" in done.stderr, done
+    shutil.copy(clips / "small.mp4", out / "new.mp4")
+    done = farm.command(*once)
+    assert done.returncode == 0 and done.stdout == f"{out}/new.mp4: h264 640x360 2.000 s, stored\n" and done.stderr == "", done
+    done = farm.command(*once)
+    assert done.returncode == 0 and done.stdout == done.stderr == "", done
+
+
+def test_wrong_use_of_watch(farm, watched, tmp_path):
+    out = watched.directory
+    (out / "below").mkdir()
+    file = tmp_path / "file"
+    file.write_text("")
+    for status, words, args in ((2, "which directories", ()), (2, "none", (out / "none",)), (2, "not a directory", (file,)),
+                                (2, "upper one", (out, out / "below")), (2, "--settle", ("--settle", "soon", out)),
+                                (1, "--state", ("--spool", "/dev/null", out))):
+        done = farm.command("watch", *args)
+        assert done.returncode == status and words in done.stderr and done.stderr.count("\n") == 1, (args, done)
+    watch = watched(out)
+    done = farm.command("watch", out)
+    assert done.returncode == 1 and "another process" in done.stderr, done
+    shutil.rmtree(out)
+    assert watch.process.wait(10) == 1 and "is gone" in watch.complained()
+
+
+def test_a_damaged_state(farm, clips, watched):
+    """Whatever it may have held, the files are not taken for old ones."""
+    out = watched.directory
+    watched(out).stop()
+    state, = [f"{farm.spool}/{name}" for name in os.listdir(farm.spool) if name.endswith(".state")]
+    with open(state, "r+") as file:
+        file.truncate(30)
+    done = farm.command("watch", out)
+    assert done.returncode == 1 and "damaged" in done.stderr and "--existing" in done.stderr, done
+
+
+def test_more_at_once_than_the_kernel_keeps(farm, clips, watched):
+    """Its queue overflows while the watch is held: every file is looked for."""
+    out = watched.directory
+    (out / "sub").mkdir()
+    watch = watched(out)
+    watch.process.send_signal(signal.SIGSTOP)
+    limit = int(open("/proc/sys/fs/inotify/max_queued_events").read())
+    if limit > 70000:
+        pytest.skip(f"fs.inotify.max_queued_events is {limit}")
+    for number in range(limit // 2 + 100):  # made and closed: two each; like ones in a row would be one
+        os.close(os.open(out / f"noise{number % 2}", os.O_WRONLY | os.O_CREAT))
+        os.unlink(out / f"noise{number % 2}")
+    shutil.copy(clips / "small.mp4", out / "late.mp4")
+    os.rename(out / "sub", out / "moved")
+    (out / "made").mkdir()
+    watch.process.send_signal(signal.SIGCONT)
+    watch.has("stored", 1)
+    for directory in ("moved", "made"):
+        shutil.copy(clips / "small.mp4", out / directory / "later.mp4")
+    watch.has("stored", 3)
+    assert f"{out}/moved/later.mp4" in watch.said() and "sub" not in watch.said()
+    watch.stop()
+
+
+# ---- all at once ----
+
+
+def test_a_server_that_is_killed(farm, clips, watched, tmp_path):
+    """Files keep coming while it goes down and up: nothing is lost, nothing counts twice."""
+    out = watched.directory
+    elsewhere = tmp_path / "runs"
+    elsewhere.mkdir()
+    listen = address(farm)
+    watch = watched(out)
+    runs = []
+    for number in range(16):
+        shutil.copy(clips / "small.mp4", out / f"{number}.mp4")
+        if number % 4 == 0:
+            target = elsewhere / f"{number}.mp4"
+            runs.append(farm.start("run", "--output", target, "--", "cp", clips / "small.mp4", target))
+        if number in (3, 11):
+            farm.server.kill()
+        if number == 7:
+            farm.server.start(listen=listen)
+        time.sleep(0.15)
+    for process in runs:
+        printed, err = process.communicate(timeout=30)
+        assert process.returncode == 0 and printed == "", (printed, err)
+    farm.server.start(listen=listen)
+    watch.has(" s, ", 16)
+    wait_until(lambda: spooled(farm) == [], 20)  # the watch sends what waits, that of the runs too
+    assert farm.totals() == low(2 * 16 + 2 * 4)
+    watch.stop()
+    assert spooled(farm) == [] and not os.path.exists(farm.spool + "/rejected")
+
+
+def test_a_ladder_by_all_three(farm, watched, tmp_path):
+    """run, watch and record see each output of a real ladder, and each counts once."""
+    out = watched.directory
+    watch = watched(out)
+    sizes = (("a.mp4", "640:360"), ("b.mp4", "1280:720"), ("c.mp4", "1920:1080"))
+    outputs = [item for name, _ in sizes for item in ("--output", out / name)]
+    maps = [item for name, size in sizes for item in ("-vf", f"scale={size}", *H264, out / name)]
+    run = farm.start("run", *outputs, "--", "ffmpeg", "-nostdin", "-v", "error", *picture("640x360", 3), *maps)
+    wait_until(lambda: "c.mp4" in os.listdir(out), 20)
+    assert run.wait(30) == 0, run.communicate()
+    run.communicate()
+    assert farm.record(*(out / name for name, _ in sizes)).stdout.count("duplicate") == 3
+    watch.has(" s, ", 3)
+    watch.stop()
+    assert farm.totals() == {("h264", "Low"): 3, ("h264", "Midium"): 3, ("h264", "High"): 3}

@@ -1,0 +1,49 @@
+/* How far `watch` has come with a directory: which files below it are done with, across restarts.
+ *
+ * One file a directory, `watch-<hash of its path>.state`, text, replaced as a whole. A file is known by path, size
+ * and time of writing, as its identity is; by inode too, so that one that was only renamed is not taken for another
+ * output.
+ */
+#ifndef CODECMETER_CLI_PLACE_H
+#define CODECMETER_CLI_PLACE_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+
+enum place_status {
+  PLACE_BEFORE = 'b', /* there before the first watch, and not to be recorded */
+  PLACE_DONE = 'd',   /* stored, or in the spool */
+  PLACE_FAILED = 'f', /* cannot be measured, or was refused: not again until it changes */
+};
+
+struct place;
+
+/* root: an absolute path without links. Locks it against a second watch until it is closed, or this process ends.
+ * -ERR_BUSY names the other one, -ERR_CORRUPT what to do. */
+MUST_USE int place_open(const char *dir, const char *root, struct place **ret, struct err *err);
+void place_close(struct place *place);
+
+const char *place_root(const struct place *place);
+/* Never watched before? */
+bool place_is_first(const struct place *place);
+/* Is the path that directory, or below it? */
+bool place_is_below(const char *path, const char *top);
+
+/* Is this very file done with? */
+bool place_knows(const struct place *place, const char *path, const struct stat *st);
+/* Another path of a file with the same inode, size and time of writing that need not be recorded again, or NULL.
+ * Valid until the next change. */
+const char *place_twin(const struct place *place, const char *path, const struct stat *st);
+void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status);
+/* Forgets the files that are gone, now and then: a renamed one must be known until its new name has been looked at.
+ */
+void place_prune(struct place *place);
+
+/* Writes it if there is something new. */
+MUST_USE int place_save(struct place *place, struct err *err);
+/* For how long changes may be kept back, so that a large state is not written for every file. */
+int64_t place_patience_ms(const struct place *place);
+
+#endif

@@ -1,0 +1,190 @@
+/* A directory is watched first and read then, so what comes between the two is told twice rather than not at all;
+ * that holds for those that appear below it too, and for what was put there before they were watched.
+ *
+ * A directory that is moved keeps its watch, under a path that is no longer its own: the watches of all below it are
+ * taken off when it leaves, and set anew where it arrives.
+ */
+#include "cli/watcher.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "base/file.h"
+
+#define MASK                                                                                               \
+  (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | \
+   IN_DONT_FOLLOW | IN_EXCL_UNLINK)
+
+struct watcher {
+  const struct watcher_hooks *hooks;
+  int fd;
+  GHashTable *paths; /* watch descriptor -> path, which it owns */
+  GPtrArray *roots;
+};
+
+int watcher_open(const struct watcher_hooks *hooks, struct watcher **ret, struct err *err) {
+  int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (fd < 0) return err_set_errno(err, ERR_LIMIT, errno, "cannot watch (sysctl fs.inotify.max_user_instances)");
+  struct watcher *watcher = calloc(1, sizeof *watcher);
+  CHECK(watcher != NULL);
+  *watcher = (struct watcher){.hooks = hooks, .fd = fd};
+  watcher->paths = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, free);
+  watcher->roots = g_ptr_array_new_with_free_func(free);
+  *ret = watcher;
+  return 0;
+}
+
+void watcher_close(struct watcher *watcher) {
+  if (watcher == NULL) return;
+  (void)close(watcher->fd);
+  g_hash_table_destroy(watcher->paths);
+  (void)g_ptr_array_free(watcher->roots, TRUE);
+  free(watcher);
+}
+
+int watcher_fd(const struct watcher *watcher) { return watcher->fd; }
+
+/* ---- reading directories ---- */
+
+static bool is_gone(int code) { return code == ENOENT || code == ENOTDIR; }
+
+/* What went while we looked is no trouble; what cannot be looked into is told, and the rest goes on. */
+static int tell_trouble(const struct watcher_hooks *hooks, const char *path, int code) {
+  struct err err;
+  if (is_gone(code)) return 0;
+  (void)err_set_errno(&err, ERR_DENIED, code, "%s is not watched", path);
+  hooks->trouble(hooks->arg, &err);
+  return 0;
+}
+
+static int watch_directory(struct watcher *watcher, const char *path, struct err *err) {
+  int wd = inotify_add_watch(watcher->fd, path, MASK);
+  if (wd < 0 && errno == ENOSPC) {
+    return err_set(err, ERR_LIMIT, "%s: too many directories to watch: raise sysctl fs.inotify.max_user_watches",
+                   path);
+  }
+  if (wd < 0) return tell_trouble(watcher->hooks, path, errno);
+  char *copy = strdup(path);
+  CHECK(copy != NULL);
+  (void)g_hash_table_replace(watcher->paths, GINT_TO_POINTER(wd), copy);
+  return 0;
+}
+
+static int is_visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
+
+static char *path_below(const char *dir, const char *name) {
+  return strcmp(dir, "/") == 0 ? file_path("", name) : file_path(dir, name);
+}
+
+/* The list is read and closed before what is below, so that depth costs no open files. watcher may be NULL. */
+static int walk(struct watcher *watcher, const struct watcher_hooks *hooks, const char *path, struct err *err) {
+  struct dirent **list = NULL;
+  struct stat st;
+  int result = watcher != NULL ? watch_directory(watcher, path, err) : 0;
+  if (result != 0) return result;
+  int count = scandir(path, &list, is_visible, alphasort);
+  if (count < 0) return tell_trouble(hooks, path, errno);
+  for (int i = 0; i < count; i++) {
+    SCOPED_MALLOC char *below = path_below(path, list[i]->d_name);
+    free(list[i]);
+    if (result != 0 || lstat(below, &st) != 0) continue;
+    if (S_ISDIR(st.st_mode)) result = walk(watcher, hooks, below, err);
+    if (S_ISREG(st.st_mode)) hooks->file(hooks->arg, below);
+  }
+  free(list);
+  return result;
+}
+
+int watcher_scan(const struct watcher_hooks *hooks, const char *root, struct err *err) {
+  return walk(NULL, hooks, root, err);
+}
+
+int watcher_add(struct watcher *watcher, const char *root, struct err *err) {
+  char *copy = strdup(root);
+  CHECK(copy != NULL);
+  g_ptr_array_add(watcher->roots, copy);
+  return walk(watcher, watcher->hooks, root, err);
+}
+
+/* ---- what happens ---- */
+
+static bool is_root(const struct watcher *watcher, const char *path) {
+  for (guint i = 0; i < watcher->roots->len; i++) {
+    if (strcmp(watcher->roots->pdata[i], path) == 0) return true;
+  }
+  return false;
+}
+
+static bool is_below(const char *path, const char *top) {
+  size_t len = strlen(top);
+  return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+static void unwatch(struct watcher *watcher, const char *top) {
+  GHashTableIter iter;
+  void *wd, *path;
+  g_hash_table_iter_init(&iter, watcher->paths);
+  while (g_hash_table_iter_next(&iter, &wd, &path)) {
+    if (!is_below(path, top)) continue;
+    (void)inotify_rm_watch(watcher->fd, GPOINTER_TO_INT(wd));
+    g_hash_table_iter_remove(&iter);
+  }
+}
+
+/* The kernel dropped what it could not keep: whatever may have happened is looked for. */
+static int look_at_all(struct watcher *watcher, struct err *err) {
+  int result = 0;
+  for (guint i = 0; result == 0 && i < watcher->roots->len; i++)
+    result = walk(watcher, watcher->hooks, watcher->roots->pdata[i], err);
+  return result;
+}
+
+static int take_directory(struct watcher *watcher, uint32_t mask, const char *path, struct err *err) {
+  if ((mask & IN_MOVED_FROM) != 0) unwatch(watcher, path);
+  return (mask & (IN_CREATE | IN_MOVED_TO)) != 0 ? walk(watcher, watcher->hooks, path, err) : 0;
+}
+
+/* A file that is made is told of when it is closed; one that is linked in is whole at once, and never closed. */
+static void take_file(const struct watcher *watcher, uint32_t mask, const char *path) {
+  struct stat st;
+  if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
+  bool linked = (mask & IN_CREATE) != 0 && st.st_nlink > 1;
+  if (linked || (mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0) watcher->hooks->file(watcher->hooks->arg, path);
+}
+
+static int take_event(struct watcher *watcher, const struct inotify_event *event, struct err *err) {
+  if ((event->mask & IN_Q_OVERFLOW) != 0) return look_at_all(watcher, err);
+  const char *dir = g_hash_table_lookup(watcher->paths, GINT_TO_POINTER(event->wd));
+  if (dir == NULL) return 0; /* its watch was taken off since */
+  bool gone = (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
+  if (gone && is_root(watcher, dir)) return err_set(err, ERR_NOT_FOUND, "%s is gone", dir);
+  if ((event->mask & IN_IGNORED) != 0) (void)g_hash_table_remove(watcher->paths, GINT_TO_POINTER(event->wd));
+  if (gone || event->len == 0 || event->name[0] == '.') return 0;
+  SCOPED_MALLOC char *path = path_below(dir, event->name);
+  if ((event->mask & IN_ISDIR) != 0) return take_directory(watcher, event->mask, path, err);
+  take_file(watcher, event->mask, path);
+  return 0;
+}
+
+int watcher_read(struct watcher *watcher, struct err *err) {
+  char room[65536] __attribute__((aligned(__alignof__(struct inotify_event))));
+  int result = 0;
+  while (result == 0) {
+    ssize_t len = read(watcher->fd, room, sizeof room);
+    if (len < 0 && errno == EINTR) continue;
+    if (len < 0 && errno == EAGAIN) break;
+    if (len < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot read what happened");
+    for (const char *at = room; result == 0 && at < room + len;) {
+      const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
+      result = take_event(watcher, event, err);
+      at += sizeof *event + event->len;
+    }
+  }
+  return result;
+}

@@ -1,0 +1,34 @@
+/* Directories and all below them, watched by inotify: tells of files that were closed after writing, moved in, or
+ * linked in. The one file that knows inotify is watcher.c. Links are not followed; names that begin with a dot are
+ * passed over. */
+#ifndef CODECMETER_CLI_WATCHER_H
+#define CODECMETER_CLI_WATCHER_H
+
+#include "base/err.h"
+
+struct watcher_hooks {
+  /* A regular file that may be new; also one more time for the same. */
+  void (*file)(void *arg, const char *path);
+  /* A directory that cannot be watched, with the reason; the others are. */
+  void (*trouble)(void *arg, const struct err *err);
+  void *arg;
+};
+
+struct watcher;
+/* hooks are borrowed while it lives. */
+MUST_USE int watcher_open(const struct watcher_hooks *hooks, struct watcher **ret, struct err *err);
+void watcher_close(struct watcher *watcher);
+SCOPED_REF(struct watcher, watcher_close)
+
+/* Watches a directory and all below it, and tells of each file that is there. -ERR_LIMIT names the limit to raise. */
+MUST_USE int watcher_add(struct watcher *watcher, const char *root, struct err *err);
+/* Tells of each file that is there, without watching. */
+MUST_USE int watcher_scan(const struct watcher_hooks *hooks, const char *root, struct err *err);
+
+/* Readable when there is something to tell. */
+int watcher_fd(const struct watcher *watcher);
+/* Tells of what has happened; does not wait. Where the kernel could not keep up, of every file that is there.
+ * -ERR_NOT_FOUND: a directory that was added is gone; -ERR_LIMIT as above. */
+MUST_USE int watcher_read(struct watcher *watcher, struct err *err);
+
+#endif
