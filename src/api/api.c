@@ -354,7 +354,7 @@ static const struct str report_action = STR("ReportUsage");
 
 static void answer_unavailable(const struct api_report *waiting, const char *why, struct buf *body,
                                struct api_result *ret) {
-  struct refusal refusal;
+  struct refusal refusal = {0};
   int code = refuse(&refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", why);
   answer_refusal(body, body->len, report_action, &refusal, "");
   tell_names(report_action, str_of(waiting->public_key), code, ret);

@@ -1,6 +1,5 @@
 #include "cli/stop.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-"""`codecmeter import`: ndjson and CSV, what becomes of each row, and that no stop, kill or silence loses or doubles one."""
+"""`codecmeter import`: what becomes of each row of ndjson and CSV; no stop, kill or silence loses or doubles one."""
 import contextlib
 import json
 import os
@@ -120,8 +120,9 @@ def test_no_token(importing):
 
 BAD_HEADERS = (
     ("id,codec,bitrate", "no column 'bitrate'"), ("id,Codec", "no column 'Codec'"), ("id,codec,", "no column ''"),
-    ("id,codec,id", "column id is there twice"), ("codec,width", "no column id"), ("\n \r\n", "does not name columns"),
-    ("", "does not name columns"), ('id,"codec', "does not name columns"), ('id,"codec\n1,h264\n', "does not name columns"),
+    ("id,codec,id", "column id is there twice"), ("codec,width", "no column id"),
+    ("\n \r\n", "does not name columns"), ("", "does not name columns"), ('id,"codec', "does not name columns"),
+    ('id,"codec\n1,h264\n', "does not name columns"),
     ("x" * (2 << 20), "does not name columns"), ("id,source" + "," * 100, "no column ''"),
 )
 
@@ -157,7 +158,7 @@ def test_what_will_not_change_stops_it(status, tmp_path):
     '{"stored":0,"duplicate":1,"conflict":0,"rejected":1,"results":[{"index":1,"outcome":"duplicate"},'
     '{"index":1,"outcome":"rejected"}]}',
 ], ids=str.__len__)
-def test_an_answer_that_does_not_tell_of_each_event(answer, tmp_path):
+def test_an_answer_that_does_not_tell_of_each(answer, tmp_path):
     with scripted(answer) as fake:
         importing = Import(fake.url, "token", tmp_path)
         done = importing(importing.write("a.ndjson", lines(event(1), event(2))))
@@ -331,10 +332,12 @@ def test_standard_input_that_waits_can_be_stopped(importing):
     process = importing.start("-", stdin=subprocess.PIPE)
     process.stdin.write(lines(event(1)))
     process.stdin.flush()
-    time.sleep(0.3)
+    wait_until((importing.directory / f"import{REJECTED}").exists)  # it is about to read
+    time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=10)
-    assert process.returncode == 1 and "interrupted" in err and "counts once" in err and counts(out) == counted(), err
+    assert process.wait(10) == 1  # with its input still open
+    out, err = process.communicate()
+    assert "interrupted" in err and "counts once" in err and counts(out) == counted(), err
 
 
 # ---- stopped, killed, and gone on ----
@@ -409,8 +412,10 @@ def test_the_place_of_another_file_or_server(many):
     interrupted(before=many.place.read_text())
     many.environment["CODECMETER_TOKEN"] = many.account.server.admin("token", "create")["token"]
     assert "another file, server or token" in interrupted(before=many.place.read_text())
-    os.utime(many.path, ns=(1, 1))
-    assert "another file, server or token" in interrupted(before=many.place.read_text())
+    for touch in (lambda: None, lambda: many.path.write_text(many.path.read_text().replace("\n0,", "\n7,", 1))):
+        touch()  # another time of writing, then another beginning of the same length and time
+        os.utime(many.path, ns=(1, 1))
+        assert "another file, server or token" in interrupted(before=many.place.read_text())
     many.place.write_text("{}")
     assert "cannot be read" in interrupted(before="{}")
 
@@ -435,6 +440,32 @@ def test_one_at_a_time(tmp_path):
         assert "interrupted" in process.communicate(timeout=10)[1]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_batch_under_way_is_waited_for(number, tmp_path):
+    with scripted("wait") as fake:
+        importing = Import(fake.url, "token", tmp_path)
+        process = importing.start(importing.write("a.ndjson", lines(*(event(n) for n in range(1500)))), "--json")
+        wait_until(lambda: fake.bodies)
+        process.send_signal(number)
+        time.sleep(0.2)
+        assert process.poll() is None
+        fake.released.set()
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == 1 and counts(out) == counted(1000) and "before line 1001" in err, err
+        assert json.loads(out)["complete"] is False and len(fake.bodies) == 1
+
+
+def test_a_second_signal_does_not_wait(tmp_path):
+    with scripted("wait") as fake:
+        importing = Import(fake.url, "token", tmp_path)
+        process = importing.start(importing.write("a.ndjson", lines(event(1))))
+        wait_until(lambda: fake.bodies)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == 1 and counts(out) == counted() and "interrupted" in err, err
+
+
 def test_an_ignored_hangup_stops_nothing(importing):
     path = importing.write("a.ndjson", lines(event(1)))
     with scripted(503, "ok") as fake:
@@ -449,10 +480,12 @@ def test_an_ignored_hangup_stops_nothing(importing):
 
 
 class Fake:
-    """A server that gives its answers in turn, the last one for ever: a status, a status and Retry-After, "ok", or a body."""
+    """Gives its answers in turn, the last one for ever: a status, a status and Retry-After, "ok", "wait" until it is
+    released and then "ok", or another body."""
 
     def __init__(self, script):
         self.bodies, self.times, self.connections, self.script = [], [], set(), script
+        self.released = threading.Event()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -465,6 +498,9 @@ class Fake:
                 fake.bodies.append(body)
                 fake.times.append(time.monotonic())
                 status, wait = step if isinstance(step, tuple) else (step, None)
+                if status == "wait":
+                    fake.released.wait(30)
+                    status = "ok"
                 text = json.dumps({"detail": f"because {status}"})
                 if isinstance(status, str):
                     stored = '{"stored":%d,"duplicate":0,"conflict":0,"rejected":0,"results":[]}' % body.count(b"\n")
@@ -491,6 +527,7 @@ def scripted(*script):
     try:
         yield fake
     finally:
+        fake.released.set()
         fake.server.shutdown()
         fake.server.server_close()
 

@@ -94,6 +94,7 @@ static void test_a_row_is_forgotten(void **state) {
   SCOPED(buf_fini) struct buf cells = {0};
   assert_int_equal(csv_reader_line(reader, STR("a,\"b\n")), CSV_READER_MORE);
   csv_reader_reset(reader);
+  assert_int_equal(csv_reader_line(reader, STR("\n")), CSV_READER_BLANK);
   assert_int_equal(csv_reader_line(reader, STR("c,d\n")), CSV_READER_ROW);
   append_cells(reader, &cells);
   assert_true(str_equal(buf_view(&cells), STR("|c|d|")));
