@@ -383,14 +383,14 @@ def flipped_lmdb(good):
     return ends, failures
 
 
-def test_leaves_that_say_they_hold_less(good):
-    """Each leaf's count of entries, one less or more. A walk over a leaf of one entry saw it though the leaf said none, a
-    look-up did not, and its project's totals were taken for such as no checkpoint had seen."""
+def test_a_leaf_that_says_it_is_empty(good):
+    """A walk over a leaf of one entry saw it though the leaf said none, a look-up did not, and its project's totals were
+    taken for such as no checkpoint had seen."""
     pages = Pages(good.path("derived", "totals", "data.mdb"))
     leaves = [number for number, kind in sorted(pages.kinds.items()) if kind == "leaf"]
     single = [number for number in leaves if pages.whole[number * PAGE + 12] == 18]
     assert single
-    for number in {*single, *random.Random(SEED + 6).sample(leaves, 3)}:
+    for number in single:
         server = good.copy()
         flip(os.path.join(server.data, "derived", "totals", "data.mdb"), number * PAGE + 12, 1)
         assert judge(good, server, ("totals", "derived")), number
