@@ -12,6 +12,9 @@ import pytest
 
 from client import Client
 
+# A shell that runs the tests in the background has them ignore SIGINT, and what they start would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CODECMETER = os.path.abspath(os.environ.get("CODECMETER", os.path.join(ROOT, "build", "codecmeter")))
 
