@@ -10,7 +10,7 @@ import time
 import pytest
 
 from client import event
-from conftest import ROOT, Account, run
+from conftest import ROOT, Account, run, wait_until
 
 DATA = os.path.join(ROOT, "tests", "data", "adapters")
 
@@ -256,3 +256,14 @@ def test_voids_and_what_waits(old_account):
     assert old_account.client.report(voided, token=token).status == 422
     assert old_account.client.report(event("1/my_720p.mp4", source="umedia", codec="h264")).status == 200
     assert unresolved(old_account) == [], "reported by another way"
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_notice_of_what_was_reported_before(old_account, is_written):
+    """Nothing is left to resolve: it is a duplicate, though nothing ever waited."""
+    assert old_account.client.report(event("1/my_720p.mp4", source="umedia", codec="h264")).status == 200
+    if is_written:
+        old_account.server.admin("project", "set", "--id", "org-a", "--time-zone", "UTC")
+        wait_until(lambda: "checkpoint: " in old_account.server.log_text())
+    assert counts(tell(old_account, "umedia", notice("umedia-transcode"))) == (0, 1, 0, 0, 0, 0)
+    assert unresolved(old_account) == []
