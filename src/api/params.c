@@ -4,30 +4,13 @@
 
 /* ---- forms and queries: application/x-www-form-urlencoded ---- */
 
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-/* '+' is a space; a '%' that is not followed by two hex digits stays as it is. */
+/* '+' is a space. */
 static int decode(struct str text, struct arena *arena, struct str *ret) {
   char *out = arena_alloc_raw(arena, text.len + 1);
   if (out == NULL) return -ERR_MEMORY;
-  size_t len = 0;
-  for (size_t i = 0; i < text.len; i++) {
-    char c = text.ptr[i];
-    bool escaped = c == '%' && i + 2 < text.len && hex_digit(text.ptr[i + 1]) >= 0 && hex_digit(text.ptr[i + 2]) >= 0;
-    if (escaped) {
-      c = (char)(hex_digit(text.ptr[i + 1]) << 4 | hex_digit(text.ptr[i + 2]));
-      i += 2;
-    } else if (c == '+') {
-      c = ' ';
-    }
-    out[len++] = c;
-  }
-  *ret = str_make(out, len);
+  for (size_t i = 0; i < text.len; i++)
+    out[i] = text.ptr[i] == '+' ? ' ' : text.ptr[i];
+  *ret = str_make(out, bytes_percent_decode(str_make(out, text.len), out));
   return 0;
 }
 

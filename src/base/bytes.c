@@ -151,6 +151,24 @@ void bytes_hex(const void *bytes, size_t len, char *out) {
   *out = '\0';
 }
 
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+size_t bytes_percent_decode(struct str s, char *out) {
+  size_t len = 0;
+  for (size_t i = 0; i < s.len; i++) {
+    bool is_escape = s.ptr[i] == '%' && i + 2 < s.len;
+    int high = is_escape ? hex_digit(s.ptr[i + 1]) : -1, low = is_escape ? hex_digit(s.ptr[i + 2]) : -1;
+    bool is_good = high >= 0 && low >= 0;
+    out[len++] = is_good ? (char)(high << 4 | low) : s.ptr[i];
+    if (is_good) i += 2;
+  }
+  return len;
+}
+
 /* ---- buf ---- */
 
 void buf_fini(struct buf *buf) {

@@ -59,6 +59,9 @@ bool bytes_equal_constant_time(const void *a, const void *b, size_t len);
 void bytes_wipe(void *ptr, size_t len);
 /* Lower-case hex of len bytes into out[2 * len + 1]. */
 void bytes_hex(const void *bytes, size_t len, char *out);
+/* Undoes percent-encoding (RFC 3986, 2.1) once into out, which has room for all of s and may be where s is; gives the
+ * length. A '%' that is not followed by two hex digits stands for itself. */
+size_t bytes_percent_decode(struct str s, char *out);
 
 /* The decimal digits of a number into out, without a NUL; gives how many. */
 #define BYTES_DIGITS_MAX 20

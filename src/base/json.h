@@ -59,6 +59,8 @@ MUST_USE int json_parse_array(struct json_parser *parser, struct arena *arena, s
 
 /* The first member of that exact name, or NULL. */
 const struct json *json_member(const struct json *object, const char *name);
+/* The text of a member that is a string; empty when there is none. */
+struct str json_member_text(const struct json *object, const char *name);
 
 /* Is a text a number by JSON's grammar, from its first to its last byte? */
 MUST_USE bool json_is_number(struct str text);
@@ -71,6 +73,8 @@ uint64_t json_number_plain_len(struct str token);
 
 /* A number token that denotes a whole number: 42, 42.0, 4.2e1. False when it does not, or does not fit. */
 MUST_USE bool json_number_i64(struct str token, int64_t *ret);
+/* A member that is such a number, and not negative. */
+MUST_USE bool json_member_u64(const struct json *object, const char *name, uint64_t *ret);
 
 /* Appends "s" with quotes and escapes; bytes that are not UTF-8 become U+FFFD. */
 void json_quote(struct buf *out, struct str s);

@@ -10,6 +10,11 @@ const struct json *json_member(const struct json *object, const char *name) {
   return NULL;
 }
 
+struct str json_member_text(const struct json *object, const char *name) {
+  const struct json *member = json_member(object, name);
+  return member != NULL && member->type == JSON_STRING ? member->text : STR("");
+}
+
 /* ---- numbers ---- */
 
 /* A number as its significant digits, which stand in the token around its point, and the place of the point among them:
@@ -120,6 +125,15 @@ bool json_number_i64(struct str token, int64_t *ret) {
     if (__builtin_add_overflow(value, number.negative ? -next : next, &value)) return false;
   }
   *ret = value;
+  return true;
+}
+
+bool json_member_u64(const struct json *object, const char *name, uint64_t *ret) {
+  const struct json *member = json_member(object, name);
+  int64_t value;
+  if (member == NULL || member->type != JSON_NUMBER || !json_number_i64(member->text, &value) || value < 0)
+    return false;
+  *ret = (uint64_t)value;
   return true;
 }
 

@@ -15,18 +15,13 @@
 
 /* ---- reading a request ---- */
 
-static struct str text_member(const struct json *request, const char *name) {
-  const struct json *member = json_member(request, name);
-  return member != NULL && member->type == JSON_STRING ? member->text : STR("");
-}
-
 static bool flag_member(const struct json *request, const char *name) {
   const struct json *member = json_member(request, name);
   return member != NULL && member->type == JSON_TRUE;
 }
 
 static int copy_member(const struct json *request, const char *name, char *out, size_t size, struct err *err) {
-  struct str text = text_member(request, name);
+  struct str text = json_member_text(request, name);
   bool good = (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL) && str_copy(text, out, size);
   return good ? 0 : err_set(err, ERR_RANGE, "%s: at most %zu bytes", name, size - 1);
 }
@@ -180,7 +175,7 @@ static int read_key(const struct json *request, struct key *key, struct err *err
 }
 
 static int read_key_scope(const struct json *request, enum key_scope *ret, struct err *err) {
-  struct str scope = text_member(request, "scope");
+  struct str scope = json_member_text(request, "scope");
   *ret = KEY_READ;
   if (scope.len == 0) return 0;
   for (unsigned i = KEY_READ; i <= KEY_BOTH; i++) {
@@ -257,7 +252,7 @@ static int key_list(const struct admin *admin, const struct json *request, struc
 /* ---- tokens ---- */
 
 static int read_token_scope(const struct json *request, enum token_scope *ret, struct err *err) {
-  struct str scope = text_member(request, "scope");
+  struct str scope = json_member_text(request, "scope");
   *ret = TOKEN_WRITE;
   if (scope.len == 0) return 0;
   for (unsigned i = TOKEN_WRITE; i <= TOKEN_VOID; i++) {
@@ -377,7 +372,7 @@ void admin_reply_error(const struct err *err, struct buf *reply) {
 }
 
 static int execute(const struct admin *admin, const struct json *request, struct buf *reply, struct err *err) {
-  struct str name = text_member(request, "command");
+  struct str name = json_member_text(request, "command");
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     if (!str_equal(name, str_of(commands[i].name))) continue;
     buf_text(reply, "{\"code\":\"OK\",\"text\":\"\",\"items\":[");

@@ -3,13 +3,14 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "agent/client.h"
+#include "agent/spool.h"
 #include "base/check.h"
 #include "base/file.h"
-#include "cli/client.h"
+#include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/spool.h"
 
 struct flush_options {
   struct client_settings settings;

@@ -11,17 +11,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/client.h"
 #include "base/check.h"
 #include "base/config.h"
-#include "cli/client.h"
+#include "base/stop.h"
+#include "cli/client_options.h"
 #include "cli/command.h"
-#include "cli/import_place.h"
-#include "cli/import_rejects.h"
-#include "cli/import_sender.h"
-#include "cli/import_source.h"
 #include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/stop.h"
+#include "import/place.h"
+#include "import/rejects.h"
+#include "import/sender.h"
+#include "import/source.h"
 
 #define PLACE_SUFFIX ".codecmeter-import"
 #define REJECTS_SUFFIX ".rejected.ndjson"

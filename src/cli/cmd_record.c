@@ -1,27 +1,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/client.h"
+#include "agent/client.h"
+#include "agent/outbox.h"
+#include "agent/report.h"
+#include "cli/client_options.h"
 #include "cli/command.h"
-#include "cli/delivery.h"
 #include "cli/options.h"
-#include "cli/report.h"
 
 /* Measures and reports one file; says how it went in a line. */
-static int record_file(struct delivery *delivery, const char *path, const char *project, struct err *err) {
+static int record_file(struct outbox *outbox, const char *path, const char *project, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
   struct delivered delivered;
   char where[ERR_TEXT_MAX];
   int result = report_file(path, project, &report, err);
   if (result != 0) return result;
-  result = delivery_event(delivery, &report, &delivered, err);
+  result = outbox_send(outbox, &report, &delivered, err);
   if (result != 0) return err_prefix(err, "%s", path);
   const char *outcome = report_outcome_name(delivered.outcome);
   if (delivered.outcome == REPORT_CONFLICT || delivered.outcome == REPORT_REJECTED)
     return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered.reason);
   (void)printf("%s: %s, %s\n", path, report.summary, outcome);
   if (delivered.outcome != REPORT_SPOOLED) return 0;
-  delivery_say_where(delivery, where, sizeof where);
+  outbox_say_where(outbox, where, sizeof where);
   (void)err_set(err, ERR_DENIED, "%s: %.200s; %s", path, delivered.reason, where);
   if (delivered.needs_help) return -ERR_DENIED;
   (void)command_fail("record", err);
@@ -42,18 +43,18 @@ int cmd_record(int argc, char **argv) {
       .rows = rows,
   };
   struct err err = {0};
-  SCOPED(delivery_close) struct delivery delivery = {.client = NULL};
+  SCOPED(outbox_close) struct outbox outbox = {.client = NULL};
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "which files? --help shows an example");
   if (result == 0) result = client_settings_fill(&settings, &err);
-  if (result == 0) result = delivery_open(&settings, &delivery, &err);
+  if (result == 0) result = outbox_open(&settings, &outbox, &err);
   if (result != 0) return command_fail("record", &err);
   int status = EXIT_OK;
   for (int i = 1; i < argc; i++) {
-    if (record_file(&delivery, argv[i], settings.project, &err) == 0) continue;
+    if (record_file(&outbox, argv[i], settings.project, &err) == 0) continue;
     (void)command_fail("record", &err);
     status = EXIT_FAILED;
   }
-  (void)delivery_catch_up(&delivery, "record");
+  (void)outbox_catch_up(&outbox, "record");
   return status;
 }

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "agent/client.h"
+#include "agent/outbox.h"
+#include "agent/report.h"
 #include "base/check.h"
 #include "cli/child.h"
-#include "cli/client.h"
+#include "cli/client_options.h"
 #include "cli/command.h"
-#include "cli/delivery.h"
 #include "cli/options.h"
-#include "cli/report.h"
 
 struct run_options {
   struct client_settings settings;
@@ -60,13 +61,13 @@ static void print_event(const struct report *report) {
 }
 
 /* Said here when it is stored, or waits; else in err. */
-static int say_delivered(const struct delivery *delivery, const struct report *report, const char *path,
+static int say_delivered(const struct outbox *outbox, const struct report *report, const char *path,
                          const struct delivered *delivered, struct err *err) {
   const char *outcome = report_outcome_name(delivered->outcome);
   char where[ERR_TEXT_MAX] = "";
   if (delivered->outcome == REPORT_CONFLICT || delivered->outcome == REPORT_REJECTED)
     return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered->reason);
-  delivery_say_where(delivery, where, sizeof where);
+  outbox_say_where(outbox, where, sizeof where);
   if (delivered->needs_help) return err_set(err, ERR_DENIED, "%s: %.200s; %s", path, delivered->reason, where);
   if (delivered->outcome != REPORT_SPOOLED) {
     (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", path, report->summary, outcome);
@@ -77,38 +78,38 @@ static int say_delivered(const struct delivery *delivery, const struct report *r
   return 0;
 }
 
-static int send_report(struct delivery *delivery, const struct report *report, const char *path, struct err *err) {
+static int send_report(struct outbox *outbox, const struct report *report, const char *path, struct err *err) {
   struct delivered delivered;
-  int result = delivery_event(delivery, report, &delivered, err);
+  int result = outbox_send(outbox, report, &delivered, err);
   if (result != 0) (void)err_prefix(err, "%s", path);
-  if (result == 0) result = say_delivered(delivery, report, path, &delivered, err);
+  if (result == 0) result = say_delivered(outbox, report, path, &delivered, err);
   if (result != 0) print_event(report);
   return result;
 }
 
-static int meter_output(struct delivery *delivery, const struct run_options *options, const char *path,
+static int meter_output(struct outbox *outbox, const struct run_options *options, const char *path,
                         const struct file_before *before, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
   int result = check_fresh(path, before, err);
   if (result == 0) result = report_file(path, options->settings.project, &report, err);
-  return result == 0 ? send_report(delivery, &report, path, err) : result;
+  return result == 0 ? send_report(outbox, &report, path, err) : result;
 }
 
-static int meter_failure(struct delivery *delivery, const struct run_options *options, const char *path,
+static int meter_failure(struct outbox *outbox, const struct run_options *options, const char *path,
                          struct timespec started, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
   int result = report_failure(path, started, options->settings.project, &report, err);
-  return result == 0 ? send_report(delivery, &report, path, err) : result;
+  return result == 0 ? send_report(outbox, &report, path, err) : result;
 }
 
 /* Every output, though one fails. True when all were metered. */
-static bool meter_all(struct delivery *delivery, const struct run_options *options, bool succeeded,
+static bool meter_all(struct outbox *outbox, const struct run_options *options, bool succeeded,
                       const struct file_before *before, struct timespec started) {
   bool all = true;
   for (size_t i = 0; options->outputs[i] != NULL; i++) {
     struct err err = {0};
-    int result = succeeded ? meter_output(delivery, options, options->outputs[i], &before[i], &err)
-                           : meter_failure(delivery, options, options->outputs[i], started, &err);
+    int result = succeeded ? meter_output(outbox, options, options->outputs[i], &before[i], &err)
+                           : meter_failure(outbox, options, options->outputs[i], started, &err);
     if (result == 0) continue;
     (void)command_fail("run", &err);
     all = false;
@@ -119,9 +120,9 @@ static bool meter_all(struct delivery *delivery, const struct run_options *optio
 static int run(struct run_options *options, int argc, char **argv, struct err *err) {
   char *last[] = {argv[argc - 1], NULL};
   options->settings.interrupted = child_interrupted;
-  SCOPED(delivery_close) struct delivery delivery = {.client = NULL};
+  SCOPED(outbox_close) struct outbox outbox = {.client = NULL};
   struct timespec started;
-  int status, result = delivery_open(&options->settings, &delivery, err);
+  int status, result = outbox_open(&options->settings, &outbox, err);
   bool was_started;
   if (result != 0) return command_fail("run", err);
   if (options->settings.token == NULL) {
@@ -137,8 +138,8 @@ static int run(struct run_options *options, int argc, char **argv, struct err *e
     (void)command_fail("run", err); /* nothing was transcoded, so nothing failed either */
     return status;
   }
-  bool metered = meter_all(&delivery, options, status == 0, before, started);
-  (void)delivery_catch_up(&delivery, "run");
+  bool metered = meter_all(&outbox, options, status == 0, before, started);
+  (void)outbox_catch_up(&outbox, "run");
   return status == 0 && !metered ? EXIT_NOT_METERED : status;
 }
 

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "agent/client.h"
 #include "base/check.h"
 #include "base/json.h"
-#include "cli/client.h"
+#include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "meter/codec.h"
@@ -47,11 +48,6 @@ static int ask(struct client *client, const struct client_param *params, size_t 
   return json_parse(ret->parser, ret->arena, buf_view(&ret->reply.body), REPLY_DEPTH, &ret->top, err);
 }
 
-static struct str text_of(const struct json *object, const char *name) {
-  const struct json *member = json_member(object, name);
-  return member != NULL ? member->text : STR("");
-}
-
 static int64_t number_of(const struct json *object, const char *name) {
   int64_t value;
   const struct json *member = json_member(object, name);
@@ -63,7 +59,7 @@ static int64_t number_of(const struct json *object, const char *name) {
 
 static bool is_wanted(const struct json *project, const char *id) {
   const struct json *is_default = json_member(project, "IsDefault");
-  if (id != NULL) return str_equal(text_of(project, "ProjectId"), str_of(id));
+  if (id != NULL) return str_equal(json_member_text(project, "ProjectId"), str_of(id));
   return is_default != NULL && is_default->type == JSON_TRUE;
 }
 
@@ -74,7 +70,7 @@ static int find_zone(struct client *client, const char *project_id, const struct
   if (result != 0) return result;
   const struct json *set = json_member(answer.top, "ProjectSet");
   for (const struct json *project = set != NULL ? set->child : NULL; project != NULL; project = project->next) {
-    if (is_wanted(project, project_id)) return zone_find(text_of(project, "TimeZone"), ret, err);
+    if (is_wanted(project, project_id)) return zone_find(json_member_text(project, "TimeZone"), ret, err);
   }
   return err_set(err, ERR_NOT_FOUND, "%s%s%s", project_id != NULL ? "this key has no project " : "no default project",
                  project_id != NULL ? project_id : "", project_id != NULL ? "" : ": give --project");
@@ -106,7 +102,7 @@ static struct str printable(struct str text) {
 
 static struct table_row row_of(const struct json *item, const struct zone *zone) {
   struct table_row row = {.day = zone_day_of(zone, number_of(item, "Time")),
-                          .codec = printable(text_of(item, "VideoCodec"))};
+                          .codec = printable(json_member_text(item, "VideoCodec"))};
   for (int tier = 0; tier < TIERS; tier++)
     row.tiers[tier] = bounded(number_of(item, tier_fields[tier]));
   row.total = bounded(number_of(item, "TotalTime"));

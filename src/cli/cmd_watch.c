@@ -20,15 +20,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/outbox.h"
+#include "agent/place.h"
+#include "agent/watcher.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/file.h"
+#include "cli/client_options.h"
 #include "cli/command.h"
-#include "cli/delivery.h"
 #include "cli/options.h"
-#include "cli/place.h"
-#include "cli/watcher.h"
 
 #define SETTLE_DEFAULT_MS 2000
 #define SETTLE_LEAST_MS 200
@@ -61,7 +62,7 @@ struct pending {
 
 struct watch {
   const struct watch_options *options;
-  struct delivery delivery;
+  struct outbox outbox;
   struct watcher_hooks hooks;
   struct watcher *watcher; /* NULL with --once */
   GPtrArray *places;
@@ -239,7 +240,7 @@ static void say_spooled(struct watch *watch, const char *path, const struct deli
   }
   if (watch->said_away && !delivered->needs_help) return;
   watch->said_away = true;
-  delivery_say_where(&watch->delivery, where, sizeof where);
+  outbox_say_where(&watch->outbox, where, sizeof where);
   (void)err_set(&err, ERR_NETWORK, "%s: %.200s; %s", path, delivered->reason, where);
   (void)command_fail("watch", &err);
 }
@@ -247,7 +248,7 @@ static void say_spooled(struct watch *watch, const char *path, const struct deli
 /* What is refused is nobody's to see but in rejected/: a watch has no one who reads its output. */
 static int keep_refused(struct watch *watch, const char *path, const struct report *report,
                         const struct delivered *delivered, struct err *err) {
-  int result = spool_reject(&watch->delivery.spool, report, delivered->outcome, delivered->reason, err);
+  int result = spool_reject(&watch->outbox.spool, report, delivered->outcome, delivered->reason, err);
   if (result != 0) return err_prefix(err, "%s", path);
   (void)err_set(err, ERR_DENIED, "%s: %s: %s", path, report_outcome_name(delivered->outcome), delivered->reason);
   complain(watch, path, err);
@@ -257,7 +258,7 @@ static int keep_refused(struct watch *watch, const char *path, const struct repo
 static int deliver(struct watch *watch, const char *path, const struct stat *st, const struct report *report,
                    struct err *err) {
   struct delivered delivered;
-  int result = delivery_event(&watch->delivery, report, &delivered, err);
+  int result = outbox_send(&watch->outbox, report, &delivered, err);
   if (result != 0) return err_prefix(err, "%s", path);
   bool refused = delivered.outcome == REPORT_CONFLICT || delivered.outcome == REPORT_REJECTED;
   if (refused) result = keep_refused(watch, path, report, &delivered, err);
@@ -400,9 +401,9 @@ static void save_sometimes(struct watch *watch) {
 
 static void catch_up(struct watch *watch) {
   bool due = watch->catch_up_ms != 0 && now_ms() >= watch->catch_up_ms;
-  if (!due && !watch->delivery.reached) return;
-  watch->delivery.reached = true;
-  switch (delivery_catch_up(&watch->delivery, "watch")) {
+  if (!due && !watch->outbox.reached) return;
+  watch->outbox.reached = true;
+  switch (outbox_catch_up(&watch->outbox, "watch")) {
     case CATCH_UP_ALL:
       watch->catch_up_ms = 0;
       return;
@@ -460,7 +461,7 @@ static void watch_fini(struct watch *watch) {
   if (watch->places != NULL) (void)g_ptr_array_free(watch->places, TRUE);
   if (watch->pending != NULL) g_hash_table_destroy(watch->pending);
   if (watch->complaints != NULL) g_hash_table_destroy(watch->complaints);
-  delivery_close(&watch->delivery);
+  outbox_close(&watch->outbox);
 }
 
 static void close_place(void *place) { place_close(place); }
@@ -483,7 +484,7 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
 }
 
 static int open_places(struct watch *watch, char *const *names, struct err *err) {
-  const char *dir = watch->options->state != NULL ? watch->options->state : watch->delivery.spool.dir;
+  const char *dir = watch->options->state != NULL ? watch->options->state : watch->outbox.spool.dir;
   int result = spool_make(dir, err);
   if (result != 0) return err_prefix(err, "no place to keep the state, --state names one");
   for (size_t i = 0; result == 0 && names[i] != NULL; i++)
@@ -519,7 +520,7 @@ static void say_ready(const struct watch *watch) {
 static int watch_all(struct watch *watch, char *const *names, struct err *err) {
   sigset_t while_waiting;
   (void)clock_gettime(CLOCK_REALTIME, &watch->started);
-  int result = delivery_open(&watch->options->settings, &watch->delivery, err);
+  int result = outbox_open(&watch->options->settings, &watch->outbox, err);
   if (result == 0) result = open_places(watch, names, err);
   if (result != 0) return result;
   catch_signals(&while_waiting);
@@ -530,7 +531,7 @@ static int watch_all(struct watch *watch, char *const *names, struct err *err) {
   watch->catch_up_ms = watch->options->once ? 0 : now_ms();
   result = go_on(watch, &while_waiting, err);
   if (result == 0 && watch->options->once) {
-    watch->delivery.reached = true; /* at least once a run what waits is tried */
+    watch->outbox.reached = true; /* at least once a run what waits is tried */
     catch_up(watch);
   }
   struct err unsaved;

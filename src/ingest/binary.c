@@ -6,12 +6,6 @@ bool event_header_is_attribute(struct str name) {
   return name.len > prefix.len && str_equal_nocase(str_make(name.ptr, prefix.len), prefix);
 }
 
-static int hex_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') return (c | 0x20) - 'a' + 10;
-  return -1;
-}
-
 /* Undoes quoting, then one percent-encoding. A percent sign without two digits behind it stands for itself: there are
  * senders that encode nothing. */
 static struct str decode(struct arena *arena, struct str value) {
@@ -24,15 +18,7 @@ static struct str decode(struct arena *arena, struct str value) {
     if (is_quoted && value.ptr[at] == '\\' && at + 1 < end) at++;
     text[len++] = value.ptr[at];
   }
-  struct str unquoted = str_make(text, len);
-  len = 0;
-  for (size_t i = 0; i < unquoted.len; i++) {
-    bool is_escape = unquoted.ptr[i] == '%' && i + 2 < unquoted.len;
-    int high = is_escape ? hex_of(unquoted.ptr[i + 1]) : -1, low = is_escape ? hex_of(unquoted.ptr[i + 2]) : -1;
-    if (high >= 0 && low >= 0) i += 2;
-    text[len++] = high >= 0 && low >= 0 ? (char)(high * 16 + low) : unquoted.ptr[i];
-  }
-  return str_make(text, len);
+  return str_make(text, bytes_percent_decode(str_make(text, len), text));
 }
 
 /* Header names know no case, attributes' names are lower-case. */

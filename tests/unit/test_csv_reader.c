@@ -1,5 +1,5 @@
 /* Rows of CSV: what is no row first. */
-#include "cli/csv_reader.h"
+#include "import/csv_reader.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* A wish to stop, by SIGINT, SIGTERM or SIGHUP: asked about and waited for where it suits, it interrupts nothing. For
  * a process that has one thread of its own. */
-#ifndef CODECMETER_CLI_STOP_H
-#define CODECMETER_CLI_STOP_H
+#ifndef CODECMETER_BASE_STOP_H
+#define CODECMETER_BASE_STOP_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "cli/report.h"
+#include "agent/report.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -140,11 +140,6 @@ const char *report_outcome_name(enum report_outcome outcome) {
   return names[outcome];
 }
 
-static struct str text_of(const struct json *object, const char *name) {
-  const struct json *member = object != NULL ? json_member(object, name) : NULL;
-  return member != NULL ? member->text : STR("");
-}
-
 static void copy_reason(struct str reason, char out[REPORT_REASON_MAX]) {
   if (reason.len > REPORT_REASON_MAX - 1) reason.len = REPORT_REASON_MAX - 1;
   bool fits = str_copy(reason, out, REPORT_REASON_MAX);
@@ -161,8 +156,8 @@ static int read_outcome(const struct json *top, enum report_outcome *ret_outcome
   if (results->child == NULL) {
     return stored != NULL && stored->type == JSON_NUMBER && str_equal(stored->text, STR("1")) ? 0 : -ERR_REMOTE;
   }
-  struct str outcome = text_of(results->child, "outcome");
-  copy_reason(text_of(results->child, "reason"), ret_reason);
+  struct str outcome = json_member_text(results->child, "outcome");
+  copy_reason(json_member_text(results->child, "reason"), ret_reason);
   for (int i = REPORT_DUPLICATE; i <= REPORT_REJECTED; i++) {
     if (!str_equal(outcome, str_of(report_outcome_name((enum report_outcome)i)))) continue;
     *ret_outcome = (enum report_outcome)i;
@@ -183,7 +178,7 @@ static int read_reply(struct client_reply *reply, enum report_outcome *ret_outco
   bool is_json = json_parse(parser, arena, buf_view(&reply->body), 8, &top, NULL) == 0 && top->type == JSON_OBJECT;
   bool told = reply->status == 200 || reply->status == 409 || reply->status == 422;
   if (told && is_json && read_outcome(top, ret_outcome, ret_reason) == 0) return 0;
-  struct str detail = is_json ? text_of(top, "detail") : STR("is it a codecmeter?");
+  struct str detail = is_json ? json_member_text(top, "detail") : STR("is it a codecmeter?");
   if (is_json && detail.len > 0 && is_unreadable(reply->status)) {
     *ret_outcome = REPORT_REJECTED;
     copy_reason(detail, ret_reason);

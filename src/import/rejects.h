@@ -1,13 +1,13 @@
 /* What an import could not have stored: an object a line, {"line":n,"id":…,"outcome":…,"reason":…,"event":…}. */
-#ifndef CODECMETER_CLI_IMPORT_REJECTS_H
-#define CODECMETER_CLI_IMPORT_REJECTS_H
+#ifndef CODECMETER_IMPORT_REJECTS_H
+#define CODECMETER_IMPORT_REJECTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/report.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "cli/report.h"
 
 struct import_reject {
   uint64_t line;

@@ -1,7 +1,7 @@
 /* The state is written after what it says has happened: a crash between the two has a file measured once more, which
  * its identity makes a duplicate, and never passed over.
  */
-#include "cli/place.h"
+#include "agent/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "agent/spool.h"
 #include "auth/digest.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
-#include "cli/spool.h"
 
 #define HEAD "codecmeter-watch 1 "
 #define NAME_SIZE 64

@@ -1,16 +1,16 @@
 /* Events of an import, gathered to batches, sent until they are answered, and counted; those that were not stored are
  * kept (import_rejects.h). */
-#ifndef CODECMETER_CLI_IMPORT_SENDER_H
-#define CODECMETER_CLI_IMPORT_SENDER_H
+#ifndef CODECMETER_IMPORT_SENDER_H
+#define CODECMETER_IMPORT_SENDER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/client.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "cli/client.h"
-#include "cli/import_place.h"
-#include "cli/import_rejects.h"
+#include "import/place.h"
+#include "import/rejects.h"
 
 struct import_sender_options {
   struct client *client;

@@ -1,4 +1,4 @@
-#include "cli/import_place.h"
+#include "import/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,22 +38,13 @@ int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT
 
 /* ---- load ---- */
 
-static bool read_number(const struct json *top, const char *name, uint64_t *ret) {
-  const struct json *member = json_member(top, name);
-  int64_t value;
-  if (member == NULL || member->type != JSON_NUMBER || !json_number_i64(member->text, &value) || value < 0)
-    return false;
-  *ret = (uint64_t)value;
-  return true;
-}
-
 static bool read_place(const struct json *top, struct import_place *ret) {
   uint64_t version;
-  bool good = top->type == JSON_OBJECT && read_number(top, "version", &version) && version == VERSION &&
-              read_number(top, "offset", &ret->offset) && read_number(top, "line", &ret->line) &&
-              read_number(top, "rejected_bytes", &ret->rejected_bytes);
+  bool good = top->type == JSON_OBJECT && json_member_u64(top, "version", &version) && version == VERSION &&
+              json_member_u64(top, "offset", &ret->offset) && json_member_u64(top, "line", &ret->line) &&
+              json_member_u64(top, "rejected_bytes", &ret->rejected_bytes);
   for (int i = 0; i < IMPORT_OUTCOMES && good; i++)
-    good = read_number(top, report_outcome_name((enum report_outcome)i), &ret->outcomes[i]);
+    good = json_member_u64(top, report_outcome_name((enum report_outcome)i), &ret->outcomes[i]);
   return good;
 }
 

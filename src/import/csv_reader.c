@@ -1,6 +1,6 @@
 /* libcsv calls back for each cell and row of what it is given, and cannot be stopped. It is given one line at a time,
  * and only a line feed ends a row: so there is never more than one row to keep. */
-#include "cli/csv_reader.h"
+#include "import/csv_reader.h"
 
 #include <csv.h>
 #include <stdlib.h>

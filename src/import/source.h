@@ -3,8 +3,8 @@
  * Never more than a line or a row is held, and of those no more than IMPORT_ROW_MAX bytes: what is longer is passed
  * over and handed out as refused. A byte order mark and blank lines do not count. For users: docs/import.md.
  */
-#ifndef CODECMETER_CLI_IMPORT_SOURCE_H
-#define CODECMETER_CLI_IMPORT_SOURCE_H
+#ifndef CODECMETER_IMPORT_SOURCE_H
+#define CODECMETER_IMPORT_SOURCE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "cli/stop.h"
+#include "base/stop.h"
 
 #include <limits.h>
 #include <poll.h>

@@ -3,14 +3,14 @@
  * The identity of a measured file is the same in all: source host:<host name>, id a hash of absolute path, size and
  * modification time; its time is the modification time. So a file reported by several counts once. Source: design §7.
  */
-#ifndef CODECMETER_CLI_REPORT_H
-#define CODECMETER_CLI_REPORT_H
+#ifndef CODECMETER_AGENT_REPORT_H
+#define CODECMETER_AGENT_REPORT_H
 
 #include <time.h>
 
+#include "agent/client.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "cli/client.h"
 
 struct report {
   char id[33];
@@ -26,7 +26,7 @@ MUST_USE int report_file(const char *path, const char *project, struct report *r
 MUST_USE int report_failure(const char *path, struct timespec started, const char *project, struct report *ret,
                             struct err *err);
 
-/* The last is no answer of a server: cli/delivery.h gives it. */
+/* The last is no answer of a server: agent/outbox.h gives it. */
 enum report_outcome { REPORT_STORED, REPORT_DUPLICATE, REPORT_CONFLICT, REPORT_REJECTED, REPORT_SPOOLED };
 const char *report_outcome_name(enum report_outcome outcome);
 

@@ -4,16 +4,16 @@
  * the content, so that the oldest come first, the same event is there once, and damage shows. Whoever sends holds a
  * lock; whoever only adds need not. What users may know of it is in docs/agents.md.
  */
-#ifndef CODECMETER_CLI_SPOOL_H
-#define CODECMETER_CLI_SPOOL_H
+#ifndef CODECMETER_AGENT_SPOOL_H
+#define CODECMETER_AGENT_SPOOL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/client.h"
+#include "agent/report.h"
 #include "auth/token.h"
 #include "base/err.h"
-#include "cli/client.h"
-#include "cli/report.h"
 
 #define SPOOL_WATCH_PREFIX "watch-" /* of files that `watch` keeps in it */
 

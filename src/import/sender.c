@@ -1,14 +1,14 @@
 /* A body that is too large for the server, or for whatever stands before it, is cut in two until it fits; one event
  * that does not fit alone is rejected. The size that fitted is kept for the next batches, unless it was one event's
  * fault. */
-#include "cli/import_sender.h"
+#include "import/sender.h"
 
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/stop.h"
+#include "base/stop.h"
 
 #define BATCH_EVENTS ((size_t)1000)
 #define BATCH_BYTES ((size_t)1 << 20) /* and one event at most */
@@ -77,27 +77,14 @@ struct result {
   struct str id, reason;
 };
 
-static struct str text_of(const struct json *object, const char *name) {
-  const struct json *member = json_member(object, name);
-  return member != NULL && member->type == JSON_STRING ? member->text : STR("");
-}
-
-static bool number_of(const struct json *object, const char *name, uint64_t *ret) {
-  const struct json *member = json_member(object, name);
-  int64_t value;
-  if (member == NULL || member->type != JSON_NUMBER || !json_number_i64(member->text, &value) || value < 0)
-    return false;
-  *ret = (uint64_t)value;
-  return true;
-}
-
 static bool read_result(const struct json *json, struct result *ret) {
   uint64_t index;
-  if (json->type != JSON_OBJECT || !number_of(json, "index", &index)) return false;
-  *ret = (struct result){.index = index, .id = text_of(json, "id"), .reason = text_of(json, "reason")};
+  if (json->type != JSON_OBJECT || !json_member_u64(json, "index", &index)) return false;
+  *ret =
+      (struct result){.index = index, .id = json_member_text(json, "id"), .reason = json_member_text(json, "reason")};
   for (int i = REPORT_DUPLICATE; i <= REPORT_REJECTED; i++) {
     ret->outcome = (enum report_outcome)i;
-    if (str_equal(text_of(json, "outcome"), str_of(report_outcome_name(ret->outcome)))) return true;
+    if (str_equal(json_member_text(json, "outcome"), str_of(report_outcome_name(ret->outcome)))) return true;
   }
   return false;
 }
@@ -113,7 +100,7 @@ static bool is_whole(const struct json *top, size_t count) {
   size_t next = 0;
   struct result result;
   for (int i = 0; i < IMPORT_OUTCOMES; i++) {
-    if (!number_of(top, report_outcome_name((enum report_outcome)i), &expected[i]) || expected[i] > left)
+    if (!json_member_u64(top, report_outcome_name((enum report_outcome)i), &expected[i]) || expected[i] > left)
       return false;
     left -= expected[i];
   }
@@ -154,7 +141,7 @@ static int take_results(struct import_sender *sender, struct part part, const st
 }
 
 static int refuse_status(const struct client_reply *reply, const struct json *top, struct err *err) {
-  struct str detail = top != NULL ? text_of(top, "detail") : STR("is it a codecmeter?");
+  struct str detail = top != NULL ? json_member_text(top, "detail") : STR("is it a codecmeter?");
   bool is_passing = reply->status >= 500 || reply->status == 429 || reply->status == 408;
   enum err_code code = reply->status == 413 ? ERR_LIMIT : is_passing ? ERR_BUSY : ERR_DENIED;
   return err_set(err, code, "the server answered with HTTP %ld: %.*s", reply->status,

@@ -1,7 +1,7 @@
 /* Rows of CSV, by libcsv: RFC 4180 strictly, so that a quote that stands astray is found near where it stands. Blanks
  * around a cell are taken off, but for those in quotes. Lines end with LF or CR LF. */
-#ifndef CODECMETER_CLI_CSV_READER_H
-#define CODECMETER_CLI_CSV_READER_H
+#ifndef CODECMETER_IMPORT_CSV_READER_H
+#define CODECMETER_IMPORT_CSV_READER_H
 
 #include <stddef.h>
 

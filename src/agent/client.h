@@ -1,6 +1,6 @@
 /* The client's side of HTTP, by libcurl: reporting events, calling the signed API. Source: design §7. */
-#ifndef CODECMETER_CLI_CLIENT_H
-#define CODECMETER_CLI_CLIENT_H
+#ifndef CODECMETER_AGENT_CLIENT_H
+#define CODECMETER_AGENT_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "cli/options.h"
 
 /* Whom to speak to, and as whom. Texts live for the life of the process; NULL: not given. */
 struct client_settings {
@@ -17,25 +16,6 @@ struct client_settings {
   char *env_file;          /* --env */
   bool (*interrupted)(void); /* asked while a request is under way: true gives it up; or NULL */
 };
-
-/* Rows for a command's options. */
-#define CLIENT_OPTION_ROWS(settings)                                                                                   \
-  {"url", 0, OPTION_TEXT, &(settings).url, "URL", "the server ($CODECMETER_URL; http://127.0.0.1:8080)"},              \
-  {"token", 0, OPTION_TEXT, &(settings).token, "TOKEN", "bearer token that reports usage ($CODECMETER_TOKEN)"},        \
-  {"public-key", 0, OPTION_TEXT, &(settings).public_key, "KEY", "key that asks ($CODECMETER_PUBLIC_KEY)"},             \
-  {"private-key", 0, OPTION_TEXT, &(settings).private_key, "KEY", "and its secret ($CODECMETER_PRIVATE_KEY)"},         \
-  {"project", 0, OPTION_TEXT, &(settings).project, "ID", "the project ($CODECMETER_PROJECT)"},                         \
-  {"ca-file", 0, OPTION_TEXT, &(settings).ca_file, "FILE", "trust a server whose certificate this one signs "            \
-   "($CODECMETER_CA_FILE)"},                                                                                            \
-  {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE", "take CODECMETER_* lines from a file"}
-
-/* And for a command that may have to keep an event. */
-#define CLIENT_SPOOL_ROW(settings)                                                                                     \
-  {"spool", 0, OPTION_TEXT, &(settings).spool, "DIR", "where events wait for the server ($CODECMETER_SPOOL; "           \
-   "~/.local/state/codecmeter/spool)"}
-
-/* Fills what the command line left out: from the --env file, then from the environment, then the default URL. */
-MUST_USE int client_settings_fill(struct client_settings *settings, struct err *err);
 
 struct client;
 MUST_USE int client_open(const struct client_settings *settings, struct client **ret, struct err *err);

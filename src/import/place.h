@@ -1,14 +1,14 @@
 /* How far an import has come, kept beside what is imported: a later run goes on from there. It only saves time, for
  * every identity counts once.
  */
-#ifndef CODECMETER_CLI_IMPORT_PLACE_H
-#define CODECMETER_CLI_IMPORT_PLACE_H
+#ifndef CODECMETER_IMPORT_PLACE_H
+#define CODECMETER_IMPORT_PLACE_H
 
 #include <stdint.h>
 
+#include "agent/report.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "cli/report.h"
 
 #define IMPORT_OUTCOMES (REPORT_REJECTED + 1)
 

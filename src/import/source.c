@@ -1,6 +1,6 @@
 /* A window slides over the file: whole lines are cut off its front. It has room for the longest line that is taken
  * and one read more, so that a line without an end is found out before it is full. */
-#include "cli/import_source.h"
+#include "import/source.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,8 +10,8 @@
 
 #include "base/check.h"
 #include "base/json.h"
-#include "cli/csv_reader.h"
-#include "cli/stop.h"
+#include "base/stop.h"
+#include "import/csv_reader.h"
 
 #define READ_SIZE ((size_t)256 << 10)
 #define WINDOW_SIZE (IMPORT_ROW_MAX + READ_SIZE)

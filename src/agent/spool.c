@@ -6,7 +6,7 @@
  * An event is for one server and, where it names no project, for the project of one token: sent with another, it
  * would be metered as another customer's. So that stands in the second line, and is asked before it is sent.
  */
-#include "cli/spool.h"
+#include "agent/spool.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -203,11 +203,6 @@ static void waiting_fini(struct waiting *waiting) {
   buf_fini(&waiting->content);
 }
 
-static struct str text_of(const struct json *object, const char *name) {
-  const struct json *member = json_member(object, name);
-  return member != NULL && member->type == JSON_STRING ? member->text : STR("");
-}
-
 /* -ERR_NOT_FOUND: it is gone. -ERR_CORRUPT: no file that can be one of ours. */
 static int read_content(struct waiting *waiting, struct err *err) {
   struct stat st;
@@ -248,9 +243,9 @@ static int read_lines(const struct spool *spool, struct waiting *waiting, struct
   if (result != 0 || event->type != JSON_OBJECT || address->type != JSON_OBJECT) {
     return err_set(err, ERR_CORRUPT, "not the two lines of a spooled event");
   }
-  waiting->names_project = text_of(event, "subject").len > 0;
-  waiting->same_url = str_equal(text_of(address, "url"), str_of(spool->url));
-  waiting->is_ours = waiting->same_url && str_equal(text_of(address, "token"), str_of(spool->token));
+  waiting->names_project = json_member_text(event, "subject").len > 0;
+  waiting->same_url = str_equal(json_member_text(address, "url"), str_of(spool->url));
+  waiting->is_ours = waiting->same_url && str_equal(json_member_text(address, "token"), str_of(spool->token));
   return 0;
 }
 

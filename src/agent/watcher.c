@@ -4,7 +4,7 @@
  * A directory that is moved keeps its watch, under a path that is no longer its own: the watches of all below it are
  * taken off when it leaves, and set anew where it arrives.
  */
-#include "cli/watcher.h"
+#include "agent/watcher.h"
 
 #include <dirent.h>
 #include <errno.h>

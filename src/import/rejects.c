@@ -1,4 +1,4 @@
-#include "cli/import_rejects.h"
+#include "import/rejects.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* Directories and all below them, watched by inotify: tells of files that were closed after writing, moved in, or
  * linked in. The one file that knows inotify is watcher.c. Links are not followed; names that begin with a dot are
  * passed over. */
-#ifndef CODECMETER_CLI_WATCHER_H
-#define CODECMETER_CLI_WATCHER_H
+#ifndef CODECMETER_AGENT_WATCHER_H
+#define CODECMETER_AGENT_WATCHER_H
 
 #include "base/err.h"
 

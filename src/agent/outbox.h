@@ -1,25 +1,25 @@
 /* Getting events away: to the server, else into the spool. What `record`, `run` and `watch` share. */
-#ifndef CODECMETER_CLI_DELIVERY_H
-#define CODECMETER_CLI_DELIVERY_H
+#ifndef CODECMETER_AGENT_OUTBOX_H
+#define CODECMETER_AGENT_OUTBOX_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/client.h"
+#include "agent/report.h"
+#include "agent/spool.h"
 #include "base/err.h"
-#include "cli/client.h"
-#include "cli/report.h"
-#include "cli/spool.h"
 
-struct delivery {
+struct outbox {
   struct client *client;
   struct spool spool;
-  bool reached;     /* the server has answered since the last delivery_catch_up */
+  bool reached;     /* the server has answered since the last outbox_catch_up */
   int64_t again_ms; /* monotonic: until then it is taken to be away still */
   struct err away;  /* why */
 };
 /* The settings, filled, are borrowed for as long as it lives. */
-MUST_USE int delivery_open(const struct client_settings *settings, struct delivery *ret, struct err *err);
-void delivery_close(struct delivery *delivery);
+MUST_USE int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err);
+void outbox_close(struct outbox *outbox);
 
 struct delivered {
   enum report_outcome outcome;
@@ -29,14 +29,13 @@ struct delivered {
 /* Sends, with retries; spools what the server cannot take now, or will not take from us. After that the server is
  * taken to be away for some seconds, so that many events are not many waits. An error: it is neither with the server
  * nor on disk. */
-MUST_USE int delivery_event(struct delivery *delivery, const struct report *report, struct delivered *ret,
-                            struct err *err);
+MUST_USE int outbox_send(struct outbox *outbox, const struct report *report, struct delivered *ret, struct err *err);
 /* "it waits in DIR, and goes with what is stored next, or with `codecmeter flush`" */
-void delivery_say_where(const struct delivery *delivery, char *out, size_t size);
+void outbox_say_where(const struct outbox *outbox, char *out, size_t size);
 
 enum catch_up { CATCH_UP_ALL, CATCH_UP_SOME, CATCH_UP_NONE };
 /* Sends a few of those that wait, if the server has just been reached, and says on standard error what came of it.
  * CATCH_UP_ALL: none of ours is left. */
-enum catch_up delivery_catch_up(struct delivery *delivery, const char *command);
+enum catch_up outbox_catch_up(struct outbox *outbox, const char *command);
 
 #endif

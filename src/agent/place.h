@@ -4,8 +4,8 @@
  * and time of writing, as its identity is; by inode too, so that one that was only renamed is not taken for another
  * output.
  */
-#ifndef CODECMETER_CLI_PLACE_H
-#define CODECMETER_CLI_PLACE_H
+#ifndef CODECMETER_AGENT_PLACE_H
+#define CODECMETER_AGENT_PLACE_H
 
 #include <stdbool.h>
 #include <sys/stat.h>

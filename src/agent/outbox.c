@@ -1,0 +1,86 @@
+#include "agent/outbox.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+
+#define AWAY_MS 5000
+#define CATCH_UP_EVENTS 64
+
+int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err) {
+  struct outbox outbox = {.client = NULL};
+  int result = client_open(settings, &outbox.client, err);
+  if (result != 0) return result;
+  spool_init(&outbox.spool, settings);
+  *ret = outbox;
+  return 0;
+}
+
+void outbox_close(struct outbox *outbox) {
+  client_close(outbox->client);
+  spool_fini(&outbox->spool);
+  outbox->client = NULL;
+}
+
+static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+static int send_event(struct outbox *outbox, const struct report *report, struct delivered *ret, struct err *err) {
+  if (now_ms() < outbox->again_ms) {
+    *err = outbox->away;
+    return -(int)err->code;
+  }
+  int result = report_send(outbox->client, buf_view(&report->event), REPORT_TRIES, &ret->outcome, ret->reason, err);
+  if (result == 0) outbox->reached = true;
+  if (result != 0 && err_kind(result) == ERR_KIND_RETRY) {
+    outbox->again_ms = now_ms() + AWAY_MS;
+    outbox->away = *err;
+  }
+  return result;
+}
+
+int outbox_send(struct outbox *outbox, const struct report *report, struct delivered *ret, struct err *err) {
+  struct delivered delivered = {.outcome = REPORT_STORED};
+  struct err why = {0};
+  int result = send_event(outbox, report, &delivered, err);
+  bool waits = result != 0 && (err_kind(result) == ERR_KIND_RETRY || result == -ERR_DENIED);
+  if (result != 0 && !waits) return result;
+  if (waits && spool_put(&outbox->spool, report, &why) != 0) {
+    char text[ERR_TEXT_MAX];
+    (void)snprintf(text, sizeof text, "%s", err->text);
+    return err_set(err, (enum err_code) - result, "%.240s; nor can it be kept: %.240s", text, why.text);
+  }
+  if (waits) {
+    delivered.outcome = REPORT_SPOOLED;
+    delivered.needs_help = result == -ERR_DENIED;
+    (void)snprintf(delivered.reason, sizeof delivered.reason, "%s", err->text);
+  }
+  *ret = delivered;
+  return 0;
+}
+
+void outbox_say_where(const struct outbox *outbox, char *out, size_t size) {
+  (void)snprintf(out, size, "it waits in %s, and goes with what is stored next, or with `codecmeter flush`",
+                 outbox->spool.dir);
+}
+
+enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
+  const struct spool_pass pass = {.most = CATCH_UP_EVENTS, .tries = 1};
+  struct spool_sums sums = {0};
+  struct err err = {0};
+  if (!outbox->reached) return CATCH_UP_NONE;
+  outbox->reached = false;
+  int result = spool_send(&outbox->spool, outbox->client, &pass, &sums, &err);
+  if (sums.sent + sums.duplicate + sums.rejected > 0) {
+    (void)fprintf(stderr,
+                  "codecmeter %s: of %s: sent %" PRIu64 ", duplicate %" PRIu64 ", rejected %" PRIu64 ", left %" PRIu64
+                  "\n",
+                  command, outbox->spool.dir, sums.sent, sums.duplicate, sums.rejected, sums.left);
+  }
+  if (result == -ERR_NOT_FOUND) return CATCH_UP_ALL;
+  if (result == 0) outbox->again_ms = 0;
+  if (result != 0 && err_kind(result) != ERR_KIND_RETRY)
+    (void)fprintf(stderr, "codecmeter %s: %s\n", command, err.text);
+  if (result == 0 && sums.left == sums.elsewhere) return CATCH_UP_ALL;
+  return sums.sent + sums.duplicate > 0 ? CATCH_UP_SOME : CATCH_UP_NONE;
+}
