@@ -12,9 +12,7 @@
 
 struct csv_reader {
   struct csv_parser parser;
-  bool is_open;     /* a row has begun */
-  bool is_complete; /* and ended */
-  bool is_stale;    /* the cells are those of a row that was handed out */
+  bool is_complete; /* the row has ended */
   struct buf text;
   size_t ends[CSV_READER_CELLS_MAX];
   size_t cells;
@@ -45,13 +43,6 @@ void csv_reader_free(struct csv_reader *reader) {
   free(reader);
 }
 
-void csv_reader_reset(struct csv_reader *reader) {
-  csv_free(&reader->parser);
-  start(reader);
-  reader->is_open = false;
-  reader->is_stale = true;
-}
-
 static void take_cell(void *ptr, size_t len, void *arg) {
   struct csv_reader *reader = arg;
   if (reader->cells < CSV_READER_CELLS_MAX) {
@@ -67,25 +58,6 @@ static void take_row(int end, void *arg) {
   reader->is_complete = true;
 }
 
-static void forget_row(struct csv_reader *reader) {
-  if (!reader->is_stale) return;
-  buf_clear(&reader->text);
-  reader->cells = 0;
-  reader->is_stale = false;
-}
-
-static enum csv_reader_state finish(struct csv_reader *reader, bool is_good) {
-  if (!is_good) {
-    csv_reader_reset(reader);
-    return CSV_READER_BAD;
-  }
-  reader->is_open = !reader->is_complete;
-  if (reader->is_open) return CSV_READER_MORE;
-  CHECK(!reader->text.failed);
-  reader->is_stale = true;
-  return CSV_READER_ROW;
-}
-
 static bool is_blank(struct str text) {
   for (size_t i = 0; i < text.len; i++) {
     if (!is_space((unsigned char)text.ptr[i]) && !is_end((unsigned char)text.ptr[i])) return false;
@@ -93,19 +65,25 @@ static bool is_blank(struct str text) {
   return true;
 }
 
-enum csv_reader_state csv_reader_line(struct csv_reader *reader, struct str line) {
-  if (!reader->is_open && is_blank(line)) return CSV_READER_BLANK;
-  forget_row(reader);
-  reader->is_complete = false;
-  size_t taken = csv_parse(&reader->parser, line.ptr, line.len, take_cell, take_row, reader);
-  CHECK(taken == line.len || csv_error(&reader->parser) == CSV_EPARSE);
-  return finish(reader, taken == line.len);
+static size_t parse(struct csv_reader *reader, struct str text) {
+  return csv_parse(&reader->parser, text.ptr, text.len, take_cell, take_row, reader);
 }
 
-enum csv_reader_state csv_reader_end(struct csv_reader *reader) {
-  if (!reader->is_open) return CSV_READER_BLANK;
+enum csv_reader_state csv_reader_line(struct csv_reader *reader, struct str line) {
+  if (is_blank(line)) return CSV_READER_BLANK;
+  buf_clear(&reader->text);
+  reader->cells = 0;
   reader->is_complete = false;
-  return finish(reader, csv_fini(&reader->parser, take_cell, take_row, reader) == 0);
+  bool is_good = parse(reader, line) == line.len;
+  if (is_good && !reader->is_complete && line.ptr[line.len - 1] != '\n') is_good = parse(reader, STR("\n")) == 1;
+  if (is_good && reader->is_complete) {
+    CHECK(!reader->text.failed);
+    return CSV_READER_ROW;
+  }
+  CHECK(is_good || csv_error(&reader->parser) == CSV_EPARSE);
+  csv_free(&reader->parser);
+  start(reader);
+  return is_good ? CSV_READER_OPEN : CSV_READER_BAD;
 }
 
 size_t csv_reader_cells(const struct csv_reader *reader) { return reader->cells; }

@@ -1,4 +1,4 @@
-/* Rows of CSV, by libcsv: RFC 4180 strictly, so that a quote that stands astray is found near where it stands. Blanks
+/* A row of CSV, which is a line, by libcsv: RFC 4180 strictly, so that a quote that stands astray is found. Blanks
  * around a cell are taken off, but for those in quotes. Lines end with LF or CR LF. */
 #ifndef CODECMETER_IMPORT_CSV_READER_H
 #define CODECMETER_IMPORT_CSV_READER_H
@@ -10,10 +10,10 @@
 #define CSV_READER_CELLS_MAX 64 /* that are kept of a row */
 
 enum csv_reader_state {
-  CSV_READER_MORE,  /* the row goes on with the next line: this one ended in quotes, or the text ended with it */
-  CSV_READER_ROW,   /* a row is complete */
+  CSV_READER_ROW,
   CSV_READER_BLANK, /* no row: nothing but blanks */
-  CSV_READER_BAD,   /* a quote where none may be, or one left open; the next line begins a row */
+  CSV_READER_OPEN,  /* the line ends within quotes */
+  CSV_READER_BAD,   /* a quote where none may be */
 };
 
 struct csv_reader;
@@ -23,10 +23,6 @@ SCOPED_REF(struct csv_reader, csv_reader_free)
 
 /* Takes a line, with its line feed if it has one. */
 MUST_USE enum csv_reader_state csv_reader_line(struct csv_reader *reader, struct str line);
-/* The text is at its end: the row that has no line feed, if there is one. */
-MUST_USE enum csv_reader_state csv_reader_end(struct csv_reader *reader);
-/* Forgets a row that is not complete. */
-void csv_reader_reset(struct csv_reader *reader);
 
 /* How many cells the row has, and each, below CSV_READER_CELLS_MAX. Valid until the next line. */
 size_t csv_reader_cells(const struct csv_reader *reader);

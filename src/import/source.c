@@ -71,7 +71,6 @@ struct import_source {
   struct csv_reader *csv;
   size_t cell_of[COLUMNS]; /* where the header has it, or NO_CELL */
   size_t cells;            /* of the header */
-  struct buf row;          /* as it stands in the file */
   struct buf event, refusal;
 };
 
@@ -81,7 +80,6 @@ struct line {
   uint64_t number;
   struct str text; /* with its line feed, if it has one; empty at the end of the file, and when it is too long */
   bool is_end, is_long;
-  size_t quotes; /* of CSV */
 };
 
 /* Waits for bytes or for the wish to stop, whichever comes first. */
@@ -115,14 +113,6 @@ static void advance(struct import_source *source, size_t len) {
   source->offset += len;
 }
 
-static size_t count_quotes(struct str text) {
-  size_t count = 0;
-  for (const char *at = text.ptr, *end = text.ptr + text.len;
-       at < end && (at = memchr(at, '"', (size_t)(end - at))) != NULL; at++)
-    count++;
-  return count;
-}
-
 /* A line, or as much of it as the window may hold: then it has no line feed, and is longer than IMPORT_ROW_MAX. */
 static int take_piece(struct import_source *source, struct str *ret, struct err *err) {
   size_t seen = 0;
@@ -152,12 +142,9 @@ static int take_line(struct import_source *source, struct line *ret, struct err 
   ret->is_end = piece.len == 0;
   ret->is_long = piece.len - has_feed(piece) > IMPORT_ROW_MAX;
   if (!ret->is_long) ret->text = piece;
-  for (;;) {
-    if (source->options.format == IMPORT_CSV) ret->quotes += count_quotes(piece);
-    if (!ret->is_long || has_feed(piece) || piece.len == 0) return 0;
+  while (result == 0 && ret->is_long && !has_feed(piece) && piece.len > 0)
     result = take_piece(source, &piece, err);
-    if (result != 0) return result;
-  }
+  return result;
 }
 
 /* ---- ndjson ---- */
@@ -194,43 +181,22 @@ static int next_line(struct import_source *source, struct import_event *ret, boo
 /* ---- rows of CSV ---- */
 
 struct row {
-  enum { ROW_GOOD, ROW_BAD, ROW_LONG, ROW_END } state;
-  uint64_t line, last_line;
+  enum { ROW_GOOD, ROW_BAD, ROW_OPEN, ROW_LONG, ROW_END } state;
+  struct line line;
 };
 
-/* Passes over a row that is too long, up to a line feed outside of quotes; by counting them, since it is not held. */
-static int pass_over_row(struct import_source *source, struct line line, size_t quotes, uint64_t *last_line,
-                         struct err *err) {
-  csv_reader_reset(source->csv);
-  buf_clear(&source->row);
-  while (quotes % 2 == 1 && !line.is_end) {
-    int result = take_line(source, &line, err);
-    if (result != 0) return result;
-    quotes += line.quotes;
-    if (!line.is_end) *last_line = line.number;
-  }
-  return 0;
-}
-
+/* No text of an event may hold a line end, so a row is a line, and a quote that is left open harms that one alone. */
 static int take_row(struct import_source *source, struct row *ret, struct err *err) {
   enum csv_reader_state state;
-  struct line line;
-  size_t quotes = 0;
-  buf_clear(&source->row);
   do {
-    int result = take_line(source, &line, err);
+    int result = take_line(source, &ret->line, err);
     if (result != 0) return result;
-    if (source->row.len == 0) ret->line = line.number;
-    if (!line.is_end) ret->last_line = line.number;
-    quotes += line.quotes;
-    if (line.is_long || source->row.len + line.text.len > IMPORT_ROW_MAX) {
-      ret->state = ROW_LONG;
-      return pass_over_row(source, line, quotes, &ret->last_line, err);
-    }
-    state = line.is_end ? csv_reader_end(source->csv) : csv_reader_line(source->csv, line.text);
-    if (state != CSV_READER_BLANK) buf_str(&source->row, line.text);
-  } while (state == CSV_READER_MORE || (state == CSV_READER_BLANK && !line.is_end));
-  ret->state = state == CSV_READER_ROW ? ROW_GOOD : state == CSV_READER_BAD ? ROW_BAD : ROW_END;
+    bool is_row = !ret->line.is_end && !ret->line.is_long;
+    state = is_row ? csv_reader_line(source->csv, ret->line.text) : CSV_READER_BLANK;
+    ret->state = ret->line.is_end ? ROW_END : ret->line.is_long ? ROW_LONG : ROW_GOOD;
+  } while (ret->state == ROW_GOOD && state == CSV_READER_BLANK);
+  if (state == CSV_READER_OPEN) ret->state = ROW_OPEN;
+  if (state == CSV_READER_BAD) ret->state = ROW_BAD;
   return 0;
 }
 
@@ -282,20 +248,16 @@ static const char *find_foreign(const struct import_source *source) {
   return NULL;
 }
 
-static void append_last_line(const struct row *row, struct buf *out) {
-  if (row->last_line != row->line) buf_printf(out, ", up to line %" PRIu64, row->last_line);
-}
-
 /* Empty when the row can be sent. */
 static void find_fault(const struct import_source *source, const struct row *row, struct buf *out) {
   const char *foreign;
   buf_clear(out);
   if (row->state == ROW_LONG) {
-    buf_printf(out, "is a quote left open? the row is longer than %zu bytes", IMPORT_ROW_MAX);
-    append_last_line(row, out);
+    buf_printf(out, "the row is longer than %zu bytes", IMPORT_ROW_MAX);
+  } else if (row->state == ROW_OPEN) {
+    buf_text(out, "a quote is left open: a row is one line, since no text may hold a line end");
   } else if (row->state == ROW_BAD) {
-    buf_text(out, "a quote where none may be, or one left open");
-    append_last_line(row, out);
+    buf_text(out, "a quote where none may be: inside of quotes it is doubled, and a comma follows the last one");
   } else if (csv_reader_cells(source->csv) != source->cells) {
     buf_printf(out, "%zu cells, where the header has %zu", csv_reader_cells(source->csv), source->cells);
   } else if ((foreign = find_foreign(source)) != NULL) {
@@ -312,8 +274,8 @@ static int next_row(struct import_source *source, struct import_event *ret, bool
   find_fault(source, &row, &source->refusal);
   bool is_good = source->refusal.len == 0;
   if (is_good) write_event(source, &source->event);
-  *ret = (struct import_event){.line = row.line,
-                               .text = is_good ? buf_view(&source->event) : str_trim(buf_view(&source->row)),
+  *ret = (struct import_event){.line = row.line.number,
+                               .text = is_good ? buf_view(&source->event) : trim_line(row.line.text),
                                .refusal = buf_view(&source->refusal)};
   return 0;
 }
@@ -396,7 +358,6 @@ int import_source_open(const struct import_source_options *options, struct impor
 void import_source_close(struct import_source *source) {
   if (source == NULL) return;
   csv_reader_free(source->csv);
-  buf_fini(&source->row);
   buf_fini(&source->event);
   buf_fini(&source->refusal);
   free(source->window);
