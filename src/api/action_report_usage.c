@@ -1,8 +1,8 @@
 /* ReportUsage: usage by the signed way, for callers that have a UCloud SDK and no more. Source: design §4; for users,
  * docs/api.md.
  *
- * Events come flattened (Event.0.Codec=h264) or nested (a JSON body's "Event" is an array of objects). Either becomes
- * the tree that the event would have as JSON on /v1/events, and is read as that.
+ * Events come flattened (Event.0.Codec=h264) or nested (a JSON body's "Event" is an array of objects), not both. Either
+ * becomes the tree that the event would have as JSON on /v1/events, and is read as that.
  */
 #include <stdlib.h>
 
@@ -62,28 +62,40 @@ static int by_number(const void *a, const void *b) {
 
 static int no_memory(struct refusal *refusal) { return refuse_param(refusal, "Event", "fewer or smaller events"); }
 
-static struct gathered_event *find_event(struct gathered *gathered, uint32_t number) {
+static struct gathered_event *find_event(const struct gathered *gathered, uint32_t number) {
   for (size_t i = gathered->count; i > 0; i--) { /* the newest is the likeliest */
     if (gathered->items[i - 1]->number == number) return gathered->items[i - 1];
   }
+  return NULL;
+}
+
+/* The event of that number, made if it is the first time that it is named. */
+static int take_event(struct gathered *gathered, uint32_t number, struct gathered_event **ret, struct refusal *refusal) {
+  *ret = find_event(gathered, number);
+  if (*ret != NULL) return 0;
+  if (gathered->count == EVENTS_MAX) return refuse_param(refusal, "Event", EVENTS_ALLOWED);
   struct gathered_event *made = arena_alloc(gathered->arena, sizeof *made);
-  if (made == NULL) return NULL;
+  if (made == NULL) return no_memory(refusal);
   *made = (struct gathered_event){.number = number, .tree = event_tree_new(gathered->arena)};
-  if (made->tree == NULL) return NULL;
-  gathered->items[gathered->count++] = made;
-  return made;
+  if (made->tree == NULL) return no_memory(refusal);
+  gathered->items[gathered->count++] = *ret = made;
+  return 0;
 }
 
 /* ---- values ---- */
 
+static const struct field *find_field(struct str name) {
+  for (size_t i = 0; i < FIELDS; i++) {
+    if (str_equal_nocase(name, str_of(fields[i].name))) return &fields[i];
+  }
+  return NULL;
+}
+
 /* Adds a field by its name, with the plain text of its value; what is unknown or empty is passed over. */
 static int add_field(struct gathered *gathered, struct gathered_event *event, struct str name, struct str value) {
-  for (size_t i = 0; i < FIELDS && value.len > 0; i++) {
-    const struct field *field = &fields[i];
-    if (!str_equal_nocase(name, str_of(field->name))) continue;
-    return event_tree_add(event->tree, gathered->arena, field->is_data, field->member, field->form, value);
-  }
-  return 0;
+  const struct field *field = find_field(name);
+  if (field == NULL || value.len == 0) return 0;
+  return event_tree_add(event->tree, gathered->arena, field->is_data, field->member, field->form, value);
 }
 
 /* ---- flattened ---- */
@@ -100,59 +112,58 @@ static int take_flattened(struct gathered *gathered, const struct param *param, 
   struct str digits = str_cut(&rest, '.');
   uint64_t number;
   if (digits.len > 5 || !str_to_u64(digits, &number)) return refuse_param(refusal, "Event", EVENTS_ALLOWED);
-  bool is_full = gathered->count == EVENTS_MAX;
-  for (size_t i = 0; i < gathered->count && is_full; i++)
-    is_full = gathered->items[i]->number != number;
-  if (is_full) return refuse_param(refusal, "Event", EVENTS_ALLOWED);
-  struct gathered_event *event = find_event(gathered, (uint32_t)number);
-  if (event == NULL || add_field(gathered, event, rest, param->value) != 0) return no_memory(refusal);
+  struct gathered_event *event;
+  int code = take_event(gathered, (uint32_t)number, &event, refusal);
+  if (code != 0) return code;
+  if (add_field(gathered, event, rest, param->value) != 0) return no_memory(refusal);
   return 0;
 }
 
 /* ---- nested ---- */
 
-/* A number in a text's place is its plain decimal, as it was signed. */
-static int text_of(struct arena *arena, const struct json *node, struct str *ret) {
-  *ret = node->type == JSON_STRING || node->type == JSON_NUMBER ? node->text : STR("");
-  if (node->type == JSON_TRUE) *ret = STR("true");
-  if (node->type == JSON_FALSE) *ret = STR("false");
-  if (node->child != NULL) *ret = STR("[]"); /* nothing that a field can be: it is refused by name */
-  if (node->type != JSON_NUMBER) return 0;
+/* A text or a number is what it would be flattened: a number's plain decimal, as it was signed. What no field can be
+ * stays what it is, and is refused by the field's name. */
+static int add_nested(struct gathered *gathered, struct gathered_event *event, const struct json *node) {
+  const struct field *field = find_field(node->name);
+  if (field == NULL || node->type == JSON_NULL) return 0;
+  if (node->type == JSON_STRING) return add_field(gathered, event, node->name, node->text);
+  if (node->type != JSON_NUMBER) {
+    return event_tree_add_value(event->tree, gathered->arena, field->is_data, field->member, node);
+  }
   SCOPED(buf_fini) struct buf plain = {0};
-  if (json_number_plain(node->text, CANON_NUMBER_MAX, &plain) != 0) return 0;
-  *ret = arena_copy(arena, buf_view(&plain));
-  return ret->ptr != NULL ? 0 : -ERR_MEMORY;
+  if (json_number_plain(node->text, CANON_NUMBER_MAX, &plain) != 0) return -ERR_LIMIT;
+  struct str text = arena_copy(gathered->arena, buf_view(&plain));
+  return text.ptr != NULL ? add_field(gathered, event, node->name, text) : -ERR_MEMORY;
 }
 
 static int take_nested(struct gathered *gathered, const struct json *array, struct refusal *refusal) {
   if (array->type != JSON_ARRAY) return refuse_param(refusal, "Event", "an array of objects");
   uint32_t number = 0;
   for (const struct json *element = array->child; element != NULL; element = element->next, number++) {
-    if (number == EVENTS_MAX) return refuse_param(refusal, "Event", EVENTS_ALLOWED);
-    struct gathered_event *event = find_event(gathered, number);
-    if (event == NULL) return no_memory(refusal);
+    struct gathered_event *event;
+    int code = take_event(gathered, number, &event, refusal);
+    if (code != 0) return code;
     event->tree->event.type = element->type; /* what is no object is rejected for that */
     for (const struct json *node = element->child; node != NULL; node = node->next) {
-      struct str value;
-      if (text_of(gathered->arena, node, &value) != 0 || add_field(gathered, event, node->name, value) != 0) {
-        return no_memory(refusal);
-      }
+      if (add_nested(gathered, event, node) != 0) return no_memory(refusal);
     }
   }
   return 0;
 }
 
 static int gather(const struct call *call, struct gathered *gathered, struct refusal *refusal) {
+  const struct json *nested = NULL;
   struct str rest;
   int code = 0;
   for (size_t i = 0; i < call->params->count && code == 0; i++) {
     const struct param *param = &call->params->items[i];
-    if (is_flattened(param->name, &rest))
-      code = take_flattened(gathered, param, rest, refusal);
-    else if (param->node != NULL && str_equal_nocase(param->name, STR("Event"))) {
-      code = take_nested(gathered, param->node, refusal);
-    }
+    if (is_flattened(param->name, &rest)) code = take_flattened(gathered, param, rest, refusal);
+    if (param->node != NULL && str_equal_nocase(param->name, STR("Event"))) nested = param->node;
   }
+  if (code == 0 && nested != NULL && gathered->count > 0) {
+    return refuse_param(refusal, "Event", "flattened events or an array of them, not both");
+  }
+  if (code == 0 && nested != NULL) code = take_nested(gathered, nested, refusal);
   if (code != 0) return code;
   qsort(gathered->items, gathered->count, sizeof *gathered->items, by_number);
   return gathered->count > 0 ? 0 : refuse(refusal, RETCODE_MISSING_PARAM, "Missing params [Event.0.Id]");

@@ -23,14 +23,27 @@ static int write_time(struct arena *arena, int64_t per_second, struct json *memb
   return member->text.ptr != NULL ? 0 : -ERR_MEMORY;
 }
 
-int event_tree_add(struct event_tree *tree, struct arena *arena, bool is_data, struct str name,
-                   enum event_tree_form form, struct str value) {
+static struct json *link_member(struct event_tree *tree, struct arena *arena, bool is_data, struct json value) {
   struct json *member = arena_alloc(arena, sizeof *member);
-  if (member == NULL) return -ERR_MEMORY;
-  *member = (struct json){.name = name, .type = JSON_STRING, .text = value};
+  if (member == NULL) return NULL;
+  *member = value;
   const struct json ***end = is_data ? &tree->data_end : &tree->event_end;
   **end = member;
   *end = &member->next;
+  return member;
+}
+
+int event_tree_add_value(struct event_tree *tree, struct arena *arena, bool is_data, struct str name,
+                         const struct json *value) {
+  const struct json named = {.name = name, .type = value->type, .text = value->text, .child = value->child};
+  return link_member(tree, arena, is_data, named) != NULL ? 0 : -ERR_MEMORY;
+}
+
+int event_tree_add(struct event_tree *tree, struct arena *arena, bool is_data, struct str name,
+                   enum event_tree_form form, struct str value) {
+  const struct json text = {.name = name, .type = JSON_STRING, .text = value};
+  struct json *member = link_member(tree, arena, is_data, text);
+  if (member == NULL) return -ERR_MEMORY;
   if (form == EVENT_TREE_NUMBER && json_is_number(str_trim(value))) {
     member->type = JSON_NUMBER;
     member->text = str_trim(value);

@@ -458,6 +458,27 @@ def test_report_usage_refused(old_account, writer):
     assert "scope void" in writer.call("ReportUsage", **flattened(voided))["ResultSet"][0]["Reason"]
 
 
+def test_report_usage_both_ways_at_once(writer):
+    """Names differ in case, so that the array is taken behind the hundred."""
+    many = {f"Event.{1000 + n}.Id": f"f{n}" for n in range(100)}
+    for nested in ([{"Id": f"n{n}"} for n in range(100)], [{"Id": "one"}]):
+        for name in ("event", "Event"):
+            answer = writer.post_json(writer.signed({"Action": "ReportUsage", **many, name: nested}))
+            assert answer["RetCode"] == 230 and "not both" in answer["Message"], answer
+    answer = writer.post_json(writer.signed({"Action": "ReportUsage", "Event": [{"Id": f"n{n}"} for n in range(101)]}))
+    assert answer["RetCode"] == 230 and "1 to 100 events" in answer["Message"], answer
+    assert writer.call("GetProjectList")["RetCode"] == 0
+
+
+def test_report_usage_nested_values_of_no_use(writer):
+    for name, member in (("Source", "source"), ("Id", "id"), ("Codec", "codec"), ("Width", "width"), ("DestName", "dest_name")):
+        for value in (["a"], {"x": "a"}, [], {}, True, False):
+            events = [{**REPORTED, "Id": "a", name: value}]
+            answer = writer.post_json(writer.signed({"Action": "ReportUsage", "Event": events}))
+            assert outcomes(answer) == (0, 0, 0, 1) and member in answer["ResultSet"][0]["Reason"], (name, value, answer)
+    assert total(writer) == 0
+
+
 def test_report_usage_when_nothing_can_be_written(bare):
     account = Account(bare, "ledger.disk_reserve=1TiB")
     key = bare.admin("key", "create", "--scope", "both")
