@@ -32,6 +32,7 @@ static int send_event(struct outbox *outbox, const struct report *report, struct
   }
   int result = report_send(outbox->client, buf_view(&report->event), REPORT_TRIES, &ret->outcome, ret->reason, err);
   if (result == 0) outbox->reached = true;
+  outbox->is_refused = result == -ERR_DENIED;
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY) {
     outbox->again_ms = now_ms() + AWAY_MS;
     outbox->away = *err;
@@ -60,8 +61,9 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
 }
 
 void outbox_say_where(const struct outbox *outbox, char *out, size_t size) {
-  (void)snprintf(out, size, "it waits in %s, and goes with what is stored next, or with `codecmeter flush`",
-                 outbox->spool.dir);
+  const char *how = outbox->is_refused ? "for this token; with another, `codecmeter flush --any` sends it"
+                                       : "and goes with what is stored next, or with `codecmeter flush`";
+  (void)snprintf(out, size, "it waits in %s%s %s", outbox->spool.dir, outbox->is_refused ? "" : ",", how);
 }
 
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
@@ -78,9 +80,16 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
                   command, outbox->spool.dir, sums.sent, sums.duplicate, sums.rejected, sums.left);
   }
   if (result == -ERR_NOT_FOUND) return CATCH_UP_ALL;
+  if (result == 0 && sums.elsewhere > 0 && !outbox->told_elsewhere) {
+    outbox->told_elsewhere = true;
+    (void)fprintf(stderr,
+                  "codecmeter %s: %" PRIu64
+                  " in %s wait for another server or token: `codecmeter flush --any` sends those too\n",
+                  command, sums.elsewhere, outbox->spool.dir);
+  }
   if (result == 0) outbox->again_ms = 0;
   if (result != 0 && err_kind(result) != ERR_KIND_RETRY)
     (void)fprintf(stderr, "codecmeter %s: %s\n", command, err.text);
-  if (result == 0 && sums.left == sums.elsewhere) return CATCH_UP_ALL;
+  if (result == 0 && sums.left == sums.elsewhere + sums.unreadable) return CATCH_UP_ALL;
   return sums.sent + sums.duplicate > 0 ? CATCH_UP_SOME : CATCH_UP_NONE;
 }

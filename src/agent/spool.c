@@ -29,6 +29,7 @@
 #define HASH_DIGITS 16
 #define TIME_MAX INT64_C(9999999999999) /* thirteen digits, so that names sort by time */
 #define NAME_SIZE (13 + 1 + 32 + 1 + HASH_DIGITS + sizeof SUFFIX)
+#define LOCK_TEXT "codecmeter spool 1\n" /* what `lock` holds, by which a directory is known to be a spool */
 #define LOCK_POLL_MS 50
 #define CUT_OFF_S 60 /* a temporary file that old has no writer any more */
 
@@ -60,28 +61,51 @@ static bool is_own(const char *name) {
          strncmp(name, SPOOL_WATCH_PREFIX, sizeof SPOOL_WATCH_PREFIX - 1) == 0;
 }
 
-static bool holds_nothing(const char *path) {
-  DIR *dir = opendir(path);
-  bool empty = dir != NULL;
-  for (struct dirent *entry = NULL; empty && (entry = readdir(dir)) != NULL;) {
-    empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || is_own(entry->d_name);
-  }
-  if (dir != NULL) (void)closedir(dir);
-  return empty;
+static bool has_suffix(const char *name, const char *suffix) {
+  size_t len = strlen(name), tail = strlen(suffix);
+  return len > tail && strcmp(name + len - tail, suffix) == 0;
 }
 
-/* A mistyped --spool must not have the files of somebody's home moved aside. */
+/* Whole, or with a dot before it and something behind it: being written. */
+static bool is_event_name(const char *name) {
+  return name[0] == '.' ? strstr(name, SUFFIX ".") != NULL : has_suffix(name, SUFFIX);
+}
+
+static bool holds_nothing_else(const char *path) {
+  DIR *dir = opendir(path);
+  bool good = dir != NULL;
+  for (struct dirent *entry = NULL; good && (entry = readdir(dir)) != NULL;) {
+    const char *name = entry->d_name;
+    good = strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_own(name) || is_event_name(name);
+  }
+  if (dir != NULL) (void)closedir(dir);
+  return good;
+}
+
+/* Many a directory has a file named lock, our data directory among them: it is the text that tells. */
+static bool is_marked(const char *dir) {
+  char text[sizeof LOCK_TEXT];
+  SCOPED_MALLOC char *path = file_path(dir, "lock");
+  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  return fd >= 0 && read(fd, text, sizeof text) == sizeof LOCK_TEXT - 1 &&
+         memcmp(text, LOCK_TEXT, sizeof LOCK_TEXT - 1) == 0;
+}
+
+/* A mistyped --spool must not have somebody's files taken for events. */
 static int check_ours(const char *dir, struct err *err) {
-  SCOPED_MALLOC char *lock = file_path(dir, "lock");
-  if (file_exists(lock) || holds_nothing(dir)) return 0;
+  if (is_marked(dir) || holds_nothing_else(dir)) return 0;
   return err_set(err, ERR_EXISTS, "%s holds other files and is no spool: name an empty or a new directory", dir);
 }
 
+/* Opens the lock of a spool, and marks it as one. */
 static int open_lock(const char *dir, int *ret_fd, struct err *err) {
   SCOPED_MALLOC char *path = file_path(dir, "lock");
-  int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  SCOPED_FD int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
+  int result = is_marked(dir) ? 0 : file_write(fd, path, 0, LOCK_TEXT, sizeof LOCK_TEXT - 1, err);
+  if (result != 0) return result;
   *ret_fd = fd;
+  fd = -1;
   return 0;
 }
 
@@ -172,14 +196,25 @@ static int remove_event(const char *path, struct err *err) {
   return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
 }
 
-/* A file that is no event of ours goes aside as it is; nothing there is overwritten. */
+/* The name under which a file goes aside: one that nothing there has yet. */
+static char *free_name(const char *dir, const char *name) {
+  char *made = NULL;
+  for (unsigned i = 0;; i++) {
+    SCOPED_MALLOC char *note = NULL;
+    CHECK(asprintf(&made, "%.180s.%" PRId64 ".%u", name[0] == '.' ? name + 1 : name, clock_real_ms(clock_system()),
+                   i) >= 0);
+    CHECK(asprintf(&note, "%s/%s.json", dir, made) >= 0);
+    if (!file_exists(note)) return made;
+    free(made);
+  }
+}
+
+/* What is named like an event and is none goes aside as it is; nothing there is overwritten. */
 static int move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err) {
   SCOPED_MALLOC char *from = file_path(spool->dir, name);
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
-  SCOPED_MALLOC char *to = NULL, *target = NULL, *note = NULL;
-  CHECK(asprintf(&to, "%.180s.%" PRId64, name[0] == '.' ? name + 1 : name, clock_real_ms(clock_system())) >= 0);
+  SCOPED_MALLOC char *to = free_name(dir, name), *target = file_path(dir, to), *note = NULL;
   CHECK(asprintf(&note, "%s.json", to) >= 0);
-  target = file_path(dir, to);
   int result = note_rejected(spool, note, STR("null"), to, "unreadable", reason, err);
   if (result != 0) return result;
   if (rename(from, target) != 0) return err_set_errno(err, ERR_IO, errno, "cannot move %s", from);
@@ -203,12 +238,13 @@ static void waiting_fini(struct waiting *waiting) {
   buf_fini(&waiting->content);
 }
 
-/* -ERR_NOT_FOUND: it is gone. -ERR_CORRUPT: no file that can be one of ours. */
+/* -ERR_NOT_FOUND: it is gone. -ERR_CORRUPT: no file that can be one of ours. -ERR_DENIED: another user's. */
 static int read_content(struct waiting *waiting, struct err *err) {
   struct stat st;
   size_t got = 0;
   SCOPED_FD int fd = open(waiting->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", waiting->path);
+  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "%s is not ours to read", waiting->path);
   if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "no regular file");
   if (fd < 0 || fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", waiting->path);
   if (!S_ISREG(st.st_mode)) return err_set(err, ERR_CORRUPT, "no regular file");
@@ -270,10 +306,7 @@ static void names_fini(struct names *names) {
   free(names->list);
 }
 
-static int is_candidate(const struct dirent *entry) {
-  const char *name = entry->d_name;
-  return name[0] == '.' ? strstr(name, SUFFIX ".") != NULL : !is_own(name);
-}
+static int is_candidate(const struct dirent *entry) { return is_event_name(entry->d_name); }
 
 static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
@@ -326,7 +359,7 @@ static int send_waiting(const struct spool *spool, struct client *client, const 
   int result = report_send(client, waiting->event, pass->tries, &outcome, reason, err);
   if (result != 0) return result;
   /* Who may not report for a project says nothing of the event: its own token might. */
-  if (outcome == REPORT_REJECTED && !waiting->is_ours && strncmp(reason, "subject", 7) == 0) {
+  if (outcome == REPORT_REJECTED && !waiting->is_ours && !pass->any && strncmp(reason, "subject", 7) == 0) {
     ++sums->elsewhere;
     return 0;
   }
@@ -344,6 +377,10 @@ static int take_name(const struct spool *spool, struct client *client, const str
   bool cut_off = name[0] == '.';
   int result = cut_off ? err_set(&why, ERR_CORRUPT, "its writer was cut off") : read_waiting(spool, &waiting, &why);
   if (result == 0) return send_waiting(spool, client, pass, &waiting, sums, err);
+  if (result == -ERR_DENIED) {
+    ++sums->unreadable;
+    return 0;
+  }
   if (result == -ERR_CORRUPT)
     result = move_aside(spool, name, why.text, err);
   else if (result != -ERR_NOT_FOUND)

@@ -1,8 +1,9 @@
 /* The spool: a directory in which events wait that could not be sent, and `rejected/` in it for what never will be.
  *
- * A file an event, two lines: the event as it was first made, and for whom it is. Its name is time, id and a hash of
- * the content, so that the oldest come first, the same event is there once, and damage shows. Whoever sends holds a
- * lock; whoever only adds need not. What users may know of it is in docs/agents.md.
+ * It is known by the text in its `lock`. A file an event, two lines: the event as it was first made, and for whom it
+ * is. Its name is time, id and a hash of the content, so that the oldest come first, the same event is there once,
+ * and damage shows. Whoever sends holds a lock; whoever only adds need not. What users may know of it is in
+ * docs/agents.md.
  */
 #ifndef CODECMETER_AGENT_SPOOL_H
 #define CODECMETER_AGENT_SPOOL_H
@@ -39,6 +40,7 @@ struct spool_sums {
   uint64_t sent, duplicate, rejected;
   uint64_t left;      /* still there */
   uint64_t elsewhere; /* of these: for another server or token */
+  uint64_t unreadable; /* of these: files that this user may not read */
 };
 struct spool_pass {
   uint64_t most;     /* events to send at most */

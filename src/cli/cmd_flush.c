@@ -53,6 +53,10 @@ static void print_sums(const struct spool_sums *sums, bool json) {
 
 static int check_left(const struct spool *spool, const struct spool_sums *sums, struct err *err) {
   if (sums->left == 0) return 0;
+  if (sums->unreadable > 0) {
+    return err_set(err, ERR_DENIED, "%s: %" PRIu64 " are not ours to read: flush as the user whose they are",
+                   spool->dir, sums->unreadable);
+  }
   if (sums->elsewhere == 0) return err_set(err, ERR_BUSY, "%s: not all could be sent", spool->dir);
   return err_set(err, ERR_DENIED,
                  "%s: %" PRIu64
@@ -86,6 +90,8 @@ static int flush(struct flush_options *options, struct err *err) {
   progress_end(&progress);
   bool never_spooled = result == -ERR_NOT_FOUND && options->settings.spool == NULL && !file_exists(spool.dir);
   if (result == 0 || sums.left > 0 || never_spooled) print_sums(&sums, options->json);
+  if (sums.rejected > 0)
+    (void)fprintf(stderr, "codecmeter flush: %s/rejected says why what was rejected was\n", spool.dir);
   if (never_spooled) return 0;
   return result == 0 ? check_left(&spool, &sums, err) : result;
 }

@@ -36,7 +36,8 @@ def rejected(farm):
 def put(farm, number, token=None, url=None, **changes):
     """An event in the spool, as docs/agents.md describes it."""
     os.makedirs(farm.spool, exist_ok=True)
-    open(farm.spool + "/lock", "a").close()
+    with open(farm.spool + "/lock", "w") as file:
+        file.write("codecmeter spool 1\n")
     made = {**event(number), "subject": "org-a", **changes}
     token_id = hashlib.sha256((token or farm.account.token).encode()).hexdigest()[:12]
     text = json.dumps(made) + "\n" + json.dumps({"spool": 1, "url": url or farm.server.url, "token": token_id}) + "\n"
@@ -207,12 +208,61 @@ def test_tokens_and_servers_are_not_mixed_up(farm, clips):
     assert done.returncode == 0 and done.stdout == "sent 2, duplicate 0, rejected 0, left 0\n", done
 
 
-def test_a_wrong_token_keeps_them(farm):
+def test_a_wrong_token_keeps_them(farm, clips, tmp_path):
+    other = shutil.copy(clips / "small.mp4", tmp_path / "other.mp4")
     put(farm, 1)
     done = flush(farm, "--token", "cm_wrong")
     assert done.returncode == 1 and "401" in done.stderr and "left 1" in done.stdout, done
     assert len(spooled(farm)) == 1 and not os.path.exists(farm.spool + "/rejected")
     assert flush(farm).returncode == 0
+    done = farm.record(clips / "small.mp4", "--token", "cm_wrong")
+    assert done.returncode == 1 and "with another, `codecmeter flush --any` sends it" in done.stderr, done
+    done = farm.record(other)
+    assert done.returncode == 0 and f"1 in {farm.spool} wait for another server or token" in done.stderr, done
+    assert flush(farm, "--any").stdout == "sent 1, duplicate 0, rejected 0, left 0\n"
+
+
+def test_any_is_meant(farm):
+    """What is sent with another token on purpose, and refused for its project, is refused."""
+    put(farm, 1, token="cm_old", subject="org-b")
+    done = flush(farm, "--any")
+    assert done.returncode == 0 and done.stdout == "sent 0, duplicate 0, rejected 1, left 0\n", done
+
+
+def test_no_other_directory_is_a_spool(farm, clips, tmp_path):
+    """Not for a file named lock, as the server's own directory has one; nothing in it is touched."""
+    farm.server.kill()
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "lock").write_text("")
+    (theirs / "thesis.doc").write_text("dear\n")
+    for dir in (theirs, farm.server.data):
+        before = sorted(os.listdir(dir))
+        done = farm.command("flush", "--spool", dir)
+        assert done.returncode == 1 and "holds other files and is no spool" in done.stderr, done
+        done = farm.record(clips / "small.mp4", "--spool", dir)
+        assert done.returncode == 1 and sorted(os.listdir(dir)) == before, done
+
+
+def test_what_is_not_ours_to_read_stands_in_nobodys_way(farm):
+    first = put(farm, 1), put(farm, 2), put(farm, 3)
+    os.chmod(f"{farm.spool}/{first[0]}", 0)
+    words = [CODECMETER, "flush"]
+    if os.geteuid() == 0:  # who may read everything
+        words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *words]
+    done = subprocess.run(words, env=farm.environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and done.stdout == "sent 2, duplicate 0, rejected 0, left 1\n" and "not ours" in done.stderr, done
+    assert spooled(farm) == [first[0]]
+
+
+def test_a_name_in_rejected_is_never_taken_twice(farm):
+    put(farm, 1)
+    names = [f"{'x' * 190}{number}.event" for number in range(50)]
+    for name in names:
+        open(f"{farm.spool}/{name}", "w").close()
+    assert flush(farm).stdout == "sent 1, duplicate 0, rejected 50, left 0\n"
+    notes, kept = rejected(farm)
+    assert len(notes) == 50 and len(kept) == 100
 
 
 def test_rejected(farm):
@@ -229,15 +279,16 @@ def test_rejected(farm):
         file.write(text)
     with open(f"{farm.spool}/notes.txt", "w") as file:
         file.write("a list\n")
-    os.mkdir(f"{farm.spool}/directory")
+    os.mkdir(f"{farm.spool}/a.event")
     cut = f"{farm.spool}/.{put(farm, 5)}.1234"
     open(cut, "w").close()
     os.utime(cut, (1, 1))
     done = flush(farm)
-    assert done.returncode == 0 and done.stdout == "sent 2, duplicate 0, rejected 6, left 0\n", done
+    assert done.returncode == 0 and done.stdout == "sent 2, duplicate 0, rejected 5, left 0\n", done
+    assert f"{farm.spool}/rejected" in done.stderr and os.path.exists(f"{farm.spool}/notes.txt"), done
     notes, names = rejected(farm)
     outcomes = sorted(note["outcome"] for note in notes)
-    assert outcomes == ["conflict", "rejected", "unreadable", "unreadable", "unreadable", "unreadable"], notes
+    assert outcomes == ["conflict", "rejected", "unreadable", "unreadable", "unreadable"], notes
     for note in notes:
         assert note["reason"] and note["time"].endswith("Z"), note
         assert (note["event"] is None) == (note["outcome"] == "unreadable") and ("file" in note) == (note["event"] is None)
