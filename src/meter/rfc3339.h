@@ -8,10 +8,12 @@
 #include "base/err.h"
 
 /* Unix milliseconds. Fractions beyond the ms are cut; `:60` is the last ms of its minute; 't', 'z' and a blank
- * between date and time are taken; a missing zone is -ERR_PARSE. Years 0001 to 9999 (the caller bounds further). */
+ * between date and time are taken; a missing zone is -ERR_PARSE. Years 0001 to 9999, in UTC too
+ * (the caller bounds further). */
 MUST_USE int rfc3339_parse(struct str text, int64_t *ret_ms, struct err *err);
 
-/* "2026-01-31T12:00:00.123Z"; out needs RFC3339_SIZE bytes; ms from year 1 to 9999. */
+/* "2026-01-31T12:00:00.123Z"; out needs RFC3339_SIZE bytes; what is beyond the years 1 to 9999 is written as the
+ * first or last ms of them: a file's time may be anything. */
 #define RFC3339_SIZE 25
 void rfc3339_format(int64_t ms, char out[RFC3339_SIZE]);
 
