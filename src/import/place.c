@@ -16,7 +16,8 @@
 #define FRONT_SIZE ((size_t)64 << 10) /* of the file that is hashed */
 #define PLACE_MAX ((size_t)4096)
 #define DEPTH_MAX 3
-#define VERSION 1
+#define VERSION 2
+#define CHECK_SIZE 17 /* 16 hex digits */
 
 int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT_PRINT_SIZE], struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
@@ -36,7 +37,23 @@ int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT
   return 0;
 }
 
+/* Of all that stands before it, so that a damaged place is not believed: it would leave rows out. */
+static void make_check(struct str text, char ret[CHECK_SIZE]) {
+  uint8_t digest[DIGEST_SHA256_SIZE];
+  digest_sha256(text, digest);
+  bytes_hex(digest, (CHECK_SIZE - 1) / 2, ret);
+}
+
 /* ---- load ---- */
+
+static bool is_intact(struct str text, const struct json *top) {
+  const struct str start = STR(",\"check\":");
+  char expected[CHECK_SIZE];
+  const char *found = memmem(text.ptr, text.len, start.ptr, start.len);
+  if (found == NULL) return false;
+  make_check(str_make(text.ptr, (size_t)(found - text.ptr)), expected);
+  return str_equal(json_member_text(top, "check"), str_of(expected));
+}
 
 static bool read_place(const struct json *top, struct import_place *ret) {
   uint64_t version;
@@ -55,8 +72,9 @@ static int parse_place(struct str text, const char *path, const char *print, str
   CHECK(arena != NULL && parser != NULL);
   const struct json *top, *of;
   struct import_place place;
-  if (json_parse(parser, arena, text, DEPTH_MAX, &top, NULL) != 0 || !read_place(top, &place)) {
-    return err_set(err, ERR_PARSE, "%s cannot be read", path);
+  if (json_parse(parser, arena, text, DEPTH_MAX, &top, NULL) != 0 || !read_place(top, &place) ||
+      !is_intact(text, top)) {
+    return err_set(err, ERR_PARSE, "%s is damaged", path);
   }
   of = json_member(top, "of");
   if (of == NULL || !str_equal(of->text, str_of(print))) {
@@ -89,13 +107,15 @@ static int write_new(const char *path, struct str text, struct err *err) {
 int import_place_save(const char *path, const char *print, const struct import_place *place, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   SCOPED_MALLOC char *path_new = NULL;
+  char check[CHECK_SIZE];
   CHECK(asprintf(&path_new, "%s.new", path) >= 0);
   buf_printf(&text,
              "{\"version\":%d,\"of\":\"%s\",\"offset\":%" PRIu64 ",\"line\":%" PRIu64 ",\"rejected_bytes\":%" PRIu64,
              VERSION, print, place->offset, place->line, place->rejected_bytes);
   for (int i = 0; i < IMPORT_OUTCOMES; i++)
     buf_printf(&text, ",\"%s\":%" PRIu64, report_outcome_name((enum report_outcome)i), place->outcomes[i]);
-  buf_text(&text, "}\n");
+  make_check(buf_view(&text), check);
+  buf_printf(&text, ",\"check\":\"%s\"}\n", check);
   CHECK(!text.failed);
   int result = write_new(path_new, buf_view(&text), err);
   if (result == 0 && rename(path_new, path) != 0)

@@ -152,15 +152,18 @@ static int take_line(struct import_source *source, struct line *ret, struct err 
 /* JSON's blanks: what is blank here must be blank to the server, which passes over such lines when it counts. */
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-/* Files that were joined have their byte order marks in the middle. */
+/* Files that were joined have their byte order marks in the middle, or two: none may be left, for the server would
+ * pass over one at the front of a batch, and count an event less. */
 static struct str trim_line(struct str text) {
-  if (str_starts(text, BYTE_ORDER_MARK)) {
-    text = str_make(text.ptr + BYTE_ORDER_MARK.len, text.len - BYTE_ORDER_MARK.len);
+  for (;;) {
+    size_t front = str_starts(text, BYTE_ORDER_MARK)       ? BYTE_ORDER_MARK.len
+                   : text.len > 0 && is_blank(text.ptr[0]) ? 1
+                                                           : 0;
+    if (front == 0) break;
+    text = str_make(text.ptr + front, text.len - front);
   }
   while (text.len > 0 && is_blank(text.ptr[text.len - 1]))
     text.len--;
-  while (text.len > 0 && is_blank(text.ptr[0]))
-    text = str_make(text.ptr + 1, text.len - 1);
   return text;
 }
 
@@ -290,17 +293,31 @@ static int name_columns(struct import_source *source, struct str wrong, struct e
                  source->options.name, (int)(wrong.len < 64 ? wrong.len : 64), wrong.ptr, STR_ARG(buf_view(&names)));
 }
 
+/* What a header that names nothing we know is more likely to be. */
+static int explain_header(struct import_source *source, struct str name, struct err *err) {
+  if (!str_is_utf8(name) || str_has_control(name)) {
+    return err_set(
+        err, ERR_USAGE,
+        "%s is no text in UTF-8: is it compressed (`zcat FILE | codecmeter import --format csv -`), or UTF-16?",
+        source->options.name);
+  }
+  if (source->cells == 1 && memchr(name.ptr, ';', name.len) != NULL) {
+    return err_set(err, ERR_USAGE, "%s: cells are separated by commas, not by semicolons", source->options.name);
+  }
+  return name_columns(source, name, err);
+}
+
 static int take_column(struct import_source *source, size_t cell, struct err *err) {
   struct str name = cell < CSV_READER_CELLS_MAX ? csv_reader_cell(source->csv, cell) : STR("");
   for (int i = 0; i < COLUMNS; i++) {
-    if (!str_equal(name, str_of(columns[i].name))) continue;
+    if (!str_equal_nocase(name, str_of(columns[i].name))) continue;
     if (source->cell_of[i] != NO_CELL) {
       return err_set(err, ERR_USAGE, "%s: the column %s is there twice", source->options.name, columns[i].name);
     }
     source->cell_of[i] = cell;
     return 0;
   }
-  return name_columns(source, name, err);
+  return explain_header(source, name, err);
 }
 
 static int check_columns(const struct import_source *source, struct err *err) {
@@ -328,6 +345,7 @@ static int read_header(struct import_source *source, struct err *err) {
   int result = pass_byte_order_mark(source, err);
   if (result == 0) result = take_row(source, &row, err);
   if (result != 0) return result;
+  if (row.state != ROW_GOOD && !str_is_utf8(row.line.text)) return explain_header(source, row.line.text, err);
   if (row.state != ROW_GOOD) {
     return err_set(err, ERR_USAGE, "%s: the first line does not name columns", source->options.name);
   }

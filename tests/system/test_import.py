@@ -1,5 +1,6 @@
 """`codecmeter import`: what becomes of each row of ndjson and CSV; no stop, kill or silence loses or doubles one."""
 import contextlib
+import gzip
 import json
 import os
 import pty
@@ -119,7 +120,7 @@ def test_no_token(importing):
 
 
 BAD_HEADERS = (
-    ("id,codec,bitrate", "no column 'bitrate'"), ("id,Codec", "no column 'Codec'"), ("id,codec,", "no column ''"),
+    ("id,codec,bitrate", "no column 'bitrate'"), ("id,Id", "column id is there twice"), ("id,codec,", "no column ''"),
     ("id,codec,id", "column id is there twice"), ("codec,width", "no column id"),
     ("\n \r\n", "does not name columns"), ("", "does not name columns"), ('id,"codec', "does not name columns"),
     ('id,"codec\n1,h264\n', "does not name columns"),
@@ -423,8 +424,29 @@ def test_the_place_of_another_file_or_server(many):
         touch()  # another time of writing, then another beginning of the same length and time
         os.utime(many.path, ns=(1, 1))
         assert "another file, server or token" in interrupted(before=many.place.read_text())
-    many.place.write_text("{}")
-    assert "cannot be read" in interrupted(before="{}")
+    kept = many.place.read_text()
+    for damaged in ("{}", kept.replace('"offset":', '"offset":9'), kept.replace('"stored":', '"stored":9'), kept[:-30]):
+        many.place.write_text(damaged)
+        assert "is damaged" in interrupted(before=damaged), damaged
+
+
+def test_byte_order_marks_at_the_front(importing):
+    """The server passes over one at the front of a body, so none may be left there."""
+    mark = "\ufeff"
+    path = importing.write("a.ndjson", f"{mark}{mark}\n{mark} {mark}{json.dumps(event(1))}\n{mark}{mark}x\n{mark} \n{json.dumps(event(2))}\n")
+    done = importing(path)
+    assert done.returncode == 1 and counts(done.stdout) == counted(2, 0, 0, 1) and rejects(path)[0]["line"] == 3, done
+
+
+def test_headers_that_are_none(importing):
+    upper = importing.write("upper.csv", "ID,Codec,WIDTH,height,Duration_ms\n1,h264,640,360,1000\n")
+    assert counts(importing(upper, "--source", "farm").stdout) == counted(1)
+    for text, word in (("id;time;codec\n1;2;h264\n", "by commas, not by semicolons"),
+                       ("id,time,codecs\n", "there is no column 'codecs'"),
+                       ("id,time\n".encode("utf-16"), "compressed"), (gzip.compress(b"id,time\n" * 99), "compressed")):
+        done = importing(importing.write("a.csv", text), "--source", "farm")
+        assert done.returncode == 2 and word in done.stderr and done.stderr.isprintable() is False, done
+        assert done.stderr.strip().isprintable(), done.stderr
 
 
 def test_a_place_that_cannot_be_kept(importing):
