@@ -14,6 +14,7 @@
  * a file, would be read for ever, and a master playlist names several outputs: all are refused. Only local files are
  * read, so no list can make us call out.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -21,6 +22,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -47,7 +49,7 @@ static void free_packet(AVPacket **packet) { av_packet_free(packet); }
 enum list { LIST_NONE, LIST_HLS, LIST_DASH };
 
 static int read_text(const char *path, struct buf *text, struct err *err) {
-  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return err_set_errno(err, ERR_MEDIA, errno, "%s", path);
   uint64_t size;
   size_t got = 0;
@@ -89,7 +91,7 @@ static int check_manifest(const char *path, struct err *err) {
 static enum list list_of(const char *path) {
   char head[LIST_HEAD + 1] = "";
   size_t got = 0;
-  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || file_read(fd, path, 0, head, LIST_HEAD, &got, NULL) != 0) return LIST_NONE;
   head[got] = '\0';
   if (strncmp(head, "#EXTM3U", 7) == 0) return LIST_HLS;
@@ -119,11 +121,25 @@ static bool is_image(const AVFormatContext *input) {
   return strcmp(name, "image2") == 0 || (len > 5 && strcmp(name + len - 5, "_pipe") == 0);
 }
 
+static int (*open_default)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
+
+/* A list may name a pipe, for whose writer one would wait for ever. */
+static int open_regular(AVFormatContext *input, AVIOContext **ret, const char *url, int flags, AVDictionary **options) {
+  struct stat st;
+  const char *name = strncmp(url, "file:", 5) == 0 ? url + 5 : url;
+  if (stat(name, &st) != 0) return AVERROR(errno);
+  return S_ISREG(st.st_mode) ? open_default(input, ret, url, flags, options) : AVERROR(EINVAL);
+}
+
 static int open_name(struct source *source, const char *path, const char *name, struct err *err) {
   AVDictionary *options = NULL;
   char url[4200];
   if (snprintf(url, sizeof url, "file:%s", name) >= (int)sizeof url)
     return err_set(err, ERR_MEDIA, "the path is too long");
+  source->input = avformat_alloc_context();
+  if (source->input == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
+  open_default = source->input->io_open;
+  source->input->io_open = open_regular;
   (void)av_dict_set(&options, "protocol_whitelist", "file", 0);
   int code = avformat_open_input(&source->input, url, NULL, &options);
   av_dict_free(&options);

@@ -108,7 +108,7 @@ def test_wrong_use(farm, clips):
     clip = clips / "small.mp4"
     for status, words, args in (
             (2, "which files", ()), (2, "--help", ("--nonsense", clip)), (2, "cannot read", ("--env", "/none.env", clip)),
-            (1, "401", ("--token", "cm_wrong", clip)), (1, "does not cover", ("--project", "org-none", clip)),
+            (1, "does not cover", ("--project", "org-none", clip)), (1, "401", ("--token", "cm_wrong", clip)),
             (0, "--url", ("--url", "http://127.0.0.1:1", clip)), (0, "waits in", ("--url", "nonsense", clip)),
             (1, "not supported", ("--url", "gopher://127.0.0.1:1", clip)),
             (1, "404", ("--url", farm.server.url + "/elsewhere", clip))):
@@ -240,6 +240,22 @@ def test_a_playlist_without_a_segment(farm, tmp_path, name):
     (tmp_path / name).unlink()
     done = farm.record(tmp_path / "out.m3u8")
     assert done.returncode == 1 and farm.totals() == {}, done
+
+
+def test_a_playlist_that_names_a_pipe(farm, tmp_path):
+    """Nobody writes into it, so it would be waited for for ever."""
+    ffmpeg(*picture("640x360", 6, 25), *H264, "-g", 50, "-f", "hls", "-hls_time", 2, "-hls_playlist_type", "vod", tmp_path / "out.m3u8")
+    for name in ("out0.ts", "out1.ts"):
+        shutil.copy(tmp_path / name, tmp_path / "kept.ts")
+        (tmp_path / name).unlink()
+        os.mkfifo(tmp_path / name)
+        done = farm.command("record", tmp_path / "out.m3u8", timeout=10)
+        assert done.returncode == 1 and "out.m3u8" in done.stderr and farm.totals() == {}, done
+        os.replace(tmp_path / "kept.ts", tmp_path / name)
+    os.mkfifo(tmp_path / "pipe.mp4")
+    done = farm.command("record", tmp_path / "pipe.mp4", timeout=10)
+    assert done.returncode == 1 and "pipe.mp4" in done.stderr, done
+    assert farm.record(tmp_path / "out.m3u8").returncode == 0 and farm.totals() == {("h264", "Low"): 6}
 
 
 def test_a_manifest_that_goes_on(farm, tmp_path):
