@@ -15,7 +15,7 @@ help: ## show this
 build: ## install what building needs, and build build/codecmeter
 	@scripts/install build
 	@test -f $(BUILD)/build.ninja || $(MESON) setup $(BUILD) >/dev/null
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD) $(if $(MAKE_TERMOUT),,--quiet)
 
 run: ## build, serve on LISTEN=127.0.0.1:8080 from ./data, and show the main job
 	@scripts/install run

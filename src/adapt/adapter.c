@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ingest/fields.h"
+#include "meter/codec.h"
 
 #define NOTICE_DEPTH_MAX 32
 #define REASON_MAX 200
@@ -96,12 +97,28 @@ struct event_tree *adapter_output(struct adapter_reading *reading, const char *t
   return output;
 }
 
+static bool is_at_least(struct str value, int64_t least) {
+  int64_t number;
+  return json_number_i64(value, &number) && number >= least;
+}
+
+/* What no report can hold is as good as not said: a measure is then waited for, a description left out. */
+static bool is_usable(const struct adapter_field *field, struct str value) {
+  char codec[CODEC_NAME_MAX + 1];
+  if (field->max > 0) return value.len <= field->max && !str_has_control(value);
+  if (strcmp(field->member, "codec") == 0) return codec_canonical(value, codec, NULL) == 0;
+  if (field->form != EVENT_TREE_NUMBER) return true;
+  struct str number = str_trim(value);
+  bool is_pixels = strcmp(field->member, "width") == 0 || strcmp(field->member, "height") == 0;
+  return json_is_number(number) && number.ptr[0] != '-' && (!is_pixels || is_at_least(number, 1));
+}
+
 void adapter_fill(struct adapter_reading *reading, struct event_tree *output, const struct adapter_field *fields,
                   size_t count, const struct json *node) {
   for (size_t i = 0; i < count && output != NULL; i++) {
     struct str value = adapter_text(node, fields[i].path);
-    bool is_too_long = fields[i].max > 0 && value.len > fields[i].max;
-    if (value.len == 0 || is_too_long || event_tree_has(output, fields[i].is_data, fields[i].member)) continue;
+    if (value.len == 0 || !is_usable(&fields[i], value)) continue;
+    if (event_tree_has(output, fields[i].is_data, fields[i].member)) continue;
     add(reading, output, fields[i].is_data, fields[i].member, fields[i].form, value);
   }
 }

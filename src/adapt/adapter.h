@@ -65,8 +65,9 @@ MUST_USE int adapter_read(const struct adapter_notice *notice, struct json_parse
 
 /* ---- for adapters ---- */
 
-/* A member of an event, where in a node it is found ("detail.jobId", "outputFilePaths.0"), and as what. Texts longer
- * than `max` are left out, where it is not 0: they describe, and are not worth an event. */
+/* A member of an event, where in a node it is found ("detail.jobId", "outputFilePaths.0"), and as what. Where
+ * `max` is not 0 it is a text that describes: one that is longer, or has control characters, is not worth an event.
+ */
 struct adapter_field {
   const char *member;
   bool is_data;
@@ -85,7 +86,8 @@ bool adapter_is(const struct json *node, const char *path, const char *text);
  * the one given; its id is put together as printf does. */
 struct event_tree *adapter_output(struct adapter_reading *reading, const char *type, struct str source,
                                   const char *id_format, ...) __attribute__((format(printf, 4, 5)));
-/* Fills in what a table finds in a node, but what the output has already. */
+/* Fills in what a table finds in a node, but what the output has already, and what is no value for the member: a size
+ * of 0, a duration of "N/A", a codec that is no name. */
 void adapter_fill(struct adapter_reading *reading, struct event_tree *output, const struct adapter_field *fields,
                   size_t count, const struct json *node);
 /* Where the output has no codec yet: the one that a rule has for the preset, or for all. */

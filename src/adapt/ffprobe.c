@@ -52,14 +52,17 @@ static bool is_turned(const struct json *stream) {
 void adapt_ffprobe(struct adapter_reading *reading) {
   const struct json *notice = reading->notice, *video = find_video(notice);
   if (video == NULL) {
-    adapter_ignore(reading, "no stream of codec_type video");
+    bool is_whole = adapter_at(notice, "streams") != NULL;
+    adapter_ignore(reading,
+                   is_whole ? "no stream of codec_type video" : "no streams at all: could ffprobe read the file?");
     return;
   }
   struct event_tree *output =
       adapter_output(reading, "transcode.finished", STR("ffprobe"), "%.*s", STR_ARG(reading->query->id));
-  bool turned = is_turned(video), has_duration = adapter_at(video, "duration") != NULL;
+  bool turned = is_turned(video);
   adapter_fill(reading, output, stream_fields, COUNT(stream_fields), video);
   adapter_fill(reading, output, turned ? turned_fields : size_fields, COUNT(size_fields), video);
-  adapter_fill(reading, output, has_duration ? stream_duration : format_duration, 1, has_duration ? video : notice);
+  adapter_fill(reading, output, stream_duration, 1, video);
+  adapter_fill(reading, output, format_duration, 1, notice);
   adapter_fill(reading, output, format_fields, COUNT(format_fields), notice);
 }

@@ -23,6 +23,12 @@ static const struct adapter_field task_fields[] = {
     {"src_url", true, "InputInfo.CosInputInfo.Object", EVENT_TREE_TEXT, SRC_URL_MAX},
 };
 
+/* The template; what is made without one has 0. */
+static struct str definition_of(const struct json *transcode) {
+  struct str made = adapter_text(transcode, "Output.Definition");
+  return made.len > 0 && !str_equal(made, STR("0")) ? made : adapter_text(transcode, "Input.Definition");
+}
+
 static void take_result(struct adapter_reading *reading, const struct json *task, const struct json *result,
                         unsigned number) {
   struct str type = adapter_text(result, "Type");
@@ -45,7 +51,7 @@ static void take_result(struct adapter_reading *reading, const struct json *task
                                              STR_ARG(adapter_text(task, "TaskId")), number);
   adapter_fill(reading, output, result_fields, COUNT(result_fields), transcode);
   adapter_fill(reading, output, task_fields, COUNT(task_fields), task);
-  adapter_fill_codec(reading, output, adapter_text(transcode, "Output.Definition"));
+  adapter_fill_codec(reading, output, definition_of(transcode));
 }
 
 void adapt_tencent_mps(struct adapter_reading *reading) {

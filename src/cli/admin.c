@@ -274,6 +274,9 @@ static int token_create(const struct admin *admin, const struct json *request, s
     return err_set(err, ERR_USAGE,
                    "a token of one project makes no others: leave out --project or --create-projects");
   }
+  if (result == 0 && change.token.creates_projects && change.token.scope == TOKEN_READ) {
+    return err_set(err, ERR_USAGE, "a token of scope read reports nothing, so it makes no projects");
+  }
   if (result == 0) result = token_generate(secret, err);
   if (result != 0) return result;
   token_hash(str_of(secret), change.token.hash);

@@ -5,11 +5,22 @@
 #include "cli/options.h"
 
 static const struct admin_column columns[] = {
-    {"id", "ID"}, {"scope", "SCOPE"}, {"project", "PROJECT"}, {"revoked", "REVOKED"}, {"created", "CREATED"}, {0},
+    {"id", "ID"},
+    {"scope", "SCOPE"},
+    {"project", "PROJECT"},
+    {"creates_projects", "CREATES PROJECTS"},
+    {"revoked", "REVOKED"},
+    {"created", "CREATED"},
+    {0},
 };
 /* Where it was just made the secret is shown, this once. */
 static const struct admin_column made_columns[] = {
-    {"id", "ID"}, {"scope", "SCOPE"}, {"project", "PROJECT"}, {"token", "TOKEN (shown only now)"}, {0},
+    {"id", "ID"},
+    {"scope", "SCOPE"},
+    {"project", "PROJECT"},
+    {"creates_projects", "CREATES PROJECTS"},
+    {"token", "TOKEN (shown only now)"},
+    {0},
 };
 
 struct token_options {

@@ -97,18 +97,47 @@ static bool check_token(const struct endpoint_adapters *endpoint, struct http_re
   return bearer_check(endpoint->options.ledger, secret, request, reply, ret);
 }
 
+/* All outputs of a notice are of one project. Which, is the sender's URL and our token: whoever set these up can mend
+ * them, and until then the sender tries again. */
+static bool check_project(const struct endpoint_adapters *endpoint, const struct asked *asked,
+                          const struct token *token, struct http_reply *reply) {
+  struct str bound = str_of(token->project), wanted = asked->query.project.len > 0 ? asked->query.project : bound;
+  struct project project;
+  bool is_covered = bound.len == 0 || str_equal(wanted, bound);
+  if (wanted.len == 0) {
+    http_reply_problem(reply, 400, "the token is for every project: the URL must say which one, ?project=…");
+  } else if (!is_covered) {
+    http_reply_problem(reply, 403, "the token does not cover the URL's project");
+  } else if (!token->creates_projects &&
+             !catalogue_project(ledger_catalogue(endpoint->options.ledger), wanted, &project)) {
+    http_reply_problem(reply, 404, "there is no such project as the URL, or the token, says");
+  } else {
+    return true;
+  }
+  return false;
+}
+
+static bool check_sender(const struct endpoint_adapters *endpoint, struct http_request *request,
+                         const struct asked *asked, struct http_reply *reply, struct token *ret) {
+  return check_token(endpoint, request, asked, reply, ret) && check_project(endpoint, asked, ret, reply);
+}
+
 static bool admit(void *arg, struct http_request *request, struct http_reply *reply) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(QUERY_MEMORY_MAX);
   struct asked asked;
   struct token token;
   CHECK(arena != NULL);
-  return read_query(request, arena, reply, &asked) && check_token(arg, request, &asked, reply, &token);
+  return read_query(request, arena, reply, &asked) && check_sender(arg, request, &asked, reply, &token);
 }
 
 /* ---- a notice ---- */
 
-static void log_rejected(const struct waiter *waiter) {
+/* Nobody reads the answer. */
+static void log_lost(const struct waiter *waiter) {
   const struct events *events = &waiter->delivery->events;
+  const struct told *told = waiter->arg;
+  for (size_t i = 0; i < told->ignored_count && events->count == 0; i++)
+    diag_info("a notice to %.*s is ignored: %s", STR_ARG(waiter->request->path), told->ignored[i]);
   for (size_t i = 0; i < events->count; i++) {
     if (events->items[i].reason == NULL) continue;
     diag_warning("a notice to %.*s, output %.*s: %s", STR_ARG(waiter->request->path), STR_ARG(events->items[i].id),
@@ -119,7 +148,7 @@ static void log_rejected(const struct waiter *waiter) {
 static void answer(const struct waiter *waiter) {
   const struct delivery *delivery = waiter->delivery;
   const struct told *told = waiter->arg;
-  log_rejected(waiter);
+  log_lost(waiter);
   ingest_answer_notice(&delivery->events, delivery->batch.verdicts, told->ignored, told->ignored_count,
                        &waiter->reply->body);
 }
@@ -165,7 +194,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   CHECK(arena != NULL);
   if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
   if (!read_query(request, arena, reply, &asked)) return HTTP_ANSWERED;
-  if (!check_token(endpoint, request, &asked, reply, &token)) return HTTP_ANSWERED;
+  if (!check_sender(endpoint, request, &asked, reply, &token)) return HTTP_ANSWERED;
   if (content_type_coding(request->content_encoding, &coding, &err) != 0) {
     http_reply_problem(reply, 415, err.text);
     return HTTP_ANSWERED;

@@ -251,17 +251,19 @@ static int create_project(struct committer *committer, struct str id) {
   return result == -ERR_EXISTS || result == -ERR_RANGE ? 0 : result;
 }
 
-/* A change is made at a boundary: what is staged is committed first. */
+/* A change is made at a boundary: what is staged is committed first. Others wait meanwhile, so a batch may not make
+ * many; usage of those beyond is rejected. A void has nothing to void in a new one. */
 static int create_projects(struct committer *committer, const struct batch *batch) {
   const struct catalogue *catalogue = ledger_catalogue(committer->options.ledger);
   struct str before = STR("");
   int result = 0;
-  for (size_t i = 0; i < batch->count && result == 0; i++) {
+  for (size_t i = 0, made = 0; i < batch->count && result == 0 && made < COMMITTER_PROJECTS_MAX; i++) {
     struct str id = batch->usages[i].project;
     struct project project;
-    if (str_equal(id, before)) continue;
+    if (str_equal(id, before) || batch->usages[i].kind == USAGE_VOID) continue;
     before = id;
     if (catalogue_project(catalogue, id, &project)) continue;
+    made++;
     result = commit(committer);
     if (result == 0) result = create_project(committer, id);
     turn(committer);

@@ -33,10 +33,13 @@ struct committer_options {
   void *on_fatal_arg;
 };
 
+#define COMMITTER_PROJECTS_MAX 100
+
 struct batch {
   const struct usage *usages; /* borrowed until done */
   size_t count;
-  bool creates_projects;    /* those of its usages that there are not are made, before it is decided */
+  bool creates_projects;    /* those of its usages that there are not are made, before it is decided, but no more
+                             * than COMMITTER_PROJECTS_MAX */
   struct verdict *verdicts; /* count entries, written before done is called with 0 */
   /* result 0: every verdict is durable. -ERR_FULL or another that is ours for now, -ERR_IO for good: nothing may be
    * told; some events may have been stored nevertheless, which a retry finds as duplicates. May free the batch; must

@@ -6,10 +6,11 @@
 static const struct {
   const char *alias, *name;
 } aliases[] = {
-    {"avc", "h264"},   {"avc1", "h264"},  {"avc3", "h264"}, {"h.264", "h264"}, {"mpeg4-avc", "h264"},
-    {"mpeg4avc", "h264"}, {"x264", "h264"}, {"libx264", "h264"}, {"libx264rgb", "h264"}, {"libopenh264", "h264"},
-    {"hevc", "h265"},  {"hvc1", "h265"},  {"hev1", "h265"}, {"h.265", "h265"}, {"x265", "h265"},
-    {"libx265", "h265"}, {"libkvazaar", "h265"},
+    {"avc", "h264"},     {"avc1", "h264"},       {"avc3", "h264"},        {"h.264", "h264"},
+    {"h_264", "h264"},   {"mpeg4-avc", "h264"},  {"mpeg4avc", "h264"},    {"x264", "h264"},
+    {"libx264", "h264"}, {"libx264rgb", "h264"}, {"libopenh264", "h264"}, {"hevc", "h265"},
+    {"hvc1", "h265"},    {"hev1", "h265"},       {"h.265", "h265"},       {"h_265", "h265"},
+    {"x265", "h265"},    {"libx265", "h265"},    {"libkvazaar", "h265"},
 };
 
 /* Encoders of ffmpeg that a piece of hardware gives: `h264_nvenc`, `hevc_vaapi` and so on. Sample entries with a

@@ -50,8 +50,8 @@ def test_mediaconvert(old_account):
     assert counts(tell(old_account, "mediaconvert", made)) == (0, 0, 0, 0, 1, 0), "it names no codec"
     made["detail"]["userMetadata"] = {"codec": "no codec"}
     made["detail"]["jobId"] = "job-2"
-    assert counts(tell(old_account, "mediaconvert", made)) == (0, 0, 0, 1, 0, 0)
-    made["detail"]["userMetadata"] = {"codec": "hevc"}
+    assert counts(tell(old_account, "mediaconvert", made)) == (0, 0, 0, 0, 1, 0), "nor is that one"
+    made["detail"]["userMetadata"] = {"codec": "H_265"}
     made["detail"]["jobId"] = "job-3"
     assert counts(tell(old_account, "mediaconvert", made)) == (1, 0, 0, 0, 0, 0)
     assert counts(tell(old_account, "mediaconvert", made)) == (0, 1, 0, 0, 0, 0)
@@ -153,8 +153,44 @@ def test_bodies_that_are_no_notice(account):
     assert account.client.request("GET", "/v1/adapters/umedia").status == 405
     assert tell(account, "nobody", {}).status == 404
     assert tell(account, "umedia", {"task_id": 1, "retcode": 0, "image_count": 1, "x": [[]] * 200000}).status == 200
-    rejected = tell(account, "umedia", {"task_id": "a", "retcode": 0, "width": "wide", "height": 1, "duration": 1})
-    assert rejected.status == 200 and rejected.json()["rejected"] == 1 and "width" in account.server.log_text()
+    rejected = tell(account, "umedia", {"task_id": "a" * 300, "retcode": 0, "width": 1, "height": 1, "duration": 1})
+    assert rejected.status == 200 and rejected.json()["rejected"] == 1 and "id: a text" in account.server.log_text()
+
+
+@pytest.mark.parametrize("member,value", [("width", "wide"), ("width", 0), ("height", -1), ("height", 1.5), ("duration", "N/A"),
+                                          ("duration", -3), ("width", "")])
+def test_a_value_of_no_use_is_waited_for(old_account, member, value):
+    made = {"task_id": "a", "retcode": 0, "width": 640, "height": 360, "duration": 3, "codec": "h264", member: value}
+    assert counts(tell(old_account, "umedia", made)) == (0, 0, 0, 0, 1, 0)
+    assert member.removesuffix("_ms") in unresolved(old_account)[0]["missing"]
+
+
+def test_a_description_of_no_use_is_left_out(old_account):
+    for n, value in enumerate(("a\nb", "x" * 2000, "\x7f")):
+        made = {"task_id": str(n), "retcode": 0, "duration": 3, "src_url": value}
+        assert counts(tell(old_account, "umedia", made)) == (1, 0, 0, 0, 0, 0)
+        assert "src_url" not in shown(old_account, "umedia", str(n))["data"]
+
+
+def test_ffprobe_of_odd_files(old_account):
+    video = {"codec_type": "video", "codec_name": "h264", "width": 640, "height": 360, "duration": "N/A"}
+    probed = {"streams": [video], "format": {"duration": "7.5", "filename": "a\nb.mp4"}}
+    assert counts(tell(old_account, "ffprobe", probed, "?source=farm&id=a&time=1600000000")) == (1, 0, 0, 0, 0, 0)
+    assert shown(old_account, "farm", "a")["data"] == {"codec": "h264", "width": 640, "height": 360, "duration_ms": 7500}
+    broken = tell(old_account, "ffprobe", {}, "?source=farm&id=b")
+    assert "could ffprobe read the file" in broken.json()["ignored"][0]
+    assert "could ffprobe read the file" in old_account.server.log_text()
+
+
+def test_a_project_that_the_sender_got_wrong(account):
+    """That is told with a status at which senders try again, for it can be mended."""
+    everywhere = account.server.admin("token", "create")["token"]
+    maker = account.server.admin("token", "create", "--create-projects")["token"]
+    made = {"task_id": "a", "retcode": 0, "duration": 3}
+    for token, query, status in ((None, "?project=org-b", 403), (everywhere, "", 400), (everywhere, "?project=org-b", 404),
+                                 (everywhere, "?project=org-a", 200), (maker, "?project=org-b", 200), (everywhere, "?project=org-b", 200)):
+        reply = tell(account, "umedia", made, query, token)
+        assert reply.status == status and (status == 200 or "project" in reply.json()["detail"]), (query, reply.body)
 
 
 def test_the_token_in_the_url_and_not_in_the_log(account):
@@ -169,7 +205,7 @@ def test_the_token_in_the_url_and_not_in_the_log(account):
     everywhere = account.server.admin("token", "create")["token"]
     reply = c.request("POST", f"/v1/adapters/umedia?token={everywhere}&project=org-a&source=mine", body)
     assert reply.status == 200 and reply.json()["stored"] == 1
-    assert c.request("POST", f"/v1/adapters/umedia?token={everywhere}", body).json()["rejected"] == 1, "no project"
+    assert c.request("POST", f"/v1/adapters/umedia?token={everywhere}", body).status == 400, "no project"
     log = account.server.log_text()
     for secret in (account.token, reader, everywhere, "wrong"):
         assert secret not in log
@@ -237,11 +273,12 @@ def test_rules_say_the_codec(bare, tmp_path):
     task = made["WorkflowTaskEvent"]
     output = task["MediaProcessResultSet"][0]["TranscodeTask"]["Output"]
     del output["VideoStreamSet"][0]["Codec"]
-    for definition, codec in ((20, "h265"), (30, "h264")):
-        output["Definition"] = definition
-        task["TaskId"] = f"task-{definition}"
+    given = task["MediaProcessResultSet"][0]["TranscodeTask"]["Input"]
+    for definition, asked, codec in ((20, 30, "h265"), (30, 20, "h264"), (0, 20, "h265"), (0, 31, "h264")):
+        output["Definition"], given["Definition"] = definition, asked
+        task["TaskId"] = f"task-{definition}-{asked}"
         assert counts(tell(account, "tencent-mps", made)) == (1, 0, 0, 0, 0, 0)
-        assert shown(account, "tencent-mps", f"task-{definition}/0")["data"]["codec"] == codec
+        assert shown(account, "tencent-mps", f"task-{definition}-{asked}/0")["data"]["codec"] == codec
     for wrong in ("adapter.nobody.codec=h264", "adapter.umedia.codec=h 264", "adapter.umedia.size=1", "adapter.umedia.codec="):
         done = run("serve", "--data", str(tmp_path / "other"), "--listen", "127.0.0.1:0", "--set", wrong, check=False)
         assert done.returncode == 2, (wrong, done)

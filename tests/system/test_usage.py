@@ -427,7 +427,14 @@ def test_a_token_that_makes_projects(account):
     odd = c.report([event(1, subject="any name"), event(2, subject="customer-9")], token=made["token"])
     assert counts(odd) == (2, 0, 0, 0)
     assert "customer-9" in {p["id"] for p in server.admin("project", "list")}
-    for wrong in (("--project", "org-a", "--create-projects"),):
+    many = [event(n, subject=f"many-{n // 2}") for n in range(300)]
+    reply = c.report(many, token=made["token"])
+    assert counts(reply) == (200, 0, 0, 100) and "no such project" in reply.json()["results"][0]["reason"]
+    assert counts(c.report(many, token=made["token"])) == (100, 200, 0, 0)
+    void = {**event("v", type="usage.voided", subject="never"), "data": {"source": "s", "id": "x"}}
+    assert c.report(void, token=made["token"]).status == 422
+    assert "never" not in {p["id"] for p in server.admin("project", "list")}
+    for wrong in (("--project", "org-a", "--create-projects"), ("--scope", "read", "--create-projects")):
         assert run("token", "create", *wrong, "--data", server.data, check=False).returncode == 2
     server.kill()
     server.start()
