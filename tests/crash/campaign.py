@@ -5,9 +5,11 @@
 
 A round: clients report; the server dies, at a call that the shim chooses (commit, checkpoint, merge, or before it was ready:
 recovery) or at any moment, or the power goes; it starts again. Then the log is read, by our own reader: each id that was ever told stored or
-duplicate stands there exactly once, no id stands there twice, none that was not sent; the server's totals are those of the
+duplicate stands there exactly once, no id stands there twice, none that was not sent; so with voids, of which a usage has one at
+most, and with what waits unresolved, which never stands behind the usage that resolved it; the server's totals are those of the
 log, day by day and codec by codec; what was told is answered `duplicate`, what was sent and not told is answered by what the
-log holds; administration that was told is in force. At the end every id is reported once more, and a rebuild changes nothing.
+log holds, what contradicts it `conflict`; administration that was told is in force. At the end every id is reported once more, and a
+rebuild changes nothing.
 """
 import collections
 import os
@@ -18,8 +20,8 @@ import tempfile
 import threading
 import time
 
-from harness import (GONE, SHIM, Connection, Died, Server, check_verify, command, count_of, event, log_end, read_log,
-                     shim_environment, table_of)
+from harness import (GONE, SHIM, UNRESOLVED, USAGE, Connection, Died, Server, check_verify, command, count_of, event, log_end,
+                     read_records, shim_environment, table_of)
 
 PHASES = ("commit", "checkpoint", "merge", "recovery")
 PLAN = ("commit", "checkpoint", "merge", "merge", "recovery", "recovery", "random", "power")
@@ -37,7 +39,9 @@ class Account:
         self.sent = {}                          # id -> event
         self.told = set()                       # ids that were answered stored or duplicate
         self.stored = collections.Counter()     # how often each was answered stored
-        self.logged = set()
+        self.logged = {}                        # id -> its usage in the log
+        self.void_told, self.voided = set(), set()        # ids whose void was answered, whose void the log holds
+        self.waiting_told, self.waiting = set(), set()    # likewise, of what waits unresolved
         self.sums = collections.Counter()
         self.position = 0                       # up to where the log has been read
         self.keys = {}                          # public key -> disabled, as told
@@ -52,6 +56,9 @@ class Account:
         with self.lock:
             for one, outcome in zip(events, outcomes):
                 assert outcome in ("stored", "duplicate"), (one, outcome)
+                if one["type"] == "usage.voided":
+                    self.void_told.add(one["data"]["id"])
+                    continue
                 self.told.add(one["id"])
                 self.stored[one["id"]] += outcome == "stored"
                 assert self.stored[one["id"]] <= 1, f"{one['id']} was answered stored twice"
@@ -82,25 +89,16 @@ class Campaign:
         return [event(f"{number}/{name}/{batch}/{n}", f"2020-06-{day:02}T{(batch + n) % 24:02}:15:00Z", seconds=1 + n % 3,
                       codec=f"c{number % 40}") for n in range(count)]
 
-    def reporter(self, number, name, form, sizes, stop, again=None):
-        """Reports until the server is gone; `again` adds ids that were told already."""
-        dice = random.Random(f"{number}{name}")
+    def talk(self, stop, step):
+        """Takes one step after another until the server is gone; a step gives the status, and whether it was answered."""
         connection = Connection(self.server.port, self.token)
         batch = 0
         try:
             while not stop.is_set() and self.budget > 0:
-                events = self.make(number, name, dice.randint(*sizes), batch)
-                if again is not None:
-                    events += [self.account.sent[id] for id in again[batch * 7 % (len(again) + 1):][:20]]
-                    dice.shuffle(events)
-                self.budget -= len(events)
-                self.account.note_sent(events)
-                status, outcomes = connection.report(events, form)
-                if outcomes is not None:
-                    self.account.note_told(events, outcomes)
-                elif status == 401 and not self.server.is_running():
+                status, is_answered = step(connection, batch)
+                if not is_answered and status == 401 and not self.server.is_running():
                     break  # somebody else's server has the port now
-                elif status != 503:
+                if not is_answered and status != 503:
                     raise AssertionError(f"status {status}")
                 batch += 1
         except GONE:
@@ -109,6 +107,62 @@ class Campaign:
             self.failures.append(str(failure))
         finally:
             connection.close()
+
+    def report(self, connection, events, form="json"):
+        self.budget -= len(events)
+        self.account.note_sent([one for one in events if one["type"] != "usage.voided"])
+        status, outcomes = connection.report(events, form)
+        if outcomes is not None:
+            self.account.note_told(events, outcomes)
+        return status, outcomes is not None
+
+    def reporter(self, number, name, form, sizes, again, dice):
+        """Reports; `again` adds ids that were told already."""
+        def step(connection, batch):
+            events = self.make(number, name, dice.randint(*sizes), batch)
+            if again is not None:
+                events += [self.account.sent[id] for id in again[batch * 7 % (len(again) + 1):][:20]]
+                dice.shuffle(events)
+            return self.report(connection, events, form)
+        return step
+
+    def voider(self, number, name, again, dice):
+        """Voids what was told before, in rivalry with another voider, and what it reports in the same breath."""
+        def step(connection, batch):
+            events = self.make(number, name, 3, batch)
+            targets = events[:2] + [self.account.sent[id] for id in dice.sample(again, min(len(again), 5))]
+            events += [event(f"void/{number}/{name}/{batch}/{n}", type="usage.voided", source=name,
+                             data={"source": target["source"], "id": target["id"], "reason": "wrong"})
+                       for n, target in enumerate(targets)]
+            return self.report(connection, events)
+        return step
+
+    def liar(self, again, dice):
+        """Contradicts what was told."""
+        def step(connection, batch):
+            truths = [self.account.sent[id] for id in dice.sample(again, min(len(again), 10))]
+            lies = [{**one, "data": {**one["data"], "duration_ms": 999999}} for one in truths]
+            self.budget -= 10
+            status, outcomes = connection.report(lies)
+            assert outcomes is None or set(outcomes) <= {"conflict"}, outcomes
+            return status, outcomes is not None
+        return step
+
+    def notifier(self, number, dice):
+        """Tells of outputs without their codec, again and again, and resolves some; in rivalry with another one."""
+        def step(connection, batch):
+            task = f"{number}/{batch // 3 + dice.randint(0, 2)}"
+            id = f"{task}/out.mp4"
+            if dice.random() < 0.3:
+                return self.report(connection, [event(id, "2020-06-03T12:00:00Z", seconds=2, codec="vp9", source="umedia")], "single")
+            self.budget -= 1
+            status, outcome = connection.notify({"retcode": 0, "task_id": task, "dest_video_name": "out.mp4", "width": 640,
+                                                 "height": 360, "duration": 2})
+            assert outcome in (None, "unresolved", "duplicate"), outcome
+            if outcome is not None:
+                self.account.waiting_told.add(id)
+            return status, outcome is not None
+        return step
 
     def administrator(self, stop):
         while not stop.wait(0.1) and self.server.is_running():
@@ -125,10 +179,13 @@ class Campaign:
     def clients(self, number, stop):
         told = sorted(self.account.told)
         again = self.dice.sample(told, min(len(told), 400))
+        dice = [random.Random(f"{number} {n}") for n in range(11)]
         kinds = [("single1", "single", (1, 1), None), ("single2", "single", (1, 1), None), ("array", "json", (50, 500), None),
                  ("lines", "ndjson", (50, 500), None), ("twin", "json", (60, 200), again), ("twin", "ndjson", (60, 200), again)]
-        threads = [threading.Thread(target=self.reporter, args=(number, name, form, sizes, stop, more))
-                   for name, form, sizes, more in kinds]
+        steps = [self.reporter(number, *kind, dice.pop()) for kind in kinds]
+        steps += [self.voider(number, name, again, dice.pop()) for name in ("voider1", "voider2")]
+        steps += [self.notifier(number, dice.pop()) for _ in range(2)] + [self.liar(again, dice.pop())]
+        threads = [threading.Thread(target=self.talk, args=(stop, step)) for step in steps]
         return threads + [threading.Thread(target=self.administrator, args=(stop,))]
 
     # ---- dying ----
@@ -187,15 +244,32 @@ class Campaign:
     def read(self):
         """What stands in the log, each id once."""
         account = self.account
-        for block, usages in read_log(self.server.data, account.position):
-            for usage in usages:
-                assert usage.id not in account.logged, f"{usage.id} stands in the log twice"
-                assert usage.id in account.sent, f"{usage.id} was never sent"
-                account.logged.add(usage.id)
-            account.sums += count_of(usages)
+        for _, records in read_records(self.server.data, account.position):
+            for record in records:
+                self.see(record)
         account.position = log_end(self.server.data)
-        lost = account.told - account.logged
-        assert not lost, f"{len(lost)} ids that were told are lost, such as {sorted(lost)[:3]}"
+        for what, told, logged in (("ids", account.told, account.logged), ("voids", account.void_told, account.voided),
+                                   ("notices", account.waiting_told, account.waiting | account.logged.keys())):
+            lost = told - set(logged)
+            assert not lost, f"{len(lost)} {what} that were told are lost, such as {sorted(lost)[:3]}"
+
+    def see(self, record):
+        account, id = self.account, record.id
+        if record.type == USAGE:
+            assert id not in account.logged, f"{id} stands in the log twice"
+            assert id in account.sent, f"{id} was never sent"
+            account.logged[id] = record
+            account.sums += count_of([record])
+        elif record.type == UNRESOLVED:
+            assert id not in account.waiting, f"{id} waits twice"
+            assert id not in account.logged, f"{id} waits behind its usage"
+            account.waiting.add(id)
+        else:
+            target = record.texts[3]
+            assert target in account.logged, f"{target} is voided, and was not there"
+            assert target not in account.voided, f"{target} is voided twice"
+            account.voided.add(target)
+            account.sums -= count_of([account.logged[target]])
 
     def check_table(self):
         table = table_of(self.server.client(public_key=self.key["public_key"], private_key=self.key["private_key"]))
@@ -212,6 +286,17 @@ class Campaign:
                 expected = "duplicate" if one["id"] in self.account.logged else "stored"
                 assert outcome == expected, f"{one['id']} is {outcome}, not {expected}"
             self.account.note_told(events, outcomes)
+        connection.close()
+
+    def void_again(self):
+        """Whatever has a void is answered `duplicate` by another one."""
+        connection = Connection(self.server.port, self.token)
+        targets = sorted(self.account.voided)
+        for at in range(0, len(targets), 4000):
+            voids = [event(f"again/{id}", type="usage.voided", source="again", data={"source": self.account.sent[id]["source"], "id": id})
+                     for id in targets[at:at + 4000]]
+            status, outcomes = connection.report(voids)
+            assert status == 200 and set(outcomes) == {"duplicate"}, (status, set(outcomes))
         connection.close()
 
     def check_keys(self):
@@ -241,7 +326,7 @@ class Campaign:
         self.server.start(self.settings())
         self.server.admin("project", "create", "--id", "org-a", "--time-zone", "UTC")
         self.key = self.server.admin("key", "create")
-        self.token = self.server.admin("token", "create", "--project", "org-a")["token"]
+        self.token = self.server.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
         self.server.kill()
 
     def round(self, number):
@@ -267,9 +352,10 @@ class Campaign:
     def end(self):
         self.start(None, self.settings())
         self.ask_again(sorted(self.account.sent))
+        self.void_again()
         self.read()
         self.check_table()
-        assert self.account.logged == self.account.told == set(self.account.sent)
+        assert set(self.account.logged) == self.account.told == set(self.account.sent)
         self.check_keys()
         self.server.stop()
         said = check_verify(self.server.data)
@@ -295,7 +381,7 @@ class Campaign:
     def summary(self, seconds):
         table = "\n".join(f"  died in {phase:<10} {self.hits[phase]:>4}" for phase in (*PHASES, "random", "power"))
         return (f"{table}\n{self.rounds} rounds, {self.starts} starts, {len(self.account.sent)} ids, each there once; "
-                f"{self.cuts} torn tails cut; {seconds:.0f} s")
+                f"{len(self.account.voided)} voids, {len(self.account.waiting)} notices that waited; {self.cuts} torn tails cut; {seconds:.0f} s")
 
 
 def main():

@@ -121,6 +121,16 @@ class Connection:
         self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         self.token = token
 
+    def notify(self, notice):
+        """A notice to UMedia's adapter. Gives the status, and `stored`, `duplicate` or `unresolved`."""
+        self.http.request("POST", "/v1/adapters/umedia", json.dumps(notice), {"Authorization": "Bearer " + self.token})
+        response = self.http.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            return response.status, None
+        told = json.loads(answer)
+        return 200, next(name for name in ("stored", "duplicate", "unresolved", "conflict", "rejected") if told[name])
+
     def report(self, events, form="json"):
         """Gives the status, and the outcome of each event when the status says that there are outcomes."""
         if form == "ndjson":
@@ -150,7 +160,8 @@ GONE = (OSError, http.client.HTTPException, json.JSONDecodeError)
 # ---- the log, read by ourselves ----
 
 SEGMENT_HEAD, BLOCK_HEAD = 64, 48
-Usage = collections.namedtuple("Usage", "id source project codec amount time width height position block")
+Usage = collections.namedtuple("Usage", "id source project codec amount time width height position block type texts")
+USAGE, VOID, UNRESOLVED = 1, 6, 7  # types of records
 Block = collections.namedtuple("Block", "position length synced count segment offset")
 
 
@@ -161,6 +172,12 @@ def segments(data):
 
 def read_log(data, begin=0):
     """Yields each block from a position on, with its usages."""
+    for block, records in read_records(data, begin):
+        yield block, [record for record in records if record.type == USAGE]
+
+
+def read_records(data, begin=0):
+    """The same with what is laid out as a usage: voids, and what is unresolved."""
     for path in segments(data):
         base = int(os.path.basename(path)[:16], 16)
         if base + os.path.getsize(path) <= begin:
@@ -174,11 +191,11 @@ def read_log(data, begin=0):
             if position != base + at or at + length > len(whole):
                 break
             raw = whole[at:at + length]
-            yield Block(position, length, synced, count, path, at), list(block_usages(raw, position, names_at, names_count, count))
+            yield Block(position, length, synced, count, path, at), list(block_records(raw, position, names_at, names_count, count))
             at += length
 
 
-def block_usages(raw, position, names_at, names_count, count):
+def block_records(raw, position, names_at, names_count, count):
     names, at = [], names_at
     for _ in range(names_count):
         length, = struct.unpack_from("<H", raw, at)
@@ -187,12 +204,14 @@ def block_usages(raw, position, names_at, names_count, count):
     at = BLOCK_HEAD
     for _ in range(count):
         size, = struct.unpack_from("<I", raw, at)
-        if raw[at + 8] == 1:
+        if raw[at + 8] in (USAGE, VOID, UNRESOLVED):
             flags, project, source, codec, width, height, time_ms, _, amount = struct.unpack_from("<HHHHHHqqQ", raw, at + 12)
-            id_length, = struct.unpack_from("<H", raw, at + 48)
-            begin = at + 64 + (8 if flags & 4 else 0)
-            yield Usage(raw[begin:begin + id_length].decode(), names[source], names[project], names[codec] if codec != 65535 else "",
-                        amount, time_ms, width, height, position + at, position)
+            begin, texts = at + 64 + (8 if flags & 4 else 0), []
+            for length in struct.unpack_from("<6H", raw, at + 48):
+                texts.append(raw[begin:begin + length].decode())
+                begin += length
+            yield Usage(texts[0], names[source], names[project], names[codec] if codec != 65535 else "", amount, time_ms, width,
+                        height, position + at, position, raw[at + 8], texts)
         at += size
 
 
