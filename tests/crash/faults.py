@@ -4,11 +4,12 @@
     tests/crash/faults.py     every story, every kind, every N
     KINDS=power STORIES=serve STRIDE=7 SEED=3 tests/crash/faults.py
 
-Kinds: eio, enospc, short, kill, power (shim.c says what they do). Stories: `serve` makes a ledger, reports in batches through
+Kinds: eio, enospc, short, kill, power (shim.c says what they do). Stories: `serve` makes a ledger, reports and voids in batches through
 checkpoints, merges and segments, changes the catalogue, stops; `recover` starts on what a kill left, with a torn tail and a last
 block that can be read back and is not on disk; `rebuild` makes derived files anew. After each run the program starts without
 the shim and must need no rebuild; then the same is looked at as in campaign.py: by id, by totals, by what administration was
-told. STRIDE=n takes each nth call; AT=n takes one, of the first story and kind. VERBOSE=1 tells where each failure led to.
+told. `spool` measures a file that the server does not take; `flush` sends what was spooled: what was told spooled is counted once
+in the end, what was not told at most once. STRIDE=n takes each nth call; AT=n takes one, of the first story and kind. VERBOSE=1 tells where each failure led to.
 """
 import collections
 import concurrent.futures
@@ -16,16 +17,19 @@ import glob
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from harness import (GONE, SHIM, Connection, Died, Server, check_verify, command, count_of, event, log_end, read_log,
-                     segments, shim_environment, table_of)
+from harness import (CODECMETER, GONE, SHIM, USAGE, Connection, Died, Server, check_verify, command, count_of, event, log_end,
+                     read_records, segments, shim_environment, table_of)
 
 KINDS = ("kill", "power", "eio", "short", "enospc")
-STORIES = ("serve", "recover", "rebuild")
+STORIES = ("serve", "recover", "rebuild", "spool", "flush")
+CLIPS, CLIP_SECONDS = 3, 2
+FEW_CALLS = 5  # that an agent makes: what is more is passed over by a longer stride
 BATCHES, BATCH = 16, 20
 SETTINGS = ("ingest.delta_max=50", "ledger.segment_size=8KiB", "http.wait_timeout=2s")
 AFTER_LAST = 3  # runs in a row that no fault struck: threads race, so the number of calls varies a little
@@ -54,8 +58,22 @@ def known(kind, hit, failure):
 
 
 def batch(number):
-    return [event(f"{number}-{n}", f"2020-06-{1 + number % 5:02}T{n:02}:00:00Z", seconds=1 + n % 3, codec=f"c{number % 3}")
+    """Usage, and a void of what the batch before reported."""
+    made = [event(f"{number}-{n}", f"2020-06-{1 + number % 5:02}T{n:02}:00:00Z", seconds=1 + n % 3, codec=f"c{number % 3}")
             for n in range(BATCH)]
+    if number > 0:
+        made.append(event(f"void-{number}", type="usage.voided", data={"source": "test", "id": f"{number - 1}-7"}))
+    return made
+
+
+def clips(directory):
+    """Small files that are outputs."""
+    paths = [os.path.join(directory, f"{n}.mp4") for n in range(CLIPS)]
+    for n, path in enumerate(paths):
+        subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", f"testsrc=size=640x360:rate=5:duration={CLIP_SECONDS}",
+                        "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", path], check=True)
+        os.utime(path, (1590969600 + n, 1590969600 + n))  # a day of 2020
+    return paths
 
 
 class Run:
@@ -83,6 +101,7 @@ class Run:
         shutil.copytree(template.data, self.server.data, ignore=shutil.ignore_patterns("*.sock"))
         self.project, self.key, self.token = "org-a", template.key, template.token
         self.sent, self.told = dict(template.sent), set(template.told)
+        self.clips = template.clips
         if self.story == "recover":
             self.unsynced = template.unsynced
 
@@ -110,7 +129,7 @@ class Run:
             if self.project is not None and self.key is None:
                 self.key = self.server.admin("key", "create")
             if self.key is not None and self.token is None:
-                made = self.server.admin("token", "create", "--project", "org-a")
+                made = self.server.admin("token", "create", "--project", "org-a", "--scope", "void")
                 self.token = made and made["token"]
             if self.token is not None or not self.server.is_running():
                 return
@@ -202,8 +221,6 @@ class Run:
             self.end = {"kill": "killed", "power": "power cut"}.get(self.kind, "stopped, exit 1")
 
     def rebuild_story(self):
-        import subprocess
-        from harness import CODECMETER
         done = subprocess.run([CODECMETER, "rebuild", "--data", self.server.data], env=self.faults(), capture_output=True, text=True,
                               timeout=60)
         if done.returncode == 0:
@@ -212,6 +229,46 @@ class Run:
         self.end = {"kill": "killed", "power": "power cut"}.get(self.kind, "failed, exit 1")
         if self.kind not in ("kill", "power"):
             assert done.returncode == 1 and done.stderr, (done.returncode, done.stderr)
+
+    # ---- the spool ----
+
+    def spool_files(self):
+        spool = os.path.join(self.work, "spool")
+        return [name for name in os.listdir(spool) if name.endswith(".event") and name[0] != "."] if os.path.isdir(spool) else []
+
+    def agent(self, *args, environment=None):
+        """A command beside a transcoder. The first token is none, so that nothing is tried again for long."""
+        return subprocess.run([CODECMETER, *args, "--url", f"http://127.0.0.1:{self.server.port}", "--spool",
+                               os.path.join(self.work, "spool")], env=environment, capture_output=True, text=True, timeout=60)
+
+    def note_end(self, done, may_succeed):
+        wanted = {"kill": -9, "power": 137}.get(self.kind, 1)
+        assert done.returncode == wanted or may_succeed, (done, self.hit())
+        assert done.returncode != 1 or done.stderr, done
+        self.end = {"kill": "killed", "power": "power cut"}.get(self.kind, "exit 1") if done.returncode == wanted else "went on"
+
+    def spool_story(self):
+        self.server.start(SETTINGS)
+        before = table_of(self.client())
+        count = 1 if self.story == "spool" else CLIPS
+        faults = self.faults()
+        done = self.agent("record", "--token", "cm_none", *self.clips[:count], environment=faults if self.story == "spool" else None)
+        told = done.stdout.count("spooled")
+        if self.story == "spool":
+            self.note_end(done, told == count)
+        else:
+            assert told == count, done
+            self.note_end(self.agent("flush", "--any", "--token", self.token, environment=faults), True)
+        waiting = self.spool_files()
+        assert self.story != "spool" or told <= len(waiting) <= count, (told, waiting, done)
+        last = self.agent("flush", "--any", "--token", self.token)
+        assert last.returncode == 0 or (not waiting and not os.path.isdir(os.path.join(self.work, "spool"))), last
+        assert "rejected 0" in last.stdout or last.returncode != 0, last
+        after = table_of(self.client())
+        recorded = (len(waiting) if self.story == "spool" else count) * CLIP_SECONDS
+        assert sum(after.values()) - sum(before.values()) == recorded, f"{sum(after.values()) - sum(before.values())} s, not {recorded}"
+        assert self.spool_files() == []
+        self.server.stop()
 
     # ---- looking ----
 
@@ -239,15 +296,19 @@ class Run:
             raise AssertionError(f"needs a hand: {died}") from died
         self.make_account()
         assert self.token is not None
-        seen, usages = set(), []
-        for _, some in read_log(data):
-            for usage in some:
-                assert usage.id not in seen, f"{usage.id} stands in the log twice"
-                seen.add(usage.id)
-                usages.append(usage)
+        seen, usages, voids = set(), {}, {}
+        for _, records in read_records(data):
+            for record in records:
+                assert record.id not in seen, f"{record.id} stands in the log twice"
+                seen.add(record.id)
+                if record.type == USAGE:
+                    usages[record.id] = record
+                else:
+                    assert record.texts[3] in usages and record.texts[3] not in voids, f"{record.texts[3]} is voided"
+                    voids[record.texts[3]] = usages[record.texts[3]]
         assert self.told <= seen, f"told and lost: {sorted(self.told - seen)[:5]} ({len(self.told - seen)})"
         assert seen <= set(self.sent), f"never sent: {sorted(seen - set(self.sent))[:5]}"
-        assert table_of(self.client()) == count_of(usages), "totals are not those of the log"
+        assert table_of(self.client()) == count_of(usages.values()) - count_of(voids.values()), "totals are not those of the log"
         connection = Connection(self.server.port, self.token)
         ids = sorted(self.sent) or ["0-0"]
         events = [self.sent.get(id) or batch(0)[0] for id in ids]
@@ -276,14 +337,15 @@ class Run:
     def play(self):
         try:
             try:
-                self.rebuild_story() if self.story == "rebuild" else self.serve_story()
+                {"rebuild": self.rebuild_story, "spool": self.spool_story, "flush": self.spool_story}.get(self.story, self.serve_story)()
             except AssertionError as failure:
                 self.known = known(self.kind, self.hit(), failure)
                 if self.known is None:
                     raise
                 if self.server.process is not None:
                     self.server.kill()
-            self.check()
+            if self.story not in ("spool", "flush"):
+                self.check()
         finally:
             if self.server.process is not None:
                 self.server.process.kill()
@@ -304,6 +366,7 @@ class Template:
         before = log_end(run.server.data)
         assert run.report(BATCHES - 1)
         run.server.kill()
+        self.clips = clips(directory)
         self.data, self.key, self.token, self.sent, self.told = run.server.data, run.key, run.token, run.sent, told
         last = segments(self.data)[-1]
         base = int(os.path.basename(last)[:16], 16)
@@ -348,14 +411,15 @@ class Campaign:
         return hit is not None
 
     def all_of(self, story, kind):
-        at, missed, first = 1 + (self.seed % self.stride), 0, True
+        stride = min(self.stride, FEW_CALLS) if story in ("spool", "flush") else self.stride
+        at, missed = 1 + (self.seed % stride), 0
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             while missed < AFTER_LAST:
                 if self.deadline is not None and time.monotonic() > self.deadline:
                     return
-                struck = list(pool.map(lambda n: self.one(story, kind, n), (at, at + self.stride)))
+                struck = list(pool.map(lambda n: self.one(story, kind, n), (at, at + stride)))
                 missed = missed + len(struck) if not any(struck) else 0
-                at += 2 * self.stride
+                at += 2 * stride
                 if self.limit is not None and self.runs[story, kind] >= self.limit[story]:
                     return
 
