@@ -198,6 +198,19 @@ static int read_days(const struct stat_options *options, const struct zone *zone
   return result == 0 && *ret_from > *ret_to ? err_set(err, ERR_USAGE, "--from is after --to") : result;
 }
 
+/* Which days may be asked for is the server's to say, and by default as few as the hosted service allowed. */
+static int explain_bounds(struct err *err) {
+  bool is_bound = strstr(err->text, "Params [EndTime] not available") != NULL ||
+                  strstr(err->text, "Params [BeginTime] not available") != NULL;
+  size_t len = strlen(err->text);
+  if (is_bound) {
+    (void)snprintf(
+        err->text + len, sizeof err->text - len,
+        " (the server's settings query.max_age and query.max_span say how far back and how much; 0 is all)");
+  }
+  return -(int)err->code;
+}
+
 static int stat_days(struct client *client, const struct stat_options *options, const struct zone *zone,
                      struct err *err) {
   SCOPED(answer_fini) struct answer answer = {0};
@@ -215,7 +228,7 @@ static int stat_days(struct client *client, const struct stat_options *options, 
       {"ProjectId", options->settings.project},
   };
   result = ask(client, params, options->settings.project != NULL ? 4 : 3, &answer, err);
-  if (result != 0) return result;
+  if (result != 0) return explain_bounds(err);
   const struct json *set = json_member(answer.top, "StatSet");
   if (set == NULL || set->type != JSON_ARRAY) return err_set(err, ERR_REMOTE, "the answer has no StatSet");
   if (options->json)

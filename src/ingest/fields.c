@@ -59,11 +59,15 @@ static int reject_twice(struct reading *reading, struct str name) {
 
 /* ---- the first pass: members into slots ---- */
 
-static size_t slot_of(struct str name, const struct str *names, size_t count) {
-  size_t i = 0;
-  while (i < count && !(names[i].len == name.len && memcmp(names[i].ptr, name.ptr, name.len) == 0))
-    i++;
-  return i;
+/* From `first` on, and round: members mostly come in the order of their table. */
+static size_t slot_of(struct str name, const struct str *names, size_t count, size_t first) {
+  for (size_t i = first; i < count; i++) {
+    if (str_equal(names[i], name)) return i;
+  }
+  for (size_t i = 0; i < first; i++) {
+    if (str_equal(names[i], name)) return i;
+  }
+  return count;
 }
 
 static int by_bytes(const void *a, const void *b) {
@@ -77,7 +81,7 @@ static int check_unknown(struct reading *reading, const struct json *object, con
   if (unknown == NULL) return -ERR_LIMIT;
   size_t n = 0;
   for (const struct json *member = object->child; member != NULL; member = member->next) {
-    if (slot_of(member->name, names, count) == count) unknown[n++] = member->name;
+    if (slot_of(member->name, names, count, 0) == count) unknown[n++] = member->name;
   }
   CHECK(n == unknown_count);
   qsort(unknown, n, sizeof *unknown, by_bytes);
@@ -90,9 +94,10 @@ static int check_unknown(struct reading *reading, const struct json *object, con
 /* The first of each name goes into its slot, though a second one rejects the event: the answer wants its id. */
 static int fill_slots(struct reading *reading, const struct json *object, const struct str *names, size_t count,
                       const struct json **slots) {
-  size_t unknown_count = 0, twice = count;
+  size_t unknown_count = 0, twice = count, next = 0;
   for (const struct json *member = object->child; member != NULL; member = member->next) {
-    size_t slot = slot_of(member->name, names, count);
+    size_t slot = slot_of(member->name, names, count, next);
+    if (slot < count) next = slot + 1;
     if (slot == count) {
       unknown_count++;
     } else if (slots[slot] == NULL) {

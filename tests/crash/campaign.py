@@ -248,9 +248,9 @@ class Campaign:
             for record in records:
                 self.see(record)
         account.position = log_end(self.server.data)
-        for what, told, logged in (("ids", account.told, account.logged), ("voids", account.void_told, account.voided),
-                                   ("notices", account.waiting_told, account.waiting | account.logged.keys())):
-            lost = told - set(logged)
+        for what, told, logged in (("ids", account.told, (account.logged,)), ("voids", account.void_told, (account.voided,)),
+                                   ("notices", account.waiting_told, (account.waiting, account.logged))):
+            lost = [id for id in told if not any(id in one for one in logged)]
             assert not lost, f"{len(lost)} {what} that were told are lost, such as {sorted(lost)[:3]}"
 
     def see(self, record):

@@ -83,6 +83,13 @@ def test_a_sub_accounts_key(farm):
     assert done.returncode == 1 and "org-a" in done.stderr, done
 
 
+def test_a_bound_of_the_server_is_explained(farm):
+    farm.server.stop()
+    farm.server.start("query.max_age=31d", listen=farm.server.url.removeprefix("http://"))
+    done = farm.command("stat", "--from", "2020-01-01", "--to", "2020-01-02")
+    assert done.returncode == 1 and "query.max_age" in done.stderr and "answered 230" in done.stderr, done
+
+
 def test_errors(farm):
     for status, words, args in (
             (2, "2026-01-31", ("--from", "yesterday")), (2, "2026-01-31", ("--to", "2017-02-30")),
