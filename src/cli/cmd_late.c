@@ -26,8 +26,9 @@ struct printing {
   struct progress progress;
 };
 
-static int print_usage(void *arg, const struct usage *usage, struct err *err) {
+static int print_item(void *arg, const struct history_item *item, struct err *err) {
   struct printing *printing = arg;
+  const struct usage *usage = item->usage;
   SCOPED(buf_fini) struct buf out = {0};
   printing->count++;
   if (printing->json) {
@@ -82,7 +83,7 @@ static int late(const struct late_options *options, struct err *err) {
   struct printing printing = {.json = options->json};
   progress_begin(&printing.progress);
   const struct ledger_progress steps = {.step = progress_step, .arg = &printing.progress};
-  result = history_late(&ledger, &query, print_usage, &printing, &steps, err);
+  result = history_late(&ledger, &query, print_item, &printing, &steps, err);
   progress_end(&printing.progress);
   if (result == 0 && !options->json && printing.count == 0) (void)fprintf(stderr, "nothing came late\n");
   return result;

@@ -21,6 +21,11 @@ struct unresolved_options {
   bool all, json;
 };
 
+static struct unresolved_query asked_for(const struct unresolved_options *options) {
+  return (struct unresolved_query){
+      .project = str_of(options->project), .source = str_of(options->source), .id = str_of(options->id)};
+}
+
 /* ---- list ---- */
 
 static void put_missing(const struct usage *usage, struct buf *out) {
@@ -70,7 +75,8 @@ static int print_waiting(void *arg, const struct usage *usage, struct err *err) 
 
 static int list(const struct unresolved_options *options, const struct ledger_options *ledger, struct err *err) {
   struct listing listing = {.json = options->json};
-  int result = history_unresolved(ledger, str_of(options->project), print_waiting, &listing, err);
+  const struct unresolved_query query = asked_for(options);
+  int result = history_unresolved(ledger, &query, print_waiting, &listing, err);
   if (result == 0 && listing.count == 0 && !options->json) (void)fprintf(stderr, "nothing waits to be resolved\n");
   return result;
 }
@@ -86,12 +92,6 @@ struct resolving {
   uint64_t count;
 };
 
-static bool is_chosen(const struct unresolved_options *options, const struct usage *usage) {
-  bool source = options->source == NULL || str_equal(usage->source, str_of(options->source));
-  bool id = options->id == NULL || str_equal(usage->id, str_of(options->id));
-  return source && id;
-}
-
 static int send(struct resolving *resolving, struct err *err) {
   if (resolving->in_request == 0) return 0;
   const struct admin_print print = {.json = resolving->options->json, .is_list = true, .columns = columns};
@@ -106,7 +106,6 @@ static int send(struct resolving *resolving, struct err *err) {
 static int resolve_one(void *arg, const struct usage *waiting, struct err *err) {
   struct resolving *resolving = arg;
   const struct unresolved_options *options = resolving->options;
-  if (!is_chosen(options, waiting)) return 0;
   struct usage usage = *waiting;
   usage.kind = USAGE_TRANSCODE;
   usage.finish_stated = true;
@@ -142,7 +141,7 @@ static int read_pixels(const char *text, const char *name, uint16_t *ret, struct
 static int check(const struct unresolved_options *options, struct resolving *resolving, struct err *err) {
   if (options->project == NULL) return err_set(err, ERR_USAGE, "which project? give --project");
   if (!options->all && (options->source == NULL || options->id == NULL)) {
-    return err_set(err, ERR_USAGE, "which output? give --source and --id, or --all (of a --source, if given)");
+    return err_set(err, ERR_USAGE, "which output? give --source and --id, or --all (with a --source: all of it)");
   }
   if (options->codec == NULL && options->width == NULL && options->height == NULL && options->duration_ms == NULL) {
     return err_set(err, ERR_USAGE, "what is it? give --codec, --width and --height, or --duration-ms");
@@ -158,8 +157,9 @@ static int check(const struct unresolved_options *options, struct resolving *res
 static int resolve(const struct unresolved_options *options, const struct ledger_options *ledger, struct err *err) {
   SCOPED(buf_fini) struct buf request = {0};
   struct resolving resolving = {.options = options, .request = request};
+  const struct unresolved_query query = asked_for(options);
   int result = check(options, &resolving, err);
-  if (result == 0) result = history_unresolved(ledger, str_of(options->project), resolve_one, &resolving, err);
+  if (result == 0) result = history_unresolved(ledger, &query, resolve_one, &resolving, err);
   if (result == 0) result = send(&resolving, err);
   buf_fini(&resolving.request);
   if (result == 0 && resolving.count == 0) {
@@ -183,9 +183,9 @@ int cmd_unresolved(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"project", 0, OPTION_TEXT, &options.project, "ID", "of one project"},
-      {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "which: the source, and"},
-      {"id", 0, OPTION_TEXT, &options.id, "ID", "the id"},
-      {"all", 0, OPTION_FLAG, &options.all, NULL, "all that wait; of a --source, if given"},
+      {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "of one source"},
+      {"id", 0, OPTION_TEXT, &options.id, "ID", "of one id"},
+      {"all", 0, OPTION_FLAG, &options.all, NULL, "resolve: all of them"},
       {"codec", 0, OPTION_TEXT, &options.codec, "NAME", "what it is: its codec"},
       {"width", 0, OPTION_TEXT, &options.width, "PIXELS", "its width"},
       {"height", 0, OPTION_TEXT, &options.height, "PIXELS", "its height"},

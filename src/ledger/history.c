@@ -1,44 +1,93 @@
 /* Up to the last checkpoint the runs lead to the records; behind it the log is read itself.
  *
- *   positions of candidates ──> those that match, copied ──> for each: what voids it, found in the same way
+ *   positions of candidates ──> each is read, in the order of the log ──> what voids or resolves it, found likewise
+ *
+ * However many records there are, only positions and entries are held. Texts are read where they lie, one record at a
+ * time; sorted by position, the next one mostly stands in a block that has been read already.
  */
 #include "ledger/history.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 
-#include "base/arena.h"
 #include "base/check.h"
 #include "ledger/log.h"
 #include "ledger/snapshot.h"
 
-#define RECORDS_MAX ((size_t)256 << 20) /* bytes of what is found */
+struct positions {
+  uint64_t *items;
+  size_t count, cap;
+};
 
 struct history {
   struct log *log;
-  struct log_reader *reader;
+  struct log_reader *reader; /* of the records that are shown */
+  struct log_reader *other;  /* of what voids or resolves them: texts of both are held against each other */
   struct snapshot snapshot;
-  struct arena *arena;
-  const struct history_query *query;
-  struct found {
-    uint64_t position;
-    struct usage usage;
-    const struct usage *voiding;
-  } * items;
-  size_t count, cap;
+  struct str project; /* that is asked for; empty: all */
+  uint32_t number;    /* the project's; 0: no checkpoint has seen it */
+  bool exists;
+  struct positions found;
+  struct behind { /* what voids or resolves, behind the checkpoint: sorted once it is gathered */
+    struct entry *items;
+    size_t count, cap;
+  } behind;
 };
 
 static void history_fini(struct history *h) {
   snapshot_fini(&h->snapshot);
   log_reader_free(h->reader);
+  log_reader_free(h->other);
   log_close(h->log);
-  arena_free(h->arena);
-  free(h->items);
+  free(h->found.items);
+  free(h->behind.items);
+}
+
+static void *grown(void *items, size_t *cap, size_t size) {
+  *cap = *cap == 0 ? 16 : *cap * 2;
+  items = reallocarray(items, *cap, size);
+  CHECK(items != NULL); /* this is a command of its own */
+  return items;
+}
+
+static void add_found(struct history *h, uint64_t position) {
+  struct positions *found = &h->found;
+  if (found->count == found->cap) found->items = grown(found->items, &found->cap, sizeof *found->items);
+  found->items[found->count++] = position;
+}
+
+static void add_behind(struct history *h, struct hash hash, uint64_t position) {
+  struct behind *behind = &h->behind;
+  if (behind->count == behind->cap) behind->items = grown(behind->items, &behind->cap, sizeof *behind->items);
+  behind->items[behind->count++] = (struct entry){.first = hash.high, .second = hash.low, .position = position};
+}
+
+static int by_position(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+static int by_entry(const void *a, const void *b) { return entry_compare(a, b); }
+
+/* ---- opening ---- */
+
+static int look_at_row(void *arg, struct str key, struct str value, struct err *err) {
+  struct history *h = arg;
+  (void)err;
+  if (key.len == 0 || key.ptr[0] != 'p' || value.len < 8) return 0;
+  if (str_equal(str_make(key.ptr + 1, key.len - 1), h->project)) h->number = le32_load(value.ptr);
+  return 0;
+}
+
+static int find_project(void *arg, struct rows_txn *txn, struct err *err) {
+  struct history *h = arg;
+  int result = h->project.len > 0 ? totals_visit_catalogue(txn, look_at_row, h, err) : 0;
+  h->exists = h->project.len == 0 || h->number != 0;
+  return result;
 }
 
 static int history_open(struct history *h, const struct ledger_options *options, struct err *err) {
   int result = log_open_to_read(options->dir, &h->log, err);
-  if (result == 0) result = snapshot_take(options, h->log, NULL, NULL, &h->snapshot, err);
+  if (result == 0) result = snapshot_take(options, h->log, find_project, h, &h->snapshot, err);
   if (result != 0) return result;
   /* Again, so that it reaches at least as far as the snapshot. */
   log_close(h->log);
@@ -46,54 +95,72 @@ static int history_open(struct history *h, const struct ledger_options *options,
   result = log_open_to_read(options->dir, &h->log, err);
   if (result != 0) return result;
   h->reader = log_reader_new(h->log);
-  h->arena = arena_new(RECORDS_MAX);
-  CHECK(h->reader != NULL && h->arena != NULL);
+  h->other = log_reader_new(h->log);
+  CHECK(h->reader != NULL && h->other != NULL);
   return 0;
 }
 
-/* ---- keeping what is found ---- */
+/* ---- behind the checkpoint ---- */
 
-static int keep_text(struct history *h, struct str *text) {
-  if (text->len == 0) return 0;
-  *text = arena_copy(h->arena, *text);
-  return text->ptr != NULL ? 0 : -ERR_MEMORY;
-}
+struct behind_reading {
+  struct history *h;
+  void (*look)(struct history *h, const void *query, const struct usage *usage, uint64_t position);
+  const void *query;
+};
 
-static int keep(struct history *h, const struct usage *usage, uint64_t position, struct err *err) {
-  if (h->count == h->cap) {
-    h->cap = h->cap == 0 ? 16 : h->cap * 2;
-    h->items = reallocarray(h->items, h->cap, sizeof *h->items);
-    CHECK(h->items != NULL);
+static int look_at_block(void *arg, const struct block *block, struct err *err) {
+  struct behind_reading *reading = arg;
+  struct history *h = reading->h;
+  struct record record;
+  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
+    uint64_t position = block->position + at;
+    int result = block_next(block, &at, &record, err);
+    if (result != 0) return result;
+    if (record.type == RECORD_PROJECT && str_equal(record.project.id, h->project)) h->exists = true;
+    if (record.type == RECORD_USAGE) reading->look(h, reading->query, &record.usage, position);
   }
-  struct found *found = &h->items[h->count];
-  *found = (struct found){.position = position, .usage = *usage};
-  struct usage *kept = &found->usage;
-  struct str *texts[] = {&kept->project, &kept->source,    &kept->id,          &kept->codec, &kept->task_id,
-                         &kept->src_url, &kept->dest_name, &kept->dest_bucket, &kept->format};
-  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-    if (keep_text(h, texts[i]) != 0) return err_set(err, ERR_MEMORY, "too many records to show");
-  }
-  h->count++;
   return 0;
 }
 
-static bool is_asked_for(const struct history_query *query, const struct usage *usage) {
-  if (!str_equal(usage->project, query->project)) return false;
-  if (query->task_id.len == 0) return str_equal(usage->source, query->source) && str_equal(usage->id, query->id);
-  struct str task_id = usage->kind != USAGE_VOID && usage->task_id.len > 0 ? usage->task_id : usage->id;
-  return usage->kind != USAGE_VOID && str_equal(task_id, query->task_id);
+/* Has each usage looked at, for what is found and what voids or resolves. -ERR_NOT_FOUND when the project that is
+ * asked for is neither there nor before. */
+static int read_behind(struct history *h,
+                       void (*look)(struct history *h, const void *query, const struct usage *usage,
+                                    uint64_t position),
+                       const void *query, struct err *err) {
+  struct behind_reading reading = {.h = h, .look = look, .query = query};
+  uint64_t end;
+  int result = log_scan(h->log, h->snapshot.meta.position, look_at_block, &reading, &end, err);
+  if (result != 0) return result;
+  if (!h->exists) return err_set(err, ERR_NOT_FOUND, "no project %.*s", STR_ARG(h->project));
+  if (h->behind.count > 0) qsort(h->behind.items, h->behind.count, sizeof *h->behind.items, by_entry);
+  return 0;
 }
 
-static int look_at_usage(struct history *h, const struct usage *usage, uint64_t position, struct err *err) {
-  return is_asked_for(h->query, usage) ? keep(h, usage, position, err) : 0;
+static int walk_behind(const struct history *h, struct hash hash,
+                       int (*take)(void *arg, uint64_t position, struct err *err), void *arg, struct err *err) {
+  const struct entry wanted = {.first = hash.high, .second = hash.low};
+  size_t low = 0, high = h->behind.count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (entry_compare(&h->behind.items[middle], &wanted) < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  int result = 0;
+  for (const struct entry *entry = &h->behind.items[low]; low < h->behind.count && result == 0; low++, entry++) {
+    if (entry->first != hash.high || entry->second != hash.low) break;
+    result = take(arg, entry->position, err);
+  }
+  return result;
 }
 
 /* ---- up to the checkpoint ---- */
 
-/* Hands each record that the runs of a kind have under a hash to `look`. */
-static int walk_runs(struct history *h, enum entry_kind kind, struct hash hash,
-                     int (*look)(struct history *h, const struct usage *usage, uint64_t position, struct err *err),
-                     struct err *err) {
+/* Hands the position of each record that the runs of a kind have under a hash to `take`. */
+static int walk_runs(const struct history *h, enum entry_kind kind, struct hash hash,
+                     int (*take)(void *arg, uint64_t position, struct err *err), void *arg, struct err *err) {
   const struct run_list *runs = h->snapshot.runs;
   int result = 0;
   for (size_t i = 0; i < runs->count && result == 0; i++) {
@@ -104,205 +171,196 @@ static int walk_runs(struct history *h, enum entry_kind kind, struct hash hash,
     if (run_info(run)->kind == kind) result = run_may_hold(run, hash, &may_hold, err);
     if (result == 0 && may_hold) result = run_seek(run, &wanted, &index, err);
     for (; may_hold && result == 0 && index < run_info(run)->count; index++) {
-      struct record record;
       result = run_entry(run, index, &entry, err);
       if (result != 0 || entry.first != hash.high || entry.second != hash.low) break;
-      result = log_read_record(h->reader, entry.position, &record, err);
-      if (result == 0 && record.type == RECORD_USAGE) result = look(h, &record.usage, entry.position, err);
+      result = take(arg, entry.position, err);
     }
   }
   return result;
 }
 
-/* A void of one of those that were found; of several, which there are not, the first. */
-static int look_at_void(struct history *h, const struct usage *usage, uint64_t position, struct err *err) {
-  (void)position;
-  if (usage->kind != USAGE_VOID) return 0;
-  for (size_t i = 0; i < h->count; i++) {
-    struct found *found = &h->items[i];
-    bool is_its = found->voiding == NULL && found->usage.kind <= USAGE_SNAPSHOT &&
-                  str_equal(found->usage.project, usage->project) &&
-                  str_equal(found->usage.source, usage->target_source) &&
-                  str_equal(found->usage.id, usage->target_id);
-    if (!is_its) continue;
-    size_t count = h->count; /* kept behind the items for a moment, to be copied */
-    int result = keep(h, usage, position, err);
-    if (result != 0) return result;
-    struct usage *voiding = arena_alloc(h->arena, sizeof *voiding);
-    if (voiding == NULL) return err_set(err, ERR_MEMORY, "too many records to show");
-    *voiding = h->items[count].usage;
-    h->count = count;
-    h->items[i].voiding = voiding;
-  }
-  return 0;
+/* ---- what voids or resolves a record ---- */
+
+struct search {
+  struct history *h;
+  const struct usage *wanted;
+  bool (*matches)(const struct usage *usage, const struct usage *wanted);
+  uint64_t first; /* position of the first that does; 0, where the log has its head, for none */
+};
+
+static bool voids(const struct usage *usage, const struct usage *wanted) {
+  return usage->kind == USAGE_VOID && str_equal(usage->target_id, wanted->id) &&
+         str_equal(usage->target_source, wanted->source) && str_equal(usage->project, wanted->project);
 }
 
-/* ---- behind it ---- */
+static bool resolves(const struct usage *usage, const struct usage *wanted) {
+  return usage->kind != USAGE_UNRESOLVED && str_equal(usage->id, wanted->id) &&
+         str_equal(usage->source, wanted->source) && str_equal(usage->project, wanted->project);
+}
 
-static int look_at_block(void *arg, const struct block *block, struct err *err) {
-  struct history *h = arg;
+static int try_position(void *arg, uint64_t position, struct err *err) {
+  struct search *search = arg;
   struct record record;
-  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
-    uint64_t position = block->position + at;
-    int result = block_next(block, &at, &record, err);
-    if (result != 0) return result;
-    if (record.type != RECORD_USAGE) continue;
-    result = look_at_usage(h, &record.usage, position, err);
-    if (result == 0) result = look_at_void(h, &record.usage, position, err);
-    if (result != 0) return result;
-  }
-  return 0;
-}
-
-/* ---- the door ---- */
-
-static int find_all(struct history *h, struct err *err) {
-  const struct history_query *query = h->query;
-  bool by_task = query->task_id.len > 0;
-  struct hash hash =
-      by_task ? hash_task(query->project, query->task_id) : hash_identity(query->project, query->source, query->id);
-  int result = walk_runs(h, by_task ? ENTRY_TASK : ENTRY_IDENTITY, hash, look_at_usage, err);
-  if (result == 0 && !by_task) {
-    hash = hash_unresolved(query->project, query->source, query->id);
-    result = walk_runs(h, ENTRY_IDENTITY, hash, look_at_usage, err);
-  }
-  for (size_t i = 0, count = h->count; i < count && result == 0; i++) {
-    const struct usage *usage = &h->items[i].usage;
-    if (usage->kind > USAGE_SNAPSHOT) continue;
-    result = walk_runs(h, ENTRY_TASK, hash_void_of(usage->project, usage->source, usage->id), look_at_void, err);
-  }
-  uint64_t end;
-  if (result == 0) result = log_scan(h->log, h->snapshot.meta.position, look_at_block, h, &end, err);
+  int result = log_read_record(search->h->other, position, &record, err);
+  bool fits = result == 0 && record.type == RECORD_USAGE && search->matches(&record.usage, search->wanted);
+  if (fits && (search->first == 0 || position < search->first)) search->first = position;
   return result;
 }
 
-int history_find(const struct ledger_options *options, const struct history_query *query,
-                 int (*visit)(void *arg, const struct history_item *item, struct err *err), void *arg,
-                 struct err *err) {
-  SCOPED(history_fini) struct history h = {.query = query};
-  int result = history_open(&h, options, err);
-  if (result == 0) result = find_all(&h, err);
-  if (result == 0 && h.count == 0) return err_set(err, ERR_NOT_FOUND, "nothing of that name was ever stored");
-  for (size_t i = 0; i < h.count && result == 0; i++) {
-    const struct history_item item = {
-        .usage = &h.items[i].usage, .position = h.items[i].position, .voiding = h.items[i].voiding};
-    result = visit(arg, &item, err);
+static int search_all(struct search *search, enum entry_kind kind, struct hash hash, struct err *err) {
+  int result = walk_runs(search->h, kind, hash, try_position, search, err);
+  return result == 0 ? walk_behind(search->h, hash, try_position, search, err) : result;
+}
+
+/* Hands a record over together with its void. */
+static int show(struct history *h, const struct usage *usage, uint64_t position, history_visit visit, void *arg,
+                struct err *err) {
+  struct history_item item = {.usage = usage, .position = position};
+  struct search search = {.h = h, .wanted = usage, .matches = voids};
+  struct record record;
+  int result = 0;
+  if (usage->kind <= USAGE_SNAPSHOT) {
+    result = search_all(&search, ENTRY_TASK, hash_void_of(usage->project, usage->source, usage->id), err);
   }
+  if (result == 0 && search.first != 0) {
+    result = log_read_record(h->other, search.first, &record, err);
+    item.voiding = &record.usage;
+  }
+  return result == 0 ? visit(arg, &item, err) : result;
+}
+
+static void keep_void(struct history *h, const struct usage *usage, uint64_t position) {
+  bool is_of_project = h->project.len == 0 || str_equal(usage->project, h->project);
+  if (usage->kind == USAGE_VOID && is_of_project) add_behind(h, hash_task_entry(usage), position);
+}
+
+/* ---- records of a name ---- */
+
+static bool is_asked_for(const struct history_query *query, const struct usage *usage) {
+  if (!str_equal(usage->project, query->project)) return false;
+  if (query->task_id.len == 0) return str_equal(usage->source, query->source) && str_equal(usage->id, query->id);
+  struct str task_id = usage->kind != USAGE_VOID && usage->task_id.len > 0 ? usage->task_id : usage->id;
+  return usage->kind != USAGE_VOID && str_equal(task_id, query->task_id);
+}
+
+static void look_for_name(struct history *h, const void *query, const struct usage *usage, uint64_t position) {
+  if (is_asked_for(query, usage)) add_found(h, position);
+  keep_void(h, usage, position);
+}
+
+static int take_found(void *arg, uint64_t position, struct err *err) {
+  (void)err;
+  add_found(arg, position);
+  return 0;
+}
+
+static bool fits_a_name(struct str source, struct str id) {
+  return source.len <= SOURCE_MAX && id.len <= EVENT_ID_MAX;
+}
+
+/* Equal hashes prove nothing: what is found by one is compared when it is read. */
+static int find_in_runs(struct history *h, const struct history_query *query, struct err *err) {
+  if (query->task_id.len > TASK_ID_MAX || !fits_a_name(query->source, query->id)) return 0;
+  if (query->task_id.len > 0) {
+    return walk_runs(h, ENTRY_TASK, hash_task(query->project, query->task_id), take_found, h, err);
+  }
+  struct hash hash = hash_identity(query->project, query->source, query->id);
+  int result = walk_runs(h, ENTRY_IDENTITY, hash, take_found, h, err);
+  hash = hash_unresolved(query->project, query->source, query->id);
+  return result == 0 ? walk_runs(h, ENTRY_IDENTITY, hash, take_found, h, err) : result;
+}
+
+static void sort_found(struct history *h) {
+  if (h->found.count > 0) qsort(h->found.items, h->found.count, sizeof *h->found.items, by_position);
+}
+
+int history_find(const struct ledger_options *options, const struct history_query *query, history_visit visit,
+                 void *arg, struct err *err) {
+  SCOPED(history_fini) struct history h = {.project = query->project};
+  size_t shown = 0;
+  int result = history_open(&h, options, err);
+  if (result == 0) result = read_behind(&h, look_for_name, query, err);
+  if (result == 0) result = find_in_runs(&h, query, err);
+  sort_found(&h);
+  for (size_t i = 0; i < h.found.count && result == 0; i++) {
+    struct record record;
+    result = log_read_record(h.reader, h.found.items[i], &record, err);
+    if (result != 0 || record.type != RECORD_USAGE || !is_asked_for(query, &record.usage)) continue;
+    shown++;
+    result = show(&h, &record.usage, h.found.items[i], visit, arg, err);
+  }
+  if (result == 0 && shown == 0) return err_set(err, ERR_NOT_FOUND, "nothing of that name was ever stored");
   return result;
 }
 
 /* ---- what waits to be resolved ---- */
 
-struct waiting {
-  struct history h;
-  struct str project; /* empty: all */
-  bool *resolved;     /* by item */
-};
-
-static void waiting_fini(struct waiting *waiting) {
-  history_fini(&waiting->h);
-  free(waiting->resolved);
+static bool is_part_of(const struct unresolved_query *query, const struct usage *usage) {
+  return (query->project.len == 0 || str_equal(usage->project, query->project)) &&
+         (query->source.len == 0 || str_equal(usage->source, query->source)) &&
+         (query->id.len == 0 || str_equal(usage->id, query->id));
 }
 
-static bool is_waiting(const struct waiting *waiting, const struct usage *usage) {
-  return usage->kind == USAGE_UNRESOLVED &&
-         (waiting->project.len == 0 || str_equal(usage->project, waiting->project));
+static void look_for_waiting(struct history *h, const void *query, const struct usage *usage, uint64_t position) {
+  if (!is_part_of(query, usage)) return;
+  if (usage->kind == USAGE_UNRESOLVED)
+    add_found(h, position);
+  else
+    add_behind(h, hash_identity_entry(usage), position);
 }
 
-/* They stand together among the times. */
-static int gather_from_run(struct waiting *waiting, const struct run *run, struct err *err) {
-  struct entry wanted = {.first = entry_time_key(0, USAGE_UNRESOLVED)}, entry;
+/* They stand together among the times: those of all projects, and within them those of one. */
+static int gather_from_run(struct history *h, const struct run *run, struct err *err) {
+  struct entry wanted = {.first = entry_time_key(h->number, USAGE_UNRESOLVED)}, entry;
   uint64_t index;
   int result = run_seek(run, &wanted, &index, err);
   for (; result == 0 && index < run_info(run)->count; index++) {
-    struct record record;
     result = run_entry(run, index, &entry, err);
-    if (result != 0 || entry.first >> 56 != USAGE_UNRESOLVED) break;
-    result = log_read_record(waiting->h.reader, entry.position, &record, err);
-    if (result == 0 && record.type == RECORD_USAGE && is_waiting(waiting, &record.usage)) {
-      result = keep(&waiting->h, &record.usage, entry.position, err);
-    }
+    bool is_one = h->number != 0 ? entry.first == wanted.first : entry.first >> 56 == USAGE_UNRESOLVED;
+    if (result != 0 || !is_one) break;
+    add_found(h, entry.position);
   }
   return result;
 }
 
-static int gather_from_block(void *arg, const struct block *block, struct err *err) {
-  struct waiting *waiting = arg;
-  struct record record;
-  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
-    uint64_t position = block->position + at;
-    int result = block_next(block, &at, &record, err);
-    if (result == 0 && record.type == RECORD_USAGE && is_waiting(waiting, &record.usage)) {
-      result = keep(&waiting->h, &record.usage, position, err);
-    }
-    if (result != 0) return result;
+static int gather_from_runs(struct history *h, const struct unresolved_query *query, struct err *err) {
+  if (!fits_a_name(query->source, query->id) || (query->project.len > 0 && h->number == 0)) return 0;
+  if (query->project.len > 0 && query->source.len > 0 && query->id.len > 0) {
+    struct hash hash = hash_unresolved(query->project, query->source, query->id);
+    return walk_runs(h, ENTRY_IDENTITY, hash, take_found, h, err);
   }
-  return 0;
-}
-
-static int by_identity(const void *a, const void *b) {
-  const struct found *x = a, *y = b;
-  int order = str_compare(x->usage.project, y->usage.project);
-  if (order == 0) order = str_compare(x->usage.source, y->usage.source);
-  return order != 0 ? order : str_compare(x->usage.id, y->usage.id);
-}
-
-static void mark_resolved(struct waiting *waiting, const struct usage *usage) {
-  const struct found wanted = {.usage = *usage};
-  struct found *found = waiting->h.count > 0 ? bsearch(&wanted, waiting->h.items, waiting->h.count,
-                                                       sizeof *waiting->h.items, by_identity)
-                                             : NULL;
-  if (found != NULL) waiting->resolved[found - waiting->h.items] = true;
-}
-
-static int look_at_resolution(struct history *h, const struct usage *usage, uint64_t position, struct err *err) {
-  (void)position;
-  (void)err;
-  if (usage->kind != USAGE_UNRESOLVED) mark_resolved((struct waiting *)(void *)h, usage);
-  return 0;
-}
-
-static int resolve_from_block(void *arg, const struct block *block, struct err *err) {
-  struct waiting *waiting = arg;
-  struct record record;
-  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
-    int result = block_next(block, &at, &record, err);
-    if (result != 0) return result;
-    if (record.type == RECORD_USAGE && record.usage.kind != USAGE_UNRESOLVED) mark_resolved(waiting, &record.usage);
-  }
-  return 0;
-}
-
-static int gather_waiting(struct waiting *waiting, struct err *err) {
-  struct history *h = &waiting->h;
-  uint64_t end;
   int result = 0;
   for (size_t i = 0; i < h->snapshot.runs->count && result == 0; i++) {
     const struct run *run = h->snapshot.runs->items[i];
-    if (run_info(run)->kind == ENTRY_TIME) result = gather_from_run(waiting, run, err);
+    if (run_info(run)->kind == ENTRY_TIME) result = gather_from_run(h, run, err);
   }
-  if (result == 0) result = log_scan(h->log, h->snapshot.meta.position, gather_from_block, waiting, &end, err);
-  if (result != 0 || h->count == 0) return result;
-  qsort(h->items, h->count, sizeof *h->items, by_identity);
-  waiting->resolved = calloc(h->count, sizeof *waiting->resolved);
-  if (waiting->resolved == NULL) return err_set(err, ERR_MEMORY, "too many records to show");
-  for (size_t i = 0; i < h->count && result == 0; i++) {
-    const struct usage *usage = &h->items[i].usage;
-    struct hash hash = hash_identity(usage->project, usage->source, usage->id);
-    result = walk_runs(h, ENTRY_IDENTITY, hash, look_at_resolution, err);
-  }
-  return result == 0 ? log_scan(h->log, h->snapshot.meta.position, resolve_from_block, waiting, &end, err) : result;
+  return result;
 }
 
-int history_unresolved(const struct ledger_options *options, struct str project,
+/* Unless it has been resolved, by whatever has its identity now. */
+static int show_if_waiting(struct history *h, const struct usage *usage,
+                           int (*visit)(void *arg, const struct usage *usage, struct err *err), void *arg,
+                           struct err *err) {
+  struct search search = {.h = h, .wanted = usage, .matches = resolves};
+  struct hash hash = hash_identity(usage->project, usage->source, usage->id);
+  int result = search_all(&search, ENTRY_IDENTITY, hash, err);
+  return result == 0 && search.first == 0 ? visit(arg, usage, err) : result;
+}
+
+int history_unresolved(const struct ledger_options *options, const struct unresolved_query *query,
                        int (*visit)(void *arg, const struct usage *usage, struct err *err), void *arg,
                        struct err *err) {
-  SCOPED(waiting_fini) struct waiting waiting = {.project = project};
-  _Static_assert(offsetof(struct waiting, h) == 0, "look_at_resolution finds it");
-  int result = history_open(&waiting.h, options, err);
-  if (result == 0) result = gather_waiting(&waiting, err);
-  for (size_t i = 0; i < waiting.h.count && result == 0; i++) {
-    if (!waiting.resolved[i]) result = visit(arg, &waiting.h.items[i].usage, err);
+  SCOPED(history_fini) struct history h = {.project = query->project};
+  int result = history_open(&h, options, err);
+  if (result == 0) result = read_behind(&h, look_for_waiting, query, err);
+  if (result == 0) result = gather_from_runs(&h, query, err);
+  sort_found(&h);
+  for (size_t i = 0; i < h.found.count && result == 0; i++) {
+    struct record record;
+    result = log_read_record(h.reader, h.found.items[i], &record, err);
+    bool is_one = result == 0 && record.type == RECORD_USAGE && record.usage.kind == USAGE_UNRESOLVED &&
+                  is_part_of(query, &record.usage);
+    if (is_one) result = show_if_waiting(&h, &record.usage, visit, arg, err);
   }
   return result;
 }
@@ -310,12 +368,15 @@ int history_unresolved(const struct ledger_options *options, struct str project,
 /* ---- what came late ---- */
 
 struct lateness {
+  struct history h;
   const struct late_query *query;
-  int (*visit)(void *arg, const struct usage *usage, struct err *err);
+  history_visit visit;
   void *arg;
   const struct ledger_progress *progress;
   uint64_t done, total;
 };
+
+static void lateness_fini(struct lateness *lateness) { history_fini(&lateness->h); }
 
 static bool is_late(const struct late_query *query, const struct usage *usage) {
   return usage->kind <= USAGE_SNAPSHOT && usage->arrived_ms >= query->since_ms && usage->finish_stated &&
@@ -327,9 +388,10 @@ static int look_for_late(void *arg, const struct block *block, struct err *err) 
   struct lateness *lateness = arg;
   struct record record;
   for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
+    uint64_t position = block->position + at;
     int result = block_next(block, &at, &record, err);
     if (result == 0 && record.type == RECORD_USAGE && is_late(lateness->query, &record.usage)) {
-      result = lateness->visit(lateness->arg, &record.usage, err);
+      result = show(&lateness->h, &record.usage, position, lateness->visit, lateness->arg, err);
     }
     if (result != 0) return result;
   }
@@ -363,15 +425,22 @@ static int find_segment_before(struct log *log, int64_t time_ms, uint64_t *ret, 
   return 0;
 }
 
-int history_late(const struct ledger_options *options, const struct late_query *query,
-                 int (*visit)(void *arg, const struct usage *usage, struct err *err), void *arg,
+static void look_for_void(struct history *h, const void *query, const struct usage *usage, uint64_t position) {
+  (void)query;
+  keep_void(h, usage, position);
+}
+
+int history_late(const struct ledger_options *options, const struct late_query *query, history_visit visit, void *arg,
                  const struct ledger_progress *progress, struct err *err) {
-  SCOPED(log_close_ref) struct log *log = NULL;
-  uint64_t from, end;
-  int result = log_open_to_read(options->dir, &log, err);
-  if (result == 0) result = find_segment_before(log, query->since_ms - ARRIVAL_SLACK_MS, &from, err);
-  if (result != 0) return result;
+  SCOPED(lateness_fini)
   struct lateness lateness = {
-      .query = query, .visit = visit, .arg = arg, .progress = progress, .total = log_end(log) - from};
-  return log_scan(log, from, look_for_late, &lateness, &end, err);
+      .h = {.project = query->project}, .query = query, .visit = visit, .arg = arg, .progress = progress};
+  struct history *h = &lateness.h;
+  uint64_t from, end;
+  int result = history_open(h, options, err);
+  if (result == 0) result = read_behind(h, look_for_void, query, err);
+  if (result == 0) result = find_segment_before(h->log, query->since_ms - ARRIVAL_SLACK_MS, &from, err);
+  if (result != 0) return result;
+  lateness.total = log_end(h->log) - from;
+  return log_scan(h->log, from, look_for_late, &lateness, &end, err);
 }

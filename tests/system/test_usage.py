@@ -358,6 +358,7 @@ def test_late(old_account):
         return [json.loads(line)["id"] for line in run("late", "--data", server.data, "--json", *args).stdout.splitlines()]
 
     assert late() == ["hours", "years"] and late("--delay", "2d") == ["years"] and late("--delay", "0") == ["fresh", "hours", "years"]
+    server.admin("project", "create", "--id", "org-b")
     assert late("--since", "1h", "--project", "org-a") == ["hours", "years"] and late("--project", "org-b") == []
     assert late("--since", ago(-0.001)) == []
     text = run("late", "--data", server.data).stdout
