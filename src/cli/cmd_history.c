@@ -2,13 +2,11 @@
  * without. */
 #include <stdio.h>
 
-#include "base/json.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
 #include "cli/options.h"
 #include "cli/usage_text.h"
 #include "ledger/history.h"
-#include "meter/rfc3339.h"
 
 struct history_options {
   char *data, *project, *source, *id, *task_id;
@@ -24,16 +22,21 @@ static void put_labelled(struct buf *out, const char *label, struct str value) {
 }
 
 static void put_moment(struct buf *out, const char *label, int64_t ms) {
-  char text[RFC3339_SIZE];
-  rfc3339_format(ms, text);
-  put_labelled(out, label, str_of(text));
+  buf_printf(out, "  %-9s ", label);
+  usage_text_time(ms, out);
+  buf_char(out, '\n');
 }
 
-static void put_void(struct buf *out, const struct usage *voiding) {
-  put_moment(out, "VOIDED", voiding->finished_ms);
+static void put_who(struct buf *out, const struct usage *voiding) {
   put_labelled(out, "by", voiding->actor);
   put_labelled(out, "token", voiding->token);
   put_labelled(out, "because", voiding->reason);
+}
+
+/* When it came is known; the time that a void states is only what its sender says. */
+static void put_void(struct buf *out, const struct usage *voiding) {
+  put_moment(out, "VOIDED", voiding->arrived_ms);
+  put_who(out, voiding);
   put_labelled(out, "void", voiding->source);
   put_labelled(out, "", voiding->id);
 }
@@ -47,26 +50,21 @@ static void put_item(struct buf *out, const struct history_item *item) {
   if (usage->kind == USAGE_VOID) {
     put_labelled(out, "voids", usage->target_source);
     put_labelled(out, "", usage->target_id);
-    put_labelled(out, "by", usage->actor);
-    put_labelled(out, "token", usage->token);
-    put_labelled(out, "because", usage->reason);
+    put_who(out, usage);
+    if (usage->finish_stated) put_moment(out, "states", usage->finished_ms);
   } else {
     put_labelled(out, "task", usage->task_id);
+    put_moment(out, "finished", usage->finished_ms);
   }
-  put_moment(out, usage->kind == USAGE_VOID ? "at" : "finished", usage->finished_ms);
   put_moment(out, "reported", usage->arrived_ms);
   if (item->voiding != NULL) put_void(out, item->voiding);
 }
 
 static void put_item_json(struct buf *out, const struct history_item *item) {
   usage_text_json(item->usage, out);
-  buf_printf(out, ",\"position\":%llu,\"voided\":", (unsigned long long)item->position);
-  if (item->voiding == NULL) {
-    buf_text(out, "null}");
-    return;
-  }
-  usage_text_json(item->voiding, out);
-  buf_text(out, "}}");
+  buf_printf(out, ",\"position\":%llu", (unsigned long long)item->position);
+  usage_text_voided(item->voiding, out);
+  buf_char(out, '}');
 }
 
 struct printing {
@@ -83,9 +81,7 @@ static int print_item(void *arg, const struct history_item *item, struct err *er
     put_item_json(&out, item);
   else
     put_item(&out, item);
-  if (out.failed) return err_set(err, ERR_MEMORY, "no memory to print");
-  (void)fwrite(out.ptr, 1, out.len, stdout);
-  return 0;
+  return usage_text_print(&out, err);
 }
 
 static int check(const struct history_options *options, struct err *err) {
@@ -107,10 +103,6 @@ static int history(const struct history_options *options, struct err *err) {
       .id = str_of(options->id),
       .task_id = str_of(options->task_id),
   };
-  if (query.project.len > PROJECT_ID_MAX || query.source.len > SOURCE_MAX || query.id.len > EVENT_ID_MAX ||
-      query.task_id.len > TASK_ID_MAX) {
-    return err_set(err, ERR_NOT_FOUND, "nothing of that name was ever stored");
-  }
   struct printing printing = {.json = options->json};
   result = history_find(&ledger, &query, print_item, &printing, err);
   if (options->json && printing.count > 0) (void)printf("]\n");

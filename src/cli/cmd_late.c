@@ -11,6 +11,7 @@
 #include "cli/usage_text.h"
 #include "ledger/history.h"
 #include "meter/rfc3339.h"
+#include "meter/zone.h"
 
 #define DELAY_DEFAULT "1d"
 #define SINCE_DEFAULT "7d"
@@ -26,41 +27,49 @@ struct printing {
   struct progress progress;
 };
 
-static int print_item(void *arg, const struct history_item *item, struct err *err) {
-  struct printing *printing = arg;
+static void put_item(const struct history_item *item, struct buf *out) {
   const struct usage *usage = item->usage;
-  SCOPED(buf_fini) struct buf out = {0};
-  printing->count++;
-  if (printing->json) {
-    usage_text_json(usage, &out);
-    buf_text(&out, "}\n");
-  } else {
-    char finished[RFC3339_SIZE], arrived[RFC3339_SIZE];
-    rfc3339_format(usage->finished_ms, finished);
-    rfc3339_format(usage->arrived_ms, arrived);
-    buf_printf(&out, "%s  %s  %5" PRId64 " h  ", finished, arrived,
-               (usage->arrived_ms - usage->finished_ms) / 3600000);
-    buf_str(&out, usage->project);
-    buf_text(&out, "  ");
-    buf_str(&out, usage->source);
-    buf_text(&out, "  ");
-    buf_str(&out, usage->id);
-    buf_text(&out, "  ");
-    usage_text_line(usage, &out);
-    buf_char(&out, '\n');
-  }
-  if (out.failed) return err_set(err, ERR_MEMORY, "no memory to print");
-  progress_end(&printing->progress);
-  (void)fwrite(out.ptr, 1, out.len, stdout);
-  return 0;
+  usage_text_time(usage->finished_ms, out);
+  buf_text(out, "  ");
+  usage_text_time(usage->arrived_ms, out);
+  buf_printf(out, "  %5" PRId64 " h  ", (usage->arrived_ms - usage->finished_ms) / 3600000);
+  usage_text_identity(usage, out);
+  buf_text(out, "  ");
+  usage_text_line(usage, out);
+  buf_text(out, item->voiding != NULL ? "  VOIDED\n" : "\n");
 }
 
-/* "7d": so long ago; or an RFC 3339 time. */
+static void put_item_json(const struct history_item *item, struct buf *out) {
+  usage_text_json(item->usage, out);
+  usage_text_voided(item->voiding, out);
+  buf_text(out, "}\n");
+}
+
+static int print_item(void *arg, const struct history_item *item, struct err *err) {
+  struct printing *printing = arg;
+  SCOPED(buf_fini) struct buf out = {0};
+  printing->count++;
+  if (printing->json)
+    put_item_json(item, &out);
+  else
+    put_item(item, &out);
+  progress_end(&printing->progress);
+  return usage_text_print(&out, err);
+}
+
+/* "7d": so long ago; an RFC 3339 time; or a date: from its first instant in UTC, for projects have zones of their
+ * own. */
 static int read_since(const char *text, int64_t now_ms, int64_t *ret, struct err *err) {
   uint64_t ago;
+  int32_t day;
   if (rfc3339_parse(str_of(text), ret, NULL) == 0) return 0;
+  if (zone_day_parse(str_of(text), &day, NULL) == 0) {
+    *ret = (int64_t)day * 86400000;
+    return 0;
+  }
   if (!config_duration(str_of(text), &ago) || ago > (uint64_t)now_ms) {
-    return err_set(err, ERR_USAGE, "--since: a time like 2026-01-31T00:00:00Z, or how long ago, like 7d");
+    return err_set(err, ERR_USAGE,
+                   "--since: a time like 2026-01-31T00:00:00Z, a date like 2026-01-31, or how long ago, like 7d");
   }
   *ret = now_ms - (int64_t)ago;
   return 0;
@@ -94,7 +103,7 @@ int cmd_late(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"since", 0, OPTION_TEXT, &options.since, "WHEN",
-       "stored from then on: a time, or how long ago (" SINCE_DEFAULT ")"},
+       "stored from then on: a time, a date (in UTC), or how long ago (" SINCE_DEFAULT ")"},
       {"delay", 0, OPTION_TEXT, &options.delay, "DURATION",
        "and more than this after it had finished (" DELAY_DEFAULT ")"},
       {"project", 0, OPTION_TEXT, &options.project, "ID", "of one project"},
@@ -104,9 +113,11 @@ int cmd_late(int argc, char **argv) {
   const struct option_spec spec = {
       .summary =
           "Lists usage that was stored long after it had finished: finish time, arrival, delay in hours, project, "
-          "source, id, what it was. It counts on the day on which it finished, so totals of that day have grown.",
+          "source, id, what it was. It counts on the day on which it finished, so totals of that day have grown; "
+          "unless "
+          "it is VOIDED: then it counts no more.",
       .description =
-          "Examples:\n  codecmeter late --since 2026-01-01T00:00:00Z --delay 2d\n  codecmeter late --since 1d --json",
+          "Examples:\n  codecmeter late --since 2026-01-01 --delay 2d\n  codecmeter late --since 1d --json",
       .rows = rows,
   };
   struct err err = {0};

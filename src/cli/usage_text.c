@@ -1,6 +1,7 @@
 #include "cli/usage_text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/json.h"
 #include "meter/rfc3339.h"
@@ -63,8 +64,17 @@ void usage_text_json(const struct usage *usage, struct buf *out) {
   put_data(out, usage);
 }
 
-void usage_text_line(const struct usage *usage, struct buf *out) {
-  buf_text(out, usage_type_name(usage->kind, usage->outcome));
+void usage_text_voided(const struct usage *voiding, struct buf *out) {
+  buf_text(out, ",\"voided\":");
+  if (voiding == NULL) {
+    buf_text(out, "null");
+    return;
+  }
+  usage_text_json(voiding, out);
+  buf_char(out, '}');
+}
+
+void usage_text_measures(const struct usage *usage, struct buf *out) {
   if (usage->codec.len > 0) {
     buf_char(out, ' ');
     buf_str(out, usage->codec);
@@ -74,5 +84,30 @@ void usage_text_line(const struct usage *usage, struct buf *out) {
     buf_printf(out, " %" PRIu64 " images", usage->amount);
   else if (usage->has_amount)
     buf_printf(out, " %" PRIu64 ".%03u s", usage->amount / 1000, (unsigned)(usage->amount % 1000));
+}
+
+void usage_text_line(const struct usage *usage, struct buf *out) {
+  buf_text(out, usage_type_name(usage->kind, usage->outcome));
+  usage_text_measures(usage, out);
   if (has_tier(usage)) buf_printf(out, " %s", tier_name(usage->tier));
+}
+
+void usage_text_identity(const struct usage *usage, struct buf *out) {
+  buf_str(out, usage->project);
+  buf_text(out, "  ");
+  buf_str(out, usage->source);
+  buf_text(out, "  ");
+  buf_str(out, usage->id);
+}
+
+void usage_text_time(int64_t ms, struct buf *out) {
+  char text[RFC3339_SIZE];
+  rfc3339_format(ms, text);
+  buf_text(out, text);
+}
+
+int usage_text_print(const struct buf *out, struct err *err) {
+  if (out->failed) return err_set(err, ERR_MEMORY, "no memory to print");
+  (void)fwrite(out->ptr, 1, out->len, stdout);
+  return 0;
 }

@@ -126,3 +126,11 @@ def wait_until(condition, seconds=10):
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
+
+
+def write_all(account):
+    """Has a checkpoint write what is in memory."""
+    before = account.server.log_text().count("checkpoint: ")
+    zone = "UTC" if before % 2 == 0 else "Asia/Shanghai"
+    account.server.admin("project", "set", "--id", "org-a", "--time-zone", zone)
+    wait_until(lambda: account.server.log_text().count("checkpoint: ") > before)

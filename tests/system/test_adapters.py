@@ -12,7 +12,7 @@ import time
 import pytest
 
 from client import event
-from conftest import CODECMETER, ROOT, Account, run, wait_until
+from conftest import CODECMETER, ROOT, Account, run, write_all
 
 DATA = os.path.join(ROOT, "tests", "data", "adapters")
 
@@ -222,14 +222,6 @@ def unresolved(account, *args):
 
 def resolve(account, *args, check=True):
     return run("unresolved", "resolve", "--data", account.server.data, "--project", "org-a", *args, check=check)
-
-
-def write_all(account):
-    """Has a checkpoint write what is in memory."""
-    before = account.server.log_text().count("checkpoint: ")
-    zone = "UTC" if before % 2 == 0 else "Asia/Shanghai"
-    account.server.admin("project", "set", "--id", "org-a", "--time-zone", zone)
-    wait_until(lambda: account.server.log_text().count("checkpoint: ") > before)
 
 
 def without_codec(task_id, count=1, src_url="/a.mov"):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from client import event
-from conftest import CODECMETER, Account, run, wait_until
+from conftest import CODECMETER, Account, run, wait_until, write_all
 
 JSON = "application/json"
 EVENTS = "application/cloudevents+json"
@@ -360,10 +360,11 @@ def test_late(old_account):
     assert late() == ["hours", "years"] and late("--delay", "2d") == ["years"] and late("--delay", "0") == ["fresh", "hours", "years"]
     server.admin("project", "create", "--id", "org-b")
     assert late("--since", "1h", "--project", "org-a") == ["hours", "years"] and late("--project", "org-b") == []
+    assert late("--since", ago(0)[:10]) == late("--since", ago(24)[:10]) == ["hours", "years"] and late("--since", "9999-12-31") == []
     assert late("--since", ago(-0.001)) == []
     text = run("late", "--data", server.data).stdout
     assert "30 h" in text and "years" in text and TIME[:10] in text
-    for wrong in (("--since", "yesterday"), ("--delay", "x"), ("operand",)):
+    for wrong in (("--since", "yesterday"), ("--since", "2026-02-30"), ("--delay", "x"), ("operand",)):
         assert run("late", "--data", server.data, *wrong, check=False).returncode == 2
 
 
@@ -541,3 +542,45 @@ def test_a_small_delta_under_load(bare):
         thread.join()
     assert not failures
     assert seconds(account) == 20 * (50 + 4 * 50)
+
+
+def test_the_order_of_history(old_account):
+    """As it was stored, wherever it lies; and a void is shown when it came, whatever its sender says."""
+    c, server = old_account.client, old_account.server
+    token = server.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+    body = json.dumps({"task_id": 1, "retcode": 0, "duration": 7, "width": 640, "height": 360, "dest_video_name": "a"})
+    notice = c.request("POST", "/v1/adapters/umedia", body, {"Authorization": f"Bearer {token}"}).json()
+    assert notice["unresolved"] == 1, notice
+    asked = ("history", "--project", "org-a", "--source", "umedia", "--id", "1/a")
+    stored = ["transcode.unresolved"]
+    for kind, made in (("transcode.finished", event("1/a", TIME, source="umedia", task_id="t")), (None, void("v", "1/a", target_source="umedia", time=TIME))):
+        assert counts(c.report(made, token=token)) == (1, 0, 0, 0)
+        stored += [kind] if kind is not None else []
+        for _ in range(2):
+            items = server.admin(*asked)
+            assert [item["type"] for item in items] == stored
+            assert [item["position"] for item in items] == sorted(item["position"] for item in items)
+            write_all(old_account)
+    assert items[1]["voided"]["arrived"] > "2026"
+    text = run(*asked, "--data", server.data).stdout
+    [line] = [line for line in text.splitlines() if "VOIDED" in line]
+    assert line.split() == ["VOIDED", items[1]["voided"]["arrived"]], text
+    itself = run("history", "--project", "org-a", "--source", "corrections", "--id", "v", "--data", server.data).stdout
+    assert items[1]["voided"]["arrived"] in itself
+
+
+def test_late_and_voided(old_account):
+    """What is voided is shown to be so: it counts no more."""
+    c, server = old_account.client, old_account.server
+    token = server.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+    assert counts(c.report([event(n, TIME) for n in range(3)])) == (3, 0, 0, 0)
+    for n in range(2):
+        assert counts(c.report(void(f"v{n}", n), token=token)) == (1, 0, 0, 0)
+        if n == 0:
+            write_all(old_account)
+    for _ in range(2):
+        items = [json.loads(line) for line in run("late", "--data", server.data, "--json").stdout.splitlines()]
+        assert [(item["id"], item["voided"] and item["voided"]["id"]) for item in items] == [("0", "v0"), ("1", "v1"), ("2", None)]
+        lines = run("late", "--data", server.data).stdout.splitlines()
+        assert ["VOIDED" in line for line in lines] == [True, True, False]
+        write_all(old_account)
