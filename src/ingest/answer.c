@@ -59,21 +59,27 @@ static struct fate take_fate(const struct events *events, const struct verdict *
   return (struct fate){.outcome = verdicts[at].outcome, .verdict = &verdicts[at], .usage = &events->usages[at]};
 }
 
-static void write_verdict_reason(const struct fate *fate, struct buf *out) {
-  switch (fate->verdict->reason) {
+void ingest_reason(const struct verdict *verdict, const struct usage *usage, struct buf *out) {
+  if (verdict->outcome == VERDICT_STORED) return;
+  switch (verdict->reason) {
     case VERDICT_REASON_CONTENT:
       buf_text(out, "differs from what was reported first: ");
-      usage_field_names(fate->verdict->fields, fate->usage->kind, out);
+      usage_field_names(verdict->fields, usage->kind, out);
       return;
     case VERDICT_REASON_NO_PROJECT:
       buf_text(out, "subject: no such project: ");
-      buf_str(out, fate->usage->project);
+      buf_str(out, usage->project);
       return;
     case VERDICT_REASON_CODECS:
       buf_printf(out, "codec: the project has %d codec names already", CODEC_NAMES_PER_PROJECT);
       return;
     case VERDICT_REASON_NO_TARGET:
       buf_text(out, "data: nothing with this source and id has been reported");
+      return;
+    case VERDICT_REASON_WAITS:
+      buf_text(out,
+               "data: what it names waits as unresolved and counts nothing: "
+               "`codecmeter unresolved dismiss` takes it off the list");
       return;
     case VERDICT_REASON_VOID:
       buf_text(out, "data: what it names is itself a void, which cannot be taken back: report again under a new id");
@@ -85,6 +91,11 @@ static void write_verdict_reason(const struct fate *fate, struct buf *out) {
       buf_text(out, "reported before");
       return;
   }
+}
+
+static void write_what_is_missing(const struct usage *usage, struct buf *out) {
+  usage_field_names(usage_missing(usage), usage->kind, out);
+  buf_text(out, ": not in the notice; it counts when `codecmeter unresolved resolve` says what it is");
 }
 
 static void write_result(const struct style *style, const struct event *event, size_t index, const struct fate *fate,
@@ -99,11 +110,11 @@ static void write_result(const struct style *style, const struct event *event, s
   buf_printf(out, ",\"%s\":\"%s\",\"%s\":", style->outcome, outcome, style->reason);
   buf_clear(scratch);
   if (is_waiting(fate)) {
-    buf_text(scratch, "a codec, a size or a duration is wanted: `codecmeter unresolved` lists and resolves it");
+    write_what_is_missing(fate->usage, scratch);
   } else if (fate->verdict == NULL) {
     buf_text(scratch, event->reason);
   } else {
-    write_verdict_reason(fate, scratch);
+    ingest_reason(fate->verdict, fate->usage, scratch);
   }
   json_quote(out, buf_view(scratch));
   buf_char(out, '}');

@@ -25,6 +25,9 @@ void ingest_answer_members(const struct events *events, const uint32_t *numbers,
 void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,
                           size_t ignored_count, struct buf *out);
 
+/* Appends why a usage has that verdict, as the answers say it; nothing for one that was stored. */
+void ingest_reason(const struct verdict *verdict, const struct usage *usage, struct buf *out);
+
 /* Does every event count, now or since before? verdicts as above. */
 MUST_USE bool ingest_counts_all(const struct events *events, const struct verdict *verdicts);
 

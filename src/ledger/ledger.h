@@ -65,6 +65,7 @@ enum verdict_reason {
   VERDICT_REASON_NO_PROJECT, /* rejected: the project does not exist */
   VERDICT_REASON_CODECS,     /* rejected: CODEC_NAMES_PER_PROJECT names are in use */
   VERDICT_REASON_NO_TARGET,  /* rejected: a void of what is not there */
+  VERDICT_REASON_WAITS,      /* rejected: a void of what is unresolved */
   VERDICT_REASON_VOID,       /* rejected: a void of a void */
   VERDICT_REASON_VOIDED,     /* duplicate: its target has been voided before */
 };

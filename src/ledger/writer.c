@@ -62,9 +62,17 @@ static bool is_resolution_of(const struct usage *usage, const struct usage *want
   return usage->kind != USAGE_UNRESOLVED && same_identity(usage, wanted);
 }
 
+static bool is_named_by(const struct usage *usage, const struct usage *wanted) {
+  return str_equal(usage->id, wanted->target_id) && str_equal(usage->source, wanted->target_source) &&
+         str_equal(usage->project, wanted->project);
+}
+
 static bool is_target_of(const struct usage *usage, const struct usage *wanted) {
-  return usage->kind != USAGE_UNRESOLVED && str_equal(usage->id, wanted->target_id) &&
-         str_equal(usage->source, wanted->target_source) && str_equal(usage->project, wanted->project);
+  return usage->kind != USAGE_UNRESOLVED && is_named_by(usage, wanted);
+}
+
+static bool is_waiting_target_of(const struct usage *usage, const struct usage *wanted) {
+  return usage->kind == USAGE_UNRESOLVED && is_named_by(usage, wanted);
 }
 
 /* Does it void what is wanted to be voided? */
@@ -100,6 +108,13 @@ static struct search search_target(struct ledger *ledger, const struct usage *us
   struct hash hash = hash_identity(usage->project, usage->target_source, usage->target_id);
   struct search search = search_identity(ledger, usage, hash);
   search.matches = is_target_of;
+  return search;
+}
+
+static struct search search_waiting_target(struct ledger *ledger, const struct usage *usage) {
+  struct hash hash = hash_unresolved(usage->project, usage->target_source, usage->target_id);
+  struct search search = search_identity(ledger, usage, hash);
+  search.matches = is_waiting_target_of;
   return search;
 }
 
@@ -279,6 +294,15 @@ static void keep_target(struct ledger *ledger, const struct usage *target) {
   CHECK(fits);
 }
 
+/* Why a void has nothing to void. */
+static int decide_no_target(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
+                            struct err *err) {
+  struct search waiting = search_waiting_target(ledger, usage);
+  int result = search_all(&waiting, err);
+  if (result == 0) *ret_verdict = rejected(waiting.found ? VERDICT_REASON_WAITS : VERDICT_REASON_NO_TARGET);
+  return result;
+}
+
 /* Decides what a void of a fresh identity does. True: it is to be stored, and its target has been kept. */
 static int decide_void(struct ledger *ledger, const struct usage *usage, bool *ret_store, struct verdict *ret_verdict,
                        struct err *err) {
@@ -292,11 +316,12 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   }
   result = search_all(&target, err);
   if (result != 0) return result;
-  *ret_store = target.found && target.first.kind != USAGE_VOID;
+  if (!target.found) return decide_no_target(ledger, usage, ret_verdict, err);
+  *ret_store = target.first.kind != USAGE_VOID;
   if (*ret_store)
     keep_target(ledger, &target.first);
   else
-    *ret_verdict = rejected(target.found ? VERDICT_REASON_VOID : VERDICT_REASON_NO_TARGET);
+    *ret_verdict = rejected(VERDICT_REASON_VOID);
   return 0;
 }
 

@@ -28,6 +28,15 @@ unsigned usage_differences(const struct usage *first, const struct usage *later)
   return fields;
 }
 
+unsigned usage_missing(const struct usage *usage) {
+  unsigned fields = 0;
+  if (usage->codec.len == 0) fields |= USAGE_FIELD_CODEC;
+  if (usage->width == 0) fields |= USAGE_FIELD_WIDTH;
+  if (usage->height == 0) fields |= USAGE_FIELD_HEIGHT;
+  if (!usage->has_amount) fields |= USAGE_FIELD_AMOUNT;
+  return fields;
+}
+
 void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out) {
   const struct {
     unsigned field;

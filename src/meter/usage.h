@@ -86,6 +86,8 @@ enum usage_field {
   USAGE_FIELD_TARGET = 1 << 7,
 };
 unsigned usage_differences(const struct usage *first, const struct usage *later);
+/* Measures that a finished transcode must have, and that this one lacks. */
+unsigned usage_missing(const struct usage *usage);
 
 /* Appends the names, "codec, duration_ms" (image_count for snapshots); kind and outcome both read "type". */
 void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out);

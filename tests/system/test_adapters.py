@@ -102,7 +102,7 @@ def test_umedia(old_account):
     reply = tell(old_account, "umedia", notice("umedia-transcode"))
     assert counts(reply) == (0, 0, 0, 0, 1, 0)
     assert reply.json()["results"] == [{"index": 0, "id": "1/my_720p.mp4", "outcome": "unresolved", "reason":
-                                        "a codec, a size or a duration is wanted: `codecmeter unresolved` lists and resolves it"}]
+                                        "codec: not in the notice; it counts when `codecmeter unresolved resolve` says what it is"}]
     assert counts(tell(old_account, "umedia", notice("umedia-snapshot"))) == (1, 0, 0, 0, 0, 0)
     assert counts(tell(old_account, "umedia", notice("umedia-format"))) == (1, 0, 0, 0, 0, 0)
     assert shown(old_account, "umedia", "1")["type"] == "snapshot.finished"
@@ -303,7 +303,14 @@ def test_voids_and_what_waits(old_account):
     assert counts(tell(old_account, "umedia", notice("umedia-transcode")))[4] == 1
     voided = {"specversion": "1.0", "type": "usage.voided", "source": "v", "id": "1",
               "data": {"source": "umedia", "id": "1/my_720p.mp4"}}
-    assert old_account.client.report(voided, token=token).status == 422
+    for _ in range(2):  # in memory, then in the derived files
+        reply = old_account.client.report(voided, token=token)
+        reason = reply.json()["results"][0]["reason"]
+        assert reply.status == 422 and "unresolved" in reason and "counts nothing" in reason
+        assert "`codecmeter unresolved dismiss`" in reason
+        write_all(old_account)
+    voided["data"]["id"] = "2/my_720p.mp4"
+    assert "nothing with this source and id" in old_account.client.report(voided, token=token).json()["results"][0]["reason"]
     assert old_account.client.report(event("1/my_720p.mp4", source="umedia", codec="h264")).status == 200
     assert unresolved(old_account) == [], "reported by another way"
 
@@ -365,6 +372,8 @@ def test_what_is_listed_is_what_was_asked_for(old_account):
             for item in listed:
                 assert all(item[name] == args[args.index(option) + 1] for name, option in wanted.items() if option in args)
         write_all(old_account)
+
+
 def test_no_such_project(old_account):
     for command in (("unresolved", "list"), ("unresolved", "resolve", "--all", "--codec", "h264"),
                     ("late",), ("history", "--source", "a", "--id", "b"), ("history", "--task-id", "a")):

@@ -52,6 +52,11 @@ static const struct {
      .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_CODECS, 0}}}, .count = 1, .status = 200,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
                "\"outcome\":\"rejected\",\"reason\":\"codec: the project has 64 codec names already\"}]}"},
+    {"a void of what waits", .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_WAITS, 0}}}, .count = 1,
+     .single = true, .status = 422,
+     .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
+               "\"outcome\":\"rejected\",\"reason\":\"data: what it names waits as unresolved and counts nothing: "
+               "`codecmeter unresolved dismiss` takes it off the list\"}]}"},
     {"one of each; verdicts are of what was not rejected before",
      .items = {{.id = "r", .reason = "width \"x\"\n"},
                {.id = "s", .verdict = {VERDICT_STORED, VERDICT_REASON_NONE, 0}},
