@@ -7,6 +7,7 @@
 #include "auth/token.h"
 #include "base/check.h"
 #include "base/json.h"
+#include "ingest/answer.h"
 #include "ingest/fields.h"
 #include "meter/rfc3339.h"
 
@@ -318,11 +319,11 @@ static const char *const outcomes[] = {[VERDICT_STORED] = "stored",
                                        [VERDICT_CONFLICT] = "conflict",
                                        [VERDICT_REJECTED] = "rejected"};
 
-static void put_outcome(struct buf *out, struct str id, const char *outcome, const char *reason) {
+static void put_outcome(struct buf *out, struct str id, enum verdict_outcome outcome, struct str reason) {
   begin_item(out);
   put_text(out, "id", id);
-  put_text(out, "outcome", str_of(outcome));
-  put_text(out, "reason", str_of(reason));
+  put_text(out, "outcome", str_of(outcomes[outcome]));
+  put_text(out, "reason", reason);
   buf_char(out, '}');
 }
 
@@ -335,13 +336,16 @@ static int report_event(const struct admin *admin, const struct json *json, stru
   CHECK(arena != NULL);
   int result = fields_read(json, &rules, false, arena, arena, &event, &usage);
   if (result == -ERR_RANGE) {
-    put_outcome(items, event.id, outcomes[VERDICT_REJECTED], event.reason);
+    put_outcome(items, event.id, VERDICT_REJECTED, str_of(event.reason));
     return 0;
   }
   if (result != 0) return err_set(err, ERR_MEMORY, "no memory for an event");
   result = admin->report(admin->arg, &usage, &verdict, err);
-  if (result == 0) put_outcome(items, usage.id, outcomes[verdict.outcome], "");
-  return result;
+  if (result != 0) return result;
+  SCOPED(buf_fini) struct buf reason = {0};
+  ingest_reason(&verdict, &usage, &reason);
+  put_outcome(items, usage.id, verdict.outcome, buf_view(&reason));
+  return 0;
 }
 
 static int usage_report(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {

@@ -214,6 +214,9 @@ static int print_reply(struct str reply, const struct admin_print *print, struct
   if (code == NULL || text == NULL || items == NULL) return err_set(err, ERR_REMOTE, "the server's answer is not one");
   if (!str_equal(code->text, STR("OK"))) return err_set(err, code_named(code->text), "%.*s", STR_ARG(text->text));
   print_items(items, print);
+  for (const struct json *item = items->child; item != NULL && print->look != NULL; item = item->next) {
+    print->look(print->arg, item);
+  }
   return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "cli/options.h"
 
 /* A column of the table that a list or a change prints. */
@@ -16,6 +17,8 @@ struct admin_print {
   bool json;                          /* items as they are: a list as an array, one made or changed as an object */
   bool is_list;
   const struct admin_column *columns; /* ends with field NULL */
+  void (*look)(void *arg, const struct json *item); /* told of each item; may be NULL */
+  void *arg;
 };
 
 /* Appends ,"name":"value" to a request when value is given; one that is not UTF-8 makes admin_command refuse the request. A request begins with admin_begin, ends with admin_end. */

@@ -1,16 +1,13 @@
-/* Outputs of which a notice did not say enough: listed, and resolved by whoever knows. */
+/* Outputs of which a notice did not say enough: listed, and resolved or dismissed by whoever knows. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "base/arena.h"
-#include "base/check.h"
 #include "cli/admin_command.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
 #include "cli/usage_text.h"
 #include "ledger/history.h"
-#include "meter/rfc3339.h"
+#include "meter/codec.h"
 
 #define PIECE 500 /* records a request */
 
@@ -28,49 +25,39 @@ static struct unresolved_query asked_for(const struct unresolved_options *option
 
 /* ---- list ---- */
 
-static void put_missing(const struct usage *usage, struct buf *out) {
-  const struct {
-    bool is_missing;
-    const char *name;
-  } measures[] = {{usage->codec.len == 0, "codec"},
-                  {usage->width == 0, "width"},
-                  {usage->height == 0, "height"},
-                  {!usage->has_amount, "duration_ms"}};
-  const char *separator = "";
-  for (size_t i = 0; i < sizeof measures / sizeof measures[0]; i++) {
-    if (!measures[i].is_missing) continue;
-    buf_printf(out, "%s%s", separator, measures[i].name);
-    separator = ",";
-  }
-}
-
 struct listing {
   bool json;
   uint64_t count;
 };
 
+static void put_waiting(const struct usage *usage, struct buf *out) {
+  buf_text(out, usage->finish_stated ? "finished " : "arrived  ");
+  usage_text_time(usage->finished_ms, out);
+  buf_text(out, "  ");
+  usage_text_identity(usage, out);
+  buf_text(out, "  lacks ");
+  usage_field_names(usage_missing(usage), usage->kind, out);
+  buf_text(out, ": transcode");
+  usage_text_measures(usage, out);
+  buf_char(out, '\n');
+}
+
+static void put_waiting_json(const struct usage *usage, struct buf *out) {
+  usage_text_json(usage, out);
+  buf_text(out, ",\"missing\":\"");
+  usage_field_names(usage_missing(usage), usage->kind, out);
+  buf_text(out, "\"}\n");
+}
+
 static int print_waiting(void *arg, const struct usage *usage, struct err *err) {
   struct listing *listing = arg;
   SCOPED(buf_fini) struct buf out = {0};
   listing->count++;
-  if (listing->json) {
-    usage_text_json(usage, &out);
-    buf_text(&out, ",\"missing\":\"");
-    put_missing(usage, &out);
-    buf_text(&out, "\"}\n");
-  } else {
-    char arrived[RFC3339_SIZE];
-    rfc3339_format(usage->arrived_ms, arrived);
-    buf_printf(&out, "%s  %.*s  %.*s  %.*s  lacks ", arrived, STR_ARG(usage->project), STR_ARG(usage->source),
-               STR_ARG(usage->id));
-    put_missing(usage, &out);
-    buf_text(&out, ": ");
-    usage_text_line(usage, &out);
-    buf_char(&out, '\n');
-  }
-  if (out.failed) return err_set(err, ERR_MEMORY, "no memory to print");
-  (void)fwrite(out.ptr, 1, out.len, stdout);
-  return 0;
+  if (listing->json)
+    put_waiting_json(usage, &out);
+  else
+    put_waiting(usage, &out);
+  return usage_text_print(&out, err);
 }
 
 static int list(const struct unresolved_options *options, const struct ledger_options *ledger, struct err *err) {
@@ -81,51 +68,84 @@ static int list(const struct unresolved_options *options, const struct ledger_op
   return result;
 }
 
-/* ---- resolve ---- */
+/* ---- resolve and dismiss ---- */
 
-struct resolving {
+struct report {
   const struct unresolved_options *options;
-  uint16_t width, height; /* 0: not given */
-  int64_t duration_ms;    /* -1: not given */
+  bool dismisses;
+  struct usage said; /* the measures that the options say */
+  char codec[CODEC_NAME_MAX + 1];
   struct buf request;
   unsigned in_request;
-  uint64_t count;
+  uint64_t count, refused;
 };
 
-static int send(struct resolving *resolving, struct err *err) {
-  if (resolving->in_request == 0) return 0;
-  const struct admin_print print = {.json = resolving->options->json, .is_list = true, .columns = columns};
-  buf_char(&resolving->request, ']');
-  int result = admin_command(resolving->options->data, &resolving->request, &print, err);
-  buf_clear(&resolving->request);
-  resolving->in_request = 0;
+/* It must count from now on, or never; whoever asked is told when it does not come to that. */
+static void look_at_outcome(void *arg, const struct json *item) {
+  struct report *report = arg;
+  struct str outcome = json_member_text(item, "outcome");
+  report->refused += !str_equal(outcome, STR("stored")) && !str_equal(outcome, STR("duplicate"));
+}
+
+static int send(struct report *report, struct err *err) {
+  if (report->in_request == 0) return 0;
+  const struct admin_print print = {
+      .json = report->options->json, .is_list = true, .columns = columns, .look = look_at_outcome, .arg = report};
+  buf_char(&report->request, ']');
+  int result = admin_command(report->options->data, &report->request, &print, err);
+  buf_clear(&report->request);
+  report->in_request = 0;
   return result;
 }
 
-/* The event that it would have been, had the notice said all; on the day on which it finished, or came. */
-static int resolve_one(void *arg, const struct usage *waiting, struct err *err) {
-  struct resolving *resolving = arg;
-  const struct unresolved_options *options = resolving->options;
+static void put_said(const struct usage *usage, unsigned fields, struct buf *out) {
+  if ((fields & USAGE_FIELD_CODEC) != 0) buf_printf(out, ", codec %.*s", STR_ARG(usage->codec));
+  if ((fields & USAGE_FIELD_WIDTH) != 0) buf_printf(out, ", width %u", usage->width);
+  if ((fields & USAGE_FIELD_HEIGHT) != 0) buf_printf(out, ", height %u", usage->height);
+  if ((fields & USAGE_FIELD_AMOUNT) != 0) buf_printf(out, ", duration_ms %" PRIu64, usage->amount);
+}
+
+/* Fills in what is missing. What the notice said stands: of one output a contradiction is an error; said of all, a
+ * measure is meant for those that lack it. */
+static int fill(const struct report *report, struct usage *usage, struct err *err) {
+  const struct usage *said = &report->said;
+  unsigned missing = usage_missing(usage), contradicted = usage_differences(usage, said);
+  if (contradicted != 0 && !report->options->all) {
+    SCOPED(buf_fini) struct buf known = {0};
+    put_said(usage, contradicted, &known);
+    return err_set(err, ERR_RANGE, "the notice said%.*s, and that stands: give only what is missing",
+                   (int)known.len - 1, known.ptr + 1);
+  }
+  if ((missing & USAGE_FIELD_CODEC) != 0) usage->codec = said->codec;
+  if ((missing & USAGE_FIELD_WIDTH) != 0) usage->width = said->width;
+  if ((missing & USAGE_FIELD_HEIGHT) != 0) usage->height = said->height;
+  if ((missing & USAGE_FIELD_AMOUNT) != 0) {
+    usage->has_amount = said->has_amount;
+    usage->amount = said->amount;
+  }
+  return 0;
+}
+
+/* The event that it would have been, had the notice said all, or that the output had failed, which counts nothing; on
+ * the day on which it finished, or came. */
+static int report_one(void *arg, const struct usage *waiting, struct err *err) {
+  struct report *report = arg;
   struct usage usage = *waiting;
+  int result = report->dismisses ? 0 : fill(report, &usage, err);
+  if (result != 0) return result;
   usage.kind = USAGE_TRANSCODE;
+  usage.outcome = report->dismisses ? USAGE_FAILED : USAGE_FINISHED;
   usage.finish_stated = true;
-  if (options->codec != NULL) usage.codec = str_of(options->codec);
-  if (resolving->width > 0) usage.width = resolving->width;
-  if (resolving->height > 0) usage.height = resolving->height;
-  if (resolving->duration_ms >= 0) {
-    usage.amount = (uint64_t)resolving->duration_ms;
-    usage.has_amount = true;
-  }
-  if (resolving->in_request == 0) {
-    admin_begin(&resolving->request, "usage", "report");
-    buf_text(&resolving->request, ",\"events\":[");
+  if (report->in_request == 0) {
+    admin_begin(&report->request, "usage", "report");
+    buf_text(&report->request, ",\"events\":[");
   } else {
-    buf_char(&resolving->request, ',');
+    buf_char(&report->request, ',');
   }
-  usage_text_json(&usage, &resolving->request);
-  buf_char(&resolving->request, '}');
-  resolving->count++;
-  return ++resolving->in_request < PIECE ? 0 : send(resolving, err);
+  usage_text_json(&usage, &report->request);
+  buf_char(&report->request, '}');
+  report->count++;
+  return ++report->in_request < PIECE ? 0 : send(report, err);
 }
 
 static int read_pixels(const char *text, const char *name, uint16_t *ret, struct err *err) {
@@ -138,34 +158,53 @@ static int read_pixels(const char *text, const char *name, uint16_t *ret, struct
   return 0;
 }
 
-static int check(const struct unresolved_options *options, struct resolving *resolving, struct err *err) {
+/* A codec that is none is refused by whoever has the ledger. */
+static int read_said(const struct unresolved_options *options, struct report *report, struct err *err) {
+  struct usage *said = &report->said;
+  int64_t duration_ms = 0;
+  *said = (struct usage){.kind = USAGE_UNRESOLVED, .outcome = USAGE_FINISHED, .codec = str_of(options->codec)};
+  if (said->codec.len > 0 && codec_canonical(said->codec, report->codec, NULL) == 0)
+    said->codec = str_of(report->codec);
+  int result = read_pixels(options->width, "width", &said->width, err);
+  if (result == 0) result = read_pixels(options->height, "height", &said->height, err);
+  if (result != 0 || options->duration_ms == NULL) return result;
+  if (!str_to_i64(str_of(options->duration_ms), &duration_ms) || duration_ms < 0) {
+    return err_set(err, ERR_USAGE, "--duration-ms: an integer, 0 or more");
+  }
+  said->has_amount = true;
+  said->amount = (uint64_t)duration_ms;
+  return 0;
+}
+
+static bool says_measures(const struct unresolved_options *options) {
+  return options->codec != NULL || options->width != NULL || options->height != NULL || options->duration_ms != NULL;
+}
+
+static int check(const struct unresolved_options *options, struct report *report, struct err *err) {
   if (options->project == NULL) return err_set(err, ERR_USAGE, "which project? give --project");
   if (!options->all && (options->source == NULL || options->id == NULL)) {
     return err_set(err, ERR_USAGE, "which output? give --source and --id, or --all (with a --source: all of it)");
   }
-  if (options->codec == NULL && options->width == NULL && options->height == NULL && options->duration_ms == NULL) {
+  if (report->dismisses && says_measures(options)) {
+    return err_set(err, ERR_USAGE, "what is dismissed has no measures: it is `resolve` that takes them");
+  }
+  if (!report->dismisses && !says_measures(options)) {
     return err_set(err, ERR_USAGE, "what is it? give --codec, --width and --height, or --duration-ms");
   }
-  resolving->duration_ms = -1;
-  int result = read_pixels(options->width, "width", &resolving->width, err);
-  if (result == 0) result = read_pixels(options->height, "height", &resolving->height, err);
-  if (result != 0 || options->duration_ms == NULL) return result;
-  bool good = str_to_i64(str_of(options->duration_ms), &resolving->duration_ms) && resolving->duration_ms >= 0;
-  return good ? 0 : err_set(err, ERR_USAGE, "--duration-ms: an integer, 0 or more");
+  return read_said(options, report, err);
 }
 
-static int resolve(const struct unresolved_options *options, const struct ledger_options *ledger, struct err *err) {
-  SCOPED(buf_fini) struct buf request = {0};
-  struct resolving resolving = {.options = options, .request = request};
-  const struct unresolved_query query = asked_for(options);
-  int result = check(options, &resolving, err);
-  if (result == 0) result = history_unresolved(ledger, &query, resolve_one, &resolving, err);
-  if (result == 0) result = send(&resolving, err);
-  buf_fini(&resolving.request);
-  if (result == 0 && resolving.count == 0) {
+static int report_all(struct report *report, const struct ledger_options *ledger, struct err *err) {
+  const struct unresolved_query query = asked_for(report->options);
+  int result = check(report->options, report, err);
+  if (result == 0) result = history_unresolved(ledger, &query, report_one, report, err);
+  if (result == 0) result = send(report, err);
+  if (result != 0) return result;
+  if (report->count == 0) {
     return err_set(err, ERR_NOT_FOUND, "nothing of that name waits; `unresolved list` shows what does");
   }
-  return result;
+  if (report->refused == 0) return 0;
+  return err_set(err, ERR_RANGE, "%" PRIu64 " of %" PRIu64 " were not stored", report->refused, report->count);
 }
 
 /* ---- the door ---- */
@@ -175,7 +214,11 @@ static int run(const char *verb, const struct unresolved_options *options, struc
   int result = datadir_open(datadir_choose(options->data), false, &dir, err);
   const struct ledger_options ledger = {.dir = dir.path};
   if (result != 0) return result;
-  return strcmp(verb, "list") == 0 ? list(options, &ledger, err) : resolve(options, &ledger, err);
+  if (strcmp(verb, "list") == 0) return list(options, &ledger, err);
+  struct report report = {.options = options, .dismisses = strcmp(verb, "dismiss") == 0};
+  result = report_all(&report, &ledger, err);
+  buf_fini(&report.request);
+  return result;
 }
 
 int cmd_unresolved(int argc, char **argv) {
@@ -185,28 +228,30 @@ int cmd_unresolved(int argc, char **argv) {
       {"project", 0, OPTION_TEXT, &options.project, "ID", "of one project"},
       {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "of one source"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "of one id"},
-      {"all", 0, OPTION_FLAG, &options.all, NULL, "resolve: all of them"},
-      {"codec", 0, OPTION_TEXT, &options.codec, "NAME", "what it is: its codec"},
-      {"width", 0, OPTION_TEXT, &options.width, "PIXELS", "its width"},
+      {"all", 0, OPTION_FLAG, &options.all, NULL, "resolve, dismiss: all of them"},
+      {"codec", 0, OPTION_TEXT, &options.codec, "NAME", "resolve: its codec, where the notice had none"},
+      {"width", 0, OPTION_TEXT, &options.width, "PIXELS", "its width, likewise"},
       {"height", 0, OPTION_TEXT, &options.height, "PIXELS", "its height"},
-      {"duration-ms", 0, OPTION_TEXT, &options.duration_ms, "MS", "how long it is"},
+      {"duration-ms", 0, OPTION_TEXT, &options.duration_ms, "MS", "its length"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON: the list an object a line"},
       {0},
   };
   const struct option_spec spec = {
-      .usage = "list|resolve",
+      .usage = "list|resolve|dismiss",
       .summary =
-          "Lists outputs that an adapter was told of, but not enough to count them; or says what they are, from "
-          "when on they count, on the day on which they finished. Works whether or not the server runs.",
+          "Lists outputs that an adapter was told of, but not enough to count them; or says what they lack, from "
+          "when on they count, on the day on which they finished; or dismisses them, as transcodes that failed: they "
+          "count nothing, and never will. Works whether or not the server runs.",
       .description =
           "Examples:\n  codecmeter unresolved list\n"
           "  codecmeter unresolved resolve --project org-demo --source mediaconvert --id 1671-abc/0/0 --codec h265\n"
-          "  codecmeter unresolved resolve --project org-demo --source umedia --all --codec h264",
+          "  codecmeter unresolved resolve --project org-demo --source umedia --all --codec h264\n"
+          "  codecmeter unresolved dismiss --project org-demo --source umedia --id 17/test.mp4",
       .rows = rows,
   };
   const char *verb;
   struct err err = {0};
-  int result = admin_verb(&spec, "list resolve", argc, argv, &verb, &err);
+  int result = admin_verb(&spec, "list resolve dismiss", argc, argv, &verb, &err);
   if (result == 0) result = run(verb, &options, &err);
   return result == 0 ? EXIT_OK : command_fail("unresolved", &err);
 }

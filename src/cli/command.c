@@ -23,7 +23,7 @@ static const struct {
     {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
     {"history", cmd_history, "show a record, and what voided it"},
     {"late", cmd_late, "list usage that came long after it had finished"},
-    {"unresolved", cmd_unresolved, "list or resolve outputs of which not enough is known"},
+    {"unresolved", cmd_unresolved, "list, resolve or dismiss outputs of which not enough is known"},
     {"verify", cmd_verify, "prove that totals and identities are those of the log"},
     {"backup", cmd_backup, "copy the ledger of a running server"},
     {"restore", cmd_restore, "bring a backup back"},

@@ -224,6 +224,10 @@ def resolve(account, *args, check=True):
     return run("unresolved", "resolve", "--data", account.server.data, "--project", "org-a", *args, check=check)
 
 
+def dismiss(account, *args, check=True):
+    return run("unresolved", "dismiss", "--data", account.server.data, "--project", "org-a", *args, check=check)
+
+
 def without_codec(task_id, count=1, src_url="/a.mov"):
     """A notice of Tencent's of so many outputs, none of which says its codec."""
     made = notice("tencent-mps")
@@ -251,7 +255,8 @@ def test_what_waits_is_resolved(old_account, running):
     assert resolve(old_account, "--source", "umedia", "--id", "9", "--codec", "h264", check=False).returncode == 1
     assert resolve(old_account, "--codec", "h264", check=False).returncode == 2
     assert resolve(old_account, "--all", check=False).returncode == 2
-    assert "rejected" in resolve(old_account, "--source", "umedia", "--id", "0/my_720p.mp4", "--codec", "h 264").stdout
+    wrong = resolve(old_account, "--source", "umedia", "--id", "0/my_720p.mp4", "--codec", "h 264", check=False)
+    assert wrong.returncode == 1 and "rejected" in wrong.stdout
     assert "stored" in resolve(old_account, "--source", "umedia", "--id", "0/my_720p.mp4", "--codec", "libx265").stdout
     assert len(unresolved(old_account)) == 2
     if not running:
@@ -375,7 +380,7 @@ def test_what_is_listed_is_what_was_asked_for(old_account):
 
 
 def test_no_such_project(old_account):
-    for command in (("unresolved", "list"), ("unresolved", "resolve", "--all", "--codec", "h264"),
+    for command in (("unresolved", "list"), ("unresolved", "resolve", "--all", "--codec", "h264"), ("unresolved", "dismiss", "--all"),
                     ("late",), ("history", "--source", "a", "--id", "b"), ("history", "--task-id", "a")):
         done = run(*command, "--project", "nope", "--data", old_account.server.data, check=False)
         assert done.returncode == 1 and "no project nope" in done.stderr and done.stdout == "", (command, done)
@@ -383,3 +388,85 @@ def test_no_such_project(old_account):
     old_account.server.admin("project", "create", "--id", "org-new")
     for command in ("unresolved", "list"), ("late",):
         assert run(*command, "--project", "org-new", "--data", old_account.server.data).stdout == ""
+
+
+def test_what_the_list_says(old_account):
+    assert counts(tell(old_account, "tencent-mps", without_codec("dated"), "?time=1563000000"))[4] == 1
+    made = without_codec("timeless")
+    del made["WorkflowTaskEvent"]["MediaProcessResultSet"][0]["TranscodeTask"]["Output"]["VideoStreamSet"][0]["Width"]
+    reply = tell(old_account, "tencent-mps", made)
+    assert reply.json()["results"][0]["reason"] == (
+        "codec, width: not in the notice; it counts when `codecmeter unresolved resolve` says what it is")
+    dated, timeless = run("unresolved", "list", "--data", old_account.server.data).stdout.splitlines()
+    assert dated == ("finished 2019-07-13T06:40:00.000Z  org-a  tencent-mps  dated/0  lacks codec: transcode 640x480 60.047 s")
+    assert timeless.startswith("arrived  20") and timeless.endswith(
+        "  org-a  tencent-mps  timeless/0  lacks codec, width: transcode 60.047 s")
+
+
+def test_what_the_notice_said_stands(old_account):
+    """An output is told what it lacks, and nothing else."""
+    made = notice("mediaconvert")
+    [output] = made["detail"]["outputGroupDetails"][0]["outputDetails"]
+    made["detail"]["userMetadata"] = {"codec": "hevc"}
+    del output["durationInMs"]
+    assert counts(tell(old_account, "mediaconvert", made))[4] == 1, "it has no duration"
+    assert counts(tell(old_account, "tencent-mps", without_codec("t")))[4] == 1
+    id = made["detail"]["jobId"] + "/0/0"
+    asked = ("--source", "mediaconvert", "--id", id)
+    for wrong, words in ((("--codec", "h264"), "codec h265"), (("--width", "640"), "width 1920"), (("--height", "1"), "height 1080")):
+        done = resolve(old_account, *asked, "--duration-ms", "1000", *wrong, check=False)
+        assert done.returncode == 1 and words in done.stderr and "stored" not in done.stdout, done
+    done = resolve(old_account, "--source", "tencent-mps", "--id", "t/0", "--codec", "h264", "--duration-ms", "60048", check=False)
+    assert done.returncode == 1 and "duration_ms 60047" in done.stderr
+    assert len(unresolved(old_account)) == 2
+    resolve(old_account, "--all", "--codec", "h264", "--duration-ms", "1000", "--width", "1")
+    assert unresolved(old_account) == []
+    both = [old_account.server.admin("history", "--project", "org-a", "--source", source, "--id", id)[-1]["data"]
+            for source, id in (("mediaconvert", id), ("tencent-mps", "t/0"))]
+    assert [(data["codec"], data["width"], data["height"], data["duration_ms"]) for data in both] == [
+        ("h265", 1920, 1080, 1000), ("h264", 640, 480, 60047)]
+
+
+def test_what_agrees_with_the_notice_is_no_contradiction(old_account):
+    assert counts(tell(old_account, "tencent-mps", without_codec("t")))[4] == 1
+    done = resolve(old_account, "--source", "tencent-mps", "--id", "t/0", "--codec", "libx265", "--width", "640", "--height", "480",
+                   "--duration-ms", "60047")
+    assert "stored" in done.stdout
+
+
+def test_what_is_not_stored_is_told(old_account):
+    """With a reason, and in the exit status."""
+    names = [event(f"c{n}", codec=f"codec-{n}") for n in range(64)]
+    assert old_account.client.report(names).json()["stored"] == 64
+    assert counts(tell(old_account, "tencent-mps", without_codec("t", 2)))[4] == 2
+    done = resolve(old_account, "--all", "--codec", "codec-64", "--json", check=False)
+    assert done.returncode == 1 and "2 of 2 were not stored" in done.stderr
+    assert [(item["outcome"], item["reason"]) for item in json.loads(done.stdout)] == [
+        ("rejected", "codec: the project has 64 codec names already")] * 2
+    done = resolve(old_account, "--source", "tencent-mps", "--id", "t/0", "--duration-ms", "60047", check=False)
+    assert done.returncode == 1 and "codec is missing" in done.stdout
+    assert resolve(old_account, "--all", "--codec", "codec-7").returncode == 0
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_what_must_never_count_is_dismissed(old_account, running):
+    server = old_account.server
+    assert counts(tell(old_account, "tencent-mps", without_codec("t", 3), "?time=1600000000"))[4] == 3
+    if not running:
+        server.stop()
+    assert dismiss(old_account, check=False).returncode == 2
+    assert dismiss(old_account, "--source", "tencent-mps", "--id", "none", check=False).returncode == 1
+    assert dismiss(old_account, "--source", "tencent-mps", "--id", "t/0", "--codec", "h264", check=False).returncode == 2
+    assert "stored" in dismiss(old_account, "--source", "tencent-mps", "--id", "t/0").stdout
+    assert [item["id"] for item in unresolved(old_account)] == ["t/1", "t/2"]
+    assert dismiss(old_account, "--source", "nobody", "--all", check=False).returncode == 1
+    assert [item["outcome"] for item in json.loads(dismiss(old_account, "--all", "--json").stdout)] == ["stored"] * 2
+    assert unresolved(old_account) == []
+    if not running:
+        server.start()
+    assert totals(old_account) == {}
+    assert counts(tell(old_account, "tencent-mps", without_codec("t", 3), "?time=1600000000")) == (0, 3, 0, 0, 0, 0)
+    told = server.admin("history", "--project", "org-a", "--source", "tencent-mps", "--id", "t/0")
+    assert [item["type"] for item in told] == ["transcode.unresolved", "transcode.failed"]
+    assert told[1]["time"] == "2020-09-13T12:26:40.000Z" and told[1]["data"]["width"] == 640
+    assert "no differences" in run("verify", "--data", server.data).stdout
