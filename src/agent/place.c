@@ -1,5 +1,14 @@
 /* The state is written after what it says has happened: a crash between the two has a file measured once more, which
  * its identity makes a duplicate, and never passed over.
+ *
+ * Two tables. What a path led to says which file is done with. The files themselves, whatever their paths lead to by
+ * now, say which one was only renamed: outputs are looked at in any order, so that the old name of a file may have
+ * been given to another before its new name is looked at. An entry that only the second table holds stands in the
+ * state before all others: whoever reads it has the path taken over by the later line, as it was.
+ *
+ * A file is told from others by inode, size and time of writing, and by its time of birth, since inodes are used
+ * again and every file system has its own. Device numbers are not kept: they are others after a restart of the
+ * machine.
  */
 #include "agent/place.h"
 
@@ -17,36 +26,38 @@
 #include "base/check.h"
 #include "base/file.h"
 
-#define HEAD "codecmeter-watch 1 "
+#define HEAD "codecmeter-watch 2 "
+#define HEAD_WITHOUT_BIRTH "codecmeter-watch 1 "
 #define NAME_SIZE 64
 #define STATE_MAX ((size_t)1 << 30)
 #define PATIENCE_MIN_MS 1000
 #define PRUNE_MIN 1000 /* entries more than after the last time */
 
+/* A file under a name that it had. */
 struct entry {
   char *path;
-  int64_t size, mtime_ns;
+  int64_t size, mtime_ns, birth_ns; /* birth_ns 0: unknown */
   uint64_t inode;
   enum place_status status;
+  unsigned missing; /* the pruning at which it was not there for the first time; 0: it was */
 };
 
 struct place {
   char *dir, *root;
   char name[NAME_SIZE];
   int lock_fd;
-  bool is_first, is_dirty;
-  GHashTable *paths; /* path -> entry, which it owns */
-  GHashTable *files; /* entry -> entry, by inode, size and time */
+  bool is_first, is_dirty, has_missing;
+  unsigned prunings; /* this one's number; 1 stands for those of processes before this one */
+  GHashTable *paths; /* path -> entry */
+  GHashTable *files; /* entry -> entry, by what tells files apart; the last name of each */
   size_t pruned_at;
 };
 
-/* ---- entries ---- */
+/* ---- entries, which either table holds ---- */
 
-static void free_entry(void *arg) {
-  struct entry *entry = arg;
-  free(entry->path);
-  free(entry);
-}
+static void clear_entry(void *entry) { free(((struct entry *)entry)->path); }
+
+static void release_entry(void *entry) { g_rc_box_release_full(entry, clear_entry); }
 
 static guint hash_file(const void *arg) {
   const struct entry *entry = arg;
@@ -56,31 +67,32 @@ static guint hash_file(const void *arg) {
 
 static gboolean same_file(const void *a, const void *b) {
   const struct entry *x = a, *y = b;
-  return x->inode == y->inode && x->size == y->size && x->mtime_ns == y->mtime_ns;
+  return x->inode == y->inode && x->size == y->size && x->mtime_ns == y->mtime_ns && x->birth_ns == y->birth_ns;
 }
 
-static struct entry entry_of(const struct stat *st) {
-  return (struct entry){.size = st->st_size,
-                        .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-                        .inode = st->st_ino};
+/* Times far beyond any clock wrap around, which still tells them apart. */
+static int64_t ns_of(int64_t seconds, int64_t ns) { return (int64_t)((uint64_t)seconds * 1000000000 + (uint64_t)ns); }
+
+/* When the file was made, where the file system knows it. */
+static int64_t birth_ns_of(const char *path, const struct stat *st) {
+  struct statx now;
+  bool is_known = statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &now) == 0 &&
+                  (now.stx_mask & STATX_BTIME) != 0 && now.stx_ino == st->st_ino;
+  return is_known ? ns_of(now.stx_btime.tv_sec, now.stx_btime.tv_nsec) : 0;
 }
 
-static void forget(struct place *place, const char *path) {
-  struct entry *entry = g_hash_table_lookup(place->paths, path);
-  if (entry == NULL) return;
-  if (g_hash_table_lookup(place->files, entry) == entry) (void)g_hash_table_remove(place->files, entry);
-  (void)g_hash_table_remove(place->paths, path);
-  place->is_dirty = true;
+static struct entry values_of(const struct stat *st) {
+  return (struct entry){
+      .size = st->st_size, .mtime_ns = ns_of(st->st_mtim.tv_sec, st->st_mtim.tv_nsec), .inode = st->st_ino};
 }
 
+/* Takes the path. */
 static void insert(struct place *place, struct entry values, char *path) {
-  struct entry *entry = malloc(sizeof *entry);
-  CHECK(entry != NULL && path != NULL);
-  *entry = values;
+  CHECK(path != NULL);
+  struct entry *entry = g_rc_box_dup(sizeof values, &values);
   entry->path = path;
-  forget(place, path);
   (void)g_hash_table_replace(place->paths, entry->path, entry);
-  (void)g_hash_table_replace(place->files, entry, entry);
+  (void)g_hash_table_replace(place->files, g_rc_box_acquire(entry), entry);
   place->is_dirty = true;
 }
 
@@ -93,39 +105,97 @@ bool place_is_below(const char *path, const char *top) {
   return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-bool place_knows(const struct place *place, const char *path, const struct stat *st) {
+/* One that was replaced by its like (a backup that was brought back, say) keeps its identity, but is renamed under
+ * its new inode. */
+static void renew(struct place *place, const struct entry *old, const struct stat *st) {
+  struct entry values = values_of(st);
+  values.status = old->status;
+  values.birth_ns = birth_ns_of(old->path, st);
+  if (!same_file(&values, old)) insert(place, values, strdup(old->path));
+}
+
+bool place_knows(struct place *place, const char *path, const struct stat *st) {
   const struct entry *entry = g_hash_table_lookup(place->paths, path);
-  struct entry now = entry_of(st);
-  return entry != NULL && entry->size == now.size && entry->mtime_ns == now.mtime_ns;
+  struct entry now = values_of(st);
+  if (entry == NULL || entry->size != now.size || entry->mtime_ns != now.mtime_ns) return false;
+  if (entry->inode != now.inode || entry->birth_ns == 0) renew(place, entry, st);
+  return true;
+}
+
+/* The same numbers on another file system are another file, as in a copy of the whole. */
+static bool is_elsewhere(const struct entry *entry, const struct stat *st) {
+  struct stat there;
+  if (lstat(entry->path, &there) != 0 || there.st_dev == st->st_dev) return false;
+  struct entry values = values_of(&there);
+  return values.inode == entry->inode && values.size == entry->size && values.mtime_ns == entry->mtime_ns;
 }
 
 const char *place_twin(const struct place *place, const char *path, const struct stat *st) {
-  struct entry now = entry_of(st);
+  struct entry now = values_of(st);
+  now.birth_ns = birth_ns_of(path, st);
   const struct entry *twin = g_hash_table_lookup(place->files, &now);
-  bool counts = twin != NULL && twin->status != PLACE_FAILED && strcmp(twin->path, path) != 0;
+  if (twin == NULL) {
+    now.birth_ns = 0;
+    twin = g_hash_table_lookup(place->files, &now);
+  }
+  bool counts = twin != NULL && twin->status != PLACE_FAILED && !is_elsewhere(twin, st);
   return counts ? twin->path : NULL;
 }
 
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status) {
-  struct entry values = entry_of(st);
+  struct entry values = values_of(st);
+  values.birth_ns = birth_ns_of(path, st);
   values.status = status;
   insert(place, values, strdup(path));
+}
+
+/* Has the path been taken over by another file? */
+static bool is_past(const struct place *place, const struct entry *entry) {
+  return g_hash_table_lookup(place->paths, entry->path) != entry;
+}
+
+static bool is_missing(const struct place *place, const struct entry *entry) {
+  struct stat st;
+  return is_past(place, entry) || (lstat(entry->path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR));
+}
+
+static void prune_table(struct place *place, GHashTable *table) {
+  GHashTableIter iter;
+  void *value;
+  g_hash_table_iter_init(&iter, table);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    struct entry *entry = value;
+    if (!is_missing(place, entry)) {
+      entry->missing = 0;
+      continue;
+    }
+    place->is_dirty = true;
+    if (entry->missing != 0 && entry->missing < place->prunings) {
+      g_hash_table_iter_remove(&iter);
+      continue;
+    }
+    entry->missing = place->prunings;
+    place->has_missing = true;
+  }
+}
+
+bool place_may_prune(const struct place *place) {
+  return place->has_missing || g_hash_table_size(place->files) > place->pruned_at * 2 + PRUNE_MIN;
 }
 
 void place_prune(struct place *place) {
   GHashTableIter iter;
   void *value;
-  struct stat st;
-  if (g_hash_table_size(place->paths) <= place->pruned_at * 2 + PRUNE_MIN) return;
+  ++place->prunings;
+  place->has_missing = false;
+  prune_table(place, place->files);
+  prune_table(place, place->paths);
+  /* Of a file with two names, the one that is left. */
   g_hash_table_iter_init(&iter, place->paths);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    struct entry *entry = value;
-    if (lstat(entry->path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR)) continue;
-    if (g_hash_table_lookup(place->files, entry) == entry) (void)g_hash_table_remove(place->files, entry);
-    g_hash_table_iter_remove(&iter);
-    place->is_dirty = true;
+    if (!g_hash_table_contains(place->files, value)) (void)g_hash_table_add(place->files, g_rc_box_acquire(value));
   }
-  place->pruned_at = g_hash_table_size(place->paths);
+  place->pruned_at = g_hash_table_size(place->files);
 }
 
 /* ---- the file ---- */
@@ -155,22 +225,33 @@ static char *read_path(struct str text) {
   return path;
 }
 
+/* The status of a file that is missing is a capital. */
+static void append_entry(struct buf *out, const struct entry *entry) {
+  int status = entry->missing != 0 ? g_ascii_toupper((char)entry->status) : (int)entry->status;
+  buf_printf(out, "%c %" PRId64 " %" PRId64 " %" PRIu64 " %" PRId64 " ", status, entry->size, entry->mtime_ns,
+             entry->inode, entry->birth_ns);
+  append_path(out, entry->path);
+  buf_char(out, '\n');
+}
+
 static void compose(const struct place *place, struct buf *out) {
   GHashTableIter iter;
   void *value;
+  unsigned count = g_hash_table_size(place->paths);
   out->limit = STATE_MAX;
   buf_text(out, HEAD);
   append_path(out, place->root);
   buf_char(out, '\n');
-  g_hash_table_iter_init(&iter, place->paths);
+  g_hash_table_iter_init(&iter, place->files);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    const struct entry *entry = value;
-    buf_printf(out, "%c %" PRId64 " %" PRId64 " %" PRIu64 " ", (int)entry->status, entry->size, entry->mtime_ns,
-               entry->inode);
-    append_path(out, entry->path);
-    buf_char(out, '\n');
+    if (!is_past(place, value)) continue;
+    append_entry(out, value);
+    ++count;
   }
-  buf_printf(out, "end %u\n", g_hash_table_size(place->paths));
+  g_hash_table_iter_init(&iter, place->paths);
+  while (g_hash_table_iter_next(&iter, NULL, &value))
+    append_entry(out, value);
+  buf_printf(out, "end %u\n", count);
 }
 
 int place_save(struct place *place, struct err *err) {
@@ -187,28 +268,30 @@ int64_t place_patience_ms(const struct place *place) {
   return PATIENCE_MIN_MS + (int64_t)g_hash_table_size(place->paths) / 10;
 }
 
-static bool read_entry(struct place *place, struct str line) {
-  struct entry values = {0};
+static bool read_entry(struct place *place, struct str line, bool has_birth) {
+  struct entry values = {.missing = 0};
   struct str status = str_cut(&line, ' '), size = str_cut(&line, ' '), mtime = str_cut(&line, ' '),
-             inode = str_cut(&line, ' ');
+             inode = str_cut(&line, ' '), birth = has_birth ? str_cut(&line, ' ') : STR("0");
   bool good = status.len == 1 && str_to_i64(size, &values.size) && str_to_i64(mtime, &values.mtime_ns) &&
-              str_to_u64(inode, &values.inode) && line.len > 0;
+              str_to_u64(inode, &values.inode) && str_to_i64(birth, &values.birth_ns) && line.len > 0;
   if (!good) return false;
-  values.status = (enum place_status)status.ptr[0];
+  values.status = (enum place_status)g_ascii_tolower(status.ptr[0]);
+  if (g_ascii_isupper(status.ptr[0])) values.missing = place->prunings;
+  place->has_missing = place->has_missing || values.missing != 0;
   insert(place, values, read_path(line));
   return true;
 }
 
 static bool read_state(struct place *place, struct str text) {
-  uint64_t count;
+  uint64_t count, lines = 0;
   struct str head = str_cut(&text, '\n');
-  if (!str_starts(head, STR(HEAD))) return false;
-  while (text.len > 0 && !str_starts(text, STR("end "))) {
-    if (!read_entry(place, str_cut(&text, '\n'))) return false;
+  bool has_birth = str_starts(head, STR(HEAD));
+  if (!has_birth && !str_starts(head, STR(HEAD_WITHOUT_BIRTH))) return false;
+  for (; text.len > 0 && !str_starts(text, STR("end ")); lines++) {
+    if (!read_entry(place, str_cut(&text, '\n'), has_birth)) return false;
   }
   struct str end = str_cut(&text, '\n');
-  return str_starts(end, STR("end ")) && str_to_u64(str_make(end.ptr + 4, end.len - 4), &count) &&
-         count == g_hash_table_size(place->paths);
+  return str_starts(end, STR("end ")) && str_to_u64(str_make(end.ptr + 4, end.len - 4), &count) && count == lines;
 }
 
 static int load(struct place *place, struct err *err) {
@@ -251,10 +334,10 @@ int place_open(const char *dir, const char *root, struct place **ret, struct err
   char hash[17];
   struct place *place = calloc(1, sizeof *place);
   CHECK(place != NULL);
-  *place = (struct place){.dir = strdup(dir), .root = strdup(root), .lock_fd = -1};
+  *place = (struct place){.dir = strdup(dir), .root = strdup(root), .lock_fd = -1, .prunings = 1};
   CHECK(place->dir != NULL && place->root != NULL);
-  place->paths = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_entry);
-  place->files = g_hash_table_new(hash_file, same_file);
+  place->paths = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, release_entry);
+  place->files = g_hash_table_new_full(hash_file, same_file, NULL, release_entry);
   digest_sha256(str_of(root), digest);
   bytes_hex(digest, 8, hash);
   (void)snprintf(place->name, sizeof place->name, SPOOL_WATCH_PREFIX "%s.state", hash);

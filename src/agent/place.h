@@ -1,8 +1,8 @@
 /* How far `watch` has come with a directory: which files below it are done with, across restarts.
  *
  * One file a directory, `watch-<hash of its path>.state`, text, replaced as a whole. A file is known by path, size
- * and time of writing, as its identity is; by inode too, so that one that was only renamed is not taken for another
- * output.
+ * and time of writing, as its identity is; by inode and time of birth too, so that one that was only renamed is not
+ * taken for another output, whatever its old name leads to by then.
  */
 #ifndef CODECMETER_AGENT_PLACE_H
 #define CODECMETER_AGENT_PLACE_H
@@ -32,13 +32,15 @@ bool place_is_first(const struct place *place);
 bool place_is_below(const char *path, const char *top);
 
 /* Is this very file done with? */
-bool place_knows(const struct place *place, const char *path, const struct stat *st);
-/* Another path of a file with the same inode, size and time of writing that need not be recorded again, or NULL.
- * Valid until the next change. */
+bool place_knows(struct place *place, const char *path, const struct stat *st);
+/* A name of that very file (the same inode, size, times of writing and of birth; not a copy on another file system)
+ * that need not be recorded again, or NULL. Valid until the next change. */
 const char *place_twin(const struct place *place, const char *path, const struct stat *st);
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status);
-/* Forgets the files that are gone, now and then: a renamed one must be known until its new name has been looked at.
- */
+/* Forgets the files that were gone when it was asked the last time, and are still: a renamed one must be known until
+ * its new name has been looked at. So between two calls, in one process or two, the caller has looked at whatever
+ * was there at the first of them. Only worth the while if place_may_prune. */
+bool place_may_prune(const struct place *place);
 void place_prune(struct place *place);
 
 /* Writes it if there is something new. */

@@ -279,8 +279,10 @@ static int deliver(struct watch *watch, const char *path, const struct stat *st,
 static bool is_renamed(struct watch *watch, const char *path, const struct stat *st) {
   const char *twin = place_twin(place_of(watch, path), path, st);
   if (twin == NULL) return false;
-  (void)printf("%s: the same file as %s, not recorded again\n", path, twin);
-  (void)fflush(stdout);
+  if (strcmp(twin, path) != 0) { /* else it is back under its own name */
+    (void)printf("%s: the same file as %s, not recorded again\n", path, twin);
+    (void)fflush(stdout);
+  }
   remember(watch, path, st, PLACE_DONE);
   return true;
 }
@@ -383,7 +385,6 @@ static int save(struct watch *watch, struct err *err) {
   int result = 0;
   for (guint i = 0; result == 0 && i < watch->places->len; i++) {
     struct place *place = watch->places->pdata[i];
-    if (g_hash_table_size(watch->pending) == 0) place_prune(place);
     result = place_save(place, err);
     if (place_patience_ms(place) > patience_ms) patience_ms = place_patience_ms(place);
   }
@@ -392,10 +393,31 @@ static int save(struct watch *watch, struct err *err) {
   return result;
 }
 
+/* Is one among those not yet looked at that was only renamed? Its old name must not be forgotten before. */
+static bool has_twin_pending(const struct watch *watch, const struct place *place) {
+  GHashTableIter iter;
+  void *path, *pending;
+  g_hash_table_iter_init(&iter, watch->pending);
+  while (g_hash_table_iter_next(&iter, &path, &pending)) {
+    if (place_of(watch, path) != place) continue;
+    if (place_twin(place, path, &((struct pending *)pending)->st) != NULL) return true;
+  }
+  return false;
+}
+
+/* Once between two looks at what has happened, or been found. */
+static void prune(const struct watch *watch) {
+  for (guint i = 0; i < watch->places->len; i++) {
+    struct place *place = watch->places->pdata[i];
+    if (place_may_prune(place) && !has_twin_pending(watch, place)) place_prune(place);
+  }
+}
+
 /* A state that cannot be written is no reason to stop: without it, files are measured again, not lost. */
 static void save_sometimes(struct watch *watch) {
   struct err err = {0};
   if (!watch->is_unsaved || now_ms() < watch->save_ms) return;
+  if (!watch->options->once) prune(watch);
   if (save(watch, &err) != 0) complain(watch, "", &err);
 }
 
@@ -533,6 +555,7 @@ static int watch_all(struct watch *watch, char *const *names, struct err *err) {
   if (result == 0 && watch->options->once) {
     watch->outbox.reached = true; /* at least once a run what waits is tried */
     catch_up(watch);
+    prune(watch);
   }
   struct err unsaved;
   int saved = save(watch, &unsaved);

@@ -113,6 +113,13 @@ def written_down(farm, name):
     return any(name in open(f"{farm.spool}/{state}").read() for state in states)
 
 
+def once(farm, directory, *options):
+    """What `watch --once` says of what is there now."""
+    done = farm.command("watch", "--once", "--settle", "0", *options, directory)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
 def low(seconds):
     return {("h264", "Low"): seconds}
 
@@ -465,6 +472,55 @@ def test_once(farm, clips, watched):
     assert done.returncode == 0 and done.stdout == f"{out}/new.mp4: h264 640x360 2.000 s, stored\n" and done.stderr == "", done
     done = farm.command(*once)
     assert done.returncode == 0 and done.stdout == done.stderr == "", done
+
+
+def test_a_name_that_is_used_again(farm, clips, watched):
+    """A renamed file is the same output, whatever took its name before anybody looked; and over restarts."""
+    out = watched.directory
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(clips / "small.mp4", out / name)
+    assert once(farm, out, "--existing").count("stored") == 2
+    os.rename(out / "a.mp4", out / "c.mp4")
+    shutil.copy(clips / "small.mp4", out / "a.mp4")
+    said = once(farm, out)
+    assert said.count("stored") == 1 and f"{out}/c.mp4: the same file as {out}/a.mp4" in said, said
+    os.rename(out / "a.mp4", out / "between")
+    os.rename(out / "b.mp4", out / "a.mp4")
+    os.rename(out / "between", out / "b.mp4")
+    said = once(farm, out)
+    assert said.count("not recorded again") == 2 and "stored" not in said, said
+    os.link(out / "a.mp4", out / "link.mp4")
+    assert "not recorded again" in once(farm, out)
+    os.unlink(out / "link.mp4")
+    shutil.copy(clips / "small.mp4", out / "link.mp4")
+    assert once(farm, out).count("stored") == 1
+    os.rename(out / "a.mp4", out / "z.mp4")
+    said = once(farm, out)
+    assert "not recorded again" in said and "stored" not in said and farm.totals() == low(8), said
+
+
+def test_a_copy_on_another_file_system(farm, clips, watched):
+    """Which numbers its files as it likes: a like number, size and time are no rename."""
+    out = watched.directory
+    mounted, twins, written = [out / "one", out / "two"], [], time.time_ns() - 10**11
+    try:
+        for directory in mounted:
+            directory.mkdir()
+            if subprocess.run(["mount", "-t", "tmpfs", "none", directory], capture_output=True).returncode != 0:
+                pytest.skip("no right to mount")
+            twins.append(directory / "a.mp4")
+            shutil.copy(clips / "small.mp4", twins[-1])
+            os.utime(twins[-1], ns=(written, written))
+        assert len({os.stat(twin).st_ino for twin in twins}) == 1 and len({os.stat(twin).st_dev for twin in twins}) == 2
+        assert once(farm, out, "--existing").count("stored") == 2
+        os.rename(twins[0], mounted[0] / "b.mp4")
+        os.rename(twins[1], mounted[1] / "c.mp4")
+        said = once(farm, out)
+        assert said.count("not recorded again") == 2 and "stored" not in said, said
+        assert farm.totals() == low(4)
+    finally:
+        for directory in mounted:
+            subprocess.run(["umount", directory], capture_output=True)
 
 
 def test_wrong_use_of_watch(farm, watched, tmp_path):

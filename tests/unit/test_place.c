@@ -1,0 +1,292 @@
+/* The place of a watch against a model: whatever is made, renamed, swapped, linked, rewritten and removed between two
+ * looks, every version of a file that a look finds is recorded, and none twice; over reopening and pruning. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/place.h"
+#include "base/file.h"
+
+#define NAMES 6
+#define VERSIONS 20000
+
+static char dir[64], state[96], root[96];
+static unsigned versions, recorded[VERSIONS];
+static struct place *place;
+
+static int make_dir(void **unused) {
+  (void)unused;
+  strcpy(dir, "/tmp/codecmeter-place-XXXXXX");
+  if (mkdtemp(dir) == NULL) return -1;
+  (void)snprintf(state, sizeof state, "%s/state", dir);
+  (void)snprintf(root, sizeof root, "%s/root", dir);
+  memset(recorded, 0, sizeof recorded);
+  versions = 0;
+  return mkdir(state, 0700) == 0 && mkdir(root, 0700) == 0 ? 0 : -1;
+}
+
+static int remove_dir(void **unused) {
+  (void)unused;
+  struct err err;
+  place_close(place);
+  place = NULL;
+  return file_remove_tree(dir, &err);
+}
+
+static uint64_t dice;
+static unsigned roll(unsigned sides) { /* splitmix64 */
+  uint64_t z = dice += UINT64_C(0x9E3779B97F4A7C15);
+  z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+  z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+  return (unsigned)((z ^ z >> 31) % sides);
+}
+
+static const char *path_of(unsigned name) {
+  static char paths[2][128];
+  static unsigned turn;
+  char *path = paths[turn++ % 2];
+  (void)snprintf(path, sizeof paths[0], "%s/%c", root, (char)('a' + name));
+  return path;
+}
+
+/* A version of a file: its number is its content, and its time of writing. All are of one size. */
+static void write_version(const char *path, int flags) {
+  char text[16];
+  int fd = open(path, O_WRONLY | O_CREAT | flags, 0600);
+  assert_true(fd >= 0);
+  unsigned version = versions++;
+  assert_true(version < VERSIONS);
+  (void)snprintf(text, sizeof text, "%08u", version);
+  assert_int_equal(write(fd, text, 8), 8);
+  const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1700000000 + version, .tv_nsec = 5}};
+  assert_int_equal(futimens(fd, times), 0);
+  assert_int_equal(close(fd), 0);
+}
+
+static unsigned version_at(const char *path) {
+  char text[16] = "";
+  int fd = open(path, O_RDONLY);
+  assert_int_equal(read(fd, text, 8), 8);
+  (void)close(fd);
+  return (unsigned)atoi(text);
+}
+
+static void open_state(void) {
+  struct err err = {0};
+  if (place != NULL) assert_int_equal(place_save(place, &err), 0);
+  place_close(place);
+  place = NULL;
+  if (place_open(state, root, &place, &err) != 0) fail_msg("%s", err.text);
+}
+
+/* What a watch does with a path. */
+static void look_at(const char *path) {
+  struct stat st;
+  if (lstat(path, &st) != 0 || place_knows(place, path, &st)) return;
+  if (place_twin(place, path, &st) == NULL) ++recorded[version_at(path)];
+  place_remember(place, path, &st, PLACE_DONE);
+}
+
+static void look_at_all(void) {
+  for (unsigned name = 0; name < NAMES; name++)
+    look_at(path_of(name));
+}
+
+static void swap(const char *one, const char *other) {
+  char between[128];
+  (void)snprintf(between, sizeof between, "%s/.between", root);
+  if (rename(one, between) != 0) return;
+  (void)rename(other, one);
+  (void)rename(between, other);
+}
+
+static void change_something(void) {
+  const char *path = path_of(roll(NAMES)), *other = path_of(roll(NAMES));
+  switch (roll(7)) {
+    case 0:
+      write_version(path, 0); /* as it lies, under all its names */
+      break;
+    case 1:
+      (void)unlink(path);
+      write_version(path, O_EXCL);
+      break;
+    case 2:
+    case 3:
+      (void)rename(path, other);
+      break;
+    case 4:
+      swap(path, other);
+      break;
+    case 5:
+      (void)link(path, other);
+      break;
+    default:
+      (void)unlink(path);
+  }
+}
+
+static void check_recorded(unsigned seed) {
+  for (unsigned version = 0; version < versions; version++) {
+    if (recorded[version] > 1) fail_msg("seed %u: version %u is recorded %u times", seed, version, recorded[version]);
+  }
+  for (unsigned name = 0; name < NAMES; name++) {
+    const char *path = path_of(name);
+    if (access(path, F_OK) == 0 && recorded[version_at(path)] != 1) fail_msg("seed %u: %s is lost", seed, path);
+  }
+}
+
+static void test_any_changes(void **unused) {
+  (void)unused;
+  for (unsigned seed = 1; seed <= 20; seed++) {
+    dice = seed;
+    open_state();
+    for (int step = 0; step < 150; step++) {
+      for (unsigned changes = roll(5); changes > 0; changes--)
+        change_something();
+      if (roll(4) == 0) place_prune(place);
+      if (roll(4) == 0) open_state();
+      look_at_all();
+      check_recorded(seed);
+    }
+  }
+}
+
+/* The renamed file is looked at after what has taken its name. */
+static void test_a_name_used_again(void **unused) {
+  (void)unused;
+  open_state();
+  for (unsigned name = 0; name < 2; name++)
+    write_version(path_of(name), 0);
+  look_at_all();
+  swap(path_of(0), path_of(1));
+  open_state();
+  look_at_all();
+  assert_int_equal(rename(path_of(0), path_of(2)), 0);
+  write_version(path_of(0), O_EXCL);
+  look_at(path_of(0));
+  open_state();
+  look_at(path_of(2));
+  /* The newer of two names of a file is rewritten, the older one renamed. */
+  assert_int_equal(link(path_of(1), path_of(3)), 0);
+  look_at_all();
+  assert_int_equal(unlink(path_of(3)), 0);
+  write_version(path_of(3), O_EXCL);
+  look_at_all();
+  for (int i = 0; i < 3; i++)
+    place_prune(place);
+  assert_int_equal(rename(path_of(1), path_of(4)), 0);
+  look_at_all();
+  check_recorded(0);
+  assert_int_equal(versions, 4);
+}
+
+/* Those that are gone go, but not at once; and what is there stays. */
+static void test_pruning(void **unused) {
+  (void)unused;
+  struct stat st, gone;
+  char path[128];
+  open_state();
+  write_version(path_of(0), 0);
+  look_at_all();
+  assert_int_equal(lstat(path_of(0), &st), 0);
+  assert_false(place_may_prune(place));
+  for (unsigned i = 0; i < 2000; i++) {
+    gone = st;
+    gone.st_ino += i + 1;
+    (void)snprintf(path, sizeof path, "%s/gone %u", root, i);
+    place_remember(place, path, &gone, PLACE_DONE);
+  }
+  assert_true(place_may_prune(place));
+  place_prune(place);
+  assert_true(place_knows(place, path, &gone) && place_may_prune(place));
+  open_state();
+  assert_true(place_knows(place, path, &gone) && place_may_prune(place));
+  place_prune(place);
+  assert_false(place_knows(place, path, &gone) || place_may_prune(place));
+  assert_true(place_knows(place, path_of(0), &st));
+  open_state();
+  assert_false(place_knows(place, path, &gone));
+  assert_true(place_knows(place, path_of(0), &st));
+}
+
+/* One that was put back with the same times is known, and is then renamed under its new inode. */
+static void test_replaced_by_its_like(void **unused) {
+  (void)unused;
+  open_state();
+  write_version(path_of(0), 0);
+  look_at_all();
+  write_version(path_of(1), 0);
+  versions = 0;
+  write_version(path_of(1), 0); /* the same content and time */
+  assert_int_equal(rename(path_of(1), path_of(0)), 0);
+  look_at_all();
+  assert_int_equal(rename(path_of(0), path_of(2)), 0);
+  look_at_all();
+  check_recorded(0);
+}
+
+/* A state by hand, of one file; birth "" for one of before these were kept. */
+static void write_state(const struct stat *st, const char *birth) {
+  char name[256];
+  open_state(); /* so that there is one */
+  place_close(place);
+  place = NULL;
+  (void)snprintf(name, sizeof name, "ls %s/watch-*.state", state);
+  FILE *list = popen(name, "r");
+  assert_true(list != NULL && fgets(name, sizeof name, list) != NULL);
+  name[strcspn(name, "\n")] = '\0';
+  assert_int_equal(pclose(list), 0);
+  FILE *file = fopen(name, "w");
+  assert_non_null(file);
+  (void)fprintf(file, "codecmeter-watch %d %s\nd %jd %jd %ju%s %s/a\nend 1\n", birth[0] == '\0' ? 1 : 2, root,
+                (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+                (uintmax_t)st->st_ino, birth, root);
+  assert_int_equal(fclose(file), 0);
+  open_state();
+}
+
+/* The numbers that a file system gives are its own: with another time of birth it is another file. A state of before
+ * these were kept is read, and gets them. */
+static void test_time_of_birth(void **unused) {
+  (void)unused;
+  struct statx born;
+  struct stat st;
+  char birth[32];
+  open_state();
+  write_version(path_of(0), 0);
+  look_at_all();
+  assert_int_equal(place_save(place, NULL), 0);
+  assert_int_equal(statx(AT_FDCWD, path_of(0), 0, STATX_BTIME, &born), 0);
+  if ((born.stx_mask & STATX_BTIME) == 0) skip();
+  assert_int_equal(lstat(path_of(0), &st), 0);
+  intmax_t birth_ns = (intmax_t)born.stx_btime.tv_sec * 1000000000 + born.stx_btime.tv_nsec;
+  for (int other = 0; other < 3; other++) {
+    (void)snprintf(birth, sizeof birth, " %jd", birth_ns + other);
+    write_state(&st, other == 2 ? "" : birth);
+    assert_true(place_knows(place, path_of(0), &st));
+    if (other == 2) open_state(); /* written as it is now */
+    assert_int_equal(rename(path_of(0), path_of(1)), 0);
+    assert_true((place_twin(place, path_of(1), &st) == NULL) == (other == 1));
+    assert_int_equal(rename(path_of(1), path_of(0)), 0);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_any_changes, make_dir, remove_dir),
+      cmocka_unit_test_setup_teardown(test_a_name_used_again, make_dir, remove_dir),
+      cmocka_unit_test_setup_teardown(test_pruning, make_dir, remove_dir),
+      cmocka_unit_test_setup_teardown(test_replaced_by_its_like, make_dir, remove_dir),
+      cmocka_unit_test_setup_teardown(test_time_of_birth, make_dir, remove_dir),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
