@@ -1,0 +1,309 @@
+/* Whatever is cut off is found again at the next start. What cannot be taken now (no memory, no room for the spool)
+ * stays pending.
+ */
+#include "agent/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "agent/pending.h"
+#include "agent/place.h"
+#include "agent/recorder.h"
+#include "agent/spool.h"
+#include "agent/watcher.h"
+#include "base/check.h"
+#include "base/clock.h"
+
+#define SETTLE_LEAST_MS 200
+#define AGAIN_MS 10000 /* until what could not be kept is tried again */
+#define LIST_AGAIN_MS 3000
+
+struct watch {
+  const struct watch_options *options;
+  struct recorder *recorder;
+  struct watcher_hooks hooks;
+  struct watcher *watcher; /* NULL with once */
+  GPtrArray *places;
+  struct pending *pending;
+  struct timespec started;
+  bool is_looking; /* the first look round, when what is there is told of */
+  uint64_t passed_over;
+  bool is_unsaved, has_lost;
+  int64_t save_ms; /* monotonic */
+};
+
+static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+static bool is_stopped(const struct watch *watch) { return watch->options->settings.interrupted(); }
+
+/* ---- files that may be new ---- */
+
+static struct place *place_of(const struct watch *watch, const char *path) {
+  for (guint i = 0; i < watch->places->len; i++) {
+    if (place_is_below(path, place_root(watch->places->pdata[i]))) return watch->places->pdata[i];
+  }
+  return NULL;
+}
+
+/* The kernel grants a lease for reading only where nobody has the file open for writing. Where it grants none at all
+ * (another one's file, a network file system), only time tells. */
+static bool is_being_written(const char *path) {
+  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return false;
+  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+  (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+  return false;
+}
+
+static int64_t ms_of(struct timespec time) { return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000; }
+
+/* Until it is looked at again; not at once even with --settle 0, since it may be open for hours. */
+static int64_t settling(const struct watch *watch) {
+  int64_t settle = (int64_t)watch->options->settle_ms;
+  return settle > SETTLE_LEAST_MS ? settle : SETTLE_LEAST_MS;
+}
+
+/* How much of the settling time has passed already: from the last change, which no tool can set. */
+static int64_t rest_of_settling(const struct watch *watch, const struct stat *st) {
+  int64_t settle = (int64_t)watch->options->settle_ms;
+  int64_t age = clock_real_ms(clock_system()) - ms_of(st->st_ctim);
+  return age <= 0 ? settle : age >= settle ? 0 : settle - age;
+}
+
+static void wait_for(struct watch *watch, const char *path, const struct stat *st, int64_t wait_ms) {
+  const struct pending_file file = {.st = *st, .due_ms = now_ms() + wait_ms};
+  pending_put(watch->pending, path, &file);
+}
+
+/* What a first watch finds was made before anybody wanted it recorded, unless somebody is at it now. */
+static bool is_from_before(const struct watch *watch, const struct place *place, const char *path,
+                           const struct stat *st) {
+  return watch->is_looking && place_is_first(place) && !watch->options->existing &&
+         ms_of(st->st_ctim) < ms_of(watch->started) && !is_being_written(path);
+}
+
+static void on_file(void *arg, const char *path) {
+  struct watch *watch = arg;
+  struct place *place = place_of(watch, path);
+  struct stat st;
+  if (place == NULL || !wanted_has(&watch->options->wanted, path + strlen(place_root(place)))) return;
+  if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || place_knows(place, path, &st)) return;
+  if (is_from_before(watch, place, path, &st)) {
+    place_remember(place, path, &st, PLACE_BEFORE);
+    watch->is_unsaved = true;
+    ++watch->passed_over;
+    return;
+  }
+  wait_for(watch, path, &st, rest_of_settling(watch, &st));
+}
+
+static void on_trouble(void *arg, const struct err *err) { ((struct watch *)arg)->options->complain(err); }
+
+/* ---- those that are due ---- */
+
+static int record(struct watch *watch, const char *path, const struct stat *st, struct err *err) {
+  enum recorded recorded;
+  struct stat now;
+  int result = recorder_take(watch->recorder, place_of(watch, path), path, st, &recorded, &now, err);
+  if (result != 0) return result;
+  watch->is_unsaved = true;
+  if (recorded == RECORDED_CHANGED) wait_for(watch, path, &now, settling(watch));
+  if (recorded == RECORDED_LOST) watch->has_lost = true;
+  if (watch->options->once) return 0;
+  if (recorded == RECORDED_EARLY) wait_for(watch, path, st, LIST_AGAIN_MS);
+  if (recorded == RECORDED_LOST) wait_for(watch, path, st, AGAIN_MS);
+  return 0;
+}
+
+/* With --once, what is not ready is left to the next time. */
+static int take_settled(struct watch *watch, const char *path, const struct pending_file *file, struct err *err) {
+  struct stat st;
+  if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return 0;
+  if (recorder_is_unchanged(&st, &file->st) && !is_being_written(path)) return record(watch, path, &st, err);
+  if (!watch->options->once) wait_for(watch, path, &st, settling(watch));
+  return 0;
+}
+
+static int take_due(struct watch *watch, struct err *err) {
+  SCOPED(pending_free_paths_ref) char **due = pending_list_due(watch->pending, now_ms());
+  struct pending_file file;
+  int result = 0;
+  for (size_t i = 0; result == 0 && due[i] != NULL && !is_stopped(watch); i++) {
+    if (pending_take(watch->pending, due[i], now_ms(), &file)) result = take_settled(watch, due[i], &file, err);
+  }
+  return result;
+}
+
+/* ---- between files ---- */
+
+static int save(struct watch *watch, struct err *err) {
+  int64_t patience_ms = 0;
+  int result = 0;
+  for (guint i = 0; result == 0 && i < watch->places->len; i++) {
+    struct place *place = watch->places->pdata[i];
+    result = place_save(place, err);
+    if (place_patience_ms(place) > patience_ms) patience_ms = place_patience_ms(place);
+  }
+  watch->is_unsaved = result != 0;
+  watch->save_ms = now_ms() + (result == 0 ? patience_ms : AGAIN_MS);
+  return result;
+}
+
+static bool is_twin(void *arg, const char *path, const struct pending_file *file) {
+  const struct place *place = arg;
+  return place_is_below(path, place_root(place)) && place_twin(place, path, &file->st) != NULL;
+}
+
+/* Once between two looks at what has happened, or been found. While one that was only renamed is not yet looked at,
+ * its old name must not be forgotten. */
+static void prune(const struct watch *watch) {
+  for (guint i = 0; i < watch->places->len; i++) {
+    struct place *place = watch->places->pdata[i];
+    if (place_may_prune(place) && !pending_any(watch->pending, is_twin, place)) place_prune(place);
+  }
+}
+
+/* A state that cannot be written is no reason to stop: without it, files are measured again, not lost. */
+static void save_sometimes(struct watch *watch) {
+  struct err err = {0};
+  if (!watch->is_unsaved || now_ms() < watch->save_ms) return;
+  if (!watch->options->once) prune(watch);
+  if (save(watch, &err) != 0) recorder_complain(watch->recorder, "", &err);
+}
+
+static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int wait_ms(const struct watch *watch) {
+  int64_t until = earlier(pending_next_ms(watch->pending), recorder_next_ms(watch->recorder));
+  if (watch->is_unsaved) until = earlier(until, watch->save_ms);
+  if (until == INT64_MAX) return -1;
+  int64_t rest = until - now_ms();
+  return rest < 0 ? 0 : (int)earlier(rest, INT_MAX);
+}
+
+static int wait_for_more(struct watch *watch, const sigset_t *while_waiting, struct err *err) {
+  int rest = wait_ms(watch);
+  struct timespec time = {.tv_sec = rest / 1000, .tv_nsec = rest % 1000 * 1000000};
+  struct pollfd poll = {.fd = watch->watcher != NULL ? watcher_fd(watch->watcher) : -1, .events = POLLIN};
+  int ready = ppoll(&poll, 1, rest >= 0 ? &time : NULL, while_waiting);
+  if (ready < 0 && errno != EINTR) return err_set_errno(err, ERR_INTERNAL, errno, "cannot wait");
+  return watch->watcher != NULL ? watcher_read(watch->watcher, err) : 0;
+}
+
+int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *err) {
+  int result = 0;
+  if (!watch->options->once) recorder_catch_up_now(watch->recorder);
+  while (result == 0 && !is_stopped(watch)) {
+    if (watch->options->once && pending_count(watch->pending) == 0) break;
+    result = wait_for_more(watch, while_waiting, err);
+    if (result == 0) result = take_due(watch, err);
+    recorder_catch_up(watch->recorder);
+    save_sometimes(watch);
+  }
+  return result;
+}
+
+/* ---- beginning and end ---- */
+
+static void close_place(void *place) { place_close(place); }
+
+static int open_place(struct watch *watch, const char *dir, const char *name, struct err *err) {
+  SCOPED_MALLOC char *root = realpath(name, NULL);
+  struct stat st;
+  struct place *place = NULL;
+  if (root == NULL || stat(root, &st) != 0) return err_set_errno(err, ERR_USAGE, errno, "%s", name);
+  if (!S_ISDIR(st.st_mode)) return err_set(err, ERR_USAGE, "%s: not a directory", name);
+  if (access(root, R_OK | X_OK) != 0) return err_set_errno(err, ERR_DENIED, errno, "%s", name);
+  for (guint i = 0; i < watch->places->len; i++) {
+    const char *other = place_root(watch->places->pdata[i]);
+    if (!place_is_below(root, other) && !place_is_below(other, root)) continue;
+    return err_set(err, ERR_USAGE, "%s and %s: name only the upper one, which holds the other", name, other);
+  }
+  int result = place_open(dir, root, &place, err);
+  if (result == 0) g_ptr_array_add(watch->places, place);
+  return result;
+}
+
+static int open_places(struct watch *watch, char *const *names, struct err *err) {
+  const char *dir = watch->options->state != NULL ? watch->options->state : recorder_spool(watch->recorder);
+  int result = spool_make(dir, err);
+  if (result != 0) return err_prefix(err, "no place to keep the state, --state names one");
+  for (size_t i = 0; result == 0 && names[i] != NULL; i++)
+    result = open_place(watch, dir, names[i], err);
+  return result;
+}
+
+int watch_open(const struct watch_options *options, char *const *names, struct watch **ret, struct err *err) {
+  struct watch *watch = calloc(1, sizeof *watch);
+  CHECK(watch != NULL);
+  watch->options = options;
+  watch->hooks = (struct watcher_hooks){.file = on_file, .trouble = on_trouble, .arg = watch};
+  watch->places = g_ptr_array_new_with_free_func(close_place);
+  watch->pending = pending_new();
+  (void)clock_gettime(CLOCK_REALTIME, &watch->started);
+  const struct recorder_options recording = {.settings = &options->settings, .complain = options->complain};
+  int result = recorder_open(&recording, &watch->recorder, err);
+  if (result == 0) result = open_places(watch, names, err);
+  if (result == 0)
+    *ret = watch;
+  else
+    watch_close(watch);
+  return result;
+}
+
+void watch_close(struct watch *watch) {
+  if (watch == NULL) return;
+  watcher_close(watch->watcher);
+  (void)g_ptr_array_free(watch->places, TRUE);
+  pending_free(watch->pending);
+  recorder_close(watch->recorder);
+  free(watch);
+}
+
+static void say_ready(const struct watch *watch) {
+  (void)printf("watching");
+  for (guint i = 0; i < watch->places->len; i++)
+    (void)printf(" %s", place_root(watch->places->pdata[i]));
+  (void)printf("\n");
+  (void)fflush(stdout);
+}
+
+/* A place half looked at is none: what it lacks would pass for new. */
+int watch_look_round(struct watch *watch, struct err *err) {
+  bool once = watch->options->once;
+  int result = once ? 0 : watcher_open(&watch->hooks, &watch->watcher, err);
+  watch->is_looking = true;
+  for (guint i = 0; result == 0 && i < watch->places->len; i++) {
+    const char *root = place_root(watch->places->pdata[i]);
+    result = once ? watcher_scan(&watch->hooks, root, err) : watcher_add(watch->watcher, root, err);
+  }
+  watch->is_looking = false;
+  if (result == 0) result = save(watch, err);
+  if (result != 0) return result;
+  if (watch->passed_over > 0) {
+    (void)fprintf(stderr,
+                  "codecmeter watch: not recorded, since they were there before: %" PRIu64 " (--existing does)\n",
+                  watch->passed_over);
+  }
+  if (!once) say_ready(watch);
+  return 0;
+}
+
+int watch_end(struct watch *watch, struct err *err) {
+  if (watch->options->once) {
+    recorder_catch_up_now(watch->recorder); /* at least once a run what waits is tried */
+    recorder_catch_up(watch->recorder);
+    prune(watch);
+  }
+  return save(watch, err);
+}
+
+bool watch_has_lost(const struct watch *watch) { return watch->options->once && watch->has_lost; }
