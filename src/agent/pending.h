@@ -10,8 +10,9 @@
 #include "base/scope.h"
 
 struct pending_file {
-  struct stat st; /* as it was when it was last looked at */
-  int64_t due_ms; /* monotonic */
+  struct stat st;   /* as it was when it was last looked at */
+  int64_t due_ms;   /* monotonic */
+  bool may_be_open; /* it was only told that it was made: whoever made it may be at it, or have linked it in */
 };
 
 struct pending;

@@ -25,6 +25,7 @@
 #define SETTLE_LEAST_MS 200
 #define AGAIN_MS 10000 /* until what could not be kept is tried again */
 #define LIST_AGAIN_MS 3000
+#define OPEN_PATIENCE_MS 60000 /* since the last change of what may be open still, where the system cannot tell */
 
 struct watch {
   const struct watch_options *options;
@@ -53,14 +54,16 @@ static struct place *place_of(const struct watch *watch, const char *path) {
   return NULL;
 }
 
+enum writer { WRITER_NONE, WRITER_THERE, WRITER_UNKNOWN };
+
 /* The kernel grants a lease for reading only where nobody has the file open for writing. Where it grants none at all
  * (another one's file, a network file system), only time tells. */
-static bool is_being_written(const char *path) {
+static enum writer writer_of(const char *path) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return false;
-  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+  if (fd < 0) return WRITER_UNKNOWN;
+  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN ? WRITER_THERE : WRITER_UNKNOWN;
   (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-  return false;
+  return WRITER_NONE;
 }
 
 static int64_t ms_of(struct timespec time) { return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000; }
@@ -71,27 +74,26 @@ static int64_t settling(const struct watch *watch) {
   return settle > SETTLE_LEAST_MS ? settle : SETTLE_LEAST_MS;
 }
 
-/* How much of the settling time has passed already: from the last change, which no tool can set. */
-static int64_t rest_of_settling(const struct watch *watch, const struct stat *st) {
-  int64_t settle = (int64_t)watch->options->settle_ms;
+/* How much of a time has passed already: from the last change, which no tool can set. */
+static int64_t rest_of(int64_t wait_ms, const struct stat *st) {
   int64_t age = clock_real_ms(clock_system()) - ms_of(st->st_ctim);
-  return age <= 0 ? settle : age >= settle ? 0 : settle - age;
+  return age <= 0 ? wait_ms : age >= wait_ms ? 0 : wait_ms - age;
 }
 
-static void wait_for(struct watch *watch, const char *path, const struct stat *st, int64_t wait_ms) {
-  const struct pending_file file = {.st = *st, .due_ms = now_ms() + wait_ms};
-  pending_put(watch->pending, path, &file);
+static void wait_for(struct watch *watch, const char *path, const struct pending_file *file, int64_t wait_ms) {
+  struct pending_file later = *file;
+  later.due_ms = now_ms() + wait_ms;
+  pending_put(watch->pending, path, &later);
 }
 
 /* What a first watch finds was made before anybody wanted it recorded, unless somebody is at it now. */
 static bool is_from_before(const struct watch *watch, const struct place *place, const char *path,
                            const struct stat *st) {
   return watch->is_looking && place_is_first(place) && !watch->options->existing &&
-         ms_of(st->st_ctim) < ms_of(watch->started) && !is_being_written(path);
+         ms_of(st->st_ctim) < ms_of(watch->started) && writer_of(path) != WRITER_THERE;
 }
 
-static void on_file(void *arg, const char *path) {
-  struct watch *watch = arg;
+static void take_told(struct watch *watch, const char *path, bool may_be_open) {
   struct place *place = place_of(watch, path);
   struct stat st;
   if (place == NULL || !wanted_has(&watch->options->wanted, path + strlen(place_root(place)))) return;
@@ -102,33 +104,50 @@ static void on_file(void *arg, const char *path) {
     ++watch->passed_over;
     return;
   }
-  wait_for(watch, path, &st, rest_of_settling(watch, &st));
+  const struct pending_file file = {.st = st, .may_be_open = may_be_open};
+  wait_for(watch, path, &file, rest_of((int64_t)watch->options->settle_ms, &st));
 }
+
+static void on_file(void *arg, const char *path) { take_told(arg, path, false); }
+static void on_made(void *arg, const char *path) { take_told(arg, path, true); }
 
 static void on_trouble(void *arg, const struct err *err) { ((struct watch *)arg)->options->complain(err); }
 
 /* ---- those that are due ---- */
 
-static int record(struct watch *watch, const char *path, const struct stat *st, struct err *err) {
+static int record(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   enum recorded recorded;
   struct stat now;
-  int result = recorder_take(watch->recorder, place_of(watch, path), path, st, &recorded, &now, err);
+  int result = recorder_take(watch->recorder, place_of(watch, path), path, &file->st, &recorded, &now, err);
   if (result != 0) return result;
   watch->is_unsaved = true;
-  if (recorded == RECORDED_CHANGED) wait_for(watch, path, &now, settling(watch));
+  if (recorded == RECORDED_CHANGED) {
+    file->st = now;
+    wait_for(watch, path, file, settling(watch));
+  }
   if (recorded == RECORDED_LOST) watch->has_lost = true;
   if (watch->options->once) return 0;
-  if (recorded == RECORDED_EARLY) wait_for(watch, path, st, LIST_AGAIN_MS);
-  if (recorded == RECORDED_LOST) wait_for(watch, path, st, AGAIN_MS);
+  if (recorded == RECORDED_EARLY) wait_for(watch, path, file, LIST_AGAIN_MS);
+  if (recorded == RECORDED_LOST) wait_for(watch, path, file, AGAIN_MS);
   return 0;
 }
 
+/* Until nobody can be at it: 0 when it is so. Who is still to be told that it was closed, can wait longer. */
+static int64_t rest_of_writing(const struct watch *watch, const char *path, const struct pending_file *file) {
+  enum writer writer = writer_of(path);
+  if (writer == WRITER_THERE) return settling(watch);
+  return writer == WRITER_UNKNOWN && file->may_be_open ? rest_of(OPEN_PATIENCE_MS, &file->st) : 0;
+}
+
 /* With --once, what is not ready is left to the next time. */
-static int take_settled(struct watch *watch, const char *path, const struct pending_file *file, struct err *err) {
+static int take_settled(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   struct stat st;
   if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return 0;
-  if (recorder_is_unchanged(&st, &file->st) && !is_being_written(path)) return record(watch, path, &st, err);
-  if (!watch->options->once) wait_for(watch, path, &st, settling(watch));
+  bool is_settled = recorder_is_unchanged(&st, &file->st);
+  file->st = st;
+  int64_t rest = is_settled ? rest_of_writing(watch, path, file) : settling(watch);
+  if (rest == 0) return record(watch, path, file, err);
+  if (!watch->options->once) wait_for(watch, path, file, rest);
   return 0;
 }
 
@@ -245,7 +264,7 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   struct watch *watch = calloc(1, sizeof *watch);
   CHECK(watch != NULL);
   watch->options = options;
-  watch->hooks = (struct watcher_hooks){.file = on_file, .trouble = on_trouble, .arg = watch};
+  watch->hooks = (struct watcher_hooks){.file = on_file, .made = on_made, .trouble = on_trouble, .arg = watch};
   watch->places = g_ptr_array_new_with_free_func(close_place);
   watch->pending = pending_new();
   (void)clock_gettime(CLOCK_REALTIME, &watch->started);

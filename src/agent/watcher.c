@@ -150,12 +150,17 @@ static int take_directory(struct watcher *watcher, uint32_t mask, const char *pa
   return (mask & (IN_CREATE | IN_MOVED_TO)) != 0 ? walk(watcher, watcher->hooks, path, err) : 0;
 }
 
-/* A file that is made is told of when it is closed; one that is linked in is whole at once, and never closed. */
+/* A file that is made is told of when it is closed; one that is linked in is whole at once, and never closed. Only a
+ * second name that is still there tells the two apart. */
 static void take_file(const struct watcher *watcher, uint32_t mask, const char *path) {
   struct stat st;
   if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
-  bool linked = (mask & IN_CREATE) != 0 && st.st_nlink > 1;
-  if (linked || (mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0) watcher->hooks->file(watcher->hooks->arg, path);
+  const struct watcher_hooks *hooks = watcher->hooks;
+  bool made = (mask & IN_CREATE) != 0;
+  if ((made && st.st_nlink > 1) || (mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0)
+    hooks->file(hooks->arg, path);
+  else if (made)
+    hooks->made(hooks->arg, path);
 }
 
 static int take_event(struct watcher *watcher, const struct inotify_event *event, struct err *err) {

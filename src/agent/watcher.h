@@ -1,5 +1,5 @@
 /* Directories and all below them, watched by inotify: tells of files that were closed after writing, moved in, or
- * linked in. The one file that knows inotify is watcher.c. Links are not followed; names that begin with a dot are
+ * made. The one file that knows inotify is watcher.c. Links are not followed; names that begin with a dot are
  * passed over. */
 #ifndef CODECMETER_AGENT_WATCHER_H
 #define CODECMETER_AGENT_WATCHER_H
@@ -9,6 +9,9 @@
 struct watcher_hooks {
   /* A regular file that may be new; also one more time for the same. */
   void (*file)(void *arg, const char *path);
+  /* One that has just got its only name. Either it was opened to be written, and is told of again when it is closed;
+   * or it was linked in whole, the name that it had before was taken off, and nothing more will be told. */
+  void (*made)(void *arg, const char *path);
   /* A directory that cannot be watched, with the reason; the others are. */
   void (*trouble)(void *arg, const struct err *err);
   void *arg;

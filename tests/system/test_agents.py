@@ -55,11 +55,11 @@ def flush(farm, *args, **kwargs):
 class Watch:
     """A `codecmeter watch`, ready."""
 
-    def __init__(self, farm, directory, *options, ready=True):
+    def __init__(self, farm, directory, *options, ready=True, before=()):
         self.out, self.err = str(directory) + ".out", str(directory) + ".err"
         with open(self.out, "w") as out, open(self.err, "a") as err:
-            self.process = subprocess.Popen([CODECMETER, "watch", "--settle", "150ms", *map(str, options), str(directory)],
-                                            env=farm.environment, stdout=out, stderr=err)
+            command = [*before, CODECMETER, "watch", "--settle", "150ms", *map(str, options), str(directory)]
+            self.process = subprocess.Popen(command, env=farm.environment, stdout=out, stderr=err)
         if ready:
             wait_until(lambda: "watching" in self.said() or self.process.poll() is not None)
             assert "watching" in self.said(), self.complained()
@@ -521,6 +521,64 @@ def test_a_copy_on_another_file_system(farm, clips, watched):
     finally:
         for directory in mounted:
             subprocess.run(["umount", directory], capture_output=True)
+
+
+def publish(whole, path):
+    """As tools do that want no half a file seen: written without a name, or under another, then linked."""
+    directory = os.path.dirname(path)
+    fd = os.open(directory, os.O_TMPFILE | os.O_WRONLY)
+    os.write(fd, whole)
+    subprocess.run(["ln", "--logical", f"/proc/self/fd/{fd}", path], pass_fds=[fd], check=True)
+    os.close(fd)
+
+
+def test_published_by_a_link(farm, clips, watched):
+    """Though the other name is gone, or there never was one, by the time that it is looked at; a file that is only
+    begun is not taken for one."""
+    out, whole = watched.directory, (clips / "small.mp4").read_bytes()
+    watch = watched(out)
+    watch.process.send_signal(signal.SIGSTOP)
+    publish(whole, out / "nameless.mp4")
+    (out / "b.tmp").write_bytes(whole)
+    os.link(out / "b.tmp", out / "b.mp4")
+    os.unlink(out / "b.tmp")
+    writer = open(out / "open.mp4", "wb")
+    writer.write(whole)
+    writer.flush()
+    watch.process.send_signal(signal.SIGCONT)
+    watch.has("stored", 2)
+    time.sleep(1)
+    assert "open.mp4" not in watch.said() + watch.complained()
+    writer.close()
+    watch.has("stored", 3)
+    watch.stop()
+    assert farm.totals() == low(6)
+
+
+def another_user(farm, directory, *more):
+    """Nobody's agent: what it runs may read neither spool nor outputs of others unless it is let."""
+    for path in (farm.spool, *more):
+        os.makedirs(path, exist_ok=True)
+        os.chown(path, 65534, 65534)
+    for path in (directory, *directory.parents)[:-2]:
+        os.chmod(path, 0o755)
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def test_published_by_a_link_by_another_user(farm, clips, watched):
+    """Of somebody else's file, no system tells whether it is still written: a file that is only begun is left until it
+    is closed, however long nobody writes."""
+    out, whole = watched.directory, (clips / "small.mp4").read_bytes()
+    watch = watched(out, before=another_user(farm, out))
+    writer = open(out / "open.mp4", "wb")
+    writer.write(whole[:1000])
+    writer.flush()
+    time.sleep(1.5)
+    writer.write(whole[1000:])
+    writer.close()
+    watch.has("stored", 1)
+    watch.stop()
+    assert watch.complained().count("\n") == 0 and farm.totals() == low(2), watch.complained()
 
 
 def test_wrong_use_of_watch(farm, watched, tmp_path):
