@@ -12,6 +12,7 @@
 struct pending_file {
   struct stat st;   /* as it was when it was last looked at */
   int64_t due_ms;   /* monotonic */
+  unsigned tries;   /* how often in a row it could not be taken */
   bool may_be_open; /* it was only told that it was made: whoever made it may be at it, or have linked it in */
 };
 

@@ -3,6 +3,7 @@
  */
 #include "agent/recorder.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "agent/wanted.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/file.h"
 
 #define LIST_PATIENCE_MS 60000 /* after the last change of its directory */
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits, then doubled up to */
@@ -147,7 +149,7 @@ static bool is_list_in_the_making(const char *path) {
 static int take_failure(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
                         int result, enum recorded *ret, const struct err *err) {
   if (result == -ERR_MISSING) return result;
-  if (err_kind(result) == ERR_KIND_RETRY) {
+  if (err_kind(result) == ERR_KIND_RETRY || result == -ERR_IO) {
     recorder_complain(recorder, path, err);
     *ret = RECORDED_LOST;
     return 0;
@@ -169,7 +171,10 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
   *ret = RECORDED_DONE;
   if (place_knows(place, path, st) || is_renamed(place, path, st)) return 0;
   int result = report_file(path, recorder->options.settings->project, &report, err);
-  if (lstat(path, &now) != 0) return 0;
+  if (lstat(path, &now) != 0) {
+    if (file_may_pass(errno)) *ret = RECORDED_LOST;
+    return 0;
+  }
   if (!recorder_is_unchanged(&now, st)) {
     *ret = RECORDED_CHANGED;
     *ret_now = now;

@@ -29,7 +29,7 @@ enum recorded {
   RECORDED_DONE,    /* remembered, or gone */
   RECORDED_CHANGED, /* while it was measured; ret_now is as it is now */
   RECORDED_EARLY,   /* a list whose segments may come still */
-  RECORDED_LOST,    /* its event could be kept nowhere, or there was no memory: to be tried again */
+  RECORDED_LOST,    /* it could not be read now, or its event be kept: to be tried again */
 };
 /* A file of a place that had this state when it was found to be finished. An error ends the watch: -ERR_MISSING. */
 MUST_USE int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,

@@ -10,6 +10,7 @@
 
 #include "auth/digest.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "media/probe.h"
 #include "meter/codec.h"
@@ -89,7 +90,9 @@ int report_file(const char *path, const char *project, struct report *ret, struc
   struct stat st;
   char codec[CODEC_NAME_MAX + 1], rest[64];
   SCOPED_MALLOC char *absolute = realpath(path, NULL);
-  if (absolute == NULL || stat(absolute, &st) != 0) return err_set_errno(err, ERR_MEDIA, errno, "%s", path);
+  if (absolute == NULL || stat(absolute, &st) != 0) {
+    return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
+  }
   if (!S_ISREG(st.st_mode)) return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
   int result = media_probe(absolute, &media, err);
   if (result == 0) result = codec_canonical(str_of(media.codec), codec, err);

@@ -20,7 +20,7 @@ struct report {
 };
 void report_fini(struct report *report);
 
-/* Measures a file and makes its event. project may be NULL: the token's. -ERR_MEDIA and as media_probe. */
+/* Measures a file and makes its event. project may be NULL: the token's. As media_probe. */
 MUST_USE int report_file(const char *path, const char *project, struct report *ret, struct err *err);
 /* The event of an output that failed: identity from path and start, no measures. */
 MUST_USE int report_failure(const char *path, struct timespec started, const char *project, struct report *ret,

@@ -21,9 +21,12 @@
 #include "agent/watcher.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/file.h"
 
 #define SETTLE_LEAST_MS 200
-#define AGAIN_MS 10000 /* until what could not be kept is tried again */
+#define AGAIN_MIN_MS 1000 /* until what could not be read, or be kept, is tried again, then doubled up to */
+#define AGAIN_MAX_MS 60000
+#define SAVE_AGAIN_MS 10000
 #define LIST_AGAIN_MS 3000
 #define OPEN_PATIENCE_MS 60000 /* since the last change of what may be open still, where the system cannot tell */
 
@@ -86,6 +89,26 @@ static void wait_for(struct watch *watch, const char *path, const struct pending
   pending_put(watch->pending, path, &later);
 }
 
+/* Another time it may go well: the right may be given, or the room be made. */
+static void try_again(struct watch *watch, const char *path, struct pending_file *file) {
+  watch->has_lost = true;
+  if (watch->options->once) return;
+  int64_t wait_ms = AGAIN_MIN_MS << (file->tries < 16 ? file->tries : 16);
+  ++file->tries;
+  wait_for(watch, path, file, wait_ms < AGAIN_MAX_MS ? wait_ms : AGAIN_MAX_MS);
+}
+
+/* Is it a regular file, and ret_now its state? One that cannot be looked at is tried again. */
+static bool look_at(struct watch *watch, const char *path, struct pending_file *file, struct stat *ret_now) {
+  struct err err;
+  if (lstat(path, ret_now) == 0) return S_ISREG(ret_now->st_mode);
+  if (!file_may_pass(errno)) return false;
+  (void)err_set_errno(&err, ERR_IO, errno, "%s", path);
+  recorder_complain(watch->recorder, path, &err);
+  try_again(watch, path, file);
+  return false;
+}
+
 /* What a first watch finds was made before anybody wanted it recorded, unless somebody is at it now. */
 static bool is_from_before(const struct watch *watch, const struct place *place, const char *path,
                            const struct stat *st) {
@@ -95,17 +118,16 @@ static bool is_from_before(const struct watch *watch, const struct place *place,
 
 static void take_told(struct watch *watch, const char *path, bool may_be_open) {
   struct place *place = place_of(watch, path);
-  struct stat st;
+  struct pending_file file = {.may_be_open = may_be_open};
   if (place == NULL || !wanted_has(&watch->options->wanted, path + strlen(place_root(place)))) return;
-  if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || place_knows(place, path, &st)) return;
-  if (is_from_before(watch, place, path, &st)) {
-    place_remember(place, path, &st, PLACE_BEFORE);
+  if (!look_at(watch, path, &file, &file.st) || place_knows(place, path, &file.st)) return;
+  if (is_from_before(watch, place, path, &file.st)) {
+    place_remember(place, path, &file.st, PLACE_BEFORE);
     watch->is_unsaved = true;
     ++watch->passed_over;
     return;
   }
-  const struct pending_file file = {.st = st, .may_be_open = may_be_open};
-  wait_for(watch, path, &file, rest_of((int64_t)watch->options->settle_ms, &st));
+  wait_for(watch, path, &file, rest_of((int64_t)watch->options->settle_ms, &file.st));
 }
 
 static void on_file(void *arg, const char *path) { take_told(arg, path, false); }
@@ -125,10 +147,8 @@ static int record(struct watch *watch, const char *path, struct pending_file *fi
     file->st = now;
     wait_for(watch, path, file, settling(watch));
   }
-  if (recorded == RECORDED_LOST) watch->has_lost = true;
-  if (watch->options->once) return 0;
-  if (recorded == RECORDED_EARLY) wait_for(watch, path, file, LIST_AGAIN_MS);
-  if (recorded == RECORDED_LOST) wait_for(watch, path, file, AGAIN_MS);
+  if (recorded == RECORDED_LOST) try_again(watch, path, file);
+  if (recorded == RECORDED_EARLY && !watch->options->once) wait_for(watch, path, file, LIST_AGAIN_MS);
   return 0;
 }
 
@@ -142,7 +162,7 @@ static int64_t rest_of_writing(const struct watch *watch, const char *path, cons
 /* With --once, what is not ready is left to the next time. */
 static int take_settled(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   struct stat st;
-  if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return 0;
+  if (!look_at(watch, path, file, &st)) return 0;
   bool is_settled = recorder_is_unchanged(&st, &file->st);
   file->st = st;
   int64_t rest = is_settled ? rest_of_writing(watch, path, file) : settling(watch);
@@ -172,7 +192,7 @@ static int save(struct watch *watch, struct err *err) {
     if (place_patience_ms(place) > patience_ms) patience_ms = place_patience_ms(place);
   }
   watch->is_unsaved = result != 0;
-  watch->save_ms = now_ms() + (result == 0 ? patience_ms : AGAIN_MS);
+  watch->save_ms = now_ms() + (result == 0 ? patience_ms : SAVE_AGAIN_MS);
   return result;
 }
 

@@ -93,7 +93,11 @@ static int walk(struct watcher *watcher, const struct watcher_hooks *hooks, cons
   for (int i = 0; i < count; i++) {
     SCOPED_MALLOC char *below = path_below(path, list[i]->d_name);
     free(list[i]);
-    if (result != 0 || lstat(below, &st) != 0) continue;
+    if (result != 0) continue;
+    if (lstat(below, &st) != 0) {
+      if (file_may_pass(errno)) hooks->file(hooks->arg, below);
+      continue;
+    }
     if (S_ISDIR(st.st_mode)) result = walk(watcher, hooks, below, err);
     if (S_ISREG(st.st_mode)) hooks->file(hooks->arg, below);
   }
@@ -154,9 +158,10 @@ static int take_directory(struct watcher *watcher, uint32_t mask, const char *pa
  * second name that is still there tells the two apart. */
 static void take_file(const struct watcher *watcher, uint32_t mask, const char *path) {
   struct stat st;
-  if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode)) return;
   const struct watcher_hooks *hooks = watcher->hooks;
-  bool made = (mask & IN_CREATE) != 0;
+  bool made = (mask & IN_CREATE) != 0, is_seen = lstat(path, &st) == 0;
+  if (!is_seen && file_may_pass(errno)) hooks->file(hooks->arg, path);
+  if (!is_seen || !S_ISREG(st.st_mode)) return;
   if ((made && st.st_nlink > 1) || (mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0)
     hooks->file(hooks->arg, path);
   else if (made)

@@ -7,7 +7,7 @@
 #include "base/err.h"
 
 struct watcher_hooks {
-  /* A regular file that may be new; also one more time for the same. */
+  /* A regular file, or what could not be looked at, that may be new; also one more time for the same. */
   void (*file)(void *arg, const char *path);
   /* One that has just got its only name. Either it was opened to be written, and is told of again when it is closed;
    * or it was linked in whole, the name that it had before was taken off, and nothing more will be told. */

@@ -116,6 +116,14 @@ int file_make_dirs(const char *path, struct err *err) {
   return result == 0 ? file_make_dir(path, err) : result;
 }
 
+bool file_may_pass(int errno_value) {
+  static const int lasting[] = {0, ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL, ENXIO, EOVERFLOW};
+  for (size_t i = 0; i < sizeof lasting / sizeof lasting[0]; i++) {
+    if (errno_value == lasting[i]) return false;
+  }
+  return true;
+}
+
 bool file_exists(const char *path) {
   struct stat st;
   return lstat(path, &st) == 0;

@@ -35,6 +35,9 @@ MUST_USE int file_make_dir(const char *path, struct err *err);
 /* The same with all that are missing above it. */
 MUST_USE int file_make_dirs(const char *path, struct err *err);
 bool file_exists(const char *path);
+/* Does an error of opening, reading or looking at a file say nothing of the file, so that another time it may go
+ * well: no right, a disk or server that fails, too many open files, no memory? */
+bool file_may_pass(int errno_value);
 /* Removes a directory with all that is in it; no error when it is not there. Follows no links. */
 MUST_USE int file_remove_tree(const char *path, struct err *err);
 

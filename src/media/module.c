@@ -32,14 +32,20 @@
 #define SLACK_US \
   AV_TIME_BASE /* how much earlier than stated the last packet may end; what is more is a leap in time */
 #define LIST_MAX ((size_t)64 << 20)
+#define ERRNO_MAX 4096 /* libavformat's own codes are larger */
 #define LIST_HEAD 4096 /* in which a manifest shows itself */
 
 media_probe_function codecmeter_media_probe;
 
+/* Demuxers give the codes of the system for what they find in a file, too, but for memory. */
 static int fail_av(const char *path, const char *what, int code, struct err *err) {
   char reason[AV_ERROR_MAX_STRING_SIZE] = "";
   (void)av_strerror(code, reason, sizeof reason);
-  return err_set(err, ERR_MEDIA, "%s: %s: %s", path, what, reason);
+  return err_set(err, code == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_MEDIA, "%s: %s: %s", path, what, reason);
+}
+
+static int fail_file(const char *path, struct err *err) {
+  return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
 }
 
 static void free_packet(AVPacket **packet) { av_packet_free(packet); }
@@ -50,7 +56,7 @@ enum list { LIST_NONE, LIST_HLS, LIST_DASH };
 
 static int read_text(const char *path, struct buf *text, struct err *err) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return err_set_errno(err, ERR_MEDIA, errno, "%s", path);
+  if (fd < 0) return fail_file(path, err);
   uint64_t size;
   size_t got = 0;
   int result = file_size(fd, path, &size, err);
@@ -98,6 +104,38 @@ static enum list list_of(const char *path) {
   return strstr(head, "<MPD") != NULL ? LIST_DASH : LIST_NONE;
 }
 
+/* ---- what the system says of files and segments, whatever demuxers make of it ---- */
+
+static int trouble; /* the first error that may pass, as an errno */
+static int (*open_as_usual)(AVFormatContext *input, AVIOContext **ret, const char *url, int flags,
+                            AVDictionary **options);
+static int (*read_as_usual)(void *file, uint8_t *out, int size);
+
+static int note_trouble(int code) {
+  if (code < 0 && trouble == 0 && file_may_pass(AVUNERROR(code)) && AVUNERROR(code) < ERRNO_MAX)
+    trouble = AVUNERROR(code);
+  return code;
+}
+
+static int read_noting(void *file, uint8_t *out, int size) { return note_trouble(read_as_usual(file, out, size)); }
+
+/* A list may name a pipe, for whose writer one would wait for ever. */
+static int check_regular(const char *url) {
+  struct stat st;
+  if (stat(strncmp(url, "file:", 5) == 0 ? url + 5 : url, &st) != 0) return AVERROR(errno);
+  return S_ISREG(st.st_mode) ? 0 : AVERROR(EINVAL);
+}
+
+static int open_noting(AVFormatContext *input, AVIOContext **ret, const char *url, int flags,
+                       AVDictionary **options) {
+  int code = check_regular(url);
+  code = note_trouble(code == 0 ? open_as_usual(input, ret, url, flags, options) : code);
+  if (code < 0 || *ret == NULL || (*ret)->read_packet == NULL) return code;
+  read_as_usual = (*ret)->read_packet;
+  (*ret)->read_packet = read_noting;
+  return code;
+}
+
 /* ---- opening ---- */
 
 /* The file, or the list and its segments. */
@@ -121,16 +159,6 @@ static bool is_image(const AVFormatContext *input) {
   return strcmp(name, "image2") == 0 || (len > 5 && strcmp(name + len - 5, "_pipe") == 0);
 }
 
-static int (*open_default)(AVFormatContext *, AVIOContext **, const char *, int, AVDictionary **);
-
-/* A list may name a pipe, for whose writer one would wait for ever. */
-static int open_regular(AVFormatContext *input, AVIOContext **ret, const char *url, int flags, AVDictionary **options) {
-  struct stat st;
-  const char *name = strncmp(url, "file:", 5) == 0 ? url + 5 : url;
-  if (stat(name, &st) != 0) return AVERROR(errno);
-  return S_ISREG(st.st_mode) ? open_default(input, ret, url, flags, options) : AVERROR(EINVAL);
-}
-
 static int open_name(struct source *source, const char *path, const char *name, struct err *err) {
   AVDictionary *options = NULL;
   char url[4200];
@@ -138,8 +166,8 @@ static int open_name(struct source *source, const char *path, const char *name, 
     return err_set(err, ERR_MEDIA, "the path is too long");
   source->input = avformat_alloc_context();
   if (source->input == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
-  open_default = source->input->io_open;
-  source->input->io_open = open_regular;
+  open_as_usual = source->input->io_open;
+  source->input->io_open = open_noting;
   (void)av_dict_set(&options, "protocol_whitelist", "file", 0);
   int code = avformat_open_input(&source->input, url, NULL, &options);
   av_dict_free(&options);
@@ -157,7 +185,8 @@ static int open_list(struct source *source, const char *path, struct err *err) {
   char text[4200];
   source->before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (source->before < 0 || !str_copy(directory, text, sizeof text) || chdir(text) != 0) {
-    return err_set_errno(err, ERR_MEDIA, errno, "%s: its directory cannot be entered", path);
+    return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s: its directory cannot be entered",
+                         path);
   }
   return open_name(source, path, slash != NULL ? slash + 1 : path, err);
 }
@@ -333,9 +362,7 @@ static int describe(const char *path, const AVFormatContext *input, const AVStre
   return 0;
 }
 
-int codecmeter_media_probe(const char *path, struct media *ret, struct err *err) {
-  av_log_set_level(AV_LOG_QUIET);
-  if (access(path, R_OK) != 0) return err_set_errno(err, ERR_MEDIA, errno, "%s", path);
+static int measure(const char *path, struct media *ret, struct err *err) {
   SCOPED(source_fini) struct source source = {.before = -1};
   int result = open_source(&source, path, err);
   if (result == 0) result = check_representations(path, source.input, err);
@@ -350,4 +377,13 @@ int codecmeter_media_probe(const char *path, struct media *ret, struct err *err)
     return err_set(err, ERR_MEDIA, "%s: it is truncated or damaged: there is less in it than it says", path);
   }
   return describe(path, source.input, video, &reading, ret, err);
+}
+
+int codecmeter_media_probe(const char *path, struct media *ret, struct err *err) {
+  av_log_set_level(AV_LOG_QUIET);
+  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return fail_file(path, err);
+  trouble = 0;
+  int result = measure(path, ret, err);
+  return result == -ERR_MEDIA && trouble != 0 ? err_set_errno(err, ERR_IO, trouble, "%s", path) : result;
 }

@@ -16,8 +16,9 @@ struct media {
   uint64_t duration_ms;   /* of the video stream, rounded half up */
 };
 
-/* -ERR_MEDIA: no such file, no video, truncated, not finished. -ERR_MISSING names the package to install. Not for
- * several threads at once. */
+/* -ERR_MEDIA: no such file, no video, truncated, not finished. -ERR_IO, -ERR_MEMORY: it, or a segment of it, could
+ * not be read, which another time may go well. -ERR_MISSING names the package to install. Not for several threads at
+ * once. */
 MUST_USE int media_probe(const char *path, struct media *ret, struct err *err);
 
 /* The module's one symbol, with this type. */

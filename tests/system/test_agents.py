@@ -113,6 +113,16 @@ def written_down(farm, name):
     return any(name in open(f"{farm.spool}/{state}").read() for state in states)
 
 
+def another_user(farm, directory, *more):
+    """Nobody's agent: what it runs may read neither spool nor outputs of others unless it is let."""
+    for path in (farm.spool, *more):
+        os.makedirs(path, exist_ok=True)
+        os.chown(path, 65534, 65534)
+    for path in (directory, *directory.parents)[:-2]:
+        os.chmod(path, 0o755)
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
 def once(farm, directory, *options):
     """What `watch --once` says of what is there now."""
     done = farm.command("watch", "--once", "--settle", "0", *options, directory)
@@ -402,6 +412,48 @@ def test_what_cannot_be_measured(farm, clips, watched):
     assert farm.totals() == low(6)
 
 
+def test_what_cannot_be_read_now(farm, clips, watched):
+    """No right to it, in a playlist's segments too: said once, and tried again until there is, over restarts."""
+    out = watched.directory
+    user = another_user(farm, out)
+    (out / "list").mkdir()
+    ffmpeg(*picture("640x360", 2), *H264, "-f", "hls", "-hls_time", 1, "-hls_playlist_type", "vod", out / "list" / "list.m3u8")
+    shutil.copy(clips / "small.mp4", out / "a.mp4")
+    hidden = [out / "a.mp4", *(out / "list").glob("*.ts")]
+    for path in hidden:
+        os.chmod(path, 0o600)
+    os.utime(out / "list", (1, 1))  # nothing comes any more
+    for start in range(2):
+        watch = watched(out, "--existing", before=user)
+        wait_until(lambda: watch.complained().count("Permission denied") == 2 * start + 2)
+        time.sleep(1.5)
+        assert watch.complained().count("\n") == 2 * start + 2, watch.complained()
+        if start == 0:
+            watch.stop()
+    done = farm.command("watch", "--once", "--existing", "--state", farm.spool + "/watch-of-once", out)
+    assert done.stdout.count("stored") == 2, "root may read them"
+    for path in hidden:
+        os.chmod(path, 0o644)
+    watch.has("duplicate", 2)
+    watch.stop()
+    assert farm.totals() == low(4)
+
+
+def test_too_many_open_files(farm, clips, watched):
+    """It says nothing of the file."""
+    out = watched.directory
+    watch = watched(out)
+    shutil.copy(clips / "small.mp4", out / "first.mp4")  # what measures is loaded
+    watch.has("stored", 1)
+    limits = resource.prlimit(watch.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(watch.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    shutil.copy(clips / "small.mp4", out / "a.mp4")
+    wait_until(lambda: "a.mp4" in watch.complained())
+    resource.prlimit(watch.process.pid, resource.RLIMIT_NOFILE, limits)
+    watch.has("stored", 2)
+    watch.stop()
+
+
 def test_a_playlist_is_one_output_to_watch(farm, watched, tmp_path):
     """Its segments are none; and it may come long before them."""
     out, copied = watched.directory, watched.directory / "copied"
@@ -553,16 +605,6 @@ def test_published_by_a_link(farm, clips, watched):
     watch.has("stored", 3)
     watch.stop()
     assert farm.totals() == low(6)
-
-
-def another_user(farm, directory, *more):
-    """Nobody's agent: what it runs may read neither spool nor outputs of others unless it is let."""
-    for path in (farm.spool, *more):
-        os.makedirs(path, exist_ok=True)
-        os.chown(path, 65534, 65534)
-    for path in (directory, *directory.parents)[:-2]:
-        os.chmod(path, 0o755)
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 def test_published_by_a_link_by_another_user(farm, clips, watched):
