@@ -27,6 +27,7 @@
 #define AGAIN_MIN_MS 1000 /* until what could not be read, or be kept, is tried again, then doubled up to */
 #define AGAIN_MAX_MS 60000
 #define SAVE_AGAIN_MS 10000
+#define TIDY_MS 500 /* between two looks at spool and places while files are recorded */
 #define LIST_AGAIN_MS 3000
 #define OPEN_PATIENCE_MS 60000 /* since the last change of what may be open still, where the system cannot tell */
 
@@ -40,8 +41,8 @@ struct watch {
   struct timespec started;
   bool is_looking; /* the first look round, when what is there is told of */
   uint64_t passed_over;
-  bool is_unsaved, has_lost;
-  int64_t save_ms; /* monotonic */
+  bool is_unsaved, has_lost, has_heard;
+  int64_t save_ms, tidy_ms; /* monotonic */
 };
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
@@ -171,16 +172,6 @@ static int take_settled(struct watch *watch, const char *path, struct pending_fi
   return 0;
 }
 
-static int take_due(struct watch *watch, struct err *err) {
-  SCOPED(pending_free_paths_ref) char **due = pending_list_due(watch->pending, now_ms());
-  struct pending_file file;
-  int result = 0;
-  for (size_t i = 0; result == 0 && due[i] != NULL && !is_stopped(watch); i++) {
-    if (pending_take(watch->pending, due[i], now_ms(), &file)) result = take_settled(watch, due[i], &file, err);
-  }
-  return result;
-}
-
 /* ---- between files ---- */
 
 static int save(struct watch *watch, struct err *err) {
@@ -203,11 +194,18 @@ static bool is_twin(void *arg, const char *path, const struct pending_file *file
 
 /* Once between two looks at what has happened, or been found. While one that was only renamed is not yet looked at,
  * its old name must not be forgotten. */
-static void prune(const struct watch *watch) {
+static void prune(struct watch *watch) {
+  if (!watch->has_heard) return;
+  watch->has_heard = false;
   for (guint i = 0; i < watch->places->len; i++) {
     struct place *place = watch->places->pdata[i];
     if (place_may_prune(place) && !pending_any(watch->pending, is_twin, place)) place_prune(place);
   }
+}
+
+static int hear(struct watch *watch, struct err *err) {
+  watch->has_heard = true;
+  return watch->watcher != NULL ? watcher_read(watch->watcher, err) : 0;
 }
 
 /* A state that cannot be written is no reason to stop: without it, files are measured again, not lost. */
@@ -216,6 +214,29 @@ static void save_sometimes(struct watch *watch) {
   if (!watch->is_unsaved || now_ms() < watch->save_ms) return;
   if (!watch->options->once) prune(watch);
   if (save(watch, &err) != 0) recorder_complain(watch->recorder, "", &err);
+}
+
+/* Thousands may be due at once, for hours: what happens meanwhile is heard, what is done written down. */
+static int between_files(struct watch *watch, struct err *err) {
+  int result = hear(watch, err);
+  if (now_ms() >= watch->tidy_ms) {
+    watch->tidy_ms = now_ms() + TIDY_MS;
+    recorder_catch_up(watch->recorder);
+    save_sometimes(watch);
+  }
+  return result;
+}
+
+static int take_due(struct watch *watch, struct err *err) {
+  SCOPED(pending_free_paths_ref) char **due = pending_list_due(watch->pending, now_ms());
+  struct pending_file file;
+  int result = 0;
+  for (size_t i = 0; result == 0 && due[i] != NULL && !is_stopped(watch); i++) {
+    if (!pending_take(watch->pending, due[i], now_ms(), &file)) continue;
+    result = take_settled(watch, due[i], &file, err);
+    if (result == 0) result = between_files(watch, err);
+  }
+  return result;
 }
 
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -234,7 +255,7 @@ static int wait_for_more(struct watch *watch, const sigset_t *while_waiting, str
   struct pollfd poll = {.fd = watch->watcher != NULL ? watcher_fd(watch->watcher) : -1, .events = POLLIN};
   int ready = ppoll(&poll, 1, rest >= 0 ? &time : NULL, while_waiting);
   if (ready < 0 && errno != EINTR) return err_set_errno(err, ERR_INTERNAL, errno, "cannot wait");
-  return watch->watcher != NULL ? watcher_read(watch->watcher, err) : 0;
+  return hear(watch, err);
 }
 
 int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *err) {

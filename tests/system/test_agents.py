@@ -512,6 +512,29 @@ def test_a_watch_that_is_killed_again_and_again(farm, clips, watched):
     assert farm.totals() == low(50)
 
 
+def test_a_watch_with_much_to_do(farm, clips, watched, tmp_path):
+    """While it works off what was there, it writes down what is done, hears of what comes, sends what waits, and ends
+    when it is told to."""
+    out, count = watched.directory, 1500
+    whole = (clips / "small.mp4").read_bytes()
+    for number in range(count):
+        (out / f"{number}.mp4").write_bytes(whole)
+    put(farm, 1)
+    time.sleep(0.3)  # all are due at once
+    watch = watched(out, "--existing")
+    (out / "0 came.mp4").write_bytes(whole)
+    wait_until(lambda: written_down(farm, "100.mp4"))
+    assert watch.said().count("stored") < count and spooled(farm) == [], "it was too quick to tell"
+    said = watch.said().count("stored")
+    watch.kill()
+    watch = watched(out)
+    wait_until(lambda: watch.said().count("\n") > 1)
+    assert said > 100 and watch.said().count("duplicate") < said / 2, (said, watch.said().count("duplicate"))
+    wait_until(lambda: watch.said().count("stored") > 20, 20)
+    watch.process.send_signal(signal.SIGTERM)
+    assert watch.process.wait(5) == 0 and watch.said().count("stored") < count
+
+
 def test_once(farm, clips, watched):
     """For cron: the first run says what is there already, each later one records what is new."""
     out = watched.directory
