@@ -28,6 +28,8 @@
 #define AGAIN_MAX_MS 60000
 #define SAVE_AGAIN_MS 10000
 #define TIDY_MS 500 /* between two looks at spool and places while files are recorded */
+#define CHECK_MIN_MS 1000 /* between two looks at the directories themselves, when something happens */
+#define CHECK_MAX_MS 60000
 #define LIST_AGAIN_MS 3000
 #define OPEN_PATIENCE_MS 60000 /* since the last change of what may be open still, where the system cannot tell */
 
@@ -36,13 +38,14 @@ struct watch {
   struct recorder *recorder;
   struct watcher_hooks hooks;
   struct watcher *watcher; /* NULL with once */
-  GPtrArray *places;
+  char *const *names;      /* of the directories, as they were given */
+  GPtrArray *places;       /* of each */
   struct pending *pending;
   struct timespec started;
   bool is_looking; /* the first look round, when what is there is told of */
   uint64_t passed_over;
   bool is_unsaved, has_lost, has_heard;
-  int64_t save_ms, tidy_ms; /* monotonic */
+  int64_t save_ms, tidy_ms, check_ms; /* monotonic */
 };
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
@@ -205,7 +208,11 @@ static void prune(struct watch *watch) {
 
 static int hear(struct watch *watch, struct err *err) {
   watch->has_heard = true;
-  return watch->watcher != NULL ? watcher_read(watch->watcher, err) : 0;
+  if (watch->watcher == NULL) return 0;
+  int result = watcher_read(watch->watcher, err);
+  if (result != 0 || now_ms() < watch->check_ms) return result;
+  watch->check_ms = now_ms() + CHECK_MIN_MS;
+  return watcher_check(watch->watcher, err);
 }
 
 /* A state that cannot be written is no reason to stop: without it, files are measured again, not lost. */
@@ -244,6 +251,7 @@ static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 static int wait_ms(const struct watch *watch) {
   int64_t until = earlier(pending_next_ms(watch->pending), recorder_next_ms(watch->recorder));
   if (watch->is_unsaved) until = earlier(until, watch->save_ms);
+  if (watch->watcher != NULL) until = earlier(until, now_ms() + CHECK_MAX_MS);
   if (until == INT64_MAX) return -1;
   int64_t rest = until - now_ms();
   return rest < 0 ? 0 : (int)earlier(rest, INT_MAX);
@@ -305,6 +313,7 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   struct watch *watch = calloc(1, sizeof *watch);
   CHECK(watch != NULL);
   watch->options = options;
+  watch->names = names;
   watch->hooks = (struct watcher_hooks){.file = on_file, .made = on_made, .trouble = on_trouble, .arg = watch};
   watch->places = g_ptr_array_new_with_free_func(close_place);
   watch->pending = pending_new();
@@ -343,7 +352,7 @@ int watch_look_round(struct watch *watch, struct err *err) {
   watch->is_looking = true;
   for (guint i = 0; result == 0 && i < watch->places->len; i++) {
     const char *root = place_root(watch->places->pdata[i]);
-    result = once ? watcher_scan(&watch->hooks, root, err) : watcher_add(watch->watcher, root, err);
+    result = once ? watcher_scan(&watch->hooks, root, err) : watcher_add(watch->watcher, root, watch->names[i], err);
   }
   watch->is_looking = false;
   if (result == 0) result = save(watch, err);

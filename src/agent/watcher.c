@@ -21,12 +21,26 @@
   (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | \
    IN_DONT_FOLLOW | IN_EXCL_UNLINK)
 
+struct root {
+  char *path, *name;
+  dev_t dev;
+  ino_t inode;
+};
+
 struct watcher {
   const struct watcher_hooks *hooks;
   int fd;
   GHashTable *paths; /* watch descriptor -> path, which it owns */
   GPtrArray *roots;
+  bool has_doubt; /* a file that was told of was not there */
 };
+
+static void free_root(void *arg) {
+  struct root *root = arg;
+  free(root->path);
+  free(root->name);
+  free(root);
+}
 
 int watcher_open(const struct watcher_hooks *hooks, struct watcher **ret, struct err *err) {
   int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -35,7 +49,7 @@ int watcher_open(const struct watcher_hooks *hooks, struct watcher **ret, struct
   CHECK(watcher != NULL);
   *watcher = (struct watcher){.hooks = hooks, .fd = fd};
   watcher->paths = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, free);
-  watcher->roots = g_ptr_array_new_with_free_func(free);
+  watcher->roots = g_ptr_array_new_with_free_func(free_root);
   *ret = watcher;
   return 0;
 }
@@ -109,18 +123,38 @@ int watcher_scan(const struct watcher_hooks *hooks, const char *root, struct err
   return walk(NULL, hooks, root, err);
 }
 
-int watcher_add(struct watcher *watcher, const char *root, struct err *err) {
-  char *copy = strdup(root);
-  CHECK(copy != NULL);
-  g_ptr_array_add(watcher->roots, copy);
+int watcher_add(struct watcher *watcher, const char *root, const char *name, struct err *err) {
+  struct stat st;
+  if (stat(root, &st) != 0) return err_set_errno(err, ERR_NOT_FOUND, errno, "%s", name);
+  struct root *added = malloc(sizeof *added);
+  CHECK(added != NULL);
+  *added = (struct root){.path = strdup(root), .name = strdup(name), .dev = st.st_dev, .inode = st.st_ino};
+  CHECK(added->path != NULL && added->name != NULL);
+  g_ptr_array_add(watcher->roots, added);
   return walk(watcher, watcher->hooks, root, err);
+}
+
+/* A file server that is away for a while is no reason to end. */
+static bool leads_to(const char *path, const struct root *root) {
+  struct stat st;
+  if (stat(path, &st) != 0) return file_may_pass(errno);
+  return st.st_dev == root->dev && st.st_ino == root->inode;
+}
+
+int watcher_check(const struct watcher *watcher, struct err *err) {
+  for (guint i = 0; i < watcher->roots->len; i++) {
+    const struct root *root = watcher->roots->pdata[i];
+    if (!leads_to(root->path, root)) return err_set(err, ERR_NOT_FOUND, "%s is gone", root->path);
+    if (!leads_to(root->name, root)) return err_set(err, ERR_NOT_FOUND, "%s is gone: it leads elsewhere", root->name);
+  }
+  return 0;
 }
 
 /* ---- what happens ---- */
 
 static bool is_root(const struct watcher *watcher, const char *path) {
   for (guint i = 0; i < watcher->roots->len; i++) {
-    if (strcmp(watcher->roots->pdata[i], path) == 0) return true;
+    if (strcmp(((const struct root *)watcher->roots->pdata[i])->path, path) == 0) return true;
   }
   return false;
 }
@@ -145,7 +179,7 @@ static void unwatch(struct watcher *watcher, const char *top) {
 static int look_at_all(struct watcher *watcher, struct err *err) {
   int result = 0;
   for (guint i = 0; result == 0 && i < watcher->roots->len; i++)
-    result = walk(watcher, watcher->hooks, watcher->roots->pdata[i], err);
+    result = walk(watcher, watcher->hooks, ((const struct root *)watcher->roots->pdata[i])->path, err);
   return result;
 }
 
@@ -156,11 +190,12 @@ static int take_directory(struct watcher *watcher, uint32_t mask, const char *pa
 
 /* A file that is made is told of when it is closed; one that is linked in is whole at once, and never closed. Only a
  * second name that is still there tells the two apart. */
-static void take_file(const struct watcher *watcher, uint32_t mask, const char *path) {
+static void take_file(struct watcher *watcher, uint32_t mask, const char *path) {
   struct stat st;
   const struct watcher_hooks *hooks = watcher->hooks;
   bool made = (mask & IN_CREATE) != 0, is_seen = lstat(path, &st) == 0;
   if (!is_seen && file_may_pass(errno)) hooks->file(hooks->arg, path);
+  if (!is_seen) watcher->has_doubt = true;
   if (!is_seen || !S_ISREG(st.st_mode)) return;
   if ((made && st.st_nlink > 1) || (mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0)
     hooks->file(hooks->arg, path);
@@ -196,5 +231,7 @@ int watcher_read(struct watcher *watcher, struct err *err) {
       at += sizeof *event + event->len;
     }
   }
+  if (result == 0 && watcher->has_doubt) result = watcher_check(watcher, err);
+  watcher->has_doubt = false;
   return result;
 }

@@ -23,8 +23,9 @@ MUST_USE int watcher_open(const struct watcher_hooks *hooks, struct watcher **re
 void watcher_close(struct watcher *watcher);
 SCOPED_REF(struct watcher, watcher_close)
 
-/* Watches a directory and all below it, and tells of each file that is there. -ERR_LIMIT names the limit to raise. */
-MUST_USE int watcher_add(struct watcher *watcher, const char *root, struct err *err);
+/* Watches a directory and all below it, and tells of each file that is there. root: without links; name: as the user
+ * calls it. -ERR_LIMIT names the limit to raise. */
+MUST_USE int watcher_add(struct watcher *watcher, const char *root, const char *name, struct err *err);
 /* Tells of each file that is there, without watching. */
 MUST_USE int watcher_scan(const struct watcher_hooks *hooks, const char *root, struct err *err);
 
@@ -33,5 +34,8 @@ int watcher_fd(const struct watcher *watcher);
 /* Tells of what has happened; does not wait. Where the kernel could not keep up, of every file that is there.
  * -ERR_NOT_FOUND: a directory that was added is gone; -ERR_LIMIT as above. */
 MUST_USE int watcher_read(struct watcher *watcher, struct err *err);
+/* Do the directories that were added still have their paths and names? When something above one is renamed, or a link
+ * to it is led elsewhere, the kernel tells nobody. -ERR_NOT_FOUND. */
+MUST_USE int watcher_check(const struct watcher *watcher, struct err *err);
 
 #endif

@@ -55,8 +55,8 @@ def flush(farm, *args, **kwargs):
 class Watch:
     """A `codecmeter watch`, ready."""
 
-    def __init__(self, farm, directory, *options, ready=True, before=()):
-        self.out, self.err = str(directory) + ".out", str(directory) + ".err"
+    def __init__(self, farm, directory, *options, ready=True, before=(), log=None):
+        self.out, self.err = f"{log or directory}.out", f"{log or directory}.err"
         with open(self.out, "w") as out, open(self.err, "a") as err:
             command = [*before, CODECMETER, "watch", "--settle", "150ms", *map(str, options), str(directory)]
             self.process = subprocess.Popen(command, env=farm.environment, stdout=out, stderr=err)
@@ -596,6 +596,28 @@ def test_a_copy_on_another_file_system(farm, clips, watched):
     finally:
         for directory in mounted:
             subprocess.run(["umount", directory], capture_output=True)
+
+
+def test_a_directory_that_leaves(farm, clips, watched, tmp_path):
+    """It is not watched any more under the name that was given: renamed with what is above it, or behind a link that
+    leads elsewhere now. That ends the watch, rather than that it hears no more."""
+    out = watched.directory
+    (out / "above" / "outputs").mkdir(parents=True)
+    (out / "link").symlink_to("above")
+    by_name = watched(out / "above" / "outputs", log=tmp_path / "by-name")
+    by_link = watched(out / "link", "--state", farm.spool + "/watch-of-link", log=tmp_path / "by-link")
+    shutil.copy(clips / "small.mp4", out / "above" / "outputs" / "a.mp4")
+    by_name.has("a.mp4", 1)
+    by_link.has("a.mp4", 1)
+    (out / "link").unlink()
+    (out / "link").symlink_to(".")
+    time.sleep(1)
+    shutil.copy(clips / "small.mp4", out / "above" / "outputs" / "b.mp4")
+    assert by_link.process.wait(10) == 1 and f"{out}/link is gone" in by_link.complained(), by_link.complained()
+    by_name.has("b.mp4", 1)
+    os.rename(out / "above", out / "elsewhere")
+    shutil.copy(clips / "small.mp4", out / "elsewhere" / "outputs" / "c.mp4")
+    assert by_name.process.wait(10) == 1 and "outputs is gone" in by_name.complained(), by_name.complained()
 
 
 def publish(whole, path):
