@@ -130,7 +130,8 @@ static bool is_elsewhere(const struct entry *entry, const struct stat *st) {
   return values.inode == entry->inode && values.size == entry->size && values.mtime_ns == entry->mtime_ns;
 }
 
-const char *place_twin(const struct place *place, const char *path, const struct stat *st) {
+const char *place_twin(const struct place *place, const char *path, const struct stat *st,
+                       enum place_status *ret_status) {
   struct entry now = values_of(st);
   now.birth_ns = birth_ns_of(path, st);
   const struct entry *twin = g_hash_table_lookup(place->files, &now);
@@ -139,7 +140,9 @@ const char *place_twin(const struct place *place, const char *path, const struct
     twin = g_hash_table_lookup(place->files, &now);
   }
   bool counts = twin != NULL && twin->status != PLACE_FAILED && !is_elsewhere(twin, st);
-  return counts ? twin->path : NULL;
+  if (!counts) return NULL;
+  *ret_status = twin->status;
+  return twin->path;
 }
 
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status) {
@@ -147,6 +150,18 @@ void place_remember(struct place *place, const char *path, const struct stat *st
   values.birth_ns = birth_ns_of(path, st);
   values.status = status;
   insert(place, values, strdup(path));
+}
+
+static gboolean is_before(void *key, void *entry, void *place) {
+  (void)key;
+  (void)place;
+  return ((struct entry *)entry)->status == PLACE_BEFORE;
+}
+
+void place_forget_before(struct place *place) {
+  guint forgotten = g_hash_table_foreach_remove(place->files, is_before, NULL);
+  forgotten += g_hash_table_foreach_remove(place->paths, is_before, NULL);
+  if (forgotten > 0) place->is_dirty = true;
 }
 
 /* Has the path been taken over by another file? */

@@ -34,9 +34,12 @@ bool place_is_below(const char *path, const char *top);
 /* Is this very file done with? */
 bool place_knows(struct place *place, const char *path, const struct stat *st);
 /* A name of that very file (the same inode, size, times of writing and of birth; not a copy on another file system)
- * that need not be recorded again, or NULL. Valid until the next change. */
-const char *place_twin(const struct place *place, const char *path, const struct stat *st);
+ * that need not be recorded again, and what it was remembered as; or NULL. Valid until the next change. */
+const char *place_twin(const struct place *place, const char *path, const struct stat *st,
+                       enum place_status *ret_status);
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status);
+/* Forgets those that are PLACE_BEFORE: they are to be recorded after all. */
+void place_forget_before(struct place *place);
 /* Forgets the files that were gone when it was asked the last time, and are still: a renamed one must be known until
  * its new name has been looked at. So between two calls, in one process or two, the caller has looked at whatever
  * was there at the first of them. Only worth the while if place_may_prune. */

@@ -122,13 +122,14 @@ static int deliver(struct recorder *recorder, struct place *place, const char *p
 
 /* One that was only renamed is the same output, though its path would make it another. */
 static bool is_renamed(struct place *place, const char *path, const struct stat *st) {
-  const char *twin = place_twin(place, path, st);
+  enum place_status status;
+  const char *twin = place_twin(place, path, st, &status);
   if (twin == NULL) return false;
   if (strcmp(twin, path) != 0) { /* else it is back under its own name */
     (void)printf("%s: the same file as %s, not recorded again\n", path, twin);
     (void)fflush(stdout);
   }
-  place_remember(place, path, st, PLACE_DONE);
+  place_remember(place, path, st, status);
   return true;
 }
 

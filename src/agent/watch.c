@@ -192,7 +192,8 @@ static int save(struct watch *watch, struct err *err) {
 
 static bool is_twin(void *arg, const char *path, const struct pending_file *file) {
   const struct place *place = arg;
-  return place_is_below(path, place_root(place)) && place_twin(place, path, &file->st) != NULL;
+  enum place_status status;
+  return place_is_below(path, place_root(place)) && place_twin(place, path, &file->st, &status) != NULL;
 }
 
 /* Once between two looks at what has happened, or been found. While one that was only renamed is not yet looked at,
@@ -296,8 +297,10 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
     return err_set(err, ERR_USAGE, "%s and %s: name only the upper one, which holds the other", name, other);
   }
   int result = place_open(dir, root, &place, err);
-  if (result == 0) g_ptr_array_add(watch->places, place);
-  return result;
+  if (result != 0) return result;
+  if (watch->options->existing) place_forget_before(place);
+  g_ptr_array_add(watch->places, place);
+  return 0;
 }
 
 static int open_places(struct watch *watch, char *const *names, struct err *err) {

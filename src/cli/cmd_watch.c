@@ -85,7 +85,7 @@ int cmd_watch(int argc, char **argv) {
       {"exclude", 0, OPTION_LIST, &exclude, "GLOB",
        "names to pass over; repeatable (always .* *.part *.partial *.tmp)"},
       {"settle", 0, OPTION_TEXT, &settle, "DURATION", "a file is finished when it has not changed for so long (2s)"},
-      {"existing", 0, OPTION_FLAG, &options.existing, NULL, "record also what is there at the first start"},
+      {"existing", 0, OPTION_FLAG, &options.existing, NULL, "record also what was there before the first start"},
       {"once", 0, OPTION_FLAG, &options.once, NULL, "record what is new, and end"},
       {"state", 0, OPTION_TEXT, &options.state, "DIR", "where it keeps what is done (the spool)"},
       {0},

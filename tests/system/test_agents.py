@@ -668,6 +668,23 @@ def test_published_by_a_link_by_another_user(farm, clips, watched):
     assert watch.complained().count("\n") == 0 and farm.totals() == low(2), watch.complained()
 
 
+def test_existing_after_all(farm, clips, watched):
+    """What a first start has passed over is recorded when it is asked for later, once."""
+    out = watched.directory
+    shutil.copy(clips / "small.mp4", out / "before.mp4")
+    watch = watched(out)
+    assert "--existing" in watch.complained()
+    shutil.copy(clips / "small.mp4", out / "new.mp4")
+    watch.has("stored", 1)
+    os.rename(out / "before.mp4", out / "renamed.mp4")
+    watch.has("not recorded again", 1)
+    watch.stop()
+    watch = watched(out, "--existing")
+    watch.has("stored", 1)
+    watch.stop()
+    assert "renamed.mp4" in watch.said() and once(farm, out, "--existing") == once(farm, out) == "" and farm.totals() == low(4)
+
+
 def test_wrong_use_of_watch(farm, watched, tmp_path):
     out = watched.directory
     (out / "below").mkdir()
