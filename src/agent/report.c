@@ -17,6 +17,8 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
+#define YEAR_1_S INT64_C(-62135596800)
+#define YEAR_10000_S INT64_C(253402300800)
 #define BACKOFF_FIRST_MS 500 /* then doubled: 3.5 s in all */
 
 void report_fini(struct report *report) { buf_fini(&report->event); }
@@ -85,6 +87,11 @@ static int describe(const char *path, const struct media *media, const char *cod
   return ret->event.failed ? -ERR_MEMORY : 0;
 }
 
+/* An event's time has four digits for the year. */
+static bool has_year(const struct stat *st) {
+  return st->st_mtim.tv_sec >= YEAR_1_S && st->st_mtim.tv_sec < YEAR_10000_S;
+}
+
 int report_file(const char *path, const char *project, struct report *ret, struct err *err) {
   struct media media;
   struct stat st;
@@ -94,6 +101,7 @@ int report_file(const char *path, const char *project, struct report *ret, struc
     return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
   }
   if (!S_ISREG(st.st_mode)) return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
+  if (!has_year(&st)) return err_set(err, ERR_MEDIA, "%s: its time of writing is not in the years 1 to 9999", path);
   int result = media_probe(absolute, &media, err);
   if (result == 0) result = codec_canonical(str_of(media.codec), codec, err);
   if (result != 0) return result;

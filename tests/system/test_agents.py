@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -437,6 +438,22 @@ def test_what_cannot_be_read_now(farm, clips, watched):
     watch.has("duplicate", 2)
     watch.stop()
     assert farm.totals() == low(4)
+
+
+def test_times_beyond_any_calendar(farm, clips):
+    """No event can say them: the file is refused, and nothing aborts."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as out:
+        path = f"{out}/a.mp4"
+        shutil.copy(clips / "small.mp4", path)
+        for seconds in (253402300800, 9 * 10**15, -62135596801):
+            os.utime(path, (seconds, seconds))
+            if os.stat(path).st_mtime != seconds:
+                pytest.skip("this file system has no such times")
+            done = farm.record(path)
+            assert done.returncode == 1 and "years 1 to 9999" in done.stderr and done.stderr.count("\n") == 1, done
+            done = farm.command("watch", "--once", "--existing", out)
+            assert done.returncode == 0 and "years 1 to 9999" in done.stderr and done.stderr.count("\n") == 1, done
+            assert farm.command("watch", "--once", out).stderr == ""
 
 
 def test_too_many_open_files(farm, clips, watched):
