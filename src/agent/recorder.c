@@ -10,6 +10,7 @@
 
 #include "agent/outbox.h"
 #include "agent/wanted.h"
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -65,7 +66,8 @@ void recorder_complain(struct recorder *recorder, const char *path, const struct
 }
 
 static void say(const char *path, const char *what, const char *outcome) {
-  (void)printf("%s: %s, %s\n", path, what, outcome);
+  SCOPED_MALLOC char *shown = str_printable(str_of(path));
+  (void)printf("%s: %s, %s\n", shown, what, outcome);
   (void)fflush(stdout);
 }
 
@@ -126,7 +128,8 @@ static bool is_renamed(struct place *place, const char *path, const struct stat 
   const char *twin = place_twin(place, path, st, &status);
   if (twin == NULL) return false;
   if (strcmp(twin, path) != 0) { /* else it is back under its own name */
-    (void)printf("%s: the same file as %s, not recorded again\n", path, twin);
+    SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_twin = str_printable(str_of(twin));
+    (void)printf("%s: the same file as %s, not recorded again\n", shown, shown_twin);
     (void)fflush(stdout);
   }
   place_remember(place, path, st, status);

@@ -19,6 +19,7 @@
 #include "agent/recorder.h"
 #include "agent/spool.h"
 #include "agent/watcher.h"
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -342,8 +343,10 @@ void watch_close(struct watch *watch) {
 
 static void say_ready(const struct watch *watch) {
   (void)printf("watching");
-  for (guint i = 0; i < watch->places->len; i++)
-    (void)printf(" %s", place_root(watch->places->pdata[i]));
+  for (guint i = 0; i < watch->places->len; i++) {
+    SCOPED_MALLOC char *shown = str_printable(str_of(place_root(watch->places->pdata[i])));
+    (void)printf(" %s", shown);
+  }
   (void)printf("\n");
   (void)fflush(stdout);
 }

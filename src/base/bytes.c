@@ -109,6 +109,25 @@ bool str_has_control(struct str s) {
   return false;
 }
 
+char *str_printable(struct str s) {
+  char *out = malloc(4 * s.len + 1), *end = out;
+  CHECK(out != NULL);
+  while (s.len > 0) {
+    uint32_t point = 0;
+    size_t len = utf8_decode(s, &point), taken = len > 0 ? len : 1;
+    bool is_good = len > 0 && !str_has_control(str_make(s.ptr, len));
+    for (size_t i = 0; i < taken; i++) {
+      if (is_good)
+        *end++ = s.ptr[i];
+      else
+        end += sprintf(end, "\\x%02x", (unsigned char)s.ptr[i]);
+    }
+    s = str_make(s.ptr + taken, s.len - taken);
+  }
+  *end = '\0';
+  return out;
+}
+
 bool str_to_u64(struct str s, uint64_t *ret) {
   uint64_t value = 0;
   if (s.len == 0) return false;

@@ -41,6 +41,10 @@ struct str str_trim(struct str s);                 /* without leading and traili
 /* Cuts what stands before the first separator off the front of rest, and the separator; without one, all of it. */
 struct str str_cut(struct str *rest, char separator);
 
+/* What may be printed of a text that others have chosen: one line, in which nothing drives a terminal. Control
+ * characters, and bytes that are not UTF-8, are written as \xHH. Malloc'd, never NULL. */
+MUST_USE char *str_printable(struct str s);
+
 /* Copies s and a NUL into out[size]; false, and out untouched, when it does not fit. */
 MUST_USE bool str_copy(struct str s, char *out, size_t size);
 

@@ -20,7 +20,8 @@ static int record_file(struct outbox *outbox, const char *path, const char *proj
   const char *outcome = report_outcome_name(delivered.outcome);
   if (delivered.outcome == REPORT_CONFLICT || delivered.outcome == REPORT_REJECTED)
     return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered.reason);
-  (void)printf("%s: %s, %s\n", path, report.summary, outcome);
+  SCOPED_MALLOC char *shown = str_printable(str_of(path));
+  (void)printf("%s: %s, %s\n", shown, report.summary, outcome);
   if (delivered.outcome != REPORT_SPOOLED) return 0;
   outbox_say_where(outbox, where, sizeof where);
   (void)err_set(err, ERR_DENIED, "%s: %.200s; %s", path, delivered.reason, where);

@@ -70,7 +70,8 @@ static int say_delivered(const struct outbox *outbox, const struct report *repor
   outbox_say_where(outbox, where, sizeof where);
   if (delivered->needs_help) return err_set(err, ERR_DENIED, "%s: %.200s; %s", path, delivered->reason, where);
   if (delivered->outcome != REPORT_SPOOLED) {
-    (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", path, report->summary, outcome);
+    SCOPED_MALLOC char *shown = str_printable(str_of(path));
+    (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", shown, report->summary, outcome);
     return 0;
   }
   (void)err_set(err, ERR_NETWORK, "%s: %s, %s: %.160s; %s", path, report->summary, outcome, delivered->reason, where);

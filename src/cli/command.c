@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 static const struct {
   const char *name;
   int (*run)(int argc, char **argv);
@@ -41,11 +43,7 @@ static void print_help(FILE *out) {
 }
 
 int command_fail(const char *command, const struct err *err) {
-  char text[ERR_TEXT_MAX];
-  (void)snprintf(text, sizeof text, "%s", err->text);
-  for (char *c = text; *c != '\0'; c++) {
-    if ((unsigned char)*c < 0x20 || *c == 0x7F) *c = ' '; /* one line, and nothing that drives a terminal */
-  }
+  SCOPED_MALLOC char *text = str_printable(str_of(err->text));
   (void)fprintf(stderr, "codecmeter %s: %s\n", command, text);
   return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -46,7 +46,7 @@ class Farm:
 
     def command(self, *args, **kwargs):
         kwargs = {"capture_output": True, "text": True, "timeout": 60, "env": self.environment, **kwargs}
-        return subprocess.run([CODECMETER, *map(str, args)], **kwargs)
+        return subprocess.run([CODECMETER, *(arg if isinstance(arg, bytes) else str(arg) for arg in args)], **kwargs)
 
     def record(self, *files):
         return self.command("record", *files)

@@ -685,6 +685,28 @@ def test_published_by_a_link_by_another_user(farm, clips, watched):
     assert watch.complained().count("\n") == 0 and farm.totals() == low(2), watch.complained()
 
 
+def test_names_that_are_not_to_be_printed_as_they_are(farm, clips, watched):
+    """None forges a line, or drives a terminal: neither of record, nor of run, nor of watch."""
+    out = watched.directory
+    name = "a\n/b.mp4: h264 9x9 9.000 s, stored\n\x1b[2Jh\u00e9\u9b5a\x9b.mp4".replace("/", "|")
+    shown = str(out / name).replace("\n", "\\x0a").replace("\x1b", "\\x1b").replace("\x9b", "\\xc2\\x9b")
+    shutil.copy(clips / "small.mp4", out / name)
+    shutil.copy(clips / "small.mp4", os.fsencode(out) + b"/no\xfftext.mp4")
+    done = farm.record(out / name)
+    assert done.stdout == shown + ": h264 640x360 2.000 s, stored\n", done
+    done = farm.command("record", os.fsencode(out) + b"/no\xfftext.mp4")
+    assert done.stdout == f"{out}/no\\xfftext.mp4: h264 640x360 2.000 s, stored\n", done
+    said = once(farm, out, "--existing")
+    assert said.splitlines()[0] == shown + ": h264 640x360 2.000 s, duplicate" and said.count("\n") == 2, said
+    (out / (name + ".mkv")).write_bytes(b"none")
+    done = farm.record(out / (name + ".mkv"))
+    assert done.stderr.startswith("codecmeter record: " + shown + ".mkv: ") and done.stderr.count("\n") == 1, done
+    done = farm.command("run", "--output", out / ("run" + name), "--", "cp", clips / "small.mp4", out / ("run" + name))
+    assert "\\x1b[2J" in done.stderr and done.stderr.count("\n") == 1, done
+    os.rename(out / name, out / ("z" + name))
+    assert once(farm, out).count("\n") == 2, "one is renamed, one new"
+
+
 def test_existing_after_all(farm, clips, watched):
     """What a first start has passed over is recorded when it is asked for later, once."""
     out = watched.directory

@@ -37,6 +37,23 @@ static void test_control(void **state) {
   for (size_t i = 0; i < sizeof without / sizeof without[0]; i++) assert_false(str_has_control(without[i]));
 }
 
+static void test_printable(void **state) {
+  (void)state;
+  static const struct {
+    struct str text;
+    const char *shown;
+  } rows[] = {
+      {STR(""), ""}, {STR("a b\\n%"), "a b\\n%"}, {STR("\xE4\xBD\xA0 \xF0\x90\x80\x80"), "\xE4\xBD\xA0 \xF0\x90\x80\x80"},
+      {STR("a\nb\r"), "a\\x0ab\\x0d"}, {STR("\x1B[2J"), "\\x1b[2J"}, {STR("\x7F"), "\\x7f"}, {STR("\xC2\x9B\xC2\xA0"), "\\xc2\\x9b\xC2\xA0"},
+      {STR("\x9B\xFF"), "\\x9b\\xff"}, {STR("cut \xE4\xBD"), "cut \\xe4\\xbd"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    char *shown = str_printable(rows[i].text);
+    assert_string_equal(shown, rows[i].shown);
+    free(shown);
+  }
+}
+
 static void test_integers(void **state) {
   (void)state;
   static const char *const bad[] = {"", "-", "+1", " 1", "1 ", "1e9", "0x10", "1.0", "abc", "--1", "1-", "9223372036854775808",
@@ -156,7 +173,8 @@ static void test_arena(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_utf8),    cmocka_unit_test(test_control), cmocka_unit_test(test_integers),
+      cmocka_unit_test(test_utf8),    cmocka_unit_test(test_control), cmocka_unit_test(test_printable),
+      cmocka_unit_test(test_integers),
       cmocka_unit_test(test_slices),  cmocka_unit_test(test_buffers), cmocka_unit_test(test_words),
       cmocka_unit_test(test_arena),
   };
