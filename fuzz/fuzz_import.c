@@ -11,7 +11,7 @@
 #include "base/scope.h"
 #include "import/source.h"
 
-#define CHECKED_MAX 24 /* places from which the rest is read again */
+#define CHECKED_MAX 4 /* places from which the rest is read again */
 #define EVENT_DEPTH 3
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
