@@ -44,6 +44,8 @@ bool client_is_interrupted(const struct client *client) {
   return client->settings->interrupted != NULL && client->settings->interrupted();
 }
 
+bool client_may_pass(long status) { return status >= 500 || status == 429 || status == 408; }
+
 void client_reply_fini(struct client_reply *reply) { buf_fini(&reply->body); }
 
 static size_t receive(char *data, size_t size, size_t count, void *arg) {

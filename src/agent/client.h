@@ -32,6 +32,9 @@ struct client_reply {
 };
 void client_reply_fini(struct client_reply *reply);
 
+/* Does what an answer of that status says pass by itself, so that the same may be sent again? */
+bool client_may_pass(long status);
+
 /* -ERR_USAGE when there is no token to report with. */
 MUST_USE int client_check_token(const struct client *client, struct err *err);
 /* POST /v1/events, a body of that Content-Type. 0 when there was an answer, whatever its status. -ERR_NETWORK names the

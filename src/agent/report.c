@@ -195,7 +195,7 @@ static int read_reply(struct client_reply *reply, enum report_outcome *ret_outco
     copy_reason(detail, ret_reason);
     return 0;
   }
-  enum err_code code = reply->status >= 500 || reply->status == 429 ? ERR_REMOTE : ERR_DENIED;
+  enum err_code code = client_may_pass(reply->status) ? ERR_REMOTE : ERR_DENIED;
   return err_set(err, code, "the server answered with HTTP %ld: %.*s", reply->status,
                  (int)(detail.len < 300 ? detail.len : 300), detail.ptr);
 }

@@ -142,8 +142,7 @@ static int take_results(struct import_sender *sender, struct part part, const st
 
 static int refuse_status(const struct client_reply *reply, const struct json *top, struct err *err) {
   struct str detail = top != NULL ? json_member_text(top, "detail") : STR("is it a codecmeter?");
-  bool is_passing = reply->status >= 500 || reply->status == 429 || reply->status == 408;
-  enum err_code code = reply->status == 413 ? ERR_LIMIT : is_passing ? ERR_BUSY : ERR_DENIED;
+  enum err_code code = reply->status == 413 ? ERR_LIMIT : client_may_pass(reply->status) ? ERR_BUSY : ERR_DENIED;
   return err_set(err, code, "the server answered with HTTP %ld: %.*s", reply->status,
                  (int)(detail.len < 300 ? detail.len : 300), detail.ptr);
 }

@@ -8,7 +8,9 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -161,6 +163,27 @@ def test_down_then_up(farm, clips, tmp_path):
     done = flush(farm)
     assert done.returncode == 0 and done.stdout == "sent 0, duplicate 0, rejected 0, left 0\n", done
     assert farm.record(out, other, third).stdout.count("duplicate") == 3 and farm.totals() == low(8)
+
+
+@pytest.mark.parametrize("status, passes", ((408, True), (429, True), (500, True), (503, True), (401, False), (404, False)))
+def test_which_answers_pass_by_themselves(farm, clips, status, passes):
+    """The same for record, run, watch and import: only for others somebody has to do something."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    done = farm.command("record", "--url", f"http://127.0.0.1:{server.server_port}", clips / "small.mp4")
+    server.shutdown()
+    server.server_close()
+    assert done.returncode == (0 if passes else 1) and "spooled" in done.stdout and str(status) in done.stderr, done
 
 
 def test_flush(farm):
