@@ -3,10 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 
 #define AWAY_MS 5000
 #define CATCH_UP_EVENTS 64
+#define NAME_SHOWN_MAX 300 /* two of them leave room for the reason */
 
 int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err) {
   struct outbox outbox = {.client = NULL};
@@ -32,7 +34,6 @@ static int send_event(struct outbox *outbox, const struct report *report, struct
   }
   int result = report_send(outbox->client, buf_view(&report->event), REPORT_TRIES, &ret->outcome, ret->reason, err);
   if (result == 0) outbox->reached = true;
-  outbox->is_refused = result == -ERR_DENIED;
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY) {
     outbox->again_ms = now_ms() + AWAY_MS;
     outbox->away = *err;
@@ -47,9 +48,7 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   bool waits = result != 0 && (err_kind(result) == ERR_KIND_RETRY || result == -ERR_DENIED);
   if (result != 0 && !waits) return result;
   if (waits && spool_put(&outbox->spool, report, &why) != 0) {
-    char text[ERR_TEXT_MAX];
-    (void)snprintf(text, sizeof text, "%s", err->text);
-    return err_set(err, (enum err_code) - result, "%.240s; nor can it be kept: %.240s", text, why.text);
+    return err_set(err, (enum err_code) - result, "%s; nor can it be kept: %s", err->text, why.text);
   }
   if (waits) {
     delivered.outcome = REPORT_SPOOLED;
@@ -60,10 +59,16 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   return 0;
 }
 
-void outbox_say_where(const struct outbox *outbox, char *out, size_t size) {
-  const char *how = outbox->is_refused ? "for this token; with another, `codecmeter flush --any` sends it"
-                                       : "and goes with what is stored next, or with `codecmeter flush`";
-  (void)snprintf(out, size, "it waits in %s%s %s", outbox->spool.dir, outbox->is_refused ? "" : ",", how);
+int outbox_say_waiting(const struct outbox *outbox, const char *what, const struct delivered *delivered,
+                       struct err *err) {
+  SCOPED_MALLOC char *subject = strdup(what), *dir = strdup(outbox->spool.dir);
+  CHECK(subject != NULL && dir != NULL);
+  err_shorten(subject, NAME_SHOWN_MAX);
+  err_shorten(dir, NAME_SHOWN_MAX);
+  const char *how = delivered->needs_help ? " for this token; with another, `codecmeter flush --any` sends it"
+                                          : ", and goes with what is stored next, or with `codecmeter flush`";
+  return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; it waits in %s%s", subject,
+                 delivered->reason, dir, how);
 }
 
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {

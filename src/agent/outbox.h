@@ -16,7 +16,6 @@ struct outbox {
   bool reached;     /* the server has answered since the last outbox_catch_up */
   int64_t again_ms; /* monotonic: until then it is taken to be away still */
   struct err away;  /* why */
-  bool is_refused;  /* what was sent last was, for the token or the address */
   bool told_elsewhere;
 };
 /* The settings, filled, are borrowed for as long as it lives. */
@@ -32,9 +31,11 @@ struct delivered {
  * taken to be away for some seconds, so that many events are not many waits. An error: it is neither with the server
  * nor on disk. */
 MUST_USE int outbox_send(struct outbox *outbox, const struct report *report, struct delivered *ret, struct err *err);
-/* Of what was spooled last: "it waits in DIR, and goes with what is stored next, or with `codecmeter flush`"; or,
- * where the token or the address was refused, with what it can be sent then. */
-void outbox_say_where(const struct outbox *outbox, char *out, size_t size);
+/* "WHAT: REASON; it waits in DIR, and goes with what is stored next, or with `codecmeter flush`", of what is spooled;
+ * or, where the token or the address was refused, with what it can be sent then. Gives -ERR_DENIED when it needs
+ * help, else -ERR_NETWORK. */
+int outbox_say_waiting(const struct outbox *outbox, const char *what, const struct delivered *delivered,
+                       struct err *err);
 
 enum catch_up { CATCH_UP_ALL, CATCH_UP_SOME, CATCH_UP_NONE };
 /* Sends a few of those that wait, if the server has just been reached, and says on standard error what came of it.

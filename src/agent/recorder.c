@@ -73,15 +73,13 @@ static void say(const char *path, const char *what, const char *outcome) {
 
 static void say_spooled(struct recorder *recorder, const char *path, const struct delivered *delivered) {
   struct err err;
-  char where[ERR_TEXT_MAX];
   if (recorder->catch_up_ms == 0) {
     recorder->catch_up_wait_ms = CATCH_UP_MIN_MS;
     recorder->catch_up_ms = now_ms() + CATCH_UP_MIN_MS;
   }
   if (recorder->said_away && !delivered->needs_help) return;
   recorder->said_away = true;
-  outbox_say_where(&recorder->outbox, where, sizeof where);
-  (void)err_set(&err, ERR_NETWORK, "%s: %.200s; %s", path, delivered->reason, where);
+  (void)outbox_say_waiting(&recorder->outbox, path, delivered, &err);
   recorder->options.complain(&err);
 }
 

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SCRATCH_SIZE 16384
+#define PART_SIZE 352 /* so that two paths leave room for what is said of them */
+
 static const struct {
   enum err_kind kind;
   const char *name;
@@ -21,12 +24,35 @@ static int code_of(int result) {
   return code < ERR_CODES ? code : ERR_INTERNAL;
 }
 
+static bool is_inside_character(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
+
+void err_shorten(char *text, size_t max) {
+  static const char gap[] = "…";
+  size_t len = strlen(text), head = max / 2, tail = len - (max - max / 2);
+  if (len <= max) return;
+  while (head > 0 && is_inside_character(text[head]))
+    head--;
+  tail += sizeof gap;
+  while (is_inside_character(text[tail]))
+    tail++;
+  memcpy(text + head, gap, sizeof gap - 1);
+  memmove(text + head + sizeof gap - 1, text + tail, len - tail + 1);
+}
+
+/* Formats without a limit that a path could reach, then shortens. */
+static void compose(char *out, size_t size, const char *format, va_list args) {
+  char text[SCRATCH_SIZE];
+  (void)vsnprintf(text, sizeof text, format, args);
+  err_shorten(text, size - 1);
+  memcpy(out, text, strlen(text) + 1);
+}
+
 int err_set(struct err *err, enum err_code code, const char *format, ...) {
   if (err != NULL) {
     err->code = code;
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(err->text, sizeof err->text, format, args);
+    compose(err->text, sizeof err->text, format, args);
     va_end(args);
   }
   return -(int)code;
@@ -35,28 +61,23 @@ int err_set(struct err *err, enum err_code code, const char *format, ...) {
 int err_set_errno(struct err *err, enum err_code code, int errno_value, const char *format, ...) {
   if (errno_value == ENOSPC || errno_value == EDQUOT) code = ERR_FULL;
   if (err != NULL) {
-    char what[ERR_TEXT_MAX];
+    char what[PART_SIZE], reason[128];
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(what, sizeof what, format, args);
+    compose(what, sizeof what, format, args);
     va_end(args);
-    char reason[128];
-    (void)err_set(err, code, "%.350s: %s", what, strerror_r(errno_value, reason, sizeof reason));
+    (void)err_set(err, code, "%s: %s", what, strerror_r(errno_value, reason, sizeof reason));
   }
   return -(int)code;
 }
 
 int err_prefix(struct err *err, const char *format, ...) {
-  char prefix[ERR_TEXT_MAX / 2];
+  char prefix[PART_SIZE];
   va_list args;
   va_start(args, format);
-  (void)vsnprintf(prefix, sizeof prefix, format, args);
+  compose(prefix, sizeof prefix, format, args);
   va_end(args);
-  char text[ERR_TEXT_MAX];
-  memcpy(text, err->text, sizeof text);
-  text[sizeof text - 1] = '\0';
-  (void)snprintf(err->text, sizeof err->text, "%s: %.*s", prefix, ERR_TEXT_MAX / 2 - 3, text);
-  return -(int)err->code;
+  return err_set(err, err->code, "%s: %s", prefix, err->text);
 }
 
 enum err_kind err_kind(int result) { return table[code_of(result)].kind; }

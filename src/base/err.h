@@ -9,6 +9,7 @@
 #define CODECMETER_BASE_ERR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/scope.h"
 
@@ -49,14 +50,18 @@ enum err_code {
   ERR_CODES
 };
 
-#define ERR_TEXT_MAX 512
+#define ERR_TEXT_MAX 1024 /* what is longer loses of its middle */
 
 struct err {
   enum err_code code;
   char text[ERR_TEXT_MAX]; /* one line, UTF-8, NUL-terminated, says what to do where that can be said */
 };
 
-/* Writes code and text into err (which may be NULL) and returns -code, so that `return err_set(…)` reads well. */
+/* Takes out of the middle of a text what is more than max bytes: a path or a message says most at its ends. */
+void err_shorten(char *text, size_t max);
+
+/* Writes code and text into err (which may be NULL; what it held may be among the arguments) and returns -code, so
+ * that `return err_set(…)` reads well. */
 int err_set(struct err *err, enum err_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 

@@ -304,9 +304,8 @@ static int tell_stop(const struct importing *importing, struct err *err) {
   const struct err why = *err;
   const char *how = importing->place_path != NULL ? "the same command goes on from there"
                                                   : "the same again is safe, for what was stored counts once";
-  return err_set(err, why.code == ERR_USAGE ? ERR_DENIED : why.code,
-                 "%.300s; stopped before line %" PRIu64 " of %.60s: %s", why.text, importing->place.line,
-                 importing->name, how);
+  return err_set(err, why.code == ERR_USAGE ? ERR_DENIED : why.code, "%s; stopped before line %" PRIu64 " of %s: %s",
+                 why.text, importing->place.line, importing->name, how);
 }
 
 static int tell_rejects(const struct importing *importing, struct err *err) {

@@ -12,7 +12,6 @@
 static int record_file(struct outbox *outbox, const char *path, const char *project, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
   struct delivered delivered;
-  char where[ERR_TEXT_MAX];
   int result = report_file(path, project, &report, err);
   if (result != 0) return result;
   result = outbox_send(outbox, &report, &delivered, err);
@@ -23,9 +22,8 @@ static int record_file(struct outbox *outbox, const char *path, const char *proj
   SCOPED_MALLOC char *shown = str_printable(str_of(path));
   (void)printf("%s: %s, %s\n", shown, report.summary, outcome);
   if (delivered.outcome != REPORT_SPOOLED) return 0;
-  outbox_say_where(outbox, where, sizeof where);
-  (void)err_set(err, ERR_DENIED, "%s: %.200s; %s", path, delivered.reason, where);
-  if (delivered.needs_help) return -ERR_DENIED;
+  result = outbox_say_waiting(outbox, path, &delivered, err);
+  if (delivered.needs_help) return result;
   (void)command_fail("record", err);
   return 0;
 }

@@ -64,17 +64,17 @@ static void print_event(const struct report *report) {
 static int say_delivered(const struct outbox *outbox, const struct report *report, const char *path,
                          const struct delivered *delivered, struct err *err) {
   const char *outcome = report_outcome_name(delivered->outcome);
-  char where[ERR_TEXT_MAX] = "";
+  SCOPED_MALLOC char *what = NULL;
   if (delivered->outcome == REPORT_CONFLICT || delivered->outcome == REPORT_REJECTED)
     return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered->reason);
-  outbox_say_where(outbox, where, sizeof where);
-  if (delivered->needs_help) return err_set(err, ERR_DENIED, "%s: %.200s; %s", path, delivered->reason, where);
+  if (delivered->needs_help) return outbox_say_waiting(outbox, path, delivered, err);
   if (delivered->outcome != REPORT_SPOOLED) {
     SCOPED_MALLOC char *shown = str_printable(str_of(path));
     (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", shown, report->summary, outcome);
     return 0;
   }
-  (void)err_set(err, ERR_NETWORK, "%s: %s, %s: %.160s; %s", path, report->summary, outcome, delivered->reason, where);
+  CHECK(asprintf(&what, "%s: %s, %s", path, report->summary, outcome) >= 0);
+  (void)outbox_say_waiting(outbox, what, delivered, err);
   (void)command_fail("run", err);
   return 0;
 }

@@ -186,6 +186,18 @@ def test_which_answers_pass_by_themselves(farm, clips, status, passes):
     assert done.returncode == (0 if passes else 1) and "spooled" in done.stdout and str(status) in done.stderr, done
 
 
+def test_a_message_is_whole(farm, clips, tmp_path):
+    """However long the names in it are: what is the matter, and what to do, is said to its end."""
+    long = tmp_path / ("a" * 200) / ("b" * 200)
+    long.mkdir(parents=True)
+    done = farm.command("run", "--url", "http://127.0.0.1:1", "--spool", long / "spool", "--output", long / "out.mp4", "--", "cp",
+                        clips / "small.mp4", long / "out.mp4")
+    assert done.returncode == 0 and "--url or $CODECMETER_URL names it; it waits in" in done.stderr, done
+    assert done.stderr.endswith("or with `codecmeter flush`\n"), done
+    done = farm.command("record", "--url", "http://127.0.0.1:1", "--spool", long / "spool", long / "out.mp4")
+    assert "$CODECMETER_URL names it; it waits in" in done.stderr and done.stderr.endswith("`codecmeter flush`\n"), done
+
+
 def test_flush(farm):
     names = [put(farm, number) for number in range(5)]
     listen = address(farm)
@@ -341,7 +353,7 @@ def test_rejected(farm):
 
 def test_where_it_cannot_be_kept(farm, clips, tmp_path):
     """No spool, no room in it, or somebody's files: the event stands on standard output, as without one."""
-    full, theirs = tmp_path / "full", tmp_path / "theirs"
+    full, theirs = tmp_path / ("full" * 50), tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "letter.txt").write_text("dear\n")
     farm.environment["CODECMETER_TOKEN"] = "cm_wrong"  # refused at once
@@ -354,7 +366,8 @@ def test_where_it_cannot_be_kept(farm, clips, tmp_path):
         out = tmp_path / f"{time.monotonic_ns()}.mp4"
         done = farm.command("run", "--spool", spool, "--output", out, "--", "ln", "-s", clips / "small.mp4", out, preexec_fn=hook)
         assert done.returncode == 75 and json.loads(done.stdout)["data"]["duration_ms"] == 2000, (spool, done)
-        assert "nor can it be kept" in done.stderr and "401" in done.stderr, done
+        assert "nor can it be kept" in done.stderr and "401" in done.stderr and done.stderr.count("\n") == 1, done
+        assert hook is None or done.stderr.endswith(": File too large\n"), done
     assert os.listdir(theirs) == ["letter.txt"] and os.listdir(full) in (["lock"], [])
     done = flush(farm, "--spool", theirs)
     assert done.returncode == 1 and "no spool" in done.stderr and os.listdir(theirs) == ["letter.txt"], done
