@@ -79,3 +79,11 @@ def test_links_lead_somewhere():
     for name in names:
         for target in re.findall(r"\]\(([^)#]+)\)", read(name)):
             assert os.path.exists(os.path.join(ROOT, os.path.dirname(name), target)), f"{name}: {target}"
+
+
+def test_the_users_of_units_are_created():
+    """Each unit runs as a user whom the docs say how to make."""
+    docs = read("docs/operations.md") + read("docs/agents.md")
+    for name in ("codecmeter.service", "codecmeter-watch.service"):
+        user = re.search(r"^User=(.*)$", read(f"packaging/{name}"), re.M)[1]
+        assert re.search(rf"^useradd .* {user}$", docs, re.M) and f"packaging/{name}" in docs, (name, user)
