@@ -384,7 +384,7 @@ def test_no_such_project(old_account):
                     ("late",), ("history", "--source", "a", "--id", "b"), ("history", "--task-id", "a")):
         done = run(*command, "--project", "nope", "--data", old_account.server.data, check=False)
         assert done.returncode == 1 and "no project nope" in done.stderr and done.stdout == "", (command, done)
-    # neither has one that a checkpoint has yet to write
+    # one that no checkpoint has written yet exists
     old_account.server.admin("project", "create", "--id", "org-new")
     for command in ("unresolved", "list"), ("late",):
         assert run(*command, "--project", "org-new", "--data", old_account.server.data).stdout == ""
