@@ -181,9 +181,12 @@ size_t bytes_percent_decode(struct str s, char *out) {
   for (size_t i = 0; i < s.len; i++) {
     bool is_escape = s.ptr[i] == '%' && i + 2 < s.len;
     int high = is_escape ? hex_digit(s.ptr[i + 1]) : -1, low = is_escape ? hex_digit(s.ptr[i + 2]) : -1;
-    bool is_good = high >= 0 && low >= 0;
-    out[len++] = is_good ? (char)(high << 4 | low) : s.ptr[i];
-    if (is_good) i += 2;
+    char c = s.ptr[i];
+    if (high >= 0 && low >= 0) {
+      c = (char)(high << 4 | low);
+      i += 2;
+    }
+    out[len++] = c;
   }
   return len;
 }

@@ -269,8 +269,10 @@ int ledger_restore(const struct ledger_options *options, const char *from, const
   SCOPED(log_close_ref) struct log *log = NULL;
   SCOPED_MALLOC char *place = file_path(options->dir, "log");
   SCOPED_MALLOC char *derived = file_path(options->dir, "derived");
+  SCOPED_MALLOC char *restoring = file_path(options->dir, RESTORING);
   uint64_t position;
   if (file_exists(place) || file_exists(derived)) {
+    (void)rmdir(restoring); /* of one that was killed when all was done; empty then */
     return err_set(err, ERR_EXISTS, "%s holds a ledger already: restore into an empty or a new directory",
                    options->dir);
   }

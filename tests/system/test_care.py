@@ -207,6 +207,8 @@ def test_cut_off_and_run_again(bare, tmp_path):
 
     killed_and_again("backup", "--data", bare.data, tmp_path / "backup")
     killed_and_again("restore", "--data", tmp_path / "to", tmp_path / "backup")
+    (tmp_path / "to" / "restoring").mkdir(exist_ok=True)  # as of a kill just before the end
+    killed_and_again("restore", "--data", tmp_path / "to", tmp_path / "backup")
     killed_and_again("rebuild", "--data", tmp_path / "to")
     verify(tmp_path / "to")
     assert sorted(os.listdir(tmp_path / "to")) == ["derived", "lock", "log"]
