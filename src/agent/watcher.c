@@ -183,9 +183,11 @@ static int look_at_all(struct watcher *watcher, struct err *err) {
   return result;
 }
 
+/* Where one left, another may have taken its place already, and been watched: two that were exchanged do. */
 static int take_directory(struct watcher *watcher, uint32_t mask, const char *path, struct err *err) {
   if ((mask & IN_MOVED_FROM) != 0) unwatch(watcher, path);
-  return (mask & (IN_CREATE | IN_MOVED_TO)) != 0 ? walk(watcher, watcher->hooks, path, err) : 0;
+  bool may_be_there = (mask & (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM)) != 0;
+  return may_be_there ? walk(watcher, watcher->hooks, path, err) : 0;
 }
 
 /* A file that is made is told of when it is closed; one that is linked in is whole at once, and never closed. Only a

@@ -1,4 +1,5 @@
 """Agents that lose nothing: the spool, `flush`, and `watch`, beside a server that comes and goes."""
+import ctypes
 import hashlib
 import json
 import os
@@ -563,6 +564,20 @@ def test_a_watch_that_is_killed_again_and_again(farm, clips, watched):
     wait_until(lambda: farm.totals() == low(50), 20)
     watch.stop()
     assert farm.totals() == low(50)
+
+
+def test_directories_that_are_exchanged(farm, clips, watched):
+    out = watched.directory
+    for name in ("a", "b"):
+        (out / name / "below").mkdir(parents=True)
+    watch = watched(out)
+    exchange = 2
+    assert ctypes.CDLL(None).renameat2(-100, bytes(out / "a"), -100, bytes(out / "b"), exchange) == 0
+    time.sleep(0.3)
+    for n, directory in enumerate(("a", "b", "a/below", "b/below")):
+        shutil.copy(clips / "small.mp4", out / directory / f"{n}.mp4")
+    watch.has("stored", 4)
+    watch.stop()
 
 
 def test_a_watch_with_much_to_do(farm, clips, watched, tmp_path):
