@@ -12,8 +12,9 @@ import pytest
 
 from client import Client
 
-# A shell that runs the tests in the background has them ignore SIGINT, and what they start would, too.
+# A shell that runs the tests in the background has them ignore SIGINT, nohup SIGHUP, and what they start would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CODECMETER = os.path.abspath(os.environ.get("CODECMETER", os.path.join(ROOT, "build", "codecmeter")))
