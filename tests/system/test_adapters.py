@@ -4,7 +4,6 @@ import copy
 import gzip
 import json
 import os
-import pathlib
 import resource
 import subprocess
 import time
@@ -12,7 +11,7 @@ import time
 import pytest
 
 from client import event
-from conftest import CODECMETER, ROOT, Account, run, write_all
+from conftest import ROOT, Account, run, unless_sanitized, write_all
 
 DATA = os.path.join(ROOT, "tests", "data", "adapters")
 
@@ -330,7 +329,7 @@ def test_a_notice_of_what_was_reported_before(old_account, is_written):
     assert unresolved(old_account) == []
 
 
-@pytest.mark.skipif(b"__asan_init" in pathlib.Path(CODECMETER).read_bytes(), reason="a sanitizer has memory of its own")
+@unless_sanitized
 @pytest.mark.parametrize("is_written", [False, True])
 def test_many_that_wait(old_account, is_written):
     """48 MB of records are listed in less memory than that: their texts are read where they lie."""

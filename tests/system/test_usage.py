@@ -1,7 +1,6 @@
 """Usage comes in: each way of framing, each outcome, each status."""
 import gzip
 import json
-import pathlib
 import threading
 import time
 from urllib.parse import quote
@@ -9,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from client import event
-from conftest import CODECMETER, Account, run, wait_until, write_all
+from conftest import Account, run, unless_sanitized, wait_until, write_all
 
 JSON = "application/json"
 EVENTS = "application/cloudevents+json"
@@ -494,7 +493,7 @@ def peak_mib(process):
         return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM"))
 
 
-@pytest.mark.skipif(b"__asan_init" in pathlib.Path(CODECMETER).read_bytes(), reason="a sanitizer has memory of its own")
+@unless_sanitized
 def test_memory_is_a_small_multiple_of_the_bodies(account):
     """Eight bodies of 14 MB at once that were 1.6 GB when their trees were held."""
     filler = "[]," * 500 + "[]"
