@@ -227,16 +227,9 @@ static void append_path(struct buf *out, const char *path) {
 }
 
 static char *read_path(struct str text) {
-  char *path = malloc(text.len + 1), *end = path;
+  char *path = malloc(text.len + 1);
   CHECK(path != NULL);
-  for (size_t i = 0; i < text.len; i++) {
-    bool escaped = text.ptr[i] == '%' && i + 2 < text.len;
-    int high = escaped ? g_ascii_xdigit_value(text.ptr[i + 1]) : -1,
-        low = escaped ? g_ascii_xdigit_value(text.ptr[i + 2]) : -1;
-    if (high >= 0 && low >= 0) i += 2;
-    *end++ = high >= 0 && low >= 0 ? (char)(high * 16 + low) : text.ptr[i];
-  }
-  *end = '\0';
+  path[bytes_percent_decode(text, path)] = '\0';
   return path;
 }
 

@@ -17,8 +17,6 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
-#define YEAR_1_S INT64_C(-62135596800)
-#define YEAR_10000_S INT64_C(253402300800)
 #define BACKOFF_FIRST_MS 500 /* then doubled: 3.5 s in all */
 
 void report_fini(struct report *report) { buf_fini(&report->event); }
@@ -89,7 +87,7 @@ static int describe(const char *path, const struct media *media, const char *cod
 
 /* An event's time has four digits for the year. */
 static bool has_year(const struct stat *st) {
-  return st->st_mtim.tv_sec >= YEAR_1_S && st->st_mtim.tv_sec < YEAR_10000_S;
+  return st->st_mtim.tv_sec >= RFC3339_MIN_MS / 1000 && st->st_mtim.tv_sec <= RFC3339_MAX_MS / 1000;
 }
 
 int report_file(const char *path, const char *project, struct report *ret, struct err *err) {

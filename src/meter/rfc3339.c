@@ -6,9 +6,6 @@
 #include "base/check.h"
 #include "meter/zone.h"
 
-#define TIME_MIN_MS INT64_C(-62135596800000) /* 0001-01-01T00:00:00.000Z */
-#define TIME_MAX_MS INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
-
 /* Cuts fixed-width digits off the front; false when they are not all there or not within [least, most]. */
 static bool take_number(struct str *rest, size_t digits, int least, int most, int *ret) {
   uint64_t value;
@@ -78,14 +75,14 @@ int rfc3339_parse(struct str text, int64_t *ret_ms, struct err *err) {
   }
   int64_t minutes = ((int64_t)zone_day_from_date(year, month, day) * 24 + hour) * 60 + minute - offset;
   int64_t time_ms = (minutes * 60 + second) * 1000 + ms;
-  if (time_ms < TIME_MIN_MS || time_ms > TIME_MAX_MS) return err_set(err, ERR_PARSE, "a year from 0001 to 9999 in UTC");
+  if (time_ms < RFC3339_MIN_MS || time_ms > RFC3339_MAX_MS) return err_set(err, ERR_PARSE, "a year from 0001 to 9999 in UTC");
   *ret_ms = time_ms;
   return 0;
 }
 
 void rfc3339_format(int64_t time_ms, char out[RFC3339_SIZE]) {
-  if (time_ms < TIME_MIN_MS) time_ms = TIME_MIN_MS;
-  if (time_ms > TIME_MAX_MS) time_ms = TIME_MAX_MS;
+  if (time_ms < RFC3339_MIN_MS) time_ms = RFC3339_MIN_MS;
+  if (time_ms > RFC3339_MAX_MS) time_ms = RFC3339_MAX_MS;
   const int64_t day_ms = INT64_C(86400000);
   int64_t day = time_ms / day_ms - (time_ms % day_ms < 0);
   int64_t rest = time_ms - day * day_ms;

@@ -7,6 +7,9 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+#define RFC3339_MIN_MS INT64_C(-62135596800000) /* 0001-01-01T00:00:00.000Z */
+#define RFC3339_MAX_MS INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
+
 /* Unix milliseconds. Fractions beyond the ms are cut; `:60` is the last ms of its minute; 't', 'z' and a blank
  * between date and time are taken; a missing zone is -ERR_PARSE. Years 0001 to 9999, in UTC too
  * (the caller bounds further). */
