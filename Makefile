@@ -4,18 +4,21 @@ BUILD ?= build
 SECONDS ?= 60
 TASKS ?= 10000000
 MESON = /usr/bin/meson
-SANITIZED = -Dbuildtype=debugoptimized -Db_lto=false -Db_lundef=false
+SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile clean
+.PHONY: help build build-tests run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-build: ## install what building needs, and build build/codecmeter
+build: ## install the packages that building needs, and build build/codecmeter
 	@scripts/install build
-	@test -f $(BUILD)/build.ninja || $(MESON) setup $(BUILD) >/dev/null
-	@ninja -C $(BUILD) $(if $(MAKE_TERMOUT),,--quiet)
+	@if test -f $(BUILD)/build.ninja; then scripts/build $(BUILD); else scripts/build $(BUILD) -Dtests=disabled; fi
+
+build-tests: # the same, with the unit tests
+	@scripts/install test
+	@scripts/build $(BUILD) -Dtests=enabled
 
 run: ## build, serve on LISTEN=127.0.0.1:8080 from ./data, and show the main job
 	@scripts/install run
@@ -27,44 +30,36 @@ demo: ## the main job on a free port in a temporary directory; fails if the tabl
 	@$(MAKE) --no-print-directory build
 	@scripts/demo
 
-test: ## install, build with warnings as errors, run every test
-	@scripts/install test
-	@$(MAKE) --no-print-directory build
+test: build-tests ## install, build with warnings as errors, run every test
 	@scripts/test
 
-unit: build ## the unit tests alone
+unit: build-tests ## the unit tests alone
 	@$(MESON) test -C $(BUILD) --print-errorlogs
 
-system: build ## the system tests alone
+system: build-tests ## the system tests alone
 	@/usr/bin/python3 -m pytest -q tests/system
 
 sanitize: ## the whole suite under the address and undefined-behaviour sanitizers
 	@scripts/install test
-	@test -f build-sanitize/build.ninja || $(MESON) setup build-sanitize -Db_sanitize=address,undefined \
-	    $(SANITIZED) >/dev/null
-	@ninja -C build-sanitize --quiet
+	@scripts/build build-sanitize -Dtests=enabled -Db_sanitize=address,undefined $(SANITIZED)
 	@BUILD=build-sanitize scripts/test
 
 threads: ## the suite under the thread sanitizer, but for signals to `run`, which it holds back
 	@scripts/install test
-	@test -f build-threads/build.ninja || $(MESON) setup build-threads -Db_sanitize=thread $(SANITIZED) >/dev/null
-	@ninja -C build-threads --quiet
+	@scripts/build build-threads -Dtests=enabled -Db_sanitize=thread $(SANITIZED)
 	@PYTEST_ADDOPTS='-k "not signals_are_passed_on"' BUILD=build-threads scripts/test
 
 crash: ## ROUNDS=300 of SIGKILL in commit, checkpoint, merge and recovery, compared by id; SEED=n replays
-	@scripts/install test
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build-tests
 	@/usr/bin/python3 tests/crash/campaign.py
 
 faults: ## each file call of a script failed, cut short, killed and power-cut in turn; STRIDE=n takes every nth
-	@scripts/install test
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build-tests
 	@/usr/bin/python3 tests/crash/faults.py
 
 fuzz: ## each parser's fuzzer for SECONDS=60
 	@scripts/install fuzz
-	@test -f build-fuzz/build.ninja || CC=clang CXX=clang++ $(MESON) setup build-fuzz -Dfuzz=true -Dwerror=false \
-	    -Db_lto=false >/dev/null
+	@CC=clang CXX=clang++ scripts/build build-fuzz -Dtests=enabled -Dfuzz=true -Dwerror=false
 	@scripts/fuzz '$(SECONDS)'
 
 lint: ## cppcheck over the sources
@@ -74,7 +69,7 @@ lint: ## cppcheck over the sources
 
 bench: ## measure beside PostgreSQL, SQLite and nginx, up to TASKS=10000000 tasks; bench/README.md
 	@scripts/install bench
-	@$(MAKE) --no-print-directory build
+	@scripts/build build-release -Dtests=disabled -Db_lto=true
 	@test -f build-bench/build.ninja || $(MESON) setup build-bench bench >/dev/null
 	@ninja -C build-bench --quiet
 	@/usr/bin/python3 bench/bench.py --tasks '$(TASKS)' $(if $(PARTS),--parts '$(PARTS)') $(if $(QUICK),--quick)
@@ -83,4 +78,4 @@ bench-profile: ## the same, but where the server spends its time
 	@$(MAKE) --no-print-directory bench PARTS=profile
 
 clean: ## remove what was built
-	rm -rf build build-sanitize build-threads build-fuzz build-bench
+	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench

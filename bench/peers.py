@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CODECMETER = os.path.join(ROOT, "build", "codecmeter")
+CODECMETER = os.environ.get("CODECMETER", os.path.join(ROOT, "build-release", "codecmeter"))
 LOAD = os.path.join(ROOT, "build-bench", "load")
 POSTGRES_BIN = "/usr/lib/postgresql/15/bin"
 PROJECT = "org-bench"

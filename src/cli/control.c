@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/json.h"
+#include "base/wait.h"
 
 #define PEER_TIMEOUT_MS 2000 /* for a request's line: a command sends it at once */
 #define SEND_TIMEOUT_S 2
@@ -163,7 +164,7 @@ static int listen_in(int dir_fd, int *ret, struct err *err) {
 int control_start(const struct datadir *dir, struct control **ret, struct err *err) {
   struct control *control = calloc(1, sizeof *control);
   CHECK(control != NULL && pthread_mutex_init(&control->lock, NULL) == 0);
-  CHECK(pthread_cond_init(&control->wake, NULL) == 0);
+  wait_init(&control->wake);
   control->dir_fd = dir->dir_fd;
   int result = listen_in(dir->dir_fd, &control->listen_fd, err);
   if (result != 0) {

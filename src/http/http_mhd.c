@@ -43,6 +43,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/json.h"
+#include "base/wait.h"
 #include "http/head.h"
 #include "http/listen.h"
 #include "http/server.h"
@@ -256,14 +257,7 @@ static void *sweeper_main(void *arg) {
   struct http_server *server = arg;
   (void)pthread_mutex_lock(&server->lock);
   while (!server->stopping) {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += SWEEP_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-      until.tv_sec++;
-      until.tv_nsec -= 1000000000L;
-    }
-    (void)pthread_cond_timedwait(&server->wake, &server->lock, &until);
+    (void)wait_for_ms(&server->wake, &server->lock, SWEEP_MS);
     sweep(server, now_ms());
   }
   (void)pthread_mutex_unlock(&server->lock);
@@ -735,7 +729,8 @@ int http_server_start(const struct http_options *options, struct http_server **r
   CHECK(server != NULL && options->header_max <= POOL_MEMORY);
   server->options = *options;
   server->address.fd = -1;
-  CHECK(pthread_mutex_init(&server->lock, NULL) == 0 && pthread_cond_init(&server->wake, NULL) == 0);
+  CHECK(pthread_mutex_init(&server->lock, NULL) == 0);
+  wait_init(&server->wake);
   raise_descriptors(options->connections_max);
   int result = start(server, err);
   if (result != 0) {

@@ -18,13 +18,13 @@
  */
 #include "ingest/committer.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/wait.h"
 
 struct batches {
   struct batch *first, *last;
@@ -290,11 +290,7 @@ static void wait_a_while(struct committer *committer, int64_t due_ms) {
     CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
     return;
   }
-  struct timespec until;
-  CHECK(clock_gettime(CLOCK_REALTIME, &until) == 0);
-  until.tv_sec += (time_t)(due_ms / 1000 + 1);
-  int code = pthread_cond_timedwait(&committer->work, &committer->lock, &until);
-  CHECK(code == 0 || code == ETIMEDOUT);
+  (void)wait_for_ms(&committer->work, &committer->lock, due_ms + 1);
 }
 
 /* False when there is nothing left and nothing more to come. */
@@ -335,8 +331,8 @@ struct committer *committer_new(void) {
   struct committer *committer = calloc(1, sizeof *committer);
   if (committer == NULL) return NULL;
   CHECK(pthread_mutex_init(&committer->lock, NULL) == 0);
-  CHECK(pthread_cond_init(&committer->work, NULL) == 0);
-  CHECK(pthread_cond_init(&committer->answered, NULL) == 0);
+  wait_init(&committer->work);
+  wait_init(&committer->answered);
   return committer;
 }
 

@@ -7,17 +7,16 @@
  * Order of durability: runs are synced, then their directory, then the transaction that lists them. A crash before
  * the commit leaves files that no list names; the next start removes them.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/wait.h"
 #include "ledger/run_writer.h"
 #include "ledger/state.h"
 
-#define FULL_RETRY_SECONDS 2
+#define FULL_RETRY_MS 2000
 
 static int write_run(struct ledger *ledger, const struct run_info *info, const struct entry *entries,
                      struct err *err) {
@@ -161,11 +160,7 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
 
 /* Waits, with the lock held, for room on the disk or for the end. */
 static void wait_for_room(struct ledger *ledger) {
-  struct timespec until;
-  (void)clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += FULL_RETRY_SECONDS;
-  while (!ledger->stopping &&
-         pthread_cond_timedwait(&ledger->checkpointer.wake, &ledger->lock, &until) != ETIMEDOUT) {
+  while (!ledger->stopping && wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, FULL_RETRY_MS)) {
   }
 }
 

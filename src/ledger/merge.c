@@ -15,17 +15,16 @@
  * ones; then their files are removed. Whoever still reads those holds them open; a crash in between leaves files that
  * no list names.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/wait.h"
 #include "ledger/run_format.h"
 #include "ledger/run_writer.h"
 #include "ledger/state.h"
@@ -34,7 +33,7 @@
 #define MERGE_FAN_IN 4u
 #define MERGE_RUNS_MAX 16u /* in one merge */
 #define NICENESS 10        /* queries and commits come first */
-#define LOOK_AGAIN_SECONDS 5
+#define LOOK_AGAIN_MS 5000
 
 /* Neighbours to merge: `count` runs of a list, held. */
 struct candidate {
@@ -175,13 +174,10 @@ static bool has_room(const struct ledger *ledger, const struct candidate *candid
 
 /* With the lock held. */
 static void wait_blocked(struct ledger *ledger) {
-  struct timespec until;
-  (void)clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += LOOK_AGAIN_SECONDS;
   if (!ledger->merger.blocked) diag_warning("runs are not merged: the disk has no room for it");
   ledger->merger.blocked = true;
   (void)pthread_cond_broadcast(&ledger->left);
-  if (!ledger->stopping) (void)pthread_cond_timedwait(&ledger->merger.wake, &ledger->lock, &until);
+  if (!ledger->stopping) (void)wait_for_ms(&ledger->merger.wake, &ledger->lock, LOOK_AGAIN_MS);
 }
 
 static int merge_candidate(struct ledger *ledger, const struct candidate *candidate, struct run **ret,

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/wait.h"
 #include "ledger/state.h"
 
 #define DERIVED "derived"
@@ -54,8 +55,10 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
   CHECK(ledger->options.dir != NULL && ledger->staging != NULL);
   init_view(&ledger->view);
   ledger->runs = run_list_new();
-  CHECK(pthread_mutex_init(&ledger->lock, NULL) == 0 && pthread_cond_init(&ledger->checkpointer.wake, NULL) == 0 &&
-        pthread_cond_init(&ledger->merger.wake, NULL) == 0 && pthread_cond_init(&ledger->left, NULL) == 0);
+  CHECK(pthread_mutex_init(&ledger->lock, NULL) == 0);
+  wait_init(&ledger->checkpointer.wake);
+  wait_init(&ledger->merger.wake);
+  wait_init(&ledger->left);
   return ledger;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/wait.h"
 
 enum sync_state { SYNC_IDLE, SYNC_ASKED, SYNC_DONE };
 
@@ -65,8 +66,8 @@ struct syncer *syncer_new(void) {
   struct syncer *syncer = calloc(1, sizeof *syncer);
   if (syncer == NULL) return NULL;
   CHECK(pthread_mutex_init(&syncer->lock, NULL) == 0);
-  CHECK(pthread_cond_init(&syncer->asked, NULL) == 0);
-  CHECK(pthread_cond_init(&syncer->answered, NULL) == 0);
+  wait_init(&syncer->asked);
+  wait_init(&syncer->answered);
   if (pthread_create(&syncer->thread, NULL, run, syncer) != 0) {
     destroy(syncer);
     return NULL;
