@@ -1,13 +1,14 @@
 # Meson builds; this file installs what is missing and gives the daily work short names. `make help` lists them.
 LISTEN ?= 127.0.0.1:8080
 BUILD ?= build
+PREFIX ?= /usr/local
 SECONDS ?= 60
 TASKS ?= 10000000
 MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile fresh clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +20,12 @@ build: ## install the packages that building needs, and build build/codecmeter
 build-tests: # the same, with the unit tests
 	@scripts/install test
 	@scripts/build $(BUILD) -Dtests=enabled
+
+install: ## build the release and install it to PREFIX=/usr/local; asks sudo when not root
+	@scripts/install build
+	@scripts/build build-release -Dtests=disabled -Db_lto=true -Dprefix=$(PREFIX)
+	@$(if $(filter-out 0,$(shell id -u)),sudo )$(MESON) install -C build-release --no-rebuild --quiet
+	@echo 'installed $(PREFIX)/bin/codecmeter'
 
 run: ## build, serve on LISTEN=127.0.0.1:8080 from ./data, and show the main job
 	@scripts/install run
@@ -69,13 +76,17 @@ lint: ## cppcheck over the sources
 
 bench: ## measure beside PostgreSQL, SQLite and nginx, up to TASKS=10000000 tasks; bench/README.md
 	@scripts/install bench
-	@scripts/build build-release -Dtests=disabled -Db_lto=true
+	@scripts/build build-release -Dtests=disabled -Db_lto=true -Dprefix=$(PREFIX)
 	@test -f build-bench/build.ninja || $(MESON) setup build-bench bench >/dev/null
 	@ninja -C build-bench --quiet
 	@/usr/bin/python3 bench/bench.py --tasks '$(TASKS)' $(if $(PARTS),--parts '$(PARTS)') $(if $(QUICK),--quick)
 
 bench-profile: ## the same, but where the server spends its time
 	@$(MAKE) --no-print-directory bench PARTS=profile
+
+fresh: ## README.md's steps and `make test` in bare Debian 12 roots, as root; PARTS='root user test'
+	@scripts/install bare-root
+	@scripts/fresh $(PARTS)
 
 clean: ## remove what was built
 	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench
