@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 
-from conftest import ROOT, Account, run
+from conftest import CODECMETER, ROOT, Account, run
 from client import sign
 
 
@@ -37,20 +37,24 @@ def test_signing_by_hand(tmp_path):
     assert shown[1] == sign(params, "46f09bb9fab4f12dfc160dae12273d5332b5debe")
 
 
-def test_curls_of_the_readmes(bare, tmp_path):
+def test_commands_of_the_readmes(bare, tmp_path):
+    """Every command but make's, as it is printed. `make fresh` runs those of make, too."""
     account = Account(bare)
+    steps = blocks(read("README.md"), "sh")
+    assert steps == blocks(read("README.zh-CN.md"), "sh") and steps[0] == "make run\n"
     (tmp_path / "data").mkdir(exist_ok=True)
     (tmp_path / "data" / "client.env").write_text(
         f"CODECMETER_URL={bare.url}\nCODECMETER_PROJECT=org-a\nCODECMETER_TOKEN={account.token}\n"
-        f"CODECMETER_PUBLIC_KEY={account.key['public_key']}\nCODECMETER_PRIVATE_KEY={account.key['private_key']}\n")
-    stored = 1
-    for name in ("README.md", "README.zh-CN.md"):
-        report, ask = [block for block in blocks(read(name)) if "curl" in block]
-        answer = shell(report + ask, tmp_path)
-        assert f'"stored":{stored},"duplicate":{1 - stored}' in answer, answer
-        assert '"RetCode":0' in answer and '"MidiumDefinitionTime":20,' in answer, answer
-        stored = 0  # the same event once more
-    assert report in read("README.md") and ask in read("README.md")
+        f"CODECMETER_PUBLIC_KEY={account.key['public_key']}\nCODECMETER_PRIVATE_KEY={account.key['private_key']}\n"
+        "export CODECMETER_URL CODECMETER_PROJECT CODECMETER_TOKEN CODECMETER_PUBLIC_KEY CODECMETER_PRIVATE_KEY\n")
+    script = "".join(line for step in steps[1:] for line in step.splitlines(True) if not line.startswith("make "))
+    path = f"{os.path.dirname(CODECMETER)}:{os.environ['PATH']}"
+    printed = shell(script, tmp_path, PATH=path)
+    assert "out.mp4: h264 1280x720 30.000 s, duplicate" in printed, printed
+    assert '"stored":1,"duplicate":0' in printed, printed
+    assert '"RetCode":0' in printed and '"MidiumDefinitionTime":50,' in printed, printed
+    # and each command takes the file as --env, with its line for shells
+    assert "0:00:50" in run("stat", "--env", tmp_path / "data" / "client.env").stdout
 
 
 def test_curls_of_events(bare, tmp_path):
