@@ -97,6 +97,13 @@ def test_closed_standard_files(bare):
 # ---- signals ----
 
 
+def holds_back(pid, number):
+    """Does the process have that signal blocked, to look for it where that suits?"""
+    with open(f"/proc/{pid}/status") as status:
+        mask = next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk"))
+    return bool(mask >> (number - 1) & 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_every_ending_signal_drains(bare, number):
     account = Account(bare)
@@ -111,25 +118,23 @@ def test_a_signal_while_it_waits_for_the_lock(bare):
     bare.start()
     second = subprocess.Popen([CODECMETER, "serve", "--data", bare.data, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True)
-    time.sleep(0.5)
-    begun = time.monotonic()
+    wait_until(lambda: holds_back(second.pid, signal.SIGTERM), 60)
     second.send_signal(signal.SIGTERM)
-    out, err = second.communicate(timeout=20)
-    assert second.returncode == 0 and out == "" and time.monotonic() - begun < 2, (out, err)
+    out, err = second.communicate(timeout=60)
+    assert second.returncode == 0 and out == "", (out, err)  # had it waited to the end, it would have failed
 
 
 def test_a_second_signal_cuts_the_drain_short(bare):
-    account = Account(bare)
+    account = Account(bare, "http.request_timeout=10m", "http.idle_timeout=10m")
     with socket.create_connection((bare.host, bare.port)) as half:
         half.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction=")
         assert account.client.report(event(1)).json()["stored"] == 1
         bare.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "stopping" in bare.log_text())
         time.sleep(0.5)
-        begun = time.monotonic()
         bare.process.send_signal(signal.SIGTERM)
-        bare.process.wait(20)
-        assert time.monotonic() - begun < 2
+        begun = time.monotonic()
+        assert bare.process.wait(60) == 0 and time.monotonic() - begun < 9  # of the ten seconds that it waits for replies
     bare._ended()
     bare.start()
     assert account.client.report(event(1)).json()["duplicate"] == 1
@@ -140,20 +145,15 @@ def test_a_second_signal_cuts_the_drain_short(bare):
 
 def test_peers_that_dawdle_at_the_control_socket(bare):
     bare.start()
-    path = os.path.join(bare.data, "control.sock")
     here = os.getcwd()
     os.chdir(bare.data)
     try:
         with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as dripping:
             silent.connect("control.sock")
-            begun = time.monotonic()
-            run("project", "list", "--data", bare.data)
-            assert time.monotonic() - begun < 5, path
+            run("project", "list", "--data", bare.data)  # which would wait ten minutes for its answer
             dripping.connect("control.sock")
             dripping.sendall(b"{")
-            begun = time.monotonic()
             bare.stop()
-            assert time.monotonic() - begun < 3
     finally:
         os.chdir(here)
 
