@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -229,6 +230,51 @@ def test_csv(importing):
     assert totals == {"h264": 2, "h265": 3}
     same = event(2, seconds=2.5, codec="h265", width=1280, height=720, source="farm")
     assert importing.account.client.report(same).json()["duplicate"] == 1
+
+
+BLANK_IDS = ("clip 1", "clip 1 ", " clip 1", "\tclip 2", "clip\u00a0", "\u3000clip", " ", "clip\u2003 x ", "\u200bclip", "\x0bclip")
+
+
+def test_one_identity_by_every_way_in(importing):
+    """A blank is a character of an id: what one way in stored is a duplicate by the others, and no other task's."""
+    client, told = importing.account.client, []
+    for id in BLANK_IDS:
+        one = event(id, seconds=2)
+        answer = client.report(one).json()  # which decides what an id may hold
+        assert answer["duplicate"] == 0, id
+        told += [id] if answer["stored"] else []
+    assert len(told) >= 8
+    path = importing.write("a.csv", COLUMNS + "".join(f"{id},h264,640,360,2000\n" for id in BLANK_IDS))
+    done = importing(path, "--source", "test")
+    assert counts(done.stdout) == counted(0, len(told), 0, len(BLANK_IDS) - len(told)), (done, rejects(path))
+    path = importing.write("a.ndjson", lines(*(event(id, seconds=2) for id in BLANK_IDS)))
+    assert counts(importing(path).stdout) == counted(0, len(told), 0, len(BLANK_IDS) - len(told))
+    for id in told:  # in headers, which HTTP itself trims, blanks are percent-encoded
+        head = {"specversion": "1.0", "type": "transcode.finished", "source": "test", "id": urllib.parse.quote(id)}
+        reply = client.request("POST", "/v1/events", json.dumps(event(id, seconds=2)["data"]),
+                               {"Content-Type": "application/json", "Authorization": f"Bearer {client.token}",
+                                **{f"ce-{name}": value for name, value in head.items()}})
+        assert reply.json()["duplicate"] == 1, id
+    assert seconds(importing.account) == 2 * len(told)
+
+
+def test_blanks_around_cells(importing):
+    """They are part of a text, in whatever column; around a number, as in JSON, and around a column's name they are not."""
+    path = importing.write("a.csv", ' id ,codec\t, width,"height ",duration_ms,task_id,dest_name,type\n'
+                           "1,h264, 640,\t360 ,1000 , task , name ,transcode.finished\n"
+                           "2,h264,640,360, ,,,transcode.finished\n"
+                           "3,h264,64 0,360,1000,,,transcode.finished\n"
+                           "4,h264,640,360,1000,,, transcode.finished\n"
+                           '5,h264, "640",360,1000,,,transcode.finished\n'
+                           "\ufeff6,h264,640,360,1000,,,transcode.finished\n")  # where two files were joined
+    done = importing(path, "--source", "farm")
+    assert counts(done.stdout) == counted(2, 0, 0, 4), (done, rejects(path))
+    words = ("duration_ms", "width", "type", "a quote where none may be")
+    for row, word in zip(sorted(rejects(path), key=lambda row: row["line"]), words):
+        assert word in row["reason"], row
+    kept = json.dumps(importing.account.server.admin("history", "--project", "org-a", "--source", "farm", "--id", "1"))
+    assert '" task "' in kept and '" name "' in kept, kept
+    assert importing.account.client.report(event(6, source="farm")).json()["duplicate"] == 1
 
 
 def test_columns_that_are_missing(importing):
