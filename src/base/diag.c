@@ -1,16 +1,33 @@
-/* One write(2) a line, so that lines of several threads never mix and none is lost in a buffer at a crash. */
+/* A line is written at once and whole: lines of several threads never mix, and none is in a buffer when the process
+ * crashes. What standard error does not take is dropped and counted rather than waited for, because a program that
+ * waits for the reader of its log stops with that reader.
+ */
 #include "base/diag.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 2048
+#include "base/check.h"
+#include "base/sink.h"
+
+#define TEXT_MAX 2048
+#define LINE_MAX_BYTES (TEXT_MAX + 64)
+static_assert(LINE_MAX_BYTES <= SINK_LINE_MAX, "a line fits");
 
 static _Atomic enum diag_level level_shown = DIAG_INFO;
+
+/* Held for memory, and for writes that do not wait. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct sink error_sink, output_sink;
+static uint64_t dropped; /* lines since the last one that was written */
 
 void diag_set_level(enum diag_level level) { atomic_store(&level_shown, level); }
 
@@ -28,20 +45,61 @@ static size_t escape(const char *text, char *out, size_t size) {
   return len;
 }
 
-static void emit(enum diag_level level, const char *format, va_list args) {
+static size_t compose(enum diag_level level, const char *text, char out[LINE_MAX_BYTES]) {
   static const char *const names[] = {"error", "warn ", "info ", "debug"};
-  char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 64];
   struct timespec now;
   struct tm utc;
   (void)clock_gettime(CLOCK_REALTIME, &now);
   (void)gmtime_r(&now.tv_sec, &utc);
-  size_t len = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-  len += (size_t)snprintf(line + len, sizeof line - len, ".%03dZ %s ", (int)(now.tv_nsec / 1000000), names[level]);
+  size_t len = strftime(out, LINE_MAX_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+  len += (size_t)snprintf(out + len, LINE_MAX_BYTES - len, ".%03dZ %s ", (int)(now.tv_nsec / 1000000), names[level]);
+  len += escape(text, out + len, LINE_MAX_BYTES - len);
+  out[len++] = '\n';
+  return len;
+}
+
+/* True if no lines were dropped, or their number could be written. */
+static bool tell_dropped(void) {
+  char text[128], line[LINE_MAX_BYTES];
+  if (dropped == 0) return true;
+  (void)snprintf(text, sizeof text, "%" PRIu64 " log lines were dropped here: standard error took no more", dropped);
+  if (!sink_write(&error_sink, str_make(line, compose(DIAG_WARNING, text, line)))) return false;
+  dropped = 0;
+  return true;
+}
+
+static void write_error(struct str line) {
+  CHECK(pthread_mutex_lock(&lock) == 0);
+  if (error_sink.way == SINK_UNOPENED) sink_open(&error_sink, STDERR_FILENO);
+  if (!tell_dropped() || !sink_write(&error_sink, line)) dropped++;
+  CHECK(pthread_mutex_unlock(&lock) == 0);
+}
+
+static void emit(enum diag_level level, const char *format, va_list args) {
+  char text[TEXT_MAX], line[LINE_MAX_BYTES];
+  int saved = errno;
   (void)vsnprintf(text, sizeof text, format, args);
-  len += escape(text, line + len, sizeof line - len);
-  line[len++] = '\n';
-  ssize_t written = write(STDERR_FILENO, line, len);
-  (void)written; /* there is nobody left to tell */
+  write_error(str_make(line, compose(level, text, line)));
+  errno = saved;
+}
+
+void diag_last(const char *text) {
+  char line[LINE_MAX_BYTES];
+  int len = snprintf(line, sizeof line - 1, "%s", text);
+  size_t kept = len < (int)sizeof line - 1 ? (size_t)len : sizeof line - 2;
+  line[kept++] = '\n';
+  write_error(str_make(line, kept));
+}
+
+bool diag_output(const char *text) {
+  char line[LINE_MAX_BYTES];
+  int len = snprintf(line, sizeof line, "%s\n", text);
+  CHECK(len > 0 && len < (int)sizeof line);
+  CHECK(pthread_mutex_lock(&lock) == 0);
+  if (output_sink.way == SINK_UNOPENED) sink_open(&output_sink, STDOUT_FILENO);
+  bool wrote = sink_write(&output_sink, str_make(line, (size_t)len)) || errno != EAGAIN;
+  CHECK(pthread_mutex_unlock(&lock) == 0);
+  return wrote;
 }
 
 #define DIAG_FUNCTION(name, level)                        \

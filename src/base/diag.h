@@ -4,18 +4,31 @@
  *
  * Never a private key, a token, a signature or a raw body. Bytes that are not printable are escaped. Any thread.
  * (Called diag, because `log` is the ledger's.)
+ *
+ * No function here waits for the reader of standard error or standard output. Lines that it does not take are dropped
+ * and counted; the first line that it takes again says how many were dropped.
  */
 #ifndef CODECMETER_BASE_DIAG_H
 #define CODECMETER_BASE_DIAG_H
 
+#include <stdbool.h>
+
+#include "base/err.h"
+
 enum diag_level { DIAG_ERROR, DIAG_WARNING, DIAG_INFO, DIAG_DEBUG };
 
-/* Lines above this level are dropped. Default DIAG_INFO. */
+/* Lines above this level are not shown. Default DIAG_INFO. */
 void diag_set_level(enum diag_level level);
 
 void diag_error(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 void diag_warning(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 void diag_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void diag_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Writes a printable text as it is, and a line end, on standard error: why the program ends. */
+void diag_last(const char *text);
+
+/* Writes a short text and a line end on standard output. False: it takes nothing now; call again later. */
+MUST_USE bool diag_output(const char *text);
 
 #endif

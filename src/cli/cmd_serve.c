@@ -250,6 +250,13 @@ static void stop(struct service *service) {
   datadir_close(&service->dir);
 }
 
+/* False: nobody reads standard output now. */
+static bool say_ready(const struct service *service) {
+  SCOPED_MALLOC char *line = NULL;
+  CHECK(asprintf(&line, "ready %s", http_server_url(service->http)) >= 0);
+  return diag_output(line);
+}
+
 static void announce(struct service *service, const struct serve_options *options) {
   const char *url = http_server_url(service->http);
   datadir_sign(&service->dir, url);
@@ -257,8 +264,16 @@ static void announce(struct service *service, const struct serve_options *option
     diag_warning("listening beyond this machine without TLS: tokens and keys pass in the clear; give --tls-cert and "
                  "--tls-key, or put a TLS proxy before it");
   }
-  (void)printf("ready %s\n", url);
-  (void)fflush(stdout);
+}
+
+/* Waits for a signal, and says `ready` as soon as somebody reads it. */
+static void wait_for_signal(struct service *service, const sigset_t *signals) {
+  const struct timespec pause = {.tv_sec = 1};
+  int number;
+  while (!is_asked_to_stop() && !say_ready(service)) {
+    if (sigtimedwait(signals, NULL, &pause) >= 0) return;
+  }
+  CHECK(sigwait(signals, &number) == 0);
 }
 
 static int serve(const struct serve_options *options, struct err *err) {
@@ -271,9 +286,8 @@ static int serve(const struct serve_options *options, struct err *err) {
   block_signals(&signals);
   result = start(service, options, err);
   if (result == 0) {
-    int number;
     if (!is_asked_to_stop()) announce(service, options);
-    CHECK(sigwait(&signals, &number) == 0);
+    wait_for_signal(service, &signals);
     diag_info("stopping: committing what is queued");
   }
   if (result == -ERR_STOPPING) {
@@ -287,6 +301,14 @@ static int serve(const struct serve_options *options, struct err *err) {
     result = -(int)err->code;
   }
   return result;
+}
+
+/* As command_fail, but standard error may be a pipe that nobody reads: the server ends all the same. */
+static int fail(const struct err *err) {
+  SCOPED_MALLOC char *text = str_printable(str_of(err->text)), *line = NULL;
+  CHECK(asprintf(&line, "codecmeter serve: %s", text) >= 0);
+  diag_last(line);
+  return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static void list_settings(void) {
@@ -324,5 +346,5 @@ int cmd_serve(int argc, char **argv) {
   }
   if (options.listen == NULL) options.listen = listen_default;
   if (result == 0) result = serve(&options, &err);
-  return result == 0 ? EXIT_OK : command_fail("serve", &err);
+  return result == 0 ? EXIT_OK : fail(&err);
 }

@@ -1,5 +1,8 @@
 /* libcsv calls back for each cell and row of what it is given, and cannot be stopped. It is given one line at a time,
- * and only a line feed ends a row: so there is never more than one row to keep. */
+ * and only a line feed ends a row: so there is never more than one row to keep.
+ *
+ * Of its own accord libcsv removes blanks around cells. But a blank is a character of an id, and every other way in
+ * keeps it: removed here, one task would have two identities. */
 #include "import/csv_reader.h"
 
 #include <csv.h>
@@ -18,13 +21,16 @@ struct csv_reader {
   size_t cells;
 };
 
-/* CR is a blank, so that one before the line feed is taken off, and one astray within a cell is kept and refused. */
-static int is_space(unsigned char c) { return c == ' ' || c == '\t' || c == '\r'; }
+/* To libcsv no character is a blank. */
+static int is_no_space(unsigned char c) {
+  (void)c;
+  return 0;
+}
 static int is_end(unsigned char c) { return c == '\n'; }
 
 static void start(struct csv_reader *reader) {
   CHECK(csv_init(&reader->parser, CSV_STRICT | CSV_STRICT_FINI) == 0);
-  csv_set_space_func(&reader->parser, is_space);
+  csv_set_space_func(&reader->parser, is_no_space);
   csv_set_term_func(&reader->parser, is_end);
   csv_set_blk_size(&reader->parser, BLOCK_SIZE);
 }
@@ -60,9 +66,16 @@ static void take_row(int end, void *arg) {
 
 static bool is_blank(struct str text) {
   for (size_t i = 0; i < text.len; i++) {
-    if (!is_space((unsigned char)text.ptr[i]) && !is_end((unsigned char)text.ptr[i])) return false;
+    if (memchr(" \t\r\n", text.ptr[i], 4) == NULL) return false;
   }
   return true;
+}
+
+/* Without LF, CR LF, or the CR of a last line that lost its LF. */
+static struct str without_end(struct str line) {
+  if (line.len > 0 && line.ptr[line.len - 1] == '\n') line.len--;
+  if (line.len > 0 && line.ptr[line.len - 1] == '\r') line.len--;
+  return line;
 }
 
 static size_t parse(struct csv_reader *reader, struct str text) {
@@ -74,8 +87,8 @@ enum csv_reader_state csv_reader_line(struct csv_reader *reader, struct str line
   buf_clear(&reader->text);
   reader->cells = 0;
   reader->is_complete = false;
-  bool is_good = parse(reader, line) == line.len;
-  if (is_good && !reader->is_complete && line.ptr[line.len - 1] != '\n') is_good = parse(reader, STR("\n")) == 1;
+  struct str row = without_end(line);
+  bool is_good = parse(reader, row) == row.len && parse(reader, STR("\n")) == 1;
   if (is_good && reader->is_complete) {
     CHECK(!reader->text.failed);
     return CSV_READER_ROW;

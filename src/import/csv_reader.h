@@ -1,5 +1,5 @@
 /* A row of CSV, which is a line, by libcsv: RFC 4180 strictly, so that a quote that stands astray is found. Blanks
- * around a cell are taken off, but for those in quotes. Lines end with LF or CR LF. */
+ * around a cell are part of it; outside of quotes they make the row bad. Lines end with LF or CR LF. */
 #ifndef CODECMETER_IMPORT_CSV_READER_H
 #define CODECMETER_IMPORT_CSV_READER_H
 
@@ -11,7 +11,7 @@
 
 enum csv_reader_state {
   CSV_READER_ROW,
-  CSV_READER_BLANK, /* no row: nothing but blanks */
+  CSV_READER_BLANK, /* no row: nothing but spaces, tabs and a line end */
   CSV_READER_OPEN,  /* the line ends within quotes */
   CSV_READER_BAD,   /* a quote where none may be */
 };

@@ -152,18 +152,28 @@ static int take_line(struct import_source *source, struct line *ret, struct err 
 /* JSON's blanks: what is blank here must be blank to the server, which passes over such lines when it counts. */
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
+static struct str trim_blanks(struct str text) {
+  while (text.len > 0 && is_blank(text.ptr[0]))
+    text = str_make(text.ptr + 1, text.len - 1);
+  while (text.len > 0 && is_blank(text.ptr[text.len - 1]))
+    text.len--;
+  return text;
+}
+
+static struct str pass_marks(struct str text) {
+  while (str_starts(text, BYTE_ORDER_MARK))
+    text = str_make(text.ptr + BYTE_ORDER_MARK.len, text.len - BYTE_ORDER_MARK.len);
+  return text;
+}
+
 /* Files that were joined have their byte order marks in the middle, or two: none may be left, for the server would
  * pass over one at the front of a batch, and count an event less. */
 static struct str trim_line(struct str text) {
-  for (;;) {
-    size_t front = str_starts(text, BYTE_ORDER_MARK)       ? BYTE_ORDER_MARK.len
-                   : text.len > 0 && is_blank(text.ptr[0]) ? 1
-                                                           : 0;
-    if (front == 0) break;
-    text = str_make(text.ptr + front, text.len - front);
-  }
-  while (text.len > 0 && is_blank(text.ptr[text.len - 1]))
-    text.len--;
+  size_t before;
+  do {
+    before = text.len;
+    text = trim_blanks(pass_marks(text));
+  } while (text.len < before);
   return text;
 }
 
@@ -195,7 +205,7 @@ static int take_row(struct import_source *source, struct row *ret, struct err *e
     int result = take_line(source, &ret->line, err);
     if (result != 0) return result;
     bool is_row = !ret->line.is_end && !ret->line.is_long;
-    state = is_row ? csv_reader_line(source->csv, ret->line.text) : CSV_READER_BLANK;
+    state = is_row ? csv_reader_line(source->csv, pass_marks(ret->line.text)) : CSV_READER_BLANK;
     ret->state = ret->line.is_end ? ROW_END : ret->line.is_long ? ROW_LONG : ROW_GOOD;
   } while (ret->state == ROW_GOOD && state == CSV_READER_BLANK);
   if (state == CSV_READER_OPEN) ret->state = ROW_OPEN;
@@ -217,9 +227,11 @@ static struct str value_of(const struct import_source *source, enum column colum
   return column == COLUMN_TYPE && !is_known(source, column) ? TYPE_DEFAULT : cell;
 }
 
-/* What is no number goes as a text, which the server refuses with what it wants. */
+/* What is no number goes as a text, which the server refuses with what it wants. Blanks around a number do not count,
+ * as in JSON; those around a text are part of it, as in JSON. */
 static void append_value(const struct import_source *source, enum column column, struct buf *out) {
   struct str value = value_of(source, column);
+  if (columns[column].kind == NUMBER_MEMBER) value = trim_blanks(value);
   if (value.len == 0) return;
   if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
   buf_printf(out, "\"%s\":", columns[column].name);
@@ -308,7 +320,7 @@ static int explain_header(struct import_source *source, struct str name, struct 
 }
 
 static int take_column(struct import_source *source, size_t cell, struct err *err) {
-  struct str name = cell < CSV_READER_CELLS_MAX ? csv_reader_cell(source->csv, cell) : STR("");
+  struct str name = cell < CSV_READER_CELLS_MAX ? trim_blanks(csv_reader_cell(source->csv, cell)) : STR("");
   for (int i = 0; i < COLUMNS; i++) {
     if (!str_equal_nocase(name, str_of(columns[i].name))) continue;
     if (source->cell_of[i] != NO_CELL) {

@@ -5,17 +5,17 @@ The binary under test is $CODECMETER, else build/codecmeter.
 import json
 import os
 import pathlib
+import shutil
 import signal
+import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
 
+import world  # noqa: F401 (first of all: what is started inherits it)
 from client import Client
-
-# A shell that runs the tests in the background has them ignore SIGINT, nohup SIGHUP, and what they start would, too.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CODECMETER = os.path.abspath(os.environ.get("CODECMETER", os.path.join(ROOT, "build", "codecmeter")))
@@ -33,6 +33,51 @@ def run(*args, check=True, **kwargs):
     return done
 
 
+# ---- another user ----
+
+
+AS_ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
+AS_NOBODY = [*AS_ROOT, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def may_be_root():
+    if os.geteuid() == 0:
+        return True
+    return shutil.which("sudo") is not None and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0
+
+
+# A test that acts as another user.
+needs_root = pytest.mark.skipif(not may_be_root(), reason="it takes root, or sudo without a password, to act as another user")
+
+
+def reachable_place():
+    """Where every user may come, and execute: the checkout, TMPDIR and pytest's own directories may be closed."""
+    for place in ("/tmp", "/var/tmp"):
+        if os.access(place, os.W_OK | os.X_OK) and not os.statvfs(place).f_flag & os.ST_NOEXEC:
+            return place
+    pytest.skip("neither in /tmp nor in /var/tmp may programs be executed")
+
+
+@pytest.fixture
+def open_tmp():
+    """A directory that every user may reach."""
+    path = tempfile.mkdtemp(prefix="codecmeter-test-", dir=reachable_place())
+    os.chmod(path, 0o755)
+    yield path
+    if subprocess.run(["rm", "-rf", path], capture_output=True).returncode != 0:
+        subprocess.run([*AS_ROOT, "rm", "-rf", path], check=True)
+
+
+@pytest.fixture
+def program(open_tmp):
+    """The binary, with its module, where every user can execute it."""
+    for name in (CODECMETER, os.path.join(os.path.dirname(CODECMETER), "codecmeter-media.so")):
+        if os.path.exists(name):
+            shutil.copy(name, open_tmp)
+            os.chmod(os.path.join(open_tmp, os.path.basename(name)), 0o755)
+    return os.path.join(open_tmp, os.path.basename(CODECMETER))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_of_their_own(tmp_path_factory):
     """No test touches the spool of whoever runs it."""
@@ -47,8 +92,13 @@ class Server:
         self.process = None
         self.settings = []
         self.log = self.data + ".log"
+        # A port that no other program is given while the server is down: bound, but nobody listens there.
+        self.reserved = socket.socket()
+        self.reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.reserved.bind(("127.0.0.1", 0))
 
-    def start(self, *settings, listen="127.0.0.1:0"):
+    def start(self, *settings, listen=None):
+        listen = listen or "%s:%d" % self.reserved.getsockname()
         self.settings = settings or self.settings
         command = [CODECMETER, "serve", "--data", self.data, "--listen", listen]
         for setting in self.settings:
@@ -127,7 +177,7 @@ def old_account(bare):
     return Account(bare, "query.max_age=0", "query.max_span=0")
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

@@ -3,6 +3,7 @@ import ctypes
 import hashlib
 import json
 import os
+import pathlib
 import resource
 import shutil
 import signal
@@ -16,8 +17,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from client import event
-from conftest import CODECMETER, wait_until
+from conftest import AS_NOBODY, CODECMETER, wait_until
 from media import H264, clips, farm, ffmpeg, picture  # noqa: F401 (fixtures)
+
+# A test that gives files to another user, and reads that user's.
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to another user")
 
 
 # ---- helpers ----
@@ -59,10 +63,10 @@ def flush(farm, *args, **kwargs):
 class Watch:
     """A `codecmeter watch`, ready."""
 
-    def __init__(self, farm, directory, *options, ready=True, before=(), log=None):
+    def __init__(self, farm, directory, *options, ready=True, before=(), program=CODECMETER, log=None):
         self.out, self.err = f"{log or directory}.out", f"{log or directory}.err"
         with open(self.out, "w") as out, open(self.err, "a") as err:
-            command = [*before, CODECMETER, "watch", "--settle", "150ms", *map(str, options), str(directory)]
+            command = [*before, program, "watch", "--settle", "150ms", *map(str, options), str(directory)]
             self.process = subprocess.Popen(command, env=farm.environment, stdout=out, stderr=err)
         if ready:
             wait_until(lambda: "watching" in self.said() or self.process.poll() is not None)
@@ -80,18 +84,18 @@ class Watch:
         return sum(open(f"{directory}/{fd}").read().count("inotify wd:") for fd in os.listdir(directory))
 
     def has(self, word, count):
-        wait_until(lambda: self.said().count(word) >= count, 20)
+        wait_until(lambda: self.said().count(word) >= count, 60)
         assert self.said().count(word) == count, self.said()
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(20) == 0, self.complained()
+        assert self.process.wait(60) == 0, self.complained()
         for word in ("runtime error", "AddressSanitizer", "LeakSanitizer", "check failed"):
             assert word not in self.complained(), self.complained()
 
     def kill(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -100,11 +104,11 @@ def watched(farm, tmp_path):
     started = []
 
     def start(*args, **kwargs):
-        started.append(Watch(farm, *args, **kwargs))
+        started.append(Watch(farm, *args, before=start.before, program=start.program, **kwargs))
         return started[-1]
 
     (tmp_path / "out").mkdir()
-    start.directory = tmp_path / "out"
+    start.directory, start.program, start.before = tmp_path / "out", CODECMETER, ()
     yield start
     for watch in started:
         if watch.process.poll() is None:
@@ -117,14 +121,22 @@ def written_down(farm, name):
     return any(name in open(f"{farm.spool}/{state}").read() for state in states)
 
 
-def another_user(farm, directory, *more):
-    """Nobody's agent: what it runs may read neither spool nor outputs of others unless it is let."""
-    for path in (farm.spool, *more):
-        os.makedirs(path, exist_ok=True)
-        os.chown(path, 65534, 65534)
-    for path in (directory, *directory.parents)[:-2]:
-        os.chmod(path, 0o755)
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+def noted(farm):
+    """How many outputs that are done are in the states, beyond a kill."""
+    states = [state for state in os.listdir(farm.spool) if state.startswith("watch-") and state.endswith(".state")]
+    return sum(open(f"{farm.spool}/{state}").read().count("\nd ") for state in states)
+
+
+@pytest.fixture
+def another_user(farm, watched, program, open_tmp):
+    """Nobody's agent: what it runs may read neither spool nor outputs of others unless it is let. Binary, outputs and spool are
+    where that user may come."""
+    watched.directory, farm.spool = pathlib.Path(open_tmp, "out"), f"{open_tmp}/spool"
+    farm.environment["CODECMETER_SPOOL"] = farm.spool
+    watched.directory.mkdir()
+    os.mkdir(farm.spool)
+    os.chown(farm.spool, 65534, 65534)
+    watched.program, watched.before = program, AS_NOBODY
 
 
 def once(farm, directory, *options):
@@ -150,7 +162,7 @@ def test_down_then_up(farm, clips, tmp_path):
     farm.server.stop()
     runs = [farm.start("run", "--output", out, "--", "cp", clips / "small.mp4", out),
             farm.start("run", "--output", failed, "--", "sh", "-c", "exit 9"), farm.start("record", other, third)]
-    (done, bad, recorded) = [(*process.communicate(timeout=30), process.returncode) for process in runs]
+    (done, bad, recorded) = [(*process.communicate(timeout=90), process.returncode) for process in runs]
     assert done[0] == "" and done[2] == 0 and "out.mp4: h264 640x360 2.000 s, spooled" in done[1], done
     assert "codecmeter flush" in done[1] and done[1].count("\n") == 1, done
     assert bad[2] == 9 and "failed, spooled" in bad[1], bad
@@ -241,7 +253,7 @@ def test_two_flushes(farm):
     for number in range(300):
         put(farm, number)
     both = [farm.start("flush", "--json") for _ in range(2)]
-    sums = [json.loads(process.communicate(timeout=30)[0]) for process in both]
+    sums = [json.loads(process.communicate(timeout=90)[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0], sums
     assert sum(one["sent"] for one in sums) == 300 and sum(one["duplicate"] for one in sums) == 0, sums
 
@@ -450,10 +462,10 @@ def test_what_cannot_be_measured(farm, clips, watched):
     assert farm.totals() == low(6)
 
 
-def test_what_cannot_be_read_now(farm, clips, watched):
+@only_root
+def test_what_cannot_be_read_now(farm, clips, watched, another_user):
     """No right to it, in a playlist's segments too: said once, and tried again until there is, over restarts."""
     out = watched.directory
-    user = another_user(farm, out)
     (out / "list").mkdir()
     ffmpeg(*picture("640x360", 2), *H264, "-f", "hls", "-hls_time", 1, "-hls_playlist_type", "vod", out / "list" / "list.m3u8")
     shutil.copy(clips / "small.mp4", out / "a.mp4")
@@ -462,7 +474,7 @@ def test_what_cannot_be_read_now(farm, clips, watched):
         os.chmod(path, 0o600)
     os.utime(out / "list", (1, 1))  # nothing comes any more
     for start in range(2):
-        watch = watched(out, "--existing", before=user)
+        watch = watched(out, "--existing")
         wait_until(lambda: watch.complained().count("Permission denied") == 2 * start + 2)
         time.sleep(1.5)
         assert watch.complained().count("\n") == 2 * start + 2, watch.complained()
@@ -561,7 +573,7 @@ def test_a_watch_that_is_killed_again_and_again(farm, clips, watched):
             watch = watched(out, "--settle", "0")
         shutil.copy(clips / "small.mp4", out / f"{number}.mp4")
         time.sleep(0.02)
-    wait_until(lambda: farm.totals() == low(50), 20)
+    wait_until(lambda: farm.totals() == low(50), 60)
     watch.stop()
     assert farm.totals() == low(50)
 
@@ -591,16 +603,16 @@ def test_a_watch_with_much_to_do(farm, clips, watched, tmp_path):
     time.sleep(0.3)  # all are due at once
     watch = watched(out, "--existing")
     (out / "0 came.mp4").write_bytes(whole)
-    wait_until(lambda: written_down(farm, "100.mp4") and watch.said().count("stored") > 200, 60)
-    assert watch.said().count("stored") < count and spooled(farm) == [], "it was too quick to tell"
-    said = watch.said().count("stored")
+    wait_until(lambda: spooled(farm) == [] and noted(farm) > 0 and watch.said().count("stored") > 200, 120)
     watch.kill()
+    said, kept = watch.said().count("stored"), noted(farm)
+    if said == count:
+        pytest.skip("it had done all before it was killed")
     watch = watched(out)
-    wait_until(lambda: watch.said().count("\n") > 1)
-    assert watch.said().count("duplicate") < said / 2, (said, watch.said().count("duplicate"))
-    wait_until(lambda: watch.said().count("stored") > 20, 20)
+    wait_until(lambda: watch.said().count("\n") > said - kept + 20 or watch.said().count("0 came.mp4"), 120)
+    assert watch.said().count("duplicate") <= said - kept + 1, "only what it had not written down is measured again"
     watch.process.send_signal(signal.SIGTERM)
-    assert watch.process.wait(5) == 0 and watch.said().count("stored") < count
+    assert watch.process.wait(60) == 0
 
 
 def test_once(farm, clips, watched):
@@ -681,11 +693,11 @@ def test_a_directory_that_leaves(farm, clips, watched, tmp_path):
     (out / "link").symlink_to(".")
     time.sleep(1)
     shutil.copy(clips / "small.mp4", out / "above" / "outputs" / "b.mp4")
-    assert by_link.process.wait(10) == 1 and f"{out}/link is gone" in by_link.complained(), by_link.complained()
+    assert by_link.process.wait(60) == 1 and f"{out}/link is gone" in by_link.complained(), by_link.complained()
     by_name.has("b.mp4", 1)
     os.rename(out / "above", out / "elsewhere")
     shutil.copy(clips / "small.mp4", out / "elsewhere" / "outputs" / "c.mp4")
-    assert by_name.process.wait(10) == 1 and "outputs is gone" in by_name.complained(), by_name.complained()
+    assert by_name.process.wait(60) == 1 and "outputs is gone" in by_name.complained(), by_name.complained()
 
 
 def publish(whole, path):
@@ -720,11 +732,12 @@ def test_published_by_a_link(farm, clips, watched):
     assert farm.totals() == low(6)
 
 
-def test_published_by_a_link_by_another_user(farm, clips, watched):
+@only_root
+def test_published_by_a_link_by_another_user(farm, clips, watched, another_user):
     """Of somebody else's file, no system tells whether it is still written: a file that is only begun is left until it
     is closed, however long nobody writes."""
     out, whole = watched.directory, (clips / "small.mp4").read_bytes()
-    watch = watched(out, before=another_user(farm, out))
+    watch = watched(out)
     writer = open(out / "open.mp4", "wb")
     writer.write(whole[:1000])
     writer.flush()
@@ -789,7 +802,7 @@ def test_wrong_use_of_watch(farm, watched, tmp_path):
     done = farm.command("watch", out)
     assert done.returncode == 1 and "another process" in done.stderr, done
     shutil.rmtree(out)
-    assert watch.process.wait(10) == 1 and "is gone" in watch.complained()
+    assert watch.process.wait(60) == 1 and "is gone" in watch.complained()
 
 
 def test_a_damaged_state(farm, clips, watched):
@@ -849,7 +862,7 @@ def test_a_server_that_is_killed(farm, clips, watched, tmp_path):
             farm.server.start(listen=listen)
         time.sleep(0.15)
     for process in runs:
-        printed, err = process.communicate(timeout=30)
+        printed, err = process.communicate(timeout=90)
         assert process.returncode == 0 and printed == "", (printed, err)
     farm.server.start(listen=listen)
     watch.has(" s, ", 16)
@@ -867,8 +880,8 @@ def test_a_ladder_by_all_three(farm, watched, tmp_path):
     outputs = [item for name, _ in sizes for item in ("--output", out / name)]
     maps = [item for name, size in sizes for item in ("-vf", f"scale={size}", *H264, out / name)]
     run = farm.start("run", *outputs, "--", "ffmpeg", "-nostdin", "-v", "error", *picture("640x360", 3), *maps)
-    wait_until(lambda: "c.mp4" in os.listdir(out), 20)
-    assert run.wait(30) == 0, run.communicate()
+    wait_until(lambda: "c.mp4" in os.listdir(out), 60)
+    assert run.wait(90) == 0, run.communicate()
     run.communicate()
     assert farm.record(*(out / name for name, _ in sizes)).stdout.count("duplicate") == 3
     watch.has(" s, ", 3)
