@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "ledger/backup.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
 #include "meter/rfc3339.h"
@@ -152,7 +153,12 @@ static int write_label(const char *dir, const uint8_t *uuid, uint64_t end, int64
   return result == 0 ? file_sync_dir(dir, err) : result;
 }
 
-static int read_label(const char *dir, uint64_t *ret_position, struct err *err) {
+bool backup_has_label(const char *dir) {
+  SCOPED_MALLOC char *path = file_path(dir, LABEL);
+  return file_exists(path);
+}
+
+int backup_read_label(const char *dir, uint64_t *ret_position, struct err *err) {
   SCOPED_MALLOC char *path = file_path(dir, LABEL);
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) {
@@ -276,7 +282,7 @@ int ledger_restore(const struct ledger_options *options, const char *from, const
     return err_set(err, ERR_EXISTS, "%s holds a ledger already: restore into an empty or a new directory",
                    options->dir);
   }
-  int result = read_label(from, &position, err);
+  int result = backup_read_label(from, &position, err);
   if (result == 0) result = log_open_to_read(from, &log, err);
   if (result != 0) return result;
   struct copying copying = {.progress = progress, .total = 3 * bytes_of(log)};

@@ -102,6 +102,10 @@ MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
  */
 MUST_USE int ledger_turn(struct ledger *ledger, struct err *err);
 
+/* Has a later ledger_turn begin a checkpoint of all that was applied below a position, unless one that was begun covers
+ * it. ledger_status says when it is done. The writer only, at any moment. */
+void ledger_want_checkpoint(struct ledger *ledger, uint64_t up_to);
+
 /* In how many milliseconds ledger_turn has something to do though nothing was committed; INT64_MAX: never. */
 int64_t ledger_turn_due_ms(const struct ledger *ledger);
 
@@ -156,18 +160,21 @@ struct ledger_verify_options {
 
 struct ledger_verify_report {
   uint64_t blocks, records, usages; /* of the log; usages are voids too */
+  uint64_t from, end;               /* positions that were read: the log's first block, behind its last good one */
+  bool is_backup;                   /* no derived files, by right: only the log was checked. The next three are 0 */
+  uint64_t compared;                /* records below `covered` */
+  uint64_t covered;                 /* position up to which derived files were compared with the log */
   uint64_t cells;                   /* quarter hours of a project, codec and tier that have usage */
-  uint64_t covered;                 /* position up to which derived files were held against the log */
-  uint64_t end;                     /* position behind the last good block */
   uint64_t unsettled;               /* bytes behind it: being written, or a torn tail that the next start cuts */
   uint64_t differences;
 };
 
-/* Reads the whole log and all derived files, and holds them against each other: checksums, totals against a recount,
- * identities and times against the records, each identity once, the catalogue. Changes nothing; works beside a
- * running server, at the snapshot of its last checkpoint. 0: *ret says what was found, differences included. An
- * error: it could not be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only
- * dir and map_size count. */
+/* Reads the whole log and all derived files, and compares them: checksums, totals with a recount, identities and times
+ * with the records, each identity once, the catalogue. Changes nothing; works beside a running server, at the snapshot
+ * of its last checkpoint: records beyond that are read, and not compared. Of a backup it reads the log, and checks that
+ * the log reaches as far as its label says. 0: *ret says what was found, differences included. An error: it could not
+ * be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only dir and map_size
+ * count. */
 MUST_USE int ledger_verify(const struct ledger_options *options, const struct ledger_verify_options *how,
                            struct ledger_verify_report *ret, struct err *err);
 

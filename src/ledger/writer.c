@@ -605,6 +605,12 @@ static void ask_checkpointer(struct ledger *ledger) {
   (void)pthread_mutex_unlock(&ledger->lock);
 }
 
+void ledger_want_checkpoint(struct ledger *ledger, uint64_t up_to) {
+  uint64_t end = delta_end(ledger->filling);
+  uint64_t wanted = up_to < end ? up_to : end;
+  if (delta_begin(ledger->filling) < wanted) ledger->wants_checkpoint = true;
+}
+
 int64_t ledger_turn_due_ms(const struct ledger *ledger) {
   if (ledger->options.delta_age_ms == 0 || ledger->filled_since_ms == 0 || ledger->frozen != NULL) return INT64_MAX;
   int64_t due_ms = ledger->filled_since_ms + ledger->options.delta_age_ms - clock_monotonic_ms(ledger->options.clock);
