@@ -115,7 +115,7 @@ int64_t ledger_turn_due_ms(const struct ledger *ledger);
  * in [0]. */
 struct ledger_row {
   int32_t day;
-  char codec[CODEC_NAME_MAX + 1]; /* "" for remuxes and snapshots */
+  char codec[CODEC_NAME_MAX + 1]; /* "" of usage that names none: only remuxes and snapshots need not */
   uint64_t units[TIERS];
   uint64_t minutes[TIERS];
   uint64_t tasks[TIERS];

@@ -188,7 +188,7 @@ static int recount_void(struct verify *v, const struct usage *usage, const struc
       find_earlier(v, usage->project, usage->target_source, usage->target_id, position, &target, &is_there, err);
   *ret_counts = result == 0 && is_there && target.usage.kind != USAGE_VOID;
   if (!*ret_counts) return result;
-  int codec = target.usage.codec.len == 0 ? 0 : catalogue_codec_number(project, target.usage.codec);
+  int codec = catalogue_codec_number(project, target.usage.codec);
   if (codec >= 0) cells_take(&v->cells, &target.usage, project->info.number, project->zone, (uint8_t)codec);
   return 0;
 }
@@ -201,7 +201,7 @@ static int recount(struct verify *v, const struct usage *usage, uint64_t positio
     int result = recount_void(v, usage, project, position, &counts, err);
     if (result != 0 || !counts) return result;
   } else {
-    int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
+    int codec = catalogue_codec_number(project, usage->codec);
     if (codec < 0) {
       codec = (int)project->codecs_count;
       if (!catalogue_add_codec(v->catalogue, project, usage->codec, v->changes)) return 0;
@@ -379,7 +379,7 @@ static bool is_skipped(const struct verify *v, uint64_t position) {
 
 static void drop_cell(struct verify *v, const struct usage *usage, const struct project_state *project) {
   struct usage_count count = usage_count(usage);
-  int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
+  int codec = catalogue_codec_number(project, usage->codec);
   for (uint32_t i = 0; i < v->cells.count && count.tasks > 0; i++) {
     struct cell *cell = &v->cells.items[i];
     if (cell->project != project->info.number || cell->kind != usage->kind || cell->codec != codec ||
