@@ -183,16 +183,17 @@ struct ledger_backup_report {
   uint64_t bytes;
 };
 
-/* Copies the log into a directory, made if need be: all that was answered before this was called is in it, and on
- * disk when it returns. The server may run. An earlier backup of the same ledger is brought up to date. Of options
- * dir and clock count. */
+/* Copies the log into a directory outside the data directory, made if need be: all that was answered before this was
+ * called is in it, and on disk when it returns. The server may run. An earlier backup of the same ledger is brought up
+ * to date. One backup at a time writes to a directory: a second one waits ten seconds for the first, then gets
+ * -ERR_BUSY, which names it. Of options dir and clock count. */
 MUST_USE int ledger_backup(const struct ledger_options *options, const char *to,
                            const struct ledger_progress *progress, struct ledger_backup_report *ret, struct err *err);
 
 /* ---- maintenance: nobody else has the directory open ---- */
 
 /* Puts a backup into a data directory that holds no ledger, and makes the derived files. Cut off, it can be called
- * again. */
+ * again. Waits for a backup that is being written as ledger_backup does. */
 MUST_USE int ledger_restore(const struct ledger_options *options, const char *from,
                             const struct ledger_progress *progress, struct ledger_backup_report *ret,
                             struct err *err);

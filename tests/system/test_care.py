@@ -1,4 +1,5 @@
 """Care of the ledger: verify, backup, restore, beside a running server and without one."""
+import fcntl
 import glob
 import os
 import re
@@ -263,6 +264,70 @@ def test_targets_that_are_refused(bare, tmp_path):
                                (bare.data, tmp_path / "good", "in use")):
         done = run("restore", "--data", data, source, check=False)
         assert done.returncode == 1 and word in done.stderr, done.stderr
+
+
+def hold_target(target):
+    """Locks a backup's directory as a backup does that is under way; gives what to close."""
+    os.makedirs(target, exist_ok=True)
+    lock = open(os.path.join(target, "backup.lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.write("pid 4711, 2026-01-02T03:04:05.000Z\n")
+    lock.flush()
+    return lock
+
+
+def test_one_backup_at_a_time(bare, tmp_path):
+    """A second one waits; in the end it names the first."""
+    account = Account(bare)
+    account.client.report([event(n) for n in range(10)])
+    target = tmp_path / "backup"
+    with hold_target(target):
+        done = run("backup", "--data", bare.data, target, check=False)
+        assert done.returncode == 1 and "pid 4711" in done.stderr and str(target) in done.stderr, done.stderr
+        waiting = subprocess.Popen([CODECMETER, "backup", "--data", bare.data, str(target)], stdout=subprocess.DEVNULL)
+        time.sleep(0.2)
+        assert waiting.poll() is None
+    assert waiting.wait(60) == 0
+    verify(target)
+    with hold_target(target):  # what is written cannot be restored
+        done = run("restore", "--data", tmp_path / "to", target, check=False)
+        assert done.returncode == 1 and "pid 4711" in done.stderr, done.stderr
+    run("restore", "--data", tmp_path / "to", target)
+
+
+def test_backups_at_once(bare, tmp_path):
+    """Many to one target: each does all of it, or says that another one is at work."""
+    account = Account(bare, *SMALL)
+    for n in range(20):
+        account.client.report([event(f"{n}-{m}", TIME) for m in range(200)])
+    command = [CODECMETER, "backup", "--data", bare.data, str(tmp_path / "backup")]
+    for _ in range(4):
+        backups = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(12)]
+        account.client.report([event(f"more-{time.monotonic()}-{m}", TIME) for m in range(200)])
+        for backup in backups:
+            _, said = backup.communicate(timeout=120)
+            assert backup.returncode == 0 or "another backup" in said, said
+        verify(tmp_path / "backup")
+    run("restore", "--data", tmp_path / "to", tmp_path / "backup")
+    verify(tmp_path / "to")
+
+
+def test_a_backup_inside_the_data_directory_is_refused(bare, tmp_path):
+    Account(bare)
+    (tmp_path / "link").symlink_to(bare.data)
+    (tmp_path / "beside").mkdir()
+    before = sorted(os.listdir(bare.data))
+    for target in (f"{bare.data}/backup", f"{bare.data}/log/backup", f"{bare.data}/cut", f"{tmp_path}/link/backup",
+                   f"{tmp_path}/beside/../data/backup", f"{tmp_path}/beside/../link/derived/x"):
+        done = run("backup", "--data", bare.data, target, check=False)
+        assert done.returncode == 1 and "inside the data directory" in done.stderr, (target, done.stderr)
+    assert sorted(os.listdir(bare.data)) == before
+    run("backup", "--data", bare.data, tmp_path / "data-backup")  # a name that only begins alike
+    run("backup", "--data", tmp_path / "link", tmp_path / "link-backup")
+    done = run("backup", "--data", tmp_path / "link", f"{bare.data}/backup", check=False)
+    assert done.returncode == 1 and "inside the data directory" in done.stderr
+    done = run("restore", "--data", f"{tmp_path}/data-backup/log/x", tmp_path / "data-backup", check=False)
+    assert done.returncode == 1 and "inside the backup" in done.stderr, done.stderr
 
 
 def test_a_damaged_backup_is_not_restored(bare, tmp_path):
