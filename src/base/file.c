@@ -129,6 +129,35 @@ bool file_exists(const char *path) {
   return lstat(path, &st) == 0;
 }
 
+/* The nearest directory above a path that exists, as an absolute path without links; malloc'd, or NULL. */
+static char *existing_above(const char *path) {
+  SCOPED_MALLOC char *part = file_path(path, "");
+  for (char *end = strrchr(part, '/'); end != NULL; end = strrchr(part, '/')) {
+    while (end > part && *end == '/')
+      *end-- = '\0';
+    char *slash = strrchr(part, '/');
+    if (slash == NULL || slash == part) break;
+    *slash = '\0';
+    char *found = realpath(part, NULL);
+    if (found != NULL) return found;
+    slash[0] = '/';
+    slash[1] = '\0';
+  }
+  return realpath(path[0] == '/' ? "/" : ".", NULL);
+}
+
+bool file_is_inside(const char *path, const char *dir) {
+  struct stat wanted, st;
+  SCOPED_MALLOC char *above = existing_above(path);
+  if (above == NULL || stat(dir, &wanted) != 0) return false;
+  for (char *slash = above + strlen(above); slash != NULL; slash = strrchr(above, '/')) {
+    *slash = '\0';
+    if (stat(above[0] != '\0' ? above : "/", &st) != 0) return false;
+    if (st.st_dev == wanted.st_dev && st.st_ino == wanted.st_ino) return true;
+  }
+  return false;
+}
+
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
   (void)st;
   (void)flag;

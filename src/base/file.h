@@ -35,6 +35,9 @@ MUST_USE int file_make_dir(const char *path, struct err *err);
 /* The same with all that are missing above it. */
 MUST_USE int file_make_dirs(const char *path, struct err *err);
 bool file_exists(const char *path);
+/* True if a path, which need not exist, leads into a directory: by its name, through links or through "..". False for
+ * the directory itself, and if the directory cannot be looked at. */
+bool file_is_inside(const char *path, const char *dir);
 /* Does an error of opening, reading or looking at a file say nothing of the file, so that another time it may go
  * well: no right, a disk or server that fails, too many open files, no memory? */
 bool file_may_pass(int errno_value);

@@ -1,5 +1,6 @@
 #include "cli/admin.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -358,6 +359,21 @@ static int usage_report(const struct admin *admin, const struct json *request, s
   return result;
 }
 
+/* ---- checkpoints ---- */
+
+/* Answers at once, so that no other command waits for the checkpoint: a command that wants to know when it is done asks
+ * again, with the `end` of the first answer as `up_to`. Any position beyond the end means the end. */
+static int make_checkpoint(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  uint64_t up_to, end, covered;
+  if (admin->checkpoint == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so nothing is in memory only");
+  if (!json_member_u64(request, "up_to", &up_to)) return err_set(err, ERR_USAGE, "up_to: a position is wanted");
+  int result = admin->checkpoint(admin->arg, up_to, &end, &covered, err);
+  if (result != 0) return result;
+  begin_item(items);
+  buf_printf(items, "\"end\":%" PRIu64 ",\"covered\":%" PRIu64 "}", end, covered);
+  return 0;
+}
+
 /* ---- the door ---- */
 
 static const struct {
@@ -367,7 +383,7 @@ static const struct {
     {"project create", project_create}, {"project set", project_set},   {"project list", project_list},
     {"key create", key_create},         {"key disable", key_disable},   {"key list", key_list},
     {"token create", token_create},     {"token revoke", token_revoke}, {"token list", token_list},
-    {"usage report", usage_report},
+    {"usage report", usage_report},     {"checkpoint make", make_checkpoint},
 };
 
 void admin_reply_error(const struct err *err, struct buf *reply) {

@@ -17,6 +17,9 @@ struct admin {
   const struct catalogue *catalogue;
   int (*change)(void *arg, const struct change *change, struct err *err);
   int (*report)(void *arg, const struct usage *usage, struct verdict *ret, struct err *err);
+  /* Asks for a checkpoint up to a position, and gives the positions behind the last record and up to which derived
+   * files are complete. NULL: nobody serves. */
+  int (*checkpoint)(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *ret_covered, struct err *err);
   void *arg;
 };
 

@@ -86,6 +86,17 @@ static int report(void *arg, const struct usage *usage, struct verdict *ret, str
   return committer_report(((struct service *)arg)->committer, usage, ret, err);
 }
 
+static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *ret_covered, struct err *err) {
+  struct service *service = arg;
+  struct ledger_status status;
+  ledger_status(service->ledger, &status);
+  int result = committer_want_checkpoint(service->committer, up_to < status.end ? up_to : status.end, err);
+  if (result != 0) return result;
+  *ret_end = status.end;
+  *ret_covered = status.checkpoint;
+  return 0;
+}
+
 static int start_ledger(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   service->committer = committer_new();
@@ -222,7 +233,12 @@ static int start(struct service *service, const struct serve_options *options, s
   if (result == 0) result = start_http(service, options, err);
   if (result != 0) return result;
   service->admin = (struct admin){
-      .catalogue = ledger_catalogue(service->ledger), .change = change, .report = report, .arg = service};
+      .catalogue = ledger_catalogue(service->ledger),
+      .change = change,
+      .report = report,
+      .checkpoint = checkpoint,
+      .arg = service,
+  };
   control_ready(service->control, &service->admin);
   return 0;
 }

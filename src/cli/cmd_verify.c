@@ -1,5 +1,7 @@
+#include <inttypes.h>
 #include <stdio.h>
 
+#include "cli/checkpoint.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
 #include "cli/options.h"
@@ -11,17 +13,51 @@ static void print_difference(void *arg, const char *line) {
   (void)fprintf(stderr, "codecmeter verify: %s\n", line);
 }
 
-static void print_report(const struct ledger_verify_report *report, double seconds) {
-  (void)printf("log: %llu records of usage, %llu in all, in %llu blocks, up to position %llu\n",
-               (unsigned long long)report->usages, (unsigned long long)report->records,
-               (unsigned long long)report->blocks, (unsigned long long)report->end);
+/* Records were found, and none was compared: that proves nothing. */
+static bool compared_nothing(const struct ledger_verify_report *report) {
+  return !report->is_backup && report->records > 0 && report->compared == 0;
+}
+
+static void print_log(const struct ledger_verify_report *report) {
+  (void)printf("log: %" PRIu64 " records of usage, %" PRIu64 " in all, in %" PRIu64 " blocks, from position %" PRIu64
+               " to %" PRIu64 "\n",
+               report->usages, report->records, report->blocks, report->from, report->end);
+  if (report->records == 0) (void)printf("the log is empty\n");
   if (report->unsettled > 0) {
-    (void)printf("behind it: %llu bytes that are being written, or a torn tail that the next start cuts\n",
-                 (unsigned long long)report->unsettled);
+    (void)printf("behind it: %" PRIu64 " bytes that are being written, or a torn tail that the next start cuts\n",
+                 report->unsettled);
   }
-  (void)printf("derived: held against the log up to position %llu, %llu cells\n", (unsigned long long)report->covered,
-               (unsigned long long)report->cells);
-  if (report->differences == 0) (void)printf("no differences, in %.2f s\n", seconds);
+}
+
+static void print_compared(const struct ledger_verify_report *report) {
+  if (report->compared > 0) {
+    (void)printf("compared: totals, catalogue, identities, task ids and times with %" PRIu64
+                 " records from position %" PRIu64 " to %" PRIu64 ", %" PRIu64 " cells\n",
+                 report->compared, report->from, report->covered, report->cells);
+  }
+  if (report->records > report->compared) {
+    (void)printf("not compared: %" PRIu64 " records from position %" PRIu64 " to %" PRIu64
+                 ", beyond the last checkpoint: only their blocks were checked\n",
+                 report->records - report->compared, report->covered, report->end);
+  }
+}
+
+static void print_report(const struct ledger_verify_report *report, double seconds) {
+  print_log(report);
+  if (report->is_backup)
+    (void)printf("this is a backup: its log is whole; `codecmeter restore` makes totals and identities from it\n");
+  else
+    print_compared(report);
+  if (report->differences == 0 && !compared_nothing(report)) (void)printf("no differences, in %.2f s\n", seconds);
+}
+
+/* What is in the server's memory only cannot be compared: it has to be written first. Without that the last checkpoint
+ * is compared, and the report says how far it reaches. */
+static void ask_for_checkpoint(const struct datadir *dir, struct progress *progress) {
+  struct err err = {0};
+  if (checkpoint_wait(dir, progress, &err) == 0) return;
+  progress_end(progress);
+  (void)fprintf(stderr, "codecmeter verify: no new checkpoint, so the last one is compared: %s\n", err.text);
 }
 
 static int verify(const char *data, struct err *err) {
@@ -31,6 +67,7 @@ static int verify(const char *data, struct err *err) {
   progress_begin(&progress);
   int result = datadir_open(datadir_choose(data), false, &dir, err);
   if (result != 0) return result;
+  ask_for_checkpoint(&dir, &progress);
   struct ledger_options options = {.dir = dir.path};
   struct ledger_verify_options how = {
       .differs = print_difference, .arg = &progress, .progress = {.step = progress_step, .arg = &progress}};
@@ -38,9 +75,15 @@ static int verify(const char *data, struct err *err) {
   progress_end(&progress);
   if (result != 0) return result;
   print_report(&report, progress_seconds(&progress));
+  if (compared_nothing(&report)) {
+    return err_set(err, ERR_BUSY,
+                   "nothing was compared: no checkpoint holds any of the %" PRIu64
+                   " records yet; start the server if it does not run (`codecmeter serve --data %s`), then verify again",
+                   report.records, dir.path);
+  }
   if (report.differences == 0) return 0;
-  return err_set(err, ERR_CORRUPT, "%llu differences: stop the server and run `codecmeter rebuild --data %s`",
-                 (unsigned long long)report.differences, dir.path);
+  return err_set(err, ERR_CORRUPT, "%" PRIu64 " differences: stop the server and run `codecmeter rebuild --data %s`",
+                 report.differences, dir.path);
 }
 
 int cmd_verify(int argc, char **argv) {
@@ -51,8 +94,10 @@ int cmd_verify(int argc, char **argv) {
   };
   const struct option_spec spec = {
       .summary =
-          "Proves the ledger: reads the whole log, recounts it, and holds totals, identities, times and the "
-          "catalogue against it. Changes nothing; the server may run. Exit status 1 if anything differs.",
+          "Proves the ledger: reads the whole log, recounts it, and compares totals, identities, times and the "
+          "catalogue with that. Asks a running server for a checkpoint first, and changes nothing else. Says which "
+          "positions it compared. Exit status 1 if anything differs, or if there are records and none could be "
+          "compared. Of a backup it reads the log.",
       .rows = rows,
   };
   struct err err = {0};

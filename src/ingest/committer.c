@@ -49,6 +49,7 @@ struct committer {
   pthread_cond_t answered; /* for committer_change */
   bool is_open;
   bool checkpoint_ended;
+  uint64_t checkpoint_up_to; /* the position up to which somebody wants a checkpoint; 0: nobody */
   struct batches queued;
   uint64_t events; /* queued or under way */
   struct asked_change *asked_first, *asked_last;
@@ -130,8 +131,11 @@ static void turn(struct committer *committer) {
   /* Cleared first: a checkpoint that ends from here on is a new reason to turn. */
   lock(committer);
   committer->checkpoint_ended = false;
+  uint64_t up_to = committer->checkpoint_up_to;
+  committer->checkpoint_up_to = 0;
   unlock(committer);
   struct err err = {0};
+  if (up_to > 0) ledger_want_checkpoint(committer->options.ledger, up_to);
   if (!committer->has_failed && ledger_turn(committer->options.ledger, &err) != 0) (void)fail(committer, &err);
 }
 
@@ -300,7 +304,7 @@ static bool wait_for_work(struct committer *committer) {
   while (!has_work && goes_on) {
     int64_t due_ms = committer->has_failed ? INT64_MAX : ledger_turn_due_ms(committer->options.ledger);
     has_work = committer->queued.first != NULL || committer->asked_first != NULL || committer->checkpoint_ended ||
-               due_ms == 0;
+               committer->checkpoint_up_to > 0 || due_ms == 0;
     goes_on = committer->is_open;
     if (!has_work && goes_on) wait_a_while(committer, due_ms);
   }
@@ -415,6 +419,18 @@ int committer_change(struct committer *committer, const struct change *change, s
     CHECK(pthread_cond_wait(&committer->answered, &committer->lock) == 0);
   unlock(committer);
   return asked.result;
+}
+
+int committer_want_checkpoint(struct committer *committer, uint64_t up_to, struct err *err) {
+  int result = 0;
+  lock(committer);
+  if (!committer->is_open)
+    result = err_set(err, ERR_STOPPING, "the ledger makes no checkpoint now: it is starting or stopping");
+  else if (up_to > committer->checkpoint_up_to)
+    committer->checkpoint_up_to = up_to;
+  CHECK(pthread_cond_signal(&committer->work) == 0);
+  unlock(committer);
+  return result;
 }
 
 /* Stands on the stack of whoever waits. */

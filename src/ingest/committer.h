@@ -69,6 +69,9 @@ MUST_USE int committer_submit(struct committer *committer, struct batch *batch);
 /* Makes one change and waits until it is durable and in force; -ERR_IO when the ledger cannot go on. Any thread but
  * the committer's. */
 MUST_USE int committer_change(struct committer *committer, const struct change *change, struct err *err);
+/* Asks for a checkpoint of all that the ledger holds below a position, and does not wait for it: ledger_status says
+ * when it is done. -ERR_STOPPING when not running. Any thread. */
+MUST_USE int committer_want_checkpoint(struct committer *committer, uint64_t up_to, struct err *err);
 /* Reports one usage and waits until its verdict is durable. Errors as committer_submit's and a batch's. Any thread
  * but the committer's. */
 MUST_USE int committer_report(struct committer *committer, const struct usage *usage, struct verdict *ret,

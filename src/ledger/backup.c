@@ -1,5 +1,6 @@
 /* Backup and restore. A backup is a copy of the log, nothing else: the rest is made from it.
  *
+ *   DIR/backup.lock locked by the one that writes to the directory, or, with others, by those that restore from it
  *   DIR/log         segments, as in a data directory, up to a position that was on disk when the copy was made
  *   DIR/backup      what it is: ledger, position, time. Written last, so a copy that was cut off has none, or the old
  * one.
@@ -14,11 +15,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/file.h"
+#include "ledger/backup.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
 #include "meter/rfc3339.h"
@@ -26,6 +29,9 @@
 #define LABEL "backup"
 #define LABEL_NEW "backup.new"
 #define LABEL_FORMAT 1
+#define LOCK "backup.lock"
+#define LOCK_WAIT_MS 10000
+#define LOCK_POLL_MS 50
 #define RESTORING "restoring"
 #define PIECE (1u << 20)
 #define PUSH_PIECES 8u
@@ -152,7 +158,12 @@ static int write_label(const char *dir, const uint8_t *uuid, uint64_t end, int64
   return result == 0 ? file_sync_dir(dir, err) : result;
 }
 
-static int read_label(const char *dir, uint64_t *ret_position, struct err *err) {
+bool backup_has_label(const char *dir) {
+  SCOPED_MALLOC char *path = file_path(dir, LABEL);
+  return file_exists(path);
+}
+
+int backup_read_label(const char *dir, uint64_t *ret_position, struct err *err) {
   SCOPED_MALLOC char *path = file_path(dir, LABEL);
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) {
@@ -177,6 +188,52 @@ static int read_label(const char *dir, uint64_t *ret_position, struct err *err) 
   return read == 3 ? 0 : err_set(err, ERR_CORRUPT, "%s is damaged", path);
 }
 
+/* ---- the lock ---- */
+
+static int lock_error(int fd, const char *dir, struct err *err) {
+  char holder[128] = "";
+  ssize_t len = pread(fd, holder, sizeof holder - 1, 0);
+  if (len > 0) holder[strcspn(holder, "\n")] = '\0';
+  return err_set(err, ERR_BUSY, "another backup to %s, or a restore from it, is under way (%s): run this again when it is done",
+                 dir, holder[0] != '\0' ? holder : "it has just begun");
+}
+
+/* Waits for the lock of a backup's directory. A file system that knows no locks has none. */
+static int wait_for_lock(int fd, int operation, const char *dir, struct err *err) {
+  for (int waited = 0; flock(fd, operation | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
+    if (errno != EWOULDBLOCK) return 0;
+    if (waited >= LOCK_WAIT_MS) return lock_error(fd, dir, err);
+    (void)usleep(LOCK_POLL_MS * 1000);
+  }
+  return 0;
+}
+
+/* Who it is, for the message of whoever waits in vain. */
+static void sign_lock(int fd, int64_t now_ms) {
+  char text[128], time[RFC3339_SIZE];
+  rfc3339_format(now_ms, time);
+  int len = snprintf(text, sizeof text, "pid %d, since %s\n", (int)getpid(), time);
+  if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) return; /* a courtesy */
+}
+
+/* Held until *ret_fd is closed. */
+static int lock_target(const char *dir, int64_t now_ms, int *ret_fd, struct err *err) {
+  SCOPED_MALLOC char *path = file_path(dir, LOCK);
+  *ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (*ret_fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
+  int result = wait_for_lock(*ret_fd, LOCK_EX, dir, err);
+  if (result == 0) sign_lock(*ret_fd, now_ms);
+  return result;
+}
+
+/* Others may restore from it at the same time. An old backup has no such file, and nobody can write to one that lies on
+ * a disk that is mounted to be read. */
+static int lock_source(const char *dir, int *ret_fd, struct err *err) {
+  SCOPED_MALLOC char *path = file_path(dir, LOCK);
+  *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  return *ret_fd >= 0 ? wait_for_lock(*ret_fd, LOCK_SH, dir, err) : 0;
+}
+
 /* ---- backup ---- */
 
 static bool is_empty(const char *dir) {
@@ -184,23 +241,28 @@ static bool is_empty(const char *dir) {
   bool empty = entries != NULL;
   for (struct dirent *entry = NULL; empty && (entry = readdir(entries)) != NULL;) {
     empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            strcmp(entry->d_name, "lost+found") == 0;
+            strcmp(entry->d_name, "lost+found") == 0 || strcmp(entry->d_name, LOCK) == 0;
   }
   if (entries != NULL) (void)closedir(entries);
   return empty;
 }
 
-/* An empty directory, or an earlier backup of the same ledger: never one that somebody serves from. */
-static int check_target(const struct log *log, const char *to, struct err *err) {
+/* An empty directory, or an earlier backup: never one that somebody serves from. */
+static int check_target(const char *to, struct err *err) {
   SCOPED_MALLOC char *log_dir = file_path(to, "log");
   SCOPED_MALLOC char *lock = file_path(to, "lock");
   SCOPED_MALLOC char *derived = file_path(to, "derived");
   if (file_exists(lock) || file_exists(derived)) {
     return err_set(err, ERR_EXISTS, "%s is a data directory: name another one for the backup", to);
   }
-  if (!file_exists(log_dir)) {
-    return is_empty(to) ? 0 : err_set(err, ERR_EXISTS, "%s holds other files: name an empty or a new directory", to);
-  }
+  if (file_exists(log_dir) || is_empty(to)) return 0;
+  return err_set(err, ERR_EXISTS, "%s holds other files: name an empty or a new directory", to);
+}
+
+/* A backup that is brought up to date is of the same ledger. */
+static int check_before(const struct log *log, const char *to, struct err *err) {
+  SCOPED_MALLOC char *log_dir = file_path(to, "log");
+  if (!file_exists(log_dir)) return 0;
   SCOPED(log_close_ref) struct log *before = NULL;
   struct err ignored;
   if (log_open_to_read(to, &before, &ignored) == -ERR_NOT_FOUND)
@@ -220,11 +282,19 @@ static uint64_t bytes_of(const struct log *log) {
 int ledger_backup(const struct ledger_options *options, const char *to, const struct ledger_progress *progress,
                   struct ledger_backup_report *ret, struct err *err) {
   SCOPED(log_close_ref) struct log *log = NULL;
+  SCOPED_FD int lock = -1;
   const struct clock *clock = options->clock != NULL ? options->clock : clock_system();
   int64_t now_ms = clock_real_ms(clock);
-  int result = log_open_to_read(options->dir, &log, err);
-  if (result == 0) result = file_make_dir(to, err);
-  if (result == 0) result = check_target(log, to, err);
+  if (file_is_inside(to, options->dir)) {
+    return err_set(err, ERR_EXISTS, "%s is inside the data directory %s: name a directory outside it", to,
+                   options->dir);
+  }
+  int result = file_make_dir(to, err);
+  if (result == 0) result = check_target(to, err);
+  if (result == 0) result = lock_target(to, now_ms, &lock, err);
+  /* Opened behind the wait: so the log is not shorter than what the first backup has copied. */
+  if (result == 0) result = log_open_to_read(options->dir, &log, err);
+  if (result == 0) result = check_before(log, to, err);
   if (result != 0) return result;
   struct copying copying = {.progress = progress, .total = 2 * bytes_of(log)};
   uint64_t end = 0, left = 0;
@@ -271,12 +341,17 @@ int ledger_restore(const struct ledger_options *options, const char *from, const
   SCOPED_MALLOC char *derived = file_path(options->dir, "derived");
   SCOPED_MALLOC char *restoring = file_path(options->dir, RESTORING);
   uint64_t position;
+  SCOPED_FD int lock = -1;
   if (file_exists(place) || file_exists(derived)) {
     (void)rmdir(restoring); /* of one that was killed when all was done; empty then */
     return err_set(err, ERR_EXISTS, "%s holds a ledger already: restore into an empty or a new directory",
                    options->dir);
   }
-  int result = read_label(from, &position, err);
+  if (file_is_inside(options->dir, from)) {
+    return err_set(err, ERR_EXISTS, "%s is inside the backup %s: name a directory outside it", options->dir, from);
+  }
+  int result = lock_source(from, &lock, err);
+  if (result == 0) result = backup_read_label(from, &position, err);
   if (result == 0) result = log_open_to_read(from, &log, err);
   if (result != 0) return result;
   struct copying copying = {.progress = progress, .total = 3 * bytes_of(log)};

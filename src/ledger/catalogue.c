@@ -541,6 +541,7 @@ int catalogue_apply(struct catalogue *catalogue, const struct record *record, st
 }
 
 int catalogue_codec_number(const struct project_state *project, struct str codec) {
+  if (codec.len == 0) return CODEC_NUMBER_NONE;
   for (unsigned i = 0; i < project->codecs_count; i++) {
     if (str_equal(str_of(project->codecs[i]), codec)) return (int)i;
   }
@@ -551,6 +552,7 @@ bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state
                          struct delta *delta) {
   struct project_state *state = catalogue->by_number->pdata[project->info.number - 1];
   CHECK(state == project);
+  CHECK(codec.len > 0);
   if (state->codecs_count == CODEC_NAMES_PER_PROJECT) return false;
   write_lock(catalogue);
   unsigned number = state->codecs_count;

@@ -28,6 +28,10 @@ MUST_USE int catalogue_decide(const struct catalogue *catalogue, const struct ch
 MUST_USE int catalogue_apply(struct catalogue *catalogue, const struct record *record, struct delta *delta,
                              struct err *err);
 
+/* The number of usage that names no codec: failed tasks, remuxes and snapshots need none. It is no name's. */
+#define CODEC_NUMBER_NONE UINT8_MAX
+static_assert(CODEC_NAMES_PER_PROJECT <= CODEC_NUMBER_NONE, "a codec's number is none of a name's");
+
 /* A project as the writer sees it. */
 struct project_state {
   struct project info;
@@ -38,7 +42,7 @@ struct project_state {
 /* NULL when there is none. Valid until the next apply. */
 const struct project_state *catalogue_state(const struct catalogue *catalogue, struct str id);
 const struct project_state *catalogue_state_of_number(const struct catalogue *catalogue, uint32_t number);
-/* The number of a codec name in a project's list, or -1. */
+/* The number of a codec name in a project's list, or -1; CODEC_NUMBER_NONE for an empty name. */
 int catalogue_codec_number(const struct project_state *project, struct str codec);
 /* Gives a codec the next number of its project. False when all are taken. */
 MUST_USE bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,

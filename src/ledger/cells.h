@@ -73,8 +73,8 @@ struct cells {
 
 void cells_fini(struct cells *cells);
 void cells_clear(struct cells *cells); /* keeps the memory */
-/* Adds what a usage counts, if anything; its project has that number and zone, its codec (0 when it has none) that
- * number of the project's list. */
+/* Adds what a usage counts, if anything; its project has that number and zone, its codec that number of the
+ * project's list (CODEC_NUMBER_NONE when it has none). */
 void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                uint8_t codec);
 /* The same, but nothing that a reader looks at is changed before cells_show: whoever reads meanwhile need not be kept

@@ -30,8 +30,8 @@ int64_t delta_block_time(const struct delta *delta); /* of the last block in it;
 uint64_t delta_records(const struct delta *delta); /* of usage, as shown */
 bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes */
 
-/* Adds a usage whose project has that number and zone, whose codec (0 when it has none) is that of the project's
- * list, and whose identity has that hash. Its identity is found at once; what readers see is not touched until
+/* Adds a usage whose project has that number and zone, whose codec (CODEC_NUMBER_NONE when it has none) is that of
+ * the project's list, and whose identity has that hash. Its identity is found at once; what readers see is not touched until
  * delta_show, so they need not be kept out. */
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
                      const struct zone *zone, uint8_t codec, uint64_t position);

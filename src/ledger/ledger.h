@@ -102,6 +102,10 @@ MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
  */
 MUST_USE int ledger_turn(struct ledger *ledger, struct err *err);
 
+/* Has a later ledger_turn begin a checkpoint of all that was applied below a position, unless one that was begun covers
+ * it. ledger_status says when it is done. The writer only, at any moment. */
+void ledger_want_checkpoint(struct ledger *ledger, uint64_t up_to);
+
 /* In how many milliseconds ledger_turn has something to do though nothing was committed; INT64_MAX: never. */
 int64_t ledger_turn_due_ms(const struct ledger *ledger);
 
@@ -111,7 +115,7 @@ int64_t ledger_turn_due_ms(const struct ledger *ledger);
  * in [0]. */
 struct ledger_row {
   int32_t day;
-  char codec[CODEC_NAME_MAX + 1]; /* "" for remuxes and snapshots */
+  char codec[CODEC_NAME_MAX + 1]; /* "" of usage that names none: only remuxes and snapshots need not */
   uint64_t units[TIERS];
   uint64_t minutes[TIERS];
   uint64_t tasks[TIERS];
@@ -156,18 +160,21 @@ struct ledger_verify_options {
 
 struct ledger_verify_report {
   uint64_t blocks, records, usages; /* of the log; usages are voids too */
+  uint64_t from, end;               /* positions that were read: the log's first block, behind its last good one */
+  bool is_backup;                   /* no derived files, by right: only the log was checked. The next three are 0 */
+  uint64_t compared;                /* records below `covered` */
+  uint64_t covered;                 /* position up to which derived files were compared with the log */
   uint64_t cells;                   /* quarter hours of a project, codec and tier that have usage */
-  uint64_t covered;                 /* position up to which derived files were held against the log */
-  uint64_t end;                     /* position behind the last good block */
   uint64_t unsettled;               /* bytes behind it: being written, or a torn tail that the next start cuts */
   uint64_t differences;
 };
 
-/* Reads the whole log and all derived files, and holds them against each other: checksums, totals against a recount,
- * identities and times against the records, each identity once, the catalogue. Changes nothing; works beside a
- * running server, at the snapshot of its last checkpoint. 0: *ret says what was found, differences included. An
- * error: it could not be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only
- * dir and map_size count. */
+/* Reads the whole log and all derived files, and compares them: checksums, totals with a recount, identities and times
+ * with the records, each identity once, the catalogue. Changes nothing; works beside a running server, at the snapshot
+ * of its last checkpoint: records beyond that are read, and not compared. Of a backup it reads the log, and checks that
+ * the log reaches as far as its label says. 0: *ret says what was found, differences included. An error: it could not
+ * be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only dir and map_size
+ * count. */
 MUST_USE int ledger_verify(const struct ledger_options *options, const struct ledger_verify_options *how,
                            struct ledger_verify_report *ret, struct err *err);
 
@@ -176,16 +183,17 @@ struct ledger_backup_report {
   uint64_t bytes;
 };
 
-/* Copies the log into a directory, made if need be: all that was answered before this was called is in it, and on
- * disk when it returns. The server may run. An earlier backup of the same ledger is brought up to date. Of options
- * dir and clock count. */
+/* Copies the log into a directory outside the data directory, made if need be: all that was answered before this was
+ * called is in it, and on disk when it returns. The server may run. An earlier backup of the same ledger is brought up
+ * to date. One backup at a time writes to a directory: a second one waits ten seconds for the first, then gets
+ * -ERR_BUSY, which names it. Of options dir and clock count. */
 MUST_USE int ledger_backup(const struct ledger_options *options, const char *to,
                            const struct ledger_progress *progress, struct ledger_backup_report *ret, struct err *err);
 
 /* ---- maintenance: nobody else has the directory open ---- */
 
 /* Puts a backup into a data directory that holds no ledger, and makes the derived files. Cut off, it can be called
- * again. */
+ * again. Waits for a backup that is being written as ledger_backup does. */
 MUST_USE int ledger_restore(const struct ledger_options *options, const char *from,
                             const struct ledger_progress *progress, struct ledger_backup_report *ret,
                             struct err *err);

@@ -125,8 +125,10 @@ static int read_snapshot(struct query *query, struct rows_txn *snapshot, uint32_
   return result != 0 ? result : query->result;
 }
 
-/* Where each codec of a project stands among them by name. */
-static void rank_codecs(const struct project_state *state, uint8_t ranks[CODEC_NAMES_PER_PROJECT]) {
+#define CODECS_MAX (CODEC_NAMES_PER_PROJECT + 1) /* the names, and none */
+
+/* Each codec's place in the order of names, by number. Usage that names none comes first. */
+static void rank_codecs(const struct project_state *state, uint8_t ranks[CODEC_NUMBER_NONE + 1]) {
   uint8_t ordered[CODEC_NAMES_PER_PROJECT];
   for (unsigned codec = 0; codec < state->codecs_count; codec++) {
     unsigned at = codec;
@@ -135,7 +137,8 @@ static void rank_codecs(const struct project_state *state, uint8_t ranks[CODEC_N
     ordered[at] = (uint8_t)codec;
   }
   for (unsigned at = 0; at < state->codecs_count; at++)
-    ranks[ordered[at]] = (uint8_t)at;
+    ranks[ordered[at]] = (uint8_t)(at + 1);
+  ranks[CODEC_NUMBER_NONE] = 0;
 }
 
 /* Where all was voided nothing is left. */
@@ -147,13 +150,14 @@ static bool has_tasks(const struct sum_row *row) {
 }
 
 /* A day's rows, one for each codec at most, in the order of the codecs' names. Returns how many. */
-static unsigned order_day(const struct query *query, uint32_t first, const uint8_t ranks[CODEC_NAMES_PER_PROJECT],
-                          const struct sum_row *ret[CODEC_NAMES_PER_PROJECT]) {
+static unsigned order_day(const struct query *query, uint32_t first, const uint8_t ranks[CODEC_NUMBER_NONE + 1],
+                          const struct sum_row *ret[CODECS_MAX]) {
   unsigned count = 0;
   for (uint32_t link = first; link != 0; link = query->rows[link - 1].next) {
     const struct sum_row *row = &query->rows[link - 1];
     if (!has_tasks(row)) continue;
     unsigned at = count++;
+    CHECK(at < CODECS_MAX);
     for (; at > 0 && ranks[ret[at - 1]->codec] > ranks[row->codec]; at--)
       ret[at] = ret[at - 1];
     ret[at] = row;
@@ -172,19 +176,23 @@ static void give_row(const struct sum_row *row, int32_t day, const char *codec, 
   }
 }
 
-static int give_rows(const struct query *query, const struct project_state *state, enum usage_kind kind,
-                     struct ledger_rows *ret) {
+static const char *codec_name(const struct project_state *state, uint8_t codec) {
+  if (codec == CODEC_NUMBER_NONE) return "";
+  CHECK(codec < state->codecs_count);
+  return state->codecs[codec];
+}
+
+static int give_rows(const struct query *query, const struct project_state *state, struct ledger_rows *ret) {
   struct ledger_row *items = reallocarray(NULL, (size_t)query->count + 1, sizeof *items);
   if (items == NULL) return -ERR_MEMORY;
-  uint8_t ranks[CODEC_NAMES_PER_PROJECT] = {0};
+  uint8_t ranks[CODEC_NUMBER_NONE + 1] = {0};
   rank_codecs(state, ranks);
   size_t count = 0;
   for (int32_t day = query->first_day; day <= query->last_day; day++) {
-    const struct sum_row *rows[CODEC_NAMES_PER_PROJECT];
+    const struct sum_row *rows[CODECS_MAX];
     unsigned rows_count = order_day(query, query->first_row[day - query->first_day], ranks, rows);
     for (unsigned i = 0; i < rows_count; i++) {
-      CHECK(kind != USAGE_TRANSCODE || rows[i]->codec < state->codecs_count);
-      give_row(rows[i], day, kind == USAGE_TRANSCODE ? state->codecs[rows[i]->codec] : "", &items[count++]);
+      give_row(rows[i], day, codec_name(state, rows[i]->codec), &items[count++]);
     }
   }
   *ret = (struct ledger_rows){.items = items, .count = count};
@@ -226,7 +234,7 @@ int ledger_totals(struct ledger *ledger, const struct project *project, enum usa
   if (result == 0) result = read_snapshot(&query, snapshot, number, kind, err);
   /* Again: codecs may have come since, and a row may be of one. */
   if (result == 0 && !catalogue_copy_state(ledger->catalogue, str_of(project->id), state)) result = -ERR_NOT_FOUND;
-  if (result == 0) result = give_rows(&query, state, kind, ret);
+  if (result == 0) result = give_rows(&query, state, ret);
   if (result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "more than %zu rows", rows_max);
   if (result == -ERR_MEMORY) return err_set(err, ERR_MEMORY, "no memory for a query");
   return result;
@@ -254,5 +262,5 @@ void ledger_status(struct ledger *ledger, struct ledger_status *ret) {
 void ledger_formats(struct buf *out) {
   buf_text(out, "log segment: writes 1, reads 1\n");
   buf_text(out, "run: writes 1, reads 1\n");
-  buf_text(out, "totals: writes 2, reads 1 and 2\n");
+  buf_text(out, "totals: writes 3, reads 1 to 3\n");
 }

@@ -16,7 +16,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-#define ROWS_FORMAT 2u
+#define ROWS_FORMAT 3u
 #define ROWS_VALUE_MAX (32u << 10) /* bytes */
 
 enum table { TABLE_META, TABLE_RUNS, TABLE_CATALOGUE, TABLE_QUARTERS, TABLE_DAYS, TABLE_ZONES, TABLES };

@@ -75,7 +75,7 @@ struct ledger {
   uint32_t staged_applied;                    /* of `staged`, after the commit */
   bool is_staging;                            /* a group is begun */
   bool is_changing;                           /* it holds a change, and nothing else */
-  bool wants_checkpoint;                      /* though the delta is not full: a zone changed */
+  bool wants_checkpoint;                      /* though the delta is not full: a zone changed, or somebody asked */
   int64_t block_time_ms;                      /* of the newest block */
   int64_t filled_since_ms; /* when the filling delta got its first block, on the monotonic clock; 0: it has none */
 

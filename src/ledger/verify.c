@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "ledger/backup.h"
 #include "ledger/union.h"
 
 #define DIFFERENCES_TOLD 100u /* further ones are counted only */
@@ -187,7 +188,7 @@ static int recount_void(struct verify *v, const struct usage *usage, const struc
       find_earlier(v, usage->project, usage->target_source, usage->target_id, position, &target, &is_there, err);
   *ret_counts = result == 0 && is_there && target.usage.kind != USAGE_VOID;
   if (!*ret_counts) return result;
-  int codec = target.usage.codec.len == 0 ? 0 : catalogue_codec_number(project, target.usage.codec);
+  int codec = catalogue_codec_number(project, target.usage.codec);
   if (codec >= 0) cells_take(&v->cells, &target.usage, project->info.number, project->zone, (uint8_t)codec);
   return 0;
 }
@@ -200,7 +201,7 @@ static int recount(struct verify *v, const struct usage *usage, uint64_t positio
     int result = recount_void(v, usage, project, position, &counts, err);
     if (result != 0 || !counts) return result;
   } else {
-    int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
+    int codec = catalogue_codec_number(project, usage->codec);
     if (codec < 0) {
       codec = (int)project->codecs_count;
       if (!catalogue_add_codec(v->catalogue, project, usage->codec, v->changes)) return 0;
@@ -218,6 +219,7 @@ static int look_at_record(struct verify *v, const struct record *record, uint64_
   v->report.records++;
   if (record->type == RECORD_USAGE) v->report.usages++;
   if (position >= v->snapshot.meta.position) return 0;
+  v->report.compared++;
   if (record->type != RECORD_USAGE) return catalogue_apply(v->catalogue, record, v->changes, err);
   return recount(v, &record->usage, position, err);
 }
@@ -245,9 +247,15 @@ static int look_at_block(void *arg, const struct block *block, struct err *err) 
 }
 
 static int read_log(struct verify *v, struct err *err) {
-  int result = log_scan(v->log, LOG_FIRST_POSITION, look_at_block, v, &v->report.end, err);
+  v->report.from = LOG_FIRST_POSITION;
+  int result = log_scan(v->log, v->report.from, look_at_block, v, &v->report.end, err);
   if (result != 0) return result;
   v->report.unsettled = log_end(v->log) - v->report.end;
+  if (v->report.is_backup && v->report.end < v->label_position) {
+    return err_set(err, ERR_CORRUPT,
+                   "the backup in %s should reach to position %" PRIu64 " and is whole to %" PRIu64 ": use another one",
+                   v->options->dir, v->label_position, v->report.end);
+  }
   if (v->report.end < v->snapshot.meta.position) {
     return err_set(err, ERR_CORRUPT, "derived data reaches to position %" PRIu64 " but the log ends at %" PRIu64,
                    v->snapshot.meta.position, v->report.end);
@@ -371,7 +379,7 @@ static bool is_skipped(const struct verify *v, uint64_t position) {
 
 static void drop_cell(struct verify *v, const struct usage *usage, const struct project_state *project) {
   struct usage_count count = usage_count(usage);
-  int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
+  int codec = catalogue_codec_number(project, usage->codec);
   for (uint32_t i = 0; i < v->cells.count && count.tasks > 0; i++) {
     struct cell *cell = &v->cells.items[i];
     if (cell->project != project->info.number || cell->kind != usage->kind || cell->codec != codec ||
@@ -477,10 +485,21 @@ static void verify_fini(struct verify *v) {
   log_close(v->log);
 }
 
+/* A backup has a log and a label; the files that are derived from the log come when it is restored. */
+static int look_for_label(struct verify *v, struct err *err) {
+  SCOPED_MALLOC char *derived = file_path(v->options->dir, "derived");
+  if (file_exists(derived) || !backup_has_label(v->options->dir)) return 0;
+  v->report.is_backup = true;
+  return backup_read_label(v->options->dir, &v->label_position, err);
+}
+
 /* The log is opened after the snapshot was taken, so that it reaches at least as far; its UUID is needed before. */
 static int open_all(struct verify *v, struct err *err) {
   int result = log_open_to_read(v->options->dir, &v->log, err);
-  if (result == 0) result = snapshot_take(v->options, v->log, take_rows, v, &v->snapshot, err);
+  if (result == 0) result = look_for_label(v, err);
+  if (result == 0 && !v->report.is_backup) {
+    result = snapshot_take(v->options, v->log, take_rows, v, &v->snapshot, err);
+  }
   if (result != 0) return result;
   log_close(v->log);
   v->log = NULL;
@@ -489,8 +508,17 @@ static int open_all(struct verify *v, struct err *err) {
   v->reader = log_reader_new(v->log);
   CHECK(v->reader != NULL);
   v->total = log_end(v->log);
-  sort_runs(v);
+  if (!v->report.is_backup) sort_runs(v);
   return 0;
+}
+
+static int compare_derived(struct verify *v, struct err *err) {
+  int result = 0;
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME && result == 0; kind++) {
+    result = read_kind(v, (enum entry_kind)kind, err);
+  }
+  if (result == 0) result = compare_runs(v, err);
+  return result == 0 ? verify_compare_totals(v, err) : result;
 }
 
 int ledger_verify(const struct ledger_options *options, const struct ledger_verify_options *how,
@@ -500,11 +528,7 @@ int ledger_verify(const struct ledger_options *options, const struct ledger_veri
   v.changes = delta_new(LOG_FIRST_POSITION);
   int result = open_all(&v, err);
   if (result == 0) result = read_log(&v, err);
-  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME && result == 0; kind++) {
-    result = read_kind(&v, (enum entry_kind)kind, err);
-  }
-  if (result == 0) result = compare_runs(&v, err);
-  if (result == 0) result = verify_compare_totals(&v, err);
+  if (result == 0 && !v.report.is_backup) result = compare_derived(&v, err);
   if (result != 0) return result;
   if (how->progress.step != NULL) how->progress.step(how->progress.arg, v.total, v.total);
   *ret = v.report;

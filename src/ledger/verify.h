@@ -59,7 +59,8 @@ struct verify {
   struct log *log;
   struct log_reader *reader;
   struct ledger_verify_report report;
-  uint64_t done, total; /* bytes, for progress */
+  uint64_t done, total;    /* bytes, for progress */
+  uint64_t label_position; /* of a backup: as far as it reaches, as its label says */
 
   /* as the derived files have it */
   struct snapshot snapshot;

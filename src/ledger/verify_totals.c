@@ -24,14 +24,21 @@ static const char *project_name(const struct verify *v, uint32_t number) {
   return project != NULL ? project->info.id : "unknown";
 }
 
+static const char *codec_name(const struct verify *v, uint32_t project, uint8_t codec) {
+  const struct project_state *state = catalogue_state_of_number(v->catalogue, project);
+  if (codec == CODEC_NUMBER_NONE) return "none";
+  return state != NULL && codec < state->codecs_count ? state->codecs[codec] : "unknown";
+}
+
 static void cell_differs(struct verify *v, const struct cell *log, const struct cell *kept) {
   const struct cell *any = log != NULL ? log : kept;
   const struct usage_count none = {0}, *a = log != NULL ? &log->sum : &none, *b = kept != NULL ? &kept->sum : &none;
   if (a->units == b->units && a->minutes == b->minutes && a->tasks == b->tasks) return;
   verify_differs(v,
-                 "project %s, quarter hour from %" PRIu64 ", kind %u, codec number %u, %s: the log has %" PRIu64
+                 "project %s, quarter hour from %" PRIu64 ", kind %u, codec %s, %s: the log has %" PRIu64
                  " units, %" PRIu64 " minutes, %" PRIu64 " tasks; totals have %" PRIu64 ", %" PRIu64 ", %" PRIu64,
-                 project_name(v, any->project), (uint64_t)any->quarter * QUARTER_SECONDS, any->kind, any->codec,
+                 project_name(v, any->project), (uint64_t)any->quarter * QUARTER_SECONDS, any->kind,
+                 codec_name(v, any->project, any->codec),
                  tier_name((enum tier)any->tier), a->units, a->minutes, a->tasks, b->units, b->minutes, b->tasks);
 }
 
@@ -122,8 +129,8 @@ static void compare_days(struct verify *v) {
     const struct day_total *any = order <= 0 ? &days.items[i] : kept;
     if (!same) {
       verify_differs(
-          v, "project %s, day %d, kind %u, codec number %u: the day's totals are not those of its quarter hours",
-          project_name(v, any->project), any->day, any->kind, any->codec);
+          v, "project %s, day %d, kind %u, codec %s: the day's totals are not those of its quarter hours",
+          project_name(v, any->project), any->day, any->kind, codec_name(v, any->project, any->codec));
     }
     i += order <= 0;
     k += order >= 0;

@@ -242,7 +242,7 @@ static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struc
 /* Has the project room for the codec's name? A new one is remembered until the group ends. */
 static bool admit_codec(struct ledger *ledger, const struct project_state *project, struct str codec) {
   unsigned staged;
-  if (codec.len == 0 || catalogue_codec_number(project, codec) >= 0) return true;
+  if (catalogue_codec_number(project, codec) >= 0) return true;
   if (codec_is_staged(ledger, project->info.number, codec, &staged)) return true;
   if (project->codecs_count + staged >= CODEC_NAMES_PER_PROJECT) return false;
   struct staged_codec *grown =
@@ -455,7 +455,7 @@ static int apply_void(struct ledger *ledger, const struct usage *usage, const st
     if (result == 0 && !before.found) result = search_all(&search, err);
     if (result != 0 || before.found || !search.found || search.first.kind == USAGE_VOID) return result;
   }
-  int codec = target->codec.len == 0 ? 0 : catalogue_codec_number(project, target->codec);
+  int codec = catalogue_codec_number(project, target->codec);
   CHECK(codec >= 0); /* it got one when its record was applied */
   delta_add_void(ledger->filling, usage, target, project->info.number, project->zone, (uint8_t)codec, position);
   return 0;
@@ -477,7 +477,7 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
     if (result != 0 || resolution.found) return result;
   }
   if (usage->kind == USAGE_VOID) return apply_void(ledger, usage, project, position, decided, err);
-  int codec = usage->codec.len == 0 ? 0 : catalogue_codec_number(project, usage->codec);
+  int codec = catalogue_codec_number(project, usage->codec);
   if (codec < 0) {
     codec = (int)project->codecs_count;
     if (!catalogue_add_codec(ledger->catalogue, project, usage->codec, ledger->filling)) return 0;
@@ -603,6 +603,12 @@ static void ask_checkpointer(struct ledger *ledger) {
   ledger->checkpointer.state = WORK_ASKED;
   (void)pthread_cond_signal(&ledger->checkpointer.wake);
   (void)pthread_mutex_unlock(&ledger->lock);
+}
+
+void ledger_want_checkpoint(struct ledger *ledger, uint64_t up_to) {
+  uint64_t end = delta_end(ledger->filling);
+  uint64_t wanted = up_to < end ? up_to : end;
+  if (delta_begin(ledger->filling) < wanted) ledger->wants_checkpoint = true;
 }
 
 int64_t ledger_turn_due_ms(const struct ledger *ledger) {

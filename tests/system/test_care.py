@@ -1,8 +1,11 @@
 """Care of the ledger: verify, backup, restore, beside a running server and without one."""
+import fcntl
 import glob
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -57,9 +60,105 @@ def all_known(client, ids):
 def test_verify_of_nothing(bare, tmp_path):
     assert run("verify", "--data", bare.data, check=False).returncode == 1
     bare.start()
-    assert "0 records of usage" in verify(bare.data)
+    assert "the log is empty" in verify(bare.data)
     bare.stop()
-    assert "0 records of usage" in verify(bare.data)
+    assert "the log is empty" in verify(bare.data)
+
+
+def positions(done, word):
+    """The records and positions in a line of verify's report; None if there is no such line."""
+    found = re.search(word + r".* (\d+) records from position (\d+) to (\d+)", done.stdout)
+    return found and tuple(map(int, found.groups()))
+
+
+def test_verify_compares_what_is_in_memory_only(bare):
+    """Nothing has been checkpointed: verify asks the server for it, and says from where to where it compared."""
+    account = Account(bare, *WIDE)
+    account.client.report([event(n, TIME) for n in range(300)])
+    done = run("verify", "--data", bare.data)
+    compared, first, last = positions(done, "compared: totals")
+    assert compared >= 300 and first == 64 and last > first and "not compared" not in done.stdout, done.stdout
+    assert bare.log_text().count("checkpoint: ") == 1
+    run("verify", "--data", bare.data)
+    assert bare.log_text().count("checkpoint: ") == 1, "there was nothing new to write"
+    account.client.report([event(f"more-{n}", TIME) for n in range(7)])
+    bare.stop()
+    done = run("verify", "--data", bare.data)
+    assert positions(done, "compared: totals") == (compared, first, last)
+    beyond, begin, end = positions(done, "not compared:")
+    assert (beyond, begin) == (7, last) and end > begin and "no differences" in done.stdout
+
+
+def test_verify_that_compares_nothing_fails(bare):
+    account = Account(bare, *WIDE)
+    account.client.report([event(n, TIME) for n in range(20)])
+    bare.kill()
+    done = run("verify", "--data", bare.data, check=False)
+    assert done.returncode == 1 and "no differences" not in done.stdout, done.stdout
+    assert "nothing was compared" in done.stderr and f"serve --data {bare.data}" in done.stderr, done.stderr
+    bare.start()
+    verify(bare.data)
+
+
+def test_verify_of_projects_alone(bare):
+    """Without a usage there is a catalogue to compare."""
+    Account(bare)
+    done = run("verify", "--data", bare.data)
+    assert "0 records of usage" in done.stdout and positions(done, "compared: totals")[0] >= 3
+
+
+def test_verify_goes_on_beside_a_server_that_stops(bare):
+    """Without a new checkpoint the last one is compared, and the report says how far it reaches."""
+    account = Account(bare, *SMALL)
+    account.client.report([event(n, TIME) for n in range(600)])
+    verify(bare.data)
+    account.client.report([event(f"more-{n}", TIME) for n in range(10)])
+    control = socket.socket(socket.AF_UNIX)
+    bare.stop()
+    path = os.path.join(bare.data, "control.sock")
+    control.bind(path)
+    control.listen(1)
+    control.settimeout(30)
+
+    def refuse():
+        try:
+            peer, _ = control.accept()
+        except TimeoutError:
+            return
+        peer.recv(1000)
+        peer.sendall(b'{"code":"STOPPING","text":"the server is stopping: try again","items":[]}\n')
+        peer.close()
+    server = threading.Thread(target=refuse)
+    server.start()
+    done = run("verify", "--data", bare.data)
+    server.join()
+    control.close()
+    os.unlink(path)
+    assert "the server is stopping" in done.stderr and positions(done, "not compared:")[0] == 10
+
+
+def test_verify_of_a_backup(bare, tmp_path):
+    account = Account(bare, *WIDE)
+    account.client.report([event(n, TIME) for n in range(300)])
+    backup = tmp_path / "backup"
+    run("backup", "--data", bare.data, backup)
+    before = sorted(os.listdir(backup))
+    done = run("verify", "--data", backup)
+    assert "300 records of usage" in done.stdout and "this is a backup" in done.stdout and "rebuild" not in done.stderr
+    assert sorted(os.listdir(backup)) == before
+    segment = sorted(glob.glob(str(backup / "log/*.seg")))[-1]
+    with open(segment, "rb") as file:
+        whole = file.read()
+    for bad, word in ((whole[:-8], "whole to"), (whole[:900] + bytes([whole[900] ^ 1]) + whole[901:], "damaged")):
+        with open(segment, "wb") as file:
+            file.write(bad)
+        done = run("verify", "--data", backup, check=False)
+        assert done.returncode == 1 and ("whole to" in done.stderr or word in done.stderr), done.stderr
+    with open(segment, "wb") as file:
+        file.write(whole)
+    os.unlink(backup / "backup")  # a log that was copied by hand
+    done = run("verify", "--data", backup, check=False)
+    assert done.returncode == 1 and "rebuild" in done.stderr
 
 
 def test_verify_beside_ingest(bare):
@@ -165,6 +264,70 @@ def test_targets_that_are_refused(bare, tmp_path):
                                (bare.data, tmp_path / "good", "in use")):
         done = run("restore", "--data", data, source, check=False)
         assert done.returncode == 1 and word in done.stderr, done.stderr
+
+
+def hold_target(target):
+    """Locks a backup's directory as a backup does that is under way; gives what to close."""
+    os.makedirs(target, exist_ok=True)
+    lock = open(os.path.join(target, "backup.lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.write("pid 4711, 2026-01-02T03:04:05.000Z\n")
+    lock.flush()
+    return lock
+
+
+def test_one_backup_at_a_time(bare, tmp_path):
+    """A second one waits; in the end it names the first."""
+    account = Account(bare)
+    account.client.report([event(n) for n in range(10)])
+    target = tmp_path / "backup"
+    with hold_target(target):
+        done = run("backup", "--data", bare.data, target, check=False)
+        assert done.returncode == 1 and "pid 4711" in done.stderr and str(target) in done.stderr, done.stderr
+        waiting = subprocess.Popen([CODECMETER, "backup", "--data", bare.data, str(target)], stdout=subprocess.DEVNULL)
+        time.sleep(0.2)
+        assert waiting.poll() is None
+    assert waiting.wait(60) == 0
+    verify(target)
+    with hold_target(target):  # what is written cannot be restored
+        done = run("restore", "--data", tmp_path / "to", target, check=False)
+        assert done.returncode == 1 and "pid 4711" in done.stderr, done.stderr
+    run("restore", "--data", tmp_path / "to", target)
+
+
+def test_backups_at_once(bare, tmp_path):
+    """Many to one target: each does all of it, or says that another one is at work."""
+    account = Account(bare, *SMALL)
+    for n in range(20):
+        account.client.report([event(f"{n}-{m}", TIME) for m in range(200)])
+    command = [CODECMETER, "backup", "--data", bare.data, str(tmp_path / "backup")]
+    for _ in range(4):
+        backups = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(12)]
+        account.client.report([event(f"more-{time.monotonic()}-{m}", TIME) for m in range(200)])
+        for backup in backups:
+            _, said = backup.communicate(timeout=120)
+            assert backup.returncode == 0 or "another backup" in said, said
+        verify(tmp_path / "backup")
+    run("restore", "--data", tmp_path / "to", tmp_path / "backup")
+    verify(tmp_path / "to")
+
+
+def test_a_backup_inside_the_data_directory_is_refused(bare, tmp_path):
+    Account(bare)
+    (tmp_path / "link").symlink_to(bare.data)
+    (tmp_path / "beside").mkdir()
+    before = sorted(os.listdir(bare.data))
+    for target in (f"{bare.data}/backup", f"{bare.data}/log/backup", f"{bare.data}/cut", f"{tmp_path}/link/backup",
+                   f"{tmp_path}/beside/../data/backup", f"{tmp_path}/beside/../link/derived/x"):
+        done = run("backup", "--data", bare.data, target, check=False)
+        assert done.returncode == 1 and "inside the data directory" in done.stderr, (target, done.stderr)
+    assert sorted(os.listdir(bare.data)) == before
+    run("backup", "--data", bare.data, tmp_path / "data-backup")  # a name that only begins alike
+    run("backup", "--data", tmp_path / "link", tmp_path / "link-backup")
+    done = run("backup", "--data", tmp_path / "link", f"{bare.data}/backup", check=False)
+    assert done.returncode == 1 and "inside the data directory" in done.stderr
+    done = run("restore", "--data", f"{tmp_path}/data-backup/log/x", tmp_path / "data-backup", check=False)
+    assert done.returncode == 1 and "inside the backup" in done.stderr, done.stderr
 
 
 def test_a_damaged_backup_is_not_restored(bare, tmp_path):

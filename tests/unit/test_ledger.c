@@ -280,6 +280,67 @@ static void test_codecs_are_bounded(void **state) {
   assert_int_equal(sum(f, "org-a", 0, 0).tasks, 2 * CODEC_NAMES_PER_PROJECT);
 }
 
+/* A remux that names no codec, beside one of the project's first codec and one of its second. */
+static void expect_remuxes(struct fixture *f) {
+  static const struct {
+    const char *codec;
+    uint64_t units, tasks;
+  } wanted[] = {{"", 7, 2}, {"h264", 10, 1}, {"h265", 100, 1}};
+  struct project project;
+  struct ledger_rows rows;
+  struct err err = {0};
+  assert_true(catalogue_project(ledger_catalogue(f->ledger), STR("org-a"), &project));
+  int32_t day = (int32_t)(T0 / DAY);
+  if (ledger_totals(f->ledger, &project, USAGE_REMUX, day - 1, day + 1, 100, &rows, &err)) fail_msg("%s", err.text);
+  assert_int_equal(rows.count, 3);
+  for (size_t i = 0; i < 3; i++) {
+    assert_string_equal(rows.items[i].codec, wanted[i].codec);
+    assert_int_equal(rows.items[i].units[0], wanted[i].units);
+    assert_int_equal(rows.items[i].tasks[0], wanted[i].tasks);
+  }
+  ledger_rows_fini(&rows);
+}
+
+/* Usage without a codec is nobody else's: in the delta, in the rows of a checkpoint, after a void, after a rebuild. */
+static void test_usage_without_a_codec(void **state) {
+  struct fixture *f = *state;
+  struct err err = {0};
+  assert_int_equal(make_project(f, "org-a", "UTC"), 0);
+  static const struct {
+    const char *id, *codec;
+    uint64_t amount;
+  } remuxes[] = {{"first", "h264", 10000}, {"second", "h265", 100000}, {"third", "", 3000}, {"fourth", "", 4000},
+                 {"voided", "", 50000}};
+  for (size_t i = 0; i < sizeof remuxes / sizeof remuxes[0]; i++) {
+    struct usage usage = usage_of(remuxes[i].id, T0, remuxes[i].amount);
+    usage.kind = USAGE_REMUX;
+    usage.codec = str_of(remuxes[i].codec);
+    usage.width = usage.height = 0;
+    assert_int_equal(store(f, &usage), VERDICT_STORED);
+  }
+  struct usage usage = {.project = STR("org-a"), .source = STR("farm"), .id = STR("void"), .kind = USAGE_VOID,
+                        .outcome = USAGE_FINISHED, .finished_ms = T0, .arrived_ms = T0,
+                        .target_source = STR("farm"), .target_id = STR("voided")};
+  assert_int_equal(store(f, &usage), VERDICT_STORED);
+  expect_remuxes(f);
+  reopen(f);
+  expect_remuxes(f);
+  ledger_close(f->ledger);
+  f->ledger = NULL;
+  if (ledger_rebuild(&f->options, NULL, &err) != 0) fail_msg("rebuild: %s", err.text);
+  struct ledger_verify_options how = {0};
+  struct ledger_verify_report report;
+  if (ledger_verify(&f->options, &how, &report, &err) != 0) fail_msg("verify: %s", err.text);
+  assert_int_equal(report.differences, 0);
+  open_ledger(f);
+  expect_remuxes(f);
+  struct change zone = {.type = CHANGE_PROJECT_SET, .set = CHANGE_SET_ZONE}; /* from quarter hours, then days anew */
+  strcpy(zone.project.id, "org-a");
+  strcpy(zone.project.zone, "Etc/GMT+1");
+  assert_int_equal(change(f, &zone), 0);
+  expect_remuxes(f);
+}
+
 /* Many small deltas: the same answers as one large, before and after a restart and a rebuild. */
 static void test_checkpoints(void **state) {
   struct fixture *f = *state;
@@ -636,7 +697,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
       T(test_empty),      T(test_verdicts),   T(test_duplicates_within_a_group), T(test_large_group),
-      T(test_uncommitted_is_gone), T(test_codecs_are_bounded), T(test_checkpoints), T(test_zone_change),
+      T(test_uncommitted_is_gone), T(test_codecs_are_bounded), T(test_usage_without_a_codec), T(test_checkpoints), T(test_zone_change),
       T(test_catalogue),  T(test_torn_tail),  T(test_flipped_bits),              T(test_missing_parts),
       T(test_segments),   T(test_merges),     T(test_later_totals),
 #undef T
