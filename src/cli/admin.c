@@ -30,7 +30,6 @@ static int copy_member(const struct json *request, const char *name, char *out, 
 /* ---- items of a reply ---- */
 
 static const char *const token_scopes[] = {[TOKEN_WRITE] = "write", [TOKEN_READ] = "read", [TOKEN_VOID] = "void"};
-static const char *const key_scopes[] = {[KEY_READ] = "read", [KEY_WRITE] = "write", [KEY_BOTH] = "both"};
 
 static void put_text(struct buf *out, const char *name, struct str value) {
   if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
@@ -82,7 +81,6 @@ static int put_key(struct buf *out, const struct catalogue *catalogue, const str
   begin_item(out);
   put_text(out, "public_key", str_of(key->public_key));
   if (private_key != NULL) put_text(out, "private_key", str_of(private_key));
-  put_text(out, "scope", str_of(key_scopes[key->scope]));
   put_bool(out, "disabled", key->disabled);
   put_bool(out, "sub_account", key->sub_account);
   int result = put_key_projects(out, catalogue, key->public_key);
@@ -175,18 +173,6 @@ static int read_key(const struct json *request, struct key *key, struct err *err
   return key->public_key[0] != '\0' ? 0 : keyring_generate(key->public_key, key->private_key, err);
 }
 
-static int read_key_scope(const struct json *request, enum key_scope *ret, struct err *err) {
-  struct str scope = json_member_text(request, "scope");
-  *ret = KEY_READ;
-  if (scope.len == 0) return 0;
-  for (unsigned i = KEY_READ; i <= KEY_BOTH; i++) {
-    if (!str_equal(scope, str_of(key_scopes[i]))) continue;
-    *ret = (enum key_scope)i;
-    return 0;
-  }
-  return err_set(err, ERR_USAGE, "a key's scope is read, write or both");
-}
-
 /* The projects of a sub-account; the texts are the request's. */
 static int read_projects(const struct json *request, char ids[][PROJECT_ID_MAX + 1], const char **list,
                          struct change *change, struct err *err) {
@@ -210,7 +196,6 @@ static int key_create(const struct admin *admin, const struct json *request, str
   const char *list[KEY_PROJECTS_MAX];
   struct key made;
   int result = read_key(request, &change.key, err);
-  if (result == 0) result = read_key_scope(request, &change.key.scope, err);
   if (result == 0) result = read_projects(request, ids, list, &change, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
   if (result == 0 && !catalogue_key(admin->catalogue, str_of(change.key.public_key), &made)) {
@@ -222,8 +207,9 @@ static int key_create(const struct admin *admin, const struct json *request, str
   return result;
 }
 
-static int key_disable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
-  struct change change = {.type = CHANGE_KEY_DISABLE};
+static int key_set(const struct admin *admin, const struct json *request, enum change_type type, struct buf *items,
+                   struct err *err) {
+  struct change change = {.type = type};
   struct key key;
   int result = copy_member(request, "public_key", change.key.public_key, sizeof change.key.public_key, err);
   if (result == 0 && change.key.public_key[0] == '\0') {
@@ -235,6 +221,14 @@ static int key_disable(const struct admin *admin, const struct json *request, st
     bytes_wipe(&key, sizeof key);
   }
   return result;
+}
+
+static int key_disable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  return key_set(admin, request, CHANGE_KEY_DISABLE, items, err);
+}
+
+static int key_enable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  return key_set(admin, request, CHANGE_KEY_ENABLE, items, err);
 }
 
 static int key_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
@@ -365,7 +359,8 @@ static const struct {
   int (*run)(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
 } commands[] = {
     {"project create", project_create}, {"project set", project_set},   {"project list", project_list},
-    {"key create", key_create},         {"key disable", key_disable},   {"key list", key_list},
+    {"key create", key_create},         {"key disable", key_disable},   {"key enable", key_enable},
+    {"key list", key_list},
     {"token create", token_create},     {"token revoke", token_revoke}, {"token list", token_list},
     {"usage report", usage_report},
 };

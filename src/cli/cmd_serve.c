@@ -160,7 +160,6 @@ static int start_endpoints(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   struct api_options api = {
       .ledger = service->ledger,
-      .committer = service->committer,
       .clock = clock_system(),
       .body_max = config->api_body_max,
       .params_max = (uint32_t)config->api_params_max,

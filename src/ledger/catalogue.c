@@ -289,7 +289,6 @@ static int encode_key(const struct key *key, const char *const *projects, size_t
   record->key.create = create;
   record->key.disabled = key->disabled;
   record->key.sub_account = key->sub_account;
-  record->key.scope = key->scope;
   record->key.created_ms = key->created_ms;
   record->key.public_key = str_of(key->public_key);
   record->key.private_key = str_of(key->private_key);
@@ -325,14 +324,14 @@ static int decide_key_create(const struct catalogue *catalogue, const struct cha
   return result;
 }
 
-static int decide_key_disable(const struct catalogue *catalogue, const struct change *change, struct buf *out,
-                              struct err *err) {
+static int decide_key_set(const struct catalogue *catalogue, const struct change *change, struct buf *out,
+                          struct err *err) {
   const struct key_state *state = find(catalogue->keys, str_of(change->key.public_key));
   if (state == NULL) {
     return err_set(err, ERR_NOT_FOUND, "no key %s; `key list` shows them", change->key.public_key);
   }
   struct key key = state->info;
-  key.disabled = true;
+  key.disabled = change->type == CHANGE_KEY_DISABLE;
   const char *projects[KEY_PROJECTS_MAX];
   for (size_t i = 0; i < state->projects_count; i++) projects[i] = state->projects[i];
   int result = encode_key(&key, projects, state->projects_count, false, out, err);
@@ -392,7 +391,8 @@ int catalogue_decide(const struct catalogue *catalogue, const struct change *cha
     case CHANGE_PROJECT_CREATE: return decide_project_create(catalogue, change, now_ms, out, err);
     case CHANGE_PROJECT_SET: return decide_project_set(catalogue, change, out, err);
     case CHANGE_KEY_CREATE: return decide_key_create(catalogue, change, now_ms, out, err);
-    case CHANGE_KEY_DISABLE: return decide_key_disable(catalogue, change, out, err);
+    case CHANGE_KEY_DISABLE:
+    case CHANGE_KEY_ENABLE: return decide_key_set(catalogue, change, out, err);
     case CHANGE_TOKEN_CREATE: return decide_token_create(catalogue, change, now_ms, out, err);
     case CHANGE_TOKEN_REVOKE: return decide_token_revoke(catalogue, change, out, err);
   }
@@ -435,9 +435,9 @@ static void set_key(struct catalogue *catalogue, const struct record_key *key) {
   fill(state->info.public_key, sizeof state->info.public_key, key->public_key);
   fill(state->info.private_key, sizeof state->info.private_key, key->private_key);
   state->info.created_ms = key->created_ms;
-  state->info.disabled = key->disabled;
+  /* A key that could only report is disabled: read it could not, and must not begin to by itself. */
+  state->info.disabled = key->disabled || key->former_scope == KEY_SCOPE_WRITE;
   state->info.sub_account = key->sub_account;
-  state->info.scope = key->scope;
   state->projects_count = key->projects_count;
   state->projects = calloc(key->projects_count + 1, sizeof *state->projects);
   CHECK(state->projects != NULL);

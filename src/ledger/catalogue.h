@@ -30,16 +30,13 @@ struct project {
   uint32_t number; /* given at apply, in log order, from 1 */
 };
 
-/* What a key's holder may do. The values stand on disk. */
-enum key_scope { KEY_READ = 0, KEY_WRITE = 1, KEY_BOTH = 2 };
-
+/* A key pair signs calls of the API, which only read. */
 struct key {
   char public_key[KEY_TEXT_MAX + 1];
   char private_key[KEY_TEXT_MAX + 1]; /* wipe copies with bytes_wipe */
   int64_t created_ms;
   bool disabled;
   bool sub_account; /* listed projects only */
-  enum key_scope scope;
 };
 
 enum token_scope { TOKEN_WRITE = 1, TOKEN_READ = 2, TOKEN_VOID = 3 };
@@ -62,6 +59,7 @@ enum change_type {
   CHANGE_KEY_DISABLE = 4,    /* key.public_key */
   CHANGE_TOKEN_CREATE = 5,   /* token */
   CHANGE_TOKEN_REVOKE = 6,   /* token.id */
+  CHANGE_KEY_ENABLE = 7,     /* key.public_key */
 };
 
 #define CHANGE_SET_NAME 1u

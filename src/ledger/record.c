@@ -135,7 +135,7 @@ void record_encode(const struct record *record, struct buf *out) {
     case RECORD_KEY:
       head[AT_FLAGS] = (char)((record->key.create ? FLAG_CREATE : 0) | (record->key.disabled ? FLAG_DISABLED : 0) |
                               (record->key.sub_account ? FLAG_SUB_ACCOUNT : 0));
-      head[AT_SCOPE] = (char)record->key.scope;
+      head[AT_SCOPE] = (char)record->key.former_scope;
       created_ms = record->key.created_ms;
       break;
     case RECORD_TOKEN:
@@ -279,14 +279,15 @@ static bool decode_key(struct cursor *cursor, struct str bytes, int64_t created_
   key->create = (flags & FLAG_CREATE) != 0;
   key->disabled = (flags & FLAG_DISABLED) != 0;
   key->sub_account = (flags & FLAG_SUB_ACCOUNT) != 0;
-  key->scope = (unsigned char)bytes.ptr[AT_SCOPE];
+  key->former_scope = (uint8_t)bytes.ptr[AT_SCOPE];
   key->created_ms = created_ms;
   key->public_key = take_text(cursor, KEY_TEXT_MAX);
   key->private_key = take_text(cursor, KEY_TEXT_MAX);
   key->projects_count = take_u16(cursor);
   if (key->projects_count > KEY_PROJECTS_MAX) return false;
   for (size_t i = 0; i < key->projects_count; i++) key->projects[i] = take_text(cursor, PROJECT_ID_MAX);
-  return !cursor->bad && key->public_key.len > 0 && key->private_key.len > 0 && key->scope <= KEY_BOTH;
+  return !cursor->bad && key->public_key.len > 0 && key->private_key.len > 0 &&
+         key->former_scope <= KEY_SCOPE_BOTH;
 }
 
 static bool decode_token(struct cursor *cursor, struct str bytes, int64_t created_ms, struct record_token *token) {

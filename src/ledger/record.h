@@ -45,6 +45,9 @@ size_t record_usage_size(const struct usage *usage);
 /* Writes record_usage_size(usage) bytes at out; back is the record's offset in its block. */
 void record_usage_encode(const struct usage *usage, struct record_name_ids ids, uint32_t back, char *out);
 
+/* Earlier versions had keys that reported usage. All keys only read now; new ones are of scope read. */
+enum { KEY_SCOPE_READ = 0, KEY_SCOPE_WRITE = 1, KEY_SCOPE_BOTH = 2 };
+
 /* What the catalogue's records say, whole. Texts are borrowed from the record on decoding. */
 struct record_project {
   bool create;
@@ -56,7 +59,7 @@ struct record_account {
 };
 struct record_key {
   bool create, disabled, sub_account;
-  enum key_scope scope;
+  uint8_t former_scope; /* KEY_SCOPE_…, as it was written: a row that is made from the record again must equal it */
   int64_t created_ms;
   struct str public_key, private_key;
   struct str projects[KEY_PROJECTS_MAX];

@@ -46,6 +46,8 @@ def test_commands_with_and_without_a_server(bare, running):
     bare.admin("key", "disable", "--public-key", "mine")
     keys = {k["public_key"]: k for k in bare.admin("key", "list")}
     assert keys["mine"]["disabled"] and not keys[key["public_key"]]["disabled"]
+    assert bare.admin("key", "enable", "--public-key", "mine")["projects"] == ["org-a"]
+    assert not any(k["disabled"] for k in bare.admin("key", "list"))
     assert "secret" not in str(keys) and key["private_key"] not in str(keys), "a private key is printed once"
 
     token = bare.admin("token", "create", "--project", "org-a", "--scope", "read")
@@ -70,6 +72,9 @@ def test_wrong_use(bare):
             (1, "64", ("project", "create", "--id", "x" * 65)),
             (1, "org-none", ("key", "create", "--project", "org-none")),
             (1, "nokey", ("key", "disable", "--public-key", "nokey")),
+            (1, "nokey", ("key", "enable", "--public-key", "nokey")),
+            (2, "--public-key", ("key", "enable")),
+            (2, "--scope", ("key", "create", "--scope", "both")),
             (1, "org-none", ("token", "create", "--project", "org-none")),
             (1, "notoken", ("token", "revoke", "--id", "notoken")),
             (2, "write", ("token", "create", "--scope", "all")),
@@ -106,6 +111,8 @@ def test_changes_are_in_force_when_the_command_returns(account):
         assert c.call("GetRegion")["RetCode"] == 0
         server.admin("key", "disable", "--public-key", key["public_key"])
         assert c.call("GetRegion")["RetCode"] == 172
+        server.admin("key", "enable", "--public-key", key["public_key"])
+        assert c.call("GetRegion")["RetCode"] == 0
         token = server.admin("token", "create", "--project", "org-a")
         assert account.client.report(event("a"), token=token["token"]).status == 200
         server.admin("token", "revoke", "--id", token["id"])
