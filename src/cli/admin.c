@@ -13,6 +13,7 @@
 
 #define REQUEST_DEPTH_MAX 4
 #define REQUEST_ARENA_MAX ((size_t)4 << 20)
+#define ZONE_DATE_SIZE 40 /* three ints, whatever they are */
 
 /* ---- reading a request ---- */
 
@@ -50,13 +51,18 @@ static void put_time(struct buf *out, int64_t ms) {
 
 static void begin_item(struct buf *out) { buf_text(out, out->ptr[out->len - 1] == '[' ? "{" : ",{"); }
 
-static void put_project(struct buf *out, const struct project *project) {
+/* Everything but the brace that ends it. */
+static void begin_project(struct buf *out, const struct project *project) {
   begin_item(out);
   put_text(out, "id", str_of(project->id));
   put_text(out, "name", str_of(project->name));
   put_text(out, "time_zone", str_of(project->zone));
   put_bool(out, "default", project->is_default);
   put_time(out, project->created_ms);
+}
+
+static void put_project(struct buf *out, const struct project *project) {
+  begin_project(out, project);
   buf_char(out, '}');
 }
 
@@ -96,6 +102,7 @@ static void put_token(struct buf *out, const struct token *token, const char *se
   put_text(out, "scope", str_of(token_scopes[token->scope]));
   put_text(out, "project", str_of(token->project));
   put_bool(out, "creates_projects", token->creates_projects);
+  put_text(out, "time_zone", str_of(token->zone));
   put_bool(out, "revoked", token->revoked);
   put_time(out, token->created_ms);
   buf_char(out, '}');
@@ -123,6 +130,19 @@ static int read_project(const struct json *request, struct change *change, struc
   return result;
 }
 
+/* The zone of new projects: as given, or else the server's setting. */
+static int choose_zone(const struct admin *admin, char zone[ZONE_NAME_MAX + 1], struct err *err) {
+  if (zone[0] != '\0') return 0;
+  if (admin->time_zone == NULL || admin->time_zone[0] == '\0') {
+    return err_set(err, ERR_USAGE,
+                   "in days of which time zone? give --time-zone ZONE (as Europe/Berlin); or run the server with the setting "
+                   "project.time_zone, which it then uses");
+  }
+  return str_copy(str_of(admin->time_zone), zone, ZONE_NAME_MAX + 1)
+             ? 0
+             : err_set(err, ERR_RANGE, "project.time_zone: at most %d bytes", ZONE_NAME_MAX);
+}
+
 static int show_project(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
   struct project project;
   if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
@@ -135,20 +155,76 @@ static int show_project(const struct admin *admin, const char *id, struct buf *i
 static int project_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
   struct change change = {.type = CHANGE_PROJECT_CREATE};
   int result = read_project(request, &change, err);
+  if (result == 0) result = choose_zone(admin, change.project.zone, err);
   if (result == 0 && change.project.id[0] == '\0') result = make_project_id(change.project.id, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
   return result == 0 ? show_project(admin, change.project.id, items, err) : result;
 }
 
+/* ---- moving days ---- */
+
+static void date_text(int32_t day, char out[ZONE_DATE_SIZE]) {
+  int year, month, date;
+  zone_date_from_day(day, &year, &month, &date);
+  (void)snprintf(out, ZONE_DATE_SIZE, "%04d-%02d-%02d", year, month, date);
+}
+
+/* What the change of a zone moves; nothing if it changes none. */
+static int find_move(const struct admin *admin, const struct change *change, struct ledger_zone_move *ret,
+                     struct err *err) {
+  const struct zone *to;
+  struct project project;
+  *ret = (struct ledger_zone_move){0};
+  if ((change->set & CHANGE_SET_ZONE) == 0) return 0;
+  if (!catalogue_project(admin->catalogue, str_of(change->project.id), &project)) return 0; /* the change says so */
+  if (strcmp(project.zone, change->project.zone) == 0) return 0;
+  int result = zone_find(str_of(change->project.zone), &to, err);
+  return result == 0 ? ledger_zone_move(admin->ledger, &project, to, ret, err) : result;
+}
+
+static int refuse_move(const struct change *change, const struct ledger_zone_move *move, struct err *err) {
+  char first[ZONE_DATE_SIZE], last[ZONE_DATE_SIZE];
+  date_text(move->first_day, first);
+  date_text(move->last_day, last);
+  return err_set(err, ERR_DENIED,
+                 "project %s has usage: in %s the totals of %u days change (%s to %s); %llu tasks, %llu seconds, move to "
+                 "another day. Bills of these days will differ. To change the zone all the same, add --force",
+                 change->project.id, change->project.zone, move->days, first, last, (unsigned long long)move->tasks,
+                 (unsigned long long)move->seconds);
+}
+
+static void put_move(struct buf *out, const struct ledger_zone_move *move) {
+  char first[ZONE_DATE_SIZE], last[ZONE_DATE_SIZE];
+  date_text(move->first_day, first);
+  date_text(move->last_day, last);
+  buf_printf(out, ",\"moved\":{\"days\":%u,\"first_day\":\"%s\",\"last_day\":\"%s\",\"tasks\":%llu,\"seconds\":%llu}",
+             move->days, first, last, (unsigned long long)move->tasks, (unsigned long long)move->seconds);
+}
+
+static int show_set_project(const struct admin *admin, const char *id, const struct ledger_zone_move *move,
+                            struct buf *items, struct err *err) {
+  struct project project;
+  if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
+    return err_set(err, ERR_INTERNAL, "project %s is gone", id);
+  }
+  begin_project(items, &project);
+  if (move->days > 0) put_move(items, move);
+  buf_char(items, '}');
+  return 0;
+}
+
 static int project_set(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
   struct change change = {.type = CHANGE_PROJECT_SET};
+  struct ledger_zone_move move = {0};
   int result = read_project(request, &change, err);
   if (result == 0 && change.project.id[0] == '\0') result = err_set(err, ERR_USAGE, "which project? give --id");
   if (result == 0 && change.set == 0) {
     result = err_set(err, ERR_USAGE, "nothing to set: give --name, --time-zone or --default");
   }
+  if (result == 0) result = find_move(admin, &change, &move, err);
+  if (result == 0 && move.days > 0 && !flag_member(request, "force")) result = refuse_move(&change, &move, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
-  return result == 0 ? show_project(admin, change.project.id, items, err) : result;
+  return result == 0 ? show_set_project(admin, change.project.id, &move, items, err) : result;
 }
 
 static int project_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
@@ -272,6 +348,11 @@ static int token_create(const struct admin *admin, const struct json *request, s
   if (result == 0 && change.token.creates_projects && change.token.scope == TOKEN_READ) {
     return err_set(err, ERR_USAGE, "a token of scope read reports nothing, so it makes no projects");
   }
+  if (result == 0) result = copy_member(request, "time_zone", change.token.zone, sizeof change.token.zone, err);
+  if (result == 0 && !change.token.creates_projects && change.token.zone[0] != '\0') {
+    return err_set(err, ERR_USAGE, "--time-zone is of the projects that a token makes: add --create-projects, or leave it out");
+  }
+  if (result == 0 && change.token.creates_projects) result = choose_zone(admin, change.token.zone, err);
   if (result == 0) result = token_generate(secret, err);
   if (result != 0) return result;
   token_hash(str_of(secret), change.token.hash);

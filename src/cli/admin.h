@@ -14,7 +14,9 @@
 
 /* Where changes and reports go: a committer, or the ledger itself. */
 struct admin {
+  struct ledger *ledger; /* to read */
   const struct catalogue *catalogue;
+  const char *time_zone; /* of projects for which a request names none; NULL or "": each must name one */
   int (*change)(void *arg, const struct change *change, struct err *err);
   int (*report)(void *arg, const struct usage *usage, struct verdict *ret, struct err *err);
   void *arg;

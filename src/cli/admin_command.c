@@ -97,8 +97,11 @@ static int execute_here(const struct datadir *dir, struct str request, struct bu
   SCOPED(ledger_close_ref) struct ledger *ledger = NULL;
   int result = ledger_open(&options, &ledger, err);
   if (result != 0) return result;
-  struct admin admin = {
-      .catalogue = ledger_catalogue(ledger), .change = change_here, .report = report_here, .arg = ledger};
+  struct admin admin = {.ledger = ledger,
+                        .catalogue = ledger_catalogue(ledger),
+                        .change = change_here,
+                        .report = report_here,
+                        .arg = ledger};
   admin_execute(&admin, request, reply);
   return 0;
 }

@@ -48,12 +48,13 @@ struct token {
   char project[PROJECT_ID_MAX + 1]; /* "" is every project */
   int64_t created_ms;
   bool revoked;
-  bool creates_projects; /* one for every project only: what is reported makes the projects that there are not */
+  bool creates_projects; /* for every project only: an event that names a project which does not exist makes it */
+  char zone[ZONE_NAME_MAX + 1]; /* of the projects that it makes; "" if it makes none, or was made before tokens had one */
 };
 
 /* A change of the catalogue, as a command asks for it. Strings are borrowed. */
 enum change_type {
-  CHANGE_PROJECT_CREATE = 1, /* project: id, name, zone, is_default (the first project of a ledger always is) */
+  CHANGE_PROJECT_CREATE = 1, /* project: id, name (the id if empty), zone, is_default (the first project of a ledger always is) */
   CHANGE_PROJECT_SET = 2,    /* project: id, and the fields of `set` */
   CHANGE_KEY_CREATE = 3,     /* key, and projects when sub_account */
   CHANGE_KEY_DISABLE = 4,    /* key.public_key */

@@ -13,7 +13,8 @@
 #include "ledger/catalogue.h"
 #include "meter/usage.h"
 
-/* The last two stand on disk alone: in memory they are usages of kind USAGE_VOID and USAGE_UNRESOLVED. */
+/* The last three exist on disk only. In memory the first two are usages of kind USAGE_VOID and USAGE_UNRESOLVED, and the third is
+ * a RECORD_TOKEN with a zone. It has a number of its own so that a version that would ignore the zone refuses it. */
 enum record_type {
   RECORD_USAGE = 1,
   RECORD_PROJECT = 2,
@@ -22,6 +23,7 @@ enum record_type {
   RECORD_TOKEN = 5,
   RECORD_VOID = 6,
   RECORD_UNRESOLVED = 7,
+  RECORD_TOKEN_ZONE = 8,
 };
 
 #define RECORD_HEAD_SIZE 9u    /* size, back, type */
@@ -69,7 +71,7 @@ struct record_token {
   bool create, revoked, creates_projects;
   enum token_scope scope;
   int64_t created_ms;
-  struct str id, project;
+  struct str id, project, zone;
   uint8_t hash[TOKEN_HASH_SIZE];
 };
 

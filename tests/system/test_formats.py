@@ -85,6 +85,31 @@ def test_keys_that_could_write(tmp_path):
         server.stop()
 
 
+@pytest.mark.parametrize("setting, zone", [((), "Asia/Shanghai"), (("project.time_zone=Europe/Berlin",), "Europe/Berlin")])
+def test_a_token_that_names_no_zone(tmp_path, setting, zone):
+    """Made before tokens named the zone of the projects that they make: it goes on as it did, and serve says so; or the
+    setting names the zone."""
+    with tarfile.open(os.path.join(ROOT, "tests/data/formats/segment-1.run-1.totals-2.scopes.tar.gz")) as tar:
+        tar.extractall(tmp_path)
+    with open(tmp_path / "expected.json") as file:
+        maker = json.load(file)["maker"]
+    server = Server(tmp_path / "data").start(*SETTINGS, *setting)
+    try:
+        assert ("name no time zone" in server.log_text()) == (not setting)
+        assert server.client(token=maker).report(event(1, subject="new")).status == 200
+        zones = {project["id"]: project["time_zone"] for project in server.admin("project", "list")}
+        assert zones == {"org-a": "Asia/Shanghai", "org-b": "America/New_York", "org-made": "Asia/Shanghai", "new": zone}
+        for token in server.admin("token", "list"):
+            server.admin("token", "revoke", "--id", token["id"])
+        server.stop()
+        warned = server.log_text().count("name no time zone")
+        server.start()
+        assert server.log_text().count("name no time zone") == warned
+        run("verify", "--data", server.data)
+    finally:
+        server.stop()
+
+
 def test_later_formats_are_refused_by_name(bare):
     """And nothing is changed: the file is as it was."""
     account = Account(bare, *SETTINGS)
