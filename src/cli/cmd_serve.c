@@ -20,6 +20,7 @@
 #include "cli/datadir.h"
 #include "cli/options.h"
 #include "http/endpoints.h"
+#include "http/listen.h"
 #include "http/server.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
@@ -309,6 +310,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   sigset_t signals;
   int result = read_config(options, &service->config, err);
   if (result == 0) result = check_zone(&service->config, err);
+  if (result == 0) result = listen_check(options->listen, err);
   if (result != 0) return result;
   block_signals(&signals);
   result = start(service, options, err);
