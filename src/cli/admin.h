@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "ledger/ledger.h"
 
-#define ADMIN_TEXT_MAX ((size_t)64 << 20) /* bytes of a request or a reply */
+#define ADMIN_REQUEST_MAX ((size_t)64 << 20) /* bytes of a request; a reply is as long as its list */
 
 /* Where changes and reports go: a committer, or the ledger itself. */
 struct admin {

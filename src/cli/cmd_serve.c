@@ -269,12 +269,15 @@ static int start(struct service *service, const struct serve_options *options, s
   return 0;
 }
 
-/* Signals are taken here and nowhere else; every thread inherits the mask. */
+/* Signals are taken here and nowhere else; every thread inherits the mask. nohup starts us with SIGHUP ignored, and it stays
+ * ignored: blocked, it would be kept and taken all the same. */
 static void block_signals(sigset_t *set) {
+  struct sigaction hangup;
+  CHECK(sigaction(SIGHUP, NULL, &hangup) == 0);
   (void)sigemptyset(set);
   (void)sigaddset(set, SIGTERM);
   (void)sigaddset(set, SIGINT);
-  (void)sigaddset(set, SIGHUP);
+  if (hangup.sa_handler != SIG_IGN) (void)sigaddset(set, SIGHUP);
   CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
   (void)signal(SIGPIPE, SIG_IGN);
 }

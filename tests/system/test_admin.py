@@ -1,8 +1,10 @@
 """The data directory, its one owner, and the commands that administer it, with and without a running server."""
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import threading
@@ -174,6 +176,59 @@ def test_another_zone_moves_days_only_with_force(old_account):
     done = run(*change, "--time-zone", "UTC", check=False)  # without a server, too
     assert done.returncode == 1 and "37 seconds" in done.stderr, done
     server.start()
+
+
+@contextlib.contextmanager
+def answering(data, reply):
+    """Stands in for a running server: every command on the directory gets this reply."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(data, "control.sock"))
+        listener.listen()
+
+        def serve():
+            peer = listener.accept()[0]
+            with peer, peer.makefile("rb") as lines:
+                lines.readline()
+                peer.sendall(reply)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield
+        thread.join(60)
+
+
+def reply_of(items):
+    return json.dumps({"code": "OK", "text": "", "items": items}).encode() + b"\n"
+
+
+@pytest.mark.parametrize("what", ["project", "key", "token"])
+def test_long_lists(bare, what):
+    """40,000 lines: with the widths measured for each line anew they took minutes."""
+    bare.start()
+    bare.stop()
+    many = [{"id": f"org-{n:06}", "name": "n" * (n % 20), "time_zone": "UTC", "public_key": f"pk-{n:06}", "projects": ["a", "b"],
+             "disabled": n % 2 == 0, "created": "2026-01-01T00:00:00.000Z"} for n in range(40000)]
+    for args in ((), ("--json",)):
+        with answering(bare.data, reply_of(many)):
+            done = run(what, "list", "--data", bare.data, *args)
+        os.unlink(os.path.join(bare.data, "control.sock"))
+        if args:
+            assert json.loads(done.stdout) == many
+        else:
+            lines = done.stdout.splitlines()
+            assert len(lines) == 40001 and "039999" in lines[-1] and "2026-01-01" in lines[-1]
+
+
+def test_lists_of_any_length(bare):
+    """4,200 keys of 256 projects each: more than 64 MiB."""
+    bare.start()
+    bare.stop()
+    projects = [f"{n:064}" for n in range(256)]
+    many = [{"public_key": f"pk-{n:06}", "disabled": False, "projects": projects, "created": ""} for n in range(4200)]
+    with answering(bare.data, reply_of(many)):
+        done = run("key", "list", "--data", bare.data)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4201 and lines[-1].startswith("pk-004199") and projects[-1] in lines[-1]
 
 
 def test_a_private_key_from_a_file(bare, tmp_path):

@@ -1,5 +1,6 @@
 """What every command does with what it is given, and with what it is not: options, streams, signals, other peers."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -140,6 +141,32 @@ def test_every_ending_signal_drains(bare, number):
     assert bare.process.wait(20) == 0
     assert "stopping" in bare.log_text()
     bare._ended()
+
+
+def test_nohup(farm, clips, tmp_path):
+    """`serve` and `watch` live on when the terminal goes, if they were started by nohup."""
+    nohup = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN), "stdout": subprocess.PIPE,
+             "stderr": subprocess.PIPE, "text": True}
+    (tmp_path / "out").mkdir()
+    served = subprocess.Popen([CODECMETER, "serve", "--data", tmp_path / "other", "--listen", "127.0.0.1:0"], **nohup)
+    watching = farm.start("watch", "--settle", "150ms", tmp_path / "out", preexec_fn=nohup["preexec_fn"])
+    try:
+        assert served.stdout.readline().startswith("ready") and "watching" in watching.stdout.readline()
+        for _ in range(3):
+            for process in (served, watching):
+                process.send_signal(signal.SIGHUP)
+            run("project", "list", "--data", tmp_path / "other")
+        shutil.copy(clips / "small.mp4", tmp_path / "out" / "small.mp4")
+        assert "stored" in watching.stdout.readline()
+        assert served.poll() is None and watching.poll() is None
+        run("project", "list", "--data", tmp_path / "other")
+    finally:
+        for process in (served, watching):
+            process.send_signal(signal.SIGTERM)
+        assert [process.wait(20) for process in (served, watching)] == [0, 0]
+        for process in (served, watching):
+            process.stdout.close()
+            process.stderr.close()
 
 
 def test_a_signal_while_it_waits_for_the_lock(bare):
