@@ -196,7 +196,7 @@ class Codecmeter:
         brings them into the derived files; so does the change back."""
         for zone in ("UTC", "Asia/Shanghai"):
             before = self.checkpoints()
-            run(CODECMETER, "project", "set", "--data", self.data, "--id", PROJECT, "--time-zone", zone)
+            run(CODECMETER, "project", "set", "--data", self.data, "--id", PROJECT, "--time-zone", zone, "--force")
             end = time.monotonic() + 120
             while self.checkpoints() == before:
                 if time.monotonic() > end:

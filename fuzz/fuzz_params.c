@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "api/params.h"
-#include "api/usage_params.h"
 #include "auth/sign.h"
 #include "base/check.h"
 
@@ -44,16 +43,6 @@ static void check_canon(struct params *params) {
   CHECK(sign_verify(buf_view(&canonical), STR("key"), str_of(hex)));
 }
 
-/* As if they were those of ReportUsage: no more events than may be, in their order. */
-static void check_usage(const struct params *params, struct arena *arena) {
-  struct usage_params usage;
-  struct refusal refusal = {0};
-  int code = usage_params_read(params, arena, &usage, &refusal);
-  if (code != 0) return;
-  CHECK(usage.count >= 1 && usage.count <= USAGE_PARAMS_EVENTS_MAX);
-  for (size_t i = 1; i < usage.count; i++) CHECK(usage.items[i - 1]->number < usage.items[i]->number);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
   SCOPED_MALLOC char *text = malloc(size - 1 + JSON_PADDING);
@@ -77,6 +66,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   check_params(&params);
   (void)params_get(&params, "BeginTime", &action);
   check_canon(&params);
-  check_usage(&params, arena);
   return 0;
 }

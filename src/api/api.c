@@ -16,7 +16,6 @@
 #include "auth/sign.h"
 #include "base/check.h"
 #include "base/diag.h"
-#include "ingest/answer.h"
 
 #define ACTION_ECHO_MAX 64
 /* What a body of a mebibyte with a thousand parameters can need, twice over. */
@@ -161,11 +160,10 @@ struct action {
   const char *name;
   int (*handle)(const struct call *call, struct buf *out, struct refusal *refusal);
   bool needs_project;
-  enum key_scope needs; /* KEY_READ or KEY_WRITE */
 };
 
 static const struct action actions[] = {
-#define X(name, handler, needs_project, needs) {#name, handler, needs_project, KEY_##needs},
+#define X(name, handler, needs_project) {#name, handler, needs_project},
 #include "api/actions.def"
 #undef X
 };
@@ -186,7 +184,6 @@ struct exchange {
   struct str action; /* as given, trimmed; "" if there is none */
   struct key key;
   struct refusal refusal;
-  struct api_report *waiting; /* if it is answered later */
 };
 
 static struct params_source source_of(const struct exchange *x) {
@@ -250,13 +247,6 @@ static int check_key(struct exchange *x) {
   return check_signature(x, signature);
 }
 
-static int check_scope(struct exchange *x, const struct action *action) {
-  static const char *const names[] = {[KEY_READ] = "read", [KEY_WRITE] = "write"};
-  if (x->key.scope == KEY_BOTH || x->key.scope == action->needs) return 0;
-  return refuse(&x->refusal, RETCODE_DENIED, "Permission denied: action [%s], the key's scope is %s", action->name,
-                names[x->key.scope]);
-}
-
 static int no_project(struct exchange *x, struct str id) {
   return refuse(&x->refusal, RETCODE_NO_PROJECT, "Project [%.*s] not exists", (int)(id.len < 64 ? id.len : 64), id.ptr);
 }
@@ -287,7 +277,6 @@ static int run(struct exchange *x, struct buf *body) {
   int code = read_params(x);
   if (code == 0) code = check_action(x, &action);
   if (code == 0) code = check_key(x);
-  if (code == 0) code = check_scope(x, action);
   if (code != 0) return code;
   struct call call = {
       .options = &x->api->options,
@@ -296,8 +285,6 @@ static int run(struct exchange *x, struct buf *body) {
       .now = clock_real_ms(x->api->options.clock) / 1000,
       .public_key = x->key.public_key,
       .sub_account = x->key.sub_account,
-      .request = x->request,
-      .ret_waiting = &x->waiting,
   };
   if (action->needs_project) code = find_project(x, &call.project);
   if (code != 0) return code;
@@ -308,33 +295,28 @@ static int run(struct exchange *x, struct buf *body) {
   return code;
 }
 
-static void tell_names(struct str action, struct str public_key, int code, struct api_result *ret) {
+/* For the access log, so only what is known: a client may send its private key under any name by mistake. */
+static void tell(const struct exchange *x, int code, struct api_result *ret) {
+  const struct action *action = find_action(x->action);
+  struct str public_key = str_of(x->key.public_key);
   if (public_key.len >= sizeof ret->public_key) public_key.len = sizeof ret->public_key - 1;
-  bool fits = str_copy(action, ret->action, sizeof ret->action) &&
+  bool fits = str_copy(str_of(action != NULL ? action->name : ""), ret->action, sizeof ret->action) &&
               str_copy(public_key, ret->public_key, sizeof ret->public_key);
   CHECK(fits);
   ret->ret_code = code;
 }
 
-/* For the access log, so only what is known: a client may send its private key under any name by mistake. */
-static void tell(const struct exchange *x, int code, struct api_result *ret) {
-  const struct action *action = find_action(x->action);
-  tell_names(str_of(action != NULL ? action->name : ""), str_of(x->key.public_key), code, ret);
-}
-
-struct api_report *api_handle(struct api *api, const struct api_request *request, struct buf *body,
-                              struct api_result *ret) {
+void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret) {
   struct exchange x = {.api = api, .workspace = borrow(api), .request = request, .action = STR("")};
   size_t start = body->len;
   int code = run(&x, body);
-  if (code != 0 && code != CALL_WAITS) { /* what waits may have been answered by now: the body is not ours any more */
+  if (code != 0) {
     body->failed = false;
     answer_refusal(body, start, x.action, &x.refusal, request->id);
   }
   tell(&x, code, ret);
   bytes_wipe(&x.key, sizeof x.key);
   give_back(api, x.workspace);
-  return x.waiting;
 }
 
 void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret) {
@@ -346,43 +328,4 @@ void api_too_large(struct api *api, const struct api_request *request, struct bu
   answer_refusal(body, body->len, x.action, &x.refusal, request->id);
   tell(&x, code, ret);
   give_back(api, x.workspace);
-}
-
-/* ---- answers that waited for the disk ---- */
-
-static const struct str report_action = STR("ReportUsage");
-
-static void answer_unavailable(const struct api_report *waiting, const char *why, struct buf *body,
-                               struct api_result *ret) {
-  struct refusal refusal = {0};
-  int code = refuse(&refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", why);
-  answer_refusal(body, body->len, report_action, &refusal, "");
-  tell_names(report_action, str_of(waiting->public_key), code, ret);
-}
-
-void api_report_answer(const struct api_report *waiting, int result, struct buf *body, struct api_result *ret) {
-  const struct delivery *delivery = waiting->delivery;
-  if (result != 0) {
-    answer_unavailable(waiting, delivery_failure(result), body, ret);
-    return;
-  }
-  begin_answer(body, RETCODE_OK, report_action);
-  buf_char(body, ',');
-  ingest_answer_members(&delivery->events, waiting->numbers, delivery->batch.verdicts, body);
-  buf_char(body, '}');
-  tell_names(report_action, str_of(waiting->public_key), RETCODE_OK, ret);
-}
-
-bool api_report_expire(struct api_report *waiting, struct buf *body, struct api_result *ret) {
-  if (!delivery_abandon(waiting->delivery)) return false;
-  waiting->delivery = NULL;
-  answer_unavailable(waiting, "not on disk within the time allowed: send this again, what was stored counts once",
-                     body, ret);
-  return true;
-}
-
-void api_report_free(struct api_report *waiting) {
-  if (waiting == NULL) return;
-  delivery_free(waiting->delivery);
-  free(waiting);
 }

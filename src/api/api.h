@@ -7,16 +7,13 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "ingest/committer.h"
 #include "ledger/ledger.h"
 #include "meter/window.h"
 
 struct api;
-struct api_report;
 
 struct api_options {
-  struct ledger *ledger; /* borrowed, as these */
-  struct committer *committer;
+  struct ledger *ledger; /* borrowed, as is the clock */
   const struct clock *clock;
   uint64_t body_max;         /* bytes of a body, inflated (only for the message); the HTTP layer holds the bound */
   uint32_t params_max;       /* parameters, nested ones counted */
@@ -39,22 +36,11 @@ struct api_request {
   struct str body;         /* JSON_PADDING bytes readable behind it; empty when there was none */
   const char *id;          /* the request's UUID, for RetCode 130 */
   const char *unavailable; /* why nothing can be served now ("draining"), or NULL */
-  /* The answer of a request that waited, on another thread: takes the text from *answer, which is empty before. */
-  void (*finish)(void *arg, struct buf *answer, const struct api_result *result);
-  /* Is there room for so many bytes until it is finished? */
-  bool (*hold)(void *arg, size_t bytes);
-  void *arg;
 };
 
 /* Answers one request: appends one JSON object to body, which is empty. Any thread; never fails (a fault is RetCode
- * 130). NULL, or who waits for the disk: then nothing is answered yet, `finish` will be called once, perhaps before
- * this returns, and the caller frees it behind that. */
-MUST_USE struct api_report *api_handle(struct api *api, const struct api_request *request, struct buf *body,
-                                       struct api_result *ret);
-/* The waiting has taken too long. True: body and ret say so, and `finish` will not be called. */
-MUST_USE bool api_report_expire(struct api_report *waiting, struct buf *body, struct api_result *ret);
-void api_report_free(struct api_report *waiting);
-SCOPED_REF(struct api_report, api_report_free)
+ * 130). Only reads the ledger. */
+void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);
 
 /* The answer for a body over api.body_max (RetCode 230 [body]). */
 void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);

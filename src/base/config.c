@@ -65,12 +65,22 @@ static const char *form_of(enum config_type type) {
     case CONFIG_COUNT: return "a number";
     case CONFIG_DURATION: return "a duration like 30s or 7d";
     case CONFIG_BOOL: return "true or false";
+    case CONFIG_TEXT: return "a text";
   }
   return "";
 }
 
+static int assign_text(struct config *config, const struct setting *setting, struct str text, struct err *err) {
+  char *field = (char *)config + setting->offset;
+  text = str_trim(text);
+  if (str_is_utf8(text) && !str_has_control(text) && str_copy(text, field, CONFIG_TEXT_MAX + 1)) return 0;
+  return err_set(err, ERR_USAGE, "%s.%s: a text of at most %d bytes of UTF-8, without control characters, is wanted",
+                 setting->section, setting->key, CONFIG_TEXT_MAX);
+}
+
 static int assign(struct config *config, const struct setting *setting, struct str text, struct err *err) {
   uint64_t value, least = 0, most = 1;
+  if (setting->type == CONFIG_TEXT) return assign_text(config, setting, text, err);
   if (!parse_value(setting->type, text, &value)) {
     return err_set(err, ERR_USAGE, "%s.%s: %s is wanted, not '%.*s'", setting->section, setting->key,
                    form_of(setting->type), (int)(text.len < 40 ? text.len : 40), text.ptr);
@@ -182,7 +192,8 @@ int config_load(struct config *config, const char *path, struct err *err) {
 
 void config_describe(struct buf *out) {
   static const char *const types[] = {
-      [CONFIG_SIZE] = "size", [CONFIG_COUNT] = "count", [CONFIG_DURATION] = "duration", [CONFIG_BOOL] = "true or false"};
+      [CONFIG_SIZE] = "size", [CONFIG_COUNT] = "count", [CONFIG_DURATION] = "duration", [CONFIG_BOOL] = "true or false",
+      [CONFIG_TEXT] = "text"};
   buf_text(out, "| setting | type | default | from | to | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
   for (size_t i = 0; i < SETTINGS; i++) {
     const struct setting *s = &settings[i];

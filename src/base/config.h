@@ -1,7 +1,7 @@
 /* Configuration: one table of settings, from which the struct, the checks and docs/config.md are made.
  *
  * Values come from an INI file and from section.key=value texts, the latter last. Sizes are bytes, with KiB, MiB, GiB, TiB;
- * durations are seconds, with ms, s, m, h, d; both without a blank before the unit.
+ * durations are seconds, with ms, s, m, h, d; both without a blank before the unit. What a text means, its user checks.
  */
 #ifndef CODECMETER_BASE_CONFIG_H
 #define CODECMETER_BASE_CONFIG_H
@@ -12,9 +12,12 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, CONFIG_BOOL };
+enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, CONFIG_BOOL, CONFIG_TEXT };
 
-/* X(section, key, type, default, least, most, meaning): default, least and most as they would be written. */
+#define CONFIG_TEXT_MAX 255 /* bytes */
+
+/* X(section, key, type, default, least, most, meaning): default, least and most as they would be written; the last two are ""
+ * for a type that has no order. */
 #define CONFIG_TABLE(X)                                                                                                \
   X(api, body_max, SIZE, "1MiB", "1KiB", "64MiB", "bytes of a body sent to the signed API")                            \
   X(api, params_max, COUNT, "1000", "16", "100000", "parameters of one API call, nested ones counted")                 \
@@ -37,6 +40,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(ingest, commit_max, SIZE, "4MiB", "64KiB", "256MiB", "bytes of the log written with one sync")                     \
   X(ingest, delta_max, COUNT, "1000000", "1", "100000000", "records of usage kept in memory before a checkpoint")      \
   X(ingest, delta_age, DURATION, "10m", "0", "365d", "after which records in memory are checkpointed; 0 is never")      \
+  X(project, time_zone, TEXT, "", "", "", "zone of a new project for which none is named; empty: each must name one")   \
   X(ledger, map_size, SIZE, "64GiB", "16MiB", "64TiB", "address space for totals and catalogue; sparse")               \
   X(ledger, segment_size, SIZE, "256MiB", "1KiB", "64GiB", "bytes after which a new segment of the log is begun")      \
   X(ledger, disk_reserve, SIZE, "256MiB", "0", "1TiB", "free bytes on the disk below which usage is refused")
@@ -50,7 +54,12 @@ struct config_adapter_codec {
 struct config {
   struct config_adapter_codec adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
   size_t adapter_codecs_count;
-#define CONFIG_FIELD(section, key, type, preset, least, most, meaning) uint64_t section##_##key;
+#define CONFIG_FIELD_SIZE(name) uint64_t name;
+#define CONFIG_FIELD_COUNT(name) uint64_t name;
+#define CONFIG_FIELD_DURATION(name) uint64_t name;
+#define CONFIG_FIELD_BOOL(name) uint64_t name;
+#define CONFIG_FIELD_TEXT(name) char name[CONFIG_TEXT_MAX + 1];
+#define CONFIG_FIELD(section, key, type, preset, least, most, meaning) CONFIG_FIELD_##type(section##_##key)
   CONFIG_TABLE(CONFIG_FIELD)
 #undef CONFIG_FIELD
 };

@@ -14,6 +14,7 @@
 
 #define REQUEST_DEPTH_MAX 4
 #define REQUEST_ARENA_MAX ((size_t)4 << 20)
+#define ZONE_DATE_SIZE 40 /* three ints, whatever they are */
 
 /* ---- reading a request ---- */
 
@@ -31,7 +32,6 @@ static int copy_member(const struct json *request, const char *name, char *out, 
 /* ---- items of a reply ---- */
 
 static const char *const token_scopes[] = {[TOKEN_WRITE] = "write", [TOKEN_READ] = "read", [TOKEN_VOID] = "void"};
-static const char *const key_scopes[] = {[KEY_READ] = "read", [KEY_WRITE] = "write", [KEY_BOTH] = "both"};
 
 static void put_text(struct buf *out, const char *name, struct str value) {
   if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
@@ -52,13 +52,18 @@ static void put_time(struct buf *out, int64_t ms) {
 
 static void begin_item(struct buf *out) { buf_text(out, out->ptr[out->len - 1] == '[' ? "{" : ",{"); }
 
-static void put_project(struct buf *out, const struct project *project) {
+/* Everything but the brace that ends it. */
+static void begin_project(struct buf *out, const struct project *project) {
   begin_item(out);
   put_text(out, "id", str_of(project->id));
   put_text(out, "name", str_of(project->name));
   put_text(out, "time_zone", str_of(project->zone));
   put_bool(out, "default", project->is_default);
   put_time(out, project->created_ms);
+}
+
+static void put_project(struct buf *out, const struct project *project) {
+  begin_project(out, project);
   buf_char(out, '}');
 }
 
@@ -83,7 +88,6 @@ static int put_key(struct buf *out, const struct catalogue *catalogue, const str
   begin_item(out);
   put_text(out, "public_key", str_of(key->public_key));
   if (private_key != NULL) put_text(out, "private_key", str_of(private_key));
-  put_text(out, "scope", str_of(key_scopes[key->scope]));
   put_bool(out, "disabled", key->disabled);
   put_bool(out, "sub_account", key->sub_account);
   int result = put_key_projects(out, catalogue, key->public_key);
@@ -99,6 +103,7 @@ static void put_token(struct buf *out, const struct token *token, const char *se
   put_text(out, "scope", str_of(token_scopes[token->scope]));
   put_text(out, "project", str_of(token->project));
   put_bool(out, "creates_projects", token->creates_projects);
+  put_text(out, "time_zone", str_of(token->zone));
   put_bool(out, "revoked", token->revoked);
   put_time(out, token->created_ms);
   buf_char(out, '}');
@@ -126,6 +131,19 @@ static int read_project(const struct json *request, struct change *change, struc
   return result;
 }
 
+/* The zone of new projects: as given, or else the server's setting. */
+static int choose_zone(const struct admin *admin, char zone[ZONE_NAME_MAX + 1], struct err *err) {
+  if (zone[0] != '\0') return 0;
+  if (admin->time_zone == NULL || admin->time_zone[0] == '\0') {
+    return err_set(err, ERR_USAGE,
+                   "in days of which time zone? give --time-zone ZONE (as Europe/Berlin); or run the server with the setting "
+                   "project.time_zone, which it then uses");
+  }
+  return str_copy(str_of(admin->time_zone), zone, ZONE_NAME_MAX + 1)
+             ? 0
+             : err_set(err, ERR_RANGE, "project.time_zone: at most %d bytes", ZONE_NAME_MAX);
+}
+
 static int show_project(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
   struct project project;
   if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
@@ -138,20 +156,76 @@ static int show_project(const struct admin *admin, const char *id, struct buf *i
 static int project_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
   struct change change = {.type = CHANGE_PROJECT_CREATE};
   int result = read_project(request, &change, err);
+  if (result == 0) result = choose_zone(admin, change.project.zone, err);
   if (result == 0 && change.project.id[0] == '\0') result = make_project_id(change.project.id, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
   return result == 0 ? show_project(admin, change.project.id, items, err) : result;
 }
 
+/* ---- moving days ---- */
+
+static void date_text(int32_t day, char out[ZONE_DATE_SIZE]) {
+  int year, month, date;
+  zone_date_from_day(day, &year, &month, &date);
+  (void)snprintf(out, ZONE_DATE_SIZE, "%04d-%02d-%02d", year, month, date);
+}
+
+/* What the change of a zone moves; nothing if it changes none. */
+static int find_move(const struct admin *admin, const struct change *change, struct ledger_zone_move *ret,
+                     struct err *err) {
+  const struct zone *to;
+  struct project project;
+  *ret = (struct ledger_zone_move){0};
+  if ((change->set & CHANGE_SET_ZONE) == 0) return 0;
+  if (!catalogue_project(admin->catalogue, str_of(change->project.id), &project)) return 0; /* the change says so */
+  if (strcmp(project.zone, change->project.zone) == 0) return 0;
+  int result = zone_find(str_of(change->project.zone), &to, err);
+  return result == 0 ? ledger_zone_move(admin->ledger, &project, to, ret, err) : result;
+}
+
+static int refuse_move(const struct change *change, const struct ledger_zone_move *move, struct err *err) {
+  char first[ZONE_DATE_SIZE], last[ZONE_DATE_SIZE];
+  date_text(move->first_day, first);
+  date_text(move->last_day, last);
+  return err_set(err, ERR_DENIED,
+                 "project %s has usage: in %s the totals of %u days change (%s to %s); %llu tasks, %llu seconds, move to "
+                 "another day. Bills of these days will differ. To change the zone all the same, add --force",
+                 change->project.id, change->project.zone, move->days, first, last, (unsigned long long)move->tasks,
+                 (unsigned long long)move->seconds);
+}
+
+static void put_move(struct buf *out, const struct ledger_zone_move *move) {
+  char first[ZONE_DATE_SIZE], last[ZONE_DATE_SIZE];
+  date_text(move->first_day, first);
+  date_text(move->last_day, last);
+  buf_printf(out, ",\"moved\":{\"days\":%u,\"first_day\":\"%s\",\"last_day\":\"%s\",\"tasks\":%llu,\"seconds\":%llu}",
+             move->days, first, last, (unsigned long long)move->tasks, (unsigned long long)move->seconds);
+}
+
+static int show_set_project(const struct admin *admin, const char *id, const struct ledger_zone_move *move,
+                            struct buf *items, struct err *err) {
+  struct project project;
+  if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
+    return err_set(err, ERR_INTERNAL, "project %s is gone", id);
+  }
+  begin_project(items, &project);
+  if (move->days > 0) put_move(items, move);
+  buf_char(items, '}');
+  return 0;
+}
+
 static int project_set(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
   struct change change = {.type = CHANGE_PROJECT_SET};
+  struct ledger_zone_move move = {0};
   int result = read_project(request, &change, err);
   if (result == 0 && change.project.id[0] == '\0') result = err_set(err, ERR_USAGE, "which project? give --id");
   if (result == 0 && change.set == 0) {
     result = err_set(err, ERR_USAGE, "nothing to set: give --name, --time-zone or --default");
   }
+  if (result == 0) result = find_move(admin, &change, &move, err);
+  if (result == 0 && move.days > 0 && !flag_member(request, "force")) result = refuse_move(&change, &move, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
-  return result == 0 ? show_project(admin, change.project.id, items, err) : result;
+  return result == 0 ? show_set_project(admin, change.project.id, &move, items, err) : result;
 }
 
 static int project_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
@@ -174,18 +248,6 @@ static int read_key(const struct json *request, struct key *key, struct err *err
     return err_set(err, ERR_USAGE, "to import a key pair give both the public and the private key");
   }
   return key->public_key[0] != '\0' ? 0 : keyring_generate(key->public_key, key->private_key, err);
-}
-
-static int read_key_scope(const struct json *request, enum key_scope *ret, struct err *err) {
-  struct str scope = json_member_text(request, "scope");
-  *ret = KEY_READ;
-  if (scope.len == 0) return 0;
-  for (unsigned i = KEY_READ; i <= KEY_BOTH; i++) {
-    if (!str_equal(scope, str_of(key_scopes[i]))) continue;
-    *ret = (enum key_scope)i;
-    return 0;
-  }
-  return err_set(err, ERR_USAGE, "a key's scope is read, write or both");
 }
 
 /* The projects of a sub-account; the texts are the request's. */
@@ -211,7 +273,6 @@ static int key_create(const struct admin *admin, const struct json *request, str
   const char *list[KEY_PROJECTS_MAX];
   struct key made;
   int result = read_key(request, &change.key, err);
-  if (result == 0) result = read_key_scope(request, &change.key.scope, err);
   if (result == 0) result = read_projects(request, ids, list, &change, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
   if (result == 0 && !catalogue_key(admin->catalogue, str_of(change.key.public_key), &made)) {
@@ -223,8 +284,9 @@ static int key_create(const struct admin *admin, const struct json *request, str
   return result;
 }
 
-static int key_disable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
-  struct change change = {.type = CHANGE_KEY_DISABLE};
+static int key_set(const struct admin *admin, const struct json *request, enum change_type type, struct buf *items,
+                   struct err *err) {
+  struct change change = {.type = type};
   struct key key;
   int result = copy_member(request, "public_key", change.key.public_key, sizeof change.key.public_key, err);
   if (result == 0 && change.key.public_key[0] == '\0') {
@@ -236,6 +298,14 @@ static int key_disable(const struct admin *admin, const struct json *request, st
     bytes_wipe(&key, sizeof key);
   }
   return result;
+}
+
+static int key_disable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  return key_set(admin, request, CHANGE_KEY_DISABLE, items, err);
+}
+
+static int key_enable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  return key_set(admin, request, CHANGE_KEY_ENABLE, items, err);
 }
 
 static int key_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
@@ -279,6 +349,11 @@ static int token_create(const struct admin *admin, const struct json *request, s
   if (result == 0 && change.token.creates_projects && change.token.scope == TOKEN_READ) {
     return err_set(err, ERR_USAGE, "a token of scope read reports nothing, so it makes no projects");
   }
+  if (result == 0) result = copy_member(request, "time_zone", change.token.zone, sizeof change.token.zone, err);
+  if (result == 0 && !change.token.creates_projects && change.token.zone[0] != '\0') {
+    return err_set(err, ERR_USAGE, "--time-zone is of the projects that a token makes: add --create-projects, or leave it out");
+  }
+  if (result == 0 && change.token.creates_projects) result = choose_zone(admin, change.token.zone, err);
   if (result == 0) result = token_generate(secret, err);
   if (result != 0) return result;
   token_hash(str_of(secret), change.token.hash);
@@ -381,7 +456,8 @@ static const struct {
   int (*run)(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
 } commands[] = {
     {"project create", project_create}, {"project set", project_set},   {"project list", project_list},
-    {"key create", key_create},         {"key disable", key_disable},   {"key list", key_list},
+    {"key create", key_create},         {"key disable", key_disable},   {"key enable", key_enable},
+    {"key list", key_list},
     {"token create", token_create},     {"token revoke", token_revoke}, {"token list", token_list},
     {"usage report", usage_report},     {"checkpoint make", make_checkpoint},
 };

@@ -10,11 +10,13 @@
 #include "base/bytes.h"
 #include "ledger/ledger.h"
 
-#define ADMIN_TEXT_MAX ((size_t)64 << 20) /* bytes of a request or a reply */
+#define ADMIN_REQUEST_MAX ((size_t)64 << 20) /* bytes of a request; a reply is as long as its list */
 
 /* Where changes and reports go: a committer, or the ledger itself. */
 struct admin {
+  struct ledger *ledger; /* to read */
   const struct catalogue *catalogue;
+  const char *time_zone; /* of projects for which a request names none; NULL or "": each must name one */
   int (*change)(void *arg, const struct change *change, struct err *err);
   int (*report)(void *arg, const struct usage *usage, struct verdict *ret, struct err *err);
   /* Asks for a checkpoint up to a position, and gives the positions behind the last record and up to which derived

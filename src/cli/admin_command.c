@@ -14,6 +14,8 @@
 #define WAIT_MS 15000
 #define POLL_MS 50
 #define REPLY_DEPTH_MAX 8
+#define REPLY_TREE(len) ((len)*24 + 65536)
+#define COLUMNS_MAX 12
 
 /* ---- verbs ---- */
 
@@ -97,8 +99,11 @@ static int execute_here(const struct datadir *dir, struct str request, struct bu
   SCOPED(ledger_close_ref) struct ledger *ledger = NULL;
   int result = ledger_open(&options, &ledger, err);
   if (result != 0) return result;
-  struct admin admin = {
-      .catalogue = ledger_catalogue(ledger), .change = change_here, .report = report_here, .arg = ledger};
+  struct admin admin = {.ledger = ledger,
+                        .catalogue = ledger_catalogue(ledger),
+                        .change = change_here,
+                        .report = report_here,
+                        .arg = ledger};
   admin_execute(&admin, request, reply);
   return 0;
 }
@@ -138,23 +143,29 @@ static size_t width_of(const struct json *items, const struct admin_column *colu
   return width;
 }
 
-static void print_row(const struct json *items, const struct json *item, const struct admin_column *columns) {
+/* item: NULL for the titles. */
+static void print_row(const struct json *item, const struct admin_column *columns, const size_t widths[COLUMNS_MAX]) {
   SCOPED(buf_fini) struct buf line = {0};
-  for (const struct admin_column *column = columns; column->field != NULL; column++) {
+  for (size_t i = 0; columns[i].field != NULL; i++) {
     size_t start = line.len;
-    if (item != NULL) put_cell(json_member(item, column->field), &line);
-    else buf_text(&line, column->title);
-    bool last = column[1].field == NULL;
-    for (size_t width = width_of(items, column); !last && line.len < start + width + 2;) buf_char(&line, ' ');
+    if (item != NULL) put_cell(json_member(item, columns[i].field), &line);
+    else buf_text(&line, columns[i].title);
+    bool last = columns[i + 1].field == NULL;
+    while (!last && line.len < start + widths[i] + 2) buf_char(&line, ' ');
   }
   while (line.len > 0 && line.ptr[line.len - 1] == ' ') line.len--;
   (void)printf("%.*s\n", (int)line.len, line.len > 0 ? line.ptr : "");
 }
 
 static void print_table(const struct json *items, const struct admin_print *print) {
-  print_row(items, NULL, print->columns);
+  size_t widths[COLUMNS_MAX];
+  for (size_t i = 0; print->columns[i].field != NULL; i++) {
+    CHECK(i < COLUMNS_MAX);
+    widths[i] = width_of(items, &print->columns[i]);
+  }
+  print_row(NULL, print->columns, widths);
   for (const struct json *item = items->child; item != NULL; item = item->next) {
-    print_row(items, item, print->columns);
+    print_row(item, print->columns, widths);
   }
 }
 
@@ -191,7 +202,8 @@ static void print_items(const struct json *items, const struct admin_print *prin
   SCOPED(buf_fini) struct buf text = {0};
   const struct json *shown = print->is_list ? items : items->child;
   if (shown != NULL) append_json(shown, &text);
-  (void)printf("%.*s\n", (int)text.len, text.len > 0 ? text.ptr : "");
+  buf_char(&text, '\n');
+  (void)fwrite(text.ptr, 1, text.len, stdout);
   if (text.ptr != NULL) bytes_wipe(text.ptr, text.len);
 }
 
@@ -203,7 +215,7 @@ static enum err_code code_named(struct str name) {
 }
 
 static int print_reply(struct str reply, const struct admin_print *print, struct err *err) {
-  SCOPED(arena_free_ref) struct arena *arena = arena_new(ADMIN_TEXT_MAX * 8);
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(REPLY_TREE(reply.len));
   SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
   CHECK(arena != NULL && parser != NULL);
   const struct json *top;

@@ -9,9 +9,12 @@
 /* Rows for a command's options. */
 #define CLIENT_OPTION_ROWS(settings)                                                                                   \
   {"url", 0, OPTION_TEXT, &(settings).url, "URL", "the server ($CODECMETER_URL; http://127.0.0.1:8080)"},              \
-  {"token", 0, OPTION_TEXT, &(settings).token, "TOKEN", "bearer token that reports usage ($CODECMETER_TOKEN)"},        \
+  {"token", 0, OPTION_TEXT, &(settings).token, "TOKEN",                                               \
+   "bearer token that reports usage; every user of this machine can read it in `ps`: use $CODECMETER_TOKEN or --env "   \
+   "FILE instead"},                                                                                                     \
   {"public-key", 0, OPTION_TEXT, &(settings).public_key, "KEY", "key that asks ($CODECMETER_PUBLIC_KEY)"},             \
-  {"private-key", 0, OPTION_TEXT, &(settings).private_key, "KEY", "and its secret ($CODECMETER_PRIVATE_KEY)"},         \
+  {"private-key", 0, OPTION_TEXT, &(settings).private_key, "KEY",                                     \
+   "and its secret, as visible in `ps` as --token: use $CODECMETER_PRIVATE_KEY or --env FILE instead"},                 \
   {"project", 0, OPTION_TEXT, &(settings).project, "ID", "the project ($CODECMETER_PROJECT)"},                         \
   {"ca-file", 0, OPTION_TEXT, &(settings).ca_file, "FILE", "trust a server whose certificate this one signs "            \
    "($CODECMETER_CA_FILE)"},                                                                                            \

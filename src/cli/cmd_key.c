@@ -10,19 +10,21 @@
 #include "ledger/catalogue.h"
 
 static const struct admin_column columns[] = {
-    {"public_key", "PUBLIC KEY"},  {"scope", "SCOPE"},     {"disabled", "DISABLED"},
-    {"projects", "ONLY PROJECTS"}, {"created", "CREATED"}, {0},
+    {"public_key", "PUBLIC KEY"},
+    {"disabled", "DISABLED"},
+    {"projects", "ONLY PROJECTS"},
+    {"created", "CREATED"},
+    {0},
 };
 static const struct admin_column made_columns[] = {
     {"public_key", "PUBLIC KEY"},
     {"private_key", "PRIVATE KEY (shown only now)"},
-    {"scope", "SCOPE"},
     {"projects", "ONLY PROJECTS"},
     {0},
 };
 
 struct key_options {
-  char *data, *public_key, *private_key, *private_key_file, *scope;
+  char *data, *public_key, *private_key, *private_key_file;
   char **projects;
   bool json;
 };
@@ -61,7 +63,6 @@ static int run(const char *verb, const struct key_options *options, struct err *
   admin_begin(&request, "key", verb);
   admin_text(&request, "public_key", options->public_key);
   admin_text(&request, "private_key", private_key);
-  admin_text(&request, "scope", options->scope);
   admin_list(&request, "projects", options->projects);
   int result = admin_command(options->data, &request, &print, err);
   bytes_wipe(request.ptr, request.len);
@@ -74,31 +75,30 @@ int cmd_key(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"public-key", 0, OPTION_TEXT, &options.public_key, "KEY",
-       "import this pair instead of making one; which to disable"},
+       "create: import this pair instead of making one; disable, enable: the key to change"},
       {"private-key", 0, OPTION_TEXT, &options.private_key, "KEY",
-       "its private key (others may see it in the process list)"},
+       "its private key; every user of this machine can read it in `ps`: use --private-key-file instead"},
       {"private-key-file", 0, OPTION_TEXT, &options.private_key_file, "FILE",
        "read the private key from a file, or - for standard input"},
       {"project", 0, OPTION_LIST, &options.projects, "ID",
        "make a sub-account's key, for this project only; repeatable"},
-      {"scope", 0, OPTION_TEXT, &options.scope, "SCOPE", "read (default), write (ReportUsage alone) or both"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_spec spec = {
-      .usage = "create|list|disable",
+      .usage = "create|list|disable|enable",
       .summary =
-          "Creates, lists or disables key pairs of the signed API. Works whether or not the server runs; a disabled "
-          "key is refused from the next request on.",
+          "Creates, lists, disables or enables key pairs of the signed API. A key only reads. The command works whether "
+          "or not the server runs. The server refuses a disabled key from the next request on.",
       .description =
-          "Examples:\n  codecmeter key create\n  codecmeter key create --project org-acme --scope both\n"
+          "Examples:\n  codecmeter key create\n  codecmeter key create --project org-acme\n"
           "  codecmeter key create --public-key PUB --private-key-file secret.txt\n"
-          "  codecmeter key disable --public-key PUB",
+          "  codecmeter key disable --public-key PUB\n  codecmeter key enable --public-key PUB",
       .rows = rows,
   };
   const char *verb;
   struct err err = {0};
-  int result = admin_verb(&spec, "create list disable", argc, argv, &verb, &err);
+  int result = admin_verb(&spec, "create list disable enable", argc, argv, &verb, &err);
   if (result == 0) result = run(verb, &options, &err);
   return result == 0 ? EXIT_OK : command_fail("key", &err);
 }

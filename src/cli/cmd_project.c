@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/admin_command.h"
@@ -10,17 +11,39 @@ static const struct admin_column columns[] = {
 
 struct project_options {
   char *data, *id, *name, *time_zone;
-  bool is_default, json;
+  bool is_default, force, json;
 };
+
+/* The text of a member, or of its number. */
+static struct str text_of(const struct json *object, const char *name) {
+  const struct json *member = json_member(object, name);
+  return member != NULL ? member->text : STR("");
+}
+
+/* Days that a change of the zone has moved are no part of the table. */
+static void tell_move(void *arg, const struct json *item) {
+  const struct json *moved = json_member(item, "moved");
+  (void)arg;
+  if (moved == NULL) return;
+  struct str id = text_of(item, "id"), zone = text_of(item, "time_zone"), days = text_of(moved, "days");
+  struct str first = text_of(moved, "first_day"), last = text_of(moved, "last_day");
+  struct str tasks = text_of(moved, "tasks"), seconds = text_of(moved, "seconds");
+  (void)fprintf(stderr,
+                "codecmeter project: %.*s counts in %.*s now: the totals of %.*s days changed (%.*s to %.*s); %.*s tasks, "
+                "%.*s seconds, moved to another day\n",
+                STR_ARG(id), STR_ARG(zone), STR_ARG(days), STR_ARG(first), STR_ARG(last), STR_ARG(tasks),
+                STR_ARG(seconds));
+}
 
 static int run(const char *verb, const struct project_options *options, struct err *err) {
   SCOPED(buf_fini) struct buf request = {0};
-  struct admin_print print = {.json = options->json, .is_list = strcmp(verb, "list") == 0, .columns = columns};
+  struct admin_print print = {.json = options->json, .is_list = strcmp(verb, "list") == 0, .columns = columns, .look = tell_move};
   admin_begin(&request, "project", verb);
   admin_text(&request, "id", options->id);
   admin_text(&request, "name", options->name);
   admin_text(&request, "time_zone", options->time_zone);
   admin_flag(&request, "default", options->is_default);
+  admin_flag(&request, "force", options->force);
   return admin_command(options->data, &request, &print, err);
 }
 
@@ -30,14 +53,19 @@ int cmd_project(int argc, char **argv) {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "1 to 64 bytes; made up if absent"},
       {"name", 0, OPTION_TEXT, &options.name, "NAME", "what people call it; the id if absent"},
-      {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE", "whose days it counts in; Asia/Shanghai if absent"},
+      {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE", 
+       "the zone whose days it counts in, as Europe/Berlin; create needs it, unless the running server has the setting "
+       "project.time_zone"},
       {"default", 0, OPTION_FLAG, &options.is_default, NULL, "make it the account's default project"},
+      {"force", 0, OPTION_FLAG, &options.force, NULL, "set --time-zone though usage moves to other days"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "create|list|set",
-      .summary = "Creates, lists or changes projects, the units of metering. Works whether or not the server runs.",
+      .summary = "Creates, lists or changes projects, the units of metering. Works whether or not the server runs. Another time "
+                 "zone dates the whole past of a project in another way: if that moves usage to other days, `set` says how "
+                 "much and changes nothing without --force.",
       .description = "Examples:\n  codecmeter project create --id org-acme --name 'Acme' --time-zone Europe/Berlin\n"
                      "  codecmeter project set --id org-acme --default\n  codecmeter project list",
       .rows = rows,

@@ -20,10 +20,12 @@
 #include "cli/datadir.h"
 #include "cli/options.h"
 #include "http/endpoints.h"
+#include "http/listen.h"
 #include "http/server.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
 #include "meter/codec.h"
+#include "meter/zone.h"
 
 #define LOCK_WAIT_MS 10000
 
@@ -151,6 +153,39 @@ static int read_adapter_rules(struct service *service, struct err *err) {
   return 0;
 }
 
+/* ---- time zones of new projects ---- */
+
+static int check_zone(const struct config *config, struct err *err) {
+  const struct zone *zone;
+  if (config->project_time_zone[0] == '\0') return 0;
+  int result = zone_find(str_of(config->project_time_zone), &zone, err);
+  if (result == 0) return 0;
+  err->code = ERR_USAGE;
+  return err_prefix(err, "project.time_zone");
+}
+
+/* Of projects that are made with a token of an earlier version, which names no zone. */
+static const char *former_zone(const struct service *service) {
+  const char *zone = service->config.project_time_zone;
+  return zone[0] != '\0' ? zone : ZONE_FORMER_DEFAULT;
+}
+
+static void warn_of_former_tokens(const struct service *service) {
+  SCOPED_MALLOC struct token *tokens = NULL;
+  size_t count, former = 0;
+  const char *id = NULL;
+  if (service->config.project_time_zone[0] != '\0') return;
+  if (catalogue_tokens(ledger_catalogue(service->ledger), &tokens, &count) != 0) return;
+  for (size_t i = 0; i < count; i++) {
+    if (tokens[i].revoked || !tokens[i].creates_projects || tokens[i].zone[0] != '\0') continue;
+    if (former++ == 0) id = tokens[i].id;
+  }
+  if (former == 0) return;
+  diag_warning("%zu tokens of an earlier version (token %s first) make projects and name no time zone: such projects count in "
+               "days of %s; set project.time_zone, or replace the tokens by `token create --create-projects --time-zone ZONE`",
+               former, id, ZONE_FORMER_DEFAULT);
+}
+
 static int start_adapters(struct service *service, struct err *err) {
   int result = read_adapter_rules(service, err);
   if (result != 0) return result;
@@ -160,6 +195,7 @@ static int start_adapters(struct service *service, struct err *err) {
       .clock = clock_system(),
       .rules = &service->adapter_rules,
       .body_max = service->config.ingest_body_max,
+      .former_zone = former_zone(service),
   };
   service->adapters = endpoint_adapters_new(&options);
   for (size_t i = 0; adapter_name(i) != NULL; i++)
@@ -171,7 +207,6 @@ static int start_endpoints(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   struct api_options api = {
       .ledger = service->ledger,
-      .committer = service->committer,
       .clock = clock_system(),
       .body_max = config->api_body_max,
       .params_max = (uint32_t)config->api_params_max,
@@ -184,6 +219,7 @@ static int start_endpoints(struct service *service, struct err *err) {
       .clock = clock_system(),
       .body_max = config->ingest_body_max,
       .events_max = (uint32_t)config->ingest_events_max,
+      .former_zone = former_zone(service),
   };
   int result = api_new(&api, &service->api, err);
   if (result != 0) return result;
@@ -233,22 +269,28 @@ static int start(struct service *service, const struct serve_options *options, s
   if (result == 0) result = start_http(service, options, err);
   if (result != 0) return result;
   service->admin = (struct admin){
+      .ledger = service->ledger,
       .catalogue = ledger_catalogue(service->ledger),
+      .time_zone = service->config.project_time_zone,
       .change = change,
       .report = report,
       .checkpoint = checkpoint,
       .arg = service,
   };
+  warn_of_former_tokens(service);
   control_ready(service->control, &service->admin);
   return 0;
 }
 
-/* Signals are taken here and nowhere else; every thread inherits the mask. */
+/* Signals are taken here and nowhere else; every thread inherits the mask. nohup starts us with SIGHUP ignored, and it stays
+ * ignored: blocked, it would be kept and taken all the same. */
 static void block_signals(sigset_t *set) {
+  struct sigaction hangup;
+  CHECK(sigaction(SIGHUP, NULL, &hangup) == 0);
   (void)sigemptyset(set);
   (void)sigaddset(set, SIGTERM);
   (void)sigaddset(set, SIGINT);
-  (void)sigaddset(set, SIGHUP);
+  if (hangup.sa_handler != SIG_IGN) (void)sigaddset(set, SIGHUP);
   CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
   (void)signal(SIGPIPE, SIG_IGN);
 }
@@ -298,6 +340,8 @@ static int serve(const struct serve_options *options, struct err *err) {
   service->dir = DATADIR_NONE;
   sigset_t signals;
   int result = read_config(options, &service->config, err);
+  if (result == 0) result = check_zone(&service->config, err);
+  if (result == 0) result = listen_check(options->listen, err);
   if (result != 0) return result;
   block_signals(&signals);
   result = start(service, options, err);

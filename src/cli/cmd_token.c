@@ -9,6 +9,7 @@ static const struct admin_column columns[] = {
     {"scope", "SCOPE"},
     {"project", "PROJECT"},
     {"creates_projects", "CREATES PROJECTS"},
+    {"time_zone", "IN TIME ZONE"},
     {"revoked", "REVOKED"},
     {"created", "CREATED"},
     {0},
@@ -19,12 +20,13 @@ static const struct admin_column made_columns[] = {
     {"scope", "SCOPE"},
     {"project", "PROJECT"},
     {"creates_projects", "CREATES PROJECTS"},
+    {"time_zone", "IN TIME ZONE"},
     {"token", "TOKEN (shown only now)"},
     {0},
 };
 
 struct token_options {
-  char *data, *id, *project, *scope;
+  char *data, *id, *project, *scope, *time_zone;
   bool json, create_projects;
 };
 
@@ -39,6 +41,7 @@ static int run(const char *verb, const struct token_options *options, struct err
   admin_text(&request, "id", options->id);
   admin_text(&request, "project", options->project);
   admin_text(&request, "scope", options->scope);
+  admin_text(&request, "time_zone", options->time_zone);
   admin_flag(&request, "create_projects", options->create_projects);
   return admin_command(options->data, &request, &print, err);
 }
@@ -51,7 +54,10 @@ int cmd_token(int argc, char **argv) {
       {"scope", 0, OPTION_TEXT, &options.scope, "SCOPE",
        "write (default), read, or void (may take back what was reported)"},
       {"create-projects", 0, OPTION_FLAG, &options.create_projects, NULL,
-       "what it reports makes projects that there are not"},
+       "create projects that its events name and that do not exist yet"},
+      {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
+       "the zone of the projects that --create-projects makes; needed with it, unless the running server has the setting "
+       "project.time_zone"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "which token to revoke"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
@@ -59,8 +65,11 @@ int cmd_token(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "create|list|revoke",
       .summary = "Creates, lists or revokes tokens, the bearer secrets of programs that report usage. Works whether or "
-                 "not the server runs. A secret is shown once; only its hash is kept.",
-      .description = "Examples:\n  codecmeter token create --project org-acme\n  codecmeter token revoke --id 0123456789ab",
+                 "not the server runs. A secret is shown once; only its hash is kept. A revoked token stays revoked, because "
+                 "its secret may be known to others: create a new one instead.",
+      .description = "Examples:\n  codecmeter token create --project org-acme\n"
+                     "  codecmeter token create --create-projects --time-zone Europe/Berlin\n"
+                     "  codecmeter token revoke --id 0123456789ab",
       .rows = rows,
   };
   const char *verb;

@@ -15,7 +15,7 @@ static const struct {
 } commands[] = {
     {"serve", cmd_serve, "run the meter on a data directory"},
     {"project", cmd_project, "create, list or change projects"},
-    {"key", cmd_key, "create, list or disable key pairs of the signed API"},
+    {"key", cmd_key, "create, list, disable or enable key pairs of the signed API"},
     {"token", cmd_token, "create, list or revoke tokens that report usage"},
     {"record", cmd_record, "measure media files and report them"},
     {"run", cmd_run, "run a transcoder, then record its outputs"},

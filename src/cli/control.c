@@ -71,16 +71,17 @@ static bool wait_readable(int fd, int stop_fd, int64_t until_ms) {
   }
 }
 
-/* Reads up to a newline, which is cut off; JSON_PADDING bytes stand behind. */
-static bool read_line(int fd, int stop_fd, int64_t timeout_ms, struct buf *line) {
-  char piece[4096];
+/* Reads up to a newline, which is cut off; JSON_PADDING bytes stand behind. False for more than len_max bytes. */
+static bool read_line(int fd, int stop_fd, int64_t timeout_ms, size_t len_max, struct buf *line) {
+  char piece[65536];
   int64_t until_ms = clock_monotonic_ms(clock_system()) + timeout_ms;
   for (;;) {
     if (!wait_readable(fd, stop_fd, until_ms)) return false;
     ssize_t got = recv(fd, piece, sizeof piece, 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0 || line->len + (size_t)got > ADMIN_TEXT_MAX) return false;
+    if (got <= 0 || line->len + (size_t)got > len_max) return false;
     buf_append(line, piece, (size_t)got);
+    if (line->failed) return false;
     if (piece[got - 1] != '\n') continue;
     char *padding = buf_extend(line, JSON_PADDING);
     if (padding == NULL) return false;
@@ -117,7 +118,7 @@ static void serve_peer(struct control *control, int fd) {
     diag_warning("control: refused a peer of another user");
     return;
   }
-  if (!read_line(fd, control->stop_pipe[0], PEER_TIMEOUT_MS, &request)) return;
+  if (!read_line(fd, control->stop_pipe[0], PEER_TIMEOUT_MS, ADMIN_REQUEST_MAX, &request)) return;
   const struct admin *admin = wait_ready(control);
   struct err stopping = {.code = ERR_STOPPING, .text = "the server is stopping: try again"};
   if (admin != NULL)
@@ -209,7 +210,7 @@ int control_ask(const struct datadir *dir, struct str request, struct buf *reply
     if (errno == ENOENT || errno == ECONNREFUSED) return err_set(err, ERR_NOT_FOUND, "no server listens");
     return err_set_errno(err, ERR_DENIED, errno, "cannot reach the server of %s", dir->path);
   }
-  if (!send_all(fd, request) || !send_all(fd, STR("\n")) || !read_line(fd, -1, REPLY_TIMEOUT_MS, reply)) {
+  if (!send_all(fd, request) || !send_all(fd, STR("\n")) || !read_line(fd, -1, REPLY_TIMEOUT_MS, SIZE_MAX, reply)) {
     return err_set(err, ERR_REMOTE, "the server of %s went away before it answered: look with `list`, then try again",
                    dir->path);
   }

@@ -21,3 +21,8 @@ bool bearer_check(const struct ledger *ledger, struct str secret, struct http_re
   bool may_report = ret->scope == TOKEN_WRITE || ret->scope == TOKEN_VOID;
   return may_report || refuse(reply, 403, "this token may not report usage: its scope is read");
 }
+
+const char *bearer_projects_zone(const struct token *token, const char *former) {
+  if (!token->creates_projects) return NULL;
+  return token->zone[0] != '\0' ? token->zone : former;
+}

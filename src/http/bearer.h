@@ -10,4 +10,8 @@
 MUST_USE bool bearer_check(const struct ledger *ledger, struct str secret, struct http_request *request,
                            struct http_reply *reply, struct token *ret);
 
+/* The zone of the projects that this token's events make; NULL if they make none. former: of a token that names none,
+ * because an earlier version made it. */
+const char *bearer_projects_zone(const struct token *token, const char *former);
+
 #endif

@@ -179,7 +179,8 @@ static enum http_result read_notice(struct endpoint_adapters *endpoint, struct h
   parsers_give_back(endpoint->parsers, parser);
   waiter->arg = told;
   if (result != 0) return body_refuse(reply, result, &err);
-  return waiter_submit(waiter, endpoint->options.committer, token->creates_projects);
+  return waiter_submit(waiter, endpoint->options.committer,
+                       bearer_projects_zone(token, endpoint->options.former_zone));
 }
 
 static enum http_result handle(void *arg, struct http_request *request, struct http_reply *reply) {

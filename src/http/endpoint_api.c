@@ -30,29 +30,13 @@ static void note(struct http_request *request, const struct api_result *result) 
   CHECK(fits);
 }
 
-static bool hold(void *arg, size_t bytes) { return http_hold(arg, bytes); }
-
-/* On the committer's thread. */
-static void finish(void *arg, struct buf *answer, const struct api_result *result) {
-  struct http_request *request = arg;
-  struct http_reply *reply = http_reply_of(request);
-  buf_fini(&reply->body);
-  reply->body = *answer;
-  *answer = (struct buf){0};
-  note(request, result);
-  http_resume(request);
-}
-
-static struct api_request api_request_of(struct http_request *request) {
+static struct api_request api_request_of(const struct http_request *request) {
   return (struct api_request){
       .query = request->query,
       .content_type = request->content_type,
       .body = request->body,
       .id = request->id,
       .unavailable = request->unavailable,
-      .finish = finish,
-      .hold = hold,
-      .arg = request,
   };
 }
 
@@ -64,27 +48,9 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   }
   struct api_request call = api_request_of(request);
   struct api_result result;
-  struct api_report *waiting = api_handle(arg, &call, &reply->body, &result);
-  if (waiting != NULL) {
-    request->state = waiting;
-    return HTTP_WAITING;
-  }
+  api_handle(arg, &call, &reply->body, &result);
   note(request, &result);
   return HTTP_ANSWERED;
-}
-
-static bool expired(void *arg, struct http_request *request, struct http_reply *reply) {
-  (void)arg;
-  struct api_result result;
-  if (!api_report_expire(request->state, &reply->body, &result)) return false;
-  note(request, &result);
-  return true;
-}
-
-static void release(void *arg, struct http_request *request) {
-  (void)arg;
-  api_report_free(request->state);
-  request->state = NULL;
 }
 
 static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {
@@ -100,8 +66,6 @@ struct http_route endpoint_api_route(struct api *api, uint64_t body_max) {
       .body_max = body_max,
       .handle = handle,
       .too_large = too_large,
-      .expired = expired,
-      .release = release,
       .arg = api,
   };
 }

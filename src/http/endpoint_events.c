@@ -173,7 +173,8 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
       waiter_new(request, reply, event_memory_max(source_len(&source), endpoint->options.events_max), answer);
   int result = read_events(endpoint, &admission, waiter->delivery, &source, &err);
   if (result != 0) return body_refuse(reply, result, &err);
-  return waiter_submit(waiter, endpoint->options.committer, admission.token.creates_projects);
+  return waiter_submit(waiter, endpoint->options.committer,
+                       bearer_projects_zone(&admission.token, endpoint->options.former_zone));
 }
 
 static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {

@@ -19,6 +19,7 @@ struct endpoint_events_options {
   const struct clock *clock;
   uint64_t body_max;           /* bytes */
   uint32_t events_max;         /* in one body */
+  const char *former_zone;     /* of projects that are made with a token which names no zone */
 };
 struct endpoint_events;
 MUST_USE struct endpoint_events *endpoint_events_new(const struct endpoint_events_options *options);
@@ -34,7 +35,8 @@ struct endpoint_adapters_options {
   struct committer *committer;
   const struct clock *clock;
   const struct adapter_rules *rules;
-  uint64_t body_max; /* bytes */
+  uint64_t body_max;       /* bytes */
+  const char *former_zone; /* as above */
 };
 struct endpoint_adapters;
 MUST_USE struct endpoint_adapters *endpoint_adapters_new(const struct endpoint_adapters_options *options);

@@ -453,10 +453,6 @@ static bool count_bytes(struct http_server *server, uint64_t *counter, size_t le
   return fits;
 }
 
-struct http_reply *http_reply_of(struct http_request *request) {
-  return &((struct exchange *)(void *)request)->reply;
-}
-
 bool http_hold(struct http_request *request, size_t bytes) {
   struct exchange *x = (struct exchange *)(void *)request;
   return count_bytes(x->server, &x->held, bytes);

@@ -13,7 +13,8 @@
 #define BACKLOG 1024
 
 static int bad_address(const char *address, struct err *err) {
-  return err_set(err, ERR_USAGE, "'%s' is not an address like 127.0.0.1:8080 or [::1]:8080", address);
+  return err_set(err, ERR_USAGE, "'%s' is not an address to listen on: give ADDR:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080",
+                 address);
 }
 
 /* Splits host and port; the brackets of an IPv6 address are taken off. */
@@ -67,6 +68,11 @@ static int describe(struct listen_address *out, struct err *err) {
   out->is_loopback = is_loopback(&name);
   (void)snprintf(out->text, sizeof out->text, out->is_ipv6 ? "[%.45s]:%s" : "%.45s:%s", host, port);
   return 0;
+}
+
+int listen_check(const char *address, struct err *err) {
+  char host[256], port[8];
+  return split(address, host, port, err);
 }
 
 int listen_open(const char *address, struct listen_address *ret, struct err *err) {

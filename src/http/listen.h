@@ -17,4 +17,7 @@ struct listen_address {
 /* "127.0.0.1:8080", "localhost:0", "[::1]:8080", ":8080" (every address). Port 0: any free one. */
 MUST_USE int listen_open(const char *address, struct listen_address *ret, struct err *err);
 
+/* Is it one of that form? -ERR_USAGE. Opens nothing and resolves no name. */
+MUST_USE int listen_check(const char *address, struct err *err);
+
 #endif

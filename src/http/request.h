@@ -70,8 +70,6 @@ struct http_route {
 void http_each_header(const struct http_request *request, void (*visit)(void *arg, struct str name, struct str value),
                       void *arg);
 
-/* The reply of a request that waits, for whoever will resume it. */
-struct http_reply *http_reply_of(struct http_request *request);
 /* The reply is complete: sends it. */
 void http_resume(struct http_request *request);
 

@@ -35,13 +35,13 @@ struct waiter *waiter_new(struct http_request *request, struct http_reply *reply
   return waiter;
 }
 
-enum http_result waiter_submit(struct waiter *waiter, struct committer *committer, bool creates_projects) {
+enum http_result waiter_submit(struct waiter *waiter, struct committer *committer, const char *projects_zone) {
   if (waiter->delivery->events.usages_count == 0) {
     waiter->answer(waiter);
     return HTTP_ANSWERED;
   }
   if (!http_hold(waiter->request, delivery_size(waiter->delivery))) return waiter_refuse(waiter->reply, HTTP_NO_ROOM);
-  int result = delivery_submit(waiter->delivery, committer, creates_projects);
+  int result = delivery_submit(waiter->delivery, committer, projects_zone);
   return result == 0 ? HTTP_WAITING : waiter_refuse(waiter->reply, delivery_failure(result));
 }
 

@@ -16,28 +16,6 @@ static const char *const outcome_names[] = {
 };
 #define OUTCOMES (sizeof outcome_names / sizeof outcome_names[0])
 
-/* The names of an answer's members. */
-struct style {
-  const char *counts[OUTCOMES];
-  const char *results, *index, *id, *outcome, *reason;
-};
-static const struct style plain = {
-    .counts = {"stored", "duplicate", "conflict", "rejected"},
-    .results = "results",
-    .index = "index",
-    .id = "id",
-    .outcome = "outcome",
-    .reason = "reason",
-};
-static const struct style signed_api = {
-    .counts = {"Stored", "Duplicate", "Conflict", "Rejected"},
-    .results = "ResultSet",
-    .index = "Index",
-    .id = "Id",
-    .outcome = "Outcome",
-    .reason = "Reason",
-};
-
 /* An event's fate; a verdict is used up when it was not rejected before. */
 struct fate {
   enum verdict_outcome outcome;
@@ -98,16 +76,16 @@ static void write_what_is_missing(const struct usage *usage, struct buf *out) {
   buf_text(out, ": not in the notice; it counts when `codecmeter unresolved resolve` says what it is");
 }
 
-static void write_result(const struct style *style, const struct event *event, size_t index, const struct fate *fate,
-                         struct buf *scratch, struct buf *out) {
-  buf_printf(out, "{\"%s\":%zu,\"%s\":", style->index, index, style->id);
+static void write_result(const struct event *event, size_t index, const struct fate *fate, struct buf *scratch,
+                         struct buf *out) {
+  buf_printf(out, "{\"index\":%zu,\"id\":", index);
   if (event->id.len > 0) {
     json_quote(out, event->id);
   } else {
     buf_text(out, "null");
   }
   const char *outcome = is_waiting(fate) ? "unresolved" : outcome_names[fate->outcome];
-  buf_printf(out, ",\"%s\":\"%s\",\"%s\":", style->outcome, outcome, style->reason);
+  buf_printf(out, ",\"outcome\":\"%s\",\"reason\":", outcome);
   buf_clear(scratch);
   if (is_waiting(fate)) {
     write_what_is_missing(fate->usage, scratch);
@@ -120,9 +98,7 @@ static void write_result(const struct style *style, const struct event *event, s
   buf_char(out, '}');
 }
 
-/* numbers: those by which the sender knows its events; NULL: their places. */
-static void write_results(const struct style *style, const struct events *events, const uint32_t *numbers,
-                          const struct verdict *verdicts, struct buf *out) {
+static void write_results(const struct events *events, const struct verdict *verdicts, struct buf *out) {
   SCOPED(buf_fini) struct buf scratch = {0};
   size_t next_usage = 0;
   bool is_first = true;
@@ -131,17 +107,17 @@ static void write_results(const struct style *style, const struct events *events
     if (fate.outcome == VERDICT_STORED && !is_waiting(&fate)) continue;
     if (!is_first) buf_char(out, ',');
     is_first = false;
-    write_result(style, &events->items[i], numbers != NULL ? numbers[i] : i, &fate, &scratch, out);
+    write_result(&events->items[i], i, &fate, &scratch, out);
   }
 }
 
-static void write_members(const struct style *style, const struct events *events, const uint32_t *numbers,
-                          const struct verdict *verdicts, const uint64_t counts[OUTCOMES], struct buf *out) {
+static void write_members(const struct events *events, const struct verdict *verdicts,
+                          const uint64_t counts[OUTCOMES], struct buf *out) {
   for (size_t i = 0; i < OUTCOMES; i++) {
-    buf_printf(out, "%s\"%s\":%llu", i == 0 ? "" : ",", style->counts[i], (unsigned long long)counts[i]);
+    buf_printf(out, "%s\"%s\":%llu", i == 0 ? "" : ",", outcome_names[i], (unsigned long long)counts[i]);
   }
-  buf_printf(out, ",\"%s\":[", style->results);
-  write_results(style, events, numbers, verdicts, out);
+  buf_text(out, ",\"results\":[");
+  write_results(events, verdicts, out);
   buf_char(out, ']');
 }
 
@@ -169,19 +145,12 @@ void ingest_answer(const struct events *events, const struct verdict *verdicts, 
   uint64_t counts[OUTCOMES] = {0};
   count_outcomes(events, verdicts, counts);
   buf_char(out, '{');
-  write_members(&plain, events, NULL, verdicts, counts, out);
+  write_members(events, verdicts, counts, out);
   buf_char(out, '}');
   *ret_status = status_of(events->single, counts);
 }
 
-void ingest_answer_members(const struct events *events, const uint32_t *numbers, const struct verdict *verdicts,
-                           struct buf *out) {
-  uint64_t counts[OUTCOMES] = {0};
-  count_outcomes(events, verdicts, counts);
-  write_members(&signed_api, events, numbers, verdicts, counts, out);
-}
-
-/* Members of the plain style, but what waits is not among what was stored. */
+/* What waits to be resolved is not among what was stored. */
 static void move_waiting(const struct events *events, const struct verdict *verdicts, uint64_t counts[OUTCOMES],
                          uint64_t *ret_waiting) {
   size_t next_usage = 0;
@@ -199,7 +168,7 @@ void ingest_answer_notice(const struct events *events, const struct verdict *ver
   count_outcomes(events, verdicts, counts);
   move_waiting(events, verdicts, counts, &waiting);
   buf_char(out, '{');
-  write_members(&plain, events, NULL, verdicts, counts, out);
+  write_members(events, verdicts, counts, out);
   buf_printf(out, ",\"unresolved\":%llu,\"ignored\":[", (unsigned long long)waiting);
   for (size_t i = 0; i < ignored_count; i++) {
     if (i > 0) buf_char(out, ',');

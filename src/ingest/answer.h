@@ -1,4 +1,4 @@
-/* The answer to a report: what became of each event. Source: design §4; for users, docs/events.md, docs/api.md. */
+/* The answer to a report: what became of each event. Source: design §4; for users, docs/events.md. */
 #ifndef CODECMETER_INGEST_ANSWER_H
 #define CODECMETER_INGEST_ANSWER_H
 
@@ -14,11 +14,6 @@
  * usages_count is 0. *ret_status: 200, or for a single event 409 (conflict) and 422 (rejected). */
 void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
                    unsigned *ret_status);
-
-/* The same in the signed API's style, without the braces: "Stored":n,"Duplicate":n,…,"ResultSet":[{"Index":…}]. Index
- * is the event's of `numbers`. */
-void ingest_answer_members(const struct events *events, const uint32_t *numbers, const struct verdict *verdicts,
-                           struct buf *out);
 
 /* To an adapter's notice: the same as to /v1/events, and "unresolved":n,"ignored":["…"]. What waits to be resolved is
  * named among the results, with the outcome "unresolved". */

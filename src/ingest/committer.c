@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/diag.h"
 #include "base/wait.h"
 
 struct batches {
@@ -246,30 +247,40 @@ static int stage_all(struct committer *committer, struct staging *staging) {
   return 0;
 }
 
-/* A project of a name that none may have is not made: its usage will be rejected. */
-static int create_project(struct committer *committer, struct str id) {
+/* A project whose name no project may have is not made: its usage will be rejected. That of a zone which tzdata lacks is
+ * not made now: -ERR_MISSING. */
+static int create_project(struct committer *committer, struct str id, const char *zone, unsigned *made) {
+  const struct zone *found;
   struct change change = {.type = CHANGE_PROJECT_CREATE};
   struct err err = {0};
   if (!str_copy(id, change.project.id, sizeof change.project.id)) return 0;
+  bool fits = str_copy(str_of(zone), change.project.zone, sizeof change.project.zone);
+  CHECK(fits);
+  if (zone_find(str_of(zone), &found, &err) != 0) {
+    diag_error("project %s cannot be made for an event: %s", change.project.id, err.text);
+    return -ERR_MISSING;
+  }
   int result = make_change(committer, &change, &err);
+  if (result == 0) (*made)++;
   return result == -ERR_EXISTS || result == -ERR_RANGE ? 0 : result;
 }
 
-/* A change is made at a boundary: what is staged is committed first. Others wait meanwhile, so a batch may not make
- * many; usage of those beyond is rejected. A void has nothing to void in a new one. */
+/* A change is made at a boundary: what is staged is committed first. Others wait meanwhile, so a batch may not make many.
+ * A void has nothing to void in a new project. */
 static int create_projects(struct committer *committer, const struct batch *batch) {
   const struct catalogue *catalogue = ledger_catalogue(committer->options.ledger);
   struct str before = STR("");
+  unsigned made = 0;
   int result = 0;
-  for (size_t i = 0, made = 0; i < batch->count && result == 0 && made < COMMITTER_PROJECTS_MAX; i++) {
+  for (size_t i = 0; i < batch->count && result == 0; i++) {
     struct str id = batch->usages[i].project;
     struct project project;
     if (str_equal(id, before) || batch->usages[i].kind == USAGE_VOID) continue;
     before = id;
     if (catalogue_project(catalogue, id, &project)) continue;
-    made++;
+    if (made == COMMITTER_PROJECTS_MAX) return -ERR_LIMIT;
     result = commit(committer);
-    if (result == 0) result = create_project(committer, id);
+    if (result == 0) result = create_project(committer, id, batch->projects_zone, &made);
     turn(committer);
   }
   return result;
@@ -277,7 +288,7 @@ static int create_projects(struct committer *committer, const struct batch *batc
 
 static void stage_batch(struct committer *committer, struct batch *batch) {
   struct staging staging = {.batch = batch};
-  int result = batch->creates_projects ? create_projects(committer, batch) : 0;
+  int result = batch->projects_zone[0] != '\0' ? create_projects(committer, batch) : 0;
   if (result == 0) result = stage_all(committer, &staging);
   if (result == 0) {
     batches_add(&committer->decided, batch);

@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/check.h"
+
 _Static_assert(offsetof(struct delivery, batch) == 0, "done finds the report from its batch");
 
 struct delivery *delivery_new(size_t arena_max) {
@@ -35,13 +37,15 @@ static void batch_done(struct batch *batch, int result) {
     delivery_free(delivery);
 }
 
-int delivery_submit(struct delivery *delivery, struct committer *committer, bool creates_projects) {
+int delivery_submit(struct delivery *delivery, struct committer *committer, const char *projects_zone) {
   struct batch *batch = &delivery->batch;
   batch->usages = delivery->events.usages;
   batch->count = delivery->events.usages_count;
   batch->verdicts = calloc(batch->count, sizeof *batch->verdicts);
   if (batch->verdicts == NULL) return -ERR_MEMORY;
-  batch->creates_projects = creates_projects;
+  bool fits = str_copy(str_of(projects_zone != NULL ? projects_zone : ""), batch->projects_zone,
+                       sizeof batch->projects_zone);
+  CHECK(fits);
   batch->done = batch_done;
   return committer_submit(committer, batch);
 }
@@ -51,7 +55,14 @@ bool delivery_abandon(struct delivery *delivery) {
   return atomic_compare_exchange_strong(&delivery->state, &expected, DELIVERY_ABANDONED);
 }
 
+#define TEXT(number) #number
+#define TEXT_OF(number) TEXT(number)
+
 const char *delivery_failure(int result) {
+  if (result == -ERR_LIMIT) {
+    return "too many new projects in one request: " TEXT_OF(COMMITTER_PROJECTS_MAX) " were made, no event was stored; "
+           "send this again until all of them are made";
+  }
   if (result == -ERR_FULL) return "the disk is full: send this again later, what was stored counts once";
   if (result == -ERR_BUSY) return "the queue is full: send this again later";
   if (result == -ERR_STOPPING) return "the server is stopping: send this again later";

@@ -33,12 +33,6 @@ static struct json *link_member(struct event_tree *tree, struct arena *arena, bo
   return member;
 }
 
-int event_tree_add_value(struct event_tree *tree, struct arena *arena, bool is_data, struct str name,
-                         const struct json *value) {
-  const struct json named = {.name = name, .type = value->type, .text = value->text, .child = value->child};
-  return link_member(tree, arena, is_data, named) != NULL ? 0 : -ERR_MEMORY;
-}
-
 int event_tree_add(struct event_tree *tree, struct arena *arena, bool is_data, struct str name,
                    enum event_tree_form form, struct str value) {
   const struct json text = {.name = name, .type = JSON_STRING, .text = value};

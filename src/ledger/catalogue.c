@@ -225,11 +225,18 @@ static int check_text(struct str text, size_t len_max, const char *what, struct 
                  len_max);
 }
 
-static int check_project(const struct project *project, struct err *err) {
+/* That tzdata lacks a zone is no reason to stop a server whose projects need it not. */
+static int check_zone(const char *name, struct err *err) {
   const struct zone *zone;
+  struct err why = {0};
+  int result = zone_find(str_of(name), &zone, &why);
+  return result == 0 ? 0 : err_set(err, ERR_RANGE, "%s", why.text);
+}
+
+static int check_project(const struct project *project, struct err *err) {
   int result = check_text(str_of(project->id), PROJECT_ID_MAX, "project id", err);
   if (result == 0) result = check_text(str_of(project->name), PROJECT_NAME_MAX, "project name", err);
-  return result == 0 ? zone_find(str_of(project->zone), &zone, err) : result;
+  return result == 0 ? check_zone(project->zone, err) : result;
 }
 
 static void encode_project(const struct project *project, bool create, struct buf *out) {
@@ -254,7 +261,6 @@ static int decide_project_create(const struct catalogue *catalogue, const struct
   struct project project = change->project;
   project.created_ms = now_ms;
   if (project.name[0] == '\0') memcpy(project.name, project.id, sizeof project.id);
-  if (project.zone[0] == '\0') memcpy(project.zone, ZONE_DEFAULT, sizeof ZONE_DEFAULT);
   int result = check_project(&project, err);
   if (result != 0) return result;
   if (catalogue_state(catalogue, str_of(project.id)) != NULL) {
@@ -289,7 +295,6 @@ static int encode_key(const struct key *key, const char *const *projects, size_t
   record->key.create = create;
   record->key.disabled = key->disabled;
   record->key.sub_account = key->sub_account;
-  record->key.scope = key->scope;
   record->key.created_ms = key->created_ms;
   record->key.public_key = str_of(key->public_key);
   record->key.private_key = str_of(key->private_key);
@@ -325,14 +330,14 @@ static int decide_key_create(const struct catalogue *catalogue, const struct cha
   return result;
 }
 
-static int decide_key_disable(const struct catalogue *catalogue, const struct change *change, struct buf *out,
-                              struct err *err) {
+static int decide_key_set(const struct catalogue *catalogue, const struct change *change, struct buf *out,
+                          struct err *err) {
   const struct key_state *state = find(catalogue->keys, str_of(change->key.public_key));
   if (state == NULL) {
     return err_set(err, ERR_NOT_FOUND, "no key %s; `key list` shows them", change->key.public_key);
   }
   struct key key = state->info;
-  key.disabled = true;
+  key.disabled = change->type == CHANGE_KEY_DISABLE;
   const char *projects[KEY_PROJECTS_MAX];
   for (size_t i = 0; i < state->projects_count; i++) projects[i] = state->projects[i];
   int result = encode_key(&key, projects, state->projects_count, false, out, err);
@@ -349,7 +354,8 @@ static void encode_token(const struct token *token, bool create, struct buf *out
                 .scope = token->scope,
                 .created_ms = token->created_ms,
                 .id = str_of(token->id),
-                .project = str_of(token->project)},
+                .project = str_of(token->project),
+                .zone = str_of(token->zone)},
   };
   memcpy(record.token.hash, token->hash, TOKEN_HASH_SIZE);
   record_encode(&record, out);
@@ -366,6 +372,10 @@ static int decide_token_create(const struct catalogue *catalogue, const struct c
   }
   if (find(catalogue->tokens, str_of(token.id)) != NULL || g_hash_table_contains(catalogue->by_hash, token.hash)) {
     return err_set(err, ERR_EXISTS, "token %s exists already", token.id);
+  }
+  if (token.creates_projects || token.zone[0] != '\0') {
+    result = check_zone(token.zone, err);
+    if (result != 0) return result;
   }
   if (token.project[0] != '\0' && catalogue_state(catalogue, str_of(token.project)) == NULL) {
     return err_set(err, ERR_NOT_FOUND, "no project %s; `project create` makes one", token.project);
@@ -392,7 +402,8 @@ int catalogue_decide(const struct catalogue *catalogue, const struct change *cha
     case CHANGE_PROJECT_CREATE: return decide_project_create(catalogue, change, now_ms, out, err);
     case CHANGE_PROJECT_SET: return decide_project_set(catalogue, change, out, err);
     case CHANGE_KEY_CREATE: return decide_key_create(catalogue, change, now_ms, out, err);
-    case CHANGE_KEY_DISABLE: return decide_key_disable(catalogue, change, out, err);
+    case CHANGE_KEY_DISABLE:
+    case CHANGE_KEY_ENABLE: return decide_key_set(catalogue, change, out, err);
     case CHANGE_TOKEN_CREATE: return decide_token_create(catalogue, change, now_ms, out, err);
     case CHANGE_TOKEN_REVOKE: return decide_token_revoke(catalogue, change, out, err);
   }
@@ -435,9 +446,9 @@ static void set_key(struct catalogue *catalogue, const struct record_key *key) {
   fill(state->info.public_key, sizeof state->info.public_key, key->public_key);
   fill(state->info.private_key, sizeof state->info.private_key, key->private_key);
   state->info.created_ms = key->created_ms;
-  state->info.disabled = key->disabled;
+  /* A key that could only report is disabled: read it could not, and must not begin to by itself. */
+  state->info.disabled = key->disabled || key->former_scope == KEY_SCOPE_WRITE;
   state->info.sub_account = key->sub_account;
-  state->info.scope = key->scope;
   state->projects_count = key->projects_count;
   state->projects = calloc(key->projects_count + 1, sizeof *state->projects);
   CHECK(state->projects != NULL);
@@ -460,6 +471,7 @@ static void set_token(struct catalogue *catalogue, const struct record_token *to
   state->created_ms = token->created_ms;
   state->revoked = token->revoked;
   state->creates_projects = token->creates_projects;
+  fill(state->zone, sizeof state->zone, token->zone);
 }
 
 /* ---- rows: what a checkpoint keeps ---- */
@@ -523,6 +535,9 @@ static int apply_locked(struct catalogue *catalogue, const struct record *record
       if (record->key.create && find(catalogue->keys, record->key.public_key) != NULL) break;
       set_key(catalogue, &record->key);
       put_record(delta, 'k', record->key.public_key, record, STR(""));
+      break;
+    case RECORD_TOKEN_ZONE:
+      CHECK(!"decoded as a token");
       break;
     case RECORD_TOKEN:
       if (record->token.create && find(catalogue->tokens, record->token.id) != NULL) break;

@@ -30,16 +30,13 @@ struct project {
   uint32_t number; /* given at apply, in log order, from 1 */
 };
 
-/* What a key's holder may do. The values stand on disk. */
-enum key_scope { KEY_READ = 0, KEY_WRITE = 1, KEY_BOTH = 2 };
-
+/* A key pair signs calls of the API, which only read. */
 struct key {
   char public_key[KEY_TEXT_MAX + 1];
   char private_key[KEY_TEXT_MAX + 1]; /* wipe copies with bytes_wipe */
   int64_t created_ms;
   bool disabled;
   bool sub_account; /* listed projects only */
-  enum key_scope scope;
 };
 
 enum token_scope { TOKEN_WRITE = 1, TOKEN_READ = 2, TOKEN_VOID = 3 };
@@ -51,17 +48,19 @@ struct token {
   char project[PROJECT_ID_MAX + 1]; /* "" is every project */
   int64_t created_ms;
   bool revoked;
-  bool creates_projects; /* one for every project only: what is reported makes the projects that there are not */
+  bool creates_projects; /* for every project only: an event that names a project which does not exist makes it */
+  char zone[ZONE_NAME_MAX + 1]; /* of the projects that it makes; "" if it makes none, or was made before tokens had one */
 };
 
 /* A change of the catalogue, as a command asks for it. Strings are borrowed. */
 enum change_type {
-  CHANGE_PROJECT_CREATE = 1, /* project: id, name, zone, is_default (the first project of a ledger always is) */
+  CHANGE_PROJECT_CREATE = 1, /* project: id, name (the id if empty), zone, is_default (the first project of a ledger always is) */
   CHANGE_PROJECT_SET = 2,    /* project: id, and the fields of `set` */
   CHANGE_KEY_CREATE = 3,     /* key, and projects when sub_account */
   CHANGE_KEY_DISABLE = 4,    /* key.public_key */
   CHANGE_TOKEN_CREATE = 5,   /* token */
   CHANGE_TOKEN_REVOKE = 6,   /* token.id */
+  CHANGE_KEY_ENABLE = 7,     /* key.public_key */
 };
 
 #define CHANGE_SET_NAME 1u

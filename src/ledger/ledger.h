@@ -134,6 +134,16 @@ MUST_USE int ledger_totals(struct ledger *ledger, const struct project *project,
                            int32_t first_day, int32_t last_day, size_t rows_max, struct ledger_rows *ret,
                            struct err *err);
 
+/* What the days of a project's whole past look like in another zone. */
+struct ledger_zone_move {
+  uint64_t tasks, seconds; /* that belong to another date there; images of snapshots are no seconds */
+  unsigned days;           /* dates whose totals differ */
+  int32_t first_day, last_day; /* of those; undefined if there are none */
+};
+/* Compares the zone that the project counts in with `to`, as of now. */
+MUST_USE int ledger_zone_move(struct ledger *ledger, const struct project *project, const struct zone *to,
+                              struct ledger_zone_move *ret, struct err *err);
+
 /* The catalogue: projects, keys, tokens. Borrowed; lives as long as the ledger. */
 const struct catalogue *ledger_catalogue(const struct ledger *ledger);
 

@@ -119,7 +119,8 @@ static void encode_key_projects(const struct record_key *key, struct buf *out) {
 void record_encode(const struct record *record, struct buf *out) {
   size_t start = out->len;
   char head[AT_TEXTS] = {0};
-  head[AT_TYPE] = (char)record->type;
+  bool has_zone = record->type == RECORD_TOKEN && record->token.zone.len > 0;
+  head[AT_TYPE] = (char)(has_zone ? RECORD_TOKEN_ZONE : record->type);
   int64_t created_ms = 0;
   switch (record->type) {
     case RECORD_USAGE:
@@ -135,10 +136,11 @@ void record_encode(const struct record *record, struct buf *out) {
     case RECORD_KEY:
       head[AT_FLAGS] = (char)((record->key.create ? FLAG_CREATE : 0) | (record->key.disabled ? FLAG_DISABLED : 0) |
                               (record->key.sub_account ? FLAG_SUB_ACCOUNT : 0));
-      head[AT_SCOPE] = (char)record->key.scope;
+      head[AT_SCOPE] = (char)record->key.former_scope;
       created_ms = record->key.created_ms;
       break;
     case RECORD_TOKEN:
+    case RECORD_TOKEN_ZONE:
       head[AT_FLAGS] = (char)((record->token.create ? FLAG_CREATE : 0) | (record->token.revoked ? FLAG_REVOKED : 0) |
                               (record->token.creates_projects ? FLAG_CREATES_PROJECTS : 0));
       head[AT_SCOPE] = (char)record->token.scope;
@@ -164,9 +166,11 @@ void record_encode(const struct record *record, struct buf *out) {
       encode_key_projects(&record->key, out);
       break;
     case RECORD_TOKEN:
+    case RECORD_TOKEN_ZONE:
       put_text(out, record->token.id);
       buf_append(out, record->token.hash, TOKEN_HASH_SIZE);
       put_text(out, record->token.project);
+      if (has_zone) put_text(out, record->token.zone);
       break;
   }
   while ((out->len - start) % RECORD_ALIGN != 0) buf_char(out, '\0');
@@ -279,17 +283,19 @@ static bool decode_key(struct cursor *cursor, struct str bytes, int64_t created_
   key->create = (flags & FLAG_CREATE) != 0;
   key->disabled = (flags & FLAG_DISABLED) != 0;
   key->sub_account = (flags & FLAG_SUB_ACCOUNT) != 0;
-  key->scope = (unsigned char)bytes.ptr[AT_SCOPE];
+  key->former_scope = (uint8_t)bytes.ptr[AT_SCOPE];
   key->created_ms = created_ms;
   key->public_key = take_text(cursor, KEY_TEXT_MAX);
   key->private_key = take_text(cursor, KEY_TEXT_MAX);
   key->projects_count = take_u16(cursor);
   if (key->projects_count > KEY_PROJECTS_MAX) return false;
   for (size_t i = 0; i < key->projects_count; i++) key->projects[i] = take_text(cursor, PROJECT_ID_MAX);
-  return !cursor->bad && key->public_key.len > 0 && key->private_key.len > 0 && key->scope <= KEY_BOTH;
+  return !cursor->bad && key->public_key.len > 0 && key->private_key.len > 0 &&
+         key->former_scope <= KEY_SCOPE_BOTH;
 }
 
-static bool decode_token(struct cursor *cursor, struct str bytes, int64_t created_ms, struct record_token *token) {
+static bool decode_token(struct cursor *cursor, struct str bytes, int64_t created_ms, bool has_zone,
+                         struct record_token *token) {
   unsigned flags = (unsigned char)bytes.ptr[AT_FLAGS];
   *token = (struct record_token){
       .create = (flags & FLAG_CREATE) != 0,
@@ -301,7 +307,8 @@ static bool decode_token(struct cursor *cursor, struct str bytes, int64_t create
   token->id = take_text(cursor, TOKEN_ID_MAX);
   struct str hash = take(cursor, TOKEN_HASH_SIZE);
   token->project = take_text(cursor, PROJECT_ID_MAX);
-  if (cursor->bad) return false;
+  token->zone = has_zone ? take_text(cursor, ZONE_NAME_MAX) : STR("");
+  if (cursor->bad || (has_zone && token->zone.len == 0)) return false;
   memcpy(token->hash, hash.ptr, TOKEN_HASH_SIZE);
   return token->id.len > 0 && token->scope >= TOKEN_WRITE && token->scope <= TOKEN_VOID;
 }
@@ -322,7 +329,8 @@ static bool decode_change(struct str bytes, struct record *record) {
       return !cursor.bad && record->account.default_project.len > 0;
     case RECORD_KEY:
       return decode_key(&cursor, bytes, created_ms, &record->key);
-    case RECORD_TOKEN: return decode_token(&cursor, bytes, created_ms, &record->token);
+    case RECORD_TOKEN: return decode_token(&cursor, bytes, created_ms, false, &record->token);
+    case RECORD_TOKEN_ZONE: return decode_token(&cursor, bytes, created_ms, true, &record->token);
   }
   return false;
 }
@@ -336,7 +344,7 @@ int record_decode(struct str bytes, struct record_names names, struct record *re
   ret->size = size;
   ret->back = le32_load(bytes.ptr + AT_BACK);
   ret->type = (unsigned char)bytes.ptr[AT_TYPE];
-  if (ret->type < RECORD_USAGE || ret->type > RECORD_UNRESOLVED) {
+  if (ret->type < RECORD_USAGE || ret->type > RECORD_TOKEN_ZONE) {
     return err_set(err, ERR_VERSION, "a record of type %u, which this version does not know", (unsigned)ret->type);
   }
   bytes.len = size;
@@ -346,5 +354,6 @@ int record_decode(struct str bytes, struct record_names names, struct record *re
                        : decode_change(bytes, ret);
   if (!good) return err_set(err, ERR_CORRUPT, "a record of type %u holds what cannot be", (unsigned)ret->type);
   if (is_usage) ret->type = RECORD_USAGE;
+  if (type == RECORD_TOKEN_ZONE) ret->type = RECORD_TOKEN;
   return 0;
 }

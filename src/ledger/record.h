@@ -13,7 +13,8 @@
 #include "ledger/catalogue.h"
 #include "meter/usage.h"
 
-/* The last two stand on disk alone: in memory they are usages of kind USAGE_VOID and USAGE_UNRESOLVED. */
+/* The last three exist on disk only. In memory the first two are usages of kind USAGE_VOID and USAGE_UNRESOLVED, and the third is
+ * a RECORD_TOKEN with a zone. It has a number of its own so that a version that would ignore the zone refuses it. */
 enum record_type {
   RECORD_USAGE = 1,
   RECORD_PROJECT = 2,
@@ -22,6 +23,7 @@ enum record_type {
   RECORD_TOKEN = 5,
   RECORD_VOID = 6,
   RECORD_UNRESOLVED = 7,
+  RECORD_TOKEN_ZONE = 8,
 };
 
 #define RECORD_HEAD_SIZE 9u    /* size, back, type */
@@ -45,6 +47,9 @@ size_t record_usage_size(const struct usage *usage);
 /* Writes record_usage_size(usage) bytes at out; back is the record's offset in its block. */
 void record_usage_encode(const struct usage *usage, struct record_name_ids ids, uint32_t back, char *out);
 
+/* Earlier versions had keys that reported usage. All keys only read now; new ones are of scope read. */
+enum { KEY_SCOPE_READ = 0, KEY_SCOPE_WRITE = 1, KEY_SCOPE_BOTH = 2 };
+
 /* What the catalogue's records say, whole. Texts are borrowed from the record on decoding. */
 struct record_project {
   bool create;
@@ -56,7 +61,7 @@ struct record_account {
 };
 struct record_key {
   bool create, disabled, sub_account;
-  enum key_scope scope;
+  uint8_t former_scope; /* KEY_SCOPE_…, as it was written: a row that is made from the record again must equal it */
   int64_t created_ms;
   struct str public_key, private_key;
   struct str projects[KEY_PROJECTS_MAX];
@@ -66,7 +71,7 @@ struct record_token {
   bool create, revoked, creates_projects;
   enum token_scope scope;
   int64_t created_ms;
-  struct str id, project;
+  struct str id, project, zone;
   uint8_t hash[TOKEN_HASH_SIZE];
 };
 

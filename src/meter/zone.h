@@ -17,7 +17,8 @@
 #include "base/err.h"
 
 #define ZONE_NAME_MAX 64 /* bytes */
-#define ZONE_DEFAULT "Asia/Shanghai"
+/* What projects got for which nobody had named a zone, before each had to name one. */
+#define ZONE_FORMER_DEFAULT "Asia/Shanghai"
 
 /* Instants are Unix seconds from 0 to the end of year 9999; day numbers follow from them. */
 #define ZONE_TIME_MAX INT64_C(253402300799)

@@ -186,7 +186,7 @@ def test_ffprobe_of_odd_files(old_account):
 def test_a_project_that_the_sender_got_wrong(account):
     """That is told with a status at which senders try again, for it can be mended."""
     everywhere = account.server.admin("token", "create")["token"]
-    maker = account.server.admin("token", "create", "--create-projects")["token"]
+    maker = account.server.admin("token", "create", "--create-projects", "--time-zone", "UTC")["token"]
     made = {"task_id": "a", "retcode": 0, "duration": 3}
     for token, query, status in ((None, "?project=org-b", 403), (everywhere, "", 400), (everywhere, "?project=org-b", 404),
                                  (everywhere, "?project=org-a", 200), (maker, "?project=org-b", 200), (everywhere, "?project=org-b", 200)):
@@ -263,7 +263,7 @@ def test_what_waits_is_resolved(old_account, running):
     assert totals(old_account) == {("h265", "MidiumDefinitionTime"): 587}
     again = tell(old_account, "umedia", {**notice("umedia-transcode"), "task_id": 0}, "?time=1600000000")
     assert counts(again) == (0, 1, 0, 0, 0, 0), "the notice once more is a duplicate, not another one that waits"
-    server.admin("project", "set", "--id", "org-a", "--time-zone", "UTC")  # which has all written
+    server.admin("project", "set", "--id", "org-a", "--time-zone", "UTC", "--force")  # which has all written
     time.sleep(0.5)
     assert len(unresolved(old_account)) == 2
     done = resolve(old_account, "--source", "umedia", "--all", "--codec", "h264", "--json")

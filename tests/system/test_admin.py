@@ -1,8 +1,11 @@
 """The data directory, its one owner, and the commands that administer it, with and without a running server."""
 import fcntl
+import contextlib
+import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import threading
@@ -31,7 +34,7 @@ def test_commands_with_and_without_a_server(bare, running):
     first = bare.admin("project", "create", "--id", "org-a", "--name", "Ä客户", "--time-zone", "Europe/Berlin")
     del first["created"]
     assert first == {"id": "org-a", "name": "Ä客户", "time_zone": "Europe/Berlin", "default": True}
-    made = bare.admin("project", "create", "--name", "made up")
+    made = bare.admin("project", "create", "--name", "made up", "--time-zone", "Asia/Shanghai")
     assert made["id"].startswith("org-") and made["time_zone"] == "Asia/Shanghai" and not made["default"]
     bare.admin("project", "set", "--id", made["id"], "--default", "--time-zone", "UTC", "--name", "other")
     listed = {p["id"]: p for p in bare.admin("project", "list")}
@@ -44,6 +47,8 @@ def test_commands_with_and_without_a_server(bare, running):
     bare.admin("key", "disable", "--public-key", "mine")
     keys = {k["public_key"]: k for k in bare.admin("key", "list")}
     assert keys["mine"]["disabled"] and not keys[key["public_key"]]["disabled"]
+    assert bare.admin("key", "enable", "--public-key", "mine")["projects"] == ["org-a"]
+    assert not any(k["disabled"] for k in bare.admin("key", "list"))
     assert "secret" not in str(keys) and key["private_key"] not in str(keys), "a private key is printed once"
 
     token = bare.admin("token", "create", "--project", "org-a", "--scope", "read")
@@ -60,14 +65,17 @@ def test_wrong_use(bare):
     bare.start()
     bare.admin("project", "create", "--id", "org-a")
     for status, words, args in (
-            (1, "exists already", ("project", "create", "--id", "org-a")),
+            (1, "exists already", ("project", "create", "--id", "org-a", "--time-zone", "UTC")),
             (1, "org-none", ("project", "set", "--id", "org-none", "--default")),
             (1, "Asia/Shanghai", ("project", "create", "--time-zone", "+08:00")),
             (1, "Asia/Shanghai", ("project", "create", "--time-zone", "../../etc/passwd")),
             (1, "Asia/Shanghai", ("project", "set", "--id", "org-a", "--time-zone", "asia/shanghai")),
-            (1, "64", ("project", "create", "--id", "x" * 65)),
+            (1, "64", ("project", "create", "--id", "x" * 65, "--time-zone", "UTC")),
             (1, "org-none", ("key", "create", "--project", "org-none")),
             (1, "nokey", ("key", "disable", "--public-key", "nokey")),
+            (1, "nokey", ("key", "enable", "--public-key", "nokey")),
+            (2, "--public-key", ("key", "enable")),
+            (2, "--scope", ("key", "create", "--scope", "both")),
             (1, "org-none", ("token", "create", "--project", "org-none")),
             (1, "notoken", ("token", "revoke", "--id", "notoken")),
             (2, "write", ("token", "create", "--scope", "all")),
@@ -80,6 +88,145 @@ def test_wrong_use(bare):
         assert done.returncode == status and words in done.stderr, (args, done.returncode, done.stderr)
         assert done.stderr.count("\n") == 1 and done.stdout == "", (args, done)
     assert [p["id"] for p in bare.admin("project", "list")] == ["org-a"]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_nobody_gets_a_zone_that_nobody_chose(bare, running):
+    os.mkdir(bare.data)
+    if running:
+        bare.start()
+    for args in (("project", "create", "--id", "org-a"), ("token", "create", "--create-projects")):
+        done = run(*args, "--data", bare.data, check=False)
+        assert done.returncode == 2 and "--time-zone" in done.stderr and "project.time_zone" in done.stderr, (args, done)
+    assert bare.admin("project", "list") == bare.admin("token", "list") == []
+    done = run("token", "create", "--time-zone", "UTC", "--data", bare.data, check=False)
+    assert done.returncode == 2 and "--create-projects" in done.stderr, done
+    done = run("token", "create", "--create-projects", "--time-zone", "Mars/Olympus", "--data", bare.data, check=False)
+    assert done.returncode == 1 and "Mars/Olympus" in done.stderr, done
+    assert bare.admin("token", "list") == []
+    made = bare.admin("token", "create", "--create-projects", "--time-zone", "Europe/Berlin")
+    assert made["time_zone"] == "Europe/Berlin"
+    assert bare.admin("token", "create")["time_zone"] == ""
+
+
+def test_the_zone_of_the_setting(bare):
+    bare.start("project.time_zone=America/New_York")
+    for args in (("project", "create", "--id", "org-a"), ("project", "create", "--id", "org-b", "--time-zone", "UTC")):
+        run(*args, "--data", bare.data)
+    maker = json.loads(run("token", "create", "--create-projects", "--data", bare.data, "--json").stdout)
+    other = bare.admin("token", "create", "--create-projects", "--time-zone", "UTC")
+    assert (maker["time_zone"], other["time_zone"]) == ("America/New_York", "UTC")
+    bare.stop()
+    bare.start("project.time_zone=Asia/Tokyo")  # a token keeps the zone that it was made with
+    run("verify", "--data", bare.data)
+    for token, project in ((maker, "by-maker"), (other, "by-other")):
+        assert bare.client(token=token["token"]).report(event(1, subject=project)).status == 200
+        bare.client(token=token["token"]).report(event(1, subject=project))
+    zones = {p["id"]: p["time_zone"] for p in bare.admin("project", "list")}
+    assert zones == {"org-a": "America/New_York", "org-b": "UTC", "by-maker": "America/New_York", "by-other": "UTC"}
+    bare.stop()
+    run("rebuild", "--data", bare.data)
+    bare.start()
+    assert {p["id"]: p["time_zone"] for p in bare.admin("project", "list")} == zones
+    assert {t["id"]: t["time_zone"] for t in bare.admin("token", "list")} == {maker["id"]: "America/New_York", other["id"]: "UTC"}
+    for wrong in ("Mars/Olympus", "UTC " * 100, "../UTC"):
+        done = run("serve", "--data", str(bare.data) + "-other", "--listen", "127.0.0.1:0", "--set", f"project.time_zone={wrong}",
+                   check=False)
+        assert done.returncode == 2 and "project.time_zone" in done.stderr, done
+
+
+def test_another_zone_moves_days_only_with_force(old_account):
+    """11:00 and 20:00 UTC of 1 November: 19:00 of the same day and 04:00 of the next in Shanghai."""
+    server, client = old_account.server, old_account.client
+    change = ("project", "set", "--id", "org-a", "--data", server.data)
+    run(*change, "--time-zone", "Europe/Berlin")  # nothing moves yet
+    run(*change, "--time-zone", "Asia/Shanghai")
+    client.report([event(1, "2020-11-01T11:00:00Z", 100), event(2, "2020-11-01T20:00:00Z", 7),
+                   event(3, "2020-11-01T20:10:00Z", 30, type="remux.finished"), event(4, "2020-11-20T20:00:00Z", 9)])
+    voider = server.admin("token", "create", "--scope", "void")["token"]
+    void = {**event("v", type="usage.voided", subject="org-a"), "data": {"source": "test", "id": "4"}}
+    assert client.report(void, token=voider).status == 200
+    window = {"BeginTime": 1604160000, "EndTime": 1604332800}
+
+    def days():
+        return [row["TotalTime"] for row in client.stat(**window)]
+
+    before = days()
+    for _ in range(2):  # from memory, then from the derived files
+        done = run(*change, "--time-zone", "UTC", check=False)
+        assert done.returncode == 1 and done.stdout == "", done
+        for part in ("org-a", "UTC", "2 days", "2020-11-01 to 2020-11-02", "2 tasks", "37 seconds", "--force"):
+            assert part in done.stderr, (part, done.stderr)
+        assert days() == before
+        # names of one zone, or zones that differ where there is no usage: nothing moves
+        assert run(*change, "--time-zone", "PRC").stderr == ""
+        assert run(*change, "--time-zone", "Asia/Singapore").stderr == ""
+        assert run(*change, "--time-zone", "Asia/Shanghai", "--name", "Ä").stderr == ""
+        wait_until(lambda: server.log_text().count("checkpoint: ") >= 1)
+    done = run(*change, "--time-zone", "UTC", "--force")
+    assert "2 days" in done.stderr and "37 seconds" in done.stderr, done
+    assert days() != before and sum(days()) == sum(before)
+    shown = json.loads(run(*change, "--time-zone", "Asia/Shanghai", "--force", "--json").stdout)
+    assert shown["time_zone"] == "Asia/Shanghai"
+    assert shown["moved"] == {"days": 2, "first_day": "2020-11-01", "last_day": "2020-11-02", "tasks": 2, "seconds": 37}
+    assert days() == before
+    server.stop()
+    done = run(*change, "--time-zone", "UTC", check=False)  # without a server, too
+    assert done.returncode == 1 and "37 seconds" in done.stderr, done
+    server.start()
+
+
+@contextlib.contextmanager
+def answering(data, reply):
+    """Stands in for a running server: every command on the directory gets this reply."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(data, "control.sock"))
+        listener.listen()
+
+        def serve():
+            peer = listener.accept()[0]
+            with peer, peer.makefile("rb") as lines:
+                lines.readline()
+                peer.sendall(reply)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield
+        thread.join(60)
+
+
+def reply_of(items):
+    return json.dumps({"code": "OK", "text": "", "items": items}).encode() + b"\n"
+
+
+@pytest.mark.parametrize("what", ["project", "key", "token"])
+def test_long_lists(bare, what):
+    """40,000 lines: with the widths measured for each line anew they took minutes."""
+    bare.start()
+    bare.stop()
+    many = [{"id": f"org-{n:06}", "name": "n" * (n % 20), "time_zone": "UTC", "public_key": f"pk-{n:06}", "projects": ["a", "b"],
+             "disabled": n % 2 == 0, "created": "2026-01-01T00:00:00.000Z"} for n in range(40000)]
+    for args in ((), ("--json",)):
+        with answering(bare.data, reply_of(many)):
+            done = run(what, "list", "--data", bare.data, *args)
+        os.unlink(os.path.join(bare.data, "control.sock"))
+        if args:
+            assert json.loads(done.stdout) == many
+        else:
+            lines = done.stdout.splitlines()
+            assert len(lines) == 40001 and "039999" in lines[-1] and "2026-01-01" in lines[-1]
+
+
+def test_lists_of_any_length(bare):
+    """4,200 keys of 256 projects each: more than 64 MiB."""
+    bare.start()
+    bare.stop()
+    projects = [f"{n:064}" for n in range(256)]
+    many = [{"public_key": f"pk-{n:06}", "disabled": False, "projects": projects, "created": ""} for n in range(4200)]
+    with answering(bare.data, reply_of(many)):
+        done = run("key", "list", "--data", bare.data)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4201 and lines[-1].startswith("pk-004199") and projects[-1] in lines[-1]
 
 
 def test_a_private_key_from_a_file(bare, tmp_path):
@@ -104,6 +251,8 @@ def test_changes_are_in_force_when_the_command_returns(account):
         assert c.call("GetRegion")["RetCode"] == 0
         server.admin("key", "disable", "--public-key", key["public_key"])
         assert c.call("GetRegion")["RetCode"] == 172
+        server.admin("key", "enable", "--public-key", key["public_key"])
+        assert c.call("GetRegion")["RetCode"] == 0
         token = server.admin("token", "create", "--project", "org-a")
         assert account.client.report(event("a"), token=token["token"]).status == 200
         server.admin("token", "revoke", "--id", token["id"])
@@ -208,7 +357,7 @@ def test_a_very_long_path(tmp_path):
                                stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout.readline().startswith("ready")
-        run("project", "create", "--data", data, "--id", "org-a")
+        run("project", "create", "--data", data, "--id", "org-a", "--time-zone", "UTC")
         assert "org-a" in run("project", "list", "--data", data).stdout
     finally:
         process.send_signal(signal.SIGTERM)
@@ -247,8 +396,8 @@ def test_root_acts_as_the_owner(program, open_tmp):
     data = os.path.join(open_tmp, "data")
     os.mkdir(data, 0o700)
     subprocess.run([*ROOT, "chown", "65534:65534", data], check=True)
-    done = subprocess.run([*ROOT, program, "project", "create", "--data", data, "--id", "org-a"], capture_output=True, text=True,
-                          timeout=30, cwd="/")
+    done = subprocess.run([*ROOT, program, "project", "create", "--data", data, "--id", "org-a", "--time-zone", "UTC"],
+                          capture_output=True, text=True, timeout=30, cwd="/")
     assert done.returncode == 0, done.stderr
     found = subprocess.run([*ROOT, "find", data, "!", "-uid", "65534"], capture_output=True, text=True, check=True)
     assert found.stdout == ""
@@ -256,8 +405,8 @@ def test_root_acts_as_the_owner(program, open_tmp):
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/")
     try:
         assert server.stdout.readline().startswith("ready")
-        done = subprocess.run([*ROOT, program, "project", "create", "--data", data, "--id", "org-b"], capture_output=True,
-                              text=True, timeout=30, cwd="/")
+        done = subprocess.run([*ROOT, program, "project", "create", "--data", data, "--id", "org-b", "--time-zone", "UTC"],
+                              capture_output=True, text=True, timeout=30, cwd="/")
         assert done.returncode == 0, done.stderr
         done = subprocess.run([*NOBODY, program, "project", "list", "--data", data], capture_output=True, text=True,
                               timeout=30, cwd="/")

@@ -170,7 +170,7 @@ def test_verify_beside_ingest(bare):
         for _ in range(6):
             time.sleep(0.3)
             verify(bare.data)
-            bare.admin("project", "set", "--id", "org-a", "--time-zone", "UTC")
+            bare.admin("project", "set", "--id", "org-a", "--time-zone", "UTC", "--force")
     finally:
         for reporter in reporters:
             reporter.stop()

@@ -4,16 +4,18 @@ import fcntl
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import tty
 
 import pytest
 
 from client import event
-from conftest import CODECMETER, Account, Server, run, wait_until
+from conftest import CODECMETER, ROOT, Account, Server, run, wait_until
 from media import clips, farm  # noqa: F401 (fixtures)
 
 
@@ -28,6 +30,40 @@ def test_empty_values_are_refused(bare):
         done = run(*args, "--data", bare.data, check=False)
         assert done.returncode == 2 and "is empty" in done.stderr and done.stdout == "", (args, done)
     assert len(bare.admin("token", "list")) == 1 and len(bare.admin("project", "list")) == 1
+
+
+@pytest.mark.parametrize("listen", ["foo", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "::1:80", "127.0.0.1:08x", "[::1]:-1", ""])
+def test_an_address_to_listen_on_that_is_none(tmp_path, listen):
+    """Said before anything is made, by `serve` and by what `make run` starts."""
+    data = tmp_path / "data"
+    done = run("serve", "--data", data, "--listen", listen, check=False)
+    assert done.returncode == 2 and (listen == "" or f"'{listen}'" in done.stderr), done
+    assert done.stderr.count("\n") == 1 and not data.exists(), done
+    (tmp_path / "scripts").symlink_to(os.path.join(ROOT, "scripts"))
+    done = subprocess.run(["scripts/run", listen], cwd=tmp_path, env={**os.environ, "BUILD": os.path.dirname(CODECMETER)},
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "LISTEN is ADDR:PORT" in done.stderr, done
+    assert "llegal" not in done.stderr and "arithmetic" not in done.stderr and not data.exists(), done
+
+
+def test_an_address_that_is_taken(bare):
+    """The advice is an address that can be listened on, whatever the port looks like."""
+    bare.start()
+    with tempfile.TemporaryDirectory() as work:
+        os.symlink(os.path.join(ROOT, "scripts"), os.path.join(work, "scripts"))
+        done = subprocess.run(["scripts/run", f"127.0.0.1:0{bare.port}"], cwd=work, text=True, capture_output=True, timeout=60,
+                              env={**os.environ, "BUILD": os.path.dirname(CODECMETER)})
+    assert done.returncode == 1 and "LISTEN=127.0.0.1:808" in done.stderr and "llegal" not in done.stderr, done
+
+
+def test_secrets_on_the_command_line_are_warned_of():
+    for command in ("record", "run", "watch", "import", "flush", "stat"):
+        text = " ".join(run(command, "--help").stdout.split())
+        for option, instead in (("--token", "CODECMETER_TOKEN"), ("--private-key", "CODECMETER_PRIVATE_KEY")):
+            shown = text[text.index(option + "="):][:300]
+            assert "`ps`" in shown and instead in shown and "--env" in shown, (command, shown)
+    text = " ".join(run("key", "--help").stdout.split())
+    assert "`ps`" in text and "--private-key-file" in text
 
 
 def test_what_is_not_utf8_is_refused(bare):
@@ -117,6 +153,32 @@ def test_every_ending_signal_drains(bare, number):
     assert bare.process.wait(20) == 0
     assert "stopping" in bare.log_text()
     bare._ended()
+
+
+def test_nohup(farm, clips, tmp_path):
+    """`serve` and `watch` live on when the terminal goes, if they were started by nohup."""
+    nohup = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN), "stdout": subprocess.PIPE,
+             "stderr": subprocess.PIPE, "text": True}
+    (tmp_path / "out").mkdir()
+    served = subprocess.Popen([CODECMETER, "serve", "--data", tmp_path / "other", "--listen", "127.0.0.1:0"], **nohup)
+    watching = farm.start("watch", "--settle", "150ms", tmp_path / "out", preexec_fn=nohup["preexec_fn"])
+    try:
+        assert served.stdout.readline().startswith("ready") and "watching" in watching.stdout.readline()
+        for _ in range(3):
+            for process in (served, watching):
+                process.send_signal(signal.SIGHUP)
+            run("project", "list", "--data", tmp_path / "other")
+        shutil.copy(clips / "small.mp4", tmp_path / "out" / "small.mp4")
+        assert "stored" in watching.stdout.readline()
+        assert served.poll() is None and watching.poll() is None
+        run("project", "list", "--data", tmp_path / "other")
+    finally:
+        for process in (served, watching):
+            process.send_signal(signal.SIGTERM)
+        assert [process.wait(20) for process in (served, watching)] == [0, 0]
+        for process in (served, watching):
+            process.stdout.close()
+            process.stderr.close()
 
 
 def test_a_signal_while_it_waits_for_the_lock(bare):

@@ -119,7 +119,7 @@ def filled(bare, *settings):
 def test_rebuild_from_the_log_alone(bare, delta_max):
     account, before = filled(bare, f"ingest.delta_max={delta_max}")
     bare.start()
-    bare.admin("project", "set", "--id", "org-a", "--time-zone", "America/New_York", "--name", "renamed")
+    bare.admin("project", "set", "--id", "org-a", "--time-zone", "America/New_York", "--force", "--name", "renamed")
     bare.admin("key", "disable", "--public-key", bare.admin("key", "create")["public_key"])
     catalogue = [bare.admin(what, "list") for what in ("project", "key", "token")]
     elsewhere = table(account)
@@ -132,7 +132,7 @@ def test_rebuild_from_the_log_alone(bare, delta_max):
     bare.start()
     assert table(account) == elsewhere
     assert [bare.admin(what, "list") for what in ("project", "key", "token")] == catalogue
-    bare.admin("project", "set", "--id", "org-a", "--time-zone", "Asia/Shanghai")
+    bare.admin("project", "set", "--id", "org-a", "--time-zone", "Asia/Shanghai", "--force")
     assert table(account) == before
 
 

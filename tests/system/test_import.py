@@ -476,6 +476,17 @@ def test_the_place_of_another_file_or_server(many):
         assert "is damaged" in interrupted(before=damaged), damaged
 
 
+def test_more_new_projects_than_one_request_may_make(importing):
+    """The batch is sent again until all of them are made: no row is rejected for that."""
+    importing.environment["CODECMETER_TOKEN"] = importing.account.server.admin(
+        "token", "create", "--create-projects", "--time-zone", "UTC")["token"]
+    path = importing.write("a.ndjson", "".join(json.dumps(event(n, subject=f"customer-{n}")) + "\n" for n in range(250)))
+    done = importing(path)
+    assert done.returncode == 0 and counts(done.stdout) == counted(250), done
+    assert "too many new projects" in done.stderr and not path.with_name(path.name + REJECTED).exists(), done
+    assert len(importing.account.server.admin("project", "list")) == 251
+
+
 def test_byte_order_marks_at_the_front(importing):
     """The server passes over one at the front of a body, so none may be left there."""
     mark = "\ufeff"

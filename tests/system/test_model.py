@@ -175,7 +175,7 @@ class Story:
 
     def step_zone(self):
         project, zone = self.dice.choice(list(self.model.zones)), self.dice.choice(ZONES)
-        self.server.admin("project", "set", "--id", project, "--time-zone", zone)
+        self.server.admin("project", "set", "--id", project, "--time-zone", zone, "--force")
         self.model.zones[project] = zone
         self.step_ask()
 

@@ -337,7 +337,7 @@ def test_history(old_account):
         text = run(*asked, "--data", server.data).stdout
         for part in ("h264 1280x720 20.033 s medium", "VOIDED", "Ann", "wrong preset", made["id"]):
             assert part in text, text
-        server.admin("project", "set", "--id", "org-a", "--time-zone", "UTC")
+        server.admin("project", "set", "--id", "org-a", "--time-zone", "UTC", "--force")
         wait_until(lambda: "checkpoint: " in server.log_text())
     for wrong, status in ((("--project", "org-a", "--source", "test", "--id", "none"), 1), (("--project", "org-a"), 2),
                           (("--source", "a", "--id", "b"), 2), (("--project", "org-a", "--task-id", "none"), 1)):
@@ -416,7 +416,7 @@ def test_paths_and_methods(account):
 def test_a_token_that_makes_projects(account):
     c, server = account.client, account.server
     plain = server.admin("token", "create")["token"]
-    made = server.admin("token", "create", "--create-projects")
+    made = server.admin("token", "create", "--create-projects", "--time-zone", "Asia/Tokyo")
     assert made["creates_projects"] is True
     assert c.report(event(1, subject="customer-1"), token=plain).status == 422
     batch = [event(n, subject=f"customer-{n % 3}") for n in range(30)]
@@ -424,18 +424,25 @@ def test_a_token_that_makes_projects(account):
     assert counts(c.report(batch, token=plain)) == (0, 30, 0, 0)
     projects = {p["id"]: p for p in server.admin("project", "list")}
     assert set(projects) == {"org-a", "customer-0", "customer-1", "customer-2"}
-    assert projects["customer-1"]["time_zone"] == "Asia/Shanghai" and projects["customer-1"]["name"] == "customer-1"
+    assert projects["customer-1"]["time_zone"] == "Asia/Tokyo" and projects["customer-1"]["name"] == "customer-1"
     odd = c.report([event(1, subject="any name"), event(2, subject="customer-9")], token=made["token"])
     assert counts(odd) == (2, 0, 0, 0)
     assert "customer-9" in {p["id"] for p in server.admin("project", "list")}
-    many = [event(n, subject=f"many-{n // 2}") for n in range(300)]
-    reply = c.report(many, token=made["token"])
-    assert counts(reply) == (200, 0, 0, 100) and "no such project" in reply.json()["results"][0]["reason"]
-    assert counts(c.report(many, token=made["token"])) == (100, 200, 0, 0)
+    # More than a hundred new ones in one request: nothing is lost, the request is to be sent again.
+    many = [event(n, subject=f"many-{n // 2}") for n in range(500)]
+    for _ in range(2):
+        reply = c.report(many, token=made["token"])
+        assert reply.status == 503 and "too many new projects in one request" in reply.json()["detail"], reply.body
+        assert int(reply.headers["retry-after"]) >= 1
+    assert counts(c.report(many, token=made["token"])) == (500, 0, 0, 0)
+    assert counts(c.report(many, token=made["token"])) == (0, 500, 0, 0)
+    # Names that no project may have are rejected, however many: to send them again would be of no use.
+    odd = [event(n, subject=f" {n}") for n in range(300)]
+    assert counts(c.report(odd, token=made["token"])) == (0, 0, 0, 300)
     void = {**event("v", type="usage.voided", subject="never"), "data": {"source": "s", "id": "x"}}
     assert c.report(void, token=made["token"]).status == 422
     assert "never" not in {p["id"] for p in server.admin("project", "list")}
-    for wrong in (("--project", "org-a", "--create-projects"), ("--scope", "read", "--create-projects")):
+    for wrong in (("--project", "org-a", "--create-projects"), ("--scope", "read", "--create-projects", "--time-zone", "UTC")):
         assert run("token", "create", *wrong, "--data", server.data, check=False).returncode == 2
     server.kill()
     server.start()

@@ -65,7 +65,7 @@ static void make_project(struct stage *stage, const char *id) {
   struct change change = {.type = CHANGE_PROJECT_CREATE};
   struct err err = {0};
   CHECK(str_copy(str_of(id), change.project.id, sizeof change.project.id));
-  CHECK(str_copy(STR(ZONE_DEFAULT), change.project.zone, sizeof change.project.zone));
+  CHECK(str_copy(STR("Asia/Shanghai"), change.project.zone, sizeof change.project.zone));
   CHECK(committer_change(stage->committer, &change, &err) == 0);
 }
 

@@ -22,6 +22,10 @@ static void test_bad(void **state) {
       {"ingest.delta_max=0", "from 1"},   {"ingest.delta_max=1k", "a number"}, {"ingest.body_max=63KiB", "from 64KiB"},
       {"ingest.body_max=1kb", "16MiB"},   {"ingest.body_max=2GiB", "1GiB"},   {"http.access_log=yes", "true or false"},
       {"http.access_log=", "true or false"}, {"http.header_max=29KiB", "28KiB"},
+      {"project.time_zone=a\tb", "control"}, {"project.time_zone=\xff", "UTF-8"},
+      {"project.time_zone=0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+       "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+       "01234567890123456789012345678901234567890123456789012345", "255 bytes"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct config config, before;
@@ -53,6 +57,11 @@ static void test_good(void **state) {
   }
   assert_int_equal(config_set(&config, "ingest.body_max=65536", NULL), 0);
   assert_int_equal(config.ingest_body_max, 65536);
+  assert_string_equal(config.project_time_zone, "");
+  assert_int_equal(config_set(&config, "project.time_zone= Europe/Berlin ", NULL), 0);
+  assert_string_equal(config.project_time_zone, "Europe/Berlin");
+  assert_int_equal(config_set(&config, "project.time_zone=", NULL), 0);
+  assert_string_equal(config.project_time_zone, "");
   assert_int_equal(config_set(&config, "http.access_log=false", NULL), 0);
   assert_int_equal(config.http_access_log, 0);
 }

@@ -100,7 +100,7 @@ static int change(struct fixture *f, const struct change *change) {
 static int make_project(struct fixture *f, const char *id, const char *zone) {
   struct change make = {.type = CHANGE_PROJECT_CREATE};
   strcpy(make.project.id, id);
-  strcpy(make.project.zone, zone);
+  strcpy(make.project.zone, zone[0] != '\0' ? zone : "Asia/Shanghai");
   return change(f, &make);
 }
 
@@ -476,6 +476,8 @@ static void test_catalogue(void **state) {
   f->options.delta_max = 3;
   reopen(f);
   assert_int_equal(make_project(f, "org-a", "Mars/Olympus"), -ERR_RANGE);
+  struct change nowhere = {.type = CHANGE_PROJECT_CREATE, .project = {.id = "org-a"}};
+  assert_int_equal(change(f, &nowhere), -ERR_RANGE); /* there is no zone by default */
   assert_int_equal(make_project(f, "org-a", ""), 0);
   assert_int_equal(make_project(f, "org-a", ""), -ERR_EXISTS);
   assert_int_equal(make_project(f, "org-b", "UTC"), 0);
@@ -495,6 +497,13 @@ static void test_catalogue(void **state) {
   memset(token.token.hash, 7, TOKEN_HASH_SIZE);
   token.token.scope = TOKEN_WRITE;
   assert_int_equal(change(f, &token), 0);
+  struct change maker = {.type = CHANGE_TOKEN_CREATE, .token = {.id = "t2", .hash = {8}, .scope = TOKEN_WRITE}};
+  maker.token.creates_projects = true;
+  assert_int_equal(change(f, &maker), -ERR_RANGE); /* in no zone */
+  strcpy(maker.token.zone, "Mars/Olympus");
+  assert_int_equal(change(f, &maker), -ERR_RANGE);
+  strcpy(maker.token.zone, "Europe/Berlin");
+  assert_int_equal(change(f, &maker), 0);
   struct change disable = {.type = CHANGE_KEY_DISABLE};
   strcpy(disable.key.public_key, "pub");
   struct change revoke = {.type = CHANGE_TOKEN_REVOKE};
@@ -514,6 +523,10 @@ static void test_catalogue(void **state) {
     assert_true(catalogue_key_allows(c, STR("sub"), STR("org-b")));
     assert_true(catalogue_token(c, token.token.hash, &found_token));
     assert_int_equal(found_token.revoked, round == 2);
+    assert_string_equal(found_token.zone, "");
+    assert_true(catalogue_token(c, maker.token.hash, &found_token));
+    assert_true(found_token.creates_projects && !found_token.revoked);
+    assert_string_equal(found_token.zone, "Europe/Berlin");
     if (round == 1) {
       assert_int_equal(change(f, &disable), 0);
       assert_int_equal(change(f, &revoke), 0);

@@ -48,6 +48,7 @@ static void make_project(struct ledger *ledger, const char *id) {
   struct err err = {0};
   struct change change = {.type = CHANGE_PROJECT_CREATE};
   strcpy(change.project.id, id);
+  strcpy(change.project.zone, "Asia/Shanghai");
   assert_int_equal(ledger_stage_change(ledger, &change, &err), 0);
   assert_int_equal(ledger_commit(ledger, &err), 0);
 }
