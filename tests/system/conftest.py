@@ -46,6 +46,7 @@ class Server:
         self.data = str(data)
         self.process = None
         self.settings = []
+        self.limits = None  # called in the new process: a test that bounds what the server may have sets it
         self.log = self.data + ".log"
 
     def start(self, *settings, listen="127.0.0.1:0"):
@@ -54,7 +55,7 @@ class Server:
         for setting in self.settings:
             command += ["--set", setting]
         self.stderr = open(self.log, "a")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.stderr, text=True, preexec_fn=self.limits)
         line = self.process.stdout.readline()
         assert line.startswith("ready http"), self.log_text()
         self.url = line.split()[1]
