@@ -37,15 +37,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   size_t length = size / BLOCK_ALIGN * BLOCK_ALIGN;
   if (length <= BLOCK_HEAD_SIZE || length > BLOCK_MAX) return 0;
   SCOPED_MALLOC char *bytes = malloc(length);
-  SCOPED_MALLOC struct block *block = malloc(sizeof *block);
+  SCOPED_MALLOC struct block_room *room = malloc(sizeof *room);
   struct block_writer *writer = block_writer_new();
-  CHECK(bytes != NULL && block != NULL && writer != NULL);
+  CHECK(bytes != NULL && room != NULL && writer != NULL);
   memcpy(bytes, data, length);
   memcpy(bytes, "CMB1", 4);
   le32_store(bytes + 4, (uint32_t)length);
   le64_store(bytes + 16, POSITION);
   le32_store(bytes + 8, crc32c(bytes + 12, length - 12));
-  if (block_read(str_make(bytes, length), POSITION, block, NULL) == 0) walk(block, writer);
+  if (block_read(str_make(bytes, length), POSITION, room, NULL) == 0) walk(&room->block, writer);
   block_writer_free(writer);
   return 0;
 }

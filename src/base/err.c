@@ -58,17 +58,54 @@ int err_set(struct err *err, enum err_code code, const char *format, ...) {
   return -(int)code;
 }
 
-int err_set_errno(struct err *err, enum err_code code, int errno_value, const char *format, ...) {
-  if (errno_value == ENOSPC || errno_value == EDQUOT) code = ERR_FULL;
+/* What an errno says besides its text: a shortage that passes, and what ends it. */
+static const struct shortage {
+  int errno_value;
+  enum err_code code;
+  const char *remedy;
+} shortages[] = {
+    {ENOSPC, ERR_FULL, ""},
+    {EDQUOT, ERR_FULL, ""},
+    {EMFILE, ERR_DESCRIPTORS, "; raise this process's limit of open files (ulimit -n, or LimitNOFILE= of its unit)"},
+    {ENFILE, ERR_DESCRIPTORS, "; raise the machine's limit of open files (sysctl fs.file-max)"},
+    {ENOMEM, ERR_MEMORY, ""},
+};
+
+static const struct shortage *shortage_of(int errno_value) {
+  for (size_t i = 0; i < sizeof shortages / sizeof shortages[0]; i++) {
+    if (shortages[i].errno_value == errno_value) return &shortages[i];
+  }
+  return NULL;
+}
+
+static int set_errno(struct err *err, enum err_code code, int errno_value, const char *format, va_list args) {
   if (err != NULL) {
+    const struct shortage *shortage = shortage_of(errno_value);
     char what[PART_SIZE], reason[128];
-    va_list args;
-    va_start(args, format);
     compose(what, sizeof what, format, args);
-    va_end(args);
-    (void)err_set(err, code, "%s: %s", what, strerror_r(errno_value, reason, sizeof reason));
+    (void)err_set(err, code, "%s: %s%s", what, strerror_r(errno_value, reason, sizeof reason),
+                  shortage != NULL ? shortage->remedy : "");
   }
   return -(int)code;
+}
+
+int err_set_errno(struct err *err, enum err_code code, int errno_value, const char *format, ...) {
+  const struct shortage *shortage = shortage_of(errno_value);
+  va_list args;
+  va_start(args, format);
+  int result = set_errno(err, shortage != NULL ? shortage->code : code, errno_value, format, args);
+  va_end(args);
+  return result;
+}
+
+int err_set_errno_lasting(struct err *err, enum err_code code, int errno_value, const char *format, ...) {
+  const struct shortage *shortage = shortage_of(errno_value);
+  bool is_full = shortage != NULL && shortage->code == ERR_FULL;
+  va_list args;
+  va_start(args, format);
+  int result = set_errno(err, is_full ? ERR_FULL : code, errno_value, format, args);
+  va_end(args);
+  return result;
 }
 
 int err_prefix(struct err *err, const char *format, ...) {

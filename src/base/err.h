@@ -35,7 +35,8 @@ enum err_kind {
   X(STOPPING, RETRY, "starting or draining")                                                      \
   X(NETWORK, RETRY, "the server could not be reached")                                            \
   X(REMOTE, RETRY, "the server answered with an error")                                           \
-  X(MEMORY, RETRY, "a bounded arena is used up")                                                  \
+  X(MEMORY, RETRY, "no memory now, or a bounded arena is used up")                                \
+  X(DESCRIPTORS, RETRY, "too many files are open")                                                \
   X(IO, STOP, "a read, write or sync failed")                                                     \
   X(CORRUPT, STOP, "bytes on disk that cannot be what was written")                               \
   X(VERSION, STOP, "a format that this version does not know")                                    \
@@ -65,8 +66,15 @@ void err_shorten(char *text, size_t max);
 int err_set(struct err *err, enum err_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
-/* As err_set, with ": <strerror(errno_value)>" behind; ENOSPC and EDQUOT make it ERR_FULL whatever code says. */
+/* As err_set, followed by ": <strerror(errno_value)>". A shortage that can pass decides the code, whatever `code` says: ENOSPC
+ * and EDQUOT make it ERR_FULL, EMFILE and ENFILE ERR_DESCRIPTORS, ENOMEM ERR_MEMORY. Where such a shortage must not count
+ * as passing (a write or sync that failed), the caller uses err_set_errno_lasting. */
 int err_set_errno(struct err *err, enum err_code code, int errno_value, const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold));
+
+/* As err_set_errno, but only a full disk (ENOSPC, EDQUOT) decides the code: for a call after whose failure nobody knows what
+ * is on disk. */
+int err_set_errno_lasting(struct err *err, enum err_code code, int errno_value, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));
 
 /* Puts "<prefix>: " before the text already in err and returns -err->code. */

@@ -15,7 +15,7 @@ int file_write(int fd, const char *name, uint64_t offset, const void *ptr, size_
   while (len > 0) {
     ssize_t wrote = pwrite(fd, at, len, (off_t)offset);
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return err_set_errno(err, ERR_IO, errno, "cannot write %s", name);
+    if (wrote < 0) return err_set_errno_lasting(err, ERR_IO, errno, "cannot write %s", name);
     /* A write of nothing is how some file systems say that they are full. */
     if (wrote == 0) return err_set_errno(err, ERR_FULL, ENOSPC, "cannot write %s", name);
     at += wrote;
@@ -46,11 +46,11 @@ int file_size(int fd, const char *name, uint64_t *ret, struct err *err) {
 }
 
 int file_sync(int fd, const char *name, struct err *err) {
-  return fsync(fd) == 0 ? 0 : err_set_errno(err, ERR_IO, errno, "cannot sync %s", name);
+  return fsync(fd) == 0 ? 0 : err_set_errno_lasting(err, ERR_IO, errno, "cannot sync %s", name);
 }
 
 int file_sync_data(int fd, const char *name, struct err *err) {
-  return fdatasync(fd) == 0 ? 0 : err_set_errno(err, ERR_IO, errno, "cannot sync %s", name);
+  return fdatasync(fd) == 0 ? 0 : err_set_errno_lasting(err, ERR_IO, errno, "cannot sync %s", name);
 }
 
 int file_push(int fd, const char *name, uint64_t offset, uint64_t len, struct err *err) {
@@ -59,7 +59,7 @@ int file_push(int fd, const char *name, uint64_t offset, uint64_t len, struct er
   int code = sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
   if (code == 0 && before > 0) code = sync_file_range(fd, (off_t)(offset - before), (off_t)before, wait);
   if (code == 0 || errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return 0; /* file systems that cannot */
-  return err_set_errno(err, ERR_IO, errno, "cannot write %s", name);
+  return err_set_errno_lasting(err, ERR_IO, errno, "cannot write %s", name);
 }
 
 int file_replace(const char *dir, const char *name, struct str content, struct err *err) {

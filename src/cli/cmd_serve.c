@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "base/check.h"
 #include "base/config.h"
+#include "base/descriptors.h"
 #include "base/diag.h"
 #include "cli/command.h"
 #include "cli/control.h"
@@ -28,6 +29,12 @@
 #include "meter/zone.h"
 
 #define LOCK_WAIT_MS 10000
+
+/* Descriptors beside the ledger's and the connections': standard files, data directory, lock, control socket, TLS files; of each
+ * HTTP thread, those that it waits with. */
+#define SERVE_DESCRIPTORS 24u
+#define THREAD_DESCRIPTORS 4u
+#define CONNECTIONS_LEAST 8u /* as few as http.connections_max may be */
 
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
@@ -110,6 +117,7 @@ static int start_ledger(struct service *service, struct err *err) {
       .map_size = config->ledger_map_size,
       .segment_size = config->ledger_segment_size,
       .disk_reserve = config->ledger_disk_reserve > 0 ? config->ledger_disk_reserve : UINT64_MAX,
+      .blocks_cache = config->ledger_blocks_cache,
       .wake_writer = committer_wake,
       .wake_writer_arg = service->committer,
   };
@@ -231,6 +239,26 @@ static int start_endpoints(struct service *service, struct err *err) {
   return start_adapters(service, err);
 }
 
+/* What the ledger and the server itself need. It is theirs first: a client must not take what a checkpoint needs. */
+static uint64_t reserved_descriptors(const struct config *config) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  uint64_t threads = config->http_threads > 0 ? config->http_threads : (cores > 0 ? (uint64_t)cores : 1);
+  return LEDGER_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
+}
+
+/* Raises the limit of descriptors; if that is too low, connections get what is left. */
+static void share_descriptors(struct config *config) {
+  uint64_t reserved = reserved_descriptors(config), wanted = reserved + config->http_connections_max;
+  uint64_t limit = descriptors_raise(wanted);
+  if (limit >= wanted) return;
+  uint64_t left = limit > reserved + CONNECTIONS_LEAST ? limit - reserved : CONNECTIONS_LEAST;
+  diag_warning("this process may open %llu files, of which the ledger and the server reserve %llu: http.connections_max is lowered "
+               "from %llu to %llu connections; raise the limit to %llu (ulimit -n, or LimitNOFILE= of the unit)",
+               (unsigned long long)limit, (unsigned long long)reserved, (unsigned long long)config->http_connections_max,
+               (unsigned long long)left, (unsigned long long)wanted);
+  config->http_connections_max = left;
+}
+
 static int start_http(struct service *service, const struct serve_options *options, struct err *err) {
   const struct config *config = &service->config;
   struct http_options http = {
@@ -295,7 +323,9 @@ static void block_signals(sigset_t *set) {
   (void)signal(SIGPIPE, SIG_IGN);
 }
 
-static void stop(struct service *service) {
+/* What was acknowledged must be there when this has ended: looked at when nothing more is written. */
+static int stop(struct service *service, struct err *err) {
+  int result = 0;
   if (service->http != NULL) http_server_quiesce(service->http);
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
@@ -303,9 +333,11 @@ static void stop(struct service *service) {
   endpoint_adapters_free(service->adapters);
   endpoint_events_free(service->events);
   api_free(service->api);
+  if (service->ledger != NULL) result = ledger_check_places(service->ledger, err);
   ledger_close(service->ledger);
   committer_free(service->committer);
   datadir_close(&service->dir);
+  return result;
 }
 
 /* False: nobody reads standard output now. */
@@ -344,6 +376,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   if (result == 0) result = listen_check(options->listen, err);
   if (result != 0) return result;
   block_signals(&signals);
+  share_descriptors(&service->config);
   result = start(service, options, err);
   if (result == 0) {
     if (!is_asked_to_stop()) announce(service, options);
@@ -355,10 +388,15 @@ static int serve(const struct serve_options *options, struct err *err) {
     CHECK(sigwait(&signals, &number) == 0); /* it is why */
     result = 0;
   }
-  stop(service);
+  struct err gone = {0};
+  int stopped = stop(service, &gone);
   if (result == 0 && atomic_load(&service->failed)) {
     *err = service->failure;
     result = -(int)err->code;
+  }
+  if (result == 0 && stopped != 0) {
+    *err = gone;
+    result = stopped;
   }
   return result;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/descriptors.h"
 
 static const struct {
   const char *name;
@@ -33,6 +34,10 @@ static const struct {
     {"version", cmd_version, "show version, commit and formats"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
+
+/* What any command needs: a ledger's files, most of them. No more, since `run` hands its limits to the program that it starts,
+ * which may use select(). `serve` takes what its connections need on top. */
+#define COMMAND_DESCRIPTORS 1024u
 
 static void print_help(FILE *out) {
   (void)fprintf(out,
@@ -68,6 +73,7 @@ static void open_standard_files(void) {
 
 int command_main(int argc, char **argv) {
   open_standard_files();
+  (void)descriptors_raise(COMMAND_DESCRIPTORS);
   const char *name = argc > 1 ? argv[1] : NULL;
   if (name == NULL) {
     print_help(stderr);

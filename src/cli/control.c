@@ -23,6 +23,7 @@
 
 #define PEER_TIMEOUT_MS 2000 /* for a request's line: a command sends it at once */
 #define SEND_TIMEOUT_S 2
+#define ACCEPT_PAUSE_MS 200 /* while no connection can be taken, for want of descriptors or memory */
 #define REPLY_TIMEOUT_MS 600000 /* recovery may be long */
 
 struct control {
@@ -131,6 +132,13 @@ static void serve_peer(struct control *control, int fd) {
   bytes_wipe(reply.ptr, reply.len);
 }
 
+/* Waits for a while, or until the server stops. */
+static void pause_accepting(struct control *control) {
+  struct pollfd stop = {.fd = control->stop_pipe[0], .events = POLLIN};
+  (void)poll(&stop, 1, ACCEPT_PAUSE_MS);
+}
+
+/* The connection stays in the queue while there is a shortage, and the socket readable. */
 static void *control_main(void *arg) {
   struct control *control = arg;
   for (;;) {
@@ -140,7 +148,10 @@ static void *control_main(void *arg) {
     if (fds[1].revents != 0) break;
     if ((fds[0].revents & POLLIN) == 0) continue;
     SCOPED_FD int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0) serve_peer(control, fd);
+    if (fd >= 0)
+      serve_peer(control, fd);
+    else if (errno != EINTR && errno != ECONNABORTED)
+      pause_accepting(control);
   }
   return NULL;
 }

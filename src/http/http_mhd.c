@@ -35,7 +35,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -655,18 +654,6 @@ static int read_pem(const char *path, char **ret, struct err *err) {
   return 0;
 }
 
-/* Each connection is a descriptor; the shell's soft limit is often 1,024. */
-static void raise_descriptors(unsigned connections) {
-  struct rlimit limit;
-  rlim_t wanted = (rlim_t)connections + 256;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
-  limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
-    diag_warning("only %llu file descriptors are allowed: fewer connections than http.connections_max fit",
-                 (unsigned long long)limit.rlim_cur);
-  }
-}
-
 static unsigned threads_of(const struct http_options *options) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   unsigned threads = options->threads > 0 ? options->threads : (cores > 0 ? (unsigned)cores : 1);
@@ -727,7 +714,6 @@ int http_server_start(const struct http_options *options, struct http_server **r
   server->address.fd = -1;
   CHECK(pthread_mutex_init(&server->lock, NULL) == 0);
   wait_init(&server->wake);
-  raise_descriptors(options->connections_max);
   int result = start(server, err);
   if (result != 0) {
     if (server->daemon != NULL) MHD_stop_daemon(server->daemon);

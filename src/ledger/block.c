@@ -37,19 +37,20 @@ uint32_t block_claimed_length(struct str head, uint64_t position) {
   return possible ? length : 0;
 }
 
-static int read_names(struct block *block, uint32_t from, uint32_t count, struct err *err) {
+static int read_names(struct block_room *room, uint32_t from, uint32_t count, struct err *err) {
+  struct block *block = &room->block;
   const char *at = block->bytes.ptr + from, *end = block->bytes.ptr + block->bytes.len;
   for (uint32_t i = 0; i < count; i++) {
     size_t len = end - at >= 2 ? le16_load(at) : SIZE_MAX;
     if (len > (size_t)(end - at) - 2) return err_set(err, ERR_CORRUPT, "the names of a block are cut short");
-    block->items[i] = str_make(at + 2, len);
+    room->items[i] = str_make(at + 2, len);
     at += 2 + len;
   }
-  block->names = (struct record_names){.items = block->items, .count = count};
+  block->names = (struct record_names){.items = room->items, .count = count};
   return 0;
 }
 
-int block_read(struct str bytes, uint64_t position, struct block *ret, struct err *err) {
+int block_read(struct str bytes, uint64_t position, struct block_room *ret, struct err *err) {
   uint32_t length = block_claimed_length(bytes, position);
   if (length == 0) return err_set(err, ERR_CORRUPT, "no block begins here");
   if (length > bytes.len) return err_set(err, ERR_CORRUPT, "a block is cut short");
@@ -61,12 +62,14 @@ int block_read(struct str bytes, uint64_t position, struct block *ret, struct er
   if (names < BLOCK_HEAD_SIZE || names > length || names_count > BLOCK_NAMES_MAX) {
     return err_set(err, ERR_CORRUPT, "a block's names lie outside it");
   }
-  ret->bytes = str_make(p, length);
-  ret->position = position;
-  ret->synced = le64_load(p + AT_SYNCED);
-  ret->time_ms = (int64_t)le64_load(p + AT_TIME);
-  ret->count = le32_load(p + AT_COUNT);
-  ret->records = str_make(p + BLOCK_HEAD_SIZE, names - BLOCK_HEAD_SIZE);
+  ret->block = (struct block){
+      .bytes = str_make(p, length),
+      .position = position,
+      .synced = le64_load(p + AT_SYNCED),
+      .time_ms = (int64_t)le64_load(p + AT_TIME),
+      .count = le32_load(p + AT_COUNT),
+      .records = str_make(p + BLOCK_HEAD_SIZE, names - BLOCK_HEAD_SIZE),
+  };
   return read_names(ret, names, names_count, err);
 }
 
@@ -230,17 +233,17 @@ int block_writer_usage(const struct block_writer *writer, uint64_t position, str
   size_t begin = at - le32_load(writer->bytes.ptr + at + 4);
   bool is_open = begin == writer->open && !writer->sealed;
   /* Names of a sealed block are read from its bytes, those of the open one from where they are gathered. */
-  SCOPED_MALLOC struct block *block = malloc(sizeof *block);
-  if (block == NULL) return err_set(err, ERR_MEMORY, "no memory to read a staged block");
+  SCOPED_MALLOC struct block_room *room = malloc(sizeof *room);
+  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to read a staged block");
   struct record record;
   if (!is_open) {
     struct str bytes = str_make(writer->bytes.ptr + begin, writer->bytes.len - begin);
-    int result = block_read(bytes, writer->position + begin, block, err);
-    if (result == 0) result = block_record_at(block, (uint32_t)(at - begin), &record, err);
+    int result = block_read(bytes, writer->position + begin, room, err);
+    if (result == 0) result = block_record_at(&room->block, (uint32_t)(at - begin), &record, err);
     if (result != 0) return result;
   } else {
-    for (uint32_t i = 0; i < writer->names_count; i++) block->items[i] = name_of(writer, i);
-    struct record_names names = {.items = block->items, .count = writer->names_count};
+    for (uint32_t i = 0; i < writer->names_count; i++) room->items[i] = name_of(writer, i);
+    struct record_names names = {.items = room->items, .count = writer->names_count};
     int result = record_decode(str_make(writer->bytes.ptr + at, writer->bytes.len - at), names, &record, err);
     if (result != 0) return result;
   }

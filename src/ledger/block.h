@@ -26,14 +26,19 @@ struct block {
   int64_t time_ms;
   uint32_t count;    /* records */
   struct str records;
-  struct record_names names; /* point into `items` below */
+  struct record_names names;
+};
+
+/* A block and room for its names: what block_read fills. */
+struct block_room {
+  struct block block; /* its names are in `items` */
   struct str items[BLOCK_NAMES_MAX];
 };
 
 /* The length that a block's head claims, if it could be a block at that position at all: 0 when it could not. */
 uint32_t block_claimed_length(struct str head, uint64_t position);
 /* Checks everything: -ERR_CORRUPT says what is wrong. bytes may be longer than the block. block borrows bytes. */
-MUST_USE int block_read(struct str bytes, uint64_t position, struct block *ret, struct err *err);
+MUST_USE int block_read(struct str bytes, uint64_t position, struct block_room *ret, struct err *err);
 
 /* Walks the records: at is an offset into block->bytes, BLOCK_HEAD_SIZE at first, moved to the next record. */
 MUST_USE int block_next(const struct block *block, uint32_t *at, struct record *ret, struct err *err);

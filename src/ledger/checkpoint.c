@@ -1,8 +1,10 @@
 /* The checkpointer: turns a frozen delta into runs and one transaction.
  *
  *   IDLE ──ledger_turn──> ASKED ──checkpoint──> DONE ──ledger_turn──> IDLE
- *                           │  disk full: drops what it wrote, waits, tries again
+ *                           │  a shortage that may pass (disk, descriptors, memory): drops what it wrote, waits, tries again
  *                           └──any other error──> FAILED, which ledger_turn reports, for good
+ *
+ * Between checkpoints the thread looks whether the ledger's files are still in their places: IDLE ──removed──> FAILED.
  *
  * Order of durability: runs are synced, then their directory, then the transaction that lists them. A crash before
  * the commit leaves files that no list names; the next start removes them.
@@ -13,10 +15,12 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/wait.h"
+#include "ledger/places.h"
 #include "ledger/run_writer.h"
 #include "ledger/state.h"
 
-#define FULL_RETRY_MS 2000
+#define SHORTAGE_RETRY_MS 2000
+#define LOOK_MS 2000 /* between two looks at the places */
 
 static int write_run(struct ledger *ledger, const struct run_info *info, const struct entry *entries,
                      struct err *err) {
@@ -93,11 +97,10 @@ static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KI
     first = ledger_take_run_numbers(ledger, ENTRY_KINDS);
     result = make_runs(ledger, first, &made, err);
   }
-  bool is_sure =
-      result != 0; /* that nothing is listed: not so after a commit that failed, unless the disk was full */
+  bool is_sure = result != 0; /* that nothing is listed: not so after a commit that failed for good */
   if (result == 0) {
     result = list_checkpoint(ledger, &made, err);
-    is_sure = result == -ERR_FULL;
+    is_sure = result != 0 && err_kind(result) == ERR_KIND_RETRY;
   }
   if (is_sure && first > 0) {
     for (unsigned i = 0; i < ENTRY_KINDS; i++)
@@ -158,9 +161,9 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
 
 /* ---- the thread ---- */
 
-/* Waits, with the lock held, for room on the disk or for the end. */
+/* Waits, with the lock held, for a shortage to pass or for the end. */
 static void wait_for_room(struct ledger *ledger) {
-  while (!ledger->stopping && wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, FULL_RETRY_MS)) {
+  while (!ledger->stopping && wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, SHORTAGE_RETRY_MS)) {
   }
 }
 
@@ -172,15 +175,16 @@ static void run_checkpoint(struct ledger *ledger) {
   size_t count = 0;
   struct err err = {0};
   int64_t begun_ms = clock_monotonic_ms(ledger->options.clock);
-  int result = write_checkpoint(ledger, made, &count, &err);
+  int result = places_check(ledger, true, &err);
+  if (result == 0) result = write_checkpoint(ledger, made, &count, &err);
   if (result == 0) {
     diag_info("checkpoint: %llu records up to position %llu in %lld ms",
               (unsigned long long)delta_records(ledger->frozen), (unsigned long long)delta_end(ledger->frozen),
               (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
   }
   (void)pthread_mutex_lock(&ledger->lock);
-  if (result == -ERR_FULL && !ledger->is_opening) {
-    diag_warning("checkpoint waits for room: %s", err.text);
+  if (result != 0 && err_kind(result) == ERR_KIND_RETRY && !ledger->is_opening) {
+    diag_warning("checkpoint waits, and tries again every %d s: %s", SHORTAGE_RETRY_MS / 1000, err.text);
     wait_for_room(ledger);
     return;
   }
@@ -191,14 +195,29 @@ static void run_checkpoint(struct ledger *ledger) {
   ledger_wake_writer(ledger);
 }
 
+/* Called and left with the lock held. A worker that has left something is not disturbed: the next look comes soon. */
+static void look_at_places(struct ledger *ledger) {
+  struct worker *checkpointer = &ledger->checkpointer;
+  struct err err = {0};
+  if (checkpointer->state != WORK_IDLE) return;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  int result = places_check(ledger, false, &err);
+  (void)pthread_mutex_lock(&ledger->lock);
+  if (result == 0 || ledger->stopping) return;
+  CHECK(checkpointer->state == WORK_IDLE || checkpointer->state == WORK_ASKED);
+  checkpointer->failure = err;
+  checkpointer->state = WORK_FAILED;
+  ledger_wake_writer(ledger);
+}
+
 static void *checkpointer_main(void *arg) {
   struct ledger *ledger = arg;
   (void)pthread_mutex_lock(&ledger->lock);
   while (!ledger->stopping) {
     if (ledger->checkpointer.state == WORK_ASKED)
       run_checkpoint(ledger);
-    else
-      (void)pthread_cond_wait(&ledger->checkpointer.wake, &ledger->lock);
+    else if (!wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, LOOK_MS))
+      look_at_places(ledger);
   }
   (void)pthread_mutex_unlock(&ledger->lock);
   return NULL;

@@ -94,8 +94,8 @@ static int history_open(struct history *h, const struct ledger_options *options,
   h->log = NULL;
   result = log_open_to_read(options->dir, &h->log, err);
   if (result != 0) return result;
-  h->reader = log_reader_new(h->log);
-  h->other = log_reader_new(h->log);
+  h->reader = log_reader_new(h->log, 0);
+  h->other = log_reader_new(h->log, 0);
   CHECK(h->reader != NULL && h->other != NULL);
   return 0;
 }
@@ -407,7 +407,7 @@ static int look_for_late(void *arg, const struct block *block, struct err *err) 
 
 /* The last segment that begins before an instant: block times never go back. */
 static int find_segment_before(struct log *log, int64_t time_ms, uint64_t *ret, struct err *err) {
-  SCOPED(log_reader_free_ref) struct log_reader *reader = log_reader_new(log);
+  SCOPED(log_reader_free_ref) struct log_reader *reader = log_reader_new(log, 0);
   CHECK(reader != NULL);
   size_t low = 0, high = log_segments(log);
   while (high - low > 1) {

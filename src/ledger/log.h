@@ -5,16 +5,16 @@
 #ifndef CODECMETER_LEDGER_LOG_H
 #define CODECMETER_LEDGER_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
 #include "ledger/block.h"
+#include "ledger/segments.h"
 
-#define LEDGER_UUID_SIZE 16
-#define SEGMENT_HEAD_SIZE 64u
-/* Where the first block of a new ledger stands. */
+/* Position of the first block of a new ledger. */
 #define LOG_FIRST_POSITION SEGMENT_HEAD_SIZE
 
 struct log;
@@ -30,36 +30,49 @@ MUST_USE int log_create(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], i
 MUST_USE int log_open_to_read(const char *dir, struct log **ret, struct err *err);
 /* The files of a log that was opened to be read: in order, with as many bytes as they had. */
 struct log_segment {
-  const char *name; /* in DATA/log; lives as long as the log */
+  char name[SEGMENT_NAME_SIZE]; /* in DATA/log */
   uint64_t base, size;
 };
 size_t log_segments(const struct log *log);
 struct log_segment log_segment(const struct log *log, size_t index);
-/* Has all that was there when it was opened put to disk, whoever wrote it. */
-MUST_USE int log_sync_to_read(const struct log *log, struct err *err);
+/* Syncs all that was there when it was opened, whoever wrote it. */
+MUST_USE int log_sync_to_read(struct log *log, struct err *err);
 void log_close(struct log *log);
 SCOPED_REF(struct log, log_close)
 
 const uint8_t *log_uuid(const struct log *log);
 /* Position behind the last block. Before log_recover: behind the last byte of the files. */
 uint64_t log_end(const struct log *log);
-/* Position where the block that is appended next will stand: beyond the end if a new segment is due. */
+/* Position of the block that is appended next: beyond the end if a new segment is due, which is then made. If that fails for now
+ * (the disk is full, too many files are open, no memory) the log is as it was, and it can be tried again; any other error is
+ * final. */
 MUST_USE int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err *err);
 
 /* ---- reading ---- */
 
-/* A reader holds the block it read last and is used by one thread; readers of several threads may share a log. */
+/* A reader keeps the blocks that it used last and is used by one thread; readers of several threads may share a log. */
 struct log_reader;
-MUST_USE struct log_reader *log_reader_new(struct log *log);
+/* What every reader keeps at least: eight blocks of the largest size. */
+#define LOG_READER_BYTES_MIN (8u * BLOCK_MAX)
+/* Keeps as many blocks as fit into bytes_max, or into LOG_READER_BYTES_MIN if that is more. Memory is taken as blocks are read.
+ * NULL: no memory. */
+MUST_USE struct log_reader *log_reader_new(struct log *log, uint64_t bytes_max);
 void log_reader_free(struct log_reader *reader);
+/* Bytes of memory that the kept blocks take. */
+uint64_t log_reader_bytes(const struct log_reader *reader);
+/* How many blocks were asked for so far. */
+uint64_t log_reader_uses(const struct log_reader *reader);
+/* Frees all kept blocks; nothing that was borrowed may be in use. */
+void log_reader_forget(struct log_reader *reader);
 SCOPED_REF(struct log_reader, log_reader_free)
 
-/* The block at a position, checked; borrowed until the reader's next call. -ERR_NOT_FOUND at the log's end. */
+/* The block at a position, checked; borrowed until the reader's next call. -ERR_NOT_FOUND at the log's end. -ERR_MEMORY and
+ * -ERR_DESCRIPTORS can pass. */
 MUST_USE int log_read_block(struct log_reader *reader, uint64_t position, const struct block **ret, struct err *err);
 /* The record at a position, and its block. */
 MUST_USE int log_read_record(struct log_reader *reader, uint64_t position, struct record *ret, struct err *err);
 /* Where the block behind this one stands: across the head of the next segment. */
-uint64_t log_position_behind(const struct log *log, const struct block *block);
+uint64_t log_position_behind(struct log *log, const struct block *block);
 
 /* Hands every block to `visit`, from a position on (a block's, a segment's, or the end). *ret_end is behind the last
  * one; what lies beyond is being written, or a torn tail that the next start cuts. Damage anywhere else is
@@ -88,5 +101,8 @@ MUST_USE int log_append(struct log *log, struct str blocks, void (*meanwhile)(vo
                         struct err *err);
 /* Up to where all is known to be on disk. */
 uint64_t log_synced(const struct log *log);
+/* Checks that what is written still is where a later start will look for it: the directory, the last segment, and (if `all`) the
+ * other segments. -ERR_CORRUPT names what was removed, renamed or replaced. Any thread. */
+MUST_USE int log_check_presence(struct log *log, bool all, struct err *err);
 
 #endif

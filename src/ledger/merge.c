@@ -2,7 +2,7 @@
  * for it.
  *
  *   IDLE ──candidate──> merging ──> DONE ──ledger_turn──> IDLE
- *                          │ no room on the disk: drops what it wrote, waits, looks again
+ *                          │ no room on the disk, or another shortage that may pass: drops what it wrote, waits, looks again
  *                          │ the ledger closes: drops what it wrote
  *                          └ any other error ──> FAILED, which ledger_turn reports, for good
  *
@@ -152,8 +152,8 @@ static int merge(struct ledger *ledger, const struct candidate *candidate, struc
     return result;
   }
   result = list_merged(ledger, candidate, &info, err);
-  /* After a commit that failed nobody knows what is listed; only a full disk is sure to have changed nothing. */
-  if (result == -ERR_FULL) ledger_remove_run(ledger, info.number);
+  /* After a commit that failed nobody knows what is listed; only a shortage is sure to have changed nothing. */
+  if (result != 0 && err_kind(result) == ERR_KIND_RETRY) ledger_remove_run(ledger, info.number);
   if (result != 0) return result;
   for (size_t i = 0; i < candidate->count; i++)
     ledger_remove_run(ledger, run_info(candidate->items[i])->number);
@@ -173,8 +173,8 @@ static bool has_room(const struct ledger *ledger, const struct candidate *candid
 }
 
 /* With the lock held. */
-static void wait_blocked(struct ledger *ledger) {
-  if (!ledger->merger.blocked) diag_warning("runs are not merged: the disk has no room for it");
+static void wait_blocked(struct ledger *ledger, const char *why) {
+  if (!ledger->merger.blocked) diag_warning("runs are not merged: %s", why);
   ledger->merger.blocked = true;
   (void)pthread_cond_broadcast(&ledger->left);
   if (!ledger->stopping) (void)wait_for_ms(&ledger->merger.wake, &ledger->lock, LOOK_AGAIN_MS);
@@ -207,8 +207,9 @@ static void look(struct ledger *ledger) {
   struct err err = {0};
   int result = candidate.count > 0 && room ? merge_candidate(ledger, &candidate, &merged, &err) : 0;
   (void)pthread_mutex_lock(&ledger->lock);
-  if (!room || result == -ERR_FULL) {
-    wait_blocked(ledger);
+  if (result == -ERR_STOPPING) return;
+  if (!room || (result != 0 && err_kind(result) == ERR_KIND_RETRY)) {
+    wait_blocked(ledger, room ? err.text : "the disk has no room for it");
     return;
   }
   merger->blocked = false;
@@ -217,7 +218,6 @@ static void look(struct ledger *ledger) {
       (void)pthread_cond_wait(&merger->wake, &ledger->lock);
     return;
   }
-  if (result == -ERR_STOPPING) return;
   merger->made[0] = merged;
   merger->made_count = merged != NULL ? 1 : 0;
   merger->failure = err;

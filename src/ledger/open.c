@@ -17,7 +17,14 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/wait.h"
+#include "ledger/places.h"
 #include "ledger/state.h"
+
+#define PLACES 3u  /* directories that are held open: places.c */
+#define PASSING 4u /* a directory that is synced, a zone's file, what is cut off the log */
+_Static_assert(SEGMENTS_DESCRIPTORS + ROWS_DESCRIPTORS + ENTRY_KINDS * (LEDGER_RUNS_MAX + 1) + PLACES + PASSING <=
+                   LEDGER_DESCRIPTORS,
+               "what an open ledger promises to need at most holds all its parts; a checkpoint makes one run of each kind");
 
 #define DERIVED "derived"
 #define DERIVED_NEW "derived.new"
@@ -29,6 +36,7 @@ static struct ledger_options with_defaults(const struct ledger_options *given) {
   if (options.delta_max == 0) options.delta_max = LEDGER_DELTA_MAX_DEFAULT;
   if (options.map_size == 0) options.map_size = LEDGER_MAP_SIZE_DEFAULT;
   if (options.segment_size == 0) options.segment_size = LEDGER_SEGMENT_SIZE_DEFAULT;
+  if (options.blocks_cache == 0) options.blocks_cache = LEDGER_BLOCKS_CACHE_DEFAULT;
   if (options.disk_reserve == 0) options.disk_reserve = LEDGER_DISK_RESERVE_DEFAULT;
   if (options.clock == NULL) options.clock = clock_system();
   return options;
@@ -59,6 +67,7 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
   wait_init(&ledger->checkpointer.wake);
   wait_init(&ledger->merger.wake);
   wait_init(&ledger->left);
+  ledger->data_place = ledger->derived_place = ledger->runs_place = PRESENCE_NONE;
   return ledger;
 }
 
@@ -73,6 +82,7 @@ static void stop_workers(struct ledger *ledger) {
 void ledger_close(struct ledger *ledger) {
   if (ledger == NULL) return;
   stop_workers(ledger);
+  places_fini(ledger);
   run_list_release(ledger->runs);
   delta_free(ledger->filling);
   delta_free(ledger->frozen);
@@ -276,11 +286,12 @@ int open_with_derived(const struct ledger_options *options, const char *derived,
   struct totals_meta meta;
   int result = open_files(ledger, &meta, err);
   if (result == 0) result = load_derived(ledger, err);
+  if (result == 0) result = places_begin(ledger, err);
   if (result != 0) return result;
   ledger->next_run = meta.next_run;
   ledger->block_time_ms = meta.block_time_ms;
   ledger->filling = delta_new(meta.position);
-  ledger->reader = log_reader_new(ledger->log);
+  ledger->reader = log_reader_new(ledger->log, ledger->options.blocks_cache);
   if (ledger->reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read the log");
   ledger->is_opening = true;
   struct recovery recovery = {.ledger = ledger, .progress = progress};

@@ -17,6 +17,7 @@
 #include "base/err.h"
 
 #define ROWS_FORMAT 3u
+#define ROWS_DESCRIPTORS 6u /* of LMDB: data twice, lock; of rows_probe: a pipe, /dev/null */
 #define ROWS_VALUE_MAX (32u << 10) /* bytes */
 
 enum table { TABLE_META, TABLE_RUNS, TABLE_CATALOGUE, TABLE_QUARTERS, TABLE_DAYS, TABLE_ZONES, TABLES };
@@ -35,6 +36,8 @@ MUST_USE int rows_probe(const char *dir, uint64_t map_size, bool *ret_old, struc
 /* Makes DIR/totals, empty, with its directories. */
 MUST_USE int rows_create(const char *dir, uint64_t map_size, struct rows **ret, struct err *err);
 void rows_close(struct rows *rows);
+/* -ERR_CORRUPT if the path of DIR/totals does not lead to the file that is open. Any thread. */
+MUST_USE int rows_check_presence(struct rows *rows, struct err *err);
 /* Forgets readers whose process has died, whose snapshots would keep old pages from being used again. */
 void rows_forget_dead_readers(struct rows *rows);
 
@@ -63,7 +66,8 @@ MUST_USE int rows_delete(struct rows_txn *txn, enum table table, struct str key,
 /* Deletes all rows whose keys begin with prefix. */
 MUST_USE int rows_delete_all(struct rows_txn *txn, enum table table, struct str prefix, struct err *err);
 /* Ends the transaction: with result 0 it is committed and on disk when this returns 0; else dropped, and result given
- * back. After a commit that failed, but for -ERR_FULL, nobody knows whether it holds. */
+ * back. An error of the kind ERR_KIND_RETRY (the disk is full, no memory): nothing has changed. After any other error of a commit
+ * nobody knows whether it holds. */
 MUST_USE int rows_finish(struct rows_txn *txn, int result, struct err *err);
 
 /* For whoever finds that a row is not what it must be: -ERR_CORRUPT with a text. */

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,6 +181,20 @@ void rows_close(struct rows *rows) {
   if (rows->env != NULL) mdb_env_close(rows->env);
   (void)pthread_mutex_destroy(&rows->lock);
   free(rows);
+}
+
+int rows_check_presence(struct rows *rows, struct err *err) {
+  static const char file[] = "data.mdb";
+  const char *path;
+  mdb_filehandle_t fd;
+  struct stat held, named;
+  CHECK(mdb_env_get_path(rows->env, &path) == 0 && mdb_env_get_fd(rows->env, &fd) == 0);
+  SCOPED_MALLOC char *name = file_path(path, file);
+  if (fstat(fd, &held) != 0) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", name);
+  int code = lstat(name, &named);
+  if (code != 0 && errno != ENOENT && errno != ENOTDIR) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", name);
+  if (code == 0 && held.st_dev == named.st_dev && held.st_ino == named.st_ino) return 0;
+  return err_set(err, ERR_CORRUPT, "%s was %s", name, code == 0 ? "replaced by another file" : "removed or renamed");
 }
 
 void rows_forget_dead_readers(struct rows *rows) {
@@ -441,15 +456,22 @@ int rows_delete_all(struct rows_txn *txn, enum table table, struct str prefix, s
   return code == 0 || code == MDB_NOTFOUND ? 0 : cannot_write(code, err);
 }
 
-/* LMDB calls a write that was cut short EIO, as it calls one that failed. Only the latter leaves that in errno; the former is
- * how a full disk begins, and what it wrote belongs to no transaction, unless LMDB itself has given up. */
-static int commit(struct rows_txn *txn) {
+static bool is_alive(struct rows *rows) {
   MDB_txn *next;
+  if (mdb_txn_begin(rows->env, NULL, 0, &next) != 0) return false;
+  mdb_txn_abort(next);
+  return true;
+}
+
+/* LMDB calls a write that was cut short EIO, as it calls one that failed. Only the latter leaves that in errno; the former is how a
+ * full disk begins. What a commit wrote for want of room or memory belongs to no transaction, unless LMDB itself has given up:
+ * then its root may be written, and nothing is known. */
+static int commit(struct rows_txn *txn) {
   errno = 0;
   int code = mdb_txn_commit(txn->txn);
-  if (code != EIO || errno == EIO || mdb_txn_begin(txn->rows->env, NULL, 0, &next) != 0) return code;
-  mdb_txn_abort(next);
-  return ENOSPC;
+  if (code == EIO && errno != EIO) code = ENOSPC;
+  bool is_shortage = code == ENOSPC || code == EDQUOT || code == ENOMEM;
+  return is_shortage && !is_alive(txn->rows) ? EIO : code;
 }
 
 int rows_finish(struct rows_txn *txn, int result, struct err *err) {

@@ -14,6 +14,7 @@
 #include "ledger/identities.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
+#include "ledger/presence.h"
 #include "ledger/run_list.h"
 #include "ledger/totals.h"
 
@@ -43,7 +44,7 @@ struct worker {
   size_t made_count;
   struct err failure;
   uint64_t asked, looked; /* the merger: how often the list has changed, and at which of these it looked last */
-  bool blocked;           /* the merger: there is work, but no room on the disk */
+  bool blocked;           /* the merger: there is work, but no room on the disk, or another shortage */
 };
 
 struct ledger {
@@ -53,6 +54,7 @@ struct ledger {
   struct log *log;
   struct rows *rows; /* of DATA/derived/totals */
   struct catalogue *catalogue;
+  struct presence data_place, derived_place, runs_place; /* DATA, derived, runs_dir: places.c */
 
   /* What readers see. Held for writing only while memory is changed, never across I/O. */
   pthread_rwlock_t view;
@@ -77,13 +79,15 @@ struct ledger {
   bool is_changing;                           /* it holds a change, and nothing else */
   bool wants_checkpoint;                      /* though the delta is not full: a zone changed, or somebody asked */
   int64_t block_time_ms;                      /* of the newest block */
+  uint64_t reader_uses;    /* of `reader`, at the last turn that saw new ones */
+  int64_t reader_used_ms;  /* when that was, on the monotonic clock */
   int64_t filled_since_ms; /* when the filling delta got its first block, on the monotonic clock; 0: it has none */
 
   pthread_mutex_t lock; /* what follows */
   struct worker checkpointer, merger;
   pthread_cond_t left; /* a worker has left something, or is blocked */
   bool stopping;
-  bool is_opening; /* nobody is served yet: a full disk is an error, not waited for */
+  bool is_opening; /* nobody is served yet: a shortage that may pass is an error, not waited for */
   uint64_t next_run;
 };
 

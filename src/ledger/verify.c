@@ -505,7 +505,7 @@ static int open_all(struct verify *v, struct err *err) {
   v->log = NULL;
   result = log_open_to_read(v->options->dir, &v->log, err);
   if (result != 0) return result;
-  v->reader = log_reader_new(v->log);
+  v->reader = log_reader_new(v->log, 0);
   CHECK(v->reader != NULL);
   v->total = log_end(v->log);
   if (!v->report.is_backup) sort_runs(v);

@@ -7,6 +7,7 @@
  * record and comparing the texts. Staged records stand in the bytes of the blocks being built and nowhere else: what
  * is applied is what was read back out of those bytes, by the same code that recovery uses.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
@@ -14,6 +15,7 @@
 #include "ledger/state.h"
 
 #define AHEAD 12u /* reports whose look-ups are under way at once: about what a core's memory system takes */
+#define BLOCKS_IDLE_MS 60000 /* after which the blocks of the log that were read are freed */
 #define LARGE_GROUP 16u /* reports whose applying takes about as long as waking a thread */
 
 /* ---- groups ---- */
@@ -414,7 +416,9 @@ int ledger_stage_change(struct ledger *ledger, const struct change *change, stru
     uint64_t position;
     result = block_add_record(ledger->staging, str_make(records.ptr + at, size), &position);
     at += size;
+    if (result != 0) (void)err_set(err, ERR_MEMORY, "no memory to stage a change");
   }
+  if (result != 0 && ledger->is_staging) end_group(ledger);
   if (records.len > 0) bytes_wipe(records.ptr, records.len); /* it may hold a private key */
   if (result == 0 && change->type == CHANGE_PROJECT_SET && (change->set & CHANGE_SET_ZONE) != 0) {
     ledger->wants_checkpoint = true; /* totals by day are to be made anew */
@@ -533,14 +537,14 @@ struct group {
 static void apply_group(void *arg) {
   struct group *group = arg;
   struct str bytes = group->blocks;
-  SCOPED_MALLOC struct block *block = malloc(sizeof *block);
-  CHECK(block != NULL); /* what is on disk must be applied */
-  for (uint64_t position = group->position; bytes.len > 0; position += block->bytes.len) {
+  SCOPED_MALLOC struct block_room *room = malloc(sizeof *room);
+  CHECK(room != NULL); /* what is on disk must be applied */
+  for (uint64_t position = group->position; bytes.len > 0; position += room->block.bytes.len) {
     struct err err = {0};
-    int result = block_read(bytes, position, block, &err);
-    if (result == 0) result = apply_block(group->ledger, block, true, &err);
+    int result = block_read(bytes, position, room, &err);
+    if (result == 0) result = apply_block(group->ledger, &room->block, true, &err);
     CHECK(result == 0); /* these bytes were made here, a moment ago */
-    bytes = str_make(bytes.ptr + block->bytes.len, bytes.len - block->bytes.len);
+    bytes = str_make(bytes.ptr + room->block.bytes.len, bytes.len - room->block.bytes.len);
   }
 }
 
@@ -611,14 +615,41 @@ void ledger_want_checkpoint(struct ledger *ledger, uint64_t up_to) {
   if (delta_begin(ledger->filling) < wanted) ledger->wants_checkpoint = true;
 }
 
-int64_t ledger_turn_due_ms(const struct ledger *ledger) {
-  if (ledger->options.delta_age_ms == 0 || ledger->filled_since_ms == 0 || ledger->frozen != NULL) return INT64_MAX;
-  int64_t due_ms = ledger->filled_since_ms + ledger->options.delta_age_ms - clock_monotonic_ms(ledger->options.clock);
+static int64_t until_ms(const struct ledger *ledger, int64_t instant_ms) {
+  int64_t due_ms = instant_ms - clock_monotonic_ms(ledger->options.clock);
   return due_ms > 0 ? due_ms : 0;
+}
+
+static int64_t checkpoint_due_ms(const struct ledger *ledger) {
+  if (ledger->options.delta_age_ms == 0 || ledger->filled_since_ms == 0 || ledger->frozen != NULL) return INT64_MAX;
+  return until_ms(ledger, ledger->filled_since_ms + ledger->options.delta_age_ms);
+}
+
+static int64_t forget_due_ms(const struct ledger *ledger) {
+  if (log_reader_bytes(ledger->reader) == 0) return INT64_MAX;
+  return until_ms(ledger, ledger->reader_used_ms + BLOCKS_IDLE_MS);
+}
+
+int64_t ledger_turn_due_ms(const struct ledger *ledger) {
+  int64_t checkpoint_ms = checkpoint_due_ms(ledger), forget_ms = forget_due_ms(ledger);
+  return checkpoint_ms < forget_ms ? checkpoint_ms : forget_ms;
+}
+
+/* Blocks that nobody has asked for in a while are freed, and the allocator gives their memory back. */
+static void look_at_blocks(struct ledger *ledger) {
+  uint64_t uses = log_reader_uses(ledger->reader);
+  if (uses != ledger->reader_uses) {
+    ledger->reader_uses = uses;
+    ledger->reader_used_ms = clock_monotonic_ms(ledger->options.clock);
+  } else if (forget_due_ms(ledger) == 0) {
+    log_reader_forget(ledger->reader);
+    (void)malloc_trim(0);
+  }
 }
 
 int ledger_turn(struct ledger *ledger, struct err *err) {
   CHECK(!ledger->is_staging);
+  look_at_blocks(ledger);
   if (!ledger->checkpointer.has_thread) return 0;
   struct worker *checkpointer = &ledger->checkpointer, *merger = &ledger->merger;
   bool checkpointed, merged;
@@ -635,7 +666,7 @@ int ledger_turn(struct ledger *ledger, struct err *err) {
   }
   bool is_behind = ask_merger(ledger, checkpointed || merged);
   bool due = delta_records(ledger->filling) >= ledger->options.delta_max || ledger->wants_checkpoint ||
-             ledger_turn_due_ms(ledger) == 0;
+             checkpoint_due_ms(ledger) == 0;
   if (ledger->frozen == NULL && due && !is_behind) ask_checkpointer(ledger);
   return 0;
 }

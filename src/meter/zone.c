@@ -7,6 +7,8 @@
  */
 #include "meter/zone.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -77,6 +79,19 @@ static uint64_t hash_spans(const struct zone *zone) {
   return hash;
 }
 
+/* GLib does not say why it cannot load a zone; whether its file can be opened does. */
+static int cannot_load(const char *name, struct err *err) {
+  char path[sizeof ZONEINFO + 1 + ZONE_NAME_MAX];
+  (void)snprintf(path, sizeof path, ZONEINFO "/%s", name);
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd >= 0 || (errno != ENOENT && errno != EMFILE && errno != ENFILE && errno != ENOMEM)) {
+    return err_set(err, ERR_MISSING, "tzdata's file of the time zone %s cannot be read: install the package tzdata again", name);
+  }
+  if (errno != ENOENT) return err_set_errno(err, ERR_IO, errno, "cannot load the time zone %s", name);
+  return err_set(err, ERR_MISSING, "tzdata lists the time zone %s but does not hold it: install the package tzdata-legacy, or "
+                 "tzdata again", name);
+}
+
 static struct zone *load(const char *name) {
   GTimeZone *source = g_time_zone_new_identifier(name);
   if (source == NULL) return NULL;
@@ -112,9 +127,10 @@ static bool line_names(const char *line, const char *name) {
 
 static int check_listed(const char *name, struct err *err) {
   FILE *list = fopen(ZONE_LIST, "re");
-  if (list == NULL) {
+  if (list == NULL && errno == ENOENT) {
     return err_set(err, ERR_MISSING, "the time zone database is not there (" ZONE_LIST "): install the package tzdata");
   }
+  if (list == NULL) return err_set_errno(err, ERR_IO, errno, "cannot read the time zone database (" ZONE_LIST ")");
   bool listed = false;
   char *line = NULL;
   size_t cap = 0;
@@ -134,10 +150,7 @@ static int find_or_load(const char *name, const struct zone **ret, struct err *e
     int result = check_listed(name, err);
     if (result != 0) return result;
     zone = load(name);
-    if (zone == NULL) {
-      return err_set(err, ERR_MISSING, "tzdata lists the time zone %s but does not hold it: install the package %s",
-                     name, "tzdata-legacy, or tzdata anew");
-    }
+    if (zone == NULL) return cannot_load(name, err);
     (void)g_hash_table_insert(cache, zone->name, zone);
   }
   *ret = zone;

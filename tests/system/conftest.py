@@ -91,6 +91,7 @@ class Server:
         self.data = str(data)
         self.process = None
         self.settings = []
+        self.limits = None  # called in the new process: a test that bounds what the server may have sets it
         self.log = self.data + ".log"
         # A port that no other program is given while the server is down: bound, but nobody listens there.
         self.reserved = socket.socket()
@@ -104,7 +105,7 @@ class Server:
         for setting in self.settings:
             command += ["--set", setting]
         self.stderr = open(self.log, "a")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.stderr, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.stderr, text=True, preexec_fn=self.limits)
         line = self.process.stdout.readline()
         assert line.startswith("ready http"), self.log_text()
         self.url = line.split()[1]

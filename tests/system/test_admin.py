@@ -1,6 +1,6 @@
 """The data directory, its one owner, and the commands that administer it, with and without a running server."""
-import fcntl
 import contextlib
+import fcntl
 import json
 import os
 import shutil

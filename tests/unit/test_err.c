@@ -30,6 +30,32 @@ static void test_short_ones(void **state) {
   assert_int_equal(err_set(NULL, ERR_IO, "nobody reads it"), -ERR_IO);
 }
 
+/* A shortage that passes is one whatever the caller's code says, but not behind a write or a sync. */
+static void test_shortages(void **state) {
+  (void)state;
+  static const struct {
+    int errno_value;
+    enum err_code code, lasting;
+  } cases[] = {
+      {ENOSPC, ERR_FULL, ERR_FULL},       {EDQUOT, ERR_FULL, ERR_FULL}, {EMFILE, ERR_DESCRIPTORS, ERR_IO},
+      {ENFILE, ERR_DESCRIPTORS, ERR_IO}, {ENOMEM, ERR_MEMORY, ERR_IO}, {EIO, ERR_IO, ERR_IO},
+      {EACCES, ERR_IO, ERR_IO},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct err err = {0};
+    assert_int_equal(err_set_errno(&err, ERR_IO, cases[i].errno_value, "a"), -(int)cases[i].code);
+    assert_int_equal(err.code, cases[i].code);
+    bool passes = cases[i].code != ERR_IO;
+    assert_int_equal(err_kind(-(int)cases[i].code), passes ? ERR_KIND_RETRY : ERR_KIND_STOP);
+    assert_int_equal(err_set_errno_lasting(&err, ERR_IO, cases[i].errno_value, "a"), -(int)cases[i].lasting);
+    assert_int_equal(err.code, cases[i].lasting);
+  }
+  struct err err = {0};
+  (void)err_set_errno(&err, ERR_IO, EMFILE, "cannot open %s", "a");
+  assert_true(str_starts(str_of(err.text), STR("cannot open a: Too many open files; raise ")));
+  assert_int_equal(err_set_errno(NULL, ERR_IO, EMFILE, "nobody reads it"), -ERR_DESCRIPTORS);
+}
+
 static void test_long_ones(void **state) {
   (void)state;
   static char path[5000];
@@ -51,6 +77,6 @@ static void test_long_ones(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_short_ones), cmocka_unit_test(test_long_ones)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_short_ones), cmocka_unit_test(test_shortages), cmocka_unit_test(test_long_ones)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

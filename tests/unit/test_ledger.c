@@ -706,6 +706,56 @@ static void test_segments(void **state) {
   assert_int_equal(sum(f, "org-a", 0, 0).tasks, 100);
 }
 
+/* Blocks that repeats are compared with stay in memory, and are freed a minute after the last repeat. */
+static void test_blocks_are_kept_for_a_while(void **state) {
+  struct fixture *f = *state;
+  struct err err = {0};
+  assert_int_equal(make_project(f, "org-a", ""), 0);
+  struct usage usage = usage_of("1", T0, 1000);
+  assert_int_equal(store(f, &usage), VERDICT_STORED);
+  assert_int_equal(ledger_turn_due_ms(f->ledger), INT64_MAX);
+  assert_int_equal(store(f, &usage), VERDICT_DUPLICATE);
+  assert_int_equal(ledger_turn_due_ms(f->ledger), 60000);
+  f->now_ms += 50000;
+  assert_int_equal(store(f, &usage), VERDICT_DUPLICATE);
+  assert_int_equal(ledger_turn_due_ms(f->ledger), 60000);
+  f->now_ms += 59999;
+  assert_int_equal(ledger_turn(f->ledger, &err), 0);
+  assert_int_equal(ledger_turn_due_ms(f->ledger), 1);
+  f->now_ms += 1;
+  assert_int_equal(ledger_turn_due_ms(f->ledger), 0);
+  assert_int_equal(ledger_turn(f->ledger, &err), 0);
+  assert_int_equal(ledger_turn_due_ms(f->ledger), INT64_MAX);
+  assert_int_equal(store(f, &usage), VERDICT_DUPLICATE);
+}
+
+/* What is open must be where a later start looks for it. */
+static void test_places(void **state) {
+  struct fixture *f = *state;
+  static const char *const places[] = {"log", "log/0000000000000000.seg", "derived", "derived/runs", "derived/totals",
+                                       "derived/totals/data.mdb", ""};
+  assert_int_equal(make_project(f, "org-a", ""), 0);
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    char path[128], away[140];
+    struct err err = {0};
+    assert_int_equal(ledger_check_places(f->ledger, &err), 0);
+    snprintf(path, sizeof path, "%s%s%s", f->dir, places[i][0] != '\0' ? "/" : "", places[i]);
+    snprintf(away, sizeof away, "%s.away", f->dir);
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(ledger_check_places(f->ledger, &err), -ERR_CORRUPT);
+    assert_non_null(strstr(err.text, places[i]));
+    bool is_file = strstr(places[i], ".") != NULL;
+    int fd = is_file ? open(path, O_WRONLY | O_CREAT, 0600) : mkdir(path, 0700); /* another one in its place */
+    assert_true(fd >= 0);
+    if (is_file) close(fd);
+    assert_int_equal(ledger_check_places(f->ledger, &err), -ERR_CORRUPT);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(rename(away, path), 0);
+  }
+  struct err err = {0};
+  assert_int_equal(ledger_check_places(f->ledger, &err), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -713,6 +763,7 @@ int main(void) {
       T(test_uncommitted_is_gone), T(test_codecs_are_bounded), T(test_usage_without_a_codec), T(test_checkpoints), T(test_zone_change),
       T(test_catalogue),  T(test_torn_tail),  T(test_flipped_bits),              T(test_missing_parts),
       T(test_segments),   T(test_merges),     T(test_later_totals),
+      T(test_blocks_are_kept_for_a_while), T(test_places),
 #undef T
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

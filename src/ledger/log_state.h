@@ -1,0 +1,24 @@
+/* The log's insides, shared by log.c, log_reader.c and log_recover.c. Nobody else includes it. */
+#ifndef CODECMETER_LEDGER_LOG_STATE_H
+#define CODECMETER_LEDGER_LOG_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ledger/log.h"
+#include "ledger/segments.h"
+#include "ledger/syncer.h"
+
+struct log {
+  char *data; /* the data directory */
+  char *dir;  /* DATA/log */
+  uint64_t segment_size;
+  struct segments *segments;
+  _Atomic uint64_t end; /* position behind the last block; readers of any thread look */
+  uint64_t synced;
+  struct syncer *syncer; /* NULL until it is first wanted */
+  bool broken; /* a write or sync failed: nothing more is taken */
+  bool read_only;
+};
+
+#endif

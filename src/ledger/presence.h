@@ -1,0 +1,19 @@
+/* A directory that must stay where it is: whether its path still leads to it. */
+#ifndef CODECMETER_LEDGER_PRESENCE_H
+#define CODECMETER_LEDGER_PRESENCE_H
+
+#include "base/err.h"
+
+struct presence {
+  char *path;
+  int fd; /* keeps the directory's number from being given to another one; -1: not begun */
+};
+#define PRESENCE_NONE ((struct presence){.fd = -1})
+
+/* Remembers the directory that a path leads to. */
+MUST_USE int presence_begin(struct presence *presence, const char *path, struct err *err);
+void presence_fini(struct presence *presence);
+/* -ERR_CORRUPT if the path now leads nowhere or to another directory; the text says which. 0 if it was not begun. */
+MUST_USE int presence_check(const struct presence *presence, struct err *err);
+
+#endif

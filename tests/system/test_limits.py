@@ -1,0 +1,213 @@
+"""Few descriptors: the ledger has its own, whatever clients do, and a shortage passes. Source: issue of the first contact, point 1."""
+import contextlib
+import glob
+import http.client
+import json
+import os
+import resource
+import socket
+import time
+
+import pytest
+
+from client import event
+from conftest import Account, Server, run, wait_until
+
+TIME = "2020-11-01T12:00:00Z"
+WIDE = ("query.max_age=0", "query.max_span=0")
+YEAR = {"BeginTime": 1590000000, "EndTime": 1620000000}
+
+
+def descriptors(count):
+    """For a new process: it may have so many, and cannot raise that."""
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+@pytest.fixture(autouse=True)
+def descriptors_for_the_test():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192) if hard != resource.RLIM_INFINITY else 8192, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Kept:
+    """One connection that is opened once and used for every report: it takes no descriptor later."""
+
+    def __init__(self, account):
+        self.connection = http.client.HTTPConnection(account.server.host, account.server.port, timeout=60)
+        self.headers = {"Content-Type": "application/json", "Authorization": f"Bearer {account.token}"}
+
+    def report(self, events):
+        self.connection.request("POST", "/v1/events", json.dumps(events), self.headers)
+        reply = self.connection.getresponse()
+        return reply.status, json.loads(reply.read())
+
+
+def checkpoints(server):
+    return server.log_text().count("checkpoint: ")
+
+
+@contextlib.contextmanager
+def no_more_descriptors(server):
+    """As long as this lasts the server can open nothing."""
+    before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("count", [256, 512])
+def test_idle_connections_leave_the_ledger_its_descriptors(bare, count):
+    bare.limits = descriptors(count)
+    account = Account(bare, *WIDE, "ingest.delta_max=500", "ledger.segment_size=64KiB", "http.idle_timeout=1h", "http.request_timeout=1h")
+    kept = Kept(account)
+    ids = [f"a-{n}" for n in range(4000)]
+    assert kept.report([event("first", TIME)])[0] == 200
+    with contextlib.ExitStack() as idle:
+        for _ in range(700):
+            one = idle.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex((bare.host, bare.port))
+        for at in range(0, len(ids), 100):
+            status, answer = kept.report([event(id, TIME) for id in ids[at:at + 100]])
+            assert status == 200 and answer["stored"] == 100, answer
+        wait_until(lambda: checkpoints(bare) >= 6, 60)
+        assert bare.process.poll() is None
+    warnings = [line for line in bare.log_text().splitlines() if " warn " in line and "connections" in line]
+    assert len(warnings) == 1 and str(count) in warnings[0] and "4096" in warnings[0], bare.log_text()
+    status, answer = kept.report([event(id, TIME) for id in ids])
+    assert answer["duplicate"] == len(ids), answer
+    kept.connection.close()
+    bare.stop()
+    assert "no differences" in run("verify", "--data", bare.data).stdout
+
+
+def test_soft_limit_is_raised(bare):
+    """By all commands, as far as the hard limit lets them; so a soft limit of a shell's is no matter."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    bare.limits = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    bare.start()
+    assert resource.prlimit(bare.process.pid, resource.RLIMIT_NOFILE)[0] > 4096
+    assert "connections" not in bare.log_text()
+
+
+def test_a_log_of_many_segments_needs_few_descriptors(bare, tmp_path):
+    account = Account(bare, *WIDE, "ledger.segment_size=1KiB", "ingest.delta_max=100", "ledger.disk_reserve=0")
+    kept = Kept(account)
+    for n in range(800):
+        status, answer = kept.report([event(f"{n}-{m}", TIME) for m in range(20)])
+        assert status == 200 and answer["stored"] == 20, answer
+    assert len(glob.glob(os.path.join(bare.data, "log", "*.seg"))) >= 800
+    held = len(os.listdir(f"/proc/{bare.process.pid}/fd"))
+    assert held < 200
+    totals = account.client.stat(**YEAR)
+    kept.connection.close()
+    bare.stop()
+    few = descriptors(256)
+    bare.limits = few
+    bare.start()
+    assert Kept(account).report([event(f"{n}-1", TIME) for n in range(800)])[1]["duplicate"] == 800
+    assert account.client.stat(**YEAR) == totals
+    backup, restored = tmp_path / "backup", Server(tmp_path / "restored")
+    assert "no differences" in run("verify", "--data", bare.data, preexec_fn=few).stdout
+    run("backup", "--data", bare.data, backup, preexec_fn=few)
+    bare.stop()
+    run("rebuild", "--data", bare.data, preexec_fn=few)
+    run("restore", "--data", restored.data, backup, preexec_fn=few)
+    for data in (bare.data, restored.data):
+        assert "no differences" in run("verify", "--data", data, preexec_fn=few).stdout
+    restored.start(*WIDE)
+    account.server = restored
+    assert account.client.stat(**YEAR) == totals
+    restored.stop()
+
+
+def test_a_checkpoint_waits_for_descriptors(bare):
+    account = Account(bare, *WIDE, "ingest.delta_max=200", "http.idle_timeout=1h")
+    kept = Kept(account)
+    assert kept.report([event("first", TIME)])[0] == 200
+    before = checkpoints(bare)
+    with no_more_descriptors(bare):
+        assert kept.report([event(f"a-{n}", TIME) for n in range(300)])[0] == 200
+        wait_until(lambda: "checkpoint waits" in bare.log_text(), 30)
+        assert kept.report([event(f"b-{n}", TIME) for n in range(20)])[1]["stored"] == 20
+        assert checkpoints(bare) == before and bare.process.poll() is None
+    wait_until(lambda: checkpoints(bare) > before, 60)
+    assert kept.report([event(f"a-{n}", TIME) for n in range(300)])[1]["duplicate"] == 300
+    bare.stop()
+    assert "no differences" in run("verify", "--data", bare.data).stdout
+
+
+def test_a_new_segment_waits_for_descriptors(bare):
+    account = Account(bare, *WIDE, "ledger.segment_size=1KiB", "http.idle_timeout=1h")
+    kept = Kept(account)
+    assert kept.report([event(f"a-{n}", TIME) for n in range(20)])[0] == 200
+    with no_more_descriptors(bare):
+        for _ in range(3):
+            status, answer = kept.report([event(f"b-{n}", TIME) for n in range(20)])
+            assert status == 503, answer
+        assert bare.process.poll() is None
+    assert kept.report([event(f"b-{n}", TIME) for n in range(20)])[1]["stored"] == 20
+    assert sum(row["TotalTime"] for row in account.client.stat(**YEAR)) == 40
+    bare.kill()
+    bare.start()
+    assert sum(row["TotalTime"] for row in account.client.stat(**YEAR)) == 40
+
+
+def test_an_old_segment_waits_for_descriptors(bare):
+    """A repeat is held against its record, which may lie in a segment that is not open."""
+    account = Account(bare, *WIDE, "ledger.segment_size=1KiB", "http.idle_timeout=1h")
+    kept = Kept(account)
+    for n in range(40):
+        assert kept.report([event(f"{n}-{m}", TIME) for m in range(20)])[0] == 200
+    kept.connection.close()
+    bare.stop()
+    bare.start()
+    kept = Kept(account)
+    assert kept.report([event("new", TIME)])[0] == 200
+    with no_more_descriptors(bare):
+        assert kept.report([event("5-1", TIME)])[0] == 503
+    assert kept.report([event("5-1", TIME)])[1]["duplicate"] == 1
+
+
+def test_a_zone_is_not_missing_for_want_of_descriptors(bare):
+    bare.start()
+    control = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    path = os.path.join(bare.data, "control.sock")
+    if len(path) > 100:
+        pytest.skip("the path is too long for a socket's address")
+    for one in control:
+        one.connect(path)
+    control[1].sendall(b"x\n")  # so that the first is held open by the server until its line has come
+    time.sleep(0.2)
+    with no_more_descriptors(bare):
+        control[0].sendall(json.dumps({"command": "project create", "id": "org-b", "time_zone": "Europe/Berlin"}).encode() + b"\n")
+        answer = control[0].recv(10000)
+        assert b"error" in answer.lower() or b"code" in answer, answer
+    for one in control:
+        one.close()
+    assert bare.process.poll() is None
+    run("project", "create", "--data", bare.data, "--id", "org-b", "--time-zone", "Europe/Berlin")
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_commands_wait_for_descriptors(bare):
+    bare.start()
+    pid = bare.process.pid
+    fd = os.open(bare.data, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as waiting:
+        with no_more_descriptors(bare):
+            waiting.connect(f"/proc/self/fd/{fd}/control.sock")
+            begun = processor_seconds(pid)
+            time.sleep(2)
+            assert processor_seconds(pid) - begun < 0.2
+    os.close(fd)
+    run("project", "create", "--data", bare.data, "--id", "org-a", "--time-zone", "UTC")
