@@ -18,8 +18,9 @@ static const char page[] =
     "<code>codecmeter run -- ffmpeg &hellip;</code></li>\n</ul>\n"
     "<p>The docs are in the folder <code>docs/</code> of the program's source.</p></body></html>\n";
 
+/* HEAD is answered as GET is: RFC 9110, 9.3.2. */
 static bool is_browser(const struct http_request *request) {
-  return str_equal(request->method, STR("GET")) && request->query.len == 0 && request->body.len == 0 &&
+  return !str_equal(request->method, STR("POST")) && request->query.len == 0 && request->body.len == 0 &&
          head_accepts(request->accept, STR("text/html"));
 }
 
@@ -63,6 +64,7 @@ static void too_large(void *arg, struct http_request *request, struct http_reply
 struct http_route endpoint_api_route(struct api *api, uint64_t body_max) {
   return (struct http_route){
       .path = "/",
+      .methods = "GET, HEAD, POST",
       .body_max = body_max,
       .handle = handle,
       .too_large = too_large,

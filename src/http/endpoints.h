@@ -9,7 +9,7 @@
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
 
-/* "/": every request gets 200 and one JSON object, but a browser's plain GET one page. api is borrowed. */
+/* "/": GET, HEAD and POST get 200 and one JSON object, but a browser's plain GET one page. api is borrowed. */
 struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
 
 /* "/v1/events". */

@@ -87,7 +87,7 @@ const char *head_fault(const struct head *head) {
   if (head->lengths > 1 || head->encodings > 1 || (head->lengths > 0 && head->encodings > 0)) {
     return "one Content-Length, or one Transfer-Encoding, not both";
   }
-  if (head->has_bad_length) return "Content-Length is no length";
+  if (head->has_bad_length) return HEAD_BAD_LENGTH;
   if (head->has_bad_encoding) return "the only Transfer-Encoding is chunked";
   return NULL;
 }

@@ -28,6 +28,7 @@ void head_field(struct head *head, struct str name, struct str value);
 
 /* Why the head must be refused with 400 and its connection closed; NULL when it need not. A proxy before us may take
  * what is refused here in another way than we would, and then somebody's request is read as another one's body. */
+#define HEAD_BAD_LENGTH "Content-Length is not a number of bytes"
 const char *head_fault(const struct head *head);
 
 /* An Accept header names this media type, and not to refuse it (q=0). A range with a star names none. */

@@ -20,6 +20,11 @@
  * The library may give a request up without telling that it is completed (when its answer to a fault of the head
  * finds no room). So an exchange belongs to its connection, and ends with it at the latest.
  *
+ * The library (0.9.75) answers a Content-Length that it cannot read twice: it builds the header of its error again. A
+ * proxy takes the second one for the answer to somebody else's request. No callback comes between, but the library
+ * logs the fault first. So we give the one answer there, and end the connection's sending side: the library then fails
+ * to send its own.
+ *
  * A reply queued in the library's first callback of a request closes the connection, and it takes none while a body
  * comes. So a refused body is read and dropped, and the reply queued behind it. From the first callback are answered,
  * and closed: what cannot be trusted to be framed right, bodies that are not worth that much reading, and clients
@@ -60,6 +65,13 @@
 
 enum exchange_state { RECEIVING, WAITING, READY, REPLYING };
 
+/* The requests of one of the library's threads whose head is being received. Only that thread uses the list; it is
+ * freed when the server stops, after the thread. */
+struct heads {
+  struct exchange *first;
+  struct heads *next; /* of the server's */
+};
+
 /* A connection, from its opening to its closing. */
 struct connection {
   struct http_server *server;
@@ -90,6 +102,8 @@ struct exchange {
   bool resumed_early;  /* http_resume came before the handler had returned */
   int64_t started_ms, wait_deadline_ms;
   struct exchange *previous, *next; /* of the waiting ones */
+  struct heads *heads;              /* the list that it is in; NULL: its head has been received */
+  struct exchange *previous_head, *next_head;
 };
 _Static_assert(offsetof(struct exchange, request) == 0, "http_resume finds the exchange from its request");
 
@@ -102,6 +116,7 @@ struct http_server {
   pthread_cond_t wake; /* the sweeper, to stop */
   struct connection *connections;
   struct exchange *waiting;
+  struct heads *heads; /* one for each of the library's threads */
   unsigned exchanges;  /* under way */
   bool stopping;
   pthread_t sweeper;
@@ -117,6 +132,45 @@ static void set_deadline(struct connection *connection, int64_t deadline_ms) {
   (void)pthread_mutex_unlock(&connection->server->lock);
 }
 
+/* ---- heads under way ---- */
+
+/* This thread's list. NULL: no memory. */
+static struct heads *own_heads(struct http_server *server) {
+  static _Thread_local struct heads *own;
+  if (own != NULL) return own;
+  own = calloc(1, sizeof *own);
+  if (own == NULL) return NULL;
+  (void)pthread_mutex_lock(&server->lock);
+  own->next = server->heads;
+  server->heads = own;
+  (void)pthread_mutex_unlock(&server->lock);
+  return own;
+}
+
+static void list_head(struct heads *heads, struct exchange *x) {
+  x->heads = heads;
+  x->next_head = heads->first;
+  if (x->next_head != NULL) x->next_head->previous_head = x;
+  heads->first = x;
+}
+
+static void unlist_head(struct exchange *x) {
+  if (x->heads == NULL) return;
+  if (x->previous_head != NULL) x->previous_head->next_head = x->next_head;
+  else x->heads->first = x->next_head;
+  if (x->next_head != NULL) x->next_head->previous_head = x->previous_head;
+  x->heads = NULL;
+}
+
+static void free_heads(struct http_server *server) {
+  while (server->heads != NULL) {
+    struct heads *next = server->heads->next;
+    CHECK(server->heads->first == NULL);
+    free(server->heads);
+    server->heads = next;
+  }
+}
+
 /* ---- connections ---- */
 
 static void drop_body(struct exchange *x) {
@@ -130,6 +184,7 @@ static void end_exchange(struct connection *connection) {
   struct http_server *server = connection->server;
   if (x == NULL) return;
   connection->exchange = NULL;
+  unlist_head(x);
   if (x->route != NULL && x->route->release != NULL) x->route->release(x->route->arg, &x->request);
   drop_body(x);
   atomic_fetch_sub(&server->bodies_used, x->held);
@@ -296,9 +351,10 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   struct connection *connection = info != NULL ? info->socket_context : NULL;
   if (connection == NULL) return NULL;
+  struct heads *heads = own_heads(server);
   struct exchange *x = calloc(1, sizeof *x);
   char *copy = strdup(uri);
-  if (x == NULL || copy == NULL) {
+  if (heads == NULL || x == NULL || copy == NULL) {
     free(x);
     free(copy);
     return NULL;
@@ -318,6 +374,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   fill_id(x->request.id);
   fill_peer(mhd, x->request.peer, sizeof x->request.peer);
   connection->exchange = x;
+  list_head(heads, x);
   (void)pthread_mutex_lock(&server->lock);
   server->exchanges++;
   (void)pthread_mutex_unlock(&server->lock);
@@ -430,6 +487,7 @@ static void begin(struct exchange *x, const char *method, const char *version) {
   request->accept = header_of(x->mhd, MHD_HTTP_HEADER_ACCEPT);
   request->body = STR("");
   x->begun = true;
+  unlist_head(x);
   judge(x, version);
 }
 
@@ -616,15 +674,38 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
   set_deadline(connection, now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms);
 }
 
-/* ---- starting and stopping ---- */
+/* ---- what the library logs ---- */
+
+/* The library reads a Content-Length if there is no Transfer-Encoding, and takes what str_to_u64 takes. */
+static bool has_unreadable_length(const struct exchange *x) {
+  const char *length = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+  const char *encoding = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+  uint64_t value;
+  return length != NULL && encoding == NULL && !str_to_u64(str_of(length), &value);
+}
+
+/* The library is about to answer a Content-Length twice. Answers once, and keeps the library from sending. */
+static void answer_unreadable_length(struct http_server *server) {
+  struct heads *heads = own_heads(server);
+  struct exchange *x = heads != NULL ? heads->first : NULL;
+  while (x != NULL && !has_unreadable_length(x))
+    x = x->next_head;
+  if (x == NULL) return;
+  unlist_head(x);
+  http_reply_problem(&x->reply, MHD_HTTP_BAD_REQUEST, HEAD_BAD_LENGTH);
+  (void)cut_off(x);
+  (void)shutdown(x->connection->fd, SHUT_WR);
+}
 
 static void log_library(void *cls, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 static void log_library(void *cls, const char *format, va_list args) {
-  (void)cls;
   char text[512];
+  if (strstr(format, MHD_HTTP_HEADER_CONTENT_LENGTH) != NULL) answer_unreadable_length(cls);
   (void)vsnprintf(text, sizeof text, format, args);
   diag_debug("http: %s", text);
 }
+
+/* ---- starting and stopping ---- */
 
 /* We look at what was sent ourselves. */
 static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text) {
@@ -681,7 +762,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
       {cert != NULL ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0, (void *)(uintptr_t)TLS_PRIORITIES},
       {MHD_OPTION_END, 0, NULL},
   };
-  return MHD_start_daemon(flags, 0, takes_connection, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+  return MHD_start_daemon(flags, 0, takes_connection, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
                           MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
@@ -718,6 +799,7 @@ int http_server_start(const struct http_options *options, struct http_server **r
   if (result != 0) {
     if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
     else if (server->address.fd >= 0) (void)close(server->address.fd);
+    free_heads(server);
     free(server);
     return result;
   }
@@ -756,6 +838,7 @@ void http_server_stop(struct http_server *server) {
   (void)pthread_mutex_unlock(&server->lock);
   (void)pthread_join(server->sweeper, NULL);
   MHD_stop_daemon(server->daemon);
+  free_heads(server);
   (void)pthread_mutex_destroy(&server->lock);
   (void)pthread_cond_destroy(&server->wake);
   free(server);

@@ -55,7 +55,7 @@ enum http_result { HTTP_ANSWERED, HTTP_WAITING };
  * refused as soon as that is known, with `too_large`. `release` is called when the request ends, on any thread. */
 struct http_route {
   const char *path;    /* exact */
-  const char *methods; /* "GET, POST"; NULL: every method reaches the handler */
+  const char *methods; /* "GET, HEAD, POST": others get 405 with this as Allow; NULL: every method reaches the handler */
   uint64_t body_max;   /* bytes; more is answered by `too_large`, or 413 when that is NULL */
   bool (*admit)(void *arg, struct http_request *request, struct http_reply *reply);
   enum http_result (*handle)(void *arg, struct http_request *request, struct http_reply *reply);
