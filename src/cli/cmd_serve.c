@@ -4,6 +4,7 @@
  *
  * and back: no new connections, commands refused, the queue committed and its waiters answered, HTTP, ledger.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "cli/control.h"
 #include "cli/datadir.h"
 #include "cli/options.h"
+#include "cli/service_notify.h"
 #include "http/endpoints.h"
 #include "http/server.h"
 #include "ingest/committer.h"
@@ -48,6 +50,8 @@ struct service {
   struct http_server *http;
   struct http_route routes[3 + ENDPOINT_ADAPTERS_MAX + 1];
   struct admin admin;
+  uint64_t commits_seen, sweeps_seen; /* of has_moved */
+  bool said_hanging;
   atomic_bool failed;
   struct err failure;
 };
@@ -86,6 +90,12 @@ static int report(void *arg, const struct usage *usage, struct verdict *ret, str
   return committer_report(((struct service *)arg)->committer, usage, ret, err);
 }
 
+static void say_recovery(void *arg, uint64_t done, uint64_t total) {
+  (void)arg;
+  service_notify_progress();
+  service_notify_status("applying the log: %.0f%%", total > 0 ? 100.0 * (double)done / (double)total : 100.0);
+}
+
 static int start_ledger(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   service->committer = committer_new();
@@ -99,6 +109,7 @@ static int start_ledger(struct service *service, struct err *err) {
       .disk_reserve = config->ledger_disk_reserve > 0 ? config->ledger_disk_reserve : UINT64_MAX,
       .wake_writer = committer_wake,
       .wake_writer_arg = service->committer,
+      .opening = {.step = say_recovery},
   };
   int result = ledger_open(&options, &service->ledger, err);
   if (result != 0) return result;
@@ -238,6 +249,7 @@ static void block_signals(sigset_t *set) {
 }
 
 static void stop(struct service *service) {
+  service_notify_stopping();
   if (service->http != NULL) http_server_quiesce(service->http);
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
@@ -259,6 +271,39 @@ static void announce(struct service *service, const struct serve_options *option
   }
   (void)printf("ready %s\n", url);
   (void)fflush(stdout);
+  service_notify_ready();
+  service_notify_status("serving %s", url);
+}
+
+/* Pings the watchdog, unless a thread that all depends on hangs. Then the manager ends this process, and the next one
+ * finds what was answered. */
+static void look_at_threads(struct service *service) {
+  bool commits = committer_has_moved(service->committer, &service->commits_seen);
+  bool sweeps = http_server_has_moved(service->http, &service->sweeps_seen);
+  if (commits && sweeps) {
+    service_notify_progress();
+    service->said_hanging = false;
+    return;
+  }
+  if (service->said_hanging) return;
+  service->said_hanging = true;
+  double seconds = (double)service_notify_rhythm_ms() / 1000;
+  diag_warning(commits ? "the HTTP server's deadlines have not been kept for %.1f s, so the watchdog gets no ping"
+                       : "nothing has been committed for %.1f s although usage waits, so the watchdog gets no ping: "
+                         "look at the disk",
+               seconds);
+}
+
+/* Waits for a signal to stop, and looks at the threads in the watchdog's rhythm. */
+static int wait_for_signal(struct service *service, const sigset_t *signals) {
+  int64_t rhythm_ms = service_notify_rhythm_ms();
+  struct timespec rhythm = {.tv_sec = rhythm_ms / 1000, .tv_nsec = rhythm_ms % 1000 * 1000000};
+  for (;;) {
+    int number = rhythm_ms < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &rhythm);
+    if (number > 0) return number;
+    CHECK(errno == EAGAIN || errno == EINTR);
+    if (errno == EAGAIN) look_at_threads(service);
+  }
 }
 
 static int serve(const struct serve_options *options, struct err *err) {
@@ -269,11 +314,11 @@ static int serve(const struct serve_options *options, struct err *err) {
   int result = read_config(options, &service->config, err);
   if (result != 0) return result;
   block_signals(&signals);
+  service_notify_begin();
   result = start(service, options, err);
   if (result == 0) {
-    int number;
     if (!is_asked_to_stop()) announce(service, options);
-    CHECK(sigwait(&signals, &number) == 0);
+    (void)wait_for_signal(service, &signals);
     diag_info("stopping: committing what is queued");
   }
   if (result == -ERR_STOPPING) {
