@@ -135,8 +135,13 @@ static void take_told(struct watch *watch, const char *path, bool may_be_open) {
   wait_for(watch, path, &file, rest_of((int64_t)watch->options->settle_ms, &file.st));
 }
 
-static void on_file(void *arg, const char *path) { take_told(arg, path, false); }
-static void on_made(void *arg, const char *path) { take_told(arg, path, true); }
+static void take_one(struct watch *watch, const char *path, bool may_be_open) {
+  watch->options->on_progress();
+  take_told(watch, path, may_be_open);
+}
+
+static void on_file(void *arg, const char *path) { take_one(arg, path, false); }
+static void on_made(void *arg, const char *path) { take_one(arg, path, true); }
 
 static void on_trouble(void *arg, const struct err *err) { ((struct watch *)arg)->options->complain(err); }
 
@@ -241,6 +246,7 @@ static int take_due(struct watch *watch, struct err *err) {
   struct pending_file file;
   int result = 0;
   for (size_t i = 0; result == 0 && due[i] != NULL && !is_stopped(watch); i++) {
+    watch->options->on_progress();
     if (!pending_take(watch->pending, due[i], now_ms(), &file)) continue;
     result = take_settled(watch, due[i], &file, err);
     if (result == 0) result = between_files(watch, err);
@@ -254,6 +260,7 @@ static int wait_ms(const struct watch *watch) {
   int64_t until = earlier(pending_next_ms(watch->pending), recorder_next_ms(watch->recorder));
   if (watch->is_unsaved) until = earlier(until, watch->save_ms);
   if (watch->watcher != NULL) until = earlier(until, now_ms() + CHECK_MAX_MS);
+  if (watch->options->wait_max_ms > 0) until = earlier(until, now_ms() + watch->options->wait_max_ms);
   if (until == INT64_MAX) return -1;
   int64_t rest = until - now_ms();
   return rest < 0 ? 0 : (int)earlier(rest, INT_MAX);
@@ -272,6 +279,7 @@ int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *
   int result = 0;
   if (!watch->options->once) recorder_catch_up_now(watch->recorder);
   while (result == 0 && !is_stopped(watch)) {
+    watch->options->on_progress();
     if (watch->options->once && pending_count(watch->pending) == 0) break;
     result = wait_for_more(watch, while_waiting, err);
     if (result == 0) result = take_due(watch, err);

@@ -4,6 +4,7 @@
  *
  * and back: no new connections, commands refused, the queue committed and its waiters answered, HTTP, ledger.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "cli/control.h"
 #include "cli/datadir.h"
 #include "cli/options.h"
+#include "cli/service_notify.h"
 #include "http/endpoints.h"
 #include "http/listen.h"
 #include "http/server.h"
@@ -29,6 +31,7 @@
 #include "meter/zone.h"
 
 #define LOCK_WAIT_MS 10000
+#define READY_RETRY_MS 1000 /* after which `ready` is offered again to whoever does not read */
 
 /* Descriptors beside the ledger's and the connections': standard files, data directory, lock, control socket, TLS files; of each
  * HTTP thread, those that it waits with. */
@@ -57,6 +60,8 @@ struct service {
   struct http_server *http;
   struct http_route routes[3 + ENDPOINT_ADAPTERS_MAX + 1];
   struct admin admin;
+  uint64_t commits_seen, sweeps_seen; /* of has_moved */
+  bool said_hanging;
   atomic_bool failed;
   struct err failure;
 };
@@ -106,6 +111,12 @@ static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *re
   return 0;
 }
 
+static void say_recovery(void *arg, uint64_t done, uint64_t total) {
+  (void)arg;
+  service_notify_progress();
+  service_notify_status("applying the log: %.0f%%", total > 0 ? 100.0 * (double)done / (double)total : 100.0);
+}
+
 static int start_ledger(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   service->committer = committer_new();
@@ -120,6 +131,7 @@ static int start_ledger(struct service *service, struct err *err) {
       .blocks_cache = config->ledger_blocks_cache,
       .wake_writer = committer_wake,
       .wake_writer_arg = service->committer,
+      .opening = {.step = say_recovery},
   };
   int result = ledger_open(&options, &service->ledger, err);
   if (result != 0) return result;
@@ -326,6 +338,7 @@ static void block_signals(sigset_t *set) {
 /* What was acknowledged must be there when this has ended: looked at when nothing more is written. */
 static int stop(struct service *service, struct err *err) {
   int result = 0;
+  service_notify_stopping();
   if (service->http != NULL) http_server_quiesce(service->http);
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
@@ -354,16 +367,43 @@ static void announce(struct service *service, const struct serve_options *option
     diag_warning("listening beyond this machine without TLS: tokens and keys pass in the clear; give --tls-cert and "
                  "--tls-key, or put a TLS proxy before it");
   }
+  service_notify_ready();
+  service_notify_status("serving %s", url);
 }
 
-/* Waits for a signal, and says `ready` as soon as somebody reads it. */
-static void wait_for_signal(struct service *service, const sigset_t *signals) {
-  const struct timespec pause = {.tv_sec = 1};
-  int number;
-  while (!is_asked_to_stop() && !say_ready(service)) {
-    if (sigtimedwait(signals, NULL, &pause) >= 0) return;
+/* Pings the watchdog, unless a thread that all depends on hangs. Then the manager ends this process, and the next one
+ * finds what was answered. */
+static void look_at_threads(struct service *service) {
+  bool commits = committer_has_moved(service->committer, &service->commits_seen);
+  bool sweeps = http_server_has_moved(service->http, &service->sweeps_seen);
+  if (commits && sweeps) {
+    service_notify_progress();
+    service->said_hanging = false;
+    return;
   }
-  CHECK(sigwait(signals, &number) == 0);
+  if (service->said_hanging) return;
+  service->said_hanging = true;
+  double seconds = (double)service_notify_rhythm_ms() / 1000;
+  diag_warning(commits ? "the HTTP server's deadlines have not been kept for %.1f s, so the watchdog gets no ping"
+                       : "nothing has been committed for %.1f s although usage waits, so the watchdog gets no ping: "
+                         "look at the disk",
+               seconds);
+}
+
+/* Waits for a signal to stop. Until then looks at the threads in the watchdog's rhythm, and says `ready` as soon as
+ * somebody reads it. */
+static void wait_for_signal(struct service *service, const sigset_t *signals) {
+  bool has_said = is_asked_to_stop() || say_ready(service);
+  for (;;) {
+    int64_t pause_ms = service_notify_rhythm_ms();
+    if (!has_said && (pause_ms < 0 || pause_ms > READY_RETRY_MS)) pause_ms = READY_RETRY_MS;
+    struct timespec pause = {.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000};
+    int number = pause_ms < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &pause);
+    if (number > 0) return;
+    CHECK(errno == EAGAIN || errno == EINTR);
+    if (service_notify_rhythm_ms() >= 0) look_at_threads(service);
+    if (!has_said) has_said = say_ready(service);
+  }
 }
 
 static int serve(const struct serve_options *options, struct err *err) {
@@ -377,6 +417,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   if (result != 0) return result;
   block_signals(&signals);
   share_descriptors(&service->config);
+  service_notify_begin();
   result = start(service, options, err);
   if (result == 0) {
     if (!is_asked_to_stop()) announce(service, options);

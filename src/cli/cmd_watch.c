@@ -8,6 +8,8 @@
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/service_notify.h"
+#include "media/probe.h"
 
 #define SETTLE_DEFAULT_MS 2000
 #define SETTLE_MAX_MS (UINT64_C(24) * 3600 * 1000)
@@ -46,6 +48,12 @@ static void catch_signals(sigset_t *ret_while_waiting) {
 
 /* ---- the command ---- */
 
+/* Each of these asks between two steps, so it is progress too: sending what has waited for long takes many. */
+static bool is_interrupted(void) {
+  service_notify_progress();
+  return is_stopped();
+}
+
 static void complain(const struct err *err) { (void)command_fail("watch", err); }
 
 static int watch_directories(const struct watch_options *options, char *const *names, bool *ret_has_lost,
@@ -57,7 +65,9 @@ static int watch_directories(const struct watch_options *options, char *const *n
   catch_signals(&while_waiting);
   result = watch_look_round(watch, err);
   if (result != 0) return result;
+  service_notify_ready();
   result = watch_go_on(watch, &while_waiting, err);
+  service_notify_stopping();
   struct err unsaved;
   int saved = watch_end(watch, &unsaved);
   if (result == 0 && saved != 0) *err = unsaved;
@@ -108,8 +118,12 @@ int cmd_watch(int argc, char **argv) {
   if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "which directories? --help shows an example");
   if (result == 0) result = client_settings_fill(&options.settings, &err);
   if (result == 0) result = check_options(settle, &options, &err);
-  options.settings.interrupted = is_stopped;
+  options.settings.interrupted = is_interrupted;
+  options.on_progress = service_notify_progress;
+  media_on_progress = service_notify_progress;
   options.wanted = (struct wanted){.include = (const char *const *)include, .exclude = (const char *const *)exclude};
+  service_notify_begin();
+  if (service_notify_rhythm_ms() > 0) options.wait_max_ms = service_notify_rhythm_ms();
   if (result == 0) result = watch_directories(&options, argv + 1, &has_lost, &err);
   if (result != 0) return command_fail("watch", &err);
   return has_lost ? EXIT_FAILED : EXIT_OK;

@@ -118,6 +118,7 @@ struct http_server {
   struct exchange *waiting;
   struct heads *heads; /* one for each of the library's threads */
   unsigned exchanges;  /* under way */
+  uint64_t sweeps;
   bool stopping;
   pthread_t sweeper;
   atomic_bool draining;
@@ -313,6 +314,7 @@ static void *sweeper_main(void *arg) {
   while (!server->stopping) {
     (void)wait_for_ms(&server->wake, &server->lock, SWEEP_MS);
     sweep(server, now_ms());
+    server->sweeps++;
   }
   (void)pthread_mutex_unlock(&server->lock);
   return NULL;
@@ -809,6 +811,14 @@ int http_server_start(const struct http_options *options, struct http_server **r
 
 const char *http_server_url(const struct http_server *server) { return server->url; }
 bool http_server_is_public(const struct http_server *server) { return !server->address.is_loopback; }
+
+bool http_server_has_moved(struct http_server *server, uint64_t *seen) {
+  (void)pthread_mutex_lock(&server->lock);
+  bool has_moved = server->sweeps != *seen;
+  *seen = server->sweeps;
+  (void)pthread_mutex_unlock(&server->lock);
+  return has_moved;
+}
 
 void http_server_quiesce(struct http_server *server) {
   atomic_store(&server->draining, true);

@@ -34,6 +34,9 @@ MUST_USE int http_server_start(const struct http_options *options, struct http_s
 const char *http_server_url(const struct http_server *server);
 /* True when the address listened on is not a loopback one. */
 bool http_server_is_public(const struct http_server *server);
+/* True if the thread that keeps the deadlines has got on since the call before with the same *seen (0 at first); it does
+ * so every 250 ms. It takes the lock that every request takes, so it stands still when requests do. */
+MUST_USE bool http_server_has_moved(struct http_server *server, uint64_t *seen);
 /* Serves no new connections (they are closed at once); requests under way go on. */
 void http_server_quiesce(struct http_server *server);
 /* Waits for the replies of resumed requests to be sent (bounded), closes everything, frees. Every waiting request

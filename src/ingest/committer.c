@@ -54,6 +54,8 @@ struct committer {
   struct batches queued;
   uint64_t events; /* queued or under way */
   struct asked_change *asked_first, *asked_last;
+  uint64_t moves;  /* boundaries passed, for committer_has_moved */
+  bool is_waiting; /* for work or for a checkpoint */
 
   /* the committer's thread only */
   struct batches decided;
@@ -134,6 +136,7 @@ static void turn(struct committer *committer) {
   committer->checkpoint_ended = false;
   uint64_t up_to = committer->checkpoint_up_to;
   committer->checkpoint_up_to = 0;
+  committer->moves++;
   unlock(committer);
   struct err err = {0};
   if (up_to > 0) ledger_want_checkpoint(committer->options.ledger, up_to);
@@ -196,9 +199,11 @@ static int commit(struct committer *committer) {
 
 static void wait_for_checkpoint(struct committer *committer) {
   lock(committer);
+  committer->is_waiting = true;
   while (!committer->checkpoint_ended && committer->asked_first == NULL) {
     CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
   }
+  committer->is_waiting = false;
   unlock(committer);
   boundary(committer);
 }
@@ -301,11 +306,13 @@ static void stage_batch(struct committer *committer, struct batch *batch) {
 
 /* Waits for something to do, or until the ledger is due for a turn. */
 static void wait_a_while(struct committer *committer, int64_t due_ms) {
+  committer->is_waiting = true;
   if (due_ms == INT64_MAX) {
     CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
-    return;
+  } else {
+    (void)wait_for_ms(&committer->work, &committer->lock, due_ms + 1);
   }
-  (void)wait_for_ms(&committer->work, &committer->lock, due_ms + 1);
+  committer->is_waiting = false;
 }
 
 /* False when there is nothing left and nothing more to come. */
@@ -386,6 +393,14 @@ void committer_stop(struct committer *committer) {
   unlock(committer);
   CHECK(pthread_join(committer->thread, NULL) == 0);
   committer->has_thread = false;
+}
+
+bool committer_has_moved(struct committer *committer, uint64_t *seen) {
+  lock(committer);
+  bool has_moved = committer->is_waiting || committer->moves != *seen;
+  *seen = committer->moves;
+  unlock(committer);
+  return has_moved;
 }
 
 void committer_wake(void *arg) {

@@ -62,6 +62,10 @@ MUST_USE int committer_start(struct committer *committer, const struct committer
  * submissions and changes get -ERR_STOPPING. */
 void committer_stop(struct committer *committer);
 
+/* True if the committer has nothing to do, waits for a checkpoint, or has got on since the call before with the same
+ * *seen (0 at first). False: it has hung since then, as on a disk that does not answer. Any thread. */
+MUST_USE bool committer_has_moved(struct committer *committer, uint64_t *seen);
+
 /* For ledger_options.wake_writer, with the committer as its argument; any thread, any time. */
 void committer_wake(void *committer);
 /* Queues a batch. -ERR_BUSY when queue_events would be passed (one batch larger than that alone is taken when the

@@ -35,6 +35,11 @@ struct ledger;
  * the same process leaves it as many. */
 #define LEDGER_DESCRIPTORS 192u
 
+struct ledger_progress {
+  void (*step)(void *arg, uint64_t done, uint64_t total); /* bytes; may be NULL */
+  void *arg;
+};
+
 struct ledger_options {
   const char *dir; /* DATA: exists, owned by us, locked by the caller */
   uint64_t delta_max;
@@ -49,6 +54,7 @@ struct ledger_options {
    * call. May be NULL. Must not block. */
   void (*wake_writer)(void *arg);
   void *wake_writer_arg;
+  struct ledger_progress opening; /* told how far ledger_open has got with the log that it applies */
 };
 
 /* Opens the ledger of a data directory, made if it has none, and recovers it: what lies beyond the last known sync is
@@ -165,11 +171,6 @@ struct ledger_status {
 void ledger_status(struct ledger *ledger, struct ledger_status *ret);
 
 /* ---- care ---- */
-
-struct ledger_progress {
-  void (*step)(void *arg, uint64_t done, uint64_t total); /* bytes; may be NULL */
-  void *arg;
-};
 
 struct ledger_verify_options {
   void (*differs)(void *arg, const char *line); /* told of the first hundred differences; may be NULL */

@@ -368,12 +368,12 @@ static int check_derived(const struct ledger_options *options, struct err *err) 
   if (result == -ERR_NOT_FOUND) return 0; /* a new ledger, or a matter for who opens it */
   if (result != 0 || !is_old) return result;
   diag_info("%s has an earlier format: it is made anew from the log", derived);
-  return ledger_rebuild(options, NULL, err);
+  return ledger_rebuild(options, &options->opening, err);
 }
 
 int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err) {
   SCOPED_MALLOC char *unfinished = file_path(options->dir, DERIVED_NEW);
   int result = file_remove_tree(unfinished, err);
   if (result == 0) result = check_derived(options, err);
-  return result == 0 ? open_with_derived(options, DERIVED, NULL, ret, err) : result;
+  return result == 0 ? open_with_derived(options, DERIVED, &options->opening, ret, err) : result;
 }

@@ -36,6 +36,7 @@
 #define LIST_HEAD 4096 /* in which a manifest shows itself */
 
 media_probe_function codecmeter_media_probe;
+media_progress_function codecmeter_media_on_progress; /* set by media/probe.c */
 
 /* Demuxers give the codes of the system for what they find in a file, too, but for memory. */
 static int fail_av(const char *path, const char *what, int code, struct err *err) {
@@ -282,6 +283,7 @@ static int read_all(const char *path, AVFormatContext *input, const AVStream *vi
   reading->first = reading->end = reading->end_us = AV_NOPTS_VALUE;
   int code;
   while ((code = av_read_frame(input, packet)) >= 0) {
+    if (codecmeter_media_on_progress != NULL) codecmeter_media_on_progress();
     see_packet(reading, input, video, packet);
     av_packet_unref(packet);
   }

@@ -20,18 +20,22 @@ static void *open_beside(void) {
   return file_exists(path) ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : dlopen(MEDIA_MODULE_DIR "/" MEDIA_MODULE_FILE, RTLD_NOW | RTLD_LOCAL);
 }
 
+void (*media_on_progress)(void);
+
 int media_probe(const char *path, struct media *ret, struct err *err) {
   static media_probe_function *probe;
   if (probe == NULL) {
     void *module = open_beside();
     if (module == NULL) {
       return err_set(err, ERR_MISSING,
-                     "cannot measure media: install the packages libavformat59 and libavcodec59, and keep %s beside the "
-                     "program (%s)",
+                     "cannot measure media: install the package codecmeter-media; a program of your own build needs %s "
+                     "beside it, and libavformat (%s)",
                      MEDIA_MODULE_FILE, dlerror());
     }
     void *symbol = dlsym(module, MEDIA_MODULE_SYMBOL);
     if (symbol == NULL) return err_set(err, ERR_MISSING, "%s is not of this codecmeter", MEDIA_MODULE_FILE);
+    media_progress_function *progress = dlsym(module, MEDIA_MODULE_PROGRESS_SYMBOL);
+    if (progress != NULL) *progress = media_on_progress;
     memcpy(&probe, &symbol, sizeof probe); /* ISO C has no cast from object to function pointer */
   }
   return probe(path, ret, err);

@@ -21,9 +21,15 @@ struct media {
  * once. */
 MUST_USE int media_probe(const char *path, struct media *ret, struct err *err);
 
-/* The module's one symbol, with this type. */
+/* Called while a file is read, whenever some of it has been: a large one takes minutes. NULL: nothing is called. Set it
+ * before the first media_probe. */
+extern void (*media_on_progress)(void);
+
+/* The module's symbols, with their types. */
 #define MEDIA_MODULE_FILE "codecmeter-media.so"
 #define MEDIA_MODULE_SYMBOL "codecmeter_media_probe"
+#define MEDIA_MODULE_PROGRESS_SYMBOL "codecmeter_media_on_progress"
 typedef int media_probe_function(const char *path, struct media *ret, struct err *err);
+typedef void (*media_progress_function)(void);
 
 #endif

@@ -8,7 +8,7 @@
  *   FAULT_THREAD=T    counts calls of threads of that name only
  *   FAULT_ARM=FILE    counts nothing until FILE exists
  *   FAULT_UNTIL=FILE  enospc: every call from the Nth on fails, until FILE exists
- *   FAULT_SLOW=MS     every fdatasync of the log takes that much longer
+ *   FAULT_SLOW=MS     every fdatasync of the log takes that much longer; with FAULT_ARM, once that file exists
  *   FAULT_SEED=S      chooses what a kill leaves of a call, and what a power cut keeps
  *   FAULT_TRACE=FILE  a line a call, at its begin and at its end, and one for each reply sent to a socket
  *   FAULT_HIT=FILE    one line when the fault strikes
@@ -538,6 +538,11 @@ static bool applies(const struct call *call) {
   return false;
 }
 
+static bool is_armed(void) {
+  if (!armed && exists(arm_file)) armed = true;
+  return armed;
+}
+
 static bool is_meant(const struct call *call) {
   char name[16];
   if (!applies(call) || (only_class != NULL && strcmp(only_class, call->class) != 0)) return false;
@@ -546,8 +551,7 @@ static bool is_meant(const struct call *call) {
     thread_name(name);
     if (strcmp(only_thread, name) != 0) return false;
   }
-  if (!armed && exists(arm_file)) armed = true;
-  return armed;
+  return is_armed();
 }
 
 static enum action action_at_hit(const struct call *call) {
@@ -796,7 +800,7 @@ static int do_sync(const char *name, long number, int fd) {
   struct call call = {.name = name, .path = file->path, .class = file->class, .nature = IS_SYNC};
   enter(&call);
   if (fails(&call)) return (int)leave(&call, -1);
-  if (slow_ms > 0 && number == SYS_fdatasync && strcmp(file->class, "log") == 0) {
+  if (slow_ms > 0 && number == SYS_fdatasync && strcmp(file->class, "log") == 0 && is_armed()) {
     struct timespec pause = {.tv_sec = (time_t)(slow_ms / 1000), .tv_nsec = (long)(slow_ms % 1000) * 1000000};
     (void)syscall(SYS_nanosleep, &pause, NULL);
   }
