@@ -22,6 +22,7 @@ struct watch_options {
   uint64_t settle_ms;
   char *state;         /* directory of places; NULL: the spool */
   bool existing, once; /* record what was there before the first watch; look once */
+  bool quiet;          /* prints nothing but what complain does */
   void (*complain)(const struct err *err);
 };
 

@@ -13,13 +13,14 @@ struct setting {
   char **value;
 };
 
-/* Lines of NAME=value; blank ones and those that begin with # do not count; quotes around a value are taken off. */
+/* Lines are NAME=value, with or without "export" before it. Blank lines and comments (#) are skipped, quotes around a
+ * value removed. */
 static int read_line(char *line, const struct setting *settings, size_t count, const char *path, struct err *err) {
   struct str text = str_trim(str_of(line));
   if (text.len == 0 || text.ptr[0] == '#') return 0;
   if (str_starts(text, STR("export "))) text = str_trim(str_make(text.ptr + 7, text.len - 7));
   const char *equals = memchr(text.ptr, '=', text.len);
-  if (equals == NULL) return err_set(err, ERR_USAGE, "%s: a line is not NAME=value", path);
+  if (equals == NULL) return err_set(err, ERR_USAGE, "%s: a line is not of the form NAME=value", path);
   struct str name = str_make(text.ptr, (size_t)(equals - text.ptr));
   struct str value = str_make(equals + 1, text.len - name.len - 1);
   bool quoted =

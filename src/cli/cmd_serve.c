@@ -299,20 +299,26 @@ int cmd_serve(int argc, char **argv) {
   static char listen_default[] = "127.0.0.1:8080";
   struct serve_options options = {0};
   const struct option_row rows[] = {
-      {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory, made if missing ($CODECMETER_DATA, else ./data)"},
-      {"listen", 0, OPTION_TEXT, &options.listen, "ADDR:PORT", "where to listen; port 0 is any free one (127.0.0.1:8080)"},
-      {"config", 0, OPTION_TEXT, &options.config, "FILE", "INI file of settings"},
-      {"set", 0, OPTION_LIST, &options.set, "SECTION.KEY=VALUE", "one setting; repeatable, stronger than the file"},
+      {"data", 0, OPTION_TEXT, &options.data, "DIR",
+       "data directory; it is created if it does not exist ($CODECMETER_DATA, else ./data)"},
+      {"listen", 0, OPTION_TEXT, &options.listen, "ADDR:PORT",
+       "address to listen on; port 0 takes any free port (default: 127.0.0.1:8080)"},
+      {"config", 0, OPTION_TEXT, &options.config, "FILE", "read settings from an INI file"},
+      {"set", 0, OPTION_LIST, &options.set, "SECTION.KEY=VALUE",
+       "change one setting; repeatable, wins over --config"},
       {"tls-cert", 0, OPTION_TEXT, &options.tls_cert, "FILE", "serve HTTPS with this certificate (PEM)"},
-      {"tls-key", 0, OPTION_TEXT, &options.tls_key, "FILE", "and this key (PEM)"},
-      {"list-settings", 0, OPTION_FLAG, &options.list_settings, NULL, "print all settings as a table, and end"},
+      {"tls-key", 0, OPTION_TEXT, &options.tls_key, "FILE", "private key (PEM) of the certificate"},
+      {"list-settings", 0, OPTION_FLAG, &options.list_settings, NULL, "print all settings as a table, then exit"},
       {0},
   };
   const struct option_spec spec = {
-      .summary = "Runs the meter. Prints `ready URL` when it serves; SIGTERM or Ctrl-C stops it: what is queued is "
-                 "committed, who waits is answered.",
-      .description = "Examples:\n  codecmeter serve --data /var/lib/codecmeter --listen 127.0.0.1:8080\n"
-                     "  codecmeter serve --set query.max_age=0 --set ingest.delta_max=2000000",
+      .summary =
+          "Runs the meter's server. It prints `ready URL` when it serves. SIGTERM or Ctrl-C stops it; queued events "
+          "are committed and waiting clients answered first.",
+      .quiet = "log only warnings and errors; `ready URL` is still printed",
+      .examples =
+          "codecmeter serve --data /var/lib/codecmeter --listen 127.0.0.1:8080\n"
+          "codecmeter serve --set query.max_age=0 --set ingest.delta_max=2000000",
       .rows = rows,
   };
   struct err err = {0};

@@ -37,7 +37,7 @@ static int verify(const char *data, struct err *err) {
   result = ledger_verify(&options, &how, &report, err);
   progress_end(&progress);
   if (result != 0) return result;
-  print_report(&report, progress_seconds(&progress));
+  if (!options_quiet()) print_report(&report, progress_seconds(&progress));
   if (report.differences == 0) return 0;
   return err_set(err, ERR_CORRUPT, "%llu differences: stop the server and run `codecmeter rebuild --data %s`",
                  (unsigned long long)report.differences, dir.path);
@@ -49,10 +49,18 @@ int cmd_verify(int argc, char **argv) {
       {"data", 0, OPTION_TEXT, &data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {0},
   };
+  const struct option_exit exits[] = {
+      {EXIT_OK, "everything that was compared agrees with the log"},
+      {EXIT_FAILED, "something differs, or the ledger could not be read"},
+      {EXIT_USAGE, "wrong usage"},
+      {0},
+  };
   const struct option_spec spec = {
       .summary =
-          "Proves the ledger: reads the whole log, recounts it, and holds totals, identities, times and the "
-          "catalogue against it. Changes nothing; the server may run. Exit status 1 if anything differs.",
+          "Proves the ledger: reads the whole log, counts it again, and compares totals, identities, times and the "
+          "catalogue with the result. It changes nothing, and the server may run.",
+      .quiet = "print nothing but differences and errors",
+      .exits = exits,
       .rows = rows,
   };
   struct err err = {0};
