@@ -130,7 +130,7 @@ static int read_adapter_rules(struct service *service, struct err *err) {
     char canonical[CODEC_NAME_MAX + 1];
     if (!is_adapter(set->adapter)) return err_set(err, ERR_USAGE, "adapter.%s: no such adapter", set->adapter);
     if (codec_canonical(str_of(set->codec), canonical, err) != 0) {
-      return err_set(err, ERR_USAGE, "adapter.%s.codec: '%s' is no codec's name", set->adapter, set->codec);
+      return err_set(err, ERR_USAGE, "adapter.%s.codec: '%s' is not the name of a codec", set->adapter, set->codec);
     }
     service->adapter_codecs[i] =
         (struct adapter_rule){.adapter = set->adapter, .preset = set->preset, .codec = set->codec};
@@ -213,7 +213,7 @@ static int start(struct service *service, const struct serve_options *options, s
   datadir_sign(&service->dir, options->listen);
   const char *network = datadir_network(&service->dir);
   if (network != NULL) {
-    diag_warning("%s lies on a network file system (%s): locks and syncs may not be what they say there; use a local disk",
+    diag_warning("%s is on a network file system (%s), where locks and syncs may not work; use a local disk",
                  service->dir.path, network);
   }
   result = control_start(&service->dir, &service->control, err);
@@ -254,8 +254,9 @@ static void announce(struct service *service, const struct serve_options *option
   const char *url = http_server_url(service->http);
   datadir_sign(&service->dir, url);
   if (http_server_is_public(service->http) && options->tls_cert == NULL) {
-    diag_warning("listening beyond this machine without TLS: tokens and keys pass in the clear; give --tls-cert and "
-                 "--tls-key, or put a TLS proxy before it");
+    diag_warning(
+        "listening beyond this machine without TLS, so tokens and keys are sent unencrypted; give --tls-cert and "
+        "--tls-key, or put a TLS proxy in front");
   }
   (void)printf("ready %s\n", url);
   (void)fflush(stdout);

@@ -173,7 +173,7 @@ static int read_pixels(const char *text, const char *name, uint16_t *ret, struct
   uint64_t number = 0;
   if (text == NULL) return 0;
   if (!str_to_u64(str_of(text), &number) || number < 1 || number > PIXELS_MAX) {
-    return err_set(err, ERR_USAGE, "--%s: pixels, 1 to %d", name, PIXELS_MAX);
+    return err_set(err, ERR_USAGE, "--%s '%s' is not a number of pixels from 1 to %d", name, text, PIXELS_MAX);
   }
   *ret = (uint16_t)number;
   return 0;
