@@ -78,14 +78,14 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
   if (!outbox->reached) return CATCH_UP_NONE;
   outbox->reached = false;
   int result = spool_send(&outbox->spool, outbox->client, &pass, &sums, &err);
-  if (sums.sent + sums.duplicate + sums.rejected > 0) {
+  if (!outbox->quiet && sums.sent + sums.duplicate + sums.rejected > 0) {
     (void)fprintf(stderr,
                   "codecmeter %s: of %s: sent %" PRIu64 ", duplicate %" PRIu64 ", rejected %" PRIu64 ", left %" PRIu64
                   "\n",
                   command, outbox->spool.dir, sums.sent, sums.duplicate, sums.rejected, sums.left);
   }
   if (result == -ERR_NOT_FOUND) return CATCH_UP_ALL;
-  if (result == 0 && sums.elsewhere > 0 && !outbox->told_elsewhere) {
+  if (result == 0 && sums.elsewhere > 0 && !outbox->told_elsewhere && !outbox->quiet) {
     outbox->told_elsewhere = true;
     (void)fprintf(stderr,
                   "codecmeter %s: %" PRIu64

@@ -17,6 +17,7 @@ struct outbox {
   int64_t again_ms; /* monotonic: until then it is taken to be away still */
   struct err away;  /* why */
   bool told_elsewhere;
+  bool quiet; /* outbox_catch_up says nothing but errors; the owner may set it */
 };
 /* The settings, filled, are borrowed for as long as it lives. */
 MUST_USE int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err);

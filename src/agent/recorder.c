@@ -37,6 +37,7 @@ int recorder_open(const struct recorder_options *options, struct recorder **ret,
     free(recorder);
     return result;
   }
+  recorder->outbox.quiet = options->quiet;
   recorder->complaints = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   *ret = recorder;
   return 0;
@@ -109,7 +110,7 @@ static int deliver(struct recorder *recorder, struct place *place, const char *p
   if (refused) result = keep_refused(recorder, path, report, &delivered, err);
   if (result != 0) return result;
   if (!refused) {
-    say(path, report->summary, report_outcome_name(delivered.outcome));
+    if (!recorder->options.quiet) say(path, report->summary, report_outcome_name(delivered.outcome));
     (void)g_hash_table_remove(recorder->complaints, path);
   }
   if (delivered.outcome == REPORT_SPOOLED)
@@ -121,11 +122,12 @@ static int deliver(struct recorder *recorder, struct place *place, const char *p
 }
 
 /* One that was only renamed is the same output, though its path would make it another. */
-static bool is_renamed(struct place *place, const char *path, const struct stat *st) {
+static bool is_renamed(const struct recorder *recorder, struct place *place, const char *path,
+                       const struct stat *st) {
   enum place_status status;
   const char *twin = place_twin(place, path, st, &status);
   if (twin == NULL) return false;
-  if (strcmp(twin, path) != 0) { /* else it is back under its own name */
+  if (strcmp(twin, path) != 0 && !recorder->options.quiet) { /* else it is back under its own name */
     SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_twin = str_printable(str_of(twin));
     (void)printf("%s: the same file as %s, not recorded again\n", shown, shown_twin);
     (void)fflush(stdout);
@@ -171,7 +173,7 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
   SCOPED(report_fini) struct report report = {0};
   struct stat now;
   *ret = RECORDED_DONE;
-  if (place_knows(place, path, st) || is_renamed(place, path, st)) return 0;
+  if (place_knows(place, path, st) || is_renamed(recorder, place, path, st)) return 0;
   int result = report_file(path, recorder->options.settings->project, &report, err);
   if (lstat(path, &now) != 0) {
     if (file_may_pass(errno)) *ret = RECORDED_LOST;

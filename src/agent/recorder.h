@@ -13,6 +13,7 @@
 struct recorder_options {
   const struct client_settings *settings;  /* filled; borrowed */
   void (*complain)(const struct err *err); /* says it on standard error */
+  bool quiet;                              /* prints nothing else */
 };
 
 struct recorder;

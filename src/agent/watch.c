@@ -330,7 +330,8 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   watch->places = g_ptr_array_new_with_free_func(close_place);
   watch->pending = pending_new();
   (void)clock_gettime(CLOCK_REALTIME, &watch->started);
-  const struct recorder_options recording = {.settings = &options->settings, .complain = options->complain};
+  const struct recorder_options recording = {
+      .settings = &options->settings, .complain = options->complain, .quiet = options->quiet};
   int result = recorder_open(&recording, &watch->recorder, err);
   if (result == 0) result = open_places(watch, names, err);
   if (result == 0)
@@ -371,12 +372,12 @@ int watch_look_round(struct watch *watch, struct err *err) {
   watch->is_looking = false;
   if (result == 0) result = save(watch, err);
   if (result != 0) return result;
-  if (watch->passed_over > 0) {
+  if (watch->passed_over > 0 && !watch->options->quiet) {
     (void)fprintf(stderr,
                   "codecmeter watch: not recorded, since they were there before: %" PRIu64 " (--existing does)\n",
                   watch->passed_over);
   }
-  if (!once) say_ready(watch);
+  if (!once && !watch->options->quiet) say_ready(watch);
   return 0;
 }
 

@@ -22,6 +22,7 @@ struct watch_options {
   uint64_t settle_ms;
   char *state;         /* directory of places; NULL: the spool */
   bool existing, once; /* record what was there before the first watch; look once */
+  bool quiet;          /* prints nothing but what complain does */
   void (*complain)(const struct err *err);
   void (*on_progress)(void); /* called often while it gets on, never while it hangs */
   int64_t wait_max_ms;       /* it calls on_progress at least this often while there is nothing to do; 0: no need */

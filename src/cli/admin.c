@@ -479,7 +479,7 @@ static int execute(const struct admin *admin, const struct json *request, struct
     buf_text(reply, "]}");
     return result;
   }
-  return err_set(err, ERR_USAGE, "this server does not know the command '%.*s': is it an older one?",
+  return err_set(err, ERR_USAGE, "the server does not know the command '%.*s'; is it older than this program?",
                  (int)(name.len < 40 ? name.len : 40), name.ptr);
 }
 

@@ -9,47 +9,13 @@
 #include "cli/admin.h"
 #include "cli/control.h"
 #include "cli/datadir.h"
+#include "cli/table.h"
 
-/* A server that is just starting holds the lock, and soon its socket. */
+/* A server that is starting holds the lock before its socket is there. */
 #define WAIT_MS 15000
 #define POLL_MS 50
 #define REPLY_DEPTH_MAX 8
 #define REPLY_TREE(len) ((len)*24 + 65536)
-#define COLUMNS_MAX 12
-
-/* ---- verbs ---- */
-
-static bool is_among(const char *verbs, const char *verb) {
-  struct str rest = str_of(verbs);
-  while (rest.len > 0) {
-    const char *space = memchr(rest.ptr, ' ', rest.len);
-    size_t len = space != NULL ? (size_t)(space - rest.ptr) : rest.len;
-    if (str_equal(str_make(rest.ptr, len), str_of(verb))) return true;
-    rest = space != NULL ? str_make(rest.ptr + len + 1, rest.len - len - 1) : STR("");
-  }
-  return false;
-}
-
-int admin_verb(const struct option_spec *spec, const char *verbs, int argc, char **argv, const char **ret_verb,
-               struct err *err) {
-  const char *verb = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
-  if (verb != NULL) {
-    for (int i = 1; i < argc; i++) argv[i] = argv[i + 1]; /* argv ends with NULL */
-    argc--;
-  }
-  int result = options_parse(spec, &argc, &argv, err);
-  if (result != 0) return result;
-  if (verb == NULL && argc > 1) {
-    verb = argv[1];
-    argc--;
-    argv++;
-  }
-  if (verb == NULL || !is_among(verbs, verb)) {
-    return err_set(err, ERR_USAGE, "say what to do: %s; --help shows more", verbs);
-  }
-  *ret_verb = verb;
-  return options_no_operands(argc, argv, err);
-}
 
 /* ---- requests ---- */
 
@@ -108,7 +74,7 @@ static int execute_here(const struct datadir *dir, struct str request, struct bu
   return 0;
 }
 
-/* Over the socket if a server holds the directory, else by taking it ourselves. */
+/* Over the socket if a server has the directory; else this process takes it. */
 static int execute(struct datadir *dir, struct str request, struct buf *reply, struct err *err) {
   for (int waited = 0;; waited += POLL_MS) {
     int result = control_ask(dir, request, reply, err);
@@ -132,40 +98,32 @@ static void put_cell(const struct json *value, struct buf *out) {
   }
 }
 
-static size_t width_of(const struct json *items, const struct admin_column *column) {
-  size_t width = strlen(column->title);
-  SCOPED(buf_fini) struct buf cell = {0};
-  for (const struct json *item = items->child; item != NULL; item = item->next) {
-    buf_clear(&cell);
-    put_cell(json_member(item, column->field), &cell);
-    if (cell.len > width) width = cell.len;
-  }
-  return width;
-}
-
-/* item: NULL for the titles. */
-static void print_row(const struct json *item, const struct admin_column *columns, const size_t widths[COLUMNS_MAX]) {
-  SCOPED(buf_fini) struct buf line = {0};
-  for (size_t i = 0; columns[i].field != NULL; i++) {
-    size_t start = line.len;
-    if (item != NULL) put_cell(json_member(item, columns[i].field), &line);
-    else buf_text(&line, columns[i].title);
-    bool last = columns[i + 1].field == NULL;
-    while (!last && line.len < start + widths[i] + 2) buf_char(&line, ' ');
-  }
-  while (line.len > 0 && line.ptr[line.len - 1] == ' ') line.len--;
-  (void)printf("%.*s\n", (int)line.len, line.len > 0 ? line.ptr : "");
-}
-
 static void print_table(const struct json *items, const struct admin_print *print) {
-  size_t widths[COLUMNS_MAX];
+  struct table_column columns[TABLE_COLUMNS_MAX + 1] = {0};
+  SCOPED(buf_fini) struct buf cell = {0};
   for (size_t i = 0; print->columns[i].field != NULL; i++) {
-    CHECK(i < COLUMNS_MAX);
-    widths[i] = width_of(items, &print->columns[i]);
+    CHECK(i < TABLE_COLUMNS_MAX);
+    columns[i].title = print->columns[i].title;
   }
-  print_row(NULL, print->columns, widths);
+  SCOPED(table_free_ref) struct table *table = table_new(columns, 0, table_terminal_width(), stdout);
   for (const struct json *item = items->child; item != NULL; item = item->next) {
-    print_row(item, print->columns, widths);
+    for (const struct admin_column *column = print->columns; column->field != NULL; column++) {
+      buf_clear(&cell);
+      put_cell(json_member(item, column->field), &cell);
+      table_cell(table, buf_view(&cell));
+    }
+  }
+  table_print(table);
+  if (cell.ptr != NULL) bytes_wipe(cell.ptr, cell.cap);
+}
+
+static void print_quietly(const struct json *items, const struct admin_print *print) {
+  if (print->quiet_fields[0] == NULL) return;
+  for (const struct json *item = items->child; item != NULL; item = item->next) {
+    for (size_t i = 0; print->quiet_fields[i] != NULL; i++) {
+      (void)printf("%s%.*s", i > 0 ? " " : "", STR_ARG(json_member_text(item, print->quiet_fields[i])));
+    }
+    (void)putchar('\n');
   }
 }
 
@@ -196,7 +154,10 @@ static void append_json(const struct json *node, struct buf *out) {
 
 static void print_items(const struct json *items, const struct admin_print *print) {
   if (!print->json) {
-    print_table(items, print);
+    if (options_quiet() && !print->is_asked_for)
+      print_quietly(items, print);
+    else
+      print_table(items, print);
     return;
   }
   SCOPED(buf_fini) struct buf text = {0};
@@ -220,10 +181,11 @@ static int print_reply(struct str reply, const struct admin_print *print, struct
   CHECK(arena != NULL && parser != NULL);
   const struct json *top;
   int result = json_parse(parser, arena, reply, REPLY_DEPTH_MAX, &top, err);
-  if (result != 0) return err_prefix(err, "the server's answer");
+  if (result != 0) return err_prefix(err, "malformed reply from the server");
   const struct json *code = json_member(top, "code"), *text = json_member(top, "text");
   const struct json *items = json_member(top, "items");
-  if (code == NULL || text == NULL || items == NULL) return err_set(err, ERR_REMOTE, "the server's answer is not one");
+  if (code == NULL || text == NULL || items == NULL)
+    return err_set(err, ERR_REMOTE, "malformed reply from the server: code, text or items is missing");
   if (!str_equal(code->text, STR("OK"))) return err_set(err, code_named(code->text), "%.*s", STR_ARG(text->text));
   print_items(items, print);
   for (const struct json *item = items->child; item != NULL && print->look != NULL; item = item->next) {
@@ -235,7 +197,7 @@ static int print_reply(struct str reply, const struct admin_print *print, struct
 int admin_command(const char *data, struct buf *request, const struct admin_print *print, struct err *err) {
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;
   SCOPED(buf_fini) struct buf reply = {0};
-  if (request->failed) return err_set(err, ERR_USAGE, "a value is not UTF-8, or too long");
+  if (request->failed) return err_set(err, ERR_USAGE, "a value on the command line is not UTF-8, or too long");
   buf_char(request, '}');
   char *padding = buf_extend(request, JSON_PADDING);
   CHECK(padding != NULL);

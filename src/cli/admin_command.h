@@ -1,4 +1,5 @@
-/* What `project`, `key` and `token` share: sending a request to whoever has the ledger, and printing what comes back. */
+/* What `project`, `key` and `token` share: they send a request to the process that has the ledger open, and print its
+ * reply. */
 #ifndef CODECMETER_CLI_ADMIN_COMMAND_H
 #define CODECMETER_CLI_ADMIN_COMMAND_H
 
@@ -16,20 +17,19 @@ struct admin_column {
 struct admin_print {
   bool json;                          /* items as they are: a list as an array, one made or changed as an object */
   bool is_list;
+  bool is_asked_for;                  /* the table is printed with --quiet, too */
+  const char *quiet_fields[3];        /* these are printed with --quiet, in one line; may be all NULL */
   const struct admin_column *columns; /* ends with field NULL */
-  void (*look)(void *arg, const struct json *item); /* told of each item; may be NULL */
+  void (*look)(void *arg, const struct json *item); /* called for each item; may be NULL */
   void *arg;
 };
 
-/* Appends ,"name":"value" to a request when value is given; one that is not UTF-8 makes admin_command refuse the request. A request begins with admin_begin, ends with admin_end. */
+/* A request begins with admin_begin; admin_command ends it. The others append ,"name":value when a value is given.
+ * admin_command refuses a request with a text that is not UTF-8. */
 void admin_begin(struct buf *request, const char *group, const char *verb);
 void admin_text(struct buf *request, const char *name, const char *value);
 void admin_flag(struct buf *request, const char *name, bool value);
 void admin_list(struct buf *request, const char *name, char *const *values);
-
-/* Parses "VERB [OPTION…]" or "[OPTION…] VERB" by the spec and gives the verb, one of those named (blank-separated). */
-MUST_USE int admin_verb(const struct option_spec *spec, const char *verbs, int argc, char **argv,
-                        const char **ret_verb, struct err *err);
 
 /* Sends the request for a data directory, running server or not, and prints the answer. */
 MUST_USE int admin_command(const char *data, struct buf *request, const struct admin_print *print, struct err *err);

@@ -13,8 +13,8 @@ struct setting {
   char **value;
 };
 
-/* Reads a line of an environment file: NAME=value, also behind `export`. Skips blank lines, comments (#), and a line
- * `export NAME…`, which is there for shells. Takes quotes off a value. */
+/* Reads a line of an environment file: NAME=value, with or without "export" before it. Skips blank lines, comments (#) and
+ * a line `export NAME…`, which is there for shells. Removes quotes around a value. */
 static int read_line(char *line, const struct setting *settings, size_t count, const char *path, struct err *err) {
   struct str text = str_trim(str_of(line));
   if (text.len == 0 || text.ptr[0] == '#') return 0;
@@ -22,7 +22,7 @@ static int read_line(char *line, const struct setting *settings, size_t count, c
   if (exports) text = str_trim(str_make(text.ptr + 7, text.len - 7));
   const char *equals = memchr(text.ptr, '=', text.len);
   if (equals == NULL && exports) return 0;
-  if (equals == NULL) return err_set(err, ERR_USAGE, "%s: a line is not NAME=value", path);
+  if (equals == NULL) return err_set(err, ERR_USAGE, "%s: a line is not of the form NAME=value", path);
   struct str name = str_make(text.ptr, (size_t)(equals - text.ptr));
   struct str value = str_make(equals + 1, text.len - name.len - 1);
   bool quoted =

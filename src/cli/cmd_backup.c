@@ -16,7 +16,7 @@ static int backup(const char *data, const char *to, struct err *err) {
   struct ledger_options options = {.dir = dir.path};
   if (result == 0) result = ledger_backup(&options, to, &steps, &report, err);
   progress_end(&progress);
-  if (result != 0) return result;
+  if (result != 0 || options_quiet()) return result;
   (void)printf("backed up %.1f MiB, up to position %llu, to %s in %.2f s; `codecmeter restore` brings it back\n",
                (double)report.bytes / (1 << 20), (unsigned long long)report.position, to,
                progress_seconds(&progress));
@@ -32,14 +32,15 @@ int cmd_backup(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "DIRECTORY",
       .summary =
-          "Copies the ledger into DIRECTORY while the server runs or not, and reads the copy to its end. An earlier "
-          "backup of the same ledger there is brought up to date.",
+          "Copies the ledger into DIRECTORY and checks the copy by reading all of it. The server may run. If "
+          "DIRECTORY holds an earlier backup of the same ledger, the command brings it up to date.",
+      .examples = "codecmeter backup --data /var/lib/codecmeter /mnt/backup/codecmeter",
       .rows = rows,
   };
   struct err err = {0};
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0 && argc < 2)
-    result = err_set(&err, ERR_USAGE, "name the directory for the backup; --help shows more");
+    result = err_set(&err, ERR_USAGE, "DIRECTORY is missing; give it like this: codecmeter backup DIRECTORY");
   if (result == 0) result = options_no_operands(argc - 1, argv + 1, &err);
   if (result == 0) result = backup(data, argv[1], &err);
   return result == 0 ? EXIT_OK : command_fail("backup", &err);

@@ -1,4 +1,4 @@
-/* Sends what the spool holds, all of it. */
+/* Sends all events of the spool. */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static void interrupt(int number) {
 
 static bool is_interrupted(void) { return interrupted != 0; }
 
-/* The sums are told also when it is stopped; the event in the air stays in the spool. */
+/* The sums are printed when it is stopped, too. The event that is being sent stays in the spool. */
 static void catch_signals(void) {
   static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
   for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
@@ -54,14 +54,16 @@ static void print_sums(const struct spool_sums *sums, bool json) {
 static int check_left(const struct spool *spool, const struct spool_sums *sums, struct err *err) {
   if (sums->left == 0) return 0;
   if (sums->unreadable > 0) {
-    return err_set(err, ERR_DENIED, "%s: %" PRIu64 " are not ours to read: flush as the user whose they are",
+    return err_set(err, ERR_DENIED,
+                   "%s: %" PRIu64 " events cannot be read by this user: run flush as the user who owns them",
                    spool->dir, sums->unreadable);
   }
-  if (sums->elsewhere == 0) return err_set(err, ERR_BUSY, "%s: not all could be sent", spool->dir);
+  if (sums->elsewhere == 0)
+    return err_set(err, ERR_BUSY, "%s: not all events could be sent; run flush again", spool->dir);
   return err_set(err, ERR_DENIED,
                  "%s: %" PRIu64
-                 " are for another server or token: flush with those, or with --any if one replaced the "
-                 "other",
+                 " events are for another server or token: run flush with that one, or with --any if the new one "
+                 "replaces it",
                  spool->dir, sums->elsewhere);
 }
 
@@ -81,7 +83,7 @@ static int flush(struct flush_options *options, struct err *err) {
   int result = client_open(&options->settings, &client, err);
   if (result != 0) return result;
   if (options->settings.token == NULL) {
-    return err_set(err, ERR_USAGE, "no token: give --token, $CODECMETER_TOKEN or --env FILE");
+    return err_set(err, ERR_USAGE, "no token is given; give --env FILE, $CODECMETER_TOKEN or --token");
   }
   spool_init(&spool, &options->settings);
   catch_signals();
@@ -89,9 +91,10 @@ static int flush(struct flush_options *options, struct err *err) {
   result = spool_send(&spool, client, &pass, &sums, err);
   progress_end(&progress);
   bool never_spooled = result == -ERR_NOT_FOUND && options->settings.spool == NULL && !file_exists(spool.dir);
-  if (result == 0 || sums.left > 0 || never_spooled) print_sums(&sums, options->json);
+  bool shown = options->json || !options_quiet();
+  if (shown && (result == 0 || sums.left > 0 || never_spooled)) print_sums(&sums, options->json);
   if (sums.rejected > 0)
-    (void)fprintf(stderr, "codecmeter flush: %s/rejected says why what was rejected was\n", spool.dir);
+    (void)fprintf(stderr, "codecmeter flush: the rejected events and the reasons are in %s/rejected\n", spool.dir);
   if (never_spooled) return 0;
   return result == 0 ? check_left(&spool, &sums, err) : result;
 }
@@ -101,15 +104,23 @@ int cmd_flush(int argc, char **argv) {
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
-      {"any", 0, OPTION_FLAG, &options.any, NULL, "also what was for another server, or for another token's project"},
+      {"any", 0, OPTION_FLAG, &options.any, NULL,
+       "also send events for another server, or for the project of another token"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print the sums as JSON"},
+      {0},
+  };
+  const struct option_exit exits[] = {
+      {EXIT_OK, "no event is left in the spool"},
+      {EXIT_FAILED, "events are left, or the spool could not be read"},
+      {EXIT_USAGE, "wrong usage"},
       {0},
   };
   const struct option_spec spec = {
       .summary =
-          "Sends the events that wait in the spool, oldest first. What the server rejects goes into rejected/ there, "
-          "with its reason. The exit status is 0 when nothing is left.",
-      .description = "Example:\n  codecmeter flush --env data/client.env",
+          "Sends the events that wait in the spool, oldest first. An event that the server rejects is moved to the "
+          "spool's directory rejected, with the reason.",
+      .examples = "codecmeter flush --env data/client.env",
+      .exits = exits,
       .rows = rows,
   };
   struct err err = {0};

@@ -1,10 +1,10 @@
-/* What became of a task: as it was reported, and what voided it. Reads the data directory, beside a server or
- * without. */
+/* Shows a task as it was reported, and the event that voided it. Reads the data directory; a server may run. */
 #include <stdio.h>
 
 #include "cli/command.h"
 #include "cli/datadir.h"
 #include "cli/options.h"
+#include "cli/table.h"
 #include "cli/usage_text.h"
 #include "ledger/history.h"
 
@@ -13,51 +13,57 @@ struct history_options {
   bool json;
 };
 
-/* Texts of reports must not drive a terminal: they hold no control characters, and are printed as they are. */
-static void put_labelled(struct buf *out, const char *label, struct str value) {
+/* A label and its value. */
+static const struct table_column columns[] = {{.title = "", .least = 9}, {.title = ""}, {0}};
+
+static void put_labelled(struct table *table, const char *label, struct str value) {
   if (value.len == 0) return;
-  buf_printf(out, "  %-9s ", label);
-  buf_str(out, value);
-  buf_char(out, '\n');
+  table_cell(table, str_of(label));
+  table_cell(table, value);
 }
 
-static void put_moment(struct buf *out, const char *label, int64_t ms) {
-  buf_printf(out, "  %-9s ", label);
-  usage_text_time(ms, out);
-  buf_char(out, '\n');
+static void put_moment(struct table *table, const char *label, int64_t ms) {
+  SCOPED(buf_fini) struct buf text = {0};
+  usage_text_time(ms, &text);
+  put_labelled(table, label, buf_view(&text));
 }
 
-static void put_who(struct buf *out, const struct usage *voiding) {
-  put_labelled(out, "by", voiding->actor);
-  put_labelled(out, "token", voiding->token);
-  put_labelled(out, "because", voiding->reason);
+static void put_who(struct table *table, const struct usage *voiding) {
+  put_labelled(table, "by", voiding->actor);
+  put_labelled(table, "token", voiding->token);
+  put_labelled(table, "because", voiding->reason);
 }
 
-/* When it came is known; the time that a void states is only what its sender says. */
-static void put_void(struct buf *out, const struct usage *voiding) {
-  put_moment(out, "VOIDED", voiding->arrived_ms);
-  put_who(out, voiding);
-  put_labelled(out, "void", voiding->source);
-  put_labelled(out, "", voiding->id);
+/* The time of its arrival is known; the time that a void states is only its sender's word. */
+static void put_void(struct table *table, const struct usage *voiding) {
+  put_moment(table, "VOIDED", voiding->arrived_ms);
+  put_who(table, voiding);
+  put_labelled(table, "void", voiding->source);
+  put_labelled(table, "", voiding->id);
 }
 
-static void put_item(struct buf *out, const struct history_item *item) {
+static void print_details(const struct history_item *item) {
   const struct usage *usage = item->usage;
-  usage_text_line(usage, out);
-  buf_char(out, '\n');
-  put_labelled(out, "source", usage->source);
-  put_labelled(out, "id", usage->id);
+  SCOPED(table_free_ref) struct table *table = table_new(columns, 2, table_terminal_width(), stdout);
+  put_labelled(table, "source", usage->source);
+  put_labelled(table, "id", usage->id);
   if (usage->kind == USAGE_VOID) {
-    put_labelled(out, "voids", usage->target_source);
-    put_labelled(out, "", usage->target_id);
-    put_who(out, usage);
-    if (usage->finish_stated) put_moment(out, "states", usage->finished_ms);
+    put_labelled(table, "voids", usage->target_source);
+    put_labelled(table, "", usage->target_id);
+    put_who(table, usage);
+    if (usage->finish_stated) put_moment(table, "states", usage->finished_ms);
   } else {
-    put_labelled(out, "task", usage->task_id);
-    put_moment(out, "finished", usage->finished_ms);
+    put_labelled(table, "task", usage->task_id);
+    put_moment(table, "finished", usage->finished_ms);
   }
-  put_moment(out, "reported", usage->arrived_ms);
-  if (item->voiding != NULL) put_void(out, item->voiding);
+  put_moment(table, "reported", usage->arrived_ms);
+  if (item->voiding != NULL) put_void(table, item->voiding);
+  table_print(table);
+}
+
+static void put_title(struct buf *out, const struct history_item *item) {
+  usage_text_line(item->usage, out);
+  buf_char(out, '\n');
 }
 
 static void put_item_json(struct buf *out, const struct history_item *item) {
@@ -80,15 +86,16 @@ static int print_item(void *arg, const struct history_item *item, struct err *er
   if (printing->json)
     put_item_json(&out, item);
   else
-    put_item(&out, item);
-  return usage_text_print(&out, err);
+    put_title(&out, item);
+  int result = usage_text_print(&out, err);
+  if (result == 0 && !printing->json) print_details(item);
+  return result;
 }
 
 static int check(const struct history_options *options, struct err *err) {
-  if (options->project == NULL) return err_set(err, ERR_USAGE, "which project? give --project");
   bool by_identity = options->source != NULL && options->id != NULL, by_task = options->task_id != NULL;
   bool is_one = by_task ? options->source == NULL && options->id == NULL : by_identity;
-  return is_one ? 0 : err_set(err, ERR_USAGE, "which record? give --source and --id, or --task-id");
+  return is_one ? 0 : err_set(err, ERR_USAGE, "name one record: give SOURCE and ID, or --task-id");
 }
 
 static int history(const struct history_options *options, struct err *err) {
@@ -113,20 +120,24 @@ int cmd_history(int argc, char **argv) {
   struct history_options options = {0};
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
-      {"project", 0, OPTION_TEXT, &options.project, "ID", "the project"},
-      {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "who reported it, and"},
-      {"id", 0, OPTION_TEXT, &options.id, "ID", "under which id"},
-      {"task-id", 0, OPTION_TEXT, &options.task_id, "ID", "instead: every record of a task id"},
+      {"project", 0, OPTION_TEXT, &options.project, "PROJECT", "the same as the argument PROJECT"},
+      {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "the same as the argument SOURCE"},
+      {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
+      {"task-id", 0, OPTION_TEXT, &options.task_id, "ID",
+       "show every record of this task id, instead of SOURCE and ID"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_spec spec = {
+      .operands = "project [source id]",
       .summary =
-          "Shows a record as it was reported, whether it still counts, and who voided it, when and why. Changes "
-          "nothing; the server may run.",
-      .description =
-          "Examples:\n  codecmeter history --project org-demo --source farm-7 --id job-4711/720p\n"
-          "  codecmeter history --project org-demo --task-id job-4711 --json",
+          "Shows a record as it was reported. If it was voided, it counts no more, and the command shows who voided "
+          "it, "
+          "when and why. It changes nothing, and the server may run.",
+      .quiet = "print the record alone, as always",
+      .examples =
+          "codecmeter history org-demo farm-7 job-4711/720p\n"
+          "codecmeter history org-demo --task-id job-4711 --json",
       .rows = rows,
   };
   struct err err = {0};

@@ -1,6 +1,6 @@
-/* Years of usage out of files. Each batch is sent until it is answered, and what it answers is kept; then the place
- * moves on. So at any moment the place, cut off at which the file of rejects holds what had been refused up to there,
- * is one from which another run can go on: what it sends twice counts once.
+/* Imports years of usage from files. Each batch is sent until the server answers, its rejects are kept, and then the
+ * place moves on. So another run can go on from the place at any moment, if it first cuts the file of rejects back to
+ * the length that the place names. Events that are sent twice count once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -93,9 +93,12 @@ static int choose_format(const char *name, const char *format, enum import_forma
   bool is_csv = format != NULL ? strcmp(format, "csv") == 0 : ends_with(name, ".csv");
   bool is_ndjson = format != NULL ? strcmp(format, "ndjson") == 0
                                   : strcmp(name, "-") == 0 || ends_with(name, ".ndjson") || ends_with(name, ".jsonl");
-  if (!is_csv && !is_ndjson && format != NULL) return err_set(err, ERR_USAGE, "--format is ndjson or csv");
+  if (!is_csv && !is_ndjson && format != NULL)
+    return err_set(err, ERR_USAGE, "--format '%s': give ndjson or csv", format);
   if (!is_csv && !is_ndjson) {
-    return err_set(err, ERR_USAGE, "%s: its name ends neither in .csv nor in .ndjson or .jsonl: give --format", name);
+    return err_set(err, ERR_USAGE,
+                   "%s: the format is not known, as the name does not end in .csv, .ndjson or .jsonl; give --format",
+                   name);
   }
   *ret = is_csv ? IMPORT_CSV : IMPORT_NDJSON;
   return 0;
@@ -117,7 +120,7 @@ static int open_input(struct importing *importing, const char *name, struct err 
 static int open_source(struct importing *importing, enum import_format format, struct err *err) {
   const struct import_options *options = importing->options;
   if (format == IMPORT_NDJSON && options->source != NULL) {
-    return err_set(err, ERR_USAGE, "--source is for CSV: in ndjson each event names its own");
+    return err_set(err, ERR_USAGE, "--source is for CSV only: each ndjson event names its own source");
   }
   const struct import_source_options how = {
       .fd = importing->fd,
@@ -153,7 +156,7 @@ static int open_sender(struct importing *importing, struct err *err) {
   };
   const char *give_up = importing->options->give_up != NULL ? importing->options->give_up : GIVE_UP_DEFAULT;
   if (!config_duration(str_of(give_up), &options.give_up_ms) || options.give_up_ms > INT64_MAX) {
-    return err_set(err, ERR_USAGE, "--give-up: a duration like 30s, 10m or 2h");
+    return err_set(err, ERR_USAGE, "--give-up '%s' is not a duration like 30s, 10m or 2h", give_up);
   }
   importing->sender = import_sender_new(&options);
   return 0;
@@ -183,7 +186,7 @@ static int take_print(struct importing *importing, struct err *err) {
 }
 
 static void go_on_without_place(struct importing *importing, const struct err *why) {
-  say(importing, "%s: the place is not kept, and another run will begin at the beginning", why->text);
+  say(importing, "%s: the place cannot be kept, so another run will start at the beginning", why->text);
   free(importing->place_path);
   importing->place_path = NULL;
 }
@@ -213,7 +216,9 @@ static int go_on(struct importing *importing, const struct import_place *place, 
   if (result != 0) return result;
   memcpy(importing->outcomes, place->outcomes, sizeof importing->outcomes);
   importing->before = rows_of(importing);
-  say(importing, "going on from line %" PRIu64 " of %s, where another run had come to; --restart begins anew",
+  if (options_quiet()) return 0;
+  say(importing,
+      "going on from line %" PRIu64 " of %s, where the last run stopped; --restart starts at the beginning",
       place->line, importing->name);
   return 0;
 }
@@ -229,7 +234,7 @@ static int begin(struct importing *importing, struct err *err) {
   int loaded = importing->options->restart ? -ERR_NOT_FOUND
                                            : import_place_load(importing->place_path, importing->print, &place, &why);
   if (loaded == 0) return go_on(importing, &place, err);
-  if (loaded != -ERR_NOT_FOUND) say(importing, "%s: beginning at the beginning", why.text);
+  if (loaded != -ERR_NOT_FOUND) say(importing, "%s: starting at the beginning", why.text);
   return import_rejects_cut(importing->rejects, 0, err);
 }
 
@@ -288,6 +293,7 @@ static uint64_t not_stored(const struct importing *importing) {
 static void print_summary(const struct importing *importing, bool is_complete) {
   double seconds = progress_seconds(&importing->progress);
   bool json = importing->options->json;
+  if (options_quiet() && !json) return;
   (void)printf(json ? "{\"rows\":%" PRIu64 : "rows %" PRIu64, rows_of(importing));
   for (int i = 0; i < IMPORT_OUTCOMES; i++) {
     (void)printf(json ? ",\"%s\":%" PRIu64 : ", %s %" PRIu64, report_outcome_name((enum report_outcome)i),
@@ -299,17 +305,17 @@ static void print_summary(const struct importing *importing, bool is_complete) {
     (void)printf(", in %.2f s\n", seconds);
 }
 
-/* What went wrong, and how to go on. */
+/* Says what failed, and how to go on. */
 static int tell_stop(const struct importing *importing, struct err *err) {
   const struct err why = *err;
-  const char *how = importing->place_path != NULL ? "the same command goes on from there"
-                                                  : "the same again is safe, for what was stored counts once";
+  const char *how = importing->place_path != NULL ? "run the same command again to go on from there"
+                                                  : "run it again; each event counts once";
   return err_set(err, why.code == ERR_USAGE ? ERR_DENIED : why.code, "%s; stopped before line %" PRIu64 " of %s: %s",
                  why.text, importing->place.line, importing->name, how);
 }
 
 static int tell_rejects(const struct importing *importing, struct err *err) {
-  return err_set(err, ERR_DENIED, "%" PRIu64 " of %" PRIu64 " rows were not stored: %s says which, and why",
+  return err_set(err, ERR_DENIED, "%" PRIu64 " of %" PRIu64 " rows were not stored; %s has the rows and the reasons",
                  not_stored(importing), rows_of(importing), import_rejects_path(importing->rejects));
 }
 
@@ -355,32 +361,42 @@ int cmd_import(int argc, char **argv) {
   struct import_options options = {.settings.interrupted = stop_is_insisted};
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
-      {"format", 0, OPTION_TEXT, &options.format, "FORMAT", "ndjson or csv (by the ending of FILE; ndjson of -)"},
-      {"source", 0, OPTION_TEXT, &options.source, "NAME", "the source of rows of CSV that name none"},
+      {"format", 0, OPTION_TEXT, &options.format, "FORMAT",
+       "ndjson or csv (default: by the ending of FILE; ndjson for -)"},
+      {"source", 0, OPTION_TEXT, &options.source, "NAME", "the source of CSV rows that name none"},
       {"rejected", 0, OPTION_TEXT, &options.rejected, "FILE",
-       "where to keep what was not stored (FILE" REJECTS_SUFFIX "; " REJECTS_OF_PIPE " of -)"},
+       "keep rows that were not stored in this file (default: FILE" REJECTS_SUFFIX "; " REJECTS_OF_PIPE " for -)"},
       {"give-up", 0, OPTION_TEXT, &options.give_up, "DURATION",
-       "stop when the server has not answered for so long (" GIVE_UP_DEFAULT ")"},
-      {"restart", 0, OPTION_FLAG, &options.restart, NULL, "begin at the beginning, wherever another run had come to"},
-      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the summary as JSON"},
+       "stop when the server has not answered for this time (default: " GIVE_UP_DEFAULT ")"},
+      {"restart", 0, OPTION_FLAG, &options.restart, NULL, "start at the beginning, wherever an earlier run stopped"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the summary as JSON, with --quiet, too"},
+      {0},
+  };
+  const struct option_exit exits[] = {
+      {EXIT_OK, "every row is stored, now or before"},
+      {EXIT_FAILED, "rows were not stored, or the import stopped early"},
+      {EXIT_USAGE, "wrong usage"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "FILE",
       .summary =
-          "Reports the events of a file: ndjson, one a line, or CSV, whose first line names the columns; - is "
-          "standard "
-          "input. Each counts once, so a file may be imported again. Interrupted, the same command goes on where it "
-          "was. Exit status 1 if anything was not stored; a file then says what, and why.",
-      .description =
-          "Examples:\n  codecmeter import --env data/client.env 2024.csv --source old-farm\n"
-          "  zcat 2023-*.ndjson.gz | codecmeter import --env data/client.env -",
+          "Reports the events of a file: ndjson with one event a line, or CSV whose first line names the columns. - "
+          "is standard input. Each event counts once, so a file may be imported again. If the import is "
+          "interrupted, the same command goes on where it stopped.",
+      .quiet = "print no progress and no summary",
+      .examples =
+          "codecmeter import --env data/client.env 2024.csv --source old-farm\n"
+          "zcat 2023-*.ndjson.gz | codecmeter import --env data/client.env -",
+      .exits = exits,
       .rows = rows,
   };
   struct err err = {0};
   int result = options_parse(&spec, &argc, &argv, &err);
-  if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "which file? --help shows an example");
-  if (result == 0 && argc > 2) result = err_set(&err, ERR_USAGE, "'%s' is too much: one file at a time", argv[2]);
+  if (result == 0 && argc < 2)
+    result = err_set(&err, ERR_USAGE, "FILE is missing; give it like this: codecmeter import FILE");
+  if (result == 0 && argc > 2)
+    result = err_set(&err, ERR_USAGE, "unexpected argument '%s': one file at a time", argv[2]);
   if (result != 0) return command_fail("import", &err);
   result = import(&options, argv[1], &err);
   return result == 0 ? EXIT_OK : command_fail("import", &err);

@@ -29,11 +29,11 @@ struct key_options {
   bool json;
 };
 
-/* The first line of a file, or of standard input for "-": a secret on the command line can be read by others. */
+/* Reads the first line of a file, or of standard input for "-". Other users can see a secret on the command line. */
 static int read_private_key(const char *path, char out[KEY_TEXT_MAX + 2], struct err *err) {
   bool standard_input = strcmp(path, "-") == 0;
   int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return err_set(err, ERR_USAGE, "cannot read %s", path);
+  if (fd < 0) return err_set(err, ERR_USAGE, "cannot open the private key file %s", path);
   size_t len = 0;
   while (len < KEY_TEXT_MAX + 1) {
     ssize_t got = read(fd, out + len, KEY_TEXT_MAX + 1 - len);
@@ -43,7 +43,9 @@ static int read_private_key(const char *path, char out[KEY_TEXT_MAX + 2], struct
   if (!standard_input) (void)close(fd);
   out[len] = '\0';
   out[strcspn(out, "\r\n")] = '\0';
-  return out[0] != '\0' ? 0 : err_set(err, ERR_USAGE, "%s holds no private key", path);
+  return out[0] != '\0'
+             ? 0
+             : err_set(err, ERR_USAGE, "%s: the first line is empty; a private key is expected there", path);
 }
 
 static int run(const char *verb, const struct key_options *options, struct err *err) {
@@ -58,8 +60,13 @@ static int run(const char *verb, const struct key_options *options, struct err *
   struct admin_print print = {
       .json = options->json,
       .is_list = strcmp(verb, "list") == 0,
+      .is_asked_for = strcmp(verb, "list") == 0,
       .columns = strcmp(verb, "create") == 0 ? made_columns : columns,
   };
+  if (strcmp(verb, "create") == 0) {
+    print.quiet_fields[0] = "public_key";
+    print.quiet_fields[1] = "private_key";
+  }
   admin_begin(&request, "key", verb);
   admin_text(&request, "public_key", options->public_key);
   admin_text(&request, "private_key", private_key);
@@ -75,30 +82,38 @@ int cmd_key(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"public-key", 0, OPTION_TEXT, &options.public_key, "KEY",
-       "create: import this pair instead of making one; disable, enable: the key to change"},
+       "create: import this key pair instead of making one; disable, enable: the same as the argument KEY"},
       {"private-key", 0, OPTION_TEXT, &options.private_key, "KEY",
-       "its private key; every user of this machine can read it in `ps`: use --private-key-file instead"},
+       "the private key to import; every user of this machine can see it with `ps`: prefer --private-key-file"},
       {"private-key-file", 0, OPTION_TEXT, &options.private_key_file, "FILE",
-       "read the private key from a file, or - for standard input"},
+       "read the private key to import from a file; - is standard input"},
       {"project", 0, OPTION_LIST, &options.projects, "ID",
-       "make a sub-account's key, for this project only; repeatable"},
+       "create: a key of a sub-account, which sees only this project; repeatable"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
+  const struct option_verb verbs[] = {
+      {"create", NULL, "create a key pair, or import one"},
+      {"list", NULL, "list all keys, without their private keys"},
+      {"disable", "public-key", "disable a key: the server refuses it from the next request on"},
+      {"enable", "public-key", "enable a disabled key"},
+      {0},
+  };
   const struct option_spec spec = {
-      .usage = "create|list|disable|enable",
+      .verbs = verbs,
       .summary =
-          "Creates, lists, disables or enables key pairs of the signed API. A key only reads. The command works whether "
-          "or not the server runs. The server refuses a disabled key from the next request on.",
-      .description =
-          "Examples:\n  codecmeter key create\n  codecmeter key create --project org-acme\n"
-          "  codecmeter key create --public-key PUB --private-key-file secret.txt\n"
-          "  codecmeter key disable --public-key PUB\n  codecmeter key enable --public-key PUB",
+          "Creates, lists, disables or enables key pairs. A key pair signs calls of the UCloud API, and only reads. "
+          "The command works whether or not the server runs.",
+      .quiet = "create: print only the public and the private key, in one line; disable, enable: print nothing",
+      .examples =
+          "codecmeter key create\ncodecmeter key create --project org-acme\n"
+          "codecmeter key create --public-key PUB --private-key-file secret.txt\n"
+          "codecmeter key disable PUB\ncodecmeter key enable PUB",
       .rows = rows,
   };
   const char *verb;
   struct err err = {0};
-  int result = admin_verb(&spec, "create list disable enable", argc, argv, &verb, &err);
+  int result = options_parse_verb(&spec, argc, argv, &verb, &err);
   if (result == 0) result = run(verb, &options, &err);
   return result == 0 ? EXIT_OK : command_fail("key", &err);
 }

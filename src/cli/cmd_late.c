@@ -1,4 +1,5 @@
-/* Usage that came long after it had finished: it counts on its own day, so days that were billed have changed. */
+/* Usage that arrived long after it finished. It counts on the day on which it finished, so days that were billed have
+ * changed. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -8,6 +9,7 @@
 #include "cli/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/table.h"
 #include "cli/usage_text.h"
 #include "ledger/history.h"
 #include "meter/rfc3339.h"
@@ -21,22 +23,39 @@ struct late_options {
   bool json;
 };
 
+static const struct table_column columns[] = {
+    {.title = "FINISHED"}, {.title = "ARRIVED"}, {.title = "DELAY", .is_number = true},
+    {.title = "PROJECT"},  {.title = "SOURCE"},  {.title = "ID"},
+    {.title = "USAGE"},    {.title = "VOIDED"},  {0},
+};
+
 struct printing {
   bool json;
   uint64_t count;
+  struct table *table;
   struct progress progress;
 };
 
-static void put_item(const struct history_item *item, struct buf *out) {
+static void put_cell(struct table *table, struct buf *text) {
+  table_cell(table, buf_view(text));
+  buf_clear(text);
+}
+
+static void put_item(const struct history_item *item, struct table *table) {
   const struct usage *usage = item->usage;
-  usage_text_time(usage->finished_ms, out);
-  buf_text(out, "  ");
-  usage_text_time(usage->arrived_ms, out);
-  buf_printf(out, "  %5" PRId64 " h  ", (usage->arrived_ms - usage->finished_ms) / 3600000);
-  usage_text_identity(usage, out);
-  buf_text(out, "  ");
-  usage_text_line(usage, out);
-  buf_text(out, item->voiding != NULL ? "  VOIDED\n" : "\n");
+  SCOPED(buf_fini) struct buf text = {0};
+  usage_text_time(usage->finished_ms, &text);
+  put_cell(table, &text);
+  usage_text_time(usage->arrived_ms, &text);
+  put_cell(table, &text);
+  buf_printf(&text, "%" PRId64 " h", (usage->arrived_ms - usage->finished_ms) / 3600000);
+  put_cell(table, &text);
+  table_cell(table, usage->project);
+  table_cell(table, usage->source);
+  table_cell(table, usage->id);
+  usage_text_line(usage, &text);
+  put_cell(table, &text);
+  table_cell(table, item->voiding != NULL ? STR("VOIDED") : STR(""));
 }
 
 static void put_item_json(const struct history_item *item, struct buf *out) {
@@ -49,16 +68,17 @@ static int print_item(void *arg, const struct history_item *item, struct err *er
   struct printing *printing = arg;
   SCOPED(buf_fini) struct buf out = {0};
   printing->count++;
-  if (printing->json)
-    put_item_json(item, &out);
-  else
-    put_item(item, &out);
+  if (!printing->json) {
+    put_item(item, printing->table);
+    return 0;
+  }
+  put_item_json(item, &out);
   progress_end(&printing->progress);
   return usage_text_print(&out, err);
 }
 
-/* "7d": so long ago; an RFC 3339 time; or a date: from its first instant in UTC, for projects have zones of their
- * own. */
+/* Reads "7d", that long ago; an RFC 3339 time; or a date, which begins at its first instant in UTC, because projects
+ * have zones of their own. */
 static int read_since(const char *text, int64_t now_ms, int64_t *ret, struct err *err) {
   uint64_t ago;
   int32_t day;
@@ -68,8 +88,9 @@ static int read_since(const char *text, int64_t now_ms, int64_t *ret, struct err
     return 0;
   }
   if (!config_duration(str_of(text), &ago) || ago > (uint64_t)now_ms) {
-    return err_set(err, ERR_USAGE,
-                   "--since: a time like 2026-01-31T00:00:00Z, a date like 2026-01-31, or how long ago, like 7d");
+    return err_set(
+        err, ERR_USAGE,
+        "--since '%s' is not a time like 2026-01-31T00:00:00Z, a date like 2026-01-31, or a duration like 7d", text);
   }
   *ret = now_ms - (int64_t)ago;
   return 0;
@@ -82,19 +103,22 @@ static int late(const struct late_options *options, struct err *err) {
   int64_t now_ms = clock_real_ms(clock_system());
   if (!config_duration(str_of(options->delay != NULL ? options->delay : DELAY_DEFAULT), &delay) ||
       delay > INT64_MAX) {
-    return err_set(err, ERR_USAGE, "--delay: a duration like 30m, 6h or 2d");
+    return err_set(err, ERR_USAGE, "--delay '%s' is not a duration like 30m, 6h or 2d", options->delay);
   }
   query.delay_ms = (int64_t)delay;
   int result = read_since(options->since != NULL ? options->since : SINCE_DEFAULT, now_ms, &query.since_ms, err);
   if (result == 0) result = datadir_open(datadir_choose(options->data), false, &dir, err);
   if (result != 0) return result;
   const struct ledger_options ledger = {.dir = dir.path};
-  struct printing printing = {.json = options->json};
+  SCOPED(table_free_ref) struct table *table = table_new(columns, 0, table_terminal_width(), stdout);
+  struct printing printing = {.json = options->json, .table = table};
   progress_begin(&printing.progress);
   const struct ledger_progress steps = {.step = progress_step, .arg = &printing.progress};
   result = history_late(&ledger, &query, print_item, &printing, &steps, err);
   progress_end(&printing.progress);
-  if (result == 0 && !options->json && printing.count == 0) (void)fprintf(stderr, "nothing came late\n");
+  if (!options->json && printing.count > 0) table_print(table);
+  if (result == 0 && !options->json && printing.count == 0 && !options_quiet())
+    (void)fprintf(stderr, "no usage arrived late\n");
   return result;
 }
 
@@ -103,21 +127,22 @@ int cmd_late(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"since", 0, OPTION_TEXT, &options.since, "WHEN",
-       "stored from then on: a time, a date (in UTC), or how long ago (" SINCE_DEFAULT ")"},
+       "usage stored since a time, a date (in UTC), or a duration ago (default: " SINCE_DEFAULT ")"},
       {"delay", 0, OPTION_TEXT, &options.delay, "DURATION",
-       "and more than this after it had finished (" DELAY_DEFAULT ")"},
-      {"project", 0, OPTION_TEXT, &options.project, "ID", "of one project"},
-      {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON, an object a line"},
+       "and more than this after it finished (default: " DELAY_DEFAULT ")"},
+      {"project", 0, OPTION_TEXT, &options.project, "PROJECT", "the same as the argument PROJECT"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON, one object a line"},
       {0},
   };
   const struct option_spec spec = {
+      .operands = "[project]",
       .summary =
-          "Lists usage that was stored long after it had finished: finish time, arrival, delay in hours, project, "
-          "source, id, what it was. It counts on the day on which it finished, so totals of that day have grown; "
-          "unless "
-          "it is VOIDED: then it counts no more.",
-      .description =
-          "Examples:\n  codecmeter late --since 2026-01-01 --delay 2d\n  codecmeter late --since 1d --json",
+          "Lists usage that was stored long after it finished, of one project or of all. Such usage counts on the "
+          "day on "
+          "which it finished, so the totals of that day have grown since. Usage that is marked VOIDED counts no "
+          "more.",
+      .quiet = "print only the list",
+      .examples = "codecmeter late --since 2026-01-01 --delay 2d\ncodecmeter late org-demo --since 1d --json",
       .rows = rows,
   };
   struct err err = {0};

@@ -37,7 +37,13 @@ static void tell_move(void *arg, const struct json *item) {
 
 static int run(const char *verb, const struct project_options *options, struct err *err) {
   SCOPED(buf_fini) struct buf request = {0};
-  struct admin_print print = {.json = options->json, .is_list = strcmp(verb, "list") == 0, .columns = columns, .look = tell_move};
+  bool is_list = strcmp(verb, "list") == 0;
+  struct admin_print print = {.json = options->json,
+                              .is_list = is_list,
+                              .is_asked_for = is_list,
+                              .columns = columns,
+                              .look = tell_move};
+  if (strcmp(verb, "create") == 0) print.quiet_fields[0] = "id";
   admin_begin(&request, "project", verb);
   admin_text(&request, "id", options->id);
   admin_text(&request, "name", options->name);
@@ -51,28 +57,37 @@ int cmd_project(int argc, char **argv) {
   struct project_options options = {0};
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
-      {"id", 0, OPTION_TEXT, &options.id, "ID", "1 to 64 bytes; made up if absent"},
-      {"name", 0, OPTION_TEXT, &options.name, "NAME", "what people call it; the id if absent"},
-      {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE", 
-       "the zone whose days it counts in, as Europe/Berlin; create needs it, unless the running server has the setting "
-       "project.time_zone"},
-      {"default", 0, OPTION_FLAG, &options.is_default, NULL, "make it the account's default project"},
-      {"force", 0, OPTION_FLAG, &options.force, NULL, "set --time-zone though usage moves to other days"},
+      {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
+      {"name", 0, OPTION_TEXT, &options.name, "NAME", "the name that people see (default: the id)"},
+      {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
+       "IANA time zone whose days the project is metered by, such as Europe/Berlin; create needs it unless the running "
+       "server has the setting project.time_zone"},
+      {"default", 0, OPTION_FLAG, &options.is_default, NULL, "make this the account's default project"},
+      {"force", 0, OPTION_FLAG, &options.force, NULL, "set --time-zone even if usage moves to other days"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
+  const struct option_verb verbs[] = {
+      {"create", "[id]", "create a project; without ID, a random id is chosen"},
+      {"list", NULL, "list all projects"},
+      {"set", "id", "change name, time zone or default of a project"},
+      {0},
+  };
   const struct option_spec spec = {
-      .usage = "create|list|set",
-      .summary = "Creates, lists or changes projects, the units of metering. Works whether or not the server runs. Another time "
-                 "zone dates the whole past of a project in another way: if that moves usage to other days, `set` says how "
-                 "much and changes nothing without --force.",
-      .description = "Examples:\n  codecmeter project create --id org-acme --name 'Acme' --time-zone Europe/Berlin\n"
-                     "  codecmeter project set --id org-acme --default\n  codecmeter project list",
+      .verbs = verbs,
+      .summary =
+          "Creates, lists or changes projects. A project is the unit of metering, usually one customer. An id is 1 "
+          "to 64 bytes long. The command works whether or not the server runs. Another time zone moves the usage of "
+          "a project to other days: `set` then says how much moves, and changes nothing without --force.",
+      .quiet = "create: print only the id; set: print nothing",
+      .examples =
+          "codecmeter project create org-acme --name 'Acme' --time-zone Europe/Berlin\n"
+          "codecmeter project set org-acme --default\ncodecmeter project list",
       .rows = rows,
   };
   const char *verb;
   struct err err = {0};
-  int result = admin_verb(&spec, "create list set", argc, argv, &verb, &err);
+  int result = options_parse_verb(&spec, argc, argv, &verb, &err);
   if (result == 0) result = run(verb, &options, &err);
   return result == 0 ? EXIT_OK : command_fail("project", &err);
 }

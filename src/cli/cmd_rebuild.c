@@ -16,7 +16,7 @@ static int rebuild(const char *data, struct err *err) {
   struct ledger_options options = {.dir = dir.path};
   if (result == 0) result = ledger_rebuild(&options, &steps, err);
   progress_end(&progress);
-  if (result != 0) return result;
+  if (result != 0 || options_quiet()) return result;
   (void)printf("rebuilt from %.1f MiB of log in %.2f s\n", (double)progress.done / (1 << 20),
                progress_seconds(&progress));
   return 0;
@@ -30,8 +30,8 @@ int cmd_rebuild(int argc, char **argv) {
   };
   const struct option_spec spec = {
       .summary =
-          "Makes totals, catalogue and runs anew from the log. The server must be stopped. The old ones are replaced "
-          "only when the new ones are complete; interrupted, nothing has changed.",
+          "Builds totals, catalogue and indexes again from the log. Stop the server first. The new files replace the "
+          "old ones only when they are complete, so an interrupted command changes nothing.",
       .rows = rows,
   };
   struct err err = {0};

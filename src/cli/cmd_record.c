@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 
-/* Measures and reports one file; says how it went in a line. */
+/* Measures and reports one file, and prints the outcome as one line. */
 static int record_file(struct outbox *outbox, const char *path, const char *project, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
   struct delivered delivered;
@@ -20,7 +20,7 @@ static int record_file(struct outbox *outbox, const char *path, const char *proj
   if (delivered.outcome == REPORT_CONFLICT || delivered.outcome == REPORT_REJECTED)
     return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered.reason);
   SCOPED_MALLOC char *shown = str_printable(str_of(path));
-  (void)printf("%s: %s, %s\n", shown, report.summary, outcome);
+  if (!options_quiet()) (void)printf("%s: %s, %s\n", shown, report.summary, outcome);
   if (delivered.outcome != REPORT_SPOOLED) return 0;
   result = outbox_say_waiting(outbox, path, &delivered, err);
   if (delivered.needs_help) return result;
@@ -31,23 +31,33 @@ static int record_file(struct outbox *outbox, const char *path, const char *proj
 int cmd_record(int argc, char **argv) {
   struct client_settings settings = {0};
   const struct option_row rows[] = {CLIENT_OPTION_ROWS(settings), CLIENT_SPOOL_ROW(settings), {0}};
+  const struct option_exit exits[] = {
+      {EXIT_OK, "every file is stored, or waits in the spool"},
+      {EXIT_FAILED, "a file could not be measured or reported"},
+      {EXIT_USAGE, "wrong usage"},
+      {0},
+  };
   const struct option_spec spec = {
-      .usage = "FILE…",
+      .usage = "FILE...",
       .summary =
-          "Measures media files and reports each as a finished transcode: codec, picture size, duration of the "
-          "video. "
-          "A file that was reported before, by this or by `run`, counts once. An HLS playlist is one file. What the "
-          "server cannot take now waits in the spool.",
-      .description = "Example:\n  codecmeter record --env data/client.env out/*.mp4",
+          "Measures media files (codec, picture size, duration of the video) and reports each as a finished "
+          "transcode. A file counts once, also if `run` or `watch` reports it too. An HLS playlist or a DASH "
+          "manifest "
+          "is one file. If the server cannot take an event now, the event waits in the spool.",
+      .quiet = "do not print the files that were recorded",
+      .examples = "codecmeter record --env data/client.env out/*.mp4",
+      .exits = exits,
       .rows = rows,
   };
   struct err err = {0};
   SCOPED(outbox_close) struct outbox outbox = {.client = NULL};
   int result = options_parse(&spec, &argc, &argv, &err);
-  if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "which files? --help shows an example");
+  if (result == 0 && argc < 2)
+    result = err_set(&err, ERR_USAGE, "FILE is missing; give it like this: codecmeter record FILE...");
   if (result == 0) result = client_settings_fill(&settings, &err);
   if (result == 0) result = outbox_open(&settings, &outbox, &err);
   if (result != 0) return command_fail("record", &err);
+  outbox.quiet = options_quiet();
   int status = EXIT_OK;
   for (int i = 1; i < argc; i++) {
     if (record_file(&outbox, argv[i], settings.project, &err) == 0) continue;

@@ -17,7 +17,7 @@ static int restore(const char *data, const char *from, struct err *err) {
   struct ledger_options options = {.dir = dir.path};
   if (result == 0) result = ledger_restore(&options, from, &steps, &report, err);
   progress_end(&progress);
-  if (result != 0) return result;
+  if (result != 0 || options_quiet()) return result;
   (void)printf("restored %.1f MiB, up to position %llu, into %s in %.2f s; `codecmeter serve --data %s` serves it\n",
                (double)report.bytes / (1 << 20), (unsigned long long)report.position, dir.path,
                progress_seconds(&progress), dir.path);
@@ -27,20 +27,22 @@ static int restore(const char *data, const char *from, struct err *err) {
 int cmd_restore(int argc, char **argv) {
   char *data = NULL;
   const struct option_row rows[] = {
-      {"data", 0, OPTION_TEXT, &data, "DIR", "where to: a new or an empty directory ($CODECMETER_DATA, else ./data)"},
+      {"data", 0, OPTION_TEXT, &data, "DIR",
+       "the data directory to make: a new or an empty one ($CODECMETER_DATA, else ./data)"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "BACKUP",
       .summary =
-          "Brings a backup back: copies its log into a new data directory and makes totals and runs from it. Cut "
-          "off, "
-          "it can be run again.",
+          "Makes a data directory from a backup: copies the log of the backup and builds totals and indexes from it. "
+          "If the command is interrupted, run it again.",
+      .examples = "codecmeter restore --data /var/lib/codecmeter /mnt/backup/codecmeter",
       .rows = rows,
   };
   struct err err = {0};
   int result = options_parse(&spec, &argc, &argv, &err);
-  if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "name the backup to restore; --help shows more");
+  if (result == 0 && argc < 2)
+    result = err_set(&err, ERR_USAGE, "BACKUP is missing; give it like this: codecmeter restore BACKUP");
   if (result == 0) result = options_no_operands(argc - 1, argv + 1, &err);
   if (result == 0) result = restore(data, argv[1], &err);
   return result == 0 ? EXIT_OK : command_fail("restore", &err);

@@ -30,14 +30,14 @@ struct file_before {
 static int check_fresh(const char *path, const struct file_before *before, struct err *err) {
   struct stat now;
   if (stat(path, &now) != 0) {
-    return err_set(err, ERR_MEDIA, "%s: the command did not make it; name its outputs with --output", path);
+    return err_set(err, ERR_MEDIA, "%s: the command did not make this file; name its outputs with --output", path);
   }
   const struct stat *st = &before->st;
   bool same = before->was_there && now.st_ino == st->st_ino && now.st_dev == st->st_dev &&
               now.st_size == st->st_size && now.st_mtim.tv_sec == st->st_mtim.tv_sec &&
               now.st_mtim.tv_nsec == st->st_mtim.tv_nsec && now.st_ctim.tv_sec == st->st_ctim.tv_sec &&
               now.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
-  return same ? err_set(err, ERR_MEDIA, "%s: it is older than this run, so not its output; name those with --output",
+  return same ? err_set(err, ERR_MEDIA, "%s: the command did not change this file; name its outputs with --output",
                         path)
               : 0;
 }
@@ -69,6 +69,7 @@ static int say_delivered(const struct outbox *outbox, const struct report *repor
     return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered->reason);
   if (delivered->needs_help) return outbox_say_waiting(outbox, path, delivered, err);
   if (delivered->outcome != REPORT_SPOOLED) {
+    if (options_quiet()) return 0;
     SCOPED_MALLOC char *shown = str_printable(str_of(path));
     (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", shown, report->summary, outcome);
     return 0;
@@ -127,9 +128,11 @@ static int run(struct run_options *options, int argc, char **argv, struct err *e
   bool was_started;
   if (result != 0) return command_fail("run", err);
   if (options->settings.token == NULL) {
-    (void)err_set(err, ERR_USAGE, "no token: give --token, $CODECMETER_TOKEN or --env FILE; the command was not run");
+    (void)err_set(err, ERR_USAGE,
+                  "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
     return command_fail("run", err);
   }
+  outbox.quiet = options_quiet();
   if (options->outputs == NULL) options->outputs = last;
   (void)clock_gettime(CLOCK_REALTIME, &started);
   SCOPED_MALLOC struct file_before *before = look_before(options->outputs);
@@ -150,23 +153,34 @@ int cmd_run(int argc, char **argv) {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
       {"output", 0, OPTION_LIST, &options.outputs, "FILE",
-       "an output of the command; repeatable; its last argument if absent"},
+       "an output of the command; repeatable (default: the command's last argument)"},
+      {0},
+  };
+  const struct option_exit exits[] = {
+      {EXIT_NOT_METERED, "the transcoder succeeded, but an output could not be metered"},
+      {126, "the transcoder could not be executed"},
+      {127, "the transcoder was not found"},
+      {EXIT_USAGE, "wrong usage; the transcoder was not run"},
+      {EXIT_FAILED, "or another status: the transcoder's own"},
       {0},
   };
   const struct option_spec spec = {
-      .usage = "-- COMMAND…",
+      .usage = "-- COMMAND...",
       .summary =
-          "Runs a transcoder, then measures its outputs and reports them. The exit status is the command's; 75 if "
-          "it succeeded but an output could not be metered, whose event is then printed on standard output. What the "
-          "server cannot take now waits in the spool, and is no failure. A command that fails is reported as a "
-          "failed task, which counts nothing.",
-      .description = "Example:\n  codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4",
+          "Runs a transcoder, then measures its outputs and reports them. If the server cannot take an event now, "
+          "the "
+          "event waits in the spool; that is no failure. If an event can neither be stored nor spooled, the command "
+          "prints it on standard output. If the transcoder fails, a failed task is reported, which counts nothing.",
+      .quiet = "do not print the files that were recorded; the transcoder prints what it always does",
+      .examples = "codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4",
+      .exits = exits,
       .rows = rows,
       .operands_end = true,
   };
   struct err err = {0};
   int result = options_parse(&spec, &argc, &argv, &err);
-  if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "which command? --help shows an example");
+  if (result == 0 && argc < 2)
+    result = err_set(&err, ERR_USAGE, "COMMAND is missing; give it like this: codecmeter run -- COMMAND...");
   if (result == 0) result = client_settings_fill(&options.settings, &err);
   return result == 0 ? run(&options, argc, argv, &err) : command_fail("run", &err);
 }

@@ -163,7 +163,7 @@ static int read_adapter_rules(struct service *service, struct err *err) {
     char canonical[CODEC_NAME_MAX + 1];
     if (!is_adapter(set->adapter)) return err_set(err, ERR_USAGE, "adapter.%s: no such adapter", set->adapter);
     if (codec_canonical(str_of(set->codec), canonical, err) != 0) {
-      return err_set(err, ERR_USAGE, "adapter.%s.codec: '%s' is no codec's name", set->adapter, set->codec);
+      return err_set(err, ERR_USAGE, "adapter.%s.codec: '%s' is not the name of a codec", set->adapter, set->codec);
     }
     service->adapter_codecs[i] =
         (struct adapter_rule){.adapter = set->adapter, .preset = set->preset, .codec = set->codec};
@@ -300,7 +300,7 @@ static int start(struct service *service, const struct serve_options *options, s
   datadir_sign(&service->dir, options->listen);
   const char *network = datadir_network(&service->dir);
   if (network != NULL) {
-    diag_warning("%s lies on a network file system (%s): locks and syncs may not be what they say there; use a local disk",
+    diag_warning("%s is on a network file system (%s), where locks and syncs may not work; use a local disk",
                  service->dir.path, network);
   }
   result = control_start(&service->dir, &service->control, err);
@@ -364,8 +364,9 @@ static void announce(struct service *service, const struct serve_options *option
   const char *url = http_server_url(service->http);
   datadir_sign(&service->dir, url);
   if (http_server_is_public(service->http) && options->tls_cert == NULL) {
-    diag_warning("listening beyond this machine without TLS: tokens and keys pass in the clear; give --tls-cert and "
-                 "--tls-key, or put a TLS proxy before it");
+    diag_warning(
+        "listening beyond this machine without TLS, so tokens and keys are sent unencrypted; give --tls-cert and "
+        "--tls-key, or put a TLS proxy in front");
   }
   service_notify_ready();
   service_notify_status("serving %s", url);
@@ -460,20 +461,26 @@ int cmd_serve(int argc, char **argv) {
   static char listen_default[] = "127.0.0.1:8080";
   struct serve_options options = {0};
   const struct option_row rows[] = {
-      {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory, made if missing ($CODECMETER_DATA, else ./data)"},
-      {"listen", 0, OPTION_TEXT, &options.listen, "ADDR:PORT", "where to listen; port 0 is any free one (127.0.0.1:8080)"},
-      {"config", 0, OPTION_TEXT, &options.config, "FILE", "INI file of settings"},
-      {"set", 0, OPTION_LIST, &options.set, "SECTION.KEY=VALUE", "one setting; repeatable, stronger than the file"},
+      {"data", 0, OPTION_TEXT, &options.data, "DIR",
+       "data directory; it is created if it does not exist ($CODECMETER_DATA, else ./data)"},
+      {"listen", 0, OPTION_TEXT, &options.listen, "ADDR:PORT",
+       "address to listen on; port 0 takes any free port (default: 127.0.0.1:8080)"},
+      {"config", 0, OPTION_TEXT, &options.config, "FILE", "read settings from an INI file"},
+      {"set", 0, OPTION_LIST, &options.set, "SECTION.KEY=VALUE",
+       "change one setting; repeatable, wins over --config"},
       {"tls-cert", 0, OPTION_TEXT, &options.tls_cert, "FILE", "serve HTTPS with this certificate (PEM)"},
-      {"tls-key", 0, OPTION_TEXT, &options.tls_key, "FILE", "and this key (PEM)"},
-      {"list-settings", 0, OPTION_FLAG, &options.list_settings, NULL, "print all settings as a table, and end"},
+      {"tls-key", 0, OPTION_TEXT, &options.tls_key, "FILE", "private key (PEM) of the certificate"},
+      {"list-settings", 0, OPTION_FLAG, &options.list_settings, NULL, "print all settings as a table, then exit"},
       {0},
   };
   const struct option_spec spec = {
-      .summary = "Runs the meter. Prints `ready URL` when it serves; SIGTERM or Ctrl-C stops it: what is queued is "
-                 "committed, who waits is answered.",
-      .description = "Examples:\n  codecmeter serve --data /var/lib/codecmeter --listen 127.0.0.1:8080\n"
-                     "  codecmeter serve --set query.max_age=0 --set ingest.delta_max=2000000",
+      .summary =
+          "Runs the meter's server. It prints `ready URL` when it serves. SIGTERM or Ctrl-C stops it; queued events "
+          "are committed and waiting clients answered first.",
+      .quiet = "log only warnings and errors; `ready URL` is still printed",
+      .examples =
+          "codecmeter serve --data /var/lib/codecmeter --listen 127.0.0.1:8080\n"
+          "codecmeter serve --set query.max_age=0 --set ingest.delta_max=2000000",
       .rows = rows,
   };
   struct err err = {0};

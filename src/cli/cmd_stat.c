@@ -1,4 +1,4 @@
-/* GetCodecTotalStat as a table. Dates are the project's days: its zone is asked for first. */
+/* GetCodecTotalStat as a table. Dates are days in the project's zone, so the zone is asked for first. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/table.h"
 #include "meter/codec.h"
 #include "meter/tier.h"
 #include "meter/zone.h"
@@ -72,8 +73,9 @@ static int find_zone(struct client *client, const char *project_id, const struct
   for (const struct json *project = set != NULL ? set->child : NULL; project != NULL; project = project->next) {
     if (is_wanted(project, project_id)) return zone_find(json_member_text(project, "TimeZone"), ret, err);
   }
-  return err_set(err, ERR_NOT_FOUND, "%s%s%s", project_id != NULL ? "this key has no project " : "no default project",
-                 project_id != NULL ? project_id : "", project_id != NULL ? "" : ": give --project");
+  return err_set(err, ERR_NOT_FOUND, "%s%s%s",
+                 project_id != NULL ? "this key may not read a project " : "the account has no default project",
+                 project_id != NULL ? project_id : "", project_id != NULL ? "" : "; give --project");
 }
 
 /* ---- the table ---- */
@@ -91,7 +93,7 @@ static const char *const tier_fields[TIERS] = {
     [TIER_SUPER] = "SuperDefinitionTime",
 };
 
-/* What another's server answers is not let loose on a terminal, nor on arithmetic. */
+/* A foreign server's numbers must not overflow the sums, nor its texts drive a terminal. */
 #define NUMBER_MAX (INT64_MAX / 1000000)
 
 static int64_t bounded(int64_t value) { return value < 0 ? 0 : value > NUMBER_MAX ? NUMBER_MAX : value; }
@@ -117,16 +119,28 @@ static void put_time(int64_t seconds, bool plain, char out[32]) {
     (void)snprintf(out, 32, "%" PRId64 ":%02d:%02d", seconds / 3600, (int)(seconds / 60 % 60), (int)(seconds % 60));
 }
 
-static void print_row(const char *day, struct str codec, int width, const int64_t tiers[TIERS], int64_t total,
-                      bool plain) {
+static const struct table_column table_columns[] = {
+    {.title = "Day", .least = 10},
+    {.title = "Codec", .least = 8},
+    {.title = "Low", .is_number = true, .least = 10},
+    {.title = "Medium", .is_number = true, .least = 10},
+    {.title = "High", .is_number = true, .least = 10},
+    {.title = "Super", .is_number = true, .least = 10},
+    {.title = "Total", .is_number = true, .least = 10},
+    {0},
+};
+
+static void put_row(struct table *table, const char *day, struct str codec, const int64_t tiers[TIERS], int64_t total,
+                    bool plain) {
   char text[32];
-  (void)printf("%-10s  %-*.*s", day, width, STR_ARG(codec));
+  table_cell(table, str_of(day));
+  table_cell(table, codec);
   for (int tier = 0; tier < TIERS; tier++) {
     put_time(tiers[tier], plain, text);
-    (void)printf("  %10s", text);
+    table_cell(table, str_of(text));
   }
   put_time(total, plain, text);
-  (void)printf("  %10s\n", text);
+  table_cell(table, str_of(text));
 }
 
 static void day_text(int32_t day, char out[16]) {
@@ -135,32 +149,22 @@ static void day_text(int32_t day, char out[16]) {
   (void)snprintf(out, 16, "%04d-%02d-%02d", year, month, date);
 }
 
-static int codec_width(const struct json *set, const struct zone *zone) {
-  size_t width = sizeof "h264    " - 1;
-  for (const struct json *item = set->child; item != NULL; item = item->next) {
-    struct str codec = row_of(item, zone).codec;
-    if (codec.len > width) width = codec.len;
-  }
-  return (int)width;
-}
-
 static void print_table(const struct json *set, const struct zone *zone, const struct stat_options *options) {
   int64_t sums[TIERS] = {0}, total = 0;
   char day[16];
-  int width = codec_width(set, zone);
-  (void)printf("%-10s  %-*s  %10s  %10s  %10s  %10s  %10s\n", "Day", width, "Codec", "Low", "Medium", "High", "Super",
-               "Total");
+  SCOPED(table_free_ref) struct table *table = table_new(table_columns, 0, table_terminal_width(), stdout);
   for (const struct json *item = set->child; item != NULL; item = item->next) {
     struct table_row row = row_of(item, zone);
     if (row.total == 0 && !options->all) continue;
     day_text(row.day, day);
-    print_row(day, row.codec, width, row.tiers, row.total, options->seconds);
+    put_row(table, day, row.codec, row.tiers, row.total, options->seconds);
     for (int tier = 0; tier < TIERS; tier++)
       sums[tier] += row.tiers[tier];
     total += row.total;
   }
-  print_row("Total", STR(""), width, sums, total, options->seconds);
-  if (!options->seconds) (void)printf("Times are h:mm:ss, days those of %s.\n", zone_name(zone));
+  put_row(table, "Total", STR(""), sums, total, options->seconds);
+  table_print(table);
+  if (!options->seconds && !options_quiet()) (void)printf("Times are h:mm:ss, days those of %s.\n", zone_name(zone));
 }
 
 static void print_csv(const struct json *set, const struct zone *zone) {
@@ -178,12 +182,12 @@ static void print_csv(const struct json *set, const struct zone *zone) {
 
 /* ---- the command ---- */
 
-/* What can be known to be wrong without asking anybody. */
+/* Finds what is wrong before the server is asked. */
 static int check_dates(const struct stat_options *options, struct err *err) {
   int32_t day;
   bool good = (options->from == NULL || zone_day_parse(str_of(options->from), &day, err) == 0) &&
               (options->to == NULL || zone_day_parse(str_of(options->to), &day, err) == 0);
-  return good ? 0 : err_set(err, ERR_USAGE, "a date like 2026-01-31 is wanted for --from and --to");
+  return good ? 0 : err_set(err, ERR_USAGE, "--from and --to take a date like 2026-01-31");
 }
 
 static int read_days(const struct stat_options *options, const struct zone *zone, int32_t *ret_from, int32_t *ret_to,
@@ -198,15 +202,16 @@ static int read_days(const struct stat_options *options, const struct zone *zone
   return result == 0 && *ret_from > *ret_to ? err_set(err, ERR_USAGE, "--from is after --to") : result;
 }
 
-/* Which days may be asked for is the server's to say, and by default as few as the hosted service allowed. */
+/* The server bounds the days that may be asked for; by default it allows no more than the hosted service did. */
 static int explain_bounds(struct err *err) {
   bool is_bound = strstr(err->text, "Params [EndTime] not available") != NULL ||
                   strstr(err->text, "Params [BeginTime] not available") != NULL;
   size_t len = strlen(err->text);
   if (is_bound) {
-    (void)snprintf(
-        err->text + len, sizeof err->text - len,
-        " (the server's settings query.max_age and query.max_span say how far back and how much; 0 is all)");
+    (void)snprintf(err->text + len, sizeof err->text - len,
+                   " (the server's settings query.max_age and query.max_span bound how old and how long the days may "
+                   "be; 0 is no "
+                   "bound)");
   }
   return -(int)err->code;
 }
@@ -230,7 +235,8 @@ static int stat_days(struct client *client, const struct stat_options *options, 
   result = ask(client, params, options->settings.project != NULL ? 4 : 3, &answer, err);
   if (result != 0) return explain_bounds(err);
   const struct json *set = json_member(answer.top, "StatSet");
-  if (set == NULL || set->type != JSON_ARRAY) return err_set(err, ERR_REMOTE, "the answer has no StatSet");
+  if (set == NULL || set->type != JSON_ARRAY)
+    return err_set(err, ERR_REMOTE, "malformed reply from the server: StatSet is missing");
   if (options->json)
     (void)printf("%.*s\n", (int)answer.reply.body.len, answer.reply.body.ptr);
   else if (options->csv)
@@ -253,26 +259,30 @@ int cmd_stat(int argc, char **argv) {
   struct stat_options options = {0};
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
-      {"from", 0, OPTION_TEXT, &options.from, "DATE", "first day, in the project's time zone (six days before --to)"},
-      {"to", 0, OPTION_TEXT, &options.to, "DATE", "last day (today)"},
-      {"all", 0, OPTION_FLAG, &options.all, NULL, "show days without usage too"},
-      {"seconds", 0, OPTION_FLAG, &options.seconds, NULL, "seconds instead of h:mm:ss"},
-      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the API's answer as it is"},
-      {"csv", 0, OPTION_FLAG, &options.csv, NULL, "print CSV, in seconds, all days"},
+      {"from", 0, OPTION_TEXT, &options.from, "DATE",
+       "first day, in the project's time zone (default: six days before --to)"},
+      {"to", 0, OPTION_TEXT, &options.to, "DATE", "last day (default: today)"},
+      {"all", 0, OPTION_FLAG, &options.all, NULL, "show days without usage, too"},
+      {"seconds", 0, OPTION_FLAG, &options.seconds, NULL, "print seconds instead of h:mm:ss"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the answer of the API unchanged"},
+      {"csv", 0, OPTION_FLAG, &options.csv, NULL, "print CSV, in seconds, with days without usage"},
       {0},
   };
   const struct option_spec spec = {
+      .operands = "[project]",
       .summary =
-          "Shows what was transcoded per day, codec and definition tier, asked over the signed API like any client.",
-      .description =
-          "Examples:\n  codecmeter stat --env data/client.env\n"
-          "  codecmeter stat --project org-acme --from 2026-01-01 --to 2026-01-31 --csv",
+          "Shows the time that was transcoded per day, codec and definition tier. It asks the server over the signed "
+          "API, as any client does.",
+      .quiet = "print the table without the line below it",
+      .examples =
+          "codecmeter stat --env data/client.env\n"
+          "codecmeter stat org-acme --from 2026-01-01 --to 2026-01-31 --csv",
       .rows = rows,
   };
   struct err err = {0};
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0) result = options_no_operands(argc, argv, &err);
-  if (result == 0 && options.json && options.csv) result = err_set(&err, ERR_USAGE, "--json or --csv, not both");
+  if (result == 0 && options.json && options.csv) result = err_set(&err, ERR_USAGE, "give --json or --csv, not both");
   if (result == 0) result = check_dates(&options, &err);
   if (result == 0) result = run(&options, &err);
   return result == 0 ? EXIT_OK : command_fail("stat", &err);

@@ -14,7 +14,7 @@ static const struct admin_column columns[] = {
     {"created", "CREATED"},
     {0},
 };
-/* Where it was just made the secret is shown, this once. */
+/* The secret is shown once, when the token is created. */
 static const struct admin_column made_columns[] = {
     {"id", "ID"},
     {"scope", "SCOPE"},
@@ -35,8 +35,10 @@ static int run(const char *verb, const struct token_options *options, struct err
   struct admin_print print = {
       .json = options->json,
       .is_list = strcmp(verb, "list") == 0,
+      .is_asked_for = strcmp(verb, "list") == 0,
       .columns = strcmp(verb, "create") == 0 ? made_columns : columns,
   };
+  if (strcmp(verb, "create") == 0) print.quiet_fields[0] = "token";
   admin_begin(&request, "token", verb);
   admin_text(&request, "id", options->id);
   admin_text(&request, "project", options->project);
@@ -50,31 +52,40 @@ int cmd_token(int argc, char **argv) {
   struct token_options options = {0};
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
-      {"project", 0, OPTION_TEXT, &options.project, "ID", "bind it to one project; every project if absent"},
+      {"project", 0, OPTION_TEXT, &options.project, "ID",
+       "create: a token for this project only (default: every project)"},
       {"scope", 0, OPTION_TEXT, &options.scope, "SCOPE",
-       "write (default), read, or void (may take back what was reported)"},
+       "create: write (default), read, or void, which may also void reported usage"},
       {"create-projects", 0, OPTION_FLAG, &options.create_projects, NULL,
-       "create projects that its events name and that do not exist yet"},
+       "create: the token's events create the projects that they name if they do not exist yet"},
       {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
-       "the zone of the projects that --create-projects makes; needed with it, unless the running server has the setting "
-       "project.time_zone"},
-      {"id", 0, OPTION_TEXT, &options.id, "ID", "which token to revoke"},
+       "create: the time zone of the projects that --create-projects makes; needed with it unless the running server has "
+       "the setting project.time_zone"},
+      {"id", 0, OPTION_TEXT, &options.id, "ID", "revoke: the same as the argument ID"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
+  const struct option_verb verbs[] = {
+      {"create", NULL, "create a token and show its secret, once"},
+      {"list", NULL, "list all tokens, without their secrets"},
+      {"revoke", "id", "revoke a token: the server refuses it from the next request on"},
+      {0},
+  };
   const struct option_spec spec = {
-      .usage = "create|list|revoke",
-      .summary = "Creates, lists or revokes tokens, the bearer secrets of programs that report usage. Works whether or "
-                 "not the server runs. A secret is shown once; only its hash is kept. A revoked token stays revoked, because "
-                 "its secret may be known to others: create a new one instead.",
-      .description = "Examples:\n  codecmeter token create --project org-acme\n"
-                     "  codecmeter token create --create-projects --time-zone Europe/Berlin\n"
-                     "  codecmeter token revoke --id 0123456789ab",
+      .verbs = verbs,
+      .summary =
+          "Creates, lists or revokes tokens. A token is the bearer secret of a program that reports usage. The "
+          "secret is shown once; the ledger keeps only its hash. A revoked token stays revoked, because "
+          "others may know its secret. The command works whether or not the server runs.",
+      .quiet = "create: print only the secret; revoke: print nothing",
+      .examples = "codecmeter token create --project org-acme\n"
+                  "codecmeter token create --create-projects --time-zone Europe/Berlin\n"
+                  "codecmeter token revoke 0123456789ab",
       .rows = rows,
   };
   const char *verb;
   struct err err = {0};
-  int result = admin_verb(&spec, "create list revoke", argc, argv, &verb, &err);
+  int result = options_parse_verb(&spec, argc, argv, &verb, &err);
   if (result == 0) result = run(verb, &options, &err);
   return result == 0 ? EXIT_OK : command_fail("token", &err);
 }

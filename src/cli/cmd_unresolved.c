@@ -1,10 +1,11 @@
-/* Outputs of which a notice did not say enough: listed, and resolved or dismissed by whoever knows. */
+/* Outputs whose notice did not say enough to count them: listed, and resolved or dismissed by somebody who knows. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "cli/admin_command.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
+#include "cli/table.h"
 #include "cli/usage_text.h"
 #include "ledger/history.h"
 #include "meter/codec.h"
@@ -25,21 +26,37 @@ static struct unresolved_query asked_for(const struct unresolved_options *option
 
 /* ---- list ---- */
 
+static const struct table_column list_columns[] = {
+    {.title = "TIME"},
+    {.title = "PROJECT"},
+    {.title = "SOURCE"},
+    {.title = "ID"},
+    {.title = "LACKS"},
+    {.title = "KNOWN"},
+    {0},
+};
+
 struct listing {
   bool json;
   uint64_t count;
+  struct table *table;
 };
 
-static void put_waiting(const struct usage *usage, struct buf *out) {
-  buf_text(out, usage->finish_stated ? "finished " : "arrived  ");
-  usage_text_time(usage->finished_ms, out);
-  buf_text(out, "  ");
-  usage_text_identity(usage, out);
-  buf_text(out, "  lacks ");
-  usage_field_names(usage_missing(usage), usage->kind, out);
-  buf_text(out, ": transcode");
-  usage_text_measures(usage, out);
-  buf_char(out, '\n');
+static void put_waiting(const struct usage *usage, struct table *table) {
+  SCOPED(buf_fini) struct buf time = {0};
+  SCOPED(buf_fini) struct buf missing = {0};
+  SCOPED(buf_fini) struct buf known = {0};
+  buf_text(&time, usage->finish_stated ? "finished " : "arrived  ");
+  usage_text_time(usage->finished_ms, &time);
+  usage_field_names(usage_missing(usage), usage->kind, &missing);
+  buf_text(&known, "transcode");
+  usage_text_measures(usage, &known);
+  table_cell(table, buf_view(&time));
+  table_cell(table, usage->project);
+  table_cell(table, usage->source);
+  table_cell(table, usage->id);
+  table_cell(table, buf_view(&missing));
+  table_cell(table, buf_view(&known));
 }
 
 static void put_waiting_json(const struct usage *usage, struct buf *out) {
@@ -53,18 +70,22 @@ static int print_waiting(void *arg, const struct usage *usage, struct err *err) 
   struct listing *listing = arg;
   SCOPED(buf_fini) struct buf out = {0};
   listing->count++;
-  if (listing->json)
-    put_waiting_json(usage, &out);
-  else
-    put_waiting(usage, &out);
+  if (!listing->json) {
+    put_waiting(usage, listing->table);
+    return 0;
+  }
+  put_waiting_json(usage, &out);
   return usage_text_print(&out, err);
 }
 
 static int list(const struct unresolved_options *options, const struct ledger_options *ledger, struct err *err) {
-  struct listing listing = {.json = options->json};
+  SCOPED(table_free_ref) struct table *table = table_new(list_columns, 0, table_terminal_width(), stdout);
+  struct listing listing = {.json = options->json, .table = table};
   const struct unresolved_query query = asked_for(options);
   int result = history_unresolved(ledger, &query, print_waiting, &listing, err);
-  if (result == 0 && listing.count == 0 && !options->json) (void)fprintf(stderr, "nothing waits to be resolved\n");
+  if (!options->json && listing.count > 0) table_print(table);
+  if (result == 0 && listing.count == 0 && !options->json && !options_quiet())
+    (void)fprintf(stderr, "no output is unresolved\n");
   return result;
 }
 
@@ -80,7 +101,7 @@ struct report {
   uint64_t count, refused;
 };
 
-/* It must count from now on, or never; whoever asked is told when it does not come to that. */
+/* Counts the outputs for which the server did not do what was asked. */
 static void look_at_outcome(void *arg, const struct json *item) {
   struct report *report = arg;
   struct str outcome = json_member_text(item, "outcome");
@@ -113,7 +134,7 @@ static int fill(const struct report *report, struct usage *usage, struct err *er
   if (contradicted != 0 && !report->options->all) {
     SCOPED(buf_fini) struct buf known = {0};
     put_said(usage, contradicted, &known);
-    return err_set(err, ERR_RANGE, "the notice said%.*s, and that stands: give only what is missing",
+    return err_set(err, ERR_RANGE, "the notice already says%.*s, which cannot be changed; give only what is missing",
                    (int)known.len - 1, known.ptr + 1);
   }
   if ((missing & USAGE_FIELD_CODEC) != 0) usage->codec = said->codec;
@@ -152,7 +173,7 @@ static int read_pixels(const char *text, const char *name, uint16_t *ret, struct
   uint64_t number = 0;
   if (text == NULL) return 0;
   if (!str_to_u64(str_of(text), &number) || number < 1 || number > PIXELS_MAX) {
-    return err_set(err, ERR_USAGE, "--%s: pixels, 1 to %d", name, PIXELS_MAX);
+    return err_set(err, ERR_USAGE, "--%s '%s' is not a number of pixels from 1 to %d", name, text, PIXELS_MAX);
   }
   *ret = (uint16_t)number;
   return 0;
@@ -169,7 +190,7 @@ static int read_said(const struct unresolved_options *options, struct report *re
   if (result == 0) result = read_pixels(options->height, "height", &said->height, err);
   if (result != 0 || options->duration_ms == NULL) return result;
   if (!str_to_i64(str_of(options->duration_ms), &duration_ms) || duration_ms < 0) {
-    return err_set(err, ERR_USAGE, "--duration-ms: an integer, 0 or more");
+    return err_set(err, ERR_USAGE, "--duration-ms '%s' is not an integer of 0 or more", options->duration_ms);
   }
   said->has_amount = true;
   said->amount = (uint64_t)duration_ms;
@@ -181,15 +202,15 @@ static bool says_measures(const struct unresolved_options *options) {
 }
 
 static int check(const struct unresolved_options *options, struct report *report, struct err *err) {
-  if (options->project == NULL) return err_set(err, ERR_USAGE, "which project? give --project");
   if (!options->all && (options->source == NULL || options->id == NULL)) {
-    return err_set(err, ERR_USAGE, "which output? give --source and --id, or --all (with a --source: all of it)");
+    return err_set(err, ERR_USAGE,
+                   "name one output: give SOURCE and ID; or give --all, for all of the project or the source");
   }
   if (report->dismisses && says_measures(options)) {
-    return err_set(err, ERR_USAGE, "what is dismissed has no measures: it is `resolve` that takes them");
+    return err_set(err, ERR_USAGE, "dismiss takes no measures; `codecmeter unresolved resolve` does");
   }
   if (!report->dismisses && !says_measures(options)) {
-    return err_set(err, ERR_USAGE, "what is it? give --codec, --width and --height, or --duration-ms");
+    return err_set(err, ERR_USAGE, "no measure is given; give --codec, --width and --height, or --duration-ms");
   }
   return read_said(options, report, err);
 }
@@ -201,10 +222,12 @@ static int report_all(struct report *report, const struct ledger_options *ledger
   if (result == 0) result = send(report, err);
   if (result != 0) return result;
   if (report->count == 0) {
-    return err_set(err, ERR_NOT_FOUND, "nothing of that name waits; `unresolved list` shows what does");
+    return err_set(err, ERR_NOT_FOUND,
+                   "no such output is unresolved; `codecmeter unresolved list` lists those that are");
   }
   if (report->refused == 0) return 0;
-  return err_set(err, ERR_RANGE, "%" PRIu64 " of %" PRIu64 " were not stored", report->refused, report->count);
+  return err_set(err, ERR_RANGE, "%" PRIu64 " of %" PRIu64 " outputs were not stored", report->refused,
+                 report->count);
 }
 
 /* ---- the door ---- */
@@ -225,33 +248,40 @@ int cmd_unresolved(int argc, char **argv) {
   struct unresolved_options options = {0};
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
-      {"project", 0, OPTION_TEXT, &options.project, "ID", "of one project"},
-      {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "of one source"},
-      {"id", 0, OPTION_TEXT, &options.id, "ID", "of one id"},
-      {"all", 0, OPTION_FLAG, &options.all, NULL, "resolve, dismiss: all of them"},
-      {"codec", 0, OPTION_TEXT, &options.codec, "NAME", "resolve: its codec, where the notice had none"},
-      {"width", 0, OPTION_TEXT, &options.width, "PIXELS", "its width, likewise"},
-      {"height", 0, OPTION_TEXT, &options.height, "PIXELS", "its height"},
-      {"duration-ms", 0, OPTION_TEXT, &options.duration_ms, "MS", "its length"},
-      {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON: the list an object a line"},
+      {"project", 0, OPTION_TEXT, &options.project, "PROJECT", "the same as the argument PROJECT"},
+      {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "the same as the argument SOURCE"},
+      {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
+      {"all", 0, OPTION_FLAG, &options.all, NULL, "resolve, dismiss: all outputs of the project, or of SOURCE"},
+      {"codec", 0, OPTION_TEXT, &options.codec, "NAME", "resolve: the codec, if the notice had none"},
+      {"width", 0, OPTION_TEXT, &options.width, "PIXELS", "resolve: the width, likewise"},
+      {"height", 0, OPTION_TEXT, &options.height, "PIXELS", "resolve: the height, likewise"},
+      {"duration-ms", 0, OPTION_TEXT, &options.duration_ms, "MS", "resolve: the duration in milliseconds, likewise"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON; list: one object a line"},
+      {0},
+  };
+  const struct option_verb verbs[] = {
+      {"list", "[project [source [id]]]", "list unresolved outputs, with what they lack"},
+      {"resolve", "project [source [id]]",
+       "add what outputs lack; from then on they count, on the day on which they finished"},
+      {"dismiss", "project [source [id]]", "mark outputs as failed transcodes, which never count"},
       {0},
   };
   const struct option_spec spec = {
-      .usage = "list|resolve|dismiss",
+      .verbs = verbs,
       .summary =
-          "Lists outputs that an adapter was told of, but not enough to count them; or says what they lack, from "
-          "when on they count, on the day on which they finished; or dismisses them, as transcodes that failed: they "
-          "count nothing, and never will. Works whether or not the server runs.",
-      .description =
-          "Examples:\n  codecmeter unresolved list\n"
-          "  codecmeter unresolved resolve --project org-demo --source mediaconvert --id 1671-abc/0/0 --codec h265\n"
-          "  codecmeter unresolved resolve --project org-demo --source umedia --all --codec h264\n"
-          "  codecmeter unresolved dismiss --project org-demo --source umedia --id 17/test.mp4",
+          "Lists, resolves or dismisses unresolved outputs: an adapter received a notice of them that does not say "
+          "enough to count them. The command works whether or not the server runs.",
+      .quiet = "list: print only the list; resolve, dismiss: print nothing but errors",
+      .examples =
+          "codecmeter unresolved list\n"
+          "codecmeter unresolved resolve org-demo mediaconvert 1671-abc/0/0 --codec h265\n"
+          "codecmeter unresolved resolve org-demo umedia --all --codec h264\n"
+          "codecmeter unresolved dismiss org-demo umedia 17/test.mp4",
       .rows = rows,
   };
   const char *verb;
   struct err err = {0};
-  int result = admin_verb(&spec, "list resolve dismiss", argc, argv, &verb, &err);
+  int result = options_parse_verb(&spec, argc, argv, &verb, &err);
   if (result == 0) result = run(verb, &options, &err);
   return result == 0 ? EXIT_OK : command_fail("unresolved", &err);
 }

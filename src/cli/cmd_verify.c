@@ -74,7 +74,7 @@ static int verify(const char *data, struct err *err) {
   result = ledger_verify(&options, &how, &report, err);
   progress_end(&progress);
   if (result != 0) return result;
-  print_report(&report, progress_seconds(&progress));
+  if (!options_quiet()) print_report(&report, progress_seconds(&progress));
   if (compared_nothing(&report)) {
     return err_set(err, ERR_BUSY,
                    "nothing was compared: no checkpoint holds any of the %" PRIu64
@@ -92,12 +92,19 @@ int cmd_verify(int argc, char **argv) {
       {"data", 0, OPTION_TEXT, &data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {0},
   };
+  const struct option_exit exits[] = {
+      {EXIT_OK, "everything that was compared agrees with the log, or the log is empty"},
+      {EXIT_FAILED, "something differs, there are records and none could be compared, or the ledger could not be read"},
+      {EXIT_USAGE, "wrong usage"},
+      {0},
+  };
   const struct option_spec spec = {
       .summary =
-          "Proves the ledger: reads the whole log, recounts it, and compares totals, identities, times and the "
-          "catalogue with that. Asks a running server for a checkpoint first, and changes nothing else. Says which "
-          "positions it compared. Exit status 1 if anything differs, or if there are records and none could be "
-          "compared. Of a backup it reads the log.",
+          "Proves the ledger: reads the whole log, counts it again, and compares totals, identities, times and the "
+          "catalogue with the result. Asks a running server for a checkpoint first, and changes nothing else. Says "
+          "which positions it compared. Of a backup it reads the log.",
+      .quiet = "print nothing but differences and errors",
+      .exits = exits,
       .rows = rows,
   };
   struct err err = {0};

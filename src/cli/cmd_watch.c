@@ -78,10 +78,11 @@ static int watch_directories(const struct watch_options *options, char *const *n
 static int check_options(const char *settle, struct watch_options *options, struct err *err) {
   bool good =
       settle == NULL || (config_duration(str_of(settle), &options->settle_ms) && options->settle_ms <= SETTLE_MAX_MS);
-  if (!good) return err_set(err, ERR_USAGE, "--settle: a duration like 2s or 500ms is wanted, at most 24h");
+  if (!good) return err_set(err, ERR_USAGE, "--settle '%s' is not a duration like 2s or 500ms, at most 24h", settle);
   if (options->settings.token != NULL) return 0;
-  return err_set(err, ERR_USAGE,
-                 "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create`)");
+  return err_set(
+      err, ERR_USAGE,
+      "no token is given; give --env FILE, $CODECMETER_TOKEN or --token (`codecmeter token create` makes one)");
 }
 
 int cmd_watch(int argc, char **argv) {
@@ -91,36 +92,43 @@ int cmd_watch(int argc, char **argv) {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
       {"include", 0, OPTION_LIST, &include, "GLOB",
-       "names of outputs; repeatable (*.mp4 *.m4v *.mov *.mkv *.webm *.avi *.flv *.mxf *.m3u8 *.mpd)"},
+       "record files with such names; repeatable (default: *.mp4 *.m4v *.mov *.mkv *.webm *.avi *.flv *.mxf *.m3u8 "
+       "*.mpd)"},
       {"exclude", 0, OPTION_LIST, &exclude, "GLOB",
-       "names to pass over; repeatable (always .* *.part *.partial *.tmp)"},
-      {"settle", 0, OPTION_TEXT, &settle, "DURATION", "a file is finished when it has not changed for so long (2s)"},
-      {"existing", 0, OPTION_FLAG, &options.existing, NULL, "record also what was there before the first start"},
-      {"once", 0, OPTION_FLAG, &options.once, NULL, "record what is new, and end"},
-      {"state", 0, OPTION_TEXT, &options.state, "DIR", "where it keeps what is done (the spool)"},
+       "ignore files with such names; repeatable (always ignored: .* *.part *.partial *.tmp)"},
+      {"settle", 0, OPTION_TEXT, &settle, "DURATION",
+       "a file is finished when it has not changed for this time (default: 2s)"},
+      {"existing", 0, OPTION_FLAG, &options.existing, NULL,
+       "record the files, too, that exist before the first start"},
+      {"once", 0, OPTION_FLAG, &options.once, NULL, "record the files that are new, then exit"},
+      {"state", 0, OPTION_TEXT, &options.state, "DIR",
+       "directory for the list of recorded files (default: the spool)"},
       {0},
   };
   const struct option_spec spec = {
-      .usage = "DIR…",
+      .usage = "DIR...",
       .summary =
-          "Records outputs as they are finished in directories and all below them: closed after writing, or moved "
-          "in. It "
-          "keeps its place: after a restart it records what came meanwhile. A file that `run` or `record` reports "
-          "too counts once. HLS and DASH count by their playlist; segments are not among the names it takes.",
-      .description =
-          "Examples:\n  codecmeter watch --env /etc/codecmeter/client.env /srv/outputs\n"
-          "  codecmeter watch --once --include '*.mp4' /srv/outputs",
+          "Watches directories and all directories below them, and records each file that is finished there: closed "
+          "after writing, or moved in. It remembers what is recorded: after a restart it records the files that "
+          "came in between. A file counts once, also if `run` or `record` reports it too. HLS and DASH outputs are "
+          "recorded by their playlist or manifest, not by segment.",
+      .quiet = "do not print the files that are recorded",
+      .examples =
+          "codecmeter watch --env /etc/codecmeter/client.env /srv/outputs\n"
+          "codecmeter watch --once --include '*.mp4' /srv/outputs",
       .rows = rows,
   };
   struct err err = {0};
   bool has_lost = false;
   int result = options_parse(&spec, &argc, &argv, &err);
-  if (result == 0 && argc < 2) result = err_set(&err, ERR_USAGE, "which directories? --help shows an example");
+  if (result == 0 && argc < 2)
+    result = err_set(&err, ERR_USAGE, "DIR is missing; give it like this: codecmeter watch DIR...");
   if (result == 0) result = client_settings_fill(&options.settings, &err);
   if (result == 0) result = check_options(settle, &options, &err);
   options.settings.interrupted = is_interrupted;
   options.on_progress = service_notify_progress;
   media_on_progress = service_notify_progress;
+  options.quiet = options_quiet();
   options.wanted = (struct wanted){.include = (const char *const *)include, .exclude = (const char *const *)exclude};
   service_notify_begin();
   if (service_notify_rhythm_ms() > 0) options.wait_max_ms = service_notify_rhythm_ms();

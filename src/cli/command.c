@@ -7,62 +7,78 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/descriptors.h"
+#include "cli/help.h"
+#include "cli/options.h"
+#include "cli/suggest.h"
 
-static const struct {
-  const char *name;
-  int (*run)(int argc, char **argv);
-  const char *summary;
-} commands[] = {
-    {"serve", cmd_serve, "run the meter on a data directory"},
-    {"project", cmd_project, "create, list or change projects"},
-    {"key", cmd_key, "create, list, disable or enable key pairs of the signed API"},
-    {"token", cmd_token, "create, list or revoke tokens that report usage"},
-    {"record", cmd_record, "measure media files and report them"},
-    {"run", cmd_run, "run a transcoder, then record its outputs"},
-    {"watch", cmd_watch, "record what appears in directories, as it is finished"},
-    {"import", cmd_import, "report the events of a file: ndjson or CSV"},
-    {"flush", cmd_flush, "send what record, run and watch could not"},
-    {"stat", cmd_stat, "show seconds per day, codec and definition tier"},
-    {"history", cmd_history, "show a record, and what voided it"},
-    {"late", cmd_late, "list usage that came long after it had finished"},
-    {"unresolved", cmd_unresolved, "list, resolve or dismiss outputs of which not enough is known"},
-    {"verify", cmd_verify, "prove that totals and identities are those of the log"},
-    {"backup", cmd_backup, "copy the ledger of a running server"},
-    {"restore", cmd_restore, "bring a backup back"},
-    {"rebuild", cmd_rebuild, "make all derived files anew from the log"},
-    {"version", cmd_version, "show version, commit and formats"},
+static const struct command commands[] = {
+    {"serve", cmd_serve, "run the meter on a data directory", false},
+    {"project", cmd_project, "create, list or change projects", false},
+    {"key", cmd_key, "create, list, disable or enable key pairs of the signed API", false},
+    {"token", cmd_token, "create, list or revoke tokens of programs that report usage", false},
+    {"record", cmd_record, "measure media files and report them", false},
+    {"run", cmd_run, "run a transcoder, then record its outputs", false},
+    {"watch", cmd_watch, "record files that are finished in directories", false},
+    {"import", cmd_import, "report the events of a file: ndjson or CSV", false},
+    {"flush", cmd_flush, "send the events that wait in the spool", false},
+    {"stat", cmd_stat, "show seconds per day, codec and definition tier", false},
+    {"history", cmd_history, "show a record and the event that voided it", false},
+    {"late", cmd_late, "list usage that arrived long after it finished", false},
+    {"unresolved", cmd_unresolved, "list, resolve or dismiss outputs that cannot be counted yet", false},
+    {"verify", cmd_verify, "prove that totals and identities match the log", false},
+    {"backup", cmd_backup, "copy the ledger, also of a running server", false},
+    {"restore", cmd_restore, "make a data directory from a backup", false},
+    {"rebuild", cmd_rebuild, "build all derived files again from the log", false},
+    {"completion", cmd_completion, "print a completion script for a shell", false},
+    {"version", cmd_version, "show version, commit and formats", false},
+    {"man", cmd_man, "print a manual page", true},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
-/* What any command needs: a ledger's files, most of them. No more, since `run` hands its limits to the program that it starts,
- * which may use select(). `serve` takes what its connections need on top. */
+/* What any command needs: most of them open a ledger's files. No more, since `run` hands its limits to the program that it
+ * starts, which may use select(). `serve` takes what its connections need on top. */
 #define COMMAND_DESCRIPTORS 1024u
 
-static void print_help(FILE *out) {
-  (void)fprintf(out,
-                "codecmeter: a meter of video transcoding\n\nUsage: codecmeter COMMAND [OPTION…]\n\nCommands:\n");
-  for (size_t i = 0; i < COMMANDS; i++)
-    (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-  (void)fprintf(out, "\n`codecmeter COMMAND --help` says more of each.\n");
+const struct command *command_at(size_t index) { return index < COMMANDS ? &commands[index] : NULL; }
+
+const struct command *command_named(const char *name) {
+  for (size_t i = 0; i < COMMANDS; i++) {
+    if (strcmp(name, commands[i].name) == 0) return &commands[i];
+  }
+  return NULL;
+}
+
+/* The tables of options live inside the commands, beside the variables that they fill. */
+void command_describe(const struct command *command, void (*visit)(void *arg, const struct option_spec *spec),
+                      void *arg) {
+  char name[SUGGEST_WORD_MAX];
+  char *argv[] = {name, NULL};
+  (void)snprintf(name, sizeof name, "%s", command->name);
+  options_visit(visit, arg);
+  int status = command->run(1, argv);
+  CHECK(status == EXIT_OK);
+  options_visit(NULL, NULL);
 }
 
 int command_fail(const char *command, const struct err *err) {
+  if (err->code == ERR_NONE) return EXIT_OK;
   SCOPED_MALLOC char *text = str_printable(str_of(err->text));
   (void)fprintf(stderr, "codecmeter %s: %s\n", command, text);
   return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
-/* What a command printed may be all there is of a secret, or a bill. */
+/* A secret or a bill that a command printed may exist nowhere else. */
 static int check_printed(const char *name, int status) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;
   struct err err = {0};
-  (void)err_set_errno(&err, ERR_IO, errno, "standard output could not be written");
+  (void)err_set_errno(&err, ERR_IO, errno, "cannot write to standard output");
   int failed = command_fail(name, &err);
   return status != EXIT_OK ? status : failed;
 }
 
-/* Closed, they would be the next files that are opened, and written to as if they were terminals. */
+/* If they are closed, the next files that are opened take their places, and messages go into those files. */
 static void open_standard_files(void) {
   int fd;
   do
@@ -71,22 +87,52 @@ static void open_standard_files(void) {
   if (fd >= 0) (void)close(fd);
 }
 
+static int refuse(const char *name) {
+  struct suggestion near = {.word = name};
+  for (size_t i = 0; i < COMMANDS; i++) {
+    if (!commands[i].is_hidden) suggest_offer(&near, commands[i].name);
+  }
+  SCOPED_MALLOC char *shown = str_printable(str_of(name));
+  if (near.best != NULL)
+    (void)fprintf(stderr, "codecmeter: unknown command '%s'; did you mean '%s'? See codecmeter --help\n", shown,
+                  near.best);
+  else
+    (void)fprintf(stderr, "codecmeter: unknown command '%s'; see codecmeter --help\n", shown);
+  return EXIT_USAGE;
+}
+
+static int run_command(int argc, char **argv) {
+  const struct command *command = command_named(argv[0]);
+  return command != NULL ? check_printed(command->name, command->run(argc, argv)) : refuse(argv[0]);
+}
+
+static bool is_among(const char *word, const char *a, const char *b) {
+  return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
+
+/* `help COMMAND` is `COMMAND --help`. */
+static int help(int argc, char **argv) {
+  static char option[] = "--help";
+  if (argc < 2) {
+    help_print_commands(stdout);
+    return check_printed("help", EXIT_OK);
+  }
+  char *asked[] = {argv[1], option, NULL};
+  return run_command(2, asked);
+}
+
 int command_main(int argc, char **argv) {
   open_standard_files();
   (void)descriptors_raise(COMMAND_DESCRIPTORS);
-  const char *name = argc > 1 ? argv[1] : NULL;
-  if (name == NULL) {
-    print_help(stderr);
+  if (argc < 2) {
+    help_print_commands(stderr);
     return EXIT_USAGE;
   }
-  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-    print_help(stdout);
-    return EXIT_OK;
+  if (strcmp(argv[1], "help") == 0) return help(argc - 1, argv + 1);
+  if (is_among(argv[1], "--help", "-h")) return help(1, argv + 1);
+  if (strcmp(argv[1], "--version") == 0) {
+    command_print_version(stdout);
+    return check_printed("version", EXIT_OK);
   }
-  if (strcmp(name, "--version") == 0) name = "version";
-  for (size_t i = 0; i < COMMANDS; i++) {
-    if (strcmp(name, commands[i].name) == 0) return check_printed(name, commands[i].run(argc - 1, argv + 1));
-  }
-  (void)fprintf(stderr, "codecmeter: no command '%s'; `codecmeter --help` lists them\n", name);
-  return EXIT_USAGE;
+  return run_command(argc - 1, argv + 1);
 }

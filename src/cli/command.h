@@ -2,6 +2,10 @@
 #ifndef CODECMETER_CLI_COMMAND_H
 #define CODECMETER_CLI_COMMAND_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
 #include "base/err.h"
 
 /* Exit statuses. */
@@ -9,15 +13,37 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_METERED = 75 /* EX
 
 int command_main(int argc, char **argv);
 
-/* Prints "codecmeter <command>: <text>" as one line on standard error and gives the exit status for it. */
+/* Prints "codecmeter <command>: <text>" as one line on standard error and gives the exit status for it. An err with
+ * code ERR_NONE is none: prints nothing and gives EXIT_OK (OPTIONS_ANSWERED of cli/options.h). */
 int command_fail(const char *command, const struct err *err);
 
+/* Prints "codecmeter VERSION (COMMIT)" as one line. */
+void command_print_version(FILE *out);
+
+struct command {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *summary; /* one line of the list of commands, of man pages and of completions */
+  bool is_hidden;      /* not in the list: for packages */
+};
+/* NULL after the last. */
+const struct command *command_at(size_t index);
+/* NULL if there is none of this name. */
+const struct command *command_named(const char *name);
+
+/* Calls `visit` with the command's option_spec, which lives during the call only. */
+struct option_spec;
+void command_describe(const struct command *command, void (*visit)(void *arg, const struct option_spec *spec),
+                      void *arg);
+
 /* argv[0] is the command's name. Each returns an exit status. */
+int cmd_completion(int argc, char **argv);
 int cmd_flush(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_late(int argc, char **argv);
+int cmd_man(int argc, char **argv);
 int cmd_project(int argc, char **argv);
 int cmd_rebuild(int argc, char **argv);
 int cmd_record(int argc, char **argv);

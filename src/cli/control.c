@@ -121,7 +121,7 @@ static void serve_peer(struct control *control, int fd) {
   }
   if (!read_line(fd, control->stop_pipe[0], PEER_TIMEOUT_MS, ADMIN_REQUEST_MAX, &request)) return;
   const struct admin *admin = wait_ready(control);
-  struct err stopping = {.code = ERR_STOPPING, .text = "the server is stopping: try again"};
+  struct err stopping = {.code = ERR_STOPPING, .text = "the server is stopping; try again"};
   if (admin != NULL)
     admin_execute(admin, buf_view(&request), &reply);
   else
@@ -218,12 +218,14 @@ int control_ask(const struct datadir *dir, struct str request, struct buf *reply
   if (fd < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a socket");
   set_timeout(fd, SEND_TIMEOUT_S);
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) return err_set(err, ERR_NOT_FOUND, "no server listens");
+    if (errno == ENOENT || errno == ECONNREFUSED) return err_set(err, ERR_NOT_FOUND, "no server is running");
     return err_set_errno(err, ERR_DENIED, errno, "cannot reach the server of %s", dir->path);
   }
   if (!send_all(fd, request) || !send_all(fd, STR("\n")) || !read_line(fd, -1, REPLY_TIMEOUT_MS, SIZE_MAX, reply)) {
-    return err_set(err, ERR_REMOTE, "the server of %s went away before it answered: look with `list`, then try again",
-                   dir->path);
+    return err_set(
+        err, ERR_REMOTE,
+        "the server of %s stopped before it answered: check with `list` whether the change was made, then try again",
+        dir->path);
   }
   return 0;
 }

@@ -26,7 +26,7 @@ const char *datadir_choose(const char *option) {
 static int become_owner(const char *path, const struct stat *st, struct err *err) {
   if (st->st_uid == geteuid()) return 0;
   if (geteuid() != 0) {
-    return err_set(err, ERR_DENIED, "%s belongs to uid %u: run this as that user, or as root", path,
+    return err_set(err, ERR_DENIED, "%s belongs to uid %u: run this command as that user or as root", path,
                    (unsigned)st->st_uid);
   }
   if (setgroups(0, NULL) != 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) != 0 ||
@@ -51,13 +51,14 @@ static bool holds_nothing(int fd) {
   return empty;
 }
 
-/* A mistyped --data must not close somebody's home, or /tmp, to others and fill it with our files. */
+/* A mistyped --data must not make somebody's home, or /tmp, private and fill it with our files. */
 static int check_ours(int fd, const char *path, struct err *err) {
   static const char *const names[] = {"lock", "log", "control.sock"}; /* a power cut may leave any of them alone */
   bool ours = false;
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) ours = ours || faccessat(fd, names[i], F_OK, 0) == 0;
   if (ours || holds_nothing(fd)) return 0;
-  return err_set(err, ERR_EXISTS, "%s holds other files and is no data directory: name an empty or a new one", path);
+  return err_set(err, ERR_EXISTS,
+                 "%s is no data directory, as it holds other files: name an empty or a new directory", path);
 }
 
 int datadir_open(const char *path, bool create, struct datadir *ret, struct err *err) {
@@ -66,15 +67,17 @@ int datadir_open(const char *path, bool create, struct datadir *ret, struct err 
   if (result != 0) return result;
   SCOPED_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) {
-    return err_set(err, ERR_NOT_FOUND, "there is no data directory %s: name it with --data, `serve` makes one", path);
+    return err_set(
+        err, ERR_NOT_FOUND,
+        "the data directory %s does not exist: name another with --data, or let `codecmeter serve` create it", path);
   }
   if (fd < 0) return err_set_errno(err, ERR_DENIED, errno, "cannot open the data directory %s", path);
-  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", path);
+  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read the properties of %s", path);
   result = become_owner(path, &st, err);
   if (result == 0) result = check_ours(fd, path, err);
   if (result != 0) return result;
   if ((st.st_mode & 077) != 0 && fchmod(fd, 0700) != 0) {
-    return err_set_errno(err, ERR_DENIED, errno, "cannot close %s to others", path);
+    return err_set_errno(err, ERR_DENIED, errno, "cannot deny other users access to %s", path);
   }
   *ret = (struct datadir){.path = path, .dir_fd = fd, .lock_fd = -1};
   fd = -1;
@@ -85,8 +88,9 @@ static int holder_error(int fd, const char *path, struct err *err) {
   char holder[128] = "";
   ssize_t len = pread(fd, holder, sizeof holder - 1, 0);
   if (len > 0) holder[strcspn(holder, "\n")] = '\0';
-  return err_set(err, ERR_BUSY, "%s is in use by another codecmeter (%s): stop that one, or use another directory",
-                 path, holder[0] != '\0' ? holder : "starting");
+  return err_set(err, ERR_BUSY,
+                 "%s is in use by another codecmeter (%s): stop that process, or use another directory", path,
+                 holder[0] != '\0' ? holder : "starting");
 }
 
 int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct err *err) {
@@ -95,7 +99,8 @@ int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct e
   for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
     if (errno != EWOULDBLOCK) return err_set_errno(err, ERR_IO, errno, "cannot lock %s", dir->path);
     if (waited >= wait_ms) return holder_error(fd, dir->path, err);
-    if (stops != NULL && stops()) return err_set(err, ERR_STOPPING, "stopped while it waited for %s", dir->path);
+    if (stops != NULL && stops())
+      return err_set(err, ERR_STOPPING, "stopped while waiting for the lock of %s", dir->path);
     (void)usleep(LOCK_POLL_MS * 1000);
   }
   dir->lock_fd = fd;

@@ -4,25 +4,47 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
+#include "base/diag.h"
+#include "cli/command.h"
+#include "cli/help.h"
+#include "cli/suggest.h"
 
 #define ROWS_MAX 32
 
-static GOptionEntry entry_of(const struct option_row *row) {
-  /* As file names are, so that texts come as they were typed: a "string" would be converted from the locale's
-   * charset. */
-  static const GOptionArg arg[] = {
-      [OPTION_FLAG] = G_OPTION_ARG_NONE,
-      [OPTION_TEXT] = G_OPTION_ARG_FILENAME,
-      [OPTION_LIST] = G_OPTION_ARG_FILENAME_ARRAY,
-  };
-  return (GOptionEntry){.long_name = row->name,
-                        .short_name = row->letter,
-                        .arg = arg[row->type],
-                        .arg_data = row->target,
-                        .description = row->help,
-                        .arg_description = row->argument};
+/* ---- the options of every command ---- */
+
+static struct { bool quiet, help, version; } common;
+
+static const struct option_row common_rows[] = {
+    {"quiet", 'q', OPTION_FLAG, &common.quiet, NULL, "print nothing but errors"},
+    {"help", 'h', OPTION_FLAG, &common.help, NULL, "print this help"},
+    {"version", 0, OPTION_FLAG, &common.version, NULL, "print the version"},
+    {0},
+};
+
+bool options_quiet(void) { return common.quiet; }
+
+struct option_row options_row(const struct option_spec *spec, size_t index) {
+  size_t count = 0;
+  while (spec->rows[count].name != NULL)
+    count++;
+  if (index < count) return spec->rows[index];
+  struct option_row row = common_rows[index - count];
+  if (row.target == &common.quiet && spec->quiet != NULL) row.help = spec->quiet;
+  return row;
 }
+
+static struct option_row row_named(const struct option_spec *spec, struct str name) {
+  size_t i = 0;
+  struct option_row row = options_row(spec, 0);
+  while (row.name != NULL && !str_equal(str_of(row.name), name))
+    row = options_row(spec, ++i);
+  return row;
+}
+
+/* ---- values ---- */
 
 /* What lives as long as the process. */
 static GPtrArray *kept;
@@ -33,17 +55,18 @@ void *options_keep(void *memory) {
   return memory;
 }
 
-/* GLib's flags are ints where ours are bools; texts and lists are kept. */
-static void take_values(const struct option_row *rows, const gint *flags) {
-  for (size_t i = 0; rows[i].name != NULL; i++) {
-    if (rows[i].type == OPTION_FLAG)
-      *(bool *)rows[i].target = flags[i] != 0;
+/* GLib's flags are ints, ours are bools; texts and lists are kept. */
+static void take_values(const struct option_spec *spec, const gint *flags) {
+  struct option_row row;
+  for (size_t i = 0; (row = options_row(spec, i)).name != NULL; i++) {
+    if (row.type == OPTION_FLAG)
+      *(bool *)row.target = flags[i] != 0;
     else
-      (void)options_keep(*(void **)rows[i].target);
+      (void)options_keep(*(void **)row.target);
   }
 }
 
-/* An empty value is mostly a shell's variable that was not set, and must not pass for one that was left out. */
+/* An empty value is mostly a shell's variable that was not set. It must not pass for an option that was left out. */
 static int check_empty(const struct option_row *rows, struct err *err) {
   for (size_t i = 0; rows[i].name != NULL; i++) {
     bool empty = false;
@@ -51,50 +74,251 @@ static int check_empty(const struct option_row *rows, struct err *err) {
     char **list = rows[i].type == OPTION_LIST ? *(char ***)rows[i].target : NULL;
     for (size_t k = 0; list != NULL && list[k] != NULL; k++)
       empty = empty || list[k][0] == '\0';
-    if (empty) return err_set(err, ERR_USAGE, "--%s is empty: give a value, or leave it out", rows[i].name);
+    if (empty) return err_set(err, ERR_USAGE, "--%s is empty: give a value, or leave the option out", rows[i].name);
   }
   return 0;
 }
 
-/* GLib would turn what its help prints into the locale's charset, "?" for each "…" where no locale is set. */
-static void print_utf8(const gchar *text) { (void)fputs(text, stdout); }
+/* ---- GLib's parser ---- */
 
-int options_parse(const struct option_spec *spec, int *argc, char ***argv, struct err *err) {
+static GOptionEntry entry_of(const struct option_row *row) {
+  /* File names, so that texts come as they were typed: a "string" would be converted from the locale's charset. */
+  static const GOptionArg arg[] = {
+      [OPTION_FLAG] = G_OPTION_ARG_NONE,
+      [OPTION_TEXT] = G_OPTION_ARG_FILENAME,
+      [OPTION_LIST] = G_OPTION_ARG_FILENAME_ARRAY,
+  };
+  return (GOptionEntry){
+      .long_name = row->name, .short_name = row->letter, .arg = arg[row->type], .arg_data = row->target};
+}
+
+/* The first argument that looks like a long option and is none; its name, without dashes and value, in ret_name. */
+static bool find_unknown(const struct option_spec *spec, int argc, char **argv, struct str *ret_name) {
+  for (int i = 1; i < argc && g_strcmp0(argv[i], "--") != 0; i++) {
+    if (argv[i][0] != '-' || argv[i][1] != '-') continue;
+    struct str rest = str_of(argv[i] + 2), name = str_cut(&rest, '=');
+    struct option_row row = row_named(spec, name);
+    *ret_name = name;
+    if (row.name == NULL) return true;
+    if (row.type != OPTION_FLAG && name.len == strlen(argv[i] + 2)) i++; /* the next argument is its value */
+  }
+  return false;
+}
+
+static int refuse(const struct option_spec *spec, int argc, char **argv, const GError *error, struct err *err) {
+  struct str name = STR("");
+  if (!g_error_matches(error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION) ||
+      !find_unknown(spec, argc, argv, &name)) {
+    return err_set(err, ERR_USAGE, "%s; see codecmeter %s --help", error->message, argv[0]);
+  }
+  SCOPED_MALLOC char *word = strndup(name.ptr, name.len);
+  CHECK(word != NULL);
+  struct suggestion near = {.word = word};
+  struct option_row row;
+  for (size_t i = 0; (row = options_row(spec, i)).name != NULL; i++)
+    suggest_offer(&near, row.name);
+  if (near.best == NULL)
+    return err_set(err, ERR_USAGE, "unknown option --%s; see codecmeter %s --help", word, argv[0]);
+  return err_set(err, ERR_USAGE, "unknown option --%s; did you mean --%s? See codecmeter %s --help", word, near.best,
+                 argv[0]);
+}
+
+static int parse(const struct option_spec *spec, int *argc, char ***argv, struct err *err) {
   GOptionEntry entries[ROWS_MAX + 1] = {0};
   gint flags[ROWS_MAX] = {0};
-  for (size_t i = 0; spec->rows[i].name != NULL; i++) {
+  struct option_row row;
+  for (size_t i = 0; (row = options_row(spec, i)).name != NULL; i++) {
     CHECK(i < ROWS_MAX);
-    entries[i] = entry_of(&spec->rows[i]);
-    if (spec->rows[i].type == OPTION_FLAG) entries[i].arg_data = &flags[i];
+    entries[i] = entry_of(&row);
+    if (row.type == OPTION_FLAG) entries[i].arg_data = &flags[i];
   }
-  GOptionContext *context = g_option_context_new(spec->usage);
-  g_option_context_set_summary(context, spec->summary);
-  g_option_context_set_description(context, spec->description);
+  GOptionContext *context = g_option_context_new(NULL);
+  g_option_context_set_help_enabled(context, FALSE);
   g_option_context_add_main_entries(context, entries, NULL);
   g_option_context_set_strict_posix(context, spec->operands_end);
-  char name[64];
-  (void)snprintf(name, sizeof name, "codecmeter %s", (*argv)[0]);
-  g_set_prgname(name);
-  (void)g_set_print_handler(print_utf8);
   GError *error = NULL;
   bool good = g_option_context_parse(context, argc, argv, &error);
   g_option_context_free(context);
-  if (!good) {
-    (void)err_set(err, ERR_USAGE, "%s; --help shows the options", error->message);
-    g_error_free(error);
-    return -ERR_USAGE;
+  if (good) {
+    take_values(spec, flags);
+    return 0;
   }
-  take_values(spec->rows, flags);
-  if (check_empty(spec->rows, err) != 0) return -ERR_USAGE;
-  bool separator = *argc > 1 && g_strcmp0((*argv)[1], "--") == 0;
-  if (separator) {
-    for (int i = 1; i + 1 < *argc; i++)
-      (*argv)[i] = (*argv)[i + 1];
-    (*argv)[--*argc] = NULL;
+  int result = refuse(spec, *argc, *argv, error, err);
+  g_error_free(error);
+  return result;
+}
+
+static void remove_argument(int *argc, char **argv, int at) {
+  for (int i = at; i + 1 < *argc; i++)
+    argv[i] = argv[i + 1];
+  argv[--*argc] = NULL;
+}
+
+/* GLib leaves "--" where it stands if what follows looks like an option. Behind the first operand of a command it is
+ * the command's own. */
+static void remove_separator(int *argc, char **argv, int last) {
+  for (int i = 1; i <= last && i < *argc; i++) {
+    if (strcmp(argv[i], "--") != 0) continue;
+    remove_argument(argc, argv, i);
+    return;
   }
+}
+
+/* ---- operands ---- */
+
+/* Cuts the next name off the front of a list of operands; *optional stays true from the first '[' on. */
+static struct option_row next_operand(const struct option_spec *spec, struct str *operands, bool *optional) {
+  struct str word = str_cut(operands, ' ');
+  while (word.len > 0 && word.ptr[0] == '[') {
+    *optional = true;
+    word = str_make(word.ptr + 1, word.len - 1);
+  }
+  while (word.len > 0 && word.ptr[word.len - 1] == ']')
+    word.len--;
+  struct option_row row = row_named(spec, word);
+  CHECK(row.name != NULL && row.type == OPTION_TEXT);
+  return row;
+}
+
+void options_show_operands(const struct option_spec *spec, const char *operands, struct buf *out) {
+  struct str rest = str_of(operands);
+  bool optional = false;
+  for (bool first = true; rest.len > 0; first = false) {
+    const char *start = rest.ptr;
+    struct option_row row = next_operand(spec, &rest, &optional);
+    struct str word = str_make(start, strcspn(start, " "));
+    if (!first) buf_char(out, ' ');
+    for (size_t i = 0; i < word.len && word.ptr[i] == '['; i++)
+      buf_char(out, '[');
+    buf_text(out, row.argument);
+    for (size_t i = word.len; i > 0 && word.ptr[i - 1] == ']'; i--)
+      buf_char(out, ']');
+  }
+}
+
+/* One thing may be said as an operand and as an option, but not two. */
+static int take_operand(const struct option_row *row, char *value, struct err *err) {
+  char **target = row->target;
+  if (value[0] == '\0') {
+    return err_set(err, ERR_USAGE, "%s is empty: give a value, or leave the argument out", row->argument);
+  }
+  if (*target != NULL && strcmp(*target, value) != 0) {
+    return err_set(err, ERR_USAGE, "%s is given twice: '%s', and --%s '%s'", row->argument, value, row->name,
+                   *target);
+  }
+  *target = value;
   return 0;
 }
 
+static int miss_operand(const struct option_spec *spec, const char *operands, const char *verb, const char *command,
+                        const struct option_row *row, struct err *err) {
+  SCOPED(buf_fini) struct buf shown = {0};
+  options_show_operands(spec, operands, &shown);
+  return err_set(err, ERR_USAGE, "%s is missing; give it like this: codecmeter %s%s%s %.*s", row->argument, command,
+                 verb[0] != '\0' ? " " : "", verb, STR_ARG(buf_view(&shown)));
+}
+
+/* Takes the operands out of argv. */
+static int take_operands(const struct option_spec *spec, const char *operands, const char *verb, int *argc,
+                         char **argv, struct err *err) {
+  struct str rest = str_of(operands);
+  bool optional = false;
+  int result = 0;
+  while (result == 0 && rest.len > 0) {
+    struct option_row row = next_operand(spec, &rest, &optional);
+    if (*argc > 1) {
+      result = take_operand(&row, argv[1], err);
+      remove_argument(argc, argv, 1);
+    } else if (!optional && *(char **)row.target == NULL) {
+      result = miss_operand(spec, operands, verb, argv[0], &row, err);
+    }
+  }
+  return result;
+}
+
 int options_no_operands(int argc, char **argv, struct err *err) {
-  return argc <= 1 ? 0 : err_set(err, ERR_USAGE, "'%s' is too much; --help shows what is taken", argv[1]);
+  return argc <= 1 ? 0
+                   : err_set(err, ERR_USAGE, "unexpected argument '%s'; see codecmeter %s --help", argv[1], argv[0]);
+}
+
+/* ---- verbs ---- */
+
+static void put_verbs(const struct option_verb *verbs, struct buf *out) {
+  for (size_t i = 0; verbs[i].name != NULL; i++) {
+    bool is_last = verbs[i + 1].name == NULL;
+    if (i > 0) buf_text(out, is_last ? " or " : ", ");
+    buf_text(out, verbs[i].name);
+  }
+}
+
+static int find_verb(const struct option_spec *spec, int argc, char **argv, const struct option_verb **ret,
+                     struct err *err) {
+  if (argc < 2) {
+    SCOPED(buf_fini) struct buf names = {0};
+    put_verbs(spec->verbs, &names);
+    return err_set(err, ERR_USAGE, "no command is given: give %.*s; see codecmeter %s --help",
+                   STR_ARG(buf_view(&names)), argv[0]);
+  }
+  struct suggestion near = {.word = argv[1]};
+  for (const struct option_verb *verb = spec->verbs; verb->name != NULL; verb++) {
+    suggest_offer(&near, verb->name);
+    if (strcmp(verb->name, argv[1]) != 0) continue;
+    *ret = verb;
+    return 0;
+  }
+  if (near.best == NULL) {
+    return err_set(err, ERR_USAGE, "unknown command '%s %s'; see codecmeter %s --help", argv[0], argv[1], argv[0]);
+  }
+  return err_set(err, ERR_USAGE, "unknown command '%s %s'; did you mean '%s %s'? See codecmeter %s --help", argv[0],
+                 argv[1], argv[0], near.best, argv[0]);
+}
+
+/* ---- the doors ---- */
+
+static struct {
+  void (*visit)(void *arg, const struct option_spec *spec);
+  void *arg;
+} visitor;
+
+void options_visit(void (*visit)(void *arg, const struct option_spec *spec), void *arg) {
+  visitor.visit = visit;
+  visitor.arg = arg;
+}
+
+static int answered(struct err *err) {
+  err->code = ERR_NONE;
+  return OPTIONS_ANSWERED;
+}
+
+static int parse_and_answer(const struct option_spec *spec, int *argc, char ***argv, struct err *err) {
+  if (visitor.visit != NULL) {
+    visitor.visit(visitor.arg, spec);
+    return answered(err);
+  }
+  int result = parse(spec, argc, argv, err);
+  if (result != 0) return result;
+  if (common.help) help_print((*argv)[0], spec, stdout);
+  if (common.version && !common.help) command_print_version(stdout);
+  if (common.help || common.version) return answered(err);
+  if (common.quiet) diag_set_level(DIAG_WARNING);
+  remove_separator(argc, *argv, spec->operands_end ? 1 : *argc - 1);
+  return check_empty(spec->rows, err);
+}
+
+int options_parse(const struct option_spec *spec, int *argc, char ***argv, struct err *err) {
+  int result = parse_and_answer(spec, argc, argv, err);
+  return result == 0 ? take_operands(spec, spec->operands, "", argc, *argv, err) : result;
+}
+
+int options_parse_verb(const struct option_spec *spec, int argc, char **argv, const char **ret_verb,
+                       struct err *err) {
+  const struct option_verb *verb = NULL;
+  int result = parse_and_answer(spec, &argc, &argv, err);
+  if (result == 0) result = find_verb(spec, argc, argv, &verb, err);
+  if (result != 0) return result;
+  remove_argument(&argc, argv, 1);
+  result = take_operands(spec, verb->operands, verb->name, &argc, argv, err);
+  if (result == 0) result = options_no_operands(argc, argv, err);
+  *ret_verb = verb->name;
+  return result;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/options.h"
 
 #define EVERY_MS 200
 #define MEBIBYTE (1024.0 * 1024.0)
@@ -12,7 +13,7 @@
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
 
 void progress_begin(struct progress *progress) {
-  *progress = (struct progress){.terminal = isatty(STDERR_FILENO) != 0, .begun_ms = now_ms()};
+  *progress = (struct progress){.terminal = isatty(STDERR_FILENO) != 0 && !options_quiet(), .begun_ms = now_ms()};
 }
 
 double progress_seconds(const struct progress *progress) { return (double)(now_ms() - progress->begun_ms) / 1000; }

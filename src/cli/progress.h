@@ -1,4 +1,5 @@
-/* Progress of long work, on a terminal only: percent, size and rate, or a count, on one line of standard error. */
+/* Progress of long work, on one line of standard error: percent, size and rate, or a count. Only on a terminal, and
+ * not with --quiet. */
 #ifndef CODECMETER_CLI_PROGRESS_H
 #define CODECMETER_CLI_PROGRESS_H
 

@@ -92,14 +92,6 @@ void usage_text_line(const struct usage *usage, struct buf *out) {
   if (has_tier(usage)) buf_printf(out, " %s", tier_name(usage->tier));
 }
 
-void usage_text_identity(const struct usage *usage, struct buf *out) {
-  buf_str(out, usage->project);
-  buf_text(out, "  ");
-  buf_str(out, usage->source);
-  buf_text(out, "  ");
-  buf_str(out, usage->id);
-}
-
 void usage_text_time(int64_t ms, struct buf *out) {
   char text[RFC3339_SIZE];
   rfc3339_format(ms, text);

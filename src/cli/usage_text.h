@@ -17,9 +17,6 @@ void usage_text_voided(const struct usage *voiding, struct buf *out);
 void usage_text_line(const struct usage *usage, struct buf *out);
 void usage_text_measures(const struct usage *usage, struct buf *out);
 
-/* Appends "org-demo  farm-7  job-4711/720p". */
-void usage_text_identity(const struct usage *usage, struct buf *out);
-
 /* Appends an instant: "2026-01-31T04:00:00.000Z". */
 void usage_text_time(int64_t ms, struct buf *out);
 

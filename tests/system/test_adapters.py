@@ -248,7 +248,7 @@ def test_what_waits_is_resolved(old_account, running):
     assert counts(again) == (0, 1, 0, 0, 0, 0), "it waits already"
     assert totals(old_account) == {}
     assert [(item["id"], item["missing"]) for item in unresolved(old_account)] == [(f"{n}/my_720p.mp4", "codec") for n in range(3)]
-    assert "lacks codec" in run("unresolved", "list", "--data", server.data).stdout
+    assert "LACKS" in run("unresolved", "list", "--data", server.data).stdout
     if not running:
         server.stop()
     assert resolve(old_account, "--source", "umedia", "--id", "9", "--codec", "h264", check=False).returncode == 1
@@ -343,7 +343,7 @@ def test_many_that_wait(old_account, is_written):
         done = run("unresolved", "list", "--data", old_account.server.data, *args, check=False,
                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (24 << 20, 24 << 20)))
         assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        return done.stdout.splitlines()[1:]
 
     assert len(listed()) == 40000
     assert len(listed("--project", "org-a", "--source", "tencent-mps", "--id", "task-7/3")) == 1
@@ -396,10 +396,11 @@ def test_what_the_list_says(old_account):
     reply = tell(old_account, "tencent-mps", made)
     assert reply.json()["results"][0]["reason"] == (
         "codec, width: not in the notice; it counts when `codecmeter unresolved resolve` says what it is")
-    dated, timeless = run("unresolved", "list", "--data", old_account.server.data).stdout.splitlines()
-    assert dated == ("finished 2019-07-13T06:40:00.000Z  org-a  tencent-mps  dated/0  lacks codec: transcode 640x480 60.047 s")
+    titles, dated, timeless = run("unresolved", "list", "--data", old_account.server.data).stdout.splitlines()
+    assert titles.split() == ["TIME", "PROJECT", "SOURCE", "ID", "LACKS", "KNOWN"]
+    assert dated == ("finished 2019-07-13T06:40:00.000Z  org-a    tencent-mps  dated/0     codec         transcode 640x480 60.047 s")
     assert timeless.startswith("arrived  20") and timeless.endswith(
-        "  org-a  tencent-mps  timeless/0  lacks codec, width: transcode 60.047 s")
+        "  org-a    tencent-mps  timeless/0  codec, width  transcode 60.047 s")
 
 
 def test_what_the_notice_said_stands(old_account):
@@ -439,7 +440,7 @@ def test_what_is_not_stored_is_told(old_account):
     assert old_account.client.report(names).json()["stored"] == 64
     assert counts(tell(old_account, "tencent-mps", without_codec("t", 2)))[4] == 2
     done = resolve(old_account, "--all", "--codec", "codec-64", "--json", check=False)
-    assert done.returncode == 1 and "2 of 2 were not stored" in done.stderr
+    assert done.returncode == 1 and "2 of 2 outputs were not stored" in done.stderr
     assert [(item["outcome"], item["reason"]) for item in json.loads(done.stdout)] == [
         ("rejected", "codec: the project has 64 codec names already")] * 2
     done = resolve(old_account, "--source", "tencent-mps", "--id", "t/0", "--duration-ms", "60047", check=False)

@@ -317,7 +317,7 @@ def test_what_is_not_ours_to_read_stands_in_nobodys_way(farm):
     if os.geteuid() == 0:  # who may read everything
         words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *words]
     done = subprocess.run(words, env=farm.environment, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1 and done.stdout == "sent 2, duplicate 0, rejected 0, left 1\n" and "not ours" in done.stderr, done
+    assert done.returncode == 1 and done.stdout == "sent 2, duplicate 0, rejected 0, left 1\n" and "cannot be read by this user" in done.stderr, done
     assert spooled(farm) == [first[0]]
 
 
@@ -793,7 +793,7 @@ def test_wrong_use_of_watch(farm, watched, tmp_path):
     (out / "below").mkdir()
     file = tmp_path / "file"
     file.write_text("")
-    for status, words, args in ((2, "which directories", ()), (2, "none", (out / "none",)), (2, "not a directory", (file,)),
+    for status, words, args in ((2, "DIR is missing", ()), (2, "none", (out / "none",)), (2, "not a directory", (file,)),
                                 (2, "upper one", (out, out / "below")), (2, "--settle", ("--settle", "soon", out)),
                                 (1, "--state", ("--spool", "/dev/null", out))):
         done = farm.command("watch", *args)

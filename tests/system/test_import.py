@@ -84,7 +84,7 @@ def rejects(path):
 
 
 WRONG = (
-    (2, "which file", ()), (2, "one file", ("a.ndjson", "b.ndjson")), (2, "--format", ("a.txt",)),
+    (2, "FILE is missing", ()), (2, "one file", ("a.ndjson", "b.ndjson")), (2, "--format", ("a.txt",)),
     (2, "ndjson or csv", ("a.ndjson", "--format", "xml")), (2, "--source is for CSV", ("a.ndjson", "--source", "x")),
     (2, "--give-up", ("a.ndjson", "--give-up", "soon")), (2, "--rejected", ("a.ndjson", "--rejected", "a.ndjson")),
     (2, "--rejected", ("a.ndjson", "--rejected", "a.txt")), (2, "no column source", ("a.csv",)),
@@ -180,7 +180,7 @@ def test_ndjson(importing):
     (importing.directory / f"a.ndjson{REJECTED}").write_text('{"line":1,"of":"an earlier run"}\n')
     done = importing(path)
     assert done.returncode == 1 and counts(done.stdout) == counted(3, 1, 1, 4), done
-    assert done.stderr == f"codecmeter import: 5 of 9 rows were not stored: {path}{REJECTED} says which, and why\n"
+    assert done.stderr == f"codecmeter import: 5 of 9 rows were not stored; {path}{REJECTED} has the rows and the reasons\n"
     kept = rejects(path)
     assert [(row["line"], row["id"], row["outcome"]) for row in kept] == [
         (6, "2", "conflict"), (7, "4", "rejected"), (8, None, "rejected"), (9, None, "rejected"),
@@ -378,7 +378,7 @@ def test_standard_input(importing):
     importing("-", input="broken\n")  # cannot be read again, so it stands behind the other
     assert [row["line"] for row in rejects(importing.directory / "import")] == [3, 1]
     done = importing("-", "--rejected", "mine", input="broken\n")
-    assert "mine says which" in done.stderr and (importing.directory / "mine").exists()
+    assert "mine has the rows" in done.stderr and (importing.directory / "mine").exists()
     assert importing("-", input="").returncode == 0 and seconds(importing.account) == 2
 
 
@@ -428,7 +428,7 @@ def test_interrupted_and_gone_on(many):
     process = start_many(many)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 1 and "the same command goes on" in err, err
+    assert process.returncode == 1 and "run the same command again" in err, err
     first, place = counts(out), json.loads(many.place.read_text())
     assert 0 < first["rows"] < MANY and place["line"] == first["rows"] + 2 == int(re.search(r"line (\d+)", err)[1])
     assert seconds(many.account) == first["stored"]
@@ -511,7 +511,7 @@ def test_a_place_that_cannot_be_kept(importing):
     os.mkdir(f"{path}{PLACE}")
     done = importing(path)
     assert done.returncode == 0 and counts(done.stdout) == counted(9000), done
-    assert "the place is not kept" in done.stderr, done
+    assert "the place cannot be kept" in done.stderr, done
 
 
 def test_one_at_a_time(tmp_path):
@@ -591,7 +591,7 @@ def test_given_up(tmp_path):
         path = importing.write("a.csv", COLUMNS + "".join(rows))
         done = importing(path, "--source", "farm", "--give-up", "700ms")
         assert done.returncode == 1 and counts(done.stdout) == counted(1000, 0, 0, 1) and len(fake.bodies) >= 3, done
-        assert "stopped before line 1002" in done.stderr and "the same command goes on" in done.stderr, done
+        assert "stopped before line 1002" in done.stderr and "run the same command again" in done.stderr, done
         fake.script = [(503, 3600)]  # more than the patience of ten minutes
         done = importing(path, "--source", "farm")
         assert "going on from line 1002" in done.stderr and "stopped before line 1002" in done.stderr, done

@@ -94,7 +94,7 @@ def test_errors(farm):
     for status, words, args in (
             (2, "2026-01-31", ("--from", "yesterday")), (2, "2026-01-31", ("--to", "2017-02-30")),
             (2, "after", ("--from", "2017-07-20", "--to", "2017-07-19")), (2, "not both", ("--csv", "--json")),
-            (2, "too much", ("extra",)), (2, "--help", ("--nonsense",)),
+            (2, "unexpected argument 'extra'", ("org-a", "extra")), (2, "--help", ("--nonsense",)),
             (1, "VerifyAC", ("--private-key", "wrong")), (1, "User Not Exists", ("--public-key", "wrong")),
             (1, "org-none", ("--project", "org-none")), (1, "--url", ("--url", "http://127.0.0.1:1")),
             (1, "", ("--url", farm.server.url + "/v1/events"))):

@@ -363,7 +363,7 @@ def test_late(old_account):
     assert late("--since", ago(-0.001)) == []
     text = run("late", "--data", server.data).stdout
     assert "30 h" in text and "years" in text and TIME[:10] in text
-    for wrong in (("--since", "yesterday"), ("--since", "2026-02-30"), ("--delay", "x"), ("operand",)):
+    for wrong in (("--since", "yesterday"), ("--since", "2026-02-30"), ("--delay", "x"), ("org-a", "operand")):
         assert run("late", "--data", server.data, *wrong, check=False).returncode == 2
 
 
@@ -588,5 +588,6 @@ def test_late_and_voided(old_account):
         items = [json.loads(line) for line in run("late", "--data", server.data, "--json").stdout.splitlines()]
         assert [(item["id"], item["voided"] and item["voided"]["id"]) for item in items] == [("0", "v0"), ("1", "v1"), ("2", None)]
         lines = run("late", "--data", server.data).stdout.splitlines()
-        assert ["VOIDED" in line for line in lines] == [True, True, False]
+        assert lines[0].split()[0] == "FINISHED"
+        assert [line.endswith("VOIDED") for line in lines[1:]] == [True, True, False]
         write_all(old_account)

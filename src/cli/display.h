@@ -1,0 +1,21 @@
+/* Text on a terminal: how many columns it takes, and where its lines break. */
+#ifndef CODECMETER_CLI_DISPLAY_H
+#define CODECMETER_CLI_DISPLAY_H
+
+#include "base/bytes.h"
+
+/* The columns that a text takes: a wide character (Chinese, Japanese, Korean, most emoji) takes two, a combining one
+ * none. A byte that is not UTF-8 takes one. The text holds no control characters. */
+size_t display_width(struct str text);
+/* The width of its widest word. Words are separated by blanks. */
+size_t display_word_width(struct str text);
+
+/* Cuts the next line off the front of rest: as many words as fit into width columns, at least one, and never a part
+ * of a word. Blanks around the line are dropped. An empty rest gives an empty line. */
+struct str display_line(struct str *rest, size_t width);
+
+/* The columns of the terminal: $COLUMNS if it is a number, else what the terminal at standard output says. 0 when
+ * neither is known. */
+size_t display_columns(void);
+
+#endif
