@@ -148,10 +148,13 @@ static void print_row(const struct json *item, const struct admin_column *column
   SCOPED(buf_fini) struct buf line = {0};
   for (size_t i = 0; columns[i].field != NULL; i++) {
     size_t start = line.len;
-    if (item != NULL) put_cell(json_member(item, columns[i].field), &line);
-    else buf_text(&line, columns[i].title);
+    if (item != NULL)
+      put_cell(json_member(item, columns[i].field), &line);
+    else
+      buf_text(&line, columns[i].title);
     bool last = columns[i + 1].field == NULL;
-    while (!last && line.len < start + widths[i] + 2) buf_char(&line, ' ');
+    while (!last && line.len < start + widths[i] + 2)
+      buf_char(&line, ' ');
   }
   while (line.len > 0 && line.ptr[line.len - 1] == ' ') line.len--;
   (void)printf("%.*s\n", (int)line.len, line.len > 0 ? line.ptr : "");

@@ -88,8 +88,8 @@ int cmd_key(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "create|list|disable|enable",
       .summary =
-          "Creates, lists, disables or enables key pairs of the signed API. A key only reads. The command works whether "
-          "or not the server runs. The server refuses a disabled key from the next request on.",
+          "Creates, lists, disables or enables key pairs of the signed API. A key only reads. The command works "
+          "whether or not the server runs. The server refuses a disabled key from the next request on.",
       .description =
           "Examples:\n  codecmeter key create\n  codecmeter key create --project org-acme\n"
           "  codecmeter key create --public-key PUB --private-key-file secret.txt\n"

@@ -28,16 +28,17 @@ static void tell_move(void *arg, const struct json *item) {
   struct str id = text_of(item, "id"), zone = text_of(item, "time_zone"), days = text_of(moved, "days");
   struct str first = text_of(moved, "first_day"), last = text_of(moved, "last_day");
   struct str tasks = text_of(moved, "tasks"), seconds = text_of(moved, "seconds");
-  (void)fprintf(stderr,
-                "codecmeter project: %.*s counts in %.*s now: the totals of %.*s days changed (%.*s to %.*s); %.*s tasks, "
-                "%.*s seconds, moved to another day\n",
-                STR_ARG(id), STR_ARG(zone), STR_ARG(days), STR_ARG(first), STR_ARG(last), STR_ARG(tasks),
-                STR_ARG(seconds));
+  (void)fprintf(
+      stderr,
+      "codecmeter project: %.*s counts in %.*s now: the totals of %.*s days changed (%.*s to %.*s); %.*s tasks, "
+      "%.*s seconds, moved to another day\n",
+      STR_ARG(id), STR_ARG(zone), STR_ARG(days), STR_ARG(first), STR_ARG(last), STR_ARG(tasks), STR_ARG(seconds));
 }
 
 static int run(const char *verb, const struct project_options *options, struct err *err) {
   SCOPED(buf_fini) struct buf request = {0};
-  struct admin_print print = {.json = options->json, .is_list = strcmp(verb, "list") == 0, .columns = columns, .look = tell_move};
+  struct admin_print print = {
+      .json = options->json, .is_list = strcmp(verb, "list") == 0, .columns = columns, .look = tell_move};
   admin_begin(&request, "project", verb);
   admin_text(&request, "id", options->id);
   admin_text(&request, "name", options->name);
@@ -53,9 +54,9 @@ int cmd_project(int argc, char **argv) {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "1 to 64 bytes; made up if absent"},
       {"name", 0, OPTION_TEXT, &options.name, "NAME", "what people call it; the id if absent"},
-      {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE", 
-       "the zone whose days it counts in, as Europe/Berlin; create needs it, unless the running server has the setting "
-       "project.time_zone"},
+      {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
+       "the zone whose days it counts in, as Europe/Berlin; create needs it, unless the running server has the "
+       "setting project.time_zone"},
       {"default", 0, OPTION_FLAG, &options.is_default, NULL, "make it the account's default project"},
       {"force", 0, OPTION_FLAG, &options.force, NULL, "set --time-zone though usage moves to other days"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
@@ -63,11 +64,13 @@ int cmd_project(int argc, char **argv) {
   };
   const struct option_spec spec = {
       .usage = "create|list|set",
-      .summary = "Creates, lists or changes projects, the units of metering. Works whether or not the server runs. Another time "
-                 "zone dates the whole past of a project in another way: if that moves usage to other days, `set` says how "
-                 "much and changes nothing without --force.",
-      .description = "Examples:\n  codecmeter project create --id org-acme --name 'Acme' --time-zone Europe/Berlin\n"
-                     "  codecmeter project set --id org-acme --default\n  codecmeter project list",
+      .summary =
+          "Creates, lists or changes projects, the units of metering. Works whether or not the server runs. Another "
+          "time zone dates the whole past of a project in another way: if that moves usage to other days, `set` says "
+          "how much and changes nothing without --force.",
+      .description =
+          "Examples:\n  codecmeter project create --id org-acme --name 'Acme' --time-zone Europe/Berlin\n"
+          "  codecmeter project set --id org-acme --default\n  codecmeter project list",
       .rows = rows,
   };
   const char *verb;

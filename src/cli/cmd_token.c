@@ -56,20 +56,22 @@ int cmd_token(int argc, char **argv) {
       {"create-projects", 0, OPTION_FLAG, &options.create_projects, NULL,
        "create projects that its events name and that do not exist yet"},
       {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
-       "the zone of the projects that --create-projects makes; needed with it, unless the running server has the setting "
-       "project.time_zone"},
+       "the zone of the projects that --create-projects makes; needed with it, unless the running server has the "
+       "setting project.time_zone"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "which token to revoke"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "create|list|revoke",
-      .summary = "Creates, lists or revokes tokens, the bearer secrets of programs that report usage. Works whether or "
-                 "not the server runs. A secret is shown once; only its hash is kept. A revoked token stays revoked, because "
-                 "its secret may be known to others: create a new one instead.",
-      .description = "Examples:\n  codecmeter token create --project org-acme\n"
-                     "  codecmeter token create --create-projects --time-zone Europe/Berlin\n"
-                     "  codecmeter token revoke --id 0123456789ab",
+      .summary =
+          "Creates, lists or revokes tokens, the bearer secrets of programs that report usage. Works whether or "
+          "not the server runs. A secret is shown once; only its hash is kept. A revoked token stays revoked, "
+          "because its secret may be known to others: create a new one instead.",
+      .description =
+          "Examples:\n  codecmeter token create --project org-acme\n"
+          "  codecmeter token create --create-projects --time-zone Europe/Berlin\n"
+          "  codecmeter token revoke --id 0123456789ab",
       .rows = rows,
   };
   const char *verb;
