@@ -65,7 +65,8 @@ static const char *form_of(enum config_type type) {
     case CONFIG_COUNT: return "a number";
     case CONFIG_DURATION: return "a duration like 30s or 7d";
     case CONFIG_BOOL: return "true or false";
-    case CONFIG_TEXT: return "a text";
+    case CONFIG_TEXT:
+      return "a text";
   }
   return "";
 }
@@ -191,9 +192,11 @@ int config_load(struct config *config, const char *path, struct err *err) {
 /* ---- the documentation ---- */
 
 void config_describe(struct buf *out) {
-  static const char *const types[] = {
-      [CONFIG_SIZE] = "size", [CONFIG_COUNT] = "count", [CONFIG_DURATION] = "duration", [CONFIG_BOOL] = "true or false",
-      [CONFIG_TEXT] = "text"};
+  static const char *const types[] = {[CONFIG_SIZE] = "size",
+                                      [CONFIG_COUNT] = "count",
+                                      [CONFIG_DURATION] = "duration",
+                                      [CONFIG_BOOL] = "true or false",
+                                      [CONFIG_TEXT] = "text"};
   buf_text(out, "| setting | type | default | from | to | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
   for (size_t i = 0; i < SETTINGS; i++) {
     const struct setting *s = &settings[i];

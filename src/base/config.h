@@ -1,7 +1,8 @@
 /* Configuration: one table of settings, from which the struct, the checks and docs/config.md are made.
  *
  * Values come from an INI file and from section.key=value texts, the latter last. Sizes are bytes, with KiB, MiB, GiB, TiB;
- * durations are seconds, with ms, s, m, h, d; both without a blank before the unit. What a text means, its user checks.
+ * durations are seconds, with ms, s, m, h, d; both without a blank before the unit. The user of a text checks what it
+ * says.
  */
 #ifndef CODECMETER_BASE_CONFIG_H
 #define CODECMETER_BASE_CONFIG_H
@@ -16,8 +17,8 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
 
 #define CONFIG_TEXT_MAX 255 /* bytes */
 
-/* X(section, key, type, default, least, most, meaning): default, least and most as they would be written; the last two are ""
- * for a type that has no order. */
+/* X(section, key, type, default, least, most, meaning): default, least and most as they would be written; least and
+ * most are "" for a type that has no order. */
 #define CONFIG_TABLE(X)                                                                                                \
   X(api, body_max, SIZE, "1MiB", "1KiB", "64MiB", "bytes of a body sent to the signed API")                            \
   X(api, params_max, COUNT, "1000", "16", "100000", "parameters of one API call, nested ones counted")                 \
@@ -40,7 +41,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(ingest, commit_max, SIZE, "4MiB", "64KiB", "256MiB", "bytes of the log written with one sync")                     \
   X(ingest, delta_max, COUNT, "1000000", "1", "100000000", "records of usage kept in memory before a checkpoint")      \
   X(ingest, delta_age, DURATION, "10m", "0", "365d", "after which records in memory are checkpointed; 0 is never")      \
-  X(project, time_zone, TEXT, "", "", "", "zone of a new project for which none is named; empty: each must name one")   \
+  X(project, time_zone, TEXT, "", "", "", "time zone of new projects, if the command names none")                      \
   X(ledger, map_size, SIZE, "64GiB", "16MiB", "64TiB", "address space for totals and catalogue; sparse")               \
   X(ledger, segment_size, SIZE, "256MiB", "1KiB", "64GiB", "bytes after which a new segment of the log is begun")      \
   X(ledger, disk_reserve, SIZE, "256MiB", "0", "1TiB", "free bytes on the disk below which usage is refused")          \

@@ -136,8 +136,8 @@ static int choose_zone(const struct admin *admin, char zone[ZONE_NAME_MAX + 1], 
   if (zone[0] != '\0') return 0;
   if (admin->time_zone == NULL || admin->time_zone[0] == '\0') {
     return err_set(err, ERR_USAGE,
-                   "in days of which time zone? give --time-zone ZONE (as Europe/Berlin); or run the server with the setting "
-                   "project.time_zone, which it then uses");
+                   "no time zone: give --time-zone ZONE (as Europe/Berlin), or run the server with the setting "
+                   "project.time_zone");
   }
   return str_copy(str_of(admin->time_zone), zone, ZONE_NAME_MAX + 1)
              ? 0
@@ -187,11 +187,12 @@ static int refuse_move(const struct change *change, const struct ledger_zone_mov
   char first[ZONE_DATE_SIZE], last[ZONE_DATE_SIZE];
   date_text(move->first_day, first);
   date_text(move->last_day, last);
-  return err_set(err, ERR_DENIED,
-                 "project %s has usage: in %s the totals of %u days change (%s to %s); %llu tasks, %llu seconds, move to "
-                 "another day. Bills of these days will differ. To change the zone all the same, add --force",
-                 change->project.id, change->project.zone, move->days, first, last, (unsigned long long)move->tasks,
-                 (unsigned long long)move->seconds);
+  return err_set(
+      err, ERR_DENIED,
+      "project %s has usage: in %s the totals of %u days change (%s to %s); %llu tasks, %llu seconds, move to "
+      "another day. Bills of these days will differ. To change the zone all the same, add --force",
+      change->project.id, change->project.zone, move->days, first, last, (unsigned long long)move->tasks,
+      (unsigned long long)move->seconds);
 }
 
 static void put_move(struct buf *out, const struct ledger_zone_move *move) {
@@ -351,7 +352,8 @@ static int token_create(const struct admin *admin, const struct json *request, s
   }
   if (result == 0) result = copy_member(request, "time_zone", change.token.zone, sizeof change.token.zone, err);
   if (result == 0 && !change.token.creates_projects && change.token.zone[0] != '\0') {
-    return err_set(err, ERR_USAGE, "--time-zone is of the projects that a token makes: add --create-projects, or leave it out");
+    return err_set(err, ERR_USAGE,
+                   "--time-zone is for a token that makes projects: add --create-projects, or leave it out");
   }
   if (result == 0 && change.token.creates_projects) result = choose_zone(admin, change.token.zone, err);
   if (result == 0) result = token_generate(secret, err);
@@ -455,11 +457,18 @@ static const struct {
   const char *name;
   int (*run)(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
 } commands[] = {
-    {"project create", project_create}, {"project set", project_set},   {"project list", project_list},
-    {"key create", key_create},         {"key disable", key_disable},   {"key enable", key_enable},
+    {"project create", project_create},
+    {"project set", project_set},
+    {"project list", project_list},
+    {"key create", key_create},
+    {"key disable", key_disable},
+    {"key enable", key_enable},
     {"key list", key_list},
-    {"token create", token_create},     {"token revoke", token_revoke}, {"token list", token_list},
-    {"usage report", usage_report},     {"checkpoint make", make_checkpoint},
+    {"token create", token_create},
+    {"token revoke", token_revoke},
+    {"token list", token_list},
+    {"usage report", usage_report},
+    {"checkpoint make", make_checkpoint},
 };
 
 void admin_reply_error(const struct err *err, struct buf *reply) {

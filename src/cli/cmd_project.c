@@ -28,11 +28,11 @@ static void tell_move(void *arg, const struct json *item) {
   struct str id = text_of(item, "id"), zone = text_of(item, "time_zone"), days = text_of(moved, "days");
   struct str first = text_of(moved, "first_day"), last = text_of(moved, "last_day");
   struct str tasks = text_of(moved, "tasks"), seconds = text_of(moved, "seconds");
-  (void)fprintf(stderr,
-                "codecmeter project: %.*s counts in %.*s now: the totals of %.*s days changed (%.*s to %.*s); %.*s tasks, "
-                "%.*s seconds, moved to another day\n",
-                STR_ARG(id), STR_ARG(zone), STR_ARG(days), STR_ARG(first), STR_ARG(last), STR_ARG(tasks),
-                STR_ARG(seconds));
+  (void)fprintf(
+      stderr,
+      "codecmeter project: %.*s counts in %.*s now: the totals of %.*s days changed (%.*s to %.*s); %.*s tasks, "
+      "%.*s seconds, moved to another day\n",
+      STR_ARG(id), STR_ARG(zone), STR_ARG(days), STR_ARG(first), STR_ARG(last), STR_ARG(tasks), STR_ARG(seconds));
 }
 
 static int run(const char *verb, const struct project_options *options, struct err *err) {

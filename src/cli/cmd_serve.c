@@ -201,9 +201,10 @@ static void warn_of_former_tokens(const struct service *service) {
     if (former++ == 0) id = tokens[i].id;
   }
   if (former == 0) return;
-  diag_warning("%zu tokens of an earlier version (token %s first) make projects and name no time zone: such projects count in "
-               "days of %s; set project.time_zone, or replace the tokens by `token create --create-projects --time-zone ZONE`",
-               former, id, ZONE_FORMER_DEFAULT);
+  diag_warning(
+      "%zu tokens of an earlier version (token %s first) make projects and name no time zone: such projects count in "
+      "days of %s; set project.time_zone, or replace the tokens by `token create --create-projects --time-zone ZONE`",
+      former, id, ZONE_FORMER_DEFAULT);
 }
 
 static int start_adapters(struct service *service, struct err *err) {
@@ -322,8 +323,8 @@ static int start(struct service *service, const struct serve_options *options, s
   return 0;
 }
 
-/* Signals are taken here and nowhere else; every thread inherits the mask. nohup starts us with SIGHUP ignored, and it stays
- * ignored: blocked, it would be kept and taken all the same. */
+/* Signals are taken here and nowhere else; every thread inherits the mask. nohup starts us with SIGHUP ignored, and
+ * it stays ignored: blocked, it would be kept and taken all the same. */
 static void block_signals(sigset_t *set) {
   struct sigaction hangup;
   CHECK(sigaction(SIGHUP, NULL, &hangup) == 0);

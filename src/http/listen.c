@@ -13,7 +13,8 @@
 #define BACKLOG 1024
 
 static int bad_address(const char *address, struct err *err) {
-  return err_set(err, ERR_USAGE, "'%s' is not an address to listen on: give ADDR:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080",
+  return err_set(err, ERR_USAGE,
+                 "'%s' is not an address to listen on: give ADDR:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080",
                  address);
 }
 

@@ -18,10 +18,9 @@ struct waiter {
 /* The request's state from now on, with room for so many bytes of events. */
 struct waiter *waiter_new(struct http_request *request, struct http_reply *reply, size_t memory_max,
                           void (*answer)(const struct waiter *waiter));
-/* Hands the events over, or answers at once where there are none to decide, or no room. projects_zone: as delivery_submit has
- * it. */
-enum http_result waiter_submit(struct waiter *waiter, struct committer *committer,
-                               const char *projects_zone);
+/* Hands the events over, or answers at once where there are none to decide, or no room. projects_zone: as
+ * delivery_submit has it. */
+enum http_result waiter_submit(struct waiter *waiter, struct committer *committer, const char *projects_zone);
 
 /* For a route. */
 bool waiter_expired(void *arg, struct http_request *request, struct http_reply *reply);

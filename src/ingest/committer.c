@@ -252,8 +252,8 @@ static int stage_all(struct committer *committer, struct staging *staging) {
   return 0;
 }
 
-/* A project whose name no project may have is not made: its usage will be rejected. That of a zone which tzdata lacks is
- * not made now: -ERR_MISSING. */
+/* A project whose name no project may have is not made: its usage will be rejected. That of a zone which tzdata lacks
+ * is not made now: -ERR_MISSING. */
 static int create_project(struct committer *committer, struct str id, const char *zone, unsigned *made) {
   const struct zone *found;
   struct change change = {.type = CHANGE_PROJECT_CREATE};
@@ -270,8 +270,8 @@ static int create_project(struct committer *committer, struct str id, const char
   return result == -ERR_EXISTS || result == -ERR_RANGE ? 0 : result;
 }
 
-/* A change is made at a boundary: what is staged is committed first. Others wait meanwhile, so a batch may not make many.
- * A void has nothing to void in a new project. */
+/* A change is made at a boundary: what is staged is committed first. Others wait meanwhile, so a batch may not make
+ * many. A void has nothing to void in a new project. */
 static int create_projects(struct committer *committer, const struct batch *batch) {
   const struct catalogue *catalogue = ledger_catalogue(committer->options.ledger);
   struct str before = STR("");

@@ -39,12 +39,13 @@ struct batch {
   const struct usage *usages; /* borrowed until done */
   size_t count;
   /* If not "", projects of its usages that do not exist are made with this zone before it is decided. When more than
-   * COMMITTER_PROJECTS_MAX are missing, so many are made and nothing is decided: -ERR_LIMIT; the next attempt goes on. */
+   * COMMITTER_PROJECTS_MAX are missing, so many are made and nothing is decided: -ERR_LIMIT; the next attempt goes
+   * on. */
   char projects_zone[ZONE_NAME_MAX + 1];
   struct verdict *verdicts; /* count entries, written before done is called with 0 */
-  /* result 0: every verdict is durable. -ERR_LIMIT, or -ERR_FULL or another that is ours for now, -ERR_IO for good: nothing
-   * may be told; some events may have been stored nevertheless, which a retry finds as duplicates. May free the batch; must
-   * not block, nor call the committer. */
+  /* result 0: every verdict is durable. -ERR_LIMIT, or -ERR_FULL or another that is ours for now, -ERR_IO for good:
+   * nothing may be told; some events may have been stored nevertheless, which a retry finds as duplicates. May free
+   * the batch; must not block, nor call the committer. */
   void (*done)(struct batch *batch, int result);
   void *arg;          /* the maker's */
   struct batch *next; /* the committer's */

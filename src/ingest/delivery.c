@@ -43,8 +43,8 @@ int delivery_submit(struct delivery *delivery, struct committer *committer, cons
   batch->count = delivery->events.usages_count;
   batch->verdicts = calloc(batch->count, sizeof *batch->verdicts);
   if (batch->verdicts == NULL) return -ERR_MEMORY;
-  bool fits = str_copy(str_of(projects_zone != NULL ? projects_zone : ""), batch->projects_zone,
-                       sizeof batch->projects_zone);
+  bool fits =
+      str_copy(str_of(projects_zone != NULL ? projects_zone : ""), batch->projects_zone, sizeof batch->projects_zone);
   CHECK(fits);
   batch->done = batch_done;
   return committer_submit(committer, batch);
@@ -60,8 +60,8 @@ bool delivery_abandon(struct delivery *delivery) {
 
 const char *delivery_failure(int result) {
   if (result == -ERR_LIMIT) {
-    return "too many new projects in one request: " TEXT_OF(COMMITTER_PROJECTS_MAX) " were made, no event was stored; "
-           "send this again until all of them are made";
+    return "too many new projects in one request: " TEXT_OF(COMMITTER_PROJECTS_MAX) " were made, no event was "
+           "stored; send this again until all of them are made";
   }
   if (result == -ERR_FULL) return "the disk is full: send this again later, what was stored counts once";
   if (result == -ERR_BUSY) return "the queue is full: send this again later";

@@ -33,9 +33,9 @@ SCOPED_REF(struct delivery, delivery_free)
 
 /* Bytes that it keeps until it is done. */
 size_t delivery_size(const struct delivery *delivery);
-/* Hands the events that were not rejected, one at least, to the committer. projects_zone: of the projects that they make; NULL:
- * they make none. Errors as committer_submit's, and
- * -ERR_MEMORY; then it is still the caller's alone. `done` must not block, nor call the committer. */
+/* Hands the events that were not rejected, one at least, to the committer. projects_zone: of the projects that they
+ * make; NULL: they make none. Errors as committer_submit's, and -ERR_MEMORY; then it is still the caller's alone.
+ * `done` must not block, nor call the committer. */
 MUST_USE int delivery_submit(struct delivery *delivery, struct committer *committer, const char *projects_zone);
 /* The waiter goes. True: the report is not its own any more, and `done` will not be called. False: `done` has been
  * called or is about to be. */

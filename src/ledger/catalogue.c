@@ -403,7 +403,8 @@ int catalogue_decide(const struct catalogue *catalogue, const struct change *cha
     case CHANGE_PROJECT_SET: return decide_project_set(catalogue, change, out, err);
     case CHANGE_KEY_CREATE: return decide_key_create(catalogue, change, now_ms, out, err);
     case CHANGE_KEY_DISABLE:
-    case CHANGE_KEY_ENABLE: return decide_key_set(catalogue, change, out, err);
+    case CHANGE_KEY_ENABLE:
+      return decide_key_set(catalogue, change, out, err);
     case CHANGE_TOKEN_CREATE: return decide_token_create(catalogue, change, now_ms, out, err);
     case CHANGE_TOKEN_REVOKE: return decide_token_revoke(catalogue, change, out, err);
   }

@@ -49,12 +49,12 @@ struct token {
   int64_t created_ms;
   bool revoked;
   bool creates_projects; /* for every project only: an event that names a project which does not exist makes it */
-  char zone[ZONE_NAME_MAX + 1]; /* of the projects that it makes; "" if it makes none, or was made before tokens had one */
+  char zone[ZONE_NAME_MAX + 1]; /* of those; "" if it makes none, or was made before tokens had a zone */
 };
 
 /* A change of the catalogue, as a command asks for it. Strings are borrowed. */
 enum change_type {
-  CHANGE_PROJECT_CREATE = 1, /* project: id, name (the id if empty), zone, is_default (the first project of a ledger always is) */
+  CHANGE_PROJECT_CREATE = 1, /* project: id, name ("": the id), zone, is_default (a ledger's first always is) */
   CHANGE_PROJECT_SET = 2,    /* project: id, and the fields of `set` */
   CHANGE_KEY_CREATE = 3,     /* key, and projects when sub_account */
   CHANGE_KEY_DISABLE = 4,    /* key.public_key */

@@ -151,8 +151,8 @@ MUST_USE int ledger_totals(struct ledger *ledger, const struct project *project,
 
 /* What the days of a project's whole past look like in another zone. */
 struct ledger_zone_move {
-  uint64_t tasks, seconds; /* that belong to another date there; images of snapshots are no seconds */
-  unsigned days;           /* dates whose totals differ */
+  uint64_t tasks, seconds;     /* that belong to another date there; images of snapshots are no seconds */
+  unsigned days;               /* dates whose totals differ */
   int32_t first_day, last_day; /* of those; undefined if there are none */
 };
 /* Compares the zone that the project counts in with `to`, as of now. */

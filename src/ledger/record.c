@@ -290,8 +290,7 @@ static bool decode_key(struct cursor *cursor, struct str bytes, int64_t created_
   key->projects_count = take_u16(cursor);
   if (key->projects_count > KEY_PROJECTS_MAX) return false;
   for (size_t i = 0; i < key->projects_count; i++) key->projects[i] = take_text(cursor, PROJECT_ID_MAX);
-  return !cursor->bad && key->public_key.len > 0 && key->private_key.len > 0 &&
-         key->former_scope <= KEY_SCOPE_BOTH;
+  return !cursor->bad && key->public_key.len > 0 && key->private_key.len > 0 && key->former_scope <= KEY_SCOPE_BOTH;
 }
 
 static bool decode_token(struct cursor *cursor, struct str bytes, int64_t created_ms, bool has_zone,
@@ -329,8 +328,10 @@ static bool decode_change(struct str bytes, struct record *record) {
       return !cursor.bad && record->account.default_project.len > 0;
     case RECORD_KEY:
       return decode_key(&cursor, bytes, created_ms, &record->key);
-    case RECORD_TOKEN: return decode_token(&cursor, bytes, created_ms, false, &record->token);
-    case RECORD_TOKEN_ZONE: return decode_token(&cursor, bytes, created_ms, true, &record->token);
+    case RECORD_TOKEN:
+      return decode_token(&cursor, bytes, created_ms, false, &record->token);
+    case RECORD_TOKEN_ZONE:
+      return decode_token(&cursor, bytes, created_ms, true, &record->token);
   }
   return false;
 }

@@ -13,8 +13,9 @@
 #include "ledger/catalogue.h"
 #include "meter/usage.h"
 
-/* The last three exist on disk only. In memory the first two are usages of kind USAGE_VOID and USAGE_UNRESOLVED, and the third is
- * a RECORD_TOKEN with a zone. It has a number of its own so that a version that would ignore the zone refuses it. */
+/* The last three exist on disk only. In memory the first two are usages of kind USAGE_VOID and USAGE_UNRESOLVED, and
+ * the third is a RECORD_TOKEN with a zone. It has a number of its own so that a version that would ignore the zone
+ * refuses it. */
 enum record_type {
   RECORD_USAGE = 1,
   RECORD_PROJECT = 2,

@@ -1,6 +1,6 @@
-/* What a change of a project's zone would move. Every quarter hour that has usage is dated in both zones: where the dates
- * differ, its usage leaves one date and comes to another. A delta may hold less than nothing (it takes off what was voided),
- * so sums are added up modulo 2^64 before anything is made of them.
+/* What a change of a project's zone would move. Every quarter hour that has usage is dated in both zones: where the
+ * dates differ, its usage leaves one date and comes to another. A delta may hold less than nothing (it takes off what
+ * was voided), so sums are added up modulo 2^64 before anything is made of them.
  */
 #include <glib.h>
 #include <stdlib.h>
