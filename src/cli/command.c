@@ -35,8 +35,8 @@ static const struct {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
-/* What any command needs: a ledger's files, most of them. No more, since `run` hands its limits to the program that it starts,
- * which may use select(). `serve` takes what its connections need on top. */
+/* What any command needs: a ledger's files, most of them. No more, since `run` hands its limits to the program that
+ * it starts, which may use select(). `serve` takes what its connections need on top. */
 #define COMMAND_DESCRIPTORS 1024u
 
 static void print_help(FILE *out) {
