@@ -26,7 +26,7 @@ struct ledger;
 #define LEDGER_DELTA_MAX_DEFAULT UINT64_C(1000000)        /* records of usage in a delta */
 #define LEDGER_MAP_SIZE_DEFAULT (UINT64_C(64) << 30)      /* bytes of address space for LMDB; sparse */
 #define LEDGER_SEGMENT_SIZE_DEFAULT (UINT64_C(256) << 20) /* bytes after which a new segment is begun */
-#define LEDGER_BLOCKS_CACHE_DEFAULT (UINT64_C(64) << 20)  /* bytes of checked blocks that the writer keeps */
+#define LEDGER_BLOCKS_CACHE_DEFAULT (UINT64_C(128) << 20)  /* bytes of checked blocks that the writer keeps */
 #define LEDGER_DISK_RESERVE_DEFAULT (UINT64_C(256) << 20) /* free bytes below which usage is refused */
 /* Runs of one kind from which on a checkpoint waits for the merger, unless that lacks room on the disk. Each costs a
  * look-up of a new id a filter's cache line. */
