@@ -45,7 +45,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(ledger, map_size, SIZE, "64GiB", "16MiB", "64TiB", "address space for totals and catalogue; sparse")               \
   X(ledger, segment_size, SIZE, "256MiB", "1KiB", "64GiB", "bytes after which a new segment of the log is begun")      \
   X(ledger, disk_reserve, SIZE, "256MiB", "0", "1TiB", "free bytes on the disk below which usage is refused")          \
-  X(ledger, blocks_cache, SIZE, "64MiB", "2MiB", "1TiB", "bytes of the log kept in memory while repeats are compared")
+  X(ledger, blocks_cache, SIZE, "128MiB", "2MiB", "1TiB", "bytes of the log kept in memory while repeats are compared")
 
 /* adapter.NAME.codec, adapter.NAME.codec.PRESET: the codec of what a service makes, whose notices do not say. */
 #define CONFIG_ADAPTER_CODECS_MAX 256

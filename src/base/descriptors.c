@@ -1,5 +1,5 @@
-/* Shells and systemd start programs with a soft limit of 1,024 or less, so that programs that use select() do not break.
- * This one does not use it, and takes what it needs of the hard limit.
+/* Shells and systemd start programs with a soft limit of 1,024 or less, so that programs that use select() do not
+ * break. This one does not use it, and takes what it needs of the hard limit.
  */
 #include "base/descriptors.h"
 
@@ -9,7 +9,8 @@ uint64_t descriptors_raise(uint64_t wanted) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
   if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < wanted) {
-    struct rlimit raised = {.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max, .rlim_max = limit.rlim_max};
+    struct rlimit raised = {.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max,
+                            .rlim_max = limit.rlim_max};
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
   }
   return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Raises the soft limit to `wanted`, or to the hard limit if that is lower; never lowers it. Returns the soft limit that now
- * holds, UINT64_MAX if there is none. Programs that are started later inherit it. */
+/* Raises the soft limit to `wanted`, or to the hard limit if that is lower; never lowers it. Returns the soft limit
+ * that now holds, UINT64_MAX if there is none. Programs that are started later inherit it. */
 uint64_t descriptors_raise(uint64_t wanted);
 
 #endif

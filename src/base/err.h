@@ -66,14 +66,14 @@ void err_shorten(char *text, size_t max);
 int err_set(struct err *err, enum err_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
-/* As err_set, followed by ": <strerror(errno_value)>". A shortage that can pass decides the code, whatever `code` says: ENOSPC
- * and EDQUOT make it ERR_FULL, EMFILE and ENFILE ERR_DESCRIPTORS, ENOMEM ERR_MEMORY. Where such a shortage must not count
- * as passing (a write or sync that failed), the caller uses err_set_errno_lasting. */
+/* As err_set, followed by ": <strerror(errno_value)>". A shortage that can pass decides the code, whatever `code`
+ * says: ENOSPC and EDQUOT make it ERR_FULL, EMFILE and ENFILE ERR_DESCRIPTORS, ENOMEM ERR_MEMORY. Where such a shortage
+ * must not count as passing (a write or sync that failed), the caller uses err_set_errno_lasting. */
 int err_set_errno(struct err *err, enum err_code code, int errno_value, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));
 
-/* As err_set_errno, but only a full disk (ENOSPC, EDQUOT) decides the code: for a call after whose failure nobody knows what
- * is on disk. */
+/* As err_set_errno, but only a full disk (ENOSPC, EDQUOT) decides the code: for a call after whose failure nobody
+ * knows what is on disk. */
 int err_set_errno_lasting(struct err *err, enum err_code code, int errno_value, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));
 

@@ -9,8 +9,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-/* Writes all of it; name is for the message. -ERR_FULL when the disk is full, -ERR_IO otherwise, also for want of memory: what
- * was written by then is unknown. Syncs give the same two errors. */
+/* Writes all of it; name is for the message. -ERR_FULL when the disk is full, -ERR_IO otherwise, also for want of
+ * memory: what was written by then is unknown. Syncs give the same two errors. */
 MUST_USE int file_write(int fd, const char *name, uint64_t offset, const void *ptr, size_t len, struct err *err);
 /* Reads up to len bytes, fewer only at the end of the file. */
 MUST_USE int file_read(int fd, const char *name, uint64_t offset, void *ptr, size_t len, size_t *ret_got,

@@ -33,8 +33,8 @@
 #define LOCK_WAIT_MS 10000
 #define READY_RETRY_MS 1000 /* after which `ready` is offered again to whoever does not read */
 
-/* Descriptors beside the ledger's and the connections': standard files, data directory, lock, control socket, TLS files; of each
- * HTTP thread, those that it waits with. */
+/* Descriptors beside the ledger's and the connections': standard files, data directory, lock, control socket, TLS
+ * files; of each HTTP thread, those that it waits with. */
 #define SERVE_DESCRIPTORS 24u
 #define THREAD_DESCRIPTORS 4u
 #define CONNECTIONS_LEAST 8u /* as few as http.connections_max may be */
@@ -265,10 +265,11 @@ static void share_descriptors(struct config *config) {
   uint64_t limit = descriptors_raise(wanted);
   if (limit >= wanted) return;
   uint64_t left = limit > reserved + CONNECTIONS_LEAST ? limit - reserved : CONNECTIONS_LEAST;
-  diag_warning("this process may open %llu files, of which the ledger and the server reserve %llu: http.connections_max is lowered "
-               "from %llu to %llu connections; raise the limit to %llu (ulimit -n, or LimitNOFILE= of the unit)",
-               (unsigned long long)limit, (unsigned long long)reserved, (unsigned long long)config->http_connections_max,
-               (unsigned long long)left, (unsigned long long)wanted);
+  diag_warning(
+      "this process may open %llu files, of which the ledger and the server reserve %llu: http.connections_max is "
+      "lowered from %llu to %llu connections; raise the limit to %llu (ulimit -n, or LimitNOFILE= of the unit)",
+      (unsigned long long)limit, (unsigned long long)reserved, (unsigned long long)config->http_connections_max,
+      (unsigned long long)left, (unsigned long long)wanted);
   config->http_connections_max = left;
 }
 

@@ -37,8 +37,8 @@ static const struct command commands[] = {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
-/* What any command needs: most of them open a ledger's files. No more, since `run` hands its limits to the program that it
- * starts, which may use select(). `serve` takes what its connections need on top. */
+/* What any command needs: a ledger's files, most of them. No more, since `run` hands its limits to the program that
+ * it starts, which may use select(). `serve` takes what its connections need on top. */
 #define COMMAND_DESCRIPTORS 1024u
 
 const struct command *command_at(size_t index) { return index < COMMANDS ? &commands[index] : NULL; }

@@ -23,7 +23,7 @@
 
 #define PEER_TIMEOUT_MS 2000 /* for a request's line: a command sends it at once */
 #define SEND_TIMEOUT_S 2
-#define ACCEPT_PAUSE_MS 200 /* while no connection can be taken, for want of descriptors or memory */
+#define ACCEPT_PAUSE_MS 200     /* while no connection can be taken, for want of descriptors or memory */
 #define REPLY_TIMEOUT_MS 600000 /* recovery may be long */
 
 struct control {

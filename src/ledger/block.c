@@ -242,7 +242,8 @@ int block_writer_usage(const struct block_writer *writer, uint64_t position, str
     if (result == 0) result = block_record_at(&room->block, (uint32_t)(at - begin), &record, err);
     if (result != 0) return result;
   } else {
-    for (uint32_t i = 0; i < writer->names_count; i++) room->items[i] = name_of(writer, i);
+    for (uint32_t i = 0; i < writer->names_count; i++)
+      room->items[i] = name_of(writer, i);
     struct record_names names = {.items = room->items, .count = writer->names_count};
     int result = record_decode(str_make(writer->bytes.ptr + at, writer->bytes.len - at), names, &record, err);
     if (result != 0) return result;

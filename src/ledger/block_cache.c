@@ -1,6 +1,6 @@
-/* A record's position does not say where its block begins, so blocks are found by the last beginning at or before a position: in
- * a treap, a search tree that chance keeps balanced. Beside it a list orders the blocks by their last use. Both are made of
- * pointers in the blocks themselves, so nothing but a block is ever allocated.
+/* A record's position does not say where its block begins, so blocks are found by the last beginning at or before a
+ * position: in a treap, a search tree that chance keeps balanced. Beside it a list orders the blocks by their last
+ * use. Both are made of pointers in the blocks themselves, so nothing but a block is ever allocated.
  */
 #include "ledger/block_cache.h"
 

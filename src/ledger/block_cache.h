@@ -1,5 +1,5 @@
-/* Checked blocks of the log, kept in memory as long as they fit: those used last. Only block_read makes them, so no byte that was
- * not verified is ever in here. One thread.
+/* Checked blocks of the log, kept in memory as long as they fit: those used last. Only block_read makes them, so no
+ * byte that was not verified is ever in here. One thread.
  */
 #ifndef CODECMETER_LEDGER_BLOCK_CACHE_H
 #define CODECMETER_LEDGER_BLOCK_CACHE_H
@@ -20,10 +20,10 @@ SCOPED_REF(struct block_cache, block_cache_free)
 /* The block that holds a position, or NULL. Borrowed until the next block_cache_add or block_cache_clear. */
 const struct block *block_cache_find(struct block_cache *cache, uint64_t position);
 
-/* Checks the bytes that were read at a position and keeps the block. Takes bytes (from malloc), also on failure. Frees those
- * whose last use is the longest ago to make room. -ERR_CORRUPT as block_read; -ERR_MEMORY. */
-MUST_USE int block_cache_add(struct block_cache *cache, char *bytes, size_t len, uint64_t position, const struct block **ret,
-                             struct err *err);
+/* Checks the bytes that were read at a position and keeps the block. Takes bytes (from malloc), also on failure.
+ * Frees those whose last use is the longest ago to make room. -ERR_CORRUPT as block_read; -ERR_MEMORY. */
+MUST_USE int block_cache_add(struct block_cache *cache, char *bytes, size_t len, uint64_t position,
+                             const struct block **ret, struct err *err);
 
 /* Frees all blocks. */
 void block_cache_clear(struct block_cache *cache);

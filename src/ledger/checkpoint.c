@@ -1,10 +1,12 @@
 /* The checkpointer: turns a frozen delta into runs and one transaction.
  *
  *   IDLE ──ledger_turn──> ASKED ──checkpoint──> DONE ──ledger_turn──> IDLE
- *                           │  a shortage that may pass (disk, descriptors, memory): drops what it wrote, waits, tries again
+ *                           │  a shortage that may pass (disk, descriptors, memory): drops what it wrote,
+ *                           │  waits, tries again
  *                           └──any other error──> FAILED, which ledger_turn reports, for good
  *
- * Between checkpoints the thread looks whether the ledger's files are still in their places: IDLE ──removed──> FAILED.
+ * Between checkpoints the thread looks whether the ledger's files are still in their places and the
+ * clock still goes as it did: IDLE ──removed──> FAILED.
  *
  * Order of durability: runs are synced, then their directory, then the transaction that lists them. A crash before
  * the commit leaves files that no list names; the next start removes them.
@@ -20,7 +22,7 @@
 #include "ledger/state.h"
 
 #define SHORTAGE_RETRY_MS 2000
-#define LOOK_MS 2000 /* between two looks at the places */
+#define LOOK_MS 2000 /* between two looks at files and clock */
 
 static int write_run(struct ledger *ledger, const struct run_info *info, const struct entry *entries,
                      struct err *err) {
@@ -195,12 +197,15 @@ static void run_checkpoint(struct ledger *ledger) {
   ledger_wake_writer(ledger);
 }
 
-/* Called and left with the lock held. A worker that has left something is not disturbed: the next look comes soon. */
-static void look_at_places(struct ledger *ledger) {
+/* At the files, and at the clock. Called and left with the lock held. A worker that has left something is not
+ * disturbed: the next look comes soon. */
+static void look_around(struct ledger *ledger) {
   struct worker *checkpointer = &ledger->checkpointer;
   struct err err = {0};
   if (checkpointer->state != WORK_IDLE) return;
+  bool watches_clock = ledger->watches_clock;
   (void)pthread_mutex_unlock(&ledger->lock);
+  if (watches_clock) (void)dates_look(&ledger->dates);
   int result = places_check(ledger, false, &err);
   (void)pthread_mutex_lock(&ledger->lock);
   if (result == 0 || ledger->stopping) return;
@@ -217,7 +222,7 @@ static void *checkpointer_main(void *arg) {
     if (ledger->checkpointer.state == WORK_ASKED)
       run_checkpoint(ledger);
     else if (!wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, LOOK_MS))
-      look_at_places(ledger);
+      look_around(ledger);
   }
   (void)pthread_mutex_unlock(&ledger->lock);
   return NULL;

@@ -26,13 +26,13 @@ struct ledger;
 #define LEDGER_DELTA_MAX_DEFAULT UINT64_C(1000000)        /* records of usage in a delta */
 #define LEDGER_MAP_SIZE_DEFAULT (UINT64_C(64) << 30)      /* bytes of address space for LMDB; sparse */
 #define LEDGER_SEGMENT_SIZE_DEFAULT (UINT64_C(256) << 20) /* bytes after which a new segment is begun */
-#define LEDGER_BLOCKS_CACHE_DEFAULT (UINT64_C(64) << 20) /* bytes of checked blocks that the writer keeps */
+#define LEDGER_BLOCKS_CACHE_DEFAULT (UINT64_C(128) << 20)  /* bytes of checked blocks that the writer keeps */
 #define LEDGER_DISK_RESERVE_DEFAULT (UINT64_C(256) << 20) /* free bytes below which usage is refused */
 /* Runs of one kind from which on a checkpoint waits for the merger, unless that lacks room on the disk. Each costs a
  * look-up of a new id a filter's cache line. */
 #define LEDGER_RUNS_MAX 48u
-/* Descriptors that an open ledger needs at most: runs, segments of the log, LMDB, directories. Whoever serves connections from
- * the same process leaves it as many. */
+/* Descriptors that an open ledger needs at most: runs, segments of the log, LMDB, directories. Whoever serves
+ * connections from the same process leaves it as many. */
 #define LEDGER_DESCRIPTORS 192u
 
 struct ledger_progress {
@@ -59,7 +59,8 @@ struct ledger_options {
 
 /* Opens the ledger of a data directory, made if it has none, and recovers it: what lies beyond the last known sync is
  * written anew and synced, a torn tail is cut and kept under DATA/cut. Damage elsewhere stops it: -ERR_CORRUPT with
- * file, offset and remedy; -ERR_VERSION for a format of a later release. Caller closes. */
+ * file, offset and remedy; -ERR_VERSION for a format of a later release. Warns if the newest record and the clock do
+ * not fit together, and later if the clock is set (dates.h), unless `maintenance`. Caller closes. */
 MUST_USE int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err);
 /* Stops the threads (a checkpoint under way is finished, a merge dropped) and frees; staged and uncommitted is
  * dropped. */
@@ -91,7 +92,8 @@ struct verdict {
  * stops behind the one with which what is staged reaches bytes_max. What a verdict says holds once ledger_commit has
  * returned 0, and only then. *ret_decided is how many have their verdict, on an error too; the next one has left no
  * trace. -ERR_BUSY: both deltas are full; commit, wait for wake_writer, ledger_turn, go on with the rest. -ERR_FULL:
- * below the disk's reserve. -ERR_DESCRIPTORS, -ERR_MEMORY: a file could not be opened or memory not be had for now. */
+ * below the disk's reserve. -ERR_DESCRIPTORS, -ERR_MEMORY: a file could not be opened or memory not be had for now.
+ */
 MUST_USE int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
                                  struct verdict *ret_verdicts, size_t *ret_decided, struct err *err);
 
@@ -116,9 +118,9 @@ MUST_USE int ledger_turn(struct ledger *ledger, struct err *err);
 /* Has a later ledger_turn begin a checkpoint of all that was applied below a position, unless one that was begun covers
  * it. ledger_status says when it is done. The writer only, at any moment. */
 void ledger_want_checkpoint(struct ledger *ledger, uint64_t up_to);
-/* Checks that the directories, the log's segments and the totals that are open are the ones that their paths lead to, so that a
- * later start finds what was written. -ERR_CORRUPT names what was removed, renamed or replaced. The ledger does so itself every
- * few seconds (ledger_turn then fails); whoever stops one looks once more. Any thread. */
+/* Checks that the directories, the log's segments and the totals that are open are the ones that their paths lead to,
+ * so that a later start finds what was written. -ERR_CORRUPT names what was removed, renamed or replaced. The ledger
+ * does so itself every few seconds (ledger_turn then fails); whoever stops one looks once more. Any thread. */
 MUST_USE int ledger_check_places(struct ledger *ledger, struct err *err);
 
 /* In how many milliseconds ledger_turn has something to do though nothing was committed; INT64_MAX: never. */

@@ -1,5 +1,5 @@
-/* The log as a whole: opening it, and appending to it. log_reader.c reads it, log_recover.c makes sure of its end, segments.c has
- * its files.
+/* The log as a whole: opening it, and appending to it. log_reader.c reads it, log_recover.c makes sure of its end,
+ * segments.c has its files.
  *
  *   log_open ──> log_recover ──> log_next ──> log_append ─┐
  *                                   ^                     │  0: synced

@@ -43,19 +43,20 @@ SCOPED_REF(struct log, log_close)
 const uint8_t *log_uuid(const struct log *log);
 /* Position behind the last block. Before log_recover: behind the last byte of the files. */
 uint64_t log_end(const struct log *log);
-/* Position of the block that is appended next: beyond the end if a new segment is due, which is then made. If that fails for now
- * (the disk is full, too many files are open, no memory) the log is as it was, and it can be tried again; any other error is
- * final. */
+/* Position of the block that is appended next: beyond the end if a new segment is due, which is then made. If that
+ * fails for now (the disk is full, too many files are open, no memory) the log is as it was, and it can be tried
+ * again; any other error is final. */
 MUST_USE int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err *err);
 
 /* ---- reading ---- */
 
-/* A reader keeps the blocks that it used last and is used by one thread; readers of several threads may share a log. */
+/* A reader keeps the blocks that it used last and is used by one thread; readers of several threads may share a log.
+ */
 struct log_reader;
 /* What every reader keeps at least: eight blocks of the largest size. */
 #define LOG_READER_BYTES_MIN (8u * BLOCK_MAX)
-/* Keeps as many blocks as fit into bytes_max, or into LOG_READER_BYTES_MIN if that is more. Memory is taken as blocks are read.
- * NULL: no memory. */
+/* Keeps as many blocks as fit into bytes_max, or into LOG_READER_BYTES_MIN if that is more. Memory is taken as blocks
+ * are read. NULL: no memory. */
 MUST_USE struct log_reader *log_reader_new(struct log *log, uint64_t bytes_max);
 void log_reader_free(struct log_reader *reader);
 /* Bytes of memory that the kept blocks take. */
@@ -66,8 +67,8 @@ uint64_t log_reader_uses(const struct log_reader *reader);
 void log_reader_forget(struct log_reader *reader);
 SCOPED_REF(struct log_reader, log_reader_free)
 
-/* The block at a position, checked; borrowed until the reader's next call. -ERR_NOT_FOUND at the log's end. -ERR_MEMORY and
- * -ERR_DESCRIPTORS can pass. */
+/* The block at a position, checked; borrowed until the reader's next call. -ERR_NOT_FOUND at the log's end.
+ * -ERR_MEMORY and -ERR_DESCRIPTORS can pass. */
 MUST_USE int log_read_block(struct log_reader *reader, uint64_t position, const struct block **ret, struct err *err);
 /* The record at a position, and its block. */
 MUST_USE int log_read_record(struct log_reader *reader, uint64_t position, struct record *ret, struct err *err);
@@ -101,8 +102,8 @@ MUST_USE int log_append(struct log *log, struct str blocks, void (*meanwhile)(vo
                         struct err *err);
 /* Up to where all is known to be on disk. */
 uint64_t log_synced(const struct log *log);
-/* Checks that what is written still is where a later start will look for it: the directory, the last segment, and (if `all`) the
- * other segments. -ERR_CORRUPT names what was removed, renamed or replaced. Any thread. */
+/* Checks that what is written still is where a later start will look for it: the directory, the last segment, and (if
+ * `all`) the other segments. -ERR_CORRUPT names what was removed, renamed or replaced. Any thread. */
 MUST_USE int log_check_presence(struct log *log, bool all, struct err *err);
 
 #endif

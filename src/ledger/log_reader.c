@@ -1,5 +1,6 @@
-/* Repeats come in storms, in the order of the reports that they repeat or in any other, and each is compared with its record. So
- * a reader keeps the blocks that it has checked: a file of a day, sent once more, is read and checked once.
+/* Repeats come in storms, in the order of the reports that they repeat or in any other, and each is compared with its
+ * record. So a reader keeps the blocks that it has checked: a file of a day, sent once more, is read and checked
+ * once.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -47,8 +48,8 @@ static char *room_for(struct log_reader *reader, size_t length) {
   return malloc(length);
 }
 
-static int read_block(struct log_reader *reader, const struct segment_use *use, uint64_t position, const struct block **ret,
-                      struct err *err) {
+static int read_block(struct log_reader *reader, const struct segment_use *use, uint64_t position,
+                      const struct block **ret, struct err *err) {
   uint64_t offset = position - use->segment.base;
   char head[BLOCK_HEAD_SIZE];
   size_t got;

@@ -1,8 +1,8 @@
-/* What is behind the last known sync: at a start it is looked at, cut if it is torn, and written again; a scan beside the writer
- * leaves it alone.
+/* What is behind the last known sync: at a start it is looked at, cut if it is torn, and written again; a scan beside
+ * the writer leaves it alone.
  *
- * Everything before the last segment was synced before that began. So only the last segment can have a torn tail, and only
- * beyond what one of its blocks says was synced.
+ * Everything before the last segment was synced before that began. So only the last segment can have a torn tail, and
+ * only beyond what one of its blocks says was synced.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,8 @@ struct scan {
   uint64_t synced;   /* the furthest that is known to have been synced */
 };
 
-/* True if the tail, which begins with a bad block at `bad`, holds a valid block that says that the bad one was synced. */
+/* True if the tail, which begins with a bad block at `bad`, holds a valid block that says that the bad one was
+ * synced. */
 static bool tail_says_synced(struct str tail, uint64_t bad) {
   SCOPED_MALLOC struct block_room *room = malloc(sizeof *room);
   CHECK(room != NULL);

@@ -17,7 +17,7 @@ struct log {
   _Atomic uint64_t end; /* position behind the last block; readers of any thread look */
   uint64_t synced;
   struct syncer *syncer; /* NULL until it is first wanted */
-  bool broken; /* a write or sync failed: nothing more is taken */
+  bool broken;           /* a write or sync failed: nothing more is taken */
   bool read_only;
 };
 

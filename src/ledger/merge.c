@@ -2,7 +2,7 @@
  * for it.
  *
  *   IDLE ──candidate──> merging ──> DONE ──ledger_turn──> IDLE
- *                          │ no room on the disk, or another shortage that may pass: drops what it wrote, waits, looks again
+ *                          │ a shortage that may pass (disk, descriptors, memory): drops what it wrote, waits, looks again
  *                          │ the ledger closes: drops what it wrote
  *                          └ any other error ──> FAILED, which ledger_turn reports, for good
  *

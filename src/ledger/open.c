@@ -22,9 +22,10 @@
 
 #define PLACES 3u  /* directories that are held open: places.c */
 #define PASSING 4u /* a directory that is synced, a zone's file, what is cut off the log */
-_Static_assert(SEGMENTS_DESCRIPTORS + ROWS_DESCRIPTORS + ENTRY_KINDS * (LEDGER_RUNS_MAX + 1) + PLACES + PASSING <=
-                   LEDGER_DESCRIPTORS,
-               "what an open ledger promises to need at most holds all its parts; a checkpoint makes one run of each kind");
+_Static_assert(
+    SEGMENTS_DESCRIPTORS + ROWS_DESCRIPTORS + ENTRY_KINDS * (LEDGER_RUNS_MAX + 1) + PLACES + PASSING <=
+        LEDGER_DESCRIPTORS,
+    "what an open ledger promises to need at most holds all its parts; a checkpoint makes one run of each kind");
 
 #define DERIVED "derived"
 #define DERIVED_NEW "derived.new"
@@ -371,9 +372,18 @@ static int check_derived(const struct ledger_options *options, struct err *err) 
   return ledger_rebuild(options, &options->opening, err);
 }
 
+static void watch_clock(struct ledger *ledger) {
+  (void)dates_begin(&ledger->dates, ledger->options.clock, ledger->block_time_ms);
+  (void)pthread_mutex_lock(&ledger->lock);
+  ledger->watches_clock = true;
+  (void)pthread_mutex_unlock(&ledger->lock);
+}
+
 int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err) {
   SCOPED_MALLOC char *unfinished = file_path(options->dir, DERIVED_NEW);
   int result = file_remove_tree(unfinished, err);
   if (result == 0) result = check_derived(options, err);
-  return result == 0 ? open_with_derived(options, DERIVED, &options->opening, ret, err) : result;
+  if (result == 0) result = open_with_derived(options, DERIVED, &options->opening, ret, err);
+  if (result == 0 && !options->maintenance) watch_clock(*ret);
+  return result;
 }

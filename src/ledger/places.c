@@ -1,16 +1,17 @@
-/* A server that holds its files open goes on writing to them when they are removed, acknowledges, and leaves nothing. So the
- * checkpointer looks every few seconds whether the paths still lead to what is open, and whoever stops a ledger looks once more.
- * It costs a handful of stat calls; a commit does none.
+/* A server that holds its files open goes on writing to them when they are removed, acknowledges, and leaves nothing.
+ * So the checkpointer looks every few seconds whether the paths still lead to what is open, and whoever stops a
+ * ledger looks once more. It costs a handful of stat calls; a commit does none.
  */
 #include "ledger/places.h"
 
 #include "base/file.h"
 #include "ledger/presence.h"
 
-#define REMEDY_LOG                                                                                                               \
-  "what was acknowledged since then may be lost. Put back what was moved; if it was removed, restore the log from a backup "     \
-  "and have the reporters send again what they have kept"
-#define REMEDY_DERIVED "the log is not affected. Put back what was moved, or run `codecmeter rebuild`; then start again"
+#define REMEDY_LOG                                                                                                  \
+  "what was acknowledged since then may be lost. Put back what was moved; if it was removed, restore the log from " \
+  "a backup and have the reporters send again what they have kept"
+#define REMEDY_DERIVED \
+  "the log is not affected. Put back what was moved, or run `codecmeter rebuild`; then start again"
 
 int places_begin(struct ledger *ledger, struct err *err) {
   int result = presence_begin(&ledger->data_place, ledger->options.dir, err);

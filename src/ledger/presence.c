@@ -1,5 +1,5 @@
-/* A program that holds files open does not notice when they are removed: what it writes is gone when it ends. The open
- * descriptor makes sure that a directory made anew under the same name has another number.
+/* A program that holds files open does not notice when they are removed: what it writes is gone when it ends. The
+ * open descriptor makes sure that a directory made anew under the same name has another number.
  */
 #include "ledger/presence.h"
 

@@ -66,8 +66,8 @@ MUST_USE int rows_delete(struct rows_txn *txn, enum table table, struct str key,
 /* Deletes all rows whose keys begin with prefix. */
 MUST_USE int rows_delete_all(struct rows_txn *txn, enum table table, struct str prefix, struct err *err);
 /* Ends the transaction: with result 0 it is committed and on disk when this returns 0; else dropped, and result given
- * back. An error of the kind ERR_KIND_RETRY (the disk is full, no memory): nothing has changed. After any other error of a commit
- * nobody knows whether it holds. */
+ * back. An error of the kind ERR_KIND_RETRY (the disk is full, no memory): nothing has changed. After any other error
+ * of a commit nobody knows whether it holds. */
 MUST_USE int rows_finish(struct rows_txn *txn, int result, struct err *err);
 
 /* For whoever finds that a row is not what it must be: -ERR_CORRUPT with a text. */

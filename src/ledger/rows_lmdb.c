@@ -192,7 +192,8 @@ int rows_check_presence(struct rows *rows, struct err *err) {
   SCOPED_MALLOC char *name = file_path(path, file);
   if (fstat(fd, &held) != 0) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", name);
   int code = lstat(name, &named);
-  if (code != 0 && errno != ENOENT && errno != ENOTDIR) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", name);
+  if (code != 0 && errno != ENOENT && errno != ENOTDIR)
+    return err_set_errno(err, ERR_IO, errno, "cannot look at %s", name);
   if (code == 0 && held.st_dev == named.st_dev && held.st_ino == named.st_ino) return 0;
   return err_set(err, ERR_CORRUPT, "%s was %s", name, code == 0 ? "replaced by another file" : "removed or renamed");
 }
@@ -463,9 +464,9 @@ static bool is_alive(struct rows *rows) {
   return true;
 }
 
-/* LMDB calls a write that was cut short EIO, as it calls one that failed. Only the latter leaves that in errno; the former is how a
- * full disk begins. What a commit wrote for want of room or memory belongs to no transaction, unless LMDB itself has given up:
- * then its root may be written, and nothing is known. */
+/* LMDB calls a write that was cut short EIO, as it calls one that failed. Only the latter leaves that in errno; the
+ * former is how a full disk begins. What a commit wrote for want of room or memory belongs to no transaction, unless
+ * LMDB itself has given up: then its root may be written, and nothing is known. */
 static int commit(struct rows_txn *txn) {
   errno = 0;
   int code = mdb_txn_commit(txn->txn);

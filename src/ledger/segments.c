@@ -1,9 +1,9 @@
-/* Segments are named by the position of their first byte, so a position finds its file by the names alone. A new one is written
- * and synced, and its directory synced, before a block goes into it. So a segment without a whole head can only be the last one,
- * and empty.
+/* Segments are named by the position of their first byte, so a position finds its file by the names alone. A new one
+ * is written and synced, and its directory synced, before a block goes into it. So a segment without a whole head can
+ * only be the last one, and empty.
  *
- * Only the last segment changes, so every other one can be closed and opened again at any time. Each time its head is checked:
- * the name may lead to another file by then.
+ * Only the last segment changes, so every other one can be closed and opened again at any time. Each time its head is
+ * checked: the name may lead to another file by then.
  */
 #include "ledger/segments.h"
 
@@ -96,7 +96,8 @@ static int read_head(int fd, const struct segment *segment, char head[SEGMENT_HE
   return result == 0 ? check_head(segment, head, err) : result;
 }
 
-static int check_uuid(const struct segments *segments, const struct segment *segment, const char *head, struct err *err) {
+static int check_uuid(const struct segments *segments, const struct segment *segment, const char *head,
+                      struct err *err) {
   if (memcmp(segments->uuid, head + AT_UUID, LEDGER_UUID_SIZE) == 0) return 0;
   return err_set(err, ERR_CORRUPT, "log/%s belongs to another ledger; move it elsewhere", segment->name);
 }
@@ -142,7 +143,9 @@ struct segment segments_at(struct segments *segments, size_t index) {
   return segment;
 }
 
-struct segment segments_last(struct segments *segments) { return segments_at(segments, segments->count - 1); }
+struct segment segments_last(struct segments *segments) {
+  return segments_at(segments, segments->count - 1);
+}
 
 bool segments_find(struct segments *segments, uint64_t position, struct segment *ret) {
   lock(segments);
@@ -261,10 +264,12 @@ static int is_unfinished(const struct segments *segments, const struct segment *
   if (result != 0) return result;
   *ret = got < sizeof head || all_zero(head, sizeof head);
   if (!*ret || segment->size <= SEGMENT_HEAD_SIZE) return 0;
-  return err_set(err, ERR_CORRUPT, "log/%s: its header (offset 0) is missing; restore it from a backup", segment->name);
+  return err_set(err, ERR_CORRUPT, "log/%s: its header (offset 0) is missing; restore it from a backup",
+                 segment->name);
 }
 
-/* A segment whose making was cut off has no whole head and holds nothing: the writer removes it, a reader ignores it. */
+/* A segment whose making was cut off has no whole head and holds nothing: the writer removes it, a reader ignores it.
+ */
 static int drop_unfinished(struct segments *segments, bool *ret_dropped, struct err *err) {
   struct segment last = segments_last(segments);
   int result = is_unfinished(segments, &last, ret_dropped, err);
@@ -369,7 +374,8 @@ static int open_checked(const struct segments *segments, const struct segment *s
   return 0;
 }
 
-/* The file is opened without the lock: nobody waits for another one's I/O. So two readers may open the same one; both are kept. */
+/* The file is opened without the lock: nobody waits for another one's I/O. So two readers may open the same one; both
+ * are kept. */
 int segments_use(struct segments *segments, uint64_t position, struct segment_use *ret, struct err *err) {
   struct segment segment;
   if (!segments_find(segments, position, &segment)) {
@@ -396,7 +402,8 @@ void segment_done(struct segment_use *use) {
 
 /* ---- writing ---- */
 
-static int write_new(const struct segments *segments, int fd, const char *path, uint64_t base, int64_t now_ms, struct err *err) {
+static int write_new(const struct segments *segments, int fd, const char *path, uint64_t base, int64_t now_ms,
+                     struct err *err) {
   char head[SEGMENT_HEAD_SIZE];
   make_head(head, segments->uuid, base, now_ms);
   int result = file_write(fd, path, 0, head, sizeof head, err);

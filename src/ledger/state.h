@@ -10,6 +10,7 @@
 
 #include "ledger/block.h"
 #include "ledger/catalogue_write.h"
+#include "ledger/dates.h"
 #include "ledger/delta.h"
 #include "ledger/identities.h"
 #include "ledger/ledger.h"
@@ -79,15 +80,17 @@ struct ledger {
   bool is_changing;                           /* it holds a change, and nothing else */
   bool wants_checkpoint;                      /* though the delta is not full: a zone changed, or somebody asked */
   int64_t block_time_ms;                      /* of the newest block */
-  uint64_t reader_uses;    /* of `reader`, at the last turn that saw new ones */
-  int64_t reader_used_ms;  /* when that was, on the monotonic clock */
+  uint64_t reader_uses;                       /* of `reader`, at the last turn that saw new ones */
+  int64_t reader_used_ms;                     /* when that was, on the monotonic clock */
   int64_t filled_since_ms; /* when the filling delta got its first block, on the monotonic clock; 0: it has none */
 
   pthread_mutex_t lock; /* what follows */
   struct worker checkpointer, merger;
   pthread_cond_t left; /* a worker has left something, or is blocked */
   bool stopping;
-  bool is_opening; /* nobody is served yet: a shortage that may pass is an error, not waited for */
+  bool is_opening;    /* nobody is served yet: a shortage that may pass is an error, not waited for */
+  bool watches_clock; /* of a server */
+  struct dates dates; /* the checkpointer's, once that is so */
   uint64_t next_run;
 };
 

@@ -85,11 +85,14 @@ static int cannot_load(const char *name, struct err *err) {
   (void)snprintf(path, sizeof path, ZONEINFO "/%s", name);
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd >= 0 || (errno != ENOENT && errno != EMFILE && errno != ENFILE && errno != ENOMEM)) {
-    return err_set(err, ERR_MISSING, "tzdata's file of the time zone %s cannot be read: install the package tzdata again", name);
+    return err_set(err, ERR_MISSING,
+                   "tzdata's file of the time zone %s cannot be read: install the package tzdata again", name);
   }
   if (errno != ENOENT) return err_set_errno(err, ERR_IO, errno, "cannot load the time zone %s", name);
-  return err_set(err, ERR_MISSING, "tzdata lists the time zone %s but does not hold it: install the package tzdata-legacy, or "
-                 "tzdata again", name);
+  return err_set(err, ERR_MISSING,
+                 "tzdata lists the time zone %s but does not hold it: install the package tzdata-legacy, or "
+                 "tzdata again",
+                 name);
 }
 
 static struct zone *load(const char *name) {

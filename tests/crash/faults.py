@@ -26,7 +26,7 @@ import time
 from harness import (CODECMETER, GONE, SHIM, USAGE, Connection, Died, Server, check_verify, command, count_of, event, log_end,
                      read_records, segments, shim_environment, table_of)
 
-KINDS = ("kill", "power", "eio", "short", "enospc")
+KINDS = ("kill", "power", "eio", "emfile", "short", "enospc")
 STORIES = ("serve", "recover", "rebuild", "spool", "flush")
 CLIPS, CLIP_SECONDS = 3, 2
 FEW_CALLS = 5  # that an agent makes: what is more is passed over by a longer stride
@@ -201,7 +201,7 @@ class Run:
         except Died as died:
             assert self.hit() is not None, f"the start failed: {died}"
             self.end = "no start"
-            if self.kind in ("eio", "enospc", "short"):
+            if self.kind in ("eio", "emfile", "enospc", "short"):
                 assert died.args[0].startswith("exit 1:") and len(self.server.said().strip()) > 0, died
             return
         hit = self.hit()

@@ -56,8 +56,8 @@
 
 /* ---- what is asked for ---- */
 
-enum kind { KIND_NONE, KIND_EIO, KIND_ENOSPC, KIND_SHORT, KIND_KILL, KIND_POWER };
-static const char *const kind_names[] = {"", "eio", "enospc", "short", "kill", "power"};
+enum kind { KIND_NONE, KIND_EIO, KIND_ENOSPC, KIND_EMFILE, KIND_SHORT, KIND_KILL, KIND_POWER };
+static const char *const kind_names[] = {"", "eio", "enospc", "emfile", "short", "kill", "power"};
 
 /* What a call is, for the kinds that apply to it. */
 enum nature { IS_WRITE, IS_MAKE, IS_SYNC, IS_CHANGE, IS_OPEN, IS_MAP, IS_CLOSE };
@@ -531,6 +531,7 @@ static bool applies(const struct call *call) {
   case KIND_NONE: return false;
   case KIND_EIO: return true;
   case KIND_ENOSPC: return call->nature == IS_WRITE || call->nature == IS_MAKE;
+  case KIND_EMFILE: return strncmp(call->name, "open", 4) == 0;
   case KIND_SHORT: return call->nature == IS_WRITE && call->len > 1;
   case KIND_KILL:
   case KIND_POWER: return call->nature != IS_CLOSE && call->nature != IS_MAP && call->nature != IS_OPEN;
@@ -555,7 +556,7 @@ static bool is_meant(const struct call *call) {
 }
 
 static enum action action_at_hit(const struct call *call) {
-  if (kind == KIND_EIO) return FAIL;
+  if (kind == KIND_EIO || kind == KIND_EMFILE) return FAIL;
   if (kind == KIND_ENOSPC) return call->nature == IS_WRITE && until_file != NULL && call->len > 1 ? SHORTEN : FAIL;
   if (kind == KIND_SHORT) return SHORTEN;
   state_of_dice = seed * 7919 + call->number;
@@ -583,7 +584,7 @@ static void enter(struct call *call) {
       if (!room_is_back && exists(until_file)) room_is_back = true;
       if (!room_is_back) call->action = FAIL;
     }
-    call->error = kind == KIND_ENOSPC ? ENOSPC : call->nature == IS_MAP ? ENOMEM : EIO;
+    call->error = kind == KIND_ENOSPC ? ENOSPC : kind == KIND_EMFILE ? EMFILE : call->nature == IS_MAP ? ENOMEM : EIO;
   }
   trace(call, 'B', 0);
   if (call->action == DIE_BEFORE) expire(call);

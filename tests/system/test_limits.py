@@ -4,6 +4,7 @@ import glob
 import http.client
 import json
 import os
+import random
 import resource
 import socket
 import time
@@ -211,3 +212,16 @@ def test_commands_wait_for_descriptors(bare):
             assert processor_seconds(pid) - begun < 0.2
     os.close(fd)
     run("project", "create", "--data", bare.data, "--id", "org-a", "--time-zone", "UTC")
+
+
+def test_repeats_in_any_order_are_told_apart(bare):
+    """Also while the blocks that they are compared with do not fit into memory together."""
+    account = Account(bare, *WIDE, "ledger.blocks_cache=2MiB", "ingest.delta_max=10000", "ledger.segment_size=512KiB")
+    kept, ids = Kept(account), [f"{n:036}" for n in range(40000)]
+    for at in range(0, len(ids), 5000):
+        assert kept.report([event(id, TIME) for id in ids[at:at + 5000]])[1]["stored"] == 5000
+    random.Random(3).shuffle(ids)
+    for at in range(0, len(ids), 5000):
+        status, answer = kept.report([event(id, TIME, seconds=1 + (n % 50 == 0)) for n, id in enumerate(ids[at:at + 5000])])
+        assert status == 200 and (answer["stored"], answer["duplicate"], answer["conflict"]) == (0, 4900, 100), {**answer, "results": ...}
+    assert sum(row["TotalTime"] for row in account.client.stat(**YEAR)) == len(ids)

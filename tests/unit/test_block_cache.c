@@ -1,4 +1,5 @@
-/* The cache of blocks against a plain list of what it must hold: found by any position inside, bounded, and nothing unchecked. */
+/* The cache of blocks against a plain list of what it must hold: found by any position inside, bounded, and nothing
+ * unchecked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,9 +29,19 @@ static void make_blocks(struct made made[BLOCKS]) {
     for (unsigned record = 0; record <= i % 4; record++) {
       char id[32];
       snprintf(id, sizeof id, "%u-%u", i, record);
-      struct usage usage = {.project = STR("org-a"), .source = STR("farm"), .id = str_of(id), .kind = USAGE_TRANSCODE,
-                            .outcome = USAGE_FINISHED, .codec = STR("h264"), .width = 640, .height = 360, .has_amount = true,
-                            .amount = 1, .finished_ms = 1, .finish_stated = true, .arrived_ms = 1};
+      struct usage usage = {.project = STR("org-a"),
+                            .source = STR("farm"),
+                            .id = str_of(id),
+                            .kind = USAGE_TRANSCODE,
+                            .outcome = USAGE_FINISHED,
+                            .codec = STR("h264"),
+                            .width = 640,
+                            .height = 360,
+                            .has_amount = true,
+                            .amount = 1,
+                            .finished_ms = 1,
+                            .finish_stated = true,
+                            .arrived_ms = 1};
       uint64_t at;
       assert_int_equal(block_add_usage(writer, &usage, &at), 0);
     }
@@ -43,7 +54,8 @@ static void make_blocks(struct made made[BLOCKS]) {
 }
 
 static void free_blocks(struct made made[BLOCKS]) {
-  for (unsigned i = 0; i < BLOCKS; i++) free(made[i].bytes);
+  for (unsigned i = 0; i < BLOCKS; i++)
+    free(made[i].bytes);
 }
 
 static int add(struct block_cache *cache, const struct made *made, const struct block **ret) {
@@ -141,7 +153,8 @@ static void test_oldest_go_first(void **state) {
       if (!kept && used[next] > newest_gone) newest_gone = used[next];
       used[next] += 1u << 20;
     }
-    for (unsigned i = 0; i < BLOCKS; i++) used[i] -= 1u << 20;
+    for (unsigned i = 0; i < BLOCKS; i++)
+      used[i] -= 1u << 20;
     assert_true(newest_gone < oldest_kept);
   }
   block_cache_free(cache);
@@ -165,6 +178,7 @@ static void test_one_is_always_kept(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_damage_is_not_kept), cmocka_unit_test(test_all_are_found),
-                                     cmocka_unit_test(test_oldest_go_first), cmocka_unit_test(test_one_is_always_kept)};
+                                     cmocka_unit_test(test_oldest_go_first),
+                                     cmocka_unit_test(test_one_is_always_kept)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
