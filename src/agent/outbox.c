@@ -2,7 +2,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "agent/intent.h"
 #include "base/check.h"
 #include "base/clock.h"
 
@@ -71,8 +74,25 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
                  delivered->reason, dir, how);
 }
 
+static void say(void *command, const char *text) {
+  SCOPED_MALLOC char *shown = str_printable(str_of(text));
+  (void)fprintf(stderr, "codecmeter %s: %s\n", (const char *)command, shown);
+}
+
+/* Once for each run that was killed, however often it is looked at. */
+static void say_unsettled(struct outbox *outbox, const char *command, const struct spool_sums *sums) {
+  bool is_news = sums->unsettled > outbox->told_unsettled;
+  outbox->told_unsettled = sums->unsettled;
+  if (!is_news) return;
+  SCOPED_MALLOC char *shown = str_printable(str_of(sums->why_unsettled.text));
+  (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " runs in %s were killed and are not metered yet: %s\n", command,
+                sums->unsettled, outbox->spool.dir, shown);
+}
+
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
-  const struct spool_pass pass = {.most = CATCH_UP_EVENTS, .tries = 1};
+  SCOPED_MALLOC char *name = strdup(command);
+  const struct spool_pass pass = {
+      .first = intent_settle, .say = say, .say_arg = name, .most = CATCH_UP_EVENTS, .tries = 1};
   struct spool_sums sums = {0};
   struct err err = {0};
   if (!outbox->reached) return CATCH_UP_NONE;
@@ -85,6 +105,7 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
                   command, outbox->spool.dir, sums.sent, sums.duplicate, sums.rejected, sums.left);
   }
   if (result == -ERR_NOT_FOUND) return CATCH_UP_ALL;
+  say_unsettled(outbox, command, &sums);
   if (result == 0 && sums.elsewhere > 0 && !outbox->told_elsewhere && !outbox->quiet) {
     outbox->told_elsewhere = true;
     (void)fprintf(stderr,

@@ -18,6 +18,7 @@ struct outbox {
   struct err away;  /* why */
   bool told_elsewhere;
   bool quiet; /* outbox_catch_up says nothing but errors; the owner may set it */
+  uint64_t told_unsettled; /* how many */
 };
 /* The settings, filled, are borrowed for as long as it lives. */
 MUST_USE int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err);
@@ -39,7 +40,8 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
                        struct err *err);
 
 enum catch_up { CATCH_UP_ALL, CATCH_UP_SOME, CATCH_UP_NONE };
-/* Sends a few of those that wait, if the server has just been reached, and says on standard error what came of it.
+/* Sends a few of those that wait, if the server has just been reached, and says on standard error what came of it. Before,
+ * settles the runs that were killed (agent/intent.h).
  * CATCH_UP_ALL: none of ours is left. Says once if others'
  * are. */
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command);

@@ -110,10 +110,9 @@ int report_file(const char *path, const char *project, struct report *ret, struc
   return result == 0 ? 0 : err_set(err, ERR_MEMORY, "%s: no memory", path);
 }
 
-int report_failure(const char *path, struct timespec started, const char *project, struct report *ret,
-                   struct err *err) {
+int report_failure(const char *path, struct timespec started, struct timespec ended, const char *project,
+                   struct report *ret, struct err *err) {
   char rest[64], directory[PATH_MAX] = "";
-  struct timespec now;
   SCOPED_MALLOC char *absolute = realpath(path, NULL);
   SCOPED_MALLOC char *joined = NULL;
   if (absolute == NULL) {
@@ -125,8 +124,7 @@ int report_failure(const char *path, struct timespec started, const char *projec
   }
   (void)snprintf(rest, sizeof rest, "failed:%lld%09ld", (long long)started.tv_sec, started.tv_nsec);
   hash_texts(str_of(absolute != NULL ? absolute : joined), rest, ret->id);
-  (void)clock_gettime(CLOCK_REALTIME, &now);
-  ret->time_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  ret->time_ms = (int64_t)ended.tv_sec * 1000 + ended.tv_nsec / 1000000;
   begin_event(&ret->event, "transcode.failed", ret->id, project, ret->time_ms);
   buf_text(&ret->event, ",\"data\":{");
   size_t before = ret->event.len;

@@ -22,9 +22,9 @@ void report_fini(struct report *report);
 
 /* Measures a file and makes its event. project may be NULL: the token's. As media_probe. */
 MUST_USE int report_file(const char *path, const char *project, struct report *ret, struct err *err);
-/* The event of an output that failed: identity from path and start, no measures. */
-MUST_USE int report_failure(const char *path, struct timespec started, const char *project, struct report *ret,
-                            struct err *err);
+/* The event of an output that failed: identity from path and start, time from the end, no measures. */
+MUST_USE int report_failure(const char *path, struct timespec started, struct timespec ended, const char *project,
+                            struct report *ret, struct err *err);
 
 /* The last is no answer of a server: agent/outbox.h gives it. */
 enum report_outcome { REPORT_STORED, REPORT_DUPLICATE, REPORT_CONFLICT, REPORT_REJECTED, REPORT_SPOOLED };

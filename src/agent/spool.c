@@ -56,14 +56,18 @@ void spool_fini(struct spool *spool) {
   *spool = (struct spool){.dir = NULL};
 }
 
-static bool is_own(const char *name) {
-  return strcmp(name, "lock") == 0 || strcmp(name, "rejected") == 0 || strcmp(name, "lost+found") == 0 ||
-         strncmp(name, SPOOL_WATCH_PREFIX, sizeof SPOOL_WATCH_PREFIX - 1) == 0;
-}
-
 static bool has_suffix(const char *name, const char *suffix) {
   size_t len = strlen(name), tail = strlen(suffix);
   return len > tail && strcmp(name + len - tail, suffix) == 0;
+}
+
+bool spool_is_run(const char *name) {
+  return strncmp(name, SPOOL_RUN_PREFIX, sizeof SPOOL_RUN_PREFIX - 1) == 0 && has_suffix(name, SPOOL_RUN_SUFFIX);
+}
+
+static bool is_own(const char *name) {
+  return strcmp(name, "lock") == 0 || strcmp(name, "rejected") == 0 || strcmp(name, "lost+found") == 0 ||
+         strncmp(name, SPOOL_WATCH_PREFIX, sizeof SPOOL_WATCH_PREFIX - 1) == 0 || spool_is_run(name);
 }
 
 /* Whole, or with a dot before it and something behind it: being written. */
@@ -136,13 +140,18 @@ static void name_file(const struct report *report, struct str content, const cha
   CHECK(len > 0 && len < (int)NAME_SIZE);
 }
 
-static int compose(const struct spool *spool, const struct report *report, struct buf *out, struct err *err) {
-  buf_str(out, buf_view(&report->event));
-  buf_text(out, "\n{\"spool\":1,\"url\":");
+void spool_append_address(const struct spool *spool, struct buf *out) {
+  buf_text(out, "{\"spool\":1,\"url\":");
   json_quote(out, str_of(spool->url));
   buf_text(out, ",\"token\":");
   json_quote(out, str_of(spool->token));
   buf_text(out, "}\n");
+}
+
+static int compose(const struct spool *spool, const struct report *report, struct buf *out, struct err *err) {
+  buf_str(out, buf_view(&report->event));
+  buf_char(out, '\n');
+  spool_append_address(spool, out);
   if (out->failed || out->len > FILE_MAX) return err_set(err, ERR_LIMIT, "too long an event");
   return 0;
 }
@@ -164,16 +173,21 @@ static void append_member(struct buf *out, const char *name, const char *value) 
   json_quote(out, str_of(value));
 }
 
-/* Puts why beside what: {"event":…,"outcome":…,"reason":…,"time":…}; of a file that is no event, its name. */
-static int note_rejected(const struct spool *spool, const char *name, struct str event, const char *file,
-                         const char *outcome, const char *reason, struct err *err) {
+/* What a note is of, other than an event. */
+struct subject {
+  const char *member, *text;
+};
+
+/* Puts why beside what: {"event":…,"outcome":…,"reason":…,"time":…}; of what is no event, its name. */
+static int note_rejected(const struct spool *spool, const char *name, struct str event,
+                         const struct subject *subject, const char *outcome, const char *reason, struct err *err) {
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
   SCOPED(buf_fini) struct buf note = {0};
   char time[RFC3339_SIZE];
   rfc3339_format(clock_real_ms(clock_system()), time);
   buf_text(&note, "{\"event\":");
   buf_str(&note, event);
-  if (file != NULL) append_member(&note, "file", file);
+  if (subject != NULL) append_member(&note, subject->member, subject->text);
   append_member(&note, "outcome", outcome);
   append_member(&note, "reason", reason);
   append_member(&note, "time", time);
@@ -189,6 +203,12 @@ int spool_reject(const struct spool *spool, const struct report *report, enum re
   if (result != 0) return result;
   name_file(report, buf_view(&report->event), ".json", name);
   return note_rejected(spool, name, buf_view(&report->event), NULL, report_outcome_name(outcome), reason, err);
+}
+
+int spool_note_unmetered(const struct spool *spool, const char *name, const char *output, const char *reason,
+                         struct err *err) {
+  const struct subject subject = {"output", output};
+  return note_rejected(spool, name, STR("null"), &subject, "unmetered", reason, err);
 }
 
 static int remove_event(const char *path, struct err *err) {
@@ -210,12 +230,13 @@ static char *free_name(const char *dir, const char *name) {
 }
 
 /* What is named like an event and is none goes aside as it is; nothing there is overwritten. */
-static int move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err) {
+int spool_move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err) {
   SCOPED_MALLOC char *from = file_path(spool->dir, name);
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
   SCOPED_MALLOC char *to = free_name(dir, name), *target = file_path(dir, to), *note = NULL;
   CHECK(asprintf(&note, "%s.json", to) >= 0);
-  int result = note_rejected(spool, note, STR("null"), to, "unreadable", reason, err);
+  const struct subject file = {"file", to};
+  int result = note_rejected(spool, note, STR("null"), &file, "unreadable", reason, err);
   if (result != 0) return result;
   if (rename(from, target) != 0) return err_set_errno(err, ERR_IO, errno, "cannot move %s", from);
   return file_sync_dir(dir, err);
@@ -382,7 +403,7 @@ static int take_name(const struct spool *spool, struct client *client, const str
     return 0;
   }
   if (result == -ERR_CORRUPT)
-    result = move_aside(spool, name, why.text, err);
+    result = spool_move_aside(spool, name, why.text, err);
   else if (result != -ERR_NOT_FOUND)
     *err = why;
   if (result == 0) ++sums->rejected;
@@ -415,6 +436,7 @@ int spool_send(const struct spool *spool, struct client *client, const struct sp
   }
   int result = check_ours(spool->dir, err);
   if (result == 0) result = lock(spool, client, pass->waits, &fd, err);
+  if (result == 0 && pass->first != NULL) pass->first(spool, pass, sums);
   if (result == 0) result = list_names(spool->dir, &names, err);
   if (result != 0) return result;
   uint64_t of = (uint64_t)names.count;

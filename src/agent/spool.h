@@ -17,6 +17,8 @@
 #include "base/err.h"
 
 #define SPOOL_WATCH_PREFIX "watch-" /* of files that `watch` keeps in it */
+#define SPOOL_RUN_PREFIX "run-"     /* of files that `run` keeps in it: agent/intent.h */
+#define SPOOL_RUN_SUFFIX ".intent"
 
 struct spool {
   char *dir, *url;                  /* where, and whom its events are for */
@@ -36,13 +38,29 @@ MUST_USE int spool_put(const struct spool *spool, const struct report *report, s
 MUST_USE int spool_reject(const struct spool *spool, const struct report *report, enum report_outcome outcome,
                           const char *reason, struct err *err);
 
+/* The second line of a file: for whom its events are. */
+void spool_append_address(const struct spool *spool, struct buf *out);
+/* Is a file of that name the note of a run? */
+bool spool_is_run(const char *name);
+/* Notes in rejected/, under a name, an output of which there is no event. */
+MUST_USE int spool_note_unmetered(const struct spool *spool, const char *name, const char *output,
+                                  const char *reason, struct err *err);
+/* Moves a damaged file into rejected/, with a note of the reason beside it. */
+MUST_USE int spool_move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err);
+
 struct spool_sums {
   uint64_t sent, duplicate, rejected;
   uint64_t left;      /* still there */
   uint64_t elsewhere; /* of these: for another server or token */
   uint64_t unreadable; /* of these: files that this user may not read */
+  uint64_t unsettled;  /* of these: runs that were killed and of which there are no events yet */
+  struct err why_unsettled; /* of the first of them */
 };
 struct spool_pass {
+  /* Called first, with the lock held; or NULL. */
+  void (*first)(const struct spool *spool, const struct spool_pass *pass, struct spool_sums *sums);
+  void (*say)(void *arg, const char *text); /* takes a line for the user; or NULL */
+  void *say_arg;
   uint64_t most;     /* events to send at most */
   int tries;         /* of each */
   bool waits;        /* while another process sends; else it is left to that one */

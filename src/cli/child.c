@@ -44,8 +44,9 @@ static void restore_signals(const struct sigaction before[SIGNALS]) {
     (void)sigaction(passed_on[i], &before[i], NULL);
 }
 
-static _Noreturn void become(char *const *argv, int failure_fd, const struct sigaction before[SIGNALS],
-                             const sigset_t *mask) {
+static _Noreturn void become(char *const *argv, const struct child_hook *hook, int failure_fd,
+                             const struct sigaction before[SIGNALS], const sigset_t *mask) {
+  hook->prepare(hook->arg);
   restore_signals(before);
   (void)sigprocmask(SIG_SETMASK, mask, NULL);
   (void)execvp(argv[0], argv);
@@ -66,7 +67,8 @@ static int wait_for(pid_t pid, struct err *err, int *ret_status) {
 
 bool child_interrupted(void) { return interrupted != 0; }
 
-int child_run(char *const *argv, int *ret_status, bool *ret_started, struct err *err) {
+int child_run(char *const *argv, const struct child_hook *hook, int *ret_status, bool *ret_started,
+              struct err *err) {
   struct sigaction before[SIGNALS];
   sigset_t all, mask;
   int failure[2], code = 0;
@@ -76,7 +78,7 @@ int child_run(char *const *argv, int *ret_status, bool *ret_started, struct err 
   (void)sigprocmask(SIG_BLOCK, &all, &mask);
   catch_signals(before);
   pid_t pid = fork();
-  if (pid == 0) become(argv, failure[1], before, &mask);
+  if (pid == 0) become(argv, hook, failure[1], before, &mask);
   child_pid = pid;
   int fork_error = errno;
   (void)sigprocmask(SIG_SETMASK, &mask, NULL);

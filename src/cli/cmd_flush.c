@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/client.h"
+#include "agent/intent.h"
 #include "agent/spool.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -37,7 +38,13 @@ static void catch_signals(void) {
 }
 
 static void show(void *arg, const struct spool_sums *sums, uint64_t of) {
-  progress_count(arg, of - sums->left + sums->elsewhere, of, "events");
+  progress_count(arg, of + sums->unsettled - sums->left + sums->elsewhere, of, "events");
+}
+
+static void say(void *arg, const char *text) {
+  (void)arg;
+  SCOPED_MALLOC char *shown = str_printable(str_of(text));
+  (void)fprintf(stderr, "codecmeter flush: %s\n", shown);
 }
 
 static void print_sums(const struct spool_sums *sums, bool json) {
@@ -58,6 +65,10 @@ static int check_left(const struct spool *spool, const struct spool_sums *sums, 
                    "%s: %" PRIu64 " events cannot be read by this user: run flush as the user who owns them",
                    spool->dir, sums->unreadable);
   }
+  if (sums->unsettled > 0) {
+    return err_set(err, ERR_BUSY, "%s: %" PRIu64 " runs were killed and are not metered yet: %s", spool->dir,
+                   sums->unsettled, sums->why_unsettled.text);
+  }
   if (sums->elsewhere == 0)
     return err_set(err, ERR_BUSY, "%s: not all events could be sent; run flush again", spool->dir);
   return err_set(err, ERR_DENIED,
@@ -72,7 +83,9 @@ static int flush(struct flush_options *options, struct err *err) {
   SCOPED(spool_fini) struct spool spool = {.dir = NULL};
   struct spool_sums sums = {0};
   struct progress progress;
-  struct spool_pass pass = {.most = UINT64_MAX,
+  struct spool_pass pass = {.first = intent_settle,
+                            .say = say,
+                            .most = UINT64_MAX,
                             .tries = REPORT_TRIES,
                             .waits = true,
                             .other_tokens = true,

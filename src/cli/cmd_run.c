@@ -3,9 +3,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <time.h>
 
 #include "agent/client.h"
+#include "agent/intent.h"
 #include "agent/outbox.h"
 #include "agent/report.h"
 #include "base/check.h"
@@ -19,28 +20,9 @@ struct run_options {
   char **outputs;
 };
 
-/* What a path led to before the command ran. */
-struct file_before {
-  bool was_there;
-  struct stat st;
+struct run_times {
+  struct timespec began, ended;
 };
-
-/* An output that is the file it was before was not made by the run: reporting it would meter somebody else's work.
- * Its own time says nothing, since copies may keep that of their original. */
-static int check_fresh(const char *path, const struct file_before *before, struct err *err) {
-  struct stat now;
-  if (stat(path, &now) != 0) {
-    return err_set(err, ERR_MEDIA, "%s: the command did not make this file; name its outputs with --output", path);
-  }
-  const struct stat *st = &before->st;
-  bool same = before->was_there && now.st_ino == st->st_ino && now.st_dev == st->st_dev &&
-              now.st_size == st->st_size && now.st_mtim.tv_sec == st->st_mtim.tv_sec &&
-              now.st_mtim.tv_nsec == st->st_mtim.tv_nsec && now.st_ctim.tv_sec == st->st_ctim.tv_sec &&
-              now.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
-  return same ? err_set(err, ERR_MEDIA, "%s: the command did not change this file; name its outputs with --output",
-                        path)
-              : 0;
-}
 
 static struct file_before *look_before(char *const *paths) {
   size_t count = 0;
@@ -49,7 +31,7 @@ static struct file_before *look_before(char *const *paths) {
   struct file_before *before = calloc(count + 1, sizeof *before);
   CHECK(before != NULL);
   for (size_t i = 0; i < count; i++)
-    before[i].was_there = stat(paths[i], &before[i].st) == 0;
+    before[i] = file_before_look(paths[i]);
   return before;
 }
 
@@ -92,26 +74,26 @@ static int send_report(struct outbox *outbox, const struct report *report, const
 static int meter_output(struct outbox *outbox, const struct run_options *options, const char *path,
                         const struct file_before *before, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
-  int result = check_fresh(path, before, err);
+  int result = file_before_check(before, path, err);
   if (result == 0) result = report_file(path, options->settings.project, &report, err);
   return result == 0 ? send_report(outbox, &report, path, err) : result;
 }
 
 static int meter_failure(struct outbox *outbox, const struct run_options *options, const char *path,
-                         struct timespec started, struct err *err) {
+                         const struct run_times *times, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
-  int result = report_failure(path, started, options->settings.project, &report, err);
+  int result = report_failure(path, times->began, times->ended, options->settings.project, &report, err);
   return result == 0 ? send_report(outbox, &report, path, err) : result;
 }
 
 /* Every output, though one fails. True when all were metered. */
 static bool meter_all(struct outbox *outbox, const struct run_options *options, bool succeeded,
-                      const struct file_before *before, struct timespec started) {
+                      const struct file_before *before, const struct run_times *times) {
   bool all = true;
   for (size_t i = 0; options->outputs[i] != NULL; i++) {
     struct err err = {0};
     int result = succeeded ? meter_output(outbox, options, options->outputs[i], &before[i], &err)
-                           : meter_failure(outbox, options, options->outputs[i], started, &err);
+                           : meter_failure(outbox, options, options->outputs[i], times, &err);
     if (result == 0) continue;
     (void)command_fail("run", &err);
     all = false;
@@ -119,32 +101,65 @@ static bool meter_all(struct outbox *outbox, const struct run_options *options, 
   return all;
 }
 
+/* Without it the run is not begun in vain: it is only not safe from being killed. */
+static struct intent *note_intent(const struct outbox *outbox, const struct run_options *options,
+                                  const struct file_before *before, struct timespec began) {
+  struct intent *intent = NULL;
+  struct err err = {0};
+  int result = intent_write(&outbox->spool, options->settings.project, began, options->outputs, before, &intent, &err);
+  if (result != 0 && result != -ERR_NOT_FOUND) {
+    (void)err_prefix(&err, "outputs will not be metered if this run is killed, because it cannot be noted");
+    (void)command_fail("run", &err);
+  }
+  return intent;
+}
+
+/* In the child. The command's business is not ours: it gets none of our secrets. */
+static void prepare_command(void *intent) {
+  if (intent != NULL) intent_note_command(intent);
+  (void)unsetenv("CODECMETER_TOKEN");
+  (void)unsetenv("CODECMETER_PRIVATE_KEY");
+}
+
+static int check_settings(const struct run_options *options, struct err *err) {
+  if (options->settings.token != NULL) return 0;
+  return err_set(err, ERR_USAGE, "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
+}
+
+/* Runs the command and meters what it made. Gives the exit status. */
+static int run_command(struct outbox *outbox, const struct run_options *options, char *const *command) {
+  SCOPED_MALLOC struct file_before *before = look_before(options->outputs);
+  struct run_times times;
+  struct err err = {0};
+  int status;
+  bool was_started;
+  (void)clock_gettime(CLOCK_REALTIME, &times.began);
+  SCOPED(intent_remove_ref) struct intent *intent = note_intent(outbox, options, before, times.began);
+  const struct child_hook hook = {.prepare = prepare_command, .arg = intent};
+  int result = child_run(command, &hook, &status, &was_started, &err);
+  if (result != 0) return command_fail("run", &err);
+  if (!was_started) {
+    (void)command_fail("run", &err); /* nothing was transcoded, so nothing failed either */
+    return status;
+  }
+  (void)clock_gettime(CLOCK_REALTIME, &times.ended);
+  if (intent != NULL) intent_note_status(intent, status, times.ended);
+  bool metered = meter_all(outbox, options, status == 0, before, &times);
+  return status == 0 && !metered ? EXIT_NOT_METERED : status;
+}
+
 static int run(struct run_options *options, int argc, char **argv, struct err *err) {
   char *last[] = {argv[argc - 1], NULL};
   options->settings.interrupted = child_interrupted;
   SCOPED(outbox_close) struct outbox outbox = {.client = NULL};
-  struct timespec started;
-  int status, result = outbox_open(&options->settings, &outbox, err);
-  bool was_started;
+  int result = outbox_open(&options->settings, &outbox, err);
+  if (result == 0) result = check_settings(options, err);
   if (result != 0) return command_fail("run", err);
-  if (options->settings.token == NULL) {
-    (void)err_set(err, ERR_USAGE,
-                  "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
-    return command_fail("run", err);
-  }
   outbox.quiet = options_quiet();
   if (options->outputs == NULL) options->outputs = last;
-  (void)clock_gettime(CLOCK_REALTIME, &started);
-  SCOPED_MALLOC struct file_before *before = look_before(options->outputs);
-  result = child_run(argv + 1, &status, &was_started, err);
-  if (result != 0) return command_fail("run", err);
-  if (!was_started) {
-    (void)command_fail("run", err); /* nothing was transcoded, so nothing failed either */
-    return status;
-  }
-  bool metered = meter_all(&outbox, options, status == 0, before, started);
+  int status = run_command(&outbox, options, argv + 1);
   (void)outbox_catch_up(&outbox, "run");
-  return status == 0 && !metered ? EXIT_NOT_METERED : status;
+  return status;
 }
 
 int cmd_run(int argc, char **argv) {
@@ -167,8 +182,7 @@ int cmd_run(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "-- COMMAND...",
       .summary =
-          "Runs a transcoder, then measures its outputs and reports them. If the server cannot take an event now, "
-          "the "
+          "Runs a transcoder, then measures its outputs and reports them. If the server cannot take an event now, the "
           "event waits in the spool; that is no failure. If an event can neither be stored nor spooled, the command "
           "prints it on standard output. If the transcoder fails, a failed task is reported, which counts nothing.",
       .quiet = "do not print the files that were recorded; the transcoder prints what it always does",

@@ -9,6 +9,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from client import event
 from conftest import AS_NOBODY, CODECMETER, wait_until
+from scripted import scripted
 from media import H264, clips, farm, ffmpeg, picture  # noqa: F401 (fixtures)
 
 # A test that gives files to another user, and reads that user's.
@@ -379,7 +381,8 @@ def test_where_it_cannot_be_kept(farm, clips, tmp_path):
         out = tmp_path / f"{time.monotonic_ns()}.mp4"
         done = farm.command("run", "--spool", spool, "--output", out, "--", "ln", "-s", clips / "small.mp4", out, preexec_fn=hook)
         assert done.returncode == 75 and json.loads(done.stdout)["data"]["duration_ms"] == 2000, (spool, done)
-        assert "nor can it be kept" in done.stderr and "401" in done.stderr and done.stderr.count("\n") == 1, done
+        assert "nor can it be kept" in done.stderr and "401" in done.stderr, done
+        assert done.stderr.count("\n") == (1 if spool == "/dev/null" else 2), done  # and that the run cannot be noted
         assert hook is None or done.stderr.endswith(": File too large\n"), done
     assert os.listdir(theirs) == ["letter.txt"] and os.listdir(full) in (["lock"], [])
     done = flush(farm, "--spool", theirs)
@@ -887,3 +890,238 @@ def test_a_ladder_by_all_three(farm, watched, tmp_path):
     watch.has(" s, ", 3)
     watch.stop()
     assert farm.totals() == {("h264", "Low"): 3, ("h264", "Midium"): 3, ("h264", "High"): 3}
+
+
+# ---- runs that are killed ----
+
+
+def intents(farm):
+    return sorted(name for name in os.listdir(farm.spool) if name.endswith(".intent")) if os.path.isdir(farm.spool) else []
+
+
+GATED = "echo $$ > {0}.pid; while [ ! -e {0}.go ]; do sleep 0.05; done; {1}"
+
+
+@pytest.fixture
+def gated(farm, tmp_path):
+    """Runs a command that does its work only when it is let: by then its run may have been killed. And ends all."""
+    pids = []
+
+    def start(command, *outputs, wrap=(), name="gate", **kwargs):
+        gate = tmp_path / f"{name}{len(pids)}"
+        words = [word for output in outputs for word in ("--output", output)]
+        process = farm.start("run", *words, "--", *wrap, "sh", "-c", GATED.format(gate, command), **kwargs)
+        wait_until(lambda: os.path.exists(f"{gate}.pid") and open(f"{gate}.pid").read().strip())
+        pids.append(int(open(f"{gate}.pid").read()))
+        process.go = lambda: open(f"{gate}.go", "w").close()
+        process.command_pid = pids[-1]
+        return process
+
+    yield start
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def has_ended(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def kill(process):
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_a_run_that_is_killed_while_its_command_goes_on(farm, clips, tmp_path, gated):
+    """Not one byte is measured before the command has ended; then the outputs count once, as the run's own would."""
+    out, other = tmp_path / "out.mp4", tmp_path / "other.mp4"
+    process = gated(f"cp {clips}/small.mp4 {out}; cp {clips}/small.mp4 {other}", out, other)
+    assert len(intents(farm)) == 1
+    done = flush(farm)
+    assert done.returncode == 0 and done.stdout.endswith("left 0\n") and len(intents(farm)) == 1, "its run lives"
+    kill(process)
+    for _ in range(2):
+        done = flush(farm)
+        assert done.returncode == 1 and "left 1" in done.stdout and "still runs" in done.stderr, done
+        assert str(process.command_pid) in done.stderr and len(intents(farm)) == 1, done
+    process.go()
+    wait_until(lambda: has_ended(process.command_pid))
+    done = flush(farm)
+    assert done.returncode == 0 and done.stdout == "sent 2, duplicate 0, rejected 0, left 0\n", done
+    assert done.stderr.count("of a run that was killed") == 2 and str(other) in done.stderr, done
+    assert intents(farm) == [] and farm.totals() == low(4)
+    assert farm.record(out, other).stdout.count("duplicate") == 2 and farm.totals() == low(4)
+
+
+@pytest.mark.parametrize("agent", ["record", "run", "watch", "watch --once"])
+def test_the_next_agent_settles_it(farm, clips, tmp_path, gated, watched, agent):
+    out, mine = tmp_path / "killed.mp4", watched.directory / "mine.mp4"
+    process = gated(f"cp {clips}/small.mp4 {out}", out)
+    kill(process)
+    process.go()
+    wait_until(lambda: has_ended(process.command_pid))
+    if agent == "watch":
+        watch = watched(watched.directory)
+        shutil.copy(clips / "small.mp4", mine)
+        wait_until(lambda: farm.totals() == low(4))
+        watch.stop()
+    elif agent == "run":
+        assert farm.command("run", "--output", mine, "--", "cp", clips / "small.mp4", mine).returncode == 0
+    else:
+        shutil.copy(clips / "small.mp4", mine)
+        done = farm.record(mine) if agent == "record" else farm.command("watch", "--once", "--existing", "--settle", "0", mine.parent)
+        assert done.returncode == 0 and "killed.mp4" in done.stderr, done
+    assert farm.totals() == low(4) and intents(farm) == spooled(farm) == []
+
+
+def test_killed_at_any_moment(farm, clips, tmp_path):
+    """Before the command, in it, while it is measured, sent, or noted: each output counts once, none is lost."""
+    made, farm.environment["CODECMETER_URL"] = [], farm.server.url
+    for number in range(24):
+        out = tmp_path / f"{number}.mp4"
+        process = farm.start("run", "--output", out, "--", "sh", "-c", f"cp {clips}/small.mp4 {out}.part; mv {out}.part {out}")
+        time.sleep(number * 0.004)
+        kill(process)
+        made.append(out)
+    wait_until(lambda: "still runs" not in flush(farm).stderr)
+    there = [out for out in made if out.exists()]
+    assert flush(farm).returncode == 0 and intents(farm) == [] and farm.totals() == (low(2 * len(there)) if there else {})
+    if there:
+        assert farm.record(*there).stdout.count("duplicate") == len(there)
+    notes = rejected(farm)[0] if os.path.exists(farm.spool + "/rejected") else []
+    assert all(note["outcome"] == "unmetered" for note in notes) and len(notes) <= len(made) - len(there), notes
+
+
+def test_killed_between_the_end_of_the_command_and_the_report(farm, clips, tmp_path):
+    """Then its status is known: what failed is reported as failed, at the same time and under the same identity."""
+    out, bad = tmp_path / "out.mp4", tmp_path / "bad.mp4"
+    with scripted("wait") as fake:
+        for status, path in ((0, out), (9, bad)):
+            process = farm.start("run", "--url", fake.url, "--output", path, "--", "sh", "-c", f"cp {clips}/small.mp4 {path}; exit {status}")
+            before = len(fake.bodies)
+            wait_until(lambda: len(fake.bodies) > before)
+            kill(process)
+        bodies = [json.loads(body) for body in fake.bodies]
+    assert len(intents(farm)) == 2
+    done = flush(farm)
+    assert done.returncode == 1 and "another server" in done.stderr and len(spooled(farm)) == 2, "they keep whom they are for"
+    events = [json.loads(open(f"{farm.spool}/{name}").readline()) for name in spooled(farm)]
+    assert sorted(events, key=str) == sorted(bodies, key=str), "byte for byte what the run had sent"
+    assert flush(farm, "--any").stdout == "sent 2, duplicate 0, rejected 0, left 0\n" and farm.totals() == low(2)
+
+
+def test_what_a_killed_run_did_not_make(farm, clips, tmp_path, gated):
+    """Said, and kept to be seen: no output, one that is older, one that is cut short. The others count."""
+    none, old, cut, good = (tmp_path / name for name in ("none.mp4", "old.mp4", "cut \xff\n.mp4", "good.mp4"))
+    shutil.copy(clips / "small.mp4", old)
+    process = gated(f"head -c 1000 {clips}/small.mp4 > \"$(printf '{tmp_path}/cut \\303\\277\\n.mp4')\"; cp {clips}/small.mp4 {good}",
+                    none, old, cut, good)
+    kill(process)
+    process.go()
+    wait_until(lambda: has_ended(process.command_pid))
+    done = flush(farm)
+    assert done.stdout == "sent 1, duplicate 0, rejected 3, left 0\n" and done.returncode == 0, done
+    notes, _ = rejected(farm)
+    assert [note["outcome"] for note in notes] == ["unmetered"] * 3 and all(note["event"] is None for note in notes), notes
+    assert [note["output"] for note in notes] == [str(none), str(old), str(cut)], notes
+    for note, words in zip(notes, ("did not make it", "older than this run", "")):
+        assert words in note["reason"] and note["reason"].replace("\n", "\\x0a") in done.stderr, (note, done)
+    assert intents(farm) == [] and farm.totals() == low(2)
+
+
+def test_an_output_that_is_still_written(farm, clips, tmp_path, gated):
+    """By a process that is no child of the command, and has no lock: as one that a container's daemon started."""
+    out, whole = tmp_path / "out.mp4", (clips / "small.mp4").read_bytes()
+    process = gated("true", out)
+    kill(process)
+    writer = open(out, "wb")
+    writer.write(whole[:1000])
+    writer.flush()
+    process.go()
+    wait_until(lambda: has_ended(process.command_pid))
+    done = flush(farm)
+    assert done.returncode == 1 and "still open for writing" in done.stderr and len(intents(farm)) == 1, done
+    writer.write(whole[1000:])
+    writer.close()
+    assert flush(farm).stdout == "sent 1, duplicate 0, rejected 0, left 0\n" and farm.totals() == low(2)
+
+
+OUTLIVES = ("sh", "-c", '"$@" & while kill -0 $PPID 2>/dev/null; do sleep 0.05; done', "sh")
+CLOSES = "import os, subprocess, sys; os.closerange(3, 4096); sys.exit(subprocess.call(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize("wrap", [(), (sys.executable, "-c", CLOSES), ("setsid", "--wait"), OUTLIVES],
+                         ids=["plain", "closes", "setsid", "background"])
+def test_commands_of_other_kinds(farm, clips, tmp_path, gated, wrap):
+    """One that closes what it inherits, as sudo does; one in a session of its own; one that ends before what it began."""
+    out = tmp_path / "out.mp4"
+    process = gated(f"cp {clips}/small.mp4 {out}", out, wrap=wrap)
+    kill(process)
+    done = flush(farm)
+    assert done.returncode == 1 and "still runs" in done.stderr, done
+    process.go()
+    wait_until(lambda: flush(farm).returncode == 0)
+    assert farm.totals() == low(2) and intents(farm) == []
+
+
+def test_several_runs_and_two_agents_at_once(farm, clips, tmp_path, gated):
+    outs = [tmp_path / f"{n}.mp4" for n in range(6)]
+    processes = [gated(f"cp {clips}/small.mp4 {out}", out) for out in outs]
+    for process in processes:
+        kill(process)
+        process.go()
+    wait_until(lambda: all(has_ended(process.command_pid) for process in processes))
+    both = [farm.start("flush", "--json") for _ in range(2)]
+    sums = [json.loads(process.communicate(timeout=90)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0] and sum(one["sent"] for one in sums) == 6, sums
+    assert sum(one["duplicate"] + one["rejected"] + one["left"] for one in sums) == 0 and farm.totals() == low(12), sums
+
+
+def test_intents_that_are_none(farm, clips, tmp_path, gated):
+    """Cut off before the command began: nothing to say. Damaged: kept to be seen. Of another host: left to that one."""
+    assert farm.command("run", "--output", tmp_path / "a.mp4", "--", "cp", clips / "small.mp4", tmp_path / "a.mp4").returncode == 0
+    assert intents(farm) == []
+    out = tmp_path / "out.mp4"
+    process = gated(f"cp {clips}/small.mp4 {out}", out)
+    text = open(f"{farm.spool}/{intents(farm)[0]}").read()
+    kill(process)
+    process.go()
+    wait_until(lambda: has_ended(process.command_pid))
+    assert flush(farm).returncode == 0 and farm.totals() == low(4)
+    first, address, command, _ = text.split("\n")
+    foreign = json.dumps({**json.loads(first), "host": "elsewhere.example"})
+    untouched = json.dumps({**json.loads(first), "outputs": [{"path": "/none.mp4", "was": None}]})
+    for name, content in (("empty", ""), ("half", first), ("one", first + "\n"), ("never", f"{untouched}\n{address}\n"),
+                          ("damaged", f"x{text}"), ("foreign", f"{foreign}\n{address}\n{command}\n"),
+                          ("scribbled", f"{first}\n{address}\nx\n\xff{command}\n{command}\n{{}}\n[")):
+        with open(f"{farm.spool}/run-{name}.intent", "w", encoding="latin-1") as file:
+            file.write(content)
+    done = flush(farm)
+    assert done.returncode == 1 and done.stdout == "sent 0, duplicate 1, rejected 1, left 1\n", done
+    assert "elsewhere.example" in done.stderr and intents(farm) == ["run-foreign.intent"], done
+    note, = rejected(farm)[0]
+    assert note["outcome"] == "unreadable" and open(f"{farm.spool}/rejected/{note['file']}").read() == f"x{text}"
+    assert farm.totals() == low(4)
+
+
+def test_a_run_without_a_place_for_its_intent(farm, clips, tmp_path):
+    """It runs all the same, says so, and leaves nothing. Without a spool by wish there is nothing to say."""
+    for spool, said in (("/dev/null", False), (clips / "small.mp4" / "spool", True)):
+        out = tmp_path / f"{said}.mp4"
+        done = farm.command("run", "--spool", spool, "--output", out, "--", "cp", clips / "small.mp4", out)
+        assert done.returncode == 0 and ("if this run is killed" in done.stderr) == said, done
+
+
+def test_the_command_gets_no_secrets(farm, tmp_path):
+    done = farm.command("run", "--output", tmp_path / "none.mp4", "--", "env")
+    names = {line.split("=")[0] for line in done.stdout.splitlines()}
+    assert "CODECMETER_URL" in names and not names & {"CODECMETER_TOKEN", "CODECMETER_PRIVATE_KEY"}, done
+    assert farm.account.token not in done.stdout and farm.account.key["private_key"] not in done.stdout

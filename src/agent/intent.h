@@ -1,0 +1,58 @@
+/* Intents: what `run` notes in the spool before it starts a command, so that the outputs are metered even if `run` is
+ * killed. What users may know of them is in docs/agents.md, "A run that is killed".
+ *
+ * A file `run-TIME-RANDOM.intent`, of lines of JSON. `run` writes and syncs the first two before the command exists,
+ * the child the third before it becomes the command, `run` the fourth when the command has ended:
+ *
+ *   {"intent":1,"host":"…","pid":…,"start":…,"project":"…","began":[SECONDS,NANOSECONDS],"outputs":[…]}
+ *   {"spool":1,"url":"…","token":"…"}          whom its events are for, as in an event's file
+ *   {"pid":…,"start":…}                        the command; `start` as in /proc/PID/stat, since ids are used again
+ *   {"status":…,"ended":[…,…]}
+ *
+ * An output is {"path":"…","was":[DEVICE,INODE,SIZE,MTIME,NANOSECONDS,CTIME,NANOSECONDS]}: an absolute path, with %XX
+ * for bytes that a text cannot hold, and what it led to before; `was` is null if that was nothing.
+ *
+ * `run` and its command hold a lock (flock) on the file. `run` removes the file when all its outputs are delivered.
+ */
+#ifndef CODECMETER_AGENT_INTENT_H
+#define CODECMETER_AGENT_INTENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "agent/spool.h"
+#include "base/err.h"
+
+/* What a path led to before a command ran. */
+struct file_before {
+  bool was_there;
+  uint64_t dev, ino;
+  int64_t size;
+  struct timespec mtime, ctime;
+};
+struct file_before file_before_look(const char *path);
+/* -ERR_MEDIA if there is nothing now, or the same file as before: then it is not the command's output, and reporting
+ * it would meter somebody else's work. Its time alone says nothing, since a copy may keep that of its original. */
+MUST_USE int file_before_check(const struct file_before *before, const char *path, struct err *err);
+
+struct intent;
+/* Notes a run: on disk when this returns 0. The texts are borrowed for the call; project may be NULL. outputs ends with
+ * NULL. -ERR_NOT_FOUND: the spool is none (/dev/null); else as spool_put. */
+MUST_USE int intent_write(const struct spool *spool, const char *project, struct timespec began,
+                          char *const *outputs, const struct file_before *before, struct intent **ret,
+                          struct err *err);
+/* In the child, just before it becomes the command: notes who it is, and leaves it a descriptor that holds the lock. */
+void intent_note_command(const struct intent *intent);
+/* How the command ended. If it cannot be written the status stays unknown. */
+void intent_note_status(const struct intent *intent, int status, struct timespec ended);
+/* All is delivered, or said. Removes the file and frees the intent, which may be NULL. */
+void intent_remove(struct intent *intent);
+SCOPED_REF(struct intent, intent_remove)
+
+/* For spool_pass.first: makes events, in the spool, of the outputs of runs that were killed, and removes their intents.
+ * Only while the spool's lock is held. What cannot be done yet is counted in sums->unsettled and sums->left. */
+void intent_settle(const struct spool *spool, const struct spool_pass *pass, struct spool_sums *sums);
+
+#endif
