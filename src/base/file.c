@@ -92,16 +92,14 @@ int file_sync_dir_of(const char *path, struct err *err) {
   return file_sync_dir(dir, err);
 }
 
-static int sync_parent(const char *path, struct err *err) {
-  SCOPED_MALLOC char *parent = file_path(path, "..");
-  return file_sync_dir(parent, err);
-}
-
 int file_make_dir(const char *path, struct err *err) {
-  if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-    return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
-  }
-  return sync_parent(path, err); /* who made it may have been killed before this */
+  bool is_new = mkdir(path, 0700) == 0;
+  if (!is_new && errno != EEXIST) return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
+  SCOPED_MALLOC char *parent = file_path(path, "..");
+  /* One that was there may have been made by a process that was killed before it synced the parent. If this user may
+   * only pass through the parent, somebody else made the directory. */
+  if (!is_new && access(parent, R_OK) != 0) return 0;
+  return file_sync_dir(parent, err);
 }
 
 int file_make_dirs(const char *path, struct err *err) {

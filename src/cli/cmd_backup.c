@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
 #include "cli/options.h"
@@ -12,7 +13,13 @@ static int backup(const char *data, const char *to, struct err *err) {
   struct ledger_backup_report report;
   progress_begin(&progress);
   struct ledger_progress steps = {.step = progress_step, .arg = &progress};
-  int result = datadir_open(datadir_choose(data), false, &dir, err);
+  data = datadir_choose(data);
+  if (file_is_inside(to, data)) {
+    return err_set(err, ERR_EXISTS, "%s is inside the data directory %s: name a directory outside it", to, data);
+  }
+  int result = datadir_make_like(to, data, err);
+  if (result == 0) result = datadir_open(data, false, &dir, err);
+  if (result == 0) result = datadir_check_access(to, true, err);
   struct ledger_options options = {.dir = dir.path};
   if (result == 0) result = ledger_backup(&options, to, &steps, &report, err);
   progress_end(&progress);

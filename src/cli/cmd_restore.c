@@ -1,5 +1,7 @@
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
 #include "cli/options.h"
@@ -12,7 +14,13 @@ static int restore(const char *data, const char *from, struct err *err) {
   struct ledger_backup_report report;
   progress_begin(&progress);
   struct ledger_progress steps = {.step = progress_step, .arg = &progress};
-  int result = datadir_open(datadir_choose(data), true, &dir, err);
+  data = datadir_choose(data);
+  if (file_is_inside(data, from)) {
+    return err_set(err, ERR_EXISTS, "%s is inside the backup %s: name a directory outside it", data, from);
+  }
+  int result = datadir_make_like(data, from, err);
+  if (result == 0) result = datadir_open(data, true, &dir, err);
+  if (result == 0) result = datadir_check_access(from, false, err);
   if (result == 0) result = datadir_lock(&dir, 0, NULL, err);
   struct ledger_options options = {.dir = dir.path};
   if (result == 0) result = ledger_restore(&options, from, &steps, &report, err);
@@ -21,6 +29,9 @@ static int restore(const char *data, const char *from, struct err *err) {
   (void)printf("restored %.1f MiB, up to position %llu, into %s in %.2f s; `codecmeter serve --data %s` serves it\n",
                (double)report.bytes / (1 << 20), (unsigned long long)report.position, dir.path,
                progress_seconds(&progress), dir.path);
+  if (geteuid() == 0) {
+    (void)printf("%s belongs to root: before another user serves it, run `chown -R USER: %s`\n", dir.path, dir.path);
+  }
   return 0;
 }
 

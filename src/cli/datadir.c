@@ -84,6 +84,53 @@ int datadir_open(const char *path, bool create, struct datadir *ret, struct err 
   return 0;
 }
 
+int datadir_make_like(const char *path, const char *owner_of, struct err *err) {
+  struct stat st;
+  if (geteuid() != 0 || file_exists(path) || stat(owner_of, &st) != 0 || st.st_uid == 0) return 0;
+  int result = file_make_dir(path, err);
+  if (result == 0 && lchown(path, st.st_uid, st.st_gid) != 0) {
+    result = err_set_errno(err, ERR_DENIED, errno, "cannot give %s to uid %u, the owner of %s", path,
+                           (unsigned)st.st_uid, owner_of);
+  }
+  return result;
+}
+
+/* Can this process use an entry of a directory? What is not there it can make. */
+static bool can_use(int dir_fd, const char *name, bool to_write) {
+  struct stat st;
+  if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT;
+  int mode = R_OK | (to_write ? W_OK : 0) | (S_ISDIR(st.st_mode) ? X_OK : 0);
+  return S_ISLNK(st.st_mode) || faccessat(dir_fd, name, mode, AT_EACCESS) == 0;
+}
+
+/* The same of all entries of a directory, but not of what is below them. */
+static bool can_use_entries(const char *path, bool to_write) {
+  DIR *dir = opendir(path);
+  bool can = dir != NULL || errno == ENOENT;
+  for (struct dirent *entry = NULL; dir != NULL && can && (entry = readdir(dir)) != NULL;) {
+    bool counts = strcmp(entry->d_name, "..") != 0 && strcmp(entry->d_name, "lost+found") != 0;
+    can = !counts || can_use(dirfd(dir), entry->d_name, to_write);
+  }
+  if (dir != NULL) (void)closedir(dir);
+  return can;
+}
+
+int datadir_check_access(const char *path, bool to_write, struct err *err) {
+  struct stat st;
+  SCOPED_MALLOC char *log = file_path(path, "log");
+  const char *verb = to_write ? "write to" : "read";
+  if (stat(path, &st) != 0) {
+    if (errno != EACCES) return 0;
+    return err_set(err, ERR_DENIED,
+                   "uid %u, which owns the data directory, cannot reach %s: a directory above it is closed to that user; "
+                   "name another directory, or open that one",
+                   (unsigned)geteuid(), path);
+  }
+  if (can_use_entries(path, to_write) && can_use_entries(log, to_write)) return 0;
+  return err_set(err, ERR_DENIED, "uid %u, which owns the data directory, cannot %s %s: as root, run `chown -R %u:%u %s`",
+                 (unsigned)geteuid(), verb, path, (unsigned)geteuid(), (unsigned)getegid(), path);
+}
+
 static int holder_error(int fd, const char *path, struct err *err) {
   char holder[128] = "";
   ssize_t len = pread(fd, holder, sizeof holder - 1, 0);
