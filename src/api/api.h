@@ -39,6 +39,10 @@ struct api_request {
   struct str body;         /* JSON_PADDING bytes readable behind it; empty when there was none */
   const char *id;          /* the request's UUID, for RetCode 130 */
   const char *unavailable; /* why nothing can be served now ("draining"), or NULL */
+  /* Before an action takes memory for an answer it claims it: so many bytes in all, from now on. A later claim of less
+   * gives back. False when there is no room. NULL: no bound. */
+  bool (*claim)(void *claim_arg, size_t bytes);
+  void *claim_arg;
   /* The answer of a request that waited, on another thread: takes the text from *answer, which is empty before. */
   void (*finish)(void *arg, struct buf *answer, const struct api_result *result);
   /* Is there room for so many bytes until it is finished? */
@@ -55,6 +59,9 @@ MUST_USE struct api_report *api_handle(struct api *api, const struct api_request
 MUST_USE bool api_report_expire(struct api_report *waiting, struct buf *body, struct api_result *ret);
 void api_report_free(struct api_report *waiting);
 SCOPED_REF(struct api_report, api_report_free)
+
+/* Frees the working memory that no call has used since the last time. Any thread. */
+void api_rest(struct api *api);
 
 /* The answer for a body over api.body_max (RetCode 230 [body]). */
 void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);

@@ -27,6 +27,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(http, wait_timeout, DURATION, "20s", "100ms", "1h", "for reported usage to be on disk, else 503")                  \
   X(http, drain_max, SIZE, "8MiB", "0", "1GiB", "bytes of a refused body that are read before the answer")             \
   X(http, bodies_max, SIZE, "512MiB", "1MiB", "1TiB", "bytes of all bodies in memory, else 150 or 503")                \
+  X(http, answers_max, SIZE, "256MiB", "1MiB", "1TiB", "bytes of all long answers in memory, else 150 or 503")          \
   X(http, access_log, BOOL, "true", "", "", "write a line a request to standard error")                                \
   X(query, max_age, DURATION, "31d", "0", "36500d", "EndTime may be no older; 0 is off")                               \
   X(query, max_span, DURATION, "32d", "0", "36500d", "from BeginTime to EndTime at most; 0 is off")                    \

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/config.h"
 #include "base/diag.h"
+#include "base/memory.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/datadir.h"
@@ -184,6 +185,14 @@ static int start_endpoints(struct service *service, struct err *err) {
   return start_adapters(service, err);
 }
 
+/* On the HTTP server's thread. */
+static void rest(void *arg) {
+  struct service *service = arg;
+  api_rest(service->api);
+  endpoint_events_rest(service->events);
+  endpoint_adapters_rest(service->adapters);
+}
+
 static int start_http(struct service *service, const struct serve_options *options, struct err *err) {
   const struct config *config = &service->config;
   struct http_options http = {
@@ -197,10 +206,13 @@ static int start_http(struct service *service, const struct serve_options *optio
       .wait_timeout_ms = (int64_t)config->http_wait_timeout,
       .drain_max = config->http_drain_max,
       .bodies_max = config->http_bodies_max,
+      .answers_max = config->http_answers_max,
       .access_log = config->http_access_log != 0,
       .tls_cert = options->tls_cert,
       .tls_key = options->tls_key,
       .routes = service->routes,
+      .rest = rest,
+      .rest_arg = service,
       .hurries = is_asked_to_stop, /* once more: all that was taken is on disk by then */
   };
   return http_server_start(&http, &service->http, err);
@@ -268,6 +280,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   sigset_t signals;
   int result = read_config(options, &service->config, err);
   if (result != 0) return result;
+  memory_init();
   block_signals(&signals);
   result = start(service, options, err);
   if (result == 0) {

@@ -44,6 +44,8 @@ static void finish(void *arg, struct buf *answer, const struct api_result *resul
   http_resume(request);
 }
 
+static bool claim(void *arg, size_t bytes) { return http_claim(arg, bytes); }
+
 static struct api_request api_request_of(struct http_request *request) {
   return (struct api_request){
       .query = request->query,
@@ -51,6 +53,8 @@ static struct api_request api_request_of(struct http_request *request) {
       .body = request->body,
       .id = request->id,
       .unavailable = request->unavailable,
+      .claim = claim,
+      .claim_arg = request,
       .finish = finish,
       .hold = hold,
       .arg = request,

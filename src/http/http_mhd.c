@@ -48,12 +48,14 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "base/wait.h"
 #include "http/head.h"
 #include "http/listen.h"
 #include "http/server.h"
 
 #define SWEEP_MS 250
+#define GIVE_BACK_MS 5000
 #define POOL_MEMORY (32u << 10) /* per connection: above 128 KiB it costs most of the speed; header_max must fit */
 #define PEM_MAX (1u << 20)
 /* What is older has been withdrawn: RFC 8996. */
@@ -97,6 +99,7 @@ struct exchange {
   uint64_t received;   /* bytes of the body, dropped ones too */
   uint64_t counted;    /* of bodies_used: the body */
   uint64_t held;       /* of bodies_used: what the endpoint keeps of it */
+  uint64_t claimed;    /* of answers_used */
   enum exchange_state state;
   bool begun;          /* the library's first callback has been */
   bool refused;        /* the reply is there before the body, which is dropped */
@@ -122,7 +125,7 @@ struct http_server {
   bool stopping;
   pthread_t sweeper;
   atomic_bool draining;
-  atomic_uint_fast64_t bodies_used;
+  atomic_uint_fast64_t bodies_used, answers_used;
 };
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
@@ -189,6 +192,7 @@ static void end_exchange(struct connection *connection) {
   if (x->route != NULL && x->route->release != NULL) x->route->release(x->route->arg, &x->request);
   drop_body(x);
   atomic_fetch_sub(&server->bodies_used, x->held);
+  atomic_fetch_sub(&server->answers_used, x->claimed);
   buf_fini(&x->reply.body);
   free(x->uri);
   free(x);
@@ -310,10 +314,19 @@ static void sweep(struct http_server *server, int64_t now) {
 
 static void *sweeper_main(void *arg) {
   struct http_server *server = arg;
+  int64_t give_back_ms = now_ms() + GIVE_BACK_MS;
+  uint64_t memory = 0;
   (void)pthread_mutex_lock(&server->lock);
   while (!server->stopping) {
     (void)wait_for_ms(&server->wake, &server->lock, SWEEP_MS);
-    sweep(server, now_ms());
+    int64_t now = now_ms();
+    sweep(server, now);
+    if (now < give_back_ms) continue;
+    give_back_ms = now + GIVE_BACK_MS;
+    (void)pthread_mutex_unlock(&server->lock);
+    if (server->options.rest != NULL) server->options.rest(server->options.rest_arg);
+    memory_give_back(&memory);
+    (void)pthread_mutex_lock(&server->lock);
   }
   (void)pthread_mutex_unlock(&server->lock);
   return NULL;
@@ -520,6 +533,19 @@ bool http_hold(struct http_request *request, size_t bytes) {
   return count_bytes(x->server, &x->held, bytes);
 }
 
+bool http_claim(struct http_request *request, size_t bytes) {
+  struct exchange *x = (struct exchange *)(void *)request;
+  struct http_server *server = x->server;
+  uint64_t more = bytes > x->claimed ? bytes - x->claimed : 0, less = bytes < x->claimed ? x->claimed - bytes : 0;
+  atomic_fetch_sub(&server->answers_used, less);
+  if (more > 0 && atomic_fetch_add(&server->answers_used, more) + more > server->options.answers_max) {
+    atomic_fetch_sub(&server->answers_used, more);
+    return false;
+  }
+  x->claimed = bytes;
+  return true;
+}
+
 struct header_visit {
   void (*visit)(void *arg, struct str name, struct str value);
   void *arg;
@@ -601,10 +627,25 @@ static void add_headers(const struct exchange *x, struct MHD_Response *response)
   if (x->reply.close) (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
+/* Gives back what the answer did not take of its claim, and of its buffer. A long answer that nobody claimed is here
+ * already, so it counts beyond the bound. */
+static void settle_claim(struct exchange *x) {
+  struct buf *body = &x->reply.body;
+  if (body->cap > HTTP_SHORT && body->cap / 2 > body->len) buf_shrink(body);
+  if (x->claimed > body->cap) {
+    bool settled = http_claim(&x->request, body->cap);
+    CHECK(settled);
+  } else if (body->cap > HTTP_SHORT) {
+    atomic_fetch_add(&x->server->answers_used, body->cap - x->claimed);
+    x->claimed = body->cap;
+  }
+}
+
 static enum MHD_Result queue_reply(struct exchange *x) {
   x->state = REPLYING;
   if (x->reply.body.failed) return MHD_NO;
   log_access(x);
+  settle_claim(x);
   size_t len = x->reply.body.len;
   struct MHD_Response *response = MHD_create_response_from_buffer(len, x->reply.body.ptr, MHD_RESPMEM_MUST_FREE);
   if (response == NULL) return MHD_NO;

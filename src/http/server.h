@@ -22,10 +22,13 @@ struct http_options {
   int64_t wait_timeout_ms;  /* of a handler that answered HTTP_WAITING */
   uint64_t drain_max;       /* bytes of a refused body that are read and dropped before the answer: 8 MiB */
   uint64_t bodies_max;      /* bytes of all bodies in memory; requests beyond it are told that we are busy */
+  uint64_t answers_max;     /* bytes of all answers in memory that are longer than HTTP_SHORT: http_claim */
   bool access_log;          /* a line a request on standard error */
   const char *tls_cert;     /* PEM files, pipes too, up to 1 MiB; both or neither. TLS 1.2 and 1.3 */
   const char *tls_key;
   const struct http_route *routes; /* borrowed until stop; ends with path NULL */
+  void (*rest)(void *arg);  /* called every few seconds, to free what endpoints keep and do not use; or NULL */
+  void *rest_arg;
   bool (*hurries)(void);    /* asked while stop waits for replies: true cuts the waiting short; or NULL */
 };
 

@@ -15,6 +15,11 @@
 void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
                    unsigned *ret_status);
 
+/* How long that answer may become, at most; for a notice, INGEST_TEXT_MAX of each text that it ignores comes on top. */
+size_t ingest_answer_max(const struct events *events, const struct verdict *verdicts);
+/* A text of so many bytes in JSON, quoted, with a comma. */
+#define INGEST_TEXT_MAX(len) (6 * (size_t)(len) + 3)
+
 /* The same in the signed API's style, without the braces: "Stored":n,"Duplicate":n,…,"ResultSet":[{"Index":…}]. Index
  * is the event's of `numbers`. */
 void ingest_answer_members(const struct events *events, const uint32_t *numbers, const struct verdict *verdicts,
