@@ -59,22 +59,32 @@ static void store(struct config *config, const struct setting *setting, uint64_t
   memcpy((char *)config + setting->offset, &value, sizeof value);
 }
 
+static bool store_text(struct config *config, const struct setting *setting, struct str text) {
+  text = str_trim(text);
+  if (!str_is_utf8(text) || str_has_control(text)) return false;
+  return str_copy(text, (char *)config + setting->offset, CONFIG_TEXT_MAX + 1);
+}
+
 static const char *form_of(enum config_type type) {
   switch (type) {
     case CONFIG_SIZE: return "a size like 16MiB";
     case CONFIG_COUNT: return "a number";
     case CONFIG_DURATION: return "a duration like 30s or 7d";
     case CONFIG_BOOL: return "true or false";
+    case CONFIG_TEXT: return "a text of one line and at most 1023 bytes";
   }
   return "";
 }
 
+static int refuse_form(const struct setting *setting, struct str text, struct err *err) {
+  return err_set(err, ERR_USAGE, "%s.%s: %s is wanted, not '%.*s'", setting->section, setting->key,
+                 form_of(setting->type), (int)(text.len < 40 ? text.len : 40), text.ptr);
+}
+
 static int assign(struct config *config, const struct setting *setting, struct str text, struct err *err) {
   uint64_t value, least = 0, most = 1;
-  if (!parse_value(setting->type, text, &value)) {
-    return err_set(err, ERR_USAGE, "%s.%s: %s is wanted, not '%.*s'", setting->section, setting->key,
-                   form_of(setting->type), (int)(text.len < 40 ? text.len : 40), text.ptr);
-  }
+  if (setting->type == CONFIG_TEXT) return store_text(config, setting, text) ? 0 : refuse_form(setting, text, err);
+  if (!parse_value(setting->type, text, &value)) return refuse_form(setting, text, err);
   if (setting->type != CONFIG_BOOL) {
     bool good = parse_value(setting->type, str_of(setting->least), &least) &&
                 parse_value(setting->type, str_of(setting->most), &most);
@@ -182,7 +192,8 @@ int config_load(struct config *config, const char *path, struct err *err) {
 
 void config_describe(struct buf *out) {
   static const char *const types[] = {
-      [CONFIG_SIZE] = "size", [CONFIG_COUNT] = "count", [CONFIG_DURATION] = "duration", [CONFIG_BOOL] = "true or false"};
+      [CONFIG_SIZE] = "size", [CONFIG_COUNT] = "count", [CONFIG_DURATION] = "duration",
+      [CONFIG_BOOL] = "true or false", [CONFIG_TEXT] = "text"};
   buf_text(out, "| setting | type | default | from | to | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
   for (size_t i = 0; i < SETTINGS; i++) {
     const struct setting *s = &settings[i];

@@ -1,7 +1,8 @@
 /* Configuration: one table of settings, from which the struct, the checks and docs/config.md are made.
  *
  * Values come from an INI file and from section.key=value texts, the latter last. Sizes are bytes, with KiB, MiB, GiB, TiB;
- * durations are seconds, with ms, s, m, h, d; both without a blank before the unit.
+ * durations are seconds, with ms, s, m, h, d; both without a blank before the unit. A text is trimmed; whoever uses it checks
+ * what it says.
  */
 #ifndef CODECMETER_BASE_CONFIG_H
 #define CODECMETER_BASE_CONFIG_H
@@ -12,7 +13,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, CONFIG_BOOL };
+enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, CONFIG_BOOL, CONFIG_TEXT };
+#define CONFIG_TEXT_MAX 1023 /* bytes */
 
 /* X(section, key, type, default, least, most, meaning): default, least and most as they would be written. */
 #define CONFIG_TABLE(X)                                                                                                \
@@ -22,6 +24,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(http, threads, COUNT, "0", "0", "256", "threads that serve connections; 0 is one a core")                          \
   X(http, connections_max, COUNT, "4096", "8", "1000000", "connections at one time")                                   \
   X(http, connections_per_address, COUNT, "4096", "1", "1000000", "connections at one time from one address")          \
+  X(http, proxies, TEXT, "127.0.0.1,::1", "", "", "addresses and blocks whose connections are not limited by address")  \
   X(http, request_timeout, DURATION, "30s", "1s", "1h", "for a request to be received and its answer to begin")        \
   X(http, idle_timeout, DURATION, "15s", "1s", "1h", "after which a connection without traffic is closed")             \
   X(http, wait_timeout, DURATION, "20s", "100ms", "1h", "for reported usage to be on disk, else 503")                  \
@@ -51,7 +54,12 @@ struct config_adapter_codec {
 struct config {
   struct config_adapter_codec adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
   size_t adapter_codecs_count;
-#define CONFIG_FIELD(section, key, type, preset, least, most, meaning) uint64_t section##_##key;
+#define CONFIG_FIELD_SIZE(name) uint64_t name
+#define CONFIG_FIELD_COUNT(name) uint64_t name
+#define CONFIG_FIELD_DURATION(name) uint64_t name
+#define CONFIG_FIELD_BOOL(name) uint64_t name
+#define CONFIG_FIELD_TEXT(name) char name[CONFIG_TEXT_MAX + 1]
+#define CONFIG_FIELD(section, key, type, preset, least, most, meaning) CONFIG_FIELD_##type(section##_##key);
   CONFIG_TABLE(CONFIG_FIELD)
 #undef CONFIG_FIELD
 };

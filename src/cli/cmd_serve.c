@@ -200,6 +200,7 @@ static int start_http(struct service *service, const struct serve_options *optio
       .threads = (unsigned)config->http_threads,
       .connections_max = (unsigned)config->http_connections_max,
       .connections_per_address = (unsigned)config->http_connections_per_address,
+      .proxies = config->http_proxies,
       .header_max = (uint32_t)config->http_header_max,
       .request_timeout_ms = (int64_t)config->http_request_timeout,
       .idle_timeout_ms = (int64_t)config->http_idle_timeout,

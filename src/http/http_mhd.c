@@ -12,6 +12,9 @@
  * the handler has returned; then nothing is suspended. Who moves WAITING to READY, the resumer or the sweeper, is decided
  * under the server's lock, and only that one resumes the connection.
  *
+ * Room. The library takes no connection beyond http.connections_max, whoever holds the others. So before that, the
+ * idle or slow ones of the address with most are closed (crowd.h), in the same way as those past their deadline.
+ *
  * Deadlines. The library has an idle timeout only, which a byte a second keeps at bay. So each connection carries a
  * deadline, and a sweeper shuts its socket down when that passes. The library tells us that a connection is closed
  * (on_connection) before it closes the socket, and the sweeper shuts down under the lock that this notice takes: it
@@ -50,6 +53,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/wait.h"
+#include "http/crowd.h"
 #include "http/head.h"
 #include "http/listen.h"
 #include "http/server.h"
@@ -65,6 +69,10 @@
 /* A reply must move 64 KiB in 15 s. */
 #define REPLY_PIECE (64u << 10)
 #define REPLY_PIECE_MS 15000
+/* How often it is looked at how well a reply is received. One that moves less than that pace is slow. */
+#define JUDGE_MS 1000
+#define JUDGE_BYTES ((uint64_t)REPLY_PIECE * JUDGE_MS / REPLY_PIECE_MS)
+#define LOST_LOG_MS 60000
 
 enum exchange_state { RECEIVING, WAITING, READY, REPLYING };
 
@@ -79,7 +87,12 @@ struct heads {
 struct connection {
   struct http_server *server;
   int fd;
-  int64_t deadline_ms; /* under the server's lock */
+  /* Under the server's lock. */
+  int64_t deadline_ms;
+  struct crowd_member member;
+  bool is_replying;
+  int64_t judge_ms;  /* when it will be looked at how well the reply is received */
+  uint64_t received; /* by the client, when that was last looked at */
   struct exchange *exchange; /* the request under way, owned; NULL between two */
   struct connection *previous, *next;
 };
@@ -119,6 +132,8 @@ struct http_server {
   pthread_mutex_t lock;
   pthread_cond_t wake; /* the sweeper, to stop */
   struct connection *connections;
+  struct crowd *crowd; /* of the connections; under the lock */
+  unsigned lost;       /* connections that had to go, since that was logged */
   struct exchange *waiting;
   struct heads *heads; /* one for each of the library's threads */
   unsigned exchanges;  /* under way */
@@ -130,8 +145,28 @@ struct http_server {
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
 
-static void set_deadline(struct connection *connection, int64_t deadline_ms) {
+/* The request is there: its connection has to go for nobody until it has been answered. */
+static void set_busy(struct connection *connection) {
   (void)pthread_mutex_lock(&connection->server->lock);
+  crowd_busy(connection->server->crowd, &connection->member);
+  (void)pthread_mutex_unlock(&connection->server->lock);
+}
+
+/* The reply begins to be sent. */
+static void set_replying(struct connection *connection, int64_t now, int64_t time_ms) {
+  (void)pthread_mutex_lock(&connection->server->lock);
+  crowd_busy(connection->server->crowd, &connection->member);
+  connection->is_replying = true;
+  connection->judge_ms = now + JUDGE_MS;
+  connection->deadline_ms = now + time_ms;
+  (void)pthread_mutex_unlock(&connection->server->lock);
+}
+
+/* The next request may come. */
+static void set_idle(struct connection *connection, int64_t deadline_ms) {
+  (void)pthread_mutex_lock(&connection->server->lock);
+  crowd_idle(connection->server->crowd, &connection->member);
+  connection->is_replying = false;
   connection->deadline_ms = deadline_ms;
   (void)pthread_mutex_unlock(&connection->server->lock);
 }
@@ -201,13 +236,51 @@ static void end_exchange(struct connection *connection) {
   (void)pthread_mutex_unlock(&server->lock);
 }
 
-/* The library's own way to take no more connections aborts now and then: its threads and its caller both take the socket out
- * of the same set (0.9.75, MHD_quiesce_daemon). So they are taken and closed. */
+/* MHD_quiesce_daemon aborts now and then: the library's threads and its caller both take the listening socket out of
+ * the same set (0.9.75). So a server that stops takes connections and closes them. */
 static enum MHD_Result takes_connection(void *cls, const struct sockaddr *address, socklen_t len) {
-  (void)address;
   (void)len;
   struct http_server *server = cls;
-  return atomic_load(&server->draining) ? MHD_NO : MHD_YES;
+  if (atomic_load(&server->draining)) return MHD_NO;
+  (void)pthread_mutex_lock(&server->lock);
+  bool admits = crowd_admits(server->crowd, address);
+  (void)pthread_mutex_unlock(&server->lock);
+  return admits ? MHD_YES : MHD_NO;
+}
+
+/* With the lock held. The library then closes it. */
+static void shut_down(struct connection *connection) {
+  (void)shutdown(connection->fd, SHUT_RDWR);
+  connection->deadline_ms = FOREVER;
+}
+
+/* With the lock held: closes idle connections while there is little room. */
+static void make_room(struct http_server *server) {
+  for (struct crowd_member *lost; (lost = crowd_lose_one(server->crowd)) != NULL; server->lost++)
+    shut_down((struct connection *)(void *)((char *)lost - offsetof(struct connection, member)));
+}
+
+/* With the lock held. */
+static void list_connection(struct connection *connection, const struct sockaddr *address) {
+  struct http_server *server = connection->server;
+  connection->next = server->connections;
+  if (connection->next != NULL) connection->next->previous = connection;
+  server->connections = connection;
+  if (!crowd_join(server->crowd, &connection->member, address)) shut_down(connection);
+  make_room(server);
+}
+
+static void unlist_connection(struct connection *connection) {
+  struct http_server *server = connection->server;
+  crowd_leave(server->crowd, &connection->member);
+  if (connection->previous != NULL) connection->previous->next = connection->next;
+  else server->connections = connection->next;
+  if (connection->next != NULL) connection->next->previous = connection->previous;
+}
+
+static const struct sockaddr *address_of(struct MHD_Connection *mhd) {
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  return info != NULL ? info->client_addr : NULL;
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
@@ -221,9 +294,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     connection->fd = info->connect_fd;
     connection->deadline_ms = now_ms() + server->options.request_timeout_ms;
     (void)pthread_mutex_lock(&server->lock);
-    connection->next = server->connections;
-    if (connection->next != NULL) connection->next->previous = connection;
-    server->connections = connection;
+    list_connection(connection, address_of(mhd));
     (void)pthread_mutex_unlock(&server->lock);
     *context = connection;
     return;
@@ -232,9 +303,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
   if (connection == NULL) return;
   end_exchange(connection);
   (void)pthread_mutex_lock(&server->lock);
-  if (connection->previous != NULL) connection->previous->next = connection->next;
-  else server->connections = connection->next;
-  if (connection->next != NULL) connection->next->previous = connection->previous;
+  unlist_connection(connection);
   (void)pthread_mutex_unlock(&server->lock);
   free(connection);
   *context = NULL;
@@ -299,12 +368,22 @@ static struct exchange *expire_one(struct http_server *server, int64_t now) {
   return NULL;
 }
 
+/* With the lock held. A reply that is received slowly makes its connection one that may have to go. */
+static void judge_reply(struct connection *connection, int64_t now) {
+  uint64_t received = listen_acknowledged(connection->fd);
+  bool is_slow = received - connection->received < JUDGE_BYTES;
+  connection->received = received;
+  connection->judge_ms = now + JUDGE_MS;
+  if (is_slow) crowd_idle(connection->server->crowd, &connection->member);
+  else crowd_busy(connection->server->crowd, &connection->member);
+}
+
 static void sweep(struct http_server *server, int64_t now) {
   for (struct connection *c = server->connections; c != NULL; c = c->next) {
-    if (c->deadline_ms > now) continue;
-    (void)shutdown(c->fd, SHUT_RDWR); /* the library then closes it */
-    c->deadline_ms = FOREVER;
+    if (c->deadline_ms <= now) shut_down(c);
+    else if (c->is_replying && c->judge_ms <= now) judge_reply(c, now);
   }
+  make_room(server);
   for (struct exchange *x = expire_one(server, now); x != NULL; x = expire_one(server, now)) {
     (void)pthread_mutex_unlock(&server->lock);
     MHD_resume_connection(x->mhd);
@@ -312,20 +391,41 @@ static void sweep(struct http_server *server, int64_t now) {
   }
 }
 
+/* What the sweeper does now and then, without the lock. */
+struct rounds {
+  int64_t give_back_ms, log_ms;
+  uint64_t memory;
+};
+
+static void log_lost(struct http_server *server, unsigned lost) {
+  diag_warning("few of http.connections_max=%u connections were left: %u idle or slow ones were closed, first those of "
+               "the addresses that had most; raise it, or name your proxies in http.proxies",
+               server->options.connections_max, lost);
+}
+
+static void make_rounds(struct http_server *server, struct rounds *rounds, int64_t now, unsigned lost) {
+  if (lost > 0) {
+    log_lost(server, lost);
+    rounds->log_ms = now + LOST_LOG_MS;
+  }
+  if (now < rounds->give_back_ms) return;
+  rounds->give_back_ms = now + GIVE_BACK_MS;
+  if (server->options.rest != NULL) server->options.rest(server->options.rest_arg);
+  memory_give_back(&rounds->memory);
+}
+
 static void *sweeper_main(void *arg) {
   struct http_server *server = arg;
-  int64_t give_back_ms = now_ms() + GIVE_BACK_MS;
-  uint64_t memory = 0;
+  struct rounds rounds = {.give_back_ms = now_ms() + GIVE_BACK_MS};
   (void)pthread_mutex_lock(&server->lock);
   while (!server->stopping) {
     (void)wait_for_ms(&server->wake, &server->lock, SWEEP_MS);
     int64_t now = now_ms();
     sweep(server, now);
-    if (now < give_back_ms) continue;
-    give_back_ms = now + GIVE_BACK_MS;
+    unsigned lost = now >= rounds.log_ms ? server->lost : 0;
+    server->lost -= lost;
     (void)pthread_mutex_unlock(&server->lock);
-    if (server->options.rest != NULL) server->options.rest(server->options.rest_arg);
-    memory_give_back(&memory);
+    make_rounds(server, &rounds, now, lost);
     (void)pthread_mutex_lock(&server->lock);
   }
   (void)pthread_mutex_unlock(&server->lock);
@@ -341,8 +441,7 @@ static void fill_id(char id[HTTP_ID_SIZE]) {
 }
 
 static void fill_peer(struct MHD_Connection *mhd, char *out, size_t size) {
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-  const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+  const struct sockaddr *address = address_of(mhd);
   const char *text = NULL;
   if (address != NULL && address->sa_family == AF_INET) {
     text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, out, (socklen_t)size);
@@ -652,7 +751,7 @@ static enum MHD_Result queue_reply(struct exchange *x) {
   x->reply.body = (struct buf){0}; /* the library's now */
   add_headers(x, response);
   int64_t pieces = (int64_t)(len / REPLY_PIECE) + 1;
-  set_deadline(x->connection, now_ms() + x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);
+  set_replying(x->connection, now_ms(), x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);
   enum MHD_Result result = MHD_queue_response(x->mhd, x->reply.status, response);
   MHD_destroy_response(response);
   return result;
@@ -660,6 +759,7 @@ static enum MHD_Result queue_reply(struct exchange *x) {
 
 static enum http_result answer(struct exchange *x) {
   if (x->refused) return HTTP_ANSWERED;
+  set_busy(x->connection);
   if (!finish_body(x)) x->request.unavailable = "busy: no memory";
   enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
   x->request.body = STR("");
@@ -717,7 +817,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
   end_exchange(connection);
   *context = NULL;
   /* The next request of the connection may idle for a while, and then has its own time to arrive. */
-  set_deadline(connection, now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms);
+  set_idle(connection, now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms);
 }
 
 /* ---- what the library logs ---- */
@@ -808,7 +908,6 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
       {MHD_OPTION_LISTEN_SOCKET, server->address.fd, NULL},
       {MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, NULL},
       {MHD_OPTION_CONNECTION_LIMIT, options->connections_max, NULL},
-      {MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_address, NULL},
       {MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_MEMORY, NULL},
       {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((options->idle_timeout_ms + 999) / 1000), NULL},
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
@@ -824,13 +923,23 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
                           MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
+static int start_crowd(struct http_server *server, struct err *err) {
+  struct crowd_options options = {.members_max = server->options.connections_max,
+                                  .address_max = server->options.connections_per_address};
+  int result = crowd_exempt_read(str_of(server->options.proxies), &options.exempt, err);
+  if (result != 0) return err_prefix(err, "http.proxies");
+  server->crowd = crowd_new(&options);
+  return 0;
+}
+
 static int start(struct http_server *server, struct err *err) {
   const struct http_options *options = &server->options;
   SCOPED_MALLOC char *cert = NULL;
   SCOPED_MALLOC char *key = NULL;
   bool tls = options->tls_cert != NULL;
   if (tls != (options->tls_key != NULL)) return err_set(err, ERR_USAGE, "give both --tls-cert and --tls-key");
-  int result = tls ? read_pem(options->tls_cert, &cert, err) : 0;
+  int result = start_crowd(server, err);
+  if (result == 0 && tls) result = read_pem(options->tls_cert, &cert, err);
   if (result == 0 && tls) result = read_pem(options->tls_key, &key, err);
   if (result == 0) result = listen_open(options->listen, &server->address, err);
   if (result != 0) return result;
@@ -858,6 +967,7 @@ int http_server_start(const struct http_options *options, struct http_server **r
   if (result != 0) {
     if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
     else if (server->address.fd >= 0) (void)close(server->address.fd);
+    crowd_free(server->crowd);
     free_heads(server);
     free(server);
     return result;
@@ -897,6 +1007,7 @@ void http_server_stop(struct http_server *server) {
   (void)pthread_mutex_unlock(&server->lock);
   (void)pthread_join(server->sweeper, NULL);
   MHD_stop_daemon(server->daemon);
+  crowd_free(server->crowd);
   free_heads(server);
   (void)pthread_mutex_destroy(&server->lock);
   (void)pthread_cond_destroy(&server->wake);

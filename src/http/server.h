@@ -14,8 +14,9 @@ struct http_server;
 struct http_options {
   const char *listen;       /* "127.0.0.1:8080", "[::1]:0"; port 0: any free port */
   unsigned threads;         /* of the pool; 0: one per core */
-  unsigned connections_max; /* in all */
-  unsigned connections_per_address;
+  unsigned connections_max; /* in all. When few are left, the address with most idle or slow ones loses its oldest */
+  unsigned connections_per_address; /* may be passed by as many as there are threads */
+  const char *proxies;      /* addresses that are exempt from both: crowd_exempt_read */
   uint32_t header_max;      /* bytes of request line and headers */
   int64_t request_timeout_ms; /* to be received and its answer to begin: 30 s */
   int64_t idle_timeout_ms;  /* 15 s */
