@@ -116,12 +116,24 @@ static void append_rows(struct buf *out, const struct zone *zone, const struct w
   buf_char(out, ']');
 }
 
+/* Of the answer and of the query, which is gone before the answer is made. */
+static int claim_memory(const struct call *call, const struct window *window, struct refusal *refusal) {
+  struct ledger_cost cost;
+  uint64_t rows_max = call->options->rows_max;
+  ledger_totals_cost(call->options->ledger, &call->project, window->first_day, window->last_day, &cost);
+  return call_claim(call, cost.bytes + (cost.rows < rows_max ? cost.rows : rows_max) * ROW_MAX, refusal);
+}
+
 int action_codec_total_stat(const struct call *call, struct buf *out, struct refusal *refusal) {
   const struct zone *zone;
   struct window window;
   struct err err = {0};
   if (zone_find(str_of(call->project.zone), &zone, &err) != 0) return refuse_internal(refusal, "time zone", &err);
   int code = read_window(call, zone, &window, refusal);
+  if (code != 0) return code;
+  uint64_t days = (uint64_t)((int64_t)window.last_day - window.first_day) + 1;
+  if (days > call->options->rows_max) return too_many_rows(call, refusal);
+  code = claim_memory(call, &window, refusal);
   if (code != 0) return code;
   SCOPED(ledger_rows_fini) struct ledger_rows rows = {0};
   int result = ledger_totals(call->options->ledger, &call->project, USAGE_TRANSCODE, window.first_day,
@@ -131,8 +143,9 @@ int action_codec_total_stat(const struct call *call, struct buf *out, struct ref
   char names[CODEC_NAMES_PER_PROJECT + 1][CODEC_NAME_MAX + 1];
   struct codecs codecs = {.names = names};
   gather_codecs(&rows, &codecs);
-  uint64_t days = (uint64_t)(window.last_day - window.first_day) + 1;
   if (days * codecs.count > call->options->rows_max) return too_many_rows(call, refusal);
+  code = call_claim(call, rows.count * sizeof *rows.items + days * codecs.count * ROW_MAX, refusal);
+  if (code != 0) return code;
   buf_expect(out, days * codecs.count * ROW_USUAL + ROW_MAX);
   append_rows(out, zone, &window, &rows, &codecs);
   return 0;

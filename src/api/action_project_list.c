@@ -3,22 +3,6 @@
 
 #include "api/call.h"
 
-/* How many enabled keys may use each project: the account's keys every one, a sub-account's those it lists. */
-static int count_members(const struct catalogue *catalogue, const struct project *projects, size_t count,
-                         uint64_t *members) {
-  SCOPED_MALLOC struct key *keys = NULL;
-  size_t keys_count;
-  int result = catalogue_keys(catalogue, &keys, &keys_count);
-  if (result != 0) return result;
-  for (size_t k = 0; k < keys_count; k++) {
-    bytes_wipe(keys[k].private_key, sizeof keys[k].private_key);
-    for (size_t p = 0; p < count && !keys[k].disabled; p++) {
-      members[p] += catalogue_key_allows(catalogue, str_of(keys[k].public_key), str_of(projects[p].id));
-    }
-  }
-  return 0;
-}
-
 static void append_project(struct buf *out, const struct project *project, uint64_t members) {
   buf_text(out, "{\"ProjectId\":");
   json_quote(out, str_of(project->id));
@@ -34,25 +18,38 @@ static void append_project(struct buf *out, const struct project *project, uint6
   buf_char(out, '}');
 }
 
+/* At most twice as long as the texts: of what stands in a name only '"' and '\\' are escaped. */
+#define PROJECT_TEXT_MAX 256
+static size_t text_max(const struct project_use *uses, size_t count) {
+  size_t size = PROJECT_TEXT_MAX;
+  for (size_t i = 0; i < count; i++) {
+    const struct project *project = &uses[i].project;
+    size += PROJECT_TEXT_MAX + 2 * (strlen(project->id) + strlen(project->name) + strlen(project->zone));
+  }
+  return size;
+}
+
 int action_project_list(const struct call *call, struct buf *out, struct refusal *refusal) {
   const struct catalogue *catalogue = ledger_catalogue(call->options->ledger);
-  SCOPED_MALLOC struct project *projects = NULL;
-  struct err err = {0};
-  size_t count, shown = 0;
-  if (catalogue_projects(catalogue, &projects, &count) != 0) return refuse_internal(refusal, "projects", &err);
-  for (size_t i = 0; i < count; i++) {
-    if (catalogue_key_allows(catalogue, str_of(call->public_key), str_of(projects[i].id))) projects[shown++] = projects[i];
-  }
-  SCOPED_MALLOC uint64_t *members = calloc(shown + 1, sizeof *members);
-  if (members == NULL || count_members(catalogue, projects, shown, members) != 0) {
+  SCOPED_MALLOC struct project_use *uses = NULL;
+  struct err err = {.text = "no memory"};
+  size_t count;
+  size_t likely = call->sub_account ? KEY_PROJECTS_MAX : catalogue_projects_count(catalogue);
+  int code = call_claim(call, likely * sizeof *uses, refusal);
+  if (code != 0) return code;
+  if (catalogue_key_uses(catalogue, str_of(call->public_key), &uses, &count) != 0) {
     return refuse_internal(refusal, "projects", &err);
   }
+  size_t size = text_max(uses, count);
+  code = call_claim(call, count * sizeof *uses + size, refusal);
+  if (code != 0) return code;
+  buf_expect(out, size);
   buf_text(out, ",\"ProjectCount\":");
-  buf_u64(out, shown);
+  buf_u64(out, count);
   buf_text(out, ",\"ProjectSet\":[");
-  for (size_t i = 0; i < shown; i++) {
+  for (size_t i = 0; i < count; i++) {
     if (i > 0) buf_char(out, ',');
-    append_project(out, &projects[i], members[i]);
+    append_project(out, &uses[i].project, uses[i].keys);
   }
   buf_char(out, ']');
   return 0;

@@ -34,6 +34,7 @@ struct api {
   pthread_mutex_t lock;
   struct workspace *idle;
   unsigned idle_count;
+  unsigned untouched; /* the last so many were idle all the time since api_rest */
 };
 
 /* ---- workspaces ---- */
@@ -60,6 +61,7 @@ static struct workspace *borrow(struct api *api) {
   if (workspace != NULL) {
     api->idle = workspace->next;
     api->idle_count--;
+    if (api->idle_count < api->untouched) api->untouched = api->idle_count;
   }
   (void)pthread_mutex_unlock(&api->lock);
   return workspace != NULL ? workspace : workspace_new();
@@ -77,6 +79,23 @@ static void give_back(struct api *api, struct workspace *workspace) {
   }
   (void)pthread_mutex_unlock(&api->lock);
   if (!keep) workspace_free(workspace);
+}
+
+void api_rest(struct api *api) {
+  (void)pthread_mutex_lock(&api->lock);
+  struct workspace **end = &api->idle;
+  for (unsigned used = api->idle_count - api->untouched; used > 0; used--)
+    end = &(*end)->next;
+  struct workspace *untouched = *end;
+  *end = NULL;
+  api->idle_count -= api->untouched;
+  api->untouched = api->idle_count;
+  (void)pthread_mutex_unlock(&api->lock);
+  while (untouched != NULL) {
+    struct workspace *next = untouched->next;
+    workspace_free(untouched);
+    untouched = next;
+  }
 }
 
 int api_new(const struct api_options *options, struct api **ret, struct err *err) {
@@ -117,6 +136,14 @@ int refuse_param(struct refusal *refusal, const char *name, const char *allowed)
 int refuse_internal(struct refusal *refusal, const char *what, const struct err *err) {
   diag_error("%s: %s", what, err->text);
   return refuse(refusal, RETCODE_INTERNAL, "Internal error");
+}
+
+int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal) {
+  if (call->claim == NULL || call->claim(call->claim_arg, bytes)) return 0;
+  return refuse(refusal, RETCODE_UNAVAILABLE,
+                "Service unavailable: an answer of up to %llu bytes does not fit into http.answers_max now; ask again "
+                "later, or for less",
+                (unsigned long long)bytes);
 }
 
 /* ---- the frame ---- */
@@ -285,6 +312,8 @@ static int run(struct exchange *x, struct buf *body) {
       .now = clock_real_ms(x->api->options.clock) / 1000,
       .public_key = x->key.public_key,
       .sub_account = x->key.sub_account,
+      .claim = x->request->claim,
+      .claim_arg = x->request->claim_arg,
   };
   if (action->needs_project) code = find_project(x, &call.project);
   if (code != 0) return code;

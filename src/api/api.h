@@ -36,11 +36,18 @@ struct api_request {
   struct str body;         /* JSON_PADDING bytes readable behind it; empty when there was none */
   const char *id;          /* the request's UUID, for RetCode 130 */
   const char *unavailable; /* why nothing can be served now ("draining"), or NULL */
+  /* Before an action takes memory for an answer it claims it: so many bytes in all, from now on. A later claim of less
+   * gives back. False when there is no room. NULL: no bound. */
+  bool (*claim)(void *claim_arg, size_t bytes);
+  void *claim_arg;
 };
 
 /* Answers one request: appends one JSON object to body, which is empty. Any thread; never fails (a fault is RetCode
  * 130). Only reads the ledger. */
 void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);
+
+/* Frees the working memory that no call has used since the last time. Any thread. */
+void api_rest(struct api *api);
 
 /* The answer for a body over api.body_max (RetCode 230 [body]). */
 void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);

@@ -14,6 +14,8 @@ struct call {
   int64_t now;            /* Unix seconds */
   const char *public_key;
   bool sub_account;
+  bool (*claim)(void *claim_arg, size_t bytes); /* as in struct api_request; actions use call_claim */
+  void *claim_arg;
   struct project project; /* if the action needs one */
 };
 
@@ -30,6 +32,9 @@ int refuse(struct refusal *refusal, enum retcode code, const char *format, ...) 
 int refuse_param(struct refusal *refusal, const char *name, const char *allowed);
 /* RetCode 130, for what is our fault; the request's id is added by whoever answers. */
 int refuse_internal(struct refusal *refusal, const char *what, const struct err *err);
+
+/* Claims memory for the answer, and for what is needed to make it: bytes in all. RetCode 150 when there is no room. */
+int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal);
 
 #define X(name, handler, needs_project) \
   int handler(const struct call *call, struct buf *out, struct refusal *refusal);

@@ -203,6 +203,15 @@ void buf_clear(struct buf *buf) {
   buf->failed = false;
 }
 
+void buf_shrink(struct buf *buf) {
+  if (buf->len == buf->cap) return;
+  char *ptr = buf->len > 0 ? realloc(buf->ptr, buf->len) : NULL;
+  if (buf->len > 0 && ptr == NULL) return; /* then it stays as it is */
+  if (buf->len == 0) free(buf->ptr);
+  buf->ptr = ptr;
+  buf->cap = buf->len;
+}
+
 static bool buf_reserve(struct buf *buf, size_t len) {
   size_t limit = buf->limit != 0 ? buf->limit : BUF_LIMIT_DEFAULT;
   if (buf->failed || len > limit - buf->len) return false;

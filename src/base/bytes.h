@@ -83,6 +83,7 @@ struct buf {
 
 void buf_fini(struct buf *buf);
 void buf_clear(struct buf *buf); /* keeps the memory; also clears failed */
+void buf_shrink(struct buf *buf); /* gives back the memory behind len */
 /* Says that len more bytes will be appended. */
 void buf_expect(struct buf *buf, size_t len);
 /* Room for len more bytes, appended, uninitialised; NULL when that would pass the limit. */

@@ -65,8 +65,7 @@ static const char *form_of(enum config_type type) {
     case CONFIG_COUNT: return "a number";
     case CONFIG_DURATION: return "a duration like 30s or 7d";
     case CONFIG_BOOL: return "true or false";
-    case CONFIG_TEXT:
-      return "a text";
+    case CONFIG_TEXT: return "a text";
   }
   return "";
 }

@@ -15,7 +15,7 @@
 
 enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, CONFIG_BOOL, CONFIG_TEXT };
 
-#define CONFIG_TEXT_MAX 255 /* bytes */
+#define CONFIG_TEXT_MAX 1023 /* bytes */
 
 /* X(section, key, type, default, least, most, meaning): default, least and most as they would be written; least and
  * most are "" for a type that has no order. */
@@ -26,11 +26,13 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(http, threads, COUNT, "0", "0", "256", "threads that serve connections; 0 is one a core")                          \
   X(http, connections_max, COUNT, "4096", "8", "1000000", "connections at one time")                                   \
   X(http, connections_per_address, COUNT, "4096", "1", "1000000", "connections at one time from one address")          \
+  X(http, proxies, TEXT, "127.0.0.1,::1", "", "", "addresses and blocks whose connections are not limited by address")  \
   X(http, request_timeout, DURATION, "30s", "1s", "1h", "for a request to be received and its answer to begin")        \
   X(http, idle_timeout, DURATION, "15s", "1s", "1h", "after which a connection without traffic is closed")             \
   X(http, wait_timeout, DURATION, "20s", "100ms", "1h", "for reported usage to be on disk, else 503")                  \
   X(http, drain_max, SIZE, "8MiB", "0", "1GiB", "bytes of a refused body that are read before the answer")             \
   X(http, bodies_max, SIZE, "512MiB", "1MiB", "1TiB", "bytes of all bodies in memory, else 150 or 503")                \
+  X(http, answers_max, SIZE, "256MiB", "1MiB", "1TiB", "bytes of all long answers in memory, else 150 or 503")          \
   X(http, access_log, BOOL, "true", "", "", "write a line a request to standard error")                                \
   X(query, max_age, DURATION, "31d", "0", "36500d", "EndTime may be no older; 0 is off")                               \
   X(query, max_span, DURATION, "32d", "0", "36500d", "from BeginTime to EndTime at most; 0 is off")                    \

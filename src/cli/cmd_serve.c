@@ -17,6 +17,7 @@
 #include "base/config.h"
 #include "base/descriptors.h"
 #include "base/diag.h"
+#include "base/memory.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/datadir.h"
@@ -273,6 +274,14 @@ static void share_descriptors(struct config *config) {
   config->http_connections_max = left;
 }
 
+/* On the HTTP server's thread. */
+static void rest(void *arg) {
+  struct service *service = arg;
+  api_rest(service->api);
+  endpoint_events_rest(service->events);
+  endpoint_adapters_rest(service->adapters);
+}
+
 static int start_http(struct service *service, const struct serve_options *options, struct err *err) {
   const struct config *config = &service->config;
   struct http_options http = {
@@ -280,16 +289,20 @@ static int start_http(struct service *service, const struct serve_options *optio
       .threads = (unsigned)config->http_threads,
       .connections_max = (unsigned)config->http_connections_max,
       .connections_per_address = (unsigned)config->http_connections_per_address,
+      .proxies = config->http_proxies,
       .header_max = (uint32_t)config->http_header_max,
       .request_timeout_ms = (int64_t)config->http_request_timeout,
       .idle_timeout_ms = (int64_t)config->http_idle_timeout,
       .wait_timeout_ms = (int64_t)config->http_wait_timeout,
       .drain_max = config->http_drain_max,
       .bodies_max = config->http_bodies_max,
+      .answers_max = config->http_answers_max,
       .access_log = config->http_access_log != 0,
       .tls_cert = options->tls_cert,
       .tls_key = options->tls_key,
       .routes = service->routes,
+      .rest = rest,
+      .rest_arg = service,
       .hurries = is_asked_to_stop, /* once more: all that was taken is on disk by then */
   };
   return http_server_start(&http, &service->http, err);
@@ -418,6 +431,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   if (result == 0) result = check_zone(&service->config, err);
   if (result == 0) result = listen_check(options->listen, err);
   if (result != 0) return result;
+  memory_init();
   block_signals(&signals);
   share_descriptors(&service->config);
   service_notify_begin();

@@ -49,6 +49,8 @@ void endpoint_adapters_free(struct endpoint_adapters *endpoint) {
   free(endpoint);
 }
 
+void endpoint_adapters_rest(struct endpoint_adapters *endpoint) { parsers_rest(endpoint->parsers); }
+
 static const char *adapter_of(const struct http_request *request) {
   struct str wanted = str_make(request->path.ptr + strlen(PREFIX), request->path.len - strlen(PREFIX));
   for (size_t i = 0; adapter_name(i) != NULL; i++) {
@@ -148,7 +150,11 @@ static void log_lost(const struct waiter *waiter) {
 static void answer(const struct waiter *waiter) {
   const struct delivery *delivery = waiter->delivery;
   const struct told *told = waiter->arg;
+  size_t size = ingest_answer_max(&delivery->events, delivery->batch.verdicts);
+  for (size_t i = 0; i < told->ignored_count; i++)
+    size += INGEST_TEXT_MAX(strlen(told->ignored[i]));
   log_lost(waiter);
+  if (!waiter_claim(waiter, size)) return;
   ingest_answer_notice(&delivery->events, delivery->batch.verdicts, told->ignored, told->ignored_count,
                        &waiter->reply->body);
 }

@@ -31,13 +31,17 @@ static void note(struct http_request *request, const struct api_result *result) 
   CHECK(fits);
 }
 
-static struct api_request api_request_of(const struct http_request *request) {
+static bool claim(void *arg, size_t bytes) { return http_claim(arg, bytes); }
+
+static struct api_request api_request_of(struct http_request *request) {
   return (struct api_request){
       .query = request->query,
       .content_type = request->content_type,
       .body = request->body,
       .id = request->id,
       .unavailable = request->unavailable,
+      .claim = claim,
+      .claim_arg = request,
   };
 }
 

@@ -35,6 +35,8 @@ void endpoint_events_free(struct endpoint_events *endpoint) {
   free(endpoint);
 }
 
+void endpoint_events_rest(struct endpoint_events *endpoint) { parsers_rest(endpoint->parsers); }
+
 /* ---- answers ---- */
 
 static enum http_result refuse(struct http_reply *reply, unsigned status, const char *detail) {
@@ -46,6 +48,7 @@ static void answer(const struct waiter *waiter) {
   const struct delivery *delivery = waiter->delivery;
   struct http_reply *reply = waiter->reply;
   bool is_alias = str_equal(waiter->request->path, STR(PATH_ALIAS));
+  if (!waiter_claim(waiter, ingest_answer_max(&delivery->events, delivery->batch.verdicts))) return;
   if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts))
     reply->status = 204;
   else

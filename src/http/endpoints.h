@@ -24,6 +24,8 @@ struct endpoint_events_options {
 struct endpoint_events;
 MUST_USE struct endpoint_events *endpoint_events_new(const struct endpoint_events_options *options);
 void endpoint_events_free(struct endpoint_events *endpoint);
+/* Frees the parsers that no request has used since the last time. Any thread. */
+void endpoint_events_rest(struct endpoint_events *endpoint);
 struct http_route endpoint_events_route(struct endpoint_events *endpoint);
 /* "/api/v1/events", for clients of OpenMeter: 204 where every event counts, else the same. */
 struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint);
@@ -41,6 +43,8 @@ struct endpoint_adapters_options {
 struct endpoint_adapters;
 MUST_USE struct endpoint_adapters *endpoint_adapters_new(const struct endpoint_adapters_options *options);
 void endpoint_adapters_free(struct endpoint_adapters *endpoint);
+/* Frees the parsers that no request has used since the last time. Any thread. */
+void endpoint_adapters_rest(struct endpoint_adapters *endpoint);
 /* The route of the adapter at that place; its path is NULL behind the last. */
 struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint, size_t index);
 

@@ -12,6 +12,9 @@
  * the handler has returned; then nothing is suspended. Who moves WAITING to READY, the resumer or the sweeper, is decided
  * under the server's lock, and only that one resumes the connection.
  *
+ * Room. The library takes no connection beyond http.connections_max, whoever holds the others. So before that, the
+ * idle or slow ones of the address with most are closed (crowd.h), in the same way as those past their deadline.
+ *
  * Deadlines. The library has an idle timeout only, which a byte a second keeps at bay. So each connection carries a
  * deadline, and a sweeper shuts its socket down when that passes. The library tells us that a connection is closed
  * (on_connection) before it closes the socket, and the sweeper shuts down under the lock that this notice takes: it
@@ -47,12 +50,15 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "base/wait.h"
+#include "http/crowd.h"
 #include "http/head.h"
 #include "http/listen.h"
 #include "http/server.h"
 
 #define SWEEP_MS 250
+#define GIVE_BACK_MS 5000
 #define POOL_MEMORY (32u << 10) /* per connection: above 128 KiB it costs most of the speed; header_max must fit */
 #define PEM_MAX (1u << 20)
 /* What is older has been withdrawn: RFC 8996. */
@@ -62,6 +68,10 @@
 /* A reply must move 64 KiB in 15 s. */
 #define REPLY_PIECE (64u << 10)
 #define REPLY_PIECE_MS 15000
+/* How often it is looked at how well a reply is received. One that moves less than that pace is slow. */
+#define JUDGE_MS 1000
+#define JUDGE_BYTES ((uint64_t)REPLY_PIECE * JUDGE_MS / REPLY_PIECE_MS)
+#define LOST_LOG_MS 60000
 
 enum exchange_state { RECEIVING, WAITING, READY, REPLYING };
 
@@ -76,7 +86,12 @@ struct heads {
 struct connection {
   struct http_server *server;
   int fd;
-  int64_t deadline_ms; /* under the server's lock */
+  /* Under the server's lock. */
+  int64_t deadline_ms;
+  struct crowd_member member;
+  bool is_replying;
+  int64_t judge_ms;  /* when it will be looked at how well the reply is received */
+  uint64_t received; /* by the client, when that was last looked at */
   struct exchange *exchange; /* the request under way, owned; NULL between two */
   struct connection *previous, *next;
 };
@@ -96,6 +111,7 @@ struct exchange {
   uint64_t received;   /* bytes of the body, dropped ones too */
   uint64_t counted;    /* of bodies_used: the body */
   uint64_t held;       /* of bodies_used: what the endpoint keeps of it */
+  uint64_t claimed;    /* of answers_used */
   enum exchange_state state;
   bool begun;          /* the library's first callback has been */
   bool refused;        /* the reply is there before the body, which is dropped */
@@ -115,6 +131,8 @@ struct http_server {
   pthread_mutex_t lock;
   pthread_cond_t wake; /* the sweeper, to stop */
   struct connection *connections;
+  struct crowd *crowd; /* of the connections; under the lock */
+  unsigned lost;       /* connections that had to go, since that was logged */
   struct exchange *waiting;
   struct heads *heads; /* one for each of the library's threads */
   unsigned exchanges;  /* under way */
@@ -122,13 +140,33 @@ struct http_server {
   bool stopping;
   pthread_t sweeper;
   atomic_bool draining;
-  atomic_uint_fast64_t bodies_used;
+  atomic_uint_fast64_t bodies_used, answers_used;
 };
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
 
-static void set_deadline(struct connection *connection, int64_t deadline_ms) {
+/* The request is there: its connection has to go for nobody until it has been answered. */
+static void set_busy(struct connection *connection) {
   (void)pthread_mutex_lock(&connection->server->lock);
+  crowd_busy(connection->server->crowd, &connection->member);
+  (void)pthread_mutex_unlock(&connection->server->lock);
+}
+
+/* The reply begins to be sent. */
+static void set_replying(struct connection *connection, int64_t now, int64_t time_ms) {
+  (void)pthread_mutex_lock(&connection->server->lock);
+  crowd_busy(connection->server->crowd, &connection->member);
+  connection->is_replying = true;
+  connection->judge_ms = now + JUDGE_MS;
+  connection->deadline_ms = now + time_ms;
+  (void)pthread_mutex_unlock(&connection->server->lock);
+}
+
+/* The next request may come. */
+static void set_idle(struct connection *connection, int64_t deadline_ms) {
+  (void)pthread_mutex_lock(&connection->server->lock);
+  crowd_idle(connection->server->crowd, &connection->member);
+  connection->is_replying = false;
   connection->deadline_ms = deadline_ms;
   (void)pthread_mutex_unlock(&connection->server->lock);
 }
@@ -189,6 +227,7 @@ static void end_exchange(struct connection *connection) {
   if (x->route != NULL && x->route->release != NULL) x->route->release(x->route->arg, &x->request);
   drop_body(x);
   atomic_fetch_sub(&server->bodies_used, x->held);
+  atomic_fetch_sub(&server->answers_used, x->claimed);
   buf_fini(&x->reply.body);
   free(x->uri);
   free(x);
@@ -197,13 +236,51 @@ static void end_exchange(struct connection *connection) {
   (void)pthread_mutex_unlock(&server->lock);
 }
 
-/* The library's own way to take no more connections aborts now and then: its threads and its caller both take the socket out
- * of the same set (0.9.75, MHD_quiesce_daemon). So they are taken and closed. */
+/* MHD_quiesce_daemon aborts now and then: the library's threads and its caller both take the listening socket out of
+ * the same set (0.9.75). So a server that stops takes connections and closes them. */
 static enum MHD_Result takes_connection(void *cls, const struct sockaddr *address, socklen_t len) {
-  (void)address;
   (void)len;
   struct http_server *server = cls;
-  return atomic_load(&server->draining) ? MHD_NO : MHD_YES;
+  if (atomic_load(&server->draining)) return MHD_NO;
+  (void)pthread_mutex_lock(&server->lock);
+  bool admits = crowd_admits(server->crowd, address);
+  (void)pthread_mutex_unlock(&server->lock);
+  return admits ? MHD_YES : MHD_NO;
+}
+
+/* With the lock held. The library then closes it. */
+static void shut_down(struct connection *connection) {
+  (void)shutdown(connection->fd, SHUT_RDWR);
+  connection->deadline_ms = FOREVER;
+}
+
+/* With the lock held: closes idle connections while there is little room. */
+static void make_room(struct http_server *server) {
+  for (struct crowd_member *lost; (lost = crowd_lose_one(server->crowd)) != NULL; server->lost++)
+    shut_down((struct connection *)(void *)((char *)lost - offsetof(struct connection, member)));
+}
+
+/* With the lock held. */
+static void list_connection(struct connection *connection, const struct sockaddr *address) {
+  struct http_server *server = connection->server;
+  connection->next = server->connections;
+  if (connection->next != NULL) connection->next->previous = connection;
+  server->connections = connection;
+  if (!crowd_join(server->crowd, &connection->member, address)) shut_down(connection);
+  make_room(server);
+}
+
+static void unlist_connection(struct connection *connection) {
+  struct http_server *server = connection->server;
+  crowd_leave(server->crowd, &connection->member);
+  if (connection->previous != NULL) connection->previous->next = connection->next;
+  else server->connections = connection->next;
+  if (connection->next != NULL) connection->next->previous = connection->previous;
+}
+
+static const struct sockaddr *address_of(struct MHD_Connection *mhd) {
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  return info != NULL ? info->client_addr : NULL;
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
@@ -217,9 +294,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     connection->fd = info->connect_fd;
     connection->deadline_ms = now_ms() + server->options.request_timeout_ms;
     (void)pthread_mutex_lock(&server->lock);
-    connection->next = server->connections;
-    if (connection->next != NULL) connection->next->previous = connection;
-    server->connections = connection;
+    list_connection(connection, address_of(mhd));
     (void)pthread_mutex_unlock(&server->lock);
     *context = connection;
     return;
@@ -228,9 +303,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
   if (connection == NULL) return;
   end_exchange(connection);
   (void)pthread_mutex_lock(&server->lock);
-  if (connection->previous != NULL) connection->previous->next = connection->next;
-  else server->connections = connection->next;
-  if (connection->next != NULL) connection->next->previous = connection->previous;
+  unlist_connection(connection);
   (void)pthread_mutex_unlock(&server->lock);
   free(connection);
   *context = NULL;
@@ -295,12 +368,22 @@ static struct exchange *expire_one(struct http_server *server, int64_t now) {
   return NULL;
 }
 
+/* With the lock held. A reply that is received slowly makes its connection one that may have to go. */
+static void judge_reply(struct connection *connection, int64_t now) {
+  uint64_t received = listen_acknowledged(connection->fd);
+  bool is_slow = received - connection->received < JUDGE_BYTES;
+  connection->received = received;
+  connection->judge_ms = now + JUDGE_MS;
+  if (is_slow) crowd_idle(connection->server->crowd, &connection->member);
+  else crowd_busy(connection->server->crowd, &connection->member);
+}
+
 static void sweep(struct http_server *server, int64_t now) {
   for (struct connection *c = server->connections; c != NULL; c = c->next) {
-    if (c->deadline_ms > now) continue;
-    (void)shutdown(c->fd, SHUT_RDWR); /* the library then closes it */
-    c->deadline_ms = FOREVER;
+    if (c->deadline_ms <= now) shut_down(c);
+    else if (c->is_replying && c->judge_ms <= now) judge_reply(c, now);
   }
+  make_room(server);
   for (struct exchange *x = expire_one(server, now); x != NULL; x = expire_one(server, now)) {
     (void)pthread_mutex_unlock(&server->lock);
     MHD_resume_connection(x->mhd);
@@ -308,13 +391,43 @@ static void sweep(struct http_server *server, int64_t now) {
   }
 }
 
+/* What the sweeper does now and then, without the lock. */
+struct rounds {
+  int64_t give_back_ms, log_ms;
+  uint64_t memory;
+};
+
+static void log_lost(struct http_server *server, unsigned lost) {
+  diag_warning("few of http.connections_max=%u connections were left: %u idle or slow ones were closed, first those of "
+               "the addresses that had most; raise it, or name your proxies in http.proxies",
+               server->options.connections_max, lost);
+}
+
+static void make_rounds(struct http_server *server, struct rounds *rounds, int64_t now, unsigned lost) {
+  if (lost > 0) {
+    log_lost(server, lost);
+    rounds->log_ms = now + LOST_LOG_MS;
+  }
+  if (now < rounds->give_back_ms) return;
+  rounds->give_back_ms = now + GIVE_BACK_MS;
+  if (server->options.rest != NULL) server->options.rest(server->options.rest_arg);
+  memory_give_back(&rounds->memory);
+}
+
 static void *sweeper_main(void *arg) {
   struct http_server *server = arg;
+  struct rounds rounds = {.give_back_ms = now_ms() + GIVE_BACK_MS};
   (void)pthread_mutex_lock(&server->lock);
   while (!server->stopping) {
     (void)wait_for_ms(&server->wake, &server->lock, SWEEP_MS);
-    sweep(server, now_ms());
+    int64_t now = now_ms();
+    sweep(server, now);
     server->sweeps++;
+    unsigned lost = now >= rounds.log_ms ? server->lost : 0;
+    server->lost -= lost;
+    (void)pthread_mutex_unlock(&server->lock);
+    make_rounds(server, &rounds, now, lost);
+    (void)pthread_mutex_lock(&server->lock);
   }
   (void)pthread_mutex_unlock(&server->lock);
   return NULL;
@@ -329,8 +442,7 @@ static void fill_id(char id[HTTP_ID_SIZE]) {
 }
 
 static void fill_peer(struct MHD_Connection *mhd, char *out, size_t size) {
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-  const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+  const struct sockaddr *address = address_of(mhd);
   const char *text = NULL;
   if (address != NULL && address->sa_family == AF_INET) {
     text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, out, (socklen_t)size);
@@ -517,6 +629,19 @@ bool http_hold(struct http_request *request, size_t bytes) {
   return count_bytes(x->server, &x->held, bytes);
 }
 
+bool http_claim(struct http_request *request, size_t bytes) {
+  struct exchange *x = (struct exchange *)(void *)request;
+  struct http_server *server = x->server;
+  uint64_t more = bytes > x->claimed ? bytes - x->claimed : 0, less = bytes < x->claimed ? x->claimed - bytes : 0;
+  atomic_fetch_sub(&server->answers_used, less);
+  if (more > 0 && atomic_fetch_add(&server->answers_used, more) + more > server->options.answers_max) {
+    atomic_fetch_sub(&server->answers_used, more);
+    return false;
+  }
+  x->claimed = bytes;
+  return true;
+}
+
 struct header_visit {
   void (*visit)(void *arg, struct str name, struct str value);
   void *arg;
@@ -598,17 +723,32 @@ static void add_headers(const struct exchange *x, struct MHD_Response *response)
   if (x->reply.close) (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
+/* Gives back what the answer did not take of its claim, and of its buffer. A long answer that nobody claimed is here
+ * already, so it counts beyond the bound. */
+static void settle_claim(struct exchange *x) {
+  struct buf *body = &x->reply.body;
+  if (body->cap > HTTP_SHORT && body->cap / 2 > body->len) buf_shrink(body);
+  if (x->claimed > body->cap) {
+    bool settled = http_claim(&x->request, body->cap);
+    CHECK(settled);
+  } else if (body->cap > HTTP_SHORT) {
+    atomic_fetch_add(&x->server->answers_used, body->cap - x->claimed);
+    x->claimed = body->cap;
+  }
+}
+
 static enum MHD_Result queue_reply(struct exchange *x) {
   x->state = REPLYING;
   if (x->reply.body.failed) return MHD_NO;
   log_access(x);
+  settle_claim(x);
   size_t len = x->reply.body.len;
   struct MHD_Response *response = MHD_create_response_from_buffer(len, x->reply.body.ptr, MHD_RESPMEM_MUST_FREE);
   if (response == NULL) return MHD_NO;
   x->reply.body = (struct buf){0}; /* the library's now */
   add_headers(x, response);
   int64_t pieces = (int64_t)(len / REPLY_PIECE) + 1;
-  set_deadline(x->connection, now_ms() + x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);
+  set_replying(x->connection, now_ms(), x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);
   enum MHD_Result result = MHD_queue_response(x->mhd, x->reply.status, response);
   MHD_destroy_response(response);
   return result;
@@ -616,6 +756,7 @@ static enum MHD_Result queue_reply(struct exchange *x) {
 
 static enum http_result answer(struct exchange *x) {
   if (x->refused) return HTTP_ANSWERED;
+  set_busy(x->connection);
   if (!finish_body(x)) x->request.unavailable = "busy: no memory";
   enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
   x->request.body = STR("");
@@ -673,7 +814,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
   end_exchange(connection);
   *context = NULL;
   /* The next request of the connection may idle for a while, and then has its own time to arrive. */
-  set_deadline(connection, now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms);
+  set_idle(connection, now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms);
 }
 
 /* ---- what the library logs ---- */
@@ -752,7 +893,6 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
       {MHD_OPTION_LISTEN_SOCKET, server->address.fd, NULL},
       {MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, NULL},
       {MHD_OPTION_CONNECTION_LIMIT, options->connections_max, NULL},
-      {MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_per_address, NULL},
       {MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_MEMORY, NULL},
       {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((options->idle_timeout_ms + 999) / 1000), NULL},
       {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
@@ -768,13 +908,23 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const char *c
                           MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
+static int start_crowd(struct http_server *server, struct err *err) {
+  struct crowd_options options = {.members_max = server->options.connections_max,
+                                  .address_max = server->options.connections_per_address};
+  int result = crowd_exempt_read(str_of(server->options.proxies), &options.exempt, err);
+  if (result != 0) return err_prefix(err, "http.proxies");
+  server->crowd = crowd_new(&options);
+  return 0;
+}
+
 static int start(struct http_server *server, struct err *err) {
   const struct http_options *options = &server->options;
   SCOPED_MALLOC char *cert = NULL;
   SCOPED_MALLOC char *key = NULL;
   bool tls = options->tls_cert != NULL;
   if (tls != (options->tls_key != NULL)) return err_set(err, ERR_USAGE, "give both --tls-cert and --tls-key");
-  int result = tls ? read_pem(options->tls_cert, &cert, err) : 0;
+  int result = start_crowd(server, err);
+  if (result == 0 && tls) result = read_pem(options->tls_cert, &cert, err);
   if (result == 0 && tls) result = read_pem(options->tls_key, &key, err);
   if (result == 0) result = listen_open(options->listen, &server->address, err);
   if (result != 0) return result;
@@ -801,6 +951,7 @@ int http_server_start(const struct http_options *options, struct http_server **r
   if (result != 0) {
     if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
     else if (server->address.fd >= 0) (void)close(server->address.fd);
+    crowd_free(server->crowd);
     free_heads(server);
     free(server);
     return result;
@@ -848,6 +999,7 @@ void http_server_stop(struct http_server *server) {
   (void)pthread_mutex_unlock(&server->lock);
   (void)pthread_join(server->sweeper, NULL);
   MHD_stop_daemon(server->daemon);
+  crowd_free(server->crowd);
   free_heads(server);
   (void)pthread_mutex_destroy(&server->lock);
   (void)pthread_cond_destroy(&server->wake);

@@ -1,6 +1,7 @@
 #include "http/listen.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -90,4 +91,10 @@ int listen_open(const char *address, struct listen_address *ret, struct err *err
   if (result != 0 && out.fd >= 0) (void)close(out.fd);
   if (result == 0) *ret = out;
   return result;
+}
+
+uint64_t listen_acknowledged(int fd) {
+  struct tcp_info info = {0};
+  socklen_t len = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_acked : 0;
 }

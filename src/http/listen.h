@@ -1,9 +1,10 @@
-/* Listening sockets: "ADDR:PORT" to a bound socket and back to a URL. */
+/* Sockets: "ADDR:PORT" to a bound one and back to a URL; how much a connection's peer has received. */
 #ifndef CODECMETER_HTTP_LISTEN_H
 #define CODECMETER_HTTP_LISTEN_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -19,5 +20,7 @@ MUST_USE int listen_open(const char *address, struct listen_address *ret, struct
 
 /* Is it one of that form? -ERR_USAGE. Opens nothing and resolves no name. */
 MUST_USE int listen_check(const char *address, struct err *err);
+/* Bytes that the peer of a TCP connection has acknowledged since it was opened; 0 if the system does not say. */
+uint64_t listen_acknowledged(int fd);
 
 #endif

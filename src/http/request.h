@@ -78,6 +78,14 @@ void http_resume(struct http_request *request);
 MUST_USE bool http_hold(struct http_request *request, size_t bytes);
 #define HTTP_NO_ROOM "busy: too many request bodies in memory"
 
+/* For a handler whose answer may be long: claims so many bytes of http.answers_max for it, in all, before it takes the
+ * memory. A later claim of less gives back, and always succeeds. When the reply is sent, what its body does not use is
+ * given back, and the rest when the client has it. False when there is no room: the handler must answer something
+ * short. A reply of up to HTTP_SHORT bytes needs no claim. */
+MUST_USE bool http_claim(struct http_request *request, size_t bytes);
+#define HTTP_SHORT ((size_t)16 << 10)
+#define HTTP_NO_ANSWER "busy: too many answers in memory: send this again later, what was stored counts once"
+
 /* Sets a header of the reply; name is static. */
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);
 /* An application/problem+json reply: {"type":"about:blank","title":…,"status":…,"detail":…} (RFC 9457). */

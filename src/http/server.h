@@ -14,18 +14,22 @@ struct http_server;
 struct http_options {
   const char *listen;       /* "127.0.0.1:8080", "[::1]:0"; port 0: any free port */
   unsigned threads;         /* of the pool; 0: one per core */
-  unsigned connections_max; /* in all */
-  unsigned connections_per_address;
+  unsigned connections_max; /* in all. When few are left, the address with most idle or slow ones loses its oldest */
+  unsigned connections_per_address; /* may be passed by as many as there are threads */
+  const char *proxies;      /* addresses that are exempt from both: crowd_exempt_read */
   uint32_t header_max;      /* bytes of request line and headers */
   int64_t request_timeout_ms; /* to be received and its answer to begin: 30 s */
   int64_t idle_timeout_ms;  /* 15 s */
   int64_t wait_timeout_ms;  /* of a handler that answered HTTP_WAITING */
   uint64_t drain_max;       /* bytes of a refused body that are read and dropped before the answer: 8 MiB */
   uint64_t bodies_max;      /* bytes of all bodies in memory; requests beyond it are told that we are busy */
+  uint64_t answers_max;     /* bytes of all answers in memory that are longer than HTTP_SHORT: http_claim */
   bool access_log;          /* a line a request on standard error */
   const char *tls_cert;     /* PEM files, pipes too, up to 1 MiB; both or neither. TLS 1.2 and 1.3 */
   const char *tls_key;
   const struct http_route *routes; /* borrowed until stop; ends with path NULL */
+  void (*rest)(void *arg);  /* called every few seconds, to free what endpoints keep and do not use; or NULL */
+  void *rest_arg;
   bool (*hurries)(void);    /* asked while stop waits for replies: true cuts the waiting short; or NULL */
 };
 

@@ -12,6 +12,12 @@ enum http_result waiter_refuse(struct http_reply *reply, const char *detail) {
   return HTTP_ANSWERED;
 }
 
+bool waiter_claim(const struct waiter *waiter, size_t bytes) {
+  if (bytes <= HTTP_SHORT || http_claim(waiter->request, bytes)) return true;
+  (void)waiter_refuse(waiter->reply, HTTP_NO_ANSWER);
+  return false;
+}
+
 /* On the committer's thread. */
 static void done(struct delivery *delivery, int result) {
   struct waiter *waiter = delivery->arg;

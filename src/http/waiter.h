@@ -22,6 +22,9 @@ struct waiter *waiter_new(struct http_request *request, struct http_reply *reply
  * delivery_submit has it. */
 enum http_result waiter_submit(struct waiter *waiter, struct committer *committer, const char *projects_zone);
 
+/* For `answer`: claims http.answers_max for an answer of up to so many bytes. False: the reply is 503 now. */
+MUST_USE bool waiter_claim(const struct waiter *waiter, size_t bytes);
+
 /* For a route. */
 bool waiter_expired(void *arg, struct http_request *request, struct http_reply *reply);
 void waiter_release(void *arg, struct http_request *request);

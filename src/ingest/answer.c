@@ -16,6 +16,10 @@ static const char *const outcome_names[] = {
 };
 #define OUTCOMES (sizeof outcome_names / sizeof outcome_names[0])
 
+/* Bytes of a result or of the counts, names, number, outcome and "reported before" included; of a longer reason of ours. */
+#define RESULT_MAX 192
+#define REASON_MAX 512
+
 /* An event's fate; a verdict is used up when it was not rejected before. */
 struct fate {
   enum verdict_outcome outcome;
@@ -132,6 +136,23 @@ static void count_outcomes(const struct events *events, const struct verdict *ve
   for (size_t i = 0; i < events->count; i++)
     counts[take_fate(events, verdicts, i, &next_usage).outcome]++;
   CHECK(next_usage == events->usages_count);
+}
+
+static size_t result_max(const struct event *event, const struct fate *fate) {
+  size_t size = RESULT_MAX + INGEST_TEXT_MAX(event->id.len);
+  if (fate->outcome == VERDICT_STORED) return is_waiting(fate) ? size + REASON_MAX : 0;
+  if (fate->verdict == NULL) return size + INGEST_TEXT_MAX(strlen(event->reason));
+  if (fate->verdict->reason == VERDICT_REASON_NONE) return size;
+  return size + REASON_MAX + INGEST_TEXT_MAX(fate->usage->project.len);
+}
+
+size_t ingest_answer_max(const struct events *events, const struct verdict *verdicts) {
+  size_t size = RESULT_MAX, next_usage = 0;
+  for (size_t i = 0; i < events->count; i++) {
+    struct fate fate = take_fate(events, verdicts, i, &next_usage);
+    size += result_max(&events->items[i], &fate);
+  }
+  return size;
 }
 
 bool ingest_counts_all(const struct events *events, const struct verdict *verdicts) {

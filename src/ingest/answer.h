@@ -15,6 +15,11 @@
 void ingest_answer(const struct events *events, const struct verdict *verdicts, struct buf *out,
                    unsigned *ret_status);
 
+/* How long that answer may become, at most; for a notice, INGEST_TEXT_MAX of each text that it ignores comes on top. */
+size_t ingest_answer_max(const struct events *events, const struct verdict *verdicts);
+/* A text of so many bytes in JSON, quoted, with a comma. */
+#define INGEST_TEXT_MAX(len) (6 * (size_t)(len) + 3)
+
 /* To an adapter's notice: the same as to /v1/events, and "unresolved":n,"ignored":["…"]. What waits to be resolved is
  * named among the results, with the outcome "unresolved". */
 void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,

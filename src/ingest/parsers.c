@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 
@@ -13,6 +14,7 @@ struct parsers {
   pthread_mutex_t lock;
   struct json_parser *idle[KEPT];
   unsigned count;
+  unsigned untouched; /* the first so many were idle all the time since parsers_rest */
 };
 
 struct parsers *parsers_new(void) {
@@ -33,6 +35,7 @@ struct json_parser *parsers_borrow(struct parsers *parsers) {
   struct json_parser *parser = NULL;
   (void)pthread_mutex_lock(&parsers->lock);
   if (parsers->count > 0) parser = parsers->idle[--parsers->count];
+  if (parsers->count < parsers->untouched) parsers->untouched = parsers->count;
   (void)pthread_mutex_unlock(&parsers->lock);
   if (parser == NULL) parser = json_parser_new();
   CHECK(parser != NULL);
@@ -46,4 +49,17 @@ void parsers_give_back(struct parsers *parsers, struct json_parser *parser) {
   if (keep) parsers->idle[parsers->count++] = parser;
   (void)pthread_mutex_unlock(&parsers->lock);
   if (!keep) json_parser_free(parser);
+}
+
+void parsers_rest(struct parsers *parsers) {
+  struct json_parser *untouched[KEPT];
+  (void)pthread_mutex_lock(&parsers->lock);
+  unsigned count = parsers->untouched;
+  memcpy(untouched, parsers->idle, count * sizeof untouched[0]);
+  parsers->count -= count;
+  memmove(parsers->idle, parsers->idle + count, parsers->count * sizeof parsers->idle[0]);
+  parsers->untouched = parsers->count;
+  (void)pthread_mutex_unlock(&parsers->lock);
+  for (unsigned i = 0; i < count; i++)
+    json_parser_free(untouched[i]);
 }

@@ -12,4 +12,7 @@ void parsers_free(struct parsers *parsers);
 struct json_parser *parsers_borrow(struct parsers *parsers);
 void parsers_give_back(struct parsers *parsers, struct json_parser *parser);
 
+/* Frees the idle parsers that nobody has borrowed since the last call. Any thread. */
+void parsers_rest(struct parsers *parsers);
+
 #endif

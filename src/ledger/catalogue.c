@@ -24,6 +24,7 @@ struct catalogue {
   GHashTable *tokens;     /* id -> struct token */
   GHashTable *by_hash;    /* hash -> struct token, borrowed */
   char default_project[PROJECT_ID_MAX + 1];
+  uint64_t account_keys; /* enabled ones, which may use every project */
 };
 
 static void free_key(gpointer pointer) {
@@ -193,6 +194,53 @@ int catalogue_keys(const struct catalogue *catalogue, struct key **ret, size_t *
   if (result == 0) *ret = items;
   return result;
 }
+
+size_t catalogue_projects_count(const struct catalogue *catalogue) {
+  read_lock(catalogue);
+  size_t count = g_hash_table_size(catalogue->projects);
+  unlock(catalogue);
+  return count;
+}
+
+unsigned catalogue_codecs_count(const struct catalogue *catalogue, struct str project_id) {
+  read_lock(catalogue);
+  const struct project_state *state = catalogue_state(catalogue, project_id);
+  unsigned count = state != NULL ? state->codecs_count : 0;
+  unlock(catalogue);
+  return count;
+}
+
+static void add_use(const struct catalogue *catalogue, const struct project_state *state, struct project_use *items,
+                    size_t *count) {
+  if (state == NULL) return;
+  items[(*count)++] = (struct project_use){.project = project_info(catalogue, state),
+                                           .keys = catalogue->account_keys + state->listed};
+}
+
+static void gather_uses(const struct catalogue *catalogue, const struct key_state *key, struct project_use *items,
+                        size_t *count) {
+  if (key == NULL) return;
+  for (size_t i = 0; key->info.sub_account && i < key->projects_count; i++)
+    add_use(catalogue, catalogue_state(catalogue, str_of(key->projects[i])), items, count);
+  for (size_t i = 0; !key->info.sub_account && i < catalogue->by_number->len; i++)
+    add_use(catalogue, catalogue->by_number->pdata[i], items, count);
+}
+
+int catalogue_key_uses(const struct catalogue *catalogue, struct str public_key, struct project_use **ret,
+                       size_t *ret_count) {
+  read_lock(catalogue);
+  const struct key_state *key = find(catalogue->keys, public_key);
+  size_t most = key == NULL ? 0 : key->info.sub_account ? key->projects_count : catalogue->by_number->len, count = 0;
+  struct project_use *items = calloc(most + 1, sizeof *items);
+  if (items != NULL) gather_uses(catalogue, key, items, &count);
+  unlock(catalogue);
+  if (items == NULL) return -ERR_MEMORY;
+  qsort(items, count, sizeof *items, by_text);
+  *ret = items;
+  *ret_count = count;
+  return 0;
+}
+_Static_assert(offsetof(struct project_use, project) == 0, "by_text compares the names");
 
 int catalogue_tokens(const struct catalogue *catalogue, struct token **ret, size_t *ret_count) {
   void *items;
@@ -441,7 +489,20 @@ static int set_project(struct catalogue *catalogue, const struct record_project 
   return 0;
 }
 
+/* Adds an enabled key to the counts of those that may use a project, or takes it off. */
+static void count_key(struct catalogue *catalogue, const struct key_state *key, bool adds) {
+  uint64_t step = adds ? 1 : UINT64_MAX;
+  if (key->info.disabled) return;
+  if (!key->info.sub_account) catalogue->account_keys += step;
+  for (size_t i = 0; key->info.sub_account && i < key->projects_count; i++) {
+    struct project_state *project = find(catalogue->projects, str_of(key->projects[i]));
+    if (project != NULL) project->listed += step;
+  }
+}
+
 static void set_key(struct catalogue *catalogue, const struct record_key *key) {
+  const struct key_state *before = find(catalogue->keys, key->public_key);
+  if (before != NULL) count_key(catalogue, before, false);
   struct key_state *state = calloc(1, sizeof *state);
   CHECK(state != NULL);
   fill(state->info.public_key, sizeof state->info.public_key, key->public_key);
@@ -454,6 +515,7 @@ static void set_key(struct catalogue *catalogue, const struct record_key *key) {
   state->projects = calloc(key->projects_count + 1, sizeof *state->projects);
   CHECK(state->projects != NULL);
   for (size_t i = 0; i < key->projects_count; i++) fill(state->projects[i], sizeof *state->projects, key->projects[i]);
+  count_key(catalogue, state, true);
   (void)g_hash_table_replace(catalogue->keys, state->info.public_key, state);
 }
 

@@ -92,6 +92,19 @@ MUST_USE bool catalogue_token(const struct catalogue *catalogue, const uint8_t h
 MUST_USE int catalogue_projects(const struct catalogue *catalogue, struct project **ret, size_t *ret_count);
 MUST_USE int catalogue_keys(const struct catalogue *catalogue, struct key **ret, size_t *ret_count);
 MUST_USE int catalogue_tokens(const struct catalogue *catalogue, struct token **ret, size_t *ret_count);
+size_t catalogue_projects_count(const struct catalogue *catalogue);
+/* How many codec names a project has used; 0 if there is no such project. */
+unsigned catalogue_codecs_count(const struct catalogue *catalogue, struct str project_id);
+
+/* A project, and how many enabled keys may use it. */
+struct project_use {
+  struct project project;
+  uint64_t keys;
+};
+/* The projects that a key may use, in the order of ids. Costs what it gives: keys are counted as they change. A
+ * malloc'd array, the caller frees it; -ERR_MEMORY. */
+MUST_USE int catalogue_key_uses(const struct catalogue *catalogue, struct str public_key, struct project_use **ret,
+                                size_t *ret_count);
 /* The projects a sub-account key lists: a malloc'd array of fixed-size ids. */
 MUST_USE int catalogue_key_projects(const struct catalogue *catalogue, struct str public_key,
                                     char (**ret)[PROJECT_ID_MAX + 1], size_t *ret_count);

@@ -38,6 +38,7 @@ struct project_state {
   const struct zone *zone;
   char codecs[CODEC_NAMES_PER_PROJECT][CODEC_NAME_MAX + 1]; /* by codec number */
   unsigned codecs_count;
+  uint64_t listed; /* by enabled keys of sub-accounts */
 };
 /* NULL when there is none. Valid until the next apply. */
 const struct project_state *catalogue_state(const struct catalogue *catalogue, struct str id);

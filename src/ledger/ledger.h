@@ -144,9 +144,18 @@ struct ledger_rows {
 };
 void ledger_rows_fini(struct ledger_rows *rows);
 
+/* What ledger_totals may take and give for these days, by the codecs that the project has used. */
+struct ledger_cost {
+  uint64_t bytes; /* of memory, until the rows are freed */
+  uint64_t rows;  /* at most */
+};
+void ledger_totals_cost(const struct ledger *ledger, const struct project *project, int32_t first_day,
+                        int32_t last_day, struct ledger_cost *ret);
+
 /* Totals per day of the project's zone and codec, first_day to last_day inclusive, as of now: every record whose
- * commit had returned when this was called is in it. -ERR_LIMIT when there would be more than rows_max rows. Caller
- * frees with ledger_rows_fini. */
+ * commit had returned when this was called is in it. -ERR_LIMIT if there are more than rows_max days, or rows; a row
+ * whose records were all voided is none. Takes the memory that ledger_totals_cost says. Caller frees with
+ * ledger_rows_fini. */
 MUST_USE int ledger_totals(struct ledger *ledger, const struct project *project, enum usage_kind kind,
                            int32_t first_day, int32_t last_day, size_t rows_max, struct ledger_rows *ret,
                            struct err *err);

@@ -1,6 +1,9 @@
 /* Reading totals. Under the view lock, which is held for no I/O, a query begins an LMDB snapshot and adds up what the
  * deltas hold beyond it; then it reads the snapshot in peace. A delta that the snapshot covers is skipped, so nothing
  * is counted twice while a checkpoint hands over.
+ *
+ * A row whose records were all voided is gathered as others are and dropped at the end, so only then is it known how
+ * many rows there are. What is gathered is bounded by the days and the project's codecs: ledger_totals_cost.
  */
 #include <stdlib.h>
 
@@ -21,27 +24,31 @@ struct query {
   uint32_t *first_row; /* by day: index + 1 of its first row */
   struct sum_row *rows;
   uint32_t count, cap;
-  size_t rows_max;
-  int result; /* -ERR_LIMIT, -ERR_MEMORY */
+  uint64_t cap_usual; /* the rows that days and codecs allow; more only if a codec comes meanwhile */
+  int result;         /* -ERR_MEMORY */
 };
+
+static bool grow_rows(struct query *query) {
+  uint64_t cap = query->cap == 0 ? 64 : (uint64_t)query->cap * 2;
+  if (cap > query->cap_usual && query->cap_usual > query->cap) cap = query->cap_usual;
+  struct sum_row *grown = cap <= UINT32_MAX ? reallocarray(query->rows, cap, sizeof *grown) : NULL;
+  if (grown == NULL) return false;
+  query->rows = grown;
+  query->cap = (uint32_t)cap;
+  return true;
+}
 
 static struct sum_row *row_of(struct query *query, int32_t day, uint8_t codec) {
   uint32_t *link = &query->first_row[day - query->first_day];
   for (; *link != 0; link = &query->rows[*link - 1].next) {
     if (query->rows[*link - 1].codec == codec) return &query->rows[*link - 1];
   }
-  if (query->count >= query->rows_max) query->result = -ERR_LIMIT;
   if (query->result != 0) return NULL;
   *link = query->count + 1; /* before the rows may move */
-  if (query->count == query->cap) {
-    query->cap = query->cap == 0 ? 64 : query->cap * 2;
-    struct sum_row *grown = reallocarray(query->rows, query->cap, sizeof *grown);
-    if (grown == NULL) {
-      *link = 0;
-      query->result = -ERR_MEMORY;
-      return NULL;
-    }
-    query->rows = grown;
+  if (query->count == query->cap && !grow_rows(query)) {
+    *link = 0;
+    query->result = -ERR_MEMORY;
+    return NULL;
   }
   struct sum_row *row = &query->rows[query->count++];
   *row = (struct sum_row){.codec = codec};
@@ -182,8 +189,18 @@ static const char *codec_name(const struct project_state *state, uint8_t codec) 
   return state->codecs[codec];
 }
 
-static int give_rows(const struct query *query, const struct project_state *state, struct ledger_rows *ret) {
-  struct ledger_row *items = reallocarray(NULL, (size_t)query->count + 1, sizeof *items);
+static size_t count_answered(const struct query *query) {
+  size_t count = 0;
+  for (uint32_t i = 0; i < query->count; i++)
+    count += has_tasks(&query->rows[i]);
+  return count;
+}
+
+static int give_rows(const struct query *query, const struct project_state *state, size_t rows_max,
+                      struct ledger_rows *ret) {
+  size_t answered = count_answered(query);
+  if (answered > rows_max) return -ERR_LIMIT;
+  struct ledger_row *items = reallocarray(NULL, answered + 1, sizeof *items);
   if (items == NULL) return -ERR_MEMORY;
   uint8_t ranks[CODEC_NUMBER_NONE + 1] = {0};
   rank_codecs(state, ranks);
@@ -195,6 +212,7 @@ static int give_rows(const struct query *query, const struct project_state *stat
       give_row(rows[i], day, codec_name(state, rows[i]->codec), &items[count++]);
     }
   }
+  CHECK(count == answered);
   *ret = (struct ledger_rows){.items = items, .count = count};
   return 0;
 }
@@ -205,10 +223,19 @@ static void query_fini(struct query *query) {
   free(query->rows);
 }
 
-static int query_init(struct query *query, const struct zone *zone, int32_t first_day, int32_t last_day,
+static uint64_t days_of(int32_t first_day, int32_t last_day) { return (uint64_t)((int64_t)last_day - first_day) + 1; }
+
+/* Remuxes and snapshots have rows though a project may have no codec. */
+static uint64_t rows_of(uint64_t days, unsigned codecs) { return days * (codecs > 0 ? codecs : 1); }
+
+static int query_init(struct query *query, const struct project_state *state, int32_t first_day, int32_t last_day,
                       size_t rows_max) {
-  size_t days = (size_t)(last_day - first_day) + 1;
-  *query = (struct query){.zone = zone, .first_day = first_day, .last_day = last_day, .rows_max = rows_max};
+  size_t days = days_of(first_day, last_day);
+  const struct zone *zone = state->zone;
+  *query = (struct query){.zone = zone,
+                          .first_day = first_day,
+                          .last_day = last_day,
+                          .cap_usual = rows_of(days, state->codecs_count)};
   if (days > rows_max) return -ERR_LIMIT;
   query->starts = calloc(days + 1, sizeof *query->starts);
   query->first_row = calloc(days, sizeof *query->first_row);
@@ -229,15 +256,28 @@ int ledger_totals(struct ledger *ledger, const struct project *project, enum usa
   SCOPED(query_fini) struct query query;
   SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
   uint32_t number = state->info.number;
-  int result = query_init(&query, state->zone, first_day, last_day, rows_max);
+  int result = query_init(&query, state, first_day, last_day, rows_max);
   if (result == 0) result = read_memory(ledger, &query, number, kind, &snapshot, err);
   if (result == 0) result = read_snapshot(&query, snapshot, number, kind, err);
   /* Again: codecs may have come since, and a row may be of one. */
   if (result == 0 && !catalogue_copy_state(ledger->catalogue, str_of(project->id), state)) result = -ERR_NOT_FOUND;
-  if (result == 0) result = give_rows(&query, state, ret);
+  if (result == 0) result = give_rows(&query, state, rows_max, ret);
   if (result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "more than %zu rows", rows_max);
   if (result == -ERR_MEMORY) return err_set(err, ERR_MEMORY, "no memory for a query");
   return result;
+}
+
+void ledger_totals_cost(const struct ledger *ledger, const struct project *project, int32_t first_day,
+                        int32_t last_day, struct ledger_cost *ret) {
+  CHECK(first_day <= last_day);
+  uint64_t days = days_of(first_day, last_day);
+  uint64_t rows = rows_of(days, catalogue_codecs_count(ledger->catalogue, str_of(project->id)));
+  static const struct query q;
+  *ret = (struct ledger_cost){
+      .rows = rows,
+      .bytes = (days + 1) * (sizeof *q.starts + sizeof *q.first_row) +
+               rows * (sizeof(struct sum_row) + sizeof(struct ledger_row)),
+  };
 }
 
 void ledger_rows_fini(struct ledger_rows *rows) {

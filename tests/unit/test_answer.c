@@ -85,14 +85,44 @@ static void test_answers(void **state) {
     }
     SCOPED(buf_fini) struct buf out = {0};
     unsigned status = 0;
+    size_t most = ingest_answer_max(&events, events.usages_count > 0 ? verdicts : NULL);
     ingest_answer(&events, events.usages_count > 0 ? verdicts : NULL, &out, &status);
+    if (out.len > most) fail_msg("%s: longer than %zu", cases[i].what, most);
     buf_char(&out, '\0');
     if (strcmp(out.ptr, cases[i].answer) != 0) fail_msg("%s: %s", cases[i].what, out.ptr);
     if (status != cases[i].status) fail_msg("%s: %u", cases[i].what, status);
   }
 }
 
+/* The longest of every kind of result. */
+static void test_no_answer_is_longer_than_was_said(void **state) {
+  (void)state;
+  char id[256], project[PROJECT_ID_MAX + 1];
+  memset(id, 1, sizeof id);
+  memset(project, '"', sizeof project);
+  for (unsigned reason = 0; reason <= VERDICT_REASON_VOIDED; reason++) {
+    for (unsigned outcome = 0; outcome <= VERDICT_REJECTED; outcome++) {
+      for (unsigned kind = 0; kind <= USAGE_UNRESOLVED; kind++) {
+        struct event items[3];
+        struct usage usages[3];
+        struct verdict verdicts[3];
+        struct events events = {.items = items, .count = 3, .usages = usages, .usages_count = 3};
+        for (size_t i = 0; i < 3; i++) {
+          items[i] = (struct event){.id = str_make(id, sizeof id)};
+          usages[i] = (struct usage){.kind = kind, .project = str_make(project, PROJECT_ID_MAX)};
+          verdicts[i] = (struct verdict){outcome, reason, ~0u};
+        }
+        SCOPED(buf_fini) struct buf out = {0};
+        size_t most = ingest_answer_max(&events, verdicts);
+        ingest_answer_notice(&events, verdicts, NULL, 0, &out);
+        if (out.len > most) fail_msg("reason %u, outcome %u, kind %u: %zu > %zu", reason, outcome, kind, out.len, most);
+      }
+    }
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers),
+                                     cmocka_unit_test(test_no_answer_is_longer_than_was_said)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

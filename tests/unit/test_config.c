@@ -23,10 +23,7 @@ static void test_bad(void **state) {
       {"ingest.body_max=1kb", "16MiB"},   {"ingest.body_max=2GiB", "1GiB"},   {"http.access_log=yes", "true or false"},
       {"http.access_log=", "true or false"}, {"http.header_max=29KiB", "28KiB"},
       {"project.time_zone=a\tb", "control"}, {"project.time_zone=\xff", "UTF-8"},
-      {"project.time_zone="
-       "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-       "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-       "01234567890123456789012345678901234567890123456789012345", "255 bytes"},
+      {"http.proxies=a\x01", "control"}, {"http.proxies=\xFF", "UTF-8"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct config config, before;
@@ -65,6 +62,17 @@ static void test_good(void **state) {
   assert_string_equal(config.project_time_zone, "");
   assert_int_equal(config_set(&config, "http.access_log=false", NULL), 0);
   assert_int_equal(config.http_access_log, 0);
+  assert_string_equal(config.http_proxies, "127.0.0.1,::1");
+  assert_int_equal(config_set(&config, "http.proxies= 10.0.0.0/8, ::1 ", NULL), 0);
+  assert_string_equal(config.http_proxies, "10.0.0.0/8, ::1");
+  assert_int_equal(config_set(&config, "http.proxies=", NULL), 0);
+  assert_string_equal(config.http_proxies, "");
+  char text[sizeof "http.proxies=" + CONFIG_TEXT_MAX + 1] = "http.proxies=";
+  memset(text + strlen(text), 'x', CONFIG_TEXT_MAX + 1);
+  assert_int_equal(config_set(&config, text, NULL), -ERR_USAGE);
+  text[sizeof text - 2] = '\0';
+  assert_int_equal(config_set(&config, text, NULL), 0);
+  assert_int_equal(strlen(config.http_proxies), CONFIG_TEXT_MAX);
 }
 
 static int load(const char *text, struct config *config, struct err *err) {

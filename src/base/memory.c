@@ -1,0 +1,39 @@
+/* glibc's allocator. By default it learns: once a block of 20 MB is freed, it takes such blocks from its arenas, and an
+ * arena shrinks at its end only. One small block behind the large ones keeps them all. A fixed threshold sends large
+ * blocks to mmap, which gives them back at once; what smaller blocks leave, malloc_trim gives back.
+ */
+#include "base/memory.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+#define MMAP_BYTES (1 << 20)  /* blocks from here on are mapped: less costs batches of events their speed */
+#define ARENA_KEEPS (8 << 20) /* free bytes at an arena's end that free() itself leaves there */
+#define USUAL ((uint64_t)8 << 20)
+#define CHANGE ((uint64_t)2 << 20)
+
+void memory_init(void) {
+  CHECK(mallopt(M_MMAP_THRESHOLD, MMAP_BYTES) == 1);
+  CHECK(mallopt(M_TRIM_THRESHOLD, ARENA_KEEPS) == 1);
+}
+
+/* Resident bytes that are not of a file; 0 if the system does not say. */
+static uint64_t anonymous_bytes(void) {
+  unsigned long long resident = 0, shared = 0;
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (file == NULL) return 0;
+  int count = fscanf(file, "%*u %llu %llu", &resident, &shared);
+  (void)fclose(file);
+  return count == 2 && resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+void memory_give_back(uint64_t *state) {
+  uint64_t bytes = anonymous_bytes(), before = *state;
+  uint64_t change = bytes > before ? bytes - before : before - bytes;
+  if (bytes <= USUAL || change < CHANGE) return;
+  (void)malloc_trim(0);
+  *state = anonymous_bytes();
+}
