@@ -7,7 +7,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile clean
+.PHONY: help build build-tests run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -77,5 +77,14 @@ bench: ## measure beside PostgreSQL, SQLite and nginx, up to TASKS=10000000 task
 bench-profile: ## the same, but where the server spends its time
 	@$(MAKE) --no-print-directory bench PARTS=profile
 
+deb: ## the Debian packages, in build-deb/: codecmeter and codecmeter-media
+	@scripts/install deb
+	@scripts/deb
+
+deb-test: ## install, use, upgrade, remove and purge the packages in a bare Debian 12 root; needs root
+	@scripts/install deb
+	@scripts/install bare-root
+	@scripts/test-packages
+
 clean: ## remove what was built
-	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench
+	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb
