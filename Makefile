@@ -81,10 +81,10 @@ deb: ## the Debian packages, in build-deb/: codecmeter and codecmeter-media
 	@scripts/install deb
 	@scripts/deb
 
-deb-test: ## install, use, upgrade, remove and purge the packages in a bare Debian 12 root; needs root
+deb-test: ## install, use, upgrade, remove and purge the packages in a bare Debian 12 root; needs root; BOOT=1 boots it
 	@scripts/install deb
 	@scripts/install bare-root
-	@scripts/test-packages
+	@BOOT='$(BOOT)' scripts/test-packages
 
 clean: ## remove what was built
 	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb
