@@ -8,7 +8,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile fresh clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -88,5 +88,14 @@ fresh: ## README.md's steps and `make test` in bare Debian 12 roots, as root; PA
 	@scripts/install bare-root
 	@scripts/fresh $(PARTS)
 
+deb: ## the Debian packages, in build-deb/: codecmeter and codecmeter-media
+	@scripts/install deb
+	@scripts/deb
+
+deb-test: ## install, use, upgrade, remove and purge the packages in a bare Debian 12 root; needs root; BOOT=1 boots it
+	@scripts/install deb
+	@BOOT='$(BOOT)' scripts/install bare-root
+	@BOOT='$(BOOT)' scripts/test-packages
+
 clean: ## remove what was built
-	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench
+	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb build-fresh

@@ -86,8 +86,21 @@ def test_links_lead_somewhere():
 
 
 def test_the_users_of_units_are_created():
-    """Each unit runs as a user whom the docs say how to make."""
-    docs = read("docs/operations.md") + read("docs/agents.md")
-    for name in ("codecmeter.service", "codecmeter-watch.service"):
-        user = re.search(r"^User=(.*)$", read(f"packaging/{name}"), re.M)[1]
-        assert re.search(rf"^useradd .* {user}$", docs, re.M) and f"packaging/{name}" in docs, (name, user)
+    """sysusers makes the user that each unit runs as, and tmpfiles the unit's directory, with the unit's own mode."""
+    users = re.findall(r"^u +(\S+) ", read("packaging/systemd/sysusers.conf"), re.M)
+    directories = re.findall(r"^d +(\S+) +(\S+) +(\S+) +(\S+) ", read("packaging/systemd/tmpfiles.conf"), re.M)
+    for name in ("codecmeter.service", "codecmeter-watch@.service"):
+        unit = dict(re.findall(r"^(\w+)=(.*)$", read(f"packaging/systemd/{name}"), re.M))
+        assert unit["User"] in users, name
+        assert (f"/var/lib/{unit['StateDirectory']}", unit["StateDirectoryMode"], unit["User"], unit["Group"]) in directories
+
+
+def test_shipped_settings_change_nothing(tmp_path):
+    """server.ini says what could be set, and sets nothing; an example in it is right."""
+    text = read("packaging/etc/server.ini")
+    assert re.sub(r"^#.*\n", "", text, flags=re.M).strip() == ""
+    settings = tmp_path / "server.ini"
+    settings.write_text(re.sub(r"^# (\[|\w+ = )", r"\1", text, flags=re.M))
+    (tmp_path / "file").write_text("")
+    done = run("serve", "--config", settings, "--data", tmp_path / "file" / "data", check=False)
+    assert done.returncode == 1 and str(tmp_path / "file") in done.stderr, done.stderr  # the settings were read
