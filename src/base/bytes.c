@@ -203,7 +203,7 @@ void buf_clear(struct buf *buf) {
   buf->failed = false;
 }
 
-static bool buf_reserve(struct buf *buf, size_t len) {
+bool buf_reserve(struct buf *buf, size_t len) {
   size_t limit = buf->limit != 0 ? buf->limit : BUF_LIMIT_DEFAULT;
   if (buf->failed || len > limit - buf->len) return false;
   size_t need = buf->len + len;
@@ -218,7 +218,9 @@ static bool buf_reserve(struct buf *buf, size_t len) {
   return true;
 }
 
-void buf_expect(struct buf *buf, size_t len) { (void)buf_reserve(buf, len); }
+void buf_expect(struct buf *buf, size_t len) {
+  if (!buf_reserve(buf, len)) return; /* who appends finds out */
+}
 
 char *buf_extend(struct buf *buf, size_t len) {
   if (!buf_reserve(buf, len)) {

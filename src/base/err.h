@@ -35,7 +35,7 @@ enum err_kind {
   X(STOPPING, RETRY, "starting or draining")                                                      \
   X(NETWORK, RETRY, "the server could not be reached")                                            \
   X(REMOTE, RETRY, "the server answered with an error")                                           \
-  X(MEMORY, RETRY, "a bounded arena is used up")                                                  \
+  X(MEMORY, RETRY, "no memory, or a bounded arena is used up")                                                  \
   X(IO, STOP, "a read, write or sync failed")                                                     \
   X(CORRUPT, STOP, "bytes on disk that cannot be what was written")                               \
   X(VERSION, STOP, "a format that this version does not know")                                    \

@@ -26,6 +26,11 @@ static int write_run(struct ledger *ledger, const struct run_info *info, const s
   return result == 0 ? run_writer_finish(writer, err) : result;
 }
 
+static int no_memory(const struct delta *delta, struct err *err) {
+  return err_set(err, ERR_MEMORY, "no memory to sort %llu records: free some, or lower ingest.delta_max",
+                 (unsigned long long)delta_records(delta));
+}
+
 /* The runs of a checkpoint. */
 struct made {
   struct run_info infos[ENTRY_KINDS];
@@ -42,7 +47,7 @@ static int write_runs(struct ledger *ledger, uint64_t first, struct made *made, 
   struct delta *delta = ledger->frozen;
   uint64_t count = delta_records(delta);
   SCOPED_MALLOC struct entry *room = malloc(2 * count * sizeof *room);
-  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to sort a delta");
+  if (room == NULL) return no_memory(delta, err);
   int result = 0;
   for (unsigned i = 0; i < ENTRY_KINDS && result == 0; i++) {
     struct run_info *info = &made->infos[i];
@@ -71,7 +76,7 @@ static int list_checkpoint(struct ledger *ledger, const struct made *made, struc
   SCOPED_MALLOC struct cell *cells = NULL;
   size_t cells_count = 0;
   if (cells_sorted(delta_cells(ledger->frozen), &cells, &cells_count) != 0) {
-    return err_set(err, ERR_MEMORY, "no memory to sort a delta");
+    return no_memory(ledger->frozen, err);
   }
   struct totals_checkpoint checkpoint = {
       .delta = ledger->frozen,
@@ -97,7 +102,7 @@ static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KI
       result != 0; /* that nothing is listed: not so after a commit that failed, unless the disk was full */
   if (result == 0) {
     result = list_checkpoint(ledger, &made, err);
-    is_sure = result == -ERR_FULL;
+    is_sure = result == -ERR_FULL || result == -ERR_MEMORY;
   }
   if (is_sure && first > 0) {
     for (unsigned i = 0; i < ENTRY_KINDS; i++)
@@ -179,7 +184,7 @@ static void run_checkpoint(struct ledger *ledger) {
               (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
   }
   (void)pthread_mutex_lock(&ledger->lock);
-  if (result == -ERR_FULL && !ledger->is_opening) {
+  if ((result == -ERR_FULL || result == -ERR_MEMORY) && !ledger->is_opening) {
     diag_warning("checkpoint waits for room: %s", err.text);
     wait_for_room(ledger);
     return;

@@ -80,7 +80,7 @@ struct verdict {
  * stops behind the one with which what is staged reaches bytes_max. What a verdict says holds once ledger_commit has
  * returned 0, and only then. *ret_decided is how many have their verdict, on an error too; the next one has left no
  * trace. -ERR_BUSY: both deltas are full; commit, wait for wake_writer, ledger_turn, go on with the rest. -ERR_FULL:
- * below the disk's reserve. */
+ * below the disk's reserve. -ERR_MEMORY: for now. */
 MUST_USE int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
                                  struct verdict *ret_verdicts, size_t *ret_decided, struct err *err);
 
@@ -92,7 +92,7 @@ MUST_USE int ledger_stage_change(struct ledger *ledger, const struct change *cha
  */
 uint64_t ledger_staged_bytes(const struct ledger *ledger);
 
-/* Writes what is staged, syncs it, applies it. On -ERR_FULL the log is as it was before the first staged record and
+/* Writes what is staged, syncs it, applies it. On -ERR_FULL, and on -ERR_MEMORY, the log is as it was before the first staged record and
  * all that was staged is dropped: nobody may be told an outcome, not even duplicate. On any other error the ledger
  * accepts nothing any more (every later write gives -ERR_IO): stop the program. */
 MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
