@@ -17,6 +17,7 @@ struct arena {
   struct chunk *newest;
   size_t limit;
   size_t used;
+  bool starved;
 };
 
 struct arena *arena_new(size_t limit) {
@@ -42,7 +43,10 @@ void arena_reset(struct arena *arena) {
   }
   if (arena->newest != NULL) arena->newest->used = 0;
   arena->used = 0;
+  arena->starved = false;
 }
+
+bool arena_is_starved(const struct arena *arena) { return arena->starved; }
 
 void arena_free(struct arena *arena) {
   if (arena == NULL) return;
@@ -59,6 +63,7 @@ void *arena_alloc_raw(struct arena *arena, size_t size) {
   if (chunk == NULL || chunk->size - chunk->used < size) {
     size_t want = chunk == NULL ? ARENA_CHUNK_FIRST : chunk->size * 2;
     chunk = chunk_new(chunk, want > size ? want : size);
+    arena->starved = arena->starved || chunk == NULL;
     if (chunk == NULL) return NULL;
     arena->newest = chunk;
   }

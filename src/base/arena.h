@@ -5,6 +5,7 @@
 #ifndef CODECMETER_BASE_ARENA_H
 #define CODECMETER_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/bytes.h"
@@ -27,5 +28,7 @@ MUST_USE void *arena_alloc_raw(struct arena *arena, size_t size);
 /* A copy of s with a NUL behind it (not counted in its length); ptr NULL when out of memory. */
 struct str arena_copy(struct arena *arena, struct str s);
 size_t arena_used(const struct arena *arena);
+/* True if the arena gave NULL since the last reset because the system has no memory, and not because of its limit. */
+bool arena_is_starved(const struct arena *arena);
 
 #endif

@@ -212,7 +212,7 @@ void buf_shrink(struct buf *buf) {
   buf->cap = buf->len;
 }
 
-static bool buf_reserve(struct buf *buf, size_t len) {
+bool buf_reserve(struct buf *buf, size_t len) {
   size_t limit = buf->limit != 0 ? buf->limit : BUF_LIMIT_DEFAULT;
   if (buf->failed || len > limit - buf->len) return false;
   size_t need = buf->len + len;
@@ -227,7 +227,9 @@ static bool buf_reserve(struct buf *buf, size_t len) {
   return true;
 }
 
-void buf_expect(struct buf *buf, size_t len) { (void)buf_reserve(buf, len); }
+void buf_expect(struct buf *buf, size_t len) {
+  if (!buf_reserve(buf, len)) return; /* who appends finds out */
+}
 
 char *buf_extend(struct buf *buf, size_t len) {
   if (!buf_reserve(buf, len)) {

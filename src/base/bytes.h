@@ -86,6 +86,8 @@ void buf_clear(struct buf *buf); /* keeps the memory; also clears failed */
 void buf_shrink(struct buf *buf); /* gives back the memory behind len */
 /* Says that len more bytes will be appended. */
 void buf_expect(struct buf *buf, size_t len);
+/* The same; true if appending them cannot fail. False leaves the buffer as it is. */
+MUST_USE bool buf_reserve(struct buf *buf, size_t len);
 /* Room for len more bytes, appended, uninitialised; NULL when that would pass the limit. */
 MUST_USE char *buf_extend(struct buf *buf, size_t len);
 void buf_append(struct buf *buf, const void *ptr, size_t len);

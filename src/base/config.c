@@ -188,6 +188,16 @@ int config_load(struct config *config, const char *path, struct err *err) {
   return result;
 }
 
+int config_read(struct config *config, const char *path, char *const *assignments, struct err *err) {
+  config_init(config);
+  int result = path != NULL ? config_load(config, path, err) : 0;
+  for (size_t i = 0; result == 0 && assignments != NULL && assignments[i] != NULL; i++) {
+    result = config_set(config, assignments[i], err);
+    if (result != 0) (void)err_prefix(err, "--set %.80s", assignments[i]);
+  }
+  return result;
+}
+
 /* ---- the documentation ---- */
 
 void config_describe(struct buf *out) {

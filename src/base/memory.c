@@ -6,6 +6,7 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -14,6 +15,8 @@
 #define ARENA_KEEPS (8 << 20) /* free bytes at an arena's end that free() itself leaves there */
 #define USUAL ((uint64_t)8 << 20)
 #define CHANGE ((uint64_t)2 << 20)
+#define WAIT_MS 60000
+#define POLL_MS 50
 
 void memory_init(void) {
   CHECK(mallopt(M_MMAP_THRESHOLD, MMAP_BYTES) == 1);
@@ -36,4 +39,15 @@ void memory_give_back(uint64_t *state) {
   if (bytes <= USUAL || change < CHANGE) return;
   (void)malloc_trim(0);
   *state = anonymous_bytes();
+}
+
+void *memory_wait(size_t size) {
+  void *piece = calloc(1, size);
+  for (int waited_ms = 0; piece == NULL && waited_ms < WAIT_MS; waited_ms += POLL_MS) {
+    (void)usleep(POLL_MS * 1000);
+    piece = calloc(1, size);
+  }
+  if (piece != NULL) return piece;
+  (void)fprintf(stderr, "codecmeter: no memory for %zu bytes: free some, or lower ingest.delta_max\n", size);
+  _exit(1);
 }

@@ -1,9 +1,14 @@
-/* Memory that was freed goes back to the system: an allocator keeps it for later otherwise, and what one storm took
- * stays for ever. */
+/* Memory: what was freed goes back to the system, and what the program cannot go on without is waited for.
+ *
+ * An allocator keeps freed memory for later, so what one storm took would stay for ever.
+ */
 #ifndef CODECMETER_BASE_MEMORY_H
 #define CODECMETER_BASE_MEMORY_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/scope.h"
 
 /* Sets the allocator up. Call once, before the program has other threads. */
 void memory_init(void);
@@ -12,5 +17,10 @@ void memory_init(void);
  * proportion to that: milliseconds for 100 MB. One thread calls it every few seconds; *state is that thread's own, 0 at
  * first. */
 void memory_give_back(uint64_t *state);
+
+/* Zeroed memory, never NULL; the caller frees. While there is none it waits, a minute at most, then ends the program with
+ * a message. For small pieces, on threads that others do not wait for: what depends on a request's size is refused
+ * instead. */
+MUST_USE void *memory_wait(size_t size);
 
 #endif

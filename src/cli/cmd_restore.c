@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/config.h"
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
@@ -8,7 +9,7 @@
 #include "cli/progress.h"
 #include "ledger/ledger.h"
 
-static int restore(const char *data, const char *from, struct err *err) {
+static int restore(const char *data, const char *from, const struct config *config, struct err *err) {
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;
   struct progress progress;
   struct ledger_backup_report report;
@@ -22,7 +23,12 @@ static int restore(const char *data, const char *from, struct err *err) {
   if (result == 0) result = datadir_open(data, true, &dir, err);
   if (result == 0) result = datadir_check_access(from, false, err);
   if (result == 0) result = datadir_lock(&dir, 0, NULL, err);
-  struct ledger_options options = {.dir = dir.path};
+  struct ledger_options options = {
+      .dir = dir.path,
+      .delta_max = config->ingest_delta_max,
+      .map_size = config->ledger_map_size,
+      .segment_size = config->ledger_segment_size,
+  };
   if (result == 0) result = ledger_restore(&options, from, &steps, &report, err);
   progress_end(&progress);
   if (result != 0 || options_quiet()) return result;
@@ -36,10 +42,13 @@ static int restore(const char *data, const char *from, struct err *err) {
 }
 
 int cmd_restore(int argc, char **argv) {
-  char *data = NULL;
+  char *data = NULL, *file = NULL, **set = NULL;
+  struct config config;
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &data, "DIR",
        "the data directory to make: a new or an empty one ($CODECMETER_DATA, else ./data)"},
+      {"config", 0, OPTION_TEXT, &file, "FILE", "INI file of settings, as for serve"},
+      {"set", 0, OPTION_LIST, &set, "SECTION.KEY=VALUE", "one setting; repeatable, stronger than the file"},
       {0},
   };
   const struct option_spec spec = {
@@ -55,6 +64,7 @@ int cmd_restore(int argc, char **argv) {
   if (result == 0 && argc < 2)
     result = err_set(&err, ERR_USAGE, "BACKUP is missing; give it like this: codecmeter restore BACKUP");
   if (result == 0) result = options_no_operands(argc - 1, argv + 1, &err);
-  if (result == 0) result = restore(data, argv[1], &err);
+  if (result == 0) result = config_read(&config, file, set, &err);
+  if (result == 0) result = restore(data, argv[1], &config, &err);
   return result == 0 ? EXIT_OK : command_fail("restore", &err);
 }

@@ -67,16 +67,6 @@ struct service {
   struct err failure;
 };
 
-static int read_config(const struct serve_options *options, struct config *config, struct err *err) {
-  config_init(config);
-  int result = options->config != NULL ? config_load(config, options->config, err) : 0;
-  for (size_t i = 0; result == 0 && options->set != NULL && options->set[i] != NULL; i++) {
-    result = config_set(config, options->set[i], err);
-    if (result != 0) (void)err_prefix(err, "--set %.80s", options->set[i]);
-  }
-  return result;
-}
-
 /* On the committer's thread: the ledger cannot go on. */
 static void on_fatal(void *arg, const struct err *err) {
   struct service *service = arg;
@@ -427,7 +417,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   CHECK(service != NULL);
   service->dir = DATADIR_NONE;
   sigset_t signals;
-  int result = read_config(options, &service->config, err);
+  int result = config_read(&service->config, options->config, options->set, err);
   if (result == 0) result = check_zone(&service->config, err);
   if (result == 0) result = listen_check(options->listen, err);
   if (result != 0) return result;

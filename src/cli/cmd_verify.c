@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/config.h"
 #include "cli/checkpoint.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
@@ -60,7 +61,7 @@ static void ask_for_checkpoint(const struct datadir *dir, struct progress *progr
   (void)fprintf(stderr, "codecmeter verify: no new checkpoint, so the last one is compared: %s\n", err.text);
 }
 
-static int verify(const char *data, struct err *err) {
+static int verify(const char *data, const struct config *config, struct err *err) {
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;
   struct progress progress;
   struct ledger_verify_report report;
@@ -68,7 +69,7 @@ static int verify(const char *data, struct err *err) {
   int result = datadir_open(datadir_choose(data), false, &dir, err);
   if (result != 0) return result;
   ask_for_checkpoint(&dir, &progress);
-  struct ledger_options options = {.dir = dir.path};
+  struct ledger_options options = {.dir = dir.path, .map_size = config->ledger_map_size};
   struct ledger_verify_options how = {
       .differs = print_difference, .arg = &progress, .progress = {.step = progress_step, .arg = &progress}};
   result = ledger_verify(&options, &how, &report, err);
@@ -87,9 +88,12 @@ static int verify(const char *data, struct err *err) {
 }
 
 int cmd_verify(int argc, char **argv) {
-  char *data = NULL;
+  char *data = NULL, *file = NULL, **set = NULL;
+  struct config config;
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
+      {"config", 0, OPTION_TEXT, &file, "FILE", "INI file of settings, as for serve"},
+      {"set", 0, OPTION_LIST, &set, "SECTION.KEY=VALUE", "one setting; repeatable, stronger than the file"},
       {0},
   };
   const struct option_exit exits[] = {
@@ -110,6 +114,7 @@ int cmd_verify(int argc, char **argv) {
   struct err err = {0};
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0) result = options_no_operands(argc, argv, &err);
-  if (result == 0) result = verify(data, &err);
+  if (result == 0) result = config_read(&config, file, set, &err);
+  if (result == 0) result = verify(data, &config, &err);
   return result == 0 ? EXIT_OK : command_fail("verify", &err);
 }

@@ -3,10 +3,12 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "http/waiter.h"
 #include "ingest/gunzip.h"
 
 enum http_result body_refuse(struct http_reply *reply, int result, const struct err *err) {
-  http_reply_problem(reply, result == -ERR_LIMIT || result == -ERR_MEMORY ? 413 : 400, err->text);
+  if (result == -ERR_MEMORY) return waiter_refuse(reply, WAITER_NO_MEMORY);
+  http_reply_problem(reply, result == -ERR_LIMIT ? 413 : 400, err->text);
   return HTTP_ANSWERED;
 }
 

@@ -128,7 +128,10 @@ static bool admit(void *arg, struct http_request *request, struct http_reply *re
   SCOPED(arena_free_ref) struct arena *arena = arena_new(QUERY_MEMORY_MAX);
   struct asked asked;
   struct token token;
-  CHECK(arena != NULL);
+  if (arena == NULL) {
+    (void)waiter_refuse(reply, WAITER_NO_MEMORY);
+    return false;
+  }
   return read_query(request, arena, reply, &asked) && check_sender(arg, request, &asked, reply, &token);
 }
 
@@ -162,11 +165,12 @@ static void answer(const struct waiter *waiter) {
 static enum http_result read_notice(struct endpoint_adapters *endpoint, struct http_request *request, struct str body,
                                     const struct asked *asked, const struct token *token, struct http_reply *reply) {
   struct waiter *waiter = waiter_new(request, reply, event_memory_max(body.len, ADAPTER_OUTPUTS_MAX), answer);
+  if (waiter == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   struct arena *arena = waiter->delivery->arena;
   SCOPED(arena_free_ref) struct arena *scratch = arena_new(SCRATCH_MAX);
   struct told *told = arena_alloc(arena, sizeof *told);
   struct str project = arena_copy(arena, str_of(token->project));
-  CHECK(scratch != NULL && told != NULL && project.ptr != NULL);
+  if (scratch == NULL || told == NULL || project.ptr == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   const struct event_rules rules = {
       .project = project.len > 0 ? project.ptr : NULL,
       .may_wait = true,
@@ -180,10 +184,13 @@ static enum http_result read_notice(struct endpoint_adapters *endpoint, struct h
                                         .event_rules = &rules};
   struct err err = {0};
   struct json_parser *parser = parsers_borrow(endpoint->parsers);
+  if (parser == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   int result = adapter_read(&notice, parser, scratch, arena, &waiter->delivery->events, &told->ignored,
                             &told->ignored_count, &err);
   parsers_give_back(endpoint->parsers, parser);
   waiter->arg = told;
+  if (result != 0 && (arena_is_starved(arena) || arena_is_starved(scratch)))
+    return waiter_refuse(reply, WAITER_NO_MEMORY);
   if (result != 0) return body_refuse(reply, result, &err);
   return waiter_submit(waiter, endpoint->options.committer,
                        bearer_projects_zone(token, endpoint->options.former_zone));
@@ -198,7 +205,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   struct str body;
   struct err err = {0};
   enum content_coding coding;
-  CHECK(arena != NULL);
+  if (arena == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
   if (!read_query(request, arena, reply, &asked)) return HTTP_ANSWERED;
   if (!check_sender(endpoint, request, &asked, reply, &token)) return HTTP_ANSWERED;

@@ -143,6 +143,7 @@ static int read_events(struct endpoint_events *endpoint, const struct admission 
       .events_max = endpoint->options.events_max,
   };
   struct json_parser *parser = parsers_borrow(endpoint->parsers);
+  if (parser == NULL) return err_set(err, ERR_MEMORY, "no memory to read JSON");
   int result = event_read(parser, delivery->arena, source, &rules, &delivery->events, err);
   parsers_give_back(endpoint->parsers, parser);
   return result;
@@ -174,6 +175,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   }
   struct waiter *waiter =
       waiter_new(request, reply, event_memory_max(source_len(&source), endpoint->options.events_max), answer);
+  if (waiter == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   int result = read_events(endpoint, &admission, waiter->delivery, &source, &err);
   if (result != 0) return body_refuse(reply, result, &err);
   return waiter_submit(waiter, endpoint->options.committer,

@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/check.h"
-
 #define RETRY_AFTER "2" /* seconds */
 
 enum http_result waiter_refuse(struct http_reply *reply, const char *detail) {
@@ -31,10 +29,12 @@ static void done(struct delivery *delivery, int result) {
 struct waiter *waiter_new(struct http_request *request, struct http_reply *reply, size_t memory_max,
                           void (*answer)(const struct waiter *waiter)) {
   struct waiter *waiter = calloc(1, sizeof *waiter);
-  CHECK(waiter != NULL);
-  *waiter =
-      (struct waiter){.delivery = delivery_new(memory_max), .request = request, .reply = reply, .answer = answer};
-  CHECK(waiter->delivery != NULL);
+  struct delivery *delivery = waiter != NULL ? delivery_new(memory_max) : NULL;
+  if (delivery == NULL) {
+    free(waiter);
+    return NULL;
+  }
+  *waiter = (struct waiter){.delivery = delivery, .request = request, .reply = reply, .answer = answer};
   waiter->delivery->done = done;
   waiter->delivery->arg = waiter;
   request->state = waiter;

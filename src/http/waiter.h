@@ -15,7 +15,7 @@ struct waiter {
   const void *arg;                             /* its maker's */
 };
 
-/* The request's state from now on, with room for so many bytes of events. */
+/* The request's state from now on, with room for so many bytes of events. NULL when out of memory. */
 struct waiter *waiter_new(struct http_request *request, struct http_reply *reply, size_t memory_max,
                           void (*answer)(const struct waiter *waiter));
 /* Hands the events over, or answers at once where there are none to decide, or no room. projects_zone: as
@@ -31,5 +31,6 @@ void waiter_release(void *arg, struct http_request *request);
 
 /* 503 with Retry-After. */
 enum http_result waiter_refuse(struct http_reply *reply, const char *detail);
+#define WAITER_NO_MEMORY "the server has no memory now: send this again later"
 
 #endif

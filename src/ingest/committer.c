@@ -124,10 +124,11 @@ static int fail(struct committer *committer, const struct err *err) {
   return -ERR_IO;
 }
 
-/* ledger_commit gives back what it cannot keep only when the disk is full; after any other error it is over. */
+/* ledger_commit drops what it cannot keep when the disk is full or memory is short; after any other error it is over. */
 static int commit_staged(struct committer *committer, struct err *err) {
   int result = ledger_commit(committer->options.ledger, err);
-  return result == 0 || result == -ERR_FULL ? result : fail(committer, err);
+  bool passes = result == -ERR_FULL || result == -ERR_MEMORY;
+  return result == 0 || passes ? result : fail(committer, err);
 }
 
 static void turn(struct committer *committer) {

@@ -310,9 +310,11 @@ int event_read(struct json_parser *parser, struct arena *arena, const struct eve
   SCOPED(arena_free_ref) struct arena *scratch = arena_new(EVENT_TREE_MAX);
   struct gathering gathering = {.parser = parser, .arena = arena, .scratch = scratch};
   gathering.needs_specversion = source->framing != EVENT_FRAMING_JSON && source->framing != EVENT_FRAMING_NDJSON;
-  if (scratch == NULL) return out_of_memory(err);
+  if (scratch == NULL) return err_set(err, ERR_MEMORY, "no memory to read a body");
   int result = start(&gathering, rules, err);
   if (result == 0) result = read_source(&gathering, source, rules, err);
   if (result == 0) *ret = gathering.events;
-  return result;
+  bool is_too_large = result == -ERR_MEMORY && !arena_is_starved(arena) && !arena_is_starved(scratch);
+  if (is_too_large) err->code = ERR_LIMIT; /* it will be so another time, too */
+  return is_too_large ? -ERR_LIMIT : result;
 }

@@ -72,7 +72,7 @@ struct events {
 size_t event_memory_max(size_t source_len, uint32_t events_max);
 
 /* Neither source nor parser is needed afterwards. The arena is reset; ret lives in it. -ERR_PARSE: the frame is
- * wrong. -ERR_LIMIT: more events than rules allow. -ERR_MEMORY: out of arena. */
+ * wrong. -ERR_LIMIT: more events than rules allow, or more than the arena holds. -ERR_MEMORY: the system has none. */
 MUST_USE int event_read(struct json_parser *parser, struct arena *arena, const struct event_source *source,
                         const struct event_rules *rules, struct events *ret, struct err *err);
 

@@ -38,11 +38,11 @@ struct json_parser *parsers_borrow(struct parsers *parsers) {
   if (parsers->count < parsers->untouched) parsers->untouched = parsers->count;
   (void)pthread_mutex_unlock(&parsers->lock);
   if (parser == NULL) parser = json_parser_new();
-  CHECK(parser != NULL);
   return parser;
 }
 
 void parsers_give_back(struct parsers *parsers, struct json_parser *parser) {
+  if (parser == NULL) return;
   json_parser_trim(parser, TEXT_MAX);
   (void)pthread_mutex_lock(&parsers->lock);
   bool keep = parsers->count < KEPT;

@@ -109,7 +109,12 @@ struct block_writer {
   bool sealed;
 };
 
-struct block_writer *block_writer_new(void) { return calloc(1, sizeof(struct block_writer)); }
+struct block_writer *block_writer_new(void) {
+  struct block_writer *writer = calloc(1, sizeof *writer);
+  if (writer == NULL || buf_reserve(&writer->bytes, BLOCK_HEAD_SIZE)) return writer; /* room for the first head */
+  free(writer);
+  return NULL;
+}
 
 void block_writer_free(struct block_writer *writer) {
   if (writer == NULL) return;
@@ -189,9 +194,18 @@ static void make_room(struct block_writer *writer, size_t size, size_t names, ui
   open_block(writer);
 }
 
+/* Memory for a record with its names, for what closes its block, and for closing the open one and beginning the next.
+ * So nothing that a block needs can be missing once it has a record. */
+static bool reserve(struct block_writer *writer, size_t size, size_t names) {
+  size_t closing = writer->names.len + names + 2 * (BLOCK_ALIGN - 1);
+  return buf_reserve(&writer->bytes, size + closing + BLOCK_HEAD_SIZE) && buf_reserve(&writer->names, names);
+}
+
 int block_add_usage(struct block_writer *writer, const struct usage *usage, uint64_t *ret_position) {
   size_t size = record_usage_size(usage);
-  make_room(writer, size, 3 * 2 + usage->project.len + usage->source.len + usage->codec.len, 3);
+  size_t names = 3 * 2 + usage->project.len + usage->source.len + usage->codec.len;
+  if (!reserve(writer, size, names)) return -ERR_MEMORY;
+  make_room(writer, size, names, 3);
   struct record_name_ids ids = {
       .project = name_index(writer, usage->project),
       .source = name_index(writer, usage->source),
@@ -199,7 +213,7 @@ int block_add_usage(struct block_writer *writer, const struct usage *usage, uint
   };
   size_t at = writer->bytes.len;
   char *out = buf_extend(&writer->bytes, size);
-  if (out == NULL || writer->names.failed) return -ERR_MEMORY;
+  CHECK(out != NULL && !writer->names.failed);
   record_usage_encode(usage, ids, (uint32_t)(at - writer->open), out);
   writer->count++;
   *ret_position = writer->position + at;
@@ -207,10 +221,11 @@ int block_add_usage(struct block_writer *writer, const struct usage *usage, uint
 }
 
 int block_add_record(struct block_writer *writer, struct str encoded, uint64_t *ret_position) {
+  if (!reserve(writer, encoded.len, 0)) return -ERR_MEMORY;
   make_room(writer, encoded.len, 0, 0);
   size_t at = writer->bytes.len;
   char *out = buf_extend(&writer->bytes, encoded.len);
-  if (out == NULL) return -ERR_MEMORY;
+  CHECK(out != NULL);
   memcpy(out, encoded.ptr, encoded.len);
   le32_store(out + 4, (uint32_t)(at - writer->open));
   writer->count++;

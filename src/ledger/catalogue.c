@@ -459,6 +459,15 @@ int catalogue_decide(const struct catalogue *catalogue, const struct change *cha
   return err_set(err, ERR_RANGE, "no such change: %d", (int)change->type);
 }
 
+#define ROW_OF_TABLE 24u /* bytes of a row of a hash table */
+
+/* A table doubles, and its old rows go only then. The rest are states and copies of records. */
+size_t catalogue_memory_of_change(const struct catalogue *catalogue) {
+  size_t rows = g_hash_table_size(catalogue->projects) + g_hash_table_size(catalogue->keys) +
+                2 * (size_t)g_hash_table_size(catalogue->tokens);
+  return 8 * (size_t)RECORD_SIZE_MAX + 8 * sizeof(struct project_state) + 4 * ROW_OF_TABLE * (rows + 64);
+}
+
 /* ---- applying: the caller holds the write lock, or there are no readers yet ---- */
 
 static void fill(char *out, size_t size, struct str text) {

@@ -23,6 +23,9 @@ MUST_USE int catalogue_load(struct catalogue *catalogue, struct rows_txn *snapsh
 MUST_USE int catalogue_decide(const struct catalogue *catalogue, const struct change *change, int64_t now_ms,
                               struct buf *out, struct err *err);
 
+/* More bytes than applying the records of one change takes, the growth of a table included. */
+size_t catalogue_memory_of_change(const struct catalogue *catalogue);
+
 /* Applies a committed catalogue record, and puts the rows to keep into the delta. One that a later look shows to be
  * void (created twice) changes nothing. */
 MUST_USE int catalogue_apply(struct catalogue *catalogue, const struct record *record, struct delta *delta,

@@ -12,6 +12,7 @@
 #include "base/check.h"
 
 #define TABLE_FIRST 1024u
+#define COUNT_MAX (UINT32_C(1) << 30) /* so that no size passes 32 bits */
 #define AHEAD 12u /* additions whose places in memory come meanwhile */
 
 void cells_fini(struct cells *cells) {
@@ -38,15 +39,11 @@ void cells_clear(struct cells *cells) {
   table_clear(&cells->by_project);
 }
 
-/* Room for one more; memory that cannot be had here ends the program, as nothing is acknowledged from it yet. */
-#define ADD(items, count, cap)                                 \
-  ({                                                           \
-    if ((count) == (cap)) {                                    \
-      (cap) = (cap) == 0 ? 64 : (cap)*2;                       \
-      (items) = reallocarray((items), (cap), sizeof *(items)); \
-      CHECK((items) != NULL);                                  \
-    }                                                          \
-    &(items)[(count)++];                                       \
+/* The next of an array in which cells_reserve has made room. */
+#define ADD(items, count, cap) \
+  ({                           \
+    CHECK((count) < (cap));    \
+    &(items)[(count)++];       \
   })
 
 static uint64_t mix(uint64_t a, uint64_t b) {
@@ -72,16 +69,23 @@ static void table_put(struct cell_table *table, uint64_t hash, uint32_t index) {
   table->used++;
 }
 
-/* Makes room for one more; true when the table was made anew and everything must be put again. */
-static bool table_grow(struct cell_table *table) {
-  if ((table->used + 1) * 2 <= table->size) return false;
-  uint32_t size = table->size == 0 ? TABLE_FIRST : table->size * 2;
-  CHECK(size > table->size);
+static bool table_has_room(const struct cell_table *table, uint64_t more) {
+  return (table->used + more) * 2 <= table->size;
+}
+
+/* Makes room in an empty table of more slots: everything must be put again if *ret_anew. */
+static bool table_reserve(struct cell_table *table, uint64_t more, bool *ret_anew) {
+  *ret_anew = false;
+  if (table_has_room(table, more)) return true;
+  uint32_t size = table->size > 0 ? table->size : TABLE_FIRST;
+  if (table->used + more > COUNT_MAX) return false;
+  while ((table->used + more) * 2 > size)
+    size *= 2;
+  uint32_t *slots = calloc(size, sizeof *slots);
+  if (slots == NULL) return false;
   free(table->slots);
-  table->slots = calloc(size, sizeof *table->slots);
-  CHECK(table->slots != NULL);
-  table->size = size;
-  table->used = 0;
+  *table = (struct cell_table){.slots = slots, .size = size};
+  *ret_anew = true;
   return true;
 }
 
@@ -109,9 +113,7 @@ static void note_zone(struct cells *cells, uint32_t project, const struct zone *
     return;
   }
   *ADD(cells->zones, cells->zones_count, cells->zones_cap) = (struct cell_zone){.project = project, .zone = zone};
-  uint32_t from = table_grow(&cells->by_project) ? 0 : cells->zones_count - 1;
-  for (uint32_t i = from; i < cells->zones_count; i++)
-    table_put(&cells->by_project, mix(cells->zones[i].project, 0), i);
+  table_put(&cells->by_project, mix(project, 0), cells->zones_count - 1);
 }
 
 bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone) {
@@ -151,7 +153,7 @@ static uint32_t make_day(struct cells *cells, const struct cell_day *wanted) {
   if (last != 0)
     cells->days[last - 1].next = cells->days_count;
   else
-    put_first_days(cells, table_grow(&cells->by_day) ? 0 : cells->days_count - 1);
+    put_first_days(cells, cells->days_count - 1);
   return cells->days_count;
 }
 
@@ -180,11 +182,56 @@ static struct cell *make_cell(struct cells *cells, const struct cell *wanted, ui
   *cell = *wanted;
   cell->sum = (struct usage_count){0};
   cell->day = make_day(cells, &day);
-  uint32_t from = table_grow(&cells->by_cell) ? 0 : cells->count - 1;
-  for (uint32_t i = from; i < cells->count; i++)
-    table_put(&cells->by_cell, hash_of_cell(&cells->items[i]), i);
+  table_put(&cells->by_cell, hash, cells->count - 1);
   return cell;
 }
+
+/* ---- room ---- */
+
+#define GROW(items, cap, want)                                        \
+  ({                                                                  \
+    uint64_t cap_ = (cap) == 0 ? 64 : (cap);                          \
+    while (cap_ < (want))                                             \
+      cap_ *= 2;                                                      \
+    void *grown_ = cap_ > (cap) ? reallocarray((items), cap_, sizeof *(items)) : (items); \
+    if (grown_ != NULL) {                                             \
+      (items) = grown_;                                               \
+      (cap) = (uint32_t)cap_;                                         \
+    }                                                                 \
+    grown_ != NULL;                                                   \
+  })
+
+/* Each addition makes a cell, a day and a project's zone at most. */
+bool cells_has_room(const struct cells *cells, uint32_t more) {
+  uint64_t pending = (uint64_t)cells->unseen_count + more;
+  return pending <= cells->unseen_cap && cells->count + pending <= cells->cap &&
+         cells->days_count + pending <= cells->days_cap && cells->zones_count + pending <= cells->zones_cap &&
+         table_has_room(&cells->by_cell, pending) && table_has_room(&cells->by_day, pending) &&
+         table_has_room(&cells->by_project, pending);
+}
+
+static bool reserve_tables(struct cells *cells, uint64_t pending) {
+  bool anew;
+  if (!table_reserve(&cells->by_cell, pending, &anew)) return false;
+  for (uint32_t i = 0; anew && i < cells->count; i++)
+    table_put(&cells->by_cell, hash_of_cell(&cells->items[i]), i);
+  if (!table_reserve(&cells->by_day, pending, &anew)) return false;
+  if (anew) put_first_days(cells, 0);
+  if (!table_reserve(&cells->by_project, pending, &anew)) return false;
+  for (uint32_t i = 0; anew && i < cells->zones_count; i++)
+    table_put(&cells->by_project, mix(cells->zones[i].project, 0), i);
+  return true;
+}
+
+bool cells_reserve(struct cells *cells, uint32_t more) {
+  uint64_t pending = (uint64_t)cells->unseen_count + more;
+  if (cells_has_room(cells, more)) return true;
+  if (pending > COUNT_MAX || cells->count + pending > COUNT_MAX) return false;
+  return GROW(cells->unseen, cells->unseen_cap, pending) && GROW(cells->items, cells->cap, cells->count + pending) &&
+         GROW(cells->days, cells->days_cap, cells->days_count + pending) &&
+         GROW(cells->zones, cells->zones_cap, cells->zones_count + pending) && reserve_tables(cells, pending);
+}
+
 
 static void add(struct usage_count *sum, const struct usage_count *more) {
   sum->units += more->units;

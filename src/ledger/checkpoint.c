@@ -32,6 +32,11 @@ static int write_run(struct ledger *ledger, const struct run_info *info, const s
   return result == 0 ? run_writer_finish(writer, err) : result;
 }
 
+static int no_memory(const struct delta *delta, struct err *err) {
+  return err_set(err, ERR_MEMORY, "no memory to sort %llu records: free some, or lower ingest.delta_max",
+                 (unsigned long long)delta_records(delta));
+}
+
 /* The runs of a checkpoint. */
 struct made {
   struct run_info infos[ENTRY_KINDS];
@@ -48,7 +53,7 @@ static int write_runs(struct ledger *ledger, uint64_t first, struct made *made, 
   struct delta *delta = ledger->frozen;
   uint64_t count = delta_records(delta);
   SCOPED_MALLOC struct entry *room = malloc(2 * count * sizeof *room);
-  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to sort a delta");
+  if (room == NULL) return no_memory(delta, err);
   int result = 0;
   for (unsigned i = 0; i < ENTRY_KINDS && result == 0; i++) {
     struct run_info *info = &made->infos[i];
@@ -77,7 +82,7 @@ static int list_checkpoint(struct ledger *ledger, const struct made *made, struc
   SCOPED_MALLOC struct cell *cells = NULL;
   size_t cells_count = 0;
   if (cells_sorted(delta_cells(ledger->frozen), &cells, &cells_count) != 0) {
-    return err_set(err, ERR_MEMORY, "no memory to sort a delta");
+    return no_memory(ledger->frozen, err);
   }
   struct totals_checkpoint checkpoint = {
       .delta = ledger->frozen,

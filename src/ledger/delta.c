@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "ledger/identities.h"
 
 #define VECTOR(type)     \
@@ -24,21 +25,33 @@ struct delta {
   struct buf puts; /* 4-byte key length, 4-byte value length, key, value */
 };
 
-/* Room for one more; memory that cannot be had here ends the program, as nothing is acknowledged from it yet. */
-#define VECTOR_ADD(vector)                                             \
-  ({                                                                   \
-    __typeof__(vector) *v_ = &(vector);                                \
-    if (v_->count == v_->cap) {                                        \
-      v_->cap = v_->cap == 0 ? 64 : v_->cap * 2;                       \
-      v_->items = reallocarray(v_->items, v_->cap, sizeof *v_->items); \
-      CHECK(v_->items != NULL);                                        \
-    }                                                                  \
-    &v_->items[v_->count++];                                           \
+/* The next of a vector in which there is room. */
+#define VECTOR_ADD(vector)            \
+  ({                                  \
+    __typeof__(vector) *v_ = &(vector); \
+    CHECK(v_->count < v_->cap);       \
+    &v_->items[v_->count++];          \
+  })
+
+/* Room for so many more; false if there is no memory. */
+#define VECTOR_RESERVE(vector, more)                                               \
+  ({                                                                               \
+    __typeof__(vector) *v_ = &(vector);                                            \
+    uint64_t cap_ = v_->cap == 0 ? 64 : v_->cap;                                   \
+    while (cap_ < (uint64_t)v_->count + (more))                                    \
+      cap_ *= 2;                                                                   \
+    bool fits_ = cap_ <= UINT32_MAX;                                               \
+    if (fits_ && cap_ > v_->cap) {                                                 \
+      void *grown_ = reallocarray(v_->items, cap_, sizeof *v_->items);             \
+      fits_ = grown_ != NULL;                                                      \
+      if (fits_) v_->items = grown_;                                               \
+      if (fits_) v_->cap = (uint32_t)cap_;                                         \
+    }                                                                              \
+    fits_;                                                                         \
   })
 
 struct delta *delta_new(uint64_t begin) {
-  struct delta *delta = calloc(1, sizeof *delta);
-  CHECK(delta != NULL);
+  struct delta *delta = memory_wait(sizeof *delta);
   delta->begin = begin;
   delta->end = begin;
   return delta;
@@ -78,6 +91,16 @@ void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms) {
   delta->records = delta->identities.count;
   delta->end = end;
   if (block_time_ms > delta->block_time_ms) delta->block_time_ms = block_time_ms;
+}
+
+bool delta_moves(const struct delta *delta, const struct delta_load *load) {
+  return !cells_has_room(&delta->cells, load->usages);
+}
+
+bool delta_reserve(struct delta *delta, const struct delta_load *load) {
+  return identities_reserve(&delta->identities, load->usages) && identities_reserve(&delta->voids, load->voids) &&
+         VECTOR_RESERVE(delta->tasks, load->usages) && VECTOR_RESERVE(delta->times, load->usages) &&
+         buf_reserve(&delta->puts, load->puts) && cells_reserve(&delta->cells, load->usages);
 }
 
 void delta_prefetch(const struct delta *delta, struct hash identity) {
@@ -133,7 +156,7 @@ const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind ki
 /* ---- the catalogue's rows ---- */
 
 void delta_put(struct delta *delta, struct str key, struct str value) {
-  char lengths[8];
+  char lengths[DELTA_PUT_HEAD];
   le32_store(lengths, (uint32_t)key.len);
   le32_store(lengths + 4, (uint32_t)value.len);
   buf_append(&delta->puts, lengths, sizeof lengths);

@@ -18,6 +18,7 @@
 
 struct delta;
 
+/* Never NULL: an empty one is small. */
 MUST_USE struct delta *delta_new(uint64_t begin);
 void delta_free(struct delta *delta);
 /* Empties it and begins anew there, with the memory that it has. */
@@ -30,7 +31,20 @@ int64_t delta_block_time(const struct delta *delta); /* of the last block in it;
 uint64_t delta_records(const struct delta *delta); /* of usage, as shown */
 bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes */
 
-/* Adds a usage whose project has that number and zone, whose codec (CODEC_NUMBER_NONE when it has none) is that of
+/* What is to be added to a delta. */
+struct delta_load {
+  uint32_t usages; /* voids too */
+  uint32_t voids;  /* of these */
+  size_t puts;     /* bytes of keys and values of the catalogue's rows, and DELTA_PUT_HEAD for each */
+};
+#define DELTA_PUT_HEAD 8u
+
+/* True if room for so much needs what readers look at to be moved: they must be kept out of delta_reserve. */
+bool delta_moves(const struct delta *delta, const struct delta_load *load);
+/* Makes room: then adding so much cannot fail. False: there is no memory, and what the delta holds is as it was. */
+MUST_USE bool delta_reserve(struct delta *delta, const struct delta_load *load);
+
+/* For all that adds, room must have been made. Adds a usage whose project has that number and zone, whose codec (CODEC_NUMBER_NONE when it has none) is that of
  * the project's list, and whose identity has that hash. Its identity is found at once; what readers see is not touched until
  * delta_show, so they need not be kept out. */
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,

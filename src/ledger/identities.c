@@ -13,6 +13,7 @@
 #define SLOTS_FIRST 1024u
 #define ITEMS_FIRST 512u
 #define AHEAD 16u
+#define COUNT_MAX (UINT32_C(1) << 30) /* so that no size passes 32 bits */
 
 void identities_fini(struct identities *set) {
   free(set->items);
@@ -35,27 +36,42 @@ static void put(struct identities *set, uint32_t index) {
   set->slots[slot] = tag_of(entry->first) | (index + 1);
 }
 
-static void grow_slots(struct identities *set) {
-  uint32_t size = set->size == 0 ? SLOTS_FIRST : set->size * 2;
-  CHECK(size > set->size);
+static bool grow_slots(struct identities *set, uint32_t size) {
+  uint64_t *slots = calloc(size, sizeof *slots);
+  if (slots == NULL) return false;
   free(set->slots);
-  set->slots = calloc(size, sizeof *set->slots);
-  CHECK(set->slots != NULL);
+  set->slots = slots;
   set->size = size;
   for (uint32_t i = 0; i < set->count; i++) {
     if (i + AHEAD < set->count)
       __builtin_prefetch(&set->slots[(uint32_t)set->items[i + AHEAD].second & (size - 1)], 1);
     put(set, i);
   }
+  return true;
+}
+
+static bool grow_items(struct identities *set, uint32_t cap) {
+  struct entry *grown = reallocarray(set->items, cap, sizeof *grown);
+  if (grown == NULL) return false;
+  set->items = grown;
+  set->cap = cap;
+  return true;
+}
+
+bool identities_reserve(struct identities *set, uint32_t more) {
+  uint64_t count = (uint64_t)set->count + more;
+  uint32_t cap = set->cap > 0 ? set->cap : ITEMS_FIRST, size = set->size > 0 ? set->size : SLOTS_FIRST;
+  if (count > COUNT_MAX) return false;
+  while (cap < count)
+    cap *= 2;
+  while (size < count * 2)
+    size *= 2;
+  if (cap > set->cap && !grow_items(set, cap)) return false;
+  return size == set->size || grow_slots(set, size);
 }
 
 void identities_add(struct identities *set, struct hash hash, uint64_t position) {
-  if (set->count == set->cap) {
-    set->cap = set->cap == 0 ? ITEMS_FIRST : set->cap * 2;
-    set->items = reallocarray(set->items, set->cap, sizeof *set->items);
-    CHECK(set->items != NULL);
-  }
-  if ((set->count + 1) * 2 > set->size) grow_slots(set);
+  CHECK(set->count < set->cap && set->count < set->size / 2);
   set->items[set->count] = (struct entry){.first = hash.high, .second = hash.low, .position = position};
   put(set, set->count++);
 }

@@ -16,6 +16,9 @@ struct identities {
 void identities_fini(struct identities *set);
 /* Forgets all, keeps the memory. */
 void identities_clear(struct identities *set);
+/* Makes room for so many more. False: there is no memory, and the set is as it was. */
+MUST_USE bool identities_reserve(struct identities *set, uint32_t more);
+/* Adds one, for which room has been made. */
 void identities_add(struct identities *set, struct hash hash, uint64_t position);
 /* Says that a hash will soon be looked for: the memory it needs may come meanwhile. */
 static inline void identities_prefetch(const struct identities *set, struct hash hash) {

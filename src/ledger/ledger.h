@@ -105,7 +105,7 @@ MUST_USE int ledger_stage_change(struct ledger *ledger, const struct change *cha
  */
 uint64_t ledger_staged_bytes(const struct ledger *ledger);
 
-/* Writes what is staged, syncs it, applies it. On -ERR_FULL the log is as it was before the first staged record and
+/* Writes what is staged, syncs it, applies it. On -ERR_FULL, and on -ERR_MEMORY, the log is as it was before the first staged record and
  * all that was staged is dropped: nobody may be told an outcome, not even duplicate. On any other error the ledger
  * accepts nothing any more (every later write gives -ERR_IO): stop the program. */
 MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);

@@ -61,7 +61,8 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
   ledger->runs_dir = file_path(ledger->derived, "runs");
   ledger->catalogue = catalogue_new();
   ledger->staging = block_writer_new();
-  CHECK(ledger->options.dir != NULL && ledger->staging != NULL);
+  ledger->applying = malloc(sizeof *ledger->applying);
+  CHECK(ledger->options.dir != NULL && ledger->staging != NULL && ledger->applying != NULL);
   init_view(&ledger->view);
   ledger->runs = run_list_new();
   CHECK(pthread_mutex_init(&ledger->lock, NULL) == 0);
@@ -93,6 +94,7 @@ void ledger_close(struct ledger *ledger) {
   free(ledger->staged_targets);
   free(ledger->staged_codecs);
   block_writer_free(ledger->staging);
+  free(ledger->applying);
   log_reader_free(ledger->reader);
   catalogue_free(ledger->catalogue);
   rows_close(ledger->rows);
@@ -354,9 +356,12 @@ int ledger_rebuild(const struct ledger_options *given, const struct ledger_progr
     }
     memcpy(uuid, log_uuid(log), sizeof uuid);
   }
+  SCOPED_MALLOC char *unfinished = file_path(options.dir, DERIVED_NEW);
   int result = make_derived(&options, DERIVED_NEW, uuid, err);
   if (result == 0) result = make_anew(&options, progress, err);
-  return result == 0 ? swap_derived(options.dir, err) : result;
+  if (result == 0) return swap_derived(options.dir, err);
+  if (file_remove_tree(unfinished, NULL) != 0) diag_warning("%s could not be removed: it may be", unfinished);
+  return result;
 }
 
 /* ---- the door ---- */

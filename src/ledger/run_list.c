@@ -2,11 +2,10 @@
 
 #include <stdlib.h>
 
-#include "base/check.h"
+#include "base/memory.h"
 
 static struct run_list *list_of(size_t room) {
-  struct run_list *list = calloc(1, sizeof *list + room * sizeof list->items[0]);
-  CHECK(list != NULL);
+  struct run_list *list = memory_wait(sizeof *list + room * sizeof list->items[0]);
   list->holds = 1;
   return list;
 }

@@ -74,6 +74,7 @@ struct ledger {
   struct staged_void *staged_targets;
   size_t staged_targets_count, staged_targets_applied;
   uint64_t staged_usages;
+  struct block_room *applying; /* room for the block that is applied: what is on disk must not wait for memory */
   const struct project_state *recent_project; /* or NULL; the catalogue never lets go of one */
   uint32_t staged_applied;                    /* of `staged`, after the commit */
   bool is_staging;                            /* a group is begun */

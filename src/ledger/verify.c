@@ -189,6 +189,7 @@ static int recount_void(struct verify *v, const struct usage *usage, const struc
   *ret_counts = result == 0 && is_there && target.usage.kind != USAGE_VOID;
   if (!*ret_counts) return result;
   int codec = catalogue_codec_number(project, target.usage.codec);
+  if (!cells_reserve(&v->cells, 1)) return err_set(err, ERR_MEMORY, "no memory to recount the log");
   if (codec >= 0) cells_take(&v->cells, &target.usage, project->info.number, project->zone, (uint8_t)codec);
   return 0;
 }
@@ -206,6 +207,7 @@ static int recount(struct verify *v, const struct usage *usage, uint64_t positio
       codec = (int)project->codecs_count;
       if (!catalogue_add_codec(v->catalogue, project, usage->codec, v->changes)) return 0;
     }
+    if (!cells_reserve(&v->cells, 1)) return err_set(err, ERR_MEMORY, "no memory to recount the log");
     cells_add(&v->cells, usage, project->info.number, project->zone, (uint8_t)codec);
   }
   struct entry entries[ENTRY_KINDS];

@@ -7,6 +7,7 @@
  * record and comparing the texts. Staged records stand in the bytes of the blocks being built and nowhere else: what
  * is applied is what was read back out of those bytes, by the same code that recovery uses.
  */
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -241,21 +242,22 @@ static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struc
   return false;
 }
 
-/* Has the project room for the codec's name? A new one is remembered until the group ends. */
-static bool admit_codec(struct ledger *ledger, const struct project_state *project, struct str codec) {
+/* Finds out whether the project has room for the codec's name: -ERR_LIMIT if not. A new name is remembered until the
+ * group ends. */
+static int admit_codec(struct ledger *ledger, const struct project_state *project, struct str codec) {
   unsigned staged;
-  if (catalogue_codec_number(project, codec) >= 0) return true;
-  if (codec_is_staged(ledger, project->info.number, codec, &staged)) return true;
-  if (project->codecs_count + staged >= CODEC_NAMES_PER_PROJECT) return false;
+  if (catalogue_codec_number(project, codec) >= 0) return 0;
+  if (codec_is_staged(ledger, project->info.number, codec, &staged)) return 0;
+  if (project->codecs_count + staged >= CODEC_NAMES_PER_PROJECT) return -ERR_LIMIT;
   struct staged_codec *grown =
       reallocarray(ledger->staged_codecs, ledger->staged_codecs_count + 1, sizeof *ledger->staged_codecs);
-  CHECK(grown != NULL);
+  if (grown == NULL) return -ERR_MEMORY;
   ledger->staged_codecs = grown;
   struct staged_codec *staged_codec = &ledger->staged_codecs[ledger->staged_codecs_count++];
   staged_codec->project = project->info.number;
   bool fits = str_copy(codec, staged_codec->name, sizeof staged_codec->name);
   CHECK(fits);
-  return true;
+  return 0;
 }
 
 /* Usage is refused while the disk has less than the reserve, so that checkpoints and `key disable` still fit. */
@@ -281,10 +283,12 @@ static struct verdict rejected(enum verdict_reason reason) {
   return (struct verdict){.outcome = VERDICT_REJECTED, .reason = reason};
 }
 
-static void keep_target(struct ledger *ledger, const struct usage *target) {
+static int no_memory(struct err *err) { return err_set(err, ERR_MEMORY, "no memory to stage a record"); }
+
+static int keep_target(struct ledger *ledger, const struct usage *target, struct err *err) {
   struct staged_void *grown =
       reallocarray(ledger->staged_targets, ledger->staged_targets_count + 1, sizeof *ledger->staged_targets);
-  CHECK(grown != NULL);
+  if (grown == NULL) return no_memory(err);
   ledger->staged_targets = grown;
   struct staged_void *kept = &grown[ledger->staged_targets_count++];
   *kept = (struct staged_void){.target = {.kind = target->kind,
@@ -294,6 +298,7 @@ static void keep_target(struct ledger *ledger, const struct usage *target) {
                                           .finished_ms = target->finished_ms}};
   bool fits = str_copy(target->codec, kept->codec, sizeof kept->codec);
   CHECK(fits);
+  return 0;
 }
 
 /* Why a void has nothing to void. */
@@ -319,11 +324,24 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   result = search_all(&target, err);
   if (result != 0) return result;
   if (!target.found) return decide_no_target(ledger, usage, ret_verdict, err);
-  *ret_store = target.first.kind != USAGE_VOID;
-  if (*ret_store)
-    keep_target(ledger, &target.first);
-  else
+  if (target.first.kind == USAGE_VOID) {
     *ret_verdict = rejected(VERDICT_REASON_VOID);
+    return 0;
+  }
+  result = keep_target(ledger, &target.first, err);
+  *ret_store = result == 0;
+  return result;
+}
+
+/* Adds a record to the group. -ERR_MEMORY leaves no trace of it but its void's target, which the caller forgets. */
+static int stage_record(struct ledger *ledger, const struct usage *usage, struct hash hash, struct err *err) {
+  bool is_void = usage->kind == USAGE_VOID;
+  uint64_t position;
+  bool fits = identities_reserve(&ledger->staged, 1) && (!is_void || identities_reserve(&ledger->staged_voids, 1));
+  if (!fits || block_add_usage(ledger->staging, usage, &position) != 0) return no_memory(err);
+  identities_add(&ledger->staged, hash, position);
+  if (is_void) identities_add(&ledger->staged_voids, hash_task_entry(usage), position);
+  ledger->staged_usages++;
   return 0;
 }
 
@@ -356,7 +374,9 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   if (!ledger->is_staging) result = check_reserve(ledger, err);
   if (result == 0) result = begin_group(ledger, err);
   if (result != 0) return result;
-  if (!admit_codec(ledger, project, usage->codec)) {
+  result = admit_codec(ledger, project, usage->codec);
+  if (result == -ERR_MEMORY) return no_memory(err);
+  if (result != 0) {
     *ret_verdict = rejected(VERDICT_REASON_CODECS);
     return 0;
   }
@@ -365,17 +385,10 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     result = decide_void(ledger, usage, &store, ret_verdict, err);
     if (result != 0 || !store) return result;
   }
-  uint64_t position;
-  result = block_add_usage(ledger->staging, usage, &position);
-  if (result != 0) {
-    if (usage->kind == USAGE_VOID) ledger->staged_targets_count--;
-    return err_set(err, ERR_MEMORY, "no memory to stage a record");
-  }
-  identities_add(&ledger->staged, hash, position);
-  if (usage->kind == USAGE_VOID) identities_add(&ledger->staged_voids, hash_task_entry(usage), position);
-  ledger->staged_usages++;
-  *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
-  return 0;
+  result = stage_record(ledger, usage, hash, err);
+  if (result != 0 && usage->kind == USAGE_VOID) ledger->staged_targets_count--;
+  if (result == 0) *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
+  return result;
 }
 
 int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
@@ -402,6 +415,53 @@ int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_
   return result;
 }
 
+/* ---- room: what is on disk must be applied, so the memory for that is there before anything is written ---- */
+
+/* What a record of the catalogue becomes: two rows at most, of which the second one is short. */
+#define PUTS_OF_RECORD (2 * DELTA_PUT_HEAD + 512)
+#define PUT_OF_CODEC (DELTA_PUT_HEAD + 8 + CODEC_NAME_MAX)
+
+static int reserve(struct ledger *ledger, const struct delta_load *load, struct err *err) {
+  bool moves = delta_moves(ledger->filling, load);
+  if (moves) CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
+  bool fits = delta_reserve(ledger->filling, load);
+  if (moves) CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  if (fits) return 0;
+  ledger->wants_checkpoint = !delta_is_empty(ledger->filling); /* it gives the memory back */
+  return err_set(err, ERR_MEMORY,
+                 "no memory for the records since the last checkpoint, %" PRIu64
+                 " of at most %" PRIu64 ": free some, or lower ingest.delta_max",
+                 delta_records(ledger->filling), ledger->options.delta_max);
+}
+
+/* The catalogue's tables grow by a library that ends the program when there is no memory: so a change is begun only
+ * where there is far more than it takes. */
+static int reserve_change(struct ledger *ledger, const struct buf *records, struct err *err) {
+  const struct delta_load load = {.puts = 2 * records->len + 2 * PUTS_OF_RECORD};
+  size_t spare = catalogue_memory_of_change(ledger->catalogue);
+  void *probe = malloc(spare);
+  free(probe);
+  if (probe == NULL) return err_set(err, ERR_MEMORY, "no memory for a change of the catalogue: free some");
+  return reserve(ledger, &load, err);
+}
+
+static int reserve_group(struct ledger *ledger, struct err *err) {
+  const struct delta_load load = {.usages = (uint32_t)ledger->staged_usages,
+                                  .voids = (uint32_t)ledger->staged_targets_count,
+                                  .puts = ledger->staged_codecs_count * PUT_OF_CODEC};
+  return reserve(ledger, &load, err);
+}
+
+/* What a block of the log can become. */
+static int reserve_block(struct ledger *ledger, const struct block *block, struct err *err) {
+  const struct delta_load load = {
+      .usages = block->count,
+      .voids = block->count,
+      .puts = 2 * block->bytes.len + (size_t)block->count * (PUTS_OF_RECORD + PUT_OF_CODEC),
+  };
+  return reserve(ledger, &load, err);
+}
+
 /* ---- changes ---- */
 
 int ledger_stage_change(struct ledger *ledger, const struct change *change, struct err *err) {
@@ -409,14 +469,15 @@ int ledger_stage_change(struct ledger *ledger, const struct change *change, stru
   SCOPED(buf_fini) struct buf records = {0};
   int64_t now_ms = clock_real_ms(ledger->options.clock);
   int result = catalogue_decide(ledger->catalogue, change, now_ms, &records, err);
+  if (result == 0) result = reserve_change(ledger, &records, err);
   if (result == 0) result = begin_group(ledger, err);
   ledger->is_changing = ledger->is_staging;
   for (size_t at = 0; at < records.len && result == 0;) {
     uint32_t size = le32_load(records.ptr + at);
     uint64_t position;
     result = block_add_record(ledger->staging, str_make(records.ptr + at, size), &position);
-    at += size;
     if (result != 0) (void)err_set(err, ERR_MEMORY, "no memory to stage a change");
+    at += size;
   }
   if (result != 0 && ledger->is_staging) end_group(ledger);
   if (records.len > 0) bytes_wipe(records.ptr, records.len); /* it may hold a private key */
@@ -521,7 +582,8 @@ static void show(struct ledger *ledger, uint64_t end, int64_t block_time_ms) {
 }
 
 int writer_apply(struct ledger *ledger, const struct block *block, struct err *err) {
-  int result = apply_block(ledger, block, false, err);
+  int result = reserve_block(ledger, block, err);
+  if (result == 0) result = apply_block(ledger, block, false, err);
   if (result == 0) show(ledger, block->position + block->bytes.len, block->time_ms);
   return result;
 }
@@ -537,8 +599,7 @@ struct group {
 static void apply_group(void *arg) {
   struct group *group = arg;
   struct str bytes = group->blocks;
-  SCOPED_MALLOC struct block_room *room = malloc(sizeof *room);
-  CHECK(room != NULL); /* what is on disk must be applied */
+  struct block_room *room = group->ledger->applying;
   for (uint64_t position = group->position; bytes.len > 0; position += room->block.bytes.len) {
     struct err err = {0};
     int result = block_read(bytes, position, room, &err);
@@ -553,7 +614,9 @@ static void apply_group(void *arg) {
 int ledger_commit(struct ledger *ledger, struct err *err) {
   if (!ledger->is_staging) return 0;
   int result = 0;
-  if (block_writer_size(ledger->staging) > BLOCK_HEAD_SIZE) {
+  bool any = block_writer_size(ledger->staging) > BLOCK_HEAD_SIZE;
+  if (any && !ledger->is_changing) result = reserve_group(ledger, err);
+  if (any && result == 0) {
     struct group group = {
         .ledger = ledger, .blocks = block_writer_finish(ledger->staging), .position = log_end(ledger->log)};
     bool meanwhile = ledger->staged_usages >= LARGE_GROUP;

@@ -787,7 +787,7 @@ static void test_small_arenas(void **state) {
       for (size_t limit = 0; limit < 12000; limit += 16) {
         SCOPED(read_fini) struct read read;
         read_limited(&read, (enum event_framing)framing, str_of(bodies[k]), &rules, limit);
-        assert_true(read.result == 0 || read.result == -ERR_MEMORY || read.result == -ERR_PARSE);
+        assert_true(read.result == 0 || read.result == -ERR_LIMIT || read.result == -ERR_PARSE);
       }
     }
   }
