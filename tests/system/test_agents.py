@@ -1,4 +1,5 @@
 """Agents that lose nothing: the spool, `flush`, and `watch`, beside a server that comes and goes."""
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -984,7 +985,8 @@ def test_the_next_agent_settles_it(farm, clips, tmp_path, gated, watched, agent)
 
 def test_killed_at_any_moment(farm, clips, tmp_path):
     """Before the command, in it, while it is measured, sent, or noted: each output counts once, none is lost."""
-    made, farm.environment["CODECMETER_URL"] = [], farm.server.url
+    made = [tmp_path / "whole.mp4"]
+    assert farm.command("run", "--output", made[0], "--", "cp", clips / "small.mp4", made[0]).returncode == 0
     for number in range(24):
         out = tmp_path / f"{number}.mp4"
         process = farm.start("run", "--output", out, "--", "sh", "-c", f"cp {clips}/small.mp4 {out}.part; mv {out}.part {out}")
@@ -993,11 +995,48 @@ def test_killed_at_any_moment(farm, clips, tmp_path):
         made.append(out)
     wait_until(lambda: "still runs" not in flush(farm).stderr)
     there = [out for out in made if out.exists()]
-    assert flush(farm).returncode == 0 and intents(farm) == [] and farm.totals() == (low(2 * len(there)) if there else {})
-    if there:
-        assert farm.record(*there).stdout.count("duplicate") == len(there)
+    assert flush(farm).returncode == 0 and intents(farm) == [] and farm.totals() == low(2 * len(there))
+    assert farm.record(*there).stdout.count("duplicate") == len(there)
     notes = rejected(farm)[0] if os.path.exists(farm.spool + "/rejected") else []
     assert all(note["outcome"] == "unmetered" for note in notes) and len(notes) <= len(made) - len(there), notes
+
+
+SHIM = os.path.join(os.path.dirname(CODECMETER), "tests", "unit", "faultshim.so")
+
+
+@pytest.mark.parametrize("kind", ["kill", "power", "eio", "enospc"])
+@pytest.mark.parametrize("token", ["right", "wrong"])
+def test_each_call_on_the_spool(farm, clips, tmp_path, kind, token):
+    """A run is killed, loses the power or the disk at each of its calls on the spool, whether it stores its event or spools it,
+    and then flush likewise: what the command made counts once."""
+    environment = {**farm.environment, "LD_PRELOAD": SHIM, "FAULT_DIR": farm.spool, "FAULT_KIND": kind,
+                   "FAULT_HIT": str(tmp_path / "hit"), "FAULT_STASH": str(tmp_path / "stash"),
+                   "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+    os.mkdir(tmp_path / "stash")
+    os.mkdir(farm.spool, 0o700)
+    made, hits = 0, 0
+    for number in range(1, 60):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(tmp_path / "hit")
+        out = tmp_path / f"{number}.mp4"
+        here = {**environment, "FAULT_AT": str(number), "FAULT_SEED": str(number)}
+        done = farm.command("run", *([] if token == "right" else ["--token", "cm_wrong"]), "--output", out, "--", "cp",
+                            clips / "small.mp4", out, env=here)
+        was_hit = os.path.exists(tmp_path / "hit")
+        if done.stdout:
+            assert farm.account.client.report(done.stdout, "application/x-ndjson").status == 200
+        wait_until(lambda: "still runs" not in flush(farm, "--any", env=here).stderr)
+        last = flush(farm, "--any")
+        assert last.returncode == 0 and intents(farm) == spooled(farm) == [], (number, done, last)
+        if out.exists():
+            made += 1
+            assert farm.record(out).stdout.count("duplicate") == 1, (number, done)
+        hits += was_hit
+        if not was_hit:
+            break
+    assert hits >= 3 and made >= 3 and farm.totals() == low(2 * made), (hits, made)
+    notes = rejected(farm)[0] if os.path.exists(farm.spool + "/rejected") else []
+    assert all(note["outcome"] == "unmetered" or "cut off" in note["reason"] for note in notes), notes
 
 
 def test_killed_between_the_end_of_the_command_and_the_report(farm, clips, tmp_path):
