@@ -12,13 +12,13 @@
   {"url", 0, OPTION_TEXT, &(settings).url, "URL",                                                                 \
    "the server's URL ($CODECMETER_URL, else http://127.0.0.1:8080)"},                                             \
   {"token", 0, OPTION_TEXT, &(settings).token, "TOKEN",                                                           \
-   "the token that reports usage ($CODECMETER_TOKEN); prefer --env, as other users can see this option in "       \
-   "the process list"},                                                                                           \
+   "the token that reports usage; every user of this machine can see it with `ps`, so prefer $CODECMETER_TOKEN "  \
+   "or --env"},                                                                                                   \
   {"public-key", 0, OPTION_TEXT, &(settings).public_key, "KEY",                                                   \
    "the public key that signs API calls ($CODECMETER_PUBLIC_KEY)"},                                               \
   {"private-key", 0, OPTION_TEXT, &(settings).private_key, "KEY",                                                 \
-   "its private key ($CODECMETER_PRIVATE_KEY); prefer --env, as other users can see this option in the "          \
-   "process list"},                                                                                               \
+   "its private key; every user of this machine can see it with `ps`, so prefer $CODECMETER_PRIVATE_KEY or "      \
+   "--env"},                                                                                                      \
   {"project", 0, OPTION_TEXT, &(settings).project, "ID",                                                          \
    "the project that is reported or asked for ($CODECMETER_PROJECT)"},                                                                          \
   {"ca-file", 0, OPTION_TEXT, &(settings).ca_file, "FILE",                                                        \

@@ -451,6 +451,7 @@ static int serve(const struct serve_options *options, struct err *err) {
 
 /* As command_fail, but standard error may be a pipe that nobody reads: the server ends all the same. */
 static int fail(const struct err *err) {
+  if (err->code == ERR_NONE) return EXIT_OK;
   SCOPED_MALLOC char *text = str_printable(str_of(err->text)), *line = NULL;
   CHECK(asprintf(&line, "codecmeter serve: %s", text) >= 0);
   diag_last(line);

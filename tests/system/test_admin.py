@@ -74,7 +74,7 @@ def test_wrong_use(bare):
             (1, "org-none", ("key", "create", "--project", "org-none")),
             (1, "nokey", ("key", "disable", "--public-key", "nokey")),
             (1, "nokey", ("key", "enable", "--public-key", "nokey")),
-            (2, "--public-key", ("key", "enable")),
+            (2, "KEY is missing", ("key", "enable")),
             (2, "--scope", ("key", "create", "--scope", "both")),
             (1, "org-none", ("token", "create", "--project", "org-none")),
             (1, "notoken", ("token", "revoke", "--id", "notoken")),

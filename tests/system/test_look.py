@@ -150,7 +150,7 @@ def test_version(command):
 
 
 def test_quiet_administration(bare):
-    bare.start()
+    bare.start("project.time_zone=UTC")
     data = ("--data", bare.data, "--quiet")
 
     def quiet(*args):
@@ -215,7 +215,7 @@ def test_quiet_serve(tmp_path):
 
 
 def test_ids_are_arguments(bare):
-    account = Account(bare)
+    account = Account(bare, "project.time_zone=UTC")
 
     def admin(*args):
         return json.loads(run(args[0], "--data", bare.data, "--json", *args[1:]).stdout)

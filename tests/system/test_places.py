@@ -100,7 +100,6 @@ def test_what_was_put_back_is_served(bare):
     os.rename(bare.data + ".away", os.path.join(bare.data, "log"))
     bare.start()
     assert account.client.report([event("a", TIME)]).json()["duplicate"] == 1
-    bare.stop()
     assert "no differences" in run("verify", "--data", bare.data).stdout
 
 
