@@ -46,7 +46,7 @@ void api_report_answer(const struct api_report *waiting, int result, struct buf 
 int refuse(struct refusal *refusal, enum retcode code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* RetCode 230: "Params [name] not available: allowed". */
 int refuse_param(struct refusal *refusal, const char *name, const char *allowed);
-/* RetCode 130, for what is our fault; the request's id is added by whoever answers. */
+/* RetCode 130 for an error that is our fault, 150 if it can pass (memory, descriptors); whoever answers adds the request's id. */
 int refuse_internal(struct refusal *refusal, const char *what, const struct err *err);
 
 #define X(name, handler, needs_project, needs) \
