@@ -135,6 +135,9 @@ int refuse_param(struct refusal *refusal, const char *name, const char *allowed)
 
 int refuse_internal(struct refusal *refusal, const char *what, const struct err *err) {
   diag_error("%s: %s", what, err->text);
+  if (err_kind(-(int)err->code) == ERR_KIND_RETRY) {
+    return refuse(refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", err_meaning(-(int)err->code));
+  }
   return refuse(refusal, RETCODE_INTERNAL, "Internal error");
 }
 

@@ -30,7 +30,7 @@ struct refusal {
 int refuse(struct refusal *refusal, enum retcode code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* RetCode 230: "Params [name] not available: allowed". */
 int refuse_param(struct refusal *refusal, const char *name, const char *allowed);
-/* RetCode 130, for what is our fault; the request's id is added by whoever answers. */
+/* RetCode 130 for an error that is our fault, 150 if it can pass (memory, descriptors); whoever answers adds the request's id. */
 int refuse_internal(struct refusal *refusal, const char *what, const struct err *err);
 
 /* Claims memory for the answer, and for what is needed to make it: bytes in all. RetCode 150 when there is no room. */

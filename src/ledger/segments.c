@@ -475,7 +475,7 @@ static int check_others(struct segments *segments, struct err *err) {
 }
 
 int segments_check_presence(struct segments *segments, bool all, struct err *err) {
-  CHECK(!segments->read_only && segments->count > 0);
+  CHECK(!segments->read_only && segments_count(segments) > 0);
   int result = presence_check(&segments->presence, err);
   if (result == 0) result = check_last(segments, err);
   return result == 0 && all ? check_others(segments, err) : result;
