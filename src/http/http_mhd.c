@@ -727,7 +727,7 @@ static void add_headers(const struct exchange *x, struct MHD_Response *response)
  * already, so it counts beyond the bound. */
 static void settle_claim(struct exchange *x) {
   struct buf *body = &x->reply.body;
-  if (body->cap > HTTP_SHORT && body->cap / 2 > body->len) buf_shrink(body);
+  if (body->cap > HTTP_SHORT && body->cap - body->len > body->cap / 4) buf_shrink(body);
   if (x->claimed > body->cap) {
     bool settled = http_claim(&x->request, body->cap);
     CHECK(settled);

@@ -189,6 +189,12 @@ def test_an_answer_that_never_fits(bare):
     answer = days(c, 0, 19999)
     assert answer["RetCode"] == 150 and "http.answers_max" in answer["Message"] and "for less" in answer["Message"]
     assert days(c, 0, 999)["RetCode"] == 0
+    maker = bare.admin("token", "create", "--create-projects")["token"]
+    for first in range(0, 2000, 100):
+        c.report([event(i, subject=f"org-{i:04}") for i in range(first, first + 100)], "application/json", maker)
+        if first == 0:
+            assert c.call("GetProjectList")["ProjectCount"] == 101
+    assert c.call("GetProjectList")["RetCode"] == 150
     # a bound that is no shortage stays what it was
     bare.stop()
     bare.start("http.answers_max=1MiB", "query.rows_max=100", "query.max_age=0", "query.max_span=0")
