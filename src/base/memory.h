@@ -1,4 +1,5 @@
-/* Memory that the program cannot go on without, in small pieces. What depends on a request's size is refused instead. */
+/* Memory that the program cannot go on without, in small pieces. What depends on a request's size is refused instead.
+ */
 #ifndef CODECMETER_BASE_MEMORY_H
 #define CODECMETER_BASE_MEMORY_H
 
