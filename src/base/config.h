@@ -76,7 +76,8 @@ MUST_USE int config_load(struct config *config, const char *path, struct err *er
 MUST_USE int config_set(struct config *config, const char *assignment, struct err *err);
 /* A duration like 30s or 7d, in milliseconds. */
 MUST_USE bool config_duration(struct str text, uint64_t *ret_ms);
-/* The defaults, then a file (or NULL), then assignments (NULL, or an array that ends with NULL), as commands take them. */
+/* The defaults, then a file (or NULL), then assignments (NULL, or an array that ends with NULL), as commands take
+ * them. */
 MUST_USE int config_read(struct config *config, const char *path, char *const *assignments, struct err *err);
 /* The table of settings in Markdown, as docs/config.md has it. */
 void config_describe(struct buf *out);

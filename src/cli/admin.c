@@ -438,9 +438,10 @@ static int usage_report(const struct admin *admin, const struct json *request, s
 
 /* ---- checkpoints ---- */
 
-/* Answers at once, so that no other command waits for the checkpoint: a command that wants to know when it is done asks
- * again, with the `end` of the first answer as `up_to`. Any position beyond the end means the end. */
-static int make_checkpoint(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+/* Answers at once, so that no other command waits for the checkpoint: a command that wants to know when it is done
+ * asks again, with the `end` of the first answer as `up_to`. Any position beyond the end means the end. */
+static int make_checkpoint(const struct admin *admin, const struct json *request, struct buf *items,
+                           struct err *err) {
   uint64_t up_to, end, covered;
   if (admin->checkpoint == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so nothing is in memory only");
   if (!json_member_u64(request, "up_to", &up_to)) return err_set(err, ERR_USAGE, "up_to: a position is wanted");

@@ -35,8 +35,8 @@ static int read_answer(struct str reply, struct answer *ret, struct err *err) {
   }
   const struct json *items = json_member(top, "items");
   const struct json *item = items != NULL ? items->child : NULL;
-  bool good = item != NULL && json_member_u64(item, "end", &ret->end) &&
-              json_member_u64(item, "covered", &ret->covered);
+  bool good =
+      item != NULL && json_member_u64(item, "end", &ret->end) && json_member_u64(item, "covered", &ret->covered);
   return good ? 0 : err_set(err, ERR_REMOTE, "the server's answer names no positions");
 }
 
@@ -60,8 +60,9 @@ int checkpoint_wait(const struct datadir *dir, struct progress *progress, struct
   if (result == -ERR_NOT_FOUND) return 0;
   for (now = first; result == 0 && now.covered < first.end;) {
     if (clock_monotonic_ms(clock_system()) >= until_ms) {
-      return err_set(err, ERR_BUSY, "the server has not finished a checkpoint up to position %" PRIu64
-                     " in %d seconds", first.end, WAIT_MS / 1000);
+      return err_set(err, ERR_BUSY,
+                     "the server has not finished a checkpoint up to position %" PRIu64 " in %d seconds", first.end,
+                     WAIT_MS / 1000);
     }
     progress_count(progress, now.covered, first.end, "bytes of the log are checkpointed by the server");
     (void)usleep(POLL_MS * 1000);

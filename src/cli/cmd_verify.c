@@ -52,8 +52,8 @@ static void print_report(const struct ledger_verify_report *report, double secon
   if (report->differences == 0 && !compared_nothing(report)) (void)printf("no differences, in %.2f s\n", seconds);
 }
 
-/* What is in the server's memory only cannot be compared: it has to be written first. Without that the last checkpoint
- * is compared, and the report says how far it reaches. */
+/* What is in the server's memory only cannot be compared: it has to be written first. Without that the last
+ * checkpoint is compared, and the report says how far it reaches. */
 static void ask_for_checkpoint(const struct datadir *dir, struct progress *progress) {
   struct err err = {0};
   if (checkpoint_wait(dir, progress, &err) == 0) return;
@@ -77,10 +77,11 @@ static int verify(const char *data, const struct config *config, struct err *err
   if (result != 0) return result;
   if (!options_quiet()) print_report(&report, progress_seconds(&progress));
   if (compared_nothing(&report)) {
-    return err_set(err, ERR_BUSY,
-                   "nothing was compared: no checkpoint holds any of the %" PRIu64
-                   " records yet; start the server if it does not run (`codecmeter serve --data %s`), then verify again",
-                   report.records, dir.path);
+    return err_set(
+        err, ERR_BUSY,
+        "nothing was compared: no checkpoint holds any of the %" PRIu64
+        " records yet; start the server if it does not run (`codecmeter serve --data %s`), then verify again",
+        report.records, dir.path);
   }
   if (report.differences == 0) return 0;
   return err_set(err, ERR_CORRUPT, "%" PRIu64 " differences: stop the server and run `codecmeter rebuild --data %s`",

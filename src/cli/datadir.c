@@ -121,13 +121,15 @@ int datadir_check_access(const char *path, bool to_write, struct err *err) {
   const char *verb = to_write ? "write to" : "read";
   if (stat(path, &st) != 0) {
     if (errno != EACCES) return 0;
-    return err_set(err, ERR_DENIED,
-                   "uid %u, which owns the data directory, cannot reach %s: a directory above it is closed to that user; "
-                   "name another directory, or open that one",
-                   (unsigned)geteuid(), path);
+    return err_set(
+        err, ERR_DENIED,
+        "uid %u, which owns the data directory, cannot reach %s: a directory above it is closed to that user; "
+        "name another directory, or open that one",
+        (unsigned)geteuid(), path);
   }
   if (can_use_entries(path, to_write) && can_use_entries(log, to_write)) return 0;
-  return err_set(err, ERR_DENIED, "uid %u, which owns the data directory, cannot %s %s: as root, run `chown -R %u:%u %s`",
+  return err_set(err, ERR_DENIED,
+                 "uid %u, which owns the data directory, cannot %s %s: as root, run `chown -R %u:%u %s`",
                  (unsigned)geteuid(), verb, path, (unsigned)geteuid(), (unsigned)getegid(), path);
 }
 

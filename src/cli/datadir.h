@@ -17,8 +17,9 @@ struct datadir {
 /* Opens it; with `create`, makes a missing one 0700. Run as root on somebody's directory, the process becomes that
  * owner. -ERR_NOT_FOUND, -ERR_DENIED. */
 MUST_USE int datadir_open(const char *path, bool create, struct datadir *ret, struct err *err);
-/* Before datadir_open, which gives root's rights up: as root, makes a directory 0700 that is missing, for the owner of
- * another one, so that this owner can write to it. Otherwise does nothing. What is missing above it is not made. */
+/* Before datadir_open, which gives root's rights up: as root, makes a directory 0700 that is missing, for the owner
+ * of another one, so that this owner can write to it. Otherwise does nothing. What is missing above it is not made.
+ */
 MUST_USE int datadir_make_like(const char *path, const char *owner_of, struct err *err);
 /* -ERR_DENIED if this process cannot use a directory of `backup` and what is in it, with the command that mends that.
  * to_write: else it is enough to read. A directory that is missing is all right. */

@@ -124,7 +124,8 @@ static int fail(struct committer *committer, const struct err *err) {
   return -ERR_IO;
 }
 
-/* ledger_commit drops what it cannot keep when the disk is full or memory is short; after any other error it is over. */
+/* ledger_commit drops what it cannot keep when the disk is full or memory is short; after any other error it is over.
+ */
 static int commit_staged(struct committer *committer, struct err *err) {
   int result = ledger_commit(committer->options.ledger, err);
   bool passes = result == -ERR_FULL || result == -ERR_MEMORY;

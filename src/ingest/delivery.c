@@ -64,7 +64,8 @@ const char *delivery_failure(int result) {
            "stored; send this again until all of them are made";
   }
   if (result == -ERR_FULL) return "the disk is full: send this again later, what was stored counts once";
-  if (result == -ERR_MEMORY) return "the server has no memory now: send this again later, what was stored counts once";
+  if (result == -ERR_MEMORY)
+    return "the server has no memory now: send this again later, what was stored counts once";
   if (result == -ERR_BUSY) return "the queue is full: send this again later";
   if (result == -ERR_DESCRIPTORS)
     return "the server has too many files open: send this again later, what was stored counts once";

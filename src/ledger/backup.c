@@ -194,8 +194,9 @@ static int lock_error(int fd, const char *dir, struct err *err) {
   char holder[128] = "";
   ssize_t len = pread(fd, holder, sizeof holder - 1, 0);
   if (len > 0) holder[strcspn(holder, "\n")] = '\0';
-  return err_set(err, ERR_BUSY, "another backup to %s, or a restore from it, is under way (%s): run this again when it is done",
-                 dir, holder[0] != '\0' ? holder : "it has just begun");
+  return err_set(err, ERR_BUSY,
+                 "another backup to %s, or a restore from it, is under way (%s): run this again when it is done", dir,
+                 holder[0] != '\0' ? holder : "it has just begun");
 }
 
 /* Waits for the lock of a backup's directory. A file system that knows no locks has none. */
@@ -226,8 +227,8 @@ static int lock_target(const char *dir, int64_t now_ms, int *ret_fd, struct err 
   return result;
 }
 
-/* Others may restore from it at the same time. An old backup has no such file, and nobody can write to one that lies on
- * a disk that is mounted to be read. */
+/* Others may restore from it at the same time. An old backup has no such file, and nobody can write to one that lies
+ * on a disk that is mounted to be read. */
 static int lock_source(const char *dir, int *ret_fd, struct err *err) {
   SCOPED_MALLOC char *path = file_path(dir, LOCK);
   *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

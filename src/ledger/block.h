@@ -56,7 +56,8 @@ void block_writer_free(struct block_writer *writer);
 
 /* Drops all and begins at a position. synced and time_ms go into the heads of the blocks to come. */
 void block_writer_begin(struct block_writer *writer, uint64_t position, uint64_t synced, int64_t time_ms);
-/* Adds a usage, a catalogue record (from record_encode). Gives the record's position. -ERR_MEMORY leaves all as it was. */
+/* Adds a usage, a catalogue record (from record_encode). Gives the record's position. -ERR_MEMORY leaves all as it
+ * was. */
 MUST_USE int block_add_usage(struct block_writer *writer, const struct usage *usage, uint64_t *ret_position);
 MUST_USE int block_add_record(struct block_writer *writer, struct str encoded, uint64_t *ret_position);
 /* Seals the last block: all blocks, checksummed. Nothing can be added until the next begin. */

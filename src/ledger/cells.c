@@ -73,9 +73,9 @@ static bool table_has_room(const struct cell_table *table, uint64_t more) {
   return (table->used + more) * 2 <= table->size;
 }
 
-/* Makes room in an empty table of more slots: everything must be put again if *ret_anew. */
-static bool table_reserve(struct cell_table *table, uint64_t more, bool *ret_anew) {
-  *ret_anew = false;
+/* Makes room in an empty table of more slots: everything must be put again if *ret_remade. */
+static bool table_reserve(struct cell_table *table, uint64_t more, bool *ret_remade) {
+  *ret_remade = false;
   if (table_has_room(table, more)) return true;
   uint32_t size = table->size > 0 ? table->size : TABLE_FIRST;
   if (table->used + more > COUNT_MAX) return false;
@@ -85,7 +85,7 @@ static bool table_reserve(struct cell_table *table, uint64_t more, bool *ret_ane
   if (slots == NULL) return false;
   free(table->slots);
   *table = (struct cell_table){.slots = slots, .size = size};
-  *ret_anew = true;
+  *ret_remade = true;
   return true;
 }
 
@@ -188,17 +188,17 @@ static struct cell *make_cell(struct cells *cells, const struct cell *wanted, ui
 
 /* ---- room ---- */
 
-#define GROW(items, cap, want)                                        \
-  ({                                                                  \
-    uint64_t cap_ = (cap) == 0 ? 64 : (cap);                          \
-    while (cap_ < (want))                                             \
-      cap_ *= 2;                                                      \
+#define GROW(items, cap, want)                                                            \
+  ({                                                                                      \
+    uint64_t cap_ = (cap) == 0 ? 64 : (cap);                                              \
+    while (cap_ < (want))                                                                 \
+      cap_ *= 2;                                                                          \
     void *grown_ = cap_ > (cap) ? reallocarray((items), cap_, sizeof *(items)) : (items); \
-    if (grown_ != NULL) {                                             \
-      (items) = grown_;                                               \
-      (cap) = (uint32_t)cap_;                                         \
-    }                                                                 \
-    grown_ != NULL;                                                   \
+    if (grown_ != NULL) {                                                                 \
+      (items) = grown_;                                                                   \
+      (cap) = (uint32_t)cap_;                                                             \
+    }                                                                                     \
+    grown_ != NULL;                                                                       \
   })
 
 /* Each addition makes a cell, a day and a project's zone at most. */
@@ -211,14 +211,14 @@ bool cells_has_room(const struct cells *cells, uint32_t more) {
 }
 
 static bool reserve_tables(struct cells *cells, uint64_t pending) {
-  bool anew;
-  if (!table_reserve(&cells->by_cell, pending, &anew)) return false;
-  for (uint32_t i = 0; anew && i < cells->count; i++)
+  bool is_remade;
+  if (!table_reserve(&cells->by_cell, pending, &is_remade)) return false;
+  for (uint32_t i = 0; is_remade && i < cells->count; i++)
     table_put(&cells->by_cell, hash_of_cell(&cells->items[i]), i);
-  if (!table_reserve(&cells->by_day, pending, &anew)) return false;
-  if (anew) put_first_days(cells, 0);
-  if (!table_reserve(&cells->by_project, pending, &anew)) return false;
-  for (uint32_t i = 0; anew && i < cells->zones_count; i++)
+  if (!table_reserve(&cells->by_day, pending, &is_remade)) return false;
+  if (is_remade) put_first_days(cells, 0);
+  if (!table_reserve(&cells->by_project, pending, &is_remade)) return false;
+  for (uint32_t i = 0; is_remade && i < cells->zones_count; i++)
     table_put(&cells->by_project, mix(cells->zones[i].project, 0), i);
   return true;
 }
@@ -231,7 +231,6 @@ bool cells_reserve(struct cells *cells, uint32_t more) {
          GROW(cells->days, cells->days_cap, cells->days_count + pending) &&
          GROW(cells->zones, cells->zones_cap, cells->zones_count + pending) && reserve_tables(cells, pending);
 }
-
 
 static void add(struct usage_count *sum, const struct usage_count *more) {
   sum->units += more->units;

@@ -78,8 +78,8 @@ bool cells_has_room(const struct cells *cells, uint32_t more);
 /* Makes that room. Moves what readers look at: they must be kept out. False: there is no memory, and the sums are as
  * they were. */
 MUST_USE bool cells_reserve(struct cells *cells, uint32_t more);
-/* For all that adds or takes, room must have been made. Adds what a usage counts, if anything; its project has that number and zone, its codec that number of the
- * project's list (CODEC_NUMBER_NONE when it has none). */
+/* For all that adds or takes, room must have been made. Adds what a usage counts, if anything; its project has that
+ * number and zone, its codec that number of the project's list (CODEC_NUMBER_NONE when it has none). */
 void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                uint8_t codec);
 /* The same, but nothing that a reader looks at is changed before cells_show: whoever reads meanwhile need not be kept

@@ -26,28 +26,28 @@ struct delta {
 };
 
 /* The next of a vector in which there is room. */
-#define VECTOR_ADD(vector)            \
-  ({                                  \
+#define VECTOR_ADD(vector)              \
+  ({                                    \
     __typeof__(vector) *v_ = &(vector); \
-    CHECK(v_->count < v_->cap);       \
-    &v_->items[v_->count++];          \
+    CHECK(v_->count < v_->cap);         \
+    &v_->items[v_->count++];            \
   })
 
 /* Room for so many more; false if there is no memory. */
-#define VECTOR_RESERVE(vector, more)                                               \
-  ({                                                                               \
-    __typeof__(vector) *v_ = &(vector);                                            \
-    uint64_t cap_ = v_->cap == 0 ? 64 : v_->cap;                                   \
-    while (cap_ < (uint64_t)v_->count + (more))                                    \
-      cap_ *= 2;                                                                   \
-    bool fits_ = cap_ <= UINT32_MAX;                                               \
-    if (fits_ && cap_ > v_->cap) {                                                 \
-      void *grown_ = reallocarray(v_->items, cap_, sizeof *v_->items);             \
-      fits_ = grown_ != NULL;                                                      \
-      if (fits_) v_->items = grown_;                                               \
-      if (fits_) v_->cap = (uint32_t)cap_;                                         \
-    }                                                                              \
-    fits_;                                                                         \
+#define VECTOR_RESERVE(vector, more)                                   \
+  ({                                                                   \
+    __typeof__(vector) *v_ = &(vector);                                \
+    uint64_t cap_ = v_->cap == 0 ? 64 : v_->cap;                       \
+    while (cap_ < (uint64_t)v_->count + (more))                        \
+      cap_ *= 2;                                                       \
+    bool fits_ = cap_ <= UINT32_MAX;                                   \
+    if (fits_ && cap_ > v_->cap) {                                     \
+      void *grown_ = reallocarray(v_->items, cap_, sizeof *v_->items); \
+      fits_ = grown_ != NULL;                                          \
+      if (fits_) v_->items = grown_;                                   \
+      if (fits_) v_->cap = (uint32_t)cap_;                             \
+    }                                                                  \
+    fits_;                                                             \
   })
 
 struct delta *delta_new(uint64_t begin) {

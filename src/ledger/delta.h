@@ -44,9 +44,9 @@ bool delta_moves(const struct delta *delta, const struct delta_load *load);
 /* Makes room: then adding so much cannot fail. False: there is no memory, and what the delta holds is as it was. */
 MUST_USE bool delta_reserve(struct delta *delta, const struct delta_load *load);
 
-/* For all that adds, room must have been made. Adds a usage whose project has that number and zone, whose codec (CODEC_NUMBER_NONE when it has none) is that of
- * the project's list, and whose identity has that hash. Its identity is found at once; what readers see is not touched until
- * delta_show, so they need not be kept out. */
+/* For all that adds, room must have been made. Adds a usage whose project has that number and zone, whose codec
+ * (CODEC_NUMBER_NONE when it has none) is that of the project's list, and whose identity has that hash. Its identity
+ * is found at once; what readers see is not touched until delta_show, so they need not be kept out. */
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
                      const struct zone *zone, uint8_t codec, uint64_t position);
 /* Adds a void, likewise, and takes off what its target counts, whose codec that is. */

@@ -105,9 +105,9 @@ MUST_USE int ledger_stage_change(struct ledger *ledger, const struct change *cha
  */
 uint64_t ledger_staged_bytes(const struct ledger *ledger);
 
-/* Writes what is staged, syncs it, applies it. On -ERR_FULL, and on -ERR_MEMORY, the log is as it was before the first staged record and
- * all that was staged is dropped: nobody may be told an outcome, not even duplicate. On any other error the ledger
- * accepts nothing any more (every later write gives -ERR_IO): stop the program. */
+/* Writes what is staged, syncs it, applies it. On -ERR_FULL, and on -ERR_MEMORY, the log is as it was before the
+ * first staged record and all that was staged is dropped: nobody may be told an outcome, not even duplicate. On any
+ * other error the ledger accepts nothing any more (every later write gives -ERR_IO): stop the program. */
 MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
 
 /* At a commit boundary (nothing staged): takes over what a finished checkpoint or merge left, freezes a full delta.
@@ -115,8 +115,8 @@ MUST_USE int ledger_commit(struct ledger *ledger, struct err *err);
  */
 MUST_USE int ledger_turn(struct ledger *ledger, struct err *err);
 
-/* Has a later ledger_turn begin a checkpoint of all that was applied below a position, unless one that was begun covers
- * it. ledger_status says when it is done. The writer only, at any moment. */
+/* Has a later ledger_turn begin a checkpoint of all that was applied below a position, unless one that was begun
+ * covers it. ledger_status says when it is done. The writer only, at any moment. */
 void ledger_want_checkpoint(struct ledger *ledger, uint64_t up_to);
 /* Checks that the directories, the log's segments and the totals that are open are the ones that their paths lead to,
  * so that a later start finds what was written. -ERR_CORRUPT names what was removed, renamed or replaced. The ledger
@@ -200,12 +200,12 @@ struct ledger_verify_report {
   uint64_t differences;
 };
 
-/* Reads the whole log and all derived files, and compares them: checksums, totals with a recount, identities and times
- * with the records, each identity once, the catalogue. Changes nothing; works beside a running server, at the snapshot
- * of its last checkpoint: records beyond that are read, and not compared. Of a backup it reads the log, and checks that
- * the log reaches as far as its label says. 0: *ret says what was found, differences included. An error: it could not
- * be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only dir and map_size
- * count. */
+/* Reads the whole log and all derived files, and compares them: checksums, totals with a recount, identities and
+ * times with the records, each identity once, the catalogue. Changes nothing; works beside a running server, at the
+ * snapshot of its last checkpoint: records beyond that are read, and not compared. Of a backup it reads the log, and
+ * checks that the log reaches as far as its label says. 0: *ret says what was found, differences included. An error:
+ * it could not be read to the end, for the reason given (-ERR_CORRUPT with file and offset). Of options only dir and
+ * map_size count. */
 MUST_USE int ledger_verify(const struct ledger_options *options, const struct ledger_verify_options *how,
                            struct ledger_verify_report *ret, struct err *err);
 
@@ -215,8 +215,8 @@ struct ledger_backup_report {
 };
 
 /* Copies the log into a directory outside the data directory, made if need be: all that was answered before this was
- * called is in it, and on disk when it returns. The server may run. An earlier backup of the same ledger is brought up
- * to date. One backup at a time writes to a directory: a second one waits ten seconds for the first, then gets
+ * called is in it, and on disk when it returns. The server may run. An earlier backup of the same ledger is brought
+ * up to date. One backup at a time writes to a directory: a second one waits ten seconds for the first, then gets
  * -ERR_BUSY, which names it. Of options dir and clock count. */
 MUST_USE int ledger_backup(const struct ledger_options *options, const char *to,
                            const struct ledger_progress *progress, struct ledger_backup_report *ret, struct err *err);

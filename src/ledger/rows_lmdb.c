@@ -53,7 +53,8 @@ static int failed(int code, const char *what, struct err *err) {
     return err_set(err, ERR_FULL, "%s: the LMDB map is full; raise ledger.map_size", what);
   }
   if (code == ENOMEM) {
-    return err_set(err, ERR_MEMORY, "%s: no memory, or no address space for ledger.map_size: free some, or lower it", what);
+    return err_set(err, ERR_MEMORY, "%s: no memory, or no address space for ledger.map_size: free some, or lower it",
+                   what);
   }
   if (code == MDB_VERSION_MISMATCH) {
     return err_set(err, ERR_VERSION, "%s: derived/totals has another LMDB format; " REMEDY, what);

@@ -255,7 +255,8 @@ static int read_log(struct verify *v, struct err *err) {
   v->report.unsettled = log_end(v->log) - v->report.end;
   if (v->report.is_backup && v->report.end < v->label_position) {
     return err_set(err, ERR_CORRUPT,
-                   "the backup in %s should reach to position %" PRIu64 " and is whole to %" PRIu64 ": use another one",
+                   "the backup in %s should reach to position %" PRIu64 " and is whole to %" PRIu64
+                   ": use another one",
                    v->options->dir, v->label_position, v->report.end);
   }
   if (v->report.end < v->snapshot.meta.position) {

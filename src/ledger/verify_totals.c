@@ -38,8 +38,8 @@ static void cell_differs(struct verify *v, const struct cell *log, const struct 
                  "project %s, quarter hour from %" PRIu64 ", kind %u, codec %s, %s: the log has %" PRIu64
                  " units, %" PRIu64 " minutes, %" PRIu64 " tasks; totals have %" PRIu64 ", %" PRIu64 ", %" PRIu64,
                  project_name(v, any->project), (uint64_t)any->quarter * QUARTER_SECONDS, any->kind,
-                 codec_name(v, any->project, any->codec),
-                 tier_name((enum tier)any->tier), a->units, a->minutes, a->tasks, b->units, b->minutes, b->tasks);
+                 codec_name(v, any->project, any->codec), tier_name((enum tier)any->tier), a->units, a->minutes,
+                 a->tasks, b->units, b->minutes, b->tasks);
 }
 
 static int compare_cells(struct verify *v, struct err *err) {
@@ -128,9 +128,8 @@ static void compare_days(struct verify *v) {
     bool same = order == 0 && memcmp(days.items[i].sums, kept->sums, sizeof kept->sums) == 0;
     const struct day_total *any = order <= 0 ? &days.items[i] : kept;
     if (!same) {
-      verify_differs(
-          v, "project %s, day %d, kind %u, codec %s: the day's totals are not those of its quarter hours",
-          project_name(v, any->project), any->day, any->kind, codec_name(v, any->project, any->codec));
+      verify_differs(v, "project %s, day %d, kind %u, codec %s: the day's totals are not those of its quarter hours",
+                     project_name(v, any->project), any->day, any->kind, codec_name(v, any->project, any->codec));
     }
     i += order <= 0;
     k += order >= 0;

@@ -429,8 +429,8 @@ static int reserve(struct ledger *ledger, const struct delta_load *load, struct 
   if (fits) return 0;
   ledger->wants_checkpoint = !delta_is_empty(ledger->filling); /* it gives the memory back */
   return err_set(err, ERR_MEMORY,
-                 "no memory for the records since the last checkpoint, %" PRIu64
-                 " of at most %" PRIu64 ": free some, or lower ingest.delta_max",
+                 "no memory for the records since the last checkpoint, %" PRIu64 " of at most %" PRIu64
+                 ": free some, or lower ingest.delta_max",
                  delta_records(ledger->filling), ledger->options.delta_max);
 }
 
