@@ -651,7 +651,8 @@ def test_who_has_to_go(bare):
     newcomers = [connect_from(account, f"127.0.1.{i + 1}") for i in range(15)]
     assert all(is_answered(s) for s in newcomers)
     closed = [is_closed(s) for s in many]
-    assert 10 <= sum(closed) <= 11 and not closed[0] and all(closed[1:11])
+    # two that were answered at nearly one time may have become idle in the other order
+    assert sum(closed) == 10 and not closed[0] and all(closed[1:8]) and not any(closed[14:])
     assert not any(is_closed(s) for s in proxies + newcomers)
     for s in many + proxies + newcomers:
         s.close()
