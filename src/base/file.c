@@ -16,7 +16,7 @@ int file_write(int fd, const char *name, uint64_t offset, const void *ptr, size_
     ssize_t wrote = pwrite(fd, at, len, (off_t)offset);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) return err_set_errno_lasting(err, ERR_IO, errno, "cannot write %s", name);
-    /* A write of nothing is how some file systems say that they are full. */
+    /* Some file systems write nothing when they are full. */
     if (wrote == 0) return err_set_errno(err, ERR_FULL, ENOSPC, "cannot write %s", name);
     at += wrote;
     offset += (uint64_t)wrote;
@@ -58,7 +58,7 @@ int file_push(int fd, const char *name, uint64_t offset, uint64_t len, struct er
   const unsigned wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   int code = sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
   if (code == 0 && before > 0) code = sync_file_range(fd, (off_t)(offset - before), (off_t)before, wait);
-  if (code == 0 || errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return 0; /* file systems that cannot */
+  if (code == 0 || errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return 0; /* not supported here */
   return err_set_errno_lasting(err, ERR_IO, errno, "cannot write %s", name);
 }
 
@@ -101,7 +101,7 @@ int file_make_dir(const char *path, struct err *err) {
   if (mkdir(path, 0700) != 0 && errno != EEXIST) {
     return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
   }
-  return sync_parent(path, err); /* who made it may have been killed before this */
+  return sync_parent(path, err); /* the process that made it may have been killed before its sync */
 }
 
 int file_make_dirs(const char *path, struct err *err) {
@@ -129,7 +129,7 @@ bool file_exists(const char *path) {
   return lstat(path, &st) == 0;
 }
 
-/* The nearest directory above a path that exists, as an absolute path without links; malloc'd, or NULL. */
+/* The nearest existing directory above a path, as an absolute path without links; malloc'd, or NULL. */
 static char *existing_above(const char *path) {
   SCOPED_MALLOC char *part = file_path(path, "");
   for (char *end = strrchr(part, '/'); end != NULL; end = strrchr(part, '/')) {
