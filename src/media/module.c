@@ -11,9 +11,10 @@
  * shorter file.
  *
  * Lists of segments. An HLS media playlist or a DASH manifest counts as one output. It is whole if its video covers
- * the length that it states, because libavformat skips segments that are missing. Three lists are refused: one that
- * is not finished or consists of ranges of a file would be read for ever, and a master playlist names several
- * outputs. Only local files are read, so no list can make the program connect to another machine.
+ * the length that it states, because libavformat skips segments that are missing. These
+ * lists are refused: one that is not finished or consists of ranges of a file, because it would be read for ever, and
+ * a master playlist, because it names several outputs. Only local files are read, so no list can make the program
+ * connect to another machine.
  */
 #include <errno.h>
 #include <fcntl.h>
