@@ -1,9 +1,11 @@
-/* GetProjectList: the projects a key may use. Source: design §3.6; types as in ucloud-sdk-go, services/uaccount. */
+/* GetProjectList: the projects that a key may use. Source: design §3.6; types as in ucloud-sdk-go,
+ * services/uaccount. */
 #include <stdlib.h>
 
 #include "api/call.h"
 
-/* How many enabled keys may use each project: the account's keys every one, a sub-account's those it lists. */
+/* Counts the enabled keys that may use each project: the account's keys may use all, a sub-account's those it
+ * lists. */
 static int count_members(const struct catalogue *catalogue, const struct project *projects, size_t count,
                          uint64_t *members) {
   SCOPED_MALLOC struct key *keys = NULL;
@@ -37,15 +39,16 @@ static void append_project(struct buf *out, const struct project *project, uint6
 int action_project_list(const struct call *call, struct buf *out, struct refusal *refusal) {
   const struct catalogue *catalogue = ledger_catalogue(call->options->ledger);
   SCOPED_MALLOC struct project *projects = NULL;
-  struct err err = {0};
+  const struct err err = {.code = ERR_MEMORY, .text = "not enough memory"};
   size_t count, shown = 0;
-  if (catalogue_projects(catalogue, &projects, &count) != 0) return refuse_internal(refusal, "projects", &err);
+  if (catalogue_projects(catalogue, &projects, &count) != 0)
+    return refuse_internal(refusal, "GetProjectList: cannot list projects", &err);
   for (size_t i = 0; i < count; i++) {
     if (catalogue_key_allows(catalogue, str_of(call->public_key), str_of(projects[i].id))) projects[shown++] = projects[i];
   }
   SCOPED_MALLOC uint64_t *members = calloc(shown + 1, sizeof *members);
   if (members == NULL || count_members(catalogue, projects, shown, members) != 0) {
-    return refuse_internal(refusal, "projects", &err);
+    return refuse_internal(refusal, "GetProjectList: cannot list projects", &err);
   }
   buf_text(out, ",\"ProjectCount\":");
   buf_u64(out, shown);
