@@ -40,7 +40,7 @@ int file_read(int fd, const char *name, uint64_t offset, void *ptr, size_t len, 
 
 int file_size(int fd, const char *name, uint64_t *ret, struct err *err) {
   struct stat st;
-  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot stat %s", name);
+  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read the attributes of %s", name);
   *ret = (uint64_t)st.st_size;
   return 0;
 }
@@ -67,10 +67,10 @@ int file_replace(const char *dir, const char *name, struct str content, struct e
   SCOPED_MALLOC char *made = NULL;
   CHECK(asprintf(&made, "%s/.%s.%d", dir, name, (int)getpid()) >= 0);
   SCOPED_FD int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot make %s", path);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot create %s", path);
   int result = file_write(fd, path, 0, content.ptr, content.len, err);
   if (result == 0) result = file_sync(fd, path, err);
-  if (result == 0 && rename(made, path) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot make %s", path);
+  if (result == 0 && rename(made, path) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot create %s", path);
   if (result != 0) (void)unlink(made);
   return result == 0 ? file_sync_dir(dir, err) : result;
 }
@@ -99,7 +99,7 @@ static int sync_parent(const char *path, struct err *err) {
 
 int file_make_dir(const char *path, struct err *err) {
   if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-    return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
+    return err_set_errno(err, ERR_IO, errno, "cannot create directory %s", path);
   }
   return sync_parent(path, err); /* the process that made it may have been killed before its sync */
 }

@@ -24,7 +24,7 @@ int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT
   struct stat st;
   size_t got;
   uint8_t digest[DIGEST_SHA256_SIZE];
-  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot stat %s", name);
+  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read the attributes of %s", name);
   buf_str(&text, how);
   buf_printf(&text, "%lld:%lld.%09ld:", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
   char *front = buf_extend(&text, FRONT_SIZE);

@@ -44,7 +44,7 @@ static int check_content(int fd, const char *path, int input_fd, uint64_t *ret_s
   struct stat mine, input;
   char front[16];
   size_t got;
-  if (fstat(fd, &mine) != 0) return err_set_errno(err, ERR_IO, errno, "cannot stat %s", path);
+  if (fstat(fd, &mine) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read the attributes of %s", path);
   bool is_input = fstat(input_fd, &input) == 0 && mine.st_ino == input.st_ino && mine.st_dev == input.st_dev;
   int result = file_read(fd, path, 0, front, FRONT.len, &got, err);
   if (result != 0) return result;
