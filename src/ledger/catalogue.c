@@ -273,12 +273,13 @@ static int check_text(struct str text, size_t len_max, const char *what, struct 
                  len_max);
 }
 
-/* That tzdata lacks a zone is no reason to stop a server whose projects need it not. */
+/* If tzdata lacks the zone, the change is refused; a server whose projects do not need it goes on. */
 static int check_zone(const char *name, struct err *err) {
   const struct zone *zone;
   struct err why = {0};
   int result = zone_find(str_of(name), &zone, &why);
-  return result == 0 ? 0 : err_set(err, ERR_RANGE, "%s", why.text);
+  if (result == 0) return 0;
+  return err_set(err, err_kind(result) == ERR_KIND_RETRY ? why.code : ERR_RANGE, "%s", why.text);
 }
 
 static int check_project(const struct project *project, struct err *err) {
