@@ -44,7 +44,7 @@ unit: build-tests ## the unit tests alone
 	@$(MESON) test -C $(BUILD) --print-errorlogs
 
 system: build-tests ## the system tests alone
-	@/usr/bin/python3 -m pytest -q tests/system
+	@/usr/bin/python3 -m pytest -q -n 4 --dist loadfile tests/system
 
 sanitize: ## the whole suite under the address and undefined-behaviour sanitizers
 	@scripts/install test

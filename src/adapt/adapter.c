@@ -75,7 +75,7 @@ static void add(struct adapter_reading *reading, struct event_tree *output, bool
 
 struct event_tree *adapter_output(struct adapter_reading *reading, const char *type, struct str source,
                                   const char *id_format, ...) {
-  char id[EVENT_ID_MAX + 64]; /* a longer one is too long, and rejected */
+  char id[EVENT_ID_MAX + 64]; /* an id that is cut here is still too long, so the event is rejected */
   va_list args;
   va_start(args, id_format);
   (void)vsnprintf(id, sizeof id, id_format, args);
@@ -102,7 +102,7 @@ static bool is_at_least(struct str value, int64_t least) {
   return json_number_i64(value, &number) && number >= least;
 }
 
-/* What no report can hold is as good as not said: a measure is then waited for, a description left out. */
+/* A value that no report can hold counts as absent: a measure is then waited for, a description is left out. */
 static bool is_usable(const struct adapter_field *field, struct str value) {
   char codec[CODEC_NAME_MAX + 1];
   if (field->max > 0) return value.len <= field->max && !str_has_control(value);
@@ -144,7 +144,7 @@ void adapter_ignore(struct adapter_reading *reading, const char *format, ...) {
   va_end(args);
   size_t len = strlen(text);
   while (len > 0 && !str_is_utf8(str_make(text, len)))
-    len--; /* it may have been cut within a character */
+    len--; /* vsnprintf may have cut within a character */
   struct str kept = arena_copy(reading->arena, str_make(text, len));
   if (kept.ptr == NULL || reading->ignored_count == ADAPTER_OUTPUTS_MAX)
     reading->is_full = true;
@@ -160,11 +160,11 @@ static int read_outputs(struct adapter_reading *reading, const struct event_rule
       .items = arena_alloc(arena, reading->outputs_count * sizeof *events.items),
       .usages = arena_alloc(arena, reading->outputs_count * sizeof *events.usages),
   };
-  if (events.items == NULL || events.usages == NULL) return err_set(err, ERR_LIMIT, "too large a notice");
+  if (events.items == NULL || events.usages == NULL) return err_set(err, ERR_LIMIT, "the notice is too large");
   for (size_t i = 0; i < reading->outputs_count; i++) {
     int result = fields_read(&reading->outputs[i]->event, rules, false, scratch, arena, &events.items[i],
                              &events.usages[events.usages_count]);
-    if (result == -ERR_MEMORY || result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "too large a notice");
+    if (result == -ERR_MEMORY || result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "the notice is too large");
     events.count++;
     if (result == 0) events.usages_count++;
   }
@@ -191,19 +191,21 @@ int adapter_read(const struct adapter_notice *notice, struct json_parser *parser
   size_t adapter = find(notice->adapter);
   CHECK(reading != NULL);
   if (adapters[adapter].needs_identity && (query->source.len == 0 || query->id.len == 0)) {
-    return err_set(err, ERR_USAGE, "the URL must say what this is: ?source=…&id=…");
+    return err_set(err, ERR_USAGE, "the URL must name the output: add ?source=…&id=…");
   }
   *reading =
       (struct adapter_reading){.arena = scratch, .query = query, .adapter = notice->adapter, .rules = notice->rules};
   int result = json_parse(parser, scratch, notice->body, NOTICE_DEPTH_MAX, &reading->notice, err);
-  if (result == -ERR_PARSE) return err_prefix(err, "the notice cannot be read");
-  if (result != 0) return err_set(err, ERR_LIMIT, "too large a notice, or nested too deep");
-  if (reading->notice->type != JSON_OBJECT) return err_set(err, ERR_PARSE, "a notice is a JSON object");
+  if (result == -ERR_PARSE) return err_prefix(err, "cannot read the notice");
+  if (result != 0) return err_set(err, ERR_LIMIT, "the notice is too large, or nested too deep");
+  if (reading->notice->type != JSON_OBJECT) return err_set(err, ERR_PARSE, "the notice must be a JSON object");
   adapters[adapter].function(reading);
-  if (reading->is_full) return err_set(err, ERR_LIMIT, "more than %d outputs in a notice", ADAPTER_OUTPUTS_MAX);
+  if (reading->is_full)
+    return err_set(err, ERR_LIMIT, "the notice has more than %d outputs or reasons, or is too large",
+                   ADAPTER_OUTPUTS_MAX);
   result = read_outputs(reading, notice->event_rules, scratch, arena, ret, err);
   if (result != 0) return result;
   *ret_ignored_count = reading->ignored_count;
   result = keep_reasons(reading, arena, ret_ignored);
-  return result == 0 ? 0 : err_set(err, ERR_LIMIT, "too large a notice");
+  return result == 0 ? 0 : err_set(err, ERR_LIMIT, "the notice is too large");
 }

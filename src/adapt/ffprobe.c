@@ -1,7 +1,7 @@
 /* What `ffprobe -print_format json -show_format -show_streams FILE` prints. Source: ffprobe's documentation, "json"
  * writer; fields of AVStream and AVFormatContext as it names them.
  *
- * It says nothing of who made the file: source and id stand in the URL, and the time if it is to be known.
+ * It does not say who made the file. So the URL gives source and id, and may give the time.
  */
 #include "adapt/adapter.h"
 
@@ -25,7 +25,7 @@ static const struct adapter_field format_fields[] = {
     {"dest_name", true, "format.filename", EVENT_TREE_TEXT, DEST_MAX},
 };
 
-/* As `record` would choose: cover art is no video. */
+/* The stream that `record` would choose. Cover art is not video. */
 static const struct json *find_video(const struct json *notice) {
   const struct json *streams = adapter_at(notice, "streams");
   for (const struct json *stream = streams != NULL ? streams->child : NULL; stream != NULL; stream = stream->next) {
@@ -54,7 +54,7 @@ void adapt_ffprobe(struct adapter_reading *reading) {
   if (video == NULL) {
     bool is_whole = adapter_at(notice, "streams") != NULL;
     adapter_ignore(reading,
-                   is_whole ? "no stream of codec_type video" : "no streams at all: could ffprobe read the file?");
+                   is_whole ? "no stream of codec_type video" : "no streams: check that ffprobe could read the file");
     return;
   }
   struct event_tree *output =

@@ -1,8 +1,8 @@
 /* AWS Elemental MediaConvert, by EventBridge: "MediaConvert Job State Change" with status COMPLETE.
  * Source: docs.aws.amazon.com/mediaconvert/latest/ug/ev_status_complete.html
  *
- * The notice says sizes and durations but no codec: it is taken from the job's userMetadata.codec, which whoever
- * submits the job sets, or from a rule.
+ * The notice states sizes and durations but no codec. The codec comes from the job's userMetadata.codec, which the
+ * submitter of the job sets, or from a rule.
  */
 #include "adapt/adapter.h"
 

@@ -2,7 +2,7 @@
  * Source: cloud.tencent.com/document/product/862 and tencentcloud.com/document/product/1041/33499 (event
  * notification).
  *
- * MetaData describes the input. Of MediaProcessResultSet only transcodes that succeeded made an output.
+ * MetaData describes the input. In MediaProcessResultSet, only transcodes that succeeded have an output.
  */
 #include "adapt/adapter.h"
 
@@ -23,7 +23,7 @@ static const struct adapter_field task_fields[] = {
     {"src_url", true, "InputInfo.CosInputInfo.Object", EVENT_TREE_TEXT, SRC_URL_MAX},
 };
 
-/* The template; what is made without one has 0. */
+/* The template. An output that was made without one has 0. */
 static struct str definition_of(const struct json *transcode) {
   struct str made = adapter_text(transcode, "Output.Definition");
   return made.len > 0 && !str_equal(made, STR("0")) ? made : adapter_text(transcode, "Input.Definition");
@@ -34,12 +34,12 @@ static void take_result(struct adapter_reading *reading, const struct json *task
   struct str type = adapter_text(result, "Type");
   const struct json *transcode = adapter_at(result, "TranscodeTask");
   if (!str_equal(type, STR("Transcode")) || transcode == NULL) {
-    adapter_ignore(reading, "result %u is no transcode: %.*s", number, STR_ARG(type));
+    adapter_ignore(reading, "result %u is not a transcode: %.*s", number, STR_ARG(type));
     return;
   }
   struct str status = adapter_text(transcode, "Status");
   if (!str_equal(status, STR("SUCCESS"))) {
-    adapter_ignore(reading, "result %u has not succeeded: %.*s", number, STR_ARG(status));
+    adapter_ignore(reading, "result %u did not succeed: %.*s", number, STR_ARG(status));
     return;
   }
   const struct json *streams = adapter_at(transcode, "Output.VideoStreamSet");

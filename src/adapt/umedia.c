@@ -1,8 +1,8 @@
-/* UCloud UMedia: its callback, and that of whoever has taken its place. Source: UCloud's documentation of UMedia,
+/* UCloud UMedia: its callback, and that of services that replace it. Source: UCloud's documentation of UMedia,
  * callbacks (回调), under CreateCodecTaskByPatten and CreateFormatTask.
  *
  * Three kinds look much alike: a transcode has a width and a height, snapshots have an image_count, a change of
- * container has neither. No codec is told, and no time.
+ * container has neither. The callback states no codec and no time.
  */
 #include "adapt/adapter.h"
 

@@ -98,10 +98,10 @@ int file_before_check(const struct file_before *before, const char *path, struct
   struct file_before now = file_before_look(path);
   if (!now.was_there) {
     if (file_may_pass(errno)) return err_set_errno(err, ERR_IO, errno, "%s", path);
-    return err_set(err, ERR_MEDIA, "%s: the command did not make it; name its outputs with --output", path);
+    return err_set(err, ERR_MEDIA, "%s: the command did not make this file; name its outputs with --output", path);
   }
   if (!is_same(before, &now)) return 0;
-  return err_set(err, ERR_MEDIA, "%s: it is older than this run, so not its output; name those with --output", path);
+  return err_set(err, ERR_MEDIA, "%s: the command did not change this file; name its outputs with --output", path);
 }
 
 /* ---- writing ---- */

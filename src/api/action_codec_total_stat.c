@@ -11,7 +11,7 @@ static int read_time(const struct call *call, const char *name, bool *ret_given,
   *ret_given = found == PARAMS_TEXT;
   if (found == PARAMS_ABSENT) return 0;
   if (found == PARAMS_TEXT && str_to_i64(text, ret)) return 0;
-  return refuse_param(refusal, name, "Unix seconds, from 0 to the end of the year 9999");
+  return refuse_param(refusal, name, "must be Unix seconds from 0 to the end of the year 9999");
 }
 
 static int read_window(const struct call *call, const struct zone *zone, struct window *ret,
@@ -28,11 +28,11 @@ static int read_window(const struct call *call, const struct zone *zone, struct 
 
 static int too_many_rows(const struct call *call, struct refusal *refusal) {
   char allowed[64];
-  (void)snprintf(allowed, sizeof allowed, "a window of at most %u rows", call->options->rows_max);
+  (void)snprintf(allowed, sizeof allowed, "window too large: more than %u rows", call->options->rows_max);
   return refuse_param(refusal, "BeginTime", allowed);
 }
 
-/* ---- codecs of an answer: each has a row on every day ---- */
+/* ---- the codecs of an answer: each has a row for every day ---- */
 
 struct codecs {
   char (*names)[CODEC_NAME_MAX + 1];
@@ -48,7 +48,8 @@ static bool holds(const struct codecs *codecs, const char *name) {
   return false;
 }
 
-/* At most CODEC_NAMES_PER_PROJECT are in the rows; where there are none, one zero row a day reads h264. */
+/* The rows have at most CODEC_NAMES_PER_PROJECT codecs. If there are none, each day gets one row of zeros with
+ * h264. */
 static void gather_codecs(const struct ledger_rows *rows, struct codecs *codecs) {
   for (size_t i = 0; i < rows->count; i++) {
     if (holds(codecs, rows->items[i].codec)) continue;
@@ -60,7 +61,7 @@ static void gather_codecs(const struct ledger_rows *rows, struct codecs *codecs)
 
 /* ---- rows ---- */
 
-/* All of a row's names, five numbers of a total and one of a time, a codec. */
+/* The member names of a row, five numbers of seconds, one time and a codec. */
 #define ROW_MAX 384
 #define ROW_USUAL 200
 _Static_assert(ROW_MAX > 160 + 6 * (BYTES_DIGITS_MAX + 1) + CODEC_NAME_MAX, "a row fits");
@@ -75,7 +76,7 @@ static char *put_field(char *at, struct str field, uint64_t value) {
   return at + bytes_digits(value, at);
 }
 
-/* Written in place: an answer is made of little else. */
+/* Writes the row in place, because an answer consists of little else. */
 static void append_row(struct buf *out, int64_t time, const uint64_t units[TIERS], const char *codec) {
   char *at = buf_extend(out, ROW_MAX);
   if (at == NULL) return;
@@ -94,7 +95,7 @@ static void append_row(struct buf *out, int64_t time, const uint64_t units[TIERS
   out->len = (size_t)(at - out->ptr);
 }
 
-/* Rows of the ledger come in the order in which they are answered, so one cursor follows. */
+/* The ledger's rows have the order of the answer, so one cursor is enough. */
 static void append_rows(struct buf *out, const struct zone *zone, const struct window *window,
                         const struct ledger_rows *rows, const struct codecs *codecs) {
   static const uint64_t zeros[TIERS];
@@ -128,7 +129,8 @@ int action_codec_total_stat(const struct call *call, struct buf *out, struct ref
   const struct zone *zone;
   struct window window;
   struct err err = {0};
-  if (zone_find(str_of(call->project.zone), &zone, &err) != 0) return refuse_internal(refusal, "time zone", &err);
+  if (zone_find(str_of(call->project.zone), &zone, &err) != 0)
+    return refuse_internal(refusal, "GetCodecTotalStat: cannot find the project's time zone", &err);
   int code = read_window(call, zone, &window, refusal);
   if (code != 0) return code;
   uint64_t days = (uint64_t)((int64_t)window.last_day - window.first_day) + 1;
@@ -139,7 +141,7 @@ int action_codec_total_stat(const struct call *call, struct buf *out, struct ref
   int result = ledger_totals(call->options->ledger, &call->project, USAGE_TRANSCODE, window.first_day,
                              window.last_day, call->options->rows_max, &rows, &err);
   if (result == -ERR_LIMIT) return too_many_rows(call, refusal);
-  if (result != 0) return refuse_internal(refusal, "totals", &err);
+  if (result != 0) return refuse_internal(refusal, "GetCodecTotalStat: cannot read totals", &err);
   char names[CODEC_NAMES_PER_PROJECT + 1][CODEC_NAME_MAX + 1];
   struct codecs codecs = {.names = names};
   gather_codecs(&rows, &codecs);

@@ -1,4 +1,5 @@
-/* GetProjectList: the projects a key may use. Source: design §3.6; types as in ucloud-sdk-go, services/uaccount. */
+/* GetProjectList: the projects that a key may use. Source: design §3.6; types as in ucloud-sdk-go,
+ * services/uaccount. */
 #include <stdlib.h>
 
 #include "api/call.h"
@@ -32,13 +33,13 @@ static size_t text_max(const struct project_use *uses, size_t count) {
 int action_project_list(const struct call *call, struct buf *out, struct refusal *refusal) {
   const struct catalogue *catalogue = ledger_catalogue(call->options->ledger);
   SCOPED_MALLOC struct project_use *uses = NULL;
-  struct err err = {.text = "no memory"};
+  const struct err err = {.code = ERR_MEMORY, .text = "not enough memory"};
   size_t count;
   size_t likely = call->sub_account ? KEY_PROJECTS_MAX : catalogue_projects_count(catalogue);
   int code = call_claim(call, likely * sizeof *uses, refusal);
   if (code != 0) return code;
   if (catalogue_key_uses(catalogue, str_of(call->public_key), &uses, &count) != 0) {
-    return refuse_internal(refusal, "projects", &err);
+    return refuse_internal(refusal, "GetProjectList: cannot list projects", &err);
   }
   size_t size = text_max(uses, count);
   code = call_claim(call, count * sizeof *uses + size, refusal);

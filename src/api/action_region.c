@@ -1,4 +1,4 @@
-/* GetRegion: there is one region, this machine. Source: design §3.6; types as in ucloud-sdk-go, services/uaccount. */
+/* GetRegion: the only region is this machine. Source: design §3.6; types as in ucloud-sdk-go, services/uaccount. */
 #include "api/call.h"
 
 int action_region(const struct call *call, struct buf *out, struct refusal *refusal) {

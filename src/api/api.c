@@ -2,8 +2,9 @@
  *
  *   body 230 > repeated names 230 > 160 > 161 > 170 > 220 [PublicKey] > 172 > 171 > 292/299 > the action's own
  *
- * Answers are built behind where the body stood: a refusal cuts back to there, so nothing is ever half an answer. Each
- * call borrows a workspace (parser, arena, string to sign) from a pool, so that none is made anew for each request.
+ * An answer is appended to the body. A refusal first cuts the body back to its start, so no answer is ever partial.
+ * Each call borrows a workspace (parser, arena, string to sign) from a pool, so that requests do not each allocate
+ * one.
  */
 #include "api/api.h"
 
@@ -18,7 +19,7 @@
 #include "base/diag.h"
 
 #define ACTION_ECHO_MAX 64
-/* What a body of a mebibyte with a thousand parameters can need, twice over. */
+/* Twice what a body of 1 MiB with a thousand parameters can need. */
 #define ARENA_MAX ((size_t)8 << 20)
 #define WORKSPACES_KEPT 64
 
@@ -100,7 +101,7 @@ void api_rest(struct api *api) {
 
 int api_new(const struct api_options *options, struct api **ret, struct err *err) {
   struct api *api = calloc(1, sizeof *api);
-  if (api == NULL) return err_set(err, ERR_MEMORY, "no memory for the API");
+  if (api == NULL) return err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
   api->options = *options;
   CHECK(pthread_mutex_init(&api->lock, NULL) == 0);
   *ret = api;
@@ -151,7 +152,7 @@ int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal)
 
 /* ---- the frame ---- */
 
-/* The name cut to what is echoed, not in the middle of a character. */
+/* The name as it is echoed: cut to ACTION_ECHO_MAX bytes, but not within a character. */
 static struct str echo_of(struct str action) {
   if (action.len <= ACTION_ECHO_MAX) return action;
   size_t len = ACTION_ECHO_MAX;
@@ -205,7 +206,7 @@ static const struct action *find_action(struct str name) {
   return NULL;
 }
 
-/* Everything a request goes through; pointers live as long as the workspace is borrowed. */
+/* The state of one request. Pointers are valid while the workspace is borrowed. */
 struct exchange {
   struct api *api;
   struct workspace *workspace;
@@ -225,7 +226,7 @@ static struct params_source source_of(const struct exchange *x) {
   };
 }
 
-/* For the answer to a request whose parameters are not read, or cannot be. */
+/* Finds the Action for the answer to a request whose parameters are not read, or cannot be. */
 static void guess_action(struct exchange *x) {
   struct params_source source = source_of(x);
   arena_reset(x->workspace->arena);
@@ -239,7 +240,7 @@ static int read_params(struct exchange *x) {
   if (result == 0) return 0;
   guess_action(x);
   if (result != -ERR_EXISTS) return refuse_param(&x->refusal, "body", err.text);
-  return refuse_param(&x->refusal, err.text, "given once, whatever the case of its name");
+  return refuse_param(&x->refusal, err.text, "the name is given more than once (names match in any case)");
 }
 
 static int check_action(struct exchange *x, const struct action **ret) {
@@ -281,12 +282,12 @@ static int no_project(struct exchange *x, struct str id) {
   return refuse(&x->refusal, RETCODE_NO_PROJECT, "Project [%.*s] not exists", (int)(id.len < 64 ? id.len : 64), id.ptr);
 }
 
-/* A sub-account learns nothing of projects that are not its own, not even whether they exist. */
+/* A sub-account learns nothing about projects that are not its own, not even whether they exist. */
 static int find_project(struct exchange *x, struct project *ret) {
   const struct catalogue *catalogue = ledger_catalogue(x->api->options.ledger);
   struct str id;
   enum params_found found = params_get(&x->params, "ProjectId", &id);
-  if (found == PARAMS_NESTED) return refuse_param(&x->refusal, "ProjectId", "a single value");
+  if (found == PARAMS_NESTED) return refuse_param(&x->refusal, "ProjectId", "must be a single value");
   if (found == PARAMS_ABSENT && x->key.sub_account) {
     return refuse(&x->refusal, RETCODE_MISSING_PARAM, "Missing params [ProjectId]");
   }
@@ -327,7 +328,8 @@ static int run(struct exchange *x, struct buf *body) {
   return code;
 }
 
-/* For the access log, so only what is known: a client may send its private key under any name by mistake. */
+/* Fills in what the access log shows. Only known names appear, because a client may send its private key under any
+ * name by mistake. */
 static void tell(const struct exchange *x, int code, struct api_result *ret) {
   const struct action *action = find_action(x->action);
   struct str public_key = str_of(x->key.public_key);
@@ -355,7 +357,8 @@ void api_too_large(struct api *api, const struct api_request *request, struct bu
   struct exchange x = {.api = api, .workspace = borrow(api), .request = request, .action = STR("")};
   char allowed[64];
   guess_action(&x);
-  (void)snprintf(allowed, sizeof allowed, "at most %llu bytes", (unsigned long long)api->options.body_max);
+  (void)snprintf(allowed, sizeof allowed, "the body is longer than %llu bytes",
+                 (unsigned long long)api->options.body_max);
   int code = refuse_param(&x.refusal, "body", allowed);
   answer_refusal(body, body->len, x.action, &x.refusal, request->id);
   tell(&x, code, ret);

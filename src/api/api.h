@@ -13,10 +13,10 @@
 struct api;
 
 struct api_options {
-  struct ledger *ledger; /* borrowed, as is the clock */
+  struct ledger *ledger; /* borrowed; the clock too */
   const struct clock *clock;
-  uint64_t body_max;         /* bytes of a body, inflated (only for the message); the HTTP layer holds the bound */
-  uint32_t params_max;       /* parameters, nested ones counted */
+  uint64_t body_max;         /* bytes of a body, inflated; only for the message: the HTTP layer enforces the limit */
+  uint32_t params_max;       /* parameters, including nested ones */
   uint32_t rows_max;         /* of an answer */
   struct window_limits window;
 };
@@ -26,30 +26,30 @@ void api_free(struct api *api);
 
 struct api_result {
   int ret_code;
-  char action[65];     /* for the access log: its name if it is one of ours, else "" */
-  char public_key[65]; /* cut; only when that key exists (a stray private key must not reach a log) */
+  char action[65];     /* for the access log: the name of a known action, else "" */
+  char public_key[65]; /* cut; only if that key exists (a stray private key must not reach a log) */
 };
 
 struct api_request {
-  struct str query;        /* as sent, without '?' */
+  struct str query;        /* as sent, without the '?' */
   struct str content_type; /* as sent, may be empty */
-  struct str body;         /* JSON_PADDING bytes readable behind it; empty when there was none */
-  const char *id;          /* the request's UUID, for RetCode 130 */
-  const char *unavailable; /* why nothing can be served now ("draining"), or NULL */
-  /* Before an action takes memory for an answer it claims it: so many bytes in all, from now on. A later claim of less
-   * gives back. False when there is no room. NULL: no bound. */
+  struct str body;         /* JSON_PADDING bytes behind it are readable; empty if there was none */
+  const char *id;          /* the request's UUID, for the message of RetCode 130 */
+  const char *unavailable; /* why requests cannot be served now ("draining"), or NULL */
+  /* An action claims memory for its answer before it takes the memory: so many bytes in all, from now on. A later claim of
+   * fewer bytes gives the rest back. False if there is no room. NULL: no bound. */
   bool (*claim)(void *claim_arg, size_t bytes);
   void *claim_arg;
 };
 
-/* Answers one request: appends one JSON object to body, which is empty. Any thread; never fails (a fault is RetCode
- * 130). Only reads the ledger. */
+/* Answers one request: appends one JSON object to body, which is empty. Any thread may call it. It never fails (an
+ * internal error is RetCode 130), and only reads the ledger. */
 void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);
 
-/* Frees the working memory that no call has used since the last time. Any thread. */
+/* Frees the working memory that no call has used since the last time. Any thread may call it. */
 void api_rest(struct api *api);
 
-/* The answer for a body over api.body_max (RetCode 230 [body]). */
+/* Answers a request whose body is larger than api.body_max (RetCode 230 [body]). */
 void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);
 
 #endif

@@ -1,4 +1,4 @@
-/* One call of an action, after all checks that every action shares. For files of src/api only. */
+/* One call of an action, after the checks that all actions share. Only for files of src/api. */
 #ifndef CODECMETER_API_CALL_H
 #define CODECMETER_API_CALL_H
 
@@ -10,27 +10,28 @@
 struct call {
   const struct api_options *options;
   const struct params *params;
-  struct arena *arena;    /* for the time of the call */
+  struct arena *arena;    /* freed after the call */
   int64_t now;            /* Unix seconds */
   const char *public_key;
   bool sub_account;
   bool (*claim)(void *claim_arg, size_t bytes); /* as in struct api_request; actions use call_claim */
   void *claim_arg;
-  struct project project; /* if the action needs one */
+  struct project project; /* set if the action needs one */
 };
 
-/* An action appends its fields, each with a comma before it, to out, and returns 0; or it returns a RetCode and fills
- * refusal with the message. Whatever it appended is then dropped. */
+/* An action appends its fields to out, each with a comma before it, and returns 0. Or it returns a RetCode and fills
+ * in refusal; the caller then drops what the action appended. */
 struct refusal {
   int ret_code;
   char text[256];
 };
 
-/* refusal = {code, text}; returns code. */
+/* Sets refusal to code and text. Returns code. */
 int refuse(struct refusal *refusal, enum retcode code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* RetCode 230: "Params [name] not available: allowed". */
+/* RetCode 230: "Params [name] not available: why". */
 int refuse_param(struct refusal *refusal, const char *name, const char *allowed);
-/* RetCode 130 for an error that is our fault, 150 if it can pass (memory, descriptors); whoever answers adds the request's id. */
+/* RetCode 130 for an error of ours, 150 if the error can pass (memory, descriptors): logs "what: err" and fills in the
+ * message. api_handle adds the request's id. */
 int refuse_internal(struct refusal *refusal, const char *what, const struct err *err);
 
 /* Claims memory for the answer, and for what is needed to make it: bytes in all. RetCode 150 when there is no room. */

@@ -4,7 +4,7 @@
 
 /* ---- forms and queries: application/x-www-form-urlencoded ---- */
 
-/* '+' is a space. */
+/* Decodes percent-encoding; '+' is a space. */
 static int decode(struct str text, struct arena *arena, struct str *ret) {
   char *out = arena_alloc_raw(arena, text.len + 1);
   if (out == NULL) return -ERR_MEMORY;
@@ -19,16 +19,16 @@ static bool is_clean(struct str text) {
 }
 
 static int too_many(size_t count_max, struct err *err) {
-  return err_set(err, ERR_LIMIT, "at most %zu parameters", count_max);
+  return err_set(err, ERR_LIMIT, "more than %zu parameters", count_max);
 }
 
 static int add_pair(struct str pair, struct arena *arena, struct param *param, struct err *err) {
   struct str name = str_cut(&pair, '=');
   if (decode(name, arena, &param->name) != 0 || decode(pair, arena, &param->value) != 0) {
-    return err_set(err, ERR_MEMORY, "a smaller body");
+    return err_set(err, ERR_MEMORY, "the body needs too much memory: send a smaller one");
   }
   if (!is_clean(param->name) || !is_clean(param->value)) {
-    return err_set(err, ERR_PARSE, "names and values in UTF-8 without NUL");
+    return err_set(err, ERR_PARSE, "names and values must be UTF-8 without NUL");
   }
   return 0;
 }
@@ -38,7 +38,7 @@ static int read_form(struct str text, size_t count_max, struct arena *arena, str
   for (size_t i = 0; i < text.len; i++) pairs += text.ptr[i] == '&';
   if (pairs > count_max) return too_many(count_max, err);
   struct params params = {.items = arena_alloc(arena, pairs * sizeof *params.items)};
-  if (params.items == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
+  if (params.items == NULL) return err_set(err, ERR_MEMORY, "the body needs too much memory: send a smaller one");
   while (text.len > 0) {
     struct str pair = str_cut(&text, '&');
     if (pair.len == 0) continue;
@@ -52,15 +52,15 @@ static int read_form(struct str text, size_t count_max, struct arena *arena, str
 /* ---- JSON ---- */
 
 static int too_long(struct err *err) {
-  return err_set(err, ERR_LIMIT, "numbers of at most %d characters", CANON_NUMBER_MAX);
+  return err_set(err, ERR_LIMIT, "a number is longer than %d characters when written out", CANON_NUMBER_MAX);
 }
 
-/* Walks the tree once: counts, and looks at every name, text and number. */
+/* Walks the tree once: counts the nodes, and checks every name, text and number. */
 static int check_nodes(const struct json *parent, size_t count_max, size_t *count, struct err *err) {
   for (const struct json *node = parent->child; node != NULL; node = node->next) {
     if (++*count > count_max) return too_many(count_max, err);
     if (!is_clean(node->name) || !is_clean(node->text)) {
-      return err_set(err, ERR_PARSE, "names and values in UTF-8 without NUL");
+      return err_set(err, ERR_PARSE, "names and values must be UTF-8 without NUL");
     }
     if (node->type == JSON_NUMBER && json_number_plain_len(node->text) > CANON_NUMBER_MAX) return too_long(err);
     int result = check_nodes(node, count_max, count, err);
@@ -69,7 +69,7 @@ static int check_nodes(const struct json *parent, size_t count_max, size_t *coun
   return 0;
 }
 
-/* The value of a member as a client means it: the plain decimal of a number; nothing for null and what is nested. */
+/* The value of a member as text: a number as its plain decimal; null, objects and arrays as the empty text. */
 static int text_of(const struct json *node, struct arena *arena, struct str *ret, struct err *err) {
   *ret = STR("");
   if (node->type == JSON_STRING) *ret = node->text;
@@ -79,21 +79,23 @@ static int text_of(const struct json *node, struct arena *arena, struct str *ret
   SCOPED(buf_fini) struct buf plain = {0};
   if (json_number_plain(node->text, CANON_NUMBER_MAX, &plain) != 0) return too_long(err);
   *ret = arena_copy(arena, buf_view(&plain));
-  return ret->ptr != NULL ? 0 : err_set(err, ERR_MEMORY, "a smaller body");
+  return ret->ptr != NULL ? 0 : err_set(err, ERR_MEMORY, "the body needs too much memory: send a smaller one");
 }
 
 static int read_json(const struct params_source *source, struct json_parser *parser, struct arena *arena,
                      struct params *ret, struct err *err) {
   const struct json *top = NULL;
   int result = json_parse(parser, arena, source->body, PARAMS_DEPTH_MAX, &top, err);
-  if (result != 0) return err_prefix(err, "one JSON object, UTF-8, nested at most %d deep", PARAMS_DEPTH_MAX);
-  if (top->type != JSON_OBJECT) return err_set(err, ERR_PARSE, "one JSON object");
+  if (result != 0)
+    return err_prefix(err, "the body must be one JSON object in UTF-8, nested at most %d levels deep",
+                      PARAMS_DEPTH_MAX);
+  if (top->type != JSON_OBJECT) return err_set(err, ERR_PARSE, "the body must be one JSON object");
   size_t count = 0, members = 0;
   result = check_nodes(top, source->count_max, &count, err);
   if (result != 0) return result;
   for (const struct json *node = top->child; node != NULL; node = node->next) members++;
   struct params params = {.items = arena_alloc(arena, (members + 1) * sizeof *params.items)};
-  if (params.items == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
+  if (params.items == NULL) return err_set(err, ERR_MEMORY, "the body needs too much memory: send a smaller one");
   for (const struct json *node = top->child; node != NULL && result == 0; node = node->next) {
     struct param *param = &params.items[params.count++];
     param->name = node->name;
@@ -126,7 +128,7 @@ static int check_object(const struct json *parent, struct arena *arena, struct e
   for (const struct json *node = parent->child; node != NULL; node = node->next) count++;
   if (parent->type == JSON_OBJECT && count > 1) {
     struct str *names = arena_alloc_raw(arena, count * sizeof *names);
-    if (names == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
+    if (names == NULL) return err_set(err, ERR_MEMORY, "the body needs too much memory: send a smaller one");
     size_t i = 0;
     for (const struct json *node = parent->child; node != NULL; node = node->next) names[i++] = node->name;
     result = check_distinct(names, count, err);
@@ -139,7 +141,7 @@ static int check_object(const struct json *parent, struct arena *arena, struct e
 
 static int check_repeated(const struct params *params, struct arena *arena, struct err *err) {
   struct str *names = arena_alloc_raw(arena, (params->count + 1) * sizeof *names);
-  if (names == NULL) return err_set(err, ERR_MEMORY, "a smaller body");
+  if (names == NULL) return err_set(err, ERR_MEMORY, "the body needs too much memory: send a smaller one");
   for (size_t i = 0; i < params->count; i++) names[i] = params->items[i].name;
   int result = check_distinct(names, params->count, err);
   for (size_t i = 0; i < params->count && result == 0; i++) {

@@ -15,28 +15,29 @@ struct params {
   size_t count;
 };
 
-/* Where the parameters stand. */
+/* The parts of a request that can hold parameters. */
 struct params_source {
   struct str content_type;
-  struct str body;  /* JSON_PADDING bytes readable behind it; empty: there was none */
-  struct str query; /* without '?' */
-  size_t count_max; /* parameters, members of nested objects and elements of arrays counted too */
+  struct str body;  /* JSON_PADDING bytes behind it are readable; empty: there was none */
+  struct str query; /* without the '?' */
+  size_t count_max; /* most parameters; members of nested objects and elements of arrays count too */
 };
 
-/* Reads them: from the body if there is one, else from the query. A body is JSON if its type says so, or if its type
- * says neither JSON nor form and it begins with '{'; else a form. -ERR_PARSE, -ERR_LIMIT, -ERR_MEMORY: it cannot be
- * read, err says why. -ERR_EXISTS: a name stands twice, in any case, at any level; err holds the name, cut. */
+/* Reads the parameters from the body if there is one, else from the query. A body is JSON if its type says so, or if
+ * its type says neither JSON nor form and it begins with '{'. Any other body is a form. -ERR_PARSE, -ERR_LIMIT,
+ * -ERR_MEMORY: the parameters cannot be read, and err says why. -ERR_EXISTS: a name appears twice, in any case, at
+ * any level; err holds the name, cut. */
 MUST_USE int params_read(const struct params_source *source, struct json_parser *parser, struct arena *arena,
                          struct params *ret, struct err *err);
 
 /* How a parameter was given. */
 enum params_found { PARAMS_ABSENT, PARAMS_TEXT, PARAMS_NESTED };
 
-/* Finds a parameter without regard to case; its value without surrounding blanks. Empty is absent. */
+/* Finds a parameter by its name in any case. Removes blanks around the value; an empty value counts as absent. */
 enum params_found params_get(const struct params *params, const char *name, struct str *ret_text);
 
-/* The Action of a request whose parameters could not be read, for its answer: the body's, or if none can be made out
- * there the query's, without surrounding blanks. Of several the first. False when there is none. */
+/* Finds the Action of a request whose parameters could not be read, for its answer: in the body, or, if the body
+ * shows none, in the query; the first one, without surrounding blanks. False if there is none. */
 MUST_USE bool params_find_action(const struct params_source *source, struct json_parser *parser, struct arena *arena,
                                  struct str *ret);
 

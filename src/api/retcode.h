@@ -1,4 +1,4 @@
-/* RetCodes of the API. Source: design §3.4. All are below 2000: some SDKs retry from there up. */
+/* RetCodes of the API. Source: design §3.4. All are below 2000, because some SDKs retry a code from 2000 up. */
 #ifndef CODECMETER_API_RETCODE_H
 #define CODECMETER_API_RETCODE_H
 

@@ -33,7 +33,7 @@ static int append_array(const struct json *array, struct buf *out) {
   return result;
 }
 
-/* The depth is bounded by whoever parsed the tree. */
+/* The parser of the tree has bounded its depth. */
 static int append_node(const struct json *node, struct buf *out) {
   switch (node->type) {
     case JSON_NULL: return 0;

@@ -8,22 +8,22 @@
 #include "base/err.h"
 #include "base/json.h"
 
-/* Characters of a number written out; a longer one is an error. */
+/* The longest number, in characters of its plain decimal; a longer one is an error. */
 #define CANON_NUMBER_MAX 400
 
 /* One parameter, as decoded. Texts and node are borrowed. */
 struct param {
   struct str name;
-  struct str value;        /* of a form, query or JSON string as sent; of a number its plain decimal, else "" */
+  struct str value;        /* a form, query or JSON string as sent; a number as its plain decimal; else "" */
   const struct json *node; /* of a JSON body; NULL otherwise */
 };
 
-/* The name under which the signature itself travels, in any case; at the top level only. */
+/* The name of the parameter that carries the signature, in any case; at the top level only. */
 #define CANON_SIGNATURE STR("Signature")
 
-/* Sorts the parameters by name as bytes, in place, and appends name and value of each but the signature. -ERR_LIMIT
- * when a number is longer than CANON_NUMBER_MAX, -ERR_MEMORY. Members of nested objects are sorted in a scratch array;
- * the tree is left as it is. */
+/* Sorts the parameters by the bytes of their names, in place, and appends name and value of each except the
+ * signature. -ERR_LIMIT if a number is longer than CANON_NUMBER_MAX; -ERR_MEMORY. Members of nested objects are
+ * sorted in a scratch array; the tree does not change. */
 MUST_USE int canon_append(struct param *params, size_t count, struct buf *out);
 
 #endif

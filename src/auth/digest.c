@@ -27,7 +27,7 @@ int digest_random(void *out, size_t len, struct err *err) {
   while (len > 0) {
     ssize_t got = getrandom(at, len, 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return err_set_errno(err, ERR_INTERNAL, errno, "no random numbers");
+    if (got < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot get random bytes from the kernel");
     at += got;
     len -= (size_t)got;
   }

@@ -7,7 +7,7 @@
 #define KEYRING_PUBLIC_SIZE 41  /* with NUL */
 #define KEYRING_PRIVATE_SIZE 41
 
-/* A new pair: 160 random bits each, in hex. */
+/* Generates a new pair: 160 random bits each, in hex. */
 MUST_USE int keyring_generate(char public_key[KEYRING_PUBLIC_SIZE], char private_key[KEYRING_PRIVATE_SIZE],
                               struct err *err);
 

@@ -9,10 +9,11 @@
 
 #define SIGN_HEX_SIZE 41 /* with NUL */
 
-/* Lower-case hex of SHA1(canonical + private key). canonical is what canon_append made. */
+/* Lower-case hex of SHA1(canonical + private key). canonical is the text that canon_append made. */
 void sign_hex(struct str canonical, struct str private_key, char out[SIGN_HEX_SIZE]);
 
-/* Is that the signature? In constant time; hex digits of either case; a text of another length is not. */
+/* True if signature is the right one: hex digits of either case, compared in constant time. False for any other
+ * length. */
 bool sign_verify(struct str canonical, struct str private_key, struct str signature);
 
 #endif

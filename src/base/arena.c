@@ -1,4 +1,5 @@
-/* A list of chunks, each twice the one before, so that a small request costs one malloc and a large one a few. */
+/* A list of chunks. Each is twice as large as the one before, so a small request costs one malloc and a large
+ * one a few. */
 #include "base/arena.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@
 #define ARENA_CHUNK_FIRST 4096
 
 struct chunk {
-  struct chunk *next; /* the one before, smaller */
+  struct chunk *next; /* the older, smaller one */
   size_t size;
   size_t used;
   _Alignas(ARENA_ALIGN) char bytes[];

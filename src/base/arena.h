@@ -1,6 +1,7 @@
-/* A bounded arena: memory of one request or one batch, freed at once.
+/* A bounded arena: the memory of one request or one batch, freed all at once.
  *
- * Running out is a refusal (NULL), never a crash. Pointers live until arena_reset or arena_free. One thread.
+ * An allocation beyond the limit returns NULL; it never aborts. Pointers are valid until arena_reset or arena_free.
+ * One thread at a time uses an arena.
  */
 #ifndef CODECMETER_BASE_ARENA_H
 #define CODECMETER_BASE_ARENA_H
@@ -13,19 +14,19 @@
 
 struct arena;
 
-/* limit: bytes that may be handed out between two resets. Caller frees with arena_free. */
+/* limit: how many bytes can be allocated between two resets. Caller frees with arena_free. */
 MUST_USE struct arena *arena_new(size_t limit);
 void arena_free(struct arena *arena);
 SCOPED_REF(struct arena, arena_free)
 
-/* Gives back all but the first chunk. */
+/* Frees all chunks but the first one, which is reused. */
 void arena_reset(struct arena *arena);
 
-/* size bytes, aligned to 16, zeroed; NULL when the limit would be passed. */
+/* Allocates size bytes, aligned to 16 and zeroed. NULL if that would exceed the limit, or if memory is short. */
 MUST_USE void *arena_alloc(struct arena *arena, size_t size);
-/* The same, not zeroed: for whoever writes every byte. */
+/* The same, not zeroed: for callers that write every byte. */
 MUST_USE void *arena_alloc_raw(struct arena *arena, size_t size);
-/* A copy of s with a NUL behind it (not counted in its length); ptr NULL when out of memory. */
+/* Copies s and adds a NUL, which its length does not count. ptr is NULL if the arena has no room. */
 struct str arena_copy(struct arena *arena, struct str s);
 size_t arena_used(const struct arena *arena);
 /* True if the arena gave NULL since the last reset because the system has no memory, and not because of its limit. */

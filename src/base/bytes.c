@@ -60,7 +60,8 @@ bool str_copy(struct str s, char *out, size_t size) {
   return true;
 }
 
-/* The length of the UTF-8 sequence that begins s and its code point; 0 when there is none (Unicode 15, table 3-7). */
+/* The length of the UTF-8 sequence at the front of s, and its code point. 0 if it is not valid (Unicode 15, table
+ * 3-7). */
 static size_t utf8_decode(struct str s, uint32_t *ret_point) {
   const unsigned char *p = (const unsigned char *)s.ptr;
   unsigned char lead = p[0];
@@ -81,7 +82,7 @@ static size_t utf8_decode(struct str s, uint32_t *ret_point) {
   return len;
 }
 
-/* Eight bytes at a time while they are ASCII: texts mostly are. */
+/* The length of the ASCII text at the front, found eight bytes at a time: most texts are ASCII. */
 static size_t ascii_run(struct str s) {
   size_t n = 0;
   while (n + 8 <= s.len && (le64_load(s.ptr + n) & UINT64_C(0x8080808080808080)) == 0) n += 8;
@@ -289,7 +290,7 @@ void buf_printf(struct buf *buf, const char *format, ...) {
   int len = vsnprintf(NULL, 0, format, args);
   va_end(args);
   CHECK(len >= 0);
-  /* vsnprintf wants a byte for its NUL, which is given back. */
+  /* vsnprintf needs one byte more for its NUL; that byte is removed again. */
   char *at = buf_extend(buf, (size_t)len + 1);
   if (at != NULL) {
     (void)vsnprintf(at, (size_t)len + 1, format, again);

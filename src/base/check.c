@@ -1,5 +1,6 @@
-/* A check that fails while standard error takes nothing must end the process all the same, so the line is written only
- * if that does not wait. No lock and no buffer: the failing thread may hold the first, and abort loses the second. */
+/* A failed check must end the process even if nobody reads standard error, so the line is written only if the write
+ * does not wait. It takes no lock, because the failing thread may hold it, and uses no buffer, because abort loses
+ * it. */
 #include "base/check.h"
 
 #include <poll.h>

@@ -1,5 +1,5 @@
-/* CHECK: assertions that stay on in every build. For what cannot be; never for what a client, a disk or a network
- * can cause. A failed check prints expression, file and line on standard error and aborts. */
+/* CHECK: assertions that stay on in every build. They are for states that cannot occur, never for what a client, a
+ * disk or a network can cause. A failed check prints expression, file and line on standard error and aborts. */
 #ifndef CODECMETER_BASE_CHECK_H
 #define CODECMETER_BASE_CHECK_H
 

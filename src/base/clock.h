@@ -1,4 +1,4 @@
-/* Time is an argument: whoever needs it is handed a struct clock, so that tests own it. */
+/* Time is an argument: a function that needs it takes a struct clock, so that tests control it. */
 #ifndef CODECMETER_BASE_CLOCK_H
 #define CODECMETER_BASE_CLOCK_H
 

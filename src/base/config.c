@@ -74,7 +74,7 @@ static int assign_text(struct config *config, const struct setting *setting, str
   char *field = (char *)config + setting->offset;
   text = str_trim(text);
   if (str_is_utf8(text) && !str_has_control(text) && str_copy(text, field, CONFIG_TEXT_MAX + 1)) return 0;
-  return err_set(err, ERR_USAGE, "%s.%s: a text of at most %d bytes of UTF-8, without control characters, is wanted",
+  return err_set(err, ERR_USAGE, "%s.%s: expected UTF-8 text of at most %d bytes without control characters",
                  setting->section, setting->key, CONFIG_TEXT_MAX);
 }
 
@@ -82,7 +82,7 @@ static int assign(struct config *config, const struct setting *setting, struct s
   uint64_t value, least = 0, most = 1;
   if (setting->type == CONFIG_TEXT) return assign_text(config, setting, text, err);
   if (!parse_value(setting->type, text, &value)) {
-    return err_set(err, ERR_USAGE, "%s.%s: %s is wanted, not '%.*s'", setting->section, setting->key,
+    return err_set(err, ERR_USAGE, "%s.%s: expected %s, got '%.*s'", setting->section, setting->key,
                    form_of(setting->type), (int)(text.len < 40 ? text.len : 40), text.ptr);
   }
   if (setting->type != CONFIG_BOOL) {
@@ -91,8 +91,8 @@ static int assign(struct config *config, const struct setting *setting, struct s
     CHECK(good);
   }
   if (value < least || value > most) {
-    return err_set(err, ERR_USAGE, "%s.%s: from %s to %s, not '%.*s'", setting->section, setting->key, setting->least,
-                   setting->most, (int)(text.len < 40 ? text.len : 40), text.ptr);
+    return err_set(err, ERR_USAGE, "%s.%s: must be from %s to %s, got '%.*s'", setting->section, setting->key,
+                   setting->least, setting->most, (int)(text.len < 40 ? text.len : 40), text.ptr);
   }
   store(config, setting, value);
   return 0;
@@ -106,7 +106,7 @@ static const struct setting *find(struct str section, struct str key) {
 }
 
 static int unknown(struct str section, struct str key, struct err *err) {
-  return err_set(err, ERR_USAGE, "there is no setting %.*s.%.*s; `codecmeter serve --list-settings` shows all",
+  return err_set(err, ERR_USAGE, "unknown setting %.*s.%.*s; `codecmeter serve --list-settings` lists all settings",
                  (int)(section.len < 40 ? section.len : 40), section.ptr, (int)(key.len < 40 ? key.len : 40), key.ptr);
 }
 
@@ -117,10 +117,13 @@ static int set_adapter_codec(struct config *config, struct str key, struct str v
               str_copy(adapter, made.adapter, sizeof made.adapter) &&
               str_copy(rest, made.preset, sizeof made.preset) && str_copy(codec, made.codec, sizeof made.codec);
   if (!good) {
-    return err_set(err, ERR_USAGE, "adapter.NAME.codec or adapter.NAME.codec.PRESET, and a codec's name, are wanted");
+    return err_set(err, ERR_USAGE,
+                   "adapter.%.*s: expected adapter.NAME.codec or adapter.NAME.codec.PRESET, and the name of a codec",
+                   (int)(key.len < 40 ? key.len : 40), key.ptr);
   }
   if (config->adapter_codecs_count == CONFIG_ADAPTER_CODECS_MAX) {
-    return err_set(err, ERR_USAGE, "at most %d settings of codecs of adapters", CONFIG_ADAPTER_CODECS_MAX);
+    return err_set(err, ERR_USAGE, "more than %d settings of the form adapter.NAME.codec; remove some",
+                   CONFIG_ADAPTER_CODECS_MAX);
   }
   config->adapter_codecs[config->adapter_codecs_count++] = made;
   return 0;
@@ -138,7 +141,7 @@ void config_init(struct config *config) {
 int config_set(struct config *config, const char *assignment, struct err *err) {
   const char *dot = strchr(assignment, '.'), *equals = strchr(assignment, '=');
   if (dot == NULL || equals == NULL || dot > equals) {
-    return err_set(err, ERR_USAGE, "'%.60s': section.key=value is wanted", assignment);
+    return err_set(err, ERR_USAGE, "expected section.key=value, got '%.60s'", assignment);
   }
   struct str section = str_make(assignment, (size_t)(dot - assignment));
   struct str key = str_make(dot + 1, (size_t)(equals - dot - 1));
@@ -175,7 +178,7 @@ int config_load(struct config *config, const char *path, struct err *err) {
   GError *error = NULL;
   int result = 0;
   if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &error)) {
-    result = err_set(err, ERR_USAGE, "cannot read the configuration %s: %s", path, error->message);
+    result = err_set(err, ERR_USAGE, "cannot read the configuration file %s: %s", path, error->message);
     g_error_free(error);
   }
   char **sections = result == 0 ? g_key_file_get_groups(file, NULL) : NULL;

@@ -7,6 +7,6 @@
 
 uint32_t crc32c(const void *ptr, size_t len) {
   CHECK(len <= INT_MAX);
-  /* The library reads only, though its prototype lacks the const; it leaves both inversions to the caller. */
+  /* The library only reads, though its prototype lacks const. It leaves both inversions to the caller. */
   return ~crc32_iscsi((unsigned char *)(uintptr_t)ptr, (int)len, ~0u);
 }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* len below 2^31. */
+/* len must be below 2^31. */
 uint32_t crc32c(const void *ptr, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
-/* Shells and systemd start programs with a soft limit of 1,024 or less, so that programs that use select() do not
- * break. This one does not use it, and takes what it needs of the hard limit.
+/* Shells and systemd start programs with a soft limit of 1,024 or less, so that programs that use select() do not break.
+ * codecmeter does not use select(), so it raises the soft limit as far as it needs.
  */
 #include "base/descriptors.h"
 

@@ -1,6 +1,6 @@
-/* A line is written at once and whole: lines of several threads never mix, and none is in a buffer when the process
- * crashes. What standard error does not take is dropped and counted rather than waited for, because a program that
- * waits for the reader of its log stops with that reader.
+/* Each line is written at once and whole: lines of several threads never mix, and no line is left in a buffer when
+ * the process crashes. A line that standard error does not accept is dropped and counted, because a program that
+ * waits for the reader of its log stops when that reader stops.
  */
 #include "base/diag.h"
 
@@ -24,14 +24,14 @@ static_assert(LINE_MAX_BYTES <= SINK_LINE_MAX, "a line fits");
 
 static _Atomic enum diag_level level_shown = DIAG_INFO;
 
-/* Held for memory, and for writes that do not wait. */
+/* Held only to access memory and for writes that do not wait. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sink error_sink, output_sink;
-static uint64_t dropped; /* lines since the last one that was written */
+static uint64_t dropped; /* lines dropped since the last one that was written */
 
 void diag_set_level(enum diag_level level) { atomic_store(&level_shown, level); }
 
-/* Control characters would let a client forge lines or drive a terminal: they are shown as \xHH. */
+/* A client could forge lines or control a terminal with control characters, so they are written as \xHH. */
 static size_t escape(const char *text, char *out, size_t size) {
   size_t len = 0;
   for (; *text != '\0' && len + 5 < size; text++) {
@@ -58,11 +58,12 @@ static size_t compose(enum diag_level level, const char *text, char out[LINE_MAX
   return len;
 }
 
-/* True if no lines were dropped, or their number could be written. */
+/* True if no lines were dropped, or if the line that says how many was written. */
 static bool tell_dropped(void) {
   char text[128], line[LINE_MAX_BYTES];
   if (dropped == 0) return true;
-  (void)snprintf(text, sizeof text, "%" PRIu64 " log lines were dropped here: standard error took no more", dropped);
+  (void)snprintf(text, sizeof text, "%" PRIu64 " log lines were dropped here: standard error accepted no more",
+                 dropped);
   if (!sink_write(&error_sink, str_make(line, compose(DIAG_WARNING, text, line)))) return false;
   dropped = 0;
   return true;

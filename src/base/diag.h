@@ -1,12 +1,12 @@
-/* Diagnostics: what the running program says of itself, one line each, on standard error.
+/* Diagnostics: what the running program reports about itself, one line each, on standard error.
  *
  *   2026-01-31T12:00:00.123Z info  checkpoint done position=… records=…
  *
- * Never a private key, a token, a signature or a raw body. Bytes that are not printable are escaped. Any thread.
- * (Called diag, because `log` is the ledger's.)
+ * Never a private key, a token, a signature or a raw body. Control characters are escaped. Any thread may call.
+ * (The name is diag because `log` is the ledger's.)
  *
- * No function here waits for the reader of standard error or standard output. Lines that it does not take are dropped
- * and counted; the first line that it takes again says how many were dropped.
+ * No function here waits for the reader of standard error or standard output. Lines that the file does not accept are
+ * dropped and counted. When it accepts lines again, the first one says how many were dropped.
  */
 #ifndef CODECMETER_BASE_DIAG_H
 #define CODECMETER_BASE_DIAG_H
@@ -17,7 +17,7 @@
 
 enum diag_level { DIAG_ERROR, DIAG_WARNING, DIAG_INFO, DIAG_DEBUG };
 
-/* Lines above this level are not shown. Default DIAG_INFO. */
+/* Lines above this level are not written. The default is DIAG_INFO. */
 void diag_set_level(enum diag_level level);
 
 void diag_error(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
@@ -25,10 +25,10 @@ void diag_warning(const char *format, ...) __attribute__((format(printf, 1, 2), 
 void diag_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void diag_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Writes a printable text as it is, and a line end, on standard error: why the program ends. */
+/* Writes a printable text, unchanged, and a line end to standard error: the reason why the program ends. */
 void diag_last(const char *text);
 
-/* Writes a short text and a line end on standard output. False: it takes nothing now; call again later. */
+/* Writes a short text and a line end to standard output. False: it accepts nothing now; call again later. */
 MUST_USE bool diag_output(const char *text);
 
 #endif

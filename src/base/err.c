@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define SCRATCH_SIZE 16384
-#define PART_SIZE 352 /* so that two paths leave room for what is said of them */
+#define PART_SIZE 352 /* two paths still leave room for the message about them */
 
 static const struct {
   enum err_kind kind;
@@ -39,7 +39,7 @@ void err_shorten(char *text, size_t max) {
   memmove(text + head + sizeof gap - 1, text + tail, len - tail + 1);
 }
 
-/* Formats without a limit that a path could reach, then shortens. */
+/* Formats into a buffer that is longer than paths can be, then shortens the text. */
 static void compose(char *out, size_t size, const char *format, va_list args) {
   char text[SCRATCH_SIZE];
   (void)vsnprintf(text, sizeof text, format, args);
@@ -58,7 +58,7 @@ int err_set(struct err *err, enum err_code code, const char *format, ...) {
   return -(int)code;
 }
 
-/* What an errno says besides its text: a shortage that passes, and what ends it. */
+/* The errnos of a shortage that can pass, and what an operator can do about it. */
 static const struct shortage {
   int errno_value;
   enum err_code code;

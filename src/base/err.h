@@ -1,7 +1,7 @@
-/* Errors: one table, one way to carry them.
+/* Errors: one table of codes, and one struct that carries the detail.
  *
- * A function that can fail returns int: 0, or a negative member of enum err_code; it is marked MUST_USE.
- * The detail is written once, where the failure was first seen, into the caller's struct err. Only the edges
+ * A function that can fail is marked MUST_USE and returns int: 0, or a negative member of enum err_code.
+ * The function that first sees the failure writes the detail into the caller's struct err, once. Only the edges
  * of the program (a command, a request, a thread's loop) print it or turn it into an answer. Outputs named
  * ret_… are untouched on failure.
  */
@@ -13,35 +13,35 @@
 
 #include "base/scope.h"
 
-/* Whose fault it is, and so what an edge does about it. */
+/* Whose fault an error is. It decides what an edge does. */
 enum err_kind {
-  ERR_KIND_CLIENT, /* the caller's request is wrong: tell it, carry on */
-  ERR_KIND_RETRY,  /* ours, for now: the same request may succeed later */
-  ERR_KIND_STOP,   /* ours, for good: stop accepting and exit non-zero */
+  ERR_KIND_CLIENT, /* the caller's request is wrong: report it, continue */
+  ERR_KIND_RETRY,  /* our fault, for now: the same request may succeed later */
+  ERR_KIND_STOP,   /* our fault, for good: stop accepting and exit non-zero */
 };
 
 /*        name          kind    what it means                                                    */
 #define ERR_TABLE(X)                                                                              \
   X(USAGE, CLIENT, "wrong usage of a command or an option")                                       \
-  X(PARSE, CLIENT, "text that is not in the form it must have")                                   \
-  X(RANGE, CLIENT, "a value outside what is allowed")                                             \
-  X(LIMIT, CLIENT, "a named bound was reached")                                                   \
-  X(NOT_FOUND, CLIENT, "no such thing")                                                           \
-  X(EXISTS, CLIENT, "it is already there")                                                        \
+  X(PARSE, CLIENT, "malformed text")                                                              \
+  X(RANGE, CLIENT, "value out of range")                                                          \
+  X(LIMIT, CLIENT, "limit reached")                                                               \
+  X(NOT_FOUND, CLIENT, "not found")                                                               \
+  X(EXISTS, CLIENT, "already exists")                                                             \
   X(DENIED, CLIENT, "not allowed")                                                                \
-  X(MEDIA, CLIENT, "a media file that cannot be measured")                                        \
-  X(BUSY, RETRY, "no room in a queue or delta now, or another process holds it")                  \
+  X(MEDIA, CLIENT, "media file cannot be measured")                                               \
+  X(BUSY, RETRY, "queue or delta is full, or another process holds the resource")                 \
   X(FULL, RETRY, "the disk is full, or below its reserve")                                        \
-  X(STOPPING, RETRY, "starting or draining")                                                      \
+  X(STOPPING, RETRY, "starting or stopping")                                                      \
   X(NETWORK, RETRY, "the server could not be reached")                                            \
   X(REMOTE, RETRY, "the server answered with an error")                                           \
-  X(MEMORY, RETRY, "no memory now, or a bounded arena is used up")                                \
-  X(DESCRIPTORS, RETRY, "too many files are open")                                                \
+  X(MEMORY, RETRY, "out of memory, or a bounded arena is full")                                   \
+  X(DESCRIPTORS, RETRY, "too many open files")                                                    \
   X(IO, STOP, "a read, write or sync failed")                                                     \
-  X(CORRUPT, STOP, "bytes on disk that cannot be what was written")                               \
-  X(VERSION, STOP, "a format that this version does not know")                                    \
-  X(MISSING, STOP, "something that must be installed or present is not")                          \
-  X(INTERNAL, STOP, "a library failed in a way that is not expected")
+  X(CORRUPT, STOP, "bytes on disk are not what was written")                                      \
+  X(VERSION, STOP, "unknown format version")                                                      \
+  X(MISSING, STOP, "a required package or file is missing")                                       \
+  X(INTERNAL, STOP, "unexpected failure of a library")
 
 enum err_code {
   ERR_NONE = 0,
@@ -51,29 +51,29 @@ enum err_code {
   ERR_CODES
 };
 
-#define ERR_TEXT_MAX 1024 /* what is longer loses of its middle */
+#define ERR_TEXT_MAX 1024 /* longer texts are shortened in the middle */
 
 struct err {
   enum err_code code;
-  char text[ERR_TEXT_MAX]; /* one line, UTF-8, NUL-terminated, says what to do where that can be said */
+  char text[ERR_TEXT_MAX]; /* one line, UTF-8, NUL-terminated; says what to do, where possible */
 };
 
-/* Takes out of the middle of a text what is more than max bytes: a path or a message says most at its ends. */
+/* Shortens a text to at most max bytes. It removes the middle, because the ends of a path or a message say most. */
 void err_shorten(char *text, size_t max);
 
-/* Writes code and text into err (which may be NULL; what it held may be among the arguments) and returns -code, so
- * that `return err_set(…)` reads well. */
+/* Writes code and text into err and returns -code, so that `return err_set(…)` reads well. err may be NULL. The
+ * arguments may point into err. */
 int err_set(struct err *err, enum err_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
-/* As err_set, followed by ": <strerror(errno_value)>". A shortage that can pass decides the code, whatever `code`
- * says: ENOSPC and EDQUOT make it ERR_FULL, EMFILE and ENFILE ERR_DESCRIPTORS, ENOMEM ERR_MEMORY. Where such a shortage
- * must not count as passing (a write or sync that failed), the caller uses err_set_errno_lasting. */
+/* Like err_set, and appends ": <strerror(errno_value)>". A shortage that can pass decides the code, whatever `code`
+ * says: ENOSPC and EDQUOT give ERR_FULL, EMFILE and ENFILE give ERR_DESCRIPTORS, ENOMEM gives ERR_MEMORY. Where such
+ * a shortage must not count as passing (a write or sync failed), the caller uses err_set_errno_lasting. */
 int err_set_errno(struct err *err, enum err_code code, int errno_value, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));
 
-/* As err_set_errno, but only a full disk (ENOSPC, EDQUOT) decides the code: for a call after whose failure nobody
- * knows what is on disk. */
+/* Like err_set_errno, but only a full disk (ENOSPC, EDQUOT) decides the code. For calls that leave it unknown what is
+ * on disk when they fail. */
 int err_set_errno_lasting(struct err *err, enum err_code code, int errno_value, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));
 

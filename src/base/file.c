@@ -16,7 +16,7 @@ int file_write(int fd, const char *name, uint64_t offset, const void *ptr, size_
     ssize_t wrote = pwrite(fd, at, len, (off_t)offset);
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) return err_set_errno_lasting(err, ERR_IO, errno, "cannot write %s", name);
-    /* A write of nothing is how some file systems say that they are full. */
+    /* Some file systems write nothing when they are full. */
     if (wrote == 0) return err_set_errno(err, ERR_FULL, ENOSPC, "cannot write %s", name);
     at += wrote;
     offset += (uint64_t)wrote;
@@ -40,7 +40,7 @@ int file_read(int fd, const char *name, uint64_t offset, void *ptr, size_t len, 
 
 int file_size(int fd, const char *name, uint64_t *ret, struct err *err) {
   struct stat st;
-  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot stat %s", name);
+  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read the attributes of %s", name);
   *ret = (uint64_t)st.st_size;
   return 0;
 }
@@ -58,7 +58,7 @@ int file_push(int fd, const char *name, uint64_t offset, uint64_t len, struct er
   const unsigned wait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   int code = sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
   if (code == 0 && before > 0) code = sync_file_range(fd, (off_t)(offset - before), (off_t)before, wait);
-  if (code == 0 || errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return 0; /* file systems that cannot */
+  if (code == 0 || errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return 0; /* not supported here */
   return err_set_errno_lasting(err, ERR_IO, errno, "cannot write %s", name);
 }
 
@@ -67,10 +67,10 @@ int file_replace(const char *dir, const char *name, struct str content, struct e
   SCOPED_MALLOC char *made = NULL;
   CHECK(asprintf(&made, "%s/.%s.%d", dir, name, (int)getpid()) >= 0);
   SCOPED_FD int fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot make %s", path);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot create %s", path);
   int result = file_write(fd, path, 0, content.ptr, content.len, err);
   if (result == 0) result = file_sync(fd, path, err);
-  if (result == 0 && rename(made, path) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot make %s", path);
+  if (result == 0 && rename(made, path) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot create %s", path);
   if (result != 0) (void)unlink(made);
   return result == 0 ? file_sync_dir(dir, err) : result;
 }
@@ -94,7 +94,7 @@ int file_sync_dir_of(const char *path, struct err *err) {
 
 int file_make_dir(const char *path, struct err *err) {
   bool is_new = mkdir(path, 0700) == 0;
-  if (!is_new && errno != EEXIST) return err_set_errno(err, ERR_IO, errno, "cannot make directory %s", path);
+  if (!is_new && errno != EEXIST) return err_set_errno(err, ERR_IO, errno, "cannot create directory %s", path);
   SCOPED_MALLOC char *parent = file_path(path, "..");
   /* One that was there may have been made by a process that was killed before it synced the parent. If this user may
    * only pass through the parent, somebody else made the directory. */
@@ -127,7 +127,7 @@ bool file_exists(const char *path) {
   return lstat(path, &st) == 0;
 }
 
-/* The nearest directory above a path that exists, as an absolute path without links; malloc'd, or NULL. */
+/* The nearest existing directory above a path, as an absolute path without links; malloc'd, or NULL. */
 static char *existing_above(const char *path) {
   SCOPED_MALLOC char *part = file_path(path, "");
   for (char *end = strrchr(part, '/'); end != NULL; end = strrchr(part, '/')) {

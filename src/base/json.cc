@@ -1,8 +1,9 @@
 /* The only C++ file, and the only one that knows simdjson: its On-Demand front end, whose scanner validates UTF-8 and
- * string syntax in one pass, and which gives number text and repeated names as they stand (its DOM gives neither).
+ * string syntax in one pass. It keeps number text and repeated names as written, which simdjson's DOM does not.
  *
- * On-Demand checks a value only when it is visited, so everything is visited: tokens that are not strings are held
- * against the grammar here, and decoded strings against UTF-8 once more, since an escape can make a lone surrogate.
+ * On-Demand validates a value only when it is visited, so this reader visits everything. It checks tokens that are
+ * not strings against the grammar, and decoded strings for UTF-8 once more, because an escape can make a lone
+ * surrogate.
  */
 #include <simdjson.h>
 
@@ -29,7 +30,7 @@ extern "C" void json_parser_trim(struct json_parser *parser, size_t text_max) {
 
 namespace {
 
-/* Bytes in which a plain name's end is looked for: no more than may be read behind any text. */
+/* How many bytes are searched for the end of a plain name. So many may be read behind any text. */
 constexpr size_t NAME_USUAL = JSON_PADDING;
 
 struct reader {
@@ -40,15 +41,15 @@ struct reader {
 
 int fail(const reader &r, simdjson::error_code code) {
   switch (code) {
-    case simdjson::UTF8_ERROR: return err_set(r.err, ERR_PARSE, "not UTF-8");
-    case simdjson::UNCLOSED_STRING: return err_set(r.err, ERR_PARSE, "a string is not closed");
-    case simdjson::UNESCAPED_CHARS: return err_set(r.err, ERR_PARSE, "a control character stands in a string");
-    case simdjson::STRING_ERROR: return err_set(r.err, ERR_PARSE, "a string holds a wrong escape");
-    case simdjson::EMPTY: return err_set(r.err, ERR_PARSE, "empty");
-    case simdjson::TRAILING_CONTENT: return err_set(r.err, ERR_PARSE, "something stands behind the JSON value");
+    case simdjson::UTF8_ERROR: return err_set(r.err, ERR_PARSE, "invalid UTF-8");
+    case simdjson::UNCLOSED_STRING: return err_set(r.err, ERR_PARSE, "unterminated string");
+    case simdjson::UNESCAPED_CHARS: return err_set(r.err, ERR_PARSE, "unescaped control character in a string");
+    case simdjson::STRING_ERROR: return err_set(r.err, ERR_PARSE, "invalid escape in a string");
+    case simdjson::EMPTY: return err_set(r.err, ERR_PARSE, "the text is empty");
+    case simdjson::TRAILING_CONTENT: return err_set(r.err, ERR_PARSE, "unexpected text after the JSON value");
     case simdjson::MEMALLOC:
-    case simdjson::CAPACITY: return err_set(r.err, ERR_MEMORY, "no memory to read JSON");
-    default: return err_set(r.err, ERR_PARSE, "not JSON");
+    case simdjson::CAPACITY: return err_set(r.err, ERR_MEMORY, "not enough memory to read JSON");
+    default: return err_set(r.err, ERR_PARSE, "invalid JSON");
   }
 }
 
@@ -88,13 +89,13 @@ namespace {
 
 int copy_text(const reader &r, struct str text, struct str *ret) {
   *ret = arena_copy(r.arena, text);
-  return ret->ptr != nullptr ? 0 : err_set(r.err, ERR_MEMORY, "JSON too large");
+  return ret->ptr != nullptr ? 0 : err_set(r.err, ERR_MEMORY, "the JSON text is too large");
 }
 
-/* A string that holds no escapes is what it is: its syntax and its UTF-8 have been checked with the whole text's. */
+/* A string without escapes needs no decoding: the scanner has checked its syntax and its UTF-8. */
 bool is_plain(std::string_view text) { return memchr(text.data(), '\\', text.size()) == nullptr; }
 
-/* False: it is not plain, or longer than names are; read_text then undoes it. */
+/* False: the name has escapes, or is longer than usual; read_text then decodes it. */
 bool read_plain_name(const reader &r, ondemand::field &field, struct str *ret, int *ret_result) {
   const char *begin = field.key().raw();
   const char *end = static_cast<const char *>(memchr(begin, '"', NAME_USUAL));
@@ -109,23 +110,23 @@ int read_plain_text(const reader &r, std::string_view quoted, struct str *ret) {
   return copy_text(r, str_make(quoted.data() + 1, quoted.size() - 2), ret);
 }
 
-/* A string after its escapes are undone. */
+/* Copies a string whose escapes simdjson has decoded. */
 int read_text(const reader &r, simdjson::simdjson_result<std::string_view> decoded, struct str *ret) {
   std::string_view text;
   simdjson::error_code code = std::move(decoded).get(text);
   if (code != simdjson::SUCCESS) return fail(r, code);
   struct str view = str_make(text.data(), text.size());
-  if (!str_is_utf8(view)) return err_set(r.err, ERR_PARSE, "a string holds a lone surrogate");
+  if (!str_is_utf8(view)) return err_set(r.err, ERR_PARSE, "lone surrogate in a string");
   return copy_text(r, view, ret);
 }
 
-/* A token as it stands, without the blanks behind it. */
+/* A token as written, without the blanks behind it. */
 std::string_view without_blanks(std::string_view raw) {
   while (!raw.empty() && is_blank(raw.back())) raw.remove_suffix(1);
   return raw;
 }
 
-/* A number, true, false or null. */
+/* Reads a number, true, false or null. */
 int read_token(const reader &r, std::string_view raw, struct json *node) {
   raw = without_blanks(raw);
   struct str token = str_make(raw.data(), raw.size());
@@ -133,7 +134,7 @@ int read_token(const reader &r, std::string_view raw, struct json *node) {
   else if (raw == "false") node->type = JSON_FALSE;
   else if (raw == "null") node->type = JSON_NULL;
   else if (json_is_number(token)) node->type = JSON_NUMBER;
-  else return err_set(r.err, ERR_PARSE, "neither a number nor true, false or null");
+  else return err_set(r.err, ERR_PARSE, "invalid value: expected a number, true, false or null");
   return node->type == JSON_NUMBER ? copy_text(r, token, &node->text) : 0;
 }
 
@@ -142,7 +143,7 @@ struct json *new_node(const reader &r) { return static_cast<struct json *>(arena
 int read_array(const reader &r, ondemand::array array, unsigned depth, struct json *node);
 int read_object(const reader &r, ondemand::object object, unsigned depth, struct json *node);
 
-/* A value below the top; depth is that of the array or object around it. */
+/* Reads a value below the top; depth is that of the array or object around it. */
 int read_value(const reader &r, ondemand::value value, unsigned depth, struct json *node) {
   ondemand::json_type type;
   simdjson::error_code code = value.type().get(type);
@@ -169,7 +170,7 @@ int read_value(const reader &r, ondemand::value value, unsigned depth, struct js
 }
 
 int check_depth(const reader &r, unsigned depth) {
-  return depth <= r.depth_max ? 0 : err_set(r.err, ERR_LIMIT, "nested more than %u deep", r.depth_max);
+  return depth <= r.depth_max ? 0 : err_set(r.err, ERR_LIMIT, "nested more than %u levels deep", r.depth_max);
 }
 
 int read_array(const reader &r, ondemand::array array, unsigned depth, struct json *node) {
@@ -182,7 +183,7 @@ int read_array(const reader &r, ondemand::array array, unsigned depth, struct js
     simdjson::error_code code = std::move(element).get(value);
     if (code != simdjson::SUCCESS) return fail(r, code);
     struct json *child = new_node(r);
-    if (child == nullptr) return err_set(r.err, ERR_MEMORY, "JSON too large");
+    if (child == nullptr) return err_set(r.err, ERR_MEMORY, "the JSON text is too large");
     *link = child;
     link = &child->next;
     result = read_value(r, value, depth, child);
@@ -200,7 +201,7 @@ int read_object(const reader &r, ondemand::object object, unsigned depth, struct
     simdjson::error_code code = std::move(member).get(field);
     if (code != simdjson::SUCCESS) return fail(r, code);
     struct json *child = new_node(r);
-    if (child == nullptr) return err_set(r.err, ERR_MEMORY, "JSON too large");
+    if (child == nullptr) return err_set(r.err, ERR_MEMORY, "the JSON text is too large");
     *link = child;
     link = &child->next;
     if (!read_plain_name(r, field, &child->name, &result)) result = read_text(r, field.unescaped_key(), &child->name);
@@ -209,7 +210,7 @@ int read_object(const reader &r, ondemand::object object, unsigned depth, struct
   return result;
 }
 
-/* An error while an element is passed over shows when the next is asked for. */
+/* If skipping an element fails, the error appears when the next element is requested. */
 int hand_over(const reader &r, ondemand::array &array, const struct json_taker *taker) {
   for (auto element : array) {
     ondemand::value value;
@@ -233,7 +234,7 @@ int check_end(const reader &r, ondemand::document &document) {
 int read_elements(const reader &r, ondemand::document &document, const struct json_taker *taker) {
   ondemand::array array;
   simdjson::error_code code = document.get_array().get(array);
-  if (code == simdjson::INCORRECT_TYPE) return err_set(r.err, ERR_PARSE, "not an array");
+  if (code == simdjson::INCORRECT_TYPE) return err_set(r.err, ERR_PARSE, "expected an array");
   if (code != simdjson::SUCCESS) return fail(r, code);
   size_t count;
   if ((code = array.count_elements().get(count)) != simdjson::SUCCESS) return fail(r, code);
@@ -256,7 +257,7 @@ int read_top(const reader &r, ondemand::document &document, struct json *node) {
     if ((code = document.get_array().get(array)) != simdjson::SUCCESS) return fail(r, code);
     result = read_array(r, array, 1, node);
   } else {
-    return err_set(r.err, ERR_PARSE, "neither an object nor an array");
+    return err_set(r.err, ERR_PARSE, "expected an object or an array");
   }
   return result == 0 ? check_end(r, document) : result;
 }
@@ -273,7 +274,7 @@ extern "C" int json_parse(struct json_parser *parser, struct arena *arena, struc
                           const struct json **ret, struct err *err) {
   reader r = {arena, depth_max, err};
   struct json *top = new_node(r);
-  if (top == nullptr) return err_set(err, ERR_MEMORY, "JSON too large");
+  if (top == nullptr) return err_set(err, ERR_MEMORY, "the JSON text is too large");
   ondemand::document document;
   int result = begin(parser, r, text, document);
   if (result == 0) result = read_top(r, document, top);

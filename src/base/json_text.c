@@ -1,4 +1,4 @@
-/* The parts of JSON that are text: numbers written out, and strings quoted. */
+/* The text side of JSON: numbers as plain decimals, and quoted strings. */
 #include "base/json.h"
 
 #include <stdint.h>
@@ -17,15 +17,15 @@ struct str json_member_text(const struct json *object, const char *name) {
 
 /* ---- numbers ---- */
 
-/* A number as its significant digits, which stand in the token around its point, and the place of the point among them:
- * value = 0.d1 d2 d3 … x 10^point. */
+/* A number: its significant digits, which the token has before and after its point, and the place of the point among
+ * them. value = 0.d1 d2 d3 … x 10^point. */
 struct decimal {
   bool negative;
   struct str before, after; /* digits before and after the point, leading zeros of the whole cut off */
   int64_t point;
 };
 
-/* No exponent beyond this can give a number that is written out within any bound. */
+/* With a larger exponent, a number that is written out is longer than any bound. */
 #define EXPONENT_FAR INT64_C(100000000)
 
 static int64_t read_exponent(struct str text) {
@@ -51,7 +51,7 @@ static char digit(const struct decimal *number, size_t i) {
 
 static size_t digits_of(const struct decimal *number) { return number->before.len + number->after.len; }
 
-/* token must be a JSON number. Zero has no digits left. */
+/* token must be a JSON number. Zero has no digits. */
 static struct decimal read_decimal(struct str token) {
   struct decimal number = {.negative = token.ptr[0] == '-'};
   if (number.negative) token = skip(token, 1);
@@ -139,7 +139,7 @@ bool json_member_u64(const struct json *object, const char *name, uint64_t *ret)
 
 /* ---- strings ---- */
 
-/* What stands for a byte inside quotes; NULL when it stands for itself. */
+/* How a byte is written inside quotes; NULL if it is written as it is. */
 static const char *escape_of(unsigned char c, char scratch[7]) {
   switch (c) {
     case '"': return "\\\"";
@@ -156,7 +156,7 @@ static const char *escape_of(unsigned char c, char scratch[7]) {
   return scratch;
 }
 
-/* Bytes of the valid UTF-8 character at the front; 0 when there is none. */
+/* The length in bytes of the valid UTF-8 character at the front; 0 if there is none. */
 static size_t character_at(struct str s) {
   for (size_t len = 1; len <= 4 && len <= s.len; len++) {
     if (str_is_utf8(str_make(s.ptr, len))) return len;
@@ -168,7 +168,7 @@ void json_quote(struct buf *out, struct str s) {
   bool is_utf8 = str_is_utf8(s);
   char scratch[7];
   buf_char(out, '"');
-  size_t plain = 0; /* bytes before `at` that are yet to be appended as they are */
+  size_t plain = 0; /* the bytes from here to `at` are still to be copied as they are */
   size_t at = 0;
   while (at < s.len) {
     const char *escape = escape_of((unsigned char)s.ptr[at], scratch);

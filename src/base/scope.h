@@ -1,7 +1,7 @@
 /* Ownership by scope.
  *
  *   SCOPED(buf_fini) struct buf text = {0};     buf_fini(&text) runs when text leaves its scope
- *   return MOVE(handle);                        handle is NULL from here on, so its cleanup does nothing
+ *   return MOVE(handle);                        handle is now NULL, so its cleanup does nothing
  *
  * A function used with SCOPED takes a pointer to the variable. For a `thing_free(struct thing *)` that takes the
  * pointer itself, SCOPED_REF(struct thing, thing_free) declares `thing_free_ref(struct thing **)`.
@@ -33,7 +33,7 @@ static inline void scope_close(const int *fd) {
   if (*fd >= 0) (void)close(*fd);
 }
 
-/* A char * (or any malloc'd pointer) freed, a file descriptor closed, at the end of the scope. */
+/* At the end of the scope, the first frees a malloc'd pointer, the second closes a file descriptor (if >= 0). */
 #define SCOPED_MALLOC SCOPED(scope_free)
 #define SCOPED_FD SCOPED(scope_close)
 

@@ -1,11 +1,11 @@
-/* Why each kind of file does not make us wait:
+/* How a write to each kind of file avoids waiting for a reader:
  *
- *   regular file   a write waits for the disk only
- *   socket         MSG_DONTWAIT holds for one call (journald's stream is a socket)
- *   pipe, terminal opened again through /proc, so that O_NONBLOCK is set on an open file of our own
- *   the same, if that is refused (no /proc, or a pipe of another user): poll, then write. A pipe that poll calls
- *                  writable has room for PIPE_BUF bytes. Another process may take that room in between; then one
- *                  write waits. Among our own threads the caller's lock prevents it.
+ *   regular file   a write waits only for the disk
+ *   socket         MSG_DONTWAIT applies to one call (journald's stream is a socket)
+ *   pipe, terminal it is opened again through /proc, so that O_NONBLOCK is set on an open file of our own
+ *   the same, if it cannot be opened again (no /proc, or a pipe of another user): poll, then write. A pipe that poll
+ *                  reports as writable has room for PIPE_BUF bytes. Another process may use that room in between;
+ *                  then one write waits. The caller's lock prevents this among our own threads.
  */
 #include "base/sink.h"
 
@@ -44,7 +44,7 @@ void sink_open(struct sink *sink, int fd) {
 
 static bool has_room(int fd) {
   struct pollfd wait = {.fd = fd, .events = POLLOUT};
-  return poll(&wait, 1, 0) > 0; /* also for an error, which the write then returns */
+  return poll(&wait, 1, 0) > 0; /* also true for an error, which the write then returns */
 }
 
 static ssize_t write_once(const struct sink *sink, const char *bytes, size_t len) {
@@ -56,7 +56,7 @@ static ssize_t write_once(const struct sink *sink, const char *bytes, size_t len
   return write(sink->fd, bytes, len);
 }
 
-/* Bytes that were taken; 0 with errno. */
+/* Returns how many bytes were written; 0 with errno set. */
 static size_t put(const struct sink *sink, const char *bytes, size_t len) {
   ssize_t wrote;
   do

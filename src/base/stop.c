@@ -18,7 +18,7 @@ void stop_begin(void) {
   struct sigaction action;
   (void)sigemptyset(&signals);
   for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
-    /* Blocked, one that is ignored, as by nohup, would be kept all the same. */
+    /* An ignored signal (nohup) is not blocked: the kernel would keep it pending if it were. */
     if (sigaction(wishes[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
       (void)sigaddset(&signals, wishes[i]);
   }

@@ -1,8 +1,8 @@
-/* libcsv calls back for each cell and row of what it is given, and cannot be stopped. It is given one line at a time,
- * and only a line feed ends a row: so there is never more than one row to keep.
+/* libcsv calls back for each cell and row of its input, and cannot be stopped. It gets one line at a time, and only a
+ * line feed ends a row, so this reader never keeps more than one row.
  *
- * Of its own accord libcsv removes blanks around cells. But a blank is a character of an id, and every other way in
- * keeps it: removed here, one task would have two identities. */
+ * By default libcsv removes blanks around cells. But a blank is a character of an id, and every other way in keeps
+ * it: if it were removed here, one task would have two identities. */
 #include "import/csv_reader.h"
 
 #include <csv.h>
@@ -10,7 +10,8 @@
 
 #include "base/check.h"
 
-/* By which libcsv's buffer grows: its own 128 bytes would copy a long cell thousands of times. */
+/* The step by which libcsv's buffer grows. With its default of 128 bytes it would copy a long cell thousands of
+ * times. */
 #define BLOCK_SIZE ((size_t)64 << 10)
 
 struct csv_reader {
@@ -21,7 +22,7 @@ struct csv_reader {
   size_t cells;
 };
 
-/* To libcsv no character is a blank. */
+/* Tells libcsv that no character is a blank. */
 static int is_no_space(unsigned char c) {
   (void)c;
   return 0;
@@ -71,7 +72,7 @@ static bool is_blank(struct str text) {
   return true;
 }
 
-/* Without LF, CR LF, or the CR of a last line that lost its LF. */
+/* Removes LF, CR LF, or the CR of a last line that lost its LF. */
 static struct str without_end(struct str line) {
   if (line.len > 0 && line.ptr[line.len - 1] == '\n') line.len--;
   if (line.len > 0 && line.ptr[line.len - 1] == '\r') line.len--;

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-#define FRONT_SIZE ((size_t)64 << 10) /* of the file that is hashed */
+#define FRONT_SIZE ((size_t)64 << 10) /* bytes at the front of the file that are hashed */
 #define PLACE_MAX ((size_t)4096)
 #define DEPTH_MAX 3
 #define VERSION 2
@@ -24,7 +24,7 @@ int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT
   struct stat st;
   size_t got;
   uint8_t digest[DIGEST_SHA256_SIZE];
-  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot stat %s", name);
+  if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read the attributes of %s", name);
   buf_str(&text, how);
   buf_printf(&text, "%lld:%lld.%09ld:", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
   char *front = buf_extend(&text, FRONT_SIZE);
@@ -37,7 +37,7 @@ int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT
   return 0;
 }
 
-/* Of all that stands before it, so that a damaged place is not believed: it would leave rows out. */
+/* A checksum of all text before it. Without it, a damaged place could be believed, and rows would be skipped. */
 static void make_check(struct str text, char ret[CHECK_SIZE]) {
   uint8_t digest[DIGEST_SHA256_SIZE];
   digest_sha256(text, digest);
@@ -78,7 +78,7 @@ static int parse_place(struct str text, const char *path, const char *print, str
   }
   of = json_member(top, "of");
   if (of == NULL || !str_equal(of->text, str_of(print))) {
-    return err_set(err, ERR_EXISTS, "%s is of another file, server or token, or of other options", path);
+    return err_set(err, ERR_EXISTS, "%s belongs to another file, server or token, or to other options", path);
   }
   *ret = place;
   return 0;
@@ -88,7 +88,7 @@ int import_place_load(const char *path, const char *print, struct import_place *
   char text[PLACE_MAX + JSON_PADDING] = {0};
   size_t got;
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "no %s", path);
+  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s does not exist", path);
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
   int result = file_read(fd, path, 0, text, PLACE_MAX, &got, err);
   return result == 0 ? parse_place(str_make(text, got), path, print, ret, err) : result;
@@ -97,9 +97,9 @@ int import_place_load(const char *path, const char *print, struct import_place *
 /* ---- save ---- */
 
 static int write_new(const char *path, struct str text, struct err *err) {
-  (void)unlink(path); /* of a run that was killed; O_EXCL follows no link that somebody left there */
+  (void)unlink(path); /* a killed run may have left it; O_EXCL follows no link at that name */
   SCOPED_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot make %s", path);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot create %s", path);
   int result = file_write(fd, path, 0, text.ptr, text.len, err);
   return result == 0 ? file_sync(fd, path, err) : result;
 }

@@ -1,5 +1,5 @@
-/* How far an import has come, kept beside what is imported: a later run goes on from there. It only saves time, for
- * every identity counts once.
+/* The place that an import has reached. It is saved beside the imported file, and a later run continues there. It
+ * only saves time, because every identity counts once.
  */
 #ifndef CODECMETER_IMPORT_PLACE_H
 #define CODECMETER_IMPORT_PLACE_H
@@ -13,23 +13,24 @@
 #define IMPORT_OUTCOMES (REPORT_REJECTED + 1)
 
 struct import_place {
-  uint64_t offset, line;              /* all that stands before was answered; the line begins there */
-  uint64_t rejected_bytes;            /* of the file of what was not stored, up to there */
-  uint64_t outcomes[IMPORT_OUTCOMES]; /* how many had each, by enum report_outcome */
+  uint64_t offset, line;              /* everything before it was answered; the line begins there */
+  uint64_t rejected_bytes;            /* length of the file of rejects, up to there */
+  uint64_t outcomes[IMPORT_OUTCOMES]; /* number of events with each outcome, by enum report_outcome */
 };
 
-/* 64 digits: of a file, and of all that decides what becomes of it. */
+/* 64 hex digits and a NUL: a fingerprint of a file and of everything that decides what an import of it does. */
 #define IMPORT_PRINT_SIZE 65
-/* Hashes size, time of writing and the first bytes of a file, and the texts in `how`. -ERR_IO. */
+/* Hashes size, modification time and first bytes of a file, and the text in `how`. -ERR_IO. */
 MUST_USE int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT_PRINT_SIZE],
                                 struct err *err);
 
-/* -ERR_NOT_FOUND: none is kept there. -ERR_EXISTS: one of something else. -ERR_PARSE, -ERR_IO. */
+/* Loads a place. -ERR_NOT_FOUND: the file does not exist. -ERR_EXISTS: it is the place of another import. -ERR_PARSE:
+ * it is damaged. -ERR_IO. */
 MUST_USE int import_place_load(const char *path, const char *print, struct import_place *ret, struct err *err);
-/* In one step that survives a power cut: the old one or the new one is there. */
+/* Saves a place in one step that survives a power cut: afterwards the file is either the old or the new one. */
 MUST_USE int import_place_save(const char *path, const char *print, const struct import_place *place,
                                struct err *err);
-/* No error when it is not there. */
+/* Removes the file. It is no error if it does not exist. */
 MUST_USE int import_place_remove(const char *path, struct err *err);
 
 #endif

@@ -13,40 +13,43 @@
 #include "base/json.h"
 
 #define FRONT STR("{\"line\":")
-#define WRITE_SIZE ((size_t)256 << 10) /* is gathered before it is written */
-#define DEPTH_MAX 32                   /* as the server's */
-/* A tree takes some thirty times its text: of IMPORT_ROW_MAX of nothing but commas. */
+#define WRITE_SIZE ((size_t)256 << 10) /* bytes gathered before a write */
+#define DEPTH_MAX 32                   /* like the server's */
+/* A tree takes up to thirty times its text (if that is IMPORT_ROW_MAX bytes of nothing but commas). */
 #define TREE_MAX ((size_t)64 << 20)
 
 struct import_rejects {
   int fd;
   char *path;
-  uint64_t written; /* the file's length */
+  uint64_t written; /* length of the file */
   bool is_synced;
-  struct buf lines; /* behind it */
+  struct buf lines; /* still to be written */
   struct json_parser *parser;
-  struct buf text; /* an event with the padding that the parser wants */
+  struct buf text; /* an event with the padding that the parser needs */
 };
 
-/* The file may have been removed by the one who held it before, just when this one had opened it. */
+/* The process that held the lock before may have removed the file after this process opened it, so compare inodes. */
 static int take_hold(int fd, const char *path, struct err *err) {
   struct stat mine, there;
   bool is_mine = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &mine) == 0 && stat(path, &there) == 0 &&
                  mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
-  return is_mine ? 0 : err_set(err, ERR_BUSY, "%s: another import writes there", path);
+  return is_mine ? 0
+                 : err_set(err, ERR_BUSY,
+                           "%s: another import is writing to it; wait for it, or give another name with --rejected",
+                           path);
 }
 
-/* A name that was mistyped must not cost somebody a file. */
+/* A mistyped name must not overwrite another file. */
 static int check_content(int fd, const char *path, int input_fd, uint64_t *ret_size, struct err *err) {
   struct stat mine, input;
   char front[16];
   size_t got;
-  if (fstat(fd, &mine) != 0) return err_set_errno(err, ERR_IO, errno, "cannot stat %s", path);
+  if (fstat(fd, &mine) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read the attributes of %s", path);
   bool is_input = fstat(input_fd, &input) == 0 && mine.st_ino == input.st_ino && mine.st_dev == input.st_dev;
   int result = file_read(fd, path, 0, front, FRONT.len, &got, err);
   if (result != 0) return result;
   if (is_input || !S_ISREG(mine.st_mode) || (got > 0 && !str_equal(str_make(front, got), FRONT))) {
-    return err_set(err, ERR_USAGE, "%s holds something else: --rejected names a file for what is not stored", path);
+    return err_set(err, ERR_USAGE, "%s is not a file of rejected events; give another name with --rejected", path);
   }
   *ret_size = (uint64_t)mine.st_size;
   return 0;
@@ -56,7 +59,8 @@ int import_rejects_open(const char *path, int input_fd, struct import_rejects **
   uint64_t size;
   /* O_APPEND: whatever else happens, no line overwrites another. */
   SCOPED_FD int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s, for what is not stored (--rejected)", path);
+  if (fd < 0)
+    return err_set_errno(err, ERR_IO, errno, "cannot open %s for events that are not stored (--rejected)", path);
   int result = take_hold(fd, path, err);
   if (result == 0) result = check_content(fd, path, input_fd, &size, err);
   if (result != 0) return result;
@@ -95,7 +99,7 @@ static int write_lines(struct import_rejects *rejects, struct err *err) {
   if (rejects->lines.len == 0) return 0;
   int result = file_write(rejects->fd, rejects->path, rejects->written, rejects->lines.ptr, rejects->lines.len, err);
   if (result != 0) {
-    int cut = ftruncate(rejects->fd, (off_t)rejects->written); /* no half line, if it can be helped */
+    int cut = ftruncate(rejects->fd, (off_t)rejects->written); /* leaves no partial line, if it succeeds */
     (void)cut;
     return result;
   }
@@ -105,7 +109,7 @@ static int write_lines(struct import_rejects *rejects, struct err *err) {
   return 0;
 }
 
-/* As JSON where it is some, else as a text. */
+/* Appends an event as JSON if it is JSON, else as a string. */
 static void append_event(struct import_rejects *rejects, struct str event) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(TREE_MAX);
   CHECK(arena != NULL);

@@ -1,4 +1,5 @@
-/* What an import could not have stored: an object a line, {"line":n,"id":…,"outcome":…,"reason":…,"event":…}. */
+/* The events of an import that were not stored, one object per line:
+ * {"line":n,"id":…,"outcome":…,"reason":…,"event":…}. */
 #ifndef CODECMETER_IMPORT_REJECTS_H
 #define CODECMETER_IMPORT_REJECTS_H
 
@@ -11,25 +12,26 @@
 
 struct import_reject {
   uint64_t line;
-  struct str id; /* empty: none that is known */
+  struct str id; /* empty: unknown */
   enum report_outcome outcome;
   struct str reason;
-  struct str event; /* as it was to be sent or stands in the file; empty: it was not held */
+  struct str event; /* the event as sent, or the text of the file; empty: it was too long to keep */
 };
 
 struct import_rejects;
 
-/* Opens or makes the file, for this process alone. input_fd is what is imported. -ERR_USAGE when that is the same
- * file, or one that holds something else; -ERR_BUSY when another import writes there; -ERR_IO. */
+/* Opens or creates the file and locks it for this process. input_fd is the file that is imported. -ERR_USAGE: path is
+ * that same file, or holds something else. -ERR_BUSY: another import writes to it. -ERR_IO. */
 MUST_USE int import_rejects_open(const char *path, int input_fd, struct import_rejects **ret, struct err *err);
-/* Removes a file in which nothing stands. What was not synced may be lost. */
+/* Removes the file if it is empty. Events that were not synced may be lost. */
 void import_rejects_close(struct import_rejects *rejects);
 SCOPED_REF(struct import_rejects, import_rejects_close)
 
-/* Cuts off what stands behind so many bytes. */
+/* Truncates the file to this many bytes, if it is longer. */
 MUST_USE int import_rejects_cut(struct import_rejects *rejects, uint64_t bytes, struct err *err);
+/* Adds an event. */
 MUST_USE int import_rejects_add(struct import_rejects *rejects, const struct import_reject *reject, struct err *err);
-/* Everything that was added is on disk when it returns 0. */
+/* When it returns 0, everything that was added is on disk. */
 MUST_USE int import_rejects_sync(struct import_rejects *rejects, struct err *err);
 
 uint64_t import_rejects_bytes(const struct import_rejects *rejects);

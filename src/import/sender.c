@@ -1,6 +1,5 @@
-/* A body that is too large for the server, or for whatever stands before it, is cut in two until it fits; one event
- * that does not fit alone is rejected. The size that fitted is kept for the next batches, unless it was one event's
- * fault. */
+/* If a body is too large for the server, or for a proxy before it, the sender halves it until it fits. An event that
+ * does not fit alone is rejected. The next batches keep the size that fitted, unless a single event was the cause. */
 #include "import/sender.h"
 
 #include <stdlib.h>
@@ -11,16 +10,16 @@
 #include "base/stop.h"
 
 #define BATCH_EVENTS ((size_t)1000)
-#define BATCH_BYTES ((size_t)1 << 20) /* and one event at most */
+#define BATCH_BYTES ((size_t)1 << 20) /* plus at most one event */
 #define CONTENT_TYPE "application/x-ndjson"
-#define BACKOFF_FIRST_MS INT64_C(500) /* then doubled */
+#define BACKOFF_FIRST_MS INT64_C(500) /* doubled after each attempt */
 #define BACKOFF_MAX_MS INT64_C(15000)
 #define REPLY_DEPTH 8
 #define REPLY_TREE(len) ((len)*24 + 65536)
 
 struct entry {
   uint64_t line;
-  size_t begin, len; /* in the body; a line feed behind it */
+  size_t begin, len; /* in the body; a line feed follows */
 };
 
 struct import_sender {
@@ -30,7 +29,7 @@ struct import_sender {
   struct buf body;
   struct entry entries[BATCH_EVENTS];
   size_t count;
-  size_t count_max; /* of events in one body */
+  size_t count_max; /* events in one body */
 };
 
 struct import_sender *import_sender_new(const struct import_sender_options *options) {
@@ -94,7 +93,7 @@ static const struct json *results_of(const struct json *top) {
   return results != NULL && results->type == JSON_ARRAY ? results->child : NULL;
 }
 
-/* Every event must have its outcome, once: an answer in which one is missing was not told by a codecmeter. */
+/* Every event must have exactly one outcome. If one is missing, the answer did not come from a codecmeter. */
 static bool is_whole(const struct json *top, size_t count) {
   uint64_t left = count, expected[IMPORT_OUTCOMES];
   size_t next = 0;
@@ -141,7 +140,8 @@ static int take_results(struct import_sender *sender, struct part part, const st
 }
 
 static int refuse_status(const struct client_reply *reply, const struct json *top, struct err *err) {
-  struct str detail = top != NULL ? json_member_text(top, "detail") : STR("is it a codecmeter?");
+  struct str detail = top != NULL ? json_member_text(top, "detail")
+                                  : STR("no JSON answer; check that the URL leads to a codecmeter server");
   enum err_code code = reply->status == 413 ? ERR_LIMIT : client_may_pass(reply->status) ? ERR_BUSY : ERR_DENIED;
   return err_set(err, code, "the server answered with HTTP %ld: %.*s", reply->status,
                  (int)(detail.len < 300 ? detail.len : 300), detail.ptr);
@@ -156,7 +156,8 @@ static int take_answer(struct import_sender *sender, struct part part, struct er
   if (result != 0 || top->type != JSON_OBJECT) top = NULL;
   if (reply->status != 200) return refuse_status(reply, top, err);
   if (top == NULL || !is_whole(top, part.count)) {
-    return err_set(err, ERR_DENIED, "the answer does not say what became of each event: is it a codecmeter?");
+    return err_set(err, ERR_DENIED,
+                   "the answer lacks the outcome of some events; check that the URL leads to a codecmeter server");
   }
   return take_results(sender, part, top, err);
 }
@@ -177,8 +178,8 @@ static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
 static int64_t longer(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t shorter(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Until there is an answer, or give_up_ms have passed without one. A server that asks for more patience than that is
- * not asked again. */
+/* Tries until the server answers or give_up_ms have passed. If Retry-After goes beyond that time, it gives up at
+ * once. */
 static int send_part(struct import_sender *sender, struct part part, struct err *err) {
   int64_t begun = now_ms(), backoff = BACKOFF_FIRST_MS;
   for (bool is_first = true;; is_first = false) {

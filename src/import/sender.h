@@ -1,5 +1,5 @@
-/* Events of an import, gathered to batches, sent until they are answered, and counted; those that were not stored are
- * kept (import_rejects.h). */
+/* Gathers the events of an import into batches, sends each until the server answers, and counts the outcomes. Events
+ * that were not stored go to the rejects (import/rejects.h). */
 #ifndef CODECMETER_IMPORT_SENDER_H
 #define CODECMETER_IMPORT_SENDER_H
 
@@ -15,9 +15,9 @@
 struct import_sender_options {
   struct client *client;
   struct import_rejects *rejects;
-  uint64_t give_up_ms;                             /* after so long without an answer */
-  uint64_t *outcomes;                              /* [IMPORT_OUTCOMES], counted up */
-  void (*waits)(void *arg, const struct err *why); /* told once a batch when it has to be sent again */
+  uint64_t give_up_ms;                             /* give up after this time without an answer */
+  uint64_t *outcomes;                              /* [IMPORT_OUTCOMES], incremented */
+  void (*waits)(void *arg, const struct err *why); /* called once per batch that must be sent again */
   void *arg;
 };
 
@@ -26,13 +26,13 @@ MUST_USE struct import_sender *import_sender_new(const struct import_sender_opti
 void import_sender_free(struct import_sender *sender);
 SCOPED_REF(struct import_sender, import_sender_free)
 
-/* Takes an event, at most IMPORT_ROW_MAX bytes of one line of text, unless the batch is full. */
+/* Adds an event: one line of at most IMPORT_ROW_MAX bytes. The batch must not be full. */
 void import_sender_add(struct import_sender *sender, uint64_t line, struct str event);
 bool import_sender_is_full(const struct import_sender *sender);
 
-/* Sends what was added, as often as it takes, and empties the batch. -ERR_NETWORK, -ERR_BUSY: given up; -ERR_DENIED:
- * what the server says will not change by itself; -ERR_STOPPING: stopping was wanted while there was no answer;
- * -ERR_IO, -ERR_FULL: of the rejects. A batch that failed may have been counted in part. */
+/* Sends the batch as often as necessary, and empties it. -ERR_NETWORK, -ERR_BUSY: it gave up. -ERR_DENIED: the server
+ * refused, and another try would not help. -ERR_STOPPING: a stop was requested while there was no answer. -ERR_IO,
+ * -ERR_FULL: the rejects could not be written. A batch that failed may be counted in part. */
 MUST_USE int import_sender_send(struct import_sender *sender, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* A window slides over the file: whole lines are cut off its front. It has room for the longest line that is taken
- * and one read more, so that a line without an end is found out before it is full. */
+/* A window slides over the file, and lines are taken from its front. It has room for the longest accepted line and
+ * one more read, so a line that is too long is detected before the window is full. */
 #include "import/source.h"
 
 #include <errno.h>
@@ -64,12 +64,12 @@ static const struct {
 struct import_source {
   struct import_source_options options;
   char *window;
-  size_t begin, end; /* of what was read and not yet taken */
-  bool at_end;       /* nothing more can be read */
+  size_t begin, end; /* of the bytes that were read and not yet taken */
+  bool at_end;       /* the end of the file was read */
   uint64_t offset;   /* of begin in the file */
-  uint64_t line;     /* the one that begins there */
+  uint64_t line;     /* the line that begins there */
   struct csv_reader *csv;
-  size_t cell_of[COLUMNS]; /* where the header has it, or NO_CELL */
+  size_t cell_of[COLUMNS]; /* its place in the header, or NO_CELL */
   size_t cells;            /* of the header */
   struct buf event, refusal;
 };
@@ -78,11 +78,11 @@ struct import_source {
 
 struct line {
   uint64_t number;
-  struct str text; /* with its line feed, if it has one; empty at the end of the file, and when it is too long */
+  struct str text; /* with its line feed, if it has one; empty at the end of the file, and if it is too long */
   bool is_end, is_long;
 };
 
-/* Waits for bytes or for the wish to stop, whichever comes first. */
+/* Waits until bytes can be read or a stop is requested. */
 static int wait_for_bytes(struct import_source *source, struct err *err) {
   struct pollfd waits[] = {{.fd = source->options.fd, .events = POLLIN}, {.fd = stop_fd(), .events = POLLIN}};
   do {
@@ -113,7 +113,7 @@ static void advance(struct import_source *source, size_t len) {
   source->offset += len;
 }
 
-/* A line, or as much of it as the window may hold: then it has no line feed, and is longer than IMPORT_ROW_MAX. */
+/* Takes a line. If the line is longer than IMPORT_ROW_MAX, takes a part of it, without a line feed. */
 static int take_piece(struct import_source *source, struct str *ret, struct err *err) {
   size_t seen = 0;
   for (;;) {
@@ -149,7 +149,7 @@ static int take_line(struct import_source *source, struct line *ret, struct err 
 
 /* ---- ndjson ---- */
 
-/* JSON's blanks: what is blank here must be blank to the server, which passes over such lines when it counts. */
+/* JSON's blanks. The server skips blank lines when it counts events, so both must agree on what is blank. */
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 static struct str trim_blanks(struct str text) {
@@ -166,8 +166,8 @@ static struct str pass_marks(struct str text) {
   return text;
 }
 
-/* Files that were joined have their byte order marks in the middle, or two: none may be left, for the server would
- * pass over one at the front of a batch, and count an event less. */
+/* Joined files have byte order marks in the middle, or two in a row. All are removed, because the server would skip
+ * one at the front of a batch, and count one event less. */
 static struct str trim_line(struct str text) {
   size_t before;
   do {
@@ -198,7 +198,7 @@ struct row {
   struct line line;
 };
 
-/* No text of an event may hold a line end, so a row is a line, and a quote that is left open harms that one alone. */
+/* No text of an event may hold a line end. So a row is one line, and an unclosed quote spoils only that line. */
 static int take_row(struct import_source *source, struct row *ret, struct err *err) {
   enum csv_reader_state state;
   do {
@@ -227,8 +227,8 @@ static struct str value_of(const struct import_source *source, enum column colum
   return column == COLUMN_TYPE && !is_known(source, column) ? TYPE_DEFAULT : cell;
 }
 
-/* What is no number goes as a text, which the server refuses with what it wants. Blanks around a number do not count,
- * as in JSON; those around a text are part of it, as in JSON. */
+/* A cell of a number column that is not a number is sent as a string, so that the server rejects it and says what it
+ * expects. As in JSON, blanks around a number do not count, and blanks around a text are part of it. */
 static void append_value(const struct import_source *source, enum column column, struct buf *out) {
   struct str value = value_of(source, column);
   if (columns[column].kind == NUMBER_MEMBER) value = trim_blanks(value);
@@ -255,7 +255,7 @@ static void write_event(struct import_source *source, struct buf *out) {
   CHECK(!out->failed);
 }
 
-/* json_quote would make U+FFFD of what is not UTF-8, and two ids one. */
+/* json_quote replaces bytes that are not UTF-8 by U+FFFD, which could make two ids equal. */
 static const char *find_foreign(const struct import_source *source) {
   for (int i = 0; i < COLUMNS; i++) {
     if (!str_is_utf8(value_of(source, (enum column)i))) return columns[i].name;
@@ -263,20 +263,20 @@ static const char *find_foreign(const struct import_source *source) {
   return NULL;
 }
 
-/* Empty when the row can be sent. */
+/* Writes why the row cannot be sent; empty if it can. */
 static void find_fault(const struct import_source *source, const struct row *row, struct buf *out) {
   const char *foreign;
   buf_clear(out);
   if (row->state == ROW_LONG) {
     buf_printf(out, "the row is longer than %zu bytes", IMPORT_ROW_MAX);
   } else if (row->state == ROW_OPEN) {
-    buf_text(out, "a quote is left open: a row is one line, since no text may hold a line end");
+    buf_text(out, "a quote is not closed: a row must be on one line");
   } else if (row->state == ROW_BAD) {
-    buf_text(out, "a quote where none may be: inside of quotes it is doubled, and a comma follows the last one");
+    buf_text(out, "misplaced quote: double a quote inside quotes, and put a comma after the closing quote");
   } else if (csv_reader_cells(source->csv) != source->cells) {
-    buf_printf(out, "%zu cells, where the header has %zu", csv_reader_cells(source->csv), source->cells);
+    buf_printf(out, "the row has %zu cells, but the header has %zu", csv_reader_cells(source->csv), source->cells);
   } else if ((foreign = find_foreign(source)) != NULL) {
-    buf_printf(out, "%s: not UTF-8", foreign);
+    buf_printf(out, "%s: invalid UTF-8", foreign);
   }
 }
 
@@ -301,20 +301,21 @@ static int name_columns(struct import_source *source, struct str wrong, struct e
   SCOPED(buf_fini) struct buf names = {0};
   for (int i = 0; i < COLUMNS; i++)
     buf_printf(&names, "%s%s", i > 0 ? ", " : "", columns[i].name);
-  return err_set(err, ERR_USAGE, "%s: there is no column '%.*s': the first line names columns out of %.*s",
+  return err_set(err, ERR_USAGE, "%s: unknown column '%.*s': the first line must name columns, which can be %.*s",
                  source->options.name, (int)(wrong.len < 64 ? wrong.len : 64), wrong.ptr, STR_ARG(buf_view(&names)));
 }
 
-/* What a header that names nothing we know is more likely to be. */
+/* Reports the most likely reason why a header names an unknown column. */
 static int explain_header(struct import_source *source, struct str name, struct err *err) {
   if (!str_is_utf8(name) || str_has_control(name)) {
     return err_set(
         err, ERR_USAGE,
-        "%s is no text in UTF-8: is it compressed (`zcat FILE | codecmeter import --format csv -`), or UTF-16?",
+        "%s is not UTF-8 text; if it is compressed, use `zcat FILE | codecmeter import --format csv -`; if it is "
+        "UTF-16, convert it with iconv",
         source->options.name);
   }
   if (source->cells == 1 && memchr(name.ptr, ';', name.len) != NULL) {
-    return err_set(err, ERR_USAGE, "%s: cells are separated by commas, not by semicolons", source->options.name);
+    return err_set(err, ERR_USAGE, "%s: cells must be separated by commas, not by semicolons", source->options.name);
   }
   return name_columns(source, name, err);
 }
@@ -324,7 +325,8 @@ static int take_column(struct import_source *source, size_t cell, struct err *er
   for (int i = 0; i < COLUMNS; i++) {
     if (!str_equal_nocase(name, str_of(columns[i].name))) continue;
     if (source->cell_of[i] != NO_CELL) {
-      return err_set(err, ERR_USAGE, "%s: the column %s is there twice", source->options.name, columns[i].name);
+      return err_set(err, ERR_USAGE, "%s: the header names the column %s twice", source->options.name,
+                     columns[i].name);
     }
     source->cell_of[i] = cell;
     return 0;
@@ -334,11 +336,12 @@ static int take_column(struct import_source *source, size_t cell, struct err *er
 
 static int check_columns(const struct import_source *source, struct err *err) {
   if (!is_known(source, COLUMN_ID)) {
-    return err_set(err, ERR_USAGE, "%s: the first line names no column id, by which a task counts once",
+    return err_set(err, ERR_USAGE, "%s: the first line must name the column id, because each id counts once",
                    source->options.name);
   }
   if (!is_known(source, COLUMN_SOURCE) && source->options.source == NULL) {
-    return err_set(err, ERR_USAGE, "%s: no column source: --source NAME says who reports", source->options.name);
+    return err_set(err, ERR_USAGE, "%s: the column source is missing; add it, or give --source NAME",
+                   source->options.name);
   }
   return 0;
 }
@@ -359,7 +362,7 @@ static int read_header(struct import_source *source, struct err *err) {
   if (result != 0) return result;
   if (row.state != ROW_GOOD && !str_is_utf8(row.line.text)) return explain_header(source, row.line.text, err);
   if (row.state != ROW_GOOD) {
-    return err_set(err, ERR_USAGE, "%s: the first line does not name columns", source->options.name);
+    return err_set(err, ERR_USAGE, "%s: the first line must name columns", source->options.name);
   }
   source->cells = csv_reader_cells(source->csv);
   for (size_t i = 0; i < source->cells && result == 0; i++)

@@ -272,12 +272,13 @@ static int check_text(struct str text, size_t len_max, const char *what, struct 
                  what, len_max);
 }
 
-/* If tzdata lacks the zone, that is an error of the request (-ERR_RANGE) here: it must not stop the server. */
+/* If tzdata lacks the zone, the change is refused; a server whose projects do not need it goes on. */
 static int check_zone(const char *name, struct err *err) {
   const struct zone *zone;
   struct err why = {0};
   int result = zone_find(str_of(name), &zone, &why);
-  return result == 0 ? 0 : err_set(err, ERR_RANGE, "%s", why.text);
+  if (result == 0) return 0;
+  return err_set(err, err_kind(result) == ERR_KIND_RETRY ? why.code : ERR_RANGE, "%s", why.text);
 }
 
 static int check_project(const struct project *project, struct err *err) {
@@ -547,35 +548,33 @@ static void set_token(struct catalogue *catalogue, const struct record_token *to
 
 /* ---- rows: what a checkpoint keeps ---- */
 
-static void row_key(struct buf *out, char table, struct str name) {
-  buf_clear(out);
+static void add_key(struct buf *out, char table, struct str name) {
   buf_char(out, table);
   buf_str(out, name);
 }
 
-static void number_key(struct buf *out, char table, uint32_t number) {
+static void add_number_key(struct buf *out, char table, uint32_t number) {
   char bytes[4];
   be32_store(bytes, number);
-  row_key(out, table, str_make(bytes, sizeof bytes));
+  add_key(out, table, str_make(bytes, sizeof bytes));
 }
 
 static void put_record(struct delta *delta, char table, struct str name, const struct record *record,
                        struct str before) {
-  SCOPED(buf_fini) struct buf key = {0};
-  SCOPED(buf_fini) struct buf value = {0};
-  row_key(&key, table, name);
-  buf_str(&value, before);
-  record_encode(record, &value);
-  delta_put(delta, buf_view(&key), buf_view(&value));
+  add_key(delta_put_key(delta), table, name);
+  struct buf *value = delta_put_value(delta);
+  buf_str(value, before);
+  record_encode(record, value);
+  delta_put_end(delta);
 }
 
 static void put_project(struct delta *delta, const struct record *record, uint32_t number) {
   char before[8] = {0};
   le32_store(before, number);
   put_record(delta, 'p', record->project.id, record, str_make(before, sizeof before));
-  SCOPED(buf_fini) struct buf key = {0};
-  number_key(&key, 'z', number);
-  delta_put(delta, buf_view(&key), record->project.zone);
+  add_number_key(delta_put_key(delta), 'z', number);
+  buf_str(delta_put_value(delta), record->project.zone);
+  delta_put_end(delta);
 }
 
 static int apply_project(struct catalogue *catalogue, const struct record *record, struct delta *delta,
@@ -645,10 +644,11 @@ bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state
   fill(state->codecs[number], sizeof state->codecs[number], codec);
   state->codecs_count++;
   unlock(catalogue);
-  SCOPED(buf_fini) struct buf key = {0};
-  number_key(&key, 'c', state->info.number);
-  buf_char(&key, (char)number);
-  delta_put(delta, buf_view(&key), codec);
+  struct buf *key = delta_put_key(delta);
+  add_number_key(key, 'c', state->info.number);
+  buf_char(key, (char)number);
+  buf_str(delta_put_value(delta), codec);
+  delta_put_end(delta);
   return true;
 }
 

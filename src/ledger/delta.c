@@ -22,6 +22,7 @@ struct delta {
   struct identities identities, voids; /* voids: by their target; they are among tasks too */
   VECTOR(struct entry) tasks, times;
   struct cells cells;
+  size_t put_key, put_value; /* where those of the row that is being added begin in puts; 0: none is */
   struct buf puts; /* 4-byte key length, 4-byte value length, key, value */
 };
 
@@ -155,14 +156,28 @@ const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind ki
 
 /* ---- the catalogue's rows ---- */
 
-void delta_put(struct delta *delta, struct str key, struct str value) {
-  char lengths[DELTA_PUT_HEAD];
-  le32_store(lengths, (uint32_t)key.len);
-  le32_store(lengths + 4, (uint32_t)value.len);
+/* The lengths come before the texts, and are filled in when these are complete. */
+struct buf *delta_put_key(struct delta *delta) {
+  static const char lengths[DELTA_PUT_HEAD] = {0};
+  CHECK(delta->put_key == 0);
   buf_append(&delta->puts, lengths, sizeof lengths);
-  buf_str(&delta->puts, key);
-  buf_str(&delta->puts, value);
-  CHECK(!delta->puts.failed);
+  delta->put_key = delta->puts.len;
+  return &delta->puts;
+}
+
+struct buf *delta_put_value(struct delta *delta) {
+  CHECK(delta->put_key > 0 && delta->put_value == 0);
+  delta->put_value = delta->puts.len;
+  return &delta->puts;
+}
+
+void delta_put_end(struct delta *delta) {
+  size_t key = delta->put_key, value = delta->put_value, end = delta->puts.len;
+  CHECK(!delta->puts.failed && key > 0 && value > key && end >= value);
+  char *lengths = delta->puts.ptr + key - DELTA_PUT_HEAD;
+  le32_store(lengths, (uint32_t)(value - key));
+  le32_store(lengths + 4, (uint32_t)(end - value));
+  delta->put_key = delta->put_value = 0;
 }
 
 bool delta_next_put(const struct delta *delta, size_t *at, struct str *ret_key, struct str *ret_value) {

@@ -70,8 +70,12 @@ const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind ki
 /* The totals of its records. */
 const struct cells *delta_cells(const struct delta *delta);
 
-/* Adds a row of the catalogue; rows keep the order in which they were added. */
-void delta_put(struct delta *delta, struct str key, struct str value);
+/* Adds a row of the catalogue; rows keep the order in which they were added. The caller appends the key to what
+ * delta_put_key returns, then the value to what delta_put_value returns, then calls delta_put_end. Both are written
+ * where they stay, into the room that delta_reserve has made, so no step needs memory. */
+MUST_USE struct buf *delta_put_key(struct delta *delta);
+MUST_USE struct buf *delta_put_value(struct delta *delta);
+void delta_put_end(struct delta *delta);
 /* The next row, borrowed from the delta; false after the last. *at is 0 at first. */
 MUST_USE bool delta_next_put(const struct delta *delta, size_t *at, struct str *ret_key, struct str *ret_value);
 

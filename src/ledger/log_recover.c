@@ -46,6 +46,16 @@ static bool tail_says_synced(struct str tail, uint64_t bad) {
   return false;
 }
 
+static int read_last(struct log *log, const struct segment *last, uint64_t offset, char *out, size_t len,
+                     size_t *ret_got, struct err *err) {
+  struct segment_use use;
+  int result = segments_use(log->segments, last->base, &use, err);
+  if (result != 0) return result;
+  result = file_read(use.fd, last->name, offset, out, len, ret_got, err);
+  segment_done(&use);
+  return result;
+}
+
 /* Looks at the last segment from a bad block on. */
 static int look_at_tail(struct scan *scan, uint64_t bad, bool *ret_synced, bool *ret_zero, struct err *err) {
   struct segment last = segments_last(scan->log->segments);
@@ -53,11 +63,7 @@ static int look_at_tail(struct scan *scan, uint64_t bad, bool *ret_synced, bool 
   SCOPED_MALLOC char *tail = malloc(length + 1);
   if (tail == NULL) return err_set(err, ERR_MEMORY, "no memory to look at a torn tail");
   size_t got;
-  struct segment_use use;
-  int result = segments_use(scan->log->segments, last.base, &use, err);
-  if (result != 0) return result;
-  result = file_read(use.fd, last.name, bad - last.base, tail, length, &got, err);
-  segment_done(&use);
+  int result = read_last(scan->log, &last, bad - last.base, tail, length, &got, err);
   if (result != 0) return result;
   *ret_zero = all_zero(tail, got);
   *ret_synced = tail_says_synced(str_make(tail, got), bad);

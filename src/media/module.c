@@ -1,18 +1,20 @@
 /* The module: the only file that knows libav.
  *
- * Durations. A stream's own duration is believed where the container states one; else it is the time that its packets
- * cover, piece by piece: times that go back begin another piece, as where two files were joined, and in a list of
- * segments those that leap ahead do too. A stream without times has a frame for each packet, if it states how long a
- * frame is. Nothing is guessed from a bit rate.
+ * Durations. If the container states a stream's duration, that is the duration. Else the duration is the time that
+ * the packets cover, piece by piece. A new piece begins where times go back, as where two files were joined, and in a
+ * list of segments also where they leap ahead. In a stream without times, each packet is one frame, if the stream
+ * states how long a frame is. Nothing is guessed from a bit rate.
  *
- * Truncation. All packets are read: fewer than the index lists, a damaged one, a read error, an end more than a
- * second before the length that the container states, or a part of a transport packet, are an error. What states
- * nothing (raw H.264, a transport stream cut between two packets) cannot be told from a shorter file.
+ * Truncation. The reader reads all packets. Each of these is an error: fewer packets than the index lists, a damaged
+ * packet, a read error, an end more than a second before the length that the container states, and a partial
+ * transport packet. A file that states nothing (raw H.264, a transport stream cut between two packets) looks like a
+ * shorter file.
  *
- * Lists of segments. An HLS media playlist or a DASH manifest counts as one output, and is whole when its video covers
- * what it states: the reader passes over segments that are missing. One that is not finished, or consists of ranges of
- * a file, would be read for ever, and a master playlist names several outputs: all are refused. Only local files are
- * read, so no list can make us call out.
+ * Lists of segments. An HLS media playlist or a DASH manifest counts as one output. It is whole if its video covers
+ * the length that it states, because libavformat skips segments that are missing. These
+ * lists are refused: one that is not finished or consists of ranges of a file, because it would be read for ever, and
+ * a master playlist, because it names several outputs. Only local files are read, so no list can make the program
+ * connect to another machine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,15 +32,15 @@
 #include "media/probe.h"
 
 #define SLACK_US \
-  AV_TIME_BASE /* how much earlier than stated the last packet may end; what is more is a leap in time */
+  AV_TIME_BASE /* the last packet may end this much before the stated end; a larger step is a leap in time */
 #define LIST_MAX ((size_t)64 << 20)
-#define ERRNO_MAX 4096 /* libavformat's own codes are larger */
-#define LIST_HEAD 4096 /* in which a manifest shows itself */
+#define ERRNO_MAX 4096 /* libavformat's own error codes are larger */
+#define LIST_HEAD 4096 /* bytes in which a manifest is recognized */
 
 media_probe_function codecmeter_media_probe;
 media_progress_function codecmeter_media_on_progress; /* set by media/probe.c */
 
-/* Demuxers give the codes of the system for what they find in a file, too, but for memory. */
+/* Demuxers also use the system's error codes for faults in a file, so only ENOMEM is taken as the system's. */
 static int fail_av(const char *path, const char *what, int code, struct err *err) {
   char reason[AV_ERROR_MAX_STRING_SIZE] = "";
   (void)av_strerror(code, reason, sizeof reason);
@@ -61,7 +63,8 @@ static int read_text(const char *path, struct buf *text, struct err *err) {
   uint64_t size;
   size_t got = 0;
   int result = file_size(fd, path, &size, err);
-  if (result == 0 && size > LIST_MAX) result = err_set(err, ERR_MEDIA, "%s: too long a playlist", path);
+  if (result == 0 && size > LIST_MAX)
+    result = err_set(err, ERR_MEDIA, "%s: the playlist or manifest is larger than 64 MiB", path);
   char *room = result == 0 ? buf_extend(text, size) : NULL;
   if (result == 0 && room != NULL) result = file_read(fd, path, 0, room, size, &got, err);
   text->len = got;
@@ -74,10 +77,13 @@ static int check_playlist(const char *path, bool *ret_joins, struct err *err) {
   int result = read_text(path, &text, err);
   if (result != 0) return result;
   if (strstr(text.ptr, "#EXT-X-STREAM-INF") != NULL) {
-    return err_set(err, ERR_MEDIA, "%s: a master playlist is several outputs: name its media playlists", path);
+    return err_set(err, ERR_MEDIA, "%s: a master playlist names several outputs: give its media playlists instead",
+                   path);
   }
   if (strstr(text.ptr, "#EXT-X-ENDLIST") == NULL) {
-    return err_set(err, ERR_MEDIA, "%s: the playlist is not finished (it has no #EXT-X-ENDLIST)", path);
+    return err_set(err, ERR_MEDIA,
+                   "%s: the playlist is not finished (it has no #EXT-X-ENDLIST): wait until its writer has ended it",
+                   path);
   }
   *ret_joins =
       strstr(text.ptr, "#EXT-X-DISCONTINUITY\n") != NULL || strstr(text.ptr, "#EXT-X-DISCONTINUITY\r") != NULL;
@@ -89,10 +95,14 @@ static int check_manifest(const char *path, struct err *err) {
   int result = read_text(path, &text, err);
   if (result != 0) return result;
   if (strstr(text.ptr, "mediaRange=") != NULL) {
-    return err_set(err, ERR_MEDIA, "%s: the manifest's segments are ranges of a file: name that file", path);
+    return err_set(err, ERR_MEDIA, "%s: the manifest's segments are ranges of a file: give that file instead", path);
   }
   bool is_dynamic = strstr(text.ptr, "type=\"dynamic\"") != NULL || strstr(text.ptr, "type='dynamic'") != NULL;
-  return is_dynamic ? err_set(err, ERR_MEDIA, "%s: the manifest is not finished (its type is dynamic)", path) : 0;
+  return is_dynamic
+             ? err_set(err, ERR_MEDIA,
+                       "%s: the manifest is not finished (its type is dynamic): wait until its writer has ended it",
+                       path)
+             : 0;
 }
 
 static enum list list_of(const char *path) {
@@ -105,9 +115,9 @@ static enum list list_of(const char *path) {
   return strstr(head, "<MPD") != NULL ? LIST_DASH : LIST_NONE;
 }
 
-/* ---- what the system says of files and segments, whatever demuxers make of it ---- */
+/* ---- errors of the system while files and segments are read, which demuxers may hide ---- */
 
-static int trouble; /* the first error that may pass, as an errno */
+static int trouble; /* the first error that may be transient, as an errno */
 static int (*open_as_usual)(AVFormatContext *input, AVIOContext **ret, const char *url, int flags,
                             AVDictionary **options);
 static int (*read_as_usual)(void *file, uint8_t *out, int size);
@@ -120,7 +130,7 @@ static int note_trouble(int code) {
 
 static int read_noting(void *file, uint8_t *out, int size) { return note_trouble(read_as_usual(file, out, size)); }
 
-/* A list may name a pipe, for whose writer one would wait for ever. */
+/* A list may name a pipe; reading it could wait for its writer for ever. */
 static int check_regular(const char *url) {
   struct stat st;
   if (stat(strncmp(url, "file:", 5) == 0 ? url + 5 : url, &st) != 0) return AVERROR(errno);
@@ -142,15 +152,15 @@ static int open_noting(AVFormatContext *input, AVIOContext **ret, const char *ur
 /* The file, or the list and its segments. */
 struct source {
   enum list list;
-  bool joins;      /* a playlist of pieces that do not go on from one another */
-  int before;      /* the caller's working directory, or -1 where it was not left */
+  bool joins;      /* a playlist with discontinuities between its pieces */
+  int before;      /* the caller's working directory, or -1 if it was not changed */
   AVFormatContext *input;
 };
 
 static void source_fini(struct source *source) {
   avformat_close_input(&source->input);
   if (source->before < 0) return;
-  if (fchdir(source->before) != 0) av_log(NULL, AV_LOG_ERROR, "cannot go back\n");
+  if (fchdir(source->before) != 0) av_log(NULL, AV_LOG_ERROR, "cannot return to the working directory\n");
   (void)close(source->before);
 }
 
@@ -164,29 +174,29 @@ static int open_name(struct source *source, const char *path, const char *name, 
   AVDictionary *options = NULL;
   char url[4200];
   if (snprintf(url, sizeof url, "file:%s", name) >= (int)sizeof url)
-    return err_set(err, ERR_MEDIA, "the path is too long");
+    return err_set(err, ERR_MEDIA, "%s: the path is too long", path);
   source->input = avformat_alloc_context();
-  if (source->input == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
+  if (source->input == NULL) return err_set(err, ERR_MEMORY, "not enough memory to read %s", path);
   open_as_usual = source->input->io_open;
   source->input->io_open = open_noting;
   (void)av_dict_set(&options, "protocol_whitelist", "file", 0);
   int code = avformat_open_input(&source->input, url, NULL, &options);
   av_dict_free(&options);
-  if (code < 0) return fail_av(path, "cannot be read as a media file", code, err);
-  if (is_image(source->input)) return err_set(err, ERR_MEDIA, "%s: a picture, not a video", path);
+  if (code < 0) return fail_av(path, "cannot read it as a media file", code, err);
+  if (is_image(source->input)) return err_set(err, ERR_MEDIA, "%s: it is a picture, not a video", path);
   code = avformat_find_stream_info(source->input, NULL);
-  return code < 0 ? fail_av(path, "its streams cannot be read", code, err) : 0;
+  return code < 0 ? fail_av(path, "cannot read its streams", code, err) : 0;
 }
 
-/* A list's segments are found as links are, so that no directory's name may look like a part of one: it is opened
- * from within its directory. */
+/* libavformat resolves a list's segments like links, so a directory's name could be misread as a part of a link. The
+ * list is therefore opened from within its directory. */
 static int open_list(struct source *source, const char *path, struct err *err) {
   const char *slash = strrchr(path, '/');
   struct str directory = slash == NULL ? STR(".") : slash == path ? STR("/") : str_make(path, (size_t)(slash - path));
   char text[4200];
   source->before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (source->before < 0 || !str_copy(directory, text, sizeof text) || chdir(text) != 0) {
-    return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s: its directory cannot be entered",
+    return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s: cannot enter its directory",
                          path);
   }
   return open_name(source, path, slash != NULL ? slash + 1 : path, err);
@@ -207,10 +217,10 @@ static int check_representations(const char *path, const AVFormatContext *input,
     videos += input->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
   }
   if (videos < 2 || strcmp(input->iformat->name, "dash") != 0) return 0;
-  return err_set(err, ERR_MEDIA, "%s: a manifest of several outputs: name their own files", path);
+  return err_set(err, ERR_MEDIA, "%s: the manifest names several outputs: give the file of each instead", path);
 }
 
-/* The stream that a player would show; cover art is not video. */
+/* The stream that a player would show. Cover art is not video. */
 static AVStream *find_video(AVFormatContext *input) {
   int best = av_find_best_stream(input, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
   for (unsigned i = 0; i < input->nb_streams; i++) {
@@ -226,13 +236,13 @@ static AVStream *find_video(AVFormatContext *input) {
 struct reading {
   const struct source *source;
   int64_t packets;    /* of the video stream */
-  int64_t first, end; /* times of the piece being read, in its time base */
-  int64_t before;     /* what the pieces before it cover */
+  int64_t first, end; /* times of the current piece, in the video's time base */
+  int64_t before;     /* the time that earlier pieces cover */
   int64_t end_us;     /* of all streams */
   bool damaged;
 };
 
-/* Packets without a duration last as long as a frame. */
+/* A packet without a duration lasts as long as a frame. */
 static int64_t packet_duration(const AVStream *stream, const AVPacket *packet) {
   if (packet->duration > 0) return packet->duration;
   AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
@@ -259,8 +269,7 @@ static void see_packet(struct reading *reading, const AVFormatContext *input, co
   int64_t time = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
   bool is_video = stream->index == video->index;
   if (is_video) reading->packets++;
-  /* Where pieces join, transport packets are out of step; there the length alone tells whether something is missing.
-   */
+  /* Transport packets are out of step where pieces join; there only the length shows whether something is missing. */
   if ((packet->flags & AV_PKT_FLAG_CORRUPT) != 0 && !reading->source->joins) reading->damaged = true;
   if (time == AV_NOPTS_VALUE) return;
   int64_t end = time + (is_video ? packet_duration(stream, packet) : packet->duration);
@@ -269,7 +278,7 @@ static void see_packet(struct reading *reading, const AVFormatContext *input, co
   if (is_video && (packet->flags & AV_PKT_FLAG_DISCARD) == 0) see_video(reading, video, time, end);
 }
 
-/* What the packets cover, in the video's time base; -1 when there is nothing to tell it by. */
+/* The time that the packets cover, in the video's time base; -1 if it is unknown. */
 static int64_t covered(const AVStream *video, const struct reading *reading) {
   if (reading->first != AV_NOPTS_VALUE) return reading->before + reading->end - reading->first;
   AVRational rate = video->avg_frame_rate.num > 0 ? video->avg_frame_rate : video->r_frame_rate;
@@ -279,7 +288,7 @@ static int64_t covered(const AVStream *video, const struct reading *reading) {
 static int read_all(const char *path, AVFormatContext *input, const AVStream *video, struct reading *reading,
                     struct err *err) {
   SCOPED(free_packet) AVPacket *packet = av_packet_alloc();
-  if (packet == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
+  if (packet == NULL) return err_set(err, ERR_MEMORY, "not enough memory to read %s", path);
   reading->first = reading->end = reading->end_us = AV_NOPTS_VALUE;
   int code;
   while ((code = av_read_frame(input, packet)) >= 0) {
@@ -287,24 +296,24 @@ static int read_all(const char *path, AVFormatContext *input, const AVStream *vi
     see_packet(reading, input, video, packet);
     av_packet_unref(packet);
   }
-  if (code != AVERROR_EOF) return fail_av(path, "it breaks off", code, err);
+  if (code != AVERROR_EOF) return fail_av(path, "reading stopped before its end", code, err);
   if (input->pb != NULL && input->pb->error < 0 && input->pb->error != AVERROR_EOF) {
-    return fail_av(path, "it breaks off", input->pb->error, err);
+    return fail_av(path, "reading stopped before its end", input->pb->error, err);
   }
   return 0;
 }
 
-/* Transport packets have 188 bytes, 192 with a time before each, 204 with a checksum behind each. */
+/* A transport packet has 188 bytes, 192 with a time before it, 204 with a checksum after it. */
 static bool ends_within_packet(const AVFormatContext *input) {
   int64_t size = input->pb != NULL ? avio_size(input->pb) : 0;
   bool is_transport = strcmp(input->iformat->name, "mpegts") == 0;
   return is_transport && size > 0 && size % 188 != 0 && size % 192 != 0 && size % 204 != 0;
 }
 
-/* Empty chunks of an AVI stand for a frame shown again: its index lists them, but they give no packet. */
+/* An empty chunk of an AVI repeats the last frame: the index lists it, but it gives no packet. */
 static bool lists_packets(const AVFormatContext *input) { return strcmp(input->iformat->name, "avi") != 0; }
 
-/* Is there less than the container says? */
+/* True if the file holds less than the container says. */
 static bool is_truncated(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
   if (reading->damaged || reading->packets == 0 || ends_within_packet(input))
     return true;
@@ -319,7 +328,7 @@ static bool is_truncated(const AVFormatContext *input, const AVStream *video, co
   return falls_short && (reading->source->list != LIST_NONE || reached + SLACK_US < input->duration);
 }
 
-/* ---- what was asked for ---- */
+/* ---- the result ---- */
 
 static int64_t duration_ms_of(const AVFormatContext *input, const AVStream *video, const struct reading *reading) {
   const AVRational ms = {1, 1000};
@@ -329,7 +338,7 @@ static int64_t duration_ms_of(const AVFormatContext *input, const AVStream *vide
   return duration < 0 ? -1 : av_rescale_q_rnd(duration, video->time_base, ms, AV_ROUND_NEAR_INF);
 }
 
-/* Text that is drawn, which libavformat takes any text for. */
+/* Text that is drawn as video. libavformat reads any text file as such. */
 static bool is_text(enum AVCodecID codec) {
   return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_XBIN || codec == AV_CODEC_ID_BINTEXT ||
          codec == AV_CODEC_ID_IDF;
@@ -348,12 +357,12 @@ static int describe(const char *path, const AVFormatContext *input, const AVStre
   struct media media = {.width = (uint32_t)video->codecpar->width, .height = (uint32_t)video->codecpar->height};
   int64_t duration_ms = duration_ms_of(input, video, reading);
   if (video->codecpar->codec_id == AV_CODEC_ID_NONE) {
-    return err_set(err, ERR_MEDIA, "%s: its video has a codec that libavformat does not know", path);
+    return err_set(err, ERR_MEDIA, "%s: libavformat does not know the codec of its video", path);
   }
   if (video->codecpar->width <= 0 || video->codecpar->height <= 0) {
     return err_set(err, ERR_MEDIA, "%s: its video has no size", path);
   }
-  if (duration_ms < 0) return err_set(err, ERR_MEDIA, "%s: its video has no times, so no duration", path);
+  if (duration_ms < 0) return err_set(err, ERR_MEDIA, "%s: its video has no times, so its duration is unknown", path);
   if (is_on_its_side(video)) {
     media.width = (uint32_t)video->codecpar->height;
     media.height = (uint32_t)video->codecpar->width;
@@ -376,7 +385,7 @@ static int measure(const char *path, struct media *ret, struct err *err) {
   result = read_all(path, source.input, video, &reading, err);
   if (result != 0) return result;
   if (is_truncated(source.input, video, &reading)) {
-    return err_set(err, ERR_MEDIA, "%s: it is truncated or damaged: there is less in it than it says", path);
+    return err_set(err, ERR_MEDIA, "%s: it is truncated or damaged: it holds less than its headers say", path);
   }
   return describe(path, source.input, video, &reading, ret, err);
 }

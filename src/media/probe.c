@@ -1,4 +1,4 @@
-/* Finds the module beside the program (a build directory), else where it is installed. */
+/* Loads the module from beside the program (a build directory), else from where it is installed. */
 #include "media/probe.h"
 
 #include <dlfcn.h>
@@ -28,12 +28,15 @@ int media_probe(const char *path, struct media *ret, struct err *err) {
     void *module = open_beside();
     if (module == NULL) {
       return err_set(err, ERR_MISSING,
-                     "cannot measure media: install the package codecmeter-media; a program of your own build needs %s "
-                     "beside it, and libavformat (%s)",
+                     "cannot measure media: install the package codecmeter-media; if you built codecmeter yourself, "
+                     "it needs %s beside it, and libavformat (%s)",
                      MEDIA_MODULE_FILE, dlerror());
     }
     void *symbol = dlsym(module, MEDIA_MODULE_SYMBOL);
-    if (symbol == NULL) return err_set(err, ERR_MISSING, "%s is not of this codecmeter", MEDIA_MODULE_FILE);
+    if (symbol == NULL)
+      return err_set(err, ERR_MISSING,
+                     "%s belongs to another version of codecmeter: install the same version of both",
+                     MEDIA_MODULE_FILE);
     media_progress_function *progress = dlsym(module, MEDIA_MODULE_PROGRESS_SYMBOL);
     if (progress != NULL) *progress = media_on_progress;
     memcpy(&probe, &symbol, sizeof probe); /* ISO C has no cast from object to function pointer */

@@ -1,7 +1,8 @@
-/* Measuring media files: what a transcoder has made. Source: design §7; the choices below are for users in docs/measuring.md.
+/* Measures media files that a transcoder has made. Source: design §7; docs/measuring.md explains the choices to
+ * users.
  *
- * libavformat does the reading, in a module of its own that is loaded at first use, so that the program itself does not
- * depend on it. The whole file is demuxed (not decoded): that is what finds a truncated one.
+ * libavformat reads the file, in a separate module that is loaded at first use, so that the program itself does not
+ * depend on it. The whole file is demuxed (not decoded), because only that finds a truncated file.
  */
 #ifndef CODECMETER_MEDIA_PROBE_H
 #define CODECMETER_MEDIA_PROBE_H
@@ -11,17 +12,17 @@
 #include "base/err.h"
 
 struct media {
-  char codec[33];         /* libavcodec's name, "h264", "hevc"; canonical names are the caller's affair */
+  char codec[33];         /* libavcodec's name, "h264", "hevc"; the caller makes it canonical */
   uint32_t width, height; /* pixels as shown: rotation applied, sample aspect ratio not */
   uint64_t duration_ms;   /* of the video stream, rounded half up */
 };
 
-/* -ERR_MEDIA: no such file, no video, truncated, not finished. -ERR_IO, -ERR_MEMORY: it, or a segment of it, could
- * not be read, which another time may go well. -ERR_MISSING names the package to install. Not for several threads at
- * once. */
+/* Measures one file. -ERR_MEDIA: no such file, no video, truncated, or not finished. -ERR_IO, -ERR_MEMORY: the file
+ * or one of its segments could not be read; another try may succeed. -ERR_MISSING names the package to install. One
+ * thread at a time. */
 MUST_USE int media_probe(const char *path, struct media *ret, struct err *err);
 
-/* Called while a file is read, whenever some of it has been: a large one takes minutes. NULL: nothing is called. Set it
+/* Called again and again while a file is read, because a large file takes minutes. NULL: nothing is called. Set it
  * before the first media_probe. */
 extern void (*media_on_progress)(void);
 

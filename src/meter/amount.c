@@ -9,7 +9,7 @@ uint64_t amount_seconds(uint64_t duration_ms) {
 
 uint64_t amount_minutes(uint64_t seconds) { return seconds / 60 + (seconds % 60 != 0); }
 
-/* A JSON number in its parts: digits without the point, and the power of ten of the last of them. */
+/* The parts of a JSON number: the digits before and after the point, and its exponent. */
 struct decimal {
   bool negative;
   struct str whole, fraction;
@@ -32,7 +32,7 @@ static bool take_char(struct str *rest, char c) {
   return true;
 }
 
-/* Far beyond any exponent that matters, near enough that sums cannot overflow. */
+/* Far beyond any exponent that matters, and small enough that sums cannot overflow. */
 #define EXPONENT_FAR 1000000
 
 static bool take_exponent(struct str *rest, int64_t *ret) {
@@ -64,9 +64,9 @@ static char digit_at(const struct decimal *number, size_t i) {
 
 int amount_ms_of_seconds(struct str text, uint64_t *ret_ms, struct err *err) {
   struct decimal number;
-  if (!decimal_parse(text, &number)) return err_set(err, ERR_PARSE, "a number of seconds");
+  if (!decimal_parse(text, &number)) return err_set(err, ERR_PARSE, "must be a number of seconds");
   size_t digits = number.whole.len + number.fraction.len;
-  /* Digits before this index make whole milliseconds; the one at it decides the rounding. */
+  /* The digits before this index are whole milliseconds; the digit at this index decides the rounding. */
   int64_t kept = (int64_t)number.whole.len + number.exponent + 3;
   uint64_t ms = 0;
   bool any = false;
@@ -76,7 +76,7 @@ int amount_ms_of_seconds(struct str text, uint64_t *ret_ms, struct err *err) {
   }
   if (any && kept >= 0 && kept < (int64_t)digits && digit_at(&number, (size_t)kept) >= '5') ms++;
   if ((any && number.negative) || ms > DURATION_MS_MAX) {
-    return err_set(err, ERR_RANGE, "a number of seconds from 0 to %lld", (long long)(DURATION_MS_MAX / 1000));
+    return err_set(err, ERR_RANGE, "must be a number of seconds from 0 to %lld", (long long)(DURATION_MS_MAX / 1000));
   }
   *ret_ms = ms;
   return 0;

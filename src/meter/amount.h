@@ -10,13 +10,14 @@
 /* 366 days. */
 #define DURATION_MS_MAX (INT64_C(366) * 24 * 3600 * 1000)
 
-/* Milliseconds rounded half up to seconds, at least 1 when above 0. */
+/* Rounds milliseconds half up to seconds; at least 1 if duration_ms is above 0. */
 uint64_t amount_seconds(uint64_t duration_ms);
-/* Seconds rounded up to whole minutes. */
+/* Rounds seconds up to whole minutes. */
 uint64_t amount_minutes(uint64_t seconds);
 
-/* A decimal number of seconds in JSON's number syntax ("20.0335", "2e1"), read exactly and rounded half up to
- * milliseconds. -ERR_PARSE when it is no JSON number, -ERR_RANGE when negative (-0 is 0) or above DURATION_MS_MAX. */
+/* Reads a decimal number of seconds in JSON's number syntax ("20.0335", "2e1") exactly, and rounds it half up to
+ * milliseconds. -ERR_PARSE if it is not a JSON number; -ERR_RANGE if it is negative (-0 is 0) or above
+ * DURATION_MS_MAX. */
 MUST_USE int amount_ms_of_seconds(struct str number, uint64_t *ret_ms, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
-/* Transcoders name encoders (`libx264`, `h264_nvenc`), sample entries (`avc1`, also with a profile behind a dot, RFC
- * 6381) and standards (`h.264`). All of these mean the same codec. Names of no alias stand for themselves.
+/* Transcoders report the names of encoders (`libx264`, `h264_nvenc`), of sample entries (`avc1`, also with a profile
+ * after a dot, RFC 6381) and of standards (`h.264`). All of these mean the same codec. A name without an alias is
+ * its own canonical name.
  */
 #include "meter/codec.h"
 
@@ -13,8 +14,7 @@ static const struct {
     {"x265", "h265"},    {"libx265", "h265"},    {"libkvazaar", "h265"},
 };
 
-/* Encoders of ffmpeg that a piece of hardware gives: `h264_nvenc`, `hevc_vaapi` and so on. Sample entries with a
- * profile: `avc1.64001f`. */
+/* ffmpeg's hardware encoders: `h264_nvenc`, `hevc_vaapi` and so on. Sample entries with a profile: `avc1.64001f`. */
 static const struct {
   const char *prefix, *name;
 } prefixes[] = {
@@ -45,7 +45,7 @@ int codec_canonical(struct str given, char ret_name[CODEC_NAME_MAX + 1], struct 
     if (name[i] >= 'A' && name[i] <= 'Z') name[i] = (char)(name[i] - 'A' + 'a');
     good = is_name_character(name[i]);
   }
-  if (!good) return err_set(err, ERR_RANGE, "1 to %d characters of a-z, 0-9, '.', '_', '-'", CODEC_NAME_MAX);
+  if (!good) return err_set(err, ERR_RANGE, "must be 1 to %d characters of a-z, 0-9, '.', '_', '-'", CODEC_NAME_MAX);
   const char *canonical = canonical_of(name);
   memcpy(ret_name, canonical, strlen(canonical) + 1);
   return 0;

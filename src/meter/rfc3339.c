@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "meter/zone.h"
 
-/* Cuts fixed-width digits off the front; false when they are not all there or not within [least, most]. */
+/* Takes a number of fixed width from the front. False if digits are missing or the number is not in [least, most]. */
 static bool take_number(struct str *rest, size_t digits, int least, int most, int *ret) {
   uint64_t value;
   if (rest->len < digits || !str_to_u64(str_make(rest->ptr, digits), &value)) return false;
@@ -23,7 +23,7 @@ static bool take_one_of(struct str *rest, const char *characters, char *ret) {
   return true;
 }
 
-/* ".123456": the first three digits count. */
+/* ".123456": only the first three digits count. */
 static bool take_fraction(struct str *rest, int *ret_ms) {
   char point;
   *ret_ms = 0;
@@ -68,14 +68,15 @@ int rfc3339_parse(struct str text, int64_t *ret_ms, struct err *err) {
               take_number(&rest, 2, 0, 59, &minute) && take_one_of(&rest, ":", &c) &&
               take_number(&rest, 2, 0, 60, &second) && take_fraction(&rest, &ms) && take_offset(&rest, &offset) &&
               rest.len == 0 && date_exists(year, month, day);
-  if (!good) return err_set(err, ERR_PARSE, "an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z");
+  if (!good) return err_set(err, ERR_PARSE, "must be an RFC 3339 time with a zone, like 2026-01-31T12:00:00Z");
   if (second == 60) {
     second = 59;
     ms = 999;
   }
   int64_t minutes = ((int64_t)zone_day_from_date(year, month, day) * 24 + hour) * 60 + minute - offset;
   int64_t time_ms = (minutes * 60 + second) * 1000 + ms;
-  if (time_ms < RFC3339_MIN_MS || time_ms > RFC3339_MAX_MS) return err_set(err, ERR_PARSE, "a year from 0001 to 9999 in UTC");
+  if (time_ms < RFC3339_MIN_MS || time_ms > RFC3339_MAX_MS)
+    return err_set(err, ERR_PARSE, "the year must be from 0001 to 9999 in UTC");
   *ret_ms = time_ms;
   return 0;
 }

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-/* Limits in pixels; whatever fits none of these is super. */
+/* Limits in pixels. A picture that fits none of these is super. */
 static const struct {
   uint32_t long_side, short_side;
 } limits[] = {

@@ -1,18 +1,18 @@
-/* Definition tiers: which of four a picture of width x height falls into. Source: design §5.
+/* Definition tiers: which of four tiers a picture of width x height belongs to. Source: design §5.
  *
- * The long side and the short side must both fit a tier's limits, else the next tier is tried; the limits are a
- * table in tier.c. Portrait and landscape count alike.
+ * A picture belongs to the first tier whose limits fit its long side and its short side. tier.c has the table of
+ * limits. Portrait and landscape are treated alike.
  */
 #ifndef CODECMETER_METER_TIER_H
 #define CODECMETER_METER_TIER_H
 
 #include <stdint.h>
 
-/* The values stand on disk: never renumber. */
+/* The values are stored on disk: never renumber. */
 enum tier { TIER_LOW = 0, TIER_MEDIUM = 1, TIER_HIGH = 2, TIER_SUPER = 3 };
 #define TIERS 4
 
-/* width and height in pixels, each at least 1; a CHECK holds callers to that. */
+/* width and height are in pixels, each at least 1 (a CHECK). */
 enum tier tier_of(uint32_t width, uint32_t height);
 
 /* "low", "medium", "high", "super"; the API's "lowdefinition" …; and its Chinese names (普清 高清 超清 超高清). */

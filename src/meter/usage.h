@@ -1,8 +1,8 @@
-/* A record of usage in memory: what one finished (or failed) task reports, or what takes one back, checked and
- * canonical.
+/* A record of usage in memory: the report of one finished or failed task, or a void of such a report. It is checked
+ * and canonical.
  *
- * Made by ingest from an event, kept by the ledger, compared when the same identity comes again. Texts are borrowed.
- * Source: design §4.
+ * Ingest makes it from an event, the ledger keeps it and compares it with later reports of the same identity. Texts
+ * are borrowed. Source: design §4.
  */
 #ifndef CODECMETER_METER_USAGE_H
 #define CODECMETER_METER_USAGE_H
@@ -25,8 +25,8 @@
 
 #define PIXELS_MAX 65535
 
-/* The values stand on disk: never renumber. Unresolved is a finished transcode of which somebody has yet to say what
- * it is (a codec, a size, a duration); it counts nothing, and does not take the identity that it will have. */
+/* The values are stored on disk: never renumber. An unresolved record is a finished transcode that still lacks a
+ * measure (a codec, a size, a duration). It counts nothing, and does not yet use up its identity. */
 enum usage_kind { USAGE_TRANSCODE = 1, USAGE_REMUX = 2, USAGE_SNAPSHOT = 3, USAGE_VOID = 4, USAGE_UNRESOLVED = 5 };
 enum usage_outcome { USAGE_FINISHED = 1, USAGE_FAILED = 2 };
 
@@ -35,15 +35,15 @@ struct usage {
   struct str project, source, id;
   enum usage_kind kind;
   enum usage_outcome outcome;
-  struct str codec;        /* canonical; empty when not stated (only failed tasks, remuxes, snapshots) */
-  uint16_t width, height;  /* 0 when not stated */
+  struct str codec;        /* canonical; empty if not stated (only failed tasks, remuxes, snapshots) */
+  uint16_t width, height;  /* 0 if not stated */
   bool has_amount;         /* amount was stated: always for finished tasks */
   uint64_t amount;         /* milliseconds of a transcode or remux, images of a snapshot */
-  enum tier tier;          /* of a finished transcode, fixed when it arrived; otherwise TIER_LOW */
-  int64_t finished_ms;     /* Unix ms; when it arrived, if finish_stated is false */
+  enum tier tier;          /* of a finished transcode, decided when it arrives; otherwise TIER_LOW */
+  int64_t finished_ms;     /* Unix ms; the time of arrival if finish_stated is false */
   bool finish_stated;
   int64_t arrived_ms;      /* Unix ms */
-  /* descriptive: never compared; empty or false when absent */
+  /* descriptive: never compared; empty or false if absent */
   bool has_created;
   int64_t created_ms;
   union {
@@ -51,21 +51,21 @@ struct usage {
       struct str task_id; /* empty: the same as id */
       struct str src_url, dest_name, dest_bucket, format;
     };
-    /* of a void: the record of its project that counts no more, and who says so */
+    /* of a void: the record of the same project that it voids, and who reported it */
     struct {
       struct str target_source; /* SOURCE_MAX */
-      struct str reason;        /* VOID_REASON_MAX, as src_url */
+      struct str reason;        /* VOID_REASON_MAX bytes, like src_url */
       struct str target_id;     /* EVENT_ID_MAX */
-      struct str actor;         /* VOID_ACTOR_MAX; who it was, as the report says */
-      struct str token;         /* id of the token with which it was reported */
+      struct str actor;         /* VOID_ACTOR_MAX; who voided it, as the report says */
+      struct str token;         /* id of the token that reported it */
     };
   };
 };
 _Static_assert(VOID_REASON_MAX == SRC_URL_MAX && SOURCE_MAX == TASK_ID_MAX && EVENT_ID_MAX == DEST_MAX &&
                    VOID_ACTOR_MAX == DEST_MAX,
-               "whoever bounds the one bounds the other");
+               "both members of the union have the same bound");
 
-/* What a finished task adds to its cell; all zero for a failed one, and for a void. */
+/* What a finished task adds to its cell. All zero for a failed task and for a void. */
 struct usage_count {
   uint64_t units;   /* seconds of a transcode or remux, images of a snapshot */
   uint64_t minutes; /* billable; 0 for snapshots */
@@ -73,8 +73,8 @@ struct usage_count {
 };
 struct usage_count usage_count(const struct usage *usage);
 
-/* Fields in which two reports of one identity contradict each other; 0 when the later is a plain duplicate. What
- * either left out is not compared; finish times only when both stated one. */
+/* The fields in which two reports of one identity contradict each other; 0 if the later one is a plain duplicate. A
+ * field that either report leaves out is not compared; finish times are compared only if both reports state one. */
 enum usage_field {
   USAGE_FIELD_KIND = 1 << 0,
   USAGE_FIELD_OUTCOME = 1 << 1,
@@ -86,13 +86,14 @@ enum usage_field {
   USAGE_FIELD_TARGET = 1 << 7,
 };
 unsigned usage_differences(const struct usage *first, const struct usage *later);
-/* Measures that a finished transcode must have, and that this one lacks. */
+/* The measures that a finished transcode must have and this one lacks. */
 unsigned usage_missing(const struct usage *usage);
 
-/* Appends the names, "codec, duration_ms" (image_count for snapshots); kind and outcome both read "type". */
+/* Appends the names of fields: "codec, duration_ms" (image_count for snapshots). Kind and outcome are both "type". */
 void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out);
 
-/* "transcode.finished" …, "usage.voided", and back; false for any other text, and for "transcode.unresolved". */
+/* The name of a type: "transcode.finished" …, "usage.voided". The reverse; false for any other text, and for
+ * "transcode.unresolved". */
 const char *usage_type_name(enum usage_kind kind, enum usage_outcome outcome);
 MUST_USE bool usage_type_parse(struct str type, enum usage_kind *ret_kind, enum usage_outcome *ret_outcome);
 

@@ -10,7 +10,7 @@ static int refuse(enum window_param param, enum window_param *ret_param) {
 
 static int check_value(int64_t value, enum window_param param, enum window_param *ret_param, struct err *err) {
   if (value >= 0 && value <= ZONE_TIME_MAX) return 0;
-  (void)err_set(err, ERR_RANGE, "Unix seconds, from 0 to the end of the year 9999");
+  (void)err_set(err, ERR_RANGE, "must be Unix seconds from 0 to the end of the year 9999");
   return refuse(param, ret_param);
 }
 
@@ -19,7 +19,7 @@ static int check_given(const struct window_request *request, enum window_param *
   if (result == 0 && request->has_end) result = check_value(request->end, WINDOW_END, ret_param, err);
   if (result != 0) return result;
   if (request->has_begin && request->has_end && request->begin > request->end) {
-    (void)err_set(err, ERR_RANGE, "at most EndTime");
+    (void)err_set(err, ERR_RANGE, "must not be later than EndTime");
     return refuse(WINDOW_BEGIN, ret_param);
   }
   return 0;
@@ -37,7 +37,7 @@ static void fill_in(const struct window_request *request, int64_t now, int64_t *
   *ret_end = end;
 }
 
-/* "31 days", or seconds where they are not whole days. */
+/* Names the limit in days, "31 days", or in seconds if it is not a number of whole days. */
 static int refuse_limit(const char *what, int64_t limit, enum window_param param, enum window_param *ret_param,
                         struct err *err) {
   bool days = limit % DAY_SECONDS == 0;
@@ -53,10 +53,10 @@ int window_resolve(const struct window_request *request, const struct window_lim
   int64_t begin, end;
   fill_in(request, now, &begin, &end);
   if (limits->max_age > 0 && now - end > limits->max_age) {
-    return refuse_limit("not older than", limits->max_age, WINDOW_END, ret_param, err);
+    return refuse_limit("too long ago: more than", limits->max_age, WINDOW_END, ret_param, err);
   }
   if (limits->max_span > 0 && end - begin > limits->max_span) {
-    return refuse_limit("a window from BeginTime to EndTime of at most", limits->max_span, WINDOW_BEGIN, ret_param, err);
+    return refuse_limit("window too large: more than", limits->max_span, WINDOW_BEGIN, ret_param, err);
   }
   *ret = (struct window){
       .begin = begin, .end = end, .first_day = zone_day_of(zone, begin), .last_day = zone_day_of(zone, end)};

@@ -1,9 +1,10 @@
-/* A zone is loaded once into a table of its offsets from 1970 on; days are reckoned from that table alone, in about 30 ns.
+/* A zone is loaded once into a table of its offsets from 1970 on. Days are computed from that table alone, in about
+ * 30 ns.
  *
- * GLib reads tzdata; its GTimeZone numbers the intervals between transitions, but does not tell where they begin. Since
- * the number never falls as time goes on, each beginning is found by halves. (g_date_time_new is of no use here: it
- * gives the second of two midnights where a day has two.) Debian's tzdata lists transitions up to 2037; GLib 2.74 goes
- * on with the last offset, so days of zones with daylight saving are an hour off in the summers after that.
+ * GLib reads tzdata. Its GTimeZone numbers the intervals between transitions, but does not say where they begin. The
+ * number never falls as time increases, so a binary search finds each beginning. (g_date_time_new is no use here:
+ * where a day has two midnights, it returns the second.) Debian's tzdata lists transitions up to 2037, and GLib 2.74
+ * keeps the last offset after that, so days of zones with daylight saving are an hour off in later summers.
  */
 #include "meter/zone.h"
 
@@ -23,7 +24,7 @@
 /* No local date is further than this from the date in UTC. */
 #define OFFSET_MAX (26 * 3600)
 
-/* From `start` on the offset holds, until the next span's start. */
+/* The offset applies from `start` until the next span's start. */
 struct span {
   int64_t start;
   int32_t offset;
@@ -39,15 +40,15 @@ struct zone {
 /* ---- the table of offsets ---- */
 
 #define TABLE_BEGIN (-2 * (int64_t)DAY_SECONDS)
-#define TABLE_END INT64_C(4102444800) /* 2100: no zone's rules reach so far today */
+#define TABLE_END INT64_C(4102444800) /* 2100: tzdata's rules end before that today */
 
 static int interval_at(GTimeZone *source, int64_t time) {
   int interval = g_time_zone_find_interval(source, G_TIME_TYPE_UNIVERSAL, time);
-  CHECK(interval >= 0); /* every UTC instant is in one */
+  CHECK(interval >= 0); /* every UTC instant is in an interval */
   return interval;
 }
 
-/* The first instant after `time` with another interval, or TABLE_END. */
+/* The first instant after `time` that is in another interval, or TABLE_END. */
 static int64_t next_transition(GTimeZone *source, int64_t time) {
   int before = interval_at(source, time);
   int64_t low = time, high = TABLE_END;
@@ -79,18 +80,18 @@ static uint64_t hash_spans(const struct zone *zone) {
   return hash;
 }
 
-/* GLib does not say why it cannot load a zone; whether its file can be opened does. */
+/* GLib does not say why it cannot load a zone, so this tries to open the zone's file and reports the error. */
 static int cannot_load(const char *name, struct err *err) {
   char path[sizeof ZONEINFO + 1 + ZONE_NAME_MAX];
   (void)snprintf(path, sizeof path, ZONEINFO "/%s", name);
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd >= 0 || (errno != ENOENT && errno != EMFILE && errno != ENFILE && errno != ENOMEM)) {
-    return err_set(err, ERR_MISSING,
-                   "tzdata's file of the time zone %s cannot be read: install the package tzdata again", name);
+    return err_set(err, ERR_MISSING, "cannot read tzdata's file of the time zone %s: reinstall the package tzdata",
+                   name);
   }
   if (errno != ENOENT) return err_set_errno(err, ERR_IO, errno, "cannot load the time zone %s", name);
   return err_set(err, ERR_MISSING,
-                 "tzdata lists the time zone %s but does not hold it: install the package tzdata-legacy, or "
+                 "the time zone %s is in tzdata's list, but its file is missing: install the package tzdata-legacy, or "
                  "tzdata again",
                  name);
 }
@@ -110,7 +111,7 @@ static struct zone *load(const char *name) {
 
 /* ---- finding zones ---- */
 
-/* Names come from a fixed alphabet, so none can be a path out of the database or an offset like "+08:00". */
+/* The alphabet is fixed, so a name cannot be a path out of the database or an offset like "+08:00". */
 static bool is_zone_name(struct str name) {
   if (name.len == 0 || name.len > ZONE_NAME_MAX || !g_ascii_isalpha(name.ptr[0])) return false;
   for (size_t i = 0; i < name.len; i++) {
@@ -119,7 +120,7 @@ static bool is_zone_name(struct str name) {
   return true;
 }
 
-/* The name in a line of the list: the second field of a zone, the third of a link. */
+/* True if a line of the list defines this name: the second field of a zone, the third of a link. */
 static bool line_names(const char *line, const char *name) {
   char first[ZONE_NAME_MAX + 1], second[ZONE_NAME_MAX + 1];
   int fields = 0;
@@ -131,7 +132,7 @@ static bool line_names(const char *line, const char *name) {
 static int check_listed(const char *name, struct err *err) {
   FILE *list = fopen(ZONE_LIST, "re");
   if (list == NULL && errno == ENOENT) {
-    return err_set(err, ERR_MISSING, "the time zone database is not there (" ZONE_LIST "): install the package tzdata");
+    return err_set(err, ERR_MISSING, "the time zone database is missing (" ZONE_LIST "): install the package tzdata");
   }
   if (list == NULL) return err_set_errno(err, ERR_IO, errno, "cannot read the time zone database (" ZONE_LIST ")");
   bool listed = false;
@@ -140,7 +141,8 @@ static int check_listed(const char *name, struct err *err) {
   while (!listed && getline(&line, &cap, list) > 0) listed = line_names(line, name);
   free(line);
   (void)fclose(list);
-  return listed ? 0 : err_set(err, ERR_RANGE, "'%s' is not a time zone of tzdata; one is Asia/Shanghai", name);
+  return listed ? 0
+                : err_set(err, ERR_RANGE, "'%s' is not a time zone of tzdata; use a name like Asia/Shanghai", name);
 }
 
 static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -163,7 +165,7 @@ static int find_or_load(const char *name, const struct zone **ret, struct err *e
 int zone_find(struct str name, const struct zone **ret, struct err *err) {
   char text[ZONE_NAME_MAX + 1];
   if (!is_zone_name(name) || !str_copy(name, text, sizeof text)) {
-    return err_set(err, ERR_RANGE, "'%.*s' is not a time zone of tzdata; one is Asia/Shanghai",
+    return err_set(err, ERR_RANGE, "'%.*s' is not a time zone of tzdata; use a name like Asia/Shanghai",
                    (int)(name.len < ZONE_NAME_MAX ? name.len : ZONE_NAME_MAX), name.ptr);
   }
   (void)pthread_mutex_lock(&cache_lock);
@@ -177,7 +179,7 @@ uint64_t zone_version(const struct zone *zone) { return zone->version; }
 
 /* ---- days ---- */
 
-/* The last span that starts at or before an instant; the first one for earlier instants. */
+/* The last span that starts at or before an instant; for earlier instants, the first span. */
 static size_t span_at(const struct zone *zone, int64_t time) {
   size_t low = 0, high = zone->count;
   while (high - low > 1) {
@@ -190,8 +192,8 @@ static size_t span_at(const struct zone *zone, int64_t time) {
 
 int32_t zone_offset(const struct zone *zone, int64_t time) { return zone->spans[span_at(zone, time)].offset; }
 
-/* Within one span local time runs on evenly, so the first instant of it whose local date is `day` or later is the local
- * midnight or the span's own start. The earliest span that has such an instant has the earliest of all. */
+/* Within one span local time advances evenly, so the first instant of a span whose local date is `day` or later is
+ * the local midnight or the start of the span. The earliest span that has such an instant has the earliest of all. */
 int64_t zone_day_start(const struct zone *zone, int32_t day) {
   int64_t midnight = (int64_t)day * DAY_SECONDS;
   for (size_t i = span_at(zone, midnight - OFFSET_MAX);; i++) {
@@ -204,7 +206,7 @@ int64_t zone_day_start(const struct zone *zone, int32_t day) {
 
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
-/* Where clocks went back over midnight the local date falls back too, but the day that has begun goes on. */
+/* If clocks go back over midnight, the local date goes back too, but the day that has begun continues. */
 int32_t zone_day_of(const struct zone *zone, int64_t time) {
   if (time < 0) time = 0;
   if (time > ZONE_TIME_MAX) time = ZONE_TIME_MAX;

@@ -93,7 +93,7 @@ def test_tencent_mps(old_account):
     results[:] = [failed, {"Type": "SampleSnapshot", "SampleSnapshotTask": {}}, finished]
     reply = tell(old_account, "tencent-mps", made)
     assert counts(reply) == (1, 0, 0, 0, 0, 2)
-    assert reply.json()["ignored"] == ["result 0 has not succeeded: FAIL", "result 1 is no transcode: SampleSnapshot"]
+    assert reply.json()["ignored"] == ["result 0 did not succeed: FAIL", "result 1 is not a transcode: SampleSnapshot"]
     assert shown(old_account, "tencent-mps", made["WorkflowTaskEvent"]["TaskId"] + "/2")["time"] == "2019-07-14T00:00:00.000Z"
 
 
@@ -179,8 +179,8 @@ def test_ffprobe_of_odd_files(old_account):
     assert counts(tell(old_account, "ffprobe", probed, "?source=farm&id=a&time=1600000000")) == (1, 0, 0, 0, 0, 0)
     assert shown(old_account, "farm", "a")["data"] == {"codec": "h264", "width": 640, "height": 360, "duration_ms": 7500}
     broken = tell(old_account, "ffprobe", {}, "?source=farm&id=b")
-    assert "could ffprobe read the file" in broken.json()["ignored"][0]
-    assert "could ffprobe read the file" in old_account.server.log_text()
+    assert "check that ffprobe could read the file" in broken.json()["ignored"][0]
+    assert "check that ffprobe could read the file" in old_account.server.log_text()
 
 
 def test_a_project_that_the_sender_got_wrong(account):

@@ -330,7 +330,7 @@ def test_a_port_that_is_taken(account, tmp_path):
 
 
 def test_settings_that_cannot_be(tmp_path):
-    for words, args in (("query.max_age", ("--set", "query.max_age=-1")), ("no setting", ("--set", "no.such=1")),
+    for words, args in (("query.max_age", ("--set", "query.max_age=-1")), ("unknown setting", ("--set", "no.such=1")),
                         ("section.key=value", ("--set", "x")), ("from", ("--set", "ingest.delta_max=0")),
                         ("address", ("--listen", "8080")), ("--tls-key", ("--tls-cert", "x.pem"))):
         done = run("serve", "--data", tmp_path / "data", *args, check=False)

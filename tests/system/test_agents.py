@@ -1071,7 +1071,7 @@ def test_what_a_killed_run_did_not_make(farm, clips, tmp_path, gated):
     notes, _ = rejected(farm)
     assert [note["outcome"] for note in notes] == ["unmetered"] * 3 and all(note["event"] is None for note in notes), notes
     assert [note["output"] for note in notes] == [str(none), str(old), str(cut)], notes
-    for note, words in zip(notes, ("did not make it", "older than this run", "")):
+    for note, words in zip(notes, ("did not make this file", "did not change this file", "")):
         assert words in note["reason"] and note["reason"].replace("\n", "\\x0a") in done.stderr, (note, done)
     assert intents(farm) == [] and farm.totals() == low(2)
 

@@ -317,7 +317,8 @@ def test_a_number_too_long_is_a_body_that_cannot_be_read(account, value):
         body = f'{{"Action":"GetRegion","X":{value}{more}}}'
         answer = account.client.request("POST", "/", body, JSON).json()
         assert (answer["RetCode"], answer["Action"]) == (230, "GetRegionResponse")
-        assert answer["Message"] == "Params [body] not available: numbers of at most 400 characters"
+        assert answer["Message"] == ("Params [body] not available: a number is longer than 400 characters "
+                                     "when written out")
 
 
 def test_refusals_of_a_body_name_its_action(account):

@@ -152,7 +152,7 @@ def test_get_with_as_many_parameters_as_a_body(account):
         assert c.get(c.signed({"Action": "GetRegion", **{f"a{i}": i for i in range(count)}}))["RetCode"] == 0, count
     for query in ("Action=GetRegion&" + "a&" * 9000, "&".join(f"a{i}=1" for i in range(1001)), "&" * 9000):
         answer = c.request("GET", "/?" + query).json()
-        assert (answer["RetCode"], answer["Message"]) == (230, "Params [body] not available: at most 1000 parameters")
+        assert (answer["RetCode"], answer["Message"]) == (230, "Params [body] not available: more than 1000 parameters")
 
 
 def test_what_the_library_forgets_is_given_back(bare):
@@ -435,7 +435,7 @@ def chunks(body, size=1 << 16):
 
 
 MIB = 1 << 20
-BODY_REFUSED = b'"Message":"Params [body] not available: at most 1048576 bytes"'
+BODY_REFUSED = b'"Message":"Params [body] not available: the body is longer than 1048576 bytes"'
 
 
 def test_bodies_that_are_too_large_get_an_answer(account):
@@ -651,7 +651,8 @@ def test_who_has_to_go(bare):
     newcomers = [connect_from(account, f"127.0.1.{i + 1}") for i in range(15)]
     assert all(is_answered(s) for s in newcomers)
     closed = [is_closed(s) for s in many]
-    assert 10 <= sum(closed) <= 11 and not closed[0] and all(closed[1:11])
+    # two that were answered at nearly one time may have become idle in the other order
+    assert sum(closed) == 10 and not closed[0] and all(closed[1:8]) and not any(closed[14:])
     assert not any(is_closed(s) for s in proxies + newcomers)
     for s in many + proxies + newcomers:
         s.close()

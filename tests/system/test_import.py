@@ -87,7 +87,7 @@ WRONG = (
     (2, "FILE is missing", ()), (2, "one file", ("a.ndjson", "b.ndjson")), (2, "--format", ("a.txt",)),
     (2, "ndjson or csv", ("a.ndjson", "--format", "xml")), (2, "--source is for CSV", ("a.ndjson", "--source", "x")),
     (2, "--give-up", ("a.ndjson", "--give-up", "soon")), (2, "--rejected", ("a.ndjson", "--rejected", "a.ndjson")),
-    (2, "--rejected", ("a.ndjson", "--rejected", "a.txt")), (2, "no column source", ("a.csv",)),
+    (2, "--rejected", ("a.ndjson", "--rejected", "a.txt")), (2, "column source is missing", ("a.csv",)),
     (2, "--token is empty", ("a.ndjson", "--token=")), (1, "No such file", ("none.csv",)),
     (1, "Is a directory", (".", "--format", "csv")), (1, "No such file", ("a.ndjson", "--rejected", "none/rejected")),
 )
@@ -121,11 +121,11 @@ def test_no_token(importing):
 
 
 BAD_HEADERS = (
-    ("id,codec,bitrate", "no column 'bitrate'"), ("id,Id", "column id is there twice"), ("id,codec,", "no column ''"),
-    ("id,codec,id", "column id is there twice"), ("codec,width", "no column id"),
-    ("\n \r\n", "does not name columns"), ("", "does not name columns"), ('id,"codec', "does not name columns"),
-    ('id,"codec\n1,h264\n', "does not name columns"),
-    ("x" * (2 << 20), "does not name columns"), ("id,source" + "," * 100, "no column ''"),
+    ("id,codec,bitrate", "unknown column 'bitrate'"), ("id,Id", "names the column id twice"), ("id,codec,", "unknown column ''"),
+    ("id,codec,id", "names the column id twice"), ("codec,width", "must name the column id"),
+    ("\n \r\n", "must name columns"), ("", "must name columns"), ('id,"codec', "must name columns"),
+    ('id,"codec\n1,h264\n', "must name columns"),
+    ("x" * (2 << 20), "must name columns"), ("id,source" + "," * 100, "unknown column ''"),
 )
 
 
@@ -134,7 +134,7 @@ def test_bad_headers(importing):
         path = importing.write("a.csv", content)
         done = importing(path, "--source", "farm")
         assert done.returncode == 2 and words in done.stderr and str(path) in done.stderr, (content[:20], done)
-        if "no column '" in words:
+        if "unknown column '" in words:
             assert "source, id, type, subject, time, codec, width, height, duration_ms, duration" in done.stderr
     assert os.listdir(importing.directory) == ["a.csv"] and seconds(importing.account) == 0
 
@@ -164,7 +164,7 @@ def test_an_answer_that_does_not_tell_of_each(answer, tmp_path):
     with scripted(answer) as fake:
         importing = Import(fake.url, "token", tmp_path)
         done = importing(importing.write("a.ndjson", lines(event(1), event(2))))
-        assert done.returncode == 1 and "is it a codecmeter" in done.stderr, done
+        assert done.returncode == 1 and "leads to a codecmeter" in done.stderr, done
         assert counts(done.stdout) == counted() and len(fake.bodies) == 1
 
 
@@ -269,7 +269,7 @@ def test_blanks_around_cells(importing):
                            "\ufeff6,h264,640,360,1000,,,transcode.finished\n")  # where two files were joined
     done = importing(path, "--source", "farm")
     assert counts(done.stdout) == counted(2, 0, 0, 4), (done, rejects(path))
-    words = ("duration_ms", "width", "type", "a quote where none may be")
+    words = ("duration_ms", "width", "type", "misplaced quote")
     for row, word in zip(sorted(rejects(path), key=lambda row: row["line"]), words):
         assert word in row["reason"], row
     kept = json.dumps(importing.account.server.admin("history", "--project", "org-a", "--source", "farm", "--id", "1"))
@@ -299,9 +299,9 @@ def test_rows_that_are_none(importing):
     assert done.returncode == 1 and counts(done.stdout) == counted(4, 0, 0, 11), done
     kept = sorted(rejects(path), key=lambda row: row["line"])
     assert [(row["line"], row["reason"].split(",")[0].split(":")[0]) for row in kept] == [
-        (3, "4 cells"), (4, "6 cells"), (5, "a quote where none may be"), (6, "a quote is left open"),
-        (8, "a quote where none may be"), (9, "a quote is left open"), (10, "a quote where none may be"), (11, "id"),
-        (12, "id"), (14, "a quote is left open"), (16, "a quote is left open")]
+        (3, "the row has 4 cells"), (4, "the row has 6 cells"), (5, "misplaced quote"), (6, "a quote is not closed"),
+        (8, "misplaced quote"), (9, "a quote is not closed"), (10, "misplaced quote"), (11, "id"),
+        (12, "id"), (14, "a quote is not closed"), (16, "a quote is not closed")]
     assert kept[0]["event"] == "2,h264,640,360" and kept[3]["event"] == '"5,h264,640,360,1000'
     assert kept[5]["event"] == '"8' and "\r" not in json.dumps(kept) and seconds(importing.account) == 4
 
@@ -499,7 +499,7 @@ def test_headers_that_are_none(importing):
     upper = importing.write("upper.csv", "ID,Codec,WIDTH,height,Duration_ms\n1,h264,640,360,1000\n")
     assert counts(importing(upper, "--source", "farm").stdout) == counted(1)
     for text, word in (("id;time;codec\n1;2;h264\n", "by commas, not by semicolons"),
-                       ("id,time,codecs\n", "there is no column 'codecs'"),
+                       ("id,time,codecs\n", "unknown column 'codecs'"),
                        ("id,time\n".encode("utf-16"), "compressed"), (gzip.compress(b"id,time\n" * 99), "compressed")):
         done = importing(importing.write("a.csv", text), "--source", "farm")
         assert done.returncode == 2 and word in done.stderr and done.stderr.isprintable() is False, done

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from client import event
-from conftest import Account, Server, run, wait_until
+from conftest import Account, Server, run, unless_sanitized, wait_until
 
 TIME = "2020-11-01T12:00:00Z"
 WIDE = ("query.max_age=0", "query.max_span=0")
@@ -174,22 +174,21 @@ def test_an_old_segment_waits_for_descriptors(bare):
     assert kept.report([event("5-1", TIME)])[1]["duplicate"] == 1
 
 
+@unless_sanitized  # a sanitizer opens files of its own where it is least expected
 def test_a_zone_is_not_missing_for_want_of_descriptors(bare):
     bare.start()
-    control = [socket.socket(socket.AF_UNIX) for _ in range(2)]
-    path = os.path.join(bare.data, "control.sock")
-    if len(path) > 100:
-        pytest.skip("the path is too long for a socket's address")
-    for one in control:
-        one.connect(path)
-    control[1].sendall(b"x\n")  # so that the first is held open by the server until its line has come
-    time.sleep(0.2)
-    with no_more_descriptors(bare):
-        control[0].sendall(json.dumps({"command": "project create", "id": "org-b", "time_zone": "Europe/Berlin"}).encode() + b"\n")
-        answer = control[0].recv(10000)
-        assert b"error" in answer.lower() or b"code" in answer, answer
-    for one in control:
-        one.close()
+    fd = os.open(bare.data, os.O_RDONLY)
+    held = f"/proc/{bare.process.pid}/fd"
+    before = len(os.listdir(held))
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(60)
+        control.connect(f"/proc/self/fd/{fd}/control.sock")
+        wait_until(lambda: len(os.listdir(held)) > before, 30)  # it is taken, and waits for its line
+        with no_more_descriptors(bare):
+            control.sendall(json.dumps({"command": "project create", "id": "org-b", "time_zone": "Europe/Berlin"}).encode() + b"\n")
+            answer = json.loads(control.recv(10000))
+            assert answer["code"] == "DESCRIPTORS" and "Too many open files" in answer["text"], answer
+    os.close(fd)
     assert bare.process.poll() is None
     run("project", "create", "--data", bare.data, "--id", "org-b", "--time-zone", "Europe/Berlin")
 

@@ -40,8 +40,8 @@ static void test_refused(void **state) {
       {INT64_MAX, NONE, WINDOW_BEGIN, "9999"},
       {ZONE_TIME_MAX + 1, NONE, WINDOW_BEGIN, "9999"},
       {NONE, ZONE_TIME_MAX + 1, WINDOW_END, "9999"},
-      {NOW, NOW - 1, WINDOW_BEGIN, "at most EndTime"},
-      {NOW + 10, NOW + 9, WINDOW_BEGIN, "at most EndTime"}, /* though both become now */
+      {NOW, NOW - 1, WINDOW_BEGIN, "not be later than EndTime"},
+      {NOW + 10, NOW + 9, WINDOW_BEGIN, "not be later than EndTime"}, /* though both become now */
       {NONE, NOW - 31 * DAY - 1, WINDOW_END, "31 days"},
       {0, 0, WINDOW_END, "31 days"},
       {NOW - 70 * DAY, NONE, WINDOW_END, "31 days"}, /* its end is 63 days old */
