@@ -19,7 +19,7 @@ void catalogue_free(struct catalogue *catalogue);
 MUST_USE int catalogue_load(struct catalogue *catalogue, struct rows_txn *snapshot, struct err *err);
 
 /* Decides a change: appends the encoded records that it needs to out, one after another. If the change is refused:
- * -ERR_EXISTS, -ERR_NOT_FOUND, -ERR_RANGE, -ERR_LIMIT. -ERR_MEMORY. */
+ * -ERR_EXISTS, -ERR_NOT_FOUND, -ERR_RANGE, -ERR_LIMIT. For a shortage: -ERR_MEMORY, -ERR_DESCRIPTORS. */
 MUST_USE int catalogue_decide(const struct catalogue *catalogue, const struct change *change, int64_t now_ms,
                               struct buf *out, struct err *err);
 

@@ -22,7 +22,7 @@ struct delta {
   struct identities identities, voids; /* voids: by their target; they are among tasks too */
   VECTOR(struct entry) tasks, times;
   struct cells cells;
-  size_t put_key, put_value; /* where those of the row that is being added begin in puts; 0: none is */
+  size_t put_key, put_value; /* where its key and its value begin in puts, while a row is added; else 0 */
   struct buf puts; /* 4-byte key length, 4-byte value length, key, value */
 };
 
@@ -156,7 +156,7 @@ const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind ki
 
 /* ---- the catalogue's rows ---- */
 
-/* The lengths come before the texts, and are filled in when these are complete. */
+/* The lengths are before the texts; delta_put_end fills them in. */
 struct buf *delta_put_key(struct delta *delta) {
   static const char lengths[DELTA_PUT_HEAD] = {0};
   CHECK(delta->put_key == 0);
