@@ -1,6 +1,5 @@
-/* Hash tables of GLib under one reader-writer lock. Strings that name things are kept NUL-terminated inside the values
- * they belong to, so a table never owns a key apart from its value.
- */
+/* GLib's hash tables under one reader-writer lock. A table's key is a NUL-terminated text inside its value, so a
+ * table never owns a key apart from its value. */
 #include "ledger/catalogue.h"
 
 #include <glib.h>
@@ -24,7 +23,7 @@ struct catalogue {
   GHashTable *tokens;     /* id -> struct token */
   GHashTable *by_hash;    /* hash -> struct token, borrowed */
   char default_project[PROJECT_ID_MAX + 1];
-  uint64_t account_keys; /* enabled ones, which may use every project */
+  uint64_t account_keys; /* the number of enabled keys that may use every project */
 };
 
 static void free_key(gpointer pointer) {
@@ -34,7 +33,7 @@ static void free_key(gpointer pointer) {
   free(key);
 }
 
-/* SHA-256 is as good a hash as any. */
+/* The first bytes of a SHA-256 are a good hash. */
 static guint token_hash(gconstpointer hash) { return le32_load(hash); }
 static gboolean token_hash_equal(gconstpointer a, gconstpointer b) {
   return bytes_equal_constant_time(a, b, TOKEN_HASH_SIZE);
@@ -69,7 +68,7 @@ static void read_lock(const struct catalogue *catalogue) { CHECK(pthread_rwlock_
 static void write_lock(struct catalogue *catalogue) { CHECK(pthread_rwlock_wrlock(&catalogue->lock) == 0); }
 static void unlock(const struct catalogue *catalogue) { CHECK(pthread_rwlock_unlock(lock_of(catalogue)) == 0); }
 
-/* ---- reading; the caller holds the lock, or is the writer ---- */
+/* ---- reading: find and catalogue_state* need the lock, or the writer as the caller ---- */
 
 static gpointer find(GHashTable *table, struct str name) {
   char text[KEY_TEXT_MAX + 1];
@@ -153,7 +152,7 @@ bool catalogue_token(const struct catalogue *catalogue, const uint8_t hash[TOKEN
 
 /* ---- lists ---- */
 
-static int by_text(const void *a, const void *b) { return strcmp(a, b); } /* each value begins with its name */
+static int by_text(const void *a, const void *b) { return strcmp(a, b); } /* a value begins with its name */
 _Static_assert(offsetof(struct project, id) == 0 && offsetof(struct key, public_key) == 0 &&
                    offsetof(struct token, id) == 0,
                "by_text compares the names");
@@ -269,8 +268,8 @@ static int check_text(struct str text, size_t len_max, const char *what, struct 
   bool good = text.len >= 1 && text.len <= len_max && str_is_utf8(text) && !str_has_control(text) &&
               str_trim(text).len == text.len;
   if (good) return 0;
-  return err_set(err, ERR_RANGE, "%s: 1 to %zu bytes of UTF-8, no control characters, no blanks around it", what,
-                 len_max);
+  return err_set(err, ERR_RANGE, "%s must be 1 to %zu bytes of UTF-8, without control characters or blanks around it",
+                 what, len_max);
 }
 
 /* If tzdata lacks the zone, the change is refused; a server whose projects do not need it goes on. */
@@ -313,7 +312,7 @@ static int decide_project_create(const struct catalogue *catalogue, const struct
   int result = check_project(&project, err);
   if (result != 0) return result;
   if (catalogue_state(catalogue, str_of(project.id)) != NULL) {
-    return err_set(err, ERR_EXISTS, "project %s exists already; `project set` changes it", project.id);
+    return err_set(err, ERR_EXISTS, "project %s exists already; to change it, use `project set`", project.id);
   }
   encode_project(&project, true, out);
   if (project.is_default || catalogue->by_number->len == 0) encode_default(project.id, out);
@@ -324,7 +323,7 @@ static int decide_project_set(const struct catalogue *catalogue, const struct ch
                               struct err *err) {
   const struct project_state *state = catalogue_state(catalogue, str_of(change->project.id));
   if (state == NULL) {
-    return err_set(err, ERR_NOT_FOUND, "no project %s; `project list` shows them", change->project.id);
+    return err_set(err, ERR_NOT_FOUND, "no project %s exists; `project list` shows the projects", change->project.id);
   }
   struct project project = state->info;
   if (change->set & CHANGE_SET_NAME) memcpy(project.name, change->project.name, sizeof project.name);
@@ -339,7 +338,7 @@ static int decide_project_set(const struct catalogue *catalogue, const struct ch
 static int encode_key(const struct key *key, const char *const *projects, size_t count, bool create, struct buf *out,
                       struct err *err) {
   SCOPED_MALLOC struct record *record = calloc(1, sizeof *record);
-  if (record == NULL) return err_set(err, ERR_MEMORY, "no memory to make a key");
+  if (record == NULL) return err_set(err, ERR_MEMORY, "no memory to make a key: free some memory");
   record->type = RECORD_KEY;
   record->key.create = create;
   record->key.disabled = key->disabled;
@@ -348,7 +347,7 @@ static int encode_key(const struct key *key, const char *const *projects, size_t
   record->key.public_key = str_of(key->public_key);
   record->key.private_key = str_of(key->private_key);
   for (size_t i = 0; i < count; i++) {
-    bool named = false; /* before */
+    bool named = false; /* earlier in the list */
     for (size_t k = 0; k < i && !named; k++) named = strcmp(projects[k], projects[i]) == 0;
     if (!named) record->key.projects[record->key.projects_count++] = str_of(projects[i]);
   }
@@ -364,14 +363,14 @@ static int decide_key_create(const struct catalogue *catalogue, const struct cha
   if (result == 0) result = check_text(str_of(key.private_key), KEY_TEXT_MAX, "private key", err);
   if (result != 0) return result;
   if (find(catalogue->keys, str_of(key.public_key)) != NULL) {
-    return err_set(err, ERR_EXISTS, "key %s exists already", key.public_key);
+    return err_set(err, ERR_EXISTS, "key %s exists already; use another public key", key.public_key);
   }
   if (change->projects_count > KEY_PROJECTS_MAX) {
-    return err_set(err, ERR_LIMIT, "a key lists at most %d projects", KEY_PROJECTS_MAX);
+    return err_set(err, ERR_LIMIT, "too many projects for one key: at most %d", KEY_PROJECTS_MAX);
   }
   for (size_t i = 0; i < change->projects_count; i++) {
     if (catalogue_state(catalogue, str_of(change->projects[i])) == NULL) {
-      return err_set(err, ERR_NOT_FOUND, "no project %s; `project create` makes one", change->projects[i]);
+      return err_set(err, ERR_NOT_FOUND, "no project %s exists; `project create` makes one", change->projects[i]);
     }
   }
   result = encode_key(&key, change->projects, change->projects_count, true, out, err);
@@ -383,7 +382,7 @@ static int decide_key_set(const struct catalogue *catalogue, const struct change
                           struct err *err) {
   const struct key_state *state = find(catalogue->keys, str_of(change->key.public_key));
   if (state == NULL) {
-    return err_set(err, ERR_NOT_FOUND, "no key %s; `key list` shows them", change->key.public_key);
+    return err_set(err, ERR_NOT_FOUND, "no key %s exists; `key list` shows the keys", change->key.public_key);
   }
   struct key key = state->info;
   key.disabled = change->type == CHANGE_KEY_DISABLE;
@@ -417,17 +416,17 @@ static int decide_token_create(const struct catalogue *catalogue, const struct c
   int result = check_text(str_of(token.id), TOKEN_ID_MAX, "token id", err);
   if (result != 0) return result;
   if (token.scope < TOKEN_WRITE || token.scope > TOKEN_VOID) {
-    return err_set(err, ERR_RANGE, "a token's scope is write, read or void");
+    return err_set(err, ERR_RANGE, "the scope of a token must be write, read or void");
   }
   if (find(catalogue->tokens, str_of(token.id)) != NULL || g_hash_table_contains(catalogue->by_hash, token.hash)) {
-    return err_set(err, ERR_EXISTS, "token %s exists already", token.id);
+    return err_set(err, ERR_EXISTS, "token %s exists already; use another id", token.id);
   }
   if (token.creates_projects || token.zone[0] != '\0') {
     result = check_zone(token.zone, err);
     if (result != 0) return result;
   }
   if (token.project[0] != '\0' && catalogue_state(catalogue, str_of(token.project)) == NULL) {
-    return err_set(err, ERR_NOT_FOUND, "no project %s; `project create` makes one", token.project);
+    return err_set(err, ERR_NOT_FOUND, "no project %s exists; `project create` makes one", token.project);
   }
   encode_token(&token, true, out);
   return 0;
@@ -437,7 +436,7 @@ static int decide_token_revoke(const struct catalogue *catalogue, const struct c
                                struct err *err) {
   const struct token *found = find(catalogue->tokens, str_of(change->token.id));
   if (found == NULL) {
-    return err_set(err, ERR_NOT_FOUND, "no token %s; `token list` shows them", change->token.id);
+    return err_set(err, ERR_NOT_FOUND, "no token %s exists; `token list` shows the tokens", change->token.id);
   }
   struct token token = *found;
   token.revoked = true;
@@ -457,12 +456,12 @@ int catalogue_decide(const struct catalogue *catalogue, const struct change *cha
     case CHANGE_TOKEN_CREATE: return decide_token_create(catalogue, change, now_ms, out, err);
     case CHANGE_TOKEN_REVOKE: return decide_token_revoke(catalogue, change, out, err);
   }
-  return err_set(err, ERR_RANGE, "no such change: %d", (int)change->type);
+  return err_set(err, ERR_RANGE, "unknown type of change: %d", (int)change->type);
 }
 
 #define ROW_OF_TABLE 24u /* bytes of a row of a hash table */
 
-/* A table doubles, and its old rows go only then. The rest are states and copies of records. */
+/* A table that grows doubles, and keeps its old rows until then. The rest is for states and copies of records. */
 size_t catalogue_memory_of_change(const struct catalogue *catalogue) {
   size_t rows = g_hash_table_size(catalogue->projects) + g_hash_table_size(catalogue->keys) +
                 2 * (size_t)g_hash_table_size(catalogue->tokens);
@@ -499,7 +498,7 @@ static int set_project(struct catalogue *catalogue, const struct record_project 
   return 0;
 }
 
-/* Adds an enabled key to the counts of those that may use a project, or takes it off. */
+/* Adds an enabled key to the counts of the keys that may use a project, or takes it off. */
 static void count_key(struct catalogue *catalogue, const struct key_state *key, bool adds) {
   uint64_t step = adds ? 1 : UINT64_MAX;
   if (key->info.disabled) return;
@@ -518,7 +517,7 @@ static void set_key(struct catalogue *catalogue, const struct record_key *key) {
   fill(state->info.public_key, sizeof state->info.public_key, key->public_key);
   fill(state->info.private_key, sizeof state->info.private_key, key->private_key);
   state->info.created_ms = key->created_ms;
-  /* A key that could only report is disabled: read it could not, and must not begin to by itself. */
+  /* A key that could only report could not read, and must not gain that by itself: disable it. */
   state->info.disabled = key->disabled || key->former_scope == KEY_SCOPE_WRITE;
   state->info.sub_account = key->sub_account;
   state->projects_count = key->projects_count;
@@ -595,7 +594,7 @@ static int apply_locked(struct catalogue *catalogue, const struct record *record
     case RECORD_USAGE:
     case RECORD_VOID:
     case RECORD_UNRESOLVED:
-      CHECK(!"usages are not the catalogue's");
+      CHECK(!"the catalogue does not apply usage records");
       break;
     case RECORD_PROJECT: return apply_project(catalogue, record, delta, err);
     case RECORD_ACCOUNT:
@@ -608,7 +607,7 @@ static int apply_locked(struct catalogue *catalogue, const struct record *record
       put_record(delta, 'k', record->key.public_key, record, STR(""));
       break;
     case RECORD_TOKEN_ZONE:
-      CHECK(!"decoded as a token");
+      CHECK(!"record_decode makes it a RECORD_TOKEN");
       break;
     case RECORD_TOKEN:
       if (record->token.create && find(catalogue->tokens, record->token.id) != NULL) break;
@@ -657,11 +656,11 @@ bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state
 
 static int bad_row(struct err *err) {
   return err_set(err, ERR_CORRUPT,
-                 "derived/totals: a row of the catalogue is not what it must be; stop the server and run "
+                 "derived/totals is damaged: the table catalogue has an invalid row; stop the server and run "
                  "`codecmeter rebuild`");
 }
 
-/* Projects first: codecs belong to them. */
+/* Projects are loaded first, because codecs belong to them. */
 static int load_project(void *arg, struct str key, struct str value, struct err *err) {
   if (key.len == 0 || key.ptr[0] != 'p') return 0;
   struct record record;

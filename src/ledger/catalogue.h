@@ -1,7 +1,7 @@
 /* The catalogue: projects, key pairs and tokens, as the log has them. Source: design §2, §6, §7.
  *
- * Kept whole in memory; changed only when a committed record is applied. Reading copies out under a short lock, from
- * any thread. Everything here is bounded, so the copies are plain structs.
+ * It is kept whole in memory, and changes only when a committed record is applied. A read copies values out under a
+ * short lock, from any thread. Every text has a bound, so the copies are plain structs.
  */
 #ifndef CODECMETER_LEDGER_CATALOGUE_H
 #define CODECMETER_LEDGER_CATALOGUE_H
@@ -27,7 +27,7 @@ struct project {
   char zone[ZONE_NAME_MAX + 1];
   int64_t created_ms;
   bool is_default;
-  uint32_t number; /* given at apply, in log order, from 1 */
+  uint32_t number; /* given when its record is applied, in log order, from 1 */
 };
 
 /* A key pair signs calls of the API, which only read. */
@@ -36,7 +36,7 @@ struct key {
   char private_key[KEY_TEXT_MAX + 1]; /* wipe copies with bytes_wipe */
   int64_t created_ms;
   bool disabled;
-  bool sub_account; /* listed projects only */
+  bool sub_account; /* for listed projects only */
 };
 
 enum token_scope { TOKEN_WRITE = 1, TOKEN_READ = 2, TOKEN_VOID = 3 };
@@ -48,11 +48,11 @@ struct token {
   char project[PROJECT_ID_MAX + 1]; /* "" is every project */
   int64_t created_ms;
   bool revoked;
-  bool creates_projects; /* for every project only: an event that names a project which does not exist makes it */
-  char zone[ZONE_NAME_MAX + 1]; /* of those; "" if it makes none, or was made before tokens had a zone */
+  bool creates_projects; /* only if it is for every project: its events create the projects that do not exist */
+  char zone[ZONE_NAME_MAX + 1]; /* of those projects; "" if it creates none, or was made before tokens had a zone */
 };
 
-/* A change of the catalogue, as a command asks for it. Strings are borrowed. */
+/* A change of the catalogue that a command asks for. Texts are borrowed. */
 enum change_type {
   CHANGE_PROJECT_CREATE = 1, /* project: id, name ("": the id), zone, is_default (a ledger's first always is) */
   CHANGE_PROJECT_SET = 2,    /* project: id, and the fields of `set` */
@@ -69,7 +69,7 @@ enum change_type {
 
 struct change {
   enum change_type type;
-  struct project project; /* created_ms and number are the ledger's to fill */
+  struct project project; /* the ledger fills created_ms and number */
   unsigned set;
   struct key key;
   const char *const *projects; /* ids of existing projects */
@@ -79,33 +79,34 @@ struct change {
 
 struct catalogue;
 
-/* Copies out. False when there is none of that name. */
+/* These copy a value out. False if there is none of that name. */
 MUST_USE bool catalogue_project(const struct catalogue *catalogue, struct str id, struct project *ret);
 MUST_USE bool catalogue_project_default(const struct catalogue *catalogue, struct project *ret);
 MUST_USE bool catalogue_key(const struct catalogue *catalogue, struct str public_key, struct key *ret);
-/* A key of the account may use every project, a sub-account's only those listed, which need not exist any more. */
+/* True if the key may use the project. A key of the account may use every project, a sub-account's key only those
+ * that it lists. The project need not exist. */
 bool catalogue_key_allows(const struct catalogue *catalogue, struct str public_key, struct str project_id);
 MUST_USE bool catalogue_token(const struct catalogue *catalogue, const uint8_t hash[TOKEN_HASH_SIZE],
                               struct token *ret);
 
-/* Lists, in the order of ids. Each gives a malloc'd array, the caller frees it; -ERR_MEMORY. */
+/* Lists, in the order of ids. Each returns a malloc'd array, which the caller frees; -ERR_MEMORY. */
 MUST_USE int catalogue_projects(const struct catalogue *catalogue, struct project **ret, size_t *ret_count);
 MUST_USE int catalogue_keys(const struct catalogue *catalogue, struct key **ret, size_t *ret_count);
 MUST_USE int catalogue_tokens(const struct catalogue *catalogue, struct token **ret, size_t *ret_count);
 size_t catalogue_projects_count(const struct catalogue *catalogue);
-/* How many codec names a project has used; 0 if there is no such project. */
+/* The number of codec names that a project has used; 0 if there is no such project. */
 unsigned catalogue_codecs_count(const struct catalogue *catalogue, struct str project_id);
 
-/* A project, and how many enabled keys may use it. */
+/* A project, and the number of enabled keys that may use it. */
 struct project_use {
   struct project project;
   uint64_t keys;
 };
-/* The projects that a key may use, in the order of ids. Costs what it gives: keys are counted as they change. A
- * malloc'd array, the caller frees it; -ERR_MEMORY. */
+/* The projects that a key may use, in the order of ids. The cost grows only with their number, because keys are
+ * counted as they change. A malloc'd array, which the caller frees; -ERR_MEMORY. */
 MUST_USE int catalogue_key_uses(const struct catalogue *catalogue, struct str public_key, struct project_use **ret,
                                 size_t *ret_count);
-/* The projects a sub-account key lists: a malloc'd array of fixed-size ids. */
+/* The projects that a sub-account's key lists: a malloc'd array of ids, which the caller frees; -ERR_MEMORY. */
 MUST_USE int catalogue_key_projects(const struct catalogue *catalogue, struct str public_key,
                                     char (**ret)[PROJECT_ID_MAX + 1], size_t *ret_count);
 

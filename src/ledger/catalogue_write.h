@@ -1,7 +1,7 @@
-/* The catalogue's other side: how the ledger fills it. For files of src/ledger only.
+/* The writing side of the catalogue: how the ledger fills it. Only for files of src/ledger.
  *
- * All of these are called by the writer thread (or by recovery, before there are readers). What they change, they change
- * under the catalogue's lock; what they only read needs none, since nobody else changes it.
+ * Only the writer calls these functions (or recovery, before there are readers), except catalogue_copy_state. They
+ * make changes under the catalogue's lock. They read without it, because nobody else makes changes.
  */
 #ifndef CODECMETER_LEDGER_CATALOGUE_WRITE_H
 #define CODECMETER_LEDGER_CATALOGUE_WRITE_H
@@ -15,25 +15,25 @@
 MUST_USE struct catalogue *catalogue_new(void);
 void catalogue_free(struct catalogue *catalogue);
 
-/* Fills it from the rows that a checkpoint left. */
+/* Fills the catalogue from the rows that a checkpoint wrote. */
 MUST_USE int catalogue_load(struct catalogue *catalogue, struct rows_txn *snapshot, struct err *err);
 
-/* Decides a change: appends the encoded records that it takes, one behind the other, to out. -ERR_EXISTS,
- * -ERR_NOT_FOUND, -ERR_RANGE say why not. */
+/* Decides a change: appends the encoded records that it needs to out, one after another. If the change is refused:
+ * -ERR_EXISTS, -ERR_NOT_FOUND, -ERR_RANGE, -ERR_LIMIT. For a shortage: -ERR_MEMORY, -ERR_DESCRIPTORS. */
 MUST_USE int catalogue_decide(const struct catalogue *catalogue, const struct change *change, int64_t now_ms,
                               struct buf *out, struct err *err);
 
-/* More bytes than applying the records of one change takes, the growth of a table included. */
+/* An upper bound of the bytes that it takes to apply the records of one change, including the growth of a table. */
 size_t catalogue_memory_of_change(const struct catalogue *catalogue);
 
-/* Applies a committed catalogue record, and puts the rows to keep into the delta. One that a later look shows to be
- * void (created twice) changes nothing. */
+/* Applies a committed catalogue record, and puts its rows into the delta. A record that creates what exists already
+ * changes nothing. */
 MUST_USE int catalogue_apply(struct catalogue *catalogue, const struct record *record, struct delta *delta,
                              struct err *err);
 
-/* The number of usage that names no codec: failed tasks, remuxes and snapshots need none. It is no name's. */
+/* The number of usage that names no codec: failed tasks, remuxes and snapshots need none. No codec name has it. */
 #define CODEC_NUMBER_NONE UINT8_MAX
-static_assert(CODEC_NAMES_PER_PROJECT <= CODEC_NUMBER_NONE, "a codec's number is none of a name's");
+static_assert(CODEC_NAMES_PER_PROJECT <= CODEC_NUMBER_NONE, "no codec name has the number of usage without a codec");
 
 /* A project as the writer sees it. */
 struct project_state {
@@ -41,18 +41,18 @@ struct project_state {
   const struct zone *zone;
   char codecs[CODEC_NAMES_PER_PROJECT][CODEC_NAME_MAX + 1]; /* by codec number */
   unsigned codecs_count;
-  uint64_t listed; /* by enabled keys of sub-accounts */
+  uint64_t listed; /* the number of enabled sub-account keys that list it */
 };
-/* NULL when there is none. Valid until the next apply. */
+/* NULL if there is none. Valid until the next apply. */
 const struct project_state *catalogue_state(const struct catalogue *catalogue, struct str id);
 const struct project_state *catalogue_state_of_number(const struct catalogue *catalogue, uint32_t number);
-/* The number of a codec name in a project's list, or -1; CODEC_NUMBER_NONE for an empty name. */
+/* The number of a codec name in a project's list; -1 if it is not there; CODEC_NUMBER_NONE for an empty name. */
 int catalogue_codec_number(const struct project_state *project, struct str codec);
-/* Gives a codec the next number of its project. False when all are taken. */
+/* Gives a codec the next number of its project. False if all numbers are taken. */
 MUST_USE bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,
                                   struct delta *delta);
 
-/* For readers, any thread: copies a project's zone and its codec names by number. */
+/* For readers, any thread: copies a project, its zone, and its codec names by number. False if there is none. */
 MUST_USE bool catalogue_copy_state(const struct catalogue *catalogue, struct str id, struct project_state *ret);
 
 #endif

@@ -1,9 +1,9 @@
-/* Cells and days stand in plain arrays in the order in which they came; small tables of 4-byte indices find them. A
- * quarter hour lies in one day, whatever the zone: which one is looked up once, when its cell is made, and an
- * addition then costs two places in memory.
+/* Cells and days are in plain arrays, in the order in which they were made; small tables of 4-byte indices find them.
+ * In every zone a quarter hour lies in one day. That day is looked up once, when the cell is made, so an addition
+ * touches two places in memory.
  *
- * The tables are open addressing with linear probing over indices + 1 (0 is free), doubled at half full. Days are
- * found by (project, kind, day): the first codec's, from which the others are chained.
+ * The tables use open addressing with linear probing over indices + 1 (0 is free), and double at half full. The table
+ * of days finds the first codec's day by (project, kind, day); the other codecs are chained to it.
  */
 #include "ledger/cells.h"
 
@@ -12,8 +12,8 @@
 #include "base/check.h"
 
 #define TABLE_FIRST 1024u
-#define COUNT_MAX (UINT32_C(1) << 30) /* so that no size passes 32 bits */
-#define AHEAD 12u /* additions whose places in memory come meanwhile */
+#define COUNT_MAX (UINT32_C(1) << 30) /* keeps every size within 32 bits */
+#define AHEAD 12u /* additions that are prefetched */
 
 void cells_fini(struct cells *cells) {
   free(cells->items);
@@ -39,7 +39,7 @@ void cells_clear(struct cells *cells) {
   table_clear(&cells->by_project);
 }
 
-/* The next of an array in which cells_reserve has made room. */
+/* Takes the next item of an array; cells_reserve has made room. */
 #define ADD(items, count, cap) \
   ({                           \
     CHECK((count) < (cap));    \
@@ -73,7 +73,7 @@ static bool table_has_room(const struct cell_table *table, uint64_t more) {
   return (table->used + more) * 2 <= table->size;
 }
 
-/* Makes room in an empty table of more slots: everything must be put again if *ret_remade. */
+/* Makes room for `more` entries. If *ret_remade, the table is new and empty: put every entry again. */
 static bool table_reserve(struct cell_table *table, uint64_t more, bool *ret_remade) {
   *ret_remade = false;
   if (table_has_room(table, more)) return true;
@@ -123,7 +123,7 @@ bool cells_days_match(const struct cells *cells, uint32_t project, const struct 
 
 /* ---- days ---- */
 
-/* The first codec's of a day: its index + 1, 0 when there is none. */
+/* The index + 1 of a day's first codec; 0 if there is none. */
 static uint32_t find_day(const struct cells *cells, const struct cell_day *wanted) {
   const struct cell_table *table = &cells->by_day;
   if (table->size == 0) return 0;
@@ -142,7 +142,7 @@ static void put_first_days(struct cells *cells, uint32_t from) {
   }
 }
 
-/* Its index + 1. */
+/* Finds or makes a day; returns its index + 1. */
 static uint32_t make_day(struct cells *cells, const struct cell_day *wanted) {
   uint32_t first = find_day(cells, wanted), last = 0;
   for (uint32_t i = first; i != 0; i = cells->days[i - 1].next) {
@@ -159,7 +159,7 @@ static uint32_t make_day(struct cells *cells, const struct cell_day *wanted) {
 
 /* ---- cells ---- */
 
-/* Its index + 1, 0 when there is none. */
+/* The cell's index + 1; 0 if there is none. */
 static uint32_t find_cell(const struct cells *cells, const struct cell *wanted, uint32_t hash) {
   const struct cell_table *table = &cells->by_cell;
   if (table->size == 0) return 0;
@@ -201,7 +201,7 @@ static struct cell *make_cell(struct cells *cells, const struct cell *wanted, ui
     grown_ != NULL;                                                                       \
   })
 
-/* Each addition makes a cell, a day and a project's zone at most. */
+/* Each addition makes at most one cell, one day and one project's zone. */
 bool cells_has_room(const struct cells *cells, uint32_t more) {
   uint64_t pending = (uint64_t)cells->unseen_count + more;
   return pending <= cells->unseen_cap && cells->count + pending <= cells->cap &&
@@ -238,7 +238,7 @@ static void add(struct usage_count *sum, const struct usage_count *more) {
   sum->tasks += more->tasks;
 }
 
-/* False when it counts nothing. */
+/* False if the usage counts nothing. */
 static bool make_addition(const struct usage *usage, uint32_t project, const struct zone *zone, uint8_t codec,
                           struct cell_addition *ret) {
   *ret = (struct cell_addition){
@@ -282,7 +282,7 @@ void cells_take(struct cells *cells, const struct usage *usage, uint32_t project
   apply(cells, &addition);
 }
 
-/* Looks for the cells of the first `count` unseen additions, whose slots should have come by now. */
+/* Looks up the cells of the first `count` unseen additions; their slots were prefetched. */
 static void find_unseen(struct cells *cells, uint32_t count) {
   for (; cells->found < count; cells->found++) {
     struct cell_addition *addition = &cells->unseen[cells->found];

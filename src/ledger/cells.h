@@ -1,7 +1,7 @@
-/* Cells in memory: totals by quarter hour of UTC, the truth, and by day of the project's zone, derived as they come,
- * so that a question costs its days and not the quarter hours in them. Design §6.
+/* Cells in memory: totals by quarter hour of UTC, which are the truth, and totals by day of the project's zone, which
+ * are derived as usage is added. So a question costs its days, not the quarter hours in them. Design §6.
  *
- * A delta's, and those that a recount of the log makes. One writer.
+ * A delta has cells, and so has a recount of the log. One writer.
  */
 #ifndef CODECMETER_LEDGER_CELLS_H
 #define CODECMETER_LEDGER_CELLS_H
@@ -15,13 +15,13 @@
 
 #define QUARTER_SECONDS 900
 
-/* Units, minutes and tasks of one (project, kind, quarter hour, codec, tier). A delta's may be less than nothing,
- * modulo 2^64, where it takes off what an earlier one has added. */
+/* Units, minutes and tasks of one (project, kind, quarter hour, codec, tier). In a delta they may be negative, modulo
+ * 2^64, if the delta takes off what an earlier one added. */
 struct cell {
   uint32_t project;
   uint32_t quarter; /* quarter hours since 1970, UTC */
   uint8_t kind, codec, tier;
-  uint32_t day; /* of struct cells alone: index of its day + 1 */
+  uint32_t day; /* for struct cells only: index of its day + 1 */
   struct usage_count sum;
 };
 
@@ -30,19 +30,19 @@ struct cell_day {
   uint32_t project;
   int32_t day;
   uint8_t kind, codec;
-  uint32_t next; /* of struct cells alone: index + 1 of the next codec's of the day */
+  uint32_t next; /* for struct cells only: index + 1 of the same day's next codec; 0: none */
   struct usage_count sums[TIERS];
 };
 
 /* Order of the table of quarters: project, kind, quarter, codec, tier. */
 int cell_compare(const struct cell *a, const struct cell *b);
 
-/* An addition that is not to be seen yet. */
+/* An addition that readers do not see yet. */
 struct cell_addition {
-  struct cell cell; /* which one, and what is to be added */
+  struct cell cell; /* which cell, and what to add to it */
   const struct zone *zone;
   uint32_t hash;
-  uint32_t at; /* index of the cell + 1; 0: there was none */
+  uint32_t at; /* index of the cell + 1; 0: it did not exist */
 };
 
 struct cell_table {
@@ -51,8 +51,8 @@ struct cell_table {
   uint32_t used;
 };
 
-/* The zone with which a project's days are being made; NULL once it has changed meanwhile: they are then worth
- * nothing. */
+/* The zone with which a project's days are made. NULL if the zone has changed since the first usage: the days are
+ * then not valid. */
 struct cell_zone {
   uint32_t project;
   const struct zone *zone;
@@ -68,41 +68,42 @@ struct cells {
   struct cell_table by_cell, by_day, by_project;
   struct cell_addition *unseen;
   uint32_t unseen_count, unseen_cap;
-  uint32_t found; /* of unseen, so many have been looked for */
+  uint32_t found; /* how many of `unseen` have been looked up */
 };
 
 void cells_fini(struct cells *cells);
-void cells_clear(struct cells *cells); /* keeps the memory */
-/* True if so many more can be added or taken, seen or unseen, without memory. */
+void cells_clear(struct cells *cells); /* keeps their memory */
+/* True if `more` additions or removals, seen or unseen, need no memory. */
 bool cells_has_room(const struct cells *cells, uint32_t more);
-/* Makes that room. Moves what readers look at: they must be kept out. False: there is no memory, and the sums are as
- * they were. */
+/* Makes that room. It moves what readers look at, so keep readers out. False if there is no memory; the sums are then
+ * as before. */
 MUST_USE bool cells_reserve(struct cells *cells, uint32_t more);
-/* For all that adds or takes, room must have been made. Adds what a usage counts, if anything; its project has that
- * number and zone, its codec that number of the project's list (CODEC_NUMBER_NONE when it has none). */
+/* Every function that adds or takes needs cells_reserve first. Adds what a usage counts, if anything. Its project has
+ * that number and zone, its codec that number in the project's list (CODEC_NUMBER_NONE if it has none). */
 void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                uint8_t codec);
-/* The same, but nothing that a reader looks at is changed before cells_show: whoever reads meanwhile need not be kept
- * out. */
+/* The same, but what readers look at does not change before cells_show, so readers need not be kept out. */
 void cells_add_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                       uint8_t codec);
-/* Takes off again what was added for a usage, in these cells or in others before them: the sums of all are then as if
- * it had never come. */
+/* Takes off what was added for a usage, in these cells or in earlier ones: together, their sums are then as if the
+ * usage had never been added. */
 void cells_take(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                 uint8_t codec);
 void cells_take_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                        uint8_t codec);
+/* Applies the unseen additions and removals; keep readers out. */
 void cells_show(struct cells *cells);
-/* Do the days of a project stand for that zone? (If it has none, yes.) Else visit its quarter hours. */
+/* True if the project's day totals were made for this zone, or if there are none. If false, visit its quarter hours
+ * instead. */
 bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone);
 /* Calls visit for each codec's totals of a project and kind in the days [first, last]. */
 void cells_visit_days(const struct cells *cells, uint32_t project, enum usage_kind kind, int32_t first, int32_t last,
                       void (*visit)(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]),
                       void *arg);
-/* Calls visit for each cell of a project and kind. Looks at all cells there are. */
+/* Calls visit for each cell of a project and kind. Reads all cells. */
 void cells_visit(const struct cells *cells, uint32_t project, enum usage_kind kind,
                  void (*visit)(void *arg, const struct cell *cell), void *arg);
-/* A sorted copy: malloc'd, the caller frees. -ERR_MEMORY. */
+/* Makes a sorted copy, malloc'd; the caller frees it. -ERR_MEMORY. */
 MUST_USE int cells_sorted(const struct cells *cells, struct cell **ret, size_t *ret_count);
 
 #endif

@@ -1,5 +1,5 @@
-/* Entries stand in plain arrays in the order in which they came; a table of hashes finds identities. So a delta costs
- * about 100 bytes a record, a checkpoint sorts copies of dense arrays, and nothing is moved while it fills.
+/* Entries are in plain arrays, in the order in which they were added; a table of hashes finds identities. So a delta
+ * costs about 100 bytes a record, a checkpoint sorts dense arrays, and adding a record moves no other.
  */
 #include "ledger/delta.h"
 
@@ -17,16 +17,16 @@
 
 struct delta {
   uint64_t begin, end;
-  uint64_t records; /* as shown */
+  uint64_t records; /* as shown to readers */
   int64_t block_time_ms;
-  struct identities identities, voids; /* voids: by what they void; they stand among tasks too */
+  struct identities identities, voids; /* voids: by their target; they are among tasks too */
   VECTOR(struct entry) tasks, times;
   struct cells cells;
-  size_t put_key, put_value; /* where those of the row that is being added begin in puts; 0: none is */
+  size_t put_key, put_value; /* where its key and its value begin in puts, while a row is added; else 0 */
   struct buf puts; /* 4-byte key length, 4-byte value length, key, value */
 };
 
-/* The next of a vector in which there is room. */
+/* Takes the next item of a vector that has room. */
 #define VECTOR_ADD(vector)              \
   ({                                    \
     __typeof__(vector) *v_ = &(vector); \
@@ -34,7 +34,7 @@ struct delta {
     &v_->items[v_->count++];            \
   })
 
-/* Room for so many more; false if there is no memory. */
+/* Makes room for `more` items; false if there is no memory. */
 #define VECTOR_RESERVE(vector, more)                                   \
   ({                                                                   \
     __typeof__(vector) *v_ = &(vector);                                \
@@ -145,7 +145,7 @@ const struct cells *delta_cells(const struct delta *delta) { return &delta->cell
 const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind kind, struct entry *room) {
   uint32_t count = delta->identities.count;
   struct entry *entries = kind == ENTRY_TASK ? delta->tasks.items : delta->times.items;
-  if (kind == ENTRY_IDENTITY) { /* the writer still looks for these, by where they stand */
+  if (kind == ENTRY_IDENTITY) { /* the writer still searches these, by their index */
     if (count > 0) memcpy(room, delta->identities.items, count * sizeof *room);
     entries = room;
     room += count;
@@ -156,7 +156,7 @@ const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind ki
 
 /* ---- the catalogue's rows ---- */
 
-/* The lengths come before the texts, and are filled in when these are complete. */
+/* The lengths are before the texts; delta_put_end fills them in. */
 struct buf *delta_put_key(struct delta *delta) {
   static const char lengths[DELTA_PUT_HEAD] = {0};
   CHECK(delta->put_key == 0);

@@ -1,12 +1,12 @@
-/* Sorting by bytes from the most significant one on: hashes are uniform, so two passes leave buckets of a few
- * entries. Bytes that are the same in all entries (most of a time entry's) cost one look each, not a pass.
+/* Sorts by bytes, the most significant byte first. Hashes are uniform, so two passes leave buckets of a few entries.
+ * Bytes that are the same in all entries (most bytes of a time entry) are skipped without a pass.
  */
 #include "ledger/entry.h"
 
 #include <string.h>
 
 #define BUCKETS 256u
-#define FEW 48u       /* from here on an insertion sort is quicker */
+#define FEW 48u       /* up to this many, an insertion sort is faster */
 #define KEY_BYTES 24u /* first, second, position */
 
 static void sort_few(struct entry *entries, size_t count) {
@@ -26,7 +26,7 @@ static unsigned byte_of(const struct entry *entry, unsigned byte) {
 
 static unsigned word_byte(uint64_t difference) { return (unsigned)__builtin_clzll(difference) / 8; }
 
-/* The first byte in which the entries are not all alike; KEY_BYTES when there is none. */
+/* The first byte in which the entries differ; KEY_BYTES if they are all equal. */
 static unsigned first_difference(const struct entry *entries, size_t count) {
   uint64_t first = 0, second = 0, position = 0;
   for (size_t i = 1; i < count; i++) {
@@ -39,7 +39,7 @@ static unsigned first_difference(const struct entry *entries, size_t count) {
   return position != 0 ? 16 + word_byte(position) : KEY_BYTES;
 }
 
-/* The depth is bounded by KEY_BYTES. */
+/* Calls itself at most KEY_BYTES deep. */
 void entry_sort(struct entry *entries, struct entry *room, size_t count) {
   if (count <= FEW) {
     sort_few(entries, count);

@@ -1,4 +1,4 @@
-/* Entries: what deltas gather and runs keep sorted, 24 bytes each. docs/format.md, section "Run". */
+/* Entries, 24 bytes each: deltas collect them, runs keep them sorted. docs/format.md, section "Run". */
 #ifndef CODECMETER_LEDGER_ENTRY_H
 #define CODECMETER_LEDGER_ENTRY_H
 
@@ -11,12 +11,13 @@
 enum entry_kind { ENTRY_IDENTITY = 1, ENTRY_TASK = 2, ENTRY_TIME = 3 };
 #define ENTRY_KINDS 3
 
-/* As people read it: "identity", "task id", "time". */
+/* The name for messages: "identity", "task id", "time". */
 static inline const char *entry_kind_name(enum entry_kind kind) {
   return kind == ENTRY_IDENTITY ? "identity" : kind == ENTRY_TASK ? "task id" : "time";
 }
 
-/* As on disk. Identity and task: the hash's high and low word. Time: entry_time_key and the finish time in ms. */
+/* The same as on disk. Identity and task: the hash's high and low word. Time: entry_time_key and the finish time in
+ * ms. */
 struct entry {
   uint64_t first, second;
   uint64_t position;
@@ -34,7 +35,7 @@ static inline int entry_compare(const struct entry *a, const struct entry *b) {
   return a->position < b->position ? -1 : a->position > b->position;
 }
 
-/* Sorts entries in that order; room is for as many entries again. */
+/* Sorts entries in that order; room has space for `count` more entries. */
 void entry_sort(struct entry *entries, struct entry *room, size_t count);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 
-/* Texts hold no control characters, so NUL between them keeps (a, bc) and (ab, c) apart. */
+/* Texts hold no control characters, so a NUL between them distinguishes (a, bc) from (ab, c). */
 static struct hash hash_three(struct str first, struct str second, struct str third) {
   char text[PROJECT_ID_MAX + SOURCE_MAX + 2 + TASK_ID_MAX + 2];
   _Static_assert(TASK_ID_MAX >= EVENT_ID_MAX, "either fits as the third text");
@@ -31,7 +31,8 @@ struct hash hash_task(struct str project, struct str task_id) {
   return hash_three(project, STR(""), task_id);
 }
 
-/* No source and no task id begins with NUL, as the second text does here: with one for voids, two for what waits. */
+/* The second text begins with NUL here, as no source and no task id does: one NUL for voids, two for unresolved
+ * records. */
 static struct hash hash_marked(unsigned marks, struct str project, struct str source, struct str id) {
   char second[SOURCE_MAX + 2] = {0};
   CHECK(source.len <= SOURCE_MAX);

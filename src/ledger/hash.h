@@ -1,4 +1,4 @@
-/* Hashes of the ledger: XXH3, by xxHash. Equal hashes never mean equal texts: every hit is confirmed. */
+/* Hashes of the ledger: XXH3, by xxHash. Equal hashes do not prove equal texts: confirm every hit. */
 #ifndef CODECMETER_LEDGER_HASH_H
 #define CODECMETER_LEDGER_HASH_H
 
@@ -14,17 +14,17 @@ struct hash {
 /* Of the identity (project, source, id), and of a task id within a project: docs/format.md, section "Run". */
 struct hash hash_identity(struct str project, struct str source, struct str id);
 struct hash hash_task(struct str project, struct str task_id);
-/* Of what voids the record (project, source, id): stands among the task ids. */
+/* Of a void of the record (project, source, id): its entry is among the task ids. */
 struct hash hash_void_of(struct str project, struct str source, struct str id);
-/* Of what waits to be resolved as (project, source, id): stands among the identities. */
+/* Of the unresolved record (project, source, id): its entry is among the identities. */
 struct hash hash_unresolved(struct str project, struct str source, struct str id);
-/* The entries of any usage among the identities, and among the task ids. */
+/* Of any usage's entries among the identities, and among the task ids. */
 struct hash hash_identity_entry(const struct usage *usage);
 struct hash hash_task_entry(const struct usage *usage);
 /* Of one text, for tables in memory. */
 uint64_t hash_name(struct str name);
 
-/* Of a row: both texts, and where one ends. */
+/* Of a row: of the key, its length, and the value. */
 uint64_t hash_row(struct str key, struct str value);
 
 /* Of any bytes. */

@@ -1,7 +1,6 @@
-/* Entries stand in a dense array, which a checkpoint copies and sorts as it is; a table of indices, at most half
- * full, finds them. A slot holds half of the hash's high word too, so an entry is looked at only when it is all but
- * certainly the one: a new id costs one cache line. Linear probing keeps equal hashes in the order in which they
- * came.
+/* Entries are in a dense array, which a checkpoint copies and sorts as it is; a table of indices, at most half full,
+ * finds them. A slot also holds half of the hash's high word, so an entry is read only if it is almost certainly the
+ * wanted one: a new id costs one cache line. Linear probing keeps equal hashes in the order in which they were added.
  */
 #include "ledger/identities.h"
 
@@ -13,7 +12,7 @@
 #define SLOTS_FIRST 1024u
 #define ITEMS_FIRST 512u
 #define AHEAD 16u
-#define COUNT_MAX (UINT32_C(1) << 30) /* so that no size passes 32 bits */
+#define COUNT_MAX (UINT32_C(1) << 30) /* keeps every size within 32 bits */
 
 void identities_fini(struct identities *set) {
   free(set->items);
@@ -78,7 +77,7 @@ void identities_add(struct identities *set, struct hash hash, uint64_t position)
 
 uint64_t identities_find(const struct identities *set, struct hash hash, uint32_t *at) {
   if (set->size == 0) return 0;
-  /* *at is how many slots of the probe's path have been looked at. */
+  /* *at counts the slots on the probe's path that were read. */
   for (;;) {
     uint64_t slot = set->slots[((uint32_t)hash.low + *at) & (set->size - 1)];
     if (slot == 0) return 0;

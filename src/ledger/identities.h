@@ -1,5 +1,4 @@
-/* A set of identities in memory: hashes and the positions of their records. Equal hashes may stand in it many times.
- */
+/* A set of identities in memory: hashes and the positions of their records. It may hold equal hashes many times. */
 #ifndef CODECMETER_LEDGER_IDENTITIES_H
 #define CODECMETER_LEDGER_IDENTITIES_H
 
@@ -7,24 +6,24 @@
 #include "ledger/entry.h"
 
 struct identities {
-  struct entry *items; /* in the order in which they came */
+  struct entry *items; /* in the order in which they were added */
   uint32_t count, cap;
-  uint64_t *slots; /* open addressing; 0 is free, else 32 bits of the hash and index + 1 */
+  uint64_t *slots; /* open addressing; 0: free; else 32 bits of the hash, and index + 1 */
   uint32_t size;   /* of slots: a power of two, or 0 */
 };
 
 void identities_fini(struct identities *set);
-/* Forgets all, keeps the memory. */
+/* Empties the set; keeps its memory. */
 void identities_clear(struct identities *set);
-/* Makes room for so many more. False: there is no memory, and the set is as it was. */
+/* Makes room for `more` identities. False if there is no memory; the set is then as before. */
 MUST_USE bool identities_reserve(struct identities *set, uint32_t more);
-/* Adds one, for which room has been made. */
+/* Adds an identity; identities_reserve has made room. */
 void identities_add(struct identities *set, struct hash hash, uint64_t position);
-/* Says that a hash will soon be looked for: the memory it needs may come meanwhile. */
+/* Prefetches what a search for that hash will read. */
 static inline void identities_prefetch(const struct identities *set, struct hash hash) {
   if (set->size > 0) __builtin_prefetch(&set->slots[(uint32_t)hash.low & (set->size - 1)]);
 }
-/* The next one with that hash, oldest first: its position, or 0 when there are no more. *at is 0 at first. */
+/* The position of the next identity with that hash, oldest first; 0 if there are no more. *at is 0 at first. */
 uint64_t identities_find(const struct identities *set, struct hash hash, uint32_t *at);
 
 #endif

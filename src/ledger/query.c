@@ -1,9 +1,9 @@
-/* Reading totals. Under the view lock, which is held for no I/O, a query begins an LMDB snapshot and adds up what the
- * deltas hold beyond it; then it reads the snapshot in peace. A delta that the snapshot covers is skipped, so nothing
- * is counted twice while a checkpoint hands over.
+/* Reads totals. A query takes the view lock, which nobody holds during I/O, begins an LMDB snapshot, and adds up what
+ * the deltas hold beyond it. Then it reads the snapshot without the lock. It skips a delta that the snapshot covers,
+ * so nothing is counted twice while a checkpoint hands over.
  *
- * A row whose records were all voided is gathered as others are and dropped at the end, so only then is it known how
- * many rows there are. What is gathered is bounded by the days and the project's codecs: ledger_totals_cost.
+ * A query collects a row whose records were all voided like any other, and drops it at the end, so it knows the
+ * number of rows only then. The days and the project's codecs bound the rows that it collects: ledger_totals_cost.
  */
 #include <stdlib.h>
 
@@ -21,10 +21,10 @@ struct query {
   const struct zone *zone;
   int32_t first_day, last_day;
   int64_t *starts;     /* F(first_day) … F(last_day + 1) */
-  uint32_t *first_row; /* by day: index + 1 of its first row */
+  uint32_t *first_row; /* by day: index + 1 of its first row; 0: none */
   struct sum_row *rows;
   uint32_t count, cap;
-  uint64_t cap_usual; /* the rows that days and codecs allow; more only if a codec comes meanwhile */
+  uint64_t cap_usual; /* rows that days and codecs allow; more only if a codec is added during the query */
   int result;         /* -ERR_MEMORY */
 };
 
@@ -67,8 +67,8 @@ static void visit_day(void *arg, int32_t day, uint8_t codec, const struct usage_
     add(&row->sums[tier], &sums[tier]);
 }
 
-/* The day of an instant, by halves over the days' starts; -1 when it lies outside the window. An empty day shares its
- * start with the next: the last day that starts at or before the instant is the right one. */
+/* The index of an instant's day, by binary search over the days' starts; -1 if it is outside the window. An empty day
+ * has the same start as the next day, so the last day that starts at or before the instant is the right one. */
 static int32_t day_index(const struct query *query, int64_t time) {
   int32_t low = 0, high = query->last_day - query->first_day + 1;
   if (time < query->starts[low] || time >= query->starts[high]) return -1;
@@ -100,7 +100,7 @@ static void add_delta(struct query *query, const struct delta *delta, uint64_t c
   }
 }
 
-/* Begins the snapshot and adds what the deltas hold beyond it, as one step to every writer. */
+/* Begins the snapshot and adds what the deltas hold beyond it. For writers this is one step. */
 static int read_memory(struct ledger *ledger, struct query *query, uint32_t project, enum usage_kind kind,
                        struct rows_txn **ret_snapshot, struct err *err) {
   CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
@@ -132,9 +132,9 @@ static int read_snapshot(struct query *query, struct rows_txn *snapshot, uint32_
   return result != 0 ? result : query->result;
 }
 
-#define CODECS_MAX (CODEC_NAMES_PER_PROJECT + 1) /* the names, and none */
+#define CODECS_MAX (CODEC_NAMES_PER_PROJECT + 1) /* the names, and usage without one */
 
-/* Each codec's place in the order of names, by number. Usage that names none comes first. */
+/* Each codec's place in the order of names, by its number. Usage without a codec comes first. */
 static void rank_codecs(const struct project_state *state, uint8_t ranks[CODEC_NUMBER_NONE + 1]) {
   uint8_t ordered[CODEC_NAMES_PER_PROJECT];
   for (unsigned codec = 0; codec < state->codecs_count; codec++) {
@@ -148,7 +148,7 @@ static void rank_codecs(const struct project_state *state, uint8_t ranks[CODEC_N
   ranks[CODEC_NUMBER_NONE] = 0;
 }
 
-/* Where all was voided nothing is left. */
+/* False if everything in the row was voided. */
 static bool has_tasks(const struct sum_row *row) {
   uint64_t tasks = 0;
   for (int tier = 0; tier < TIERS; tier++)
@@ -156,7 +156,7 @@ static bool has_tasks(const struct sum_row *row) {
   return tasks != 0;
 }
 
-/* A day's rows, one for each codec at most, in the order of the codecs' names. Returns how many. */
+/* A day's rows, at most one for each codec, in the order of the codecs' names. Returns their number. */
 static unsigned order_day(const struct query *query, uint32_t first, const uint8_t ranks[CODEC_NUMBER_NONE + 1],
                           const struct sum_row *ret[CODECS_MAX]) {
   unsigned count = 0;
@@ -225,7 +225,7 @@ static void query_fini(struct query *query) {
 
 static uint64_t days_of(int32_t first_day, int32_t last_day) { return (uint64_t)((int64_t)last_day - first_day) + 1; }
 
-/* Remuxes and snapshots have rows though a project may have no codec. */
+/* A project without codecs can have rows, of remuxes and snapshots. */
 static uint64_t rows_of(uint64_t days, unsigned codecs) { return days * (codecs > 0 ? codecs : 1); }
 
 static int query_init(struct query *query, const struct project_state *state, int32_t first_day, int32_t last_day,
@@ -249,9 +249,9 @@ int ledger_totals(struct ledger *ledger, const struct project *project, enum usa
                   int32_t last_day, size_t rows_max, struct ledger_rows *ret, struct err *err) {
   CHECK(first_day <= last_day);
   SCOPED_MALLOC struct project_state *state = malloc(sizeof *state);
-  if (state == NULL) return err_set(err, ERR_MEMORY, "no memory for a query");
+  if (state == NULL) return err_set(err, ERR_MEMORY, "no memory for a query: free some memory");
   if (!catalogue_copy_state(ledger->catalogue, str_of(project->id), state)) {
-    return err_set(err, ERR_NOT_FOUND, "no project %s", project->id);
+    return err_set(err, ERR_NOT_FOUND, "no project %s exists", project->id);
   }
   SCOPED(query_fini) struct query query;
   SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
@@ -259,11 +259,11 @@ int ledger_totals(struct ledger *ledger, const struct project *project, enum usa
   int result = query_init(&query, state, first_day, last_day, rows_max);
   if (result == 0) result = read_memory(ledger, &query, number, kind, &snapshot, err);
   if (result == 0) result = read_snapshot(&query, snapshot, number, kind, err);
-  /* Again: codecs may have come since, and a row may be of one. */
+  /* Copy it again: a codec may have been added since, and a row may be of that codec. */
   if (result == 0 && !catalogue_copy_state(ledger->catalogue, str_of(project->id), state)) result = -ERR_NOT_FOUND;
   if (result == 0) result = give_rows(&query, state, rows_max, ret);
-  if (result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "more than %zu rows", rows_max);
-  if (result == -ERR_MEMORY) return err_set(err, ERR_MEMORY, "no memory for a query");
+  if (result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "the answer would have more than %zu rows", rows_max);
+  if (result == -ERR_MEMORY) return err_set(err, ERR_MEMORY, "no memory for a query: free some memory");
   return result;
 }
 

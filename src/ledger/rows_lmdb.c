@@ -1,6 +1,6 @@
-/* The only file that knows LMDB. Default durable mode: a commit is on disk when it returns. The environment is opened
- * with NOTLS so that a snapshot belongs to whoever holds it, not to a thread; ended snapshots are kept and renewed,
- * which spares the reader table's lock.
+/* The only file that uses LMDB. LMDB runs in its default durable mode: a commit is on disk when it returns. With
+ * MDB_NOTLS a snapshot belongs to the caller that holds it, not to a thread. Ended snapshots are kept and renewed,
+ * which avoids the lock of the table of readers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 
 static const char *const table_names[TABLES] = {"meta", "runs", "catalogue", "quarters", "days", "zones"};
 
-/* What is kept beside a table: how many rows, and the sum of their hashes. In memory as on disk. */
+/* Stored for each table: the number of its rows, and the sum of their hashes. The same in memory as on disk. */
 struct sums {
   uint64_t count, sum;
 };
@@ -34,7 +34,7 @@ struct sums {
 struct rows {
   MDB_env *env;
   MDB_dbi tables[TABLES];
-  pthread_mutex_t lock; /* the kept snapshots */
+  pthread_mutex_t lock; /* of the kept snapshots */
   struct rows_txn *kept[SNAPSHOTS_KEPT];
   unsigned kept_count;
 };
@@ -43,7 +43,7 @@ struct rows_txn {
   struct rows *rows;
   MDB_txn *txn;
   bool writes;
-  struct sums sums[TABLES]; /* of one that writes */
+  struct sums sums[TABLES]; /* if it writes */
 };
 
 const char *rows_table_name(enum table table) { return table_names[table]; }
@@ -53,11 +53,11 @@ static int failed(int code, const char *what, struct err *err) {
     return err_set(err, ERR_FULL, "%s: the LMDB map is full; raise ledger.map_size", what);
   }
   if (code == ENOMEM) {
-    return err_set(err, ERR_MEMORY, "%s: no memory, or no address space for ledger.map_size: free some, or lower it",
-                   what);
+    return err_set(err, ERR_MEMORY,
+                   "%s: no memory, or no address space for ledger.map_size: free some memory, or lower it", what);
   }
   if (code == MDB_VERSION_MISMATCH) {
-    return err_set(err, ERR_VERSION, "%s: derived/totals has another LMDB format; " REMEDY, what);
+    return err_set(err, ERR_VERSION, "%s: another version of LMDB wrote derived/totals; " REMEDY, what);
   }
   bool corrupt = code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID || code == MDB_PANIC ||
                  code == MDB_NOTFOUND || code == MDB_BAD_VALSIZE || code == MDB_INCOMPATIBLE;
@@ -70,7 +70,8 @@ static int cannot_read(int code, struct err *err) { return failed(code, "cannot 
 static int cannot_write(int code, struct err *err) { return failed(code, "cannot write derived/totals", err); }
 
 int rows_bad(enum table table, struct err *err) {
-  return err_set(err, ERR_CORRUPT, "derived/totals: a row of %s is not what it must be; " REMEDY, table_names[table]);
+  return err_set(err, ERR_CORRUPT, "derived/totals is damaged: the table %s has an invalid row; " REMEDY,
+                 table_names[table]);
 }
 
 static MDB_val val_of(struct str s) { return (MDB_val){.mv_size = s.len, .mv_data = (void *)(uintptr_t)s.ptr}; }
@@ -80,7 +81,7 @@ static struct str str_of_val(const MDB_val *val) { return str_make(val->mv_data,
 
 static int open_env(const char *path, uint64_t map_size, unsigned flags, struct rows **ret, struct err *err) {
   struct rows *rows = calloc(1, sizeof *rows);
-  if (rows == NULL) return err_set(err, ERR_MEMORY, "no memory to open derived/totals");
+  if (rows == NULL) return err_set(err, ERR_MEMORY, "no memory to open derived/totals: free some memory");
   CHECK(pthread_mutex_init(&rows->lock, NULL) == 0);
   int code = mdb_env_create(&rows->env);
   if (code == 0) code = mdb_env_set_mapsize(rows->env, map_size);
@@ -111,7 +112,7 @@ static int open_tables(struct rows *rows, bool create, struct err *err) {
   return code == 0 ? 0 : failed(code, "cannot open the tables of derived/totals", err);
 }
 
-/* Read as it is: format 1 had no checksums. */
+/* Does not check a checksum: format 1 had none. */
 static int read_format(struct rows *rows, uint32_t *ret, struct err *err) {
   SCOPED(rows_end_ref) struct rows_txn *txn = NULL;
   int result = rows_begin(rows, &txn, err);
@@ -130,7 +131,7 @@ int rows_open(const char *dir, uint64_t map_size, bool read_only, struct rows **
   struct rows *rows;
   uint32_t format = 0;
   *ret_old = false;
-  if (!file_exists(file)) return err_set(err, ERR_NOT_FOUND, "%s is not there", file);
+  if (!file_exists(file)) return err_set(err, ERR_NOT_FOUND, "%s is missing; " REMEDY, file);
   int result = open_env(path, map_size, read_only ? MDB_RDONLY : 0, &rows, err);
   if (result != 0) return result;
   result = open_tables(rows, false, err);
@@ -194,10 +195,10 @@ int rows_check_presence(struct rows *rows, struct err *err) {
   struct stat held, named;
   CHECK(mdb_env_get_path(rows->env, &path) == 0 && mdb_env_get_fd(rows->env, &fd) == 0);
   SCOPED_MALLOC char *name = file_path(path, file);
-  if (fstat(fd, &held) != 0) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", name);
+  if (fstat(fd, &held) != 0) return err_set_errno(err, ERR_IO, errno, "cannot check %s", name);
   int code = lstat(name, &named);
   if (code != 0 && errno != ENOENT && errno != ENOTDIR)
-    return err_set_errno(err, ERR_IO, errno, "cannot look at %s", name);
+    return err_set_errno(err, ERR_IO, errno, "cannot check %s", name);
   if (code == 0 && held.st_dev == named.st_dev && held.st_ino == named.st_ino) return 0;
   return err_set(err, ERR_CORRUPT, "%s was %s", name, code == 0 ? "replaced by another file" : "removed or renamed");
 }
@@ -216,7 +217,7 @@ int rows_begin(struct rows *rows, struct rows_txn **ret, struct err *err) {
   (void)pthread_mutex_unlock(&rows->lock);
   bool renewed = txn != NULL;
   if (!renewed) txn = calloc(1, sizeof *txn);
-  if (txn == NULL) return err_set(err, ERR_MEMORY, "no memory for a snapshot");
+  if (txn == NULL) return err_set(err, ERR_MEMORY, "no memory to read derived/totals: free some memory");
   txn->rows = rows;
   int code = renewed ? mdb_txn_renew(txn->txn) : mdb_txn_begin(rows->env, NULL, MDB_RDONLY, &txn->txn);
   if (code != 0) {
@@ -243,7 +244,7 @@ void rows_end(struct rows_txn *txn) {
 
 /* ---- reading ---- */
 
-/* Takes the checksum off a value as it stands in LMDB; *ret_hash is the row's. False: it does not match. */
+/* Takes the checksum off a value of LMDB; *ret_hash is the row's hash. False if the checksum does not match. */
 static bool open_row(const MDB_val *key, const MDB_val *value, struct str *ret, uint64_t *ret_hash) {
   if (value->mv_size < CHECKSUM_SIZE) return false;
   struct str payload = str_make(value->mv_data, value->mv_size - CHECKSUM_SIZE);
@@ -254,7 +255,7 @@ static bool open_row(const MDB_val *key, const MDB_val *value, struct str *ret, 
   return true;
 }
 
-/* As rows_get; *ret_hash is the row's, untouched when there is none. */
+/* Like rows_get; *ret_hash is the row's hash, untouched if there is no row. */
 static int get(struct rows_txn *txn, enum table table, struct str key, struct str *ret, uint64_t *ret_hash,
                struct err *err) {
   MDB_val name = val_of(key), value;
@@ -303,8 +304,8 @@ struct check {
   struct sums found;
 };
 
-/* A row that is walked over must be found by its key, too: a walk looks at the first entry of a page that says it has
- * none, a look-up does not. */
+/* Also looks the row up by its key: if a page claims to have no entries, a walk still returns its first entry, but a
+ * look-up finds nothing. */
 static int check_row(void *arg, struct str key, struct str value, struct err *err) {
   struct check *check = arg;
   struct str found;
@@ -324,7 +325,9 @@ int rows_check(struct rows_txn *txn, struct err *err) {
     struct check check = {.txn = txn, .table = (enum table)i};
     result = rows_walk(txn, check.table, STR(""), check_row, &check, err);
     if (result == 0 && (check.found.count != kept[i].count || check.found.sum != kept[i].sum)) {
-      result = err_set(err, ERR_CORRUPT, "derived/totals: the table %s has not the rows that it had; " REMEDY,
+      result = err_set(err, ERR_CORRUPT,
+                       "derived/totals is damaged: the rows of the table %s do not match their stored count and sum; "
+                       REMEDY,
                        table_names[i]);
     }
   }
@@ -333,7 +336,7 @@ int rows_check(struct rows_txn *txn, struct err *err) {
 
 /* ---- probing ---- */
 
-/* What the probing process says of it, through a pipe. */
+/* What the probing process reports, through a pipe. */
 struct finding {
   int result;
   bool is_old;
@@ -349,7 +352,7 @@ static void probe(const char *dir, uint64_t map_size, struct finding *finding) {
   if (finding->result == 0) finding->result = rows_check(txn, &finding->err);
 }
 
-/* What a crash would print names no remedy, and a core of it helps nobody. */
+/* Hides the messages of a crash, because they name no remedy, and suppresses its core file, which nobody needs. */
 static _Noreturn void probe_and_end(const char *dir, uint64_t map_size, int to) {
   static struct finding finding;
   const struct rlimit none = {0, 0};
@@ -363,7 +366,8 @@ static _Noreturn void probe_and_end(const char *dir, uint64_t map_size, int to) 
 
 int rows_probe(const char *dir, uint64_t map_size, bool *ret_old, struct err *err) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a pipe");
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a pipe to check derived/totals");
   pid_t pid = fork();
   if (pid == 0) probe_and_end(dir, map_size, ends[1]);
   int code = errno;
@@ -371,7 +375,7 @@ int rows_probe(const char *dir, uint64_t map_size, bool *ret_old, struct err *er
   struct finding finding;
   ssize_t got = pid > 0 ? read(ends[0], &finding, sizeof finding) : -1;
   (void)close(ends[0]);
-  if (pid < 0) return err_set_errno(err, ERR_INTERNAL, code, "cannot start a process");
+  if (pid < 0) return err_set_errno(err, ERR_INTERNAL, code, "cannot start a process to check derived/totals");
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
   }
   if (got != sizeof finding) {
@@ -386,12 +390,12 @@ int rows_probe(const char *dir, uint64_t map_size, bool *ret_old, struct err *er
 
 int rows_begin_write(struct rows *rows, struct rows_txn **ret, struct err *err) {
   struct rows_txn *txn = calloc(1, sizeof *txn);
-  if (txn == NULL) return err_set(err, ERR_MEMORY, "no memory for a transaction");
+  if (txn == NULL) return err_set(err, ERR_MEMORY, "no memory to write derived/totals: free some memory");
   txn->rows = rows;
   txn->writes = true;
   int code = mdb_txn_begin(rows->env, NULL, 0, &txn->txn);
   int result = code == 0 ? read_sums(txn, txn->sums, err) : cannot_write(code, err);
-  if (result == -ERR_NOT_FOUND) result = 0; /* the first one */
+  if (result == -ERR_NOT_FOUND) result = 0; /* the first transaction finds no sums */
   if (result == 0) {
     *ret = txn;
     return 0;
@@ -401,7 +405,7 @@ int rows_begin_write(struct rows *rows, struct rows_txn **ret, struct err *err) 
   return result;
 }
 
-/* Takes the row that stands there, if one does, out of the sums. */
+/* Takes the present row with that key out of the sums. -ERR_NOT_FOUND if there is none. */
 static int forget(struct rows_txn *txn, enum table table, struct str key, struct err *err) {
   struct str before;
   uint64_t hash = 0;
@@ -468,9 +472,10 @@ static bool is_alive(struct rows *rows) {
   return true;
 }
 
-/* LMDB calls a write that was cut short EIO, as it calls one that failed. Only the latter leaves that in errno; the
- * former is how a full disk begins. What a commit wrote for want of room or memory belongs to no transaction, unless
- * LMDB itself has given up: then its root may be written, and nothing is known. */
+/* LMDB returns EIO for a write that failed and for a write that was cut short. Only a failed write leaves EIO in
+ * errno; a short write is the first sign of a full disk. If a commit ends for lack of space or memory, what it wrote
+ * belongs to no transaction, unless LMDB itself has given up: then its root may be written, and the state is unknown.
+ */
 static int commit(struct rows_txn *txn) {
   errno = 0;
   int code = mdb_txn_commit(txn->txn);

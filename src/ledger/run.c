@@ -1,6 +1,5 @@
-/* Hashes are uniform, so the page of an entry is guessed from the hash itself (interpolation) and found within a few
- * pages of the guess; time runs are searched by halves. Both use the first entry of each page.
- */
+/* Hashes are uniform, so a search guesses the page of an entry from the hash itself (interpolation), and finds it
+ * within a few pages of the guess. In time runs it uses binary search. Both compare the first entry of each page. */
 #include "ledger/run.h"
 
 #include <errno.h>
@@ -45,7 +44,9 @@ static int check_header(const struct run *run, const uint8_t *uuid, struct err *
                    le32_load(page + RUN_AT_VERSION), RUN_VERSION);
   }
   if (crc32c(page, RUN_AT_PAGE_CRC) != le32_load(page + RUN_AT_PAGE_CRC)) {
-    return err_set(err, ERR_CORRUPT, "derived/runs/%s, offset 0: its header is damaged; " REMEDY, run->name);
+    return err_set(err, ERR_CORRUPT,
+                   "derived/runs/%s is damaged: the header at offset 0 does not match its checksum; " REMEDY,
+                   run->name);
   }
   if (memcmp(page + RUN_AT_UUID, uuid, LEDGER_UUID_SIZE) != 0) {
     return err_set(err, ERR_CORRUPT, "derived/runs/%s belongs to another ledger; " REMEDY, run->name);
@@ -56,7 +57,7 @@ static int check_header(const struct run *run, const uint8_t *uuid, struct err *
                    le64_load(page + RUN_AT_TO) == info->to && le64_load(page + RUN_AT_PAGES) == run->pages &&
                    le64_load(page + RUN_AT_FILTER) == run->filter_blocks;
   if (!as_listed)
-    return err_set(err, ERR_CORRUPT, "derived/runs/%s is not the run that is listed; " REMEDY, run->name);
+    return err_set(err, ERR_CORRUPT, "derived/runs/%s does not match its entry in the run list; " REMEDY, run->name);
   return 0;
 }
 
@@ -70,7 +71,8 @@ static int map_file(struct run *run, const char *path, struct err *err) {
   int result = file_size(run->fd, run->name, &size, err);
   if (result != 0) return result;
   if (size != expected) {
-    return err_set(err, ERR_CORRUPT, "derived/runs/%s has %" PRIu64 " bytes, not %" PRIu64 "; " REMEDY, run->name,
+    return err_set(err, ERR_CORRUPT,
+                   "derived/runs/%s is damaged: its size is %" PRIu64 " bytes, not %" PRIu64 "; " REMEDY, run->name,
                    size, expected);
   }
   void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, run->fd, 0);
@@ -84,7 +86,7 @@ static int map_file(struct run *run, const char *path, struct err *err) {
 int run_open(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], const struct run_info *info, struct run **ret,
              struct err *err) {
   SCOPED(run_release_ref) struct run *run = calloc(1, sizeof *run);
-  if (run == NULL) return err_set(err, ERR_MEMORY, "no memory to open a run");
+  if (run == NULL) return err_set(err, ERR_MEMORY, "no memory to open a run: free some memory");
   run->info = *info;
   run->holds = 1;
   run->fd = -1;
@@ -142,7 +144,7 @@ int run_may_hold(const struct run *run, struct hash hash, bool *ret, struct err 
   return 0;
 }
 
-/* Checks the page of that number, of which a copy stands at `page`, and gives its entries. */
+/* Checks the page of that number, which is at `page`, and returns its entries. */
 static int check_page(const struct run *run, uint64_t number, const char *page, const struct entry **ret,
                       uint32_t *ret_count, struct err *err) {
   uint64_t left = run->info.count - number * RUN_PAGE_ENTRIES;
@@ -162,8 +164,8 @@ static int read_page(const struct run *run, uint64_t number, const struct entry 
   return check_page(run, number, run->map + (1 + number) * RUN_PAGE, ret, ret_count, err);
 }
 
-/* Where a search begins: the guessed page for hashes, the middle otherwise. Narrowed to the last page whose first
- * entry is before the wanted one. */
+/* Finds the last page whose first entry is before the wanted one, or page 0. Starts at the guessed page for hashes,
+ * in the middle for times. */
 static int seek_page(const struct run *run, const struct entry *wanted, uint64_t *ret, struct err *err) {
   uint64_t low = 0, high = run->pages; /* the page is in [low, high) */
   uint64_t guess = run->info.kind == ENTRY_TIME ? high / 2 : run_scale(wanted->first, high);
@@ -179,7 +181,7 @@ static int seek_page(const struct run *run, const struct entry *wanted, uint64_t
       low = guess;
     else
       high = guess;
-    /* Near the guess first, in growing steps, then by halves: a wrong guess costs a logarithm, not a walk. */
+    /* Look near the guess first, in growing steps, then by halves: the cost of a wrong guess is logarithmic. */
     bool bounded = low > 0 && high < run->pages;
     if (bounded || run->info.kind == ENTRY_TIME)
       guess = low + (high - low) / 2;

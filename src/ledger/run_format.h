@@ -40,12 +40,11 @@ static inline uint64_t run_filter_blocks(const struct run_info *info) {
   return (info->count + RUN_FILTER_BLOCK_ENTRIES - 1) / RUN_FILTER_BLOCK_ENTRIES;
 }
 
-/* x * n / 2^64: where a uniform 64-bit number falls among n. Grows with x, so a sorted run fills its filter front to
- * back. */
+/* x * n / 2^64: maps a uniform 64-bit number to one of n places. It grows with x, so a sorted run fills its filter
+ * from front to back. */
 static inline uint64_t run_scale(uint64_t x, uint64_t n) { return (uint64_t)((unsigned __int128)x * n >> 64); }
 
-/* The i-th bit of a hash in its filter block: two 32-bit halves of the low word, stepped (Kirsch and Mitzenmacher).
- */
+/* The i-th bit of a hash in its filter block, from the two halves of the low word (Kirsch and Mitzenmacher). */
 static inline unsigned run_filter_bit(uint64_t low, unsigned i) {
   uint32_t step = (uint32_t)(low >> 32) | 1u;
   return (unsigned)(((uint64_t)((uint32_t)low + i * step) * RUN_FILTER_BITS) >> 32);

@@ -1,7 +1,8 @@
-/* Two streams into one file: pages from the front, filter blocks behind where the pages will end. The number of
- * entries is known before, and a hash's filter block grows with the hash, so neither stream ever goes back.
+/* Writes two streams into one file: pages from the front, and filter blocks from the place where the pages will end.
+ * The number of entries is known at the start, and a hash's filter block grows with the hash, so neither stream ever
+ * goes back.
  *
- * Dirty pages are pushed to the disk as the file grows: a sync of a gigabyte at the end would hold up the log's.
+ * Dirty pages are pushed to the disk as the file grows: a sync of a gigabyte at the end would delay the log's syncs.
  */
 #include "ledger/run_writer.h"
 
@@ -29,7 +30,7 @@ struct run_writer {
   uint32_t piece_pages;  /* whole pages in `piece` */
   uint32_t page_entries; /* in the page behind them */
   uint64_t filter_blocks, filter_written;
-  uint64_t filter_block; /* being filled: the last one in `filter` */
+  uint64_t filter_block; /* the one being filled: the last in `filter` */
   bool finished;
   char piece[PIECE_PAGES * RUN_PAGE];
   char filter[PIECE_BLOCKS * RUN_FILTER_BLOCK];
@@ -64,7 +65,7 @@ static int begin_file(struct run_writer *writer, const char *dir, const uint8_t 
 int run_writer_new(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], const struct run_info *info,
                    struct run_writer **ret, struct err *err) {
   SCOPED(run_writer_free_ref) struct run_writer *writer = calloc(1, sizeof *writer);
-  if (writer == NULL) return err_set(err, ERR_MEMORY, "no memory to write a run");
+  if (writer == NULL) return err_set(err, ERR_MEMORY, "no memory to write a run: free some memory");
   writer->info = *info;
   writer->filter_blocks = run_filter_blocks(info);
   int result = begin_file(writer, dir, uuid, err);
@@ -107,7 +108,7 @@ static int write_piece(struct run_writer *writer, struct err *err) {
 
 /* ---- filter ---- */
 
-/* Where the first block of `filter` will stand among all. */
+/* The memory of a filter block, by its number among all. */
 static char *filter_at(struct run_writer *writer, uint64_t block) {
   return writer->filter + (block - writer->filter_written) * RUN_FILTER_BLOCK;
 }

@@ -1,8 +1,9 @@
-/* What the rows mean: totals by quarter hour and by day, the run list, the catalogue's rows, how far all of it
- * reaches.
+/* The meaning of the rows: totals by quarter hour and by day, the run list, the catalogue's rows, and the log
+ * position that all of it covers.
  *
- * Days are derived from quarters in the same transaction. A project's days carry the version of the zone they were
- * made with; when that is not the present one, all its days are made anew from its quarters.
+ * Days are derived from quarter hours in the same transaction. A project's days carry the version of the zone that
+ * they were made with. If that is not the present version, all days of the project are made again from its quarter
+ * hours.
  */
 #include "ledger/totals.h"
 
@@ -102,7 +103,7 @@ int totals_init(struct rows *rows, const uint8_t uuid[LEDGER_UUID_SIZE], struct 
 
 /* ---- zones ---- */
 
-/* The row of `zones`: version, then name. */
+/* A row of `zones` is the version, then the name. */
 static bool zone_row_matches(struct str value, const struct zone *zone) {
   if (value.len < 8) return false;
   struct str name = str_make(value.ptr + 8, value.len - 8);
@@ -250,7 +251,7 @@ static int put_catalogue(struct rows_txn *txn, const struct delta *delta, struct
   return result;
 }
 
-/* Adds sums to a row of `count` sums, made if it is not there; one in which no task is left goes. */
+/* Adds sums to a row of `count` sums. Makes the row if it does not exist; deletes it if no task is left in it. */
 static int add_to_row(struct rows_txn *txn, enum table table, struct str key, const struct usage_count *sums,
                       size_t count, struct err *err) {
   char row[DAY_VALUE];
@@ -286,7 +287,7 @@ static int add_quarters(struct rows_txn *txn, const struct totals_checkpoint *ch
   return result;
 }
 
-/* Gathers the cells of one (project, kind, day), which come in a row, and writes them as day rows. */
+/* Adds up the cells of one (project, kind, day), which follow one another, and writes them as day rows. */
 struct day_sums {
   struct rows_txn *txn;
   const struct zone *zone;
@@ -329,7 +330,7 @@ static void day_sums_add(void *arg, const struct cell *cell) {
 static struct day_sums *day_sums_new(struct rows_txn *txn, struct err *err) {
   struct day_sums *days = calloc(1, sizeof *days);
   if (days == NULL) {
-    (void)err_set(err, ERR_MEMORY, "no memory to total days");
+    (void)err_set(err, ERR_MEMORY, "no memory to add up days: free some memory");
     return NULL;
   }
   days->txn = txn;
@@ -337,7 +338,7 @@ static struct day_sums *day_sums_new(struct rows_txn *txn, struct err *err) {
   return days;
 }
 
-/* Makes all days of a project anew, with the zone it has now. */
+/* Makes all days of a project again, with its present zone. */
 static int remake_days(struct day_sums *days, uint32_t project, const struct zone *zone, struct err *err) {
   char number[4], row[8 + ZONE_NAME_MAX];
   be32_store(number, project);
@@ -357,7 +358,7 @@ static int remake_days(struct day_sums *days, uint32_t project, const struct zon
   return rows_put(days->txn, TABLE_ZONES, str_make(number, sizeof number), str_make(row, 8 + len), err);
 }
 
-/* The zone of a project, as the catalogue has it in this transaction. */
+/* The zone of a project, from this transaction's catalogue. */
 static int project_zone(struct rows_txn *txn, uint32_t project, const struct zone **ret, struct err *err) {
   char name[5] = {'z'};
   struct str value;
@@ -386,7 +387,7 @@ static int stale_step(void *arg, struct str key, struct str value, struct err *e
   if (result != 0) return result;
   if (state == TOTALS_DAYS_MATCH) return 1;
   uint32_t *grown = reallocarray(stale->projects, stale->count + 1, sizeof *grown);
-  if (grown == NULL) return err_set(err, ERR_MEMORY, "no memory to list projects");
+  if (grown == NULL) return err_set(err, ERR_MEMORY, "no memory to list projects: free some memory");
   stale->projects = grown;
   stale->projects[stale->count++] = project;
   return 1;
@@ -401,7 +402,7 @@ static bool is_stale(const struct stale *stale, uint32_t project) {
   return stale->count > 0 && bsearch(&project, stale->projects, stale->count, sizeof project, compare_u32) != NULL;
 }
 
-/* Adds the checkpoint's cells to the days of projects that are not remade as a whole. */
+/* Adds the checkpoint's cells to the days of the projects that are not stale. */
 static int add_days(struct day_sums *days, const struct stale *stale, const struct totals_checkpoint *checkpoint,
                     struct err *err) {
   uint32_t project = 0;
@@ -446,7 +447,7 @@ static int put_run(struct rows_txn *txn, const struct run_info *info, struct err
   return rows_put(txn, TABLE_RUNS, str_make(key, sizeof key), str_make(value, sizeof value), err);
 }
 
-/* Numbers are given in memory, by two threads: what is kept never goes back. */
+/* Two threads take numbers in memory, so a lower number may be written later: the stored number never goes back. */
 static int put_next_run(struct rows_txn *txn, uint64_t next_run, struct err *err) {
   uint64_t kept = 0;
   int result = meta_get(txn, "next_run", &kept, sizeof kept, err);
@@ -467,7 +468,7 @@ static int put_position(struct rows_txn *txn, const struct totals_checkpoint *ch
   uint64_t position = delta_end(checkpoint->delta);
   int64_t block_time_ms = delta_block_time(checkpoint->delta);
   int result = meta_put(txn, "position", &position, sizeof position, err);
-  /* A delta of no blocks knows no time: the one before stands. */
+  /* A delta without blocks has no block time: keep the one before. */
   if (result != 0 || block_time_ms == 0) return result;
   return meta_put(txn, "block_time", &block_time_ms, sizeof block_time_ms, err);
 }

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* One of the runs, and where it has been read to. */
+/* One of the runs, and how far it was read. */
 struct source {
   struct run_cursor *cursor;
   const struct entry *at, *end;
@@ -40,7 +40,7 @@ static int open_sources(struct union_reader *reader, struct run *const *runs, st
   for (size_t i = 0; i < reader->count; i++) {
     struct source *source = &reader->items[i];
     source->cursor = run_cursor_new(runs[i]);
-    if (source->cursor == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs");
+    if (source->cursor == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs: free some memory");
     int result = refill(source, err);
     if (result != 0) return result;
     if (source->at != source->end) reader->heap[reader->left++] = source;
@@ -53,14 +53,15 @@ static int open_sources(struct union_reader *reader, struct run *const *runs, st
 static int make_room(struct union_reader *reader, size_t count, struct err *err) {
   reader->items = calloc(count + 1, sizeof *reader->items);
   reader->heap = calloc(count + 1, sizeof(struct source *));
-  if (reader->items == NULL || reader->heap == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs");
+  if (reader->items == NULL || reader->heap == NULL)
+    return err_set(err, ERR_MEMORY, "no memory to read runs: free some memory");
   reader->count = count;
   return 0;
 }
 
 int union_new(struct run *const *runs, size_t count, struct union_reader **ret, struct err *err) {
   SCOPED(union_free_ref) struct union_reader *reader = calloc(1, sizeof *reader);
-  if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs");
+  if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs: free some memory");
   int result = make_room(reader, count, err);
   if (result == 0) result = open_sources(reader, runs, err);
   if (result == 0) *ret = MOVE(reader);
@@ -78,7 +79,7 @@ void union_free(struct union_reader *reader) {
 
 static int out_of_order(struct err *err) {
   return err_set(err, ERR_CORRUPT,
-                 "derived/runs hold an entry out of order, or twice; stop the server and run "
+                 "derived/runs is damaged: an entry is out of order, or occurs twice; stop the server and run "
                  "`codecmeter rebuild`");
 }
 

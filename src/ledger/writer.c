@@ -1,11 +1,11 @@
-/* The writer's side: decide, stage, commit, apply.
+/* The writer: decides, stages, commits and applies.
  *
  *   stage ──> stage ──> … ──> commit: seal, write, fdatasync ──> show to readers ──> turn
  *                                                   apply to the delta
  *
- * A report is decided against what is staged, then both deltas, then the runs; a hit is confirmed by reading the
- * record and comparing the texts. Staged records stand in the bytes of the blocks being built and nowhere else: what
- * is applied is what was read back out of those bytes, by the same code that recovery uses.
+ * The writer compares a report with the staged records, then with both deltas, then with the runs. It confirms a hit
+ * by reading the record and comparing the texts. Staged records exist only as bytes of the blocks that are being
+ * built: the writer reads them back out of those bytes to apply them, with the same code as recovery.
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -15,9 +15,9 @@
 #include "base/check.h"
 #include "ledger/state.h"
 
-#define AHEAD 12u /* reports whose look-ups are under way at once: about what a core's memory system takes */
-#define BLOCKS_IDLE_MS 60000 /* after which the blocks of the log that were read are freed */
-#define LARGE_GROUP 16u /* reports whose applying takes about as long as waking a thread */
+#define AHEAD 12u /* reports that are looked up at once: about as many misses as a core's memory system handles */
+#define BLOCKS_IDLE_MS 60000 /* the blocks that were read from the log are freed after this time without use */
+#define LARGE_GROUP 16u /* applying so many reports takes about as long as waking a thread */
 
 /* ---- groups ---- */
 
@@ -60,7 +60,7 @@ static bool is_identity_of(const struct usage *usage, const struct usage *wanted
   return alike && same_identity(usage, wanted);
 }
 
-/* Has what waits to be resolved been so? */
+/* True if this usage resolves the wanted unresolved record. */
 static bool is_resolution_of(const struct usage *usage, const struct usage *wanted) {
   return usage->kind != USAGE_UNRESOLVED && same_identity(usage, wanted);
 }
@@ -78,23 +78,23 @@ static bool is_waiting_target_of(const struct usage *usage, const struct usage *
   return usage->kind == USAGE_UNRESOLVED && is_named_by(usage, wanted);
 }
 
-/* Does it void what is wanted to be voided? */
+/* True if this void has the same target as the wanted void. */
 static bool voids_the_same(const struct usage *usage, const struct usage *wanted) {
   return usage->kind == USAGE_VOID && str_equal(usage->target_id, wanted->target_id) &&
          str_equal(usage->target_source, wanted->target_source) && str_equal(usage->project, wanted->project);
 }
 
-/* A search for earlier records: which they are, where they are looked for, where it stands. */
+/* A search for an earlier record: what to look for, where to look, and what was found. */
 struct search {
   struct ledger *ledger;
   const struct usage *wanted;
   bool (*matches)(const struct usage *usage, const struct usage *wanted);
   const struct identities *staged;
   uint64_t (*find)(const struct delta *delta, struct hash hash, uint32_t *at);
-  enum entry_kind kind; /* of the runs */
+  enum entry_kind kind; /* of the runs to search */
   struct hash hash;
   bool found;
-  struct usage first; /* when found; texts are borrowed until the next read */
+  struct usage first; /* if found; its texts are borrowed until the next read */
 };
 
 static struct search search_identity(struct ledger *ledger, const struct usage *usage, struct hash hash) {
@@ -149,7 +149,12 @@ static int try_position(struct search *search, uint64_t position, struct err *er
     struct record record;
     int result = log_read_record(ledger->reader, position, &record, err);
     if (result != 0) return result;
-    if (record.type != RECORD_USAGE) return err_set(err, ERR_CORRUPT, "an identity leads to a record that has none");
+    if (record.type != RECORD_USAGE) {
+      return err_set(err, ERR_CORRUPT,
+                     "an index entry points to log position %" PRIu64
+                     ", which is not a usage record; stop the server and run `codecmeter rebuild`",
+                     position);
+    }
     usage = record.usage;
   }
   search->found = search->matches(&usage, search->wanted);
@@ -192,7 +197,7 @@ static int search_run(struct search *search, const struct run *run, struct err *
   return result;
 }
 
-/* The writer reads deltas and the run list without the view lock: nobody else changes them. */
+/* The writer reads deltas and the run list without the view lock, because only the writer changes them. */
 static int search_all(struct search *search, struct err *err) {
   struct ledger *ledger = search->ledger;
   int result = search_staged(search, err);
@@ -207,7 +212,7 @@ static int search_all(struct search *search, struct err *err) {
 
 static struct hash hash_of(const struct usage *usage) { return hash_identity_entry(usage); }
 
-/* Has the texts of a report come meanwhile, which another core has written. */
+/* Prefetches a report's texts, which another core wrote. */
 static void touch(const struct usage *usage) {
   __builtin_prefetch(usage->project.ptr);
   __builtin_prefetch(usage->source.ptr);
@@ -215,8 +220,7 @@ static void touch(const struct usage *usage) {
   __builtin_prefetch(usage->codec.ptr);
 }
 
-/* Has the memory that a search will need come meanwhile: otherwise each place looked at would be waited for in turn.
- */
+/* Prefetches what a search will read, so that its cache misses overlap instead of following one another. */
 static void prefetch(const struct ledger *ledger, struct hash hash) {
   identities_prefetch(&ledger->staged, hash);
   delta_prefetch(ledger->filling, hash);
@@ -242,8 +246,8 @@ static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struc
   return false;
 }
 
-/* Finds out whether the project has room for the codec's name: -ERR_LIMIT if not. A new name is remembered until the
- * group ends. */
+/* Checks that the project has room for the codec's name: -ERR_LIMIT if not. Remembers a new name until the group
+ * ends; -ERR_MEMORY if it cannot. */
 static int admit_codec(struct ledger *ledger, const struct project_state *project, struct str codec) {
   unsigned staged;
   if (catalogue_codec_number(project, codec) >= 0) return 0;
@@ -260,17 +264,18 @@ static int admit_codec(struct ledger *ledger, const struct project_state *projec
   return 0;
 }
 
-/* Usage is refused while the disk has less than the reserve, so that checkpoints and `key disable` still fit. */
+/* Refuses usage while the disk has less free space than the reserve, so that checkpoints and `key disable` still fit.
+ */
 static int check_reserve(const struct ledger *ledger, struct err *err) {
   struct statvfs disk;
   if (ledger->options.disk_reserve == UINT64_MAX || statvfs(ledger->options.dir, &disk) != 0) return 0;
   uint64_t available = (uint64_t)disk.f_bavail * disk.f_frsize;
   if (available >= ledger->options.disk_reserve) return 0;
-  return err_set(err, ERR_FULL, "the disk of %s has less than ledger.disk_reserve left: free some room",
+  return err_set(err, ERR_FULL, "the disk of %s has less than ledger.disk_reserve left: free some space on it",
                  ledger->options.dir);
 }
 
-/* Reports mostly come in rows of one project. */
+/* Most reports are for the same project as the report before. */
 static const struct project_state *project_of(struct ledger *ledger, struct str id) {
   const struct project_state *recent = ledger->recent_project;
   if (recent != NULL && str_equal(str_of(recent->info.id), id)) return recent;
@@ -283,7 +288,9 @@ static struct verdict rejected(enum verdict_reason reason) {
   return (struct verdict){.outcome = VERDICT_REJECTED, .reason = reason};
 }
 
-static int no_memory(struct err *err) { return err_set(err, ERR_MEMORY, "no memory to stage a record"); }
+static int no_memory(struct err *err) {
+  return err_set(err, ERR_MEMORY, "no memory to stage a record: free some memory");
+}
 
 static int keep_target(struct ledger *ledger, const struct usage *target, struct err *err) {
   struct staged_void *grown =
@@ -301,7 +308,7 @@ static int keep_target(struct ledger *ledger, const struct usage *target, struct
   return 0;
 }
 
-/* Why a void has nothing to void. */
+/* Rejects a void that has no target: the record waits to be resolved, or does not exist. */
 static int decide_no_target(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
                             struct err *err) {
   struct search waiting = search_waiting_target(ledger, usage);
@@ -310,7 +317,8 @@ static int decide_no_target(struct ledger *ledger, const struct usage *usage, st
   return result;
 }
 
-/* Decides what a void of a fresh identity does. True: it is to be stored, and its target has been kept. */
+/* Decides a void whose identity is new. If *ret_store is true, store the void: its target is kept. Else *ret_verdict
+ * is the verdict. */
 static int decide_void(struct ledger *ledger, const struct usage *usage, bool *ret_store, struct verdict *ret_verdict,
                        struct err *err) {
   struct search before = search_void(ledger, usage), target = search_target(ledger, usage);
@@ -333,7 +341,8 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   return result;
 }
 
-/* Adds a record to the group. -ERR_MEMORY leaves no trace of it but its void's target, which the caller forgets. */
+/* Adds a record to the group. After -ERR_MEMORY the group is as before, except that it still keeps a void's target:
+ * the caller removes that. */
 static int stage_record(struct ledger *ledger, const struct usage *usage, struct hash hash, struct err *err) {
   bool is_void = usage->kind == USAGE_VOID;
   uint64_t position;
@@ -353,7 +362,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     return 0;
   }
   if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
-    return err_set(err, ERR_BUSY, "both deltas are full");
+    return err_set(err, ERR_BUSY, "both deltas are full until the checkpoint ends: send the records again later");
   }
   struct search search = search_identity(ledger, usage, hash);
   int result = search_all(&search, err);
@@ -393,8 +402,8 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
 
 int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
                         struct verdict *ret_verdicts, size_t *ret_decided, struct err *err) {
-  CHECK(!ledger->is_changing); /* a change is seen as it is applied: never beside a sync */
-  struct hash ahead[AHEAD]; /* of usages[i] at i % AHEAD, from i on */
+  CHECK(!ledger->is_changing); /* readers see a change as it is applied, so it is never applied beside a sync */
+  struct hash ahead[AHEAD]; /* the hash of usages[k] is at k % AHEAD, for the AHEAD reports from i on */
   for (size_t i = 0; i < count && i < AHEAD; i++) {
     ahead[i] = hash_of(&usages[i]);
     prefetch(ledger, ahead[i]);
@@ -415,9 +424,9 @@ int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_
   return result;
 }
 
-/* ---- room: what is on disk must be applied, so the memory for that is there before anything is written ---- */
+/* ---- room: records on disk must be applied, so the memory for that is reserved before they are written ---- */
 
-/* What a record of the catalogue becomes: two rows at most, of which the second one is short. */
+/* A record of the catalogue becomes at most two rows; the second row is short. */
 #define PUTS_OF_RECORD (2 * DELTA_PUT_HEAD + 512)
 #define PUT_OF_CODEC (DELTA_PUT_HEAD + 8 + CODEC_NAME_MAX)
 
@@ -427,21 +436,21 @@ static int reserve(struct ledger *ledger, const struct delta_load *load, struct 
   bool fits = delta_reserve(ledger->filling, load);
   if (moves) CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
   if (fits) return 0;
-  ledger->wants_checkpoint = !delta_is_empty(ledger->filling); /* it gives the memory back */
+  ledger->wants_checkpoint = !delta_is_empty(ledger->filling); /* it gives memory back */
   return err_set(err, ERR_MEMORY,
-                 "no memory for the records since the last checkpoint, %" PRIu64 " of at most %" PRIu64
-                 ": free some, or lower ingest.delta_max",
+                 "no memory for more records since the last checkpoint, %" PRIu64 " of at most %" PRIu64
+                 ": lower ingest.delta_max, or free some memory",
                  delta_records(ledger->filling), ledger->options.delta_max);
 }
 
-/* The catalogue's tables grow by a library that ends the program when there is no memory: so a change is begun only
- * where there is far more than it takes. */
+/* GLib grows the catalogue's tables, and ends the program if it gets no memory. So a change begins only if far more
+ * memory is free than it needs. */
 static int reserve_change(struct ledger *ledger, const struct buf *records, struct err *err) {
   const struct delta_load load = {.puts = 2 * records->len + 2 * PUTS_OF_RECORD};
   size_t spare = catalogue_memory_of_change(ledger->catalogue);
   void *probe = malloc(spare);
   free(probe);
-  if (probe == NULL) return err_set(err, ERR_MEMORY, "no memory for a change of the catalogue: free some");
+  if (probe == NULL) return err_set(err, ERR_MEMORY, "no memory to change the catalogue: free some memory");
   return reserve(ledger, &load, err);
 }
 
@@ -452,7 +461,7 @@ static int reserve_group(struct ledger *ledger, struct err *err) {
   return reserve(ledger, &load, err);
 }
 
-/* What a block of the log can become. */
+/* Reserves the most that a block of the log can need. */
 static int reserve_block(struct ledger *ledger, const struct block *block, struct err *err) {
   const struct delta_load load = {
       .usages = block->count,
@@ -476,20 +485,20 @@ int ledger_stage_change(struct ledger *ledger, const struct change *change, stru
     uint32_t size = le32_load(records.ptr + at);
     uint64_t position;
     result = block_add_record(ledger->staging, str_make(records.ptr + at, size), &position);
-    if (result != 0) (void)err_set(err, ERR_MEMORY, "no memory to stage a change");
+    if (result != 0) (void)err_set(err, ERR_MEMORY, "no memory to stage a change: free some memory");
     at += size;
   }
   if (result != 0 && ledger->is_staging) end_group(ledger);
   if (records.len > 0) bytes_wipe(records.ptr, records.len); /* it may hold a private key */
   if (result == 0 && change->type == CHANGE_PROJECT_SET && (change->set & CHANGE_SET_ZONE) != 0) {
-    ledger->wants_checkpoint = true; /* totals by day are to be made anew */
+    ledger->wants_checkpoint = true; /* which makes the totals by day again */
   }
   return result;
 }
 
 /* ---- applying ---- */
 
-/* The identity's hash of the next usage to be applied. Decided ones have been staged in this order. */
+/* The hash of the next usage to apply. If the usages were decided here, `staged` has their hashes in this order. */
 static struct hash next_identity(struct ledger *ledger, const struct usage *usage, bool decided) {
   const struct identities *staged = &ledger->staged;
   if (!decided) return hash_of(usage);
@@ -502,7 +511,7 @@ static struct hash next_identity(struct ledger *ledger, const struct usage *usag
   return (struct hash){.high = staged->items[i].first, .low = staged->items[i].second};
 }
 
-/* The target of a void that was decided here. Decided ones have been kept in this order. */
+/* The target of the next void that was decided here. Targets are kept in this order. */
 static const struct usage *next_target(struct ledger *ledger) {
   CHECK(ledger->staged_targets_applied < ledger->staged_targets_count);
   struct staged_void *staged = &ledger->staged_targets[ledger->staged_targets_applied++];
@@ -510,7 +519,7 @@ static const struct usage *next_target(struct ledger *ledger) {
   return &staged->target;
 }
 
-/* As apply_usage; a void of what is not there, or was voided before, changes nothing. */
+/* Like apply_usage. A void changes nothing if its target does not exist, is a void, or was voided before. */
 static int apply_void(struct ledger *ledger, const struct usage *usage, const struct project_state *project,
                       uint64_t position, bool decided, struct err *err) {
   struct search before = search_void(ledger, usage), search = search_target(ledger, usage);
@@ -521,13 +530,13 @@ static int apply_void(struct ledger *ledger, const struct usage *usage, const st
     if (result != 0 || before.found || !search.found || search.first.kind == USAGE_VOID) return result;
   }
   int codec = catalogue_codec_number(project, target->codec);
-  CHECK(codec >= 0); /* it got one when its record was applied */
+  CHECK(codec >= 0); /* the codec got a number when the target was applied */
   delta_add_void(ledger->filling, usage, target, project->info.number, project->zone, (uint8_t)codec, position);
   return 0;
 }
 
-/* A record that is in the log already, or that its project has no room for, changes nothing: the log may hold such
- * where several nodes append to it. */
+/* A record changes nothing if an earlier one has its identity or resolves it, if its project does not exist, or if
+ * the project has no room for its codec's name. A log to which several nodes append may hold such records. */
 static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_t position, bool decided,
                        struct err *err) {
   struct hash hash = next_identity(ledger, usage, decided);
@@ -570,7 +579,12 @@ static int apply_block(struct ledger *ledger, const struct block *block, bool de
     result = record.type == RECORD_USAGE ? apply_usage(ledger, &record.usage, position, decided, err)
                                          : apply_change(ledger, &record, err);
   }
-  if (result == 0 && count != block->count) result = err_set(err, ERR_CORRUPT, "a block has not the records it says");
+  if (result == 0 && count != block->count) {
+    result = err_set(err, ERR_CORRUPT,
+                     "the record count of the block at log position %" PRIu64
+                     " does not match its header; restore the log from a backup, then run `codecmeter rebuild`",
+                     block->position);
+  }
   return result;
 }
 
@@ -588,14 +602,14 @@ int writer_apply(struct ledger *ledger, const struct block *block, struct err *e
   return result;
 }
 
-/* Blocks just written, at a position. */
+/* The blocks of a group, and the log position of the first one. */
 struct group {
   struct ledger *ledger;
   struct str blocks;
   uint64_t position;
 };
 
-/* Applies a group but for what readers see. */
+/* Applies a group, but does not show it to readers. */
 static void apply_group(void *arg) {
   struct group *group = arg;
   struct str bytes = group->blocks;
@@ -604,13 +618,13 @@ static void apply_group(void *arg) {
     struct err err = {0};
     int result = block_read(bytes, position, room, &err);
     if (result == 0) result = apply_block(group->ledger, &room->block, true, &err);
-    CHECK(result == 0); /* these bytes were made here, a moment ago */
+    CHECK(result == 0); /* this process has just made these bytes */
     bytes = str_make(bytes.ptr + room->block.bytes.len, bytes.len - room->block.bytes.len);
   }
 }
 
-/* A large group is applied while the disk is at work, and shown when it is done; for a small one, or a change, which
- * is seen as it is applied, waking another thread is not worth it. */
+/* Applies a large group while the disk is at work, and shows it when the sync is done. For a small group, waking
+ * another thread is not worth it. A change waits for the sync, because readers see it as it is applied. */
 int ledger_commit(struct ledger *ledger, struct err *err) {
   if (!ledger->is_staging) return 0;
   int result = 0;
@@ -630,7 +644,7 @@ int ledger_commit(struct ledger *ledger, struct err *err) {
 
 /* ---- turning ---- */
 
-/* What a worker has left, if it is done. A failure stays, for whoever asks again. */
+/* *ret_done: the worker has left something. Returns the worker's failure, if it has failed, at each call. */
 static int look_at_worker(struct ledger *ledger, const struct worker *worker, bool *ret_done, struct err *err) {
   (void)pthread_mutex_lock(&ledger->lock);
   *ret_done = worker->state == WORK_DONE;
@@ -641,7 +655,7 @@ static int look_at_worker(struct ledger *ledger, const struct worker *worker, bo
   return result;
 }
 
-/* What the worker had made is the ledger's now: only then may it look for more to do. */
+/* The ledger has taken over what the worker made, so the worker may look for more work. */
 static void let_go_on(struct ledger *ledger, struct worker *worker) {
   (void)pthread_mutex_lock(&ledger->lock);
   worker->made_count = 0;
@@ -650,7 +664,8 @@ static void let_go_on(struct ledger *ledger, struct worker *worker) {
   (void)pthread_mutex_unlock(&ledger->lock);
 }
 
-/* The list has changed: the merger is to look at it. True if it is behind by more than a writer should add to. */
+/* Wakes the merger if the list of runs has changed. True if the merger is so far behind that no run should be added.
+ */
 static bool ask_merger(struct ledger *ledger, bool changed) {
   (void)pthread_mutex_lock(&ledger->lock);
   if (changed) {
@@ -698,7 +713,7 @@ int64_t ledger_turn_due_ms(const struct ledger *ledger) {
   return checkpoint_ms < forget_ms ? checkpoint_ms : forget_ms;
 }
 
-/* Blocks that nobody has asked for in a while are freed, and the allocator gives their memory back. */
+/* Frees the blocks that nobody has read for BLOCKS_IDLE_MS, and gives their memory back to the system. */
 static void look_at_blocks(struct ledger *ledger) {
   uint64_t uses = log_reader_uses(ledger->reader);
   if (uses != ledger->reader_uses) {

@@ -1,14 +1,13 @@
-/* What a change of a project's zone would move. Every quarter hour that has usage is dated in both zones: where the
- * dates differ, its usage leaves one date and comes to another. A delta may hold less than nothing (it takes off what
- * was voided), so sums are added up modulo 2^64 before anything is made of them.
- */
+/* Computes what a change of a project's zone would move. Every quarter hour with usage has a date in both zones. If
+ * the dates differ, its usage leaves one date and comes to the other. A delta may hold negative sums (it takes off
+ * what was voided), so all sums are added modulo 2^64 before any is used. */
 #include <glib.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "ledger/state.h"
 
-/* Of one date. */
+/* The usage that leaves one date, and the usage that comes to it. */
 struct moved {
   struct usage_count left, came;
 };
@@ -49,7 +48,7 @@ static void visit_delta(struct move *move, const struct delta *delta, uint64_t c
   cells_visit(delta_cells(delta), project, move->kind, visit_cell, move);
 }
 
-/* As a query reads: the snapshot begins, and the deltas are read, as one step to every writer. */
+/* Reads like a query: for writers, it begins the snapshot and reads the deltas in one step. */
 static int visit_kind(struct ledger *ledger, struct move *move, uint32_t project, struct err *err) {
   SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
   struct totals_meta meta;
@@ -87,7 +86,7 @@ int ledger_zone_move(struct ledger *ledger, const struct project *project, const
   struct project now;
   struct move move = {.to = to};
   if (!catalogue_project(ledger->catalogue, str_of(project->id), &now)) {
-    return err_set(err, ERR_NOT_FOUND, "no project %s", project->id);
+    return err_set(err, ERR_NOT_FOUND, "no project %s exists", project->id);
   }
   int result = zone_find(str_of(now.zone), &move.from, err);
   if (result != 0) return result;
