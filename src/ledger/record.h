@@ -1,7 +1,7 @@
 /* Records: the bytes of one thing that happened, and back. docs/format.md, section "Record".
  *
- * A usage record refers to names of its block by index; who decodes it hands the block's names in. The others hold all
- * their text, and the whole new state of what they name.
+ * A usage record refers to names of its block by index; who decodes it hands the block's names in. The others hold
+ * all their text, and the whole new state of what they name.
  */
 #ifndef CODECMETER_LEDGER_RECORD_H
 #define CODECMETER_LEDGER_RECORD_H
