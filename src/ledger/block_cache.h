@@ -25,7 +25,7 @@ const struct block *block_cache_find(struct block_cache *cache, uint64_t positio
 MUST_USE int block_cache_add(struct block_cache *cache, char *bytes, size_t len, uint64_t position,
                              const struct block **ret, struct err *err);
 
-/* Frees all blocks. */
+/* Frees all kept blocks. */
 void block_cache_clear(struct block_cache *cache);
 /* Bytes of memory that the kept blocks take. */
 uint64_t block_cache_bytes(const struct block_cache *cache);

@@ -4,8 +4,8 @@
  *
  * Threads. Exactly one thread at a time is the writer: it alone calls ledger_stage_*, ledger_commit and ledger_turn.
  * Any number of threads read (ledger_totals, catalogue_*) at any time; they never wait for the writer's I/O. The
- * ledger runs three threads of its own: the checkpointer, the merger, and the syncer, which waits for the disk beside
- * the writer. ledger_close joins them.
+ * ledger runs up to three threads of its own: the checkpointer, the merger, and the syncer, which waits for the disk
+ * while the writer works. ledger_close joins them.
  */
 #ifndef CODECMETER_LEDGER_LEDGER_H
 #define CODECMETER_LEDGER_LEDGER_H

@@ -33,7 +33,7 @@
 
 #define MERGE_FAN_IN 4u
 #define MERGE_RUNS_MAX 16u /* in one merge */
-#define NICENESS 10        /* queries and commits come first */
+#define NICENESS 10        /* queries and commits have priority */
 #define LOOK_AGAIN_MS 5000
 
 /* Neighbours to merge: `count` runs of a list, held. */

@@ -22,7 +22,7 @@
 #include "ledger/backup.h"
 #include "ledger/union.h"
 
-#define DIFFERENCES_TOLD 100u /* further ones are counted only */
+#define DIFFERENCES_TOLD 100u /* further ones are only counted */
 
 /* ---- reporting ---- */
 
