@@ -1,13 +1,13 @@
-/* Backup and restore. A backup is a copy of the log, nothing else: the rest is made from it.
+/* Backup and restore. A backup is a copy of the log and nothing else; a restore makes the other files from it.
  *
- *   DIR/backup.lock locked by the one that writes to the directory, or, with others, by those that restore from it
+ *   DIR/backup.lock a writer of the backup locks it alone; restores from the backup share the lock
  *   DIR/log         segments, as in a data directory, up to a position that was on disk when the copy was made
- *   DIR/backup      what it is: ledger, position, time. Written last, so a copy that was cut off has none, or the old
- * one.
+ *   DIR/backup      the label: ledger, position, time. It is written last, so an interrupted copy has no label, or
+ *                   the old one.
  *
- * The log only grows, so segments are copied as they are while the server writes. A copy is brought up to date by the
- * segments that it lacks; its last one is copied anew, as it may have been copied while it was written. Then the
- * copy, not the original, is read to the end: what that finds whole is the backup.
+ * The log only grows, so segments are copied as they are while the server writes. To bring a copy up to date, the
+ * segments that it lacks are copied, and its last one again, because the server may have written to it since. Then
+ * the copy, not the original, is read to the end: the backup reaches to its last whole block.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -56,7 +56,7 @@ static int copy_range(struct copying *copying, int from, int to, const char *nam
   while (at < end) {
     size_t want = end - at < PIECE ? (size_t)(end - at) : PIECE, got;
     int result = file_read(from, name, at, copying->piece, want, &got, err);
-    if (result == 0 && got < want) result = err_set(err, ERR_IO, "%s shrank while it was copied", name);
+    if (result == 0 && got < want) result = err_set(err, ERR_IO, "%s became shorter during the copy", name);
     if (result == 0) result = file_write(to, name, at, copying->piece, got, err);
     if (result != 0) return result;
     at += got;
@@ -70,7 +70,7 @@ static int copy_range(struct copying *copying, int from, int to, const char *nam
   return file_sync(to, name, err);
 }
 
-/* A segment that has all its bytes, and has one behind it, was complete when it was copied. */
+/* Copies a segment. A full copy of a segment that is not the last one is final, and is not made again. */
 static int copy_segment(struct copying *copying, const char *from_dir, const char *to_dir,
                         const struct log_segment *segment, bool is_last, struct err *err) {
   SCOPED_MALLOC char *from_path = file_path(from_dir, segment->name);
@@ -83,7 +83,8 @@ static int copy_segment(struct copying *copying, const char *from_dir, const cha
   int result = file_size(to, to_path, &have, err);
   if (result != 0) return result;
   if (have > segment->size) {
-    return err_set(err, ERR_EXISTS, "%s is longer than the log it was copied from: name an empty directory", to_path);
+    return err_set(err, ERR_EXISTS, "%s is longer than the segment to copy: name an empty or a new directory",
+                   to_path);
   }
   if (have < segment->size || is_last) return copy_range(copying, from, to, to_path, 0, segment->size, err);
   step(copying, have);
@@ -105,7 +106,7 @@ static int copy_log(struct copying *copying, const struct log *log, const char *
   return result == 0 ? file_sync_dir(to_dir, err) : result;
 }
 
-/* ---- reading a copy to the end ---- */
+/* ---- reading a copy to its end ---- */
 
 static int count_block(void *arg, const struct block *block, struct err *err) {
   (void)err;
@@ -124,7 +125,7 @@ static int read_copy(struct copying *copying, const char *dir, uint64_t *ret_end
   return 0;
 }
 
-/* Cuts off what was being written when it was copied. */
+/* Cuts off the bytes that the server was writing during the copy. */
 static int cut_copy(const char *dir, uint64_t end, struct err *err) {
   SCOPED(log_close_ref) struct log *log = NULL;
   int result = log_open_to_read(dir, &log, err);
@@ -134,7 +135,7 @@ static int cut_copy(const char *dir, uint64_t end, struct err *err) {
   SCOPED_MALLOC char *path = file_path(log_dir, last.name);
   SCOPED_FD int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 || ftruncate(fd, (off_t)(end - last.base)) != 0) {
-    return err_set_errno(err, ERR_IO, errno, "cannot cut %s", path);
+    return err_set_errno(err, ERR_IO, errno, "cannot truncate %s", path);
   }
   return file_sync(fd, path, err);
 }
@@ -154,7 +155,7 @@ static int write_label(const char *dir, const uint8_t *uuid, uint64_t end, int64
              time);
   int result = file_write(fd, fresh, 0, text.ptr, text.len, err);
   if (result == 0) result = file_sync(fd, fresh, err);
-  if (result == 0 && rename(fresh, path) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot name %s", path);
+  if (result == 0 && rename(fresh, path) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot rename %s", fresh);
   return result == 0 ? file_sync_dir(dir, err) : result;
 }
 
@@ -168,9 +169,8 @@ int backup_read_label(const char *dir, uint64_t *ret_position, struct err *err) 
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) {
     return err_set(err, ERR_NOT_FOUND,
-                   "%s is no finished backup: it has no file '" LABEL
-                   "'; of a log that was copied "
-                   "by hand, put log/ into a new data directory and run `codecmeter rebuild`",
+                   "%s is not a finished backup: it has no file '" LABEL
+                   "'. If you copied a log by hand, put log/ into a new data directory and run `codecmeter rebuild`",
                    dir);
   }
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
@@ -182,10 +182,11 @@ int backup_read_label(const char *dir, uint64_t *ret_position, struct err *err) 
   text[got] = '\0';
   int read = sscanf(text, "codecmeter backup %d\nledger %32s\nposition %" SCNu64, &format, ledger, ret_position);
   if (read >= 1 && format > LABEL_FORMAT) {
-    return err_set(err, ERR_VERSION, "%s has format %d, this version knows up to %d: use a later codecmeter", path,
-                   format, LABEL_FORMAT);
+    return err_set(err, ERR_VERSION,
+                   "%s has format %d, but this version reads formats up to %d: use a later codecmeter", path, format,
+                   LABEL_FORMAT);
   }
-  return read == 3 ? 0 : err_set(err, ERR_CORRUPT, "%s is damaged", path);
+  return read == 3 ? 0 : err_set(err, ERR_CORRUPT, "%s is damaged: use another backup", path);
 }
 
 /* ---- the lock ---- */
@@ -195,11 +196,11 @@ static int lock_error(int fd, const char *dir, struct err *err) {
   ssize_t len = pread(fd, holder, sizeof holder - 1, 0);
   if (len > 0) holder[strcspn(holder, "\n")] = '\0';
   return err_set(err, ERR_BUSY,
-                 "another backup to %s, or a restore from it, is under way (%s): run this again when it is done", dir,
+                 "another backup to %s, or a restore from it, is running (%s): run this again when it has ended", dir,
                  holder[0] != '\0' ? holder : "it has just begun");
 }
 
-/* Waits for the lock of a backup's directory. A file system that knows no locks has none. */
+/* Waits for the lock of a backup's directory. On a file system without locks, goes on without one. */
 static int wait_for_lock(int fd, int operation, const char *dir, struct err *err) {
   for (int waited = 0; flock(fd, operation | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
     if (errno != EWOULDBLOCK) return 0;
@@ -209,15 +210,15 @@ static int wait_for_lock(int fd, int operation, const char *dir, struct err *err
   return 0;
 }
 
-/* Who it is, for the message of whoever waits in vain. */
+/* Writes this process's pid and start into the lock file, for the error message of a process that waits in vain. */
 static void sign_lock(int fd, int64_t now_ms) {
   char text[128], time[RFC3339_SIZE];
   rfc3339_format(now_ms, time);
   int len = snprintf(text, sizeof text, "pid %d, since %s\n", (int)getpid(), time);
-  if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) return; /* a courtesy */
+  if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) return; /* only a help */
 }
 
-/* Held until *ret_fd is closed. */
+/* Locks the directory of a backup for writing, until *ret_fd is closed. */
 static int lock_target(const char *dir, int64_t now_ms, int *ret_fd, struct err *err) {
   SCOPED_MALLOC char *path = file_path(dir, LOCK);
   *ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -227,8 +228,8 @@ static int lock_target(const char *dir, int64_t now_ms, int *ret_fd, struct err 
   return result;
 }
 
-/* Others may restore from it at the same time. An old backup has no such file, and nobody can write to one that lies
- * on a disk that is mounted to be read. */
+/* Locks a backup for reading; several restores may share it. Does not make the lock file: a backup of an earlier
+ * version has none, and its disk may be mounted read-only. */
 static int lock_source(const char *dir, int *ret_fd, struct err *err) {
   SCOPED_MALLOC char *path = file_path(dir, LOCK);
   *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -248,7 +249,7 @@ static bool is_empty(const char *dir) {
   return empty;
 }
 
-/* An empty directory, or an earlier backup: never one that somebody serves from. */
+/* Accepts an empty directory or an earlier backup, never a data directory. */
 static int check_target(const char *to, struct err *err) {
   SCOPED_MALLOC char *log_dir = file_path(to, "log");
   SCOPED_MALLOC char *lock = file_path(to, "lock");
@@ -260,15 +261,18 @@ static int check_target(const char *to, struct err *err) {
   return err_set(err, ERR_EXISTS, "%s holds other files: name an empty or a new directory", to);
 }
 
-/* A backup that is brought up to date is of the same ledger. */
+/* Checks that the backup to bring up to date is of the same ledger. */
 static int check_before(const struct log *log, const char *to, struct err *err) {
   SCOPED_MALLOC char *log_dir = file_path(to, "log");
   if (!file_exists(log_dir)) return 0;
   SCOPED(log_close_ref) struct log *before = NULL;
   struct err ignored;
   if (log_open_to_read(to, &before, &ignored) == -ERR_NOT_FOUND)
-    return 0; /* it was cut off before its first segment */
-  if (before == NULL) return err_set(err, ERR_CORRUPT, "%s: %s; name an empty directory", to, ignored.text);
+    return 0; /* an earlier backup was interrupted before its first segment */
+  if (before == NULL) {
+    return err_set(err, ERR_CORRUPT, "the earlier backup in %s: %s; name an empty or a new directory", to,
+                   ignored.text);
+  }
   if (memcmp(log_uuid(before), log_uuid(log), LEDGER_UUID_SIZE) == 0) return 0;
   return err_set(err, ERR_EXISTS, "%s is a backup of another ledger: name an empty or a new directory", to);
 }
@@ -293,13 +297,13 @@ int ledger_backup(const struct ledger_options *options, const char *to, const st
   int result = file_make_dir(to, err);
   if (result == 0) result = check_target(to, err);
   if (result == 0) result = lock_target(to, now_ms, &lock, err);
-  /* Opened behind the wait: so the log is not shorter than what the first backup has copied. */
+  /* After the wait, so that the log is not shorter than what another backup has copied. */
   if (result == 0) result = log_open_to_read(options->dir, &log, err);
   if (result == 0) result = check_before(log, to, err);
   if (result != 0) return result;
   struct copying copying = {.progress = progress, .total = 2 * bytes_of(log)};
   uint64_t end = 0, left = 0;
-  /* What is then found whole in the copy was on disk here too. */
+  /* Syncs the log after the copy: everything in the copy is then on disk in the original too. */
   result = copy_log(&copying, log, options->dir, to, err);
   if (result == 0) result = log_sync_to_read(log, err);
   if (result == 0) result = read_copy(&copying, to, &end, &left, err);
@@ -313,7 +317,7 @@ int ledger_backup(const struct ledger_options *options, const char *to, const st
 
 /* ---- restore ---- */
 
-/* Copies into DATA/restoring, reads that to the end, then gives it its name. */
+/* Copies the log to DATA/restoring, reads the copy to its end, then renames it to DATA/log. */
 static int put_log(const struct ledger_options *options, const char *from, uint64_t position, struct copying *copying,
                    const struct log *log, struct err *err) {
   SCOPED_MALLOC char *restoring = file_path(options->dir, RESTORING);
@@ -325,12 +329,12 @@ static int put_log(const struct ledger_options *options, const char *from, uint6
   if (result == 0) result = copy_log(copying, log, from, restoring, err);
   if (result == 0) result = read_copy(copying, restoring, &end, &left, err);
   if (result == 0 && (end < position || left > 0)) {
-    result =
-        err_set(err, ERR_CORRUPT,
-                "the backup in %s should reach to position %" PRIu64 " and is whole to %" PRIu64 ": use another one",
-                from, position, end);
+    result = err_set(err, ERR_CORRUPT,
+                     "the backup in %s should reach to position %" PRIu64 ", but it is whole to %" PRIu64
+                     " only: use another backup",
+                     from, position, end);
   }
-  if (result == 0 && rename(fresh, place) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot name %s", place);
+  if (result == 0 && rename(fresh, place) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot rename %s", fresh);
   if (result == 0) result = file_sync_dir(options->dir, err);
   return result == 0 ? file_remove_tree(restoring, err) : result;
 }
@@ -344,8 +348,10 @@ int ledger_restore(const struct ledger_options *options, const char *from, const
   uint64_t position;
   SCOPED_FD int lock = -1;
   if (file_exists(place) || file_exists(derived)) {
-    (void)rmdir(restoring); /* of one that was killed when all was done; empty then */
-    return err_set(err, ERR_EXISTS, "%s holds a ledger already: restore into an empty or a new directory",
+    (void)rmdir(restoring); /* an interrupted restore may have left it, empty */
+    return err_set(err, ERR_EXISTS,
+                   "%s already holds a ledger: name an empty or a new directory, or run `codecmeter rebuild` to "
+                   "finish an interrupted restore",
                    options->dir);
   }
   if (file_is_inside(options->dir, from)) {

@@ -1,6 +1,6 @@
-/* The names stand behind the records, so that a block can be written front to back without knowing how many names it
- * will need; the head says where they begin. A block is sealed (head filled, checksum made) when the next record or its
- * names would not fit, or when the group is finished.
+/* A block's names follow its records, so that the writer need not know in advance how many names there will be; the
+ * head says where they begin. A block is sealed (its head and checksum are filled in) when the next record or its
+ * names do not fit, or when the group is finished.
  */
 #include "ledger/block.h"
 
@@ -42,7 +42,7 @@ static int read_names(struct block_room *room, uint32_t from, uint32_t count, st
   const char *at = block->bytes.ptr + from, *end = block->bytes.ptr + block->bytes.len;
   for (uint32_t i = 0; i < count; i++) {
     size_t len = end - at >= 2 ? le16_load(at) : SIZE_MAX;
-    if (len > (size_t)(end - at) - 2) return err_set(err, ERR_CORRUPT, "the names of a block are cut short");
+    if (len > (size_t)(end - at) - 2) return err_set(err, ERR_CORRUPT, "the block's names are cut short");
     room->items[i] = str_make(at + 2, len);
     at += 2 + len;
   }
@@ -53,14 +53,14 @@ static int read_names(struct block_room *room, uint32_t from, uint32_t count, st
 int block_read(struct str bytes, uint64_t position, struct block_room *ret, struct err *err) {
   uint32_t length = block_claimed_length(bytes, position);
   if (length == 0) return err_set(err, ERR_CORRUPT, "no block begins here");
-  if (length > bytes.len) return err_set(err, ERR_CORRUPT, "a block is cut short");
+  if (length > bytes.len) return err_set(err, ERR_CORRUPT, "the block is cut short");
   const char *p = bytes.ptr;
   if (crc32c(p + AT_COUNT, length - AT_COUNT) != le32_load(p + AT_CRC)) {
-    return err_set(err, ERR_CORRUPT, "a block's checksum does not match its bytes");
+    return err_set(err, ERR_CORRUPT, "the block's checksum does not match its bytes");
   }
   uint32_t names = le32_load(p + AT_NAMES), names_count = le32_load(p + AT_NAMES_COUNT);
   if (names < BLOCK_HEAD_SIZE || names > length || names_count > BLOCK_NAMES_MAX) {
-    return err_set(err, ERR_CORRUPT, "a block's names lie outside it");
+    return err_set(err, ERR_CORRUPT, "the block's head places its names outside the block");
   }
   ret->block = (struct block){
       .bytes = str_make(p, length),
@@ -77,12 +77,14 @@ uint32_t block_records_end(const struct block *block) { return BLOCK_HEAD_SIZE +
 
 int block_record_at(const struct block *block, uint32_t offset, struct record *ret, struct err *err) {
   if (offset < BLOCK_HEAD_SIZE || offset >= block_records_end(block) || offset % RECORD_ALIGN != 0) {
-    return err_set(err, ERR_CORRUPT, "no record stands at offset %u of its block", offset);
+    return err_set(err, ERR_CORRUPT, "no record begins at offset %u of the block", offset);
   }
   struct str rest = str_make(block->bytes.ptr + offset, block_records_end(block) - offset);
   int result = record_decode(rest, block->names, ret, err);
   if (result != 0) return result;
-  return ret->back == offset ? 0 : err_set(err, ERR_CORRUPT, "a record says that it stands elsewhere in its block");
+  if (ret->back == offset) return 0;
+  return err_set(err, ERR_CORRUPT, "the record at offset %u of the block names offset %u as its own", offset,
+                 ret->back);
 }
 
 int block_next(const struct block *block, uint32_t *at, struct record *ret, struct err *err) {
@@ -97,13 +99,13 @@ int block_next(const struct block *block, uint32_t *at, struct record *ret, stru
 
 struct block_writer {
   struct buf bytes;   /* sealed blocks, then the open one's head and records */
-  struct buf names;   /* of the open block, as they will stand on disk */
-  size_t open;        /* where the open block begins in bytes */
+  struct buf names;   /* of the open block, as they will be on disk */
+  size_t open;        /* offset of the open block in `bytes` */
   uint32_t count;     /* records in the open block */
   uint32_t names_count;
   uint32_t name_at[BLOCK_NAMES_MAX];  /* offset of each name in `names` */
   uint16_t slots[NAME_SLOTS];         /* open addressing: index of a name + 1, 0 is free */
-  uint64_t position;  /* of bytes' first byte */
+  uint64_t position;  /* of the first byte of `bytes` */
   uint64_t synced;
   int64_t time_ms;
   bool sealed;
@@ -166,7 +168,7 @@ static struct str name_of(const struct block_writer *writer, uint32_t index) {
   return str_make(at + 2, le16_load(at));
 }
 
-/* The index of a name in the open block; added if it is new, which the caller has made sure there is room for. */
+/* The index of a name in the open block. Adds a new name; the caller has made room for it. */
 static uint16_t name_index(struct block_writer *writer, struct str name) {
   for (uint64_t slot = hash_name(name) % NAME_SLOTS;; slot = (slot + 1) % NAME_SLOTS) {
     uint16_t taken = writer->slots[slot];
@@ -184,7 +186,8 @@ static uint16_t name_index(struct block_writer *writer, struct str name) {
   }
 }
 
-/* Room for a record of `size` bytes with names of `names` bytes (all new, at worst) in the open block, or a new one. */
+/* Begins a new block unless the open one has room for a record of `size` bytes and its names of `names` bytes, even
+ * if all of them are new. */
 static void make_room(struct block_writer *writer, size_t size, size_t names, uint32_t names_count) {
   CHECK(!writer->sealed);
   size_t length = writer->bytes.len - writer->open + writer->names.len + size + names + BLOCK_ALIGN;
@@ -194,8 +197,8 @@ static void make_room(struct block_writer *writer, size_t size, size_t names, ui
   open_block(writer);
 }
 
-/* Memory for a record with its names, for what closes its block, and for closing the open one and beginning the next.
- * So nothing that a block needs can be missing once it has a record. */
+/* Reserves memory for a record with its names, for sealing its block, and for sealing the open block and beginning
+ * the next one. So no later step of a block that has a record can lack memory. */
 static bool reserve(struct block_writer *writer, size_t size, size_t names) {
   size_t closing = writer->names.len + names + 2 * (BLOCK_ALIGN - 1);
   return buf_reserve(&writer->bytes, size + closing + BLOCK_HEAD_SIZE) && buf_reserve(&writer->names, names);
@@ -247,9 +250,9 @@ int block_writer_usage(const struct block_writer *writer, uint64_t position, str
   size_t at = (size_t)(position - writer->position);
   size_t begin = at - le32_load(writer->bytes.ptr + at + 4);
   bool is_open = begin == writer->open && !writer->sealed;
-  /* Names of a sealed block are read from its bytes, those of the open one from where they are gathered. */
+  /* The names of a sealed block are in its bytes; those of the open block are in `names`. */
   SCOPED_MALLOC struct block_room *room = malloc(sizeof *room);
-  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to read a staged block");
+  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to read a staged record");
   struct record record;
   if (!is_open) {
     struct str bytes = str_make(writer->bytes.ptr + begin, writer->bytes.len - begin);

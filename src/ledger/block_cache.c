@@ -1,6 +1,6 @@
-/* A record's position does not say where its block begins, so blocks are found by the last beginning at or before a
- * position: in a treap, a search tree that chance keeps balanced. Beside it a list orders the blocks by their last
- * use. Both are made of pointers in the blocks themselves, so nothing but a block is ever allocated.
+/* A record's position does not say where its block begins. So a search finds the last block that begins at or before
+ * the position, in a treap: a search tree that random priorities keep balanced. A list orders the blocks by their
+ * last use. The pointers of both are in the blocks themselves, so the cache allocates nothing but blocks.
  */
 #include "ledger/block_cache.h"
 
@@ -11,7 +11,7 @@
 struct kept {
   struct block block; /* its names are in `items` */
   char *bytes;
-  size_t size; /* of this and the bytes */
+  size_t size; /* of this struct and the block's bytes */
   uint64_t priority;
   struct kept *left, *right;
   struct kept *newer, *older;
@@ -22,7 +22,7 @@ struct block_cache {
   uint64_t bytes, bytes_max;
   struct kept *root;
   struct kept *newest, *oldest;
-  struct block_room room; /* of the block that is being read */
+  struct block_room room; /* for the block that is being read */
 };
 
 struct block_cache *block_cache_new(uint64_t bytes_max) {
@@ -41,14 +41,14 @@ uint64_t block_cache_bytes(const struct block_cache *cache) { return cache->byte
 
 /* ---- the tree ---- */
 
-/* The finalizer of MurmurHash3: as good as random for neighbouring positions. */
+/* The finalizer of MurmurHash3; it gives neighbouring positions unrelated priorities. */
 static uint64_t priority_of(uint64_t position) {
   position = (position ^ position >> 33) * UINT64_C(0xff51afd7ed558ccd);
   position = (position ^ position >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
   return position ^ position >> 33;
 }
 
-/* Parts a tree: blocks that begin at or before a position, and the others. */
+/* Splits a tree into the blocks that begin at or before a position, and the others. */
 static void split(struct kept *tree, uint64_t position, struct kept **ret_before, struct kept **ret_behind) {
   if (tree == NULL) {
     *ret_before = *ret_behind = NULL;
@@ -61,7 +61,7 @@ static void split(struct kept *tree, uint64_t position, struct kept **ret_before
   }
 }
 
-/* Joins two trees, of which all blocks of the first begin before those of the second. */
+/* Joins two trees. All blocks of the first begin before those of the second. */
 static struct kept *join(struct kept *before, struct kept *behind) {
   if (before == NULL) return behind;
   if (behind == NULL) return before;
@@ -147,7 +147,7 @@ const struct block *block_cache_find(struct block_cache *cache, uint64_t positio
   return &kept->block;
 }
 
-/* A copy of the block in `room` that owns its bytes and has just the room that its names take. */
+/* A copy of the block in `room` that owns the bytes and has exactly the room that its names take. */
 static struct kept *keep(const struct block_room *room, char *bytes) {
   const struct record_names *names = &room->block.names;
   size_t size = sizeof(struct kept) + names->count * sizeof names->items[0];
@@ -165,7 +165,7 @@ int block_cache_add(struct block_cache *cache, char *bytes, size_t len, uint64_t
   SCOPED_MALLOC char *taken = bytes;
   int result = block_read(str_make(taken, len), position, &cache->room, err);
   if (result != 0) return result;
-  CHECK(find(cache, position) == NULL); /* else the same block would be kept twice */
+  CHECK(find(cache, position) == NULL); /* a block must not be kept twice */
   struct kept *kept = keep(&cache->room, taken);
   if (kept == NULL) return err_set(err, ERR_MEMORY, "no memory to keep a block of the log");
   while (cache->oldest != NULL && cache->bytes + kept->size > cache->bytes_max)

@@ -1,5 +1,5 @@
-/* Checked blocks of the log, kept in memory as long as they fit: those used last. Only block_read makes them, so no
- * byte that was not verified is ever in here. One thread.
+/* A bounded cache of checked blocks of the log; it keeps those used last. Every block comes from block_read, so the
+ * cache never holds a byte that was not verified. Used by one thread.
  */
 #ifndef CODECMETER_LEDGER_BLOCK_CACHE_H
 #define CODECMETER_LEDGER_BLOCK_CACHE_H
@@ -12,7 +12,7 @@
 
 struct block_cache;
 
-/* bytes_max bounds the memory of all blocks with their names; at least one block is kept. NULL: no memory. */
+/* bytes_max bounds the memory of all blocks with their names; the cache keeps at least one block. NULL: no memory. */
 MUST_USE struct block_cache *block_cache_new(uint64_t bytes_max);
 void block_cache_free(struct block_cache *cache);
 SCOPED_REF(struct block_cache, block_cache_free)
@@ -21,12 +21,13 @@ SCOPED_REF(struct block_cache, block_cache_free)
 const struct block *block_cache_find(struct block_cache *cache, uint64_t position);
 
 /* Checks the bytes that were read at a position and keeps the block. Takes bytes (from malloc), also on failure.
- * Frees those whose last use is the longest ago to make room. -ERR_CORRUPT as block_read; -ERR_MEMORY. */
+ * Frees the least recently used blocks to make room. -ERR_CORRUPT as block_read; -ERR_MEMORY. */
 MUST_USE int block_cache_add(struct block_cache *cache, char *bytes, size_t len, uint64_t position,
                              const struct block **ret, struct err *err);
 
-/* Frees all blocks. */
+/* Frees all kept blocks. */
 void block_cache_clear(struct block_cache *cache);
+/* Bytes of memory that the kept blocks take. */
 uint64_t block_cache_bytes(const struct block_cache *cache);
 
 #endif

@@ -1,15 +1,15 @@
 /* The checkpointer: turns a frozen delta into runs and one transaction.
  *
  *   IDLE ──ledger_turn──> ASKED ──checkpoint──> DONE ──ledger_turn──> IDLE
- *                           │  a shortage that may pass (disk, descriptors, memory): drops what it wrote,
- *                           │  waits, tries again
- *                           └──any other error──> FAILED, which ledger_turn reports, for good
+ *                           │  a shortage that may pass (disk, descriptors, memory): removes the files that it
+ *                           │  wrote, waits, tries again
+ *                           └──any other error──> FAILED; ledger_turn reports it, and it is final
  *
- * Between checkpoints the thread looks whether the ledger's files are still in their places and the
- * clock still goes as it did: IDLE ──removed──> FAILED.
+ * Between checkpoints the thread checks that the ledger's files are still in their places and that nobody set the
+ * clock: IDLE ──a file was removed──> FAILED.
  *
- * Order of durability: runs are synced, then their directory, then the transaction that lists them. A crash before
- * the commit leaves files that no list names; the next start removes them.
+ * Order of durability: first the runs are synced, then their directory, then the transaction that lists them. A crash
+ * before the commit leaves files that are not in the list; the next start removes them.
  */
 #include <stdlib.h>
 
@@ -22,7 +22,7 @@
 #include "ledger/state.h"
 
 #define SHORTAGE_RETRY_MS 2000
-#define LOOK_MS 2000 /* between two looks at files and clock */
+#define LOOK_MS 2000 /* between two checks of files and clock */
 
 static int write_run(struct ledger *ledger, const struct run_info *info, const struct entry *entries,
                      struct err *err) {
@@ -33,7 +33,7 @@ static int write_run(struct ledger *ledger, const struct run_info *info, const s
 }
 
 static int no_memory(const struct delta *delta, struct err *err) {
-  return err_set(err, ERR_MEMORY, "no memory to sort %llu records: free some, or lower ingest.delta_max",
+  return err_set(err, ERR_MEMORY, "no memory to sort %llu records: free some memory, or lower ingest.delta_max",
                  (unsigned long long)delta_records(delta));
 }
 
@@ -41,7 +41,7 @@ static int no_memory(const struct delta *delta, struct err *err) {
 struct made {
   struct run_info infos[ENTRY_KINDS];
   struct run *runs[ENTRY_KINDS];
-  size_t count; /* opened */
+  size_t count; /* of opened runs */
 };
 
 static void made_fini(struct made *made) {
@@ -67,7 +67,7 @@ static int write_runs(struct ledger *ledger, uint64_t first, struct made *made, 
   return result;
 }
 
-/* Writes, syncs and opens them: what is listed must be there. */
+/* Writes, syncs and opens the runs before they are listed: a listed run must exist. */
 static int make_runs(struct ledger *ledger, uint64_t first, struct made *made, struct err *err) {
   int result = write_runs(ledger, first, made, err);
   if (result == 0) result = file_sync_dir(ledger->runs_dir, err);
@@ -104,7 +104,8 @@ static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KI
     first = ledger_take_run_numbers(ledger, ENTRY_KINDS);
     result = make_runs(ledger, first, &made, err);
   }
-  bool is_sure = result != 0; /* that nothing is listed: not so after a commit that failed for good */
+  /* Whether the runs are certainly not listed. After a commit that failed for good this is unknown. */
+  bool is_sure = result != 0;
   if (result == 0) {
     result = list_checkpoint(ledger, &made, err);
     is_sure = result != 0 && err_kind(result) == ERR_KIND_RETRY;
@@ -116,14 +117,14 @@ static int write_checkpoint(struct ledger *ledger, struct run *ret_made[ENTRY_KI
   if (result != 0) return result;
   memcpy(ret_made, made.runs, sizeof made.runs);
   *ret_count = made.count;
-  made.count = 0; /* the caller's now */
+  made.count = 0; /* now the caller's */
   return 0;
 }
 
 /* ---- handing over ---- */
 
-/* The spare delta's memory is there, and has been touched: where one delta fills after another it is used again, else
- * it goes. */
+/* The next filling delta: the spare one if `wanted`, else a new one, and the spare is freed. Under steady load the
+ * spare is faster, because its memory is already mapped. */
 static struct delta *take_spare(struct ledger *ledger, bool wanted) {
   struct delta *spare = MOVE(ledger->spare);
   if (spare != NULL && wanted) {
@@ -168,13 +169,13 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
 
 /* ---- the thread ---- */
 
-/* Waits, with the lock held, for a shortage to pass or for the end. */
+/* Waits until it is time to try again, or until the ledger closes. Called with the lock held. */
 static void wait_for_room(struct ledger *ledger) {
   while (!ledger->stopping && wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, SHORTAGE_RETRY_MS)) {
   }
 }
 
-/* Called and left with the lock held; the work is done without it. */
+/* Called with the lock held, and returns with it; the work is done without it. */
 static void run_checkpoint(struct ledger *ledger) {
   struct worker *checkpointer = &ledger->checkpointer;
   (void)pthread_mutex_unlock(&ledger->lock);
@@ -191,7 +192,7 @@ static void run_checkpoint(struct ledger *ledger) {
   }
   (void)pthread_mutex_lock(&ledger->lock);
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY && !ledger->is_opening) {
-    diag_warning("checkpoint waits, and tries again every %d s: %s", SHORTAGE_RETRY_MS / 1000, err.text);
+    diag_warning("checkpoint waits and tries again every %d s: %s", SHORTAGE_RETRY_MS / 1000, err.text);
     wait_for_room(ledger);
     return;
   }
@@ -202,8 +203,8 @@ static void run_checkpoint(struct ledger *ledger) {
   ledger_wake_writer(ledger);
 }
 
-/* At the files, and at the clock. Called and left with the lock held. A worker that has left something is not
- * disturbed: the next look comes soon. */
+/* Checks the files and the clock. Called with the lock held, and returns with it; the checks run without it. Does
+ * nothing while a result waits for the writer: the next check comes soon. */
 static void look_around(struct ledger *ledger) {
   struct worker *checkpointer = &ledger->checkpointer;
   struct err err = {0};

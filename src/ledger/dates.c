@@ -1,6 +1,6 @@
-/* A step is seen between two looks: how far the wall clock went, and how far the monotonic one, which nobody can set.
- * NTP corrects a running clock in steps of less than a second, or slowly. A machine that was suspended steps, too:
- * its monotonic clock stood still.
+/* Between two checks, a step is the advance of the wall clock minus that of the monotonic clock, which cannot be set.
+ * NTP corrects a running clock slowly, or in steps of less than a second. Suspending the machine looks like a step
+ * too, because it stops the monotonic clock.
  */
 #include "ledger/dates.h"
 
@@ -10,9 +10,8 @@
 #include "meter/rfc3339.h"
 
 #define REMEDY                                                                                                       \
-  "Check the clock and its time service (timedatectl): events without `time` are dated by this clock, and count on " \
-  "the days that "                                                                                                   \
-  "it says"
+  "Check the clock and its time service (timedatectl): this clock dates events without `time`, and so decides on "   \
+  "which day they count"
 
 static void take(struct dates *dates) {
   dates->real_ms = clock_real_ms(dates->clock);
@@ -29,15 +28,13 @@ bool dates_begin(struct dates *dates, const struct clock *clock, int64_t newest_
   if (newest_ms - dates->real_ms > DATES_STEP_MS) {
     diag_warning(
         "the clock says %s, but the newest record in the ledger was written at %s: the clock is behind now, or was "
-        "ahead "
-        "then. " REMEDY,
+        "ahead then. " REMEDY,
         now, newest);
     return true;
   }
   if (dates->real_ms - newest_ms > DATES_GAP_MS) {
-    diag_warning("the clock says %s, and the newest record in the ledger was written %" PRId64
-                 " days earlier, at %s: nothing was "
-                 "reported for so long, or the clock is ahead. " REMEDY,
+    diag_warning("the clock says %s, but the newest record in the ledger was written %" PRId64
+                 " days earlier, at %s: no events were reported for so long, or the clock is ahead. " REMEDY,
                  now, (dates->real_ms - newest_ms) / 86400000, newest);
     return true;
   }
@@ -54,7 +51,7 @@ bool dates_look(struct dates *dates) {
   rfc3339_format(dates->real_ms, now);
   rfc3339_format(before.real_ms + passed_ms, expected);
   diag_warning("the clock was set %s by %" PRId64
-               " seconds: it says %s, and %s was expected (or this machine was suspended). " REMEDY,
+               " seconds, or this machine was suspended: the clock says %s, but %s was expected. " REMEDY,
                step_ms > 0 ? "ahead" : "back", (step_ms > 0 ? step_ms : -step_ms) / 1000, now, expected);
   return true;
 }

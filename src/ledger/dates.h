@@ -1,6 +1,6 @@
-/* Whether the machine's clock can be right, judged by the ledger's newest record and by the time that passes. It
- * dates events that come without a time, so when it is wrong, usage counts on wrong days and nothing else shows it.
- * Only warns.
+/* Compares the machine's clock with the ledger's newest record and with the time that passes, and warns if it seems
+ * wrong. The clock dates events that arrive without a time, so a wrong clock counts usage on wrong days, and nothing
+ * else shows it. Only warns.
  */
 #ifndef CODECMETER_LEDGER_DATES_H
 #define CODECMETER_LEDGER_DATES_H
@@ -10,21 +10,21 @@
 
 #include "base/clock.h"
 
-#define DATES_STEP_MS INT64_C(300000)    /* a clock that is wrong by less is not worth a warning: 5 minutes */
-#define DATES_GAP_MS INT64_C(2678400000) /* a start so long after the newest record is: 31 days */
+#define DATES_STEP_MS INT64_C(300000)    /* 5 minutes: smaller errors of the clock cause no warning */
+#define DATES_GAP_MS INT64_C(2678400000) /* 31 days: a start longer after the newest record causes a warning */
 
 struct dates {
   const struct clock *clock;
-  int64_t real_ms, monotonic_ms; /* at the last look */
+  int64_t real_ms, monotonic_ms; /* at the last check */
 };
 
-/* At a start: warns if the newest record is dated more than DATES_STEP_MS ahead of the clock, or the clock is more
- * than DATES_GAP_MS ahead of that. newest_ms is 0 if there is no record. Returns true if it warned. clock is
- * borrowed. */
+/* Call at a start. Warns if the newest record is dated more than DATES_STEP_MS ahead of the clock, or if the clock is
+ * more than DATES_GAP_MS ahead of the newest record. newest_ms is 0 if there is no record. Returns true if it warned.
+ * Borrows the clock as long as dates is used. */
 bool dates_begin(struct dates *dates, const struct clock *clock, int64_t newest_ms);
 
-/* Now and then: warns if the clock has moved against the time that has passed since the last look by more than
- * DATES_STEP_MS. Returns true if it warned. */
+/* Call regularly. Warns if, since the last check, the clock has moved by more than DATES_STEP_MS more or less than
+ * the time that has passed. Returns true if it warned. */
 bool dates_look(struct dates *dates);
 
 #endif

@@ -1,9 +1,9 @@
-/* Up to the last checkpoint the runs lead to the records; behind it the log is read itself.
+/* Up to the last checkpoint, the runs lead to the records; after it, the log itself is read.
  *
- *   positions of candidates ──> each is read, in the order of the log ──> what voids or resolves it, found likewise
+ *   positions of candidates ──> read each, in the order of the log ──> find its void or resolution in the same way
  *
- * However many records there are, only positions and entries are held. Texts are read where they lie, one record at a
- * time; sorted by position, the next one mostly stands in a block that has been read already.
+ * Memory holds only positions and entries, however many records there are. Texts are read from the log, one record at
+ * a time, in order of position, so the next record is mostly in a block that was read already.
  */
 #include "ledger/history.h"
 
@@ -20,14 +20,14 @@ struct positions {
 
 struct history {
   struct log *log;
-  struct log_reader *reader; /* of the records that are shown */
-  struct log_reader *other;  /* of what voids or resolves them: texts of both are held against each other */
+  struct log_reader *reader; /* for the records that are shown */
+  struct log_reader *other;  /* for their voids and resolutions, whose texts are compared with the record's */
   struct snapshot snapshot;
-  struct str project; /* that is asked for; empty: all */
-  uint32_t number;    /* the project's; 0: no checkpoint has seen it */
+  struct str project; /* the requested one; empty: all */
+  uint32_t number;    /* of the project; 0: it is not in the last checkpoint */
   bool exists;
   struct positions found;
-  struct behind { /* what voids or resolves, behind the checkpoint: sorted once it is gathered */
+  struct behind { /* voids and resolutions after the checkpoint, sorted once all are gathered */
     struct entry *items;
     size_t count, cap;
   } behind;
@@ -45,7 +45,7 @@ static void history_fini(struct history *h) {
 static void *grown(void *items, size_t *cap, size_t size) {
   *cap = *cap == 0 ? 16 : *cap * 2;
   items = reallocarray(items, *cap, size);
-  CHECK(items != NULL); /* this is a command of its own */
+  CHECK(items != NULL); /* only commands call this, never the server */
   return items;
 }
 
@@ -89,7 +89,7 @@ static int history_open(struct history *h, const struct ledger_options *options,
   int result = log_open_to_read(options->dir, &h->log, err);
   if (result == 0) result = snapshot_take(options, h->log, find_project, h, &h->snapshot, err);
   if (result != 0) return result;
-  /* Again, so that it reaches at least as far as the snapshot. */
+  /* Opens the log again, so that it reaches at least as far as the snapshot. */
   log_close(h->log);
   h->log = NULL;
   result = log_open_to_read(options->dir, &h->log, err);
@@ -100,7 +100,7 @@ static int history_open(struct history *h, const struct ledger_options *options,
   return 0;
 }
 
-/* ---- behind the checkpoint ---- */
+/* ---- after the checkpoint ---- */
 
 struct behind_reading {
   struct history *h;
@@ -122,8 +122,8 @@ static int look_at_block(void *arg, const struct block *block, struct err *err) 
   return 0;
 }
 
-/* Has each usage looked at, for what is found and what voids or resolves. -ERR_NOT_FOUND when the project that is
- * asked for is neither there nor before. */
+/* Reads the log after the checkpoint and passes each usage to `look`, which keeps what it needs. -ERR_NOT_FOUND if
+ * the requested project is neither in the checkpoint nor after it. */
 static int read_behind(struct history *h,
                        void (*look)(struct history *h, const void *query, const struct usage *usage,
                                     uint64_t position),
@@ -132,7 +132,9 @@ static int read_behind(struct history *h,
   uint64_t end;
   int result = log_scan(h->log, h->snapshot.meta.position, look_at_block, &reading, &end, err);
   if (result != 0) return result;
-  if (!h->exists) return err_set(err, ERR_NOT_FOUND, "no project %.*s", STR_ARG(h->project));
+  if (!h->exists) {
+    return err_set(err, ERR_NOT_FOUND, "no project %.*s: see `codecmeter project list`", STR_ARG(h->project));
+  }
   if (h->behind.count > 0) qsort(h->behind.items, h->behind.count, sizeof *h->behind.items, by_entry);
   return 0;
 }
@@ -158,7 +160,7 @@ static int walk_behind(const struct history *h, struct hash hash,
 
 /* ---- up to the checkpoint ---- */
 
-/* Hands the position of each record that the runs of a kind have under a hash to `take`. */
+/* Passes the position of each entry with a hash in the runs of a kind to `take`. */
 static int walk_runs(const struct history *h, enum entry_kind kind, struct hash hash,
                      int (*take)(void *arg, uint64_t position, struct err *err), void *arg, struct err *err) {
   const struct run_list *runs = h->snapshot.runs;
@@ -179,13 +181,13 @@ static int walk_runs(const struct history *h, enum entry_kind kind, struct hash 
   return result;
 }
 
-/* ---- what voids or resolves a record ---- */
+/* ---- the void or resolution of a record ---- */
 
 struct search {
   struct history *h;
   const struct usage *wanted;
   bool (*matches)(const struct usage *usage, const struct usage *wanted);
-  uint64_t first; /* position of the first that does; 0, where the log has its head, for none */
+  uint64_t first; /* position of the first match; 0: none (the log begins with a head, so no record is at 0) */
 };
 
 static bool voids(const struct usage *usage, const struct usage *wanted) {
@@ -212,7 +214,7 @@ static int search_all(struct search *search, enum entry_kind kind, struct hash h
   return result == 0 ? walk_behind(search->h, hash, try_position, search, err) : result;
 }
 
-/* Hands a record over together with its void. */
+/* Passes a record to `visit`, together with its void. */
 static int show(struct history *h, const struct usage *usage, uint64_t position, history_visit visit, void *arg,
                 struct err *err) {
   struct history_item item = {.usage = usage, .position = position};
@@ -258,7 +260,7 @@ static bool fits_a_name(struct str source, struct str id) {
   return source.len <= SOURCE_MAX && id.len <= EVENT_ID_MAX;
 }
 
-/* Equal hashes prove nothing: what is found by one is compared when it is read. */
+/* Finds candidates by hash. Equal hashes prove nothing: each record's texts are compared when it is read. */
 static int find_in_runs(struct history *h, const struct history_query *query, struct err *err) {
   if (query->task_id.len > TASK_ID_MAX || !fits_a_name(query->source, query->id)) return 0;
   if (query->task_id.len > 0) {
@@ -289,11 +291,11 @@ int history_find(const struct ledger_options *options, const struct history_quer
     shown++;
     result = show(&h, &record.usage, h.found.items[i], visit, arg, err);
   }
-  if (result == 0 && shown == 0) return err_set(err, ERR_NOT_FOUND, "nothing of that name was ever stored");
+  if (result == 0 && shown == 0) return err_set(err, ERR_NOT_FOUND, "no record of that name was ever stored");
   return result;
 }
 
-/* ---- what waits to be resolved ---- */
+/* ---- unresolved outputs ---- */
 
 static bool is_part_of(const struct unresolved_query *query, const struct usage *usage) {
   return (query->project.len == 0 || str_equal(usage->project, query->project)) &&
@@ -309,7 +311,7 @@ static void look_for_waiting(struct history *h, const void *query, const struct 
     add_behind(h, hash_identity_entry(usage), position);
 }
 
-/* They stand together among the times: those of all projects, and within them those of one. */
+/* A time run keeps the unresolved outputs of all projects together, and among them those of each project. */
 static int gather_from_run(struct history *h, const struct run *run, struct err *err) {
   struct entry wanted = {.first = entry_time_key(h->number, USAGE_UNRESOLVED)}, entry;
   uint64_t index;
@@ -337,7 +339,7 @@ static int gather_from_runs(struct history *h, const struct unresolved_query *qu
   return result;
 }
 
-/* Unless it has been resolved, by whatever has its identity now. */
+/* Passes an unresolved output to `visit`, unless a later record of its identity has resolved it. */
 static int show_if_waiting(struct history *h, const struct usage *usage,
                            int (*visit)(void *arg, const struct usage *usage, struct err *err), void *arg,
                            struct err *err) {
@@ -365,7 +367,7 @@ int history_unresolved(const struct ledger_options *options, const struct unreso
   return result;
 }
 
-/* ---- what came late ---- */
+/* ---- late usage ---- */
 
 struct lateness {
   struct history h;
@@ -402,10 +404,10 @@ static int look_for_late(void *arg, const struct block *block, struct err *err) 
   return 0;
 }
 
-/* A report arrives before its block is written, but by no more than this: it has a deadline. */
+/* The longest time from the arrival of a report to the writing of its block: the request has a deadline. */
 #define ARRIVAL_SLACK_MS INT64_C(7200000)
 
-/* The last segment that begins before an instant: block times never go back. */
+/* Finds the last segment whose first block is before an instant, or the first segment: block times never go back. */
 static int find_segment_before(struct log *log, int64_t time_ms, uint64_t *ret, struct err *err) {
   SCOPED(log_reader_free_ref) struct log_reader *reader = log_reader_new(log, 0);
   CHECK(reader != NULL);
@@ -414,7 +416,7 @@ static int find_segment_before(struct log *log, int64_t time_ms, uint64_t *ret, 
     size_t middle = low + (high - low) / 2;
     const struct block *block;
     int result = log_read_block(reader, log_segment(log, middle).base + SEGMENT_HEAD_SIZE, &block, err);
-    if (result == -ERR_CORRUPT || result == -ERR_NOT_FOUND) result = 0, block = NULL; /* the scan will judge it */
+    if (result == -ERR_CORRUPT || result == -ERR_NOT_FOUND) result = 0, block = NULL; /* the scan judges it */
     if (result != 0) return result;
     if (block != NULL && block->time_ms < time_ms)
       low = middle;

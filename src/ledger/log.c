@@ -1,14 +1,14 @@
-/* The log as a whole: opening it, and appending to it. log_reader.c reads it, log_recover.c makes sure of its end,
- * segments.c has its files.
+/* The log as a whole: opening it and appending to it. log_reader.c reads it, log_recover.c settles its end, and
+ * segments.c manages its files.
  *
  *   log_open ──> log_recover ──> log_next ──> log_append ─┐
  *                                   ^                     │  0: synced
  *                                   └─────────────────────┘  -ERR_FULL: cut back to the synced end
  *                                                            other: `broken`, for good
  *
- * log_next fails for now where making a segment does: no block is in it yet, so nothing is in doubt.
+ * A shortage while log_next makes a segment is not final: the segment holds no block yet, so nothing is in doubt.
  *
- * Threads: the writer alone appends; readers of other threads look at the end and at the list of segments.
+ * Threads: only the writer appends; readers of other threads read the end and the list of segments.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ int log_open(const char *dir, uint64_t segment_size, struct log **ret, struct er
 int log_open_to_read(const char *dir, struct log **ret, struct err *err) {
   int result = open_log(dir, 0, true, ret, err);
   if (result == 0 && *ret == NULL) {
-    return err_set(err, ERR_NOT_FOUND, "%s/log holds no ledger: is this the data directory?", dir);
+    return err_set(err, ERR_NOT_FOUND, "%s/log has no segments: name a data directory that holds a ledger", dir);
   }
   return result;
 }
@@ -78,7 +78,7 @@ struct log_segment log_segment(const struct log *log, size_t index) {
 
 int log_sync_to_read(struct log *log, struct err *err) {
   struct segment_use use;
-  /* The segments before the last one were synced before it was begun. */
+  /* Each segment was synced before the next one began. */
   int result = segments_use(log->segments, log->end, &use, err);
   if (result != 0) return result;
   result = file_sync_data(use.fd, use.segment.name, err);
@@ -104,7 +104,9 @@ uint64_t log_synced(const struct log *log) { return log->synced; }
 /* ---- writing ---- */
 
 int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err *err) {
-  if (log->broken) return err_set(err, ERR_IO, "the log takes nothing more after a failed write");
+  if (log->broken) {
+    return err_set(err, ERR_IO, "the log accepts no more blocks after a failed write or sync: restart the program");
+  }
   uint64_t end = log->end;
   if (end - segments_last(log->segments).base >= log->segment_size) {
     int result = segments_create(log->segments, NULL, end, now_ms, err);
@@ -128,7 +130,7 @@ static int sync_segment(struct log *log, int fd, const char *name, void (*meanwh
   return log->syncer != NULL ? syncer_wait(log->syncer, err) : file_sync_data(fd, name, err);
 }
 
-/* A failed write or sync is final whatever it lacked: nobody knows what is on disk. */
+/* A failed write or sync is final, also after a shortage: what is on disk is unknown. */
 static int give_up(struct log *log, struct err *err) {
   log->broken = true;
   if (err != NULL) err->code = ERR_IO;
@@ -142,8 +144,8 @@ int log_append(struct log *log, struct str blocks, void (*meanwhile)(void *arg),
   uint64_t offset = log->end - last.base;
   int result = file_write(fd, last.name, offset, blocks.ptr, blocks.len, err);
   if (result == -ERR_FULL && ftruncate(fd, (off_t)offset) == 0) return result;
-  if (result == -ERR_FULL) (void)err_set_errno(err, ERR_IO, errno, "cannot cut log/%s back", last.name);
-  /* A sync that failed may have dropped what it could not write: trying again would prove nothing. */
+  if (result == -ERR_FULL) (void)err_set_errno(err, ERR_IO, errno, "cannot truncate log/%s", last.name);
+  /* The kernel may drop the pages that a failed sync could not write, so a second sync would prove nothing. */
   if (result == 0) result = sync_segment(log, fd, last.name, meanwhile, arg, err);
   if (result != 0) return give_up(log, err);
   segments_resize(log->segments, offset + blocks.len);

@@ -1,6 +1,6 @@
 /* The log: segment files of blocks, appended to by one writer. docs/format.md, section "Segment"; design §6.
  *
- * The only truth. What log_append has returned 0 for is on disk. Reading gives checked blocks only.
+ * The log is the only truth. Blocks for which log_append returned 0 are on disk. Readers get checked blocks only.
  */
 #ifndef CODECMETER_LEDGER_LOG_H
 #define CODECMETER_LEDGER_LOG_H
@@ -19,91 +19,93 @@
 
 struct log;
 
-/* Opens the log of a data directory: finds the segments, checks their heads and that they join. Reads no blocks. *ret
- * is NULL when there is none (or only one whose making was cut off). Caller closes. */
+/* Opens the log of a data directory: finds the segments, checks their heads, and checks that each begins where the
+ * one before ends. Reads no blocks. *ret is NULL if there is no segment, or only an unfinished one. Caller closes. */
 MUST_USE int log_open(const char *dir, uint64_t segment_size, struct log **ret, struct err *err);
-/* Makes the first segment of a new ledger; DATA/log is made if need be. */
+/* Makes the first segment of a new ledger, and DATA/log if it does not exist. */
 MUST_USE int log_create(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], int64_t now_ms, uint64_t segment_size,
                         struct log **ret, struct err *err);
-/* Opens it as it is, changing nothing, also beside the process that writes to it: what is appended later is not seen.
- * -ERR_NOT_FOUND when there is none. */
+/* Opens the log for reading and changes nothing. Works beside the process that writes to the log; blocks appended
+ * later are not seen. -ERR_NOT_FOUND if there is no log. */
 MUST_USE int log_open_to_read(const char *dir, struct log **ret, struct err *err);
-/* The files of a log that was opened to be read: in order, with as many bytes as they had. */
+/* The files of a log opened for reading, in order, with the sizes that they had when it was opened. */
 struct log_segment {
   char name[SEGMENT_NAME_SIZE]; /* in DATA/log */
   uint64_t base, size;
 };
 size_t log_segments(const struct log *log);
 struct log_segment log_segment(const struct log *log, size_t index);
-/* Syncs all that was there when it was opened, whoever wrote it. */
+/* Syncs everything that was in the log when it was opened, even if another process wrote it. */
 MUST_USE int log_sync_to_read(struct log *log, struct err *err);
 void log_close(struct log *log);
 SCOPED_REF(struct log, log_close)
 
 const uint8_t *log_uuid(const struct log *log);
-/* Position behind the last block. Before log_recover: behind the last byte of the files. */
+/* Position after the last block. Before log_recover: after the last byte of the files. */
 uint64_t log_end(const struct log *log);
-/* Position of the block that is appended next: beyond the end if a new segment is due, which is then made. If that
- * fails for now (the disk is full, too many files are open, no memory) the log is as it was, and it can be tried
- * again; any other error is final. */
+/* Gives the position of the next block to append. If a new segment is due, makes it, and the position is after its
+ * head. If making it fails for now (the disk is full, too many files are open, no memory), the log is as it was, and
+ * the caller may try again; any other error is final. */
 MUST_USE int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err *err);
 
 /* ---- reading ---- */
 
-/* A reader keeps the blocks that it used last and is used by one thread; readers of several threads may share a log.
+/* A reader keeps the blocks that it used last. One thread uses a reader; readers of several threads may share a log.
  */
 struct log_reader;
-/* What every reader keeps at least: eight blocks of the largest size. */
+/* The least that every reader keeps: eight blocks of the largest size. */
 #define LOG_READER_BYTES_MIN (8u * BLOCK_MAX)
-/* Keeps as many blocks as fit into bytes_max, or into LOG_READER_BYTES_MIN if that is more. Memory is taken as blocks
- * are read. NULL: no memory. */
+/* Keeps as many blocks as fit into bytes_max, or into LOG_READER_BYTES_MIN if that is more. Takes memory as it reads
+ * blocks. NULL: no memory. */
 MUST_USE struct log_reader *log_reader_new(struct log *log, uint64_t bytes_max);
 void log_reader_free(struct log_reader *reader);
 /* Bytes of memory that the kept blocks take. */
 uint64_t log_reader_bytes(const struct log_reader *reader);
-/* How many blocks were asked for so far. */
+/* A count that grows with each request for a block or a record. */
 uint64_t log_reader_uses(const struct log_reader *reader);
-/* Frees all kept blocks; nothing that was borrowed may be in use. */
+/* Frees all kept blocks. The caller must no longer use anything that it borrowed from the reader. */
 void log_reader_forget(struct log_reader *reader);
 SCOPED_REF(struct log_reader, log_reader_free)
 
-/* The block at a position, checked; borrowed until the reader's next call. -ERR_NOT_FOUND at the log's end.
- * -ERR_MEMORY and -ERR_DESCRIPTORS can pass. */
+/* Reads and checks the block at a position; borrowed until the reader's next call. -ERR_NOT_FOUND at the log's end.
+ * -ERR_MEMORY and -ERR_DESCRIPTORS may pass. */
 MUST_USE int log_read_block(struct log_reader *reader, uint64_t position, const struct block **ret, struct err *err);
-/* The record at a position, and its block. */
+/* Reads the record at a position, and checks its whole block. Borrowed and errors as log_read_block, but a position
+ * at or beyond the end is -ERR_CORRUPT. */
 MUST_USE int log_read_record(struct log_reader *reader, uint64_t position, struct record *ret, struct err *err);
-/* Where the block behind this one stands: across the head of the next segment. */
+/* The position of the block after this one: the end of this block, or, if a segment begins there, the end of that
+ * segment's head. */
 uint64_t log_position_behind(struct log *log, const struct block *block);
 
-/* Hands every block to `visit`, from a position on (a block's, a segment's, or the end). *ret_end is behind the last
- * one; what lies beyond is being written, or a torn tail that the next start cuts. Damage anywhere else is
- * -ERR_CORRUPT. */
+/* Passes every block from a position on (a block's, a segment's, or the end) to `visit`. *ret_end is the position
+ * after the last one; bytes beyond it are being written, or are a torn tail that the next start cuts. Damage anywhere
+ * else is -ERR_CORRUPT. */
 MUST_USE int log_scan(struct log *log, uint64_t from,
                       int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
                       uint64_t *ret_end, struct err *err);
 
 /* ---- recovery: before the first append ---- */
 
-/* Makes sure of the log's end, then hands each block from a position (a block's, or the end) on to `apply`. What
- * cannot be read is a torn tail, and is cut and kept under DATA/cut, only if it lies in the last segment, no valid
- * later block says that it was synced, and it is not below `from`; anything else is -ERR_CORRUPT with file and
- * offset. What is left beyond the last known sync is written anew and synced before the first `apply`: bytes read
- * back are no proof of disk. */
+/* Settles the log's end, then passes each block from a position (a block's, or the end) on to `apply`. Bytes that
+ * cannot be read are a torn tail only if they are in the last segment, are not below `from`, and no valid later block
+ * says that they were synced. A torn tail is cut, and a copy is kept under DATA/cut; any other damage is -ERR_CORRUPT
+ * with file and offset. Good blocks beyond the last known sync are written again and synced before the first `apply`,
+ * because reading bytes back does not prove that they are on disk. */
 MUST_USE int log_recover(struct log *log, uint64_t from,
                          int (*apply)(void *arg, const struct block *block, struct err *err), void *arg,
                          struct err *err);
 
 /* ---- writing ---- */
 
-/* Appends whole blocks that begin at the position log_next gave, and syncs them; calls `meanwhile`, if there is one,
- * when they are written and while they are synced. On -ERR_FULL the log is as it was and `meanwhile` was not called.
- * Any other error is final: the log takes nothing more. */
+/* Appends whole blocks at the position that log_next gave, and syncs them. Calls `meanwhile`, unless it is NULL,
+ * after the write and during the sync. On -ERR_FULL the log is as it was and `meanwhile` was not called. Any other
+ * error is final: the log accepts no more blocks. */
 MUST_USE int log_append(struct log *log, struct str blocks, void (*meanwhile)(void *arg), void *arg,
                         struct err *err);
-/* Up to where all is known to be on disk. */
+/* Everything below this position is known to be on disk. */
 uint64_t log_synced(const struct log *log);
-/* Checks that what is written still is where a later start will look for it: the directory, the last segment, and (if
- * `all`) the other segments. -ERR_CORRUPT names what was removed, renamed or replaced. Any thread. */
+/* Checks that the log is still where a later start will look for it: the directory, the last segment, and (if `all`)
+ * the other segments. -ERR_CORRUPT names what was removed, renamed or replaced. Any thread. */
 MUST_USE int log_check_presence(struct log *log, bool all, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
-/* Repeats come in storms, in the order of the reports that they repeat or in any other, and each is compared with its
- * record. So a reader keeps the blocks that it has checked: a file of a day, sent once more, is read and checked
- * once.
+/* Clients repeat many reports at once, in their first order or in another one, and the writer compares each repeat
+ * with its record. So a reader keeps the blocks that it has checked: when a day's file is sent again, each block is
+ * read and checked once.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ static int at_fault(const struct segment *segment, uint64_t position, struct err
   return err_prefix(err, "log/%s, offset %" PRIu64, segment->name, position - segment->base);
 }
 
-/* The memory that blocks take is the first to go when there is none left. */
+/* Allocates memory for a block. If there is none, frees all kept blocks and tries again. */
 static char *room_for(struct log_reader *reader, size_t length) {
   char *bytes = malloc(length);
   if (bytes != NULL) return bytes;
@@ -58,7 +58,7 @@ static int read_block(struct log_reader *reader, const struct segment_use *use, 
   size_t length = block_claimed_length(str_make(head, got), position);
   if (length == 0) return err_set(err, ERR_CORRUPT, "no block begins here");
   SCOPED_MALLOC char *bytes = room_for(reader, length);
-  if (bytes == NULL) return err_set(err, ERR_MEMORY, "no memory to read a block");
+  if (bytes == NULL) return err_set(err, ERR_MEMORY, "no memory to read a block of %zu bytes", length);
   result = file_read(use->fd, use->segment.name, offset, bytes, length, &got, err);
   return result == 0 ? block_cache_add(reader->cache, MOVE(bytes), got, position, ret, err) : result;
 }
@@ -75,7 +75,7 @@ int log_read_block(struct log_reader *reader, uint64_t position, const struct bl
   int result = segments_use(reader->log->segments, position, &use, err);
   if (result != 0) return result;
   if (found != NULL) {
-    result = err_set(err, ERR_CORRUPT, "no block begins here"); /* it is inside another one */
+    result = err_set(err, ERR_CORRUPT, "no block begins here"); /* the position is inside a block */
   } else {
     result = read_block(reader, &use, position, ret, err);
   }
@@ -92,13 +92,13 @@ static int read_distance(const struct segment_use *use, uint64_t position, uint6
   if (result != 0) return result;
   uint32_t distance = got == sizeof back ? le32_load(back) : 0;
   if (distance < BLOCK_HEAD_SIZE || distance >= BLOCK_MAX || offset < SEGMENT_HEAD_SIZE + distance) {
-    return err_set(err, ERR_CORRUPT, "no record stands here");
+    return err_set(err, ERR_CORRUPT, "no record begins here");
   }
   *ret_start = position - distance;
   return 0;
 }
 
-/* The record says how far behind its block's head it stands; the block must then bear it out. */
+/* Finds the block of a record: a record holds its own offset in its block. The block's check proves the offset. */
 static int block_start(struct log *log, uint64_t position, uint64_t *ret, struct err *err) {
   struct segment_use use;
   int result = segments_use(log->segments, position, &use, err);
@@ -116,8 +116,9 @@ int log_read_record(struct log_reader *reader, uint64_t position, struct record 
     uint64_t start = 0;
     int result = block_start(reader->log, position, &start, err);
     if (result == 0) result = log_read_block(reader, start, &block, err);
-    if (result == -ERR_NOT_FOUND)
-      result = err_set(err, ERR_CORRUPT, "a record beyond the end of the log is asked for");
+    if (result == -ERR_NOT_FOUND) {
+      result = err_set(err, ERR_CORRUPT, "position %" PRIu64 " is beyond the end of the log", position);
+    }
     if (result != 0) return result;
   }
   return block_record_at(block, (uint32_t)(position - block->position), ret, err);

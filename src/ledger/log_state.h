@@ -1,4 +1,4 @@
-/* The log's insides, shared by log.c, log_reader.c and log_recover.c. Nobody else includes it. */
+/* The log's insides, shared by log.c, log_reader.c and log_recover.c. No other file includes it. */
 #ifndef CODECMETER_LEDGER_LOG_STATE_H
 #define CODECMETER_LEDGER_LOG_STATE_H
 
@@ -14,10 +14,10 @@ struct log {
   char *dir;  /* DATA/log */
   uint64_t segment_size;
   struct segments *segments;
-  _Atomic uint64_t end; /* position behind the last block; readers of any thread look */
+  _Atomic uint64_t end; /* position after the last block; readers of any thread read it */
   uint64_t synced;
-  struct syncer *syncer; /* NULL until it is first wanted */
-  bool broken;           /* a write or sync failed: nothing more is taken */
+  struct syncer *syncer; /* NULL until the first use */
+  bool broken;           /* a write or sync failed: the log accepts no more blocks */
   bool read_only;
 };
 

@@ -1,19 +1,20 @@
-/* The merger: keeps the number of runs small while ingest goes on. A thread of its own, so a checkpoint never waits
- * for it.
+/* The merger: keeps the number of runs small during ingest. It has its own thread, so that a checkpoint need not wait
+ * for a merge.
  *
  *   IDLE ──candidate──> merging ──> DONE ──ledger_turn──> IDLE
- *                          │ a shortage that may pass (disk, descriptors, memory): drops what it wrote, waits, looks again
- *                          │ the ledger closes: drops what it wrote
- *                          └ any other error ──> FAILED, which ledger_turn reports, for good
+ *                          │ a shortage that may pass (disk, descriptors, memory): removes the file that it wrote,
+ *                          │ waits, looks again
+ *                          │ the ledger closes: removes the file that it wrote
+ *                          └ any other error ──> FAILED; ledger_turn reports it, and it is final
  *
- * Which runs. Neighbours of one kind, at least MERGE_FAN_IN, of which the largest is no larger than the others
- * together: so every entry is written again once for each fourfold growth, and any list without such neighbours is
- * short (each run larger than the three behind it). Of several the smallest merge goes first: it soonest makes
- * look-ups cheaper.
+ * Which runs: at least MERGE_FAN_IN neighbours of one kind, the largest of them no larger than the others together.
+ * So every entry is written again about once for each fourfold growth, and a list without such neighbours is short
+ * (each run is larger than the three after it together). Of several candidates the smallest is merged first: it is
+ * the soonest to make look-ups cheaper.
  *
- * Order of durability: the new run is synced, then its directory, then one transaction lists it and drops the old
- * ones; then their files are removed. Whoever still reads those holds them open; a crash in between leaves files that
- * no list names.
+ * Order of durability: first the new run is synced, then its directory, then one transaction lists it and drops the
+ * old ones, then their files are removed. A reader of an old run holds its file open. A crash in between leaves files
+ * that are not in the list; the next start removes them.
  */
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -32,7 +33,7 @@
 
 #define MERGE_FAN_IN 4u
 #define MERGE_RUNS_MAX 16u /* in one merge */
-#define NICENESS 10        /* queries and commits come first */
+#define NICENESS 10        /* queries and commits have priority */
 #define LOOK_AGAIN_MS 5000
 
 /* Neighbours to merge: `count` runs of a list, held. */
@@ -44,7 +45,7 @@ struct candidate {
 
 /* ---- choosing ---- */
 
-/* The longest mergeable window that begins at items[first]; count 0 when there is none. */
+/* The longest mergeable window that begins at items[first]; its count is 0 if there is none. */
 static struct candidate window_at(struct run *const *items, size_t count, size_t first) {
   struct candidate best = {0}, window = {0};
   uint64_t largest = 0;
@@ -78,7 +79,7 @@ static void candidate_fini(struct candidate *candidate) {
   candidate->count = 0;
 }
 
-/* What is to be merged next, if anything. */
+/* The runs to merge next; count 0 if there are none. */
 static struct candidate choose(struct ledger *ledger) {
   SCOPED(run_list_release_ref) struct run_list *runs = ledger_hold_runs(ledger);
   struct candidate best = {0};
@@ -141,7 +142,7 @@ static int list_merged(struct ledger *ledger, const struct candidate *candidate,
   return totals_replace_runs(ledger->rows, replaced, candidate->count, info, err);
 }
 
-/* Opened before it is listed: what is listed must be there. */
+/* Opens the new run before it is listed: a listed run must exist. */
 static int merge(struct ledger *ledger, const struct candidate *candidate, struct run **ret, struct err *err) {
   struct run_info info = merged_info(ledger, candidate);
   SCOPED(run_release_ref) struct run *merged = NULL;
@@ -152,7 +153,7 @@ static int merge(struct ledger *ledger, const struct candidate *candidate, struc
     return result;
   }
   result = list_merged(ledger, candidate, &info, err);
-  /* After a commit that failed nobody knows what is listed; only a shortage is sure to have changed nothing. */
+  /* After a failed commit it is unknown which runs are listed; only a shortage certainly changed nothing. */
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY) ledger_remove_run(ledger, info.number);
   if (result != 0) return result;
   for (size_t i = 0; i < candidate->count; i++)
@@ -163,7 +164,7 @@ static int merge(struct ledger *ledger, const struct candidate *candidate, struc
 
 /* ---- the thread ---- */
 
-/* Room for the new run beside the old ones, without touching the reserve. */
+/* True if the disk has room for the new run beside the old ones, without touching the reserve. */
 static bool has_room(const struct ledger *ledger, const struct candidate *candidate) {
   struct statvfs disk;
   if (statvfs(ledger->runs_dir, &disk) != 0) return true;
@@ -172,7 +173,7 @@ static bool has_room(const struct ledger *ledger, const struct candidate *candid
   return (uint64_t)disk.f_bavail * disk.f_frsize >= size + reserve;
 }
 
-/* With the lock held. */
+/* Reports why nothing is merged, and waits before the next try. Called with the lock held. */
 static void wait_blocked(struct ledger *ledger, const char *why) {
   if (!ledger->merger.blocked) diag_warning("runs are not merged: %s", why);
   ledger->merger.blocked = true;
@@ -192,7 +193,7 @@ static int merge_candidate(struct ledger *ledger, const struct candidate *candid
   return result;
 }
 
-/* Called and left with the lock held; the work is done without it. */
+/* Called with the lock held, and returns with it; the work is done without it. */
 static void look(struct ledger *ledger) {
   struct worker *merger = &ledger->merger;
   if (merger->state != WORK_IDLE) {
@@ -209,7 +210,7 @@ static void look(struct ledger *ledger) {
   (void)pthread_mutex_lock(&ledger->lock);
   if (result == -ERR_STOPPING) return;
   if (!room || (result != 0 && err_kind(result) == ERR_KIND_RETRY)) {
-    wait_blocked(ledger, room ? err.text : "the disk has no room for it");
+    wait_blocked(ledger, room ? err.text : "the disk has no room for the merged run");
     return;
   }
   merger->blocked = false;

@@ -1,8 +1,7 @@
-/* Opening and recovery. What derived files cover is believed; what the log holds beyond is applied again.
+/* Opening and recovery. A start trusts the derived files up to their position and applies the rest of the log again.
  *
- * Derived files come to be in a directory of their own, `derived.new`, which takes its name only when it is complete
- * and synced; so a `derived` that is there was complete once, and one that is missing beside a log has been taken
- * away.
+ * New derived files are made in `derived.new`, which is renamed to `derived` when it is complete and synced. So an
+ * existing `derived` was complete once, and if it is missing beside a log, somebody removed it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,12 +19,12 @@
 #include "ledger/places.h"
 #include "ledger/state.h"
 
-#define PLACES 3u  /* directories that are held open: places.c */
-#define PASSING 4u /* a directory that is synced, a zone's file, what is cut off the log */
+#define PLACES 3u  /* directories that places.c keeps open */
+#define PASSING 4u /* open for a moment: a directory to sync, a zone's file, the copy of a torn tail */
 _Static_assert(
     SEGMENTS_DESCRIPTORS + ROWS_DESCRIPTORS + ENTRY_KINDS * (LEDGER_RUNS_MAX + 1) + PLACES + PASSING <=
         LEDGER_DESCRIPTORS,
-    "what an open ledger promises to need at most holds all its parts; a checkpoint makes one run of each kind");
+    "the promised maximum of descriptors covers all parts of a ledger; a checkpoint makes one run of each kind");
 
 #define DERIVED "derived"
 #define DERIVED_NEW "derived.new"
@@ -43,7 +42,7 @@ static struct ledger_options with_defaults(const struct ledger_options *given) {
   return options;
 }
 
-/* Writers first: a stream of queries must not keep the committer from applying what is on disk. */
+/* Prefers writers: a stream of queries must not keep the committer from applying a block that is on disk. */
 static void init_view(pthread_rwlock_t *view) {
   pthread_rwlockattr_t attributes;
   CHECK(pthread_rwlockattr_init(&attributes) == 0);
@@ -114,14 +113,14 @@ void ledger_close(struct ledger *ledger) {
 
 static int make_uuid(uint8_t uuid[LEDGER_UUID_SIZE], struct err *err) {
   if (getrandom(uuid, LEDGER_UUID_SIZE, 0) != LEDGER_UUID_SIZE) {
-    return err_set_errno(err, ERR_INTERNAL, errno, "no random numbers");
+    return err_set_errno(err, ERR_INTERNAL, errno, "cannot get random bytes for the new ledger's UUID");
   }
   uuid[6] = (uint8_t)((uuid[6] & 0x0F) | 0x40); /* RFC 9562, version 4 */
   uuid[8] = (uint8_t)((uuid[8] & 0x3F) | 0x80);
   return 0;
 }
 
-/* Makes empty derived files under a name in DATA, whole and synced. */
+/* Makes empty derived files under a name in DATA, complete and synced. */
 static int make_derived(const struct ledger_options *options, const char *name, const uint8_t *uuid,
                         struct err *err) {
   SCOPED_MALLOC char *path = file_path(options->dir, name);
@@ -142,13 +141,13 @@ static int create(struct ledger *ledger, struct err *err) {
   int result = make_uuid(uuid, err);
   if (result == 0) result = make_derived(&ledger->options, DERIVED_NEW, uuid, err);
   if (result == 0 && rename(fresh, ledger->derived) != 0) {
-    result = err_set_errno(err, ERR_IO, errno, "cannot name %s", ledger->derived);
+    result = err_set_errno(err, ERR_IO, errno, "cannot rename %s to %s", fresh, ledger->derived);
   }
   if (result == 0) result = file_sync_dir(ledger->options.dir, err);
   return result;
 }
 
-/* ---- finding what is there ---- */
+/* ---- finding the files ---- */
 
 static int read_meta(struct ledger *ledger, struct totals_meta *ret, struct err *err) {
   SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
@@ -160,10 +159,10 @@ static int open_log(struct ledger *ledger, const struct totals_meta *meta, struc
   const struct ledger_options *options = &ledger->options;
   if (ledger->log != NULL) return 0;
   if (meta->position != LOG_FIRST_POSITION) {
-    return err_set(err, ERR_CORRUPT, "%s/log is missing though %s is there: restore the log from a backup",
-                   options->dir, ledger->derived);
+    return err_set(err, ERR_CORRUPT, "%s/log is missing, but %s exists: restore the log from a backup", options->dir,
+                   ledger->derived);
   }
-  /* The making of this ledger was cut off before its first segment. */
+  /* A crash interrupted the making of this ledger before its first segment. */
   return log_create(options->dir, meta->uuid, clock_real_ms(options->clock), options->segment_size, &ledger->log,
                     err);
 }
@@ -178,7 +177,7 @@ static int open_files(struct ledger *ledger, struct totals_meta *ret_meta, struc
   if (is_old)
     result = err_set(err, ERR_VERSION, "%s has an earlier format: run `codecmeter rebuild`", ledger->derived);
   if (result == -ERR_NOT_FOUND) {
-    return err_set(err, ERR_CORRUPT, "%s holds a log but no derived data: run `codecmeter rebuild --data %s`",
+    return err_set(err, ERR_CORRUPT, "%s has a log but no derived files: run `codecmeter rebuild --data %s`",
                    options->dir, options->dir);
   }
   if (result == 0) result = read_meta(ledger, ret_meta, err);
@@ -212,7 +211,7 @@ static bool is_listed(const struct ledger *ledger, const char *name) {
   return false;
 }
 
-/* Runs of this ledger that no list names were left by a crash. What is not one of ours is not touched. */
+/* Removes runs of this ledger that are not in the list: a crash left them. Does not touch other files. */
 static int remove_unlisted(struct ledger *ledger, struct err *err) {
   DIR *dir = opendir(ledger->runs_dir);
   if (dir == NULL) return err_set_errno(err, ERR_IO, errno, "cannot list %s", ledger->runs_dir);
@@ -220,7 +219,7 @@ static int remove_unlisted(struct ledger *ledger, struct err *err) {
     if (entry->d_name[0] == '.' || is_listed(ledger, entry->d_name)) continue;
     SCOPED_MALLOC char *path = file_path(ledger->runs_dir, entry->d_name);
     if (!run_is_of(path, log_uuid(ledger->log))) continue;
-    diag_info("removed %s, which an unfinished checkpoint or merge left", path);
+    diag_info("removed %s: a checkpoint or merge was interrupted and left it", path);
     (void)unlink(path);
   }
   (void)closedir(dir);
@@ -243,7 +242,7 @@ struct recovery {
   uint64_t blocks;
 };
 
-/* A full delta is handed to the checkpointer; while that is at work a second one may fill. */
+/* Makes room in the filling delta. The checkpointer takes a full delta; while it works, a second one may fill. */
 static int make_room(struct ledger *ledger, struct err *err) {
   for (;;) {
     int result = ledger_turn(ledger, err);
@@ -265,7 +264,8 @@ static int recover_block(void *arg, const struct block *block, struct err *err) 
   return result;
 }
 
-/* Days made with other rules than the zone's present ones are to be made anew. */
+/* Requests a checkpoint if a project's days were made with other rules than its zone's present ones: the checkpoint
+ * makes them again. */
 static int look_at_zones(struct ledger *ledger, struct err *err) {
   SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
   SCOPED_MALLOC struct project *projects = NULL;
@@ -311,19 +311,19 @@ int open_with_derived(const struct ledger_options *options, const char *derived,
 
 /* ---- rebuilding ---- */
 
-/* Swaps the new directory in; the names change in one step, so a crash leaves one or the other. */
+/* Swaps the new directory in. The names change in one step, so a crash leaves the old directory or the new one. */
 static int swap_derived(const char *dir, struct err *err) {
   SCOPED_MALLOC char *fresh = file_path(dir, DERIVED_NEW);
   SCOPED_MALLOC char *old = file_path(dir, DERIVED);
   bool replaces = file_exists(old);
   if (renameat2(AT_FDCWD, fresh, AT_FDCWD, old, replaces ? RENAME_EXCHANGE : RENAME_NOREPLACE) != 0) {
-    return err_set_errno(err, ERR_IO, errno, "cannot put %s in its place", fresh);
+    return err_set_errno(err, ERR_IO, errno, "cannot rename %s to %s", fresh, old);
   }
   int result = file_sync_dir(dir, err);
   return result == 0 && replaces ? file_remove_tree(fresh, err) : result;
 }
 
-/* Checkpoints all that is left in memory. */
+/* Checkpoints everything that is still in memory. */
 static int checkpoint_all(struct ledger *ledger, struct err *err) {
   for (;;) {
     ledger->wants_checkpoint = !delta_is_empty(ledger->filling);
@@ -345,14 +345,15 @@ static int make_anew(const struct ledger_options *options, const struct ledger_p
 
 int ledger_rebuild(const struct ledger_options *given, const struct ledger_progress *progress, struct err *err) {
   struct ledger_options options = with_defaults(given);
-  options.maintenance = false; /* runs are merged as they come */
+  options.maintenance = false; /* merge the runs while they are made */
   uint8_t uuid[LEDGER_UUID_SIZE];
   {
     SCOPED(log_close_ref) struct log *log = NULL;
     int result = log_open(options.dir, options.segment_size, &log, err);
     if (result != 0) return result;
     if (log == NULL) {
-      return err_set(err, ERR_NOT_FOUND, "%s/log holds no ledger: is this the data directory?", options.dir);
+      return err_set(err, ERR_NOT_FOUND, "%s/log has no segments: name a data directory that holds a ledger",
+                     options.dir);
     }
     memcpy(uuid, log_uuid(log), sizeof uuid);
   }
@@ -360,20 +361,20 @@ int ledger_rebuild(const struct ledger_options *given, const struct ledger_progr
   int result = make_derived(&options, DERIVED_NEW, uuid, err);
   if (result == 0) result = make_anew(&options, progress, err);
   if (result == 0) return swap_derived(options.dir, err);
-  if (file_remove_tree(unfinished, NULL) != 0) diag_warning("%s could not be removed: it may be", unfinished);
+  if (file_remove_tree(unfinished, NULL) != 0) diag_warning("cannot remove %s: you may remove it", unfinished);
   return result;
 }
 
 /* ---- the door ---- */
 
-/* Derived files of an earlier format are made anew: all that is in them is in the log. Damaged ones are not touched. */
+/* Makes derived files of an earlier format again: everything in them is in the log. Does not touch damaged ones. */
 static int check_derived(const struct ledger_options *options, struct err *err) {
   SCOPED_MALLOC char *derived = file_path(options->dir, DERIVED);
   bool is_old = false;
   int result = rows_probe(derived, with_defaults(options).map_size, &is_old, err);
-  if (result == -ERR_NOT_FOUND) return 0; /* a new ledger, or a matter for who opens it */
+  if (result == -ERR_NOT_FOUND) return 0; /* a new ledger, or open_files reports it */
   if (result != 0 || !is_old) return result;
-  diag_info("%s has an earlier format: it is made anew from the log", derived);
+  diag_info("%s has an earlier format: rebuilding it from the log", derived);
   return ledger_rebuild(options, &options->opening, err);
 }
 

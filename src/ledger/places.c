@@ -1,6 +1,6 @@
-/* A server that holds its files open goes on writing to them when they are removed, acknowledges, and leaves nothing.
- * So the checkpointer looks every few seconds whether the paths still lead to what is open, and whoever stops a
- * ledger looks once more. It costs a handful of stat calls; a commit does none.
+/* A server holds its files open. If they are removed, it goes on writing to them and acknowledging events, and
+ * nothing is left when it ends. So the checkpointer checks every few seconds that the paths still lead to the open
+ * files, and a program that stops a ledger checks once more. A check costs a few stat calls; a commit makes none.
  */
 #include "ledger/places.h"
 
@@ -8,10 +8,10 @@
 #include "ledger/presence.h"
 
 #define REMEDY_LOG                                                                                                  \
-  "what was acknowledged since then may be lost. Put back what was moved; if it was removed, restore the log from " \
-  "a backup and have the reporters send again what they have kept"
+  "events that were acknowledged since then may be lost. If the files were moved, put them back; if they were "      \
+  "removed, restore the log from a backup and send the later events again"
 #define REMEDY_DERIVED \
-  "the log is not affected. Put back what was moved, or run `codecmeter rebuild`; then start again"
+  "the log is not affected. Put the files back or run `codecmeter rebuild`, then start again"
 
 int places_begin(struct ledger *ledger, struct err *err) {
   int result = presence_begin(&ledger->data_place, ledger->options.dir, err);
@@ -41,7 +41,7 @@ static int check_derived(struct ledger *ledger, struct err *err) {
   return err_set(err, ERR_CORRUPT, "%s while the server ran: " REMEDY_DERIVED, err->text);
 }
 
-/* A look that fails for want of memory says nothing: the next one will. */
+/* A check that fails for lack of memory or descriptors proves nothing, and counts as passed: the next one decides. */
 int places_check(struct ledger *ledger, bool all, struct err *err) {
   int result = check_log(ledger, all, err);
   if (result == 0) result = check_derived(ledger, err);

@@ -1,5 +1,5 @@
 /* A program that holds files open does not notice when they are removed: what it writes is gone when it ends. The
- * open descriptor makes sure that a directory made anew under the same name has another number.
+ * open descriptor ensures that a new directory under the same name has another inode number.
  */
 #include "ledger/presence.h"
 
@@ -31,12 +31,12 @@ void presence_fini(struct presence *presence) {
 int presence_check(const struct presence *presence, struct err *err) {
   struct stat held, named;
   if (presence->fd < 0) return 0;
-  if (fstat(presence->fd, &held) != 0) return err_set_errno(err, ERR_IO, errno, "cannot look at %s", presence->path);
+  if (fstat(presence->fd, &held) != 0) return err_set_errno(err, ERR_IO, errno, "cannot check %s", presence->path);
   if (stat(presence->path, &named) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) {
       return err_set(err, ERR_CORRUPT, "%s was removed or renamed", presence->path);
     }
-    return err_set_errno(err, ERR_IO, errno, "cannot look at %s", presence->path);
+    return err_set_errno(err, ERR_IO, errno, "cannot check %s", presence->path);
   }
   if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) return 0;
   return err_set(err, ERR_CORRUPT, "%s was replaced by another directory", presence->path);

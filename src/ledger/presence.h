@@ -1,4 +1,4 @@
-/* A directory that must stay where it is: whether its path still leads to it. */
+/* Checks that a directory's path still leads to that directory. */
 #ifndef CODECMETER_LEDGER_PRESENCE_H
 #define CODECMETER_LEDGER_PRESENCE_H
 
@@ -6,14 +6,15 @@
 
 struct presence {
   char *path;
-  int fd; /* keeps the directory's number from being given to another one; -1: not begun */
+  int fd; /* while it is open, no other directory can get the same inode number; -1: not begun */
 };
 #define PRESENCE_NONE ((struct presence){.fd = -1})
 
 /* Remembers the directory that a path leads to. */
 MUST_USE int presence_begin(struct presence *presence, const char *path, struct err *err);
 void presence_fini(struct presence *presence);
-/* -ERR_CORRUPT if the path now leads nowhere or to another directory; the text says which. 0 if it was not begun. */
+/* -ERR_CORRUPT if the path now leads nowhere or to another directory; the text says which. 0 if presence_begin was
+ * not called. */
 MUST_USE int presence_check(const struct presence *presence, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Encoding is laid out by hand, offset by offset, as docs/format.md lists it, so that the page and the code can be held
- * side by side. Decoding trusts nothing: a record has passed its block's CRC, yet a wrong length must never be followed.
+/* Encoding is written by hand, offset by offset, in the order of docs/format.md, so that a reader can compare the
+ * page with the code. Decoding trusts nothing: a record has passed its block's CRC, but no length is used unchecked.
  */
 #include "ledger/record.h"
 
@@ -26,7 +26,7 @@ enum {
   AT_AMOUNT = 40,
   AT_LENGTHS = 48,
   AT_USAGE_TEXTS = 64,
-  /* the catalogue's */
+  /* catalogue records */
   AT_FLAGS = 9,
   AT_SCOPE = 10,
   AT_CREATED = 16,
@@ -36,7 +36,7 @@ enum {
 enum { USAGE_FLAG_AMOUNT = 1, USAGE_FLAG_FINISH_STATED = 2, USAGE_FLAG_CREATED = 4 };
 enum { FLAG_CREATE = 1, FLAG_DISABLED = 2, FLAG_REVOKED = 2, FLAG_SUB_ACCOUNT = 4, FLAG_CREATES_PROJECTS = 4 };
 
-#define USAGE_TEXTS 6 /* of a void these are its own five and its id, by the union in struct usage */
+#define USAGE_TEXTS 6 /* for a void: its id and its own five texts, by the union in struct usage */
 
 static size_t padded(size_t size) { return (size + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN; }
 
@@ -180,7 +180,7 @@ void record_encode(const struct record *record, struct buf *out) {
 
 /* ---- decoding ---- */
 
-/* Cuts a cursor's next bytes; `bad` stays set once something did not fit. */
+/* Reads fields from the front of `rest`. `bad` is set when a field does not fit, and stays set. */
 struct cursor {
   struct str rest;
   bool bad;
@@ -337,23 +337,24 @@ static bool decode_change(struct str bytes, struct record *record) {
 }
 
 int record_decode(struct str bytes, struct record_names names, struct record *ret, struct err *err) {
-  if (bytes.len < RECORD_HEAD_SIZE) return err_set(err, ERR_CORRUPT, "a record is cut short");
+  if (bytes.len < RECORD_HEAD_SIZE) return err_set(err, ERR_CORRUPT, "the record is cut short");
   uint32_t size = le32_load(bytes.ptr + AT_SIZE);
   if (size < RECORD_HEAD_SIZE || size > bytes.len || size > RECORD_SIZE_MAX || size % RECORD_ALIGN != 0) {
-    return err_set(err, ERR_CORRUPT, "a record says that it has %u bytes", size);
+    return err_set(err, ERR_CORRUPT, "the record claims an impossible size of %u bytes", size);
   }
   ret->size = size;
   ret->back = le32_load(bytes.ptr + AT_BACK);
   ret->type = (unsigned char)bytes.ptr[AT_TYPE];
   if (ret->type < RECORD_USAGE || ret->type > RECORD_TOKEN_ZONE) {
-    return err_set(err, ERR_VERSION, "a record of type %u, which this version does not know", (unsigned)ret->type);
+    return err_set(err, ERR_VERSION, "this version does not know records of type %u: use a later codecmeter",
+                   (unsigned)ret->type);
   }
   bytes.len = size;
   enum record_type type = ret->type;
   bool is_usage = type == RECORD_USAGE || type == RECORD_VOID || type == RECORD_UNRESOLVED;
   bool good = is_usage ? decode_usage(bytes, names, &ret->usage) && type_of(ret->usage.kind) == type
                        : decode_change(bytes, ret);
-  if (!good) return err_set(err, ERR_CORRUPT, "a record of type %u holds what cannot be", (unsigned)ret->type);
+  if (!good) return err_set(err, ERR_CORRUPT, "record of type %u: invalid field values", (unsigned)type);
   if (is_usage) ret->type = RECORD_USAGE;
   if (type == RECORD_TOKEN_ZONE) ret->type = RECORD_TOKEN;
   return 0;

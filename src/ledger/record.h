@@ -1,7 +1,7 @@
-/* Records: the bytes of one thing that happened, and back. docs/format.md, section "Record".
+/* Encodes and decodes records; a record is one event or one change. docs/format.md, section "Record".
  *
- * A usage record refers to names of its block by index; who decodes it hands the block's names in. The others hold all
- * their text, and the whole new state of what they name.
+ * A usage record refers to the names of its block by index, so decoding needs the block's names. Other records hold
+ * all their text, and the whole new state of the object that they name.
  */
 #ifndef CODECMETER_LEDGER_RECORD_H
 #define CODECMETER_LEDGER_RECORD_H
@@ -13,9 +13,9 @@
 #include "ledger/catalogue.h"
 #include "meter/usage.h"
 
-/* The last three exist on disk only. In memory the first two are usages of kind USAGE_VOID and USAGE_UNRESOLVED, and
- * the third is a RECORD_TOKEN with a zone. It has a number of its own so that a version that would ignore the zone
- * refuses it. */
+/* The last three exist on disk only. In memory RECORD_VOID and RECORD_UNRESOLVED are usages of the kinds USAGE_VOID
+ * and USAGE_UNRESOLVED, and RECORD_TOKEN_ZONE is a RECORD_TOKEN with a zone. It has its own number so that a version
+ * that knows no zones of tokens refuses it. */
 enum record_type {
   RECORD_USAGE = 1,
   RECORD_PROJECT = 2,
@@ -43,15 +43,15 @@ struct record_name_ids {
   uint16_t project, source, codec; /* codec: RECORD_NAME_NONE if it has none */
 };
 
-/* Bytes that a usage takes, padded. */
+/* Bytes that a usage record takes, padded. */
 size_t record_usage_size(const struct usage *usage);
 /* Writes record_usage_size(usage) bytes at out; back is the record's offset in its block. */
 void record_usage_encode(const struct usage *usage, struct record_name_ids ids, uint32_t back, char *out);
 
-/* Earlier versions had keys that reported usage. All keys only read now; new ones are of scope read. */
+/* Earlier versions had keys that reported usage. Now every key only reads; new keys get the scope read. */
 enum { KEY_SCOPE_READ = 0, KEY_SCOPE_WRITE = 1, KEY_SCOPE_BOTH = 2 };
 
-/* What the catalogue's records say, whole. Texts are borrowed from the record on decoding. */
+/* The contents of the catalogue's records. After decoding, texts are borrowed from the record's bytes. */
 struct record_project {
   bool create;
   struct str id, name, zone;
@@ -62,7 +62,7 @@ struct record_account {
 };
 struct record_key {
   bool create, disabled, sub_account;
-  uint8_t former_scope; /* KEY_SCOPE_…, as it was written: a row that is made from the record again must equal it */
+  uint8_t former_scope; /* KEY_SCOPE_…, as written: a row made again from the record must equal the kept row */
   int64_t created_ms;
   struct str public_key, private_key;
   struct str projects[KEY_PROJECTS_MAX];
@@ -91,8 +91,8 @@ struct record {
 /* Appends an encoded catalogue record (not a usage) to out; its `back` is 0 until block_add_record sets it. */
 void record_encode(const struct record *record, struct buf *out);
 
-/* Decodes the record at the start of bytes, which reach to the end of the records of its block. Every length and
- * value is checked: -ERR_CORRUPT. */
+/* Decodes the record at the start of bytes, which reach to the end of the block's records. Checks every length and
+ * value: -ERR_CORRUPT. -ERR_VERSION for a type of a later version. */
 MUST_USE int record_decode(struct str bytes, struct record_names names, struct record *ret, struct err *err);
 
 #endif

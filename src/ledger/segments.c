@@ -1,9 +1,9 @@
-/* Segments are named by the position of their first byte, so a position finds its file by the names alone. A new one
- * is written and synced, and its directory synced, before a block goes into it. So a segment without a whole head can
- * only be the last one, and empty.
+/* A segment's name is the position of its first byte, so the names alone tell which file holds a position. A new
+ * segment and its directory are synced before a block is written to it. So only the last segment can lack a whole
+ * head, and then it is empty.
  *
- * Only the last segment changes, so every other one can be closed and opened again at any time. Each time its head is
- * checked: the name may lead to another file by then.
+ * Only the last segment changes, so every other one can be closed and opened again at any time. Each opening checks
+ * the head, because the name may lead to another file since.
  */
 #include "ledger/segments.h"
 
@@ -31,11 +31,11 @@ static const char segment_magic[8] = "CMSEGMNT";
 
 enum { AT_VERSION = 8, AT_HEAD_SIZE = 12, AT_UUID = 16, AT_BASE = 32, AT_CREATED = 40, AT_CRC = 60 };
 
-/* An open segment. The list of open ones holds it once, and each reader that uses it once more. */
+/* An open segment. The list of open segments has one hold on it, and so has each reader that uses it. */
 struct segment_file {
   atomic_uint holds;
   uint64_t base;
-  uint64_t used; /* when it was used last, counted in uses */
+  uint64_t used; /* the number of its last use */
   int fd;
 };
 
@@ -45,12 +45,12 @@ struct segments {
   uint8_t uuid[LEDGER_UUID_SIZE];
   struct presence presence; /* of the directory, if not read_only */
 
-  pthread_mutex_t lock; /* of what follows */
+  pthread_mutex_t lock; /* protects what follows */
   int last_fd;          /* of the last segment, for the writer; -1 if read_only or if there is none */
   struct segment *items;
   size_t count, room;
-  struct segment_file *open[SEGMENTS_OPEN]; /* NULL where there is none */
-  uint64_t uses;
+  struct segment_file *open[SEGMENTS_OPEN]; /* NULL: a free place */
+  uint64_t uses;                            /* counts uses, to order them */
 };
 
 static void lock(struct segments *segments) { CHECK(pthread_mutex_lock(&segments->lock) == 0); }
@@ -71,17 +71,18 @@ static void make_head(char head[SEGMENT_HEAD_SIZE], const uint8_t *uuid, uint64_
 
 static int check_head(const struct segment *segment, const char head[SEGMENT_HEAD_SIZE], struct err *err) {
   if (memcmp(head, segment_magic, sizeof segment_magic) != 0) {
-    return err_set(err, ERR_CORRUPT, "log/%s is not a segment of a codecmeter log; restore it from a backup",
+    return err_set(err, ERR_CORRUPT, "log/%s is not a segment of a codecmeter log: restore it from a backup",
                    segment->name);
   }
   uint32_t version = le32_load(head + AT_VERSION);
   if (version > SEGMENT_VERSION) {
-    return err_set(err, ERR_VERSION, "log/%s has format %u, this version knows up to %u: use a later codecmeter",
+    return err_set(err, ERR_VERSION,
+                   "log/%s has format %u, but this version reads formats up to %u: use a later codecmeter",
                    segment->name, version, SEGMENT_VERSION);
   }
   if (crc32c(head, AT_CRC) != le32_load(head + AT_CRC) || le64_load(head + AT_BASE) != segment->base ||
       le32_load(head + AT_HEAD_SIZE) != SEGMENT_HEAD_SIZE) {
-    return err_set(err, ERR_CORRUPT, "log/%s: its header (offset 0) is damaged; restore it from a backup",
+    return err_set(err, ERR_CORRUPT, "log/%s: the header (offset 0) is damaged: restore it from a backup",
                    segment->name);
   }
   return 0;
@@ -91,7 +92,7 @@ static int read_head(int fd, const struct segment *segment, char head[SEGMENT_HE
   size_t got;
   int result = file_read(fd, segment->name, 0, head, SEGMENT_HEAD_SIZE, &got, err);
   if (result == 0 && got < SEGMENT_HEAD_SIZE) {
-    result = err_set(err, ERR_CORRUPT, "log/%s is cut short; restore it from a backup", segment->name);
+    result = err_set(err, ERR_CORRUPT, "log/%s ends inside its header: restore it from a backup", segment->name);
   }
   return result == 0 ? check_head(segment, head, err) : result;
 }
@@ -99,12 +100,13 @@ static int read_head(int fd, const struct segment *segment, char head[SEGMENT_HE
 static int check_uuid(const struct segments *segments, const struct segment *segment, const char *head,
                       struct err *err) {
   if (memcmp(segments->uuid, head + AT_UUID, LEDGER_UUID_SIZE) == 0) return 0;
-  return err_set(err, ERR_CORRUPT, "log/%s belongs to another ledger; move it elsewhere", segment->name);
+  return err_set(err, ERR_CORRUPT, "log/%s belongs to another ledger: move it out of the log directory",
+                 segment->name);
 }
 
 /* ---- the list ---- */
 
-/* Makes room for one more, so that adding it cannot fail. */
+/* Makes room for one more segment, so that adding it cannot fail. */
 static int expect_one(struct segments *segments, struct err *err) {
   if (segments->count < segments->room) return 0;
   size_t room = segments->room > 0 ? 2 * segments->room : 16;
@@ -118,7 +120,7 @@ static int expect_one(struct segments *segments, struct err *err) {
   return grown != NULL ? 0 : err_set(err, ERR_MEMORY, "no memory to list the log's segments");
 }
 
-/* `last_fd`, if it is not -1, is its file, open for writing. */
+/* Adds a segment at the end of the list. `last_fd` is its file, open for writing, or -1. */
 static void add(struct segments *segments, const struct segment *segment, int last_fd) {
   lock(segments);
   CHECK(segments->count < segments->room);
@@ -207,7 +209,7 @@ static int open_file(const struct segments *segments, const char *name, int flag
   SCOPED_MALLOC char *path = file_path(segments->dir, name);
   int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) {
-    return err_set(err, ERR_CORRUPT, "log/%s is missing; restore it from a backup", name);
+    return err_set(err, ERR_CORRUPT, "log/%s is missing: restore it from a backup", name);
   }
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open log/%s", name);
   *ret = fd;
@@ -264,19 +266,19 @@ static int is_unfinished(const struct segments *segments, const struct segment *
   if (result != 0) return result;
   *ret = got < sizeof head || all_zero(head, sizeof head);
   if (!*ret || segment->size <= SEGMENT_HEAD_SIZE) return 0;
-  return err_set(err, ERR_CORRUPT, "log/%s: its header (offset 0) is missing; restore it from a backup",
+  return err_set(err, ERR_CORRUPT, "log/%s: the header (offset 0) is missing: restore it from a backup",
                  segment->name);
 }
 
-/* A segment whose making was cut off has no whole head and holds nothing: the writer removes it, a reader ignores it.
- */
+/* A crash while the last segment was made leaves it without a whole head and without blocks: the writer removes it, a
+ * reader ignores it. */
 static int drop_unfinished(struct segments *segments, bool *ret_dropped, struct err *err) {
   struct segment last = segments_last(segments);
   int result = is_unfinished(segments, &last, ret_dropped, err);
   if (result != 0 || !*ret_dropped) return result;
   segments->count--;
   if (segments->read_only) return 0;
-  diag_warning("log/%s was never finished and holds nothing: removed", last.name);
+  diag_warning("removed log/%s: a crash interrupted the making of this segment, and it holds no events", last.name);
   SCOPED_MALLOC char *path = file_path(segments->dir, last.name);
   if (unlink(path) != 0) return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
   return file_sync_dir(segments->dir, err);
@@ -290,9 +292,8 @@ static int check_one(struct segments *segments, const struct segment *segment, u
   if (result != 0) return result;
   if (segment->base != expected) {
     return err_set(err, ERR_CORRUPT,
-                   "the log has nothing from position %" PRIu64
-                   " to log/%s: a segment is missing or cut short; "
-                   "restore it from a backup",
+                   "the log has a gap from position %" PRIu64
+                   " to log/%s: a segment is missing or cut short; restore the log from a backup",
                    expected, segment->name);
   }
   if (expected == 0) memcpy(segments->uuid, head + AT_UUID, LEDGER_UUID_SIZE);
@@ -330,7 +331,7 @@ int segments_open(const char *dir, bool read_only, struct segments **ret, struct
 
 /* ---- reading ---- */
 
-/* With the lock held: the open file of a segment, held for the caller; NULL if it is not open. */
+/* The open file of a segment, held for the caller; NULL if it is not open. Called with the lock held. */
 static struct segment_file *hold_open(struct segments *segments, uint64_t base) {
   for (size_t i = 0; i < SEGMENTS_OPEN; i++) {
     struct segment_file *file = segments->open[i];
@@ -342,7 +343,8 @@ static struct segment_file *hold_open(struct segments *segments, uint64_t base) 
   return NULL;
 }
 
-/* With the lock held: keeps a file open beyond its use, in place of the one whose last use is the longest ago. */
+/* Keeps a file open beyond its use, in a free place or instead of the least recently used one. Called with the lock
+ * held. */
 static void keep_open(struct segments *segments, struct segment_file *file) {
   size_t oldest = 0;
   for (size_t i = 0; i < SEGMENTS_OPEN; i++) {
@@ -374,8 +376,8 @@ static int open_checked(const struct segments *segments, const struct segment *s
   return 0;
 }
 
-/* The file is opened without the lock: nobody waits for another one's I/O. So two readers may open the same one; both
- * are kept. */
+/* Opens the file without the lock, so that no thread waits for another thread's I/O. Two readers may therefore open
+ * the same file at once; both descriptors are kept. */
 int segments_use(struct segments *segments, uint64_t position, struct segment_use *ret, struct err *err) {
   struct segment segment;
   if (!segments_find(segments, position, &segment)) {
@@ -442,7 +444,7 @@ static int missing(const struct segment *segment, const char *what, struct err *
   return err_set(err, ERR_CORRUPT, "log/%s was %s", segment->name, what);
 }
 
-/* The writer may begin the next segment meanwhile; what was found out of this one holds all the same. */
+/* The writer may begin the next segment during this check; the result for this segment stays valid. */
 static int check_last(struct segments *segments, struct err *err) {
   lock(segments);
   struct segment last = segments->items[segments->count - 1];
@@ -450,11 +452,11 @@ static int check_last(struct segments *segments, struct err *err) {
   int held_code = fstat(segments->last_fd, &held);
   unlock(segments);
   SCOPED_MALLOC char *path = file_path(segments->dir, last.name);
-  if (held_code != 0) return err_set_errno(err, ERR_IO, errno, "cannot look at log/%s", last.name);
+  if (held_code != 0) return err_set_errno(err, ERR_IO, errno, "cannot check log/%s", last.name);
   if (held.st_nlink == 0) return missing(&last, "removed", err);
   if (lstat(path, &named) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return missing(&last, "moved away", err);
-    return err_set_errno(err, ERR_IO, errno, "cannot look at log/%s", last.name);
+    return err_set_errno(err, ERR_IO, errno, "cannot check log/%s", last.name);
   }
   bool same = named.st_dev == held.st_dev && named.st_ino == held.st_ino;
   return same ? 0 : missing(&last, "replaced by another file", err);
@@ -467,7 +469,7 @@ static int check_others(struct segments *segments, struct err *err) {
     struct stat named;
     if (lstat(path, &named) != 0) {
       if (errno == ENOENT || errno == ENOTDIR) return missing(&segment, "removed", err);
-      return err_set_errno(err, ERR_IO, errno, "cannot look at log/%s", segment.name);
+      return err_set_errno(err, ERR_IO, errno, "cannot check log/%s", segment.name);
     }
     if ((uint64_t)named.st_size < segment.size) return missing(&segment, "cut short", err);
   }

@@ -1,8 +1,9 @@
+/* A merge may remove a run between reading the list and opening the run. The snapshot is then taken again. */
 #include "ledger/snapshot.h"
 
 #include "base/file.h"
 
-#define TRIES 10 /* a merge may remove a listed run before it is opened */
+#define TRIES 10
 
 struct opening {
   const char *dir;
@@ -21,7 +22,7 @@ static int open_listed(void *arg, const struct run_info *info, struct err *err) 
   return 0;
 }
 
-/* The run list and what covers as much as it does, as one snapshot. -ERR_NOT_FOUND: a run has gone meanwhile. */
+/* Opens the runs that the transaction lists. -ERR_NOT_FOUND: a merge has removed one of them since. */
 static int take_runs(struct snapshot *snapshot, struct rows_txn *txn, const char *runs_dir, struct err *err) {
   struct opening opening = {.dir = runs_dir, .uuid = snapshot->meta.uuid, .runs = run_list_new()};
   int result = totals_visit_runs(txn, open_listed, &opening, err);
@@ -63,7 +64,7 @@ int snapshot_take(const struct ledger_options *options, const struct log *log,
   if (result == 0 && !is_old) result = rows_open(derived, map_size, true, &rows, &is_old, err);
   if (result == -ERR_NOT_FOUND || is_old) {
     return err_set(err, ERR_CORRUPT,
-                   "%s has no derived files of this format: start the server, or run `codecmeter rebuild`",
+                   "%s has no derived files of the present format: start the server or run `codecmeter rebuild`",
                    options->dir);
   }
   if (result != 0) return result;

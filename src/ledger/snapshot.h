@@ -1,5 +1,5 @@
-/* The derived files as the last checkpoint left them, beside whoever has the ledger open: the run list, held, and
- * what else a reader takes of the rows at the same position.
+/* The derived files as of the last checkpoint, also beside a process that has the ledger open: the list of runs, held
+ * open, and what a reader takes from the rows of the same position.
  */
 #ifndef CODECMETER_LEDGER_SNAPSHOT_H
 #define CODECMETER_LEDGER_SNAPSHOT_H
@@ -13,9 +13,9 @@ struct snapshot {
   struct run_list *runs;
 };
 
-/* Of the ledger with that log. `take`, if there is one, reads what it wants of the rows; it may keep nothing
- * borrowed. Of options dir and map_size count. -ERR_CORRUPT when the derived files are not there, of an old format,
- * damaged, or another ledger's. */
+/* Takes a snapshot of the ledger with that log. Calls `take`, unless it is NULL, once to read the rows of the
+ * snapshot; `take` must copy what it keeps. Uses only dir and map_size of options. -ERR_CORRUPT if the derived files
+ * are missing, of an earlier format, damaged, or another ledger's. Caller calls snapshot_fini. */
 MUST_USE int snapshot_take(const struct ledger_options *options, const struct log *log,
                            int (*take)(void *arg, struct rows_txn *txn, struct err *err), void *arg,
                            struct snapshot *ret, struct err *err);

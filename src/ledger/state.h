@@ -1,5 +1,5 @@
-/* The ledger's insides, shared by the files of src/ledger that make up its door: open.c, writer.c, checkpoint.c,
- * merge.c, workers.c, query.c. Nobody else includes it.
+/* The ledger's insides, shared by the files of src/ledger that implement its door: open.c, writer.c, checkpoint.c,
+ * merge.c, workers.c, query.c, zone_move.c, places.c. No other file includes it.
  */
 #ifndef CODECMETER_LEDGER_STATE_H
 #define CODECMETER_LEDGER_STATE_H
@@ -25,7 +25,7 @@ struct staged_codec {
   char name[CODEC_NAME_MAX + 1];
 };
 
-/* What a staged void takes off: its target, without texts but the codec. */
+/* The target of a staged void, whose usage the void subtracts. Of the target's texts only the codec is kept. */
 struct staged_void {
   struct usage target;
   char codec[CODEC_NAME_MAX + 1];
@@ -33,8 +33,7 @@ struct staged_void {
 
 enum work_state { WORK_IDLE, WORK_ASKED, WORK_DONE, WORK_FAILED };
 
-/* A thread that makes runs for the writer: the checkpointer, the merger. What it has made waits here for ledger_turn.
- */
+/* A thread that makes runs for the writer: the checkpointer or the merger. Its result waits here for ledger_turn. */
 struct worker {
   pthread_t thread;
   bool has_thread;
@@ -44,25 +43,25 @@ struct worker {
   struct run *made[ENTRY_KINDS];
   size_t made_count;
   struct err failure;
-  uint64_t asked, looked; /* the merger: how often the list has changed, and at which of these it looked last */
-  bool blocked;           /* the merger: there is work, but no room on the disk, or another shortage */
+  uint64_t asked, looked; /* the merger: number of changes of the list, and the change at which it looked last */
+  bool blocked;           /* the merger: has work, but no room on the disk, or another shortage */
 };
 
 struct ledger {
   struct ledger_options options;
-  char *derived;  /* DATA/derived, or where a rebuild makes the new one */
+  char *derived;  /* DATA/derived, or the directory that a rebuild fills */
   char *runs_dir; /* derived/runs */
   struct log *log;
   struct rows *rows; /* of DATA/derived/totals */
   struct catalogue *catalogue;
   struct presence data_place, derived_place, runs_place; /* DATA, derived, runs_dir: places.c */
 
-  /* What readers see. Held for writing only while memory is changed, never across I/O. */
+  /* What readers see, under the lock `view`. It is locked for writing only while memory changes, never across I/O. */
   pthread_rwlock_t view;
   struct delta *filling;
-  struct delta *frozen; /* NULL, or being checkpointed */
+  struct delta *frozen; /* the one that is being checkpointed, or NULL */
   struct run_list *runs;
-  struct delta *spare; /* NULL, or one that has been checkpointed, for its memory; the writer's own */
+  struct delta *spare; /* one that was checkpointed, kept for its memory, or NULL; the writer's own */
 
   /* The writer's own. */
   struct log_reader *reader;
@@ -74,24 +73,24 @@ struct ledger {
   struct staged_void *staged_targets;
   size_t staged_targets_count, staged_targets_applied;
   uint64_t staged_usages;
-  struct block_room *applying; /* room for the block that is applied: what is on disk must not wait for memory */
-  const struct project_state *recent_project; /* or NULL; the catalogue never lets go of one */
-  uint32_t staged_applied;                    /* of `staged`, after the commit */
-  bool is_staging;                            /* a group is begun */
-  bool is_changing;                           /* it holds a change, and nothing else */
-  bool wants_checkpoint;                      /* though the delta is not full: a zone changed, or somebody asked */
+  struct block_room *applying; /* room for the block being applied: a block on disk must not wait for memory */
+  const struct project_state *recent_project; /* or NULL; the catalogue never frees one */
+  uint32_t staged_applied;                    /* how many of `staged` are applied, after the commit */
+  bool is_staging;                            /* a group has begun */
+  bool is_changing;                           /* the group holds a change to the catalogue, and nothing else */
+  bool wants_checkpoint;                      /* even if the delta is not full: a zone changed, or a caller asked */
   int64_t block_time_ms;                      /* of the newest block */
-  uint64_t reader_uses;                       /* of `reader`, at the last turn that saw new ones */
-  int64_t reader_used_ms;                     /* when that was, on the monotonic clock */
+  uint64_t reader_uses;                       /* uses of `reader` at the last turn that saw new ones */
+  int64_t reader_used_ms;                     /* time of that turn, on the monotonic clock */
   int64_t filled_since_ms; /* when the filling delta got its first block, on the monotonic clock; 0: it has none */
 
-  pthread_mutex_t lock; /* what follows */
+  pthread_mutex_t lock; /* protects what follows */
   struct worker checkpointer, merger;
-  pthread_cond_t left; /* a worker has left something, or is blocked */
+  pthread_cond_t left; /* signals that a worker has left something, or is blocked */
   bool stopping;
-  bool is_opening;    /* nobody is served yet: a shortage that may pass is an error, not waited for */
-  bool watches_clock; /* of a server */
-  struct dates dates; /* the checkpointer's, once that is so */
+  bool is_opening;    /* no client is served yet: a shortage that may pass is an error, and no thread waits for it */
+  bool watches_clock; /* true in a server */
+  struct dates dates; /* the checkpointer's own, once watches_clock is true */
   uint64_t next_run;
 };
 
@@ -99,27 +98,28 @@ struct ledger {
 
 /* The live runs, held for the caller. Any thread. */
 struct run_list *ledger_hold_runs(struct ledger *ledger);
-/* Puts a new list in place of the present one; takes over the caller's hold. The writer, or recovery. */
+/* Replaces the list of live runs; takes over the caller's hold. The writer, or recovery. */
 void ledger_change_runs(struct ledger *ledger, struct run_list *runs);
-/* Numbers for runs to be made, each given once. */
+/* Reserves `count` numbers for new runs and returns the first. No number is given twice. */
 uint64_t ledger_take_run_numbers(struct ledger *ledger, unsigned count);
-/* Removes the file of a run, if it is there. */
+/* Removes the file of a run, if it exists. */
 void ledger_remove_run(struct ledger *ledger, uint64_t number);
-/* With the lock held, which is let go meanwhile: something waits for ledger_turn. */
+/* Reports that something waits for ledger_turn. Called with the lock held; releases it during wake_writer. */
 void ledger_wake_writer(struct ledger *ledger);
-/* Waits until a worker has left something for ledger_turn; the deltas are full, so one of them is at work. */
+/* Waits until a worker has left something for ledger_turn. Called when the deltas are full, so a worker is at
+ * work. */
 void ledger_wait_for_workers(struct ledger *ledger);
 MUST_USE int worker_start(struct worker *worker, struct ledger *ledger, void *(*run)(void *ledger), const char *name,
                           struct err *err);
-/* `stopping` is set. */
+/* Joins the thread and releases what it has made. `stopping` must be set. */
 void worker_stop(struct worker *worker, struct ledger *ledger);
 
 /* ---- checkpoint.c ---- */
 
 MUST_USE int checkpoint_start(struct ledger *ledger, struct err *err);
-/* Freezes the filling delta: the caller has made sure that none is frozen. */
+/* Freezes the filling delta. The caller makes sure that no delta is frozen. */
 void checkpoint_freeze(struct ledger *ledger);
-/* Takes over what a finished checkpoint made: its runs join the list, the frozen delta goes. */
+/* Takes over the result of a finished checkpoint: adds its runs to the list and drops the frozen delta. */
 void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t count);
 
 /* ---- merge.c ---- */
@@ -128,10 +128,10 @@ MUST_USE int merge_start(struct ledger *ledger, struct err *err);
 
 /* ---- the others ---- */
 
-/* writer.c: applies a block of the log's that was not decided here. */
+/* writer.c: applies a block of the log whose records were decided before this start. */
 MUST_USE int writer_apply(struct ledger *ledger, const struct block *block, struct err *err);
 
-/* open.c: opens a ledger whose derived files lie in `derived` (a name in DATA). */
+/* open.c: opens a ledger whose derived files are in `derived` (a name in DATA). */
 MUST_USE int open_with_derived(const struct ledger_options *options, const char *derived,
                                const struct ledger_progress *progress, struct ledger **ret, struct err *err);
 

@@ -1,4 +1,6 @@
-/*   IDLE ──syncer_begin──> ASKED ──thread──> DONE ──syncer_wait──> IDLE
+/* A thread waits for the disk, so that the owner can apply a group while it is synced.
+ *
+ *   IDLE ──syncer_begin──> ASKED ──thread──> DONE ──syncer_wait──> IDLE
  */
 #include "ledger/syncer.h"
 
@@ -14,9 +16,9 @@ enum sync_state { SYNC_IDLE, SYNC_ASKED, SYNC_DONE };
 
 struct syncer {
   pthread_t thread;
-  pthread_mutex_t lock;    /* what follows */
-  pthread_cond_t asked;    /* for the thread */
-  pthread_cond_t answered; /* for the owner */
+  pthread_mutex_t lock;    /* protects what follows */
+  pthread_cond_t asked;    /* wakes the thread */
+  pthread_cond_t answered; /* wakes the owner */
   enum sync_state state;
   bool stopping;
   int fd;
@@ -28,7 +30,7 @@ struct syncer {
 static void lock(struct syncer *syncer) { CHECK(pthread_mutex_lock(&syncer->lock) == 0); }
 static void unlock(struct syncer *syncer) { CHECK(pthread_mutex_unlock(&syncer->lock) == 0); }
 
-/* Called and left with the lock held. */
+/* Called with the lock held, and returns with it; the sync runs without it. */
 static void sync_file(struct syncer *syncer) {
   int fd = syncer->fd;
   const char *name = syncer->name;

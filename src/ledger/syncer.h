@@ -1,4 +1,4 @@
-/* Syncs a file while its owner does something else: a thread that waits for the disk in its place. One owner. */
+/* A thread that syncs a file while its owner does other work. One owner. */
 #ifndef CODECMETER_LEDGER_SYNCER_H
 #define CODECMETER_LEDGER_SYNCER_H
 
@@ -7,14 +7,14 @@
 
 struct syncer;
 
-/* NULL when there is no thread to be had. */
+/* NULL if no thread can be started, or there is no memory. */
 MUST_USE struct syncer *syncer_new(void);
-/* Nothing may be under way. */
+/* No sync may be under way. */
 void syncer_free(struct syncer *syncer);
 
-/* Begins with fdatasync; fd and name (for the message) are lent until syncer_wait. */
+/* Begins an fdatasync. Borrows fd and name (for the message) until syncer_wait. */
 void syncer_begin(struct syncer *syncer, int fd, const char *name);
-/* Waits for it; what file_sync_data gave. */
+/* Waits for the sync that syncer_begin began and returns the result of file_sync_data. */
 MUST_USE int syncer_wait(struct syncer *syncer, struct err *err);
 
 #endif

@@ -1,16 +1,16 @@
-/* Verification: the log is recounted, and everything derived is held against it.
+/* Verification: recounts the log and compares everything derived with the result.
  *
- *   snapshot of the rows (copied, then let go) and the runs it lists, held open
+ *   a snapshot of the rows (copied, then released) and of the runs that it lists (held open)
  *     └─> the whole log: every block's checksum, every record; cells, catalogue, a tally of what each run must hold
- *           └─> the whole of every run: checksums, order, filters, the tally of what it does hold; equal identities
+ *           └─> the whole of every run: checksums, order, filters, a tally of what it holds; equal identities
  *                 └─> differences
  *
- * A tally is the number of entries and the sum of their 128-bit hashes: equal tallies mean equal entries, and neither
- * side needs to be kept in memory or looked up. Where tallies differ, the records are looked up one by one and named.
+ * A tally is the number of entries and the sum of their 128-bit hashes. Equal tallies mean equal entries, and neither
+ * side must be kept in memory or searched. Where tallies differ, the records are searched one by one and named.
  *
- * Changes nothing, and works beside a running server: the log only grows, runs are removed by name only, and LMDB
- * keeps the snapshot's pages until they are copied. What lies beyond the snapshot's position is checked as log, and
- * not recounted.
+ * Verification changes nothing and works beside a running server: the log only grows, a removed run loses only its
+ * name, and LMDB keeps the snapshot's pages until they are copied. Blocks beyond the snapshot's position are checked
+ * but not recounted.
  */
 #include "ledger/verify.h"
 
@@ -22,9 +22,9 @@
 #include "ledger/backup.h"
 #include "ledger/union.h"
 
-#define DIFFERENCES_TOLD 100u /* further ones are counted only */
+#define DIFFERENCES_TOLD 100u /* further ones are only counted */
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
 void verify_differs(struct verify *v, const char *format, ...) {
   char line[1024];
@@ -94,7 +94,7 @@ static int keep_project(struct verify *v, struct rows_txn *txn, uint32_t project
   return result;
 }
 
-/* Projects are numbered from 1 without a gap; their zones stand in the catalogue's rows. */
+/* Projects are numbered from 1 without a gap; the catalogue's rows hold their zones. */
 static int keep_projects(struct verify *v, struct rows_txn *txn, struct err *err) {
   for (uint32_t project = 1;; project++) {
     char key[5] = {'z'};
@@ -152,11 +152,10 @@ static void want_entry(struct verify *v, enum entry_kind kind, const struct entr
   if (covered)
     tally_add(&checked->items[checked->at].wanted, entry);
   else
-    verify_differs(v, "the record at %" PRIu64 " is covered by no %s run", entry->position, entry_kind_name(kind));
+    verify_differs(v, "no %s run covers the record at position %" PRIu64, entry_kind_name(kind), entry->position);
 }
 
-/* The record of an identity that stands before a position, by the runs. Its texts are borrowed until the next read.
- */
+/* Finds, by the runs, the record of an identity before a position. Its texts are borrowed until the next read. */
 static int find_earlier(struct verify *v, struct str project, struct str source, struct str id, uint64_t before,
                         struct record *ret, bool *ret_found, struct err *err) {
   struct hash hash = hash_identity(project, source, id);
@@ -179,7 +178,7 @@ static int find_earlier(struct verify *v, struct str project, struct str source,
   return 0;
 }
 
-/* Takes off what a void's target counts; one that has none changes nothing. */
+/* Subtracts the usage of a void's target; a void without a target changes nothing. */
 static int recount_void(struct verify *v, const struct usage *usage, const struct project_state *project,
                         uint64_t position, bool *ret_counts, struct err *err) {
   struct record target;
@@ -196,7 +195,7 @@ static int recount_void(struct verify *v, const struct usage *usage, const struc
 
 static int recount(struct verify *v, const struct usage *usage, uint64_t position, struct err *err) {
   const struct project_state *project = catalogue_state(v->catalogue, usage->project);
-  if (project == NULL) return 0; /* such a record changes nothing */
+  if (project == NULL) return 0; /* a record of an unknown project changes nothing */
   if (usage->kind == USAGE_VOID) {
     bool counts;
     int result = recount_void(v, usage, project, position, &counts, err);
@@ -231,9 +230,11 @@ static int look_at_block(void *arg, const struct block *block, struct err *err) 
   struct record record;
   uint32_t count = 0;
   if (block->time_ms < v->block_time_ms)
-    verify_differs(v, "the block at %" PRIu64 " is older than the one before", block->position);
+    verify_differs(v, "the block at position %" PRIu64 " has an earlier time than the block before it",
+                   block->position);
   if (block->synced > block->position)
-    verify_differs(v, "the block at %" PRIu64 " says that it was synced", block->position);
+    verify_differs(v, "the block at position %" PRIu64 " says that it was synced before it was written",
+                   block->position);
   v->block_time_ms = block->time_ms;
   v->report.blocks++;
   for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block); count++) {
@@ -243,7 +244,8 @@ static int look_at_block(void *arg, const struct block *block, struct err *err) 
     if (result != 0) return err_prefix(err, "the block at position %" PRIu64, block->position);
   }
   if (count != block->count)
-    verify_differs(v, "the block at %" PRIu64 " has not the records it says", block->position);
+    verify_differs(v, "the block at position %" PRIu64 " has %u records, but its head says %u", block->position,
+                   count, block->count);
   step(v, block->bytes.len);
   return 0;
 }
@@ -255,12 +257,14 @@ static int read_log(struct verify *v, struct err *err) {
   v->report.unsettled = log_end(v->log) - v->report.end;
   if (v->report.is_backup && v->report.end < v->label_position) {
     return err_set(err, ERR_CORRUPT,
-                   "the backup in %s should reach to position %" PRIu64 " and is whole to %" PRIu64
-                   ": use another one",
+                   "the backup in %s should reach to position %" PRIu64 ", but it is whole to %" PRIu64
+                   " only: use another backup",
                    v->options->dir, v->label_position, v->report.end);
   }
   if (v->report.end < v->snapshot.meta.position) {
-    return err_set(err, ERR_CORRUPT, "derived data reaches to position %" PRIu64 " but the log ends at %" PRIu64,
+    return err_set(err, ERR_CORRUPT,
+                   "the derived files cover the log up to position %" PRIu64 ", but the log ends at %" PRIu64
+                   ": put back the right log, or run `codecmeter rebuild` to go on with what this log holds",
                    v->snapshot.meta.position, v->report.end);
   }
   v->report.covered = v->snapshot.meta.position;
@@ -282,13 +286,16 @@ static struct checked_run *run_of(struct checked_kind *kind, uint64_t position) 
   return covered ? &kind->items[low] : NULL;
 }
 
-/* Two records have the same hash of identity: is it the same identity? */
+/* Two records have the same hash of their identity: reports a difference if the identities are equal. */
 static int look_at_twins(struct verify *v, uint64_t first, uint64_t later, struct err *err) {
   struct record record;
   char project[PROJECT_ID_MAX + 1], source[SOURCE_MAX + 1], id[EVENT_ID_MAX + 1];
   int result = log_read_record(v->reader, first, &record, err);
   if (result != 0) return result;
-  if (record.type != RECORD_USAGE) return err_set(err, ERR_CORRUPT, "an identity leads to a record that has none");
+  if (record.type != RECORD_USAGE) {
+    return err_set(err, ERR_CORRUPT, "an index entry points to position %" PRIu64 ", where the record is not usage",
+                   first);
+  }
   bool fits = str_copy(record.usage.project, project, sizeof project) &&
               str_copy(record.usage.source, source, sizeof source) && str_copy(record.usage.id, id, sizeof id);
   CHECK(fits);
@@ -297,8 +304,8 @@ static int look_at_twins(struct verify *v, uint64_t first, uint64_t later, struc
   bool same = str_equal(str_of(project), record.usage.project) && str_equal(str_of(source), record.usage.source) &&
               str_equal(str_of(id), record.usage.id);
   if (same) {
-    verify_differs(v, "counted twice: project %s, source %s, id %s, at %" PRIu64 " and %" PRIu64, project, source, id,
-                   first, later);
+    verify_differs(v, "counted twice: project %s, source %s, id %s, at positions %" PRIu64 " and %" PRIu64, project,
+                   source, id, first, later);
   }
   return 0;
 }
@@ -308,7 +315,7 @@ static int check_filter(struct verify *v, const struct checked_run *checked, con
   bool may_hold;
   int result = run_may_hold(checked->run, (struct hash){entry->first, entry->second}, &may_hold, err);
   if (result == 0 && !may_hold) {
-    verify_differs(v, "run %016" PRIx64 ": its filter hides the entry of position %" PRIu64,
+    verify_differs(v, "run %016" PRIx64 ": the filter hides the entry of the record at position %" PRIu64,
                    run_info(checked->run)->number, entry->position);
   }
   return result;
@@ -318,8 +325,8 @@ static int look_at_entry(struct verify *v, enum entry_kind kind, const struct en
                          const struct entry *entry, struct err *err) {
   struct checked_run *checked = run_of(&v->kinds[kind - 1], entry->position);
   if (checked == NULL) {
-    verify_differs(v, "a %s run holds position %" PRIu64 ", which it does not cover", entry_kind_name(kind),
-                   entry->position);
+    verify_differs(v, "a run of kind %s has an entry of position %" PRIu64 ", which no such run covers",
+                   entry_kind_name(kind), entry->position);
     return 0;
   }
   tally_add(&checked->found, entry);
@@ -352,7 +359,7 @@ static int read_kind(struct verify *v, enum entry_kind kind, struct err *err) {
 
 /* ---- where tallies differ ---- */
 
-/* Is an entry of that kind in its run? */
+/* Tells whether an entry is in the run of its kind that covers its position. */
 static int is_in_run(struct verify *v, enum entry_kind kind, const struct entry *entry, bool *ret, struct err *err) {
   struct checked_run *checked = run_of(&v->kinds[kind - 1], entry->position);
   uint64_t index = 0;
@@ -420,7 +427,7 @@ static int explain_usage(struct explanation *x, const struct usage *usage, uint6
   entries_of(usage, project->info.number, position, entries);
   int result = is_in_run(v, x->kind, &entries[x->kind - 1], &there, err);
   if (result != 0 || there) return result;
-  /* One whose identity stands earlier counts nothing, by right. */
+  /* A record whose identity is earlier in the log rightly counts nothing. */
   struct record first;
   if (x->kind == ENTRY_IDENTITY) {
     result = find_earlier(v, usage->project, usage->source, usage->id, position, &first, &earlier, err);
@@ -428,7 +435,7 @@ static int explain_usage(struct explanation *x, const struct usage *usage, uint6
   if (result != 0) return result;
   if (earlier) return skip_record(v, usage, position);
   x->told++;
-  verify_differs(v, "run %016" PRIx64 " lacks the %s of project %.*s, source %.*s, id %.*s, at %" PRIu64,
+  verify_differs(v, "run %016" PRIx64 " lacks the %s entry of project %.*s, source %.*s, id %.*s, position %" PRIu64,
                  run_info(x->checked->run)->number, entry_kind_name(x->kind), STR_ARG(usage->project),
                  STR_ARG(usage->source), STR_ARG(usage->id), position);
   return 0;
@@ -454,7 +461,7 @@ static int compare_run(struct verify *v, enum entry_kind kind, struct checked_ru
   uint64_t end;
   int result = log_scan(v->log, LOG_FIRST_POSITION, explain_block, &x, &end, err);
   if (result != 0 || x.told > 0 || tallies_equal(&checked->wanted, &checked->found)) return result;
-  verify_differs(v, "run %016" PRIx64 " has %" PRIu64 " entries of kind %s, the log %" PRIu64 ": not the same ones",
+  verify_differs(v, "run %016" PRIx64 ": its %" PRIu64 " %s entries are not the %" PRIu64 " that the log requires",
                  run_info(checked->run)->number, checked->found.count, entry_kind_name(kind), checked->wanted.count);
   return 0;
 }
@@ -488,7 +495,7 @@ static void verify_fini(struct verify *v) {
   log_close(v->log);
 }
 
-/* A backup has a log and a label; the files that are derived from the log come when it is restored. */
+/* A backup has a log and a label; a restore makes the files that are derived from the log. */
 static int look_for_label(struct verify *v, struct err *err) {
   SCOPED_MALLOC char *derived = file_path(v->options->dir, "derived");
   if (file_exists(derived) || !backup_has_label(v->options->dir)) return 0;
@@ -496,7 +503,7 @@ static int look_for_label(struct verify *v, struct err *err) {
   return backup_read_label(v->options->dir, &v->label_position, err);
 }
 
-/* The log is opened after the snapshot was taken, so that it reaches at least as far; its UUID is needed before. */
+/* Opens the log twice: the snapshot needs its UUID, and after the snapshot it reaches at least as far. */
 static int open_all(struct verify *v, struct err *err) {
   int result = log_open_to_read(v->options->dir, &v->log, err);
   if (result == 0) result = look_for_label(v, err);

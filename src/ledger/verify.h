@@ -1,5 +1,5 @@
-/* Verification's insides, shared by verify.c, which reads the log and the runs, and verify_totals.c, which compares
- * what comes of that with the rows. Nobody else includes it.
+/* The insides of verification, shared by verify.c, which reads the log and the runs, and verify_totals.c, which
+ * compares the recount with the rows. No other file includes it.
  */
 #ifndef CODECMETER_LEDGER_VERIFY_H
 #define CODECMETER_LEDGER_VERIFY_H
@@ -13,27 +13,28 @@
 #include "ledger/log.h"
 #include "ledger/snapshot.h"
 
+/* A number of entries and the sum of their hashes, modulo 2^64. */
 struct tally {
   uint64_t count, high, low;
 };
 
-/* A run, what the log says that it must hold, what it does hold. */
+/* A run, the entries that it must hold according to the log, and the entries that it holds. */
 struct checked_run {
   struct run *run;
   struct tally wanted, found;
 };
 
-/* The runs of a kind, by position. */
+/* The runs of a kind, in order of position. */
 struct checked_kind {
   struct checked_run *items;
   size_t count;
-  size_t at; /* the one that the log's walk has reached */
+  size_t at; /* the run that the scan of the log has reached */
 };
 
 struct row {
   char *bytes; /* key, value */
   size_t key_len, len;
-  size_t order; /* in which it came: the last one of a key stands */
+  size_t order; /* of arrival: the last row of a key counts */
 };
 
 struct row_vector {
@@ -60,9 +61,9 @@ struct verify {
   struct log_reader *reader;
   struct ledger_verify_report report;
   uint64_t done, total;    /* bytes, for progress */
-  uint64_t label_position; /* of a backup: as far as it reaches, as its label says */
+  uint64_t label_position; /* of a backup: the position that its label names */
 
-  /* as the derived files have it */
+  /* from the derived files */
   struct snapshot snapshot;
   struct checked_kind kinds[ENTRY_KINDS]; /* by kind - 1 */
   struct row_vector kept_rows;
@@ -75,17 +76,17 @@ struct verify {
   } * zones;
   size_t zones_count;
 
-  /* as the log has it */
+  /* from the log */
   struct catalogue *catalogue;
-  struct delta *changes; /* rows that the catalogue's records make */
+  struct delta *changes; /* rows made from the catalogue's records */
   struct cells cells;
   int64_t block_time_ms;
   bool beyond_told;
-  uint64_t *skipped; /* records that count nothing: their identity stands earlier in the log */
+  uint64_t *skipped; /* positions of records that do not count, because their identity is earlier in the log */
   size_t skipped_count;
 };
 
-/* Room for one more, or the end: this is a command of its own. */
+/* Gives a new item at the end of a vector. Without memory it ends the program, which is a command of its own. */
 #define VERIFY_ADD(vector_items, vector_count, vector_cap)                                 \
   ({                                                                                       \
     if ((vector_count) == (vector_cap)) {                                                  \
@@ -96,7 +97,7 @@ struct verify {
     &(vector_items)[(vector_count)++];                                                     \
   })
 
-/* Counts a difference, and tells it if it is among the first. */
+/* Counts a difference, and reports it if it is among the first DIFFERENCES_TOLD. */
 void verify_differs(struct verify *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- verify_totals.c ---- */
@@ -104,7 +105,8 @@ void verify_differs(struct verify *v, const char *format, ...) __attribute__((fo
 /* For totals_visit_catalogue; arg is a struct row_vector. */
 int verify_keep_row(void *arg, struct str key, struct str value, struct err *err);
 void verify_rows_fini(struct row_vector *rows);
-/* Cells and days of the log against those of the rows, the catalogue's rows against those that its records make. */
+/* Compares cells and days of the log with those of the rows, and the catalogue's rows with those made from its
+ * records. */
 MUST_USE int verify_compare_totals(struct verify *v, struct err *err);
 
 #endif

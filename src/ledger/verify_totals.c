@@ -1,4 +1,4 @@
-/* What the recounted log makes of totals, days and the catalogue, against what the rows have. */
+/* Compares totals, days and the catalogue of the recounted log with the rows. */
 #include "ledger/verify.h"
 
 #include <inttypes.h>
@@ -35,8 +35,9 @@ static void cell_differs(struct verify *v, const struct cell *log, const struct 
   const struct usage_count none = {0}, *a = log != NULL ? &log->sum : &none, *b = kept != NULL ? &kept->sum : &none;
   if (a->units == b->units && a->minutes == b->minutes && a->tasks == b->tasks) return;
   verify_differs(v,
-                 "project %s, quarter hour from %" PRIu64 ", kind %u, codec %s, %s: the log has %" PRIu64
-                 " units, %" PRIu64 " minutes, %" PRIu64 " tasks; totals have %" PRIu64 ", %" PRIu64 ", %" PRIu64,
+                 "project %s, quarter hour from %" PRIu64 ", kind %u, codec %s, tier %s: the log has %" PRIu64
+                 " units, %" PRIu64 " minutes, %" PRIu64 " tasks, but the totals have %" PRIu64 " units, %" PRIu64
+                 " minutes, %" PRIu64 " tasks",
                  project_name(v, any->project), (uint64_t)any->quarter * QUARTER_SECONDS, any->kind,
                  codec_name(v, any->project, any->codec), tier_name((enum tier)any->tier), a->units, a->minutes,
                  a->tasks, b->units, b->minutes, b->tasks);
@@ -72,7 +73,7 @@ static bool is_day_checked(const struct verify *v, uint32_t project) {
   return false;
 }
 
-/* Days from the kept quarter hours, which the log has been held against, by each project's zone. */
+/* Makes days, by each project's zone, from the kept quarter hours, which were compared with the log. */
 static void days_of_cells(struct verify *v, struct day_vector *days) {
   for (size_t i = 0; i < v->kept_cells_count; i++) {
     const struct cell *cell = &v->kept_cells[i];
@@ -93,7 +94,7 @@ static void days_of_cells(struct verify *v, struct day_vector *days) {
   }
 }
 
-/* Cells of one day come codec by codec within each quarter hour: equal keys are added up. */
+/* Sorts days and adds up those with equal keys: a day comes once for each of its quarter hours. */
 static void add_up_days(struct day_vector *days) {
   if (days->count == 0) return;
   qsort(days->items, days->count, sizeof *days->items, compare_days_by_key);
@@ -120,7 +121,7 @@ static void compare_days(struct verify *v) {
   size_t i = 0, k = 0;
   while (i < days.count || k < v->kept_days.count) {
     const struct day_total *kept = k < v->kept_days.count ? &v->kept_days.items[k] : NULL;
-    if (kept != NULL && !is_day_checked(v, kept->project)) { /* of other rules, to be made anew */
+    if (kept != NULL && !is_day_checked(v, kept->project)) { /* made with other zone rules, to be made again */
       k++;
       continue;
     }
@@ -128,7 +129,8 @@ static void compare_days(struct verify *v) {
     bool same = order == 0 && memcmp(days.items[i].sums, kept->sums, sizeof kept->sums) == 0;
     const struct day_total *any = order <= 0 ? &days.items[i] : kept;
     if (!same) {
-      verify_differs(v, "project %s, day %d, kind %u, codec %s: the day's totals are not those of its quarter hours",
+      verify_differs(v,
+                     "project %s, day %d, kind %u, codec %s: the day's totals are not the sum of its quarter hours",
                      project_name(v, any->project), any->day, any->kind, codec_name(v, any->project, any->codec));
     }
     i += order <= 0;
@@ -149,7 +151,7 @@ static bool same_key(const struct row *a, const struct row *b) {
   return str_equal(str_make(a->bytes, a->key_len), str_make(b->bytes, b->key_len));
 }
 
-/* Sorts, and keeps the last row of each key. */
+/* Sorts rows and keeps the last row of each key. */
 static void settle_rows(struct row_vector *rows) {
   if (rows->count == 0) return;
   qsort(rows->items, rows->count, sizeof *rows->items, compare_rows);
@@ -194,11 +196,11 @@ static void compare_catalogue(struct verify *v) {
                     ? -1
                     : str_compare(str_make(log->bytes, log->key_len), str_make(kept->bytes, kept->key_len));
     if (order < 0)
-      row_differs(v, log, "is missing");
+      row_differs(v, log, "is in the log, but missing in derived/totals");
     else if (order > 0)
-      row_differs(v, kept, "is not in the log");
+      row_differs(v, kept, "is in derived/totals, but not in the log");
     else if (log->len != kept->len || memcmp(log->bytes, kept->bytes, log->len) != 0)
-      row_differs(v, log, "differs");
+      row_differs(v, log, "differs from the log");
     i += order <= 0;
     k += order >= 0;
   }

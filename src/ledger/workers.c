@@ -1,6 +1,5 @@
-/* The two threads that make runs for the writer, and how what they make reaches it: they leave it under the ledger's
- * lock and wake the writer, which takes it over between two commits. So only the writer ever changes what readers
- * see.
+/* The code that the checkpointer and the merger share. Each makes runs, leaves them under the ledger's lock, and
+ * wakes the writer; the writer takes them over between two commits. So only the writer changes what readers see.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -65,7 +64,7 @@ void ledger_wait_for_workers(struct ledger *ledger) {
 int worker_start(struct worker *worker, struct ledger *ledger, void *(*run)(void *ledger), const char *name,
                  struct err *err) {
   int code = pthread_create(&worker->thread, NULL, run, ledger);
-  if (code != 0) return err_set_errno(err, ERR_INTERNAL, code, "cannot start the %s", name);
+  if (code != 0) return err_set_errno(err, ERR_INTERNAL, code, "cannot start the %s thread", name);
   worker->has_thread = true;
   (void)pthread_setname_np(worker->thread, name);
   return 0;

@@ -263,7 +263,7 @@ def test_targets_that_are_refused(bare, tmp_path):
     assert run("backup", "--data", bare.data, check=False).returncode == 2
     assert run("restore", "--data", tmp_path / "x", check=False).returncode == 2
     run("backup", "--data", bare.data, tmp_path / "good")
-    for data, source, word in ((other.data, tmp_path / "good", "holds a ledger"), (tmp_path / "y", other.data, "no finished"),
+    for data, source, word in ((other.data, tmp_path / "good", "holds a ledger"), (tmp_path / "y", other.data, "not a finished"),
                                (bare.data, tmp_path / "good", "in use")):
         done = run("restore", "--data", data, source, check=False)
         assert done.returncode == 1 and word in done.stderr, done.stderr
