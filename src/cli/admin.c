@@ -235,7 +235,8 @@ static int project_list(const struct admin *admin, const struct json *request, s
   size_t count;
   int result = catalogue_projects(admin->catalogue, &projects, &count);
   if (result != 0) return err_set(err, ERR_MEMORY, "no memory");
-  for (size_t i = 0; i < count; i++) put_project(items, &projects[i]);
+  for (size_t i = 0; i < count; i++)
+    put_project(items, &projects[i]);
   return 0;
 }
 
@@ -259,7 +260,8 @@ static int read_projects(const struct json *request, char ids[][PROJECT_ID_MAX +
   for (; project != NULL; project = project->next) {
     size_t i = change->projects_count;
     if (i == KEY_PROJECTS_MAX) return err_set(err, ERR_LIMIT, "a key lists at most %d projects", KEY_PROJECTS_MAX);
-    if (!str_copy(project->text, ids[i], PROJECT_ID_MAX + 1)) return err_set(err, ERR_RANGE, "project: at most 64 bytes");
+    if (!str_copy(project->text, ids[i], PROJECT_ID_MAX + 1))
+      return err_set(err, ERR_RANGE, "project: at most 64 bytes");
     list[i] = ids[i];
     change->projects_count++;
   }

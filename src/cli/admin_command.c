@@ -130,11 +130,21 @@ static void print_quietly(const struct json *items, const struct admin_print *pr
 static void append_json(const struct json *node, struct buf *out) {
   const char *separator = "";
   switch (node->type) {
-    case JSON_NULL: buf_text(out, "null"); break;
-    case JSON_TRUE: buf_text(out, "true"); break;
-    case JSON_FALSE: buf_text(out, "false"); break;
-    case JSON_NUMBER: buf_str(out, node->text); break;
-    case JSON_STRING: json_quote(out, node->text); break;
+    case JSON_NULL:
+      buf_text(out, "null");
+      break;
+    case JSON_TRUE:
+      buf_text(out, "true");
+      break;
+    case JSON_FALSE:
+      buf_text(out, "false");
+      break;
+    case JSON_NUMBER:
+      buf_str(out, node->text);
+      break;
+    case JSON_STRING:
+      json_quote(out, node->text);
+      break;
     case JSON_ARRAY:
     case JSON_OBJECT:
       buf_char(out, node->type == JSON_ARRAY ? '[' : '{');

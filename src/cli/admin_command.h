@@ -15,11 +15,11 @@ struct admin_column {
 };
 
 struct admin_print {
-  bool json;                          /* items as they are: a list as an array, one made or changed as an object */
+  bool json; /* items as they are: a list as an array, one made or changed as an object */
   bool is_list;
-  bool is_asked_for;                  /* the table is printed with --quiet, too */
-  const char *quiet_fields[3];        /* these are printed with --quiet, in one line; may be all NULL */
-  const struct admin_column *columns; /* ends with field NULL */
+  bool is_asked_for;                                /* the table is printed with --quiet, too */
+  const char *quiet_fields[3];                      /* these are printed with --quiet, in one line; may be all NULL */
+  const struct admin_column *columns;               /* ends with field NULL */
   void (*look)(void *arg, const struct json *item); /* called for each item; may be NULL */
   void *arg;
 };

@@ -15,7 +15,7 @@ static const int passed_on[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUS
 #define SIGNALS (sizeof passed_on / sizeof passed_on[0])
 
 static volatile sig_atomic_t child_pid;
-static sigset_t ignored;                  /* by whoever started us, as nohup does: passed on, but no reason to hurry */
+static sigset_t ignored; /* by whoever started us, as nohup does: passed on, but no reason to hurry */
 static volatile sig_atomic_t interrupted; /* by a signal that came when there was no child to have it */
 
 /* A terminal signals its whole foreground group, the child too: only what was sent to us alone is passed on. */
@@ -67,8 +67,7 @@ static int wait_for(pid_t pid, struct err *err, int *ret_status) {
 
 bool child_interrupted(void) { return interrupted != 0; }
 
-int child_run(char *const *argv, const struct child_hook *hook, int *ret_status, bool *ret_started,
-              struct err *err) {
+int child_run(char *const *argv, const struct child_hook *hook, int *ret_status, bool *ret_started, struct err *err) {
   struct sigaction before[SIGNALS];
   sigset_t all, mask;
   int failure[2], code = 0;

@@ -13,8 +13,8 @@ struct setting {
   char **value;
 };
 
-/* Reads a line of an environment file: NAME=value, with or without "export" before it. Skips blank lines, comments (#) and
- * a line `export NAME…`, which is there for shells. Removes quotes around a value. */
+/* Reads a line of an environment file: NAME=value, with or without "export" before it. Skips blank lines, comments
+ * (#) and a line `export NAME…`, which is there for shells. Removes quotes around a value. */
 static int read_line(char *line, const struct setting *settings, size_t count, const char *path, struct err *err) {
   struct str text = str_trim(str_of(line));
   if (text.len == 0 || text.ptr[0] == '#') return 0;

@@ -39,6 +39,21 @@ static void bash_begin(const char *name) { (void)printf("    %s)\n", name); }
 
 static void bash_end(void) { (void)fputs("      ;;\n", stdout); }
 
+/* Once a verb is typed, only its options are offered. */
+static void bash_verbs(const struct option_spec *spec) {
+  struct option_row row;
+  if (spec->verbs == NULL) return;
+  (void)fputs("      case \" ${COMP_WORDS[*]:2:COMP_CWORD-2} \" in\n", stdout);
+  for (const struct option_verb *verb = spec->verbs; verb->name != NULL; verb++) {
+    (void)printf("        *' %s '*) options='", verb->name);
+    for (size_t i = 0; (row = options_row(spec, i)).name != NULL; i++) {
+      if (options_verb_takes(verb, row.name)) (void)printf(" --%s", row.name);
+    }
+    (void)fputs("' ;;\n", stdout);
+  }
+  (void)fputs("      esac\n", stdout);
+}
+
 static void bash_command(void *arg, const struct option_spec *spec) {
   (void)arg;
   struct option_row row;
@@ -53,6 +68,7 @@ static void bash_command(void *arg, const struct option_spec *spec) {
     if (row.type != OPTION_FLAG) (void)printf(" --%s", row.name);
   }
   (void)printf(" '\n");
+  bash_verbs(spec);
   if (spec->operands_end) (void)fputs("      operands_end=1\n", stdout);
 }
 
@@ -127,7 +143,8 @@ static void zsh_command(void *arg, const struct option_spec *spec) {
   for (size_t i = 0; (row = options_row(spec, i)).name != NULL; i++) {
     (void)printf(" \\\n        '%s--%s%s[", row.type == OPTION_LIST ? "*" : "", row.name,
                  row.type == OPTION_FLAG ? "" : "=");
-    put_zsh_text(row.help);
+    SCOPED_MALLOC char *text = options_help(spec, &row);
+    put_zsh_text(text);
     (void)fputs("]", stdout);
     if (row.argument != NULL) (void)printf(":%s:_files", row.argument);
     (void)fputs("'", stdout);
@@ -195,7 +212,8 @@ static void fish_command(void *arg, const struct option_spec *spec) {
     (void)printf("complete -c codecmeter -n '__fish_seen_subcommand_from %s' -l %s", name, row.name);
     if (row.letter != '\0') (void)printf(" -s %c", row.letter);
     (void)fputs(row.type == OPTION_FLAG ? " -d " : " -r -d ", stdout);
-    put_quoted(row.help, "\\'");
+    SCOPED_MALLOC char *text = options_help(spec, &row);
+    put_quoted(text, "\\'");
     (void)putchar('\n');
   }
   for (const struct option_verb *verb = spec->verbs; verb != NULL && verb->name != NULL; verb++) {
@@ -222,9 +240,9 @@ static void print_fish(void) {
 int cmd_completion(int argc, char **argv) {
   const struct option_row rows[] = {{0}};
   const struct option_verb verbs[] = {
-      {"bash", NULL, "print the script for bash"},
-      {"zsh", NULL, "print the script for zsh"},
-      {"fish", NULL, "print the script for fish"},
+      {"bash", NULL, NULL, "print the script for bash"},
+      {"zsh", NULL, NULL, "print the script for zsh"},
+      {"fish", NULL, NULL, "print the script for fish"},
       {0},
   };
   const struct option_spec spec = {

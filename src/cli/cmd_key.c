@@ -82,21 +82,23 @@ int cmd_key(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"public-key", 0, OPTION_TEXT, &options.public_key, "KEY",
-       "create: import this key pair instead of making one; disable, enable: the same as the argument KEY"},
+       "the public key to disable or enable (the same as the argument KEY), or to import"},
       {"private-key", 0, OPTION_TEXT, &options.private_key, "KEY",
-       "the private key to import; every user of this machine can see it with `ps`: prefer --private-key-file"},
+       "the private key of a pair to import; every user of this machine can see it with `ps`, so prefer "
+       "--private-key-file"},
       {"private-key-file", 0, OPTION_TEXT, &options.private_key_file, "FILE",
        "read the private key to import from a file; - is standard input"},
       {"project", 0, OPTION_LIST, &options.projects, "ID",
-       "create: a key of a sub-account, which sees only this project; repeatable"},
+       "make a key of a sub-account, which can read only this project; repeatable"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_verb verbs[] = {
-      {"create", NULL, "create a key pair, or import one"},
-      {"list", NULL, "list all keys, without their private keys"},
-      {"disable", "public-key", "disable a key: the server refuses it from the next request on"},
-      {"enable", "public-key", "enable a disabled key"},
+      {"create", NULL, "data public-key private-key private-key-file project json",
+       "create a key pair, or import one"},
+      {"list", NULL, "data json", "list all keys, without their private keys"},
+      {"disable", "public-key", "data json", "disable a key: the server refuses it from the next request on"},
+      {"enable", "public-key", "data json", "enable a disabled key"},
       {0},
   };
   const struct option_spec spec = {

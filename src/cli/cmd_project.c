@@ -38,11 +38,8 @@ static void tell_move(void *arg, const struct json *item) {
 static int run(const char *verb, const struct project_options *options, struct err *err) {
   SCOPED(buf_fini) struct buf request = {0};
   bool is_list = strcmp(verb, "list") == 0;
-  struct admin_print print = {.json = options->json,
-                              .is_list = is_list,
-                              .is_asked_for = is_list,
-                              .columns = columns,
-                              .look = tell_move};
+  struct admin_print print = {
+      .json = options->json, .is_list = is_list, .is_asked_for = is_list, .columns = columns, .look = tell_move};
   if (strcmp(verb, "create") == 0) print.quiet_fields[0] = "id";
   admin_begin(&request, "project", verb);
   admin_text(&request, "id", options->id);
@@ -58,19 +55,20 @@ int cmd_project(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
-      {"name", 0, OPTION_TEXT, &options.name, "NAME", "the name that people see (default: the id)"},
+      {"name", 0, OPTION_TEXT, &options.name, "NAME", "the name that people see (create: by default the id)"},
       {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
-       "IANA time zone whose days the project is metered by, such as Europe/Berlin; create needs it unless the running "
-       "server has the setting project.time_zone"},
+       "IANA time zone of the project's days, such as Europe/Berlin; create needs it unless the running server has "
+       "the "
+       "setting project.time_zone"},
       {"default", 0, OPTION_FLAG, &options.is_default, NULL, "make this the account's default project"},
-      {"force", 0, OPTION_FLAG, &options.force, NULL, "set --time-zone even if usage moves to other days"},
+      {"force", 0, OPTION_FLAG, &options.force, NULL, "change the time zone even if usage moves to other days"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_verb verbs[] = {
-      {"create", "[id]", "create a project; without ID, a random id is chosen"},
-      {"list", NULL, "list all projects"},
-      {"set", "id", "change name, time zone or default of a project"},
+      {"create", "[id]", "data name time-zone default json", "create a project; without ID, a random id is chosen"},
+      {"list", NULL, "data json", "list all projects"},
+      {"set", "id", "data name time-zone default force json", "change name, time zone or default of a project"},
       {0},
   };
   const struct option_spec spec = {

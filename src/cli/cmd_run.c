@@ -106,7 +106,8 @@ static struct intent *note_intent(const struct outbox *outbox, const struct run_
                                   const struct file_before *before, struct timespec began) {
   struct intent *intent = NULL;
   struct err err = {0};
-  int result = intent_write(&outbox->spool, options->settings.project, began, options->outputs, before, &intent, &err);
+  int result =
+      intent_write(&outbox->spool, options->settings.project, began, options->outputs, before, &intent, &err);
   if (result != 0 && result != -ERR_NOT_FOUND) {
     (void)err_prefix(&err, "outputs will not be metered if this run is killed, because it cannot be noted");
     (void)command_fail("run", &err);
@@ -123,7 +124,8 @@ static void prepare_command(void *intent) {
 
 static int check_settings(const struct run_options *options, struct err *err) {
   if (options->settings.token != NULL) return 0;
-  return err_set(err, ERR_USAGE, "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
+  return err_set(err, ERR_USAGE,
+                 "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
 }
 
 /* Runs the command and meters what it made. Gives the exit status. */
@@ -182,7 +184,8 @@ int cmd_run(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "-- COMMAND...",
       .summary =
-          "Runs a transcoder, then measures its outputs and reports them. If the server cannot take an event now, the "
+          "Runs a transcoder, then measures its outputs and reports them. If the server cannot take an event now, "
+          "the "
           "event waits in the spool; that is no failure. If an event can neither be stored nor spooled, the command "
           "prints it on standard output. If the transcoder fails, a failed task is reported, which counts nothing.",
       .quiet = "do not print the files that were recorded; the transcoder prints what it always does",

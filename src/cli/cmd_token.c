@@ -53,22 +53,24 @@ int cmd_token(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"project", 0, OPTION_TEXT, &options.project, "ID",
-       "create: a token for this project only (default: every project)"},
+       "make a token for this project only (default: every project)"},
       {"scope", 0, OPTION_TEXT, &options.scope, "SCOPE",
-       "create: write (default), read, or void, which may also void reported usage"},
+       "write (default), read, or void, which may also void reported usage"},
       {"create-projects", 0, OPTION_FLAG, &options.create_projects, NULL,
-       "create: the token's events create the projects that they name if they do not exist yet"},
+       "the token's events create the projects that they name if they do not exist yet"},
       {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
-       "create: the time zone of the projects that --create-projects makes; needed with it unless the running server has "
-       "the setting project.time_zone"},
-      {"id", 0, OPTION_TEXT, &options.id, "ID", "revoke: the same as the argument ID"},
+       "time zone of the projects that the token's events create; --create-projects needs it unless the running "
+       "server "
+       "has the setting project.time_zone"},
+      {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_verb verbs[] = {
-      {"create", NULL, "create a token and show its secret, once"},
-      {"list", NULL, "list all tokens, without their secrets"},
-      {"revoke", "id", "revoke a token: the server refuses it from the next request on"},
+      {"create", NULL, "data project scope create-projects time-zone json",
+       "create a token and show its secret, once"},
+      {"list", NULL, "data json", "list all tokens, without their secrets"},
+      {"revoke", "id", "data json", "revoke a token: the server refuses it from the next request on"},
       {0},
   };
   const struct option_spec spec = {
@@ -78,9 +80,10 @@ int cmd_token(int argc, char **argv) {
           "secret is shown once; the ledger keeps only its hash. A revoked token stays revoked, because "
           "others may know its secret. The command works whether or not the server runs.",
       .quiet = "create: print only the secret; revoke: print nothing",
-      .examples = "codecmeter token create --project org-acme\n"
-                  "codecmeter token create --create-projects --time-zone Europe/Berlin\n"
-                  "codecmeter token revoke 0123456789ab",
+      .examples =
+          "codecmeter token create --project org-acme\n"
+          "codecmeter token create --create-projects --time-zone Europe/Berlin\n"
+          "codecmeter token revoke 0123456789ab",
       .rows = rows,
   };
   const char *verb;

@@ -206,9 +206,6 @@ static int check(const struct unresolved_options *options, struct report *report
     return err_set(err, ERR_USAGE,
                    "name one output: give SOURCE and ID; or give --all, for all of the project or the source");
   }
-  if (report->dismisses && says_measures(options)) {
-    return err_set(err, ERR_USAGE, "dismiss takes no measures; `codecmeter unresolved resolve` does");
-  }
   if (!report->dismisses && !says_measures(options)) {
     return err_set(err, ERR_USAGE, "no measure is given; give --codec, --width and --height, or --duration-ms");
   }
@@ -251,19 +248,20 @@ int cmd_unresolved(int argc, char **argv) {
       {"project", 0, OPTION_TEXT, &options.project, "PROJECT", "the same as the argument PROJECT"},
       {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "the same as the argument SOURCE"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
-      {"all", 0, OPTION_FLAG, &options.all, NULL, "resolve, dismiss: all outputs of the project, or of SOURCE"},
-      {"codec", 0, OPTION_TEXT, &options.codec, "NAME", "resolve: the codec, if the notice had none"},
-      {"width", 0, OPTION_TEXT, &options.width, "PIXELS", "resolve: the width, likewise"},
-      {"height", 0, OPTION_TEXT, &options.height, "PIXELS", "resolve: the height, likewise"},
-      {"duration-ms", 0, OPTION_TEXT, &options.duration_ms, "MS", "resolve: the duration in milliseconds, likewise"},
-      {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON; list: one object a line"},
+      {"all", 0, OPTION_FLAG, &options.all, NULL, "all unresolved outputs of the project, or of SOURCE"},
+      {"codec", 0, OPTION_TEXT, &options.codec, "NAME", "the codec, if the notice names none"},
+      {"width", 0, OPTION_TEXT, &options.width, "PIXELS", "the width, if the notice names none"},
+      {"height", 0, OPTION_TEXT, &options.height, "PIXELS", "the height, if the notice names none"},
+      {"duration-ms", 0, OPTION_TEXT, &options.duration_ms, "MS",
+       "the duration in milliseconds, if the notice names none"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON (list: one object a line)"},
       {0},
   };
   const struct option_verb verbs[] = {
-      {"list", "[project [source [id]]]", "list unresolved outputs, with what they lack"},
-      {"resolve", "project [source [id]]",
+      {"list", "[project [source [id]]]", "data json", "list unresolved outputs, with what they lack"},
+      {"resolve", "project [source [id]]", "data all codec width height duration-ms json",
        "add what outputs lack; from then on they count, on the day on which they finished"},
-      {"dismiss", "project [source [id]]", "mark outputs as failed transcodes, which never count"},
+      {"dismiss", "project [source [id]]", "data all json", "mark outputs as failed transcodes, which never count"},
       {0},
   };
   const struct option_spec spec = {

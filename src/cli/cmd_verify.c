@@ -99,7 +99,8 @@ int cmd_verify(int argc, char **argv) {
   };
   const struct option_exit exits[] = {
       {EXIT_OK, "everything that was compared agrees with the log, or the log is empty"},
-      {EXIT_FAILED, "something differs, there are records and none could be compared, or the ledger could not be read"},
+      {EXIT_FAILED,
+       "something differs, there are records and none could be compared, or the ledger could not be read"},
       {EXIT_USAGE, "wrong usage"},
       {0},
   };

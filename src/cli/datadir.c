@@ -55,7 +55,8 @@ static bool holds_nothing(int fd) {
 static int check_ours(int fd, const char *path, struct err *err) {
   static const char *const names[] = {"lock", "log", "control.sock"}; /* a power cut may leave any of them alone */
   bool ours = false;
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) ours = ours || faccessat(fd, names[i], F_OK, 0) == 0;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    ours = ours || faccessat(fd, names[i], F_OK, 0) == 0;
   if (ours || holds_nothing(fd)) return 0;
   return err_set(err, ERR_EXISTS,
                  "%s is no data directory, as it holds other files: name an empty or a new directory", path);

@@ -9,7 +9,7 @@
 struct datadir {
   const char *path; /* borrowed */
   int dir_fd;
-  int lock_fd;      /* -1: not ours */
+  int lock_fd; /* -1: not ours */
 };
 
 #define DATADIR_NONE ((struct datadir){.dir_fd = -1, .lock_fd = -1})

@@ -133,7 +133,8 @@ static void put_options(FILE *out, const struct option_spec *spec) {
   for (size_t i = 0; (row = options_row(spec, i)).name != NULL; i++) {
     buf_clear(&name);
     put_option_name(&row, &name);
-    put_term(out, buf_view(&name), row.help, column);
+    SCOPED_MALLOC char *text = options_help(spec, &row);
+    put_term(out, buf_view(&name), text, column);
   }
 }
 

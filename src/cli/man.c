@@ -117,7 +117,8 @@ static void put_options(FILE *out, const struct option_spec *spec) {
     buf_printf(&name, "--%s", row.name);
     if (row.argument != NULL) buf_printf(&name, "=%s", row.argument);
     CHECK(!name.failed);
-    put_term(out, buf_view(&name), row.help);
+    SCOPED_MALLOC char *text = options_help(spec, &row);
+    put_term(out, buf_view(&name), text);
   }
 }
 

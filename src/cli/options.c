@@ -166,16 +166,20 @@ static void remove_separator(int *argc, char **argv, int last) {
 
 /* ---- operands ---- */
 
-/* Cuts the next name off the front of a list of operands; *optional stays true from the first '[' on. */
-static struct option_row next_operand(const struct option_spec *spec, struct str *operands, bool *optional) {
-  struct str word = str_cut(operands, ' ');
-  while (word.len > 0 && word.ptr[0] == '[') {
-    *optional = true;
+/* Cuts the next name off the front of a list of options or operands, without its brackets. */
+static struct str next_name(struct str *names) {
+  struct str word = str_cut(names, ' ');
+  while (word.len > 0 && word.ptr[0] == '[')
     word = str_make(word.ptr + 1, word.len - 1);
-  }
   while (word.len > 0 && word.ptr[word.len - 1] == ']')
     word.len--;
-  struct option_row row = row_named(spec, word);
+  return word;
+}
+
+/* The same for operands, as a row; *optional stays true from the first '[' on. */
+static struct option_row next_operand(const struct option_spec *spec, struct str *operands, bool *optional) {
+  *optional = *optional || operands->ptr[0] == '[';
+  struct option_row row = row_named(spec, next_name(operands));
   CHECK(row.name != NULL && row.type == OPTION_TEXT);
   return row;
 }
@@ -273,6 +277,58 @@ static int find_verb(const struct option_spec *spec, int argc, char **argv, cons
                  argv[1], argv[0], near.best, argv[0]);
 }
 
+static bool is_among(struct str names, struct str name) {
+  while (names.len > 0) {
+    if (str_equal(next_name(&names), name)) return true;
+  }
+  return false;
+}
+
+bool options_verb_takes(const struct option_verb *verb, const char *name) {
+  for (const struct option_row *row = common_rows; row->name != NULL; row++) {
+    if (strcmp(row->name, name) == 0) return true;
+  }
+  return is_among(str_of(verb->operands), str_of(name)) || is_among(str_of(verb->options), str_of(name));
+}
+
+/* Appends "create, set"; false if every verb takes the option. */
+static bool put_takers(const struct option_verb *verbs, const char *name, struct buf *out) {
+  bool only_some = false;
+  for (const struct option_verb *verb = verbs; verb->name != NULL; verb++) {
+    bool takes = options_verb_takes(verb, name);
+    if (takes && out->len > 0) buf_text(out, ", ");
+    if (takes) buf_text(out, verb->name);
+    only_some = only_some || !takes;
+  }
+  return only_some;
+}
+
+char *options_help(const struct option_spec *spec, const struct option_row *row) {
+  SCOPED(buf_fini) struct buf takers = {0};
+  bool only_some = spec->verbs != NULL && put_takers(spec->verbs, row->name, &takers);
+  struct str lead = only_some ? buf_view(&takers) : STR("");
+  char *text = NULL;
+  CHECK(asprintf(&text, "%.*s%s%s", STR_ARG(lead), only_some ? ": " : "", row->help) >= 0);
+  return text;
+}
+
+static bool is_given(const struct option_row *row) {
+  return row->type == OPTION_FLAG ? *(bool *)row->target : *(void **)row->target != NULL;
+}
+
+/* An option that does nothing for this verb was meant for another: ignoring it would hide a mistake. */
+static int check_taken(const struct option_spec *spec, const struct option_verb *verb, const char *command,
+                       struct err *err) {
+  for (const struct option_row *row = spec->rows; row->name != NULL; row++) {
+    if (!is_given(row) || options_verb_takes(verb, row->name)) continue;
+    SCOPED(buf_fini) struct buf takers = {0};
+    (void)put_takers(spec->verbs, row->name, &takers);
+    return err_set(err, ERR_USAGE, "%s %s takes no --%s; it is for %.*s; see codecmeter %s --help", command,
+                   verb->name, row->name, STR_ARG(buf_view(&takers)), command);
+  }
+  return 0;
+}
+
 /* ---- the doors ---- */
 
 static struct {
@@ -315,6 +371,7 @@ int options_parse_verb(const struct option_spec *spec, int argc, char **argv, co
   const struct option_verb *verb = NULL;
   int result = parse_and_answer(spec, &argc, &argv, err);
   if (result == 0) result = find_verb(spec, argc, argv, &verb, err);
+  if (result == 0) result = check_taken(spec, verb, argv[0], err);
   if (result != 0) return result;
   remove_argument(&argc, argv, 1);
   result = take_operands(spec, verb->operands, verb->name, &argc, argv, err);

@@ -30,6 +30,7 @@ struct option_row {
 struct option_verb {
   const char *name;
   const char *operands; /* as in option_spec; NULL for none */
+  const char *options;  /* names of further options that it takes, separated by blanks; NULL for none */
   const char *help;
 };
 
@@ -60,7 +61,8 @@ struct option_spec {
 #define OPTIONS_ANSWERED 1
 MUST_USE int options_parse(const struct option_spec *spec, int *argc, char ***argv, struct err *err);
 
-/* The same for a command with verbs: gives the one that was named, too. No operands are left. */
+/* The same for a command with verbs: gives the one that was named, too, and refuses the options that it does not
+ * take. No operands are left. */
 MUST_USE int options_parse_verb(const struct option_spec *spec, int argc, char **argv, const char **ret_verb,
                                 struct err *err);
 
@@ -77,6 +79,13 @@ MUST_USE int options_no_operands(int argc, char **argv, struct err *err);
 
 /* The spec's rows, then --quiet, --help and --version; the one after the last has name NULL. */
 struct option_row options_row(const struct option_spec *spec, size_t index);
+
+/* True if the verb takes the option: as an operand, by name, or because every command does. */
+bool options_verb_takes(const struct option_verb *verb, const char *name);
+
+/* The row's help, behind the verbs that take the option if some of the spec's do not: "create, set: the name". The
+ * caller frees it. */
+MUST_USE char *options_help(const struct option_spec *spec, const struct option_row *row);
 
 /* Until the next call, options_parse() only hands its spec to `visit` and answers OPTIONS_ANSWERED. NULL ends this.
  */

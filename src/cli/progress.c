@@ -53,7 +53,8 @@ void progress_rows(struct progress *progress, uint64_t done, uint64_t total, uin
 }
 
 void progress_count(struct progress *progress, uint64_t done, uint64_t total, const char *things) {
-  if (begin_line(progress, done, total)) (void)fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " %s ", done, total, things);
+  if (begin_line(progress, done, total))
+    (void)fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " %s ", done, total, things);
 }
 
 void progress_end(struct progress *progress) {

@@ -7,8 +7,8 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/clock.h"

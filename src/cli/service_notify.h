@@ -1,11 +1,11 @@
-/* What a service manager is told about this process: that it is ready, that it gets on, that it stops. The protocol is
- * systemd's, sd_notify(3). Without $NOTIFY_SOCKET, or when nobody listens there, every call does nothing.
+/* What a service manager is told about this process: that it is ready, that it gets on, that it stops. The protocol
+ * is systemd's, sd_notify(3). Without $NOTIFY_SOCKET, or when nobody listens there, every call does nothing.
  *
  *   service_notify_begin ──> progress … progress ──> ready ──> progress … ──> stopping
  *                            (asks for more time)              (pings the watchdog)
  *
- * One thread calls these. A ping proves no more than its caller knows: call service_notify_progress only where the work
- * has got on.
+ * One thread calls these. A ping proves no more than its caller knows: call service_notify_progress only where the
+ * work has got on.
  */
 #ifndef CODECMETER_CLI_SERVICE_NOTIFY_H
 #define CODECMETER_CLI_SERVICE_NOTIFY_H

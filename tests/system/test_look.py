@@ -253,6 +253,74 @@ def test_ids_that_contradict_or_are_missing(tmp_path, words, args):
     assert not (tmp_path / "none").exists()
 
 
+# ---- options of verbs ----
+
+# The options that each verb takes, beside those of every command.
+VERBS = {
+    "project": {"create": "data id name time-zone default json", "list": "data json", "set": "data id name time-zone default force json"},
+    "key": {"create": "data public-key private-key private-key-file project json", "list": "data json",
+            "disable": "data public-key json", "enable": "data public-key json"},
+    "token": {"create": "data project scope create-projects time-zone json", "list": "data json", "revoke": "data id json"},
+    "unresolved": {"list": "data project source id json", "resolve": "data project source id all codec width height duration-ms json",
+                   "dismiss": "data project source id all json"},
+    "completion": {"bash": "", "zsh": "", "fish": ""},
+}
+EVERYWHERE = {"quiet", "help", "version"}
+
+
+def options_of(command):
+    """Each option's name, whether it takes a value, and its text, as the help shows them."""
+    section = on_terminal(100, command, "--help").split("\nOptions:\n")[1].split("\n\n")[0]
+    parts = re.split(r"^ {2}(?:-\w, | {4})--", section, flags=re.M)[1:]
+    found = [re.match(r"([a-z-]+)(=?)\S*\s*(.*)", part, re.S).groups() for part in parts]
+    return {name: (value == "=", " ".join(text.split())) for name, value, text in found}
+
+
+def verbs_of(command):
+    return re.findall(rf"^(?:Usage:|      ) codecmeter {command} ([a-z]+)(?: |$)", run(command, "--help").stdout, re.M)
+
+
+def test_every_command_with_verbs_is_in_the_table():
+    assert {command: verbs_of(command) for command in COMMANDS if verbs_of(command)} == {
+        command: list(verbs) for command, verbs in VERBS.items()}
+
+
+@pytest.mark.parametrize("command", VERBS)
+def test_a_verb_refuses_the_options_of_others(command, tmp_path):
+    """Each verb with each option of its command: what does not apply is refused, not ignored."""
+    options = options_of(command)
+    takes = {verb: set(names.split()) | EVERYWHERE for verb, names in VERBS[command].items()}
+    assert set(options) == set.union(*takes.values())
+    data = [] if command == "completion" else ["--data", tmp_path / "none"]
+    for verb in takes:
+        for name, (has_value, _) in options.items():
+            if name == "data":
+                continue
+            done = run(command, verb, f"--{name}" + ("=7" if has_value else ""), *data, check=False)
+            refused = f"codecmeter {command}: {command} {verb} takes no --{name}" in done.stderr
+            assert refused != (name in takes[verb]), (verb, name, done)
+            if refused:
+                assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1, done
+                takers = [other for other in takes if name in takes[other]]
+                assert all(other in done.stderr for other in takers) and f"codecmeter {command} --help" in done.stderr, done
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("command", VERBS)
+def test_help_names_the_verbs_that_take_an_option(command):
+    for name, (_, text) in options_of(command).items():
+        if name in EVERYWHERE:
+            continue
+        takers = [verb for verb, names in VERBS[command].items() if name in names.split()]
+        lead = ", ".join(takers) + ": "
+        partial = len(takers) < len(VERBS[command])
+        assert text.startswith(lead) == partial, (name, text)
+        assert text.count(lead) == (1 if partial else 0), "the help does not say it twice"
+    page = run("man", command).stdout.replace("\\-", "-")
+    for name, (_, text) in options_of(command).items():
+        assert text.split(":")[0] in " ".join(page.split()).replace("\\(ga", "`"), (name, text)
+
+
 # ---- tables ----
 
 NAMES = ("极速视频", "Acme", "é́ combining", "한국어 이름", "🎬 film")
@@ -342,6 +410,8 @@ def test_bash_completion(tmp_path):
     assert complete(script, "codecmeter", "key", "dis") == ["disable"]
     assert complete(script, "codecmeter", "project", "create", "--ti") == ["--time-zone"]
     assert complete(script, "codecmeter", "stat", "--f") == ["--from"]
+    assert set(complete(script, "codecmeter", "project", "list", "--")) == {"--data", "--json", "--quiet", "--help", "--version"}
+    assert complete(script, "codecmeter", "project", "--data", "x", "set", "--fo") == ["--force"]
     assert complete(script, "codecmeter", "project", "--data", "x", "cr") == ["create"]
     assert complete(script, "codecmeter", "project", "create", "--data", "") == [], "a file name"
     assert complete(script, "codecmeter", "record", "") == [], "a file name"
