@@ -339,21 +339,31 @@ static int put_log(const struct ledger_options *options, const char *from, uint6
   return result == 0 ? file_remove_tree(restoring, err) : result;
 }
 
-int ledger_restore(const struct ledger_options *options, const char *from, const struct ledger_progress *progress,
-                   struct ledger_backup_report *ret, struct err *err) {
+/* An interrupted restore left the whole log in its place: it is the backup's log, and there are no derived files. */
+static bool is_interrupted(const char *dir, const struct log *backup, uint64_t position) {
   SCOPED(log_close_ref) struct log *log = NULL;
+  SCOPED_MALLOC char *derived = file_path(dir, "derived");
+  return !file_exists(derived) && log_open_to_read(dir, &log, NULL) == 0 &&
+         memcmp(log_uuid(log), log_uuid(backup), LEDGER_UUID_SIZE) == 0 && log_end(log) >= position;
+}
+
+/* Puts the backup's log into the data directory, unless an interrupted restore has done so. */
+static int place_log(const struct ledger_options *options, const char *from, uint64_t position, struct copying *copying,
+                     struct log *backup, struct err *err) {
   SCOPED_MALLOC char *place = file_path(options->dir, "log");
   SCOPED_MALLOC char *derived = file_path(options->dir, "derived");
   SCOPED_MALLOC char *restoring = file_path(options->dir, RESTORING);
+  if (!file_exists(place) && !file_exists(derived)) return put_log(options, from, position, copying, backup, err);
+  (void)rmdir(restoring); /* an interrupted restore may have left it, empty */
+  if (is_interrupted(options->dir, backup, position)) return 0;
+  return err_set(err, ERR_EXISTS, "%s already holds a ledger: name an empty or a new directory", options->dir);
+}
+
+int ledger_restore(const struct ledger_options *options, const char *from, const struct ledger_progress *progress,
+                   struct ledger_backup_report *ret, struct err *err) {
+  SCOPED(log_close_ref) struct log *log = NULL;
   uint64_t position;
   SCOPED_FD int lock = -1;
-  if (file_exists(place) || file_exists(derived)) {
-    (void)rmdir(restoring); /* an interrupted restore may have left it, empty */
-    return err_set(err, ERR_EXISTS,
-                   "%s already holds a ledger: name an empty or a new directory, or run `codecmeter rebuild` to "
-                   "finish an interrupted restore",
-                   options->dir);
-  }
   if (file_is_inside(options->dir, from)) {
     return err_set(err, ERR_EXISTS, "%s is inside the backup %s: name a directory outside it", options->dir, from);
   }
@@ -362,7 +372,7 @@ int ledger_restore(const struct ledger_options *options, const char *from, const
   if (result == 0) result = log_open_to_read(from, &log, err);
   if (result != 0) return result;
   struct copying copying = {.progress = progress, .total = 3 * bytes_of(log)};
-  result = put_log(options, from, position, &copying, log, err);
+  result = place_log(options, from, position, &copying, log, err);
   if (result == 0) result = ledger_rebuild(options, progress, err);
   if (result == 0) *ret = (struct ledger_backup_report){.position = position, .bytes = bytes_of(log)};
   return result;

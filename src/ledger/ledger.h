@@ -227,9 +227,9 @@ MUST_USE int ledger_backup(const struct ledger_options *options, const char *to,
 
 /* ---- maintenance: no other process has the directory open ---- */
 
-/* Copies a backup into a data directory that holds no ledger, and makes the derived files. If it was interrupted
- * before the log was in place, it can be called again; after that ledger_rebuild finishes the work. If another
- * process is writing the backup, waits for it as ledger_backup does. */
+/* Copies a backup into a data directory that holds no ledger, and makes the derived files. If it was interrupted,
+ * call it again: it goes on from the log, if that is in place. If another process is writing the backup, waits for it
+ * as ledger_backup does. */
 MUST_USE int ledger_restore(const struct ledger_options *options, const char *from,
                             const struct ledger_progress *progress, struct ledger_backup_report *ret,
                             struct err *err);

@@ -128,7 +128,8 @@ def test_verify_goes_on_beside_a_server_that_stops(bare):
             peer, _ = control.accept()
         except TimeoutError:
             return
-        peer.recv(1000)
+        with peer.makefile("rb") as request:
+            request.readline()
         peer.sendall(b'{"code":"STOPPING","text":"the server is stopping: try again","items":[]}\n')
         peer.close()
     server = threading.Thread(target=refuse)
@@ -381,6 +382,24 @@ def test_cut_off_and_run_again(bare, tmp_path):
     bare.data = str(tmp_path / "to")
     bare.start()
     assert totals(account.client) == expected
+
+
+def test_a_restore_that_has_its_log_goes_on(bare, tmp_path):
+    """It was killed behind the log's last rename: the derived files are missing. Not so with the log of another ledger."""
+    account = Account(bare, *WIDE)
+    account.client.report([event(n, TIME) for n in range(100)])
+    run("backup", "--data", bare.data, tmp_path / "backup")
+    run("restore", "--data", tmp_path / "to", tmp_path / "backup")
+    shutil.rmtree(tmp_path / "to" / "derived")
+    run("restore", "--data", tmp_path / "to", tmp_path / "backup")
+    verify(tmp_path / "to")
+    assert run("restore", "--data", tmp_path / "to", tmp_path / "backup", check=False).returncode == 1
+    other = Server(tmp_path / "other")
+    Account(other)
+    other.stop()
+    shutil.rmtree(os.path.join(other.data, "derived"))
+    done = run("restore", "--data", other.data, tmp_path / "backup", check=False)
+    assert done.returncode == 1 and "holds a ledger" in done.stderr, done.stderr
 
 
 def crc32c(data):
