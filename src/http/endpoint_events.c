@@ -1,4 +1,5 @@
-/* POST /v1/events: bytes to events, to the committer, and back. OPTIONS: may a webhook deliver here?
+/* POST /v1/events: reads events from the body, hands them to the committer, and answers with their outcomes. OPTIONS
+ * answers a webhook that asks whether it may deliver here.
  */
 #include <stdlib.h>
 
@@ -57,13 +58,13 @@ static void answer(const struct waiter *waiter) {
 
 /* ---- a request ---- */
 
-/* What the head says: who reports, and how the body is to be read. */
+/* From the head: who reports, and how to read the body. */
 struct admission {
   struct token token;
   enum event_framing framing;
   enum content_coding coding;
   struct event_header headers[EVENT_HEADERS_MAX]; /* attributes of an event in binary mode */
-  size_t headers_count;                           /* may be more: too many */
+  size_t headers_count;                           /* of all such headers; more than the array holds: refused */
 };
 
 static void take_header(void *arg, struct str name, struct str value) {
@@ -84,7 +85,7 @@ static bool is_admitted(const struct endpoint_events *endpoint, struct http_requ
   ret->headers_count = 0;
   http_each_header(request, take_header, ret);
   if (ret->headers_count > EVENT_HEADERS_MAX) {
-    (void)refuse(reply, 400, "more headers ce-… than an event has attributes");
+    (void)refuse(reply, 400, "more than 64 headers ce-…: an event has fewer attributes");
   } else if (content_type_coding(request->content_encoding, &ret->coding, &err) != 0 ||
              content_type_framing(request->content_type, ret->headers_count > 0, &ret->framing, &err) != 0) {
     (void)refuse(reply, 415, err.text);
@@ -114,7 +115,7 @@ static void take_preflight(void *arg, struct str name, struct str value) {
   if (str_equal_nocase(name, STR("WebHook-Request-Rate"))) preflight->has_rate = true;
 }
 
-/* Whoever asks may deliver, as far as that goes: a delivery needs its token all the same. */
+/* Any webhook may deliver: the delivery itself needs a token. */
 static enum http_result answer_preflight(struct http_request *request, struct http_reply *reply) {
   struct preflight preflight = {.origin = STR("")};
   char origin[HTTP_HEADER_VALUE_MAX + 1];
@@ -123,7 +124,7 @@ static enum http_result answer_preflight(struct http_request *request, struct ht
   reply->status = 204;
   if (preflight.origin.len == 0) return HTTP_ANSWERED;
   if (!str_copy(preflight.origin, origin, sizeof origin) || str_has_control(preflight.origin)) {
-    return refuse(reply, 400, "WebHook-Request-Origin: a host's name of at most 255 bytes");
+    return refuse(reply, 400, "WebHook-Request-Origin must be a host name of at most 255 bytes");
   }
   reply->status = 200;
   http_reply_header(reply, "WebHook-Allowed-Origin", origin);
@@ -163,7 +164,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   SCOPED(buf_fini) struct buf inflated = {0};
   if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
   if (is_preflight(request)) return answer_preflight(request, reply);
-  /* Again: the token may have been revoked while the body came. */
+  /* A second check: the token may have been revoked while the body arrived. */
   if (!is_admitted(endpoint, request, reply, &admission)) return HTTP_ANSWERED;
   struct event_source source = {
       .framing = admission.framing,

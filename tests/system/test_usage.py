@@ -245,11 +245,11 @@ def test_what_is_voided_counts_no_more(old_account):
     other = c.report(void("v2", 0), token=token)
     assert other.status == 200 and counts(other) == (0, 1, 0, 0) and reason_of(other) == "voided before"
     unknown = c.report(void("v3", "nobody"), token=token)
-    assert unknown.status == 422 and "nothing with this source and id" in reason_of(unknown)
+    assert unknown.status == 422 and "no record has this source and id" in reason_of(unknown)
     twice = c.report(void("v4", "v1", target_source="corrections"), token=token)
     assert twice.status == 422 and "itself a void" in reason_of(twice)
     moved = c.report(void("v1", 1), token=token)
-    assert moved.status == 409 and reason_of(moved) == "differs from what was reported first: data"
+    assert moved.status == 409 and reason_of(moved) == "differs from the first report: data"
     clash = c.report(void("0", 1, source="test"), token=token)
     assert clash.status == 409 and "type" in reason_of(clash)
     assert counts(c.report(event("v1", TIME, source="corrections"))) == (0, 0, 1, 0), "one space of identities"
