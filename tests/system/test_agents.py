@@ -208,10 +208,10 @@ def test_a_message_is_whole(farm, clips, tmp_path):
     long.mkdir(parents=True)
     done = farm.command("run", "--url", "http://127.0.0.1:1", "--spool", long / "spool", "--output", long / "out.mp4", "--", "cp",
                         clips / "small.mp4", long / "out.mp4")
-    assert done.returncode == 0 and "--url or $CODECMETER_URL names it; it waits in" in done.stderr, done
+    assert done.returncode == 0 and "set --url or $CODECMETER_URL; the event waits in" in done.stderr, done
     assert done.stderr.endswith("or with `codecmeter flush`\n"), done
     done = farm.command("record", "--url", "http://127.0.0.1:1", "--spool", long / "spool", long / "out.mp4")
-    assert "$CODECMETER_URL names it; it waits in" in done.stderr and done.stderr.endswith("`codecmeter flush`\n"), done
+    assert "$CODECMETER_URL; the event waits in" in done.stderr and done.stderr.endswith("`codecmeter flush`\n"), done
 
 
 def test_flush(farm):
@@ -308,7 +308,7 @@ def test_no_other_directory_is_a_spool(farm, clips, tmp_path):
     for dir in (theirs, farm.server.data):
         before = sorted(os.listdir(dir))
         done = farm.command("flush", "--spool", dir)
-        assert done.returncode == 1 and "holds other files and is no spool" in done.stderr, done
+        assert done.returncode == 1 and "is not a spool: it contains other files" in done.stderr, done
         done = farm.record(clips / "small.mp4", "--spool", dir)
         assert done.returncode == 1 and sorted(os.listdir(dir)) == before, done
 
@@ -382,12 +382,12 @@ def test_where_it_cannot_be_kept(farm, clips, tmp_path):
         out = tmp_path / f"{time.monotonic_ns()}.mp4"
         done = farm.command("run", "--spool", spool, "--output", out, "--", "ln", "-s", clips / "small.mp4", out, preexec_fn=hook)
         assert done.returncode == 75 and json.loads(done.stdout)["data"]["duration_ms"] == 2000, (spool, done)
-        assert "nor can it be kept" in done.stderr and "401" in done.stderr, done
+        assert "cannot be kept in the spool either" in done.stderr and "401" in done.stderr, done
         assert done.stderr.count("\n") == (1 if spool == "/dev/null" else 2), done  # and that the run cannot be noted
         assert hook is None or done.stderr.endswith(": File too large\n"), done
     assert os.listdir(theirs) == ["letter.txt"] and os.listdir(full) in (["lock"], [])
     done = flush(farm, "--spool", theirs)
-    assert done.returncode == 1 and "no spool" in done.stderr and os.listdir(theirs) == ["letter.txt"], done
+    assert done.returncode == 1 and "is not a spool" in done.stderr and os.listdir(theirs) == ["letter.txt"], done
 
 
 # ---- watch ----
@@ -1071,7 +1071,7 @@ def test_what_a_killed_run_did_not_make(farm, clips, tmp_path, gated):
     notes, _ = rejected(farm)
     assert [note["outcome"] for note in notes] == ["unmetered"] * 3 and all(note["event"] is None for note in notes), notes
     assert [note["output"] for note in notes] == [str(none), str(old), str(cut)], notes
-    for note, words in zip(notes, ("did not make it", "older than this run", "")):
+    for note, words in zip(notes, ("did not make this file", "older than this run", "")):
         assert words in note["reason"] and note["reason"].replace("\n", "\\x0a") in done.stderr, (note, done)
     assert intents(farm) == [] and farm.totals() == low(2)
 
@@ -1087,7 +1087,7 @@ def test_an_output_that_is_still_written(farm, clips, tmp_path, gated):
     process.go()
     wait_until(lambda: has_ended(process.command_pid))
     done = flush(farm)
-    assert done.returncode == 1 and "still open for writing" in done.stderr and len(intents(farm)) == 1, done
+    assert done.returncode == 1 and "still has it open for writing" in done.stderr and len(intents(farm)) == 1, done
     writer.write(whole[1000:])
     writer.close()
     assert flush(farm).stdout == "sent 1, duplicate 0, rejected 0, left 0\n" and farm.totals() == low(2)
