@@ -294,9 +294,9 @@ def test_voids_that_are_wrong(old_account):
     c = old_account.client
     token = old_account.server.admin("token", "create", "--scope", "void")["token"]
     for change, words in (({"source": None}, "source of data is missing"), ({"id": None}, "id of data is missing"),
-                          ({"id": ""}, "id of data: a text"), ({"id": 7}, "id of data: a text"),
-                          ({"source": "x" * 257}, "source of data: a text"), ({"reason": "x" * 1025}, "reason: a text"),
-                          ({"actor": "a\nb"}, "actor: a text")):
+                          ({"id": ""}, "id of data: must be a text"), ({"id": 7}, "id of data: must be a text"),
+                          ({"source": "x" * 257}, "source of data: must be a text"), ({"reason": "x" * 1025}, "reason: must be a text"),
+                          ({"actor": "a\nb"}, "actor: must be a text")):
         made = void("v", 1, subject="org-a")
         made["data"].update(change)
         reply = c.report(made, token=token)
@@ -520,7 +520,7 @@ def test_what_waits_is_counted_as_a_body(bare):
     account = Account(bare, "http.bodies_max=1MiB")
     for _ in range(3):
         reply = account.client.report([{}] * 9999 + [event(1)])
-        assert reply.status == 503 and "retry-after" in reply.headers and "in memory" in reply.json()["detail"]
+        assert reply.status == 503 and "retry-after" in reply.headers and "request bodies fill" in reply.json()["detail"]
     for n in range(3):
         assert counts(account.client.report([event(n) for n in range(1000)])) == ((1000, 0) if n == 0 else (0, 1000)) + (0, 0)
 
