@@ -68,7 +68,8 @@ static int explain(const struct client *client, CURLcode code, struct err *err) 
   if (code == CURLE_COULDNT_CONNECT)
     hint = ": check that `codecmeter serve` runs there, or set --url or $CODECMETER_URL";
   if (code == CURLE_PEER_FAILED_VERIFICATION) hint = ": name the certificate to trust with --ca-file";
-  if (code == CURLE_ABORTED_BY_CALLBACK) return err_set(err, ERR_STOPPING, "%s: interrupted", client->settings->url);
+  if (code == CURLE_ABORTED_BY_CALLBACK)
+    return err_set(err, ERR_STOPPING, "the request to %s was interrupted", client->settings->url);
   /* ERR_NETWORK only for faults that may pass while one waits. */
   enum err_code kind = ERR_NETWORK;
   if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) kind = ERR_DENIED;

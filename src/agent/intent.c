@@ -101,9 +101,7 @@ int file_before_check(const struct file_before *before, const char *path, struct
     return err_set(err, ERR_MEDIA, "%s: the command did not make this file; name its outputs with --output", path);
   }
   if (!is_same(before, &now)) return 0;
-  return err_set(err, ERR_MEDIA,
-                 "%s: this file is older than this run, so it is not its output; name the outputs with --output",
-                 path);
+  return err_set(err, ERR_MEDIA, "%s: the command did not change this file; name its outputs with --output", path);
 }
 
 /* ---- writing ---- */
@@ -190,7 +188,7 @@ static int fill(const struct intent *intent, const char *dir, struct str text, s
 int intent_write(const struct spool *spool, const char *project, struct timespec began, char *const *outputs,
                  const struct file_before *before, struct intent **ret, struct err *err) {
   SCOPED(buf_fini) struct buf text = {.limit = INTENT_MAX};
-  if (strcmp(spool->dir, "/dev/null") == 0) return err_set(err, ERR_NOT_FOUND, "no spool");
+  if (strcmp(spool->dir, "/dev/null") == 0) return err_set(err, ERR_NOT_FOUND, "there is no spool: it is /dev/null");
   compose(spool, project, began, outputs, before, &text);
   if (text.failed) return err_set(err, ERR_LIMIT, "cannot note the run: it has too many outputs");
   int result = spool_make(spool->dir, err);

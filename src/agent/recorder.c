@@ -16,7 +16,7 @@
 #include "base/file.h"
 
 #define LIST_PATIENCE_MS 60000 /* after the last change of its directory */
-#define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits, then doubled up to */
+#define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
 
@@ -127,7 +127,8 @@ static bool is_renamed(const struct recorder *recorder, struct place *place, con
   enum place_status status;
   const char *twin = place_twin(place, path, st, &status);
   if (twin == NULL) return false;
-  if (strcmp(twin, path) != 0 && !recorder->options.quiet) { /* else it is back under its own name */
+  bool has_new_name = strcmp(twin, path) != 0; /* else it is back under its old name */
+  if (has_new_name && !recorder->options.quiet) {
     SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_twin = str_printable(str_of(twin));
     (void)printf("%s: the same file as %s, not recorded again\n", shown, shown_twin);
     (void)fflush(stdout);

@@ -17,7 +17,7 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
-#define BACKOFF_FIRST_MS 500 /* then doubled: 3.5 s in all */
+#define BACKOFF_FIRST_MS 500 /* doubled after each attempt: 3.5 s in all */
 
 void report_fini(struct report *report) { buf_fini(&report->event); }
 

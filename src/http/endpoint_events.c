@@ -144,7 +144,7 @@ static int read_events(struct endpoint_events *endpoint, const struct admission 
       .events_max = endpoint->options.events_max,
   };
   struct json_parser *parser = parsers_borrow(endpoint->parsers);
-  if (parser == NULL) return err_set(err, ERR_MEMORY, "no memory to read JSON");
+  if (parser == NULL) return err_set(err, ERR_MEMORY, "no memory to read the events");
   int result = event_read(parser, delivery->arena, source, &rules, &delivery->events, err);
   parsers_give_back(endpoint->parsers, parser);
   return result;

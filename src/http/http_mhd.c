@@ -60,7 +60,7 @@
 
 #define SWEEP_MS 250
 #define GIVE_BACK_MS 5000
-#define POOL_MEMORY (32u << 10) /* per connection: above 128 KiB it costs most of the speed; header_max must fit */
+#define POOL_MEMORY (32u << 10) /* for each connection; header_max must fit. Above 128 KiB, most speed is lost */
 #define PEM_MAX (1u << 20)
 /* RFC 8996 withdraws the older versions. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -363,7 +363,7 @@ static bool suspend(struct exchange *x) {
 static struct exchange *expire_one(struct http_server *server, int64_t now) {
   for (struct exchange *x = server->waiting; x != NULL; x = x->next) {
     if (x->wait_deadline_ms > now || x->route->expired == NULL) continue;
-    if (!x->route->expired(x->route->arg, &x->request, &x->reply)) continue; /* http_resume is on its way */
+    if (!x->route->expired(x->route->arg, &x->request, &x->reply)) continue; /* http_resume is about to be called */
     unlist_waiting(x);
     x->state = READY;
     return x;
@@ -753,7 +753,7 @@ static enum MHD_Result queue_reply(struct exchange *x) {
   size_t len = x->reply.body.len;
   struct MHD_Response *response = MHD_create_response_from_buffer(len, x->reply.body.ptr, MHD_RESPMEM_MUST_FREE);
   if (response == NULL) return MHD_NO;
-  x->reply.body = (struct buf){0}; /* the library's now */
+  x->reply.body = (struct buf){0}; /* the library owns it now */
   add_headers(x, response);
   int64_t pieces = (int64_t)(len / REPLY_PIECE) + 1;
   set_replying(x->connection, now_ms(), x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);

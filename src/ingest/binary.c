@@ -52,7 +52,7 @@ static int read_data(struct json_parser *parser, struct arena *arena, struct str
                      struct err *err) {
   const struct json *data;
   int result = json_parse(parser, arena, body, EVENT_DEPTH_MAX, &data, err);
-  if (result == -ERR_LIMIT) return err_set(err, ERR_PARSE, "nested deeper than %d", EVENT_DEPTH_MAX);
+  if (result == -ERR_LIMIT) return err_set(err, ERR_PARSE, "its JSON is nested deeper than %d", EVENT_DEPTH_MAX);
   if (result != 0) return result;
   *ret = *data;
   ret->name = STR("data");

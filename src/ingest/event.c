@@ -98,7 +98,9 @@ static int add_unreadable(struct gathering *gathering, const struct err *why, st
   return 0;
 }
 
-static int too_deep(struct err *err) { return err_set(err, ERR_PARSE, "nested deeper than %d", EVENT_DEPTH_MAX); }
+static int too_deep(struct err *err) {
+  return err_set(err, ERR_PARSE, "its JSON is nested deeper than %d", EVENT_DEPTH_MAX);
+}
 
 static int parse(struct gathering *gathering, struct str text, const struct json **ret, struct err *err) {
   arena_reset(gathering->scratch);

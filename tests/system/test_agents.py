@@ -209,7 +209,7 @@ def test_a_message_is_whole(farm, clips, tmp_path):
     done = farm.command("run", "--url", "http://127.0.0.1:1", "--spool", long / "spool", "--output", long / "out.mp4", "--", "cp",
                         clips / "small.mp4", long / "out.mp4")
     assert done.returncode == 0 and "set --url or $CODECMETER_URL; the event waits in" in done.stderr, done
-    assert done.stderr.endswith("or with `codecmeter flush`\n"), done
+    assert done.stderr.endswith("or by `codecmeter flush`\n"), done
     done = farm.command("record", "--url", "http://127.0.0.1:1", "--spool", long / "spool", long / "out.mp4")
     assert "$CODECMETER_URL; the event waits in" in done.stderr and done.stderr.endswith("`codecmeter flush`\n"), done
 
@@ -285,7 +285,7 @@ def test_a_wrong_token_keeps_them(farm, clips, tmp_path):
     assert len(spooled(farm)) == 1 and not os.path.exists(farm.spool + "/rejected")
     assert flush(farm).returncode == 0
     done = farm.record(clips / "small.mp4", "--token", "cm_wrong")
-    assert done.returncode == 1 and "with another, `codecmeter flush --any` sends it" in done.stderr, done
+    assert done.returncode == 1 and "`codecmeter flush --any` sends it with others" in done.stderr, done
     done = farm.record(other)
     assert done.returncode == 0 and f"1 in {farm.spool} wait for another server or token" in done.stderr, done
     assert flush(farm, "--any").stdout == "sent 1, duplicate 0, rejected 0, left 0\n"
@@ -402,7 +402,7 @@ def test_what_is_finished_is_recorded(farm, clips, watched):
     writer.flush()
     time.sleep(0.3)  # to all looks, it might be as finished as the other
     watch = watched(out)
-    assert "there before: 1 " in watch.complained()
+    assert "1 files from before" in watch.complained()
     shutil.copy(clips / "small.mp4", out / "a.mp4.part")
     shutil.copy(clips / "small.mp4", out / ".hidden.mp4")
     shutil.copy(clips / "small.mp4", out / "notes.txt")
@@ -1071,7 +1071,7 @@ def test_what_a_killed_run_did_not_make(farm, clips, tmp_path, gated):
     notes, _ = rejected(farm)
     assert [note["outcome"] for note in notes] == ["unmetered"] * 3 and all(note["event"] is None for note in notes), notes
     assert [note["output"] for note in notes] == [str(none), str(old), str(cut)], notes
-    for note, words in zip(notes, ("did not make this file", "older than this run", "")):
+    for note, words in zip(notes, ("did not make this file", "did not change this file", "")):
         assert words in note["reason"] and note["reason"].replace("\n", "\\x0a") in done.stderr, (note, done)
     assert intents(farm) == [] and farm.totals() == low(2)
 
