@@ -29,8 +29,8 @@ struct delivered {
   char reason[ERR_TEXT_MAX]; /* unless the event is stored */
   bool needs_help;           /* spooled, and only the user can correct the cause: the token or the address is wrong */
 };
-/* Sends an event, with retries. Puts it into the spool if the server cannot take it now, or does not accept the
- * token. After a server could not be reached, the outbox does not try again for 5 s, so that many events do not wait
+/* Sends an event, with retries. Puts it into the spool if the server is away or busy, or if the token or the address
+ * is wrong. After the server was away or busy, the outbox does not try again for 5 s, so that many events do not wait
  * one after the other. An error: the event is neither with the server nor on disk. */
 MUST_USE int outbox_send(struct outbox *outbox, const struct report *report, struct delivered *ret, struct err *err);
 /* Fills err for a spooled event: "WHAT: REASON; the event waits in DIR, …" and how it will be sent. Returns

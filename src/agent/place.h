@@ -31,8 +31,8 @@ bool place_is_first(const struct place *place);
 /* True if the path is that directory, or below it. */
 bool place_is_below(const char *path, const char *top);
 
-/* True if the path has an entry for a file of this size and time of writing. If inode or time of birth differ, the
- * entry is renewed. */
+/* True if the path has an entry for a file of this size and time of writing. If its inode differs, or its time of
+ * birth is unknown, the entry is renewed. */
 bool place_knows(struct place *place, const char *path, const struct stat *st);
 /* Another name of this file (same inode, size, times of writing and of birth; not a copy on another file system) that
  * is BEFORE or DONE, and its status. NULL if there is none. Valid until the next change. */

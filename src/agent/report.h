@@ -22,8 +22,8 @@ struct report {
 };
 void report_fini(struct report *report);
 
-/* Measures a file and makes its event. project NULL: the token's project. -ERR_MEDIA: there is no such file, or it is
- * no output that can be measured. Other errors: those of media_probe. */
+/* Measures a file and makes its event. project NULL: the token's project. -ERR_MEDIA: there is no such file, or it
+ * cannot be measured. -ERR_IO: it cannot be read now. Other errors: those of media_probe. */
 MUST_USE int report_file(const char *path, const char *project, struct report *ret, struct err *err);
 /* Makes the event of an output that failed: identity from path and start, time from the end, no measures. */
 MUST_USE int report_failure(const char *path, struct timespec started, struct timespec ended, const char *project,

@@ -35,7 +35,8 @@ MUST_USE int watch_open(const struct watch_options *options, char *const *names,
 void watch_close(struct watch *watch);
 SCOPED_REF(struct watch, watch_close)
 
-/* Finds all files, saves the places, and then prints that it watches: a file that appears after that is new. */
+/* Finds all files, saves the places, and then prints that it watches (not with `once` or `quiet`): a file that
+ * appears after that is new. */
 MUST_USE int watch_look_round(struct watch *watch, struct err *err);
 /* Records finished files until it is interrupted; with `once`, until no file is left. The signal mask is
  * `while_waiting` only while it waits. */

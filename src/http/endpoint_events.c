@@ -17,6 +17,7 @@
 #define PATH "/v1/events"
 #define PATH_ALIAS "/api/v1/events"
 #define METHODS "POST, OPTIONS"
+_Static_assert(EVENT_HEADERS_MAX == 64, "is_admitted's refusal contains it as text");
 
 struct endpoint_events {
   struct endpoint_events_options options;

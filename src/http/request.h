@@ -4,8 +4,8 @@
  * the server's threads, and sends the reply. A handler either answers at once and returns HTTP_ANSWERED, or returns
  * HTTP_WAITING and makes sure that http_resume is called later, exactly once, from any thread. Until then request and
  * reply stay valid, even if the client has gone. If wait_timeout_ms passes first, the server calls the route's
- * `expired` on its own thread. `expired` returns true if it has filled the reply and http_resume will not be called;
- * false if http_resume is about to be called.
+ * `expired` on a thread of its own. `expired` returns true if it has filled the reply and http_resume will not be
+ * called; false if http_resume is about to be called.
  */
 #ifndef CODECMETER_HTTP_REQUEST_H
 #define CODECMETER_HTTP_REQUEST_H
