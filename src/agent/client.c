@@ -66,10 +66,11 @@ static int ask_interrupted(void *arg, curl_off_t total, curl_off_t now, curl_off
 static int explain(const struct client *client, CURLcode code, struct err *err) {
   const char *hint = "";
   if (code == CURLE_COULDNT_CONNECT)
-    hint = ": is `codecmeter serve` running there? --url or $CODECMETER_URL names it";
-  if (code == CURLE_PEER_FAILED_VERIFICATION) hint = ": --ca-file names the certificate to trust";
-  if (code == CURLE_ABORTED_BY_CALLBACK) return err_set(err, ERR_STOPPING, "%s: interrupted", client->settings->url);
-  /* What no waiting mends is not the network's fault. */
+    hint = ": check that `codecmeter serve` runs there, or set --url or $CODECMETER_URL";
+  if (code == CURLE_PEER_FAILED_VERIFICATION) hint = ": name the certificate to trust with --ca-file";
+  if (code == CURLE_ABORTED_BY_CALLBACK)
+    return err_set(err, ERR_STOPPING, "the request to %s was interrupted", client->settings->url);
+  /* ERR_NETWORK only for faults that may pass while one waits. */
   enum err_code kind = ERR_NETWORK;
   if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) kind = ERR_DENIED;
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) kind = ERR_USAGE;
@@ -84,7 +85,7 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   while (len > 0 && client->settings->url[len - 1] == '/')
     len--;
   if (snprintf(url, sizeof url, "%.*s%s", (int)len, client->settings->url, path) >= (int)sizeof url) {
-    return err_set(err, ERR_USAGE, "the URL is too long");
+    return err_set(err, ERR_USAGE, "the URL %s is too long", client->settings->url);
   }
   CURL *curl = client->curl;
   ret->body.limit = REPLY_MAX;
@@ -116,7 +117,8 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after_s);
   ret->retry_after_ms = retry_after_s < RETRY_AFTER_MAX_S ? (int64_t)retry_after_s * 1000 : RETRY_AFTER_MAX_S * 1000;
   char *padding = buf_extend(&ret->body, JSON_PADDING);
-  if (padding == NULL) return err_set(err, ERR_MEMORY, "the answer is too long");
+  if (padding == NULL)
+    return err_set(err, ERR_MEMORY, "no memory for the answer of %s, or it is too long", client->settings->url);
   memset(padding, 0, JSON_PADDING);
   ret->body.len -= JSON_PADDING;
   return 0;
@@ -125,7 +127,7 @@ static int perform(struct client *client, const char *path, const struct curl_sl
 int client_check_token(const struct client *client, struct err *err) {
   if (client->settings->token != NULL) return 0;
   return err_set(err, ERR_USAGE,
-                 "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create`)");
+                 "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create` makes a token)");
 }
 
 int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
@@ -173,7 +175,7 @@ static int sign_body(struct client *client, const struct client_param *params, s
   all[count] = (struct param){.name = STR("PublicKey"), .value = str_of(client->settings->public_key)};
   for (size_t i = 0; i <= count; i++)
     append_pair(client, body, all[i].name, all[i].value);
-  if (canon_append(all, count + 1, &canonical) != 0) return err_set(err, ERR_MEMORY, "no memory to sign");
+  if (canon_append(all, count + 1, &canonical) != 0) return err_set(err, ERR_MEMORY, "no memory to sign the request");
   sign_hex(buf_view(&canonical), str_of(client->settings->private_key), signature);
   append_pair(client, body, CANON_SIGNATURE, str_of(signature));
   return 0;
@@ -192,12 +194,12 @@ static int check_frame(const struct client *client, struct client_reply *reply, 
   }
   bool is_frame = code != NULL && code->type == JSON_NUMBER && json_number_i64(code->text, &number);
   if (!is_frame) {
-    return err_set(err, ERR_REMOTE, "%s answered with HTTP %ld and no RetCode: is it a codecmeter?",
+    return err_set(err, ERR_REMOTE, "%s answered with HTTP %ld and no RetCode: check that it is a codecmeter server",
                    client->settings->url, reply->status);
   }
   if (number == 0) return 0;
   struct str text = message != NULL ? message->text : STR("no message");
-  return err_set(err, ERR_REMOTE, "%s answered %lld: %.*s", client->settings->url, (long long)number,
+  return err_set(err, ERR_REMOTE, "%s answered RetCode %lld: %.*s", client->settings->url, (long long)number,
                  (int)(text.len < 300 ? text.len : 300), text.ptr);
 }
 
@@ -205,8 +207,8 @@ int client_call(struct client *client, const struct client_param *params, size_t
                 struct err *err) {
   if (client->settings->public_key == NULL || client->settings->private_key == NULL) {
     return err_set(err, ERR_USAGE,
-                   "no key pair: give --public-key and --private-key, $CODECMETER_PUBLIC_KEY and _PRIVATE_KEY, or "
-                   "--env FILE (`codecmeter key create`)");
+                   "no key pair: give --public-key and --private-key, $CODECMETER_PUBLIC_KEY and "
+                   "$CODECMETER_PRIVATE_KEY, or --env FILE (`codecmeter key create` makes a key pair)");
   }
   SCOPED(buf_fini) struct buf body = {0};
   int result = sign_body(client, params, count, &body, err);

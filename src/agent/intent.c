@@ -1,20 +1,20 @@
-/* What an agent finds of a run, and does with it:
+/* The states of a run's note, how an agent knows them, and what it does:
  *
- *   its run lives        the process that wrote the first line is there    nothing: it is that one's
+ *   `run` lives          the process that wrote the first line exists      nothing: `run` settles it
  *   being prepared       locked, and not yet two lines                     nothing
- *   its command lives    locked, or the process of the third line is there left for later
- *   of another host      line 1                                            left: neither processes nor paths are ours
- *   never begun          not two lines; or no third, and no output made    removed
- *   ended                none of these                                     events made, then removed
+ *   its command lives    locked, or the process of the third line exists   left for later
+ *   of another host      the host in line 1                                left: processes and paths are not ours
+ *   never begun          not two lines; or no third, and no output made    removes it
+ *   ended                none of these                                     makes events, then removes it
  *
- * The lock alone would not do: `sudo`, and scripts that close what they inherit, lose it while they go on. The process
- * alone would not do either: a script may end while an ffmpeg that it started goes on, with the lock.
+ * The lock alone is not enough: `sudo`, and scripts that close inherited descriptors, lose it and go on. The process
+ * alone is not enough either: a script may end while an ffmpeg that it started goes on, and holds the lock.
  *
- * The status of a command that outlived its run cannot be learned from the system. Its outputs are measured: a file
- * that was cut short is refused then, and one that is whole is what was made.
+ * The system does not tell us the exit status of a command that outlived its `run`. Its outputs are measured: a file
+ * that was cut short is refused, and a whole one is metered.
  *
- * A crash while this settles costs nothing but doing it again: the same events are put under the same names, and an
- * event that was sent meanwhile is a duplicate.
+ * After a crash during this work, the next agent does it again: it puts the same events under the same names, and an
+ * event that was already sent is a duplicate.
  */
 #include "agent/intent.h"
 
@@ -41,12 +41,12 @@
 #define NAME_SIZE 64
 #define INTENT_MAX ((size_t)16 << 20)
 #define WAS_NUMBERS 7
-#define FD_OUT_OF_THE_WAY 200 /* scripts use the low ones as they like */
+#define FD_OUT_OF_THE_WAY 200 /* scripts use low descriptors for themselves */
 #define WRITE_TRIES 8
 
 /* ---- processes ---- */
 
-/* When a process began, in the system's own unit; 0: it is not there, has ended, or cannot be seen. */
+/* When a process began, in the system's own unit; 0: it does not exist, has ended, or is hidden from us. */
 static uint64_t start_of(int64_t pid) {
   char path[48], text[1024];
   uint64_t start = 0;
@@ -55,7 +55,7 @@ static uint64_t start_of(int64_t pid) {
   ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
   if (got <= 0) return 0;
   text[got] = '\0';
-  const char *close = strrchr(text, ')'); /* the name before it may hold anything */
+  const char *close = strrchr(text, ')'); /* ends the process's name, which may contain anything */
   if (close == NULL) return 0;
   struct str rest = str_of(close + 1), field = str_cut(&rest, ' ');
   for (int number = 3; number <= 22; number++) { /* state is field 3, the start field 22 */
@@ -72,7 +72,7 @@ static void host_name(char out[HOST_NAME_MAX + 1]) {
   (void)gethostname(out, HOST_NAME_MAX);
 }
 
-/* ---- what was there before ---- */
+/* ---- files before the run ---- */
 
 struct file_before file_before_look(const char *path) {
   struct stat st;
@@ -155,7 +155,8 @@ static void compose(const struct spool *spool, const char *project, struct times
   spool_append_address(spool, out);
 }
 
-/* Makes the file and locks it, before it has a byte: an agent that came between has removed it as never begun. */
+/* Makes the file and locks it while it is empty. Tries again if another agent removed it as never begun before it was
+ * locked. */
 static int make_locked(const char *dir, struct intent *intent, struct err *err) {
   uint8_t random[8];
   char digits[2 * sizeof random + 1];
@@ -174,7 +175,8 @@ static int make_locked(const char *dir, struct intent *intent, struct err *err) 
     (void)close(intent->fd);
     intent->fd = -1;
   }
-  return err_set(err, ERR_BUSY, "%s: it is always removed", intent->path);
+  return err_set(err, ERR_BUSY, "cannot note the run: other processes removed %s and its predecessors; try again",
+                 intent->path);
 }
 
 static int fill(const struct intent *intent, const char *dir, struct str text, struct err *err) {
@@ -186,9 +188,9 @@ static int fill(const struct intent *intent, const char *dir, struct str text, s
 int intent_write(const struct spool *spool, const char *project, struct timespec began, char *const *outputs,
                  const struct file_before *before, struct intent **ret, struct err *err) {
   SCOPED(buf_fini) struct buf text = {.limit = INTENT_MAX};
-  if (strcmp(spool->dir, "/dev/null") == 0) return err_set(err, ERR_NOT_FOUND, "no spool");
+  if (strcmp(spool->dir, "/dev/null") == 0) return err_set(err, ERR_NOT_FOUND, "there is no spool: it is /dev/null");
   compose(spool, project, began, outputs, before, &text);
-  if (text.failed) return err_set(err, ERR_LIMIT, "too many outputs");
+  if (text.failed) return err_set(err, ERR_LIMIT, "cannot note the run: it has too many outputs");
   int result = spool_make(spool->dir, err);
   if (result != 0) return result;
   struct intent *intent = calloc(1, sizeof *intent);
@@ -204,12 +206,12 @@ int intent_write(const struct spool *spool, const char *project, struct timespec
   return 0;
 }
 
-/* Between fork and exec, in a process that had one thread. */
+/* Runs between fork and exec, in a process that had one thread. */
 void intent_note_command(const struct intent *intent) {
   char line[96];
   int len = snprintf(line, sizeof line, "{\"pid\":%d,\"start\":%" PRIu64 "}\n", (int)getpid(), start_of(getpid()));
   ssize_t wrote = write(intent->fd, line, (size_t)len);
-  (void)wrote; /* the lock tells as well */
+  (void)wrote; /* without this line, the lock shows that the command lives */
   if (fcntl(intent->fd, F_DUPFD, FD_OUT_OF_THE_WAY) < 0) (void)fcntl(intent->fd, F_SETFD, 0);
 }
 
@@ -237,16 +239,16 @@ struct output {
   struct file_before before;
 };
 
-/* An intent as it was found. */
+/* An intent that was found in the spool. */
 struct found {
   const char *name;
   char *path;
   int fd;
-  bool is_locked; /* by somebody else */
+  bool is_locked; /* by another process */
   struct buf content;
   struct arena *arena;
   struct json_parser *parser;
-  bool has_lines; /* the first two, whole */
+  bool has_lines; /* the first two lines are complete */
   struct str host;
   int64_t run_pid, command_pid;
   uint64_t run_start, command_start;
@@ -353,7 +355,7 @@ static bool read_address(struct found *found, const struct json *address) {
   return url.len > 0 && str_copy(token, found->token, sizeof found->token);
 }
 
-/* The command has the file open, and may have written into it: what is no line of ours says nothing. */
+/* The command has the file open, and may have written into it: lines that are not ours are ignored. */
 static void read_rest(struct found *found, struct str rest) {
   while (rest.len > 0) {
     const struct json *line = parse_line(found, str_cut(&rest, '\n'));
@@ -368,7 +370,7 @@ static void read_rest(struct found *found, struct str rest) {
   }
 }
 
-/* -ERR_CORRUPT: two lines that are none of ours. */
+/* -ERR_CORRUPT: the first two lines are not those of an intent. */
 static int read_lines(struct found *found, struct err *err) {
   struct str text = buf_view(&found->content), rest = text;
   const char *feed = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
@@ -379,7 +381,7 @@ static int read_lines(struct found *found, struct err *err) {
   const struct json *first = parse_line(found, str_cut(&rest, '\n'));
   const struct json *address = parse_line(found, str_cut(&rest, '\n'));
   if (first == NULL || address == NULL || !read_first(found, first) || !read_address(found, address)) {
-    return err_set(err, ERR_CORRUPT, "not the lines of an intent");
+    return err_set(err, ERR_CORRUPT, "its lines are not those of a run's note");
   }
   found->has_lines = true;
   read_rest(found, rest);
@@ -394,7 +396,7 @@ static int read_found(struct found *found, struct err *err) {
   found->is_locked = flock(found->fd, LOCK_EX | LOCK_NB) != 0;
   int result = file_size(found->fd, found->path, &size, err);
   if (result != 0) return result;
-  if (size > INTENT_MAX + 65536) return err_set(err, ERR_CORRUPT, "too long for an intent");
+  if (size > INTENT_MAX + 65536) return err_set(err, ERR_CORRUPT, "it is too long for a run's note");
   char *room = buf_extend(&found->content, size + JSON_PADDING);
   CHECK(room != NULL);
   memset(room, 0, size + JSON_PADDING);
@@ -405,7 +407,7 @@ static int read_found(struct found *found, struct err *err) {
 
 /* ---- settling ---- */
 
-/* One output: its event, or why there is none. */
+/* One output: its event, or the reason why there is none. */
 struct measured {
   struct report report;
   bool is_metered;
@@ -418,8 +420,9 @@ static bool may_pass(int result) {
   return err_kind(result) == ERR_KIND_RETRY || result == -ERR_IO || result == -ERR_MISSING;
 }
 
-/* The kernel refuses a lease for reading where somebody has the file open for writing. Somebody who opens it while we
- * have the lease has us sent a signal, SIGIO unless we name another: SIGURG is ignored unless somebody asks for it. */
+/* The kernel refuses a lease for reading if a process has the file open for writing. If a process opens the file
+ * while we have the lease, the kernel sends us a signal: SIGIO, unless we choose another. SIGURG is ignored by
+ * default. */
 static bool is_written_to(const char *path) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || fcntl(fd, F_SETSIG, SIGURG) != 0) return false;
@@ -428,7 +431,7 @@ static bool is_written_to(const char *path) {
   return false;
 }
 
-/* Not 0: it cannot be said yet. */
+/* Not 0: the output cannot be judged yet. */
 static int measure(const struct found *found, const struct output *output, struct measured *ret, struct err *err) {
   int result;
   if (has_failed(found)) {
@@ -436,7 +439,7 @@ static int measure(const struct found *found, const struct output *output, struc
   } else {
     result = file_before_check(&output->before, output->path, err);
     if (result == 0 && is_written_to(output->path))
-      return err_set(err, ERR_BUSY, "%s: it is still open for writing", output->path);
+      return err_set(err, ERR_BUSY, "%s: a process still has it open for writing", output->path);
     if (result == 0) result = report_file(output->path, found->project, &ret->report, err);
   }
   ret->is_metered = result == 0;
@@ -502,7 +505,7 @@ static bool is_our_host(const struct found *found) {
   return str_equal(found->host, str_of(host));
 }
 
-/* By the table above. Not 0: it is left for later, for this reason. */
+/* Follows the table above. Not 0: the run is left for later; err says why. */
 static int settle_found(const struct spool *spool, const struct spool_pass *pass, struct found *found,
                         struct spool_sums *sums, struct err *err) {
   int result = read_found(found, err);
@@ -515,11 +518,14 @@ static int settle_found(const struct spool *spool, const struct spool_pass *pass
   if (result != 0) return result;
   if (!found->has_lines) return found->is_locked ? 0 : remove_found(found, err);
   if (!is_our_host(found)) {
-    return err_set(err, ERR_BUSY, "it ran on host %.*s: `codecmeter flush` there settles it", STR_ARG(found->host));
+    return err_set(err, ERR_BUSY, "a run on host %.*s: run `codecmeter flush` there", STR_ARG(found->host));
   }
   if (is_alive(found->run_pid, found->run_start)) return 0;
   bool lives = found->is_locked || (found->has_command && is_alive(found->command_pid, found->command_start));
-  if (lives) return err_set(err, ERR_BUSY, "its command (process %" PRId64 "), or what that started, still runs", found->command_pid);
+  if (lives) {
+    return err_set(err, ERR_BUSY, "the run's command (process %" PRId64 "), or a process that it started, still runs",
+                   found->command_pid);
+  }
   bool began = found->has_command || has_made_something(found);
   if (began) return settle_ended(spool, pass, found, sums, err);
   return remove_found(found, err);

@@ -1,16 +1,16 @@
-/* Intents: what `run` notes in the spool before it starts a command, so that the outputs are metered even if `run` is
- * killed. What users may know of them is in docs/agents.md, "A run that is killed".
+/* Intents: the notes that `run` makes in the spool before it starts a command, so that the outputs are metered even
+ * if `run` is killed. For users: docs/agents.md, "A run that is killed".
  *
- * A file `run-TIME-RANDOM.intent`, of lines of JSON. `run` writes and syncs the first two before the command exists,
- * the child the third before it becomes the command, `run` the fourth when the command has ended:
+ * A file `run-TIME-RANDOM.intent` with lines of JSON. `run` writes and syncs the first two before the command exists.
+ * The child writes the third before it becomes the command. `run` writes the fourth when the command has ended:
  *
  *   {"intent":1,"host":"…","pid":…,"start":…,"project":"…","began":[SECONDS,NANOSECONDS],"outputs":[…]}
- *   {"spool":1,"url":"…","token":"…"}          whom its events are for, as in an event's file
- *   {"pid":…,"start":…}                        the command; `start` as in /proc/PID/stat, since ids are used again
+ *   {"spool":1,"url":"…","token":"…"}          the server and token for its events, as in an event's file
+ *   {"pid":…,"start":…}                        the command; `start` as in /proc/PID/stat, because ids are reused
  *   {"status":…,"ended":[…,…]}
  *
  * An output is {"path":"…","was":[DEVICE,INODE,SIZE,MTIME,NANOSECONDS,CTIME,NANOSECONDS]}: an absolute path, with %XX
- * for bytes that a text cannot hold, and what it led to before; `was` is null if that was nothing.
+ * for bytes that JSON text cannot hold, and the file that was there before the run; `was` is null if there was none.
  *
  * `run` and its command hold a lock (flock) on the file. `run` removes the file when all its outputs are delivered.
  */
@@ -25,7 +25,7 @@
 #include "agent/spool.h"
 #include "base/err.h"
 
-/* What a path led to before a command ran. */
+/* The file at a path before a command ran. */
 struct file_before {
   bool was_there;
   uint64_t dev, ino;
@@ -33,26 +33,28 @@ struct file_before {
   struct timespec mtime, ctime;
 };
 struct file_before file_before_look(const char *path);
-/* -ERR_MEDIA if there is nothing now, or the same file as before: then it is not the command's output, and reporting
- * it would meter somebody else's work. Its time alone says nothing, since a copy may keep that of its original. */
+/* Checks that the command made the file. -ERR_MEDIA: there is no file, or it is the same one as before; to report it
+ * would meter other work. Its time of writing alone proves nothing, because a copy may keep that of its original. */
 MUST_USE int file_before_check(const struct file_before *before, const char *path, struct err *err);
 
 struct intent;
-/* Notes a run: on disk when this returns 0. The texts are borrowed for the call; project may be NULL. outputs ends with
- * NULL. -ERR_NOT_FOUND: the spool is none (/dev/null); else as spool_put. */
+/* Notes a run. The note is on disk when this returns 0. The texts are borrowed for the call; project may be NULL.
+ * outputs ends with NULL. -ERR_NOT_FOUND: there is no spool (/dev/null). Other errors: those of spool_put. */
 MUST_USE int intent_write(const struct spool *spool, const char *project, struct timespec began,
                           char *const *outputs, const struct file_before *before, struct intent **ret,
                           struct err *err);
-/* In the child, just before it becomes the command: notes who it is, and leaves it a descriptor that holds the lock. */
+/* Call in the child, just before it becomes the command: notes its process, and leaves it a descriptor that holds the
+ * lock. */
 void intent_note_command(const struct intent *intent);
-/* How the command ended. If it cannot be written the status stays unknown. */
+/* Notes how the command ended. If that cannot be written, the status stays unknown. */
 void intent_note_status(const struct intent *intent, int status, struct timespec ended);
-/* All is delivered, or said. Removes the file and frees the intent, which may be NULL. */
+/* Removes the file and frees the intent, which may be NULL. Call it when every output is delivered, or the user knows
+ * that it is not. */
 void intent_remove(struct intent *intent);
 SCOPED_REF(struct intent, intent_remove)
 
-/* For spool_pass.first: makes events, in the spool, of the outputs of runs that were killed, and removes their intents.
- * Only while the spool's lock is held. What cannot be done yet is counted in sums->unsettled and sums->left. */
+/* For spool_pass.first: puts events for the outputs of killed runs into the spool, and removes their intents. The
+ * caller holds the spool's lock. Runs that cannot be settled yet are counted in sums->unsettled and sums->left. */
 void intent_settle(const struct spool *spool, const struct spool_pass *pass, struct spool_sums *sums);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define AWAY_MS 5000
 #define CATCH_UP_EVENTS 64
-#define NAME_SHOWN_MAX 300 /* two of them leave room for the reason */
+#define NAME_SHOWN_MAX 300 /* so that two names leave room for the reason */
 
 int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err) {
   struct outbox outbox = {.client = NULL};
@@ -51,7 +51,8 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   bool waits = result != 0 && (err_kind(result) == ERR_KIND_RETRY || result == -ERR_DENIED);
   if (result != 0 && !waits) return result;
   if (waits && spool_put(&outbox->spool, report, &why) != 0) {
-    return err_set(err, (enum err_code) - result, "%s; nor can it be kept: %s", err->text, why.text);
+    return err_set(err, (enum err_code) - result, "%s; the event cannot be kept in the spool either: %s", err->text,
+                   why.text);
   }
   if (waits) {
     delivered.outcome = REPORT_SPOOLED;
@@ -68,9 +69,10 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
   CHECK(subject != NULL && dir != NULL);
   err_shorten(subject, NAME_SHOWN_MAX);
   err_shorten(dir, NAME_SHOWN_MAX);
-  const char *how = delivered->needs_help ? " for this token; with another, `codecmeter flush --any` sends it"
-                                          : ", and goes with what is stored next, or with `codecmeter flush`";
-  return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; it waits in %s%s", subject,
+  const char *how = delivered->needs_help
+                        ? " for this server and token; `codecmeter flush --any` sends it with others"
+                        : "; it is sent with the next event that is stored, or by `codecmeter flush`";
+  return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; the event waits in %s%s", subject,
                  delivered->reason, dir, how);
 }
 
@@ -79,13 +81,13 @@ static void say(void *command, const char *text) {
   (void)fprintf(stderr, "codecmeter %s: %s\n", (const char *)command, shown);
 }
 
-/* Once for each run that was killed, however often it is looked at. */
+/* Says it once for each run that was killed. */
 static void say_unsettled(struct outbox *outbox, const char *command, const struct spool_sums *sums) {
   bool is_news = sums->unsettled > outbox->told_unsettled;
   outbox->told_unsettled = sums->unsettled;
   if (!is_news) return;
   SCOPED_MALLOC char *shown = str_printable(str_of(sums->why_unsettled.text));
-  (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " runs in %s were killed and are not metered yet: %s\n", command,
+  (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " killed runs noted in %s are not metered yet: %s\n", command,
                 sums->unsettled, outbox->spool.dir, shown);
 }
 
@@ -100,7 +102,7 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
   int result = spool_send(&outbox->spool, outbox->client, &pass, &sums, &err);
   if (!outbox->quiet && sums.sent + sums.duplicate + sums.rejected > 0) {
     (void)fprintf(stderr,
-                  "codecmeter %s: of %s: sent %" PRIu64 ", duplicate %" PRIu64 ", rejected %" PRIu64 ", left %" PRIu64
+                  "codecmeter %s: %s: sent %" PRIu64 ", duplicate %" PRIu64 ", rejected %" PRIu64 ", left %" PRIu64
                   "\n",
                   command, outbox->spool.dir, sums.sent, sums.duplicate, sums.rejected, sums.left);
   }
@@ -110,7 +112,7 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
     outbox->told_elsewhere = true;
     (void)fprintf(stderr,
                   "codecmeter %s: %" PRIu64
-                  " in %s wait for another server or token: `codecmeter flush --any` sends those too\n",
+                  " in %s wait for another server or token: `codecmeter flush --any` sends these, too\n",
                   command, sums.elsewhere, outbox->spool.dir);
   }
   if (result == 0) outbox->again_ms = 0;

@@ -1,4 +1,4 @@
-/* Getting events away: to the server, else into the spool. What `record`, `run` and `watch` share. */
+/* The outbox: sends events to the server, or puts them into the spool. `record`, `run` and `watch` share it. */
 #ifndef CODECMETER_AGENT_OUTBOX_H
 #define CODECMETER_AGENT_OUTBOX_H
 
@@ -14,36 +14,34 @@ struct outbox {
   struct client *client;
   struct spool spool;
   bool reached;     /* the server has answered since the last outbox_catch_up */
-  int64_t again_ms; /* monotonic: until then it is taken to be away still */
-  struct err away;  /* why */
-  bool told_elsewhere;
-  bool quiet; /* outbox_catch_up says nothing but errors; the owner may set it */
-  uint64_t told_unsettled; /* how many */
+  int64_t again_ms; /* monotonic: until then the outbox does not try to reach the server */
+  struct err away;  /* why the server could not be reached */
+  bool told_elsewhere;     /* the user knows that events wait for another server or token */
+  bool quiet;              /* outbox_catch_up prints only errors; the owner may set it */
+  uint64_t told_unsettled; /* the user knows of so many unsettled runs */
 };
-/* The settings, filled, are borrowed for as long as it lives. */
+/* The settings must be filled; the outbox borrows them as long as it lives. */
 MUST_USE int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err);
 void outbox_close(struct outbox *outbox);
 
 struct delivered {
   enum report_outcome outcome;
-  char reason[ERR_TEXT_MAX]; /* unless it is stored */
-  bool needs_help;           /* spooled, and waiting alone will not mend it: the token or the address is wrong */
+  char reason[ERR_TEXT_MAX]; /* unless the event is stored */
+  bool needs_help;           /* spooled, and only the user can correct the cause: the token or the address is wrong */
 };
-/* Sends, with retries; spools what the server cannot take now, or will not take from us. After that the server is
- * taken to be away for some seconds, so that many events are not many waits. An error: it is neither with the server
- * nor on disk. */
+/* Sends an event, with retries. Puts it into the spool if the server is away or busy, or if the token or the address
+ * is wrong. After the server was away or busy, the outbox does not try again for 5 s, so that many events do not wait
+ * one after the other. An error: the event is neither with the server nor on disk. */
 MUST_USE int outbox_send(struct outbox *outbox, const struct report *report, struct delivered *ret, struct err *err);
-/* "WHAT: REASON; it waits in DIR, and goes with what is stored next, or with `codecmeter flush`", of what is spooled;
- * or, where the token or the address was refused, with what it can be sent then. Gives -ERR_DENIED when it needs
- * help, else -ERR_NETWORK. */
+/* Fills err for a spooled event: "WHAT: REASON; the event waits in DIR, …" and how it will be sent. Returns
+ * -ERR_DENIED if it needs help, else -ERR_NETWORK. */
 int outbox_say_waiting(const struct outbox *outbox, const char *what, const struct delivered *delivered,
                        struct err *err);
 
 enum catch_up { CATCH_UP_ALL, CATCH_UP_SOME, CATCH_UP_NONE };
-/* Sends a few of those that wait, if the server has just been reached, and says on standard error what came of it. Before,
- * settles the runs that were killed (agent/intent.h).
- * CATCH_UP_ALL: none of ours is left. Says once if others'
- * are. */
+/* If the server has just been reached: settles the runs that were killed (agent/intent.h), sends up to 64 of the
+ * events that wait, and prints the result on standard error. CATCH_UP_ALL: none is left that this server and token
+ * can take. If events of others are left, it says so once. */
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command);
 
 #endif

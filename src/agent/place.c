@@ -1,14 +1,14 @@
-/* The state is written after what it says has happened: a crash between the two has a file measured once more, which
- * its identity makes a duplicate, and never passed over.
+/* The state is written after the work that it records. After a crash between the two, a file is measured once more;
+ * its identity makes that a duplicate. No file is passed over.
  *
- * Two tables. What a path led to says which file is done with. The files themselves, whatever their paths lead to by
- * now, say which one was only renamed: outputs are looked at in any order, so that the old name of a file may have
- * been given to another before its new name is looked at. An entry that only the second table holds stands in the
- * state before all others: whoever reads it has the path taken over by the later line, as it was.
+ * There are two tables. `paths` says which file a path led to, and so which file needs no more work. `files` holds
+ * the files themselves, and so shows which one was only renamed. It is needed because outputs are looked at in any
+ * order: another file may have the old name of a renamed file before its new name is looked at. The state begins with
+ * the entries that only `files` holds. The reader lets a later line take over the path, so both tables come out as
+ * they were.
  *
- * A file is told from others by inode, size and time of writing, and by its time of birth, since inodes are used
- * again and every file system has its own. Device numbers are not kept: they are others after a restart of the
- * machine.
+ * A file differs from others by inode, size and time of writing, and by its time of birth, because inodes are reused
+ * and each file system has its own. Device numbers are not kept: they may change when the machine restarts.
  */
 #include "agent/place.h"
 
@@ -31,15 +31,15 @@
 #define NAME_SIZE 64
 #define STATE_MAX ((size_t)1 << 30)
 #define PATIENCE_MIN_MS 1000
-#define PRUNE_MIN 1000 /* entries more than after the last time */
+#define PRUNE_MIN 1000 /* new entries before the next pruning */
 
-/* A file under a name that it had. */
+/* A file, under one of its names. */
 struct entry {
   char *path;
   int64_t size, mtime_ns, birth_ns; /* birth_ns 0: unknown */
   uint64_t inode;
   enum place_status status;
-  unsigned missing; /* the pruning at which it was not there for the first time; 0: it was */
+  unsigned missing; /* the pruning at which it was first found to be gone; 0: it exists */
 };
 
 struct place {
@@ -47,13 +47,13 @@ struct place {
   char name[NAME_SIZE];
   int lock_fd;
   bool is_first, is_dirty, has_missing;
-  unsigned prunings; /* this one's number; 1 stands for those of processes before this one */
+  unsigned prunings; /* number of the last pruning; 1 means those of earlier processes */
   GHashTable *paths; /* path -> entry */
-  GHashTable *files; /* entry -> entry, by what tells files apart; the last name of each */
+  GHashTable *files; /* entry -> entry, by inode, size and times; the last name of each file */
   size_t pruned_at;
 };
 
-/* ---- entries, which either table holds ---- */
+/* ---- entries; both tables hold references to them ---- */
 
 static void clear_entry(void *entry) { free(((struct entry *)entry)->path); }
 
@@ -70,10 +70,10 @@ static gboolean same_file(const void *a, const void *b) {
   return x->inode == y->inode && x->size == y->size && x->mtime_ns == y->mtime_ns && x->birth_ns == y->birth_ns;
 }
 
-/* Times far beyond any clock wrap around, which still tells them apart. */
+/* Absurd times wrap around; they still differ from each other. */
 static int64_t ns_of(int64_t seconds, int64_t ns) { return (int64_t)((uint64_t)seconds * 1000000000 + (uint64_t)ns); }
 
-/* When the file was made, where the file system knows it. */
+/* When the file was made; 0 if the file system does not know. */
 static int64_t birth_ns_of(const char *path, const struct stat *st) {
   struct statx now;
   bool is_known = statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &now) == 0 &&
@@ -86,7 +86,7 @@ static struct entry values_of(const struct stat *st) {
       .size = st->st_size, .mtime_ns = ns_of(st->st_mtim.tv_sec, st->st_mtim.tv_nsec), .inode = st->st_ino};
 }
 
-/* Takes the path. */
+/* Adds an entry to both tables. Takes the path. */
 static void insert(struct place *place, struct entry values, char *path) {
   CHECK(path != NULL);
   struct entry *entry = g_rc_box_dup(sizeof values, &values);
@@ -105,8 +105,8 @@ bool place_is_below(const char *path, const char *top) {
   return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
-/* One that was replaced by its like (a backup that was brought back, say) keeps its identity, but is renamed under
- * its new inode. */
+/* A file was replaced by an equal one (restored from a backup, for example). Its identity stays. The entry gets the
+ * new inode, so that a later rename is recognized. */
 static void renew(struct place *place, const struct entry *old, const struct stat *st) {
   struct entry values = values_of(st);
   values.status = old->status;
@@ -122,7 +122,8 @@ bool place_knows(struct place *place, const char *path, const struct stat *st) {
   return true;
 }
 
-/* The same numbers on another file system are another file, as in a copy of the whole. */
+/* True if the entry's path leads to a file with the same numbers on another file system: then it is another file, as
+ * in a copy of the whole file system. */
 static bool is_elsewhere(const struct entry *entry, const struct stat *st) {
   struct stat there;
   if (lstat(entry->path, &there) != 0 || there.st_dev == st->st_dev) return false;
@@ -164,7 +165,7 @@ void place_forget_before(struct place *place) {
   if (forgotten > 0) place->is_dirty = true;
 }
 
-/* Has the path been taken over by another file? */
+/* True if another file has the entry's path now. */
 static bool is_past(const struct place *place, const struct entry *entry) {
   return g_hash_table_lookup(place->paths, entry->path) != entry;
 }
@@ -205,7 +206,7 @@ void place_prune(struct place *place) {
   place->has_missing = false;
   prune_table(place, place->files);
   prune_table(place, place->paths);
-  /* Of a file with two names, the one that is left. */
+  /* A file with two names keeps the name that is left. */
   g_hash_table_iter_init(&iter, place->paths);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     if (!g_hash_table_contains(place->files, value)) (void)g_hash_table_add(place->files, g_rc_box_acquire(value));
@@ -215,7 +216,7 @@ void place_prune(struct place *place) {
 
 /* ---- the file ---- */
 
-/* A path is bytes: what would break a line or a field is written as %XX. */
+/* A path is bytes: those that would break a line or a field are written as %XX. */
 static void append_path(struct buf *out, const char *path) {
   for (const char *c = path; *c != '\0'; c++) {
     unsigned char byte = (unsigned char)*c;
@@ -233,7 +234,7 @@ static char *read_path(struct str text) {
   return path;
 }
 
-/* The status of a file that is missing is a capital. */
+/* A missing file has its status as a capital letter. */
 static void append_entry(struct buf *out, const struct entry *entry) {
   int status = entry->missing != 0 ? g_ascii_toupper((char)entry->status) : (int)entry->status;
   buf_printf(out, "%c %" PRId64 " %" PRId64 " %" PRIu64 " %" PRId64 " ", status, entry->size, entry->mtime_ns,
@@ -266,7 +267,7 @@ int place_save(struct place *place, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   if (!place->is_dirty) return 0;
   compose(place, &text);
-  if (text.failed) return err_set(err, ERR_LIMIT, "too many files below %s", place->root);
+  if (text.failed) return err_set(err, ERR_LIMIT, "cannot keep the state of %s: it has too many files", place->root);
   int result = file_replace(place->dir, place->name, buf_view(&text), err);
   if (result == 0) place->is_dirty = place->is_first = false;
   return result;
@@ -314,12 +315,15 @@ static int load(struct place *place, struct err *err) {
   int result = file_size(fd, path, &size, err);
   if (result != 0) return result;
   char *room = size < STATE_MAX ? buf_extend(&text, size) : NULL;
-  if (room == NULL) return err_set(err, ERR_LIMIT, "%s is too large", path);
+  if (room == NULL)
+    return err_set(err, ERR_LIMIT, "%s is too large for the state of a watch, or there is no memory to read it",
+                   path);
   result = file_read(fd, path, 0, room, size, &got, err);
   if (result != 0) return result;
   if (got != size || !read_state(place, buf_view(&text))) {
     return err_set(err, ERR_CORRUPT,
-                   "%s is damaged: remove it and start with --existing; what was recorded counts once all the same",
+                   "%s is damaged: remove it and start with --existing; an output that was recorded before still "
+                   "counts once",
                    path);
   }
   place->is_dirty = false;
@@ -334,7 +338,7 @@ static int lock(struct place *place, struct err *err) {
   if (place->lock_fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
   if (flock(place->lock_fd, LOCK_EX | LOCK_NB) == 0) return 0;
   if (errno != EWOULDBLOCK) return err_set_errno(err, ERR_IO, errno, "cannot lock %s", path);
-  return err_set(err, ERR_BUSY, "%s is watched by another process already", place->root);
+  return err_set(err, ERR_BUSY, "another process already watches %s", place->root);
 }
 
 int place_open(const char *dir, const char *root, struct place **ret, struct err *err) {

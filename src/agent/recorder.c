@@ -1,5 +1,5 @@
-/* A file is remembered after its event is with the server or on disk. Whatever is cut off before that is found again
- * at the next start, with the same identity.
+/* A file is remembered after its event is with the server or on disk. If the process ends before that, the next start
+ * finds the file again, with the same identity.
  */
 #include "agent/recorder.h"
 
@@ -16,14 +16,14 @@
 #include "base/file.h"
 
 #define LIST_PATIENCE_MS 60000 /* after the last change of its directory */
-#define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits, then doubled up to */
+#define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
 
 struct recorder {
   struct recorder_options options;
   struct outbox outbox;
-  GHashTable *complaints; /* path -> what was last said of it */
+  GHashTable *complaints; /* path -> the last text that complain got for it */
   bool said_away;
   int64_t catch_up_ms, catch_up_wait_ms; /* monotonic; catch_up_ms 0: nothing waits */
 };
@@ -54,7 +54,7 @@ const char *recorder_spool(const struct recorder *recorder) { return recorder->o
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
 
-/* ---- what is said ---- */
+/* ---- output ---- */
 
 void recorder_complain(struct recorder *recorder, const char *path, const struct err *err) {
   const char *before = g_hash_table_lookup(recorder->complaints, path);
@@ -84,14 +84,14 @@ static void say_spooled(struct recorder *recorder, const char *path, const struc
   recorder->options.complain(&err);
 }
 
-/* ---- a file that is finished ---- */
+/* ---- a finished file ---- */
 
 bool recorder_is_unchanged(const struct stat *a, const struct stat *b) {
   return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
          a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* What is refused is nobody's to see but in rejected/: a watch has no one who reads its output. */
+/* A refused event goes to rejected/, because nobody reads the output of a watch. */
 static int keep_refused(struct recorder *recorder, const char *path, const struct report *report,
                         const struct delivered *delivered, struct err *err) {
   int result = spool_reject(&recorder->outbox.spool, report, delivered->outcome, delivered->reason, err);
@@ -121,13 +121,14 @@ static int deliver(struct recorder *recorder, struct place *place, const char *p
   return 0;
 }
 
-/* One that was only renamed is the same output, though its path would make it another. */
+/* A renamed file is the same output, although its new path would give it another identity. */
 static bool is_renamed(const struct recorder *recorder, struct place *place, const char *path,
                        const struct stat *st) {
   enum place_status status;
   const char *twin = place_twin(place, path, st, &status);
   if (twin == NULL) return false;
-  if (strcmp(twin, path) != 0 && !recorder->options.quiet) { /* else it is back under its own name */
+  bool has_new_name = strcmp(twin, path) != 0; /* else it is back under its old name */
+  if (has_new_name && !recorder->options.quiet) {
     SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_twin = str_printable(str_of(twin));
     (void)printf("%s: the same file as %s, not recorded again\n", shown, shown_twin);
     (void)fflush(stdout);
@@ -136,7 +137,7 @@ static bool is_renamed(const struct recorder *recorder, struct place *place, con
   return true;
 }
 
-/* A list's segments may come after it, by a copy that takes long: it is not given up while its directory changes. */
+/* True while a list's directory still changes: a slow copy may bring the segments after the list. */
 static bool is_list_in_the_making(const char *path) {
   struct stat st;
   const char *slash = strrchr(path, '/');
@@ -148,8 +149,8 @@ static bool is_list_in_the_making(const char *path) {
   return clock_real_ms(clock_system()) - changed_ms < LIST_PATIENCE_MS;
 }
 
-/* What the file is to blame for is said and done with. Without the media libraries no file can be measured: that ends
- * the watch. */
+/* A fault of the file itself is reported, and the file is not tried again. Missing media libraries end the watch,
+ * because without them no file can be measured. */
 static int take_failure(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
                         int result, enum recorded *ret, const struct err *err) {
   if (result == -ERR_MISSING) return result;
@@ -191,7 +192,7 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
   return 0;
 }
 
-/* ---- what waits ---- */
+/* ---- events that wait in the spool ---- */
 
 void recorder_catch_up_now(struct recorder *recorder) {
   if (recorder->catch_up_ms == 0) recorder->catch_up_ms = now_ms();

@@ -17,7 +17,7 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
-#define BACKOFF_FIRST_MS 500 /* then doubled: 3.5 s in all */
+#define BACKOFF_FIRST_MS 500 /* doubled after each attempt: 3.5 s in all */
 
 void report_fini(struct report *report) { buf_fini(&report->event); }
 
@@ -64,7 +64,7 @@ static void begin_event(struct buf *out, const char *type, const char *id, const
   json_quote(out, str_of(time));
 }
 
-/* Names longer than what is kept are left out rather than cut. */
+/* Leaves out a name that is longer than the ledger keeps, instead of cutting it. */
 static void append_dest(struct buf *out, const char *path) {
   struct str name = str_of(base_name(path));
   if (name.len == 0 || name.len > DEST_MAX || !str_is_utf8(name) || str_has_control(name)) return;
@@ -99,7 +99,9 @@ int report_file(const char *path, const char *project, struct report *ret, struc
     return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
   }
   if (!S_ISREG(st.st_mode)) return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
-  if (!has_year(&st)) return err_set(err, ERR_MEDIA, "%s: its time of writing is not in the years 1 to 9999", path);
+  if (!has_year(&st))
+    return err_set(err, ERR_MEDIA, "%s: its time of writing is not in the years 1 to 9999; correct it with touch",
+                   path);
   int result = media_probe(absolute, &media, err);
   if (result == 0) result = codec_canonical(str_of(media.codec), codec, err);
   if (result != 0) return result;
@@ -107,7 +109,7 @@ int report_file(const char *path, const char *project, struct report *ret, struc
                  st.st_mtim.tv_nsec);
   hash_texts(str_of(absolute), rest, ret->id);
   result = describe(path, &media, codec, &st, project, ret);
-  return result == 0 ? 0 : err_set(err, ERR_MEMORY, "%s: no memory", path);
+  return result == 0 ? 0 : err_set(err, ERR_MEMORY, "%s: no memory for its event", path);
 }
 
 int report_failure(const char *path, struct timespec started, struct timespec ended, const char *project,
@@ -116,10 +118,10 @@ int report_failure(const char *path, struct timespec started, struct timespec en
   SCOPED_MALLOC char *absolute = realpath(path, NULL);
   SCOPED_MALLOC char *joined = NULL;
   if (absolute == NULL) {
-    /* It may never have come to be: the path that it would have had. */
+    /* The file may never have existed: takes the path that it would have had. */
     bool relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;
     if (asprintf(&joined, "%s%s%s", relative ? directory : "", relative ? "/" : "", path) < 0) {
-      return err_set(err, ERR_MEMORY, "no memory");
+      return err_set(err, ERR_MEMORY, "%s: no memory for its path", path);
     }
   }
   (void)snprintf(rest, sizeof rest, "failed:%lld%09ld", (long long)started.tv_sec, started.tv_nsec);
@@ -133,7 +135,7 @@ int report_failure(const char *path, struct timespec started, struct timespec en
     memmove(ret->event.ptr + before, ret->event.ptr + before + 1, --ret->event.len - before);
   buf_text(&ret->event, "}}");
   (void)snprintf(ret->summary, sizeof ret->summary, "failed");
-  return ret->event.failed ? err_set(err, ERR_MEMORY, "no memory") : 0;
+  return ret->event.failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", path) : 0;
 }
 
 /* ---- sending ---- */
@@ -173,7 +175,7 @@ static int read_outcome(const struct json *top, enum report_outcome *ret_outcome
   return -ERR_REMOTE;
 }
 
-/* The event itself is what the server cannot take, whenever it is sent. */
+/* True if the server cannot take this event, now or later. */
 static bool is_unreadable(long status) { return status == 400 || status == 413 || status == 415; }
 
 static int read_reply(struct client_reply *reply, enum report_outcome *ret_outcome,
@@ -185,7 +187,7 @@ static int read_reply(struct client_reply *reply, enum report_outcome *ret_outco
   bool is_json = json_parse(parser, arena, buf_view(&reply->body), 8, &top, NULL) == 0 && top->type == JSON_OBJECT;
   bool told = reply->status == 200 || reply->status == 409 || reply->status == 422;
   if (told && is_json && read_outcome(top, ret_outcome, ret_reason) == 0) return 0;
-  struct str detail = is_json ? json_member_text(top, "detail") : STR("is it a codecmeter?");
+  struct str detail = is_json ? json_member_text(top, "detail") : STR("check that it is a codecmeter server");
   if (is_json && detail.len > 0 && is_unreadable(reply->status)) {
     *ret_outcome = REPORT_REJECTED;
     copy_reason(detail, ret_reason);
@@ -205,8 +207,8 @@ static int send_once(struct client *client, struct str event, enum report_outcom
 
 int report_send(struct client *client, struct str event, int tries, enum report_outcome *ret_outcome,
                 char ret_reason[REPORT_REASON_MAX], struct err *err) {
-  int result =
-      client_is_interrupted(client) ? err_set(err, ERR_STOPPING, "interrupted before it was sent") : -ERR_NETWORK;
+  int result = client_is_interrupted(client) ? err_set(err, ERR_STOPPING, "interrupted before the event was sent")
+                                             : -ERR_NETWORK;
   for (int attempt = 0, wait_ms = BACKOFF_FIRST_MS; attempt < tries && !client_is_interrupted(client);
        attempt++, wait_ms *= 2) {
     result = send_once(client, event, ret_outcome, ret_reason, err);

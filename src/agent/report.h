@@ -1,7 +1,9 @@
-/* Reporting files: from a path to an event, and to the server, with retries. What `record`, `run` and `watch` share.
+/* Reports files: makes an event for a path, and sends it to the server, with retries. `record`, `run` and `watch`
+ * share it.
  *
- * The identity of a measured file is the same in all: source host:<host name>, id a hash of absolute path, size and
- * modification time; its time is the modification time. So a file reported by several counts once. Source: design §7.
+ * All of them give a measured file the same identity: source host:<host name>, id a hash of absolute path, size and
+ * modification time. The event's time is the modification time. So a file that several commands report counts once.
+ * Source: design §7.
  */
 #ifndef CODECMETER_AGENT_REPORT_H
 #define CODECMETER_AGENT_REPORT_H
@@ -20,22 +22,23 @@ struct report {
 };
 void report_fini(struct report *report);
 
-/* Measures a file and makes its event. project may be NULL: the token's. As media_probe. */
+/* Measures a file and makes its event. project NULL: the token's project. -ERR_MEDIA: there is no such file, or it
+ * cannot be measured. -ERR_IO: it cannot be read now. Other errors: those of media_probe. */
 MUST_USE int report_file(const char *path, const char *project, struct report *ret, struct err *err);
-/* The event of an output that failed: identity from path and start, time from the end, no measures. */
+/* Makes the event of an output that failed: identity from path and start, time from the end, no measures. */
 MUST_USE int report_failure(const char *path, struct timespec started, struct timespec ended, const char *project,
                             struct report *ret, struct err *err);
 
-/* The last is no answer of a server: agent/outbox.h gives it. */
+/* All but REPORT_SPOOLED are answers of a server; agent/outbox.h gives REPORT_SPOOLED. */
 enum report_outcome { REPORT_STORED, REPORT_DUPLICATE, REPORT_CONFLICT, REPORT_REJECTED, REPORT_SPOOLED };
 const char *report_outcome_name(enum report_outcome outcome);
 
 #define REPORT_REASON_MAX 256
 #define REPORT_TRIES 4 /* 3.5 s of waiting in all */
-/* Sends an event, up to so many times while the server cannot be reached or is busy. 0: ret_outcome holds; ret_reason (if
- * there is one) says why it was not stored. An event that a codecmeter cannot read (400, 413, 415) is rejected. Of a kind to
- * try again: -ERR_NETWORK, -ERR_REMOTE, -ERR_STOPPING. -ERR_DENIED: the token or the address is wrong, and nothing was said
- * of the event. */
+/* Sends an event, up to `tries` times while the server cannot be reached or is busy. 0: *ret_outcome is set, and
+ * ret_reason (may be empty) says why the event was not stored. An event that the server cannot read (400, 413, 415)
+ * is rejected. -ERR_NETWORK, -ERR_REMOTE, -ERR_STOPPING may pass. -ERR_DENIED: the token or the address is wrong; the
+ * event was not judged. */
 MUST_USE int report_send(struct client *client, struct str event, int tries, enum report_outcome *ret_outcome,
                          char ret_reason[REPORT_REASON_MAX], struct err *err);
 

@@ -1,10 +1,10 @@
-/* An event leaves the spool only when the server has said what became of it. Until then every step may be cut off by
- * a crash: files appear under their names whole and synced, a refused one is in rejected/ before it goes, and one
- * that was stored but not yet removed is sent again, which its identity makes a duplicate. So two senders could do no
- * harm either; the lock spares them the work.
+/* An event leaves the spool only after the server has said what became of it. A crash at any step before that does no
+ * harm: a file gets its name when it is complete and synced, a refused event is in rejected/ before it is removed,
+ * and an event that was stored but not yet removed is sent again, which its identity makes a duplicate. For the same
+ * reason two senders would do no harm; the lock only saves them double work.
  *
- * An event is for one server and, where it names no project, for the project of one token: sent with another, it
- * would be metered as another customer's. So that stands in the second line, and is asked before it is sent.
+ * An event is for one server and, if it names no project, for the project of one token. With another token it would
+ * be metered for another customer. So the second line names both, and is checked before the event is sent.
  */
 #include "agent/spool.h"
 
@@ -25,15 +25,15 @@
 #include "meter/rfc3339.h"
 
 #define SUFFIX ".event"
-#define FILE_MAX ((size_t)64 << 10) /* an event is some 500 bytes */
+#define FILE_MAX ((size_t)64 << 10) /* an event has about 500 bytes */
 #define HASH_DIGITS 16
 #define TIME_MAX INT64_C(9999999999999) /* thirteen digits, so that names sort by time */
 #define NAME_SIZE (13 + 1 + 32 + 1 + HASH_DIGITS + sizeof SUFFIX)
-#define LOCK_TEXT "codecmeter spool 1\n" /* what `lock` holds, by which a directory is known to be a spool */
+#define LOCK_TEXT "codecmeter spool 1\n" /* the content of `lock`, which marks a directory as a spool */
 #define LOCK_POLL_MS 50
-#define CUT_OFF_S 60 /* a temporary file that old has no writer any more */
+#define CUT_OFF_S 60 /* the writer of a temporary file of this age has ended */
 
-/* ---- where, and for whom ---- */
+/* ---- the directory and its address ---- */
 
 void spool_init(struct spool *spool, const struct client_settings *settings) {
   uint8_t hash[DIGEST_SHA256_SIZE];
@@ -70,7 +70,7 @@ static bool is_own(const char *name) {
          strncmp(name, SPOOL_WATCH_PREFIX, sizeof SPOOL_WATCH_PREFIX - 1) == 0 || spool_is_run(name);
 }
 
-/* Whole, or with a dot before it and something behind it: being written. */
+/* The name of a complete event, or of one that is being written: with a dot before it and a suffix. */
 static bool is_event_name(const char *name) {
   return name[0] == '.' ? strstr(name, SUFFIX ".") != NULL : has_suffix(name, SUFFIX);
 }
@@ -86,7 +86,7 @@ static bool holds_nothing_else(const char *path) {
   return good;
 }
 
-/* Many a directory has a file named lock, our data directory among them: it is the text that tells. */
+/* Other directories have a file `lock` too (a data directory, for example), so the text decides. */
 static bool is_marked(const char *dir) {
   char text[sizeof LOCK_TEXT];
   SCOPED_MALLOC char *path = file_path(dir, "lock");
@@ -95,10 +95,11 @@ static bool is_marked(const char *dir) {
          memcmp(text, LOCK_TEXT, sizeof LOCK_TEXT - 1) == 0;
 }
 
-/* A mistyped --spool must not have somebody's files taken for events. */
+/* With a mistyped --spool, other files must not be taken for events. */
 static int check_ours(const char *dir, struct err *err) {
   if (is_marked(dir) || holds_nothing_else(dir)) return 0;
-  return err_set(err, ERR_EXISTS, "%s holds other files and is no spool: name an empty or a new directory", dir);
+  return err_set(err, ERR_EXISTS, "%s is not a spool: it contains other files; name an empty or a new directory",
+                 dir);
 }
 
 /* Opens the lock of a spool, and marks it as one. */
@@ -118,7 +119,7 @@ int spool_make(const char *dir, struct err *err) {
   struct stat st;
   int result = stat(dir, &st) == 0 ? 0 : file_make_dirs(dir, err);
   if (result == 0 && stat(dir, &st) == 0 && !S_ISDIR(st.st_mode)) {
-    return err_set(err, ERR_EXISTS, "%s is no directory", dir);
+    return err_set(err, ERR_EXISTS, "%s is not a directory, so it cannot be a spool", dir);
   }
   if (result == 0) result = check_ours(dir, err);
   return result == 0 ? open_lock(dir, &fd, err) : result;
@@ -152,7 +153,7 @@ static int compose(const struct spool *spool, const struct report *report, struc
   buf_str(out, buf_view(&report->event));
   buf_char(out, '\n');
   spool_append_address(spool, out);
-  if (out->failed || out->len > FILE_MAX) return err_set(err, ERR_LIMIT, "too long an event");
+  if (out->failed || out->len > FILE_MAX) return err_set(err, ERR_LIMIT, "the event is too long for the spool");
   return 0;
 }
 
@@ -166,19 +167,19 @@ int spool_put(const struct spool *spool, const struct report *report, struct err
   return file_replace(spool->dir, name, buf_view(&content), err);
 }
 
-/* ---- what will never be sent ---- */
+/* ---- events that will never be sent ---- */
 
 static void append_member(struct buf *out, const char *name, const char *value) {
   buf_printf(out, ",\"%s\":", name);
   json_quote(out, str_of(value));
 }
 
-/* What a note is of, other than an event. */
+/* What a note is about, if not about an event. */
 struct subject {
   const char *member, *text;
 };
 
-/* Puts why beside what: {"event":…,"outcome":…,"reason":…,"time":…}; of what is no event, its name. */
+/* Writes a note to rejected/: {"event":…,"outcome":…,"reason":…,"time":…}, with the subject as one more member. */
 static int note_rejected(const struct spool *spool, const char *name, struct str event,
                          const struct subject *subject, const char *outcome, const char *reason, struct err *err) {
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
@@ -216,7 +217,7 @@ static int remove_event(const char *path, struct err *err) {
   return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
 }
 
-/* The name under which a file goes aside: one that nothing there has yet. */
+/* A name for a file in rejected/ that no other file there has. The caller frees it. */
 static char *free_name(const char *dir, const char *name) {
   char *made = NULL;
   for (unsigned i = 0;; i++) {
@@ -229,7 +230,7 @@ static char *free_name(const char *dir, const char *name) {
   }
 }
 
-/* What is named like an event and is none goes aside as it is; nothing there is overwritten. */
+/* Moves the file as it is. Overwrites no file in rejected/. */
 int spool_move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err) {
   SCOPED_MALLOC char *from = file_path(spool->dir, name);
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
@@ -259,17 +260,18 @@ static void waiting_fini(struct waiting *waiting) {
   buf_fini(&waiting->content);
 }
 
-/* -ERR_NOT_FOUND: it is gone. -ERR_CORRUPT: no file that can be one of ours. -ERR_DENIED: another user's. */
+/* -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it cannot be a spooled event. -ERR_DENIED: this user may not read
+ * it. */
 static int read_content(struct waiting *waiting, struct err *err) {
   struct stat st;
   size_t got = 0;
   SCOPED_FD int fd = open(waiting->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", waiting->path);
-  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "%s is not ours to read", waiting->path);
-  if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "no regular file");
+  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "this user may not read %s", waiting->path);
+  if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
   if (fd < 0 || fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", waiting->path);
-  if (!S_ISREG(st.st_mode)) return err_set(err, ERR_CORRUPT, "no regular file");
-  if ((uint64_t)st.st_size > FILE_MAX) return err_set(err, ERR_CORRUPT, "too long for an event");
+  if (!S_ISREG(st.st_mode)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
+  if ((uint64_t)st.st_size > FILE_MAX) return err_set(err, ERR_CORRUPT, "it is too long for an event");
   char *room = buf_extend(&waiting->content, (size_t)st.st_size + JSON_PADDING);
   CHECK(room != NULL);
   memset(room, 0, (size_t)st.st_size + JSON_PADDING);
@@ -278,7 +280,7 @@ static int read_content(struct waiting *waiting, struct err *err) {
   return result;
 }
 
-/* "TIME-ID-HASH.event", with the hash of what it holds. */
+/* True if the name is "TIME-ID-HASH.event" with the hash of the content. */
 static bool is_intact(const struct waiting *waiting) {
   char hash[HASH_DIGITS + 1];
   size_t len = strlen(waiting->name), tail = HASH_DIGITS + sizeof SUFFIX - 1;
@@ -298,7 +300,7 @@ static int read_lines(const struct spool *spool, struct waiting *waiting, struct
   int result = json_parse(parser, arena, waiting->event, 8, &event, err);
   if (result == 0) result = json_parse(parser, arena, second, 8, &address, err);
   if (result != 0 || event->type != JSON_OBJECT || address->type != JSON_OBJECT) {
-    return err_set(err, ERR_CORRUPT, "not the two lines of a spooled event");
+    return err_set(err, ERR_CORRUPT, "its lines are not those of a spooled event");
   }
   waiting->names_project = json_member_text(event, "subject").len > 0;
   waiting->same_url = str_equal(json_member_text(address, "url"), str_of(spool->url));
@@ -310,7 +312,7 @@ static int read_waiting(const struct spool *spool, struct waiting *waiting, stru
   int result = read_content(waiting, err);
   if (result != 0) return result;
   if (!is_intact(waiting))
-    return err_set(err, ERR_CORRUPT, "its name is not that of a spooled event of this content");
+    return err_set(err, ERR_CORRUPT, "its name lacks the hash of its content: it is damaged, or not a spooled event");
   return read_lines(spool, waiting, err);
 }
 
@@ -339,7 +341,7 @@ static int list_names(const char *dir, struct names *ret, struct err *err) {
   return 0;
 }
 
-/* A dot before it: somebody writes it, or was killed while he did. */
+/* A file whose name begins with a dot is being written, unless its writer was killed: then it is old. */
 static bool is_being_written(const struct waiting *waiting) {
   struct stat st;
   return waiting->name[0] == '.' && (lstat(waiting->path, &st) != 0 || st.st_mtime + CUT_OFF_S > time(NULL));
@@ -349,7 +351,7 @@ static bool is_wanted(const struct spool_pass *pass, const struct waiting *waiti
   return waiting->is_ours || pass->any || (pass->other_tokens && waiting->same_url && waiting->names_project);
 }
 
-/* What became of it: removed, or moved aside, before it is counted. */
+/* Removes an event that the server has judged, after a note in rejected/ if it was refused. Then counts it. */
 static int settle(const struct spool *spool, const struct waiting *waiting, enum report_outcome outcome,
                   const char *reason, struct spool_sums *sums, struct err *err) {
   char note[NAME_SIZE];
@@ -379,7 +381,7 @@ static int send_waiting(const struct spool *spool, struct client *client, const 
   }
   int result = report_send(client, waiting->event, pass->tries, &outcome, reason, err);
   if (result != 0) return result;
-  /* Who may not report for a project says nothing of the event: its own token might. */
+  /* Rejected only because our token is for another project: the event's own token may still send it. */
   if (outcome == REPORT_REJECTED && !waiting->is_ours && !pass->any && strncmp(reason, "subject", 7) == 0) {
     ++sums->elsewhere;
     return 0;
@@ -396,7 +398,8 @@ static int take_name(const struct spool *spool, struct client *client, const str
     return 0;
   }
   bool cut_off = name[0] == '.';
-  int result = cut_off ? err_set(&why, ERR_CORRUPT, "its writer was cut off") : read_waiting(spool, &waiting, &why);
+  int result = cut_off ? err_set(&why, ERR_CORRUPT, "it is incomplete: its writer was cut off")
+                       : read_waiting(spool, &waiting, &why);
   if (result == 0) return send_waiting(spool, client, pass, &waiting, sums, err);
   if (result == -ERR_DENIED) {
     ++sums->unreadable;
@@ -418,7 +421,7 @@ static int lock(const struct spool *spool, struct client *client, bool waits, in
   while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return err_set_errno(err, ERR_IO, errno, "cannot lock %s", spool->dir);
     if (!waits || client_is_interrupted(client)) {
-      return err_set(err, ERR_BUSY, "%s: another process sends what is there", spool->dir);
+      return err_set(err, ERR_BUSY, "another process is sending the events in %s", spool->dir);
     }
     (void)usleep(LOCK_POLL_MS * 1000);
   }
@@ -432,7 +435,7 @@ int spool_send(const struct spool *spool, struct client *client, const struct sp
   SCOPED(names_fini) struct names names = {0};
   SCOPED_FD int fd = -1;
   if (access(spool->dir, R_OK | W_OK | X_OK) != 0) {
-    return err_set_errno(err, ERR_NOT_FOUND, errno, "there is no spool %s", spool->dir);
+    return err_set_errno(err, ERR_NOT_FOUND, errno, "cannot use the spool %s", spool->dir);
   }
   int result = check_ours(spool->dir, err);
   if (result == 0) result = lock(spool, client, pass->waits, &fd, err);

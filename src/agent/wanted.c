@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Whole outputs. Segments are not among them: their playlist is the output. */
+/* Names of whole outputs. Segments have no pattern here, because their playlist is the output. */
 static const char *const include_default[] = {"*.mp4", "*.m4v", "*.mov",  "*.mkv", "*.webm", "*.avi",
                                               "*.flv", "*.mxf", "*.m3u8", "*.mpd", NULL};
 static const char *const exclude_always[] = {".*", "*.part", "*.partial", "*.tmp", NULL};

@@ -1,5 +1,5 @@
-/* Whatever is cut off is found again at the next start. What cannot be taken now (no memory, no room for the spool)
- * stays pending.
+/* If the process ends in the middle of a file, the next start finds the file again. A file that cannot be recorded
+ * now (no memory, no room for the spool) stays pending.
  */
 #include "agent/watch.h"
 
@@ -25,25 +25,25 @@
 #include "base/file.h"
 
 #define SETTLE_LEAST_MS 200
-#define AGAIN_MIN_MS 1000 /* until what could not be read, or be kept, is tried again, then doubled up to */
+#define AGAIN_MIN_MS 1000 /* before a failed file is tried again; doubled each time, up to AGAIN_MAX_MS */
 #define AGAIN_MAX_MS 60000
 #define SAVE_AGAIN_MS 10000
 #define TIDY_MS 500 /* between two looks at spool and places while files are recorded */
 #define CHECK_MIN_MS 1000 /* between two looks at the directories themselves, when something happens */
 #define CHECK_MAX_MS 60000
 #define LIST_AGAIN_MS 3000
-#define OPEN_PATIENCE_MS 60000 /* since the last change of what may be open still, where the system cannot tell */
+#define OPEN_PATIENCE_MS 60000 /* after the last change of a file that may be open, if the system cannot tell */
 
 struct watch {
   const struct watch_options *options;
   struct recorder *recorder;
   struct watcher_hooks hooks;
   struct watcher *watcher; /* NULL with once */
-  char *const *names;      /* of the directories, as they were given */
-  GPtrArray *places;       /* of each */
+  char *const *names;      /* of the directories, as given */
+  GPtrArray *places;       /* one for each directory */
   struct pending *pending;
   struct timespec started;
-  bool is_looking; /* the first look round, when what is there is told of */
+  bool is_looking; /* during watch_look_round, which reports the files that exist */
   uint64_t passed_over;
   bool is_unsaved, has_lost, has_heard;
   int64_t save_ms, tidy_ms, check_ms; /* monotonic */
@@ -64,8 +64,8 @@ static struct place *place_of(const struct watch *watch, const char *path) {
 
 enum writer { WRITER_NONE, WRITER_THERE, WRITER_UNKNOWN };
 
-/* The kernel grants a lease for reading only where nobody has the file open for writing. Where it grants none at all
- * (another one's file, a network file system), only time tells. */
+/* The kernel grants a lease for reading only if no process has the file open for writing. Where it grants no lease at
+ * all (the file of another user, a network file system), only waiting helps. */
 static enum writer writer_of(const char *path) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return WRITER_UNKNOWN;
@@ -76,13 +76,13 @@ static enum writer writer_of(const char *path) {
 
 static int64_t ms_of(struct timespec time) { return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000; }
 
-/* Until it is looked at again; not at once even with --settle 0, since it may be open for hours. */
+/* Time to the next look at a file. Not 0 even with --settle 0, because the file may be open for hours. */
 static int64_t settling(const struct watch *watch) {
   int64_t settle = (int64_t)watch->options->settle_ms;
   return settle > SETTLE_LEAST_MS ? settle : SETTLE_LEAST_MS;
 }
 
-/* How much of a time has passed already: from the last change, which no tool can set. */
+/* What is left of a wait that began at the file's last change (ctime, which no tool can set). */
 static int64_t rest_of(int64_t wait_ms, const struct stat *st) {
   int64_t age = clock_real_ms(clock_system()) - ms_of(st->st_ctim);
   return age <= 0 ? wait_ms : age >= wait_ms ? 0 : wait_ms - age;
@@ -94,7 +94,7 @@ static void wait_for(struct watch *watch, const char *path, const struct pending
   pending_put(watch->pending, path, &later);
 }
 
-/* Another time it may go well: the right may be given, or the room be made. */
+/* Tries the file again later: the cause may pass (a missing right, no room). With --once, there is no second try. */
 static void try_again(struct watch *watch, const char *path, struct pending_file *file) {
   watch->has_lost = true;
   if (watch->options->once) return;
@@ -103,7 +103,7 @@ static void try_again(struct watch *watch, const char *path, struct pending_file
   wait_for(watch, path, file, wait_ms < AGAIN_MAX_MS ? wait_ms : AGAIN_MAX_MS);
 }
 
-/* Is it a regular file, and ret_now its state? One that cannot be looked at is tried again. */
+/* True if the path is a regular file; *ret_now is its state. A file that cannot be looked at now is tried again. */
 static bool look_at(struct watch *watch, const char *path, struct pending_file *file, struct stat *ret_now) {
   struct err err;
   if (lstat(path, ret_now) == 0) return S_ISREG(ret_now->st_mode);
@@ -114,7 +114,7 @@ static bool look_at(struct watch *watch, const char *path, struct pending_file *
   return false;
 }
 
-/* What a first watch finds was made before anybody wanted it recorded, unless somebody is at it now. */
+/* True if a first watch finds a file that was finished before the watch began: it is not recorded. */
 static bool is_from_before(const struct watch *watch, const struct place *place, const char *path,
                            const struct stat *st) {
   return watch->is_looking && place_is_first(place) && !watch->options->existing &&
@@ -145,7 +145,7 @@ static void on_made(void *arg, const char *path) { take_one(arg, path, true); }
 
 static void on_trouble(void *arg, const struct err *err) { ((struct watch *)arg)->options->complain(err); }
 
-/* ---- those that are due ---- */
+/* ---- files that are due ---- */
 
 static int record(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   enum recorded recorded;
@@ -162,14 +162,15 @@ static int record(struct watch *watch, const char *path, struct pending_file *fi
   return 0;
 }
 
-/* Until nobody can be at it: 0 when it is so. Who is still to be told that it was closed, can wait longer. */
+/* How long to wait for a possible writer; 0 if there is none. A file that was reported only as made is reported again
+ * when it is closed, so it can wait longer. */
 static int64_t rest_of_writing(const struct watch *watch, const char *path, const struct pending_file *file) {
   enum writer writer = writer_of(path);
   if (writer == WRITER_THERE) return settling(watch);
   return writer == WRITER_UNKNOWN && file->may_be_open ? rest_of(OPEN_PATIENCE_MS, &file->st) : 0;
 }
 
-/* With --once, what is not ready is left to the next time. */
+/* With --once, a file that is not ready is left to the next run. */
 static int take_settled(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   struct stat st;
   if (!look_at(watch, path, file, &st)) return 0;
@@ -202,8 +203,8 @@ static bool is_twin(void *arg, const char *path, const struct pending_file *file
   return place_is_below(path, place_root(place)) && place_twin(place, path, &file->st, &status) != NULL;
 }
 
-/* Once between two looks at what has happened, or been found. While one that was only renamed is not yet looked at,
- * its old name must not be forgotten. */
+/* At most once between two calls of hear. Does not forget the old name of a renamed file while its new name is
+ * pending. */
 static void prune(struct watch *watch) {
   if (!watch->has_heard) return;
   watch->has_heard = false;
@@ -222,7 +223,7 @@ static int hear(struct watch *watch, struct err *err) {
   return watcher_check(watch->watcher, err);
 }
 
-/* A state that cannot be written is no reason to stop: without it, files are measured again, not lost. */
+/* A state that cannot be written does not end the watch: without it, files are measured again, but none is lost. */
 static void save_sometimes(struct watch *watch) {
   struct err err = {0};
   if (!watch->is_unsaved || now_ms() < watch->save_ms) return;
@@ -230,7 +231,8 @@ static void save_sometimes(struct watch *watch) {
   if (save(watch, &err) != 0) recorder_complain(watch->recorder, "", &err);
 }
 
-/* Thousands may be due at once, for hours: what happens meanwhile is heard, what is done written down. */
+/* Thousands of files may be due at once, and take hours. So between two of them the watch reads new events, sends
+ * what waits, and saves the places. */
 static int between_files(struct watch *watch, struct err *err) {
   int result = hear(watch, err);
   if (now_ms() >= watch->tidy_ms) {
@@ -271,7 +273,8 @@ static int wait_for_more(struct watch *watch, const sigset_t *while_waiting, str
   struct timespec time = {.tv_sec = rest / 1000, .tv_nsec = rest % 1000 * 1000000};
   struct pollfd poll = {.fd = watch->watcher != NULL ? watcher_fd(watch->watcher) : -1, .events = POLLIN};
   int ready = ppoll(&poll, 1, rest >= 0 ? &time : NULL, while_waiting);
-  if (ready < 0 && errno != EINTR) return err_set_errno(err, ERR_INTERNAL, errno, "cannot wait");
+  if (ready < 0 && errno != EINTR)
+    return err_set_errno(err, ERR_INTERNAL, errno, "cannot wait for events of inotify");
   return hear(watch, err);
 }
 
@@ -289,7 +292,7 @@ int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *
   return result;
 }
 
-/* ---- beginning and end ---- */
+/* ---- start and end ---- */
 
 static void close_place(void *place) { place_close(place); }
 
@@ -303,7 +306,7 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
   for (guint i = 0; i < watch->places->len; i++) {
     const char *other = place_root(watch->places->pdata[i]);
     if (!place_is_below(root, other) && !place_is_below(other, root)) continue;
-    return err_set(err, ERR_USAGE, "%s and %s: name only the upper one, which holds the other", name, other);
+    return err_set(err, ERR_USAGE, "%s and %s: one contains the other; name only the upper one", name, other);
   }
   int result = place_open(dir, root, &place, err);
   if (result != 0) return result;
@@ -315,7 +318,7 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
 static int open_places(struct watch *watch, char *const *names, struct err *err) {
   const char *dir = watch->options->state != NULL ? watch->options->state : recorder_spool(watch->recorder);
   int result = spool_make(dir, err);
-  if (result != 0) return err_prefix(err, "no place to keep the state, --state names one");
+  if (result != 0) return err_prefix(err, "cannot keep the state; name another directory with --state");
   for (size_t i = 0; result == 0 && names[i] != NULL; i++)
     result = open_place(watch, dir, names[i], err);
   return result;
@@ -360,7 +363,7 @@ static void say_ready(const struct watch *watch) {
   (void)fflush(stdout);
 }
 
-/* A place half looked at is none: what it lacks would pass for new. */
+/* Does not save a place if the look was incomplete: the files that it lacks would pass for new ones. */
 int watch_look_round(struct watch *watch, struct err *err) {
   bool once = watch->options->once;
   int result = once ? 0 : watcher_open(&watch->hooks, &watch->watcher, err);
@@ -374,7 +377,8 @@ int watch_look_round(struct watch *watch, struct err *err) {
   if (result != 0) return result;
   if (watch->passed_over > 0 && !watch->options->quiet) {
     (void)fprintf(stderr,
-                  "codecmeter watch: not recorded, since they were there before: %" PRIu64 " (--existing does)\n",
+                  "codecmeter watch: %" PRIu64
+                  " files from before this first watch are not recorded; --existing records them\n",
                   watch->passed_over);
   }
   if (!once && !watch->options->quiet) say_ready(watch);
@@ -383,7 +387,7 @@ int watch_look_round(struct watch *watch, struct err *err) {
 
 int watch_end(struct watch *watch, struct err *err) {
   if (watch->options->once) {
-    recorder_catch_up_now(watch->recorder); /* at least once a run what waits is tried */
+    recorder_catch_up_now(watch->recorder); /* each run tries at least once to send what waits */
     recorder_catch_up(watch->recorder);
     prune(watch);
   }

@@ -1,8 +1,8 @@
-/* Recording outputs as they are finished in directories: what `watch` does, without its options.
+/* Records the outputs in directories as they are finished: the work of `watch`, without its command line.
  *
- *   told of a file ──> pending ──(unchanged for the settling time, nobody writes it)──> recorder ──> place
- *         ^               │ changed: waits again                    │ could not be kept: waits again
- *         └── overflow, restart: every file is told of, and those in the place passed over
+ *   reported file ──> pending ──(unchanged for the settling time, no writer)──> recorder ──> place
+ *         ^              │ changed: waits again                │ could not be kept: waits again
+ *         └── overflow, restart: every file is reported, and those in the place are passed over
  */
 #ifndef CODECMETER_AGENT_WATCH_H
 #define CODECMETER_AGENT_WATCH_H
@@ -15,35 +15,35 @@
 #include "agent/wanted.h"
 #include "base/err.h"
 
-/* Borrowed, as all that it points to, for as long as the watch lives. */
+/* The watch borrows the options, and everything that they point to, as long as it lives. */
 struct watch_options {
-  struct client_settings settings; /* filled; interrupted says when to end */
+  struct client_settings settings; /* filled; `interrupted` says when to end */
   struct wanted wanted;
   uint64_t settle_ms;
   char *state;         /* directory of places; NULL: the spool */
-  bool existing, once; /* record what was there before the first watch; look once */
-  bool quiet;          /* prints nothing but what complain does */
+  bool existing, once; /* record files from before the first watch; look only once */
+  bool quiet;          /* print nothing except through complain */
   void (*complain)(const struct err *err);
-  void (*on_progress)(void); /* called often while it gets on, never while it hangs */
-  int64_t wait_max_ms;       /* it calls on_progress at least this often while there is nothing to do; 0: no need */
+  void (*on_progress)(void); /* called often while the watch makes progress, never while it hangs */
+  int64_t wait_max_ms;       /* while there is nothing to do, call on_progress at least this often; 0: need not */
 };
 
 struct watch;
-/* Locks the place of each directory; names end with NULL and are borrowed. -ERR_USAGE, -ERR_DENIED; -ERR_BUSY:
- * another watches it. */
+/* Locks the place of each directory. names ends with NULL and is borrowed. -ERR_USAGE, -ERR_DENIED. -ERR_BUSY:
+ * another process watches one of them. */
 MUST_USE int watch_open(const struct watch_options *options, char *const *names, struct watch **ret, struct err *err);
 void watch_close(struct watch *watch);
 SCOPED_REF(struct watch, watch_close)
 
-/* Finds everything that is there, and says that it watches. The places are saved before that: from then on a file is
- * new. */
+/* Finds all files, saves the places, and then prints that it watches (not with `once` or `quiet`): a file that
+ * appears after that is new. */
 MUST_USE int watch_look_round(struct watch *watch, struct err *err);
-/* Records what is finished until it is interrupted, or with once until nothing is left. Signals have the mask
+/* Records finished files until it is interrupted; with `once`, until no file is left. The signal mask is
  * `while_waiting` only while it waits. */
 MUST_USE int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *err);
-/* Sends what waits, with once, and saves the places. */
+/* Saves the places. With `once`, first sends the events that wait in the spool. */
 MUST_USE int watch_end(struct watch *watch, struct err *err);
-/* With once: was there something that could be kept nowhere? */
+/* With `once`: true if a file could not be read, or its event could be kept nowhere. */
 bool watch_has_lost(const struct watch *watch);
 
 #endif

@@ -1,8 +1,9 @@
-/* A directory is watched first and read then, so what comes between the two is told twice rather than not at all;
- * that holds for those that appear below it too, and for what was put there before they were watched.
+/* A directory is watched before it is read. So a file that appears between the two is reported twice, and none is
+ * missed. The same holds for directories that appear below it, and for files that were put there before these were
+ * watched.
  *
- * A directory that is moved keeps its watch, under a path that is no longer its own: the watches of all below it are
- * taken off when it leaves, and set anew where it arrives.
+ * The kernel keeps the watch of a directory that is moved, but the path that we stored for it is then wrong. So the
+ * watches of the directory and all below it are removed when it leaves, and added again where it arrives.
  */
 #include "agent/watcher.h"
 
@@ -32,7 +33,7 @@ struct watcher {
   int fd;
   GHashTable *paths; /* watch descriptor -> path, which it owns */
   GPtrArray *roots;
-  bool has_doubt; /* a file that was told of was not there */
+  bool has_doubt; /* a file of an event was not there: the directories must be checked */
 };
 
 static void free_root(void *arg) {
@@ -44,7 +45,9 @@ static void free_root(void *arg) {
 
 int watcher_open(const struct watcher_hooks *hooks, struct watcher **ret, struct err *err) {
   int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (fd < 0) return err_set_errno(err, ERR_LIMIT, errno, "cannot watch (sysctl fs.inotify.max_user_instances)");
+  if (fd < 0)
+    return err_set_errno(err, ERR_LIMIT, errno,
+                         "cannot watch directories: raise sysctl fs.inotify.max_user_instances if it is too low");
   struct watcher *watcher = calloc(1, sizeof *watcher);
   CHECK(watcher != NULL);
   *watcher = (struct watcher){.hooks = hooks, .fd = fd};
@@ -68,11 +71,12 @@ int watcher_fd(const struct watcher *watcher) { return watcher->fd; }
 
 static bool is_gone(int code) { return code == ENOENT || code == ENOTDIR; }
 
-/* What went while we looked is no trouble; what cannot be looked into is told, and the rest goes on. */
+/* Reports a directory that cannot be looked into, and returns 0 so that the rest goes on. A directory that has gone
+ * in the meantime is not reported. */
 static int tell_trouble(const struct watcher_hooks *hooks, const char *path, int code) {
   struct err err;
   if (is_gone(code)) return 0;
-  (void)err_set_errno(&err, ERR_DENIED, code, "%s is not watched", path);
+  (void)err_set_errno(&err, ERR_DENIED, code, "cannot watch %s; the other directories are watched", path);
   hooks->trouble(hooks->arg, &err);
   return 0;
 }
@@ -80,7 +84,7 @@ static int tell_trouble(const struct watcher_hooks *hooks, const char *path, int
 static int watch_directory(struct watcher *watcher, const char *path, struct err *err) {
   int wd = inotify_add_watch(watcher->fd, path, MASK);
   if (wd < 0 && errno == ENOSPC) {
-    return err_set(err, ERR_LIMIT, "%s: too many directories to watch: raise sysctl fs.inotify.max_user_watches",
+    return err_set(err, ERR_LIMIT, "cannot watch %s: too many directories; raise sysctl fs.inotify.max_user_watches",
                    path);
   }
   if (wd < 0) return tell_trouble(watcher->hooks, path, errno);
@@ -96,7 +100,8 @@ static char *path_below(const char *dir, const char *name) {
   return strcmp(dir, "/") == 0 ? file_path("", name) : file_path(dir, name);
 }
 
-/* The list is read and closed before what is below, so that depth costs no open files. watcher may be NULL. */
+/* Reads and closes each directory before it goes into those below, so that depth needs no open descriptors. watcher
+ * NULL: only reports. */
 static int walk(struct watcher *watcher, const struct watcher_hooks *hooks, const char *path, struct err *err) {
   struct dirent **list = NULL;
   struct stat st;
@@ -134,7 +139,7 @@ int watcher_add(struct watcher *watcher, const char *root, const char *name, str
   return walk(watcher, watcher->hooks, root, err);
 }
 
-/* A file server that is away for a while is no reason to end. */
+/* True if the path leads to the root. Also true if it cannot be read now: a file server may be away for a while. */
 static bool leads_to(const char *path, const struct root *root) {
   struct stat st;
   if (stat(path, &st) != 0) return file_may_pass(errno);
@@ -145,12 +150,13 @@ int watcher_check(const struct watcher *watcher, struct err *err) {
   for (guint i = 0; i < watcher->roots->len; i++) {
     const struct root *root = watcher->roots->pdata[i];
     if (!leads_to(root->path, root)) return err_set(err, ERR_NOT_FOUND, "%s is gone", root->path);
-    if (!leads_to(root->name, root)) return err_set(err, ERR_NOT_FOUND, "%s is gone: it leads elsewhere", root->name);
+    if (!leads_to(root->name, root))
+      return err_set(err, ERR_NOT_FOUND, "%s is gone: the name leads to another directory now", root->name);
   }
   return 0;
 }
 
-/* ---- what happens ---- */
+/* ---- events ---- */
 
 static bool is_root(const struct watcher *watcher, const char *path) {
   for (guint i = 0; i < watcher->roots->len; i++) {
@@ -175,7 +181,7 @@ static void unwatch(struct watcher *watcher, const char *top) {
   }
 }
 
-/* The kernel dropped what it could not keep: whatever may have happened is looked for. */
+/* The kernel has dropped events: looks at all files. */
 static int look_at_all(struct watcher *watcher, struct err *err) {
   int result = 0;
   for (guint i = 0; result == 0 && i < watcher->roots->len; i++)
@@ -183,15 +189,16 @@ static int look_at_all(struct watcher *watcher, struct err *err) {
   return result;
 }
 
-/* Where one left, another may have taken its place already, and been watched: two that were exchanged do. */
+/* After a directory has left, looks at its path again: another directory may already be there, and unwatch has
+ * removed its watch too. That happens when two directories are exchanged. */
 static int take_directory(struct watcher *watcher, uint32_t mask, const char *path, struct err *err) {
   if ((mask & IN_MOVED_FROM) != 0) unwatch(watcher, path);
   bool may_be_there = (mask & (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM)) != 0;
   return may_be_there ? walk(watcher, watcher->hooks, path, err) : 0;
 }
 
-/* A file that is made is told of when it is closed; one that is linked in is whole at once, and never closed. Only a
- * second name that is still there tells the two apart. */
+/* A file that is made is reported when it is closed. A file that is linked in is complete at once and is never
+ * closed. The two differ only by a second name, if the linked file still has it. */
 static void take_file(struct watcher *watcher, uint32_t mask, const char *path) {
   struct stat st;
   const struct watcher_hooks *hooks = watcher->hooks;
@@ -208,7 +215,7 @@ static void take_file(struct watcher *watcher, uint32_t mask, const char *path) 
 static int take_event(struct watcher *watcher, const struct inotify_event *event, struct err *err) {
   if ((event->mask & IN_Q_OVERFLOW) != 0) return look_at_all(watcher, err);
   const char *dir = g_hash_table_lookup(watcher->paths, GINT_TO_POINTER(event->wd));
-  if (dir == NULL) return 0; /* its watch was taken off since */
+  if (dir == NULL) return 0; /* its watch was removed in the meantime */
   bool gone = (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0;
   if (gone && is_root(watcher, dir)) return err_set(err, ERR_NOT_FOUND, "%s is gone", dir);
   if ((event->mask & IN_IGNORED) != 0) (void)g_hash_table_remove(watcher->paths, GINT_TO_POINTER(event->wd));
@@ -226,7 +233,7 @@ int watcher_read(struct watcher *watcher, struct err *err) {
     ssize_t len = read(watcher->fd, room, sizeof room);
     if (len < 0 && errno == EINTR) continue;
     if (len < 0 && errno == EAGAIN) break;
-    if (len < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot read what happened");
+    if (len < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot read the events of inotify");
     for (const char *at = room; result == 0 && at < room + len;) {
       const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
       result = take_event(watcher, event, err);

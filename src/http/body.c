@@ -14,17 +14,17 @@ enum http_result body_refuse(struct http_reply *reply, int result, const struct 
 
 void body_too_large(struct http_reply *reply, uint64_t body_max) {
   char detail[96];
-  (void)snprintf(detail, sizeof detail, "a body may have at most %llu bytes (ingest.body_max)",
+  (void)snprintf(detail, sizeof detail, "the body has more than %llu bytes (ingest.body_max)",
                  (unsigned long long)body_max);
   http_reply_problem(reply, 413, detail);
 }
 
 static int inflate_body(struct str body, uint64_t body_max, struct buf *inflated, struct err *err) {
   int result = gunzip(body, body_max, inflated, err);
-  if (result == -ERR_LIMIT) return err_prefix(err, "the body (ingest.body_max)");
+  if (result == -ERR_LIMIT) return err_prefix(err, "ingest.body_max");
   if (result != 0) return result;
   char *padding = buf_extend(inflated, JSON_PADDING);
-  if (padding == NULL) return err_set(err, ERR_MEMORY, "no memory to inflate a body");
+  if (padding == NULL) return err_set(err, ERR_MEMORY, "no memory to inflate the body");
   memset(padding, 0, JSON_PADDING);
   inflated->len -= JSON_PADDING;
   return 0;

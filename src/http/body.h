@@ -1,18 +1,18 @@
-/* Bodies of reported usage: undoing what was done to them for the way, and refusing them. */
+/* Bodies of reported usage: undoes their content coding, and refuses them. */
 #ifndef CODECMETER_HTTP_BODY_H
 #define CODECMETER_HTTP_BODY_H
 
 #include "http/request.h"
 #include "ingest/content_type.h"
 
-/* Undoes the coding of a request's body. *ret: JSON_PADDING bytes readable behind it; in `inflated`, which the caller
- * frees, or the request's own. False: the reply says why. */
+/* Undoes the coding of a request's body. *ret has JSON_PADDING readable bytes behind it. It is in `inflated`, which
+ * the caller frees, or is the request's own body. False: the reply says why. */
 MUST_USE bool body_decode(const struct http_request *request, enum content_coding coding, uint64_t body_max,
                           struct buf *inflated, struct http_reply *reply, struct str *ret);
 
-/* 413 for what is too much, else 400, with err's text. */
+/* Fills the reply with err's text: 413 if the result is -ERR_LIMIT, 503 if -ERR_MEMORY, else 400. */
 enum http_result body_refuse(struct http_reply *reply, int result, const struct err *err);
-/* 413 for a body longer than ingest.body_max. */
+/* Fills the reply with 413: the body is longer than ingest.body_max. */
 void body_too_large(struct http_reply *reply, uint64_t body_max);
 
 #endif

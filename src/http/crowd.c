@@ -1,5 +1,6 @@
-/* Addresses stand in lists by the number of their idle members, one list for each number, so the one with the most is
- * found at once: a member's coming or going moves its address by one list, and the longest of them likewise by one.
+/* There is one list of addresses for each number of idle members, so the address with the most is found at once. When
+ * one member becomes idle or busy, its address moves to the next list up or down, and most_idle changes by one at
+ * most.
  */
 #include "http/crowd.h"
 
@@ -12,24 +13,24 @@
 #include "base/check.h"
 
 #define KEY_SIZE 16
-/* Room is short when fewer than an eighth of the places are free, or than 256. Those who have to go need a moment to
- * be gone, and newcomers a place meanwhile. */
+/* Room is short when less than an eighth of the places is free, or less than 256 places if that is fewer. A
+ * connection that is being closed keeps its place for a moment, and newcomers need places during that moment. */
 #define SPARE_SHARE 8
 #define SPARE_MAX 256u
 
 struct crowd_address {
-  uint8_t key[KEY_SIZE]; /* an IPv6 address; bits 64 and on are 0, unless it is an IPv4 address mapped */
+  uint8_t key[KEY_SIZE]; /* an IPv6 address; bits 64 to 127 are 0, unless it is a mapped IPv4 address */
   unsigned members, idle;
-  struct crowd_member *oldest, *newest; /* of the idle ones */
-  struct crowd_address *previous, *next; /* of those with as many idle ones */
+  struct crowd_member *oldest, *newest;  /* of the idle members */
+  struct crowd_address *previous, *next; /* in the list of addresses with as many idle members */
 };
 
 struct crowd {
   struct crowd_options options;
   GHashTable *addresses;
   struct crowd_address **by_idle; /* [1] to [members_max] */
-  unsigned most_idle;             /* the highest place of by_idle that is not empty; 0: all are */
-  unsigned members;               /* exempt ones too; without those on their way out */
+  unsigned most_idle;             /* the highest index of by_idle whose list is not empty; 0: all are empty */
+  unsigned members;               /* exempt ones included, lost ones not */
 };
 
 /* ---- addresses ---- */
@@ -43,7 +44,7 @@ static void map(const struct in_addr *address, uint8_t ret[KEY_SIZE]) {
   memcpy(ret + sizeof mapped, address, sizeof *address);
 }
 
-/* The whole address; zeros for one that is of no kind that we know. */
+/* The whole address; zeros if its family is unknown. */
 static void address_bytes(const struct sockaddr *address, uint8_t ret[KEY_SIZE]) {
   memset(ret, 0, KEY_SIZE);
   if (address == NULL) return;
@@ -67,7 +68,7 @@ static bool is_exempt(const struct crowd *crowd, const uint8_t bytes[KEY_SIZE]) 
   return false;
 }
 
-/* The key of an address. False: it is exempt. */
+/* The key of an address. False if the address is exempt. */
 static bool key_of(const struct crowd *crowd, const struct sockaddr *address, uint8_t ret[KEY_SIZE]) {
   address_bytes(address, ret);
   if (is_exempt(crowd, ret)) return false;
@@ -101,7 +102,8 @@ int crowd_exempt_read(struct str list, struct crowd_exempt *ret, struct err *err
   while (list.len > 0) {
     struct str item = str_trim(str_cut(&list, ','));
     if (item.len == 0) continue;
-    if (made.count == CROWD_EXEMPT_MAX) return err_set(err, ERR_USAGE, "at most %d addresses", CROWD_EXEMPT_MAX);
+    if (made.count == CROWD_EXEMPT_MAX)
+      return err_set(err, ERR_USAGE, "more than %d addresses in the list", CROWD_EXEMPT_MAX);
     if (!read_block(item, made.blocks[made.count].bytes, &made.blocks[made.count].bits)) {
       return err_set(err, ERR_USAGE, "'%.*s' is not an address like 127.0.0.1, 10.0.0.0/8 or ::1",
                      (int)(item.len < 60 ? item.len : 60), item.ptr);
@@ -114,7 +116,7 @@ int crowd_exempt_read(struct str list, struct crowd_exempt *ret, struct err *err
 
 /* ---- the table ---- */
 
-/* Clients choose their addresses, but do not know the seed. */
+/* The seed keeps clients, who can choose their addresses, from filling one bucket. */
 static guint hash_of(gconstpointer pointer) {
   static uint64_t seed;
   if (seed == 0) seed = (uint64_t)g_random_int() << 32 | g_random_int() | 1;
@@ -128,7 +130,7 @@ static guint hash_of(gconstpointer pointer) {
 }
 
 static gboolean keys_equal(gconstpointer a, gconstpointer b) { return memcmp(a, b, KEY_SIZE) == 0; }
-_Static_assert(offsetof(struct crowd_address, key) == 0, "a key is its address's");
+_Static_assert(offsetof(struct crowd_address, key) == 0, "a pointer to a key is a pointer to its address");
 
 struct crowd *crowd_new(const struct crowd_options *options) {
   CHECK(options->members_max > 0);

@@ -1,16 +1,16 @@
-/* A crowd of connections, by address: who is refused when one address has too many, and who has to go when there is
- * little room left. Free of any HTTP library and of sockets.
+/* The open connections, counted by address. Decides which new connection is refused because its address has too many,
+ * and which one is closed when there is little room. Knows no HTTP library and no sockets.
  *
- * A member is a connection. It is busy while its request is worked on or its answer is sent well; else it is idle: it
- * waits between requests, receives, or reads its answer too slowly. When there is little room, the address with the
- * most idle members loses the one that has been idle for longest. Members of exempt addresses (proxies) are never lost
- * and not counted by address.
+ * A member is a connection. It is busy while the server works on its request, or while its client receives the answer
+ * at a good pace. Otherwise it is idle: it waits between requests, its request is still arriving, or its client reads
+ * the answer too slowly. When there is little room, the address with the most idle members loses the one that has
+ * been idle for longest. Members of exempt addresses (proxies) are never lost and are not counted by address.
  *
- * An address is an IPv4 address or the first 64 bits of an IPv6 address, which is what a host can give itself. An IPv4
- * address mapped into IPv6 is that IPv4 address.
+ * An address is an IPv4 address or the first 64 bits of an IPv6 address, because a host can choose the other 64 bits
+ * itself. An IPv4 address mapped into IPv6 is that IPv4 address.
  *
- * Each operation takes constant time but for the look-up of an address in a hash table. Not thread-safe: the caller
- * holds a lock of its own.
+ * Each operation takes constant time, apart from looking up an address in a hash table. Not thread-safe: the caller
+ * holds its own lock.
  */
 #ifndef CODECMETER_HTTP_CROWD_H
 #define CODECMETER_HTTP_CROWD_H
@@ -23,7 +23,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-/* Addresses and blocks: "127.0.0.1, 10.0.0.0/8, ::1, 2001:db8::/32". */
+/* A list of addresses and blocks: "127.0.0.1, 10.0.0.0/8, ::1, 2001:db8::/32". */
 #define CROWD_EXEMPT_MAX 64
 struct crowd_exempt {
   struct {
@@ -32,42 +32,43 @@ struct crowd_exempt {
   } blocks[CROWD_EXEMPT_MAX];
   size_t count;
 };
-/* Reads such a list; blanks around an item do not count, an empty list is none. -ERR_USAGE names the wrong item. */
+/* Reads such a list. Blanks around an item do not count; an empty list is valid. -ERR_USAGE names the wrong item. */
 MUST_USE int crowd_exempt_read(struct str list, struct crowd_exempt *ret, struct err *err);
 
 struct crowd;
 struct crowd_address;
 
-/* A part of each connection. Zeroed before crowd_join; only crowd.c reads it. */
+/* Embedded in each connection. The caller zeroes it before crowd_join; only crowd.c reads it. */
 struct crowd_member {
-  struct crowd_address *address; /* NULL: exempt, or it has been lost */
-  struct crowd_member *previous, *next; /* of the address's idle ones */
+  struct crowd_address *address;        /* NULL: exempt, or lost */
+  struct crowd_member *previous, *next; /* in the list of the address's idle members */
   bool is_idle;
   bool is_counted;
 };
 
 struct crowd_options {
-  unsigned members_max; /* that the caller has room for, at most */
-  unsigned address_max; /* members of one address that is not exempt */
+  unsigned members_max; /* the caller has room for this many */
+  unsigned address_max; /* limit for one address that is not exempt */
   struct crowd_exempt exempt;
 };
-/* Never NULL: ends the program for want of memory. */
+/* Never returns NULL: without memory it ends the program. */
 MUST_USE struct crowd *crowd_new(const struct crowd_options *options);
-void crowd_free(struct crowd *crowd); /* without members */
+void crowd_free(struct crowd *crowd); /* every member has left */
 
-/* False if the address has as many members as it may. */
+/* False if the address already has address_max members. */
 bool crowd_admits(const struct crowd *crowd, const struct sockaddr *address);
-/* Makes a member, idle. An address that cannot be read counts as one address. False, and nothing has changed, if
- * there is no memory. */
+/* Adds a member, which begins idle. All addresses of an unknown family count as one address. False if there is no
+ * memory; then nothing has changed. */
 MUST_USE bool crowd_join(struct crowd *crowd, struct crowd_member *member, const struct sockaddr *address);
 void crowd_leave(struct crowd *crowd, struct crowd_member *member);
 
-/* Says what a member does. To be idle again begins its idle time anew; to be what it is already changes nothing. */
+/* Mark a member as idle or busy. A member that was busy starts a new idle time. Marking it as what it already is
+ * changes nothing. */
 void crowd_idle(struct crowd *crowd, struct crowd_member *member);
 void crowd_busy(struct crowd *crowd, struct crowd_member *member);
 
-/* The member that has to go for room, or NULL: there is enough room, or nobody idle that is not exempt. It is on its
- * way out from now on, and not counted any more; the caller closes it, and calls crowd_leave when it is gone. */
+/* Picks the member that must be closed to make room. NULL if there is enough room, or if every idle member is exempt.
+ * The member is no longer counted. The caller closes it, and calls crowd_leave when it is gone. */
 MUST_USE struct crowd_member *crowd_lose_one(struct crowd *crowd);
 
 #endif

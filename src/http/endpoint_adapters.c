@@ -1,7 +1,7 @@
-/* POST /v1/adapters/<name>: a transcoder's own notice, made events of by src/adapt.
+/* POST /v1/adapters/<name>: takes a transcoder's own notice, which src/adapt turns into events.
  *
- * Whoever sends notices sends them again when the answer is not 200, and cannot mend them. So what could be read is
- * always answered with 200, whatever became of it, and says what that was.
+ * A service that sends notices repeats one that is not answered with 200, and cannot correct it. So every notice that
+ * could be read is answered with 200, and the body says what became of its outputs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@
 #define PREFIX "/v1/adapters/"
 #define QUERY_PARAMS_MAX 32
 #define QUERY_MEMORY_MAX ((size_t)1 << 20)
-#define SCRATCH_MAX ((size_t)64 << 20) /* the tree of a notice, which takes some twenty times its text */
+#define SCRATCH_MAX ((size_t)64 << 20) /* the tree of a notice takes about twenty times the size of its text */
 
 struct endpoint_adapters {
   struct endpoint_adapters_options options;
@@ -29,7 +29,7 @@ struct endpoint_adapters {
   char paths[ENDPOINT_ADAPTERS_MAX][64];
 };
 
-/* What stands in the arena of a delivery beside its events. */
+/* Lives in the delivery's arena, beside its events. */
 struct told {
   const char *const *ignored;
   size_t ignored_count;
@@ -56,11 +56,11 @@ static const char *adapter_of(const struct http_request *request) {
   for (size_t i = 0; adapter_name(i) != NULL; i++) {
     if (str_equal(wanted, str_of(adapter_name(i)))) return adapter_name(i);
   }
-  CHECK(!"a route of its own leads to each adapter");
+  CHECK(!"every route names an adapter");
   return NULL;
 }
 
-/* ---- what the URL says ---- */
+/* ---- the URL's query ---- */
 
 struct asked {
   struct adapter_query query;
@@ -78,7 +78,8 @@ static bool read_query(const struct http_request *request, struct arena *arena, 
   struct params params;
   struct err err = {0};
   if (params_read(&source, NULL, arena, &params, &err) != 0) {
-    http_reply_problem(reply, 400, "the URL's query: names once each, UTF-8, not too many");
+    http_reply_problem(reply, 400,
+                       "the URL's query cannot be read: it needs UTF-8, each name once, and few parameters");
     return false;
   }
   *ret = (struct asked){
@@ -91,7 +92,7 @@ static bool read_query(const struct http_request *request, struct arena *arena, 
   return true;
 }
 
-/* Who cannot set a header puts the token into the URL. */
+/* A sender that cannot set a header puts the token into the URL. */
 static bool check_token(const struct endpoint_adapters *endpoint, struct http_request *request,
                         const struct asked *asked, struct http_reply *reply, struct token *ret) {
   struct str secret = asked->token;
@@ -99,20 +100,20 @@ static bool check_token(const struct endpoint_adapters *endpoint, struct http_re
   return bearer_check(endpoint->options.ledger, secret, request, reply, ret);
 }
 
-/* All outputs of a notice are of one project. Which, is the sender's URL and our token: whoever set these up can mend
- * them, and until then the sender tries again. */
+/* All outputs of a notice belong to one project, which the URL or the token names. A wrong one is refused: the
+ * operator can correct URL and token, and the sender repeats the notice until then. */
 static bool check_project(const struct endpoint_adapters *endpoint, const struct asked *asked,
                           const struct token *token, struct http_reply *reply) {
   struct str bound = str_of(token->project), wanted = asked->query.project.len > 0 ? asked->query.project : bound;
   struct project project;
   bool is_covered = bound.len == 0 || str_equal(wanted, bound);
   if (wanted.len == 0) {
-    http_reply_problem(reply, 400, "the token is for every project: the URL must say which one, ?project=…");
+    http_reply_problem(reply, 400, "no project: the token is for every project, so add ?project=ID to the URL");
   } else if (!is_covered) {
-    http_reply_problem(reply, 403, "the token does not cover the URL's project");
+    http_reply_problem(reply, 403, "the token is for another project than the one in the URL");
   } else if (!token->creates_projects &&
              !catalogue_project(ledger_catalogue(endpoint->options.ledger), wanted, &project)) {
-    http_reply_problem(reply, 404, "there is no such project as the URL, or the token, says");
+    http_reply_problem(reply, 404, "the project that the URL or the token names does not exist");
   } else {
     return true;
   }
@@ -137,16 +138,16 @@ static bool admit(void *arg, struct http_request *request, struct http_reply *re
 
 /* ---- a notice ---- */
 
-/* Nobody reads the answer. */
+/* A sender does not read the answer, so the log says what does not count. */
 static void log_lost(const struct waiter *waiter) {
   const struct events *events = &waiter->delivery->events;
   const struct told *told = waiter->arg;
   for (size_t i = 0; i < told->ignored_count && events->count == 0; i++)
-    diag_info("a notice to %.*s is ignored: %s", STR_ARG(waiter->request->path), told->ignored[i]);
+    diag_info("%.*s: ignored a notice: %s", STR_ARG(waiter->request->path), told->ignored[i]);
   for (size_t i = 0; i < events->count; i++) {
     if (events->items[i].reason == NULL) continue;
-    diag_warning("a notice to %.*s, output %.*s: %s", STR_ARG(waiter->request->path), STR_ARG(events->items[i].id),
-                 events->items[i].reason);
+    diag_warning("%.*s: rejected output %.*s of a notice: %s", STR_ARG(waiter->request->path),
+                 STR_ARG(events->items[i].id), events->items[i].reason);
   }
 }
 

@@ -4,19 +4,20 @@
 #include "http/endpoints.h"
 #include "http/head.h"
 
-/* For whoever opens the address in a browser. */
+/* Shown to a browser that opens the address. */
 static const char page[] =
     "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>codecmeter</title>\n"
     "<meta name=\"viewport\" content=\"width=device-width\">\n"
     "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em;color:#222}"
     "code{background:#f3f3f3;padding:.1em .3em;border-radius:3px}</style></head>\n"
-    "<body><h1>codecmeter</h1>\n<p>A meter of video transcoding is running here. It keeps what transcoders report, counts "
-    "it once, and answers seconds per day, definition tier and codec.</p>\n<ul>\n"
-    "<li>Ask: <code>POST /</code>, UCloud's signed API, <code>Action=GetCodecTotalStat</code> (docs/api.md), or "
+    "<body><h1>codecmeter</h1>\n<p>This is codecmeter, a meter of video transcoding. It keeps what transcoders "
+    "report, counts "
+    "each output once, and answers seconds per day, definition tier and codec.</p>\n<ul>\n"
+    "<li>To ask: <code>POST /</code>, UCloud's signed API, <code>Action=GetCodecTotalStat</code> (docs/api.md), or "
     "<code>codecmeter stat</code></li>\n"
-    "<li>Report: <code>POST /v1/events</code>, CloudEvents with a bearer token (docs/events.md), or "
+    "<li>To report: <code>POST /v1/events</code>, CloudEvents with a bearer token (docs/events.md), or "
     "<code>codecmeter run -- ffmpeg &hellip;</code></li>\n</ul>\n"
-    "<p>The docs are in the folder <code>docs/</code> of the program's source.</p></body></html>\n";
+    "<p>The documentation is in the folder <code>docs/</code> of the program's source.</p></body></html>\n";
 
 /* HEAD is answered as GET is: RFC 9110, 9.3.2. */
 static bool is_browser(const struct http_request *request) {

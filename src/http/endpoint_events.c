@@ -1,4 +1,5 @@
-/* POST /v1/events: bytes to events, to the committer, and back. OPTIONS: may a webhook deliver here?
+/* POST /v1/events: reads events from the body, hands them to the committer, and answers with their outcomes. OPTIONS
+ * answers a webhook that asks whether it may deliver here.
  */
 #include <stdlib.h>
 
@@ -16,6 +17,7 @@
 #define PATH "/v1/events"
 #define PATH_ALIAS "/api/v1/events"
 #define METHODS "POST, OPTIONS"
+_Static_assert(EVENT_HEADERS_MAX == 64, "is_admitted's refusal contains it as text");
 
 struct endpoint_events {
   struct endpoint_events_options options;
@@ -57,13 +59,13 @@ static void answer(const struct waiter *waiter) {
 
 /* ---- a request ---- */
 
-/* What the head says: who reports, and how the body is to be read. */
+/* From the head: who reports, and how to read the body. */
 struct admission {
   struct token token;
   enum event_framing framing;
   enum content_coding coding;
   struct event_header headers[EVENT_HEADERS_MAX]; /* attributes of an event in binary mode */
-  size_t headers_count;                           /* may be more: too many */
+  size_t headers_count;                           /* of all such headers; more than the array holds: refused */
 };
 
 static void take_header(void *arg, struct str name, struct str value) {
@@ -84,7 +86,7 @@ static bool is_admitted(const struct endpoint_events *endpoint, struct http_requ
   ret->headers_count = 0;
   http_each_header(request, take_header, ret);
   if (ret->headers_count > EVENT_HEADERS_MAX) {
-    (void)refuse(reply, 400, "more headers ce-… than an event has attributes");
+    (void)refuse(reply, 400, "more than 64 headers ce-…: an event has fewer attributes");
   } else if (content_type_coding(request->content_encoding, &ret->coding, &err) != 0 ||
              content_type_framing(request->content_type, ret->headers_count > 0, &ret->framing, &err) != 0) {
     (void)refuse(reply, 415, err.text);
@@ -114,7 +116,7 @@ static void take_preflight(void *arg, struct str name, struct str value) {
   if (str_equal_nocase(name, STR("WebHook-Request-Rate"))) preflight->has_rate = true;
 }
 
-/* Whoever asks may deliver, as far as that goes: a delivery needs its token all the same. */
+/* Any webhook may deliver: the delivery itself needs a token. */
 static enum http_result answer_preflight(struct http_request *request, struct http_reply *reply) {
   struct preflight preflight = {.origin = STR("")};
   char origin[HTTP_HEADER_VALUE_MAX + 1];
@@ -123,7 +125,7 @@ static enum http_result answer_preflight(struct http_request *request, struct ht
   reply->status = 204;
   if (preflight.origin.len == 0) return HTTP_ANSWERED;
   if (!str_copy(preflight.origin, origin, sizeof origin) || str_has_control(preflight.origin)) {
-    return refuse(reply, 400, "WebHook-Request-Origin: a host's name of at most 255 bytes");
+    return refuse(reply, 400, "WebHook-Request-Origin must be a host name of at most 255 bytes");
   }
   reply->status = 200;
   http_reply_header(reply, "WebHook-Allowed-Origin", origin);
@@ -143,7 +145,7 @@ static int read_events(struct endpoint_events *endpoint, const struct admission 
       .events_max = endpoint->options.events_max,
   };
   struct json_parser *parser = parsers_borrow(endpoint->parsers);
-  if (parser == NULL) return err_set(err, ERR_MEMORY, "no memory to read JSON");
+  if (parser == NULL) return err_set(err, ERR_MEMORY, "no memory to read the events");
   int result = event_read(parser, delivery->arena, source, &rules, &delivery->events, err);
   parsers_give_back(endpoint->parsers, parser);
   return result;
@@ -163,7 +165,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   SCOPED(buf_fini) struct buf inflated = {0};
   if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
   if (is_preflight(request)) return answer_preflight(request, reply);
-  /* Again: the token may have been revoked while the body came. */
+  /* A second check: the token may have been revoked while the body arrived. */
   if (!is_admitted(endpoint, request, reply, &admission)) return HTTP_ANSWERED;
   struct event_source source = {
       .framing = admission.framing,

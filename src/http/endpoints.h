@@ -1,4 +1,5 @@
-/* The endpoints: "/" is the signed API, "/v1/events" takes usage. Each makes its row of the route table. */
+/* The endpoints: "/" is the signed API, "/v1/events" and "/v1/adapters/<name>" take usage. Each function `…_route`
+ * makes a row of the route table. */
 #ifndef CODECMETER_HTTP_ENDPOINTS_H
 #define CODECMETER_HTTP_ENDPOINTS_H
 
@@ -9,17 +10,18 @@
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
 
-/* "/": GET, HEAD and POST get 200 and one JSON object, but a browser's plain GET one page. api is borrowed. */
+/* "/": GET, HEAD and POST are answered with 200 and one JSON object; a browser's plain GET or HEAD with one HTML
+ * page. api is borrowed. */
 struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
 
 /* "/v1/events". */
 struct endpoint_events_options {
-  struct ledger *ledger;       /* borrowed, as all of these */
+  struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
   const struct clock *clock;
   uint64_t body_max;           /* bytes */
   uint32_t events_max;         /* in one body */
-  const char *former_zone;     /* of projects that are made with a token which names no zone */
+  const char *former_zone;     /* of projects that a token without a zone creates */
 };
 struct endpoint_events;
 MUST_USE struct endpoint_events *endpoint_events_new(const struct endpoint_events_options *options);
@@ -27,13 +29,13 @@ void endpoint_events_free(struct endpoint_events *endpoint);
 /* Frees the parsers that no request has used since the last time. Any thread. */
 void endpoint_events_rest(struct endpoint_events *endpoint);
 struct http_route endpoint_events_route(struct endpoint_events *endpoint);
-/* "/api/v1/events", for clients of OpenMeter: 204 where every event counts, else the same. */
+/* "/api/v1/events", for clients of OpenMeter: answers 204 when every event counts, otherwise as "/v1/events". */
 struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint);
 
-/* "/v1/adapters/<name>", a route for each. */
+/* "/v1/adapters/<name>": one route for each adapter. */
 #define ENDPOINT_ADAPTERS_MAX 16
 struct endpoint_adapters_options {
-  struct ledger *ledger; /* borrowed, as all of these */
+  struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
   const struct clock *clock;
   const struct adapter_rules *rules;
@@ -45,7 +47,7 @@ MUST_USE struct endpoint_adapters *endpoint_adapters_new(const struct endpoint_a
 void endpoint_adapters_free(struct endpoint_adapters *endpoint);
 /* Frees the parsers that no request has used since the last time. Any thread. */
 void endpoint_adapters_rest(struct endpoint_adapters *endpoint);
-/* The route of the adapter at that place; its path is NULL behind the last. */
+/* The route of the adapter with that index; its path is NULL after the last adapter. */
 struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint, size_t index);
 
 #endif

@@ -1,11 +1,11 @@
-/* Strict where a lenient reading would be one of several: fields and lengths have been spelled in many ways, and each
- * tolerance that two programs do not share lets a client smuggle a request past one of them.
+/* Strict where a head could be read in several ways. A client can smuggle a request past a proxy if the proxy and the
+ * server tolerate different spellings of a field or a length.
  */
 #include "http/head.h"
 
 #include <string.h>
 
-/* More than any body can have. The library takes 2^64 - 1 for "until the connection is closed". */
+/* Above the length of any body. The library uses 2^64 - 1 for "until the connection is closed". */
 #define LENGTH_MAX ((uint64_t)INT64_MAX)
 
 struct head_target head_target(struct str target) {
@@ -16,7 +16,7 @@ struct head_target head_target(struct str target) {
     while (len < target.len && target.ptr[len] != '/' && target.ptr[len] != '?') len++;
     target = str_make(target.ptr + len, target.len - len);
     if (target.len == 0 || target.ptr[0] == '?') {
-      /* No path is the path "/". */
+      /* An absent path means "/". */
       return (struct head_target){STR("/"), target.len == 0 ? target : str_make(target.ptr + 1, target.len - 1)};
     }
     break;
@@ -37,7 +37,7 @@ static bool is_token(struct str text) {
   return text.len > 0;
 }
 
-/* A bare CR is a line's end to some. */
+/* No control characters: some programs take a bare CR for the end of a line. */
 static bool is_one_line(struct str text) {
   for (size_t i = 0; i < text.len; i++) {
     unsigned char c = (unsigned char)text.ptr[i];
@@ -46,7 +46,7 @@ static bool is_one_line(struct str text) {
   return true;
 }
 
-/* RFC 9110, 12.4.2: a weight of nothing but zeros. */
+/* RFC 9110, 12.4.2: a weight that is zero. */
 static bool is_refusal(struct str parameter) {
   struct str name = str_trim(str_cut(&parameter, '='));
   struct str weight = str_trim(parameter);
@@ -85,9 +85,9 @@ void head_field(struct head *head, struct str name, struct str value) {
 const char *head_fault(const struct head *head) {
   if (head->is_malformed) return "a header is not a name, a colon and a value on one line";
   if (head->lengths > 1 || head->encodings > 1 || (head->lengths > 0 && head->encodings > 0)) {
-    return "one Content-Length, or one Transfer-Encoding, not both";
+    return "more than one Content-Length or Transfer-Encoding: send exactly one of them";
   }
   if (head->has_bad_length) return HEAD_BAD_LENGTH;
-  if (head->has_bad_encoding) return "the only Transfer-Encoding is chunked";
+  if (head->has_bad_encoding) return "Transfer-Encoding must be chunked";
   return NULL;
 }

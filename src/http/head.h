@@ -1,5 +1,5 @@
-/* The head of a request, free of any HTTP library: what its target names, and whether all who read it agree on where
- * its body ends. Source: RFC 9110 and 9112; design §7. */
+/* The head of a request: what its target names, and whether every program on the way agrees on where its body ends.
+ * Knows no HTTP library. Source: RFC 9110 and 9112; design §7. */
 #ifndef CODECMETER_HTTP_HEAD_H
 #define CODECMETER_HTTP_HEAD_H
 
@@ -8,30 +8,30 @@
 
 #include "base/bytes.h"
 
-/* A target's path and query as sent, without '?'. It comes as "/path?query", or in absolute form with scheme and host
- * before that, which every server must take. Borrowed. */
+/* A target's path and query as sent, without '?'. The target is "/path?query", or that in absolute form, behind
+ * scheme and host, which every server must accept. Borrowed. */
 struct head_target {
   struct str path, query;
 };
 struct head_target head_target(struct str target);
 
-/* What the fields say, gathered by head_field; zeroed to begin with. */
+/* What the header fields say. Begin with zeros, and call head_field for each field. */
 struct head {
   size_t bytes;       /* of the fields, with ": " and CR LF */
-  unsigned lengths, encodings; /* how often a length, an encoding is given */
+  unsigned lengths, encodings; /* number of Content-Length and of Transfer-Encoding fields */
   uint64_t length;    /* the last Content-Length */
   bool is_malformed;
   bool has_bad_length, has_bad_encoding;
-  bool expects_continue; /* Expect: 100-continue: the body comes when it is asked for */
+  bool expects_continue; /* Expect: 100-continue: the client waits before it sends the body */
 };
 void head_field(struct head *head, struct str name, struct str value);
 
-/* Why the head must be refused with 400 and its connection closed; NULL when it need not. A proxy before us may take
- * what is refused here in another way than we would, and then somebody's request is read as another one's body. */
+/* Why the head must be refused with 400 and its connection closed; NULL if it is good. A proxy in front of the server
+ * may read such a head in another way, and then one client's request could pass as part of another client's body. */
 #define HEAD_BAD_LENGTH "Content-Length is not a number of bytes"
 const char *head_fault(const struct head *head);
 
-/* An Accept header names this media type, and not to refuse it (q=0). A range with a star names none. */
+/* True if an Accept header names this media type with a weight other than q=0. A range with a star names no type. */
 bool head_accepts(struct str accept, struct str type);
 
 #endif

@@ -1,6 +1,6 @@
-/* libmicrohttpd, behind our bounds and deadlines. The only file that knows the library.
+/* libmicrohttpd, behind our bounds and deadlines. No other file includes the library's header.
  *
- * The life of a request, on one of the pool's threads but where noted:
+ * The life of a request. It stays on one thread of the pool, apart from http_resume and the sweeper:
  *
  *   on_uri ──> RECEIVING ──body──> handle ──HTTP_ANSWERED──────────────────────> REPLYING ──> on_completed
  *               │                    │                                             ^    ^
@@ -8,31 +8,32 @@
  *               │                                        └──sweeper: deadline────────┘  │
  *               └─judge: refused by its head, or by its length; the body is dropped ────┘
  *
- * WAITING is a suspended connection: the library neither reads from it nor times it out. http_resume may come before
- * the handler has returned; then nothing is suspended. Who moves WAITING to READY, the resumer or the sweeper, is decided
- * under the server's lock, and only that one resumes the connection.
+ * WAITING is a suspended connection: the library neither reads from it nor times it out. http_resume may be called
+ * before the handler returns; then nothing is suspended. The resumer and the sweeper both may move WAITING to READY.
+ * The server's lock decides which of them does, and only that one resumes the connection.
  *
- * Room. The library takes no connection beyond http.connections_max, whoever holds the others. So before that, the
- * idle or slow ones of the address with most are closed (crowd.h), in the same way as those past their deadline.
+ * Room. The library refuses every connection beyond http.connections_max. So before that limit is reached, idle
+ * or slow connections of the address that has most of them are closed (crowd.h), in the same way as connections past
+ * their deadline.
  *
- * Deadlines. The library has an idle timeout only, which a byte a second keeps at bay. So each connection carries a
- * deadline, and a sweeper shuts its socket down when that passes. The library tells us that a connection is closed
- * (on_connection) before it closes the socket, and the sweeper shuts down under the lock that this notice takes: it
- * can never hit a socket that has been given to somebody else.
+ * Deadlines. The library has only an idle timeout, and a client that sends one byte a second never reaches it. So
+ * each connection has a deadline, and a sweeper shuts its socket down when that passes. The library calls
+ * on_connection before it closes a socket, and both on_connection and the sweeper take the server's lock. So the
+ * sweeper never shuts down a descriptor that already belongs to another connection.
  *
- * The library may give a request up without telling that it is completed (when its answer to a fault of the head
- * finds no room). So an exchange belongs to its connection, and ends with it at the latest.
+ * The library may give up a request without calling on_completed (when its own answer to a malformed head finds no
+ * room). So an exchange belongs to its connection, and ends with it at the latest.
  *
- * The library (0.9.75) answers a Content-Length that it cannot read twice: it builds the header of its error again. A
- * proxy takes the second one for the answer to somebody else's request. No callback comes between, but the library
- * logs the fault first. So we give the one answer there, and end the connection's sending side: the library then fails
- * to send its own.
+ * The library (0.9.75) answers an unreadable Content-Length twice, because it builds its error response again. A
+ * proxy would take the second response for the answer to another request. There is no callback between the two, but
+ * the library logs the fault first. So the log callback sends one answer and ends the connection's sending side; the
+ * library then fails to send its own.
  *
- * A reply queued in the library's first callback of a request closes the connection, and it takes none while a body
- * comes. So a refused body is read and dropped, and the reply queued behind it. From the first callback are answered,
- * and closed: what cannot be trusted to be framed right, bodies that are not worth that much reading, and clients
- * that ask before they send one (Expect: 100-continue). A body that turns out as long only as it comes, in chunks, is
- * cut off with a reply that we write ourselves.
+ * A reply that is queued in the library's first callback of a request closes the connection, and the library accepts
+ * no reply while a body arrives. So a refused body is read and dropped, and the reply is queued after it. Three kinds
+ * are answered in the first callback, and their connection is closed: requests whose framing cannot be trusted,
+ * bodies that are too long to be read and dropped, and clients that wait before they send a body (Expect:
+ * 100-continue). A chunked body that turns out to be that long is cut off with a reply that we write ourselves.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -59,16 +60,16 @@
 
 #define SWEEP_MS 250
 #define GIVE_BACK_MS 5000
-#define POOL_MEMORY (32u << 10) /* per connection: above 128 KiB it costs most of the speed; header_max must fit */
+#define POOL_MEMORY (32u << 10) /* for each connection; header_max must fit. Above 128 KiB, most speed is lost */
 #define PEM_MAX (1u << 20)
-/* What is older has been withdrawn: RFC 8996. */
+/* RFC 8996 withdraws the older versions. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
-#define DRAIN_WAIT_MS 10000     /* for replies under way when the server stops */
+#define DRAIN_WAIT_MS 10000 /* for replies that are not sent yet when the server stops */
 #define FOREVER INT64_MAX
 /* A reply must move 64 KiB in 15 s. */
 #define REPLY_PIECE (64u << 10)
 #define REPLY_PIECE_MS 15000
-/* How often it is looked at how well a reply is received. One that moves less than that pace is slow. */
+/* How often the sweeper looks at how fast the client receives a reply. A reply below that pace is slow. */
 #define JUDGE_MS 1000
 #define JUDGE_BYTES ((uint64_t)REPLY_PIECE * JUDGE_MS / REPLY_PIECE_MS)
 #define LOST_LOG_MS 60000
@@ -90,35 +91,35 @@ struct connection {
   int64_t deadline_ms;
   struct crowd_member member;
   bool is_replying;
-  int64_t judge_ms;  /* when it will be looked at how well the reply is received */
-  uint64_t received; /* by the client, when that was last looked at */
-  struct exchange *exchange; /* the request under way, owned; NULL between two */
+  int64_t judge_ms;          /* when the sweeper next looks at how fast the client receives the reply */
+  uint64_t received;         /* bytes that the client had received at the last look */
+  struct exchange *exchange; /* the current request, owned; NULL between two requests */
   struct connection *previous, *next;
 };
 
 /* A request and its reply. */
 struct exchange {
-  struct http_request request; /* first: http_resume is handed its address */
+  struct http_request request; /* first, because http_resume gets its address */
   struct http_reply reply;
   struct http_server *server;
   struct connection *connection;
   struct MHD_Connection *mhd;
   const struct http_route *route;
   char *uri;
-  const char *uri_end; /* in the library's memory: not to be read */
+  const char *uri_end; /* points into the library's memory: compare it, never read from it */
   struct buf body;
   struct head head;
-  uint64_t received;   /* bytes of the body, dropped ones too */
-  uint64_t counted;    /* of bodies_used: the body */
-  uint64_t held;       /* of bodies_used: what the endpoint keeps of it */
-  uint64_t claimed;    /* of answers_used */
+  uint64_t received; /* bytes of the body, dropped ones included */
+  uint64_t counted;  /* its part of bodies_used for the body */
+  uint64_t held;     /* its part of bodies_used for what the endpoint keeps */
+  uint64_t claimed;  /* its part of answers_used */
   enum exchange_state state;
-  bool begun;          /* the library's first callback has been */
-  bool refused;        /* the reply is there before the body, which is dropped */
-  bool resumed_early;  /* http_resume came before the handler had returned */
+  bool begun;         /* the library's first callback has happened */
+  bool refused;       /* the reply is ready; the body is dropped */
+  bool resumed_early; /* http_resume was called before the handler returned */
   int64_t started_ms, wait_deadline_ms;
-  struct exchange *previous, *next; /* of the waiting ones */
-  struct heads *heads;              /* the list that it is in; NULL: its head has been received */
+  struct exchange *previous, *next; /* in the list of waiting exchanges */
+  struct heads *heads;              /* its list; NULL: its head has been received */
   struct exchange *previous_head, *next_head;
 };
 _Static_assert(offsetof(struct exchange, request) == 0, "http_resume finds the exchange from its request");
@@ -129,13 +130,13 @@ struct http_server {
   char url[80];
   struct MHD_Daemon *daemon;
   pthread_mutex_t lock;
-  pthread_cond_t wake; /* the sweeper, to stop */
+  pthread_cond_t wake; /* wakes the sweeper to stop */
   struct connection *connections;
   struct crowd *crowd; /* of the connections; under the lock */
-  unsigned lost;       /* connections that had to go, since that was logged */
+  unsigned lost;       /* connections that were closed to make room, since the last log line about that */
   struct exchange *waiting;
   struct heads *heads; /* one for each of the library's threads */
-  unsigned exchanges;  /* under way */
+  unsigned exchanges;  /* that have not ended */
   uint64_t sweeps;
   bool stopping;
   pthread_t sweeper;
@@ -145,14 +146,14 @@ struct http_server {
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
 
-/* The request is there: its connection has to go for nobody until it has been answered. */
+/* The request has arrived: until it is answered, its connection is not closed to make room. */
 static void set_busy(struct connection *connection) {
   (void)pthread_mutex_lock(&connection->server->lock);
   crowd_busy(connection->server->crowd, &connection->member);
   (void)pthread_mutex_unlock(&connection->server->lock);
 }
 
-/* The reply begins to be sent. */
+/* The library begins to send the reply. */
 static void set_replying(struct connection *connection, int64_t now, int64_t time_ms) {
   (void)pthread_mutex_lock(&connection->server->lock);
   crowd_busy(connection->server->crowd, &connection->member);
@@ -162,7 +163,7 @@ static void set_replying(struct connection *connection, int64_t now, int64_t tim
   (void)pthread_mutex_unlock(&connection->server->lock);
 }
 
-/* The next request may come. */
+/* The connection waits for its next request. */
 static void set_idle(struct connection *connection, int64_t deadline_ms) {
   (void)pthread_mutex_lock(&connection->server->lock);
   crowd_idle(connection->server->crowd, &connection->member);
@@ -171,9 +172,9 @@ static void set_idle(struct connection *connection, int64_t deadline_ms) {
   (void)pthread_mutex_unlock(&connection->server->lock);
 }
 
-/* ---- heads under way ---- */
+/* ---- heads that are being received ---- */
 
-/* This thread's list. NULL: no memory. */
+/* This thread's list. NULL if there is no memory. */
 static struct heads *own_heads(struct http_server *server) {
   static _Thread_local struct heads *own;
   if (own != NULL) return own;
@@ -236,8 +237,8 @@ static void end_exchange(struct connection *connection) {
   (void)pthread_mutex_unlock(&server->lock);
 }
 
-/* MHD_quiesce_daemon aborts now and then: the library's threads and its caller both take the listening socket out of
- * the same set (0.9.75). So a server that stops takes connections and closes them. */
+/* MHD_quiesce_daemon (0.9.75) sometimes aborts: the library's threads and its caller both remove the listening socket
+ * from the same epoll set. So a stopping server still accepts connections, and closes them at once. */
 static enum MHD_Result takes_connection(void *cls, const struct sockaddr *address, socklen_t len) {
   (void)len;
   struct http_server *server = cls;
@@ -288,7 +289,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
   struct http_server *server = cls;
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     struct connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL) return; /* on_uri takes no request of it */
+    if (connection == NULL) return; /* on_uri refuses its requests */
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     connection->server = server;
     connection->fd = info->connect_fd;
@@ -309,7 +310,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
   *context = NULL;
 }
 
-/* ---- the waiting ---- */
+/* ---- waiting exchanges ---- */
 
 /* With the lock held. */
 static void list_waiting(struct exchange *x) {
@@ -340,7 +341,8 @@ void http_resume(struct http_request *request) {
   if (suspended) MHD_resume_connection(x->mhd);
 }
 
-/* The handler answered HTTP_WAITING: suspends, unless the answer has come meanwhile. True if suspended. */
+/* The handler returned HTTP_WAITING: suspends the connection, unless http_resume was called before. True if
+ * suspended. */
 static bool suspend(struct exchange *x) {
   struct http_server *server = x->server;
   (void)pthread_mutex_lock(&server->lock);
@@ -356,11 +358,12 @@ static bool suspend(struct exchange *x) {
   return suspends;
 }
 
-/* With the lock held: the first exchange whose wait has ended, taken out of the list with its reply made. */
+/* With the lock held: takes the first exchange whose wait has expired out of the list, with its reply filled. NULL if
+ * there is none. */
 static struct exchange *expire_one(struct http_server *server, int64_t now) {
   for (struct exchange *x = server->waiting; x != NULL; x = x->next) {
     if (x->wait_deadline_ms > now || x->route->expired == NULL) continue;
-    if (!x->route->expired(x->route->arg, &x->request, &x->reply)) continue; /* http_resume is on its way */
+    if (!x->route->expired(x->route->arg, &x->request, &x->reply)) continue; /* http_resume is about to be called */
     unlist_waiting(x);
     x->state = READY;
     return x;
@@ -368,7 +371,7 @@ static struct exchange *expire_one(struct http_server *server, int64_t now) {
   return NULL;
 }
 
-/* With the lock held. A reply that is received slowly makes its connection one that may have to go. */
+/* With the lock held. A connection whose client receives the reply slowly is idle: it may be closed for room. */
 static void judge_reply(struct connection *connection, int64_t now) {
   uint64_t received = listen_acknowledged(connection->fd);
   bool is_slow = received - connection->received < JUDGE_BYTES;
@@ -391,16 +394,17 @@ static void sweep(struct http_server *server, int64_t now) {
   }
 }
 
-/* What the sweeper does now and then, without the lock. */
+/* Times of what the sweeper does once in a while, without the lock. */
 struct rounds {
   int64_t give_back_ms, log_ms;
   uint64_t memory;
 };
 
 static void log_lost(struct http_server *server, unsigned lost) {
-  diag_warning("few of http.connections_max=%u connections were left: %u idle or slow ones were closed, first those of "
-               "the addresses that had most; raise it, or name your proxies in http.proxies",
-               server->options.connections_max, lost);
+  diag_warning(
+      "closed %u idle or slow connections, first those of the address with the most: nearly all of "
+      "http.connections_max=%u were in use; raise it, or name your proxies in http.proxies",
+      lost, server->options.connections_max);
 }
 
 static void make_rounds(struct http_server *server, struct rounds *rounds, int64_t now, unsigned lost) {
@@ -452,14 +456,14 @@ static void fill_peer(struct MHD_Connection *mhd, char *out, size_t size) {
   if (text == NULL) out[0] = '\0';
 }
 
-/* The library would make a record of each parameter of the query, for which its pool has room for some 475, and goes
- * silent on more. We read the query ourselves: it is cut off where it stands in the library's buffer. */
+/* The library makes a record of each parameter of the query. Its pool has room for about 475 of them, and a request
+ * with more gets no answer. We read the query ourselves, so it is cut off here in the library's buffer. */
 static void hide_query(const char *uri) {
   char *question = strchr((char *)(uintptr_t)uri, '?');
   if (question != NULL && question[1] != '\0') question[1] = '\0';
 }
 
-/* The request line has been read: the URI as sent. What is returned comes back as *context of on_request. */
+/* The library calls this after the request line. uri is as sent. on_request gets the result as *context. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   struct http_server *server = cls;
   const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -497,8 +501,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
 
 /* ---- heads ---- */
 
-/* A folded line is glued to the name of the field before it, in a copy behind the value; else the value stands behind
- * its name, as it was sent. */
+/* The library appends a folded line to the name of the field before it, in a copy of that name behind the value. A
+ * field without folded lines has its value behind its name, as sent. */
 static bool is_folded(struct str name, struct str value) {
   return (uintptr_t)value.ptr <= (uintptr_t)name.ptr + name.len;
 }
@@ -513,19 +517,20 @@ static enum MHD_Result scan_header(void *cls, enum MHD_ValueKind kind, const cha
   return MHD_YES;
 }
 
-/* The version begins where the target ends, unless a NUL hides the rest of the target from us. */
+/* The version begins behind the target's end, unless a NUL in the target hides the rest of it from us. */
 static bool has_nul(const struct exchange *x, const char *version) {
   uintptr_t hidden = (uintptr_t)version - (uintptr_t)x->uri_end - 1;
   return hidden != 0 && hidden < POOL_MEMORY;
 }
 
-/* Refuses a head that is too long, or that somebody may read in another way. True if it is refused. */
+/* Refuses a head that is too long, or that another program may read in another way. True if it is refused. */
 static bool refuse_head(struct exchange *x, const char *version) {
   x->head.bytes = strlen(x->uri) + x->request.method.len + sizeof "  HTTP/1.1\r\n" - 1;
   (void)MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, scan_header, &x->head);
-  const char *fault = has_nul(x, version) ? "a NUL stands in the request's target" : head_fault(&x->head);
+  const char *fault = has_nul(x, version) ? "the request's target contains a NUL" : head_fault(&x->head);
   if (x->head.bytes > x->server->options.header_max) {
-    http_reply_problem(&x->reply, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "request line and headers are too long");
+    http_reply_problem(&x->reply, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                       "request line and headers are longer than http.header_max");
   } else if (fault != NULL) {
     http_reply_problem(&x->reply, MHD_HTTP_BAD_REQUEST, fault);
   } else {
@@ -556,11 +561,12 @@ static const struct http_route *find_route(const struct exchange *x) {
 
 static bool refuse_route(struct exchange *x) {
   if (x->route == NULL) {
-    http_reply_problem(&x->reply, MHD_HTTP_NOT_FOUND, "nothing is here; the API is at /, usage goes to /v1/events");
+    http_reply_problem(&x->reply, MHD_HTTP_NOT_FOUND, "no such path: the API is at /, usage goes to /v1/events");
     return true;
   }
   if (takes_method(x->route, x->request.method)) return false;
-  http_reply_problem(&x->reply, MHD_HTTP_METHOD_NOT_ALLOWED, "this path takes other methods: see Allow");
+  http_reply_problem(&x->reply, MHD_HTTP_METHOD_NOT_ALLOWED,
+                     "this path does not take the method: the header Allow lists those it takes");
   http_reply_header(&x->reply, "Allow", x->route->methods);
   return true;
 }
@@ -582,12 +588,13 @@ static bool refuse_admission(struct exchange *x) {
   return x->route->admit != NULL && !x->route->admit(x->route->arg, &x->request, &x->reply);
 }
 
-/* What the head alone decides. */
+/* Refuses what the head alone shows to be wrong. */
 static void judge(struct exchange *x, const char *version) {
   x->route = find_route(x);
   x->refused = refuse_head(x, version) || refuse_route(x);
   if (x->refused) return;
-  if (atomic_load(&x->server->draining)) refuse_unavailable(x, "draining");
+  if (atomic_load(&x->server->draining))
+    refuse_unavailable(x, "the server is stopping: send this again later");
   else if (refuse_admission(x)) x->refused = true;
   else if (x->head.length > x->route->body_max) refuse_length(x);
 }
@@ -605,7 +612,7 @@ static void begin(struct exchange *x, const char *method, const char *version) {
   judge(x, version);
 }
 
-/* How much of a body is read though it is refused. */
+/* How much of a refused body is read and dropped. */
 static uint64_t drop_max(const struct exchange *x) {
   return (x->route != NULL ? x->route->body_max : 0) + x->server->options.drain_max;
 }
@@ -677,7 +684,8 @@ static enum MHD_Result receive(struct exchange *x, const char *data, size_t len)
   return x->body.failed ? MHD_NO : MHD_YES;
 }
 
-/* The body as a handler reads it: with room behind it for those who read ahead. */
+/* Gives the handler the body, with JSON_PADDING zeros behind it for parsers that read ahead. False if there is no
+ * memory. */
 static bool finish_body(struct exchange *x) {
   if (x->body.len == 0) {
     x->request.body = STR("");
@@ -693,7 +701,7 @@ static bool finish_body(struct exchange *x) {
 
 /* ---- replies ---- */
 
-/* Path and method as far as they are known: a client that loses its '?' has its private key in the path. */
+/* For the log: only known paths and methods. A client that forgets the '?' sends its private key in the path. */
 static const char *known_path(const struct exchange *x) { return x->route != NULL ? x->route->path : "-"; }
 
 static const char *known_method(const struct exchange *x) {
@@ -723,8 +731,8 @@ static void add_headers(const struct exchange *x, struct MHD_Response *response)
   if (x->reply.close) (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
-/* Gives back what the answer did not take of its claim, and of its buffer. A long answer that nobody claimed is here
- * already, so it counts beyond the bound. */
+/* Gives back the part of the claim, and of the buffer, that the answer did not use. A long answer without a claim is
+ * in memory already, so it is counted even beyond the bound. */
 static void settle_claim(struct exchange *x) {
   struct buf *body = &x->reply.body;
   if (body->cap > HTTP_SHORT && body->cap - body->len > body->cap / 4) buf_shrink(body);
@@ -745,7 +753,7 @@ static enum MHD_Result queue_reply(struct exchange *x) {
   size_t len = x->reply.body.len;
   struct MHD_Response *response = MHD_create_response_from_buffer(len, x->reply.body.ptr, MHD_RESPMEM_MUST_FREE);
   if (response == NULL) return MHD_NO;
-  x->reply.body = (struct buf){0}; /* the library's now */
+  x->reply.body = (struct buf){0}; /* the library owns it now */
   add_headers(x, response);
   int64_t pieces = (int64_t)(len / REPLY_PIECE) + 1;
   set_replying(x->connection, now_ms(), x->server->options.request_timeout_ms + pieces * REPLY_PIECE_MS);
@@ -757,15 +765,16 @@ static enum MHD_Result queue_reply(struct exchange *x) {
 static enum http_result answer(struct exchange *x) {
   if (x->refused) return HTTP_ANSWERED;
   set_busy(x->connection);
-  if (!finish_body(x)) x->request.unavailable = "busy: no memory";
+  if (!finish_body(x)) x->request.unavailable = "the server has no memory now: send this again later";
   enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
   x->request.body = STR("");
   drop_body(x);
   return result;
 }
 
-/* Answers in the middle of a body, where the library takes no reply: with a last write of our own. It is dropped when
- * the socket does not take it at once. Not over TLS, whose session is the library's. */
+/* Answers in the middle of a body, where the library accepts no reply: we write to the socket ourselves, and then the
+ * connection is closed. If the socket does not take the answer at once, it is lost. Over TLS there is no answer,
+ * because the library owns the session. */
 static enum MHD_Result cut_off(struct exchange *x) {
   SCOPED(buf_fini) struct buf text = {0};
   log_access(x);
@@ -782,8 +791,8 @@ static enum MHD_Result cut_off(struct exchange *x) {
   return MHD_NO;
 }
 
-/* The library calls this first with the head, then with each piece of the body, then once more; and again after a
- * connection was resumed. */
+/* The library calls this first with the head, then with each piece of the body, then once without data, and again
+ * after the connection was resumed. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
                                   const char *version, const char *data, size_t *data_size, void **context) {
   (void)cls;
@@ -813,13 +822,13 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
   struct connection *connection = x->connection;
   end_exchange(connection);
   *context = NULL;
-  /* The next request of the connection may idle for a while, and then has its own time to arrive. */
+  /* The connection may idle before its next request, and that request then has its own time to arrive. */
   set_idle(connection, now_ms() + server->options.idle_timeout_ms + server->options.request_timeout_ms);
 }
 
-/* ---- what the library logs ---- */
+/* ---- log messages of the library ---- */
 
-/* The library reads a Content-Length if there is no Transfer-Encoding, and takes what str_to_u64 takes. */
+/* The library reads Content-Length only without a Transfer-Encoding, and accepts the same numbers as str_to_u64. */
 static bool has_unreadable_length(const struct exchange *x) {
   const char *length = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
   const char *encoding = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
@@ -827,7 +836,8 @@ static bool has_unreadable_length(const struct exchange *x) {
   return length != NULL && encoding == NULL && !str_to_u64(str_of(length), &value);
 }
 
-/* The library is about to answer a Content-Length twice. Answers once, and keeps the library from sending. */
+/* The library is about to answer an unreadable Content-Length twice. Answers once, and stops the library from
+ * sending. */
 static void answer_unreadable_length(struct http_server *server) {
   struct heads *heads = own_heads(server);
   struct exchange *x = heads != NULL ? heads->first : NULL;
@@ -850,14 +860,15 @@ static void log_library(void *cls, const char *format, va_list args) {
 
 /* ---- starting and stopping ---- */
 
-/* We look at what was sent ourselves. */
+/* The library must not decode anything: we read the text as sent. */
 static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text) {
   (void)cls;
   (void)mhd;
   return strlen(text);
 }
 
-/* Reads to the end: a secret may come through a pipe. In one piece of memory, so that no copy of it stays behind. */
+/* Reads to the end, because a secret may come through a pipe. The buffer never grows, so that no copy of the secret
+ * is left in freed memory. */
 static int read_pem(const char *path, char **ret, struct err *err) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return err_set_errno(err, ERR_USAGE, errno, "cannot open %s", path);
@@ -872,7 +883,7 @@ static int read_pem(const char *path, char **ret, struct err *err) {
     len += (size_t)got;
   }
   if (len > PEM_MAX) {
-    return err_set(err, ERR_USAGE, "%s is longer than %u bytes: no certificate or key is", path, PEM_MAX);
+    return err_set(err, ERR_USAGE, "%s is longer than %u bytes: it is no certificate or key", path, PEM_MAX);
   }
   *ret = MOVE(text);
   return 0;
@@ -922,7 +933,8 @@ static int start(struct http_server *server, struct err *err) {
   SCOPED_MALLOC char *cert = NULL;
   SCOPED_MALLOC char *key = NULL;
   bool tls = options->tls_cert != NULL;
-  if (tls != (options->tls_key != NULL)) return err_set(err, ERR_USAGE, "give both --tls-cert and --tls-key");
+  if (tls != (options->tls_key != NULL))
+    return err_set(err, ERR_USAGE, "--tls-cert and --tls-key belong together: give both, or neither");
   int result = start_crowd(server, err);
   if (result == 0 && tls) result = read_pem(options->tls_cert, &cert, err);
   if (result == 0 && tls) result = read_pem(options->tls_key, &key, err);
@@ -932,12 +944,12 @@ static int start(struct http_server *server, struct err *err) {
   server->daemon = start_daemon(server, cert, key);
   if (key != NULL) bytes_wipe(key, strlen(key));
   if (server->daemon == NULL && tls) {
-    return err_set(err, ERR_USAGE, "cannot serve TLS: are %s and %s a certificate and its key in PEM?",
+    return err_set(err, ERR_USAGE, "cannot serve TLS: check that %s and %s are a certificate and its key in PEM",
                    options->tls_cert, options->tls_key);
   }
   if (server->daemon == NULL) return err_set(err, ERR_INTERNAL, "cannot start the HTTP server");
   int code = pthread_create(&server->sweeper, NULL, sweeper_main, server);
-  return code == 0 ? 0 : err_set_errno(err, ERR_INTERNAL, code, "cannot start a thread");
+  return code == 0 ? 0 : err_set_errno(err, ERR_INTERNAL, code, "cannot start the HTTP server's sweeper thread");
 }
 
 int http_server_start(const struct http_options *options, struct http_server **ret, struct err *err) {
@@ -975,7 +987,7 @@ void http_server_quiesce(struct http_server *server) {
   atomic_store(&server->draining, true);
 }
 
-/* Waits for the exchanges under way to be sent, for a bounded time. */
+/* Waits until no request is left, for DRAIN_WAIT_MS at most. */
 static void wait_for_replies(struct http_server *server) {
   int64_t until_ms = now_ms() + DRAIN_WAIT_MS;
   (void)pthread_mutex_lock(&server->lock);
@@ -986,14 +998,15 @@ static void wait_for_replies(struct http_server *server) {
     (void)usleep(2000);
     (void)pthread_mutex_lock(&server->lock);
   }
-  if (server->exchanges > 0) diag_warning("%u requests were cut off at the end", server->exchanges);
+  if (server->exchanges > 0)
+    diag_warning("stopping: cut off %u requests whose replies were not sent in time", server->exchanges);
   (void)pthread_mutex_unlock(&server->lock);
 }
 
 void http_server_stop(struct http_server *server) {
   wait_for_replies(server);
   (void)pthread_mutex_lock(&server->lock);
-  CHECK(server->waiting == NULL); /* whoever made them wait has answered all */
+  CHECK(server->waiting == NULL); /* the caller has resumed them all */
   server->stopping = true;
   (void)pthread_cond_broadcast(&server->wake);
   (void)pthread_mutex_unlock(&server->lock);

@@ -15,11 +15,11 @@
 
 static int bad_address(const char *address, struct err *err) {
   return err_set(err, ERR_USAGE,
-                 "'%s' is not an address to listen on: give ADDR:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080",
+                 "'%s' is not an address to listen on: give ADDR:PORT, like 127.0.0.1:8080, [::1]:8080 or :8080",
                  address);
 }
 
-/* Splits host and port; the brackets of an IPv6 address are taken off. */
+/* Splits host and port, and removes the brackets of an IPv6 address. */
 static int split(const char *address, char host[256], char port[8], struct err *err) {
   const char *colon = strrchr(address, ':');
   if (colon == NULL) return bad_address(address, err);
@@ -36,12 +36,13 @@ static int split(const char *address, char host[256], char port[8], struct err *
 static int open_socket(const struct addrinfo *info, const char *address, int *ret, struct err *err) {
   SCOPED_FD int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int on = 1;
-  if (fd < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a socket");
+  if (fd < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a socket for %s", address);
   (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (info->ai_family == AF_INET6) (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
     if (errno == EADDRINUSE) {
-      return err_set(err, ERR_EXISTS, "%s is taken by another program: choose another port with --listen", address);
+      return err_set(err, ERR_EXISTS,
+                     "cannot listen on %s: another program uses it; choose another port with --listen", address);
     }
     return err_set_errno(err, ERR_DENIED, errno, "cannot listen on %s", address);
   }
@@ -64,7 +65,7 @@ static int describe(struct listen_address *out, struct err *err) {
   if (getsockname(out->fd, (struct sockaddr *)&name, &len) != 0 ||
       getnameinfo((struct sockaddr *)&name, len, host, sizeof host, port, sizeof port,
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-    return err_set(err, ERR_INTERNAL, "cannot tell which address is listened on");
+    return err_set(err, ERR_INTERNAL, "cannot read the address of the listening socket");
   }
   out->is_ipv6 = name.ss_family == AF_INET6;
   out->is_loopback = is_loopback(&name);

@@ -1,4 +1,4 @@
-/* Sockets: "ADDR:PORT" to a bound one and back to a URL; how much a connection's peer has received. */
+/* Listening sockets, from "ADDR:PORT" and back to text; and how much a connection's peer has received. */
 #ifndef CODECMETER_HTTP_LISTEN_H
 #define CODECMETER_HTTP_LISTEN_H
 
@@ -15,12 +15,14 @@ struct listen_address {
   bool is_ipv6;
 };
 
-/* "127.0.0.1:8080", "localhost:0", "[::1]:8080", ":8080" (every address). Port 0: any free one. */
+/* Opens a listening socket on "127.0.0.1:8080", "localhost:0", "[::1]:8080" or ":8080" (every address). Port 0: any
+ * free port. -ERR_USAGE: the address has another form, or does not resolve. -ERR_EXISTS: it is in use. -ERR_DENIED:
+ * the system refuses it. -ERR_INTERNAL. */
 MUST_USE int listen_open(const char *address, struct listen_address *ret, struct err *err);
 
-/* Is it one of that form? -ERR_USAGE. Opens nothing and resolves no name. */
+/* Checks the form only: opens nothing, resolves no name. -ERR_USAGE if it is wrong. */
 MUST_USE int listen_check(const char *address, struct err *err);
-/* Bytes that the peer of a TCP connection has acknowledged since it was opened; 0 if the system does not say. */
+/* Bytes that the peer of a TCP connection has acknowledged since the connection was opened; 0 if unknown. */
 uint64_t listen_acknowledged(int fd);
 
 #endif

@@ -56,7 +56,7 @@ bool waiter_expired(void *arg, struct http_request *request, struct http_reply *
   struct waiter *waiter = request->state;
   if (!delivery_abandon(waiter->delivery)) return false;
   waiter->delivery = NULL;
-  (void)waiter_refuse(reply, "not on disk within the time allowed: send this again, what was stored counts once");
+  (void)waiter_refuse(reply, "the events were not on disk in time: send this again, what was stored counts once");
   return true;
 }
 

@@ -1,5 +1,6 @@
-/* One pass over the events; the verdicts are those of the events that were not rejected, so they are taken in turn.
- * The counts stand first in the answer and are known last: they are counted before anything is written.
+/* Each pass goes over the events, and takes the next verdict for each event that was not rejected before: there is
+ * one verdict for each of these. The answer begins with the counts, so a first pass counts before anything is
+ * written.
  */
 #include "ingest/answer.h"
 
@@ -16,18 +17,17 @@ static const char *const outcome_names[] = {
 };
 #define OUTCOMES (sizeof outcome_names / sizeof outcome_names[0])
 
-/* Bytes of a result or of the counts, names, number, outcome and "reported before" included; of a longer reason of ours. */
-#define RESULT_MAX 192
-#define REASON_MAX 512
+#define RESULT_MAX 192 /* bytes of the counts, or of a result without its id, "reported before" included */
+#define REASON_MAX 512 /* bytes of a longer reason, without the texts of an event */
 
-/* An event's fate; a verdict is used up when it was not rejected before. */
+/* What became of an event. */
 struct fate {
   enum verdict_outcome outcome;
   const struct verdict *verdict; /* NULL when the event never reached the ledger */
   const struct usage *usage;
 };
 
-/* Stored, but it counts only when somebody says what it is. */
+/* Stored as unresolved: it counts nothing until `codecmeter unresolved resolve` completes it. */
 static bool is_waiting(const struct fate *fate) {
   return fate->outcome == VERDICT_STORED && fate->usage->kind == USAGE_UNRESOLVED;
 }
@@ -45,26 +45,26 @@ void ingest_reason(const struct verdict *verdict, const struct usage *usage, str
   if (verdict->outcome == VERDICT_STORED) return;
   switch (verdict->reason) {
     case VERDICT_REASON_CONTENT:
-      buf_text(out, "differs from what was reported first: ");
+      buf_text(out, "differs from the first report: ");
       usage_field_names(verdict->fields, usage->kind, out);
       return;
     case VERDICT_REASON_NO_PROJECT:
-      buf_text(out, "subject: no such project: ");
+      buf_text(out, "subject: no project has this id: ");
       buf_str(out, usage->project);
       return;
     case VERDICT_REASON_CODECS:
-      buf_printf(out, "codec: the project has %d codec names already", CODEC_NAMES_PER_PROJECT);
+      buf_printf(out, "codec: the project already has %d codec names", CODEC_NAMES_PER_PROJECT);
       return;
     case VERDICT_REASON_NO_TARGET:
-      buf_text(out, "data: nothing with this source and id has been reported");
+      buf_text(out, "data: no record has this source and id");
       return;
     case VERDICT_REASON_WAITS:
       buf_text(out,
-               "data: what it names waits as unresolved and counts nothing: "
-               "`codecmeter unresolved dismiss` takes it off the list");
+               "data: the record is unresolved and counts nothing: "
+               "`codecmeter unresolved dismiss` removes it from the list");
       return;
     case VERDICT_REASON_VOID:
-      buf_text(out, "data: what it names is itself a void, which cannot be taken back: report again under a new id");
+      buf_text(out, "data: the record is itself a void, and a void is final: report the usage again under a new id");
       return;
     case VERDICT_REASON_VOIDED:
       buf_text(out, "voided before");
@@ -77,7 +77,7 @@ void ingest_reason(const struct verdict *verdict, const struct usage *usage, str
 
 static void write_what_is_missing(const struct usage *usage, struct buf *out) {
   usage_field_names(usage_missing(usage), usage->kind, out);
-  buf_text(out, ": not in the notice; it counts when `codecmeter unresolved resolve` says what it is");
+  buf_text(out, ": not in the notice; the output counts once `codecmeter unresolved resolve` supplies it");
 }
 
 static void write_result(const struct event *event, size_t index, const struct fate *fate, struct buf *scratch,
@@ -171,7 +171,7 @@ void ingest_answer(const struct events *events, const struct verdict *verdicts, 
   *ret_status = status_of(events->single, counts);
 }
 
-/* What waits to be resolved is not among what was stored. */
+/* Counts the events that wait to be resolved, and takes them out of the count of stored ones. */
 static void move_waiting(const struct events *events, const struct verdict *verdicts, uint64_t counts[OUTCOMES],
                          uint64_t *ret_waiting) {
   size_t next_usage = 0;

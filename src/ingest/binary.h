@@ -1,5 +1,5 @@
-/* CloudEvents' binary mode: from headers and body to the tree that the event has in structured mode. Source:
- * CloudEvents' HTTP binding 1.0, section 3.1.
+/* CloudEvents' binary mode: builds, from headers and body, the tree that the event would have in structured mode.
+ * Source: CloudEvents' HTTP binding 1.0, section 3.1.
  */
 #ifndef CODECMETER_INGEST_BINARY_H
 #define CODECMETER_INGEST_BINARY_H
@@ -9,7 +9,7 @@
 #include "ingest/event.h"
 
 /* The tree lives in the arena, and borrows from the source's headers. -ERR_PARSE: a header cannot be read, or the
- * body is not JSON. -ERR_LIMIT, -ERR_MEMORY: it does not fit. */
+ * body is not JSON. -ERR_LIMIT, -ERR_MEMORY: the tree does not fit into the arena, or the system has no memory. */
 MUST_USE int binary_assemble(struct json_parser *parser, struct arena *arena, const struct event_source *source,
                              const struct json **ret, struct err *err);
 

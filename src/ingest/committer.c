@@ -1,5 +1,5 @@
-/* Group commit: whatever was queued while the last group was synced makes the next one. So one waiter alone waits for
- * one sync, a thousand share it, and nobody is held back in the hope of company.
+/* Group commit: the batches that are queued while one group is synced form the next group. So a single waiter waits
+ * for one sync, a thousand waiters share one, and no batch is delayed to wait for others.
  *
  *           committer_submit, committer_change, committer_wake
  *                                │
@@ -9,12 +9,12 @@
  *                     │            └── -ERR_BUSY: commit, and unless that made room:
  *                     └──────────────── wait for a checkpoint or a change
  *
- * At a boundary nothing is staged. Only there are deltas turned and changes made, which therefore never wait for room
- * in a delta, and never behind more than one group.
+ * At a boundary nothing is staged. Deltas are turned and changes are made only there. So a change never waits for
+ * room in a delta, and waits for one group at most.
  *
- * A batch whose every event is decided stands in `decided` until a commit has made that true. One that straddles
- * commits is not in there until its last event; if an earlier commit fails, so does the batch. After a failure that
- * is final the thread only drains: every batch gets -ERR_IO, and it ends.
+ * A batch is in `decided` from the time its last event is decided until a commit makes the verdicts durable. A batch
+ * that spans several commits enters `decided` with its last event; if an earlier commit fails, the batch fails. After
+ * a final failure the thread only drains: every batch gets -ERR_IO, and then the thread ends.
  */
 #include "ingest/committer.h"
 
@@ -31,7 +31,7 @@ struct batches {
   struct batch *first, *last;
 };
 
-/* A call of committer_change; stands on the caller's stack. */
+/* A call of committer_change; lives on the caller's stack. */
 struct asked_change {
   const struct change *change;
   struct err *err;
@@ -45,19 +45,19 @@ struct committer {
   pthread_t thread;
   bool has_thread;
 
-  pthread_mutex_t lock;    /* of this paragraph */
-  pthread_cond_t work;     /* for the committer: there is something to do, or nothing more to come */
-  pthread_cond_t answered; /* for committer_change */
+  pthread_mutex_t lock;    /* of the fields up to is_waiting */
+  pthread_cond_t work;     /* wakes the committer: there is something to do, or it must stop */
+  pthread_cond_t answered; /* wakes committer_change and committer_report */
   bool is_open;
   bool checkpoint_ended;
-  uint64_t checkpoint_up_to; /* the position up to which somebody wants a checkpoint; 0: nobody */
+  uint64_t checkpoint_up_to; /* a checkpoint up to this position is wanted; 0: none is */
   struct batches queued;
-  uint64_t events; /* queued or under way */
+  uint64_t events; /* queued or being committed */
   struct asked_change *asked_first, *asked_last;
   uint64_t moves;  /* boundaries passed, for committer_has_moved */
   bool is_waiting; /* for work or for a checkpoint */
 
-  /* the committer's thread only */
+  /* only for the committer's thread */
   struct batches decided;
   bool has_failed;
   struct err failure;
@@ -90,10 +90,10 @@ static struct batch *batches_pop(struct batches *batches) {
   return batch;
 }
 
-/* What a batch takes of queue_events; an empty one is not free, else the queue had no bound. */
+/* What a batch takes of queue_events. An empty batch takes 1, so that the queue stays bounded. */
 static uint64_t weight(const struct batch *batch) { return batch->count > 0 ? batch->count : 1; }
 
-/* Tells the waiters. No lock is held, and a batch is not touched behind its done: it may be gone. */
+/* Calls each batch's `done`, without a lock. Does not touch a batch after that, because `done` may free it. */
 static void tell(struct committer *committer, struct batches batches, int result) {
   uint64_t events = 0;
   for (const struct batch *batch = batches.first; batch != NULL; batch = batch->next)
@@ -111,7 +111,7 @@ static void tell_one(struct committer *committer, struct batch *batch, int resul
   tell(committer, (struct batches){.first = batch, .last = batch}, result);
 }
 
-/* ---- failing for good ---- */
+/* ---- final failure ---- */
 
 static int fail(struct committer *committer, const struct err *err) {
   CHECK(!committer->has_failed);
@@ -124,8 +124,8 @@ static int fail(struct committer *committer, const struct err *err) {
   return -ERR_IO;
 }
 
-/* ledger_commit drops what it cannot keep when the disk is full or memory is short; after any other error it is over.
- */
+/* When the disk is full or memory is short, ledger_commit drops the staged records, and the ledger goes on. Any other
+ * error is final. */
 static int commit_staged(struct committer *committer, struct err *err) {
   int result = ledger_commit(committer->options.ledger, err);
   bool passes = result == -ERR_FULL || result == -ERR_MEMORY;
@@ -133,7 +133,7 @@ static int commit_staged(struct committer *committer, struct err *err) {
 }
 
 static void turn(struct committer *committer) {
-  /* Cleared first: a checkpoint that ends from here on is a new reason to turn. */
+  /* Cleared before the turn: a checkpoint that ends from here on is a new reason to turn. */
   lock(committer);
   committer->checkpoint_ended = false;
   uint64_t up_to = committer->checkpoint_up_to;
@@ -190,7 +190,7 @@ static void boundary(struct committer *committer) {
 
 /* ---- groups ---- */
 
-/* Makes the verdicts given so far true, or void. */
+/* Commits what is staged, and calls `done` for the decided batches with the result. */
 static int commit(struct committer *committer) {
   struct err err = {0};
   int result = committer->has_failed ? -ERR_IO : commit_staged(committer, &err);
@@ -210,13 +210,13 @@ static void wait_for_checkpoint(struct committer *committer) {
   boundary(committer);
 }
 
-/* A batch, as far as it has been decided. */
+/* A batch, and how many of its events are decided. */
 struct staging {
   struct batch *batch;
   size_t decided;
 };
 
-/* Stages the rest of the batch, or as much as makes a group: -ERR_BUSY when the deltas have no room for that. */
+/* Stages the rest of the batch, or commit_bytes of it. -ERR_BUSY: the deltas have no room. */
 static int stage_more(struct committer *committer, struct staging *staging) {
   if (committer->has_failed) return -ERR_IO;
   struct batch *batch = staging->batch;
@@ -229,7 +229,7 @@ static int stage_more(struct committer *committer, struct staging *staging) {
   return result == 0 || err_kind(result) == ERR_KIND_RETRY ? result : fail(committer, &err);
 }
 
-/* Both deltas are full, counting what is staged: that is committed first, then the checkpointer waited for. */
+/* Both deltas are full, staged records included: commits those first, then waits for the checkpointer. */
 static int make_room(struct committer *committer, struct staging *staging) {
   int result = commit(committer);
   while (result == 0) {
@@ -254,8 +254,8 @@ static int stage_all(struct committer *committer, struct staging *staging) {
   return 0;
 }
 
-/* A project whose name no project may have is not made: its usage will be rejected. That of a zone which tzdata lacks
- * is not made now: -ERR_MISSING. */
+/* Returns 0 without making the project if no project may have that id: its usages will be rejected. -ERR_MISSING:
+ * tzdata lacks the zone. */
 static int create_project(struct committer *committer, struct str id, const char *zone, unsigned *made) {
   const struct zone *found;
   struct change change = {.type = CHANGE_PROJECT_CREATE};
@@ -264,7 +264,7 @@ static int create_project(struct committer *committer, struct str id, const char
   bool fits = str_copy(str_of(zone), change.project.zone, sizeof change.project.zone);
   CHECK(fits);
   if (zone_find(str_of(zone), &found, &err) != 0) {
-    diag_error("project %s cannot be made for an event: %s", change.project.id, err.text);
+    diag_error("cannot create project %s, which an event names: %s", change.project.id, err.text);
     return -ERR_MISSING;
   }
   int result = make_change(committer, &change, &err);
@@ -272,8 +272,8 @@ static int create_project(struct committer *committer, struct str id, const char
   return result == -ERR_EXISTS || result == -ERR_RANGE ? 0 : result;
 }
 
-/* A change is made at a boundary: what is staged is committed first. Others wait meanwhile, so a batch may not make
- * many. A void has nothing to void in a new project. */
+/* A change is made at a boundary, so each new project first commits what is staged. Other batches wait for that, so a
+ * batch may not create many. A void creates no project, because a new project has nothing to void. */
 static int create_projects(struct committer *committer, const struct batch *batch) {
   const struct catalogue *catalogue = ledger_catalogue(committer->options.ledger);
   struct str before = STR("");
@@ -306,7 +306,7 @@ static void stage_batch(struct committer *committer, struct batch *batch) {
 
 /* ---- the thread ---- */
 
-/* Waits for something to do, or until the ledger is due for a turn. */
+/* With the lock held: waits for something to do, or until the ledger is due for a turn. */
 static void wait_a_while(struct committer *committer, int64_t due_ms) {
   committer->is_waiting = true;
   if (due_ms == INT64_MAX) {
@@ -317,7 +317,7 @@ static void wait_a_while(struct committer *committer, int64_t due_ms) {
   committer->is_waiting = false;
 }
 
-/* False when there is nothing left and nothing more to come. */
+/* False if there is nothing to do and the committer must stop. */
 static bool wait_for_work(struct committer *committer) {
   bool has_work = false, goes_on = true;
   lock(committer);
@@ -380,7 +380,7 @@ int committer_start(struct committer *committer, const struct committer_options 
     lock(committer);
     committer->is_open = false;
     unlock(committer);
-    return err_set_errno(err, ERR_INTERNAL, failure, "the committer's thread cannot be started");
+    return err_set_errno(err, ERR_INTERNAL, failure, "cannot start the committer's thread");
   }
   committer->has_thread = true;
   (void)pthread_setname_np(committer->thread, "committer");
@@ -439,7 +439,8 @@ int committer_change(struct committer *committer, const struct change *change, s
   lock(committer);
   if (!committer->is_open) {
     unlock(committer);
-    return err_set(err, ERR_STOPPING, "the ledger takes no changes now: it is starting or stopping");
+    return err_set(err, ERR_STOPPING,
+                   "the ledger accepts no changes now: it is starting or stopping; try again later");
   }
   add_asked(committer, &asked);
   CHECK(pthread_cond_signal(&committer->work) == 0);
@@ -453,7 +454,8 @@ int committer_want_checkpoint(struct committer *committer, uint64_t up_to, struc
   int result = 0;
   lock(committer);
   if (!committer->is_open)
-    result = err_set(err, ERR_STOPPING, "the ledger makes no checkpoint now: it is starting or stopping");
+    result =
+        err_set(err, ERR_STOPPING, "the ledger makes no checkpoint now: it is starting or stopping; try again later");
   else if (up_to > committer->checkpoint_up_to)
     committer->checkpoint_up_to = up_to;
   CHECK(pthread_cond_signal(&committer->work) == 0);
@@ -461,7 +463,7 @@ int committer_want_checkpoint(struct committer *committer, uint64_t up_to, struc
   return result;
 }
 
-/* Stands on the stack of whoever waits. */
+/* A call of committer_report; lives on the caller's stack. */
 struct waiting_report {
   struct batch batch;
   struct committer *committer;
@@ -484,12 +486,14 @@ int committer_report(struct committer *committer, const struct usage *usage, str
                                    .committer = committer};
   waiting.batch.arg = &waiting;
   int result = committer_submit(committer, &waiting.batch);
-  if (result != 0) return err_set(err, (enum err_code) - result, "the ledger takes no usage now: try again later");
+  if (result != 0)
+    return err_set(err, (enum err_code) - result,
+                   "the ledger accepts no usage now: it is busy, starting or stopping; try again later");
   lock(committer);
   while (!waiting.is_done)
     CHECK(pthread_cond_wait(&committer->answered, &committer->lock) == 0);
   unlock(committer);
   if (waiting.result == 0) return 0;
-  return err_set(err, (enum err_code) - waiting.result, "the ledger could not write: %s",
+  return err_set(err, (enum err_code) - waiting.result, "the ledger did not store the usage: %s",
                  err_meaning(waiting.result));
 }

@@ -10,7 +10,7 @@ static const struct {
     {STR("application/x-ndjson"), EVENT_FRAMING_NDJSON},
 };
 
-/* Cuts the text up to the next semicolon, blanks trimmed, off the front; semicolons in quotes do not count. */
+/* Takes the text up to the next semicolon from the front, and trims its blanks. Semicolons in quotes do not count. */
 static struct str take_part(struct str *rest) {
   size_t len = 0;
   for (bool is_quoted = false; len < rest->len && (is_quoted || rest->ptr[len] != ';'); len++) {
@@ -48,7 +48,8 @@ int content_type_framing(struct str content_type, bool has_attributes, enum even
   struct str rest = content_type;
   struct str type = take_part(&rest);
   while (rest.len > 0) {
-    if (is_other_charset(take_part(&rest))) return err_set(err, ERR_NOT_FOUND, "the charset must be utf-8");
+    if (is_other_charset(take_part(&rest)))
+      return err_set(err, ERR_NOT_FOUND, "the content type's charset must be utf-8");
   }
   if (has_attributes && !starts_nocase(type, STR("application/cloudevents"))) {
     *ret = EVENT_FRAMING_BINARY;

@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 
-_Static_assert(offsetof(struct delivery, batch) == 0, "done finds the report from its batch");
+_Static_assert(offsetof(struct delivery, batch) == 0, "batch_done finds the delivery from its batch");
 
 struct delivery *delivery_new(size_t arena_max) {
   struct delivery *delivery = calloc(1, sizeof *delivery);
@@ -60,17 +60,17 @@ bool delivery_abandon(struct delivery *delivery) {
 
 const char *delivery_failure(int result) {
   if (result == -ERR_LIMIT) {
-    return "too many new projects in one request: " TEXT_OF(COMMITTER_PROJECTS_MAX) " were made, no event was "
-           "stored; send this again until all of them are made";
+    return "too many new projects in one request: the server created " TEXT_OF(
+        COMMITTER_PROJECTS_MAX) " and stored no event; send this again until all of them exist";
   }
-  if (result == -ERR_FULL) return "the disk is full: send this again later, what was stored counts once";
+  if (result == -ERR_FULL) return "the server's disk is full: send this again later, what was stored counts once";
   if (result == -ERR_MEMORY)
     return "the server has no memory now: send this again later, what was stored counts once";
-  if (result == -ERR_BUSY) return "the queue is full: send this again later";
+  if (result == -ERR_BUSY) return "the server is busy: its queue of events is full; send this again later";
   if (result == -ERR_DESCRIPTORS)
     return "the server has too many files open: send this again later, what was stored counts once";
   if (result == -ERR_MEMORY)
     return "the server has no memory now: send this again later, what was stored counts once";
   if (result == -ERR_STOPPING) return "the server is stopping: send this again later";
-  return "the ledger cannot write now: send this again later, what was stored counts once";
+  return "the server cannot store events now: send this again later, what was stored counts once";
 }

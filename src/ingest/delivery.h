@@ -1,9 +1,9 @@
-/* A report under way: the events of one request, to the committer and back.
+/* A delivery: the events of one request, on their way to the committer and back.
  *
- * It belongs to two: to whoever waits for it and, from delivery_submit to `done`, to the committer.
+ * It has two owners: the waiter, and from delivery_submit to `done` the committer as well.
  *
- *   WAITING ──done──────────> DONE       `done` is called; the waiter frees the report
- *      └────delivery_abandon──> ABANDONED  the waiter has gone; the committer's `done` frees the report
+ *   WAITING ──done──────────> DONE       `done` is called; the waiter frees the delivery
+ *      └────delivery_abandon──> ABANDONED  the waiter has gone; the committer's thread frees the delivery
  */
 #ifndef CODECMETER_INGEST_DELIVERY_H
 #define CODECMETER_INGEST_DELIVERY_H
@@ -18,30 +18,30 @@
 enum delivery_state { DELIVERY_WAITING, DELIVERY_DONE, DELIVERY_ABANDONED };
 
 struct delivery {
-  struct batch batch; /* the committer's; its verdicts belong to the report */
+  struct batch batch; /* belongs to the committer; its verdicts belong to the delivery */
   _Atomic enum delivery_state state;
-  struct arena *arena; /* what the events live in */
+  struct arena *arena; /* holds the events */
   struct events events;
-  void (*done)(struct delivery *delivery, int result); /* as a batch's; not called once abandoned */
-  void *arg;                                           /* the waiter's */
+  void (*done)(struct delivery *delivery, int result); /* as a batch's; not called after delivery_abandon */
+  void *arg;                                           /* belongs to the waiter */
 };
 
-/* An empty one, whose arena holds so many bytes. NULL when out of memory. */
+/* Makes an empty delivery whose arena holds so many bytes. NULL if there is no memory. */
 MUST_USE struct delivery *delivery_new(size_t arena_max);
 void delivery_free(struct delivery *delivery);
 SCOPED_REF(struct delivery, delivery_free)
 
-/* Bytes that it keeps until it is done. */
+/* Bytes that the delivery keeps until it is done. */
 size_t delivery_size(const struct delivery *delivery);
-/* Hands the events that were not rejected, one at least, to the committer. projects_zone: of the projects that they
- * make; NULL: they make none. Errors as committer_submit's, and -ERR_MEMORY; then it is still the caller's alone.
- * `done` must not block, nor call the committer. */
+/* Hands the events that were not rejected, at least one, to the committer. projects_zone: the zone of projects that
+ * these events create; NULL if they create none. Errors: those of committer_submit, and -ERR_MEMORY; then the
+ * delivery still belongs to the caller alone. `done` must not block or call the committer. */
 MUST_USE int delivery_submit(struct delivery *delivery, struct committer *committer, const char *projects_zone);
-/* The waiter goes. True: the report is not its own any more, and `done` will not be called. False: `done` has been
- * called or is about to be. */
+/* The waiter gives up. True: the delivery no longer belongs to it, and `done` will not be called. False: `done` has
+ * been called, or is about to be. */
 MUST_USE bool delivery_abandon(struct delivery *delivery);
 
-/* What to tell a client whose report could not be written, by the result that `done` or delivery_submit gave. */
+/* The text for a client whose events could not be stored. result: that of `done` or delivery_submit. */
 const char *delivery_failure(int result);
 
 #endif

@@ -1,12 +1,12 @@
-/* An array is scanned whole where it can be: one scan of a thousand events is cheaper than a thousand scans. But of
- * the trees that the scan gives only one event's is held at a time, and of it only what a record needs is kept: a
- * tree takes twenty times its text.
+/* An array is scanned as a whole if possible, because one scan of a thousand events is cheaper than a thousand scans.
+ * A tree takes twenty times the size of its text. So only one event's tree exists at a time, and only the parts that
+ * a record needs are kept.
  *
- * When an array does not parse, it is for something in one of its events as a rule: a file name in another encoding,
- * a NaN, half a surrogate pair. Then the array is cut at the commas between its elements, which needs brackets and
- * quotes only, and each element is parsed alone; the bad ones are rejected and their neighbours counted. Where that
- * cannot be done in good faith (an element whose brackets do not pair or that has none, anything behind the array)
- * the frame is wrong, and the first complaint stands.
+ * When an array does not parse, the cause is usually in one of its events: a file name in another encoding, a NaN,
+ * half a surrogate pair. Then the array is cut at the commas between its elements, which needs only brackets and
+ * quotes, and each element is parsed alone. The bad ones are rejected, and their neighbours are counted. If the array
+ * cannot be cut with certainty (an element without brackets or with unpaired ones, or text behind the array), the
+ * frame is wrong, and the error is that of the first attempt.
  */
 #include "ingest/event.h"
 
@@ -16,7 +16,7 @@
 
 /* ---- gathering events ---- */
 
-/* JSON's blanks, which are fewer than str_trim's. */
+/* The blanks of JSON; str_trim takes more characters for blanks. */
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 static struct str trim(struct str s) {
@@ -29,21 +29,22 @@ static struct str trim(struct str s) {
 
 struct gathering {
   struct json_parser *parser;
-  struct arena *arena;   /* what is kept */
-  struct arena *scratch; /* the tree of one event */
-  struct event_rules rules; /* with texts that live in the arena */
+  struct arena *arena;      /* for what is kept */
+  struct arena *scratch;    /* for the tree of one event */
+  struct event_rules rules; /* their texts live in the arena */
   bool needs_specversion;
-  bool has_failed; /* for another reason than that JSON is wrong */
+  bool has_failed; /* for another reason than wrong JSON */
   struct events events;
 };
 
-/* What an event needs in the arena beside its texts: the entries, its texts' ends and alignment, a reason. */
+/* What an event needs in the arena beside the bytes of its texts: its entries, the ends and alignment of its texts,
+ * and a reason. */
 #define EVENT_KEPT_MAX (sizeof(struct event) + sizeof(struct usage) + 12 * 17 + REASON_MAX)
 #define REASON_MAX 300
 #define TOO_LARGE "the event is too large: its JSON takes more than 4 MiB of memory"
 _Static_assert(EVENT_TREE_MAX == (size_t)4 << 20, "TOO_LARGE spells it out");
 
-/* An event is two bytes at least, and one more behind it. */
+/* An event takes at least two bytes of the source, and its separator one. */
 size_t event_memory_max(size_t source_len, uint32_t events_max) {
   size_t events = source_len / 2 + 1 < events_max ? source_len / 2 + 1 : events_max;
   return source_len + events * EVENT_KEPT_MAX + PROJECT_ID_MAX + 64;
@@ -60,7 +61,8 @@ static int refuse_body(const struct err *why, struct err *err) {
 /* Makes room for exactly `count` events. */
 static int expect_events(struct gathering *gathering, size_t count, struct err *err) {
   if (count > gathering->rules.events_max) {
-    return err_set(err, ERR_LIMIT, "more than %u events in one body", gathering->rules.events_max);
+    return err_set(err, ERR_LIMIT, "more than %u events in one body (ingest.events_max)",
+                   gathering->rules.events_max);
   }
   struct events *events = &gathering->events;
   events->items = arena_alloc_raw(gathering->arena, count * sizeof *events->items);
@@ -96,7 +98,9 @@ static int add_unreadable(struct gathering *gathering, const struct err *why, st
   return 0;
 }
 
-static int too_deep(struct err *err) { return err_set(err, ERR_PARSE, "nested deeper than %d", EVENT_DEPTH_MAX); }
+static int too_deep(struct err *err) {
+  return err_set(err, ERR_PARSE, "its JSON is nested deeper than %d", EVENT_DEPTH_MAX);
+}
 
 static int parse(struct gathering *gathering, struct str text, const struct json **ret, struct err *err) {
   arena_reset(gathering->scratch);
@@ -104,7 +108,8 @@ static int parse(struct gathering *gathering, struct str text, const struct json
   return result == -ERR_LIMIT ? too_deep(err) : result;
 }
 
-/* An event that is parsed alone: what is no JSON, or too much, is rejected, and harms nobody else. */
+/* Adds an event that is parsed alone. If it is not JSON, or too large, it is rejected and the others are not
+ * affected. */
 static int add_text(struct gathering *gathering, struct str text, struct err *err) {
   const struct json *json;
   struct err why = {0};
@@ -117,7 +122,7 @@ static int add_text(struct gathering *gathering, struct str text, struct err *er
 
 /* ---- an array that does not parse as a whole ---- */
 
-/* Where the string that begins at `at` ends: the place of its closing quote, or the text's end. */
+/* The index of the closing quote of the string that begins at `at`, or the text's end. */
 static size_t end_of_string(struct str text, size_t at) {
   for (at++; at < text.len && text.ptr[at] != '"'; at++) {
     if (text.ptr[at] == '\\') at++;
@@ -125,8 +130,8 @@ static size_t end_of_string(struct str text, size_t at) {
   return at;
 }
 
-/* Cuts an element, and the comma or bracket behind it, off an array's inside. False when it does not end, or
- * something stands between it and the comma. */
+/* Takes an element, and the comma or bracket behind it, from the front of an array's inside. False if the element
+ * does not end, or if there is something between it and the comma. */
 static bool take_element(struct str *rest, struct str *ret_element, bool *ret_is_last) {
   size_t depth = 0;
   bool is_closed = false;
@@ -157,7 +162,7 @@ static bool is_enclosed(struct str element) {
   return (first == '{' && last == '}') || (first == '[' && last == ']');
 }
 
-/* Counts the elements; false when the array cannot be cut, or has something behind it. */
+/* Counts the elements. False if the array cannot be cut, or if something follows it. */
 static bool count_elements(struct str inside, size_t *ret) {
   struct str element;
   size_t count = 0;
@@ -176,7 +181,7 @@ static int read_array_in_pieces(struct gathering *gathering, struct str body, co
   int result = expect_events(gathering, count, err);
   for (bool is_last = false; !is_last && result == 0;) {
     bool is_there = take_element(&inside, &element, &is_last);
-    CHECK(is_there); /* it was counted */
+    CHECK(is_there); /* count_elements has found it */
     result = add_text(gathering, element, err);
   }
   return result;
@@ -184,7 +189,7 @@ static int read_array_in_pieces(struct gathering *gathering, struct str body, co
 
 /* ---- bodies ---- */
 
-/* Nothing gathered yet. */
+/* Begins to gather, with nothing. */
 static int start(struct gathering *gathering, const struct event_rules *rules, struct err *err) {
   arena_reset(gathering->arena);
   gathering->events = (struct events){0};
@@ -227,7 +232,7 @@ static int read_array(struct gathering *gathering, struct str body, const struct
   return result == 0 ? read_array_in_pieces(gathering, body, &why, err) : result;
 }
 
-/* One event alone; NULL where its tree did not fit. */
+/* Adds the only event of a body. json is NULL if its tree did not fit. */
 static int add_single(struct gathering *gathering, const struct json *json, struct err *err) {
   gathering->events.single = true;
   int result = expect_events(gathering, 1, err);
@@ -242,13 +247,14 @@ static int read_object(struct gathering *gathering, struct str body, bool may_be
   int result = parse(gathering, body, &json, &why);
   if (result == -ERR_PARSE) return refuse_body(&why, err);
   if (result == 0 && json->type != JSON_OBJECT) {
-    return err_set(err, ERR_PARSE, may_be_array ? "the body must be a JSON object or an array of them"
-                                                : "the body must be one JSON object: an event");
+    return err_set(err, ERR_PARSE,
+                   may_be_array ? "the body must be a JSON object or an array of them"
+                                : "the body must be one JSON object, an event");
   }
   return add_single(gathering, result == 0 ? json : NULL, err);
 }
 
-/* Binary mode: the tree that the event would have had in structured mode. */
+/* Binary mode: reads the event from the tree that it would have in structured mode. */
 static int read_binary(struct gathering *gathering, const struct event_source *source, struct err *err) {
   const struct json *json;
   struct err why = {0};
@@ -268,7 +274,7 @@ static int read_document(struct gathering *gathering, enum event_framing framing
   return err_set(err, ERR_PARSE, "the body must be a JSON array of events");
 }
 
-/* Cuts the next line that is not blank off the front; false when there is none. */
+/* Takes the next line that is not blank from the front. False if there is none. */
 static bool take_line(struct str *rest, struct str *ret) {
   while (rest->len > 0) {
     const char *end = memchr(rest->ptr, '\n', rest->len);
@@ -310,11 +316,11 @@ int event_read(struct json_parser *parser, struct arena *arena, const struct eve
   SCOPED(arena_free_ref) struct arena *scratch = arena_new(EVENT_TREE_MAX);
   struct gathering gathering = {.parser = parser, .arena = arena, .scratch = scratch};
   gathering.needs_specversion = source->framing != EVENT_FRAMING_JSON && source->framing != EVENT_FRAMING_NDJSON;
-  if (scratch == NULL) return err_set(err, ERR_MEMORY, "no memory to read a body");
+  if (scratch == NULL) return err_set(err, ERR_MEMORY, "no memory to read the body");
   int result = start(&gathering, rules, err);
   if (result == 0) result = read_source(&gathering, source, rules, err);
   if (result == 0) *ret = gathering.events;
   bool is_too_large = result == -ERR_MEMORY && !arena_is_starved(arena) && !arena_is_starved(scratch);
-  if (is_too_large) err->code = ERR_LIMIT; /* it will be so another time, too */
+  if (is_too_large) err->code = ERR_LIMIT; /* it would not fit another time, either */
   return is_too_large ? -ERR_LIMIT : result;
 }

@@ -1,10 +1,11 @@
-/* Two passes. The first goes once over an object's members and puts each into the slot of its name, so that the
- * second can check the fields in an order of its own: what an event is decides which of its data is read, and one
- * event's reason is the same however its members were ordered.
+/* Two passes. The first pass goes over an object's members and puts each into the slot of its name. The second pass
+ * checks the fields in a fixed order. So the type of an event decides which of its data is read, and the reason for a
+ * rejection does not depend on the order of the members.
  *
  * Data that an event's type does not have (the width of a snapshot) is not read, like any unknown member.
  *
- * Texts are borrowed from the tree until the event is known to be good; then they are copied, and the tree may go.
+ * Texts are borrowed from the tree until the event is known to be good; then they are copied, and the tree may be
+ * freed.
  */
 #include "ingest/fields.h"
 
@@ -21,15 +22,15 @@
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
 
-#define ALLOWED_TEXT(name, max) name ": a text of 1 to " TEXT_OF(max) " bytes without control characters"
-#define ALLOWED_OPTION(name, max) name ": a text of at most " TEXT_OF(max) " bytes without control characters"
-#define ALLOWED_PIXELS(name) name ": an integer from 1 to " TEXT_OF(PIXELS_MAX)
-#define ALLOWED_TIME(name) name ": an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
-#define ALLOWED_TYPE                                                                                     \
-  "type: one of transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
-  "snapshot.failed, usage.voided"
+#define ALLOWED_TEXT(name, max) name ": must be a text of 1 to " TEXT_OF(max) " bytes without control characters"
+#define ALLOWED_OPTION(name, max) name ": must be a text of at most " TEXT_OF(max) " bytes without control characters"
+#define ALLOWED_PIXELS(name) name ": must be an integer from 1 to " TEXT_OF(PIXELS_MAX)
+#define ALLOWED_TIME(name) name ": must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
+#define ALLOWED_TYPE                                                                                      \
+  "type: must be transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
+  "snapshot.failed or usage.voided"
 
-/* The reasons below spell these out. */
+/* The reasons below contain these limits as text. */
 _Static_assert(DURATION_MS_MAX == INT64_C(31622400000), "duration");
 _Static_assert(EVENT_IMAGES_MAX == 2147483647, "image_count");
 _Static_assert(EVENT_AHEAD_MAX_MS == 5 * 60 * 1000, "time");
@@ -59,7 +60,7 @@ static int reject_twice(struct reading *reading, struct str name) {
 
 /* ---- the first pass: members into slots ---- */
 
-/* From `first` on, and round: members mostly come in the order of their table. */
+/* Searches from `first` on, then from the start: members usually come in the order of the table. */
 static size_t slot_of(struct str name, const struct str *names, size_t count, size_t first) {
   for (size_t i = first; i < count; i++) {
     if (str_equal(names[i], name)) return i;
@@ -74,7 +75,7 @@ static int by_bytes(const void *a, const void *b) {
   return str_compare(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* Members that nobody reads may not repeat either. There may be many: sorted, not each compared with each. */
+/* Unknown members may not repeat either. There may be many, so they are sorted and only neighbours are compared. */
 static int check_unknown(struct reading *reading, const struct json *object, const struct str *names, size_t count,
                          size_t unknown_count) {
   struct str *unknown = arena_alloc_raw(reading->scratch, unknown_count * sizeof *unknown);
@@ -91,7 +92,7 @@ static int check_unknown(struct reading *reading, const struct json *object, con
   return 0;
 }
 
-/* The first of each name goes into its slot, though a second one rejects the event: the answer wants its id. */
+/* Fills the slots even if a name is given twice, which rejects the event: the answer needs the event's id. */
 static int fill_slots(struct reading *reading, const struct json *object, const struct str *names, size_t count,
                       const struct json **slots) {
   size_t unknown_count = 0, twice = count, next = 0;
@@ -110,7 +111,7 @@ static int fill_slots(struct reading *reading, const struct json *object, const 
   return unknown_count < 2 ? 0 : check_unknown(reading, object, names, count, unknown_count);
 }
 
-/* A null is as good as absent. */
+/* A null counts as absent. */
 static const struct json *given(const struct json *member) {
   return member != NULL && member->type != JSON_NULL ? member : NULL;
 }
@@ -121,7 +122,7 @@ static bool is_text(const struct json *value, size_t max) {
   return value->type == JSON_STRING && value->text.len <= max && !str_has_control(value->text);
 }
 
-/* Whole numbers are taken however they are written (1280, 1280.0, 1.28e3), and only from numbers. */
+/* Accepts a whole number in any spelling of JSON (1280, 1280.0, 1.28e3), but not in a text. */
 static bool is_whole(const struct json *value, int64_t least, int64_t most, int64_t *ret) {
   int64_t number;
   if (value->type != JSON_NUMBER) return false;
@@ -162,7 +163,7 @@ static const struct str attribute_names[ATTRIBUTES] = {
     [ATTRIBUTE_DATA_BASE64] = STR("data_base64"),
 };
 
-/* What an id is cut to for the answer ends where a character does. */
+/* The id for the answer, cut to EVENT_ID_MAX at the end of a character. */
 static struct str shown_id(const struct json *id) {
   if (id == NULL || id->type != JSON_STRING) return STR("");
   size_t len = id->text.len;
@@ -177,7 +178,7 @@ static struct str shown_id(const struct json *id) {
 static int read_specversion(struct reading *reading, const struct json *value, bool is_needed) {
   if (value == NULL) return is_needed ? reject(reading, "specversion is missing") : 0;
   bool good = value->type == JSON_STRING && str_equal(value->text, STR("1.0"));
-  return good ? 0 : reject(reading, "specversion: \"1.0\"");
+  return good ? 0 : reject(reading, "specversion: must be \"1.0\"");
 }
 
 static int read_identity(struct reading *reading, const struct json *source, const struct json *id) {
@@ -206,13 +207,16 @@ static int read_subject(struct reading *reading, const struct json *value) {
   struct str bound = str_of(reading->rules->project);
   if (value == NULL) {
     reading->usage->project = bound;
-    return bound.len > 0 ? 0 : reject(reading, "subject is missing: the token is for every project");
+    return bound.len > 0
+               ? 0
+               : reject(reading,
+                        "subject is missing: it must name the project, because the token is for every project");
   }
   if (!is_text(value, PROJECT_ID_MAX) || value->text.len == 0) {
     return reject(reading, ALLOWED_TEXT("subject", PROJECT_ID_MAX));
   }
   if (bound.len > 0 && !str_equal(value->text, bound)) {
-    return reject(reading, "subject: the token does not cover this project");
+    return reject(reading, "subject: the token is for another project");
   }
   reading->usage->project = value->text;
   return 0;
@@ -225,27 +229,27 @@ static int read_time(struct reading *reading, const struct json *value) {
   usage->finish_stated = value != NULL;
   if (value == NULL) return 0;
   if (!is_time(value, &usage->finished_ms)) return reject(reading, ALLOWED_TIME("time"));
-  if (usage->finished_ms < EVENT_TIME_MIN_MS) return reject(reading, "time: not before 1980-01-01T00:00:00Z");
+  if (usage->finished_ms < EVENT_TIME_MIN_MS) return reject(reading, "time: must not be before 1980-01-01T00:00:00Z");
   if (usage->finished_ms > now_ms + EVENT_AHEAD_MAX_MS) {
-    return reject(reading, "time: at most 5 minutes ahead of the server's clock");
+    return reject(reading, "time: must be at most 5 minutes ahead of the server's clock");
   }
   return 0;
 }
 
-/* data stands in the event as JSON, so its type can only be JSON; parameters do not matter. */
+/* The data is JSON inside the event, so its type can only be JSON. Parameters do not matter. */
 static int read_datacontenttype(struct reading *reading, const struct json *value) {
   if (value == NULL || (value->type == JSON_STRING && content_type_is_json(value->text))) return 0;
-  return reject(reading, "datacontenttype: application/json, or a type that ends in +json");
+  return reject(reading, "datacontenttype: must be application/json, or a type that ends in +json");
 }
 
 /* ---- the second pass: data ---- */
 
 struct field {
   struct str name;
-  unsigned kinds; /* bits of the kinds that have it */
+  unsigned kinds; /* bits of the kinds that have this field */
   int (*read)(struct reading *reading, const struct field *field, const struct json *value);
   const char *allowed;
-  size_t offset; /* in struct usage, where read wants it */
+  size_t offset; /* in struct usage; for the reads that use it */
   size_t max;
 };
 
@@ -289,7 +293,7 @@ static int read_seconds(struct reading *reading, const struct field *field, cons
     return reject(reading, field->allowed);
   }
   if (usage->has_amount && usage->amount != ms) {
-    return reject(reading, "duration: not the same as duration_ms; give one of them");
+    return reject(reading, "duration: differs from duration_ms; give only one of them");
   }
   usage->amount = ms;
   usage->has_amount = true;
@@ -302,14 +306,14 @@ static int read_created(struct reading *reading, const struct field *field, cons
   return 0;
 }
 
-/* An empty text is as good as absent. */
+/* An empty text counts as absent. */
 static int read_text(struct reading *reading, const struct field *field, const struct json *value) {
   if (!is_text(value, field->max)) return reject(reading, field->allowed);
   memcpy((char *)reading->usage + field->offset, &value->text, sizeof value->text);
   return 0;
 }
 
-/* Whom a void names: as in the attributes of its event. */
+/* A void names the source and id of a record, with the rules of these attributes: an empty text is refused. */
 static int read_target(struct reading *reading, const struct field *field, const struct json *value) {
   return value->type == JSON_STRING && value->text.len == 0 ? reject(reading, field->allowed)
                                                             : read_text(reading, field, value);
@@ -320,16 +324,17 @@ static int read_target(struct reading *reading, const struct field *field, const
 #define TEXT(member, max) \
   { STR(#member), OF_TASKS, read_text, ALLOWED_OPTION(#member, max), offsetof(struct usage, member), max }
 
-/* duration stands behind duration_ms, which it is compared with. */
+/* duration comes after duration_ms, because read_seconds compares the two. */
 static const struct field fields[] = {
-    {STR("codec"), OF_TRANSCODES, read_codec, "codec: a name of 1 to 32 characters of a-z, 0-9, '.', '_', '-'", 0, 0},
+    {STR("codec"), OF_TRANSCODES, read_codec,
+     "codec: must be a name of 1 to 32 characters of a-z, 0-9, '.', '_', '-'", 0, 0},
     PIXELS(width),
     PIXELS(height),
     {STR("duration_ms"), OF_TRANSCODES | OF_REMUXES, read_amount,
-     "duration_ms: an integer from 0 to 31622400000 (366 days)", 0, 0},
+     "duration_ms: must be an integer from 0 to 31622400000 (366 days)", 0, 0},
     {STR("duration"), OF_TRANSCODES | OF_REMUXES, read_seconds,
-     "duration: a number of seconds from 0 to 31622400 (366 days)", 0, 0},
-    {STR("image_count"), OF_SNAPSHOTS, read_amount, "image_count: an integer from 0 to 2147483647", 0, 0},
+     "duration: must be a number of seconds from 0 to 31622400 (366 days)", 0, 0},
+    {STR("image_count"), OF_SNAPSHOTS, read_amount, "image_count: must be an integer from 0 to 2147483647", 0, 0},
     TEXT(task_id, TASK_ID_MAX),
     {STR("created"), OF_TASKS, read_created, ALLOWED_TIME("created"), 0, 0},
     TEXT(src_url, SRC_URL_MAX),
@@ -360,7 +365,7 @@ static int read_fields(struct reading *reading, const struct json *data) {
   return result;
 }
 
-/* What a finished task must have, and has not; NULL when it has all. */
+/* Says which required measure a finished task lacks; NULL if it has all. */
 static const char *missing_measure(const struct usage *usage) {
   if (usage->kind == USAGE_VOID) {
     if (usage->target_source.len == 0) return "source of data is missing";
@@ -383,9 +388,9 @@ static int check_measures(struct reading *reading) {
   return 0;
 }
 
-/* JSON in base64. With a parser of its own: the event's may be in the middle of an array. */
+/* JSON in base64. Uses its own parser, because the event's parser may be in the middle of an array. */
 static int read_base64(struct reading *reading, const struct json *value, const struct json **ret) {
-  static const char allowed[] = "data_base64: a JSON object in base64";
+  static const char allowed[] = "data_base64: must be a JSON object in base64";
   if (value->type != JSON_STRING) return reject(reading, allowed);
   char *text = arena_alloc(reading->scratch, BASE64_DECODED_MAX(value->text.len) + JSON_PADDING);
   if (text == NULL) return -ERR_LIMIT;
@@ -401,11 +406,12 @@ static int read_base64(struct reading *reading, const struct json *value, const 
 static int read_data(struct reading *reading, const struct json *data, const struct json *base64) {
   struct usage *usage = reading->usage;
   bool is_finished = usage->outcome == USAGE_FINISHED;
-  if (base64 != NULL && data != NULL) return reject(reading, "data_base64: give it or data, not both");
+  if (base64 != NULL && data != NULL)
+    return reject(reading, "data_base64: give either data_base64 or data, not both");
   int read = base64 != NULL ? read_base64(reading, base64, &data) : 0;
   if (read != 0) return read;
   if (data == NULL) return is_finished ? reject(reading, "data is missing") : 0;
-  if (data->type != JSON_OBJECT) return reject(reading, "data: a JSON object");
+  if (data->type != JSON_OBJECT) return reject(reading, "data: must be a JSON object");
   int result = read_fields(reading, data);
   if (result == 0 && is_finished) result = check_measures(reading);
   if (result != 0) return result;
@@ -417,9 +423,9 @@ static int read_data(struct reading *reading, const struct json *data, const str
   return 0;
 }
 
-/* ---- what is kept ---- */
+/* ---- copying the texts ---- */
 
-/* By the union in struct usage these are a void's as well. */
+/* struct usage has a union: these offsets are also those of a void's texts. */
 static const size_t kept_texts[] = {
     offsetof(struct usage, project),     offsetof(struct usage, source),    offsetof(struct usage, id),
     offsetof(struct usage, codec),       offsetof(struct usage, task_id),   offsetof(struct usage, src_url),
@@ -443,7 +449,7 @@ static int keep_texts(struct reading *reading) {
 /* ---- the contract ---- */
 
 static int read_event(struct reading *reading, const struct json *event, bool needs_specversion) {
-  if (event->type != JSON_OBJECT) return reject(reading, "an event is a JSON object");
+  if (event->type != JSON_OBJECT) return reject(reading, "an event must be a JSON object");
   const struct json *slots[ATTRIBUTES] = {NULL};
   int result = fill_slots(reading, event, attribute_names, ATTRIBUTES, slots);
   reading->event->id = shown_id(slots[ATTRIBUTE_ID]);

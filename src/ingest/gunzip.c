@@ -5,24 +5,26 @@
 #include "base/scope.h"
 
 #define PIECE ((size_t)64 << 10)
-#define WINDOW_GZIP (15 + 16) /* the largest window; a gzip header and nothing else */
+#define WINDOW_GZIP (15 + 16) /* the largest window; accepts only a gzip header */
 
 static void end(z_stream *stream) { (void)inflateEnd(stream); }
 
-static int refuse(struct err *err) { return err_set(err, ERR_PARSE, "not gzip, damaged or cut off"); }
+static int refuse(struct err *err) {
+  return err_set(err, ERR_PARSE, "the body is not gzip, or is damaged or cut off");
+}
 
 /* Inflates until the text is used up or a member ends. */
 static int inflate_member(z_stream *stream, size_t max, struct buf *out, int *ret_code, struct err *err) {
   do {
-    size_t room = max - out->len < PIECE ? max - out->len + 1 : PIECE; /* one more shows that it is too much */
+    size_t room = max - out->len < PIECE ? max - out->len + 1 : PIECE; /* one more byte shows that it is too long */
     char *at = buf_extend(out, room);
-    if (at == NULL) return err_set(err, ERR_MEMORY, "no memory to inflate a body");
+    if (at == NULL) return err_set(err, ERR_MEMORY, "no memory to inflate the body");
     stream->next_out = (unsigned char *)at;
     stream->avail_out = (unsigned)room;
     *ret_code = inflate(stream, Z_NO_FLUSH);
     out->len -= stream->avail_out;
     if (*ret_code != Z_OK && *ret_code != Z_STREAM_END) return refuse(err);
-    if (out->len > max) return err_set(err, ERR_LIMIT, "more than %zu bytes when inflated", max);
+    if (out->len > max) return err_set(err, ERR_LIMIT, "the body has more than %zu bytes when it is inflated", max);
   } while (*ret_code == Z_OK && (stream->avail_in > 0 || stream->avail_out == 0));
   return 0;
 }
@@ -30,7 +32,7 @@ static int inflate_member(z_stream *stream, size_t max, struct buf *out, int *re
 int gunzip(struct str text, size_t max, struct buf *out, struct err *err) {
   SCOPED(end) z_stream stream = {0};
   if (text.len > UINT32_MAX || inflateInit2(&stream, WINDOW_GZIP) != Z_OK) {
-    return err_set(err, ERR_MEMORY, "no memory to inflate a body");
+    return err_set(err, ERR_MEMORY, "no memory to inflate the body");
   }
   stream.next_in = (unsigned char *)(uintptr_t)text.ptr;
   stream.avail_in = (unsigned)text.len;

@@ -5,8 +5,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-/* Appends what the gzip text holds, all of its members, to out. -ERR_PARSE: damaged, cut off, or something stands
- * behind it. -ERR_LIMIT: more than `max` bytes come out; no more memory than for that is used. */
+/* Inflates all members of a gzip text, and appends the result to out. -ERR_PARSE: it is damaged or cut off, or
+ * something follows it. -ERR_LIMIT: the result has more than `max` bytes; no more memory than for that is used. */
 MUST_USE int gunzip(struct str text, size_t max, struct buf *out, struct err *err);
 
 #endif

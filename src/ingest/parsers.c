@@ -7,14 +7,14 @@
 #include "base/check.h"
 
 #define KEPT 64
-/* A batch of ingest.events_max plain events; what a parser has grown beyond that for it gives back. */
+/* Enough for ingest.events_max plain events in one body. A parser gives back what it has grown beyond that. */
 #define TEXT_MAX ((size_t)4 << 20)
 
 struct parsers {
   pthread_mutex_t lock;
   struct json_parser *idle[KEPT];
   unsigned count;
-  unsigned untouched; /* the first so many were idle all the time since parsers_rest */
+  unsigned untouched; /* the first so many have been idle since parsers_rest */
 };
 
 struct parsers *parsers_new(void) {

@@ -1,4 +1,4 @@
-/* JSON parsers are costly to make, and kept: a pool of idle ones. */
+/* A pool of idle JSON parsers, which are costly to make. */
 #ifndef CODECMETER_INGEST_PARSERS_H
 #define CODECMETER_INGEST_PARSERS_H
 
@@ -6,13 +6,13 @@
 
 struct parsers;
 
-MUST_USE struct parsers *parsers_new(void); /* ends the program for want of memory */
+MUST_USE struct parsers *parsers_new(void); /* without memory it ends the program */
 void parsers_free(struct parsers *parsers);
-/* Any thread. Never NULL. */
+/* Any thread. NULL if there is no memory. */
 struct json_parser *parsers_borrow(struct parsers *parsers);
 void parsers_give_back(struct parsers *parsers, struct json_parser *parser);
 
-/* Frees the idle parsers that nobody has borrowed since the last call. Any thread. */
+/* Frees the parsers that have been idle since the last call. Any thread. */
 void parsers_rest(struct parsers *parsers);
 
 #endif

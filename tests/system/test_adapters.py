@@ -101,7 +101,7 @@ def test_umedia(old_account):
     reply = tell(old_account, "umedia", notice("umedia-transcode"))
     assert counts(reply) == (0, 0, 0, 0, 1, 0)
     assert reply.json()["results"] == [{"index": 0, "id": "1/my_720p.mp4", "outcome": "unresolved", "reason":
-                                        "codec: not in the notice; it counts when `codecmeter unresolved resolve` says what it is"}]
+                                        "codec: not in the notice; the output counts once `codecmeter unresolved resolve` supplies it"}]
     assert counts(tell(old_account, "umedia", notice("umedia-snapshot"))) == (1, 0, 0, 0, 0, 0)
     assert counts(tell(old_account, "umedia", notice("umedia-format"))) == (1, 0, 0, 0, 0, 0)
     assert shown(old_account, "umedia", "1")["type"] == "snapshot.finished"
@@ -155,7 +155,7 @@ def test_bodies_that_are_no_notice(account):
     assert tell(account, "nobody", {}).status == 404
     assert tell(account, "umedia", {"task_id": 1, "retcode": 0, "image_count": 1, "x": [[]] * 200000}).status == 200
     rejected = tell(account, "umedia", {"task_id": "a" * 300, "retcode": 0, "width": 1, "height": 1, "duration": 1})
-    assert rejected.status == 200 and rejected.json()["rejected"] == 1 and "id: a text" in account.server.log_text()
+    assert rejected.status == 200 and rejected.json()["rejected"] == 1 and "id: must be a text" in account.server.log_text()
 
 
 @pytest.mark.parametrize("member,value", [("width", "wide"), ("width", 0), ("height", -1), ("height", 1.5), ("duration", "N/A"),
@@ -314,7 +314,7 @@ def test_voids_and_what_waits(old_account):
         assert "`codecmeter unresolved dismiss`" in reason
         write_all(old_account)
     voided["data"]["id"] = "2/my_720p.mp4"
-    assert "nothing with this source and id" in old_account.client.report(voided, token=token).json()["results"][0]["reason"]
+    assert "no record has this source and id" in old_account.client.report(voided, token=token).json()["results"][0]["reason"]
     assert old_account.client.report(event("1/my_720p.mp4", source="umedia", codec="h264")).status == 200
     assert unresolved(old_account) == [], "reported by another way"
 
@@ -395,7 +395,7 @@ def test_what_the_list_says(old_account):
     del made["WorkflowTaskEvent"]["MediaProcessResultSet"][0]["TranscodeTask"]["Output"]["VideoStreamSet"][0]["Width"]
     reply = tell(old_account, "tencent-mps", made)
     assert reply.json()["results"][0]["reason"] == (
-        "codec, width: not in the notice; it counts when `codecmeter unresolved resolve` says what it is")
+        "codec, width: not in the notice; the output counts once `codecmeter unresolved resolve` supplies it")
     titles, dated, timeless = run("unresolved", "list", "--data", old_account.server.data).stdout.splitlines()
     assert titles.split() == ["TIME", "PROJECT", "SOURCE", "ID", "LACKS", "KNOWN"]
     assert dated == ("finished 2019-07-13T06:40:00.000Z  org-a    tencent-mps  dated/0     codec         transcode 640x480 60.047 s")
@@ -442,7 +442,7 @@ def test_what_is_not_stored_is_told(old_account):
     done = resolve(old_account, "--all", "--codec", "codec-64", "--json", check=False)
     assert done.returncode == 1 and "2 of 2 outputs were not stored" in done.stderr
     assert [(item["outcome"], item["reason"]) for item in json.loads(done.stdout)] == [
-        ("rejected", "codec: the project has 64 codec names already")] * 2
+        ("rejected", "codec: the project already has 64 codec names")] * 2
     done = resolve(old_account, "--source", "tencent-mps", "--id", "t/0", "--duration-ms", "60047", check=False)
     assert done.returncode == 1 and "codec is missing" in done.stdout
     assert resolve(old_account, "--all", "--codec", "codec-7").returncode == 0

@@ -326,7 +326,7 @@ def test_rebuild_wants_the_server_stopped(account):
 
 def test_a_port_that_is_taken(account, tmp_path):
     done = run("serve", "--data", tmp_path / "other", "--listen", f"127.0.0.1:{account.server.port}", check=False)
-    assert done.returncode == 1 and "taken" in done.stderr, done.stderr
+    assert done.returncode == 1 and "another program uses it" in done.stderr, done.stderr
 
 
 def test_settings_that_cannot_be(tmp_path):

@@ -208,10 +208,10 @@ def test_a_message_is_whole(farm, clips, tmp_path):
     long.mkdir(parents=True)
     done = farm.command("run", "--url", "http://127.0.0.1:1", "--spool", long / "spool", "--output", long / "out.mp4", "--", "cp",
                         clips / "small.mp4", long / "out.mp4")
-    assert done.returncode == 0 and "--url or $CODECMETER_URL names it; it waits in" in done.stderr, done
-    assert done.stderr.endswith("or with `codecmeter flush`\n"), done
+    assert done.returncode == 0 and "set --url or $CODECMETER_URL; the event waits in" in done.stderr, done
+    assert done.stderr.endswith("or by `codecmeter flush`\n"), done
     done = farm.command("record", "--url", "http://127.0.0.1:1", "--spool", long / "spool", long / "out.mp4")
-    assert "$CODECMETER_URL names it; it waits in" in done.stderr and done.stderr.endswith("`codecmeter flush`\n"), done
+    assert "$CODECMETER_URL; the event waits in" in done.stderr and done.stderr.endswith("`codecmeter flush`\n"), done
 
 
 def test_flush(farm):
@@ -285,7 +285,7 @@ def test_a_wrong_token_keeps_them(farm, clips, tmp_path):
     assert len(spooled(farm)) == 1 and not os.path.exists(farm.spool + "/rejected")
     assert flush(farm).returncode == 0
     done = farm.record(clips / "small.mp4", "--token", "cm_wrong")
-    assert done.returncode == 1 and "with another, `codecmeter flush --any` sends it" in done.stderr, done
+    assert done.returncode == 1 and "`codecmeter flush --any` sends it with others" in done.stderr, done
     done = farm.record(other)
     assert done.returncode == 0 and f"1 in {farm.spool} wait for another server or token" in done.stderr, done
     assert flush(farm, "--any").stdout == "sent 1, duplicate 0, rejected 0, left 0\n"
@@ -308,7 +308,7 @@ def test_no_other_directory_is_a_spool(farm, clips, tmp_path):
     for dir in (theirs, farm.server.data):
         before = sorted(os.listdir(dir))
         done = farm.command("flush", "--spool", dir)
-        assert done.returncode == 1 and "holds other files and is no spool" in done.stderr, done
+        assert done.returncode == 1 and "is not a spool: it contains other files" in done.stderr, done
         done = farm.record(clips / "small.mp4", "--spool", dir)
         assert done.returncode == 1 and sorted(os.listdir(dir)) == before, done
 
@@ -382,12 +382,12 @@ def test_where_it_cannot_be_kept(farm, clips, tmp_path):
         out = tmp_path / f"{time.monotonic_ns()}.mp4"
         done = farm.command("run", "--spool", spool, "--output", out, "--", "ln", "-s", clips / "small.mp4", out, preexec_fn=hook)
         assert done.returncode == 75 and json.loads(done.stdout)["data"]["duration_ms"] == 2000, (spool, done)
-        assert "nor can it be kept" in done.stderr and "401" in done.stderr, done
+        assert "cannot be kept in the spool either" in done.stderr and "401" in done.stderr, done
         assert done.stderr.count("\n") == (1 if spool == "/dev/null" else 2), done  # and that the run cannot be noted
         assert hook is None or done.stderr.endswith(": File too large\n"), done
     assert os.listdir(theirs) == ["letter.txt"] and os.listdir(full) in (["lock"], [])
     done = flush(farm, "--spool", theirs)
-    assert done.returncode == 1 and "no spool" in done.stderr and os.listdir(theirs) == ["letter.txt"], done
+    assert done.returncode == 1 and "is not a spool" in done.stderr and os.listdir(theirs) == ["letter.txt"], done
 
 
 # ---- watch ----
@@ -402,7 +402,7 @@ def test_what_is_finished_is_recorded(farm, clips, watched):
     writer.flush()
     time.sleep(0.3)  # to all looks, it might be as finished as the other
     watch = watched(out)
-    assert "there before: 1 " in watch.complained()
+    assert "1 files from before" in watch.complained()
     shutil.copy(clips / "small.mp4", out / "a.mp4.part")
     shutil.copy(clips / "small.mp4", out / ".hidden.mp4")
     shutil.copy(clips / "small.mp4", out / "notes.txt")
@@ -1087,7 +1087,7 @@ def test_an_output_that_is_still_written(farm, clips, tmp_path, gated):
     process.go()
     wait_until(lambda: has_ended(process.command_pid))
     done = flush(farm)
-    assert done.returncode == 1 and "still open for writing" in done.stderr and len(intents(farm)) == 1, done
+    assert done.returncode == 1 and "still has it open for writing" in done.stderr and len(intents(farm)) == 1, done
     writer.write(whole[1000:])
     writer.close()
     assert flush(farm).stdout == "sent 1, duplicate 0, rejected 0, left 0\n" and farm.totals() == low(2)

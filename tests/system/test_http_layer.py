@@ -384,7 +384,7 @@ def test_bad_tls_files(bare, tmp_path):
 
 def test_port_taken(account, tmp_path):
     taken = run("serve", "--data", tmp_path / "other", "--listen", f"127.0.0.1:{account.server.port}", check=False)
-    assert taken.returncode == 1 and "taken" in taken.stderr and "--listen" in taken.stderr
+    assert taken.returncode == 1 and "another program uses it" in taken.stderr and "--listen" in taken.stderr
 
 
 def test_a_secret_in_path_or_method_reaches_no_log(account):

@@ -101,7 +101,7 @@ def test_wrong_use(farm, clips):
     clip = clips / "small.mp4"
     for status, words, args in (
             (2, "FILE is missing", ()), (2, "--help", ("--nonsense", clip)), (2, "cannot read", ("--env", "/none.env", clip)),
-            (1, "does not cover", ("--project", "org-none", clip)), (1, "401", ("--token", "cm_wrong", clip)),
+            (1, "for another project", ("--project", "org-none", clip)), (1, "401", ("--token", "cm_wrong", clip)),
             (0, "--url", ("--url", "http://127.0.0.1:1", clip)), (0, "waits in", ("--url", "nonsense", clip)),
             (1, "not supported", ("--url", "gopher://127.0.0.1:1", clip)),
             (1, "404", ("--url", farm.server.url + "/elsewhere", clip))):

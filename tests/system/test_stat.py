@@ -87,7 +87,7 @@ def test_a_bound_of_the_server_is_explained(farm):
     farm.server.stop()
     farm.server.start("query.max_age=31d", listen=farm.server.url.removeprefix("http://"))
     done = farm.command("stat", "--from", "2020-01-01", "--to", "2020-01-02")
-    assert done.returncode == 1 and "query.max_age" in done.stderr and "answered 230" in done.stderr, done
+    assert done.returncode == 1 and "query.max_age" in done.stderr and "answered RetCode 230" in done.stderr, done
 
 
 def test_errors(farm):

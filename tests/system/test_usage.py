@@ -245,11 +245,11 @@ def test_what_is_voided_counts_no_more(old_account):
     other = c.report(void("v2", 0), token=token)
     assert other.status == 200 and counts(other) == (0, 1, 0, 0) and reason_of(other) == "voided before"
     unknown = c.report(void("v3", "nobody"), token=token)
-    assert unknown.status == 422 and "nothing with this source and id" in reason_of(unknown)
+    assert unknown.status == 422 and "no record has this source and id" in reason_of(unknown)
     twice = c.report(void("v4", "v1", target_source="corrections"), token=token)
     assert twice.status == 422 and "itself a void" in reason_of(twice)
     moved = c.report(void("v1", 1), token=token)
-    assert moved.status == 409 and reason_of(moved) == "differs from what was reported first: data"
+    assert moved.status == 409 and reason_of(moved) == "differs from the first report: data"
     clash = c.report(void("0", 1, source="test"), token=token)
     assert clash.status == 409 and "type" in reason_of(clash)
     assert counts(c.report(event("v1", TIME, source="corrections"))) == (0, 0, 1, 0), "one space of identities"
@@ -294,9 +294,9 @@ def test_voids_that_are_wrong(old_account):
     c = old_account.client
     token = old_account.server.admin("token", "create", "--scope", "void")["token"]
     for change, words in (({"source": None}, "source of data is missing"), ({"id": None}, "id of data is missing"),
-                          ({"id": ""}, "id of data: a text"), ({"id": 7}, "id of data: a text"),
-                          ({"source": "x" * 257}, "source of data: a text"), ({"reason": "x" * 1025}, "reason: a text"),
-                          ({"actor": "a\nb"}, "actor: a text")):
+                          ({"id": ""}, "id of data: must be a text"), ({"id": 7}, "id of data: must be a text"),
+                          ({"source": "x" * 257}, "source of data: must be a text"), ({"reason": "x" * 1025}, "reason: must be a text"),
+                          ({"actor": "a\nb"}, "actor: must be a text")):
         made = void("v", 1, subject="org-a")
         made["data"].update(change)
         reply = c.report(made, token=token)
@@ -520,7 +520,7 @@ def test_what_waits_is_counted_as_a_body(bare):
     account = Account(bare, "http.bodies_max=1MiB")
     for _ in range(3):
         reply = account.client.report([{}] * 9999 + [event(1)])
-        assert reply.status == 503 and "retry-after" in reply.headers and "in memory" in reply.json()["detail"]
+        assert reply.status == 503 and "retry-after" in reply.headers and "request bodies fill" in reply.json()["detail"]
     for n in range(3):
         assert counts(account.client.report([event(n) for n in range(1000)])) == ((1000, 0) if n == 0 else (0, 1000)) + (0, 0)
 

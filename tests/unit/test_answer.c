@@ -38,7 +38,7 @@ static const struct {
                 .verdict = {VERDICT_CONFLICT, VERDICT_REASON_CONTENT, USAGE_FIELD_CODEC | USAGE_FIELD_AMOUNT}}},
      .count = 1, .single = true, .status = 409,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":1,\"rejected\":0,\"results\":[{\"index\":0,\"id\":\"a\","
-               "\"outcome\":\"conflict\",\"reason\":\"differs from what was reported first: codec, duration_ms\"}]}"},
+               "\"outcome\":\"conflict\",\"reason\":\"differs from the first report: codec, duration_ms\"}]}"},
     {"one rejected, without an id", .items = {{.id = "", .reason = "id is missing"}}, .count = 1, .single = true,
      .status = 422,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":null,"
@@ -47,16 +47,16 @@ static const struct {
      .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_NO_PROJECT, 0}}}, .count = 1, .single = true,
      .status = 422,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
-               "\"outcome\":\"rejected\",\"reason\":\"subject: no such project: org-\\\"x\\\"\"}]}"},
+               "\"outcome\":\"rejected\",\"reason\":\"subject: no project has this id: org-\\\"x\\\"\"}]}"},
     {"a batch of one is answered with 200",
      .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_CODECS, 0}}}, .count = 1, .status = 200,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
-               "\"outcome\":\"rejected\",\"reason\":\"codec: the project has 64 codec names already\"}]}"},
+               "\"outcome\":\"rejected\",\"reason\":\"codec: the project already has 64 codec names\"}]}"},
     {"a void of what waits", .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_WAITS, 0}}}, .count = 1,
      .single = true, .status = 422,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
-               "\"outcome\":\"rejected\",\"reason\":\"data: what it names waits as unresolved and counts nothing: "
-               "`codecmeter unresolved dismiss` takes it off the list\"}]}"},
+               "\"outcome\":\"rejected\",\"reason\":\"data: the record is unresolved and counts nothing: "
+               "`codecmeter unresolved dismiss` removes it from the list\"}]}"},
     {"one of each; verdicts are of what was not rejected before",
      .items = {{.id = "r", .reason = "width \"x\"\n"},
                {.id = "s", .verdict = {VERDICT_STORED, VERDICT_REASON_NONE, 0}},
@@ -66,7 +66,7 @@ static const struct {
      .answer = "{\"stored\":1,\"duplicate\":1,\"conflict\":1,\"rejected\":1,\"results\":["
                "{\"index\":0,\"id\":\"r\",\"outcome\":\"rejected\",\"reason\":\"width \\\"x\\\"\\n\"},"
                "{\"index\":2,\"id\":\"\\u0001\xEF\xBF\xBD\",\"outcome\":\"conflict\","
-               "\"reason\":\"differs from what was reported first: time\"},"
+               "\"reason\":\"differs from the first report: time\"},"
                "{\"index\":3,\"id\":\"d\",\"outcome\":\"duplicate\",\"reason\":\"reported before\"}]}"},
 };
 

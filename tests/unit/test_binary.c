@@ -102,7 +102,7 @@ static void test_header_values(void **state) {
     read_sent(&read, &sent);
     if (values[i].source == NULL) {
       assert_int_equal(read.result, -ERR_PARSE);
-      assert_string_equal(read.err.text, "the body cannot be read: ce-source: not UTF-8");
+      assert_string_equal(read.err.text, "the body cannot be read: ce-source: must be UTF-8");
       continue;
     }
     assert_int_equal(read.result, 0);
@@ -118,25 +118,25 @@ static const struct {
   const char *refused, *rejected;
 } faults[] = {
     {{{USUAL, {"ce-id", "a"}, {"ce-source", "s"}, {"ce-datacontenttype", "application/json"}}, DATA},
-     "ce-datacontenttype: the data is the body, and its type is Content-Type",
+     "ce-datacontenttype: not allowed: the body is the data, and Content-Type its type",
      NULL},
     {{{USUAL, {"ce-id", "a"}, {"ce-source", "s"}, {"ce-data", "x"}}, DATA},
-     "ce-data: the data is the body, and its type is Content-Type",
+     "ce-data: not allowed: the body is the data, and Content-Type its type",
      NULL},
     {{{USUAL, {"ce-id", "a"}, {"ce-source", "s"}}, "{\"codec\":"}, "invalid JSON", NULL},
     {{{USUAL, {"ce-id", "a"}, {"ce-source", "s"}}, "7"}, "expected an object or an array", NULL},
-    {{{USUAL, {"ce-id", "a"}, {"ce-source", "s"}}, "[]"}, NULL, "data: a JSON object"},
+    {{{USUAL, {"ce-id", "a"}, {"ce-source", "s"}}, "[]"}, NULL, "data: must be a JSON object"},
     {{{USUAL, {"ce-id", "a"}, {"ce-source", "s"}}, ""}, NULL, "data is missing"},
     {{{USUAL, {"ce-id", "a"}, {"CE-Id", "b"}, {"ce-source", "s"}}, DATA}, NULL, "id: given more than once"},
     {{{USUAL, {"ce-source", "s"}}, DATA}, NULL, "id is missing"},
     {{{{"ce-id", "a"}, {"ce-source", "s"}, {"ce-type", "remux.failed"}}, ""}, NULL, "specversion is missing"},
-    {{{{"ce-specversion", "0.3"}, {"ce-id", "a"}, {"ce-source", "s"}}, DATA}, NULL, "specversion: \"1.0\""},
+    {{{{"ce-specversion", "0.3"}, {"ce-id", "a"}, {"ce-source", "s"}}, DATA}, NULL, "specversion: must be \"1.0\""},
     {{{USUAL, {"ce-id", ""}, {"ce-source", "s"}}, DATA},
      NULL,
-     "id: a text of 1 to 256 bytes without control characters"},
+     "id: must be a text of 1 to 256 bytes without control characters"},
     {{{USUAL, {"ce-id", "%00"}, {"ce-source", "s"}}, DATA},
      NULL,
-     "id: a text of 1 to 256 bytes without control characters"},
+     "id: must be a text of 1 to 256 bytes without control characters"},
 };
 
 static void test_faults(void **state) {

@@ -117,20 +117,20 @@ static void write_event(struct buf *out, enum level level, const char *name, con
 
 /* ---- fields that reject the event ---- */
 
-#define TEXT_256(name) name ": a text of 1 to 256 bytes without control characters"
-#define OPTION_256(name) name ": a text of at most 256 bytes without control characters"
-#define SUBJECT "subject: a text of 1 to 64 bytes without control characters"
+#define TEXT_256(name) name ": must be a text of 1 to 256 bytes without control characters"
+#define OPTION_256(name) name ": must be a text of at most 256 bytes without control characters"
+#define SUBJECT "subject: must be a text of 1 to 64 bytes without control characters"
 #define TYPE                                                                                             \
-  "type: one of transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
-  "snapshot.failed, usage.voided"
-#define TIME "time: an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
-#define AHEAD "time: at most 5 minutes ahead of the server's clock"
-#define EARLY "time: not before 1980-01-01T00:00:00Z"
-#define CODEC "codec: a name of 1 to 32 characters of a-z, 0-9, '.', '_', '-'"
-#define WIDTH "width: an integer from 1 to 65535"
-#define HEIGHT "height: an integer from 1 to 65535"
-#define MS "duration_ms: an integer from 0 to 31622400000 (366 days)"
-#define SECONDS "duration: a number of seconds from 0 to 31622400 (366 days)"
+  "type: must be transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
+  "snapshot.failed or usage.voided"
+#define TIME "time: must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
+#define AHEAD "time: must be at most 5 minutes ahead of the server's clock"
+#define EARLY "time: must not be before 1980-01-01T00:00:00Z"
+#define CODEC "codec: must be a name of 1 to 32 characters of a-z, 0-9, '.', '_', '-'"
+#define WIDTH "width: must be an integer from 1 to 65535"
+#define HEIGHT "height: must be an integer from 1 to 65535"
+#define MS "duration_ms: must be an integer from 0 to 31622400000 (366 days)"
+#define SECONDS "duration: must be a number of seconds from 0 to 31622400 (366 days)"
 #define UNREADABLE "the event cannot be read: " /* and what the parser says */
 
 static const struct bad_field {
@@ -139,11 +139,11 @@ static const struct bad_field {
 } bad_fields[] = {
     {TOP, "specversion", NULL, "specversion is missing"},
     {TOP, "specversion", "null", "specversion is missing"},
-    {TOP, "specversion", "1.0", "specversion: \"1.0\""},
-    {TOP, "specversion", "\"\"", "specversion: \"1.0\""},
-    {TOP, "specversion", "\"1\"", "specversion: \"1.0\""},
-    {TOP, "specversion", "\"1.1\"", "specversion: \"1.0\""},
-    {TOP, "specversion", "\"0.3\"", "specversion: \"1.0\""},
+    {TOP, "specversion", "1.0", "specversion: must be \"1.0\""},
+    {TOP, "specversion", "\"\"", "specversion: must be \"1.0\""},
+    {TOP, "specversion", "\"1\"", "specversion: must be \"1.0\""},
+    {TOP, "specversion", "\"1.1\"", "specversion: must be \"1.0\""},
+    {TOP, "specversion", "\"0.3\"", "specversion: must be \"1.0\""},
 
     {TOP, "id", NULL, "id is missing"},
     {TOP, "id", "null", "id is missing"},
@@ -183,8 +183,8 @@ static const struct bad_field {
     {TOP, "type", "\"transcode.finished \"", TYPE},
     {TOP, "type", "\"usage.voided\"", "type: usage.voided needs a token of scope void"},
 
-    {TOP, "subject", NULL, "subject is missing: the token is for every project"},
-    {TOP, "subject", "null", "subject is missing: the token is for every project"},
+    {TOP, "subject", NULL, "subject is missing: it must name the project, because the token is for every project"},
+    {TOP, "subject", "null", "subject is missing: it must name the project, because the token is for every project"},
     {TOP, "subject", "7", SUBJECT},
     {TOP, "subject", "\"\"", SUBJECT},
     {TOP, "subject", "@65", SUBJECT},
@@ -207,15 +207,15 @@ static const struct bad_field {
     {TOP, "time", "\"2026-01-31T12:05:01Z\"", AHEAD},
     {TOP, "time", "\"2026-01-31T20:05:01+08:00\"", AHEAD},
 
-    {TOP, "datacontenttype", "\"text/plain\"", "datacontenttype: application/json, or a type that ends in +json"},
-    {TOP, "datacontenttype", "\"\"", "datacontenttype: application/json, or a type that ends in +json"},
-    {TOP, "datacontenttype", "1", "datacontenttype: application/json, or a type that ends in +json"},
-    {TOP, "data_base64", "\"e30=\"", "data_base64: give it or data, not both"},
+    {TOP, "datacontenttype", "\"text/plain\"", "datacontenttype: must be application/json, or a type that ends in +json"},
+    {TOP, "datacontenttype", "\"\"", "datacontenttype: must be application/json, or a type that ends in +json"},
+    {TOP, "datacontenttype", "1", "datacontenttype: must be application/json, or a type that ends in +json"},
+    {TOP, "data_base64", "\"e30=\"", "data_base64: give either data_base64 or data, not both"},
 
     {TOP, "data", NULL, "data is missing"},
     {TOP, "data", "null", "data is missing"},
-    {TOP, "data", "[]", "data: a JSON object"},
-    {TOP, "data", "\"{}\"", "data: a JSON object"},
+    {TOP, "data", "[]", "data: must be a JSON object"},
+    {TOP, "data", "\"{}\"", "data: must be a JSON object"},
     {TOP, "data", "{}", "codec is missing"},
     {TOP, "data", "{},\"data\":{}", "data: given more than once"},
 
@@ -267,8 +267,8 @@ static const struct bad_field {
     {DATA, "duration_ms", "31622400001", MS},
     {DATA, "duration_ms", "9223372036854775808", MS},
     {DATA, "duration_ms", "-9223372036854775809", MS},
-    {DATA, "duration", "20.001", "duration: not the same as duration_ms; give one of them"},
-    {DATA, "duration", "0", "duration: not the same as duration_ms; give one of them"},
+    {DATA, "duration", "20.001", "duration: differs from duration_ms; give only one of them"},
+    {DATA, "duration", "0", "duration: differs from duration_ms; give only one of them"},
     {DATA, "duration", "\"20\"", SECONDS},
     {DATA, "duration", "-0.001", SECONDS},
     {DATA, "duration", "31622400.001", SECONDS},
@@ -277,11 +277,11 @@ static const struct bad_field {
     {DATA, "task_id", "1", OPTION_256("task_id")},
     {DATA, "task_id", "@257", OPTION_256("task_id")},
     {DATA, "task_id", "\"a\\u0000\"", OPTION_256("task_id")},
-    {DATA, "created", "1769860800", "created: an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"},
-    {DATA, "created", "\"\"", "created: an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"},
+    {DATA, "created", "1769860800", "created: must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"},
+    {DATA, "created", "\"\"", "created: must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"},
     {DATA, "created", "\"2026-01-31T11:59:00\"",
-     "created: an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"},
-    {DATA, "src_url", "@1025", "src_url: a text of at most 1024 bytes without control characters"},
+     "created: must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"},
+    {DATA, "src_url", "@1025", "src_url: must be a text of at most 1024 bytes without control characters"},
     {DATA, "src_url", "\"s3://b/\xe9.mov\"", UNREADABLE}, /* Latin-1 */
     {DATA, "dest_name", "@257", OPTION_256("dest_name")},
     {DATA, "dest_name", "{}", OPTION_256("dest_name")},
@@ -502,7 +502,7 @@ static const struct {
     {EVENT("transcode.failed", ",\"data\":{\"width\":0}"), NULL, WIDTH},
     {EVENT("transcode.failed", ",\"data\":{\"codec\":\"\"}"), NULL, CODEC},
     {EVENT("transcode.failed", ",\"data\":{\"duration\":-1}"), NULL, SECONDS},
-    {EVENT("transcode.failed", ",\"data\":7"), NULL, "data: a JSON object"},
+    {EVENT("transcode.failed", ",\"data\":7"), NULL, "data: must be a JSON object"},
     {EVENT("transcode.finished", ",\"data\":{\"codec\":\"vp9\",\"width\":639,\"height\":480,\"duration\":0.0005}"),
      "p s a transcode.finished codec=vp9 639x480 1 low", NULL},
     {EVENT("transcode.finished", ",\"data\":{\"duration\":1.5,\"height\":1080,\"width\":1920,\"codec\":\"hevc\"}"),
@@ -518,11 +518,11 @@ static const struct {
      "p s a snapshot.finished 2147483647 low", NULL},
     {EVENT("snapshot.finished", ",\"data\":{\"duration_ms\":5}"), NULL, "image_count is missing"},
     {EVENT("snapshot.finished", ",\"data\":{\"image_count\":-1}"), NULL,
-     "image_count: an integer from 0 to 2147483647"},
+     "image_count: must be an integer from 0 to 2147483647"},
     {EVENT("snapshot.finished", ",\"data\":{\"image_count\":2147483648}"), NULL,
-     "image_count: an integer from 0 to 2147483647"},
+     "image_count: must be an integer from 0 to 2147483647"},
     {EVENT("snapshot.finished", ",\"data\":{\"image_count\":\"12\"}"), NULL,
-     "image_count: an integer from 0 to 2147483647"},
+     "image_count: must be an integer from 0 to 2147483647"},
     {EVENT("snapshot.failed", ",\"data\":{\"image_count\":3}"), "p s a snapshot.failed 3 low", NULL},
     {"{}", NULL, "id is missing"},
 };
@@ -660,13 +660,13 @@ static const struct {
 } base64s[] = {
     {"\"eyJjb2RlYyI6ImgyNjQiLCJ3aWR0aCI6MTI4MCwiaGVpZ2h0Ijo3MjAsImR1cmF0aW9uX21zIjoyMDAwMH0=\"", NULL},
     {"\"e30=\"", "codec is missing"},
-    {"\"\"", "data_base64: a JSON object in base64"},
-    {"\"e30\"", "data_base64: a JSON object in base64"},
-    {"\"W10=\"", "data_base64: a JSON object in base64"},
-    {"\"e3s=\"", "data_base64: a JSON object in base64"},
-    {"\"{}\"", "data_base64: a JSON object in base64"},
-    {"{}", "data_base64: a JSON object in base64"},
-    {"7", "data_base64: a JSON object in base64"},
+    {"\"\"", "data_base64: must be a JSON object in base64"},
+    {"\"e30\"", "data_base64: must be a JSON object in base64"},
+    {"\"W10=\"", "data_base64: must be a JSON object in base64"},
+    {"\"e3s=\"", "data_base64: must be a JSON object in base64"},
+    {"\"{}\"", "data_base64: must be a JSON object in base64"},
+    {"{}", "data_base64: must be a JSON object in base64"},
+    {"7", "data_base64: must be a JSON object in base64"},
 };
 
 static void test_base64(void **state) {
@@ -748,7 +748,7 @@ static void test_token_of_one_project(void **state) {
   assert_int_equal(read.events.usages_count, 3);
   for (size_t i = 0; i < 3; i++)
     assert_true(str_equal(read.events.usages[i].project, STR("p")));
-  assert_string_equal(read.events.items[3].reason, "subject: the token does not cover this project");
+  assert_string_equal(read.events.items[3].reason, "subject: the token is for another project");
   assert_string_equal(read.events.items[4].reason, SUBJECT);
 }
 
@@ -770,7 +770,7 @@ static void test_events_max(void **state) {
     SCOPED(read_fini) struct read read;
     read_limited(&read, cases[i].framing, str_of(cases[i].body), &rules, 1 << 20);
     assert_int_equal(read.result, cases[i].result);
-    if (cases[i].result != 0) assert_string_equal(read.err.text, "more than 2 events in one body");
+    if (cases[i].result != 0) assert_string_equal(read.err.text, "more than 2 events in one body (ingest.events_max)");
   }
 }
 
