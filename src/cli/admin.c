@@ -14,7 +14,7 @@
 
 #define REQUEST_DEPTH_MAX 4
 #define REQUEST_ARENA_MAX ((size_t)4 << 20)
-#define ZONE_DATE_SIZE 40 /* three ints, whatever they are */
+#define ZONE_DATE_SIZE 40 /* room for any three ints */
 
 /* ---- reading a request ---- */
 
@@ -26,7 +26,7 @@ static bool flag_member(const struct json *request, const char *name) {
 static int copy_member(const struct json *request, const char *name, char *out, size_t size, struct err *err) {
   struct str text = json_member_text(request, name);
   bool good = (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL) && str_copy(text, out, size);
-  return good ? 0 : err_set(err, ERR_RANGE, "%s: at most %zu bytes", name, size - 1);
+  return good ? 0 : err_set(err, ERR_RANGE, "%s is longer than %zu bytes, or holds a NUL byte", name, size - 1);
 }
 
 /* ---- items of a reply ---- */
@@ -52,7 +52,7 @@ static void put_time(struct buf *out, int64_t ms) {
 
 static void begin_item(struct buf *out) { buf_text(out, out->ptr[out->len - 1] == '[' ? "{" : ",{"); }
 
-/* Everything but the brace that ends it. */
+/* Appends all of an item but its closing brace. */
 static void begin_project(struct buf *out, const struct project *project) {
   begin_item(out);
   put_text(out, "id", str_of(project->id));
@@ -82,7 +82,7 @@ static int put_key_projects(struct buf *out, const struct catalogue *catalogue, 
   return 0;
 }
 
-/* private_key is NULL where it is not shown: everywhere but where it was made. */
+/* private_key: NULL if it is not shown. It is shown only when the key is created. */
 static int put_key(struct buf *out, const struct catalogue *catalogue, const struct key *key,
                    const char *private_key) {
   begin_item(out);
@@ -111,7 +111,7 @@ static void put_token(struct buf *out, const struct token *token, const char *se
 
 /* ---- projects ---- */
 
-/* "org-" and 8 random hex digits, as ids of the hosted service looked. */
+/* "org-" and 8 random hex digits, like the ids of the hosted service. */
 static int make_project_id(char out[PROJECT_ID_MAX + 1], struct err *err) {
   uint8_t bytes[4];
   int result = digest_random(bytes, sizeof bytes, err);
@@ -131,23 +131,23 @@ static int read_project(const struct json *request, struct change *change, struc
   return result;
 }
 
-/* The zone of new projects: as given, or else the server's setting. */
+/* Takes the server's setting if the request names no zone. */
 static int choose_zone(const struct admin *admin, char zone[ZONE_NAME_MAX + 1], struct err *err) {
   if (zone[0] != '\0') return 0;
   if (admin->time_zone == NULL || admin->time_zone[0] == '\0') {
     return err_set(err, ERR_USAGE,
-                   "no time zone: give --time-zone ZONE (as Europe/Berlin), or run the server with the setting "
-                   "project.time_zone");
+                   "no time zone is given: give --time-zone ZONE, such as Europe/Berlin, or run the server with the "
+                   "setting project.time_zone");
   }
   return str_copy(str_of(admin->time_zone), zone, ZONE_NAME_MAX + 1)
              ? 0
-             : err_set(err, ERR_RANGE, "project.time_zone: at most %d bytes", ZONE_NAME_MAX);
+             : err_set(err, ERR_RANGE, "project.time_zone is longer than %d bytes", ZONE_NAME_MAX);
 }
 
 static int show_project(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
   struct project project;
   if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
-    return err_set(err, ERR_INTERNAL, "project %s is gone", id);
+    return err_set(err, ERR_INTERNAL, "project %s is not in the catalogue after the change", id);
   }
   put_project(items, &project);
   return 0;
@@ -170,14 +170,15 @@ static void date_text(int32_t day, char out[ZONE_DATE_SIZE]) {
   (void)snprintf(out, ZONE_DATE_SIZE, "%04d-%02d-%02d", year, month, date);
 }
 
-/* What the change of a zone moves; nothing if it changes none. */
+/* Finds what a change of the zone moves: nothing if the zone stays the same. */
 static int find_move(const struct admin *admin, const struct change *change, struct ledger_zone_move *ret,
                      struct err *err) {
   const struct zone *to;
   struct project project;
   *ret = (struct ledger_zone_move){0};
   if ((change->set & CHANGE_SET_ZONE) == 0) return 0;
-  if (!catalogue_project(admin->catalogue, str_of(change->project.id), &project)) return 0; /* the change says so */
+  if (!catalogue_project(admin->catalogue, str_of(change->project.id), &project))
+    return 0; /* the change itself reports it */
   if (strcmp(project.zone, change->project.zone) == 0) return 0;
   int result = zone_find(str_of(change->project.zone), &to, err);
   return result == 0 ? ledger_zone_move(admin->ledger, &project, to, ret, err) : result;
@@ -207,7 +208,7 @@ static int show_set_project(const struct admin *admin, const char *id, const str
                             struct buf *items, struct err *err) {
   struct project project;
   if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
-    return err_set(err, ERR_INTERNAL, "project %s is gone", id);
+    return err_set(err, ERR_INTERNAL, "project %s is not in the catalogue after the change", id);
   }
   begin_project(items, &project);
   if (move->days > 0) put_move(items, move);
@@ -219,7 +220,8 @@ static int project_set(const struct admin *admin, const struct json *request, st
   struct change change = {.type = CHANGE_PROJECT_SET};
   struct ledger_zone_move move = {0};
   int result = read_project(request, &change, err);
-  if (result == 0 && change.project.id[0] == '\0') result = err_set(err, ERR_USAGE, "which project? give --id");
+  if (result == 0 && change.project.id[0] == '\0')
+    result = err_set(err, ERR_USAGE, "no project is named: give its ID");
   if (result == 0 && change.set == 0) {
     result = err_set(err, ERR_USAGE, "nothing to set: give --name, --time-zone or --default");
   }
@@ -234,7 +236,7 @@ static int project_list(const struct admin *admin, const struct json *request, s
   SCOPED_MALLOC struct project *projects = NULL;
   size_t count;
   int result = catalogue_projects(admin->catalogue, &projects, &count);
-  if (result != 0) return err_set(err, ERR_MEMORY, "no memory");
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory to list the projects; try again later");
   for (size_t i = 0; i < count; i++)
     put_project(items, &projects[i]);
   return 0;
@@ -247,21 +249,23 @@ static int read_key(const struct json *request, struct key *key, struct err *err
   if (result == 0) result = copy_member(request, "private_key", key->private_key, sizeof key->private_key, err);
   if (result != 0) return result;
   if ((key->public_key[0] == '\0') != (key->private_key[0] == '\0')) {
-    return err_set(err, ERR_USAGE, "to import a key pair give both the public and the private key");
+    return err_set(err, ERR_USAGE,
+                   "only half of a key pair is given: to import one, give both the public and the private key");
   }
   return key->public_key[0] != '\0' ? 0 : keyring_generate(key->public_key, key->private_key, err);
 }
 
-/* The projects of a sub-account; the texts are the request's. */
+/* Reads the projects of a sub-account into ids; list points to them. */
 static int read_projects(const struct json *request, char ids[][PROJECT_ID_MAX + 1], const char **list,
                          struct change *change, struct err *err) {
   const struct json *projects = json_member(request, "projects");
   const struct json *project = projects != NULL ? projects->child : NULL;
   for (; project != NULL; project = project->next) {
     size_t i = change->projects_count;
-    if (i == KEY_PROJECTS_MAX) return err_set(err, ERR_LIMIT, "a key lists at most %d projects", KEY_PROJECTS_MAX);
+    if (i == KEY_PROJECTS_MAX)
+      return err_set(err, ERR_LIMIT, "too many projects: a key can name at most %d", KEY_PROJECTS_MAX);
     if (!str_copy(project->text, ids[i], PROJECT_ID_MAX + 1))
-      return err_set(err, ERR_RANGE, "project: at most 64 bytes");
+      return err_set(err, ERR_RANGE, "the id of a project is longer than %d bytes", PROJECT_ID_MAX);
     list[i] = ids[i];
     change->projects_count++;
   }
@@ -279,7 +283,7 @@ static int key_create(const struct admin *admin, const struct json *request, str
   if (result == 0) result = read_projects(request, ids, list, &change, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
   if (result == 0 && !catalogue_key(admin->catalogue, str_of(change.key.public_key), &made)) {
-    result = err_set(err, ERR_INTERNAL, "the key is gone");
+    result = err_set(err, ERR_INTERNAL, "the key is not in the catalogue after it was created");
   }
   if (result == 0) result = put_key(items, admin->catalogue, &made, made.private_key);
   bytes_wipe(&made, sizeof made);
@@ -293,7 +297,7 @@ static int key_set(const struct admin *admin, const struct json *request, enum c
   struct key key;
   int result = copy_member(request, "public_key", change.key.public_key, sizeof change.key.public_key, err);
   if (result == 0 && change.key.public_key[0] == '\0') {
-    result = err_set(err, ERR_USAGE, "which key? give --public-key");
+    result = err_set(err, ERR_USAGE, "no key is named: give its public KEY");
   }
   if (result == 0) result = admin->change(admin->arg, &change, err);
   if (result == 0 && catalogue_key(admin->catalogue, str_of(change.key.public_key), &key)) {
@@ -316,7 +320,7 @@ static int key_list(const struct admin *admin, const struct json *request, struc
   SCOPED_MALLOC struct key *keys = NULL;
   size_t count;
   int result = catalogue_keys(admin->catalogue, &keys, &count);
-  if (result != 0) return err_set(err, ERR_MEMORY, "no memory");
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory to list the keys; try again later");
   for (size_t i = 0; i < count; i++) {
     bytes_wipe(keys[i].private_key, sizeof keys[i].private_key);
     if (result == 0) result = put_key(items, admin->catalogue, &keys[i], NULL);
@@ -335,7 +339,8 @@ static int read_token_scope(const struct json *request, enum token_scope *ret, s
     *ret = (enum token_scope)i;
     return 0;
   }
-  return err_set(err, ERR_USAGE, "a token's scope is write, read or void");
+  return err_set(err, ERR_USAGE, "unknown scope '%.*s': give write, read or void",
+                 (int)(scope.len < 40 ? scope.len : 40), scope.ptr);
 }
 
 static int token_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
@@ -347,15 +352,18 @@ static int token_create(const struct admin *admin, const struct json *request, s
   change.token.creates_projects = flag_member(request, "create_projects");
   if (result == 0 && change.token.creates_projects && change.token.project[0] != '\0') {
     return err_set(err, ERR_USAGE,
-                   "a token of one project makes no others: leave out --project or --create-projects");
+                   "a token for one project cannot create others: leave out --project or --create-projects");
   }
   if (result == 0 && change.token.creates_projects && change.token.scope == TOKEN_READ) {
-    return err_set(err, ERR_USAGE, "a token of scope read reports nothing, so it makes no projects");
+    return err_set(
+        err, ERR_USAGE,
+        "a token of scope read cannot report, so it creates no projects: leave out --create-projects, or give "
+        "scope write");
   }
   if (result == 0) result = copy_member(request, "time_zone", change.token.zone, sizeof change.token.zone, err);
   if (result == 0 && !change.token.creates_projects && change.token.zone[0] != '\0') {
     return err_set(err, ERR_USAGE,
-                   "--time-zone is for a token that makes projects: add --create-projects, or leave it out");
+                   "--time-zone is for a token that creates projects: add --create-projects, or leave it out");
   }
   if (result == 0 && change.token.creates_projects) result = choose_zone(admin, change.token.zone, err);
   if (result == 0) result = token_generate(secret, err);
@@ -372,7 +380,7 @@ static int show_token(const struct admin *admin, const char *id, struct buf *ite
   SCOPED_MALLOC struct token *tokens = NULL;
   size_t count;
   int result = catalogue_tokens(admin->catalogue, &tokens, &count);
-  if (result != 0) return err_set(err, ERR_MEMORY, "no memory");
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory to list the tokens; try again later");
   for (size_t i = 0; i < count; i++) {
     if (id == NULL || strcmp(tokens[i].id, id) == 0) put_token(items, &tokens[i], NULL);
   }
@@ -382,7 +390,7 @@ static int show_token(const struct admin *admin, const char *id, struct buf *ite
 static int token_revoke(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
   struct change change = {.type = CHANGE_TOKEN_REVOKE};
   int result = copy_member(request, "id", change.token.id, sizeof change.token.id, err);
-  if (result == 0 && change.token.id[0] == '\0') result = err_set(err, ERR_USAGE, "which token? give --id");
+  if (result == 0 && change.token.id[0] == '\0') result = err_set(err, ERR_USAGE, "no token is named: give its ID");
   if (result == 0) result = admin->change(admin->arg, &change, err);
   return result == 0 ? show_token(admin, change.token.id, items, err) : result;
 }
@@ -419,7 +427,7 @@ static int report_event(const struct admin *admin, const struct json *json, stru
     put_outcome(items, event.id, VERDICT_REJECTED, str_of(event.reason));
     return 0;
   }
-  if (result != 0) return err_set(err, ERR_MEMORY, "no memory for an event");
+  if (result != 0) return err_set(err, ERR_MEMORY, "no memory to read an event; try again later");
   result = admin->report(admin->arg, &usage, &verdict, err);
   if (result != 0) return result;
   SCOPED(buf_fini) struct buf reason = {0};
@@ -440,13 +448,13 @@ static int usage_report(const struct admin *admin, const struct json *request, s
 
 /* ---- checkpoints ---- */
 
-/* Answers at once, so that no other command waits for the checkpoint: a command that wants to know when it is done
- * asks again, with the `end` of the first answer as `up_to`. Any position beyond the end means the end. */
+/* Answers at once, so that no other command waits for the checkpoint. A command that waits until it is done asks
+ * again, with the `end` of the first answer as `up_to`. Any position beyond the end means the end. */
 static int make_checkpoint(const struct admin *admin, const struct json *request, struct buf *items,
                            struct err *err) {
   uint64_t up_to, end, covered;
-  if (admin->checkpoint == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so nothing is in memory only");
-  if (!json_member_u64(request, "up_to", &up_to)) return err_set(err, ERR_USAGE, "up_to: a position is wanted");
+  if (admin->checkpoint == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no record is in memory only");
+  if (!json_member_u64(request, "up_to", &up_to)) return err_set(err, ERR_USAGE, "up_to is missing or no position");
   int result = admin->checkpoint(admin->arg, up_to, &end, &covered, err);
   if (result != 0) return result;
   begin_item(items);

@@ -11,7 +11,7 @@
 #include "cli/datadir.h"
 #include "cli/table.h"
 
-/* A server that is starting holds the lock before its socket is there. */
+/* A starting server holds the lock before its socket exists. */
 #define WAIT_MS 15000
 #define POLL_MS 50
 #define REPLY_DEPTH_MAX 8
@@ -74,7 +74,7 @@ static int execute_here(const struct datadir *dir, struct str request, struct bu
   return 0;
 }
 
-/* Over the socket if a server has the directory; else this process takes it. */
+/* Asks over the socket if a server has the directory; else this process opens the ledger. */
 static int execute(struct datadir *dir, struct str request, struct buf *reply, struct err *err) {
   for (int waited = 0;; waited += POLL_MS) {
     int result = control_ask(dir, request, reply, err);
@@ -207,7 +207,8 @@ static int print_reply(struct str reply, const struct admin_print *print, struct
 int admin_command(const char *data, struct buf *request, const struct admin_print *print, struct err *err) {
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;
   SCOPED(buf_fini) struct buf reply = {0};
-  if (request->failed) return err_set(err, ERR_USAGE, "a value on the command line is not UTF-8, or too long");
+  if (request->failed)
+    return err_set(err, ERR_USAGE, "a value on the command line is not UTF-8, or the values are too long");
   buf_char(request, '}');
   char *padding = buf_extend(request, JSON_PADDING);
   CHECK(padding != NULL);

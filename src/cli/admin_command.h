@@ -1,5 +1,5 @@
-/* What `project`, `key` and `token` share: they send a request to the process that has the ledger open, and print its
- * reply. */
+/* Shared by `project`, `key`, `token` and `unresolved`: sends a request to the process that has the ledger open, and
+ * prints its reply. */
 #ifndef CODECMETER_CLI_ADMIN_COMMAND_H
 #define CODECMETER_CLI_ADMIN_COMMAND_H
 

@@ -1,5 +1,5 @@
-/* The server answers each request at once, and other commands use the same socket between two of them: so this asks
- * again until the position that was the end at first is covered.
+/* The server answers each request at once, so that other commands can use the socket in between. So this file repeats
+ * its request until the checkpoint covers the position that was the end at the first request.
  */
 #include "cli/checkpoint.h"
 
@@ -19,7 +19,7 @@
 #define REPLY_ARENA_MAX ((size_t)64 << 10)
 
 struct answer {
-  uint64_t end, covered; /* positions: behind the last record; below it, derived files are complete */
+  uint64_t end, covered; /* positions: behind the last record; up to where derived files are complete */
 };
 
 static int read_answer(struct str reply, struct answer *ret, struct err *err) {
@@ -28,7 +28,7 @@ static int read_answer(struct str reply, struct answer *ret, struct err *err) {
   CHECK(arena != NULL && parser != NULL);
   const struct json *top;
   int result = json_parse(parser, arena, reply, REPLY_DEPTH_MAX, &top, err);
-  if (result != 0) return err_prefix(err, "the server's answer");
+  if (result != 0) return err_prefix(err, "malformed reply from the server");
   if (!str_equal(json_member_text(top, "code"), STR("OK"))) {
     struct str text = json_member_text(top, "text");
     return err_set(err, ERR_REMOTE, "%.*s", STR_ARG(text));
@@ -37,7 +37,7 @@ static int read_answer(struct str reply, struct answer *ret, struct err *err) {
   const struct json *item = items != NULL ? items->child : NULL;
   bool good =
       item != NULL && json_member_u64(item, "end", &ret->end) && json_member_u64(item, "covered", &ret->covered);
-  return good ? 0 : err_set(err, ERR_REMOTE, "the server's answer names no positions");
+  return good ? 0 : err_set(err, ERR_REMOTE, "malformed reply from the server: end or covered is missing");
 }
 
 static int ask(const struct datadir *dir, uint64_t up_to, struct answer *ret, struct err *err) {
@@ -61,10 +61,10 @@ int checkpoint_wait(const struct datadir *dir, struct progress *progress, struct
   for (now = first; result == 0 && now.covered < first.end;) {
     if (clock_monotonic_ms(clock_system()) >= until_ms) {
       return err_set(err, ERR_BUSY,
-                     "the server has not finished a checkpoint up to position %" PRIu64 " in %d seconds", first.end,
+                     "the server did not finish a checkpoint up to position %" PRIu64 " within %d seconds", first.end,
                      WAIT_MS / 1000);
     }
-    progress_count(progress, now.covered, first.end, "bytes of the log are checkpointed by the server");
+    progress_count(progress, now.covered, first.end, "bytes of the log checkpointed");
     (void)usleep(POLL_MS * 1000);
     result = ask(dir, first.end, &now, err);
   }

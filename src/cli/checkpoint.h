@@ -1,4 +1,4 @@
-/* Asks a running server for a checkpoint, so that what it holds in memory only is in its derived files too. */
+/* Asks a running server for a checkpoint, which writes the records that are in its memory only to derived files. */
 #ifndef CODECMETER_CLI_CHECKPOINT_H
 #define CODECMETER_CLI_CHECKPOINT_H
 
@@ -6,8 +6,8 @@
 #include "cli/datadir.h"
 #include "cli/progress.h"
 
-/* Waits until the server of a data directory has checkpointed all that it holds now, and shows how far it is. 0 too
- * when no server runs. -ERR_BUSY: it has not done so within two minutes; other errors say why it cannot. */
+/* Waits until the server of a data directory has checkpointed every record that it holds now, and shows the progress.
+ * 0 also if no server runs. -ERR_BUSY: not done within two minutes; other errors say why the server cannot. */
 MUST_USE int checkpoint_wait(const struct datadir *dir, struct progress *progress, struct err *err);
 
 #endif

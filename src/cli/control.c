@@ -1,6 +1,6 @@
-/* Socket addresses hold 107 bytes of path; the directory is reached through its open descriptor instead, so a path of
- * any length works. One thread serves one request after another: administration is rare, and a peer that dawdles is
- * dropped after a few seconds.
+/* A socket's address holds at most 107 bytes of path. So the directory is reached through its open descriptor, and a
+ * path of any length works. One thread serves one request after another: administration is rare, and the thread drops
+ * a slow peer after a few seconds.
  */
 #include "cli/control.h"
 
@@ -21,10 +21,10 @@
 #include "base/json.h"
 #include "base/wait.h"
 
-#define PEER_TIMEOUT_MS 2000 /* for a request's line: a command sends it at once */
+#define PEER_TIMEOUT_MS 2000 /* for the line of a request, which a command sends at once */
 #define SEND_TIMEOUT_S 2
-#define ACCEPT_PAUSE_MS 200     /* while no connection can be taken, for want of descriptors or memory */
-#define REPLY_TIMEOUT_MS 600000 /* recovery may be long */
+#define ACCEPT_PAUSE_MS 200     /* before another try when descriptors or memory are short */
+#define REPLY_TIMEOUT_MS 600000 /* the server may still be in a long recovery */
 
 struct control {
   int dir_fd, listen_fd;
@@ -60,7 +60,7 @@ static bool send_all(int fd, struct str text) {
   return true;
 }
 
-/* Waits until something can be read; false when the time is up, or when the other descriptor (or -1) says to stop. */
+/* Waits until fd can be read. False when the time is up, or when stop_fd (or -1 for none) can be read. */
 static bool wait_readable(int fd, int stop_fd, int64_t until_ms) {
   for (;;) {
     int64_t left_ms = until_ms - clock_monotonic_ms(clock_system());
@@ -72,7 +72,7 @@ static bool wait_readable(int fd, int stop_fd, int64_t until_ms) {
   }
 }
 
-/* Reads up to a newline, which is cut off; JSON_PADDING bytes stand behind. False for more than len_max bytes. */
+/* Reads up to a newline and cuts it off; JSON_PADDING bytes follow the line. False for more than len_max bytes. */
 static bool read_line(int fd, int stop_fd, int64_t timeout_ms, size_t len_max, struct buf *line) {
   char piece[65536];
   int64_t until_ms = clock_monotonic_ms(clock_system()) + timeout_ms;
@@ -116,7 +116,8 @@ static void serve_peer(struct control *control, int fd) {
   SCOPED(buf_fini) struct buf reply = {0};
   set_timeout(fd, SEND_TIMEOUT_S);
   if (!is_trusted(fd)) {
-    diag_warning("control: refused a peer of another user");
+    diag_warning(
+        "control socket: refused a connection of another user; only the server's own user and root may connect");
     return;
   }
   if (!read_line(fd, control->stop_pipe[0], PEER_TIMEOUT_MS, ADMIN_REQUEST_MAX, &request)) return;
@@ -127,18 +128,19 @@ static void serve_peer(struct control *control, int fd) {
   else
     admin_reply_error(&stopping, &reply);
   buf_char(&reply, '\n');
-  if (!send_all(fd, buf_view(&reply))) diag_warning("control: a command went away before its answer");
+  if (!send_all(fd, buf_view(&reply)))
+    diag_warning("control socket: a command closed its connection before its answer");
   bytes_wipe(request.ptr, request.len);
   bytes_wipe(reply.ptr, reply.len);
 }
 
-/* Waits for a while, or until the server stops. */
+/* Waits ACCEPT_PAUSE_MS, or until the server stops. */
 static void pause_accepting(struct control *control) {
   struct pollfd stop = {.fd = control->stop_pipe[0], .events = POLLIN};
   (void)poll(&stop, 1, ACCEPT_PAUSE_MS);
 }
 
-/* The connection stays in the queue while there is a shortage, and the socket readable. */
+/* During a shortage of descriptors or memory the connection stays in the queue, and the socket stays readable. */
 static void *control_main(void *arg) {
   struct control *control = arg;
   for (;;) {
@@ -158,15 +160,18 @@ static void *control_main(void *arg) {
 
 static int listen_in(int dir_fd, int *ret, struct err *err) {
   struct sockaddr_un address = address_in(dir_fd);
-  (void)unlinkat(dir_fd, "control.sock", 0); /* a dead server's: the lock is ours */
+  (void)unlinkat(dir_fd, "control.sock", 0); /* it is a dead server's, because this process holds the lock */
   SCOPED_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make the control socket");
+  if (fd < 0)
+    return err_set_errno(err, ERR_INTERNAL, errno,
+                         "cannot create the control socket control.sock in the data directory");
   mode_t before = umask(0177);
   int code = bind(fd, (const struct sockaddr *)&address, sizeof address);
   int saved = errno;
   (void)umask(before);
   if (code != 0 || listen(fd, 64) != 0) {
-    return err_set_errno(err, ERR_IO, code != 0 ? saved : errno, "cannot make the control socket");
+    return err_set_errno(err, ERR_IO, code != 0 ? saved : errno,
+                         "cannot create the control socket control.sock in the data directory");
   }
   *ret = fd;
   fd = -1;
@@ -215,10 +220,11 @@ void control_stop(struct control *control) {
 int control_ask(const struct datadir *dir, struct str request, struct buf *reply, struct err *err) {
   struct sockaddr_un address = address_in(dir->dir_fd);
   SCOPED_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a socket");
+  if (fd < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot create a socket");
   set_timeout(fd, SEND_TIMEOUT_S);
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) return err_set(err, ERR_NOT_FOUND, "no server is running");
+    if (errno == ENOENT || errno == ECONNREFUSED)
+      return err_set(err, ERR_NOT_FOUND, "no server runs on the data directory %s", dir->path);
     return err_set_errno(err, ERR_DENIED, errno, "cannot reach the server of %s", dir->path);
   }
   if (!send_all(fd, request) || !send_all(fd, STR("\n")) || !read_line(fd, -1, REPLY_TIMEOUT_MS, SIZE_MAX, reply)) {

@@ -22,7 +22,7 @@ const char *datadir_choose(const char *option) {
   return environment != NULL && environment[0] != '\0' ? environment : "data";
 }
 
-/* Root acts as the directory's owner, so that what it writes can be read by the server. */
+/* Root becomes the directory's owner, so that the server can read the files that this process writes. */
 static int become_owner(const char *path, const struct stat *st, struct err *err) {
   if (st->st_uid == geteuid()) return 0;
   if (geteuid() != 0) {
@@ -51,15 +51,16 @@ static bool holds_nothing(int fd) {
   return empty;
 }
 
-/* A mistyped --data must not make somebody's home, or /tmp, private and fill it with our files. */
+/* A mistyped --data must not make a home directory or /tmp private and fill it with the ledger's files. */
 static int check_ours(int fd, const char *path, struct err *err) {
-  static const char *const names[] = {"lock", "log", "control.sock"}; /* a power cut may leave any of them alone */
+  static const char *const names[] = {"lock", "log",
+                                      "control.sock"}; /* after a power cut, any one of them may exist alone */
   bool ours = false;
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     ours = ours || faccessat(fd, names[i], F_OK, 0) == 0;
   if (ours || holds_nothing(fd)) return 0;
   return err_set(err, ERR_EXISTS,
-                 "%s is no data directory, as it holds other files: name an empty or a new directory", path);
+                 "%s is not a data directory: it holds other files; name an empty or a new directory", path);
 }
 
 int datadir_open(const char *path, bool create, struct datadir *ret, struct err *err) {
@@ -68,9 +69,10 @@ int datadir_open(const char *path, bool create, struct datadir *ret, struct err 
   if (result != 0) return result;
   SCOPED_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT) {
-    return err_set(
-        err, ERR_NOT_FOUND,
-        "the data directory %s does not exist: name another with --data, or let `codecmeter serve` create it", path);
+    return err_set(err, ERR_NOT_FOUND,
+                   "the data directory %s does not exist: name another with --data, or start `codecmeter serve`, "
+                   "which creates it",
+                   path);
   }
   if (fd < 0) return err_set_errno(err, ERR_DENIED, errno, "cannot open the data directory %s", path);
   if (fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read the properties of %s", path);
@@ -96,7 +98,7 @@ int datadir_make_like(const char *path, const char *owner_of, struct err *err) {
   return result;
 }
 
-/* Can this process use an entry of a directory? What is not there it can make. */
+/* True if this process can use an entry of a directory, or create it because it is missing. */
 static bool can_use(int dir_fd, const char *name, bool to_write) {
   struct stat st;
   if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return errno == ENOENT;
@@ -104,7 +106,7 @@ static bool can_use(int dir_fd, const char *name, bool to_write) {
   return S_ISLNK(st.st_mode) || faccessat(dir_fd, name, mode, AT_EACCESS) == 0;
 }
 
-/* The same of all entries of a directory, but not of what is below them. */
+/* True if that holds for all entries of a directory. Does not look into subdirectories. */
 static bool can_use_entries(const char *path, bool to_write) {
   DIR *dir = opendir(path);
   bool can = dir != NULL || errno == ENOENT;
@@ -124,8 +126,8 @@ int datadir_check_access(const char *path, bool to_write, struct err *err) {
     if (errno != EACCES) return 0;
     return err_set(
         err, ERR_DENIED,
-        "uid %u, which owns the data directory, cannot reach %s: a directory above it is closed to that user; "
-        "name another directory, or open that one",
+        "uid %u, which owns the data directory, cannot reach %s: that user may not enter a directory above it; "
+        "name another directory, or give that user access",
         (unsigned)geteuid(), path);
   }
   if (can_use_entries(path, to_write) && can_use_entries(log, to_write)) return 0;
@@ -161,7 +163,7 @@ int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct e
 
 const char *datadir_network(const struct datadir *dir) {
   static const struct {
-    uint32_t magic; /* linux/magic.h, and what it lacks */
+    uint32_t magic; /* linux/magic.h has most of them */
     const char *name;
   } kinds[] = {
       {0x6969, "NFS"},      {0xFF534D42, "CIFS"},
@@ -183,7 +185,8 @@ const char *datadir_network(const struct datadir *dir) {
 void datadir_sign(struct datadir *dir, const char *what) {
   char text[128];
   int len = snprintf(text, sizeof text, "pid %d, %.90s\n", (int)getpid(), what);
-  if (ftruncate(dir->lock_fd, 0) != 0 || pwrite(dir->lock_fd, text, (size_t)len, 0) != len) return; /* a courtesy */
+  if (ftruncate(dir->lock_fd, 0) != 0 || pwrite(dir->lock_fd, text, (size_t)len, 0) != len)
+    return; /* the text only helps people */
 }
 
 void datadir_close(struct datadir *dir) {

@@ -345,7 +345,7 @@ def test_a_directory_of_somebody_elses_files(tmp_path, command):
     (tmp_path / "letter.txt").write_text("dear")
     tmp_path.chmod(0o755)
     done = run(command[0], *command[1:], "--data", tmp_path, check=False)
-    assert done.returncode == 1 and "no data directory" in done.stderr, done.stderr
+    assert done.returncode == 1 and "not a data directory" in done.stderr, done.stderr
     assert mode(tmp_path) == 0o755 and os.listdir(tmp_path) == ["letter.txt"]
 
 
