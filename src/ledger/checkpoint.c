@@ -168,8 +168,12 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
 
 /* ---- the thread ---- */
 
-/* Waits, with the lock held, for a shortage to pass or for the end. */
-static void wait_for_room(struct ledger *ledger) {
+/* Waits, with the lock held, for a shortage to pass or for the end. The writer may wait for this checkpoint: it is told
+ * that it is not to. */
+static void wait_for_room(struct ledger *ledger, const struct err *why) {
+  ledger->checkpointer.blocked = true;
+  ledger->checkpointer.failure = *why;
+  ledger_wake_writer(ledger);
   while (!ledger->stopping && wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, SHORTAGE_RETRY_MS)) {
   }
 }
@@ -192,9 +196,10 @@ static void run_checkpoint(struct ledger *ledger) {
   (void)pthread_mutex_lock(&ledger->lock);
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY && !ledger->is_opening) {
     diag_warning("checkpoint waits, and tries again every %d s: %s", SHORTAGE_RETRY_MS / 1000, err.text);
-    wait_for_room(ledger);
+    wait_for_room(ledger, &err);
     return;
   }
+  ledger->checkpointer.blocked = false;
   if (count > 0) memcpy(checkpointer->made, made, sizeof made);
   checkpointer->made_count = count;
   checkpointer->failure = err;

@@ -51,7 +51,7 @@ struct ledger_options {
   const struct clock *clock; /* borrowed until close; NULL: the machine's */
   bool maintenance;          /* no merging: for commands that make one change and leave */
   /* Called by the checkpointer and the merger when they have left something for ledger_turn, which the writer is to
-   * call. May be NULL. Must not block. */
+   * call, or begin to lack something. May be NULL. Must not block. */
   void (*wake_writer)(void *arg);
   void *wake_writer_arg;
   struct ledger_progress opening; /* told how far ledger_open has got with the log that it applies */
@@ -93,6 +93,7 @@ struct verdict {
  * returned 0, and only then. *ret_decided is how many have their verdict, on an error too; the next one has left no
  * trace. -ERR_BUSY: both deltas are full; commit, wait for wake_writer, ledger_turn, go on with the rest. -ERR_FULL:
  * below the disk's reserve. -ERR_DESCRIPTORS, -ERR_MEMORY: a file could not be opened or memory not be had for now.
+ * These three also if both deltas are full and the checkpoint that would make room lacks that: nobody knows how long.
  */
 MUST_USE int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
                                  struct verdict *ret_verdicts, size_t *ret_decided, struct err *err);

@@ -172,11 +172,12 @@ static bool has_room(const struct ledger *ledger, const struct candidate *candid
   return (uint64_t)disk.f_bavail * disk.f_frsize >= size + reserve;
 }
 
-/* With the lock held. */
+/* With the lock held. The writer may wait for this merge before it begins a checkpoint: it is told that it is not to. */
 static void wait_blocked(struct ledger *ledger, const char *why) {
-  if (!ledger->merger.blocked) diag_warning("runs are not merged: %s", why);
+  bool was_blocked = ledger->merger.blocked;
+  if (!was_blocked) diag_warning("runs are not merged: %s", why);
   ledger->merger.blocked = true;
-  (void)pthread_cond_broadcast(&ledger->left);
+  if (!was_blocked) ledger_wake_writer(ledger);
   if (!ledger->stopping) (void)wait_for_ms(&ledger->merger.wake, &ledger->lock, LOOK_AGAIN_MS);
 }
 

@@ -45,7 +45,7 @@ struct worker {
   size_t made_count;
   struct err failure;
   uint64_t asked, looked; /* the merger: how often the list has changed, and at which of these it looked last */
-  bool blocked;           /* the merger: there is work, but no room on the disk, or another shortage */
+  bool blocked;           /* there is work, but a shortage; it is tried again. The checkpointer's is in `failure` */
 };
 
 struct ledger {

@@ -345,6 +345,16 @@ static int stage_record(struct ledger *ledger, const struct usage *usage, struct
   return 0;
 }
 
+/* Nobody waits for a checkpoint that lacks something: nobody knows how long that takes. */
+static int deltas_full(struct ledger *ledger, struct err *err) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  bool is_blocked = ledger->frozen != NULL && ledger->checkpointer.blocked;
+  struct err why = ledger->checkpointer.failure;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  if (!is_blocked) return err_set(err, ERR_BUSY, "both deltas are full");
+  return err_set(err, why.code, "both deltas are full, and the checkpoint waits: %s", why.text);
+}
+
 static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash,
                        struct verdict *ret_verdict, struct err *err) {
   const struct project_state *project = project_of(ledger, usage->project);
@@ -353,7 +363,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     return 0;
   }
   if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
-    return err_set(err, ERR_BUSY, "both deltas are full");
+    return deltas_full(ledger, err);
   }
   struct search search = search_identity(ledger, usage, hash);
   int result = search_all(&search, err);
