@@ -437,7 +437,7 @@ static int reserve(struct ledger *ledger, const struct delta_load *load, struct 
   bool fits = delta_reserve(ledger->filling, load);
   if (moves) CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
   if (fits) return 0;
-  ledger->wants_checkpoint = !delta_is_empty(ledger->filling); /* it gives the memory back */
+  if (!delta_is_empty(ledger->filling)) ledger->wants_checkpoint = true; /* it gives the memory back */
   return err_set(err, ERR_MEMORY,
                  "no memory for the records since the last checkpoint, %" PRIu64 " of at most %" PRIu64
                  ": free some, or lower ingest.delta_max",
