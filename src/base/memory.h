@@ -19,8 +19,8 @@ void memory_init(void);
 void memory_give_back(uint64_t *state);
 
 /* Zeroed memory, never NULL; the caller frees. While there is none it waits, a minute at most, then ends the program with
- * a message. For small pieces, on threads that others do not wait for: what depends on a request's size is refused
- * instead. */
+ * a message. For small pieces that the ledger's writer cannot go on without; reports wait with it. What depends on a
+ * request's size is refused instead. */
 MUST_USE void *memory_wait(size_t size);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * It takes the queued batches (the queue is bounded), decides them, commits them with one sync, and calls each
  * batch's `done`. Administrative changes go first. While both deltas are full it waits for the checkpointer, and the
- * batches wait with it.
+ * batches wait with it. It does not wait for a checkpoint that lacks something: the batches get that error.
  *
  * A batch belongs to the committer from committer_submit until its `done` is called. That happens exactly once, on
  * the committer's thread, even if the batch's maker no longer waits for it: then `done` frees the batch.

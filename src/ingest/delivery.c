@@ -69,8 +69,6 @@ const char *delivery_failure(int result) {
   if (result == -ERR_BUSY) return "the server is busy: its queue of events is full; send this again later";
   if (result == -ERR_DESCRIPTORS)
     return "the server has too many files open: send this again later, what was stored counts once";
-  if (result == -ERR_MEMORY)
-    return "the server has no memory now: send this again later, what was stored counts once";
   if (result == -ERR_STOPPING) return "the server is stopping: send this again later";
   return "the server cannot store events now: send this again later, what was stored counts once";
 }

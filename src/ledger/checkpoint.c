@@ -169,8 +169,12 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
 
 /* ---- the thread ---- */
 
-/* Waits until it is time to try again, or until the ledger closes. Called with the lock held. */
-static void wait_for_room(struct ledger *ledger) {
+/* Waits until it is time to try again, or until the ledger closes. The writer may be waiting for this checkpoint, so
+ * wakes it: it must not wait any more. Called with the lock held. */
+static void wait_for_room(struct ledger *ledger, const struct err *why) {
+  ledger->checkpointer.blocked = true;
+  ledger->checkpointer.failure = *why;
+  ledger_wake_writer(ledger);
   while (!ledger->stopping && wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, SHORTAGE_RETRY_MS)) {
   }
 }
@@ -193,9 +197,10 @@ static void run_checkpoint(struct ledger *ledger) {
   (void)pthread_mutex_lock(&ledger->lock);
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY && !ledger->is_opening) {
     diag_warning("checkpoint waits and tries again every %d s: %s", SHORTAGE_RETRY_MS / 1000, err.text);
-    wait_for_room(ledger);
+    wait_for_room(ledger, &err);
     return;
   }
+  ledger->checkpointer.blocked = false;
   if (count > 0) memcpy(checkpointer->made, made, sizeof made);
   checkpointer->made_count = count;
   checkpointer->failure = err;

@@ -50,8 +50,8 @@ struct ledger_options {
   uint64_t blocks_cache;     /* the cache takes memory as blocks are read, and frees it after a minute without use */
   const struct clock *clock; /* borrowed until close; NULL: the machine's */
   bool maintenance;          /* no merging: for commands that make one change and end */
-  /* The checkpointer and the merger call this when they have left a result for ledger_turn. The writer must then call
-   * ledger_turn. May be NULL. Must not block. */
+  /* The checkpointer and the merger call this when they have left a result for ledger_turn, or when a shortage begins.
+   * The writer must then call ledger_turn. May be NULL. Must not block. */
   void (*wake_writer)(void *arg);
   void *wake_writer_arg;
   struct ledger_progress opening; /* gets how much of the log ledger_open has applied */
@@ -94,7 +94,8 @@ struct verdict {
  * returned 0, not before. *ret_decided is the number of reports that have a verdict, also on an error; the next
  * report has left no trace. -ERR_BUSY: both deltas are full; commit, wait for wake_writer, call ledger_turn, go on
  * with the rest. -ERR_FULL: the disk is below its reserve. -ERR_DESCRIPTORS, -ERR_MEMORY: too many files are open or
- * there is no memory, for now. */
+ * there is no memory, for now. These three errors are also returned if both deltas are full and the checkpoint that
+ * would make room has that shortage. */
 MUST_USE int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
                                  struct verdict *ret_verdicts, size_t *ret_decided, struct err *err);
 
@@ -146,8 +147,8 @@ struct ledger_rows {
 };
 void ledger_rows_fini(struct ledger_rows *rows);
 
-/* The most memory that ledger_totals may take and the most rows that it may give for these days, computed from the
- * codecs that the project has used. */
+/* The most memory that ledger_totals may take and the most rows that it may give for these days of transcodes, computed
+ * from the codecs that the project has used. For other kinds there may be one row more a day: usage without a codec. */
 struct ledger_cost {
   uint64_t bytes; /* of memory, until the rows are freed */
   uint64_t rows;

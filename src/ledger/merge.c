@@ -173,11 +173,13 @@ static bool has_room(const struct ledger *ledger, const struct candidate *candid
   return (uint64_t)disk.f_bavail * disk.f_frsize >= size + reserve;
 }
 
-/* Reports why nothing is merged, and waits before the next try. Called with the lock held. */
+/* Reports why nothing is merged, and waits before the next try. The writer may be waiting for this merge before it begins
+ * a checkpoint, so wakes it: it must not wait any more. Called with the lock held. */
 static void wait_blocked(struct ledger *ledger, const char *why) {
-  if (!ledger->merger.blocked) diag_warning("runs are not merged: %s", why);
+  bool was_blocked = ledger->merger.blocked;
+  if (!was_blocked) diag_warning("runs are not merged: %s", why);
   ledger->merger.blocked = true;
-  (void)pthread_cond_broadcast(&ledger->left);
+  if (!was_blocked) ledger_wake_writer(ledger);
   if (!ledger->stopping) (void)wait_for_ms(&ledger->merger.wake, &ledger->lock, LOOK_AGAIN_MS);
 }
 

@@ -44,7 +44,7 @@ struct worker {
   size_t made_count;
   struct err failure;
   uint64_t asked, looked; /* the merger: number of changes of the list, and the change at which it looked last */
-  bool blocked;           /* the merger: has work, but no room on the disk, or another shortage */
+  bool blocked;           /* has work, but a shortage; tries again. The checkpointer's shortage is in `failure` */
 };
 
 struct ledger {

@@ -354,6 +354,16 @@ static int stage_record(struct ledger *ledger, const struct usage *usage, struct
   return 0;
 }
 
+/* Nobody waits for a checkpoint that lacks something: nobody knows how long that takes. */
+static int deltas_full(struct ledger *ledger, struct err *err) {
+  (void)pthread_mutex_lock(&ledger->lock);
+  bool is_blocked = ledger->frozen != NULL && ledger->checkpointer.blocked;
+  struct err why = ledger->checkpointer.failure;
+  (void)pthread_mutex_unlock(&ledger->lock);
+  if (!is_blocked) return err_set(err, ERR_BUSY, "both deltas are full");
+  return err_set(err, why.code, "both deltas are full, and the checkpoint waits: %s", why.text);
+}
+
 static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash,
                        struct verdict *ret_verdict, struct err *err) {
   const struct project_state *project = project_of(ledger, usage->project);
@@ -362,7 +372,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     return 0;
   }
   if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
-    return err_set(err, ERR_BUSY, "both deltas are full until the checkpoint ends: send the records again later");
+    return deltas_full(ledger, err);
   }
   struct search search = search_identity(ledger, usage, hash);
   int result = search_all(&search, err);
@@ -436,7 +446,7 @@ static int reserve(struct ledger *ledger, const struct delta_load *load, struct 
   bool fits = delta_reserve(ledger->filling, load);
   if (moves) CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
   if (fits) return 0;
-  ledger->wants_checkpoint = !delta_is_empty(ledger->filling); /* it gives memory back */
+  if (!delta_is_empty(ledger->filling)) ledger->wants_checkpoint = true; /* it gives memory back */
   return err_set(err, ERR_MEMORY,
                  "no memory for more records since the last checkpoint, %" PRIu64 " of at most %" PRIu64
                  ": lower ingest.delta_max, or free some memory",

@@ -57,7 +57,8 @@ def no_more_descriptors(server):
     try:
         yield
     finally:
-        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
+        with contextlib.suppress(ProcessLookupError):  # a test has stopped it
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
 
 
 @pytest.mark.parametrize("count", [256, 512])
@@ -140,6 +141,24 @@ def test_a_checkpoint_waits_for_descriptors(bare):
     assert kept.report([event(f"a-{n}", TIME) for n in range(300)])[1]["duplicate"] == 300
     bare.stop()
     assert "no differences" in run("verify", "--data", bare.data).stdout
+
+
+def test_a_shortage_with_both_deltas_full_refuses_and_stops(bare):
+    """A checkpoint that cannot be made is waited for by nobody: reports are refused, and the server can be stopped."""
+    account = Account(bare, *WIDE, "ingest.delta_max=200", "http.idle_timeout=1h")
+    kept = Kept(account)
+    assert kept.report([event("first", TIME)])[0] == 200
+    with no_more_descriptors(bare):
+        for n in range(4):
+            status, answer = kept.report([event(f"{n}-{m}", TIME) for m in range(150)])
+        assert status == 503 and "too many files open" in answer["detail"], answer
+        wait_until(lambda: "checkpoint waits" in bare.log_text(), 30)
+        kept.connection.close()
+        bare.process.terminate()
+        assert bare.process.wait(timeout=60) == 0, bare.log_text()
+    bare.start()
+    stored = Kept(account).report([event(f"0-{m}", TIME) for m in range(150)])[1]
+    assert stored["duplicate"] == 150, stored
 
 
 def test_a_new_segment_waits_for_descriptors(bare):
