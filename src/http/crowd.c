@@ -1,5 +1,8 @@
-/* Addresses stand in lists by the number of their idle members, one list for each number, so the one with the most is
- * found at once: a member's coming or going moves its address by one list, and the longest of them likewise by one.
+/* Addresses are in queues by the number of their idle members, one queue for each number, so the one with the most is
+ * found at once: a member's coming or going moves its address by one queue, and the highest of them likewise by one.
+ *
+ * Of the addresses with as many idle members, the one that came into the queue first loses a member first. If it were the
+ * last one, a crowd of single connections from many addresses would keep its places, and each newcomer would go at once.
  */
 #include "http/crowd.h"
 
@@ -24,12 +27,16 @@ struct crowd_address {
   struct crowd_address *previous, *next; /* of those with as many idle ones */
 };
 
+struct queue {
+  struct crowd_address *first, *last;
+};
+
 struct crowd {
   struct crowd_options options;
   GHashTable *addresses;
-  struct crowd_address **by_idle; /* [1] to [members_max] */
-  unsigned most_idle;             /* the highest place of by_idle that is not empty; 0: all are */
-  unsigned members;               /* exempt ones too; without those on their way out */
+  struct queue *by_idle; /* [1] to [members_max] */
+  unsigned most_idle;    /* the highest place of by_idle that is not empty; 0: all are */
+  unsigned members;      /* exempt ones too; without those on their way out */
 };
 
 /* ---- addresses ---- */
@@ -135,7 +142,7 @@ struct crowd *crowd_new(const struct crowd_options *options) {
   struct crowd *crowd = calloc(1, sizeof *crowd);
   CHECK(crowd != NULL);
   crowd->options = *options;
-  crowd->by_idle = calloc((size_t)options->members_max + 1, sizeof(struct crowd_address *));
+  crowd->by_idle = calloc((size_t)options->members_max + 1, sizeof *crowd->by_idle);
   CHECK(crowd->by_idle != NULL);
   crowd->addresses = g_hash_table_new_full(hash_of, keys_equal, free, NULL);
   return crowd;
@@ -163,17 +170,21 @@ static struct crowd_address *address_made(struct crowd *crowd, const uint8_t key
 
 static void unlist_address(struct crowd *crowd, struct crowd_address *address) {
   if (address->idle == 0) return;
+  struct queue *queue = &crowd->by_idle[address->idle];
   if (address->previous != NULL) address->previous->next = address->next;
-  else crowd->by_idle[address->idle] = address->next;
+  else queue->first = address->next;
   if (address->next != NULL) address->next->previous = address->previous;
+  else queue->last = address->previous;
 }
 
 static void list_address(struct crowd *crowd, struct crowd_address *address) {
   if (address->idle == 0) return;
-  address->previous = NULL;
-  address->next = crowd->by_idle[address->idle];
-  if (address->next != NULL) address->next->previous = address;
-  crowd->by_idle[address->idle] = address;
+  struct queue *queue = &crowd->by_idle[address->idle];
+  address->next = NULL;
+  address->previous = queue->last;
+  if (queue->last != NULL) queue->last->next = address;
+  else queue->first = address;
+  queue->last = address;
 }
 
 static void set_idle_count(struct crowd *crowd, struct crowd_address *address, unsigned idle) {
@@ -182,7 +193,7 @@ static void set_idle_count(struct crowd *crowd, struct crowd_address *address, u
   address->idle = idle;
   list_address(crowd, address);
   if (idle > crowd->most_idle) crowd->most_idle = idle;
-  while (crowd->most_idle > 0 && crowd->by_idle[crowd->most_idle] == NULL)
+  while (crowd->most_idle > 0 && crowd->by_idle[crowd->most_idle].first == NULL)
     crowd->most_idle--;
 }
 
@@ -260,7 +271,7 @@ static bool is_room_short(const struct crowd *crowd) {
 
 struct crowd_member *crowd_lose_one(struct crowd *crowd) {
   if (!is_room_short(crowd) || crowd->most_idle == 0) return NULL;
-  struct crowd_member *member = crowd->by_idle[crowd->most_idle]->oldest;
+  struct crowd_member *member = crowd->by_idle[crowd->most_idle].first->oldest;
   part(crowd, member);
   discount(crowd, member);
   return member;
