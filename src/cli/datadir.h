@@ -25,7 +25,7 @@ MUST_USE int datadir_make_like(const char *path, const char *owner_of, struct er
  * to_write: else it is enough to read. A directory that is missing is all right. */
 MUST_USE int datadir_check_access(const char *path, bool to_write, struct err *err);
 /* Takes DATA/lock, waiting up to wait_ms. -ERR_BUSY names the holder; -ERR_STOPPING when `stops` (or NULL), asked
- * meanwhile, says so. */
+ * meanwhile, says so; -ERR_USAGE: DATA is a backup, which stays as it is. */
 MUST_USE int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct err *err);
 /* The kind of network file system that it lies on, or NULL: locks and syncs are not what they say there. */
 const char *datadir_network(const struct datadir *dir);
