@@ -103,7 +103,7 @@ MUST_USE int log_append(struct log *log, struct str blocks, void (*meanwhile)(vo
 /* Up to where all is known to be on disk. */
 uint64_t log_synced(const struct log *log);
 /* Checks that what is written still is where a later start will look for it: the directory, the last segment, and (if
- * `all`) the other segments. -ERR_CORRUPT names what was removed, renamed or replaced. Any thread. */
+ * `all`) the other segments. -ERR_CORRUPT names what was removed, renamed, replaced or cut short. Any thread. */
 MUST_USE int log_check_presence(struct log *log, bool all, struct err *err);
 
 #endif
