@@ -15,6 +15,9 @@
  *
  * After a crash during this work, the next agent does it again: it puts the same events under the same names, and an
  * event that was already sent is a duplicate.
+ *
+ * A later run may write to the same path, perhaps for another customer. So it settles such notes before its command
+ * starts (intent_settle_outputs). The settler holds the note's lock: two at once would both measure, one of them too late.
  */
 #include "agent/intent.h"
 
@@ -43,6 +46,8 @@
 #define WAS_NUMBERS 7
 #define FD_OUT_OF_THE_WAY 200 /* scripts use low descriptors for themselves */
 #define WRITE_TRIES 8
+#define SETTLER_WAIT_MS 3000 /* for another agent that is measuring the outputs */
+#define SETTLER_POLL_MS 50
 
 /* ---- processes ---- */
 
@@ -237,6 +242,7 @@ void intent_remove(struct intent *intent) {
 struct output {
   char *path;
   struct file_before before;
+  bool is_taken; /* by another run */
 };
 
 /* An intent that was found in the spool. */
@@ -312,6 +318,13 @@ static bool read_was(const struct json *value, struct file_before *ret) {
   return true;
 }
 
+static char *decode_path(struct str text) {
+  char *path = malloc(text.len + 1);
+  CHECK(path != NULL);
+  path[bytes_percent_decode(text, path)] = '\0';
+  return path;
+}
+
 static bool read_outputs(struct found *found, const struct json *list) {
   if (list == NULL || list->type != JSON_ARRAY) return false;
   size_t room = 0;
@@ -323,9 +336,7 @@ static bool read_outputs(struct found *found, const struct json *list) {
     struct str path = item->type == JSON_OBJECT ? json_member_text(item, "path") : STR("");
     struct output *output = &found->outputs[found->count];
     if (path.len == 0 || !read_was(json_member(item, "was"), &output->before)) return false;
-    output->path = malloc(path.len + 1);
-    CHECK(output->path != NULL);
-    output->path[bytes_percent_decode(path, output->path)] = '\0';
+    output->path = decode_path(path);
     found->count++;
   }
   return true;
@@ -355,12 +366,22 @@ static bool read_address(struct found *found, const struct json *address) {
   return url.len > 0 && str_copy(token, found->token, sizeof found->token);
 }
 
+static void read_taken(struct found *found, struct str text) {
+  SCOPED_MALLOC char *path = decode_path(text);
+  for (size_t i = 0; i < found->count; i++) {
+    if (strcmp(found->outputs[i].path, path) == 0) found->outputs[i].is_taken = true;
+  }
+}
+
 /* The command has the file open, and may have written into it: lines that are not ours are ignored. */
 static void read_rest(struct found *found, struct str rest) {
   while (rest.len > 0) {
     const struct json *line = parse_line(found, str_cut(&rest, '\n'));
     if (line == NULL) continue;
-    if (!found->has_command) {
+    struct str taken = json_member_text(line, "taken");
+    if (taken.len > 0) {
+      read_taken(found, taken);
+    } else if (!found->has_command) {
       found->has_command = read_i64(json_member(line, "pid"), &found->command_pid) &&
                            read_u64(json_member(line, "start"), &found->command_start);
     } else if (!found->has_status) {
@@ -390,10 +411,13 @@ static int read_lines(struct found *found, struct err *err) {
 
 static int read_found(struct found *found, struct err *err) {
   uint64_t size;
+  struct stat st;
   size_t got;
   found->fd = open(found->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (found->fd < 0) return err_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "%s", found->path);
   found->is_locked = flock(found->fd, LOCK_EX | LOCK_NB) != 0;
+  if (fstat(found->fd, &st) == 0 && st.st_nlink == 0)
+    return err_set(err, ERR_NOT_FOUND, "%s: another agent has settled it", found->path);
   int result = file_size(found->fd, found->path, &size, err);
   if (result != 0) return result;
   if (size > INTENT_MAX + 65536) return err_set(err, ERR_CORRUPT, "it is too long for a run's note");
@@ -434,7 +458,10 @@ static bool is_written_to(const char *path) {
 /* Not 0: the output cannot be judged yet. */
 static int measure(const struct found *found, const struct output *output, struct measured *ret, struct err *err) {
   int result;
-  if (has_failed(found)) {
+  if (output->is_taken) {
+    result = err_set(err, ERR_MEDIA, "%s: another run wrote to this path before what this one made could be measured",
+                     output->path);
+  } else if (has_failed(found)) {
     result = report_failure(output->path, found->began, found->ended, found->project, &ret->report, err);
   } else {
     result = file_before_check(&output->before, output->path, err);
@@ -505,10 +532,9 @@ static bool is_our_host(const struct found *found) {
   return str_equal(found->host, str_of(host));
 }
 
-/* Follows the table above. Not 0: the run is left for later; err says why. */
-static int settle_found(const struct spool *spool, const struct spool_pass *pass, struct found *found,
+/* Follows the table above, for a note that was read with this result. Not 0: the run is left for later; err says why. */
+static int settle_found(const struct spool *spool, const struct spool_pass *pass, struct found *found, int result,
                         struct spool_sums *sums, struct err *err) {
-  int result = read_found(found, err);
   if (result == -ERR_NOT_FOUND) return 0;
   if (result == -ERR_CORRUPT) {
     result = spool_move_aside(spool, found->name, err->text, err);
@@ -540,11 +566,105 @@ void intent_settle(const struct spool *spool, const struct spool_pass *pass, str
     SCOPED(found_fini)
     struct found found = {.name = list[i]->d_name, .path = file_path(spool->dir, list[i]->d_name), .fd = -1};
     struct err why = {0};
-    if (settle_found(spool, pass, &found, sums, &why) != 0) {
+    int result = read_found(&found, &why);
+    if (settle_found(spool, pass, &found, result, sums, &why) != 0) {
       if (sums->unsettled == 0) sums->why_unsettled = why;
       ++sums->unsettled;
       ++sums->left;
     }
+    free(list[i]);
+  }
+  free(list);
+}
+
+/* ---- before a run ---- */
+
+static const char *name_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+static char *directory_of(const char *path) {
+  size_t len = (size_t)(name_of(path) - path);
+  char *directory = len > 0 ? strndup(path, len) : strdup(".");
+  CHECK(directory != NULL);
+  return directory;
+}
+
+/* Do both paths lead to one file, or, while there is none, to one name in one directory? */
+static bool is_same_place(const char *a, const char *b) {
+  struct stat of_a, of_b;
+  if (stat(a, &of_a) == 0 && stat(b, &of_b) == 0) return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+  SCOPED_MALLOC char *dir_a = directory_of(a), *dir_b = directory_of(b);
+  return strcmp(name_of(a), name_of(b)) == 0 && stat(dir_a, &of_a) == 0 && stat(dir_b, &of_b) == 0 &&
+         of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+static bool is_among(const struct output *output, char *const *outputs) {
+  for (size_t i = 0; outputs[i] != NULL; i++) {
+    if (is_same_place(output->path, outputs[i])) return true;
+  }
+  return false;
+}
+
+static bool shares_output(const struct found *found, char *const *outputs) {
+  for (size_t i = 0; i < found->count; i++) {
+    if (is_among(&found->outputs[i], outputs)) return true;
+  }
+  return false;
+}
+
+/* Held by no command that we can see: perhaps by an agent that is settling it. */
+static bool is_held_by_other(const struct found *found) {
+  return found->is_locked && found->has_lines && is_our_host(found) && !is_alive(found->run_pid, found->run_start) &&
+         !(found->has_command && is_alive(found->command_pid, found->command_start));
+}
+
+static int read_when_free(struct found *found, char *const *outputs, struct err *err) {
+  int result = read_found(found, err);
+  for (int waited_ms = 0; result == 0 && is_held_by_other(found) && shares_output(found, outputs) &&
+                          waited_ms < SETTLER_WAIT_MS;
+       waited_ms += SETTLER_POLL_MS) {
+    struct stat st;
+    (void)usleep(SETTLER_POLL_MS * 1000);
+    found->is_locked = flock(found->fd, LOCK_EX | LOCK_NB) != 0;
+    if (fstat(found->fd, &st) == 0 && st.st_nlink == 0) return -ERR_NOT_FOUND;
+  }
+  return result;
+}
+
+/* Notes that the outputs that both have are no longer that run's. */
+static void take_outputs(const struct found *found, char *const *outputs, const struct spool_pass *pass,
+                         const struct err *why) {
+  SCOPED_FD int fd = open(found->path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+  for (size_t i = 0; i < found->count; i++) {
+    const struct output *output = &found->outputs[i];
+    SCOPED(buf_fini) struct buf line = {0};
+    SCOPED_MALLOC char *text = NULL;
+    if (output->is_taken || !is_among(output, outputs)) continue;
+    buf_text(&line, "\n{\"taken\":\"");
+    append_path(&line, output->path);
+    buf_text(&line, "\"}\n");
+    bool is_noted = fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;
+    const char *what = is_noted ? "is not metered" : "may be metered twice";
+    CHECK(asprintf(&text, "%s: an earlier run that was killed wrote it too, and %s there: %s", output->path, what,
+                   why->text) >= 0);
+    pass->say(pass->say_arg, text);
+  }
+}
+
+void intent_settle_outputs(const struct spool *spool, char *const *outputs, const struct spool_pass *pass) {
+  struct dirent **list = NULL;
+  int count = scandir(spool->dir, &list, is_intent, alphasort);
+  for (int i = 0; i < count; i++) {
+    SCOPED(found_fini)
+    struct found found = {.name = list[i]->d_name, .path = file_path(spool->dir, list[i]->d_name), .fd = -1};
+    struct spool_sums sums = {0};
+    struct err why = {0};
+    int result = read_when_free(&found, outputs, &why);
+    if (result == 0 && is_our_host(&found) && shares_output(&found, outputs) &&
+        settle_found(spool, pass, &found, result, &sums, &why) != 0)
+      take_outputs(&found, outputs, pass, &why);
     free(list[i]);
   }
   free(list);

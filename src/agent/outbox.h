@@ -38,6 +38,10 @@ MUST_USE int outbox_send(struct outbox *outbox, const struct report *report, str
 int outbox_say_waiting(const struct outbox *outbox, const char *what, const struct delivered *delivered,
                        struct err *err);
 
+/* Before a command starts that makes these outputs: settles the runs that were killed and had one of them too
+ * (intent_settle_outputs). Sends nothing. outputs ends with NULL. */
+void outbox_before_run(const struct outbox *outbox, const char *command, char *const *outputs);
+
 enum catch_up { CATCH_UP_ALL, CATCH_UP_SOME, CATCH_UP_NONE };
 /* If the server has just been reached: settles the runs that were killed (agent/intent.h), sends up to 64 of the
  * events that wait, and prints the result on standard error. CATCH_UP_ALL: none is left that this server and token

@@ -48,7 +48,7 @@ int cmd_backup(int argc, char **argv) {
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0 && argc < 2)
     result = err_set(&err, ERR_USAGE, "DIRECTORY is missing; give it like this: codecmeter backup DIRECTORY");
-  if (result == 0) result = options_no_operands(argc - 1, argv + 1, &err);
+  if (result == 0) result = options_one_operand(argc, argv, &err);
   if (result == 0) result = backup(data, argv[1], &err);
   return result == 0 ? EXIT_OK : command_fail("backup", &err);
 }

@@ -29,7 +29,7 @@ int cmd_man(int argc, char **argv) {
   struct err err = {0};
   int result = options_parse(&spec, &argc, &argv, &err);
   const char *name = result == 0 && argc > 1 ? argv[1] : NULL;
-  if (result == 0 && argc > 2) result = options_no_operands(argc - 1, argv + 1, &err);
+  if (result == 0) result = options_one_operand(argc, argv, &err);
   if (result == 0) result = print_page(name, &err);
   return result == 0 ? EXIT_OK : command_fail("man", &err);
 }

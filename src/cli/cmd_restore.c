@@ -63,7 +63,7 @@ int cmd_restore(int argc, char **argv) {
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0 && argc < 2)
     result = err_set(&err, ERR_USAGE, "BACKUP is missing; give it like this: codecmeter restore BACKUP");
-  if (result == 0) result = options_no_operands(argc - 1, argv + 1, &err);
+  if (result == 0) result = options_one_operand(argc, argv, &err);
   if (result == 0) result = config_read(&config, file, set, &err);
   if (result == 0) result = restore(data, argv[1], &config, &err);
   return result == 0 ? EXIT_OK : command_fail("restore", &err);

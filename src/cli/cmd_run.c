@@ -130,6 +130,7 @@ static int check_settings(const struct run_options *options, struct err *err) {
 
 /* Runs the command and meters what it made. Gives the exit status. */
 static int run_command(struct outbox *outbox, const struct run_options *options, char *const *command) {
+  outbox_before_run(outbox, "run", options->outputs);
   SCOPED_MALLOC struct file_before *before = look_before(options->outputs);
   struct run_times times;
   struct err err = {0};

@@ -25,7 +25,7 @@ MUST_USE int datadir_make_like(const char *path, const char *owner_of, struct er
  * with to_write, cannot write to them. A missing directory is no error. */
 MUST_USE int datadir_check_access(const char *path, bool to_write, struct err *err);
 /* Takes DATA/lock, waiting up to wait_ms. -ERR_BUSY names the holder. -ERR_STOPPING when `stops` returns true; it is
- * called while the function waits, and may be NULL. */
+ * called while the function waits, and may be NULL. -ERR_USAGE: DATA is a backup, which stays as it is. */
 MUST_USE int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct err *err);
 /* The kind of network file system that holds the directory, or NULL. There, locks and syncs may not keep their
  * promises.

@@ -240,10 +240,13 @@ static int take_operands(const struct option_spec *spec, const char *operands, c
   return result;
 }
 
-int options_no_operands(int argc, char **argv, struct err *err) {
-  return argc <= 1 ? 0
-                   : err_set(err, ERR_USAGE, "unexpected argument '%s'; see codecmeter %s --help", argv[1], argv[0]);
+static int refuse_beyond(int most, int argc, char **argv, struct err *err) {
+  if (argc - 1 <= most) return 0;
+  return err_set(err, ERR_USAGE, "unexpected argument '%s'; see codecmeter %s --help", argv[most + 1], argv[0]);
 }
+
+int options_no_operands(int argc, char **argv, struct err *err) { return refuse_beyond(0, argc, argv, err); }
+int options_one_operand(int argc, char **argv, struct err *err) { return refuse_beyond(1, argc, argv, err); }
 
 /* ---- verbs ---- */
 

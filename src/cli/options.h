@@ -72,8 +72,9 @@ bool options_quiet(void);
 /* Takes a value that is to live as long as the process, as those of options do; gives it back. */
 void *options_keep(void *memory);
 
-/* -ERR_USAGE when operands are left. */
+/* -ERR_USAGE when operands are left; when more than one is left. */
 MUST_USE int options_no_operands(int argc, char **argv, struct err *err);
+MUST_USE int options_one_operand(int argc, char **argv, struct err *err);
 
 /* ---- for those who describe command lines ---- */
 

@@ -1,6 +1,10 @@
-/* There is one list of addresses for each number of idle members, so the address with the most is found at once. When
- * one member becomes idle or busy, its address moves to the next list up or down, and most_idle changes by one at
+/* There is one queue of addresses for each number of idle members, so the address with the most is found at once. When
+ * one member becomes idle or busy, its address moves to the next queue up or down, and most_idle changes by one at
  * most.
+ *
+ * Of several addresses with as many idle members, the one that came into the queue first loses a member first. If it were
+ * the one that came last, a crowd of single connections from many addresses would keep its places, and each newcomer would
+ * go at once.
  */
 #include "http/crowd.h"
 
@@ -25,12 +29,16 @@ struct crowd_address {
   struct crowd_address *previous, *next; /* in the list of addresses with as many idle members */
 };
 
+struct queue {
+  struct crowd_address *first, *last;
+};
+
 struct crowd {
   struct crowd_options options;
   GHashTable *addresses;
-  struct crowd_address **by_idle; /* [1] to [members_max] */
-  unsigned most_idle;             /* the highest index of by_idle whose list is not empty; 0: all are empty */
-  unsigned members;               /* exempt ones included, lost ones not */
+  struct queue *by_idle; /* [1] to [members_max] */
+  unsigned most_idle;    /* the highest index of by_idle whose queue is not empty; 0: all are empty */
+  unsigned members;      /* exempt ones included, lost ones not */
 };
 
 /* ---- addresses ---- */
@@ -137,7 +145,7 @@ struct crowd *crowd_new(const struct crowd_options *options) {
   struct crowd *crowd = calloc(1, sizeof *crowd);
   CHECK(crowd != NULL);
   crowd->options = *options;
-  crowd->by_idle = calloc((size_t)options->members_max + 1, sizeof(struct crowd_address *));
+  crowd->by_idle = calloc((size_t)options->members_max + 1, sizeof *crowd->by_idle);
   CHECK(crowd->by_idle != NULL);
   crowd->addresses = g_hash_table_new_full(hash_of, keys_equal, free, NULL);
   return crowd;
@@ -165,17 +173,21 @@ static struct crowd_address *address_made(struct crowd *crowd, const uint8_t key
 
 static void unlist_address(struct crowd *crowd, struct crowd_address *address) {
   if (address->idle == 0) return;
+  struct queue *queue = &crowd->by_idle[address->idle];
   if (address->previous != NULL) address->previous->next = address->next;
-  else crowd->by_idle[address->idle] = address->next;
+  else queue->first = address->next;
   if (address->next != NULL) address->next->previous = address->previous;
+  else queue->last = address->previous;
 }
 
 static void list_address(struct crowd *crowd, struct crowd_address *address) {
   if (address->idle == 0) return;
-  address->previous = NULL;
-  address->next = crowd->by_idle[address->idle];
-  if (address->next != NULL) address->next->previous = address;
-  crowd->by_idle[address->idle] = address;
+  struct queue *queue = &crowd->by_idle[address->idle];
+  address->next = NULL;
+  address->previous = queue->last;
+  if (queue->last != NULL) queue->last->next = address;
+  else queue->first = address;
+  queue->last = address;
 }
 
 static void set_idle_count(struct crowd *crowd, struct crowd_address *address, unsigned idle) {
@@ -184,7 +196,7 @@ static void set_idle_count(struct crowd *crowd, struct crowd_address *address, u
   address->idle = idle;
   list_address(crowd, address);
   if (idle > crowd->most_idle) crowd->most_idle = idle;
-  while (crowd->most_idle > 0 && crowd->by_idle[crowd->most_idle] == NULL)
+  while (crowd->most_idle > 0 && crowd->by_idle[crowd->most_idle].first == NULL)
     crowd->most_idle--;
 }
 
@@ -262,7 +274,7 @@ static bool is_room_short(const struct crowd *crowd) {
 
 struct crowd_member *crowd_lose_one(struct crowd *crowd) {
   if (!is_room_short(crowd) || crowd->most_idle == 0) return NULL;
-  struct crowd_member *member = crowd->by_idle[crowd->most_idle]->oldest;
+  struct crowd_member *member = crowd->by_idle[crowd->most_idle].first->oldest;
   part(crowd, member);
   discount(crowd, member);
   return member;

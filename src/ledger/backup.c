@@ -164,6 +164,11 @@ bool backup_has_label(const char *dir) {
   return file_exists(path);
 }
 
+bool ledger_is_backup(const char *dir) {
+  SCOPED_MALLOC char *derived = file_path(dir, "derived");
+  return backup_has_label(dir) && !file_exists(derived);
+}
+
 int backup_read_label(const char *dir, uint64_t *ret_position, struct err *err) {
   SCOPED_MALLOC char *path = file_path(dir, LABEL);
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -249,12 +254,13 @@ static bool is_empty(const char *dir) {
   return empty;
 }
 
-/* Accepts an empty directory or an earlier backup, never a data directory. */
+/* Accepts an empty directory or an earlier backup, never a data directory. Earlier versions left a lock in a backup that
+ * a command had taken for a data directory. */
 static int check_target(const char *to, struct err *err) {
   SCOPED_MALLOC char *log_dir = file_path(to, "log");
   SCOPED_MALLOC char *lock = file_path(to, "lock");
   SCOPED_MALLOC char *derived = file_path(to, "derived");
-  if (file_exists(lock) || file_exists(derived)) {
+  if (file_exists(derived) || (file_exists(lock) && !backup_has_label(to))) {
     return err_set(err, ERR_EXISTS, "%s is a data directory: name another one for the backup", to);
   }
   if (file_exists(log_dir) || is_empty(to)) return 0;

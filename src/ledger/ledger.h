@@ -228,6 +228,10 @@ MUST_USE int ledger_backup(const struct ledger_options *options, const char *to,
 
 /* ---- maintenance: no other process has the directory open ---- */
 
+/* True if a directory is a backup: it has the label of a finished backup, and no derived files. As a data directory it
+ * would get derived files, and the next backup into it would be refused. */
+bool ledger_is_backup(const char *dir);
+
 /* Copies a backup into a data directory that holds no ledger, and makes the derived files. If it was interrupted,
  * call it again: it goes on from the log, if that is in place. If another process is writing the backup, waits for it
  * as ledger_backup does. */

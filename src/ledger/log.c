@@ -137,12 +137,25 @@ static int give_up(struct log *log, struct err *err) {
   return -ERR_IO;
 }
 
+/* A write behind the end of a file that was cut short would fill the gap with zeros. Nobody would see it before the next start. */
+static int check_end(int fd, const char *name, uint64_t end, struct err *err) {
+  uint64_t size;
+  int result = file_size(fd, name, &size, err);
+  if (result != 0 || size >= end) return result;
+  return err_set(err, ERR_CORRUPT,
+                 "log/%s was cut short while the server ran: restore the log from a backup and have the reporters send again "
+                 "what they have kept",
+                 name);
+}
+
 int log_append(struct log *log, struct str blocks, void (*meanwhile)(void *arg), void *arg, struct err *err) {
   CHECK(!log->broken);
   struct segment last = segments_last(log->segments);
   int fd = segments_last_fd(log->segments);
   uint64_t offset = log->end - last.base;
-  int result = file_write(fd, last.name, offset, blocks.ptr, blocks.len, err);
+  int result = check_end(fd, last.name, offset, err);
+  if (result != 0) return give_up(log, err);
+  result = file_write(fd, last.name, offset, blocks.ptr, blocks.len, err);
   if (result == -ERR_FULL && ftruncate(fd, (off_t)offset) == 0) return result;
   if (result == -ERR_FULL) (void)err_set_errno(err, ERR_IO, errno, "cannot truncate log/%s", last.name);
   /* The kernel may drop the pages that a failed sync could not write, so a second sync would prove nothing. */

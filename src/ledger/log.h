@@ -105,7 +105,7 @@ MUST_USE int log_append(struct log *log, struct str blocks, void (*meanwhile)(vo
 /* Everything below this position is known to be on disk. */
 uint64_t log_synced(const struct log *log);
 /* Checks that the log is still where a later start will look for it: the directory, the last segment, and (if `all`)
- * the other segments. -ERR_CORRUPT names what was removed, renamed or replaced. Any thread. */
+ * the other segments. -ERR_CORRUPT names what was removed, renamed, replaced or cut short. Any thread. */
 MUST_USE int log_check_presence(struct log *log, bool all, struct err *err);
 
 #endif

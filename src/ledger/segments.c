@@ -454,6 +454,7 @@ static int check_last(struct segments *segments, struct err *err) {
   SCOPED_MALLOC char *path = file_path(segments->dir, last.name);
   if (held_code != 0) return err_set_errno(err, ERR_IO, errno, "cannot check log/%s", last.name);
   if (held.st_nlink == 0) return missing(&last, "removed", err);
+  if ((uint64_t)held.st_size < last.size) return missing(&last, "cut short", err);
   if (lstat(path, &named) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return missing(&last, "moved away", err);
     return err_set_errno(err, ERR_IO, errno, "cannot check log/%s", last.name);

@@ -77,7 +77,8 @@ int segments_last_fd(const struct segments *segments);
 /* Sets how many bytes of the last segment's file count. */
 void segments_resize(struct segments *segments, uint64_t size);
 
-/* Checks that the directory is in its place, that the last segment's name leads to the open file, and (if `all`) that
+/* Checks that the directory is in its place, that the last segment's name leads to the open file and that this is
+ * not cut short, and (if `all`) that
  * every other segment exists with its full size. -ERR_CORRUPT names what was removed, cut short or replaced. Any
  * thread. */
 MUST_USE int segments_check_presence(struct segments *segments, bool all, struct err *err);

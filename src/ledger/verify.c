@@ -497,8 +497,7 @@ static void verify_fini(struct verify *v) {
 
 /* A backup has a log and a label; a restore makes the files that are derived from the log. */
 static int look_for_label(struct verify *v, struct err *err) {
-  SCOPED_MALLOC char *derived = file_path(v->options->dir, "derived");
-  if (file_exists(derived) || !backup_has_label(v->options->dir)) return 0;
+  if (!ledger_is_backup(v->options->dir)) return 0;
   v->report.is_backup = true;
   return backup_read_label(v->options->dir, &v->label_position, err);
 }

@@ -1164,3 +1164,100 @@ def test_the_command_gets_no_secrets(farm, tmp_path):
     names = {line.split("=")[0] for line in done.stdout.splitlines()}
     assert "CODECMETER_URL" in names and not names & {"CODECMETER_TOKEN", "CODECMETER_PRIVATE_KEY"}, done
     assert farm.account.token not in done.stdout and farm.account.key["private_key"] not in done.stdout
+
+
+# ---- a run that is killed, and another that writes to the same path ----
+
+
+@pytest.fixture
+def customers(farm):
+    """A token for two customers' projects; gives what each has been metered."""
+    farm.server.admin("project", "create", "--id", "org-b")
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create")["token"]
+
+    def seconds(project):
+        now = int(time.time())
+        rows = farm.account.client.stat(ProjectId=project, BeginTime=now - 86400, EndTime=now + 86400)
+        return sum(row["LowDefinitionTime"] for row in rows)
+
+    return lambda: (seconds("org-a"), seconds("org-b"))
+
+
+@pytest.fixture
+def longer(clips):
+    """A clip of 5 s, where small.mp4 has 2."""
+    path = clips / "longer.mp4"
+    if not path.exists():
+        ffmpeg(*picture("640x360", 5), *H264, path)
+    return path
+
+
+def by_another_way(tmp_path, out):
+    """The same place by a directory that is a link."""
+    (tmp_path / "link").symlink_to(out.parent)
+    return tmp_path / "link" / out.name
+
+
+@pytest.mark.parametrize("way", ["same", "link"])
+@pytest.mark.parametrize("server", ["there", "away"])
+def test_the_next_job_writes_to_the_same_path(farm, clips, longer, customers, tmp_path, gated, way, server):
+    """Each customer is metered for what was made for them, though the second run overwrites the output of the killed one."""
+    (tmp_path / "work").mkdir()
+    out = tmp_path / "work" / "out.mp4"
+    process = gated(f"cp {clips}/small.mp4 {out}", out)
+    kill(process)
+    process.go()
+    wait_until(lambda: has_ended(process.command_pid))
+    path = out if way == "same" else by_another_way(tmp_path, out)
+    if server == "away":
+        farm.server.kill()
+    done = farm.command("run", "--project", "org-b", "--output", path, "--", "cp", longer, path)
+    assert done.returncode == 0 and "2.000 s, of a run that was killed" in done.stderr, done
+    assert done.stderr.index("2.000 s") < done.stderr.index("5.000 s"), "before its command starts"
+    if server == "away":
+        farm.server.start()
+    assert flush(farm).returncode == 0 and intents(farm) == [] and customers() == (2, 5)
+
+
+def test_the_next_job_when_the_killed_one_made_nothing(farm, longer, customers, tmp_path, gated):
+    out = tmp_path / "out.mp4"
+    process = gated("exit 1", out)
+    kill(process)
+    process.go()
+    wait_until(lambda: has_ended(process.command_pid))
+    done = farm.command("run", "--project", "org-b", "--output", out, "--", "cp", longer, out)
+    assert done.returncode == 0 and "did not make this file" in done.stderr, done
+    assert flush(farm).returncode == 0 and intents(farm) == [] and customers() == (0, 5)
+    assert rejected(farm)[0][0]["outcome"] == "unmetered"
+
+
+def test_the_next_job_while_the_killed_ones_command_goes_on(farm, clips, longer, customers, tmp_path, gated):
+    """Nobody can say then whose the first content was. The killed run loses this output, says so, and keeps its other one."""
+    out, other = tmp_path / "out.mp4", tmp_path / "other %\n.mp4"
+    process = gated(f"cp {clips}/small.mp4 {tmp_path}/other*.mp4", out, other)
+    other.touch()
+    kill(process)
+    for _ in range(2):
+        done = farm.command("run", "--project", "org-b", "--output", out, "--", "cp", longer, out)
+        assert done.returncode == 0, done
+    process.go()
+    wait_until(lambda: has_ended(process.command_pid))
+    done = flush(farm)
+    assert done.returncode == 0 and "another run wrote to this path" in done.stderr, done
+    note, = rejected(farm)[0]
+    assert note["outcome"] == "unmetered" and note["output"] == str(out), note
+    assert intents(farm) == [] and customers() == (2, 10)
+
+
+def test_a_run_leaves_other_runs_alone(farm, clips, tmp_path, gated):
+    """One that lives, and one that was killed but has other outputs: the latter waits for an agent that sends."""
+    mine, lives, killed = (tmp_path / name for name in ("mine.mp4", "lives.mp4", "killed.mp4"))
+    alive, dead = gated(f"cp {clips}/small.mp4 {lives}", lives), gated(f"cp {clips}/small.mp4 {killed}", killed)
+    kill(dead)
+    before = intents(farm)
+    done = farm.command("run", "--url", "http://127.0.0.1:9", "--output", mine, "--output", lives, "--", "cp", clips / "small.mp4", mine)
+    assert "killed" not in done.stderr.replace("lives.mp4", ""), done
+    assert intents(farm) == before
+    alive.go()
+    alive.communicate(timeout=60)
+    assert alive.returncode == 0

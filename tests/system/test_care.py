@@ -316,6 +316,21 @@ def test_backups_at_once(bare, tmp_path):
     verify(tmp_path / "to")
 
 
+@pytest.mark.parametrize("command", ["rebuild", "serve", "project"])
+def test_a_backup_stays_a_backup(bare, tmp_path, command):
+    """Used as a data directory it would get a lock and derived files, and the next backup into it would be refused."""
+    Account(bare)
+    target = tmp_path / "backup"
+    run("backup", "--data", bare.data, target)
+    words = {"rebuild": ("rebuild",), "serve": ("serve", "--listen", "127.0.0.1:0"), "project": ("project", "list")}[command]
+    done = run(*words, "--data", target, check=False)
+    assert done.returncode != 0 and "is a backup" in done.stderr and "codecmeter restore" in done.stderr, done
+    assert not {"derived", "lock", "control.sock"} & set(os.listdir(target)), os.listdir(target)
+    (target / "lock").touch()  # as earlier versions left one
+    run("backup", "--data", bare.data, target)
+    run("restore", "--data", tmp_path / "restored", target)
+
+
 def test_a_backup_inside_the_data_directory_is_refused(bare, tmp_path):
     Account(bare)
     (tmp_path / "link").symlink_to(bare.data)

@@ -658,6 +658,18 @@ def test_who_has_to_go(bare):
         s.close()
 
 
+def test_a_crowd_of_single_connections(bare):
+    """Each of another address: those that have been idle for longest make room for a newcomer."""
+    account = Account(bare, "http.connections_max=64", "http.proxies=", "http.access_log=false")
+    crowd = [connect_from(account, f"127.0.{i // 200 + 2}.{i % 200 + 1}") for i in range(60)]
+    assert all(is_answered(s) for s in crowd[50:])
+    newcomers = [connect_from(account, f"127.0.1.{i + 1}") for i in range(10)]
+    assert all(is_answered(s) for s in newcomers)
+    assert not any(is_closed(s) for s in newcomers) and all(is_closed(s) for s in crowd[:8])
+    for s in crowd + newcomers:
+        s.close()
+
+
 def test_connections_of_one_address(bare):
     account = Account(bare, "http.connections_per_address=4", "http.proxies=127.0.0.1")
     mine = [connect_from(account, "127.0.0.2") for _ in range(4)]

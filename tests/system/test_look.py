@@ -245,7 +245,8 @@ def test_ids_are_arguments(bare):
     ("PROJECT is missing", ("history",)), ("PROJECT is missing", ("unresolved", "dismiss", "--all")),
     ("SOURCE and ID", ("history", "org-a")), ("ID is empty", ("project", "create", "")), ("--id is empty", ("project", "create", "--id=")),
     ("unexpected argument 'b'", ("project", "create", "a", "b")), ("unexpected argument 'x'", ("project", "list", "x")),
-    ("unexpected argument 'x'", ("serve", "x")), ("give create, list or set", ("project",)),
+    ("unexpected argument 'x'", ("serve", "x")), ("unexpected argument 'x'; see codecmeter restore --help", ("restore", "backup", "x")),
+    ("unexpected argument 'x'; see codecmeter backup --help", ("backup", "there", "x")), ("give create, list or set", ("project",)),
 ])
 def test_ids_that_contradict_or_are_missing(tmp_path, words, args):
     done = run(*args, "--data", tmp_path / "none", check=False)

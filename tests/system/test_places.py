@@ -35,6 +35,7 @@ HARM = {
     "segment removed": lambda server: os.remove(segment(server)),
     "segment renamed": lambda server: os.rename(segment(server), server.data + ".away"),
     "segment replaced": lambda server: replace(segment(server)),
+    "segment cut short": lambda server: os.truncate(segment(server), os.path.getsize(segment(server)) - 1),
     "derived removed": lambda server: shutil.rmtree(os.path.join(server.data, "derived")),
     "derived replaced": lambda server: replace(os.path.join(server.data, "derived")),
     "totals removed": lambda server: os.remove(os.path.join(server.data, "derived", "totals", "data.mdb")),
@@ -48,7 +49,7 @@ def ended_loudly(server, what):
     text = server.log_text()
     assert "codecmeter serve: " in text, text
     said = text.split("codecmeter serve: ")[-1]
-    assert ("removed" in said or "replaced" in said or "moved" in said) and what.split()[0] in said.replace("seg", "segment"), said
+    assert any(word in said for word in ("removed", "replaced", "moved", "cut short")) and what.split()[0] in said.replace("seg", "segment"), said
     assert ("backup" in said) != ("rebuild" in said), said
     server._ended()
 
@@ -73,6 +74,20 @@ def test_a_server_that_is_stopped_looks_once_more(bare):
         ended_loudly(bare, "log removed")
         shutil.rmtree(bare.data)
         account = Account(bare, *WIDE)
+
+
+@pytest.mark.parametrize("left", [0, 64, 100])
+def test_nothing_is_acknowledged_behind_a_gap(bare, left):
+    """The next write would fill what was cut off with zeros, and the file would look whole again."""
+    account = Account(bare, *WIDE)
+    assert account.client.report([event("a", TIME)]).status == 200
+    os.truncate(segment(bare), left)
+    try:
+        assert account.client.report([event("b", TIME)]).status == 503
+    except OSError:
+        pass  # it has stopped by then
+    assert bare.process.wait(30) == 1, bare.log_text()
+    ended_loudly(bare, "segment cut short")
 
 
 def test_an_old_segment_is_missed_at_a_checkpoint(bare):

@@ -190,6 +190,29 @@ static void test_nobody_is_idle(void **state) {
   crowd_free(crowd);
 }
 
+/* A crowd of single connections: those that have been idle for longest make room, not the newcomers. */
+static void test_each_of_another_address(void **state) {
+  (void)state;
+  enum { MEMBERS = 3 * PLACES };
+  struct crowd *crowd = crowd_of(PLACES, PLACES, "");
+  struct crowd_member members[MEMBERS] = {0};
+  size_t gone = 0;
+  for (size_t i = 0; i < MEMBERS; i++) {
+    char text[32];
+    (void)snprintf(text, sizeof text, "192.0.2.%zu", i);
+    assert_true(crowd_join(crowd, &members[i], address(text)));
+    if (i == 1) crowd_busy(crowd, &members[1]);
+    struct crowd_member *lost = crowd_lose_one(crowd);
+    if (lost == NULL) continue;
+    gone += gone == 1; /* the busy one stays */
+    assert_ptr_equal(lost, &members[gone++]);
+  }
+  assert_int_equal(gone, MEMBERS - 68); /* 69 stay, the busy one among them */
+  for (size_t i = 0; i < MEMBERS; i++)
+    crowd_leave(crowd, &members[i]);
+  crowd_free(crowd);
+}
+
 /* Against a plain model: the oldest of an address with most idle ones. */
 static void test_at_random(void **state) {
   (void)state;
@@ -249,6 +272,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_bad_lists),     cmocka_unit_test(test_who_is_exempt), cmocka_unit_test(test_what_is_one_address),
       cmocka_unit_test(test_who_has_to_go), cmocka_unit_test(test_nobody_is_idle), cmocka_unit_test(test_at_random),
+      cmocka_unit_test(test_each_of_another_address),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
