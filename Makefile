@@ -92,7 +92,7 @@ deb: ## the Debian packages, in build-deb/: codecmeter and codecmeter-media
 	@scripts/install deb
 	@scripts/deb
 
-deb-test: ## install, use, upgrade, remove and purge the packages in a bare Debian 12 root; needs root; BOOT=1 boots it
+deb-test: ## install, use, upgrade, remove and purge the packages in a bare Debian 12 root; needs root; BOOT=1 boots it, and runs docs/deploy.md
 	@scripts/install deb
 	@BOOT='$(BOOT)' scripts/install bare-root
 	@BOOT='$(BOOT)' scripts/test-packages
