@@ -92,7 +92,7 @@ deb: ## build the Debian packages codecmeter and codecmeter-media in build-deb/
 	@scripts/install deb
 	@scripts/deb
 
-deb-test: ## install, use, upgrade, remove and purge the packages in a bare root; needs root; BOOT=1 boots it
+deb-test: ## try the packages in a bare root, as root; BOOT=1 boots it too, and runs docs/deploy.md
 	@scripts/install deb
 	@BOOT='$(BOOT)' scripts/install bare-root
 	@BOOT='$(BOOT)' scripts/test-packages
