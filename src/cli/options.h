@@ -70,7 +70,7 @@ bool options_quiet(void);
 /* Takes a malloc'd value and keeps it for the life of the process, like those of options. Returns it. */
 void *options_keep(void *memory);
 
-/* -ERR_USAGE when operands remain. */
+/* -ERR_USAGE when operands are left. */
 MUST_USE int options_no_operands(int argc, char **argv, struct err *err);
 
 /* ---- for files that describe command lines ---- */

@@ -128,7 +128,8 @@ def test_verify_goes_on_beside_a_server_that_stops(bare):
             peer, _ = control.accept()
         except TimeoutError:
             return
-        peer.makefile("rb").readline()  # whole: a close before that resets the connection
+        with peer.makefile("rb") as request:
+            request.readline()
         peer.sendall(b'{"code":"STOPPING","text":"the server is stopping: try again","items":[]}\n')
         peer.close()
     server = threading.Thread(target=refuse)
