@@ -54,9 +54,8 @@ int cmd_restore(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "BACKUP",
       .summary =
-          "Creates a data directory from a backup: copies the log of the backup and builds totals and indexes from "
-          "it. "
-          "If the command is interrupted, run it again.",
+          "Creates a data directory from a backup: copies the log of the backup and builds totals and indexes "
+          "from it. If the command is interrupted, run it again.",
       .examples = "codecmeter restore --data /var/lib/codecmeter /mnt/backup/codecmeter",
       .rows = rows,
   };

@@ -333,7 +333,7 @@ static int start(struct service *service, const struct serve_options *options, s
   return 0;
 }
 
-/* Blocks the signals that stop the server; only wait_for_signal() takes them, because every thread inherits the mask.
+/* Blocks the signals that stop the server; only this file takes them, because every thread inherits the mask.
  * Under nohup SIGHUP is ignored and must stay ignored: a blocked signal is kept and taken later, even an ignored one.
  */
 static void block_signals(sigset_t *set) {

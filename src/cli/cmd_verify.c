@@ -109,7 +109,7 @@ int cmd_verify(int argc, char **argv) {
       .summary =
           "Proves the ledger: reads the whole log, counts it again, and compares totals, identities, times and the "
           "catalogue with the result. Asks a running server for a checkpoint first, and changes nothing else. Says "
-          "which positions it compared. Of a backup, it only reads the log.",
+          "which positions it compared. For a backup, it only reads the log.",
       .quiet = "print nothing but differences and errors",
       .exits = exits,
       .rows = rows,
