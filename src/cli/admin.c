@@ -499,8 +499,10 @@ static int execute(const struct admin *admin, const struct json *request, struct
     buf_text(reply, "]}");
     return result;
   }
-  return err_set(err, ERR_USAGE, "the server does not know the command '%.*s'; is it older than this program?",
-                 (int)(name.len < 40 ? name.len : 40), name.ptr);
+  return err_set(
+      err, ERR_USAGE,
+      "the server does not know the command '%.*s': if it is older than this program, restart it with this version",
+      (int)(name.len < 40 ? name.len : 40), name.ptr);
 }
 
 void admin_execute(const struct admin *admin, struct str request, struct buf *reply) {

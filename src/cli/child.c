@@ -15,10 +15,11 @@ static const int passed_on[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUS
 #define SIGNALS (sizeof passed_on / sizeof passed_on[0])
 
 static volatile sig_atomic_t child_pid;
-static sigset_t ignored; /* by whoever started us, as nohup does: passed on, but no reason to hurry */
-static volatile sig_atomic_t interrupted; /* by a signal that came when there was no child to have it */
+static sigset_t ignored; /* those that were ignored before, as under nohup: passed on, but no interruption */
+static volatile sig_atomic_t interrupted; /* by a signal that came when no child was there to receive it */
 
-/* A terminal signals its whole foreground group, the child too: only what was sent to us alone is passed on. */
+/* A terminal signals its whole foreground group, with the child. So only a signal sent to this process alone is
+ * passed on. */
 static void pass_on(int number, siginfo_t *info, void *context) {
   (void)context;
   int saved = errno;
@@ -36,7 +37,7 @@ static void catch_signals(struct sigaction before[SIGNALS]) {
     CHECK(sigaction(passed_on[i], &action, &before[i]) == 0);
     if (before[i].sa_handler == SIG_IGN) (void)sigaddset(&ignored, passed_on[i]);
   }
-  (void)signal(SIGCHLD, SIG_DFL); /* ignored, it would take the child's status away */
+  (void)signal(SIGCHLD, SIG_DFL); /* if it is ignored, the kernel drops the child's status */
 }
 
 static void restore_signals(const struct sigaction before[SIGNALS]) {
@@ -71,8 +72,8 @@ int child_run(char *const *argv, const struct child_hook *hook, int *ret_status,
   struct sigaction before[SIGNALS];
   sigset_t all, mask;
   int failure[2], code = 0;
-  if (pipe2(failure, O_CLOEXEC) != 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a pipe");
-  /* No signal between the fork and the moment when its child is known. */
+  if (pipe2(failure, O_CLOEXEC) != 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot create a pipe");
+  /* Block signals until child_pid is set, so that none is lost in between. */
   (void)sigfillset(&all);
   (void)sigprocmask(SIG_BLOCK, &all, &mask);
   catch_signals(before);

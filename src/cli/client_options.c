@@ -22,7 +22,9 @@ static int read_line(char *line, const struct setting *settings, size_t count, c
   if (exports) text = str_trim(str_make(text.ptr + 7, text.len - 7));
   const char *equals = memchr(text.ptr, '=', text.len);
   if (equals == NULL && exports) return 0;
-  if (equals == NULL) return err_set(err, ERR_USAGE, "%s: a line is not of the form NAME=value", path);
+  if (equals == NULL)
+    return err_set(err, ERR_USAGE, "%s: a line is not of the form NAME=value, nor a comment that begins with #",
+                   path);
   struct str name = str_make(text.ptr, (size_t)(equals - text.ptr));
   struct str value = str_make(equals + 1, text.len - name.len - 1);
   bool quoted =

@@ -17,24 +17,26 @@
   {"public-key", 0, OPTION_TEXT, &(settings).public_key, "KEY",                                                   \
    "the public key that signs API calls ($CODECMETER_PUBLIC_KEY)"},                                               \
   {"private-key", 0, OPTION_TEXT, &(settings).private_key, "KEY",                                                 \
-   "its private key; every user of this machine can see it with `ps`, so prefer $CODECMETER_PRIVATE_KEY or "      \
+   "the private key of this pair; every user of this machine can see it with `ps`, so prefer $CODECMETER_PRIVATE_KEY or "      \
    "--env"},                                                                                                      \
   {"project", 0, OPTION_TEXT, &(settings).project, "ID",                                                          \
-   "the project that is reported or asked for ($CODECMETER_PROJECT)"},                                                                          \
+   "the project of the usage ($CODECMETER_PROJECT)"},                                                                          \
   {"ca-file", 0, OPTION_TEXT, &(settings).ca_file, "FILE",                                                        \
    "the certificate (PEM) that signed the server's certificate, if the system does not trust it "                 \
    "($CODECMETER_CA_FILE)"},                                                                                      \
   {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE",                                                           \
    "read CODECMETER_* settings from a file"}
 
-/* A further row for commands that keep events while the server cannot take them. */
+/* A further row for commands that spool events while the server cannot take them. */
 #define CLIENT_SPOOL_ROW(settings)                                                                                \
   {"spool", 0, OPTION_TEXT, &(settings).spool, "DIR",                                                             \
    "directory of events that the server has not taken yet "                                                       \
    "($CODECMETER_SPOOL, else ~/.local/state/codecmeter/spool)"}
 /* clang-format on */
 
-/* Fills in what the command line left out: from the --env file, then from the environment, then the default URL. */
+/* Fills in settings that the command line did not give: from the --env file, then the environment; then the default
+ * URL.
+ */
 MUST_USE int client_settings_fill(struct client_settings *settings, struct err *err);
 
 #endif

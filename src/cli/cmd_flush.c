@@ -27,7 +27,7 @@ static void interrupt(int number) {
 
 static bool is_interrupted(void) { return interrupted != 0; }
 
-/* The sums are printed when it is stopped, too. The event that is being sent stays in the spool. */
+/* A signal stops the sending, and the event under way stays in the spool. The sums are printed all the same. */
 static void catch_signals(void) {
   static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
   for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
@@ -66,11 +66,11 @@ static int check_left(const struct spool *spool, const struct spool_sums *sums, 
                    spool->dir, sums->unreadable);
   }
   if (sums->unsettled > 0) {
-    return err_set(err, ERR_BUSY, "%s: %" PRIu64 " runs were killed and are not metered yet: %s", spool->dir,
+    return err_set(err, ERR_BUSY, "%s: %" PRIu64 " runs were killed and cannot be metered yet: %s", spool->dir,
                    sums->unsettled, sums->why_unsettled.text);
   }
   if (sums->elsewhere == 0)
-    return err_set(err, ERR_BUSY, "%s: not all events could be sent; run flush again", spool->dir);
+    return err_set(err, ERR_BUSY, "%s: some events could not be sent; run flush again", spool->dir);
   return err_set(err, ERR_DENIED,
                  "%s: %" PRIu64
                  " events are for another server or token: run flush with that one, or with --any if the new one "
@@ -96,7 +96,7 @@ static int flush(struct flush_options *options, struct err *err) {
   int result = client_open(&options->settings, &client, err);
   if (result != 0) return result;
   if (options->settings.token == NULL) {
-    return err_set(err, ERR_USAGE, "no token is given; give --env FILE, $CODECMETER_TOKEN or --token");
+    return err_set(err, ERR_USAGE, "no token is given: give --env FILE, $CODECMETER_TOKEN or --token");
   }
   spool_init(&spool, &options->settings);
   catch_signals();
@@ -130,8 +130,8 @@ int cmd_flush(int argc, char **argv) {
   };
   const struct option_spec spec = {
       .summary =
-          "Sends the events that wait in the spool, oldest first. An event that the server rejects is moved to the "
-          "spool's directory rejected, with the reason.",
+          "Sends the events that wait in the spool, oldest first. It moves an event that the server rejects, with "
+          "the reason, to the directory `rejected` in the spool.",
       .examples = "codecmeter flush --env data/client.env",
       .exits = exits,
       .rows = rows,

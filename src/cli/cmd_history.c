@@ -1,4 +1,4 @@
-/* Shows a task as it was reported, and the event that voided it. Reads the data directory; a server may run. */
+/* Shows a record as it was reported, and the event that voided it. Reads the data directory; a server may run. */
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -34,7 +34,7 @@ static void put_who(struct table *table, const struct usage *voiding) {
   put_labelled(table, "because", voiding->reason);
 }
 
-/* The time of its arrival is known; the time that a void states is only its sender's word. */
+/* Shows the arrival as the time of the void, because the time that a void states is only its sender's word. */
 static void put_void(struct table *table, const struct usage *voiding) {
   put_moment(table, "VOIDED", voiding->arrived_ms);
   put_who(table, voiding);
@@ -131,9 +131,8 @@ int cmd_history(int argc, char **argv) {
   const struct option_spec spec = {
       .operands = "project [source id]",
       .summary =
-          "Shows a record as it was reported. If it was voided, it counts no more, and the command shows who voided "
-          "it, "
-          "when and why. It changes nothing, and the server may run.",
+          "Shows a record as it was reported. A voided record no longer counts; of it, the command also shows who "
+          "voided it, when and why. It changes nothing, and the server may run.",
       .quiet = "print the record alone, as always",
       .examples =
           "codecmeter history org-demo farm-7 job-4711/720p\n"

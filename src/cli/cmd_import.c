@@ -38,13 +38,13 @@ struct import_options {
 
 struct importing {
   const struct import_options *options;
-  const char *name; /* of what is imported, for messages */
+  const char *name; /* of the input, for messages */
   int fd;
-  uint64_t size;    /* 0: not known */
-  bool is_file;     /* which can be sought, and has a place */
+  uint64_t size;    /* 0: unknown */
+  bool is_file;     /* it can be sought, and a place is kept */
   char *place_path; /* NULL: none is kept */
   char print[IMPORT_PRINT_SIZE];
-  struct import_place place; /* as of the last batch that was answered */
+  struct import_place place; /* behind the last batch that was answered */
   uint64_t outcomes[IMPORT_OUTCOMES];
   uint64_t before; /* rows of earlier runs */
   unsigned batches;
@@ -97,7 +97,7 @@ static int choose_format(const char *name, const char *format, enum import_forma
     return err_set(err, ERR_USAGE, "--format '%s': give ndjson or csv", format);
   if (!is_csv && !is_ndjson) {
     return err_set(err, ERR_USAGE,
-                   "%s: the format is not known, as the name does not end in .csv, .ndjson or .jsonl; give --format",
+                   "%s: unknown format, because the name does not end in .csv, .ndjson or .jsonl: give --format",
                    name);
   }
   *ret = is_csv ? IMPORT_CSV : IMPORT_NDJSON;
@@ -169,7 +169,7 @@ static void append_text(struct buf *out, const char *text) {
   buf_char(out, '\0');
 }
 
-/* Of all that decides where events go and what they are: a place holds for the same only. */
+/* Fingerprints everything that decides which events are sent, and where. A place is valid only for the same print. */
 static int take_print(struct importing *importing, struct err *err) {
   const struct import_options *options = importing->options;
   SCOPED(buf_fini) struct buf how = {0};
@@ -186,7 +186,7 @@ static int take_print(struct importing *importing, struct err *err) {
 }
 
 static void go_on_without_place(struct importing *importing, const struct err *why) {
-  say(importing, "%s: the place cannot be kept, so another run will start at the beginning", why->text);
+  say(importing, "%s: the place in the file cannot be saved, so another run will start at the beginning", why->text);
   free(importing->place_path);
   importing->place_path = NULL;
 }
@@ -194,14 +194,15 @@ static void go_on_without_place(struct importing *importing, const struct err *w
 static int save_place(struct importing *importing, struct err *err) {
   struct err why = {0};
   if (importing->place_path == NULL) return 0;
-  int result = import_rejects_sync(importing->rejects, err); /* the place is not to be ahead of them */
+  int result =
+      import_rejects_sync(importing->rejects, err); /* the place must never be ahead of the file of rejects */
   if (result != 0) return result;
   if (import_place_save(importing->place_path, importing->print, &importing->place, &why) != 0)
     go_on_without_place(importing, &why);
   return 0;
 }
 
-/* Everything up to here was answered. */
+/* Moves the place to the end of what was answered. */
 static void move_place(struct importing *importing) {
   struct import_place *place = &importing->place;
   place->offset = import_source_offset(importing->source);
@@ -223,7 +224,8 @@ static int go_on(struct importing *importing, const struct import_place *place, 
   return 0;
 }
 
-/* What comes through a pipe cannot be read again: so what was rejected of it before stays where it stands. */
+/* Begins at the place of an earlier run, or at the beginning. A pipe cannot be read again, so earlier rejects of a
+ * pipe stay in their file. */
 static int begin(struct importing *importing, struct err *err) {
   struct import_place place;
   struct err why = {0};
@@ -305,7 +307,7 @@ static void print_summary(const struct importing *importing, bool is_complete) {
     (void)printf(", in %.2f s\n", seconds);
 }
 
-/* Says what failed, and how to go on. */
+/* Puts the failure and the way to go on into err. */
 static int tell_stop(const struct importing *importing, struct err *err) {
   const struct err why = *err;
   const char *how = importing->place_path != NULL ? "run the same command again to go on from there"
@@ -349,7 +351,7 @@ static int import(struct import_options *options, const char *name, struct err *
   if (result == 0) result = client_open(&options->settings, &importing.client, err);
   if (result == 0) result = client_check_token(importing.client, err);
   if (result == 0) result = open_input(&importing, name, err);
-  stop_begin(); /* not before: a pipe that nobody opens at its other end is waited for in vain */
+  stop_begin(); /* not before: opening a pipe waits for its other end, and a signal must end that */
   if (result == 0) result = open_source(&importing, format, err);
   if (result == 0) result = open_rejects(&importing, err);
   if (result == 0) result = open_sender(&importing, err);
@@ -363,13 +365,13 @@ int cmd_import(int argc, char **argv) {
       CLIENT_OPTION_ROWS(options.settings),
       {"format", 0, OPTION_TEXT, &options.format, "FORMAT",
        "ndjson or csv (default: by the ending of FILE; ndjson for -)"},
-      {"source", 0, OPTION_TEXT, &options.source, "NAME", "the source of CSV rows that name none"},
+      {"source", 0, OPTION_TEXT, &options.source, "NAME", "source of CSV rows that name none"},
       {"rejected", 0, OPTION_TEXT, &options.rejected, "FILE",
        "keep rows that were not stored in this file (default: FILE" REJECTS_SUFFIX "; " REJECTS_OF_PIPE " for -)"},
       {"give-up", 0, OPTION_TEXT, &options.give_up, "DURATION",
        "stop when the server has not answered for this time (default: " GIVE_UP_DEFAULT ")"},
-      {"restart", 0, OPTION_FLAG, &options.restart, NULL, "start at the beginning, wherever an earlier run stopped"},
-      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the summary as JSON, with --quiet, too"},
+      {"restart", 0, OPTION_FLAG, &options.restart, NULL, "start at the beginning, not where an earlier run stopped"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print the summary as JSON, also with --quiet"},
       {0},
   };
   const struct option_exit exits[] = {

@@ -127,9 +127,9 @@ int cmd_late(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"since", 0, OPTION_TEXT, &options.since, "WHEN",
-       "usage stored since a time, a date (in UTC), or a duration ago (default: " SINCE_DEFAULT ")"},
+       "list usage that was stored since a time, a date (in UTC), or a duration ago (default: " SINCE_DEFAULT ")"},
       {"delay", 0, OPTION_TEXT, &options.delay, "DURATION",
-       "and more than this after it finished (default: " DELAY_DEFAULT ")"},
+       "list usage that was stored more than this after it finished (default: " DELAY_DEFAULT ")"},
       {"project", 0, OPTION_TEXT, &options.project, "PROJECT", "the same as the argument PROJECT"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON, one object a line"},
       {0},
@@ -138,9 +138,8 @@ int cmd_late(int argc, char **argv) {
       .operands = "[project]",
       .summary =
           "Lists usage that was stored long after it finished, of one project or of all. Such usage counts on the "
-          "day on "
-          "which it finished, so the totals of that day have grown since. Usage that is marked VOIDED counts no "
-          "more.",
+          "day on which it finished, so the totals of that day have grown since. Usage that is marked VOIDED no "
+          "longer counts.",
       .quiet = "print only the list",
       .examples = "codecmeter late --since 2026-01-01 --delay 2d\ncodecmeter late org-demo --since 1d --json",
       .rows = rows,

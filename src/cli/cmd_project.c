@@ -58,8 +58,7 @@ int cmd_project(int argc, char **argv) {
       {"name", 0, OPTION_TEXT, &options.name, "NAME", "the name that people see (create: by default the id)"},
       {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
        "IANA time zone of the project's days, such as Europe/Berlin; create needs it unless the running server has "
-       "the "
-       "setting project.time_zone"},
+       "the setting project.time_zone"},
       {"default", 0, OPTION_FLAG, &options.is_default, NULL, "make this the account's default project"},
       {"force", 0, OPTION_FLAG, &options.force, NULL, "change the time zone even if usage moves to other days"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},

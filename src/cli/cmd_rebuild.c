@@ -23,8 +23,8 @@ static int rebuild(const char *data, const struct config *config, struct err *er
   if (result == 0) result = ledger_rebuild(&options, &steps, err);
   progress_end(&progress);
   if (result != 0 || options_quiet()) return result;
-  (void)printf("rebuilt from %.1f MiB of log in %.2f s\n", (double)progress.done / (1 << 20),
-               progress_seconds(&progress));
+  (void)printf("rebuilt totals, catalogue and indexes from %.1f MiB of log in %.2f s\n",
+               (double)progress.done / (1 << 20), progress_seconds(&progress));
   return 0;
 }
 
@@ -33,8 +33,8 @@ int cmd_rebuild(int argc, char **argv) {
   struct config config;
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
-      {"config", 0, OPTION_TEXT, &file, "FILE", "INI file of settings, as for serve"},
-      {"set", 0, OPTION_LIST, &set, "SECTION.KEY=VALUE", "one setting; repeatable, stronger than the file"},
+      {"config", 0, OPTION_TEXT, &file, "FILE", "read settings from an INI file, as `serve` does"},
+      {"set", 0, OPTION_LIST, &set, "SECTION.KEY=VALUE", "change one setting; repeatable, wins over --config"},
       {0},
   };
   const struct option_spec spec = {

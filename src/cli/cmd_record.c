@@ -42,8 +42,7 @@ int cmd_record(int argc, char **argv) {
       .summary =
           "Measures media files (codec, picture size, duration of the video) and reports each as a finished "
           "transcode. A file counts once, also if `run` or `watch` reports it too. An HLS playlist or a DASH "
-          "manifest "
-          "is one file. If the server cannot take an event now, the event waits in the spool.",
+          "manifest is one file. If the server cannot take an event now, the event waits in the spool.",
       .quiet = "do not print the files that were recorded",
       .examples = "codecmeter record --env data/client.env out/*.mp4",
       .exits = exits,

@@ -46,16 +46,16 @@ int cmd_restore(int argc, char **argv) {
   struct config config;
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &data, "DIR",
-       "the data directory to make: a new or an empty one ($CODECMETER_DATA, else ./data)"},
-      {"config", 0, OPTION_TEXT, &file, "FILE", "INI file of settings, as for serve"},
-      {"set", 0, OPTION_LIST, &set, "SECTION.KEY=VALUE", "one setting; repeatable, stronger than the file"},
+       "data directory to create; it may exist if it is empty ($CODECMETER_DATA, else ./data)"},
+      {"config", 0, OPTION_TEXT, &file, "FILE", "read settings from an INI file, as `serve` does"},
+      {"set", 0, OPTION_LIST, &set, "SECTION.KEY=VALUE", "change one setting; repeatable, wins over --config"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "BACKUP",
       .summary =
-          "Makes a data directory from a backup: copies the log of the backup and builds totals and indexes from it. "
-          "If the command is interrupted, run it again.",
+          "Creates a data directory from a backup: copies the log of the backup and builds totals and indexes "
+          "from it. If the command is interrupted, run it again.",
       .examples = "codecmeter restore --data /var/lib/codecmeter /mnt/backup/codecmeter",
       .rows = rows,
   };

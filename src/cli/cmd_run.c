@@ -1,5 +1,5 @@
-/* Runs a transcoder and meters what it made. Its outputs are measured once, when it has ended, and the events are
- * then fixed: every attempt to send them, and whoever sends them later, uses the same.
+/* Runs a transcoder and meters its outputs. They are measured once, when it has ended. From then on the events are
+ * fixed: every attempt to send them uses the same events, also one of another process later.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,14 +35,13 @@ static struct file_before *look_before(char *const *paths) {
   return before;
 }
 
-/* What was neither stored nor can be left to the spool is printed, so that nothing is lost: a line of JSON that
- * /v1/events takes. */
+/* Prints an event that can neither be stored nor spooled, so that it is not lost: a line of JSON for /v1/events. */
 static void print_event(const struct report *report) {
   (void)printf("%.*s\n", (int)report->event.len, report->event.ptr);
   (void)fflush(stdout);
 }
 
-/* Said here when it is stored, or waits; else in err. */
+/* Prints the outcome if the event is stored or waits in the spool; else puts it into err. */
 static int say_delivered(const struct outbox *outbox, const struct report *report, const char *path,
                          const struct delivered *delivered, struct err *err) {
   const char *outcome = report_outcome_name(delivered->outcome);
@@ -86,7 +85,7 @@ static int meter_failure(struct outbox *outbox, const struct run_options *option
   return result == 0 ? send_report(outbox, &report, path, err) : result;
 }
 
-/* Every output, though one fails. True when all were metered. */
+/* Meters every output, even after one failed. True when all were metered. */
 static bool meter_all(struct outbox *outbox, const struct run_options *options, bool succeeded,
                       const struct file_before *before, const struct run_times *times) {
   bool all = true;
@@ -101,7 +100,7 @@ static bool meter_all(struct outbox *outbox, const struct run_options *options, 
   return all;
 }
 
-/* Without it the run is not begun in vain: it is only not safe from being killed. */
+/* Notes the run in the spool. Without a note the run is still metered, unless it is killed: so only warns. */
 static struct intent *note_intent(const struct outbox *outbox, const struct run_options *options,
                                   const struct file_before *before, struct timespec began) {
   struct intent *intent = NULL;
@@ -109,13 +108,14 @@ static struct intent *note_intent(const struct outbox *outbox, const struct run_
   int result =
       intent_write(&outbox->spool, options->settings.project, began, options->outputs, before, &intent, &err);
   if (result != 0 && result != -ERR_NOT_FOUND) {
-    (void)err_prefix(&err, "outputs will not be metered if this run is killed, because it cannot be noted");
+    (void)err_prefix(&err,
+                     "outputs will not be metered if this run is killed, because it cannot be noted in the spool");
     (void)command_fail("run", &err);
   }
   return intent;
 }
 
-/* In the child. The command's business is not ours: it gets none of our secrets. */
+/* Called in the child. The command gets none of the secrets of this process. */
 static void prepare_command(void *intent) {
   if (intent != NULL) intent_note_command(intent);
   (void)unsetenv("CODECMETER_TOKEN");
@@ -128,7 +128,7 @@ static int check_settings(const struct run_options *options, struct err *err) {
                  "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
 }
 
-/* Runs the command and meters what it made. Gives the exit status. */
+/* Runs the command and meters its outputs. Returns the exit status. */
 static int run_command(struct outbox *outbox, const struct run_options *options, char *const *command) {
   outbox_before_run(outbox, "run", options->outputs);
   SCOPED_MALLOC struct file_before *before = look_before(options->outputs);
@@ -142,7 +142,7 @@ static int run_command(struct outbox *outbox, const struct run_options *options,
   int result = child_run(command, &hook, &status, &was_started, &err);
   if (result != 0) return command_fail("run", &err);
   if (!was_started) {
-    (void)command_fail("run", &err); /* nothing was transcoded, so nothing failed either */
+    (void)command_fail("run", &err); /* no transcode began, so none failed */
     return status;
   }
   (void)clock_gettime(CLOCK_REALTIME, &times.ended);
@@ -171,7 +171,7 @@ int cmd_run(int argc, char **argv) {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
       {"output", 0, OPTION_LIST, &options.outputs, "FILE",
-       "an output of the command; repeatable (default: the command's last argument)"},
+       "an output file of COMMAND; repeatable (default: its last argument)"},
       {0},
   };
   const struct option_exit exits[] = {
@@ -179,16 +179,16 @@ int cmd_run(int argc, char **argv) {
       {126, "the transcoder could not be executed"},
       {127, "the transcoder was not found"},
       {EXIT_USAGE, "wrong usage; the transcoder was not run"},
-      {EXIT_FAILED, "or another status: the transcoder's own"},
+      {EXIT_FAILED, "the transcoder's own status, like every status that is not in this list"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "-- COMMAND...",
       .summary =
           "Runs a transcoder, then measures its outputs and reports them. If the server cannot take an event now, "
-          "the "
-          "event waits in the spool; that is no failure. If an event can neither be stored nor spooled, the command "
-          "prints it on standard output. If the transcoder fails, a failed task is reported, which counts nothing.",
+          "the event waits in the spool; that is no failure. If an event can neither be stored nor spooled, the "
+          "command prints it on standard output. If the transcoder fails, a failed task is reported, which counts "
+          "nothing.",
       .quiet = "do not print the files that were recorded; the transcoder prints what it always does",
       .examples = "codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4",
       .exits = exits,

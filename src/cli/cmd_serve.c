@@ -2,7 +2,8 @@
  *
  *   data directory, lock ──> control socket ──> ledger ──> committer ──> API, endpoints ──> HTTP ──> "ready"
  *
- * and back: no new connections, commands refused, the queue committed and its waiters answered, HTTP, ledger.
+ * and back: refuse new connections and commands, commit the queue and answer its clients, stop HTTP, close the
+ * ledger.
  */
 #include <errno.h>
 #include <signal.h>
@@ -32,13 +33,13 @@
 #include "meter/zone.h"
 
 #define LOCK_WAIT_MS 10000
-#define READY_RETRY_MS 1000 /* after which `ready` is offered again to whoever does not read */
+#define READY_RETRY_MS 1000 /* between two tries to print `ready` when nobody reads standard output */
 
-/* Descriptors beside the ledger's and the connections': standard files, data directory, lock, control socket, TLS
- * files; of each HTTP thread, those that it waits with. */
+/* Descriptors that neither the ledger nor connections use: standard files, data directory, lock, control socket, TLS
+ * files; and those with which each HTTP thread waits. */
 #define SERVE_DESCRIPTORS 24u
 #define THREAD_DESCRIPTORS 4u
-#define CONNECTIONS_LEAST 8u /* as few as http.connections_max may be */
+#define CONNECTIONS_LEAST 8u /* the least that http.connections_max may be */
 
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
@@ -46,7 +47,7 @@ struct serve_options {
   bool list_settings;
 };
 
-/* All that runs; freed in the opposite order. */
+/* Everything that runs; stop() frees it in the opposite order. */
 struct service {
   struct config config;
   struct datadir dir;
@@ -61,13 +62,13 @@ struct service {
   struct http_server *http;
   struct http_route routes[3 + ENDPOINT_ADAPTERS_MAX + 1];
   struct admin admin;
-  uint64_t commits_seen, sweeps_seen; /* of has_moved */
+  uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
   bool said_hanging;
   atomic_bool failed;
   struct err failure;
 };
 
-/* On the committer's thread: the ledger cannot go on. */
+/* Stops the server, because the ledger cannot go on. Called on the committer's thread. */
 static void on_fatal(void *arg, const struct err *err) {
   struct service *service = arg;
   diag_error("the ledger accepts nothing more: %s", err->text);
@@ -76,7 +77,7 @@ static void on_fatal(void *arg, const struct err *err) {
   (void)kill(getpid(), SIGTERM);
 }
 
-/* Has one of our signals come that nobody has taken yet? */
+/* True if one of the blocked signals is pending. */
 static bool is_asked_to_stop(void) {
   sigset_t pending;
   return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
@@ -136,7 +137,7 @@ static int start_ledger(struct service *service, struct err *err) {
   return committer_start(service->committer, &committer, err);
 }
 
-/* Whole seconds; what is not off does not become so. */
+/* Rounds up to whole seconds, so that a short limit does not become 0, which means off. */
 static int64_t seconds_up(uint64_t ms) { return (int64_t)((ms + 999) / 1000); }
 
 static bool is_adapter(const char *name) {
@@ -146,15 +147,17 @@ static bool is_adapter(const char *name) {
   return adapter_name(i) != NULL;
 }
 
-/* Codecs are held against the same rules as those of events: what is wrong is told at the start. */
+/* Checks codecs by the rules of events, so that a wrong setting is an error at the start. */
 static int read_adapter_rules(struct service *service, struct err *err) {
   struct config *config = &service->config;
   for (size_t i = 0; i < config->adapter_codecs_count; i++) {
     struct config_adapter_codec *set = &config->adapter_codecs[i];
     char canonical[CODEC_NAME_MAX + 1];
-    if (!is_adapter(set->adapter)) return err_set(err, ERR_USAGE, "adapter.%s: no such adapter", set->adapter);
+    if (!is_adapter(set->adapter))
+      return err_set(err, ERR_USAGE, "setting adapter.%s: there is no adapter of this name", set->adapter);
     if (codec_canonical(str_of(set->codec), canonical, err) != 0) {
-      return err_set(err, ERR_USAGE, "adapter.%s.codec: '%s' is not the name of a codec", set->adapter, set->codec);
+      return err_set(err, ERR_USAGE, "setting adapter.%s.codec: '%s' is not the name of a codec", set->adapter,
+                     set->codec);
     }
     service->adapter_codecs[i] =
         (struct adapter_rule){.adapter = set->adapter, .preset = set->preset, .codec = set->codec};
@@ -175,7 +178,7 @@ static int check_zone(const struct config *config, struct err *err) {
   return err_prefix(err, "project.time_zone");
 }
 
-/* Of projects that are made with a token of an earlier version, which names no zone. */
+/* The zone of projects that a token of an earlier version creates, because such a token names no zone. */
 static const char *former_zone(const struct service *service) {
   const char *zone = service->config.project_time_zone;
   return zone[0] != '\0' ? zone : ZONE_FORMER_DEFAULT;
@@ -193,8 +196,9 @@ static void warn_of_former_tokens(const struct service *service) {
   }
   if (former == 0) return;
   diag_warning(
-      "%zu tokens of an earlier version (token %s first) make projects and name no time zone: such projects count in "
-      "days of %s; set project.time_zone, or replace the tokens by `token create --create-projects --time-zone ZONE`",
+      "%zu tokens of an earlier version (the first is %s) create projects and name no time zone: such projects get "
+      "the time zone %s; set project.time_zone, or replace the tokens: `token create --create-projects --time-zone "
+      "ZONE`",
       former, id, ZONE_FORMER_DEFAULT);
 }
 
@@ -243,14 +247,16 @@ static int start_endpoints(struct service *service, struct err *err) {
   return start_adapters(service, err);
 }
 
-/* What the ledger and the server itself need. It is theirs first: a client must not take what a checkpoint needs. */
+/* Descriptors for the ledger and the server itself. They are reserved: a client must not take what a checkpoint
+ * needs.
+ */
 static uint64_t reserved_descriptors(const struct config *config) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   uint64_t threads = config->http_threads > 0 ? config->http_threads : (cores > 0 ? (uint64_t)cores : 1);
   return LEDGER_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
 }
 
-/* Raises the limit of descriptors; if that is too low, connections get what is left. */
+/* Raises the limit of descriptors. If it stays too low, lowers http.connections_max to what is left. */
 static void share_descriptors(struct config *config) {
   uint64_t reserved = reserved_descriptors(config), wanted = reserved + config->http_connections_max;
   uint64_t limit = descriptors_raise(wanted);
@@ -264,7 +270,7 @@ static void share_descriptors(struct config *config) {
   config->http_connections_max = left;
 }
 
-/* On the HTTP server's thread. */
+/* Frees memory that the endpoints keep and no longer use. Called on the HTTP server's thread every few seconds. */
 static void rest(void *arg) {
   struct service *service = arg;
   api_rest(service->api);
@@ -293,7 +299,7 @@ static int start_http(struct service *service, const struct serve_options *optio
       .routes = service->routes,
       .rest = rest,
       .rest_arg = service,
-      .hurries = is_asked_to_stop, /* once more: all that was taken is on disk by then */
+      .hurries = is_asked_to_stop, /* a second signal: everything that was accepted is on disk by then */
   };
   return http_server_start(&http, &service->http, err);
 }
@@ -327,8 +333,9 @@ static int start(struct service *service, const struct serve_options *options, s
   return 0;
 }
 
-/* Signals are taken here and nowhere else; every thread inherits the mask. nohup starts us with SIGHUP ignored, and
- * it stays ignored: blocked, it would be kept and taken all the same. */
+/* Blocks the signals that stop the server; only this file takes them, because every thread inherits the mask.
+ * Under nohup SIGHUP is ignored and must stay ignored: a blocked signal is kept and taken later, even an ignored one.
+ */
 static void block_signals(sigset_t *set) {
   struct sigaction hangup;
   CHECK(sigaction(SIGHUP, NULL, &hangup) == 0);
@@ -340,7 +347,8 @@ static void block_signals(sigset_t *set) {
   (void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* What was acknowledged must be there when this has ended: looked at when nothing more is written. */
+/* Checks the ledger's files after the last write: if they were removed, renamed or replaced, the next start would not
+ * find what was acknowledged, so this fails. */
 static int stop(struct service *service, struct err *err) {
   int result = 0;
   service_notify_stopping();
@@ -358,7 +366,7 @@ static int stop(struct service *service, struct err *err) {
   return result;
 }
 
-/* False: nobody reads standard output now. */
+/* False if nobody reads standard output now. */
 static bool say_ready(const struct service *service) {
   SCOPED_MALLOC char *line = NULL;
   CHECK(asprintf(&line, "ready %s", http_server_url(service->http)) >= 0);
@@ -377,8 +385,8 @@ static void announce(struct service *service, const struct serve_options *option
   service_notify_status("serving %s", url);
 }
 
-/* Pings the watchdog, unless a thread that all depends on hangs. Then the manager ends this process, and the next one
- * finds what was answered. */
+/* Pings the watchdog, unless the committer or the HTTP server's thread of deadlines hangs. Without pings the manager
+ * kills this process and starts another, which has everything that was answered. */
 static void look_at_threads(struct service *service) {
   bool commits = committer_has_moved(service->committer, &service->commits_seen);
   bool sweeps = http_server_has_moved(service->http, &service->sweeps_seen);
@@ -390,14 +398,14 @@ static void look_at_threads(struct service *service) {
   if (service->said_hanging) return;
   service->said_hanging = true;
   double seconds = (double)service_notify_rhythm_ms() / 1000;
-  diag_warning(commits ? "the HTTP server's deadlines have not been kept for %.1f s, so the watchdog gets no ping"
+  diag_warning(commits ? "the HTTP server has not checked its deadlines for %.1f s, so the watchdog gets no ping"
                        : "nothing has been committed for %.1f s although usage waits, so the watchdog gets no ping: "
-                         "look at the disk",
+                         "check the disk",
                seconds);
 }
 
-/* Waits for a signal to stop. Until then looks at the threads in the watchdog's rhythm, and says `ready` as soon as
- * somebody reads it. */
+/* Waits for a signal to stop. Until then checks the threads in the watchdog's rhythm, and prints `ready` as soon as
+ * somebody reads standard output. */
 static void wait_for_signal(struct service *service, const sigset_t *signals) {
   bool has_said = is_asked_to_stop() || say_ready(service);
   for (;;) {
@@ -429,11 +437,11 @@ static int serve(const struct serve_options *options, struct err *err) {
   if (result == 0) {
     if (!is_asked_to_stop()) announce(service, options);
     wait_for_signal(service, &signals);
-    diag_info("stopping: committing what is queued");
+    diag_info("stopping: committing the queued events");
   }
   if (result == -ERR_STOPPING) {
     int number;
-    CHECK(sigwait(&signals, &number) == 0); /* it is why */
+    CHECK(sigwait(&signals, &number) == 0); /* the signal that is_asked_to_stop() saw */
     result = 0;
   }
   struct err gone = {0};
@@ -449,7 +457,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   return result;
 }
 
-/* As command_fail, but standard error may be a pipe that nobody reads: the server ends all the same. */
+/* Like command_fail, but does not wait if standard error is a pipe that nobody reads. */
 static int fail(const struct err *err) {
   if (err->code == ERR_NONE) return EXIT_OK;
   SCOPED_MALLOC char *text = str_printable(str_of(err->text)), *line = NULL;

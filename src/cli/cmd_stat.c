@@ -1,4 +1,4 @@
-/* GetCodecTotalStat as a table. Dates are days in the project's zone, so the zone is asked for first. */
+/* GetCodecTotalStat as a table. Dates are days in the project's zone, so the command asks for the zone first. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ static int find_zone(struct client *client, const char *project_id, const struct
     if (is_wanted(project, project_id)) return zone_find(json_member_text(project, "TimeZone"), ret, err);
   }
   return err_set(err, ERR_NOT_FOUND, "%s%s%s",
-                 project_id != NULL ? "this key may not read a project " : "the account has no default project",
+                 project_id != NULL ? "this key cannot read a project " : "the account has no default project",
                  project_id != NULL ? project_id : "", project_id != NULL ? "" : "; give --project");
 }
 
@@ -93,7 +93,7 @@ static const char *const tier_fields[TIERS] = {
     [TIER_SUPER] = "SuperDefinitionTime",
 };
 
-/* A foreign server's numbers must not overflow the sums, nor its texts drive a terminal. */
+/* Numbers of another server must not overflow the sums, and its texts must not control the terminal. */
 #define NUMBER_MAX (INT64_MAX / 1000000)
 
 static int64_t bounded(int64_t value) { return value < 0 ? 0 : value > NUMBER_MAX ? NUMBER_MAX : value; }
@@ -164,7 +164,8 @@ static void print_table(const struct json *set, const struct zone *zone, const s
   }
   put_row(table, "Total", STR(""), sums, total, options->seconds);
   table_print(table);
-  if (!options->seconds && !options_quiet()) (void)printf("Times are h:mm:ss, days those of %s.\n", zone_name(zone));
+  if (!options->seconds && !options_quiet())
+    (void)printf("Times are h:mm:ss. Days are those of %s.\n", zone_name(zone));
 }
 
 static void print_csv(const struct json *set, const struct zone *zone) {
@@ -182,12 +183,12 @@ static void print_csv(const struct json *set, const struct zone *zone) {
 
 /* ---- the command ---- */
 
-/* Finds what is wrong before the server is asked. */
+/* Finds wrong dates before the server is asked. */
 static int check_dates(const struct stat_options *options, struct err *err) {
   int32_t day;
   bool good = (options->from == NULL || zone_day_parse(str_of(options->from), &day, err) == 0) &&
               (options->to == NULL || zone_day_parse(str_of(options->to), &day, err) == 0);
-  return good ? 0 : err_set(err, ERR_USAGE, "--from and --to take a date like 2026-01-31");
+  return good ? 0 : err_set(err, ERR_USAGE, "--from and --to need a date like 2026-01-31");
 }
 
 static int read_days(const struct stat_options *options, const struct zone *zone, int32_t *ret_from, int32_t *ret_to,
@@ -202,7 +203,7 @@ static int read_days(const struct stat_options *options, const struct zone *zone
   return result == 0 && *ret_from > *ret_to ? err_set(err, ERR_USAGE, "--from is after --to") : result;
 }
 
-/* The server bounds the days that may be asked for; by default it allows no more than the hosted service did. */
+/* Names the settings that bound the days. Their defaults are the bounds of the hosted service. */
 static int explain_bounds(struct err *err) {
   bool is_bound = strstr(err->text, "Params [EndTime] not available") != NULL ||
                   strstr(err->text, "Params [BeginTime] not available") != NULL;
@@ -210,8 +211,8 @@ static int explain_bounds(struct err *err) {
   if (is_bound) {
     (void)snprintf(err->text + len, sizeof err->text - len,
                    " (the server's settings query.max_age and query.max_span bound how old and how long the days may "
-                   "be; 0 is no "
-                   "bound)");
+                   "be; "
+                   "0 is no bound)");
   }
   return -(int)err->code;
 }
@@ -262,7 +263,7 @@ int cmd_stat(int argc, char **argv) {
       {"from", 0, OPTION_TEXT, &options.from, "DATE",
        "first day, in the project's time zone (default: six days before --to)"},
       {"to", 0, OPTION_TEXT, &options.to, "DATE", "last day (default: today)"},
-      {"all", 0, OPTION_FLAG, &options.all, NULL, "show days without usage, too"},
+      {"all", 0, OPTION_FLAG, &options.all, NULL, "also show days without usage"},
       {"seconds", 0, OPTION_FLAG, &options.seconds, NULL, "print seconds instead of h:mm:ss"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print the answer of the API unchanged"},
       {"csv", 0, OPTION_FLAG, &options.csv, NULL, "print CSV, in seconds, with days without usage"},

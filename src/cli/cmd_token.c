@@ -60,8 +60,7 @@ int cmd_token(int argc, char **argv) {
        "the token's events create the projects that they name if they do not exist yet"},
       {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
        "time zone of the projects that the token's events create; --create-projects needs it unless the running "
-       "server "
-       "has the setting project.time_zone"},
+       "server has the setting project.time_zone"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},

@@ -1,4 +1,4 @@
-/* Outputs whose notice did not say enough to count them: listed, and resolved or dismissed by somebody who knows. */
+/* Outputs whose notices did not say enough to count them. A person who knows more resolves or dismisses them. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -10,7 +10,7 @@
 #include "ledger/history.h"
 #include "meter/codec.h"
 
-#define PIECE 500 /* records a request */
+#define PIECE 500 /* events in a request */
 
 static const struct admin_column columns[] = {{"id", "ID"}, {"outcome", "OUTCOME"}, {"reason", "REASON"}, {0}};
 
@@ -94,14 +94,14 @@ static int list(const struct unresolved_options *options, const struct ledger_op
 struct report {
   const struct unresolved_options *options;
   bool dismisses;
-  struct usage said; /* the measures that the options say */
+  struct usage said; /* the measures given by the options */
   char codec[CODEC_NAME_MAX + 1];
   struct buf request;
   unsigned in_request;
   uint64_t count, refused;
 };
 
-/* Counts the outputs for which the server did not do what was asked. */
+/* Counts the outputs that are not stored, neither now nor before. */
 static void look_at_outcome(void *arg, const struct json *item) {
   struct report *report = arg;
   struct str outcome = json_member_text(item, "outcome");
@@ -126,8 +126,8 @@ static void put_said(const struct usage *usage, unsigned fields, struct buf *out
   if ((fields & USAGE_FIELD_AMOUNT) != 0) buf_printf(out, ", duration_ms %" PRIu64, usage->amount);
 }
 
-/* Fills in what is missing. What the notice said stands: of one output a contradiction is an error; said of all, a
- * measure is meant for those that lack it. */
+/* Fills in the measures that the notice lacks. With --all, the options fill in what each output lacks; for one
+ * output, an option that contradicts the notice is an error. */
 static int fill(const struct report *report, struct usage *usage, struct err *err) {
   const struct usage *said = &report->said;
   unsigned missing = usage_missing(usage), contradicted = usage_differences(usage, said);
@@ -147,8 +147,9 @@ static int fill(const struct report *report, struct usage *usage, struct err *er
   return 0;
 }
 
-/* The event that it would have been, had the notice said all, or that the output had failed, which counts nothing; on
- * the day on which it finished, or came. */
+/* Appends the event to the request. A resolved output is the event that a complete notice would have made; a
+ * dismissed one is a failed transcode, which counts nothing. Its day is that of its finish, or of its arrival if none
+ * is known. */
 static int report_one(void *arg, const struct usage *waiting, struct err *err) {
   struct report *report = arg;
   struct usage usage = *waiting;
@@ -179,7 +180,7 @@ static int read_pixels(const char *text, const char *name, uint16_t *ret, struct
   return 0;
 }
 
-/* A codec that is none is refused by whoever has the ledger. */
+/* Reads the measures given by the options. The process that has the ledger open refuses a bad name of a codec. */
 static int read_said(const struct unresolved_options *options, struct report *report, struct err *err) {
   struct usage *said = &report->said;
   int64_t duration_ms = 0;
@@ -207,7 +208,7 @@ static int check(const struct unresolved_options *options, struct report *report
                    "name one output: give SOURCE and ID; or give --all, for all of the project or the source");
   }
   if (!report->dismisses && !says_measures(options)) {
-    return err_set(err, ERR_USAGE, "no measure is given; give --codec, --width and --height, or --duration-ms");
+    return err_set(err, ERR_USAGE, "no measure is given: give --codec, --width and --height, or --duration-ms");
   }
   return read_said(options, report, err);
 }

@@ -14,7 +14,7 @@ static void print_difference(void *arg, const char *line) {
   (void)fprintf(stderr, "codecmeter verify: %s\n", line);
 }
 
-/* Records were found, and none was compared: that proves nothing. */
+/* True if the log has records and none was compared, which proves nothing. */
 static bool compared_nothing(const struct ledger_verify_report *report) {
   return !report->is_backup && report->records > 0 && report->compared == 0;
 }
@@ -25,7 +25,8 @@ static void print_log(const struct ledger_verify_report *report) {
                report->usages, report->records, report->blocks, report->from, report->end);
   if (report->records == 0) (void)printf("the log is empty\n");
   if (report->unsettled > 0) {
-    (void)printf("behind it: %" PRIu64 " bytes that are being written, or a torn tail that the next start cuts\n",
+    (void)printf("behind its end: %" PRIu64
+                 " bytes that are being written now, or a torn tail that the next start cuts off\n",
                  report->unsettled);
   }
 }
@@ -46,19 +47,19 @@ static void print_compared(const struct ledger_verify_report *report) {
 static void print_report(const struct ledger_verify_report *report, double seconds) {
   print_log(report);
   if (report->is_backup)
-    (void)printf("this is a backup: its log is whole; `codecmeter restore` makes totals and identities from it\n");
+    (void)printf("this is a backup: its log is whole; `codecmeter restore` builds totals and identities from it\n");
   else
     print_compared(report);
   if (report->differences == 0 && !compared_nothing(report)) (void)printf("no differences, in %.2f s\n", seconds);
 }
 
-/* What is in the server's memory only cannot be compared: it has to be written first. Without that the last
- * checkpoint is compared, and the report says how far it reaches. */
+/* Records that are in the server's memory only cannot be compared: a checkpoint writes them first. Without a new one,
+ * the last checkpoint is compared, and the report says how far it reaches. */
 static void ask_for_checkpoint(const struct datadir *dir, struct progress *progress) {
   struct err err = {0};
   if (checkpoint_wait(dir, progress, &err) == 0) return;
   progress_end(progress);
-  (void)fprintf(stderr, "codecmeter verify: no new checkpoint, so the last one is compared: %s\n", err.text);
+  (void)fprintf(stderr, "codecmeter verify: there is no new checkpoint, so the last one is compared: %s\n", err.text);
 }
 
 static int verify(const char *data, const struct config *config, struct err *err) {
@@ -93,8 +94,8 @@ int cmd_verify(int argc, char **argv) {
   struct config config;
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
-      {"config", 0, OPTION_TEXT, &file, "FILE", "INI file of settings, as for serve"},
-      {"set", 0, OPTION_LIST, &set, "SECTION.KEY=VALUE", "one setting; repeatable, stronger than the file"},
+      {"config", 0, OPTION_TEXT, &file, "FILE", "read settings from an INI file, as `serve` does"},
+      {"set", 0, OPTION_LIST, &set, "SECTION.KEY=VALUE", "change one setting; repeatable, wins over --config"},
       {0},
   };
   const struct option_exit exits[] = {
@@ -108,7 +109,7 @@ int cmd_verify(int argc, char **argv) {
       .summary =
           "Proves the ledger: reads the whole log, counts it again, and compares totals, identities, times and the "
           "catalogue with the result. Asks a running server for a checkpoint first, and changes nothing else. Says "
-          "which positions it compared. Of a backup it reads the log.",
+          "which positions it compared. For a backup, it only reads the log.",
       .quiet = "print nothing but differences and errors",
       .exits = exits,
       .rows = rows,

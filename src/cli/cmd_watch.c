@@ -1,4 +1,4 @@
-/* Records outputs as they are finished in directories: options and signals. What it does is in agent/watch.h. */
+/* Options and signals of `watch`; agent/watch.h does its work. */
 #include <signal.h>
 #include <stdio.h>
 
@@ -23,7 +23,7 @@ static void stop(int number) {
   stopped = 1;
 }
 
-/* They stay blocked but while we wait, so that none comes between a look and a wait. */
+/* The signals are blocked except during a wait, so that none is lost between this check and the wait. */
 static bool is_stopped(void) {
   sigset_t pending;
   return stopped != 0 ||
@@ -42,13 +42,13 @@ static void catch_signals(sigset_t *ret_while_waiting) {
     CHECK(sigaction(signals[i], &action, NULL) == 0);
     (void)sigaddset(&ours, signals[i]);
   }
-  (void)signal(SIGIO, SIG_IGN); /* a lease that is asked back by whoever opens the file to write it */
+  (void)signal(SIGIO, SIG_IGN); /* sent when another process opens a leased file to write it */
   (void)sigprocmask(SIG_BLOCK, &ours, ret_while_waiting);
 }
 
 /* ---- the command ---- */
 
-/* Each of these asks between two steps, so it is progress too: sending what has waited for long takes many. */
+/* Reports progress too: the senders call it between two steps, and sending a long spool takes many. */
 static bool is_interrupted(void) {
   service_notify_progress();
   return is_stopped();
@@ -92,15 +92,14 @@ int cmd_watch(int argc, char **argv) {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
       {"include", 0, OPTION_LIST, &include, "GLOB",
-       "record files with such names; repeatable (default: *.mp4 *.m4v *.mov *.mkv *.webm *.avi *.flv *.mxf *.m3u8 "
+       "record files whose names match; repeatable (default: *.mp4 *.m4v *.mov *.mkv *.webm *.avi *.flv *.mxf *.m3u8 "
        "*.mpd)"},
       {"exclude", 0, OPTION_LIST, &exclude, "GLOB",
-       "ignore files with such names; repeatable (always ignored: .* *.part *.partial *.tmp)"},
+       "ignore files whose names match; repeatable (always ignored: .* *.part *.partial *.tmp)"},
       {"settle", 0, OPTION_TEXT, &settle, "DURATION",
        "a file is finished when it has not changed for this time (default: 2s)"},
-      {"existing", 0, OPTION_FLAG, &options.existing, NULL,
-       "record the files, too, that exist before the first start"},
-      {"once", 0, OPTION_FLAG, &options.once, NULL, "record the files that are new, then exit"},
+      {"existing", 0, OPTION_FLAG, &options.existing, NULL, "also record files that existed before the first start"},
+      {"once", 0, OPTION_FLAG, &options.once, NULL, "record the new files, then exit"},
       {"state", 0, OPTION_TEXT, &options.state, "DIR",
        "directory for the list of recorded files (default: the spool)"},
       {0},
@@ -109,7 +108,7 @@ int cmd_watch(int argc, char **argv) {
       .usage = "DIR...",
       .summary =
           "Watches directories and all directories below them, and records each file that is finished there: closed "
-          "after writing, or moved in. It remembers what is recorded: after a restart it records the files that "
+          "after writing, or moved in. It remembers which files it recorded: after a restart it records those that "
           "came in between. A file counts once, also if `run` or `record` reports it too. HLS and DASH outputs are "
           "recorded by their playlist or manifest, not by segment.",
       .quiet = "do not print the files that are recorded",

@@ -37,8 +37,8 @@ static const struct command commands[] = {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
-/* What any command needs: a ledger's files, most of them. No more, since `run` hands its limits to the program that
- * it starts, which may use select(). `serve` takes what its connections need on top. */
+/* Descriptors for any command: mostly for a ledger's files. Not more, because `run` passes its limits on to the
+ * program that it starts, which may use select(). `serve` takes more for its connections. */
 #define COMMAND_DESCRIPTORS 1024u
 
 const struct command *command_at(size_t index) { return index < COMMANDS ? &commands[index] : NULL; }
@@ -50,7 +50,7 @@ const struct command *command_named(const char *name) {
   return NULL;
 }
 
-/* The tables of options live inside the commands, beside the variables that they fill. */
+/* Runs the command, because its option table is a local variable beside the variables that it fills. */
 void command_describe(const struct command *command, void (*visit)(void *arg, const struct option_spec *spec),
                       void *arg) {
   char name[SUGGEST_WORD_MAX];
@@ -69,7 +69,7 @@ int command_fail(const char *command, const struct err *err) {
   return err->code == ERR_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
-/* A secret or a bill that a command printed may exist nowhere else. */
+/* Fails if standard output is lost: a secret that a command printed exists nowhere else. */
 static int check_printed(const char *name, int status) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;
   struct err err = {0};
@@ -78,7 +78,8 @@ static int check_printed(const char *name, int status) {
   return status != EXIT_OK ? status : failed;
 }
 
-/* If they are closed, the next files that are opened take their places, and messages go into those files. */
+/* Opens standard files that are closed. Else the next files opened would take their places, and messages would go
+ * into those files. */
 static void open_standard_files(void) {
   int fd;
   do

@@ -13,8 +13,8 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_METERED = 75 /* EX
 
 int command_main(int argc, char **argv);
 
-/* Prints "codecmeter <command>: <text>" as one line on standard error and gives the exit status for it. An err with
- * code ERR_NONE is none: prints nothing and gives EXIT_OK (OPTIONS_ANSWERED of cli/options.h). */
+/* Prints "codecmeter <command>: <text>" as one line on standard error and returns the exit status for it. Prints
+ * nothing and returns EXIT_OK if the err's code is ERR_NONE (OPTIONS_ANSWERED of cli/options.h). */
 int command_fail(const char *command, const struct err *err);
 
 /* Prints "codecmeter VERSION (COMMIT)" as one line. */
@@ -23,15 +23,15 @@ void command_print_version(FILE *out);
 struct command {
   const char *name;
   int (*run)(int argc, char **argv);
-  const char *summary; /* one line of the list of commands, of man pages and of completions */
-  bool is_hidden;      /* not in the list: for packages */
+  const char *summary; /* one line in the list of commands, in man pages and in completions */
+  bool is_hidden;      /* not in the list; packages use it */
 };
 /* NULL after the last. */
 const struct command *command_at(size_t index);
 /* NULL if there is none of this name. */
 const struct command *command_named(const char *name);
 
-/* Calls `visit` with the command's option_spec, which lives during the call only. */
+/* Calls `visit` with the command's option_spec, which is valid during the call only. */
 struct option_spec;
 void command_describe(const struct command *command, void (*visit)(void *arg, const struct option_spec *spec),
                       void *arg);

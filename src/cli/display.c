@@ -1,5 +1,5 @@
-/* GLib knows which characters are wide and which have no width of their own, in any locale; wcwidth() knows it only
- * in a locale that was set to UTF-8, and a command must look the same under LANG=C.
+/* GLib knows in any locale which characters are wide and which have no width. wcwidth() knows it only in a UTF-8
+ * locale, and a command must look the same under LANG=C.
  */
 #include "cli/display.h"
 

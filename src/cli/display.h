@@ -1,4 +1,4 @@
-/* Text on a terminal: how many columns it takes, and where its lines break. */
+/* Text on a terminal: the number of its columns, and where its lines break. */
 #ifndef CODECMETER_CLI_DISPLAY_H
 #define CODECMETER_CLI_DISPLAY_H
 
@@ -10,11 +10,11 @@ size_t display_width(struct str text);
 /* The width of its widest word. Words are separated by blanks. */
 size_t display_word_width(struct str text);
 
-/* Cuts the next line off the front of rest: as many words as fit into width columns, at least one, and never a part
- * of a word. Blanks around the line are dropped. An empty rest gives an empty line. */
+/* Cuts the next line off the front of rest: as many whole words as fit into width columns, at least one. Drops blanks
+ * around the line. An empty rest gives an empty line. */
 struct str display_line(struct str *rest, size_t width);
 
-/* The columns of the terminal: $COLUMNS if it is a number, else what the terminal at standard output says. 0 when
+/* The columns of the terminal: $COLUMNS if it is a number, else those of the terminal at standard output. 0 when
  * neither is known. */
 size_t display_columns(void);
 

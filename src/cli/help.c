@@ -7,7 +7,7 @@
 
 #define WIDTH_DEFAULT 80
 #define WIDTH_MIN 20
-#define WIDTH_NARROW 60 /* below it, texts of options get the lines after them */
+#define WIDTH_NARROW 60 /* below it, the text of an option begins on the line after its name */
 #define TEXT_COLUMN_MAX 34
 #define TEXT_COLUMN_NARROW 8
 #define GAP 2
@@ -53,7 +53,7 @@ static void put_term(FILE *out, struct str name, const char *text, size_t column
   put_wrapped(out, str_of(text), column, column);
 }
 
-/* The column where texts begin, for names of that width. */
+/* The column where texts begin if the widest name has that width. */
 static size_t text_column(size_t widest) {
   size_t column = 2 + widest + GAP;
   if (column > TEXT_COLUMN_MAX) column = TEXT_COLUMN_MAX;
@@ -153,7 +153,7 @@ static void put_exits(FILE *out, const struct option_exit *exits) {
   for (; exits->when != NULL; exits++) {
     char status[12];
     (void)snprintf(status, sizeof status, "%d", exits->status);
-    put_term(out, str_of(status), exits->when, 6);
+    put_term(out, str_of(status), exits->when, text_column(3));
   }
 }
 
@@ -180,6 +180,5 @@ void help_print_commands(FILE *out) {
     if (!command->is_hidden) put_term(out, str_of(command->name), command->summary, 2 + widest + GAP);
   }
   (void)fputc('\n', out);
-  put_paragraphs(
-      out, "`codecmeter COMMAND --help` describes a command, `codecmeter --version` names this program's version.");
+  put_paragraphs(out, "`codecmeter COMMAND --help` describes a command. `codecmeter --version` prints the version.");
 }

@@ -9,7 +9,7 @@
 /* Lines are at most this wide on any terminal: longer ones are hard to read. */
 #define HELP_WIDTH_MAX 100
 
-/* Prints lines that fit the terminal; 80 columns where its width is not known. Examples and words are not broken. */
+/* Prints lines that fit the terminal, or 80 columns if its width is unknown. Does not break examples and words. */
 void help_print(const char *command, const struct option_spec *spec, FILE *out);
 
 /* Prints the list of the commands. */

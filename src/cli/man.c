@@ -7,7 +7,7 @@
 
 /* ---- roff ---- */
 
-/* A '-' is one that can be copied and searched for, a '\' is printed, and a line that begins with '.' or '\'' is
+/* Escapes roff: a '-' can be copied and searched for, a '\' is printed, and a line that begins with '.' or '\'' stays
  * text. */
 static void put_text(FILE *out, struct str text) {
   bool starts_line = true;

@@ -46,7 +46,7 @@ static struct option_row row_named(const struct option_spec *spec, struct str na
 
 /* ---- values ---- */
 
-/* What lives as long as the process. */
+/* Values that live as long as the process. */
 static GPtrArray *kept;
 
 void *options_keep(void *memory) {
@@ -66,7 +66,9 @@ static void take_values(const struct option_spec *spec, const gint *flags) {
   }
 }
 
-/* An empty value is mostly a shell's variable that was not set. It must not pass for an option that was left out. */
+/* Refuses empty values. An empty value is usually an unset variable of a shell; it must not count as an absent
+ * option.
+ */
 static int check_empty(const struct option_row *rows, struct err *err) {
   for (size_t i = 0; rows[i].name != NULL; i++) {
     bool empty = false;
@@ -82,7 +84,7 @@ static int check_empty(const struct option_row *rows, struct err *err) {
 /* ---- GLib's parser ---- */
 
 static GOptionEntry entry_of(const struct option_row *row) {
-  /* File names, so that texts come as they were typed: a "string" would be converted from the locale's charset. */
+  /* GLib converts a "string" from the locale's charset, but leaves a file name as it was typed. */
   static const GOptionArg arg[] = {
       [OPTION_FLAG] = G_OPTION_ARG_NONE,
       [OPTION_TEXT] = G_OPTION_ARG_FILENAME,
@@ -92,7 +94,7 @@ static GOptionEntry entry_of(const struct option_row *row) {
       .long_name = row->name, .short_name = row->letter, .arg = arg[row->type], .arg_data = row->target};
 }
 
-/* The first argument that looks like a long option and is none; its name, without dashes and value, in ret_name. */
+/* Finds the first argument that looks like a long option and is none. ret_name: its name without dashes and value. */
 static bool find_unknown(const struct option_spec *spec, int argc, char **argv, struct str *ret_name) {
   for (int i = 1; i < argc && g_strcmp0(argv[i], "--") != 0; i++) {
     if (argv[i][0] != '-' || argv[i][1] != '-') continue;
@@ -154,8 +156,8 @@ static void remove_argument(int *argc, char **argv, int at) {
   argv[--*argc] = NULL;
 }
 
-/* GLib leaves "--" where it stands if what follows looks like an option. Behind the first operand of a command it is
- * the command's own. */
+/* Removes "--", which GLib keeps if an option seems to follow it. A "--" behind the first operand of a command with
+ * options of its own belongs to that command. */
 static void remove_separator(int *argc, char **argv, int last) {
   for (int i = 1; i <= last && i < *argc; i++) {
     if (strcmp(argv[i], "--") != 0) continue;
@@ -200,7 +202,7 @@ void options_show_operands(const struct option_spec *spec, const char *operands,
   }
 }
 
-/* One thing may be said as an operand and as an option, but not two. */
+/* The same value may be given as an operand and as an option, but not two values. */
 static int take_operand(const struct option_row *row, char *value, struct err *err) {
   char **target = row->target;
   if (value[0] == '\0') {

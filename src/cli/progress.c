@@ -18,7 +18,7 @@ void progress_begin(struct progress *progress) {
 
 double progress_seconds(const struct progress *progress) { return (double)(now_ms() - progress->begun_ms) / 1000; }
 
-/* Is it time to show the line? */
+/* True if it is time to show the line. */
 static bool begin_line(struct progress *progress, uint64_t done, uint64_t total) {
   bool is_last = total > 0 && done >= total;
   progress->done = done;

@@ -1,5 +1,5 @@
-/* Progress of long work, on one line of standard error: percent, size and rate, or a count. Only on a terminal, and
- * not with --quiet. */
+/* Shows the progress of long work on one line of standard error: percent, size and rate, or a count. Prints only on a
+ * terminal, and not with --quiet. */
 #ifndef CODECMETER_CLI_PROGRESS_H
 #define CODECMETER_CLI_PROGRESS_H
 
@@ -8,19 +8,19 @@
 
 struct progress {
   bool terminal;
-  bool shown; /* a line stands unfinished */
+  bool shown; /* a line is printed and not ended */
   int64_t begun_ms, shown_ms;
   uint64_t done;
 };
 
 void progress_begin(struct progress *progress);
-/* For a ledger_progress, with the struct progress as its argument: bytes done of all bytes. */
+/* Shows bytes done of all bytes. A callback for ledger_progress; its argument is a struct progress. */
 void progress_step(void *progress, uint64_t done, uint64_t total);
-/* The same where rows count: bytes done of all bytes, 0 where those are not known, and rows done in this run. */
+/* Shows bytes done of all bytes (0: unknown), and the rows done in this run. */
 void progress_rows(struct progress *progress, uint64_t done, uint64_t total, uint64_t rows);
-/* So many of so many things of that name. */
+/* Shows "done of total things". */
 void progress_count(struct progress *progress, uint64_t done, uint64_t total, const char *things);
-/* Ends the line, if there is one: call it before anything else is printed. */
+/* Ends the line, if one is printed. Call it before printing anything else. */
 void progress_end(struct progress *progress);
 /* Seconds since the beginning. */
 double progress_seconds(const struct progress *progress);

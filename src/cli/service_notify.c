@@ -1,7 +1,8 @@
-/* The only file that knows libsystemd. A manager that does not hear is no reason to fail, so results are dropped.
+/* The only file that knows libsystemd. It drops the results of its calls: a manager that does not listen is no reason
+ * to fail.
  *
- * The manager's start timeout is short, since a start usually takes a moment. One that has much of the log to apply
- * asks for more time as long as it gets on, so that only a start that hangs runs into the timeout.
+ * The manager's start timeout is short, because a start usually takes a moment. A start that applies much of the log
+ * asks for more time while it makes progress, so that only a start that hangs runs into the timeout.
  */
 #include "cli/service_notify.h"
 
@@ -29,7 +30,7 @@ void service_notify_begin(void) {
 
 int64_t service_notify_rhythm_ms(void) { return rhythm_ms; }
 
-/* A ping counts as due a little early: the caller comes in this rhythm, and may come a moment before it. */
+/* A ping is due a little early, because a caller in this rhythm may come a moment too soon. */
 void service_notify_progress(void) {
   int64_t now_ms = clock_monotonic_ms(clock_system());
   if (now_ms < due_ms || (is_ready && rhythm_ms < 0)) return;

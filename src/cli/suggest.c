@@ -9,7 +9,9 @@ static size_t least(size_t a, size_t b, size_t c) {
   return two < c ? two : c;
 }
 
-/* The distance of "optimal string alignment": rows[i][j] is that of the first i letters of a and the first j of b. */
+/* The distance of "optimal string alignment". rows[i][j]: the distance of the first i letters of a and the first j of
+ * b.
+ */
 size_t suggest_distance(const char *a, const char *b) {
   size_t rows[SUGGEST_WORD_MAX + 1][SUGGEST_WORD_MAX + 1];
   size_t a_len = strlen(a), b_len = strlen(b);

@@ -1,4 +1,4 @@
-/* Widths are known as cells come, so printing needs no second look at the rows before it. */
+/* Each new cell updates the widths, so printing does not scan the rows a second time. */
 #include "cli/table.h"
 
 #include <glib.h>
@@ -23,7 +23,7 @@ struct table {
   struct buf text;
   GArray *cells;                    /* of struct cell, row by row */
   size_t widest[TABLE_COLUMNS_MAX]; /* the widest cell or title */
-  size_t word[TABLE_COLUMNS_MAX];   /* the widest that cannot be broken */
+  size_t word[TABLE_COLUMNS_MAX];   /* the widest text that cannot be broken */
   bool titles_printed;
 };
 
@@ -80,7 +80,7 @@ static size_t width_of_all(const struct table *table, const size_t widths[]) {
   return sum;
 }
 
-/* The widest column that can give some of its width away; table.count when none can. */
+/* The widest column that is wider than its floor; table->count when there is none. */
 static size_t widest_to_shrink(const struct table *table, const size_t widths[], const size_t floors[]) {
   size_t found = table->count;
   for (size_t i = 0; i < table->count; i++) {
@@ -98,7 +98,7 @@ static void shrink(const struct table *table, size_t widths[], const size_t floo
   }
 }
 
-/* First the room that a column likes to have goes, then cells are broken. */
+/* If the table is too wide, takes first the extra room of `least`, then breaks cells. */
 static void choose_widths(const struct table *table, size_t widths[]) {
   for (size_t i = 0; i < table->count; i++) {
     size_t least = table->columns[i].least;
@@ -124,7 +124,7 @@ static void put_line(struct table *table, struct buf *line) {
   buf_clear(line);
 }
 
-/* One row: as many lines as its cells need. Takes what it printed off the front of the texts. */
+/* Prints one row, in as many lines as its cells need. Cuts the printed parts off the front of the texts. */
 static void put_row(struct table *table, struct str texts[], const size_t widths[], struct buf *line) {
   bool is_done = false;
   while (!is_done) {

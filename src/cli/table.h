@@ -1,4 +1,4 @@
-/* Tables that people read: columns that line up on a terminal.
+/* Tables for people: columns line up on a terminal.
  *
  * A column is as wide as its widest cell. On a terminal that is narrower than the table, cells break between words,
  * so that the table fits if its words do. A file or a pipe gets one line a row, whatever its length. The work is
@@ -15,31 +15,31 @@
 #include "base/bytes.h"
 
 #define TABLE_COLUMNS_MAX 16
-/* Rows are kept until it is known how wide their columns must be, but no more bytes than this: then the rows are
- * printed, and later ones get the same widths, or more if they need more. */
+/* Rows are kept until the widths of their columns are known, up to this many bytes: then they are printed, and later
+ * rows get the same widths, or wider ones if they need them. */
 #define TABLE_KEPT_MAX ((size_t)4 << 20)
 
 struct table_column {
   const char *title;
   bool is_number; /* aligned right, never broken */
-  unsigned least; /* columns of the terminal, where they are there */
+  unsigned least; /* its width on a terminal that has room */
 };
 
 struct table;
 
-/* columns (borrowed) end with title NULL; a table whose titles are all empty has no line of titles. The table is
- * printed to `out`, which is borrowed. width: the columns of the terminal, 0 for a table that is never broken.
- * indent: blanks before each line. */
+/* Borrows columns, which end with title NULL; if all titles are empty, the table has no line of titles. Borrows
+ * `out`, where the table is printed. width: the columns of the terminal, 0 for a table that is never broken. indent:
+ * blanks before each line. */
 struct table *table_new(const struct table_column *columns, size_t indent, size_t width, FILE *out);
-void table_free(struct table *table); /* and wipes its cells; prints nothing */
+void table_free(struct table *table); /* also wipes its cells; prints nothing */
 SCOPED_REF(struct table, table_free)
 
-/* Appends the next cell of the row; the last cell of a row ends it. The text is copied. */
+/* Appends the next cell of the row; the last cell of a row ends it. Copies the text. */
 void table_cell(struct table *table, struct str text);
-/* Prints the rows that are kept; without any, the titles alone. */
+/* Prints the kept rows; if there are none, the titles alone. */
 void table_print(struct table *table);
 
-/* The columns of the terminal at standard output, for table_new: 0 when it is none. */
+/* The width for table_new: that of the terminal at standard output, 0 if standard output is no terminal. */
 size_t table_terminal_width(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* A record of usage as people and programs read it. */
+/* A record of usage as text for people and as JSON for programs. */
 #ifndef CODECMETER_CLI_USAGE_TEXT_H
 #define CODECMETER_CLI_USAGE_TEXT_H
 
@@ -6,21 +6,21 @@
 #include "base/err.h"
 #include "meter/usage.h"
 
-/* Appends the event that it was, as JSON (docs/events.md), without its closing brace, so that more can follow:
- * "arrived" and, of a finished transcode, "tier" stand in it too. */
+/* Appends the record's event as JSON (docs/events.md), with "arrived" and, for a finished transcode, "tier". Omits
+ * the closing brace, so that more members can follow. */
 void usage_text_json(const struct usage *usage, struct buf *out);
 
-/* Appends ,"voided":{…}, the event that voids it, or ,"voided":null. */
+/* Appends ,"voided":{…} with the event that voids the record, or ,"voided":null. */
 void usage_text_voided(const struct usage *voiding, struct buf *out);
 
-/* Appends "transcode.finished h264 1280x720 20.033 s medium"; of that " h264 1280x720 20.033 s". */
+/* Append "transcode.finished h264 1280x720 20.033 s medium", and the part " h264 1280x720 20.033 s" of it. */
 void usage_text_line(const struct usage *usage, struct buf *out);
 void usage_text_measures(const struct usage *usage, struct buf *out);
 
 /* Appends an instant: "2026-01-31T04:00:00.000Z". */
 void usage_text_time(int64_t ms, struct buf *out);
 
-/* Prints what was appended on standard output, as it is: texts of reports hold no control characters. */
+/* Prints the text on standard output unescaped: texts of reports hold no control characters. */
 MUST_USE int usage_text_print(const struct buf *out, struct err *err);
 
 #endif

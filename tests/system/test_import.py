@@ -511,7 +511,7 @@ def test_a_place_that_cannot_be_kept(importing):
     os.mkdir(f"{path}{PLACE}")
     done = importing(path)
     assert done.returncode == 0 and counts(done.stdout) == counted(9000), done
-    assert "the place cannot be kept" in done.stderr, done
+    assert "the place in the file cannot be saved" in done.stderr, done
 
 
 def test_one_at_a_time(tmp_path):

@@ -14,7 +14,7 @@ Day         Codec            Low      Medium        High       Super       Total
 2017-07-20  av1          0:00:00     0:00:01     0:00:00   100:00:00   100:00:01
 2017-07-20  h264         0:00:00     0:00:00     0:02:17     0:00:00     0:02:17
 Total                    0:02:17     0:00:01     0:02:17   100:00:00   100:04:35
-Times are h:mm:ss, days those of Asia/Shanghai.
+Times are h:mm:ss. Days are those of Asia/Shanghai.
 """
 DATES = ("--from", "2017-07-17", "--to", "2017-07-20")
 
