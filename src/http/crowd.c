@@ -1,5 +1,7 @@
 /* Addresses stand in lists by the number of their idle members, one list for each number, so the one with the most is
  * found at once: a member's coming or going moves its address by one list, and the longest of them likewise by one.
+ * In a list the first address is the one that has had so many for longest. So when each connection has an address of
+ * its own, it is the oldest that goes, and not the newcomer.
  */
 #include "http/crowd.h"
 
@@ -27,7 +29,9 @@ struct crowd_address {
 struct crowd {
   struct crowd_options options;
   GHashTable *addresses;
-  struct crowd_address **by_idle; /* [1] to [members_max] */
+  struct address_list {
+    struct crowd_address *first, *last;
+  } *by_idle;                     /* [1] to [members_max] */
   unsigned most_idle;             /* the highest place of by_idle that is not empty; 0: all are */
   unsigned members;               /* exempt ones too; without those on their way out */
 };
@@ -135,7 +139,7 @@ struct crowd *crowd_new(const struct crowd_options *options) {
   struct crowd *crowd = calloc(1, sizeof *crowd);
   CHECK(crowd != NULL);
   crowd->options = *options;
-  crowd->by_idle = calloc((size_t)options->members_max + 1, sizeof(struct crowd_address *));
+  crowd->by_idle = calloc((size_t)options->members_max + 1, sizeof crowd->by_idle[0]);
   CHECK(crowd->by_idle != NULL);
   crowd->addresses = g_hash_table_new_full(hash_of, keys_equal, free, NULL);
   return crowd;
@@ -162,18 +166,22 @@ static struct crowd_address *address_made(struct crowd *crowd, const uint8_t key
 /* ---- addresses by the number of their idle members ---- */
 
 static void unlist_address(struct crowd *crowd, struct crowd_address *address) {
+  struct address_list *list = &crowd->by_idle[address->idle];
   if (address->idle == 0) return;
   if (address->previous != NULL) address->previous->next = address->next;
-  else crowd->by_idle[address->idle] = address->next;
+  else list->first = address->next;
   if (address->next != NULL) address->next->previous = address->previous;
+  else list->last = address->previous;
 }
 
 static void list_address(struct crowd *crowd, struct crowd_address *address) {
+  struct address_list *list = &crowd->by_idle[address->idle];
   if (address->idle == 0) return;
-  address->previous = NULL;
-  address->next = crowd->by_idle[address->idle];
-  if (address->next != NULL) address->next->previous = address;
-  crowd->by_idle[address->idle] = address;
+  address->next = NULL;
+  address->previous = list->last;
+  if (address->previous != NULL) address->previous->next = address;
+  else list->first = address;
+  list->last = address;
 }
 
 static void set_idle_count(struct crowd *crowd, struct crowd_address *address, unsigned idle) {
@@ -182,7 +190,7 @@ static void set_idle_count(struct crowd *crowd, struct crowd_address *address, u
   address->idle = idle;
   list_address(crowd, address);
   if (idle > crowd->most_idle) crowd->most_idle = idle;
-  while (crowd->most_idle > 0 && crowd->by_idle[crowd->most_idle] == NULL)
+  while (crowd->most_idle > 0 && crowd->by_idle[crowd->most_idle].first == NULL)
     crowd->most_idle--;
 }
 
@@ -260,7 +268,7 @@ static bool is_room_short(const struct crowd *crowd) {
 
 struct crowd_member *crowd_lose_one(struct crowd *crowd) {
   if (!is_room_short(crowd) || crowd->most_idle == 0) return NULL;
-  struct crowd_member *member = crowd->by_idle[crowd->most_idle]->oldest;
+  struct crowd_member *member = crowd->by_idle[crowd->most_idle].first->oldest;
   part(crowd, member);
   discount(crowd, member);
   return member;

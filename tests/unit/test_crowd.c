@@ -170,6 +170,32 @@ static void test_who_has_to_go(void **state) {
   crowd_free(crowd);
 }
 
+/* Who has one connection from each of many addresses keeps nobody out: of addresses with as many idle ones, the one that
+ * has had so many for longest loses one, not the newcomer's. */
+static void test_many_addresses(void **state) {
+  (void)state;
+  struct crowd *crowd = crowd_of(PLACES, PLACES, "");
+  struct crowd_member members[TAKEN + 2 * PLACES] = {0};
+  size_t lost = 1; /* 0 begins its idle time anew */
+  for (size_t i = 0; i < TAKEN + 2 * PLACES; i++) {
+    char text[32];
+    (void)snprintf(text, sizeof text, "10.0.%zu.1", i);
+    assert_true(crowd_join(crowd, &members[i], address(text)));
+    if (i == TAKEN - 1) crowd_busy(crowd, &members[0]);
+    if (i == TAKEN - 1) crowd_idle(crowd, &members[0]);
+    struct crowd_member *member = crowd_lose_one(crowd);
+    if (member == NULL) continue;
+    size_t expected = lost == TAKEN ? 0 : lost < TAKEN ? lost : lost - 1;
+    if (member != &members[expected]) fail_msg("%zu, not %zu", (size_t)(member - members), expected);
+    crowd_leave(crowd, member);
+    lost++;
+  }
+  assert_true(lost > TAKEN + PLACES);
+  for (size_t i = lost - 1; i < TAKEN + 2 * PLACES; i++)
+    crowd_leave(crowd, &members[i]);
+  crowd_free(crowd);
+}
+
 static void test_nobody_is_idle(void **state) {
   (void)state;
   struct crowd *crowd = crowd_of(PLACES, PLACES, "127.0.0.1");
@@ -248,7 +274,8 @@ static void test_at_random(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_bad_lists),     cmocka_unit_test(test_who_is_exempt), cmocka_unit_test(test_what_is_one_address),
-      cmocka_unit_test(test_who_has_to_go), cmocka_unit_test(test_nobody_is_idle), cmocka_unit_test(test_at_random),
+      cmocka_unit_test(test_who_has_to_go), cmocka_unit_test(test_many_addresses), cmocka_unit_test(test_nobody_is_idle),
+      cmocka_unit_test(test_at_random),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
