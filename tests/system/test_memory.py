@@ -160,4 +160,4 @@ def test_rebuild_names_the_setting(bare, limits):
     bare.start()
     assert seconds(account.client) == expected
     run("verify", "--data", bare.data, "--set", "ledger.map_size=1GiB")
-    assert "no setting" in run("rebuild", "--data", bare.data, "--set", "ingest.nothing=1", check=False).stderr
+    assert "unknown setting" in run("rebuild", "--data", bare.data, "--set", "ingest.nothing=1", check=False).stderr
