@@ -2,6 +2,7 @@
 and all of it works again when memory is there. Commands end with a message that names the setting to lower.
 """
 import http.client
+import json
 import mmap
 import os
 import resource
@@ -161,3 +162,25 @@ def test_rebuild_names_the_setting(bare, limits):
     assert seconds(account.client) == expected
     run("verify", "--data", bare.data, "--set", "ledger.map_size=1GiB")
     assert "unknown setting" in run("rebuild", "--data", bare.data, "--set", "ingest.nothing=1", check=False).stderr
+
+
+FRAMINGS = {"application/cloudevents+json": "{}", "application/cloudevents-batch+json": "[{}]", "application/x-ndjson": "{}\n"}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("padding, zeros, largest", [(40_000, 0, 100_000), (0, 3000, 40_000)], ids=["parser", "tree"])
+def test_a_body_is_not_too_large_for_want_of_memory(bare, limits, framing, padding, zeros, largest):
+    """An agent gives an event up that is too large; one for which there is no memory comes again. The body fits, but the
+    parser's tables of it do not, or its tree does not."""
+    account = Account(bare, *WIDE)
+    client = account.client
+    assert client.report(event("first", TIME)).json()["stored"] == 1
+    one = event("padded", TIME)
+    one["data"]["zeros"] = [0] * zeros
+    body = FRAMINGS[framing].replace("{}", json.dumps(one, separators=(",", ":"))[:-1] + " " * padding + "}").encode()
+    limits.set(largest=largest)
+    reply = client.report(body, framing)
+    assert limits.failed > 0
+    limits.set()
+    assert reply.status == 503 and "retry-after" in reply.headers, reply.body
+    assert client.report(one).json()["stored"] == 1
