@@ -238,7 +238,9 @@ static int read_params(struct exchange *x) {
   struct err err = {0};
   int result = params_read(&source, x->workspace->parser, x->workspace->arena, &x->params, &err);
   if (result == 0) return 0;
+  bool is_starved = arena_is_starved(x->workspace->arena);
   guess_action(x);
+  if (is_starved) return refuse(&x->refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", err_meaning(-ERR_MEMORY));
   if (result != -ERR_EXISTS) return refuse_param(&x->refusal, "body", err.text);
   return refuse_param(&x->refusal, err.text, "the name is given more than once (names match in any case)");
 }

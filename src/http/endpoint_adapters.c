@@ -78,7 +78,8 @@ static bool read_query(const struct http_request *request, struct arena *arena, 
   struct params params;
   struct err err = {0};
   if (params_read(&source, NULL, arena, &params, &err) != 0) {
-    http_reply_problem(reply, 400, "the URL's query: names once each, UTF-8, not too many");
+    if (arena_is_starved(arena)) (void)waiter_refuse(reply, WAITER_NO_MEMORY);
+    else http_reply_problem(reply, 400, "the URL's query: names once each, UTF-8, not too many");
     return false;
   }
   *ret = (struct asked){

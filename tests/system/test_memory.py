@@ -184,3 +184,24 @@ def test_a_body_is_not_too_large_for_want_of_memory(bare, limits, framing, paddi
     limits.set()
     assert reply.status == 503 and "retry-after" in reply.headers, reply.body
     assert client.report(one).json()["stored"] == 1
+
+
+def test_a_notice_is_not_wrong_for_want_of_memory(bare, limits):
+    """A service that sends notices gives up what is answered 400."""
+    account = Account(bare, *WIDE)
+    path = "/v1/adapters/ffprobe?source=s&id=i"
+    headers = {"Authorization": f"Bearer {account.token}", "Content-Type": "application/json"}
+    kept = http.client.HTTPConnection(bare.host, bare.port, timeout=60)
+
+    def send():
+        kept.request("POST", path, "{}", headers)
+        reply = kept.getresponse()
+        reply.read()
+        return reply.status
+
+    told = send()
+    limits.set(largest=4_100)  # nothing else in this request is as large as the first piece of an arena
+    assert send() == 503 and limits.failed > 0
+    limits.set()
+    assert send() == told
+    kept.close()
