@@ -30,8 +30,9 @@ class Limits:
         with open(path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 4096)
 
-    def set(self, largest=0, count=0):
+    def set(self, largest=0, count=0, requests=0):
         self.map[:16] = struct.pack("<qq", largest, count)
+        self.map[24:32] = struct.pack("<q", requests)
 
     @property
     def failed(self):
@@ -205,3 +206,49 @@ def test_a_notice_is_not_wrong_for_want_of_memory(bare, limits):
     limits.set()
     assert send() == told
     kept.close()
+
+
+def test_any_allocation_of_a_request_fails(bare, limits):
+    """Each one in turn, of reports, of a signed question and of a notice: it gets no answer, or one that says to try again, and the
+    server goes on."""
+    account = Account(bare, *WIDE)
+    client, failed = account.client, 0
+    batch = [event(n, TIME, seconds=1) for n in range(40)]
+    assert client.report(batch).json()["stored"] == 40
+
+    def report():
+        reply = client.report(batch[0])
+        return reply.status, reply.json().get("duplicate")
+
+    def report_batch():
+        reply = client.report(batch + [{"specversion": "1.0", "type": "x"}, "no event"])
+        return reply.status, (reply.json().get("duplicate"), reply.json().get("rejected"))
+
+    def ask():
+        answer = client.call("GetCodecTotalStat", **YEAR)
+        return (503 if answer["RetCode"] == 150 else answer["RetCode"]), sum(row["TotalTime"] for row in answer.get("StatSet", []))
+
+    def list_projects():
+        answer = client.call("GetProjectList")
+        return (503 if answer["RetCode"] == 150 else answer["RetCode"]), answer.get("ProjectCount")
+
+    def notice():
+        reply = client.request("POST", "/v1/adapters/ffprobe?source=s&id=i", b'{"streams":[]}',
+                               {"Authorization": f"Bearer {account.token}", "Content-Type": "application/json"})
+        return reply.status, None
+
+    for request in (report, report_batch, ask, list_projects, notice):
+        expected = request()
+        for n in range(1, 60):
+            before = limits.failed
+            limits.set(requests=n)
+            try:
+                told = request()
+            except (http.client.HTTPException, OSError):
+                told = (None, None)
+            limits.set()
+            assert bare.process.poll() is None, bare.log_text()
+            assert told == expected or told[0] in (None, 503), (request, n, told, expected)
+            failed += limits.failed > before
+            assert request() == expected
+    assert failed > 20
