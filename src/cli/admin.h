@@ -25,7 +25,8 @@ struct admin {
   void *arg;
 };
 
-/* Carries a request out and appends the reply; never fails but in the reply. request: JSON_PADDING bytes behind it. */
+/* Carries a request out and appends the reply; never fails but in the reply. request: JSON_PADDING bytes behind it.
+ * Nothing is done, and nothing appended, without memory for an error. */
 void admin_execute(const struct admin *admin, struct str request, struct buf *reply);
 
 /* Appends a reply that says an error. */

@@ -3,7 +3,7 @@
  *   0  allocations of so many bytes and more fail; 0: none
  *   1  counts the committer's allocations down; the one that makes it 0 fails. 0: off
  *   2  how many have failed, for the test to read
- *   3  as 1, of the threads that serve HTTP
+ *   3  as 1, of the threads that serve HTTP, and of those without a name, as the one that serves commands
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +39,8 @@ static int is_last_of(_Atomic int64_t *left, const char *thread) {
 static int fails(size_t size) {
   if (limits == NULL) return 0;
   int64_t largest = limits[0];
-  int is_last = is_last_of(&limits[1], "committer") || is_last_of(&limits[3], "MHD");
+  int is_last = is_last_of(&limits[1], "committer") || is_last_of(&limits[3], "MHD") ||
+                is_last_of(&limits[3], "codecmeter");
   if (!is_last && (largest == 0 || size < (size_t)largest)) return 0;
   atomic_fetch_add(&limits[2], 1);
   errno = ENOMEM;

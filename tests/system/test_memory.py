@@ -252,3 +252,21 @@ def test_any_allocation_of_a_request_fails(bare, limits):
             failed += limits.failed > before
             assert request() == expected
     assert failed > 20
+
+
+def test_any_allocation_of_a_command_fails(bare, limits):
+    """Each one in turn, of the thread that serves commands: the command fails and says so, or is done."""
+    Account(bare, *WIDE)
+    commands = (("project", "list"), ("project", "create", "org-{}", "--time-zone", "UTC"), ("key", "create", "--project", "org-a"),
+                ("token", "create", "--project", "org-a"), ("project", "set", "org-a", "--time-zone", "Europe/Paris", "--force"),
+                ("project", "set", "org-a", "--time-zone", "UTC", "--force"))
+    plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    for k, command in enumerate(commands):
+        for n in range(1, 25):
+            limits.set(requests=n)
+            done = run(*[word.format(f"{k}-{n}") for word in command], "--data", bare.data, check=False, env=plain)
+            limits.set()
+            assert bare.process.poll() is None, (command, n, bare.log_text())
+            assert done.returncode == 0 or "codecmeter" in done.stderr, done
+    assert limits.failed > 20
+    run("verify", "--data", bare.data)
