@@ -189,7 +189,7 @@ int adapter_read(const struct adapter_notice *notice, struct json_parser *parser
   struct adapter_reading *reading = arena_alloc(scratch, sizeof *reading);
   const struct adapter_query *query = notice->query;
   size_t adapter = find(notice->adapter);
-  CHECK(reading != NULL);
+  if (reading == NULL) return err_set(err, ERR_MEMORY, "no memory to read the notice");
   if (adapters[adapter].needs_identity && (query->source.len == 0 || query->id.len == 0)) {
     return err_set(err, ERR_USAGE, "the URL must name the output: add ?source=…&id=…");
   }

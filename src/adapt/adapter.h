@@ -58,8 +58,8 @@ struct adapter_notice {
 };
 
 /* Reads a notice; ret lives in the arena. -ERR_PARSE: it is not a JSON object. -ERR_USAGE: the URL lacks a parameter
- * that the adapter needs. -ERR_LIMIT: it has too many outputs, or is too large. Any other notice gives 0, with
- * reasons why parts of it, or all, are ignored. */
+ * that the adapter needs. -ERR_LIMIT: it has too many outputs, or is too large, or an arena is starved. -ERR_MEMORY.
+ * Any other notice gives 0, with reasons why parts of it, or all, are ignored. */
 MUST_USE int adapter_read(const struct adapter_notice *notice, struct json_parser *parser, struct arena *scratch,
                           struct arena *arena, struct events *ret, const char *const **ret_ignored,
                           size_t *ret_ignored_count, struct err *err);

@@ -47,15 +47,18 @@ static void workspace_free(struct workspace *workspace) {
   free(workspace);
 }
 
+/* NULL: no memory. */
 static struct workspace *workspace_new(void) {
   struct workspace *workspace = calloc(1, sizeof *workspace);
-  CHECK(workspace != NULL);
+  if (workspace == NULL) return NULL;
   workspace->parser = json_parser_new();
   workspace->arena = arena_new(ARENA_MAX);
-  CHECK(workspace->parser != NULL && workspace->arena != NULL);
-  return workspace;
+  if (workspace->parser != NULL && workspace->arena != NULL) return workspace;
+  workspace_free(workspace);
+  return NULL;
 }
 
+/* NULL: no memory. */
 static struct workspace *borrow(struct api *api) {
   (void)pthread_mutex_lock(&api->lock);
   struct workspace *workspace = api->idle;
@@ -69,6 +72,7 @@ static struct workspace *borrow(struct api *api) {
 }
 
 static void give_back(struct api *api, struct workspace *workspace) {
+  if (workspace == NULL) return;
   arena_reset(workspace->arena);
   buf_clear(&workspace->canonical);
   (void)pthread_mutex_lock(&api->lock);
@@ -233,12 +237,18 @@ static void guess_action(struct exchange *x) {
   (void)!params_find_action(&source, x->workspace->parser, x->workspace->arena, &x->action);
 }
 
+static int no_memory(struct exchange *x) {
+  return refuse(&x->refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", err_meaning(-ERR_MEMORY));
+}
+
 static int read_params(struct exchange *x) {
   struct params_source source = source_of(x);
   struct err err = {0};
   int result = params_read(&source, x->workspace->parser, x->workspace->arena, &x->params, &err);
   if (result == 0) return 0;
+  bool is_starved = arena_is_starved(x->workspace->arena);
   guess_action(x);
+  if (is_starved) return no_memory(x);
   if (result != -ERR_EXISTS) return refuse_param(&x->refusal, "body", err.text);
   return refuse_param(&x->refusal, err.text, "the name is given more than once (names match in any case)");
 }
@@ -256,6 +266,7 @@ static int check_action(struct exchange *x, const struct action **ret) {
 
 static int check_signature(struct exchange *x, struct str signature) {
   int result = canon_append(x->params.items, x->params.count, &x->workspace->canonical);
+  if (result == -ERR_MEMORY) return no_memory(x);
   if (result != 0) return refuse(&x->refusal, RETCODE_INTERNAL, "Internal error");
   struct str canonical = buf_view(&x->workspace->canonical);
   if (sign_verify(canonical, str_of(x->key.private_key), signature)) return 0;
@@ -324,7 +335,7 @@ static int run(struct exchange *x, struct buf *body) {
   begin_answer(body, RETCODE_OK, x->action);
   code = action->handle(&call, body, &x->refusal);
   if (code == 0) buf_char(body, '}');
-  if (code == 0 && body->failed) return refuse(&x->refusal, RETCODE_INTERNAL, "Internal error");
+  if (code == 0 && body->failed) return no_memory(x);
   return code;
 }
 
@@ -343,7 +354,7 @@ static void tell(const struct exchange *x, int code, struct api_result *ret) {
 void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret) {
   struct exchange x = {.api = api, .workspace = borrow(api), .request = request, .action = STR("")};
   size_t start = body->len;
-  int code = run(&x, body);
+  int code = x.workspace != NULL ? run(&x, body) : no_memory(&x);
   if (code != 0) {
     body->failed = false;
     answer_refusal(body, start, x.action, &x.refusal, request->id);
@@ -356,7 +367,7 @@ void api_handle(struct api *api, const struct api_request *request, struct buf *
 void api_too_large(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret) {
   struct exchange x = {.api = api, .workspace = borrow(api), .request = request, .action = STR("")};
   char allowed[64];
-  guess_action(&x);
+  if (x.workspace != NULL) guess_action(&x);
   (void)snprintf(allowed, sizeof allowed, "the body is longer than %llu bytes",
                  (unsigned long long)api->options.body_max);
   int code = refuse_param(&x.refusal, "body", allowed);

@@ -48,6 +48,7 @@ void arena_reset(struct arena *arena) {
 }
 
 bool arena_is_starved(const struct arena *arena) { return arena->starved; }
+void arena_starve(struct arena *arena) { arena->starved = true; }
 
 void arena_free(struct arena *arena) {
   if (arena == NULL) return;

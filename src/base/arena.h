@@ -31,5 +31,7 @@ struct str arena_copy(struct arena *arena, struct str s);
 size_t arena_used(const struct arena *arena);
 /* True if the arena gave NULL since the last reset because the system has no memory, and not because of its limit. */
 bool arena_is_starved(const struct arena *arena);
+/* Says so of what is made beside the arena and for the same purpose: the system has no memory for it. */
+void arena_starve(struct arena *arena);
 
 #endif

@@ -265,6 +265,7 @@ int read_top(const reader &r, ondemand::document &document, struct json *node) {
 int begin(struct json_parser *parser, const reader &r, struct str text, ondemand::document &document) {
   simdjson::padded_string_view view(text.ptr, text.len, text.len + JSON_PADDING);
   simdjson::error_code code = parser->simd.iterate(view).get(document);
+  if (code == simdjson::MEMALLOC) arena_starve(r.arena);
   return code == simdjson::SUCCESS ? 0 : fail(r, code);
 }
 

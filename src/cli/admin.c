@@ -13,6 +13,7 @@
 #include "meter/rfc3339.h"
 
 #define REQUEST_DEPTH_MAX 4
+#define REPLY_LEAST 4096 /* bytes that are there before a command is executed: its error fits */
 #define REQUEST_ARENA_MAX ((size_t)4 << 20)
 #define ZONE_DATE_SIZE 40 /* room for any three ints */
 
@@ -421,7 +422,7 @@ static int report_event(const struct admin *admin, const struct json *json, stru
   struct event event;
   struct usage usage;
   struct verdict verdict;
-  CHECK(arena != NULL);
+  if (arena == NULL) return err_set(err, ERR_MEMORY, "the server has no memory now: try again later");
   int result = fields_read(json, &rules, false, arena, arena, &event, &usage);
   if (result == -ERR_RANGE) {
     put_outcome(items, event.id, VERDICT_REJECTED, str_of(event.reason));
@@ -508,14 +509,21 @@ static int execute(const struct admin *admin, const struct json *request, struct
 void admin_execute(const struct admin *admin, struct str request, struct buf *reply) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(REQUEST_ARENA_MAX);
   SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
-  CHECK(arena != NULL && parser != NULL);
   const struct json *top;
   struct err err = {0};
   size_t start = reply->len;
-  int result = json_parse(parser, arena, request, REQUEST_DEPTH_MAX, &top, &err);
+  if (!buf_reserve(reply, REPLY_LEAST)) return;
+  int result = arena != NULL && parser != NULL
+                   ? json_parse(parser, arena, request, REQUEST_DEPTH_MAX, &top, &err)
+                   : err_set(&err, ERR_MEMORY, "the server has no memory now: try again later");
   if (result == 0) result = execute(admin, top, reply, &err);
+  if (result == 0 && reply->failed) {
+    result = err_set(&err, ERR_MEMORY,
+                     "the server has no memory for its answer: check with `list` whether the change was made");
+  }
   if (result == 0) return;
-  if (reply->len > start) bytes_wipe(reply->ptr + start, reply->len - start);
+  bytes_wipe(reply->ptr + start, reply->len - start);
   reply->len = start;
+  reply->failed = false;
   admin_reply_error(&err, reply);
 }

@@ -26,7 +26,7 @@ struct admin {
 };
 
 /* Carries out a request and appends the reply; an error is in the reply. JSON_PADDING bytes must follow the request.
- */
+ * If there is no memory even for an error, does nothing and appends nothing. */
 void admin_execute(const struct admin *admin, struct str request, struct buf *reply);
 
 /* Appends a reply that reports an error. */

@@ -78,8 +78,11 @@ static bool read_query(const struct http_request *request, struct arena *arena, 
   struct params params;
   struct err err = {0};
   if (params_read(&source, NULL, arena, &params, &err) != 0) {
-    http_reply_problem(reply, 400,
-                       "the URL's query cannot be read: it needs UTF-8, each name once, and few parameters");
+    if (arena_is_starved(arena))
+      (void)waiter_refuse(reply, WAITER_NO_MEMORY);
+    else
+      http_reply_problem(reply, 400,
+                         "the URL's query cannot be read: it needs UTF-8, each name once, and few parameters");
     return false;
   }
   *ret = (struct asked){

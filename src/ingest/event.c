@@ -76,22 +76,26 @@ static int add_event(struct gathering *gathering, const struct json *json, struc
   struct usage *usage = &events->usages[events->usages_count];
   int result = fields_read(json, &gathering->rules, gathering->needs_specversion, gathering->scratch,
                            gathering->arena, event, usage);
-  if (result == -ERR_MEMORY) return out_of_memory(err);
+  if (result == -ERR_MEMORY || arena_is_starved(gathering->scratch)) return out_of_memory(err);
   if (result == -ERR_LIMIT) event->reason = TOO_LARGE;
   events->count++;
   if (result == 0) events->usages_count++;
   return 0;
 }
 
-static void add_too_large(struct gathering *gathering) {
+/* Its sender will not send it again. So one for which there is only no memory now is not called too large. */
+static int add_too_large(struct gathering *gathering, struct err *err) {
   struct events *events = &gathering->events;
+  if (arena_is_starved(gathering->scratch)) return out_of_memory(err);
   events->items[events->count++] = (struct event){.id = STR(""), .reason = TOO_LARGE};
+  return 0;
 }
 
 static int add_unreadable(struct gathering *gathering, const struct err *why, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   buf_printf(&text, "the event cannot be read: %.200s", why->text);
   struct str reason = arena_copy(gathering->arena, buf_view(&text));
+  if (text.failed) arena_starve(gathering->arena);
   if (text.failed || reason.ptr == NULL) return out_of_memory(err);
   struct events *events = &gathering->events;
   events->items[events->count++] = (struct event){.id = STR(""), .reason = reason.ptr};
@@ -116,8 +120,7 @@ static int add_text(struct gathering *gathering, struct str text, struct err *er
   int result = parse(gathering, text, &json, &why);
   if (result == 0) return add_event(gathering, json, err);
   if (result == -ERR_PARSE) return add_unreadable(gathering, &why, err);
-  add_too_large(gathering);
-  return 0;
+  return add_too_large(gathering, err);
 }
 
 /* ---- an array that does not parse as a whole ---- */
@@ -208,11 +211,7 @@ static int take_count(void *arg, size_t count, struct err *err) {
 
 static int take_event(void *arg, const struct json *json, struct err *err) {
   struct gathering *gathering = arg;
-  if (json == NULL) {
-    add_too_large(gathering);
-    return 0;
-  }
-  int result = add_event(gathering, json, err);
+  int result = json != NULL ? add_event(gathering, json, err) : add_too_large(gathering, err);
   gathering->has_failed = result != 0;
   return result;
 }
@@ -236,9 +235,8 @@ static int read_array(struct gathering *gathering, struct str body, const struct
 static int add_single(struct gathering *gathering, const struct json *json, struct err *err) {
   gathering->events.single = true;
   int result = expect_events(gathering, 1, err);
-  if (result == 0 && json != NULL) return add_event(gathering, json, err);
-  if (result == 0) add_too_large(gathering);
-  return result;
+  if (result != 0) return result;
+  return json != NULL ? add_event(gathering, json, err) : add_too_large(gathering, err);
 }
 
 static int read_object(struct gathering *gathering, struct str body, bool may_be_array, struct err *err) {

@@ -23,6 +23,7 @@ static int inflate_member(z_stream *stream, size_t max, struct buf *out, int *re
     stream->avail_out = (unsigned)room;
     *ret_code = inflate(stream, Z_NO_FLUSH);
     out->len -= stream->avail_out;
+    if (*ret_code == Z_MEM_ERROR) return err_set(err, ERR_MEMORY, "no memory to inflate a body");
     if (*ret_code != Z_OK && *ret_code != Z_STREAM_END) return refuse(err);
     if (out->len > max) return err_set(err, ERR_LIMIT, "the body has more than %zu bytes when it is inflated", max);
   } while (*ret_code == Z_OK && (stream->avail_in > 0 || stream->avail_out == 0));

@@ -1,8 +1,9 @@
-/* Preloaded by test_memory.py: makes allocations fail, as the file $MEMORY_LIMIT says at that moment. It holds three numbers:
+/* Preloaded by test_memory.py: makes allocations fail, as the file $MEMORY_LIMIT says at that moment. It holds four numbers:
  *
  *   0  allocations of so many bytes and more fail; 0: none
  *   1  counts the committer's allocations down; the one that makes it 0 fails. 0: off
  *   2  how many have failed, for the test to read
+ *   3  as 1, of the threads that serve HTTP, and of those without a name, as the one that serves commands
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,15 +29,18 @@ __attribute__((constructor)) static void begin(void) {
   if (fd >= 0) (void)close(fd);
 }
 
-static int is_committer(void) {
+/* True if a thread is one whose allocations are counted, and this one is the last. */
+static int is_last_of(_Atomic int64_t *left, const char *thread) {
   char name[16] = "";
-  return prctl(PR_GET_NAME, name) == 0 && strcmp(name, "committer") == 0;
+  if (*left <= 0 || prctl(PR_GET_NAME, name) != 0 || strncmp(name, thread, strlen(thread)) != 0) return 0;
+  return atomic_fetch_sub(left, 1) == 1;
 }
 
 static int fails(size_t size) {
   if (limits == NULL) return 0;
   int64_t largest = limits[0];
-  int is_last = limits[1] > 0 && is_committer() && atomic_fetch_sub(&limits[1], 1) == 1;
+  int is_last = is_last_of(&limits[1], "committer") || is_last_of(&limits[3], "MHD") ||
+                is_last_of(&limits[3], "codecmeter");
   if (!is_last && (largest == 0 || size < (size_t)largest)) return 0;
   atomic_fetch_add(&limits[2], 1);
   errno = ENOMEM;

@@ -2,6 +2,7 @@
 and all of it works again when memory is there. Commands end with a message that names the setting to lower.
 """
 import http.client
+import json
 import mmap
 import os
 import resource
@@ -29,8 +30,9 @@ class Limits:
         with open(path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 4096)
 
-    def set(self, largest=0, count=0):
+    def set(self, largest=0, count=0, requests=0):
         self.map[:16] = struct.pack("<qq", largest, count)
+        self.map[24:32] = struct.pack("<q", requests)
 
     @property
     def failed(self):
@@ -161,3 +163,110 @@ def test_rebuild_names_the_setting(bare, limits):
     assert seconds(account.client) == expected
     run("verify", "--data", bare.data, "--set", "ledger.map_size=1GiB")
     assert "unknown setting" in run("rebuild", "--data", bare.data, "--set", "ingest.nothing=1", check=False).stderr
+
+
+FRAMINGS = {"application/cloudevents+json": "{}", "application/cloudevents-batch+json": "[{}]", "application/x-ndjson": "{}\n"}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("padding, zeros, largest", [(40_000, 0, 100_000), (0, 3000, 40_000)], ids=["parser", "tree"])
+def test_a_body_is_not_too_large_for_want_of_memory(bare, limits, framing, padding, zeros, largest):
+    """An agent gives an event up that is too large; one for which there is no memory comes again. The body fits, but the
+    parser's tables of it do not, or its tree does not."""
+    account = Account(bare, *WIDE)
+    client = account.client
+    assert client.report(event("first", TIME)).json()["stored"] == 1
+    one = event("padded", TIME)
+    one["data"]["zeros"] = [0] * zeros
+    body = FRAMINGS[framing].replace("{}", json.dumps(one, separators=(",", ":"))[:-1] + " " * padding + "}").encode()
+    limits.set(largest=largest)
+    reply = client.report(body, framing)
+    assert limits.failed > 0
+    limits.set()
+    assert reply.status == 503 and "retry-after" in reply.headers, reply.body
+    assert client.report(one).json()["stored"] == 1
+
+
+def test_a_notice_is_not_wrong_for_want_of_memory(bare, limits):
+    """A service that sends notices gives up what is answered 400."""
+    account = Account(bare, *WIDE)
+    path = "/v1/adapters/ffprobe?source=s&id=i"
+    headers = {"Authorization": f"Bearer {account.token}", "Content-Type": "application/json"}
+    kept = http.client.HTTPConnection(bare.host, bare.port, timeout=60)
+
+    def send():
+        kept.request("POST", path, "{}", headers)
+        reply = kept.getresponse()
+        reply.read()
+        return reply.status
+
+    told = send()
+    limits.set(largest=4_100)  # nothing else in this request is as large as the first piece of an arena
+    assert send() == 503 and limits.failed > 0
+    limits.set()
+    assert send() == told
+    kept.close()
+
+
+def test_any_allocation_of_a_request_fails(bare, limits):
+    """Each one in turn, of reports, of a signed question and of a notice: it gets no answer, or one that says to try again, and the
+    server goes on."""
+    account = Account(bare, *WIDE)
+    client, failed = account.client, 0
+    batch = [event(n, TIME, seconds=1) for n in range(40)]
+    assert client.report(batch).json()["stored"] == 40
+
+    def report():
+        reply = client.report(batch[0])
+        return reply.status, reply.json().get("duplicate")
+
+    def report_batch():
+        reply = client.report(batch + [{"specversion": "1.0", "type": "x"}, "no event"])
+        return reply.status, (reply.json().get("duplicate"), reply.json().get("rejected"))
+
+    def ask():
+        answer = client.call("GetCodecTotalStat", **YEAR)
+        return (503 if answer["RetCode"] == 150 else answer["RetCode"]), sum(row["TotalTime"] for row in answer.get("StatSet", []))
+
+    def list_projects():
+        answer = client.call("GetProjectList")
+        return (503 if answer["RetCode"] == 150 else answer["RetCode"]), answer.get("ProjectCount")
+
+    def notice():
+        reply = client.request("POST", "/v1/adapters/ffprobe?source=s&id=i", b'{"streams":[]}',
+                               {"Authorization": f"Bearer {account.token}", "Content-Type": "application/json"})
+        return reply.status, None
+
+    for request in (report, report_batch, ask, list_projects, notice):
+        expected = request()
+        for n in range(1, 60):
+            before = limits.failed
+            limits.set(requests=n)
+            try:
+                told = request()
+            except (http.client.HTTPException, OSError):
+                told = (None, None)
+            limits.set()
+            assert bare.process.poll() is None, bare.log_text()
+            assert told == expected or told[0] in (None, 503), (request, n, told, expected)
+            failed += limits.failed > before
+            assert request() == expected
+    assert failed > 20
+
+
+def test_any_allocation_of_a_command_fails(bare, limits):
+    """Each one in turn, of the thread that serves commands: the command fails and says so, or is done."""
+    Account(bare, *WIDE)
+    commands = (("project", "list"), ("project", "create", "org-{}", "--time-zone", "UTC"), ("key", "create", "--project", "org-a"),
+                ("token", "create", "--project", "org-a"), ("project", "set", "org-a", "--time-zone", "Europe/Paris", "--force"),
+                ("project", "set", "org-a", "--time-zone", "UTC", "--force"))
+    plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    for k, command in enumerate(commands):
+        for n in range(1, 25):
+            limits.set(requests=n)
+            done = run(*[word.format(f"{k}-{n}") for word in command], "--data", bare.data, check=False, env=plain)
+            limits.set()
+            assert bare.process.poll() is None, (command, n, bare.log_text())
+            assert done.returncode == 0 or "codecmeter" in done.stderr, done
+    assert limits.failed > 20
+    run("verify", "--data", bare.data)
