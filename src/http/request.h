@@ -84,7 +84,6 @@ MUST_USE bool http_hold(struct http_request *request, size_t bytes);
  * short. A reply of up to HTTP_SHORT bytes needs no claim. */
 MUST_USE bool http_claim(struct http_request *request, size_t bytes);
 #define HTTP_SHORT ((size_t)16 << 10)
-#define HTTP_NO_ANSWER "busy: too many answers in memory: send this again later, what was stored counts once"
 
 /* Sets a header of the reply; name is static. */
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);

@@ -224,3 +224,22 @@ def test_repeats_in_any_order_are_told_apart(bare):
         status, answer = kept.report([event(id, TIME, seconds=1 + (n % 50 == 0)) for n, id in enumerate(ids[at:at + 5000])])
         assert status == 200 and (answer["stored"], answer["duplicate"], answer["conflict"]) == (0, 4900, 100), {**answer, "results": ...}
     assert sum(row["TotalTime"] for row in account.client.stat(**YEAR)) == len(ids)
+
+
+def test_a_limit_of_file_sizes_is_named(bare):
+    """It does not kill the server without a word: the write fails, and what was acknowledged before is there."""
+    bare.limits = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (256 << 10, 256 << 10))
+    account = Account(bare, *WIDE)
+    stored = 0
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        while stored < 100:
+            answer = account.client.report([event(f"{stored}-{n}", TIME, source="s" * 200) for n in range(200)], "application/cloudevents-batch+json")
+            if answer.status != 200:
+                break
+            stored += 1
+    assert 0 < stored < 100 and bare.process.wait(30) == 1, bare.log_text()
+    assert "File too large" in bare.log_text()
+    bare._ended()
+    bare.limits = None
+    bare.start(*WIDE)
+    assert sum(row["LowDefinitionTime"] for row in account.client.stat(**YEAR)) >= 200 * stored
