@@ -243,3 +243,26 @@ def test_a_limit_of_file_sizes_is_named(bare):
     bare.limits = None
     bare.start(*WIDE)
     assert sum(row["LowDefinitionTime"] for row in account.client.stat(**YEAR)) >= 200 * stored
+
+
+GIB = 1 << 30
+
+
+def test_a_disk_that_is_nearly_full_is_named_in_the_log(bare, tmp_path):
+    """Reporters get 503, and go on by themselves; the operator reads once why, and when it is over."""
+    disk = os.statvfs(tmp_path)
+    free = disk.f_bavail * disk.f_frsize
+    if free < 4 * GIB:
+        pytest.skip("it takes 4 GiB of free disk space to make some of it short")
+    account = Account(bare, *WIDE, f"ledger.disk_reserve={(free - GIB) >> 20}MiB")
+    assert account.client.report(event(0, TIME)).status == 200
+    hog = tmp_path / "hog"
+    with open(hog, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 2 * GIB)
+    for n in range(10):
+        assert account.client.report(event(f"refused-{n}", TIME)).status == 503
+    assert bare.log_text().count("usage is refused with 503 for now: the disk of") == 1, bare.log_text()
+    assert "ledger.disk_reserve" in bare.log_text() and "taken again" not in bare.log_text()
+    os.remove(hog)
+    wait_until(lambda: account.client.report(event(1, TIME)).status == 200)
+    assert bare.log_text().count("usage is taken again") == 1, bare.log_text()
