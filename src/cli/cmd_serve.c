@@ -345,6 +345,7 @@ static void block_signals(sigset_t *set) {
   if (hangup.sa_handler != SIG_IGN) (void)sigaddset(set, SIGHUP);
   CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
   (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit of file sizes fails then, and the error says so */
 }
 
 /* Checks the ledger's files after the last write: if they were removed, renamed or replaced, the next start would not

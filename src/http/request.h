@@ -84,8 +84,6 @@ MUST_USE bool http_hold(struct http_request *request, size_t bytes);
  * must answer something short. A reply of up to HTTP_SHORT bytes needs no claim. */
 MUST_USE bool http_claim(struct http_request *request, size_t bytes);
 #define HTTP_SHORT ((size_t)16 << 10)
-#define HTTP_NO_ANSWER \
-  "the server is busy: answers fill http.answers_max; send this again later, what was stored counts once"
 
 /* Adds a header to the reply; name is static. At most HTTP_HEADERS_MAX headers. */
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);

@@ -24,8 +24,11 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/wait.h"
+
+#define SHORTAGE_SAY_MS 60000
 
 struct batches {
   struct batch *first, *last;
@@ -61,6 +64,8 @@ struct committer {
   struct batches decided;
   bool has_failed;
   struct err failure;
+  enum err_code shortage; /* for which usage was refused last; ERR_NONE: it is taken */
+  int64_t say_again_ms;   /* monotonic: until then it is not said once more */
 };
 
 static void lock(struct committer *committer) { CHECK(pthread_mutex_lock(&committer->lock) == 0); }
@@ -124,11 +129,33 @@ static int fail(struct committer *committer, const struct err *err) {
   return -ERR_IO;
 }
 
+/* ---- shortages ---- */
+
+/* Logs why usage is refused and what to free: once, and again each minute while the shortage lasts. Each reporter gets 503
+ * and a short text. */
+static void say_shortage(struct committer *committer, const struct err *err) {
+  int64_t now_ms = clock_monotonic_ms(clock_system());
+  bool is_known = committer->shortage == err->code && now_ms < committer->say_again_ms;
+  committer->shortage = err->code;
+  if (is_known) return;
+  committer->say_again_ms = now_ms + SHORTAGE_SAY_MS;
+  diag_warning("usage is refused with 503 for now: %s", err->text);
+}
+
+static void end_shortage(struct committer *committer) {
+  if (committer->shortage == ERR_NONE) return;
+  committer->shortage = ERR_NONE;
+  diag_info("usage is taken again");
+}
+
 /* When the disk is full or memory is short, ledger_commit drops the staged records, and the ledger goes on. Any other
  * error is final. */
 static int commit_staged(struct committer *committer, struct err *err) {
+  bool is_empty = ledger_staged_bytes(committer->options.ledger) == 0;
   int result = ledger_commit(committer->options.ledger, err);
   bool passes = result == -ERR_FULL || result == -ERR_MEMORY;
+  if (passes) say_shortage(committer, err);
+  if (result == 0 && !is_empty) end_shortage(committer);
   return result == 0 || passes ? result : fail(committer, err);
 }
 
@@ -226,6 +253,7 @@ static int stage_more(struct committer *committer, struct staging *staging) {
                                    batch->count - staging->decided, committer->options.commit_bytes,
                                    batch->verdicts + staging->decided, &decided, &err);
   staging->decided += decided;
+  if (result != 0 && result != -ERR_BUSY && err_kind(result) == ERR_KIND_RETRY) say_shortage(committer, &err);
   return result == 0 || err_kind(result) == ERR_KIND_RETRY ? result : fail(committer, &err);
 }
 

@@ -243,3 +243,45 @@ def test_repeats_in_any_order_are_told_apart(bare):
         status, answer = kept.report([event(id, TIME, seconds=1 + (n % 50 == 0)) for n, id in enumerate(ids[at:at + 5000])])
         assert status == 200 and (answer["stored"], answer["duplicate"], answer["conflict"]) == (0, 4900, 100), {**answer, "results": ...}
     assert sum(row["TotalTime"] for row in account.client.stat(**YEAR)) == len(ids)
+
+
+def test_a_limit_of_file_sizes_is_named(bare):
+    """It does not kill the server without a word: the write fails, and what was acknowledged before is there."""
+    bare.limits = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (256 << 10, 256 << 10))
+    account = Account(bare, *WIDE)
+    stored = 0
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        while stored < 100:
+            answer = account.client.report([event(f"{stored}-{n}", TIME, source="s" * 200) for n in range(200)], "application/cloudevents-batch+json")
+            if answer.status != 200:
+                break
+            stored += 1
+    assert 0 < stored < 100 and bare.process.wait(30) == 1, bare.log_text()
+    assert "File too large" in bare.log_text()
+    bare._ended()
+    bare.limits = None
+    bare.start(*WIDE)
+    assert sum(row["LowDefinitionTime"] for row in account.client.stat(**YEAR)) >= 200 * stored
+
+
+GIB = 1 << 30
+
+
+def test_a_disk_that_is_nearly_full_is_named_in_the_log(bare, tmp_path):
+    """Reporters get 503, and go on by themselves; the operator reads once why, and when it is over."""
+    disk = os.statvfs(tmp_path)
+    free = disk.f_bavail * disk.f_frsize
+    if free < 4 * GIB:
+        pytest.skip("it takes 4 GiB of free disk space to make some of it short")
+    account = Account(bare, *WIDE, f"ledger.disk_reserve={(free - GIB) >> 20}MiB")
+    assert account.client.report(event(0, TIME)).status == 200
+    hog = tmp_path / "hog"
+    with open(hog, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 2 * GIB)
+    for n in range(10):
+        assert account.client.report(event(f"refused-{n}", TIME)).status == 503
+    assert bare.log_text().count("usage is refused with 503 for now: the disk of") == 1, bare.log_text()
+    assert "ledger.disk_reserve" in bare.log_text() and "taken again" not in bare.log_text()
+    os.remove(hog)
+    wait_until(lambda: account.client.report(event(1, TIME)).status == 200)
+    assert bare.log_text().count("usage is taken again") == 1, bare.log_text()
