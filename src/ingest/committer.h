@@ -1,8 +1,8 @@
 /* The committer: the one thread that writes to the ledger. Source: design §6.
  *
  * It gathers what is queued (bounded), decides, commits with one sync, and tells each waiter. Administration goes
- * first. While both deltas are full it waits for the checkpointer; a job waits with it until its deadline. It does not
- * wait for a checkpoint that lacks something: the job gets that error.
+ * first. While both deltas are full it waits for the checkpointer; a job waits with it until its deadline. It does
+ * not wait for a checkpoint that lacks something: the job gets that error.
  *
  * A batch belongs to the committer from committer_submit on until its `done` is called, which happens exactly once,
  * on the committer's thread. A waiter that has given up meanwhile is the maker's affair: `done` still comes, and the

@@ -168,8 +168,8 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
 
 /* ---- the thread ---- */
 
-/* Waits, with the lock held, for a shortage to pass or for the end. The writer may wait for this checkpoint: it is told
- * that it is not to. */
+/* Waits, with the lock held, for a shortage to pass or for the end. The writer may wait for this checkpoint, and is
+ * told not to. */
 static void wait_for_room(struct ledger *ledger, const struct err *why) {
   ledger->checkpointer.blocked = true;
   ledger->checkpointer.failure = *why;

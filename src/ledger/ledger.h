@@ -145,8 +145,8 @@ struct ledger_rows {
 };
 void ledger_rows_fini(struct ledger_rows *rows);
 
-/* What ledger_totals may take and give for these days of transcodes, by the codecs that the project has used. Of other
- * kinds there may be one row a day more: of usage that names no codec. */
+/* What ledger_totals may take and give for these days of transcodes, by the codecs that the project has used. Of
+ * other kinds there may be one row a day more: of usage that names no codec. */
 struct ledger_cost {
   uint64_t bytes; /* of memory, until the rows are freed */
   uint64_t rows;  /* at most */

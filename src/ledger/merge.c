@@ -172,7 +172,7 @@ static bool has_room(const struct ledger *ledger, const struct candidate *candid
   return (uint64_t)disk.f_bavail * disk.f_frsize >= size + reserve;
 }
 
-/* With the lock held. The writer may wait for this merge before it begins a checkpoint: it is told that it is not to. */
+/* With the lock held. The writer may wait for this merge before it begins a checkpoint, and is told not to. */
 static void wait_blocked(struct ledger *ledger, const char *why) {
   bool was_blocked = ledger->merger.blocked;
   if (!was_blocked) diag_warning("runs are not merged: %s", why);

@@ -170,8 +170,8 @@ static void test_who_has_to_go(void **state) {
   crowd_free(crowd);
 }
 
-/* Who has one connection from each of many addresses keeps nobody out: of addresses with as many idle ones, the one that
- * has had so many for longest loses one, not the newcomer's. */
+/* A client with one connection from each of many addresses keeps nobody out: of addresses with as many idle ones, the
+ * one that has had so many for longest loses one, not the newcomer. */
 static void test_many_addresses(void **state) {
   (void)state;
   struct crowd *crowd = crowd_of(PLACES, PLACES, "");
