@@ -28,6 +28,9 @@
  * logs the fault first. So we give the one answer there, and end the connection's sending side: the library then fails
  * to send its own.
  *
+ * The library (0.9.75) takes a line that begins with a colon for the end of the head: what follows would be the body, or
+ * the next request. So we check that between the last field and the end of the head there is an empty line and nothing else.
+ *
  * A reply queued in the library's first callback of a request closes the connection, and it takes none while a body
  * comes. So a refused body is read and dropped, and the reply queued behind it. From the first callback are answered,
  * and closed: what cannot be trusted to be framed right, bodies that are not worth that much reading, and clients
@@ -503,14 +506,38 @@ static bool is_folded(struct str name, struct str value) {
   return (uintptr_t)value.ptr <= (uintptr_t)name.ptr + name.len;
 }
 
+struct head_scan {
+  struct head *head;
+  const char *end; /* of the last field, in the library's buffer */
+};
+
 static enum MHD_Result scan_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,
                                    const char *value, size_t value_len) {
   (void)kind;
-  struct head *head = cls;
+  struct head_scan *scan = cls;
   struct str field = str_make(name, name_len), text = str_make(value, value_len);
-  head_field(head, field, text);
-  if (is_folded(field, text)) head->is_malformed = true;
+  head_field(scan->head, field, text);
+  if (is_folded(field, text)) scan->head->is_malformed = true;
+  scan->end = value + value_len;
   return MHD_YES;
+}
+
+/* Blanks behind the last field, its line's end, and that of the empty line. The library puts NULs there. */
+static bool is_end_of_head(struct str rest) {
+  size_t blanks = 0, ends = 0;
+  while (blanks < rest.len && (rest.ptr[blanks] == ' ' || rest.ptr[blanks] == '\t'))
+    blanks++;
+  for (size_t i = blanks; i < rest.len; i++)
+    ends += rest.ptr[i] == '\0' || rest.ptr[i] == '\r' || rest.ptr[i] == '\n';
+  return ends == rest.len - blanks && ends == sizeof "\r\n\r\n" - 1;
+}
+
+/* Is there more in the head than the library has read? `last` is the end of what it has read. */
+static bool is_cut_short(const struct exchange *x, const char *last) {
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  if (info == NULL) return false;
+  const char *end = x->request.method.ptr + info->header_size;
+  return last > end || !is_end_of_head(str_make(last, (size_t)(end - last)));
 }
 
 /* The version begins where the target ends, unless a NUL hides the rest of the target from us. */
@@ -522,8 +549,10 @@ static bool has_nul(const struct exchange *x, const char *version) {
 /* Refuses a head that is too long, or that somebody may read in another way. True if it is refused. */
 static bool refuse_head(struct exchange *x, const char *version) {
   x->head.bytes = strlen(x->uri) + x->request.method.len + sizeof "  HTTP/1.1\r\n" - 1;
-  (void)MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, scan_header, &x->head);
+  struct head_scan scan = {.head = &x->head, .end = version + strlen(version)};
+  (void)MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, scan_header, &scan);
   const char *fault = has_nul(x, version) ? "a NUL stands in the request's target" : head_fault(&x->head);
+  if (fault == NULL && is_cut_short(x, scan.end)) fault = "a line of the head begins with a colon, or does not end in CR LF";
   if (x->head.bytes > x->server->options.header_max) {
     http_reply_problem(&x->reply, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "request line and headers are too long");
   } else if (fault != NULL) {

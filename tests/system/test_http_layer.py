@@ -64,6 +64,17 @@ def test_heads_that_others_may_read_in_another_way(account):
     refused(b"Content-:", b" Length")
     refused(b"Transfer-Encoding:", b" chunked")
     refused(b"X:", b" y", b" z", b"Content-Length: 16")
+    # a line without a name: the library takes it for the end of the head, and what follows for the next request
+    for line in (b": y", b":", b": ", b":\t:", b"::", b": \n"):
+        refused(line)
+        refused(line, b"Content-Length: 16")
+        refused(b"Content-Length: 16", line)
+        refused(b"Content-Length: 16", b"X:", line)
+        refused(b"Content-Length: 16", b"X: y ", line)
+        refused(line, b"Transfer-Encoding: gzip", line)
+    # a head that does not end in CR LF CR LF
+    assert status_of(c.raw(b"GET / HTTP/1.1\nHost: x\n\n")) == 400
+    assert status_of(c.raw(b"GET / HTTP/1.0\r\n: y\r\nHost: x\r\n\r\n")) == 400
 
 
 def test_a_fault_is_answered_once_and_the_connection_closed(account):
@@ -120,7 +131,7 @@ def test_heads_in_every_form_that_is_right(account):
     c = account.client
     body = b"Action=GetRegion"
     for line in (b"Content-Length:16", b"content-length: \t 16", b"CONTENT-LENGTH: 0016", b"Content-Length: 16\r\nX:",
-                 b"X: caf\xe9\tx\r\nContent-Length: 16"):
+                 b"X: caf\xe9\tx\r\nContent-Length: 16", b"Content-Length: 16\r\nX: y \t ", b"Content-Length: 16\r\nX: :y:"):
         answer = c.raw(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + line + b"\r\n\r\n" + body)
         assert b'"RetCode":170' in answer, line
     for value in (b"chunked", b"Chunked", b"\tchunked"):
