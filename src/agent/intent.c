@@ -17,7 +17,8 @@
  * event that was already sent is a duplicate.
  *
  * A later run may write to the same path, perhaps for another customer. So it settles such notes before its command
- * starts (intent_settle_outputs). The settler holds the note's lock: two at once would both measure, one of them too late.
+ * starts (intent_settle_outputs). The settler holds the note's lock: two at once would both measure, one of them too
+ * late.
  */
 #include "agent/intent.h"
 

@@ -36,8 +36,8 @@ struct api_request {
   struct str body;         /* JSON_PADDING bytes behind it are readable; empty if there was none */
   const char *id;          /* the request's UUID, for the message of RetCode 130 */
   const char *unavailable; /* why requests cannot be served now, or NULL */
-  /* An action claims memory for its answer before it takes the memory: so many bytes in all, from now on. A later claim of
-   * fewer bytes gives the rest back. False if there is no room. NULL: no bound. */
+  /* An action claims memory for its answer before it takes the memory: so many bytes in all, from now on. A later
+   * claim of fewer bytes gives the rest back. False if there is no room. NULL: no bound. */
   bool (*claim)(void *claim_arg, size_t bytes);
   void *claim_arg;
 };

@@ -27,7 +27,9 @@ static inline struct str str_make(const char *ptr, size_t len) {
   struct str s = {ptr, len}; /* json.cc reads this header too, and C++17 has no designated initialisers */
   return s;
 }
-static inline struct str str_of(const char *text) { return text != NULL ? str_make(text, strlen(text)) : str_make("", 0); }
+static inline struct str str_of(const char *text) {
+  return text != NULL ? str_make(text, strlen(text)) : str_make("", 0);
+}
 
 /* For printf("%.*s", STR_ARG(s)). */
 #define STR_ARG(s) ((int)(s).len), ((s).ptr)

@@ -1,10 +1,10 @@
-/* There is one queue of addresses for each number of idle members, so the address with the most is found at once. When
- * one member becomes idle or busy, its address moves to the next queue up or down, and most_idle changes by one at
- * most.
+/* There is one queue of addresses for each number of idle members, so the address with the most is found at once.
+ * When one member becomes idle or busy, its address moves to the next queue up or down, and most_idle changes by one
+ * at most.
  *
- * Of several addresses with as many idle members, the one that came into the queue first loses a member first. If it were
- * the one that came last, a crowd of single connections from many addresses would keep its places, and each newcomer would
- * go at once.
+ * Of several addresses with as many idle members, the one that came into the queue first loses a member first. If it
+ * were the one that came last, a crowd of single connections from many addresses would keep its places, and each
+ * newcomer would go at once.
  */
 #include "http/crowd.h"
 

@@ -5,7 +5,8 @@
  * at a good pace. Otherwise it is idle: it waits between requests, its request is still arriving, or its client reads
  * the answer too slowly. When there is little room, the address with the most idle members loses the one that has
  * been idle for longest; of several such addresses, the one that has had as many for longest. So a newcomer is never
- * the first to go while others are idle. Members of exempt addresses (proxies) are never lost and are not counted by address.
+ * the first to go while others are idle. Members of exempt addresses (proxies) are never lost and are not counted by
+ * address.
  *
  * An address is an IPv4 address or the first 64 bits of an IPv6 address, because a host can choose the other 64 bits
  * itself. An IPv4 address mapped into IPv6 is that IPv4 address.

@@ -453,7 +453,8 @@ static void fill_peer(struct MHD_Connection *mhd, char *out, size_t size) {
   if (address != NULL && address->sa_family == AF_INET) {
     text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, out, (socklen_t)size);
   } else if (address != NULL && address->sa_family == AF_INET6) {
-    text = inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, out, (socklen_t)size);
+    text =
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, out, (socklen_t)size);
   }
   if (text == NULL) out[0] = '\0';
 }

@@ -35,7 +35,8 @@ void http_reply_problem(struct http_reply *reply, unsigned status, const char *d
   reply->status = status;
   reply->content_type = "application/problem+json";
   buf_clear(&reply->body);
-  buf_printf(&reply->body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", title_of(status), status);
+  buf_printf(&reply->body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", title_of(status),
+             status);
   json_quote(&reply->body, str_of(detail));
   buf_char(&reply->body, '}');
 }

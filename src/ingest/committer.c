@@ -131,8 +131,8 @@ static int fail(struct committer *committer, const struct err *err) {
 
 /* ---- shortages ---- */
 
-/* Logs why usage is refused and what to free: once, and again each minute while the shortage lasts. Each reporter gets 503
- * and a short text. */
+/* Logs why usage is refused and what to free: once, and again each minute while the shortage lasts. Each reporter
+ * gets 503 and a short text. */
 static void say_shortage(struct committer *committer, const struct err *err) {
   int64_t now_ms = clock_monotonic_ms(clock_system());
   bool is_known = committer->shortage == err->code && now_ms < committer->say_again_ms;

@@ -17,7 +17,8 @@ static void *open_beside(void) {
   if (len <= 0) return NULL;
   exe[len] = '\0';
   SCOPED_MALLOC char *path = file_path(dirname(exe), MEDIA_MODULE_FILE);
-  return file_exists(path) ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : dlopen(MEDIA_MODULE_DIR "/" MEDIA_MODULE_FILE, RTLD_NOW | RTLD_LOCAL);
+  return file_exists(path) ? dlopen(path, RTLD_NOW | RTLD_LOCAL)
+                           : dlopen(MEDIA_MODULE_DIR "/" MEDIA_MODULE_FILE, RTLD_NOW | RTLD_LOCAL);
 }
 
 void (*media_on_progress)(void);
