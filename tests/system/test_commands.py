@@ -286,9 +286,11 @@ def test_a_log_that_nobody_reads(bare, kind):
         wait_until(lambda: select.select([reader], [], [], 0)[0])
         time.sleep(0.2)
         back = read_all(reader)
-        dropped = re.search(r"warn  (\d+) log lines were dropped here", back)
         whole = shown + back
-        assert dropped and whole.count("status=404") + int(dropped[1]) == 2001, back
+        assert "log lines were dropped here" in back
+        # a terminal may take some more now and then, so there may be several notes
+        dropped = sum(map(int, re.findall(r"warn  (\d+) log lines were dropped here", whole)))
+        assert whole.count("status=404") + dropped == 2001, back
         assert all(line.startswith("20") for line in whole.splitlines()), "no line is cut"
         for _ in range(2000):
             assert client.request("GET", "/nothing").status == 404
