@@ -848,8 +848,10 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 
 /* ---- what the library logs ---- */
 
-/* The library reads a Content-Length if there is no Transfer-Encoding, and takes what str_to_u64 takes. */
+/* The library reads a Content-Length if there is no Transfer-Encoding, and takes what str_to_u64 takes. It does so when the head
+ * is complete, and only then it knows the head's size. Others on the list still receive theirs. */
 static bool has_unreadable_length(const struct exchange *x) {
+  if (MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) == NULL) return false;
   const char *length = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
   const char *encoding = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
   uint64_t value;
