@@ -7,8 +7,8 @@
  *   never begun          not two lines; or no third, and no output made    removed
  *   ended                none of these                                     events made, then removed
  *
- * The lock alone would not do: `sudo`, and scripts that close what they inherit, lose it while they go on. The process
- * alone would not do either: a script may end while an ffmpeg that it started goes on, with the lock.
+ * The lock alone would not do: `sudo`, and scripts that close what they inherit, lose it while they go on. The
+ * process alone would not do either: a script may end while an ffmpeg that it started goes on, with the lock.
  *
  * The status of a command that outlived its run cannot be learned from the system. Its outputs are measured: a file
  * that was cut short is refused then, and one that is whole is what was made.
@@ -16,8 +16,9 @@
  * A crash while this settles costs nothing but doing it again: the same events are put under the same names, and an
  * event that was sent meanwhile is a duplicate.
  *
- * A later run may write to the same path, perhaps for another customer. So it settles such intents before its command starts
- * (intent_settle_outputs). Whoever settles holds the intent's lock; two at once would both measure, one of them too late.
+ * A later run may write to the same path, perhaps for another customer. So it settles such intents before its command
+ * starts (intent_settle_outputs). Whoever settles holds the intent's lock; two at once would both measure, one of
+ * them too late.
  */
 #include "agent/intent.h"
 
@@ -616,8 +617,8 @@ static bool is_held_by_other(const struct found *found) {
 
 static int read_when_free(struct found *found, char *const *outputs, struct err *err) {
   int result = read_found(found, err);
-  for (int waited_ms = 0; result == 0 && is_held_by_other(found) && shares_output(found, outputs) &&
-                          waited_ms < SETTLER_WAIT_MS;
+  for (int waited_ms = 0;
+       result == 0 && is_held_by_other(found) && shares_output(found, outputs) && waited_ms < SETTLER_WAIT_MS;
        waited_ms += SETTLER_POLL_MS) {
     struct stat st;
     (void)usleep(SETTLER_POLL_MS * 1000);
@@ -639,7 +640,8 @@ static void take_outputs(const struct found *found, char *const *outputs, const 
     buf_text(&line, "\n{\"taken\":\"");
     append_path(&line, output->path);
     buf_text(&line, "\"}\n");
-    bool is_noted = fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;
+    bool is_noted =
+        fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;
     const char *what = is_noted ? "is not metered" : "may be metered twice";
     CHECK(asprintf(&text, "%s: an earlier run that was killed wrote it too, and %s there: %s", output->path, what,
                    why->text) >= 0);

@@ -1,8 +1,9 @@
 /* Addresses are in queues by the number of their idle members, one queue for each number, so the one with the most is
  * found at once: a member's coming or going moves its address by one queue, and the highest of them likewise by one.
  *
- * Of the addresses with as many idle members, the one that came into the queue first loses a member first. If it were the
- * last one, a crowd of single connections from many addresses would keep its places, and each newcomer would go at once.
+ * Of the addresses with as many idle members, the one that came into the queue first loses a member first. If it were
+ * the last one, a crowd of single connections from many addresses would keep its places, and each newcomer would go
+ * at once.
  */
 #include "http/crowd.h"
 
@@ -172,9 +173,11 @@ static void unlist_address(struct crowd *crowd, struct crowd_address *address) {
   if (address->idle == 0) return;
   struct queue *queue = &crowd->by_idle[address->idle];
   if (address->previous != NULL) address->previous->next = address->next;
-  else queue->first = address->next;
+  else
+    queue->first = address->next;
   if (address->next != NULL) address->next->previous = address->previous;
-  else queue->last = address->previous;
+  else
+    queue->last = address->previous;
 }
 
 static void list_address(struct crowd *crowd, struct crowd_address *address) {
@@ -182,8 +185,10 @@ static void list_address(struct crowd *crowd, struct crowd_address *address) {
   struct queue *queue = &crowd->by_idle[address->idle];
   address->next = NULL;
   address->previous = queue->last;
-  if (queue->last != NULL) queue->last->next = address;
-  else queue->first = address;
+  if (queue->last != NULL)
+    queue->last->next = address;
+  else
+    queue->first = address;
   queue->last = address;
 }
 

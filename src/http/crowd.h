@@ -3,12 +3,12 @@
  *
  * A member is a connection. It is busy while its request is worked on or its answer is sent well; else it is idle: it
  * waits between requests, receives, or reads its answer too slowly. When there is little room, the address with the
- * most idle members loses the one that has been idle for longest; of several such addresses, the one that has had as many for
- * longest. So a newcomer is never the first to go while others are idle. Members of exempt addresses (proxies) are never lost
- * and not counted by address.
+ * most idle members loses the one that has been idle for longest; of several such addresses, the one that has had as
+ * many for longest. So a newcomer is never the first to go while others are idle. Members of exempt addresses
+ * (proxies) are never lost and not counted by address.
  *
- * An address is an IPv4 address or the first 64 bits of an IPv6 address, which is what a host can give itself. An IPv4
- * address mapped into IPv6 is that IPv4 address.
+ * An address is an IPv4 address or the first 64 bits of an IPv6 address, which is what a host can give itself. An
+ * IPv4 address mapped into IPv6 is that IPv4 address.
  *
  * Each operation takes constant time but for the look-up of an address in a hash table. Not thread-safe: the caller
  * holds a lock of its own.

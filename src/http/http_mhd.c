@@ -9,8 +9,8 @@
  *               └─judge: refused by its head, or by its length; the body is dropped ────┘
  *
  * WAITING is a suspended connection: the library neither reads from it nor times it out. http_resume may come before
- * the handler has returned; then nothing is suspended. Who moves WAITING to READY, the resumer or the sweeper, is decided
- * under the server's lock, and only that one resumes the connection.
+ * the handler has returned; then nothing is suspended. Who moves WAITING to READY, the resumer or the sweeper, is
+ * decided under the server's lock, and only that one resumes the connection.
  *
  * Room. The library takes no connection beyond http.connections_max, whoever holds the others. So before that, the
  * idle or slow ones of the address with most are closed (crowd.h), in the same way as those past their deadline.
@@ -25,11 +25,12 @@
  *
  * The library (0.9.75) answers a Content-Length that it cannot read twice: it builds the header of its error again. A
  * proxy takes the second one for the answer to somebody else's request. No callback comes between, but the library
- * logs the fault first. So we give the one answer there, and end the connection's sending side: the library then fails
- * to send its own.
+ * logs the fault first. So we give the one answer there, and end the connection's sending side: the library then
+ * fails to send its own.
  *
- * The library (0.9.75) takes a line that begins with a colon for the end of the head: what follows would be the body, or
- * the next request. So we check that between the last field and the end of the head there is an empty line and nothing else.
+ * The library (0.9.75) takes a line that begins with a colon for the end of the head: what follows would be the body,
+ * or the next request. So we check that between the last field and the end of the head there is an empty line and
+ * nothing else.
  *
  * A reply queued in the library's first callback of a request closes the connection, and it takes none while a body
  * comes. So a refused body is read and dropped, and the reply queued behind it. From the first callback are answered,
@@ -552,7 +553,8 @@ static bool refuse_head(struct exchange *x, const char *version) {
   struct head_scan scan = {.head = &x->head, .end = version + strlen(version)};
   (void)MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, scan_header, &scan);
   const char *fault = has_nul(x, version) ? "a NUL stands in the request's target" : head_fault(&x->head);
-  if (fault == NULL && is_cut_short(x, scan.end)) fault = "a line of the head begins with a colon, or does not end in CR LF";
+  if (fault == NULL && is_cut_short(x, scan.end))
+    fault = "a line of the head begins with a colon, or does not end in CR LF";
   if (x->head.bytes > x->server->options.header_max) {
     http_reply_problem(&x->reply, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "request line and headers are too long");
   } else if (fault != NULL) {
@@ -848,8 +850,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 
 /* ---- what the library logs ---- */
 
-/* The library reads a Content-Length if there is no Transfer-Encoding, and takes what str_to_u64 takes. It does so when the head
- * is complete, and only then it knows the head's size. Others on the list still receive theirs. */
+/* The library reads a Content-Length if there is no Transfer-Encoding, and takes what str_to_u64 takes. It does so
+ * when the head is complete, and only then it knows the head's size. Others on the list still receive theirs. */
 static bool has_unreadable_length(const struct exchange *x) {
   if (MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) == NULL) return false;
   const char *length = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);

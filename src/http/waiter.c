@@ -14,10 +14,11 @@ enum http_result waiter_refuse(struct http_reply *reply, const char *detail) {
 bool waiter_claim(const struct waiter *waiter, size_t bytes) {
   if (bytes <= HTTP_SHORT || http_claim(waiter->request, bytes)) return true;
   char detail[192];
-  (void)snprintf(detail, sizeof detail,
-                 "busy: an answer of up to %zu bytes does not fit into http.answers_max now: send this again later, or fewer "
-                 "events at once; what was stored counts once",
-                 bytes);
+  (void)snprintf(
+      detail, sizeof detail,
+      "busy: an answer of up to %zu bytes does not fit into http.answers_max now: send this again later, or fewer "
+      "events at once; what was stored counts once",
+      bytes);
   (void)waiter_refuse(waiter->reply, detail);
   return false;
 }

@@ -131,7 +131,8 @@ static int fail(struct committer *committer, const struct err *err) {
 
 /* ---- shortages ---- */
 
-/* Reporters get 503 and a short text each. The operator gets the reason, and what to free, once and then now and then. */
+/* Reporters get 503 and a short text each. The operator gets the reason, and what to free, once and then now and
+ * then. */
 static void say_shortage(struct committer *committer, const struct err *err) {
   int64_t now_ms = clock_monotonic_ms(clock_system());
   bool is_known = committer->shortage == err->code && now_ms < committer->say_again_ms;

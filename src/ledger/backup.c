@@ -253,8 +253,8 @@ static bool is_empty(const char *dir) {
   return empty;
 }
 
-/* An empty directory, or an earlier backup: never one that somebody serves from. Earlier versions left a lock in a backup that a
- * command had taken for a data directory. */
+/* An empty directory, or an earlier backup: never one that somebody serves from. Earlier versions left a lock in a
+ * backup that a command had taken for a data directory. */
 static int check_target(const char *to, struct err *err) {
   SCOPED_MALLOC char *log_dir = file_path(to, "log");
   SCOPED_MALLOC char *lock = file_path(to, "lock");

@@ -223,8 +223,8 @@ MUST_USE int ledger_backup(const struct ledger_options *options, const char *to,
 
 /* ---- maintenance: nobody else has the directory open ---- */
 
-/* True if a directory is a backup: it has the label of a finished one, and no derived files. As a data directory it would get
- * derived files, and the next backup into it would be refused. */
+/* True if a directory is a backup: it has the label of a finished one, and no derived files. As a data directory it
+ * would get derived files, and the next backup into it would be refused. */
 bool ledger_is_backup(const char *dir);
 
 /* Puts a backup into a data directory that holds no ledger, and makes the derived files. Cut off, it can be called

@@ -135,15 +135,17 @@ static int give_up(struct log *log, struct err *err) {
   return -ERR_IO;
 }
 
-/* A write behind the end of a file that was cut short would fill the gap with zeros. Nobody would see it before the next start. */
+/* A write behind the end of a file that was cut short would fill the gap with zeros. Nobody would see it before the
+ * next start. */
 static int check_end(int fd, const char *name, uint64_t end, struct err *err) {
   uint64_t size;
   int result = file_size(fd, name, &size, err);
   if (result != 0 || size >= end) return result;
-  return err_set(err, ERR_CORRUPT,
-                 "log/%s was cut short while the server ran: restore the log from a backup and have the reporters send again "
-                 "what they have kept",
-                 name);
+  return err_set(
+      err, ERR_CORRUPT,
+      "log/%s was cut short while the server ran: restore the log from a backup and have the reporters send again "
+      "what they have kept",
+      name);
 }
 
 int log_append(struct log *log, struct str blocks, void (*meanwhile)(void *arg), void *arg, struct err *err) {

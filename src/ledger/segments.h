@@ -75,8 +75,8 @@ int segments_last_fd(const struct segments *segments);
 void segments_resize(struct segments *segments, uint64_t size);
 
 /* Checks that the directory is still in its place, that the last segment's file is the one that its name leads to,
- * and (if `all`) that all other segments are there, and that none was cut short: -ERR_CORRUPT names what was removed, replaced or
- * cut short. Any thread. */
+ * and (if `all`) that all other segments are there, and that none was cut short: -ERR_CORRUPT names what was removed,
+ * replaced or cut short. Any thread. */
 MUST_USE int segments_check_presence(struct segments *segments, bool all, struct err *err);
 
 #endif
