@@ -60,9 +60,9 @@ SCOPED_REF(struct intent, intent_remove)
 /* For spool_pass.first: puts events for the outputs of killed runs into the spool, and removes their intents. The
  * caller holds the spool's lock. Runs that cannot be settled yet are counted in sums->unsettled and sums->left. */
 void intent_settle(const struct spool *spool, const struct spool_pass *pass, struct spool_sums *sums);
-/* Before a run starts its command: settles the runs that were killed and have one of these outputs too. Later, they would
- * take for their own what this run makes. One that cannot be settled yet loses the output. outputs ends with NULL.
- * Without the spool's lock, which a sender holds for long. Says what it did with pass->say. */
+/* Before a run starts its command: settles the runs that were killed and have one of these outputs too. Later, they
+ * would take for their own what this run makes. One that cannot be settled yet loses the output. outputs ends with
+ * NULL. Without the spool's lock, which a sender holds for long. Says what it did with pass->say. */
 void intent_settle_outputs(const struct spool *spool, char *const *outputs, const struct spool_pass *pass);
 
 #endif

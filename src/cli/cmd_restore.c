@@ -21,6 +21,7 @@ static int restore(const char *data, const char *from, const struct config *conf
   }
   int result = datadir_make_like(data, from, err);
   if (result == 0) result = datadir_open(data, true, &dir, err);
+  if (result == 0) result = datadir_check_access(data, true, err);
   if (result == 0) result = datadir_check_access(from, false, err);
   if (result == 0) result = datadir_lock(&dir, 0, NULL, err);
   struct ledger_options options = {

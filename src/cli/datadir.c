@@ -148,8 +148,9 @@ static int holder_error(int fd, const char *path, struct err *err) {
 
 int datadir_lock(struct datadir *dir, int wait_ms, bool (*stops)(void), struct err *err) {
   if (ledger_is_backup(dir->path)) {
-    return err_set(err, ERR_USAGE, "%s is a backup: `codecmeter restore --data NEW %s` makes a data directory NEW of it",
-                   dir->path, dir->path);
+    return err_set(err, ERR_USAGE,
+                   "%s is a backup: `codecmeter restore --data NEW %s` makes a data directory NEW of it", dir->path,
+                   dir->path);
   }
   SCOPED_FD int fd = openat(dir->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return err_set_errno(err, ERR_DENIED, errno, "cannot open %s/lock", dir->path);

@@ -831,8 +831,10 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
 
 /* ---- log messages of the library ---- */
 
-/* The library reads Content-Length only without a Transfer-Encoding, and accepts the same numbers as str_to_u64. */
+/* The library reads Content-Length only without a Transfer-Encoding, and accepts the same numbers as str_to_u64. It does
+ * so when the head is complete. Only then it knows the head's size; the heads of other connections still arrive. */
 static bool has_unreadable_length(const struct exchange *x) {
+  if (MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) == NULL) return false;
   const char *length = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
   const char *encoding = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING);
   uint64_t value;

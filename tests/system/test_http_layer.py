@@ -116,6 +116,28 @@ def test_an_unreadable_length_among_others(account):
             s.close()
 
 
+@pytest.mark.parametrize("order", ["older first", "newer first"])
+def test_unreadable_lengths_on_one_thread(bare, order):
+    """Each is answered when its own head is there, and once, though others of the thread have one too."""
+    account = Account(bare, "http.threads=1")
+    open_ones = [connect(account) for _ in range(6)]
+    for s in open_ones:
+        s.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\nA: b\r\nX: ")
+        time.sleep(0.05)  # so that each has been read up to here, in this order
+    for s in open_ones if order == "older first" else open_ones[::-1]:
+        s.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            s.recv(1)
+        s.settimeout(20)
+        s.sendall(b"y\r\n\r\nAction=GetRegion" + head("/", "GET"))
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := s.recv(65536):
+                answer += piece
+        assert status_of(answer) == 400 and answer.count(b"HTTP/1.") == 1, answer
+        s.close()
+
+
 def test_heads_in_every_form_that_is_right(account):
     c = account.client
     body = b"Action=GetRegion"

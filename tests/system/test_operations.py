@@ -202,6 +202,7 @@ def test_the_command_that_helps_is_printed(service, open_path):
     closed = open_path / "closed"
     closed.mkdir(mode=0o700)
     assert "cannot reach" in fails("backup", "--data", service.data, closed / "backup")
+    assert "cannot reach" in fails("restore", "--data", closed / "restored", target)
     assert "No such file" in fails("backup", "--data", service.data, open_path / "not" / "there")
 
 

@@ -270,8 +270,12 @@ static void test_at_random(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_bad_lists),     cmocka_unit_test(test_who_is_exempt), cmocka_unit_test(test_what_is_one_address),
-      cmocka_unit_test(test_who_has_to_go), cmocka_unit_test(test_nobody_is_idle), cmocka_unit_test(test_at_random),
+      cmocka_unit_test(test_bad_lists),
+      cmocka_unit_test(test_who_is_exempt),
+      cmocka_unit_test(test_what_is_one_address),
+      cmocka_unit_test(test_who_has_to_go),
+      cmocka_unit_test(test_nobody_is_idle),
+      cmocka_unit_test(test_at_random),
       cmocka_unit_test(test_each_of_another_address),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
