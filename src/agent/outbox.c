@@ -70,7 +70,8 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
   err_shorten(subject, NAME_SHOWN_MAX);
   err_shorten(dir, NAME_SHOWN_MAX);
   const char *how = delivered->needs_help
-                        ? " for this server and token; `codecmeter flush --any` sends it with others"
+                        ? " for this server and token; correct them, then send it by `codecmeter flush --any`: it counts for "
+                          "the project of the token that sends it"
                         : "; it is sent with the next event that is stored, or by `codecmeter flush`";
   return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; the event waits in %s%s", subject,
                  delivered->reason, dir, how);
@@ -118,7 +119,8 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
     outbox->told_elsewhere = true;
     (void)fprintf(stderr,
                   "codecmeter %s: %" PRIu64
-                  " in %s wait for another server or token: `codecmeter flush --any` sends these, too\n",
+                  " in %s wait for another server or token: send them by `codecmeter flush` with the --env file that they "
+                  "were made with (--any would count them for the project of this token)\n",
                   command, sums.elsewhere, outbox->spool.dir);
   }
   if (result == 0) outbox->again_ms = 0;

@@ -73,8 +73,8 @@ static int check_left(const struct spool *spool, const struct spool_sums *sums, 
     return err_set(err, ERR_BUSY, "%s: some events could not be sent; run flush again", spool->dir);
   return err_set(err, ERR_DENIED,
                  "%s: %" PRIu64
-                 " events are for another server or token: run flush with that one, or with --any if the new one "
-                 "replaces it",
+                 " events are for another server or token: run flush with the --env file that they were made with; only "
+                 "if this token replaces theirs, run it with --any, which counts them for the project of this token",
                  spool->dir, sums->elsewhere);
 }
 

@@ -237,7 +237,8 @@ static int begin(struct importing *importing, struct err *err) {
                                            : import_place_load(importing->place_path, importing->print, &place, &why);
   if (loaded == 0) return go_on(importing, &place, err);
   if (loaded != -ERR_NOT_FOUND) say(importing, "%s: starting at the beginning", why.text);
-  return import_rejects_cut(importing->rejects, 0, err);
+  import_rejects_begin(importing->rejects);
+  return 0;
 }
 
 /* ---- the work ---- */
@@ -276,6 +277,7 @@ static int work(struct importing *importing, struct err *err) {
   for (bool is_end = false; !is_end;) {
     int result = stop_is_wanted() ? err_set(err, ERR_STOPPING, "interrupted") : gather(importing, &is_end, err);
     if (result == 0) result = import_sender_send(importing->sender, err);
+    if (result == 0) result = import_rejects_drop_old(importing->rejects, err);
     if (result != 0) return result;
     move_place(importing);
     if (++importing->batches % BATCHES_PER_PLACE == 0) result = save_place(importing, err);
@@ -323,8 +325,9 @@ static int tell_rejects(const struct importing *importing, struct err *err) {
 
 static int finish(struct importing *importing, int result, struct err *err) {
   struct err why = {0};
-  int kept = import_rejects_sync(importing->rejects, &why);
-  if (result != 0 && kept == 0 && importing->batches > 0) kept = save_place(importing, &why);
+  bool is_answered = importing->batches > 0; /* else the next run does everything again, and rejects again */
+  int kept = result == 0 || is_answered ? import_rejects_sync(importing->rejects, &why) : 0;
+  if (result != 0 && kept == 0 && is_answered) kept = save_place(importing, &why);
   if (result == 0 && kept == 0 && importing->place_path != NULL)
     kept = import_place_remove(importing->place_path, &why);
   progress_end(&importing->progress);
@@ -335,7 +338,7 @@ static int finish(struct importing *importing, int result, struct err *err) {
   }
   bool has_rejects = not_stored(importing) > 0;
   if (result == 0) return has_rejects ? tell_rejects(importing, err) : 0;
-  if (has_rejects) {
+  if (has_rejects && is_answered) {
     (void)tell_rejects(importing, &why);
     say(importing, "%s", why.text);
   }

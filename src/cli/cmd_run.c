@@ -179,7 +179,7 @@ int cmd_run(int argc, char **argv) {
       {126, "the transcoder could not be executed"},
       {127, "the transcoder was not found"},
       {EXIT_USAGE, "wrong usage; the transcoder was not run"},
-      {EXIT_FAILED, "the transcoder's own status, like every status that is not in this list"},
+      {EXIT_FAILED, "codecmeter failed; this, 0 and every other status can also be the transcoder's own"},
       {0},
   };
   const struct option_spec spec = {

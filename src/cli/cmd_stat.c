@@ -13,6 +13,7 @@
 #include "cli/table.h"
 #include "meter/codec.h"
 #include "meter/tier.h"
+#include "meter/usage.h"
 #include "meter/zone.h"
 
 #define REPLY_DEPTH 8
@@ -22,6 +23,7 @@ struct stat_options {
   struct client_settings settings;
   char *from, *to;
   bool json, csv, seconds, all;
+  char shown_project[PROJECT_ID_MAX + 1]; /* the project that was asked for, or the default one */
 };
 
 /* ---- answers ---- */
@@ -64,14 +66,18 @@ static bool is_wanted(const struct json *project, const char *id) {
   return is_default != NULL && is_default->type == JSON_TRUE;
 }
 
-static int find_zone(struct client *client, const char *project_id, const struct zone **ret, struct err *err) {
+/* Finds the project's zone. Without a project_id takes the account's default project; ret_id then names it. */
+static int find_project(struct client *client, const char *project_id, char ret_id[PROJECT_ID_MAX + 1],
+                        const struct zone **ret, struct err *err) {
   SCOPED(answer_fini) struct answer answer = {0};
   const struct client_param params[] = {{"Action", "GetProjectList"}};
   int result = ask(client, params, 1, &answer, err);
   if (result != 0) return result;
   const struct json *set = json_member(answer.top, "ProjectSet");
   for (const struct json *project = set != NULL ? set->child : NULL; project != NULL; project = project->next) {
-    if (is_wanted(project, project_id)) return zone_find(json_member_text(project, "TimeZone"), ret, err);
+    if (!is_wanted(project, project_id)) continue;
+    if (!str_copy(json_member_text(project, "ProjectId"), ret_id, PROJECT_ID_MAX + 1)) ret_id[0] = '\0';
+    return zone_find(json_member_text(project, "TimeZone"), ret, err);
   }
   return err_set(err, ERR_NOT_FOUND, "%s%s%s",
                  project_id != NULL ? "this key cannot read a project " : "the account has no default project",
@@ -149,6 +155,13 @@ static void day_text(int32_t day, char out[16]) {
   (void)snprintf(out, 16, "%04d-%02d-%02d", year, month, date);
 }
 
+static void print_notes(const struct zone *zone, const struct stat_options *options) {
+  SCOPED_MALLOC char *project = str_printable(str_of(options->shown_project));
+  (void)printf("Project %s. ", project);
+  if (!options->seconds) (void)printf("Times are h:mm:ss. ");
+  (void)printf("Days are those of %s.\n", zone_name(zone));
+}
+
 static void print_table(const struct json *set, const struct zone *zone, const struct stat_options *options) {
   int64_t sums[TIERS] = {0}, total = 0;
   char day[16];
@@ -164,8 +177,7 @@ static void print_table(const struct json *set, const struct zone *zone, const s
   }
   put_row(table, "Total", STR(""), sums, total, options->seconds);
   table_print(table);
-  if (!options->seconds && !options_quiet())
-    (void)printf("Times are h:mm:ss. Days are those of %s.\n", zone_name(zone));
+  if (!options_quiet()) print_notes(zone, options);
 }
 
 static void print_csv(const struct json *set, const struct zone *zone) {
@@ -252,7 +264,7 @@ static int run(struct stat_options *options, struct err *err) {
   const struct zone *zone;
   int result = client_settings_fill(&options->settings, err);
   if (result == 0) result = client_open(&options->settings, &client, err);
-  if (result == 0) result = find_zone(client, options->settings.project, &zone, err);
+  if (result == 0) result = find_project(client, options->settings.project, options->shown_project, &zone, err);
   return result == 0 ? stat_days(client, options, zone, err) : result;
 }
 

@@ -23,6 +23,7 @@ struct import_rejects {
   char *path;
   uint64_t written; /* length of the file */
   bool is_synced;
+  bool is_old; /* what was written is of an earlier import */
   struct buf lines; /* still to be written */
   struct json_parser *parser;
   struct buf text; /* an event with the padding that the parser needs */
@@ -95,9 +96,19 @@ int import_rejects_cut(struct import_rejects *rejects, uint64_t bytes, struct er
   return 0;
 }
 
+void import_rejects_begin(struct import_rejects *rejects) { rejects->is_old = rejects->written > 0; }
+
+int import_rejects_drop_old(struct import_rejects *rejects, struct err *err) {
+  int result = rejects->is_old ? import_rejects_cut(rejects, 0, err) : 0;
+  if (result == 0) rejects->is_old = false;
+  return result;
+}
+
 static int write_lines(struct import_rejects *rejects, struct err *err) {
   if (rejects->lines.len == 0) return 0;
-  int result = file_write(rejects->fd, rejects->path, rejects->written, rejects->lines.ptr, rejects->lines.len, err);
+  int result = import_rejects_drop_old(rejects, err);
+  if (result != 0) return result;
+  result = file_write(rejects->fd, rejects->path, rejects->written, rejects->lines.ptr, rejects->lines.len, err);
   if (result != 0) {
     int cut = ftruncate(rejects->fd, (off_t)rejects->written); /* leaves no partial line, if it succeeds */
     (void)cut;
@@ -152,5 +163,7 @@ int import_rejects_sync(struct import_rejects *rejects, struct err *err) {
   return result;
 }
 
-uint64_t import_rejects_bytes(const struct import_rejects *rejects) { return rejects->written + rejects->lines.len; }
+uint64_t import_rejects_bytes(const struct import_rejects *rejects) {
+  return (rejects->is_old ? 0 : rejects->written) + rejects->lines.len;
+}
 const char *import_rejects_path(const struct import_rejects *rejects) { return rejects->path; }

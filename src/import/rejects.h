@@ -27,6 +27,11 @@ MUST_USE int import_rejects_open(const char *path, int input_fd, struct import_r
 void import_rejects_close(struct import_rejects *rejects);
 SCOPED_REF(struct import_rejects, import_rejects_close)
 
+/* Begins a new import: the events of an earlier one stay in the file until the first event is written to it, or until
+ * import_rejects_drop_old. So an import that gets no answer loses none of them. */
+void import_rejects_begin(struct import_rejects *rejects);
+/* Removes the events of an earlier import, if they are still there. */
+MUST_USE int import_rejects_drop_old(struct import_rejects *rejects, struct err *err);
 /* Truncates the file to this many bytes, if it is longer. */
 MUST_USE int import_rejects_cut(struct import_rejects *rejects, uint64_t bytes, struct err *err);
 /* Adds an event. */

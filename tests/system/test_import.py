@@ -641,3 +641,17 @@ def test_progress_is_for_terminals(tmp_path):
         os.close(outer)
         assert done.returncode == 0 and "100.0 % of 0.2 MiB" in shown and "rows/s" in shown, shown
         assert importing(path).stderr == ""
+
+
+def test_an_import_without_an_answer_keeps_what_was_rejected_before(importing):
+    """The file of rejects is replaced when the next import has its first answer."""
+    path = importing.write("a.csv", COLUMNS + "1,h264,640,360,1000\n2,h264,0,360,1000\n")
+    assert importing(path, "--source", "farm").returncode == 1
+    before = rejects(path)
+    assert len(before) == 1
+    done = importing(path, "--source", "farm", "--url", "http://127.0.0.1:9", "--give-up", "1ms", "--restart")
+    assert done.returncode == 1 and "stopped before line 2" in done.stderr, done
+    assert rejects(path) == before
+    path.write_text(COLUMNS + "1,h264,640,360,1000\n2,h264,640,360,1000\n")
+    assert importing(path, "--source", "farm").returncode == 0
+    assert not os.path.exists(f"{path}.rejected.ndjson")

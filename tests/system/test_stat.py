@@ -14,7 +14,7 @@ Day         Codec            Low      Medium        High       Super       Total
 2017-07-20  av1          0:00:00     0:00:01     0:00:00   100:00:00   100:00:01
 2017-07-20  h264         0:00:00     0:00:00     0:02:17     0:00:00     0:02:17
 Total                    0:02:17     0:00:01     0:02:17   100:00:00   100:04:35
-Times are h:mm:ss. Days are those of Asia/Shanghai.
+Project org-a. Times are h:mm:ss. Days are those of Asia/Shanghai.
 """
 DATES = ("--from", "2017-07-17", "--to", "2017-07-20")
 
@@ -35,6 +35,7 @@ def test_table(farm):
     assert done.returncode == 0 and done.stdout == TABLE and done.stderr == "", done
     done = farm.command("stat", *DATES, "--seconds")
     assert done.stdout.splitlines()[1].split() == ["2017-07-19", "h264", "137", "0", "0", "0", "137"]
+    assert done.stdout.endswith("\nProject org-a. Days are those of Asia/Shanghai.\n")
     done = farm.command("stat", *DATES, "--all")
     days = [line.split()[0] for line in done.stdout.splitlines()[1:-2]]
     assert days == [f"2017-07-{day}" for day in (17, 17, 18, 18, 19, 19, 20, 20)]
