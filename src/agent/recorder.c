@@ -25,6 +25,7 @@ struct recorder {
   struct outbox outbox;
   GHashTable *complaints; /* path -> the last text that complain got for it */
   bool said_away;
+  bool needs_help;
   int64_t catch_up_ms, catch_up_wait_ms; /* monotonic; catch_up_ms 0: nothing waits */
 };
 
@@ -78,11 +79,14 @@ static void say_spooled(struct recorder *recorder, const char *path, const struc
     recorder->catch_up_wait_ms = CATCH_UP_MIN_MS;
     recorder->catch_up_ms = now_ms() + CATCH_UP_MIN_MS;
   }
+  if (delivered->needs_help) recorder->needs_help = true;
   if (recorder->said_away && !delivered->needs_help) return;
   recorder->said_away = true;
   (void)outbox_say_waiting(&recorder->outbox, path, delivered, &err);
   recorder->options.complain(&err);
 }
+
+bool recorder_needs_help(const struct recorder *recorder) { return recorder->needs_help; }
 
 /* ---- a finished file ---- */
 

@@ -42,6 +42,8 @@ MUST_USE int recorder_take(struct recorder *recorder, struct place *place, const
 void recorder_catch_up(struct recorder *recorder);
 /* Makes the next recorder_catch_up send them in any case. */
 void recorder_catch_up_now(struct recorder *recorder);
+/* True if an event waits in the spool for a token or an address that is wrong. */
+bool recorder_needs_help(const struct recorder *recorder);
 /* When recorder_catch_up is due (monotonic); INT64_MAX while nothing waits. */
 int64_t recorder_next_ms(const struct recorder *recorder);
 

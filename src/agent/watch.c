@@ -394,4 +394,6 @@ int watch_end(struct watch *watch, struct err *err) {
   return save(watch, err);
 }
 
-bool watch_has_lost(const struct watch *watch) { return watch->options->once && watch->has_lost; }
+bool watch_has_lost(const struct watch *watch) {
+  return watch->options->once && (watch->has_lost || recorder_needs_help(watch->recorder));
+}

@@ -43,7 +43,8 @@ MUST_USE int watch_look_round(struct watch *watch, struct err *err);
 MUST_USE int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *err);
 /* Saves the places. With `once`, first sends the events that wait in the spool. */
 MUST_USE int watch_end(struct watch *watch, struct err *err);
-/* With `once`: true if a file could not be read, or its event could be kept nowhere. */
+/* With `once`: true if a file could not be read, if its event could be kept nowhere, or if the event waits for a token
+ * or an address that is wrong. */
 bool watch_has_lost(const struct watch *watch);
 
 #endif

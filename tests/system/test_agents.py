@@ -633,6 +633,13 @@ def test_once(farm, clips, watched):
     assert done.returncode == 0 and done.stdout == done.stderr == "", done
 
 
+def test_once_with_a_wrong_token(farm, clips, watched):
+    """A cron job must not fail in silence: the event waits, and the exit status is 1."""
+    shutil.copy(clips / "small.mp4", watched.directory / "a.mp4")
+    done = farm.command("watch", "--once", "--existing", "--settle", "0", "--token", "cm_wrong", watched.directory)
+    assert done.returncode == 1 and "401" in done.stderr and len(spooled(farm)) == 1, done
+
+
 def test_a_name_that_is_used_again(farm, clips, watched):
     """A renamed file is the same output, whatever took its name before anybody looked; and over restarts."""
     out = watched.directory
