@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/check.h"
 
 #define MMAP_BYTES (1 << 20)  /* blocks from here on are mapped: less costs batches of events their speed */
 #define ARENA_KEEPS (8 << 20) /* free bytes at an arena's end that free() itself leaves there */
@@ -19,8 +18,9 @@
 #define POLL_MS 50
 
 void memory_init(void) {
-  CHECK(mallopt(M_MMAP_THRESHOLD, MMAP_BYTES) == 1);
-  CHECK(mallopt(M_TRIM_THRESHOLD, ARENA_KEEPS) == 1);
+  /* Another allocator, such as a sanitizer's, refuses these: then they do not apply. */
+  (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+  (void)mallopt(M_TRIM_THRESHOLD, ARENA_KEEPS);
 }
 
 /* Resident bytes that are not of a file; 0 if the system does not say. */
