@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-
 #define MMAP_BYTES (1 << 20)  /* blocks from here on are mapped: less costs batches of events their speed */
 #define ARENA_KEEPS (8 << 20) /* free bytes at an arena's end that free() itself leaves there */
 #define USUAL ((uint64_t)8 << 20)
