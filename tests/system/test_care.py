@@ -504,4 +504,5 @@ def test_dead_readers_are_forgotten(bare):
     reader.wait()
     reader.stdout.close()
     fill(40)
-    assert size() <= before * 1.5, (before, size())
+    # a reader that is believed alive makes it grow by 1.9 MB; a loaded machine, by some 130 KB
+    assert size() <= before + (512 << 10), (before, size())
