@@ -979,7 +979,7 @@ def test_the_next_agent_settles_it(farm, clips, tmp_path, gated, watched, agent)
     if agent == "watch":
         watch = watched(watched.directory)
         shutil.copy(clips / "small.mp4", mine)
-        wait_until(lambda: farm.totals() == low(4))
+        wait_until(lambda: farm.totals() == low(4) and intents(farm) == spooled(farm) == [])
         watch.stop()
     elif agent == "run":
         assert farm.command("run", "--output", mine, "--", "cp", clips / "small.mp4", mine).returncode == 0
