@@ -434,7 +434,8 @@ static int read_found(struct found *found, struct err *err) {
 
 /* One output: its event, or the reason why there is none. */
 struct measured {
-  struct report report;
+  struct report failure; /* of an output that failed */
+  struct reports reports;
   bool is_metered;
   struct err why;
 };
@@ -458,22 +459,27 @@ static bool is_written_to(const char *path) {
 
 /* Not 0: the output cannot be judged yet. */
 static int measure(const struct found *found, const struct output *output, struct measured *ret, struct err *err) {
+  const struct report_options options = {.project = found->project};
   int result;
   if (output->is_taken) {
     result = err_set(err, ERR_MEDIA, "%s: another run wrote to this path before what this one made could be measured",
                      output->path);
   } else if (has_failed(found)) {
-    result = report_failure(output->path, found->began, found->ended, found->project, &ret->report, err);
+    result = report_failure(output->path, found->began, found->ended, &options, &ret->failure, err);
   } else {
     result = file_before_check(&output->before, output->path, err);
     if (result == 0 && is_written_to(output->path))
       return err_set(err, ERR_BUSY, "%s: a process still has it open for writing", output->path);
-    if (result == 0) result = report_file(output->path, found->project, &ret->report, err);
+    if (result == 0) result = report_measure(output->path, &options, &ret->reports, err);
   }
   ret->is_metered = result == 0;
   if (result == 0 || may_pass(result)) return result;
   ret->why = *err;
   return 0;
+}
+
+static const struct report *report_of(const struct measured *measured) {
+  return measured->reports.count > 0 ? measured->reports.items : &measured->failure;
 }
 
 static int put(const struct spool *spool, const struct found *found, const struct measured *all, struct err *err) {
@@ -484,7 +490,7 @@ static int put(const struct spool *spool, const struct found *found, const struc
     char note[NAME_SIZE + 32];
     (void)snprintf(note, sizeof note, "%.63s-%zu.json", found->name, i);
     result = all[i].is_metered
-                 ? spool_put(&own, &all[i].report, err)
+                 ? spool_put(&own, report_of(&all[i]), err)
                  : spool_note_unmetered(&own, note, found->outputs[i].path, all[i].why.text, err);
   }
   return result;
@@ -493,7 +499,7 @@ static int put(const struct spool *spool, const struct found *found, const struc
 static void say(const struct spool_pass *pass, const struct found *found, const struct measured *all) {
   for (size_t i = 0; i < found->count && pass->say != NULL; i++) {
     SCOPED_MALLOC char *text = NULL;
-    CHECK(asprintf(&text, "%s: %s, of a run that was killed", found->outputs[i].path, all[i].report.summary) >= 0);
+    CHECK(asprintf(&text, "%s: %s, of a run that was killed", found->outputs[i].path, report_of(&all[i])->summary) >= 0);
     pass->say(pass->say_arg, all[i].is_metered ? text : all[i].why.text);
   }
 }
@@ -514,7 +520,8 @@ static int settle_ended(const struct spool *spool, const struct spool_pass *pass
   if (result == 0) say(pass, found, all);
   for (size_t i = 0; i < found->count; i++) {
     if (result == 0 && !all[i].is_metered) ++sums->rejected;
-    report_fini(&all[i].report);
+    report_fini(&all[i].failure);
+    reports_fini(&all[i].reports);
   }
   return result;
 }

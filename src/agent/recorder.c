@@ -175,11 +175,12 @@ static int take_failure(struct recorder *recorder, struct place *place, const ch
 
 int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
                   enum recorded *ret, struct stat *ret_now, struct err *err) {
-  SCOPED(report_fini) struct report report = {0};
+  const struct report_options options = {.project = recorder->options.settings->project};
+  SCOPED(reports_fini) struct reports reports = {0};
   struct stat now;
   *ret = RECORDED_DONE;
   if (place_knows(place, path, st) || is_renamed(recorder, place, path, st)) return 0;
-  int result = report_file(path, recorder->options.settings->project, &report, err);
+  int result = report_measure(path, &options, &reports, err);
   if (lstat(path, &now) != 0) {
     if (file_may_pass(errno)) *ret = RECORDED_LOST;
     return 0;
@@ -190,7 +191,7 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
     return 0;
   }
   if (result != 0) return take_failure(recorder, place, path, st, result, ret, err);
-  if (deliver(recorder, place, path, st, &report, err) == 0) return 0;
+  if (deliver(recorder, place, path, st, reports.items, err) == 0) return 0;
   recorder_complain(recorder, path, err);
   *ret = RECORDED_LOST;
   return 0;

@@ -12,14 +12,25 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "media/probe.h"
 #include "meter/codec.h"
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
 #define BACKOFF_FIRST_MS 500 /* doubled after each attempt: 3.5 s in all */
 
-void report_fini(struct report *report) { buf_fini(&report->event); }
+void report_fini(struct report *report) {
+  buf_fini(&report->event);
+  free(report->name);
+  report->name = NULL;
+}
+
+void reports_fini(struct reports *reports) {
+  for (size_t i = 0; i < reports->count; i++)
+    report_fini(&reports->items[i]);
+  free(reports->items);
+  media_fini(&reports->media);
+  *reports = (struct reports){.items = NULL};
+}
 
 /* ---- identity ---- */
 
@@ -33,11 +44,11 @@ static void hash_texts(struct str path, const char *rest, char id[33]) {
   bytes_hex(digest, 16, id);
 }
 
-static void append_source(struct buf *out) {
-  char host[HOST_NAME_MAX + 1] = "unknown", source[HOST_NAME_MAX + 8];
+static void host_source(char out[REPORT_ID_SIZE]) {
+  char host[HOST_NAME_MAX + 1] = "unknown";
+  static_assert(sizeof host + sizeof "host:" <= REPORT_ID_SIZE, "a host's name fits into a source");
   (void)gethostname(host, sizeof host - 1);
-  (void)snprintf(source, sizeof source, "host:%s", host);
-  json_quote(out, str_of(source));
+  (void)snprintf(out, REPORT_ID_SIZE, "host:%s", host);
 }
 
 static const char *base_name(const char *path) {
@@ -45,97 +56,198 @@ static const char *base_name(const char *path) {
   return slash != NULL ? slash + 1 : path;
 }
 
+/* An id cannot hold every byte that a path can: control characters and bytes that are not UTF-8 are written as %HH. */
+static void append_name(struct buf *out, const char *name) {
+  bool is_text = str_is_utf8(str_of(name)) && !str_has_control(str_of(name));
+  for (const char *c = name; *c != '\0'; c++) {
+    unsigned char byte = (unsigned char)*c;
+    if (byte == '%' || (!is_text && (byte < ' ' || byte >= 0x7F)))
+      buf_printf(out, "%%%02X", byte);
+    else
+      buf_char(out, *c);
+  }
+}
+
+/* The output's path below options->top; its last name if it is not below. */
+static const char *below_top(const char *name, const char *top) {
+  size_t len = top != NULL ? strlen(top) : 0;
+  while (len > 0 && top[len - 1] == '/')
+    len--;
+  bool is_below = top != NULL && strncmp(name, top, len) == 0 && name[len] == '/';
+  return is_below ? name + len + 1 : base_name(name);
+}
+
+/* Replaces id and source by those that the user chose, with a tail behind the id. name: absolute. */
+static int choose_id(const char *name, const struct report_options *options, const char *tail, struct report *ret,
+                     struct err *err) {
+  SCOPED(buf_fini) struct buf id = {0};
+  if (options->source != NULL && !str_copy(str_of(options->source), ret->source, sizeof ret->source))
+    return err_set(err, ERR_USAGE, "--source is longer than %d bytes", REPORT_ID_SIZE - 1);
+  if (options->id == NULL && options->id_prefix == NULL) return 0;
+  if (options->source == NULL) memcpy(ret->source, "file", sizeof "file");
+  if (options->id != NULL) {
+    buf_text(&id, options->id);
+  } else {
+    buf_printf(&id, "%s/", options->id_prefix);
+    append_name(&id, below_top(name, options->top));
+  }
+  buf_text(&id, tail);
+  if (id.failed) return err_set(err, ERR_MEMORY, "%s: no memory for its id", name);
+  if (str_copy(buf_view(&id), ret->id, sizeof ret->id)) return 0;
+  return err_set(err, ERR_USAGE, "%s: its id would be longer than %d bytes; give a shorter one", name,
+                 REPORT_ID_SIZE - 1);
+}
+
 /* ---- events ---- */
 
-static void begin_event(struct buf *out, const char *type, const char *id, const char *project, int64_t time_ms) {
+static void append_member(struct buf *out, const char *name, const char *value) {
+  bool is_first = out->len > 0 && out->ptr[out->len - 1] == '{';
+  buf_printf(out, "%s\"%s\":", is_first ? "" : ",", name);
+  json_quote(out, str_of(value));
+}
+
+static void begin_event(const char *type, const char *project, struct report *ret) {
   char time[RFC3339_SIZE];
-  rfc3339_format(time_ms, time);
-  buf_text(out, "{\"specversion\":\"1.0\",\"type\":");
-  json_quote(out, str_of(type));
-  buf_text(out, ",\"source\":");
-  append_source(out);
-  buf_text(out, ",\"id\":");
-  json_quote(out, str_of(id));
-  if (project != NULL) {
-    buf_text(out, ",\"subject\":");
-    json_quote(out, str_of(project));
-  }
-  buf_text(out, ",\"time\":");
-  json_quote(out, str_of(time));
+  rfc3339_format(ret->time_ms, time);
+  buf_text(&ret->event, "{\"specversion\":\"1.0\"");
+  append_member(&ret->event, "type", type);
+  append_member(&ret->event, "source", ret->source);
+  append_member(&ret->event, "id", ret->id);
+  if (project != NULL) append_member(&ret->event, "subject", project);
+  append_member(&ret->event, "time", time);
 }
 
-/* Leaves out a name that is longer than the ledger keeps, instead of cutting it. */
-static void append_dest(struct buf *out, const char *path) {
-  struct str name = str_of(base_name(path));
-  if (name.len == 0 || name.len > DEST_MAX || !str_is_utf8(name) || str_has_control(name)) return;
-  buf_text(out, ",\"dest_name\":");
-  json_quote(out, name);
-}
-
-static int describe(const char *path, const struct media *media, const char *codec, const struct stat *st,
-                    const char *project, struct report *ret) {
-  ret->time_ms = (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
-  begin_event(&ret->event, "transcode.finished", ret->id, project, ret->time_ms);
-  buf_printf(&ret->event, ",\"data\":{\"codec\":\"%s\",\"width\":%u,\"height\":%u,\"duration_ms\":%" PRIu64, codec,
-             media->width, media->height, media->duration_ms);
-  append_dest(&ret->event, path);
+/* Ends the event. Leaves out a name that is longer than the ledger keeps, instead of cutting it. */
+static int end_event(const char *name, const struct report_options *options, struct report *ret, struct err *err) {
+  struct str dest = str_of(base_name(name));
+  if (options->task_id != NULL) append_member(&ret->event, "task_id", options->task_id);
+  if (dest.len > 0 && dest.len <= DEST_MAX && str_is_utf8(dest) && !str_has_control(dest))
+    append_member(&ret->event, "dest_name", base_name(name));
   buf_text(&ret->event, "}}");
-  (void)snprintf(ret->summary, sizeof ret->summary, "%s %ux%u %" PRIu64 ".%03u s", codec, media->width, media->height,
-                 media->duration_ms / 1000, (unsigned)(media->duration_ms % 1000));
-  return ret->event.failed ? -ERR_MEMORY : 0;
+  return ret->event.failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", name) : 0;
+}
+
+static int describe(const struct media_output *media, const struct report_options *options, struct report *ret,
+                    struct err *err) {
+  bool is_remux = options->kind == REPORT_REMUX;
+  char codec[CODEC_NAME_MAX + 1];
+  int result = codec_canonical(str_of(media->codec), codec, err);
+  if (result != 0) return err_prefix(err, "%s", media->name);
+  begin_event(is_remux ? "remux.finished" : "transcode.finished", options->project, ret);
+  buf_printf(&ret->event, ",\"data\":{\"duration_ms\":%" PRIu64, media->duration_ms);
+  if (!is_remux)
+    buf_printf(&ret->event, ",\"codec\":\"%s\",\"width\":%u,\"height\":%u", codec, media->width, media->height);
+  ret->duration_ms = media->duration_ms;
+  (void)snprintf(ret->summary, sizeof ret->summary, "%s%s %ux%u %" PRIu64 ".%03u s", is_remux ? "remux, " : "", codec,
+                 media->width, media->height, media->duration_ms / 1000, (unsigned)(media->duration_ms % 1000));
+  return end_event(media->name, options, ret, err);
 }
 
 /* An event's time has four digits for the year. */
-static bool has_year(const struct stat *st) {
-  return st->st_mtim.tv_sec >= RFC3339_MIN_MS / 1000 && st->st_mtim.tv_sec <= RFC3339_MAX_MS / 1000;
+static bool has_year(int64_t time_s) {
+  return time_s >= RFC3339_MIN_MS / 1000 && time_s <= RFC3339_MAX_MS / 1000;
 }
 
-int report_file(const char *path, const char *project, struct report *ret, struct err *err) {
-  struct media media;
+/* From absolute path, size and time of writing. agent/identity.h will take its place, when lists are read as their
+ * segments: DESIGN.md, "Measuring: what comes". */
+static int identify(const struct media_output *media, struct report *ret, int64_t *ret_time_s, struct err *err) {
   struct stat st;
-  char codec[CODEC_NAME_MAX + 1], rest[64];
+  char rest[64];
+  if (stat(media->name, &st) != 0)
+    return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", media->name);
+  (void)snprintf(rest, sizeof rest, "%lld:%lld%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                 st.st_mtim.tv_nsec);
+  host_source(ret->source);
+  hash_texts(str_of(media->name), rest, ret->id);
+  ret->time_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+  *ret_time_s = st.st_mtim.tv_sec;
+  return 0;
+}
+
+static int report_output(const struct media_output *media, const struct report_options *options, struct report *ret,
+                         struct err *err) {
+  int64_t time_s = 0;
+  if (!media->is_measured) {
+    *err = media->why;
+    return -(int)media->why.code;
+  }
+  int result = identify(media, ret, &time_s, err);
+  if (result == 0) result = choose_id(media->name, options, "", ret, err);
+  if (result != 0) return result;
+  if (!has_year(time_s))
+    return err_set(err, ERR_MEDIA, "%s: its time of writing is not in the years 1 to 9999; correct it with touch",
+                   media->name);
+  return describe(media, options, ret, err);
+}
+
+/* Reports every output. Only an error that says nothing of the output itself ends it. */
+static int report_outputs(const char *path, const struct report_options *options, struct reports *ret,
+                          struct err *err) {
+  const struct media *media = &ret->media;
+  ret->items = calloc(media->count + 1, sizeof *ret->items);
+  CHECK(ret->items != NULL);
+  if (options->id != NULL && media->count > 1) {
+    return err_set(err, ERR_USAGE, "%s: it has %zu outputs, and --id names one; give --id-prefix instead", path,
+                   media->count);
+  }
+  size_t measured = 0;
+  for (size_t i = 0; i < media->count; i++) {
+    struct report *report = &ret->items[i];
+    report->name = strdup(media->outputs[i].name);
+    CHECK(report->name != NULL);
+    ret->count = i + 1;
+    int result = report_output(&media->outputs[i], options, report, &report->why);
+    if (result == -ERR_USAGE || result == -ERR_MEMORY) {
+      *err = report->why;
+      return result;
+    }
+    report->is_measured = result == 0;
+    measured += result == 0;
+  }
+  if (measured > 0) return 0;
+  *err = ret->items[0].why;
+  return -(int)err->code;
+}
+
+int report_measure(const char *path, const struct report_options *options, struct reports *ret, struct err *err) {
+  struct stat st;
+  *ret = (struct reports){.items = NULL};
   SCOPED_MALLOC char *absolute = realpath(path, NULL);
   if (absolute == NULL || stat(absolute, &st) != 0) {
     return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
   }
   if (!S_ISREG(st.st_mode)) return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
-  if (!has_year(&st))
-    return err_set(err, ERR_MEDIA, "%s: its time of writing is not in the years 1 to 9999; correct it with touch",
-                   path);
-  int result = media_probe(absolute, &media, err);
-  if (result == 0) result = codec_canonical(str_of(media.codec), codec, err);
-  if (result != 0) return result;
-  (void)snprintf(rest, sizeof rest, "%lld:%lld%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-                 st.st_mtim.tv_nsec);
-  hash_texts(str_of(absolute), rest, ret->id);
-  result = describe(path, &media, codec, &st, project, ret);
-  return result == 0 ? 0 : err_set(err, ERR_MEMORY, "%s: no memory for its event", path);
+  int result = media_probe(absolute, &options->media, &ret->media, err);
+  return result == 0 ? report_outputs(path, options, ret, err) : result;
 }
 
-int report_failure(const char *path, struct timespec started, struct timespec ended, const char *project,
-                   struct report *ret, struct err *err) {
-  char rest[64], directory[PATH_MAX] = "";
-  SCOPED_MALLOC char *absolute = realpath(path, NULL);
-  SCOPED_MALLOC char *joined = NULL;
-  if (absolute == NULL) {
-    /* The file may never have existed: takes the path that it would have had. */
-    bool relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;
-    if (asprintf(&joined, "%s%s%s", relative ? directory : "", relative ? "/" : "", path) < 0) {
-      return err_set(err, ERR_MEMORY, "%s: no memory for its path", path);
-    }
-  }
+/* The path that a file has, or, if it never existed, would have had. */
+static char *absolute_path(const char *path) {
+  char directory[PATH_MAX] = "", *joined = realpath(path, NULL);
+  if (joined != NULL) return joined;
+  bool relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;
+  CHECK(asprintf(&joined, "%s%s%s", relative ? directory : "", relative ? "/" : "", path) >= 0);
+  return joined;
+}
+
+int report_failure(const char *path, struct timespec started, struct timespec ended,
+                   const struct report_options *options, struct report *ret, struct err *err) {
+  char rest[64], tail[64];
+  SCOPED_MALLOC char *absolute = absolute_path(path);
   (void)snprintf(rest, sizeof rest, "failed:%lld%09ld", (long long)started.tv_sec, started.tv_nsec);
-  hash_texts(str_of(absolute != NULL ? absolute : joined), rest, ret->id);
+  (void)snprintf(tail, sizeof tail, "#failed-%lld.%09ld", (long long)started.tv_sec, started.tv_nsec);
+  host_source(ret->source);
+  hash_texts(str_of(absolute), rest, ret->id);
+  int result = choose_id(absolute, options, tail, ret, err);
+  if (result != 0) return result;
+  ret->name = strdup(path);
+  CHECK(ret->name != NULL);
   ret->time_ms = (int64_t)ended.tv_sec * 1000 + ended.tv_nsec / 1000000;
-  begin_event(&ret->event, "transcode.failed", ret->id, project, ret->time_ms);
+  begin_event(options->kind == REPORT_REMUX ? "remux.failed" : "transcode.failed", options->project, ret);
   buf_text(&ret->event, ",\"data\":{");
-  size_t before = ret->event.len;
-  append_dest(&ret->event, path);
-  if (ret->event.len > before)
-    memmove(ret->event.ptr + before, ret->event.ptr + before + 1, --ret->event.len - before);
-  buf_text(&ret->event, "}}");
   (void)snprintf(ret->summary, sizeof ret->summary, "failed");
-  return ret->event.failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", path) : 0;
+  ret->is_measured = true;
+  return end_event(path, options, ret, err);
 }
 
 /* ---- sending ---- */

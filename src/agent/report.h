@@ -1,9 +1,8 @@
-/* Reports files: makes an event for a path, and sends it to the server, with retries. `record`, `run` and `watch`
- * share it.
+/* Reports: measures a path, makes the events of its outputs, and sends them to the server, with retries. `record`,
+ * `run` and `watch` share it, so a file that several of them report counts once.
  *
- * All of them give a measured file the same identity: source host:<host name>, id a hash of absolute path, size and
- * modification time. The event's time is the modification time. So a file that several commands report counts once.
- * Source: design §7.
+ * The identity of an output, unless the user names one: source host:<host name>, id a hash of absolute path, size and
+ * modification time. The event's time is the modification time.
  */
 #ifndef CODECMETER_AGENT_REPORT_H
 #define CODECMETER_AGENT_REPORT_H
@@ -13,21 +12,55 @@
 #include "agent/client.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "media/media.h"
 
+#define REPORT_ID_SIZE 257 /* the longest id or source, and its NUL */
+
+enum report_kind { REPORT_TRANSCODE, REPORT_REMUX };
+
+/* What the user says about outputs. All texts are borrowed; NULL: not given. */
+struct report_options {
+  const char *project;   /* NULL: the token's */
+  const char *source;    /* NULL: "file" for an id that the user chose, else host:<host name> */
+  const char *id;        /* of exactly one output */
+  const char *id_prefix; /* the id is this, "/", and the output's path below `top` */
+  const char *top;       /* with id_prefix: the outputs' common directory, absolute, without links */
+  const char *task_id;
+  enum report_kind kind;
+  struct media_options media;
+};
+
+/* One output, and its event. */
 struct report {
-  char id[33];
+  char *name;                  /* media_output.name */
+  bool is_measured;            /* false: `why` says why not, and there is no event */
+  struct err why;
+  char source[REPORT_ID_SIZE], id[REPORT_ID_SIZE];
   int64_t time_ms;  /* the event's */
+  uint64_t duration_ms;
   struct buf event; /* a structured CloudEvent, one line of JSON */
   char summary[96]; /* "h264 1280x720 20.000 s" */
 };
 void report_fini(struct report *report);
 
-/* Measures a file and makes its event. project NULL: the token's project. -ERR_MEDIA: there is no such file, or it
- * cannot be measured. -ERR_IO: it cannot be read now. Other errors: those of media_probe. */
-MUST_USE int report_file(const char *path, const char *project, struct report *ret, struct err *err);
-/* Makes the event of an output that failed: identity from path and start, time from the end, no measures. */
-MUST_USE int report_failure(const char *path, struct timespec started, struct timespec ended, const char *project,
-                            struct report *ret, struct err *err);
+struct reports {
+  struct report *items; /* one for each output of `media`, in its order */
+  size_t count;
+  struct media media;
+};
+void reports_fini(struct reports *reports);
+
+/* Measures a path and makes the event of each of its outputs. 0: at least one output is measured. -ERR_MEDIA: there is
+ * no such file, or it cannot be measured; ret->media.refusal says more. -ERR_IO: it cannot be read now. -ERR_USAGE:
+ * options->id is given, and the path gives several outputs; or the id is too long. Other errors: those of media_probe.
+ * Fills ret in any case; the caller calls reports_fini. */
+MUST_USE int report_measure(const char *path, const struct report_options *options, struct reports *ret,
+                            struct err *err);
+/* Makes the event of an output that failed: identity from path and start, time from the end, no measures. With
+ * options->id or id_prefix the id is that of the output, "#failed-" and the start, because a later try that succeeds
+ * is another event. */
+MUST_USE int report_failure(const char *path, struct timespec started, struct timespec ended,
+                            const struct report_options *options, struct report *ret, struct err *err);
 
 /* All but REPORT_SPOOLED are answers of a server; agent/outbox.h gives REPORT_SPOOLED. */
 enum report_outcome { REPORT_STORED, REPORT_DUPLICATE, REPORT_CONFLICT, REPORT_REJECTED, REPORT_SPOOLED };

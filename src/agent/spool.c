@@ -28,7 +28,8 @@
 #define FILE_MAX ((size_t)64 << 10) /* an event has about 500 bytes */
 #define HASH_DIGITS 16
 #define TIME_MAX INT64_C(9999999999999) /* thirteen digits, so that names sort by time */
-#define NAME_SIZE (13 + 1 + 32 + 1 + HASH_DIGITS + sizeof SUFFIX)
+#define ID_DIGITS 32
+#define NAME_SIZE (13 + 1 + ID_DIGITS + 1 + HASH_DIGITS + sizeof SUFFIX)
 #define LOCK_TEXT "codecmeter spool 1\n" /* the content of `lock`, which marks a directory as a spool */
 #define LOCK_POLL_MS 50
 #define CUT_OFF_S 60 /* the writer of a temporary file of this age has ended */
@@ -133,11 +134,23 @@ static void hash_content(struct str content, char out[HASH_DIGITS + 1]) {
   bytes_hex(digest, HASH_DIGITS / 2, out);
 }
 
+/* A user's id may hold bytes that a file name cannot. */
+static void hash_id(const struct report *report, char out[ID_DIGITS + 1]) {
+  uint8_t digest[DIGEST_SHA256_SIZE];
+  SCOPED(buf_fini) struct buf text = {0};
+  buf_text(&text, report->source);
+  buf_char(&text, '\0');
+  buf_text(&text, report->id);
+  digest_sha256(buf_view(&text), digest);
+  bytes_hex(digest, ID_DIGITS / 2, out);
+}
+
 static void name_file(const struct report *report, struct str content, const char *suffix, char out[NAME_SIZE]) {
-  char hash[HASH_DIGITS + 1];
+  char hash[HASH_DIGITS + 1], id[ID_DIGITS + 1];
   int64_t time_ms = report->time_ms < 0 ? 0 : report->time_ms > TIME_MAX ? TIME_MAX : report->time_ms;
   hash_content(content, hash);
-  int len = snprintf(out, NAME_SIZE, "%013" PRId64 "-%s-%s%s", time_ms, report->id, hash, suffix);
+  hash_id(report, id);
+  int len = snprintf(out, NAME_SIZE, "%013" PRId64 "-%s-%s%s", time_ms, id, hash, suffix);
   CHECK(len > 0 && len < (int)NAME_SIZE);
 }
 

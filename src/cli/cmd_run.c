@@ -72,16 +72,18 @@ static int send_report(struct outbox *outbox, const struct report *report, const
 
 static int meter_output(struct outbox *outbox, const struct run_options *options, const char *path,
                         const struct file_before *before, struct err *err) {
-  SCOPED(report_fini) struct report report = {0};
+  SCOPED(reports_fini) struct reports reports = {0};
+  const struct report_options as = {.project = options->settings.project};
   int result = file_before_check(before, path, err);
-  if (result == 0) result = report_file(path, options->settings.project, &report, err);
-  return result == 0 ? send_report(outbox, &report, path, err) : result;
+  if (result == 0) result = report_measure(path, &as, &reports, err);
+  return result == 0 ? send_report(outbox, reports.items, path, err) : result;
 }
 
 static int meter_failure(struct outbox *outbox, const struct run_options *options, const char *path,
                          const struct run_times *times, struct err *err) {
   SCOPED(report_fini) struct report report = {0};
-  int result = report_failure(path, times->began, times->ended, options->settings.project, &report, err);
+  const struct report_options as = {.project = options->settings.project};
+  int result = report_failure(path, times->began, times->ended, &as, &report, err);
   return result == 0 ? send_report(outbox, &report, path, err) : result;
 }
 

@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/service_notify.h"
-#include "media/probe.h"
+#include "media/media.h"
 
 #define SETTLE_DEFAULT_MS 2000
 #define SETTLE_MAX_MS (UINT64_C(24) * 3600 * 1000)

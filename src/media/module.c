@@ -29,7 +29,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
-#include "media/probe.h"
+#include "media/media.h"
 
 #define SLACK_US \
   AV_TIME_BASE /* the last packet may end this much before the stated end; a larger step is a leap in time */
@@ -37,8 +37,8 @@
 #define ERRNO_MAX 4096 /* libavformat's own error codes are larger */
 #define LIST_HEAD 4096 /* bytes in which a manifest is recognized */
 
-media_probe_function codecmeter_media_probe;
-media_progress_function codecmeter_media_on_progress; /* set by media/probe.c */
+media_probe_function codecmeter_media_measure;
+media_progress_function codecmeter_media_on_progress; /* set by media/load.c */
 
 /* Demuxers also use the system's error codes for faults in a file, so only ENOMEM is taken as the system's. */
 static int fail_av(const char *path, const char *what, int code, struct err *err) {
@@ -72,6 +72,91 @@ static int read_text(const char *path, struct buf *text, struct err *err) {
   return result;
 }
 
+/* The rest of a playlist's line behind a tag; false if the line has another tag. */
+static bool has_tag(struct str line, const char *tag, struct str *ret_rest) {
+  if (!str_starts(line, str_of(tag))) return false;
+  *ret_rest = str_make(line.ptr + strlen(tag), line.len - strlen(tag));
+  return true;
+}
+
+static bool exists_beside(const char *list, struct str name) {
+  const char *slash = strrchr(list, '/');
+  SCOPED(buf_fini) struct buf path = {0};
+  struct stat st;
+  if (slash != NULL) buf_append(&path, list, (size_t)(slash + 1 - list));
+  buf_str(&path, name);
+  buf_char(&path, '\0');
+  return !path.failed && stat(path.ptr, &st) == 0;
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* True if the segment with the next smaller number is beside the list, by the number at name[begin..end). */
+static bool has_smaller(const char *list, struct str name, size_t begin, size_t end) {
+  SCOPED(buf_fini) struct buf before = {0};
+  uint64_t number;
+  if (!str_to_u64(str_make(name.ptr + begin, end - begin), &number) || number == 0) return false;
+  int digits = (int)(end - begin);
+  for (int width = digits; width >= digits - 1; width--) { /* out9.ts comes before out10.ts, out09.ts too */
+    buf_clear(&before);
+    buf_append(&before, name.ptr, begin);
+    buf_printf(&before, "%0*llu", width > 0 ? width : 1, (unsigned long long)number - 1);
+    buf_append(&before, name.ptr + end, name.len - end);
+    if (!before.failed && exists_beside(list, buf_view(&before))) return true;
+  }
+  return false;
+}
+
+/* True if a segment that comes before this one is beside the list: out24.ts before out25.ts. Tries every number in the
+ * name, because it does not say which one counts the segments. */
+static bool has_predecessor(const char *list, struct str segment) {
+  for (size_t begin = 0, end; begin < segment.len; begin = end + 1) {
+    end = begin;
+    while (end < segment.len && is_digit(segment.ptr[end]))
+      end++;
+    if (end > begin && has_smaller(list, segment, begin, end)) return true;
+  }
+  return false;
+}
+
+static int check_segment(const char *path, struct str segment, bool is_window, struct err *err) {
+  bool is_query = memchr(segment.ptr, '?', segment.len) != NULL && !exists_beside(path, segment);
+  if (segment.ptr[0] == '/' || memmem(segment.ptr, segment.len, "://", 3) != NULL || is_query) {
+    return err_set(err, ERR_MEDIA, "%s: its segments are elsewhere: %.*s; record the list where they are beside it",
+                   path, (int)(segment.len < 200 ? segment.len : 200), segment.ptr);
+  }
+  if (!is_window || !has_predecessor(path, segment)) return 0;
+  return err_set(err, ERR_MEDIA,
+                 "%s: the playlist is only the end of the output: segments before %.*s are beside it, but not in it; "
+                 "make it with -hls_list_size 0 or -hls_playlist_type vod",
+                 path, (int)(segment.len < 200 ? segment.len : 200), segment.ptr);
+}
+
+/* Checks the lines up to the first segment and all names of segments. */
+static int check_lines(const char *path, struct str text, struct err *err) {
+  struct str rest = text, value;
+  bool is_window = false, is_whole = false, is_first = true;
+  int result = 0;
+  while (rest.len > 0 && result == 0) {
+    struct str line = str_trim(str_cut(&rest, '\n'));
+    if (has_tag(line, "#EXT-X-I-FRAMES-ONLY", &value)) {
+      return err_set(err, ERR_MEDIA,
+                     "%s: a list of key pictures is no output of its own; record the list of all pictures", path);
+    }
+    if (has_tag(line, "#EXT-X-KEY:", &value) && memmem(value.ptr, value.len, "METHOD=NONE", 11) == NULL) {
+      bool is_sample = memmem(value.ptr, value.len, "SAMPLE-AES", 10) != NULL;
+      return err_set(err, ERR_MEDIA, "%s: its segments are encrypted (%s); record the output before it is encrypted",
+                     path, is_sample ? "SAMPLE-AES" : "AES-128");
+    }
+    if (has_tag(line, "#EXT-X-PLAYLIST-TYPE:", &value)) is_whole = true;
+    if (has_tag(line, "#EXT-X-MEDIA-SEQUENCE:", &value)) is_window = !str_equal(value, STR("0"));
+    if (line.len == 0 || line.ptr[0] == '#') continue;
+    result = check_segment(path, line, is_first && is_window && !is_whole, err);
+    is_first = false;
+  }
+  return result;
+}
+
 static int check_playlist(const char *path, bool *ret_joins, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   int result = read_text(path, &text, err);
@@ -85,6 +170,8 @@ static int check_playlist(const char *path, bool *ret_joins, struct err *err) {
                    "%s: the playlist is not finished (it has no #EXT-X-ENDLIST): wait until its writer has ended it",
                    path);
   }
+  result = check_lines(path, str_of(text.ptr), err);
+  if (result != 0) return result;
   *ret_joins =
       strstr(text.ptr, "#EXT-X-DISCONTINUITY\n") != NULL || strstr(text.ptr, "#EXT-X-DISCONTINUITY\r") != NULL;
   return 0;
@@ -353,8 +440,8 @@ static bool is_on_its_side(const AVStream *video) {
 }
 
 static int describe(const char *path, const AVFormatContext *input, const AVStream *video,
-                    const struct reading *reading, struct media *ret, struct err *err) {
-  struct media media = {.width = (uint32_t)video->codecpar->width, .height = (uint32_t)video->codecpar->height};
+                    const struct reading *reading, struct media_output *ret, struct err *err) {
+  struct media_output media = {.width = (uint32_t)video->codecpar->width, .height = (uint32_t)video->codecpar->height};
   int64_t duration_ms = duration_ms_of(input, video, reading);
   if (video->codecpar->codec_id == AV_CODEC_ID_NONE) {
     return err_set(err, ERR_MEDIA, "%s: libavformat does not know the codec of its video", path);
@@ -369,11 +456,14 @@ static int describe(const char *path, const AVFormatContext *input, const AVStre
   }
   media.duration_ms = (uint64_t)duration_ms;
   (void)snprintf(media.codec, sizeof media.codec, "%s", avcodec_get_name(video->codecpar->codec_id));
-  *ret = media;
+  memcpy(ret->codec, media.codec, sizeof ret->codec);
+  ret->width = media.width;
+  ret->height = media.height;
+  ret->duration_ms = media.duration_ms;
   return 0;
 }
 
-static int measure(const char *path, struct media *ret, struct err *err) {
+static int measure(const char *path, struct media_output *ret, struct err *err) {
   SCOPED(source_fini) struct source source = {.before = -1};
   int result = open_source(&source, path, err);
   if (result == 0) result = check_representations(path, source.input, err);
@@ -390,11 +480,24 @@ static int measure(const char *path, struct media *ret, struct err *err) {
   return describe(path, source.input, video, &reading, ret, err);
 }
 
-int codecmeter_media_probe(const char *path, struct media *ret, struct err *err) {
+int codecmeter_media_measure(const char *path, const struct media_options *options, struct media *ret,
+                             struct err *err) {
+  (void)options;
   av_log_set_level(AV_LOG_QUIET);
+  struct stat st;
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return fail_file(path, err);
+  if (fd < 0 || fstat(fd, &st) != 0) return fail_file(path, err);
   trouble = 0;
-  int result = measure(path, ret, err);
-  return result == -ERR_MEDIA && trouble != 0 ? err_set_errno(err, ERR_IO, trouble, "%s", path) : result;
+  ret->outputs = calloc(1, sizeof *ret->outputs);
+  ret->count = 1;
+  ret->outputs->name = strdup(path);
+  int result = measure(path, ret->outputs, err);
+  if (result == -ERR_MEDIA && trouble != 0) result = err_set_errno(err, ERR_IO, trouble, "%s", path);
+  if (result != 0) return result;
+  ret->is_list = list_of(path) != LIST_NONE;
+  ret->outputs->is_measured = true;
+  ret->outputs->spans = calloc(1, sizeof *ret->outputs->spans);
+  ret->outputs->span_count = 1;
+  ret->outputs->spans[0] = (struct media_span){.path = realpath(path, NULL), .size = (uint64_t)st.st_size};
+  return 0;
 }

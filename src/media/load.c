@@ -1,5 +1,5 @@
 /* Loads the module from beside the program (a build directory), else from where it is installed. */
-#include "media/probe.h"
+#include "media/media.h"
 
 #include <dlfcn.h>
 #include <libgen.h>
@@ -23,8 +23,25 @@ static void *open_beside(void) {
 
 void (*media_on_progress)(void);
 
-int media_probe(const char *path, struct media *ret, struct err *err) {
+void media_fini(struct media *media) {
+  for (size_t i = 0; i < media->count; i++) {
+    struct media_output *output = &media->outputs[i];
+    for (size_t j = 0; j < output->span_count; j++)
+      free(output->spans[j].path);
+    free(output->spans);
+    free(output->name);
+    free(output->explanation);
+  }
+  for (size_t i = 0; i < media->part_count; i++)
+    free(media->parts[i]);
+  free(media->outputs);
+  free(media->parts);
+  *media = (struct media){.outputs = NULL};
+}
+
+int media_probe(const char *path, const struct media_options *options, struct media *ret, struct err *err) {
   static media_probe_function *probe;
+  *ret = (struct media){.outputs = NULL};
   if (probe == NULL) {
     void *module = open_beside();
     if (module == NULL) {
@@ -42,5 +59,5 @@ int media_probe(const char *path, struct media *ret, struct err *err) {
     if (progress != NULL) *progress = media_on_progress;
     memcpy(&probe, &symbol, sizeof probe); /* ISO C has no cast from object to function pointer */
   }
-  return probe(path, ret, err);
+  return probe(path, options, ret, err);
 }

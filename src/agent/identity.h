@@ -1,0 +1,21 @@
+/* The identity of what was measured. It depends on the media alone, not on path or host: a file that is moved, linked or
+ * copied with its times keeps it. What "1:" means never changes. Source: design section 4.
+ *
+ * The agents do not use it yet: DESIGN.md, "Measuring: what comes". */
+#ifndef CODECMETER_AGENT_IDENTITY_H
+#define CODECMETER_AGENT_IDENTITY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "media/media.h"
+
+#define IDENTITY_SIZE 35 /* "1:", 32 hexadecimal digits, NUL */
+
+/* ret_time_s: when the newest of the files was written, in whole seconds. -ERR_IO: a file cannot be read now.
+ * -ERR_MEDIA: a file is missing, is shorter than its span, or changed meanwhile. */
+MUST_USE int identity_of_media(const struct media_span *spans, size_t count, char ret_id[IDENTITY_SIZE],
+                               int64_t *ret_time_s, struct err *err);
+
+#endif
