@@ -380,3 +380,67 @@ def test_without_the_module(farm, clips, tmp_path):
     assert "libavformat" not in linked and "libavcodec" not in linked
     assert json.loads(subprocess.run([alone, "stat", "--json"], env=farm.environment, capture_output=True,
                                      text=True).stdout)["RetCode"] == 0
+
+
+# ---- identities that a user chooses ----
+
+
+def test_ids_that_a_user_chooses(farm, clips, tmp_path):
+    clip, other = clips / "small.mp4", tmp_path / "other.mp4"
+    shutil.copy(clip, other)
+    for status, words, args in ((2, "--id names one output", ("--id", "j", clip, other)), (2, "neither", ("--kind", "x", clip)),
+                                (1, "longer", ("--id", "x" * 257, clip))):
+        done = farm.command("record", *args)
+        assert done.returncode == status and words in done.stderr, (args, done)
+    assert farm.totals() == {}
+    chosen = ("--id", "job-1/720p", "--source", "farm-7", "--task-id", "job-1")
+    assert "stored" in farm.command("record", *chosen, clip).stdout
+    done = farm.command("record", *chosen, clip)
+    assert "duplicate" in done.stdout and farm.totals() == {("h264", "Low"): 2}, done
+    done = farm.command("record", "--id", "job-1/720p", clip)  # another source: another identity
+    assert "stored" in done.stdout and farm.totals() == {("h264", "Low"): 4}, done
+
+
+def test_a_remux_counts_no_transcode(farm, clips):
+    done = farm.command("record", "--kind", "remux", clips / "small.mp4")
+    assert done.returncode == 0 and "remux" in done.stdout and farm.totals() == {}, done
+    done = farm.record(clips / "small.mp4")
+    assert done.returncode == 1 and "conflict" in done.stderr and farm.totals() == {}, done
+
+
+# ---- playlists that are no whole output ----
+
+
+def hls(directory, *options, seconds=20):
+    ffmpeg(*picture("320x180", seconds, 25), *H264, "-g", 25, "-f", "hls", *options, directory / "out.m3u8")
+    return directory / "out.m3u8"
+
+
+@pytest.mark.parametrize("name", ["out%d.ts", "out%03d.ts", "part-%05d-v1.ts"])
+def test_a_playlist_that_keeps_the_last_segments(farm, tmp_path, name):
+    """What ffmpeg makes when nothing is said: five segments are listed, all are beside it."""
+    done = farm.record(hls(tmp_path, "-hls_segment_filename", tmp_path / name))
+    assert done.returncode == 1 and "-hls_list_size 0" in done.stderr and farm.totals() == {}, done
+
+
+def test_a_playlist_that_begins_at_another_number(farm, tmp_path):
+    done = farm.record(hls(tmp_path, "-start_number", 100, "-hls_list_size", 0))
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 20}, done
+
+
+@pytest.mark.parametrize("address", ["https://cdn.example/out0.ts", "/vod/out0.ts", "out0.ts?v=2"])
+def test_segments_that_are_elsewhere(farm, tmp_path, address):
+    playlist = hls(tmp_path, "-hls_list_size", 0)
+    playlist.write_text(playlist.read_text().replace("out0.ts", address))
+    done = farm.record(playlist)
+    assert done.returncode == 1 and "elsewhere: " + address in done.stderr and farm.totals() == {}, done
+
+
+def test_key_pictures_and_encryption(farm, tmp_path):
+    playlist = hls(tmp_path, "-hls_list_size", 0, "-hls_flags", "iframes_only+single_file")
+    done = farm.record(playlist)
+    assert done.returncode == 1 and "key pictures" in done.stderr, done
+    (tmp_path / "k.key").write_bytes(b"0123456789abcdef")
+    (tmp_path / "info").write_text(f"k.key\n{tmp_path}/k.key\n")
+    done = farm.record(hls(tmp_path, "-hls_list_size", 0, "-hls_key_info_file", tmp_path / "info"))
+    assert done.returncode == 1 and "encrypted (AES-128)" in done.stderr and farm.totals() == {}, done
