@@ -14,7 +14,7 @@
 #define IDENTITY_SIZE 35 /* "1:", 32 hexadecimal digits, NUL */
 
 /* ret_time_s: when the newest of the files was written, in whole seconds. -ERR_IO: a file cannot be read now.
- * -ERR_MEDIA: a file is missing, is shorter than its span, or changed meanwhile. */
+ * -ERR_MEDIA: a file is missing, or is shorter than its span. */
 MUST_USE int identity_of_media(const struct media_span *spans, size_t count, char ret_id[IDENTITY_SIZE],
                                int64_t *ret_time_s, struct err *err);
 

@@ -56,41 +56,15 @@ static const char *base_name(const char *path) {
   return slash != NULL ? slash + 1 : path;
 }
 
-/* An id cannot hold every byte that a path can: control characters and bytes that are not UTF-8 are written as %HH. */
-static void append_name(struct buf *out, const char *name) {
-  bool is_text = str_is_utf8(str_of(name)) && !str_has_control(str_of(name));
-  for (const char *c = name; *c != '\0'; c++) {
-    unsigned char byte = (unsigned char)*c;
-    if (byte == '%' || (!is_text && (byte < ' ' || byte >= 0x7F)))
-      buf_printf(out, "%%%02X", byte);
-    else
-      buf_char(out, *c);
-  }
-}
-
-/* The output's path below options->top; its last name if it is not below. */
-static const char *below_top(const char *name, const char *top) {
-  size_t len = top != NULL ? strlen(top) : 0;
-  while (len > 0 && top[len - 1] == '/')
-    len--;
-  bool is_below = top != NULL && strncmp(name, top, len) == 0 && name[len] == '/';
-  return is_below ? name + len + 1 : base_name(name);
-}
-
 /* Replaces id and source by those that the user chose, with a tail behind the id. name: absolute. */
 static int choose_id(const char *name, const struct report_options *options, const char *tail, struct report *ret,
                      struct err *err) {
   SCOPED(buf_fini) struct buf id = {0};
   if (options->source != NULL && !str_copy(str_of(options->source), ret->source, sizeof ret->source))
     return err_set(err, ERR_USAGE, "--source is longer than %d bytes", REPORT_ID_SIZE - 1);
-  if (options->id == NULL && options->id_prefix == NULL) return 0;
+  if (options->id == NULL) return 0;
   if (options->source == NULL) memcpy(ret->source, "file", sizeof "file");
-  if (options->id != NULL) {
-    buf_text(&id, options->id);
-  } else {
-    buf_printf(&id, "%s/", options->id_prefix);
-    append_name(&id, below_top(name, options->top));
-  }
+  buf_text(&id, options->id);
   buf_text(&id, tail);
   if (id.failed) return err_set(err, ERR_MEMORY, "%s: no memory for its id", name);
   if (str_copy(buf_view(&id), ret->id, sizeof ret->id)) return 0;
@@ -187,7 +161,7 @@ static int report_outputs(const char *path, const struct report_options *options
   ret->items = calloc(media->count + 1, sizeof *ret->items);
   CHECK(ret->items != NULL);
   if (options->id != NULL && media->count > 1) {
-    return err_set(err, ERR_USAGE, "%s: it has %zu outputs, and --id names one; give --id-prefix instead", path,
+    return err_set(err, ERR_USAGE, "%s: it has %zu outputs, and --id names one", path,
                    media->count);
   }
   size_t measured = 0;

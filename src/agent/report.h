@@ -23,8 +23,6 @@ struct report_options {
   const char *project;   /* NULL: the token's */
   const char *source;    /* NULL: "file" for an id that the user chose, else host:<host name> */
   const char *id;        /* of exactly one output */
-  const char *id_prefix; /* the id is this, "/", and the output's path below `top` */
-  const char *top;       /* with id_prefix: the outputs' common directory, absolute, without links */
   const char *task_id;
   enum report_kind kind;
   struct media_options media;
@@ -51,13 +49,13 @@ struct reports {
 void reports_fini(struct reports *reports);
 
 /* Measures a path and makes the event of each of its outputs. 0: at least one output is measured. -ERR_MEDIA: there is
- * no such file, or it cannot be measured; ret->media.refusal says more. -ERR_IO: it cannot be read now. -ERR_USAGE:
+ * no such file, or it cannot be measured; -ERR_IO: it cannot be read now. -ERR_USAGE:
  * options->id is given, and the path gives several outputs; or the id is too long. Other errors: those of media_probe.
  * Fills ret in any case; the caller calls reports_fini. */
 MUST_USE int report_measure(const char *path, const struct report_options *options, struct reports *ret,
                             struct err *err);
 /* Makes the event of an output that failed: identity from path and start, time from the end, no measures. With
- * options->id or id_prefix the id is that of the output, "#failed-" and the start, because a later try that succeeds
+ * options->id the id is that one, "#failed-" and the start, because a later try that succeeds
  * is another event. */
 MUST_USE int report_failure(const char *path, struct timespec started, struct timespec ended,
                             const struct report_options *options, struct report *ret, struct err *err);

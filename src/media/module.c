@@ -35,6 +35,7 @@
   AV_TIME_BASE /* the last packet may end this much before the stated end; a larger step is a leap in time */
 #define LIST_MAX ((size_t)64 << 20)
 #define ERRNO_MAX 4096 /* libavformat's own error codes are larger */
+#define SEGMENT_MAX 4096 /* as of a path; it also bounds the work on a name */
 #define LIST_HEAD 4096 /* bytes in which a manifest is recognized */
 
 media_probe_function codecmeter_media_measure;
@@ -120,6 +121,8 @@ static bool has_predecessor(const char *list, struct str segment) {
 }
 
 static int check_segment(const char *path, struct str segment, bool is_window, struct err *err) {
+  if (segment.len >= SEGMENT_MAX)
+    return err_set(err, ERR_MEDIA, "%s: the name of a segment is longer than %d bytes", path, SEGMENT_MAX);
   bool is_query = memchr(segment.ptr, '?', segment.len) != NULL && !exists_beside(path, segment);
   if (segment.ptr[0] == '/' || memmem(segment.ptr, segment.len, "://", 3) != NULL || is_query) {
     return err_set(err, ERR_MEDIA, "%s: its segments are elsewhere: %.*s; record the list where they are beside it",
@@ -132,7 +135,7 @@ static int check_segment(const char *path, struct str segment, bool is_window, s
                  path, (int)(segment.len < 200 ? segment.len : 200), segment.ptr);
 }
 
-/* Checks the lines up to the first segment and all names of segments. */
+/* Refuses a playlist that is no whole output, or whose segments this machine does not have. */
 static int check_lines(const char *path, struct str text, struct err *err) {
   struct str rest = text, value;
   bool is_window = false, is_whole = false, is_first = true;

@@ -436,6 +436,15 @@ def test_segments_that_are_elsewhere(farm, tmp_path, address):
     assert done.returncode == 1 and "elsewhere: " + address in done.stderr and farm.totals() == {}, done
 
 
+def test_a_segment_with_an_endless_name(farm, tmp_path):
+    """Each number in the name is tried; without a bound that would take hours."""
+    playlist = tmp_path / "out.m3u8"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:5\n#EXTINF:2,\n" + "1a" * 1000000
+                        + ".ts\n#EXT-X-ENDLIST\n")
+    done = farm.command("record", playlist, timeout=30)
+    assert done.returncode == 1 and "name of a segment" in done.stderr and farm.totals() == {}, done
+
+
 def test_key_pictures_and_encryption(farm, tmp_path):
     playlist = hls(tmp_path, "-hls_list_size", 0, "-hls_flags", "iframes_only+single_file")
     done = farm.record(playlist)
