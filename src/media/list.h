@@ -1,0 +1,53 @@
+/* What a playlist or a manifest plays, as the list itself says: renditions, each with the spans of its media. Nothing is
+ * demuxed here. hls.c reads HLS playlists (RFC 8216), dash.c DASH manifests (ISO/IEC 23009-1).
+ */
+#ifndef CODECMETER_MEDIA_LIST_H
+#define CODECMETER_MEDIA_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "media/media.h"
+
+/* Spans of a rendition that have one init segment and one clock. A new stretch begins where the init segment changes, at
+ * a discontinuity that the list marks, and at a new period. */
+struct stretch {
+  struct media_span init; /* path NULL: there is none */
+  size_t first, count;    /* of rendition.spans */
+};
+
+struct rendition {
+  char *name; /* media_output.name */
+  bool is_usable; /* false: `why` says why not (encrypted, a segment is missing, only the end is listed …) */
+  struct err why;
+  struct media_span *spans; /* without init segments; a list that plays ranges of a whole file gives that file as one span */
+  size_t span_count;
+  struct stretch *stretches;
+  size_t stretch_count;
+  uint64_t stated_us;   /* the length that the list states; 0: unknown */
+  uint64_t rounding_us; /* how much of stated_us may come from rounding: playlists with whole seconds */
+};
+
+struct list {
+  struct rendition *renditions; /* each media playlist or representation once, in the list's order; those that the list
+                                 * itself declares to be sound, subtitles or key pictures are left out */
+  size_t count;
+  char **parts; /* media.parts */
+  size_t part_count;
+  enum media_refusal refusal; /* if the reader returned -ERR_MEDIA */
+};
+void list_fini(struct list *list);
+
+enum list_kind { LIST_NONE, LIST_HLS, LIST_DASH };
+/* By the first bytes of the file; LIST_NONE also if it cannot be read. */
+enum list_kind list_kind_of(const char *path);
+
+/* path: absolute. 0: there is at least one rendition. -ERR_MEDIA: the list is refused as a whole; ret->refusal says as
+ * what. -ERR_IO, -ERR_MEMORY: another try may succeed. Fills ret in any case; the caller calls list_fini. Reads only
+ * regular local files, bounded in size, count and depth. */
+MUST_USE int hls_read(const char *path, struct list *ret, struct err *err);
+MUST_USE int dash_read(const char *path, struct list *ret, struct err *err);
+
+#endif
