@@ -603,17 +603,30 @@ static void see_fragment_samples(struct reading *reading, struct fragment *fragm
   move(&fragment->position, size * count);
 }
 
+/* Composition offsets follow the other fields of an entry. */
 static int see_entries(struct reading *reading, struct fragment *fragment, const struct table *table, uint32_t flags,
                        struct err *err) {
+  bool has_size = (flags & TRUN_SIZE) != 0, has_offset = (flags & TRUN_COMPOSITION) != 0;
   unsigned at = (flags & TRUN_DURATION) != 0 ? 4 : 0;
   int result = 0;
-  if ((flags & TRUN_SIZE) == 0) see_fragment_samples(reading, fragment, fragment->size, table->count);
-  for (uint64_t i = 0; (flags & TRUN_SIZE) != 0 && result == 0 && i < table->count; i++) {
+  if (!has_size) see_fragment_samples(reading, fragment, fragment->size, table->count);
+  for (uint64_t i = 0; (has_size || has_offset) && result == 0 && i < table->count; i++) {
     const char *bytes;
     result = table_entry(&reading->sizes, table, i, &bytes, err);
-    if (result == 0) see_fragment_samples(reading, fragment, be32_load(bytes + at), 1);
+    if (result == 0 && has_size) see_fragment_samples(reading, fragment, be32_load(bytes + at), 1);
+    if (result != 0 || !has_offset || fragment->track == NULL) continue;
+    int64_t offset = (int32_t)be32_load(bytes + table->bits / 8 - 4);
+    if (-offset > fragment->track->time_shift) fragment->track->time_shift = -offset;
   }
   return result;
+}
+
+/* In 128 bits nothing wraps; a position beyond the end of everything stays there. */
+static int begin_run(const struct box *trun, struct fragment *fragment, int32_t offset, struct err *err) {
+  __int128 position = (__int128)fragment->base + offset;
+  if (position < 0) return damaged(trun, "has its data before the file", err);
+  fragment->position = position > UINT64_MAX ? UINT64_MAX : (uint64_t)position;
+  return 0;
 }
 
 static int read_trun(struct reading *reading, const struct box *trun, struct fragment *fragment, struct err *err) {
@@ -629,15 +642,9 @@ static int read_trun(struct reading *reading, const struct box *trun, struct fra
   if ((flags & TRUN_OFFSET) != 0) {
     result = view(&reading->headers, trun, 8, 4, &bytes, err);
     if (result != 0) return result;
-    int32_t offset = (int32_t)be32_load(bytes);
     skip += 4;
-    if (offset < 0 && fragment->base < (uint64_t) - (int64_t)offset)
-      return damaged(trun, "has its data before the file", err);
-    fragment->position = fragment->base;
-    if (offset < 0)
-      fragment->position -= (uint64_t) - (int64_t)offset;
-    else
-      move(&fragment->position, (uint64_t)offset);
+    result = begin_run(trun, fragment, (int32_t)be32_load(bytes), err);
+    if (result != 0) return result;
   }
   result = read_table(&reading->sizes, trun, 4, bits, &table, err);
   if (result != 0) return result;
@@ -834,6 +841,7 @@ int mp4_read(struct reel *reel, struct mp4 *ret, struct err *err) {
   for (size_t i = 0; i < ret->count; i++) {
     sum_entries(&ret->tracks[i], &reading->details[i]);
     open_last_edit(ret, &ret->tracks[i]);
+    if (ret->tracks[i].samples > 0) ret->tracks[i].time_shift = 0;
     free(reading->details[i].entries);
   }
   ret->is_init_only = ret->has_moov && ret->is_fragmented && ret->fragments == 0 && !has_samples(ret);

@@ -36,6 +36,9 @@ struct mp4_track {
                               * not 0, the video is truncated */
   uint64_t empty_samples;    /* of `samples`: those of 0 bytes, which repeat the picture before; they give no packet */
   uint64_t media_duration;   /* in units of timescale; 0: unknown */
+  int64_t time_shift; /* how much later than the media's own time libavformat gives the pictures, in units of timescale:
+                       * the largest negative composition offset in fragments. mp4_show takes it into account. In a file
+                       * without fragments libavformat moves the decoding times instead, and this is 0 */
   struct mp4_size sizes[2];  /* of the sample entries that its samples use: the first two that differ */
   size_t size_count;         /* how many sizes differ; 0: no sample entry */
   size_t format_count;       /* how many types of sample entry differ (avc1, hvc1 …). libavformat reads one type only */

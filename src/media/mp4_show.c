@@ -25,6 +25,7 @@ struct timeline {
   wide start, end; /* in steps */
   wide media_step; /* steps in a unit of the track's timescale: the movie's timescale */
   wide tick;       /* steps in a unit of the movie's timescale: the track's timescale */
+  int64_t shift;   /* of the pictures' times, in units of the track's timescale */
 };
 
 static int by_time(const void *a, const void *b) {
@@ -60,7 +61,7 @@ static wide settle(const struct timeline *line, wide end) {
 
 /* Steps for which an edit shows pictures. */
 static wide shown_by(const struct timeline *line, const struct mp4_edit *edit) {
-  wide start = edit->media_time * line->media_step, duration = (wide)edit->duration * line->tick;
+  wide start = ((wide)edit->media_time + line->shift) * line->media_step, duration = (wide)edit->duration * line->tick;
   if (edit->media_time == -1) return 0;
   if (edit->is_open) return line->end - clamp(start, line->start, line->end);
   if (edit->rate == 0) return start >= line->start && start < line->end ? duration : 0;
@@ -107,7 +108,8 @@ struct mp4_shown mp4_show(const struct mp4 *mp4, const struct mp4_track *track, 
                           .start = (wide)pictures->time * mp4->timescale,
                           .end = end * mp4->timescale,
                           .media_step = mp4->timescale,
-                          .tick = track->timescale};
+                          .tick = track->timescale,
+                          .shift = track->time_shift};
   wide total = 0;
   for (size_t i = 0; i < track->edit_count; i++) {
     wide shown = shown_by(&line, &track->edits[i]);
