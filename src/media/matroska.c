@@ -1,5 +1,5 @@
-/* The walk visits the elements of level 1 (Clusters, Cues, Tags …) by their sizes. It goes into a Cluster only if that has
- * no size, as in files that are written live; then the blocks lead to the next Cluster.
+/* The walk visits the elements of level 1 (Clusters, Cues, Tags …) by their sizes. It goes into a Cluster only if
+ * that has no size, as in files that are written live; then the blocks lead to the next Cluster.
  *
  * What is truncated. Blocks of video are in Clusters. A Segment ends with Cues and Tags, so a file that is cut within
  * these has all of its video. Where exactly between two Clusters a Segment of known size is cut cannot be seen, so

@@ -1,10 +1,10 @@
-/* The walk over the top level visits every box header and nothing of the media. Inside moov, each thing that is needed
- * is looked up by its path; a file has few boxes there, so a second look costs nothing. Tables of samples are streamed
- * through windows, because they may have 100 million entries.
+/* The walk over the top level visits every box header and nothing of the media. Inside moov, each thing that is
+ * needed is looked up by its path; a file has few boxes there, so a second look costs nothing. Tables of samples are
+ * streamed through windows, because they may have 100 million entries.
  *
- * What is truncated: a file without fragments may lack bytes at its end that only sound needs, so its own sample tables
- * decide (samples_beyond), not the size of mdat. In a fragmented file the tables come piece by piece, so a box that is
- * cut means that more video may have followed.
+ * What is truncated: a file without fragments may lack bytes at its end that only sound needs, so its own sample
+ * tables decide (samples_beyond), not the size of mdat. In a fragmented file the tables come piece by piece, so a box
+ * that is cut means that more video may have followed.
  *
  *   a box that goes beyond the end     no fragments              fragments
  *   moov                               is_cut                    is_cut
@@ -21,7 +21,7 @@
 #include "media/window.h"
 
 #define TRACKS_MAX 1024
-#define ENTRIES_MAX 256                /* sample entries of a track; libavformat reads fewer */
+#define ENTRIES_MAX 256               /* sample entries of a track; libavformat reads fewer */
 #define EDITS_MAX ((uint64_t)1 << 20) /* of all tracks of a file */
 
 struct box {
@@ -78,8 +78,8 @@ static void name_box(struct box *box, const char *type) {
   }
 }
 
-/* Reads the header at a position. At least 8 bytes are left before `limit`, which is the end of the box around it or of
- * the reel. A size of 0 means up to there. */
+/* Reads the header at a position. At least 8 bytes are left before `limit`, which is the end of the box around it or
+ * of the reel. A size of 0 means up to there. */
 static int read_box(struct window *window, uint64_t position, uint64_t limit, struct box *ret, struct err *err) {
   const char *head;
   int result = window_view(window, position, 8, &head, err);
@@ -103,10 +103,10 @@ static int read_box(struct window *window, uint64_t position, uint64_t limit, st
   return 0;
 }
 
-/* The first child of a type. Children that follow one that goes beyond its parent are not seen, as libavformat does. A
- * child of size 0 ends the list, as in QuickTime. */
-static int find_child(struct window *window, const struct box *parent, const char *type, uint64_t from, struct box *ret,
-                      bool *ret_found, struct err *err) {
+/* The first child of a type. Children that follow one that goes beyond its parent are not seen, as libavformat does.
+ * A child of size 0 ends the list, as in QuickTime. */
+static int find_child(struct window *window, const struct box *parent, const char *type, uint64_t from,
+                      struct box *ret, bool *ret_found, struct err *err) {
   struct box box = {.end = from};
   *ret_found = false;
   while (parent->end - box.end >= 8) {
@@ -207,10 +207,17 @@ static int sample_size(struct reading *reading, const struct table *sizes, uint6
   if (result != 0) return result;
   unsigned char byte = (unsigned char)bytes[0];
   switch (sizes->bits) {
-    case 4: *ret = index % 2 == 0 ? byte >> 4 : byte & 15; break;
-    case 8: *ret = byte; break;
-    case 16: *ret = be16_load(bytes); break;
-    default: *ret = be32_load(bytes);
+    case 4:
+      *ret = index % 2 == 0 ? byte >> 4 : byte & 15;
+      break;
+    case 8:
+      *ret = byte;
+      break;
+    case 16:
+      *ret = be16_load(bytes);
+      break;
+    default:
+      *ret = be32_load(bytes);
   }
   return 0;
 }
@@ -348,7 +355,8 @@ static int names_file(struct reading *reading, const struct box *box, bool *ret,
   return result;
 }
 
-static int read_references(struct reading *reading, struct mp4_track *track, const struct box *minf, struct err *err) {
+static int read_references(struct reading *reading, struct mp4_track *track, const struct box *minf,
+                           struct err *err) {
   struct box dref, box;
   bool found, names = false;
   const char *bytes;
@@ -430,15 +438,14 @@ static int read_handler(struct reading *reading, const struct box *mdia, bool *r
   return result;
 }
 
-static int read_video(struct reading *reading, struct mp4_track *track, const struct box *trak, const struct box *mdia,
-                      struct err *err) {
+static int read_video(struct reading *reading, struct mp4_track *track, const struct box *trak,
+                      const struct box *mdia, struct err *err) {
   struct box mdhd, minf, stbl;
   bool found;
   struct table sizes;
   int result = find(reading, mdia, "mdhd", &mdhd, &found, err);
   if (result == 0 && found) result = read_clock(reading, &mdhd, &track->timescale, &track->media_duration, err);
-  if (result == 0 && track->timescale == 0)
-    return damaged(trak, "is a video track without a timescale", err);
+  if (result == 0 && track->timescale == 0) return damaged(trak, "is a video track without a timescale", err);
   if (result == 0) result = read_edits(reading, track, trak, err);
   if (result == 0) result = find(reading, mdia, "minf", &minf, &found, err);
   if (result == 0 && found) result = find(reading, &minf, "stbl", &stbl, &found, err);
@@ -550,7 +557,8 @@ static int read_moov(struct reading *reading, const struct box *moov, struct err
 
 struct fragment {
   const struct box *moof;
-  uint64_t base, position; /* of the data of the current traf: where its offsets count from, where the next run begins */
+  uint64_t base,
+      position; /* of the data of the current traf: where its offsets count from, where the next run begins */
   struct mp4_track *track; /* NULL: moov has none such */
   uint32_t size, entry;
 };
@@ -738,7 +746,8 @@ static int see_box(struct reading *reading, const struct box *box, struct err *e
   return is_type(box, "sidx") && !box->is_cut ? read_sidx(reading, box, err) : 0;
 }
 
-/* Bytes that are no box. Behind the moov box of a file without fragments they do no harm; neither do zeros, anywhere. */
+/* Bytes that are no box. Behind the moov box of a file without fragments they do no harm; neither do zeros, anywhere.
+ */
 static int see_rest(struct reading *reading, uint64_t position, const struct err *why, struct err *err) {
   const struct mp4 *mp4 = reading->mp4;
   const char *bytes;
@@ -809,8 +818,8 @@ static void sum_entries(struct mp4_track *track, const struct detail *detail) {
   }
 }
 
-/* Writers of fragmented files do not know how long the last edit will be. They write 0, or the length of the samples in
- * the moov box. */
+/* Writers of fragmented files do not know how long the last edit will be. They write 0, or the length of the samples
+ * in the moov box. */
 static void open_last_edit(const struct mp4 *mp4, struct mp4_track *track) {
   if (!mp4->is_fragmented || track->edit_count == 0) return;
   struct mp4_edit *last = &track->edits[track->edit_count - 1];

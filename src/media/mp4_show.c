@@ -1,12 +1,12 @@
-/* Pictures in the order of their times fill the time from the first picture to the end of the last one without a hole,
- * because each is shown until the next. So an edit shows the part of that time that its own interval covers, and no
- * search through the pictures is needed, except for where an edit ends.
+/* Pictures in the order of their times fill the time from the first picture to the end of the last one without a
+ * hole, because each is shown until the next. So an edit shows the part of that time that its own interval covers,
+ * and no search through the pictures is needed, except for where an edit ends.
  *
- * An edit's duration is rounded to ticks of the movie, often 1/1000 s. So an end less than one tick from the end of the
- * media, or of a picture, is that end; else a picture would lose a part, or show a part of the next one.
+ * An edit's duration is rounded to ticks of the movie, often 1/1000 s. So an end less than one tick from the end of
+ * the media, or of a picture, is that end; else a picture would lose a part, or show a part of the next one.
  *
- * Arithmetic is exact in 128 bits. The unit "step" is one second divided by both timescales: a position in the media is
- * its time times the movie's timescale, a duration of an edit is its time times the track's timescale.
+ * Arithmetic is exact in 128 bits. The unit "step" is one second divided by both timescales: a position in the media
+ * is its time times the movie's timescale, a duration of an edit is its time times the track's timescale.
  */
 #include <stdlib.h>
 
@@ -61,7 +61,8 @@ static wide settle(const struct timeline *line, wide end) {
 
 /* Steps for which an edit shows pictures. */
 static wide shown_by(const struct timeline *line, const struct mp4_edit *edit) {
-  wide start = ((wide)edit->media_time + line->shift) * line->media_step, duration = (wide)edit->duration * line->tick;
+  wide start = ((wide)edit->media_time + line->shift) * line->media_step,
+       duration = (wide)edit->duration * line->tick;
   if (edit->media_time == -1) return 0;
   if (edit->is_open) return line->end - clamp(start, line->start, line->end);
   if (edit->rate == 0) return start >= line->start && start < line->end ? duration : 0;
@@ -71,7 +72,8 @@ static wide shown_by(const struct timeline *line, const struct mp4_edit *edit) {
   return covered > 0 ? covered * MP4_RATE_ONE / rate : 0;
 }
 
-static void explain(struct buf *out, size_t index, const struct timeline *line, const struct mp4_edit *edit, wide shown) {
+static void explain(struct buf *out, size_t index, const struct timeline *line, const struct mp4_edit *edit,
+                    wide shown) {
   double second = (double)line->media_step * (double)line->tick;
   if (out == NULL || index >= EXPLAINED_MAX) return;
   buf_printf(out, "edit %zu: ", index + 1);
@@ -95,8 +97,8 @@ static struct mp4_shown fraction(wide num, wide den) {
   return (struct mp4_shown){(int64_t)num, den > 0 ? (int64_t)den : 1};
 }
 
-struct mp4_shown mp4_show(const struct mp4 *mp4, const struct mp4_track *track, struct mp4_picture *pictures, size_t count,
-                          struct buf *explanation) {
+struct mp4_shown mp4_show(const struct mp4 *mp4, const struct mp4_track *track, struct mp4_picture *pictures,
+                          size_t count, struct buf *explanation) {
   if (count == 0 || track->timescale == 0) return (struct mp4_shown){0, 1};
   qsort(pictures, count, sizeof *pictures, by_time);
   const struct mp4_picture *last = &pictures[count - 1];
