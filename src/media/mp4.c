@@ -735,7 +735,7 @@ static bool is_padding(const struct box *box) {
 
 static int see_box(struct reading *reading, const struct box *box, struct err *err) {
   struct mp4 *mp4 = reading->mp4;
-  bool is_moov = is_type(box, "moov") && !mp4->has_moov, is_moof = is_type(box, "moof");
+  bool is_moov = is_type(box, "moov") && mp4->moovs++ == 0, is_moof = is_type(box, "moof");
   if (box->is_cut && (is_moov || is_moof || (has_fragments(mp4) && !is_padding(box)))) {
     cut(mp4, box->type);
     return 0;
@@ -758,6 +758,19 @@ static int see_rest(struct reading *reading, uint64_t position, const struct err
   return err_set(err, ERR_MEDIA, "%s", why->text);
 }
 
+/* Fewer than 8 bytes are left: the begin of a box's header, or zeros. Up to 3 zeros may be a header's. */
+static int see_last_bytes(struct reading *reading, uint64_t position, struct err *err) {
+  size_t left = (size_t)(reading->size - position);
+  const char *bytes;
+  int result = window_view(&reading->headers, position, left, &bytes, err);
+  if (result != 0) return result;
+  bool is_zeros = left == 0 || left >= 4;
+  for (size_t i = 0; i < left; i++)
+    is_zeros = is_zeros && bytes[i] == 0;
+  if (!is_zeros) cut(reading->mp4, "");
+  return 0;
+}
+
 /* The box at a position of the top level. */
 static int read_top(struct reading *reading, uint64_t position, struct box *ret, struct err *err) {
   const char *bytes;
@@ -778,8 +791,7 @@ static int walk(struct reading *reading, struct err *err) {
     result = see_box(reading, &box, err);
     if (result != 0) return result;
   }
-  if (reading->size > box.end && has_fragments(reading->mp4)) cut(reading->mp4, "");
-  return 0;
+  return has_fragments(reading->mp4) ? see_last_bytes(reading, box.end, err) : 0;
 }
 
 /* ---- the whole ---- */

@@ -48,7 +48,8 @@ struct mp4_track {
 
 struct mp4 {
   bool is_mp4;        /* false: the reel begins with other bytes, and nothing else is set */
-  bool has_moov;      /* a whole one; further ones are ignored, as players do */
+  bool has_moov;      /* a whole one */
+  uint64_t moovs;     /* more than 1: files that were joined. The first one is read; players, too, ignore the others */
   bool is_fragmented; /* an mvex box */
   uint64_t fragments; /* moof boxes */
   bool is_init_only;  /* moov with mvex, no samples, no fragment: an init segment */

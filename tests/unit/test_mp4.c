@@ -364,7 +364,8 @@ static void test_tails(void **state) {
   (void)state;
   static const struct raw cases[] = {
       {"half a header", "0000", {.samples = 3}, 0, false},
-      {"half a header", "0000", {.fragments = 2}, 0, true},
+      {"half a header", "00000020", {.fragments = 2}, 0, true},
+      {"a few zeros", "00000000000000", {.fragments = 2}, 0, false},
       {"text", "48656c6c6f2c20776f726c6421", {.samples = 3}, 0, false},
       {"no type", "0000002000010203", {.fragments = 2}, -ERR_MEDIA, false},
       {"a size below 8", "000000076d646174", {.fragments = 2}, -ERR_MEDIA, false},
@@ -556,6 +557,13 @@ static void test_kinds(void **state) {
   put_film(&bytes, &(struct film){.rmra = true});
   assert_int_equal(read_bytes(buf_view(&bytes), &mp4, &err), 0);
   assert_true(mp4.is_reference);
+  mp4_fini(&mp4);
+  /* Joined files: the second moov box is only counted. */
+  buf_clear(&bytes);
+  put_film(&bytes, &(struct film){.samples = 5});
+  put_film(&bytes, &(struct film){.samples = 9, .claimed = 99});
+  assert_int_equal(read_bytes(buf_view(&bytes), &mp4, &err), 0);
+  assert_true(mp4.moovs == 2 && mp4.count == 1 && mp4.tracks[0].samples == 5);
   mp4_fini(&mp4);
   /* All of 4 billion samples of one byte are in one chunk, and what is behind sample 0 are few bytes. */
   buf_clear(&bytes);
