@@ -1,4 +1,5 @@
-/* What the top levels of a Matroska or WebM file say. Pure: no libav. Source: RFC 8794 (EBML), RFC 9559 (Matroska). */
+/* What the top levels of a Matroska or WebM file say. Pure: no libav. Source: RFC 8794 (EBML), RFC 9559 (Matroska).
+ */
 #ifndef CODECMETER_MEDIA_MATROSKA_H
 #define CODECMETER_MEDIA_MATROSKA_H
 
@@ -9,8 +10,8 @@
 #include "base/err.h"
 #include "media/reel.h"
 
-/* A Segment with the EBML header before it: a file of its own. Files that are joined with `cat` have several, and players
- * read only the first. */
+/* A Segment with the EBML header before it: a file of its own. Files that are joined with `cat` have several, and
+ * players read only the first. */
 struct matroska_part {
   uint64_t start, end; /* of its bytes in the reel */
   uint64_t clusters;
@@ -27,8 +28,8 @@ struct matroska {
   size_t count;
 };
 void matroska_fini(struct matroska *matroska);
-/* -ERR_MEDIA: an element contradicts itself; the caller puts the path before the text. -ERR_IO: as of reel_read. Memory
- * is bounded; time is bounded by the number of elements. The caller calls matroska_fini in any case. */
+/* -ERR_MEDIA: an element contradicts itself; the caller puts the path before the text. -ERR_IO: as of reel_read.
+ * Memory is bounded; time is bounded by the number of elements. The caller calls matroska_fini in any case. */
 MUST_USE int matroska_read(struct reel *reel, struct matroska *ret, struct err *err);
 
 #endif

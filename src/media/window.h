@@ -1,5 +1,5 @@
-/* A buffer over a reel, for the readers of boxes and elements: many small reads in forward order cost few reads of the
- * file. Positions may also go back.
+/* A buffer over a reel, for the readers of boxes and elements: many small reads in forward order cost few reads of
+ * the file. Positions may also go back.
  */
 #ifndef CODECMETER_MEDIA_WINDOW_H
 #define CODECMETER_MEDIA_WINDOW_H
