@@ -1,5 +1,5 @@
 /* The walk over the top level visits every box header and nothing of the media. It reads moov (mp4_moov.c), moof and
- * sidx boxes.
+ * sidx boxes. All of that goes through one small window, because a fragment may be a single picture.
  *
  * What is truncated: a file without fragments may lack bytes at its end that only sound needs, so its own sample
  * tables decide (samples_beyond), not the size of mdat. In a fragmented file the tables come piece by piece, so a box
@@ -100,7 +100,7 @@ static int see_entries(struct mp4_reading *reading, struct fragment *fragment, c
   if (!has_size) see_fragment_samples(reading, fragment, fragment->size, table->count);
   for (uint64_t i = 0; (has_size || has_offset) && result == 0 && i < table->count; i++) {
     const char *bytes;
-    result = box_entry(&reading->sizes, table, i, &bytes, err);
+    result = box_entry(&reading->headers, table, i, &bytes, err);
     if (result == 0 && has_size) see_fragment_samples(reading, fragment, be32_load(bytes + at), 1);
     if (result != 0 || !has_offset || fragment->track == NULL) continue;
     int64_t offset = (int32_t)be32_load(bytes + table->bits / 8 - 4);
@@ -135,7 +135,7 @@ static int read_trun(struct mp4_reading *reading, const struct box *trun, struct
     result = begin_run(trun, fragment, (int32_t)be32_load(bytes), err);
     if (result != 0) return result;
   }
-  result = box_table(&reading->sizes, trun, 4, bits, &table, err);
+  result = box_table(&reading->headers, trun, 4, bits, &table, err);
   if (result != 0) return result;
   table.first += skip;
   if (table.first > trun->end || table.count * bits / 8 > trun->end - table.first)
@@ -200,7 +200,7 @@ static int read_sidx(struct mp4_reading *reading, const struct box *sidx, struct
   if (table.count * 12 > sidx->end - table.first)
     return box_damaged(sidx, "claims more entries than it has room for", err);
   for (uint64_t i = 0; i < table.count; i++) {
-    result = box_entry(&reading->sizes, &table, i, &bytes, err);
+    result = box_entry(&reading->headers, &table, i, &bytes, err);
     if (result != 0) return result;
     move(&end, be32_load(bytes) & 0x7fffffff);
   }

@@ -300,7 +300,7 @@ static int read_track(struct mp4_reading *reading, const struct box *trak, struc
   struct mp4 *mp4 = reading->mp4;
   struct box box, mdia;
   bool found;
-  struct box_table sizes;
+  struct box_table sizes = {.count = 0};
   if (mp4->count == MP4_TRACKS_MAX) return err_set(err, ERR_MEDIA, "it has more than %d tracks", MP4_TRACKS_MAX);
   struct mp4_track *track = &mp4->tracks[mp4->count++];
   int result = box_find(&reading->headers, trak, "tkhd", &box, &found, err);
@@ -309,9 +309,11 @@ static int read_track(struct mp4_reading *reading, const struct box *trak, struc
   if (result == 0 && found) result = read_handler(reading, &mdia, &track->is_video, err);
   if (result != 0 || !found) return result;
   if (track->is_video) return read_video(reading, track, trak, &mdia, err);
-  result = box_find(&reading->headers, &mdia, "minf/stbl", &box, &found, err);
-  if (result == 0 && found && read_sizes(reading, &box, &sizes, NULL) == 0) track->samples = sizes.count;
-  return result;
+  struct err why;
+  result = box_find(&reading->headers, &mdia, "minf/stbl", &box, &found, &why);
+  if (result == 0 && found) result = read_sizes(reading, &box, &sizes, &why);
+  if (result == 0 && found) track->samples = sizes.count;
+  return result == 0 || result == -ERR_MEDIA ? 0 : err_set(err, why.code, "%s", why.text);
 }
 
 /* ---- moov ---- */

@@ -60,6 +60,7 @@ struct film {
   bool edits_wide;
   unsigned fragments; /* mvex, and so many fragments of 4 samples of 100 bytes */
   bool mvex, base_offset, base_moof, default_size, no_moov, sidx, negative_offsets;
+  uint32_t sidx_claims; /* bytes more than there are */
 };
 
 static uint64_t sample_bytes(const struct film *film, uint32_t index) {
@@ -283,7 +284,8 @@ static void put_film(struct buf *out, const struct film *film) {
   for (unsigned i = 0; i < film->fragments; i++) {
     size_t start = out->len;
     put_fragment(out, film);
-    if (film->sidx) be32_store(out->ptr + entry + 12 * i, (uint32_t)(out->len - start));
+    uint32_t more = i == 0 ? film->sidx_claims : 0;
+    if (film->sidx) be32_store(out->ptr + entry + 12 * i, (uint32_t)(out->len - start) + more);
   }
 }
 
@@ -579,6 +581,32 @@ static void test_kinds(void **state) {
   mp4_fini(&mp4);
 }
 
+static void test_sidx(void **state) {
+  (void)state;
+  static const struct {
+    struct film film;
+    bool is_cut;
+  } cases[] = {
+      {{.fragments = 3, .sidx = true, .sidx_claims = 1}, true},
+      {{.fragments = 3, .sidx = true, .sidx_claims = 0x7fff0000}, true},
+      {{.fragments = 3, .sidx = true, .sidx_claims = 1, .wide = true}, true},
+      {{.fragments = 3, .sidx = true, .sidx_claims = 1, .no_moov = true}, true}, /* of a track that is not known */
+      {{.fragments = 3, .sidx = true, .sidx_claims = 1, .is_sound = true}, false},
+      {{.fragments = 3, .sidx = true, .sidx_claims = 0x80000000}, false}, /* that bit is no part of the size */
+      {{.fragments = 3, .sidx = true}, false},
+  };
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    SCOPED(buf_fini) struct buf bytes = {0};
+    SCOPED(mp4_fini) struct mp4 mp4 = {0};
+    struct err err = {0};
+    print_message("sidx %zu\n", i);
+    put_film(&bytes, &cases[i].film);
+    assert_int_equal(read_bytes(buf_view(&bytes), &mp4, &err), 0);
+    assert_int_equal(mp4.is_cut, cases[i].is_cut);
+    assert_true(!mp4.is_cut || strcmp(mp4.cut_what, "sidx") == 0);
+  }
+}
+
 /* Flipped bytes and random sizes: any answer, but no crash, and in bounded time. */
 static void test_noise(void **state) {
   (void)state;
@@ -773,9 +801,11 @@ static void test_show_many(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_contradictions), cmocka_unit_test(test_tails), cmocka_unit_test(test_cuts),
-      cmocka_unit_test(test_facts),          cmocka_unit_test(test_kinds), cmocka_unit_test(test_noise),
-      cmocka_unit_test(test_edits_read),     cmocka_unit_test(test_show),  cmocka_unit_test(test_show_large_scales),
+      cmocka_unit_test(test_contradictions), cmocka_unit_test(test_tails),
+      cmocka_unit_test(test_cuts),           cmocka_unit_test(test_facts),
+      cmocka_unit_test(test_kinds),          cmocka_unit_test(test_sidx),
+      cmocka_unit_test(test_noise),          cmocka_unit_test(test_edits_read),
+      cmocka_unit_test(test_show),           cmocka_unit_test(test_show_large_scales),
       cmocka_unit_test(test_show_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
