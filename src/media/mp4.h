@@ -27,38 +27,41 @@ struct mp4_size {
 };
 
 struct mp4_track {
-  uint32_t id, timescale;    /* timescale is not 0 if is_video */
+  uint32_t id;
   bool is_video;             /* the handler is vide or pict. Only then is anything below set, except samples */
+  uint32_t timescale;        /* not 0 if is_video */
   bool is_external;          /* its samples are in another file */
   uint64_t samples;          /* that the moov box lists */
   uint64_t fragment_samples; /* that moof boxes list */
-  uint64_t samples_beyond;   /* of both: those whose bytes do not lie before the end of the reel, or nowhere. If it is
-                              * not 0, the video is truncated */
-  uint64_t empty_samples;  /* of `samples`: those of 0 bytes, which repeat the picture before; they give no packet */
+  /* Of both: those with a byte that is not before the end of the reel. If it is not 0, the video is truncated. */
+  uint64_t samples_beyond;
+  /* Of `samples`: those of 0 bytes, which repeat the picture before. A demuxer may give no packet for them. */
+  uint64_t empty_samples;
   uint64_t media_duration; /* in units of timescale; 0: unknown */
-  int64_t
-      time_shift; /* how much later than the media's own time libavformat gives the pictures, in units of timescale:
-                   * the largest negative composition offset in fragments. mp4_show takes it into account. In a file
-                   * without fragments libavformat moves the decoding times instead, and this is 0 */
+  /* How much later than the media's own time libavformat gives the pictures, in units of timescale: the largest
+   * negative composition offset in fragments. mp4_show takes it into account. In a file without fragments libavformat
+   * moves the decoding times instead, and this is 0. */
+  int64_t time_shift;
   struct mp4_size sizes[2]; /* of the sample entries that its samples use: the first two that differ */
   size_t size_count;        /* how many sizes differ; 0: no sample entry */
-  size_t format_count; /* how many types of sample entry differ (avc1, hvc1 …). libavformat reads one type only */
+  size_t format_count;      /* how many types of them differ (avc1, hvc1 …). libavformat reads one type only */
   struct mp4_edit *edits;
   size_t edit_count; /* 0: all is shown */
 };
 
 struct mp4 {
-  bool is_mp4;    /* false: the reel begins with other bytes, and nothing else is set */
-  bool has_moov;  /* a whole one */
-  uint64_t moovs; /* more than 1: files that were joined. The first one is read; players, too, ignore the others */
+  bool is_mp4;        /* false: the reel begins with other bytes, and nothing else is set */
+  bool has_moov;      /* a whole one */
+  uint64_t moovs;     /* more than 1: files that were joined. The first one is read; players ignore the others too */
   bool is_fragmented; /* an mvex box */
   uint64_t fragments; /* moof boxes */
   bool is_init_only;  /* moov with mvex, no samples, no fragment: an init segment */
   bool is_segment;    /* fragments without moov: a segment without its init segment */
   bool is_reference;  /* a QuickTime reference movie: the moov box only names other files */
-  bool is_cut;      /* moov, or a box of a fragmented file that video may follow or be in, or the video's part that a
-                     * sidx lists goes beyond the end of the reel */
-  char cut_what[5]; /* type of that box, printable; empty: not even its type is there */
+  /* One of these goes beyond the end of the reel: moov, a box of a fragmented file that video may be in or follow,
+   * the media that a sidx of the video lists. */
+  bool is_cut;
+  char cut_what[5];   /* type of that box, printable; empty: not even its type is there */
   uint32_t timescale; /* the movie's; not 0 if a track has edits */
   struct mp4_track *tracks;
   size_t count;
