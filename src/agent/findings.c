@@ -77,7 +77,7 @@ static size_t *order_of(const struct made_list *made, enum rank *ranks) {
   size_t *order = calloc(made->count + 1, sizeof *order), count = 0;
   CHECK(order != NULL);
   for (size_t i = 0; i < made->count; i++)
-    ranks[i] = made->items[i].result == 0 ? rank_of(made->items[i].path) : RANK_MEDIA;
+    ranks[i] = made->items[i].state == MADE_FILE ? rank_of(made->items[i].path) : RANK_MEDIA;
   for (int rank = 0; rank < RANKS; rank++) {
     for (size_t i = 0; i < made->count; i++) {
       if (ranks[i] == (enum rank)rank) order[count++] = i;
@@ -135,17 +135,15 @@ static bool is_part(const struct pass *pass, const char *path) {
 
 /* Measures one file, unless a list stands for it. */
 static void measure_made(const struct pass *pass, const struct made *made, struct findings *ret) {
-  if (made->result == 0 && is_part(pass, made->path)) return;
+  if (made->state == MADE_FILE && is_part(pass, made->path)) return;
   struct finding *finding = append(ret, made->path);
-  if (made->result != 0) {
-    finding->why = made->why;
-  } else if (made->is_moved) {
-    finding->verdict = FINDING_LEFT_OUT;
-    (void)err_set(&finding->why, ERR_MEDIA, "%s: it was there before, under another name", made->path);
-  } else {
+  if (made->state == MADE_FILE) {
     measure(pass, made, finding);
     claim_parts(pass, finding);
+    return;
   }
+  finding->why = made->why;
+  if (made->state == MADE_OTHER) finding->verdict = FINDING_LEFT_OUT;
 }
 
 static void run_pass(struct pass *pass, const struct made_list *made, const size_t *order, struct findings *ret) {
@@ -172,7 +170,7 @@ static char *common_directory(GPtrArray *paths) {
 static char *guess_base(const struct made_list *made) {
   GPtrArray *paths = g_ptr_array_new_with_free_func(free);
   for (size_t i = 0; i < made->count; i++) {
-    char *real = made->items[i].result == 0 ? realpath(made->items[i].path, NULL) : NULL;
+    char *real = made->items[i].state == MADE_FILE ? realpath(made->items[i].path, NULL) : NULL;
     if (real != NULL) g_ptr_array_add(paths, real);
   }
   return common_directory(paths);
@@ -242,7 +240,7 @@ static void measure_all(const struct outputs_report *report, const struct made_l
 /* The first file that a process has open for writing. */
 static const char *busy_file(const struct made_list *made) {
   for (size_t i = 0; i < made->count; i++) {
-    if (made->items[i].result == 0 && is_written_to(made->items[i].path)) return made->items[i].path;
+    if (made->items[i].state == MADE_FILE && is_written_to(made->items[i].path)) return made->items[i].path;
   }
   return NULL;
 }

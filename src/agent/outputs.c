@@ -365,12 +365,15 @@ static void add_made(struct making *making, const char *path, const struct candi
     const struct file_before *was = g_hash_table_lookup(making->before, key);
     bool is_new = g_hash_table_add(making->files, key);
     if (!is_new) return;
-    append_made(making, path, of)->is_moved =
-        of->role == CANDIDATE_ARGUMENT && was != NULL && is_same_content(was, &now);
+    struct made *made = append_made(making, path, of);
+    if (of->role != CANDIDATE_ARGUMENT || was == NULL || !is_same_content(was, &now)) return;
+    made->state = MADE_OTHER;
+    (void)err_set(&made->why, ERR_MEDIA, "%s: it was there before, under another name", path);
     return;
   }
   struct made *made = append_made(making, path, of);
-  made->result = err_set(&made->why, ERR_MEDIA, "%s: it vanished", path);
+  made->state = MADE_NOTHING;
+  (void)err_set(&made->why, ERR_MEDIA, "%s: it vanished", path);
 }
 
 static bool has_changed(const struct candidate *of, const struct file_before *was, const char *path) {
@@ -416,20 +419,33 @@ static void add_missing(struct making *making, const struct candidate *of) {
   int result = file_before_check(&of->before, of->path, &why);
   if (result == 0) return;
   struct made *made = append_made(making, of->path, of);
-  made->result = result;
+  made->state = MADE_NOTHING;
   made->why = why;
+}
+
+static void add_taken(struct making *making, const struct candidate *of) {
+  if (of->role == CANDIDATE_ARGUMENT && !file_exists(of->path)) return;
+  struct made *made = append_made(making, of->path, of);
+  made->state = MADE_NOTHING;
+  (void)err_set(&made->why, ERR_MEDIA,
+                "%s: another run wrote to this path before what this one made could be measured", of->path);
+}
+
+static void add_special(struct making *making, const struct candidate *of) {
+  struct made *made = append_made(making, of->path, of);
+  made->state = MADE_OTHER;
+  (void)err_set(&made->why, ERR_MEDIA, "%s: a pipe or a device cannot be measured", of->path);
 }
 
 static void add_candidate(struct making *making, const struct candidate *of) {
   struct stat st;
   bool is_there = stat(of->path, &st) == 0;
   if (of->is_taken) {
-    if (of->role == CANDIDATE_ARGUMENT && !is_there) return;
-    struct made *made = append_made(making, of->path, of);
-    made->result = err_set(&made->why, ERR_MEDIA,
-                           "%s: another run wrote to this path before what this one made could be measured", of->path);
+    add_taken(making, of);
   } else if (is_there && S_ISDIR(st.st_mode) && of->role != CANDIDATE_OUTPUT) {
     add_directory(making, of);
+  } else if (is_there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && of->role == CANDIDATE_OUTPUT) {
+    add_special(making, of);
   } else if (is_there && (S_ISREG(st.st_mode) || of->role != CANDIDATE_ARGUMENT) &&
              has_changed(of, &of->before, of->path)) {
     add_made(making, of->path, of);
@@ -467,7 +483,7 @@ bool outputs_made_any(const struct outputs *outputs) {
   bool any = false;
   outputs_made(outputs, &made);
   for (size_t i = 0; i < made.count; i++)
-    any = any || made.items[i].result != -ERR_MEDIA;
+    any = any || made.items[i].state == MADE_FILE || made.items[i].why.code != ERR_MEDIA;
   made_list_fini(&made);
   return any;
 }
@@ -516,9 +532,9 @@ bool candidate_exists(const struct candidate *candidate) {
 bool candidate_shares(const struct candidate *candidate, const struct candidate *other) {
   bool is_input = candidate->role == CANDIDATE_ARGUMENT && candidate->before.was_there &&
                   !has_changed(candidate, &candidate->before, candidate->path);
-  if (is_input) return false;
+  if (is_input || candidate->was_full) return false;
   if (is_same_place(candidate->path, other->path)) return true;
-  if (!candidate->was_full && is_directory(candidate->path)) return is_in(other->path, candidate->path);
+  if (is_directory(candidate->path)) return is_in(other->path, candidate->path);
   bool matches = outputs_match(name_of(candidate->path), name_of(other->path)) ||
                  outputs_match(name_of(other->path), name_of(candidate->path));
   return matches && is_same_directory(candidate->path, other->path);

@@ -72,13 +72,18 @@ void outputs_fini(struct outputs *outputs);
 /* Appends a candidate; takes path. */
 struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidate_role role);
 
+enum made_state {
+  MADE_FILE,    /* made or changed by the command */
+  MADE_OTHER,   /* there, but no output: it was moved from another of the names, or is a pipe or a device */
+  MADE_NOTHING, /* expected, and not made; or it cannot be examined now */
+};
+
 /* A file that the command made or changed, or the reason why an expected one is none. */
 struct made {
   char *path;
   const struct candidate *of;
-  bool is_moved;  /* it was there before, under another of the names */
-  int result;     /* 0, -ERR_MEDIA, or -ERR_IO if it cannot be examined now; then `why` */
-  struct err why; /* begins with the path */
+  enum made_state state;
+  struct err why; /* unless MADE_FILE: begins with the path; ERR_MEDIA, or ERR_IO if it cannot be examined now */
 };
 struct made_list {
   struct made *items; /* in the order of candidates, then of names; each file once */

@@ -158,16 +158,17 @@ static void test_candidates(void **unused) {
 
 static struct outputs current;
 
-/* The names that were made, in order; "!" before one with an error, "~" before one that was moved. */
+/* The names that were made, in order; "!" before one that was not, "~" before one that is no output. */
 static void assert_made(const char *wanted) {
+  static const char *const signs[] = {[MADE_FILE] = "", [MADE_OTHER] = "~", [MADE_NOTHING] = "!"};
   struct made_list made;
   SCOPED(buf_fini) struct buf got = {0};
   outputs_made(&current, &made);
   bool any = false;
   for (size_t i = 0; i < made.count; i++) {
     const struct made *item = &made.items[i];
-    any = any || item->result == 0;
-    buf_printf(&got, "%s%s%s", i > 0 ? " " : "", item->result != 0 ? "!" : item->is_moved ? "~" : "", below(item->path));
+    any = any || item->state == MADE_FILE;
+    buf_printf(&got, "%s%s%s", i > 0 ? " " : "", signs[item->state], below(item->path));
   }
   buf_char(&got, '\0');
   assert_string_equal(got.ptr, wanted);
@@ -208,11 +209,12 @@ static void test_what_other_commands_made(void **unused) {
 static void test_what_ffmpeg_made(void **unused) {
   (void)unused;
   put("kept.mp4", "kept");
-  begin("ffmpeg -i in.mp4 kept.mp4 none.mp4 made.mp4");
+  assert_int_equal(mkfifo("fifo.ts", 0600), 0);
+  begin("ffmpeg -i in.mp4 kept.mp4 none.mp4 fifo.ts made.mp4");
   put("made.mp4", "made");
-  assert_made("!kept.mp4 !none.mp4 made.mp4");
+  assert_made("!kept.mp4 !none.mp4 ~fifo.ts made.mp4");
   assert_int_equal(chmod("kept.mp4", 0600), 0); /* as a copy that keeps its time would look */
-  assert_made("kept.mp4 !none.mp4 made.mp4");
+  assert_made("kept.mp4 !none.mp4 ~fifo.ts made.mp4");
   outputs_fini(&current);
 }
 
@@ -266,6 +268,7 @@ static void test_two_runs(void **unused) {
   } rows[] = {
       {"tool a.mp4", "tool b.mp4", false},
       {"tool shared-input.mp4 a.mp4", "tool shared-input.mp4 b.mp4", false},
+      {"tool .", "tool .", false},
       {"ffmpeg -i in a%d.ts", "ffmpeg -i in b1.ts", false},
       {"tool a.mp4", "other ./a.mp4", true},
       {"ffmpeg -i in a%d.ts", "ffmpeg -i in a1.ts", true},
