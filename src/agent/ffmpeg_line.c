@@ -1,9 +1,9 @@
 /* ffmpeg's options are read with its own rules, because a guess would take the value of an option for an output, or
  * miss one. There are thousands of options with a value, and some forty without: so only those are listed.
  *
- * Is an output a remux? Each -c names streams by a specifier, and the last one that matches a stream decides. The line
- * does not say how many streams an input has. So each video stream that the line allows for is tried; what the line
- * leaves open gives FFMPEG_MIXED, never FFMPEG_COPIED.
+ * Is an output a remux? Each -c names streams by a specifier, and the last one that matches a stream decides. The
+ * line does not say how many streams an input has. So each video stream that the line allows for is tried; what the
+ * line leaves open gives FFMPEG_MIXED, never FFMPEG_COPIED.
  */
 #include "agent/ffmpeg_line.h"
 
@@ -53,8 +53,9 @@ static const struct wrapper wrappers[] = {
     {"cpulimit", "l limit e exe p pid P path", 0, false},
     {"prlimit", "p pid o output", 0, false},
     {"unbuffer", "", 0, false},
-    {"sudo", "u user g group h host p prompt C close-from r role t type T command-timeout U other-user D chdir R chroot",
-     0, true},
+    {"sudo",
+     "u user g group h host p prompt C close-from r role t type T command-timeout U other-user D chdir R chroot", 0,
+     true},
     {"doas", "u C", 0, false},
     {"systemd-run", "p property M machine u unit H host E setenv slice uid gid nice working-directory description", 0,
      false},
@@ -115,13 +116,15 @@ static char *const *find_ffmpeg(char *const *argv) {
 static const char without_value[] =
     "accurate_seek an auto_conversion_filters benchmark benchmark_all bitexact copy_unknown copyinkf copyts "
     "debug_ts deinterlace display_hflip display_vflip dn dump find_stream_info fix_sub_duration "
-    "fix_sub_duration_heartbeat force_fps hex hide_banner ignore_unknown intra n print_graphs psnr qphist re recast_media "
+    "fix_sub_duration_heartbeat force_fps hex hide_banner ignore_unknown intra n print_graphs psnr qphist re "
+    "recast_media "
     "report sameq same_quant shortest sn start_at_zero stats stdin vn vstats xerror y";
 /* These take a value, but none in their form with "no". */
 static const char with_value_unless_negated[] = "autorotate autoscale";
 /* These show something and end ffmpeg; a value is optional. */
 static const char shows[] =
-    "L h ? help -help version buildconf formats muxers demuxers devices codecs decoders encoders bsfs protocols filters "
+    "L h ? help -help version buildconf formats muxers demuxers devices codecs decoders encoders bsfs protocols "
+    "filters "
     "pix_fmts layouts channel_layouts sample_fmts dispositions colors sources sinks hwaccels";
 
 /* The options before one input or output. */
@@ -270,7 +273,8 @@ static bool add_mapped(struct group group, struct fate *sum) {
 static enum ffmpeg_video video_of(struct group group) {
   struct fate sum = {0};
   if (is_given(group, "vn")) return FFMPEG_NO_VIDEO;
-  if (!add_mapped(group, &sum)) add_stream(group, (struct stream){0, 0}, &sum); /* ffmpeg takes one, and puts it first */
+  if (!add_mapped(group, &sum))
+    add_stream(group, (struct stream){0, 0}, &sum); /* ffmpeg takes one, and puts it first */
   if (sum.copied && sum.encoded) return FFMPEG_MIXED;
   return sum.copied ? FFMPEG_COPIED : sum.encoded ? FFMPEG_ENCODED : FFMPEG_NO_VIDEO;
 }

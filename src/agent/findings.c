@@ -1,10 +1,10 @@
 /* The order. Numbers of equal outputs (`#2`) follow the order of measuring, and a run that was killed must give the
- * same ones. So the order comes from the candidates and from the files only: master playlists and manifests, then other
- * lists, then the rest; in each, the order of the command, and of names.
+ * same ones. So the order comes from the candidates and from the files only: master playlists and manifests, then
+ * other lists, then the rest; in each, the order of the command, and of names.
  *
  * Ids by prefix need the common directory of what is counted, which is known only afterwards. So a first guess is
- * made, from all files that were made. If it is wrong, because a thumbnail lies elsewhere, what counts is measured again. That
- * happens seldom, and keeps one way to make an event.
+ * made, from all files that were made. If it is wrong, because a thumbnail lies elsewhere, what counts is measured
+ * again. That happens seldom, and keeps one way to make an event.
  */
 #include "agent/findings.h"
 
@@ -107,8 +107,8 @@ static void measure(const struct pass *pass, const struct made *made, struct fin
   ret->kind = as.kind;
   int result = report_measure(made->path, &as, &ret->reports, &ret->why);
   enum media_refusal refusal = ret->reports.media.refusal;
-  bool is_no_output = result == -ERR_MEDIA && (refusal == MEDIA_REFUSED_NOT_VIDEO ||
-                                               refusal == MEDIA_REFUSED_PART || refusal == MEDIA_REFUSED_NO_OUTPUT);
+  bool is_no_output = result == -ERR_MEDIA && (refusal == MEDIA_REFUSED_NOT_VIDEO || refusal == MEDIA_REFUSED_PART ||
+                                               refusal == MEDIA_REFUSED_NO_OUTPUT);
   if (result == 0)
     ret->verdict = FINDING_COUNTED;
   else if (is_no_output && made->of->role != CANDIDATE_NAMED)
@@ -215,9 +215,10 @@ static void measure_without_id(struct pass *pass, const struct made_list *made, 
     struct finding *finding = &ret->items[i];
     if (finding->verdict != FINDING_COUNTED) continue;
     finding->verdict = FINDING_UNMETERED;
-    (void)err_set(&finding->why, ERR_USAGE,
-                  "%s: --id names one output, and the command made several; its event has an id of its own and is not sent",
-                  finding->path);
+    (void)err_set(
+        &finding->why, ERR_USAGE,
+        "%s: --id names one output, and the command made several; its event has an id of its own and is not sent",
+        finding->path);
   }
 }
 
@@ -306,10 +307,13 @@ int findings_say_nothing(const struct outputs *outputs, const struct findings *f
   for (size_t i = 0; i < outputs->count && shown < SEEN_SHOWN; i++) {
     const struct candidate *candidate = &outputs->items[i];
     if (candidate->role != CANDIDATE_ARGUMENT || !candidate->before.was_there) continue;
-    buf_printf(&seen, "; %s: %s", candidate->path,
-               candidate->was_full ? "it is a directory that had files before" : "the command did not change this file");
+    buf_printf(
+        &seen, "; %s: %s", candidate->path,
+        candidate->was_full ? "it is a directory that had files before" : "the command did not change this file");
     shown++;
   }
-  return err_set(err, ERR_MEDIA, "nothing is recorded, because no output that holds video was found; name the outputs with "
-                 "--output%.*s", STR_ARG(buf_view(&seen)));
+  return err_set(err, ERR_MEDIA,
+                 "nothing is recorded, because no output that holds video was found; name the outputs with "
+                 "--output%.*s",
+                 STR_ARG(buf_view(&seen)));
 }

@@ -1,9 +1,9 @@
-/* Findings: what a command made (agent/outputs.h), measured. `run` and agent/intent.h share it, so a run that was killed
- * gives the same events as one that was not.
+/* Findings: what a command made (agent/outputs.h), measured. `run` and agent/intent.h share it, so a run that was
+ * killed gives the same events as one that was not.
  *
- * What counts is what holds video. A list counts for the files that it plays, so these are not measured by themselves.
- * A master playlist is measured before the playlists that it names. A list that cannot be measured takes its segments
- * with it, because a segment is no output; a playlist that it names counts by itself then.
+ * What counts is what holds video. A list counts for the files that it plays, so these are not measured by
+ * themselves. A master playlist is measured before the playlists that it names. A list that cannot be measured takes
+ * its segments with it, because a segment is no output; a playlist that it names counts by itself then.
  */
 #ifndef CODECMETER_AGENT_FINDINGS_H
 #define CODECMETER_AGENT_FINDINGS_H
@@ -41,13 +41,13 @@ struct outputs_report {
   bool has_kind;            /* else each candidate's */
   bool is_late;             /* the command outlived its run: an output that a process has open for writing is busy */
 };
-/* Measures what a command made that succeeded, in an order that only the files decide. With is_late and a busy output:
- * only this finding, with code ERR_BUSY. Several outputs with as.id: all are unmetered, and their events have ids of
- * their own. */
+/* Measures what a command made that succeeded, in an order that only the files decide. With is_late and a busy
+ * output: only this finding, with code ERR_BUSY. Several outputs with as.id: all are unmetered, and their events have
+ * ids of their own. */
 void findings_measure(const struct outputs *outputs, const struct outputs_report *report, struct findings *ret);
 /* Makes the failed tasks of a command that failed: one for each candidate that is a task. */
 void findings_fail(const struct outputs *outputs, const struct outputs_report *report, struct timespec began,
-                  struct timespec ended, struct findings *ret);
+                   struct timespec ended, struct findings *ret);
 /* How many outputs are counted. */
 size_t findings_counted(const struct findings *findings);
 /* Fills err if nothing was counted: what was seen, and what to do. Returns -ERR_MEDIA. */

@@ -144,7 +144,8 @@ static void append_as(struct buf *out, const struct outputs_report *report) {
   if (report->has_kind) append_text(out, "kind", as->kind == REPORT_REMUX ? "remux" : "transcode");
   if (as->media.rate_num != 0) {
     bool is_first = out->len > 0 && out->ptr[out->len - 1] == '{';
-    buf_printf(out, "%s\"rate\":[%" PRIu32 ",%" PRIu32 "]", is_first ? "" : ",", as->media.rate_num, as->media.rate_den);
+    buf_printf(out, "%s\"rate\":[%" PRIu32 ",%" PRIu32 "]", is_first ? "" : ",", as->media.rate_num,
+               as->media.rate_den);
   }
   buf_char(out, '}');
 }
@@ -422,8 +423,8 @@ static bool read_as(struct found *found, const struct json *first) {
 
 static const struct json *parse_line(struct found *found, struct str line) {
   const struct json *top;
-  bool is_object = line.len > 0 && json_parse(found->parser, found->arena, line, 8, &top, NULL) == 0 &&
-                   top->type == JSON_OBJECT;
+  bool is_object =
+      line.len > 0 && json_parse(found->parser, found->arena, line, 8, &top, NULL) == 0 && top->type == JSON_OBJECT;
   return is_object ? top : NULL;
 }
 
@@ -482,8 +483,8 @@ static int read_lines(struct found *found, struct err *err) {
   if (first == NULL || !read_i64(json_member(first, "intent"), &version))
     return err_set(err, ERR_CORRUPT, "its lines are not those of a run's note");
   if (version > INTENT_VERSION)
-    return err_set(err, ERR_VERSION, "%s: a later version of codecmeter made it; run `codecmeter flush` of that version",
-                   found->path);
+    return err_set(err, ERR_VERSION,
+                   "%s: a later version of codecmeter made it; run `codecmeter flush` of that version", found->path);
   if (address == NULL || !read_first(found, first, version) || !read_address(found, address))
     return err_set(err, ERR_CORRUPT, "its lines are not those of a run's note");
   found->has_lines = true;
@@ -551,9 +552,7 @@ static int note_unmetered(struct settling *settling, const char *output, const c
 static int put_report(struct settling *settling, const struct finding *finding, const struct report *report,
                       struct err *err) {
   if (finding->verdict == FINDING_UNMETERED)
-    return report->is_measured
-               ? spool_reject(&settling->spool, report, REPORT_REJECTED, finding->why.text, err)
-               : 0;
+    return report->is_measured ? spool_reject(&settling->spool, report, REPORT_REJECTED, finding->why.text, err) : 0;
   if (!report->is_measured) return note_unmetered(settling, report->name, report->why.text, err);
   return report->is_repeat ? 0 : spool_put(&settling->spool, report, err);
 }
@@ -634,7 +633,8 @@ static bool is_our_host(const struct found *found) {
   return str_equal(found->host, str_of(host));
 }
 
-/* Follows the table above, for a note that was read with this result. Not 0: the run is left for later; err says why. */
+/* Follows the table above, for a note that was read with this result. Not 0: the run is left for later; err says why.
+ */
 static int settle_found(const struct spool *spool, const struct spool_pass *pass, struct found *found, int result,
                         struct spool_sums *sums, struct err *err) {
   if (result == -ERR_NOT_FOUND) return 0;
@@ -703,8 +703,8 @@ static bool is_held_by_other(const struct found *found) {
 
 static int read_when_free(struct found *found, const struct outputs *outputs, struct err *err) {
   int result = read_found(found, err);
-  for (int waited_ms = 0; result == 0 && is_held_by_other(found) && shares_output(found, outputs) &&
-                          waited_ms < SETTLER_WAIT_MS;
+  for (int waited_ms = 0;
+       result == 0 && is_held_by_other(found) && shares_output(found, outputs) && waited_ms < SETTLER_WAIT_MS;
        waited_ms += SETTLER_POLL_MS) {
     struct stat st;
     (void)usleep(SETTLER_POLL_MS * 1000);
@@ -726,7 +726,8 @@ static void take_outputs(const struct found *found, const struct outputs *output
     buf_text(&line, "\n{\"taken\":\"");
     append_path(&line, output->path);
     buf_text(&line, "\"}\n");
-    bool is_noted = fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;
+    bool is_noted =
+        fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;
     if (output->role == CANDIDATE_ARGUMENT && !candidate_exists(output)) continue; /* perhaps no output at all */
     const char *what = is_noted ? "is not metered" : "may be metered twice";
     CHECK(asprintf(&text, "%s: an earlier run that was killed wrote it too, and %s there: %s", output->path, what,

@@ -13,17 +13,18 @@
  *
  *   {"taken":"PATH"}                           as in outputs: what is there from now on is not this run's
  *
- * `as` is what the user says about the outputs (report_options): {"source":"…","id":"…","id_prefix":"…","task_id":"…",
- * "kind":"remux","rate":[NUMERATOR,DENOMINATOR]}; what is not given is left out.
+ * `as` is what the user says about the outputs (report_options):
+ * {"source":"…","id":"…","id_prefix":"…","task_id":"…", "kind":"remux","rate":[NUMERATOR,DENOMINATOR]}; what is not
+ * given is left out.
  *
  * An output is a candidate of agent/outputs.h:
  *
  *   {"path":"…","was":[DEVICE,INODE,SIZE,MTIME,NANOSECONDS,CTIME,NANOSECONDS],"role":"output","seen":[…],"remux":true,…}
  *
- * The path is absolute, with %XX for bytes that JSON text cannot hold. `was` is the file that was there before the run;
- * null if there was none. `role` is "output" or "argument"; without it, the user named the file with --output. `seen`
- * has path and `was` of the files that the pattern matched before. "remux", "task" and "full" are true or left out.
- * In notes of version 1, every output is of the kind that --output names, and a task.
+ * The path is absolute, with %XX for bytes that JSON text cannot hold. `was` is the file that was there before the
+ * run; null if there was none. `role` is "output" or "argument"; without it, the user named the file with --output.
+ * `seen` has path and `was` of the files that the pattern matched before. "remux", "task" and "full" are true or left
+ * out. In notes of version 1, every output is of the kind that --output names, and a task.
  *
  * `run` and its command hold a lock (flock) on the file. `run` removes the file when all its outputs are delivered.
  */

@@ -1,8 +1,8 @@
-/* Which arguments name outputs cannot be known of a command that we do not know. So every argument is a candidate, and
- * the files decide: one that the command did not touch is no output. What a command does to its inputs must not make
- * them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by size, time of
- * writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's line names as an output
- * counts with any change.
+/* Which arguments name outputs cannot be known of a command that we do not know. So every argument is a candidate,
+ * and the files decide: one that the command did not touch is no output. What a command does to its inputs must not
+ * make them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by size,
+ * time of writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's line
+ * names as an output counts with any change.
  *
  * A directory that had files before may be shared with other runs. What is new in it may be theirs, perhaps for
  * another project. So only a directory that was empty, or did not exist, is looked into.
@@ -230,8 +230,8 @@ static void add_elsewhere(struct outputs *outputs, const struct ffmpeg_output *o
 
 /* True if a file of this name cannot be a transcode: then its failure is none of a transcode. */
 static bool is_no_video_name(const char *name) {
-  static const char *const ends[] = {"jpg", "jpeg", "png", "bmp", "tif", "tiff", "mp3", "m4a",  "aac", "wav",
-                                     "flac", "opus", "srt", "vtt", "ass",  "txt",  "log", "json", "csv"};
+  static const char *const ends[] = {"jpg",  "jpeg", "png", "bmp", "tif", "tiff", "mp3", "m4a",  "aac", "wav",
+                                     "flac", "opus", "srt", "vtt", "ass", "txt",  "log", "json", "csv"};
   const char *dot = strrchr(name, '.');
   for (size_t i = 0; dot != NULL && i < sizeof ends / sizeof ends[0]; i++) {
     if (g_ascii_strcasecmp(dot + 1, ends[i]) == 0) return true;

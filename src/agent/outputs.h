@@ -1,11 +1,12 @@
 /* The outputs of a command: which paths to look at, what was there before, and which files are the command's.
- * agent/findings.h measures them. `run` does it when its command has ended, and the next agent does the same for a run
- * that was killed (agent/intent.h). So all that decides is in struct outputs, and can be noted. For users:
+ * agent/findings.h measures them. `run` does it when its command has ended, and the next agent does the same for a
+ * run that was killed (agent/intent.h). So all that decides is in struct outputs, and can be noted. For users:
  * docs/agents.md.
  *
- * Candidates. Of a line of ffmpeg: its outputs (agent/ffmpeg_line.h). Of another command: every argument, what follows
- * "=" in it, and the pieces of one with commas. With --output: what it names, and nothing else. A name with %d, %v, %Y
- * or $Name$ is also a pattern. A directory that did not exist, or was empty, gives the files directly in it.
+ * Candidates. Of a line of ffmpeg: its outputs (agent/ffmpeg_line.h). Of another command: every argument, what
+ * follows
+ * "=" in it, and the pieces of one with commas. With --output: what it names, and nothing else. A name with %d, %v,
+ * %Y or $Name$ is also a pattern. A directory that did not exist, or was empty, gives the files directly in it.
  *
  * What counts. A file that was not there before, or has changed since, and that holds video. A list counts for the
  * files that it plays; they are not counted again. Inputs do not change. An argument whose file only changed its
@@ -47,11 +48,11 @@ struct file_seen {
 struct candidate {
   char *path; /* absolute, also if nothing is there; perhaps a pattern */
   enum candidate_role role;
-  bool is_remux;  /* ffmpeg copies all its video */
-  bool is_mixed;  /* ffmpeg may copy some of its video */
-  bool is_task;   /* if the command fails, a failed task is reported for it */
-  bool is_taken;  /* by a later run: what is there now is not this command's */
-  bool was_full;  /* a directory with files: theirs are not looked at */
+  bool is_remux; /* ffmpeg copies all its video */
+  bool is_mixed; /* ffmpeg may copy some of its video */
+  bool is_task;  /* if the command fails, a failed task is reported for it */
+  bool is_taken; /* by a later run: what is there now is not this command's */
+  bool was_full; /* a directory with files: theirs are not looked at */
   struct file_before before;
   struct file_seen *seen; /* sorted by path */
   size_t seen_count;
@@ -99,8 +100,8 @@ bool candidate_shares(const struct candidate *candidate, const struct candidate 
 /* True if something is at the candidate's path, or matches its pattern. */
 bool candidate_exists(const struct candidate *candidate);
 
-/* True if the name matches one component of a pattern: %d and %03d are digits; %v, %Y, $Name$ and $Number%05d$ are any
- * characters, at least one; %% and $$ are themselves. */
+/* True if the name matches one component of a pattern: %d and %03d are digits; %v, %Y, $Name$ and $Number%05d$ are
+ * any characters, at least one; %% and $$ are themselves. */
 bool outputs_match(const char *pattern, const char *name);
 
 #endif

@@ -104,10 +104,11 @@ static void say_mixed(const struct run *run) {
     const struct candidate *candidate = &run->outputs.items[i];
     SCOPED_MALLOC char *shown = str_printable(str_of(candidate->path));
     if (!candidate->is_mixed || options_quiet()) continue;
-    (void)fprintf(stderr,
-                  "codecmeter run: %s: ffmpeg may copy some of its video and encode some: it is recorded as a transcode; "
-                  "--kind remux or --kind transcode decides\n",
-                  shown);
+    (void)fprintf(
+        stderr,
+        "codecmeter run: %s: ffmpeg may copy some of its video and encode some: it is recorded as a transcode; "
+        "--kind remux or --kind transcode decides\n",
+        shown);
   }
 }
 
@@ -255,15 +256,18 @@ int cmd_run(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "-- COMMAND...",
       .summary =
-          "Runs a transcoder, then measures its outputs and reports them. Outputs are the files that its arguments name, "
+          "Runs a transcoder, then measures its outputs and reports them. Outputs are the files that its arguments "
+          "name, "
           "that it made or changed, and that hold video. A playlist or a manifest counts for the segments that it "
           "plays. If the server cannot take an event now, "
           "the event waits in the spool; that is no failure. If an event can neither be stored nor spooled, the "
           "command prints it on standard output. If the transcoder fails, a failed task is reported, which counts "
           "nothing.",
       .quiet = "do not print the files that were recorded; the transcoder prints what it always does",
-      .examples = "codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4\n"
-                  "codecmeter run --env data/client.env --id-prefix job-7 -- ffmpeg -i in.mov -s hd720 720.mp4 -s nhd 360.mp4",
+      .examples =
+          "codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4\n"
+          "codecmeter run --env data/client.env --id-prefix job-7 -- ffmpeg -i in.mov -s hd720 720.mp4 -s nhd "
+          "360.mp4",
       .exits = exits,
       .rows = rows,
       .operands_end = true,

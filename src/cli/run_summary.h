@@ -1,4 +1,5 @@
-/* The line of `run` that says what was counted: "recorded 2 outputs (a.mp4, b.mp4), left out thumb.jpg (a picture)". */
+/* The line of `run` that says what was counted: "recorded 2 outputs (a.mp4, b.mp4), left out thumb.jpg (a picture)".
+ */
 #ifndef CODECMETER_CLI_RUN_SUMMARY_H
 #define CODECMETER_CLI_RUN_SUMMARY_H
 

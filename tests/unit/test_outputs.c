@@ -123,11 +123,15 @@ static void test_candidates(void **unused) {
       {"tool --output=a.mp4 -ob.mp4 c.mp4", false, "a.mp4:a b.mp4:a c.mp4:at", ""},
       {"tool location=a.mp4 file:b.mp4 file:///c.mp4 a.mp4", false, "location=a.mp4:a a.mp4:at b.mp4:a /c.mp4:a", ""},
       {"pack in=i.mp4,stream=video,output=o.mp4 --mpd m.mpd", false,
-       "in=i.mp4,stream=video,output=o.mp4:a i.mp4,stream=video,output=o.mp4:a in=i.mp4:a i.mp4:a stream=video:a video:a "
-       "output=o.mp4:a o.mp4:a m.mpd:at", ""},
+       "in=i.mp4,stream=video,output=o.mp4:a i.mp4,stream=video,output=o.mp4:a in=i.mp4:a i.mp4:a stream=video:a "
+       "video:a "
+       "output=o.mp4:a o.mp4:a m.mpd:at",
+       ""},
       {"ffmpeg -i in.mp4 -f null -", false, "", "-: nothing is written"},
-      {"ffmpeg -i in.mp4 a.mp4 thumb.jpg -vn s.mka -c copy r.mkv", false, "a.mp4:ot thumb.jpg:o s.mka:o r.mkv:ort", ""},
-      {"ffmpeg -i in -map 0 -c:v:0 copy m.mkv -f mpegts pipe:1", false, "m.mkv:omt", "pipe:1: a pipe cannot be measured"},
+      {"ffmpeg -i in.mp4 a.mp4 thumb.jpg -vn s.mka -c copy r.mkv", false, "a.mp4:ot thumb.jpg:o s.mka:o r.mkv:ort",
+       ""},
+      {"ffmpeg -i in -map 0 -c:v:0 copy m.mkv -f mpegts pipe:1", false, "m.mkv:omt",
+       "pipe:1: a pipe cannot be measured"},
       {"ffmpeg -i in -f flv rtmp://h/a", false, "", "rtmp://h/a: what is sent over a network cannot be measured"},
       {"ffmpeg -i in -f tee [f=mp4]a.mp4|[f=hls]b/c.m3u8", false, "a.mp4:ot b/c.m3u8:ot", ""},
       {"ffmpeg -i in -master_pl_name m.m3u8 o_%v.m3u8", false, "o_%v.m3u8:ot m.m3u8:o", ""},
@@ -141,7 +145,7 @@ static void test_candidates(void **unused) {
     for (size_t n = 0; n < outputs.count; n++) {
       const struct candidate *candidate = &outputs.items[n];
       buf_printf(&got, "%s%s:%c%s%s%s", n > 0 ? " " : "", below(candidate->path), "noa"[candidate->role],
-                 candidate->is_remux ? "r" : "", candidate->is_mixed ? "m" : "", candidate->is_task ? "t" : "");
+                 candidate -> is_remux ? "r" : "", candidate->is_mixed ? "m" : "", candidate->is_task ? "t" : "");
     }
     for (size_t n = 0; n < outputs.elsewhere_count; n++)
       buf_text(&elsewhere, outputs.elsewhere[n]);
@@ -294,8 +298,9 @@ static void test_two_runs(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_patterns),        IN_DIR(test_candidates),   IN_DIR(test_what_other_commands_made),
-      IN_DIR(test_what_ffmpeg_made), IN_DIR(test_patterns_of_files), IN_DIR(test_taken), IN_DIR(test_two_runs),
+      cmocka_unit_test(test_patterns), IN_DIR(test_candidates),        IN_DIR(test_what_other_commands_made),
+      IN_DIR(test_what_ffmpeg_made),   IN_DIR(test_patterns_of_files), IN_DIR(test_taken),
+      IN_DIR(test_two_runs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
