@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import AS_NOBODY, CODECMETER, needs_root
-from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
 
 
 # ---- refused, and nothing recorded ----
@@ -80,7 +80,7 @@ def test_what_is_no_whole_video(farm, clips, tmp_path):
 
 def test_one_bad_file_does_not_harm_the_others(farm, clips, tmp_path):
     other = tmp_path / "other.mp4"
-    shutil.copy(clips / "small.mp4", other)
+    distinct(clips / "small.mp4", other)
     done = farm.record(clips / "small.mp4", tmp_path / "none.mp4", other)
     assert done.returncode == 1 and "none.mp4" in done.stderr
     assert done.stdout.count("stored") == 2 and farm.totals() == {("h264", "Low"): 4}
@@ -89,7 +89,7 @@ def test_one_bad_file_does_not_harm_the_others(farm, clips, tmp_path):
 @needs_root
 def test_an_unreadable_file(farm, clips, program, open_tmp):
     closed = os.path.join(open_tmp, "closed.mp4")
-    shutil.copy(clips / "small.mp4", closed)
+    distinct(clips / "small.mp4", closed)
     os.chmod(closed, 0o600)
     words = ["env", *(f"{name}={value}" for name, value in farm.environment.items() if name.startswith("CODECMETER_"))]
     done = subprocess.run([*AS_NOBODY, *words, program, "record", closed], capture_output=True, text=True, timeout=60, cwd="/")
@@ -317,7 +317,7 @@ def test_a_playlist_in_an_odd_directory(farm, tmp_path, directory):
 
 def test_a_file_counts_once(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
-    shutil.copy(clips / "small.mp4", out)
+    distinct(clips / "small.mp4", out)
     assert "stored" in farm.record(out).stdout
     for again in (out, os.path.relpath(out), tmp_path / "." / "out.mp4"):
         done = farm.record(again)
@@ -326,14 +326,14 @@ def test_a_file_counts_once(farm, clips, tmp_path):
     link.symlink_to(out)
     assert "duplicate" in farm.record(link).stdout
     assert farm.totals() == {("h264", "Low"): 2}
-    shutil.copy(clips / "small.mp4", out)  # made anew: another mtime, another task
+    distinct(clips / "small.mp4", out)  # made anew: another mtime, another task
     assert "stored" in farm.record(out).stdout
     assert farm.totals() == {("h264", "Low"): 4}
 
 
 def test_its_day_is_that_of_its_mtime(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
-    shutil.copy(clips / "small.mp4", out)
+    distinct(clips / "small.mp4", out)
     os.utime(out, (1500393600 + 3600, 1500393600 + 3600))
     assert farm.record(out).returncode == 0
     rows = farm.account.client.stat(BeginTime=1500220800, EndTime=1500480000)
@@ -343,7 +343,7 @@ def test_its_day_is_that_of_its_mtime(farm, clips, tmp_path):
 def test_names(farm, clips, tmp_path):
     names = ["with blank.mp4", "电影.mp4", "-dash.mp4", "quote\"'.mp4", "new\nline.mp4", "100%.mp4", "file:odd.mp4", b"latin\xe9.mp4"]
     for name in names:
-        shutil.copy(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), os.fsencode(name)))
+        distinct(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), os.fsencode(name)))
     done = subprocess.run([CODECMETER, "record", "--", *names], cwd=tmp_path, env=farm.environment, capture_output=True,
                           timeout=60)
     assert done.returncode == 0, done
