@@ -34,11 +34,16 @@ def clips(tmp_path_factory):
     return directory
 
 
+def fresh(clip):
+    """The content of an MP4 file, made unlike any other, because equal media are one output."""
+    with open(clip, "rb") as file:
+        return file.read() + (24).to_bytes(4, "big") + b"free" + os.urandom(16)
+
+
 def distinct(clip, path):
-    """Copies an MP4 file and makes its content unlike that of every other copy, because equal media are one output. Returns
-    the new path."""
-    with open(clip, "rb") as whole, open(path, "wb") as copy:
-        copy.write(whole.read() + (24).to_bytes(4, "big") + b"free" + os.urandom(16))
+    """Copies an MP4 file with `fresh` content. Returns the new path."""
+    with open(path, "wb") as file:
+        file.write(fresh(clip))
     return path
 
 
