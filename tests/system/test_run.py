@@ -13,7 +13,7 @@ import pytest
 
 from conftest import CODECMETER, wait_until
 from scripted import scripted
-from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
 
 
 # ---- exit status and streams ----
@@ -22,7 +22,7 @@ from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtur
 @pytest.mark.parametrize("status", [0, 1, 2, 75, 126, 255])
 def test_the_commands_status_is_kept(farm, clips, tmp_path, status):
     out = tmp_path / "out.mp4"
-    done = farm.command("run", "--output", out, "--", "sh", "-c", f"cp '{clips}/small.mp4' '{out}'; exit {status}")
+    done = farm.command("run", "--output", out, "--", "sh", "-c", f"'{clips}/copy' '{clips}/small.mp4' '{out}'; exit {status}")
     assert done.returncode == status, done
     assert farm.totals() == ({("h264", "Low"): 2} if status == 0 else {})
     assert ("failed, stored" in done.stderr) == (status != 0), done
@@ -48,7 +48,7 @@ def test_without_a_token_the_command_is_not_run(farm, tmp_path):
 
 def test_its_streams_are_its_own(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
-    done = farm.command("run", "--output", out, "--", "sh", "-c", f"cat; echo err >&2; cp '{clips}/small.mp4' '{out}'",
+    done = farm.command("run", "--output", out, "--", "sh", "-c", f"cat; echo err >&2; '{clips}/copy' '{clips}/small.mp4' '{out}'",
                         input="through\n")
     assert done.stdout == "through\n" and done.stderr.startswith("err\n"), done
 
@@ -426,7 +426,7 @@ def test_an_output_that_was_not_made(farm, clips, tmp_path):
     done = farm.command("run", "--output", tmp_path / "none.mp4", "--", "true")
     assert done.returncode == 75 and "none.mp4" in done.stderr, done
     old = tmp_path / "old.mp4"
-    shutil.copy(clips / "small.mp4", old)
+    distinct(clips / "small.mp4", old)
     os.utime(old, (time.time() - 60, time.time() - 60))
     done = farm.command("run", "--output", old, "--", "true")
     assert done.returncode == 75 and "did not change" in done.stderr, done
@@ -438,7 +438,7 @@ def test_an_output_that_was_not_made(farm, clips, tmp_path):
 def test_one_of_two_outputs_is_bad(farm, clips, tmp_path):
     good, bad = tmp_path / "good.mp4", tmp_path / "bad.mp4"
     done = farm.command("run", "--output", bad, "--output", good, "--", "sh", "-c",
-                        f"cp '{clips}/small.mp4' '{good}'; head -c 1000 '{clips}/small.mp4' > '{bad}'")
+                        f"'{clips}/copy' '{clips}/small.mp4' '{good}'; head -c 1000 '{clips}/small.mp4' > '{bad}'")
     assert done.returncode == 75 and "bad.mp4" in done.stderr and "good.mp4: h264 640x360 2.000 s, stored" in done.stderr, done
     assert farm.totals() == {("h264", "Low"): 2}
 
@@ -450,7 +450,7 @@ def test_the_event_is_not_lost(farm, clips, tmp_path):
     """No spool: exit 75 and one line of JSON, which /v1/events takes later; its identity is that of the file."""
     out = tmp_path / "out.mp4"
     farm.environment["CODECMETER_SPOOL"] = "/dev/null"
-    command = ("run", "--output", out, "--", "sh", "-c", f"cp '{clips}/small.mp4' '{out}'")
+    command = ("run", "--output", out, "--", "sh", "-c", f"'{clips}/copy' '{clips}/small.mp4' '{out}'")
     farm.server.stop()
     done = farm.command(*command)
     assert done.returncode == 75 and "--url" in done.stderr, done
@@ -466,7 +466,7 @@ def test_a_server_that_comes_back_in_time(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
     with scripted("drop", 503, farm.server.url) as fake:
         farm.environment["CODECMETER_URL"] = fake.url
-        done = farm.command("run", "--output", out, "--", "cp", clips / "small.mp4", out)
+        done = farm.command("run", "--output", out, "--", clips / "copy", clips / "small.mp4", out)
     assert done.returncode == 0 and done.stdout == "" and "stored" in done.stderr, done
     assert farm.totals() == {("h264", "Low"): 2}
 
@@ -474,7 +474,7 @@ def test_a_server_that_comes_back_in_time(farm, clips, tmp_path):
 def test_the_server_refuses(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
     farm.environment["CODECMETER_TOKEN"] = "cm_wrong"
-    done = farm.command("run", "--output", out, "--", "sh", "-c", f"cp '{clips}/small.mp4' '{out}'")
+    done = farm.command("run", "--output", out, "--", "sh", "-c", f"'{clips}/copy' '{clips}/small.mp4' '{out}'")
     assert done.returncode == 75 and "401" in done.stderr and json.loads(done.stdout)["data"]["width"] == 640, done
     assert "waits in" in done.stderr, "it is in the spool as well: a mended token sends it"
     farm.server.stop()
@@ -499,7 +499,7 @@ def test_interrupted_after_the_command(farm, clips, tmp_path, number, spool):
         farm.environment["CODECMETER_SPOOL"] = "/dev/null"
     with scripted(503) as fake:
         farm.environment["CODECMETER_URL"] = fake.url
-        process = farm.start("run", "--output", out, "--", "cp", clips / "small.mp4", out,
+        process = farm.start("run", "--output", out, "--", clips / "copy", clips / "small.mp4", out,
                              preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
         wait_until(lambda: fake.bodies, 60)
         process.send_signal(number)
@@ -515,7 +515,7 @@ def test_under_nohup(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
     with scripted(503, 503, farm.server.url) as fake:
         farm.environment["CODECMETER_URL"] = fake.url
-        process = farm.start("run", "--output", out, "--", "cp", clips / "small.mp4", out,
+        process = farm.start("run", "--output", out, "--", clips / "copy", clips / "small.mp4", out,
                              preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
         wait_until(lambda: fake.bodies, 60)
         process.send_signal(signal.SIGHUP)
@@ -536,7 +536,7 @@ def test_outputs_with_an_older_time(farm, clips, tmp_path):
 
 def test_where_ended_children_are_ignored(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
-    done = farm.command("run", "--output", out, "--", "cp", clips / "small.mp4", out,
+    done = farm.command("run", "--output", out, "--", clips / "copy", clips / "small.mp4", out,
                         preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
     assert done.returncode == 0 and "stored" in done.stderr, done
 
@@ -550,5 +550,5 @@ def test_a_command_that_never_ran_is_no_task(farm, tmp_path):
 def test_what_failed_is_named(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
     farm.environment["CODECMETER_URL"] = "http://127.0.0.1:1"
-    done = farm.command("run", "--output", out, "--", "cp", clips / "small.mp4", out)
+    done = farm.command("run", "--output", out, "--", clips / "copy", clips / "small.mp4", out)
     assert done.returncode == 0 and "out.mp4" in done.stderr and "127.0.0.1:1" in done.stderr, done
