@@ -228,11 +228,12 @@ static void add_elsewhere(struct outputs *outputs, const struct ffmpeg_output *o
   outputs->elsewhere[outputs->elsewhere_count++] = text;
 }
 
-/* True if a file of this name cannot be a transcode: then its failure is none of a transcode. */
+/* True if a file of this name cannot be a transcode that is measured: then its failure is not reported either. */
 static bool is_no_video_name(const char *name) {
   static const char *const ends[] = {"jpg",  "jpeg", "png", "bmp", "tif", "tiff", "mp3", "m4a",  "aac", "wav",
                                      "flac", "opus", "srt", "vtt", "ass", "txt",  "log", "json", "csv"};
   const char *dot = strrchr(name, '.');
+  if (strncmp(name, "/dev/", 5) == 0) return true;
   for (size_t i = 0; dot != NULL && i < sizeof ends / sizeof ends[0]; i++) {
     if (g_ascii_strcasecmp(dot + 1, ends[i]) == 0) return true;
   }

@@ -359,6 +359,14 @@ def test_each_output_of_a_command_that_fails(farm, tmp_path):
     assert done.returncode == 3 and done.stderr.count("failed, stored") == 1 and "out.mp4: " in done.stderr, done
 
 
+def end(process):
+    """Kills a run; its command goes on, and keeps its streams open."""
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+
 @pytest.mark.parametrize("options", [[], ["--kind", "remux", "--source", "s", "--task-id", "t"], ["--id-prefix", "job"]])
 def test_a_killed_run_that_found_its_outputs(farm, tmp_path, options):
     """The next agent gives the same events, also from another directory: numbers, kinds and ids are those of the run."""
@@ -383,10 +391,7 @@ def test_a_killed_run_that_found_its_outputs(farm, tmp_path, options):
     with scripted("wait") as fake:
         process = farm.start("run", "--url", fake.url, *options, "--", *arguments, cwd=tmp_path)
         wait_until(lambda: fake.bodies)
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
+        end(process)
     done = farm.command("flush", cwd="/")
     assert done.returncode == 1 and done.stderr.count("of a run that was killed") == 3, done
     assert waiting(farm.spool) == waiting(farm.spool + "0") and len(waiting(farm.spool)) == 3
@@ -397,6 +402,21 @@ def test_a_killed_run_that_found_its_outputs(farm, tmp_path, options):
         assert sorted(one[-2:] for one in ids).count("#2") == 1, ids
 
 
+def test_a_killed_run_of_ffmpeg(farm, clips, tmp_path):
+    """What the line copies is a remux, what it sends elsewhere is nothing, and the segments that were there before are not its."""
+    ffmpeg(*picture("320x180", 1), *H264, tmp_path / "seg9.mp4")
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", clips / "small.mp4", "-c", "copy", "r.mkv", "-c:v", "libx264", "t.mp4",
+               "-c", "copy", "-f", "segment", "seg%d.mp4", "-f", "null", "-"]
+    with scripted("wait") as fake:
+        process = farm.start("run", "--url", fake.url, "--", *command, cwd=tmp_path)
+        wait_until(lambda: fake.bodies)
+        end(process)
+    done = farm.command("flush", "--any", cwd="/")
+    assert done.returncode == 0 and done.stdout.startswith("sent 3, "), done
+    assert "r.mkv: remux, " in done.stderr and "t.mp4: h264 " in done.stderr and "seg0.mp4: remux, " in done.stderr, done
+    assert "seg9" not in done.stderr and farm.totals() == {("h264", "Low"): 2}, done
+
+
 def test_notes_of_other_versions(farm, clips, tmp_path):
     """A note of version 1 names files only, and is settled. One of a later version is left for that one."""
     out = tmp_path / "out.mp4"
@@ -404,8 +424,7 @@ def test_notes_of_other_versions(farm, clips, tmp_path):
     process.stdout.readline()
     note, = [f"{farm.spool}/{name}" for name in os.listdir(farm.spool) if name.endswith(".intent")]
     first, address, command, _ = open(note).read().split("\n")
-    process.kill()
-    process.communicate()
+    end(process)
     os.kill(json.loads(command)["pid"], signal.SIGKILL)
     wait_until(lambda: not os.path.exists(f"/proc/{json.loads(command)['pid']}"))
     members = json.loads(first)

@@ -132,6 +132,7 @@ static void test_candidates(void **unused) {
        ""},
       {"ffmpeg -i in -map 0 -c:v:0 copy m.mkv -f mpegts pipe:1", false, "m.mkv:omt",
        "pipe:1: a pipe cannot be measured"},
+      {"ffmpeg -i in -f mpegts /dev/fd/63", false, "/dev/fd/63:o", ""},
       {"ffmpeg -i in -f flv rtmp://h/a", false, "", "rtmp://h/a: what is sent over a network cannot be measured"},
       {"ffmpeg -i in -f tee [f=mp4]a.mp4|[f=hls]b/c.m3u8", false, "a.mp4:ot b/c.m3u8:ot", ""},
       {"ffmpeg -i in -master_pl_name m.m3u8 o_%v.m3u8", false, "o_%v.m3u8:ot m.m3u8:o", ""},
