@@ -21,6 +21,7 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
+#define MEASURE_TRIES 2 /* if a part of a list seems to change */
 #define BACKOFF_FIRST_MS 500 /* doubled after each attempt: 3.5 s in all */
 
 void report_fini(struct report *report) {
@@ -114,10 +115,11 @@ struct before {
   const char *path; /* absolute */
   struct stat st;
   struct timespec time;
+  bool part_changed; /* a file that the path, a list, plays seems to have changed since */
 };
 
 static int look_before(const char *path, struct before *ret, struct err *err) {
-  ret->path = path;
+  *ret = (struct before){.path = path};
   if (stat(path, &ret->st) != 0)
     return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
   if (!S_ISREG(ret->st.st_mode)) return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
@@ -131,8 +133,9 @@ static int compare_times(struct timespec a, struct timespec b) {
 }
 
 /* The files that a list plays are known only afterwards. So their time of change tells, which no tool can set: it is
- * not between the start and now. A later one is of a file server whose clock goes ahead. Some kernels stamp files with
- * a clock that is a tick late, so a change in the first 10 ms may be overlooked. */
+ * not between the start and now. A later one is of a file server whose clock goes ahead. If that clock goes ahead by
+ * less, a file that did not change seems to have changed, but not a second time: see report_measure. Some kernels stamp
+ * files with a clock that is a tick late, so a change in the first 10 ms may be overlooked. */
 static bool has_changed(const struct before *before, const char *path, const struct stat *st, struct timespec now) {
   const struct stat *was = &before->st;
   if (strcmp(path, before->path) == 0)
@@ -153,12 +156,14 @@ static int check_unchanged(const struct before *before, const char *path, struct
 }
 
 /* Checks the path itself, which may be a list, and every file of the media. */
-static int check_media_unchanged(const struct before *before, const struct media_output *media, struct err *err) {
+static int check_media_unchanged(struct before *before, const struct media_output *media, struct err *err) {
   int result = check_unchanged(before, before->path, err);
+  if (result != 0) return result;
   for (size_t i = 0; i < media->span_count && result == 0; i++) {
     bool again = i > 0 && strcmp(media->spans[i].path, media->spans[i - 1].path) == 0; /* ranges of one file */
     if (!again) result = check_unchanged(before, media->spans[i].path, err);
   }
+  if (result != 0) before->part_changed = true;
   return result;
 }
 
@@ -170,11 +175,10 @@ static size_t path_len_of(const struct before *before, const char *name) {
   return strncmp(name, before->path, len) == 0 && name[len] == '#' ? len : strlen(name);
 }
 
-static int report_output(const struct before *before, const struct media_output *media,
-                         const struct report_options *options, struct report *ret, struct err *err) {
+/* Gives a measured output the identity of its media, and their time. */
+static int identify(struct before *before, const struct media_output *media, struct report *ret, struct err *err) {
   int64_t time_s = 0;
   char identity[IDENTITY_SIZE];
-  size_t path_len = path_len_of(before, media->name);
   if (!media->is_measured) {
     *err = media->why;
     return -(int)media->why.code;
@@ -188,7 +192,16 @@ static int report_output(const struct before *before, const struct media_output 
   ret->time_ms = time_s * 1000;
   memcpy(ret->source, "file", sizeof "file");
   memcpy(ret->id, identity, sizeof identity);
-  result = report_ids_choose(options, media->name, path_len, "", ret, err);
+  return 0;
+}
+
+/* Settles the identity of an output and makes its event. */
+static int make_event(const struct before *before, const struct media_output *media,
+                      const struct report_options *options, struct report *ret, struct err *err) {
+  char identity[IDENTITY_SIZE];
+  size_t path_len = path_len_of(before, media->name);
+  memcpy(identity, ret->id, sizeof identity);
+  int result = report_ids_choose(options, media->name, path_len, "", ret, err);
   if (result == 0) result = report_ids_enter(options, media, identity, ret, err);
   return result == 0 ? describe(media, path_len, options, ret, err) : result;
 }
@@ -202,29 +215,48 @@ static char *shown_name(const struct before *before, const char *path, const cha
   return shown;
 }
 
-/* Reports every output. Only an error that says nothing of the output itself ends it. */
-static int report_outputs(const struct before *before, const char *path, const struct report_options *options,
-                          struct reports *ret, struct err *err) {
-  const struct media *media = &ret->media;
-  if (options->id != NULL && media->count > 1)
-    return err_set(err, ERR_USAGE, "%s: it has %zu outputs, and --id names one; give --id-prefix", path, media->count);
-  ret->items = calloc(media->count + 1, sizeof *ret->items);
+/* Measures the path's outputs and identifies them. What each of them lacks is in its `why`. */
+static int measure(struct before *before, const char *path, const struct report_options *options, struct reports *ret,
+                   struct err *err) {
+  struct err changed;
+  int result = media_probe(before->path, &options->media, &ret->media, err);
+  if (result == -ERR_MEDIA && check_unchanged(before, before->path, &changed) != 0) {
+    *err = changed; /* it was read while somebody wrote it */
+    return -(int)changed.code;
+  }
+  if (result != 0) return result;
+  ret->count = ret->media.count;
+  ret->items = calloc(ret->count + 1, sizeof *ret->items);
   CHECK(ret->items != NULL);
-  size_t measured = 0;
-  for (size_t i = 0; i < media->count; i++) {
+  for (size_t i = 0; i < ret->count; i++) {
     struct report *report = &ret->items[i];
-    report->name = shown_name(before, path, media->outputs[i].name);
-    ret->count = i + 1;
-    int result = report_output(before, &media->outputs[i], options, report, &report->why);
-    if (result == -ERR_MEMORY) {
-      *err = report->why;
-      return result;
-    }
-    report->is_measured = result == 0;
-    measured += result == 0;
+    report->name = shown_name(before, path, ret->media.outputs[i].name);
+    report->is_measured = identify(before, &ret->media.outputs[i], report, &report->why) == 0;
+  }
+  return 0;
+}
+
+/* Why no output of several is measured: rather what may pass than what is so for good. */
+static const struct err *why_none(const struct reports *reports) {
+  for (size_t i = 0; i < reports->count; i++) {
+    const struct err *why = &reports->items[i].why;
+    if (err_kind(-(int)why->code) == ERR_KIND_RETRY || why->code == ERR_IO) return why;
+  }
+  return &reports->items[0].why;
+}
+
+/* An output of which no event can be made counts as not measured. */
+static int make_events(const struct before *before, const struct report_options *options, struct reports *ret,
+                       struct err *err) {
+  size_t measured = 0;
+  for (size_t i = 0; i < ret->count; i++) {
+    struct report *report = &ret->items[i];
+    if (!report->is_measured) continue;
+    report->is_measured = make_event(before, &ret->media.outputs[i], options, report, &report->why) == 0;
+    measured += report->is_measured;
   }
   if (measured > 0) return 0;
-  *err = ret->items[0].why;
+  *err = *why_none(ret);
   return -(int)err->code;
 }
 
@@ -235,9 +267,19 @@ int report_measure(const char *path, const struct report_options *options, struc
   if (result != 0) return result;
   SCOPED_MALLOC char *absolute = realpath(path, NULL);
   if (absolute == NULL) return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
-  result = look_before(absolute, &before, err);
-  if (result == 0) result = media_probe(absolute, &options->media, &ret->media, err);
-  return result == 0 ? report_outputs(&before, path, options, ret, err) : result;
+  for (int tries = 0; tries < MEASURE_TRIES; tries++) {
+    reports_fini(ret);
+    result = look_before(absolute, &before, err);
+    if (result == 0) result = measure(&before, path, options, ret, err);
+    if (result != 0) return result;
+    if (!before.part_changed) break;
+  }
+  if (options->id != NULL && ret->count > 1) {
+    (void)err_set(err, ERR_USAGE, "%s: it has %zu outputs, and --id names one; give --id-prefix", path, ret->count);
+    reports_fini(ret);
+    return -ERR_USAGE;
+  }
+  return make_events(&before, options, ret, err);
 }
 
 int report_failure(const char *path, struct timespec started, struct timespec ended,

@@ -54,7 +54,7 @@ char *report_common_directory(char *const *paths);
 /* One output, and its event. */
 struct report {
   char *name;       /* media_output.name, but the path as the caller gave it */
-  bool is_measured; /* false: `why` says why not, and there is no event */
+  bool is_measured; /* false: `why` says why not (it may pass, as that of report_measure), and there is no event */
   struct err why;
   bool is_repeat; /* options->ids holds the same media already, and this is its identity: the caller sends nothing */
   char source[REPORT_ID_SIZE], id[REPORT_ID_SIZE];

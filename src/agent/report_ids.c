@@ -143,8 +143,8 @@ static void append_prefixed(struct buf *out, const struct report_options *option
 int report_ids_choose(const struct report_options *options, const char *name, size_t path_len, const char *tail,
                       struct report *ret, struct err *err) {
   SCOPED(buf_fini) struct buf id = {0};
-  if (options->source != NULL && !str_copy(str_of(options->source), ret->source, sizeof ret->source))
-    return err_set(err, ERR_USAGE, "--source is longer than %d bytes", REPORT_ID_SIZE - 1);
+  bool fits = options->source == NULL || str_copy(str_of(options->source), ret->source, sizeof ret->source);
+  CHECK(fits); /* report_check_options */
   if (!report_ids_are_chosen(options)) return 0;
   if (options->source == NULL) memcpy(ret->source, "file", sizeof "file");
   if (options->id != NULL)

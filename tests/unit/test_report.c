@@ -30,6 +30,7 @@ struct rendition {
 };
 static const struct rendition *renditions; /* ends with {0}; NULL: the path is one output */
 static void (*while_measured)(const char *path);
+static int times_measured, probe_result;
 
 void media_fini(struct media *media) {
   for (size_t i = 0; i < media->count; i++) {
@@ -68,15 +69,16 @@ static struct media_output make_output(const char *path, const struct rendition 
 
 int media_probe(const char *path, const struct media_options *options, struct media *ret, struct err *err) {
   static const struct rendition one[] = {{0}};
-  (void)options, (void)err;
+  (void)options;
   *ret = (struct media){.outputs = calloc(8, sizeof *ret->outputs)};
   const struct rendition *from = renditions != NULL ? renditions : one;
   do {
     ret->outputs[ret->count++] = make_output(path, from);
     from++;
   } while (renditions != NULL && (from->name != NULL || from->file != NULL));
+  ++times_measured;
   if (while_measured != NULL) while_measured(path);
-  return 0;
+  return probe_result == 0 ? 0 : err_set(err, (enum err_code)-probe_result, "%s: it is truncated", path);
 }
 
 /* ---- files ---- */
@@ -340,6 +342,11 @@ static void remove_segment(const char *path) {
   (void)unlink(segment);
 }
 
+/* As a file server whose clock goes ahead makes it look: changed before, and not a second time. */
+static void replace_segment_once(const char *path) {
+  if (times_measured == 1) replace_segment(path);
+}
+
 static void link_path(const char *path) {
   SCOPED_MALLOC char *other = in_dir("other-link");
   assert_int_equal(link(path, other), 0);
@@ -352,14 +359,17 @@ static void test_media_that_change_while_they_are_measured(void **state) {
   const struct {
     void (*change)(const char *path);
     const struct rendition *renditions;
-    int want;
+    int probe_result, want, want_times;
   } rows[] = {
-      {append_to, NULL, -ERR_IO},
-      {touch, NULL, -ERR_IO},
-      {append_to, of_segment, -ERR_IO},
-      {replace_segment, of_segment, -ERR_IO},
-      {remove_segment, of_segment, -ERR_MEDIA},
-      {link_path, NULL, 0},
+      {append_to, NULL, 0, -ERR_IO, 1},
+      {touch, NULL, 0, -ERR_IO, 1},
+      {append_to, NULL, -ERR_MEDIA, -ERR_IO, 1},
+      {NULL, NULL, -ERR_MEDIA, -ERR_MEDIA, 1},
+      {append_to, of_segment, 0, -ERR_IO, 1},
+      {replace_segment, of_segment, 0, -ERR_IO, 2},
+      {replace_segment_once, of_segment, 0, 0, 2},
+      {remove_segment, of_segment, 0, -ERR_MEDIA, 1},
+      {link_path, NULL, 0, 0, 1},
   };
   const struct report_options options = {.project = NULL};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -367,15 +377,19 @@ static void test_media_that_change_while_they_are_measured(void **state) {
     struct reports reports;
     struct err err = {0};
     while_measured = rows[i].change;
+    probe_result = rows[i].probe_result;
+    times_measured = 0;
     renditions = rows[i].renditions;
     int result = report_measure(path, &options, &reports, &err);
     if (result != rows[i].want) fail_msg("row %zu: %d %s", i, result, err.text);
+    assert_int_equal(times_measured, rows[i].want_times);
     if (result == -ERR_IO) assert_non_null(strstr(err.text, "changed while it was measured; try again"));
     reports_fini(&reports);
     (void)unlink(path);
     (void)unlink(segment);
   }
   while_measured = NULL;
+  probe_result = 0;
   renditions = NULL;
 }
 
