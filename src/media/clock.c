@@ -9,15 +9,17 @@
 #include <inttypes.h>
 
 #define STEP_MAX_S 10.0    /* without a PCR: design section 4 */
-#define BRIDGE_STEP_S 1.0  /* between packets of another stream that goes on */
+#define SOUND_STEP_S 1.0   /* between packets of sound that goes on */
 #define BACK_SLACK_S 1.0   /* a smaller step back, without a break and not to a key picture, is disorder of the muxer */
 #define GAP_MENTIONED_S 60.0
 #define LINES_MAX 1000
+#define NEAR (INT64_C(1) << 20) /* bytes: at 80 Mbit/s the 0.1 s that may lie between two PCRs */
 
 void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules) {
   *reading = (struct clock_reading){.rules = *rules,
                                     .last_dts = CLOCK_NONE,
-                                    .bridge = CLOCK_NONE,
+                                    .sound_begin = CLOCK_NONE,
+                                    .sound_end = CLOCK_NONE,
                                     .first = CLOCK_NONE,
                                     .end = CLOCK_NONE};
 }
@@ -36,23 +38,35 @@ static int64_t unwrap(const struct clock_reading *reading, int64_t time, int64_t
   return near + (step >= size / 2 ? (int64_t)step - (int64_t)size : (int64_t)step);
 }
 
-static void see_other(struct clock_reading *reading, const struct clock_packet *packet) {
+/* Sound runs without steps, so a run of it shows that the clock goes on while a picture is held. Packets of video are
+ * given later than those of sound that were written before them: so the run must be remembered, not only its end. */
+static void see_sound(struct clock_reading *reading, const struct clock_packet *packet) {
   int64_t time = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
-  if (time == CLOCK_NONE || reading->bridge == CLOCK_NONE) return;
-  time = unwrap(reading, time, reading->bridge);
-  if (time > reading->bridge && time - reading->bridge <= units(reading, BRIDGE_STEP_S)) reading->bridge = time;
+  if (time == CLOCK_NONE) return;
+  int64_t near = reading->sound_end != CLOCK_NONE ? reading->sound_end : reading->last_dts;
+  time = unwrap(reading, time, near);
+  int64_t step = reading->sound_end != CLOCK_NONE ? time - reading->sound_end : INT64_MAX, limit = units(reading, SOUND_STEP_S);
+  if (step > limit || step < -limit) reading->sound_begin = reading->sound_end = time;
+  if (time > reading->sound_end) reading->sound_end = time;
 }
 
-/* True if there is a break behind the previous picture, up to this one. */
-static bool passes_break(struct clock_reading *reading, int64_t position) {
+/* True if a run of sound goes from the previous picture to the one after the step. */
+static bool is_bridged(const struct clock_reading *reading, int64_t dts) {
+  if (reading->sound_end == CLOCK_NONE) return false;
+  int64_t step = dts - reading->last_dts, limit = units(reading, SOUND_STEP_S), slack = step / 4 < limit ? step / 4 : limit;
+  int64_t begin = unwrap(reading, reading->sound_begin, reading->last_dts);
+  int64_t end = begin + (reading->sound_end - reading->sound_begin);
+  return begin <= reading->last_dts + slack && end >= dts - slack;
+}
+
+/* True if there is a break near the bytes between the previous picture and this one. Near, because the PCR is written some
+ * packets before or after the picture that it belongs to. */
+static bool is_near_break(struct clock_reading *reading, int64_t position) {
   const struct clock_rules *rules = &reading->rules;
-  bool passes = false;
-  while (position >= 0 && reading->next_break < rules->break_count &&
-         rules->breaks[reading->next_break] <= (uint64_t)position) {
+  uint64_t from = reading->last_position > NEAR ? (uint64_t)(reading->last_position - NEAR) : 0;
+  while (reading->next_break < rules->break_count && rules->breaks[reading->next_break] < from)
     reading->next_break++;
-    passes = true;
-  }
-  return passes;
+  return reading->next_break < rules->break_count && rules->breaks[reading->next_break] <= (uint64_t)(position + NEAR);
 }
 
 static int64_t picture_duration(const struct clock_reading *reading, const struct clock_packet *packet) {
@@ -74,17 +88,15 @@ static void close_piece(struct clock_reading *reading, int64_t step) {
   reading->first = reading->end = CLOCK_NONE;
 }
 
-static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, bool passes) {
+static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, bool is_near) {
   int64_t step = dts - reading->last_dts, usual = reading->last_duration;
   if (reading->rules.period > usual) usual = reading->rules.period;
-  if (step < 0) return passes || packet->is_key || -step > units(reading, BACK_SLACK_S);
-  bool is_bridged = reading->bridge != CLOCK_NONE && dts - reading->bridge <= units(reading, BRIDGE_STEP_S) &&
-                    reading->bridge > reading->last_dts;
-  if (step <= 2 * usual || is_bridged) return false;
+  if (step < 0) return is_near || packet->is_key || -step > units(reading, BACK_SLACK_S);
+  if (step <= 2 * usual || is_bridged(reading, dts)) return false;
   switch (reading->rules.rule) {
     case CLOCK_HELD: return false;
     case CLOCK_PIECES: return step > units(reading, STEP_MAX_S);
-    case CLOCK_BREAKS: return passes;
+    case CLOCK_BREAKS: return is_near;
   }
   return false;
 }
@@ -105,26 +117,31 @@ static void extend(struct clock_reading *reading, int64_t time, int64_t duration
 }
 
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
-  bool passes = passes_break(reading, packet->position);
+  int64_t position = packet->position >= 0 ? packet->position : reading->last_position;
   if (!packet->is_hidden) reading->pictures++;
   int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
   if (dts == CLOCK_NONE) return;
   if (reading->last_dts != CLOCK_NONE) {
     dts = unwrap(reading, dts, reading->last_dts);
-    if (is_break(reading, packet, dts, passes)) close_piece(reading, dts - reading->last_dts);
+    bool is_near = is_near_break(reading, position);
+    if (is_break(reading, packet, dts, is_near)) {
+      close_piece(reading, dts - reading->last_dts);
+      if (is_near) reading->next_break++; /* it explains one step */
+    }
   }
+  reading->last_position = position;
   int64_t duration = picture_duration(reading, packet);
-  reading->last_dts = reading->bridge = dts;
+  reading->last_dts = dts;
   reading->last_duration = duration;
-  int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
+  int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts + reading->delay;
+  if (packet->pts != CLOCK_NONE && (reading->first == CLOCK_NONE || time - dts < reading->delay))
+    reading->delay = time - dts;
   if (!packet->is_hidden) extend(reading, time, duration);
 }
 
 void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet) {
-  if (packet->is_video)
-    see_video(reading, packet);
-  else
-    see_other(reading, packet);
+  if (packet->is_video) see_video(reading, packet);
+  if (packet->is_sound) see_sound(reading, packet);
 }
 
 int64_t clock_reading_end(struct clock_reading *reading) {

@@ -15,7 +15,7 @@
 
 enum clock_rule {
   CLOCK_HELD,   /* a gap is a held picture; a restart is a new piece */
-  CLOCK_PIECES, /* a step beyond 10 s that no other stream bridges, or a restart, is a new piece */
+  CLOCK_PIECES, /* a step beyond 10 s that no sound bridges, or a restart, is a new piece */
   CLOCK_BREAKS, /* a step at one of the given breaks, or a restart, is a new piece */
 };
 
@@ -30,7 +30,7 @@ struct clock_rules {
 };
 
 struct clock_packet {
-  bool is_video, is_key, is_hidden;
+  bool is_video, is_sound, is_key, is_hidden;
   int64_t pts, dts, duration; /* CLOCK_NONE, CLOCK_NONE, 0: unknown */
   int64_t position;           /* -1: unknown */
 };
@@ -39,8 +39,9 @@ struct clock_reading {
   struct clock_rules rules;
   size_t next_break;
   int64_t last_dts, last_time;   /* of the video, unwrapped; CLOCK_NONE: none yet */
-  int64_t last_duration;
-  int64_t bridge;                /* how far other streams' packets reach without a step */
+  int64_t last_duration, last_position;
+  int64_t sound_begin, sound_end; /* the latest run of sound without a step; CLOCK_NONE: none yet */
+  int64_t delay;                 /* between decoding and showing, the least of the current piece */
   int64_t first, end;            /* of the current piece; CLOCK_NONE: it is empty */
   int64_t before;                /* the time of earlier pieces */
   uint64_t pieces, gaps;

@@ -21,6 +21,8 @@
 #include "base/check.h"
 
 #define BUFFER_SIZE (1 << 16)
+#define PROBE_SIZE (32 << 20) /* a slide show may have its first pictures far apart */
+#define PROBE_US 100000000
 #define PACKETS_EMPTY_MAX 100000 /* packets without data in a row: a demuxer that makes no progress */
 
 struct demux {
@@ -95,6 +97,8 @@ static int open_input(struct demux *demux, struct demux_ratio rate, struct err *
   (void)snprintf(text, sizeof text, "%lld/%lld", (long long)rate.num, (long long)rate.den);
   (void)av_dict_set(&options, "framerate", text, 0);
   (void)av_dict_set(&options, "ignore_editlist", "1", 0);
+  (void)av_dict_set_int(&options, "probesize", PROBE_SIZE, 0);
+  (void)av_dict_set_int(&options, "analyzeduration", PROBE_US, 0);
   int code = avformat_open_input(&demux->input, "", NULL, &options);
   av_dict_free(&options);
   if (code < 0) return fail_av(demux, "cannot read it as a media file", code, err);
@@ -264,6 +268,7 @@ static void give(struct demux *demux, struct demux_packet *ret) {
   const AVPacket *packet = demux->packet;
   *ret = (struct demux_packet){
       .is_video = packet->stream_index == demux->stream->index,
+      .is_sound = demux->input->streams[packet->stream_index]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO,
       .is_key = (packet->flags & AV_PKT_FLAG_KEY) != 0,
       .is_corrupt = (packet->flags & AV_PKT_FLAG_CORRUPT) != 0,
       .is_hidden = (packet->flags & AV_PKT_FLAG_DISCARD) != 0,

@@ -243,8 +243,14 @@ static int see_size(struct measuring *measuring, const struct demux_packet *pack
 }
 
 static int see_packet(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
-  const struct clock_packet clock = {packet->is_video, packet->is_key,   packet->is_hidden, packet->pts,
-                                     packet->dts,      packet->duration, packet->position};
+  const struct clock_packet clock = {.is_video = packet->is_video,
+                                     .is_sound = packet->is_sound,
+                                     .is_key = packet->is_key,
+                                     .is_hidden = packet->is_hidden,
+                                     .pts = packet->pts,
+                                     .dts = packet->dts,
+                                     .duration = packet->duration,
+                                     .position = packet->position};
   see_end(measuring, packet);
   clock_reading_see(&measuring->clock, &clock);
   /* Segments that were made apart have counters of their own, which libavformat takes for damage. */
@@ -361,11 +367,12 @@ static int finish(struct measuring *measuring, struct measured *ret, struct err 
 
 static int describe(struct measuring *measuring, struct measured *ret, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
-  if (video->width == 0 || video->height == 0)
-    return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video has no size");
+  uint32_t width = video->width != 0 ? video->width : measuring->width;
+  uint32_t height = video->height != 0 ? video->height : measuring->height;
+  if (width == 0 || height == 0) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video has no size");
   memcpy(ret->codec, video->codec, sizeof ret->codec);
-  ret->width = video->width;
-  ret->height = video->height;
+  ret->width = width;
+  ret->height = height;
   struct demux_ratio rate = measuring->given_rate.num > 0 ? measuring->given_rate : video->rate;
   if (rate.num <= UINT32_MAX && rate.den <= UINT32_MAX) {
     ret->rate_num = (uint32_t)rate.num;
