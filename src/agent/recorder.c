@@ -28,8 +28,9 @@
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
-#define PROJECT_AGAIN_MIN_MS 1000 /* between attempts for a project; doubled each time, up to PROJECT_AGAIN_MAX_MS \
-                                   */
+#define PROJECT_AGAIN_MIN_MS                                                            \
+  1000 /* between attempts for a project; doubled each time, up to PROJECT_AGAIN_MAX_MS \
+        */
 #define PROJECT_AGAIN_MAX_MS 300000
 
 struct recorder {
@@ -86,9 +87,9 @@ void recorder_complain(struct recorder *recorder, const char *path, const struct
   (void)g_hash_table_replace(recorder->complaints, key, text);
 }
 
-static void say(const char *path, const char *what, const char *outcome) {
-  SCOPED_MALLOC char *shown = str_printable(str_of(path));
-  (void)printf("%s: %s, %s\n", shown, what, outcome);
+static void say(const struct report *report, enum report_outcome outcome) {
+  SCOPED_MALLOC char *line = report_line(report, outcome);
+  (void)printf("%s\n", line);
   (void)fflush(stdout);
 }
 
@@ -193,7 +194,7 @@ static int deliver(struct taking *taking, const struct report *report, struct er
   }
   if (delivered.outcome != REPORT_SPOOLED)
     (void)g_hash_table_remove(recorder->projects, taking->project != NULL ? taking->project : "");
-  if (!recorder->options.quiet) say(report->name, report->summary, report_outcome_name(delivered.outcome));
+  if (!recorder->options.quiet) say(report, delivered.outcome);
   (void)g_hash_table_remove(recorder->complaints, report->name);
   return 0;
 }
@@ -203,7 +204,8 @@ static void say_dry(const struct taking *taking, const struct report *report) {
   (void)printf("%s: %s, would be recorded", name, report->summary);
   if (taking->project != NULL) (void)printf(", project %s", taking->project);
   if (taking->task_id != NULL) (void)printf(", task %s", taking->task_id);
-  (void)printf(", source %s, id %s\n", report->source, report->id);
+  if (strcmp(report->source, "file") != 0) (void)printf(", source %s", report->source);
+  (void)printf(", id %s\n", report->id);
   (void)fflush(stdout);
 }
 

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "agent/report.h"
 #include "agent/watch.h"
 #include "base/check.h"
 #include "base/config.h"
@@ -85,9 +86,11 @@ struct given {
  */
 static int check_pattern(const struct given *given, struct watch_options *options, struct path_pattern **ret,
                          struct err *err) {
+  const struct report_options reporting = {.source = given->source};
+  int result = report_check_options(&reporting, err);
   options->source = given->source;
-  if (given->path == NULL) return 0;
-  int result = path_pattern_parse(given->path, ret, err);
+  if (result != 0 || given->path == NULL) return result;
+  result = path_pattern_parse(given->path, ret, err);
   if (result != 0) return result;
   options->pattern = *ret;
   bool gives_project = path_pattern_gives_project(*ret);
@@ -129,8 +132,7 @@ int cmd_watch(int argc, char **argv) {
        "take fields from the path below DIR, for example '{project}/{task_id}/{name}'; the fields are {project}, "
        "{task_id}, {source}, {name} (the file's) and {*} (no meaning); ** is any number of directories; a file that "
        "does not match is reported, and not recorded"},
-      {"source", 0, OPTION_TEXT, &given.source, "NAME",
-       "the source of the events (default: by the identity of each file)"},
+      {"source", 0, OPTION_TEXT, &given.source, "NAME", "the source of the events (default: file)"},
       {"existing", 0, OPTION_FLAG, &options.existing, NULL, "also record files that existed before the first start"},
       {"once", 0, OPTION_FLAG, &options.once, NULL, "record the new files, then exit"},
       {"dry-run", 0, OPTION_FLAG, &options.dry, NULL,

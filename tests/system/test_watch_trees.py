@@ -49,6 +49,7 @@ def test_wrong_patterns(farm, watched):
             (("--path", "{source}/{name}", "--source", "farm"), "only one of them"),
             (("--path", "{customer}/{name}"), "{customer} is not a field"),
             (("--path", "a/b"), "gives no field"),
+            (("--source", "x" * 257), "--source"),
             (("--path", "{project}//{name}"), "empty part")):
         done = farm.command("watch", "--once", *options, watched.directory)
         assert done.returncode == 2 and why in done.stderr and done.stdout == "", done
@@ -148,7 +149,7 @@ def test_a_dry_run(farm, clips, watched, tmp_path):
     done = look("--existing", "--path", "{project}/{task_id}.mp4", "--exclude", "broken.mp4")
     assert done.returncode == 1 and "a.mp4: not recorded: it does not match" in done.stderr, done
     assert re.fullmatch(rf"{out}/acme/job\.mp4: h264 640x360 2\.000 s, would be recorded, project acme, task job, "
-                        r"source \S+, id \S+\n", done.stdout), done
+                        r"id 1:[0-9a-f]{32}\n", done.stdout), done
     assert not os.path.exists(farm.spool)
     # What was recorded is not shown again; a look beside a watch disturbs neither.
     watch = watched(out, "--existing", "--exclude", "broken.mp4")
