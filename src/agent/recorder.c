@@ -38,6 +38,7 @@ struct recorder {
   struct outbox outbox;
   GHashTable *complaints; /* path -> the last text that complain got for it */
   GHashTable *projects;   /* those that the server does not take -> struct refused; "": the token's */
+  GHashTable *dry_ids;    /* a set: project, source and id of what a dry run has printed */
   bool said_away;
   bool needs_help;
   int64_t catch_up_ms, catch_up_wait_ms; /* monotonic; catch_up_ms 0: nothing waits */
@@ -58,6 +59,7 @@ int recorder_open(const struct recorder_options *options, struct recorder **ret,
   }
   recorder->outbox.quiet = options->quiet;
   recorder->complaints = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
+  recorder->dry_ids = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
   recorder->projects = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   *ret = recorder;
   return 0;
@@ -67,6 +69,7 @@ void recorder_close(struct recorder *recorder) {
   if (recorder == NULL) return;
   g_hash_table_destroy(recorder->complaints);
   g_hash_table_destroy(recorder->projects);
+  g_hash_table_destroy(recorder->dry_ids);
   outbox_close(&recorder->outbox);
   free(recorder);
 }
@@ -116,11 +119,6 @@ bool recorder_is_unchanged(const struct stat *a, const struct stat *b) {
 }
 
 /* ---- projects that the server does not take ---- */
-
-/* The server's reasons begin with the attribute's name: docs/events.md. */
-static bool is_for_project(const struct delivered *delivered) {
-  return delivered->outcome == REPORT_REJECTED && strncmp(delivered->reason, "subject", 7) == 0;
-}
 
 static bool is_project_refused(const struct recorder *recorder, const char *project) {
   const struct refused *refused = g_hash_table_lookup(recorder->projects, project != NULL ? project : "");
@@ -180,7 +178,7 @@ static int deliver(struct taking *taking, const struct report *report, struct er
   struct delivered delivered;
   int result = outbox_send(&recorder->outbox, report, &delivered, err);
   if (result != 0) return err_prefix(err, "%s", report->name);
-  if (is_for_project(&delivered)) {
+  if (report_lacks_project(delivered.outcome, delivered.reason)) {
     refuse_project(recorder, report->name, taking->project, &delivered);
     return err_set(err, ERR_DENIED, "%s: %s", report->name, delivered.reason);
   }
@@ -201,7 +199,11 @@ static int deliver(struct taking *taking, const struct report *report, struct er
 
 static void say_dry(const struct taking *taking, const struct report *report) {
   SCOPED_MALLOC char *name = str_printable(str_of(report->name));
-  (void)printf("%s: %s, would be recorded", name, report->summary);
+  char *key = NULL;
+  CHECK(asprintf(&key, "%s\n%s\n%s", taking->project != NULL ? taking->project : "", report->source, report->id) >=
+        0);
+  bool is_first = g_hash_table_add(taking->recorder->dry_ids, key);
+  (void)printf("%s: %s, would be %s", name, report->summary, is_first ? "recorded" : "a duplicate");
   if (taking->project != NULL) (void)printf(", project %s", taking->project);
   if (taking->task_id != NULL) (void)printf(", task %s", taking->task_id);
   if (strcmp(report->source, "file") != 0) (void)printf(", source %s", report->source);

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import wait_until
 from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
-from test_agents import low, once, rejected, spooled, watched  # noqa: F401 (fixtures)
+from test_agents import low, once, spooled, watched  # noqa: F401 (fixtures)
 
 
 def clip(path, seconds=2, size="640x360"):
@@ -126,6 +126,29 @@ def test_the_token_of_one_project(farm, watched):
     assert tasks(farm) == {"org-a": 2}
 
 
+def test_a_spooled_event_of_a_project_that_comes_later(farm, watched):
+    """The server was away when the file came, and does not know its project when it is back: the event waits."""
+    out = watched.directory
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create")["token"]
+    del farm.environment["CODECMETER_PROJECT"]
+    url = farm.environment["CODECMETER_URL"]
+    listen = url.removeprefix("http://")
+    farm.server.stop()
+    for name in ("new/a.mp4", "new/b.mp4", "org-a/c.mp4"):
+        clip(out / name)
+    done = farm.command("watch", "--once", "--existing", "--settle", "0", "--path", "{project}/{name}", out)
+    assert done.returncode == 0 and done.stdout.count(", spooled, ") == 3, done
+    farm.server.start("query.max_age=0", "query.max_span=0", listen=listen)
+    done = farm.command("flush")
+    assert done.returncode == 1 and "no project has this id: new" in done.stderr and "sent 1" in done.stdout, done
+    assert len(spooled(farm)) == 2 and not os.path.exists(farm.spool + "/rejected")
+    done = farm.command("watch", "--once", "--settle", "0", "--path", "{project}/{name}", out)
+    assert done.stderr.count("wait until the server takes their project") == 1, done
+    farm.server.admin("project", "create", "--id", "new", "--time-zone", "UTC")
+    assert farm.command("flush").stdout.startswith("sent 2"), spooled(farm)
+    assert tasks(farm) == {"new": 4, "org-a": 2}
+
+
 # ---- --dry-run ----
 
 
@@ -134,7 +157,7 @@ def test_a_dry_run(farm, clips, watched, tmp_path):
     out = watched.directory
     shutil.copy(clips / "small.mp4", out / "a.mp4")
     (out / "acme").mkdir()
-    shutil.copy(clips / "small.mp4", out / "acme" / "job.mp4")
+    shutil.copy2(out / "a.mp4", out / "acme" / "job.mp4")
     (out / "broken.mp4").write_bytes(b"no video")
     environment = {name: value for name, value in farm.environment.items() if not name.startswith("CODECMETER_")}
     environment["CODECMETER_SPOOL"] = farm.spool
@@ -145,7 +168,8 @@ def test_a_dry_run(farm, clips, watched, tmp_path):
     done = look()
     assert done.returncode == 0 and done.stdout == "" and "3 files from before this first watch" in done.stderr, done
     done = look("--existing")
-    assert done.stdout.count("h264 640x360 2.000 s, would be recorded") == 2 and "broken.mp4" in done.stderr, done
+    assert done.stdout.count("h264 640x360 2.000 s, would be recorded") == 1 and "broken.mp4" in done.stderr, done
+    assert done.stdout.count("h264 640x360 2.000 s, would be a duplicate") == 1, done
     done = look("--existing", "--path", "{project}/{task_id}.mp4", "--exclude", "broken.mp4")
     assert done.returncode == 1 and "a.mp4: not recorded: it does not match" in done.stderr, done
     assert re.fullmatch(rf"{out}/acme/job\.mp4: h264 640x360 2\.000 s, would be recorded, project acme, task job, "
