@@ -1,7 +1,7 @@
 /* Path patterns of `watch --path`: the path below the watched directory gives the fields of an event.
  *
- *   {project}/{task_id}/{name}          acme/job-7/720p.mp4: project acme, task job-7
- *   cust-{project}/ ** /{task_id}_{*}.mp4 (without blanks): directories of any depth; a part of the file's name
+ *   {project}/{task_id}/{name}            acme/job-7/720p.mp4: project acme, task job-7
+ *   cust-{project}/{*}/{task_id}_{*}.mp4  cust-acme/2026/job-7_720p.mp4: likewise
  *
  * {project}, {task_id}, {source}: one byte or more of one directory's or the file's name. {name}: the same for the
  * file's name only; it gives no field, because an event has the file's name in any case. {*} or *: the same, without
