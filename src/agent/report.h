@@ -64,7 +64,7 @@ MUST_USE int report_failure(const char *path, struct timespec started, struct ti
 enum report_outcome { REPORT_STORED, REPORT_DUPLICATE, REPORT_CONFLICT, REPORT_REJECTED, REPORT_SPOOLED };
 const char *report_outcome_name(enum report_outcome outcome);
 
-#define REPORT_REASON_MAX 256
+#define REPORT_REASON_MAX 512 /* the longest reason of an answer, and its NUL */
 #define REPORT_TRIES 4 /* 3.5 s of waiting in all */
 /* Sends an event, up to `tries` times while the server cannot be reached or is busy. 0: *ret_outcome is set, and
  * ret_reason (may be empty) says why the event was not stored. An event that the server cannot read (400, 413, 415)
