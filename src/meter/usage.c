@@ -81,14 +81,14 @@ void usage_measures(const struct usage *usage, struct buf *out) {
 /* Appends "a failed transcode (h264 1280x720)". */
 static void describe(const struct usage *usage, struct buf *out) {
   static const char *const names[] = {
-      [USAGE_TRANSCODE] = "transcode", [USAGE_REMUX] = "remux", [USAGE_SNAPSHOT] = "snapshot task",
+      [USAGE_TRANSCODE] = "transcode", [USAGE_REMUX] = "remux",          [USAGE_SNAPSHOT] = "snapshot task",
       [USAGE_VOID] = "void",           [USAGE_UNRESOLVED] = "transcode",
   };
   SCOPED(buf_fini) struct buf measures = {0};
   CHECK(usage->kind >= USAGE_TRANSCODE && usage->kind <= USAGE_UNRESOLVED);
-  const char *state = usage->kind == USAGE_UNRESOLVED    ? "an unresolved "
+  const char *state = usage->kind == USAGE_UNRESOLVED  ? "an unresolved "
                       : usage->outcome == USAGE_FAILED ? "a failed "
-                                                         : "a ";
+                                                       : "a ";
   buf_text(out, state);
   buf_text(out, names[usage->kind]);
   usage_measures(usage, &measures);
