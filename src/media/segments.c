@@ -243,6 +243,9 @@ int making_find(struct making *making, struct str address, const struct found **
 static int cut(const struct making *making, const struct found *found, struct range range, struct media_span *ret,
                struct err *err) {
   uint64_t whole = (uint64_t)found->st.st_size;
+  /* ffmpeg's -hls_segment_size gives the last range of its last file the size of the file. */
+  bool is_to_end = range.offset > 0 && range.offset < whole && range.size == whole;
+  if (is_to_end) range.size = whole - range.offset;
   bool is_within = range.offset <= whole && range.size <= whole - range.offset;
   if (!is_within || (range.size == 0 && range.offset == whole && whole > 0)) {
     SCOPED_MALLOC char *text = shown(str_of(found->name));
@@ -293,6 +296,15 @@ static void begin_stretch(struct making *making) {
   rendition->stretches[rendition->stretch_count++] = stretch;
 }
 
+/* Ranges that follow each other in a file become one span, however finely a list cuts the file. */
+static bool extends_last(struct rendition *rendition, const struct media_span *span) {
+  if (rendition->stretches[rendition->stretch_count - 1].count == 0) return false;
+  struct media_span *last = &rendition->spans[rendition->span_count - 1];
+  if (last->offset + last->size != span->offset || strcmp(last->path, span->path) != 0) return false;
+  last->size += span->size;
+  return true;
+}
+
 int making_add(struct making *making, struct str address, struct range range, struct err *err) {
   struct segments *all = making->all;
   struct rendition *rendition = &making->rendition;
@@ -304,6 +316,7 @@ int making_add(struct making *making, struct str address, struct range range, st
   if (result == 0) result = cut(making, found, range, &span, err);
   if (result != 0 || making->only_parts || making->is_broken) return result;
   if (making->is_joint) begin_stretch(making);
+  if (extends_last(rendition, &span)) return 0;
   if (rendition->span_count == making->span_room) {
     making->span_room = making->span_room * 2 + 16;
     rendition->spans = g_renew(struct media_span, rendition->spans, making->span_room);

@@ -62,7 +62,9 @@ static const struct list_case read_whole[] = {
     /* ranges */
     {HEAD "#EXT-X-BYTERANGE:400@0\nwhole.ts\n#EXT-X-BYTERANGE:600\nwhole.ts\n" END, SINGLE("whole.ts")},
     {HEAD "#EXT-X-BYTERANGE:400@0\nwhole.ts\n#EXT-X-DISCONTINUITY\n#EXT-X-BYTERANGE:600\nwhole.ts\n" END, SINGLE("whole.ts")},
-    {HEAD "#EXT-X-BYTERANGE:400@0\nwhole.ts\n#EXT-X-BYTERANGE:500\nwhole.ts\n" END, SINGLE("whole.ts[0+400] whole.ts[400+500]")},
+    {HEAD "#EXT-X-BYTERANGE:400@0\nwhole.ts\n#EXT-X-BYTERANGE:500\nwhole.ts\n" END, SINGLE("whole.ts[0+900]")},
+    {HEAD "#EXT-X-BYTERANGE:40@0\na0.ts\n#EXT-X-BYTERANGE:60\na0.ts\n#EXT-X-BYTERANGE:100@0\na1.ts\n" END, SINGLE("a0.ts a1.ts")},
+    {HEAD "#EXT-X-BYTERANGE:400@0\nwhole.ts\n#EXT-X-BYTERANGE:1000@400\nwhole.ts\n" END, SINGLE("whole.ts")},
     {HEAD "#EXT-X-BYTERANGE:400@0\nwhole.ts\n#EXT-X-BYTERANGE:500@500\nwhole.ts\n" END, SINGLE("whole.ts[0+400] whole.ts[500+500]")},
     {HEAD "#EXT-X-BYTERANGE:500@500\nwhole.ts\n#EXT-X-BYTERANGE:500@0\nwhole.ts\n#EXT-X-PLAYLIST-TYPE:VOD\n" END,
      SINGLE("whole.ts[500+500] whole.ts[0+500]")},
