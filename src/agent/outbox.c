@@ -82,7 +82,7 @@ static void say(void *command, const char *text) {
   (void)fprintf(stderr, "codecmeter %s: %s\n", (const char *)command, shown);
 }
 
-void outbox_before_run(const struct outbox *outbox, const char *command, char *const *outputs) {
+void outbox_before_run(const struct outbox *outbox, const char *command, const struct outputs *outputs) {
   SCOPED_MALLOC char *name = strdup(command);
   const struct spool_pass pass = {.say = say, .say_arg = name};
   intent_settle_outputs(&outbox->spool, outputs, &pass);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "agent/client.h"
+#include "agent/outputs.h"
 #include "agent/report.h"
 #include "agent/spool.h"
 #include "base/err.h"
@@ -39,8 +40,8 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
                        struct err *err);
 
 /* Before a command starts that makes these outputs: settles the runs that were killed and had one of them too
- * (intent_settle_outputs). Sends nothing. outputs ends with NULL. */
-void outbox_before_run(const struct outbox *outbox, const char *command, char *const *outputs);
+ * (intent_settle_outputs). Sends nothing. */
+void outbox_before_run(const struct outbox *outbox, const char *command, const struct outputs *outputs);
 
 enum catch_up { CATCH_UP_ALL, CATCH_UP_SOME, CATCH_UP_NONE };
 /* If the server has just been reached: settles the runs that were killed (agent/intent.h), sends up to 64 of the
