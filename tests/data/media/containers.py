@@ -52,27 +52,27 @@ class _Packet:
         self.is_key = self.flags is not None and bool(data[self.flags] & 0x40)
 
 
-def ts_leap(data, *leaps, flag=False, pcr_too=True):
-    """Each leap is (fraction of the file, seconds): the clock leaps by so much at the next key picture behind the fraction.
-    flag: the packet of the leap has the discontinuity flag."""
+def ts_leap(data, *leaps, flag=False, pid=None):
+    """Each leap is (fraction of the file, seconds): the clock leaps by so much at the next point of random access behind the
+    fraction. That is also a sound frame, so a leap may part a picture from the B pictures that are shown before it; with
+    pid, only that stream's points are taken. flag: the next packet with a PCR has the discontinuity flag."""
     data, waiting, delta, count = bytearray(data), list(leaps), 0, len(data) // PACKET
     to_flag = False
     for number in range(count):
         packet = _Packet(data, number * PACKET)
-        if waiting and packet.pes and packet.is_key and number >= count * waiting[0][0]:
+        if waiting and packet.pes and packet.is_key and pid in (None, packet.pid) and number >= count * waiting[0][0]:
             delta += round(waiting.pop(0)[1] * CLOCK)
             to_flag = flag
         if packet.pcr:
             if to_flag:
                 data[packet.flags] |= 0x80
                 to_flag = False
-            if pcr_too:
-                _write_pcr(data, packet.pcr, (_read_pcr(data, packet.pcr) + delta) % WRAP)
+            _write_pcr(data, packet.pcr, (_read_pcr(data, packet.pcr) + delta) % WRAP)
         if packet.pes:
             kind = data[packet.pes + 7] >> 6
             for at in [packet.pes + 9] * (kind >= 2) + [packet.pes + 14] * (kind == 3):
                 _write_time(data, at, (_read_time(data, at) + delta) % WRAP)
-    assert not waiting, "a leap found no key picture"
+    assert not waiting, "a leap found no place"
     return bytes(data)
 
 

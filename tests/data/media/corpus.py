@@ -190,6 +190,8 @@ for _source, _seconds in (("plain", 10), ("b", 10), ("silent", 10), ("silent-b",
     for _kind, _leaps in (("forward-1h", [(0.5, 3600)]), ("back-1h", [(0.4, -3600)]), ("forward-3s", [(0.6, 3)]),
                           ("back-3s", [(0.5, -3)]), ("several", [(0.2, 20), (0.5, -40), (0.7, 90000)])):
         case(f"ts/leap-{_kind}-{_source}.ts", changed(f"ts/{_source}.ts", containers.ts_leap, *_leaps), _seconds, rate=_rate)
+for _source, _seconds in (("b", 10), ("hevc", 8), ("mpeg2", 8)):
+    case(f"ts/leap-at-key-{_source}.ts", changed(f"ts/{_source}.ts", containers.ts_leap, (0.3, 3600), (0.6, -9000), pid=0x100), _seconds)
 case("ts/leap-30h.ts", changed("ts/plain.ts", containers.ts_leap, (0.5, 30 * 3600)), 10, why="more than a turn of the 33-bit clock")
 case("ts/leap-half-turn.ts", changed("ts/plain.ts", containers.ts_leap, (0.5, 47721.9)), 10)
 case("ts/leap-ahead-of-half.ts", changed("ts/b.ts", containers.ts_leap, (0.5, 47000)), 10)
@@ -378,7 +380,7 @@ case("mp4/rotated.mp4", copied("base/short.mp4", "-metadata:s:v", "rotate=90"), 
 case("mp4/rotated-180.mp4", copied("base/short.mp4", "-metadata:s:v", "rotate=180"), 4)
 case("mp4/rotated-270.mov", copied("base/short.mp4", "-metadata:s:v", "rotate=270"), 4, size=(90, 160))
 case("mp4/wide-pixels.mp4", video(*X264, "-vf", "setsar=16/11", seconds=2), 2)
-case("mp4/odd-size.mp4", video("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv444p", seconds=2, size="161x91"), 2, size=(161, 91))
+case("mp4/odd-size.mp4", video("-vf", "scale=161:91", "-pix_fmt", "yuv444p", "-c:v", "libx264", "-preset", "ultrafast", seconds=2), 2, size=(161, 91))
 case("mp4/cropped.mp4", video(*X264, seconds=2, size="170x98"), 2, size=(170, 98))
 for _name, _rate, _seconds in (("23.976", "24000/1001", 4), ("29.97", "30000/1001", 4), ("50", "50", 3), ("59.94", "60000/1001", 3), ("12.5", "25/2", 4),
                                ("1", "1", 8), ("120", "120", 2)):
@@ -494,7 +496,7 @@ case("pictures/animated.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=
 case("pictures/slow.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=1, seconds=6, sound=False), 6, rate=1, by=None, refused="cannot measure")
 for _name, _options in (("still.webp", ["-c:v", "libwebp"]), ("still.jpg", []), ("still.png", []), ("still.bmp", []), ("still.tiff", []), ("still.jp2", []),
                         ("still.avif", ["-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8"]), ("still.tga", []), ("still.ppm", [])):
-    case(f"pictures/{_name}", ff("-f", "lavfi", "-i", "testsrc2=size=160x90", "-frames:v", "1", *_options), refused="picture|no video")
+    case(f"pictures/{_name}", ff("-f", "lavfi", "-i", "testsrc2=size=160x90", "-frames:v", "1", *_options), refused="picture|no video|cannot read")
 case("pictures/one.apng", ff("-f", "lavfi", "-i", "testsrc2=size=160x90", "-frames:v", "1", "-f", "apng"), refused="picture")
 
 # ---- no video ----
@@ -613,9 +615,11 @@ case("hls/aes/out.m3u8", lambda maker, path: (
     maker.ffmpeg("-i", "@base/plain.mp4", *HLS, *WHOLE, "-hls_key_info_file", path.parent / "info", path)), 10, refused="encrypted.*AES-128", by=None)
 case("hls/key-pictures/out.m3u8", lambda maker, path: maker.ffmpeg("-i", "@base/silent.mp4", *HLS, *WHOLE, "-hls_flags", "iframes_only+single_file", path), refused="key pictures|I-FRAMES")
 case("hls/appended/out.m3u8", lambda maker, path: (
+    path.unlink(missing_ok=True),
     maker.ffmpeg("-i", "@base/plain.mp4", *HLS, *WHOLE, "-hls_flags", "append_list+omit_endlist", path),
     maker.ffmpeg("-i", "@base/b.mp4", *HLS, *WHOLE, "-hls_flags", "append_list", path)), 20)
 case("hls/appended-fmp4/out.m3u8", lambda maker, path: (
+    path.unlink(missing_ok=True),
     maker.ffmpeg("-i", "@base/plain.mp4", *HLS, *WHOLE, "-hls_segment_type", "fmp4", "-hls_flags", "append_list+omit_endlist", path),
     maker.ffmpeg("-i", "@base/plain.mp4", *HLS, *WHOLE, "-hls_segment_type", "fmp4", "-hls_flags", "append_list", path)), 20, refused=".", by=None)
 
