@@ -326,6 +326,16 @@ const char *report_outcome_name(enum report_outcome outcome) {
   return names[outcome];
 }
 
+/* The server's reasons begin with the attribute's name: ingest/fields.c, ingest/answer.c. */
+bool report_lacks_project(enum report_outcome outcome, const char *reason) {
+  static const char *const reasons[] = {"subject: no project has this id", "subject: the token is for another project",
+                                        "subject is missing"};
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+    if (outcome == REPORT_REJECTED && str_starts(str_of(reason), str_of(reasons[i]))) return true;
+  }
+  return false;
+}
+
 static void copy_reason(struct str reason, char out[REPORT_REASON_MAX]) {
   if (reason.len > REPORT_REASON_MAX - 1) reason.len = REPORT_REASON_MAX - 1;
   bool fits = str_copy(reason, out, REPORT_REASON_MAX);

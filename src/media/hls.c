@@ -390,7 +390,7 @@ static void name_playlist(struct master *master, struct str address, int kind) {
   int before = GPOINTER_TO_INT(g_hash_table_lookup(master->kinds, text));
   if (before == 0) g_ptr_array_add(master->addresses, text);
   /* A variant that is also a group's sound is sound, unless it is declared to be video. */
-  bool is_sound = before + kind == KIND_OTHER + KIND_UNDECLARED;
+  bool is_sound = before != 0 && before != kind && MAX(before, kind) == KIND_UNDECLARED;
   int now = is_sound ? KIND_OTHER : MAX(before, kind);
   g_hash_table_insert(master->kinds, before == 0 ? text : g_strdup(text), GINT_TO_POINTER(now));
   if (before != 0) g_free(text);

@@ -135,6 +135,18 @@ static bool is_moving_webp(struct reel *reel) {
   return memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WEBPVP8X", 8) == 0 && (head[20] & 2) != 0;
 }
 
+/* Without a name, libavformat knows few kinds of text. */
+static bool is_text(struct reel *reel) {
+  char head[4096];
+  size_t got = 0;
+  struct err ignored;
+  if (reel_read(reel, 0, head, sizeof head, &got, &ignored) != 0 || got == 0) return false;
+  for (size_t back = 0; back < 4 && got > back; back++) { /* the end of the head may cut a letter */
+    if (str_is_utf8(str_make(head, got - back))) return memchr(head, '\0', got) == NULL;
+  }
+  return false;
+}
+
 /* ---- opening ---- */
 
 static int open_with(struct measuring *measuring, struct demux_ratio rate, struct err *err) {
@@ -143,6 +155,8 @@ static int open_with(struct measuring *measuring, struct demux_ratio rate, struc
   measuring->demux = NULL;
   int result = demux_open(measuring->reel, measuring->name, rate, &measuring->demux, &has_no_video, err);
   if (has_no_video) measuring->refusal = MEDIA_REFUSED_NOT_VIDEO;
+  if (result == -ERR_MEDIA && !has_no_video && is_text(measuring->reel))
+    return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it is text and has no video");
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
+#include "media/flv.h"
 #include "media/list.h"
 #include "media/measure.h"
 #include "media/media.h"
@@ -21,6 +22,9 @@
 media_probe_function codecmeter_media_measure;
 
 /* ---- one output ---- */
+
+static int measure_rendition(const struct rendition *rendition, const struct media_options *media,
+                             struct media_output *output, enum media_refusal *ret_refusal);
 
 static struct media_output *add_output(struct media *media, const char *name) {
   media->outputs = realloc(media->outputs, (media->count + 1) * sizeof *media->outputs);
@@ -63,23 +67,51 @@ static void take_explanation(struct media_output *output, struct buf *text) {
 
 /* ---- a file ---- */
 
+/* Measures the parts of a joined file like the stretches of a list. */
+static int measure_parts(const char *path, const struct media_span *span, const struct flv *flv,
+                         const struct media_options *media, struct media_output *output,
+                         enum media_refusal *ret_refusal) {
+  struct rendition parts = {.name = (char *)path, .is_usable = true, .span_count = flv->count, .stretch_count = flv->count};
+  SCOPED_MALLOC struct media_span *spans = calloc(flv->count, sizeof *spans);
+  SCOPED_MALLOC struct stretch *stretches = calloc(flv->count, sizeof *stretches);
+  CHECK(spans != NULL && stretches != NULL);
+  parts.spans = spans;
+  parts.stretches = stretches;
+  for (size_t i = 0; i < flv->count; i++) {
+    uint64_t end = i + 1 < flv->count ? flv->starts[i + 1] : span->size;
+    spans[i] = (struct media_span){.path = span->path, .offset = flv->starts[i], .size = end - flv->starts[i]};
+    stretches[i] = (struct stretch){.first = i, .count = 1};
+  }
+  return measure_rendition(&parts, media, output, ret_refusal);
+}
+
+static int measure_whole(const char *path, struct reel *reel, const struct media_options *media,
+                         struct media_output *output, enum media_refusal *ret_refusal) {
+  struct measured measured;
+  SCOPED(buf_fini) struct buf text = {0};
+  const struct measure_options options = {.media = media, .explanation = media->explain ? &text : NULL};
+  int result = measure_reel(reel, path, &options, &measured, ret_refusal, &output->why);
+  take_explanation(output, &text);
+  if (result == 0) set_measures(output, &measured, to_ms(measured.num, measured.den));
+  return result;
+}
+
 static int measure_file(const char *path, uint64_t size, const struct media_options *media, struct media *ret,
                         struct err *err) {
   const struct media_span span = {.path = (char *)path, .size = size};
   struct media_output *output = add_output(ret, path);
-  struct measured measured;
-  SCOPED(buf_fini) struct buf text = {0};
-  const struct measure_options options = {.media = media, .explanation = media->explain ? &text : NULL};
+  struct flv flv;
   SCOPED(reel_close_ref) struct reel *reel = reel_open(NULL, &span, 1);
+  int result = flv_scan(reel, &flv, &output->why);
+  if (result != 0) (void)err_prefix(&output->why, "%s", path);
+  if (result == 0 && flv.count > 1)
+    result = measure_parts(path, &span, &flv, media, output, &ret->refusal);
+  else if (result == 0)
+    result = measure_whole(path, reel, media, output, &ret->refusal);
   take_spans(output, &span, 1);
-  int result = measure_reel(reel, path, &options, &measured, &ret->refusal, &output->why);
-  take_explanation(output, &text);
   if (result == -ERR_MEDIA && reel_trouble(reel) != 0)
     result = err_set_errno(&output->why, ERR_IO, reel_trouble(reel), "%s", path);
-  if (result == 0)
-    set_measures(output, &measured, to_ms(measured.num, measured.den));
-  else
-    *err = output->why;
+  if (result != 0) *err = output->why;
   return result;
 }
 
@@ -138,9 +170,8 @@ static int measure_rendition(const struct rendition *rendition, const struct med
     output->why = rendition->why;
     return -(int)rendition->why.code;
   }
-  take_spans(output, rendition->spans, rendition->span_count);
   if (media->explain)
-    buf_printf(&text, "list: %zu segments, %zu stretches, %.3f s stated\n", rendition->span_count,
+    buf_printf(&text, "%zu segments or parts in %zu stretches; %.3f s are stated\n", rendition->span_count,
                rendition->stretch_count, (double)rendition->stated_us / US);
   for (size_t i = 0; i < rendition->stretch_count && result == 0; i++)
     result = add_stretch(rendition, &rendition->stretches[i], &total, ret_refusal, &output->why);
@@ -169,6 +200,7 @@ static int measure_list(const struct list *list, const struct media_options *med
   for (size_t i = 0; i < list->count; i++) {
     struct media_output *output = add_output(ret, list->renditions[i].name);
     enum media_refusal why = MEDIA_REFUSED_BROKEN;
+    take_spans(output, list->renditions[i].spans, list->renditions[i].span_count);
     int result = measure_rendition(&list->renditions[i], media, output, &why);
     measured += result == 0;
     if (result == 0) continue;

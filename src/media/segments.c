@@ -375,10 +375,11 @@ bool making_begins_within(const struct making *making) {
 
 int making_fail_end(const struct making *making, const char *kind, struct str first, struct err *err) {
   SCOPED_MALLOC char *text = shown(first);
-  return err_set(err, ERR_MEDIA,
-                 "%s: the %s is only the end of the output: segments before %s are beside it, but not in it; make it "
-                 "with -hls_list_size 0 or -hls_playlist_type vod (DASH: -window_size 0)",
-                 making->label, kind, text);
+  const char *before = making_begins_within(making) ? "the bytes before its first range of" : "segments before";
+  const char *remedy = strcmp(kind, "manifest") == 0 ? "make it without -window_size"
+                                                     : "make it with -hls_list_size 0 or -hls_playlist_type vod";
+  return err_set(err, ERR_MEDIA, "%s: the %s is only the end of the output: %s %s are beside it, but not in it; %s",
+                 making->label, kind, before, text, remedy);
 }
 
 void making_end(struct making *making) {

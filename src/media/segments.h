@@ -85,7 +85,7 @@ bool making_look(const struct making *making, struct str address, struct found *
 /* Sets the init segment of what follows; a changed one begins a stretch. An empty address: there is none. */
 MUST_USE int making_set_init(struct making *making, struct str address, struct range range, struct err *err);
 MUST_USE int making_add(struct making *making, struct str address, struct range range, struct err *err);
-/* Errors of these kinds, with the same words for both sorts of list. */
+/* Refusals the same words for both sorts of list. first: the name of the first segment. */
 MUST_USE int making_fail_end(const struct making *making, const char *kind, struct str first, struct err *err);
 MUST_USE int making_fail_count(const struct making *making, struct err *err);
 /* True if the first segment begins within a file, so that media before it are not played. */

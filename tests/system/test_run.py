@@ -177,7 +177,7 @@ def test_pictures_and_sound_are_left_out(farm, tmp_path):
     command = ["ffmpeg", "-nostdin", "-v", "error", *picture("640x360", 2), *tone(2), *H264, "a.mp4", "-frames:v", "1", "-update", "1",
                "thumb.jpg", "-vn", "sound.m4a"]
     done = run_in(farm, tmp_path, "--", *command)
-    assert done.returncode == 0 and summary(done).startswith("recorded 1 output (a.mp4), left out thumb.jpg (a picture"), done
+    assert done.returncode == 0 and summary(done).startswith("recorded 1 output (a.mp4), left out thumb.jpg (it is a picture"), done
     assert "sound.m4a (" in summary(done) and farm.totals() == {("h264", "Low"): 2}, done
 
 
