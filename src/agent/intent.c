@@ -788,9 +788,9 @@ static void look_at(const char *dir, const char *name, void (*visit)(void *arg, 
   if (found.has_lines) {
     view.url = found.url;
     view.token = found.token;
-    view.project = found.project != NULL ? found.project : "";
+    view.project = found.report.as.project != NULL ? found.report.as.project : "";
     view.began_ms = (int64_t)found.began.tv_sec * 1000 + found.began.tv_nsec / 1000000;
-    view.outputs = found.count;
+    view.outputs = found.outputs.count;
   }
   visit(arg, &view);
 }
