@@ -20,6 +20,7 @@ void clock_reading_init(struct clock_reading *reading, const struct clock_rules 
                                     .last_dts = CLOCK_NONE,
                                     .sound_begin = CLOCK_NONE,
                                     .sound_end = CLOCK_NONE,
+                                    .begin = CLOCK_NONE,
                                     .first = CLOCK_NONE,
                                     .end = CLOCK_NONE};
 }
@@ -97,7 +98,7 @@ static void close_piece(struct clock_reading *reading, int64_t step) {
     if (step != 0) buf_printf(out, "; then the clock steps by %+.3f s", seconds(reading, step));
     buf_char(out, '\n');
   }
-  reading->pieces++;
+  if (reading->pieces++ == 0) reading->begin = reading->first;
   reading->before += length;
   reading->first = reading->end = CLOCK_NONE;
   reading->lacks_time = false;

@@ -46,6 +46,7 @@ struct clock_reading {
   int64_t first_dts, end_dts;    /* of the current piece, by decoding times */
   bool lacks_time;               /* a picture of the current piece states no time of showing */
   int64_t before;                /* the time of earlier pieces */
+  int64_t begin;                 /* of the first piece; CLOCK_NONE: none yet */
   uint64_t pieces, gaps;
   uint64_t pictures;             /* packets that are shown */
 };

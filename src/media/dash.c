@@ -230,6 +230,12 @@ static uint64_t to_ticks(const struct source *source, uint64_t us) {
   return ticks < (uint64_t)INT64_MAX ? (uint64_t)ticks : INT64_MAX;
 }
 
+/* Notes what may have come before the first segment of the first period. */
+static void skip(struct source *source, uint64_t time) {
+  struct rendition *rendition = &source->track->making.rendition;
+  if (rendition->span_count == 0 && time > source->offset) rendition->skipped_us = to_us(source, time - source->offset);
+}
+
 /* How many segments an S element stands for. false: it does not say. */
 static bool count_of(const struct source *source, const struct mpd *s, uint64_t time, uint64_t duration, uint64_t *ret) {
   const char *repeat = mpd_attribute(s, "r");
@@ -253,7 +259,10 @@ static int add_timeline(struct source *source, const struct mpd *timeline, const
     bool is_valid = mpd_number(s, "t", time, &time) && mpd_number(s, "d", 0, &duration) && duration > 0 &&
                     time < INT64_MAX && duration < INT64_MAX && count_of(source, s, time, duration, &count);
     if (!is_valid) return note(source, fail(source, "its timeline is not valid", err), err);
-    if (number == source->start && media != NULL) result = check_begin(source, media, time, duration, err);
+    if (number == source->start && media != NULL) {
+      skip(source, time);
+      result = check_begin(source, media, time, duration, err);
+    }
     for (; count > 0 && result == 0; count--, left--, number++, time += duration, sum += duration) {
       if (source->has_end && number > source->end) break;
       bool is_over = left == 0 || (media != NULL && making_is_over(&source->track->making)) || time >= INT64_MAX - duration;

@@ -340,6 +340,13 @@ static int check_whole(const struct playlist *playlist, struct err *err) {
   return is_end ? making_fail_end(making, "playlist", str_of(playlist->first), err) : 0;
 }
 
+/* The playlist counts its segments from 0 or 1. A writer that deletes old ones goes on counting. */
+static uint64_t skipped_us(const struct playlist *playlist) {
+  if (playlist->is_typed || playlist->sequence < 2 || playlist->count == 0) return 0;
+  uint64_t each = playlist->stated_us / playlist->count;
+  return each > 0 && playlist->sequence < INT64_MAX / each ? playlist->sequence * each : 0;
+}
+
 static int check_ended(const struct playlist *playlist, struct err *err) {
   if (playlist->is_ended) return 0;
   return err_set(err, ERR_MEDIA,
@@ -359,6 +366,7 @@ static int read_media(struct making *making, const char *path, struct str text, 
   if (result == 0) result = making_note(making, check_whole(&playlist, err), MEDIA_REFUSED_BROKEN, err);
   making->rendition.stated_us = playlist.is_unstated ? 0 : playlist.stated_us;
   making->rendition.rounding_us = playlist.rounding_us;
+  making->rendition.skipped_us = skipped_us(&playlist);
   return result;
 }
 

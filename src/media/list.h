@@ -28,6 +28,8 @@ struct rendition {
   struct stretch *stretches;
   size_t stretch_count;
   uint64_t stated_us;   /* the length that the list states; 0: unknown */
+  uint64_t skipped_us;  /* what may have come before the first segment, by its number or its time; 0: nothing. The list
+                         * does not say whether it is a part; the times of the media do */
   uint64_t rounding_us; /* how much of stated_us may come from rounding: playlists with whole seconds */
 };
 
