@@ -6,6 +6,8 @@ import os
 import pathlib
 import re
 import subprocess
+import tempfile
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CODECMETER = os.path.abspath(os.environ.get("CODECMETER", ROOT / "build" / "codecmeter"))
@@ -43,20 +45,46 @@ def is_list(path):
     return pathlib.Path(path).suffix in (".m3u8", ".mpd")
 
 
-def run(paths, timeout=120, **kwargs):
-    """The exit status, and what is printed on standard output and standard error."""
+@dataclasses.dataclass(frozen=True)
+class Run:
+    status: int  # negative: the signal that ended it
+    out: bytes
+    err: bytes
+    seconds: float  # of processor time
+    peak_mb: float  # of resident memory
+
+
+def run(paths, timeout=120, options=("--explain",), **kwargs):
+    """`record` on some paths, with what it took. A run that does not end in time is killed."""
     environment = {**os.environ, "CODECMETER_SPOOL": "/nonexistent", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run([CODECMETER, "record", "--explain", "--", *paths], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
-                          env=environment, **kwargs)
-    assert done.returncode in (0, 1), (paths if len(paths) < 5 else len(paths), done.returncode, done.stderr[-2000:])
-    return done.returncode, done.stdout, done.stderr
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen([CODECMETER, "record", *options, "--", *paths], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                   env=environment, **kwargs)
+        killer = threading.Timer(timeout, process.kill)
+        killer.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        killer.cancel()
+        out.seek(0), err.seek(0)
+        return Run(process.returncode, out.read(), err.read(), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def checked(paths, **kwargs):
+    """A run that ended as it should. Else the path that is to blame is named."""
+    ran = run(paths, **kwargs)
+    if ran.status in (0, 1):
+        return ran
+    for path in paths:
+        alone = run([path], **kwargs)
+        assert alone.status in (0, 1), (path, alone)
+    raise AssertionError((paths, ran))
 
 
 def _text(data):
     return data.decode(errors="backslashreplace")
 
 
-def _parse(paths, out, err):
+def parse(paths, out, err):
     """paths: one list with any renditions, or files that are no lists. Every line belongs to one of them."""
     answers = {os.fspath(path): Answer() for path in paths}
     only = next(iter(answers.values())) if len(answers) == 1 else None
@@ -87,8 +115,8 @@ def _parse(paths, out, err):
 
 
 def _measure_batch(paths):
-    _, out, err = run(paths)
-    return _parse(paths, out, err)
+    ran = checked(paths)
+    return parse(paths, ran.out, ran.err)
 
 
 def measure(paths):

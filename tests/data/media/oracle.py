@@ -17,6 +17,12 @@ def count(path):
     return [int(row.get("nb_read_frames") or 0) for row in rows if not row["disposition"]["attached_pic"]]
 
 
+def packets(path):
+    """The number of pictures that the first video holds, not decoded."""
+    rows = _ffprobe(path, "-count_packets", "-show_entries", "stream=nb_read_packets").get("streams", [])
+    return int(rows[0].get("nb_read_packets") or 0) if rows else 0
+
+
 def times(path):
     """From the begin of the first picture to the end of the last one, in seconds."""
     rows = _ffprobe(path, "-show_entries", "frame=pts_time,pkt_dts_time,pkt_duration_time").get("frames", [])
