@@ -193,8 +193,8 @@ struct subject {
 };
 
 /* Writes a note to rejected/: {"event":…,"outcome":…,"reason":…,"time":…}, with the subject as one more member. */
-static int note_rejected(const struct spool *spool, const char *name, struct str event,
-                         const struct subject *subject, const char *outcome, const char *reason, struct err *err) {
+static int note_rejected(const struct spool *spool, const char *name, struct str event, const struct subject *subject,
+                         const char *outcome, const char *reason, struct err *err) {
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
   SCOPED(buf_fini) struct buf note = {0};
   char time[RFC3339_SIZE];
@@ -264,12 +264,14 @@ struct waiting {
   char *path;
   struct buf content;
   struct str event;
+  char *project;               /* the event's subject; "" for none */
   bool is_ours, names_project; /* of our server and token; has a subject */
   bool same_url;
 };
 
 static void waiting_fini(struct waiting *waiting) {
   free(waiting->path);
+  free(waiting->project);
   buf_fini(&waiting->content);
 }
 
@@ -315,7 +317,10 @@ static int read_lines(const struct spool *spool, struct waiting *waiting, struct
   if (result != 0 || event->type != JSON_OBJECT || address->type != JSON_OBJECT) {
     return err_set(err, ERR_CORRUPT, "its lines are not those of a spooled event");
   }
-  waiting->names_project = json_member_text(event, "subject").len > 0;
+  struct str project = json_member_text(event, "subject");
+  waiting->project = strndup(project.ptr, project.len);
+  CHECK(waiting->project != NULL);
+  waiting->names_project = project.len > 0;
   waiting->same_url = str_equal(json_member_text(address, "url"), str_of(spool->url));
   waiting->is_ours = waiting->same_url && str_equal(json_member_text(address, "token"), str_of(spool->token));
   return 0;
@@ -384,26 +389,48 @@ static int settle(const struct spool *spool, const struct waiting *waiting, enum
   return 0;
 }
 
-static int send_waiting(const struct spool *spool, struct client *client, const struct spool_pass *pass,
-                        const struct waiting *waiting, struct spool_sums *sums, struct err *err) {
-  enum report_outcome outcome = REPORT_STORED;
-  char reason[REPORT_REASON_MAX];
-  if (!is_wanted(pass, waiting)) {
-    ++sums->elsewhere;
-    return 0;
+/* One spool_send. */
+struct sending {
+  const struct spool *spool;
+  struct client *client;
+  const struct spool_pass *pass;
+  struct spool_sums *sums;
+  GHashTable *projectless; /* a set: projects that the server has not taken, so that each is tried once */
+};
+
+/* An event that was rejected for its project stays in the spool, unless the user wants to be rid of it (`any`). */
+static void keep_projectless(const struct sending *sending, const struct waiting *waiting, const char *reason) {
+  struct spool_sums *sums = sending->sums;
+  if (!waiting->is_ours) {
+    ++sums->elsewhere; /* its own token may still send it */
+    return;
   }
-  int result = report_send(client, waiting->event, pass->tries, &outcome, reason, err);
-  if (result != 0) return result;
-  /* Rejected only because our token is for another project: the event's own token may still send it. */
-  if (outcome == REPORT_REJECTED && !waiting->is_ours && !pass->any && strncmp(reason, "subject", 7) == 0) {
-    ++sums->elsewhere;
-    return 0;
-  }
-  return settle(spool, waiting, outcome, reason, sums, err);
+  if (sums->projectless++ == 0) (void)snprintf(sums->why_projectless, sizeof sums->why_projectless, "%s", reason);
+  (void)g_hash_table_add(sending->projectless, g_strdup(waiting->project));
 }
 
-static int take_name(const struct spool *spool, struct client *client, const struct spool_pass *pass,
-                     const char *name, struct spool_sums *sums, struct err *err) {
+static int send_waiting(const struct sending *sending, const struct waiting *waiting, struct err *err) {
+  enum report_outcome outcome = REPORT_STORED;
+  char reason[REPORT_REASON_MAX];
+  if (!is_wanted(sending->pass, waiting)) {
+    ++sending->sums->elsewhere;
+    return 0;
+  }
+  if (g_hash_table_contains(sending->projectless, waiting->project)) {
+    ++sending->sums->projectless;
+    return 0;
+  }
+  int result = report_send(sending->client, waiting->event, sending->pass->tries, &outcome, reason, err);
+  if (result != 0) return result;
+  if (!report_lacks_project(outcome, reason) || sending->pass->any)
+    return settle(sending->spool, waiting, outcome, reason, sending->sums, err);
+  keep_projectless(sending, waiting, reason);
+  return 0;
+}
+
+static int take_name(const struct sending *sending, const char *name, struct err *err) {
+  const struct spool *spool = sending->spool;
+  struct spool_sums *sums = sending->sums;
   SCOPED(waiting_fini) struct waiting waiting = {.name = name, .path = file_path(spool->dir, name)};
   struct err why = {0};
   if (is_being_written(&waiting)) {
@@ -413,7 +440,7 @@ static int take_name(const struct spool *spool, struct client *client, const str
   bool cut_off = name[0] == '.';
   int result = cut_off ? err_set(&why, ERR_CORRUPT, "it is incomplete: its writer was cut off")
                        : read_waiting(spool, &waiting, &why);
-  if (result == 0) return send_waiting(spool, client, pass, &waiting, sums, err);
+  if (result == 0) return send_waiting(sending, &waiting, err);
   if (result == -ERR_DENIED) {
     ++sums->unreadable;
     return 0;
@@ -457,10 +484,16 @@ int spool_send(const struct spool *spool, struct client *client, const struct sp
   if (result != 0) return result;
   uint64_t of = (uint64_t)names.count;
   sums->left += of;
+  struct sending sending = {.spool = spool,
+                            .client = client,
+                            .pass = pass,
+                            .sums = sums,
+                            .projectless = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
   for (int i = 0; result == 0 && i < names.count; i++) {
     if (sums->sent + sums->duplicate + sums->rejected >= pass->most) break;
-    result = take_name(spool, client, pass, names.list[i]->d_name, sums, err);
+    result = take_name(&sending, names.list[i]->d_name, err);
     if (pass->step != NULL) pass->step(pass->step_arg, sums, of);
   }
+  g_hash_table_destroy(sending.projectless);
   return result;
 }

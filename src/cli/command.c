@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"run", cmd_run, "run a transcoder, then record its outputs", false},
     {"watch", cmd_watch, "record files that are finished in directories", false},
     {"import", cmd_import, "report the events of a file: ndjson or CSV", false},
+    {"void", cmd_void, "take back stored usage, with a reason", false},
     {"flush", cmd_flush, "send the events that wait in the spool", false},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier", false},
     {"history", cmd_history, "show a record and the event that voided it", false},

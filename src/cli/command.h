@@ -56,6 +56,7 @@ int cmd_backup(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_version(int argc, char **argv);
+int cmd_void(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 
 #endif

@@ -30,6 +30,8 @@ struct rendition {
   uint64_t rounding_us; /* how much of stated_us may come from rounding: playlists with whole seconds */
 };
 
+void rendition_fini(struct rendition *rendition);
+
 struct list {
   struct rendition *renditions; /* each media playlist or representation once, in the list's order; those that the list
                                  * itself declares to be sound, subtitles or key pictures are left out */

@@ -82,5 +82,6 @@ extern void (*media_on_progress)(void);
 typedef int media_probe_function(const char *path, const struct media_options *options, struct media *ret,
                                  struct err *err);
 typedef void (*media_progress_function)(void);
+extern media_progress_function codecmeter_media_on_progress; /* in the module; NULL: nothing is called */
 
 #endif

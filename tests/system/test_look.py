@@ -14,7 +14,7 @@ import pytest
 
 from client import event
 from conftest import CODECMETER, Account, run
-from media import clips, farm  # noqa: F401 (fixtures)
+from media import clips, distinct, farm  # noqa: F401 (fixtures)
 
 LOCALES = ({"LANG": "C"}, {"LANG": "C.UTF-8"}, {})
 COMMANDS = re.findall(r"^  (\w+)  ", run("--help").stdout, re.M)
@@ -188,10 +188,10 @@ def test_quiet_care(bare, tmp_path):
 
 def test_quiet_agents(farm, clips, tmp_path):
     copy = tmp_path / "copy.mp4"
-    shutil.copy(clips / "small.mp4", copy)
+    distinct(clips / "small.mp4", copy)
     os.mkdir(farm.environment["CODECMETER_SPOOL"], 0o700)
     (tmp_path / "a.ndjson").write_text(json.dumps(event("imported")) + "\n")
-    for args in (("record", "--quiet", clips / "small.mp4"), ("run", "--quiet", "--", "cp", clips / "small.mp4", tmp_path / "made.mp4"),
+    for args in (("record", "--quiet", clips / "small.mp4"), ("run", "--quiet", "--", clips / "copy", clips / "small.mp4", tmp_path / "made.mp4"),
                  ("flush", "--quiet"), ("import", "--quiet", tmp_path / "a.ndjson"), ("watch", "--quiet", "--once", "--existing", tmp_path)):
         done = farm.command(*args)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), (args, done)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import AS_NOBODY, CODECMETER, needs_root
-from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
 
 
 # ---- refused, and nothing recorded ----
@@ -80,7 +80,7 @@ def test_what_is_no_whole_video(farm, clips, tmp_path):
 
 def test_one_bad_file_does_not_harm_the_others(farm, clips, tmp_path):
     other = tmp_path / "other.mp4"
-    shutil.copy(clips / "small.mp4", other)
+    distinct(clips / "small.mp4", other)
     done = farm.record(clips / "small.mp4", tmp_path / "none.mp4", other)
     assert done.returncode == 1 and "none.mp4" in done.stderr
     assert done.stdout.count("stored") == 2 and farm.totals() == {("h264", "Low"): 4}
@@ -89,7 +89,7 @@ def test_one_bad_file_does_not_harm_the_others(farm, clips, tmp_path):
 @needs_root
 def test_an_unreadable_file(farm, clips, program, open_tmp):
     closed = os.path.join(open_tmp, "closed.mp4")
-    shutil.copy(clips / "small.mp4", closed)
+    distinct(clips / "small.mp4", closed)
     os.chmod(closed, 0o600)
     words = ["env", *(f"{name}={value}" for name, value in farm.environment.items() if name.startswith("CODECMETER_"))]
     done = subprocess.run([*AS_NOBODY, *words, program, "record", closed], capture_output=True, text=True, timeout=60, cwd="/")
@@ -280,15 +280,13 @@ def test_elementary_streams(farm, tmp_path, name, codec):
 
 
 def test_joined_files(farm, tmp_path):
-    """Two streams behind one another, each with times from the beginning: as long as both, or refused, never as one."""
-    for name, codec in (("one.mpg", "mpeg2video"), ("one.ts", "libx264")):
+    """Two streams behind one another, each with times from the beginning, are as long as both."""
+    for name, codec in (("one.mpg", "mpeg2video"), ("one.ts", "libx264"), ("one.flv", "flv")):
         one, both = tmp_path / name, tmp_path / ("both-" + name)
         ffmpeg(*picture("640x360", 5, 25), "-c:v", codec, one)
         both.write_bytes(one.read_bytes() * 2)
-    assert farm.record(tmp_path / "both-one.mpg").returncode == 0
-    assert farm.totals() == {("mpeg2video", "Low"): 10}
-    done = farm.record(tmp_path / "both-one.ts")  # its packets are out of step where they join
-    assert done.returncode == 1 and "damaged" in done.stderr, done
+        assert farm.record(both).returncode == 0
+    assert farm.totals() == {("mpeg2video", "Low"): 10, ("h264", "Low"): 10, ("flv1", "Low"): 10}
 
 
 def test_a_playlist_with_a_discontinuity(farm, tmp_path):
@@ -316,8 +314,7 @@ def test_a_playlist_in_an_odd_directory(farm, tmp_path, directory):
 
 
 def test_a_file_counts_once(farm, clips, tmp_path):
-    out = tmp_path / "out.mp4"
-    shutil.copy(clips / "small.mp4", out)
+    out = distinct(clips / "small.mp4", tmp_path / "out.mp4")
     assert "stored" in farm.record(out).stdout
     for again in (out, os.path.relpath(out), tmp_path / "." / "out.mp4"):
         done = farm.record(again)
@@ -326,14 +323,74 @@ def test_a_file_counts_once(farm, clips, tmp_path):
     link.symlink_to(out)
     assert "duplicate" in farm.record(link).stdout
     assert farm.totals() == {("h264", "Low"): 2}
-    shutil.copy(clips / "small.mp4", out)  # made anew: another mtime, another task
-    assert "stored" in farm.record(out).stdout
-    assert farm.totals() == {("h264", "Low"): 4}
+
+
+def made(clips, path, time_s):
+    """A new output, written at a time with a fraction of a second."""
+    distinct(clips / "small.mp4", path)
+    os.utime(path, ns=(time_s * 10**9, time_s * 10**9 + 123456789))
+    return path
+
+
+def moved(out, other):
+    os.rename(out, other)
+
+
+def copied_with_its_time(out, other):
+    subprocess.run(["cp", "-p", out, other], check=True)
+
+
+def copied_to_whole_seconds(out, other):
+    """As tar, rsync and file systems do that keep whole seconds."""
+    shutil.copy(out, other)
+    os.utime(other, (int(os.stat(out).st_mtime), int(os.stat(out).st_mtime)))
+
+
+def touched(out, other):
+    """Its content at another time is another output: nobody else tells a new encode from an old one."""
+    shutil.copy(out, other)
+    os.utime(other, (os.stat(out).st_mtime + 1, os.stat(out).st_mtime + 1))
+
+
+def encoded_again(out, other):
+    distinct(out, other)
+    os.utime(other, (int(os.stat(out).st_mtime), int(os.stat(out).st_mtime)))
+
+
+@pytest.mark.parametrize("change,outcome", [
+    (touched, "stored"), (encoded_again, "stored"), (moved, "duplicate"), (os.link, "duplicate"), (os.symlink, "duplicate"),
+    (copied_with_its_time, "duplicate"), (copied_to_whole_seconds, "duplicate")], ids=lambda value: getattr(value, "__name__", value))
+def test_what_is_the_same_output(farm, clips, tmp_path, change, outcome):
+    out, other = made(clips, tmp_path / "out.mp4", int(time.time()) - 1000), tmp_path / "below" / "other.mp4"
+    other.parent.mkdir()
+    first = farm.record(out).stdout
+    change(out, other)
+    then = farm.record(other).stdout
+    assert ", stored, id 1:" in first and f", {outcome}, id 1:" in then, (first, then)
+    assert (id_of(first) == id_of(then)) == (outcome == "duplicate")
+    assert farm.totals() == {("h264", "Low"): 4 if outcome == "stored" else 2}
+
+
+def id_of(line):
+    """The id that a command printed."""
+    return line.rstrip("\n").rsplit(", id ", 1)[1]
+
+
+def test_whoever_reports_it(farm, clips, tmp_path):
+    """`run` here, `watch` on the file server under another path, `record` by hand: one output."""
+    out, served = tmp_path / "out.mp4", tmp_path / "served"
+    served.mkdir()
+    done = farm.command("run", "--output", out, "--", clips / "copy", clips / "small.mp4", out)
+    assert done.returncode == 0 and "stored" in done.stderr, done
+    os.rename(out, served / "title.mp4")
+    done = farm.command("watch", "--once", "--existing", "--settle", "0", served)
+    assert done.returncode == 0 and "duplicate" in done.stdout, done
+    assert "duplicate" in farm.record(served / "title.mp4").stdout and farm.totals() == {("h264", "Low"): 2}
 
 
 def test_its_day_is_that_of_its_mtime(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
-    shutil.copy(clips / "small.mp4", out)
+    distinct(clips / "small.mp4", out)
     os.utime(out, (1500393600 + 3600, 1500393600 + 3600))
     assert farm.record(out).returncode == 0
     rows = farm.account.client.stat(BeginTime=1500220800, EndTime=1500480000)
@@ -343,7 +400,7 @@ def test_its_day_is_that_of_its_mtime(farm, clips, tmp_path):
 def test_names(farm, clips, tmp_path):
     names = ["with blank.mp4", "电影.mp4", "-dash.mp4", "quote\"'.mp4", "new\nline.mp4", "100%.mp4", "file:odd.mp4", b"latin\xe9.mp4"]
     for name in names:
-        shutil.copy(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), os.fsencode(name)))
+        distinct(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), os.fsencode(name)))
     done = subprocess.run([CODECMETER, "record", "--", *names], cwd=tmp_path, env=farm.environment, capture_output=True,
                           timeout=60)
     assert done.returncode == 0, done
@@ -385,20 +442,71 @@ def test_without_the_module(farm, clips, tmp_path):
 # ---- identities that a user chooses ----
 
 
-def test_ids_that_a_user_chooses(farm, clips, tmp_path):
+def test_options_that_are_refused(farm, clips, tmp_path):
     clip, other = clips / "small.mp4", tmp_path / "other.mp4"
-    shutil.copy(clip, other)
-    for status, words, args in ((2, "--id names one output", ("--id", "j", clip, other)), (2, "neither", ("--kind", "x", clip)),
-                                (1, "longer", ("--id", "x" * 257, clip))):
+    for words, args in (
+            ("--id names one output", ("--id", "j", clip, other)), ("neither", ("--kind", "x", clip)),
+            ("--id is longer than 256", ("--id", "x" * 257, clip)), ("--id is empty", ("--id=", clip)),
+            ("--id has a control character", ("--id", "a\nb", clip)), ("--source is longer", ("--source", "x" * 257, clip)),
+            ("--source has a control", ("--source", "\x7f", clip)), ("--task-id is empty", ("--task-id", "", clip)),
+            ("--id-prefix is empty", ("--id-prefix", "", clip)), ("exclude each other", ("--id", "a", "--id-prefix", "b", clip)),
+            ("exclude each other", ("--explain", "--quiet", clip)), ("--frame-rate '0'", ("--frame-rate", "0", clip)),
+            ("--frame-rate '25/'", ("--frame-rate", "25/", clip)), ("--frame-rate 'x'", ("--frame-rate", "x", clip)),
+            ("--frame-rate '1001'", ("--frame-rate", "1001", clip)), ("--frame-rate '1/0'", ("--frame-rate", "1/0", clip))):
         done = farm.command("record", *args)
-        assert done.returncode == status and words in done.stderr, (args, done)
+        assert done.returncode == 2 and words in done.stderr and done.stdout == "", (args, done)
+    done = farm.command("record", "--id-prefix", "x" * 255, clip)  # its name does not fit behind it
+    assert done.returncode == 1 and "longer than 256 bytes" in done.stderr and "small.mp4" in done.stderr, done
+    done = farm.command("record", "--id", b"caf\xe9", clip, text=False)
+    assert done.returncode != 0 and b"UTF-8" in done.stderr, done
     assert farm.totals() == {}
+
+
+def test_ids_that_a_user_chooses(farm, clips):
+    clip = clips / "small.mp4"
     chosen = ("--id", "job-1/720p", "--source", "farm-7", "--task-id", "job-1")
-    assert "stored" in farm.command("record", *chosen, clip).stdout
+    assert ", stored, source farm-7, id job-1/720p\n" in farm.command("record", *chosen, clip).stdout
     done = farm.command("record", *chosen, clip)
     assert "duplicate" in done.stdout and farm.totals() == {("h264", "Low"): 2}, done
     done = farm.command("record", "--id", "job-1/720p", clip)  # another source: another identity
-    assert "stored" in done.stdout and farm.totals() == {("h264", "Low"): 4}, done
+    assert ", stored, id job-1/720p\n" in done.stdout and farm.totals() == {("h264", "Low"): 4}, done
+
+
+def test_ids_by_prefix(farm, clips, tmp_path):
+    """Outputs are told apart by name: equal files count each, and a name that is no text stands in the id as %HH."""
+    names = [b"a.mp4", b"b/a.mp4", b"b/caf\xe9.mp4", b"b/new\nline.mp4", b"b/100%.mp4", b"b/%0A.mp4", "b/\u96fb\u5f71.mp4".encode()]
+    (tmp_path / "b").mkdir()
+    for name in names:
+        shutil.copy(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), name))
+    done = farm.command("record", "--id-prefix", "job-1/", "--", *names, cwd=tmp_path)
+    ids = [id_of(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and ids == ["job-1/a.mp4", "job-1/b/a.mp4", "job-1/b/caf%E9.mp4", "job-1/b/new%0Aline.mp4",
+                                            "job-1/b/100%.mp4", "job-1/b/%250A.mp4", "job-1/b/\u96fb\u5f71.mp4"], done
+    assert farm.totals() == {("h264", "Low"): 2 * len(names)}
+    done = farm.command("record", "--id-prefix", "job-1", "--", *names, cwd=tmp_path)
+    assert done.stdout.count("duplicate") == len(names), done
+
+
+def test_one_file_by_two_names_of_a_prefix(farm, clips, tmp_path):
+    out = distinct(clips / "small.mp4", tmp_path / "out.mp4")
+    os.link(out, tmp_path / "latest.mp4")
+    done = farm.command("record", "--id-prefix", "job-1", out, tmp_path / "latest.mp4")
+    assert done.returncode == 0 and "latest.mp4: h264 640x360 2.000 s, the same output as before, id job-1/out.mp4\n" in done.stdout, done
+    assert farm.totals() == {("h264", "Low"): 2}
+
+
+def test_explain(farm, clips, tmp_path):
+    """It needs no server, stores nothing, and tells the identity that `record` gives."""
+    bare = {name: value for name, value in farm.environment.items() if not name.startswith("CODECMETER_")}
+    home = tmp_path / "home"
+    home.mkdir()
+    done = farm.command("record", "--explain", clips / "small.mp4", home / "none.mp4", env={**bare, "HOME": str(home)})
+    line = done.stdout.splitlines()[0]
+    assert done.returncode == 1 and "small.mp4: h264 640x360 2.000 s, source file, id 1:" in line and "none.mp4" in done.stderr, done
+    assert farm.totals() == {} and os.listdir(home) == []
+    assert id_of(farm.record(clips / "small.mp4").stdout) == id_of(line)
+    done = farm.command("record", "--explain", "--id-prefix", "j", "--source", "s", clips / "small.mp4", env=bare)
+    assert "source s, id j/small.mp4" in done.stdout, done
 
 
 def test_a_remux_counts_no_transcode(farm, clips):

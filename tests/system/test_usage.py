@@ -249,9 +249,10 @@ def test_what_is_voided_counts_no_more(old_account):
     twice = c.report(void("v4", "v1", target_source="corrections"), token=token)
     assert twice.status == 422 and "itself a void" in reason_of(twice)
     moved = c.report(void("v1", 1), token=token)
-    assert moved.status == 409 and reason_of(moved) == "differs from the first report: data"
+    assert moved.status == 409 and reason_of(moved) == "differs from the first report: data: stored as a void of another record"
     clash = c.report(void("0", 1, source="test"), token=token)
-    assert clash.status == 409 and "type" in reason_of(clash)
+    assert clash.status == 409 and reason_of(clash) == (
+        "differs from the first report: stored as a transcode (h264 640x360 10.000 s), reported as a void")
     assert counts(c.report(event("v1", TIME, source="corrections"))) == (0, 0, 1, 0), "one space of identities"
     assert counts(c.report(event(0, TIME, seconds=10))) == (0, 1, 0, 0), "what is voided stays reported"
     assert counts(c.report(event("0-corrected", TIME, seconds=12), token=token)) == (1, 0, 0, 0)

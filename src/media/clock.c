@@ -1,0 +1,151 @@
+/* Decoding times tell where a piece begins, because they only grow within a piece. Times of showing tell how long it is.
+ *
+ * In a transport stream the PCR must leap as well: a slide show has large steps of the video's times, but a steady clock.
+ * A step is also none if it is what the stream's pictures last anyway, or if the packets of another stream go on in
+ * the meantime.
+ */
+#include "media/clock.h"
+
+#include <inttypes.h>
+
+#define STEP_MAX_S 10.0    /* without a PCR: design section 4 */
+#define SOUND_STEP_S 1.0   /* between packets of sound that goes on */
+#define BACK_SLACK_S 1.0   /* a smaller step back, without a break and not to a key picture, is disorder of the muxer */
+#define GAP_MENTIONED_S 60.0
+#define LINES_MAX 1000
+#define NEAR (INT64_C(1) << 20) /* bytes: at 80 Mbit/s the 0.1 s that may lie between two PCRs */
+
+void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules) {
+  *reading = (struct clock_reading){.rules = *rules,
+                                    .last_dts = CLOCK_NONE,
+                                    .sound_begin = CLOCK_NONE,
+                                    .sound_end = CLOCK_NONE,
+                                    .first = CLOCK_NONE,
+                                    .end = CLOCK_NONE};
+}
+
+static int64_t units(const struct clock_reading *reading, double seconds) {
+  return (int64_t)(seconds / reading->rules.unit);
+}
+
+static double seconds(const struct clock_reading *reading, int64_t value) { return (double)value * reading->rules.unit; }
+
+/* The value nearest to `near` that is `time` modulo the wrap. */
+static int64_t unwrap(const struct clock_reading *reading, int64_t time, int64_t near) {
+  int bits = reading->rules.wrap_bits;
+  if (bits == 0 || time == CLOCK_NONE || near == CLOCK_NONE) return time;
+  uint64_t size = UINT64_C(1) << bits, step = ((uint64_t)time - (uint64_t)near) & (size - 1);
+  return near + (step >= size / 2 ? (int64_t)step - (int64_t)size : (int64_t)step);
+}
+
+/* Sound runs without steps, so a run of it shows that the clock goes on while a picture is held. Packets of video are
+ * given later than those of sound that were written before them: so the run must be remembered, not only its end. */
+static void see_sound(struct clock_reading *reading, const struct clock_packet *packet) {
+  int64_t time = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
+  if (time == CLOCK_NONE) return;
+  int64_t near = reading->sound_end != CLOCK_NONE ? reading->sound_end : reading->last_dts;
+  time = unwrap(reading, time, near);
+  int64_t step = reading->sound_end != CLOCK_NONE ? time - reading->sound_end : INT64_MAX, limit = units(reading, SOUND_STEP_S);
+  if (step > limit || step < -limit) reading->sound_begin = reading->sound_end = time;
+  if (time > reading->sound_end) reading->sound_end = time;
+}
+
+/* True if a run of sound goes from the previous picture to the one after the step. */
+static bool is_bridged(const struct clock_reading *reading, int64_t dts) {
+  if (reading->sound_end == CLOCK_NONE) return false;
+  int64_t step = dts - reading->last_dts, limit = units(reading, SOUND_STEP_S), slack = step / 4 < limit ? step / 4 : limit;
+  int64_t begin = unwrap(reading, reading->sound_begin, reading->last_dts);
+  int64_t end = begin + (reading->sound_end - reading->sound_begin);
+  return begin <= reading->last_dts + slack && end >= dts - slack;
+}
+
+/* True if there is a break near the bytes between the previous picture and this one. Near, because the PCR is written some
+ * packets before or after the picture that it belongs to. */
+static bool is_near_break(struct clock_reading *reading, int64_t position) {
+  const struct clock_rules *rules = &reading->rules;
+  uint64_t from = reading->last_position > NEAR ? (uint64_t)(reading->last_position - NEAR) : 0;
+  while (reading->next_break < rules->break_count && rules->breaks[reading->next_break] < from)
+    reading->next_break++;
+  return reading->next_break < rules->break_count && rules->breaks[reading->next_break] <= (uint64_t)(position + NEAR);
+}
+
+static int64_t picture_duration(const struct clock_reading *reading, const struct clock_packet *packet) {
+  return packet->duration > 0 ? packet->duration : reading->rules.period;
+}
+
+static void close_piece(struct clock_reading *reading, int64_t step) {
+  struct buf *out = reading->rules.explanation;
+  if (reading->first == CLOCK_NONE) return;
+  int64_t length = reading->end - reading->first;
+  if (out != NULL && reading->pieces < LINES_MAX) {
+    buf_printf(out, "piece %" PRIu64 ": from %.3f s to %.3f s, %.3f s", reading->pieces + 1,
+               seconds(reading, reading->first), seconds(reading, reading->end), seconds(reading, length));
+    if (step != 0) buf_printf(out, "; then the clock steps by %+.3f s", seconds(reading, step));
+    buf_char(out, '\n');
+  }
+  reading->pieces++;
+  reading->before += length;
+  reading->first = reading->end = CLOCK_NONE;
+}
+
+static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, bool is_near) {
+  int64_t step = dts - reading->last_dts, usual = reading->last_duration;
+  if (reading->rules.period > usual) usual = reading->rules.period;
+  if (step < 0) return is_near || packet->is_key || -step > units(reading, BACK_SLACK_S);
+  if (step <= 2 * usual || is_bridged(reading, dts)) return false;
+  switch (reading->rules.rule) {
+    case CLOCK_HELD: return false;
+    case CLOCK_PIECES: return step > units(reading, STEP_MAX_S);
+    case CLOCK_BREAKS: return is_near;
+  }
+  return false;
+}
+
+static void mention_gap(struct clock_reading *reading, int64_t time) {
+  struct buf *out = reading->rules.explanation;
+  if (reading->end == CLOCK_NONE || time - reading->end <= units(reading, GAP_MENTIONED_S)) return;
+  reading->gaps++;
+  if (out == NULL || reading->gaps > LINES_MAX) return;
+  buf_printf(out, "gap: no picture for %.3f s after %.3f s; the picture before it is counted as held\n",
+             seconds(reading, time - reading->end), seconds(reading, reading->end));
+}
+
+static void extend(struct clock_reading *reading, int64_t time, int64_t duration) {
+  mention_gap(reading, time);
+  if (reading->first == CLOCK_NONE || time < reading->first) reading->first = time;
+  if (reading->end == CLOCK_NONE || time + duration > reading->end) reading->end = time + duration;
+}
+
+static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
+  int64_t position = packet->position >= 0 ? packet->position : reading->last_position;
+  if (!packet->is_hidden) reading->pictures++;
+  int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
+  if (dts == CLOCK_NONE) return;
+  if (reading->last_dts != CLOCK_NONE) {
+    dts = unwrap(reading, dts, reading->last_dts);
+    bool is_near = is_near_break(reading, position);
+    if (is_break(reading, packet, dts, is_near)) {
+      close_piece(reading, dts - reading->last_dts);
+      if (is_near) reading->next_break++; /* it explains one step */
+    }
+  }
+  reading->last_position = position;
+  int64_t duration = picture_duration(reading, packet);
+  reading->last_dts = dts;
+  reading->last_duration = duration;
+  int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts + reading->delay;
+  if (packet->pts != CLOCK_NONE && (reading->first == CLOCK_NONE || time - dts < reading->delay))
+    reading->delay = time - dts;
+  if (!packet->is_hidden) extend(reading, time, duration);
+}
+
+void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet) {
+  if (packet->is_video) see_video(reading, packet);
+  if (packet->is_sound) see_sound(reading, packet);
+}
+
+int64_t clock_reading_end(struct clock_reading *reading) {
+  bool any = reading->first != CLOCK_NONE || reading->pieces > 0;
+  close_piece(reading, 0);
+  return any ? reading->before : CLOCK_NONE;
+}

@@ -1,0 +1,56 @@
+/* Adds up the time that pictures are shown, from the times of packets. Pure: no libav.
+ *
+ * Pieces: a new one begins where the clock leaps or begins again (design section 4), and pieces add up.
+ */
+#ifndef CODECMETER_MEDIA_CLOCK_H
+#define CODECMETER_MEDIA_CLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+#define CLOCK_NONE INT64_MIN
+
+enum clock_rule {
+  CLOCK_HELD,   /* a gap is a held picture; a restart is a new piece */
+  CLOCK_PIECES, /* a step beyond 10 s that no sound bridges, or a restart, is a new piece */
+  CLOCK_BREAKS, /* a step at one of the given breaks, or a restart, is a new piece */
+};
+
+struct clock_rules {
+  enum clock_rule rule;
+  int wrap_bits;          /* times count modulo 2 to this; 0: they do not wrap */
+  double unit;            /* seconds per unit of time */
+  int64_t period;         /* of a picture, for packets that state no duration; 0: unknown */
+  const uint64_t *breaks; /* positions, ascending; borrowed */
+  size_t break_count;
+  struct buf *explanation; /* gets lines; NULL: none */
+};
+
+struct clock_packet {
+  bool is_video, is_sound, is_key, is_hidden;
+  int64_t pts, dts, duration; /* CLOCK_NONE, CLOCK_NONE, 0: unknown */
+  int64_t position;           /* -1: unknown */
+};
+
+struct clock_reading {
+  struct clock_rules rules;
+  size_t next_break;
+  int64_t last_dts, last_time;   /* of the video, unwrapped; CLOCK_NONE: none yet */
+  int64_t last_duration, last_position;
+  int64_t sound_begin, sound_end; /* the latest run of sound without a step; CLOCK_NONE: none yet */
+  int64_t delay;                 /* between decoding and showing, the least of the current piece */
+  int64_t first, end;            /* of the current piece; CLOCK_NONE: it is empty */
+  int64_t before;                /* the time of earlier pieces */
+  uint64_t pieces, gaps;
+  uint64_t pictures;             /* packets that are shown */
+};
+
+void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules);
+void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet);
+/* The time that pictures are shown, in units; CLOCK_NONE: no packet had a time. Ends the reading. */
+int64_t clock_reading_end(struct clock_reading *reading);
+
+#endif
