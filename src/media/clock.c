@@ -50,13 +50,20 @@ static void see_sound(struct clock_reading *reading, const struct clock_packet *
   if (time > reading->sound_end) reading->sound_end = time;
 }
 
-/* True if a run of sound goes from the previous picture to the one after the step. */
-static bool is_bridged(const struct clock_reading *reading, int64_t dts) {
-  if (reading->sound_end == CLOCK_NONE) return false;
-  int64_t step = dts - reading->last_dts, limit = units(reading, SOUND_STEP_S), slack = step / 4 < limit ? step / 4 : limit;
-  int64_t begin = unwrap(reading, reading->sound_begin, reading->last_dts);
+/* True if a run of sound goes from one time to another. */
+static bool has_sound(const struct clock_reading *reading, int64_t from, int64_t to) {
+  int64_t limit = units(reading, SOUND_STEP_S), slack = (to - from) / 4 < limit ? (to - from) / 4 : limit;
+  int64_t begin = unwrap(reading, reading->sound_begin, from);
   int64_t end = begin + (reading->sound_end - reading->sound_begin);
-  return begin <= reading->last_dts + slack && end >= dts - slack;
+  return begin <= from + slack && end >= to - slack;
+}
+
+/* True if sound goes on from the previous picture to the one after the step. The first decoding times of a slide show may
+ * lie before everything else, so the times of showing are tried too. */
+static bool is_bridged(const struct clock_reading *reading, int64_t dts, int64_t time) {
+  if (reading->sound_end == CLOCK_NONE) return false;
+  return has_sound(reading, reading->last_dts, dts) ||
+         (time > reading->last_time && has_sound(reading, reading->last_time, time));
 }
 
 /* True if there is a break near the bytes between the previous picture and this one. Near, because the PCR is written some
@@ -64,35 +71,46 @@ static bool is_bridged(const struct clock_reading *reading, int64_t dts) {
 static bool is_near_break(struct clock_reading *reading, int64_t position) {
   const struct clock_rules *rules = &reading->rules;
   uint64_t from = reading->last_position > NEAR ? (uint64_t)(reading->last_position - NEAR) : 0;
-  while (reading->next_break < rules->break_count && rules->breaks[reading->next_break] < from)
+  while (reading->next_break < rules->break_count && rules->breaks[reading->next_break].position < from)
     reading->next_break++;
-  return reading->next_break < rules->break_count && rules->breaks[reading->next_break] <= (uint64_t)(position + NEAR);
+  return reading->next_break < rules->break_count &&
+         rules->breaks[reading->next_break].position <= (uint64_t)(position + NEAR);
 }
 
 static int64_t picture_duration(const struct clock_reading *reading, const struct clock_packet *packet) {
   return packet->duration > 0 ? packet->duration : reading->rules.period;
 }
 
+/* A piece that a leap has cut may lack pictures that would be shown before its last ones, and has those of its neighbour
+ * beside it. Decoding times have no such holes. Both lengths are equal in a piece that lacks nothing. */
+static int64_t piece_length(const struct clock_reading *reading, bool is_cut) {
+  return is_cut || reading->lacks_time ? reading->end_dts - reading->first_dts : reading->end - reading->first;
+}
+
 static void close_piece(struct clock_reading *reading, int64_t step) {
   struct buf *out = reading->rules.explanation;
   if (reading->first == CLOCK_NONE) return;
-  int64_t length = reading->end - reading->first;
+  int64_t length = piece_length(reading, step != 0 || reading->pieces > 0);
   if (out != NULL && reading->pieces < LINES_MAX) {
     buf_printf(out, "piece %" PRIu64 ": from %.3f s to %.3f s, %.3f s", reading->pieces + 1,
-               seconds(reading, reading->first), seconds(reading, reading->end), seconds(reading, length));
+               seconds(reading, reading->first), seconds(reading, reading->first + length), seconds(reading, length));
     if (step != 0) buf_printf(out, "; then the clock steps by %+.3f s", seconds(reading, step));
     buf_char(out, '\n');
   }
   reading->pieces++;
   reading->before += length;
   reading->first = reading->end = CLOCK_NONE;
+  reading->lacks_time = false;
 }
 
-static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, bool is_near) {
+static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, int64_t time,
+                     bool is_near) {
   int64_t step = dts - reading->last_dts, usual = reading->last_duration;
   if (reading->rules.period > usual) usual = reading->rules.period;
   if (step < 0) return is_near || packet->is_key || -step > units(reading, BACK_SLACK_S);
-  if (step <= 2 * usual || is_bridged(reading, dts)) return false;
+  if (step <= 2 * usual) return false;
+  bool is_flagged = is_near && reading->rules.breaks[reading->next_break].is_flagged;
+  if (!is_flagged && is_bridged(reading, dts, time)) return false;
   switch (reading->rules.rule) {
     case CLOCK_HELD: return false;
     case CLOCK_PIECES: return step > units(reading, STEP_MAX_S);
@@ -110,33 +128,35 @@ static void mention_gap(struct clock_reading *reading, int64_t time) {
              seconds(reading, time - reading->end), seconds(reading, reading->end));
 }
 
-static void extend(struct clock_reading *reading, int64_t time, int64_t duration) {
+static void extend(struct clock_reading *reading, int64_t time, int64_t dts, int64_t duration) {
   mention_gap(reading, time);
-  if (reading->first == CLOCK_NONE || time < reading->first) reading->first = time;
+  bool is_first = reading->first == CLOCK_NONE;
+  if (is_first || dts < reading->first_dts) reading->first_dts = dts;
+  if (is_first || dts + duration > reading->end_dts) reading->end_dts = dts + duration;
+  if (is_first || time < reading->first) reading->first = time;
   if (reading->end == CLOCK_NONE || time + duration > reading->end) reading->end = time + duration;
 }
 
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
   int64_t position = packet->position >= 0 ? packet->position : reading->last_position;
   if (!packet->is_hidden) reading->pictures++;
-  int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
-  if (dts == CLOCK_NONE) return;
-  if (reading->last_dts != CLOCK_NONE) {
-    dts = unwrap(reading, dts, reading->last_dts);
-    bool is_near = is_near_break(reading, position);
-    if (is_break(reading, packet, dts, is_near)) {
-      close_piece(reading, dts - reading->last_dts);
-      if (is_near) reading->next_break++; /* it explains one step */
-    }
-  }
-  reading->last_position = position;
   int64_t duration = picture_duration(reading, packet);
+  int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
+  bool is_timeless = dts == CLOCK_NONE;
+  if (is_timeless && reading->last_dts == CLOCK_NONE) return;
+  dts = is_timeless ? reading->last_dts + reading->last_duration : unwrap(reading, dts, reading->last_dts);
+  int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
+  bool is_near = is_near_break(reading, position);
+  if (reading->last_dts != CLOCK_NONE && is_break(reading, packet, dts, time, is_near)) {
+    close_piece(reading, dts - reading->last_dts);
+    if (is_near) reading->next_break++; /* it explains one step */
+  }
+  if (packet->pts == CLOCK_NONE) reading->lacks_time = true;
+  reading->last_position = position;
   reading->last_dts = dts;
+  reading->last_time = time;
   reading->last_duration = duration;
-  int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts + reading->delay;
-  if (packet->pts != CLOCK_NONE && (reading->first == CLOCK_NONE || time - dts < reading->delay))
-    reading->delay = time - dts;
-  if (!packet->is_hidden) extend(reading, time, duration);
+  if (!packet->is_hidden) extend(reading, time, dts, duration);
 }
 
 void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet) {

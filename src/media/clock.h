@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "media/ts.h"
 
 #define CLOCK_NONE INT64_MIN
 
@@ -24,7 +25,7 @@ struct clock_rules {
   int wrap_bits;          /* times count modulo 2 to this; 0: they do not wrap */
   double unit;            /* seconds per unit of time */
   int64_t period;         /* of a picture, for packets that state no duration; 0: unknown */
-  const uint64_t *breaks; /* positions, ascending; borrowed */
+  const struct ts_break *breaks; /* positions ascend; borrowed */
   size_t break_count;
   struct buf *explanation; /* gets lines; NULL: none */
 };
@@ -41,8 +42,9 @@ struct clock_reading {
   int64_t last_dts, last_time;   /* of the video, unwrapped; CLOCK_NONE: none yet */
   int64_t last_duration, last_position;
   int64_t sound_begin, sound_end; /* the latest run of sound without a step; CLOCK_NONE: none yet */
-  int64_t delay;                 /* between decoding and showing, the least of the current piece */
-  int64_t first, end;            /* of the current piece; CLOCK_NONE: it is empty */
+  int64_t first, end;            /* of the current piece, by times of showing; CLOCK_NONE: it is empty */
+  int64_t first_dts, end_dts;    /* of the current piece, by decoding times */
+  bool lacks_time;               /* a picture of the current piece states no time of showing */
   int64_t before;                /* the time of earlier pieces */
   uint64_t pieces, gaps;
   uint64_t pictures;             /* packets that are shown */

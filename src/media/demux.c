@@ -266,9 +266,11 @@ static int64_t scale(const struct demux *demux, int64_t value) {
 
 static void give(struct demux *demux, struct demux_packet *ret) {
   const AVPacket *packet = demux->packet;
+  enum AVMediaType type = demux->input->streams[packet->stream_index]->codecpar->codec_type;
   *ret = (struct demux_packet){
       .is_video = packet->stream_index == demux->stream->index,
-      .is_sound = demux->input->streams[packet->stream_index]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO,
+      .is_other_video = packet->stream_index != demux->stream->index && type == AVMEDIA_TYPE_VIDEO,
+      .is_sound = type == AVMEDIA_TYPE_AUDIO,
       .is_key = (packet->flags & AV_PKT_FLAG_KEY) != 0,
       .is_corrupt = (packet->flags & AV_PKT_FLAG_CORRUPT) != 0,
       .is_hidden = (packet->flags & AV_PKT_FLAG_DISCARD) != 0,

@@ -27,6 +27,7 @@ struct playlist {
   size_t count;
   uint64_t sequence;
   bool is_window, is_typed, is_ended;
+  bool is_over; /* it has too many segments */
 };
 
 static void playlist_fini(struct playlist *playlist) {
@@ -230,6 +231,7 @@ static int fail_encrypted(const struct playlist *playlist, struct err *err) {
 static int take_segment(struct playlist *playlist, struct str address, struct err *err) {
   struct making *making = playlist->making;
   struct range range;
+  playlist->is_over = making_is_over(making);
   int result = range_of(playlist, address, &range, err);
   if (result == 0) result = making_add(making, address, range, err);
   bool is_found = result == 0;
@@ -348,13 +350,11 @@ static int check_ended(const struct playlist *playlist, struct err *err) {
 static int read_media(struct making *making, const char *path, struct str text, struct err *err) {
   SCOPED(playlist_fini) struct playlist playlist = {.making = making, .real = realpath(path, NULL)};
   int result = 0;
-  while (text.len > 0 && result == 0) {
+  while (text.len > 0 && result == 0 && !playlist.is_over) {
     result = take_line(&playlist, str_trim(str_cut(&text, '\n')), err);
     result = making_note(making, result, MEDIA_REFUSED_BROKEN, err);
-    if (making->all->count >= SEGMENTS_MAX && text.len > 0) break;
   }
-  if (result == 0 && text.len > 0) result = making_note(making, making_fail_count(making, err), MEDIA_REFUSED_BROKEN, err);
-  if (result == 0 && text.len == 0)
+  if (result == 0 && !playlist.is_over)
     result = making_note(making, check_ended(&playlist, err), MEDIA_REFUSED_UNFINISHED, err);
   if (result == 0) result = making_note(making, check_whole(&playlist, err), MEDIA_REFUSED_BROKEN, err);
   making->rendition.stated_us = playlist.is_unstated ? 0 : playlist.stated_us;
@@ -459,10 +459,7 @@ static int read_variant(struct master *master, struct making *finder, const char
   SCOPED_MALLOC char *list = g_strconcat(finder->base, result == 0 ? found->name : address, NULL);
   SCOPED(making_fini) struct making making;
   making_init(&making, master->all, name, list, only_parts);
-  if (result != 0)
-    result = err_prefix(err, "%s", name);
-  else
-    result = read_text_of(&making, path, &text, err);
+  if (result == 0) result = read_text_of(&making, path, &text, err);
   bool is_read = result == 0;
   result = making_note(&making, result, MEDIA_REFUSED_BROKEN, err);
   if (is_read) result = read_media(&making, path, buf_view(&text), err);

@@ -22,7 +22,8 @@ struct rendition {
   char *name; /* media_output.name */
   bool is_usable; /* false: `why` says why not (encrypted, a segment is missing, only the end is listed …) */
   struct err why;
-  struct media_span *spans; /* without init segments; a list that plays ranges of a whole file gives that file as one span */
+  struct media_span *spans; /* without init segments; ranges of a file that follow each other are one span; a list
+                             * that plays ranges of a whole file gives that file as one span without an init segment */
   size_t span_count;
   struct stretch *stretches;
   size_t stretch_count;

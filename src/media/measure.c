@@ -20,6 +20,7 @@
 
 #define SLACK_US 1000000 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25
+#define OTHERS_MAX 25 /* pictures of other video streams that may come in a row, in a transport stream of programs */
 
 static_assert(CLOCK_NONE == DEMUX_NONE, "times that are unknown are passed on");
 
@@ -35,7 +36,8 @@ struct measuring {
   struct clock_reading clock;
   struct mp4_picture *pictures; /* of MP4 only */
   size_t picture_count, picture_room;
-  int64_t packets, timeless; /* of the video */
+  int64_t packets; /* of the video */
+  int64_t others, others_most; /* of other video streams, in a row without one of the video */
   int64_t end_us;            /* the latest end of any stream's packet; DEMUX_NONE: unknown */
   uint32_t width, height;    /* of the pictures so far; 0: not said */
   bool is_damaged;
@@ -269,9 +271,10 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   clock_reading_see(&measuring->clock, &clock);
   /* Segments that were made apart have counters of their own, which libavformat takes for damage. */
   if (packet->is_corrupt && !measuring->ts.is_ts && !measuring->mp4.is_mp4) measuring->is_damaged = true;
+  if (packet->is_other_video && ++measuring->others > measuring->others_most) measuring->others_most = measuring->others;
   if (!packet->is_video) return 0;
+  measuring->others = 0;
   measuring->packets++;
-  measuring->timeless += packet->pts == DEMUX_NONE && packet->dts == DEMUX_NONE;
   if (measuring->mp4.is_mp4 && !packet->is_hidden) keep_picture(measuring, packet);
   return see_size(measuring, packet, err);
 }
@@ -350,6 +353,10 @@ static int finish_raw(struct measuring *measuring, struct measured *ret, struct 
 static int finish_timed(struct measuring *measuring, struct measured *ret, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
   if (is_truncated(measuring)) return refuse_truncated(measuring, err);
+  if (measuring->ts.is_ts && measuring->others_most > OTHERS_MAX)
+    return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
+                  "its video goes on in another stream, as where recordings of different programs were joined; record "
+                  "each part by itself");
   int64_t shown = clock_reading_end(&measuring->clock);
   if (shown == CLOCK_NONE && video->rate.num > 0) {
     ret->num = measuring->packets * video->rate.den;

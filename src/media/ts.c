@@ -47,7 +47,7 @@ static uint64_t find_packets(const uint8_t *head, size_t len, uint64_t *ret_firs
   return 0;
 }
 
-static int add_break(struct scan *scan, uint64_t position, struct err *err) {
+static int add_break(struct scan *scan, uint64_t position, bool is_flagged, struct err *err) {
   struct ts *ts = scan->ts;
   if (ts->count == TS_BREAKS_MAX) return err_set(err, ERR_MEDIA, "its clock leaps more than %zu times", TS_BREAKS_MAX);
   if (ts->count == scan->room) {
@@ -55,7 +55,7 @@ static int add_break(struct scan *scan, uint64_t position, struct err *err) {
     ts->breaks = realloc(ts->breaks, scan->room * sizeof *ts->breaks);
     CHECK(ts->breaks != NULL);
   }
-  ts->breaks[ts->count++] = position;
+  ts->breaks[ts->count++] = (struct ts_break){position, is_flagged};
   return 0;
 }
 
@@ -77,7 +77,7 @@ static int see_packet(struct scan *scan, const uint8_t *packet, uint64_t positio
   scan->ts->has_pcr = true;
   if (before == PCR_NONE) return 0;
   int64_t step = difference(pcr, before);
-  return is_flagged || step < 0 || step > PCR_STEP_MAX ? add_break(scan, position, err) : 0;
+  return is_flagged || step < 0 || step > PCR_STEP_MAX ? add_break(scan, position, is_flagged, err) : 0;
 }
 
 /* A damaged stream may lose its step: the next sync byte is searched then. */

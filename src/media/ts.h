@@ -9,13 +9,19 @@
 #include "base/err.h"
 #include "media/reel.h"
 
+/* A packet with a discontinuity flag for the clock, or whose PCR steps back or by more than 1 s from the one before of the
+ * same PID. */
+struct ts_break {
+  uint64_t position; /* in the reel */
+  bool is_flagged;
+};
+
 struct ts {
   bool is_ts;          /* false: the reel begins with other bytes, and nothing else is set */
   bool has_pcr;
   bool ends_within_packet;
   uint64_t packet_size; /* 188, 192 with a time before each packet, 204 with a checksum behind it */
-  uint64_t *breaks;     /* positions in the reel, ascending: packets with a discontinuity flag for the clock, or whose PCR
-                         * steps back or by more than 1 s from the one before of the same PID */
+  struct ts_break *breaks; /* by position */
   size_t count;         /* at most TS_BREAKS_MAX: then the clock's value means nothing anyway, and the scan ends */
 };
 #define TS_BREAKS_MAX ((size_t)1 << 20)
