@@ -10,13 +10,15 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "media/ts.h"
 
 #define CLOCK_NONE INT64_MIN
+#define CLOCK_FAR (INT64_C(1) << 56) /* so that sums do not overflow */
 
 enum clock_rule {
   CLOCK_HELD,   /* a gap is a held picture; a restart is a new piece */
   CLOCK_PIECES, /* a step beyond 10 s that no sound bridges, or a restart, is a new piece */
-  CLOCK_BREAKS, /* a step at one of the given breaks, or a restart, is a new piece */
+  CLOCK_BREAKS, /* a step at one of the given breaks, about as large as the break's own, or a restart, is a new piece */
 };
 
 struct clock_rules {
@@ -24,14 +26,14 @@ struct clock_rules {
   int wrap_bits;          /* times count modulo 2 to this; 0: they do not wrap */
   double unit;            /* seconds per unit of time */
   int64_t period;         /* of a picture, for packets that state no duration; 0: unknown */
-  const uint64_t *breaks; /* positions, ascending; borrowed */
+  const struct ts_break *breaks; /* ascending positions; borrowed */
   size_t break_count;
   struct buf *explanation; /* gets lines; NULL: none */
 };
 
 struct clock_packet {
   bool is_video, is_sound, is_key, is_hidden;
-  int64_t pts, dts, duration; /* CLOCK_NONE, CLOCK_NONE, 0: unknown */
+  int64_t pts, dts, duration; /* CLOCK_NONE, CLOCK_NONE, 0: unknown. Beyond CLOCK_FAR they count as unknown */
   int64_t position;           /* -1: unknown */
 };
 
@@ -41,8 +43,10 @@ struct clock_reading {
   int64_t last_dts, last_time;   /* of the video, unwrapped; CLOCK_NONE: none yet */
   int64_t last_duration, last_position;
   int64_t sound_begin, sound_end; /* the latest run of sound without a step; CLOCK_NONE: none yet */
-  int64_t delay;                 /* between decoding and showing, the least of the current piece */
+  int64_t delay;                 /* of the current piece's first picture, between decoding and showing */
+  bool has_delay, has_timeless;  /* of the current piece: a picture without a time of showing */
   int64_t first, end;            /* of the current piece; CLOCK_NONE: it is empty */
+  int64_t last_end;              /* of the piece before, if the clock leapt forward from there; else CLOCK_NONE */
   int64_t before;                /* the time of earlier pieces */
   uint64_t pieces, gaps;
   uint64_t pictures;             /* packets that are shown */
@@ -50,7 +54,8 @@ struct clock_reading {
 
 void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules);
 void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet);
-/* The time that pictures are shown, in units; CLOCK_NONE: no packet had a time. Ends the reading. */
+/* The time that pictures are shown, in units, at most INT64_MAX / 2; CLOCK_NONE: no packet had a time. Ends the
+ * reading. */
 int64_t clock_reading_end(struct clock_reading *reading);
 
 #endif

@@ -15,7 +15,7 @@
 #define CHUNK ((size_t)204 * 1024) /* a multiple of all three packet sizes is not needed: packets are kept whole below */
 #define PCR_NONE UINT64_MAX
 #define PCR_MASK ((UINT64_C(1) << 33) - 1)
-#define PCR_STEP_MAX 90000 /* 1 s */
+#define PCR_STEP_MAX TS_CLOCK
 
 struct scan {
   struct reel *reel;
@@ -30,7 +30,7 @@ void ts_fini(struct ts *ts) {
   ts->count = 0;
 }
 
-/* The size of the packets, and the position of the first sync byte; 0: it is no transport stream. */
+/* The size of the packets that begin at the first byte, and the position of the first sync byte; 0: there are none. */
 static uint64_t find_packets(const uint8_t *head, size_t len, uint64_t *ret_first) {
   static const struct {
     size_t size, sync;
@@ -47,7 +47,17 @@ static uint64_t find_packets(const uint8_t *head, size_t len, uint64_t *ret_firs
   return 0;
 }
 
-static int add_break(struct scan *scan, uint64_t position, struct err *err) {
+/* A recording may begin within a packet, or behind other data. Few packets are not enough there. */
+static uint64_t search_packets(const uint8_t *head, size_t len, uint64_t *ret_first) {
+  uint64_t size = find_packets(head, len, ret_first);
+  for (size_t at = 1; size == 0 && at + 204 * (HEAD_PACKETS + 1) <= len; at++) {
+    size = find_packets(head + at, 204 * (HEAD_PACKETS + 1), ret_first);
+    *ret_first += at;
+  }
+  return size;
+}
+
+static int add_break(struct scan *scan, uint64_t position, int64_t step, struct err *err) {
   struct ts *ts = scan->ts;
   if (ts->count == TS_BREAKS_MAX) return err_set(err, ERR_MEDIA, "its clock leaps more than %zu times", TS_BREAKS_MAX);
   if (ts->count == scan->room) {
@@ -55,7 +65,7 @@ static int add_break(struct scan *scan, uint64_t position, struct err *err) {
     ts->breaks = realloc(ts->breaks, scan->room * sizeof *ts->breaks);
     CHECK(ts->breaks != NULL);
   }
-  ts->breaks[ts->count++] = position;
+  ts->breaks[ts->count++] = (struct ts_break){.position = position, .step = step};
   return 0;
 }
 
@@ -77,7 +87,7 @@ static int see_packet(struct scan *scan, const uint8_t *packet, uint64_t positio
   scan->ts->has_pcr = true;
   if (before == PCR_NONE) return 0;
   int64_t step = difference(pcr, before);
-  return is_flagged || step < 0 || step > PCR_STEP_MAX ? add_break(scan, position, err) : 0;
+  return is_flagged || step < 0 || step > PCR_STEP_MAX ? add_break(scan, position, step, err) : 0;
 }
 
 /* A damaged stream may lose its step: the next sync byte is searched then. */
@@ -96,6 +106,9 @@ static int see_chunk(struct scan *scan, const uint8_t *chunk, size_t len, uint64
   *ret_used = at;
   return result;
 }
+
+/* Where the sync byte is in a packet: behind the time of 4 bytes, if there is one. */
+static uint64_t sync_of(uint64_t packet_size) { return packet_size == 192 ? 4 : 0; }
 
 static int scan_all(struct scan *scan, uint8_t *chunk, uint64_t first, struct err *err) {
   uint64_t position = first, size = reel_size(scan->reel);
@@ -118,11 +131,11 @@ int ts_scan(struct reel *reel, struct ts *ret, struct err *err) {
   uint64_t first = 0;
   *scan = (struct scan){.reel = reel, .ts = ret};
   memset(scan->last, 0xFF, sizeof scan->last);
-  int result = reel_read(reel, 0, chunk, 204 * HEAD_PACKETS, &got, err);
-  if (result == 0) ret->packet_size = find_packets(chunk, got, &first);
+  int result = reel_read(reel, 0, chunk, CHUNK, &got, err);
+  if (result == 0) ret->packet_size = search_packets(chunk, got, &first);
   ret->is_ts = ret->packet_size != 0;
   if (ret->is_ts) {
-    ret->ends_within_packet = reel_size(reel) % ret->packet_size != 0;
+    ret->ends_within_packet = (reel_size(reel) - (first - sync_of(ret->packet_size))) % ret->packet_size != 0;
     result = scan_all(scan, chunk, first, err);
   }
   free(scan);
