@@ -336,11 +336,11 @@ static bool is_truncated(const struct measuring *measuring) {
   return measuring->end_s - start_s + SLACK_S < (double)container->duration_us / 1e6;
 }
 
-/* True if another video stream begins where this one ends, as if two recordings with other PIDs were joined. */
+/* True if the video of a transport stream goes on under another PID. */
 static bool goes_on_elsewhere(const struct measuring *measuring) {
   const struct range *own = &measuring->positions, *other = &measuring->other_positions;
   bool is_known = measuring->ts.is_ts && own->first >= 0 && other->first >= 0;
-  return is_known && (other->first > own->last || other->last < own->first);
+  return measuring->ts.is_reassigned || (is_known && (other->first > own->last || other->last < own->first));
 }
 
 /* ---- the result ---- */

@@ -22,6 +22,7 @@ struct scan {
   struct ts *ts;
   size_t room;
   uint64_t last[PIDS]; /* the PCR's base, 90 kHz */
+  uint8_t kinds[PIDS]; /* what its PES packets carry: 0 not known, 1 video, 2 something else */
 };
 
 void ts_fini(struct ts *ts) {
@@ -74,6 +75,17 @@ static int64_t difference(uint64_t now, uint64_t before) {
   return step > PCR_MASK / 2 ? (int64_t)step - (int64_t)PCR_MASK - 1 : (int64_t)step;
 }
 
+/* A PES packet begins with 00 00 01 and an identifier; 0xE0 to 0xEF is video (ISO/IEC 13818-1, table 2-22). */
+static void see_kind(struct scan *scan, const uint8_t *packet) {
+  bool begins = packet[0] == SYNC && (packet[1] & 0x40) != 0 && (packet[3] & 0x10) != 0;
+  unsigned pid = (unsigned)(packet[1] & 0x1F) << 8 | packet[2];
+  size_t at = 4 + ((packet[3] & 0x20) != 0 ? 1 + (size_t)packet[4] : 0);
+  if (!begins || at + 4 > PACKET || memcmp(packet + at, "\x00\x00\x01", 3) != 0) return;
+  uint8_t kind = (packet[at + 3] & 0xF0) == 0xE0 ? 1 : 2;
+  if (scan->kinds[pid] != 0 && scan->kinds[pid] != kind) scan->ts->is_reassigned = true;
+  scan->kinds[pid] = kind;
+}
+
 static int see_packet(struct scan *scan, const uint8_t *packet, uint64_t position, struct err *err) {
   unsigned pid = (unsigned)(packet[1] & 0x1F) << 8 | packet[2], length = packet[4];
   bool has_adaptation = packet[0] == SYNC && (packet[3] & 0x20) != 0 && length > 0 && length <= PACKET - 5;
@@ -100,6 +112,7 @@ static int see_chunk(struct scan *scan, const uint8_t *chunk, size_t len, uint64
       at++;
       continue;
     }
+    see_kind(scan, chunk + at);
     result = see_packet(scan, chunk + at, position + at, err);
     at += scan->ts->packet_size;
   }

@@ -20,6 +20,7 @@ struct ts {
   bool is_ts;          /* false: its head holds no packets in a row, and nothing else is set */
   bool has_pcr;
   bool ends_within_packet;
+  bool is_reassigned;   /* a PID carries video in one part and something else in another: recordings that were joined */
   uint64_t packet_size; /* 188, 192 with a time before each packet, 204 with a checksum behind it */
   struct ts_break *breaks; /* ascending positions */
   size_t count;         /* at most TS_BREAKS_MAX: then the clock's value means nothing anyway, and the scan ends */
