@@ -37,6 +37,14 @@ def bad_files(clips, tmp_path):
     ffmpeg(*picture("640x360", 6), *H264, "-g", 10, mkv)
     ffmpeg("-i", mkv, "-c", "copy", ts)
     ffmpeg("-i", mkv, "-c", "copy", "-movflags", "faststart", fast)
+    other_pids, swapped, shifted = tmp_path / "other-pids.ts", tmp_path / "swapped.ts", tmp_path / "shifted.ts"
+    both = tmp_path / "both.ts"
+    ffmpeg(*picture("640x360", 2), *tone(2), *H264, "-c:a", "aac", both)
+    ffmpeg("-i", both, "-c", "copy", "-mpegts_start_pid", 0x200, "-mpegts_pmt_start_pid", 0x1100, "-mpegts_service_id", 2,
+           shifted)
+    other_pids.write_bytes(both.read_bytes() + shifted.read_bytes())
+    ffmpeg("-i", both, "-c", "copy", "-streamid", "1:256", "-streamid", "0:257", shifted)
+    swapped.write_bytes(both.read_bytes() + shifted.read_bytes())
     avi = tmp_path / "whole.avi"
     ffmpeg("-i", mkv, "-c:v", "mpeg4", avi)
     fragmented = tmp_path / "fragmented.mp4"
@@ -63,6 +71,7 @@ def bad_files(clips, tmp_path):
         (truncated(ts, tmp_path / "cut.ts", 0.5003), "truncated"),
         (truncated(avi, tmp_path / "cut.avi", 0.5), "truncated"),
         (truncated(fragmented, tmp_path / "cut-fragment.mp4", 0.55), ""),
+        (other_pids, "another stream"), (swapped, "another stream"),
         (log, "no video"), (nfo, ""), (unknown, "codec"), (cut_segment, "truncated"),
         (master, "not finished"), (live, "not finished"), (missing, ""),
     ]
