@@ -3,7 +3,6 @@
  *   correct_ts_overflow 0   libavformat turns a leap of a transport stream's clock into a wrap of its 33 bits, and moves
  *                           times by 26.5 hours. clock.c does better with the raw times.
  *   ignore_editlist 1       libavformat only approximates edit lists; mp4.c applies them.
- *   merge_pmt_versions 1    in transport streams that were joined, the video may go on under another PID.
  *
  * The input has no name, so only content decides what format it is: a wrong extension changes nothing.
  */
@@ -99,7 +98,6 @@ static int open_input(struct demux *demux, struct demux_ratio rate, struct err *
   (void)snprintf(text, sizeof text, "%lld/%lld", (long long)rate.num, (long long)rate.den);
   (void)av_dict_set(&options, "framerate", text, 0);
   (void)av_dict_set(&options, "ignore_editlist", "1", 0);
-  (void)av_dict_set(&options, "merge_pmt_versions", "1", 0);
   (void)av_dict_set_int(&options, "probesize", PROBE_SIZE, 0);
   (void)av_dict_set_int(&options, "analyzeduration", PROBE_US, 0);
   int code = avformat_open_input(&demux->input, "", NULL, &options);
