@@ -122,6 +122,13 @@ static void close_piece(struct clock_reading *reading, int64_t step) {
   reading->lacks_time = false;
 }
 
+/* While a picture is held and the clock goes on, at least one packet with a PCR is written each second; a longer step of the
+ * PCR would be a break. Fewer bytes than half of these mean that the clock is another one: its PCR may be on another PID,
+ * so that no break was seen. */
+static bool is_clock_steady(const struct clock_reading *reading, int64_t position, int64_t step) {
+  return (double)(position - reading->last_position) >= seconds(reading, step) * TS_PACKET / 2;
+}
+
 static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, int64_t time,
                      const struct ts_break *at) {
   int64_t step = dts - reading->last_dts, usual = reading->last_duration;
@@ -133,7 +140,7 @@ static bool is_break(struct clock_reading *reading, const struct clock_packet *p
   switch (reading->rules.rule) {
     case CLOCK_HELD: return false;
     case CLOCK_PIECES: return step > units(reading, STEP_MAX_S);
-    case CLOCK_BREAKS: return at != NULL;
+    case CLOCK_BREAKS: return at != NULL || (step > units(reading, STEP_MAX_S) && !is_clock_steady(reading, packet->position, step));
   }
   return false;
 }
@@ -157,7 +164,6 @@ static void extend(struct clock_reading *reading, int64_t time, int64_t dts, int
 }
 
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
-  int64_t position = packet->position >= 0 ? packet->position : reading->last_position;
   if (!packet->is_hidden) reading->pictures++;
   int64_t duration = picture_duration(reading, packet);
   int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
@@ -166,14 +172,14 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
   dts = is_timeless ? reading->last_dts + reading->last_duration : unwrap(reading, dts, reading->last_dts);
   int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
   if (reading->last_dts != CLOCK_NONE) {
-    const struct ts_break *at = find_break(reading, position, dts - reading->last_dts);
+    const struct ts_break *at = find_break(reading, packet->position, dts - reading->last_dts);
     if (is_break(reading, packet, dts, time, at)) {
       close_piece(reading, dts - reading->last_dts);
       if (at != NULL) reading->next_break = (size_t)(at - reading->rules.breaks) + 1; /* it explains one step */
     }
   }
   if (packet->pts == CLOCK_NONE) reading->lacks_time = true;
-  reading->last_position = position;
+  reading->last_position = packet->position;
   reading->last_dts = dts;
   reading->last_time = time;
   reading->last_duration = duration;
@@ -185,6 +191,7 @@ void clock_reading_see(struct clock_reading *reading, const struct clock_packet 
   clean.pts = sane(packet->pts);
   clean.dts = sane(packet->dts);
   if (packet->duration < 0 || packet->duration >= CLOCK_FAR) clean.duration = 0;
+  if (packet->position < 0) clean.position = reading->last_position;
   if (packet->is_video) see_video(reading, &clean);
   if (packet->is_sound) see_sound(reading, &clean);
 }
