@@ -124,7 +124,15 @@ static void close_piece(struct clock_reading *reading, int64_t step, int64_t nex
   reading->first = reading->end = CLOCK_NONE;
 }
 
-static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, bool is_near) {
+/* While a picture is held and the clock goes on, at least one packet with a PCR is written each second; a longer step of the
+ * PCR would be a break. Fewer bytes than half of these mean that the clock is another one: its PCR may be on another PID,
+ * so that no break was seen. */
+static bool is_clock_steady(const struct clock_reading *reading, int64_t position, int64_t step) {
+  return (double)(position - reading->last_position) >= seconds(reading, step) * TS_PACKET / 2;
+}
+
+static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t position, int64_t dts,
+                     bool is_near) {
   int64_t step = dts - reading->last_dts, usual = reading->last_duration;
   if (reading->rules.period > usual) usual = reading->rules.period;
   if (step < 0) return is_near || packet->is_key || -step > units(reading, BACK_SLACK_S);
@@ -132,7 +140,7 @@ static bool is_break(struct clock_reading *reading, const struct clock_packet *p
   switch (reading->rules.rule) {
     case CLOCK_HELD: return false;
     case CLOCK_PIECES: return step > units(reading, STEP_MAX_S);
-    case CLOCK_BREAKS: return is_near;
+    case CLOCK_BREAKS: return is_near || (step > units(reading, STEP_MAX_S) && !is_clock_steady(reading, position, step));
   }
   return false;
 }
@@ -171,7 +179,7 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
     dts = unwrap(reading, dts, reading->last_dts);
     size_t at = 0;
     bool is_near = find_break(reading, position, dts - reading->last_dts, &at);
-    if (is_break(reading, packet, dts, is_near)) {
+    if (is_break(reading, packet, position, dts, is_near)) {
       int64_t next = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
       close_piece(reading, dts - reading->last_dts, next);
       if (is_near) reading->next_break = at + 1; /* it explains one step */

@@ -9,7 +9,7 @@
 #include "base/check.h"
 
 #define SYNC 0x47
-#define PACKET 188
+#define PACKET TS_PACKET
 #define PIDS 8192
 #define HEAD_PACKETS 5             /* in a row with a sync byte: a transport stream */
 #define CHUNK ((size_t)204 * 1024) /* a multiple of all three packet sizes is not needed: packets are kept whole below */

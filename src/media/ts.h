@@ -26,6 +26,7 @@ struct ts {
   size_t count;         /* at most TS_BREAKS_MAX: then the clock's value means nothing anyway, and the scan ends */
 };
 #define TS_CLOCK 90000
+#define TS_PACKET 188 /* bytes */
 #define TS_BREAKS_MAX ((size_t)1 << 20)
 void ts_fini(struct ts *ts);
 /* -ERR_IO, -ERR_MEDIA: as of reel_read. -ERR_MEDIA also with more breaks than TS_BREAKS_MAX. The caller calls ts_fini in
