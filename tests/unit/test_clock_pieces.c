@@ -85,7 +85,7 @@ static void test_tables(void **state) {
        {{'k', 0, 0, 1}, {'p', 2000, 2000, 2}, {'p', 4000, 4000, 3800}}},
       {"a break elsewhere explains none", CLOCK_BREAKS, 2004, {{5, 1800000, false}}, {{'k', 0, 0, FAR}, {'p', 2000, 2000, FAR + 3800}}},
       {"a break of another size explains none", CLOCK_BREAKS, 2004, {{2, 18000000, false}},
-       {{'k', 0, 0, 1}, {'p', 2000, 2000, 2}}},
+       {{'k', 0, 0, 1}, {'p', 2000, 2000, 3800}}},
       {"a time out of all bounds counts as unknown", CLOCK_HELD, 8, {{0}}, {{'k', 0, 0, 1}, {'p', INT64_MAX, INT64_MAX, 2}}},
       {"sound bridges a break without a flag", CLOCK_BREAKS, 84, {{2, 72000, false}},
        {{'k', 0, 0, 1}, {'s', 0, 0, 1}, {'s', 80, 80, 2}, {'p', 80, 80, 2}}},
