@@ -323,22 +323,21 @@ def test_what_is_no_regular_file(hostile, tmp_path):
 
 
 def test_a_hundred_thousand_segments(made, tmp_path):
-    """One small segment that is named 100,000 times, each time behind a discontinuity or not at all marked; and as many files."""
+    """One small segment that is named 100,000 times; 10,000 times behind a discontinuity; and 10,000 files."""
     maker = corpus.Maker(tmp_path)
     corpus.video(*corpus.X264, "-f", "mpegts", seconds=0.04, size="32x32", sound=False)(maker, tmp_path / "s.ts")
-    many = 100000
-    for marked in (False, True):
+    for marked, many in ((False, 100000), (True, 10000)):
         lines = [("#EXT-X-DISCONTINUITY\n" if marked else "") + segment("s.ts", 0.04)] * many
         (tmp_path / "many.m3u8").write_text(m3u8(*lines))
         ran = bounded(tmp_path / "many.m3u8", seconds=60)
-        assert ran.status == 1 or b" 4000.000 s, " in ran.out, ran
+        assert ran.status == 1 or f" {many * 0.04:.3f} s, ".encode() in ran.out, ran
     os.mkdir(tmp_path / "d")
-    for number in range(many // 10):
+    for number in range(many):
         os.link(tmp_path / "s.ts", tmp_path / "d" / f"{number}.ts")
-    (tmp_path / "d" / "files.m3u8").write_text(m3u8(*[segment(f"{number}.ts", 0.04) for number in range(many // 10)]))
+    (tmp_path / "d" / "files.m3u8").write_text(m3u8(*[segment(f"{number}.ts", 0.04) for number in range(many)]))
     ran = bounded(tmp_path / "d" / "files.m3u8", seconds=60)
     assert ran.status == 1 or b" 400.000 s, " in ran.out, ran
-    (tmp_path / "nowhere.m3u8").write_text(m3u8(*[segment(f"nowhere-{number}.ts") for number in range(many)]))
+    (tmp_path / "nowhere.m3u8").write_text(m3u8(*[segment(f"nowhere-{number}.ts") for number in range(100000)]))
     assert bounded(tmp_path / "nowhere.m3u8").status == 1
 
 
