@@ -24,12 +24,14 @@
 #define PROBE_SIZE (32 << 20) /* a slide show may have its first pictures far apart */
 #define TIME_MAX (INT64_C(1) << 60) /* a time beyond it is a fault of the file, and counts as unknown */
 #define PROBE_US 100000000
+#define PICTURE_MAX (64 << 20) /* libavcodec's parsers gather the bytes of a raw picture until they see its end */
 #define PACKETS_EMPTY_MAX 100000 /* packets without data in a row: a demuxer that makes no progress */
 
 struct demux {
   const char *name;
   struct reel *reel;
   uint64_t position;
+  uint64_t since_packet; /* bytes that were read since the last packet */
   struct err trouble; /* of the first read that failed; its code is 0 until then */
   AVIOContext *io;
   AVFormatContext *input;
@@ -58,9 +60,16 @@ static int read_reel(void *arg, uint8_t *out, int size) {
   struct demux *demux = arg;
   size_t got = 0;
   struct err err = {0};
+  if (demux->container.takes_rate && demux->since_packet > PICTURE_MAX) {
+    if (demux->trouble.code == 0)
+      (void)err_set(&demux->trouble, ERR_MEDIA, "%s: it is damaged: no picture ends within %d MiB", demux->name,
+                    PICTURE_MAX >> 20);
+    return AVERROR(EIO);
+  }
   int result = reel_read(demux->reel, demux->position, out, (size_t)size, &got, &err);
   if (result != 0 && demux->trouble.code == 0) demux->trouble = err;
   demux->position += got;
+  demux->since_packet += got;
   if (got > 0) return (int)got;
   return result != 0 ? AVERROR(EIO) : AVERROR_EOF;
 }
@@ -270,6 +279,7 @@ static int64_t scale(const struct demux *demux, int64_t value) {
 
 static void give(struct demux *demux, struct demux_packet *ret) {
   const AVPacket *packet = demux->packet;
+  demux->since_packet = 0;
   enum AVMediaType type = demux->input->streams[packet->stream_index]->codecpar->codec_type;
   int64_t duration = scale(demux, packet->duration);
   *ret = (struct demux_packet){
