@@ -777,7 +777,7 @@ def test_names_that_are_not_to_be_printed_as_they_are(farm, clips, watched):
     done = farm.record(out / (name + ".mkv"))
     assert done.stderr.startswith("codecmeter record: " + shown + ".mkv: ") and done.stderr.count("\n") == 1, done
     done = farm.command("run", "--output", out / ("run" + name), "--", clips / "copy", clips / "small.mp4", out / ("run" + name))
-    assert "\\x1b[2J" in done.stderr and done.stderr.count("\n") == 1, done
+    assert "\\x1b[2J" in done.stderr and done.stderr.count("\n") == 2, done  # and the summary
     os.rename(out / name, out / ("z" + name))
     assert once(farm, out).count("\n") == 2, "one is renamed, one new"
 
