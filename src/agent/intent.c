@@ -752,3 +752,54 @@ void intent_settle_outputs(const struct spool *spool, const struct outputs *outp
   }
   free(list);
 }
+
+/* ---- looking ---- */
+
+/* Follows the table above, and only says what would be done. */
+static void judge(const struct found *found, int result, struct intent_view *view, struct err *why) {
+  view->state = INTENT_KILLED;
+  if (result != 0) {
+    view->state = INTENT_UNREADABLE;
+  } else if (!found->has_lines) {
+    view->state = INTENT_RUNS; /* or it never began, and nothing is lost with its note */
+  } else if (!is_our_host(found)) {
+    (void)err_set(why, ERR_BUSY, "it ran on host %.*s: run `codecmeter flush` there", STR_ARG(found->host));
+  } else if (is_alive(found->run_pid, found->run_start)) {
+    view->state = INTENT_RUNS;
+  } else if (found->has_command && is_alive(found->command_pid, found->command_start)) {
+    (void)err_set(why, ERR_BUSY, "its command (process %" PRId64 ") still runs", found->command_pid);
+  } else if (found->is_locked) {
+    (void)err_set(why, ERR_BUSY,
+                  "a process that its command started still runs, or another agent measures its outputs");
+  } else {
+    (void)err_set(why, ERR_BUSY, "its command has ended: `codecmeter flush` measures its outputs and reports them");
+  }
+}
+
+static void look_at(const char *dir, const char *name, void (*visit)(void *arg, const struct intent_view *view),
+                    void *arg) {
+  SCOPED(found_fini) struct found found = {.name = name, .path = file_path(dir, name), .fd = -1};
+  struct intent_view view = {.name = name, .url = "", .token = "", .project = ""};
+  struct err why = {0};
+  int result = read_found(&found, &why);
+  if (found.fd >= 0) (void)flock(found.fd, LOCK_UN);
+  if (result == -ERR_NOT_FOUND) return;
+  judge(&found, result, &view, &why);
+  view.why = why.text;
+  if (found.has_lines) {
+    view.url = found.url;
+    view.token = found.token;
+    view.project = found.report.as.project != NULL ? found.report.as.project : "";
+    view.began_ms = (int64_t)found.began.tv_sec * 1000 + found.began.tv_nsec / 1000000;
+    view.outputs = found.outputs.count;
+  }
+  visit(arg, &view);
+}
+
+void intent_look(const char *dir, void (*visit)(void *arg, const struct intent_view *view), void *arg) {
+  DIR *listed = opendir(dir);
+  for (struct dirent *entry = NULL; listed != NULL && (entry = readdir(listed)) != NULL;) {
+    if (spool_is_run(entry->d_name)) look_at(dir, entry->d_name, visit, arg);
+  }
+  if (listed != NULL) (void)closedir(listed);
+}

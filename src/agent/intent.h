@@ -62,4 +62,22 @@ void intent_settle(const struct spool *spool, const struct spool_pass *pass, str
  * lock, which a sender holds for long. Says what it did with pass->say. */
 void intent_settle_outputs(const struct spool *spool, const struct outputs *outputs, const struct spool_pass *pass);
 
+/* ---- looking at the notes of runs, without changing anything ---- */
+
+enum intent_state {
+  INTENT_RUNS,       /* `run` lives, or begins */
+  INTENT_KILLED,     /* `run` was killed: `why` says why it is not settled yet */
+  INTENT_UNREADABLE, /* `why` says why */
+};
+/* The texts are valid during the call. */
+struct intent_view {
+  enum intent_state state;
+  const char *name, *why;
+  const char *url, *token, *project; /* "" if it is unknown; project: "" for the token's */
+  int64_t began_ms;                  /* Unix ms; 0: unknown */
+  size_t outputs;
+};
+/* Visits the notes in a spool. Each is locked while it is read. */
+void intent_look(const char *dir, void (*visit)(void *arg, const struct intent_view *view), void *arg);
+
 #endif

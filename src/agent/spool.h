@@ -79,4 +79,33 @@ struct spool_pass {
 MUST_USE int spool_send(const struct spool *spool, struct client *client, const struct spool_pass *pass,
                         struct spool_sums *sums, struct err *err);
 
+/* ---- looking at a spool: changes nothing, takes no lock, needs no token, and works beside a sender ---- */
+
+enum spool_item_state {
+  SPOOL_WAITS,      /* url, token and project say for whom */
+  SPOOL_DAMAGED,    /* the next sender moves it into rejected/; `why` says why */
+  SPOOL_UNREADABLE, /* this user may not read it, or it cannot be read now; `why` says why */
+};
+/* An event's file. The texts are valid during the call. */
+struct spool_item {
+  enum spool_item_state state;
+  struct str url, token, project; /* token and project may be empty: no token was given; the token's project */
+  int64_t put_ms;                 /* Unix ms: when it was put into the spool; 0: unknown */
+  const char *why;
+};
+/* Visits the events in the directory's order, which is no order. Skips those that are being written. Its memory does
+ * not grow with their number. -ERR_NOT_FOUND: the directory does not exist. -ERR_EXISTS: it is no spool. -ERR_DENIED:
+ * this user may not list it. -ERR_IO. */
+MUST_USE int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item *item), void *arg,
+                        struct err *err);
+
+/* A note in rejected/. The texts are valid during the call. */
+struct spool_refusal {
+  struct str outcome, reason; /* "unreadable" and why, if the note itself cannot be read */
+  int64_t refused_ms;         /* Unix ms */
+};
+/* Visits the notes in rejected/ likewise. 0 also if there is no rejected/. */
+MUST_USE int spool_look_rejected(const char *dir, void (*visit)(void *arg, const struct spool_refusal *refusal),
+                                 void *arg, struct err *err);
+
 #endif

@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"import", cmd_import, "report the events of a file: ndjson or CSV", false},
     {"void", cmd_void, "take back stored usage, with a reason", false},
     {"flush", cmd_flush, "send the events that wait in the spool", false},
+    {"spool", cmd_spool, "show what waits in the spool and what was rejected", false},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier", false},
     {"history", cmd_history, "show a record and the event that voided it", false},
     {"late", cmd_late, "list usage that arrived long after it finished", false},

@@ -25,9 +25,9 @@ void clock_reading_init(struct clock_reading *reading, const struct clock_rules 
                                     .last_dts = CLOCK_NONE,
                                     .sound_begin = CLOCK_NONE,
                                     .sound_end = CLOCK_NONE,
+                                    .begin = CLOCK_NONE,
                                     .first = CLOCK_NONE,
-                                    .end = CLOCK_NONE,
-                                    .last_end = CLOCK_NONE};
+                                    .end = CLOCK_NONE};
   if (!is_period_sane) reading->rules.period = 0;
 }
 
@@ -59,13 +59,20 @@ static void see_sound(struct clock_reading *reading, const struct clock_packet *
   if (time > reading->sound_end) reading->sound_end = time;
 }
 
-/* True if a run of sound goes from the previous picture to the one after the step. */
-static bool is_bridged(const struct clock_reading *reading, int64_t dts) {
-  if (reading->sound_end == CLOCK_NONE) return false;
-  int64_t step = dts - reading->last_dts, limit = units(reading, SOUND_STEP_S), slack = step / 4 < limit ? step / 4 : limit;
-  int64_t begin = unwrap(reading, reading->sound_begin, reading->last_dts);
+/* True if a run of sound goes from one time to another. */
+static bool has_sound(const struct clock_reading *reading, int64_t from, int64_t to) {
+  int64_t limit = units(reading, SOUND_STEP_S), slack = (to - from) / 4 < limit ? (to - from) / 4 : limit;
+  int64_t begin = unwrap(reading, reading->sound_begin, from);
   int64_t end = begin + (reading->sound_end - reading->sound_begin);
-  return begin <= reading->last_dts + slack && end >= dts - slack;
+  return begin <= from + slack && end >= to - slack;
+}
+
+/* True if sound goes on from the previous picture to the one after the step. The first decoding times of a slide show may
+ * lie before everything else, so the times of showing are tried too. */
+static bool is_bridged(const struct clock_reading *reading, int64_t dts, int64_t time) {
+  if (reading->sound_end == CLOCK_NONE) return false;
+  return has_sound(reading, reading->last_dts, dts) ||
+         (time > reading->last_time && has_sound(reading, reading->last_time, time));
 }
 
 /* True if a leap of the PCR explains a step of the video. The picture before the leap may have been held in addition. */
@@ -75,53 +82,44 @@ static bool explains(const struct clock_reading *reading, const struct ts_break 
 }
 
 /* Finds a break that explains a step, near the bytes between the previous picture and this one. Near, because the PCR is
- * written some packets before or after the picture that it belongs to. */
-static bool find_break(struct clock_reading *reading, int64_t position, int64_t step, size_t *ret) {
+ * written some packets before or after the picture that it belongs to. NULL: there is none. */
+static const struct ts_break *find_break(struct clock_reading *reading, int64_t position, int64_t step) {
   const struct clock_rules *rules = &reading->rules;
   uint64_t from = reading->last_position > NEAR ? (uint64_t)(reading->last_position - NEAR) : 0;
   uint64_t to = (uint64_t)position + NEAR;
   while (reading->next_break < rules->break_count && rules->breaks[reading->next_break].position < from)
     reading->next_break++;
   for (size_t i = reading->next_break; i < rules->break_count && i - reading->next_break < BREAKS_LOOKED_AT; i++) {
-    if (rules->breaks[i].position > to) return false;
-    *ret = i;
-    if (explains(reading, &rules->breaks[i], step)) return true;
+    if (rules->breaks[i].position > to) return NULL;
+    if (explains(reading, &rules->breaks[i], step)) return &rules->breaks[i];
   }
-  return false;
+  return NULL;
 }
 
 static int64_t picture_duration(const struct clock_reading *reading, const struct clock_packet *packet) {
   return packet->duration > 0 ? packet->duration : reading->rules.period;
 }
 
-/* Pictures are shown as much later than they are decoded as the piece's first picture, all in all. So the piece's end is
- * known even if a picture near it has no time of showing, which is usual in program streams with B-pictures. */
-static void settle_end(struct clock_reading *reading) {
-  int64_t end = reading->last_dts + reading->delay + reading->last_duration;
-  if (reading->has_timeless && reading->has_delay && end > reading->end) reading->end = end;
+/* A piece that a leap has cut may lack pictures that would be shown before its last ones, and has those of its neighbour
+ * beside it. Decoding times have no such holes. Both lengths are equal in a piece that lacks nothing. */
+static int64_t piece_length(const struct clock_reading *reading, bool is_cut) {
+  return is_cut || reading->lacks_time ? reading->end_dts - reading->first_dts : reading->end - reading->first;
 }
 
-/* step: to the decoding time of the next piece. next: when its first picture is shown, which ends the one before, even if
- * the demuxer gives that a longer duration. Behind a step forward, no time counts in both pieces. */
-static void close_piece(struct clock_reading *reading, int64_t step, int64_t next) {
+static void close_piece(struct clock_reading *reading, int64_t step) {
   struct buf *out = reading->rules.explanation;
   if (reading->first == CLOCK_NONE) return;
-  settle_end(reading);
-  if (step > 0 && next > reading->first && next < reading->end) reading->end = next;
-  reading->has_delay = reading->has_timeless = false;
-  if (reading->last_end != CLOCK_NONE && reading->first < reading->last_end) reading->first = reading->last_end;
-  if (reading->end < reading->first) reading->end = reading->first;
-  reading->last_end = step > 0 ? reading->end : CLOCK_NONE;
-  int64_t length = reading->end - reading->first;
+  int64_t length = piece_length(reading, step != 0 || reading->pieces > 0);
   if (out != NULL && reading->pieces < LINES_MAX) {
     buf_printf(out, "piece %" PRIu64 ": from %.3f s to %.3f s, %.3f s", reading->pieces + 1,
-               seconds(reading, reading->first), seconds(reading, reading->end), seconds(reading, length));
+               seconds(reading, reading->first), seconds(reading, reading->first + length), seconds(reading, length));
     if (step != 0) buf_printf(out, "; then the clock steps by %+.3f s", seconds(reading, step));
     buf_char(out, '\n');
   }
-  reading->pieces++;
+  if (reading->pieces++ == 0) reading->begin = reading->first;
   reading->before = length < TOTAL_MAX - reading->before ? reading->before + length : TOTAL_MAX;
   reading->first = reading->end = CLOCK_NONE;
+  reading->lacks_time = false;
 }
 
 /* While a picture is held and the clock goes on, at least one packet with a PCR is written each second; a longer step of the
@@ -132,15 +130,18 @@ static bool is_clock_steady(const struct clock_reading *reading, int64_t positio
 }
 
 static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t position, int64_t dts,
-                     bool is_near) {
+                     int64_t time, const struct ts_break *at) {
   int64_t step = dts - reading->last_dts, usual = reading->last_duration;
   if (reading->rules.period > usual) usual = reading->rules.period;
-  if (step < 0) return is_near || packet->is_key || -step > units(reading, BACK_SLACK_S);
-  if (step <= 2 * usual || is_bridged(reading, dts)) return false;
+  if (step < 0) return at != NULL || packet->is_key || -step > units(reading, BACK_SLACK_S);
+  if (step <= 2 * usual) return false;
+  bool is_flagged = at != NULL && at->is_flagged;
+  if (!is_flagged && is_bridged(reading, dts, time)) return false;
   switch (reading->rules.rule) {
     case CLOCK_HELD: return false;
     case CLOCK_PIECES: return step > units(reading, STEP_MAX_S);
-    case CLOCK_BREAKS: return is_near || (step > units(reading, STEP_MAX_S) && !is_clock_steady(reading, position, step));
+    case CLOCK_BREAKS:
+      return at != NULL || (step > units(reading, STEP_MAX_S) && !is_clock_steady(reading, position, step));
   }
   return false;
 }
@@ -154,43 +155,37 @@ static void mention_gap(struct clock_reading *reading, int64_t time) {
              seconds(reading, time - reading->end), seconds(reading, reading->end));
 }
 
-static void extend(struct clock_reading *reading, int64_t time, int64_t duration) {
+static void extend(struct clock_reading *reading, int64_t time, int64_t dts, int64_t duration) {
   mention_gap(reading, time);
-  if (reading->first == CLOCK_NONE || time < reading->first) reading->first = time;
+  bool is_first = reading->first == CLOCK_NONE;
+  if (is_first || dts < reading->first_dts) reading->first_dts = dts;
+  if (is_first || dts + duration > reading->end_dts) reading->end_dts = dts + duration;
+  if (is_first || time < reading->first) reading->first = time;
   if (reading->end == CLOCK_NONE || time + duration > reading->end) reading->end = time + duration;
-}
-
-static int64_t time_of(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts) {
-  if (!reading->has_delay) reading->delay = 0;
-  if (packet->pts == CLOCK_NONE) reading->has_timeless = true;
-  if (packet->pts == CLOCK_NONE) return dts + reading->delay;
-  int64_t time = unwrap(reading, packet->pts, dts);
-  if (!reading->has_delay) reading->delay = time - dts;
-  reading->has_delay = true;
-  return time;
 }
 
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
   int64_t position = packet->position >= 0 ? packet->position : reading->last_position;
   if (!packet->is_hidden) reading->pictures++;
+  int64_t duration = picture_duration(reading, packet);
   int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
-  if (dts == CLOCK_NONE) return;
+  bool is_timeless = dts == CLOCK_NONE;
+  if (is_timeless && reading->last_dts == CLOCK_NONE) return;
+  dts = is_timeless ? reading->last_dts + reading->last_duration : unwrap(reading, dts, reading->last_dts);
+  int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
   if (reading->last_dts != CLOCK_NONE) {
-    dts = unwrap(reading, dts, reading->last_dts);
-    size_t at = 0;
-    bool is_near = find_break(reading, position, dts - reading->last_dts, &at);
-    if (is_break(reading, packet, position, dts, is_near)) {
-      int64_t next = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
-      close_piece(reading, dts - reading->last_dts, next);
-      if (is_near) reading->next_break = at + 1; /* it explains one step */
+    const struct ts_break *at = find_break(reading, position, dts - reading->last_dts);
+    if (is_break(reading, packet, position, dts, time, at)) {
+      close_piece(reading, dts - reading->last_dts);
+      if (at != NULL) reading->next_break = (size_t)(at - reading->rules.breaks) + 1; /* it explains one step */
     }
   }
+  if (packet->pts == CLOCK_NONE) reading->lacks_time = true;
   reading->last_position = position;
-  int64_t duration = picture_duration(reading, packet);
   reading->last_dts = dts;
+  reading->last_time = time;
   reading->last_duration = duration;
-  int64_t time = time_of(reading, packet, dts);
-  if (!packet->is_hidden) extend(reading, time, duration);
+  if (!packet->is_hidden) extend(reading, time, dts, duration);
 }
 
 void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet) {
@@ -204,6 +199,6 @@ void clock_reading_see(struct clock_reading *reading, const struct clock_packet 
 
 int64_t clock_reading_end(struct clock_reading *reading) {
   bool any = reading->first != CLOCK_NONE || reading->pieces > 0;
-  close_piece(reading, 0, 0);
+  close_piece(reading, 0);
   return any ? reading->before : CLOCK_NONE;
 }

@@ -26,7 +26,7 @@ struct clock_rules {
   int wrap_bits;          /* times count modulo 2 to this; 0: they do not wrap */
   double unit;            /* seconds per unit of time */
   int64_t period;         /* of a picture, for packets that state no duration; 0: unknown */
-  const struct ts_break *breaks; /* ascending positions; borrowed */
+  const struct ts_break *breaks; /* positions ascend; borrowed */
   size_t break_count;
   struct buf *explanation; /* gets lines; NULL: none */
 };
@@ -43,11 +43,11 @@ struct clock_reading {
   int64_t last_dts, last_time;   /* of the video, unwrapped; CLOCK_NONE: none yet */
   int64_t last_duration, last_position;
   int64_t sound_begin, sound_end; /* the latest run of sound without a step; CLOCK_NONE: none yet */
-  int64_t delay;                 /* of the current piece's first picture, between decoding and showing */
-  bool has_delay, has_timeless;  /* of the current piece: a picture without a time of showing */
-  int64_t first, end;            /* of the current piece; CLOCK_NONE: it is empty */
-  int64_t last_end;              /* of the piece before, if the clock leapt forward from there; else CLOCK_NONE */
+  int64_t first, end;            /* of the current piece, by times of showing; CLOCK_NONE: it is empty */
+  int64_t first_dts, end_dts;    /* of the current piece, by decoding times */
+  bool lacks_time;               /* a picture of the current piece states no time of showing */
   int64_t before;                /* the time of earlier pieces */
+  int64_t begin;                 /* of the first piece; CLOCK_NONE: none yet */
   uint64_t pieces, gaps;
   uint64_t pictures;             /* packets that are shown */
 };

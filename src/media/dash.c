@@ -230,6 +230,12 @@ static uint64_t to_ticks(const struct source *source, uint64_t us) {
   return ticks < (uint64_t)INT64_MAX ? (uint64_t)ticks : INT64_MAX;
 }
 
+/* Notes what may have come before the first segment of the first period. */
+static void skip(struct source *source, uint64_t time) {
+  struct rendition *rendition = &source->track->making.rendition;
+  if (rendition->span_count == 0 && time > source->offset) rendition->skipped_us = to_us(source, time - source->offset);
+}
+
 /* How many segments an S element stands for. false: it does not say. */
 static bool count_of(const struct source *source, const struct mpd *s, uint64_t time, uint64_t duration, uint64_t *ret) {
   const char *repeat = mpd_attribute(s, "r");
@@ -253,10 +259,13 @@ static int add_timeline(struct source *source, const struct mpd *timeline, const
     bool is_valid = mpd_number(s, "t", time, &time) && mpd_number(s, "d", 0, &duration) && duration > 0 &&
                     time < INT64_MAX && duration < INT64_MAX && count_of(source, s, time, duration, &count);
     if (!is_valid) return note(source, fail(source, "its timeline is not valid", err), err);
-    if (number == source->start && media != NULL) result = check_begin(source, media, time, duration, err);
+    if (number == source->start && media != NULL) {
+      skip(source, time);
+      result = check_begin(source, media, time, duration, err);
+    }
     for (; count > 0 && result == 0; count--, left--, number++, time += duration, sum += duration) {
       if (source->has_end && number > source->end) break;
-      bool is_over = left == 0 || source->manifest->all->count >= SEGMENTS_MAX || time >= INT64_MAX - duration;
+      bool is_over = left == 0 || (media != NULL && making_is_over(&source->track->making)) || time >= INT64_MAX - duration;
       if (is_over) return note(source, making_fail_count(&source->track->making, err), err);
       if (media != NULL) result = add_number(source, media, number, time, err);
     }
@@ -291,7 +300,7 @@ static bool has_one_more(const struct source *source, const char *media, uint64_
 }
 
 static bool has_any(const struct source *source, const char *media, uint64_t index, uint64_t count, uint64_t duration) {
-  for (; index < count && index < SEGMENTS_MAX; index++) {
+  for (uint64_t end = index + SEGMENTS_MISSING_MAX; index < count && index < end; index++) {
     SCOPED(found_fini) struct found found = {.path = NULL};
     if (has_number(source, media, source->start + index, index * duration, &found)) return true;
   }
@@ -307,7 +316,7 @@ static int add_numbered(struct source *source, const char *media, uint64_t durat
   bool is_over = count > SEGMENTS_MAX - all->count || duration > INT64_MAX / SEGMENTS_MAX ||
                  source->start > INT64_MAX - SEGMENTS_MAX;
   if (is_over) result = note(source, making_fail_count(&source->track->making, err), err);
-  for (; index < count && result == 0 && !is_over; index++) {
+  for (; index < count && result == 0 && !is_over && !making_is_over(&source->track->making); index++) {
     SCOPED(found_fini) struct found found = {.path = NULL};
     bool is_there = has_number(source, media, source->start + index, index * duration, &found);
     bool may_end = !is_there && index > 0 && !source->has_end && !source->track->making.is_broken;
@@ -317,6 +326,8 @@ static int add_numbered(struct source *source, const char *media, uint64_t durat
     }
     result = add_number(source, media, source->start + index, index * duration, err);
   }
+  if (result == 0 && making_is_over(&source->track->making) && index < count)
+    result = note(source, making_fail_count(&source->track->making, err), err);
   if (result == 0 && duration > 0 && index == count && has_one_more(source, media, source->start + index, duration))
     result = add_number(source, media, source->start + index, index * duration, err);
   state(source, source->manifest->period_us, rounding);

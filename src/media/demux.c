@@ -3,7 +3,6 @@
  *   correct_ts_overflow 0   libavformat turns a leap of a transport stream's clock into a wrap of its 33 bits, and moves
  *                           times by 26.5 hours. clock.c does better with the raw times.
  *   ignore_editlist 1       libavformat only approximates edit lists; mp4.c applies them.
- *   merge_pmt_versions 1    in transport streams that were joined, the video may go on under another PID.
  *
  * The input has no name, so only content decides what format it is: a wrong extension changes nothing.
  */
@@ -99,7 +98,6 @@ static int open_input(struct demux *demux, struct demux_ratio rate, struct err *
   (void)snprintf(text, sizeof text, "%lld/%lld", (long long)rate.num, (long long)rate.den);
   (void)av_dict_set(&options, "framerate", text, 0);
   (void)av_dict_set(&options, "ignore_editlist", "1", 0);
-  (void)av_dict_set(&options, "merge_pmt_versions", "1", 0);
   (void)av_dict_set_int(&options, "probesize", PROBE_SIZE, 0);
   (void)av_dict_set_int(&options, "analyzeduration", PROBE_US, 0);
   int code = avformat_open_input(&demux->input, "", NULL, &options);
@@ -272,10 +270,11 @@ static int64_t scale(const struct demux *demux, int64_t value) {
 
 static void give(struct demux *demux, struct demux_packet *ret) {
   const AVPacket *packet = demux->packet;
+  enum AVMediaType type = demux->input->streams[packet->stream_index]->codecpar->codec_type;
   int64_t duration = scale(demux, packet->duration);
   *ret = (struct demux_packet){
       .is_video = packet->stream_index == demux->stream->index,
-      .is_sound = demux->input->streams[packet->stream_index]->codecpar->codec_type == AVMEDIA_TYPE_AUDIO,
+      .is_sound = type == AVMEDIA_TYPE_AUDIO,
       .is_key = (packet->flags & AV_PKT_FLAG_KEY) != 0,
       .is_corrupt = (packet->flags & AV_PKT_FLAG_CORRUPT) != 0,
       .is_other_video = packet->stream_index != demux->stream->index && is_video(demux->input->streams[packet->stream_index]),

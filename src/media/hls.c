@@ -27,6 +27,7 @@ struct playlist {
   size_t count;
   uint64_t sequence;
   bool is_window, is_typed, is_ended;
+  bool is_over; /* it has too many segments */
 };
 
 static void playlist_fini(struct playlist *playlist) {
@@ -230,6 +231,7 @@ static int fail_encrypted(const struct playlist *playlist, struct err *err) {
 static int take_segment(struct playlist *playlist, struct str address, struct err *err) {
   struct making *making = playlist->making;
   struct range range;
+  playlist->is_over = making_is_over(making);
   int result = range_of(playlist, address, &range, err);
   if (result == 0) result = making_add(making, address, range, err);
   bool is_found = result == 0;
@@ -338,6 +340,13 @@ static int check_whole(const struct playlist *playlist, struct err *err) {
   return is_end ? making_fail_end(making, "playlist", str_of(playlist->first), err) : 0;
 }
 
+/* The playlist counts its segments from 0 or 1. A writer that deletes old ones goes on counting. */
+static uint64_t skipped_us(const struct playlist *playlist) {
+  if (playlist->is_typed || playlist->sequence < 2 || playlist->count == 0) return 0;
+  uint64_t each = playlist->stated_us / playlist->count;
+  return each > 0 && playlist->sequence < INT64_MAX / each ? playlist->sequence * each : 0;
+}
+
 static int check_ended(const struct playlist *playlist, struct err *err) {
   if (playlist->is_ended) return 0;
   return err_set(err, ERR_MEDIA,
@@ -348,17 +357,16 @@ static int check_ended(const struct playlist *playlist, struct err *err) {
 static int read_media(struct making *making, const char *path, struct str text, struct err *err) {
   SCOPED(playlist_fini) struct playlist playlist = {.making = making, .real = realpath(path, NULL)};
   int result = 0;
-  while (text.len > 0 && result == 0) {
+  while (text.len > 0 && result == 0 && !playlist.is_over) {
     result = take_line(&playlist, str_trim(str_cut(&text, '\n')), err);
     result = making_note(making, result, MEDIA_REFUSED_BROKEN, err);
-    if (making->all->count >= SEGMENTS_MAX && text.len > 0) break;
   }
-  if (result == 0 && text.len > 0) result = making_note(making, making_fail_count(making, err), MEDIA_REFUSED_BROKEN, err);
-  if (result == 0 && text.len == 0)
+  if (result == 0 && !playlist.is_over)
     result = making_note(making, check_ended(&playlist, err), MEDIA_REFUSED_UNFINISHED, err);
   if (result == 0) result = making_note(making, check_whole(&playlist, err), MEDIA_REFUSED_BROKEN, err);
   making->rendition.stated_us = playlist.is_unstated ? 0 : playlist.stated_us;
   making->rendition.rounding_us = playlist.rounding_us;
+  making->rendition.skipped_us = skipped_us(&playlist);
   return result;
 }
 
@@ -459,10 +467,7 @@ static int read_variant(struct master *master, struct making *finder, const char
   SCOPED_MALLOC char *list = g_strconcat(finder->base, result == 0 ? found->name : address, NULL);
   SCOPED(making_fini) struct making making;
   making_init(&making, master->all, name, list, only_parts);
-  if (result != 0)
-    result = err_prefix(err, "%s", name);
-  else
-    result = read_text_of(&making, path, &text, err);
+  if (result == 0) result = read_text_of(&making, path, &text, err);
   bool is_read = result == 0;
   result = making_note(&making, result, MEDIA_REFUSED_BROKEN, err);
   if (is_read) result = read_media(&making, path, buf_view(&text), err);
@@ -504,6 +509,17 @@ static int read_single(struct segments *all, struct str text, struct err *err) {
   return result;
 }
 
+/* True if the list holds nothing but its head. A media playlist states at least its target duration. */
+static bool is_empty(struct str text) {
+  while (text.len > 0) {
+    struct str line = str_trim(str_cut(&text, '\n'));
+    bool is_head = line.len == 0 || str_starts(line, STR("#EXTM3U")) || str_starts(line, STR("\xEF\xBB\xBF#EXTM3U")) ||
+                   str_starts(line, STR("#EXT-X-VERSION")) || str_starts(line, STR("#EXT-X-INDEPENDENT-SEGMENTS"));
+    if (!is_head) return false;
+  }
+  return true;
+}
+
 int hls_read(const char *path, struct list *ret, struct err *err) {
   SCOPED(segments_fini) struct segments all;
   SCOPED(buf_fini) struct buf text = {.ptr = NULL};
@@ -513,6 +529,13 @@ int hls_read(const char *path, struct list *ret, struct err *err) {
   int result = segments_read_text(path, &text, err);
   if (result != 0) return result;
   struct str view = buf_view(&text);
+  if (is_empty(view)) {
+    ret->refusal = MEDIA_REFUSED_NO_OUTPUT;
+    return err_set(err, ERR_MEDIA,
+                   "%s: it lists nothing; ffmpeg leaves a master playlist empty if it knows no bit rate: give -b:v, or "
+                   "record its media playlists",
+                   path);
+  }
   result = is_master(view) ? read_master(&all, view, err) : read_single(&all, view, err);
   return result == 0 ? segments_end(&all, err) : result;
 }

@@ -363,6 +363,7 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its edit list shows no picture");
   ret->num = shown.num;
   ret->den = shown.den;
+  if (measuring->picture_count > 0) ret->begin_s = (double)measuring->pictures[0].time / track->timescale; /* sorted */
   return 0;
 }
 
@@ -397,6 +398,7 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
     return refuse_times(measuring, err);
   ret->num = shown * video->time_base.num;
   ret->den = video->time_base.den;
+  ret->begin_s = (double)measuring->clock.begin * measuring->clock.rules.unit;
   return 0;
 }
 

@@ -14,6 +14,7 @@ struct measured {
   char codec[MEDIA_CODEC_SIZE];
   uint32_t width, height;
   int64_t num, den; /* seconds that pictures are shown = num / den */
+  double begin_s;   /* the time of the first picture, as the media state it; 0: unknown */
   uint32_t rate_num, rate_den;
 };
 

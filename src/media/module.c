@@ -17,6 +17,7 @@
 #include "media/reel.h"
 
 #define US 1000000.0
+#define SKIPPED_MAX_S (7 * 86400.0) /* times that count from 1970 tell nothing of a beginning */
 #define SLACK_US 1000000 /* pictures may be shown this much less than a list states */
 
 media_probe_function codecmeter_media_measure;
@@ -120,7 +121,7 @@ static int measure_file(const char *path, uint64_t size, const struct media_opti
 struct total {
   const struct media_options *media;
   struct measured measured; /* of the first stretch; the others must have its codec and size */
-  double seconds;
+  double seconds, begin_s;
   struct buf *explanation;
   bool is_any;
 };
@@ -148,6 +149,7 @@ static int add_stretch(const struct rendition *rendition, const struct stretch *
                    total->measured.codec, now.codec);
   }
   if (!total->is_any) total->measured = now;
+  if (!total->is_any) total->begin_s = now.begin_s;
   total->is_any = true;
   total->seconds += (double)now.num / (double)now.den;
   return 0;
@@ -159,6 +161,17 @@ static int check_stated(const struct rendition *rendition, double seconds, struc
   return err_set(err, ERR_MEDIA,
                  "%s: it is truncated or damaged: it states %.3f s, but its segments show pictures for %.3f s",
                  rendition->name, stated / US, seconds);
+}
+
+/* A writer that deletes old segments leaves a list of the last ones. Their times go on counting; those of a part that was
+ * made by itself begin near 0. */
+static int check_begin(const struct rendition *rendition, double begin_s, struct err *err) {
+  double skipped_s = (double)rendition->skipped_us / US;
+  if (rendition->skipped_us == 0 || skipped_s > SKIPPED_MAX_S || begin_s < skipped_s / 2) return 0;
+  return err_set(err, ERR_MEDIA,
+                 "%s: the list is only the end of the output: it begins at %.3f s, and the segments before are gone; make "
+                 "it with -hls_list_size 0 or -hls_playlist_type vod (DASH: without -window_size)",
+                 rendition->name, begin_s);
 }
 
 static int measure_rendition(const struct rendition *rendition, const struct media_options *media,
@@ -175,6 +188,7 @@ static int measure_rendition(const struct rendition *rendition, const struct med
                rendition->stretch_count, (double)rendition->stated_us / US);
   for (size_t i = 0; i < rendition->stretch_count && result == 0; i++)
     result = add_stretch(rendition, &rendition->stretches[i], &total, ret_refusal, &output->why);
+  if (result == 0) result = check_begin(rendition, total.begin_s, &output->why);
   if (result == 0) result = check_stated(rendition, total.seconds, &output->why);
   take_explanation(output, &text);
   if (result == 0) set_measures(output, &total.measured, (uint64_t)(total.seconds * 1000.0 + 0.5));

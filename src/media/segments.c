@@ -88,6 +88,13 @@ static void drop_repeats(struct list *list) {
   list->count = kept;
 }
 
+/* Messages of a master playlist's renditions start with their own paths. */
+static int fail_whole(const struct segments *all, const struct err *reason, struct err *err) {
+  bool is_own = strncmp(reason->text, all->path, strlen(all->path)) == 0;
+  return is_own ? err_set(err, ERR_MEDIA, "%s", reason->text)
+                : err_set(err, ERR_MEDIA, "%s: %s", all->path, reason->text);
+}
+
 int segments_end(struct segments *all, struct err *err) {
   struct list *list = all->list;
   const struct err *reason = NULL;
@@ -99,12 +106,12 @@ int segments_end(struct segments *all, struct err *err) {
   }
   if (all->is_unfinished) {
     list->refusal = MEDIA_REFUSED_UNFINISHED;
-    return err_set(err, ERR_MEDIA, "%s", all->unfinished.text);
+    return fail_whole(all, &all->unfinished, err);
   }
   if (any_usable) return 0;
   if (reason != NULL) {
     list->refusal = all->refusal;
-    return err_set(err, ERR_MEDIA, "%s", reason->text);
+    return fail_whole(all, reason, err);
   }
   list->refusal = all->has_left_out ? MEDIA_REFUSED_NO_OUTPUT : MEDIA_REFUSED_BROKEN;
   return err_set(err, ERR_MEDIA, "%s: it lists no video", all->path);
@@ -185,7 +192,8 @@ static int fail_elsewhere(const struct making *making, struct str address, struc
                  making->label, text);
 }
 
-static int fail_missing(const struct making *making, struct str address, int code, struct err *err) {
+static int fail_missing(struct making *making, struct str address, int code, struct err *err) {
+  making->missing++;
   SCOPED_MALLOC char *text = shown(address);
   if (file_may_pass(code)) return err_set_errno(err, ERR_IO, code, "%s: %s", making->label, text);
   return err_set_errno(err, ERR_MEDIA, code, "%s: it is truncated: it lists %s, which cannot be read", making->label,
@@ -235,6 +243,9 @@ int making_find(struct making *making, struct str address, const struct found **
 static int cut(const struct making *making, const struct found *found, struct range range, struct media_span *ret,
                struct err *err) {
   uint64_t whole = (uint64_t)found->st.st_size;
+  /* ffmpeg's -hls_segment_size gives the last range of its last file the size of the file. */
+  bool is_to_end = range.offset > 0 && range.offset < whole && range.size == whole;
+  if (is_to_end) range.size = whole - range.offset;
   bool is_within = range.offset <= whole && range.size <= whole - range.offset;
   if (!is_within || (range.size == 0 && range.offset == whole && whole > 0)) {
     SCOPED_MALLOC char *text = shown(str_of(found->name));
@@ -268,6 +279,11 @@ int making_fail_count(const struct making *making, struct err *err) {
   return err_set(err, ERR_MEDIA, "%s: it lists more than %d segments", making->label, SEGMENTS_MAX);
 }
 
+bool making_is_over(const struct making *making) {
+  const struct segments *all = making->all;
+  return all->count >= SEGMENTS_MAX || making->missing >= SEGMENTS_MISSING_MAX || all->name_bytes >= NAME_BYTES_MAX;
+}
+
 static void begin_stretch(struct making *making) {
   struct rendition *rendition = &making->rendition;
   making->is_joint = false;
@@ -280,17 +296,27 @@ static void begin_stretch(struct making *making) {
   rendition->stretches[rendition->stretch_count++] = stretch;
 }
 
+/* Ranges that follow each other in a file become one span, however finely a list cuts the file. */
+static bool extends_last(struct rendition *rendition, const struct media_span *span) {
+  if (rendition->stretches[rendition->stretch_count - 1].count == 0) return false;
+  struct media_span *last = &rendition->spans[rendition->span_count - 1];
+  if (last->offset + last->size != span->offset || strcmp(last->path, span->path) != 0) return false;
+  last->size += span->size;
+  return true;
+}
+
 int making_add(struct making *making, struct str address, struct range range, struct err *err) {
   struct segments *all = making->all;
   struct rendition *rendition = &making->rendition;
   const struct found *found;
   struct media_span span;
-  if (all->count >= SEGMENTS_MAX || all->name_bytes >= NAME_BYTES_MAX) return making_fail_count(making, err);
+  if (making_is_over(making)) return making_fail_count(making, err);
   all->count++;
   int result = making_find(making, address, &found, err);
   if (result == 0) result = cut(making, found, range, &span, err);
   if (result != 0 || making->only_parts || making->is_broken) return result;
   if (making->is_joint) begin_stretch(making);
+  if (extends_last(rendition, &span)) return 0;
   if (rendition->span_count == making->span_room) {
     making->span_room = making->span_room * 2 + 16;
     rendition->spans = g_renew(struct media_span, rendition->spans, making->span_room);

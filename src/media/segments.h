@@ -13,6 +13,7 @@
 #include "media/list.h"
 
 #define SEGMENTS_MAX 1000000    /* of a list, in all its renditions */
+#define SEGMENTS_MISSING_MAX 1000 /* then the reader looks no further */
 #define SEGMENT_NAME_MAX 4096   /* as of a path; it also bounds the work on a name */
 #define RENDITIONS_MAX 1000     /* also bounds the lists that a master playlist names */
 
@@ -23,7 +24,7 @@ struct segments {
   GHashTable *known; /* the strings of list->parts, borrowed */
   size_t part_room;
   size_t count;      /* segments so far */
-  size_t name_bytes; /* of their paths */
+  size_t name_bytes; /* of the segments' paths */
   bool has_left_out; /* sound, subtitles, key pictures */
   bool is_unfinished; /* a rendition's writer has not ended it: `unfinished` says so */
   struct err unfinished;
@@ -60,6 +61,7 @@ struct making {
   size_t span_room, stretch_room;
   bool is_broken; /* rendition.why says why */
   enum media_refusal refusal;
+  size_t missing;        /* files that were not found */
   bool is_joint;         /* the next segment begins a stretch */
   struct media_span init; /* of what follows; path NULL: none */
   struct found init_file;
@@ -88,6 +90,8 @@ MUST_USE int making_add(struct making *making, struct str address, struct range 
 /* Refusals the same words for both sorts of list. first: the name of the first segment. */
 MUST_USE int making_fail_end(const struct making *making, const char *kind, struct str first, struct err *err);
 MUST_USE int making_fail_count(const struct making *making, struct err *err);
+/* True if the list has as many segments, or misses as many, as the reader looks at. */
+bool making_is_over(const struct making *making);
 /* True if the first segment begins within a file, so that media before it are not played. */
 bool making_begins_within(const struct making *making);
 /* Ends the rendition and adds it to the list, which takes its memory. */

@@ -58,7 +58,7 @@ static uint64_t search_packets(const uint8_t *head, size_t len, uint64_t *ret_fi
   return size;
 }
 
-static int add_break(struct scan *scan, uint64_t position, int64_t step, struct err *err) {
+static int add_break(struct scan *scan, uint64_t position, int64_t step, bool is_flagged, struct err *err) {
   struct ts *ts = scan->ts;
   if (ts->count == TS_BREAKS_MAX) return err_set(err, ERR_MEDIA, "its clock leaps more than %zu times", TS_BREAKS_MAX);
   if (ts->count == scan->room) {
@@ -66,7 +66,7 @@ static int add_break(struct scan *scan, uint64_t position, int64_t step, struct 
     ts->breaks = realloc(ts->breaks, scan->room * sizeof *ts->breaks);
     CHECK(ts->breaks != NULL);
   }
-  ts->breaks[ts->count++] = (struct ts_break){.position = position, .step = step};
+  ts->breaks[ts->count++] = (struct ts_break){position, step, is_flagged};
   return 0;
 }
 
@@ -99,7 +99,7 @@ static int see_packet(struct scan *scan, const uint8_t *packet, uint64_t positio
   scan->ts->has_pcr = true;
   if (before == PCR_NONE) return 0;
   int64_t step = difference(pcr, before);
-  return is_flagged || step < 0 || step > PCR_STEP_MAX ? add_break(scan, position, step, err) : 0;
+  return is_flagged || step < 0 || step > PCR_STEP_MAX ? add_break(scan, position, step, is_flagged, err) : 0;
 }
 
 /* A damaged stream may lose its step: the next sync byte is searched then. */

@@ -14,6 +14,7 @@
 struct ts_break {
   uint64_t position; /* in the reel */
   int64_t step;      /* of the PCR, 1/90000 s */
+  bool is_flagged;
 };
 
 struct ts {

@@ -56,8 +56,6 @@ def bad_files(clips, tmp_path):
     log.write_text("".join(f"{n} something happened\n" for n in range(20000)))
     nfo.write_text("a release\n" * 2000)
     unknown.write_bytes((clips / "small.mp4").read_bytes().replace(b"avc1", b"zzzz"))
-    two = tmp_path / "two.mpd"
-    ffmpeg("-i", mkv, "-map", 0, "-map", 0, "-c:v", "copy", "-f", "dash", two)
     cut_segment = tmp_path / "cut-segment.m3u8"
     (tmp_path / "half.ts").write_bytes(ts.read_bytes()[:188 * (ts.stat().st_size // 376)])
     cut_segment.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nwhole.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:6,\n"
@@ -74,8 +72,8 @@ def bad_files(clips, tmp_path):
         (truncated(avi, tmp_path / "cut.avi", 0.5), "truncated"),
         (truncated(fragmented, tmp_path / "cut-fragment.mp4", 0.55), ""),
         (other_pids, "another stream"), (swapped, "another stream"),
-        (log, "no video"), (nfo, ""), (unknown, "codec"), (two, "several outputs"), (cut_segment, "truncated"),
-        (master, "several outputs"), (live, "not finished"), (missing, ""),
+        (log, "no video"), (nfo, ""), (unknown, "codec"), (cut_segment, "truncated"),
+        (master, "not finished"), (live, "not finished"), (missing, ""),
     ]
 
 
@@ -221,10 +219,23 @@ def test_a_manifest_is_one_output(farm, tmp_path, options):
 
 
 def test_a_manifest_of_ranges(farm, tmp_path):
-    """libavformat reads such a one for ever."""
+    """It plays the whole of one file, and is that file."""
     done = farm.record(dash(tmp_path, "-single_file", 1))
-    assert done.returncode == 1 and "ranges of a file" in done.stderr, done
-    assert farm.record(tmp_path / "out-stream0.mp4").returncode == 0 and farm.totals() == {("h264", "Low"): 10}
+    assert done.returncode == 0 and ", stored, id 1:" in done.stdout, done
+    done = farm.record(tmp_path / "out-stream0.mp4")
+    assert done.returncode == 0 and ", duplicate, id 1:" in done.stdout and farm.totals() == {("h264", "Low"): 10}, done
+
+
+def test_a_list_of_several_sizes(farm, tmp_path):
+    """Each size is one output, whichever of the two lists names it; sound is none."""
+    ffmpeg(*picture("640x360", 4), *tone(4), "-map", "0:v", "-map", "0:v", "-map", "1:a", *H264, "-g", 10, "-s:v:0", "320x180",
+           "-c:a", "aac", "-hls_playlist", 1, "-seg_duration", 1, "-f", "dash", tmp_path / "out.mpd")
+    done = farm.record(tmp_path / "out.mpd")
+    assert done.returncode == 0 and done.stdout.count(", stored, id 1:") == 2, done
+    assert "out.mpd#0: h264 320x180 4.000 s" in done.stdout and "out.mpd#1: h264 640x360 4.000 s" in done.stdout, done
+    done = farm.record(tmp_path / "master.m3u8")
+    assert done.returncode == 0 and done.stdout.count(", duplicate, id 1:") == 2 and "media_1.m3u8" in done.stdout, done
+    assert farm.totals() == {("h264", "Low"): 8}
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
@@ -296,6 +307,21 @@ def test_joined_files(farm, tmp_path):
         both.write_bytes(one.read_bytes() * 2)
         assert farm.record(both).returncode == 0
     assert farm.totals() == {("mpeg2video", "Low"): 10, ("h264", "Low"): 10, ("flv1", "Low"): 10}
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_a_playlist_whose_earlier_segments_are_gone(farm, tmp_path, kind):
+    """The times of the media tell a part from an output whose numbers only begin high."""
+    hls = [*picture("160x90", 10), *H264, "-g", 10, "-f", "hls", "-hls_time", 1, "-hls_segment_type", kind]
+    ffmpeg(*hls, "-hls_list_size", 3, tmp_path / "end.m3u8")
+    ffmpeg(*hls, "-hls_list_size", 0, "-start_number", 25, tmp_path / "high.m3u8")
+    listed = (tmp_path / "end.m3u8").read_text()
+    for segment in tmp_path.glob("end?.*"):
+        if segment.name not in listed:
+            segment.unlink()
+    done = farm.record(tmp_path / "end.m3u8")
+    assert done.returncode == 1 and "the segments before are gone" in done.stderr, done
+    assert farm.record(tmp_path / "high.m3u8").returncode == 0 and farm.totals() == {("h264", "Low"): 10}
 
 
 def test_a_playlist_with_a_discontinuity(farm, tmp_path):
