@@ -140,7 +140,8 @@ static bool is_break(struct clock_reading *reading, const struct clock_packet *p
   switch (reading->rules.rule) {
     case CLOCK_HELD: return false;
     case CLOCK_PIECES: return step > units(reading, STEP_MAX_S);
-    case CLOCK_BREAKS: return at != NULL || (step > units(reading, STEP_MAX_S) && !is_clock_steady(reading, packet->position, step));
+    case CLOCK_BREAKS:
+      return at != NULL || (step > units(reading, STEP_MAX_S) && !is_clock_steady(reading, packet->position, step));
   }
   return false;
 }

@@ -21,6 +21,8 @@
 
 #define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25
+#define FIELDS 2     /* of a picture */
+#define FIELDS_MAX 6 /* a picture that is shown three times */
 #define DURATION_MAX_S 1e9 /* 31 years: longer times are a fault of the file */
 
 static_assert(CLOCK_NONE == DEMUX_NONE, "times that are unknown are passed on");
@@ -43,6 +45,7 @@ struct measuring {
   struct mp4_picture *pictures; /* of MP4 only */
   size_t picture_count, picture_room;
   int64_t packets; /* of the video */
+  int64_t fields;  /* of a raw stream: two in most pictures */
   struct range positions, other_positions; /* of the video's packets, and of those of other video streams */
   double end_s;              /* the latest end of any stream's packet; negative infinity: unknown */
   uint32_t width, height;    /* of the pictures so far; 0: not said */
@@ -278,6 +281,15 @@ static int see_size(struct measuring *measuring, const struct demux_packet *pack
   return 0;
 }
 
+/* A packet may hold one field of a picture, or tell players to show a field again (telecine). */
+static int64_t fields_of(const struct measuring *measuring, const struct demux_packet *packet) {
+  const struct demux_video *video = demux_video(measuring->demux);
+  double seconds = (double)packet->duration * (double)video->time_base.num / (double)video->time_base.den;
+  if (measuring->given_rate.num <= 0 || packet->duration <= 0) return FIELDS;
+  double fields = round(seconds * FIELDS * (double)measuring->given_rate.num / (double)measuring->given_rate.den);
+  return fields >= 1 && fields <= FIELDS_MAX ? (int64_t)fields : FIELDS;
+}
+
 static int see_packet(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
   const struct clock_packet clock = {.is_video = packet->is_video,
                                      .is_sound = packet->is_sound,
@@ -295,6 +307,7 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   if (packet->is_corrupt && !measuring->ts.is_ts && !measuring->mp4.is_mp4) measuring->is_damaged = true;
   if (!packet->is_video) return 0;
   measuring->packets++;
+  measuring->fields += fields_of(measuring, packet);
   if (measuring->mp4.is_mp4 && !packet->is_hidden) keep_picture(measuring, packet);
   return see_size(measuring, packet, err);
 }
@@ -373,10 +386,10 @@ static int finish_raw(struct measuring *measuring, struct measured *ret, struct 
   if (rate.num <= 0)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
                   "it is a raw stream that states no frame rate; put it into a container, or give --frame-rate");
-  ret->num = measuring->packets * rate.den;
-  ret->den = rate.num;
-  EXPLAIN(measuring, "duration: %lld pictures at %lld/%lld a second; a raw stream has no times\n",
-          (long long)measuring->packets, (long long)rate.num, (long long)rate.den);
+  ret->num = measuring->fields * rate.den;
+  ret->den = FIELDS * rate.num;
+  EXPLAIN(measuring, "duration: %.1f pictures at %lld/%lld a second; a raw stream has no times\n",
+          (double)measuring->fields / FIELDS, (long long)rate.num, (long long)rate.den);
   return 0;
 }
 

@@ -299,6 +299,50 @@ def test_elementary_streams(farm, tmp_path, name, codec):
     assert done.returncode == 0 and sum(farm.totals().values()) == 12, done
 
 
+def telecine(path):
+    """Sets repeat_first_field in every second picture of a raw MPEG-2 stream, which is then shown for 3 fields."""
+    data, at, pictures = bytearray(path.read_bytes()), 0, 0
+    while (at := data.find(b"\x00\x00\x01\xb5", at)) >= 0:
+        if data[at + 4] >> 4 == 1:
+            data[at + 5] &= ~0x08  # the sequence is not progressive
+        if data[at + 4] >> 4 == 8:
+            data[at + 7] |= 0x02 * (pictures % 2)
+            data[at + 8] |= 0x80  # but the picture is
+            pictures += 1
+        at += 4
+    path.write_bytes(data)
+
+
+def odd_streams(tmp_path):
+    """Streams as tools leave them, with their seconds."""
+    clip, late = tmp_path / "clip.ts", tmp_path / "late.ts"
+    ffmpeg(*picture("160x90", 5, 25), "-c:v", "libx264", clip)
+    ffmpeg("-i", clip, "-c", "copy", "-output_ts_offset", 3600, late)
+    behind_junk = tmp_path / "behind-junk.ts"
+    behind_junk.write_bytes(bytes(1000) + clip.read_bytes() + late.read_bytes())
+    held, held_late, leap = tmp_path / "held.ts", tmp_path / "held-late.ts", tmp_path / "held-leap.ts"
+    constant = ["-c:v", "libx264", "-muxrate", "300k", "-pcr_period", 40]
+    ffmpeg(*picture("160x90", 40, 25), "-vf", "select='lt(mod(n,200),10)'", "-fps_mode", "vfr", *constant, held)
+    ffmpeg("-i", held, "-c", "copy", *constant[2:], "-output_ts_offset", 3600, held_late)
+    leap.write_bytes(held.read_bytes() + held_late.read_bytes())
+    ogg, chained = tmp_path / "one.ogv", tmp_path / "chained.ogv"
+    ffmpeg(*picture("160x90", 5, 25), "-c:v", "libtheora", ogg)
+    chained.write_bytes(ogg.read_bytes() * 2)
+    program = tmp_path / "sparse-times.vob"
+    ffmpeg(*picture("320x240", 6, 25), *tone(6), "-c:v", "mpeg2video", "-bf", 2, "-c:a", "mp2", "-f", "vob", program)
+    raw = tmp_path / "telecine.m2v"
+    ffmpeg(*picture("160x90", 4, 25), "-c:v", "mpeg2video", raw)
+    telecine(raw)
+    return (behind_junk, 10), (held, 32.4), (leap, 64.8), (chained, 10), (program, 6), (raw, 5)
+
+
+def test_odd_streams(farm, tmp_path):
+    for path, seconds in odd_streams(tmp_path):
+        done = farm.command("record", "--explain", path)
+        shown = float(done.stdout.splitlines()[0].split(" s,")[0].split()[-1])
+        assert done.returncode == 0 and abs(shown - seconds) <= 0.04, (path, seconds, done)
+
+
 def test_joined_files(farm, tmp_path):
     """Two streams behind one another, each with times from the beginning, are as long as both."""
     for name, codec in (("one.mpg", "mpeg2video"), ("one.ts", "libx264"), ("one.flv", "flv")):
