@@ -769,7 +769,8 @@ static void judge(const struct found *found, int result, struct intent_view *vie
   } else if (found->has_command && is_alive(found->command_pid, found->command_start)) {
     (void)err_set(why, ERR_BUSY, "its command (process %" PRId64 ") still runs", found->command_pid);
   } else if (found->is_locked) {
-    (void)err_set(why, ERR_BUSY, "a process that its command started still runs, or another agent measures its outputs");
+    (void)err_set(why, ERR_BUSY,
+                  "a process that its command started still runs, or another agent measures its outputs");
   } else {
     (void)err_set(why, ERR_BUSY, "its command has ended: `codecmeter flush` measures its outputs and reports them");
   }

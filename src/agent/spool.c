@@ -276,8 +276,8 @@ static void waiting_fini(struct waiting *waiting) {
   buf_fini(&waiting->content);
 }
 
-/* Keeps the memory of content. -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it is no regular file of at most `most`
- * bytes. -ERR_DENIED: this user may not read it. */
+/* Keeps the memory of content. -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it is no regular file of at most
+ * `most` bytes. -ERR_DENIED: this user may not read it. */
 static int read_content(const char *path, size_t most, struct buf *content, struct stat *ret_st, struct err *err) {
   size_t got = 0;
   SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -605,8 +605,7 @@ static void look_at_event(struct looker *looker, const char *name, void *to) {
   waiting.content = (struct buf){0};
 }
 
-int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item *item), void *arg,
-               struct err *err) {
+int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item *item), void *arg, struct err *err) {
   SCOPED(looker_fini) struct looker looker = looker_of(dir);
   struct item_visit to = {visit, arg};
   struct stat st;

@@ -14,6 +14,7 @@
 #include "agent/spool.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/json.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -217,10 +218,11 @@ static int look(struct status *status, struct err *err) {
   return spool_look_rejected(status->dir, take_refusal, status, err);
 }
 
-static bool needs_attention(const struct status *status) {
-  return status->all_waiting.count + status->all_refused.count + status->damaged + status->unreadable +
-             status->killed >
-         0;
+/* max_age_ms: so long an event may wait. */
+static bool needs_attention(const struct status *status, int64_t max_age_ms) {
+  int64_t oldest_ms = status->all_waiting.first_ms;
+  bool waits_long = status->all_waiting.count > 0 && clock_real_ms(clock_system()) - oldest_ms >= max_age_ms;
+  return waits_long || status->all_refused.count + status->damaged + status->unreadable + status->killed > 0;
 }
 
 /* ---- for programs ---- */
@@ -434,14 +436,23 @@ static void print_sums(const struct status *status) {
   (void)printf("\n");
 }
 
-static int show(const char *dir, bool is_named, bool json, bool *ret_attention, struct err *err) {
+struct spool_options {
+  struct client_settings settings;
+  char *max_age;
+  int64_t max_age_ms;
+  bool json, check;
+};
+
+/* is_named: the command line named the directory, so it must exist. */
+static int show(const char *dir, bool is_named, const struct spool_options *options, bool *ret_attention,
+                struct err *err) {
   SCOPED(status_fini) struct status status;
   status_init(&status, dir);
   int result = look(&status, err);
   bool never_spooled = result == -ERR_NOT_FOUND && !is_named;
   if (result != 0 && !never_spooled) return result;
-  *ret_attention = needs_attention(&status);
-  if (json) return print_json(&status, err);
+  *ret_attention = needs_attention(&status, options->max_age_ms);
+  if (options->json) return print_json(&status, err);
   print_waiting(&status);
   print_unusable(&status);
   print_runs(&status);
@@ -450,18 +461,28 @@ static int show(const char *dir, bool is_named, bool json, bool *ret_attention, 
   return 0;
 }
 
+static int check_options(struct spool_options *options, struct err *err) {
+  uint64_t ms = 0;
+  if (options->max_age != NULL && (!config_duration(str_of(options->max_age), &ms) || ms > INT64_MAX))
+    return err_set(err, ERR_USAGE, "--max-age '%s' is not a duration like 10m or 1h", options->max_age);
+  options->max_age_ms = (int64_t)ms;
+  return 0;
+}
+
 int cmd_spool(int argc, char **argv) {
-  struct client_settings settings = {0};
-  bool json = false, check = false;
+  struct spool_options options = {0};
   const struct option_row rows[] = {
-      CLIENT_SPOOL_ROW(settings),
-      {"env", 0, OPTION_TEXT, &settings.env_file, "FILE", "read $CODECMETER_SPOOL from a file"},
-      {"check", 0, OPTION_FLAG, &check, NULL, "exit with 1 if anything waits or was rejected, for monitoring"},
-      {"json", 0, OPTION_FLAG, &json, NULL, "print JSON"},
+      CLIENT_SPOOL_ROW(options.settings),
+      {"env", 0, OPTION_TEXT, &options.settings.env_file, "FILE", "read $CODECMETER_SPOOL from a file"},
+      {"check", 0, OPTION_FLAG, &options.check, NULL,
+       "exit with 1 if anything waits or was rejected, for monitoring"},
+      {"max-age", 0, OPTION_TEXT, &options.max_age, "DURATION",
+       "with --check: so long an event may wait, as 10m or 1h (default: 0)"},
+      {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_verb verbs[] = {
-      {"status", NULL, "spool env check json",
+      {"status", NULL, "spool env check max-age json",
        "show what waits, for whom and since when, killed runs, and what was rejected and why"},
       {0},
   };
@@ -480,7 +501,8 @@ int cmd_spool(int argc, char **argv) {
           "sends "
           "what waits.",
       .quiet = "print the tables, without the notes between them",
-      .examples = "codecmeter spool status\ncodecmeter spool status --env data/client.env --check --quiet",
+      .examples =
+          "codecmeter spool status\ncodecmeter spool status --env data/client.env --check --max-age 1h --quiet",
       .exits = exits,
       .rows = rows,
   };
@@ -489,11 +511,12 @@ int cmd_spool(int argc, char **argv) {
   SCOPED(spool_fini) struct spool spool = {.dir = NULL};
   bool attention = false;
   int result = options_parse_verb(&spec, argc, argv, &verb, &err);
-  bool is_named = settings.spool != NULL;
-  if (result == 0) result = client_settings_fill(&settings, &err);
+  bool is_named = options.settings.spool != NULL;
+  if (result == 0) result = check_options(&options, &err);
+  if (result == 0) result = client_settings_fill(&options.settings, &err);
   if (result != 0) return command_fail("spool", &err);
-  spool_init(&spool, &settings);
-  result = show(spool.dir, is_named, json, &attention, &err);
+  spool_init(&spool, &options.settings);
+  result = show(spool.dir, is_named, &options, &attention, &err);
   if (result != 0) return command_fail("spool", &err);
-  return check && attention ? EXIT_FAILED : EXIT_OK;
+  return options.check && attention ? EXIT_FAILED : EXIT_OK;
 }

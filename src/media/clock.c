@@ -7,7 +7,11 @@
 #include "media/clock.h"
 
 #include <inttypes.h>
+#include <math.h>
 
+#define TOTAL_MAX (INT64_MAX / 2)
+#define BREAKS_LOOKED_AT 1000 /* near one step: bounds the time for a hostile file */
+#define BREAK_SLACK_S 1.0     /* the video may step by this much more or less than the PCR: a muxer's buffer may differ */
 #define STEP_MAX_S 10.0    /* without a PCR: design section 4 */
 #define SOUND_STEP_S 1.0   /* between packets of sound that goes on */
 #define BACK_SLACK_S 1.0   /* a smaller step back, without a break and not to a key picture, is disorder of the muxer */
@@ -16,6 +20,7 @@
 #define NEAR (INT64_C(1) << 20) /* bytes: at 80 Mbit/s the 0.1 s that may lie between two PCRs */
 
 void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules) {
+  bool is_period_sane = rules->period > 0 && rules->period < CLOCK_FAR;
   *reading = (struct clock_reading){.rules = *rules,
                                     .last_dts = CLOCK_NONE,
                                     .sound_begin = CLOCK_NONE,
@@ -23,7 +28,10 @@ void clock_reading_init(struct clock_reading *reading, const struct clock_rules 
                                     .begin = CLOCK_NONE,
                                     .first = CLOCK_NONE,
                                     .end = CLOCK_NONE};
+  if (!is_period_sane) reading->rules.period = 0;
 }
+
+static int64_t sane(int64_t time) { return time > -CLOCK_FAR && time < CLOCK_FAR ? time : CLOCK_NONE; }
 
 static int64_t units(const struct clock_reading *reading, double seconds) {
   return (int64_t)(seconds / reading->rules.unit);
@@ -67,15 +75,25 @@ static bool is_bridged(const struct clock_reading *reading, int64_t dts, int64_t
          (time > reading->last_time && has_sound(reading, reading->last_time, time));
 }
 
-/* True if there is a break near the bytes between the previous picture and this one. Near, because the PCR is written some
- * packets before or after the picture that it belongs to. */
-static bool is_near_break(struct clock_reading *reading, int64_t position) {
+/* True if a leap of the PCR explains a step of the video. The picture before the leap may have been held in addition. */
+static bool explains(const struct clock_reading *reading, const struct ts_break *at, int64_t step) {
+  double leap = (double)at->step / TS_CLOCK, rest = fabs(seconds(reading, step) - leap);
+  return rest <= BREAK_SLACK_S || rest <= fabs(leap) / 2;
+}
+
+/* Finds a break that explains a step, near the bytes between the previous picture and this one. Near, because the PCR is
+ * written some packets before or after the picture that it belongs to. NULL: there is none. */
+static const struct ts_break *find_break(struct clock_reading *reading, int64_t position, int64_t step) {
   const struct clock_rules *rules = &reading->rules;
   uint64_t from = reading->last_position > NEAR ? (uint64_t)(reading->last_position - NEAR) : 0;
+  uint64_t to = (uint64_t)position + NEAR;
   while (reading->next_break < rules->break_count && rules->breaks[reading->next_break].position < from)
     reading->next_break++;
-  return reading->next_break < rules->break_count &&
-         rules->breaks[reading->next_break].position <= (uint64_t)(position + NEAR);
+  for (size_t i = reading->next_break; i < rules->break_count && i - reading->next_break < BREAKS_LOOKED_AT; i++) {
+    if (rules->breaks[i].position > to) return NULL;
+    if (explains(reading, &rules->breaks[i], step)) return &rules->breaks[i];
+  }
+  return NULL;
 }
 
 static int64_t picture_duration(const struct clock_reading *reading, const struct clock_packet *packet) {
@@ -99,23 +117,31 @@ static void close_piece(struct clock_reading *reading, int64_t step) {
     buf_char(out, '\n');
   }
   if (reading->pieces++ == 0) reading->begin = reading->first;
-  reading->before += length;
+  reading->before = length < TOTAL_MAX - reading->before ? reading->before + length : TOTAL_MAX;
   reading->first = reading->end = CLOCK_NONE;
   reading->lacks_time = false;
 }
 
+/* While a picture is held and the clock goes on, at least one packet with a PCR is written each second; a longer step of the
+ * PCR would be a break. Fewer bytes than half of these mean that the clock is another one: its PCR may be on another PID,
+ * so that no break was seen. */
+static bool is_clock_steady(const struct clock_reading *reading, int64_t position, int64_t step) {
+  return (double)(position - reading->last_position) >= seconds(reading, step) * TS_PACKET / 2;
+}
+
 static bool is_break(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, int64_t time,
-                     bool is_near) {
+                     const struct ts_break *at) {
   int64_t step = dts - reading->last_dts, usual = reading->last_duration;
   if (reading->rules.period > usual) usual = reading->rules.period;
-  if (step < 0) return is_near || packet->is_key || -step > units(reading, BACK_SLACK_S);
+  if (step < 0) return at != NULL || packet->is_key || -step > units(reading, BACK_SLACK_S);
   if (step <= 2 * usual) return false;
-  bool is_flagged = is_near && reading->rules.breaks[reading->next_break].is_flagged;
+  bool is_flagged = at != NULL && at->is_flagged;
   if (!is_flagged && is_bridged(reading, dts, time)) return false;
   switch (reading->rules.rule) {
     case CLOCK_HELD: return false;
     case CLOCK_PIECES: return step > units(reading, STEP_MAX_S);
-    case CLOCK_BREAKS: return is_near;
+    case CLOCK_BREAKS:
+      return at != NULL || (step > units(reading, STEP_MAX_S) && !is_clock_steady(reading, packet->position, step));
   }
   return false;
 }
@@ -139,7 +165,6 @@ static void extend(struct clock_reading *reading, int64_t time, int64_t dts, int
 }
 
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
-  int64_t position = packet->position >= 0 ? packet->position : reading->last_position;
   if (!packet->is_hidden) reading->pictures++;
   int64_t duration = picture_duration(reading, packet);
   int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
@@ -147,13 +172,15 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
   if (is_timeless && reading->last_dts == CLOCK_NONE) return;
   dts = is_timeless ? reading->last_dts + reading->last_duration : unwrap(reading, dts, reading->last_dts);
   int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
-  bool is_near = is_near_break(reading, position);
-  if (reading->last_dts != CLOCK_NONE && is_break(reading, packet, dts, time, is_near)) {
-    close_piece(reading, dts - reading->last_dts);
-    if (is_near) reading->next_break++; /* it explains one step */
+  if (reading->last_dts != CLOCK_NONE) {
+    const struct ts_break *at = find_break(reading, packet->position, dts - reading->last_dts);
+    if (is_break(reading, packet, dts, time, at)) {
+      close_piece(reading, dts - reading->last_dts);
+      if (at != NULL) reading->next_break = (size_t)(at - reading->rules.breaks) + 1; /* it explains one step */
+    }
   }
   if (packet->pts == CLOCK_NONE) reading->lacks_time = true;
-  reading->last_position = position;
+  reading->last_position = packet->position;
   reading->last_dts = dts;
   reading->last_time = time;
   reading->last_duration = duration;
@@ -161,8 +188,13 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
 }
 
 void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet) {
-  if (packet->is_video) see_video(reading, packet);
-  if (packet->is_sound) see_sound(reading, packet);
+  struct clock_packet clean = *packet;
+  clean.pts = sane(packet->pts);
+  clean.dts = sane(packet->dts);
+  if (packet->duration < 0 || packet->duration >= CLOCK_FAR) clean.duration = 0;
+  if (packet->position < 0) clean.position = reading->last_position;
+  if (packet->is_video) see_video(reading, &clean);
+  if (packet->is_sound) see_sound(reading, &clean);
 }
 
 int64_t clock_reading_end(struct clock_reading *reading) {

@@ -13,11 +13,12 @@
 #include "media/ts.h"
 
 #define CLOCK_NONE INT64_MIN
+#define CLOCK_FAR (INT64_C(1) << 56) /* so that sums do not overflow */
 
 enum clock_rule {
   CLOCK_HELD,   /* a gap is a held picture; a restart is a new piece */
   CLOCK_PIECES, /* a step beyond 10 s that no sound bridges, or a restart, is a new piece */
-  CLOCK_BREAKS, /* a step at one of the given breaks, or a restart, is a new piece */
+  CLOCK_BREAKS, /* a step at one of the given breaks, about as large as the break's own, or a restart, is a new piece */
 };
 
 struct clock_rules {
@@ -32,7 +33,7 @@ struct clock_rules {
 
 struct clock_packet {
   bool is_video, is_sound, is_key, is_hidden;
-  int64_t pts, dts, duration; /* CLOCK_NONE, CLOCK_NONE, 0: unknown */
+  int64_t pts, dts, duration; /* CLOCK_NONE, CLOCK_NONE, 0: unknown. Beyond CLOCK_FAR they count as unknown */
   int64_t position;           /* -1: unknown */
 };
 
@@ -53,7 +54,8 @@ struct clock_reading {
 
 void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules);
 void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet);
-/* The time that pictures are shown, in units; CLOCK_NONE: no packet had a time. Ends the reading. */
+/* The time that pictures are shown, in units, at most INT64_MAX / 2; CLOCK_NONE: no packet had a time. Ends the
+ * reading. */
 int64_t clock_reading_end(struct clock_reading *reading);
 
 #endif

@@ -22,13 +22,16 @@
 
 #define BUFFER_SIZE (1 << 16)
 #define PROBE_SIZE (32 << 20) /* a slide show may have its first pictures far apart */
+#define TIME_MAX (INT64_C(1) << 60) /* a time beyond it is a fault of the file, and counts as unknown */
 #define PROBE_US 100000000
+#define PICTURE_MAX (64 << 20) /* libavcodec's parsers gather the bytes of a raw picture until they see its end */
 #define PACKETS_EMPTY_MAX 100000 /* packets without data in a row: a demuxer that makes no progress */
 
 struct demux {
   const char *name;
   struct reel *reel;
   uint64_t position;
+  uint64_t since_packet; /* bytes that were read since the last packet */
   struct err trouble; /* of the first read that failed; its code is 0 until then */
   AVIOContext *io;
   AVFormatContext *input;
@@ -57,9 +60,16 @@ static int read_reel(void *arg, uint8_t *out, int size) {
   struct demux *demux = arg;
   size_t got = 0;
   struct err err = {0};
+  if (demux->container.takes_rate && demux->since_packet > PICTURE_MAX) {
+    if (demux->trouble.code == 0)
+      (void)err_set(&demux->trouble, ERR_MEDIA, "%s: it is damaged: no picture ends within %d MiB", demux->name,
+                    PICTURE_MAX >> 20);
+    return AVERROR(EIO);
+  }
   int result = reel_read(demux->reel, demux->position, out, (size_t)size, &got, &err);
   if (result != 0 && demux->trouble.code == 0) demux->trouble = err;
   demux->position += got;
+  demux->since_packet += got;
   if (got > 0) return (int)got;
   return result != 0 ? AVERROR(EIO) : AVERROR_EOF;
 }
@@ -108,14 +118,16 @@ static int open_input(struct demux *demux, struct demux_ratio rate, struct err *
 
 /* ---- facts ---- */
 
+static bool is_video(const AVStream *stream) {
+  return stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0;
+}
+
 /* The stream that a player would show. Cover art is not video. */
 static AVStream *find_video(AVFormatContext *input) {
   int best = av_find_best_stream(input, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
   if (best >= 0 && (input->streams[best]->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0) return input->streams[best];
   for (unsigned i = 0; i < input->nb_streams; i++) {
-    AVStream *stream = input->streams[i];
-    bool is_video = stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
-    if (is_video && (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0) return stream;
+    if (is_video(input->streams[i])) return input->streams[i];
   }
   return NULL;
 }
@@ -261,25 +273,35 @@ static void see_size(struct demux *demux, struct demux_packet *ret) {
 static int64_t scale(const struct demux *demux, int64_t value) {
   const AVStream *stream = demux->input->streams[demux->packet->stream_index];
   if (value == AV_NOPTS_VALUE) return DEMUX_NONE;
-  return stream == demux->stream ? value : av_rescale_q(value, stream->time_base, demux->stream->time_base);
+  int64_t scaled = stream == demux->stream ? value : av_rescale_q(value, stream->time_base, demux->stream->time_base);
+  return scaled > -TIME_MAX && scaled < TIME_MAX ? scaled : DEMUX_NONE;
 }
 
 static void give(struct demux *demux, struct demux_packet *ret) {
   const AVPacket *packet = demux->packet;
+  demux->since_packet = 0;
   enum AVMediaType type = demux->input->streams[packet->stream_index]->codecpar->codec_type;
+  int64_t duration = scale(demux, packet->duration);
   *ret = (struct demux_packet){
       .is_video = packet->stream_index == demux->stream->index,
-      .is_other_video = packet->stream_index != demux->stream->index && type == AVMEDIA_TYPE_VIDEO,
       .is_sound = type == AVMEDIA_TYPE_AUDIO,
       .is_key = (packet->flags & AV_PKT_FLAG_KEY) != 0,
       .is_corrupt = (packet->flags & AV_PKT_FLAG_CORRUPT) != 0,
+      .is_other_video = packet->stream_index != demux->stream->index && is_video(demux->input->streams[packet->stream_index]),
       .is_hidden = (packet->flags & AV_PKT_FLAG_DISCARD) != 0,
       .pts = scale(demux, packet->pts),
       .dts = scale(demux, packet->dts),
-      .duration = packet->duration > 0 ? scale(demux, packet->duration) : 0,
+      .duration = packet->duration > 0 && duration != DEMUX_NONE ? duration : 0,
       .position = packet->pos,
   };
   if (ret->is_video) see_size(demux, ret);
+}
+
+/* libavformat gives the headers of an Ogg file that was joined to another one as packets. */
+static bool is_theora_header(const struct demux *demux) {
+  const AVPacket *packet = demux->packet;
+  bool is_theora = demux->input->streams[packet->stream_index]->codecpar->codec_id == AV_CODEC_ID_THEORA;
+  return is_theora && packet->size > 0 && (packet->data[0] & 0x80) != 0;
 }
 
 int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, struct err *err) {
@@ -290,6 +312,7 @@ int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, str
     code = av_read_frame(demux->input, demux->packet);
     if (code == AVERROR(EAGAIN)) continue;
     if (code < 0) break;
+    if (is_theora_header(demux)) continue;
     give(demux, ret);
     return 0;
   }

@@ -39,10 +39,11 @@ struct demux_container {
 };
 
 struct demux_packet {
-  bool is_video, is_other_video, is_sound, is_key, is_corrupt, is_hidden; /* is_hidden: decoded but not shown */
+  bool is_video, is_sound, is_key, is_corrupt, is_hidden; /* is_hidden: decoded but not shown */
   int64_t pts, dts;    /* in units of the video's time_base, also those of other streams; or DEMUX_NONE */
   int64_t duration;    /* 0: unknown */
   int64_t position;    /* in the reel; -1: unknown */
+  bool is_other_video; /* of a video stream that is not measured */
   uint32_t width, height; /* of the video from this packet on; 0: not said */
 };
 

@@ -509,6 +509,17 @@ static int read_single(struct segments *all, struct str text, struct err *err) {
   return result;
 }
 
+/* True if the list holds nothing but its head. A media playlist states at least its target duration. */
+static bool is_empty(struct str text) {
+  while (text.len > 0) {
+    struct str line = str_trim(str_cut(&text, '\n'));
+    bool is_head = line.len == 0 || str_starts(line, STR("#EXTM3U")) || str_starts(line, STR("\xEF\xBB\xBF#EXTM3U")) ||
+                   str_starts(line, STR("#EXT-X-VERSION")) || str_starts(line, STR("#EXT-X-INDEPENDENT-SEGMENTS"));
+    if (!is_head) return false;
+  }
+  return true;
+}
+
 int hls_read(const char *path, struct list *ret, struct err *err) {
   SCOPED(segments_fini) struct segments all;
   SCOPED(buf_fini) struct buf text = {.ptr = NULL};
@@ -518,6 +529,13 @@ int hls_read(const char *path, struct list *ret, struct err *err) {
   int result = segments_read_text(path, &text, err);
   if (result != 0) return result;
   struct str view = buf_view(&text);
+  if (is_empty(view)) {
+    ret->refusal = MEDIA_REFUSED_NO_OUTPUT;
+    return err_set(err, ERR_MEDIA,
+                   "%s: it lists nothing; ffmpeg leaves a master playlist empty if it knows no bit rate: give -b:v, or "
+                   "record its media playlists",
+                   path);
+  }
   result = is_master(view) ? read_master(&all, view, err) : read_single(&all, view, err);
   return result == 0 ? segments_end(&all, err) : result;
 }

@@ -8,6 +8,7 @@
  */
 #include "media/measure.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +19,18 @@
 #include "media/mp4.h"
 #include "media/ts.h"
 
-#define SLACK_US 1000000 /* the last packet may end this much before the end that a container states */
+#define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25
-#define OTHERS_MAX 25 /* pictures of other video streams that may come in a row, in a transport stream of programs */
+#define FIELDS 2     /* of a picture */
+#define FIELDS_MAX 6 /* a picture that is shown three times */
+#define DURATION_MAX_S 1e9 /* 31 years: longer times are a fault of the file */
 
 static_assert(CLOCK_NONE == DEMUX_NONE, "times that are unknown are passed on");
+
+/* Bytes of the reel, from the first packet to the last one. */
+struct range {
+  int64_t first, last; /* -1: none yet */
+};
 
 struct measuring {
   const char *name;
@@ -37,8 +45,9 @@ struct measuring {
   struct mp4_picture *pictures; /* of MP4 only */
   size_t picture_count, picture_room;
   int64_t packets; /* of the video */
-  int64_t others, others_most; /* of other video streams, in a row without one of the video */
-  int64_t end_us;            /* the latest end of any stream's packet; DEMUX_NONE: unknown */
+  int64_t fields;  /* of a raw stream: two in most pictures */
+  struct range positions, other_positions; /* of the video's packets, and of those of other video streams */
+  double end_s;              /* the latest end of any stream's packet; negative infinity: unknown */
   uint32_t width, height;    /* of the pictures so far; 0: not said */
   bool is_damaged;
   enum media_refusal refusal;
@@ -67,6 +76,10 @@ static int refuse(struct measuring *measuring, enum media_refusal refusal, struc
 static int refuse_truncated(struct measuring *measuring, struct err *err) {
   return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
                 "it is truncated or damaged: it holds less than its headers say");
+}
+
+static int refuse_times(struct measuring *measuring, struct err *err) {
+  return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "it is damaged: its times say that it lasts more than 31 years");
 }
 
 static int refuse_sizes(struct measuring *measuring, uint32_t width, uint32_t height, uint32_t other_width,
@@ -117,7 +130,7 @@ static int look_at_elements(struct measuring *measuring, struct err *err) {
 static int look_at_packets(struct measuring *measuring, struct err *err) {
   int result = ts_scan(measuring->reel, &measuring->ts, err);
   if (result != 0) return err_prefix(err, "%s", measuring->name);
-  return measuring->ts.is_ts && measuring->ts.ends_within_packet ? refuse_truncated(measuring, err) : 0;
+  return 0;
 }
 
 static int look(struct measuring *measuring, struct err *err) {
@@ -187,6 +200,10 @@ static int check_video(struct measuring *measuring, struct err *err) {
   if (video->is_text) return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it has no video");
   if (is_moving_webp(measuring->reel))
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "it is an animated WebP, which this libavformat cannot measure");
+  bool is_ts = strcmp(demux_container(measuring->demux)->name, "mpegts") == 0;
+  if (is_ts && !measuring->ts.is_ts) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its head is damaged");
+  if (!is_ts) measuring->ts.is_ts = false;
+  if (measuring->ts.is_ts && measuring->ts.ends_within_packet) return refuse_truncated(measuring, err);
   if (video->codec[0] == '\0')
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "libavformat does not know the codec of its video");
   return 0;
@@ -245,8 +262,14 @@ static void see_end(struct measuring *measuring, const struct demux_packet *pack
   const struct demux_ratio base = demux_video(measuring->demux)->time_base;
   int64_t time = packet->pts != DEMUX_NONE ? packet->pts : packet->dts;
   if (time == DEMUX_NONE) return;
-  int64_t end_us = (int64_t)((double)(time + packet->duration) * (double)base.num / (double)base.den * 1e6);
-  if (measuring->end_us == DEMUX_NONE || end_us > measuring->end_us) measuring->end_us = end_us;
+  double end_s = ((double)time + (double)packet->duration) * (double)base.num / (double)base.den;
+  if (end_s > measuring->end_s) measuring->end_s = end_s;
+}
+
+static void see_position(struct range *range, int64_t position) {
+  if (position < 0) return;
+  if (range->first < 0 || position < range->first) range->first = position;
+  if (position > range->last) range->last = position;
 }
 
 static int see_size(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
@@ -256,6 +279,15 @@ static int see_size(struct measuring *measuring, const struct demux_packet *pack
   measuring->width = packet->width;
   measuring->height = packet->height;
   return 0;
+}
+
+/* A packet may hold one field of a picture, or tell players to show a field again (telecine). */
+static int64_t fields_of(const struct measuring *measuring, const struct demux_packet *packet) {
+  const struct demux_video *video = demux_video(measuring->demux);
+  double seconds = (double)packet->duration * (double)video->time_base.num / (double)video->time_base.den;
+  if (measuring->given_rate.num <= 0 || packet->duration <= 0) return FIELDS;
+  double fields = round(seconds * FIELDS * (double)measuring->given_rate.num / (double)measuring->given_rate.den);
+  return fields >= 1 && fields <= FIELDS_MAX ? (int64_t)fields : FIELDS;
 }
 
 static int see_packet(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
@@ -268,13 +300,14 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
                                      .duration = packet->duration,
                                      .position = packet->position};
   see_end(measuring, packet);
+  if (packet->is_video || packet->is_other_video)
+    see_position(packet->is_video ? &measuring->positions : &measuring->other_positions, packet->position);
   clock_reading_see(&measuring->clock, &clock);
   /* Segments that were made apart have counters of their own, which libavformat takes for damage. */
   if (packet->is_corrupt && !measuring->ts.is_ts && !measuring->mp4.is_mp4) measuring->is_damaged = true;
-  if (packet->is_other_video && ++measuring->others > measuring->others_most) measuring->others_most = measuring->others;
   if (!packet->is_video) return 0;
-  measuring->others = 0;
   measuring->packets++;
+  measuring->fields += fields_of(measuring, packet);
   if (measuring->mp4.is_mp4 && !packet->is_hidden) keep_picture(measuring, packet);
   return see_size(measuring, packet, err);
 }
@@ -282,7 +315,8 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
 static int read_all(struct measuring *measuring, struct err *err) {
   struct demux_packet packet;
   bool is_end = false;
-  measuring->end_us = DEMUX_NONE;
+  measuring->end_s = -INFINITY;
+  measuring->positions = measuring->other_positions = (struct range){-1, -1};
   start_clock(measuring);
   while (true) {
     int result = demux_next(measuring->demux, &packet, &is_end, err);
@@ -309,10 +343,17 @@ static bool is_truncated(const struct measuring *measuring) {
   bool lists_packets = strcmp(container->name, "avi") != 0;
   if (lists_packets && video->promised > measuring->packets) return true;
   bool is_stated = container->duration_us > 0 && !measuring->ts.is_ts && !measuring->options->is_stretch;
-  if (!is_stated || measuring->end_us == DEMUX_NONE) return false;
+  if (!is_stated || isinf(measuring->end_s)) return false;
   /* Some containers count from the first picture, some from zero. */
-  int64_t start = container->start_us < 0 ? container->start_us : 0;
-  return measuring->end_us - start + SLACK_US < container->duration_us;
+  double start_s = container->start_us < 0 ? (double)container->start_us / 1e6 : 0;
+  return measuring->end_s - start_s + SLACK_S < (double)container->duration_us / 1e6;
+}
+
+/* True if the video of a transport stream goes on under another PID. */
+static bool goes_on_elsewhere(const struct measuring *measuring) {
+  const struct range *own = &measuring->positions, *other = &measuring->other_positions;
+  bool is_known = measuring->ts.is_ts && own->first >= 0 && other->first >= 0;
+  return measuring->ts.is_reassigned || (is_known && (other->first > own->last || other->last < own->first));
 }
 
 /* ---- the result ---- */
@@ -330,6 +371,7 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
   if (is_mp4_truncated(measuring, track)) return refuse_truncated(measuring, err);
   struct mp4_shown shown =
       mp4_show(&measuring->mp4, track, measuring->pictures, measuring->picture_count, explanation(measuring));
+  if ((double)shown.num / (double)shown.den > DURATION_MAX_S) return refuse_times(measuring, err);
   if (measuring->picture_count > 0 && shown.num <= 0)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its edit list shows no picture");
   ret->num = shown.num;
@@ -344,20 +386,19 @@ static int finish_raw(struct measuring *measuring, struct measured *ret, struct 
   if (rate.num <= 0)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
                   "it is a raw stream that states no frame rate; put it into a container, or give --frame-rate");
-  ret->num = measuring->packets * rate.den;
-  ret->den = rate.num;
-  EXPLAIN(measuring, "duration: %lld pictures at %lld/%lld a second; a raw stream has no times\n",
-          (long long)measuring->packets, (long long)rate.num, (long long)rate.den);
+  ret->num = measuring->fields * rate.den;
+  ret->den = FIELDS * rate.num;
+  EXPLAIN(measuring, "duration: %.1f pictures at %lld/%lld a second; a raw stream has no times\n",
+          (double)measuring->fields / FIELDS, (long long)rate.num, (long long)rate.den);
   return 0;
 }
 
 static int finish_timed(struct measuring *measuring, struct measured *ret, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
   if (is_truncated(measuring)) return refuse_truncated(measuring, err);
-  if (measuring->ts.is_ts && measuring->others_most > OTHERS_MAX)
+  if (goes_on_elsewhere(measuring))
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
-                  "its video goes on in another stream, as where recordings of different programs were joined; record "
-                  "each part by itself");
+                  "its video goes on in another stream, as if files were joined; record each part by itself");
   int64_t shown = clock_reading_end(&measuring->clock);
   if (shown == CLOCK_NONE && video->rate.num > 0) {
     ret->num = measuring->packets * video->rate.den;
@@ -366,6 +407,8 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   }
   if (shown == CLOCK_NONE)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video has no times, so its duration is unknown");
+  if ((double)shown * (double)video->time_base.num / (double)video->time_base.den > DURATION_MAX_S)
+    return refuse_times(measuring, err);
   ret->num = shown * video->time_base.num;
   ret->den = video->time_base.den;
   ret->begin_s = (double)measuring->clock.begin * measuring->clock.rules.unit;

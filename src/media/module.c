@@ -126,15 +126,24 @@ struct total {
   bool is_any;
 };
 
-static int add_stretch(const struct rendition *rendition, const struct stretch *stretch, struct total *total,
-                       enum media_refusal *ret_refusal, struct err *err) {
+/* True if a segment is a file of its own, as `ffmpeg -f segment` makes them: it begins with the head of an MP4 or Matroska
+ * file. Such files cannot be read as one. */
+static bool is_own_file(const struct media_span *span) {
+  char head[8] = "";
+  size_t got = 0;
+  SCOPED_FD int fd = open(span->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 || file_read(fd, span->path, span->offset, head, sizeof head, &got, NULL) != 0 || got < sizeof head) return false;
+  return memcmp(head + 4, "ftyp", 4) == 0 || memcmp(head, "\x1A\x45\xDF\xA3", 4) == 0;
+}
+
+/* Adds what follows one after the other and can be read as one. */
+static int add_reel(const struct rendition *rendition, const struct media_span *init, size_t first, size_t count,
+                    struct total *total, enum media_refusal *ret_refusal, struct err *err) {
   struct measured now;
-  bool has_init = stretch->init.path != NULL;
-  bool is_file = rendition->span_count == 1 && !has_init;
+  bool is_file = rendition->span_count == 1 && init == NULL;
   const struct measure_options options = {
       .media = total->media, .is_stretch = !is_file, .explanation = total->explanation};
-  SCOPED(reel_close_ref)
-  struct reel *reel = reel_open(has_init ? &stretch->init : NULL, &rendition->spans[stretch->first], stretch->count);
+  SCOPED(reel_close_ref) struct reel *reel = reel_open(init, &rendition->spans[first], count);
   int result = measure_reel(reel, rendition->name, &options, &now, ret_refusal, err);
   if (result == -ERR_MEDIA && reel_trouble(reel) != 0)
     return err_set_errno(err, ERR_IO, reel_trouble(reel), "%s", rendition->name);
@@ -153,6 +162,17 @@ static int add_stretch(const struct rendition *rendition, const struct stretch *
   total->is_any = true;
   total->seconds += (double)now.num / (double)now.den;
   return 0;
+}
+
+static int add_stretch(const struct rendition *rendition, const struct stretch *stretch, struct total *total,
+                       enum media_refusal *ret_refusal, struct err *err) {
+  const struct media_span *init = stretch->init.path != NULL ? &stretch->init : NULL;
+  bool is_apart = init == NULL && stretch->count > 1 && is_own_file(&rendition->spans[stretch->first]);
+  if (!is_apart) return add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
+  int result = 0;
+  for (size_t i = 0; i < stretch->count && result == 0; i++)
+    result = add_reel(rendition, NULL, stretch->first + i, 1, total, ret_refusal, err);
+  return result;
 }
 
 static int check_stated(const struct rendition *rendition, double seconds, struct err *err) {
@@ -240,7 +260,8 @@ static int probe_list(const char *path, enum list_kind kind, const struct media_
   list.part_count = 0;
   if (result == 0) return measure_list(&list, media, ret, err);
   ret->refusal = list.refusal;
-  return result;
+  /* A list may be refused for one that it names. */
+  return strncmp(err->text, path, strlen(path)) == 0 ? result : err_prefix(err, "%s", path);
 }
 
 int codecmeter_media_measure(const char *path, const struct media_options *options, struct media *ret,

@@ -9,21 +9,25 @@
 #include "base/err.h"
 #include "media/reel.h"
 
-/* A packet with a discontinuity flag for the clock, or whose PCR steps back or by more than 1 s from the one before of the
- * same PID. */
+/* A place where the clock leaps: a packet with a discontinuity flag for the clock, or whose PCR steps back or by more than
+ * 1 s from the one before of the same PID. */
 struct ts_break {
   uint64_t position; /* in the reel */
+  int64_t step;      /* of the PCR, 1/90000 s */
   bool is_flagged;
 };
 
 struct ts {
-  bool is_ts;          /* false: the reel begins with other bytes, and nothing else is set */
+  bool is_ts;          /* false: its head holds no packets in a row, and nothing else is set */
   bool has_pcr;
   bool ends_within_packet;
+  bool is_reassigned;   /* a PID carries video in one part and something else in another: recordings that were joined */
   uint64_t packet_size; /* 188, 192 with a time before each packet, 204 with a checksum behind it */
-  struct ts_break *breaks; /* by position */
+  struct ts_break *breaks; /* ascending positions */
   size_t count;         /* at most TS_BREAKS_MAX: then the clock's value means nothing anyway, and the scan ends */
 };
+#define TS_CLOCK 90000  /* a second */
+#define TS_PACKET 188   /* bytes */
 #define TS_BREAKS_MAX ((size_t)1 << 20)
 void ts_fini(struct ts *ts);
 /* -ERR_IO, -ERR_MEDIA: as of reel_read. -ERR_MEDIA also with more breaks than TS_BREAKS_MAX. The caller calls ts_fini in

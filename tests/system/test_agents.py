@@ -167,7 +167,7 @@ def test_down_then_up(farm, clips, tmp_path):
             farm.start("run", "--output", failed, "--", "sh", "-c", "exit 9"), farm.start("record", other, third)]
     (done, bad, recorded) = [(*process.communicate(timeout=90), process.returncode) for process in runs]
     assert done[0] == "" and done[2] == 0 and "out.mp4: h264 640x360 2.000 s, spooled" in done[1], done
-    assert "codecmeter flush" in done[1] and done[1].count("\n") == 1, done
+    assert "codecmeter flush" in done[1] and done[1].count("\n") == 2, done  # and the summary
     assert bad[2] == 9 and "failed, spooled" in bad[1], bad
     assert recorded[2] == 0 and recorded[0].count("spooled") == 2 and recorded[1].count("\n") == 2, recorded
     names = spooled(farm)
@@ -209,7 +209,7 @@ def test_a_message_is_whole(farm, clips, tmp_path):
     done = farm.command("run", "--url", "http://127.0.0.1:1", "--spool", long / "spool", "--output", long / "out.mp4", "--",
                         clips / "copy", clips / "small.mp4", long / "out.mp4")
     assert done.returncode == 0 and "set --url or $CODECMETER_URL; the event waits in" in done.stderr, done
-    assert done.stderr.endswith("or by `codecmeter flush`\n"), done
+    assert done.stderr.splitlines()[0].endswith("or by `codecmeter flush`"), done
     done = farm.command("record", "--url", "http://127.0.0.1:1", "--spool", long / "spool", long / "out.mp4")
     assert "$CODECMETER_URL; the event waits in" in done.stderr and done.stderr.endswith("`codecmeter flush`\n"), done
 
@@ -383,8 +383,8 @@ def test_where_it_cannot_be_kept(farm, clips, tmp_path):
         done = farm.command("run", "--spool", spool, "--output", out, "--", "ln", "-s", clips / "small.mp4", out, preexec_fn=hook)
         assert done.returncode == 75 and json.loads(done.stdout)["data"]["duration_ms"] == 2000, (spool, done)
         assert "cannot be kept in the spool either" in done.stderr and "401" in done.stderr, done
-        assert done.stderr.count("\n") == (1 if spool == "/dev/null" else 2), done  # and that the run cannot be noted
-        assert hook is None or done.stderr.endswith(": File too large\n"), done
+        assert done.stderr.count("\n") == (2 if spool == "/dev/null" else 3), done  # and that the run cannot be noted; the summary
+        assert hook is None or done.stderr.splitlines()[-2].endswith(": File too large"), done
     assert os.listdir(theirs) == ["letter.txt"] and os.listdir(full) in (["lock"], [])
     done = flush(farm, "--spool", theirs)
     assert done.returncode == 1 and "is not a spool" in done.stderr and os.listdir(theirs) == ["letter.txt"], done
@@ -627,7 +627,8 @@ def test_once(farm, clips, watched):
     assert done.returncode == 0 and done.stdout == "" and "--existing" in done.stderr, done
     distinct(clips / "small.mp4", out / "new.mp4")
     done = farm.command(*once)
-    assert done.returncode == 0 and done.stdout == f"{out}/new.mp4: h264 640x360 2.000 s, stored\n" and done.stderr == "", done
+    assert done.returncode == 0 and done.stdout.startswith(f"{out}/new.mp4: h264 640x360 2.000 s, stored, id 1:") and done.stderr == "", done
+    assert done.stdout.count("\n") == 1, done
     done = farm.command(*once)
     assert done.returncode == 0 and done.stdout == done.stderr == "", done
 
@@ -771,12 +772,12 @@ def test_names_that_are_not_to_be_printed_as_they_are(farm, clips, watched):
     done = farm.command("record", os.fsencode(out) + b"/no\xfftext.mp4")
     assert done.stdout.startswith(f"{out}/no\\xfftext.mp4: h264 640x360 2.000 s, stored, id 1:") and done.stdout.count("\n") == 1, done
     said = once(farm, out, "--existing")
-    assert said.splitlines()[0] == shown + ": h264 640x360 2.000 s, duplicate" and said.count("\n") == 2, said
+    assert said.startswith(shown + ": h264 640x360 2.000 s, duplicate, id 1:") and said.count("\n") == 2, said
     (out / (name + ".mkv")).write_bytes(b"none")
     done = farm.record(out / (name + ".mkv"))
     assert done.stderr.startswith("codecmeter record: " + shown + ".mkv: ") and done.stderr.count("\n") == 1, done
     done = farm.command("run", "--output", out / ("run" + name), "--", clips / "copy", clips / "small.mp4", out / ("run" + name))
-    assert "\\x1b[2J" in done.stderr and done.stderr.count("\n") == 1, done
+    assert "\\x1b[2J" in done.stderr and done.stderr.count("\n") == 2, done  # and the summary
     os.rename(out / name, out / ("z" + name))
     assert once(farm, out).count("\n") == 2, "one is renamed, one new"
 

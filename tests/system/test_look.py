@@ -264,6 +264,7 @@ VERBS = {
     "token": {"create": "data project scope create-projects time-zone json", "list": "data json", "revoke": "data id json"},
     "unresolved": {"list": "data project source id json", "resolve": "data project source id all codec width height duration-ms json",
                    "dismiss": "data project source id all json"},
+    "spool": {"status": "spool env check max-age json"},
     "completion": {"bash": "", "zsh": "", "fish": ""},
 }
 EVERYWHERE = {"quiet", "help", "version"}
@@ -292,7 +293,7 @@ def test_a_verb_refuses_the_options_of_others(command, tmp_path):
     options = options_of(command)
     takes = {verb: set(names.split()) | EVERYWHERE for verb, names in VERBS[command].items()}
     assert set(options) == set.union(*takes.values())
-    data = [] if command == "completion" else ["--data", tmp_path / "none"]
+    data = [] if command in ("spool", "completion") else ["--data", tmp_path / "none"]
     for verb in takes:
         for name, (has_value, _) in options.items():
             if name == "data":
@@ -319,7 +320,7 @@ def test_help_names_the_verbs_that_take_an_option(command):
         assert text.count(lead) == (1 if partial else 0), "the help does not say it twice"
     page = run("man", command).stdout.replace("\\-", "-")
     for name, (_, text) in options_of(command).items():
-        assert text.split(":")[0] in " ".join(page.split()).replace("\\(ga", "`"), (name, text)
+        assert text.split(":")[0] in " ".join(page.split()).replace("\\(ga", "`").replace("\\(ti", "~"), (name, text)
 
 
 # ---- tables ----

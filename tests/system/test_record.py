@@ -37,6 +37,14 @@ def bad_files(clips, tmp_path):
     ffmpeg(*picture("640x360", 6), *H264, "-g", 10, mkv)
     ffmpeg("-i", mkv, "-c", "copy", ts)
     ffmpeg("-i", mkv, "-c", "copy", "-movflags", "faststart", fast)
+    other_pids, swapped, shifted = tmp_path / "other-pids.ts", tmp_path / "swapped.ts", tmp_path / "shifted.ts"
+    both = tmp_path / "both.ts"
+    ffmpeg(*picture("640x360", 2), *tone(2), *H264, "-c:a", "aac", both)
+    ffmpeg("-i", both, "-c", "copy", "-mpegts_start_pid", 0x200, "-mpegts_pmt_start_pid", 0x1100, "-mpegts_service_id", 2,
+           shifted)
+    other_pids.write_bytes(both.read_bytes() + shifted.read_bytes())
+    ffmpeg("-i", both, "-c", "copy", "-streamid", "1:256", "-streamid", "0:257", shifted)
+    swapped.write_bytes(both.read_bytes() + shifted.read_bytes())
     avi = tmp_path / "whole.avi"
     ffmpeg("-i", mkv, "-c:v", "mpeg4", avi)
     fragmented = tmp_path / "fragmented.mp4"
@@ -63,6 +71,7 @@ def bad_files(clips, tmp_path):
         (truncated(ts, tmp_path / "cut.ts", 0.5003), "truncated"),
         (truncated(avi, tmp_path / "cut.avi", 0.5), "truncated"),
         (truncated(fragmented, tmp_path / "cut-fragment.mp4", 0.55), ""),
+        (other_pids, "another stream"), (swapped, "another stream"),
         (log, "no video"), (nfo, ""), (unknown, "codec"), (cut_segment, "truncated"),
         (master, "not finished"), (live, "not finished"), (missing, ""),
     ]
@@ -288,6 +297,50 @@ def test_elementary_streams(farm, tmp_path, name, codec):
     ffmpeg(*picture("320x180", 12, 25), "-c:v", codec, "-b:v", "3M", tmp_path / name)
     done = farm.record(tmp_path / name)
     assert done.returncode == 0 and sum(farm.totals().values()) == 12, done
+
+
+def telecine(path):
+    """Sets repeat_first_field in every second picture of a raw MPEG-2 stream, which is then shown for 3 fields."""
+    data, at, pictures = bytearray(path.read_bytes()), 0, 0
+    while (at := data.find(b"\x00\x00\x01\xb5", at)) >= 0:
+        if data[at + 4] >> 4 == 1:
+            data[at + 5] &= ~0x08  # the sequence is not progressive
+        if data[at + 4] >> 4 == 8:
+            data[at + 7] |= 0x02 * (pictures % 2)
+            data[at + 8] |= 0x80  # but the picture is
+            pictures += 1
+        at += 4
+    path.write_bytes(data)
+
+
+def odd_streams(tmp_path):
+    """Streams as tools leave them, with their seconds."""
+    clip, late = tmp_path / "clip.ts", tmp_path / "late.ts"
+    ffmpeg(*picture("160x90", 5, 25), "-c:v", "libx264", clip)
+    ffmpeg("-i", clip, "-c", "copy", "-output_ts_offset", 3600, late)
+    behind_junk = tmp_path / "behind-junk.ts"
+    behind_junk.write_bytes(bytes(1000) + clip.read_bytes() + late.read_bytes())
+    held, held_late, leap = tmp_path / "held.ts", tmp_path / "held-late.ts", tmp_path / "held-leap.ts"
+    constant = ["-c:v", "libx264", "-muxrate", "300k", "-pcr_period", 40]
+    ffmpeg(*picture("160x90", 40, 25), "-vf", "select='lt(mod(n,200),10)'", "-fps_mode", "vfr", *constant, held)
+    ffmpeg("-i", held, "-c", "copy", *constant[2:], "-output_ts_offset", 3600, held_late)
+    leap.write_bytes(held.read_bytes() + held_late.read_bytes())
+    ogg, chained = tmp_path / "one.ogv", tmp_path / "chained.ogv"
+    ffmpeg(*picture("160x90", 5, 25), "-c:v", "libtheora", ogg)
+    chained.write_bytes(ogg.read_bytes() * 2)
+    program = tmp_path / "sparse-times.vob"
+    ffmpeg(*picture("320x240", 6, 25), *tone(6), "-c:v", "mpeg2video", "-bf", 2, "-c:a", "mp2", "-f", "vob", program)
+    raw = tmp_path / "telecine.m2v"
+    ffmpeg(*picture("160x90", 4, 25), "-c:v", "mpeg2video", raw)
+    telecine(raw)
+    return (behind_junk, 10), (held, 32.4), (leap, 64.8), (chained, 10), (program, 6), (raw, 5)
+
+
+def test_odd_streams(farm, tmp_path):
+    for path, seconds in odd_streams(tmp_path):
+        done = farm.command("record", "--explain", path)
+        shown = float(done.stdout.splitlines()[0].split(" s,")[0].split()[-1])
+        assert done.returncode == 0 and abs(shown - seconds) <= 0.04, (path, seconds, done)
 
 
 def test_joined_files(farm, tmp_path):

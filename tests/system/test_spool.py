@@ -46,7 +46,7 @@ def test_wrong_use(farm, tmp_path):
     theirs.mkdir()
     (theirs / "letter.txt").write_text("dear\n")
     for code, words, args in ((2, "status", ()), (2, "flush", ("flush",)), (2, "unexpected", ("status", "x")),
-                              (2, "unknown option", ("status", "--nope")), (2, "cannot read", ("status", "--env", "/none.env")),
+                              (2, "unknown option", ("status", "--nope")), (2, "--max-age", ("status", "--max-age", "soon")), (2, "cannot read", ("status", "--env", "/none.env")),
                               (1, str(tmp_path / "none"), ("status", "--spool", tmp_path / "none")),
                               (1, "not a directory", ("status", "--spool", file)),
                               (1, "not a spool", ("status", "--spool", theirs)), (1, "", ("status", "--spool", file / "x"))):
@@ -101,6 +101,8 @@ def test_what_waits_for_whom_and_since_when(farm):
         assert farm.account.token not in done.stdout
     assert "codecmeter flush" not in status(farm, "-q").stdout and status(farm, "--check", expect=1).stdout == done.stdout
     assert contents(farm.spool) == before, "it changes nothing"
+    status(farm, "--check", "--max-age", "1h", expect=1)
+    status(farm, "--check", "--max-age", "100000d")
     assert flush(farm).stdout.startswith("sent 4,") and seen(farm)["waiting"] == 2
 
 
@@ -190,11 +192,7 @@ def test_runs_that_were_killed(farm, clips, tmp_path, gated):
 
 
 def test_while_another_sends(farm):
-    for number in range(3):
-        put(farm, number)
     with scripted("wait") as fake:
-        for name in spooled(farm):
-            os.remove(f"{farm.spool}/{name}")
         for number in range(3):
             put(farm, number, url=fake.url)
         sender = threading.Thread(target=lambda: flush(farm, "--url", fake.url, timeout=120))
@@ -248,4 +246,5 @@ def test_a_hundred_thousand_events(farm):
     assert len(told["for"]) == 1000 and sum(group["events"] for group in told["for"]) + told["others"] == number
     assert len(told["reasons"]) == 1000 and sum(reason["count"] for reason in told["reasons"]) + told["other_reasons"] == 5000
     lines = status(farm).stdout.splitlines()
+    shutil.rmtree(farm.spool)
     assert len(lines) < 2100 and sum("others" in line for line in lines) == 2
