@@ -265,6 +265,22 @@ case("ts/interlaced-mpeg2.ts", video("-c:v", "mpeg2video", "-flags", "+ildct+ilm
 case("ts/mpeg1.ts", video("-c:v", "mpeg1video", *MP2, *TS, seconds=4), 4)
 case("ts/mpeg4.ts", video("-c:v", "mpeg4", "-bf", "2", *MP2, *TS, seconds=4), 4)
 
+for _name, _source, _leaps, _seconds in (
+        ("0.9s-held", "b", [(0.5, 0.9)], 10.9), ("1.1s", "b", [(0.5, 1.1)], 10), ("back-0.2s", "b", [(0.5, -0.2)], 10), ("ten", "hevc",
+        [(n / 11, (-1) ** n * n * 700) for n in range(1, 11)], 8), ("interlaced-mpeg2", "interlaced-mpeg2", [(0.5, 3600)], 6), ("mpeg4", "mpeg4", [(0.5, 3600)], 4),
+        ("first", "plain", [(0, 3600)], 10), ("last", "plain", [(0.97, 3600)], 10), ("no-pcr-two", "no-pcr", [(0.3, 11), (0.6, -2)], 10),
+        ("sound-longer", "sound-longer", [(0.2, 3600)], 4), ("sound-alone", "sound-longer", [(0.9, 3600)], 4)):
+    case(f"ts/more-{_name}.ts", changed(f"ts/{_source}.ts", containers.ts_leap, *_leaps), _seconds, by="times" if _name == "0.9s-held" else "frames")
+for _name, _source, _leap in (("slides", "slides", 3600), ("slides-little", "slides", 7), ("slides-silent", "slides-silent", 3600)):
+    case(f"ts/more-{_name}.ts", changed(f"ts/{_source}.ts", containers.ts_leap, (0.5, _leap)), 20, rate=0.2)
+case("ts/more-slides-joined.ts", joined("ts/slides.ts", "ts/slides.ts"), 40, rate=0.2)
+case("ts/more-interlaced.ts", changed("ts/interlaced.ts", containers.ts_leap, (0.5, 3600)), 6, size=(160, 96))
+case("ts/more-59.94.ts", changed("rates/59.94.ts", containers.ts_leap, (0.3, 3600), (0.6, -100)), 180 * 1001 / 60000, rate=60000 / 1001)
+case("ts/joined-mpeg1.ts", joined("ts/mpeg1.ts", "ts/mpeg1.ts", "ts/mpeg1.ts"), 12)
+case("ts/joined.m2ts.ts", joined("ts/plain.m2ts", "ts/plain.m2ts"), 20)
+case("ts/begins-within.ts", changed("ts/plain.ts", lambda data: data[5000:]), 9.76, rate=1, refused="truncated", by=None, why="the first key picture is cut off: what is shown depends on the player")
+case("ts/rare-tables.ts", copied("base/b.mp4", "-pat_period", "100", "-sdt_period", "100", *TS), 10)
+
 # ---- Flash video ----
 
 case("flv/plain.flv", copied("base/plain.mp4"), 10)
@@ -283,6 +299,12 @@ case("flv/joined.flv", joined("base/plain.flv", "base/short.flv"), 14, refused="
 case("flv/held.flv", ff("-i", "@base/plain.mp4", "-vf", "select='not(between(n,100,149))'", "-vsync", "vfr", *X264, *AAC), 10, by="times")
 case("flv/sound-longer.flv", ff("-i", "@base/short.mp4", "-i", "@base/tone.m4a", "-map", "0:v", "-map", "1:a", "-c", "copy"), 4)
 case("flv/plain.f4v", copied("base/plain.mp4"), 10)
+
+case("flv/leap-twice.flv", changed("flv/leap.flv", containers.flv_leap, 400, 900), 10)
+case("flv/leap-back.flv", changed("flv/at-5000.flv", containers.flv_leap, 5003, -3000), 10)
+case("flv/at-5000.flv", changed("base/plain.flv", containers.flv_leap, 0, 5000), 10)
+case("flv/step-5s.flv", changed("base/plain.flv", containers.flv_leap, 5, 5), 15, by="times", why="a held picture: no leap")
+case("flv/piped.flv", piped("-i", "@base/b.mp4", "-c", "copy", "-f", "flv"), 10)
 
 # ---- MPEG program streams, and the raw streams of MPEG ----
 
@@ -324,11 +346,20 @@ for _name, _source, _edits, _seconds, _by in (
         ("gap-within", "silent", [(3, 0), (2, -1), (3, 3)], 6, None),
         ("dwell", "silent", [(3, 0), (2, 3, 0), (4, 3)], 9, None),
         ("longer-than-media", "silent", [(20, 0)], 10, "frames"),
+        ("four-parts", "silent", [(0.52, 0), (0.52, 1), (0.52, 2), (0.52, 3)], 2.08, "frames"),
+        ("beyond-end", "silent", [(5, 8)], 2, "frames"),
+        ("gap-and-parts-b", "silent-b", [(1, 0.08), (1, -1), (1.3, 4.44), (0.5, 9)], 2.8, None),
         ("trim-head-b", "silent-b", [(4, 6.08)], 4, "frames"),
         ("trim-tail-b", "silent-b", [(6.4, 0.08)], 6.4, "frames"),
         ("cut-out-b", "silent-b", [(3, 0.08), (2, 7.08)], 5, "frames")):
     case(f"mp4/edit-{_name}.mp4", changed(f"base/{_source}.mp4", containers.mp4_edit, _edits), _seconds, by=_by,
          why="" if _by else "libavformat does not play such an edit list")
+case("mp4/edit-nothing.mp4", changed("base/silent.mp4", containers.mp4_edit, [(0, 0)]), 0.04, by=None, refused="no picture", why="a row of no length shows all or nothing")
+case("mp4/edit-behind-end.mp4", changed("base/silent.mp4", containers.mp4_edit, [(5, 12)]), refused="no picture")
+case("mp4/joined.mp4", joined("base/plain.mp4", "base/short.mp4"), 14, refused="joined", by=None, why="players show the first")
+case("mp4/late-clock.mp4", copied("base/b.mp4", "-output_ts_offset", "3600"), 10)
+case("mp4/late-clock-fragmented.mp4", copied("base/b.mp4", "-output_ts_offset", "3600", "-movflags", "frag_keyframe+delay_moov"), 10)
+case("mp4/piped.mov", piped("-i", "@base/b.mp4", "-c", "copy", "-movflags", "frag_keyframe", "-f", "mov"), 10)
 case("mp4/edit-trim-head-64.mp4", changed("base/silent.mp4", containers.mp4_edit, [(4, 6)], version=1), 4)
 case("mp4/edit-trim-head.mov", changed("base/silent.mov", containers.mp4_edit, [(4, 6)]), 4)
 case("mp4/edit-cut-out.mov", changed("base/silent.mov", containers.mp4_edit, [(3, 0), (3, 7)]), 6)
@@ -426,6 +457,10 @@ case("mkv/ffv1.mkv", video("-c:v", "ffv1", seconds=1, sound=False), 1)
 case("mkv/small-clusters.mkv", copied("base/b.mp4", "-cluster_time_limit", "200"), 10)
 case("mkv/index-first.mkv", copied("base/b.mp4", "-reserve_index_space", "50000"), 10)
 
+case("mkv/joined.mkv", joined("mkv/b.mkv", "mkv/plain.mkv"), 20, refused="joined", by=None, why="players show the first")
+case("mkv/joined-live.mkv", joined("mkv/live.mkv", "mkv/live.mkv"), 20, refused="joined", by=None)
+case("mkv/ss-copy.mkv", ff("-ss", "2.5", "-i", "@base/b.mp4", "-c", "copy"), 8)
+
 # ---- AVI, MXF, Ogg, ASF and others ----
 
 case("other/mpeg4.avi", video("-c:v", "mpeg4", "-c:a", "libmp3lame", seconds=6), 6)
@@ -455,6 +490,16 @@ case("other/mpeg2.wtv", copied("base/mpeg2.ts"), 8)
 case("other/plain.dv", ff("-f", "lavfi", "-i", "testsrc2=size=720x576:rate=25", "-frames:v", "12", "-pix_fmt", "yuv420p", "-c:v", "dvvideo", "-f", "dv"), 0.48, size=(720, 576))
 case("other/plain.3g2", video("-c:v", "h263", "-an", seconds=4, size="176x144"), 4, size=(176, 144))
 
+case("other/piped.avi", piped("-i", "@other/mpeg4.avi", "-c", "copy", "-f", "avi"), 6)
+case("other/piped.mxf", piped("-i", "@other/mpeg2.mxf", "-c", "copy", "-f", "mxf"), 4)
+case("other/piped.ogv", piped("-i", "@other/theora.ogv", "-c", "copy", "-f", "ogg"), 4, size=None)
+case("other/piped.nut", piped("-i", "@base/b.mp4", "-c", "copy", "-f", "nut"), 10)
+case("other/joined.avi", joined("other/mpeg4.avi", "other/mpeg4.avi"), 12, refused="joined")
+case("other/chained.ogv", joined("other/theora.ogv", "other/theora.ogv"), 8, size=None)
+case("other/joined.mxf", joined("other/mpeg2.mxf", "other/mpeg2.mxf"), 8, refused="joined", by="frames")
+case("other/joined.wmv", joined("other/plain.wmv", "other/plain.wmv"), 8, refused="joined", by=None, why="players show the first")
+case("other/joined.nut", joined("other/plain.nut", "other/plain.nut"), 20, refused="joined")
+
 # ---- raw streams ----
 
 NO_RATE = "rate"
@@ -480,6 +525,11 @@ case("raw/vp9.ivf", copied("base/vp9.webm"), 4)
 case("raw/vp8.ivf", copied("base/vp8.webm"), 4)
 case("raw/av1.ivf", copied("base/av1.mp4"), 4)
 case("raw/altref.ivf", copied("mkv/vp9-altref.webm"), 5)
+case("raw/piped.ivf", piped("-i", "@base/vp9.webm", "-c", "copy", "-f", "ivf"), 4)
+case("raw/joined.h264", joined("raw/h264-b.h264", "raw/h264.h264"), 20)
+case("raw/joined.hevc", joined("raw/hevc.hevc", "raw/hevc.hevc"), 16)
+case("raw/joined.m2v", joined("raw/mpeg2.m2v", "raw/mpeg2.m2v"), 16)
+case("raw/joined.dv", joined("other/plain.dv", "other/plain.dv"), 0.96, size=(720, 576))
 case("raw/plain.y4m", video(seconds=1, size="64x48", sound=False, rate=50), 1, rate=50, size=(64, 48))
 case("raw/dirac.drc", video("-c:v", "vc2", "-f", "dirac", seconds=1, rate=50, sound=False), 1, rate=50, refused=".", size=None)
 case("raw/yuv.yuv", video("-f", "rawvideo", seconds=1, size="64x48", sound=False), refused=".")
@@ -494,6 +544,10 @@ case("pictures/animated.png", video("-f", "apng", rate=10, seconds=4, sound=Fals
 case("pictures/animated.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=10, seconds=4, sound=False), 4, rate=10, by=None, refused="cannot measure",
      why="this ffprobe does not read animated WebP")
 case("pictures/slow.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=1, seconds=6, sound=False), 6, rate=1, by=None, refused="cannot measure")
+case("pictures/last-held.gif", video("-final_delay", "300", rate=10, seconds=4, sound=False), 6.9, rate=10, by="times", why="39 pictures of 0.1 s, and one of 3 s")
+case("pictures/joined.gif", joined("pictures/animated.gif", "pictures/animated.gif"), 8, rate=10, refused="joined")
+case("pictures/one-animated.webp", video("-c:v", "libwebp_anim", "-frames:v", "1", seconds=1, sound=False), refused="picture|cannot measure")
+case("pictures/animated.avif", video("-c:v", "libaom-av1", "-cpu-used", "8", "-f", "avif", rate=5, seconds=2, sound=False), 2, rate=5, refused="picture|cannot measure")
 for _name, _options in (("still.webp", ["-c:v", "libwebp"]), ("still.jpg", []), ("still.png", []), ("still.bmp", []), ("still.tiff", []), ("still.jp2", []),
                         ("still.avif", ["-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8"]), ("still.tga", []), ("still.ppm", [])):
     case(f"pictures/{_name}", ff("-f", "lavfi", "-i", "testsrc2=size=160x90", "-frames:v", "1", *_options), refused="picture|no video|cannot read")

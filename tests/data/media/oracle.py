@@ -25,8 +25,8 @@ def packets(path):
 
 def times(path):
     """From the begin of the first picture to the end of the last one, in seconds."""
-    rows = _ffprobe(path, "-show_entries", "frame=pts_time,pkt_dts_time,pkt_duration_time").get("frames", [])
-    shown = sorted((float(row.get("pts_time") or row["pkt_dts_time"]), float(row.get("pkt_duration_time") or 0)) for row in rows)
+    rows = _ffprobe(path, "-show_entries", "frame=pts_time,pkt_dts_time,duration_time,pkt_duration_time").get("frames", [])
+    shown = sorted((float(row.get("pts_time") or row["pkt_dts_time"]), float(row.get("duration_time") or row.get("pkt_duration_time") or 0)) for row in rows)
     return shown[-1][0] + shown[-1][1] - shown[0][0] if shown else 0
 
 
