@@ -15,6 +15,7 @@
 #define STEP_MAX_S 10.0    /* without a PCR: design section 4 */
 #define SOUND_STEP_S 1.0   /* between packets of sound that goes on */
 #define BACK_SLACK_S 1.0   /* a smaller step back, without a break and not to a key picture, is disorder of the muxer */
+#define DELAY_MAX_S 60.0   /* between decoding and showing a picture; more is a damaged time */
 #define GAP_MENTIONED_S 60.0
 #define LINES_MAX 1000
 #define NEAR (INT64_C(1) << 20) /* bytes: at 80 Mbit/s the 0.1 s that may lie between two PCRs */
@@ -148,6 +149,7 @@ static bool is_break(struct clock_reading *reading, const struct clock_packet *p
 
 static void mention_gap(struct clock_reading *reading, int64_t time) {
   struct buf *out = reading->rules.explanation;
+  if (reading->end != CLOCK_NONE && time - reading->end > reading->longest_gap) reading->longest_gap = time - reading->end;
   if (reading->end == CLOCK_NONE || time - reading->end <= units(reading, GAP_MENTIONED_S)) return;
   reading->gaps++;
   if (out == NULL || reading->gaps > LINES_MAX) return;
@@ -172,6 +174,8 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
   if (is_timeless && reading->last_dts == CLOCK_NONE) return;
   dts = is_timeless ? reading->last_dts + reading->last_duration : unwrap(reading, dts, reading->last_dts);
   int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
+  bool is_far = time - dts > units(reading, DELAY_MAX_S) || dts - time > units(reading, DELAY_MAX_S);
+  if (is_far) time = dts;
   if (reading->last_dts != CLOCK_NONE) {
     const struct ts_break *at = find_break(reading, packet->position, dts - reading->last_dts);
     if (is_break(reading, packet, dts, time, at)) {
@@ -179,7 +183,7 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
       if (at != NULL) reading->next_break = (size_t)(at - reading->rules.breaks) + 1; /* it explains one step */
     }
   }
-  if (packet->pts == CLOCK_NONE) reading->lacks_time = true;
+  if (packet->pts == CLOCK_NONE || is_far) reading->lacks_time = true;
   reading->last_position = packet->position;
   reading->last_dts = dts;
   reading->last_time = time;

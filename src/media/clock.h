@@ -49,6 +49,7 @@ struct clock_reading {
   int64_t before;                /* the time of earlier pieces */
   int64_t begin;                 /* of the first piece; CLOCK_NONE: none yet */
   uint64_t pieces, gaps;
+  int64_t longest_gap;           /* between two pictures of a piece; 0: there is none */
   uint64_t pictures;             /* packets that are shown */
 };
 

@@ -24,6 +24,10 @@
 #define FIELDS 2     /* of a picture */
 #define FIELDS_MAX 6 /* a picture that is shown three times */
 #define DURATION_MAX_S 1e9 /* 31 years: longer times are a fault of the file */
+#define HELD_MAX_S 86400.0 /* one picture that is held for longer is a fault of the file */
+/* What a muxer that writes into a pipe leaves in a head that it could not correct. */
+#define PROMISED_MAX (INT64_C(1) << 30)
+#define DURATION_STATED_MAX_US INT64_C(1000000000000) /* 11 days */
 
 static_assert(CLOCK_NONE == DEMUX_NONE, "times that are unknown are passed on");
 
@@ -79,7 +83,7 @@ static int refuse_truncated(struct measuring *measuring, struct err *err) {
 }
 
 static int refuse_times(struct measuring *measuring, struct err *err) {
-  return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "it is damaged: its times say that it lasts more than 31 years");
+  return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "it is damaged: its times say that one picture is shown for more than a day, or all of them for 31 years");
 }
 
 static int refuse_sizes(struct measuring *measuring, uint32_t width, uint32_t height, uint32_t other_width,
@@ -341,8 +345,9 @@ static bool is_truncated(const struct measuring *measuring) {
   if (measuring->is_damaged || measuring->packets == 0) return true;
   /* An empty chunk of an AVI repeats the last frame: the index lists it, but it gives no packet. */
   bool lists_packets = strcmp(container->name, "avi") != 0;
-  if (lists_packets && video->promised > measuring->packets) return true;
-  bool is_stated = container->duration_us > 0 && !measuring->ts.is_ts && !measuring->options->is_stretch;
+  if (lists_packets && video->promised > measuring->packets && video->promised < PROMISED_MAX) return true;
+  bool is_placeholder = video->promised >= PROMISED_MAX || container->duration_us > DURATION_STATED_MAX_US;
+  bool is_stated = container->duration_us > 0 && !measuring->ts.is_ts && !measuring->options->is_stretch && !is_placeholder;
   if (!is_stated || isinf(measuring->end_s)) return false;
   /* Some containers count from the first picture, some from zero. */
   double start_s = container->start_us < 0 ? (double)container->start_us / 1e6 : 0;
@@ -358,6 +363,15 @@ static bool goes_on_elsewhere(const struct measuring *measuring) {
 
 /* ---- the result ---- */
 
+/* mp4_show has sorted the pictures. */
+static bool holds_too_long(const struct measuring *measuring, const struct mp4_track *track) {
+  for (size_t i = 1; i < measuring->picture_count; i++) {
+    double step = (double)measuring->pictures[i].time - (double)measuring->pictures[i - 1].time;
+    if (step / track->timescale > HELD_MAX_S) return true;
+  }
+  return false;
+}
+
 static int finish_mp4(struct measuring *measuring, struct measured *ret, struct err *err) {
   const struct mp4_track *track = track_of(measuring);
   if (track == NULL) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its boxes and its pictures do not match");
@@ -371,7 +385,8 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
   if (is_mp4_truncated(measuring, track)) return refuse_truncated(measuring, err);
   struct mp4_shown shown =
       mp4_show(&measuring->mp4, track, measuring->pictures, measuring->picture_count, explanation(measuring));
-  if ((double)shown.num / (double)shown.den > DURATION_MAX_S) return refuse_times(measuring, err);
+  if ((double)shown.num / (double)shown.den > DURATION_MAX_S || holds_too_long(measuring, track))
+    return refuse_times(measuring, err);
   if (measuring->picture_count > 0 && shown.num <= 0)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its edit list shows no picture");
   ret->num = shown.num;
@@ -407,7 +422,8 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   }
   if (shown == CLOCK_NONE)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video has no times, so its duration is unknown");
-  if ((double)shown * (double)video->time_base.num / (double)video->time_base.den > DURATION_MAX_S)
+  double longest_s = (double)measuring->clock.longest_gap * measuring->clock.rules.unit;
+  if ((double)shown * (double)video->time_base.num / (double)video->time_base.den > DURATION_MAX_S || longest_s > HELD_MAX_S)
     return refuse_times(measuring, err);
   ret->num = shown * video->time_base.num;
   ret->den = video->time_base.den;

@@ -60,6 +60,7 @@ static void test_tables(void **state) {
       {"the last picture has no time of showing", CLOCK_HELD, 12, {{0}}, {{'k', 4, 0, 1}, {'p', 8, 4, 2}, {'p', none, 8, 3}}},
       {"pictures without times", CLOCK_HELD, 16, {{0}},
        {{'k', 4, 0, 1}, {'p', none, none, 2}, {'p', none, none, 3}, {'p', none, none, 3}}},
+      {"a damaged time of showing", CLOCK_HELD, 12, {{0}}, {{'k', 0, 0, 1}, {'p', 800000, 4, 2}, {'p', 8, 8, 3}}},
       {"10 s are held", CLOCK_PIECES, 1004, {{0}}, {{'k', 0, 0, 1}, {'p', 1000, 1000, 2}}},
       {"more than 10 s are a leap", CLOCK_PIECES, 8, {{0}}, {{'k', 0, 0, 1}, {'p', 1001, 1001, 2}}},
       {"but not if sound goes on",
