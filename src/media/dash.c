@@ -12,6 +12,7 @@
 #include "media/mpd.h"
 #include "media/segments.h"
 
+#define SKIPPED_MAX_US UINT64_C(604800000000) /* 7 days */
 #define US_PER_S UINT64_C(1000000)
 #define WIDTH_MAX 20 /* digits of a number in an address */
 #define LEVELS 4     /* MPD, Period, AdaptationSet, Representation */
@@ -230,10 +231,11 @@ static uint64_t to_ticks(const struct source *source, uint64_t us) {
   return ticks < (uint64_t)INT64_MAX ? (uint64_t)ticks : INT64_MAX;
 }
 
-/* Notes what may have come before the first segment of the first period. */
+/* Notes what may have come before the first segment of the first period. Times that count from 1970 say nothing of it. */
 static void skip(struct source *source, uint64_t time) {
   struct rendition *rendition = &source->track->making.rendition;
-  if (rendition->span_count == 0 && time > source->offset) rendition->skipped_us = to_us(source, time - source->offset);
+  uint64_t skipped_us = time > source->offset ? to_us(source, time - source->offset) : 0;
+  if (rendition->span_count == 0 && skipped_us < SKIPPED_MAX_US) rendition->skipped_us = skipped_us;
 }
 
 /* How many segments an S element stands for. false: it does not say. */
@@ -394,6 +396,8 @@ static int add_file(struct source *source, struct err *err) {
   const char *init = mpd_attribute(inherited_child(source, "Initialization"), "sourceURL");
   if (source->base[0] == '\0' || source->base[strlen(source->base) - 1] == '/')
     return note(source, fail(source, "it names no segments", err), err);
+  if (source->manifest->periods > 1 && source->offset > 0)
+    return note(source, fail(source, "its periods play parts of one file; record that file", err), err);
   SCOPED_MALLOC char *address = init != NULL ? resolve(source->base, init) : g_strdup("");
   int result = making_set_init(&source->track->making, str_of(address), (struct range){.size = 0}, err);
   result = note(source, result, err);

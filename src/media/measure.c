@@ -21,6 +21,7 @@
 
 #define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25
+#define CHUNK ((size_t)1 << 20)
 #define FIELDS 2     /* of a picture */
 #define FIELDS_MAX 6 /* a picture that is shown three times */
 #define DURATION_MAX_S 1e9 /* 31 years: longer times are a fault of the file */
@@ -211,6 +212,43 @@ static int check_video(struct measuring *measuring, struct err *err) {
   if (video->codec[0] == '\0')
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "libavformat does not know the codec of its video");
   return 0;
+}
+
+/* Containers that libavformat reads up to the end of the first file, where several were joined: how each begins. No other
+ * part of such a file has these bytes. */
+static const struct head {
+  const char *container, *bytes;
+  size_t len, offset;
+} heads[] = {
+    {"asf", "\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\x00\xAA\x00\x62\xCE\x6C", 16, 0},
+    {"mxf", "\x06\x0E\x2B\x34\x02\x05\x01\x01\x0D\x01\x02\x01\x01\x02", 14, 0},
+    {"avi", "AVI LIST", 8, 8},
+};
+
+static int find_again(struct measuring *measuring, const struct head *head, bool *ret, struct err *err) {
+  SCOPED_MALLOC char *chunk = malloc(CHUNK);
+  CHECK(chunk != NULL);
+  size_t got = 0;
+  *ret = false;
+  for (uint64_t at = head->offset + 1; at < reel_size(measuring->reel) && !*ret; at += CHUNK - head->len) {
+    int result = reel_read(measuring->reel, at, chunk, CHUNK, &got, err);
+    if (result != 0) return result;
+    *ret = memmem(chunk, got, head->bytes, head->len) != NULL;
+  }
+  return 0;
+}
+
+static int check_joined(struct measuring *measuring, struct err *err) {
+  const char *container = demux_container(measuring->demux)->name;
+  bool is_joined = false;
+  for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+    if (strcmp(container, heads[i].container) != 0) continue;
+    int result = find_again(measuring, &heads[i], &is_joined, err);
+    if (result != 0) return result;
+  }
+  if (!is_joined) return 0;
+  return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
+                "it is several files that were joined, and players show only the first; record each by itself");
 }
 
 /* ---- packets ---- */
@@ -482,6 +520,7 @@ int measure_reel(struct reel *reel, const char *name, const struct measure_optio
   int result = look(&measuring, err);
   if (result == 0) result = open_media(&measuring, err);
   if (result == 0) result = check_video(&measuring, err);
+  if (result == 0) result = check_joined(&measuring, err);
   if (result == 0) result = read_all(&measuring, err);
   if (measuring.demux != NULL) explain(&measuring);
   if (result == 0) result = finish(&measuring, &measured, err);

@@ -17,7 +17,8 @@
 #include "media/reel.h"
 
 #define US 1000000.0
-#define SKIPPED_MAX_S (7 * 86400.0) /* times that count from 1970 tell nothing of a beginning */
+#define COUNTED_MAX_S 95443.0 /* 2^33 / 90000: a list that counts further takes its numbers from a clock */
+#define BEGIN_MAX_S 10.0
 #define SLACK_US 1000000 /* pictures may be shown this much less than a list states */
 
 media_probe_function codecmeter_media_measure;
@@ -184,10 +185,12 @@ static int check_stated(const struct rendition *rendition, double seconds, struc
 }
 
 /* A writer that deletes old segments leaves a list of the last ones. Their times go on counting; those of a part that was
- * made by itself begin near 0. */
+ * made by itself begin near 0. Numbers from a clock say only that something may have come before. */
 static int check_begin(const struct rendition *rendition, double begin_s, struct err *err) {
-  double skipped_s = (double)rendition->skipped_us / US;
-  if (rendition->skipped_us == 0 || skipped_s > SKIPPED_MAX_S || begin_s < skipped_s / 2) return 0;
+  double skipped_s = (double)rendition->skipped_us / US, bound_s = skipped_s / 2;
+  double each_s = (double)rendition->stated_us / US / (double)(rendition->span_count + 1);
+  if (skipped_s > COUNTED_MAX_S) bound_s = 2 * each_s > BEGIN_MAX_S ? 2 * each_s : BEGIN_MAX_S;
+  if (rendition->skipped_us == 0 || begin_s < bound_s) return 0;
   return err_set(err, ERR_MEDIA,
                  "%s: the list is only the end of the output: it begins at %.3f s, and the segments before are gone; make "
                  "it with -hls_list_size 0 or -hls_playlist_type vod (DASH: without -window_size)",
