@@ -24,13 +24,14 @@
 #define PROBE_SIZE (32 << 20) /* a slide show may have its first pictures far apart */
 #define TIME_MAX (INT64_C(1) << 60) /* a time beyond it is a fault of the file, and counts as unknown */
 #define PROBE_US 100000000
-#define PICTURE_MAX (64 << 20) /* libavcodec's parsers gather the bytes of a raw picture until they see its end */
+#define PICTURE_MAX (96 << 20) /* libavcodec's parsers gather the bytes of a raw picture until they see its end */
 #define PACKETS_EMPTY_MAX 100000 /* packets without data in a row: a demuxer that makes no progress */
 
 struct demux {
   const char *name;
   struct reel *reel;
   uint64_t position;
+  bool is_raw;
   uint64_t since_packet; /* bytes that were read since the last packet */
   struct err trouble; /* of the first read that failed; its code is 0 until then */
   AVIOContext *io;
@@ -60,7 +61,7 @@ static int read_reel(void *arg, uint8_t *out, int size) {
   struct demux *demux = arg;
   size_t got = 0;
   struct err err = {0};
-  if (demux->container.takes_rate && demux->since_packet > PICTURE_MAX) {
+  if (demux->is_raw && demux->since_packet > PICTURE_MAX) {
     if (demux->trouble.code == 0)
       (void)err_set(&demux->trouble, ERR_MEDIA, "%s: it is damaged: no picture ends within %d MiB", demux->name,
                     PICTURE_MAX >> 20);
@@ -90,6 +91,11 @@ static int refuse_open(AVFormatContext *input, AVIOContext **ret, const char *ur
   return AVERROR(EPERM);
 }
 
+static bool takes_rate(const AVInputFormat *format) {
+  return format->priv_class != NULL &&
+         av_opt_find((void *)&format->priv_class, "framerate", NULL, 0, AV_OPT_SEARCH_FAKE_OBJ) != NULL;
+}
+
 static int open_input(struct demux *demux, struct demux_ratio rate, struct err *err) {
   AVDictionary *options = NULL;
   char text[48];
@@ -112,6 +118,7 @@ static int open_input(struct demux *demux, struct demux_ratio rate, struct err *
   int code = avformat_open_input(&demux->input, "", NULL, &options);
   av_dict_free(&options);
   if (code < 0) return fail_av(demux, "cannot read it as a media file", code, err);
+  demux->is_raw = takes_rate(demux->input->iformat);
   code = avformat_find_stream_info(demux->input, NULL);
   return code < 0 ? fail_av(demux, "cannot read its streams", code, err) : 0;
 }
@@ -168,11 +175,6 @@ static void look_at_video(const AVStream *stream, struct demux_video *ret) {
   uint32_t width = ret->width;
   ret->width = ret->height;
   ret->height = width;
-}
-
-static bool takes_rate(const AVInputFormat *format) {
-  return format->priv_class != NULL &&
-         av_opt_find((void *)&format->priv_class, "framerate", NULL, 0, AV_OPT_SEARCH_FAKE_OBJ) != NULL;
 }
 
 static bool is_picture(const char *format) {
