@@ -8,7 +8,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz lint bench bench-profile fresh deb deb-test clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage lint bench bench-profile fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,14 @@ fuzz: ## run each parser's fuzzer for SECONDS=60
 	@scripts/install fuzz
 	@CC=clang CXX=clang++ scripts/build build-fuzz -Dtests=enabled -Dfuzz=true -Dwerror=false
 	@scripts/fuzz '$(SECONDS)'
+
+compare: ## measure media of every kind, and print them beside ffprobe's counts
+	@$(MAKE) --no-print-directory build-tests
+	@tests/data/media/compare
+
+damage: ## measure media that are cut, changed and spliced, for SECONDS=60; SEED=n replays
+	@$(MAKE) --no-print-directory build-tests
+	@SECONDS='$(SECONDS)' SEED='$(SEED)' tests/data/media/damage
 
 lint: ## run cppcheck over the sources
 	@scripts/install lint

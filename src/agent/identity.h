@@ -1,7 +1,5 @@
 /* The identity of what was measured. It depends on the media alone, not on path or host: a file that is moved, linked or
- * copied with its times keeps it. What "1:" means never changes. Source: design section 4.
- *
- * The agents do not use it yet: DESIGN.md, "Measuring: what comes". */
+ * copied with its times keeps it. What "1:" means never changes. Source: design section 4. */
 #ifndef CODECMETER_AGENT_IDENTITY_H
 #define CODECMETER_AGENT_IDENTITY_H
 

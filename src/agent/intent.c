@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/report.h"
@@ -42,6 +43,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
+#define INTENT_VERSION 2
 #define NAME_SIZE 64
 #define INTENT_MAX ((size_t)16 << 20)
 #define WAS_NUMBERS 7
@@ -78,44 +80,15 @@ static void host_name(char out[HOST_NAME_MAX + 1]) {
   (void)gethostname(out, HOST_NAME_MAX);
 }
 
-/* ---- files before the run ---- */
-
-struct file_before file_before_look(const char *path) {
-  struct stat st;
-  if (stat(path, &st) != 0) return (struct file_before){.was_there = false};
-  return (struct file_before){.was_there = true,
-                              .dev = st.st_dev,
-                              .ino = st.st_ino,
-                              .size = st.st_size,
-                              .mtime = st.st_mtim,
-                              .ctime = st.st_ctim};
-}
-
-static bool is_same_time(struct timespec a, struct timespec b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool is_same(const struct file_before *a, const struct file_before *b) {
-  return a->was_there && b->was_there && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-         is_same_time(a->mtime, b->mtime) && is_same_time(a->ctime, b->ctime);
-}
-
-int file_before_check(const struct file_before *before, const char *path, struct err *err) {
-  struct file_before now = file_before_look(path);
-  if (!now.was_there) {
-    if (file_may_pass(errno)) return err_set_errno(err, ERR_IO, errno, "%s", path);
-    return err_set(err, ERR_MEDIA, "%s: the command did not make this file; name its outputs with --output", path);
-  }
-  if (!is_same(before, &now)) return 0;
-  return err_set(err, ERR_MEDIA, "%s: the command did not change this file; name its outputs with --output", path);
-}
-
 /* ---- writing ---- */
 
 struct intent {
   int fd;
   char *path;
 };
+
+static const char *const role_names[] = {
+    [CANDIDATE_NAMED] = "", [CANDIDATE_OUTPUT] = "output", [CANDIDATE_ARGUMENT] = "argument"};
 
 static void append_path(struct buf *out, const char *path) {
   for (const char *c = path; *c != '\0'; c++) {
@@ -127,35 +100,70 @@ static void append_path(struct buf *out, const char *path) {
   }
 }
 
-static void append_output(struct buf *out, const char *path, const struct file_before *was) {
-  char directory[PATH_MAX] = "";
-  bool is_relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;
+static void append_file(struct buf *out, const char *path, const struct file_before *was) {
   buf_text(out, "{\"path\":\"");
-  if (is_relative) append_path(out, directory);
-  if (is_relative) buf_char(out, '/');
   append_path(out, path);
   buf_text(out, "\",\"was\":");
   if (!was->was_there) {
-    buf_text(out, "null}");
+    buf_text(out, "null");
     return;
   }
-  buf_printf(out, "[%" PRIu64 ",%" PRIu64 ",%" PRId64 ",%lld,%ld,%lld,%ld]}", was->dev, was->ino, was->size,
+  buf_printf(out, "[%" PRIu64 ",%" PRIu64 ",%" PRId64 ",%lld,%ld,%lld,%ld]", was->dev, was->ino, was->size,
              (long long)was->mtime.tv_sec, was->mtime.tv_nsec, (long long)was->ctime.tv_sec, was->ctime.tv_nsec);
 }
 
-static void compose(const struct spool *spool, const char *project, struct timespec began, char *const *outputs,
-                    const struct file_before *before, struct buf *out) {
+static void append_candidate(struct buf *out, const struct candidate *candidate) {
+  append_file(out, candidate->path, &candidate->before);
+  if (candidate->role != CANDIDATE_NAMED) buf_printf(out, ",\"role\":\"%s\"", role_names[candidate->role]);
+  if (candidate->is_remux) buf_text(out, ",\"remux\":true");
+  if (candidate->is_task) buf_text(out, ",\"task\":true");
+  if (candidate->was_full) buf_text(out, ",\"full\":true");
+  if (candidate->seen_count > 0) buf_text(out, ",\"seen\":[");
+  for (size_t i = 0; i < candidate->seen_count; i++) {
+    if (i > 0) buf_char(out, ',');
+    append_file(out, candidate->seen[i].path, &candidate->seen[i].was);
+    buf_char(out, '}');
+  }
+  buf_text(out, candidate->seen_count > 0 ? "]}" : "}");
+}
+
+static void append_text(struct buf *out, const char *name, const char *text) {
+  if (text == NULL) return;
+  if (out->len > 0 && out->ptr[out->len - 1] != '{') buf_char(out, ',');
+  buf_printf(out, "\"%s\":", name);
+  json_quote(out, str_of(text));
+}
+
+static void append_as(struct buf *out, const struct outputs_report *report) {
+  const struct report_options *as = &report->as;
+  buf_text(out, ",\"as\":{");
+  append_text(out, "source", as->source);
+  append_text(out, "id", as->id);
+  append_text(out, "id_prefix", as->id_prefix);
+  append_text(out, "task_id", as->task_id);
+  if (report->has_kind) append_text(out, "kind", as->kind == REPORT_REMUX ? "remux" : "transcode");
+  if (as->media.rate_num != 0) {
+    bool is_first = out->len > 0 && out->ptr[out->len - 1] == '{';
+    buf_printf(out, "%s\"rate\":[%" PRIu32 ",%" PRIu32 "]", is_first ? "" : ",", as->media.rate_num,
+               as->media.rate_den);
+  }
+  buf_char(out, '}');
+}
+
+static void compose(const struct spool *spool, const struct outputs *outputs, const struct outputs_report *report,
+                    struct timespec began, struct buf *out) {
   char host[HOST_NAME_MAX + 1];
   host_name(host);
-  buf_text(out, "{\"intent\":1,\"host\":");
-  json_quote(out, str_of(host));
+  buf_printf(out, "{\"intent\":%d", INTENT_VERSION);
+  append_text(out, "host", host);
   buf_printf(out, ",\"pid\":%d,\"start\":%" PRIu64, (int)getpid(), start_of(getpid()));
-  if (project != NULL) buf_text(out, ",\"project\":");
-  if (project != NULL) json_quote(out, str_of(project));
-  buf_printf(out, ",\"began\":[%lld,%ld],\"outputs\":[", (long long)began.tv_sec, began.tv_nsec);
-  for (size_t i = 0; outputs[i] != NULL; i++) {
+  append_text(out, "project", report->as.project);
+  buf_printf(out, ",\"began\":[%lld,%ld]", (long long)began.tv_sec, began.tv_nsec);
+  append_as(out, report);
+  buf_text(out, ",\"outputs\":[");
+  for (size_t i = 0; i < outputs->count; i++) {
     if (i > 0) buf_char(out, ',');
-    append_output(out, outputs[i], &before[i]);
+    append_candidate(out, &outputs->items[i]);
   }
   buf_text(out, "]}\n");
   spool_append_address(spool, out);
@@ -191,11 +199,11 @@ static int fill(const struct intent *intent, const char *dir, struct str text, s
   return result == 0 ? file_sync_dir(dir, err) : result;
 }
 
-int intent_write(const struct spool *spool, const char *project, struct timespec began, char *const *outputs,
-                 const struct file_before *before, struct intent **ret, struct err *err) {
+int intent_write(const struct spool *spool, const struct outputs *outputs, const struct outputs_report *report,
+                 struct timespec began, struct intent **ret, struct err *err) {
   SCOPED(buf_fini) struct buf text = {.limit = INTENT_MAX};
   if (strcmp(spool->dir, "/dev/null") == 0) return err_set(err, ERR_NOT_FOUND, "there is no spool: it is /dev/null");
-  compose(spool, project, began, outputs, before, &text);
+  compose(spool, outputs, report, began, &text);
   if (text.failed) return err_set(err, ERR_LIMIT, "cannot note the run: it has too many outputs");
   int result = spool_make(spool->dir, err);
   if (result != 0) return result;
@@ -240,11 +248,7 @@ void intent_remove(struct intent *intent) {
 
 /* ---- reading ---- */
 
-struct output {
-  char *path;
-  struct file_before before;
-  bool is_taken; /* by another run */
-};
+enum { TEXT_PROJECT, TEXT_SOURCE, TEXT_ID, TEXT_ID_PREFIX, TEXT_TASK_ID, TEXTS };
 
 /* An intent that was found in the spool. */
 struct found {
@@ -262,17 +266,16 @@ struct found {
   bool has_command, has_status;
   int64_t status;
   struct timespec began, ended;
-  char *project, *url;
+  char *url, *texts[TEXTS]; /* the texts of report.as */
   char token[TOKEN_PUBLIC_ID_SIZE];
-  struct output *outputs;
-  size_t count;
+  struct outputs outputs;
+  struct outputs_report report;
 };
 
 static void found_fini(struct found *found) {
-  for (size_t i = 0; i < found->count; i++)
-    free(found->outputs[i].path);
-  free(found->outputs);
-  free(found->project);
+  for (int i = 0; i < TEXTS; i++)
+    free(found->texts[i]);
+  outputs_fini(&found->outputs);
   free(found->url);
   free(found->path);
   buf_fini(&found->content);
@@ -326,38 +329,111 @@ static char *decode_path(struct str text) {
   return path;
 }
 
-static bool read_outputs(struct found *found, const struct json *list) {
-  if (list == NULL || list->type != JSON_ARRAY) return false;
-  size_t room = 0;
+static bool is_true(const struct json *object, const char *name) {
+  const struct json *value = json_member(object, name);
+  return value != NULL && value->type == JSON_TRUE;
+}
+
+static bool read_role(const struct json *item, enum candidate_role *ret) {
+  struct str role = json_member_text(item, "role");
+  for (size_t i = 0; i < sizeof role_names / sizeof role_names[0]; i++) {
+    if (!str_equal(role, str_of(role_names[i]))) continue;
+    *ret = (enum candidate_role)i;
+    return true;
+  }
+  return false;
+}
+
+static size_t count_items(const struct json *list) {
+  size_t count = 0;
   for (const struct json *item = list->child; item != NULL; item = item->next)
-    room++;
-  found->outputs = calloc(room + 1, sizeof *found->outputs);
-  CHECK(found->outputs != NULL);
+    count++;
+  return count;
+}
+
+static bool read_seen(const struct json *list, struct candidate *candidate) {
+  if (list == NULL) return true;
+  if (list->type != JSON_ARRAY) return false;
+  candidate->seen = calloc(count_items(list) + 1, sizeof *candidate->seen);
+  CHECK(candidate->seen != NULL);
   for (const struct json *item = list->child; item != NULL; item = item->next) {
     struct str path = item->type == JSON_OBJECT ? json_member_text(item, "path") : STR("");
-    struct output *output = &found->outputs[found->count];
-    if (path.len == 0 || !read_was(json_member(item, "was"), &output->before)) return false;
-    output->path = decode_path(path);
-    found->count++;
+    struct file_seen *seen = &candidate->seen[candidate->seen_count];
+    if (path.len == 0 || !read_was(json_member(item, "was"), &seen->was)) return false;
+    seen->path = decode_path(path);
+    candidate->seen_count++;
   }
   return true;
 }
 
+static bool read_outputs(struct found *found, const struct json *list, int64_t version) {
+  if (list == NULL || list->type != JSON_ARRAY) return false;
+  for (const struct json *item = list->child; item != NULL; item = item->next) {
+    struct str path = item->type == JSON_OBJECT ? json_member_text(item, "path") : STR("");
+    struct file_before before;
+    enum candidate_role role;
+    if (path.len == 0 || !read_was(json_member(item, "was"), &before) || !read_role(item, &role)) return false;
+    struct candidate *candidate = outputs_add(&found->outputs, decode_path(path), role);
+    candidate->before = before;
+    candidate->is_task = version == 1 || is_true(item, "task");
+    candidate->is_remux = is_true(item, "remux");
+    candidate->was_full = is_true(item, "full");
+    if (!read_seen(json_member(item, "seen"), candidate)) return false;
+  }
+  return true;
+}
+
+static char *read_text(const struct json *object, const char *name) {
+  const struct json *value = json_member(object, name);
+  if (value == NULL || value->type != JSON_STRING) return NULL;
+  char *text = strndup(value->text.ptr, value->text.len);
+  CHECK(text != NULL);
+  return text;
+}
+
+static bool read_rate(const struct json *value, struct media_options *ret) {
+  uint64_t num, den;
+  if (value == NULL) return true;
+  if (value->type != JSON_ARRAY || !read_u64(value->child, &num) || !read_u64(value->child->next, &den)) return false;
+  ret->rate_num = (uint32_t)num;
+  ret->rate_den = (uint32_t)den;
+  return num <= UINT32_MAX && den <= UINT32_MAX && den > 0;
+}
+
+/* How to report; notes of version 1 name the project only. */
+static bool read_as(struct found *found, const struct json *first) {
+  const struct json *as = json_member(first, "as");
+  found->texts[TEXT_PROJECT] = read_text(first, "project");
+  found->report.as.project = found->texts[TEXT_PROJECT];
+  if (as == NULL) return true;
+  if (as->type != JSON_OBJECT) return false;
+  struct str kind = json_member_text(as, "kind");
+  found->texts[TEXT_SOURCE] = read_text(as, "source");
+  found->texts[TEXT_ID] = read_text(as, "id");
+  found->texts[TEXT_ID_PREFIX] = read_text(as, "id_prefix");
+  found->texts[TEXT_TASK_ID] = read_text(as, "task_id");
+  found->report.as.source = found->texts[TEXT_SOURCE];
+  found->report.as.id = found->texts[TEXT_ID];
+  found->report.as.id_prefix = found->texts[TEXT_ID_PREFIX];
+  found->report.as.task_id = found->texts[TEXT_TASK_ID];
+  found->report.has_kind = kind.len > 0;
+  found->report.as.kind = str_equal(kind, STR("remux")) ? REPORT_REMUX : REPORT_TRANSCODE;
+  return read_rate(json_member(as, "rate"), &found->report.as.media);
+}
+
 static const struct json *parse_line(struct found *found, struct str line) {
   const struct json *top;
-  bool is_object = line.len > 0 && json_parse(found->parser, found->arena, line, 8, &top, NULL) == 0 &&
-                   top->type == JSON_OBJECT;
+  bool is_object =
+      line.len > 0 && json_parse(found->parser, found->arena, line, 8, &top, NULL) == 0 && top->type == JSON_OBJECT;
   return is_object ? top : NULL;
 }
 
-static bool read_first(struct found *found, const struct json *first) {
-  const struct json *project = json_member(first, "project");
+static bool read_first(struct found *found, const struct json *first, int64_t version) {
   found->host = json_member_text(first, "host");
-  if (project != NULL && project->type == JSON_STRING)
-    found->project = strndup(project->text.ptr, project->text.len);
   return read_i64(json_member(first, "pid"), &found->run_pid) &&
          read_u64(json_member(first, "start"), &found->run_start) &&
-         read_time(json_member(first, "began"), &found->began) && read_outputs(found, json_member(first, "outputs"));
+         read_time(json_member(first, "began"), &found->began) && read_as(found, first) &&
+         read_outputs(found, json_member(first, "outputs"), version);
 }
 
 static bool read_address(struct found *found, const struct json *address) {
@@ -369,8 +445,9 @@ static bool read_address(struct found *found, const struct json *address) {
 
 static void read_taken(struct found *found, struct str text) {
   SCOPED_MALLOC char *path = decode_path(text);
-  for (size_t i = 0; i < found->count; i++) {
-    if (strcmp(found->outputs[i].path, path) == 0) found->outputs[i].is_taken = true;
+  for (size_t i = 0; i < found->outputs.count; i++) {
+    struct candidate *candidate = &found->outputs.items[i];
+    if (strcmp(candidate->path, path) == 0) candidate->is_taken = true;
   }
 }
 
@@ -392,7 +469,7 @@ static void read_rest(struct found *found, struct str rest) {
   }
 }
 
-/* -ERR_CORRUPT: the first two lines are not those of an intent. */
+/* -ERR_CORRUPT: the first two lines are not those of an intent. -ERR_VERSION: they are of a later version. */
 static int read_lines(struct found *found, struct err *err) {
   struct str text = buf_view(&found->content), rest = text;
   const char *feed = text.len > 0 ? memchr(text.ptr, '\n', text.len) : NULL;
@@ -402,9 +479,14 @@ static int read_lines(struct found *found, struct err *err) {
   CHECK(found->arena != NULL && found->parser != NULL);
   const struct json *first = parse_line(found, str_cut(&rest, '\n'));
   const struct json *address = parse_line(found, str_cut(&rest, '\n'));
-  if (first == NULL || address == NULL || !read_first(found, first) || !read_address(found, address)) {
+  int64_t version;
+  if (first == NULL || !read_i64(json_member(first, "intent"), &version))
     return err_set(err, ERR_CORRUPT, "its lines are not those of a run's note");
-  }
+  if (version > INTENT_VERSION)
+    return err_set(err, ERR_VERSION,
+                   "%s: a later version of codecmeter made it; run `codecmeter flush` of that version", found->path);
+  if (address == NULL || !read_first(found, first, version) || !read_address(found, address))
+    return err_set(err, ERR_CORRUPT, "its lines are not those of a run's note");
   found->has_lines = true;
   read_rest(found, rest);
   return 0;
@@ -432,106 +514,117 @@ static int read_found(struct found *found, struct err *err) {
 
 /* ---- settling ---- */
 
-/* One output: its event, or the reason why there is none. */
-struct measured {
-  struct report failure; /* of an output that failed */
-  struct reports reports;
-  bool is_metered;
-  struct err why;
-};
-
 static bool has_failed(const struct found *found) { return found->has_status && found->status != 0; }
 
 static bool may_pass(int result) {
   return err_kind(result) == ERR_KIND_RETRY || result == -ERR_IO || result == -ERR_MISSING;
 }
 
-/* The kernel refuses a lease for reading if a process has the file open for writing. If a process opens the file
- * while we have the lease, the kernel sends us a signal: SIGIO, unless we choose another. SIGURG is ignored by
- * default. */
-static bool is_written_to(const char *path) {
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || fcntl(fd, F_SETSIG, SIGURG) != 0) return false;
-  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
-  (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-  return false;
-}
-
-/* Not 0: the output cannot be judged yet. */
-static int measure(const struct found *found, const struct output *output, struct measured *ret, struct err *err) {
-  const struct report_options options = {.project = found->project};
-  int result;
-  if (output->is_taken) {
-    result = err_set(err, ERR_MEDIA, "%s: another run wrote to this path before what this one made could be measured",
-                     output->path);
-  } else if (has_failed(found)) {
-    result = report_failure(output->path, found->began, found->ended, &options, &ret->failure, err);
-  } else {
-    result = file_before_check(&output->before, output->path, err);
-    if (result == 0 && is_written_to(output->path))
-      return err_set(err, ERR_BUSY, "%s: a process still has it open for writing", output->path);
-    if (result == 0) result = report_measure(output->path, &options, &ret->reports, err);
+/* Not 0: something cannot be judged yet, and err says what. */
+static int check_findings(const struct findings *findings, struct err *err) {
+  for (size_t i = 0; i < findings->count; i++) {
+    const struct finding *finding = &findings->items[i];
+    const struct err *why = &finding->why;
+    for (size_t n = 0; finding->verdict == FINDING_COUNTED && n < finding->reports.count; n++) {
+      if (!finding->reports.items[n].is_measured) why = &finding->reports.items[n].why;
+    }
+    if (why->code == ERR_NONE || !may_pass(-(int)why->code)) continue;
+    *err = *why;
+    return -(int)why->code;
   }
-  ret->is_metered = result == 0;
-  if (result == 0 || may_pass(result)) return result;
-  ret->why = *err;
   return 0;
 }
 
-static const struct report *report_of(const struct measured *measured) {
-  return measured->reports.count > 0 ? measured->reports.items : &measured->failure;
+/* What is done with the findings of a run. */
+struct settling {
+  struct spool spool; /* with the address of the run's events */
+  const struct spool_pass *pass;
+  const struct found *found;
+  size_t unmetered; /* notes written */
+};
+
+static int note_unmetered(struct settling *settling, const char *output, const char *why, struct err *err) {
+  char name[NAME_SIZE + 32];
+  (void)snprintf(name, sizeof name, "%.63s-%zu.json", settling->found->name, settling->unmetered++);
+  return spool_note_unmetered(&settling->spool, name, output, why, err);
 }
 
-static int put(const struct spool *spool, const struct found *found, const struct measured *all, struct err *err) {
-  struct spool own = {.dir = spool->dir, .url = found->url};
-  memcpy(own.token, found->token, sizeof own.token);
+static int put_report(struct settling *settling, const struct finding *finding, const struct report *report,
+                      struct err *err) {
+  if (finding->verdict == FINDING_UNMETERED)
+    return report->is_measured ? spool_reject(&settling->spool, report, REPORT_REJECTED, finding->why.text, err) : 0;
+  if (!report->is_measured) return note_unmetered(settling, report->name, report->why.text, err);
+  return report->is_repeat ? 0 : spool_put(&settling->spool, report, err);
+}
+
+static int put(struct settling *settling, const struct findings *findings, struct err *err) {
   int result = 0;
-  for (size_t i = 0; i < found->count && result == 0; i++) {
-    char note[NAME_SIZE + 32];
-    (void)snprintf(note, sizeof note, "%.63s-%zu.json", found->name, i);
-    result = all[i].is_metered
-                 ? spool_put(&own, report_of(&all[i]), err)
-                 : spool_note_unmetered(&own, note, found->outputs[i].path, all[i].why.text, err);
+  for (size_t i = 0; i < findings->count && result == 0; i++) {
+    const struct finding *finding = &findings->items[i];
+    if (finding->verdict == FINDING_LEFT_OUT) continue;
+    for (size_t n = 0; n < finding->reports.count && result == 0; n++)
+      result = put_report(settling, finding, &finding->reports.items[n], err);
+    if (result == 0 && finding->verdict == FINDING_UNMETERED)
+      result = note_unmetered(settling, finding->path, finding->why.text, err);
   }
   return result;
 }
 
-static void say(const struct spool_pass *pass, const struct found *found, const struct measured *all) {
-  for (size_t i = 0; i < found->count && pass->say != NULL; i++) {
-    SCOPED_MALLOC char *text = NULL;
-    CHECK(asprintf(&text, "%s: %s, of a run that was killed", found->outputs[i].path, report_of(&all[i])->summary) >= 0);
-    pass->say(pass->say_arg, all[i].is_metered ? text : all[i].why.text);
+/* If nothing was counted, and nothing else says so. */
+static int put_nothing(struct settling *settling, const struct findings *findings, struct err *ret_why,
+                       struct err *err) {
+  const struct outputs *outputs = &settling->found->outputs;
+  if (findings_counted(findings) > 0 || settling->unmetered > 0 || has_failed(settling->found)) return 0;
+  (void)findings_say_nothing(outputs, findings, ret_why);
+  return note_unmetered(settling, outputs->count > 0 ? outputs->items[outputs->count - 1].path : "", ret_why->text,
+                        err);
+}
+
+static void say_report(const struct spool_pass *pass, const struct report *report) {
+  SCOPED_MALLOC char *text = NULL;
+  if (report->is_repeat) return;
+  CHECK(asprintf(&text, "%s: %s, of a run that was killed", report->name, report->summary) >= 0);
+  pass->say(pass->say_arg, report->is_measured ? text : report->why.text);
+}
+
+static void say(const struct spool_pass *pass, const struct findings *findings, const struct err *nothing) {
+  if (pass->say == NULL) return;
+  for (size_t i = 0; i < findings->count; i++) {
+    const struct finding *finding = &findings->items[i];
+    for (size_t n = 0; finding->verdict == FINDING_COUNTED && n < finding->reports.count; n++)
+      say_report(pass, &finding->reports.items[n]);
+    if (finding->verdict == FINDING_UNMETERED) pass->say(pass->say_arg, finding->why.text);
   }
+  if (nothing->code != ERR_NONE) pass->say(pass->say_arg, nothing->text);
 }
 
 static int remove_found(const struct found *found, struct err *err) {
   return unlink(found->path) == 0 ? 0 : err_set_errno(err, ERR_IO, errno, "cannot remove %s", found->path);
 }
 
-static int settle_ended(const struct spool *spool, const struct spool_pass *pass, const struct found *found,
-                        struct spool_sums *sums, struct err *err) {
-  SCOPED_MALLOC struct measured *all = calloc(found->count + 1, sizeof *all);
-  CHECK(all != NULL);
-  int result = 0;
-  for (size_t i = 0; i < found->count && result == 0; i++)
-    result = measure(found, &found->outputs[i], &all[i], err);
-  if (result == 0) result = put(spool, found, all, err);
-  if (result == 0) result = remove_found(found, err);
-  if (result == 0) say(pass, found, all);
-  for (size_t i = 0; i < found->count; i++) {
-    if (result == 0 && !all[i].is_metered) ++sums->rejected;
-    report_fini(&all[i].failure);
-    reports_fini(&all[i].reports);
-  }
-  return result;
+static void find(const struct found *found, struct findings *ret) {
+  struct outputs_report report = found->report;
+  report.is_late = true;
+  if (has_failed(found))
+    findings_fail(&found->outputs, &report, found->began, found->ended, ret);
+  else
+    findings_measure(&found->outputs, &report, ret);
 }
 
-static bool has_made_something(const struct found *found) {
-  for (size_t i = 0; i < found->count; i++) {
-    struct err ignored;
-    if (file_before_check(&found->outputs[i].before, found->outputs[i].path, &ignored) != -ERR_MEDIA) return true;
-  }
-  return false;
+static int settle_ended(const struct spool *spool, const struct spool_pass *pass, const struct found *found,
+                        struct spool_sums *sums, struct err *err) {
+  struct settling settling = {.spool = {.dir = spool->dir, .url = found->url}, .pass = pass, .found = found};
+  SCOPED(findings_fini) struct findings findings = {.items = NULL};
+  struct err nothing = {0};
+  memcpy(settling.spool.token, found->token, sizeof settling.spool.token);
+  find(found, &findings);
+  int result = check_findings(&findings, err);
+  if (result == 0) result = put(&settling, &findings, err);
+  if (result == 0) result = put_nothing(&settling, &findings, &nothing, err);
+  if (result == 0) result = remove_found(found, err);
+  if (result == 0) say(pass, &findings, &nothing);
+  if (result == 0) sums->rejected += settling.unmetered;
+  return result;
 }
 
 static bool is_our_host(const struct found *found) {
@@ -540,7 +633,8 @@ static bool is_our_host(const struct found *found) {
   return str_equal(found->host, str_of(host));
 }
 
-/* Follows the table above, for a note that was read with this result. Not 0: the run is left for later; err says why. */
+/* Follows the table above, for a note that was read with this result. Not 0: the run is left for later; err says why.
+ */
 static int settle_found(const struct spool *spool, const struct spool_pass *pass, struct found *found, int result,
                         struct spool_sums *sums, struct err *err) {
   if (result == -ERR_NOT_FOUND) return 0;
@@ -560,7 +654,7 @@ static int settle_found(const struct spool *spool, const struct spool_pass *pass
     return err_set(err, ERR_BUSY, "the run's command (process %" PRId64 "), or a process that it started, still runs",
                    found->command_pid);
   }
-  bool began = found->has_command || has_made_something(found);
+  bool began = found->has_command || outputs_made_any(&found->outputs);
   if (began) return settle_ended(spool, pass, found, sums, err);
   return remove_found(found, err);
 }
@@ -587,37 +681,16 @@ void intent_settle(const struct spool *spool, const struct spool_pass *pass, str
 
 /* ---- before a run ---- */
 
-static const char *name_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
-
-static char *directory_of(const char *path) {
-  size_t len = (size_t)(name_of(path) - path);
-  char *directory = len > 0 ? strndup(path, len) : strdup(".");
-  CHECK(directory != NULL);
-  return directory;
-}
-
-/* Do both paths lead to one file, or, while there is none, to one name in one directory? */
-static bool is_same_place(const char *a, const char *b) {
-  struct stat of_a, of_b;
-  if (stat(a, &of_a) == 0 && stat(b, &of_b) == 0) return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
-  SCOPED_MALLOC char *dir_a = directory_of(a), *dir_b = directory_of(b);
-  return strcmp(name_of(a), name_of(b)) == 0 && stat(dir_a, &of_a) == 0 && stat(dir_b, &of_b) == 0 &&
-         of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
-}
-
-static bool is_among(const struct output *output, char *const *outputs) {
-  for (size_t i = 0; outputs[i] != NULL; i++) {
-    if (is_same_place(output->path, outputs[i])) return true;
+static bool is_among(const struct candidate *candidate, const struct outputs *outputs) {
+  for (size_t i = 0; i < outputs->count; i++) {
+    if (candidate_shares(candidate, &outputs->items[i])) return true;
   }
   return false;
 }
 
-static bool shares_output(const struct found *found, char *const *outputs) {
-  for (size_t i = 0; i < found->count; i++) {
-    if (is_among(&found->outputs[i], outputs)) return true;
+static bool shares_output(const struct found *found, const struct outputs *outputs) {
+  for (size_t i = 0; i < found->outputs.count; i++) {
+    if (is_among(&found->outputs.items[i], outputs)) return true;
   }
   return false;
 }
@@ -628,10 +701,10 @@ static bool is_held_by_other(const struct found *found) {
          !(found->has_command && is_alive(found->command_pid, found->command_start));
 }
 
-static int read_when_free(struct found *found, char *const *outputs, struct err *err) {
+static int read_when_free(struct found *found, const struct outputs *outputs, struct err *err) {
   int result = read_found(found, err);
-  for (int waited_ms = 0; result == 0 && is_held_by_other(found) && shares_output(found, outputs) &&
-                          waited_ms < SETTLER_WAIT_MS;
+  for (int waited_ms = 0;
+       result == 0 && is_held_by_other(found) && shares_output(found, outputs) && waited_ms < SETTLER_WAIT_MS;
        waited_ms += SETTLER_POLL_MS) {
     struct stat st;
     (void)usleep(SETTLER_POLL_MS * 1000);
@@ -642,18 +715,20 @@ static int read_when_free(struct found *found, char *const *outputs, struct err 
 }
 
 /* Notes that the outputs that both have are no longer that run's. */
-static void take_outputs(const struct found *found, char *const *outputs, const struct spool_pass *pass,
+static void take_outputs(const struct found *found, const struct outputs *outputs, const struct spool_pass *pass,
                          const struct err *why) {
   SCOPED_FD int fd = open(found->path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
-  for (size_t i = 0; i < found->count; i++) {
-    const struct output *output = &found->outputs[i];
+  for (size_t i = 0; i < found->outputs.count; i++) {
+    const struct candidate *output = &found->outputs.items[i];
     SCOPED(buf_fini) struct buf line = {0};
     SCOPED_MALLOC char *text = NULL;
     if (output->is_taken || !is_among(output, outputs)) continue;
     buf_text(&line, "\n{\"taken\":\"");
     append_path(&line, output->path);
     buf_text(&line, "\"}\n");
-    bool is_noted = fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;
+    bool is_noted =
+        fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;
+    if (output->role == CANDIDATE_ARGUMENT && !candidate_exists(output)) continue; /* perhaps no output at all */
     const char *what = is_noted ? "is not metered" : "may be metered twice";
     CHECK(asprintf(&text, "%s: an earlier run that was killed wrote it too, and %s there: %s", output->path, what,
                    why->text) >= 0);
@@ -661,7 +736,7 @@ static void take_outputs(const struct found *found, char *const *outputs, const 
   }
 }
 
-void intent_settle_outputs(const struct spool *spool, char *const *outputs, const struct spool_pass *pass) {
+void intent_settle_outputs(const struct spool *spool, const struct outputs *outputs, const struct spool_pass *pass) {
   struct dirent **list = NULL;
   int count = scandir(spool->dir, &list, is_intent, alphasort);
   for (int i = 0; i < count; i++) {
@@ -676,4 +751,55 @@ void intent_settle_outputs(const struct spool *spool, char *const *outputs, cons
     free(list[i]);
   }
   free(list);
+}
+
+/* ---- looking ---- */
+
+/* Follows the table above, and only says what would be done. */
+static void judge(const struct found *found, int result, struct intent_view *view, struct err *why) {
+  view->state = INTENT_KILLED;
+  if (result != 0) {
+    view->state = INTENT_UNREADABLE;
+  } else if (!found->has_lines) {
+    view->state = INTENT_RUNS; /* or it never began, and nothing is lost with its note */
+  } else if (!is_our_host(found)) {
+    (void)err_set(why, ERR_BUSY, "it ran on host %.*s: run `codecmeter flush` there", STR_ARG(found->host));
+  } else if (is_alive(found->run_pid, found->run_start)) {
+    view->state = INTENT_RUNS;
+  } else if (found->has_command && is_alive(found->command_pid, found->command_start)) {
+    (void)err_set(why, ERR_BUSY, "its command (process %" PRId64 ") still runs", found->command_pid);
+  } else if (found->is_locked) {
+    (void)err_set(why, ERR_BUSY,
+                  "a process that its command started still runs, or another agent measures its outputs");
+  } else {
+    (void)err_set(why, ERR_BUSY, "its command has ended: `codecmeter flush` measures its outputs and reports them");
+  }
+}
+
+static void look_at(const char *dir, const char *name, void (*visit)(void *arg, const struct intent_view *view),
+                    void *arg) {
+  SCOPED(found_fini) struct found found = {.name = name, .path = file_path(dir, name), .fd = -1};
+  struct intent_view view = {.name = name, .url = "", .token = "", .project = ""};
+  struct err why = {0};
+  int result = read_found(&found, &why);
+  if (found.fd >= 0) (void)flock(found.fd, LOCK_UN);
+  if (result == -ERR_NOT_FOUND) return;
+  judge(&found, result, &view, &why);
+  view.why = why.text;
+  if (found.has_lines) {
+    view.url = found.url;
+    view.token = found.token;
+    view.project = found.report.as.project != NULL ? found.report.as.project : "";
+    view.began_ms = (int64_t)found.began.tv_sec * 1000 + found.began.tv_nsec / 1000000;
+    view.outputs = found.outputs.count;
+  }
+  visit(arg, &view);
+}
+
+void intent_look(const char *dir, void (*visit)(void *arg, const struct intent_view *view), void *arg) {
+  DIR *listed = opendir(dir);
+  for (struct dirent *entry = NULL; listed != NULL && (entry = readdir(listed)) != NULL;) {
+    if (spool_is_run(entry->d_name)) look_at(dir, entry->d_name, visit, arg);
+  }
+  if (listed != NULL) (void)closedir(listed);
 }

@@ -4,7 +4,7 @@
  * A file `run-TIME-RANDOM.intent` with lines of JSON. `run` writes and syncs the first two before the command exists.
  * The child writes the third before it becomes the command. `run` writes the fourth when the command has ended:
  *
- *   {"intent":1,"host":"…","pid":…,"start":…,"project":"…","began":[SECONDS,NANOSECONDS],"outputs":[…]}
+ *   {"intent":2,"host":"…","pid":…,"start":…,"project":"…","began":[SECONDS,NANOSECONDS],"as":{…},"outputs":[…]}
  *   {"spool":1,"url":"…","token":"…"}          the server and token for its events, as in an event's file
  *   {"pid":…,"start":…}                        the command; `start` as in /proc/PID/stat, because ids are reused
  *   {"status":…,"ended":[…,…]}
@@ -13,39 +13,36 @@
  *
  *   {"taken":"PATH"}                           as in outputs: what is there from now on is not this run's
  *
- * An output is {"path":"…","was":[DEVICE,INODE,SIZE,MTIME,NANOSECONDS,CTIME,NANOSECONDS]}: an absolute path, with %XX
- * for bytes that JSON text cannot hold, and the file that was there before the run; `was` is null if there was none.
+ * `as` is what the user says about the outputs (report_options):
+ * {"source":"…","id":"…","id_prefix":"…","task_id":"…", "kind":"remux","rate":[NUMERATOR,DENOMINATOR]}; what is not
+ * given is left out.
+ *
+ * An output is a candidate of agent/outputs.h:
+ *
+ *   {"path":"…","was":[DEVICE,INODE,SIZE,MTIME,NANOSECONDS,CTIME,NANOSECONDS],"role":"output","seen":[…],"remux":true,…}
+ *
+ * The path is absolute, with %XX for bytes that JSON text cannot hold. `was` is the file that was there before the
+ * run; null if there was none. `role` is "output" or "argument"; without it, the user named the file with --output.
+ * `seen` has path and `was` of the files that the pattern matched before. "remux", "task" and "full" are true or left
+ * out. In notes of version 1, every output is of the kind that --output names, and a task.
  *
  * `run` and its command hold a lock (flock) on the file. `run` removes the file when all its outputs are delivered.
  */
 #ifndef CODECMETER_AGENT_INTENT_H
 #define CODECMETER_AGENT_INTENT_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/stat.h>
 #include <time.h>
 
+#include "agent/findings.h"
+#include "agent/outputs.h"
 #include "agent/spool.h"
 #include "base/err.h"
 
-/* The file at a path before a command ran. */
-struct file_before {
-  bool was_there;
-  uint64_t dev, ino;
-  int64_t size;
-  struct timespec mtime, ctime;
-};
-struct file_before file_before_look(const char *path);
-/* Checks that the command made the file. -ERR_MEDIA: there is no file, or it is the same one as before; to report it
- * would meter other work. Its time of writing alone proves nothing, because a copy may keep that of its original. */
-MUST_USE int file_before_check(const struct file_before *before, const char *path, struct err *err);
-
 struct intent;
-/* Notes a run. The note is on disk when this returns 0. The texts are borrowed for the call; project may be NULL.
- * outputs ends with NULL. -ERR_NOT_FOUND: there is no spool (/dev/null). Other errors: those of spool_put. */
-MUST_USE int intent_write(const struct spool *spool, const char *project, struct timespec began,
-                          char *const *outputs, const struct file_before *before, struct intent **ret,
+/* Notes a run whose outputs have been looked at. The note is on disk when this returns 0. -ERR_NOT_FOUND: there is no
+ * spool (/dev/null). Other errors: those of spool_put. */
+MUST_USE int intent_write(const struct spool *spool, const struct outputs *outputs,
+                          const struct outputs_report *report, struct timespec began, struct intent **ret,
                           struct err *err);
 /* Call in the child, just before it becomes the command: notes its process, and leaves it a descriptor that holds the
  * lock. */
@@ -61,8 +58,26 @@ SCOPED_REF(struct intent, intent_remove)
  * caller holds the spool's lock. Runs that cannot be settled yet are counted in sums->unsettled and sums->left. */
 void intent_settle(const struct spool *spool, const struct spool_pass *pass, struct spool_sums *sums);
 /* Before a run starts its command: settles the runs that were killed and have one of these outputs too. Later, they
- * would take for their own what this run makes. One that cannot be settled yet loses the output. outputs ends with
- * NULL. Without the spool's lock, which a sender holds for long. Says what it did with pass->say. */
-void intent_settle_outputs(const struct spool *spool, char *const *outputs, const struct spool_pass *pass);
+ * would take for their own what this run makes. One that cannot be settled yet loses the output. Without the spool's
+ * lock, which a sender holds for long. Says what it did with pass->say. */
+void intent_settle_outputs(const struct spool *spool, const struct outputs *outputs, const struct spool_pass *pass);
+
+/* ---- looking at the notes of runs, without changing anything ---- */
+
+enum intent_state {
+  INTENT_RUNS,       /* `run` lives, or begins */
+  INTENT_KILLED,     /* `run` was killed: `why` says why it is not settled yet */
+  INTENT_UNREADABLE, /* `why` says why */
+};
+/* The texts are valid during the call. */
+struct intent_view {
+  enum intent_state state;
+  const char *name, *why;
+  const char *url, *token, *project; /* "" if it is unknown; project: "" for the token's */
+  int64_t began_ms;                  /* Unix ms; 0: unknown */
+  size_t outputs;
+};
+/* Visits the notes in a spool. Each is locked while it is read. */
+void intent_look(const char *dir, void (*visit)(void *arg, const struct intent_view *view), void *arg);
 
 #endif

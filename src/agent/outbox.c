@@ -69,10 +69,11 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
   CHECK(subject != NULL && dir != NULL);
   err_shorten(subject, NAME_SHOWN_MAX);
   err_shorten(dir, NAME_SHOWN_MAX);
-  const char *how = delivered->needs_help
-                        ? " for this server and token; correct them, then send it by `codecmeter flush --any`: it counts for "
-                          "the project of the token that sends it"
-                        : "; it is sent with the next event that is stored, or by `codecmeter flush`";
+  const char *how =
+      delivered->needs_help
+          ? " for this server and token; correct them, then send it by `codecmeter flush --any`: it counts for "
+            "the project of the token that sends it"
+          : "; it is sent with the next event that is stored, or by `codecmeter flush`";
   return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; the event waits in %s%s", subject,
                  delivered->reason, dir, how);
 }
@@ -82,7 +83,7 @@ static void say(void *command, const char *text) {
   (void)fprintf(stderr, "codecmeter %s: %s\n", (const char *)command, shown);
 }
 
-void outbox_before_run(const struct outbox *outbox, const char *command, char *const *outputs) {
+void outbox_before_run(const struct outbox *outbox, const char *command, const struct outputs *outputs) {
   SCOPED_MALLOC char *name = strdup(command);
   const struct spool_pass pass = {.say = say, .say_arg = name};
   intent_settle_outputs(&outbox->spool, outputs, &pass);
@@ -96,6 +97,20 @@ static void say_unsettled(struct outbox *outbox, const char *command, const stru
   SCOPED_MALLOC char *shown = str_printable(str_of(sums->why_unsettled.text));
   (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " killed runs noted in %s are not metered yet: %s\n", command,
                 sums->unsettled, outbox->spool.dir, shown);
+}
+
+/* Says it once for each further event. */
+static void say_projectless(struct outbox *outbox, const char *command, const struct spool_sums *sums) {
+  bool is_news = sums->projectless > outbox->told_projectless;
+  outbox->told_projectless = sums->projectless;
+  if (!is_news) return;
+  SCOPED_MALLOC char *reason = str_printable(str_of(sums->why_projectless));
+  (void)fprintf(
+      stderr,
+      "codecmeter %s: %" PRIu64
+      " in %s wait until the server takes their project (%s): create it, or send them by `codecmeter flush` with a "
+      "token that is for it\n",
+      command, sums->projectless, outbox->spool.dir, reason);
 }
 
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
@@ -115,13 +130,15 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
   }
   if (result == -ERR_NOT_FOUND) return CATCH_UP_ALL;
   say_unsettled(outbox, command, &sums);
+  say_projectless(outbox, command, &sums);
   if (result == 0 && sums.elsewhere > 0 && !outbox->told_elsewhere && !outbox->quiet) {
     outbox->told_elsewhere = true;
-    (void)fprintf(stderr,
-                  "codecmeter %s: %" PRIu64
-                  " in %s wait for another server or token: send them by `codecmeter flush` with the --env file that they "
-                  "were made with (--any would count them for the project of this token)\n",
-                  command, sums.elsewhere, outbox->spool.dir);
+    (void)fprintf(
+        stderr,
+        "codecmeter %s: %" PRIu64
+        " in %s wait for another server or token: send them by `codecmeter flush` with the --env file that they "
+        "were made with (--any would count them for the project of this token)\n",
+        command, sums.elsewhere, outbox->spool.dir);
   }
   if (result == 0) outbox->again_ms = 0;
   if (result != 0 && err_kind(result) != ERR_KIND_RETRY) {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "agent/client.h"
+#include "agent/outputs.h"
 #include "agent/report.h"
 #include "agent/spool.h"
 #include "base/err.h"
@@ -13,12 +14,13 @@
 struct outbox {
   struct client *client;
   struct spool spool;
-  bool reached;     /* the server has answered since the last outbox_catch_up */
-  int64_t again_ms; /* monotonic: until then the outbox does not try to reach the server */
-  struct err away;  /* why the server could not be reached */
-  bool told_elsewhere;     /* the user knows that events wait for another server or token */
-  bool quiet;              /* outbox_catch_up prints only errors; the owner may set it */
-  uint64_t told_unsettled; /* the user knows of so many unsettled runs */
+  bool reached;              /* the server has answered since the last outbox_catch_up */
+  int64_t again_ms;          /* monotonic: until then the outbox does not try to reach the server */
+  struct err away;           /* why the server could not be reached */
+  bool told_elsewhere;       /* the user knows that events wait for another server or token */
+  uint64_t told_projectless; /* the user knows of so many events that wait for a project */
+  bool quiet;                /* outbox_catch_up prints only errors; the owner may set it */
+  uint64_t told_unsettled;   /* the user knows of so many unsettled runs */
 };
 /* The settings must be filled; the outbox borrows them as long as it lives. */
 MUST_USE int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err);
@@ -39,8 +41,8 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
                        struct err *err);
 
 /* Before a command starts that makes these outputs: settles the runs that were killed and had one of them too
- * (intent_settle_outputs). Sends nothing. outputs ends with NULL. */
-void outbox_before_run(const struct outbox *outbox, const char *command, char *const *outputs);
+ * (intent_settle_outputs). Sends nothing. */
+void outbox_before_run(const struct outbox *outbox, const char *command, const struct outputs *outputs);
 
 enum catch_up { CATCH_UP_ALL, CATCH_UP_SOME, CATCH_UP_NONE };
 /* If the server has just been reached: settles the runs that were killed (agent/intent.h), sends up to 64 of the

@@ -22,6 +22,10 @@ void pending_free(struct pending *pending) {
   free(pending);
 }
 
+bool pending_has(const struct pending *pending, const char *path) {
+  return g_hash_table_contains(pending->files, path);
+}
+
 size_t pending_count(const struct pending *pending) { return g_hash_table_size(pending->files); }
 
 void pending_put(struct pending *pending, const char *path, const struct pending_file *file) {

@@ -20,6 +20,7 @@ struct pending;
 MUST_USE struct pending *pending_new(void); /* never NULL */
 void pending_free(struct pending *pending);
 
+bool pending_has(const struct pending *pending, const char *path);
 size_t pending_count(const struct pending *pending);
 /* Replaces an earlier entry of the path. */
 void pending_put(struct pending *pending, const char *path, const struct pending_file *file);

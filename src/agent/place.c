@@ -114,11 +114,23 @@ static void renew(struct place *place, const struct entry *old, const struct sta
   if (!same_file(&values, old)) insert(place, values, strdup(old->path));
 }
 
-bool place_knows(struct place *place, const char *path, const struct stat *st) {
+static const struct entry *find_entry(const struct place *place, const char *path, const struct stat *st) {
   const struct entry *entry = g_hash_table_lookup(place->paths, path);
   struct entry now = values_of(st);
-  if (entry == NULL || entry->size != now.size || entry->mtime_ns != now.mtime_ns) return false;
-  if (entry->inode != now.inode || entry->birth_ns == 0) renew(place, entry, st);
+  return entry != NULL && entry->size == now.size && entry->mtime_ns == now.mtime_ns ? entry : NULL;
+}
+
+bool place_knows(struct place *place, const char *path, const struct stat *st) {
+  const struct entry *entry = find_entry(place, path, st);
+  if (entry == NULL) return false;
+  if (entry->inode != st->st_ino || entry->birth_ns == 0) renew(place, entry, st);
+  return true;
+}
+
+bool place_find(const struct place *place, const char *path, const struct stat *st, enum place_status *ret_status) {
+  const struct entry *entry = find_entry(place, path, st);
+  if (entry == NULL) return false;
+  *ret_status = entry->status;
   return true;
 }
 
@@ -341,7 +353,7 @@ static int lock(struct place *place, struct err *err) {
   return err_set(err, ERR_BUSY, "another process already watches %s", place->root);
 }
 
-int place_open(const char *dir, const char *root, struct place **ret, struct err *err) {
+static struct place *make_place(const char *dir, const char *root) {
   uint8_t digest[DIGEST_SHA256_SIZE];
   char hash[17];
   struct place *place = calloc(1, sizeof *place);
@@ -353,8 +365,23 @@ int place_open(const char *dir, const char *root, struct place **ret, struct err
   digest_sha256(str_of(root), digest);
   bytes_hex(digest, 8, hash);
   (void)snprintf(place->name, sizeof place->name, SPOOL_WATCH_PREFIX "%s.state", hash);
+  return place;
+}
+
+int place_open(const char *dir, const char *root, struct place **ret, struct err *err) {
+  struct place *place = make_place(dir, root);
   int result = lock(place, err);
   if (result == 0) result = load(place, err);
+  if (result == 0)
+    *ret = place;
+  else
+    place_close(place);
+  return result;
+}
+
+int place_look(const char *dir, const char *root, struct place **ret, struct err *err) {
+  struct place *place = make_place(dir, root);
+  int result = load(place, err);
   if (result == 0)
     *ret = place;
   else

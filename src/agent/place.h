@@ -1,8 +1,10 @@
 /* The place of `watch` in a directory: which files below it need no more work, kept across restarts.
  *
  * Each directory has one text file, `watch-<hash of its path>.state`, which is replaced as a whole. A file is known
- * by path, size and time of writing, like its identity. It is also known by inode and time of birth, so that a
- * renamed file is not taken for another output, even if another file has its old name now.
+ * by path, size and time of writing. It is also known by inode and time of birth, so that a renamed file is not
+ * measured again, even if another file has its old name now. For a file of this project, its identity would make it a
+ * duplicate; but a file that is moved to another customer's directory, or is from before the watch, must not count
+ * either.
  */
 #ifndef CODECMETER_AGENT_PLACE_H
 #define CODECMETER_AGENT_PLACE_H
@@ -15,6 +17,7 @@
 enum place_status {
   PLACE_BEFORE = 'b', /* existed before the first watch, and is not recorded */
   PLACE_DONE = 'd',   /* stored, or in the spool */
+  PLACE_PART = 'p',   /* played by a list that is DONE: counted with it, and no output of its own */
   PLACE_FAILED = 'f', /* cannot be measured, or was refused: not tried again until it changes */
 };
 
@@ -23,6 +26,8 @@ struct place;
 /* root: an absolute path without links. Locks it against a second watch until the place is closed or this process
  * ends. -ERR_BUSY: another process watches it. -ERR_CORRUPT: the state is damaged; err says what to do. */
 MUST_USE int place_open(const char *dir, const char *root, struct place **ret, struct err *err);
+/* The same without a lock, and without making anything: for a look that must not leave a trace. Must not be saved. */
+MUST_USE int place_look(const char *dir, const char *root, struct place **ret, struct err *err);
 void place_close(struct place *place);
 
 const char *place_root(const struct place *place);
@@ -34,8 +39,10 @@ bool place_is_below(const char *path, const char *top);
 /* True if the path has an entry for a file of this size and time of writing. If its inode differs, or its time of
  * birth is unknown, the entry is renewed. */
 bool place_knows(struct place *place, const char *path, const struct stat *st);
+/* The status of the entry that place_knows finds. False if there is none. */
+bool place_find(const struct place *place, const char *path, const struct stat *st, enum place_status *ret_status);
 /* Another name of this file (same inode, size, times of writing and of birth; not a copy on another file system) that
- * is BEFORE or DONE, and its status. NULL if there is none. Valid until the next change. */
+ * is BEFORE, DONE or PART, and its status. NULL if there is none. Valid until the next change. */
 const char *place_twin(const struct place *place, const char *path, const struct stat *st,
                        enum place_status *ret_status);
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status);

@@ -1,5 +1,14 @@
-/* A file is remembered after its event is with the server or on disk. If the process ends before that, the next start
- * finds the file again, with the same identity.
+/* A file is remembered after its events are with the server or on disk. If the process ends before that, the next
+ * start finds the file again, with the same identity.
+ *
+ * A list counts with the files that it plays: these are remembered as parts, so none is recorded by itself later.
+ * Files that were recorded by themselves before their list came would count twice with it, because several files and
+ * the list over them are different outputs by identity. So such an output is not recorded, and the reason is printed.
+ * A list over one whole file has the identity of the file: the server finds a duplicate.
+ *
+ * An event whose project the server does not take is not kept: its project may be created later, or the pattern that
+ * gave it may be corrected. The file is tried again, and so that not every file of the project is measured again and
+ * again, only one is, with growing waits.
  */
 #include "agent/recorder.h"
 
@@ -19,14 +28,24 @@
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
+#define PROJECT_AGAIN_MIN_MS                                                            \
+  1000 /* between attempts for a project; doubled each time, up to PROJECT_AGAIN_MAX_MS \
+        */
+#define PROJECT_AGAIN_MAX_MS 300000
 
 struct recorder {
   struct recorder_options options;
   struct outbox outbox;
   GHashTable *complaints; /* path -> the last text that complain got for it */
+  GHashTable *projects;   /* those that the server does not take -> struct refused; "": the token's */
+  GHashTable *dry_ids;    /* a set: project, source and id of what a dry run has printed */
   bool said_away;
   bool needs_help;
   int64_t catch_up_ms, catch_up_wait_ms; /* monotonic; catch_up_ms 0: nothing waits */
+};
+
+struct refused {
+  int64_t again_ms, wait_ms; /* monotonic */
 };
 
 int recorder_open(const struct recorder_options *options, struct recorder **ret, struct err *err) {
@@ -40,6 +59,8 @@ int recorder_open(const struct recorder_options *options, struct recorder **ret,
   }
   recorder->outbox.quiet = options->quiet;
   recorder->complaints = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
+  recorder->dry_ids = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
+  recorder->projects = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   *ret = recorder;
   return 0;
 }
@@ -47,6 +68,8 @@ int recorder_open(const struct recorder_options *options, struct recorder **ret,
 void recorder_close(struct recorder *recorder) {
   if (recorder == NULL) return;
   g_hash_table_destroy(recorder->complaints);
+  g_hash_table_destroy(recorder->projects);
+  g_hash_table_destroy(recorder->dry_ids);
   outbox_close(&recorder->outbox);
   free(recorder);
 }
@@ -67,9 +90,9 @@ void recorder_complain(struct recorder *recorder, const char *path, const struct
   (void)g_hash_table_replace(recorder->complaints, key, text);
 }
 
-static void say(const char *path, const char *what, const char *outcome) {
-  SCOPED_MALLOC char *shown = str_printable(str_of(path));
-  (void)printf("%s: %s, %s\n", shown, what, outcome);
+static void say(const struct report *report, enum report_outcome outcome) {
+  SCOPED_MALLOC char *line = report_line(report, outcome);
+  (void)printf("%s\n", line);
   (void)fflush(stdout);
 }
 
@@ -95,44 +118,174 @@ bool recorder_is_unchanged(const struct stat *a, const struct stat *b) {
          a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+/* ---- projects that the server does not take ---- */
+
+static bool is_project_refused(const struct recorder *recorder, const char *project) {
+  const struct refused *refused = g_hash_table_lookup(recorder->projects, project != NULL ? project : "");
+  return refused != NULL && now_ms() < refused->again_ms;
+}
+
+/* Complains once for each project. */
+static void refuse_project(struct recorder *recorder, const char *path, const char *project,
+                           const struct delivered *delivered) {
+  struct err err;
+  struct refused *refused = g_hash_table_lookup(recorder->projects, project != NULL ? project : "");
+  if (refused == NULL) {
+    char *key = strdup(project != NULL ? project : "");
+    refused = calloc(1, sizeof *refused);
+    CHECK(key != NULL && refused != NULL);
+    (void)g_hash_table_insert(recorder->projects, key, refused);
+    (void)err_set(
+        &err, ERR_DENIED,
+        "%s: %s; this file and others of the project are not recorded until the server takes it: create the "
+        "project, use a token that is for it, or correct --path or --project",
+        path, delivered->reason);
+    recorder->options.complain(&err);
+  }
+  refused->wait_ms = refused->wait_ms == 0 ? PROJECT_AGAIN_MIN_MS : refused->wait_ms * 2;
+  if (refused->wait_ms > PROJECT_AGAIN_MAX_MS) refused->wait_ms = PROJECT_AGAIN_MAX_MS;
+  refused->again_ms = now_ms() + refused->wait_ms;
+}
+
+/* ---- the outputs of a file ---- */
+
+/* A finished file, and what has become of its outputs so far. */
+struct taking {
+  struct recorder *recorder;
+  struct place *place;
+  const char *path;
+  const struct stat *st;
+  const char *project; /* NULL: the token's */
+  const char *task_id; /* NULL: not given */
+  bool is_incomplete;  /* an output was not recorded, and will not be */
+};
+
 /* A refused event goes to rejected/, because nobody reads the output of a watch. */
-static int keep_refused(struct recorder *recorder, const char *path, const struct report *report,
-                        const struct delivered *delivered, struct err *err) {
+static int keep_refused(struct recorder *recorder, const struct report *report, const struct delivered *delivered,
+                        struct err *err) {
   int result = spool_reject(&recorder->outbox.spool, report, delivered->outcome, delivered->reason, err);
-  if (result != 0) return err_prefix(err, "%s", path);
-  (void)err_set(err, ERR_DENIED, "%s: %s: %s", path, report_outcome_name(delivered->outcome), delivered->reason);
-  recorder_complain(recorder, path, err);
+  if (result != 0) return err_prefix(err, "%s", report->name);
+  (void)err_set(err, ERR_DENIED, "%s: %s: %s", report->name, report_outcome_name(delivered->outcome),
+                delivered->reason);
+  recorder_complain(recorder, report->name, err);
   return 0;
 }
 
-static int deliver(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
-                   const struct report *report, struct err *err) {
+/* 0: the event is with the server, in the spool or in rejected/. -ERR_DENIED: the server does not take its project.
+ */
+static int deliver(struct taking *taking, const struct report *report, struct err *err) {
+  struct recorder *recorder = taking->recorder;
   struct delivered delivered;
   int result = outbox_send(&recorder->outbox, report, &delivered, err);
-  if (result != 0) return err_prefix(err, "%s", path);
-  bool refused = delivered.outcome == REPORT_CONFLICT || delivered.outcome == REPORT_REJECTED;
-  if (refused) result = keep_refused(recorder, path, report, &delivered, err);
-  if (result != 0) return result;
-  if (!refused) {
-    if (!recorder->options.quiet) say(path, report->summary, report_outcome_name(delivered.outcome));
-    (void)g_hash_table_remove(recorder->complaints, path);
+  if (result != 0) return err_prefix(err, "%s", report->name);
+  if (report_lacks_project(delivered.outcome, delivered.reason)) {
+    refuse_project(recorder, report->name, taking->project, &delivered);
+    return err_set(err, ERR_DENIED, "%s: %s", report->name, delivered.reason);
   }
   if (delivered.outcome == REPORT_SPOOLED)
-    say_spooled(recorder, path, &delivered);
+    say_spooled(recorder, report->name, &delivered);
   else
     recorder->said_away = false;
-  place_remember(place, path, st, refused ? PLACE_FAILED : PLACE_DONE);
+  if (delivered.outcome == REPORT_CONFLICT || delivered.outcome == REPORT_REJECTED) {
+    taking->is_incomplete = true;
+    return keep_refused(recorder, report, &delivered, err);
+  }
+  if (delivered.outcome != REPORT_SPOOLED)
+    (void)g_hash_table_remove(recorder->projects, taking->project != NULL ? taking->project : "");
+  if (!recorder->options.quiet) say(report, delivered.outcome);
+  (void)g_hash_table_remove(recorder->complaints, report->name);
   return 0;
 }
 
-/* A renamed file is the same output, although its new path would give it another identity. */
+static void say_dry(const struct taking *taking, const struct report *report) {
+  SCOPED_MALLOC char *name = str_printable(str_of(report->name));
+  char *key = NULL;
+  CHECK(asprintf(&key, "%s\n%s\n%s", taking->project != NULL ? taking->project : "", report->source, report->id) >=
+        0);
+  bool is_first = g_hash_table_add(taking->recorder->dry_ids, key);
+  (void)printf("%s: %s, would be %s", name, report->summary, is_first ? "recorded" : "a duplicate");
+  if (taking->project != NULL) (void)printf(", project %s", taking->project);
+  if (taking->task_id != NULL) (void)printf(", task %s", taking->task_id);
+  if (strcmp(report->source, "file") != 0) (void)printf(", source %s", report->source);
+  (void)printf(", id %s\n", report->id);
+  (void)fflush(stdout);
+}
+
+/* A file that the output plays, among others or in part, and that was recorded by itself. NULL: none. */
+static const char *find_counted(const struct taking *taking, const struct media_output *output) {
+  struct stat st;
+  enum place_status status;
+  const char *before = "";
+  for (size_t i = 0; i < output->span_count; i++) {
+    const struct media_span *span = &output->spans[i];
+    if (strcmp(span->path, before) == 0 || strcmp(span->path, taking->path) == 0) continue;
+    before = span->path;
+    if (lstat(span->path, &st) != 0 || !place_find(taking->place, span->path, &st, &status)) continue;
+    bool is_whole = output->span_count == 1 && span->offset == 0 && span->size == (uint64_t)st.st_size;
+    if (status == PLACE_DONE && !is_whole) return span->path;
+  }
+  return NULL;
+}
+
+/* An output that cannot be recorded is reported; the others of its file are recorded. */
+static int take_output(struct taking *taking, const struct report *report, const struct media_output *output,
+                       struct err *err) {
+  if (!report->is_measured && (err_kind(-(int)report->why.code) == ERR_KIND_RETRY || report->why.code == ERR_IO)) {
+    *err = report->why;
+    return -(int)report->why.code;
+  }
+  const char *counted = report->is_measured ? find_counted(taking, output) : NULL;
+  if (!report->is_measured) *err = report->why;
+  if (counted != NULL) {
+    (void)err_set(err, ERR_MEDIA,
+                  "%s: not recorded, because it plays %s, which is recorded by itself already and would count twice; "
+                  "next time give --exclude for the names of segments; to count the list instead, void the segments' "
+                  "records, then `codecmeter record` it",
+                  report->name, counted);
+  }
+  if (!report->is_measured || counted != NULL) {
+    recorder_complain(taking->recorder, report->name, err);
+    taking->is_incomplete = true;
+    return 0;
+  }
+  if (!taking->recorder->options.is_dry) return deliver(taking, report, err);
+  say_dry(taking, report);
+  return 0;
+}
+
+/* The files that a list plays are no outputs of their own, if its outputs count. */
+static void remember_parts(const struct taking *taking, const struct media *media) {
+  struct stat st;
+  enum place_status status;
+  const char *root = place_root(taking->place);
+  for (size_t i = 0; i < media->part_count; i++) {
+    const char *part = media->parts[i];
+    if (strcmp(part, taking->path) == 0 || !place_is_below(part, root)) continue;
+    if (!wanted_has(taking->recorder->options.wanted, part + strlen(root)) || lstat(part, &st) != 0) continue;
+    bool is_counted = place_find(taking->place, part, &st, &status) && status == PLACE_DONE;
+    if (!is_counted) place_remember(taking->place, part, &st, PLACE_PART);
+  }
+}
+
+static int take_outputs(struct taking *taking, const struct reports *reports, struct err *err) {
+  int result = 0;
+  CHECK(reports->count == reports->media.count);
+  for (size_t i = 0; result == 0 && i < reports->count; i++)
+    result = take_output(taking, &reports->items[i], &reports->media.outputs[i], err);
+  if (result != 0) return result;
+  remember_parts(taking, &reports->media);
+  place_remember(taking->place, taking->path, taking->st, taking->is_incomplete ? PLACE_FAILED : PLACE_DONE);
+  return 0;
+}
+
+/* A renamed file is not measured again. Nor does it count again if its new path gives another project. */
 static bool is_renamed(const struct recorder *recorder, struct place *place, const char *path,
                        const struct stat *st) {
   enum place_status status;
   const char *twin = place_twin(place, path, st, &status);
   if (twin == NULL) return false;
   bool has_new_name = strcmp(twin, path) != 0; /* else it is back under its old name */
-  if (has_new_name && !recorder->options.quiet) {
+  if (has_new_name && status != PLACE_PART && !recorder->options.quiet) {
     SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_twin = str_printable(str_of(twin));
     (void)printf("%s: the same file as %s, not recorded again\n", shown, shown_twin);
     (void)fflush(stdout);
@@ -141,65 +294,128 @@ static bool is_renamed(const struct recorder *recorder, struct place *place, con
   return true;
 }
 
-/* True while a list's directory still changes: a slow copy may bring the segments after the list. */
-static bool is_list_in_the_making(const char *path) {
+static int64_t directory_changed_ms(const char *path) {
   struct stat st;
   const char *slash = strrchr(path, '/');
-  if (!wanted_is_list(path) || slash == NULL) return false;
-  SCOPED_MALLOC char *dir = strndup(path, (size_t)(slash + 1 - path));
+  SCOPED_MALLOC char *dir = strndup(path, slash != NULL ? (size_t)(slash + 1 - path) : 0);
   CHECK(dir != NULL);
-  if (stat(dir, &st) != 0) return false;
-  int64_t changed_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-  return clock_real_ms(clock_system()) - changed_ms < LIST_PATIENCE_MS;
+  if (stat(dir, &st) != 0) return INT64_MIN;
+  return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
-/* A fault of the file itself is reported, and the file is not tried again. Missing media libraries end the watch,
- * because without them no file can be measured. */
-static int take_failure(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
-                        int result, enum recorded *ret, const struct err *err) {
+static bool is_same_directory(const char *a, const char *b) {
+  const char *a_slash = strrchr(a, '/'), *b_slash = strrchr(b, '/');
+  return a_slash != NULL && b_slash != NULL && a_slash - a == b_slash - b && memcmp(a, b, (size_t)(a_slash - a)) == 0;
+}
+
+/* True while the list's directory, or one of its files' directories, still changes: a slow copy may bring the
+ * segments after the list, and a transcoder writes a master list long before the last segment. */
+static bool is_list_in_the_making(const char *path, const struct media *media) {
+  if (!wanted_is_list(path)) return false;
+  int64_t changed_ms = directory_changed_ms(path);
+  const char *before = path;
+  for (size_t i = 0; i < media->part_count; i++) {
+    if (is_same_directory(media->parts[i], before)) continue;
+    before = media->parts[i];
+    int64_t part_ms = directory_changed_ms(before);
+    if (part_ms > changed_ms) changed_ms = part_ms;
+  }
+  return changed_ms != INT64_MIN && clock_real_ms(clock_system()) - changed_ms < LIST_PATIENCE_MS;
+}
+
+/* A fault of the file itself is reported, and the file is not tried again. An init segment or a segment is passed
+ * over quietly, because its list is the output. Missing media libraries end the watch, because without them no file
+ * can be measured. */
+static int take_failure(struct taking *taking, const struct media *media, int result, enum recorded *ret,
+                        const struct err *err) {
   if (result == -ERR_MISSING) return result;
   if (err_kind(result) == ERR_KIND_RETRY || result == -ERR_IO) {
-    recorder_complain(recorder, path, err);
+    recorder_complain(taking->recorder, taking->path, err);
     *ret = RECORDED_LOST;
     return 0;
   }
-  if (is_list_in_the_making(path)) {
+  if (is_list_in_the_making(taking->path, media)) {
     *ret = RECORDED_EARLY;
     return 0;
   }
-  recorder_complain(recorder, path, err);
-  place_remember(place, path, st, PLACE_FAILED);
+  bool is_part = result == -ERR_MEDIA && media->refusal == MEDIA_REFUSED_PART;
+  if (!is_part) recorder_complain(taking->recorder, taking->path, err);
+  place_remember(taking->place, taking->path, taking->st, PLACE_FAILED);
   *ret = RECORDED_DONE;
   return 0;
 }
 
-int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
-                  enum recorded *ret, struct stat *ret_now, struct err *err) {
-  const struct report_options options = {.project = recorder->options.settings->project};
+static bool has_unmeasured(const struct reports *reports) {
+  for (size_t i = 0; i < reports->count; i++) {
+    if (!reports->items[i].is_measured) return true;
+  }
+  return false;
+}
+
+/* Measures the file, and takes its outputs if it is still the same then. */
+static int measure(struct taking *taking, const struct report_options *options, enum recorded *ret,
+                   struct stat *ret_now, struct err *err) {
   SCOPED(reports_fini) struct reports reports = {0};
   struct stat now;
-  *ret = RECORDED_DONE;
-  if (place_knows(place, path, st) || is_renamed(recorder, place, path, st)) return 0;
-  int result = report_measure(path, &options, &reports, err);
-  if (lstat(path, &now) != 0) {
+  int result = report_measure(taking->path, options, &reports, err);
+  if (lstat(taking->path, &now) != 0) {
     if (file_may_pass(errno)) *ret = RECORDED_LOST;
     return 0;
   }
-  if (!recorder_is_unchanged(&now, st)) {
+  if (!recorder_is_unchanged(&now, taking->st)) {
     *ret = RECORDED_CHANGED;
     *ret_now = now;
     return 0;
   }
-  if (result != 0) return take_failure(recorder, place, path, st, result, ret, err);
-  if (deliver(recorder, place, path, st, reports.items, err) == 0) return 0;
-  recorder_complain(recorder, path, err);
+  if (result != 0) return take_failure(taking, &reports.media, result, ret, err);
+  if (has_unmeasured(&reports) && is_list_in_the_making(taking->path, &reports.media)) {
+    *ret = RECORDED_EARLY;
+    return 0;
+  }
+  result = take_outputs(taking, &reports, err);
+  if (result == 0) return 0;
+  if (result != -ERR_DENIED) recorder_complain(taking->recorder, taking->path, err);
   *ret = RECORDED_LOST;
   return 0;
+}
+
+static const char *text_or_null(const char *text) { return text[0] != '\0' ? text : NULL; }
+
+int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
+                  enum recorded *ret, struct stat *ret_now, struct err *err) {
+  const struct recorder_options *options = &recorder->options;
+  struct report_options reporting = {
+      .project = options->settings->project, .source = options->source, .media = options->media};
+  struct path_fields fields = {.project = ""};
+  *ret = RECORDED_DONE;
+  if (place_knows(place, path, st) || is_renamed(recorder, place, path, st)) return 0;
+  if (options->pattern != NULL &&
+      path_pattern_match(options->pattern, path + strlen(place_root(place)), &fields, err) != 0) {
+    (void)err_prefix(err, "%s: not recorded", path);
+    recorder_complain(recorder, path, err);
+    *ret = RECORDED_PATHLESS;
+    return 0;
+  }
+  if (fields.project[0] != '\0') reporting.project = fields.project;
+  if (fields.source[0] != '\0') reporting.source = fields.source;
+  reporting.task_id = text_or_null(fields.task_id);
+  if (is_project_refused(recorder, reporting.project)) {
+    *ret = RECORDED_LOST;
+    return 0;
+  }
+  struct taking taking = {.recorder = recorder,
+                          .place = place,
+                          .path = path,
+                          .st = st,
+                          .project = reporting.project,
+                          .task_id = reporting.task_id};
+  return measure(&taking, &reporting, ret, ret_now, err);
 }
 
 /* ---- events that wait in the spool ---- */
 
 void recorder_catch_up_now(struct recorder *recorder) {
+  if (recorder->options.is_dry) return;
   if (recorder->catch_up_ms == 0) recorder->catch_up_ms = now_ms();
   recorder->outbox.reached = true;
 }

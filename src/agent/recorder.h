@@ -1,5 +1,5 @@
-/* The recorder: what `watch` does with a finished file. It recognizes the file, or measures it, sends or spools its
- * event, and remembers it. */
+/* The recorder: what `watch` does with a finished file. It recognizes the file, or measures it, sends or spools the
+ * events of its outputs, and remembers it, and the files that a list plays. */
 #ifndef CODECMETER_AGENT_RECORDER_H
 #define CODECMETER_AGENT_RECORDER_H
 
@@ -8,11 +8,19 @@
 #include <sys/stat.h>
 
 #include "agent/client.h"
+#include "agent/path_pattern.h"
 #include "agent/place.h"
+#include "agent/wanted.h"
 #include "base/err.h"
+#include "media/media.h"
 
 struct recorder_options {
-  const struct client_settings *settings;  /* filled; borrowed */
+  const struct client_settings *settings; /* filled; borrowed */
+  const struct wanted *wanted;            /* the files that the watch looks at; borrowed */
+  const struct path_pattern *pattern;     /* gives fields of events; NULL: none; borrowed */
+  const char *source;                     /* of events; NULL: as report.h says; borrowed */
+  struct media_options media;
+  bool is_dry;                             /* prints what it would record; sends nothing, and keeps nothing on disk */
   void (*complain)(const struct err *err); /* prints err on standard error */
   bool quiet;                              /* prints nothing else */
 };
@@ -28,10 +36,12 @@ const char *recorder_spool(const struct recorder *recorder);
 void recorder_complain(struct recorder *recorder, const char *path, const struct err *err);
 
 enum recorded {
-  RECORDED_DONE,    /* remembered, or gone */
-  RECORDED_CHANGED, /* it changed while it was measured; ret_now is its state now */
-  RECORDED_EARLY,   /* a list whose segments may still arrive */
-  RECORDED_LOST,    /* it could not be read now, or its event could not be kept: try again */
+  RECORDED_DONE,     /* remembered, or gone */
+  RECORDED_CHANGED,  /* it changed while it was measured; ret_now is its state now */
+  RECORDED_EARLY,    /* a list whose segments may still arrive */
+  RECORDED_LOST,     /* it could not be read now, its event could not be kept, or its project is not one that the
+                      * server knows or that the token is for: try again */
+  RECORDED_PATHLESS, /* the path does not give its project or task: reported, and not remembered */
 };
 /* Takes a file of the place. st: its state when it was found to be finished. An error ends the watch: -ERR_MISSING,
  * the media libraries are missing. */

@@ -1,3 +1,6 @@
+/* The media are looked at before and after they are read, because an identity of other bytes than the measured ones would
+ * be wrong for ever.
+ */
 #include "agent/report.h"
 
 #include <errno.h>
@@ -8,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/identity.h"
+#include "agent/report_ids.h"
 #include "auth/digest.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -16,6 +21,7 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
+#define MEASURE_TRIES 2 /* if a part of a list seems to change */
 #define BACKOFF_FIRST_MS 500 /* doubled after each attempt: 3.5 s in all */
 
 void report_fini(struct report *report) {
@@ -32,7 +38,7 @@ void reports_fini(struct reports *reports) {
   *reports = (struct reports){.items = NULL};
 }
 
-/* ---- identity ---- */
+/* ---- identity of an output that failed ---- */
 
 static void hash_texts(struct str path, const char *rest, char id[33]) {
   uint8_t digest[DIGEST_SHA256_SIZE];
@@ -49,27 +55,6 @@ static void host_source(char out[REPORT_ID_SIZE]) {
   static_assert(sizeof host + sizeof "host:" <= REPORT_ID_SIZE, "a host's name fits into a source");
   (void)gethostname(host, sizeof host - 1);
   (void)snprintf(out, REPORT_ID_SIZE, "host:%s", host);
-}
-
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
-
-/* Replaces id and source by those that the user chose, with a tail behind the id. name: absolute. */
-static int choose_id(const char *name, const struct report_options *options, const char *tail, struct report *ret,
-                     struct err *err) {
-  SCOPED(buf_fini) struct buf id = {0};
-  if (options->source != NULL && !str_copy(str_of(options->source), ret->source, sizeof ret->source))
-    return err_set(err, ERR_USAGE, "--source is longer than %d bytes", REPORT_ID_SIZE - 1);
-  if (options->id == NULL) return 0;
-  if (options->source == NULL) memcpy(ret->source, "file", sizeof "file");
-  buf_text(&id, options->id);
-  buf_text(&id, tail);
-  if (id.failed) return err_set(err, ERR_MEMORY, "%s: no memory for its id", name);
-  if (str_copy(buf_view(&id), ret->id, sizeof ret->id)) return 0;
-  return err_set(err, ERR_USAGE, "%s: its id would be longer than %d bytes; give a shorter one", name,
-                 REPORT_ID_SIZE - 1);
 }
 
 /* ---- events ---- */
@@ -92,17 +77,18 @@ static void begin_event(const char *type, const char *project, struct report *re
 }
 
 /* Ends the event. Leaves out a name that is longer than the ledger keeps, instead of cutting it. */
-static int end_event(const char *name, const struct report_options *options, struct report *ret, struct err *err) {
-  struct str dest = str_of(base_name(name));
+static int end_event(const char *name, size_t path_len, const struct report_options *options, struct report *ret,
+                     struct err *err) {
+  struct str dest = str_of(report_ids_base_name(name, path_len));
   if (options->task_id != NULL) append_member(&ret->event, "task_id", options->task_id);
   if (dest.len > 0 && dest.len <= DEST_MAX && str_is_utf8(dest) && !str_has_control(dest))
-    append_member(&ret->event, "dest_name", base_name(name));
+    append_member(&ret->event, "dest_name", dest.ptr);
   buf_text(&ret->event, "}}");
   return ret->event.failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", name) : 0;
 }
 
-static int describe(const struct media_output *media, const struct report_options *options, struct report *ret,
-                    struct err *err) {
+static int describe(const struct media_output *media, size_t path_len, const struct report_options *options,
+                    struct report *ret, struct err *err) {
   bool is_remux = options->kind == REPORT_REMUX;
   char codec[CODEC_NAME_MAX + 1];
   int result = codec_canonical(str_of(media->codec), codec, err);
@@ -114,7 +100,7 @@ static int describe(const struct media_output *media, const struct report_option
   ret->duration_ms = media->duration_ms;
   (void)snprintf(ret->summary, sizeof ret->summary, "%s%s %ux%u %" PRIu64 ".%03u s", is_remux ? "remux, " : "", codec,
                  media->width, media->height, media->duration_ms / 1000, (unsigned)(media->duration_ms % 1000));
-  return end_event(media->name, options, ret, err);
+  return end_event(media->name, path_len, options, ret, err);
 }
 
 /* An event's time has four digits for the year. */
@@ -122,97 +108,190 @@ static bool has_year(int64_t time_s) {
   return time_s >= RFC3339_MIN_MS / 1000 && time_s <= RFC3339_MAX_MS / 1000;
 }
 
-/* From absolute path, size and time of writing. agent/identity.h will take its place, when lists are read as their
- * segments: DESIGN.md, "Measuring: what comes". */
-static int identify(const struct media_output *media, struct report *ret, int64_t *ret_time_s, struct err *err) {
+/* ---- media that change while they are measured ---- */
+
+/* What was known of a path before it was measured. */
+struct before {
+  const char *path; /* absolute */
   struct stat st;
-  char rest[64];
-  if (stat(media->name, &st) != 0)
-    return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", media->name);
-  (void)snprintf(rest, sizeof rest, "%lld:%lld%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-                 st.st_mtim.tv_nsec);
-  host_source(ret->source);
-  hash_texts(str_of(media->name), rest, ret->id);
-  ret->time_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-  *ret_time_s = st.st_mtim.tv_sec;
+  struct timespec time;
+  bool part_changed; /* a file that the path, a list, plays seems to have changed since */
+};
+
+static int look_before(const char *path, struct before *ret, struct err *err) {
+  *ret = (struct before){.path = path};
+  if (stat(path, &ret->st) != 0)
+    return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
+  if (!S_ISREG(ret->st.st_mode)) return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
+  (void)clock_gettime(CLOCK_REALTIME, &ret->time);
   return 0;
 }
 
-static int report_output(const struct media_output *media, const struct report_options *options, struct report *ret,
-                         struct err *err) {
+static int compare_times(struct timespec a, struct timespec b) {
+  if (a.tv_sec != b.tv_sec) return a.tv_sec < b.tv_sec ? -1 : 1;
+  return a.tv_nsec < b.tv_nsec ? -1 : a.tv_nsec > b.tv_nsec;
+}
+
+/* The files that a list plays are known only afterwards. So their time of change tells, which no tool can set: it is
+ * not between the start and now. A later one is of a file server whose clock goes ahead. If that clock goes ahead by
+ * less, a file that did not change seems to have changed, but not a second time: see report_measure. Some kernels stamp
+ * files with a clock that is a tick late, so a change in the first 10 ms may be overlooked. */
+static bool has_changed(const struct before *before, const char *path, const struct stat *st, struct timespec now) {
+  const struct stat *was = &before->st;
+  if (strcmp(path, before->path) == 0)
+    return st->st_dev != was->st_dev || st->st_ino != was->st_ino || st->st_size != was->st_size ||
+           compare_times(st->st_mtim, was->st_mtim) != 0;
+  return compare_times(st->st_ctim, before->time) > 0 && compare_times(st->st_ctim, now) <= 0;
+}
+
+static int check_unchanged(const struct before *before, const char *path, struct err *err) {
+  struct stat st;
+  struct timespec now;
+  if (stat(path, &st) != 0)
+    return err_set_errno(err, ERR_IO, errno, "%s: it changed while it was measured; try again", path);
+  (void)clock_gettime(CLOCK_REALTIME, &now);
+  return has_changed(before, path, &st, now)
+             ? err_set(err, ERR_IO, "%s: it changed while it was measured; try again", path)
+             : 0;
+}
+
+/* Checks the path itself, which may be a list, and every file of the media. */
+static int check_media_unchanged(struct before *before, const struct media_output *media, struct err *err) {
+  int result = check_unchanged(before, before->path, err);
+  if (result != 0) return result;
+  for (size_t i = 0; i < media->span_count && result == 0; i++) {
+    bool again = i > 0 && strcmp(media->spans[i].path, media->spans[i - 1].path) == 0; /* ranges of one file */
+    if (!again) result = check_unchanged(before, media->spans[i].path, err);
+  }
+  if (result != 0) before->part_changed = true;
+  return result;
+}
+
+/* ---- outputs ---- */
+
+/* The length of the part of an output's name that is a path; "#ID" follows it in the name of a manifest's rendition. */
+static size_t path_len_of(const struct before *before, const char *name) {
+  size_t len = strlen(before->path);
+  return strncmp(name, before->path, len) == 0 && name[len] == '#' ? len : strlen(name);
+}
+
+/* Gives a measured output the identity of its media, and their time. */
+static int identify(struct before *before, const struct media_output *media, struct report *ret, struct err *err) {
   int64_t time_s = 0;
+  char identity[IDENTITY_SIZE];
   if (!media->is_measured) {
     *err = media->why;
     return -(int)media->why.code;
   }
-  int result = identify(media, ret, &time_s, err);
-  if (result == 0) result = choose_id(media->name, options, "", ret, err);
+  int result = identity_of_media(media->spans, media->span_count, identity, &time_s, err);
+  if (result == 0) result = check_media_unchanged(before, media, err);
   if (result != 0) return result;
   if (!has_year(time_s))
     return err_set(err, ERR_MEDIA, "%s: its time of writing is not in the years 1 to 9999; correct it with touch",
                    media->name);
-  return describe(media, options, ret, err);
+  ret->time_ms = time_s * 1000;
+  memcpy(ret->source, "file", sizeof "file");
+  memcpy(ret->id, identity, sizeof identity);
+  return 0;
 }
 
-/* Reports every output. Only an error that says nothing of the output itself ends it. */
-static int report_outputs(const char *path, const struct report_options *options, struct reports *ret,
-                          struct err *err) {
-  const struct media *media = &ret->media;
-  ret->items = calloc(media->count + 1, sizeof *ret->items);
-  CHECK(ret->items != NULL);
-  if (options->id != NULL && media->count > 1) {
-    return err_set(err, ERR_USAGE, "%s: it has %zu outputs, and --id names one", path,
-                   media->count);
+/* Settles the identity of an output and makes its event. */
+static int make_event(const struct before *before, const struct media_output *media,
+                      const struct report_options *options, struct report *ret, struct err *err) {
+  char identity[IDENTITY_SIZE];
+  size_t path_len = path_len_of(before, media->name);
+  memcpy(identity, ret->id, sizeof identity);
+  int result = report_ids_choose(options, media->name, path_len, "", ret, err);
+  if (result == 0) result = report_ids_enter(options, media, identity, ret, err);
+  return result == 0 ? describe(media, path_len, options, ret, err) : result;
+}
+
+/* The output's name for people: with the path as it was given. */
+static char *shown_name(const struct before *before, const char *path, const char *name) {
+  size_t len = strlen(before->path);
+  char *shown = NULL;
+  bool has_path = strncmp(name, before->path, len) == 0 && (name[len] == '\0' || name[len] == '#');
+  CHECK(asprintf(&shown, "%s%s", has_path ? path : name, has_path ? name + len : "") >= 0);
+  return shown;
+}
+
+/* Measures the path's outputs and identifies them. What each of them lacks is in its `why`. */
+static int measure(struct before *before, const char *path, const struct report_options *options, struct reports *ret,
+                   struct err *err) {
+  struct err changed;
+  int result = media_probe(before->path, &options->media, &ret->media, err);
+  if (result == -ERR_MEDIA && check_unchanged(before, before->path, &changed) != 0) {
+    *err = changed; /* it was read while somebody wrote it */
+    return -(int)changed.code;
   }
-  size_t measured = 0;
-  for (size_t i = 0; i < media->count; i++) {
+  if (result != 0) return result;
+  ret->count = ret->media.count;
+  ret->items = calloc(ret->count + 1, sizeof *ret->items);
+  CHECK(ret->items != NULL);
+  for (size_t i = 0; i < ret->count; i++) {
     struct report *report = &ret->items[i];
-    report->name = strdup(media->outputs[i].name);
-    CHECK(report->name != NULL);
-    ret->count = i + 1;
-    int result = report_output(&media->outputs[i], options, report, &report->why);
-    if (result == -ERR_USAGE || result == -ERR_MEMORY) {
-      *err = report->why;
-      return result;
-    }
-    report->is_measured = result == 0;
-    measured += result == 0;
+    report->name = shown_name(before, path, ret->media.outputs[i].name);
+    report->is_measured = identify(before, &ret->media.outputs[i], report, &report->why) == 0;
+  }
+  return 0;
+}
+
+/* Why no output of several is measured: rather what may pass than what is so for good. */
+static const struct err *why_none(const struct reports *reports) {
+  for (size_t i = 0; i < reports->count; i++) {
+    const struct err *why = &reports->items[i].why;
+    if (err_kind(-(int)why->code) == ERR_KIND_RETRY || why->code == ERR_IO) return why;
+  }
+  return &reports->items[0].why;
+}
+
+/* An output of which no event can be made counts as not measured. */
+static int make_events(const struct before *before, const struct report_options *options, struct reports *ret,
+                       struct err *err) {
+  size_t measured = 0;
+  for (size_t i = 0; i < ret->count; i++) {
+    struct report *report = &ret->items[i];
+    if (!report->is_measured) continue;
+    report->is_measured = make_event(before, &ret->media.outputs[i], options, report, &report->why) == 0;
+    measured += report->is_measured;
   }
   if (measured > 0) return 0;
-  *err = ret->items[0].why;
+  *err = *why_none(ret);
   return -(int)err->code;
 }
 
 int report_measure(const char *path, const struct report_options *options, struct reports *ret, struct err *err) {
-  struct stat st;
+  struct before before;
   *ret = (struct reports){.items = NULL};
+  int result = report_check_options(options, err);
+  if (result != 0) return result;
   SCOPED_MALLOC char *absolute = realpath(path, NULL);
-  if (absolute == NULL || stat(absolute, &st) != 0) {
-    return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
+  if (absolute == NULL) return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
+  for (int tries = 0; tries < MEASURE_TRIES; tries++) {
+    reports_fini(ret);
+    result = look_before(absolute, &before, err);
+    if (result == 0) result = measure(&before, path, options, ret, err);
+    if (result != 0) return result;
+    if (!before.part_changed) break;
   }
-  if (!S_ISREG(st.st_mode)) return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
-  int result = media_probe(absolute, &options->media, &ret->media, err);
-  return result == 0 ? report_outputs(path, options, ret, err) : result;
-}
-
-/* The path that a file has, or, if it never existed, would have had. */
-static char *absolute_path(const char *path) {
-  char directory[PATH_MAX] = "", *joined = realpath(path, NULL);
-  if (joined != NULL) return joined;
-  bool relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;
-  CHECK(asprintf(&joined, "%s%s%s", relative ? directory : "", relative ? "/" : "", path) >= 0);
-  return joined;
+  if (options->id != NULL && ret->count > 1) {
+    (void)err_set(err, ERR_USAGE, "%s: it has %zu outputs, and --id names one; give --id-prefix", path, ret->count);
+    reports_fini(ret);
+    return -ERR_USAGE;
+  }
+  return make_events(&before, options, ret, err);
 }
 
 int report_failure(const char *path, struct timespec started, struct timespec ended,
                    const struct report_options *options, struct report *ret, struct err *err) {
   char rest[64], tail[64];
-  SCOPED_MALLOC char *absolute = absolute_path(path);
+  SCOPED_MALLOC char *absolute = report_absolute_path(path);
   (void)snprintf(rest, sizeof rest, "failed:%lld%09ld", (long long)started.tv_sec, started.tv_nsec);
   (void)snprintf(tail, sizeof tail, "#failed-%lld.%09ld", (long long)started.tv_sec, started.tv_nsec);
   host_source(ret->source);
   hash_texts(str_of(absolute), rest, ret->id);
-  int result = choose_id(absolute, options, tail, ret, err);
+  int result = report_check_options(options, err);
+  if (result == 0) result = report_ids_choose(options, absolute, strlen(absolute), tail, ret, err);
   if (result != 0) return result;
   ret->name = strdup(path);
   CHECK(ret->name != NULL);
@@ -221,7 +300,19 @@ int report_failure(const char *path, struct timespec started, struct timespec en
   buf_text(&ret->event, ",\"data\":{");
   (void)snprintf(ret->summary, sizeof ret->summary, "failed");
   ret->is_measured = true;
-  return end_event(path, options, ret, err);
+  return end_event(path, strlen(path), options, ret, err);
+}
+
+char *report_line(const struct report *report, enum report_outcome outcome) {
+  SCOPED_MALLOC char *name = str_printable(str_of(report->name));
+  SCOPED_MALLOC char *source = str_printable(str_of(report->source));
+  SCOPED_MALLOC char *id = str_printable(str_of(report->id));
+  bool is_file = strcmp(report->source, "file") == 0;
+  char *line = NULL;
+  CHECK(asprintf(&line, "%s: %s, %s%s%s, id %s", name, report->summary,
+                 report->is_repeat ? "the same output as before" : report_outcome_name(outcome),
+                 is_file ? "" : ", source ", is_file ? "" : source, id) >= 0);
+  return line;
 }
 
 /* ---- sending ---- */
@@ -233,6 +324,16 @@ const char *report_outcome_name(enum report_outcome outcome) {
                                       [REPORT_REJECTED] = "rejected",
                                       [REPORT_SPOOLED] = "spooled"};
   return names[outcome];
+}
+
+/* The server's reasons begin with the attribute's name: ingest/fields.c, ingest/answer.c. */
+bool report_lacks_project(enum report_outcome outcome, const char *reason) {
+  static const char *const reasons[] = {"subject: no project has this id", "subject: the token is for another project",
+                                        "subject is missing"};
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+    if (outcome == REPORT_REJECTED && str_starts(str_of(reason), str_of(reasons[i]))) return true;
+  }
+  return false;
 }
 
 static void copy_reason(struct str reason, char out[REPORT_REASON_MAX]) {

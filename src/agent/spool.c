@@ -26,6 +26,7 @@
 
 #define SUFFIX ".event"
 #define FILE_MAX ((size_t)64 << 10) /* an event has about 500 bytes */
+#define NOTE_MAX (2 * FILE_MAX)     /* a note holds an event and a reason */
 #define HASH_DIGITS 16
 #define TIME_MAX INT64_C(9999999999999) /* thirteen digits, so that names sort by time */
 #define ID_DIGITS 32
@@ -193,8 +194,8 @@ struct subject {
 };
 
 /* Writes a note to rejected/: {"event":…,"outcome":…,"reason":…,"time":…}, with the subject as one more member. */
-static int note_rejected(const struct spool *spool, const char *name, struct str event,
-                         const struct subject *subject, const char *outcome, const char *reason, struct err *err) {
+static int note_rejected(const struct spool *spool, const char *name, struct str event, const struct subject *subject,
+                         const char *outcome, const char *reason, struct err *err) {
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
   SCOPED(buf_fini) struct buf note = {0};
   char time[RFC3339_SIZE];
@@ -264,32 +265,35 @@ struct waiting {
   char *path;
   struct buf content;
   struct str event;
+  char *project;               /* the event's subject; "" for none */
   bool is_ours, names_project; /* of our server and token; has a subject */
   bool same_url;
 };
 
 static void waiting_fini(struct waiting *waiting) {
   free(waiting->path);
+  free(waiting->project);
   buf_fini(&waiting->content);
 }
 
-/* -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it cannot be a spooled event. -ERR_DENIED: this user may not read
- * it. */
-static int read_content(struct waiting *waiting, struct err *err) {
-  struct stat st;
+/* Keeps the memory of content. -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it is no regular file of at most
+ * `most` bytes. -ERR_DENIED: this user may not read it. */
+static int read_content(const char *path, size_t most, struct buf *content, struct stat *ret_st, struct err *err) {
   size_t got = 0;
-  SCOPED_FD int fd = open(waiting->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", waiting->path);
-  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "this user may not read %s", waiting->path);
+  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", path);
+  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "this user may not read %s", path);
   if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
-  if (fd < 0 || fstat(fd, &st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", waiting->path);
-  if (!S_ISREG(st.st_mode)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
-  if ((uint64_t)st.st_size > FILE_MAX) return err_set(err, ERR_CORRUPT, "it is too long for an event");
-  char *room = buf_extend(&waiting->content, (size_t)st.st_size + JSON_PADDING);
+  if (fd < 0 || fstat(fd, ret_st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", path);
+  if (!S_ISREG(ret_st->st_mode)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
+  if ((uint64_t)ret_st->st_size > most) return err_set(err, ERR_CORRUPT, "it is too long");
+  size_t size = (size_t)ret_st->st_size;
+  buf_clear(content);
+  char *room = buf_extend(content, size + JSON_PADDING);
   CHECK(room != NULL);
-  memset(room, 0, (size_t)st.st_size + JSON_PADDING);
-  int result = file_read(fd, waiting->path, 0, room, (size_t)st.st_size, &got, err);
-  waiting->content.len = got;
+  memset(room, 0, size + JSON_PADDING);
+  int result = file_read(fd, path, 0, room, size, &got, err);
+  content->len = got;
   return result;
 }
 
@@ -302,31 +306,49 @@ static bool is_intact(const struct waiting *waiting) {
          strncmp(waiting->name + len - tail, hash, HASH_DIGITS) == 0;
 }
 
+static int not_an_event(struct err *err) {
+  return err_set(err, ERR_CORRUPT, "its lines are not those of a spooled event");
+}
+
+/* Reads both lines. The trees live in the arena. */
+static int parse_lines(struct waiting *waiting, struct arena *arena, struct json_parser *parser,
+                       const struct json **ret_event, const struct json **ret_address, struct err *err) {
+  struct str rest = buf_view(&waiting->content);
+  waiting->event = str_cut(&rest, '\n');
+  struct str second = str_cut(&rest, '\n');
+  int result = json_parse(parser, arena, waiting->event, 8, ret_event, err);
+  if (result == 0) result = json_parse(parser, arena, second, 8, ret_address, err);
+  if (result != 0) return not_an_event(err);
+  bool are_objects = (*ret_event)->type == JSON_OBJECT && (*ret_address)->type == JSON_OBJECT;
+  return are_objects ? 0 : not_an_event(err);
+}
+
 static int read_lines(const struct spool *spool, struct waiting *waiting, struct err *err) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(FILE_MAX * 32);
   SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
   CHECK(arena != NULL && parser != NULL);
   const struct json *event = NULL, *address = NULL;
-  struct str rest = buf_view(&waiting->content);
-  waiting->event = str_cut(&rest, '\n');
-  struct str second = str_cut(&rest, '\n');
-  int result = json_parse(parser, arena, waiting->event, 8, &event, err);
-  if (result == 0) result = json_parse(parser, arena, second, 8, &address, err);
-  if (result != 0 || event->type != JSON_OBJECT || address->type != JSON_OBJECT) {
-    return err_set(err, ERR_CORRUPT, "its lines are not those of a spooled event");
-  }
-  waiting->names_project = json_member_text(event, "subject").len > 0;
+  int result = parse_lines(waiting, arena, parser, &event, &address, err);
+  if (result != 0) return result;
+  struct str project = json_member_text(event, "subject");
+  waiting->project = strndup(project.ptr, project.len);
+  CHECK(waiting->project != NULL);
+  waiting->names_project = project.len > 0;
   waiting->same_url = str_equal(json_member_text(address, "url"), str_of(spool->url));
   waiting->is_ours = waiting->same_url && str_equal(json_member_text(address, "token"), str_of(spool->token));
   return 0;
 }
 
+static int check_intact(const struct waiting *waiting, struct err *err) {
+  if (is_intact(waiting)) return 0;
+  return err_set(err, ERR_CORRUPT, "its name lacks the hash of its content: it is damaged, or not a spooled event");
+}
+
 static int read_waiting(const struct spool *spool, struct waiting *waiting, struct err *err) {
-  int result = read_content(waiting, err);
-  if (result != 0) return result;
-  if (!is_intact(waiting))
-    return err_set(err, ERR_CORRUPT, "its name lacks the hash of its content: it is damaged, or not a spooled event");
-  return read_lines(spool, waiting, err);
+  struct stat st;
+  int result = read_content(waiting->path, FILE_MAX, &waiting->content, &st, err);
+  if (result == 0) result = check_intact(waiting, err);
+  return result == 0 ? read_lines(spool, waiting, err) : result;
 }
 
 /* ---- sending ---- */
@@ -360,6 +382,10 @@ static bool is_being_written(const struct waiting *waiting) {
   return waiting->name[0] == '.' && (lstat(waiting->path, &st) != 0 || st.st_mtime + CUT_OFF_S > time(NULL));
 }
 
+static int say_cut_off(struct err *err) {
+  return err_set(err, ERR_CORRUPT, "it is incomplete: its writer was cut off");
+}
+
 static bool is_wanted(const struct spool_pass *pass, const struct waiting *waiting) {
   return waiting->is_ours || pass->any || (pass->other_tokens && waiting->same_url && waiting->names_project);
 }
@@ -384,26 +410,48 @@ static int settle(const struct spool *spool, const struct waiting *waiting, enum
   return 0;
 }
 
-static int send_waiting(const struct spool *spool, struct client *client, const struct spool_pass *pass,
-                        const struct waiting *waiting, struct spool_sums *sums, struct err *err) {
-  enum report_outcome outcome = REPORT_STORED;
-  char reason[REPORT_REASON_MAX];
-  if (!is_wanted(pass, waiting)) {
-    ++sums->elsewhere;
-    return 0;
+/* One spool_send. */
+struct sending {
+  const struct spool *spool;
+  struct client *client;
+  const struct spool_pass *pass;
+  struct spool_sums *sums;
+  GHashTable *projectless; /* a set: projects that the server has not taken, so that each is tried once */
+};
+
+/* An event that was rejected for its project stays in the spool, unless the user wants to be rid of it (`any`). */
+static void keep_projectless(const struct sending *sending, const struct waiting *waiting, const char *reason) {
+  struct spool_sums *sums = sending->sums;
+  if (!waiting->is_ours) {
+    ++sums->elsewhere; /* its own token may still send it */
+    return;
   }
-  int result = report_send(client, waiting->event, pass->tries, &outcome, reason, err);
-  if (result != 0) return result;
-  /* Rejected only because our token is for another project: the event's own token may still send it. */
-  if (outcome == REPORT_REJECTED && !waiting->is_ours && !pass->any && strncmp(reason, "subject", 7) == 0) {
-    ++sums->elsewhere;
-    return 0;
-  }
-  return settle(spool, waiting, outcome, reason, sums, err);
+  if (sums->projectless++ == 0) (void)snprintf(sums->why_projectless, sizeof sums->why_projectless, "%s", reason);
+  (void)g_hash_table_add(sending->projectless, g_strdup(waiting->project));
 }
 
-static int take_name(const struct spool *spool, struct client *client, const struct spool_pass *pass,
-                     const char *name, struct spool_sums *sums, struct err *err) {
+static int send_waiting(const struct sending *sending, const struct waiting *waiting, struct err *err) {
+  enum report_outcome outcome = REPORT_STORED;
+  char reason[REPORT_REASON_MAX];
+  if (!is_wanted(sending->pass, waiting)) {
+    ++sending->sums->elsewhere;
+    return 0;
+  }
+  if (g_hash_table_contains(sending->projectless, waiting->project)) {
+    ++sending->sums->projectless;
+    return 0;
+  }
+  int result = report_send(sending->client, waiting->event, sending->pass->tries, &outcome, reason, err);
+  if (result != 0) return result;
+  if (!report_lacks_project(outcome, reason) || sending->pass->any)
+    return settle(sending->spool, waiting, outcome, reason, sending->sums, err);
+  keep_projectless(sending, waiting, reason);
+  return 0;
+}
+
+static int take_name(const struct sending *sending, const char *name, struct err *err) {
+  const struct spool *spool = sending->spool;
+  struct spool_sums *sums = sending->sums;
   SCOPED(waiting_fini) struct waiting waiting = {.name = name, .path = file_path(spool->dir, name)};
   struct err why = {0};
   if (is_being_written(&waiting)) {
@@ -411,9 +459,8 @@ static int take_name(const struct spool *spool, struct client *client, const str
     return 0;
   }
   bool cut_off = name[0] == '.';
-  int result = cut_off ? err_set(&why, ERR_CORRUPT, "it is incomplete: its writer was cut off")
-                       : read_waiting(spool, &waiting, &why);
-  if (result == 0) return send_waiting(spool, client, pass, &waiting, sums, err);
+  int result = cut_off ? say_cut_off(&why) : read_waiting(spool, &waiting, &why);
+  if (result == 0) return send_waiting(sending, &waiting, err);
   if (result == -ERR_DENIED) {
     ++sums->unreadable;
     return 0;
@@ -457,10 +504,159 @@ int spool_send(const struct spool *spool, struct client *client, const struct sp
   if (result != 0) return result;
   uint64_t of = (uint64_t)names.count;
   sums->left += of;
+  struct sending sending = {.spool = spool,
+                            .client = client,
+                            .pass = pass,
+                            .sums = sums,
+                            .projectless = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
   for (int i = 0; result == 0 && i < names.count; i++) {
     if (sums->sent + sums->duplicate + sums->rejected >= pass->most) break;
-    result = take_name(spool, client, pass, names.list[i]->d_name, sums, err);
+    result = take_name(&sending, names.list[i]->d_name, err);
     if (pass->step != NULL) pass->step(pass->step_arg, sums, of);
   }
+  g_hash_table_destroy(sending.projectless);
   return result;
+}
+
+/* ---- looking ---- */
+
+/* What reads one file after the other, in the same memory. */
+struct looker {
+  const char *dir;
+  struct arena *arena;
+  struct json_parser *parser;
+  struct buf content;
+};
+
+static void looker_fini(struct looker *looker) {
+  arena_free(looker->arena);
+  json_parser_free(looker->parser);
+  buf_fini(&looker->content);
+}
+
+static struct looker looker_of(const char *dir) {
+  struct looker looker = {.dir = dir, .arena = arena_new(NOTE_MAX * 32), .parser = json_parser_new()};
+  CHECK(looker.arena != NULL && looker.parser != NULL);
+  return looker;
+}
+
+static int64_t written_ms(const struct stat *st) {
+  return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+}
+
+/* errno says why the directory could not be read. */
+static int say_closed(const char *dir, struct err *err) {
+  if (errno == EACCES) {
+    return err_set(err, ERR_DENIED, "this user may not look into %s: give the command as the user who owns the spool",
+                   dir);
+  }
+  return err_set_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot look into %s", dir);
+}
+
+/* Calls `look` for each name. */
+static int look_at_all(struct looker *looker, void (*look)(struct looker *looker, const char *name, void *to),
+                       void *to, struct err *err) {
+  DIR *dir = opendir(looker->dir);
+  if (dir == NULL) return say_closed(looker->dir, err);
+  errno = 0;
+  for (struct dirent *entry = NULL; (entry = readdir(dir)) != NULL; errno = 0)
+    look(looker, entry->d_name, to);
+  int result = errno == 0 ? 0 : err_set_errno(err, ERR_IO, errno, "cannot list %s", looker->dir);
+  (void)closedir(dir);
+  return result;
+}
+
+struct item_visit {
+  void (*visit)(void *arg, const struct spool_item *item);
+  void *arg;
+};
+
+static int read_item(struct looker *looker, struct waiting *waiting, struct spool_item *ret, struct err *err) {
+  const struct json *event, *address;
+  struct stat st;
+  int result = read_content(waiting->path, FILE_MAX, &waiting->content, &st, err);
+  if (result != 0) return result;
+  ret->put_ms = written_ms(&st);
+  result = check_intact(waiting, err);
+  if (result == 0) result = parse_lines(waiting, looker->arena, looker->parser, &event, &address, err);
+  if (result != 0) return result;
+  ret->url = json_member_text(address, "url");
+  ret->token = json_member_text(address, "token");
+  ret->project = json_member_text(event, "subject");
+  return 0;
+}
+
+static void look_at_event(struct looker *looker, const char *name, void *to) {
+  const struct item_visit *visit = to;
+  if (!is_event_name(name)) return;
+  SCOPED(waiting_fini)
+  struct waiting waiting = {.name = name, .path = file_path(looker->dir, name), .content = looker->content};
+  struct spool_item item = {.state = SPOOL_WAITS};
+  struct err why = {0};
+  looker->content = (struct buf){0};
+  arena_reset(looker->arena);
+  if (is_being_written(&waiting)) return;
+  int result = name[0] == '.' ? say_cut_off(&why) : read_item(looker, &waiting, &item, &why);
+  if (result == -ERR_NOT_FOUND) return; /* a sender was faster */
+  if (result != 0) item.state = result == -ERR_CORRUPT ? SPOOL_DAMAGED : SPOOL_UNREADABLE;
+  item.why = why.text;
+  visit->visit(visit->arg, &item);
+  looker->content = waiting.content;
+  waiting.content = (struct buf){0};
+}
+
+int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item *item), void *arg, struct err *err) {
+  SCOPED(looker_fini) struct looker looker = looker_of(dir);
+  struct item_visit to = {visit, arg};
+  struct stat st;
+  if (stat(dir, &st) != 0) return say_closed(dir, err);
+  if (!S_ISDIR(st.st_mode)) return err_set(err, ERR_EXISTS, "%s is not a directory, so it is no spool", dir);
+  if (access(dir, R_OK | X_OK) != 0) return say_closed(dir, err);
+  int result = check_ours(dir, err);
+  return result == 0 ? look_at_all(&looker, look_at_event, &to, err) : result;
+}
+
+struct refusal_visit {
+  void (*visit)(void *arg, const struct spool_refusal *refusal);
+  void *arg;
+};
+
+static int read_note(struct looker *looker, const char *path, struct spool_refusal *ret, struct err *err) {
+  const struct json *top;
+  struct stat st;
+  int result = read_content(path, NOTE_MAX, &looker->content, &st, err);
+  if (result != 0) return result;
+  ret->refused_ms = written_ms(&st);
+  result = json_parse(looker->parser, looker->arena, buf_view(&looker->content), 16, &top, err);
+  if (result != 0 || top->type != JSON_OBJECT) return err_set(err, ERR_CORRUPT, "the note is damaged");
+  ret->outcome = json_member_text(top, "outcome");
+  ret->reason = json_member_text(top, "reason");
+  int64_t told_ms;
+  if (rfc3339_parse(json_member_text(top, "time"), &told_ms, NULL) == 0) ret->refused_ms = told_ms;
+  return ret->outcome.len > 0 ? 0 : err_set(err, ERR_CORRUPT, "the note is damaged");
+}
+
+static void look_at_note(struct looker *looker, const char *name, void *to) {
+  const struct refusal_visit *visit = to;
+  if (name[0] == '.' || !has_suffix(name, ".json")) return;
+  SCOPED_MALLOC char *path = file_path(looker->dir, name);
+  struct spool_refusal refusal = {.refused_ms = 0};
+  struct err why = {0};
+  arena_reset(looker->arena);
+  int result = read_note(looker, path, &refusal, &why);
+  if (result == -ERR_NOT_FOUND) return;
+  if (result != 0) {
+    refusal.outcome = STR("unreadable");
+    refusal.reason = str_of(result == -ERR_CORRUPT ? why.text : "this user cannot read the note");
+  }
+  visit->visit(visit->arg, &refusal);
+}
+
+int spool_look_rejected(const char *dir, void (*visit)(void *arg, const struct spool_refusal *refusal), void *arg,
+                        struct err *err) {
+  SCOPED_MALLOC char *path = file_path(dir, "rejected");
+  SCOPED(looker_fini) struct looker looker = looker_of(path);
+  struct refusal_visit to = {visit, arg};
+  int result = look_at_all(&looker, look_at_note, &to, err);
+  return result == -ERR_NOT_FOUND ? 0 : result;
 }

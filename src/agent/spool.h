@@ -44,18 +44,20 @@ void spool_append_address(const struct spool *spool, struct buf *out);
 /* True if that is the name of a run's note. */
 bool spool_is_run(const char *name);
 /* Notes in rejected/, under that name, an output that has no event. */
-MUST_USE int spool_note_unmetered(const struct spool *spool, const char *name, const char *output,
-                                  const char *reason, struct err *err);
+MUST_USE int spool_note_unmetered(const struct spool *spool, const char *name, const char *output, const char *reason,
+                                  struct err *err);
 /* Moves a damaged file into rejected/, and writes a note with the reason beside it. */
 MUST_USE int spool_move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err);
 
 struct spool_sums {
   uint64_t sent, duplicate, rejected;
-  uint64_t left;            /* still in the spool */
-  uint64_t elsewhere;       /* of `left`: for another server or token */
-  uint64_t unreadable;      /* of `left`: files that this user may not read */
-  uint64_t unsettled;       /* of `left`: killed runs that have no events yet */
-  struct err why_unsettled; /* of the first of these runs */
+  uint64_t left;        /* still in the spool */
+  uint64_t elsewhere;   /* of `left`: for another server or token */
+  uint64_t unreadable;  /* of `left`: files that this user may not read */
+  uint64_t projectless; /* of `left`: the server does not know their project, or the token is not for it */
+  char why_projectless[REPORT_REASON_MAX]; /* of the first of these events */
+  uint64_t unsettled;                      /* of `left`: killed runs that have no events yet */
+  struct err why_unsettled;                /* of the first of these runs */
 };
 struct spool_pass {
   /* Called first, with the lock held; or NULL. */
@@ -71,9 +73,39 @@ struct spool_pass {
   void *step_arg;
 };
 /* Sends the waiting events, oldest first, and adds to sums. The first failure ends it: nothing is lost, and the rest
- * is counted as left. -ERR_NOT_FOUND: there is no spool. -ERR_BUSY: another process sends. Other errors: those of
- * report_send and of files. */
+ * is counted as left. Without `any`, an event whose project the server does not take stays: the project may be
+ * created, or a flush with another token may send it. -ERR_NOT_FOUND: there is no spool. -ERR_BUSY: another process
+ * sends. Other errors: those of report_send and of files. */
 MUST_USE int spool_send(const struct spool *spool, struct client *client, const struct spool_pass *pass,
                         struct spool_sums *sums, struct err *err);
+
+/* ---- looking at a spool: changes nothing, takes no lock, needs no token, and works beside a sender ---- */
+
+enum spool_item_state {
+  SPOOL_WAITS,      /* url, token and project say for whom */
+  SPOOL_DAMAGED,    /* the next sender moves it into rejected/; `why` says why */
+  SPOOL_UNREADABLE, /* this user may not read it, or it cannot be read now; `why` says why */
+};
+/* An event's file. The texts are valid during the call. */
+struct spool_item {
+  enum spool_item_state state;
+  struct str url, token, project; /* token and project may be empty: no token was given; the token's project */
+  int64_t put_ms;                 /* Unix ms: when it was put into the spool; 0: unknown */
+  const char *why;
+};
+/* Visits the events in the directory's order, which is no order. Skips those that are being written. Its memory does
+ * not grow with their number. -ERR_NOT_FOUND: the directory does not exist. -ERR_EXISTS: it is no spool. -ERR_DENIED:
+ * this user may not list it. -ERR_IO. */
+MUST_USE int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item *item), void *arg,
+                        struct err *err);
+
+/* A note in rejected/. The texts are valid during the call. */
+struct spool_refusal {
+  struct str outcome, reason; /* "unreadable" and why, if the note itself cannot be read */
+  int64_t refused_ms;         /* Unix ms */
+};
+/* Visits the notes in rejected/ likewise. 0 also if there is no rejected/. */
+MUST_USE int spool_look_rejected(const char *dir, void (*visit)(void *arg, const struct spool_refusal *refusal),
+                                 void *arg, struct err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "agent/claims.h"
 #include "agent/pending.h"
 #include "agent/place.h"
 #include "agent/recorder.h"
@@ -28,10 +29,11 @@
 #define AGAIN_MIN_MS 1000 /* before a failed file is tried again; doubled each time, up to AGAIN_MAX_MS */
 #define AGAIN_MAX_MS 60000
 #define SAVE_AGAIN_MS 10000
-#define TIDY_MS 500 /* between two looks at spool and places while files are recorded */
+#define TIDY_MS 500       /* between two looks at spool and places while files are recorded */
 #define CHECK_MIN_MS 1000 /* between two looks at the directories themselves, when something happens */
 #define CHECK_MAX_MS 60000
 #define LIST_AGAIN_MS 3000
+#define LIST_HELD_MS 60000     /* after its last change: how long a list waits for a list that names it */
 #define OPEN_PATIENCE_MS 60000 /* after the last change of a file that may be open, if the system cannot tell */
 
 struct watch {
@@ -42,6 +44,7 @@ struct watch {
   char *const *names;      /* of the directories, as given */
   GPtrArray *places;       /* one for each directory */
   struct pending *pending;
+  struct claims *claims; /* of the lists that are pending, or that a run with `once` has left to the next one */
   struct timespec started;
   bool is_looking; /* during watch_look_round, which reports the files that exist */
   uint64_t passed_over;
@@ -132,6 +135,7 @@ static void take_told(struct watch *watch, const char *path, bool may_be_open) {
     ++watch->passed_over;
     return;
   }
+  if (wanted_is_list(path)) claims_add(watch->claims, path);
   wait_for(watch, path, &file, rest_of((int64_t)watch->options->settle_ms, &file.st));
 }
 
@@ -153,13 +157,37 @@ static int record(struct watch *watch, const char *path, struct pending_file *fi
   int result = recorder_take(watch->recorder, place_of(watch, path), path, &file->st, &recorded, &now, err);
   if (result != 0) return result;
   watch->is_unsaved = true;
-  if (recorded == RECORDED_CHANGED) {
-    file->st = now;
-    wait_for(watch, path, file, settling(watch));
+  switch (recorded) {
+    case RECORDED_PATHLESS:
+      watch->has_lost = true;
+      claims_remove(watch->claims, path);
+      break;
+    case RECORDED_DONE:
+      claims_remove(watch->claims, path);
+      break;
+    case RECORDED_CHANGED:
+      file->st = now;
+      wait_for(watch, path, file, settling(watch));
+      break;
+    case RECORDED_LOST:
+      try_again(watch, path, file);
+      break;
+    case RECORDED_EARLY:
+      if (!watch->options->once) wait_for(watch, path, file, LIST_AGAIN_MS);
+      break;
   }
-  if (recorded == RECORDED_LOST) try_again(watch, path, file);
-  if (recorded == RECORDED_EARLY && !watch->options->once) wait_for(watch, path, file, LIST_AGAIN_MS);
   return 0;
+}
+
+/* True if a list that is not recorded yet names the file: then it waits for the list, or with `once` is left to the
+ * next run like the list. Lists may name each other in a circle, so a list waits only for some time. */
+static bool is_held_back(struct watch *watch, const char *path, struct pending_file *file) {
+  const char *list = claims_find(watch->claims, path);
+  if (list == NULL || (wanted_is_list(path) && rest_of(LIST_HELD_MS, &file->st) == 0)) return false;
+  bool is_pending = pending_has(watch->pending, list);
+  if (is_pending || !watch->options->once)
+    wait_for(watch, path, file, watch->options->once ? SETTLE_LEAST_MS : LIST_AGAIN_MS);
+  return true;
 }
 
 /* How long to wait for a possible writer; 0 if there is none. A file that was reported only as made is reported again
@@ -173,9 +201,13 @@ static int64_t rest_of_writing(const struct watch *watch, const char *path, cons
 /* With --once, a file that is not ready is left to the next run. */
 static int take_settled(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   struct stat st;
-  if (!look_at(watch, path, file, &st)) return 0;
+  if (!look_at(watch, path, file, &st)) {
+    if (!pending_has(watch->pending, path)) claims_remove(watch->claims, path);
+    return 0;
+  }
   bool is_settled = recorder_is_unchanged(&st, &file->st);
   file->st = st;
+  if (is_settled && is_held_back(watch, path, file)) return 0;
   int64_t rest = is_settled ? rest_of_writing(watch, path, file) : settling(watch);
   if (rest == 0) return record(watch, path, file, err);
   if (!watch->options->once) wait_for(watch, path, file, rest);
@@ -186,6 +218,7 @@ static int take_settled(struct watch *watch, const char *path, struct pending_fi
 
 static int save(struct watch *watch, struct err *err) {
   int64_t patience_ms = 0;
+  if (watch->options->dry) return 0;
   int result = 0;
   for (guint i = 0; result == 0 && i < watch->places->len; i++) {
     struct place *place = watch->places->pdata[i];
@@ -308,7 +341,7 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
     if (!place_is_below(root, other) && !place_is_below(other, root)) continue;
     return err_set(err, ERR_USAGE, "%s and %s: one contains the other; name only the upper one", name, other);
   }
-  int result = place_open(dir, root, &place, err);
+  int result = watch->options->dry ? place_look(dir, root, &place, err) : place_open(dir, root, &place, err);
   if (result != 0) return result;
   if (watch->options->existing) place_forget_before(place);
   g_ptr_array_add(watch->places, place);
@@ -317,7 +350,7 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
 
 static int open_places(struct watch *watch, char *const *names, struct err *err) {
   const char *dir = watch->options->state != NULL ? watch->options->state : recorder_spool(watch->recorder);
-  int result = spool_make(dir, err);
+  int result = watch->options->dry ? 0 : spool_make(dir, err);
   if (result != 0) return err_prefix(err, "cannot keep the state; name another directory with --state");
   for (size_t i = 0; result == 0 && names[i] != NULL; i++)
     result = open_place(watch, dir, names[i], err);
@@ -332,9 +365,16 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   watch->hooks = (struct watcher_hooks){.file = on_file, .made = on_made, .trouble = on_trouble, .arg = watch};
   watch->places = g_ptr_array_new_with_free_func(close_place);
   watch->pending = pending_new();
+  watch->claims = claims_new();
   (void)clock_gettime(CLOCK_REALTIME, &watch->started);
-  const struct recorder_options recording = {
-      .settings = &options->settings, .complain = options->complain, .quiet = options->quiet};
+  const struct recorder_options recording = {.settings = &options->settings,
+                                             .wanted = &options->wanted,
+                                             .pattern = options->pattern,
+                                             .source = options->source,
+                                             .media = options->media,
+                                             .is_dry = options->dry,
+                                             .complain = options->complain,
+                                             .quiet = options->quiet};
   int result = recorder_open(&recording, &watch->recorder, err);
   if (result == 0) result = open_places(watch, names, err);
   if (result == 0)
@@ -349,6 +389,7 @@ void watch_close(struct watch *watch) {
   watcher_close(watch->watcher);
   (void)g_ptr_array_free(watch->places, TRUE);
   pending_free(watch->pending);
+  claims_free(watch->claims);
   recorder_close(watch->recorder);
   free(watch);
 }

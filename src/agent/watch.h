@@ -2,6 +2,7 @@
  *
  *   reported file ──> pending ──(unchanged for the settling time, no writer)──> recorder ──> place
  *         ^              │ changed: waits again                │ could not be kept: waits again
+ *         │              │ named by a list that is pending: waits for it
  *         └── overflow, restart: every file is reported, and those in the place are passed over
  */
 #ifndef CODECMETER_AGENT_WATCH_H
@@ -12,16 +13,22 @@
 #include <stdint.h>
 
 #include "agent/client.h"
+#include "agent/path_pattern.h"
 #include "agent/wanted.h"
 #include "base/err.h"
+#include "media/media.h"
 
 /* The watch borrows the options, and everything that they point to, as long as it lives. */
 struct watch_options {
   struct client_settings settings; /* filled; `interrupted` says when to end */
   struct wanted wanted;
+  const struct path_pattern *pattern; /* gives fields of events; NULL: none */
+  const char *source;                 /* of events; NULL: as agent/report.h says */
+  struct media_options media;
   uint64_t settle_ms;
   char *state;         /* directory of places; NULL: the spool */
   bool existing, once; /* record files from before the first watch; look only once */
+  bool dry;            /* with `once`: print what would be recorded; send nothing, keep nothing on disk */
   bool quiet;          /* print nothing except through complain */
   void (*complain)(const struct err *err);
   void (*on_progress)(void); /* called often while the watch makes progress, never while it hangs */
@@ -43,8 +50,8 @@ MUST_USE int watch_look_round(struct watch *watch, struct err *err);
 MUST_USE int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *err);
 /* Saves the places. With `once`, first sends the events that wait in the spool. */
 MUST_USE int watch_end(struct watch *watch, struct err *err);
-/* With `once`: true if a file could not be read, if its event could be kept nowhere, or if the event waits for a token
- * or an address that is wrong. */
+/* With `once`: true if a file was left that needs help: it could not be read, its event could be kept nowhere or
+ * waits for a token or an address that is wrong, the server does not take its project, or its path does not match. */
 bool watch_has_lost(const struct watch *watch);
 
 #endif

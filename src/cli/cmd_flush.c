@@ -69,6 +69,12 @@ static int check_left(const struct spool *spool, const struct spool_sums *sums, 
     return err_set(err, ERR_BUSY, "%s: %" PRIu64 " runs were killed and cannot be metered yet: %s", spool->dir,
                    sums->unsettled, sums->why_unsettled.text);
   }
+  if (sums->projectless > 0) {
+    return err_set(err, ERR_DENIED,
+                   "%s: %" PRIu64
+                   " events wait until the server takes their project (%s): create it, or run flush with a token that is for it",
+                   spool->dir, sums->projectless, sums->why_projectless);
+  }
   if (sums->elsewhere == 0)
     return err_set(err, ERR_BUSY, "%s: some events could not be sent; run flush again", spool->dir);
   return err_set(err, ERR_DENIED,

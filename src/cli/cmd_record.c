@@ -1,3 +1,7 @@
+/* Lists come first, because they name their parts: a segment that stands behind its list on the command line, as in
+ * `record out.m3u8 out0.ts`, would count a second time.
+ */
+#include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -5,49 +9,207 @@
 #include "agent/client.h"
 #include "agent/outbox.h"
 #include "agent/report.h"
+#include "agent/wanted.h"
+#include "base/check.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/frame_rate.h"
 #include "cli/options.h"
 
-/* Measures and reports one file, and prints the outcome as one line. */
-static int record_file(struct outbox *outbox, const char *path, const struct report_options *options,
-                       struct err *err) {
-  SCOPED(reports_fini) struct reports reports = {0};
-  struct delivered delivered;
-  int result = report_measure(path, options, &reports, err);
-  if (result != 0) return result;
-  const struct report *report = reports.items; /* one output a path */
-  result = outbox_send(outbox, report, &delivered, err);
-  if (result != 0) return err_prefix(err, "%s", path);
-  const char *outcome = report_outcome_name(delivered.outcome);
-  if (delivered.outcome == REPORT_CONFLICT || delivered.outcome == REPORT_REJECTED)
-    return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered.reason);
-  SCOPED_MALLOC char *shown = str_printable(str_of(path));
-  if (!options_quiet()) (void)printf("%s: %s, %s\n", shown, report->summary, outcome);
-  if (delivered.outcome != REPORT_SPOOLED) return 0;
-  result = outbox_say_waiting(outbox, path, &delivered, err);
-  if (delivered.needs_help) return result;
+struct recording {
+  struct report_options as;
+  struct outbox *outbox; /* NULL: explains and stores nothing */
+  GHashTable *parts;     /* path of a file that a recorded list plays -> the list, as given */
+};
+
+/* ---- one output ---- */
+
+static int say_delivered(const struct outbox *outbox, const struct report *report, const struct delivered *delivered,
+                         struct err *err) {
+  if (delivered->outcome == REPORT_CONFLICT || delivered->outcome == REPORT_REJECTED)
+    return err_set(err, ERR_DENIED, "%s: %s: %s", report->name, report_outcome_name(delivered->outcome),
+                   delivered->reason);
+  SCOPED_MALLOC char *line = report_line(report, delivered->outcome);
+  if (!options_quiet()) (void)printf("%s\n", line);
+  if (delivered->outcome != REPORT_SPOOLED) return 0;
+  int result = outbox_say_waiting(outbox, report->name, delivered, err);
+  if (delivered->needs_help) return result;
   (void)command_fail("record", err);
   return 0;
 }
 
+static int send_report(struct outbox *outbox, const struct report *report, struct err *err) {
+  struct delivered delivered = {.outcome = REPORT_DUPLICATE};
+  int result = report->is_repeat ? 0 : outbox_send(outbox, report, &delivered, err);
+  return result == 0 ? say_delivered(outbox, report, &delivered, err) : err_prefix(err, "%s", report->name);
+}
+
+/* Prints a text of several lines, each behind two blanks. */
+static void print_indented(const char *text) {
+  struct str rest = str_of(text);
+  while (rest.len > 0) {
+    SCOPED_MALLOC char *line = str_printable(str_cut(&rest, '\n'));
+    (void)printf("  %s\n", line);
+  }
+}
+
+static void explain(const char *name, const struct report *report, const struct media_output *output) {
+  SCOPED_MALLOC char *shown = str_printable(str_of(name));
+  if (report != NULL && report->is_measured) {
+    SCOPED_MALLOC char *source = str_printable(str_of(report->source)), *id = str_printable(str_of(report->id));
+    (void)printf("%s: %s, source %s, id %s\n", shown, report->summary, source, id);
+  } else if (output->explanation != NULL) {
+    (void)printf("%s: not measured\n", shown);
+  }
+  if (output->explanation != NULL) print_indented(output->explanation);
+}
+
+/* ---- one path ---- */
+
+/* True if every output was recorded. What was not is told. */
+static bool take_reports(const struct recording *recording, const struct reports *reports) {
+  bool all = true;
+  for (size_t i = 0; i < reports->count; i++) {
+    const struct report *report = &reports->items[i];
+    struct err err = report->why;
+    int result = -(int)err.code;
+    if (recording->outbox == NULL)
+      explain(report->name, report, &reports->media.outputs[i]);
+    else if (report->is_measured)
+      result = send_report(recording->outbox, report, &err);
+    if (report->is_measured && result == 0) continue;
+    (void)command_fail("record", &err);
+    all = false;
+  }
+  return all;
+}
+
+static void remember_parts(const struct recording *recording, const char *path, const struct media *media) {
+  for (size_t i = 0; i < media->part_count; i++)
+    (void)g_hash_table_replace(recording->parts, g_strdup(media->parts[i]), g_strdup(path));
+}
+
+/* True if the path is a part of a list that is recorded: that is said, and is no failure. */
+static bool is_part(const struct recording *recording, const char *path) {
+  SCOPED_MALLOC char *absolute = realpath(path, NULL);
+  const char *list = absolute != NULL ? g_hash_table_lookup(recording->parts, absolute) : NULL;
+  if (list == NULL) return false;
+  SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_list = str_printable(str_of(list));
+  if (!options_quiet())
+    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded of its own\n", shown, shown_list);
+  return true;
+}
+
+/* True if every output of the path was recorded. */
+static bool record_path(const struct recording *recording, const char *path) {
+  SCOPED(reports_fini) struct reports reports = {0};
+  struct err err;
+  int result = report_measure(path, &recording->as, &reports, &err);
+  if (result == 0) remember_parts(recording, path, &reports.media);
+  if (reports.count > 0) return take_reports(recording, &reports);
+  for (size_t i = 0; i < reports.media.count && recording->outbox == NULL; i++)
+    explain(reports.media.outputs[i].name, NULL, &reports.media.outputs[i]);
+  (void)command_fail("record", &err);
+  return false;
+}
+
+static bool record_paths(const struct recording *recording, char *const *paths) {
+  bool all = true;
+  for (size_t i = 0; paths[i] != NULL; i++) {
+    if (wanted_is_list(paths[i])) all &= record_path(recording, paths[i]);
+  }
+  for (size_t i = 0; paths[i] != NULL; i++) {
+    if (!wanted_is_list(paths[i]) && !is_part(recording, paths[i])) all &= record_path(recording, paths[i]);
+  }
+  return all;
+}
+
+/* ---- the command ---- */
+
+/* The directory that holds all the paths. */
+static char *common_directory(char *const *paths) {
+  GPtrArray *absolute = g_ptr_array_new_with_free_func(free);
+  for (size_t i = 0; paths[i] != NULL; i++)
+    g_ptr_array_add(absolute, report_absolute_path(paths[i]));
+  g_ptr_array_add(absolute, NULL);
+  char *directory = report_common_directory((char *const *)absolute->pdata);
+  g_ptr_array_unref(absolute);
+  return directory;
+}
+
+static int record(struct client_settings *settings, struct recording *recording, char *const *paths, struct err *err) {
+  SCOPED_MALLOC char *base = common_directory(paths);
+  SCOPED(report_ids_free_ref) struct report_ids *ids = NULL;
+  SCOPED(outbox_close) struct outbox outbox = {.client = NULL};
+  if (recording->as.id_prefix != NULL) ids = report_ids_new(); /* else the server knows what is the same */
+  recording->as.id_base = base;
+  recording->as.ids = ids;
+  if (!recording->as.media.explain) {
+    int result = client_settings_fill(settings, err);
+    if (result == 0) result = outbox_open(settings, &outbox, err);
+    if (result != 0) return command_fail("record", err);
+    outbox.quiet = options_quiet();
+    recording->as.project = settings->project;
+    recording->outbox = &outbox;
+  }
+  recording->parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  bool all = record_paths(recording, paths);
+  g_hash_table_destroy(recording->parts);
+  if (recording->outbox != NULL) (void)outbox_catch_up(&outbox, "record");
+  return all ? EXIT_OK : EXIT_FAILED;
+}
+
+/* What the command line says about the outputs. */
+struct said {
+  char *id, *id_prefix, *source, *task_id, *kind, *frame_rate;
+  bool explain;
+};
+
+static int read_said(const struct said *said, size_t path_count, struct report_options *ret, struct err *err) {
+  const char *kind = said->kind != NULL ? said->kind : "transcode";
+  if (strcmp(kind, "transcode") != 0 && strcmp(kind, "remux") != 0)
+    return err_set(err, ERR_USAGE, "--kind '%s' is neither transcode nor remux", kind);
+  if (said->id != NULL && path_count > 1)
+    return err_set(err, ERR_USAGE, "--id names one output; give one FILE with it, or --id-prefix");
+  if (said->explain && options_quiet())
+    return err_set(err, ERR_USAGE, "--explain and --quiet exclude each other; give one of them");
+  *ret = (struct report_options){
+      .id = said->id,
+      .id_prefix = said->id_prefix,
+      .source = said->source,
+      .task_id = said->task_id,
+      .kind = strcmp(kind, "remux") == 0 ? REPORT_REMUX : REPORT_TRANSCODE,
+      .media.explain = said->explain,
+  };
+  int result = said->frame_rate == NULL
+                   ? 0
+                   : frame_rate_parse(said->frame_rate, &ret->media.rate_num, &ret->media.rate_den, err);
+  return result == 0 ? report_check_options(ret, err) : result;
+}
+
 int cmd_record(int argc, char **argv) {
   struct client_settings settings = {0};
-  struct report_options as = {0};
-  char *id = NULL, *source = NULL, *task_id = NULL, *kind = NULL;
+  struct said said = {0};
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(settings),
       CLIENT_SPOOL_ROW(settings),
-      {"id", 0, OPTION_TEXT, &id, "ID", "the output's id, instead of one from path, size and time; only with one FILE"},
-      {"source", 0, OPTION_TEXT, &source, "SOURCE", "the source of the ids (default: file with --id, else host:NAME)"},
-      {"task-id", 0, OPTION_TEXT, &task_id, "ID", "the task's id in lists (default: the output's id)"},
-      {"kind", 0, OPTION_TEXT, &kind, "KIND",
+      {"id", 0, OPTION_TEXT, &said.id, "ID",
+       "the output's id, instead of one from its content, size and time; only for one output"},
+      {"id-prefix", 0, OPTION_TEXT, &said.id_prefix, "PREFIX",
+       "make the ids of PREFIX/ and each output's path below the directory that holds all FILEs"},
+      {"source", 0, OPTION_TEXT, &said.source, "SOURCE", "the source of the ids (default: file)"},
+      {"task-id", 0, OPTION_TEXT, &said.task_id, "ID", "the task's id in lists (default: the output's id)"},
+      {"kind", 0, OPTION_TEXT, &said.kind, "KIND",
        "transcode or remux; a remux copied the video stream (default: transcode)"},
+      {"frame-rate", 0, OPTION_TEXT, &said.frame_rate, "RATE",
+       "pictures per second of raw streams that state none: 25, 29.97 or 30000/1001"},
+      {"explain", 0, OPTION_FLAG, &said.explain, NULL,
+       "print how each FILE is measured, and its identity; store nothing, and need no server"},
       {0},
   };
   const struct option_exit exits[] = {
-      {EXIT_OK, "every file is stored, or waits in the spool"},
-      {EXIT_FAILED, "a file could not be measured or reported"},
+      {EXIT_OK, "every output is stored, or waits in the spool"},
+      {EXIT_FAILED, "an output could not be measured or reported"},
       {EXIT_USAGE, "wrong usage"},
       {0},
   };
@@ -55,37 +217,23 @@ int cmd_record(int argc, char **argv) {
       .usage = "FILE...",
       .summary =
           "Measures media files (codec, picture size, duration of the video) and reports each as a finished "
-          "transcode. A file counts once, also if `run` or `watch` reports it too. An HLS playlist or a DASH "
-          "manifest is one file. If the server cannot take an event now, the event waits in the spool.",
-      .quiet = "do not print the files that were recorded",
-      .examples = "codecmeter record --env data/client.env out/*.mp4",
+          "transcode. An HLS playlist or a DASH manifest is one output for each video rendition. If the server cannot "
+          "take an event now, the event waits in the spool.\n"
+          "An output counts once, also if it was moved, or if `run` or `watch` reports it too. Its identity is made from "
+          "its content, size and time of writing, unless you give one. Each line names the id.",
+      .quiet = "do not print the outputs that were recorded",
+      .examples = "codecmeter record --env data/client.env out/*.mp4\n"
+                  "codecmeter record --id-prefix job-7 out/360p.mp4 out/720p.mp4\n"
+                  "codecmeter record --explain out.ts",
       .exits = exits,
       .rows = rows,
   };
   struct err err = {0};
-  SCOPED(outbox_close) struct outbox outbox = {.client = NULL};
+  struct recording recording = {.outbox = NULL};
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0 && argc < 2)
     result = err_set(&err, ERR_USAGE, "FILE is missing; give it like this: codecmeter record FILE...");
-  if (result == 0 && id != NULL && argc > 2)
-    result = err_set(&err, ERR_USAGE, "--id names one output; give one FILE with it");
-  if (result == 0 && kind != NULL && strcmp(kind, "transcode") != 0 && strcmp(kind, "remux") != 0)
-    result = err_set(&err, ERR_USAGE, "--kind '%s' is neither transcode nor remux", kind);
-  as.id = id;
-  as.source = source;
-  as.task_id = task_id;
-  as.kind = kind != NULL && strcmp(kind, "remux") == 0 ? REPORT_REMUX : REPORT_TRANSCODE;
-  if (result == 0) result = client_settings_fill(&settings, &err);
-  if (result == 0) result = outbox_open(&settings, &outbox, &err);
+  if (result == 0) result = read_said(&said, (size_t)argc - 1, &recording.as, &err);
   if (result != 0) return command_fail("record", &err);
-  outbox.quiet = options_quiet();
-  as.project = settings.project;
-  int status = EXIT_OK;
-  for (int i = 1; i < argc; i++) {
-    if (record_file(&outbox, argv[i], &as, &err) == 0) continue;
-    (void)command_fail("record", &err);
-    status = EXIT_FAILED;
-  }
-  (void)outbox_catch_up(&outbox, "record");
-  return status;
+  return record(&settings, &recording, argv + 1, &err);
 }

@@ -3,37 +3,38 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "agent/client.h"
+#include "agent/findings.h"
 #include "agent/intent.h"
 #include "agent/outbox.h"
+#include "agent/outputs.h"
 #include "agent/report.h"
 #include "base/check.h"
 #include "cli/child.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/frame_rate.h"
 #include "cli/options.h"
+#include "cli/run_summary.h"
 
 struct run_options {
   struct client_settings settings;
-  char **outputs;
+  char **outputs, *id, *id_prefix, *source, *task_id, *kind, *frame_rate;
+  struct outputs_report report;
 };
 
-struct run_times {
+/* One run of a command. */
+struct run {
+  struct outbox outbox;
+  const struct run_options *options;
+  struct outputs outputs;
   struct timespec began, ended;
+  struct run_summary summary;
+  bool all_metered;
 };
-
-static struct file_before *look_before(char *const *paths) {
-  size_t count = 0;
-  while (paths[count] != NULL)
-    count++;
-  struct file_before *before = calloc(count + 1, sizeof *before);
-  CHECK(before != NULL);
-  for (size_t i = 0; i < count; i++)
-    before[i] = file_before_look(paths[i]);
-  return before;
-}
 
 /* Prints an event that can neither be stored nor spooled, so that it is not lost: a line of JSON for /v1/events. */
 static void print_event(const struct report *report) {
@@ -41,74 +42,105 @@ static void print_event(const struct report *report) {
   (void)fflush(stdout);
 }
 
+static void fail(struct run *run, const struct err *err) {
+  (void)command_fail("run", err);
+  run->all_metered = false;
+}
+
 /* Prints the outcome if the event is stored or waits in the spool; else puts it into err. */
-static int say_delivered(const struct outbox *outbox, const struct report *report, const char *path,
-                         const struct delivered *delivered, struct err *err) {
-  const char *outcome = report_outcome_name(delivered->outcome);
-  SCOPED_MALLOC char *what = NULL;
+static int say_delivered(const struct outbox *outbox, const struct report *report, const struct delivered *delivered,
+                         struct err *err) {
   if (delivered->outcome == REPORT_CONFLICT || delivered->outcome == REPORT_REJECTED)
-    return err_set(err, ERR_DENIED, "%s: %s: %s", path, outcome, delivered->reason);
-  if (delivered->needs_help) return outbox_say_waiting(outbox, path, delivered, err);
+    return err_set(err, ERR_DENIED, "%s: %s: %s", report->name, report_outcome_name(delivered->outcome),
+                   delivered->reason);
+  if (delivered->needs_help) return outbox_say_waiting(outbox, report->name, delivered, err);
+  SCOPED_MALLOC char *line = report_line(report, delivered->outcome);
   if (delivered->outcome != REPORT_SPOOLED) {
-    if (options_quiet()) return 0;
-    SCOPED_MALLOC char *shown = str_printable(str_of(path));
-    (void)fprintf(stderr, "codecmeter run: %s: %s, %s\n", shown, report->summary, outcome);
+    SCOPED_MALLOC char *shown = str_printable(str_of(line));
+    if (!options_quiet()) (void)fprintf(stderr, "codecmeter run: %s\n", shown);
     return 0;
   }
-  CHECK(asprintf(&what, "%s: %s, %s", path, report->summary, outcome) >= 0);
-  (void)outbox_say_waiting(outbox, what, delivered, err);
+  (void)outbox_say_waiting(outbox, line, delivered, err);
   (void)command_fail("run", err);
   return 0;
 }
 
-static int send_report(struct outbox *outbox, const struct report *report, const char *path, struct err *err) {
+static void send_report(struct run *run, const struct report *report) {
   struct delivered delivered;
-  int result = outbox_send(outbox, report, &delivered, err);
-  if (result != 0) (void)err_prefix(err, "%s", path);
-  if (result == 0) result = say_delivered(outbox, report, path, &delivered, err);
-  if (result != 0) print_event(report);
-  return result;
-}
-
-static int meter_output(struct outbox *outbox, const struct run_options *options, const char *path,
-                        const struct file_before *before, struct err *err) {
-  SCOPED(reports_fini) struct reports reports = {0};
-  const struct report_options as = {.project = options->settings.project};
-  int result = file_before_check(before, path, err);
-  if (result == 0) result = report_measure(path, &as, &reports, err);
-  return result == 0 ? send_report(outbox, reports.items, path, err) : result;
-}
-
-static int meter_failure(struct outbox *outbox, const struct run_options *options, const char *path,
-                         const struct run_times *times, struct err *err) {
-  SCOPED(report_fini) struct report report = {0};
-  const struct report_options as = {.project = options->settings.project};
-  int result = report_failure(path, times->began, times->ended, &as, &report, err);
-  return result == 0 ? send_report(outbox, &report, path, err) : result;
-}
-
-/* Meters every output, even after one failed. True when all were metered. */
-static bool meter_all(struct outbox *outbox, const struct run_options *options, bool succeeded,
-                      const struct file_before *before, const struct run_times *times) {
-  bool all = true;
-  for (size_t i = 0; options->outputs[i] != NULL; i++) {
-    struct err err = {0};
-    int result = succeeded ? meter_output(outbox, options, options->outputs[i], &before[i], &err)
-                           : meter_failure(outbox, options, options->outputs[i], times, &err);
-    if (result == 0) continue;
-    (void)command_fail("run", &err);
-    all = false;
+  struct err err = {0};
+  int result = outbox_send(&run->outbox, report, &delivered, &err);
+  if (result != 0) (void)err_prefix(&err, "%s", report->name);
+  if (result == 0) result = say_delivered(&run->outbox, report, &delivered, &err);
+  if (result == 0) {
+    run_summary_recorded(&run->summary, report->name);
+    return;
   }
-  return all;
+  print_event(report);
+  fail(run, &err);
+}
+
+/* Sends the events of one finding, or says why it has none. */
+static void deliver(struct run *run, const struct finding *finding) {
+  if (finding->verdict == FINDING_LEFT_OUT) {
+    run_summary_left_out(&run->summary, finding->path, finding->why.text);
+    return;
+  }
+  if (finding->verdict == FINDING_UNMETERED) fail(run, &finding->why);
+  for (size_t i = 0; i < finding->reports.count; i++) {
+    const struct report *report = &finding->reports.items[i];
+    if (finding->verdict == FINDING_UNMETERED) {
+      if (report->is_measured && !report->is_repeat) print_event(report);
+    } else if (!report->is_measured) {
+      fail(run, &report->why);
+    } else if (!report->is_repeat) {
+      send_report(run, report);
+    }
+  }
+}
+
+/* Says of outputs whose kind the line of ffmpeg leaves open as what they are recorded. */
+static void say_mixed(const struct run *run) {
+  for (size_t i = 0; i < run->outputs.count && !run->options->report.has_kind; i++) {
+    const struct candidate *candidate = &run->outputs.items[i];
+    SCOPED_MALLOC char *shown = str_printable(str_of(candidate->path));
+    if (!candidate->is_mixed || options_quiet()) continue;
+    (void)fprintf(
+        stderr,
+        "codecmeter run: %s: ffmpeg may copy some of its video and encode some: it is recorded as a transcode; "
+        "--kind remux or --kind transcode decides\n",
+        shown);
+  }
+}
+
+static void meter_success(struct run *run) {
+  SCOPED(findings_fini) struct findings findings = {.items = NULL};
+  findings_measure(&run->outputs, &run->options->report, &findings);
+  say_mixed(run);
+  for (size_t i = 0; i < findings.count; i++)
+    deliver(run, &findings.items[i]);
+  for (size_t i = 0; i < run->outputs.elsewhere_count; i++)
+    run_summary_elsewhere(&run->summary, run->outputs.elsewhere[i]);
+  if (findings_counted(&findings) == 0 && run->all_metered) {
+    struct err err;
+    (void)findings_say_nothing(&run->outputs, &findings, &err);
+    fail(run, &err);
+  } else {
+    run_summary_print(&run->summary);
+  }
+}
+
+static void meter_failure(struct run *run) {
+  SCOPED(findings_fini) struct findings findings = {.items = NULL};
+  findings_fail(&run->outputs, &run->options->report, run->began, run->ended, &findings);
+  for (size_t i = 0; i < findings.count; i++)
+    deliver(run, &findings.items[i]);
 }
 
 /* Notes the run in the spool. Without a note the run is still metered, unless it is killed: so only warns. */
-static struct intent *note_intent(const struct outbox *outbox, const struct run_options *options,
-                                  const struct file_before *before, struct timespec began) {
+static struct intent *note_intent(const struct run *run) {
   struct intent *intent = NULL;
   struct err err = {0};
-  int result =
-      intent_write(&outbox->spool, options->settings.project, began, options->outputs, before, &intent, &err);
+  int result = intent_write(&run->outbox.spool, &run->outputs, &run->options->report, run->began, &intent, &err);
   if (result != 0 && result != -ERR_NOT_FOUND) {
     (void)err_prefix(&err,
                      "outputs will not be metered if this run is killed, because it cannot be noted in the spool");
@@ -124,22 +156,26 @@ static void prepare_command(void *intent) {
   (void)unsetenv("CODECMETER_PRIVATE_KEY");
 }
 
-static int check_settings(const struct run_options *options, struct err *err) {
-  if (options->settings.token != NULL) return 0;
-  return err_set(err, ERR_USAGE,
-                 "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
+/* An hour of transcoding is not begun if its usage could not be reported. */
+static int check_settings(struct run_options *options, struct err *err) {
+  if (options->settings.token == NULL)
+    return err_set(err, ERR_USAGE,
+                   "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
+  if (options->id != NULL && options->outputs != NULL && options->outputs[0] != NULL && options->outputs[1] != NULL)
+    return err_set(err, ERR_USAGE, "--id names one output; give one --output with it, or give --id-prefix");
+  return report_check_options(&options->report.as, err);
 }
 
 /* Runs the command and meters its outputs. Returns the exit status. */
-static int run_command(struct outbox *outbox, const struct run_options *options, char *const *command) {
-  outbox_before_run(outbox, "run", options->outputs);
-  SCOPED_MALLOC struct file_before *before = look_before(options->outputs);
-  struct run_times times;
+static int run_command(struct run *run, char *const *command) {
   struct err err = {0};
   int status;
   bool was_started;
-  (void)clock_gettime(CLOCK_REALTIME, &times.began);
-  SCOPED(intent_remove_ref) struct intent *intent = note_intent(outbox, options, before, times.began);
+  outputs_find(command, run->options->outputs, &run->outputs);
+  outbox_before_run(&run->outbox, "run", &run->outputs);
+  outputs_look(&run->outputs);
+  (void)clock_gettime(CLOCK_REALTIME, &run->began);
+  SCOPED(intent_remove_ref) struct intent *intent = note_intent(run);
   const struct child_hook hook = {.prepare = prepare_command, .arg = intent};
   int result = child_run(command, &hook, &status, &was_started, &err);
   if (result != 0) return command_fail("run", &err);
@@ -147,23 +183,47 @@ static int run_command(struct outbox *outbox, const struct run_options *options,
     (void)command_fail("run", &err); /* no transcode began, so none failed */
     return status;
   }
-  (void)clock_gettime(CLOCK_REALTIME, &times.ended);
-  if (intent != NULL) intent_note_status(intent, status, times.ended);
-  bool metered = meter_all(outbox, options, status == 0, before, &times);
-  return status == 0 && !metered ? EXIT_NOT_METERED : status;
+  (void)clock_gettime(CLOCK_REALTIME, &run->ended);
+  if (intent != NULL) intent_note_status(intent, status, run->ended);
+  run->all_metered = true;
+  if (status == 0)
+    meter_success(run);
+  else
+    meter_failure(run);
+  return status == 0 && !run->all_metered ? EXIT_NOT_METERED : status;
 }
 
-static int run(struct run_options *options, int argc, char **argv, struct err *err) {
-  char *last[] = {argv[argc - 1], NULL};
+static int read_options(struct run_options *options, struct err *err) {
+  struct report_options *as = &options->report.as;
+  options->report.has_kind = options->kind != NULL;
+  as->kind = options->kind != NULL && strcmp(options->kind, "remux") == 0 ? REPORT_REMUX : REPORT_TRANSCODE;
+  as->project = options->settings.project;
+  as->source = options->source;
+  as->id = options->id;
+  as->id_prefix = options->id_prefix;
+  as->task_id = options->task_id;
+  if (options->kind != NULL && strcmp(options->kind, "remux") != 0 && strcmp(options->kind, "transcode") != 0)
+    return err_set(err, ERR_USAGE, "--kind '%s' is neither transcode nor remux", options->kind);
+  if (options->frame_rate == NULL) return 0;
+  return frame_rate_parse(options->frame_rate, &as->media.rate_num, &as->media.rate_den, err);
+}
+
+static int run(struct run_options *options, char **argv, struct err *err) {
+  struct run run = {.options = options};
   options->settings.interrupted = child_interrupted;
-  SCOPED(outbox_close) struct outbox outbox = {.client = NULL};
-  int result = outbox_open(&options->settings, &outbox, err);
-  if (result == 0) result = check_settings(options, err);
+  int result = read_options(options, err);
+  if (result == 0) result = outbox_open(&options->settings, &run.outbox, err);
   if (result != 0) return command_fail("run", err);
-  outbox.quiet = options_quiet();
-  if (options->outputs == NULL) options->outputs = last;
-  int status = run_command(&outbox, options, argv + 1);
-  (void)outbox_catch_up(&outbox, "run");
+  result = check_settings(options, err);
+  int status = result == 0 ? EXIT_OK : command_fail("run", err);
+  if (result == 0) {
+    run.outbox.quiet = options_quiet();
+    status = run_command(&run, argv + 1);
+    (void)outbox_catch_up(&run.outbox, "run");
+  }
+  run_summary_fini(&run.summary);
+  outputs_fini(&run.outputs);
+  outbox_close(&run.outbox);
   return status;
 }
 
@@ -173,11 +233,20 @@ int cmd_run(int argc, char **argv) {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
       {"output", 0, OPTION_LIST, &options.outputs, "FILE",
-       "an output file of COMMAND; repeatable (default: its last argument)"},
+       "an output file of COMMAND; repeatable (default: each of its arguments that names a file which it made)"},
+      {"id", 0, OPTION_TEXT, &options.id, "ID", "the output's id; only if COMMAND makes one output"},
+      {"id-prefix", 0, OPTION_TEXT, &options.id_prefix, "PREFIX",
+       "make the ids of PREFIX/ and each output's path below the common directory of all outputs"},
+      {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "the source of the ids (default: file)"},
+      {"task-id", 0, OPTION_TEXT, &options.task_id, "ID", "the task's id in lists (default: the output's id)"},
+      {"kind", 0, OPTION_TEXT, &options.kind, "KIND",
+       "transcode or remux (default: remux for outputs whose video ffmpeg's arguments copy, else transcode)"},
+      {"frame-rate", 0, OPTION_TEXT, &options.frame_rate, "RATE",
+       "pictures per second of raw streams that state none: 25, 29.97 or 30000/1001"},
       {0},
   };
   const struct option_exit exits[] = {
-      {EXIT_NOT_METERED, "the transcoder succeeded, but an output could not be metered"},
+      {EXIT_NOT_METERED, "the transcoder succeeded, but an output could not be metered, or none was found"},
       {126, "the transcoder could not be executed"},
       {127, "the transcoder was not found"},
       {EXIT_USAGE, "wrong usage; the transcoder was not run"},
@@ -187,12 +256,18 @@ int cmd_run(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "-- COMMAND...",
       .summary =
-          "Runs a transcoder, then measures its outputs and reports them. If the server cannot take an event now, "
+          "Runs a transcoder, then measures its outputs and reports them. Outputs are the files that its arguments "
+          "name, "
+          "that it made or changed, and that hold video. A playlist or a manifest counts for the segments that it "
+          "plays. If the server cannot take an event now, "
           "the event waits in the spool; that is no failure. If an event can neither be stored nor spooled, the "
           "command prints it on standard output. If the transcoder fails, a failed task is reported, which counts "
           "nothing.",
       .quiet = "do not print the files that were recorded; the transcoder prints what it always does",
-      .examples = "codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4",
+      .examples =
+          "codecmeter run --env data/client.env -- ffmpeg -i in.mov -c:v libx264 out.mp4\n"
+          "codecmeter run --env data/client.env --id-prefix job-7 -- ffmpeg -i in.mov -s hd720 720.mp4 -s nhd "
+          "360.mp4",
       .exits = exits,
       .rows = rows,
       .operands_end = true,
@@ -202,5 +277,5 @@ int cmd_run(int argc, char **argv) {
   if (result == 0 && argc < 2)
     result = err_set(&err, ERR_USAGE, "COMMAND is missing; give it like this: codecmeter run -- COMMAND...");
   if (result == 0) result = client_settings_fill(&options.settings, &err);
-  return result == 0 ? run(&options, argc, argv, &err) : command_fail("run", &err);
+  return result == 0 ? run(&options, argv, &err) : command_fail("run", &err);
 }

@@ -50,7 +50,7 @@ static void put_waiting(const struct usage *usage, struct table *table) {
   usage_text_time(usage->finished_ms, &time);
   usage_field_names(usage_missing(usage), usage->kind, &missing);
   buf_text(&known, "transcode");
-  usage_text_measures(usage, &known);
+  usage_measures(usage, &known);
   table_cell(table, buf_view(&time));
   table_cell(table, usage->project);
   table_cell(table, usage->source);

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "agent/report.h"
 #include "agent/watch.h"
 #include "base/check.h"
 #include "base/config.h"
@@ -75,11 +76,38 @@ static int watch_directories(const struct watch_options *options, char *const *n
   return result != 0 ? result : saved;
 }
 
+/* The values of options that are not taken as they are. */
+struct given {
+  char *settle, *path, *source;
+  bool has_project; /* --project was on the command line */
+};
+
+/* A setting of the environment gives way to the pattern; an option does not, because the two contradict each other.
+ */
+static int check_pattern(const struct given *given, struct watch_options *options, struct path_pattern **ret,
+                         struct err *err) {
+  const struct report_options reporting = {.source = given->source};
+  int result = report_check_options(&reporting, err);
+  options->source = given->source;
+  if (result != 0 || given->path == NULL) return result;
+  result = path_pattern_parse(given->path, ret, err);
+  if (result != 0) return result;
+  options->pattern = *ret;
+  bool gives_project = path_pattern_gives_project(*ret);
+  if (gives_project && given->has_project)
+    return err_set(err, ERR_USAGE, "--project and {project} in --path: give only one of them");
+  if (path_pattern_gives_source(*ret) && given->source != NULL)
+    return err_set(err, ERR_USAGE, "--source and {source} in --path: give only one of them");
+  if (gives_project) options->settings.project = NULL;
+  return 0;
+}
+
 static int check_options(const char *settle, struct watch_options *options, struct err *err) {
   bool good =
       settle == NULL || (config_duration(str_of(settle), &options->settle_ms) && options->settle_ms <= SETTLE_MAX_MS);
   if (!good) return err_set(err, ERR_USAGE, "--settle '%s' is not a duration like 2s or 500ms, at most 24h", settle);
-  if (options->settings.token != NULL) return 0;
+  if (options->dry) options->once = true;
+  if (options->settings.token != NULL || options->dry) return 0;
   return err_set(
       err, ERR_USAGE,
       "no token is given; give --env FILE, $CODECMETER_TOKEN or --token (`codecmeter token create` makes one)");
@@ -87,7 +115,9 @@ static int check_options(const char *settle, struct watch_options *options, stru
 
 int cmd_watch(int argc, char **argv) {
   struct watch_options options = {.settle_ms = SETTLE_DEFAULT_MS, .complain = complain};
-  char **include = NULL, **exclude = NULL, *settle = NULL;
+  SCOPED(path_pattern_free_ref) struct path_pattern *pattern = NULL;
+  struct given given = {.settle = NULL};
+  char **include = NULL, **exclude = NULL;
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
@@ -96,10 +126,17 @@ int cmd_watch(int argc, char **argv) {
        "*.mpd)"},
       {"exclude", 0, OPTION_LIST, &exclude, "GLOB",
        "ignore files whose names match; repeatable (always ignored: .* *.part *.partial *.tmp)"},
-      {"settle", 0, OPTION_TEXT, &settle, "DURATION",
+      {"settle", 0, OPTION_TEXT, &given.settle, "DURATION",
        "a file is finished when it has not changed for this time (default: 2s)"},
+      {"path", 0, OPTION_TEXT, &given.path, "PATTERN",
+       "take fields from the path below DIR, for example '{project}/{task_id}/{name}'; the fields are {project}, "
+       "{task_id}, {source}, {name} (the file's) and {*} (no meaning); ** is any number of directories; a file that "
+       "does not match is reported, and not recorded"},
+      {"source", 0, OPTION_TEXT, &given.source, "NAME", "the source of the events (default: file)"},
       {"existing", 0, OPTION_FLAG, &options.existing, NULL, "also record files that existed before the first start"},
       {"once", 0, OPTION_FLAG, &options.once, NULL, "record the new files, then exit"},
+      {"dry-run", 0, OPTION_FLAG, &options.dry, NULL,
+       "look once, print what would be recorded, and exit; sends nothing, remembers nothing, and needs no token"},
       {"state", 0, OPTION_TEXT, &options.state, "DIR",
        "directory for the list of recorded files (default: the spool)"},
       {0},
@@ -114,7 +151,8 @@ int cmd_watch(int argc, char **argv) {
       .quiet = "do not print the files that are recorded",
       .examples =
           "codecmeter watch --env /etc/codecmeter/client.env /srv/outputs\n"
-          "codecmeter watch --once --include '*.mp4' /srv/outputs",
+          "codecmeter watch --once --include '*.mp4' /srv/outputs\n"
+          "codecmeter watch --dry-run --existing --path '{project}/{task_id}/**/{name}' /srv/outputs",
       .rows = rows,
   };
   struct err err = {0};
@@ -122,8 +160,10 @@ int cmd_watch(int argc, char **argv) {
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0 && argc < 2)
     result = err_set(&err, ERR_USAGE, "DIR is missing; give it like this: codecmeter watch DIR...");
+  given.has_project = options.settings.project != NULL;
   if (result == 0) result = client_settings_fill(&options.settings, &err);
-  if (result == 0) result = check_options(settle, &options, &err);
+  if (result == 0) result = check_options(given.settle, &options, &err);
+  if (result == 0) result = check_pattern(&given, &options, &pattern, &err);
   options.settings.interrupted = is_interrupted;
   options.on_progress = service_notify_progress;
   media_on_progress = service_notify_progress;

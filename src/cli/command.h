@@ -49,6 +49,7 @@ int cmd_rebuild(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_spool(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_unresolved(int argc, char **argv);
@@ -56,6 +57,7 @@ int cmd_backup(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_version(int argc, char **argv);
+int cmd_void(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 
 #endif

@@ -74,21 +74,9 @@ void usage_text_voided(const struct usage *voiding, struct buf *out) {
   buf_char(out, '}');
 }
 
-void usage_text_measures(const struct usage *usage, struct buf *out) {
-  if (usage->codec.len > 0) {
-    buf_char(out, ' ');
-    buf_str(out, usage->codec);
-  }
-  if (usage->width > 0 && usage->height > 0) buf_printf(out, " %ux%u", usage->width, usage->height);
-  if (usage->has_amount && usage->kind == USAGE_SNAPSHOT)
-    buf_printf(out, " %" PRIu64 " images", usage->amount);
-  else if (usage->has_amount)
-    buf_printf(out, " %" PRIu64 ".%03u s", usage->amount / 1000, (unsigned)(usage->amount % 1000));
-}
-
 void usage_text_line(const struct usage *usage, struct buf *out) {
   buf_text(out, usage_type_name(usage->kind, usage->outcome));
-  usage_text_measures(usage, out);
+  usage_measures(usage, out);
   if (has_tier(usage)) buf_printf(out, " %s", tier_name(usage->tier));
 }
 

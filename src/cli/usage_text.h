@@ -13,9 +13,8 @@ void usage_text_json(const struct usage *usage, struct buf *out);
 /* Appends ,"voided":{…} with the event that voids the record, or ,"voided":null. */
 void usage_text_voided(const struct usage *voiding, struct buf *out);
 
-/* Append "transcode.finished h264 1280x720 20.033 s medium", and the part " h264 1280x720 20.033 s" of it. */
+/* Appends "transcode.finished h264 1280x720 20.033 s medium". */
 void usage_text_line(const struct usage *usage, struct buf *out);
-void usage_text_measures(const struct usage *usage, struct buf *out);
 
 /* Appends an instant: "2026-01-31T04:00:00.000Z". */
 void usage_text_time(int64_t ms, struct buf *out);

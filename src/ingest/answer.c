@@ -20,6 +20,9 @@ static const char *const outcome_names[] = {
 #define RESULT_MAX 192 /* bytes of the counts, or of a result without its id, "reported before" included */
 #define REASON_MAX 512 /* bytes of a longer reason, without the texts of an event */
 
+#define CONFLICT_BEGIN "differs from the first report: "
+static_assert(sizeof CONFLICT_BEGIN + USAGE_CONTRAST_MAX <= REASON_MAX, "a conflict's reason has room in an answer");
+
 /* What became of an event. */
 struct fate {
   enum verdict_outcome outcome;
@@ -41,12 +44,25 @@ static struct fate take_fate(const struct events *events, const struct verdict *
   return (struct fate){.outcome = verdicts[at].outcome, .verdict = &verdicts[at], .usage = &events->usages[at]};
 }
 
+static void write_conflict(const struct verdict *verdict, const struct usage *usage, struct buf *out) {
+  const struct verdict_first *first = &verdict->first;
+  const struct usage stored = {.kind = first->kind,
+                               .outcome = first->outcome,
+                               .codec = str_of(first->codec),
+                               .has_amount = first->has_amount,
+                               .width = first->width,
+                               .height = first->height,
+                               .amount = first->amount,
+                               .finished_ms = first->finished_ms};
+  buf_text(out, CONFLICT_BEGIN);
+  usage_contrast(&stored, usage, verdict->fields, out);
+}
+
 void ingest_reason(const struct verdict *verdict, const struct usage *usage, struct buf *out) {
   if (verdict->outcome == VERDICT_STORED) return;
   switch (verdict->reason) {
     case VERDICT_REASON_CONTENT:
-      buf_text(out, "differs from the first report: ");
-      usage_field_names(verdict->fields, usage->kind, out);
+      write_conflict(verdict, usage, out);
       return;
     case VERDICT_REASON_NO_PROJECT:
       buf_text(out, "subject: no project has this id: ");

@@ -83,10 +83,22 @@ enum verdict_reason {
   VERDICT_REASON_VOIDED,     /* duplicate: a void whose target was voided before */
 };
 
+/* What a conflict says of the first report: as in struct usage. */
+struct verdict_first {
+  enum usage_kind kind;
+  enum usage_outcome outcome;
+  char codec[CODEC_NAME_MAX + 1];
+  bool has_amount;
+  uint16_t width, height;
+  uint64_t amount;
+  int64_t finished_ms;
+};
+
 struct verdict {
   enum verdict_outcome outcome;
   enum verdict_reason reason;
-  unsigned fields; /* enum usage_field bits of a conflict */
+  unsigned fields;            /* of a conflict: enum usage_field bits */
+  struct verdict_first first; /* of a conflict */
 };
 
 /* Decides reports, in order, each against everything before it (staged reports included), and stages the new ones.

@@ -233,7 +233,19 @@ static void prefetch(const struct ledger *ledger, struct hash hash) {
 static struct verdict verdict_against(const struct usage *first, const struct usage *later) {
   unsigned fields = usage_differences(first, later);
   if (fields == 0) return (struct verdict){.outcome = VERDICT_DUPLICATE};
-  return (struct verdict){.outcome = VERDICT_CONFLICT, .reason = VERDICT_REASON_CONTENT, .fields = fields};
+  struct verdict verdict = {.outcome = VERDICT_CONFLICT,
+                            .reason = VERDICT_REASON_CONTENT,
+                            .fields = fields,
+                            .first = {.kind = first->kind,
+                                      .outcome = first->outcome,
+                                      .has_amount = first->has_amount,
+                                      .width = first->width,
+                                      .height = first->height,
+                                      .amount = first->amount,
+                                      .finished_ms = first->finished_ms}};
+  bool fits = str_copy(first->codec, verdict.first.codec, sizeof verdict.first.codec);
+  CHECK(fits);
+  return verdict;
 }
 
 static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_count) {

@@ -9,7 +9,7 @@
 
 #define HEAD 4096 /* bytes in which a manifest is recognized */
 
-static void rendition_fini(struct rendition *rendition) {
+void rendition_fini(struct rendition *rendition) {
   for (size_t i = 0; i < rendition->span_count; i++)
     free(rendition->spans[i].path);
   for (size_t i = 0; i < rendition->stretch_count; i++)
@@ -35,6 +35,8 @@ enum list_kind list_kind_of(const char *path) {
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || file_read(fd, path, 0, head, HEAD, &got, NULL) != 0) return LIST_NONE;
   head[got] = '\0';
-  if (strncmp(head, "#EXTM3U", 7) == 0) return LIST_HLS;
-  return strstr(head, "<MPD") != NULL ? LIST_DASH : LIST_NONE;
+  const char *text = memcmp(head, "\xEF\xBB\xBF", 3) == 0 ? head + 3 : head; /* a byte order mark */
+  if (strncmp(text, "#EXTM3U", 7) == 0) return LIST_HLS;
+  bool is_mpd = strstr(text, "<MPD") != NULL || (text[0] == '<' && strstr(text, ":MPD") != NULL);
+  return is_mpd ? LIST_DASH : LIST_NONE;
 }

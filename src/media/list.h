@@ -22,13 +22,18 @@ struct rendition {
   char *name; /* media_output.name */
   bool is_usable; /* false: `why` says why not (encrypted, a segment is missing, only the end is listed …) */
   struct err why;
-  struct media_span *spans; /* without init segments; a list that plays ranges of a whole file gives that file as one span */
+  struct media_span *spans; /* without init segments; ranges of a file that follow each other are one span; a list
+                             * that plays ranges of a whole file gives that file as one span without an init segment */
   size_t span_count;
   struct stretch *stretches;
   size_t stretch_count;
   uint64_t stated_us;   /* the length that the list states; 0: unknown */
+  uint64_t skipped_us;  /* what may have come before the first segment, by its number or its time; 0: nothing. The list
+                         * does not say whether it is a part; the times of the media do */
   uint64_t rounding_us; /* how much of stated_us may come from rounding: playlists with whole seconds */
 };
+
+void rendition_fini(struct rendition *rendition);
 
 struct list {
   struct rendition *renditions; /* each media playlist or representation once, in the list's order; those that the list

@@ -1,8 +1,6 @@
 /* Measures what a transcoder has made. docs/measuring.md is the definition for users; design section 4 is its source.
  *
- * A file is one output. A playlist or a manifest will be one output for each video rendition that it plays. Until that
- * is built (DESIGN.md, "Measuring: what comes"), each path gives one output with one span, the path's own file, and these
- * are never set: rate_num and rate_den, explanation, parts, refusal. media_options have no effect.
+ * A file is one output. A playlist or a manifest is one output for each video rendition that it plays.
  *
  * libavformat reads the media, in a separate module that is loaded at first use, so that the program itself does not
  * depend on it. The whole media are demuxed (not decoded), because only that finds a truncated file. Only regular
@@ -82,5 +80,6 @@ extern void (*media_on_progress)(void);
 typedef int media_probe_function(const char *path, const struct media_options *options, struct media *ret,
                                  struct err *err);
 typedef void (*media_progress_function)(void);
+extern media_progress_function codecmeter_media_on_progress; /* in the module; NULL: nothing is called */
 
 #endif

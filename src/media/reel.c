@@ -14,6 +14,8 @@
 #include "base/check.h"
 #include "base/file.h"
 
+media_progress_function codecmeter_media_on_progress; /* set by media/load.c */
+
 struct reel {
   const struct media_span **spans;
   uint64_t *starts; /* position of each span in the reel; starts[count] is the size */
@@ -67,7 +69,10 @@ static int open_span(struct reel *reel, size_t index, struct err *err) {
   reel->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (reel->fd < 0 || fstat(reel->fd, &st) != 0) return fail(reel, path, errno, err);
   reel->current = index;
-  return S_ISREG(st.st_mode) ? 0 : err_set(err, ERR_MEDIA, "%s: not a regular file", path);
+  if (S_ISREG(st.st_mode)) return 0;
+  (void)close(reel->fd);
+  reel->fd = -1;
+  return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
 }
 
 /* The span that holds a position before the end. */
@@ -107,6 +112,7 @@ static int read_span(struct reel *reel, uint64_t position, char *out, size_t len
 int reel_read(struct reel *reel, uint64_t position, void *ret, size_t len, size_t *ret_got, struct err *err) {
   size_t got = 0;
   int result = 0;
+  if (codecmeter_media_on_progress != NULL) codecmeter_media_on_progress();
   while (got < len && position + got < reel_size(reel) && result == 0) {
     size_t now = 0;
     result = read_span(reel, position + got, (char *)ret + got, len - got, &now, err);

@@ -1,6 +1,11 @@
 #include "meter/usage.h"
 
+#include <inttypes.h>
+
+#include "base/check.h"
 #include "meter/amount.h"
+#include "meter/codec.h"
+#include "meter/rfc3339.h"
 
 struct usage_count usage_count(const struct usage *usage) {
   if (usage->outcome != USAGE_FINISHED || usage->kind > USAGE_SNAPSHOT) return (struct usage_count){0};
@@ -56,6 +61,101 @@ void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out) {
     buf_text(out, separator);
     buf_text(out, names[i].name);
     separator = ", ";
+  }
+}
+
+void usage_measures(const struct usage *usage, struct buf *out) {
+  if (usage->codec.len > 0) {
+    buf_char(out, ' ');
+    buf_str(out, usage->codec);
+  }
+  if (usage->width > 0 && usage->height > 0) buf_printf(out, " %ux%u", usage->width, usage->height);
+  if (usage->has_amount && usage->kind == USAGE_SNAPSHOT)
+    buf_printf(out, " %" PRIu64 " images", usage->amount);
+  else if (usage->has_amount)
+    buf_printf(out, " %" PRIu64 ".%03u s", usage->amount / 1000, (unsigned)(usage->amount % 1000));
+}
+
+/* ---- what two reports of one identity say ---- */
+
+/* Appends "a failed transcode (h264 1280x720)". */
+static void describe(const struct usage *usage, struct buf *out) {
+  static const char *const names[] = {
+      [USAGE_TRANSCODE] = "transcode", [USAGE_REMUX] = "remux",          [USAGE_SNAPSHOT] = "snapshot task",
+      [USAGE_VOID] = "void",           [USAGE_UNRESOLVED] = "transcode",
+  };
+  SCOPED(buf_fini) struct buf measures = {0};
+  CHECK(usage->kind >= USAGE_TRANSCODE && usage->kind <= USAGE_UNRESOLVED);
+  const char *state = usage->kind == USAGE_UNRESOLVED  ? "an unresolved "
+                      : usage->outcome == USAGE_FAILED ? "a failed "
+                                                       : "a ";
+  buf_text(out, state);
+  buf_text(out, names[usage->kind]);
+  usage_measures(usage, &measures);
+  if (measures.len == 0) return;
+  buf_text(out, " (");
+  buf_append(out, measures.ptr + 1, measures.len - 1);
+  buf_char(out, ')');
+}
+
+static void contrast_numbers(const char *name, uint64_t first, uint64_t later, struct buf *out) {
+  buf_printf(out, "%s: stored %" PRIu64 ", reported %" PRIu64, name, first, later);
+}
+
+static void contrast_times(int64_t first_ms, int64_t later_ms, struct buf *out) {
+  char first[RFC3339_SIZE], later[RFC3339_SIZE];
+  rfc3339_format(first_ms, first);
+  rfc3339_format(later_ms, later);
+  buf_printf(out, "time: stored %s, reported %s", first, later);
+}
+
+static void contrast_types(const struct usage *first, const struct usage *later, struct buf *out) {
+  buf_text(out, "stored as ");
+  describe(first, out);
+  buf_text(out, ", reported as ");
+  describe(later, out);
+}
+
+static void contrast_field(const struct usage *first, const struct usage *later, enum usage_field field,
+                           struct buf *out) {
+  switch (field) {
+    case USAGE_FIELD_KIND:
+    case USAGE_FIELD_OUTCOME:
+      contrast_types(first, later, out);
+      return;
+    case USAGE_FIELD_CODEC:
+      CHECK(first->codec.len <= CODEC_NAME_MAX && later->codec.len <= CODEC_NAME_MAX);
+      buf_printf(out, "codec: stored %.*s, reported %.*s", STR_ARG(first->codec), STR_ARG(later->codec));
+      return;
+    case USAGE_FIELD_WIDTH:
+      contrast_numbers("width", first->width, later->width, out);
+      return;
+    case USAGE_FIELD_HEIGHT:
+      contrast_numbers("height", first->height, later->height, out);
+      return;
+    case USAGE_FIELD_AMOUNT:
+      contrast_numbers(later->kind == USAGE_SNAPSHOT ? "image_count" : "duration_ms", first->amount, later->amount,
+                       out);
+      return;
+    case USAGE_FIELD_TIME:
+      contrast_times(first->finished_ms, later->finished_ms, out);
+      return;
+    case USAGE_FIELD_TARGET:
+      buf_text(out, "data: stored as a void of another record");
+      return;
+  }
+}
+
+void usage_contrast(const struct usage *first, const struct usage *later, unsigned fields, struct buf *out) {
+  const unsigned types = USAGE_FIELD_KIND | USAGE_FIELD_OUTCOME;
+  const unsigned measures = USAGE_FIELD_CODEC | USAGE_FIELD_WIDTH | USAGE_FIELD_HEIGHT | USAGE_FIELD_AMOUNT;
+  const char *separator = "";
+  if ((fields & types) != 0) fields = (fields & ~(types | measures)) | USAGE_FIELD_KIND;
+  for (unsigned field = USAGE_FIELD_KIND; field <= USAGE_FIELD_TARGET; field <<= 1) {
+    if ((fields & field) == 0) continue;
+    buf_text(out, separator);
+    contrast_field(first, later, (enum usage_field)field, out);
+    separator = "; ";
   }
 }
 

@@ -92,6 +92,16 @@ unsigned usage_missing(const struct usage *usage);
 /* Appends the names of fields: "codec, duration_ms" (image_count for snapshots). Kind and outcome are both "type". */
 void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out);
 
+/* Appends " h264 1280x720 20.033 s", or as much of it as the record states; nothing if it states nothing. */
+void usage_measures(const struct usage *usage, struct buf *out);
+
+/* Appends both values of each of these fields: "codec: stored h264, reported h265; width: stored 1280, reported 640".
+ * If the types differ, it describes both records instead of their measures: "stored as a transcode (h264 1280x720
+ * 20.033 s), reported as a remux (20.033 s)". At most USAGE_CONTRAST_MAX bytes, none of which JSON must escape. Reads
+ * of `first` only kind, outcome, codec, size, amount and finish time. fields is what usage_differences found. */
+#define USAGE_CONTRAST_MAX 384
+void usage_contrast(const struct usage *first, const struct usage *later, unsigned fields, struct buf *out);
+
 /* The name of a type: "transcode.finished" …, "usage.voided". The reverse; false for any other text, and for
  * "transcode.unresolved". */
 const char *usage_type_name(enum usage_kind kind, enum usage_outcome outcome);

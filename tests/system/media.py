@@ -28,7 +28,23 @@ def clips(tmp_path_factory):
     directory = tmp_path_factory.mktemp("clips")
     ffmpeg(*picture("640x360", 2), *tone(2), *H264, "-c:a", "aac", directory / "small.mp4")
     ffmpeg(*tone(2), "-c:a", "aac", directory / "sound.m4a")
+    copy = directory / "copy"  # `copy FROM TO` is `distinct` as a command
+    copy.write_text('#!/bin/sh\n{ cat "$1" && printf "\\000\\000\\000\\030free" && head -c 16 /dev/urandom; } > "$2"\n')
+    copy.chmod(0o755)
     return directory
+
+
+def fresh(clip):
+    """The content of an MP4 file, made unlike any other, because equal media are one output."""
+    with open(clip, "rb") as file:
+        return file.read() + (24).to_bytes(4, "big") + b"free" + os.urandom(16)
+
+
+def distinct(clip, path):
+    """Copies an MP4 file with `fresh` content. Returns the new path."""
+    with open(path, "wb") as file:
+        file.write(fresh(clip))
+    return path
 
 
 class Farm:

@@ -4,7 +4,6 @@ import fcntl
 import os
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 
 from client import event
 from conftest import CODECMETER, ROOT, Account, Server, run, wait_until
-from media import clips, farm  # noqa: F401 (fixtures)
+from media import clips, distinct, farm  # noqa: F401 (fixtures)
 
 
 # ---- options ----
@@ -168,7 +167,7 @@ def test_nohup(farm, clips, tmp_path):
             for process in (served, watching):
                 process.send_signal(signal.SIGHUP)
             run("project", "list", "--data", tmp_path / "other")
-        shutil.copy(clips / "small.mp4", tmp_path / "out" / "small.mp4")
+        distinct(clips / "small.mp4", tmp_path / "out" / "small.mp4")
         assert "stored" in watching.stdout.readline()
         assert served.poll() is None and watching.poll() is None
         run("project", "list", "--data", tmp_path / "other")

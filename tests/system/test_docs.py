@@ -69,6 +69,26 @@ def test_curls_of_events(bare, tmp_path):
     assert account.client.call("GetRegion")["RetCode"] == 0
 
 
+def test_the_example_of_measuring(bare, tmp_path):
+    """It prints what it shows, and the id that the shell computes is the one of `record`, of a large and of a small file."""
+    account = Account(bare)
+    text = read("docs/measuring.md")
+    steps = blocks(text, "sh")
+    path = f"{os.path.dirname(CODECMETER)}:{os.environ['PATH']}"
+
+    def printed(script):
+        return shell(script, tmp_path, PATH=path, CODECMETER_URL=bare.url, CODECMETER_TOKEN=account.token)
+
+    said = printed("".join(steps))
+    name, = set(re.findall("id 1:([0-9a-f]{32})", said))
+    shown = "".join(blocks(re.sub(r"^```sh\n.*?^```$", "", text, flags=re.M | re.S)))
+    assert said.replace(name, "ID") == re.sub(r"[0-9a-f]{32}", "ID", shown), said
+    assert said.endswith(f"\n{name}\n") and os.path.getsize(tmp_path / "renamed.mp4") > 1 << 20
+    small = printed("ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=1 -c:v libx264 -y renamed.mp4\n" + steps[2] + steps[3])
+    assert os.path.getsize(tmp_path / "renamed.mp4") < 1 << 20
+    assert re.search("id 1:([0-9a-f]{32})\n", small)[1] == small.splitlines()[-1] != name, small
+
+
 def test_every_command_is_in_the_docs():
     commands = re.findall(r"^  (\w+)  ", run("--help").stdout, re.M)
     docs = "".join(read(f"docs/{name}") for name in os.listdir(os.path.join(ROOT, "docs"))) + read("README.md")

@@ -14,7 +14,7 @@ import pytest
 
 from client import event
 from conftest import CODECMETER, Account, run
-from media import clips, farm  # noqa: F401 (fixtures)
+from media import clips, distinct, farm  # noqa: F401 (fixtures)
 
 LOCALES = ({"LANG": "C"}, {"LANG": "C.UTF-8"}, {})
 COMMANDS = re.findall(r"^  (\w+)  ", run("--help").stdout, re.M)
@@ -188,10 +188,10 @@ def test_quiet_care(bare, tmp_path):
 
 def test_quiet_agents(farm, clips, tmp_path):
     copy = tmp_path / "copy.mp4"
-    shutil.copy(clips / "small.mp4", copy)
+    distinct(clips / "small.mp4", copy)
     os.mkdir(farm.environment["CODECMETER_SPOOL"], 0o700)
     (tmp_path / "a.ndjson").write_text(json.dumps(event("imported")) + "\n")
-    for args in (("record", "--quiet", clips / "small.mp4"), ("run", "--quiet", "--", "cp", clips / "small.mp4", tmp_path / "made.mp4"),
+    for args in (("record", "--quiet", clips / "small.mp4"), ("run", "--quiet", "--", clips / "copy", clips / "small.mp4", tmp_path / "made.mp4"),
                  ("flush", "--quiet"), ("import", "--quiet", tmp_path / "a.ndjson"), ("watch", "--quiet", "--once", "--existing", tmp_path)):
         done = farm.command(*args)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), (args, done)
@@ -264,6 +264,7 @@ VERBS = {
     "token": {"create": "data project scope create-projects time-zone json", "list": "data json", "revoke": "data id json"},
     "unresolved": {"list": "data project source id json", "resolve": "data project source id all codec width height duration-ms json",
                    "dismiss": "data project source id all json"},
+    "spool": {"status": "spool env check max-age json"},
     "completion": {"bash": "", "zsh": "", "fish": ""},
 }
 EVERYWHERE = {"quiet", "help", "version"}
@@ -292,7 +293,7 @@ def test_a_verb_refuses_the_options_of_others(command, tmp_path):
     options = options_of(command)
     takes = {verb: set(names.split()) | EVERYWHERE for verb, names in VERBS[command].items()}
     assert set(options) == set.union(*takes.values())
-    data = [] if command == "completion" else ["--data", tmp_path / "none"]
+    data = [] if command in ("spool", "completion") else ["--data", tmp_path / "none"]
     for verb in takes:
         for name, (has_value, _) in options.items():
             if name == "data":
@@ -319,7 +320,7 @@ def test_help_names_the_verbs_that_take_an_option(command):
         assert text.count(lead) == (1 if partial else 0), "the help does not say it twice"
     page = run("man", command).stdout.replace("\\-", "-")
     for name, (_, text) in options_of(command).items():
-        assert text.split(":")[0] in " ".join(page.split()).replace("\\(ga", "`"), (name, text)
+        assert text.split(":")[0] in " ".join(page.split()).replace("\\(ga", "`").replace("\\(ti", "~"), (name, text)
 
 
 # ---- tables ----

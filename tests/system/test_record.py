@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import AS_NOBODY, CODECMETER, needs_root
-from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
 
 
 # ---- refused, and nothing recorded ----
@@ -37,6 +37,14 @@ def bad_files(clips, tmp_path):
     ffmpeg(*picture("640x360", 6), *H264, "-g", 10, mkv)
     ffmpeg("-i", mkv, "-c", "copy", ts)
     ffmpeg("-i", mkv, "-c", "copy", "-movflags", "faststart", fast)
+    other_pids, swapped, shifted = tmp_path / "other-pids.ts", tmp_path / "swapped.ts", tmp_path / "shifted.ts"
+    both = tmp_path / "both.ts"
+    ffmpeg(*picture("640x360", 2), *tone(2), *H264, "-c:a", "aac", both)
+    ffmpeg("-i", both, "-c", "copy", "-mpegts_start_pid", 0x200, "-mpegts_pmt_start_pid", 0x1100, "-mpegts_service_id", 2,
+           shifted)
+    other_pids.write_bytes(both.read_bytes() + shifted.read_bytes())
+    ffmpeg("-i", both, "-c", "copy", "-streamid", "1:256", "-streamid", "0:257", shifted)
+    swapped.write_bytes(both.read_bytes() + shifted.read_bytes())
     avi = tmp_path / "whole.avi"
     ffmpeg("-i", mkv, "-c:v", "mpeg4", avi)
     fragmented = tmp_path / "fragmented.mp4"
@@ -48,8 +56,6 @@ def bad_files(clips, tmp_path):
     log.write_text("".join(f"{n} something happened\n" for n in range(20000)))
     nfo.write_text("a release\n" * 2000)
     unknown.write_bytes((clips / "small.mp4").read_bytes().replace(b"avc1", b"zzzz"))
-    two = tmp_path / "two.mpd"
-    ffmpeg("-i", mkv, "-map", 0, "-map", 0, "-c:v", "copy", "-f", "dash", two)
     cut_segment = tmp_path / "cut-segment.m3u8"
     (tmp_path / "half.ts").write_bytes(ts.read_bytes()[:188 * (ts.stat().st_size // 376)])
     cut_segment.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nwhole.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:6,\n"
@@ -65,8 +71,9 @@ def bad_files(clips, tmp_path):
         (truncated(ts, tmp_path / "cut.ts", 0.5003), "truncated"),
         (truncated(avi, tmp_path / "cut.avi", 0.5), "truncated"),
         (truncated(fragmented, tmp_path / "cut-fragment.mp4", 0.55), ""),
-        (log, "no video"), (nfo, ""), (unknown, "codec"), (two, "several outputs"), (cut_segment, "truncated"),
-        (master, "several outputs"), (live, "not finished"), (missing, ""),
+        (other_pids, "another stream"), (swapped, "another stream"),
+        (log, "no video"), (nfo, ""), (unknown, "codec"), (cut_segment, "truncated"),
+        (master, "not finished"), (live, "not finished"), (missing, ""),
     ]
 
 
@@ -80,7 +87,7 @@ def test_what_is_no_whole_video(farm, clips, tmp_path):
 
 def test_one_bad_file_does_not_harm_the_others(farm, clips, tmp_path):
     other = tmp_path / "other.mp4"
-    shutil.copy(clips / "small.mp4", other)
+    distinct(clips / "small.mp4", other)
     done = farm.record(clips / "small.mp4", tmp_path / "none.mp4", other)
     assert done.returncode == 1 and "none.mp4" in done.stderr
     assert done.stdout.count("stored") == 2 and farm.totals() == {("h264", "Low"): 4}
@@ -89,7 +96,7 @@ def test_one_bad_file_does_not_harm_the_others(farm, clips, tmp_path):
 @needs_root
 def test_an_unreadable_file(farm, clips, program, open_tmp):
     closed = os.path.join(open_tmp, "closed.mp4")
-    shutil.copy(clips / "small.mp4", closed)
+    distinct(clips / "small.mp4", closed)
     os.chmod(closed, 0o600)
     words = ["env", *(f"{name}={value}" for name, value in farm.environment.items() if name.startswith("CODECMETER_"))]
     done = subprocess.run([*AS_NOBODY, *words, program, "record", closed], capture_output=True, text=True, timeout=60, cwd="/")
@@ -212,10 +219,23 @@ def test_a_manifest_is_one_output(farm, tmp_path, options):
 
 
 def test_a_manifest_of_ranges(farm, tmp_path):
-    """libavformat reads such a one for ever."""
+    """It plays the whole of one file, and is that file."""
     done = farm.record(dash(tmp_path, "-single_file", 1))
-    assert done.returncode == 1 and "ranges of a file" in done.stderr, done
-    assert farm.record(tmp_path / "out-stream0.mp4").returncode == 0 and farm.totals() == {("h264", "Low"): 10}
+    assert done.returncode == 0 and ", stored, id 1:" in done.stdout, done
+    done = farm.record(tmp_path / "out-stream0.mp4")
+    assert done.returncode == 0 and ", duplicate, id 1:" in done.stdout and farm.totals() == {("h264", "Low"): 10}, done
+
+
+def test_a_list_of_several_sizes(farm, tmp_path):
+    """Each size is one output, whichever of the two lists names it; sound is none."""
+    ffmpeg(*picture("640x360", 4), *tone(4), "-map", "0:v", "-map", "0:v", "-map", "1:a", *H264, "-g", 10, "-s:v:0", "320x180",
+           "-c:a", "aac", "-hls_playlist", 1, "-seg_duration", 1, "-f", "dash", tmp_path / "out.mpd")
+    done = farm.record(tmp_path / "out.mpd")
+    assert done.returncode == 0 and done.stdout.count(", stored, id 1:") == 2, done
+    assert "out.mpd#0: h264 320x180 4.000 s" in done.stdout and "out.mpd#1: h264 640x360 4.000 s" in done.stdout, done
+    done = farm.record(tmp_path / "master.m3u8")
+    assert done.returncode == 0 and done.stdout.count(", duplicate, id 1:") == 2 and "media_1.m3u8" in done.stdout, done
+    assert farm.totals() == {("h264", "Low"): 8}
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
@@ -279,16 +299,73 @@ def test_elementary_streams(farm, tmp_path, name, codec):
     assert done.returncode == 0 and sum(farm.totals().values()) == 12, done
 
 
+def telecine(path):
+    """Sets repeat_first_field in every second picture of a raw MPEG-2 stream, which is then shown for 3 fields."""
+    data, at, pictures = bytearray(path.read_bytes()), 0, 0
+    while (at := data.find(b"\x00\x00\x01\xb5", at)) >= 0:
+        if data[at + 4] >> 4 == 1:
+            data[at + 5] &= ~0x08  # the sequence is not progressive
+        if data[at + 4] >> 4 == 8:
+            data[at + 7] |= 0x02 * (pictures % 2)
+            data[at + 8] |= 0x80  # but the picture is
+            pictures += 1
+        at += 4
+    path.write_bytes(data)
+
+
+def odd_streams(tmp_path):
+    """Streams as tools leave them, with their seconds."""
+    clip, late = tmp_path / "clip.ts", tmp_path / "late.ts"
+    ffmpeg(*picture("160x90", 5, 25), "-c:v", "libx264", clip)
+    ffmpeg("-i", clip, "-c", "copy", "-output_ts_offset", 3600, late)
+    behind_junk = tmp_path / "behind-junk.ts"
+    behind_junk.write_bytes(bytes(1000) + clip.read_bytes() + late.read_bytes())
+    held, held_late, leap = tmp_path / "held.ts", tmp_path / "held-late.ts", tmp_path / "held-leap.ts"
+    constant = ["-c:v", "libx264", "-muxrate", "300k", "-pcr_period", 40]
+    ffmpeg(*picture("160x90", 40, 25), "-vf", "select='lt(mod(n,200),10)'", "-fps_mode", "vfr", *constant, held)
+    ffmpeg("-i", held, "-c", "copy", *constant[2:], "-output_ts_offset", 3600, held_late)
+    leap.write_bytes(held.read_bytes() + held_late.read_bytes())
+    ogg, chained = tmp_path / "one.ogv", tmp_path / "chained.ogv"
+    ffmpeg(*picture("160x90", 5, 25), "-c:v", "libtheora", ogg)
+    chained.write_bytes(ogg.read_bytes() * 2)
+    program = tmp_path / "sparse-times.vob"
+    ffmpeg(*picture("320x240", 6, 25), *tone(6), "-c:v", "mpeg2video", "-bf", 2, "-c:a", "mp2", "-f", "vob", program)
+    raw = tmp_path / "telecine.m2v"
+    ffmpeg(*picture("160x90", 4, 25), "-c:v", "mpeg2video", raw)
+    telecine(raw)
+    return (behind_junk, 10), (held, 32.4), (leap, 64.8), (chained, 10), (program, 6), (raw, 5)
+
+
+def test_odd_streams(farm, tmp_path):
+    for path, seconds in odd_streams(tmp_path):
+        done = farm.command("record", "--explain", path)
+        shown = float(done.stdout.splitlines()[0].split(" s,")[0].split()[-1])
+        assert done.returncode == 0 and abs(shown - seconds) <= 0.04, (path, seconds, done)
+
+
 def test_joined_files(farm, tmp_path):
-    """Two streams behind one another, each with times from the beginning: as long as both, or refused, never as one."""
-    for name, codec in (("one.mpg", "mpeg2video"), ("one.ts", "libx264")):
+    """Two streams behind one another, each with times from the beginning, are as long as both."""
+    for name, codec in (("one.mpg", "mpeg2video"), ("one.ts", "libx264"), ("one.flv", "flv")):
         one, both = tmp_path / name, tmp_path / ("both-" + name)
         ffmpeg(*picture("640x360", 5, 25), "-c:v", codec, one)
         both.write_bytes(one.read_bytes() * 2)
-    assert farm.record(tmp_path / "both-one.mpg").returncode == 0
-    assert farm.totals() == {("mpeg2video", "Low"): 10}
-    done = farm.record(tmp_path / "both-one.ts")  # its packets are out of step where they join
-    assert done.returncode == 1 and "damaged" in done.stderr, done
+        assert farm.record(both).returncode == 0
+    assert farm.totals() == {("mpeg2video", "Low"): 10, ("h264", "Low"): 10, ("flv1", "Low"): 10}
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_a_playlist_whose_earlier_segments_are_gone(farm, tmp_path, kind):
+    """The times of the media tell a part from an output whose numbers only begin high."""
+    hls = [*picture("160x90", 10), *H264, "-g", 10, "-f", "hls", "-hls_time", 1, "-hls_segment_type", kind]
+    ffmpeg(*hls, "-hls_list_size", 3, tmp_path / "end.m3u8")
+    ffmpeg(*hls, "-hls_list_size", 0, "-start_number", 25, tmp_path / "high.m3u8")
+    listed = (tmp_path / "end.m3u8").read_text()
+    for segment in tmp_path.glob("end?.*"):
+        if segment.name not in listed:
+            segment.unlink()
+    done = farm.record(tmp_path / "end.m3u8")
+    assert done.returncode == 1 and "the segments before are gone" in done.stderr, done
+    assert farm.record(tmp_path / "high.m3u8").returncode == 0 and farm.totals() == {("h264", "Low"): 10}
 
 
 def test_a_playlist_with_a_discontinuity(farm, tmp_path):
@@ -316,8 +393,7 @@ def test_a_playlist_in_an_odd_directory(farm, tmp_path, directory):
 
 
 def test_a_file_counts_once(farm, clips, tmp_path):
-    out = tmp_path / "out.mp4"
-    shutil.copy(clips / "small.mp4", out)
+    out = distinct(clips / "small.mp4", tmp_path / "out.mp4")
     assert "stored" in farm.record(out).stdout
     for again in (out, os.path.relpath(out), tmp_path / "." / "out.mp4"):
         done = farm.record(again)
@@ -326,14 +402,74 @@ def test_a_file_counts_once(farm, clips, tmp_path):
     link.symlink_to(out)
     assert "duplicate" in farm.record(link).stdout
     assert farm.totals() == {("h264", "Low"): 2}
-    shutil.copy(clips / "small.mp4", out)  # made anew: another mtime, another task
-    assert "stored" in farm.record(out).stdout
-    assert farm.totals() == {("h264", "Low"): 4}
+
+
+def made(clips, path, time_s):
+    """A new output, written at a time with a fraction of a second."""
+    distinct(clips / "small.mp4", path)
+    os.utime(path, ns=(time_s * 10**9, time_s * 10**9 + 123456789))
+    return path
+
+
+def moved(out, other):
+    os.rename(out, other)
+
+
+def copied_with_its_time(out, other):
+    subprocess.run(["cp", "-p", out, other], check=True)
+
+
+def copied_to_whole_seconds(out, other):
+    """As tar, rsync and file systems do that keep whole seconds."""
+    shutil.copy(out, other)
+    os.utime(other, (int(os.stat(out).st_mtime), int(os.stat(out).st_mtime)))
+
+
+def touched(out, other):
+    """Its content at another time is another output: nobody else tells a new encode from an old one."""
+    shutil.copy(out, other)
+    os.utime(other, (os.stat(out).st_mtime + 1, os.stat(out).st_mtime + 1))
+
+
+def encoded_again(out, other):
+    distinct(out, other)
+    os.utime(other, (int(os.stat(out).st_mtime), int(os.stat(out).st_mtime)))
+
+
+@pytest.mark.parametrize("change,outcome", [
+    (touched, "stored"), (encoded_again, "stored"), (moved, "duplicate"), (os.link, "duplicate"), (os.symlink, "duplicate"),
+    (copied_with_its_time, "duplicate"), (copied_to_whole_seconds, "duplicate")], ids=lambda value: getattr(value, "__name__", value))
+def test_what_is_the_same_output(farm, clips, tmp_path, change, outcome):
+    out, other = made(clips, tmp_path / "out.mp4", int(time.time()) - 1000), tmp_path / "below" / "other.mp4"
+    other.parent.mkdir()
+    first = farm.record(out).stdout
+    change(out, other)
+    then = farm.record(other).stdout
+    assert ", stored, id 1:" in first and f", {outcome}, id 1:" in then, (first, then)
+    assert (id_of(first) == id_of(then)) == (outcome == "duplicate")
+    assert farm.totals() == {("h264", "Low"): 4 if outcome == "stored" else 2}
+
+
+def id_of(line):
+    """The id that a command printed."""
+    return line.rstrip("\n").rsplit(", id ", 1)[1]
+
+
+def test_whoever_reports_it(farm, clips, tmp_path):
+    """`run` here, `watch` on the file server under another path, `record` by hand: one output."""
+    out, served = tmp_path / "out.mp4", tmp_path / "served"
+    served.mkdir()
+    done = farm.command("run", "--output", out, "--", clips / "copy", clips / "small.mp4", out)
+    assert done.returncode == 0 and "stored" in done.stderr, done
+    os.rename(out, served / "title.mp4")
+    done = farm.command("watch", "--once", "--existing", "--settle", "0", served)
+    assert done.returncode == 0 and "duplicate" in done.stdout, done
+    assert "duplicate" in farm.record(served / "title.mp4").stdout and farm.totals() == {("h264", "Low"): 2}
 
 
 def test_its_day_is_that_of_its_mtime(farm, clips, tmp_path):
     out = tmp_path / "out.mp4"
-    shutil.copy(clips / "small.mp4", out)
+    distinct(clips / "small.mp4", out)
     os.utime(out, (1500393600 + 3600, 1500393600 + 3600))
     assert farm.record(out).returncode == 0
     rows = farm.account.client.stat(BeginTime=1500220800, EndTime=1500480000)
@@ -343,7 +479,7 @@ def test_its_day_is_that_of_its_mtime(farm, clips, tmp_path):
 def test_names(farm, clips, tmp_path):
     names = ["with blank.mp4", "电影.mp4", "-dash.mp4", "quote\"'.mp4", "new\nline.mp4", "100%.mp4", "file:odd.mp4", b"latin\xe9.mp4"]
     for name in names:
-        shutil.copy(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), os.fsencode(name)))
+        distinct(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), os.fsencode(name)))
     done = subprocess.run([CODECMETER, "record", "--", *names], cwd=tmp_path, env=farm.environment, capture_output=True,
                           timeout=60)
     assert done.returncode == 0, done
@@ -385,20 +521,71 @@ def test_without_the_module(farm, clips, tmp_path):
 # ---- identities that a user chooses ----
 
 
-def test_ids_that_a_user_chooses(farm, clips, tmp_path):
+def test_options_that_are_refused(farm, clips, tmp_path):
     clip, other = clips / "small.mp4", tmp_path / "other.mp4"
-    shutil.copy(clip, other)
-    for status, words, args in ((2, "--id names one output", ("--id", "j", clip, other)), (2, "neither", ("--kind", "x", clip)),
-                                (1, "longer", ("--id", "x" * 257, clip))):
+    for words, args in (
+            ("--id names one output", ("--id", "j", clip, other)), ("neither", ("--kind", "x", clip)),
+            ("--id is longer than 256", ("--id", "x" * 257, clip)), ("--id is empty", ("--id=", clip)),
+            ("--id has a control character", ("--id", "a\nb", clip)), ("--source is longer", ("--source", "x" * 257, clip)),
+            ("--source has a control", ("--source", "\x7f", clip)), ("--task-id is empty", ("--task-id", "", clip)),
+            ("--id-prefix is empty", ("--id-prefix", "", clip)), ("exclude each other", ("--id", "a", "--id-prefix", "b", clip)),
+            ("exclude each other", ("--explain", "--quiet", clip)), ("--frame-rate '0'", ("--frame-rate", "0", clip)),
+            ("--frame-rate '25/'", ("--frame-rate", "25/", clip)), ("--frame-rate 'x'", ("--frame-rate", "x", clip)),
+            ("--frame-rate '1001'", ("--frame-rate", "1001", clip)), ("--frame-rate '1/0'", ("--frame-rate", "1/0", clip))):
         done = farm.command("record", *args)
-        assert done.returncode == status and words in done.stderr, (args, done)
+        assert done.returncode == 2 and words in done.stderr and done.stdout == "", (args, done)
+    done = farm.command("record", "--id-prefix", "x" * 255, clip)  # its name does not fit behind it
+    assert done.returncode == 1 and "longer than 256 bytes" in done.stderr and "small.mp4" in done.stderr, done
+    done = farm.command("record", "--id", b"caf\xe9", clip, text=False)
+    assert done.returncode != 0 and b"UTF-8" in done.stderr, done
     assert farm.totals() == {}
+
+
+def test_ids_that_a_user_chooses(farm, clips):
+    clip = clips / "small.mp4"
     chosen = ("--id", "job-1/720p", "--source", "farm-7", "--task-id", "job-1")
-    assert "stored" in farm.command("record", *chosen, clip).stdout
+    assert ", stored, source farm-7, id job-1/720p\n" in farm.command("record", *chosen, clip).stdout
     done = farm.command("record", *chosen, clip)
     assert "duplicate" in done.stdout and farm.totals() == {("h264", "Low"): 2}, done
     done = farm.command("record", "--id", "job-1/720p", clip)  # another source: another identity
-    assert "stored" in done.stdout and farm.totals() == {("h264", "Low"): 4}, done
+    assert ", stored, id job-1/720p\n" in done.stdout and farm.totals() == {("h264", "Low"): 4}, done
+
+
+def test_ids_by_prefix(farm, clips, tmp_path):
+    """Outputs are told apart by name: equal files count each, and a name that is no text stands in the id as %HH."""
+    names = [b"a.mp4", b"b/a.mp4", b"b/caf\xe9.mp4", b"b/new\nline.mp4", b"b/100%.mp4", b"b/%0A.mp4", "b/\u96fb\u5f71.mp4".encode()]
+    (tmp_path / "b").mkdir()
+    for name in names:
+        shutil.copy(clips / "small.mp4", os.path.join(os.fsencode(tmp_path), name))
+    done = farm.command("record", "--id-prefix", "job-1/", "--", *names, cwd=tmp_path)
+    ids = [id_of(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and ids == ["job-1/a.mp4", "job-1/b/a.mp4", "job-1/b/caf%E9.mp4", "job-1/b/new%0Aline.mp4",
+                                            "job-1/b/100%.mp4", "job-1/b/%250A.mp4", "job-1/b/\u96fb\u5f71.mp4"], done
+    assert farm.totals() == {("h264", "Low"): 2 * len(names)}
+    done = farm.command("record", "--id-prefix", "job-1", "--", *names, cwd=tmp_path)
+    assert done.stdout.count("duplicate") == len(names), done
+
+
+def test_one_file_by_two_names_of_a_prefix(farm, clips, tmp_path):
+    out = distinct(clips / "small.mp4", tmp_path / "out.mp4")
+    os.link(out, tmp_path / "latest.mp4")
+    done = farm.command("record", "--id-prefix", "job-1", out, tmp_path / "latest.mp4")
+    assert done.returncode == 0 and "latest.mp4: h264 640x360 2.000 s, the same output as before, id job-1/out.mp4\n" in done.stdout, done
+    assert farm.totals() == {("h264", "Low"): 2}
+
+
+def test_explain(farm, clips, tmp_path):
+    """It needs no server, stores nothing, and tells the identity that `record` gives."""
+    bare = {name: value for name, value in farm.environment.items() if not name.startswith("CODECMETER_")}
+    home = tmp_path / "home"
+    home.mkdir()
+    done = farm.command("record", "--explain", clips / "small.mp4", home / "none.mp4", env={**bare, "HOME": str(home)})
+    line = done.stdout.splitlines()[0]
+    assert done.returncode == 1 and "small.mp4: h264 640x360 2.000 s, source file, id 1:" in line and "none.mp4" in done.stderr, done
+    assert farm.totals() == {} and os.listdir(home) == []
+    assert id_of(farm.record(clips / "small.mp4").stdout) == id_of(line)
+    done = farm.command("record", "--explain", "--id-prefix", "j", "--source", "s", clips / "small.mp4", env=bare)
+    assert "source s, id j/small.mp4" in done.stdout, done
 
 
 def test_a_remux_counts_no_transcode(farm, clips):

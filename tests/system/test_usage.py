@@ -157,6 +157,31 @@ def test_outcomes_of_one_event(old_account):
     assert seconds(old_account) == 5
 
 
+def test_a_conflict_gives_both_values(old_account):
+    """Of each field that differs; of two types, what both reports are."""
+    c = old_account.client
+    later = TIME.replace("Z", ".001Z")
+    remux = event("remux", TIME, type="remux.finished", data={"duration_ms": 5000})
+    images = event("images", TIME, type="snapshot.finished", data={"image_count": 7})
+    assert counts(c.report([event("a", TIME, seconds=5), remux, images])) == (3, 0, 0, 0)
+    for made, reason in (
+            (event("a", TIME, seconds=5, codec="hevc"), "codec: stored h264, reported h265"),
+            (event("a", TIME, seconds=5, width=1280, height=720), "width: stored 640, reported 1280; height: stored 360, reported 720"),
+            (event("a", TIME, seconds=6.5), "duration_ms: stored 5000, reported 6500"),
+            (event("a", later, seconds=5), "time: stored 2020-11-01T12:00:00.000Z, reported 2020-11-01T12:00:00.001Z"),
+            ({**remux, "id": "a"}, "stored as a transcode (h264 640x360 5.000 s), reported as a remux (5.000 s)"),
+            (event("remux", later, seconds=5), "stored as a remux (5.000 s), reported as a transcode (h264 640x360 5.000 s); "
+                                               "time: stored 2020-11-01T12:00:00.000Z, reported 2020-11-01T12:00:00.001Z"),
+            (event("a", TIME, type="transcode.failed", data=None),
+             "stored as a transcode (h264 640x360 5.000 s), reported as a failed transcode"),
+            ({**images, "data": {"image_count": 8}}, "image_count: stored 7, reported 8"),
+            ({**images, "id": "remux"}, "stored as a remux (5.000 s), reported as a snapshot task (7 images)")):
+        reply = c.report(made)
+        assert reply.status == 409 and counts(reply) == (0, 0, 1, 0)
+        assert reply.json()["results"][0]["reason"] == f"differs from the first report: {reason}"
+    assert seconds(old_account) == 5
+
+
 def test_a_retry_is_a_duplicate_however_it_is_spelled(old_account):
     c = old_account.client
     assert counts(c.report(event("a", TIME, seconds=2))) == (1, 0, 0, 0)
@@ -249,9 +274,10 @@ def test_what_is_voided_counts_no_more(old_account):
     twice = c.report(void("v4", "v1", target_source="corrections"), token=token)
     assert twice.status == 422 and "itself a void" in reason_of(twice)
     moved = c.report(void("v1", 1), token=token)
-    assert moved.status == 409 and reason_of(moved) == "differs from the first report: data"
+    assert moved.status == 409 and reason_of(moved) == "differs from the first report: data: stored as a void of another record"
     clash = c.report(void("0", 1, source="test"), token=token)
-    assert clash.status == 409 and "type" in reason_of(clash)
+    assert clash.status == 409 and reason_of(clash) == (
+        "differs from the first report: stored as a transcode (h264 640x360 10.000 s), reported as a void")
     assert counts(c.report(event("v1", TIME, source="corrections"))) == (0, 0, 1, 0), "one space of identities"
     assert counts(c.report(event(0, TIME, seconds=10))) == (0, 1, 0, 0), "what is voided stays reported"
     assert counts(c.report(event("0-corrected", TIME, seconds=12), token=token)) == (1, 0, 0, 0)

@@ -26,47 +26,53 @@ static const struct {
 } cases[] = {
     {"nothing", .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":0,\"results\":[]}",
      .status = 200},
-    {"one stored", .items = {{.id = "a", .verdict = {VERDICT_STORED, VERDICT_REASON_NONE, 0}}}, .count = 1,
+    {"one stored", .items = {{.id = "a", .verdict = {.outcome = VERDICT_STORED, .reason = VERDICT_REASON_NONE}}}, .count = 1,
      .single = true, .status = 200,
      .answer = "{\"stored\":1,\"duplicate\":0,\"conflict\":0,\"rejected\":0,\"results\":[]}"},
-    {"one duplicate", .items = {{.id = "a", .verdict = {VERDICT_DUPLICATE, VERDICT_REASON_NONE, 0}}}, .count = 1,
+    {"one duplicate", .items = {{.id = "a", .verdict = {.outcome = VERDICT_DUPLICATE, .reason = VERDICT_REASON_NONE}}}, .count = 1,
      .single = true, .status = 200,
      .answer = "{\"stored\":0,\"duplicate\":1,\"conflict\":0,\"rejected\":0,\"results\":[{\"index\":0,\"id\":\"a\","
                "\"outcome\":\"duplicate\",\"reason\":\"reported before\"}]}"},
     {"one conflict",
      .items = {{.id = "a",
-                .verdict = {VERDICT_CONFLICT, VERDICT_REASON_CONTENT, USAGE_FIELD_CODEC | USAGE_FIELD_AMOUNT}}},
+                .verdict = {.outcome = VERDICT_CONFLICT, .reason = VERDICT_REASON_CONTENT,
+                            .fields = USAGE_FIELD_CODEC | USAGE_FIELD_AMOUNT,
+                            .first = {.kind = USAGE_TRANSCODE, .codec = "vp9", .amount = 5}}}},
      .count = 1, .single = true, .status = 409,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":1,\"rejected\":0,\"results\":[{\"index\":0,\"id\":\"a\","
-               "\"outcome\":\"conflict\",\"reason\":\"differs from the first report: codec, duration_ms\"}]}"},
+               "\"outcome\":\"conflict\",\"reason\":\"differs from the first report: codec: stored vp9, reported h264; "
+               "duration_ms: stored 5, reported 20033\"}]}"},
     {"one rejected, without an id", .items = {{.id = "", .reason = "id is missing"}}, .count = 1, .single = true,
      .status = 422,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":null,"
                "\"outcome\":\"rejected\",\"reason\":\"id is missing\"}]}"},
     {"one rejected by the ledger",
-     .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_NO_PROJECT, 0}}}, .count = 1, .single = true,
+     .items = {{.id = "a", .verdict = {.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_NO_PROJECT}}}, .count = 1, .single = true,
      .status = 422,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
                "\"outcome\":\"rejected\",\"reason\":\"subject: no project has this id: org-\\\"x\\\"\"}]}"},
     {"a batch of one is answered with 200",
-     .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_CODECS, 0}}}, .count = 1, .status = 200,
+     .items = {{.id = "a", .verdict = {.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_CODECS}}}, .count = 1, .status = 200,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
                "\"outcome\":\"rejected\",\"reason\":\"codec: the project already has 64 codec names\"}]}"},
-    {"a void of what waits", .items = {{.id = "a", .verdict = {VERDICT_REJECTED, VERDICT_REASON_WAITS, 0}}}, .count = 1,
+    {"a void of what waits", .items = {{.id = "a", .verdict = {.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_WAITS}}}, .count = 1,
      .single = true, .status = 422,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
                "\"outcome\":\"rejected\",\"reason\":\"data: the record is unresolved and counts nothing: "
                "`codecmeter unresolved dismiss` removes it from the list\"}]}"},
     {"one of each; verdicts are of what was not rejected before",
      .items = {{.id = "r", .reason = "width \"x\"\n"},
-               {.id = "s", .verdict = {VERDICT_STORED, VERDICT_REASON_NONE, 0}},
-               {.id = "\x01\xff", .verdict = {VERDICT_CONFLICT, VERDICT_REASON_CONTENT, USAGE_FIELD_TIME}},
-               {.id = "d", .verdict = {VERDICT_DUPLICATE, VERDICT_REASON_NONE, 0}}},
+               {.id = "s", .verdict = {.outcome = VERDICT_STORED, .reason = VERDICT_REASON_NONE}},
+               {.id = "\x01\xff", .verdict = {.outcome = VERDICT_CONFLICT, .reason = VERDICT_REASON_CONTENT,
+                                           .fields = USAGE_FIELD_KIND,
+                                           .first = {.kind = USAGE_REMUX, .has_amount = true, .amount = 5}}},
+               {.id = "d", .verdict = {.outcome = VERDICT_DUPLICATE, .reason = VERDICT_REASON_NONE}}},
      .count = 4, .status = 200,
      .answer = "{\"stored\":1,\"duplicate\":1,\"conflict\":1,\"rejected\":1,\"results\":["
                "{\"index\":0,\"id\":\"r\",\"outcome\":\"rejected\",\"reason\":\"width \\\"x\\\"\\n\"},"
                "{\"index\":2,\"id\":\"\\u0001\xEF\xBF\xBD\",\"outcome\":\"conflict\","
-               "\"reason\":\"differs from the first report: time\"},"
+               "\"reason\":\"differs from the first report: stored as a remux (0.005 s), "
+               "reported as a transcode (h264 1280x720 20.033 s)\"},"
                "{\"index\":3,\"id\":\"d\",\"outcome\":\"duplicate\",\"reason\":\"reported before\"}]}"},
 };
 
@@ -80,7 +86,9 @@ static void test_answers(void **state) {
     for (size_t k = 0; k < cases[i].count; k++) {
       items[k] = (struct event){.id = str_of(cases[i].items[k].id), .reason = cases[i].items[k].reason};
       if (items[k].reason != NULL) continue;
-      usages[events.usages_count] = (struct usage){.kind = USAGE_TRANSCODE, .project = STR("org-\"x\"")};
+      usages[events.usages_count] = (struct usage){
+          .kind = USAGE_TRANSCODE, .outcome = USAGE_FINISHED, .project = STR("org-\"x\""), .codec = STR("h264"),
+          .width = 1280, .height = 720, .has_amount = true, .amount = 20033};
       verdicts[events.usages_count++] = cases[i].items[k].verdict;
     }
     SCOPED(buf_fini) struct buf out = {0};
@@ -102,7 +110,7 @@ static void test_no_answer_is_longer_than_was_said(void **state) {
   memset(project, '"', sizeof project);
   for (unsigned reason = 0; reason <= VERDICT_REASON_VOIDED; reason++) {
     for (unsigned outcome = 0; outcome <= VERDICT_REJECTED; outcome++) {
-      for (unsigned kind = 0; kind <= USAGE_UNRESOLVED; kind++) {
+      for (unsigned kind = USAGE_TRANSCODE; kind <= USAGE_UNRESOLVED; kind++) {
         struct event items[3];
         struct usage usages[3];
         struct verdict verdicts[3];
@@ -110,7 +118,7 @@ static void test_no_answer_is_longer_than_was_said(void **state) {
         for (size_t i = 0; i < 3; i++) {
           items[i] = (struct event){.id = str_make(id, sizeof id)};
           usages[i] = (struct usage){.kind = kind, .project = str_make(project, PROJECT_ID_MAX)};
-          verdicts[i] = (struct verdict){outcome, reason, ~0u};
+          verdicts[i] = (struct verdict){.outcome = outcome, .reason = reason, .fields = ~0u, .first = {.kind = kind}};
         }
         SCOPED(buf_fini) struct buf out = {0};
         size_t most = ingest_answer_max(&events, verdicts);

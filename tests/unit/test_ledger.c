@@ -200,6 +200,10 @@ static void test_verdicts(void **state) {
   struct verdict verdict = stage(f, &other);
   assert_int_equal(verdict.outcome, VERDICT_CONFLICT);
   assert_int_equal(verdict.fields, USAGE_FIELD_AMOUNT);
+  assert_true(verdict.first.kind == USAGE_TRANSCODE && verdict.first.outcome == USAGE_FINISHED);
+  assert_true(verdict.first.has_amount && verdict.first.amount == 137000 && verdict.first.finished_ms == T0);
+  assert_true(verdict.first.width == first.width && verdict.first.height == first.height);
+  assert_true(str_equal(str_of(verdict.first.codec), first.codec));
   later.finished_ms = T0 + 1;
   later.codec = STR("h265");
   verdict = stage(f, &later);

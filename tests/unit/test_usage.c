@@ -77,6 +77,76 @@ static void test_differences(void **state) {
   buf_fini(&out);
 }
 
+/* Both values of every field; of records of two types, what they are. */
+static void test_contrast(void **state) {
+  (void)state;
+  struct usage transcode = sample(), remux = transcode, snapshot = transcode, failed = transcode, bare = transcode;
+  struct usage other = transcode, voiding = {.kind = USAGE_VOID, .outcome = USAGE_FINISHED}, unresolved = transcode;
+  other.codec = STR("h265");
+  other.width = 640;
+  other.height = 360;
+  other.amount = 21000;
+  other.finished_ms = 1001;
+  remux.kind = USAGE_REMUX;
+  remux.codec = STR("");
+  remux.width = remux.height = 0;
+  snapshot = remux;
+  snapshot.kind = USAGE_SNAPSHOT;
+  snapshot.amount = 12;
+  struct usage more = snapshot;
+  more.amount = 13;
+  failed.outcome = bare.outcome = USAGE_FAILED;
+  bare.codec = STR("");
+  bare.width = bare.height = 0;
+  bare.has_amount = false;
+  unresolved.kind = USAGE_UNRESOLVED;
+  unresolved.has_amount = false;
+  struct usage elsewhere = voiding;
+  elsewhere.target_id = STR("job-2");
+  const struct {
+    const struct usage *first, *later;
+    const char *text;
+  } table[] = {
+      {&transcode, &transcode, ""},
+      {&transcode, &remux, "stored as a transcode (h264 1280x720 20.033 s), reported as a remux (20.033 s)"},
+      {&remux, &transcode, "stored as a remux (20.033 s), reported as a transcode (h264 1280x720 20.033 s)"},
+      {&remux, &other,
+       "stored as a remux (20.033 s), reported as a transcode (h265 640x360 21.000 s); time: stored "
+       "1970-01-01T00:00:01.000Z, reported 1970-01-01T00:00:01.001Z"},
+      {&transcode, &other,
+       "codec: stored h264, reported h265; width: stored 1280, reported 640; height: stored 720, reported 360; "
+       "duration_ms: stored 20033, reported 21000; time: stored 1970-01-01T00:00:01.000Z, reported "
+       "1970-01-01T00:00:01.001Z"},
+      {&snapshot, &more, "image_count: stored 12, reported 13"},
+      {&transcode, &snapshot,
+       "stored as a transcode (h264 1280x720 20.033 s), reported as a snapshot task (12 images)"},
+      {&failed, &transcode,
+       "stored as a failed transcode (h264 1280x720 20.033 s), reported as a transcode (h264 1280x720 20.033 s)"},
+      {&transcode, &bare, "stored as a transcode (h264 1280x720 20.033 s), reported as a failed transcode"},
+      {&voiding, &transcode, "stored as a void, reported as a transcode (h264 1280x720 20.033 s)"},
+      {&voiding, &elsewhere, "data: stored as a void of another record"},
+      {&unresolved, &remux, "stored as an unresolved transcode (h264 1280x720), reported as a remux (20.033 s)"},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    SCOPED(buf_fini) struct buf out = {0};
+    usage_contrast(table[i].first, table[i].later, usage_differences(table[i].first, table[i].later), &out);
+    if (!str_equal(buf_view(&out), str_of(table[i].text))) fail_msg("%zu: %.*s", i, (int)out.len, out.ptr);
+  }
+}
+
+/* The header's bound: every field at its longest. */
+static void test_no_contrast_is_longer_than_was_said(void **state) {
+  (void)state;
+  const struct usage longest = {.kind = USAGE_UNRESOLVED, .outcome = USAGE_FAILED, .codec = STR("abcdefghijklmnopqrstuvwxyz012345"),
+                                .width = UINT16_MAX, .height = UINT16_MAX, .has_amount = true, .amount = UINT64_MAX,
+                                .finished_ms = INT64_MAX};
+  for (unsigned fields = 0; fields < USAGE_FIELD_TARGET << 1; fields++) {
+    SCOPED(buf_fini) struct buf out = {0};
+    usage_contrast(&longest, &longest, fields, &out);
+    assert_true(out.len <= USAGE_CONTRAST_MAX);
+  }
+}
+
 /* A void is compared by what it names, not by who says why. */
 static void test_differences_of_voids(void **state) {
   (void)state;
@@ -118,6 +188,8 @@ static void test_types(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_differences),
+                                     cmocka_unit_test(test_contrast),
+                                     cmocka_unit_test(test_no_contrast_is_longer_than_was_said),
                                      cmocka_unit_test(test_differences_of_voids), cmocka_unit_test(test_types)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,542 @@
+/* Which arguments name outputs cannot be known of a command that we do not know. So every argument is a candidate,
+ * and the files decide: one that the command did not touch is no output. What a command does to its inputs must not
+ * make them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by size,
+ * time of writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's line
+ * names as an output counts with any change.
+ *
+ * A directory that had files before may be shared with other runs. What is new in it may be theirs, perhaps for
+ * another project. So only a directory that was empty, or did not exist, is looked into.
+ */
+#include "agent/outputs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <glib.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/ffmpeg_line.h"
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/file.h"
+
+#define PIECES_MAX 64 /* of one argument */
+
+/* ---- files before the run ---- */
+
+struct file_before file_before_look(const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0) return (struct file_before){.was_there = false};
+  return (struct file_before){.was_there = true,
+                              .dev = st.st_dev,
+                              .ino = st.st_ino,
+                              .size = st.st_size,
+                              .mtime = st.st_mtim,
+                              .ctime = st.st_ctim};
+}
+
+static bool is_same_time(struct timespec a, struct timespec b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool is_same(const struct file_before *a, const struct file_before *b) {
+  return a->was_there && b->was_there && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+         is_same_time(a->mtime, b->mtime) && is_same_time(a->ctime, b->ctime);
+}
+
+int file_before_check(const struct file_before *before, const char *path, struct err *err) {
+  struct file_before now = file_before_look(path);
+  if (!now.was_there) {
+    if (file_may_pass(errno)) return err_set_errno(err, ERR_IO, errno, "%s", path);
+    return err_set(err, ERR_MEDIA, "%s: the command did not make this file; name its outputs with --output", path);
+  }
+  if (!is_same(before, &now)) return 0;
+  return err_set(err, ERR_MEDIA, "%s: the command did not change this file; name its outputs with --output", path);
+}
+
+/* The same content, as far as the file system tells: attributes may differ. */
+static bool is_same_content(const struct file_before *a, const struct file_before *b) {
+  return a->was_there && b->was_there && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+         is_same_time(a->mtime, b->mtime);
+}
+
+/* ---- patterns ---- */
+
+/* Reads one sign of a pattern and steps over it. *ret_literal: the character that it is, or 0: any text. */
+static const char *read_sign(const char *sign, char *ret_literal, bool *ret_digits) {
+  *ret_literal = *sign;
+  *ret_digits = false;
+  if (sign[0] != '\0' && (sign[0] == '%' || sign[0] == '$') && sign[1] == sign[0]) return sign + 2;
+  if (*sign == '$') {
+    const char *close = strchr(sign + 1, '$');
+    if (close == NULL) return sign + 1;
+    *ret_literal = '\0';
+    return close + 1;
+  }
+  if (*sign != '%') return sign + 1;
+  const char *letter = sign + 1 + strspn(sign + 1, "0123456789");
+  if (!g_ascii_isalpha(*letter)) return sign + 1;
+  *ret_literal = '\0';
+  *ret_digits = *letter == 'd';
+  return letter + 1;
+}
+
+/* Follows all ways to match at once: after each sign, `at` has the positions in the name that it may have reached. */
+bool outputs_match(const char *pattern, const char *name) {
+  size_t len = strlen(name);
+  bool at[NAME_MAX + 2] = {true};
+  if (len > NAME_MAX) return false;
+  while (*pattern != '\0') {
+    char literal;
+    bool digits, next[NAME_MAX + 2] = {false};
+    pattern = read_sign(pattern, &literal, &digits);
+    for (size_t i = 0; i < len; i++) {
+      bool fits = literal != '\0' ? name[i] == literal : !digits || g_ascii_isdigit(name[i]);
+      next[i + 1] = fits && (at[i] || (literal == '\0' && next[i]));
+    }
+    memcpy(at, next, sizeof at);
+  }
+  return at[len];
+}
+
+static bool is_pattern(const char *text) {
+  while (*text != '\0') {
+    char literal;
+    bool digits;
+    text = read_sign(text, &literal, &digits);
+    if (literal == '\0') return true;
+  }
+  return false;
+}
+
+static bool is_regular(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool is_directory(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int is_no_dot(const struct dirent *entry) {
+  return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+/* Adds the files below dir that match the rest of a pattern, sorted. dir is "" for the root. */
+static void add_matches(const char *dir, const char *rest, GPtrArray *out) {
+  struct str left = str_of(rest), first = str_cut(&left, '/');
+  bool is_last = strchr(rest, '/') == NULL;
+  SCOPED_MALLOC char *component = strndup(first.ptr, first.len);
+  struct dirent **list = NULL;
+  if (!is_pattern(component)) {
+    SCOPED_MALLOC char *path = file_path(dir, component);
+    if (!is_last)
+      add_matches(path, left.ptr, out);
+    else if (is_regular(path))
+      g_ptr_array_add(out, MOVE(path));
+    return;
+  }
+  int count = scandir(*dir != '\0' ? dir : "/", &list, is_no_dot, alphasort);
+  for (int i = 0; i < count; i++) {
+    SCOPED_MALLOC char *path = outputs_match(component, list[i]->d_name) ? file_path(dir, list[i]->d_name) : NULL;
+    if (path != NULL && !is_last && is_directory(path)) add_matches(path, left.ptr, out);
+    if (path != NULL && is_last && is_regular(path)) g_ptr_array_add(out, MOVE(path));
+    free(list[i]);
+  }
+  free(list);
+}
+
+/* The files that match an absolute pattern. */
+static GPtrArray *matches_of(const char *pattern) {
+  GPtrArray *paths = g_ptr_array_new_with_free_func(free);
+  if (is_pattern(pattern)) add_matches("", pattern + 1, paths);
+  return paths;
+}
+
+/* ---- candidates ---- */
+
+static char *absolute_path(const char *path) {
+  char directory[PATH_MAX] = "", *joined = NULL;
+  bool is_relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;
+  CHECK(asprintf(&joined, "%s%s%s", is_relative ? directory : "", path[0] != '/' ? "/" : "", path) >= 0);
+  return joined;
+}
+
+struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidate_role role) {
+  outputs->items = realloc(outputs->items, (outputs->count + 1) * sizeof *outputs->items);
+  CHECK(outputs->items != NULL);
+  outputs->items[outputs->count] = (struct candidate){.path = path, .role = role};
+  return &outputs->items[outputs->count++];
+}
+
+/* Candidates that are being collected. `places` maps a path to its place in outputs->items. */
+struct collection {
+  struct outputs *outputs;
+  GHashTable *places;
+};
+
+/* NULL if the name is empty, or too long for a path. */
+static struct candidate *add(struct collection *to, const char *name, enum candidate_role role) {
+  if (*name == '\0' || strlen(name) >= PATH_MAX) return NULL;
+  SCOPED_MALLOC char *path = absolute_path(name);
+  gpointer place;
+  if (g_hash_table_lookup_extended(to->places, path, NULL, &place))
+    return &to->outputs->items[GPOINTER_TO_SIZE(place)];
+  g_hash_table_insert(to->places, strdup(path), GSIZE_TO_POINTER(to->outputs->count));
+  return outputs_add(to->outputs, MOVE(path), role);
+}
+
+static const char *without_scheme(const char *name) {
+  if (strncmp(name, "file://", 7) == 0) return name + 7;
+  return strncmp(name, "file:", 5) == 0 ? name + 5 : name;
+}
+
+/* "a", and of "a=b" also "b". */
+static void add_text(struct collection *to, const char *text) {
+  const char *value = strchr(text, '=');
+  if (*text != '-') (void)add(to, without_scheme(text), CANDIDATE_ARGUMENT);
+  if (value != NULL) (void)add(to, without_scheme(value + 1), CANDIDATE_ARGUMENT);
+}
+
+static void add_argument(struct collection *to, const char *argument) {
+  add_text(to, argument);
+  bool is_joined = argument[0] == '-' && argument[1] != '-' && argument[1] != '\0' && argument[2] != '\0';
+  if (is_joined) (void)add(to, argument + 2, CANDIDATE_ARGUMENT); /* -oFILE */
+  if (strchr(argument, ',') == NULL) return;
+  struct str rest = str_of(argument);
+  for (int i = 0; i < PIECES_MAX && rest.len > 0; i++) {
+    struct str piece = str_cut(&rest, ',');
+    SCOPED_MALLOC char *text = strndup(piece.ptr, piece.len);
+    add_text(to, text);
+  }
+}
+
+static void add_elsewhere(struct outputs *outputs, const struct ffmpeg_output *output) {
+  static const char *const reasons[] = {[FFMPEG_NOTHING] = "nothing is written",
+                                        [FFMPEG_DEVICE] = "a device cannot be measured",
+                                        [FFMPEG_PIPE] = "a pipe cannot be measured",
+                                        [FFMPEG_NETWORK] = "what is sent over a network cannot be measured"};
+  char *text = NULL;
+  CHECK(asprintf(&text, "%s: %s", output->name, reasons[output->sink]) >= 0);
+  outputs->elsewhere = realloc(outputs->elsewhere, (outputs->elsewhere_count + 1) * sizeof *outputs->elsewhere);
+  CHECK(outputs->elsewhere != NULL);
+  outputs->elsewhere[outputs->elsewhere_count++] = text;
+}
+
+/* True if a file of this name cannot be a transcode that is measured: then its failure is not reported either. */
+static bool is_no_video_name(const char *name) {
+  static const char *const ends[] = {"jpg",  "jpeg", "png", "bmp", "tif", "tiff", "mp3", "m4a",  "aac", "wav",
+                                     "flac", "opus", "srt", "vtt", "ass", "txt",  "log", "json", "csv"};
+  const char *dot = strrchr(name, '.');
+  if (strncmp(name, "/dev/", 5) == 0) return true;
+  for (size_t i = 0; dot != NULL && i < sizeof ends / sizeof ends[0]; i++) {
+    if (g_ascii_strcasecmp(dot + 1, ends[i]) == 0) return true;
+  }
+  return false;
+}
+
+/* With --output, the line only says of the outputs that it names whether their video is copied. */
+static void add_line(struct collection *to, const struct ffmpeg_line *line, bool is_named) {
+  for (size_t i = 0; i < line->count; i++) {
+    const struct ffmpeg_output *output = &line->outputs[i];
+    if (output->sink != FFMPEG_FILE) {
+      if (!is_named) add_elsewhere(to->outputs, output);
+      continue;
+    }
+    size_t before = to->outputs->count;
+    SCOPED_MALLOC char *path = absolute_path(output->name);
+    if (is_named && !g_hash_table_contains(to->places, path)) continue;
+    struct candidate *candidate = add(to, output->name, CANDIDATE_OUTPUT);
+    if (candidate == NULL) continue;
+    bool is_new = to->outputs->count > before;
+    candidate->is_remux = output->video == FFMPEG_COPIED;
+    candidate->is_mixed = output->video == FFMPEG_MIXED;
+    if (is_new)
+      candidate->is_task = !output->is_extra && output->video != FFMPEG_NO_VIDEO && !is_no_video_name(output->name);
+  }
+}
+
+static void add_arguments(struct collection *to, char *const *argv) {
+  const char *last = argv[0];
+  for (char *const *word = argv + 1; *word != NULL; word++) {
+    add_argument(to, *word);
+    last = *word;
+  }
+  struct candidate *task = add(to, last, CANDIDATE_ARGUMENT);
+  if (task != NULL) task->is_task = true;
+}
+
+void outputs_find(char *const *argv, char *const *named, struct outputs *ret) {
+  CHECK(ret->count == 0);
+  struct ffmpeg_line line;
+  struct collection to = {.outputs = ret, .places = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL)};
+  bool is_ffmpeg = ffmpeg_line_read(argv, &line);
+  for (size_t i = 0; named != NULL && named[i] != NULL; i++) {
+    struct candidate *candidate = add(&to, named[i], CANDIDATE_NAMED);
+    if (candidate != NULL) candidate->is_task = true;
+  }
+  if (is_ffmpeg)
+    add_line(&to, &line, named != NULL);
+  else if (named == NULL)
+    add_arguments(&to, argv);
+  ffmpeg_line_fini(&line);
+  g_hash_table_destroy(to.places);
+}
+
+static bool has_entries(const char *path) {
+  struct dirent **list = NULL;
+  int count = scandir(path, &list, is_no_dot, NULL);
+  for (int i = 0; i < count; i++)
+    free(list[i]);
+  free(list);
+  return count != 0; /* also if it cannot be read */
+}
+
+void outputs_look(struct outputs *outputs) {
+  for (size_t i = 0; i < outputs->count; i++) {
+    struct candidate *candidate = &outputs->items[i];
+    candidate->before = file_before_look(candidate->path);
+    candidate->was_full = is_directory(candidate->path) && has_entries(candidate->path);
+    GPtrArray *paths = matches_of(candidate->path);
+    candidate->seen = calloc(paths->len + 1, sizeof *candidate->seen);
+    CHECK(candidate->seen != NULL);
+    for (guint n = 0; n < paths->len; n++) {
+      char *path = strdup(paths->pdata[n]);
+      CHECK(path != NULL);
+      candidate->seen[candidate->seen_count++] = (struct file_seen){.path = path, .was = file_before_look(path)};
+    }
+    g_ptr_array_unref(paths);
+  }
+}
+
+void outputs_fini(struct outputs *outputs) {
+  for (size_t i = 0; i < outputs->count; i++) {
+    struct candidate *candidate = &outputs->items[i];
+    for (size_t n = 0; n < candidate->seen_count; n++)
+      free(candidate->seen[n].path);
+    free(candidate->seen);
+    free(candidate->path);
+  }
+  for (size_t i = 0; i < outputs->elsewhere_count; i++)
+    free(outputs->elsewhere[i]);
+  free(outputs->elsewhere);
+  free(outputs->items);
+  *outputs = (struct outputs){.items = NULL};
+}
+
+/* ---- what the command made ---- */
+
+/* What was collected, and by device and inode: each file once, and where a file was before. */
+struct making {
+  struct made_list *list;
+  size_t room;
+  GHashTable *files, *before;
+};
+
+static char *file_key(uint64_t dev, uint64_t ino) {
+  return g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)dev, (guint64)ino);
+}
+
+static void note_before(struct making *making, const struct file_before *was) {
+  if (was->was_there) g_hash_table_insert(making->before, file_key(was->dev, was->ino), (gpointer)was);
+}
+
+static struct made *append_made(struct making *making, const char *path, const struct candidate *of) {
+  struct made_list *list = making->list;
+  if (list->count == making->room) {
+    making->room = making->room * 2 + 16;
+    list->items = realloc(list->items, making->room * sizeof *list->items);
+    CHECK(list->items != NULL);
+  }
+  struct made *made = &list->items[list->count++];
+  *made = (struct made){.path = strdup(path), .of = of};
+  CHECK(made->path != NULL);
+  return made;
+}
+
+static void add_made(struct making *making, const char *path, const struct candidate *of) {
+  struct file_before now = file_before_look(path);
+  if (now.was_there) {
+    char *key = file_key(now.dev, now.ino);
+    const struct file_before *was = g_hash_table_lookup(making->before, key);
+    bool is_new = g_hash_table_add(making->files, key);
+    if (!is_new) return;
+    struct made *made = append_made(making, path, of);
+    if (of->role != CANDIDATE_ARGUMENT || was == NULL || !is_same_content(was, &now)) return;
+    made->state = MADE_OTHER;
+    (void)err_set(&made->why, ERR_MEDIA, "%s: it was there before, under another name", path);
+    return;
+  }
+  struct made *made = append_made(making, path, of);
+  made->state = MADE_NOTHING;
+  (void)err_set(&made->why, ERR_MEDIA, "%s: it vanished", path);
+}
+
+static bool has_changed(const struct candidate *of, const struct file_before *was, const char *path) {
+  struct file_before now = file_before_look(path);
+  if (!now.was_there) return false;
+  return of->role == CANDIDATE_ARGUMENT ? !is_same_content(was, &now) : !is_same(was, &now);
+}
+
+static int compare_seen(const void *key, const void *item) {
+  return strcmp(key, ((const struct file_seen *)item)->path);
+}
+
+static int sort_seen(const void *a, const void *b) {
+  return strcmp(((const struct file_seen *)a)->path, ((const struct file_seen *)b)->path);
+}
+
+static bool add_pattern(struct making *making, const struct candidate *of) {
+  GPtrArray *paths = matches_of(of->path);
+  size_t before = making->list->count;
+  qsort(of->seen, of->seen_count, sizeof *of->seen, sort_seen);
+  for (guint i = 0; i < paths->len; i++) {
+    const struct file_seen *seen = bsearch(paths->pdata[i], of->seen, of->seen_count, sizeof *of->seen, compare_seen);
+    if (seen == NULL || has_changed(of, &seen->was, paths->pdata[i])) add_made(making, paths->pdata[i], of);
+  }
+  g_ptr_array_unref(paths);
+  return making->list->count > before;
+}
+
+static void add_directory(struct making *making, const struct candidate *of) {
+  struct dirent **list = NULL;
+  int count = of->was_full ? 0 : scandir(of->path, &list, is_no_dot, alphasort);
+  for (int i = 0; i < count; i++) {
+    SCOPED_MALLOC char *path = file_path(of->path, list[i]->d_name);
+    if (is_regular(path)) add_made(making, path, of);
+    free(list[i]);
+  }
+  free(list);
+}
+
+/* An expected output that was not made. */
+static void add_missing(struct making *making, const struct candidate *of) {
+  struct err why;
+  int result = file_before_check(&of->before, of->path, &why);
+  if (result == 0) return;
+  struct made *made = append_made(making, of->path, of);
+  made->state = MADE_NOTHING;
+  made->why = why;
+}
+
+static void add_taken(struct making *making, const struct candidate *of) {
+  if (of->role == CANDIDATE_ARGUMENT && !file_exists(of->path)) return;
+  struct made *made = append_made(making, of->path, of);
+  made->state = MADE_NOTHING;
+  (void)err_set(&made->why, ERR_MEDIA,
+                "%s: another run wrote to this path before what this one made could be measured", of->path);
+}
+
+static void add_special(struct making *making, const struct candidate *of) {
+  struct made *made = append_made(making, of->path, of);
+  made->state = MADE_OTHER;
+  (void)err_set(&made->why, ERR_MEDIA, "%s: a pipe or a device cannot be measured", of->path);
+}
+
+static void add_candidate(struct making *making, const struct candidate *of) {
+  struct stat st;
+  bool is_there = stat(of->path, &st) == 0;
+  if (of->is_taken) {
+    add_taken(making, of);
+  } else if (is_there && S_ISDIR(st.st_mode) && of->role != CANDIDATE_OUTPUT) {
+    add_directory(making, of);
+  } else if (is_there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && of->role == CANDIDATE_OUTPUT) {
+    add_special(making, of);
+  } else if (is_there && (S_ISREG(st.st_mode) || of->role != CANDIDATE_ARGUMENT) &&
+             has_changed(of, &of->before, of->path)) {
+    add_made(making, of->path, of);
+  } else if (!add_pattern(making, of) && of->role != CANDIDATE_ARGUMENT) {
+    add_missing(making, of);
+  }
+}
+
+void outputs_made(const struct outputs *outputs, struct made_list *ret) {
+  *ret = (struct made_list){.items = NULL};
+  struct making making = {.list = ret,
+                          .files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+                          .before = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
+  for (size_t i = 0; i < outputs->count; i++) {
+    const struct candidate *candidate = &outputs->items[i];
+    note_before(&making, &candidate->before);
+    for (size_t n = 0; n < candidate->seen_count; n++)
+      note_before(&making, &candidate->seen[n].was);
+  }
+  for (size_t i = 0; i < outputs->count; i++)
+    add_candidate(&making, &outputs->items[i]);
+  g_hash_table_destroy(making.files);
+  g_hash_table_destroy(making.before);
+}
+
+void made_list_fini(struct made_list *list) {
+  for (size_t i = 0; i < list->count; i++)
+    free(list->items[i].path);
+  free(list->items);
+  *list = (struct made_list){.items = NULL};
+}
+
+bool outputs_made_any(const struct outputs *outputs) {
+  struct made_list made;
+  bool any = false;
+  outputs_made(outputs, &made);
+  for (size_t i = 0; i < made.count; i++)
+    any = any || made.items[i].state == MADE_FILE || made.items[i].why.code != ERR_MEDIA;
+  made_list_fini(&made);
+  return any;
+}
+
+/* ---- two runs ---- */
+
+static const char *name_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+static char *directory_of(const char *path) {
+  size_t len = (size_t)(name_of(path) - path);
+  char *directory = len > 0 ? strndup(path, len) : strdup(".");
+  CHECK(directory != NULL);
+  return directory;
+}
+
+static bool is_in(const char *path, const char *directory) {
+  struct stat a, b;
+  SCOPED_MALLOC char *above = directory_of(path);
+  return stat(above, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static bool is_same_directory(const char *a, const char *b) {
+  SCOPED_MALLOC char *directory = directory_of(b);
+  return is_in(a, directory);
+}
+
+/* Do both paths lead to one file, or, while there is none, to one name in one directory? */
+static bool is_same_place(const char *a, const char *b) {
+  struct stat of_a, of_b;
+  if (strcmp(a, b) == 0) return true;
+  if (stat(a, &of_a) == 0 && stat(b, &of_b) == 0) return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+  return strcmp(name_of(a), name_of(b)) == 0 && is_same_directory(a, b);
+}
+
+bool candidate_exists(const struct candidate *candidate) {
+  if (file_exists(candidate->path)) return true;
+  GPtrArray *paths = matches_of(candidate->path);
+  bool any = paths->len > 0;
+  g_ptr_array_unref(paths);
+  return any;
+}
+
+bool candidate_shares(const struct candidate *candidate, const struct candidate *other) {
+  bool is_input = candidate->role == CANDIDATE_ARGUMENT && candidate->before.was_there &&
+                  !has_changed(candidate, &candidate->before, candidate->path);
+  if (is_input || candidate->was_full) return false;
+  if (is_same_place(candidate->path, other->path)) return true;
+  if (is_directory(candidate->path)) return is_in(other->path, candidate->path);
+  bool matches = outputs_match(name_of(candidate->path), name_of(other->path)) ||
+                 outputs_match(name_of(other->path), name_of(candidate->path));
+  return matches && is_same_directory(candidate->path, other->path);
+}

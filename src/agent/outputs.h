@@ -1,0 +1,107 @@
+/* The outputs of a command: which paths to look at, what was there before, and which files are the command's.
+ * agent/findings.h measures them. `run` does it when its command has ended, and the next agent does the same for a
+ * run that was killed (agent/intent.h). So all that decides is in struct outputs, and can be noted. For users:
+ * docs/agents.md.
+ *
+ * Candidates. Of a line of ffmpeg: its outputs (agent/ffmpeg_line.h). Of another command: every argument, what
+ * follows
+ * "=" in it, and the pieces of one with commas. With --output: what it names, and nothing else. A name with %d, %v,
+ * %Y or $Name$ is also a pattern. A directory that did not exist, or was empty, gives the files directly in it.
+ *
+ * What counts. A file that was not there before, or has changed since, and that holds video. A list counts for the
+ * files that it plays; they are not counted again. Inputs do not change. An argument whose file only changed its
+ * attributes, or was moved or linked there from another argument, is no output.
+ */
+#ifndef CODECMETER_AGENT_OUTPUTS_H
+#define CODECMETER_AGENT_OUTPUTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/err.h"
+
+/* The file at a path before a command ran. */
+struct file_before {
+  bool was_there;
+  uint64_t dev, ino;
+  int64_t size;
+  struct timespec mtime, ctime;
+};
+struct file_before file_before_look(const char *path);
+/* Checks that the command made the file. -ERR_MEDIA: there is no file, or it is the same one as before; to report it
+ * would meter other work. Its time of writing alone proves nothing, because a copy may keep that of its original. */
+MUST_USE int file_before_check(const struct file_before *before, const char *path, struct err *err);
+
+enum candidate_role {
+  CANDIDATE_NAMED,    /* by --output: must be made, must hold video */
+  CANDIDATE_OUTPUT,   /* by a line of ffmpeg: must be made; may be a picture, sound, … */
+  CANDIDATE_ARGUMENT, /* of another command: may be anything */
+};
+
+/* A file that a pattern matched before. */
+struct file_seen {
+  char *path;
+  struct file_before was;
+};
+
+struct candidate {
+  char *path; /* absolute, also if nothing is there; perhaps a pattern */
+  enum candidate_role role;
+  bool is_remux; /* ffmpeg copies all its video */
+  bool is_mixed; /* ffmpeg may copy some of its video */
+  bool is_task;  /* if the command fails, a failed task is reported for it */
+  bool is_taken; /* by a later run: what is there now is not this command's */
+  bool was_full; /* a directory with files: theirs are not looked at */
+  struct file_before before;
+  struct file_seen *seen; /* sorted by path */
+  size_t seen_count;
+};
+
+struct outputs {
+  struct candidate *items; /* in the order of the command, each path once */
+  size_t count;
+  char **elsewhere; /* outputs that are no files: "pipe:1: a pipe cannot be measured" */
+  size_t elsewhere_count;
+};
+/* Finds the candidates of a command. named: those of --output, ends with NULL; or NULL. Relative paths are those of
+ * the working directory. Fills an empty struct; the caller calls outputs_fini. */
+void outputs_find(char *const *argv, char *const *named, struct outputs *ret);
+/* Notes what is there, before the command starts. */
+void outputs_look(struct outputs *outputs);
+void outputs_fini(struct outputs *outputs);
+/* Appends a candidate; takes path. */
+struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidate_role role);
+
+enum made_state {
+  MADE_FILE,    /* made or changed by the command */
+  MADE_OTHER,   /* there, but no output: it was moved from another of the names, or is a pipe or a device */
+  MADE_NOTHING, /* expected, and not made; or it cannot be examined now */
+};
+
+/* A file that the command made or changed, or the reason why an expected one is none. */
+struct made {
+  char *path;
+  const struct candidate *of;
+  enum made_state state;
+  struct err why; /* unless MADE_FILE: begins with the path; ERR_MEDIA, or ERR_IO if it cannot be examined now */
+};
+struct made_list {
+  struct made *items; /* in the order of candidates, then of names; each file once */
+  size_t count;
+};
+/* Finds what the command made. */
+void outputs_made(const struct outputs *outputs, struct made_list *ret);
+void made_list_fini(struct made_list *list);
+/* True if there is a file now that the command may have made. */
+bool outputs_made_any(const struct outputs *outputs);
+/* True if both candidates may lead to one file. The first is of a run whose command may still make it. */
+bool candidate_shares(const struct candidate *candidate, const struct candidate *other);
+/* True if something is at the candidate's path, or matches its pattern. */
+bool candidate_exists(const struct candidate *candidate);
+
+/* True if the name matches one component of a pattern: %d and %03d are digits; %v, %Y, $Name$ and $Number%05d$ are
+ * any characters, at least one; %% and $$ are themselves. */
+bool outputs_match(const char *pattern, const char *name);
+
+#endif

@@ -1,0 +1,62 @@
+/* Adds up the time that pictures are shown, from the times of packets. Pure: no libav.
+ *
+ * Pieces: a new one begins where the clock leaps or begins again (design section 4), and pieces add up.
+ */
+#ifndef CODECMETER_MEDIA_CLOCK_H
+#define CODECMETER_MEDIA_CLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "media/ts.h"
+
+#define CLOCK_NONE INT64_MIN
+#define CLOCK_FAR (INT64_C(1) << 56) /* so that sums do not overflow */
+
+enum clock_rule {
+  CLOCK_HELD,   /* a gap is a held picture; a restart is a new piece */
+  CLOCK_PIECES, /* a step beyond 10 s that no sound bridges, or a restart, is a new piece */
+  CLOCK_BREAKS, /* a step at one of the given breaks, about as large as the break's own, or a restart, is a new piece */
+};
+
+struct clock_rules {
+  enum clock_rule rule;
+  int wrap_bits;          /* times count modulo 2 to this; 0: they do not wrap */
+  double unit;            /* seconds per unit of time */
+  int64_t period;         /* of a picture, for packets that state no duration; 0: unknown */
+  const struct ts_break *breaks; /* positions ascend; borrowed */
+  size_t break_count;
+  struct buf *explanation; /* gets lines; NULL: none */
+};
+
+struct clock_packet {
+  bool is_video, is_sound, is_key, is_hidden;
+  int64_t pts, dts, duration; /* CLOCK_NONE, CLOCK_NONE, 0: unknown. Beyond CLOCK_FAR they count as unknown */
+  int64_t position;           /* -1: unknown */
+};
+
+struct clock_reading {
+  struct clock_rules rules;
+  size_t next_break;
+  int64_t last_dts, last_time;   /* of the video, unwrapped; CLOCK_NONE: none yet */
+  int64_t last_duration, last_position;
+  int64_t sound_begin, sound_end; /* the latest run of sound without a step; CLOCK_NONE: none yet */
+  int64_t first, end;            /* of the current piece, by times of showing; CLOCK_NONE: it is empty */
+  int64_t first_dts, end_dts;    /* of the current piece, by decoding times */
+  bool lacks_time;               /* a picture of the current piece states no time of showing */
+  int64_t before;                /* the time of earlier pieces */
+  int64_t begin;                 /* of the first piece; CLOCK_NONE: none yet */
+  uint64_t pieces, gaps;
+  int64_t longest_gap;           /* between two pictures of a piece; 0: there is none */
+  uint64_t pictures;             /* packets that are shown */
+};
+
+void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules);
+void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet);
+/* The time that pictures are shown, in units, at most INT64_MAX / 2; CLOCK_NONE: no packet had a time. Ends the
+ * reading. */
+int64_t clock_reading_end(struct clock_reading *reading);
+
+#endif

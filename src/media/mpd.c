@@ -1,0 +1,181 @@
+/* Elements that say nothing about the played bytes are skipped with all that is in them, so the tree is small even if
+ * a manifest carries much else.
+ */
+#include "media/mpd.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define ELEMENTS_MAX 1100000 /* SEGMENTS_MAX and what is around them */
+#define DEPTH_MAX 256        /* of all elements, also of those that are skipped */
+#define DAYS_MAX 1000
+
+static const char *const known[] = {"MPD", "Period", "AdaptationSet", "ContentComponent", "Representation", "BaseURL",
+                                    "SegmentBase", "SegmentList", "SegmentTemplate", "SegmentTimeline", "S",
+                                    "SegmentURL", "Initialization", "ContentProtection", "EssentialProperty",
+                                    "SupplementalProperty"};
+
+struct parse {
+  struct mpd *root, *current;
+  unsigned skipped, depth; /* how deep within an element that is skipped */
+  unsigned count;
+};
+
+static const char *bare(const char *name) {
+  const char *colon = strrchr(name, ':');
+  return colon != NULL ? colon + 1 : name;
+}
+
+static const char *known_name(const char *name) {
+  for (size_t i = 0; i < G_N_ELEMENTS(known); i++) {
+    if (strcmp(known[i], bare(name)) == 0) return known[i];
+  }
+  return NULL;
+}
+
+static void on_start(GMarkupParseContext *context, const char *name, const char **names, const char **values,
+                     gpointer data, GError **error) {
+  struct parse *parse = data;
+  const char *kept = known_name(name);
+  (void)context;
+  if (++parse->depth > DEPTH_MAX || parse->count >= ELEMENTS_MAX) {
+    g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "it has too many elements");
+    return;
+  }
+  if (parse->root == NULL && (kept == NULL || strcmp(kept, "MPD") != 0)) {
+    g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "its outermost element is not MPD");
+    return;
+  }
+  if (parse->skipped > 0 || kept == NULL) {
+    parse->skipped++;
+    return;
+  }
+  struct mpd *mpd = g_new0(struct mpd, 1);
+  *mpd = (struct mpd){.name = kept, .names = g_strdupv((char **)names), .values = g_strdupv((char **)values)};
+  mpd->parent = parse->current;
+  parse->count++;
+  if (parse->root == NULL) parse->root = mpd;
+  if (mpd->parent != NULL && mpd->parent->last != NULL) mpd->parent->last->next = mpd;
+  if (mpd->parent != NULL && mpd->parent->first == NULL) mpd->parent->first = mpd;
+  if (mpd->parent != NULL) mpd->parent->last = mpd;
+  parse->current = mpd;
+}
+
+static void on_end(GMarkupParseContext *context, const char *name, gpointer data, GError **error) {
+  (void)context, (void)name, (void)error;
+  struct parse *parse = data;
+  parse->depth--;
+  if (parse->skipped > 0)
+    parse->skipped--;
+  else
+    parse->current = parse->current->parent;
+}
+
+static void on_text(GMarkupParseContext *context, const char *text, gsize len, gpointer data, GError **error) {
+  (void)context, (void)error;
+  struct parse *parse = data;
+  bool is_wanted = parse->skipped == 0 && parse->current != NULL && strcmp(parse->current->name, "BaseURL") == 0;
+  if (!is_wanted) return;
+  if (parse->current->text == NULL) parse->current->text = g_string_new(NULL);
+  (void)g_string_append_len(parse->current->text, text, (gssize)len);
+}
+
+/* Not by recursion over siblings: there may be a million. Elements are nested at most DEPTH_MAX deep. */
+void mpd_free(struct mpd *mpd) {
+  while (mpd != NULL) {
+    struct mpd *next = mpd->next;
+    mpd_free(mpd->first);
+    if (mpd->text != NULL) (void)g_string_free(mpd->text, TRUE);
+    g_strfreev(mpd->names);
+    g_strfreev(mpd->values);
+    g_free(mpd);
+    mpd = next;
+  }
+}
+
+int mpd_parse(const char *path, struct str text, struct mpd **ret, struct err *err) {
+  static const GMarkupParser parser = {.start_element = on_start, .end_element = on_end, .text = on_text};
+  struct parse parse = {.root = NULL};
+  GError *error = NULL;
+  GMarkupParseContext *context =
+      g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, &parse, NULL);
+  bool is_read = g_markup_parse_context_parse(context, text.ptr, (gssize)text.len, &error) &&
+                 g_markup_parse_context_end_parse(context, &error);
+  g_markup_parse_context_free(context);
+  int result = 0;
+  if (!is_read) {
+    SCOPED_MALLOC char *reason = str_printable(str_of(error->message));
+    result = err_set(err, ERR_MEDIA, "%s: cannot read the manifest: %s", path, reason);
+    g_error_free(error);
+    mpd_free(parse.root);
+    return result;
+  }
+  *ret = parse.root;
+  return 0;
+}
+
+static const struct mpd *find(const struct mpd *mpd, const char *name) {
+  while (mpd != NULL && strcmp(mpd->name, name) != 0)
+    mpd = mpd->next;
+  return mpd;
+}
+
+const struct mpd *mpd_child(const struct mpd *mpd, const char *name) {
+  return mpd != NULL ? find(mpd->first, name) : NULL;
+}
+
+const struct mpd *mpd_next(const struct mpd *mpd) { return find(mpd->next, mpd->name); }
+
+const char *mpd_attribute(const struct mpd *mpd, const char *name) {
+  for (size_t i = 0; mpd != NULL && mpd->names[i] != NULL; i++) {
+    if (strcmp(bare(mpd->names[i]), name) == 0) return mpd->values[i];
+  }
+  return NULL;
+}
+
+bool mpd_number(const struct mpd *mpd, const char *name, uint64_t otherwise, uint64_t *ret) {
+  const char *text = mpd_attribute(mpd, name);
+  *ret = otherwise;
+  return text == NULL || str_to_u64(str_trim(str_of(text)), ret);
+}
+
+/* Adds a count of a unit; a fraction only of seconds. */
+static bool add_part(const char *digits, size_t len, uint64_t unit_us, uint64_t *sum_us, uint64_t *ret_unit_us) {
+  struct str fraction = str_make(digits, len), whole = str_cut(&fraction, '.');
+  uint64_t count;
+  if (!str_to_u64(whole, &count) || (whole.len < len && unit_us != 1000000)) return false;
+  if (unit_us == 0) return count == 0; /* years and months have no fixed length */
+  if (count > DAYS_MAX * UINT64_C(86400000000) / unit_us) return false;
+  *sum_us += count * unit_us;
+  *ret_unit_us = unit_us;
+  for (size_t i = 0; i < fraction.len; i++) {
+    if (!g_ascii_isdigit(fraction.ptr[i])) return false;
+    *ret_unit_us = MAX(*ret_unit_us / 10, 1);
+    if (i < 6) *sum_us += (uint64_t)(fraction.ptr[i] - '0') * *ret_unit_us;
+  }
+  return true;
+}
+
+bool mpd_duration(const char *text, uint64_t *ret_us, uint64_t *ret_unit_us) {
+  bool is_time = false;
+  uint64_t sum = 0, unit = 1;
+  struct str rest = str_trim(str_of(text));
+  if (rest.len < 3 || rest.ptr[0] != 'P') return false;
+  const char *at = rest.ptr + 1, *end = rest.ptr + rest.len;
+  for (const char *start; at < end; at++) {
+    if (*at == 'T' && !is_time) {
+      is_time = true;
+      continue;
+    }
+    for (start = at; at < end && (g_ascii_isdigit(*at) || *at == '.');)
+      at++;
+    if (at == end) return false;
+    uint64_t unit_us = *at == 'D' ? UINT64_C(86400000000) : 0;
+    if (is_time) unit_us = *at == 'H' ? UINT64_C(3600000000) : *at == 'M' ? 60000000 : *at == 'S' ? 1000000 : UINT64_MAX;
+    bool is_unit = is_time ? unit_us != UINT64_MAX : *at == 'Y' || *at == 'M' || *at == 'D';
+    if (!is_unit || !add_part(start, (size_t)(at - start), unit_us, &sum, &unit)) return false;
+  }
+  *ret_us = sum;
+  *ret_unit_us = unit;
+  return true;
+}

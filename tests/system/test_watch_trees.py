@@ -1,0 +1,293 @@
+"""`watch` over trees as they are: customers by directories, lists with their files, and a look without traces."""
+import os
+import re
+import shutil
+import time
+
+import pytest
+
+from conftest import wait_until
+from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from test_agents import low, once, spooled, watched  # noqa: F401 (fixtures)
+
+
+def clip(path, seconds=2, size="640x360"):
+    """A video of its own content, so that no two are one output by their identity."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clip.number = getattr(clip, "number", 0) + 1
+    ffmpeg(*picture(size, seconds), *H264, "-metadata", f"title={clip.number}", path)
+
+
+def maker(farm):
+    """Makes the farm's token one that creates projects, and names no project."""
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create", "--create-projects", "--time-zone", "UTC")["token"]
+    del farm.environment["CODECMETER_PROJECT"]
+
+
+def tasks(farm):
+    """{project: seconds}, of all projects."""
+    farm.environment.pop("CODECMETER_PROJECT", None)
+    sums = {}
+    for project in farm.server.admin("project", "list"):
+        rows = farm.account.client.stat(ProjectId=project["id"])
+        seconds = sum(row[tier + "DefinitionTime"] for row in rows for tier in ("Low", "Midium", "High", "Super"))
+        if seconds:
+            sums[project["id"]] = seconds
+    return sums
+
+
+def lines(text, word):
+    return [line for line in text.splitlines() if word in line]
+
+
+# ---- --path ----
+
+
+def test_wrong_patterns(farm, watched):
+    for options, why in (
+            (("--path", "{project}/{name}", "--project", "org-a"), "only one of them"),
+            (("--path", "{source}/{name}", "--source", "farm"), "only one of them"),
+            (("--path", "{customer}/{name}"), "{customer} is not a field"),
+            (("--path", "a/b"), "gives no field"),
+            (("--source", "x" * 257), "--source"),
+            (("--path", "{project}//{name}"), "empty part")):
+        done = farm.command("watch", "--once", *options, watched.directory)
+        assert done.returncode == 2 and why in done.stderr and done.stdout == "", done
+
+
+def test_customers_by_directories(farm, watched):
+    """A new customer's directory just works, with a token that creates projects; the environment's project gives way."""
+    out = watched.directory
+    maker(farm)
+    farm.environment["CODECMETER_PROJECT"] = "org-a"
+    watch = watched(out, "--path", "cust-{project}/{task_id}/**/{name}", "--source", "farm-7")
+    clip(out / "cust-acme" / "job-1" / "360p.mp4")
+    clip(out / "cust-客户" / "job-2" / "deep" / "er" / "360p.mp4", seconds=3)
+    watch.has("stored", 2)
+    watch.stop()
+    assert watch.complained() == "" and tasks(farm) == {"acme": 2, "客户": 3}
+
+
+def test_paths_that_give_no_customer(farm, watched):
+    """They are reported once, and not remembered: a corrected pattern gets them. They count for nobody else."""
+    out = watched.directory
+    maker(farm)
+    for name in ("stray.mp4", "a-b/x.mp4", " blank-1/x.mp4", "long" * 17 + "-1/x.mp4"):
+        clip(out / name)
+    pattern = ("--path", "{project}-{*}/{name}")
+    watch = watched(out, "--existing", *pattern)
+    watch.has("stored", 1)
+    wait_until(lambda: watch.complained().count("not recorded") >= 2)
+    clip(out / "a-b-c" / "x.mp4")
+    clip(out / "\x01-b" / "x.mp4")
+    wait_until(lambda: watch.complained().count("not recorded") >= 5)
+    clip(out / "z-b" / "x.mp4")
+    watch.has("stored", 2)
+    watch.stop()
+    said = watch.complained()
+    for why in ("stray.mp4: not recorded: it does not match --path '{project}-{*}/{name}'", "longer than 64 bytes",
+                "begins or ends with a blank", "{project} may be 'a' or 'a-b'", "control character"):
+        assert said.count(why) == 1, (why, said)
+    assert tasks(farm) == {"a": 2, "z": 2}
+    done = farm.command("watch", "--once", "--settle", "0", *pattern, out)
+    assert done.returncode == 1 and done.stderr.count("not recorded") == 5 and done.stdout == "", done
+    done = farm.command("watch", "--once", "--settle", "0", "--path", "{project}-**/{name}", out)
+    assert done.returncode == 2, done
+    done = farm.command("watch", "--once", "--settle", "0", "--path", "**/{task_id}.mp4", "--project", "rest", out)
+    assert done.returncode == 0 and done.stdout.count("stored") == 5 and done.stderr == "", done
+    assert tasks(farm) == {"a": 2, "z": 2, "rest": 10}
+
+
+def test_a_project_that_comes_later(farm, watched):
+    """The reason is printed once, nothing is lost or sent to rejected/, and other projects go on."""
+    out = watched.directory
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create")["token"]
+    del farm.environment["CODECMETER_PROJECT"]
+    watch = watched(out, "--path", "{project}/{name}")
+    for name in ("new/a.mp4", "new/b.mp4", "org-a/c.mp4"):
+        clip(out / name)
+    watch.has("stored", 1)
+    wait_until(lambda: "no project has this id: new" in watch.complained())
+    done = farm.command("watch", "--once", "--settle", "0", "--state", farm.spool + "/other", "--existing", "--path", "{project}/{name}", out)
+    assert done.returncode == 1 and done.stdout.count("duplicate") == 1 and done.stderr.count("no project has this id") == 1, done
+    farm.server.admin("project", "create", "--id", "new", "--time-zone", "UTC")
+    watch.has("stored", 3)
+    watch.stop()
+    assert len(watch.complained().splitlines()) == 1, watch.complained()
+    assert not os.path.exists(farm.spool + "/rejected") and tasks(farm) == {"new": 4, "org-a": 2}
+
+
+def test_the_token_of_one_project(farm, watched):
+    out = watched.directory
+    clip(out / "other" / "a.mp4")
+    clip(out / "org-a" / "a.mp4")
+    done = farm.command("watch", "--once", "--settle", "0", "--existing", "--path", "{project}/{name}", out)
+    assert done.returncode == 1 and "the token is for another project" in done.stderr and done.stdout.count("stored") == 1, done
+    assert tasks(farm) == {"org-a": 2}
+
+
+def test_a_spooled_event_of_a_project_that_comes_later(farm, watched):
+    """The server was away when the file came, and does not know its project when it is back: the event waits."""
+    out = watched.directory
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create")["token"]
+    del farm.environment["CODECMETER_PROJECT"]
+    url = farm.environment["CODECMETER_URL"]
+    listen = url.removeprefix("http://")
+    farm.server.stop()
+    for name in ("new/a.mp4", "new/b.mp4", "org-a/c.mp4"):
+        clip(out / name)
+    done = farm.command("watch", "--once", "--existing", "--settle", "0", "--path", "{project}/{name}", out)
+    assert done.returncode == 0 and done.stdout.count(", spooled, ") == 3, done
+    farm.server.start("query.max_age=0", "query.max_span=0", listen=listen)
+    done = farm.command("flush")
+    assert done.returncode == 1 and "no project has this id: new" in done.stderr and "sent 1" in done.stdout, done
+    assert len(spooled(farm)) == 2 and not os.path.exists(farm.spool + "/rejected")
+    done = farm.command("watch", "--once", "--settle", "0", "--path", "{project}/{name}", out)
+    assert done.stderr.count("wait until the server takes their project") == 1, done
+    farm.server.admin("project", "create", "--id", "new", "--time-zone", "UTC")
+    assert farm.command("flush").stdout.startswith("sent 2"), spooled(farm)
+    assert tasks(farm) == {"new": 4, "org-a": 2}
+
+
+# ---- --dry-run ----
+
+
+def test_a_dry_run(farm, clips, watched, tmp_path):
+    """Shows what would be recorded, without a token and without a trace."""
+    out = watched.directory
+    shutil.copy(clips / "small.mp4", out / "a.mp4")
+    (out / "acme").mkdir()
+    shutil.copy2(out / "a.mp4", out / "acme" / "job.mp4")
+    (out / "broken.mp4").write_bytes(b"no video")
+    environment = {name: value for name, value in farm.environment.items() if not name.startswith("CODECMETER_")}
+    environment["CODECMETER_SPOOL"] = farm.spool
+
+    def look(*options):
+        return farm.command("watch", "--dry-run", "--settle", "0", *options, out, env=environment)
+
+    done = look()
+    assert done.returncode == 0 and done.stdout == "" and "3 files from before this first watch" in done.stderr, done
+    done = look("--existing")
+    assert done.stdout.count("h264 640x360 2.000 s, would be recorded") == 1 and "broken.mp4" in done.stderr, done
+    assert done.stdout.count("h264 640x360 2.000 s, would be a duplicate") == 1, done
+    done = look("--existing", "--path", "{project}/{task_id}.mp4", "--exclude", "broken.mp4")
+    assert done.returncode == 1 and "a.mp4: not recorded: it does not match" in done.stderr, done
+    assert re.fullmatch(rf"{out}/acme/job\.mp4: h264 640x360 2\.000 s, would be recorded, project acme, task job, "
+                        r"id 1:[0-9a-f]{32}\n", done.stdout), done
+    assert not os.path.exists(farm.spool)
+    # What was recorded is not shown again; a look beside a watch disturbs neither.
+    watch = watched(out, "--existing", "--exclude", "broken.mp4")
+    wait_until(lambda: len(lines(watch.said(), " s, ")) == 2)
+    watch.stop()
+    watch = watched(out, "--exclude", "broken.mp4")
+    state = {name: open(f"{farm.spool}/{name}").read() for name in os.listdir(farm.spool) if name.endswith(".state")}
+    assert len(state) == 1
+    assert look("--exclude", "broken.mp4").stdout == ""
+    shutil.copy(clips / "small.mp4", out / "new.part")
+    os.utime(out / "new.part", (1700000000, 1700000000))
+    watch.stop()
+    os.rename(out / "new.part", out / "new.mp4")
+    assert look("--exclude", "broken.mp4").stdout.count("would be recorded") == 1
+    assert state == {name: open(f"{farm.spool}/{name}").read() for name in state}
+
+
+# ---- lists ----
+
+
+def hls(path, *options, size="640x360", seconds=6):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ffmpeg(*picture(size, seconds), *H264, "-g", 10, "-f", "hls", "-hls_time", 2, "-hls_list_size", 0, *options, path)
+
+
+LADDER = ["-filter_complex", "[0:v]split=2[a][b];[a]scale=640:360[x];[b]scale=1280:720[y]", *H264, "-g", "10", "-map", "[x]", "-map", "[y]"]
+
+
+def test_fragmented_hls(farm, watched):
+    """One line, and not a word about init files and segments, whatever their names are."""
+    out = watched.directory
+    watch = watched(out, "--include", "*.m3u8", "--include", "*.mp4", "--include", "*.m4s")
+    hls(out / "a" / "list.m3u8", "-hls_segment_type", "fmp4")
+    hls(out / "b" / "list.m3u8", "-hls_segment_type", "fmp4", "-hls_segment_filename", out / "b" / "s%d.mp4", seconds=8)
+    watch.has("stored", 2)
+    time.sleep(4)
+    watch.stop()
+    assert watch.said().count(" s, ") == 2 and watch.complained() == "", (watch.said(), watch.complained())
+    assert farm.totals() == low(14)
+    assert once(farm, out, "--include", "*.mp4", "--include", "*.m4s") == ""
+
+
+def test_a_master_list(farm, watched):
+    """Each rendition is one output, whichever list is seen first; sound is none."""
+    out = watched.directory
+    watch = watched(out)
+    os.makedirs(out / "tree")
+    ffmpeg(*picture("640x360", 6), *tone(6), *LADDER, "-map", "1:a", "-c:a", "aac", "-f", "hls", "-hls_time", 2, "-hls_list_size", 0,
+           "-master_pl_name", "master.m3u8", "-var_stream_map", "v:0,agroup:s v:1,agroup:s a:0,agroup:s",
+           "-hls_segment_filename", out / "tree" / "v%v" / "s%d.ts", out / "tree" / "v%v" / "list.m3u8")
+    watch.has("stored", 2)
+    time.sleep(4)
+    watch.stop()
+    assert watch.complained() == "" and farm.totals() == {("h264", "Low"): 6, ("h264", "Midium"): 6}
+
+
+def test_a_manifest_over_whole_files(farm, watched):
+    """Of several sizes, each a file beside it that is named like an output."""
+    out = watched.directory
+    watch = watched(out)
+    os.makedirs(out / "dash")
+    ffmpeg(*picture("640x360", 6), *tone(6), *LADDER, "-map", "1:a", "-c:a", "aac", "-f", "dash", "-single_file", 1, "-seg_duration", 2,
+           "-single_file_name", "media_$RepresentationID$.mp4", out / "dash" / "out.mpd")
+    watch.has("stored", 2)
+    time.sleep(4)
+    watch.stop()
+    assert watch.complained() == "" and farm.totals() == {("h264", "Low"): 6, ("h264", "Midium"): 6}
+
+
+def test_segments_before_their_list(farm, watched):
+    """Whole files that were recorded before the list named them: the list is not counted over them, and says why."""
+    out = watched.directory
+    watch = watched(out)
+    ffmpeg(*picture("640x360", 6), *H264, "-g", 10, "-f", "segment", "-segment_time", 2, "-segment_list", out / "list",
+           "-segment_list_type", "m3u8", out / "s%d.mp4")
+    watch.has("stored", 3)
+    os.rename(out / "list", out / "list.m3u8")
+    wait_until(lambda: "list.m3u8: not recorded, because it plays" in watch.complained(), 90)
+    watch.stop()
+    assert "--exclude" in watch.complained() and len(watch.complained().splitlines()) == 1 and farm.totals() == low(6)
+    assert once(farm, out) == ""
+
+
+def test_a_list_claims_whole_files(farm, watched):
+    """The same files and their list, found together or the list first: one output."""
+    out = watched.directory
+    for name in ("together", "first"):
+        os.makedirs(out / name)
+    watch = watched(out)
+    made = out.parent / "made"
+    made.mkdir()
+    ffmpeg(*picture("640x360", 6), *H264, "-g", 10, "-f", "segment", "-segment_time", 2, "-segment_list", made / "list.m3u8",
+           made / "s%d.mp4")
+    shutil.copy(made / "list.m3u8", out / "first")
+    time.sleep(1)
+    for name in ("s0.mp4", "s1.mp4", "s2.mp4"):
+        shutil.copy(made / name, out / "first")
+    watch.has("stored", 1)
+    shutil.move(made, out / "together")
+    wait_until(lambda: watch.said().count(" s, ") == 2)
+    time.sleep(4)
+    watch.stop()
+    assert watch.said().count(" s, ") == 2 and watch.complained() == "", (watch.said(), watch.complained())
+    assert set(farm.totals()) == {("h264", "Low")} and farm.totals()[("h264", "Low")] in (6, 12)
+
+
+def test_lists_that_name_each_other(farm, watched, clips):
+    """They do not wait for each other for ever."""
+    out = watched.directory
+    for name, other in (("a.m3u8", "b.m3u8"), ("b.m3u8", "a.m3u8")):
+        (out / name).write_text(f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{other}\n")
+        os.utime(out / name, (1700000000, 1700000000))
+    shutil.copy(clips / "small.mp4", out / "c.mp4")
+    watch = watched(out, "--existing")
+    watch.has("stored", 1)
+    wait_until(lambda: "a.m3u8" in watch.complained() and "b.m3u8" in watch.complained(), 150)
+    watch.stop()

@@ -1,0 +1,118 @@
+/* The time that pictures are shown, from tables of packets. Times are in units of 1/100 s. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "media/clock.h"
+
+#define END INT64_MIN
+#define WRAP 33
+
+struct row {
+  char kind; /* k: key picture, p: picture, s: sound, h: hidden picture */
+  int64_t pts, dts, position;
+};
+
+struct table {
+  const char *name;
+  enum clock_rule rule;
+  int64_t right;
+  struct ts_break breaks[4]; /* ends with position 0 */
+  struct row rows[24];
+};
+
+static const int64_t none = CLOCK_NONE;
+
+static int64_t measure(const struct table *table) {
+  size_t breaks = 0;
+  while (table->breaks[breaks].position != 0)
+    breaks++;
+  const struct clock_rules rules = {.rule = table->rule, .wrap_bits = WRAP, .unit = 0.01, .period = 4,
+                                    .breaks = table->breaks, .break_count = breaks};
+  struct clock_reading reading;
+  clock_reading_init(&reading, &rules);
+  for (const struct row *row = table->rows; row->kind != 0; row++) {
+    const struct clock_packet packet = {.is_video = row->kind != 's', .is_sound = row->kind == 's',
+                                        .is_key = row->kind == 'k', .is_hidden = row->kind == 'h',
+                                        .pts = row->pts, .dts = row->dts, .position = row->position};
+    clock_reading_see(&reading, &packet);
+  }
+  return clock_reading_end(&reading);
+}
+
+#define FAR (INT64_C(10) << 20)
+static const int64_t top = INT64_C(1) << WRAP;
+
+static void test_tables(void **state) {
+  (void)state;
+  const struct table tables[] = {
+      {"no packet", CLOCK_HELD, none, {{0}}, {{0}}},
+      {"sound only", CLOCK_HELD, none, {{0}}, {{'s', 0, 0, 1}}},
+      {"no times", CLOCK_HELD, none, {{0}}, {{'k', none, none, 1}, {'p', none, none, 2}}},
+      {"one picture", CLOCK_HELD, 4, {{0}}, {{'k', 100, 100, 1}}},
+      {"three pictures", CLOCK_HELD, 12, {{0}}, {{'k', 0, 0, 1}, {'p', 4, 4, 2}, {'p', 8, 8, 3}}},
+      {"B-pictures", CLOCK_HELD, 16, {{0}}, {{'k', 8, 0, 1}, {'p', 20, 4, 2}, {'p', 12, 8, 3}, {'p', 16, 12, 4}}},
+      {"a hidden picture adds nothing", CLOCK_HELD, 8, {{0}}, {{'k', 0, 0, 1}, {'h', 20, 20, 2}, {'p', 4, 4, 3}}},
+      {"a held picture", CLOCK_HELD, 9004, {{0}}, {{'k', 0, 0, 1}, {'p', 9000, 9000, 2}}},
+      {"the last picture has no time of showing", CLOCK_HELD, 12, {{0}}, {{'k', 4, 0, 1}, {'p', 8, 4, 2}, {'p', none, 8, 3}}},
+      {"pictures without times", CLOCK_HELD, 16, {{0}},
+       {{'k', 4, 0, 1}, {'p', none, none, 2}, {'p', none, none, 3}, {'p', none, none, 3}}},
+      {"a damaged time of showing", CLOCK_HELD, 12, {{0}}, {{'k', 0, 0, 1}, {'p', 800000, 4, 2}, {'p', 8, 8, 3}}},
+      {"10 s are held", CLOCK_PIECES, 1004, {{0}}, {{'k', 0, 0, 1}, {'p', 1000, 1000, 2}}},
+      {"more than 10 s are a leap", CLOCK_PIECES, 8, {{0}}, {{'k', 0, 0, 1}, {'p', 1001, 1001, 2}}},
+      {"but not if sound goes on",
+       CLOCK_PIECES,
+       1504,
+       {{0}},
+       {{'k', 0, 0, 1}, {'s', 0, 0, 2}, {'s', 100, 100, 3}, {'s', 200, 200, 3}, {'s', 300, 300, 3}, {'s', 400, 400, 3},
+        {'s', 500, 500, 3}, {'s', 600, 600, 3}, {'s', 700, 700, 3}, {'s', 800, 800, 3}, {'s', 900, 900, 3},
+        {'s', 1000, 1000, 3}, {'s', 1100, 1100, 3}, {'s', 1200, 1200, 3}, {'s', 1300, 1300, 3}, {'s', 1400, 1400, 3},
+        {'p', 1500, 1500, 4}}},
+      {"sound leaps too", CLOCK_PIECES, 8, {{0}},
+       {{'k', 0, 0, 1}, {'s', 0, 0, 2}, {'s', 2000, 2000, 3}, {'p', 2000, 2000, 4}}},
+      {"a restart", CLOCK_PIECES, 16, {{0}}, {{'k', 0, 0, 1}, {'p', 4, 4, 2}, {'k', 0, 0, 3}, {'p', 4, 4, 4}}},
+      {"a restart at a later time", CLOCK_PIECES, 16, {{0}},
+       {{'k', 9000, 9000, 1}, {'p', 9004, 9004, 2}, {'k', 500, 500, 3}, {'p', 504, 504, 4}}},
+      {"disorder is no restart", CLOCK_PIECES, 12, {{0}}, {{'k', 0, 0, 1}, {'p', 8, 8, 2}, {'p', 4, 4, 3}}},
+      {"a step without a break is held", CLOCK_BREAKS, 2004, {{0}}, {{'k', 0, 0, 1}, {'p', 2000, 2000, 3800}}},
+      {"a step without bytes for a clock is a leap", CLOCK_BREAKS, 8, {{0}}, {{'k', 0, 0, 1}, {'p', 2000, 2000, 1000}}},
+      {"a step at a break is a leap", CLOCK_BREAKS, 8, {{2, 1800000, false}}, {{'k', 0, 0, 1}, {'p', 2000, 2000, 2}}},
+      {"a small step at a break too", CLOCK_BREAKS, 8, {{2, 45000, false}}, {{'k', 0, 0, 1}, {'p', 50, 50, 2}}},
+      {"a break without a step is none", CLOCK_BREAKS, 8, {{2, 0, false}}, {{'k', 0, 0, 1}, {'p', 4, 4, 2}}},
+      {"a break explains one step", CLOCK_BREAKS, 2008, {{2, 1800000, false}},
+       {{'k', 0, 0, 1}, {'p', 2000, 2000, 2}, {'p', 4000, 4000, 3800}}},
+      {"a held picture near a break of another size", CLOCK_BREAKS, 1008, {{3, 32400000, false}},
+       {{'k', 0, 0, 1}, {'p', 1000, 1000, 2}, {'k', 37000, 37000, 3}}},
+      {"of two breaks, the one that explains the step", CLOCK_BREAKS, 8, {{2, 90, false}, {3, 32400000, false}},
+       {{'k', 0, 0, 1}, {'k', 36000, 36000, 4}}},
+      {"a leap while a picture is held", CLOCK_BREAKS, 8, {{2, 32400000, false}},
+       {{'k', 0, 0, 1}, {'k', 36800, 36800, 4}}},
+      {"a P-picture without a time of showing", CLOCK_PIECES, 16, {{0}},
+       {{'k', 4, 0, 1}, {'p', 8, 4, 2}, {'p', none, 8, 3}, {'p', 12, 12, 4}}},
+      {"a break elsewhere explains none", CLOCK_BREAKS, 2004, {{5, 1800000, false}}, {{'k', 0, 0, FAR}, {'p', 2000, 2000, FAR + 3800}}},
+      {"a break of another size explains none", CLOCK_BREAKS, 2004, {{2, 18000000, false}},
+       {{'k', 0, 0, 1}, {'p', 2000, 2000, 3800}}},
+      {"a time out of all bounds counts as unknown", CLOCK_HELD, 8, {{0}}, {{'k', 0, 0, 1}, {'p', INT64_MAX, INT64_MAX, 2}}},
+      {"sound bridges a break without a flag", CLOCK_BREAKS, 84, {{2, 72000, false}},
+       {{'k', 0, 0, 1}, {'s', 0, 0, 1}, {'s', 80, 80, 2}, {'p', 80, 80, 2}}},
+      {"sound does not bridge a flag", CLOCK_BREAKS, 8, {{2, 72000, true}},
+       {{'k', 0, 0, 1}, {'s', 0, 0, 1}, {'s', 80, 80, 2}, {'p', 80, 80, 2}}},
+      {"a leap between pictures that are reordered", CLOCK_BREAKS, 24, {{3, 1800000, false}},
+       {{'k', 8, 0, 1}, {'p', 20, 4, 2}, {'p', 2012, 2008, 3}, {'p', 2016, 2012, 4}, {'k', 2024, 2016, 5},
+        {'p', 2028, 2020, 6}}},
+      {"the clock wraps", CLOCK_BREAKS, 12, {{2, 0, false}}, {{'k', top - 8, top - 8, 1}, {'p', top - 4, top - 4, 2}, {'p', 0, 0, 3}}},
+      {"a leap over the wrap", CLOCK_BREAKS, 8, {{2, 4500000, false}}, {{'k', top - 8, top - 8, 1}, {'p', 5000, 5000, 2}}},
+  };
+  for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+    int64_t got = measure(&tables[i]);
+    if (got != tables[i].right) fail_msg("%s: %lld, not %lld", tables[i].name, (long long)got, (long long)tables[i].right);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
