@@ -420,12 +420,12 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
                         track->sizes[1].height, err);
   if (track->format_count > 1)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video changes the codec; record each part by itself");
-  if (is_mp4_truncated(measuring, track)) return refuse_truncated(measuring, err);
+  if (measuring->picture_count == 0 || is_mp4_truncated(measuring, track)) return refuse_truncated(measuring, err);
   struct mp4_shown shown =
       mp4_show(&measuring->mp4, track, measuring->pictures, measuring->picture_count, explanation(measuring));
   if ((double)shown.num / (double)shown.den > DURATION_MAX_S || holds_too_long(measuring, track))
     return refuse_times(measuring, err);
-  if (measuring->picture_count > 0 && shown.num <= 0)
+  if (shown.num <= 0)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its edit list shows no picture");
   ret->num = shown.num;
   ret->den = shown.den;

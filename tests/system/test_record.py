@@ -55,6 +55,8 @@ def bad_files(clips, tmp_path):
     log, nfo, unknown = tmp_path / "log.txt", tmp_path / "release.nfo", tmp_path / "unknown.mp4"
     log.write_text("".join(f"{n} something happened\n" for n in range(20000)))
     nfo.write_text("a release\n" * 2000)
+    unlisted = tmp_path / "unlisted.mp4"
+    unlisted.write_bytes((clips / "small.mp4").read_bytes().replace(b"stsz", b"free"))  # the sizes of its pictures
     unknown.write_bytes((clips / "small.mp4").read_bytes().replace(b"avc1", b"zzzz"))
     cut_segment = tmp_path / "cut-segment.m3u8"
     (tmp_path / "half.ts").write_bytes(ts.read_bytes()[:188 * (ts.stat().st_size // 376)])
@@ -72,7 +74,7 @@ def bad_files(clips, tmp_path):
         (truncated(avi, tmp_path / "cut.avi", 0.5), "truncated"),
         (truncated(fragmented, tmp_path / "cut-fragment.mp4", 0.55), ""),
         (other_pids, "another stream"), (swapped, "another stream"),
-        (log, "no video"), (nfo, ""), (unknown, "codec"), (cut_segment, "truncated"),
+        (log, "no video"), (nfo, ""), (unknown, "codec"), (unlisted, "truncated"), (cut_segment, "truncated"),
         (master, "not finished"), (live, "not finished"), (missing, ""),
     ]
 
