@@ -167,7 +167,6 @@ static void extend(struct clock_reading *reading, int64_t time, int64_t dts, int
 }
 
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
-  if (!packet->is_hidden) reading->pictures++;
   int64_t duration = picture_duration(reading, packet);
   int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
   bool is_timeless = dts == CLOCK_NONE;

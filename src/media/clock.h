@@ -18,7 +18,8 @@
 enum clock_rule {
   CLOCK_HELD,   /* a gap is a held picture; a restart is a new piece */
   CLOCK_PIECES, /* a step beyond 10 s that no sound bridges, or a restart, is a new piece */
-  CLOCK_BREAKS, /* a step at one of the given breaks, about as large as the break's own, or a restart, is a new piece */
+  CLOCK_BREAKS, /* a new piece begins at a restart, at a step beside one of the given breaks and about as large as it, and at a
+                 * step beyond 10 s within too few bytes for a clock that goes on */
 };
 
 struct clock_rules {
@@ -50,7 +51,6 @@ struct clock_reading {
   int64_t begin;                 /* of the first piece; CLOCK_NONE: none yet */
   uint64_t pieces, gaps;
   int64_t longest_gap;           /* between two pictures of a piece; 0: there is none */
-  uint64_t pictures;             /* packets that are shown */
 };
 
 void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules);

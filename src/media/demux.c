@@ -167,7 +167,6 @@ static void look_at_video(const AVStream *stream, struct demux_video *ret) {
       .time_base = ratio(stream->time_base),
       .rate = ratio(stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate),
       .promised = stream->nb_frames,
-      .duration = stream->duration != AV_NOPTS_VALUE && stream->duration > 0 ? stream->duration : 0,
   };
   if (parameters->codec_id != AV_CODEC_ID_NONE)
     (void)snprintf(ret->codec, sizeof ret->codec, "%s", avcodec_get_name(parameters->codec_id));

@@ -26,7 +26,6 @@ struct demux_video {
   struct demux_ratio time_base; /* seconds per unit of its times */
   struct demux_ratio rate;      /* pictures per second, as libavformat found it */
   int64_t promised;             /* packets that the container's index lists; 0: unknown */
-  int64_t duration;             /* that the container states for this stream, in units of time_base; 0: unknown */
 };
 
 struct demux_container {
