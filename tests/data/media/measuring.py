@@ -5,9 +5,10 @@ import dataclasses
 import os
 import pathlib
 import re
+import signal
 import subprocess
+import sys
 import tempfile
-import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CODECMETER = os.path.abspath(os.environ.get("CODECMETER", ROOT / "build" / "codecmeter"))
@@ -54,19 +55,30 @@ class Run:
     peak_mb: float  # of resident memory
 
 
+# A process inherits its parent's peak of memory, and a test's process may be large. So a small one is between them.
+LAUNCHER = """
+import os, sys
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+os.write(int(sys.argv[1]), f"{status} {usage.ru_utime + usage.ru_stime} {usage.ru_maxrss}".encode())
+"""
+
+
 def run(paths, timeout=120, options=("--explain",), **kwargs):
     """`record` on some paths, with what it took. A run that does not end in time is killed."""
     environment = {**os.environ, "CODECMETER_SPOOL": "/nonexistent", "LC_ALL": "C.UTF-8"}
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen([CODECMETER, "record", *options, "--", *paths], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                   env=environment, **kwargs)
-        killer = threading.Timer(timeout, process.kill)
-        killer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        killer.cancel()
-        out.seek(0), err.seek(0)
-        return Run(process.returncode, out.read(), err.read(), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as told:
+        process = subprocess.Popen([sys.executable, "-c", LAUNCHER, str(told.fileno()), CODECMETER, "record", *options, "--", *paths],
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, start_new_session=True,
+                                   pass_fds=[told.fileno()], **kwargs)
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        out.seek(0), err.seek(0), told.seek(0)
+        status, seconds, peak_kb = (told.read().split() + [signal.SIGKILL, 0, 0])[:3]
+        return Run(os.waitstatus_to_exitcode(int(status)), out.read(), err.read(), float(seconds), int(peak_kb) / 1024)
 
 
 def checked(paths, **kwargs):
