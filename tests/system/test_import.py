@@ -3,7 +3,6 @@ import contextlib
 import gzip
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from client import event
 from conftest import CODECMETER, Account, wait_until
 from scripted import scripted
+from terminal import on_terminal
 
 PLACE = ".codecmeter-import"
 REJECTED = ".rejected.ndjson"
@@ -633,13 +633,8 @@ def test_progress_is_for_terminals(tmp_path):
     with scripted("ok") as fake:
         importing = Import(fake.url, "token", tmp_path)
         path = importing.write("a.ndjson", lines(*(event(n) for n in range(1500))))
-        outer, inner = pty.openpty()
-        done = subprocess.run([CODECMETER, "import", path], env=importing.environment, stdout=subprocess.PIPE,
-                              stderr=inner, timeout=30)
-        os.close(inner)
-        shown = os.read(outer, 65536).decode()
-        os.close(outer)
-        assert done.returncode == 0 and "100.0 % of 0.2 MiB" in shown and "rows/s" in shown, shown
+        done = on_terminal([CODECMETER, "import", path], stdout=subprocess.PIPE, environment=importing.environment)
+        assert done.returncode == 0 and "100.0 % of 0.2 MiB" in done.shown and "rows/s" in done.shown, done.shown
         assert importing(path).stderr == ""
 
 

@@ -1,17 +1,14 @@
 """How the command line looks: help, suggestions, --quiet, ids as arguments, tables, completion, manual pages."""
-import fcntl
 import json
 import os
-import pty
 import re
 import shutil
-import struct
 import subprocess
-import termios
 import unicodedata
 
 import pytest
 
+import terminal
 from client import event
 from conftest import CODECMETER, Account, run
 from media import clips, distinct, farm  # noqa: F401 (fixtures)
@@ -27,23 +24,9 @@ def plain_environment(**more):
 
 def on_terminal(columns, *args, **environment):
     """What the command writes to a terminal of so many columns."""
-    main, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen([CODECMETER, *map(str, args)], stdout=terminal, stderr=terminal, stdin=subprocess.DEVNULL,
-                               env=plain_environment(**environment))
-    os.close(terminal)
-    text = b""
-    while True:
-        try:
-            piece = os.read(main, 65536)
-        except OSError:  # the other end was closed
-            break
-        if not piece:
-            break
-        text += piece
-    os.close(main)
-    assert process.wait(30) == 0, text
-    return text.decode().replace("\r\n", "\n")
+    done = terminal.on_terminal([CODECMETER, *map(str, args)], environment=plain_environment(**environment), columns=columns)
+    assert done.returncode == 0, done.shown
+    return done.shown
 
 
 def width(text):
