@@ -87,6 +87,11 @@ static int refuse_times(struct measuring *measuring, struct err *err) {
   return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "it is damaged: its times say that one picture is shown for more than a day, or all of them for 31 years");
 }
 
+static int refuse_strays(struct measuring *measuring, struct err *err) {
+  return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
+                "it is damaged: the times of its pictures go back, or the last ones are more than a minute behind all others");
+}
+
 static int refuse_sizes(struct measuring *measuring, uint32_t width, uint32_t height, uint32_t other_width,
                         uint32_t other_height, struct err *err) {
   return err_set(err, ERR_MEDIA,
@@ -265,6 +270,13 @@ static enum clock_rule rule_of(const struct measuring *measuring) {
   return is_loose ? CLOCK_PIECES : CLOCK_HELD;
 }
 
+/* The length that the container states; 0: none. */
+static double stated_s(const struct measuring *measuring) {
+  int64_t us = demux_container(measuring->demux)->duration_us;
+  bool is_usable = !measuring->ts.is_ts && !measuring->options->is_stretch && us <= DURATION_STATED_MAX_US;
+  return is_usable ? (double)us / 1e6 : 0;
+}
+
 static void start_clock(struct measuring *measuring) {
   const struct demux_video *video = demux_video(measuring->demux);
   const char *container = demux_container(measuring->demux)->name;
@@ -274,6 +286,7 @@ static void start_clock(struct measuring *measuring) {
       .wrap_bits = wraps ? 33 : 0,
       .unit = (double)video->time_base.num / (double)video->time_base.den,
       .period = video->rate.num > 0 ? units_of(video, (double)video->rate.den / (double)video->rate.num) : 0,
+      .stated = units_of(video, stated_s(measuring)),
       .breaks = measuring->ts.breaks,
       .break_count = measuring->ts.count,
       .explanation = measuring->mp4.is_mp4 ? NULL : explanation(measuring),
@@ -298,6 +311,11 @@ static void keep_picture(struct measuring *measuring, const struct demux_packet 
     CHECK(measuring->pictures != NULL);
   }
   measuring->pictures[measuring->picture_count++] = (struct mp4_picture){time, packet->duration};
+}
+
+/* Forgets the latest pictures of an MP4 file, whose times are damaged. */
+static void forget_pictures(struct measuring *measuring, uint64_t count) {
+  measuring->picture_count -= count < measuring->picture_count ? (size_t)count : measuring->picture_count;
 }
 
 static void see_end(struct measuring *measuring, const struct demux_packet *packet) {
@@ -344,7 +362,9 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   see_end(measuring, packet);
   if (packet->is_video || packet->is_other_video)
     see_position(packet->is_video ? &measuring->positions : &measuring->other_positions, packet->position);
+  uint64_t left_out = measuring->clock.left_out;
   clock_reading_see(&measuring->clock, &clock);
+  forget_pictures(measuring, measuring->clock.left_out - left_out);
   /* Segments that were made apart have counters of their own, which libavformat takes for damage. */
   if (packet->is_corrupt && !measuring->ts.is_ts && !measuring->mp4.is_mp4) measuring->is_damaged = true;
   if (!packet->is_video) return 0;
@@ -410,6 +430,11 @@ static bool holds_too_long(const struct measuring *measuring, const struct mp4_t
   return false;
 }
 
+/* Decoding times of a track only grow. */
+static bool goes_back(const struct measuring *measuring) {
+  return (double)measuring->clock.now.longest_back * measuring->clock.rules.unit > SLACK_S;
+}
+
 static int finish_mp4(struct measuring *measuring, struct measured *ret, struct err *err) {
   const struct mp4_track *track = track_of(measuring);
   if (track == NULL) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its boxes and its pictures do not match");
@@ -421,6 +446,7 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
   if (track->format_count > 1)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video changes the codec; record each part by itself");
   if (measuring->picture_count == 0 || is_mp4_truncated(measuring, track)) return refuse_truncated(measuring, err);
+  if (goes_back(measuring) || clock_reading_is_torn(&measuring->clock)) return refuse_strays(measuring, err);
   struct mp4_shown shown =
       mp4_show(&measuring->mp4, track, measuring->pictures, measuring->picture_count, explanation(measuring));
   if ((double)shown.num / (double)shown.den > DURATION_MAX_S || holds_too_long(measuring, track))
@@ -452,6 +478,7 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   if (goes_on_elsewhere(measuring))
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
                   "its video goes on in another stream, as if files were joined; record each part by itself");
+  if (clock_reading_is_torn(&measuring->clock)) return refuse_strays(measuring, err);
   int64_t shown = clock_reading_end(&measuring->clock);
   if (shown == CLOCK_NONE && video->rate.num > 0) {
     ret->num = measuring->packets * video->rate.den;
@@ -460,12 +487,12 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   }
   if (shown == CLOCK_NONE)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video has no times, so its duration is unknown");
-  double longest_s = (double)measuring->clock.longest_gap * measuring->clock.rules.unit;
+  double longest_s = (double)measuring->clock.now.longest_gap * measuring->clock.rules.unit;
   if ((double)shown * (double)video->time_base.num / (double)video->time_base.den > DURATION_MAX_S || longest_s > HELD_MAX_S)
     return refuse_times(measuring, err);
   ret->num = shown * video->time_base.num;
   ret->den = video->time_base.den;
-  ret->begin_s = (double)measuring->clock.begin * measuring->clock.rules.unit;
+  ret->begin_s = (double)measuring->clock.now.begin * measuring->clock.rules.unit;
   return 0;
 }
 
@@ -509,6 +536,8 @@ static void explain(struct measuring *measuring) {
           video->codec[0] != '\0' ? video->codec : "unknown", video->width, video->height,
           video->is_turned ? ", turned by its rotation" : "", container->other_streams);
   EXPLAIN(measuring, "pictures: %lld\n", (long long)measuring->packets);
+  if (measuring->clock.left_out > 0)
+    EXPLAIN(measuring, "left out: %llu pictures with damaged times\n", (unsigned long long)measuring->clock.left_out);
   if (video->rate.num > 0 && (!container->takes_rate || measuring->given_rate.num > 0))
     EXPLAIN(measuring, "frame rate: %.3f\n", (double)video->rate.num / (double)video->rate.den);
 }

@@ -285,6 +285,7 @@ case("ts/rare-tables.ts", copied("base/b.mp4", "-pat_period", "100", "-sdt_perio
 
 case("flv/plain.flv", copied("base/plain.mp4"), 10)
 case("flv/b.flv", copied("base/b.mp4"), 10)
+case("flv/silent.flv", copied("base/silent-b.mp4"), 10)
 case("flv/live.flv", copied("base/b.mp4", "-flvflags", "no_duration_filesize"), 10)
 case("flv/sorenson.flv", video("-c:v", "flv", "-c:a", "libmp3lame", "-ar", "44100", seconds=4), 4)
 case("flv/leap.flv", changed("base/plain.flv", containers.flv_leap, 5, 3600), 10)
