@@ -212,13 +212,21 @@ static int64_t total(const struct clock_state *state) {
   return state->first == CLOCK_NONE ? state->before : state->before + state->end_dts - state->first_dts;
 }
 
-/* True if a picture goes on where the clock was before a mark. dts: unwrapped near that place. */
-static bool goes_on(const struct clock_reading *reading, const struct clock_mark *mark, int64_t dts) {
+/* What the step to a picture adds, if it is no leap by its size. */
+static int64_t held(const struct clock_reading *reading, int64_t dts) {
+  int64_t step = dts - reading->now.last_dts;
+  bool is_leap = step < 0 || (reading->rules.rule != CLOCK_HELD && step > units(reading, STEP_MAX_S));
+  return is_leap ? 0 : step;
+}
+
+/* True if a picture goes on where the clock was before a mark. */
+static bool goes_on(const struct clock_reading *reading, const struct clock_mark *mark, int64_t time) {
+  int64_t dts = unwrap(reading, time, mark->state.last_dts), hold = held(reading, unwrap(reading, time, reading->now.last_dts));
   int64_t step = dts - mark->state.last_dts, usual = usual_step(reading, &mark->state);
   if (mark->pictures <= STRAYS)
     return step > 0 && step <= units(reading, NEAR_S) + 2 * usual * (int64_t)(mark->pictures + 1);
   bool is_in_place = distance(step, mark->span + 2 * usual) <= away(reading, &mark->state);
-  bool adds_more = total(&reading->now) - total(&mark->state) > step + units(reading, AWAY_S);
+  bool adds_more = total(&reading->now) + hold - total(&mark->state) > step + units(reading, AWAY_S);
   return is_in_place && adds_more;
 }
 
@@ -241,8 +249,7 @@ static void roll_back(struct clock_reading *reading, size_t number) {
 static void find_strays(struct clock_reading *reading, int64_t time) {
   if (time == CLOCK_NONE || !is_away(reading, unwrap(reading, time, reading->now.last_dts))) return;
   for (size_t i = 0; i < reading->mark_count; i++) {
-    const struct clock_mark *mark = &reading->marks[i];
-    if (!goes_on(reading, mark, unwrap(reading, time, mark->state.last_dts))) continue;
+    if (!goes_on(reading, &reading->marks[i], time)) continue;
     roll_back(reading, i);
     return;
   }
@@ -281,7 +288,7 @@ static bool is_time_damaged(const struct clock_reading *reading, int64_t time, i
 static void begin_piece(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, int64_t time) {
   int64_t step = dts - reading->now.last_dts;
   const struct ts_break *at = find_break(reading, packet->position, step);
-  bool is_marked = is_away(reading, dts) && at == NULL;
+  bool is_marked = is_away(reading, dts);
   if (is_marked) add_mark(reading, dts);
   age_marks(reading, is_marked ? 0 : step);
   if (!is_break(reading, packet, dts, time, at)) return;

@@ -351,10 +351,12 @@ static int64_t fields_of(const struct measuring *measuring, const struct demux_p
 }
 
 static int see_packet(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
+  /* Of MP4, libavformat hides pictures whose decoding times go back; edit lists are applied here. */
+  bool is_hidden = packet->is_hidden && !measuring->mp4.is_mp4;
   const struct clock_packet clock = {.is_video = packet->is_video,
                                      .is_sound = packet->is_sound,
                                      .is_key = packet->is_key,
-                                     .is_hidden = packet->is_hidden,
+                                     .is_hidden = is_hidden,
                                      .pts = packet->pts,
                                      .dts = packet->dts,
                                      .duration = packet->duration,
@@ -370,7 +372,7 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   if (!packet->is_video) return 0;
   measuring->packets++;
   measuring->fields += fields_of(measuring, packet);
-  if (measuring->mp4.is_mp4 && !packet->is_hidden) keep_picture(measuring, packet);
+  if (measuring->mp4.is_mp4) keep_picture(measuring, packet);
   return see_size(measuring, packet, err);
 }
 
