@@ -187,7 +187,8 @@ static int open_with(struct measuring *measuring, struct demux_ratio rate, struc
 
 static bool is_same_rate(struct demux_ratio a, struct demux_ratio b) { return a.num * b.den == b.num * a.den; }
 
-/* Opens the media. A raw stream is opened twice, to see whether its rate is only the one that was given. */
+/* Opens the media. A raw stream is opened twice, to see whether its rate is only the one that was given, and then with its
+ * own rate: libavformat gives the first packet the duration of the rate that was given. */
 static int open_media(struct measuring *measuring, struct err *err) {
   const struct media_options *media = measuring->options->media;
   struct demux_ratio one = {RATE_PROBE, 1}, other = {2 * RATE_PROBE, 1};
@@ -198,7 +199,7 @@ static int open_media(struct measuring *measuring, struct err *err) {
   if (result != 0) return result;
   if (is_same_rate(before, demux_video(measuring->demux)->rate)) {
     measuring->given_rate = before;
-    return 0;
+    return is_same_rate(before, other) ? 0 : open_with(measuring, before, err);
   }
   if (media->rate_num == 0) return 0; /* finish_raw refuses it, if it is not a picture */
   measuring->given_rate = (struct demux_ratio){media->rate_num, media->rate_den};
