@@ -4,6 +4,7 @@
  *   transport stream    the scan of the PCR says where the clock leaps (ts.c); packets have the times (clock.c)
  *   FLV, program stream packets alone, with leaps
  *   Matroska, others    packets alone; a gap is a held picture. Matroska's sizes say whether the file was cut
+ *   animated WebP       chunks say how long each picture is shown (webp.c)
  *   raw streams         packets are counted. Opened with two rates: if that changes the answer, it has no rate of its own
  */
 #include "media/measure.h"
@@ -18,6 +19,7 @@
 #include "media/matroska.h"
 #include "media/mp4.h"
 #include "media/ts.h"
+#include "media/webp.h"
 
 #define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25
@@ -151,15 +153,6 @@ static int look(struct measuring *measuring, struct err *err) {
   return result;
 }
 
-/* "RIFF", size, "WEBP", "VP8X", size, flags: bit 1 says that it moves. */
-static bool is_moving_webp(struct reel *reel) {
-  uint8_t head[21];
-  size_t got = 0;
-  struct err ignored;
-  if (reel_read(reel, 0, head, sizeof head, &got, &ignored) != 0 || got < sizeof head) return false;
-  return memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WEBPVP8X", 8) == 0 && (head[20] & 2) != 0;
-}
-
 /* Without a name, libavformat knows few kinds of text. */
 static bool is_text(struct reel *reel) {
   char head[4096];
@@ -209,8 +202,6 @@ static int open_media(struct measuring *measuring, struct err *err) {
 static int check_video(struct measuring *measuring, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
   if (video->is_text) return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it has no video");
-  if (is_moving_webp(measuring->reel))
-    return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "it is an animated WebP, which this libavformat cannot measure");
   bool is_ts = strcmp(demux_container(measuring->demux)->name, "mpegts") == 0;
   if (is_ts && !measuring->ts.is_ts) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its head is damaged");
   if (!is_ts) measuring->ts.is_ts = false;
@@ -229,6 +220,8 @@ static const struct head {
     {"asf", "\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\x00\xAA\x00\x62\xCE\x6C", 16, 0},
     {"mxf", "\x06\x0E\x2B\x34\x02\x05\x01\x01\x0D\x01\x02\x01\x01\x02", 14, 0},
     {"avi", "AVI LIST", 8, 8},
+    {"apng", "\x89PNG\r\n\x1A\n\0\0\0\rIHDR", 16, 0},
+    {"gif", "GIF89a", 6, 0},
 };
 
 static int find_again(struct measuring *measuring, const struct head *head, bool *ret, struct err *err) {
@@ -244,6 +237,11 @@ static int find_again(struct measuring *measuring, const struct head *head, bool
   return 0;
 }
 
+static int refuse_joined(struct measuring *measuring, struct err *err) {
+  return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
+                "it is several files that were joined, and players show only the first; record each by itself");
+}
+
 static int check_joined(struct measuring *measuring, struct err *err) {
   const char *container = demux_container(measuring->demux)->name;
   bool is_joined = false;
@@ -252,9 +250,7 @@ static int check_joined(struct measuring *measuring, struct err *err) {
     int result = find_again(measuring, &heads[i], &is_joined, err);
     if (result != 0) return result;
   }
-  if (!is_joined) return 0;
-  return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
-                "it is several files that were joined, and players show only the first; record each by itself");
+  return is_joined ? refuse_joined(measuring, err) : 0;
 }
 
 /* ---- packets ---- */
@@ -545,18 +541,40 @@ static void explain(struct measuring *measuring) {
     EXPLAIN(measuring, "frame rate: %.3f\n", (double)video->rate.num / (double)video->rate.den);
 }
 
+static int measure_webp(struct measuring *measuring, const struct webp *webp, struct measured *ret, struct err *err) {
+  EXPLAIN(measuring, "container: WebP\npictures: %llu, of %ux%u\n", (unsigned long long)webp->pictures, webp->width, webp->height);
+  if (webp->is_cut) return refuse_truncated(measuring, err);
+  if (webp->is_joined) return refuse_joined(measuring, err);
+  if (webp->pictures <= 1) return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it is a picture, not a video");
+  if (webp->duration_ms == 0) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its pictures state no durations");
+  if ((double)webp->duration_ms / 1e3 > DURATION_MAX_S) return refuse_times(measuring, err);
+  *ret = (struct measured){.codec = "webp", .width = webp->width, .height = webp->height, .num = (int64_t)webp->duration_ms, .den = 1000};
+  if (webp->each_ms > 0) {
+    ret->rate_num = 1000;
+    ret->rate_den = webp->each_ms;
+  }
+  return 0;
+}
+
+static int measure_media(struct measuring *measuring, struct measured *ret, struct err *err) {
+  int result = open_media(measuring, err);
+  if (result == 0) result = check_video(measuring, err);
+  if (result == 0) result = check_joined(measuring, err);
+  if (result == 0) result = read_all(measuring, err);
+  if (measuring->demux != NULL) explain(measuring);
+  if (result == 0) result = finish(measuring, ret, err);
+  return result == 0 ? describe(measuring, ret, err) : result;
+}
+
 int measure_reel(struct reel *reel, const char *name, const struct measure_options *options, struct measured *ret,
                  enum media_refusal *ret_refusal, struct err *err) {
   SCOPED(measuring_fini) struct measuring measuring = {.name = name, .options = options, .reel = reel};
   struct measured measured = {.num = 0};
-  int result = look(&measuring, err);
-  if (result == 0) result = open_media(&measuring, err);
-  if (result == 0) result = check_video(&measuring, err);
-  if (result == 0) result = check_joined(&measuring, err);
-  if (result == 0) result = read_all(&measuring, err);
-  if (measuring.demux != NULL) explain(&measuring);
-  if (result == 0) result = finish(&measuring, &measured, err);
-  if (result == 0) result = describe(&measuring, &measured, err);
+  struct webp webp;
+  int result = webp_read(reel, &webp, err);
+  if (result != 0) (void)err_prefix(err, "%s", name);
+  if (result == 0 && !webp.is_moving) result = look(&measuring, err);
+  if (result == 0) result = webp.is_moving ? measure_webp(&measuring, &webp, &measured, err) : measure_media(&measuring, &measured, err);
   *ret_refusal = measuring.refusal;
   if (result == 0) *ret = measured;
   return result;

@@ -25,7 +25,7 @@ media_probe_function codecmeter_media_measure;
 
 /* ---- one output ---- */
 
-static int measure_rendition(const struct rendition *rendition, const struct media_options *media,
+static int measure_rendition(const struct rendition *rendition, bool are_files, const struct media_options *media,
                              struct media_output *output, enum media_refusal *ret_refusal);
 
 static struct media_output *add_output(struct media *media, const char *name) {
@@ -84,7 +84,7 @@ static int measure_parts(const char *path, const struct media_span *span, const 
     spans[i] = (struct media_span){.path = span->path, .offset = flv->starts[i], .size = end - flv->starts[i]};
     stretches[i] = (struct stretch){.first = i, .count = 1};
   }
-  return measure_rendition(&parts, media, output, ret_refusal);
+  return measure_rendition(&parts, true, media, output, ret_refusal);
 }
 
 static int measure_whole(const char *path, struct reel *reel, const struct media_options *media,
@@ -125,6 +125,7 @@ struct total {
   double seconds, begin_s;
   struct buf *explanation;
   bool is_any;
+  bool are_files; /* the stretches were files of their own: what each states of its length is checked */
 };
 
 /* True if a segment is a file of its own, as `ffmpeg -f segment` makes them: it begins with the head of an MP4 or Matroska
@@ -141,7 +142,7 @@ static bool is_own_file(const struct media_span *span) {
 static int add_reel(const struct rendition *rendition, const struct media_span *init, size_t first, size_t count,
                     struct total *total, enum media_refusal *ret_refusal, struct err *err) {
   struct measured now;
-  bool is_file = rendition->span_count == 1 && init == NULL;
+  bool is_file = total->are_files || (rendition->span_count == 1 && init == NULL);
   const struct measure_options options = {
       .media = total->media, .is_stretch = !is_file, .explanation = total->explanation};
   SCOPED(reel_close_ref) struct reel *reel = reel_open(init, &rendition->spans[first], count);
@@ -197,10 +198,10 @@ static int check_begin(const struct rendition *rendition, double begin_s, struct
                  rendition->name, begin_s);
 }
 
-static int measure_rendition(const struct rendition *rendition, const struct media_options *media,
+static int measure_rendition(const struct rendition *rendition, bool are_files, const struct media_options *media,
                              struct media_output *output, enum media_refusal *ret_refusal) {
   SCOPED(buf_fini) struct buf text = {0};
-  struct total total = {.media = media, .explanation = media->explain ? &text : NULL};
+  struct total total = {.media = media, .explanation = media->explain ? &text : NULL, .are_files = are_files};
   int result = 0;
   if (!rendition->is_usable) {
     output->why = rendition->why;
@@ -238,7 +239,7 @@ static int measure_list(const struct list *list, const struct media_options *med
     struct media_output *output = add_output(ret, list->renditions[i].name);
     enum media_refusal why = MEDIA_REFUSED_BROKEN;
     take_spans(output, list->renditions[i].spans, list->renditions[i].span_count);
-    int result = measure_rendition(&list->renditions[i], media, output, &why);
+    int result = measure_rendition(&list->renditions[i], false, media, output, &why);
     measured += result == 0;
     if (result == 0) continue;
     if (!is_told || result != -ERR_MEDIA) {

@@ -192,6 +192,12 @@ def flv_body(data):
     return b"".join(data[at:at + size] for at, size in _flv_tags(data) if data[at] != 18)
 
 
+def flv_head(data, fraction, more):
+    """The tags up to a fraction of them, and some bytes of the next one."""
+    tags = list(_flv_tags(data))
+    return data[:tags[int(len(tags) * fraction)][0] + more]
+
+
 def flv_leap(data, after, seconds):
     """The clock leaps by so many seconds at the first key picture at or behind `after` seconds."""
     data, leaping = bytearray(data), False
