@@ -571,7 +571,7 @@ case("pictures/slow.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=1, s
 case("pictures/last-held.gif", video("-final_delay", "300", rate=10, seconds=4, sound=False), 6.9, rate=10, by="times", why="39 pictures of 0.1 s, and one of 3 s")
 case("pictures/joined.gif", joined("pictures/animated.gif", "pictures/animated.gif"), 8, rate=10, refused="joined")
 case("pictures/one-animated.webp", video("-c:v", "libwebp_anim", "-frames:v", "1", seconds=1, sound=False), refused="picture")
-case("pictures/odd.webp", video("-c:v", "libwebp_anim", "-lossless", "1", "-pix_fmt", "bgra", rate=25, seconds=2, size="33x17", sound=False), 2, by=None, size=(33, 17))
+case("pictures/odd.webp", video("-c:v", "libwebp_anim", "-lossless", "1", "-pix_fmt", "bgra", rate=25, seconds=2, size="34x18", sound=False), 2, by=None, size=(34, 18))
 case("pictures/changing.webp", ff("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=6", "-vf", "select='not(between(n,10,29))'", "-vsync", "vfr", "-c:v", "libwebp"), 6,
      by=None, rate=10, size=(64, 48), why="one picture is held for 2 s")
 case("pictures/joined.webp", joined("pictures/animated.webp", "pictures/slow.webp"), refused="joined")
