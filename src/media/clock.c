@@ -37,6 +37,9 @@ void clock_reading_init(struct clock_reading *reading, const struct clock_rules 
                                             .begin = CLOCK_NONE,
                                             .first = CLOCK_NONE,
                                             .end = CLOCK_NONE},
+                                    .sound_first = CLOCK_NONE,
+                                    .gap_begin = CLOCK_NONE,
+                                    .gap_end = CLOCK_NONE,
                                     .sound_begin = CLOCK_NONE,
                                     .sound_end = CLOCK_NONE};
   if (!is_period_sane) reading->rules.period = 0;
@@ -68,6 +71,7 @@ static void see_sound(struct clock_reading *reading, const struct clock_packet *
   int64_t step = reading->sound_end != CLOCK_NONE ? time - reading->sound_end : INT64_MAX, limit = units(reading, SOUND_STEP_S);
   if (step > limit || step < -limit) reading->sound_begin = reading->sound_end = time;
   if (time > reading->sound_end) reading->sound_end = time;
+  if (reading->sound_first == CLOCK_NONE) reading->sound_first = time;
 }
 
 /* True if a run of sound goes from one time to another. */
@@ -178,7 +182,8 @@ static void see_order(struct clock_reading *reading, int64_t time, int64_t dts) 
   struct clock_state *now = &reading->now;
   struct clock_recent *oldest = &now->recent[now->recent_count++ % CLOCK_REORDERED];
   int64_t limit = units(reading, AWAY_S);
-  if (now->recent_count > CLOCK_REORDERED && (oldest->time > dts + limit || time < oldest->dts - limit)) now->lacks_time = true;
+  if (now->recent_count > CLOCK_REORDERED && (oldest->time > dts + limit || time < oldest->dts - limit))
+    now->lacks_time = now->is_disordered = true;
   *oldest = (struct clock_recent){time, dts};
 }
 
@@ -260,7 +265,16 @@ static void drop_mark(struct clock_reading *reading, size_t number) {
   memmove(&reading->marks[number], &reading->marks[number + 1], (reading->mark_count - number) * sizeof reading->marks[0]);
 }
 
+static void see_gap(struct clock_reading *reading, int64_t dts) {
+  const struct clock_state *now = &reading->now;
+  bool is_early = now->pieces == 0 && now->first != CLOCK_NONE && now->end_dts - now->first_dts <= units(reading, RUN_MAX_S);
+  if (!is_early || reading->gap_end != CLOCK_NONE || dts - now->end_dts <= units(reading, TORN_S)) return;
+  reading->gap_begin = now->first_dts;
+  reading->gap_end = dts - (now->end_dts - now->first_dts);
+}
+
 static void add_mark(struct clock_reading *reading, int64_t dts) {
+  see_gap(reading, dts);
   if (reading->mark_count == CLOCK_MARKS) drop_mark(reading, 0);
   const struct buf *out = reading->rules.explanation;
   reading->marks[reading->mark_count++] =
@@ -358,8 +372,15 @@ static void leave_out_end(struct clock_reading *reading) {
   if (reading->now.end > latest_end(reading, &reading->now) + limit) reading->now.lacks_time = true;
 }
 
+/* True if the sound begins where the first pictures would, if they were beside the others. */
+static bool begins_torn(const struct clock_reading *reading) {
+  return reading->rules.rule == CLOCK_HELD && reading->now.pieces == 0 && reading->gap_end != CLOCK_NONE &&
+         reading->now.first_dts == reading->gap_begin && distance(reading->sound_first, reading->gap_end) <= units(reading, NEAR_S);
+}
+
 bool clock_reading_is_torn(const struct clock_reading *reading) {
   if (reading->rules.stated > 0 || reading->sound_end == CLOCK_NONE) return false;
+  if (begins_torn(reading)) return true;
   for (size_t i = 0; i < reading->mark_count; i++) {
     const struct clock_mark *mark = &reading->marks[i];
     int64_t in_place = mark->state.last_dts + mark->span, behind = mark->time - reading->sound_end;

@@ -55,6 +55,7 @@ struct clock_state {
   int64_t first, end;            /* of the current piece, by times of showing; CLOCK_NONE: it is empty */
   int64_t first_dts, end_dts;    /* of the current piece, by decoding times */
   bool lacks_time;               /* a picture of the current piece states no time of showing, or a damaged one */
+  bool is_disordered;            /* a time of showing is too far from the times around it */
   int64_t before;                /* the time of earlier pieces */
   int64_t begin;                 /* of the first piece; CLOCK_NONE: none yet */
   uint64_t pieces, gaps;
@@ -80,6 +81,9 @@ struct clock_reading {
   struct clock_state now;
   struct clock_mark marks[CLOCK_MARKS]; /* the oldest first */
   size_t mark_count;
+  int64_t sound_first;            /* the first time of sound; CLOCK_NONE: none yet */
+  int64_t gap_begin, gap_end;     /* of a run of pictures that more than a minute follows: the decoding time at which it begins,
+                                   * and the one at which it would begin if it were beside the others; CLOCK_NONE: none */
   int64_t sound_begin, sound_end; /* the latest run of sound without a step; CLOCK_NONE: none yet */
   uint64_t left_out;              /* pictures with damaged times, without hidden ones */
 };
@@ -87,8 +91,8 @@ struct clock_reading {
 void clock_reading_init(struct clock_reading *reading, const struct clock_rules *rules);
 /* May leave out pictures that it has seen: as many as left_out grows by, the latest before this one. */
 void clock_reading_see(struct clock_reading *reading, const struct clock_packet *packet);
-/* True if the last pictures are more than a minute behind all others and behind the sound, the sound ends where they would end
- * if they went on, and no stated length says whether that is right. Before clock_reading_end. */
+/* True if the first or the last pictures are more than a minute away from all others and from the sound, the sound begins or ends
+ * where they would if they were in place, and no stated length says whether that is right. Before clock_reading_end. */
 bool clock_reading_is_torn(const struct clock_reading *reading);
 /* The time that pictures are shown, in units, at most INT64_MAX / 2; CLOCK_NONE: no packet had a time. Ends the
  * reading. */

@@ -28,6 +28,7 @@
 #define FIELDS_MAX 6 /* a picture that is shown three times */
 #define DURATION_MAX_S 1e9 /* 31 years: longer times are a fault of the file */
 #define HELD_MAX_S 86400.0 /* one picture that is held for longer is a fault of the file */
+#define ADDED_MAX_S 60.0
 /* What a muxer that writes into a pipe leaves in a head that it could not correct. */
 #define PROMISED_MAX (INT64_C(1) << 30)
 #define DURATION_STATED_MAX_US INT64_C(1000000000000) /* 11 days */
@@ -91,7 +92,7 @@ static int refuse_times(struct measuring *measuring, struct err *err) {
 
 static int refuse_strays(struct measuring *measuring, struct err *err) {
   return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
-                "it is damaged: the times of its pictures go back, or the last ones are more than a minute behind all others");
+                "it is damaged: the times of its pictures go back, or are more than a minute away from all others");
 }
 
 static int refuse_sizes(struct measuring *measuring, uint32_t width, uint32_t height, uint32_t other_width,
@@ -267,10 +268,10 @@ static enum clock_rule rule_of(const struct measuring *measuring) {
   return is_loose ? CLOCK_PIECES : CLOCK_HELD;
 }
 
-/* The length that the container states; 0: none. */
+/* The length that the container states; 0: none. Of MP4 fragments, libavformat has it from their times. */
 static double stated_s(const struct measuring *measuring) {
   int64_t us = demux_container(measuring->demux)->duration_us;
-  bool is_usable = !measuring->ts.is_ts && !measuring->options->is_stretch && us <= DURATION_STATED_MAX_US;
+  bool is_usable = !measuring->ts.is_ts && !measuring->mp4.is_fragmented && !measuring->options->is_stretch && us <= DURATION_STATED_MAX_US;
   return is_usable ? (double)us / 1e6 : 0;
 }
 
@@ -429,6 +430,17 @@ static bool holds_too_long(const struct measuring *measuring, const struct mp4_t
   return false;
 }
 
+/* True if times of showing are damaged, or contradict the length that the track states, so that they add more than a minute.
+ * mp4_show has sorted the pictures. */
+static bool adds_minutes(const struct measuring *measuring, const struct mp4_track *track) {
+  const struct mp4_picture *last = &measuring->pictures[measuring->picture_count - 1];
+  const struct clock_state *clock = &measuring->clock.now;
+  double shown_s = ((double)last->time + (double)last->duration - (double)measuring->pictures[0].time) / track->timescale;
+  double decoded_s = (double)(clock->end_dts - clock->first_dts) * measuring->clock.rules.unit;
+  double stated_s = measuring->mp4.is_fragmented ? 0 : (double)track->media_duration / track->timescale;
+  return (clock->is_disordered && shown_s > decoded_s + ADDED_MAX_S) || (stated_s > 0 && shown_s > stated_s + ADDED_MAX_S);
+}
+
 /* Decoding times of a track only grow. */
 static bool goes_back(const struct measuring *measuring) {
   return (double)measuring->clock.now.longest_back * measuring->clock.rules.unit > SLACK_S;
@@ -448,6 +460,7 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
   if (goes_back(measuring) || clock_reading_is_torn(&measuring->clock)) return refuse_strays(measuring, err);
   struct mp4_shown shown =
       mp4_show(&measuring->mp4, track, measuring->pictures, measuring->picture_count, explanation(measuring));
+  if (adds_minutes(measuring, track)) return refuse_strays(measuring, err);
   if ((double)shown.num / (double)shown.den > DURATION_MAX_S || holds_too_long(measuring, track))
     return refuse_times(measuring, err);
   if (shown.num <= 0)

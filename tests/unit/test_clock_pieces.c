@@ -171,6 +171,29 @@ static void test_order(void **state) {
   assert_int_equal(clock_reading_end(&reading), 400);
 }
 
+/* The begin of a file that states no length. */
+static void test_torn_begin(void **state) {
+  (void)state;
+  const struct {
+    const char *name;
+    int64_t first, sound;
+    bool is_torn;
+  } rows[] = {{"the sound begins with the others", 0, 359900, true}, {"the sound begins with the first", 0, 0, false},
+              {"the sound begins later", 0, 361000, false},          {"less than a minute", 355000, 360000, false}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const struct clock_rules rules = {.rule = CLOCK_HELD, .unit = 0.01, .period = 4};
+    struct clock_reading reading;
+    clock_reading_init(&reading, &rules);
+    for (int64_t time = 0; time < 100; time += 4)
+      clock_reading_see(&reading, &(struct clock_packet){.is_video = true, .pts = rows[i].first + time, .dts = rows[i].first + time});
+    for (int64_t time = 360000; time < 370000; time += 4) {
+      if (time >= rows[i].sound) clock_reading_see(&reading, &(struct clock_packet){.is_sound = true, .pts = rows[i].sound, .dts = rows[i].sound});
+      clock_reading_see(&reading, &(struct clock_packet){.is_video = true, .pts = time, .dts = time});
+    }
+    if (clock_reading_is_torn(&reading) != rows[i].is_torn) fail_msg("%s", rows[i].name);
+  }
+}
+
 /* The end of a file that states no length. Sound that ends where the pictures would end tells that they strayed. */
 static void test_torn(void **state) {
   (void)state;
@@ -195,6 +218,6 @@ static void test_torn(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_stated), cmocka_unit_test(test_order), cmocka_unit_test(test_torn)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_stated), cmocka_unit_test(test_order), cmocka_unit_test(test_torn_begin), cmocka_unit_test(test_torn)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,6 +176,12 @@ def mp4_edit(data, edits, track=1, version=0):
     return data[:moov_at] + bytes(moov)
 
 
+def mp4_put(data, kind, offset, value):
+    """A number of 32 bits in the body of the first box of a kind."""
+    at = data.index(kind) + 4 + offset
+    return data[:at] + struct.pack(">I", value) + data[at + 4:]
+
+
 # ---- Flash video ----
 
 

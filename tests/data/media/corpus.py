@@ -321,7 +321,12 @@ for _source, _end in (("flv/plain", "flv"), ("flv/b", "flv"), ("flv/silent", "fl
 for _source in ("plain", "b", "silent"):
     case(f"strays/last-{_source}.flv", changed(f"flv/{_source}.flv", containers.stray_at, ".flv", 0.9999, 18.5), 10, by=None, why="the file states its length")
 for _name in ("fragmented-no-index", "cmaf"):
+    case(f"strays/last-{_name}.mp4", changed(f"mp4/{_name}.mp4", containers.stray_at, ".mp4", 0.93, 7000), 10, refused="away|go back", by=None)
     case(f"strays/first-{_name}.mp4", changed(f"mp4/{_name}.mp4", containers.stray_at, ".mp4", 0, 7000), refused="go back")
+case("mp4/late-clock-cmaf.mp4", copied("base/b.mp4", "-output_ts_offset", "3600", "-movflags", "cmaf+frag_keyframe"), 10)
+case("strays/first-late.mp4", changed("mp4/late-clock-cmaf.mp4", containers.stray_at, ".mp4", 0, 5), refused="away")
+case("strays/delta.mp4", changed("base/silent.mp4", containers.mp4_put, b"stts", 12, 1 << 20), refused="away")
+case("strays/shown-late.mp4", changed("base/silent-b.mp4", containers.mp4_put, b"ctts", 12, 1 << 22), refused="away")
 case("flv/piped.flv", piped("-i", "@base/b.mp4", "-c", "copy", "-f", "flv"), 10)
 
 # ---- MPEG program streams, and the raw streams of MPEG ----
@@ -475,8 +480,13 @@ case("mkv/ffv1.mkv", video("-c:v", "ffv1", seconds=1, sound=False), 1)
 case("mkv/small-clusters.mkv", copied("base/b.mp4", "-cluster_time_limit", "200"), 10)
 case("mkv/index-first.mkv", copied("base/b.mp4", "-reserve_index_space", "50000"), 10)
 
-case("mkv/joined.mkv", joined("mkv/b.mkv", "mkv/plain.mkv"), 20, refused="joined", by=None, why="players show the first")
-case("mkv/joined-live.mkv", joined("mkv/live.mkv", "mkv/live.mkv"), 20, refused="joined", by=None)
+case("mkv/joined.mkv", joined("mkv/b.mkv", "mkv/plain.mkv"), 20, by=None, why="ffprobe reads the first")
+case("mkv/joined-live.mkv", joined("mkv/live.mkv", "mkv/live.mkv"), 20, by=None)
+case("mkv/joined-three.mkv", joined("mkv/b.mkv", "mkv/ss-copy.mkv", "mkv/live.mkv"), 28, by=None)
+case("mkv/joined.webm", joined("mkv/vp9.webm", "mkv/vp9.webm"), 8, by=None)
+case("mkv/joined-two-codecs.mkv", joined("mkv/b.mkv", "mkv/vp9.webm"), refused="codec")
+case("mkv/joined-cut.mkv", lambda maker, path: path.write_bytes(maker.bytes("mkv/b.mkv")[:60000] + maker.bytes("mkv/b.mkv")), refused="damaged")
+case("mkv/joined-then-cut.mkv", lambda maker, path: path.write_bytes(maker.bytes("mkv/b.mkv") + maker.bytes("mkv/b.mkv")[:60000]), refused="truncated")
 case("mkv/ss-copy.mkv", ff("-ss", "2.5", "-i", "@base/b.mp4", "-c", "copy"), 8)
 
 # ---- AVI, MXF, Ogg, ASF and others ----
