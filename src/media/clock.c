@@ -225,11 +225,14 @@ static int64_t held(const struct clock_reading *reading, int64_t dts) {
 }
 
 /* True if a picture goes on where the clock was before a mark. */
-static bool goes_on(const struct clock_reading *reading, const struct clock_mark *mark, int64_t time) {
+static bool goes_on(const struct clock_reading *reading, const struct clock_mark *mark, const struct clock_packet *packet) {
+  int64_t time = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
   int64_t dts = unwrap(reading, time, mark->state.last_dts), hold = held(reading, unwrap(reading, time, reading->now.last_dts));
+  /* libavformat may repeat the first time of decoding; a file that begins again repeats both times */
+  bool is_later = dts > mark->state.last_dts || (dts == mark->state.last_dts && packet->pts > mark->state.last_time);
   int64_t step = dts - mark->state.last_dts, usual = usual_step(reading, &mark->state);
   if (mark->pictures <= STRAYS)
-    return step > 0 && step <= units(reading, NEAR_S) + 2 * usual * (int64_t)(mark->pictures + 1);
+    return is_later && step <= units(reading, NEAR_S) + 2 * usual * (int64_t)(mark->pictures + 1);
   bool is_in_place = distance(step, mark->span + 2 * usual) <= away(reading, &mark->state);
   bool adds_more = total(&reading->now) + hold - total(&mark->state) > step + units(reading, AWAY_S);
   return is_in_place && adds_more;
@@ -250,11 +253,12 @@ static void roll_back(struct clock_reading *reading, size_t number) {
   reading->mark_count = number;
 }
 
-/* Rolls back if this picture shows that those before it strayed. time: of the packet, not unwrapped. */
-static void find_strays(struct clock_reading *reading, int64_t time) {
+/* Rolls back if this picture shows that those before it strayed. */
+static void find_strays(struct clock_reading *reading, const struct clock_packet *packet) {
+  int64_t time = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
   if (time == CLOCK_NONE || !is_away(reading, unwrap(reading, time, reading->now.last_dts))) return;
   for (size_t i = 0; i < reading->mark_count; i++) {
-    if (!goes_on(reading, &reading->marks[i], time)) continue;
+    if (!goes_on(reading, &reading->marks[i], packet)) continue;
     roll_back(reading, i);
     return;
   }
@@ -286,7 +290,8 @@ static void age_marks(struct clock_reading *reading, int64_t step) {
   int64_t limit = units(reading, RUN_MAX_S);
   for (size_t i = reading->mark_count; i > 0; i--) {
     struct clock_mark *mark = &reading->marks[i - 1];
-    if (mark->pictures++ > 0 && step > 0 && step <= limit) mark->span += step;
+    if (mark->pictures++ > 0 && distance(step, 0) <= limit) mark->offset += step;
+    if (mark->offset > mark->span) mark->span = mark->offset;
     if (mark->pictures > STRAYS && mark->span > limit) drop_mark(reading, i - 1);
   }
 }
@@ -314,7 +319,7 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
   int64_t duration = picture_duration(reading, packet);
   int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
   if (dts == CLOCK_NONE && reading->now.last_dts == CLOCK_NONE) return;
-  if (reading->now.last_dts != CLOCK_NONE) find_strays(reading, dts);
+  if (reading->now.last_dts != CLOCK_NONE) find_strays(reading, packet);
   struct clock_state *now = &reading->now;
   dts = dts == CLOCK_NONE ? now->last_dts + now->last_duration : unwrap(reading, dts, now->last_dts);
   int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;

@@ -73,7 +73,8 @@ struct clock_mark {
   struct clock_state state; /* before the step */
   size_t text;              /* length of the explanation */
   uint64_t pictures;        /* since the step */
-  int64_t time, span;       /* the decoding time behind the step; how long the pictures since then last */
+  int64_t time;             /* the decoding time behind the step */
+  int64_t offset, span;     /* of the latest picture from there, and the largest one, without steps that are away themselves */
 };
 
 struct clock_reading {

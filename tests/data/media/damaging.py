@@ -74,13 +74,13 @@ TIMED = (
 )
 
 
-def strays(name, data, seed=1, count=20):
-    """One time has another value, or two in a row: near the right one, or any."""
+def strays(name, data, seed=1, count=20, many=1):
+    """One time has another value, or some in a row: near the right one, or any."""
     damaged, suffix = [], pathlib.Path(name).suffix
     for number in range(count):
         chance = random.Random(f"{seed} stray {name} {number}")
         seconds = chance.choice((0, 1.7, chance.uniform(0, 20), chance.uniform(0, 600), chance.uniform(0, 95000), chance.uniform(4990, 5020), chance.uniform(7190, 7220)))
-        fraction, many = chance.choice((chance.random(), chance.random(), 0, 0.9999)), chance.choice((1, 1, 2))
-        damaged.append(Damaged(name, f"seed {seed}, number {number}: {many} times at {fraction:.4f} are {seconds:.3f} s",
+        fraction = chance.choice((chance.random(), chance.random(), 0, 0.9999))
+        damaged.append(Damaged(name, f"seed {seed}, number {number}: {many} times from {fraction:.4f} on are {seconds:.3f} s",
                                containers.stray_at(data, suffix, fraction, seconds, many)))
     return damaged
