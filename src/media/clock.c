@@ -182,7 +182,8 @@ static void see_order(struct clock_reading *reading, int64_t time, int64_t dts) 
   struct clock_state *now = &reading->now;
   struct clock_recent *oldest = &now->recent[now->recent_count++ % CLOCK_REORDERED];
   int64_t limit = units(reading, AWAY_S);
-  if (now->recent_count > CLOCK_REORDERED && (oldest->time > dts + limit || time < oldest->dts - limit))
+  bool is_full = now->recent_count > CLOCK_REORDERED;
+  if (is_full && (oldest->time > dts + limit || time < oldest->dts - limit))
     now->lacks_time = now->is_disordered = true;
   *oldest = (struct clock_recent){time, dts};
 }
@@ -213,6 +214,7 @@ static bool is_away(const struct clock_reading *reading, int64_t dts) {
   return distance(dts, reading->now.last_dts + reading->now.last_duration) > away(reading, &reading->now);
 }
 
+/* By decoding times, which have no holes where a stray is. */
 static int64_t total(const struct clock_state *state) {
   return state->first == CLOCK_NONE ? state->before : state->before + state->end_dts - state->first_dts;
 }
@@ -244,7 +246,7 @@ static void roll_back(struct clock_reading *reading, size_t number) {
   struct buf *out = reading->rules.explanation;
   reading->left_out += reading->now.shown - mark->state.shown;
   if (out != NULL) {
-    out->len = mark->text;
+    if (out->len > mark->text) out->len = mark->text;
     if (reading->left_out < LINES_MAX)
       buf_printf(out, "left out: %" PRIu64 " pictures at %.3f s, behind %.3f s: their times are damaged\n", mark->pictures,
                  seconds(reading, mark->time), seconds(reading, mark->state.last_dts));
@@ -269,6 +271,7 @@ static void drop_mark(struct clock_reading *reading, size_t number) {
   memmove(&reading->marks[number], &reading->marks[number + 1], (reading->mark_count - number) * sizeof reading->marks[0]);
 }
 
+/* Remembers the first pictures, if there are few before a gap. */
 static void see_gap(struct clock_reading *reading, int64_t dts) {
   const struct clock_state *now = &reading->now;
   bool is_early = now->pieces == 0 && now->first != CLOCK_NONE && now->end_dts - now->first_dts <= units(reading, RUN_MAX_S);

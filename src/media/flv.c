@@ -61,7 +61,8 @@ static int check_chunk(const struct flv *flv, const uint8_t *chunk, size_t len, 
     while (is_sure && i < flv->count && flv->starts[i] != here)
       i++;
     if (is_sure && i == flv->count)
-      return err_set(err, ERR_MEDIA, "it is truncated or damaged: another file begins within a tag, at byte %llu; record each file by itself",
+      return err_set(err, ERR_MEDIA,
+                     "it is truncated or damaged: another file begins within a tag, at byte %llu; record each file by itself",
                      (unsigned long long)here);
     at++;
   }
