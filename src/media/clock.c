@@ -167,13 +167,16 @@ static bool is_break(struct clock_reading *reading, const struct clock_packet *p
 }
 
 static void mention_gap(struct clock_reading *reading, int64_t time) {
+  struct clock_state *now = &reading->now;
   struct buf *out = reading->rules.explanation;
-  if (reading->now.end != CLOCK_NONE && time - reading->now.end > reading->now.longest_gap) reading->now.longest_gap = time - reading->now.end;
-  if (reading->now.end == CLOCK_NONE || time - reading->now.end <= units(reading, GAP_MENTIONED_S)) return;
-  reading->now.gaps++;
-  if (out == NULL || reading->now.gaps > LINES_MAX) return;
-  buf_printf(out, "gap: no picture for %.3f s after %.3f s; the picture before it is counted as held\n",
-             seconds(reading, time - reading->now.end), seconds(reading, reading->now.end));
+  if (now->end == CLOCK_NONE) return;
+  int64_t gap = time - now->end;
+  if (gap > now->longest_gap) now->longest_gap = gap;
+  if (gap <= units(reading, GAP_MENTIONED_S)) return;
+  now->gaps++;
+  if (out == NULL || now->gaps > LINES_MAX) return;
+  buf_printf(out, "gap: no picture for %.3f s after %.3f s; the picture before it is counted as held\n", seconds(reading, gap),
+             seconds(reading, now->end));
 }
 
 /* A picture is shown after others that were decoded before it, but not after as many as no decoder keeps. If it says so, its
