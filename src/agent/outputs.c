@@ -491,26 +491,14 @@ bool outputs_made_any(const struct outputs *outputs) {
 
 /* ---- two runs ---- */
 
-static const char *name_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
-
-static char *directory_of(const char *path) {
-  size_t len = (size_t)(name_of(path) - path);
-  char *directory = len > 0 ? strndup(path, len) : strdup(".");
-  CHECK(directory != NULL);
-  return directory;
-}
-
 static bool is_in(const char *path, const char *directory) {
   struct stat a, b;
-  SCOPED_MALLOC char *above = directory_of(path);
+  SCOPED_MALLOC char *above = file_directory(path);
   return stat(above, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 static bool is_same_directory(const char *a, const char *b) {
-  SCOPED_MALLOC char *directory = directory_of(b);
+  SCOPED_MALLOC char *directory = file_directory(b);
   return is_in(a, directory);
 }
 
@@ -519,7 +507,7 @@ static bool is_same_place(const char *a, const char *b) {
   struct stat of_a, of_b;
   if (strcmp(a, b) == 0) return true;
   if (stat(a, &of_a) == 0 && stat(b, &of_b) == 0) return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
-  return strcmp(name_of(a), name_of(b)) == 0 && is_same_directory(a, b);
+  return strcmp(file_name(a), file_name(b)) == 0 && is_same_directory(a, b);
 }
 
 bool candidate_exists(const struct candidate *candidate) {
@@ -536,7 +524,7 @@ bool candidate_shares(const struct candidate *candidate, const struct candidate 
   if (is_input || candidate->was_full) return false;
   if (is_same_place(candidate->path, other->path)) return true;
   if (is_directory(candidate->path)) return is_in(other->path, candidate->path);
-  bool matches = outputs_match(name_of(candidate->path), name_of(other->path)) ||
-                 outputs_match(name_of(other->path), name_of(candidate->path));
+  bool matches = outputs_match(file_name(candidate->path), file_name(other->path)) ||
+                 outputs_match(file_name(other->path), file_name(candidate->path));
   return matches && is_same_directory(candidate->path, other->path);
 }

@@ -296,16 +296,14 @@ static bool is_renamed(const struct recorder *recorder, struct place *place, con
 
 static int64_t directory_changed_ms(const char *path) {
   struct stat st;
-  const char *slash = strrchr(path, '/');
-  SCOPED_MALLOC char *dir = strndup(path, slash != NULL ? (size_t)(slash + 1 - path) : 0);
-  CHECK(dir != NULL);
+  SCOPED_MALLOC char *dir = file_directory(path);
   if (stat(dir, &st) != 0) return INT64_MIN;
   return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
 static bool is_same_directory(const char *a, const char *b) {
-  const char *a_slash = strrchr(a, '/'), *b_slash = strrchr(b, '/');
-  return a_slash != NULL && b_slash != NULL && a_slash - a == b_slash - b && memcmp(a, b, (size_t)(a_slash - a)) == 0;
+  size_t len = (size_t)(file_name(a) - a);
+  return len == (size_t)(file_name(b) - b) && memcmp(a, b, len) == 0;
 }
 
 /* True while the list's directory, or one of its files' directories, still changes: a slow copy may bring the
