@@ -184,7 +184,7 @@ static int run_command(struct run *run, char *const *command) {
     return status;
   }
   (void)clock_gettime(CLOCK_REALTIME, &run->ended);
-  if (intent != NULL) intent_note_status(intent, status, run->ended);
+  if (intent != NULL) intent_note_end(intent, &run->outputs, status, run->ended);
   run->all_metered = true;
   if (status == 0)
     meter_success(run);
