@@ -48,6 +48,10 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   struct delivered delivered = {.outcome = REPORT_STORED};
   struct err why = {0};
   int result = send_event(outbox, report, &delivered, err);
+  if (result == 0 && outbox->keeps_projectless && report_lacks_project(delivered.outcome, delivered.reason)) {
+    delivered.lacks_project = true;
+    result = err_set(err, ERR_DENIED, "%s", delivered.reason);
+  }
   bool waits = result != 0 && (err_kind(result) == ERR_KIND_RETRY || result == -ERR_DENIED);
   if (result != 0 && !waits) return result;
   if (waits && spool_put(&outbox->spool, report, &why) != 0) {
@@ -57,10 +61,26 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   if (waits) {
     delivered.outcome = REPORT_SPOOLED;
     delivered.needs_help = result == -ERR_DENIED;
+    outbox->told_projectless += delivered.lacks_project; /* the owner prints it */
     (void)snprintf(delivered.reason, sizeof delivered.reason, "%s", err->text);
   }
   *ret = delivered;
   return 0;
+}
+
+/* What the user can do about an event that waits; goes on from "waits in DIR". */
+static const char *how_to_send(const struct delivered *delivered) {
+  bool names_none = delivered->lacks_project && str_starts(str_of(delivered->reason), STR("subject is missing"));
+  if (names_none)
+    return ". It names no project: send it by `codecmeter flush --any` with a token of the one project that it is for; "
+           "next time give --project";
+  if (delivered->lacks_project)
+    return ". Create the project (`codecmeter project create`), or take a token that is for it; then `codecmeter "
+           "flush` sends the event";
+  if (delivered->needs_help)
+    return " for this server and token; correct them, then send it by `codecmeter flush --any`: it counts for the "
+           "project of the token that sends it";
+  return "; it is sent with the next event that is stored, or by `codecmeter flush`";
 }
 
 int outbox_say_waiting(const struct outbox *outbox, const char *what, const struct delivered *delivered,
@@ -69,11 +89,7 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
   CHECK(subject != NULL && dir != NULL);
   err_shorten(subject, NAME_SHOWN_MAX);
   err_shorten(dir, NAME_SHOWN_MAX);
-  const char *how =
-      delivered->needs_help
-          ? " for this server and token; correct them, then send it by `codecmeter flush --any`: it counts for "
-            "the project of the token that sends it"
-          : "; it is sent with the next event that is stored, or by `codecmeter flush`";
+  const char *how = how_to_send(delivered);
   return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; the event waits in %s%s", subject,
                  delivered->reason, dir, how);
 }

@@ -149,6 +149,7 @@ static int record(struct client_settings *settings, struct recording *recording,
     if (result == 0) result = outbox_open(settings, &outbox, err);
     if (result != 0) return command_fail("record", err);
     outbox.quiet = options_quiet();
+    outbox.keeps_projectless = true;
     recording->as.project = settings->project;
     recording->outbox = &outbox;
   }

@@ -218,6 +218,7 @@ static int run(struct run_options *options, char **argv, struct err *err) {
   int status = result == 0 ? EXIT_OK : command_fail("run", err);
   if (result == 0) {
     run.outbox.quiet = options_quiet();
+    run.outbox.keeps_projectless = true;
     status = run_command(&run, argv + 1);
     (void)outbox_catch_up(&run.outbox, "run");
   }
