@@ -46,8 +46,8 @@ bool place_find(const struct place *place, const char *path, const struct stat *
 const char *place_twin(const struct place *place, const char *path, const struct stat *st,
                        enum place_status *ret_status);
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status);
-/* Forgets the entries that are PLACE_BEFORE, so that these files are recorded. */
-void place_forget_before(struct place *place);
+/* Forgets the entries of a status, so that these files are taken again. */
+void place_forget(struct place *place, enum place_status status);
 /* Forgets the files that were gone at the last call and are still gone. A file that is gone once is kept, because a
  * renamed file must be known until its new name has been looked at. So between two calls, in one process or two, the
  * caller must look at every file that existed at the first call. Useful only if place_may_prune. */

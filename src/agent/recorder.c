@@ -382,8 +382,10 @@ static const char *text_or_null(const char *text) { return text[0] != '\0' ? tex
 int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
                   enum recorded *ret, struct stat *ret_now, struct err *err) {
   const struct recorder_options *options = &recorder->options;
-  struct report_options reporting = {
-      .project = options->settings->project, .source = options->source, .media = options->media};
+  struct report_options reporting = {.project = options->settings->project,
+                                     .source = options->as.source,
+                                     .kind = options->as.kind,
+                                     .media = options->as.media};
   struct path_fields fields = {.project = ""};
   *ret = RECORDED_DONE;
   if (place_knows(place, path, st) || is_renamed(recorder, place, path, st)) return 0;

@@ -343,7 +343,8 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
   }
   int result = watch->options->dry ? place_look(dir, root, &place, err) : place_open(dir, root, &place, err);
   if (result != 0) return result;
-  if (watch->options->existing) place_forget_before(place);
+  if (watch->options->existing) place_forget(place, PLACE_BEFORE);
+  if (watch->options->as.media.rate_num != 0) place_forget(place, PLACE_FAILED); /* for want of a rate, perhaps */
   g_ptr_array_add(watch->places, place);
   return 0;
 }
@@ -370,8 +371,7 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   const struct recorder_options recording = {.settings = &options->settings,
                                              .wanted = &options->wanted,
                                              .pattern = options->pattern,
-                                             .source = options->source,
-                                             .media = options->media,
+                                             .as = options->as,
                                              .is_dry = options->dry,
                                              .complain = options->complain,
                                              .quiet = options->quiet};

@@ -13,8 +13,8 @@
 #include "base/check.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
-#include "cli/frame_rate.h"
 #include "cli/options.h"
+#include "cli/output_options.h"
 
 struct recording {
   struct report_options as;
@@ -160,51 +160,26 @@ static int record(struct client_settings *settings, struct recording *recording,
   return all ? EXIT_OK : EXIT_FAILED;
 }
 
-/* What the command line says about the outputs. */
-struct said {
-  char *id, *id_prefix, *source, *task_id, *kind, *frame_rate;
-  bool explain;
-};
-
-static int read_said(const struct said *said, size_t path_count, struct report_options *ret, struct err *err) {
-  const char *kind = said->kind != NULL ? said->kind : "transcode";
-  if (strcmp(kind, "transcode") != 0 && strcmp(kind, "remux") != 0)
-    return err_set(err, ERR_USAGE, "--kind '%s' is neither transcode nor remux", kind);
-  if (said->id != NULL && path_count > 1)
+static int read_options(const struct output_options *words, bool explain, size_t path_count, struct report_options *ret,
+                        struct err *err) {
+  if (words->id != NULL && path_count > 1)
     return err_set(err, ERR_USAGE, "--id names one output; give one FILE with it, or --id-prefix");
-  if (said->explain && options_quiet())
+  if (explain && options_quiet())
     return err_set(err, ERR_USAGE, "--explain and --quiet exclude each other; give one of them");
-  *ret = (struct report_options){
-      .id = said->id,
-      .id_prefix = said->id_prefix,
-      .source = said->source,
-      .task_id = said->task_id,
-      .kind = strcmp(kind, "remux") == 0 ? REPORT_REMUX : REPORT_TRANSCODE,
-      .media.explain = said->explain,
-  };
-  int result = said->frame_rate == NULL
-                   ? 0
-                   : frame_rate_parse(said->frame_rate, &ret->media.rate_num, &ret->media.rate_den, err);
-  return result == 0 ? report_check_options(ret, err) : result;
+  ret->media.explain = explain;
+  return output_options_read(words, ret, err);
 }
 
 int cmd_record(int argc, char **argv) {
   struct client_settings settings = {0};
-  struct said said = {0};
+  struct output_options words = {.id = NULL};
+  bool explain = false;
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(settings),
       CLIENT_SPOOL_ROW(settings),
-      {"id", 0, OPTION_TEXT, &said.id, "ID",
-       "the output's id, instead of one from its content, size and time; only for one output"},
-      {"id-prefix", 0, OPTION_TEXT, &said.id_prefix, "PREFIX",
-       "make the ids of PREFIX/ and each output's path below the directory that holds all FILEs"},
-      {"source", 0, OPTION_TEXT, &said.source, "SOURCE", "the source of the ids (default: file)"},
-      {"task-id", 0, OPTION_TEXT, &said.task_id, "ID", "the task's id in lists (default: the output's id)"},
-      {"kind", 0, OPTION_TEXT, &said.kind, "KIND",
-       "transcode or remux; a remux copied the video stream (default: transcode)"},
-      {"frame-rate", 0, OPTION_TEXT, &said.frame_rate, "RATE",
-       "pictures per second of raw streams that state none: 25, 29.97 or 30000/1001"},
-      {"explain", 0, OPTION_FLAG, &said.explain, NULL,
+      OUTPUT_ID_ROWS(words),
+      OUTPUT_MEDIA_ROWS(words, "transcode"),
+      {"explain", 0, OPTION_FLAG, &explain, NULL,
        "print how each FILE is measured, and its identity; store nothing, and need no server"},
       {0},
   };
@@ -234,7 +209,7 @@ int cmd_record(int argc, char **argv) {
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0 && argc < 2)
     result = err_set(&err, ERR_USAGE, "FILE is missing; give it like this: codecmeter record FILE...");
-  if (result == 0) result = read_said(&said, (size_t)argc - 1, &recording.as, &err);
+  if (result == 0) result = read_options(&words, explain, (size_t)argc - 1, &recording.as, &err);
   if (result != 0) return command_fail("record", &err);
   return record(&settings, &recording, argv + 1, &err);
 }
