@@ -1,5 +1,5 @@
-/* A name in a list is what stands between line ends, quotes and angle brackets, behind its last slash and before
- * a '?' or '#', percent-decoded. So playlists and manifests need no readers of their own here.
+/* A name in a list is the text between line ends, quotes and angle brackets: behind its last slash, before a '?' or
+ * '#', and percent-decoded. So playlists and manifests need no readers of their own here.
  */
 #include "agent/claims.h"
 

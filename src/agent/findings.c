@@ -97,7 +97,7 @@ struct pass {
   struct report_ids *ids;
   const char *id_base;
   bool without_id;
-  GHashTable *parts; /* paths of files that a list stands for */
+  GHashTable *parts; /* paths of files that count with a list that plays them */
 };
 
 static void measure(const struct pass *pass, const struct made *made, struct finding *ret) {
@@ -144,7 +144,7 @@ static void doubt(const struct made *made, struct finding *finding) {
   finding->why = made->why;
 }
 
-/* Measures one file, unless a list stands for it. */
+/* Measures one file, unless it counts with a list that plays it. */
 static void measure_made(const struct pass *pass, const struct made *made, struct findings *ret) {
   if (is_file(made) && is_part(pass, made->path)) return;
   struct finding *finding = append(ret, made->path);

@@ -1,6 +1,6 @@
-/* The note must be on disk before the command exists, else a power cut could leave outputs that nobody knows of. After
- * the command has ended, the note gets the marks of what was made: from then on other programs may write to the same
- * paths.
+/* The note must be on disk before the command exists, else a power cut could leave outputs that nobody knows of.
+ * After the command has ended, the note gets the marks of what was made: from then on other programs may write to the
+ * same paths.
  */
 #include "agent/intent.h"
 
@@ -166,7 +166,8 @@ int intent_write(const struct spool *spool, const struct outputs *outputs, const
 /* Runs between fork and exec, in a process that had one thread. */
 void intent_note_command(const struct intent *intent) {
   char line[96];
-  int len = snprintf(line, sizeof line, "{\"pid\":%d,\"start\":%" PRIu64 "}\n", (int)getpid(), intent_process_start(getpid()));
+  int len = snprintf(line, sizeof line, "{\"pid\":%d,\"start\":%" PRIu64 "}\n", (int)getpid(),
+                     intent_process_start(getpid()));
   ssize_t wrote = write(intent->fd, line, (size_t)len);
   (void)wrote; /* without this line, the lock shows that the command lives */
   if (fcntl(intent->fd, F_DUPFD, FD_OUT_OF_THE_WAY) < 0) (void)fcntl(intent->fd, F_SETFD, 0);
@@ -200,4 +201,3 @@ void intent_remove(struct intent *intent) {
   free(intent->path);
   free(intent);
 }
-

@@ -26,8 +26,8 @@
  * `seen` has the marks of the files that the pattern matched before. "remux", "task" and "full" are true or left out.
  * MARKS are struct file_mark: 48 hexadecimal digits for each file, so a pattern may match 300,000 files.
  *
- * In notes of version 2, `seen` is an array of objects with path and `was`, and there is no `made`. In notes of version
- * 1, every output is of the kind that --output names, and a task.
+ * In notes of version 2, `seen` is an array of objects with path and `was`, and there is no `made`. In notes of
+ * version 1, every output is of the kind that --output names, and a task.
  *
  * `run` and its command hold a lock (flock) on the file. `run` removes the file when all its outputs are delivered.
  */

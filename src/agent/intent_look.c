@@ -1,4 +1,5 @@
-/* Reading a note locks it, and a settler would take the lock for that of a command. So the lock is given back at once.
+/* Reading a note locks it, and a settler would take the lock for that of a command. So the lock is given back at
+ * once.
  */
 #include <dirent.h>
 #include <inttypes.h>

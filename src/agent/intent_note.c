@@ -1,5 +1,5 @@
-/* A command inherits the note's descriptor, and may have written into it. So lines behind the first two are ignored if
- * they are not as `run` writes them.
+/* A command inherits the note's descriptor, and may have written into it. So lines behind the first two are ignored
+ * if they are not as `run` writes them.
  */
 #include "agent/intent_note.h"
 
@@ -293,7 +293,7 @@ static void read_rest(struct intent_note *note, struct str rest) {
       read_taken(note, taken);
     } else if (!note->has_command) {
       note->has_command = read_i64(json_member(line, "pid"), &note->command_pid) &&
-                           read_u64(json_member(line, "start"), &note->command_start);
+                          read_u64(json_member(line, "start"), &note->command_start);
     } else if (!note->has_status) {
       read_end(note, line);
     }
@@ -343,4 +343,3 @@ int intent_note_read(struct intent_note *note, struct err *err) {
   note->content.len = got;
   return result == 0 ? read_lines(note, err) : result;
 }
-

@@ -1,5 +1,5 @@
-/* A note of a run that was found in the spool: how it is read, and how its processes are known. agent/intent.h describes
- * the file. */
+/* A note of a run that was found in the spool: how it is read, and how its processes are known. agent/intent.h
+ * describes the file. */
 #ifndef CODECMETER_AGENT_INTENT_NOTE_H
 #define CODECMETER_AGENT_INTENT_NOTE_H
 
@@ -16,7 +16,8 @@
 #include "base/json.h"
 
 #define INTENT_VERSION 3
-#define INTENT_MAX ((size_t)16 << 20) /* bytes of the first two lines; and of the line about the end of the command */
+#define INTENT_MAX ((size_t)16 << 20) /* bytes of the first two lines; and of the line about the end of the command \
+                                       */
 
 /* The values of "role" in a note, by enum candidate_role. */
 extern const char *const intent_role_names[3];

@@ -156,7 +156,7 @@ static int settle_ended(const struct spool *spool, const struct spool_pass *pass
 /* Follows the table above, for a note that was read with this result. Not 0: the run is left for later; err says why.
  */
 static int settle_note(const struct spool *spool, const struct spool_pass *pass, struct intent_note *note, int result,
-                        struct spool_sums *sums, struct err *err) {
+                       struct spool_sums *sums, struct err *err) {
   if (result == -ERR_NOT_FOUND) return 0;
   if (result == -ERR_CORRUPT) {
     result = spool_move_aside(spool, note->name, err->text, err);
@@ -217,8 +217,8 @@ static bool shares_output(const struct intent_note *note, const struct outputs *
 
 /* Held by no command that we can see: perhaps by an agent that is settling it. */
 static bool is_held_by_other(const struct intent_note *note) {
-  return note->is_locked && note->has_lines && intent_is_our_host(note) && !intent_process_lives(note->run_pid, note->run_start) &&
-         !intent_command_lives(note);
+  return note->is_locked && note->has_lines && intent_is_our_host(note) &&
+         !intent_process_lives(note->run_pid, note->run_start) && !intent_command_lives(note);
 }
 
 static int read_when_free(struct intent_note *note, const struct outputs *outputs, struct err *err) {

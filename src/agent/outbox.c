@@ -61,7 +61,7 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   if (waits) {
     delivered.outcome = REPORT_SPOOLED;
     delivered.needs_help = result == -ERR_DENIED;
-    outbox->told_projectless += delivered.lacks_project; /* the owner prints it */
+    outbox->said_projectless += delivered.lacks_project; /* the owner prints it */
     (void)snprintf(delivered.reason, sizeof delivered.reason, "%s", err->text);
   }
   *ret = delivered;
@@ -107,8 +107,8 @@ void outbox_before_run(const struct outbox *outbox, const char *command, const s
 
 /* Says it once for each run that was killed. */
 static void say_unsettled(struct outbox *outbox, const char *command, const struct spool_sums *sums) {
-  bool is_news = sums->unsettled > outbox->told_unsettled;
-  outbox->told_unsettled = sums->unsettled;
+  bool is_news = sums->unsettled > outbox->said_unsettled;
+  outbox->said_unsettled = sums->unsettled;
   if (!is_news) return;
   SCOPED_MALLOC char *shown = str_printable(str_of(sums->why_unsettled.text));
   (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " killed runs noted in %s are not metered yet: %s\n", command,
@@ -117,8 +117,8 @@ static void say_unsettled(struct outbox *outbox, const char *command, const stru
 
 /* Says it once for each further event. */
 static void say_projectless(struct outbox *outbox, const char *command, const struct spool_sums *sums) {
-  bool is_news = sums->projectless > outbox->told_projectless;
-  outbox->told_projectless = sums->projectless;
+  bool is_news = sums->projectless > outbox->said_projectless;
+  outbox->said_projectless = sums->projectless;
   if (!is_news) return;
   SCOPED_MALLOC char *reason = str_printable(str_of(sums->why_projectless));
   (void)fprintf(
@@ -147,8 +147,8 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
   if (result == -ERR_NOT_FOUND) return CATCH_UP_ALL;
   say_unsettled(outbox, command, &sums);
   say_projectless(outbox, command, &sums);
-  if (result == 0 && sums.elsewhere > 0 && !outbox->told_elsewhere && !outbox->quiet) {
-    outbox->told_elsewhere = true;
+  if (result == 0 && sums.elsewhere > 0 && !outbox->said_elsewhere && !outbox->quiet) {
+    outbox->said_elsewhere = true;
     (void)fprintf(
         stderr,
         "codecmeter %s: %" PRIu64

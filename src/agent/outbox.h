@@ -18,10 +18,10 @@ struct outbox {
   int64_t again_ms;          /* monotonic: until then the outbox does not try to reach the server */
   struct err away;           /* why the server could not be reached */
   bool keeps_projectless;    /* events whose project the server does not take go into the spool; the owner may set it */
-  bool told_elsewhere;       /* the user knows that events wait for another server or token */
-  uint64_t told_projectless; /* the user knows of so many events that wait for a project */
+  bool said_elsewhere;       /* the user knows that events wait for another server or token */
+  uint64_t said_projectless; /* the user knows of so many events that wait for a project */
   bool quiet;                /* outbox_catch_up prints only errors; the owner may set it */
-  uint64_t told_unsettled;   /* the user knows of so many unsettled runs */
+  uint64_t said_unsettled;   /* the user knows of so many unsettled runs */
 };
 /* The settings must be filled; the outbox borrows them as long as it lives. */
 MUST_USE int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err);

@@ -595,7 +595,7 @@ static bool is_same_directory(const char *a, const char *b) {
   return is_in(a, directory);
 }
 
-/* Do both paths lead to one file, or, while there is none, to one name in one directory? */
+/* True if both paths lead to one file, or, before the file exists, to one name in one directory. */
 static bool is_same_place(const char *a, const char *b) {
   struct stat of_a, of_b;
   if (strcmp(a, b) == 0) return true;

@@ -39,10 +39,10 @@ bool place_is_below(const char *path, const char *top);
 /* True if the path has an entry for a file of this size and time of writing. If its inode differs, or its time of
  * birth is unknown, the entry is renewed. */
 bool place_knows(struct place *place, const char *path, const struct stat *st);
-/* The status of the entry that place_knows finds. False if there is none. */
+/* The status of the entry that place_knows finds. False if it finds no entry. */
 bool place_find(const struct place *place, const char *path, const struct stat *st, enum place_status *ret_status);
 /* Another name of this file (same inode, size, times of writing and of birth; not a copy on another file system) that
- * is BEFORE, DONE or PART, and its status. NULL if there is none. Valid until the next change. */
+ * is BEFORE, DONE or PART, and its status. NULL: no such name. Valid until the next change. */
 const char *place_twin(const struct place *place, const char *path, const struct stat *st,
                        enum place_status *ret_status);
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status);

@@ -1,5 +1,5 @@
-/* The media are looked at before and after they are read, because an identity of other bytes than the measured ones would
- * be wrong for ever.
+/* The media are looked at before and after they are read, because an identity of other bytes than the
+ * measured ones would be wrong for ever.
  */
 #include "agent/report.h"
 
@@ -372,8 +372,8 @@ static int read_reply(struct client_reply *reply, enum report_outcome *ret_outco
   CHECK(arena != NULL && parser != NULL);
   const struct json *top = NULL;
   bool is_json = json_parse(parser, arena, buf_view(&reply->body), 8, &top, NULL) == 0 && top->type == JSON_OBJECT;
-  bool told = reply->status == 200 || reply->status == 409 || reply->status == 422;
-  if (told && is_json && read_outcome(top, ret_outcome, ret_reason) == 0) return 0;
+  bool is_judged = reply->status == 200 || reply->status == 409 || reply->status == 422;
+  if (is_judged && is_json && read_outcome(top, ret_outcome, ret_reason) == 0) return 0;
   struct str detail = is_json ? json_member_text(top, "detail") : STR("check that it is a codecmeter server");
   if (is_json && detail.len > 0 && is_unreadable(reply->status)) {
     *ret_outcome = REPORT_REJECTED;

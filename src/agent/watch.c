@@ -124,7 +124,7 @@ static bool is_from_before(const struct watch *watch, const struct place *place,
          ms_of(st->st_ctim) < ms_of(watch->started) && writer_of(path) != WRITER_THERE;
 }
 
-static void take_told(struct watch *watch, const char *path, bool may_be_open) {
+static void take_reported(struct watch *watch, const char *path, bool may_be_open) {
   struct place *place = place_of(watch, path);
   struct pending_file file = {.may_be_open = may_be_open};
   if (place == NULL || !wanted_has(&watch->options->wanted, path + strlen(place_root(place)))) return;
@@ -141,7 +141,7 @@ static void take_told(struct watch *watch, const char *path, bool may_be_open) {
 
 static void take_one(struct watch *watch, const char *path, bool may_be_open) {
   watch->options->on_progress();
-  take_told(watch, path, may_be_open);
+  take_reported(watch, path, may_be_open);
 }
 
 static void on_file(void *arg, const char *path) { take_one(arg, path, false); }
@@ -190,7 +190,7 @@ static bool is_held_back(struct watch *watch, const char *path, struct pending_f
   return true;
 }
 
-/* How long to wait for a possible writer; 0 if there is none. A file that was reported only as made is reported again
+/* How long to wait for a possible writer; 0: nobody writes to the file. A file that was reported only as made is reported again
  * when it is closed, so it can wait longer. */
 static int64_t rest_of_writing(const struct watch *watch, const char *path, const struct pending_file *file) {
   enum writer writer = writer_of(path);

@@ -1,5 +1,5 @@
-/* Lists come first, because they name their parts: a segment that stands behind its list on the command line, as in
- * `record out.m3u8 out0.ts`, would count a second time.
+/* Lists are recorded first, because they name their parts. Else a segment that is named beside its list, as in
+ * `record out0.ts out.m3u8`, would count a second time.
  */
 #include <glib.h>
 #include <stdio.h>
@@ -66,7 +66,7 @@ static void explain(const char *name, const struct report *report, const struct 
 
 /* ---- one path ---- */
 
-/* True if every output was recorded. What was not is told. */
+/* True if every output was recorded. Prints a message for each other one. */
 static bool take_reports(const struct recording *recording, const struct reports *reports) {
   bool all = true;
   for (size_t i = 0; i < reports->count; i++) {
@@ -89,14 +89,14 @@ static void remember_parts(const struct recording *recording, const char *path, 
     (void)g_hash_table_replace(recording->parts, g_strdup(media->parts[i]), g_strdup(path));
 }
 
-/* True if the path is a part of a list that is recorded: that is said, and is no failure. */
+/* True if the path is a part of a list that is recorded. Prints so; it is no failure. */
 static bool is_part(const struct recording *recording, const char *path) {
   SCOPED_MALLOC char *absolute = realpath(path, NULL);
   const char *list = absolute != NULL ? g_hash_table_lookup(recording->parts, absolute) : NULL;
   if (list == NULL) return false;
   SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_list = str_printable(str_of(list));
   if (!options_quiet())
-    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded of its own\n", shown, shown_list);
+    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded by itself\n", shown, shown_list);
   return true;
 }
 
