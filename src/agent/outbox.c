@@ -68,29 +68,19 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   return 0;
 }
 
-/* What the user can do about an event that waits; goes on from "waits in DIR". */
-static const char *how_to_send(const struct delivered *delivered) {
-  bool names_none = delivered->lacks_project && str_starts(str_of(delivered->reason), STR("subject is missing"));
-  if (names_none)
-    return ". It names no project: send it by `codecmeter flush --any` with a token of the one project that it is for; "
-           "next time give --project";
-  if (delivered->lacks_project)
-    return ". Create the project (`codecmeter project create`), or take a token that is for it; then `codecmeter "
-           "flush` sends the event";
-  if (delivered->needs_help)
-    return " for this server and token; correct them, then send it by `codecmeter flush --any`: it counts for the "
-           "project of the token that sends it";
-  return "; it is sent with the next event that is stored, or by `codecmeter flush`";
-}
-
 int outbox_say_waiting(const struct outbox *outbox, const char *what, const struct delivered *delivered,
                        struct err *err) {
   SCOPED_MALLOC char *subject = strdup(what), *dir = strdup(outbox->spool.dir);
   CHECK(subject != NULL && dir != NULL);
   err_shorten(subject, NAME_SHOWN_MAX);
   err_shorten(dir, NAME_SHOWN_MAX);
-  const char *how = how_to_send(delivered);
-  return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; the event waits in %s%s", subject,
+  const char *how =
+      delivered->lacks_project ? report_project_advice(delivered->reason)
+      : delivered->needs_help
+          ? "correct the server's address or the token, then send it by `codecmeter flush --any`: it counts for the "
+            "project of the token that sends it"
+          : "it is sent with the next event that is stored, or by `codecmeter flush`";
+  return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; the event waits in %s; %s", subject,
                  delivered->reason, dir, how);
 }
 
@@ -121,12 +111,9 @@ static void say_projectless(struct outbox *outbox, const char *command, const st
   outbox->said_projectless = sums->projectless;
   if (!is_news) return;
   SCOPED_MALLOC char *reason = str_printable(str_of(sums->why_projectless));
-  (void)fprintf(
-      stderr,
-      "codecmeter %s: %" PRIu64
-      " in %s wait until the server takes their project (%s): create it, or send them by `codecmeter flush` with a "
-      "token that is for it\n",
-      command, sums->projectless, outbox->spool.dir, reason);
+  (void)fprintf(stderr,
+                "codecmeter %s: %" PRIu64 " in %s wait until the server takes their project (%s). For each: %s\n",
+                command, sums->projectless, outbox->spool.dir, reason, report_project_advice(sums->why_projectless));
 }
 
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {

@@ -79,8 +79,8 @@ static uint64_t hash_text(struct str text) {
 struct file_mark file_mark_of(const char *path, const struct file_before *was) {
   char text[128];
   CHECK(was->was_there);
-  int len = snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64 " %" PRId64 " %lld.%09ld", was->dev, was->ino, was->size,
-                     (long long)was->mtime.tv_sec, was->mtime.tv_nsec);
+  int len = snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64 " %" PRId64 " %lld.%09ld", was->dev, was->ino,
+                     was->size, (long long)was->mtime.tv_sec, was->mtime.tv_nsec);
   CHECK(len > 0 && (size_t)len < sizeof text);
   return (struct file_mark){.path = hash_text(str_of(path)),
                             .content = hash_text(str_make(text, (size_t)len)),
@@ -364,9 +364,7 @@ struct making {
   GHashTable *made_contents; /* likewise */
 };
 
-static char *file_key(uint64_t dev, uint64_t ino) {
-  return g_strdup_printf("%" PRIu64 ":%" PRIu64, dev, ino);
-}
+static char *file_key(uint64_t dev, uint64_t ino) { return g_strdup_printf("%" PRIu64 ":%" PRIu64, dev, ino); }
 
 static GHashTable *set_of_hashes(void) { return g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL); }
 
@@ -612,8 +610,7 @@ bool candidate_exists(const struct candidate *candidate) {
 }
 
 bool candidate_shares(const struct candidate *candidate, const struct candidate *other) {
-  bool is_input = candidate->role == CANDIDATE_ARGUMENT && candidate->before.was_there &&
-                  !has_changed(candidate);
+  bool is_input = candidate->role == CANDIDATE_ARGUMENT && candidate->before.was_there && !has_changed(candidate);
   if (is_input || candidate->was_full) return false;
   if (is_same_place(candidate->path, other->path)) return true;
   if (is_directory(candidate->path)) return is_in(other->path, candidate->path);

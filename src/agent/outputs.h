@@ -44,8 +44,8 @@ enum candidate_role {
   CANDIDATE_ARGUMENT, /* of another command: may be anything */
 };
 
-/* Recognizes a file. Short, because a pattern may match 100,000 files. Equal hashes of different files are so unlikely
- * (64 bits of SHA-256) that they are taken for the same. */
+/* Recognizes a file. Short, because a pattern may match 100,000 files. Equal hashes of different files are so
+ * unlikely (64 bits of SHA-256) that they are taken for the same. */
 struct file_mark {
   uint64_t path;    /* a hash */
   uint64_t content; /* a hash of device, inode, size and time of writing */
@@ -93,10 +93,10 @@ void outputs_fini(struct outputs *outputs);
 struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidate_role role);
 
 enum made_state {
-  MADE_FILE,    /* made or changed by the command */
+  MADE_FILE,     /* made or changed by the command */
   MADE_DOUBTFUL, /* changed after the command began, perhaps by another program */
-  MADE_OTHER,   /* there, but no output: it was moved from another of the names, or is a pipe or a device */
-  MADE_NOTHING, /* expected, and not made; or it cannot be examined now */
+  MADE_OTHER,    /* there, but no output: it was moved from another of the names, or is a pipe or a device */
+  MADE_NOTHING,  /* expected, and not made; or it cannot be examined now */
 };
 
 /* A file that the command made or changed, or the reason why an expected one is none. */

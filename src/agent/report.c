@@ -336,6 +336,13 @@ bool report_lacks_project(enum report_outcome outcome, const char *reason) {
   return false;
 }
 
+const char *report_project_advice(const char *reason) {
+  if (str_starts(str_of(reason), STR("subject is missing")))
+    return "send it by `codecmeter flush --any` with a token of the one project that it is for; next time give --project";
+  return "create the project (`codecmeter project create`), then give `codecmeter flush`; or give `codecmeter flush` with "
+         "a token that is for the project";
+}
+
 static void copy_reason(struct str reason, char out[REPORT_REASON_MAX]) {
   if (reason.len > REPORT_REASON_MAX - 1) reason.len = REPORT_REASON_MAX - 1;
   bool fits = str_copy(reason, out, REPORT_REASON_MAX);

@@ -263,7 +263,8 @@ static void put_groups(struct buf *out, const struct groups *groups, const struc
 }
 
 static void put_waiting(struct buf *out, const struct status *status) {
-  static const struct group_members members = {"for", {"url", "token", "project"}, "events", "since", "others", false};
+  static const struct group_members members = {"for", {"url", "token", "project"}, "events", "since", "others",
+                                               false};
   buf_printf(out, ",\"waiting\":%" PRIu64, status->all_waiting.count);
   put_time(out, "since", status->all_waiting.first_ms);
   put_groups(out, &status->waiting, &members);
@@ -285,7 +286,8 @@ static void put_runs(struct buf *out, const struct status *status) {
 }
 
 static void put_refused(struct buf *out, const struct status *status) {
-  static const struct group_members members = {"reasons", {"outcome", "reason"}, "count", "newest", "other_reasons", true};
+  static const struct group_members members = {"reasons", {"outcome", "reason"}, "count",
+                                               "newest",  "other_reasons",       true};
   buf_printf(out, ",\"rejected\":%" PRIu64, status->all_refused.count);
   put_time(out, "newest", status->all_refused.last_ms);
   put_groups(out, &status->refused, &members);
