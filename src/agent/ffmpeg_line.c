@@ -1,5 +1,5 @@
-/* ffmpeg's options are read with its own rules, because a guess would take the value of an option for an output, or
- * miss one. There are thousands of options with a value, and some forty without: so only those are listed.
+/* We read ffmpeg's options with its own rules, because a guess would take the value of an option for an output, or
+ * miss an output. ffmpeg has thousands of options with a value and some forty without, so we list the latter.
  *
  * Is an output a remux? Each -c names streams by a specifier, and the last one that matches a stream decides. The
  * line does not say how many streams an input has. So each video stream that the line allows for is tried; what the

@@ -2,9 +2,9 @@
  * same ones. So the order comes from the candidates and from the files only: master playlists and manifests, then
  * other lists, then the rest; in each, the order of the command, and of names.
  *
- * Ids by prefix need the common directory of what is counted, which is known only afterwards. So a first guess is
- * made, from all files that were made. If it is wrong, because a thumbnail lies elsewhere, what counts is measured
- * again. That happens seldom, and keeps one way to make an event.
+ * Ids by prefix need the common directory of what is counted, which is known only afterwards. So we first
+ * guess it from all files that were made. If the guess is wrong, because a thumbnail lies elsewhere, we measure what
+ * counts again. That happens seldom, and keeps one way to make an event.
  */
 #include "agent/findings.h"
 

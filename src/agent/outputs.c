@@ -1,5 +1,5 @@
-/* Which arguments name outputs cannot be known of a command that we do not know. So every argument is a candidate,
- * and the files decide: one that the command did not touch is no output. What a command does to its inputs must not
+/* We do not know which arguments of an unknown command name outputs. So every argument is a candidate,
+ * and the files decide: a file that the command did not touch is no output. What a command does to its inputs must not
  * make them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by size,
  * time of writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's line
  * names as an output counts with any change.

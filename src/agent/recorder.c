@@ -7,8 +7,8 @@
  * A list over one whole file has the identity of the file: the server finds a duplicate.
  *
  * An event whose project the server does not take is not kept: its project may be created later, or the pattern that
- * gave it may be corrected. The file is tried again, and so that not every file of the project is measured again and
- * again, only one is, with growing waits.
+ * gave it may be corrected. The file is tried again, with growing waits. Of all files
+ * of a refused project, only one is measured each time.
  */
 #include "agent/recorder.h"
 
@@ -28,9 +28,7 @@
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
-#define PROJECT_AGAIN_MIN_MS                                                            \
-  1000 /* between attempts for a project; doubled each time, up to PROJECT_AGAIN_MAX_MS \
-        */
+#define PROJECT_AGAIN_MIN_MS 1000 /* between attempts for a project; doubled each time, up to the next line */
 #define PROJECT_AGAIN_MAX_MS 300000
 
 struct recorder {
@@ -160,7 +158,7 @@ struct taking {
   bool is_incomplete;  /* an output was not recorded, and will not be */
 };
 
-/* A refused event goes to rejected/, because nobody reads the output of a watch. */
+/* Puts a refused event into rejected/, because nobody reads the output of a watch. */
 static int keep_refused(struct recorder *recorder, const struct report *report, const struct delivered *delivered,
                         struct err *err) {
   int result = spool_reject(&recorder->outbox.spool, report, delivered->outcome, delivered->reason, err);
