@@ -127,6 +127,29 @@ int spool_make(const char *dir, struct err *err) {
   return result == 0 ? open_lock(dir, &fd, err) : result;
 }
 
+/* ---- a file of the spool ---- */
+
+/* Keeps the memory of content. -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it is no regular file of at most
+ * `most` bytes. -ERR_DENIED: this user may not read it. */
+static int read_content(const char *path, size_t most, struct buf *content, struct stat *ret_st, struct err *err) {
+  size_t got = 0;
+  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", path);
+  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "this user may not read %s", path);
+  if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
+  if (fd < 0 || fstat(fd, ret_st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", path);
+  if (!S_ISREG(ret_st->st_mode)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
+  if ((uint64_t)ret_st->st_size > most) return err_set(err, ERR_CORRUPT, "it is too long");
+  size_t size = (size_t)ret_st->st_size;
+  buf_clear(content);
+  char *room = buf_extend(content, size + JSON_PADDING);
+  CHECK(room != NULL);
+  memset(room, 0, size + JSON_PADDING);
+  int result = file_read(fd, path, 0, room, size, &got, err);
+  content->len = got;
+  return result;
+}
+
 /* ---- adding ---- */
 
 static void hash_content(struct str content, char out[HASH_DIGITS + 1]) {
@@ -171,6 +194,15 @@ static int compose(const struct spool *spool, const struct report *report, struc
   return 0;
 }
 
+/* True if the file is an equal event, whole. Its time of writing says since when the event waits. */
+static bool is_there(const struct spool *spool, const char *name, struct str content) {
+  SCOPED_MALLOC char *path = file_path(spool->dir, name);
+  SCOPED(buf_fini) struct buf found = {0};
+  struct stat st;
+  struct err err;
+  return read_content(path, FILE_MAX, &found, &st, &err) == 0 && str_equal(buf_view(&found), content);
+}
+
 int spool_put(const struct spool *spool, const struct report *report, struct err *err) {
   SCOPED(buf_fini) struct buf content = {0};
   char name[NAME_SIZE];
@@ -178,6 +210,7 @@ int spool_put(const struct spool *spool, const struct report *report, struct err
   if (result == 0) result = spool_make(spool->dir, err);
   if (result != 0) return result;
   name_file(report, buf_view(&content), SUFFIX, name);
+  if (is_there(spool, name, buf_view(&content))) return file_sync_dir(spool->dir, err); /* its writer may not have */
   return file_replace(spool->dir, name, buf_view(&content), err);
 }
 
@@ -274,27 +307,6 @@ static void waiting_fini(struct waiting *waiting) {
   free(waiting->path);
   free(waiting->project);
   buf_fini(&waiting->content);
-}
-
-/* Keeps the memory of content. -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it is no regular file of at most
- * `most` bytes. -ERR_DENIED: this user may not read it. */
-static int read_content(const char *path, size_t most, struct buf *content, struct stat *ret_st, struct err *err) {
-  size_t got = 0;
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", path);
-  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "this user may not read %s", path);
-  if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
-  if (fd < 0 || fstat(fd, ret_st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", path);
-  if (!S_ISREG(ret_st->st_mode)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
-  if ((uint64_t)ret_st->st_size > most) return err_set(err, ERR_CORRUPT, "it is too long");
-  size_t size = (size_t)ret_st->st_size;
-  buf_clear(content);
-  char *room = buf_extend(content, size + JSON_PADDING);
-  CHECK(room != NULL);
-  memset(room, 0, size + JSON_PADDING);
-  int result = file_read(fd, path, 0, room, size, &got, err);
-  content->len = got;
-  return result;
 }
 
 /* True if the name is "TIME-ID-HASH.event" with the hash of the content. */

@@ -33,7 +33,8 @@ void spool_fini(struct spool *spool);
  * contains other files. */
 MUST_USE int spool_make(const char *dir, struct err *err);
 
-/* Puts an event into the spool. It is on disk when this returns 0. -ERR_FULL, -ERR_IO, -ERR_EXISTS. */
+/* Puts an event into the spool. It is on disk when this returns 0. If an equal event waits already, it keeps its time, so
+ * that it never seems to wait for less long than it does. -ERR_FULL, -ERR_IO, -ERR_EXISTS. */
 MUST_USE int spool_put(const struct spool *spool, const struct report *report, struct err *err);
 /* The same into rejected/, with outcome and reason. */
 MUST_USE int spool_reject(const struct spool *spool, const struct report *report, enum report_outcome outcome,
@@ -90,7 +91,7 @@ enum spool_item_state {
 struct spool_item {
   enum spool_item_state state;
   struct str url, token, project; /* token and project may be empty: no token was given; the token's project */
-  int64_t put_ms;                 /* Unix ms: when it was put into the spool; 0: unknown */
+  int64_t put_ms;                 /* Unix ms: when it was first put into the spool; 0: unknown */
   const char *why;
 };
 /* Visits the events in the directory's order, which is no order. Skips those that are being written. Its memory does

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import threading
 
+import pytest
+
 from conftest import AS_NOBODY, needs_root, run, unless_sanitized, wait_until
-from media import clips, farm  # noqa: F401 (fixtures)
+from media import clips, distinct, farm  # noqa: F401 (fixtures)
 from scripted import scripted
 from test_agents import flush, gated, has_ended, intents, kill, put, spooled  # noqa: F401 (a fixture among them)
 
@@ -104,6 +106,29 @@ def test_what_waits_for_whom_and_since_when(farm):
     status(farm, "--check", "--max-age", "1h", expect=1)
     status(farm, "--check", "--max-age", "100000d")
     assert flush(farm).stdout.startswith("sent 4,") and seen(farm)["waiting"] == 2
+
+
+@pytest.mark.parametrize("cause", ["no such project", "no server"])
+def test_an_event_that_is_spooled_again_waits_since_the_first_time(farm, clips, tmp_path, cause):
+    """Else a `record *.mp4` of cron would keep the alarm of `--max-age` silent for ever."""
+    out = distinct(clips / "small.mp4", tmp_path / "out.mp4")
+    options = ("--project", "new") if cause == "no such project" else ()
+    if cause == "no server":
+        farm.server.stop()
+    farm.record(out, *options)
+    (name,) = spooled(farm)
+    age(farm, name, 1000)
+    for agent in ("record", "run", "flush"):
+        words = {"record": (*options, out), "run": (*options, "--output", out, "--", "sh", "-c", f"cp -p {out} {out}.new && mv {out}.new {out}"), "flush": ()}
+        done = farm.command(agent, *words[agent])
+        assert agent == "flush" or "waits in" in done.stderr, done
+        assert spooled(farm) == [name] and seen(farm)["since"] == "1970-01-01T00:16:40.000Z", agent
+    status(farm, "--check", "--max-age", "1h", expect=1)
+    whole = open(f"{farm.spool}/{name}").read()
+    with open(f"{farm.spool}/{name}", "w") as file:
+        file.write(whole[:-9])
+    farm.record(out, *options)
+    assert spooled(farm) == [name] and open(f"{farm.spool}/{name}").read() == whole, "a damaged one is replaced"
 
 
 def test_damaged_files(farm):
