@@ -223,6 +223,17 @@ def test_segments_without_a_list(farm, tmp_path):
     assert farm.totals() == {("h264", "Low"): 4}
 
 
+def test_an_output_that_is_a_segment(farm, clips, tmp_path):
+    """A list that the command did not make plays it: it counts with the list, unless --id says otherwise."""
+    shutil.copy(clips / "small.mp4", tmp_path / "in.mp4")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nout0.ts\n#EXTINF:2,\nin.mp4\n#EXT-X-ENDLIST\n")
+    command = ["ffmpeg", "-nostdin", "-y", "-v", "error", "-i", "in.mp4", *H264, "out0.ts"]
+    done = run_in(farm, tmp_path, "--", *command)
+    assert done.returncode == 75 and "a part of what" in done.stderr and "list.m3u8" in done.stderr, done
+    assert done.stdout == "" and farm.totals() == {}, "its event is not printed either"
+    assert run_in(farm, tmp_path, "--id", "ad-7", "--", *command).returncode == 0 and farm.totals() == {("h264", "Low"): 2}
+
+
 @pytest.mark.parametrize("words,said", [(["-f", "null", "-"], "-: nothing is written"), (["-f", "mpegts", "pipe:1"], "pipe:1: a pipe"),
                                         (["-f", "mpegts", "udp://127.0.0.1:9"], "udp://127.0.0.1:9: what is sent over a network"),
                                         (["-f", "tee", "[f=null]a|[f=mpegts]pipe:1"], "a: nothing is written; pipe:1: a pipe")])
