@@ -30,7 +30,8 @@
 #define HASH_DIGITS 16
 #define TIME_MAX INT64_C(9999999999999) /* thirteen digits, so that names sort by time */
 #define ID_DIGITS 32
-#define NAME_SIZE (13 + 1 + ID_DIGITS + 1 + HASH_DIGITS + sizeof SUFFIX)
+#define HELD "-watch" /* in the name of an event that spool_hold has put, behind the id */
+#define NAME_SIZE (13 + 1 + ID_DIGITS + sizeof HELD + HASH_DIGITS + sizeof SUFFIX)
 #define LOCK_TEXT "codecmeter spool 1\n" /* the content of `lock`, which marks a directory as a spool */
 #define LOCK_POLL_MS 50
 #define CUT_OFF_S 60 /* the writer of a temporary file of this age has ended */
@@ -169,12 +170,22 @@ static void hash_id(const struct report *report, char out[ID_DIGITS + 1]) {
   bytes_hex(digest, ID_DIGITS / 2, out);
 }
 
-static void name_file(const struct report *report, struct str content, const char *suffix, char out[NAME_SIZE]) {
-  char hash[HASH_DIGITS + 1], id[ID_DIGITS + 1];
+/* The part of a name that all events of one output at one time have. */
+static void name_output(const struct report *report, char out[NAME_SIZE]) {
+  char id[ID_DIGITS + 1];
   int64_t time_ms = report->time_ms < 0 ? 0 : report->time_ms > TIME_MAX ? TIME_MAX : report->time_ms;
-  hash_content(content, hash);
   hash_id(report, id);
-  int len = snprintf(out, NAME_SIZE, "%013" PRId64 "-%s-%s%s", time_ms, id, hash, suffix);
+  int len = snprintf(out, NAME_SIZE, "%013" PRId64 "-%s", time_ms, id);
+  CHECK(len > 0 && len < (int)NAME_SIZE);
+}
+
+/* mark: HELD or "". */
+static void name_file(const struct report *report, struct str content, const char *mark, const char *suffix,
+                      char out[NAME_SIZE]) {
+  char hash[HASH_DIGITS + 1], output[NAME_SIZE];
+  hash_content(content, hash);
+  name_output(report, output);
+  int len = snprintf(out, NAME_SIZE, "%.*s%s-%s%s", 13 + 1 + ID_DIGITS, output, mark, hash, suffix);
   CHECK(len > 0 && len < (int)NAME_SIZE);
 }
 
@@ -203,15 +214,52 @@ static bool is_there(const struct spool *spool, const char *name, struct str con
   return read_content(path, FILE_MAX, &found, &st, &err) == 0 && str_equal(buf_view(&found), content);
 }
 
-int spool_put(const struct spool *spool, const struct report *report, struct err *err) {
+static int put(const struct spool *spool, const struct report *report, const char *mark, struct err *err) {
   SCOPED(buf_fini) struct buf content = {0};
   char name[NAME_SIZE];
   int result = compose(spool, report, &content, err);
   if (result == 0) result = spool_make(spool->dir, err);
   if (result != 0) return result;
-  name_file(report, buf_view(&content), SUFFIX, name);
+  name_file(report, buf_view(&content), mark, SUFFIX, name);
   if (is_there(spool, name, buf_view(&content))) return file_sync_dir(spool->dir, err); /* its writer may not have */
   return file_replace(spool->dir, name, buf_view(&content), err);
+}
+
+int spool_put(const struct spool *spool, const struct report *report, struct err *err) {
+  return put(spool, report, "", err);
+}
+
+int spool_hold(const struct spool *spool, const struct report *report, struct err *err) {
+  return put(spool, report, HELD, err);
+}
+
+/* True if the name is that of an event that spool_hold has put: of this output, or of any if output is "". */
+static bool is_held(const char *name, const char *output) {
+  size_t len = strlen(output);
+  const char *mark = strstr(name, HELD "-");
+  return name[0] != '.' && has_suffix(name, SUFFIX) && mark != NULL && strncmp(name, output, len) == 0 &&
+         (len == 0 || mark == name + len);
+}
+
+/* Removes them if remove is true. Returns how many there are. */
+static size_t visit_held(const char *spool, const char *output, bool remove) {
+  size_t count = 0;
+  DIR *dir = opendir(spool);
+  for (struct dirent *entry = NULL; dir != NULL && (entry = readdir(dir)) != NULL;) {
+    if (!is_held(entry->d_name, output)) continue;
+    count++;
+    if (remove) (void)unlinkat(dirfd(dir), entry->d_name, 0);
+  }
+  if (dir != NULL) (void)closedir(dir);
+  return count;
+}
+
+bool spool_has_held(const struct spool *spool) { return visit_held(spool->dir, "", false) > 0; }
+
+void spool_release(const struct spool *spool, const struct report *report) {
+  char output[NAME_SIZE];
+  name_output(report, output);
+  (void)visit_held(spool->dir, output, true);
 }
 
 /* ---- events that will never be sent ---- */
@@ -249,7 +297,7 @@ int spool_reject(const struct spool *spool, const struct report *report, enum re
   char name[NAME_SIZE];
   int result = spool_make(spool->dir, err);
   if (result != 0) return result;
-  name_file(report, buf_view(&report->event), ".json", name);
+  name_file(report, buf_view(&report->event), "", ".json", name);
   return note_rejected(spool, name, buf_view(&report->event), NULL, report_outcome_name(outcome), reason, err);
 }
 

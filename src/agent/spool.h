@@ -36,7 +36,15 @@ MUST_USE int spool_make(const char *dir, struct err *err);
 /* Puts an event into the spool. It is on disk when this returns 0. If an equal event waits already, it keeps its time, so
  * that it never seems to wait for less long than it does. -ERR_FULL, -ERR_IO, -ERR_EXISTS. */
 MUST_USE int spool_put(const struct spool *spool, const struct report *report, struct err *err);
-/* The same into rejected/, with outcome and reason. */
+/* The same for an event of `watch` whose project the server does not take. It waits like any other, so it is not lost if
+ * its file goes away. But while the file is there, `watch` may record it for another project later: spool_release. */
+MUST_USE int spool_hold(const struct spool *spool, const struct report *report, struct err *err);
+/* Removes what spool_hold has put for the same output at the same time, because the output is recorded. An event that
+ * cannot be removed stays: the user sees it, or it is a duplicate. */
+void spool_release(const struct spool *spool, const struct report *report);
+/* True if there is an event that spool_hold has put. */
+bool spool_has_held(const struct spool *spool);
+/* The same as spool_put into rejected/, with outcome and reason. */
 MUST_USE int spool_reject(const struct spool *spool, const struct report *report, enum report_outcome outcome,
                           const char *reason, struct err *err);
 
