@@ -274,8 +274,9 @@ struct subject {
   const char *member, *text;
 };
 
-/* Writes a note to rejected/: {"event":…,"outcome":…,"reason":…,"time":…}, with the subject as one more member. */
-static int note_rejected(const struct spool *spool, const char *name, struct str event, const struct subject *subject,
+/* Writes a note to rejected/: {"event":…,"outcome":…,"reason":…,"time":…}, with the subjects as further members, up to the
+ * first without a name. subjects: or NULL. */
+static int note_rejected(const struct spool *spool, const char *name, struct str event, const struct subject *subjects,
                          const char *outcome, const char *reason, struct err *err) {
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
   SCOPED(buf_fini) struct buf note = {0};
@@ -283,7 +284,8 @@ static int note_rejected(const struct spool *spool, const char *name, struct str
   rfc3339_format(clock_real_ms(clock_system()), time);
   buf_text(&note, "{\"event\":");
   buf_str(&note, event);
-  if (subject != NULL) append_member(&note, subject->member, subject->text);
+  for (const struct subject *subject = subjects; subject != NULL && subject->member != NULL; subject++)
+    append_member(&note, subject->member, subject->text);
   append_member(&note, "outcome", outcome);
   append_member(&note, "reason", reason);
   append_member(&note, "time", time);
@@ -301,10 +303,12 @@ int spool_reject(const struct spool *spool, const struct report *report, enum re
   return note_rejected(spool, name, buf_view(&report->event), NULL, report_outcome_name(outcome), reason, err);
 }
 
-int spool_note_unmetered(const struct spool *spool, const char *name, const char *output, const char *reason,
+int spool_note_unmetered(const struct spool *spool, const char *name, const struct spool_lost *lost, const char *reason,
                          struct err *err) {
-  const struct subject subject = {"output", output};
-  return note_rejected(spool, name, STR("null"), &subject, "unmetered", reason, err);
+  char began[RFC3339_SIZE];
+  rfc3339_format(lost->began_ms, began);
+  const struct subject subjects[] = {{"output", lost->output}, {"began", began}, {"project", lost->project}, {NULL, NULL}};
+  return note_rejected(spool, name, STR("null"), subjects, "unmetered", reason, err);
 }
 
 static int remove_event(const char *path, struct err *err) {
@@ -331,8 +335,8 @@ int spool_move_aside(const struct spool *spool, const char *name, const char *re
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
   SCOPED_MALLOC char *to = free_name(dir, name), *target = file_path(dir, to), *note = NULL;
   CHECK(asprintf(&note, "%s.json", to) >= 0);
-  const struct subject file = {"file", to};
-  int result = note_rejected(spool, note, STR("null"), &file, "unreadable", reason, err);
+  const struct subject file[] = {{"file", to}, {NULL, NULL}};
+  int result = note_rejected(spool, note, STR("null"), file, "unreadable", reason, err);
   if (result != 0) return result;
   if (rename(from, target) != 0) return err_set_errno(err, ERR_IO, errno, "cannot move %s", from);
   return file_sync_dir(dir, err);

@@ -52,9 +52,14 @@ MUST_USE int spool_reject(const struct spool *spool, const struct report *report
 void spool_append_address(const struct spool *spool, struct buf *out);
 /* True if that is the name of a run's note. */
 bool spool_is_run(const char *name);
-/* Notes in rejected/, under that name, an output that has no event. */
-MUST_USE int spool_note_unmetered(const struct spool *spool, const char *name, const char *output, const char *reason,
-                                  struct err *err);
+/* An output of a run, that has no event. */
+struct spool_lost {
+  const char *output, *project; /* its path; "" for the token's project */
+  int64_t began_ms;             /* when the run began, Unix ms */
+};
+/* Notes it in rejected/, under that name. */
+MUST_USE int spool_note_unmetered(const struct spool *spool, const char *name, const struct spool_lost *lost,
+                                  const char *reason, struct err *err);
 /* Moves a damaged file into rejected/, and writes a note with the reason beside it. */
 MUST_USE int spool_move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err);
 

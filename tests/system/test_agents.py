@@ -287,7 +287,7 @@ def test_a_wrong_token_keeps_them(farm, clips, tmp_path):
     done = farm.record(clips / "small.mp4", "--token", "cm_wrong")
     assert done.returncode == 1 and "send it by `codecmeter flush --any`: it counts for the project" in done.stderr, done
     done = farm.record(other)
-    assert done.returncode == 0 and f"1 in {farm.spool} wait for another server or token" in done.stderr, done
+    assert done.returncode == 0 and f"1 event in {farm.spool} waits for another server or token" in done.stderr, done
     assert flush(farm, "--any").stdout == "sent 1, duplicate 0, rejected 0, left 0\n"
 
 
