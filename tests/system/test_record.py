@@ -612,6 +612,25 @@ def test_a_playlist_that_keeps_the_last_segments(farm, tmp_path, name):
     assert done.returncode == 1 and "-hls_list_size 0" in done.stderr and farm.totals() == {}, done
 
 
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_what_is_there_of_a_playlist_that_keeps_the_last_segments(farm, tmp_path, kind):
+    """The way that the message names: the segments joined are the whole output. One by one, each would be a task."""
+    done = farm.record(hls(tmp_path, "-hls_segment_type", kind))
+    assert done.returncode == 1 and "in order into one file with `cat`, and record that file" in done.stderr, done
+    parts = sorted(tmp_path.glob("out*.ts" if kind == "mpegts" else "out*.m4s"), key=lambda path: int(path.stem[3:]))
+    assert len(parts) > 5
+    whole = tmp_path / ("whole.ts" if kind == "mpegts" else "whole.mp4")
+    whole.write_bytes(b"".join(path.read_bytes() for path in [*tmp_path.glob("init.mp4"), *parts]))
+    done = farm.record(whole)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 20}, done
+
+
+def test_what_is_there_of_a_playlist_of_ranges(farm, tmp_path):
+    done = farm.record(hls(tmp_path, "-hls_flags", "single_file"))
+    assert done.returncode == 1 and "record the file that it plays" in done.stderr, done
+    assert farm.record(tmp_path / "out.ts").returncode == 0 and farm.totals() == {("h264", "Low"): 20}
+
+
 def test_a_segment_beside_its_list(farm, clips, tmp_path):
     """It would count a second time, with the list. --id says that it is an output of its own."""
     playlist = hls(tmp_path, "-hls_list_size", 0, "-hls_time", 2, seconds=6)

@@ -171,7 +171,9 @@ def test_what_was_rejected_and_why(farm):
     assert reasons["width: must be an integer from 1 to 65535"]["count"] == 3, told
     assert reasons["differs from the first report: width: stored 640, reported 642"]["outcome"] == "conflict", told
     done = status(farm, "--check", expect=1)
-    assert f"{farm.spool}/rejected" in done.stdout and "never sent again" in done.stdout and "stored 640" in done.stdout, done
+    assert f"{farm.spool}/rejected" in done.stdout and "None is ever sent again" in done.stdout and "stored 640" in done.stdout, done
+    assert "\nrejected: correct what" in done.stdout and "\nconflict: another output" in done.stdout and "unmetered" not in done.stdout, done
+    assert "conflict: " not in status(farm, "--quiet").stdout
     shutil.rmtree(f"{farm.spool}/rejected")
     status(farm, "--check")
 
@@ -184,6 +186,15 @@ def test_texts_cannot_control_a_terminal(farm):
     done = status(farm)
     assert "\x1b" not in done.stdout and "\\x1B[2J" in done.stdout.replace("\\x1b", "\\x1B"), done
     assert seen(farm)["for"][0]["project"] == "org\x1b[2J"
+
+
+def test_words_that_follow_a_number(farm):
+    os.makedirs(f"{farm.spool}/rejected")
+    for count, words in ((1, ("1 damaged event\n", " 1 killed run,")), (2, ("2 damaged events\n", " 2 killed runs,"))):
+        open(f"{farm.spool}/{count}.event", "w").close()
+        with open(f"{farm.spool}/run-{count}.intent", "w") as file:
+            file.write("x\ny\n")
+        assert all(word in status(farm).stdout for word in words), status(farm)
 
 
 # ---- runs ----
