@@ -29,6 +29,7 @@
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
+#define HELD_MAX 100000 /* beyond that, files of unknown projects are measured again */
 #define PROJECT_AGAIN_MIN_MS 1000 /* between attempts for a project; doubled each time, up to the next line */
 #define PROJECT_AGAIN_MAX_MS 300000
 
@@ -297,6 +298,7 @@ static void remember_held(const struct taking *taking) {
   struct stat *st = g_new(struct stat, 1);
   CHECK(key != NULL);
   *st = *taking->st;
+  if (g_hash_table_size(taking->recorder->held) >= HELD_MAX) g_hash_table_remove_all(taking->recorder->held);
   (void)g_hash_table_replace(taking->recorder->held, key, st);
 }
 

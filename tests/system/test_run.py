@@ -148,7 +148,7 @@ def events(text):
 
 
 def summary(done):
-    line, = [line for line in done.stderr.splitlines() if ": recorded " in line]
+    line, = [line for line in done.stderr.splitlines() if ": recorded " in line or ": spooled " in line]
     return line.removeprefix("codecmeter run: ")
 
 
@@ -397,7 +397,7 @@ def test_a_killed_run_that_found_its_outputs(farm, tmp_path, options):
 
     prepare()
     done = run_in(farm, tmp_path, "--spool", farm.spool + "0", "--url", "http://127.0.0.1:1", *options, "--", *arguments)
-    assert done.returncode == 0 and summary(done) == "recorded 3 outputs (sub/a.mp4, b.mp4, seg8.mp4)", done
+    assert done.returncode == 0 and summary(done) == "spooled 3 outputs (sub/a.mp4, b.mp4, seg8.mp4)", done
     prepare()
     with scripted("wait") as fake:
         process = farm.start("run", "--url", fake.url, *options, "--", *arguments, cwd=tmp_path)
