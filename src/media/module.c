@@ -207,8 +207,10 @@ static int measure_rendition(const struct rendition *rendition, const struct med
     return -(int)rendition->why.code;
   }
   if (media->explain)
-    buf_printf(&text, "%zu segments or parts in %zu stretches; %.3f s are stated\n", rendition->span_count,
-               rendition->stretch_count, (double)rendition->stated_us / US);
+    buf_printf(&text, "%zu segment%s or part%s in %zu stretch%s; %.3f s are stated\n", rendition->span_count,
+               rendition->span_count == 1 ? "" : "s", rendition->span_count == 1 ? "" : "s",
+               rendition->stretch_count, rendition->stretch_count == 1 ? "" : "es",
+               (double)rendition->stated_us / US);
   for (size_t i = 0; i < rendition->stretch_count && result == 0; i++)
     result = add_stretch(rendition, &rendition->stretches[i], &total, ret_refusal, &output->why);
   if (result == 0) result = check_begin(rendition, total.begin_s, &output->why);
