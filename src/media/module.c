@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "media/flv.h"
 #include "media/list.h"
+#include "media/matroska.h"
 #include "media/measure.h"
 #include "media/media.h"
 #include "media/reel.h"
@@ -25,7 +26,7 @@ media_probe_function codecmeter_media_measure;
 
 /* ---- one output ---- */
 
-static int measure_rendition(const struct rendition *rendition, const struct media_options *media,
+static int measure_rendition(const struct rendition *rendition, bool are_files, const struct media_options *media,
                              struct media_output *output, enum media_refusal *ret_refusal);
 
 static struct media_output *add_output(struct media *media, const char *name) {
@@ -69,22 +70,59 @@ static void take_explanation(struct media_output *output, struct buf *text) {
 
 /* ---- a file ---- */
 
-/* Measures the parts of a joined file like the stretches of a list. */
-static int measure_parts(const char *path, const struct media_span *span, const struct flv *flv,
-                         const struct media_options *media, struct media_output *output,
-                         enum media_refusal *ret_refusal) {
-  struct rendition parts = {.name = (char *)path, .is_usable = true, .span_count = flv->count, .stretch_count = flv->count};
-  SCOPED_MALLOC struct media_span *spans = calloc(flv->count, sizeof *spans);
-  SCOPED_MALLOC struct stretch *stretches = calloc(flv->count, sizeof *stretches);
-  CHECK(spans != NULL && stretches != NULL);
-  parts.spans = spans;
-  parts.stretches = stretches;
-  for (size_t i = 0; i < flv->count; i++) {
-    uint64_t end = i + 1 < flv->count ? flv->starts[i + 1] : span->size;
-    spans[i] = (struct media_span){.path = span->path, .offset = flv->starts[i], .size = end - flv->starts[i]};
-    stretches[i] = (struct stretch){.first = i, .count = 1};
-  }
-  return measure_rendition(&parts, media, output, ret_refusal);
+/* Files that were joined to one. Libavformat reads only the first of them, so each is measured by itself. */
+struct parts {
+  struct media_span *spans;
+  struct stretch *stretches;
+  size_t count; /* 0 or 1: nothing was joined */
+};
+
+static void parts_fini(struct parts *parts) {
+  free(parts->spans);
+  free(parts->stretches);
+}
+
+static void add_part(struct parts *parts, const struct media_span *file, uint64_t start, uint64_t end) {
+  parts->spans = realloc(parts->spans, (parts->count + 1) * sizeof *parts->spans);
+  parts->stretches = realloc(parts->stretches, (parts->count + 1) * sizeof *parts->stretches);
+  CHECK(parts->spans != NULL && parts->stretches != NULL);
+  parts->spans[parts->count] = (struct media_span){.path = file->path, .offset = start, .size = end - start};
+  parts->stretches[parts->count] = (struct stretch){.first = parts->count, .count = 1};
+  parts->count++;
+}
+
+static int find_flv(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+  struct flv flv;
+  int result = flv_scan(reel, &flv, err);
+  for (size_t i = 0; result == 0 && i < flv.count; i++)
+    add_part(parts, file, flv.starts[i], i + 1 < flv.count ? flv.starts[i + 1] : file->size);
+  return result;
+}
+
+/* A part ends where the next one begins: bytes between them are checked too. */
+static int find_matroska(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+  SCOPED(matroska_fini) struct matroska matroska;
+  int result = matroska_read(reel, &matroska, err);
+  for (size_t i = 0; result == 0 && i < matroska.count; i++)
+    add_part(parts, file, matroska.parts[i].start, i + 1 < matroska.count ? matroska.parts[i + 1].start : file->size);
+  return result;
+}
+
+static int find_parts(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+  int result = find_flv(reel, file, parts, err);
+  return result == 0 && parts->count == 0 ? find_matroska(reel, file, parts, err) : result;
+}
+
+/* Measures the parts like the stretches of a list. */
+static int measure_parts(const char *path, const struct parts *parts, const struct media_options *media,
+                         struct media_output *output, enum media_refusal *ret_refusal) {
+  const struct rendition rendition = {.name = (char *)path,
+                                      .is_usable = true,
+                                      .spans = parts->spans,
+                                      .span_count = parts->count,
+                                      .stretches = parts->stretches,
+                                      .stretch_count = parts->count};
+  return measure_rendition(&rendition, true, media, output, ret_refusal);
 }
 
 static int measure_whole(const char *path, struct reel *reel, const struct media_options *media,
@@ -102,12 +140,12 @@ static int measure_file(const char *path, uint64_t size, const struct media_opti
                         struct err *err) {
   const struct media_span span = {.path = (char *)path, .size = size};
   struct media_output *output = add_output(ret, path);
-  struct flv flv;
+  SCOPED(parts_fini) struct parts parts = {.count = 0};
   SCOPED(reel_close_ref) struct reel *reel = reel_open(NULL, &span, 1);
-  int result = flv_scan(reel, &flv, &output->why);
+  int result = find_parts(reel, &span, &parts, &output->why);
   if (result != 0) (void)err_prefix(&output->why, "%s", path);
-  if (result == 0 && flv.count > 1)
-    result = measure_parts(path, &span, &flv, media, output, &ret->refusal);
+  if (result == 0 && parts.count > 1)
+    result = measure_parts(path, &parts, media, output, &ret->refusal);
   else if (result == 0)
     result = measure_whole(path, reel, media, output, &ret->refusal);
   take_spans(output, &span, 1);
@@ -125,6 +163,7 @@ struct total {
   double seconds, begin_s;
   struct buf *explanation;
   bool is_any;
+  bool are_files; /* the stretches were files of their own: what each states of its length is checked */
 };
 
 /* True if a segment is a file of its own, as `ffmpeg -f segment` makes them: it begins with the head of an MP4 or Matroska
@@ -141,7 +180,7 @@ static bool is_own_file(const struct media_span *span) {
 static int add_reel(const struct rendition *rendition, const struct media_span *init, size_t first, size_t count,
                     struct total *total, enum media_refusal *ret_refusal, struct err *err) {
   struct measured now;
-  bool is_file = rendition->span_count == 1 && init == NULL;
+  bool is_file = total->are_files || (rendition->span_count == 1 && init == NULL);
   const struct measure_options options = {
       .media = total->media, .is_stretch = !is_file, .explanation = total->explanation};
   SCOPED(reel_close_ref) struct reel *reel = reel_open(init, &rendition->spans[first], count);
@@ -197,20 +236,26 @@ static int check_begin(const struct rendition *rendition, double begin_s, struct
                  rendition->name, begin_s);
 }
 
-static int measure_rendition(const struct rendition *rendition, const struct media_options *media,
+static void explain_spans(const struct rendition *rendition, bool are_files, struct buf *out) {
+  size_t count = rendition->span_count, stretches = rendition->stretch_count;
+  if (are_files) {
+    buf_printf(out, "%zu files that were joined\n", count);
+  } else {
+    buf_printf(out, "%zu segment%s in %zu stretch%s; %.3f s are stated\n", count, count == 1 ? " or part" : "s or parts",
+               stretches, stretches == 1 ? "" : "es", (double)rendition->stated_us / US);
+  }
+}
+
+static int measure_rendition(const struct rendition *rendition, bool are_files, const struct media_options *media,
                              struct media_output *output, enum media_refusal *ret_refusal) {
   SCOPED(buf_fini) struct buf text = {0};
-  struct total total = {.media = media, .explanation = media->explain ? &text : NULL};
+  struct total total = {.media = media, .explanation = media->explain ? &text : NULL, .are_files = are_files};
   int result = 0;
   if (!rendition->is_usable) {
     output->why = rendition->why;
     return -(int)rendition->why.code;
   }
-  if (media->explain)
-    buf_printf(&text, "%zu segment%s or part%s in %zu stretch%s; %.3f s are stated\n", rendition->span_count,
-               rendition->span_count == 1 ? "" : "s", rendition->span_count == 1 ? "" : "s",
-               rendition->stretch_count, rendition->stretch_count == 1 ? "" : "es",
-               (double)rendition->stated_us / US);
+  if (media->explain) explain_spans(rendition, are_files, &text);
   for (size_t i = 0; i < rendition->stretch_count && result == 0; i++)
     result = add_stretch(rendition, &rendition->stretches[i], &total, ret_refusal, &output->why);
   if (result == 0) result = check_begin(rendition, total.begin_s, &output->why);
@@ -240,7 +285,7 @@ static int measure_list(const struct list *list, const struct media_options *med
     struct media_output *output = add_output(ret, list->renditions[i].name);
     enum media_refusal why = MEDIA_REFUSED_BROKEN;
     take_spans(output, list->renditions[i].spans, list->renditions[i].span_count);
-    int result = measure_rendition(&list->renditions[i], media, output, &why);
+    int result = measure_rendition(&list->renditions[i], false, media, output, &why);
     measured += result == 0;
     if (result == 0) continue;
     if (!is_told || result != -ERR_MEDIA) {
