@@ -123,6 +123,9 @@ struct total {
   const struct media_options *media;
   struct measured measured; /* of the first stretch; the others must have its codec and size */
   double seconds, begin_s;
+  double stretch_begin_s; /* of the stretch that is being measured; unset while is_begun is false */
+  bool is_begun;
+  size_t opened; /* times that libavformat was opened */
   struct buf *explanation;
   bool is_any;
 };
@@ -141,6 +144,9 @@ static bool is_own_file(const struct media_span *span) {
 static int add_reel(const struct rendition *rendition, const struct media_span *init, size_t first, size_t count,
                     struct total *total, enum media_refusal *ret_refusal, struct err *err) {
   struct measured now;
+  if (total->opened++ >= STRETCHES_MAX)
+    return err_set(err, ERR_MEDIA, "%s: it lists more than %d segments that are files of their own; make them longer",
+                   rendition->name, STRETCHES_MAX);
   bool is_file = rendition->span_count == 1 && init == NULL;
   const struct measure_options options = {
       .media = total->media, .is_stretch = !is_file, .explanation = total->explanation};
@@ -160,7 +166,8 @@ static int add_reel(const struct rendition *rendition, const struct media_span *
   }
   if (!total->is_any) total->measured = now;
   if (!total->is_any) total->begin_s = now.begin_s;
-  total->is_any = true;
+  if (!total->is_begun) total->stretch_begin_s = now.begin_s;
+  total->is_any = total->is_begun = true;
   total->seconds += (double)now.num / (double)now.den;
   return 0;
 }
@@ -169,11 +176,13 @@ static int add_stretch(const struct rendition *rendition, const struct stretch *
                        enum media_refusal *ret_refusal, struct err *err) {
   const struct media_span *init = stretch->init.path != NULL ? &stretch->init : NULL;
   bool is_apart = init == NULL && stretch->count > 1 && is_own_file(&rendition->spans[stretch->first]);
-  if (!is_apart) return add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
+  double before = total->seconds;
   int result = 0;
-  for (size_t i = 0; i < stretch->count && result == 0; i++)
+  total->is_begun = false;
+  if (!is_apart) result = add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
+  for (size_t i = 0; is_apart && i < stretch->count && result == 0; i++)
     result = add_reel(rendition, NULL, stretch->first + i, 1, total, ret_refusal, err);
-  return result;
+  return result == 0 ? stretch_check(rendition, stretch, total->stretch_begin_s, total->seconds - before, err) : result;
 }
 
 static int check_stated(const struct rendition *rendition, double seconds, struct err *err) {

@@ -19,11 +19,59 @@ struct parse {
   struct mpd *root, *current;
   unsigned skipped, depth; /* how deep within an element that is skipped */
   unsigned count;
+  char *namespace; /* of the root */
 };
 
 static const char *bare(const char *name) {
   const char *colon = strrchr(name, ':');
   return colon != NULL ? colon + 1 : name;
+}
+
+#define XLINK "http://www.w3.org/1999/xlink"
+#define TO_ZERO "urn:mpeg:dash:resolve-to-zero:2013"
+#define DASH "urn:mpeg:dash:schema:mpd" /* and a year; writers differ in upper and lower case */
+
+static const char *declared(char **names, char **values, struct str prefix) {
+  for (size_t i = 0; names[i] != NULL; i++) {
+    struct str name = str_of(names[i]);
+    if (prefix.len == 0 && str_equal(name, STR("xmlns"))) return values[i];
+    if (prefix.len > 0 && str_starts(name, STR("xmlns:")) && str_equal(str_make(name.ptr + 6, name.len - 6), prefix))
+      return values[i];
+  }
+  return NULL;
+}
+
+/* The namespace of a name, within `parent` and with an element's own declarations. A prefix that nobody declares stands
+ * for itself. */
+static struct str namespace_of(const struct mpd *parent, char **names, char **values, const char *name) {
+  const char *colon = strrchr(name, ':');
+  struct str prefix = str_make(name, colon != NULL ? (size_t)(colon - name) : 0);
+  const char *found = declared(names, values, prefix);
+  for (; found == NULL && parent != NULL; parent = parent->parent)
+    found = declared(parent->names, parent->values, prefix);
+  return found != NULL ? str_of(found) : prefix;
+}
+
+static bool is_dash(struct str namespace) {
+  struct str dash = STR(DASH);
+  return namespace.len >= dash.len && str_equal_nocase(str_make(namespace.ptr, dash.len), dash);
+}
+
+/* True if a new element belongs to the manifest, as its outermost element does. */
+static bool is_own(const struct parse *parse, char **names, char **values, const char *name) {
+  if (parse->root == NULL) return true;
+  struct str own = namespace_of(parse->current, names, values, name), root = str_of(parse->namespace);
+  return str_equal(own, root) || (is_dash(own) && is_dash(root));
+}
+
+static const char *link_of(const struct mpd *parent, char **names, char **values) {
+  for (size_t i = 0; names[i] != NULL; i++) {
+    const char *colon = strrchr(names[i], ':');
+    if (colon == NULL || strcmp(colon, ":href") != 0) continue;
+    struct str namespace = namespace_of(parent, names, values, names[i]);
+    if (str_equal(namespace, STR(XLINK)) || str_equal(namespace, STR("xlink"))) return values[i];
+  }
+  return NULL;
 }
 
 static const char *known_name(const char *name) {
@@ -46,13 +94,21 @@ static void on_start(GMarkupParseContext *context, const char *name, const char 
     g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "its outermost element is not MPD");
     return;
   }
-  if (parse->skipped > 0 || kept == NULL) {
+  char **own_names = (char **)names, **own_values = (char **)values; /* as g_strdupv takes them */
+  bool is_kept = parse->skipped == 0 && kept != NULL && is_own(parse, own_names, own_values, name);
+  const char *link = is_kept ? link_of(parse->current, own_names, own_values) : NULL;
+  if (!is_kept || (link != NULL && parse->root != NULL && strcmp(link, TO_ZERO) == 0)) {
     parse->skipped++;
     return;
   }
   struct mpd *mpd = g_new0(struct mpd, 1);
-  *mpd = (struct mpd){.name = kept, .names = g_strdupv((char **)names), .values = g_strdupv((char **)values)};
+  *mpd = (struct mpd){.name = kept, .names = g_strdupv(own_names), .values = g_strdupv(own_values)};
   mpd->parent = parse->current;
+  mpd->link = link_of(mpd->parent, mpd->names, mpd->values);
+  if (parse->root == NULL) {
+    struct str namespace = namespace_of(NULL, own_names, own_values, name);
+    parse->namespace = g_strndup(namespace.ptr, namespace.len);
+  }
   parse->count++;
   if (parse->root == NULL) parse->root = mpd;
   if (mpd->parent != NULL && mpd->parent->last != NULL) mpd->parent->last->next = mpd;
@@ -102,6 +158,7 @@ int mpd_parse(const char *path, struct str text, struct mpd **ret, struct err *e
   bool is_read = g_markup_parse_context_parse(context, text.ptr, (gssize)text.len, &error) &&
                  g_markup_parse_context_end_parse(context, &error);
   g_markup_parse_context_free(context);
+  g_free(parse.namespace);
   int result = 0;
   if (!is_read) {
     SCOPED_MALLOC char *reason = str_printable(str_of(error->message));
@@ -126,9 +183,18 @@ const struct mpd *mpd_child(const struct mpd *mpd, const char *name) {
 
 const struct mpd *mpd_next(const struct mpd *mpd) { return find(mpd->next, mpd->name); }
 
+/* Depth is at most DEPTH_MAX. */
+const char *mpd_link(const struct mpd *mpd, const char **ret_name) {
+  const char *found = mpd->link;
+  *ret_name = mpd->name;
+  for (const struct mpd *child = mpd->first; child != NULL && found == NULL; child = child->next)
+    found = mpd_link(child, ret_name);
+  return found;
+}
+
 const char *mpd_attribute(const struct mpd *mpd, const char *name) {
   for (size_t i = 0; mpd != NULL && mpd->names[i] != NULL; i++) {
-    if (strcmp(bare(mpd->names[i]), name) == 0) return mpd->values[i];
+    if (strcmp(mpd->names[i], name) == 0) return mpd->values[i];
   }
   return NULL;
 }
