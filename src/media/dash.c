@@ -20,6 +20,7 @@
 #define WIDTH_MAX 20 /* digits of a number in an address */
 #define LEVELS 4     /* MPD, Period, AdaptationSet, Representation */
 #define LINK_SHOWN ((size_t)200) /* bytes of a link in a message */
+#define START_MAX_US UINT64_C(1000000000000000) /* 31 years */
 #define OVERLAP_PARTS 10 /* of a second: segments of a timeline may overlap by one part, which is rounding */
 #define SLACK_US 250000 /* pictures may go on for this much after a period's end: sound ends at another time than they do */
 
@@ -772,7 +773,8 @@ static void find_length(struct manifest *manifest, const struct mpd *root, const
   if (has_own && own_us == 0) refuse_times(manifest, "a period lasts 0 s");
   manifest->unit_us = is_own ? own_unit : end_unit;
   manifest->period_us = is_own || has_end ? MAX(is_own ? own_us : up_to_end, 1) : 0;
-  *start_us = start + manifest->period_us;
+  if (start > START_MAX_US) refuse_times(manifest, "its periods begin too late");
+  *start_us = MIN(start, START_MAX_US) + manifest->period_us;
 }
 
 static void refuse_links(struct manifest *manifest, const struct mpd *root) {

@@ -9,6 +9,7 @@
 #define ELEMENTS_MAX 1100000 /* SEGMENTS_MAX and what is around them */
 #define DEPTH_MAX 256        /* of all elements, also of those that are skipped */
 #define DAYS_MAX 1000
+#define DAY_US UINT64_C(86400000000)
 
 static const char *const known[] = {"MPD", "Period", "AdaptationSet", "ContentComponent", "Representation", "BaseURL",
                                     "SegmentBase", "SegmentList", "SegmentTemplate", "SegmentTimeline", "S",
@@ -92,6 +93,10 @@ static void on_start(GMarkupParseContext *context, const char *name, const char 
   }
   if (parse->root == NULL && (kept == NULL || strcmp(kept, "MPD") != 0)) {
     g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "its outermost element is not MPD");
+    return;
+  }
+  if (parse->root != NULL && parse->current == NULL) { /* GMarkup takes several */
+    g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "it has more than one outermost element");
     return;
   }
   char **own_names = (char **)names, **own_values = (char **)values; /* as g_strdupv takes them */
@@ -211,7 +216,7 @@ static bool add_part(const char *digits, size_t len, uint64_t unit_us, uint64_t 
   uint64_t count;
   if (!str_to_u64(whole, &count) || (whole.len < len && unit_us != 1000000)) return false;
   if (unit_us == 0) return count == 0; /* years and months have no fixed length */
-  if (count > DAYS_MAX * UINT64_C(86400000000) / unit_us) return false;
+  if (count > DAYS_MAX * DAY_US / unit_us || *sum_us > DAYS_MAX * DAY_US) return false;
   *sum_us += count * unit_us;
   *ret_unit_us = unit_us;
   for (size_t i = 0; i < fraction.len; i++) {
@@ -236,7 +241,7 @@ bool mpd_duration(const char *text, uint64_t *ret_us, uint64_t *ret_unit_us) {
     for (start = at; at < end && (g_ascii_isdigit(*at) || *at == '.');)
       at++;
     if (at == end) return false;
-    uint64_t unit_us = *at == 'D' ? UINT64_C(86400000000) : 0;
+    uint64_t unit_us = *at == 'D' ? DAY_US : 0;
     if (is_time) unit_us = *at == 'H' ? UINT64_C(3600000000) : *at == 'M' ? 60000000 : *at == 'S' ? 1000000 : UINT64_MAX;
     bool is_unit = is_time ? unit_us != UINT64_MAX : *at == 'Y' || *at == 'M' || *at == 'D';
     if (!is_unit || !add_part(start, (size_t)(at - start), unit_us, &sum, &unit)) return false;

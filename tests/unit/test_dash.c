@@ -25,6 +25,8 @@
 static const struct list_case refused[] = {
     {.text = "<MPD", .why = "cannot read the manifest"},
     {.text = "<MPD></MPD>", .why = "lists no video"},
+    {.text = "<MPD/><MPD>" SET(REP("<BaseURL>whole.mp4</BaseURL>")) "</MPD>", .why = "more than one outermost element"},
+    {.text = MPD(PERIOD("duration=\"P1000DT24000H1440000M1S\"", REP("<BaseURL>whole.mp4</BaseURL>"))), .why = "not a valid duration"},
     {.text = "<!-- <MPD> --><x/>", .why = "not MPD"},
     {.text = "<MPD>\xFF</MPD>", .why = "cannot read the manifest"},
     {.text = "<MPD type=\"dynamic\"/>", .why = "not finished", .refusal = MEDIA_REFUSED_UNFINISHED},
