@@ -761,12 +761,11 @@ static void find_length(struct manifest *manifest, const struct mpd *root, const
   const struct mpd *next = mpd_next(period);
   uint64_t start = *start_us, unit, own_us = 0, own_unit = 1, end_us = 0, end_unit = 1;
   manifest->is_last = next == NULL;
-  if (read_time(manifest, period, "start", &start, &unit) && start < *start_us)
-    refuse_times(manifest, "its periods overlap or are not in order");
+  (void)read_time(manifest, period, "start", &start, &unit);
   bool has_own = read_time(manifest, period, "duration", &own_us, &own_unit);
   bool has_end = next != NULL ? read_time(manifest, next, "start", &end_us, &end_unit)
                               : read_time(manifest, root, "mediaPresentationDuration", &end_us, &end_unit);
-  if (has_end && end_us < start) refuse_times(manifest, "a period begins after its end");
+  if (has_end && end_us < start) refuse_times(manifest, "a period begins after its end, or its periods are not in order");
   uint64_t up_to_end = has_end && end_us > start ? end_us - start : 0;
   /* The two lengths of a last period are rounded apart from each other. */
   bool is_own = has_own && (!has_end || own_us < up_to_end || (next == NULL && own_us - up_to_end <= US_PER_S));
