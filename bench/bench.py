@@ -15,6 +15,7 @@ import sys
 import time
 
 import report
+from agents import agents
 from peers import (PROJECT, ROOT, WRK, Codecmeter, Failure, Nginx, PeakMemory, Postgres, Sqlite, anonymous_bytes,
                    finish_load, load, run, settle, start_load, wrk)
 from report import count, mebibytes, milliseconds, ratio, table
@@ -542,7 +543,7 @@ Query, all records in the derived files:
 # ---- all of it ----
 
 PARTS = {"growth": growth, "peers": peers, "variants": variants, "single": single, "tail": tail, "restart": restart,
-         "memory": memory, "disk": disk, "profile": profile}
+         "memory": memory, "disk": disk, "agents": agents, "profile": profile}
 DEFAULT = [name for name in PARTS if name != "profile"]
 
 

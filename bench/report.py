@@ -1,4 +1,4 @@
-"""What runs found, kept between runs in build-bench/results.json, and bench/RESULTS.md made from it."""
+"""What runs found, kept in bench/results.json, and bench/RESULTS.md made from it."""
 import json
 import os
 import platform
@@ -8,7 +8,7 @@ import time
 
 from peers import ROOT, run
 
-STORE = os.path.join(ROOT, "build-bench", "results.json")
+STORE = os.path.join(ROOT, "bench", "results.json")
 RESULTS = os.path.join(ROOT, "bench", "RESULTS.md")
 
 
