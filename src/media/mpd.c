@@ -158,6 +158,8 @@ int mpd_parse(const char *path, struct str text, struct mpd **ret, struct err *e
   static const GMarkupParser parser = {.start_element = on_start, .end_element = on_end, .text = on_text};
   struct parse parse = {.root = NULL};
   GError *error = NULL;
+  /* GLib goes on behind a name that is not UTF-8, and sets a second error over the first one. */
+  if (!str_is_utf8(text)) return err_set(err, ERR_MEDIA, "%s: cannot read the manifest: it is not UTF-8", path);
   GMarkupParseContext *context =
       g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, &parse, NULL);
   bool is_read = g_markup_parse_context_parse(context, text.ptr, (gssize)text.len, &error) &&

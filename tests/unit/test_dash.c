@@ -28,7 +28,7 @@ static const struct list_case refused[] = {
     {.text = "<MPD/><MPD>" SET(REP("<BaseURL>whole.mp4</BaseURL>")) "</MPD>", .why = "more than one outermost element"},
     {.text = MPD(PERIOD("duration=\"P1000DT24000H1440000M1S\"", REP("<BaseURL>whole.mp4</BaseURL>"))), .why = "not a valid duration"},
     {.text = "<!-- <MPD> --><x/>", .why = "not MPD"},
-    {.text = "<MPD>\xFF</MPD>", .why = "cannot read the manifest"},
+    {.text = "<MPD>\xFF</MPD>", .why = "cannot read the manifest: it is not UTF-8"},
     {.text = "<MPD type=\"dynamic\"/>", .why = "not finished", .refusal = MEDIA_REFUSED_UNFINISHED},
     {.text = MPD("<Period><AdaptationSet contentType=\"audio\">" REP("<BaseURL>whole.mp4</BaseURL>") "</AdaptationSet></Period>"),
      .why = "lists no video", .refusal = MEDIA_REFUSED_NO_OUTPUT},
