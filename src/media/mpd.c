@@ -111,7 +111,7 @@ static void on_start(GMarkupParseContext *context, const char *name, const char 
   mpd->parent = parse->current;
   mpd->link = link_of(mpd->parent, mpd->names, mpd->values);
   if (parse->root == NULL) {
-    struct str namespace = namespace_of(NULL, own_names, own_values, name);
+    struct str namespace = namespace_of(parse->current, own_names, own_values, name);
     parse->namespace = g_strndup(namespace.ptr, namespace.len);
   }
   parse->count++;
