@@ -1,6 +1,7 @@
 /* The module's entry: a path, the outputs that it stands for, and their measures. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@
 #define US 1000000.0
 #define COUNTED_MAX_S 95443.0 /* 2^33 / 90000: a list that counts further takes its numbers from a clock */
 #define BEGIN_MAX_S 10.0
+#define SHOWN_FIRST 20 /* stretches that an explanation shows one by one, at the begin of a list */
+#define SHOWN_LAST 5   /* and at its end */
+#define KEPT_BYTES (16 << 20)
 #define SLACK_US 1000000 /* pictures may be shown this much less than a list states */
 
 media_probe_function codecmeter_media_measure;
@@ -161,7 +165,11 @@ struct total {
   const struct media_options *media;
   struct measured measured; /* of the first stretch; the others must have its codec and size */
   double seconds, begin_s;
-  struct buf *explanation;
+  double stretch_begin_s; /* of the stretch that is being measured; unset while is_begun is false */
+  bool is_begun;
+  size_t opened; /* times that libavformat was opened */
+  struct buf *text;        /* the explanation; NULL: none is wanted */
+  struct buf *explanation; /* of what is being added: text or NULL */
   bool is_any;
   bool are_files; /* the stretches were files of their own: what each states of its length is checked */
 };
@@ -180,6 +188,9 @@ static bool is_own_file(const struct media_span *span) {
 static int add_reel(const struct rendition *rendition, const struct media_span *init, size_t first, size_t count,
                     struct total *total, enum media_refusal *ret_refusal, struct err *err) {
   struct measured now;
+  if (total->opened++ >= STRETCHES_MAX)
+    return err_set(err, ERR_MEDIA, "%s: it lists more than %d segments that are files of their own; make them longer",
+                   rendition->name, STRETCHES_MAX);
   bool is_file = total->are_files || (rendition->span_count == 1 && init == NULL);
   const struct measure_options options = {
       .media = total->media, .is_stretch = !is_file, .explanation = total->explanation};
@@ -199,19 +210,52 @@ static int add_reel(const struct rendition *rendition, const struct media_span *
   }
   if (!total->is_any) total->measured = now;
   if (!total->is_any) total->begin_s = now.begin_s;
-  total->is_any = true;
+  if (!total->is_begun) total->stretch_begin_s = now.begin_s;
+  total->is_any = total->is_begun = true;
   total->seconds += (double)now.num / (double)now.den;
   return 0;
+}
+
+/* What lies between the first and the last ones is not explained one by one: a list may have thousands. */
+static bool is_shown(size_t index, size_t count) { return index < SHOWN_FIRST || index + SHOWN_LAST >= count; }
+
+/* Says how long the parts are that are not shown. index: of the part that was added last; before_s: the sum before the
+ * first part that is not shown. */
+static void sum_up(const struct total *total, size_t index, size_t count, double before_s, const char *what) {
+  bool is_last_hidden = !is_shown(index, count) && is_shown(index + 1, count);
+  if (!is_last_hidden || total->text == NULL) return;
+  buf_printf(total->text, "%s %d to %zu: %.3f s; not shown one by one\n", what, SHOWN_FIRST + 1, index + 1,
+             total->seconds - before_s);
 }
 
 static int add_stretch(const struct rendition *rendition, const struct stretch *stretch, struct total *total,
                        enum media_refusal *ret_refusal, struct err *err) {
   const struct media_span *init = stretch->init.path != NULL ? &stretch->init : NULL;
   bool is_apart = init == NULL && stretch->count > 1 && is_own_file(&rendition->spans[stretch->first]);
-  if (!is_apart) return add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
+  struct buf *explanation = total->explanation;
+  double before = total->seconds, before_hidden = 0;
   int result = 0;
-  for (size_t i = 0; i < stretch->count && result == 0; i++)
+  total->is_begun = false;
+  if (!is_apart) result = add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
+  for (size_t i = 0; is_apart && i < stretch->count && result == 0; i++) {
+    if (i == SHOWN_FIRST) before_hidden = total->seconds;
+    total->explanation = is_shown(i, stretch->count) ? explanation : NULL;
     result = add_reel(rendition, NULL, stretch->first + i, 1, total, ret_refusal, err);
+    if (explanation != NULL) sum_up(total, i, stretch->count, before_hidden, "files");
+  }
+  return result == 0 ? stretch_check(rendition, stretch, total->stretch_begin_s, total->seconds - before, err) : result;
+}
+
+static int add_stretches(const struct rendition *rendition, struct total *total, enum media_refusal *ret_refusal,
+                         struct err *err) {
+  double before_hidden = 0;
+  int result = 0;
+  for (size_t i = 0; i < rendition->stretch_count && result == 0; i++) {
+    if (i == SHOWN_FIRST) before_hidden = total->seconds;
+    total->explanation = is_shown(i, rendition->stretch_count) ? total->text : NULL;
+    result = add_stretch(rendition, &rendition->stretches[i], total, ret_refusal, err);
+    sum_up(total, i, rendition->stretch_count, before_hidden, "stretches");
+  }
   return result;
 }
 
@@ -236,21 +280,35 @@ static int check_begin(const struct rendition *rendition, double begin_s, struct
                  rendition->name, begin_s);
 }
 
+static void explain_spans(const struct rendition *rendition, bool are_files, struct buf *out) {
+  size_t count = rendition->span_count, stretches = rendition->stretch_count;
+  if (are_files) {
+    buf_printf(out, "%zu files that were joined\n", count);
+  } else {
+    buf_printf(out, "%zu segment%s in %zu stretch%s; %.3f s are stated\n", count, count == 1 ? " or part" : "s or parts",
+               stretches, stretches == 1 ? "" : "es", (double)rendition->stated_us / US);
+  }
+}
+
+/* Each stretch opens libavformat and its decoders, and frees them. The C library would give that memory back to the system
+ * and ask for it again each time, which takes longer than the measuring. */
+static void keep_memory(void) {
+  (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+  (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+}
+
 static int measure_rendition(const struct rendition *rendition, bool are_files, const struct media_options *media,
                              struct media_output *output, enum media_refusal *ret_refusal) {
   SCOPED(buf_fini) struct buf text = {0};
-  struct total total = {.media = media, .explanation = media->explain ? &text : NULL, .are_files = are_files};
+  struct total total = {.media = media, .text = media->explain ? &text : NULL, .are_files = are_files};
   int result = 0;
   if (!rendition->is_usable) {
     output->why = rendition->why;
     return -(int)rendition->why.code;
   }
-  if (media->explain && are_files) buf_printf(&text, "%zu files that were joined\n", rendition->span_count);
-  if (media->explain && !are_files)
-    buf_printf(&text, "%zu segments or parts in %zu stretches; %.3f s are stated\n", rendition->span_count,
-               rendition->stretch_count, (double)rendition->stated_us / US);
-  for (size_t i = 0; i < rendition->stretch_count && result == 0; i++)
-    result = add_stretch(rendition, &rendition->stretches[i], &total, ret_refusal, &output->why);
+  if (media->explain) explain_spans(rendition, are_files, &text);
+  if (rendition->stretch_count > 1) keep_memory();
+  result = add_stretches(rendition, &total, ret_refusal, &output->why);
   if (result == 0) result = check_begin(rendition, total.begin_s, &output->why);
   if (result == 0) result = check_stated(rendition, total.seconds, &output->why);
   take_explanation(output, &text);

@@ -792,6 +792,7 @@ case("dash/one/elsewhere.mpd", remade("dash/one/out.mpd", lambda text: re.sub(r"
 case("dash/below.mpd", remade("dash/one/out.mpd", lambda text: re.sub(r"(<Period[^>]*>)", r"\1<BaseURL>one/</BaseURL>", text)), 4)
 case("dash/one/missing.mpd", remade("dash/one/out.mpd", lambda text: text.replace("chunk-", "chonk-")), refused="chonk|No such file|missing")
 case("dash/one/broken.mpd", remade("dash/one/out.mpd", lambda text: text[:len(text) // 2]), refused=".")
+case("dash/short-sound/out.mpd", ff("-f", "lavfi", "-i", "sine=duration=2", "-i", "@base/plain.mp4", "-map", "0:a", "-map", "1:v", "-c:v", "copy", "-c:a", "aac", "-f", "dash"), 10, why="ffmpeg states the length of the sound, which is its first stream")
 case("dash/two/once-each.mpd", remade("dash/two/out.mpd", lambda text: text), 4, **_TWO)
 
 # ---- parts, which are no outputs of their own ----
