@@ -5,12 +5,17 @@
  *   ignore_editlist 1       libavformat only approximates edit lists; mp4.c applies them.
  *
  * The input has no name, so only content decides what format it is: a wrong extension changes nothing.
+ *
+ * Some demuxers open files or addresses that a text names, and do so past io_open: concat, sdp, hls, dash, imf, vobsub. So only
+ * the demuxers of a list may run. What they may open is nothing: io_open refuses, and no protocol is allowed in the contexts
+ * that they make.
  */
 #include "media/demux.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/avstring.h>
 #include <libavutil/display.h>
 #include <libavutil/opt.h>
 #include <math.h>
@@ -26,6 +31,18 @@
 #define PROBE_US 100000000
 #define PICTURE_MAX (96 << 20) /* libavcodec's parsers gather the bytes of a raw picture until they see its end */
 #define PACKETS_EMPTY_MAX 100000 /* packets without data in a row: a demuxer that makes no progress */
+
+/* Demuxers of files that may hold video, and that read only the bytes of that file. */
+static const char formats[] =
+    "4xm,alias_pix,anm,apng,argo_brp,asf,av1,avi,avs,avs2,avs3,bethsoftvid,bfi,bink,bmp_pipe,brender_pix,c93,cavsvideo,cdxl,cine,"
+    "cri_pipe,dcstr,dds_pipe,dfa,dhav,dirac,dnxhd,dpx_pipe,dsicin,dv,dxa,ea,ea_cdata,exr_pipe,film_cpk,fits,flic,flv,frm,gdv,"
+    "gem_pipe,gif,gif_pipe,gxf,h261,h263,h264,hevc,hnm,ico,idcin,iff,ifv,ingenient,ipmovie,ipu,iv8,ivf,ivr,j2k_pipe,jpeg_pipe,"
+    "jpegls_pipe,jpegxl_pipe,jv,kux,live_flv,lmlm4,luodat,lvf,lxf,m4v,matroska,webm,mgsts,mjpeg,mjpeg_2000,mlv,mm,mods,moflex,"
+    "mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mpjpeg,msnwctcp,msp,mtv,mv,mxf,nc,nsv,nut,nuv,obu,ogg,paf,pam_pipe,pbm_pipe,"
+    "pcx_pipe,pfm_pipe,pgm_pipe,pgmyuv_pipe,pgx_pipe,phm_pipe,photocd_pipe,pictor_pipe,pmp,png_pipe,ppm_pipe,psd_pipe,psxstr,pva,"
+    "qdraw_pipe,qoi_pipe,r3d,rl2,rm,roq,rpl,sdr2,ser,sga,sgi_pipe,siff,simbiosis_imx,smjpeg,smk,smush,sunrast_pipe,svg_pipe,swf,"
+    "thp,tiertexseq,tiff_pipe,tmv,txd,ty,vbn_pipe,vc1,vc1test,vividas,vivo,vmd,vvc,wc3movie,webp_pipe,wsvqa,wtv,xbm_pipe,xmv,"
+    "xpm_pipe,xwd_pipe,yop,yuv4mpegpipe";
 
 struct demux {
   const char *name;
@@ -85,7 +102,7 @@ static int64_t seek_reel(void *arg, int64_t offset, int whence) {
   return base + offset;
 }
 
-/* For files that name others. */
+/* For files that name others: a QuickTime reference movie. */
 static int refuse_open(AVFormatContext *input, AVIOContext **ret, const char *url, int flags, AVDictionary **options) {
   (void)input, (void)ret, (void)url, (void)flags, (void)options;
   return AVERROR(EPERM);
@@ -96,9 +113,15 @@ static bool takes_rate(const AVInputFormat *format) {
          av_opt_find((void *)&format->priv_class, "framerate", NULL, 0, AV_OPT_SEARCH_FAKE_OBJ) != NULL;
 }
 
-static int open_input(struct demux *demux, struct demux_ratio rate, struct err *err) {
-  AVDictionary *options = NULL;
-  char text[48];
+static int find_format(struct demux *demux, const AVInputFormat **ret, bool *ret_no_video, struct err *err) {
+  int code = av_probe_input_buffer(demux->io, ret, "", NULL, 0, 0);
+  if (code < 0) return fail_av(demux, "cannot read it as a media file", code, err);
+  if (av_match_list((*ret)->name, formats, ',') > 0) return 0;
+  *ret_no_video = true;
+  return err_set(err, ERR_MEDIA, "%s: it has no video; libavformat takes it for '%s'", demux->name, (*ret)->name);
+}
+
+static int alloc_input(struct demux *demux, struct err *err) {
   uint8_t *buffer = av_malloc(BUFFER_SIZE);
   demux->io = buffer != NULL ? avio_alloc_context(buffer, BUFFER_SIZE, 0, demux, read_reel, NULL, seek_reel) : NULL;
   demux->input = avformat_alloc_context();
@@ -108,14 +131,27 @@ static int open_input(struct demux *demux, struct demux_ratio rate, struct err *
     return err_set(err, ERR_MEMORY, "not enough memory to read %s", demux->name);
   }
   demux->input->pb = demux->io;
+  demux->input->flags |= AVFMT_FLAG_CUSTOM_IO; /* the input does not own io, also if it is never opened */
   demux->input->io_open = refuse_open;
   demux->input->correct_ts_overflow = 0;
+  return 0;
+}
+
+static int open_input(struct demux *demux, struct demux_ratio rate, bool *ret_no_video, struct err *err) {
+  AVDictionary *options = NULL;
+  const AVInputFormat *format = NULL;
+  char text[48];
+  int result = alloc_input(demux, err);
+  if (result == 0) result = find_format(demux, &format, ret_no_video, err);
+  if (result != 0) return result;
   (void)snprintf(text, sizeof text, "%lld/%lld", (long long)rate.num, (long long)rate.den);
   (void)av_dict_set(&options, "framerate", text, 0);
   (void)av_dict_set(&options, "ignore_editlist", "1", 0);
   (void)av_dict_set_int(&options, "probesize", PROBE_SIZE, 0);
   (void)av_dict_set_int(&options, "analyzeduration", PROBE_US, 0);
-  int code = avformat_open_input(&demux->input, "", NULL, &options);
+  (void)av_dict_set(&options, "format_whitelist", formats, 0);
+  (void)av_dict_set(&options, "protocol_whitelist", "", 0);
+  int code = avformat_open_input(&demux->input, "", format, &options);
   av_dict_free(&options);
   if (code < 0) return fail_av(demux, "cannot read it as a media file", code, err);
   demux->is_raw = takes_rate(demux->input->iformat);
@@ -139,11 +175,6 @@ static AVStream *find_video(AVFormatContext *input) {
   return NULL;
 }
 
-static bool is_text(enum AVCodecID codec) {
-  return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_XBIN || codec == AV_CODEC_ID_BINTEXT ||
-         codec == AV_CODEC_ID_IDF;
-}
-
 static bool is_turned(const AVStream *video) {
   size_t size = 0;
   const uint8_t *matrix = av_stream_get_side_data(video, AV_PKT_DATA_DISPLAYMATRIX, &size);
@@ -159,7 +190,6 @@ static struct demux_ratio ratio(AVRational value) {
 static void look_at_video(const AVStream *stream, struct demux_video *ret) {
   const AVCodecParameters *parameters = stream->codecpar;
   *ret = (struct demux_video){
-      .is_text = is_text(parameters->codec_id),
       .width = parameters->width > 0 ? (uint32_t)parameters->width : 0,
       .height = parameters->height > 0 ? (uint32_t)parameters->height : 0,
       .is_turned = is_turned(stream),
@@ -213,7 +243,7 @@ int demux_open(struct reel *reel, const char *name, struct demux_ratio rate, str
   demux->name = name;
   demux->reel = reel;
   av_log_set_level(AV_LOG_QUIET);
-  int result = open_input(demux, rate, err);
+  int result = open_input(demux, rate, ret_no_video, err);
   if (result != 0) return result;
   demux->stream = find_video(demux->input);
   if (demux->stream == NULL) {

@@ -19,7 +19,6 @@ struct demux_ratio {
 /* The video that a player shows by itself. */
 struct demux_video {
   char codec[MEDIA_CODEC_SIZE]; /* empty: libavcodec does not know it */
-  bool is_text;                 /* text that is drawn as video: libavformat reads any text file as such */
   uint32_t width, height;       /* as shown: rotation applied; 0: unknown */
   bool is_turned;               /* by 90 or 270 degrees */
   int id;                       /* of the stream in its container; of MP4 the track's id */
@@ -48,7 +47,7 @@ struct demux_packet {
 
 struct demux;
 /* rate: pictures per second for a raw stream that states none. The reel is borrowed until demux_close. -ERR_MEDIA: it is
- * no media, or has no video (ret_no_video is true then). -ERR_IO, -ERR_MEMORY: another try may succeed. Texts begin
+ * no media, or has no video (ret_no_video is true then; also if libavformat would read it as sound, text or a list of files). -ERR_IO, -ERR_MEMORY: another try may succeed. Texts begin
  * with the name. */
 MUST_USE int demux_open(struct reel *reel, const char *name, struct demux_ratio rate, struct demux **ret,
                         bool *ret_no_video, struct err *err);

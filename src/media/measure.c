@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/check.h"
 #include "media/clock.h"
@@ -154,16 +155,41 @@ static int look(struct measuring *measuring, struct err *err) {
   return result;
 }
 
-/* Without a name, libavformat knows few kinds of text. */
-static bool is_text(struct reel *reel) {
-  char head[4096];
+#define TEXT_HEAD ((size_t)4096)
+
+/* The head of a text; empty if the reel is none. Without a name, libavformat knows few kinds of text. */
+static struct str text_of(struct reel *reel, char head[static TEXT_HEAD]) {
   size_t got = 0;
   struct err ignored;
-  if (reel_read(reel, 0, head, sizeof head, &got, &ignored) != 0 || got == 0) return false;
+  if (reel_read(reel, 0, head, TEXT_HEAD, &got, &ignored) != 0) return STR("");
   for (size_t back = 0; back < 4 && got > back; back++) { /* the end of the head may cut a letter */
-    if (str_is_utf8(str_make(head, got - back))) return memchr(head, '\0', got) == NULL;
+    if (!str_is_utf8(str_make(head, got - back))) continue;
+    return memchr(head, '\0', got) == NULL ? str_make(head, got - back) : STR("");
   }
-  return false;
+  return STR("");
+}
+
+#define WHY_FILES "it is a list of files, not a media file; record the files that it names"
+#define WHY_SESSION "it is a session description (SDP), not a media file; record the file that the stream is written to"
+
+/* Texts that name media, by how they begin: ffconcat, PLS, ASF, SMIL, SDP. Letters may be of either case. */
+static const struct naming {
+  const char *begin, *why;
+} namings[] = {{"ffconcat version", WHY_FILES}, {"file '", WHY_FILES}, {"[playlist]", WHY_FILES}, {"[reference]", WHY_FILES},
+               {"<asx", WHY_FILES},             {"<smil", WHY_FILES},  {"v=0", WHY_SESSION}};
+
+static bool has(struct str text, const char *word) { return memmem(text.ptr, text.len, word, strlen(word)) != NULL; }
+
+static const char *why_text(struct str text) {
+  if (text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0) text = str_make(text.ptr + 3, text.len - 3);
+  while (text.len > 0 && strchr(" \t\r\n", text.ptr[0]) != NULL)
+    text = str_make(text.ptr + 1, text.len - 1);
+  for (size_t i = 0; i < sizeof namings / sizeof namings[0]; i++) {
+    size_t len = strlen(namings[i].begin);
+    if (text.len >= len && strncasecmp(text.ptr, namings[i].begin, len) == 0) return namings[i].why;
+  }
+  bool is_cue_sheet = has(text, "FILE \"") && has(text, "TRACK ");
+  return is_cue_sheet ? WHY_FILES : "it is text and has no video";
 }
 
 /* ---- opening ---- */
@@ -174,9 +200,10 @@ static int open_with(struct measuring *measuring, struct demux_ratio rate, struc
   measuring->demux = NULL;
   int result = demux_open(measuring->reel, measuring->name, rate, &measuring->demux, &has_no_video, err);
   if (has_no_video) measuring->refusal = MEDIA_REFUSED_NOT_VIDEO;
-  if (result == -ERR_MEDIA && !has_no_video && is_text(measuring->reel))
-    return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it is text and has no video");
-  return result;
+  if (result != -ERR_MEDIA) return result;
+  char head[TEXT_HEAD];
+  struct str text = text_of(measuring->reel, head);
+  return text.len > 0 ? refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, why_text(text)) : result;
 }
 
 static bool is_same_rate(struct demux_ratio a, struct demux_ratio b) { return a.num * b.den == b.num * a.den; }
@@ -202,7 +229,6 @@ static int open_media(struct measuring *measuring, struct err *err) {
 
 static int check_video(struct measuring *measuring, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
-  if (video->is_text) return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it has no video");
   bool is_ts = strcmp(demux_container(measuring->demux)->name, "mpegts") == 0;
   if (is_ts && !measuring->ts.is_ts) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its head is damaged");
   if (!is_ts) measuring->ts.is_ts = false;
