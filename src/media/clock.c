@@ -306,8 +306,8 @@ static void age_marks(struct clock_reading *reading, int64_t step) {
 
 /* A picture is shown when it is decoded, or later: how much is bounded by what decoders keep. */
 static bool is_time_damaged(const struct clock_reading *reading, int64_t time, int64_t dts, int64_t duration) {
-  int64_t early = units(reading, AWAY_S), kept = duration * CLOCK_REORDERED / 2;
-  return time - dts > units(reading, DELAY_MAX_S) || dts - time > (early > kept ? early : kept);
+  int64_t early = units(reading, AWAY_S), late = units(reading, DELAY_MAX_S), kept = duration * CLOCK_REORDERED / 2;
+  return time - dts > (late > kept ? late : kept) || dts - time > (early > kept ? early : kept);
 }
 
 static void begin_piece(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, int64_t time) {

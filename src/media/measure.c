@@ -19,6 +19,7 @@
 #include "media/demux.h"
 #include "media/matroska.h"
 #include "media/mp4.h"
+#include "media/order.h"
 #include "media/ts.h"
 #include "media/webp.h"
 
@@ -50,6 +51,7 @@ struct measuring {
   struct matroska matroska;
   struct demux *demux;
   struct demux_ratio given_rate; /* of a raw stream: by the user, or the stream's own */
+  struct order order;
   struct clock_reading clock;
   struct mp4_picture *pictures; /* of MP4 only */
   size_t picture_count, picture_room;
@@ -67,6 +69,7 @@ static void measuring_fini(struct measuring *measuring) {
   mp4_fini(&measuring->mp4);
   ts_fini(&measuring->ts);
   matroska_fini(&measuring->matroska);
+  order_fini(&measuring->order);
   free(measuring->pictures);
 }
 
@@ -400,6 +403,22 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   return see_size(measuring, packet, err);
 }
 
+static int see_waiting(struct measuring *measuring, struct err *err) {
+  int result = 0;
+  order_settle(&measuring->order);
+  for (size_t i = 0; result == 0 && i < measuring->order.count; i++)
+    result = see_packet(measuring, &measuring->order.packets[i], err);
+  order_fini(&measuring->order);
+  return result;
+}
+
+/* Sees a packet, or lets it wait. */
+static int take_packet(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
+  if (!order_holds(&measuring->order, packet, measuring->packets == 0)) return see_packet(measuring, packet, err);
+  order_add(&measuring->order, packet);
+  return order_is_full(&measuring->order) ? see_waiting(measuring, err) : 0;
+}
+
 static int read_all(struct measuring *measuring, struct err *err) {
   struct demux_packet packet;
   bool is_end = false;
@@ -408,8 +427,9 @@ static int read_all(struct measuring *measuring, struct err *err) {
   start_clock(measuring);
   while (true) {
     int result = demux_next(measuring->demux, &packet, &is_end, err);
-    if (result != 0 || is_end) return result;
-    result = see_packet(measuring, &packet, err);
+    if (result != 0) return result;
+    if (is_end) return see_waiting(measuring, err);
+    result = take_packet(measuring, &packet, err);
     if (result != 0) return result;
   }
 }

@@ -1,0 +1,68 @@
+/* The delay is known from the first picture that states both times. If none does, it is the least one with which no picture is
+ * shown before it is decoded. A damaged time would make that a long one, so it is at most what decoders keep.
+ */
+#include "media/order.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+void order_fini(struct order *order) {
+  free(order->packets);
+  *order = (struct order){.packets = NULL};
+}
+
+static bool is_picture(const struct demux_packet *packet) { return packet->is_video && packet->pts != DEMUX_NONE; }
+
+bool order_holds(const struct order *order, const struct demux_packet *packet, bool is_first) {
+  return order->count > 0 || (is_first && is_picture(packet) && packet->dts == DEMUX_NONE);
+}
+
+void order_add(struct order *order, const struct demux_packet *packet) {
+  if (order->count == order->room) {
+    order->room = order->room == 0 ? 64 : order->room * 2;
+    order->packets = realloc(order->packets, order->room * sizeof *order->packets);
+    CHECK(order->packets != NULL);
+  }
+  order->packets[order->count++] = *packet;
+  if (is_picture(packet)) order->pictures++;
+}
+
+bool order_is_full(const struct order *order) {
+  return order->pictures >= ORDER_PICTURES || order->count >= ORDER_PACKETS;
+}
+
+static int compare(const void *a, const void *b) {
+  int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+  return (left > right) - (left < right);
+}
+
+/* The delay of showing behind decoding. pictures: in the order of decoding; times: sorted. */
+static int64_t delay_of(struct demux_packet *const *pictures, const int64_t *times, size_t count) {
+  int64_t delay = 0, longest = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (pictures[i]->dts != DEMUX_NONE) return times[i] - pictures[i]->dts;
+    if (pictures[i]->duration > longest) longest = pictures[i]->duration;
+  }
+  for (size_t i = 0; i < count; i++) {
+    int64_t needed = times[i] - pictures[i]->pts;
+    if (needed > delay && needed / (ORDER_PICTURES / 2) <= longest) delay = needed;
+  }
+  return delay;
+}
+
+void order_settle(struct order *order) {
+  struct demux_packet *pictures[ORDER_PICTURES];
+  int64_t times[ORDER_PICTURES];
+  size_t count = 0;
+  for (size_t i = 0; i < order->count && count < ORDER_PICTURES; i++) {
+    if (!is_picture(&order->packets[i])) continue;
+    pictures[count] = &order->packets[i];
+    times[count++] = order->packets[i].pts;
+  }
+  qsort(times, count, sizeof times[0], compare);
+  int64_t delay = delay_of(pictures, times, count);
+  for (size_t i = 0; i < count && pictures[i]->dts == DEMUX_NONE; i++)
+    pictures[i]->dts = times[i] - delay;
+}
