@@ -304,6 +304,11 @@ static double stated_s(const struct measuring *measuring) {
   return is_usable ? (double)us / 1e6 : 0;
 }
 
+/* Containers without decoding times. */
+static bool guesses_order(const struct measuring *measuring) {
+  return measuring->matroska.is_matroska || strcmp(demux_container(measuring->demux)->name, "nut") == 0;
+}
+
 static void start_clock(struct measuring *measuring) {
   const struct demux_video *video = demux_video(measuring->demux);
   const char *container = demux_container(measuring->demux)->name;
@@ -403,9 +408,10 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   return see_size(measuring, packet, err);
 }
 
-static int see_waiting(struct measuring *measuring, struct err *err) {
+static int see_waiting(struct measuring *measuring, bool is_end, struct err *err) {
   int result = 0;
-  order_settle(&measuring->order);
+  bool is_all = is_end && measuring->packets == 0 && guesses_order(measuring);
+  order_settle(&measuring->order, is_all ? units_of(demux_video(measuring->demux), stated_s(measuring)) : 0);
   for (size_t i = 0; result == 0 && i < measuring->order.count; i++)
     result = see_packet(measuring, &measuring->order.packets[i], err);
   order_fini(&measuring->order);
@@ -414,9 +420,10 @@ static int see_waiting(struct measuring *measuring, struct err *err) {
 
 /* Sees a packet, or lets it wait. */
 static int take_packet(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
-  if (!order_holds(&measuring->order, packet, measuring->packets == 0)) return see_packet(measuring, packet, err);
+  bool is_held = order_holds(&measuring->order, packet, measuring->packets == 0, guesses_order(measuring));
+  if (!is_held) return see_packet(measuring, packet, err);
   order_add(&measuring->order, packet);
-  return order_is_full(&measuring->order) ? see_waiting(measuring, err) : 0;
+  return order_is_full(&measuring->order) ? see_waiting(measuring, false, err) : 0;
 }
 
 static int read_all(struct measuring *measuring, struct err *err) {
@@ -428,7 +435,7 @@ static int read_all(struct measuring *measuring, struct err *err) {
   while (true) {
     int result = demux_next(measuring->demux, &packet, &is_end, err);
     if (result != 0) return result;
-    if (is_end) return see_waiting(measuring, err);
+    if (is_end) return see_waiting(measuring, true, err);
     result = take_packet(measuring, &packet, err);
     if (result != 0) return result;
   }

@@ -1,9 +1,11 @@
 /* The delay is known from the first picture that states both times. If none does, it is the least one with which no picture is
  * shown before it is decoded. A damaged time would make that a long one, so it is at most what decoders keep.
+ *
+ * libavformat guesses decoding times from the delay that it sees in the first 20 pictures or so. With fewer pictures it may see
+ * none, and then its times contradict those of showing.
  */
 #include "media/order.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -15,8 +17,8 @@ void order_fini(struct order *order) {
 
 static bool is_picture(const struct demux_packet *packet) { return packet->is_video && packet->pts != DEMUX_NONE; }
 
-bool order_holds(const struct order *order, const struct demux_packet *packet, bool is_first) {
-  return order->count > 0 || (is_first && is_picture(packet) && packet->dts == DEMUX_NONE);
+bool order_holds(const struct order *order, const struct demux_packet *packet, bool is_first, bool is_guessed) {
+  return order->count > 0 || (is_first && is_picture(packet) && (is_guessed || packet->dts == DEMUX_NONE));
 }
 
 void order_add(struct order *order, const struct demux_packet *packet) {
@@ -52,7 +54,23 @@ static int64_t delay_of(struct demux_packet *const *pictures, const int64_t *tim
   return delay;
 }
 
-void order_settle(struct order *order) {
+/* True if a picture is shown before it is decoded, or lacks a decoding time behind one that has one. */
+static bool is_contradictory(struct demux_packet *const *pictures, size_t count) {
+  bool has_dts = false;
+  for (size_t i = 0; i < count; i++) {
+    bool is_known = pictures[i]->dts != DEMUX_NONE;
+    if ((has_dts && !is_known) || (is_known && pictures[i]->dts > pictures[i]->pts)) return true;
+    has_dts = is_known;
+  }
+  return false;
+}
+
+static bool fills(const struct demux_packet *last, const int64_t *times, size_t count, int64_t stated) {
+  int64_t length = times[count - 1] - times[0], slack = last->duration;
+  return slack > 0 && length >= stated - 2 * slack && length <= stated;
+}
+
+void order_settle(struct order *order, int64_t stated) {
   struct demux_packet *pictures[ORDER_PICTURES];
   int64_t times[ORDER_PICTURES];
   size_t count = 0;
@@ -61,7 +79,12 @@ void order_settle(struct order *order) {
     pictures[count] = &order->packets[i];
     times[count++] = order->packets[i].pts;
   }
+  if (count == 0) return;
   qsort(times, count, sizeof times[0], compare);
+  if (stated > 0 && is_contradictory(pictures, count) && fills(pictures[count - 1], times, count, stated)) {
+    for (size_t i = 0; i < count; i++)
+      pictures[i]->dts = DEMUX_NONE;
+  }
   int64_t delay = delay_of(pictures, times, count);
   for (size_t i = 0; i < count && pictures[i]->dts == DEMUX_NONE; i++)
     pictures[i]->dts = times[i] - delay;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "media/demux.h"
 
@@ -23,12 +24,14 @@ struct order {
 };
 void order_fini(struct order *order);
 
-/* True if the packet must wait: it is the first one of the video and states no decoding time, or others wait already. */
-bool order_holds(const struct order *order, const struct demux_packet *packet, bool is_first);
+/* True if the packet must wait: it is the first one of the video, and its decoding time is unknown or guessed; or others wait
+ * already. */
+bool order_holds(const struct order *order, const struct demux_packet *packet, bool is_first, bool is_guessed);
 void order_add(struct order *order, const struct demux_packet *packet);
 bool order_is_full(const struct order *order);
-/* Fills in the decoding times of the pictures before the first one that states its own. The caller then takes the packets, and
- * calls order_fini. */
-void order_settle(struct order *order);
+/* Fills in the decoding times of the pictures before the first one that states its own. stated: the length that the container
+ * states, if these are all packets of a container whose decoding times are guessed; else 0. Guesses that contradict the times of
+ * showing are dropped then, if those times fill that length. The caller then takes the packets, and calls order_fini. */
+void order_settle(struct order *order, int64_t stated);
 
 #endif
