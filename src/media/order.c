@@ -1,5 +1,5 @@
 /* The delay is known from the first picture that states both times. If none does, it is the least one with which no picture is
- * shown before it is decoded. A damaged time would make that a long one, so it is at most what decoders keep.
+ * shown before it is decoded. A damaged time would make that longer than what decoders keep; then nothing is filled in.
  *
  * libavformat guesses decoding times from the delay that it sees in the first 20 pictures or so. With fewer pictures it may see
  * none, and then its times contradict those of showing.
@@ -40,18 +40,22 @@ static int compare(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-/* The delay of showing behind decoding. pictures: in the order of decoding; times: sorted. */
-static int64_t delay_of(struct demux_packet *const *pictures, const int64_t *times, size_t count) {
+/* Finds the delay of showing behind decoding. pictures: in the order of decoding; times: sorted. False: a time is damaged. */
+static bool find_delay(struct demux_packet *const *pictures, const int64_t *times, size_t count, int64_t *ret) {
   int64_t delay = 0, longest = 0;
   for (size_t i = 0; i < count; i++) {
-    if (pictures[i]->dts != DEMUX_NONE) return times[i] - pictures[i]->dts;
     if (pictures[i]->duration > longest) longest = pictures[i]->duration;
+    if (pictures[i]->dts == DEMUX_NONE) continue;
+    *ret = times[i] - pictures[i]->dts;
+    return true;
   }
   for (size_t i = 0; i < count; i++) {
     int64_t needed = times[i] - pictures[i]->pts;
-    if (needed > delay && needed / (ORDER_PICTURES / 2) <= longest) delay = needed;
+    if (needed / (ORDER_PICTURES / 2) > longest) return false;
+    if (needed > delay) delay = needed;
   }
-  return delay;
+  *ret = delay;
+  return true;
 }
 
 /* True if a picture is shown before it is decoded, or lacks a decoding time behind one that has one. */
@@ -85,7 +89,8 @@ void order_settle(struct order *order, int64_t stated) {
     for (size_t i = 0; i < count; i++)
       pictures[i]->dts = DEMUX_NONE;
   }
-  int64_t delay = delay_of(pictures, times, count);
+  int64_t delay = 0;
+  if (!find_delay(pictures, times, count, &delay)) return;
   for (size_t i = 0; i < count && pictures[i]->dts == DEMUX_NONE; i++)
     pictures[i]->dts = times[i] - delay;
 }

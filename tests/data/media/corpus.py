@@ -593,6 +593,16 @@ for _name, _options in (("still.webp", ["-c:v", "libwebp"]), ("still.jpg", []), 
     case(f"pictures/{_name}", ff("-f", "lavfi", "-i", "testsrc2=size=160x90", "-frames:v", "1", *_options), refused="picture|no video|cannot read")
 case("pictures/one.apng", ff("-f", "lavfi", "-i", "testsrc2=size=160x90", "-frames:v", "1", "-f", "apng"), refused="picture")
 
+# ---- seldom a picture ----
+
+for _end in ("mkv", "nut", "mov", "flv", "ts"):
+    for _count, _b in ((3, 3), (12, 3), (12, 16)):
+        for _sound in (False, True) if _end != "flv" else (False,):  # ffmpeg writes no such FLV with sound
+            case(f"seldom/{_count}-{_b}-{_sound}.{_end}", video("-c:v", "libx264", "-preset", "veryfast", "-bf", str(_b), *AAC, rate="1/20", seconds=20 * _count, sound=_sound), 20 * _count, rate=0.05, by="times", exact=True,
+                 why="no decoding time is stated in Matroska and NUT, and B pictures go back by minutes")
+for _end, _codec in (("mkv", X265), ("nut", X265), ("mkv", ["-c:v", "mpeg4", "-bf", "3"]), ("nut", ["-c:v", "mpeg4", "-bf", "3"]), ("webm", VP9), ("mkv", AV1)):
+    case(f"seldom/{_codec[1]}.{_end}", video(*_codec, rate="1/40", seconds=480, sound=False), 480, rate=0.025, by="times", exact=True)
+
 # ---- no video ----
 
 case("none/tone.m4a", copied("base/tone.m4a"), refused="no video")
