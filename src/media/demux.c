@@ -211,15 +211,22 @@ static bool is_picture(const char *format) {
   return strcmp(format, "image2") == 0 || (len > 5 && strcmp(format + len - 5, "_pipe") == 0);
 }
 
-static void look_at_container(const AVFormatContext *input, struct demux_container *ret) {
-  bool is_stated = input->duration != AV_NOPTS_VALUE && input->duration > 0 &&
+/* In AVI, sound that begins late begins with empty chunks, which count but give no packet. So only its video tells there. */
+static int64_t duration_of(const AVFormatContext *input, const AVStream *video) {
+  bool is_avi = strcmp(input->iformat->name, "avi") == 0 && video->duration > 0;
+  return is_avi ? av_rescale_q(video->duration, video->time_base, AV_TIME_BASE_Q) : input->duration;
+}
+
+static void look_at_container(const AVFormatContext *input, const AVStream *video, struct demux_container *ret) {
+  int64_t duration = duration_of(input, video);
+  bool is_stated = duration != AV_NOPTS_VALUE && duration > 0 &&
                    input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
   *ret = (struct demux_container){
       .name = input->iformat->name,
       .is_picture = is_picture(input->iformat->name),
       .takes_rate = takes_rate(input->iformat),
       .other_streams = input->nb_streams - 1,
-      .duration_us = is_stated ? input->duration : 0,
+      .duration_us = is_stated ? duration : 0,
       .start_us = input->start_time != AV_NOPTS_VALUE ? input->start_time : 0,
   };
 }
@@ -251,7 +258,7 @@ int demux_open(struct reel *reel, const char *name, struct demux_ratio rate, str
     return err_set(err, ERR_MEDIA, "%s: it has no video", name);
   }
   look_at_video(demux->stream, &demux->video);
-  look_at_container(demux->input, &demux->container);
+  look_at_container(demux->input, demux->stream, &demux->container);
   result = make_parser(demux, err);
   if (result == 0) *ret = MOVE(demux);
   return result;

@@ -32,7 +32,7 @@ struct demux_container {
   bool is_picture;      /* a format of single pictures; several of them in one file are moving pictures */
   bool takes_rate;      /* a raw stream, whose rate may be only what demux_open was given */
   unsigned other_streams;
-  int64_t duration_us;  /* that the container states for all streams; 0: unknown */
+  int64_t duration_us;  /* that the container states for all streams, AVI for the video; 0: unknown */
   int64_t start_us;     /* 0: unknown */
 };
 

@@ -22,6 +22,7 @@
 #include "media/order.h"
 #include "media/ts.h"
 #include "media/webp.h"
+#include "media/whole.h"
 
 #define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25
@@ -51,6 +52,7 @@ struct measuring {
   struct matroska matroska;
   struct demux *demux;
   struct demux_ratio given_rate; /* of a raw stream: by the user, or the stream's own */
+  const char *cut; /* whole_read's answer */
   struct order order;
   struct clock_reading clock;
   struct mp4_picture *pictures; /* of MP4 only */
@@ -146,6 +148,7 @@ static int look_at_elements(struct measuring *measuring, struct err *err) {
 
 static int look_at_packets(struct measuring *measuring, struct err *err) {
   int result = ts_scan(measuring->reel, &measuring->ts, err);
+  if (result == 0) result = whole_read(measuring->reel, &measuring->cut, err);
   if (result != 0) return err_prefix(err, "%s", measuring->name);
   return 0;
 }
@@ -622,10 +625,19 @@ static int measure_webp(struct measuring *measuring, const struct webp *webp, st
   return 0;
 }
 
+/* What libavformat says of a file that was cut does not help. */
+static int check_whole(struct measuring *measuring, int result, struct err *err) {
+  bool is_broken = result == 0 || (result == -ERR_MEDIA && measuring->refusal == MEDIA_REFUSED_BROKEN);
+  if (!is_broken || measuring->cut == NULL) return result;
+  EXPLAIN(measuring, "cut: its last %s is not whole\n", measuring->cut);
+  return refuse_truncated(measuring, err);
+}
+
 static int measure_media(struct measuring *measuring, struct measured *ret, struct err *err) {
   int result = open_media(measuring, err);
   if (result == 0) result = check_video(measuring, err);
   if (result == 0) result = check_joined(measuring, err);
+  result = check_whole(measuring, result, err);
   if (result == 0) result = read_all(measuring, err);
   if (measuring->demux != NULL) explain(measuring);
   if (result == 0) result = finish(measuring, ret, err);
