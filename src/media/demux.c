@@ -61,15 +61,28 @@ struct demux {
   struct demux_container container;
 };
 
-/* Demuxers also use the system's error codes for faults in a file, so only ENOMEM is taken as the system's. */
+#define MEMORY_TRIED ((size_t)64 << 20)
+
+/* A size that no memory has room for is the file's fault. */
+static bool is_memory_short(int code) {
+  void *tried = code == AVERROR(ENOMEM) ? malloc(MEMORY_TRIED) : NULL;
+  bool is_short = code == AVERROR(ENOMEM) && tried == NULL;
+  free(tried);
+  return is_short;
+}
+
+/* Demuxers also use the system's error codes for faults in a file, so only ENOMEM may be the system's. */
 static int fail_av(const struct demux *demux, const char *what, int code, struct err *err) {
   char reason[AV_ERROR_MAX_STRING_SIZE] = "";
   if (demux->trouble.code != 0) {
     *err = demux->trouble;
     return -(int)err->code;
   }
+  bool is_short = is_memory_short(code);
+  if (!is_short && code == AVERROR(ENOMEM)) code = AVERROR_INVALIDDATA;
+  if (code == AVERROR_PATCHWELCOME) code = AVERROR_INVALIDDATA; /* what no version of libav reads is mostly damage */
   (void)av_strerror(code, reason, sizeof reason);
-  return err_set(err, code == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_MEDIA, "%s: %s: %s", demux->name, what, reason);
+  return err_set(err, is_short ? ERR_MEMORY : ERR_MEDIA, "%s: %s: %s", demux->name, what, reason);
 }
 
 /* ---- input ---- */
@@ -349,6 +362,13 @@ static bool is_dirac_end(const struct demux *demux) {
   return is_dirac && packet->size == 13 && memcmp(packet->data, "BBCD\x10", 5) == 0;
 }
 
+/* Two demuxers do not tell the end of a file from a fault. */
+static bool is_end_of(const struct demux *demux, int code) {
+  const char *name = demux->container.name;
+  bool is_so = (strcmp(name, "gxf") == 0 && code == AVERROR(EPERM)) || (strcmp(name, "mpjpeg") == 0 && code == AVERROR_INVALIDDATA);
+  return is_so && avio_feof(demux->io) && demux->io->error >= 0;
+}
+
 int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, struct err *err) {
   int code = 0;
   *ret_end = false;
@@ -356,6 +376,7 @@ int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, str
     av_packet_unref(demux->packet);
     code = av_read_frame(demux->input, demux->packet);
     if (code == AVERROR(EAGAIN)) continue;
+    if (is_end_of(demux, code)) code = AVERROR_EOF;
     if (code < 0) break;
     if (is_theora_header(demux) || is_dirac_end(demux)) continue;
     give(demux, ret);

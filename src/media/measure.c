@@ -452,11 +452,19 @@ static bool is_mp4_truncated(const struct measuring *measuring, const struct mp4
   return track->samples_beyond > 0 || (uint64_t)measuring->packets < promised;
 }
 
+/* In YUV4MPEG2, every picture takes as many bytes, and libavformat drops the last one if it is not whole. */
+static bool ends_within_picture(const struct measuring *measuring) {
+  const struct range *own = &measuring->positions;
+  bool is_raw = strcmp(demux_container(measuring->demux)->name, "yuv4mpegpipe") == 0;
+  if (!is_raw || own->first < 0 || measuring->packets < 2 || (own->last - own->first) % (measuring->packets - 1) != 0) return false;
+  return (int64_t)reel_size(measuring->reel) - own->last > (own->last - own->first) / (measuring->packets - 1);
+}
+
 /* True if a container other than MP4 says that it holds more. */
 static bool is_truncated(const struct measuring *measuring) {
   const struct demux_container *container = demux_container(measuring->demux);
   const struct demux_video *video = demux_video(measuring->demux);
-  if (measuring->is_damaged || measuring->packets == 0) return true;
+  if (measuring->is_damaged || measuring->packets == 0 || ends_within_picture(measuring)) return true;
   /* An empty chunk of an AVI repeats the last frame: the index lists it, but it gives no packet. */
   bool lists_packets = strcmp(container->name, "avi") != 0;
   if (lists_packets && video->promised > measuring->packets && video->promised < PROMISED_MAX) return true;
@@ -540,6 +548,14 @@ static int finish_raw(struct measuring *measuring, struct measured *ret, struct 
   return 0;
 }
 
+/* ASF states no rate, so libavformat guesses how long the last picture is shown. The head states the end of the longest stream. */
+static int64_t end_of_asf(const struct measuring *measuring, int64_t shown) {
+  const struct demux_container *container = demux_container(measuring->demux);
+  int64_t stated = units_of(demux_video(measuring->demux), stated_s(measuring));
+  bool is_alone = strcmp(container->name, "asf") == 0 && container->other_streams == 0 && stated > 0;
+  return is_alone && llabs(shown - stated) <= units_of(demux_video(measuring->demux), SLACK_S) ? stated : shown;
+}
+
 static int finish_timed(struct measuring *measuring, struct measured *ret, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
   if (is_truncated(measuring)) return refuse_truncated(measuring, err);
@@ -558,7 +574,7 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   double longest_s = (double)measuring->clock.now.longest_gap * measuring->clock.rules.unit;
   if ((double)shown * (double)video->time_base.num / (double)video->time_base.den > DURATION_MAX_S || longest_s > HELD_MAX_S)
     return refuse_times(measuring, err);
-  ret->num = shown * video->time_base.num;
+  ret->num = end_of_asf(measuring, shown) * video->time_base.num;
   ret->den = video->time_base.den;
   ret->begin_s = (double)measuring->clock.now.begin * measuring->clock.rules.unit;
   return 0;

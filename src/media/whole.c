@@ -205,7 +205,7 @@ static int walk_png(struct walk *walk, struct err *err) {
   }
 }
 
-/* ---- MXF, program streams, NUT, SWF, DV ---- */
+/* ---- MXF ---- */
 
 /* The first partition states where the footer is; 0: it is not known yet. */
 static int walk_mxf(struct walk *walk, struct err *err) {
@@ -219,6 +219,8 @@ static int walk_mxf(struct walk *walk, struct err *err) {
   if (be(bytes + 16 + length + 24, 8) >= walk->size) walk->cut = "footer";
   return 0;
 }
+
+/* ---- program streams, NUT, SWF ---- */
 
 #define PACK_START 0xBA
 #define END_CODE 0xB9
@@ -260,6 +262,7 @@ static int walk_nut(struct walk *walk, struct err *err) {
   return 0;
 }
 
+/* The head of one that is not compressed states the file's size. */
 static int walk_swf(struct walk *walk, struct err *err) {
   const char *bytes;
   int result = window_view(&walk->window, 0, 8, &bytes, err);
@@ -267,18 +270,51 @@ static int walk_swf(struct walk *walk, struct err *err) {
   return result;
 }
 
-#define DV_BLOCK 80
-#define DV_SEQUENCE 12000 /* bytes; a picture has 10 of them, or 12, or a multiple */
+/* ---- DV ---- */
 
-/* A picture of DV is a row of sequences, and each begins with a header block. */
-static int walk_dv(struct walk *walk, struct err *err) {
+#define DV_SEQUENCE 12000 /* bytes; each begins with a header block that has its number and its channel */
+#define DV_SEQUENCES 48   /* of a picture, at most */
+
+static int is_dv_header(struct walk *walk, uint64_t at, bool is_first, bool *ret, struct err *err) {
   const char *bytes;
   bool is_there;
-  uint64_t rest = walk->size % DV_SEQUENCE;
-  if (rest != 0) walk->cut = "sequence";
-  if (rest != 0) return 0;
-  int result = view(walk, walk->size - DV_SEQUENCE, 3, &bytes, &is_there, err);
-  if (result == 0 && is_there && ((unsigned char)bytes[0] != 0x1F || ((unsigned char)bytes[1] & 0x0F) != 7)) walk->cut = "sequence";
+  int result = view(walk, at, 3, &bytes, &is_there, err);
+  *ret = result == 0 && is_there && bytes[0] == 0x1F && (is_first ? bytes[1] == 7 : (bytes[1] & 7) == 7);
+  return result;
+}
+
+/* All pictures have as many sequences as the first one. */
+static int walk_dv(struct walk *walk, struct err *err) {
+  bool is_next = false;
+  uint64_t picture = 0;
+  int result = 0;
+  while (result == 0 && !is_next && picture < DV_SEQUENCES * DV_SEQUENCE) {
+    picture += DV_SEQUENCE;
+    result = is_dv_header(walk, picture, true, &is_next, err);
+  }
+  if (result != 0 || !is_next) return result;
+  if (walk->size % picture == 0) result = is_dv_header(walk, walk->size - picture, true, &is_next, err);
+  if (walk->size % picture != 0 || !is_next) walk->cut = "picture";
+  return result;
+}
+
+/* ---- FLV ---- */
+
+#define FLV_TAG 11
+
+static int walk_flv(struct walk *walk, struct err *err) {
+  const char *bytes;
+  bool is_there = true;
+  int result = view(walk, 0, 9, &bytes, &is_there, err);
+  for (uint64_t at = result == 0 ? be(bytes + 5, 4) + 4 : 0; result == 0 && is_there && at < walk->size;) {
+    result = view_or_cut(walk, at, FLV_TAG, "tag", &bytes, &is_there, err);
+    if (result != 0 || !is_there) return result;
+    unsigned kind = (unsigned char)bytes[0] & 0x1F;
+    if (kind != 8 && kind != 9 && kind != 18) return 0;
+    at += FLV_TAG + be(bytes + 1, 3);
+    if (at > walk->size) walk->cut = "tag";
+    at += 4;
+  }
   return result;
 }
 
@@ -298,6 +334,7 @@ static const struct kind {
     {"\0\0\x01\xBA", 4, 0, walk_ps},
     {"nut/multimedia container", 24, 0, walk_nut},
     {"FWS", 3, 0, walk_swf},
+    {"FLV\x01", 4, 0, walk_flv},
     {"\x1F\x07\0\x3F", 4, 0, walk_dv},
     {"\x1F\x07\0\xBF", 4, 0, walk_dv},
 };
