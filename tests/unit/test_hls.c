@@ -245,6 +245,28 @@ static void test_bounds(void **unused) {
   list_fini(&list);
 }
 
+static void test_locked(void **unused) {
+  (void)unused;
+  const struct locked_case cases[] = {
+      {.text = HEAD "#EXTINF:2,\nlocked/a.ts\n" END},
+      {.text = HEAD TWO "#EXTINF:2,\nlocked/a.ts\n" END},
+      {.text = HEAD "#EXTINF:2,\nnone.ts\n#EXTINF:2,\nlocked/a.ts\n" END},
+      {.text = HEAD "#EXTINF:2,\nlocked/a.ts\n"},
+      {.text = HEAD "#EXT-X-MAP:URI=\"locked/init.mp4\"\n" TWO END},
+      {.text = HEAD "#EXT-X-PART:DURATION=1,URI=\"locked/a.ts\"\n" TWO END},
+      {.text = HEAD "#EXTINF:2,\nlocked.ts\n" END},
+      {.text = HEAD "#EXT-X-BYTERANGE:50@50\n#EXTINF:2,\nlocked.ts\n" END},
+      {.text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlocked/v.m3u8\n"},
+      {.text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlocked.m3u8\n"},
+      {.text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlocked/v.m3u8\n"},
+      {.text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n"
+               "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",URI=\"locked/s.m3u8\"\n",
+       .is_read = true},
+  };
+  write_bytes("v.m3u8", HEAD TWO END, sizeof(HEAD TWO END) - 1);
+  check_locked(hls_read, "out.m3u8", cases, sizeof cases / sizeof *cases);
+}
+
 static void test_kinds(void **unused) {
   (void)unused;
   static const struct {
@@ -264,6 +286,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_refused), cmocka_unit_test(test_read),   cmocka_unit_test(test_masters),
       cmocka_unit_test(test_parts),   cmocka_unit_test(test_bounds), cmocka_unit_test(test_kinds),
+      cmocka_unit_test(test_locked),
   };
   static const char *const files[] = {"a0.ts", "a1.ts", "a b.ts", "100%.ts", "x%41.ts", "xA.ts", "odd?v=1.ts", "odd:1.ts",
                                       "folder/in.ts", "init.mp4", "n9.ts", "n10.ts", "n11.ts", "t102.ts", "t104.ts", "t106.ts",
