@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "media/flv.h"
 #include "media/list.h"
+#include "media/list_kind.h"
 #include "media/matroska.h"
 #include "media/measure.h"
 #include "media/media.h"
@@ -357,7 +358,7 @@ static int measure_list(const struct list *list, const struct media_options *med
 static int probe_list(const char *path, enum list_kind kind, const struct media_options *media, struct media *ret,
                       struct err *err) {
   SCOPED(list_fini) struct list list = {.renditions = NULL};
-  int result = kind == LIST_HLS ? hls_read(path, &list, err) : dash_read(path, &list, err);
+  int result = kind == LIST_DASH ? dash_read(path, &list, err) : hls_read(path, &list, err);
   ret->is_list = true;
   ret->parts = MOVE(list.parts);
   ret->part_count = list.part_count;
@@ -374,7 +375,9 @@ int codecmeter_media_measure(const char *path, const struct media_options *optio
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &st) != 0)
     return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
-  enum list_kind kind = list_kind_of(path);
+  enum list_kind kind;
+  int result = list_kind_of(path, &kind, err);
+  if (result != 0) return result;
   if (kind != LIST_NONE) return probe_list(path, kind, options, ret, err);
   return measure_file(path, (uint64_t)st.st_size, options, ret, err);
 }

@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "media/list.h"
+#include "media/list_kind.h"
 
 static char dir[] = "/tmp/codecmeter-list-XXXXXX";
 
