@@ -95,6 +95,11 @@ static const struct list_case refused[] = {
 };
 
 static const struct list_case read_whole[] = {
+    {MPD("<Period><AdaptationSet>" REP(S_FIVE) "</AdaptationSet><AdaptationSet codecs=\"samr\"><Representation id=\"s\">" F1
+         "</Representation></AdaptationSet><AdaptationSet codecs=\"fpcm,stpp.ttml\"><Representation id=\"t\">" F2
+         "</Representation></AdaptationSet></Period>"),
+     PLAYS(FIVE)},
+    {MPD("<Period><AdaptationSet codecs=\"mp4a.40.2,avc1\">" REP(S_FIVE) "</AdaptationSet></Period>"), PLAYS(FIVE)},
     {.text = ONE(REP(S_FIVE)), PLAYS(FIVE), .stated_us = 10000000},
     {.text = "<x:MPD xmlns:x=\"u\"><x:Period><x:AdaptationSet mimeType=\"video/mp4\"><x:Representation id=\"v\"><x:BaseURL> <![CDATA[whole.mp4]]>\n"
              "</x:BaseURL></x:Representation></x:AdaptationSet></x:Period></x:MPD>", PLAYS("whole.mp4")},
