@@ -288,14 +288,24 @@ int64_t place_patience_ms(const struct place *place) {
   return PATIENCE_MIN_MS + (int64_t)g_hash_table_size(place->paths) / 10;
 }
 
+/* A capital letter: the file was missing. */
+static bool read_status(struct str text, enum place_status *ret) {
+  static const enum place_status all[] = {PLACE_BEFORE, PLACE_DONE, PLACE_PART, PLACE_FAILED};
+  for (size_t i = 0; text.len == 1 && i < sizeof all / sizeof all[0]; i++) {
+    if (g_ascii_tolower(text.ptr[0]) != (char)all[i]) continue;
+    *ret = all[i];
+    return true;
+  }
+  return false;
+}
+
 static bool read_entry(struct place *place, struct str line, bool has_birth) {
   struct entry values = {.missing = 0};
   struct str status = str_cut(&line, ' '), size = str_cut(&line, ' '), mtime = str_cut(&line, ' '),
              inode = str_cut(&line, ' '), birth = has_birth ? str_cut(&line, ' ') : STR("0");
-  bool good = status.len == 1 && str_to_i64(size, &values.size) && str_to_i64(mtime, &values.mtime_ns) &&
+  bool good = read_status(status, &values.status) && str_to_i64(size, &values.size) && str_to_i64(mtime, &values.mtime_ns) &&
               str_to_u64(inode, &values.inode) && str_to_i64(birth, &values.birth_ns) && line.len > 0;
   if (!good) return false;
-  values.status = (enum place_status)g_ascii_tolower(status.ptr[0]);
   if (g_ascii_isupper(status.ptr[0])) values.missing = place->prunings;
   place->has_missing = place->has_missing || values.missing != 0;
   insert(place, values, read_path(line));
