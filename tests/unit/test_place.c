@@ -240,6 +240,7 @@ static char name[256]; /* of the state's file */
 /* A state by hand, of one file; birth "" for one of before these were kept. Does not open it. */
 static void compose_state(const struct stat *st, char status, const char *birth) {
   open_state(); /* so that there is one */
+  open_state();
   place_close(place);
   place = NULL;
   (void)snprintf(name, sizeof name, "ls %s/watch-*.state", state);
