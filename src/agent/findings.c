@@ -19,8 +19,8 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
+#include "media/list_kind.h"
 
-#define HEAD_MAX 65536 /* of a list: a master playlist names its playlists early */
 #define SEEN_SHOWN 5
 
 void findings_fini(struct findings *findings) {
@@ -55,21 +55,11 @@ static bool is_written_to(const char *path) {
 
 enum rank { RANK_MASTER, RANK_LIST, RANK_MEDIA, RANKS };
 
-/* By the head of the file: its name may be any. */
 static enum rank rank_of(const char *path) {
-  size_t got = 0;
-  SCOPED_MALLOC char *head = malloc(HEAD_MAX);
-  CHECK(head != NULL);
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || file_read(fd, path, 0, head, HEAD_MAX, &got, NULL) != 0) return RANK_MEDIA;
-  struct str text = str_make(head, got);
-  static const char bom[] = "\xEF\xBB\xBF";
-  if (str_starts(text, str_of(bom))) text = str_make(head + 3, got - 3);
-  bool is_playlist = str_starts(text, STR("#EXTM3U"));
-  if (is_playlist && memmem(head, got, "#EXT-X-STREAM-INF", 17) != NULL) return RANK_MASTER;
-  bool is_manifest = str_starts(str_trim(text), STR("<")) && memmem(head, got, "<MPD", 4) != NULL;
-  if (is_manifest) return RANK_MASTER;
-  return is_playlist ? RANK_LIST : RANK_MEDIA;
+  enum list_kind kind;
+  if (list_kind_of(path, &kind, NULL) != 0) return RANK_MEDIA; /* the measuring says why it cannot be read */
+  if (kind == LIST_HLS_MASTER || kind == LIST_DASH) return RANK_MASTER;
+  return kind == LIST_HLS ? RANK_LIST : RANK_MEDIA;
 }
 
 static bool is_file(const struct made *made) { return made->state == MADE_FILE || made->state == MADE_DOUBTFUL; }

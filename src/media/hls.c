@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "media/list_kind.h"
 #include "media/segments.h"
 
 #define US_PER_S 1000000
@@ -443,18 +444,6 @@ static int read_media(struct making *making, const char *path, struct str text, 
 
 /* ---- master playlists ---- */
 
-static bool is_tag_of_master(struct str line) {
-  return str_starts(line, STR("#EXT-X-STREAM-INF:")) || str_starts(line, STR("#EXT-X-MEDIA:")) ||
-         str_starts(line, STR("#EXT-X-I-FRAME-STREAM-INF:"));
-}
-
-static bool is_master(struct str text) {
-  while (text.len > 0) {
-    if (is_tag_of_master(str_trim(str_cut(&text, '\n')))) return true;
-  }
-  return false;
-}
-
 /* The playlists that a master playlist names. */
 struct master {
   struct segments *all;
@@ -514,7 +503,7 @@ static void find_playlists(struct master *master, struct str text) {
     rest = str_make(line.ptr + colon, line.len - colon);
     number++;
     if (str_starts(line, STR("#EXT-X-DEFINE"))) refuse_line(master, number, "it defines a variable, which is not supported");
-    if (is_tag_of_master(line) && !are_attributes(rest)) refuse_line(master, number, "its attributes are not valid");
+    if (list_is_master_tag(line) && !are_attributes(rest)) refuse_line(master, number, "its attributes are not valid");
     if (str_starts(line, STR("#EXT-X-STREAM-INF:"))) {
       if (kind != 0) refuse_line(master, variant, "no address of a playlist follows");
       kind = kind_of_variant(rest);
@@ -523,7 +512,7 @@ static void find_playlists(struct master *master, struct str text) {
       struct str type = attribute(rest, "TYPE");
       if (type.len == 0) refuse_line(master, number, "#EXT-X-MEDIA has no TYPE");
       name_playlist(master, attribute(rest, "URI"), str_equal(type, STR("VIDEO")) ? KIND_VIDEO : KIND_OTHER);
-    } else if (is_tag_of_master(line)) {
+    } else if (list_is_master_tag(line)) {
       name_playlist(master, attribute(rest, "URI"), KIND_OTHER);
     } else if (line.len > 0 && line.ptr[0] != '#') {
       name_playlist(master, line, kind != 0 ? kind : KIND_UNDECLARED);
@@ -550,7 +539,7 @@ static int read_text_of(const struct making *making, const char *path, struct bu
   if (result != 0) return err_prefix(err, "%s", making->label);
   if (!str_starts(buf_view(text), STR("#EXTM3U")))
     return err_set(err, ERR_MEDIA, "%s: it is not an HLS playlist", making->label);
-  if (!is_master(buf_view(text))) return check_tags(making->label, buf_view(text), err);
+  if (!list_is_master(buf_view(text))) return check_tags(making->label, buf_view(text), err);
   return err_set(err, ERR_MEDIA, "%s: a master playlist names it, but it is a master playlist too", making->label);
 }
 
@@ -641,6 +630,6 @@ int hls_read(const char *path, struct list *ret, struct err *err) {
     ret->refusal = MEDIA_REFUSED_NO_OUTPUT;
     return result;
   }
-  result = is_master(view) ? read_master(&all, view, err) : read_single(&all, view, err);
+  result = list_is_master(view) ? read_master(&all, view, err) : read_single(&all, view, err);
   return result == 0 ? segments_end(&all, err) : result;
 }

@@ -285,11 +285,28 @@ static void test_equal_to_hls(void **unused) {
   check_case(hls_read, "media_0.m3u8", &one);
 }
 
+static void test_locked(void **unused) {
+  (void)unused;
+  static const struct locked_case cases[] = {
+      {.text = ONE(REP("<SegmentTemplate media=\"locked/$Number$.m4s\" duration=\"2\"/>"))},
+      {.text = ONE(REP("<SegmentTemplate media=\"s-00$Number$.m4s\" initialization=\"locked/init.mp4\" duration=\"2\"/>"))},
+      {.text = ONE(REP("<SegmentList duration=\"2\"><SegmentURL media=\"locked/1.m4s\"/></SegmentList>"))},
+      {.text = ONE(REP("<BaseURL>locked/v.mp4</BaseURL>"))},
+      {.text = ONE(REP("<BaseURL>locked.ts</BaseURL>"))},
+      {.text = ONE(REP("<SegmentList duration=\"10\"><SegmentURL media=\"locked.ts\" mediaRange=\"50-99\"/></SegmentList>"))},
+      {.text = ONE(REP(S_FIVE) "<Representation id=\"w\"><BaseURL>locked/v.mp4</BaseURL></Representation>")},
+      {.text = MPD("<Period><AdaptationSet contentType=\"video\">" REP(S_FIVE) "</AdaptationSet><AdaptationSet contentType=\"audio\"><Representation id=\"s\">"
+                   "<BaseURL>locked/s.mp4</BaseURL></Representation></AdaptationSet></Period>"),
+       .is_read = true},
+  };
+  check_locked(dash_read, "out.mpd", cases, sizeof cases / sizeof *cases);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_refused), cmocka_unit_test(test_read), cmocka_unit_test(test_one_more_segment),
       cmocka_unit_test(test_parts), cmocka_unit_test(test_equal_to_hls), cmocka_unit_test(test_periods),
-      cmocka_unit_test(test_part_of_media),
+      cmocka_unit_test(test_part_of_media), cmocka_unit_test(test_locked),
   };
   static const char *const files[] = {"init.mp4", "s-001.m4s", "s-002.m4s", "s-003.m4s", "s-004.m4s", "s-005.m4s", "t-0.m4s",
                                       "t-2.m4s", "t-4.m4s", "t-6.m4s", "g-1.m4s", "g-3.m4s", "v-$-00700.mp4", "folder/in.mp4"};

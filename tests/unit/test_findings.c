@@ -184,6 +184,11 @@ static const struct row rows[] = {
      {VIDEO("s.ts"), {"l", LIST "output s.ts\npart s.ts\n"}, {"m", MASTER "part l\npart s.ts\nrefused 0\n"}},
      "m! l=s.ts",
      1},
+    /* the same of manifests with a prefix, and behind a long comment */
+    {"tool a s.mp4 z", {{"a", LIST "output s.mp4\n"}, VIDEO("s.mp4"), {"z", "<d:MPD>\noutput s.mp4\npart s.mp4\n"}},
+     "z=s.mp4 a=s.mp4(repeat)", 1},
+    {"tool s.mp4 z", {VIDEO("s.mp4"), {"z", "<!-- <MPD> -->\n<d:MPD>\noutput s.mp4\npart s.mp4\n"}}, "z=s.mp4", 1},
+    {"tool s.mp4 z", {VIDEO("s.mp4"), {"z", "<svg a=\"<MPD\">\nrefused 1\n"}}, "s.mp4=s.mp4 z-", 1},
     {"tool m", {VIDEO("s.ts"), {"m", MASTER "output s.ts\nbroken x\n"}}, "m=s.ts,!", 1},
     /* two lists over the same media are one output */
     {"tool h d",
