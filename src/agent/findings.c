@@ -9,9 +9,7 @@
 #include "agent/findings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,17 +36,6 @@ static struct finding *append(struct findings *findings, const char *path) {
   *finding = (struct finding){.path = strdup(path), .verdict = FINDING_UNMETERED};
   CHECK(finding->path != NULL);
   return finding;
-}
-
-/* The kernel refuses a lease for reading if a process has the file open for writing. If a process opens the file
- * while we have the lease, the kernel sends us a signal: SIGIO, unless we choose another. SIGURG is ignored by
- * default. */
-static bool is_written_to(const char *path) {
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || fcntl(fd, F_SETSIG, SIGURG) != 0) return false;
-  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
-  (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-  return false;
 }
 
 /* ---- the order ---- */
@@ -240,27 +227,23 @@ static void measure_all(const struct outputs_report *report, const struct made_l
   run_pass(&pass, made, order, ret);
 }
 
-/* The first file that a process has open for writing. */
-static const char *busy_file(const struct made_list *made) {
-  for (size_t i = 0; i < made->count; i++) {
-    if (made->items[i].state == MADE_FILE && is_written_to(made->items[i].path)) return made->items[i].path;
-  }
-  return NULL;
-}
-
 void findings_measure(const struct outputs *outputs, const struct outputs_report *report, struct findings *ret) {
   SCOPED(made_list_fini) struct made_list made;
   outputs_made(outputs, &made);
   *ret = (struct findings){.items = NULL};
-  const char *busy = report->is_late ? busy_file(&made) : NULL;
-  if (busy == NULL) {
-    measure_all(report, &made, ret);
-    return;
+  measure_all(report, &made, ret);
+}
+
+const struct err *findings_busy(const struct findings *findings) {
+  for (size_t i = 0; i < findings->count; i++) {
+    const struct finding *finding = &findings->items[i];
+    if (finding->why.code == ERR_BUSY) return &finding->why;
+    for (size_t n = 0; n < finding->reports.count; n++) {
+      const struct report *report = &finding->reports.items[n];
+      if (!report->is_measured && report->why.code == ERR_BUSY) return &report->why;
+    }
   }
-  ret->items = calloc(1, sizeof *ret->items);
-  CHECK(ret->items != NULL);
-  struct finding *finding = append(ret, busy);
-  (void)err_set(&finding->why, ERR_BUSY, "%s: a process still has it open for writing", busy);
+  return NULL;
 }
 
 /* ---- failed tasks ---- */

@@ -194,10 +194,17 @@ void intent_note_end(const struct intent *intent, const struct outputs *outputs,
   if (!line.failed) append_line(intent, buf_view(&line));
 }
 
-void intent_remove(struct intent *intent) {
+void intent_note_unfinished(const struct intent *intent) { append_line(intent, STR("{\"unfinished\":true}\n")); }
+
+void intent_leave(struct intent *intent) {
   if (intent == NULL) return;
-  if (intent->fd >= 0) (void)unlink(intent->path);
   if (intent->fd >= 0) (void)close(intent->fd);
   free(intent->path);
   free(intent);
+}
+
+void intent_remove(struct intent *intent) {
+  if (intent == NULL) return;
+  if (intent->fd >= 0) (void)unlink(intent->path);
+  intent_leave(intent);
 }

@@ -296,6 +296,8 @@ static void read_rest(struct intent_note *note, struct str rest) {
                           read_u64(json_member(line, "start"), &note->command_start);
     } else if (!note->has_status) {
       read_end(note, line);
+    } else if (is_true(line, "unfinished")) {
+      note->outputs.end = OUTPUTS_UNKNOWN;
     }
   }
 }

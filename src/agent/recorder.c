@@ -325,6 +325,10 @@ static bool is_list_in_the_making(const char *path, const struct media *media) {
 static int take_failure(struct taking *taking, const struct media *media, int result, enum recorded *ret,
                         const struct err *err) {
   if (result == -ERR_MISSING) return result;
+  if (result == -ERR_BUSY) {
+    *ret = RECORDED_EARLY;
+    return 0;
+  }
   if (err_kind(result) == ERR_KIND_RETRY || result == -ERR_IO) {
     recorder_complain(taking->recorder, taking->path, err);
     *ret = RECORDED_LOST;
@@ -348,6 +352,15 @@ static bool has_unmeasured(const struct reports *reports) {
   return false;
 }
 
+/* True if somebody still writes to a file that one of the outputs plays. */
+static bool has_busy(const struct reports *reports) {
+  for (size_t i = 0; i < reports->count; i++) {
+    const struct report *report = &reports->items[i];
+    if (!report->is_measured && report->why.code == ERR_BUSY) return true;
+  }
+  return false;
+}
+
 /* Measures the file, and takes its outputs if it is still the same then. */
 static int measure(struct taking *taking, const struct report_options *options, enum recorded *ret,
                    struct stat *ret_now, struct err *err) {
@@ -364,7 +377,8 @@ static int measure(struct taking *taking, const struct report_options *options, 
     return 0;
   }
   if (result != 0) return take_failure(taking, &reports.media, result, ret, err);
-  if (has_unmeasured(&reports) && is_list_in_the_making(taking->path, &reports.media)) {
+  bool is_early = has_unmeasured(&reports) && is_list_in_the_making(taking->path, &reports.media);
+  if (is_early || has_busy(&reports)) {
     *ret = RECORDED_EARLY;
     return 0;
   }

@@ -37,7 +37,7 @@ void recorder_complain(struct recorder *recorder, const char *path, const struct
 enum recorded {
   RECORDED_DONE,     /* remembered, or gone */
   RECORDED_CHANGED,  /* it changed while it was measured; ret_now is its state now */
-  RECORDED_EARLY,    /* a list whose segments may still arrive */
+  RECORDED_EARLY,    /* a list whose segments may still arrive, or somebody still writes to a file that it plays */
   RECORDED_LOST,     /* it could not be read now, its event could not be kept, or its project is not one that the
                       * server knows or that the token is for: try again */
   RECORDED_PATHLESS, /* the path does not give its project or task: reported, and not remembered */

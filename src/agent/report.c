@@ -13,6 +13,7 @@
 
 #include "agent/identity.h"
 #include "agent/report_ids.h"
+#include "agent/writer.h"
 #include "auth/digest.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -167,6 +168,26 @@ static int check_media_unchanged(struct before *before, const struct media_outpu
   return result;
 }
 
+/* -ERR_BUSY: somebody still writes to the path, or to a file that the output plays. */
+static int check_writers(const struct before *before, const struct media_output *media, struct err *err) {
+  int result = writer_check(before->path, err);
+  for (size_t i = 0; i < media->span_count && result == 0; i++) {
+    bool again = i > 0 && strcmp(media->spans[i].path, media->spans[i - 1].path) == 0; /* ranges of one file */
+    if (!again) result = writer_check(media->spans[i].path, err);
+  }
+  return result;
+}
+
+/* The same of a path that is refused: it may be broken only because it is not finished. What is no video stays so.
+ * -ERR_IO: it changed while it was read. */
+static int check_refused(const struct before *before, const struct media *media, struct err *err) {
+  bool may_change = media->refusal == MEDIA_REFUSED_BROKEN || media->refusal == MEDIA_REFUSED_UNFINISHED;
+  int result = may_change ? writer_check(before->path, err) : 0;
+  for (size_t i = 0; may_change && i < media->part_count && result == 0; i++)
+    result = writer_check(media->parts[i], err);
+  return result == 0 ? check_unchanged(before, before->path, err) : result;
+}
+
 /* ---- outputs ---- */
 
 /* The length of the part of an output's name that is a path; "#ID" follows it in the name of a manifest's rendition. */
@@ -180,10 +201,12 @@ static int identify(struct before *before, const struct media_output *media, str
   int64_t time_s = 0;
   char identity[IDENTITY_SIZE];
   if (!media->is_measured) {
+    if (media->why.code == ERR_MEDIA && check_writers(before, media, err) != 0) return -ERR_BUSY;
     *err = media->why;
     return -(int)media->why.code;
   }
   int result = identity_of_media(media->spans, media->span_count, identity, &time_s, err);
+  if (result == 0) result = check_writers(before, media, err); /* first: else one could write and end in between */
   if (result == 0) result = check_media_unchanged(before, media, err);
   if (result != 0) return result;
   if (!has_year(time_s))
@@ -220,8 +243,8 @@ static int measure(struct before *before, const char *path, const struct report_
                    struct err *err) {
   struct err changed;
   int result = media_probe(before->path, &options->media, &ret->media, err);
-  if (result == -ERR_MEDIA && check_unchanged(before, before->path, &changed) != 0) {
-    *err = changed; /* it was read while somebody wrote it */
+  if (result == -ERR_MEDIA && check_refused(before, &ret->media, &changed) != 0) {
+    *err = changed;
     return -(int)changed.code;
   }
   if (result != 0) return result;

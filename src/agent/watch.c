@@ -4,7 +4,6 @@
 #include "agent/watch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -20,6 +19,7 @@
 #include "agent/recorder.h"
 #include "agent/spool.h"
 #include "agent/watcher.h"
+#include "agent/writer.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -63,18 +63,6 @@ static struct place *place_of(const struct watch *watch, const char *path) {
     if (place_is_below(path, place_root(watch->places->pdata[i]))) return watch->places->pdata[i];
   }
   return NULL;
-}
-
-enum writer { WRITER_NONE, WRITER_THERE, WRITER_UNKNOWN };
-
-/* The kernel grants a lease for reading only if no process has the file open for writing. Where it grants no lease at
- * all (the file of another user, a network file system), only waiting helps. */
-static enum writer writer_of(const char *path) {
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return WRITER_UNKNOWN;
-  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN ? WRITER_THERE : WRITER_UNKNOWN;
-  (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-  return WRITER_NONE;
 }
 
 static int64_t ms_of(struct timespec time) { return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000; }

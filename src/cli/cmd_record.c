@@ -22,6 +22,13 @@ struct recording {
   GHashTable *parts;     /* path of a file that a recorded list plays -> the list, as given */
 };
 
+/* An output that is not finished would count a second time when it is. */
+static void fail(struct err *err) {
+  if (err->code == ERR_BUSY)
+    (void)err_set(err, ERR_BUSY, "%s, so it is not finished; record it when that has ended", err->text);
+  (void)command_fail("record", err);
+}
+
 /* ---- one output ---- */
 
 static int say_delivered(const struct outbox *outbox, const struct report *report, const struct delivered *delivered,
@@ -78,7 +85,7 @@ static bool take_reports(const struct recording *recording, const struct reports
     else if (report->is_measured)
       result = send_report(recording->outbox, report, &err);
     if (report->is_measured && result == 0) continue;
-    (void)command_fail("record", &err);
+    fail(&err);
     all = false;
   }
   return all;
@@ -109,7 +116,7 @@ static bool record_path(const struct recording *recording, const char *path) {
   if (reports.count > 0) return take_reports(recording, &reports);
   for (size_t i = 0; i < reports.media.count && recording->outbox == NULL; i++)
     explain(reports.media.outputs[i].name, NULL, &reports.media.outputs[i]);
-  (void)command_fail("record", &err);
+  fail(&err);
   return false;
 }
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import AS_NOBODY, CODECMETER, needs_root
-from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, distinct, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 
 
 # ---- refused, and nothing recorded ----
@@ -642,3 +642,21 @@ def test_key_pictures_and_encryption(farm, tmp_path):
     (tmp_path / "info").write_text(f"k.key\n{tmp_path}/k.key\n")
     done = farm.record(hls(tmp_path, "-hls_list_size", 0, "-hls_key_info_file", tmp_path / "info"))
     assert done.returncode == 1 and "encrypted (AES-128)" in done.stderr and farm.totals() == {}, done
+
+
+@pytest.mark.parametrize("way", ["file", "segment", "broken"])
+@pytest.mark.parametrize("options", [(), ("--id", "one"), ("--id-prefix", "job")])
+def test_what_is_still_written(farm, stream, tmp_path, way, options):
+    """By any process: it would count as it is now, and again when it is finished."""
+    part, playlist = tmp_path / "part.ts", tmp_path / "out.m3u8"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npart.ts\n#EXT-X-ENDLIST\n")
+    data, path = stream.whole.read_bytes(), part if way == "file" else playlist
+    with open(part, "wb") as writer:
+        writer.write(data[:stream.half - (100 if way == "broken" else 0)])
+        writer.flush()
+        done = farm.command("record", *options, path)
+        assert done.returncode == 1 and farm.totals() == {} and done.stdout == "", done
+        assert "part.ts: a process still has it open for writing, so it is not finished" in done.stderr, done
+        writer.write(data[writer.tell():])
+    done = farm.command("record", *options, path)
+    assert done.returncode == 0 and "4.000 s, stored" in done.stdout, done

@@ -9,7 +9,7 @@ import pytest
 import made  # noqa: F401 (finds the module `containers`)
 import containers
 from conftest import wait_until
-from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 from test_agents import low, once, spooled, watched  # noqa: F401 (fixtures)
 
 
@@ -280,6 +280,21 @@ def test_a_list_claims_whole_files(farm, watched):
     watch.stop()
     assert watch.said().count(" s, ") == 2 and watch.complained() == "", (watch.said(), watch.complained())
     assert set(farm.totals()) == {("h264", "Low")} and farm.totals()[("h264", "Low")] in (6, 12)
+
+
+def test_a_list_whose_segment_is_still_written(farm, watched, stream):
+    """It waits without a word, and counts whole."""
+    out, data = watched.directory, stream.whole.read_bytes()
+    watch = watched(out)
+    with open(out / "part.ts", "wb") as writer:
+        writer.write(data[:stream.half])
+        writer.flush()
+        (out / "out.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npart.ts\n#EXT-X-ENDLIST\n")
+        time.sleep(5)
+        writer.write(data[writer.tell():])
+    watch.has("4.000 s, stored", 1)
+    watch.stop()
+    assert watch.complained() == "" and farm.totals() == low(4), watch.complained()
 
 
 def test_lists_that_name_each_other(farm, watched, clips):

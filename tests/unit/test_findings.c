@@ -244,7 +244,7 @@ static void test_doubtful_files(void **state) {
                                       VIDEO("s.ts"), VIDEO("new"), {NULL, NULL}};
   struct outputs outputs;
   struct findings findings;
-  const struct outputs_report report = {.is_late = true, .as.id = "one"};
+  const struct outputs_report report = {.as.id = "one"};
   SCOPED(buf_fini) struct buf got = {0};
   assert_int_equal(make_dir(state), 0);
   make(before);
