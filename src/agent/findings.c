@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/near_lists.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -75,6 +76,7 @@ struct pass {
   const char *id_base;
   bool without_id;
   GHashTable *parts; /* paths of files that count with a list that plays them */
+  struct near_lists *near;
 };
 
 static void measure(const struct pass *pass, const struct made *made, struct finding *ret) {
@@ -112,6 +114,16 @@ static bool is_part(const struct pass *pass, const char *path) {
   return real != NULL && g_hash_table_contains(pass->parts, real);
 }
 
+/* A part of a list that the command did not make, or that is no output of this run. --id says that it is an output of its
+ * own. */
+static void refuse_part(const struct pass *pass, struct finding *finding) {
+  bool has_id = pass->report->as.id != NULL && !pass->without_id;
+  if (finding->verdict != FINDING_COUNTED || has_id) return;
+  if (near_lists_check(pass->near, &finding->reports.media, finding->path, &finding->why) == 0) return;
+  reports_fini(&finding->reports);
+  finding->verdict = FINDING_UNMETERED;
+}
+
 /* A doubtful file that holds video does not count. If it cannot be measured now, that is said first. */
 static void doubt(const struct made *made, struct finding *finding) {
   bool is_judged = finding->verdict == FINDING_COUNTED || finding->why.code == ERR_MEDIA;
@@ -128,7 +140,10 @@ static void measure_made(const struct pass *pass, const struct made *made, struc
   if (is_file(made)) {
     measure(pass, made, finding);
     claim_parts(pass, finding, made->state == MADE_DOUBTFUL);
-    if (made->state == MADE_DOUBTFUL) doubt(made, finding);
+    if (made->state == MADE_DOUBTFUL)
+      doubt(made, finding);
+    else
+      refuse_part(pass, finding);
     return;
   }
   finding->why = made->why;
@@ -140,9 +155,11 @@ static void run_pass(struct pass *pass, const struct made_list *made, const size
   CHECK(ret->items != NULL);
   pass->ids = report_ids_new();
   pass->parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  pass->near = near_lists_new();
   for (size_t i = 0; i < made->count; i++)
     measure_made(pass, &made->items[order[i]], ret);
   g_hash_table_destroy(pass->parts);
+  near_lists_free(pass->near);
   report_ids_free(pass->ids);
 }
 

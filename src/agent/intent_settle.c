@@ -72,7 +72,12 @@ struct settling {
 static int note_unmetered(struct settling *settling, const char *output, const char *why, struct err *err) {
   char name[NAME_SIZE + 32];
   (void)snprintf(name, sizeof name, "%.63s-%zu.json", settling->note->name, settling->unmetered++);
-  return spool_note_unmetered(&settling->spool, name, output, why, err);
+  const struct timespec *began = &settling->note->began;
+  const char *project = settling->note->texts[TEXT_PROJECT];
+  const struct spool_lost lost = {.output = output,
+                                  .project = project != NULL ? project : "",
+                                  .began_ms = (int64_t)began->tv_sec * 1000 + began->tv_nsec / 1000000};
+  return spool_note_unmetered(&settling->spool, name, &lost, why, err);
 }
 
 static int put_report(struct settling *settling, const struct finding *finding, const struct report *report,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/intent.h"
+#include "agent/plural.h"
 #include "base/check.h"
 #include "base/clock.h"
 
@@ -101,8 +102,9 @@ static void say_unsettled(struct outbox *outbox, const char *command, const stru
   outbox->said_unsettled = sums->unsettled;
   if (!is_news) return;
   SCOPED_MALLOC char *shown = str_printable(str_of(sums->why_unsettled.text));
-  (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " killed runs noted in %s are not metered yet: %s\n", command,
-                sums->unsettled, outbox->spool.dir, shown);
+  (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " killed %s noted in %s %s not metered yet: %s\n", command,
+                sums->unsettled, plural(sums->unsettled, "run", "runs"), outbox->spool.dir,
+                plural(sums->unsettled, "is", "are"), shown);
 }
 
 /* Says it once for each further event. */
@@ -112,8 +114,9 @@ static void say_projectless(struct outbox *outbox, const char *command, const st
   if (!is_news) return;
   SCOPED_MALLOC char *reason = str_printable(str_of(sums->why_projectless));
   (void)fprintf(stderr,
-                "codecmeter %s: %" PRIu64 " in %s wait until the server takes their project (%s). For each: %s\n",
-                command, sums->projectless, outbox->spool.dir, reason, report_project_advice(sums->why_projectless));
+                "codecmeter %s: %" PRIu64 " %s in %s %s until the server takes %s project (%s). For each: %s\n",
+                command, sums->projectless, plural(sums->projectless, "event", "events"), outbox->spool.dir,
+                plural(sums->projectless, "waits", "wait"), plural(sums->projectless, "its", "their"), reason, report_project_advice(sums->why_projectless));
 }
 
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
@@ -139,9 +142,10 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
     (void)fprintf(
         stderr,
         "codecmeter %s: %" PRIu64
-        " in %s wait for another server or token: send them by `codecmeter flush` with the --env file that they "
-        "were made with (--any would count them for the project of this token)\n",
-        command, sums.elsewhere, outbox->spool.dir);
+        " %s in %s %s for another server or token: give `codecmeter flush` with the --env file of that server and "
+        "token (with --any, an event that names no project would count for the project of this token)\n",
+        command, sums.elsewhere, plural(sums.elsewhere, "event", "events"), outbox->spool.dir,
+        plural(sums.elsewhere, "waits", "wait"));
   }
   if (result == 0) outbox->again_ms = 0;
   if (result != 0 && err_kind(result) != ERR_KIND_RETRY) {

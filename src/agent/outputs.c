@@ -491,7 +491,7 @@ static void add_missing(struct making *making, const struct candidate *of) {
 
 static void add_taken(struct making *making, const struct candidate *of) {
   if (of->role == CANDIDATE_ARGUMENT && !file_exists(of->path)) return;
-  append_nothing(making, of->path, of, "another run wrote to this path before what this one made could be measured");
+  append_nothing(making, of->path, of, OUTPUTS_TAKEN " before what this one made could be measured");
 }
 
 static void add_special(struct making *making, const struct candidate *of) {

@@ -26,6 +26,9 @@
 
 #include "base/err.h"
 
+/* In the reason of an output whose path another run has written to: the file that is there is not this run's. */
+#define OUTPUTS_TAKEN "another run wrote to this path"
+
 /* The file at a path before a command ran. */
 struct file_before {
   bool was_there;

@@ -6,9 +6,10 @@
  * the list over them are different outputs by identity. So such an output is not recorded, and the reason is printed.
  * A list over one whole file has the identity of the file: the server finds a duplicate.
  *
- * An event whose project the server does not take is not kept: its project may be created later, or the pattern that
- * gave it may be corrected. The file is tried again, with growing waits. Of all files
- * of a refused project, only one is measured each time.
+ * An event whose project the server does not take goes into the spool, so it is not lost if its file is deleted. Yet the
+ * file is not remembered, and tried again, with growing waits: its project may be created later, or the pattern that gave
+ * it may be corrected and give another project. Then the event for the wrong project is removed from the spool
+ * (spool_release). Of all files of a refused project, each is measured once, and later only one each time.
  */
 #include "agent/recorder.h"
 
@@ -28,6 +29,7 @@
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
+#define HELD_MAX 100000 /* beyond that, files of unknown projects are measured again */
 #define PROJECT_AGAIN_MIN_MS 1000 /* between attempts for a project; doubled each time, up to the next line */
 #define PROJECT_AGAIN_MAX_MS 300000
 
@@ -36,6 +38,8 @@ struct recorder {
   struct outbox outbox;
   GHashTable *complaints; /* path -> the last text that complain got for it */
   GHashTable *projects;   /* those that the server does not take -> struct refused; "": the token's */
+  GHashTable *held;       /* path -> struct stat of the file whose events are in the spool for want of a project */
+  bool has_held;          /* the spool has, or had, such events, perhaps of an earlier process */
   GHashTable *dry_ids;    /* a set: project, source and id of what a dry run has printed */
   bool said_away;
   bool needs_help;
@@ -57,6 +61,8 @@ int recorder_open(const struct recorder_options *options, struct recorder **ret,
   }
   recorder->outbox.quiet = options->quiet;
   recorder->complaints = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
+  recorder->held = g_hash_table_new_full(g_str_hash, g_str_equal, free, g_free);
+  recorder->has_held = spool_has_held(&recorder->outbox.spool);
   recorder->dry_ids = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
   recorder->projects = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   *ret = recorder;
@@ -67,6 +73,7 @@ void recorder_close(struct recorder *recorder) {
   if (recorder == NULL) return;
   g_hash_table_destroy(recorder->complaints);
   g_hash_table_destroy(recorder->projects);
+  g_hash_table_destroy(recorder->held);
   g_hash_table_destroy(recorder->dry_ids);
   outbox_close(&recorder->outbox);
   free(recorder);
@@ -123,6 +130,12 @@ static bool is_project_refused(const struct recorder *recorder, const char *proj
   return refused != NULL && now_ms() < refused->again_ms;
 }
 
+/* True if the file's events are in the spool already. */
+static bool is_held(const struct recorder *recorder, const char *path, const struct stat *st) {
+  const struct stat *held = g_hash_table_lookup(recorder->held, path);
+  return held != NULL && recorder_is_unchanged(held, st);
+}
+
 /* Complains once for each project. */
 static void refuse_project(struct recorder *recorder, const char *path, const char *project,
                            const struct delivered *delivered) {
@@ -135,9 +148,9 @@ static void refuse_project(struct recorder *recorder, const char *path, const ch
     (void)g_hash_table_insert(recorder->projects, key, refused);
     (void)err_set(
         &err, ERR_DENIED,
-        "%s: %s; this file and others of the project are not recorded until the server takes it: create the "
-        "project, use a token that is for it, or correct --path or --project",
-        path, delivered->reason);
+        "%s: %s; the events of this file and of others of the project wait in %s until the server takes it: create the "
+        "project, use a token that is for it, or correct --path or --project while the files are there",
+        path, delivered->reason, recorder->outbox.spool.dir);
     recorder->options.complain(&err);
   }
   refused->wait_ms = refused->wait_ms == 0 ? PROJECT_AGAIN_MIN_MS : refused->wait_ms * 2;
@@ -156,6 +169,7 @@ struct taking {
   const char *project; /* NULL: the token's */
   const char *task_id; /* NULL: not given */
   bool is_incomplete;  /* an output was not recorded, and will not be */
+  bool is_held;        /* the server does not take its project; every event of it waits in the spool */
 };
 
 /* Puts a refused event into rejected/, because nobody reads the output of a watch. */
@@ -169,17 +183,31 @@ static int keep_refused(struct recorder *recorder, const struct report *report, 
   return 0;
 }
 
-/* 0: the event is with the server, in the spool or in rejected/. -ERR_DENIED: the server does not take its project.
- */
+/* Keeps an event in the spool whose project the server does not take. */
+static int hold(struct taking *taking, const struct report *report, struct err *err) {
+  struct recorder *recorder = taking->recorder;
+  int result = spool_hold(&recorder->outbox.spool, report, err);
+  if (result != 0) return err_prefix(err, "%s: its event cannot be kept in the spool", report->name);
+  recorder->outbox.said_projectless += !is_held(recorder, taking->path, taking->st);
+  recorder->has_held = true;
+  taking->is_held = true;
+  if (recorder->catch_up_ms == 0) recorder->catch_up_ms = now_ms() + recorder->catch_up_wait_ms;
+  return 0;
+}
+
+/* 0: the event is with the server, in the spool or in rejected/. */
 static int deliver(struct taking *taking, const struct report *report, struct err *err) {
   struct recorder *recorder = taking->recorder;
   struct delivered delivered;
+  if (is_project_refused(recorder, taking->project)) return hold(taking, report, err);
   int result = outbox_send(&recorder->outbox, report, &delivered, err);
   if (result != 0) return err_prefix(err, "%s", report->name);
   if (report_lacks_project(delivered.outcome, delivered.reason)) {
     refuse_project(recorder, report->name, taking->project, &delivered);
-    return err_set(err, ERR_DENIED, "%s: %s", report->name, delivered.reason);
+    return hold(taking, report, err);
   }
+  bool is_stored = delivered.outcome == REPORT_STORED || delivered.outcome == REPORT_DUPLICATE;
+  if (is_stored && recorder->has_held) spool_release(&recorder->outbox.spool, report);
   if (delivered.outcome == REPORT_SPOOLED)
     say_spooled(recorder, report->name, &delivered);
   else
@@ -265,12 +293,23 @@ static void remember_parts(const struct taking *taking, const struct media *medi
   }
 }
 
+static void remember_held(const struct taking *taking) {
+  char *key = strdup(taking->path);
+  struct stat *st = g_new(struct stat, 1);
+  CHECK(key != NULL);
+  *st = *taking->st;
+  if (g_hash_table_size(taking->recorder->held) >= HELD_MAX) g_hash_table_remove_all(taking->recorder->held);
+  (void)g_hash_table_replace(taking->recorder->held, key, st);
+}
+
 static int take_outputs(struct taking *taking, const struct reports *reports, struct err *err) {
   int result = 0;
   CHECK(reports->count == reports->media.count);
   for (size_t i = 0; result == 0 && i < reports->count; i++)
     result = take_output(taking, &reports->items[i], &reports->media.outputs[i], err);
-  if (result != 0) return result;
+  if (result == 0 && taking->is_held) remember_held(taking);
+  if (result != 0 || taking->is_held) return result;
+  (void)g_hash_table_remove(taking->recorder->held, taking->path);
   remember_parts(taking, &reports->media);
   place_remember(taking->place, taking->path, taking->st, taking->is_incomplete ? PLACE_FAILED : PLACE_DONE);
   return 0;
@@ -383,8 +422,8 @@ static int measure(struct taking *taking, const struct report_options *options, 
     return 0;
   }
   result = take_outputs(taking, &reports, err);
-  if (result == 0) return 0;
-  if (result != -ERR_DENIED) recorder_complain(taking->recorder, taking->path, err);
+  if (result == 0 && !taking->is_held) return 0;
+  if (result != 0) recorder_complain(taking->recorder, taking->path, err);
   *ret = RECORDED_LOST;
   return 0;
 }
@@ -411,7 +450,7 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
   if (fields.project[0] != '\0') reporting.project = fields.project;
   if (fields.source[0] != '\0') reporting.source = fields.source;
   reporting.task_id = text_or_null(fields.task_id);
-  if (is_project_refused(recorder, reporting.project)) {
+  if (is_project_refused(recorder, reporting.project) && is_held(recorder, path, st)) {
     *ret = RECORDED_LOST;
     return 0;
   }

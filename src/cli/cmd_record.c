@@ -1,5 +1,6 @@
 /* Lists are recorded first, because they name their parts. Else a segment that is named beside its list, as in
- * `record out0.ts out.m3u8`, would count a second time.
+ * `record out0.ts out.m3u8`, would count a second time. A segment that is named without its list is refused for the same
+ * reason (agent/near_lists.h), unless --id says that it is an output of its own.
  */
 #include <glib.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "agent/client.h"
+#include "agent/near_lists.h"
 #include "agent/outbox.h"
 #include "agent/report.h"
 #include "agent/wanted.h"
@@ -20,6 +22,7 @@ struct recording {
   struct report_options as;
   struct outbox *outbox; /* NULL: explains and stores nothing */
   GHashTable *parts;     /* path of a file that a recorded list plays -> the list, as given */
+  struct near_lists *near;
 };
 
 /* An output that is not finished would count a second time when it is. */
@@ -107,12 +110,21 @@ static bool is_part(const struct recording *recording, const char *path) {
   return true;
 }
 
+/* A part of a list that this command does not record. */
+static bool refuse_part(const struct recording *recording, const struct reports *reports, const struct err *err) {
+  if (recording->outbox == NULL) explain(reports->items[0].name, &reports->items[0], &reports->media.outputs[0]);
+  (void)command_fail("record", err);
+  return false;
+}
+
 /* True if every output of the path was recorded. */
 static bool record_path(const struct recording *recording, const char *path) {
   SCOPED(reports_fini) struct reports reports = {0};
   struct err err;
   int result = report_measure(path, &recording->as, &reports, &err);
   if (result == 0) remember_parts(recording, path, &reports.media);
+  if (result == 0 && recording->as.id == NULL && near_lists_check(recording->near, &reports.media, path, &err) != 0)
+    return refuse_part(recording, &reports, &err);
   if (reports.count > 0) return take_reports(recording, &reports);
   for (size_t i = 0; i < reports.media.count && recording->outbox == NULL; i++)
     explain(reports.media.outputs[i].name, NULL, &reports.media.outputs[i]);
@@ -160,6 +172,8 @@ static int record(struct client_settings *settings, struct recording *recording,
     recording->as.project = settings->project;
     recording->outbox = &outbox;
   }
+  SCOPED(near_lists_free_ref) struct near_lists *near = near_lists_new();
+  recording->near = near;
   recording->parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   bool all = record_paths(recording, paths);
   g_hash_table_destroy(recording->parts);

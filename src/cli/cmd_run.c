@@ -78,11 +78,11 @@ static void send_report(struct run *run, const struct report *report) {
   struct err err = {0};
   int result = outbox_send(&run->outbox, report, &delivered, &err);
   if (result != 0) (void)err_prefix(&err, "%s", report->name);
+  bool is_spooled = result == 0 && delivered.outcome == REPORT_SPOOLED;
+  if (is_spooled) run_summary_spooled(&run->summary, report->name);
   if (result == 0) result = say_delivered(&run->outbox, report, &delivered, &err);
-  if (result == 0) {
-    run_summary_recorded(&run->summary, report->name);
-    return;
-  }
+  if (result == 0 && !is_spooled) run_summary_recorded(&run->summary, report->name);
+  if (result == 0) return;
   print_event(report);
   fail(run, &err);
 }

@@ -461,11 +461,19 @@ bool making_begins_within(const struct making *making) {
 
 int making_fail_end(const struct making *making, const char *kind, struct str first, struct err *err) {
   SCOPED_MALLOC char *text = shown(first);
-  const char *before = making_begins_within(making) ? "the bytes before its first range of" : "segments before";
-  const char *remedy = strcmp(kind, "manifest") == 0 ? "make it without -window_size"
+  bool is_within = making_begins_within(making);
+  const char *before = is_within ? "the bytes before its first range of" : "segments before";
+  bool is_manifest = strcmp(kind, "manifest") == 0;
+  const char *remedy = is_manifest ? "make it without -window_size"
                                                      : "make it with -hls_list_size 0 or -hls_playlist_type vod";
-  return err_set(err, ERR_MEDIA, "%s: the %s is only the end of the output: %s %s are beside it, but not in it; %s",
-                 making->label, kind, before, text, remedy);
+  const char *now = is_within     ? "record the file that it plays"
+                    : is_manifest ? "join its init segment and all segments in order into one file with `cat`, and record "
+                                    "that file"
+                                  : "list all its segments, in order, in another playlist, and record that one";
+  return err_set(err, ERR_MEDIA,
+                 "%s: the %s is only the end of the output: %s %s are beside it, but not in it; next time %s; to count what "
+                 "is there now, %s",
+                 making->label, kind, before, text, remedy, now);
 }
 
 void making_end(struct making *making) {

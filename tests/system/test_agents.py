@@ -167,7 +167,7 @@ def test_down_then_up(farm, clips, tmp_path):
             farm.start("run", "--output", failed, "--", "sh", "-c", "exit 9"), farm.start("record", other, third)]
     (done, bad, recorded) = [(*process.communicate(timeout=90), process.returncode) for process in runs]
     assert done[0] == "" and done[2] == 0 and "out.mp4: h264 640x360 2.000 s, spooled" in done[1], done
-    assert "codecmeter flush" in done[1] and done[1].count("\n") == 2, done  # and the summary
+    assert "codecmeter flush" in done[1] and done[1].count("\n") == 2 and "spooled 1 output (" in done[1].splitlines()[1], done
     assert bad[2] == 9 and "failed, spooled" in bad[1], bad
     assert recorded[2] == 0 and recorded[0].count("spooled") == 2 and recorded[1].count("\n") == 2, recorded
     names = spooled(farm)
@@ -287,7 +287,7 @@ def test_a_wrong_token_keeps_them(farm, clips, tmp_path):
     done = farm.record(clips / "small.mp4", "--token", "cm_wrong")
     assert done.returncode == 1 and "send it by `codecmeter flush --any`: it counts for the project" in done.stderr, done
     done = farm.record(other)
-    assert done.returncode == 0 and f"1 in {farm.spool} wait for another server or token" in done.stderr, done
+    assert done.returncode == 0 and f"1 event in {farm.spool} waits for another server or token" in done.stderr, done
     assert flush(farm, "--any").stdout == "sent 1, duplicate 0, rejected 0, left 0\n"
 
 
@@ -307,6 +307,7 @@ def test_a_project_that_the_server_does_not_know(farm, clips, tmp_path, agent):
     assert "no project has this id: new" in done.stderr and "`codecmeter project create`" in done.stderr, done
     assert f"waits in {farm.spool}" in done.stderr and "`codecmeter flush`" in done.stderr, done
     assert len(done.stderr.splitlines()) == 1 + (agent == "run") and len(spooled(farm)) == 1, done
+    assert agent == "record" or done.stderr.splitlines()[-1].startswith("codecmeter run: spooled 1 output ("), done
     assert not os.path.exists(farm.spool + "/rejected") and farm.totals() == {}
     assert report(2, "--project", "org-a").returncode == 0 and len(spooled(farm)) == 1, "others go on"
     farm.server.admin("project", "create", "--id", "new", "--time-zone", "UTC")
@@ -1280,6 +1281,9 @@ def test_the_next_job_while_the_killed_ones_command_goes_on(farm, clips, longer,
     assert done.returncode == 0 and "another run wrote to this path" in done.stderr, done
     note, = rejected(farm)[0]
     assert note["outcome"] == "unmetered" and note["output"] == str(out), note
+    assert note["project"] == "org-a" and note["began"].endswith("Z") and note["began"] < note["time"], note
+    advice = farm.command("spool", "status").stdout
+    assert "do not record this path" in advice and "codecmeter import" in advice and "record the output, and" not in advice, advice
     assert intents(farm) == [] and customers() == (2, 10)
 
 

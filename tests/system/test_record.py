@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import AS_NOBODY, CODECMETER, needs_root
+from conftest import AS_NOBODY, CODECMETER, needs_root, unless_sanitized
 from media import H264, clips, distinct, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 
 
@@ -610,6 +610,57 @@ def test_a_playlist_that_keeps_the_last_segments(farm, tmp_path, name):
     """What ffmpeg makes when nothing is said: five segments are listed, all are beside it."""
     done = farm.record(hls(tmp_path, "-hls_segment_filename", tmp_path / name))
     assert done.returncode == 1 and "-hls_list_size 0" in done.stderr and farm.totals() == {}, done
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_what_is_there_of_a_playlist_that_keeps_the_last_segments(farm, tmp_path, kind):
+    """The way that the message names. One by one, each segment would be a task."""
+    done = farm.record(hls(tmp_path, "-hls_segment_type", kind))
+    assert done.returncode == 1 and "list all its segments, in order, in another playlist, and record that one" in done.stderr, done
+    parts = sorted(tmp_path.glob("out*.ts" if kind == "mpegts" else "out*.m4s"), key=lambda path: int(path.stem[3:]))
+    assert len(parts) > 5
+    whole, head = tmp_path / "whole.m3u8", (tmp_path / "out.m3u8").read_text().split("#EXTINF")[0].splitlines(keepends=True)
+    whole.write_text("".join(line for line in head if "SEQUENCE" not in line)
+                     + "".join(f"#EXTINF:0,\n{path.name}\n" for path in parts) + "#EXT-X-ENDLIST\n")
+    done = farm.record(whole)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 20}, done
+
+
+def test_what_is_there_of_a_playlist_of_ranges(farm, tmp_path):
+    done = farm.record(hls(tmp_path, "-hls_flags", "single_file"))
+    assert done.returncode == 1 and "record the file that it plays" in done.stderr, done
+    assert farm.record(tmp_path / "out.ts").returncode == 0 and farm.totals() == {("h264", "Low"): 20}
+
+
+def test_a_segment_beside_its_list(farm, clips, tmp_path):
+    """It would count a second time, with the list. --id says that it is an output of its own."""
+    playlist = hls(tmp_path, "-hls_list_size", 0, "-hls_time", 2, seconds=6)
+    assert farm.record(playlist).returncode == 0 and farm.totals() == {("h264", "Low"): 6}
+    for options, words in ((("--id-prefix", "job"), "stored"), (("--explain",), "explain"), ((), "stored")):
+        done = farm.record(*options, tmp_path / "out1.ts")
+        assert done.returncode == 1 and f"part of what {playlist} plays" in done.stderr and "--id" in done.stderr, done
+        assert words not in done.stdout and ("container:" in done.stdout) == (words == "explain"), done
+    assert farm.totals() == {("h264", "Low"): 6}
+    done = farm.record(tmp_path / "out0.ts", playlist)
+    assert done.returncode == 0 and "a part of" in done.stderr and "duplicate" in done.stdout, done
+    assert farm.record("--id", "ad-7", tmp_path / "out1.ts").returncode == 0 and farm.totals() == {("h264", "Low"): 8}
+    whole = shutil.copy(clips / "small.mp4", tmp_path / "whole.mp4")
+    (tmp_path / "playlist.m3u8").write_text("#EXTM3U\n#EXTINF:2,A film\nwhole.mp4\n#EXTINF:2,Another\nout1.ts\n")
+    assert farm.record(whole).returncode == 0 and farm.totals() == {("h264", "Low"): 10}, "a list of a music player"
+
+
+@unless_sanitized
+def test_ten_thousand_files_and_their_lists(farm, clips, tmp_path):
+    """The lists near a file are read once. Nothing grows with their number times the number of files."""
+    for number in range(10000):
+        os.symlink(clips / "small.mp4", tmp_path / f"{number}.mp4")
+    for number in range(500):
+        (tmp_path / f"{number}.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n" + "".join(
+            f"#EXTINF:2,\nv{number}-{part}.ts\n" for part in range(300)) + "#EXT-X-ENDLIST\n")
+    target = shutil.copy(clips / "small.mp4", tmp_path / "real.mp4")
+    start = time.monotonic()
+    done = farm.record("--explain", target)
+    assert done.returncode == 0 and time.monotonic() - start < 5, done
 
 
 def test_a_playlist_that_begins_at_another_number(farm, tmp_path):

@@ -148,7 +148,7 @@ def events(text):
 
 
 def summary(done):
-    line, = [line for line in done.stderr.splitlines() if ": recorded " in line]
+    line, = [line for line in done.stderr.splitlines() if ": recorded " in line or ": spooled " in line]
     return line.removeprefix("codecmeter run: ")
 
 
@@ -221,6 +221,17 @@ def test_segments_without_a_list(farm, tmp_path):
     done = run_in(farm, tmp_path, "--", *command)
     assert done.returncode == 0 and "recorded 4 outputs (out000.mp4, out001.mp4, out002.mp4, out003.mp4)" in summary(done), done
     assert farm.totals() == {("h264", "Low"): 4}
+
+
+def test_an_output_that_is_a_segment(farm, clips, tmp_path):
+    """A list that the command did not make plays it: it counts with the list, unless --id says otherwise."""
+    shutil.copy(clips / "small.mp4", tmp_path / "in.mp4")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nout0.ts\n#EXTINF:2,\nin.mp4\n#EXT-X-ENDLIST\n")
+    command = ["ffmpeg", "-nostdin", "-y", "-v", "error", "-i", "in.mp4", *H264, "out0.ts"]
+    done = run_in(farm, tmp_path, "--", *command)
+    assert done.returncode == 75 and "a part of what" in done.stderr and "list.m3u8" in done.stderr, done
+    assert done.stdout == "" and farm.totals() == {}, "its event is not printed either"
+    assert run_in(farm, tmp_path, "--id", "ad-7", "--", *command).returncode == 0 and farm.totals() == {("h264", "Low"): 2}
 
 
 @pytest.mark.parametrize("words,said", [(["-f", "null", "-"], "-: nothing is written"), (["-f", "mpegts", "pipe:1"], "pipe:1: a pipe"),
@@ -386,7 +397,7 @@ def test_a_killed_run_that_found_its_outputs(farm, tmp_path, options):
 
     prepare()
     done = run_in(farm, tmp_path, "--spool", farm.spool + "0", "--url", "http://127.0.0.1:1", *options, "--", *arguments)
-    assert done.returncode == 0 and summary(done) == "recorded 3 outputs (sub/a.mp4, b.mp4, seg8.mp4)", done
+    assert done.returncode == 0 and summary(done) == "spooled 3 outputs (sub/a.mp4, b.mp4, seg8.mp4)", done
     prepare()
     with scripted("wait") as fake:
         process = farm.start("run", "--url", fake.url, *options, "--", *arguments, cwd=tmp_path)
