@@ -268,7 +268,8 @@ const struct err *findings_busy(const struct findings *findings) {
 static GPtrArray *task_paths(const struct outputs *outputs) {
   GPtrArray *paths = g_ptr_array_new_with_free_func(free);
   for (size_t i = 0; i < outputs->count; i++) {
-    if (outputs->items[i].is_task) g_ptr_array_add(paths, report_absolute_path(outputs->items[i].path));
+    char *path = outputs->items[i].is_task ? report_absolute_path(outputs->items[i].path) : NULL;
+    if (path != NULL) g_ptr_array_add(paths, path);
   }
   return paths;
 }

@@ -66,6 +66,7 @@ static void append_candidate(struct buf *out, const struct candidate *candidate)
   if (candidate->is_remux) buf_text(out, ",\"remux\":true");
   if (candidate->is_task) buf_text(out, ",\"task\":true");
   if (candidate->was_full) buf_text(out, ",\"full\":true");
+  if (candidate->was_hidden) buf_text(out, ",\"hidden\":true");
   if (candidate->seen_count > 0) append_marks(out, "seen", candidate->seen, candidate->seen_count);
   buf_char(out, '}');
 }

@@ -27,7 +27,7 @@
  *
  * The path is absolute, with %XX for bytes that JSON text cannot hold. `was` is the file that was there before the
  * run; null if there was none. `role` is "output" or "argument"; without it, the user named the file with --output.
- * `seen` has the marks of the files that the pattern matched before. "remux", "task" and "full" are true or left out.
+ * `seen` has the marks of the files that the pattern matched before. "remux", "task", "full" and "hidden" are true or left out.
  * MARKS are struct file_mark: 48 hexadecimal digits for each file, so a pattern may match 300,000 files.
  *
  * In notes of version 2, `seen` is an array of objects with path and `was`, and there is no `made`. In notes of

@@ -309,6 +309,7 @@ int report_failure(const char *path, struct timespec started, struct timespec en
                    const struct report_options *options, struct report *ret, struct err *err) {
   char rest[64], tail[64];
   SCOPED_MALLOC char *absolute = report_absolute_path(path);
+  if (absolute == NULL) return err_set_errno(err, ERR_IO, errno, "%s: the working directory has no path", path);
   (void)snprintf(rest, sizeof rest, "failed:%lld%09ld", (long long)started.tv_sec, started.tv_nsec);
   (void)snprintf(tail, sizeof tail, "#failed-%lld.%09ld", (long long)started.tv_sec, started.tv_nsec);
   host_source(ret->source);

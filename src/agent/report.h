@@ -45,7 +45,7 @@ struct report_options {
 MUST_USE int report_check_options(const struct report_options *options, struct err *err);
 
 /* The path that a file has, without links; of a file that does not exist: the one that it would have. The caller frees
- * it; never NULL. */
+ * it. NULL: the path is relative, and the working directory has no path, as one that was removed; errno says why. */
 char *report_absolute_path(const char *path);
 /* The directory that holds all these files, without a slash at its end ("" is the root). paths: at least one,
  * absolute, ends with NULL. The caller frees it; never NULL. */

@@ -145,13 +145,16 @@ static bool record_paths(const struct recording *recording, char *const *paths) 
 
 /* ---- the command ---- */
 
-/* The directory that holds all the paths. */
+/* The directory that holds all the paths. NULL if no path leads anywhere: then nothing can be measured. */
 static char *common_directory(char *const *paths) {
   GPtrArray *absolute = g_ptr_array_new_with_free_func(free);
-  for (size_t i = 0; paths[i] != NULL; i++)
-    g_ptr_array_add(absolute, report_absolute_path(paths[i]));
+  for (size_t i = 0; paths[i] != NULL; i++) {
+    char *path = report_absolute_path(paths[i]);
+    if (path != NULL) g_ptr_array_add(absolute, path);
+  }
+  bool is_empty = absolute->len == 0;
   g_ptr_array_add(absolute, NULL);
-  char *directory = report_common_directory((char *const *)absolute->pdata);
+  char *directory = is_empty ? NULL : report_common_directory((char *const *)absolute->pdata);
   g_ptr_array_unref(absolute);
   return directory;
 }

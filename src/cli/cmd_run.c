@@ -222,7 +222,7 @@ static int run_command(struct run *run, char *const *command) {
   struct err err = {0};
   int status;
   bool was_started;
-  outputs_find(command, run->options->outputs, &run->outputs);
+  if (outputs_find(command, run->options->outputs, &run->outputs, &err) != 0) return command_fail("run", &err);
   outbox_before_run(&run->outbox, "run", &run->outputs);
   outputs_look(&run->outputs);
   (void)clock_gettime(CLOCK_REALTIME, &run->began);

@@ -686,6 +686,26 @@ def test_an_output_that_is_written_for_longer(farm, clips, stream, tmp_path, age
     assert "duplicate" in farm.command("record", "--id", "job-1", out).stdout
 
 
+def in_a_removed_directory(farm, tmp_path, *words):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = farm.command(*words, cwd=gone, preexec_fn=lambda: os.rmdir(gone))
+    assert farm.totals() == {} and not os.path.exists(farm.spool), done
+    return done
+
+
+def test_a_working_directory_that_was_removed(farm, clips, tmp_path):
+    """A relative name has no path there, and is not one in the root."""
+    done = in_a_removed_directory(farm, tmp_path, "run", "--", "touch", tmp_path / "ran", "out.mp4")
+    assert done.returncode == 2 and "out.mp4: the command was not run" in done.stderr and not (tmp_path / "ran").exists(), done
+    done = in_a_removed_directory(farm, tmp_path, "record", "out.mp4")
+    assert done.returncode == 1 and done.stderr == "codecmeter record: out.mp4: No such file or directory\n", done
+    gone, out = tmp_path / "gone", tmp_path / "out.mp4"
+    gone.mkdir()
+    done = farm.command("run", "--", clips / "copy", clips / "small.mp4", out, cwd=gone, preexec_fn=lambda: os.rmdir(gone))
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 2}, done
+
+
 def test_a_log_that_stays_open(farm, clips, tmp_path):
     """What is no video holds nothing back."""
     out, log = tmp_path / "out.mp4", tmp_path / "log.txt"

@@ -126,7 +126,8 @@ static void find(const char *text, struct outputs *ret) {
   for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;)
     words[count++] = word;
   *ret = (struct outputs){.items = NULL};
-  outputs_find(words, NULL, ret);
+  struct err err;
+  assert_int_equal(outputs_find(words, NULL, ret, &err), 0);
   outputs_look(ret);
 }
 
