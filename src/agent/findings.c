@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "agent/near_lists.h"
+#include "agent/parts.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
-#include "media/list_kind.h"
 
 #define SEEN_SHOWN 5
 
@@ -41,26 +41,17 @@ static struct finding *append(struct findings *findings, const char *path) {
 
 /* ---- the order ---- */
 
-enum rank { RANK_MASTER, RANK_LIST, RANK_MEDIA, RANKS };
-
-static enum rank rank_of(const char *path) {
-  enum list_kind kind;
-  if (list_kind_of(path, &kind, NULL) != 0) return RANK_MEDIA; /* the measuring says why it cannot be read */
-  if (kind == LIST_HLS_MASTER || kind == LIST_DASH) return RANK_MASTER;
-  return kind == LIST_HLS ? RANK_LIST : RANK_MEDIA;
-}
-
 static bool is_file(const struct made *made) { return made->state == MADE_FILE || made->state == MADE_DOUBTFUL; }
 
 /* Places in the list of what was made, in the order of measuring. The caller frees them. */
-static size_t *order_of(const struct made_list *made, enum rank *ranks) {
+static size_t *order_of(const struct made_list *made, enum part_rank *ranks) {
   size_t *order = calloc(made->count + 1, sizeof *order), count = 0;
   CHECK(order != NULL);
   for (size_t i = 0; i < made->count; i++)
-    ranks[i] = is_file(&made->items[i]) ? rank_of(made->items[i].path) : RANK_MEDIA;
-  for (int rank = 0; rank < RANKS; rank++) {
+    ranks[i] = is_file(&made->items[i]) ? part_rank_of(made->items[i].path) : PART_MEDIA;
+  for (int rank = 0; rank < PART_RANKS; rank++) {
     for (size_t i = 0; i < made->count; i++) {
-      if (ranks[i] == (enum rank)rank) order[count++] = i;
+      if (ranks[i] == (enum part_rank)rank) order[count++] = i;
     }
   }
   CHECK(count == made->count);
@@ -75,7 +66,7 @@ struct pass {
   struct report_ids *ids;
   const char *id_base;
   bool without_id;
-  GHashTable *parts; /* paths of files that count with a list that plays them */
+  struct parts *parts;
   struct near_lists *near;
 };
 
@@ -96,22 +87,11 @@ static void measure(const struct pass *pass, const struct made *made, struct fin
     ret->verdict = FINDING_LEFT_OUT;
 }
 
-/* What a list plays is not counted by itself. A list that is no output, as one of key pictures, claims nothing. */
+/* What a list plays is not counted by itself. A doubtful list does not count, but its parts are no outputs either. */
 static void claim_parts(const struct pass *pass, const struct finding *finding, bool is_doubtful) {
-  const struct media *media = &finding->reports.media;
-  bool is_whole = finding->verdict == FINDING_COUNTED && !is_doubtful;
-  bool is_broken = finding->verdict == FINDING_UNMETERED &&
-                   (media->refusal == MEDIA_REFUSED_BROKEN || media->refusal == MEDIA_REFUSED_UNFINISHED);
-  for (size_t i = 0; media->is_list && (is_whole || is_broken || is_doubtful) && i < media->part_count; i++) {
-    if (strcmp(media->parts[i], finding->path) == 0) continue;
-    if (is_whole || rank_of(media->parts[i]) == RANK_MEDIA)
-      (void)g_hash_table_add(pass->parts, g_strdup(media->parts[i]));
-  }
-}
-
-static bool is_part(const struct pass *pass, const char *path) {
-  SCOPED_MALLOC char *real = realpath(path, NULL);
-  return real != NULL && g_hash_table_contains(pass->parts, real);
+  bool counts = finding->verdict == FINDING_COUNTED && !is_doubtful;
+  if (counts || is_doubtful || finding->verdict == FINDING_UNMETERED)
+    parts_claim(pass->parts, finding->path, finding->path, &finding->reports.media, counts);
 }
 
 /* A part of a list that the command did not make, or that is no output of this run. --id says that it is an output of its
@@ -135,7 +115,7 @@ static void doubt(const struct made *made, struct finding *finding) {
 
 /* Measures one file, unless it counts with a list that plays it. */
 static void measure_made(const struct pass *pass, const struct made *made, struct findings *ret) {
-  if (is_file(made) && is_part(pass, made->path)) return;
+  if (is_file(made) && parts_find(pass->parts, made->path) != NULL) return;
   struct finding *finding = append(ret, made->path);
   if (is_file(made)) {
     measure(pass, made, finding);
@@ -154,11 +134,11 @@ static void run_pass(struct pass *pass, const struct made_list *made, const size
   ret->items = calloc(made->count + 1, sizeof *ret->items);
   CHECK(ret->items != NULL);
   pass->ids = report_ids_new();
-  pass->parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  pass->parts = parts_new();
   pass->near = near_lists_new();
   for (size_t i = 0; i < made->count; i++)
     measure_made(pass, &made->items[order[i]], ret);
-  g_hash_table_destroy(pass->parts);
+  parts_free(pass->parts);
   near_lists_free(pass->near);
   report_ids_free(pass->ids);
 }
@@ -229,7 +209,7 @@ static void measure_without_id(struct pass *pass, const struct made_list *made, 
 }
 
 static void measure_all(const struct outputs_report *report, const struct made_list *made, struct findings *ret) {
-  SCOPED_MALLOC enum rank *ranks = calloc(made->count + 1, sizeof *ranks);
+  SCOPED_MALLOC enum part_rank *ranks = calloc(made->count + 1, sizeof *ranks);
   CHECK(ranks != NULL);
   SCOPED_MALLOC size_t *order = order_of(made, ranks);
   SCOPED_MALLOC char *base = report->as.id_prefix != NULL ? guess_base(made) : NULL;

@@ -711,3 +711,20 @@ def test_what_is_still_written(farm, stream, tmp_path, way, options):
         writer.write(data[writer.tell():])
     done = farm.command("record", *options, path)
     assert done.returncode == 0 and "4.000 s, stored" in done.stdout, done
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "list.txt"])
+@pytest.mark.parametrize("id_option", [(), ("--id-prefix", "job")])
+def test_the_parts_of_a_list_that_is_refused(farm, tmp_path, name, id_option):
+    """They are its parts all the same: else they would count now, and again with the list when it is finished."""
+    playlist, parts = tmp_path / name, [tmp_path / f"s{n}.mp4" for n in range(2)]
+    ffmpeg(*picture("640x360", 4), *H264, "-g", 10, "-f", "segment", "-segment_time", 2, "-segment_list", playlist,
+           "-segment_list_type", "m3u8", tmp_path / "s%d.mp4")
+    text = playlist.read_text()
+    playlist.write_text(text.replace("#EXT-X-ENDLIST\n", ""))
+    done = farm.command("record", *id_option, *parts, playlist)
+    assert done.returncode == 1 and "not finished" in done.stderr and farm.totals() == {}, done
+    assert done.stderr.count(f"a part of {playlist}, so it is not recorded by itself") == 2, done
+    playlist.write_text(text)
+    done = farm.command("record", *id_option, *parts, playlist)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 4}, done
