@@ -24,6 +24,7 @@
 
 #define MEASURE_TRIES 2 /* if a part of a list seems to change */
 #define BACKOFF_FIRST_MS 500 /* doubled after each attempt: 3.5 s in all */
+#define WAIT_MAX_MS 5000     /* in all, if the server asks for longer waits */
 
 void report_fini(struct report *report) {
   buf_fini(&report->event);
@@ -305,6 +306,16 @@ int report_measure(const char *path, const struct report_options *options, struc
   return make_events(&before, options, ret, err);
 }
 
+int report_check_module(struct err *err) {
+  SCOPED(media_fini) struct media media = {.outputs = NULL};
+  const struct media_options options = {.explain = false};
+  struct err why;
+  int result = media_probe("/dev/null", &options, &media, &why); /* loads the module, and is no media */
+  if (result == 0 || result == -ERR_MEDIA || result == -ERR_IO) return 0;
+  *err = why;
+  return result;
+}
+
 int report_failure(const char *path, struct timespec started, struct timespec ended,
                    const struct report_options *options, struct report *ret, struct err *err) {
   char rest[64], tail[64];
@@ -427,10 +438,13 @@ int report_send(struct client *client, struct str event, int tries, enum report_
                 char ret_reason[REPORT_REASON_MAX], struct err *err) {
   int result = client_is_interrupted(client) ? err_set(err, ERR_STOPPING, "interrupted before the event was sent")
                                              : -ERR_NETWORK;
-  for (int attempt = 0, wait_ms = BACKOFF_FIRST_MS; attempt < tries && !client_is_interrupted(client);
-       attempt++, wait_ms *= 2) {
+  int64_t backoff_ms = BACKOFF_FIRST_MS, left_ms = WAIT_MAX_MS;
+  for (int attempt = 0; attempt < tries && !client_is_interrupted(client); attempt++, backoff_ms *= 2) {
     result = send_once(client, event, ret_outcome, ret_reason, err);
     if (result == 0 || err_kind(result) != ERR_KIND_RETRY || attempt + 1 == tries) break;
+    int64_t asked_ms = client_busy_ms(client), wait_ms = asked_ms > backoff_ms ? asked_ms : backoff_ms;
+    if (wait_ms > left_ms) break;
+    left_ms -= wait_ms;
     (void)usleep((useconds_t)wait_ms * 1000);
   }
   return result;

@@ -82,6 +82,9 @@ void reports_fini(struct reports *reports);
  * Fills ret in any case; the caller calls reports_fini. */
 MUST_USE int report_measure(const char *path, const struct report_options *options, struct reports *ret,
                             struct err *err);
+/* Checks that media can be measured at all, before what takes long is begun. -ERR_MISSING names the package to install.
+ * -ERR_DESCRIPTORS, -ERR_MEMORY: not now. */
+MUST_USE int report_check_module(struct err *err);
 /* Makes the event of an output that failed: identity from path and start, time from the end, no measures. With
  * options->id or id_prefix the id is that one, "#failed-" and the start, because a later try that succeeds is another
  * event. */
@@ -103,8 +106,9 @@ char *report_line(const struct report *report, enum report_outcome outcome);
 bool report_lacks_project(enum report_outcome outcome, const char *reason);
 /* What the user can do about such an event in the spool: a sentence without its end, in the imperative. */
 const char *report_project_advice(const char *reason);
-#define REPORT_TRIES 4 /* 3.5 s of waiting in all */
-/* Sends an event, up to `tries` times while the server cannot be reached or is busy. 0: *ret_outcome is set, and
+#define REPORT_TRIES 4
+/* Sends an event, up to `tries` times while the server cannot be reached or is busy. Between them it waits 3.5 s in all,
+ * or as long as the server asks for (Retry-After), at most 5 s in all: if the server asks for more, it gives up at once. 0: *ret_outcome is set, and
  * ret_reason (may be empty) says why the event was not stored. An event that the server cannot read (400, 413, 415)
  * is rejected. -ERR_NETWORK, -ERR_REMOTE, -ERR_STOPPING may pass. -ERR_DENIED: the token or the address is wrong; the
  * event was not judged. */

@@ -207,14 +207,17 @@ static void prepare_command(void *intent) {
   (void)unsetenv("CODECMETER_PRIVATE_KEY");
 }
 
-/* An hour of transcoding is not begun if its usage could not be reported. */
+/* An hour of transcoding is not begun if its usage could not be measured and reported. */
 static int check_settings(struct run_options *options, struct err *err) {
   if (options->settings.token == NULL)
     return err_set(err, ERR_USAGE,
                    "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
   if (options->words.id != NULL && options->outputs != NULL && options->outputs[0] != NULL && options->outputs[1] != NULL)
     return err_set(err, ERR_USAGE, "--id names one output; give one --output with it, or give --id-prefix");
-  return output_options_read(&options->words, &options->report.as, err);
+  int result = output_options_read(&options->words, &options->report.as, err);
+  if (result != 0) return result;
+  result = report_check_module(err);
+  return result == 0 ? 0 : err_set(err, (enum err_code) - result, "the command was not run: %s", err->text);
 }
 
 /* Runs the command and meters its outputs. Returns the exit status. */

@@ -202,6 +202,20 @@ def test_which_answers_pass_by_themselves(farm, clips, status, passes):
     assert done.returncode == (0 if passes else 1) and "spooled" in done.stdout and str(status) in done.stderr, done
 
 
+@pytest.mark.parametrize("script, waits", [
+    (((503, 2), "ok"), [2]),                 # as long as the server asks for
+    (((429, 0), "ok"), [0.5]),               # never less than by itself
+    (((503, 2), (503, 2), (503, 2)), [2, 2]),  # but not for longer than 5 s in all
+    (((503, 30), "ok"), []),
+])
+def test_a_server_that_asks_for_a_wait(farm, clips, script, waits):
+    with scripted(*script) as fake:
+        done = farm.command("record", "--url", fake.url, clips / "small.mp4")
+        between = [after - before for before, after in zip(fake.times, fake.times[1:])]
+    assert done.returncode == 0 and ("stored" in done.stdout) == (script[-1] == "ok" and waits != []), done
+    assert len(between) == len(waits) and all(wait <= got < wait + 1 for got, wait in zip(between, waits)), between
+
+
 def test_a_message_is_whole(farm, clips, tmp_path):
     """However long the names in it are: what is the matter, and what to do, is said to its end."""
     long = tmp_path / ("a" * 200) / ("b" * 200)

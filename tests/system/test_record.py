@@ -514,6 +514,10 @@ def test_without_the_module(farm, clips, tmp_path):
     done = subprocess.run([alone, "record", clips / "small.mp4"], env=farm.environment, capture_output=True, text=True,
                           timeout=30)
     assert done.returncode == 1 and "libavformat" in done.stderr, done
+    ran = tmp_path / "ran"
+    done = subprocess.run([alone, "run", "--", "touch", ran], env=farm.environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and not ran.exists() and done.stderr.count("\n") == 1, done
+    assert "the command was not run: cannot measure media: install the package" in done.stderr, done
     linked = subprocess.run(["ldd", CODECMETER], capture_output=True, text=True).stdout
     assert "libavformat" not in linked and "libavcodec" not in linked
     assert json.loads(subprocess.run([alone, "stat", "--json"], env=farm.environment, capture_output=True,
