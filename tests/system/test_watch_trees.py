@@ -336,6 +336,22 @@ def test_a_list_whose_segment_is_still_written(farm, watched, stream):
     assert watch.complained() == "" and farm.totals() == low(4), watch.complained()
 
 
+def test_a_broken_list_in_a_busy_directory(farm, watched):
+    """What else comes into the directory does not make it wait, nor the files that it names."""
+    out = watched.directory
+    watch = watched(out)
+    clip(out / "s0.mp4")
+    (out / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ns0.mp4\n#EXTINF:2,\nnone.mp4\n#EXT-X-ENDLIST\n")
+    end = time.monotonic() + 100
+    while "list.m3u8" not in watch.complained():
+        assert time.monotonic() < end
+        (out / f"{time.monotonic_ns()}.txt").write_text("another")
+        time.sleep(1)
+    assert end - time.monotonic() < 45, "it waits for a minute"
+    watch.has("s0.mp4: h264 640x360 2.000 s, stored", 1)
+    watch.stop()
+
+
 def test_lists_that_name_each_other(farm, watched, clips):
     """They do not wait for each other for ever."""
     out = watched.directory
