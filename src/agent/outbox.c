@@ -151,9 +151,10 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
         plural(sums.elsewhere, "waits", "wait"));
   }
   if (result == 0) outbox->again_ms = 0;
-  if (result != 0 && err_kind(result) != ERR_KIND_RETRY) {
+  if (result != 0 && err_kind(result) != ERR_KIND_RETRY && strcmp(err.text, outbox->said.text) != 0) {
     SCOPED_MALLOC char *text = str_printable(str_of(err.text));
     (void)fprintf(stderr, "codecmeter %s: %s\n", command, text);
+    outbox->said = err;
   }
   if (result == 0 && sums.left == sums.elsewhere + sums.unreadable) return CATCH_UP_ALL;
   return sums.sent + sums.duplicate > 0 ? CATCH_UP_SOME : CATCH_UP_NONE;
