@@ -66,6 +66,7 @@ static void append_candidate(struct buf *out, const struct candidate *candidate)
   if (candidate->is_remux) buf_text(out, ",\"remux\":true");
   if (candidate->is_task) buf_text(out, ",\"task\":true");
   if (candidate->was_full) buf_text(out, ",\"full\":true");
+  if (candidate->was_hidden) buf_text(out, ",\"hidden\":true");
   if (candidate->seen_count > 0) append_marks(out, "seen", candidate->seen, candidate->seen_count);
   buf_char(out, '}');
 }
@@ -194,10 +195,17 @@ void intent_note_end(const struct intent *intent, const struct outputs *outputs,
   if (!line.failed) append_line(intent, buf_view(&line));
 }
 
-void intent_remove(struct intent *intent) {
+void intent_note_unfinished(const struct intent *intent) { append_line(intent, STR("{\"unfinished\":true}\n")); }
+
+void intent_leave(struct intent *intent) {
   if (intent == NULL) return;
-  if (intent->fd >= 0) (void)unlink(intent->path);
   if (intent->fd >= 0) (void)close(intent->fd);
   free(intent->path);
   free(intent);
+}
+
+void intent_remove(struct intent *intent) {
+  if (intent == NULL) return;
+  if (intent->fd >= 0) (void)unlink(intent->path);
+  intent_leave(intent);
 }

@@ -200,6 +200,8 @@ static bool read_outputs(struct intent_note *note, const struct json *list, int6
     candidate->is_task = version == 1 || is_true(item, "task");
     candidate->is_remux = is_true(item, "remux");
     candidate->was_full = is_true(item, "full");
+    candidate->was_hidden = is_true(item, "hidden");
+    if (candidate->path[0] != '/') return false;
     if (!read_seen(json_member(item, "seen"), candidate)) return false;
   }
   return true;
@@ -296,6 +298,8 @@ static void read_rest(struct intent_note *note, struct str rest) {
                           read_u64(json_member(line, "start"), &note->command_start);
     } else if (!note->has_status) {
       read_end(note, line);
+    } else if (is_true(line, "unfinished")) {
+      note->outputs.end = OUTPUTS_UNKNOWN;
     }
   }
 }

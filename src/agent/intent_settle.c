@@ -134,12 +134,10 @@ static int remove_note(const struct intent_note *note, struct err *err) {
 }
 
 static void find(const struct intent_note *note, struct findings *ret) {
-  struct outputs_report report = note->report;
-  report.is_late = true;
   if (has_failed(note))
-    findings_fail(&note->outputs, &report, note->began, note->ended, ret);
+    findings_fail(&note->outputs, &note->report, note->began, note->ended, ret);
   else
-    findings_measure(&note->outputs, &report, ret);
+    findings_measure(&note->outputs, &note->report, ret);
 }
 
 static int settle_ended(const struct spool *spool, const struct spool_pass *pass, const struct intent_note *note,

@@ -525,8 +525,8 @@ static int take_name(const struct sending *sending, const char *name, struct err
   bool cut_off = name[0] == '.';
   int result = cut_off ? say_cut_off(&why) : read_waiting(spool, &waiting, &why);
   if (result == 0) return send_waiting(sending, &waiting, err);
-  if (result == -ERR_DENIED) {
-    ++sums->unreadable;
+  if (result == -ERR_DENIED || result == -ERR_IO) { /* this event only: the others are sent */
+    if (sums->unreadable++ == 0) sums->why_unreadable = why;
     return 0;
   }
   if (result == -ERR_CORRUPT)
@@ -559,7 +559,8 @@ int spool_send(const struct spool *spool, struct client *client, const struct sp
   SCOPED(names_fini) struct names names = {0};
   SCOPED_FD int fd = -1;
   if (access(spool->dir, R_OK | W_OK | X_OK) != 0) {
-    return err_set_errno(err, ERR_NOT_FOUND, errno, "cannot use the spool %s", spool->dir);
+    bool is_none = errno == ENOENT || errno == ENOTDIR;
+    return err_set_errno(err, is_none ? ERR_NOT_FOUND : ERR_DENIED, errno, "cannot use the spool %s", spool->dir);
   }
   int result = check_ours(spool->dir, err);
   if (result == 0) result = lock(spool, client, pass->waits, &fd, err);
