@@ -240,7 +240,7 @@ static void read_list(struct near_lists *near, const char *path) {
   struct err err;
   if (!g_hash_table_add(near->read, g_strdup(path))) return;
   enum list_kind kind;
-  if (list_kind_of(path, &kind, &err) != 0 || kind == LIST_NONE) return;
+  if (list_kind_of(path, &kind, NULL) != 0 || kind == LIST_NONE) return;
   int result = kind == LIST_DASH ? dash_read(path, &list, &err) : hls_read(path, &list, &err);
   bool is_no_output = result == -ERR_MEDIA && list.refusal == MEDIA_REFUSED_NO_OUTPUT;
   if (!is_no_output) note_parts(near, path, &list);

@@ -516,22 +516,6 @@ static bool is_trick(const struct mpd *mpd) {
   return false;
 }
 
-static bool is_sound_only(const char *codecs) {
-  static const char *const names[] = {"mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "mp3", "vorbis", "dts",
-                                      "mha", "mhm", "stpp", "wvtt"};
-  bool any = false;
-  struct str rest = str_of(codecs);
-  while (rest.len > 0) {
-    struct str codec = str_trim(str_cut(&rest, ','));
-    bool is_known = false;
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-      is_known |= codec.len >= strlen(names[i]) && is_of(codec.ptr, names[i]);
-    if (!is_known) return false;
-    any = true;
-  }
-  return any;
-}
-
 static const char *either(const struct mpd *representation, const struct mpd *set, const char *name) {
   const char *value = mpd_attribute(representation, name);
   return value != NULL ? value : mpd_attribute(set, name);
@@ -553,7 +537,7 @@ static bool is_video(const struct mpd *set, const struct mpd *representation) {
   if (is_other) return false;
   if (content != NULL) return is_of(content, "video");
   if (mime != NULL && !is_of(mime, "video/")) return false;
-  return codecs == NULL || either(representation, set, "width") != NULL || !is_sound_only(codecs);
+  return codecs == NULL || either(representation, set, "width") != NULL || !segments_are_no_video(str_of(codecs));
 }
 
 /* ---- the manifest ---- */

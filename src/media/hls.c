@@ -464,24 +464,11 @@ static void name_playlist(struct master *master, struct str address, int kind) {
   if (before != 0) g_free(text);
 }
 
-static bool is_sound_codec(struct str codec) {
-  static const char *const names[] = {"mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "mp3", "vorbis", "dts",
-                                      "mha1", "mha2", "mhm1", "mhm2", "ipcm", "fpcm", "lpcm", "samr", "sawb"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    size_t len = strlen(names[i]);
-    if (codec.len >= len && str_equal_nocase(str_make(codec.ptr, len), str_of(names[i]))) return true;
-  }
-  return false;
-}
-
 static int kind_of_variant(struct str attributes) {
   struct str codecs = attribute(attributes, "CODECS");
   if (attribute(attributes, "RESOLUTION").len > 0) return KIND_VIDEO;
   if (codecs.len == 0) return KIND_UNDECLARED;
-  while (codecs.len > 0) {
-    if (!is_sound_codec(str_trim(str_cut(&codecs, ',')))) return KIND_VIDEO;
-  }
-  return KIND_OTHER;
+  return segments_are_no_video(codecs) ? KIND_OTHER : KIND_VIDEO;
 }
 
 /* The playlists behind the line are read all the same, because their files are parts. */

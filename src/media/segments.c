@@ -129,6 +129,26 @@ int segments_end(struct segments *all, struct err *err) {
   return err_set(err, ERR_MEDIA, "%s: it lists no video", all->path);
 }
 
+/* ---- codecs ---- */
+
+static bool is_no_video(struct str codec) {
+  static const char *const names[] = {"mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "mp3", "vorbis", "dts", "mha", "mhm",
+                                      "ipcm", "fpcm", "lpcm", "samr", "sawb", "stpp", "wvtt"};
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+    size_t len = strlen(names[i]);
+    if (codec.len >= len && str_equal_nocase(str_make(codec.ptr, len), str_of(names[i]))) return true;
+  }
+  return false;
+}
+
+bool segments_are_no_video(struct str codecs) {
+  bool any = codecs.len > 0;
+  while (codecs.len > 0) {
+    if (!is_no_video(str_trim(str_cut(&codecs, ',')))) return false;
+  }
+  return any;
+}
+
 /* ---- files ---- */
 
 void found_fini(struct found *found) {

@@ -46,6 +46,9 @@ void segments_note(struct segments *all, const struct err *fault, enum media_ref
  * may pass, if one hid from the reader whether a file is there. */
 MUST_USE int segments_end(struct segments *all, struct err *err);
 
+/* True if a list of codecs (RFC 6381: "mp4a.40.2, wvtt") names at least one, and only sound and subtitles. */
+bool segments_are_no_video(struct str codecs);
+
 /* Bytes of a file; size 0: to its end. */
 struct range {
   uint64_t offset, size;
@@ -98,7 +101,8 @@ bool making_look(const struct making *making, struct str address, struct found *
 /* Sets the init segment of what follows; a changed one begins a stretch. An empty address: there is none. */
 MUST_USE int making_set_init(struct making *making, struct str address, struct range range, struct err *err);
 MUST_USE int making_add(struct making *making, struct str address, struct range range, struct err *err);
-/* Refusals the same words for both sorts of list. first: the name of the first segment. */
+/* These two say why a list is refused: it is only the end of an output; it has too many segments. kind: "playlist" or "manifest".
+ * first: the name of the first segment. */
 MUST_USE int making_fail_end(const struct making *making, const char *kind, struct str first, struct err *err);
 MUST_USE int making_fail_count(const struct making *making, struct err *err);
 /* True if the list has as many segments, or misses as many, as the reader looks at. */

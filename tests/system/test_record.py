@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+import made  # noqa: F401 (finds the module `containers`)
+import containers
 from conftest import AS_NOBODY, CODECMETER, needs_root, unless_sanitized
 from media import H264, clips, distinct, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 
@@ -106,6 +108,26 @@ def test_an_unreadable_file(farm, clips, program, open_tmp):
     assert farm.totals() == {}
 
 
+@needs_root
+@pytest.mark.parametrize("closed", ["segments", "segments/0.ts", "segments/v.m3u8"])
+def test_a_list_whose_files_are_unreadable(farm, clips, program, open_tmp, closed):
+    directory = pathlib.Path(open_tmp)
+    (directory / "segments").mkdir()
+    ffmpeg("-i", clips / "small.mp4", "-c", "copy", directory / "segments/0.ts")
+    playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}0.ts\n#EXT-X-ENDLIST\n"
+    (directory / "segments/v.m3u8").write_text(playlist.format(""))
+    (directory / "one.m3u8").write_text(playlist.format("segments/"))
+    (directory / "all.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nsegments/v.m3u8\n")
+    os.chmod(directory / closed, 0)
+    words = ["env", *(f"{name}={value}" for name, value in farm.environment.items() if name.startswith("CODECMETER_"))]
+    for name in ("all.m3u8",) if closed.endswith(".m3u8") else ("all.m3u8", "one.m3u8"):
+        done = subprocess.run([*AS_NOBODY, *words, program, "record", directory / name], capture_output=True, text=True,
+                              timeout=60, cwd="/")
+        assert done.returncode > 0 and "Permission denied" in done.stderr and name in done.stderr, done
+    os.chmod(directory / closed, 0o755)
+    assert farm.totals() == {}
+
+
 def test_wrong_use(farm, clips):
     clip = clips / "small.mp4"
     for status, words, args in (
@@ -151,6 +173,16 @@ def test_codecs_and_containers(farm, tmp_path, name, size, options, cell):
     done = farm.record(tmp_path / name)
     assert done.returncode == 0 and "stored" in done.stdout, done
     assert farm.totals() == {cell: 3}, done.stdout
+
+
+def test_a_track_of_any_number(farm, clips, tmp_path):
+    """The number of an MP4 track has 32 bits."""
+    for number in (1, 0x7fffffff, 0x80000000, 0xffffffff):
+        out = tmp_path / f"{number}.mp4"
+        out.write_bytes(containers.mp4_put((clips / "small.mp4").read_bytes(), b"tkhd", 12, number))
+        done = farm.record(out)
+        assert done.returncode == 0 and "stored" in done.stdout, done
+    assert farm.totals() == {("h264", "Low"): 8}
 
 
 def test_the_video_counts_not_the_sound(farm, tmp_path):
