@@ -94,8 +94,8 @@ static void claim_parts(const struct pass *pass, const struct finding *finding, 
     parts_claim(pass->parts, finding->path, finding->path, &finding->reports.media, counts);
 }
 
-/* A part of a list that the command did not make, or that is no output of this run. --id says that it is an output of its
- * own. */
+/* A part of a list that the command did not make, or that is no output of this run. --id says that it is an output of
+ * its own. */
 static void refuse_part(const struct pass *pass, struct finding *finding) {
   bool has_id = pass->report->as.id != NULL && !pass->without_id;
   if (finding->verdict != FINDING_COUNTED || has_id) return;

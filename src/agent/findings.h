@@ -3,8 +3,8 @@
  *
  * What counts is what holds video. A list counts for the files that it plays, so these are not measured by
  * themselves. A master playlist is measured before the playlists that it names. A list that cannot be measured takes
- * its segments with it, because a segment is no output; a playlist that it names counts by itself then. A part of a list
- * that lies near, and that the command did not make, is unmetered (agent/near_lists.h).
+ * its segments with it, because a segment is no output; a playlist that it names counts by itself then. A part of a
+ * list that lies near, and that the command did not make, is unmetered (agent/near_lists.h).
  */
 #ifndef CODECMETER_AGENT_FINDINGS_H
 #define CODECMETER_AGENT_FINDINGS_H
@@ -44,8 +44,8 @@ struct outputs_report {
 /* Measures what a command made that succeeded, in an order that only the files decide. Several outputs with as.id:
  * all are unmetered, and their events have ids of their own. */
 void findings_measure(const struct outputs *outputs, const struct outputs_report *report, struct findings *ret);
-/* ERR_BUSY, with the path: an output is not finished, because a process still has one of its files open for writing. Then
- * nothing may be sent; measure again later. NULL: there is none. The findings own it. */
+/* ERR_BUSY, with the path: an output is not finished, because a process still has one of its files open for writing.
+ * Then nothing may be sent; measure again later. NULL: there is none. The findings own it. */
 const struct err *findings_busy(const struct findings *findings);
 /* Makes the failed tasks of a command that failed: one for each candidate that is a task. */
 void findings_fail(const struct outputs *outputs, const struct outputs_report *report, struct timespec began,

@@ -33,6 +33,7 @@
 
 #include "agent/intent.h"
 #include "agent/intent_note.h"
+#include "agent/path_text.h"
 #include "base/check.h"
 #include "base/file.h"
 
@@ -247,7 +248,7 @@ static void take_outputs(const struct intent_note *note, const struct outputs *o
     SCOPED_MALLOC char *text = NULL;
     if (output->is_taken || !is_among(output, outputs)) continue;
     buf_text(&line, "\n{\"taken\":\"");
-    intent_append_path(&line, output->path);
+    path_text_append(&line, output->path);
     buf_text(&line, "\"}\n");
     bool is_noted =
         fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;

@@ -1,8 +1,8 @@
 /* We do not know which arguments of an unknown command name outputs. So every argument is a candidate,
- * and the files decide: a file that the command did not touch is no output. What a command does to its inputs must not
- * make them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by size,
- * time of writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's line
- * names as an output counts with any change.
+ * and the files decide: a file that the command did not touch is no output. What a command does to its inputs must
+ * not make them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by
+ * size, time of writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's
+ * line names as an output counts with any change.
  *
  * A directory that had files before may be shared with other runs. What is new in it may be theirs, perhaps for
  * another project. So only a directory that was empty, or did not exist, is looked into.
@@ -150,8 +150,8 @@ static int is_no_dot(const struct dirent *entry) {
   return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-/* True if a directory that cannot be read, for that reason, may have outputs in it. What we can neither read nor write, the
- * command cannot write either. */
+/* True if a directory that cannot be read, for that reason, may have outputs in it. What we can neither read nor
+ * write, the command cannot write either. */
 static bool may_hide_outputs(const char *dir, int code) {
   bool is_denied = code == EACCES || code == EPERM;
   return file_may_pass(code) && !(is_denied && access(dir, W_OK) != 0);
@@ -168,8 +168,8 @@ static int list_directory(const char *dir, struct dirent ***ret) {
   return hides ? -1 : 0;
 }
 
-/* Adds the files below dir that match the rest of a pattern, sorted. dir is "" for the root. *ret_code gets the first errno
- * of a directory that may have others and cannot be read. */
+/* Adds the files below dir that match the rest of a pattern, sorted. dir is "" for the root. *ret_code gets the first
+ * errno of a directory that may have others and cannot be read. */
 static void add_matches(const char *dir, const char *rest, GPtrArray *out, int *ret_code) {
   struct str left = str_of(rest), first = str_cut(&left, '/');
   bool is_last = strchr(rest, '/') == NULL;
@@ -354,10 +354,11 @@ int outputs_find(char *const *argv, char *const *named, struct outputs *ret, str
   g_hash_table_destroy(to.places);
   SCOPED_MALLOC char *lost = to.lost;
   if (lost == NULL) return 0;
-  return err_set_errno(err, ERR_USAGE, to.code,
-                       "%s: the command was not run, because this name is relative and the working directory has no path; "
-                       "change to a directory that exists, or give absolute names",
-                       lost);
+  return err_set_errno(
+      err, ERR_USAGE, to.code,
+      "%s: the command was not run, because this name is relative and the working directory has no path; "
+      "change to a directory that exists, or give absolute names",
+      lost);
 }
 
 static void look_into(struct candidate *candidate) {
@@ -450,7 +451,8 @@ static void append_nothing(struct making *making, const char *path, const struct
 static const char unlike_the_end[] =
     "it has changed since the command ended, so another program wrote it, and what the command made is not counted";
 static const char was_hidden[] =
-    "the directory could not be read before the run, so nobody can tell what the command made there; record that with "
+    "the directory could not be read before the run, so nobody can tell what the command made there; record that "
+    "with "
     "`codecmeter record`";
 static const char not_made[] = "the command did not make this file; name its outputs with --output";
 static const char doubtful[] =
@@ -504,7 +506,8 @@ static int compare_marks(const void *a, const void *b) {
 static void append_hidden(struct making *making, const struct candidate *of, int code) {
   struct made *made = append_made(making, of->path, of);
   made->state = MADE_NOTHING;
-  (void)err_set_errno(&made->why, ERR_IO, code, "%s: cannot look for the outputs that the command made there", of->path);
+  (void)err_set_errno(&made->why, ERR_IO, code, "%s: cannot look for the outputs that the command made there",
+                      of->path);
 }
 
 /* The files that match a pattern, unless they were there before and are the same. */

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "agent/path_text.h"
 #include "agent/spool.h"
 #include "auth/digest.h"
 #include "base/bytes.h"
@@ -270,30 +271,12 @@ void place_prune(struct place *place) {
 
 /* ---- the file ---- */
 
-/* A path is bytes: those that would break a line or a field are written as %XX. */
-static void append_path(struct buf *out, const char *path) {
-  for (const char *c = path; *c != '\0'; c++) {
-    unsigned char byte = (unsigned char)*c;
-    if (byte <= ' ' || byte == 0x7F || byte == '%')
-      buf_printf(out, "%%%02X", byte);
-    else
-      buf_char(out, *c);
-  }
-}
-
-static char *read_path(struct str text) {
-  char *path = malloc(text.len + 1);
-  CHECK(path != NULL);
-  path[bytes_percent_decode(text, path)] = '\0';
-  return path;
-}
-
 /* A missing file has its status as a capital letter. */
 static void append_entry(struct buf *out, const struct entry *entry) {
   int status = entry->missing != 0 ? g_ascii_toupper((char)entry->status) : (int)entry->status;
   buf_printf(out, "%c %" PRId64 " %" PRId64 " %" PRIu64 " %" PRId64 " ", status, entry->size, entry->mtime_ns,
              entry->inode, entry->birth_ns);
-  append_path(out, entry->path);
+  path_text_append(out, entry->path);
   buf_char(out, '\n');
 }
 
@@ -303,7 +286,7 @@ static void compose(const struct place *place, struct buf *out) {
   unsigned count = g_hash_table_size(place->paths);
   out->limit = STATE_MAX;
   buf_text(out, HEAD);
-  append_path(out, place->root);
+  path_text_append(out, place->root);
   buf_char(out, '\n');
   g_hash_table_iter_init(&iter, place->files);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
@@ -346,12 +329,13 @@ static bool read_entry(struct place *place, struct str line, bool has_birth) {
   struct entry values = {.missing = 0};
   struct str status = str_cut(&line, ' '), size = str_cut(&line, ' '), mtime = str_cut(&line, ' '),
              inode = str_cut(&line, ' '), birth = has_birth ? str_cut(&line, ' ') : STR("0");
-  bool good = read_status(status, &values.status) && str_to_i64(size, &values.size) && str_to_i64(mtime, &values.mtime_ns) &&
-              str_to_u64(inode, &values.inode) && str_to_i64(birth, &values.birth_ns) && line.len > 0;
+  bool good = read_status(status, &values.status) && str_to_i64(size, &values.size) &&
+              str_to_i64(mtime, &values.mtime_ns) && str_to_u64(inode, &values.inode) &&
+              str_to_i64(birth, &values.birth_ns) && line.len > 0;
   if (!good) return false;
   if (g_ascii_isupper(status.ptr[0])) values.missing = place->prunings;
   place->has_missing = place->has_missing || values.missing != 0;
-  insert(place, values, read_path(line));
+  insert(place, values, path_text_read(line));
   return true;
 }
 

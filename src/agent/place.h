@@ -48,8 +48,8 @@ void place_remember(struct place *place, const char *path, const struct stat *st
 /* True if the place knows this file under any name, whenever it was made. Looks at every entry. */
 bool place_has_file(const struct place *place, const struct stat *st);
 
-/* Notes a directory that the first watch could not look into, and when that watch began (ns since 1970): what is found in
- * it later and has not changed since then is from before the watch. */
+/* Notes a directory that the first watch could not look into, and when that watch began (ns since 1970): what is
+ * found in it later and has not changed since then is from before the watch. */
 void place_remember_unseen(struct place *place, const char *dir, int64_t began_ns);
 /* True if the path is below such a directory. */
 bool place_find_unseen(const struct place *place, const char *path, int64_t *ret_began_ns);

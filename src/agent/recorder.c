@@ -6,10 +6,10 @@
  * the list over them are different outputs by identity. So such an output is not recorded, and the reason is printed.
  * A list over one whole file has the identity of the file: the server finds a duplicate.
  *
- * An event whose project the server does not take goes into the spool, so it is not lost if its file is deleted. Yet the
- * file is not remembered, and tried again, with growing waits: its project may be created later, or the pattern that gave
- * it may be corrected and give another project. Then the event for the wrong project is removed from the spool
- * (spool_release). Of all files of a refused project, each is measured once, and later only one each time.
+ * An event whose project the server does not take goes into the spool, so it is not lost if its file is deleted. Yet
+ * the file is not remembered, and tried again, with growing waits: its project may be created later, or the pattern
+ * that gave it may be corrected and give another project. Then the event for the wrong project is removed from the
+ * spool (spool_release). Of all files of a refused project, each is measured once, and later only one each time.
  */
 #include "agent/recorder.h"
 
@@ -29,7 +29,7 @@
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
-#define HELD_MAX 100000 /* beyond that, files of unknown projects are measured again */
+#define HELD_MAX 100000           /* beyond that, files of unknown projects are measured again */
 #define PROJECT_AGAIN_MIN_MS 1000 /* between attempts for a project; doubled each time, up to the next line */
 #define PROJECT_AGAIN_MAX_MS 300000
 
@@ -150,11 +150,11 @@ static void refuse_project(struct recorder *recorder, const char *path, const ch
     refused = calloc(1, sizeof *refused);
     CHECK(key != NULL && refused != NULL);
     (void)g_hash_table_insert(recorder->projects, key, refused);
-    (void)err_set(
-        &err, ERR_DENIED,
-        "%s: %s; the events of this file and of others of the project wait in %s until the server takes it: create the "
-        "project, use a token that is for it, or correct --path or --project while the files are there",
-        path, delivered->reason, recorder->outbox.spool.dir);
+    (void)err_set(&err, ERR_DENIED,
+                  "%s: %s; the events of this file and of others of the project wait in %s until the server takes "
+                  "it: create the "
+                  "project, use a token that is for it, or correct --path or --project while the files are there",
+                  path, delivered->reason, recorder->outbox.spool.dir);
     recorder->options.complain(&err);
   }
   refused->wait_ms = refused->wait_ms == 0 ? PROJECT_AGAIN_MIN_MS : refused->wait_ms * 2;
@@ -342,9 +342,9 @@ static int64_t changed_ms(const char *path) {
 }
 
 /* True while the list, or one of its files, still changes: a slow copy may bring the segments after the list, and a
- * transcoder writes a master list long before the last segment. The time of the last change of attributes tells, which
- * no tool can set. What else happens in their directories does not matter: in a busy one, a broken list would be waited
- * for without end, and with it the files that it names. */
+ * transcoder writes a master list long before the last segment. The time of the last change of attributes tells,
+ * which no tool can set. What else happens in their directories does not matter: in a busy one, a broken list would
+ * be waited for without end, and with it the files that it names. */
 static bool is_list_in_the_making(const char *path, const struct media *media) {
   if (!wanted_is_list(path)) return false;
   int64_t last_ms = changed_ms(path);

@@ -22,7 +22,7 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
-#define MEASURE_TRIES 2 /* if a part of a list seems to change */
+#define MEASURE_TRIES 2      /* if a part of a list seems to change */
 #define BACKOFF_FIRST_MS 500 /* doubled after each attempt: 3.5 s in all */
 #define WAIT_MAX_MS 5000     /* in all, if the server asks for longer waits */
 
@@ -61,30 +61,24 @@ static void host_source(char out[REPORT_ID_SIZE]) {
 
 /* ---- events ---- */
 
-static void append_member(struct buf *out, const char *name, const char *value) {
-  bool is_first = out->len > 0 && out->ptr[out->len - 1] == '{';
-  buf_printf(out, "%s\"%s\":", is_first ? "" : ",", name);
-  json_quote(out, str_of(value));
-}
-
 static void begin_event(const char *type, const char *project, struct report *ret) {
   char time[RFC3339_SIZE];
   rfc3339_format(ret->time_ms, time);
   buf_text(&ret->event, "{\"specversion\":\"1.0\"");
-  append_member(&ret->event, "type", type);
-  append_member(&ret->event, "source", ret->source);
-  append_member(&ret->event, "id", ret->id);
-  if (project != NULL) append_member(&ret->event, "subject", project);
-  append_member(&ret->event, "time", time);
+  json_add_member(&ret->event, "type", type);
+  json_add_member(&ret->event, "source", ret->source);
+  json_add_member(&ret->event, "id", ret->id);
+  if (project != NULL) json_add_member(&ret->event, "subject", project);
+  json_add_member(&ret->event, "time", time);
 }
 
 /* Ends the event. Leaves out a name that is longer than the ledger keeps, instead of cutting it. */
 static int end_event(const char *name, size_t path_len, const struct report_options *options, struct report *ret,
                      struct err *err) {
   struct str dest = str_of(report_ids_base_name(name, path_len));
-  if (options->task_id != NULL) append_member(&ret->event, "task_id", options->task_id);
+  if (options->task_id != NULL) json_add_member(&ret->event, "task_id", options->task_id);
   if (dest.len > 0 && dest.len <= DEST_MAX && str_is_utf8(dest) && !str_has_control(dest))
-    append_member(&ret->event, "dest_name", dest.ptr);
+    json_add_member(&ret->event, "dest_name", dest.ptr);
   buf_text(&ret->event, "}}");
   return ret->event.failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", name) : 0;
 }
@@ -106,9 +100,7 @@ static int describe(const struct media_output *media, size_t path_len, const str
 }
 
 /* An event's time has four digits for the year. */
-static bool has_year(int64_t time_s) {
-  return time_s >= RFC3339_MIN_MS / 1000 && time_s <= RFC3339_MAX_MS / 1000;
-}
+static bool has_year(int64_t time_s) { return time_s >= RFC3339_MIN_MS / 1000 && time_s <= RFC3339_MAX_MS / 1000; }
 
 /* ---- media that change while they are measured ---- */
 
@@ -136,8 +128,8 @@ static int compare_times(struct timespec a, struct timespec b) {
 
 /* The files that a list plays are known only afterwards. So their time of change tells, which no tool can set: it is
  * not between the start and now. A later one is of a file server whose clock goes ahead. If that clock goes ahead by
- * less, a file that did not change seems to have changed, but not a second time: see report_measure. Some kernels stamp
- * files with a clock that is a tick late, so a change in the first 10 ms may be overlooked. */
+ * less, a file that did not change seems to have changed, but not a second time: see report_measure. Some kernels
+ * stamp files with a clock that is a tick late, so a change in the first 10 ms may be overlooked. */
 static bool has_changed(const struct before *before, const char *path, const struct stat *st, struct timespec now) {
   const struct stat *was = &before->st;
   if (strcmp(path, before->path) == 0)
@@ -191,7 +183,8 @@ static int check_refused(const struct before *before, const struct media *media,
 
 /* ---- outputs ---- */
 
-/* The length of the part of an output's name that is a path; "#ID" follows it in the name of a manifest's rendition. */
+/* The length of the part of an output's name that is a path; "#ID" follows it in the name of a manifest's rendition.
+ */
 static size_t path_len_of(const struct before *before, const char *name) {
   size_t len = strlen(before->path);
   return strncmp(name, before->path, len) == 0 && name[len] == '#' ? len : strlen(name);
@@ -363,8 +356,8 @@ const char *report_outcome_name(enum report_outcome outcome) {
 
 /* The server's reasons begin with the attribute's name: ingest/fields.c, ingest/answer.c. */
 bool report_lacks_project(enum report_outcome outcome, const char *reason) {
-  static const char *const reasons[] = {"subject: no project has this id", "subject: the token is for another project",
-                                        "subject is missing"};
+  static const char *const reasons[] = {"subject: no project has this id",
+                                        "subject: the token is for another project", "subject is missing"};
   for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
     if (outcome == REPORT_REJECTED && str_starts(str_of(reason), str_of(reasons[i]))) return true;
   }
@@ -373,8 +366,10 @@ bool report_lacks_project(enum report_outcome outcome, const char *reason) {
 
 const char *report_project_advice(const char *reason) {
   if (str_starts(str_of(reason), STR("subject is missing")))
-    return "send it by `codecmeter flush --any` with a token of the one project that it is for; next time give --project";
-  return "create the project (`codecmeter project create`), then give `codecmeter flush`; or give `codecmeter flush` with "
+    return "send it by `codecmeter flush --any` with a token of the one project that it is for; next time give "
+           "--project";
+  return "create the project (`codecmeter project create`), then give `codecmeter flush`; or give `codecmeter flush` "
+         "with "
          "a token that is for the project";
 }
 

@@ -264,11 +264,6 @@ void spool_release(const struct spool *spool, const struct report *report) {
 
 /* ---- events that will never be sent ---- */
 
-static void append_member(struct buf *out, const char *name, const char *value) {
-  buf_printf(out, ",\"%s\":", name);
-  json_quote(out, str_of(value));
-}
-
 /* What a note is about, if not about an event. */
 struct subject {
   const char *member, *text;
@@ -285,10 +280,10 @@ static int note_rejected(const struct spool *spool, const char *name, struct str
   buf_text(&note, "{\"event\":");
   buf_str(&note, event);
   for (const struct subject *subject = subjects; subject != NULL && subject->member != NULL; subject++)
-    append_member(&note, subject->member, subject->text);
-  append_member(&note, "outcome", outcome);
-  append_member(&note, "reason", reason);
-  append_member(&note, "time", time);
+    json_add_member(&note, subject->member, subject->text);
+  json_add_member(&note, "outcome", outcome);
+  json_add_member(&note, "reason", reason);
+  json_add_member(&note, "time", time);
   buf_text(&note, "}\n");
   int result = file_make_dir(dir, err);
   return result == 0 ? file_replace(dir, name, buf_view(&note), err) : result;

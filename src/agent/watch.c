@@ -33,7 +33,7 @@
 #define CHECK_MIN_MS 1000 /* between two looks at the directories themselves, when something happens */
 #define CHECK_MAX_MS 60000
 #define LIST_AGAIN_MS 3000
-#define TROUBLE_AGAIN_MS 5000 /* between two looks at a directory that could not be watched or read */
+#define TROUBLE_AGAIN_MS 5000  /* between two looks at a directory that could not be watched or read */
 #define LIST_HELD_MS 60000     /* after its last change: how long a list waits for a list that names it */
 #define OPEN_PATIENCE_MS 60000 /* after the last change of a file that may be open, if the system cannot tell */
 
@@ -46,7 +46,7 @@ struct watch {
   GPtrArray *places;       /* one for each directory */
   struct pending *pending;
   struct claims *claims; /* of the lists that are pending, or that a run with `once` has left to the next one */
-  GHashTable *troubled; /* a set: directories that could not be watched or read */
+  GHashTable *troubled;  /* a set: directories that could not be watched or read */
   struct timespec started;
   bool is_looking; /* during watch_look_round, which reports the files that exist */
   uint64_t passed_over;
@@ -114,8 +114,8 @@ static bool is_gone(const char *path) {
 
 static int64_t ns_of(struct timespec time) { return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec; }
 
-/* True if a file was finished before the first watch began: it is not recorded. The first look finds such files, and a
- * later one in a directory that the first could not look into. */
+/* True if a file was finished before the first watch began: it is not recorded. The first look finds such files, and
+ * a later one in a directory that the first could not look into. */
 static bool is_from_before(const struct watch *watch, const struct place *place, const char *path,
                            const struct stat *st) {
   int64_t began_ns = ns_of(watch->started);
@@ -198,8 +198,8 @@ static int lose(struct watch *watch, const char *path, struct pending_file *file
   struct err gone;
   claims_remove(watch->claims, path);
   int result = hear(watch, err); /* perhaps of its new name */
-  bool is_known = pending_any(watch->pending, is_other_name, &file->st) ||
-                  recorder_has_event(watch->recorder, path, &file->st);
+  bool is_known =
+      pending_any(watch->pending, is_other_name, &file->st) || recorder_has_event(watch->recorder, path, &file->st);
   for (guint i = 0; i < watch->places->len && !is_known; i++)
     is_known = place_has_file(watch->places->pdata[i], &file->st);
   if (is_known) return result;
@@ -249,8 +249,8 @@ static bool is_held_back(struct watch *watch, const char *path, struct pending_f
   return true;
 }
 
-/* How long to wait for a possible writer; 0: nobody writes to the file. A file that was reported only as made is reported again
- * when it is closed, so it can wait longer. */
+/* How long to wait for a possible writer; 0: nobody writes to the file. A file that was reported only as made is
+ * reported again when it is closed, so it can wait longer. */
 static int64_t rest_of_writing(const struct watch *watch, const char *path, const struct pending_file *file) {
   enum writer writer = writer_of(path);
   if (writer == WRITER_THERE) return settling(watch);
@@ -465,8 +465,8 @@ static void say_ready(const struct watch *watch) {
   (void)fflush(stdout);
 }
 
-/* Saves no place if the look did not end: the files that it lacks would pass for new ones. The place knows the directories
- * that could not be looked into. */
+/* Saves no place if the look did not end: the files that it lacks would pass for new ones. The place knows the
+ * directories that could not be looked into. */
 int watch_look_round(struct watch *watch, struct err *err) {
   bool once = watch->options->once;
   int result = once ? 0 : watcher_open(&watch->hooks, &watch->watcher, err);

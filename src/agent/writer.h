@@ -1,5 +1,5 @@
-/* Whether somebody still writes to a file. Such a file is not finished: what is measured of it now would be too little,
- * and the whole file would count a second time later. */
+/* Whether somebody still writes to a file. Such a file is not finished: what is measured of it now would be too
+ * little, and the whole file would count a second time later. */
 #ifndef CODECMETER_AGENT_WRITER_H
 #define CODECMETER_AGENT_WRITER_H
 

@@ -57,8 +57,8 @@ static _Noreturn void become(char *const *argv, const struct child_hook *hook, i
   _exit(code == ENOENT ? 127 : 126);
 }
 
-/* The child's number is kept for it until its status is taken. So no signal goes to it after that: another process may
- * have the number then. */
+/* The child's number is kept for it until its status is taken. So no signal goes to it after that: another process
+ * may have the number then. */
 static int wait_for(pid_t pid, struct err *err, int *ret_status) {
   siginfo_t info;
   int status;

@@ -1,6 +1,6 @@
-/* Lists are recorded first, because they name their parts, also if they are refused. Else a segment that is named beside its list, as in
- * `record out0.ts out.m3u8`, would count a second time. A segment that is named without its list is refused for the same
- * reason (agent/near_lists.h), unless --id says that it is an output of its own.
+/* Lists are recorded first, because they name their parts, also if they are refused. Else a segment that is named
+ * beside its list, as in `record out0.ts out.m3u8`, would count a second time. A segment that is named without its
+ * list is refused for the same reason (agent/near_lists.h), unless --id says that it is an output of its own.
  */
 #include <glib.h>
 #include <stdio.h>
@@ -105,7 +105,8 @@ static bool is_part(const struct recording *recording, const char *path) {
   if (list == NULL) return false;
   SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_list = str_printable(str_of(list));
   if (!options_quiet())
-    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded by itself\n", shown, shown_list);
+    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded by itself\n", shown,
+                  shown_list);
   return true;
 }
 
@@ -187,8 +188,8 @@ static int record(struct client_settings *settings, struct recording *recording,
   return all ? EXIT_OK : EXIT_FAILED;
 }
 
-static int read_options(const struct output_options *words, bool explain, size_t path_count, struct report_options *ret,
-                        struct err *err) {
+static int read_options(const struct output_options *words, bool explain, size_t path_count,
+                        struct report_options *ret, struct err *err) {
   if (words->id != NULL && path_count > 1)
     return err_set(err, ERR_USAGE, "--id names one output; give one FILE with it, or --id-prefix");
   if (explain && options_quiet())
@@ -220,14 +221,17 @@ int cmd_record(int argc, char **argv) {
       .usage = "FILE...",
       .summary =
           "Measures media files (codec, picture size, duration of the video) and reports each as a finished "
-          "transcode. An HLS playlist or a DASH manifest is one output for each video rendition. If the server cannot "
+          "transcode. An HLS playlist or a DASH manifest is one output for each video rendition. If the server "
+          "cannot "
           "take an event now, the event waits in the spool.\n"
-          "An output counts once, also if it was moved, or if `run` or `watch` reports it too. Its identity is made from "
+          "An output counts once, also if it was moved, or if `run` or `watch` reports it too. Its identity is made "
+          "from "
           "its content, size and time of writing, unless you give one. Each line names the id.",
       .quiet = "do not print the outputs that were recorded",
-      .examples = "codecmeter record --env data/client.env out/*.mp4\n"
-                  "codecmeter record --id-prefix job-7 out/360p.mp4 out/720p.mp4\n"
-                  "codecmeter record --explain out.ts",
+      .examples =
+          "codecmeter record --env data/client.env out/*.mp4\n"
+          "codecmeter record --id-prefix job-7 out/360p.mp4 out/720p.mp4\n"
+          "codecmeter record --explain out.ts",
       .exits = exits,
       .rows = rows,
   };

@@ -129,8 +129,8 @@ static void begin_to_wait(const struct run *run, const struct err *busy) {
     (void)fprintf(stderr, "codecmeter run: %s; waiting up to %d s for it\n", shown, WRITER_WAIT_MS / 1000);
 }
 
-/* Measures the outputs. Waits for a time while somebody still writes to one: a script may end before what it started in
- * the background. */
+/* Measures the outputs. Waits for a time while somebody still writes to one: a script may end before what it started
+ * in the background. */
 static void measure_finished(const struct run *run, struct findings *ret) {
   const struct err *busy;
   int64_t until_ms = now_ms() + WRITER_WAIT_MS;
@@ -148,11 +148,12 @@ static void measure_finished(const struct run *run, struct findings *ret) {
 /* Leaves a run whose outputs are not finished to the next agent. */
 static void leave(struct run *run, const struct err *busy) {
   struct err err;
-  const char *how = run->intent != NULL
-                        ? "nothing of this run is recorded yet: when that has ended, `codecmeter flush` records it, or "
-                          "the next command that stores an event"
-                        : "nothing of this run is recorded: when that has ended, record its outputs with `codecmeter "
-                          "record`";
+  const char *how =
+      run->intent != NULL
+          ? "nothing of this run is recorded yet: when that has ended, `codecmeter flush` records it, or "
+            "the next command that stores an event"
+          : "nothing of this run is recorded: when that has ended, record its outputs with `codecmeter "
+            "record`";
   (void)err_set(&err, ERR_BUSY, "%s; %s", busy->text, how);
   fail(run, &err);
   intent_leave(MOVE(run->intent));
@@ -212,7 +213,8 @@ static int check_settings(struct run_options *options, struct err *err) {
   if (options->settings.token == NULL)
     return err_set(err, ERR_USAGE,
                    "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
-  if (options->words.id != NULL && options->outputs != NULL && options->outputs[0] != NULL && options->outputs[1] != NULL)
+  if (options->words.id != NULL && options->outputs != NULL && options->outputs[0] != NULL &&
+      options->outputs[1] != NULL)
     return err_set(err, ERR_USAGE, "--id names one output; give one --output with it, or give --id-prefix");
   int result = output_options_read(&options->words, &options->report.as, err);
   if (result != 0) return result;
@@ -281,7 +283,8 @@ int cmd_run(int argc, char **argv) {
       {0},
   };
   const struct option_exit exits[] = {
-      {EXIT_NOT_METERED, "the transcoder succeeded, but an output could not be metered, or none was found"},
+      {EXIT_NOT_METERED,
+       "the transcoder succeeded, but an output could not be metered, is still written, or none was found"},
       {126, "the transcoder could not be executed"},
       {127, "the transcoder was not found"},
       {EXIT_USAGE, "wrong usage; the transcoder was not run"},
