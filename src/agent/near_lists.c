@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "media/list.h"
+#include "media/list_kind.h"
 
 #define LEVELS 3 /* the file's directory, and two above it */
 #define LISTS_MAX 10000u
@@ -238,9 +239,9 @@ static void read_list(struct near_lists *near, const char *path) {
   SCOPED(list_fini) struct list list = {.renditions = NULL};
   struct err err;
   if (!g_hash_table_add(near->read, g_strdup(path))) return;
-  enum list_kind kind = list_kind_of(path);
-  if (kind == LIST_NONE) return;
-  int result = kind == LIST_HLS ? hls_read(path, &list, &err) : dash_read(path, &list, &err);
+  enum list_kind kind;
+  if (list_kind_of(path, &kind, NULL) != 0 || kind == LIST_NONE) return;
+  int result = kind == LIST_DASH ? dash_read(path, &list, &err) : hls_read(path, &list, &err);
   bool is_no_output = result == -ERR_MEDIA && list.refusal == MEDIA_REFUSED_NO_OUTPUT;
   if (!is_no_output) note_parts(near, path, &list);
 }

@@ -24,6 +24,7 @@
 #define GAP_MENTIONED_S 60.0
 #define AWAY_S 1.0         /* a smaller step is no stray's */
 #define STRAYS 2           /* pictures in a row, whose times may stray to any place each */
+#define FIELDS_SEEN 3     /* pictures that show how long each is */
 #define NEAR_S 3.0         /* behind strays, a picture comes so soon after the time before, or sooner */
 #define RUN_MAX_S 60.0     /* a longer run of pictures is no stray */
 #define TORN_S 60.0
@@ -61,13 +62,20 @@ static int64_t unwrap(const struct clock_reading *reading, int64_t time, int64_t
   return near + (step >= size / 2 ? (int64_t)step - (int64_t)size : (int64_t)step);
 }
 
+/* A time that was added up or unwrapped, and may have left the bounds that a packet's own times have. */
+static int64_t bounded(struct clock_reading *reading, int64_t time) {
+  int64_t inside = time < -CLOCK_FAR ? -CLOCK_FAR : time > CLOCK_FAR ? CLOCK_FAR : time;
+  if (inside != time) reading->now.longest_held = INT64_MAX;
+  return inside;
+}
+
 /* Sound runs without steps, so a run of it shows that the clock goes on while a picture is held. Packets of video are
  * given later than those of sound that were written before them: so the run must be remembered, not only its end. */
 static void see_sound(struct clock_reading *reading, const struct clock_packet *packet) {
   int64_t time = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
   if (time == CLOCK_NONE) return;
   int64_t near = reading->sound_end != CLOCK_NONE ? reading->sound_end : reading->now.last_dts;
-  time = unwrap(reading, time, near);
+  time = bounded(reading, unwrap(reading, time, near));
   int64_t step = reading->sound_end != CLOCK_NONE ? time - reading->sound_end : INT64_MAX, limit = units(reading, SOUND_STEP_S);
   if (step > limit || step < -limit) reading->sound_begin = reading->sound_end = time;
   if (time > reading->sound_end) reading->sound_end = time;
@@ -171,7 +179,7 @@ static void mention_gap(struct clock_reading *reading, int64_t time) {
   struct buf *out = reading->rules.explanation;
   if (now->end == CLOCK_NONE) return;
   int64_t gap = time - now->end;
-  if (gap > now->longest_gap) now->longest_gap = gap;
+  if (gap > now->longest_held) now->longest_held = gap;
   if (gap <= units(reading, GAP_MENTIONED_S)) return;
   now->gaps++;
   if (out == NULL || now->gaps > LINES_MAX) return;
@@ -194,6 +202,7 @@ static void see_order(struct clock_reading *reading, int64_t time, int64_t dts) 
 static void extend(struct clock_reading *reading, int64_t time, int64_t dts, int64_t duration) {
   struct clock_state *now = &reading->now;
   mention_gap(reading, time);
+  if (duration > now->longest_held) now->longest_held = duration;
   bool is_first = now->first == CLOCK_NONE;
   if (is_first || dts < now->first_dts) now->first_dts = dts;
   if (is_first || dts + duration > now->end_dts) now->end_dts = dts + duration;
@@ -321,6 +330,10 @@ static void begin_piece(struct clock_reading *reading, const struct clock_packet
   if (at != NULL) reading->now.next_break = (size_t)(at - reading->rules.breaks) + 1; /* it explains one step */
 }
 
+static void see_step(struct clock_state *now, int64_t step) {
+  now->each_step = now->each_step == 0 && step > 0 ? step : now->each_step == step ? step : -1;
+}
+
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
   int64_t duration = picture_duration(reading, packet);
   int64_t dts = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
@@ -328,11 +341,13 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
   if (reading->now.last_dts != CLOCK_NONE) find_strays(reading, packet);
   struct clock_state *now = &reading->now;
   dts = dts == CLOCK_NONE ? now->last_dts + now->last_duration : unwrap(reading, dts, now->last_dts);
-  int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
+  dts = bounded(reading, dts);
+  int64_t time = packet->pts != CLOCK_NONE ? bounded(reading, unwrap(reading, packet->pts, dts)) : dts;
   bool is_damaged = is_time_damaged(reading, time, dts, duration);
   if (is_damaged) time = dts;
   if (now->last_dts != CLOCK_NONE) begin_piece(reading, packet, dts, time);
   if (packet->pts == CLOCK_NONE || is_damaged) now->lacks_time = true;
+  if (now->last_dts != CLOCK_NONE) see_step(now, dts - now->last_dts);
   now->last_position = packet->position;
   now->last_dts = dts;
   now->last_time = time;
@@ -402,9 +417,18 @@ bool clock_reading_is_torn(const struct clock_reading *reading) {
   return false;
 }
 
+/* A rate of fields states half of what a picture lasts. All pictures but the last one show how long that is. */
+static void correct_last(struct clock_reading *reading) {
+  struct clock_state *now = &reading->now;
+  if (now->first == CLOCK_NONE || now->pieces > 0 || now->shown < FIELDS_SEEN || now->each_step != 2 * now->last_duration) return;
+  now->end += now->last_duration;
+  now->end_dts += now->last_duration;
+}
+
 int64_t clock_reading_end(struct clock_reading *reading) {
   bool any = reading->now.first != CLOCK_NONE || reading->now.pieces > 0;
   leave_out_end(reading);
+  correct_last(reading);
   close_piece(reading, 0);
   return any ? reading->now.before : CLOCK_NONE;
 }

@@ -8,8 +8,10 @@ import time
 
 import pytest
 
+import made  # noqa: F401 (finds the module `containers`)
+import containers
 from conftest import AS_NOBODY, CODECMETER, needs_root, unless_sanitized
-from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, distinct, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 
 
 # ---- refused, and nothing recorded ----
@@ -106,6 +108,26 @@ def test_an_unreadable_file(farm, clips, program, open_tmp):
     assert farm.totals() == {}
 
 
+@needs_root
+@pytest.mark.parametrize("closed", ["segments", "segments/0.ts", "segments/v.m3u8"])
+def test_a_list_whose_files_are_unreadable(farm, clips, program, open_tmp, closed):
+    directory = pathlib.Path(open_tmp)
+    (directory / "segments").mkdir()
+    ffmpeg("-i", clips / "small.mp4", "-c", "copy", directory / "segments/0.ts")
+    playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}0.ts\n#EXT-X-ENDLIST\n"
+    (directory / "segments/v.m3u8").write_text(playlist.format(""))
+    (directory / "one.m3u8").write_text(playlist.format("segments/"))
+    (directory / "all.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nsegments/v.m3u8\n")
+    os.chmod(directory / closed, 0)
+    words = ["env", *(f"{name}={value}" for name, value in farm.environment.items() if name.startswith("CODECMETER_"))]
+    for name in ("all.m3u8",) if closed.endswith(".m3u8") else ("all.m3u8", "one.m3u8"):
+        done = subprocess.run([*AS_NOBODY, *words, program, "record", directory / name], capture_output=True, text=True,
+                              timeout=60, cwd="/")
+        assert done.returncode > 0 and "Permission denied" in done.stderr and name in done.stderr, done
+    os.chmod(directory / closed, 0o755)
+    assert farm.totals() == {}
+
+
 def test_wrong_use(farm, clips):
     clip = clips / "small.mp4"
     for status, words, args in (
@@ -151,6 +173,16 @@ def test_codecs_and_containers(farm, tmp_path, name, size, options, cell):
     done = farm.record(tmp_path / name)
     assert done.returncode == 0 and "stored" in done.stdout, done
     assert farm.totals() == {cell: 3}, done.stdout
+
+
+def test_a_track_of_any_number(farm, clips, tmp_path):
+    """The number of an MP4 track has 32 bits."""
+    for number in (1, 0x7fffffff, 0x80000000, 0xffffffff):
+        out = tmp_path / f"{number}.mp4"
+        out.write_bytes(containers.mp4_put((clips / "small.mp4").read_bytes(), b"tkhd", 12, number))
+        done = farm.record(out)
+        assert done.returncode == 0 and "stored" in done.stdout, done
+    assert farm.totals() == {("h264", "Low"): 8}
 
 
 def test_the_video_counts_not_the_sound(farm, tmp_path):
@@ -514,6 +546,10 @@ def test_without_the_module(farm, clips, tmp_path):
     done = subprocess.run([alone, "record", clips / "small.mp4"], env=farm.environment, capture_output=True, text=True,
                           timeout=30)
     assert done.returncode == 1 and "libavformat" in done.stderr, done
+    ran = tmp_path / "ran"
+    done = subprocess.run([alone, "run", "--", "touch", ran], env=farm.environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and not ran.exists() and done.stderr.count("\n") == 1, done
+    assert "the command was not run: cannot measure media: install the package" in done.stderr, done
     linked = subprocess.run(["ldd", CODECMETER], capture_output=True, text=True).stdout
     assert "libavformat" not in linked and "libavcodec" not in linked
     assert json.loads(subprocess.run([alone, "stat", "--json"], env=farm.environment, capture_output=True,
@@ -693,3 +729,38 @@ def test_key_pictures_and_encryption(farm, tmp_path):
     (tmp_path / "info").write_text(f"k.key\n{tmp_path}/k.key\n")
     done = farm.record(hls(tmp_path, "-hls_list_size", 0, "-hls_key_info_file", tmp_path / "info"))
     assert done.returncode == 1 and "encrypted (AES-128)" in done.stderr and farm.totals() == {}, done
+
+
+@pytest.mark.parametrize("way", ["file", "segment", "broken"])
+@pytest.mark.parametrize("options", [(), ("--id", "one"), ("--id-prefix", "job")])
+def test_what_is_still_written(farm, stream, tmp_path, way, options):
+    """By any process: it would count as it is now, and again when it is finished."""
+    part, playlist = tmp_path / "part.ts", tmp_path / "out.m3u8"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npart.ts\n#EXT-X-ENDLIST\n")
+    data, path = stream.whole.read_bytes(), part if way == "file" else playlist
+    with open(part, "wb") as writer:
+        writer.write(data[:stream.half - (100 if way == "broken" else 0)])
+        writer.flush()
+        done = farm.command("record", *options, path)
+        assert done.returncode == 1 and farm.totals() == {} and done.stdout == "", done
+        assert "part.ts: a process still has it open for writing, so it is not finished" in done.stderr, done
+        writer.write(data[writer.tell():])
+    done = farm.command("record", *options, path)
+    assert done.returncode == 0 and "4.000 s, stored" in done.stdout, done
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "list.txt"])
+@pytest.mark.parametrize("id_option", [(), ("--id-prefix", "job")])
+def test_the_parts_of_a_list_that_is_refused(farm, tmp_path, name, id_option):
+    """They are its parts all the same: else they would count now, and again with the list when it is finished."""
+    playlist, parts = tmp_path / name, [tmp_path / f"s{n}.mp4" for n in range(2)]
+    ffmpeg(*picture("640x360", 4), *H264, "-g", 10, "-f", "segment", "-segment_time", 2, "-segment_list", playlist,
+           "-segment_list_type", "m3u8", tmp_path / "s%d.mp4")
+    text = playlist.read_text()
+    playlist.write_text(text.replace("#EXT-X-ENDLIST\n", ""))
+    done = farm.command("record", *id_option, *parts, playlist)
+    assert done.returncode == 1 and "not finished" in done.stderr and farm.totals() == {}, done
+    assert done.stderr.count(f"a part of {playlist}, so it is not recorded by itself") == 2, done
+    playlist.write_text(text)
+    done = farm.command("record", *id_option, *parts, playlist)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 4}, done
