@@ -331,7 +331,8 @@ static void begin_piece(struct clock_reading *reading, const struct clock_packet
 }
 
 static void see_step(struct clock_state *now, int64_t step) {
-  now->each_step = now->each_step == 0 && step > 0 ? step : now->each_step == step ? step : -1;
+  bool is_first = now->each_step == 0, is_same = is_first || now->each_step == step;
+  now->each_step = step > 0 && is_same ? step : -1;
 }
 
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
