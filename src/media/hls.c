@@ -400,6 +400,16 @@ static bool has_predecessor(const struct playlist *playlist) {
   return false;
 }
 
+/* True if the playlist plays one file from its begin, as `-hls_flags single_file` makes it: files with other numbers are of other
+ * renditions. A list of the last of several files (`-hls_segment_size`) goes on counting, and has its init segment elsewhere. */
+static bool plays_one_file(const struct playlist *playlist) {
+  const struct rendition *rendition = &playlist->making->rendition;
+  if (rendition->span_count != 1 || rendition->stretch_count != 1) return false;
+  const char *init = rendition->stretches[0].init.path;
+  bool has_init = init != NULL && strcmp(init, rendition->spans[0].path) == 0;
+  return has_init || (playlist->count > 1 && playlist->sequence < 2);
+}
+
 /* ---- a media playlist ---- */
 
 static int check_whole(const struct playlist *playlist, struct err *err) {
@@ -408,7 +418,7 @@ static int check_whole(const struct playlist *playlist, struct err *err) {
   if (playlist->has_parts)
     return err_set(err, ERR_MEDIA, "%s: it ends with parts (#EXT-X-PART) that are in none of its segments", making->label);
   if (playlist->first == NULL || playlist->is_typed) return 0;
-  bool is_end = making_begins_within(making) || (playlist->is_window && has_predecessor(playlist));
+  bool is_end = making_begins_within(making) || (playlist->is_window && !plays_one_file(playlist) && has_predecessor(playlist));
   return is_end ? making_fail_end(making, "playlist", str_of(playlist->first), err) : 0;
 }
 
