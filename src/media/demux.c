@@ -339,8 +339,12 @@ static void see_codec(struct demux *demux, struct demux_packet *ret) {
   if (seen == NULL) return;
   bool is_first = known == NULL;
   bool is_named = strcmp(seen, demux->video.codec) == 0 || (is_mpeg_1_or_2(seen) && is_mpeg_1_or_2(demux->video.codec));
-  if (!is_first || !is_named) ret->other_codec = seen;
-  if (is_first) (void)snprintf(demux->codec, sizeof demux->codec, "%s", seen);
+  if (!is_first || !is_named) {
+    ret->own_codec = is_first ? demux->video.codec : demux->codec;
+    ret->other_codec = seen;
+    return;
+  }
+  (void)snprintf(demux->codec, sizeof demux->codec, "%s", seen);
 }
 
 /* Codecs whose pictures begin with a header that is not 0. */

@@ -46,7 +46,7 @@ struct demux_packet {
   bool is_other_video; /* of a video stream that is not measured */
   int64_t bytes;          /* of data */
   uint32_t width, height; /* of the video from this packet on; 0: not said */
-  const char *other_codec; /* headers of this codec are in the video's packet, but not of its own one (stream_codec.h); or NULL */
+  const char *own_codec, *other_codec; /* the video has headers of the first, and here of the second one (stream_codec.h); or NULL */
   bool is_zeros;           /* nothing but zeros, in a codec that has no such picture */
 };
 

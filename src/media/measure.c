@@ -220,7 +220,9 @@ static int check_tables(struct measuring *measuring, struct err *err) {
   size_t count = 0;
   const struct ts_change *changes = measuring->ts.is_ts ? ts_tables_changes(measuring->ts.tables, &count) : NULL;
   for (size_t i = 0; i < count; i++) {
-    if (changes[i].pid == video->id) return refuse_codecs(measuring, changes[i].before, changes[i].after, err);
+    if (changes[i].pid != video->id) continue;
+    const char *before = strcmp(video->codec, changes[i].after) != 0 ? video->codec : changes[i].before;
+    return refuse_codecs(measuring, before, changes[i].after, err);
   }
   return 0;
 }
@@ -369,7 +371,7 @@ static int see_size(struct measuring *measuring, const struct demux_packet *pack
 /* What a picture tells of its stream. */
 static int see_picture(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
-  if (packet->other_codec != NULL) return refuse_codecs(measuring, video->codec, packet->other_codec, err);
+  if (packet->other_codec != NULL) return refuse_codecs(measuring, packet->own_codec, packet->other_codec, err);
   if (packet->is_zeros) return refuse_zeros(measuring, err);
   if (!video->is_raw || packet->bytes == 0) return see_size(measuring, packet, err);
   if (measuring->raw_bytes != 0 && packet->bytes != measuring->raw_bytes)
@@ -488,10 +490,11 @@ static int check_zeros(struct measuring *measuring, struct err *err) {
   return !is_padding && begin < size && size - begin > ZEROS_MAX ? refuse_zeros(measuring, err) : 0;
 }
 
-/* True if the video of a transport stream goes on under another PID. */
+/* True if the video of a transport or program stream goes on under another PID or identifier. */
 static bool goes_on_elsewhere(const struct measuring *measuring) {
   const struct range *own = &measuring->positions, *other = &measuring->other_positions;
-  bool is_known = measuring->ts.is_ts && own->first >= 0 && other->first >= 0;
+  bool has_streams = measuring->ts.is_ts || strcmp(demux_container(measuring->demux)->name, "mpeg") == 0;
+  bool is_known = has_streams && own->first >= 0 && other->first >= 0;
   return measuring->ts.is_reassigned || (is_known && (other->first > own->last || other->last < own->first));
 }
 

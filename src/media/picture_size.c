@@ -11,6 +11,7 @@
 #define VP9_RGB 7
 #define MPEG4_EXTENDED 15 /* a shape of the pixels that two bytes state */
 #define H263_EXTENDED 15
+#define CINEFORM_HEAD_MAX 256
 #define JP2_HEAD_MAX 4096 /* boxes before the code stream */
 
 struct bits {
@@ -203,7 +204,7 @@ static bool read_jpeg2000(struct picture_sizes *sizes, const uint8_t *data, size
 static bool read_dv(struct picture_sizes *sizes, const uint8_t *data, size_t len, struct picture_size *ret) {
   (void)sizes;
   const size_t kind_at = 5 * 80 + 48 + 3; /* the VAUX source pack */
-  if (len <= kind_at || data[0] != 0x1F || data[1] != 0x07) return false;
+  if (len <= kind_at || data[0] != 0x1F || (data[1] & 0x0F) != 7) return false; /* the header of a DIF sequence */
   bool is_625 = (data[3] & 0x80) != 0;
   unsigned kind = data[kind_at] & 0x1F;
   if (kind == 0x14) return give(is_625 ? 1440 : 1280, 1080, ret);
@@ -214,6 +215,23 @@ static bool read_dv(struct picture_sizes *sizes, const uint8_t *data, size_t len
 static bool read_cinepak(struct picture_sizes *sizes, const uint8_t *data, size_t len, struct picture_size *ret) {
   (void)sizes;
   return len >= 10 && give(be16(data + 4), be16(data + 6), ret);
+}
+
+/* Pairs of a tag and a value, of 16 bits each. */
+static bool read_cineform(struct picture_sizes *sizes, const uint8_t *data, size_t len, struct picture_size *ret) {
+  (void)sizes;
+  struct picture_size size = {0, 0};
+  for (size_t at = 0; at + 4 <= len && at < CINEFORM_HEAD_MAX; at += 4) {
+    if (be16(data + at) == 20) size.width = be16(data + at + 2);
+    if (be16(data + at) == 21) size.height = be16(data + at + 2);
+    if (size.width != 0 && size.height != 0) return give(size.width, size.height, ret);
+  }
+  return false;
+}
+
+static bool read_flashsv(struct picture_sizes *sizes, const uint8_t *data, size_t len, struct picture_size *ret) {
+  (void)sizes;
+  return len >= 4 && give(be16(data) & 0xFFF, be16(data + 2) & 0xFFF, ret);
 }
 
 /* ---- H.261, H.263 and what comes of it ---- */
@@ -334,7 +352,7 @@ bool picture_size_read(struct picture_sizes *sizes, const char *codec, const uin
       {"jpegls", read_jpeg},    {"ljpeg", read_jpeg},    {"png", read_png},           {"jpeg2000", read_jpeg2000},
       {"dvvideo", read_dv},     {"cinepak", read_cinepak}, {"h261", read_h261},       {"h263", read_h263},
       {"h263p", read_h263},     {"flv1", read_flv1},     {"mpeg4", read_mpeg4},       {"theora", read_theora},
-      {"vc1", read_vc1},
+      {"vc1", read_vc1},        {"cfhd", read_cineform}, {"flashsv", read_flashsv},   {"flashsv2", read_flashsv},
   };
   for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
     if (strcmp(codec, readers[i].codec) == 0) return readers[i].read(sizes, data, len, ret);

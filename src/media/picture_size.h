@@ -3,7 +3,8 @@
  * A container states one size, and libavcodec's parsers see a change of H.264, HEVC, AV1, VP8 and MPEG-2 only. Sources: VP9
  * bitstream specification 0.6, 6.2 and Annex B; SMPTE RDD 36 (ProRes); SMPTE ST 2019-1 (DNxHD); ITU-T T.81 (JPEG), T.87 (JPEG-LS),
  * T.800 (JPEG 2000), H.261 and H.263; ISO/IEC 14496-2 (MPEG-4 part 2); RFC 2083 (PNG); Theora specification 6.2; SMPTE ST 421
- * (VC-1); SMPTE ST 306 and 314 (DV); Adobe Flash Video File Format Specification 10.1.
+ * (VC-1); SMPTE ST 306 and 314 (DV); Adobe Flash Video File Format Specification 10.1;
+ * SMPTE ST 2073 (CineForm).
  */
 #ifndef CODECMETER_MEDIA_PICTURE_SIZE_H
 #define CODECMETER_MEDIA_PICTURE_SIZE_H

@@ -169,8 +169,10 @@ int ts_scan(struct reel *reel, struct ts *ret, struct err *err) {
   ret->is_ts = ret->packet_size != 0;
   if (ret->is_ts) {
     ret->tables = ts_tables_new();
-    ret->ends_within_packet = (reel_size(reel) - (first - sync_of(ret->packet_size))) % ret->packet_size != 0;
-    result = scan_all(scan, chunk, first, err);
+    uint64_t zeros = 0, rest = (reel_size(reel) - (first - sync_of(ret->packet_size))) % ret->packet_size;
+    result = zeros_at_end(reel, &zeros, err);
+    ret->ends_within_packet = zeros < rest; /* no packet begins with a zero: these are padding */
+    if (result == 0) result = scan_all(scan, chunk, first, err);
   }
   free(scan);
   free(chunk);

@@ -55,12 +55,13 @@ static uint32_t be(const uint8_t *bytes, size_t count) {
 
 /* ---- codecs ---- */
 
+/* Writers confuse MPEG-1 and MPEG-2, so both are one here: start codes tell which it is. */
 static const char *codec_of_type(uint8_t type) {
   static const struct {
     uint8_t type;
     const char *codec;
   } types[] = {
-      {0x01, "mpeg1video"}, {0x02, "mpeg2video"}, {0x10, "mpeg4"}, {0x1B, "h264"}, {0x20, "h264"}, {0x21, "jpeg2000"}, {0x24, "hevc"},
+      {0x01, "mpeg2video"}, {0x02, "mpeg2video"}, {0x10, "mpeg4"}, {0x1B, "h264"}, {0x20, "h264"}, {0x21, "jpeg2000"}, {0x24, "hevc"},
       {0x33, "vvc"},        {0x42, "cavs"},       {0xD1, "dirac"}, {0xD2, "avs2"}, {0xD4, "avs3"}, {0xEA, "vc1"},
   };
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
