@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "media/reel.h"
 
-#define ZEROS_MAX 4096 /* padding up to a sector is harmless */
+#define ZEROS_MAX (4096 + 64) /* padding up to a sector is harmless, behind a file whose own last numbers may end in zeros */
 
 /* How many bytes at the end are zeros. -ERR_IO, -ERR_MEDIA: as of reel_read. */
 MUST_USE int zeros_at_end(struct reel *reel, uint64_t *ret_count, struct err *err);
