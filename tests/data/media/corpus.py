@@ -902,6 +902,9 @@ case("hls/one-file-dash/master.m3u8", beside("hls/one-file-dash/media_2.m3u8"), 
 case("hls/one-file/s_2.m3u8", _BESIDE("-f", "hls", "-hls_list_size", "0", "-hls_flags", "single_file", "-start_number", "1", "-var_stream_map",
                                       "v:0,agroup:a a:0,agroup:a v:1,agroup:a", "s_%v.m3u8"), 10, size=(80, 46))
 
+case("hls/sized-window/out.m3u8", lambda maker, path: maker.ffmpeg("-i", "@base/b.mp4", "-an", *HLS, "-hls_segment_size", "3000", "-hls_list_size", "3", path), refused="only the end")
+case("hls/sized-whole/out.m3u8", lambda maker, path: maker.ffmpeg("-i", "@base/b.mp4", "-an", *HLS, "-hls_segment_size", "3000", *WHOLE, path), 10)
+
 # ---- parts, which are no outputs of their own ----
 
 case("hls/fmp4/init.mp4", beside("hls/fmp4/out.m3u8"), refused=".")
