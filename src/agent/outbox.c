@@ -11,6 +11,7 @@
 #include "base/clock.h"
 
 #define AWAY_MS 5000
+#define AWAY_MAX_MS 60000 /* if the server asks for a longer wait */
 #define CATCH_UP_EVENTS 64
 #define NAME_SHOWN_MAX 300 /* so that two names leave room for the reason */
 
@@ -39,7 +40,9 @@ static int send_event(struct outbox *outbox, const struct report *report, struct
   int result = report_send(outbox->client, buf_view(&report->event), REPORT_TRIES, &ret->outcome, ret->reason, err);
   if (result == 0) outbox->reached = true;
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY) {
-    outbox->again_ms = now_ms() + AWAY_MS;
+    int64_t asked_ms = client_busy_ms(outbox->client);
+    if (asked_ms > AWAY_MAX_MS) asked_ms = AWAY_MAX_MS;
+    outbox->again_ms = now_ms() + (asked_ms > AWAY_MS ? asked_ms : AWAY_MS);
     outbox->away = *err;
   }
   return result;
@@ -148,9 +151,10 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
         plural(sums.elsewhere, "waits", "wait"));
   }
   if (result == 0) outbox->again_ms = 0;
-  if (result != 0 && err_kind(result) != ERR_KIND_RETRY) {
+  if (result != 0 && err_kind(result) != ERR_KIND_RETRY && strcmp(err.text, outbox->said.text) != 0) {
     SCOPED_MALLOC char *text = str_printable(str_of(err.text));
     (void)fprintf(stderr, "codecmeter %s: %s\n", command, text);
+    outbox->said = err;
   }
   if (result == 0 && sums.left == sums.elsewhere + sums.unreadable) return CATCH_UP_ALL;
   return sums.sent + sums.duplicate > 0 ? CATCH_UP_SOME : CATCH_UP_NONE;

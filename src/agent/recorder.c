@@ -6,10 +6,10 @@
  * the list over them are different outputs by identity. So such an output is not recorded, and the reason is printed.
  * A list over one whole file has the identity of the file: the server finds a duplicate.
  *
- * An event whose project the server does not take goes into the spool, so it is not lost if its file is deleted. Yet the
- * file is not remembered, and tried again, with growing waits: its project may be created later, or the pattern that gave
- * it may be corrected and give another project. Then the event for the wrong project is removed from the spool
- * (spool_release). Of all files of a refused project, each is measured once, and later only one each time.
+ * An event whose project the server does not take goes into the spool, so it is not lost if its file is deleted. Yet
+ * the file is not remembered, and tried again, with growing waits: its project may be created later, or the pattern
+ * that gave it may be corrected and give another project. Then the event for the wrong project is removed from the
+ * spool (spool_release). Of all files of a refused project, each is measured once, and later only one each time.
  */
 #include "agent/recorder.h"
 
@@ -25,11 +25,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-#define LIST_PATIENCE_MS 60000 /* after the last change of its directory */
+#define LIST_PATIENCE_MS 60000 /* after the last change of the list and its files */
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
-#define HELD_MAX 100000 /* beyond that, files of unknown projects are measured again */
+#define HELD_MAX 100000           /* beyond that, files of unknown projects are measured again */
 #define PROJECT_AGAIN_MIN_MS 1000 /* between attempts for a project; doubled each time, up to the next line */
 #define PROJECT_AGAIN_MAX_MS 300000
 
@@ -136,6 +136,10 @@ static bool is_held(const struct recorder *recorder, const char *path, const str
   return held != NULL && recorder_is_unchanged(held, st);
 }
 
+bool recorder_has_event(const struct recorder *recorder, const char *path, const struct stat *st) {
+  return is_held(recorder, path, st);
+}
+
 /* Complains once for each project. */
 static void refuse_project(struct recorder *recorder, const char *path, const char *project,
                            const struct delivered *delivered) {
@@ -146,11 +150,11 @@ static void refuse_project(struct recorder *recorder, const char *path, const ch
     refused = calloc(1, sizeof *refused);
     CHECK(key != NULL && refused != NULL);
     (void)g_hash_table_insert(recorder->projects, key, refused);
-    (void)err_set(
-        &err, ERR_DENIED,
-        "%s: %s; the events of this file and of others of the project wait in %s until the server takes it: create the "
-        "project, use a token that is for it, or correct --path or --project while the files are there",
-        path, delivered->reason, recorder->outbox.spool.dir);
+    (void)err_set(&err, ERR_DENIED,
+                  "%s: %s; the events of this file and of others of the project wait in %s until the server takes "
+                  "it: create the "
+                  "project, use a token that is for it, or correct --path or --project while the files are there",
+                  path, delivered->reason, recorder->outbox.spool.dir);
     recorder->options.complain(&err);
   }
   refused->wait_ms = refused->wait_ms == 0 ? PROJECT_AGAIN_MIN_MS : refused->wait_ms * 2;
@@ -286,7 +290,7 @@ static void remember_parts(const struct taking *taking, const struct media *medi
   const char *root = place_root(taking->place);
   for (size_t i = 0; i < media->part_count; i++) {
     const char *part = media->parts[i];
-    if (strcmp(part, taking->path) == 0 || !place_is_below(part, root)) continue;
+    if (strcmp(part, taking->path) == 0 || !file_is_below(part, root)) continue;
     if (!wanted_has(taking->recorder->options.wanted, part + strlen(root)) || lstat(part, &st) != 0) continue;
     bool is_counted = place_find(taking->place, part, &st, &status) && status == PLACE_DONE;
     if (!is_counted) place_remember(taking->place, part, &st, PLACE_PART);
@@ -331,31 +335,24 @@ static bool is_renamed(const struct recorder *recorder, struct place *place, con
   return true;
 }
 
-static int64_t directory_changed_ms(const char *path) {
+static int64_t changed_ms(const char *path) {
   struct stat st;
-  SCOPED_MALLOC char *dir = file_directory(path);
-  if (stat(dir, &st) != 0) return INT64_MIN;
-  return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+  if (lstat(path, &st) != 0) return INT64_MIN;
+  return (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
 }
 
-static bool is_same_directory(const char *a, const char *b) {
-  size_t len = (size_t)(file_name(a) - a);
-  return len == (size_t)(file_name(b) - b) && memcmp(a, b, len) == 0;
-}
-
-/* True while the list's directory, or one of its files' directories, still changes: a slow copy may bring the
- * segments after the list, and a transcoder writes a master list long before the last segment. */
+/* True while the list, or one of its files, still changes: a slow copy may bring the segments after the list, and a
+ * transcoder writes a master list long before the last segment. The time of the last change of attributes tells,
+ * which no tool can set. What else happens in their directories does not matter: in a busy one, a broken list would
+ * be waited for without end, and with it the files that it names. */
 static bool is_list_in_the_making(const char *path, const struct media *media) {
   if (!wanted_is_list(path)) return false;
-  int64_t changed_ms = directory_changed_ms(path);
-  const char *before = path;
+  int64_t last_ms = changed_ms(path);
   for (size_t i = 0; i < media->part_count; i++) {
-    if (is_same_directory(media->parts[i], before)) continue;
-    before = media->parts[i];
-    int64_t part_ms = directory_changed_ms(before);
-    if (part_ms > changed_ms) changed_ms = part_ms;
+    int64_t part_ms = changed_ms(media->parts[i]);
+    if (part_ms > last_ms) last_ms = part_ms;
   }
-  return changed_ms != INT64_MIN && clock_real_ms(clock_system()) - changed_ms < LIST_PATIENCE_MS;
+  return last_ms != INT64_MIN && clock_real_ms(clock_system()) - last_ms < LIST_PATIENCE_MS;
 }
 
 /* A fault of the file itself is reported, and the file is not tried again. An init segment or a segment is passed
@@ -364,6 +361,10 @@ static bool is_list_in_the_making(const char *path, const struct media *media) {
 static int take_failure(struct taking *taking, const struct media *media, int result, enum recorded *ret,
                         const struct err *err) {
   if (result == -ERR_MISSING) return result;
+  if (result == -ERR_BUSY) {
+    *ret = RECORDED_EARLY;
+    return 0;
+  }
   if (err_kind(result) == ERR_KIND_RETRY || result == -ERR_IO) {
     recorder_complain(taking->recorder, taking->path, err);
     *ret = RECORDED_LOST;
@@ -387,23 +388,35 @@ static bool has_unmeasured(const struct reports *reports) {
   return false;
 }
 
+/* True if somebody still writes to a file that one of the outputs plays. */
+static bool has_busy(const struct reports *reports) {
+  for (size_t i = 0; i < reports->count; i++) {
+    const struct report *report = &reports->items[i];
+    if (!report->is_measured && report->why.code == ERR_BUSY) return true;
+  }
+  return false;
+}
+
 /* Measures the file, and takes its outputs if it is still the same then. */
 static int measure(struct taking *taking, const struct report_options *options, enum recorded *ret,
                    struct stat *ret_now, struct err *err) {
   SCOPED(reports_fini) struct reports reports = {0};
   struct stat now;
   int result = report_measure(taking->path, options, &reports, err);
-  if (lstat(taking->path, &now) != 0) {
-    if (file_may_pass(errno)) *ret = RECORDED_LOST;
+  bool is_there = lstat(taking->path, &now) == 0;
+  if (!is_there && (file_may_pass(errno) || result != 0)) {
+    *ret = file_may_pass(errno) ? RECORDED_LOST : RECORDED_GONE;
     return 0;
   }
-  if (!recorder_is_unchanged(&now, taking->st)) {
+  if (is_there && !recorder_is_unchanged(&now, taking->st)) {
     *ret = RECORDED_CHANGED;
     *ret_now = now;
     return 0;
   }
   if (result != 0) return take_failure(taking, &reports.media, result, ret, err);
-  if (has_unmeasured(&reports) && is_list_in_the_making(taking->path, &reports.media)) {
+  /* A file that is gone now, and was measured, existed: its events are sent. */
+  bool is_early = has_unmeasured(&reports) && is_list_in_the_making(taking->path, &reports.media);
+  if (is_there && (is_early || has_busy(&reports))) {
     *ret = RECORDED_EARLY;
     return 0;
   }

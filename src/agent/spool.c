@@ -264,11 +264,6 @@ void spool_release(const struct spool *spool, const struct report *report) {
 
 /* ---- events that will never be sent ---- */
 
-static void append_member(struct buf *out, const char *name, const char *value) {
-  buf_printf(out, ",\"%s\":", name);
-  json_quote(out, str_of(value));
-}
-
 /* What a note is about, if not about an event. */
 struct subject {
   const char *member, *text;
@@ -285,10 +280,10 @@ static int note_rejected(const struct spool *spool, const char *name, struct str
   buf_text(&note, "{\"event\":");
   buf_str(&note, event);
   for (const struct subject *subject = subjects; subject != NULL && subject->member != NULL; subject++)
-    append_member(&note, subject->member, subject->text);
-  append_member(&note, "outcome", outcome);
-  append_member(&note, "reason", reason);
-  append_member(&note, "time", time);
+    json_add_member(&note, subject->member, subject->text);
+  json_add_member(&note, "outcome", outcome);
+  json_add_member(&note, "reason", reason);
+  json_add_member(&note, "time", time);
   buf_text(&note, "}\n");
   int result = file_make_dir(dir, err);
   return result == 0 ? file_replace(dir, name, buf_view(&note), err) : result;
@@ -525,8 +520,8 @@ static int take_name(const struct sending *sending, const char *name, struct err
   bool cut_off = name[0] == '.';
   int result = cut_off ? say_cut_off(&why) : read_waiting(spool, &waiting, &why);
   if (result == 0) return send_waiting(sending, &waiting, err);
-  if (result == -ERR_DENIED) {
-    ++sums->unreadable;
+  if (result == -ERR_DENIED || result == -ERR_IO) { /* this event only: the others are sent */
+    if (sums->unreadable++ == 0) sums->why_unreadable = why;
     return 0;
   }
   if (result == -ERR_CORRUPT)
@@ -559,7 +554,8 @@ int spool_send(const struct spool *spool, struct client *client, const struct sp
   SCOPED(names_fini) struct names names = {0};
   SCOPED_FD int fd = -1;
   if (access(spool->dir, R_OK | W_OK | X_OK) != 0) {
-    return err_set_errno(err, ERR_NOT_FOUND, errno, "cannot use the spool %s", spool->dir);
+    bool is_none = errno == ENOENT || errno == ENOTDIR;
+    return err_set_errno(err, is_none ? ERR_NOT_FOUND : ERR_DENIED, errno, "cannot use the spool %s", spool->dir);
   }
   int result = check_ours(spool->dir, err);
   if (result == 0) result = lock(spool, client, pass->waits, &fd, err);

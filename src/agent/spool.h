@@ -67,7 +67,8 @@ struct spool_sums {
   uint64_t sent, duplicate, rejected;
   uint64_t left;        /* still in the spool */
   uint64_t elsewhere;   /* of `left`: for another server or token */
-  uint64_t unreadable;  /* of `left`: files that this user may not read */
+  uint64_t unreadable;  /* of `left`: files that this user may not read, or that the disk does not give back */
+  struct err why_unreadable; /* of the first of these */
   uint64_t projectless; /* of `left`: the server does not know their project, or the token is not for it */
   char why_projectless[REPORT_REASON_MAX]; /* of the first of these events */
   uint64_t unsettled;                      /* of `left`: killed runs that have no events yet */
@@ -88,7 +89,8 @@ struct spool_pass {
 };
 /* Sends the waiting events, oldest first, and adds to sums. The first failure ends it: nothing is lost, and the rest
  * is counted as left. Without `any`, an event whose project the server does not take stays: the project may be
- * created, or a flush with another token may send it. -ERR_NOT_FOUND: there is no spool. -ERR_BUSY: another process
+ * created, or a flush with another token may send it. -ERR_NOT_FOUND: there is no spool. -ERR_DENIED: there is one, and this user
+ * may not read and write it. -ERR_BUSY: another process
  * sends. Other errors: those of report_send and of files. */
 MUST_USE int spool_send(const struct spool *spool, struct client *client, const struct spool_pass *pass,
                         struct spool_sums *sums, struct err *err);

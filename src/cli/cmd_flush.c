@@ -63,9 +63,9 @@ static int check_left(const struct spool *spool, const struct spool_sums *sums, 
   if (sums->left == 0) return 0;
   if (sums->unreadable > 0) {
     return err_set(err, ERR_DENIED,
-                   "%s: %" PRIu64 " %s cannot be read by this user: run flush as the user who owns %s",
+                   "%s: %" PRIu64 " %s cannot be read by this user (%s): run flush as the user who owns %s, or check the disk",
                    spool->dir, sums->unreadable, plural(sums->unreadable, "event", "events"),
-                   plural(sums->unreadable, "it", "them"));
+                   sums->why_unreadable.text, plural(sums->unreadable, "it", "them"));
   }
   if (sums->unsettled > 0) {
     return err_set(err, ERR_BUSY, "%s: %" PRIu64 " %s killed and cannot be metered yet: %s", spool->dir,

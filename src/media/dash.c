@@ -17,9 +17,10 @@
 
 #define SKIPPED_MAX_US UINT64_C(604800000000) /* 7 days */
 #define US_PER_S UINT64_C(1000000)
-#define WIDTH_MAX 20 /* digits of a number in an address */
-#define LEVELS 4     /* MPD, Period, AdaptationSet, Representation */
-#define LINK_SHOWN ((size_t)200) /* bytes of a link in a message */
+#define WIDTH_MAX 20                            /* digits of a number in an address */
+#define CANDIDATES_MAX (2 * RENDITIONS_MAX)     /* of a period: each looks through what its AdaptationSet has */
+#define LEVELS 4                                /* MPD, Period, AdaptationSet, Representation */
+#define LINK_SHOWN ((size_t)200)                /* bytes of a link in a message */
 #define START_MAX_US UINT64_C(1000000000000000) /* 31 years */
 #define OVERLAP_PARTS 10 /* of a second: segments of a timeline may overlap by one part, which is rounding */
 #define SLACK_US 250000 /* pictures may go on for this much after a period's end: sound ends at another time than they do */
@@ -586,12 +587,12 @@ static char *look_of(const struct mpd *set, const struct mpd *representation) {
   return g_strdup_printf("%s x %s %.*s", width, height, STR_ARG(codec));
 }
 
-/* The representations of a period, in the manifest's order. */
+/* The representations of a period, in the manifest's order, at most CANDIDATES_MAX. */
 static void find_candidates(const struct mpd *root, const struct mpd *period, GPtrArray *ret) {
   const struct mpd *set = mpd_child(period, "AdaptationSet");
   for (; set != NULL; set = mpd_next(set)) {
     const struct mpd *representation = mpd_child(set, "Representation");
-    for (; representation != NULL; representation = mpd_next(representation)) {
+    for (; representation != NULL && ret->len < CANDIDATES_MAX; representation = mpd_next(representation)) {
       struct candidate *candidate = g_new0(struct candidate, 1);
       const char *id = mpd_attribute(representation, "id");
       *candidate = (struct candidate){.levels = {root, period, set, representation}};
@@ -712,6 +713,11 @@ static int read_period(struct manifest *manifest, const struct mpd *root, const 
   GPtrArray *candidates = g_ptr_array_new_with_free_func(candidate_free), *video = g_ptr_array_new();
   struct err fault;
   find_candidates(root, period, candidates);
+  if (candidates->len == CANDIDATES_MAX) {
+    (void)err_set(&fault, ERR_MEDIA, "%s: a period has %d representations or more", manifest->all->path,
+                  CANDIDATES_MAX);
+    segments_note(manifest->all, &fault, MEDIA_REFUSED_BROKEN);
+  }
   for (guint i = 0; i < candidates->len; i++) {
     struct candidate *candidate = g_ptr_array_index(candidates, i);
     if (!candidate->is_video) continue;

@@ -86,6 +86,17 @@ static const char *known_name(const char *name) {
   return NULL;
 }
 
+static void add_child(struct mpd *parent, struct mpd *child) {
+  struct mpd **place = &parent->first;
+  while (*place != NULL && strcmp((*place)->name, child->name) != 0)
+    place = &(*place)->other;
+  if (*place == NULL)
+    *place = child;
+  else
+    (*place)->last->next = child;
+  (*place)->last = child;
+}
+
 static void on_start(GMarkupParseContext *context, const char *name, const char **names, const char **values,
                      gpointer data, GError **error) {
   struct parse *parse = data;
@@ -120,9 +131,7 @@ static void on_start(GMarkupParseContext *context, const char *name, const char 
   }
   parse->count++;
   if (parse->root == NULL) parse->root = mpd;
-  if (mpd->parent != NULL && mpd->parent->last != NULL) mpd->parent->last->next = mpd;
-  if (mpd->parent != NULL && mpd->parent->first == NULL) mpd->parent->first = mpd;
-  if (mpd->parent != NULL) mpd->parent->last = mpd;
+  if (mpd->parent != NULL) add_child(mpd->parent, mpd);
   parse->current = mpd;
 }
 
@@ -149,7 +158,10 @@ static void on_text(GMarkupParseContext *context, const char *text, gsize len, g
 void mpd_free(struct mpd *mpd) {
   while (mpd != NULL) {
     struct mpd *next = mpd->next;
-    mpd_free(mpd->first);
+    for (struct mpd *child = mpd->first, *other; child != NULL; child = other) {
+      other = child->other;
+      mpd_free(child);
+    }
     if (mpd->text != NULL) (void)g_string_free(mpd->text, TRUE);
     g_strfreev(mpd->names);
     g_strfreev(mpd->values);
@@ -205,24 +217,23 @@ int mpd_parse(const char *path, struct str text, struct mpd **ret, struct err *e
   return 0;
 }
 
-static const struct mpd *find(const struct mpd *mpd, const char *name) {
-  while (mpd != NULL && strcmp(mpd->name, name) != 0)
-    mpd = mpd->next;
-  return mpd;
-}
-
 const struct mpd *mpd_child(const struct mpd *mpd, const char *name) {
-  return mpd != NULL ? find(mpd->first, name) : NULL;
+  const struct mpd *child = mpd != NULL ? mpd->first : NULL;
+  while (child != NULL && strcmp(child->name, name) != 0)
+    child = child->other;
+  return child;
 }
 
-const struct mpd *mpd_next(const struct mpd *mpd) { return find(mpd->next, mpd->name); }
+const struct mpd *mpd_next(const struct mpd *mpd) { return mpd->next; }
 
 /* Depth is at most DEPTH_MAX. */
 const char *mpd_link(const struct mpd *mpd, const char **ret_name) {
   const char *found = mpd->link;
   *ret_name = mpd->name;
-  for (const struct mpd *child = mpd->first; child != NULL && found == NULL; child = child->next)
-    found = mpd_link(child, ret_name);
+  for (const struct mpd *first = mpd->first; first != NULL && found == NULL; first = first->other) {
+    for (const struct mpd *child = first; child != NULL && found == NULL; child = child->next)
+      found = mpd_link(child, ret_name);
+  }
   return found;
 }
 

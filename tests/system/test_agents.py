@@ -202,6 +202,20 @@ def test_which_answers_pass_by_themselves(farm, clips, status, passes):
     assert done.returncode == (0 if passes else 1) and "spooled" in done.stdout and str(status) in done.stderr, done
 
 
+@pytest.mark.parametrize("script, waits", [
+    (((503, 2), "ok"), [2]),                 # as long as the server asks for
+    (((429, 0), "ok"), [0.5]),               # never less than by itself
+    (((503, 2), (503, 2), (503, 2)), [2, 2]),  # but not for longer than 5 s in all
+    (((503, 30), "ok"), []),
+])
+def test_a_server_that_asks_for_a_wait(farm, clips, script, waits):
+    with scripted(*script) as fake:
+        done = farm.command("record", "--url", fake.url, clips / "small.mp4")
+        between = [after - before for before, after in zip(fake.times, fake.times[1:])]
+    assert done.returncode == 0 and ("stored" in done.stdout) == (script[-1] == "ok" and waits != []), done
+    assert len(between) == len(waits) and all(wait - 0.1 < got < wait + 2 for got, wait in zip(between, waits)), between
+
+
 def test_a_message_is_whole(farm, clips, tmp_path):
     """However long the names in it are: what is the matter, and what to do, is said to its end."""
     long = tmp_path / ("a" * 200) / ("b" * 200)
@@ -1299,3 +1313,58 @@ def test_a_run_leaves_other_runs_alone(farm, clips, tmp_path, gated):
     alive.go()
     alive.communicate(timeout=60)
     assert alive.returncode == 0
+
+
+# ---- directories that cannot be read, and files that go away ----
+
+
+@only_root
+@pytest.mark.parametrize("way", ["again", "restart", "existing"])
+def test_a_directory_that_the_first_look_could_not_see(farm, clips, watched, another_user, way):
+    """What was in it is from before the watch, however late it is seen; what comes after is new."""
+    out, hidden = watched.directory, watched.directory / "deep" / "hidden"
+    hidden.mkdir(parents=True)
+    distinct(clips / "small.mp4", hidden / "old.mp4")
+    hidden.chmod(0o700)
+    watch = watched(out, *(["--existing"] if way == "existing" else []))
+    wait_until(lambda: "cannot watch" in watch.complained())
+    time.sleep(7)  # it looks again
+    assert watch.complained().count("\n") == 1 and f"cannot watch {hidden}" in watch.complained(), watch.complained()
+    if way == "restart":
+        watch.stop()
+        distinct(clips / "small.mp4", hidden / "while-away.mp4")
+        hidden.chmod(0o755)
+        watch = watched(out)
+    else:
+        hidden.chmod(0o755)
+        time.sleep(7)
+    distinct(clips / "small.mp4", hidden / "new.mp4")
+    watch.has("new.mp4: h264 640x360 2.000 s, stored", 1)
+    watch.has("stored", 1 if way == "again" else 2)
+    watch.stop()
+    assert ("old.mp4" in watch.said()) == (way == "existing"), watch.said()
+    watch = watched(out)
+    distinct(clips / "small.mp4", hidden / "last.mp4")
+    watch.has("stored", 1)
+    watch.stop()
+    assert "last.mp4" in watch.said() and "old.mp4" not in watch.said(), watch.said()
+
+
+def test_a_file_that_goes_away(farm, clips, watched):
+    """It is said, unless the file only has another name."""
+    out = watched.directory
+    watch = watched(out, "--settle", "2")
+    for name in ("gone", "moved", "renamed", "linked"):
+        distinct(clips / "small.mp4", out / f"{name}.mp4")
+    time.sleep(0.5)
+    os.link(out / "linked.mp4", out / "second.mp4")
+    os.remove(out / "linked.mp4")
+    os.remove(out / "gone.mp4")
+    os.rename(out / "moved.mp4", out.parent / "moved.mp4")
+    os.rename(out / "renamed.mp4", out / "name.mp4")
+    watch.has("stored", 2)
+    wait_until(lambda: watch.complained().count("\n") == 2)
+    time.sleep(1)
+    watch.stop()
+    assert sorted(watch.complained().splitlines()) == [
+        f"codecmeter watch: {out}/{name}.mp4: it went away before it was recorded, so it is not counted" for name in ("gone", "moved")]

@@ -11,7 +11,7 @@ import pytest
 import made  # noqa: F401 (finds the module `containers`)
 import containers
 from conftest import AS_NOBODY, CODECMETER, needs_root, unless_sanitized
-from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, distinct, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 
 
 # ---- refused, and nothing recorded ----
@@ -546,6 +546,10 @@ def test_without_the_module(farm, clips, tmp_path):
     done = subprocess.run([alone, "record", clips / "small.mp4"], env=farm.environment, capture_output=True, text=True,
                           timeout=30)
     assert done.returncode == 1 and "libavformat" in done.stderr, done
+    ran = tmp_path / "ran"
+    done = subprocess.run([alone, "run", "--", "touch", ran], env=farm.environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and not ran.exists() and done.stderr.count("\n") == 1, done
+    assert "the command was not run: cannot measure media: install the package" in done.stderr, done
     linked = subprocess.run(["ldd", CODECMETER], capture_output=True, text=True).stdout
     assert "libavformat" not in linked and "libavcodec" not in linked
     assert json.loads(subprocess.run([alone, "stat", "--json"], env=farm.environment, capture_output=True,
@@ -725,3 +729,38 @@ def test_key_pictures_and_encryption(farm, tmp_path):
     (tmp_path / "info").write_text(f"k.key\n{tmp_path}/k.key\n")
     done = farm.record(hls(tmp_path, "-hls_list_size", 0, "-hls_key_info_file", tmp_path / "info"))
     assert done.returncode == 1 and "encrypted (AES-128)" in done.stderr and farm.totals() == {}, done
+
+
+@pytest.mark.parametrize("way", ["file", "segment", "broken"])
+@pytest.mark.parametrize("options", [(), ("--id", "one"), ("--id-prefix", "job")])
+def test_what_is_still_written(farm, stream, tmp_path, way, options):
+    """By any process: it would count as it is now, and again when it is finished."""
+    part, playlist = tmp_path / "part.ts", tmp_path / "out.m3u8"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npart.ts\n#EXT-X-ENDLIST\n")
+    data, path = stream.whole.read_bytes(), part if way == "file" else playlist
+    with open(part, "wb") as writer:
+        writer.write(data[:stream.half - (100 if way == "broken" else 0)])
+        writer.flush()
+        done = farm.command("record", *options, path)
+        assert done.returncode == 1 and farm.totals() == {} and done.stdout == "", done
+        assert "part.ts: a process still has it open for writing, so it is not finished" in done.stderr, done
+        writer.write(data[writer.tell():])
+    done = farm.command("record", *options, path)
+    assert done.returncode == 0 and "4.000 s, stored" in done.stdout, done
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "list.txt"])
+@pytest.mark.parametrize("id_option", [(), ("--id-prefix", "job")])
+def test_the_parts_of_a_list_that_is_refused(farm, tmp_path, name, id_option):
+    """They are its parts all the same: else they would count now, and again with the list when it is finished."""
+    playlist, parts = tmp_path / name, [tmp_path / f"s{n}.mp4" for n in range(2)]
+    ffmpeg(*picture("640x360", 4), *H264, "-g", 10, "-f", "segment", "-segment_time", 2, "-segment_list", playlist,
+           "-segment_list_type", "m3u8", tmp_path / "s%d.mp4")
+    text = playlist.read_text()
+    playlist.write_text(text.replace("#EXT-X-ENDLIST\n", ""))
+    done = farm.command("record", *id_option, *parts, playlist)
+    assert done.returncode == 1 and "not finished" in done.stderr and farm.totals() == {}, done
+    assert done.stderr.count(f"a part of {playlist}, so it is not recorded by itself") == 2, done
+    playlist.write_text(text)
+    done = farm.command("record", *id_option, *parts, playlist)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 4}, done

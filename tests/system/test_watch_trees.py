@@ -10,7 +10,7 @@ import pytest
 import made  # noqa: F401 (finds the module `containers`)
 import containers
 from conftest import wait_until
-from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 from test_agents import low, once, spooled, watched  # noqa: F401 (fixtures)
 
 
@@ -319,6 +319,37 @@ def test_a_list_claims_whole_files(farm, watched):
     watch.stop()
     assert watch.said().count(" s, ") == 2 and watch.complained() == "", (watch.said(), watch.complained())
     assert set(farm.totals()) == {("h264", "Low")} and farm.totals()[("h264", "Low")] in (6, 12)
+
+
+def test_a_list_whose_segment_is_still_written(farm, watched, stream):
+    """It waits without a word, and counts whole."""
+    out, data = watched.directory, stream.whole.read_bytes()
+    watch = watched(out)
+    with open(out / "part.ts", "wb") as writer:
+        writer.write(data[:stream.half])
+        writer.flush()
+        (out / "out.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npart.ts\n#EXT-X-ENDLIST\n")
+        time.sleep(5)
+        writer.write(data[writer.tell():])
+    watch.has("4.000 s, stored", 1)
+    watch.stop()
+    assert watch.complained() == "" and farm.totals() == low(4), watch.complained()
+
+
+def test_a_broken_list_in_a_busy_directory(farm, watched):
+    """What else comes into the directory does not make it wait, nor the files that it names."""
+    out = watched.directory
+    watch = watched(out)
+    clip(out / "s0.mp4")
+    (out / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ns0.mp4\n#EXTINF:2,\nnone.mp4\n#EXT-X-ENDLIST\n")
+    end = time.monotonic() + 100
+    while "list.m3u8" not in watch.complained():
+        assert time.monotonic() < end
+        (out / f"{time.monotonic_ns()}.txt").write_text("another")
+        time.sleep(1)
+    assert end - time.monotonic() < 45, "it waits for a minute"
+    watch.has("s0.mp4: h264 640x360 2.000 s, stored", 1)
+    watch.stop()
 
 
 def test_lists_that_name_each_other(farm, watched, clips):

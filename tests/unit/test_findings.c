@@ -126,7 +126,8 @@ static void find(const char *text, struct outputs *ret) {
   for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;)
     words[count++] = word;
   *ret = (struct outputs){.items = NULL};
-  outputs_find(words, NULL, ret);
+  struct err err;
+  assert_int_equal(outputs_find(words, NULL, ret, &err), 0);
   outputs_look(ret);
 }
 
@@ -244,7 +245,7 @@ static void test_doubtful_files(void **state) {
                                       VIDEO("s.ts"), VIDEO("new"), {NULL, NULL}};
   struct outputs outputs;
   struct findings findings;
-  const struct outputs_report report = {.is_late = true, .as.id = "one"};
+  const struct outputs_report report = {.as.id = "one"};
   SCOPED(buf_fini) struct buf got = {0};
   assert_int_equal(make_dir(state), 0);
   make(before);
