@@ -58,6 +58,7 @@ struct measuring {
   int64_t fields;  /* of a raw stream: two in most pictures */
   struct range positions, other_positions; /* of the video's packets, and of those of other video streams */
   uint64_t claimed;          /* the end of the last bytes that a packet of any stream has for sure */
+  int64_t last_bytes, largest_bytes; /* of the video's last packet, and of the largest one before it */
   int64_t raw_bytes;         /* of each uncompressed picture; 0: none yet */
   double end_s;              /* the latest end of any stream's packet; negative infinity: unknown */
   uint32_t width, height;    /* of the pictures so far; 0: not said */
@@ -413,6 +414,8 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   if (packet->is_corrupt && !measuring->ts.is_ts && !measuring->mp4.is_mp4) measuring->is_damaged = true;
   if (!packet->is_video) return 0;
   measuring->packets++;
+  if (measuring->last_bytes > measuring->largest_bytes) measuring->largest_bytes = measuring->last_bytes;
+  measuring->last_bytes = packet->bytes;
   measuring->fields += fields_of(measuring, packet);
   if (measuring->mp4.is_mp4) keep_picture(measuring, packet);
   return see_picture(measuring, packet, err);
@@ -485,7 +488,9 @@ static int check_zeros(struct measuring *measuring, struct err *err) {
   int result = zeros_at_end(measuring->reel, &zeros, err);
   if (result == 0 && zeros > ZEROS_MAX) result = find_padding(measuring, size - zeros, &is_padding, err);
   if (result != 0) return err_prefix(err, "%s", measuring->name);
-  bool is_coded = container->takes_rate && !demux_video(measuring->demux)->is_raw; /* no coded picture ends in so many zeros */
+  bool is_coded = container->takes_rate && !demux_video(measuring->demux)->is_raw; /* no coded picture ends in so many zeros, but: */
+  bool may_stuff = strcmp(container->name, "mpegvideo") == 0; /* a constant bit rate is kept by zeros behind each picture */
+  if (may_stuff && zeros <= (uint64_t)measuring->largest_bytes + ZEROS_MAX) return 0;
   uint64_t begin = !is_coded && measuring->claimed > size - zeros ? measuring->claimed : size - zeros;
   return !is_padding && begin < size && size - begin > ZEROS_MAX ? refuse_zeros(measuring, err) : 0;
 }

@@ -886,6 +886,10 @@ for _source, _seconds in (("zeros/index.mp4", 10), ("flv/plain.flv", 10), ("ts/p
     _stem, _suffix = os.path.splitext(_source.replace("/", "-"))
     if _seconds:
         case(f"zeros/sector-{_stem}{_suffix}", changed(_source, lambda data: data + bytes(4096)), _seconds, by=None, why="padding up to a sector")
+_STUFFED = ["-pix_fmt", "yuv420p", "-c:v", "mpeg2video", "-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "1M"]
+for _suffix in ("m2v", "ts", "vob", "nut"):
+    case(f"zeros/stuffed.{_suffix}", ff("-f", "lavfi", "-i", "color=c=black:size=352x288:rate=25:duration=1", *_STUFFED), 1, size=(352, 288), why="a constant bit rate, kept by zeros behind each picture")
+case("zeros/half-stuffed.m2v", zeroed("zeros/stuffed.m2v"), refused="zeros")
 case("zeros/free.mp4", changed("mp4/cmaf.mp4", lambda data: data + (70008).to_bytes(4, "big") + b"free" + bytes(70000)), 10)
 case("zeros/junk.avi", changed("other/mpeg4.avi", lambda data: data + b"JUNK" + (70000).to_bytes(4, "little") + bytes(70000)), 6)
 case("zeros/null-packets.ts", changed("ts/plain.ts", lambda data: data + (b"\x47\x1f\xff\x10" + bytes(184)) * 400), 10)
