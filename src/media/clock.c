@@ -24,6 +24,7 @@
 #define GAP_MENTIONED_S 60.0
 #define AWAY_S 1.0         /* a smaller step is no stray's */
 #define STRAYS 2           /* pictures in a row, whose times may stray to any place each */
+#define FIELDS_SEEN 3     /* pictures that show how long each is */
 #define NEAR_S 3.0         /* behind strays, a picture comes so soon after the time before, or sooner */
 #define RUN_MAX_S 60.0     /* a longer run of pictures is no stray */
 #define TORN_S 60.0
@@ -314,8 +315,8 @@ static void age_marks(struct clock_reading *reading, int64_t step) {
 
 /* A picture is shown when it is decoded, or later: how much is bounded by what decoders keep. */
 static bool is_time_damaged(const struct clock_reading *reading, int64_t time, int64_t dts, int64_t duration) {
-  int64_t early = units(reading, AWAY_S), kept = duration * CLOCK_REORDERED / 2;
-  return time - dts > units(reading, DELAY_MAX_S) || dts - time > (early > kept ? early : kept);
+  int64_t early = units(reading, AWAY_S), late = units(reading, DELAY_MAX_S), kept = duration * CLOCK_REORDERED / 2;
+  return time - dts > (late > kept ? late : kept) || dts - time > (early > kept ? early : kept);
 }
 
 static void begin_piece(struct clock_reading *reading, const struct clock_packet *packet, int64_t dts, int64_t time) {
@@ -327,6 +328,11 @@ static void begin_piece(struct clock_reading *reading, const struct clock_packet
   if (!is_break(reading, packet, dts, time, at)) return;
   close_piece(reading, step);
   if (at != NULL) reading->now.next_break = (size_t)(at - reading->rules.breaks) + 1; /* it explains one step */
+}
+
+static void see_step(struct clock_state *now, int64_t step) {
+  bool is_first = now->each_step == 0, is_same = is_first || now->each_step == step;
+  now->each_step = step > 0 && is_same ? step : -1;
 }
 
 static void see_video(struct clock_reading *reading, const struct clock_packet *packet) {
@@ -342,6 +348,7 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
   if (is_damaged) time = dts;
   if (now->last_dts != CLOCK_NONE) begin_piece(reading, packet, dts, time);
   if (packet->pts == CLOCK_NONE || is_damaged) now->lacks_time = true;
+  if (now->last_dts != CLOCK_NONE) see_step(now, dts - now->last_dts);
   now->last_position = packet->position;
   now->last_dts = dts;
   now->last_time = time;
@@ -411,9 +418,18 @@ bool clock_reading_is_torn(const struct clock_reading *reading) {
   return false;
 }
 
+/* A rate of fields states half of what a picture lasts. All pictures but the last one show how long that is. */
+static void correct_last(struct clock_reading *reading) {
+  struct clock_state *now = &reading->now;
+  if (now->first == CLOCK_NONE || now->pieces > 0 || now->shown < FIELDS_SEEN || now->each_step != 2 * now->last_duration) return;
+  now->end += now->last_duration;
+  now->end_dts += now->last_duration;
+}
+
 int64_t clock_reading_end(struct clock_reading *reading) {
   bool any = reading->now.first != CLOCK_NONE || reading->now.pieces > 0;
   leave_out_end(reading);
+  correct_last(reading);
   close_piece(reading, 0);
   return any ? reading->now.before : CLOCK_NONE;
 }

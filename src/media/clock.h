@@ -62,6 +62,7 @@ struct clock_state {
   int64_t longest_held;          /* the longest time without a new picture in a piece: a gap, or what a picture states that it
                                   * lasts. INT64_MAX: times went beyond CLOCK_FAR, and the total says nothing */
   int64_t longest_back;          /* the longest step back that began a new piece */
+  int64_t each_step;             /* between the decoding times of any two pictures in a row; 0: none yet; -1: they differ */
   uint64_t shown;                /* pictures, without hidden ones and those that were left out */
   struct clock_recent {
     int64_t time, dts;

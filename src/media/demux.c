@@ -5,12 +5,17 @@
  *   ignore_editlist 1       libavformat only approximates edit lists; mp4.c applies them.
  *
  * The input has no name, so only content decides what format it is: a wrong extension changes nothing.
+ *
+ * Some demuxers open files or addresses that a text names, and do so past io_open: concat, sdp, hls, dash, imf, vobsub. So only
+ * the demuxers of a list may run. What they may open is nothing: io_open refuses, and no protocol is allowed in the contexts
+ * that they make.
  */
 #include "media/demux.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/avstring.h>
 #include <libavutil/display.h>
 #include <libavutil/opt.h>
 #include <math.h>
@@ -29,6 +34,18 @@
 #define PICTURE_MAX (96 << 20) /* libavcodec's parsers gather the bytes of a raw picture until they see its end */
 #define ZERO_PICTURE_MIN 16 /* bytes: shorter packets may mean that nothing changes */
 #define PACKETS_EMPTY_MAX 100000 /* packets without data in a row: a demuxer that makes no progress */
+
+/* Demuxers of files that may hold video, and that read only the bytes of that file. */
+static const char formats[] =
+    "4xm,alias_pix,anm,apng,argo_brp,asf,av1,avi,avs,avs2,avs3,bethsoftvid,bfi,bink,bmp_pipe,brender_pix,c93,cavsvideo,cdxl,cine,"
+    "cri_pipe,dcstr,dds_pipe,dfa,dhav,dirac,dnxhd,dpx_pipe,dsicin,dv,dxa,ea,ea_cdata,exr_pipe,film_cpk,fits,flic,flv,frm,gdv,"
+    "gem_pipe,gif,gif_pipe,gxf,h261,h263,h264,hevc,hnm,ico,idcin,iff,ifv,ingenient,ipmovie,ipu,iv8,ivf,ivr,j2k_pipe,jpeg_pipe,"
+    "jpegls_pipe,jpegxl_pipe,jv,kux,live_flv,lmlm4,luodat,lvf,lxf,m4v,matroska,webm,mgsts,mjpeg,mjpeg_2000,mlv,mm,mods,moflex,"
+    "mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mpjpeg,msnwctcp,msp,mtv,mv,mxf,nc,nsv,nut,nuv,obu,ogg,paf,pam_pipe,pbm_pipe,"
+    "pcx_pipe,pfm_pipe,pgm_pipe,pgmyuv_pipe,pgx_pipe,phm_pipe,photocd_pipe,pictor_pipe,pmp,png_pipe,ppm_pipe,psd_pipe,psxstr,pva,"
+    "qdraw_pipe,qoi_pipe,r3d,rl2,rm,roq,rpl,sdr2,ser,sga,sgi_pipe,siff,simbiosis_imx,smjpeg,smk,smush,sunrast_pipe,svg_pipe,swf,"
+    "thp,tiertexseq,tiff_pipe,tmv,txd,ty,vbn_pipe,vc1,vc1test,vividas,vivo,vmd,vvc,wc3movie,webp_pipe,wsvqa,wtv,xbm_pipe,xmv,"
+    "xpm_pipe,xwd_pipe,yop,yuv4mpegpipe";
 
 struct demux {
   const char *name;
@@ -51,15 +68,28 @@ struct demux {
   struct demux_container container;
 };
 
-/* Demuxers also use the system's error codes for faults in a file, so only ENOMEM is taken as the system's. */
+#define MEMORY_TRIED ((size_t)64 << 20)
+
+/* A size that no memory has room for is the file's fault. */
+static bool is_memory_short(int code) {
+  void *tried = code == AVERROR(ENOMEM) ? malloc(MEMORY_TRIED) : NULL;
+  bool is_short = code == AVERROR(ENOMEM) && tried == NULL;
+  free(tried);
+  return is_short;
+}
+
+/* Demuxers also use the system's error codes for faults in a file, so only ENOMEM may be the system's. */
 static int fail_av(const struct demux *demux, const char *what, int code, struct err *err) {
   char reason[AV_ERROR_MAX_STRING_SIZE] = "";
   if (demux->trouble.code != 0) {
     *err = demux->trouble;
     return -(int)err->code;
   }
+  bool is_short = is_memory_short(code);
+  if (!is_short && code == AVERROR(ENOMEM)) code = AVERROR_INVALIDDATA;
+  if (code == AVERROR_PATCHWELCOME) code = AVERROR_INVALIDDATA; /* what no version of libav reads is mostly damage */
   (void)av_strerror(code, reason, sizeof reason);
-  return err_set(err, code == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_MEDIA, "%s: %s: %s", demux->name, what, reason);
+  return err_set(err, is_short ? ERR_MEMORY : ERR_MEDIA, "%s: %s: %s", demux->name, what, reason);
 }
 
 /* ---- input ---- */
@@ -92,7 +122,7 @@ static int64_t seek_reel(void *arg, int64_t offset, int whence) {
   return base + offset;
 }
 
-/* For files that name others. */
+/* For files that name others: a QuickTime reference movie. */
 static int refuse_open(AVFormatContext *input, AVIOContext **ret, const char *url, int flags, AVDictionary **options) {
   (void)input, (void)ret, (void)url, (void)flags, (void)options;
   return AVERROR(EPERM);
@@ -103,9 +133,15 @@ static bool takes_rate(const AVInputFormat *format) {
          av_opt_find((void *)&format->priv_class, "framerate", NULL, 0, AV_OPT_SEARCH_FAKE_OBJ) != NULL;
 }
 
-static int open_input(struct demux *demux, struct demux_ratio rate, struct err *err) {
-  AVDictionary *options = NULL;
-  char text[48];
+static int find_format(struct demux *demux, const AVInputFormat **ret, bool *ret_no_video, struct err *err) {
+  int code = av_probe_input_buffer(demux->io, ret, "", NULL, 0, 0);
+  if (code < 0) return fail_av(demux, "cannot read it as a media file", code, err);
+  if (av_match_list((*ret)->name, formats, ',') > 0) return 0;
+  *ret_no_video = true;
+  return err_set(err, ERR_MEDIA, "%s: it has no video; libavformat takes it for '%s'", demux->name, (*ret)->name);
+}
+
+static int alloc_input(struct demux *demux, struct err *err) {
   uint8_t *buffer = av_malloc(BUFFER_SIZE);
   demux->io = buffer != NULL ? avio_alloc_context(buffer, BUFFER_SIZE, 0, demux, read_reel, NULL, seek_reel) : NULL;
   demux->input = avformat_alloc_context();
@@ -115,14 +151,27 @@ static int open_input(struct demux *demux, struct demux_ratio rate, struct err *
     return err_set(err, ERR_MEMORY, "not enough memory to read %s", demux->name);
   }
   demux->input->pb = demux->io;
+  demux->input->flags |= AVFMT_FLAG_CUSTOM_IO; /* the input does not own io, also if it is never opened */
   demux->input->io_open = refuse_open;
   demux->input->correct_ts_overflow = 0;
+  return 0;
+}
+
+static int open_input(struct demux *demux, struct demux_ratio rate, bool *ret_no_video, struct err *err) {
+  AVDictionary *options = NULL;
+  const AVInputFormat *format = NULL;
+  char text[48];
+  int result = alloc_input(demux, err);
+  if (result == 0) result = find_format(demux, &format, ret_no_video, err);
+  if (result != 0) return result;
   (void)snprintf(text, sizeof text, "%lld/%lld", (long long)rate.num, (long long)rate.den);
   (void)av_dict_set(&options, "framerate", text, 0);
   (void)av_dict_set(&options, "ignore_editlist", "1", 0);
   (void)av_dict_set_int(&options, "probesize", PROBE_SIZE, 0);
   (void)av_dict_set_int(&options, "analyzeduration", PROBE_US, 0);
-  int code = avformat_open_input(&demux->input, "", NULL, &options);
+  (void)av_dict_set(&options, "format_whitelist", formats, 0);
+  (void)av_dict_set(&options, "protocol_whitelist", "", 0);
+  int code = avformat_open_input(&demux->input, "", format, &options);
   av_dict_free(&options);
   if (code < 0) return fail_av(demux, "cannot read it as a media file", code, err);
   demux->is_raw = takes_rate(demux->input->iformat);
@@ -144,11 +193,6 @@ static AVStream *find_video(AVFormatContext *input) {
     if (is_video(input->streams[i])) return input->streams[i];
   }
   return NULL;
-}
-
-static bool is_text(enum AVCodecID codec) {
-  return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_XBIN || codec == AV_CODEC_ID_BINTEXT ||
-         codec == AV_CODEC_ID_IDF;
 }
 
 static bool is_raw(enum AVCodecID codec) {
@@ -175,7 +219,6 @@ static struct demux_ratio ratio(AVRational value) {
 static void look_at_video(const AVStream *stream, struct demux_video *ret) {
   const AVCodecParameters *parameters = stream->codecpar;
   *ret = (struct demux_video){
-      .is_text = is_text(parameters->codec_id),
       .width = parameters->width > 0 ? (uint32_t)parameters->width : 0,
       .height = parameters->height > 0 ? (uint32_t)parameters->height : 0,
       .is_raw = is_raw(parameters->codec_id),
@@ -198,15 +241,22 @@ static bool is_picture(const char *format) {
   return strcmp(format, "image2") == 0 || (len > 5 && strcmp(format + len - 5, "_pipe") == 0);
 }
 
-static void look_at_container(const AVFormatContext *input, struct demux_container *ret) {
-  bool is_stated = input->duration != AV_NOPTS_VALUE && input->duration > 0 &&
+/* In AVI, sound that begins late begins with empty chunks, which count but give no packet. So only its video tells there. */
+static int64_t duration_of(const AVFormatContext *input, const AVStream *video) {
+  bool is_avi = strcmp(input->iformat->name, "avi") == 0 && video->duration > 0;
+  return is_avi ? av_rescale_q(video->duration, video->time_base, AV_TIME_BASE_Q) : input->duration;
+}
+
+static void look_at_container(const AVFormatContext *input, const AVStream *video, struct demux_container *ret) {
+  int64_t duration = duration_of(input, video);
+  bool is_stated = duration != AV_NOPTS_VALUE && duration > 0 &&
                    input->duration_estimation_method == AVFMT_DURATION_FROM_STREAM;
   *ret = (struct demux_container){
       .name = input->iformat->name,
       .is_picture = is_picture(input->iformat->name),
       .takes_rate = takes_rate(input->iformat),
       .other_streams = input->nb_streams - 1,
-      .duration_us = is_stated ? input->duration : 0,
+      .duration_us = is_stated ? duration : 0,
       .start_us = input->start_time != AV_NOPTS_VALUE ? input->start_time : 0,
   };
 }
@@ -239,7 +289,7 @@ int demux_open(struct reel *reel, const char *name, struct demux_ratio rate, str
   demux->name = name;
   demux->reel = reel;
   av_log_set_level(AV_LOG_QUIET);
-  int result = open_input(demux, rate, err);
+  int result = open_input(demux, rate, ret_no_video, err);
   if (result != 0) return result;
   demux->stream = find_video(demux->input);
   if (demux->stream == NULL) {
@@ -247,7 +297,7 @@ int demux_open(struct reel *reel, const char *name, struct demux_ratio rate, str
     return err_set(err, ERR_MEDIA, "%s: it has no video", name);
   }
   look_at_video(demux->stream, &demux->video);
-  look_at_container(demux->input, &demux->container);
+  look_at_container(demux->input, demux->stream, &demux->container);
   announce_size(demux);
   result = make_parser(demux, err);
   if (result == 0) *ret = MOVE(demux);
@@ -411,6 +461,13 @@ static bool is_dirac_end(const struct demux *demux) {
   return is_dirac && packet->size == 13 && memcmp(packet->data, "BBCD\x10", 5) == 0;
 }
 
+/* Two demuxers do not tell the end of a file from a fault. */
+static bool is_end_of(const struct demux *demux, int code) {
+  const char *name = demux->container.name;
+  bool is_so = (strcmp(name, "gxf") == 0 && code == AVERROR(EPERM)) || (strcmp(name, "mpjpeg") == 0 && code == AVERROR_INVALIDDATA);
+  return is_so && avio_feof(demux->io) && demux->io->error >= 0;
+}
+
 int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, struct err *err) {
   int code = 0;
   *ret_end = false;
@@ -418,6 +475,7 @@ int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, str
     av_packet_unref(demux->packet);
     code = av_read_frame(demux->input, demux->packet);
     if (code == AVERROR(EAGAIN)) continue;
+    if (is_end_of(demux, code)) code = AVERROR_EOF;
     if (code < 0) break;
     if (is_theora_header(demux)) (void)read_size(demux, &demux->announced);
     if (is_theora_header(demux) || is_dirac_end(demux)) continue;

@@ -19,7 +19,6 @@ struct demux_ratio {
 /* The video that a player shows by itself. */
 struct demux_video {
   char codec[MEDIA_CODEC_SIZE]; /* empty: libavcodec does not know it */
-  bool is_text;                 /* text that is drawn as video: libavformat reads any text file as such */
   uint32_t width, height;       /* as shown: rotation applied; 0: unknown */
   bool is_raw;                  /* uncompressed: all its packets have one length */
   bool is_turned;               /* by 90 or 270 degrees */
@@ -34,7 +33,7 @@ struct demux_container {
   bool is_picture;      /* a format of single pictures; several of them in one file are moving pictures */
   bool takes_rate;      /* a raw stream, whose rate may be only what demux_open was given */
   unsigned other_streams;
-  int64_t duration_us;  /* that the container states for all streams; 0: unknown */
+  int64_t duration_us;  /* that the container states for all streams, AVI for the video; 0: unknown */
   int64_t start_us;     /* 0: unknown */
 };
 
@@ -52,7 +51,7 @@ struct demux_packet {
 
 struct demux;
 /* rate: pictures per second for a raw stream that states none. The reel is borrowed until demux_close. -ERR_MEDIA: it is
- * no media, or has no video (ret_no_video is true then). -ERR_IO, -ERR_MEMORY: another try may succeed. Texts begin
+ * no media, or has no video (ret_no_video is true then; also if libavformat would read it as sound, text or a list of files). -ERR_IO, -ERR_MEMORY: another try may succeed. Texts begin
  * with the name. */
 MUST_USE int demux_open(struct reel *reel, const char *name, struct demux_ratio rate, struct demux **ret,
                         bool *ret_no_video, struct err *err);

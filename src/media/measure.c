@@ -12,15 +12,18 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/check.h"
 #include "media/clock.h"
 #include "media/demux.h"
 #include "media/matroska.h"
 #include "media/mp4.h"
+#include "media/order.h"
 #include "media/ts.h"
 #include "media/webp.h"
 #include "media/zeros.h"
+#include "media/whole.h"
 
 #define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25
@@ -51,6 +54,8 @@ struct measuring {
   struct matroska matroska;
   struct demux *demux;
   struct demux_ratio given_rate; /* of a raw stream: by the user, or the stream's own */
+  const char *cut; /* whole_read's answer */
+  struct order order;
   struct clock_reading clock;
   struct mp4_picture *pictures; /* of MP4 only */
   size_t picture_count, picture_room;
@@ -71,6 +76,7 @@ static void measuring_fini(struct measuring *measuring) {
   mp4_fini(&measuring->mp4);
   ts_fini(&measuring->ts);
   matroska_fini(&measuring->matroska);
+  order_fini(&measuring->order);
   free(measuring->pictures);
 }
 
@@ -157,6 +163,7 @@ static int look_at_elements(struct measuring *measuring, struct err *err) {
 
 static int look_at_packets(struct measuring *measuring, struct err *err) {
   int result = ts_scan(measuring->reel, &measuring->ts, err);
+  if (result == 0) result = whole_read(measuring->reel, &measuring->cut, err);
   if (result != 0) return err_prefix(err, "%s", measuring->name);
   return 0;
 }
@@ -169,16 +176,41 @@ static int look(struct measuring *measuring, struct err *err) {
   return result;
 }
 
-/* Without a name, libavformat knows few kinds of text. */
-static bool is_text(struct reel *reel) {
-  char head[4096];
+#define TEXT_HEAD ((size_t)4096)
+
+/* The head of a text; empty if the reel is none. Without a name, libavformat knows few kinds of text. */
+static struct str text_of(struct reel *reel, char head[static TEXT_HEAD]) {
   size_t got = 0;
   struct err ignored;
-  if (reel_read(reel, 0, head, sizeof head, &got, &ignored) != 0 || got == 0) return false;
+  if (reel_read(reel, 0, head, TEXT_HEAD, &got, &ignored) != 0) return STR("");
   for (size_t back = 0; back < 4 && got > back; back++) { /* the end of the head may cut a letter */
-    if (str_is_utf8(str_make(head, got - back))) return memchr(head, '\0', got) == NULL;
+    if (!str_is_utf8(str_make(head, got - back))) continue;
+    return memchr(head, '\0', got) == NULL ? str_make(head, got - back) : STR("");
   }
-  return false;
+  return STR("");
+}
+
+#define WHY_FILES "it is a list of files, not a media file; record the files that it names"
+#define WHY_SESSION "it is a session description (SDP), not a media file; record the file that the stream is written to"
+
+/* Texts that name media, by how they begin: ffconcat, PLS, ASF, SMIL, SDP. Letters may be of either case. */
+static const struct naming {
+  const char *begin, *why;
+} namings[] = {{"ffconcat version", WHY_FILES}, {"file '", WHY_FILES}, {"[playlist]", WHY_FILES}, {"[reference]", WHY_FILES},
+               {"<asx", WHY_FILES},             {"<smil", WHY_FILES},  {"v=0", WHY_SESSION}};
+
+static bool has(struct str text, const char *word) { return memmem(text.ptr, text.len, word, strlen(word)) != NULL; }
+
+static const char *why_text(struct str text) {
+  if (text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0) text = str_make(text.ptr + 3, text.len - 3);
+  while (text.len > 0 && strchr(" \t\r\n", text.ptr[0]) != NULL)
+    text = str_make(text.ptr + 1, text.len - 1);
+  for (size_t i = 0; i < sizeof namings / sizeof namings[0]; i++) {
+    size_t len = strlen(namings[i].begin);
+    if (text.len >= len && strncasecmp(text.ptr, namings[i].begin, len) == 0) return namings[i].why;
+  }
+  bool is_cue_sheet = has(text, "FILE \"") && has(text, "TRACK ");
+  return is_cue_sheet ? WHY_FILES : "it is text and has no video";
 }
 
 /* ---- opening ---- */
@@ -189,9 +221,10 @@ static int open_with(struct measuring *measuring, struct demux_ratio rate, struc
   measuring->demux = NULL;
   int result = demux_open(measuring->reel, measuring->name, rate, &measuring->demux, &has_no_video, err);
   if (has_no_video) measuring->refusal = MEDIA_REFUSED_NOT_VIDEO;
-  if (result == -ERR_MEDIA && !has_no_video && is_text(measuring->reel))
-    return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it is text and has no video");
-  return result;
+  if (result != -ERR_MEDIA) return result;
+  char head[TEXT_HEAD];
+  struct str text = text_of(measuring->reel, head);
+  return text.len > 0 ? refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, why_text(text)) : result;
 }
 
 static bool is_same_rate(struct demux_ratio a, struct demux_ratio b) { return a.num * b.den == b.num * a.den; }
@@ -230,7 +263,6 @@ static int check_tables(struct measuring *measuring, struct err *err) {
 
 static int check_video(struct measuring *measuring, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
-  if (video->is_text) return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it has no video");
   bool is_ts = strcmp(demux_container(measuring->demux)->name, "mpegts") == 0;
   if (is_ts && !measuring->ts.is_ts) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its head is damaged");
   if (!is_ts) measuring->ts.is_ts = false;
@@ -303,6 +335,11 @@ static double stated_s(const struct measuring *measuring) {
   int64_t us = demux_container(measuring->demux)->duration_us;
   bool is_usable = !measuring->ts.is_ts && !measuring->mp4.is_fragmented && !measuring->options->is_stretch && us <= DURATION_STATED_MAX_US;
   return is_usable ? (double)us / 1e6 : 0;
+}
+
+/* Containers without decoding times. */
+static bool guesses_order(const struct measuring *measuring) {
+  return measuring->matroska.is_matroska || strcmp(demux_container(measuring->demux)->name, "nut") == 0;
 }
 
 static void start_clock(struct measuring *measuring) {
@@ -421,6 +458,24 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   return see_picture(measuring, packet, err);
 }
 
+static int see_waiting(struct measuring *measuring, bool is_end, struct err *err) {
+  int result = 0;
+  bool is_all = is_end && measuring->packets == 0 && guesses_order(measuring);
+  order_settle(&measuring->order, is_all ? units_of(demux_video(measuring->demux), stated_s(measuring)) : 0);
+  for (size_t i = 0; result == 0 && i < measuring->order.count; i++)
+    result = see_packet(measuring, &measuring->order.packets[i], err);
+  order_fini(&measuring->order);
+  return result;
+}
+
+/* Sees a packet, or lets it wait. */
+static int take_packet(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
+  bool is_held = order_holds(&measuring->order, packet, measuring->packets == 0, guesses_order(measuring));
+  if (!is_held) return see_packet(measuring, packet, err);
+  order_add(&measuring->order, packet);
+  return order_is_full(&measuring->order) ? see_waiting(measuring, false, err) : 0;
+}
+
 static int read_all(struct measuring *measuring, struct err *err) {
   struct demux_packet packet;
   bool is_end = false;
@@ -429,8 +484,9 @@ static int read_all(struct measuring *measuring, struct err *err) {
   start_clock(measuring);
   while (true) {
     int result = demux_next(measuring->demux, &packet, &is_end, err);
-    if (result != 0 || is_end) return result;
-    result = see_packet(measuring, &packet, err);
+    if (result != 0) return result;
+    if (is_end) return see_waiting(measuring, true, err);
+    result = take_packet(measuring, &packet, err);
     if (result != 0) return result;
   }
 }
@@ -443,11 +499,19 @@ static bool is_mp4_truncated(const struct measuring *measuring, const struct mp4
   return track->samples_beyond > 0 || (uint64_t)measuring->packets < promised;
 }
 
+/* In YUV4MPEG2, every picture takes as many bytes, and libavformat drops the last one if it is not whole. */
+static bool ends_within_picture(const struct measuring *measuring) {
+  const struct range *own = &measuring->positions;
+  bool is_raw = strcmp(demux_container(measuring->demux)->name, "yuv4mpegpipe") == 0;
+  if (!is_raw || own->first < 0 || measuring->packets < 2 || (own->last - own->first) % (measuring->packets - 1) != 0) return false;
+  return (int64_t)reel_size(measuring->reel) - own->last > (own->last - own->first) / (measuring->packets - 1);
+}
+
 /* True if a container other than MP4 says that it holds more. */
 static bool is_truncated(const struct measuring *measuring) {
   const struct demux_container *container = demux_container(measuring->demux);
   const struct demux_video *video = demux_video(measuring->demux);
-  if (measuring->is_damaged || measuring->packets == 0) return true;
+  if (measuring->is_damaged || measuring->packets == 0 || ends_within_picture(measuring)) return true;
   /* An empty chunk of an AVI repeats the last frame: the index lists it, but it gives no packet. */
   bool lists_packets = strcmp(container->name, "avi") != 0;
   if (lists_packets && video->promised > measuring->packets && video->promised < PROMISED_MAX) return true;
@@ -568,6 +632,14 @@ static int finish_raw(struct measuring *measuring, struct measured *ret, struct 
   return 0;
 }
 
+/* ASF states no rate, so libavformat guesses how long the last picture is shown. The head states the end of the longest stream. */
+static int64_t end_of_asf(const struct measuring *measuring, int64_t shown) {
+  const struct demux_container *container = demux_container(measuring->demux);
+  int64_t stated = units_of(demux_video(measuring->demux), stated_s(measuring));
+  bool is_alone = strcmp(container->name, "asf") == 0 && container->other_streams == 0 && stated > 0;
+  return is_alone && llabs(shown - stated) <= units_of(demux_video(measuring->demux), SLACK_S) ? stated : shown;
+}
+
 static int finish_timed(struct measuring *measuring, struct measured *ret, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
   if (is_truncated(measuring)) return refuse_truncated(measuring, err);
@@ -586,7 +658,7 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   double longest_s = (double)measuring->clock.now.longest_held * measuring->clock.rules.unit;
   if ((double)shown * (double)video->time_base.num / (double)video->time_base.den > DURATION_MAX_S || longest_s > HELD_MAX_S)
     return refuse_times(measuring, err);
-  ret->num = shown * video->time_base.num;
+  ret->num = end_of_asf(measuring, shown) * video->time_base.num;
   ret->den = video->time_base.den;
   ret->begin_s = (double)measuring->clock.now.begin * measuring->clock.rules.unit;
   return 0;
@@ -653,10 +725,19 @@ static int measure_webp(struct measuring *measuring, const struct webp *webp, st
   return 0;
 }
 
+/* What libavformat says of a file that was cut does not help. */
+static int check_whole(struct measuring *measuring, int result, struct err *err) {
+  bool is_broken = result == 0 || (result == -ERR_MEDIA && measuring->refusal == MEDIA_REFUSED_BROKEN);
+  if (!is_broken || measuring->cut == NULL) return result;
+  EXPLAIN(measuring, "cut: its last %s is not whole\n", measuring->cut);
+  return refuse_truncated(measuring, err);
+}
+
 static int measure_media(struct measuring *measuring, struct measured *ret, struct err *err) {
   int result = open_media(measuring, err);
   if (result == 0) result = check_video(measuring, err);
   if (result == 0) result = check_joined(measuring, err);
+  result = check_whole(measuring, result, err);
   if (result == 0) result = read_all(measuring, err);
   if (result == 0) result = check_zeros(measuring, err);
   if (measuring->demux != NULL) explain(measuring);

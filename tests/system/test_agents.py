@@ -66,11 +66,11 @@ def flush(farm, *args, **kwargs):
 class Watch:
     """A `codecmeter watch`, ready."""
 
-    def __init__(self, farm, directory, *options, ready=True, before=(), program=CODECMETER, log=None):
-        self.out, self.err = f"{log or directory}.out", f"{log or directory}.err"
+    def __init__(self, farm, directory, *options, ready=True, before=(), program=CODECMETER, log=None, cwd=None):
+        self.out, self.err = f"{log or cwd or directory}.out", f"{log or cwd or directory}.err"
         with open(self.out, "w") as out, open(self.err, "a") as err:
             command = [*before, program, "watch", "--settle", "150ms", *map(str, options), str(directory)]
-            self.process = subprocess.Popen(command, env=farm.environment, stdout=out, stderr=err)
+            self.process = subprocess.Popen(command, env=farm.environment, stdout=out, stderr=err, cwd=cwd)
         if ready:
             wait_until(lambda: "watching" in self.said() or self.process.poll() is not None)
             assert "watching" in self.said(), self.complained()

@@ -7,6 +7,7 @@ import resource
 import shutil
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -278,8 +279,8 @@ def nobody_came(listening):
         listening.accept()
 
 
-def bounded(path, seconds=SECONDS, memory_mb=MEMORY_MB, out_bytes=100000):
-    ran = measuring.run([path], timeout=60)
+def bounded(path, seconds=SECONDS, memory_mb=MEMORY_MB, out_bytes=100000, **kwargs):
+    ran = measuring.run([path], timeout=60, **kwargs)
     assert ran.status in (0, 1), (path, ran.status, ran.err[-500:])
     assert len(ran.err) < 10000 and len(ran.out) < out_bytes, (path, len(ran.err), len(ran.out))
     assert ran.seconds < seconds * (10 if is_sanitized() else 1), (path, ran.seconds)
@@ -310,24 +311,68 @@ def test_a_deep_chain_of_masters(tmp_path):
     assert bounded(tmp_path / "0.m3u8").status == 1
 
 
+FILES, SESSION = b"it is a list of files", b"it is a session description"
+
+
+class Caller(threading.Thread):
+    """Sends to a UDP port of this machine all the time, and counts what the kernel takes: it refuses while nobody has the port."""
+
+    def __init__(self):
+        super().__init__()
+        with socket.socket(type=socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.refused = self.taken = 0
+        self.ended = threading.Event()
+
+    def run(self):
+        with socket.socket(type=socket.SOCK_DGRAM) as caller:
+            caller.connect(("127.0.0.1", self.port))
+            while not self.ended.wait(0.002):
+                try:
+                    caller.send(b"x")
+                    caller.send(b"x")
+                    self.taken += 1
+                except ConnectionRefusedError:
+                    self.refused += 1
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join()
+
+
 def test_files_that_name_others(hostile):
-    """Formats of libavformat that open other files or addresses: none of them is followed."""
+    """Formats of libavformat that open other files or addresses: none of them is followed. Names resolve against the directory of
+    the process."""
     directory, listening, port = hostile
     url = f"http://127.0.0.1:{port}/a.mp4"
-    texts = {
-        "sdp.sdp": f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\na=rtpmap:96 H264/90000\n",
-        "concat.txt": f"ffconcat version 1.0\nfile '{url}'\n", "concat-here.txt": "ffconcat version 1.0\nfile 'at-0.ts'\nfile 'at-0.ts'\n",
-        "list.m3u": f"#EXTM3U\n{url}\n", "list.pls": f"[playlist]\nFile1={url}\nNumberOfEntries=1\n", "redirect.asx": f'<asx><entry><ref href="{url}"/></entry></asx>',
-        "reference.asf": f"[Reference]\nRef1={url}\n", "rtsp.mov": f"rtsptext\nrtsp://127.0.0.1:{port}/a\n", "script.avs": 'Version()\n', "cpl.xml":
-        f'<?xml version="1.0"?><CompositionPlaylist xmlns="http://www.smpte-ra.org/schemas/2067-3/2016"><Id>urn:uuid:{url}</Id></CompositionPlaylist>',
-        "vobsub.idx": "# VobSub index file, v7 (do not modify this line!)\nsize: 720x576\ntimestamp: 00:00:00:000, filepos: 000000000\n",
-        "url.png": f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{url}\n#EXT-X-ENDLIST\n",
-    }
-    for name, text in texts.items():
-        (directory / name).write_text(text)
-        ran = bounded(directory / name)
-        assert ran.status == 1 and b"1:" not in ran.out, (name, ran)
+    with Caller() as caller:
+        description = f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {caller.port} RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+        texts = {
+            "sdp.sdp": (description, SESSION), "sdp.mp4": ("\ufeff" + description, SESSION), "sdp.ts": (description.replace("\n", "\r\n"), SESSION),
+            "concat.txt": (f"ffconcat version 1.0\nfile '{url}'\n", FILES),
+            "concat-here.mp4": ("ffconcat version 1.0\nfile 'at-0.ts'\nfile 'at-0.ts'\n", FILES),
+            "concat-fifo.mp4": ("ffconcat version 1.0\nfile fifo.ts\n", FILES), "concat-list.mp4": ("file 'at-0.ts'\n", FILES),
+            "concat-a.ts": ("ffconcat version 1.0\nfile concat-b.ts\n", FILES), "concat-b.ts": ("ffconcat version 1.0\nfile concat-a.ts\n", FILES),
+            "list.m3u": (f"#EXTM3U\n{url}\n", b""), "songs.m3u": ("#EXTM3U\n#EXTINF:123,A song\nat-0.ts\n", b"list of songs"),
+            "list.pls": (f"[playlist]\nFile1={url}\nNumberOfEntries=1\n", FILES), "redirect.asx": (f'<ASX><entry><ref href="{url}"/></entry></ASX>', FILES),
+            "sheet.cue": ('PERFORMER "x"\nFILE "at-0.ts" WAVE\n  TRACK 01 AUDIO\n', FILES), "reference.asf": (f"[Reference]\nRef1={url}\n", FILES),
+            "rtsp.mov": (f"rtsptext\nrtsp://127.0.0.1:{port}/a\n", b"text"), "script.avs": ("Version()\n", b"text"),
+            "cpl.xml": (f'<?xml version="1.0"?><CompositionPlaylist xmlns="http://www.smpte-ra.org/schemas/2067-3/2016"><Id>urn:uuid:{url}</Id></CompositionPlaylist>', b"text"),
+            "vobsub.idx": ("# VobSub index file, v7 (do not modify this line!)\nsize: 720x576\ntimestamp: 00:00:00:000, filepos: 000000000\n", b"text"),
+            "url.png": (f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{url}\n#EXT-X-ENDLIST\n", b""),
+        }
+        for name, (text, _) in texts.items():
+            (directory / name).write_text(text)
+        for name, (_, why) in texts.items():
+            ran = bounded(directory / name, seconds=2, cwd=directory)
+            assert ran.status == 1 and b"1:" not in ran.out and why in ran.err, (name, ran)
     nobody_came(listening)
+    assert caller.taken == 0 and caller.refused > 0, caller.taken
 
 
 def test_what_is_no_regular_file(hostile, tmp_path):

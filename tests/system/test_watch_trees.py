@@ -465,3 +465,16 @@ def test_kind_and_frame_rate(farm, watched):
     ffmpeg("-i", out / "a.mkv", "-c", "copy", "-metadata", "title=copied", out / "b.mkv")
     done = farm.command("watch", "--once", *words, "--kind", "remux", out)
     assert done.stdout.count("b.mkv: remux, h264") == 1 and farm.totals() == low(3), done
+
+
+def test_a_list_that_names_a_fifo(farm, watched):
+    """A text that names files, under the name of a video: nothing that it names is opened, so the watch goes on."""
+    out = watched.directory
+    os.mkfifo(out / "fifo")
+    (out / "a.mp4").write_text("ffconcat version 1.0\nfile fifo\n")
+    clip(out / "b.mp4")
+    watch = watched(".", "--existing", cwd=out)
+    watch.has("stored", 1)
+    clip(out / "c.mp4")
+    watch.has("stored", 2)
+    watch.stop()

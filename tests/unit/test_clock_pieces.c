@@ -56,6 +56,8 @@ static void test_tables(void **state) {
       {"three pictures", CLOCK_HELD, 12, {{0}}, {{'k', 0, 0, 1}, {'p', 4, 4, 2}, {'p', 8, 8, 3}}},
       {"B-pictures", CLOCK_HELD, 16, {{0}}, {{'k', 8, 0, 1}, {'p', 20, 4, 2}, {'p', 12, 8, 3}, {'p', 16, 12, 4}}},
       {"a hidden picture adds nothing", CLOCK_HELD, 8, {{0}}, {{'k', 0, 0, 1}, {'h', 20, 20, 2}, {'p', 4, 4, 3}}},
+      {"a rate of fields: all steps are two of them", CLOCK_HELD, 24, {{0}}, {{'k', 0, 0, 1}, {'p', 8, 8, 2}, {'p', 16, 16, 3}}},
+      {"steps that differ", CLOCK_HELD, 28, {{0}}, {{'k', 0, 0, 1}, {'p', 8, 8, 2}, {'p', 16, 16, 3}, {'p', 24, 20, 4}}},
       {"a held picture", CLOCK_HELD, 9004, {{0}}, {{'k', 0, 0, 1}, {'p', 9000, 9000, 2}}},
       {"the last picture has no time of showing", CLOCK_HELD, 12, {{0}}, {{'k', 4, 0, 1}, {'p', 8, 4, 2}, {'p', none, 8, 3}}},
       {"pictures without times", CLOCK_HELD, 16, {{0}},

@@ -145,6 +145,7 @@ TS = ["-f", "mpegts"]
 
 SOURCES = {
     "base/plain.mp4": video(*X264, *AAC),                        # 250 pictures and sound, a key picture each second
+    **{f"base/rate-{rate}.mp4": video("-c:v", "libx264", "-preset", "veryfast", rate=rate, sound=False) for rate in (25, 1, 2)},
     "base/short.mp4": video(*X264, *AAC, seconds=4),
     "base/b.mp4": video(*X264B, *AAC),                           # with B frames
     "base/silent.mp4": copied("base/plain.mp4", "-an"),
@@ -592,6 +593,50 @@ for _name, _options in (("still.webp", ["-c:v", "libwebp"]), ("still.jpg", []), 
                         ("still.avif", ["-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8"]), ("still.tga", []), ("still.ppm", [])):
     case(f"pictures/{_name}", ff("-f", "lavfi", "-i", "testsrc2=size=160x90", "-frames:v", "1", *_options), refused="picture|no video|cannot read")
 case("pictures/one.apng", ff("-f", "lavfi", "-i", "testsrc2=size=160x90", "-frames:v", "1", "-f", "apng"), refused="picture")
+
+# ---- seldom a picture ----
+
+for _end in ("mkv", "nut", "mov", "flv", "ts"):
+    for _count, _b in ((3, 3), (12, 3), (12, 16)):
+        for _sound in (False, True) if _end != "flv" else (False,):  # ffmpeg writes no such FLV with sound
+            case(f"seldom/{_count}-{_b}-{_sound}.{_end}", video("-c:v", "libx264", "-preset", "veryfast", "-bf", str(_b), *AAC, rate="1/20", seconds=20 * _count, sound=_sound), 20 * _count, rate=0.05, by="times", exact=True,
+                 why="no decoding time is stated in Matroska and NUT, and B pictures go back by minutes")
+for _end, _codec in (("mkv", X265), ("nut", X265), ("mkv", ["-c:v", "mpeg4", "-bf", "3"]), ("nut", ["-c:v", "mpeg4", "-bf", "3"]), ("webm", VP9), ("mkv", AV1)):
+    case(f"seldom/{_codec[1]}.{_end}", video(*_codec, rate="1/40", seconds=480, sound=False), 480, rate=0.025, by="times", exact=True)
+
+# ---- containers that show where they were cut ----
+
+WMV, MPEG2 = ["-c:v", "wmv2", "-c:a", "wmav2"], ["-c:v", "mpeg2video", "-c:a", "mp2"]
+for _name, _options, _last in (  # _last: without its last byte, too
+        ("a.wmv", WMV, True), ("a.ogv", ["-c:v", "libtheora", "-c:a", "libvorbis"], True), ("a.gif", ["-an"], True), ("a.apng", ["-an"], True),
+        ("a.mpg", MPEG2, True), ("a.vob", MPEG2, True), ("one.mpg", ["-c:v", "mpeg1video", "-c:a", "mp2"], True), ("a.nut", X264, True),
+        ("b.nut", X264B, True), ("a.y4m", ["-an", "-pix_fmt", "yuv420p"], True), ("a.avi", X264B, True), ("b.avi", ["-c:v", "mjpeg"], True),
+        ("a.swf", ["-c:v", "flv1", "-ar", "44100"], True), ("a.flv", ["-c:v", "flv1", "-ar", "44100"], False),
+        ("a.mxf", ["-c:v", "mpeg2video", "-ar", "48000"], False), ("a.ivf", [*VP8, "-an"], True)):
+    case(f"whole/{_name}", video(*_options, seconds=4), 4, by=None if _name == "a.swf" else "frames", why="ffprobe finds no times in SWF")
+    for _share in (0.3, 0.777, 0.95):
+        case(f"whole/{_share}-{_name}", changed(f"whole/{_name}", lambda data, share=_share: data[:int(len(data) * share) // 188 * 188 - 57]), refused="truncated")
+    if _last:
+        case(f"whole/last-{_name}", changed(f"whole/{_name}", lambda data: data[:-1]), refused="truncated")
+for _name, _size in (("pal", "720x576"), ("ntsc", "720x480")):
+    _rate = 25 if _name == "pal" else 30000 / 1001
+    case(f"whole/{_name}.dv", ff("-f", "lavfi", "-i", f"testsrc2=size={_size}:rate=25:duration=2", "-target", f"{_name}-dv", "-frames:v", "48"), 48 / _rate, rate=_rate,
+         size=tuple(map(int, _size.split("x"))))
+    case(f"whole/last-{_name}.dv", changed(f"whole/{_name}.dv", lambda data: data[:-1]), refused="truncated")
+    case(f"whole/sequence-{_name}.dv", changed(f"whole/{_name}.dv", lambda data: data[:-12000]), refused="truncated")
+    case(f"whole/zeros-{_name}.dv", changed(f"whole/{_name}.dv", lambda data: data + bytes(144000 * 5)), refused="truncated")
+case("whole/a.gxf", ff("-f", "lavfi", "-i", "testsrc2=size=720x576:rate=25:duration=2", "-an", "-c:v", "mpeg2video", "-pix_fmt", "yuv420p"), 2, size=(720, 576))
+case("whole/cut.gxf", changed("whole/a.gxf", lambda data: data[:len(data) * 2 // 3]), refused="truncated|stopped|damaged")
+case("whole/a.mpjpeg", video("-c:v", "mjpeg", "-an", "-f", "mpjpeg", seconds=2), 2, by=None, why="MPJPEG states no times")
+for _end, _options in (("wmv", WMV), ("ogg", ["-c:v", "libtheora"]), ("avi", X264), ("nut", X264), ("mpg", ["-f", "mpeg", *MPEG2])):
+    case(f"whole/piped.{_end}", piped("-i", "@base/short.mp4", *(["-f", {"wmv": "asf"}.get(_end, _end)] if _end != "mpg" else []), *_options), 4)
+case("whole/appended.ivf", changed("whole/a.ivf", lambda data: data + bytes(range(1, 256)) * 20), 4, refused="damaged|Invalid|truncated", by=None,
+     why="the bytes behind its last picture are taken for another one")
+case("whole/irregular.wmv", ff("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=11", "-vf", "select='eq(n,0)+eq(n,37)+eq(n,250)'", "-vsync", "vfr", "-c:v", "wmv2"), 10.04,
+     by=None, why="its head states the end")
+case("whole/one.wmv", ff("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25", "-frames:v", "1", "-c:v", "wmv2"), 0.04, by=None)
+for _rate in (25, 1, 2):
+    case(f"whole/fields-{_rate}.avi", copied(f"base/rate-{_rate}.mp4"), 10, rate=_rate, by=None, exact=True, why="its rate counts fields")
 
 # ---- no video ----
 
