@@ -24,12 +24,15 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "media/picture_size.h"
+#include "media/stream_codec.h"
 
 #define BUFFER_SIZE (1 << 16)
 #define PROBE_SIZE (32 << 20) /* a slide show may have its first pictures far apart */
 #define TIME_MAX (INT64_C(1) << 60) /* a time beyond it is a fault of the file, and counts as unknown */
 #define PROBE_US 100000000
 #define PICTURE_MAX (96 << 20) /* libavcodec's parsers gather the bytes of a raw picture until they see its end */
+#define ZERO_PICTURE_MIN 16 /* bytes: shorter packets may mean that nothing changes */
 #define PACKETS_EMPTY_MAX 100000 /* packets without data in a row: a demuxer that makes no progress */
 
 /* Demuxers of files that may hold video, and that read only the bytes of that file. */
@@ -57,6 +60,10 @@ struct demux {
   AVPacket *packet;
   AVCodecParserContext *parser; /* finds the picture's size in key pictures; NULL: there is none for the codec */
   AVCodecContext *context;      /* the parser's */
+  struct picture_sizes sizes;
+  struct picture_size announced; /* by a header that is no picture, for the next packet; 0: none */
+  struct stream_codec headers;
+  char codec[MEDIA_CODEC_SIZE]; /* whose headers the video has; empty: none were seen yet */
   struct demux_video video;
   struct demux_container container;
 };
@@ -188,6 +195,15 @@ static AVStream *find_video(AVFormatContext *input) {
   return NULL;
 }
 
+static bool is_raw(enum AVCodecID codec) {
+  static const enum AVCodecID raw[] = {AV_CODEC_ID_RAWVIDEO, AV_CODEC_ID_V210, AV_CODEC_ID_V210X, AV_CODEC_ID_V308, AV_CODEC_ID_V408,
+                                       AV_CODEC_ID_V410,     AV_CODEC_ID_R210, AV_CODEC_ID_R10K,  AV_CODEC_ID_YUV4, AV_CODEC_ID_AYUV};
+  for (size_t i = 0; i < sizeof raw / sizeof raw[0]; i++) {
+    if (codec == raw[i]) return true;
+  }
+  return false;
+}
+
 static bool is_turned(const AVStream *video) {
   size_t size = 0;
   const uint8_t *matrix = av_stream_get_side_data(video, AV_PKT_DATA_DISPLAYMATRIX, &size);
@@ -205,6 +221,7 @@ static void look_at_video(const AVStream *stream, struct demux_video *ret) {
   *ret = (struct demux_video){
       .width = parameters->width > 0 ? (uint32_t)parameters->width : 0,
       .height = parameters->height > 0 ? (uint32_t)parameters->height : 0,
+      .is_raw = is_raw(parameters->codec_id),
       .is_turned = is_turned(stream),
       .id = (uint32_t)stream->id,
       .time_base = ratio(stream->time_base),
@@ -255,6 +272,15 @@ static int make_parser(struct demux *demux, struct err *err) {
   return 0;
 }
 
+/* The headers of Theora are no packets of the first part of a chained file: the first one is in the extradata, behind its length. */
+static void announce_size(struct demux *demux) {
+  const AVCodecParameters *parameters = demux->stream->codecpar;
+  bool is_theora = parameters->codec_id == AV_CODEC_ID_THEORA && parameters->extradata_size > 2;
+  if (is_theora)
+    (void)picture_size_read(&demux->sizes, demux->video.codec, parameters->extradata + 2, (size_t)parameters->extradata_size - 2,
+                            &demux->announced);
+}
+
 int demux_open(struct reel *reel, const char *name, struct demux_ratio rate, struct demux **ret, bool *ret_no_video,
                struct err *err) {
   SCOPED(demux_close_ref) struct demux *demux = calloc(1, sizeof *demux);
@@ -272,6 +298,7 @@ int demux_open(struct reel *reel, const char *name, struct demux_ratio rate, str
   }
   look_at_video(demux->stream, &demux->video);
   look_at_container(demux->input, demux->stream, &demux->container);
+  announce_size(demux);
   result = make_parser(demux, err);
   if (result == 0) *ret = MOVE(demux);
   return result;
@@ -309,16 +336,83 @@ static void take_extradata(struct demux *demux) {
   if (demux->parser != NULL) demux->parser->flags |= PARSER_FLAG_COMPLETE_FRAMES;
 }
 
+static void set_size(const struct demux *demux, uint32_t width, uint32_t height, struct demux_packet *ret) {
+  ret->width = demux->video.is_turned ? height : width;
+  ret->height = demux->video.is_turned ? width : height;
+}
+
+static bool read_size(struct demux *demux, struct picture_size *ret) {
+  const AVPacket *packet = demux->packet;
+  return packet->size > 0 && picture_size_read(&demux->sizes, demux->video.codec, packet->data, (size_t)packet->size, ret);
+}
+
+/* By the packet's own header, else by libavcodec's parser. */
 static void see_size(struct demux *demux, struct demux_packet *ret) {
   uint8_t *out = NULL;
   int size = 0;
+  struct picture_size own = demux->announced;
   take_extradata(demux);
+  if (read_size(demux, &own) || own.width != 0) {
+    set_size(demux, own.width, own.height, ret);
+    return;
+  }
   if (demux->parser == NULL || !ret->is_key) return;
   (void)av_parser_parse2(demux->parser, demux->context, &out, &size, demux->packet->data, demux->packet->size,
                          AV_NOPTS_VALUE, AV_NOPTS_VALUE, 0);
   if (demux->parser->width <= 0 || demux->parser->height <= 0) return;
-  ret->width = (uint32_t)(demux->video.is_turned ? demux->parser->height : demux->parser->width);
-  ret->height = (uint32_t)(demux->video.is_turned ? demux->parser->width : demux->parser->height);
+  set_size(demux, (uint32_t)demux->parser->width, (uint32_t)demux->parser->height, ret);
+}
+
+/* MP4 and Matroska keep H.264 and HEVC without start codes; their extradata then begin with 1. */
+static bool has_start_codes(const AVCodecParameters *parameters) {
+  switch (parameters->codec_id) {
+  case AV_CODEC_ID_MPEG1VIDEO:
+  case AV_CODEC_ID_MPEG2VIDEO:
+  case AV_CODEC_ID_MPEG4:
+  case AV_CODEC_ID_VC1: return true;
+  case AV_CODEC_ID_H264:
+  case AV_CODEC_ID_HEVC: return parameters->extradata_size == 0 || parameters->extradata[0] != 1;
+  default: return false;
+  }
+}
+
+static bool is_mpeg_1_or_2(const char *codec) {
+  return strcmp(codec, "mpeg1video") == 0 || strcmp(codec, "mpeg2video") == 0;
+}
+
+/* The first headers must be those of the codec that libavformat named, which may confuse MPEG-1 and MPEG-2. */
+static void see_codec(struct demux *demux, struct demux_packet *ret) {
+  const AVPacket *packet = demux->packet;
+  if (packet->size <= 0 || !has_start_codes(demux->stream->codecpar)) return;
+  const char *known = demux->codec[0] != '\0' ? demux->codec : NULL;
+  const char *seen = stream_codec_see(&demux->headers, known, packet->data, (size_t)packet->size);
+  if (seen == NULL) return;
+  bool is_first = known == NULL;
+  bool is_named = strcmp(seen, demux->video.codec) == 0 || (is_mpeg_1_or_2(seen) && is_mpeg_1_or_2(demux->video.codec));
+  if (!is_first || !is_named) {
+    ret->own_codec = is_first ? demux->video.codec : demux->codec;
+    ret->other_codec = seen;
+    return;
+  }
+  (void)snprintf(demux->codec, sizeof demux->codec, "%s", seen);
+}
+
+/* Codecs whose pictures begin with a header that is not 0. */
+static bool has_header(enum AVCodecID codec) {
+  static const enum AVCodecID codecs[] = {AV_CODEC_ID_H264,       AV_CODEC_ID_HEVC,   AV_CODEC_ID_VVC,   AV_CODEC_ID_AV1,   AV_CODEC_ID_VP8,
+                                          AV_CODEC_ID_VP9,        AV_CODEC_ID_MPEG4,  AV_CODEC_ID_MJPEG, AV_CODEC_ID_PNG,   AV_CODEC_ID_PRORES,
+                                          AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_JPEG2000, AV_CODEC_ID_DNXHD, AV_CODEC_ID_FLV1, AV_CODEC_ID_H263,
+                                          AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_DVVIDEO};
+  for (size_t i = 0; i < sizeof codecs / sizeof codecs[0]; i++) {
+    if (codec == codecs[i]) return true;
+  }
+  return false;
+}
+
+static bool is_zeros(const struct demux *demux) {
+  const AVPacket *packet = demux->packet;
+  if (packet->size < ZERO_PICTURE_MIN || !has_header(demux->stream->codecpar->codec_id)) return false;
+  return packet->data[0] == 0 && memcmp(packet->data, packet->data + 1, (size_t)packet->size - 1) == 0;
 }
 
 static int64_t scale(const struct demux *demux, int64_t value) {
@@ -344,8 +438,13 @@ static void give(struct demux *demux, struct demux_packet *ret) {
       .dts = scale(demux, packet->dts),
       .duration = packet->duration > 0 && duration != DEMUX_NONE ? duration : 0,
       .position = packet->pos,
+      .bytes = packet->size,
   };
-  if (ret->is_video) see_size(demux, ret);
+  if (!ret->is_video) return;
+  see_size(demux, ret);
+  see_codec(demux, ret);
+  ret->is_zeros = is_zeros(demux);
+  demux->announced = (struct picture_size){0, 0};
 }
 
 /* libavformat gives the headers of an Ogg file that was joined to another one as packets. */
@@ -378,6 +477,7 @@ int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, str
     if (code == AVERROR(EAGAIN)) continue;
     if (is_end_of(demux, code)) code = AVERROR_EOF;
     if (code < 0) break;
+    if (is_theora_header(demux)) (void)read_size(demux, &demux->announced);
     if (is_theora_header(demux) || is_dirac_end(demux)) continue;
     give(demux, ret);
     return 0;

@@ -20,6 +20,7 @@ struct demux_ratio {
 struct demux_video {
   char codec[MEDIA_CODEC_SIZE]; /* empty: libavcodec does not know it */
   uint32_t width, height;       /* as shown: rotation applied; 0: unknown */
+  bool is_raw;                  /* uncompressed: all its packets have one length */
   bool is_turned;               /* by 90 or 270 degrees */
   uint32_t id;                  /* of the stream in its container; of MP4 the track's id */
   struct demux_ratio time_base; /* seconds per unit of its times */
@@ -42,7 +43,10 @@ struct demux_packet {
   int64_t duration;    /* 0: unknown */
   int64_t position;    /* in the reel; -1: unknown */
   bool is_other_video; /* of a video stream that is not measured */
+  int64_t bytes;          /* of data */
   uint32_t width, height; /* of the video from this packet on; 0: not said */
+  const char *own_codec, *other_codec; /* the video has headers of the first, and here of the second one (stream_codec.h); or NULL */
+  bool is_zeros;           /* nothing but zeros, in a codec that has no such picture */
 };
 
 struct demux;

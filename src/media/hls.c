@@ -31,6 +31,7 @@ struct playlist {
   size_t line;     /* that is being read, from 1 */
   const char *tag; /* of that line */
   bool is_window, is_typed, is_ended;
+  bool has_ranges; /* some segments are ranges of files */
   bool has_parts; /* parts of a segment that has not come yet */
   bool is_over; /* it has too many segments */
 };
@@ -303,6 +304,7 @@ static int take_segment(struct playlist *playlist, struct str address, struct er
   if (is_found && playlist->count == 0) playlist->first = g_strdup(making->last.name);
   if (is_found && playlist->count == 1) playlist->second = g_strdup(making->last.name);
   playlist->count++;
+  playlist->has_ranges |= playlist->range_text.ptr != NULL;
   add_duration(playlist);
   playlist->range_text = str_make(NULL, 0);
   playlist->has_duration = playlist->is_rounded = playlist->has_parts = false;
@@ -400,6 +402,16 @@ static bool has_predecessor(const struct playlist *playlist) {
   return false;
 }
 
+/* True if the playlist plays one file from its begin, as `-hls_flags single_file` makes it: files with other numbers are of other
+ * renditions. A list of the last of several files (`-hls_segment_size`) goes on counting, and has its init segment elsewhere. */
+static bool plays_one_file(const struct playlist *playlist) {
+  const struct rendition *rendition = &playlist->making->rendition;
+  if (rendition->span_count != 1 || rendition->stretch_count != 1) return false;
+  const char *init = rendition->stretches[0].init.path;
+  bool has_init = init != NULL && strcmp(init, rendition->spans[0].path) == 0;
+  return has_init || (playlist->count > 1 && playlist->sequence < 2);
+}
+
 /* ---- a media playlist ---- */
 
 static int check_whole(const struct playlist *playlist, struct err *err) {
@@ -408,7 +420,9 @@ static int check_whole(const struct playlist *playlist, struct err *err) {
   if (playlist->has_parts)
     return err_set(err, ERR_MEDIA, "%s: it ends with parts (#EXT-X-PART) that are in none of its segments", making->label);
   if (playlist->first == NULL || playlist->is_typed) return 0;
-  bool is_end = making_begins_within(making) || (playlist->is_window && has_predecessor(playlist));
+  /* ffmpeg's -hls_segment_size leaves the number at 0, whatever it has dropped. */
+  bool may_lack = playlist->is_window || (playlist->has_ranges && making->rendition.span_count > 1);
+  bool is_end = making_begins_within(making) || (may_lack && !plays_one_file(playlist) && has_predecessor(playlist));
   return is_end ? making_fail_end(making, "playlist", str_of(playlist->first), err) : 0;
 }
 

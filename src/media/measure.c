@@ -22,6 +22,7 @@
 #include "media/order.h"
 #include "media/ts.h"
 #include "media/webp.h"
+#include "media/zeros.h"
 #include "media/whole.h"
 
 #define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
@@ -32,6 +33,7 @@
 #define DURATION_MAX_S 1e9 /* 31 years: longer times are a fault of the file */
 #define HELD_MAX_S 86400.0 /* one picture that is held for longer is a fault of the file */
 #define ADDED_MAX_S 60.0
+#define PADDING_HEAD 32 /* bytes before zeros in which a header of padding begins */
 /* What a muxer that writes into a pipe leaves in a head that it could not correct. */
 #define PROMISED_MAX (INT64_C(1) << 30)
 #define DURATION_STATED_MAX_US INT64_C(1000000000000) /* 11 days */
@@ -60,6 +62,9 @@ struct measuring {
   int64_t packets; /* of the video */
   int64_t fields;  /* of a raw stream: two in most pictures */
   struct range positions, other_positions; /* of the video's packets, and of those of other video streams */
+  uint64_t claimed;          /* the end of the last bytes that a packet of any stream has for sure */
+  int64_t last_bytes, largest_bytes; /* of the video's last packet, and of the largest one before it */
+  int64_t raw_bytes;         /* of each uncompressed picture; 0: none yet */
   double end_s;              /* the latest end of any stream's packet; negative infinity: unknown */
   uint32_t width, height;    /* of the pictures so far; 0: not said */
   bool is_damaged;
@@ -106,6 +111,16 @@ static int refuse_sizes(struct measuring *measuring, uint32_t width, uint32_t he
   return err_set(err, ERR_MEDIA,
                  "%s: the size of its pictures changes from %ux%u to %ux%u; report each part by itself",
                  measuring->name, width, height, other_width, other_height);
+}
+
+static int refuse_codecs(struct measuring *measuring, const char *before, const char *after, struct err *err) {
+  measuring->refusal = MEDIA_REFUSED_BROKEN;
+  return err_set(err, ERR_MEDIA, "%s: its codec changes from %s to %s; report each part by itself", measuring->name, before, after);
+}
+
+static int refuse_zeros(struct measuring *measuring, struct err *err) {
+  return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
+                "it is truncated: it holds zeros where its media must go on, as after a power cut");
 }
 
 /* ---- before packets are read ---- */
@@ -233,15 +248,29 @@ static int open_media(struct measuring *measuring, struct err *err) {
   return open_with(measuring, measuring->given_rate, err);
 }
 
+/* Tables that change the codec of the video's PID. */
+static int check_tables(struct measuring *measuring, struct err *err) {
+  const struct demux_video *video = demux_video(measuring->demux);
+  size_t count = 0;
+  const struct ts_change *changes = measuring->ts.is_ts ? ts_tables_changes(measuring->ts.tables, &count) : NULL;
+  for (size_t i = 0; i < count; i++) {
+    if (changes[i].pid != video->id) continue;
+    const char *before = strcmp(video->codec, changes[i].after) != 0 ? video->codec : changes[i].before;
+    return refuse_codecs(measuring, before, changes[i].after, err);
+  }
+  return 0;
+}
+
 static int check_video(struct measuring *measuring, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
   bool is_ts = strcmp(demux_container(measuring->demux)->name, "mpegts") == 0;
   if (is_ts && !measuring->ts.is_ts) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its head is damaged");
   if (!is_ts) measuring->ts.is_ts = false;
+  if (measuring->ts.is_ts && measuring->ts.has_zeros) return refuse_zeros(measuring, err);
   if (measuring->ts.is_ts && measuring->ts.ends_within_packet) return refuse_truncated(measuring, err);
   if (video->codec[0] == '\0')
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "libavformat does not know the codec of its video");
-  return 0;
+  return check_tables(measuring, err);
 }
 
 /* Containers that libavformat reads up to the end of the first file, where several were joined: how each begins. No other
@@ -255,6 +284,7 @@ static const struct head {
     {"avi", "AVI LIST", 8, 8},
     {"apng", "\x89PNG\r\n\x1A\n\0\0\0\rIHDR", 16, 0},
     {"gif", "GIF89a", 6, 0},
+    {"nut", "nut/multimedia container", 25, 0},
 };
 
 static int find_again(struct measuring *measuring, const struct head *head, bool *ret, struct err *err) {
@@ -376,6 +406,19 @@ static int see_size(struct measuring *measuring, const struct demux_packet *pack
   return 0;
 }
 
+/* What a picture tells of its stream. */
+static int see_picture(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
+  const struct demux_video *video = demux_video(measuring->demux);
+  if (packet->other_codec != NULL) return refuse_codecs(measuring, packet->own_codec, packet->other_codec, err);
+  if (packet->is_zeros) return refuse_zeros(measuring, err);
+  if (!video->is_raw || packet->bytes == 0) return see_size(measuring, packet, err);
+  if (measuring->raw_bytes != 0 && packet->bytes != measuring->raw_bytes)
+    return err_set(err, ERR_MEDIA, "%s: the size of its raw pictures changes from %lld to %lld bytes; report each part by itself",
+                   measuring->name, (long long)measuring->raw_bytes, (long long)packet->bytes);
+  measuring->raw_bytes = packet->bytes;
+  return 0;
+}
+
 /* A packet may hold one field of a picture, or tell players to show a field again (telecine). */
 static int64_t fields_of(const struct measuring *measuring, const struct demux_packet *packet) {
   const struct demux_video *video = demux_video(measuring->demux);
@@ -397,6 +440,8 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
                                      .duration = packet->duration,
                                      .position = packet->position};
   see_end(measuring, packet);
+  if (packet->position >= 0 && (uint64_t)(packet->position + packet->bytes) > measuring->claimed)
+    measuring->claimed = (uint64_t)(packet->position + packet->bytes);
   if (packet->is_video || packet->is_other_video)
     see_position(packet->is_video ? &measuring->positions : &measuring->other_positions, packet->position);
   uint64_t left_out = measuring->clock.left_out;
@@ -406,9 +451,11 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   if (packet->is_corrupt && !measuring->ts.is_ts && !measuring->mp4.is_mp4) measuring->is_damaged = true;
   if (!packet->is_video) return 0;
   measuring->packets++;
+  if (measuring->last_bytes > measuring->largest_bytes) measuring->largest_bytes = measuring->last_bytes;
+  measuring->last_bytes = packet->bytes;
   measuring->fields += fields_of(measuring, packet);
   if (measuring->mp4.is_mp4) keep_picture(measuring, packet);
-  return see_size(measuring, packet, err);
+  return see_picture(measuring, packet, err);
 }
 
 static int see_waiting(struct measuring *measuring, bool is_end, struct err *err) {
@@ -476,10 +523,47 @@ static bool is_truncated(const struct measuring *measuring) {
   return measuring->end_s - start_s + SLACK_S < (double)container->duration_us / 1e6;
 }
 
-/* True if the video of a transport stream goes on under another PID. */
+/* Containers whose last packet is followed by little or nothing, so that zeros there are packets that were lost. The others have
+ * tables of their sizes, or pad. */
+static bool may_end_in_zeros(const struct measuring *measuring) {
+  static const char names[][16] = {"flv", "live_flv", "mpeg", "ogg", "nut", "avi", "ivf", "yuv4mpegpipe", "dv", "mxf", "amv", "gif", "apng"};
+  const struct demux_container *container = demux_container(measuring->demux);
+  bool is_named = container->takes_rate;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    is_named |= strcmp(container->name, names[i]) == 0;
+  return !is_named;
+}
+
+/* The header of a chunk that only pads, close before a position: RIFF's JUNK, MXF's KLV fill item. */
+static int find_padding(struct measuring *measuring, uint64_t position, bool *ret, struct err *err) {
+  uint8_t head[PADDING_HEAD];
+  size_t got = 0;
+  uint64_t from = position > sizeof head ? position - sizeof head : 0;
+  int result = reel_read(measuring->reel, from, head, (size_t)(position - from), &got, err);
+  *ret = memmem(head, got, "JUNK", 4) != NULL || memmem(head, got, "\x03\x01\x02\x10\x01", 5) != NULL;
+  return result;
+}
+
+static int check_zeros(struct measuring *measuring, struct err *err) {
+  const struct demux_container *container = demux_container(measuring->demux);
+  uint64_t zeros = 0, size = reel_size(measuring->reel);
+  bool is_padding = false;
+  if (may_end_in_zeros(measuring)) return 0;
+  int result = zeros_at_end(measuring->reel, &zeros, err);
+  if (result == 0 && zeros > ZEROS_MAX) result = find_padding(measuring, size - zeros, &is_padding, err);
+  if (result != 0) return err_prefix(err, "%s", measuring->name);
+  bool is_coded = container->takes_rate && !demux_video(measuring->demux)->is_raw; /* no coded picture ends in so many zeros, but: */
+  bool may_stuff = strcmp(container->name, "mpegvideo") == 0; /* a constant bit rate is kept by zeros behind each picture */
+  if (may_stuff && zeros <= (uint64_t)measuring->largest_bytes + ZEROS_MAX) return 0;
+  uint64_t begin = !is_coded && measuring->claimed > size - zeros ? measuring->claimed : size - zeros;
+  return !is_padding && begin < size && size - begin > ZEROS_MAX ? refuse_zeros(measuring, err) : 0;
+}
+
+/* True if the video of a transport or program stream goes on under another PID or identifier. */
 static bool goes_on_elsewhere(const struct measuring *measuring) {
   const struct range *own = &measuring->positions, *other = &measuring->other_positions;
-  bool is_known = measuring->ts.is_ts && own->first >= 0 && other->first >= 0;
+  bool has_streams = measuring->ts.is_ts || strcmp(demux_container(measuring->demux)->name, "mpeg") == 0;
+  bool is_known = has_streams && own->first >= 0 && other->first >= 0;
   return measuring->ts.is_reassigned || (is_known && (other->first > own->last || other->last < own->first));
 }
 
@@ -655,6 +739,7 @@ static int measure_media(struct measuring *measuring, struct measured *ret, stru
   if (result == 0) result = check_joined(measuring, err);
   result = check_whole(measuring, result, err);
   if (result == 0) result = read_all(measuring, err);
+  if (result == 0) result = check_zeros(measuring, err);
   if (measuring->demux != NULL) explain(measuring);
   if (result == 0) result = finish(measuring, ret, err);
   return result == 0 ? describe(measuring, ret, err) : result;

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "media/mp4_reading.h"
+#include "media/zeros.h"
 
 /* ---- fragments ---- */
 
@@ -227,15 +228,21 @@ static int see_box(struct mp4_reading *reading, const struct box *box, struct er
   return box_is(box, "sidx") && !box->is_cut ? read_sidx(reading, box, err) : 0;
 }
 
-/* Bytes that are no box. Behind the moov box of a file without fragments they do no harm; neither do zeros, anywhere.
- */
+/* Bytes that are no box. Behind the moov box of a file without fragments they do no harm; neither do zeros up to the end, if
+ * they are few. More of them are in the place of fragments. */
 static int see_rest(struct mp4_reading *reading, uint64_t position, const struct err *why, struct err *err) {
   const struct mp4 *mp4 = reading->mp4;
   const char *bytes;
   int result = window_view(&reading->headers, position, 8, &bytes, err);
   if (result != 0) return result;
   bool is_zero = be64_load(bytes) == 0;
-  if (is_zero || (mp4->has_moov && !has_fragments(mp4))) return 0;
+  uint64_t zeros = 0;
+  if (mp4->has_moov && !has_fragments(mp4)) return 0;
+  if (is_zero) {
+    result = zeros_from(reading->reel, position, &zeros, err);
+    if (result == 0 && (zeros > ZEROS_MAX || position + zeros < reading->size)) cut(reading->mp4, "");
+    return result;
+  }
   return err_set(err, ERR_MEDIA, "%s", why->text);
 }
 

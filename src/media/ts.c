@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "media/zeros.h"
 
 #define SYNC 0x47
 #define PACKET TS_PACKET
@@ -23,11 +24,14 @@ struct scan {
   struct reel *reel;
   struct ts *ts;
   size_t room;
+  uint64_t zeros; /* in a row, where a packet must begin */
   uint64_t last[PIDS]; /* the PCR's base, 90 kHz */
   uint8_t kinds[PIDS]; /* what its PES packets carry: 0 not known, 1 video, 2 something else */
 };
 
 void ts_fini(struct ts *ts) {
+  ts_tables_free(ts->tables);
+  ts->tables = NULL;
   free(ts->breaks);
   ts->breaks = NULL;
   ts->count = 0;
@@ -121,9 +125,13 @@ static int see_chunk(struct scan *scan, const uint8_t *chunk, size_t len, uint64
   int result = 0;
   while (result == 0 && at + PACKET <= len) {
     if (chunk[at] != SYNC) {
+      scan->zeros = chunk[at] == 0 ? scan->zeros + 1 : 0;
+      scan->ts->has_zeros |= scan->zeros > ZEROS_MAX;
       at++;
       continue;
     }
+    scan->zeros = 0;
+    ts_tables_see(scan->ts->tables, chunk + at);
     see_kind(scan, chunk + at);
     result = see_packet(scan, chunk + at, position + at, err);
     at += scan->ts->packet_size;
@@ -160,8 +168,11 @@ int ts_scan(struct reel *reel, struct ts *ret, struct err *err) {
   if (result == 0) ret->packet_size = search_packets(chunk, got, &first);
   ret->is_ts = ret->packet_size != 0;
   if (ret->is_ts) {
-    ret->ends_within_packet = (reel_size(reel) - (first - sync_of(ret->packet_size))) % ret->packet_size != 0;
-    result = scan_all(scan, chunk, first, err);
+    ret->tables = ts_tables_new();
+    uint64_t zeros = 0, rest = (reel_size(reel) - (first - sync_of(ret->packet_size))) % ret->packet_size;
+    result = zeros_at_end(reel, &zeros, err);
+    ret->ends_within_packet = zeros < rest; /* no packet begins with a zero: these are padding */
+    if (result == 0) result = scan_all(scan, chunk, first, err);
   }
   free(scan);
   free(chunk);

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "media/reel.h"
+#include "media/ts_tables.h"
 
 /* A place where the clock leaps: a packet with a discontinuity flag for the clock, or whose PCR steps back or by more than
  * 1 s from the one before of the same PID. */
@@ -22,6 +23,8 @@ struct ts {
   bool has_pcr;
   bool ends_within_packet;
   bool is_reassigned;   /* a PID carries video in one part and something else in another: recordings that were joined */
+  bool has_zeros;       /* more than ZEROS_MAX zeros in a row where a packet must begin */
+  struct ts_tables *tables; /* NULL: it is no transport stream */
   uint64_t packet_size; /* 188, 192 with a time before each packet, 204 with a checksum behind it */
   struct ts_break *breaks; /* ascending positions */
   size_t count;         /* at most TS_BREAKS_MAX: then the clock's value means nothing anyway, and the scan ends */

@@ -47,7 +47,7 @@ static int see_chunk(struct window *window, uint64_t end, uint64_t *position, st
   bool is_picture = memcmp(bytes, "ANMF", 4) == 0;
   uint64_t start = *position, size = le(bytes + 4, 4), left = end - start - CHUNK;
   *position = start + CHUNK + size + (size & 1);
-  if (size > left) webp->is_cut = true;
+  if (size > left || memcmp(bytes, "\0\0\0\0\0\0\0\0", CHUNK) == 0) webp->is_cut = true; /* no chunk has no name */
   if (size > left || !is_picture) return 0;
   size_t take = size < PICTURE ? (size_t)size : PICTURE;
   result = window_view(window, start + CHUNK, take, &bytes, err);

@@ -840,6 +840,120 @@ case("dash/one/broken.mpd", remade("dash/one/out.mpd", lambda text: text[:len(te
 case("dash/short-sound/out.mpd", ff("-f", "lavfi", "-i", "sine=duration=2", "-i", "@base/plain.mp4", "-map", "0:a", "-map", "1:v", "-c:v", "copy", "-c:a", "aac", "-f", "dash"), 10, why="ffmpeg states the length of the sound, which is its first stream")
 case("dash/two/once-each.mpd", remade("dash/two/out.mpd", lambda text: text), 4, **_TWO)
 
+# ---- streams that change ----
+
+def concatenated(*sources):
+    """Packets of several files under one header, as `-f concat -c copy` puts them there."""
+    def make(maker, path):
+        listing = path.with_suffix(".list")
+        listing.write_text("".join(f"file '{maker.need(source)}'\n" for source in sources))
+        maker.ffmpeg("-f", "concat", "-safe", "0", "-i", listing, "-c", "copy", path)
+    return make
+
+
+def changing(suffix, *codec, sizes=("160x90", "320x180"), rate=25):
+    """A small file and a large one of a codec, and both under one header, in both orders."""
+    name = "changing/" + codec[1]
+    for size, made in zip(sizes, ("small", "large")):
+        SOURCES[f"{name}-{made}{suffix}"] = video(*codec, seconds=1, sound=False, size=size, rate=rate)
+    small, large = f"{name}-small{suffix}", f"{name}-large{suffix}"
+    case(f"{name}-grows{suffix}", concatenated(small, large), refused=f"size.*{sizes[0]}.*{sizes[1]}")
+    case(f"{name}-shrinks{suffix}", concatenated(large, small), refused=f"size.*{sizes[1]}.*{sizes[0]}")
+    case(f"{name}-stays{suffix}", concatenated(small, small), 2, size=tuple(map(int, sizes[0].split("x"))), by=None, why="one picture may be lost where they meet",
+         rate=rate / 2)
+
+
+changing(".webm", *VP9)
+changing(".mp4", *VP9)
+changing(".mov", "-c:v", "prores_ks")
+changing(".mov", "-c:v", "dnxhd", "-profile:v", "dnxhr_lb", "-pix_fmt", "yuv422p", sizes=("256x120", "320x180"))
+changing(".avi", "-c:v", "mjpeg")
+changing(".mov", "-c:v", "png")
+changing(".mov", "-c:v", "jpeg2000")
+changing(".flv", "-c:v", "flv")
+changing(".avi", "-c:v", "mpeg4")
+changing(".3gp", "-c:v", "h263", sizes=("176x144", "352x288"))
+changing(".mov", "-c:v", "cfhd", sizes=("320x180", "640x360"))
+changing(".flv", "-c:v", "flashsv")
+for _name, _size, _format in (("pal", "720x576", "yuv420p"), ("ntsc", "720x480", "yuv411p")):
+    SOURCES[f"changing/{_name}.dv"] = video("-pix_fmt", _format, seconds=0.4, sound=False, size=_size, rate=25 if _name == "pal" else "30000/1001")
+case("changing/grows.dv", joined("changing/ntsc.dv", "changing/pal.dv"), refused="720x480.*720x576")
+case("changing/shrinks.dv", joined("changing/pal.dv", "changing/ntsc.dv"), refused="720x576.*720x480")
+SOURCES["changing/small.nut"] = video("-c:v", "rawvideo", seconds=1, sound=False, size="64x48")
+SOURCES["changing/large.nut"] = video("-c:v", "rawvideo", seconds=1, sound=False, size="96x64")
+case("changing/raw.nut", concatenated("changing/small.nut", "changing/large.nut"), refused="raw pictures changes")
+case("changing/raw-joined.nut", joined("changing/small.nut", "changing/large.nut"), refused="joined")
+SOURCES["changing/small.ogv"] = video("-c:v", "libtheora", seconds=1, sound=False, size="160x96")
+SOURCES["changing/large.ogv"] = video("-c:v", "libtheora", seconds=1, sound=False, size="320x192")
+case("changing/grows.ogv", joined("changing/small.ogv", "changing/large.ogv"), refused="160x96.*320x192")
+case("changing/shrinks.ogv", joined("changing/large.ogv", "changing/small.ogv"), refused="320x192.*160x96")
+case("changing/interlaced-prores.mov", video("-c:v", "prores_ks", "-flags", "+ildct+ilme", "-vf", "setfield=tff", seconds=1, sound=False, size="720x576"), 1, size=(720, 576))
+case("changing/interlaced-dnxhd.mov", video("-c:v", "dnxhd", "-b:v", "120M", "-pix_fmt", "yuv422p", "-flags", "+ildct+ilme", "-vf", "setfield=tff", seconds=0.2, sound=False,
+                                            size="1920x1080"), 0.2, size=(1920, 1080))
+case("changing/odd.mov", video("-c:v", "png", "-pix_fmt", "rgb24", seconds=1, sound=False, size="161x91", pictures="testsrc"), 1, size=(161, 91))
+
+_CODECS = {"h264": X264, "hevc": X265, "mpeg2video": ["-c:v", "mpeg2video"], "mpeg4": ["-c:v", "mpeg4"], "mpeg1video": ["-c:v", "mpeg1video"]}
+for _codec, _options in _CODECS.items():
+    SOURCES[f"changing/{_codec}.ts"] = video(*_options, *TS, seconds=2, sound=False)
+    SOURCES[f"changing/{_codec}-large.ts"] = video(*_options, *TS, seconds=2, sound=False, size="320x180")
+    SOURCES[f"changing/{_codec}.mpg"] = video(*_options, "-f", "vob", seconds=2, sound=False)
+for _first in _CODECS:
+    for _second in _CODECS:
+        if _first == _second:
+            case(f"changing/{_first}-twice.mpg", joined(f"changing/{_first}.mpg", f"changing/{_first}.mpg"), 4)
+            continue
+        _reason = f"codec changes from {_first} to {_second}" + ("|codec changes from .* to mpeg2video" if _second == "mpeg1video" else "")
+        case(f"changing/{_first}-{_second}.ts", joined(f"changing/{_first}.ts", f"changing/{_second}-large.ts"), refused=_reason)
+        case(f"changing/{_first}-{_second}.mpg", joined(f"changing/{_first}.mpg", f"changing/{_second}.mpg"), refused=_reason + "|goes on in another stream")
+listed("codec-changes-unmarked.m3u8", (2, "../changing/h264.ts"), (2, "../changing/hevc.ts"), needs=("changing/h264.ts", "changing/hevc.ts"),
+       refused="h264 to hevc")
+
+# ---- zeros in the place of media ----
+
+
+def zeroed(source, fraction=0.5):
+    """The size is kept, but the rest are zeros: a power cut, or room that was reserved."""
+    def change(data):
+        keep = int(len(data) * fraction) // 4096 * 4096
+        return data[:keep] + bytes(len(data) - keep)
+    return changed(source, change)
+
+
+SOURCES["zeros/index.mp4"] = copied("base/b.mp4", "-an", "-movflags", "dash+global_sidx+frag_keyframe")
+SOURCES["zeros/first.mp4"] = copied("base/b.mp4", "-movflags", "faststart")
+SOURCES["zeros/plain.ivf"] = copied("base/vp9.webm")
+for _source in ("zeros/index.mp4", "zeros/first.mp4", "zeros/plain.ivf", "mp4/fragmented-no-index.mp4", "mp4/cmaf.mp4", "mkv/live.mkv", "mkv/plain.mkv", "flv/piped.flv",
+                "flv/plain.flv", "other/theora.ogv", "ps/plain.vob", "ts/plain.ts", "ts/plain.m2ts", "other/plain.dv", "other/mpeg4.avi", "other/mjpeg.avi", "other/plain.nut",
+                "other/mpeg2.mxf", "raw/h264.h264", "pictures/animated.webp", "pictures/animated.gif"):
+    _stem, _suffix = os.path.splitext(_source.replace("/", "-"))
+    case(f"zeros/half-{_stem}{_suffix}", zeroed(_source), refused="truncated|damaged|stopped before its end")
+for _source, _seconds in (("zeros/index.mp4", 10), ("flv/plain.flv", 10), ("ts/plain.ts", 10), ("ts/plain.m2ts", 10), ("ps/plain.vob", 6), ("other/mpeg4.avi", 6), ("raw/h264.h264", None)):
+    _stem, _suffix = os.path.splitext(_source.replace("/", "-"))
+    if _seconds:
+        case(f"zeros/sector-{_stem}{_suffix}", changed(_source, lambda data: data + bytes(4096)), _seconds, by=None, why="padding up to a sector")
+_STUFFED = ["-pix_fmt", "yuv420p", "-c:v", "mpeg2video", "-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "1M"]
+for _suffix in ("m2v", "ts", "vob", "nut"):
+    case(f"zeros/stuffed.{_suffix}", ff("-f", "lavfi", "-i", "color=c=black:size=352x288:rate=25:duration=1", *_STUFFED), 1, size=(352, 288), why="a constant bit rate, kept by zeros behind each picture")
+case("zeros/half-stuffed.m2v", zeroed("zeros/stuffed.m2v"), refused="zeros")
+case("zeros/free.mp4", changed("mp4/cmaf.mp4", lambda data: data + (70008).to_bytes(4, "big") + b"free" + bytes(70000)), 10)
+case("zeros/junk.avi", changed("other/mpeg4.avi", lambda data: data + b"JUNK" + (70000).to_bytes(4, "little") + bytes(70000)), 6)
+case("zeros/null-packets.ts", changed("ts/plain.ts", lambda data: data + (b"\x47\x1f\xff\x10" + bytes(184)) * 400), 10)
+case("zeros/between.ts", changed("ts/plain.ts", lambda data: data[:188 * 300] + bytes(188 * 100) + data[188 * 400:]), refused="zeros")
+case("zeros/black.avi", video("-c:v", "rawvideo", "-pix_fmt", "bgr24", "-vf", "drawbox=c=black:t=fill", seconds=1, sound=False, size="64x48"), 1, size=(64, 48))
+case("zeros/black.nut", video("-c:v", "rawvideo", "-pix_fmt", "rgb24", "-vf", "drawbox=c=black:t=fill", seconds=1, sound=False, size="64x48"), 1, size=(64, 48))
+
+# ---- one file of several renditions ----
+
+_BESIDE = lambda *options: lambda maker, path: maker.ffmpeg(
+    "-i", "@base/b.mp4", "-map", "0:v", "-map", "0:a", "-map", "0:v", "-c:a", "copy", *X264, "-s:v:1", "80x46", *options, cwd=path.parent)
+case("hls/one-file-dash/media_2.m3u8", _BESIDE("-f", "dash", "-hls_playlist", "1", "-single_file", "1", "o.mpd"), 10, size=(80, 46))
+case("hls/one-file-dash/master.m3u8", beside("hls/one-file-dash/media_2.m3u8"), 10, outputs=2, sizes=[(160, 90), (80, 46)], by=None, why="ffprobe shows all streams")
+case("hls/one-file/s_2.m3u8", _BESIDE("-f", "hls", "-hls_list_size", "0", "-hls_flags", "single_file", "-start_number", "1", "-var_stream_map",
+                                      "v:0,agroup:a a:0,agroup:a v:1,agroup:a", "s_%v.m3u8"), 10, size=(80, 46))
+
+case("hls/sized-window/out.m3u8", lambda maker, path: maker.ffmpeg("-i", "@base/b.mp4", "-an", *HLS, "-hls_segment_size", "3000", "-hls_list_size", "3", path), refused="only the end")
+case("hls/sized-whole/out.m3u8", lambda maker, path: maker.ffmpeg("-i", "@base/b.mp4", "-an", *HLS, "-hls_segment_size", "3000", *WHOLE, path), 10)
+
 # ---- parts, which are no outputs of their own ----
 
 case("hls/fmp4/init.mp4", beside("hls/fmp4/out.m3u8"), refused=".")
