@@ -1,8 +1,9 @@
-/* Any bytes as a transport stream, as Flash video and as WebP: what is found is in order and within the file. */
+/* Any bytes as a transport stream, as Flash video, as WebP and as the containers of whole.c: what is found is in order and within the file. */
 #include "bytes_reel.h"
 #include "media/flv.h"
 #include "media/ts.h"
 #include "media/webp.h"
+#include "media/whole.h"
 
 #define PICTURE_MAX_MS ((UINT64_C(1) << 24) - 1)
 #define PICTURE_BYTES 24 /* at least */
@@ -40,8 +41,16 @@ static int scan_webp(struct reel *reel, uint64_t size, struct err *err) {
   return 0;
 }
 
+static int scan_whole(struct reel *reel, uint64_t size, struct err *err) {
+  const char *cut = NULL;
+  (void)size;
+  int result = whole_read(reel, &cut, err);
+  CHECK(result == 0 || cut == NULL);
+  return result;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static int (*const scans[])(struct reel *reel, uint64_t size, struct err *err) = {scan_ts, scan_flv, scan_webp};
+  static int (*const scans[])(struct reel *reel, uint64_t size, struct err *err) = {scan_ts, scan_flv, scan_webp, scan_whole};
   for (size_t i = 0; i < sizeof scans / sizeof *scans; i++) {
     struct bytes_reel bytes;
     struct err err = {.text = ""};

@@ -272,29 +272,32 @@ static int walk_swf(struct walk *walk, struct err *err) {
 
 /* ---- DV ---- */
 
-#define DV_SEQUENCE 12000 /* bytes; each begins with a header block that has its number and its channel */
-#define DV_SEQUENCES 48   /* of a picture, at most */
+#define DV_SEQUENCE 12000 /* bytes; each begins with a header block that has its number */
+#define DV_CHANNELS 4     /* of a picture, at most */
 
-static int is_dv_header(struct walk *walk, uint64_t at, bool is_first, bool *ret, struct err *err) {
+/* The sequences of the picture that begins at a position, in one channel; 0: none begins there. */
+static int dv_sequences(struct walk *walk, uint64_t at, unsigned *ret, struct err *err) {
   const char *bytes;
   bool is_there;
-  int result = view(walk, at, 3, &bytes, &is_there, err);
-  *ret = result == 0 && is_there && bytes[0] == 0x1F && (is_first ? bytes[1] == 7 : (bytes[1] & 7) == 7);
+  int result = view(walk, at, 4, &bytes, &is_there, err);
+  bool is_picture = result == 0 && is_there && bytes[0] == 0x1F && bytes[1] == 7;
+  *ret = !is_picture ? 0 : (bytes[3] & 0x80) != 0 ? 12 : 10; /* of 625 lines, of 525 */
   return result;
 }
 
-/* All pictures have as many sequences as the first one. */
+/* A picture has as many channels as the first one, but perhaps another number of lines. */
 static int walk_dv(struct walk *walk, struct err *err) {
-  bool is_next = false;
-  uint64_t picture = 0;
-  int result = 0;
-  while (result == 0 && !is_next && picture < DV_SEQUENCES * DV_SEQUENCE) {
-    picture += DV_SEQUENCE;
-    result = is_dv_header(walk, picture, true, &is_next, err);
+  unsigned sequences = 0, next = 0, channels = 0;
+  int result = dv_sequences(walk, 0, &sequences, err);
+  while (result == 0 && next == 0 && channels < DV_CHANNELS)
+    result = dv_sequences(walk, (uint64_t)++channels * sequences * DV_SEQUENCE, &next, err);
+  if (result != 0 || next == 0) return result;
+  uint64_t at = 0;
+  while (result == 0 && sequences != 0 && at < walk->size) {
+    at += (uint64_t)channels * sequences * DV_SEQUENCE;
+    result = dv_sequences(walk, at, &sequences, err);
   }
-  if (result != 0 || !is_next) return result;
-  if (walk->size % picture == 0) result = is_dv_header(walk, walk->size - picture, true, &is_next, err);
-  if (walk->size % picture != 0 || !is_next) walk->cut = "picture";
+  if (at != walk->size) walk->cut = "picture";
   return result;
 }
 
