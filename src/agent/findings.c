@@ -41,7 +41,11 @@ static struct finding *append(struct findings *findings, const char *path) {
 
 /* ---- the order ---- */
 
-static bool is_file(const struct made *made) { return made->state == MADE_FILE || made->state == MADE_DOUBTFUL; }
+static bool is_doubtful(const struct made *made) {
+  return made->state == MADE_DOUBTFUL || made->state == MADE_SHARED || made->state == MADE_RIVALS;
+}
+
+static bool is_file(const struct made *made) { return made->state == MADE_FILE || is_doubtful(made); }
 
 /* Places in the list of what was made, in the order of measuring. The caller frees them. */
 static size_t *order_of(const struct made_list *made, enum part_rank *ranks) {
@@ -74,7 +78,7 @@ static void measure(const struct pass *pass, const struct made *made, struct fin
   struct report_options as = pass->report->as;
   as.ids = made->state == MADE_FILE ? pass->ids : NULL;
   as.id_base = pass->id_base;
-  if (pass->without_id || made->state == MADE_DOUBTFUL) as.id = NULL;
+  if (pass->without_id || is_doubtful(made)) as.id = NULL;
   if (!pass->report->has_kind) as.kind = made->of->is_remux ? REPORT_REMUX : REPORT_TRANSCODE;
   ret->kind = as.kind;
   int result = report_measure(made->path, &as, &ret->reports, &ret->why);
@@ -88,9 +92,9 @@ static void measure(const struct pass *pass, const struct made *made, struct fin
 }
 
 /* What a list plays is not counted by itself. A doubtful list does not count, but its parts are no outputs either. */
-static void claim_parts(const struct pass *pass, const struct finding *finding, bool is_doubtful) {
-  bool counts = finding->verdict == FINDING_COUNTED && !is_doubtful;
-  if (counts || is_doubtful || finding->verdict == FINDING_UNMETERED)
+static void claim_parts(const struct pass *pass, const struct finding *finding, bool has_doubt) {
+  bool counts = finding->verdict == FINDING_COUNTED && !has_doubt;
+  if (counts || has_doubt || finding->verdict == FINDING_UNMETERED)
     parts_claim(pass->parts, finding->path, finding->path, &finding->reports.media, counts);
 }
 
@@ -104,12 +108,14 @@ static void refuse_part(const struct pass *pass, struct finding *finding) {
   finding->verdict = FINDING_UNMETERED;
 }
 
-/* A doubtful file that holds video does not count. If it cannot be measured now, that is said first. */
+/* A doubtful file that holds video does not count. If it cannot be measured now, that is said first; but a file that may
+ * be another run's, and perhaps is still written by that one, holds nothing back. */
 static void doubt(const struct made *made, struct finding *finding) {
-  bool is_judged = finding->verdict == FINDING_COUNTED || finding->why.code == ERR_MEDIA;
+  bool is_judged =
+      finding->verdict == FINDING_COUNTED || finding->why.code == ERR_MEDIA || made->state != MADE_DOUBTFUL;
   if (finding->verdict == FINDING_LEFT_OUT || !is_judged) return;
   reports_fini(&finding->reports);
-  finding->verdict = FINDING_UNMETERED;
+  finding->verdict = made->state == MADE_RIVALS ? FINDING_LEFT_OUT : FINDING_UNMETERED;
   finding->why = made->why;
 }
 
@@ -119,8 +125,8 @@ static void measure_made(const struct pass *pass, const struct made *made, struc
   struct finding *finding = append(ret, made->path);
   if (is_file(made)) {
     measure(pass, made, finding);
-    claim_parts(pass, finding, made->state == MADE_DOUBTFUL);
-    if (made->state == MADE_DOUBTFUL)
+    claim_parts(pass, finding, is_doubtful(made));
+    if (is_doubtful(made))
       doubt(made, finding);
     else
       refuse_part(pass, finding);

@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "base/file.h"
 
-#define NOTE_MAX (2 * INTENT_MAX + 65536) /* the lines of `run`, and what a command may have scribbled */
+#define NOTE_MAX (3 * INTENT_MAX) /* the lines of `run`, those of other runs, and what a command may have scribbled */
 #define WAS_NUMBERS 7
 #define HASH_DIGITS 16
 
@@ -188,14 +188,14 @@ static bool read_seen(const struct json *seen, struct candidate *candidate) {
   return seen->type == JSON_STRING && read_marks(seen->text, &candidate->seen, &candidate->seen_count);
 }
 
-static bool read_outputs(struct intent_note *note, const struct json *list, int64_t version) {
+static bool read_outputs(const struct json *list, int64_t version, struct outputs *ret) {
   if (list == NULL || list->type != JSON_ARRAY) return false;
   for (const struct json *item = list->child; item != NULL; item = item->next) {
     struct str path = item->type == JSON_OBJECT ? json_member_text(item, "path") : STR("");
     struct file_before before;
     enum candidate_role role;
     if (path.len == 0 || !read_was(json_member(item, "was"), &before) || !read_role(item, &role)) return false;
-    struct candidate *candidate = outputs_add(&note->outputs, decode_path(path), role);
+    struct candidate *candidate = outputs_add(ret, decode_path(path), role);
     candidate->before = before;
     candidate->is_task = version == 1 || is_true(item, "task");
     candidate->is_remux = is_true(item, "remux");
@@ -257,7 +257,7 @@ static bool read_first(struct intent_note *note, const struct json *first, int64
   return read_i64(json_member(first, "pid"), &note->run_pid) &&
          read_u64(json_member(first, "start"), &note->run_start) &&
          read_time(json_member(first, "began"), &note->began) && read_as(note, first) &&
-         read_outputs(note, json_member(first, "outputs"), version);
+         read_outputs(json_member(first, "outputs"), version, &note->outputs);
 }
 
 static bool read_address(struct intent_note *note, const struct json *address) {
@@ -285,6 +285,14 @@ static void read_end(struct intent_note *note, const struct json *line) {
   if (is_noted) note->outputs.end = OUTPUTS_NOTED;
 }
 
+/* A rival that cannot be read keeps the candidates before the fault. */
+static void read_rival(const struct json *line, struct outputs *outputs) {
+  struct timespec began;
+  if (!read_time(json_member(line, "rival"), &began)) return;
+  bool is_whole = read_outputs(json_member(line, "outputs"), INTENT_VERSION, &outputs_add_rival(outputs, began)->outputs);
+  (void)is_whole;
+}
+
 /* The command has the file open, and may have written into it: lines that are not ours are ignored. */
 static void read_rest(struct intent_note *note, struct str rest) {
   while (rest.len > 0) {
@@ -293,6 +301,8 @@ static void read_rest(struct intent_note *note, struct str rest) {
     struct str taken = json_member_text(line, "taken");
     if (taken.len > 0) {
       read_taken(note, taken);
+    } else if (json_member(line, "rival") != NULL) {
+      read_rival(line, &note->outputs);
     } else if (!note->has_command) {
       note->has_command = read_i64(json_member(line, "pid"), &note->command_pid) &&
                           read_u64(json_member(line, "start"), &note->command_start);
@@ -301,6 +311,18 @@ static void read_rest(struct intent_note *note, struct str rest) {
     } else if (is_true(line, "unfinished")) {
       note->outputs.end = OUTPUTS_UNKNOWN;
     }
+  }
+}
+
+void intent_note_read_rivals(struct str lines, struct outputs *outputs) {
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(lines.len * 32 + (1 << 20));
+  SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
+  CHECK(arena != NULL && parser != NULL);
+  while (lines.len > 0) {
+    const struct json *top;
+    struct str line = str_cut(&lines, '\n');
+    if (!str_starts(line, STR("{\"rival\":"))) continue;
+    if (json_parse(parser, arena, line, 8, &top, NULL) == 0 && top->type == JSON_OBJECT) read_rival(top, outputs);
   }
 }
 

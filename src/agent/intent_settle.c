@@ -33,6 +33,7 @@
 
 #include "agent/intent.h"
 #include "agent/intent_note.h"
+#include "agent/rivals.h"
 #include "base/check.h"
 #include "base/file.h"
 
