@@ -345,6 +345,7 @@ static int read_lines(struct intent_note *note, struct err *err) {
   if (address == NULL || !read_first(note, first, version) || !read_address(note, address))
     return err_set(err, ERR_CORRUPT, "its lines are not those of a run's note");
   note->has_lines = true;
+  note->outputs.began = note->began;
   note->outputs.end = OUTPUTS_UNKNOWN;
   read_rest(note, rest);
   return 0;

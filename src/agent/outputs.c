@@ -388,6 +388,7 @@ static void look_into(struct candidate *candidate) {
 }
 
 void outputs_look(struct outputs *outputs) {
+  (void)clock_gettime(CLOCK_REALTIME, &outputs->began);
   for (size_t i = 0; i < outputs->count; i++) {
     struct candidate *candidate = &outputs->items[i];
     candidate->before = file_before_look(candidate->path);

@@ -85,6 +85,7 @@ struct outputs {
   size_t count;
   char **elsewhere; /* outputs that are no files: "pipe:1: a pipe cannot be measured" */
   size_t elsewhere_count;
+  struct timespec began; /* when outputs_look noted what was there */
   enum outputs_end end;
   struct file_mark *made; /* with OUTPUTS_NOTED; in any order */
   size_t made_count;
