@@ -238,6 +238,7 @@ static void meet(const struct intent *intent, const char *path, const struct riv
   int result = intent_note_read(&note, &err);
   if (note.fd >= 0) (void)flock(note.fd, LOCK_UN);
   if (result != 0 || !note.has_lines || !is_alive(&note)) return;
+  if (intent_is_above(note.run_pid)) return; /* a run within a run: what this one makes is that one's, too */
   SCOPED(rival_spots_free_ref) struct rival_spots *others = rival_spots_new(&note.outputs);
   SCOPED_FD int fd = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
   append_rival(fd, began, outputs, spots, others);

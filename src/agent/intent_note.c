@@ -20,15 +20,19 @@
 #define NOTE_MAX (3 * INTENT_MAX) /* the lines of `run`, those of other runs, and what a command may have scribbled */
 #define WAS_NUMBERS 7
 #define HASH_DIGITS 16
+#define FIELD_STATE 3 /* of /proc/PID/stat, as in proc(5) */
+#define FIELD_PARENT 4
+#define FIELD_START 22
 
 const char *const intent_role_names[3] = {
     [CANDIDATE_NAMED] = "", [CANDIDATE_OUTPUT] = "output", [CANDIDATE_ARGUMENT] = "argument"};
 
 /* ---- processes and hosts ---- */
 
-uint64_t intent_process_start(int64_t pid) {
+/* Reads a number from /proc/PID/stat. 0: the process does not exist, has ended, or is hidden from us. */
+static uint64_t read_process(int64_t pid, int field_number) {
   char path[48], text[1024];
-  uint64_t start = 0;
+  uint64_t value = 0;
   (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
   ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
@@ -37,11 +41,20 @@ uint64_t intent_process_start(int64_t pid) {
   const char *close = strrchr(text, ')'); /* ends the process's name, which may contain anything */
   if (close == NULL) return 0;
   struct str rest = str_of(close + 1), field = str_cut(&rest, ' ');
-  for (int number = 3; number <= 22; number++) { /* state is field 3, the start field 22 */
+  for (int number = FIELD_STATE; number <= field_number; number++) {
     field = str_cut(&rest, ' ');
-    if (number == 3 && (str_equal(field, STR("Z")) || str_equal(field, STR("X")))) return 0;
+    if (number == FIELD_STATE && (str_equal(field, STR("Z")) || str_equal(field, STR("X")))) return 0;
   }
-  return str_to_u64(field, &start) ? start : 0;
+  return str_to_u64(field, &value) ? value : 0;
+}
+
+uint64_t intent_process_start(int64_t pid) { return read_process(pid, FIELD_START); }
+
+bool intent_is_above(int64_t pid) {
+  int64_t above = getppid();
+  while (above > 1 && above != pid)
+    above = (int64_t)read_process(above, FIELD_PARENT);
+  return above == pid && pid > 1;
 }
 
 bool intent_process_lives(int64_t pid, uint64_t start) { return start != 0 && intent_process_start(pid) == start; }

@@ -55,6 +55,8 @@ void intent_note_fini(struct intent_note *note);
 uint64_t intent_process_start(int64_t pid);
 /* True if the process exists that began then. */
 bool intent_process_lives(int64_t pid, uint64_t start);
+/* True if this process was started by that one, or by one that it started, and so on. */
+bool intent_is_above(int64_t pid);
 /* This machine's name. */
 void intent_host(char out[HOST_NAME_MAX + 1]);
 bool intent_is_our_host(const struct intent_note *note);

@@ -1398,6 +1398,17 @@ def test_a_file_from_before_the_other_run(farm, clips, longer, customers, tmp_pa
     assert customers() == (2, 0)
 
 
+@pytest.mark.parametrize("inner", ["out", "out/a.mp4"])
+def test_a_run_within_a_run(farm, clips, tmp_path, inner):
+    """Both are told of the output, and it counts once."""
+    (tmp_path / "out").mkdir()
+    out = tmp_path / "out/a.mp4"
+    done = farm.command("run", "--", "sh", "-c", 'codecmeter=$0; "$codecmeter" run --token "$TOKEN" -- "$@"', CODECMETER, "sh", "-c",
+                        f"cp {clips}/small.mp4 {out}", "sh", tmp_path / inner, cwd=tmp_path,
+                        env={**farm.environment, "TOKEN": farm.environment["CODECMETER_TOKEN"]})
+    assert done.returncode == 0 and "stored" in done.stderr and "duplicate" in done.stderr and farm.totals() == low(2), done
+
+
 def test_a_farm_in_one_directory(farm, clips, tmp_path):
     """Many runs at once, each of which names its output: all count, and no note grows."""
     (tmp_path / "out").mkdir()
