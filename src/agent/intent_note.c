@@ -20,6 +20,7 @@
 #define NOTE_MAX (3 * INTENT_MAX) /* the lines of `run`, those of other runs, and what a command may have scribbled */
 #define WAS_NUMBERS 7
 #define HASH_DIGITS 16
+#define RIVAL_LINE "{\"rival\":"
 #define FIELD_STATE 3 /* of /proc/PID/stat, as in proc(5) */
 #define FIELD_PARENT 4
 #define FIELD_START 22
@@ -309,13 +310,12 @@ static void read_rival(const struct json *line, struct outputs *outputs) {
 /* The command has the file open, and may have written into it: lines that are not ours are ignored. */
 static void read_rest(struct intent_note *note, struct str rest) {
   while (rest.len > 0) {
-    const struct json *line = parse_line(note, str_cut(&rest, '\n'));
+    struct str text = str_cut(&rest, '\n');
+    const struct json *line = str_starts(text, STR(RIVAL_LINE)) ? NULL : parse_line(note, text);
     if (line == NULL) continue;
     struct str taken = json_member_text(line, "taken");
     if (taken.len > 0) {
       read_taken(note, taken);
-    } else if (json_member(line, "rival") != NULL) {
-      read_rival(line, &note->outputs);
     } else if (!note->has_command) {
       note->has_command = read_i64(json_member(line, "pid"), &note->command_pid) &&
                           read_u64(json_member(line, "start"), &note->command_start);
@@ -334,7 +334,7 @@ void intent_note_read_rivals(struct str lines, struct outputs *outputs) {
   while (lines.len > 0) {
     const struct json *top;
     struct str line = str_cut(&lines, '\n');
-    if (!str_starts(line, STR("{\"rival\":"))) continue;
+    if (!str_starts(line, STR(RIVAL_LINE))) continue;
     if (json_parse(parser, arena, line, 8, &top, NULL) == 0 && top->type == JSON_OBJECT) read_rival(top, outputs);
   }
 }

@@ -62,7 +62,8 @@ void intent_host(char out[HOST_NAME_MAX + 1]);
 bool intent_is_our_host(const struct intent_note *note);
 /* True if the process that became the command exists. */
 bool intent_command_lives(const struct intent_note *note);
-/* Reads the rivals from the lines behind the first two; others are ignored. */
+/* Reads the rivals from the lines of a note; others are ignored. intent_note_read does not, because many runs may have noted
+ * themselves there. */
 void intent_note_read_rivals(struct str lines, struct outputs *outputs);
 /* Appends a path as notes have it: %XX for bytes that JSON text cannot hold. */
 void intent_append_path(struct buf *out, const char *path);

@@ -6,6 +6,7 @@
  */
 #include "agent/rivals.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -122,7 +123,8 @@ void rivals_judge(const struct outputs *outputs, struct made_list *made) {
 struct spot {
   const char *path;
   char *dir;
-  bool is_there, is_dir_there, is_pattern;
+  bool is_there, is_dir_there, is_pattern, is_regular;
+  bool is_too_long; /* no file can have this name: a piece of a script, for example */
   struct stat st, dir_st;
 };
 
@@ -141,6 +143,8 @@ struct rival_spots *rival_spots_new(const struct outputs *outputs) {
     const char *path = outputs->items[i].path;
     *spot = (struct spot){.path = path, .dir = file_directory(path), .is_pattern = outputs_is_pattern(path)};
     spot->is_there = stat(path, &spot->st) == 0;
+    spot->is_too_long = !spot->is_there && errno == ENAMETOOLONG;
+    spot->is_regular = spot->is_there && S_ISREG(spot->st.st_mode);
     spot->is_dir_there = stat(spot->dir, &spot->dir_st) == 0;
   }
   return spots;
@@ -181,7 +185,9 @@ static bool begin_alike(const char *a, const char *b) {
   return strncmp(a, b, a_len < b_len ? a_len : b_len) == 0;
 }
 
+/* One file that both name is exact for both. What is not there may become a directory. */
 static bool meet(const struct spot *a, const struct spot *b) {
+  if (a->is_too_long || b->is_too_long || (a->is_regular && b->is_regular)) return false;
   if (strcmp(a->path, b->path) == 0 || (a->is_there && b->is_there && is_same_file(&a->st, &b->st))) return true;
   if (is_inside(a, b) || is_inside(b, a)) return true;
   if (!a->is_pattern && !b->is_pattern) return false;

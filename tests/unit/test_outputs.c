@@ -441,7 +441,7 @@ static void test_rivals(void **unused) {
       {"ffmpeg -i x %v/a.mp4", "ffmpeg -i x pool/%v.mp4", "pool/a.mp4", NULL, true, "SS"},
       {"s pool", "s fresh", "pool/a.mp4", NULL, false, "F-"},
       {"s pool", "s pool/deep", "pool/a.mp4", NULL, true, "F-"},
-      {"s pool/a.mp4", "s pool/a.mp4", "pool/a.mp4", NULL, true, "FF"},
+      {"s pool/a.mp4", "s pool/a.mp4", "pool/a.mp4", NULL, false, "FF"},
       {"s pool/a.mp4", "t pool/b.mp4", "pool/a.mp4", NULL, false, "F-"},
       {"ffmpeg -i x pool/a.mp4", "ffmpeg -i x pool/b.mp4", "pool/a.mp4", NULL, false, "F-"},
       {"s pool", "s pool/was.mp4", "pool/was.mp4", "pool/was.mp4", true, "F-"}, /* an input of the second */
