@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/near_lists.h"
 #include "agent/parts.h"
@@ -21,6 +22,7 @@
 #include "base/file.h"
 
 #define SEEN_SHOWN 5
+#define CLOCK_SLACK_MS 100
 
 void findings_fini(struct findings *findings) {
   for (size_t i = 0; i < findings->count; i++) {
@@ -41,7 +43,11 @@ static struct finding *append(struct findings *findings, const char *path) {
 
 /* ---- the order ---- */
 
-static bool is_file(const struct made *made) { return made->state == MADE_FILE || made->state == MADE_DOUBTFUL; }
+static bool is_doubtful(const struct made *made) {
+  return made->state == MADE_DOUBTFUL || made->state == MADE_SHARED || made->state == MADE_RIVALS;
+}
+
+static bool is_file(const struct made *made) { return made->state == MADE_FILE || is_doubtful(made); }
 
 /* Places in the list of what was made, in the order of measuring. The caller frees them. */
 static size_t *order_of(const struct made_list *made, enum part_rank *ranks) {
@@ -62,6 +68,7 @@ static size_t *order_of(const struct made_list *made, enum part_rank *ranks) {
 
 /* A pass over what was made. */
 struct pass {
+  struct timespec began; /* of the run */
   const struct outputs_report *report;
   struct report_ids *ids;
   const char *id_base;
@@ -74,7 +81,7 @@ static void measure(const struct pass *pass, const struct made *made, struct fin
   struct report_options as = pass->report->as;
   as.ids = made->state == MADE_FILE ? pass->ids : NULL;
   as.id_base = pass->id_base;
-  if (pass->without_id || made->state == MADE_DOUBTFUL) as.id = NULL;
+  if (pass->without_id || is_doubtful(made)) as.id = NULL;
   if (!pass->report->has_kind) as.kind = made->of->is_remux ? REPORT_REMUX : REPORT_TRANSCODE;
   ret->kind = as.kind;
   int result = report_measure(made->path, &as, &ret->reports, &ret->why);
@@ -88,9 +95,9 @@ static void measure(const struct pass *pass, const struct made *made, struct fin
 }
 
 /* What a list plays is not counted by itself. A doubtful list does not count, but its parts are no outputs either. */
-static void claim_parts(const struct pass *pass, const struct finding *finding, bool is_doubtful) {
-  bool counts = finding->verdict == FINDING_COUNTED && !is_doubtful;
-  if (counts || is_doubtful || finding->verdict == FINDING_UNMETERED)
+static void claim_parts(const struct pass *pass, const struct finding *finding, bool has_doubt) {
+  bool counts = finding->verdict == FINDING_COUNTED && !has_doubt;
+  if (counts || has_doubt || finding->verdict == FINDING_UNMETERED)
     parts_claim(pass->parts, finding->path, finding->path, &finding->reports.media, counts);
 }
 
@@ -104,12 +111,42 @@ static void refuse_part(const struct pass *pass, struct finding *finding) {
   finding->verdict = FINDING_UNMETERED;
 }
 
-/* A doubtful file that holds video does not count. If it cannot be measured now, that is said first. */
+/* True if the file was last changed before the run began. Kernels stamp files with a clock that may be a tick late. */
+static bool is_from_before(const struct pass *pass, const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0) return false;
+  int64_t age_ms = (int64_t)(pass->began.tv_sec - st.st_ctim.tv_sec) * 1000 +
+                   (pass->began.tv_nsec - st.st_ctim.tv_nsec) / 1000000;
+  return age_ms > CLOCK_SLACK_MS;
+}
+
+/* As with -hls_flags append_list: the list was there before, and plays files that this run did not write. */
+static void refuse_continued(const struct pass *pass, const struct made *made, struct finding *finding) {
+  bool was_there = made->of->before.was_there && strcmp(made->of->path, made->path) == 0;
+  if (finding->verdict != FINDING_COUNTED || !was_there || !finding->reports.media.is_list) return;
+  for (size_t i = 0; i < finding->reports.count; i++) {
+    struct report *report = &finding->reports.items[i];
+    const struct media_output *output = &finding->reports.media.outputs[i];
+    for (size_t n = 0; n < output->span_count && report->is_measured; n++) {
+      if (!is_from_before(pass, output->spans[n].path)) continue;
+      report->is_measured = false;
+      (void)err_set(&report->why, ERR_MEDIA,
+                    "%s: not counted: it continues an output from before this run, with %s, which would count twice; to count "
+                    "all of it (%s) as one, take back what was recorded of it with `codecmeter void`, then record it with "
+                    "`codecmeter record`",
+                    report->name, output->spans[n].path, report->summary);
+    }
+  }
+}
+
+/* A doubtful file that holds video does not count. If it cannot be measured now, that is said first; but a file that may
+ * be another run's, and perhaps is still written by that one, holds nothing back. */
 static void doubt(const struct made *made, struct finding *finding) {
-  bool is_judged = finding->verdict == FINDING_COUNTED || finding->why.code == ERR_MEDIA;
+  bool is_judged =
+      finding->verdict == FINDING_COUNTED || finding->why.code == ERR_MEDIA || made->state != MADE_DOUBTFUL;
   if (finding->verdict == FINDING_LEFT_OUT || !is_judged) return;
   reports_fini(&finding->reports);
-  finding->verdict = FINDING_UNMETERED;
+  finding->verdict = made->state == MADE_RIVALS ? FINDING_LEFT_OUT : FINDING_UNMETERED;
   finding->why = made->why;
 }
 
@@ -119,11 +156,12 @@ static void measure_made(const struct pass *pass, const struct made *made, struc
   struct finding *finding = append(ret, made->path);
   if (is_file(made)) {
     measure(pass, made, finding);
-    claim_parts(pass, finding, made->state == MADE_DOUBTFUL);
-    if (made->state == MADE_DOUBTFUL)
+    claim_parts(pass, finding, is_doubtful(made));
+    if (is_doubtful(made))
       doubt(made, finding);
     else
       refuse_part(pass, finding);
+    refuse_continued(pass, made, finding);
     return;
   }
   finding->why = made->why;
@@ -208,12 +246,13 @@ static void measure_without_id(struct pass *pass, const struct made_list *made, 
   }
 }
 
-static void measure_all(const struct outputs_report *report, const struct made_list *made, struct findings *ret) {
+static void measure_all(const struct outputs_report *report, struct timespec began, const struct made_list *made,
+                        struct findings *ret) {
   SCOPED_MALLOC enum part_rank *ranks = calloc(made->count + 1, sizeof *ranks);
   CHECK(ranks != NULL);
   SCOPED_MALLOC size_t *order = order_of(made, ranks);
   SCOPED_MALLOC char *base = report->as.id_prefix != NULL ? guess_base(made) : NULL;
-  struct pass pass = {.report = report, .id_base = base};
+  struct pass pass = {.report = report, .began = began, .id_base = base};
   run_pass(&pass, made, order, ret);
   if (report->as.id != NULL && has_too_many(ret)) measure_without_id(&pass, made, order, ret);
   if (report->as.id_prefix == NULL || findings_counted(ret) == 0) return;
@@ -228,7 +267,7 @@ void findings_measure(const struct outputs *outputs, const struct outputs_report
   SCOPED(made_list_fini) struct made_list made;
   outputs_made(outputs, &made);
   *ret = (struct findings){.items = NULL};
-  measure_all(report, &made, ret);
+  measure_all(report, outputs->began, &made, ret);
 }
 
 const struct err *findings_busy(const struct findings *findings) {

@@ -3,8 +3,9 @@
  *
  * What counts is what holds video. A list counts for the files that it plays, so these are not measured by
  * themselves. A master playlist is measured before the playlists that it names. A list that cannot be measured takes
- * its segments with it, because a segment is no output; a playlist that it names counts by itself then. A part of a
- * list that lies near, and that the command did not make, is unmetered (agent/near_lists.h).
+ * its segments with it, because a segment is no output; a playlist that it names counts by itself then. A part of a list
+ * that lies near, and that the command did not make, is unmetered (agent/near_lists.h). So is a list that was there before
+ * and plays files that the command did not write: it continues an output that perhaps was counted.
  */
 #ifndef CODECMETER_AGENT_FINDINGS_H
 #define CODECMETER_AGENT_FINDINGS_H

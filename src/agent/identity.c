@@ -69,15 +69,16 @@ static int look(const struct media_span *spans, size_t count, uint64_t *ret_size
   return 0;
 }
 
-int identity_of_media(const struct media_span *spans, size_t count, char ret_id[IDENTITY_SIZE], int64_t *ret_time_s,
-                      struct err *err) {
+int identity_of_begin(const struct media_span *spans, size_t count, uint64_t size, int64_t time_s,
+                      char ret_id[IDENTITY_SIZE], struct err *err) {
   CHECK(count > 0);
   SCOPED(buf_fini) struct buf text = {0};
   uint8_t digest[DIGEST_SHA256_SIZE];
-  uint64_t size = 0;
-  int64_t time_s = 0;
-  int result = look(spans, count, &size, &time_s, err);
-  if (result != 0) return result;
+  uint64_t all = 0;
+  int result = 0;
+  for (size_t i = 0; i < count; i++)
+    all += spans[i].size;
+  if (size > all) return err_set(err, ERR_MEDIA, "%s: it is shorter than what was asked for", spans[0].path);
   bool whole = size <= WHOLE_MAX;
   uint64_t sampled = whole ? size : 3 * SAMPLE;
   char *out = buf_extend(&text, HEAD + sampled);
@@ -96,6 +97,16 @@ int identity_of_media(const struct media_span *spans, size_t count, char ret_id[
   digest_sha256(buf_view(&text), digest);
   memcpy(ret_id, "1:", 2);
   bytes_hex(digest, DIGEST_KEPT, ret_id + 2);
-  *ret_time_s = time_s;
   return 0;
+}
+
+int identity_of_media(const struct media_span *spans, size_t count, char ret_id[IDENTITY_SIZE], int64_t *ret_time_s,
+                      struct err *err) {
+  CHECK(count > 0);
+  uint64_t size = 0;
+  int64_t time_s = 0;
+  int result = look(spans, count, &size, &time_s, err);
+  if (result == 0) result = identity_of_begin(spans, count, size, time_s, ret_id, err);
+  if (result == 0) *ret_time_s = time_s;
+  return result;
 }

@@ -15,5 +15,9 @@
  * -ERR_MEDIA: a file is missing, or is shorter than its span. */
 MUST_USE int identity_of_media(const struct media_span *spans, size_t count, char ret_id[IDENTITY_SIZE],
                                int64_t *ret_time_s, struct err *err);
+/* The identity that the first `size` bytes of the media have, or would have, as media of their own that were written at
+ * time_s. -ERR_MEDIA: the media are shorter. Else as above. */
+MUST_USE int identity_of_begin(const struct media_span *spans, size_t count, uint64_t size, int64_t time_s,
+                               char ret_id[IDENTITY_SIZE], struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "agent/intent.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@
 
 #include "agent/intent_note.h"
 #include "agent/path_text.h"
+#include "agent/rivals.h"
 #include "auth/digest.h"
 #include "base/bytes.h"
 #include "base/check.h"
@@ -30,6 +32,7 @@
 struct intent {
   int fd;
   char *path;
+  uint64_t head_len; /* of the first two lines */
 };
 
 static void append_file(struct buf *out, const char *path, const struct file_before *was) {
@@ -51,15 +54,26 @@ static void append_marks(struct buf *out, const char *name, const struct file_ma
   buf_char(out, '"');
 }
 
-static void append_candidate(struct buf *out, const struct candidate *candidate) {
+static void append_candidate(struct buf *out, const struct candidate *candidate, bool with_seen) {
   append_file(out, candidate->path, &candidate->before);
   if (candidate->role != CANDIDATE_NAMED) buf_printf(out, ",\"role\":\"%s\"", intent_role_names[candidate->role]);
   if (candidate->is_remux) buf_text(out, ",\"remux\":true");
   if (candidate->is_task) buf_text(out, ",\"task\":true");
   if (candidate->was_full) buf_text(out, ",\"full\":true");
   if (candidate->was_hidden) buf_text(out, ",\"hidden\":true");
-  if (candidate->seen_count > 0) append_marks(out, "seen", candidate->seen, candidate->seen_count);
+  if (with_seen && candidate->seen_count > 0) append_marks(out, "seen", candidate->seen, candidate->seen_count);
   buf_char(out, '}');
+}
+
+/* Ends the line. chosen: leaves out the others, and what patterns matched before; NULL: all, with that. */
+static void append_outputs(struct buf *out, const struct outputs *outputs, const bool *chosen) {
+  buf_text(out, ",\"outputs\":[");
+  for (size_t i = 0; i < outputs->count; i++) {
+    if (chosen != NULL && !chosen[i]) continue;
+    if (out->ptr[out->len - 1] != '[') buf_char(out, ',');
+    append_candidate(out, &outputs->items[i], chosen == NULL);
+  }
+  buf_text(out, "]}\n");
 }
 
 static void append_as(struct buf *out, const struct outputs_report *report) {
@@ -88,12 +102,7 @@ static void compose(const struct spool *spool, const struct outputs *outputs, co
   if (report->as.project != NULL) json_add_member(out, "project", report->as.project);
   buf_printf(out, ",\"began\":[%lld,%ld]", (long long)began.tv_sec, began.tv_nsec);
   append_as(out, report);
-  buf_text(out, ",\"outputs\":[");
-  for (size_t i = 0; i < outputs->count; i++) {
-    if (i > 0) buf_char(out, ',');
-    append_candidate(out, &outputs->items[i]);
-  }
-  buf_text(out, "]}\n");
+  append_outputs(out, outputs, NULL);
   spool_append_address(spool, out);
 }
 
@@ -144,6 +153,7 @@ int intent_write(const struct spool *spool, const struct outputs *outputs, const
     intent_remove(intent);
     return result;
   }
+  intent->head_len = text.len;
   *ret = intent;
   return 0;
 }
@@ -180,6 +190,69 @@ void intent_note_end(const struct intent *intent, const struct outputs *outputs,
 }
 
 void intent_note_unfinished(const struct intent *intent) { append_line(intent, STR("{\"unfinished\":true}\n")); }
+
+/* ---- rivals ---- */
+
+/* Notes those candidates of a run that meet the other's. Behind a line that may have been cut short, and in one write,
+ * because both runs write to the note. It need not survive a power cut, which ends both. If the disk is full, the other note
+ * still has its side. */
+static void append_rival(int fd, struct timespec began, const struct outputs *outputs, const struct rival_spots *own,
+                         const struct rival_spots *other) {
+  SCOPED(buf_fini) struct buf line = {.limit = INTENT_MAX};
+  SCOPED_MALLOC bool *chosen = calloc(outputs->count + 1, sizeof *chosen);
+  CHECK(chosen != NULL);
+  if (rival_spots_meet(own, other, chosen) == 0) return;
+  buf_printf(&line, "\n{\"rival\":[%lld,%ld]", (long long)began.tv_sec, began.tv_nsec);
+  append_outputs(&line, outputs, chosen);
+  ssize_t wrote = fd < 0 || line.failed ? -1 : write(fd, line.ptr, line.len);
+  (void)wrote;
+}
+
+static bool is_alive(const struct intent_note *note) {
+  return intent_is_our_host(note) && (note->is_locked || intent_process_lives(note->run_pid, note->run_start) ||
+                                      intent_command_lives(note));
+}
+
+/* Looks at the note of another run. */
+static void meet(const struct intent *intent, const char *path, const struct rival_spots *spots,
+                 const struct outputs *outputs, struct timespec began) {
+  SCOPED(intent_note_fini) struct intent_note note = {.name = file_name(path), .path = strdup(path), .fd = -1};
+  struct err err;
+  CHECK(note.path != NULL);
+  int result = intent_note_read(&note, &err);
+  if (note.fd >= 0) (void)flock(note.fd, LOCK_UN);
+  if (result != 0 || !note.has_lines || !is_alive(&note)) return;
+  if (intent_is_above(note.run_pid)) return; /* a run within a run: what this one makes is that one's, too */
+  SCOPED(rival_spots_free_ref) struct rival_spots *others = rival_spots_new(&note.outputs);
+  SCOPED_FD int fd = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+  append_rival(fd, began, outputs, spots, others);
+  append_rival(intent->fd, note.began, &note.outputs, others, spots);
+}
+
+void intent_meet(struct intent *intent, const struct spool *spool, const struct outputs *outputs, struct timespec began) {
+  SCOPED(rival_spots_free_ref) struct rival_spots *spots = rival_spots_new(outputs);
+  DIR *listed = opendir(spool->dir);
+  for (struct dirent *entry = NULL; listed != NULL && (entry = readdir(listed)) != NULL;) {
+    SCOPED_MALLOC char *path = file_path(spool->dir, entry->d_name);
+    if (spool_is_run(entry->d_name) && strcmp(path, intent->path) != 0) meet(intent, path, spots, outputs, began);
+  }
+  if (listed != NULL) (void)closedir(listed);
+}
+
+bool intent_learn_rivals(const struct intent *intent, struct outputs *outputs) {
+  SCOPED(buf_fini) struct buf text = {0};
+  uint64_t size = 0;
+  size_t got = 0, before = outputs->rival_count;
+  struct err err;
+  bool has_more = file_size(intent->fd, intent->path, &size, &err) == 0 && size > intent->head_len;
+  char *room = has_more ? buf_extend(&text, size - intent->head_len + JSON_PADDING) : NULL;
+  if (room == NULL) return false;
+  memset(room, 0, text.len);
+  if (file_read(intent->fd, intent->path, intent->head_len, room, size - intent->head_len, &got, &err) != 0) return false;
+  outputs_forget_rivals(outputs);
+  intent_note_read_rivals(str_make(room, got), outputs);
+  return outputs->rival_count > before;
+}
 
 void intent_leave(struct intent *intent) {
   if (intent == NULL) return;

@@ -17,6 +17,10 @@
  *
  *   {"taken":"PATH"}                           as in outputs: what is there from now on is not this run's
  *
+ * Another run that overlaps with this one, and may write to the same places (agent/rivals.h), adds what it is:
+ *
+ *   {"rival":[SECONDS,NANOSECONDS],"outputs":[…]}   when it began, and its candidates, without `seen`
+ *
  * `as` is what the user says about the outputs (report_options):
  * {"source":"…","id":"…","id_prefix":"…","task_id":"…", "kind":"remux","rate":[NUMERATOR,DENOMINATOR]}; what is not
  * given is left out.
@@ -54,6 +58,12 @@ MUST_USE int intent_write(const struct spool *spool, const struct outputs *outpu
 /* Call in the child, just before it becomes the command: notes its process, and leaves it a descriptor that holds the
  * lock. */
 void intent_note_command(const struct intent *intent);
+/* Makes this run and the others that are there known to each other, where they may write to the same places. Call it when
+ * the run is noted, and before its command starts: of two runs that begin at once, at least one sees the other then. */
+void intent_meet(struct intent *intent, const struct spool *spool, const struct outputs *outputs, struct timespec began);
+/* Gives the outputs the rivals that are known now. Returns true if there are more than before. What a rival has made was
+ * seen only after the rival was known. So call it after looking at what was made, and if it returns true, look again. */
+bool intent_learn_rivals(const struct intent *intent, struct outputs *outputs);
 /* Notes how the command ended, and what it made. If that cannot be written, both stay unknown. */
 void intent_note_end(const struct intent *intent, const struct outputs *outputs, int status, struct timespec ended);
 /* Notes that what the command made was not finished when it ended. */

@@ -18,18 +18,23 @@
 #include "base/check.h"
 #include "base/file.h"
 
-#define NOTE_MAX (2 * INTENT_MAX + 65536) /* the lines of `run`, and what a command may have scribbled */
+#define NOTE_MAX (3 * INTENT_MAX) /* the lines of `run`, those of other runs, and what a command may have scribbled */
 #define WAS_NUMBERS 7
 #define HASH_DIGITS 16
+#define RIVAL_LINE "{\"rival\":"
+#define FIELD_STATE 3 /* of /proc/PID/stat, as in proc(5) */
+#define FIELD_PARENT 4
+#define FIELD_START 22
 
 const char *const intent_role_names[3] = {
     [CANDIDATE_NAMED] = "", [CANDIDATE_OUTPUT] = "output", [CANDIDATE_ARGUMENT] = "argument"};
 
 /* ---- processes and hosts ---- */
 
-uint64_t intent_process_start(int64_t pid) {
+/* Reads a number from /proc/PID/stat. 0: the process does not exist, has ended, or is hidden from us. */
+static uint64_t read_process(int64_t pid, int field_number) {
   char path[48], text[1024];
-  uint64_t start = 0;
+  uint64_t value = 0;
   (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
   ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
@@ -38,11 +43,20 @@ uint64_t intent_process_start(int64_t pid) {
   const char *close = strrchr(text, ')'); /* ends the process's name, which may contain anything */
   if (close == NULL) return 0;
   struct str rest = str_of(close + 1), field = str_cut(&rest, ' ');
-  for (int number = 3; number <= 22; number++) { /* state is field 3, the start field 22 */
+  for (int number = FIELD_STATE; number <= field_number; number++) {
     field = str_cut(&rest, ' ');
-    if (number == 3 && (str_equal(field, STR("Z")) || str_equal(field, STR("X")))) return 0;
+    if (number == FIELD_STATE && (str_equal(field, STR("Z")) || str_equal(field, STR("X")))) return 0;
   }
-  return str_to_u64(field, &start) ? start : 0;
+  return str_to_u64(field, &value) ? value : 0;
+}
+
+uint64_t intent_process_start(int64_t pid) { return read_process(pid, FIELD_START); }
+
+bool intent_is_above(int64_t pid) {
+  int64_t above = getppid();
+  while (above > 1 && above != pid)
+    above = (int64_t)read_process(above, FIELD_PARENT);
+  return above == pid && pid > 1;
 }
 
 bool intent_process_lives(int64_t pid, uint64_t start) { return start != 0 && intent_process_start(pid) == start; }
@@ -182,14 +196,14 @@ static bool read_seen(const struct json *seen, struct candidate *candidate) {
   return seen->type == JSON_STRING && read_marks(seen->text, &candidate->seen, &candidate->seen_count);
 }
 
-static bool read_outputs(struct intent_note *note, const struct json *list, int64_t version) {
+static bool read_outputs(const struct json *list, int64_t version, struct outputs *ret) {
   if (list == NULL || list->type != JSON_ARRAY) return false;
   for (const struct json *item = list->child; item != NULL; item = item->next) {
     struct str path = item->type == JSON_OBJECT ? json_member_text(item, "path") : STR("");
     struct file_before before;
     enum candidate_role role;
     if (path.len == 0 || !read_was(json_member(item, "was"), &before) || !read_role(item, &role)) return false;
-    struct candidate *candidate = outputs_add(&note->outputs, path_text_read(path), role);
+    struct candidate *candidate = outputs_add(ret, path_text_read(path), role);
     candidate->before = before;
     candidate->is_task = version == 1 || is_true(item, "task");
     candidate->is_remux = is_true(item, "remux");
@@ -251,7 +265,7 @@ static bool read_first(struct intent_note *note, const struct json *first, int64
   return read_i64(json_member(first, "pid"), &note->run_pid) &&
          read_u64(json_member(first, "start"), &note->run_start) &&
          read_time(json_member(first, "began"), &note->began) && read_as(note, first) &&
-         read_outputs(note, json_member(first, "outputs"), version);
+         read_outputs(json_member(first, "outputs"), version, &note->outputs);
 }
 
 static bool read_address(struct intent_note *note, const struct json *address) {
@@ -279,10 +293,19 @@ static void read_end(struct intent_note *note, const struct json *line) {
   if (is_noted) note->outputs.end = OUTPUTS_NOTED;
 }
 
+/* A rival that cannot be read keeps the candidates before the fault. */
+static void read_rival(const struct json *line, struct outputs *outputs) {
+  struct timespec began;
+  if (!read_time(json_member(line, "rival"), &began)) return;
+  bool is_whole = read_outputs(json_member(line, "outputs"), INTENT_VERSION, &outputs_add_rival(outputs, began)->outputs);
+  (void)is_whole;
+}
+
 /* The command has the file open, and may have written into it: lines that are not ours are ignored. */
 static void read_rest(struct intent_note *note, struct str rest) {
   while (rest.len > 0) {
-    const struct json *line = parse_line(note, str_cut(&rest, '\n'));
+    struct str text = str_cut(&rest, '\n');
+    const struct json *line = str_starts(text, STR(RIVAL_LINE)) ? NULL : parse_line(note, text);
     if (line == NULL) continue;
     struct str taken = json_member_text(line, "taken");
     if (taken.len > 0) {
@@ -295,6 +318,18 @@ static void read_rest(struct intent_note *note, struct str rest) {
     } else if (is_true(line, "unfinished")) {
       note->outputs.end = OUTPUTS_UNKNOWN;
     }
+  }
+}
+
+void intent_note_read_rivals(struct str lines, struct outputs *outputs) {
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(lines.len * 32 + (1 << 20));
+  SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
+  CHECK(arena != NULL && parser != NULL);
+  while (lines.len > 0) {
+    const struct json *top;
+    struct str line = str_cut(&lines, '\n');
+    if (!str_starts(line, STR(RIVAL_LINE))) continue;
+    if (json_parse(parser, arena, line, 8, &top, NULL) == 0 && top->type == JSON_OBJECT) read_rival(top, outputs);
   }
 }
 
@@ -317,6 +352,7 @@ static int read_lines(struct intent_note *note, struct err *err) {
   if (address == NULL || !read_first(note, first, version) || !read_address(note, address))
     return err_set(err, ERR_CORRUPT, "its lines are not those of a run's note");
   note->has_lines = true;
+  note->outputs.began = note->began;
   note->outputs.end = OUTPUTS_UNKNOWN;
   read_rest(note, rest);
   return 0;

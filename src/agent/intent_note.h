@@ -55,10 +55,15 @@ void intent_note_fini(struct intent_note *note);
 uint64_t intent_process_start(int64_t pid);
 /* True if the process exists that began then. */
 bool intent_process_lives(int64_t pid, uint64_t start);
+/* True if this process was started by that one, or by one that it started, and so on. */
+bool intent_is_above(int64_t pid);
 /* This machine's name. */
 void intent_host(char out[HOST_NAME_MAX + 1]);
 bool intent_is_our_host(const struct intent_note *note);
 /* True if the process that became the command exists. */
 bool intent_command_lives(const struct intent_note *note);
+/* Reads the rivals from the lines of a note; others are ignored. intent_note_read does not, because many runs may have noted
+ * themselves there. */
+void intent_note_read_rivals(struct str lines, struct outputs *outputs);
 
 #endif

@@ -34,6 +34,7 @@
 #include "agent/intent.h"
 #include "agent/intent_note.h"
 #include "agent/path_text.h"
+#include "agent/rivals.h"
 #include "base/check.h"
 #include "base/file.h"
 
@@ -178,6 +179,7 @@ static int settle_note(const struct spool *spool, const struct spool_pass *pass,
     return err_set(err, ERR_BUSY, "the run's command (process %" PRId64 "), or a process that it started, still runs",
                    note->command_pid);
   }
+  intent_note_read_rivals(buf_view(&note->content), &note->outputs);
   bool began = note->has_command || outputs_made_any(&note->outputs);
   if (began) return settle_ended(spool, pass, note, sums, err);
   return remove_note(note, err);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "agent/ffmpeg_line.h"
+#include "agent/rivals.h"
 #include "auth/digest.h"
 #include "base/bytes.h"
 #include "base/check.h"
@@ -126,7 +127,7 @@ bool outputs_match(const char *pattern, const char *name) {
   return at[len];
 }
 
-static bool is_pattern(const char *text) {
+bool outputs_is_pattern(const char *text) {
   while (*text != '\0') {
     char literal;
     bool digits;
@@ -175,7 +176,7 @@ static void add_matches(const char *dir, const char *rest, GPtrArray *out, int *
   bool is_last = strchr(rest, '/') == NULL;
   SCOPED_MALLOC char *component = strndup(first.ptr, first.len);
   struct dirent **list = NULL;
-  if (!is_pattern(component)) {
+  if (!outputs_is_pattern(component)) {
     SCOPED_MALLOC char *path = file_path(dir, component);
     if (!is_last)
       add_matches(path, left.ptr, out, ret_code);
@@ -198,7 +199,7 @@ static void add_matches(const char *dir, const char *rest, GPtrArray *out, int *
 static GPtrArray *matches_of(const char *pattern, int *ret_code) {
   GPtrArray *paths = g_ptr_array_new_with_free_func(free);
   *ret_code = 0;
-  if (is_pattern(pattern)) add_matches("", pattern + 1, paths, ret_code);
+  if (outputs_is_pattern(pattern)) add_matches("", pattern + 1, paths, ret_code);
   return paths;
 }
 
@@ -209,6 +210,22 @@ struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidat
   CHECK(outputs->items != NULL);
   outputs->items[outputs->count] = (struct candidate){.path = path, .role = role};
   return &outputs->items[outputs->count++];
+}
+
+struct rival *outputs_add_rival(struct outputs *outputs, struct timespec began) {
+  outputs->rivals = realloc(outputs->rivals, (outputs->rival_count + 1) * sizeof *outputs->rivals);
+  CHECK(outputs->rivals != NULL);
+  struct rival *rival = &outputs->rivals[outputs->rival_count++];
+  *rival = (struct rival){.began = began};
+  return rival;
+}
+
+void outputs_forget_rivals(struct outputs *outputs) {
+  for (size_t i = 0; i < outputs->rival_count; i++)
+    outputs_fini(&outputs->rivals[i].outputs);
+  free(outputs->rivals);
+  outputs->rivals = NULL;
+  outputs->rival_count = 0;
 }
 
 /* Candidates that are being collected. `places` maps a path to its place in outputs->items. */
@@ -372,6 +389,7 @@ static void look_into(struct candidate *candidate) {
 }
 
 void outputs_look(struct outputs *outputs) {
+  (void)clock_gettime(CLOCK_REALTIME, &outputs->began);
   for (size_t i = 0; i < outputs->count; i++) {
     struct candidate *candidate = &outputs->items[i];
     candidate->before = file_before_look(candidate->path);
@@ -399,6 +417,7 @@ void outputs_fini(struct outputs *outputs) {
   for (size_t i = 0; i < outputs->elsewhere_count; i++)
     free(outputs->elsewhere[i]);
   free(outputs->elsewhere);
+  outputs_forget_rivals(outputs);
   free(outputs->made);
   free(outputs->items);
   *outputs = (struct outputs){.items = NULL};
@@ -491,7 +510,7 @@ static void add_made(struct making *making, const char *path, const struct candi
   }
 }
 
-static bool has_changed(const struct candidate *of) {
+bool candidate_has_changed(const struct candidate *of) {
   struct file_before now = file_before_look(of->path);
   if (!now.was_there) return false;
   return of->role == CANDIDATE_ARGUMENT ? !is_same_content(&of->before, &now) : !is_same(&of->before, &now);
@@ -579,7 +598,7 @@ static void add_candidate(struct making *making, const struct candidate *of) {
     add_directory(making, of);
   } else if (is_there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && of->role == CANDIDATE_OUTPUT) {
     add_special(making, of);
-  } else if (is_there && (S_ISREG(st.st_mode) || of->role != CANDIDATE_ARGUMENT) && has_changed(of)) {
+  } else if (is_there && (S_ISREG(st.st_mode) || of->role != CANDIDATE_ARGUMENT) && candidate_has_changed(of)) {
     add_made(making, of->path, of, of->before.was_there);
   } else if (!add_pattern(making, of)) {
     add_missing(making, of);
@@ -613,6 +632,7 @@ void outputs_made(const struct outputs *outputs, struct made_list *ret) {
   fill_sets(&making);
   for (size_t i = 0; i < outputs->count; i++)
     add_candidate(&making, &outputs->items[i]);
+  rivals_judge(outputs, ret);
   g_hash_table_destroy(making.files);
   g_hash_table_destroy(making.before);
   g_hash_table_destroy(making.made_paths);
@@ -627,7 +647,9 @@ size_t outputs_mark_made(const struct outputs *outputs, struct file_mark **ret) 
   CHECK(*ret != NULL);
   for (size_t i = 0; i < made.count; i++) {
     struct file_before now = file_before_look(made.items[i].path);
-    if (made.items[i].state == MADE_FILE && now.was_there) (*ret)[count++] = file_mark_of(made.items[i].path, &now);
+    enum made_state state = made.items[i].state;
+    bool is_made = state == MADE_FILE || state == MADE_SHARED || state == MADE_RIVALS;
+    if (is_made && now.was_there) (*ret)[count++] = file_mark_of(made.items[i].path, &now);
   }
   made_list_fini(&made);
   return count;
@@ -650,27 +672,6 @@ bool outputs_made_any(const struct outputs *outputs) {
   return any;
 }
 
-/* ---- two runs ---- */
-
-static bool is_in(const char *path, const char *directory) {
-  struct stat a, b;
-  SCOPED_MALLOC char *above = file_directory(path);
-  return stat(above, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-static bool is_same_directory(const char *a, const char *b) {
-  SCOPED_MALLOC char *directory = file_directory(b);
-  return is_in(a, directory);
-}
-
-/* True if both paths lead to one file, or, before the file exists, to one name in one directory. */
-static bool is_same_place(const char *a, const char *b) {
-  struct stat of_a, of_b;
-  if (strcmp(a, b) == 0) return true;
-  if (stat(a, &of_a) == 0 && stat(b, &of_b) == 0) return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
-  return strcmp(file_name(a), file_name(b)) == 0 && is_same_directory(a, b);
-}
-
 bool candidate_exists(const struct candidate *candidate) {
   if (file_exists(candidate->path)) return true;
   int code = 0;
@@ -678,14 +679,4 @@ bool candidate_exists(const struct candidate *candidate) {
   bool any = paths->len > 0 || code != 0;
   g_ptr_array_unref(paths);
   return any;
-}
-
-bool candidate_shares(const struct candidate *candidate, const struct candidate *other) {
-  bool is_input = candidate->role == CANDIDATE_ARGUMENT && candidate->before.was_there && !has_changed(candidate);
-  if (is_input || candidate->was_full) return false;
-  if (is_same_place(candidate->path, other->path)) return true;
-  if (is_directory(candidate->path)) return is_in(other->path, candidate->path);
-  bool matches = outputs_match(file_name(candidate->path), file_name(other->path)) ||
-                 outputs_match(file_name(other->path), file_name(candidate->path));
-  return matches && is_same_directory(candidate->path, other->path);
 }

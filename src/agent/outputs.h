@@ -12,6 +12,8 @@
  * files that it plays; they are not counted again. Inputs do not change. An argument whose file only changed its
  * attributes, or was moved or linked there from another argument, is no output.
  *
+ * Other runs. A directory or a pattern may be that of several runs at once. agent/rivals.h says whose a file is then.
+ *
  * After a kill, other programs may have written to the candidates before they are measured. If `run` saw the command
  * end, it noted which files were made: only these count, and only while their content is the same. Else it is unknown
  * whether the command or another program changed a file that was there before. Such a file is doubtful, unless
@@ -83,9 +85,17 @@ struct outputs {
   size_t count;
   char **elsewhere; /* outputs that are no files: "pipe:1: a pipe cannot be measured" */
   size_t elsewhere_count;
+  struct timespec began; /* when outputs_look noted what was there */
   enum outputs_end end;
   struct file_mark *made; /* with OUTPUTS_NOTED; in any order */
   size_t made_count;
+  struct rival *rivals; /* agent/rivals.h */
+  size_t rival_count;
+};
+/* Another run that overlaps with this one, and may write to the same places. */
+struct rival {
+  struct timespec began;
+  struct outputs outputs; /* only its candidates */
 };
 /* Finds the candidates of a command. named: those of --output, ends with NULL; or NULL. Relative paths are those of
  * the working directory. Fills an empty struct in any case; the caller calls outputs_fini. -ERR_USAGE: an output has
@@ -96,10 +106,15 @@ void outputs_look(struct outputs *outputs);
 void outputs_fini(struct outputs *outputs);
 /* Appends a candidate; takes path. */
 struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidate_role role);
+/* Appends a rival without candidates. Valid until the next call. */
+struct rival *outputs_add_rival(struct outputs *outputs, struct timespec began);
+void outputs_forget_rivals(struct outputs *outputs);
 
 enum made_state {
   MADE_FILE,     /* made or changed by the command */
   MADE_DOUBTFUL, /* changed after the command began, perhaps by another program */
+  MADE_SHARED,   /* made by the command or by another run, and nobody can tell by which */
+  MADE_RIVALS,   /* another run names it as its own */
   MADE_OTHER,    /* there, but no output: it was moved from another of the names, or is a pipe or a device */
   MADE_NOTHING,  /* expected, and not made; or it cannot be examined now */
 };
@@ -122,11 +137,12 @@ size_t outputs_mark_made(const struct outputs *outputs, struct file_mark **ret);
 void made_list_fini(struct made_list *list);
 /* True if there is a file now that the command may have made. */
 bool outputs_made_any(const struct outputs *outputs);
-/* True if both candidates may lead to one file. The first is of a run whose command may still make it. */
-bool candidate_shares(const struct candidate *candidate, const struct candidate *other);
+/* True if there is a file at the candidate's path that was not there before, or has changed. */
+bool candidate_has_changed(const struct candidate *candidate);
 /* True if something is at the candidate's path, or matches its pattern. */
 bool candidate_exists(const struct candidate *candidate);
 
+bool outputs_is_pattern(const char *text);
 /* True if the name matches one component of a pattern: %d and %03d are digits; %v, %Y, $Name$ and $Number%05d$ are
  * any characters, at least one; %% and $$ are themselves. */
 bool outputs_match(const char *pattern, const char *name);

@@ -7,6 +7,9 @@
  * the entries that only `files` holds. The reader lets a later line take over the path, so both tables come out as
  * they were.
  *
+ * A third table has the outputs that were recorded. It outlives the entry of a path whose file has changed, and says whether
+ * the file only goes on where the recorded one ended.
+ *
  * A file differs from others by inode, size and time of writing, and by its time of birth, because inodes are reused
  * and each file system has its own. Device numbers are not kept: they may change when the machine restarts.
  */
@@ -27,7 +30,8 @@
 #include "base/check.h"
 #include "base/file.h"
 
-#define HEAD "codecmeter-watch 2 "
+#define HEAD "codecmeter-watch 3 "
+#define HEAD_WITHOUT_OUTPUTS "codecmeter-watch 2 "
 #define HEAD_WITHOUT_BIRTH "codecmeter-watch 1 "
 #define NAME_SIZE 64
 #define STATE_MAX ((size_t)1 << 30)
@@ -43,6 +47,12 @@ struct entry {
   unsigned missing; /* the pruning at which it was first found to be gone; 0: it exists */
 };
 
+/* What was recorded under a name. */
+struct recorded {
+  struct place_output output;
+  bool is_missing; /* it was gone at the last pruning */
+};
+
 struct place {
   char *dir, *root;
   char name[NAME_SIZE];
@@ -51,6 +61,7 @@ struct place {
   unsigned prunings; /* number of the last pruning; 1 means those of earlier processes */
   GHashTable *paths; /* path -> entry */
   GHashTable *files; /* entry -> entry, by inode, size and times; the last name of each file */
+  GHashTable *outputs; /* name -> struct recorded */
   size_t pruned_at;
 };
 
@@ -160,6 +171,20 @@ void place_remember(struct place *place, const char *path, const struct stat *st
   insert(place, values, strdup(path));
 }
 
+void place_remember_output(struct place *place, const char *name, const struct place_output *output) {
+  struct recorded *recorded = g_new0(struct recorded, 1);
+  char *key = strdup(name);
+  CHECK(key != NULL);
+  recorded->output = *output;
+  (void)g_hash_table_replace(place->outputs, key, recorded);
+  place->is_dirty = true;
+}
+
+const struct place_output *place_find_output(const struct place *place, const char *name) {
+  const struct recorded *recorded = g_hash_table_lookup(place->outputs, name);
+  return recorded != NULL ? &recorded->output : NULL;
+}
+
 bool place_has_file(const struct place *place, const struct stat *st) {
   GHashTableIter iter;
   void *value;
@@ -250,6 +275,33 @@ static void prune_table(struct place *place, GHashTable *table) {
   }
 }
 
+static bool is_gone(const char *path) {
+  struct stat st;
+  return lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* The file of an output has its name, or the part before the #. */
+static bool is_output_gone(const char *name) {
+  const char *mark = strrchr(name, '#');
+  if (!is_gone(name)) return false;
+  SCOPED_MALLOC char *path = mark != NULL ? strndup(name, (size_t)(mark - name)) : NULL;
+  return path == NULL || is_gone(path);
+}
+
+static void prune_outputs(struct place *place) {
+  GHashTableIter iter;
+  void *name, *value;
+  g_hash_table_iter_init(&iter, place->outputs);
+  while (g_hash_table_iter_next(&iter, &name, &value)) {
+    struct recorded *recorded = value;
+    bool was_missing = recorded->is_missing;
+    recorded->is_missing = is_output_gone(name);
+    if (!was_missing || !recorded->is_missing) continue;
+    g_hash_table_iter_remove(&iter);
+    place->is_dirty = true;
+  }
+}
+
 bool place_may_prune(const struct place *place) {
   return place->has_missing || g_hash_table_size(place->files) > place->pruned_at * 2 + PRUNE_MIN;
 }
@@ -261,6 +313,7 @@ void place_prune(struct place *place) {
   place->has_missing = false;
   prune_table(place, place->files);
   prune_table(place, place->paths);
+  prune_outputs(place);
   /* A file with two names keeps the name that is left. */
   g_hash_table_iter_init(&iter, place->paths);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
@@ -280,10 +333,18 @@ static void append_entry(struct buf *out, const struct entry *entry) {
   buf_char(out, '\n');
 }
 
+/* "o SIZE TIME DURATION ID NAME" */
+static void append_output(struct buf *out, const char *name, const struct place_output *output) {
+  buf_printf(out, "o %" PRIu64 " %" PRId64 " %" PRIu64 " %s ", output->size, output->time_s, output->duration_ms,
+             output->id);
+  path_text_append(out, name);
+  buf_char(out, '\n');
+}
+
 static void compose(const struct place *place, struct buf *out) {
   GHashTableIter iter;
-  void *value;
-  unsigned count = g_hash_table_size(place->paths);
+  void *value, *name;
+  unsigned count = g_hash_table_size(place->paths) + g_hash_table_size(place->outputs);
   out->limit = STATE_MAX;
   buf_text(out, HEAD);
   path_text_append(out, place->root);
@@ -297,6 +358,9 @@ static void compose(const struct place *place, struct buf *out) {
   g_hash_table_iter_init(&iter, place->paths);
   while (g_hash_table_iter_next(&iter, NULL, &value))
     append_entry(out, value);
+  g_hash_table_iter_init(&iter, place->outputs);
+  while (g_hash_table_iter_next(&iter, &name, &value))
+    append_output(out, name, &((struct recorded *)value)->output);
   buf_printf(out, "end %u\n", count);
 }
 
@@ -325,7 +389,20 @@ static bool read_status(struct str text, enum place_status *ret) {
   return false;
 }
 
+static bool read_output(struct place *place, struct str line) {
+  struct place_output output = {.size = 0};
+  struct str size = str_cut(&line, ' '), time = str_cut(&line, ' '), duration = str_cut(&line, ' '),
+             id = str_cut(&line, ' ');
+  bool good = str_to_u64(size, &output.size) && str_to_i64(time, &output.time_s) &&
+              str_to_u64(duration, &output.duration_ms) && str_copy(id, output.id, sizeof output.id) && line.len > 0;
+  if (!good) return false;
+  SCOPED_MALLOC char *name = path_text_read(line);
+  place_remember_output(place, name, &output);
+  return true;
+}
+
 static bool read_entry(struct place *place, struct str line, bool has_birth) {
+  if (str_starts(line, STR("o "))) return read_output(place, str_make(line.ptr + 2, line.len - 2));
   struct entry values = {.missing = 0};
   struct str status = str_cut(&line, ' '), size = str_cut(&line, ' '), mtime = str_cut(&line, ' '),
              inode = str_cut(&line, ' '), birth = has_birth ? str_cut(&line, ' ') : STR("0");
@@ -342,7 +419,7 @@ static bool read_entry(struct place *place, struct str line, bool has_birth) {
 static bool read_state(struct place *place, struct str text) {
   uint64_t count, lines = 0;
   struct str head = str_cut(&text, '\n');
-  bool has_birth = str_starts(head, STR(HEAD));
+  bool has_birth = str_starts(head, STR(HEAD)) || str_starts(head, STR(HEAD_WITHOUT_OUTPUTS));
   if (!has_birth && !str_starts(head, STR(HEAD_WITHOUT_BIRTH))) return false;
   for (; text.len > 0 && !str_starts(text, STR("end ")); lines++) {
     if (!read_entry(place, str_cut(&text, '\n'), has_birth)) return false;
@@ -398,6 +475,7 @@ static struct place *make_place(const char *dir, const char *root) {
   CHECK(place->dir != NULL && place->root != NULL);
   place->paths = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, release_entry);
   place->files = g_hash_table_new_full(hash_file, same_file, NULL, release_entry);
+  place->outputs = g_hash_table_new_full(g_str_hash, g_str_equal, free, g_free);
   digest_sha256(str_of(root), digest);
   bytes_hex(digest, 8, hash);
   (void)snprintf(place->name, sizeof place->name, SPOOL_WATCH_PREFIX "%s.state", hash);
@@ -429,6 +507,7 @@ void place_close(struct place *place) {
   if (place == NULL) return;
   g_hash_table_destroy(place->files);
   g_hash_table_destroy(place->paths);
+  g_hash_table_destroy(place->outputs);
   if (place->lock_fd >= 0) (void)close(place->lock_fd);
   free(place->dir);
   free(place->root);

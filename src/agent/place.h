@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "agent/identity.h"
 #include "base/err.h"
 
 enum place_status {
@@ -48,8 +49,20 @@ void place_remember(struct place *place, const char *path, const struct stat *st
 /* True if the place knows this file under any name, whenever it was made. Looks at every entry. */
 bool place_has_file(const struct place *place, const struct stat *st);
 
-/* Notes a directory that the first watch could not look into, and when that watch began (ns since 1970): what is
- * found in it later and has not changed since then is from before the watch. */
+/* An output as it was recorded. So an output that is continued is known: it begins with these media. */
+struct place_output {
+  uint64_t size;        /* of its media, in bytes */
+  int64_t time_s;       /* when they were written */
+  uint64_t duration_ms;
+  char id[IDENTITY_SIZE];
+};
+/* name: that of the output (media_output.name): a path, or PATH#ID. */
+void place_remember_output(struct place *place, const char *name, const struct place_output *output);
+/* NULL: no output of this name. Valid until the next change. */
+const struct place_output *place_find_output(const struct place *place, const char *name);
+
+/* Notes a directory that the first watch could not look into, and when that watch began (ns since 1970): what is found in
+ * it later and has not changed since then is from before the watch. */
 void place_remember_unseen(struct place *place, const char *dir, int64_t began_ns);
 /* True if the path is below such a directory. */
 bool place_find_unseen(const struct place *place, const char *path, int64_t *ret_began_ns);

@@ -6,20 +6,27 @@
  * the list over them are different outputs by identity. So such an output is not recorded, and the reason is printed.
  * A list over one whole file has the identity of the file: the server finds a duplicate.
  *
- * An event whose project the server does not take goes into the spool, so it is not lost if its file is deleted. Yet
- * the file is not remembered, and tried again, with growing waits: its project may be created later, or the pattern
- * that gave it may be corrected and give another project. Then the event for the wrong project is removed from the
- * spool (spool_release). Of all files of a refused project, each is measured once, and later only one each time.
+ * An output that was recorded and then goes on (a list with -hls_flags append_list, a file that is appended to) would count
+ * twice in its first part, as it is another output by identity. So the place keeps size, time and id of what was recorded: the
+ * first bytes of the new media give this id if they are the same. The user decides then, because a void is final.
+ *
+ * An event whose project the server does not take goes into the spool, so it is not lost if its file is deleted. Yet the
+ * file is not remembered, and tried again, with growing waits: its project may be created later, or the pattern that gave
+ * it may be corrected and give another project. Then the event for the wrong project is removed from the spool
+ * (spool_release). Of all files of a refused project, each is measured once, and later only one each time.
  */
 #include "agent/recorder.h"
 
 #include <errno.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/identity.h"
 #include "agent/outbox.h"
 #include "agent/wanted.h"
+#include "auth/digest.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -187,28 +194,45 @@ static int keep_refused(struct recorder *recorder, const struct report *report, 
   return 0;
 }
 
+static uint64_t size_of(const struct media_output *output) {
+  uint64_t size = 0;
+  for (size_t i = 0; i < output->span_count; i++)
+    size += output->spans[i].size;
+  return size;
+}
+
+/* `watch` gives no ids of its own, so the report's id is the identity of the media. */
+static void remember_output(const struct taking *taking, const struct report *report, const struct media_output *output) {
+  struct place_output recorded = {
+      .size = size_of(output), .time_s = report->time_ms / 1000, .duration_ms = report->duration_ms};
+  bool fits = str_copy(str_of(report->id), recorded.id, sizeof recorded.id);
+  CHECK(fits);
+  place_remember_output(taking->place, output->name, &recorded);
+}
+
 /* Keeps an event in the spool whose project the server does not take. */
-static int hold(struct taking *taking, const struct report *report, struct err *err) {
+static int hold(struct taking *taking, const struct report *report, const struct media_output *output, struct err *err) {
   struct recorder *recorder = taking->recorder;
   int result = spool_hold(&recorder->outbox.spool, report, err);
   if (result != 0) return err_prefix(err, "%s: its event cannot be kept in the spool", report->name);
   recorder->outbox.said_projectless += !is_held(recorder, taking->path, taking->st);
   recorder->has_held = true;
   taking->is_held = true;
+  remember_output(taking, report, output);
   if (recorder->catch_up_ms == 0) recorder->catch_up_ms = now_ms() + recorder->catch_up_wait_ms;
   return 0;
 }
 
 /* 0: the event is with the server, in the spool or in rejected/. */
-static int deliver(struct taking *taking, const struct report *report, struct err *err) {
+static int deliver(struct taking *taking, const struct report *report, const struct media_output *output, struct err *err) {
   struct recorder *recorder = taking->recorder;
   struct delivered delivered;
-  if (is_project_refused(recorder, taking->project)) return hold(taking, report, err);
+  if (is_project_refused(recorder, taking->project)) return hold(taking, report, output, err);
   int result = outbox_send(&recorder->outbox, report, &delivered, err);
   if (result != 0) return err_prefix(err, "%s", report->name);
   if (report_lacks_project(delivered.outcome, delivered.reason)) {
     refuse_project(recorder, report->name, taking->project, &delivered);
-    return hold(taking, report, err);
+    return hold(taking, report, output, err);
   }
   bool is_stored = delivered.outcome == REPORT_STORED || delivered.outcome == REPORT_DUPLICATE;
   if (is_stored && recorder->has_held) spool_release(&recorder->outbox.spool, report);
@@ -222,6 +246,7 @@ static int deliver(struct taking *taking, const struct report *report, struct er
   }
   if (delivered.outcome != REPORT_SPOOLED)
     (void)g_hash_table_remove(recorder->projects, taking->project != NULL ? taking->project : "");
+  remember_output(taking, report, output);
   if (!recorder->options.quiet) say(report, delivered.outcome);
   (void)g_hash_table_remove(recorder->complaints, report->name);
   return 0;
@@ -257,6 +282,85 @@ static const char *find_counted(const struct taking *taking, const struct media_
   return NULL;
 }
 
+/* ---- outputs that are continued ---- */
+
+/* *ret: what was recorded of the output that this one begins with and goes on; NULL: nothing. */
+static int find_continued(const struct taking *taking, const struct media_output *output,
+                          const struct place_output **ret, struct err *err) {
+  const struct place_output *before = place_find_output(taking->place, output->name);
+  char id[IDENTITY_SIZE];
+  *ret = NULL;
+  if (before == NULL || size_of(output) <= before->size) return 0;
+  int result = identity_of_begin(output->spans, output->span_count, before->size, before->time_s, id, err);
+  if (result == 0 && strcmp(id, before->id) == 0) *ret = before;
+  return result == -ERR_MEDIA ? 0 : result;
+}
+
+/* A blank and a word for a shell, in quotes if it needs them. */
+static void append_word(struct buf *out, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:";
+  gchar *quoted = word[strspn(word, plain)] != '\0' || word[0] == '\0' ? g_shell_quote(word) : g_strdup(word);
+  buf_printf(out, " %s", quoted);
+  g_free(quoted);
+}
+
+/* " --NAME VALUE"; nothing without a value. */
+static void append_option(struct buf *out, const char *name, const char *value) {
+  if (value == NULL) return;
+  buf_printf(out, " --%s", name);
+  append_word(out, value);
+}
+
+/* What was recorded, what there is now, and the commands. */
+static void explain_continued(const struct taking *taking, const struct report *report, const struct place_output *before,
+                              struct buf *out) {
+  bool is_remux = taking->recorder->options.as.kind == REPORT_REMUX;
+  const char *source = strcmp(report->source, "file") != 0 ? report->source : NULL;
+  buf_printf(out,
+             "not recorded, because " RECORDER_CONTINUED ": id %s, %" PRIu64 ".%03u s. It is %s now, and its beginning "
+             "would count twice. To count it as it is now, give `codecmeter void",
+             before->id, before->duration_ms / 1000, (unsigned)(before->duration_ms % 1000), report->summary);
+  append_option(out, "project", taking->project);
+  append_option(out, "source", source);
+  buf_printf(out, " --reason 'it was continued' %s`, then `codecmeter record", before->id);
+  append_option(out, "project", taking->project);
+  append_option(out, "source", source);
+  append_option(out, "task-id", taking->task_id);
+  append_option(out, "kind", is_remux ? "remux" : NULL);
+  append_word(out, taking->path);
+  buf_char(out, '`');
+}
+
+/* A note in rejected/, one for each output, so that nothing is lost. */
+static int note_continued(const struct taking *taking, const struct report *report, const struct place_output *before,
+                          const char *reason, struct err *err) {
+  const struct spool *spool = &taking->recorder->outbox.spool;
+  const struct spool_lost lost = {.output = report->name,
+                                  .project = taking->project != NULL ? taking->project : "",
+                                  .began_ms = before->time_s * 1000};
+  uint8_t digest[DIGEST_SHA256_SIZE];
+  char hash[33], name[64];
+  digest_sha256(str_of(report->name), digest);
+  bytes_hex(digest, 16, hash);
+  (void)snprintf(name, sizeof name, "continued-%s.json", hash);
+  int result = spool_make(spool->dir, err);
+  return result == 0 ? spool_note_unmetered(spool, name, &lost, reason, err) : result;
+}
+
+static int take_continued(struct taking *taking, const struct report *report, const struct place_output *before,
+                          struct err *err) {
+  SCOPED(buf_fini) struct buf reason = {0};
+  explain_continued(taking, report, before, &reason);
+  buf_char(&reason, '\0');
+  CHECK(!reason.failed);
+  int result = taking->recorder->options.is_dry ? 0 : note_continued(taking, report, before, reason.ptr, err);
+  if (result != 0) return err_prefix(err, "%s: it is continued, and that cannot be noted", report->name);
+  (void)err_set(err, ERR_MEDIA, "%s: %s", report->name, reason.ptr);
+  recorder_complain(taking->recorder, report->name, err);
+  taking->is_incomplete = true;
+  return 0;
+}
+
 /* An output that cannot be recorded is reported; the others of its file are recorded. */
 static int take_output(struct taking *taking, const struct report *report, const struct media_output *output,
                        struct err *err) {
@@ -278,7 +382,11 @@ static int take_output(struct taking *taking, const struct report *report, const
     taking->is_incomplete = true;
     return 0;
   }
-  if (!taking->recorder->options.is_dry) return deliver(taking, report, err);
+  const struct place_output *before;
+  int result = find_continued(taking, output, &before, err);
+  if (result == 0 && before != NULL) return take_continued(taking, report, before, err);
+  if (result != 0 || !taking->recorder->options.is_dry)
+    return result == 0 ? deliver(taking, report, output, err) : err_prefix(err, "%s", report->name);
   say_dry(taking, report);
   return 0;
 }
@@ -331,6 +439,8 @@ static bool is_renamed(const struct recorder *recorder, struct place *place, con
     (void)printf("%s: the same file as %s, not recorded again\n", shown, shown_twin);
     (void)fflush(stdout);
   }
+  const struct place_output *recorded = place_find_output(place, twin);
+  if (recorded != NULL && has_new_name) place_remember_output(place, path, recorded);
   place_remember(place, path, st, status);
   return true;
 }

@@ -14,6 +14,9 @@
 #include "agent/wanted.h"
 #include "base/err.h"
 
+/* In the reason of an output that is not recorded, because it begins with one that was. */
+#define RECORDER_CONTINUED "it continues what was recorded already"
+
 struct recorder_options {
   const struct client_settings *settings; /* filled; borrowed */
   const struct wanted *wanted;            /* the files that the watch looks at; borrowed */

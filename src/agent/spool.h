@@ -52,10 +52,10 @@ MUST_USE int spool_reject(const struct spool *spool, const struct report *report
 void spool_append_address(const struct spool *spool, struct buf *out);
 /* True if that is the name of a run's note. */
 bool spool_is_run(const char *name);
-/* An output of a run, that has no event. */
+/* An output that has no event: of a run, or one that `watch` does not record. */
 struct spool_lost {
   const char *output, *project; /* its path; "" for the token's project */
-  int64_t began_ms;             /* when the run began, Unix ms */
+  int64_t began_ms;             /* when the run began, or what was recorded of the output was written; Unix ms */
 };
 /* Notes it in rejected/, under that name. */
 MUST_USE int spool_note_unmetered(const struct spool *spool, const char *name, const struct spool_lost *lost,

@@ -129,19 +129,28 @@ static void begin_to_wait(const struct run *run, const struct err *busy) {
     (void)fprintf(stderr, "codecmeter run: %s; waiting up to %d s for it\n", shown, WRITER_WAIT_MS / 1000);
 }
 
-/* Measures the outputs. Waits for a time while somebody still writes to one: a script may end before what it started
- * in the background. */
-static void measure_finished(const struct run *run, struct findings *ret) {
+/* Measures what is there now. Another run that begins meanwhile may have made some of it. */
+static void measure(struct run *run, struct findings *ret) {
+  findings_measure(&run->outputs, &run->options->report, ret);
+  while (run->intent != NULL && intent_learn_rivals(run->intent, &run->outputs)) {
+    findings_fini(ret);
+    findings_measure(&run->outputs, &run->options->report, ret);
+  }
+}
+
+/* Measures the outputs. Waits for a time while somebody still writes to one: a script may end before what it started in
+ * the background. */
+static void measure_finished(struct run *run, struct findings *ret) {
   const struct err *busy;
   int64_t until_ms = now_ms() + WRITER_WAIT_MS;
-  findings_measure(&run->outputs, &run->options->report, ret);
+  measure(run, ret);
   for (int64_t wait_ms = 0; (busy = findings_busy(ret)) != NULL && now_ms() < until_ms && !child_interrupted();) {
     if (wait_ms == 0) begin_to_wait(run, busy);
     wait_ms = wait_ms == 0 ? WRITER_POLL_FIRST_MS : wait_ms * 2;
     if (wait_ms > WRITER_POLL_MAX_MS) wait_ms = WRITER_POLL_MAX_MS;
     (void)usleep((useconds_t)wait_ms * 1000);
     findings_fini(ret);
-    findings_measure(&run->outputs, &run->options->report, ret);
+    measure(run, ret);
   }
 }
 
@@ -232,6 +241,7 @@ static int run_command(struct run *run, char *const *command) {
   outputs_look(&run->outputs);
   (void)clock_gettime(CLOCK_REALTIME, &run->began);
   run->intent = note_intent(run);
+  if (run->intent != NULL) intent_meet(run->intent, &run->outbox.spool, &run->outputs, run->began);
   const struct child_hook hook = {.prepare = prepare_command, .arg = run->intent};
   int result = child_run(command, &hook, &status, &was_started, &err);
   if (result != 0) return command_fail("run", &err);

@@ -13,6 +13,8 @@
 #include "agent/intent.h"
 #include "agent/outputs.h"
 #include "agent/plural.h"
+#include "agent/recorder.h"
+#include "agent/rivals.h"
 #include "agent/spool.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -413,6 +415,12 @@ static const struct refusal_advice {
      "run. The note names the path, the project, and when the run began; it does not hold the command, so look into the job's "
      "own log. If a copy of the lost output exists, give `codecmeter record --project PROJECT --id ID COPY`. Else report it by "
      "hand: a row for `codecmeter import`, with its codec, size and duration. Then remove the note."},
+    {"unmetered", RECORDER_CONTINUED,
+     "unmetered, continued: give the two commands that the reason names, the void first. If you have recorded a part of the "
+     "output by hand since, void that instead. Then remove the note."},
+    {"unmetered", RIVALS_SHARED,
+     "unmetered, two runs in one place: find out by the jobs' logs which customer the file is for, give `codecmeter record "
+     "--project PROJECT FILE`, and remove the notes of the file."},
     {"unmetered", NULL, "unmetered: correct the cause, record the output, and remove the note."},
 };
 #define ADVICES (sizeof refusal_advice / sizeof refusal_advice[0])

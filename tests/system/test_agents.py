@@ -1315,6 +1315,114 @@ def test_a_run_leaves_other_runs_alone(farm, clips, tmp_path, gated):
     assert alive.returncode == 0
 
 
+# ---- runs of several customers in one directory ----
+
+
+def in_turn(farm, tmp_path, *runs):
+    """Starts runs one after the other: (project, script, words after it). Each script waits for its `go`. Gives the processes."""
+    started = []
+    for number, (project, text, *words) in enumerate(runs):
+        gate = tmp_path / f"turn{number}"
+        begun = f"touch {gate}.begun; while [ ! -e {gate}.go ]; do sleep 0.05; done; {text}"
+        process = farm.start("run", "--project", project, "--", "sh", "-c", begun, "sh", *words)
+        wait_until(lambda: os.path.exists(f"{gate}.begun"))
+        process.go = lambda gate=gate: open(f"{gate}.go", "w").close()
+        started.append(process)
+    return started
+
+
+def ends(process):
+    process.go()
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("words", [("out", "out"), ("out", "alias"), ("out/%d.mp4", "out/%d.mp4")])
+def test_two_customers_in_one_directory(farm, clips, longer, customers, tmp_path, words, order):
+    """Nobody can tell which of the runs made a file, so it counts for none of the two, and both name it."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "alias").symlink_to(tmp_path / "out")
+    runs = in_turn(farm, tmp_path, ("org-a", f"cp {clips}/small.mp4 {tmp_path}/out/1.mp4", tmp_path / words[0]),
+                   ("org-b", f"cp {longer} {tmp_path}/out/2.mp4", tmp_path / words[1]))
+    first, second = runs[order[0]], runs[order[1]]
+    name = f"{order[0] + 1}.mp4"
+    status, said = ends(first)
+    assert status == 75 and f"{name}: not counted: another run writes to the same place" in said and "--output" in said, said
+    status, said = ends(second)
+    assert status == 75 and said.count("not counted: another run writes to the same place") == 2, said
+    assert customers() == (0, 0) and intents(farm) == []
+
+
+def test_a_file_that_one_of_two_runs_names(farm, clips, longer, customers, tmp_path):
+    """It counts for the run that names it, and the other run leaves it out and keeps its own."""
+    (tmp_path / "out").mkdir()
+    wide, = in_turn(farm, tmp_path, ("org-a", f"cp {clips}/small.mp4 {tmp_path}/out/1.mp4", tmp_path / "out"))
+    narrow = farm.command("run", "--project", "org-b", "--", "ffmpeg", "-nostdin", "-v", "error", "-i", longer, "-c:v", "libx264", "-preset",
+                          "ultrafast", tmp_path / "out/2.mp4")
+    assert narrow.returncode == 0, narrow
+    status, said = ends(wide)
+    assert status == 0 and "2.mp4 (another run names it as its output" in said, said
+    assert customers() == (2, 5)
+
+
+@pytest.mark.parametrize("killed", ["before its command ended", "after"])
+def test_a_killed_run_beside_another(farm, clips, longer, customers, tmp_path, gated, killed):
+    """What another run may have made is not counted for the killed one either, but noted."""
+    (tmp_path / "out").mkdir()
+    first, second = in_turn(farm, tmp_path, ("org-a", f"cp {clips}/small.mp4 {tmp_path}/out/1.mp4", tmp_path / "out"),
+                            ("org-b", f"cp {longer} {tmp_path}/out/2.mp4", tmp_path / "out"))
+    if killed == "after":
+        assert ends(second)[0] == 75
+    kill(first)
+    first.go()
+    wait_until(lambda: (tmp_path / "out/1.mp4").exists())
+    time.sleep(0.5)
+    if killed != "after":
+        assert ends(second)[0] == 75
+    done = flush(farm)
+    assert "another run writes to the same place" in done.stderr and customers() == (0, 0), done
+    notes = rejected(farm)[0]
+    assert {os.path.basename(note["output"]) for note in notes} == {"1.mp4", "2.mp4"} and intents(farm) == [], notes
+
+
+def test_a_file_from_before_the_other_run(farm, clips, longer, customers, tmp_path):
+    (tmp_path / "out").mkdir()
+    first, = in_turn(farm, tmp_path, ("org-a", "true", tmp_path / "out"))
+    shutil.copy(clips / "small.mp4", tmp_path / "out/1.mp4")
+    time.sleep(2.5)
+    done = farm.command("run", "--project", "org-b", "--", "sh", "-c", f"cp {longer} {tmp_path}/out/2.mp4", "sh", tmp_path / "out")
+    assert done.returncode == 75 and "it is a directory that had files before" in done.stderr, done
+    status, said = ends(first)
+    assert status == 75 and "2.mp4: not counted" in said and "1.mp4: h264 640x360 2.000 s, stored" in said, said
+    assert customers() == (2, 0)
+
+
+@pytest.mark.parametrize("inner", ["out", "out/a.mp4"])
+def test_a_run_within_a_run(farm, clips, tmp_path, inner):
+    """Both are told of the output, and it counts once."""
+    (tmp_path / "out").mkdir()
+    out = tmp_path / "out/a.mp4"
+    done = farm.command("run", "--", "sh", "-c", 'codecmeter=$0; "$codecmeter" run --token "$TOKEN" -- "$@"', CODECMETER, "sh", "-c",
+                        f"cp {clips}/small.mp4 {out}", "sh", tmp_path / inner, cwd=tmp_path,
+                        env={**farm.environment, "TOKEN": farm.environment["CODECMETER_TOKEN"]})
+    assert done.returncode == 0 and "stored" in done.stderr and "duplicate" in done.stderr and farm.totals() == low(2), done
+
+
+def test_a_farm_in_one_directory(farm, clips, tmp_path):
+    """Many runs at once, each of which names its output: all count, and no note grows."""
+    (tmp_path / "out").mkdir()
+    made = [tmp_path / f"out/{number}.mp4" for number in range(20)]
+    runs = in_turn(farm, tmp_path, *(("org-a", f"'{clips}/copy' '{clips}/small.mp4' {out}", out) for out in made))
+    lines = [line for name in intents(farm) for line in open(f"{farm.spool}/{name}") if "rival" in line]
+    assert len(intents(farm)) == 20 and not any("/out/" in line for line in lines), lines
+    for process in runs:
+        process.go()
+    for process in runs:
+        assert "stored" in process.communicate(timeout=60)[1] and process.returncode == 0
+    assert farm.totals() == low(40)
+
+
 # ---- directories that cannot be read, and files that go away ----
 
 

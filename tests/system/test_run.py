@@ -193,6 +193,27 @@ def test_a_master_playlist_and_a_file(farm, tmp_path):
     assert ".ts" not in done.stderr, "segments are not said"
 
 
+@pytest.mark.parametrize("command", ["ffmpeg", "script"])
+def test_a_list_that_goes_on(farm, tmp_path, command):
+    """What was there before the run, and was counted then, does not count again. A list that is made anew does."""
+    def line(*words):
+        words = ["ffmpeg", "-nostdin", "-v", "error", "-y", *picture("320x180", 2), *H264, "-g", 10, "-f", "hls", "-hls_time", 1, "-hls_list_size", 0,
+                 *words, "out.m3u8"]
+        return words if command == "ffmpeg" else ["sh", "-c", '"$@"', "sh", *words]
+
+    assert run_in(farm, tmp_path, "--", *line()).returncode == 0 and farm.totals() == {("h264", "Low"): 2}
+    time.sleep(0.3)
+    done = run_in(farm, tmp_path, "--", *line("-hls_flags", "append_list"))
+    assert done.returncode == 75 and "out.m3u8: not counted: it continues an output from before this run, with" in done.stderr, done
+    assert "h264 320x180 4.000 s" in done.stderr and farm.totals() == {("h264", "Low"): 2}, done
+    os.remove(tmp_path / "out.m3u8")
+    time.sleep(1.1)
+    for _ in range(2):
+        assert run_in(farm, tmp_path, "--", *line()).returncode == 0
+        time.sleep(1.1)
+    assert farm.totals() == {("h264", "Low"): 6}
+
+
 def test_a_manifest(farm, tmp_path):
     command = ["ffmpeg", "-nostdin", "-v", "error", *picture("1280x720", 4), "-filter_complex",
                "split[x][y];[x]scale=640:360[a];[y]scale=320:180[b]", "-map", "[a]", "-map", "[b]", *H264, "-g", "10", "-f", "dash",

@@ -2,7 +2,9 @@
 import json
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -478,3 +480,86 @@ def test_a_list_that_names_a_fifo(farm, watched):
     clip(out / "c.mp4")
     watch.has("stored", 2)
     watch.stop()
+
+
+# ---- outputs that are continued after they were recorded ----
+
+
+def append_hls(path, seconds, *options):
+    """As ffmpeg goes on with a list that it has ended."""
+    hls(path, "-hls_flags", "append_list", *options, seconds=seconds)
+
+
+def append_ts(path, seconds, *options):
+    with open(path, "ab") as file:
+        made = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", *map(str, picture("640x360", seconds)), *H264, "-output_ts_offset",
+                               str(10 if file.tell() > 0 else 0), "-f", "mpegts", "-"], stdout=file)
+    assert made.returncode == 0
+
+
+CONTINUED = [("list.m3u8", append_hls, ()), ("a.ts", append_ts, ("--include", "*.ts"))]
+
+
+@pytest.mark.parametrize("name,more,options", CONTINUED)
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_output_that_is_continued(farm, watched, tmp_path, name, more, options, restart):
+    """Its beginning would count twice. So it is not recorded; the reason names the commands, and they count the whole once."""
+    out = watched.directory
+    path = out / name
+    watch = watched(out, *options)
+    more(path, 3)
+    watch.has("stored", 1)
+    recorded = watch.said().rsplit("id ", 1)[1].strip()
+    if restart:
+        watch.stop()
+    more(path, 4)
+    if restart:
+        watch = watched(out, *options)
+    wait_until(lambda: "it continues what was recorded already" in watch.complained())
+    said = watch.complained()
+    assert f"id {recorded}, 3.000 s. It is h264 640x360 7." in said and farm.totals() == low(3), said
+    more(path, 2)
+    wait_until(lambda: watch.complained().count("It is h264 640x360 9.") == 1)
+    watch.stop()
+    assert farm.totals() == low(3) and once(farm, out, *options) == ""
+    status = farm.command("spool", "status")
+    assert f"void --project org-a --reason 'it was continued' {recorded}" in status.stdout.replace("\n", " "), status
+    assert "give the two commands" in status.stdout and len(os.listdir(f"{farm.spool}/rejected")) == 1, status
+    token = farm.server.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+    commands = watch.complained().rsplit("give `", 1)[1].split("`")
+    for command, environment in ((commands[0], {"CODECMETER_TOKEN": token}), (commands[2], {})):
+        words = shlex.split(command)
+        assert words[0] == "codecmeter", words
+        done = farm.command(*words[1:], env={**farm.environment, **environment})
+        assert done.returncode == 0, done
+    assert farm.totals() == low(9)
+
+
+@pytest.mark.parametrize("way", ["again", "longer", "moved"])
+def test_an_output_that_is_made_again(farm, watched, tmp_path, way):
+    """Other content from the start, in the same place, is another output; and so is a copy that goes on elsewhere."""
+    out = watched.directory
+    watch = watched(out, "--include", "*.ts")
+    append_ts(out / "a.ts", 3)
+    watch.has("stored", 1)
+    if way == "moved":
+        os.rename(out / "a.ts", out / "b.ts")
+        watch.has("not recorded again", 1)
+        append_ts(out / "b.ts", 4)
+        wait_until(lambda: "it continues what was recorded already" in watch.complained())
+    else:
+        clip(tmp_path / "new.ts", 3 if way == "again" else 8)
+        shutil.copy(tmp_path / "new.ts", out / "a.ts")
+        watch.has("stored", 2)
+        assert "continues" not in watch.complained()
+    watch.stop()
+    assert farm.totals() == low({"again": 6, "longer": 11, "moved": 3}[way])
+
+
+def test_a_dry_run_of_what_is_continued(farm, watched):
+    out = watched.directory
+    append_ts(out / "a.ts", 3)
+    assert "stored" in once(farm, out, "--existing", "--include", "*.ts")
+    append_ts(out / "a.ts", 4)
+    done = farm.command("watch", "--dry-run", "--include", "*.ts", out)
+    assert "it continues" in done.stderr and "would be" not in done.stdout and not os.path.exists(f"{farm.spool}/rejected"), done

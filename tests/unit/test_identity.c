@@ -121,11 +121,33 @@ static void test_the_largest_file_that_is_read_whole(void **state) {
   free(big);
 }
 
+/* What media begin with has the identity that it had as media of its own, small and large. */
+static void test_a_beginning(void **state) {
+  (void)state;
+  char id[IDENTITY_SIZE];
+  struct err err;
+  char *big = pattern();
+  struct media_span spans[] = {make("first", "hello", 5), make("next", " world, and more", 16)};
+  assert_int_equal(identity_of_begin(spans, 2, 22, TIME_S, id, &err), -ERR_MEDIA);
+  assert_int_equal(identity_of_begin(spans, 2, 11, TIME_S, id, &err), 0);
+  assert_string_equal(id, "1:0507425e27d9d7384f100425e0af2a65");
+  assert_int_equal(identity_of_begin(spans, 2, 11, TIME_S + 1, id, &err), 0);
+  assert_string_not_equal(id, "1:0507425e27d9d7384f100425e0af2a65");
+  struct media_span large[] = {make("large", big, BIG), spans[1]};
+  assert_int_equal(identity_of_begin(large, 2, BIG, TIME_S, id, &err), 0);
+  assert_string_equal(id, "1:7e616cbbc0f453cd2b40b1d7404f4162");
+  drop(&large[0]);
+  drop(&spans[0]);
+  drop(&spans[1]);
+  free(big);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_files_that_fail),
       cmocka_unit_test(test_a_small_file),
       cmocka_unit_test(test_spans),
+      cmocka_unit_test(test_a_beginning),
       cmocka_unit_test(test_a_large_file_is_sampled),
       cmocka_unit_test(test_the_largest_file_that_is_read_whole),
   };

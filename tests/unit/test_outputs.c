@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "agent/outputs.h"
+#include "agent/rivals.h"
 #include "base/bytes.h"
 #include "base/file.h"
 
@@ -411,11 +412,88 @@ static void test_two_runs(void **unused) {
 
 #define IN_DIR(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
+/* ---- rivals ---- */
+
+/* What both runs make of a file, when the other ran at the same time. F: it counts; S: it is shared, and counts for none; R: the
+ * other's; a dash: not looked at, or not made. `was`: a file that is there before the second run begins. */
+static void test_rivals(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *first, *second, *file, *was;
+    bool meets;
+    char states[3]; /* of the first, then of the second */
+  } rows[] = {
+      {"s pool", "s pool", "pool/a.mp4", NULL, true, "SS"},
+      {"s pool", "s ./pool/", "pool/a.mp4", NULL, true, "SS"},
+      {"s pool", "s alias", "pool/a.mp4", NULL, true, "SS"},
+      {"s pool", "s pool/a.mp4", "pool/a.mp4", NULL, true, "RF"},
+      {"s pool", "ffmpeg -i x pool/a.mp4", "pool/a.mp4", NULL, true, "RF"},
+      {"s pool", "ffmpeg -i x alias/a.mp4", "pool/a.mp4", NULL, true, "RF"},
+      {"s pool", "ffmpeg -i x pool/a.mp4", "pool/b.mp4", NULL, true, "F-"},
+      {"s pool", "ffmpeg -i x pool/a.m3u8", "pool/b.ts", NULL, true, "S-"},
+      {"s pool", "s x=pool/a.mp4", "pool/a.mp4", NULL, true, "RF"},
+      {"s pool", "ffmpeg -i x pool/a_%d.mp4", "pool/a_1.mp4", NULL, true, "RF"},
+      {"s pool", "ffmpeg -i x pool/a_%d.mp4", "pool/b_1.mp4", NULL, true, "F-"},
+      {"ffmpeg -i x pool/%d.mp4", "ffmpeg -i x pool/%d.mp4", "pool/1.mp4", NULL, true, "SS"},
+      {"ffmpeg -i x pool/%d.mp4", "ffmpeg -i x alias/%03d.mp4", "pool/123.mp4", NULL, true, "SS"},
+      {"ffmpeg -i x pool/a_%d.mp4", "ffmpeg -i x pool/b_%d.mp4", "pool/a_1.mp4", NULL, false, "F-"},
+      {"ffmpeg -i x pool/%d.mp4", "ffmpeg -i x pool/1.mp4", "pool/1.mp4", NULL, true, "RF"},
+      {"ffmpeg -i x %v/a.mp4", "ffmpeg -i x pool/%v.mp4", "pool/a.mp4", NULL, true, "SS"},
+      {"s pool", "s fresh", "pool/a.mp4", NULL, false, "F-"},
+      {"s pool", "s pool/deep", "pool/a.mp4", NULL, true, "F-"},
+      {"s pool/a.mp4", "s pool/a.mp4", "pool/a.mp4", NULL, false, "FF"},
+      {"s pool/a.mp4", "t pool/b.mp4", "pool/a.mp4", NULL, false, "F-"},
+      {"ffmpeg -i x pool/a.mp4", "ffmpeg -i x pool/b.mp4", "pool/a.mp4", NULL, false, "F-"},
+      {"s pool", "s pool/was.mp4", "pool/was.mp4", "pool/was.mp4", true, "F-"}, /* an input of the second */
+      {"s pool", "s pool", "pool/a.mp4", "pool/was.mp4", true, "S-"}, /* the second has a full directory */
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct outputs both[2];
+    char states[3] = "--";
+    assert_int_equal(make_dir(unused), 0);
+    assert_int_equal(mkdir("pool", 0700), 0);
+    assert_int_equal(symlink("pool", "alias"), 0);
+    find(rows[i].first, NULL, &both[0]);
+    outputs_look(&both[0]);
+    if (rows[i].was != NULL) put(rows[i].was, "was");
+    find(rows[i].second, NULL, &both[1]);
+    outputs_look(&both[1]);
+    if (rows[i].was == NULL || strcmp(rows[i].was, rows[i].file) != 0) put(rows[i].file, "made");
+    for (int n = 0; n < 2; n++) {
+      struct rival_spots *a = rival_spots_new(&both[n]), *b = rival_spots_new(&both[1 - n]);
+      bool met[8] = {false};
+      if ((rival_spots_meet(a, b, met) > 0) != rows[i].meets) fail_msg("row %zu: do they meet?", i);
+      rival_spots_free(a);
+      rival_spots_free(b);
+      struct rival rival = {.outputs = both[1 - n]}; /* began before all files */
+      both[n].rivals = &rival;
+      both[n].rival_count = 1;
+      struct made_list made;
+      outputs_made(&both[n], &made);
+      for (size_t m = 0; m < made.count; m++) {
+        char absolute[128];
+        (void)snprintf(absolute, sizeof absolute, "%s", strrchr(made.items[m].path, '/') + 1);
+        bool is_it = strcmp(absolute, file_name(rows[i].file)) == 0;
+        enum made_state state = made.items[m].state;
+        if (is_it) states[n] = state == MADE_FILE ? 'F' : state == MADE_SHARED ? 'S' : state == MADE_RIVALS ? 'R' : '-';
+      }
+      made_list_fini(&made);
+      both[n].rivals = NULL;
+      both[n].rival_count = 0;
+    }
+    if (strcmp(states, rows[i].states) != 0) fail_msg("row %zu: %s, and not %s", i, states, rows[i].states);
+    outputs_fini(&both[0]);
+    outputs_fini(&both[1]);
+    assert_int_equal(remove_dir(unused), 0);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_patterns), IN_DIR(test_candidates),        IN_DIR(test_what_other_commands_made),
       IN_DIR(test_what_ffmpeg_made),   IN_DIR(test_patterns_of_files), IN_DIR(test_taken),
       IN_DIR(test_after_a_kill),       IN_DIR(test_two_runs),          IN_DIR(test_a_removed_directory),
+      cmocka_unit_test(test_rivals),
       cmocka_unit_test(test_directories_that_cannot_be_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

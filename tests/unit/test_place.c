@@ -304,6 +304,40 @@ static void test_time_of_birth(void **unused) {
   }
 }
 
+/* What was recorded is kept over restarts, as long as the file of the output is there. A state of an older version has none. */
+static void test_recorded_outputs(void **unused) {
+  (void)unused;
+  static const struct place_output output = {.size = 123, .time_s = -5, .duration_ms = 3320, .id = "1:0123"};
+  char rendition[160], path[128], other[128];
+  struct err err;
+  (void)snprintf(path, sizeof path, "%s/a b%%\n.mpd", root);
+  (void)snprintf(other, sizeof other, "%s/other", root);
+  (void)snprintf(rendition, sizeof rendition, "%s#v1", path);
+  write_version(path, 0);
+  open_state();
+  assert_null(place_find_output(place, path));
+  place_remember_output(place, path, &(struct place_output){.size = 1, .id = "1:f"});
+  place_remember_output(place, path, &output);
+  place_remember_output(place, rendition, &output);
+  place_remember_output(place, other, &output); /* its file is gone */
+  open_state();
+  const char *const names[] = {path, rendition, other};
+  for (int pruned = 0; pruned < 3; pruned++) {
+    for (int i = 0; i < 3; i++) {
+      const struct place_output *found = place_find_output(place, names[i]);
+      if (i == 2 && pruned == 2) {
+        assert_null(found);
+        continue;
+      }
+      assert_non_null(found);
+      assert_true(found->size == 123 && found->time_s == -5 && found->duration_ms == 3320);
+      assert_string_equal(found->id, "1:0123");
+    }
+    place_prune(place);
+  }
+  assert_int_equal(place_save(place, &err), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_any_changes, make_dir, remove_dir),
@@ -312,6 +346,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_replaced_by_its_like, make_dir, remove_dir),
       cmocka_unit_test_setup_teardown(test_time_of_birth, make_dir, remove_dir),
       cmocka_unit_test_setup_teardown(test_damaged_status, make_dir, remove_dir),
+      cmocka_unit_test_setup_teardown(test_recorded_outputs, make_dir, remove_dir),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
