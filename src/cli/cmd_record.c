@@ -183,7 +183,7 @@ static int read_said(const struct said *said, size_t path_count, struct report_o
   };
   int result = said->frame_rate == NULL
                    ? 0
-                   : frame_rate_parse(said->frame_rate, &ret->media.rate_num, &ret->media.rate_den, err);
+                   : frame_rate_option(said->frame_rate, &ret->media.rate_num, &ret->media.rate_den, err);
   return result == 0 ? report_check_options(ret, err) : result;
 }
 

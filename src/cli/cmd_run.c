@@ -205,7 +205,7 @@ static int read_options(struct run_options *options, struct err *err) {
   if (options->kind != NULL && strcmp(options->kind, "remux") != 0 && strcmp(options->kind, "transcode") != 0)
     return err_set(err, ERR_USAGE, "--kind '%s' is neither transcode nor remux", options->kind);
   if (options->frame_rate == NULL) return 0;
-  return frame_rate_parse(options->frame_rate, &as->media.rate_num, &as->media.rate_den, err);
+  return frame_rate_option(options->frame_rate, &as->media.rate_num, &as->media.rate_den, err);
 }
 
 static int run(struct run_options *options, char **argv, struct err *err) {

@@ -92,6 +92,11 @@ struct verdict_first {
   uint16_t width, height;
   uint64_t amount;
   int64_t finished_ms;
+  struct frame_rate frame_rate;
+  char quality[QUALITY_MAX + 1], region[REGION_MAX + 1];
+  uint16_t passes;
+  bool has_input_duration;
+  uint64_t input_duration_ms;
 };
 
 struct verdict {

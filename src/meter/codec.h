@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 #define CODEC_NAME_MAX 32      /* bytes */
+#define CODEC_REPORTED_MAX 64  /* bytes of a name as it arrives */
 #define CODEC_NAMES_PER_PROJECT 64
 
 /* Writes the canonical form of a transcoder's codec name, NUL-terminated. Aliases of H.264 become "h264", aliases of
