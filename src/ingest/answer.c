@@ -75,7 +75,8 @@ void ingest_reason(const struct verdict *verdict, const struct usage *usage, str
       buf_str(out, usage->project);
       return;
     case VERDICT_REASON_CODECS:
-      buf_printf(out, "codec: the project already has %d codec names", CODEC_NAMES_PER_PROJECT);
+      buf_printf(out, "codec: %.*s is not known, and the project already has %d names of codecs that are not known",
+                 STR_ARG(usage->codec), CODEC_OTHERS_MAX);
       return;
     case VERDICT_REASON_NO_TARGET:
       buf_text(out, "data: no record has this source and id");

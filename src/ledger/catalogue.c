@@ -7,12 +7,21 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "ledger/hash.h"
+#include "meter/codec.h"
 #include "ledger/catalogue_write.h"
 
 struct key_state {
   struct key info;
   char (*projects)[PROJECT_ID_MAX + 1];
   size_t projects_count;
+};
+
+#define CODEC_LISTS 1024u
+
+struct codec_name {
+  struct codec_name *next;
+  char text[CODEC_NAME_MAX + 1];
 };
 
 struct catalogue {
@@ -24,6 +33,7 @@ struct catalogue {
   GHashTable *by_hash;    /* hash -> struct token, borrowed */
   char default_project[PROJECT_ID_MAX + 1];
   uint64_t account_keys; /* the number of enabled keys that may use every project */
+  struct codec_name *codecs[CODEC_LISTS]; /* each name that a project uses, once; the writer only */
 };
 
 static void free_key(gpointer pointer) {
@@ -57,6 +67,12 @@ void catalogue_free(struct catalogue *catalogue) {
   g_hash_table_destroy(catalogue->keys);
   g_ptr_array_free(catalogue->by_number, TRUE);
   g_hash_table_destroy(catalogue->projects);
+  for (size_t i = 0; i < CODEC_LISTS; i++) {
+    for (struct codec_name *name = catalogue->codecs[i], *next; name != NULL; name = next) {
+      next = name->next;
+      free(name);
+    }
+  }
   (void)pthread_rwlock_destroy(&catalogue->lock);
   free(catalogue);
 }
@@ -113,6 +129,7 @@ bool catalogue_copy_state(const struct catalogue *catalogue, struct str id, stru
     ret->info = project_info(catalogue, state);
     ret->zone = state->zone;
     ret->codecs_count = state->codecs_count;
+    ret->others_count = state->others_count;
     memcpy(ret->codecs, state->codecs, state->codecs_count * sizeof state->codecs[0]);
   }
   unlock(catalogue);
@@ -665,16 +682,40 @@ int catalogue_codec_number(const struct project_state *project, struct str codec
   return -1;
 }
 
+/* The kept copy of a codec's name; NULL if there is no memory for it. */
+static const char *keep_codec(struct catalogue *catalogue, struct str codec) {
+  struct codec_name **list = &catalogue->codecs[hash_name(codec) % CODEC_LISTS];
+  for (const struct codec_name *name = *list; name != NULL; name = name->next) {
+    if (str_equal(str_of(name->text), codec)) return name->text;
+  }
+  struct codec_name *name = malloc(sizeof *name);
+  if (name == NULL) return NULL;
+  fill(name->text, sizeof name->text, codec);
+  name->next = *list;
+  *list = name;
+  return name->text;
+}
+
+int catalogue_keep_codec(struct catalogue *catalogue, struct str codec) {
+  return codec.len == 0 || keep_codec(catalogue, codec) != NULL ? 0 : -ERR_MEMORY;
+}
+
+static void add_codec(struct catalogue *catalogue, struct project_state *state, struct str codec) {
+  const char *name = keep_codec(catalogue, codec);
+  CHECK(name != NULL); /* it was kept when it was staged, or the ledger is being opened */
+  state->codecs[state->codecs_count++] = name;
+  state->others_count += codec_is_known(codec) ? 0 : 1;
+}
+
 bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,
                          struct delta *delta) {
   struct project_state *state = catalogue->by_number->pdata[project->info.number - 1];
   CHECK(state == project);
   CHECK(codec.len > 0);
-  if (state->codecs_count == CODEC_NAMES_PER_PROJECT) return false;
+  if (state->others_count == CODEC_OTHERS_MAX && !codec_is_known(codec)) return false;
   write_lock(catalogue);
   unsigned number = state->codecs_count;
-  fill(state->codecs[number], sizeof state->codecs[number], codec);
-  state->codecs_count++;
+  add_codec(catalogue, state, codec);
   unlock(catalogue);
   struct buf *key = delta_put_key(delta);
   add_number_key(key, 'c', state->info.number);
@@ -715,7 +756,7 @@ static int load_codec(struct catalogue *catalogue, struct str key, struct str va
   if (codec != state->codecs_count || codec >= CODEC_NAMES_PER_PROJECT || value.len > CODEC_NAME_MAX) {
     return bad_row(err);
   }
-  fill(state->codecs[state->codecs_count++], CODEC_NAME_MAX + 1, value);
+  add_codec(catalogue, state, value);
   return 0;
 }
 

@@ -76,7 +76,7 @@ enum verdict_reason {
   VERDICT_REASON_NONE,
   VERDICT_REASON_CONTENT,    /* conflict: `fields` names the fields that differ */
   VERDICT_REASON_NO_PROJECT, /* rejected: the project does not exist */
-  VERDICT_REASON_CODECS,     /* rejected: the project has CODEC_NAMES_PER_PROJECT codec names already */
+  VERDICT_REASON_CODECS,     /* rejected: the project has CODEC_OTHERS_MAX names that are not known already */
   VERDICT_REASON_NO_TARGET,  /* rejected: a void whose target does not exist */
   VERDICT_REASON_WAITS,      /* rejected: a void whose target is unresolved */
   VERDICT_REASON_VOID,       /* rejected: a void whose target is a void */

@@ -248,12 +248,13 @@ static struct verdict verdict_against(const struct usage *first, const struct us
   return verdict;
 }
 
-static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_count) {
-  *ret_count = 0;
+static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_others) {
+  *ret_others = 0;
   for (size_t i = 0; i < ledger->staged_codecs_count; i++) {
     if (ledger->staged_codecs[i].project != project) continue;
-    if (str_equal(str_of(ledger->staged_codecs[i].name), codec)) return true;
-    (*ret_count)++;
+    struct str name = str_of(ledger->staged_codecs[i].name);
+    if (str_equal(name, codec)) return true;
+    *ret_others += codec_is_known(name) ? 0 : 1;
   }
   return false;
 }
@@ -261,10 +262,11 @@ static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struc
 /* Checks that the project has room for the codec's name: -ERR_LIMIT if not. Remembers a new name until the group
  * ends; -ERR_MEMORY if it cannot. */
 static int admit_codec(struct ledger *ledger, const struct project_state *project, struct str codec) {
-  unsigned staged;
+  unsigned others;
   if (catalogue_codec_number(project, codec) >= 0) return 0;
-  if (codec_is_staged(ledger, project->info.number, codec, &staged)) return 0;
-  if (project->codecs_count + staged >= CODEC_NAMES_PER_PROJECT) return -ERR_LIMIT;
+  if (codec_is_staged(ledger, project->info.number, codec, &others)) return 0;
+  if (project->others_count + others >= CODEC_OTHERS_MAX && !codec_is_known(codec)) return -ERR_LIMIT;
+  if (catalogue_keep_codec(ledger->catalogue, codec) != 0) return -ERR_MEMORY;
   struct staged_codec *grown =
       reallocarray(ledger->staged_codecs, ledger->staged_codecs_count + 1, sizeof *ledger->staged_codecs);
   if (grown == NULL) return -ERR_MEMORY;

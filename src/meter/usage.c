@@ -41,7 +41,7 @@ unsigned usage_differences(const struct usage *first, const struct usage *later)
   if (first->kind != later->kind) fields |= USAGE_FIELD_KIND;
   if (first->outcome != later->outcome) fields |= USAGE_FIELD_OUTCOME;
   bool codecs = first->codec.len > 0 && later->codec.len > 0;
-  if (codecs && !str_equal(first->codec, later->codec)) fields |= USAGE_FIELD_CODEC;
+  if (codecs && !codecs_are_same(first->codec, later->codec)) fields |= USAGE_FIELD_CODEC;
   if (first->width > 0 && later->width > 0 && first->width != later->width) fields |= USAGE_FIELD_WIDTH;
   if (first->height > 0 && later->height > 0 && first->height != later->height) fields |= USAGE_FIELD_HEIGHT;
   if (first->has_amount && later->has_amount && first->amount != later->amount) fields |= USAGE_FIELD_AMOUNT;
