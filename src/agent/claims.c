@@ -1,5 +1,5 @@
-/* A name in a list is what stands between line ends, quotes and angle brackets, behind its last slash and before
- * a '?' or '#', percent-decoded. So playlists and manifests need no readers of their own here.
+/* A name in a list is the text between line ends, quotes and angle brackets: behind its last slash, before a '?' or
+ * '#', and percent-decoded. So playlists and manifests need no readers of their own here.
  */
 #include "agent/claims.h"
 
@@ -48,15 +48,8 @@ void claims_free(struct claims *claims) {
   free(claims);
 }
 
-static char *directory_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *dir = strndup(path, slash != NULL ? (size_t)(slash - path) : 0);
-  CHECK(dir != NULL);
-  return dir;
-}
-
 void claims_add(struct claims *claims, const char *path) {
-  SCOPED_MALLOC char *dir = directory_of(path);
+  SCOPED_MALLOC char *dir = file_directory(path);
   GHashTable *lists = g_hash_table_lookup(claims->dirs, dir);
   if (lists == NULL) {
     lists = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_list);
@@ -72,7 +65,7 @@ void claims_add(struct claims *claims, const char *path) {
 }
 
 void claims_remove(struct claims *claims, const char *path) {
-  SCOPED_MALLOC char *dir = directory_of(path);
+  SCOPED_MALLOC char *dir = file_directory(path);
   GHashTable *lists = g_hash_table_lookup(claims->dirs, dir);
   if (lists == NULL) return;
   (void)g_hash_table_remove(lists, path);
@@ -142,11 +135,10 @@ const char *claims_find(struct claims *claims, const char *path) {
   SCOPED_MALLOC char *dir = strdup(path);
   CHECK(dir != NULL);
   if (g_hash_table_size(claims->dirs) == 0) return NULL;
-  const char *slash = strrchr(path, '/');
-  const char *name = slash != NULL ? slash + 1 : path;
+  const char *name = file_name(path);
   for (char *end = strrchr(dir, '/'); end != NULL; end = strrchr(dir, '/')) {
     *end = '\0';
-    GHashTable *lists = g_hash_table_lookup(claims->dirs, dir);
+    GHashTable *lists = g_hash_table_lookup(claims->dirs, *dir != '\0' ? dir : "/");
     const char *found = lists != NULL ? find_in(lists, path, name) : NULL;
     if (found != NULL) return found;
   }

@@ -1,5 +1,5 @@
-/* ffmpeg's options are read with its own rules, because a guess would take the value of an option for an output, or
- * miss one. There are thousands of options with a value, and some forty without: so only those are listed.
+/* We read ffmpeg's options with its own rules, because a guess would take the value of an option for an output, or
+ * miss an output. ffmpeg has thousands of options with a value and some forty without, so we list the latter.
  *
  * Is an output a remux? Each -c names streams by a specifier, and the last one that matches a stream decides. The
  * line does not say how many streams an input has. So each video stream that the line allows for is tried; what the
@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/file.h"
 
 /* True if the blank-separated list has the word. */
 static bool has_word(const char *list, struct str word) {
@@ -21,11 +22,6 @@ static bool has_word(const char *list, struct str word) {
     if (str_equal(str_cut(&rest, ' '), word)) return true;
   }
   return false;
-}
-
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
 }
 
 /* ---- the command behind others ---- */
@@ -65,7 +61,7 @@ static const struct wrapper wrappers[] = {
 
 static const struct wrapper *wrapper_named(const char *path) {
   for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++) {
-    if (strcmp(base_name(path), wrappers[i].name) == 0) return &wrappers[i];
+    if (strcmp(file_name(path), wrappers[i].name) == 0) return &wrappers[i];
   }
   return NULL;
 }
@@ -94,7 +90,7 @@ static char *const *unwrap(const struct wrapper *wrapper, char *const *argv) {
 
 /* "ffmpeg", "ffmpeg.exe", "ffmpeg6", "ffmpeg-7.0.2"; not ffmpeg-normalize, which has a command line of its own. */
 static bool is_ffmpeg(const char *path) {
-  const char *name = base_name(path);
+  const char *name = file_name(path);
   if (strncmp(name, "ffmpeg", 6) != 0) return false;
   const char *rest = name + 6;
   if (has_word(" .exe _g -git -static -full -gpl", str_of(rest))) return true;
@@ -367,7 +363,7 @@ static void add_tee(struct ffmpeg_line *line, const char *members, enum ffmpeg_v
  * directory. */
 static void add_master(struct ffmpeg_line *line, const char *playlist, const char *master, enum ffmpeg_video video) {
   SCOPED_MALLOC char *path = NULL;
-  size_t len = (size_t)(base_name(playlist) - playlist);
+  size_t len = (size_t)(file_name(playlist) - playlist);
   if (len > 0) { /* "dir_%v/" */
     size_t parent = len - 1;
     while (parent > 0 && playlist[parent - 1] != '/')

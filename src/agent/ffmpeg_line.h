@@ -1,7 +1,7 @@
 /* Reads a command line of ffmpeg: what it writes, and whether it copies the video. Pure: looks at no file.
  *
- * Source of the rules: ffmpeg's own parser (fftools/cmdutils.c, split_commandline) and `ffmpeg -h full`. Options that
- * stand before `-i FILE` are that input's; those before another word are that output's. Every option takes one value,
+ * Source of the rules: ffmpeg's own parser (fftools/cmdutils.c, split_commandline) and `ffmpeg -h full`. Options
+ * before `-i FILE` belong to that input; options before another word belong to that output. Every option takes one value,
  * except those of a table, and their forms with "no".
  */
 #ifndef CODECMETER_AGENT_FFMPEG_LINE_H

@@ -2,9 +2,9 @@
  * same ones. So the order comes from the candidates and from the files only: master playlists and manifests, then
  * other lists, then the rest; in each, the order of the command, and of names.
  *
- * Ids by prefix need the common directory of what is counted, which is known only afterwards. So a first guess is
- * made, from all files that were made. If it is wrong, because a thumbnail lies elsewhere, what counts is measured
- * again. That happens seldom, and keeps one way to make an event.
+ * Ids by prefix need the common directory of what is counted, which is known only afterwards. So we first
+ * guess it from all files that were made. If the guess is wrong, because a thumbnail lies elsewhere, we measure what
+ * counts again. That happens seldom, and keeps one way to make an event.
  */
 #include "agent/findings.h"
 
@@ -72,12 +72,14 @@ static enum rank rank_of(const char *path) {
   return is_playlist ? RANK_LIST : RANK_MEDIA;
 }
 
+static bool is_file(const struct made *made) { return made->state == MADE_FILE || made->state == MADE_DOUBTFUL; }
+
 /* Places in the list of what was made, in the order of measuring. The caller frees them. */
 static size_t *order_of(const struct made_list *made, enum rank *ranks) {
   size_t *order = calloc(made->count + 1, sizeof *order), count = 0;
   CHECK(order != NULL);
   for (size_t i = 0; i < made->count; i++)
-    ranks[i] = made->items[i].state == MADE_FILE ? rank_of(made->items[i].path) : RANK_MEDIA;
+    ranks[i] = is_file(&made->items[i]) ? rank_of(made->items[i].path) : RANK_MEDIA;
   for (int rank = 0; rank < RANKS; rank++) {
     for (size_t i = 0; i < made->count; i++) {
       if (ranks[i] == (enum rank)rank) order[count++] = i;
@@ -95,14 +97,14 @@ struct pass {
   struct report_ids *ids;
   const char *id_base;
   bool without_id;
-  GHashTable *parts; /* paths of files that a list stands for */
+  GHashTable *parts; /* paths of files that count with a list that plays them */
 };
 
 static void measure(const struct pass *pass, const struct made *made, struct finding *ret) {
   struct report_options as = pass->report->as;
-  as.ids = pass->ids;
+  as.ids = made->state == MADE_FILE ? pass->ids : NULL;
   as.id_base = pass->id_base;
-  if (pass->without_id) as.id = NULL;
+  if (pass->without_id || made->state == MADE_DOUBTFUL) as.id = NULL;
   if (!pass->report->has_kind) as.kind = made->of->is_remux ? REPORT_REMUX : REPORT_TRANSCODE;
   ret->kind = as.kind;
   int result = report_measure(made->path, &as, &ret->reports, &ret->why);
@@ -116,12 +118,12 @@ static void measure(const struct pass *pass, const struct made *made, struct fin
 }
 
 /* What a list plays is not counted by itself. A list that is no output, as one of key pictures, claims nothing. */
-static void claim_parts(const struct pass *pass, const struct finding *finding) {
+static void claim_parts(const struct pass *pass, const struct finding *finding, bool is_doubtful) {
   const struct media *media = &finding->reports.media;
-  bool is_whole = finding->verdict == FINDING_COUNTED;
+  bool is_whole = finding->verdict == FINDING_COUNTED && !is_doubtful;
   bool is_broken = finding->verdict == FINDING_UNMETERED &&
                    (media->refusal == MEDIA_REFUSED_BROKEN || media->refusal == MEDIA_REFUSED_UNFINISHED);
-  for (size_t i = 0; media->is_list && (is_whole || is_broken) && i < media->part_count; i++) {
+  for (size_t i = 0; media->is_list && (is_whole || is_broken || is_doubtful) && i < media->part_count; i++) {
     if (strcmp(media->parts[i], finding->path) == 0) continue;
     if (is_whole || rank_of(media->parts[i]) == RANK_MEDIA)
       (void)g_hash_table_add(pass->parts, g_strdup(media->parts[i]));
@@ -133,13 +135,23 @@ static bool is_part(const struct pass *pass, const char *path) {
   return real != NULL && g_hash_table_contains(pass->parts, real);
 }
 
-/* Measures one file, unless a list stands for it. */
+/* A doubtful file that holds video does not count. If it cannot be measured now, that is said first. */
+static void doubt(const struct made *made, struct finding *finding) {
+  bool is_judged = finding->verdict == FINDING_COUNTED || finding->why.code == ERR_MEDIA;
+  if (finding->verdict == FINDING_LEFT_OUT || !is_judged) return;
+  reports_fini(&finding->reports);
+  finding->verdict = FINDING_UNMETERED;
+  finding->why = made->why;
+}
+
+/* Measures one file, unless it counts with a list that plays it. */
 static void measure_made(const struct pass *pass, const struct made *made, struct findings *ret) {
-  if (made->state == MADE_FILE && is_part(pass, made->path)) return;
+  if (is_file(made) && is_part(pass, made->path)) return;
   struct finding *finding = append(ret, made->path);
-  if (made->state == MADE_FILE) {
+  if (is_file(made)) {
     measure(pass, made, finding);
-    claim_parts(pass, finding);
+    claim_parts(pass, finding, made->state == MADE_DOUBTFUL);
+    if (made->state == MADE_DOUBTFUL) doubt(made, finding);
     return;
   }
   finding->why = made->why;

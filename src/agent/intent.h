@@ -4,10 +4,10 @@
  * A file `run-TIME-RANDOM.intent` with lines of JSON. `run` writes and syncs the first two before the command exists.
  * The child writes the third before it becomes the command. `run` writes the fourth when the command has ended:
  *
- *   {"intent":2,"host":"…","pid":…,"start":…,"project":"…","began":[SECONDS,NANOSECONDS],"as":{…},"outputs":[…]}
+ *   {"intent":3,"host":"…","pid":…,"start":…,"project":"…","began":[SECONDS,NANOSECONDS],"as":{…},"outputs":[…]}
  *   {"spool":1,"url":"…","token":"…"}          the server and token for its events, as in an event's file
  *   {"pid":…,"start":…}                        the command; `start` as in /proc/PID/stat, because ids are reused
- *   {"status":…,"ended":[…,…]}
+ *   {"status":…,"ended":[…,…],"made":"MARKS"}   the files that were made then; none if the status is not 0
  *
  * Another run that is about to write to one of the outputs, and cannot settle the intent first, adds
  *
@@ -19,12 +19,15 @@
  *
  * An output is a candidate of agent/outputs.h:
  *
- *   {"path":"…","was":[DEVICE,INODE,SIZE,MTIME,NANOSECONDS,CTIME,NANOSECONDS],"role":"output","seen":[…],"remux":true,…}
+ *   {"path":"…","was":[DEVICE,INODE,SIZE,MTIME,NANOSECONDS,CTIME,NANOSECONDS],"role":"output","seen":"MARKS","remux":true,…}
  *
  * The path is absolute, with %XX for bytes that JSON text cannot hold. `was` is the file that was there before the
  * run; null if there was none. `role` is "output" or "argument"; without it, the user named the file with --output.
- * `seen` has path and `was` of the files that the pattern matched before. "remux", "task" and "full" are true or left
- * out. In notes of version 1, every output is of the kind that --output names, and a task.
+ * `seen` has the marks of the files that the pattern matched before. "remux", "task" and "full" are true or left out.
+ * MARKS are struct file_mark: 48 hexadecimal digits for each file, so a pattern may match 300,000 files.
+ *
+ * In notes of version 2, `seen` is an array of objects with path and `was`, and there is no `made`. In notes of
+ * version 1, every output is of the kind that --output names, and a task.
  *
  * `run` and its command hold a lock (flock) on the file. `run` removes the file when all its outputs are delivered.
  */
@@ -47,8 +50,8 @@ MUST_USE int intent_write(const struct spool *spool, const struct outputs *outpu
 /* Call in the child, just before it becomes the command: notes its process, and leaves it a descriptor that holds the
  * lock. */
 void intent_note_command(const struct intent *intent);
-/* Notes how the command ended. If that cannot be written, the status stays unknown. */
-void intent_note_status(const struct intent *intent, int status, struct timespec ended);
+/* Notes how the command ended, and what it made. If that cannot be written, both stay unknown. */
+void intent_note_end(const struct intent *intent, const struct outputs *outputs, int status, struct timespec ended);
 /* Removes the file and frees the intent, which may be NULL. Call it when every output is delivered, or the user knows
  * that it is not. */
 void intent_remove(struct intent *intent);

@@ -48,6 +48,10 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   struct delivered delivered = {.outcome = REPORT_STORED};
   struct err why = {0};
   int result = send_event(outbox, report, &delivered, err);
+  if (result == 0 && outbox->keeps_projectless && report_lacks_project(delivered.outcome, delivered.reason)) {
+    delivered.lacks_project = true;
+    result = err_set(err, ERR_DENIED, "%s", delivered.reason);
+  }
   bool waits = result != 0 && (err_kind(result) == ERR_KIND_RETRY || result == -ERR_DENIED);
   if (result != 0 && !waits) return result;
   if (waits && spool_put(&outbox->spool, report, &why) != 0) {
@@ -57,6 +61,7 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   if (waits) {
     delivered.outcome = REPORT_SPOOLED;
     delivered.needs_help = result == -ERR_DENIED;
+    outbox->said_projectless += delivered.lacks_project; /* the owner prints it */
     (void)snprintf(delivered.reason, sizeof delivered.reason, "%s", err->text);
   }
   *ret = delivered;
@@ -70,11 +75,12 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
   err_shorten(subject, NAME_SHOWN_MAX);
   err_shorten(dir, NAME_SHOWN_MAX);
   const char *how =
-      delivered->needs_help
-          ? " for this server and token; correct them, then send it by `codecmeter flush --any`: it counts for "
-            "the project of the token that sends it"
-          : "; it is sent with the next event that is stored, or by `codecmeter flush`";
-  return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; the event waits in %s%s", subject,
+      delivered->lacks_project ? report_project_advice(delivered->reason)
+      : delivered->needs_help
+          ? "correct the server's address or the token, then send it by `codecmeter flush --any`: it counts for the "
+            "project of the token that sends it"
+          : "it is sent with the next event that is stored, or by `codecmeter flush`";
+  return err_set(err, delivered->needs_help ? ERR_DENIED : ERR_NETWORK, "%s: %s; the event waits in %s; %s", subject,
                  delivered->reason, dir, how);
 }
 
@@ -91,8 +97,8 @@ void outbox_before_run(const struct outbox *outbox, const char *command, const s
 
 /* Says it once for each run that was killed. */
 static void say_unsettled(struct outbox *outbox, const char *command, const struct spool_sums *sums) {
-  bool is_news = sums->unsettled > outbox->told_unsettled;
-  outbox->told_unsettled = sums->unsettled;
+  bool is_news = sums->unsettled > outbox->said_unsettled;
+  outbox->said_unsettled = sums->unsettled;
   if (!is_news) return;
   SCOPED_MALLOC char *shown = str_printable(str_of(sums->why_unsettled.text));
   (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " killed runs noted in %s are not metered yet: %s\n", command,
@@ -101,16 +107,13 @@ static void say_unsettled(struct outbox *outbox, const char *command, const stru
 
 /* Says it once for each further event. */
 static void say_projectless(struct outbox *outbox, const char *command, const struct spool_sums *sums) {
-  bool is_news = sums->projectless > outbox->told_projectless;
-  outbox->told_projectless = sums->projectless;
+  bool is_news = sums->projectless > outbox->said_projectless;
+  outbox->said_projectless = sums->projectless;
   if (!is_news) return;
   SCOPED_MALLOC char *reason = str_printable(str_of(sums->why_projectless));
-  (void)fprintf(
-      stderr,
-      "codecmeter %s: %" PRIu64
-      " in %s wait until the server takes their project (%s): create it, or send them by `codecmeter flush` with a "
-      "token that is for it\n",
-      command, sums->projectless, outbox->spool.dir, reason);
+  (void)fprintf(stderr,
+                "codecmeter %s: %" PRIu64 " in %s wait until the server takes their project (%s). For each: %s\n",
+                command, sums->projectless, outbox->spool.dir, reason, report_project_advice(sums->why_projectless));
 }
 
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
@@ -131,8 +134,8 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
   if (result == -ERR_NOT_FOUND) return CATCH_UP_ALL;
   say_unsettled(outbox, command, &sums);
   say_projectless(outbox, command, &sums);
-  if (result == 0 && sums.elsewhere > 0 && !outbox->told_elsewhere && !outbox->quiet) {
-    outbox->told_elsewhere = true;
+  if (result == 0 && sums.elsewhere > 0 && !outbox->said_elsewhere && !outbox->quiet) {
+    outbox->said_elsewhere = true;
     (void)fprintf(
         stderr,
         "codecmeter %s: %" PRIu64

@@ -17,10 +17,11 @@ struct outbox {
   bool reached;              /* the server has answered since the last outbox_catch_up */
   int64_t again_ms;          /* monotonic: until then the outbox does not try to reach the server */
   struct err away;           /* why the server could not be reached */
-  bool told_elsewhere;       /* the user knows that events wait for another server or token */
-  uint64_t told_projectless; /* the user knows of so many events that wait for a project */
+  bool keeps_projectless;    /* events whose project the server does not take go into the spool; the owner may set it */
+  bool said_elsewhere;       /* the user knows that events wait for another server or token */
+  uint64_t said_projectless; /* the user knows of so many events that wait for a project */
   bool quiet;                /* outbox_catch_up prints only errors; the owner may set it */
-  uint64_t told_unsettled;   /* the user knows of so many unsettled runs */
+  uint64_t said_unsettled;   /* the user knows of so many unsettled runs */
 };
 /* The settings must be filled; the outbox borrows them as long as it lives. */
 MUST_USE int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err);
@@ -29,10 +30,11 @@ void outbox_close(struct outbox *outbox);
 struct delivered {
   enum report_outcome outcome;
   char reason[ERR_TEXT_MAX]; /* unless the event is stored */
-  bool needs_help;           /* spooled, and only the user can correct the cause: the token or the address is wrong */
+  bool needs_help; /* spooled, and only the user can correct the cause: the token, the address or the project is wrong */
+  bool lacks_project; /* of these: the server does not know the project, or the token is not for it */
 };
 /* Sends an event, with retries. Puts it into the spool if the server is away or busy, or if the token or the address
- * is wrong. After the server was away or busy, the outbox does not try again for 5 s, so that many events do not wait
+ * is wrong; with keeps_projectless also if the server does not take its project. After the server was away or busy, the outbox does not try again for 5 s, so that many events do not wait
  * one after the other. An error: the event is neither with the server nor on disk. */
 MUST_USE int outbox_send(struct outbox *outbox, const struct report *report, struct delivered *ret, struct err *err);
 /* Fills err for a spooled event: "WHAT: REASON; the event waits in DIR, …" and how it will be sent. Returns

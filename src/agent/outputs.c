@@ -1,5 +1,5 @@
-/* Which arguments name outputs cannot be known of a command that we do not know. So every argument is a candidate,
- * and the files decide: one that the command did not touch is no output. What a command does to its inputs must not
+/* We do not know which arguments of an unknown command name outputs. So every argument is a candidate,
+ * and the files decide: a file that the command did not touch is no output. What a command does to its inputs must not
  * make them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by size,
  * time of writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's line
  * names as an output counts with any change.
@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +21,13 @@
 #include <unistd.h>
 
 #include "agent/ffmpeg_line.h"
+#include "auth/digest.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
 
 #define PIECES_MAX 64 /* of one argument */
+#define NS_IN_S INT64_C(1000000000)
 
 /* ---- files before the run ---- */
 
@@ -62,6 +65,26 @@ int file_before_check(const struct file_before *before, const char *path, struct
 static bool is_same_content(const struct file_before *a, const struct file_before *b) {
   return a->was_there && b->was_there && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
          is_same_time(a->mtime, b->mtime);
+}
+
+static uint64_t hash_text(struct str text) {
+  uint8_t digest[DIGEST_SHA256_SIZE];
+  uint64_t hash = 0;
+  digest_sha256(text, digest);
+  for (size_t i = 0; i < sizeof hash; i++)
+    hash = hash << 8 | digest[i];
+  return hash;
+}
+
+struct file_mark file_mark_of(const char *path, const struct file_before *was) {
+  char text[128];
+  CHECK(was->was_there);
+  int len = snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64 " %" PRId64 " %lld.%09ld", was->dev, was->ino,
+                     was->size, (long long)was->mtime.tv_sec, was->mtime.tv_nsec);
+  CHECK(len > 0 && (size_t)len < sizeof text);
+  return (struct file_mark){.path = hash_text(str_of(path)),
+                            .content = hash_text(str_make(text, (size_t)len)),
+                            .change = (uint64_t)was->ctime.tv_sec * NS_IN_S + (uint64_t)was->ctime.tv_nsec};
 }
 
 /* ---- patterns ---- */
@@ -306,9 +329,9 @@ void outputs_look(struct outputs *outputs) {
     candidate->seen = calloc(paths->len + 1, sizeof *candidate->seen);
     CHECK(candidate->seen != NULL);
     for (guint n = 0; n < paths->len; n++) {
-      char *path = strdup(paths->pdata[n]);
-      CHECK(path != NULL);
-      candidate->seen[candidate->seen_count++] = (struct file_seen){.path = path, .was = file_before_look(path)};
+      const char *path = paths->pdata[n];
+      struct file_before was = file_before_look(path);
+      if (was.was_there) candidate->seen[candidate->seen_count++] = file_mark_of(path, &was);
     }
     g_ptr_array_unref(paths);
   }
@@ -317,34 +340,41 @@ void outputs_look(struct outputs *outputs) {
 void outputs_fini(struct outputs *outputs) {
   for (size_t i = 0; i < outputs->count; i++) {
     struct candidate *candidate = &outputs->items[i];
-    for (size_t n = 0; n < candidate->seen_count; n++)
-      free(candidate->seen[n].path);
     free(candidate->seen);
     free(candidate->path);
   }
   for (size_t i = 0; i < outputs->elsewhere_count; i++)
     free(outputs->elsewhere[i]);
   free(outputs->elsewhere);
+  free(outputs->made);
   free(outputs->items);
   *outputs = (struct outputs){.items = NULL};
 }
 
 /* ---- what the command made ---- */
 
-/* What was collected, and by device and inode: each file once, and where a file was before. */
+/* What is being collected. The sets hold hashes of marks, except `files`. */
 struct making {
+  const struct outputs *outputs;
   struct made_list *list;
   size_t room;
-  GHashTable *files, *before;
+  GHashTable *files;         /* device and inode: each file once */
+  GHashTable *before;        /* the contents that were there before, under any of the names */
+  GHashTable *made_paths;    /* with OUTPUTS_NOTED: what was made when the command ended */
+  GHashTable *made_contents; /* likewise */
 };
 
-static char *file_key(uint64_t dev, uint64_t ino) {
-  return g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)dev, (guint64)ino);
+static char *file_key(uint64_t dev, uint64_t ino) { return g_strdup_printf("%" PRIu64 ":%" PRIu64, dev, ino); }
+
+static GHashTable *set_of_hashes(void) { return g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL); }
+
+static void set_add(GHashTable *set, uint64_t hash) {
+  guint64 *key = g_new(guint64, 1);
+  *key = hash;
+  (void)g_hash_table_add(set, key);
 }
 
-static void note_before(struct making *making, const struct file_before *was) {
-  if (was->was_there) g_hash_table_insert(making->before, file_key(was->dev, was->ino), (gpointer)was);
-}
+static bool set_has(GHashTable *set, uint64_t hash) { return g_hash_table_contains(set, &hash); }
 
 static struct made *append_made(struct making *making, const char *path, const struct candidate *of) {
   struct made_list *list = making->list;
@@ -359,45 +389,75 @@ static struct made *append_made(struct making *making, const char *path, const s
   return made;
 }
 
-static void add_made(struct making *making, const char *path, const struct candidate *of) {
-  struct file_before now = file_before_look(path);
-  if (now.was_there) {
-    char *key = file_key(now.dev, now.ino);
-    const struct file_before *was = g_hash_table_lookup(making->before, key);
-    bool is_new = g_hash_table_add(making->files, key);
-    if (!is_new) return;
-    struct made *made = append_made(making, path, of);
-    if (of->role != CANDIDATE_ARGUMENT || was == NULL || !is_same_content(was, &now)) return;
-    made->state = MADE_OTHER;
-    (void)err_set(&made->why, ERR_MEDIA, "%s: it was there before, under another name", path);
-    return;
-  }
+static void append_nothing(struct making *making, const char *path, const struct candidate *of, const char *why) {
   struct made *made = append_made(making, path, of);
   made->state = MADE_NOTHING;
-  (void)err_set(&made->why, ERR_MEDIA, "%s: it vanished", path);
+  (void)err_set(&made->why, ERR_MEDIA, "%s: %s", path, why);
 }
 
-static bool has_changed(const struct candidate *of, const struct file_before *was, const char *path) {
+static const char unlike_the_end[] =
+    "it has changed since the command ended, so another program wrote it, and what the command made is not counted";
+static const char not_made[] = "the command did not make this file; name its outputs with --output";
+static const char doubtful[] =
+    "not counted: it was there before the run, and after the run was killed, nobody can tell whether the command "
+    "changed it or another program; if it is an output, record it with `codecmeter record`";
+
+/* False: the noted end of the command says that this file is not what the command made. */
+static bool is_as_noted(struct making *making, const char *path, const struct candidate *of,
+                        const struct file_mark *now) {
+  if (making->outputs->end != OUTPUTS_NOTED || set_has(making->made_contents, now->content)) return true;
+  if (set_has(making->made_paths, now->path))
+    append_nothing(making, path, of, unlike_the_end);
+  else if (of->role != CANDIDATE_ARGUMENT && strcmp(path, of->path) == 0)
+    append_nothing(making, path, of, not_made);
+  return false;
+}
+
+/* Adds a file that was not there before, or has changed. */
+static void add_made(struct making *making, const char *path, const struct candidate *of, bool was_there) {
   struct file_before now = file_before_look(path);
+  if (!now.was_there) {
+    append_nothing(making, path, of, "it vanished");
+    return;
+  }
+  if (!g_hash_table_add(making->files, file_key(now.dev, now.ino))) return;
+  struct file_mark mark = file_mark_of(path, &now);
+  if (!is_as_noted(making, path, of, &mark)) return;
+  struct made *made = append_made(making, path, of);
+  if (of->role != CANDIDATE_ARGUMENT) return;
+  if (set_has(making->before, mark.content)) {
+    made->state = MADE_OTHER;
+    (void)err_set(&made->why, ERR_MEDIA, "%s: it was there before, under another name", path);
+  } else if (was_there && making->outputs->end == OUTPUTS_UNKNOWN) {
+    made->state = MADE_DOUBTFUL;
+    (void)err_set(&made->why, ERR_MEDIA, "%s: %s", path, doubtful);
+  }
+}
+
+static bool has_changed(const struct candidate *of) {
+  struct file_before now = file_before_look(of->path);
   if (!now.was_there) return false;
-  return of->role == CANDIDATE_ARGUMENT ? !is_same_content(was, &now) : !is_same(was, &now);
+  return of->role == CANDIDATE_ARGUMENT ? !is_same_content(&of->before, &now) : !is_same(&of->before, &now);
 }
 
-static int compare_seen(const void *key, const void *item) {
-  return strcmp(key, ((const struct file_seen *)item)->path);
+static int compare_marks(const void *a, const void *b) {
+  const struct file_mark *first = a, *second = b;
+  return first->path < second->path ? -1 : first->path > second->path;
 }
 
-static int sort_seen(const void *a, const void *b) {
-  return strcmp(((const struct file_seen *)a)->path, ((const struct file_seen *)b)->path);
-}
-
+/* The files that match a pattern, unless they were there before and are the same. */
 static bool add_pattern(struct making *making, const struct candidate *of) {
   GPtrArray *paths = matches_of(of->path);
   size_t before = making->list->count;
-  qsort(of->seen, of->seen_count, sizeof *of->seen, sort_seen);
+  qsort(of->seen, of->seen_count, sizeof *of->seen, compare_marks);
   for (guint i = 0; i < paths->len; i++) {
-    const struct file_seen *seen = bsearch(paths->pdata[i], of->seen, of->seen_count, sizeof *of->seen, compare_seen);
-    if (seen == NULL || has_changed(of, &seen->was, paths->pdata[i])) add_made(making, paths->pdata[i], of);
+    struct file_before look = file_before_look(paths->pdata[i]);
+    if (!look.was_there) continue;
+    struct file_mark now = file_mark_of(paths->pdata[i], &look);
+    const struct file_mark *seen = bsearch(&now, of->seen, of->seen_count, sizeof *of->seen, compare_marks);
+    bool is_same_file = seen != NULL && seen->content == now.content &&
+                        (of->role == CANDIDATE_ARGUMENT || seen->change == now.change);
+    if (!is_same_file) add_made(making, paths->pdata[i], of, seen != NULL);
   }
   g_ptr_array_unref(paths);
   return making->list->count > before;
@@ -408,17 +468,22 @@ static void add_directory(struct making *making, const struct candidate *of) {
   int count = of->was_full ? 0 : scandir(of->path, &list, is_no_dot, alphasort);
   for (int i = 0; i < count; i++) {
     SCOPED_MALLOC char *path = file_path(of->path, list[i]->d_name);
-    if (is_regular(path)) add_made(making, path, of);
+    if (is_regular(path)) add_made(making, path, of, false);
     free(list[i]);
   }
   free(list);
 }
 
-/* An expected output that was not made. */
+/* A file that is not there, or has not changed. Expected outputs, and those that were made, are missed. */
 static void add_missing(struct making *making, const struct candidate *of) {
   struct err why;
-  int result = file_before_check(&of->before, of->path, &why);
-  if (result == 0) return;
+  if (of->role == CANDIDATE_ARGUMENT) {
+    bool is_gone = making->outputs->end == OUTPUTS_NOTED && !file_exists(of->path) &&
+                   set_has(making->made_paths, hash_text(str_of(of->path)));
+    if (is_gone) append_nothing(making, of->path, of, "the command made this file, and it is gone");
+    return;
+  }
+  if (file_before_check(&of->before, of->path, &why) == 0) return;
   struct made *made = append_made(making, of->path, of);
   made->state = MADE_NOTHING;
   made->why = why;
@@ -426,10 +491,7 @@ static void add_missing(struct making *making, const struct candidate *of) {
 
 static void add_taken(struct making *making, const struct candidate *of) {
   if (of->role == CANDIDATE_ARGUMENT && !file_exists(of->path)) return;
-  struct made *made = append_made(making, of->path, of);
-  made->state = MADE_NOTHING;
-  (void)err_set(&made->why, ERR_MEDIA,
-                "%s: another run wrote to this path before what this one made could be measured", of->path);
+  append_nothing(making, of->path, of, "another run wrote to this path before what this one made could be measured");
 }
 
 static void add_special(struct making *making, const struct candidate *of) {
@@ -447,29 +509,58 @@ static void add_candidate(struct making *making, const struct candidate *of) {
     add_directory(making, of);
   } else if (is_there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && of->role == CANDIDATE_OUTPUT) {
     add_special(making, of);
-  } else if (is_there && (S_ISREG(st.st_mode) || of->role != CANDIDATE_ARGUMENT) &&
-             has_changed(of, &of->before, of->path)) {
-    add_made(making, of->path, of);
-  } else if (!add_pattern(making, of) && of->role != CANDIDATE_ARGUMENT) {
+  } else if (is_there && (S_ISREG(st.st_mode) || of->role != CANDIDATE_ARGUMENT) && has_changed(of)) {
+    add_made(making, of->path, of, of->before.was_there);
+  } else if (!add_pattern(making, of)) {
     add_missing(making, of);
+  }
+}
+
+/* Notes what was there before, and what the command had made when it ended. */
+static void fill_sets(struct making *making) {
+  const struct outputs *outputs = making->outputs;
+  for (size_t i = 0; i < outputs->count; i++) {
+    const struct candidate *candidate = &outputs->items[i];
+    if (candidate->before.was_there)
+      set_add(making->before, file_mark_of(candidate->path, &candidate->before).content);
+    for (size_t n = 0; n < candidate->seen_count; n++)
+      set_add(making->before, candidate->seen[n].content);
+  }
+  for (size_t i = 0; i < outputs->made_count; i++) {
+    set_add(making->made_paths, outputs->made[i].path);
+    set_add(making->made_contents, outputs->made[i].content);
   }
 }
 
 void outputs_made(const struct outputs *outputs, struct made_list *ret) {
   *ret = (struct made_list){.items = NULL};
-  struct making making = {.list = ret,
+  struct making making = {.outputs = outputs,
+                          .list = ret,
                           .files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
-                          .before = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
-  for (size_t i = 0; i < outputs->count; i++) {
-    const struct candidate *candidate = &outputs->items[i];
-    note_before(&making, &candidate->before);
-    for (size_t n = 0; n < candidate->seen_count; n++)
-      note_before(&making, &candidate->seen[n].was);
-  }
+                          .before = set_of_hashes(),
+                          .made_paths = set_of_hashes(),
+                          .made_contents = set_of_hashes()};
+  fill_sets(&making);
   for (size_t i = 0; i < outputs->count; i++)
     add_candidate(&making, &outputs->items[i]);
   g_hash_table_destroy(making.files);
   g_hash_table_destroy(making.before);
+  g_hash_table_destroy(making.made_paths);
+  g_hash_table_destroy(making.made_contents);
+}
+
+size_t outputs_mark_made(const struct outputs *outputs, struct file_mark **ret) {
+  struct made_list made;
+  size_t count = 0;
+  outputs_made(outputs, &made);
+  *ret = calloc(made.count + 1, sizeof **ret);
+  CHECK(*ret != NULL);
+  for (size_t i = 0; i < made.count; i++) {
+    struct file_before now = file_before_look(made.items[i].path);
+    if (made.items[i].state == MADE_FILE && now.was_there) (*ret)[count++] = file_mark_of(made.items[i].path, &now);
+  }
+  made_list_fini(&made);
+  return count;
 }
 
 void made_list_fini(struct made_list *list) {
@@ -491,35 +582,23 @@ bool outputs_made_any(const struct outputs *outputs) {
 
 /* ---- two runs ---- */
 
-static const char *name_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
-
-static char *directory_of(const char *path) {
-  size_t len = (size_t)(name_of(path) - path);
-  char *directory = len > 0 ? strndup(path, len) : strdup(".");
-  CHECK(directory != NULL);
-  return directory;
-}
-
 static bool is_in(const char *path, const char *directory) {
   struct stat a, b;
-  SCOPED_MALLOC char *above = directory_of(path);
+  SCOPED_MALLOC char *above = file_directory(path);
   return stat(above, &a) == 0 && stat(directory, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 static bool is_same_directory(const char *a, const char *b) {
-  SCOPED_MALLOC char *directory = directory_of(b);
+  SCOPED_MALLOC char *directory = file_directory(b);
   return is_in(a, directory);
 }
 
-/* Do both paths lead to one file, or, while there is none, to one name in one directory? */
+/* True if both paths lead to one file, or, before the file exists, to one name in one directory. */
 static bool is_same_place(const char *a, const char *b) {
   struct stat of_a, of_b;
   if (strcmp(a, b) == 0) return true;
   if (stat(a, &of_a) == 0 && stat(b, &of_b) == 0) return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
-  return strcmp(name_of(a), name_of(b)) == 0 && is_same_directory(a, b);
+  return strcmp(file_name(a), file_name(b)) == 0 && is_same_directory(a, b);
 }
 
 bool candidate_exists(const struct candidate *candidate) {
@@ -531,12 +610,11 @@ bool candidate_exists(const struct candidate *candidate) {
 }
 
 bool candidate_shares(const struct candidate *candidate, const struct candidate *other) {
-  bool is_input = candidate->role == CANDIDATE_ARGUMENT && candidate->before.was_there &&
-                  !has_changed(candidate, &candidate->before, candidate->path);
+  bool is_input = candidate->role == CANDIDATE_ARGUMENT && candidate->before.was_there && !has_changed(candidate);
   if (is_input || candidate->was_full) return false;
   if (is_same_place(candidate->path, other->path)) return true;
   if (is_directory(candidate->path)) return is_in(other->path, candidate->path);
-  bool matches = outputs_match(name_of(candidate->path), name_of(other->path)) ||
-                 outputs_match(name_of(other->path), name_of(candidate->path));
+  bool matches = outputs_match(file_name(candidate->path), file_name(other->path)) ||
+                 outputs_match(file_name(other->path), file_name(candidate->path));
   return matches && is_same_directory(candidate->path, other->path);
 }

@@ -11,6 +11,11 @@
  * What counts. A file that was not there before, or has changed since, and that holds video. A list counts for the
  * files that it plays; they are not counted again. Inputs do not change. An argument whose file only changed its
  * attributes, or was moved or linked there from another argument, is no output.
+ *
+ * After a kill, other programs may have written to the candidates before they are measured. If `run` saw the command
+ * end, it noted which files were made: only these count, and only while their content is the same. Else it is unknown
+ * whether the command or another program changed a file that was there before. Such a file is doubtful, unless
+ * the line of ffmpeg or --output names it as an output.
  */
 #ifndef CODECMETER_AGENT_OUTPUTS_H
 #define CODECMETER_AGENT_OUTPUTS_H
@@ -39,11 +44,15 @@ enum candidate_role {
   CANDIDATE_ARGUMENT, /* of another command: may be anything */
 };
 
-/* A file that a pattern matched before. */
-struct file_seen {
-  char *path;
-  struct file_before was;
+/* Recognizes a file. Short, because a pattern may match 100,000 files. Equal hashes of different files are so
+ * unlikely (64 bits of SHA-256) that they are taken for the same. */
+struct file_mark {
+  uint64_t path;    /* a hash */
+  uint64_t content; /* a hash of device, inode, size and time of writing */
+  uint64_t change;  /* the time of the last change of attributes, in ns since 1970 */
 };
+/* was: a file that was there. */
+struct file_mark file_mark_of(const char *path, const struct file_before *was);
 
 struct candidate {
   char *path; /* absolute, also if nothing is there; perhaps a pattern */
@@ -54,8 +63,15 @@ struct candidate {
   bool is_taken; /* by a later run: what is there now is not this command's */
   bool was_full; /* a directory with files: theirs are not looked at */
   struct file_before before;
-  struct file_seen *seen; /* sorted by path */
+  struct file_mark *seen; /* of the files that the pattern matched before; in any order */
   size_t seen_count;
+};
+
+/* What is known about the end of the command. */
+enum outputs_end {
+  OUTPUTS_SEEN,    /* the caller has just seen it end */
+  OUTPUTS_NOTED,   /* after a kill: `made` has what it had made when it ended */
+  OUTPUTS_UNKNOWN, /* after a kill: nothing */
 };
 
 struct outputs {
@@ -63,6 +79,9 @@ struct outputs {
   size_t count;
   char **elsewhere; /* outputs that are no files: "pipe:1: a pipe cannot be measured" */
   size_t elsewhere_count;
+  enum outputs_end end;
+  struct file_mark *made; /* with OUTPUTS_NOTED; in any order */
+  size_t made_count;
 };
 /* Finds the candidates of a command. named: those of --output, ends with NULL; or NULL. Relative paths are those of
  * the working directory. Fills an empty struct; the caller calls outputs_fini. */
@@ -74,9 +93,10 @@ void outputs_fini(struct outputs *outputs);
 struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidate_role role);
 
 enum made_state {
-  MADE_FILE,    /* made or changed by the command */
-  MADE_OTHER,   /* there, but no output: it was moved from another of the names, or is a pipe or a device */
-  MADE_NOTHING, /* expected, and not made; or it cannot be examined now */
+  MADE_FILE,     /* made or changed by the command */
+  MADE_DOUBTFUL, /* changed after the command began, perhaps by another program */
+  MADE_OTHER,    /* there, but no output: it was moved from another of the names, or is a pipe or a device */
+  MADE_NOTHING,  /* expected, and not made; or it cannot be examined now */
 };
 
 /* A file that the command made or changed, or the reason why an expected one is none. */
@@ -92,6 +112,8 @@ struct made_list {
 };
 /* Finds what the command made. */
 void outputs_made(const struct outputs *outputs, struct made_list *ret);
+/* The marks of the files that are made now, for `made`. The caller frees *ret. */
+size_t outputs_mark_made(const struct outputs *outputs, struct file_mark **ret);
 void made_list_fini(struct made_list *list);
 /* True if there is a file now that the command may have made. */
 bool outputs_made_any(const struct outputs *outputs);

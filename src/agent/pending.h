@@ -30,7 +30,7 @@ void pending_free_paths(char **paths);
 SCOPED_REF(char *, pending_free_paths)
 /* Removes and returns the entry of a path that is still due. False if it is not due, or gone. */
 bool pending_take(struct pending *pending, const char *path, int64_t now_ms, struct pending_file *ret);
-/* When the first file is due; INT64_MAX if there is none. */
+/* When the first file is due; INT64_MAX if no file is pending. */
 int64_t pending_next_ms(const struct pending *pending);
 /* True if `is_so` is true for any file. */
 bool pending_any(const struct pending *pending,

@@ -165,15 +165,14 @@ void place_remember(struct place *place, const char *path, const struct stat *st
   insert(place, values, strdup(path));
 }
 
-static gboolean is_before(void *key, void *entry, void *place) {
+static gboolean has_status(void *key, void *entry, void *status) {
   (void)key;
-  (void)place;
-  return ((struct entry *)entry)->status == PLACE_BEFORE;
+  return ((struct entry *)entry)->status == *(const enum place_status *)status;
 }
 
-void place_forget_before(struct place *place) {
-  guint forgotten = g_hash_table_foreach_remove(place->files, is_before, NULL);
-  forgotten += g_hash_table_foreach_remove(place->paths, is_before, NULL);
+void place_forget(struct place *place, enum place_status status) {
+  guint forgotten = g_hash_table_foreach_remove(place->files, has_status, &status);
+  forgotten += g_hash_table_foreach_remove(place->paths, has_status, &status);
   if (forgotten > 0) place->is_dirty = true;
 }
 

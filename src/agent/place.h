@@ -39,15 +39,15 @@ bool place_is_below(const char *path, const char *top);
 /* True if the path has an entry for a file of this size and time of writing. If its inode differs, or its time of
  * birth is unknown, the entry is renewed. */
 bool place_knows(struct place *place, const char *path, const struct stat *st);
-/* The status of the entry that place_knows finds. False if there is none. */
+/* The status of the entry that place_knows finds. False if it finds no entry. */
 bool place_find(const struct place *place, const char *path, const struct stat *st, enum place_status *ret_status);
 /* Another name of this file (same inode, size, times of writing and of birth; not a copy on another file system) that
- * is BEFORE, DONE or PART, and its status. NULL if there is none. Valid until the next change. */
+ * is BEFORE, DONE or PART, and its status. NULL: no such name. Valid until the next change. */
 const char *place_twin(const struct place *place, const char *path, const struct stat *st,
                        enum place_status *ret_status);
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status);
-/* Forgets the entries that are PLACE_BEFORE, so that these files are recorded. */
-void place_forget_before(struct place *place);
+/* Forgets the entries of a status, so that these files are taken again. */
+void place_forget(struct place *place, enum place_status status);
 /* Forgets the files that were gone at the last call and are still gone. A file that is gone once is kept, because a
  * renamed file must be known until its new name has been looked at. So between two calls, in one process or two, the
  * caller must look at every file that existed at the first call. Useful only if place_may_prune. */

@@ -7,8 +7,8 @@
  * A list over one whole file has the identity of the file: the server finds a duplicate.
  *
  * An event whose project the server does not take is not kept: its project may be created later, or the pattern that
- * gave it may be corrected. The file is tried again, and so that not every file of the project is measured again and
- * again, only one is, with growing waits.
+ * gave it may be corrected. The file is tried again, with growing waits. Of all files
+ * of a refused project, only one is measured each time.
  */
 #include "agent/recorder.h"
 
@@ -28,9 +28,7 @@
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
-#define PROJECT_AGAIN_MIN_MS                                                            \
-  1000 /* between attempts for a project; doubled each time, up to PROJECT_AGAIN_MAX_MS \
-        */
+#define PROJECT_AGAIN_MIN_MS 1000 /* between attempts for a project; doubled each time, up to the next line */
 #define PROJECT_AGAIN_MAX_MS 300000
 
 struct recorder {
@@ -160,7 +158,7 @@ struct taking {
   bool is_incomplete;  /* an output was not recorded, and will not be */
 };
 
-/* A refused event goes to rejected/, because nobody reads the output of a watch. */
+/* Puts a refused event into rejected/, because nobody reads the output of a watch. */
 static int keep_refused(struct recorder *recorder, const struct report *report, const struct delivered *delivered,
                         struct err *err) {
   int result = spool_reject(&recorder->outbox.spool, report, delivered->outcome, delivered->reason, err);
@@ -296,16 +294,14 @@ static bool is_renamed(const struct recorder *recorder, struct place *place, con
 
 static int64_t directory_changed_ms(const char *path) {
   struct stat st;
-  const char *slash = strrchr(path, '/');
-  SCOPED_MALLOC char *dir = strndup(path, slash != NULL ? (size_t)(slash + 1 - path) : 0);
-  CHECK(dir != NULL);
+  SCOPED_MALLOC char *dir = file_directory(path);
   if (stat(dir, &st) != 0) return INT64_MIN;
   return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
 static bool is_same_directory(const char *a, const char *b) {
-  const char *a_slash = strrchr(a, '/'), *b_slash = strrchr(b, '/');
-  return a_slash != NULL && b_slash != NULL && a_slash - a == b_slash - b && memcmp(a, b, (size_t)(a_slash - a)) == 0;
+  size_t len = (size_t)(file_name(a) - a);
+  return len == (size_t)(file_name(b) - b) && memcmp(a, b, len) == 0;
 }
 
 /* True while the list's directory, or one of its files' directories, still changes: a slow copy may bring the
@@ -384,8 +380,10 @@ static const char *text_or_null(const char *text) { return text[0] != '\0' ? tex
 int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
                   enum recorded *ret, struct stat *ret_now, struct err *err) {
   const struct recorder_options *options = &recorder->options;
-  struct report_options reporting = {
-      .project = options->settings->project, .source = options->source, .media = options->media};
+  struct report_options reporting = {.project = options->settings->project,
+                                     .source = options->as.source,
+                                     .kind = options->as.kind,
+                                     .media = options->as.media};
   struct path_fields fields = {.project = ""};
   *ret = RECORDED_DONE;
   if (place_knows(place, path, st) || is_renamed(recorder, place, path, st)) return 0;

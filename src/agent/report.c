@@ -1,5 +1,5 @@
-/* The media are looked at before and after they are read, because an identity of other bytes than the measured ones would
- * be wrong for ever.
+/* The media are looked at before and after they are read, because an identity of other bytes than the
+ * measured ones would be wrong for ever.
  */
 #include "agent/report.h"
 
@@ -336,6 +336,13 @@ bool report_lacks_project(enum report_outcome outcome, const char *reason) {
   return false;
 }
 
+const char *report_project_advice(const char *reason) {
+  if (str_starts(str_of(reason), STR("subject is missing")))
+    return "send it by `codecmeter flush --any` with a token of the one project that it is for; next time give --project";
+  return "create the project (`codecmeter project create`), then give `codecmeter flush`; or give `codecmeter flush` with "
+         "a token that is for the project";
+}
+
 static void copy_reason(struct str reason, char out[REPORT_REASON_MAX]) {
   if (reason.len > REPORT_REASON_MAX - 1) reason.len = REPORT_REASON_MAX - 1;
   bool fits = str_copy(reason, out, REPORT_REASON_MAX);
@@ -372,8 +379,8 @@ static int read_reply(struct client_reply *reply, enum report_outcome *ret_outco
   CHECK(arena != NULL && parser != NULL);
   const struct json *top = NULL;
   bool is_json = json_parse(parser, arena, buf_view(&reply->body), 8, &top, NULL) == 0 && top->type == JSON_OBJECT;
-  bool told = reply->status == 200 || reply->status == 409 || reply->status == 422;
-  if (told && is_json && read_outcome(top, ret_outcome, ret_reason) == 0) return 0;
+  bool is_judged = reply->status == 200 || reply->status == 409 || reply->status == 422;
+  if (is_judged && is_json && read_outcome(top, ret_outcome, ret_reason) == 0) return 0;
   struct str detail = is_json ? json_member_text(top, "detail") : STR("check that it is a codecmeter server");
   if (is_json && detail.len > 0 && is_unreadable(reply->status)) {
     *ret_outcome = REPORT_REJECTED;

@@ -100,6 +100,8 @@ char *report_line(const struct report *report, enum report_outcome outcome);
 /* True if an event was rejected only because the server has no such project, or because the token is not for it: the
  * same event may be stored later, or by another token. */
 bool report_lacks_project(enum report_outcome outcome, const char *reason);
+/* What the user can do about such an event in the spool: a sentence without its end, in the imperative. */
+const char *report_project_advice(const char *reason);
 #define REPORT_TRIES 4 /* 3.5 s of waiting in all */
 /* Sends an event, up to `tries` times while the server cannot be reached or is busy. 0: *ret_outcome is set, and
  * ret_reason (may be empty) says why the event was not stored. An event that the server cannot read (400, 413, 415)

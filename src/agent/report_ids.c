@@ -49,13 +49,11 @@ int report_check_options(const struct report_options *options, struct err *err) 
 char *report_absolute_path(const char *path) {
   char *real = realpath(path, NULL), *joined = NULL, directory[PATH_MAX] = "";
   if (real != NULL) return real;
-  const char *slash = strrchr(path, '/');
-  SCOPED_MALLOC char *above = slash != NULL ? strndup(path, (size_t)(slash + 1 - path)) : strdup(".");
-  CHECK(above != NULL);
+  SCOPED_MALLOC char *above = file_directory(path);
   SCOPED_MALLOC char *real_above = realpath(above, NULL);
   if (real_above != NULL) {
     const char *separator = strcmp(real_above, "/") == 0 ? "" : "/";
-    CHECK(asprintf(&joined, "%s%s%s", real_above, separator, slash != NULL ? slash + 1 : path) >= 0);
+    CHECK(asprintf(&joined, "%s%s%s", real_above, separator, file_name(path)) >= 0);
     return joined;
   }
   bool relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;

@@ -631,8 +631,8 @@ static int read_note(struct looker *looker, const char *path, struct spool_refus
   if (result != 0 || top->type != JSON_OBJECT) return err_set(err, ERR_CORRUPT, "the note is damaged");
   ret->outcome = json_member_text(top, "outcome");
   ret->reason = json_member_text(top, "reason");
-  int64_t told_ms;
-  if (rfc3339_parse(json_member_text(top, "time"), &told_ms, NULL) == 0) ret->refused_ms = told_ms;
+  int64_t noted_ms;
+  if (rfc3339_parse(json_member_text(top, "time"), &noted_ms, NULL) == 0) ret->refused_ms = noted_ms;
   return ret->outcome.len > 0 ? 0 : err_set(err, ERR_CORRUPT, "the note is damaged");
 }
 

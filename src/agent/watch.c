@@ -124,7 +124,7 @@ static bool is_from_before(const struct watch *watch, const struct place *place,
          ms_of(st->st_ctim) < ms_of(watch->started) && writer_of(path) != WRITER_THERE;
 }
 
-static void take_told(struct watch *watch, const char *path, bool may_be_open) {
+static void take_reported(struct watch *watch, const char *path, bool may_be_open) {
   struct place *place = place_of(watch, path);
   struct pending_file file = {.may_be_open = may_be_open};
   if (place == NULL || !wanted_has(&watch->options->wanted, path + strlen(place_root(place)))) return;
@@ -141,7 +141,7 @@ static void take_told(struct watch *watch, const char *path, bool may_be_open) {
 
 static void take_one(struct watch *watch, const char *path, bool may_be_open) {
   watch->options->on_progress();
-  take_told(watch, path, may_be_open);
+  take_reported(watch, path, may_be_open);
 }
 
 static void on_file(void *arg, const char *path) { take_one(arg, path, false); }
@@ -190,7 +190,7 @@ static bool is_held_back(struct watch *watch, const char *path, struct pending_f
   return true;
 }
 
-/* How long to wait for a possible writer; 0 if there is none. A file that was reported only as made is reported again
+/* How long to wait for a possible writer; 0: nobody writes to the file. A file that was reported only as made is reported again
  * when it is closed, so it can wait longer. */
 static int64_t rest_of_writing(const struct watch *watch, const char *path, const struct pending_file *file) {
   enum writer writer = writer_of(path);
@@ -343,7 +343,8 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
   }
   int result = watch->options->dry ? place_look(dir, root, &place, err) : place_open(dir, root, &place, err);
   if (result != 0) return result;
-  if (watch->options->existing) place_forget_before(place);
+  if (watch->options->existing) place_forget(place, PLACE_BEFORE);
+  if (watch->options->as.media.rate_num != 0) place_forget(place, PLACE_FAILED); /* for want of a rate, perhaps */
   g_ptr_array_add(watch->places, place);
   return 0;
 }
@@ -370,8 +371,7 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   const struct recorder_options recording = {.settings = &options->settings,
                                              .wanted = &options->wanted,
                                              .pattern = options->pattern,
-                                             .source = options->source,
-                                             .media = options->media,
+                                             .as = options->as,
                                              .is_dry = options->dry,
                                              .complain = options->complain,
                                              .quiet = options->quiet};

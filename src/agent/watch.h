@@ -14,17 +14,16 @@
 
 #include "agent/client.h"
 #include "agent/path_pattern.h"
+#include "agent/report.h"
 #include "agent/wanted.h"
 #include "base/err.h"
-#include "media/media.h"
 
 /* The watch borrows the options, and everything that they point to, as long as it lives. */
 struct watch_options {
   struct client_settings settings; /* filled; `interrupted` says when to end */
   struct wanted wanted;
   const struct path_pattern *pattern; /* gives fields of events; NULL: none */
-  const char *source;                 /* of events; NULL: as agent/report.h says */
-  struct media_options media;
+  struct report_options as;           /* source, kind and media of the events; the rest is not used */
   uint64_t settle_ms;
   char *state;         /* directory of places; NULL: the spool */
   bool existing, once; /* record files from before the first watch; look only once */

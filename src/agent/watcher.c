@@ -73,7 +73,7 @@ static bool is_gone(int code) { return code == ENOENT || code == ENOTDIR; }
 
 /* Reports a directory that cannot be looked into, and returns 0 so that the rest goes on. A directory that has gone
  * in the meantime is not reported. */
-static int tell_trouble(const struct watcher_hooks *hooks, const char *path, int code) {
+static int report_trouble(const struct watcher_hooks *hooks, const char *path, int code) {
   struct err err;
   if (is_gone(code)) return 0;
   (void)err_set_errno(&err, ERR_DENIED, code, "cannot watch %s; the other directories are watched", path);
@@ -87,7 +87,7 @@ static int watch_directory(struct watcher *watcher, const char *path, struct err
     return err_set(err, ERR_LIMIT, "cannot watch %s: too many directories; raise sysctl fs.inotify.max_user_watches",
                    path);
   }
-  if (wd < 0) return tell_trouble(watcher->hooks, path, errno);
+  if (wd < 0) return report_trouble(watcher->hooks, path, errno);
   char *copy = strdup(path);
   CHECK(copy != NULL);
   (void)g_hash_table_replace(watcher->paths, GINT_TO_POINTER(wd), copy);
@@ -108,7 +108,7 @@ static int walk(struct watcher *watcher, const struct watcher_hooks *hooks, cons
   int result = watcher != NULL ? watch_directory(watcher, path, err) : 0;
   if (result != 0) return result;
   int count = scandir(path, &list, is_visible, alphasort);
-  if (count < 0) return tell_trouble(hooks, path, errno);
+  if (count < 0) return report_trouble(hooks, path, errno);
   for (int i = 0; i < count; i++) {
     SCOPED_MALLOC char *below = path_below(path, list[i]->d_name);
     free(list[i]);

@@ -82,13 +82,7 @@ int file_sync_dir(const char *path, struct err *err) {
 }
 
 int file_sync_dir_of(const char *path, struct err *err) {
-  const char *slash = strrchr(path, '/');
-  SCOPED_MALLOC char *dir = NULL;
-  if (slash == NULL)
-    dir = strdup(".");
-  else
-    dir = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-  CHECK(dir != NULL);
+  SCOPED_MALLOC char *dir = file_directory(path);
   return file_sync_dir(dir, err);
 }
 
@@ -173,4 +167,16 @@ char *file_path(const char *dir, const char *name) {
   char *path = NULL;
   CHECK(asprintf(&path, "%s/%s", dir, name) >= 0);
   return path;
+}
+
+const char *file_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+char *file_directory(const char *path) {
+  size_t len = (size_t)(file_name(path) - path);
+  char *directory = len > 0 ? strndup(path, len > 1 ? len - 1 : 1) : strdup(".");
+  CHECK(directory != NULL);
+  return directory;
 }

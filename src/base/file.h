@@ -48,5 +48,10 @@ MUST_USE int file_remove_tree(const char *path, struct err *err);
 
 /* Returns "dir/name". The caller frees it; never NULL. */
 char *file_path(const char *dir, const char *name);
+/* The last name of a path: what follows its last slash. Borrows from path. */
+const char *file_name(const char *path);
+/* The directory that a path names its file in, without a slash at its end: "/" for "/a", "." for "a". The caller frees
+ * it; never NULL. */
+char *file_directory(const char *path);
 
 #endif

@@ -72,8 +72,8 @@ static int check_left(const struct spool *spool, const struct spool_sums *sums, 
   if (sums->projectless > 0) {
     return err_set(err, ERR_DENIED,
                    "%s: %" PRIu64
-                   " events wait until the server takes their project (%s): create it, or run flush with a token that is for it",
-                   spool->dir, sums->projectless, sums->why_projectless);
+                   " events wait until the server takes their project (%s). For each: %s",
+                   spool->dir, sums->projectless, sums->why_projectless, report_project_advice(sums->why_projectless));
   }
   if (sums->elsewhere == 0)
     return err_set(err, ERR_BUSY, "%s: some events could not be sent; run flush again", spool->dir);

@@ -1,5 +1,5 @@
-/* Lists come first, because they name their parts: a segment that stands behind its list on the command line, as in
- * `record out.m3u8 out0.ts`, would count a second time.
+/* Lists are recorded first, because they name their parts. Else a segment that is named beside its list, as in
+ * `record out0.ts out.m3u8`, would count a second time.
  */
 #include <glib.h>
 #include <stdio.h>
@@ -13,8 +13,8 @@
 #include "base/check.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
-#include "cli/frame_rate.h"
 #include "cli/options.h"
+#include "cli/output_options.h"
 
 struct recording {
   struct report_options as;
@@ -66,7 +66,7 @@ static void explain(const char *name, const struct report *report, const struct 
 
 /* ---- one path ---- */
 
-/* True if every output was recorded. What was not is told. */
+/* True if every output was recorded. Prints a message for each other one. */
 static bool take_reports(const struct recording *recording, const struct reports *reports) {
   bool all = true;
   for (size_t i = 0; i < reports->count; i++) {
@@ -89,14 +89,14 @@ static void remember_parts(const struct recording *recording, const char *path, 
     (void)g_hash_table_replace(recording->parts, g_strdup(media->parts[i]), g_strdup(path));
 }
 
-/* True if the path is a part of a list that is recorded: that is said, and is no failure. */
+/* True if the path is a part of a list that is recorded. Prints so; it is no failure. */
 static bool is_part(const struct recording *recording, const char *path) {
   SCOPED_MALLOC char *absolute = realpath(path, NULL);
   const char *list = absolute != NULL ? g_hash_table_lookup(recording->parts, absolute) : NULL;
   if (list == NULL) return false;
   SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_list = str_printable(str_of(list));
   if (!options_quiet())
-    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded of its own\n", shown, shown_list);
+    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded by itself\n", shown, shown_list);
   return true;
 }
 
@@ -149,6 +149,7 @@ static int record(struct client_settings *settings, struct recording *recording,
     if (result == 0) result = outbox_open(settings, &outbox, err);
     if (result != 0) return command_fail("record", err);
     outbox.quiet = options_quiet();
+    outbox.keeps_projectless = true;
     recording->as.project = settings->project;
     recording->outbox = &outbox;
   }
@@ -159,51 +160,26 @@ static int record(struct client_settings *settings, struct recording *recording,
   return all ? EXIT_OK : EXIT_FAILED;
 }
 
-/* What the command line says about the outputs. */
-struct said {
-  char *id, *id_prefix, *source, *task_id, *kind, *frame_rate;
-  bool explain;
-};
-
-static int read_said(const struct said *said, size_t path_count, struct report_options *ret, struct err *err) {
-  const char *kind = said->kind != NULL ? said->kind : "transcode";
-  if (strcmp(kind, "transcode") != 0 && strcmp(kind, "remux") != 0)
-    return err_set(err, ERR_USAGE, "--kind '%s' is neither transcode nor remux", kind);
-  if (said->id != NULL && path_count > 1)
+static int read_options(const struct output_options *words, bool explain, size_t path_count, struct report_options *ret,
+                        struct err *err) {
+  if (words->id != NULL && path_count > 1)
     return err_set(err, ERR_USAGE, "--id names one output; give one FILE with it, or --id-prefix");
-  if (said->explain && options_quiet())
+  if (explain && options_quiet())
     return err_set(err, ERR_USAGE, "--explain and --quiet exclude each other; give one of them");
-  *ret = (struct report_options){
-      .id = said->id,
-      .id_prefix = said->id_prefix,
-      .source = said->source,
-      .task_id = said->task_id,
-      .kind = strcmp(kind, "remux") == 0 ? REPORT_REMUX : REPORT_TRANSCODE,
-      .media.explain = said->explain,
-  };
-  int result = said->frame_rate == NULL
-                   ? 0
-                   : frame_rate_option(said->frame_rate, &ret->media.rate_num, &ret->media.rate_den, err);
-  return result == 0 ? report_check_options(ret, err) : result;
+  ret->media.explain = explain;
+  return output_options_read(words, ret, err);
 }
 
 int cmd_record(int argc, char **argv) {
   struct client_settings settings = {0};
-  struct said said = {0};
+  struct output_options words = {.id = NULL};
+  bool explain = false;
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(settings),
       CLIENT_SPOOL_ROW(settings),
-      {"id", 0, OPTION_TEXT, &said.id, "ID",
-       "the output's id, instead of one from its content, size and time; only for one output"},
-      {"id-prefix", 0, OPTION_TEXT, &said.id_prefix, "PREFIX",
-       "make the ids of PREFIX/ and each output's path below the directory that holds all FILEs"},
-      {"source", 0, OPTION_TEXT, &said.source, "SOURCE", "the source of the ids (default: file)"},
-      {"task-id", 0, OPTION_TEXT, &said.task_id, "ID", "the task's id in lists (default: the output's id)"},
-      {"kind", 0, OPTION_TEXT, &said.kind, "KIND",
-       "transcode or remux; a remux copied the video stream (default: transcode)"},
-      {"frame-rate", 0, OPTION_TEXT, &said.frame_rate, "RATE",
-       "pictures per second of raw streams that state none: 25, 29.97 or 30000/1001"},
-      {"explain", 0, OPTION_FLAG, &said.explain, NULL,
+      OUTPUT_ID_ROWS(words),
+      OUTPUT_MEDIA_ROWS(words, "transcode"),
+      {"explain", 0, OPTION_FLAG, &explain, NULL,
        "print how each FILE is measured, and its identity; store nothing, and need no server"},
       {0},
   };
@@ -233,7 +209,7 @@ int cmd_record(int argc, char **argv) {
   int result = options_parse(&spec, &argc, &argv, &err);
   if (result == 0 && argc < 2)
     result = err_set(&err, ERR_USAGE, "FILE is missing; give it like this: codecmeter record FILE...");
-  if (result == 0) result = read_said(&said, (size_t)argc - 1, &recording.as, &err);
+  if (result == 0) result = read_options(&words, explain, (size_t)argc - 1, &recording.as, &err);
   if (result != 0) return command_fail("record", &err);
   return record(&settings, &recording, argv + 1, &err);
 }

@@ -16,13 +16,14 @@
 #include "cli/child.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
-#include "cli/frame_rate.h"
 #include "cli/options.h"
+#include "cli/output_options.h"
 #include "cli/run_summary.h"
 
 struct run_options {
   struct client_settings settings;
-  char **outputs, *id, *id_prefix, *source, *task_id, *kind, *frame_rate;
+  struct output_options words;
+  char **outputs;
   struct outputs_report report;
 };
 
@@ -161,9 +162,9 @@ static int check_settings(struct run_options *options, struct err *err) {
   if (options->settings.token == NULL)
     return err_set(err, ERR_USAGE,
                    "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
-  if (options->id != NULL && options->outputs != NULL && options->outputs[0] != NULL && options->outputs[1] != NULL)
+  if (options->words.id != NULL && options->outputs != NULL && options->outputs[0] != NULL && options->outputs[1] != NULL)
     return err_set(err, ERR_USAGE, "--id names one output; give one --output with it, or give --id-prefix");
-  return report_check_options(&options->report.as, err);
+  return output_options_read(&options->words, &options->report.as, err);
 }
 
 /* Runs the command and meters its outputs. Returns the exit status. */
@@ -184,7 +185,7 @@ static int run_command(struct run *run, char *const *command) {
     return status;
   }
   (void)clock_gettime(CLOCK_REALTIME, &run->ended);
-  if (intent != NULL) intent_note_status(intent, status, run->ended);
+  if (intent != NULL) intent_note_end(intent, &run->outputs, status, run->ended);
   run->all_metered = true;
   if (status == 0)
     meter_success(run);
@@ -193,31 +194,18 @@ static int run_command(struct run *run, char *const *command) {
   return status == 0 && !run->all_metered ? EXIT_NOT_METERED : status;
 }
 
-static int read_options(struct run_options *options, struct err *err) {
-  struct report_options *as = &options->report.as;
-  options->report.has_kind = options->kind != NULL;
-  as->kind = options->kind != NULL && strcmp(options->kind, "remux") == 0 ? REPORT_REMUX : REPORT_TRANSCODE;
-  as->project = options->settings.project;
-  as->source = options->source;
-  as->id = options->id;
-  as->id_prefix = options->id_prefix;
-  as->task_id = options->task_id;
-  if (options->kind != NULL && strcmp(options->kind, "remux") != 0 && strcmp(options->kind, "transcode") != 0)
-    return err_set(err, ERR_USAGE, "--kind '%s' is neither transcode nor remux", options->kind);
-  if (options->frame_rate == NULL) return 0;
-  return frame_rate_option(options->frame_rate, &as->media.rate_num, &as->media.rate_den, err);
-}
-
 static int run(struct run_options *options, char **argv, struct err *err) {
   struct run run = {.options = options};
   options->settings.interrupted = child_interrupted;
-  int result = read_options(options, err);
-  if (result == 0) result = outbox_open(&options->settings, &run.outbox, err);
+  options->report.has_kind = options->words.kind != NULL;
+  options->report.as.project = options->settings.project;
+  int result = outbox_open(&options->settings, &run.outbox, err);
   if (result != 0) return command_fail("run", err);
   result = check_settings(options, err);
   int status = result == 0 ? EXIT_OK : command_fail("run", err);
   if (result == 0) {
     run.outbox.quiet = options_quiet();
+    run.outbox.keeps_projectless = true;
     status = run_command(&run, argv + 1);
     (void)outbox_catch_up(&run.outbox, "run");
   }
@@ -234,15 +222,8 @@ int cmd_run(int argc, char **argv) {
       CLIENT_SPOOL_ROW(options.settings),
       {"output", 0, OPTION_LIST, &options.outputs, "FILE",
        "an output file of COMMAND; repeatable (default: each of its arguments that names a file which it made)"},
-      {"id", 0, OPTION_TEXT, &options.id, "ID", "the output's id; only if COMMAND makes one output"},
-      {"id-prefix", 0, OPTION_TEXT, &options.id_prefix, "PREFIX",
-       "make the ids of PREFIX/ and each output's path below the common directory of all outputs"},
-      {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "the source of the ids (default: file)"},
-      {"task-id", 0, OPTION_TEXT, &options.task_id, "ID", "the task's id in lists (default: the output's id)"},
-      {"kind", 0, OPTION_TEXT, &options.kind, "KIND",
-       "transcode or remux (default: remux for outputs whose video ffmpeg's arguments copy, else transcode)"},
-      {"frame-rate", 0, OPTION_TEXT, &options.frame_rate, "RATE",
-       "pictures per second of raw streams that state none: 25, 29.97 or 30000/1001"},
+      OUTPUT_ID_ROWS(options.words),
+      OUTPUT_MEDIA_ROWS(options.words, "remux for outputs whose video ffmpeg's arguments copy, else transcode"),
       {0},
   };
   const struct option_exit exits[] = {

@@ -241,22 +241,33 @@ static void put_text(struct buf *out, const char *name, const char *value) {
   json_quote(out, str_of(value));
 }
 
-static void put_waiting(struct buf *out, const struct status *status) {
+/* The members of a list of groups in JSON. */
+struct group_members {
+  const char *list, *parts[PARTS_MAX], *count, *time, *others; /* parts: NULL: the groups have no more */
+  bool newest_first;
+};
+
+static void put_groups(struct buf *out, const struct groups *groups, const struct group_members *members) {
   size_t count;
-  SCOPED_MALLOC struct group **groups = groups_sorted(&status->waiting, by_first, &count);
-  buf_printf(out, ",\"waiting\":%" PRIu64, status->all_waiting.count);
-  put_time(out, "since", status->all_waiting.first_ms);
-  buf_text(out, ",\"for\":[");
+  SCOPED_MALLOC struct group **sorted = groups_sorted(groups, members->newest_first ? by_last : by_first, &count);
+  buf_printf(out, ",\"%s\":[", members->list);
   for (size_t i = 0; i < count; i++) {
     buf_text(out, i == 0 ? "{" : ",{");
-    put_text(out, "url", groups[i]->parts[0]);
-    put_text(out, "token", groups[i]->parts[1]);
-    put_text(out, "project", groups[i]->parts[2]);
-    buf_printf(out, ",\"events\":%" PRIu64, groups[i]->count);
-    put_time(out, "since", groups[i]->first_ms);
+    for (size_t n = 0; n < PARTS_MAX && members->parts[n] != NULL; n++)
+      put_text(out, members->parts[n], sorted[i]->parts[n]);
+    buf_printf(out, ",\"%s\":%" PRIu64, members->count, sorted[i]->count);
+    put_time(out, members->time, members->newest_first ? sorted[i]->last_ms : sorted[i]->first_ms);
     buf_char(out, '}');
   }
-  buf_printf(out, "],\"others\":%" PRIu64, status->waiting.rest.count);
+  buf_printf(out, "],\"%s\":%" PRIu64, members->others, groups->rest.count);
+}
+
+static void put_waiting(struct buf *out, const struct status *status) {
+  static const struct group_members members = {"for", {"url", "token", "project"}, "events", "since", "others",
+                                               false};
+  buf_printf(out, ",\"waiting\":%" PRIu64, status->all_waiting.count);
+  put_time(out, "since", status->all_waiting.first_ms);
+  put_groups(out, &status->waiting, &members);
 }
 
 static void put_runs(struct buf *out, const struct status *status) {
@@ -275,20 +286,11 @@ static void put_runs(struct buf *out, const struct status *status) {
 }
 
 static void put_refused(struct buf *out, const struct status *status) {
-  size_t count;
-  SCOPED_MALLOC struct group **groups = groups_sorted(&status->refused, by_last, &count);
+  static const struct group_members members = {"reasons", {"outcome", "reason"}, "count",
+                                               "newest",  "other_reasons",       true};
   buf_printf(out, ",\"rejected\":%" PRIu64, status->all_refused.count);
   put_time(out, "newest", status->all_refused.last_ms);
-  buf_text(out, ",\"reasons\":[");
-  for (size_t i = 0; i < count; i++) {
-    buf_text(out, i == 0 ? "{" : ",{");
-    put_text(out, "outcome", groups[i]->parts[0]);
-    put_text(out, "reason", groups[i]->parts[1]);
-    buf_printf(out, ",\"count\":%" PRIu64, groups[i]->count);
-    put_time(out, "newest", groups[i]->last_ms);
-    buf_char(out, '}');
-  }
-  buf_printf(out, "],\"other_reasons\":%" PRIu64, status->refused.rest.count);
+  put_groups(out, &status->refused, &members);
 }
 
 static int print_json(const struct status *status, struct err *err) {

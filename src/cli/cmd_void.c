@@ -1,7 +1,7 @@
 /* Takes back what was stored: reports an event usage.voided for each id (docs/events.md, "Corrections").
  *
- * The void's own identity is made from what it voids. So the same command twice stores one void: the second is told
- * as a duplicate, whoever gave it, from whatever machine.
+ * The void's own identity is made from what it voids. So the same command twice stores one void: the second is
+ * reported as a duplicate, also if another user gives it on another machine.
  *
  * A void never goes into the spool. The user asks for a change of what is billed now, and must know whether it
  * happened; and a void that arrives before its record is rejected, so one that waits could be lost in silence.

@@ -9,6 +9,7 @@
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/output_options.h"
 #include "cli/service_notify.h"
 #include "media/media.h"
 
@@ -78,7 +79,8 @@ static int watch_directories(const struct watch_options *options, char *const *n
 
 /* The values of options that are not taken as they are. */
 struct given {
-  char *settle, *path, *source;
+  char *settle, *path;
+  struct output_options words;
   bool has_project; /* --project was on the command line */
 };
 
@@ -86,23 +88,23 @@ struct given {
  */
 static int check_pattern(const struct given *given, struct watch_options *options, struct path_pattern **ret,
                          struct err *err) {
-  const struct report_options reporting = {.source = given->source};
-  int result = report_check_options(&reporting, err);
-  options->source = given->source;
-  if (result != 0 || given->path == NULL) return result;
-  result = path_pattern_parse(given->path, ret, err);
+  if (given->path == NULL) return 0;
+  int result = path_pattern_parse(given->path, ret, err);
   if (result != 0) return result;
   options->pattern = *ret;
   bool gives_project = path_pattern_gives_project(*ret);
   if (gives_project && given->has_project)
     return err_set(err, ERR_USAGE, "--project and {project} in --path: give only one of them");
-  if (path_pattern_gives_source(*ret) && given->source != NULL)
+  if (path_pattern_gives_source(*ret) && options->as.source != NULL)
     return err_set(err, ERR_USAGE, "--source and {source} in --path: give only one of them");
   if (gives_project) options->settings.project = NULL;
   return 0;
 }
 
-static int check_options(const char *settle, struct watch_options *options, struct err *err) {
+static int check_options(const struct given *given, struct watch_options *options, struct err *err) {
+  const char *settle = given->settle;
+  int result = output_options_read(&given->words, &options->as, err);
+  if (result != 0) return result;
   bool good =
       settle == NULL || (config_duration(str_of(settle), &options->settle_ms) && options->settle_ms <= SETTLE_MAX_MS);
   if (!good) return err_set(err, ERR_USAGE, "--settle '%s' is not a duration like 2s or 500ms, at most 24h", settle);
@@ -132,7 +134,8 @@ int cmd_watch(int argc, char **argv) {
        "take fields from the path below DIR, for example '{project}/{task_id}/{name}'; the fields are {project}, "
        "{task_id}, {source}, {name} (the file's) and {*} (no meaning); ** is any number of directories; a file that "
        "does not match is reported, and not recorded"},
-      {"source", 0, OPTION_TEXT, &given.source, "NAME", "the source of the events (default: file)"},
+      OUTPUT_SOURCE_ROW(given.words),
+      OUTPUT_MEDIA_ROWS(given.words, "transcode"),
       {"existing", 0, OPTION_FLAG, &options.existing, NULL, "also record files that existed before the first start"},
       {"once", 0, OPTION_FLAG, &options.once, NULL, "record the new files, then exit"},
       {"dry-run", 0, OPTION_FLAG, &options.dry, NULL,
@@ -162,7 +165,7 @@ int cmd_watch(int argc, char **argv) {
     result = err_set(&err, ERR_USAGE, "DIR is missing; give it like this: codecmeter watch DIR...");
   given.has_project = options.settings.project != NULL;
   if (result == 0) result = client_settings_fill(&options.settings, &err);
-  if (result == 0) result = check_options(given.settle, &options, &err);
+  if (result == 0) result = check_options(&given, &options, &err);
   if (result == 0) result = check_pattern(&given, &options, &pattern, &err);
   options.settings.interrupted = is_interrupted;
   options.on_progress = service_notify_progress;

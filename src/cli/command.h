@@ -28,7 +28,7 @@ struct command {
 };
 /* NULL after the last. */
 const struct command *command_at(size_t index);
-/* NULL if there is none of this name. */
+/* NULL: no command has this name. */
 const struct command *command_named(const char *name);
 
 /* Calls `visit` with the command's option_spec, which is valid during the call only. */

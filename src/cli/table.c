@@ -80,7 +80,7 @@ static size_t width_of_all(const struct table *table, const size_t widths[]) {
   return sum;
 }
 
-/* The widest column that is wider than its floor; table->count when there is none. */
+/* The widest column that is wider than its floor; table->count if no column is wider. */
 static size_t widest_to_shrink(const struct table *table, const size_t widths[], const size_t floors[]) {
   size_t found = table->count;
   for (size_t i = 0; i < table->count; i++) {

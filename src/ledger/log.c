@@ -92,7 +92,8 @@ int log_create(const char *dir, const uint8_t uuid[LEDGER_UUID_SIZE], int64_t no
   int result = segments_open(log->dir, false, &log->segments, err);
   if (result == 0) result = segments_create(log->segments, uuid, 0, now_ms, err);
   if (result != 0) return result;
-  log->synced = log->end = SEGMENT_HEAD_SIZE;
+  log->end = SEGMENT_HEAD_SIZE;
+  log->synced = SEGMENT_HEAD_SIZE;
   *ret = MOVE(log);
   return 0;
 }
@@ -115,7 +116,8 @@ int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err
       log->broken = err_kind(result) != ERR_KIND_RETRY;
       return result;
     }
-    log->synced = log->end = end + SEGMENT_HEAD_SIZE;
+    log->end = end + SEGMENT_HEAD_SIZE;
+    log->synced = end + SEGMENT_HEAD_SIZE;
   }
   *ret_position = log->end;
   return 0;

@@ -4,6 +4,9 @@
  * A manifest without a timeline states one duration for all segments, and a writer may cut later than it says. So the
  * number of segments that follows from the whole length is only a guess: fewer may be on disk, or one more, if the
  * length was cut to tenths of a second. If fewer are there, the stated length shows whether something is missing.
+ *
+ * A period may play less than its segments or its file hold. Where the manifest alone does not say so, the stretch carries
+ * what the period plays (list.h), and the measuring compares.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,21 +19,35 @@
 #define US_PER_S UINT64_C(1000000)
 #define WIDTH_MAX 20 /* digits of a number in an address */
 #define LEVELS 4     /* MPD, Period, AdaptationSet, Representation */
+#define LINK_SHOWN ((size_t)200) /* bytes of a link in a message */
+#define START_MAX_US UINT64_C(1000000000000000) /* 31 years */
+#define OVERLAP_PARTS 10 /* of a second: segments of a timeline may overlap by one part, which is rounding */
+#define SLACK_US 250000 /* pictures may go on for this much after a period's end: sound ends at another time than they do */
 
 /* One representation over all periods. */
 struct track {
   char *id;
+  char *look; /* size and codec, as the manifest states them; empty: it does not */
   struct making making;
-  size_t periods;     /* in which it was found */
   bool is_unstated;   /* a period does not state how long it is */
 };
 
 struct manifest {
   struct segments *all;
   GPtrArray *tracks;
+  GPtrArray *dependents; /* representations that are no output of their own */
   size_t periods; /* so far, this one included */
   uint64_t period_us, unit_us; /* of this period; 0: unknown. unit: of the last digit */
   bool is_last;                /* this period */
+  bool is_all;                 /* it is the only one, and only the length of the whole presentation says when it ends */
+};
+
+/* A representation in one period, before it is known which track it continues. */
+struct candidate {
+  const struct mpd *levels[LEVELS];
+  char *id, *look;
+  bool is_video;
+  struct track *track; /* NULL: it is no output */
 };
 
 /* A representation in one period. */
@@ -42,6 +59,7 @@ struct source {
   char *base;        /* the address that relative ones start from */
   const char *id;
   uint64_t timescale, start, offset; /* offset: presentationTimeOffset */
+  int64_t delta; /* eptDelta: from the period's begin to that of its first segment; negative if that begins before */
   bool has_end;
   uint64_t end; /* endNumber */
 };
@@ -50,6 +68,7 @@ static void track_free(void *pointer) {
   struct track *track = pointer;
   making_fini(&track->making);
   g_free(track->id);
+  g_free(track->look);
   g_free(track);
 }
 
@@ -253,13 +272,19 @@ static bool count_of(const struct source *source, const struct mpd *s, uint64_t 
   return true;
 }
 
-/* Adds the segments of a timeline. media NULL: only adds up how long they last. */
+/* Adds the segments of a timeline. media NULL: only adds up how long they last. ffmpeg states the length of its first stream
+ * as that of the presentation, also if this is a sound that is shorter than the picture. So in a manifest of one period, what
+ * the timeline lists was made, and counts. */
 static int add_timeline(struct source *source, const struct mpd *timeline, const char *media, struct err *err) {
   uint64_t time = 0, number = source->start, sum = 0, duration, count, left = SEGMENTS_MAX;
   int result = 0;
+  if (source->manifest->is_all) source->track->making.period.plays_us = 0;
   for (const struct mpd *s = mpd_child(timeline, "S"); s != NULL; s = mpd_next(s)) {
+    uint64_t before = time; /* the end of the segment before */
     bool is_valid = mpd_number(s, "t", time, &time) && mpd_number(s, "d", 0, &duration) && duration > 0 &&
                     time < INT64_MAX && duration < INT64_MAX && count_of(source, s, time, duration, &count);
+    if (is_valid && time < before && before - time > source->timescale / OVERLAP_PARTS)
+      return note(source, fail(source, "its timeline goes back: an S element begins before the one before it ends", err), err);
     if (!is_valid) return note(source, fail(source, "its timeline is not valid", err), err);
     if (number == source->start && media != NULL) {
       skip(source, time);
@@ -273,17 +298,21 @@ static int add_timeline(struct source *source, const struct mpd *timeline, const
     }
     if (result != 0) return result;
   }
-  state(source, to_us(source, sum), 0);
+  uint64_t period_us = source->manifest->period_us, sum_us = to_us(source, sum);
+  state(source, period_us > 0 ? MIN(sum_us, period_us) : sum_us, 0);
   return 0;
 }
 
 /* The number of segments of one length; 0: unknown. */
 static uint64_t count_by_length(const struct source *source, uint64_t duration) {
-  if (source->has_end) return source->end >= source->start ? source->end - source->start + 1 : 0;
-  unsigned __int128 whole = (unsigned __int128)source->manifest->period_us * source->timescale;
-  unsigned __int128 each = (unsigned __int128)duration * US_PER_S;
-  unsigned __int128 count = (whole + each - 1) / each;
-  return count < UINT64_MAX ? (uint64_t)count : UINT64_MAX;
+  uint64_t numbers = !source->has_end ? UINT64_MAX : source->end >= source->start ? source->end - source->start + 1 : 0;
+  if (source->has_end && source->manifest->period_us == 0) return numbers;
+  /* The length may be cut; the last number says whether one more segment begins within what was cut. */
+  uint64_t cut_us = source->has_end && source->manifest->unit_us < US_PER_S ? source->manifest->unit_us : 0;
+  __int128 whole = (__int128)(source->manifest->period_us + cut_us) * source->timescale - (__int128)source->delta * US_PER_S;
+  __int128 each = (__int128)duration * US_PER_S;
+  __int128 count = whole > 0 ? (whole + each - 1) / each : 0;
+  return count < numbers ? (uint64_t)count : numbers;
 }
 
 /* True if the segment behind the last one belongs to the output: the stated length was cut where one more began. A file
@@ -332,7 +361,9 @@ static int add_numbered(struct source *source, const char *media, uint64_t durat
     result = note(source, making_fail_count(&source->track->making, err), err);
   if (result == 0 && duration > 0 && index == count && has_one_more(source, media, source->start + index, duration))
     result = add_number(source, media, source->start + index, index * duration, err);
-  state(source, source->manifest->period_us, rounding);
+  uint64_t numbered_us = duration > 0 && source->has_end && !is_over ? to_us(source, count * duration) : UINT64_MAX;
+  uint64_t period_us = source->manifest->period_us;
+  state(source, period_us > 0 ? MIN(period_us, numbered_us) : 0, rounding);
   return result;
 }
 
@@ -396,8 +427,6 @@ static int add_file(struct source *source, struct err *err) {
   const char *init = mpd_attribute(inherited_child(source, "Initialization"), "sourceURL");
   if (source->base[0] == '\0' || source->base[strlen(source->base) - 1] == '/')
     return note(source, fail(source, "it names no segments", err), err);
-  if (source->manifest->periods > 1 && source->offset > 0)
-    return note(source, fail(source, "its periods play parts of one file; record that file", err), err);
   SCOPED_MALLOC char *address = init != NULL ? resolve(source->base, init) : g_strdup("");
   int result = making_set_init(&source->track->making, str_of(address), (struct range){.size = 0}, err);
   result = note(source, result, err);
@@ -427,6 +456,20 @@ static int check_encryption(struct source *source, struct err *err) {
   return note(source, result, err);
 }
 
+static bool inherited_delta(const struct source *source, int64_t *ret) {
+  const char *text = inherited(source, "eptDelta");
+  *ret = 0;
+  return text == NULL || (str_to_i64(str_trim(str_of(text)), ret) && *ret > -INT64_MAX / 2 && *ret < INT64_MAX / 2);
+}
+
+/* Notes what the period plays, for the measuring. */
+static void bound(struct source *source) {
+  const struct manifest *manifest = source->manifest;
+  source->track->making.period = (struct stretch){.from_us = to_us(source, source->offset),
+                                                  .plays_us = manifest->period_us,
+                                                  .slack_us = SLACK_US + MIN(manifest->unit_us, US_PER_S)};
+}
+
 static int add_segments(struct source *source, struct err *err) {
   source->kind = kind_of(source);
   SCOPED_MALLOC char *base = base_of(source);
@@ -435,8 +478,11 @@ static int add_segments(struct source *source, struct err *err) {
   bool is_valid = inherited_number(source, "timescale", 1, &source->timescale) && source->timescale > 0 &&
                   source->timescale <= UINT32_MAX && inherited_number(source, "startNumber", 1, &source->start) &&
                   inherited_number(source, "presentationTimeOffset", 0, &source->offset) && source->offset < INT64_MAX &&
-                  inherited_number(source, "endNumber", 0, &source->end);
+                  inherited_number(source, "endNumber", 0, &source->end) && inherited_delta(source, &source->delta);
   source->track->making.is_joint = true; /* a period begins */
+  if (is_valid) bound(source);
+  if (source->manifest->period_us == 0 && !source->manifest->is_last)
+    return note(source, fail(source, "it does not say how long its periods last", err), err);
   if (!is_valid) return note(source, fail(source, "a number in the manifest is not valid", err), err);
   int result = check_encryption(source, err);
   if (result != 0) return result;
@@ -496,9 +542,15 @@ static bool is_video(const struct mpd *set, const struct mpd *representation) {
   const char *content = either(representation, set, "contentType"), *mime = either(representation, set, "mimeType");
   const char *codecs = either(representation, set, "codecs");
   if (is_trick(set) || is_trick(representation)) return false;
+  bool is_other = false; /* components are stated, and none of them is video */
   for (const struct mpd *part = mpd_child(set, "ContentComponent"); part != NULL; part = mpd_next(part)) {
-    if (is_of(mpd_attribute(part, "contentType"), "video")) return true;
+    const char *kind = mpd_attribute(part, "contentType");
+    if (kind == NULL || is_of(kind, "video")) is_other = false;
+    if (kind == NULL) break;
+    if (is_of(kind, "video")) return true;
+    is_other = true;
   }
+  if (is_other) return false;
   if (content != NULL) return is_of(content, "video");
   if (mime != NULL && !is_of(mime, "video/")) return false;
   return codecs == NULL || either(representation, set, "width") != NULL || !is_sound_only(codecs);
@@ -511,6 +563,7 @@ static struct track *track_new(struct manifest *manifest, const char *id, bool o
   SCOPED_MALLOC char *printable = str_printable(str_of(id));
   SCOPED_MALLOC char *name = g_strdup_printf("%s#%s", manifest->all->path, printable);
   track->id = g_strdup(id);
+  track->look = g_strdup("");
   making_init(&track->making, manifest->all, name, manifest->all->path, only_parts);
   return track;
 }
@@ -523,79 +576,235 @@ static int fail_periods(const struct manifest *manifest, const char *id, struct 
                  manifest->all->path, text);
 }
 
-static int find_track(struct manifest *manifest, const char *id, struct track **ret, struct err *err) {
-  for (guint i = 0; i < manifest->tracks->len; i++) {
-    struct track *track = g_ptr_array_index(manifest->tracks, i);
-    if (strcmp(track->id, id) != 0) continue;
-    *ret = track;
-    if (track->periods++ < manifest->periods) return 0;
-    return err_set(err, ERR_MEDIA, "%s: two representations of a period have the id %s", manifest->all->path, track->id);
+static struct track *track_of(const GPtrArray *tracks, const char *id) {
+  for (guint i = 0; i < tracks->len; i++) {
+    struct track *track = g_ptr_array_index(tracks, i);
+    if (strcmp(track->id, id) == 0) return track;
   }
-  if (manifest->periods > 1) return fail_periods(manifest, id, err);
-  if (manifest->tracks->len >= RENDITIONS_MAX)
-    return err_set(err, ERR_MEDIA, "%s: it has more than %d representations", manifest->all->path, RENDITIONS_MAX);
-  *ret = track_new(manifest, id, false);
-  (*ret)->periods = 1;
-  g_ptr_array_add(manifest->tracks, *ret);
+  return NULL;
+}
+
+static void candidate_free(void *pointer) {
+  struct candidate *candidate = pointer;
+  g_free(candidate->id);
+  g_free(candidate->look);
+  g_free(candidate);
+}
+
+/* Size and kind of codec; empty if the manifest states no size. */
+static char *look_of(const struct mpd *set, const struct mpd *representation) {
+  const char *width = either(representation, set, "width"), *height = either(representation, set, "height");
+  const char *codecs = either(representation, set, "codecs");
+  if (width == NULL || height == NULL) return g_strdup("");
+  struct str rest = str_of(codecs), codec = str_cut(&rest, ',');
+  rest = codec;
+  codec = str_trim(str_cut(&rest, '.'));
+  return g_strdup_printf("%s x %s %.*s", width, height, STR_ARG(codec));
+}
+
+/* The representations of a period, in the manifest's order. */
+static void find_candidates(const struct mpd *root, const struct mpd *period, GPtrArray *ret) {
+  const struct mpd *set = mpd_child(period, "AdaptationSet");
+  for (; set != NULL; set = mpd_next(set)) {
+    const struct mpd *representation = mpd_child(set, "Representation");
+    for (; representation != NULL; representation = mpd_next(representation)) {
+      struct candidate *candidate = g_new0(struct candidate, 1);
+      const char *id = mpd_attribute(representation, "id");
+      *candidate = (struct candidate){.levels = {root, period, set, representation}};
+      candidate->id = id != NULL ? g_strdup(id) : g_strdup_printf("%u", ret->len);
+      candidate->look = look_of(set, representation);
+      candidate->is_video = is_video(set, representation);
+      g_ptr_array_add(ret, candidate);
+    }
+  }
+}
+
+static bool is_dependent(const struct candidate *candidate) {
+  const char *other = mpd_attribute(candidate->levels[LEVELS - 1], "dependencyId");
+  return other != NULL && str_trim(str_of(other)).len > 0;
+}
+
+/* A layer of scalable video adds to another representation. It is named, but it is no output. */
+static void name_dependent(struct manifest *manifest, struct candidate *candidate) {
+  struct err err;
+  if (manifest->dependents->len >= RENDITIONS_MAX) return;
+  candidate->track = track_of(manifest->dependents, candidate->id);
+  if (candidate->track != NULL) return;
+  candidate->track = track_new(manifest, candidate->id, false);
+  g_ptr_array_add(manifest->dependents, candidate->track);
+  SCOPED_MALLOC char *other = str_printable(str_of(mpd_attribute(candidate->levels[LEVELS - 1], "dependencyId")));
+  int result = err_set(&err, ERR_MEDIA,
+                       "%s: it only adds to the representation %.200s (dependencyId), so it is no output of its own; record "
+                       "that one",
+                       candidate->track->making.label, other);
+  CHECK(making_note(&candidate->track->making, result, MEDIA_REFUSED_NO_OUTPUT, &err) == 0);
+}
+
+/* The tracks of the first period. */
+static int make_tracks(struct manifest *manifest, const GPtrArray *video, struct err *err) {
+  for (guint i = 0; i < video->len; i++) {
+    struct candidate *candidate = g_ptr_array_index(video, i);
+    if (track_of(manifest->tracks, candidate->id) != NULL) {
+      SCOPED_MALLOC char *text = str_printable(str_of(candidate->id));
+      return err_set(err, ERR_MEDIA, "%s: two representations of a period have the id %.200s", manifest->all->path, text);
+    }
+    if (manifest->tracks->len >= RENDITIONS_MAX)
+      return err_set(err, ERR_MEDIA, "%s: it has more than %d representations", manifest->all->path, RENDITIONS_MAX);
+    candidate->track = track_new(manifest, candidate->id, false);
+    g_free(candidate->track->look);
+    candidate->track->look = g_strdup(candidate->look);
+    g_ptr_array_add(manifest->tracks, candidate->track);
+  }
   return 0;
 }
 
-static int read_representation(struct manifest *manifest, const struct mpd *const levels[LEVELS], unsigned position,
-                               struct err *err) {
-  struct source source = {.manifest = manifest, .levels = {levels[0], levels[1], levels[2], levels[3]}};
-  const char *id = mpd_attribute(levels[3], "id");
-  SCOPED_MALLOC char *own = id != NULL ? NULL : g_strdup_printf("%u", position);
-  source.id = id != NULL ? id : own;
-  if (is_video(levels[2], levels[3])) {
-    int result = find_track(manifest, source.id, &source.track, err);
-    return result == 0 ? add_segments(&source, err) : result;
+enum match { BY_ID, BY_ID_AND_LOOK, BY_LOOK };
+
+static bool is_match(const struct track *track, const struct candidate *candidate, enum match match) {
+  bool is_look = strcmp(track->look, candidate->look) == 0, is_id = strcmp(track->id, candidate->id) == 0;
+  bool is_unknown = track->look[0] == '\0' || candidate->look[0] == '\0';
+  switch (match) {
+  case BY_ID: return is_id;
+  case BY_ID_AND_LOOK: return is_id && (is_look || is_unknown);
+  case BY_LOOK: return is_look && !is_unknown;
   }
+  return false;
+}
+
+/* Gives each candidate its track. False: not each one has exactly one. */
+static bool match_all(const struct manifest *manifest, const GPtrArray *video, enum match match) {
+  SCOPED_MALLOC bool *taken = g_new0(bool, manifest->tracks->len + 1);
+  if (video->len != manifest->tracks->len) return false;
+  for (guint i = 0; i < video->len; i++) {
+    struct candidate *candidate = g_ptr_array_index(video, i);
+    guint found = 0, at = 0;
+    for (guint j = 0; j < manifest->tracks->len; j++) {
+      if (!is_match(g_ptr_array_index(manifest->tracks, j), candidate, match)) continue;
+      found++;
+      at = j;
+    }
+    if (found != 1 || taken[at]) return false;
+    taken[at] = true;
+    candidate->track = g_ptr_array_index(manifest->tracks, at);
+  }
+  return true;
+}
+
+/* Which representations of the periods belong together: those of equal ids, unless their sizes differ; else those of equal
+ * size and codec; else, if each period has one, these. */
+static int match_tracks(struct manifest *manifest, const GPtrArray *video, struct err *err) {
+  if (manifest->periods == 1) return make_tracks(manifest, video, err);
+  static const enum match order[] = {BY_ID_AND_LOOK, BY_LOOK, BY_ID};
+  for (size_t i = 0; i < G_N_ELEMENTS(order); i++) {
+    if (match_all(manifest, video, order[i])) return 0;
+  }
+  if (video->len == 1 && manifest->tracks->len == 1) {
+    ((struct candidate *)g_ptr_array_index(video, 0))->track = g_ptr_array_index(manifest->tracks, 0);
+    return 0;
+  }
+  for (guint i = 0; i < manifest->tracks->len; i++) {
+    const struct track *track = g_ptr_array_index(manifest->tracks, i);
+    bool is_there = false;
+    for (guint j = 0; j < video->len; j++)
+      is_there |= strcmp(((const struct candidate *)g_ptr_array_index(video, j))->id, track->id) == 0;
+    if (!is_there) return fail_periods(manifest, track->id, err);
+  }
+  return fail_periods(manifest, video->len > 0 ? ((const struct candidate *)g_ptr_array_index(video, 0))->id : "", err);
+}
+
+/* Reads the segments of a representation. One without a track is no output; only its files matter. */
+static int read_representation(struct manifest *manifest, const struct candidate *candidate, struct err *err) {
+  const struct mpd *const *levels = candidate->levels;
+  struct source source = {.manifest = manifest, .levels = {levels[0], levels[1], levels[2], levels[3]}, .id = candidate->id};
+  source.track = candidate->track;
+  if (source.track != NULL) return add_segments(&source, err);
   source.track = track_new(manifest, source.id, true);
   (void)add_segments(&source, err); /* whatever is wrong with sound or subtitles, the video can be measured */
   track_free(source.track);
   return 0;
 }
 
-static int check_link(const struct manifest *manifest, const struct mpd *mpd, struct err *err) {
-  if (mpd_attribute(mpd, "href") == NULL) return 0;
-  return err_set(err, ERR_MEDIA, "%s: its segments are elsewhere: a part of the manifest is a link", manifest->all->path);
-}
-
 static int read_period(struct manifest *manifest, const struct mpd *root, const struct mpd *period, struct err *err) {
-  unsigned position = 0;
-  int result = check_link(manifest, period, err);
-  const struct mpd *set = mpd_child(period, "AdaptationSet");
-  for (; set != NULL && result == 0; set = mpd_next(set)) {
-    result = check_link(manifest, set, err);
-    const struct mpd *representation = mpd_child(set, "Representation");
-    for (; representation != NULL && result == 0; representation = mpd_next(representation)) {
-      const struct mpd *const levels[LEVELS] = {root, period, set, representation};
-      result = read_representation(manifest, levels, position++, err);
-    }
+  GPtrArray *candidates = g_ptr_array_new_with_free_func(candidate_free), *video = g_ptr_array_new();
+  struct err fault;
+  find_candidates(root, period, candidates);
+  for (guint i = 0; i < candidates->len; i++) {
+    struct candidate *candidate = g_ptr_array_index(candidates, i);
+    if (!candidate->is_video) continue;
+    if (is_dependent(candidate)) name_dependent(manifest, candidate);
+    else g_ptr_array_add(video, candidate);
   }
-  for (guint i = 0; i < manifest->tracks->len && result == 0; i++) {
-    const struct track *track = g_ptr_array_index(manifest->tracks, i);
-    if (track->periods != manifest->periods) result = fail_periods(manifest, track->id, err);
-  }
+  if (match_tracks(manifest, video, &fault) != 0) segments_note(manifest->all, &fault, MEDIA_REFUSED_BROKEN);
+  int result = 0;
+  for (guint i = 0; i < candidates->len && result == 0; i++)
+    result = read_representation(manifest, g_ptr_array_index(candidates, i), err);
+  g_ptr_array_free(video, TRUE);
+  g_ptr_array_free(candidates, TRUE);
   return result;
 }
 
-/* How long a period lasts: its own duration, else up to the next one, else up to the end. start_us: of this period. */
+static void refuse_times(struct manifest *manifest, const char *what) {
+  struct err fault;
+  (void)err_set(&fault, ERR_MEDIA, "%s: %s", manifest->all->path, what);
+  segments_note(manifest->all, &fault, MEDIA_REFUSED_BROKEN);
+}
+
+/* An attribute that is a duration; false if there is none. One that is not valid refuses the manifest. */
+static bool read_time(struct manifest *manifest, const struct mpd *mpd, const char *name, uint64_t *ret_us,
+                      uint64_t *ret_unit_us) {
+  const char *text = mpd_attribute(mpd, name);
+  if (text == NULL) return false;
+  if (mpd_duration(text, ret_us, ret_unit_us)) return true;
+  refuse_times(manifest, "the start or length of a period is not a valid duration");
+  return false;
+}
+
+/* How long a period lasts: its own duration, but at most up to the next one or to the end. start_us: of this period; becomes
+ * that of the next one. */
 static void find_length(struct manifest *manifest, const struct mpd *root, const struct mpd *period, uint64_t *start_us) {
   const struct mpd *next = mpd_next(period);
-  const char *start = mpd_attribute(period, "start"), *own = mpd_attribute(period, "duration"),
-             *end = next != NULL ? mpd_attribute(next, "start") : mpd_attribute(root, "mediaPresentationDuration");
-  uint64_t unit, end_us = 0;
-  manifest->period_us = 0;
-  manifest->unit_us = 1;
-  if (start != NULL && !mpd_duration(start, start_us, &unit)) return;
-  if (own != NULL && mpd_duration(own, &manifest->period_us, &manifest->unit_us)) {
-    *start_us += manifest->period_us;
-    return;
+  uint64_t start = *start_us, unit, own_us = 0, own_unit = 1, end_us = 0, end_unit = 1;
+  manifest->is_last = next == NULL;
+  (void)read_time(manifest, period, "start", &start, &unit);
+  bool has_own = read_time(manifest, period, "duration", &own_us, &own_unit);
+  bool has_end = next != NULL ? read_time(manifest, next, "start", &end_us, &end_unit)
+                              : read_time(manifest, root, "mediaPresentationDuration", &end_us, &end_unit);
+  if (has_end && end_us < start) refuse_times(manifest, "a period begins after its end, or its periods are not in order");
+  uint64_t up_to_end = has_end && end_us > start ? end_us - start : 0;
+  /* The two lengths of a last period are rounded apart from each other. */
+  bool is_own = has_own && (!has_end || own_us < up_to_end || (next == NULL && own_us - up_to_end <= US_PER_S));
+  if (has_own && own_us == 0) refuse_times(manifest, "a period lasts 0 s");
+  manifest->unit_us = is_own ? own_unit : end_unit;
+  manifest->is_all = manifest->periods == 1 && next == NULL && !has_own;
+  manifest->period_us = is_own || has_end ? MAX(is_own ? own_us : up_to_end, 1) : 0;
+  if (start > START_MAX_US) refuse_times(manifest, "its periods begin too late");
+  *start_us = MIN(start, START_MAX_US) + manifest->period_us;
+}
+
+static void refuse_links(struct manifest *manifest, const struct mpd *root) {
+  const char *name, *link = mpd_link(root, &name);
+  struct err fault;
+  if (link == NULL) return;
+  SCOPED_MALLOC char *text = str_printable(str_make(link, MIN(strlen(link), LINK_SHOWN)));
+  (void)err_set(&fault, ERR_MEDIA,
+                "%s: a part of the manifest is elsewhere: its %s is a link to %s (xlink:href), and nothing is fetched; record "
+                "a manifest that holds all of it",
+                manifest->all->path, name, text);
+  segments_note(manifest->all, &fault, MEDIA_REFUSED_BROKEN);
+}
+
+static void end_tracks(const GPtrArray *tracks) {
+  for (guint i = 0; i < tracks->len; i++) {
+    struct track *track = g_ptr_array_index(tracks, i);
+    struct rendition *rendition = &track->making.rendition;
+    if (track->is_unstated) rendition->stated_us = 0;
+    if (rendition->is_usable && rendition->span_count == 0) {
+      struct err none;
+      (void)err_set(&none, ERR_MEDIA, "%s: it lists no segments", track->making.label);
+      CHECK(making_note(&track->making, -ERR_MEDIA, MEDIA_REFUSED_BROKEN, &none) == 0);
+    }
+    making_end(&track->making);
   }
-  bool is_stated = end != NULL && mpd_duration(end, &end_us, &manifest->unit_us) && end_us > *start_us;
-  if (is_stated) manifest->period_us = end_us - *start_us;
-  if (is_stated) *start_us = end_us;
 }
 
 static int read_periods(struct manifest *manifest, const struct mpd *root, struct err *err) {
@@ -607,25 +816,20 @@ static int read_periods(struct manifest *manifest, const struct mpd *root, struc
     find_length(manifest, root, period, &start_us);
     result = read_period(manifest, root, period, err);
   }
-  for (guint i = 0; i < manifest->tracks->len; i++) {
-    struct track *track = g_ptr_array_index(manifest->tracks, i);
-    struct rendition *rendition = &track->making.rendition;
-    if (track->is_unstated) rendition->stated_us = 0;
-    if (rendition->is_usable && rendition->span_count == 0) {
-      struct err none;
-      (void)err_set(&none, ERR_MEDIA, "%s: it lists no segments", track->making.label);
-      CHECK(making_note(&track->making, -ERR_MEDIA, MEDIA_REFUSED_BROKEN, &none) == 0);
-    }
-    making_end(&track->making);
-  }
+  end_tracks(manifest->tracks);
+  end_tracks(manifest->dependents);
   return result;
 }
 
 static int read_root(struct segments *all, const struct mpd *root, struct err *err) {
-  struct manifest manifest = {.all = all, .tracks = g_ptr_array_new_with_free_func(track_free)};
+  struct manifest manifest = {.all = all,
+                              .tracks = g_ptr_array_new_with_free_func(track_free),
+                              .dependents = g_ptr_array_new_with_free_func(track_free)};
   const char *type = mpd_attribute(root, "type");
+  refuse_links(&manifest, root);
   int result = read_periods(&manifest, root, err);
   g_ptr_array_free(manifest.tracks, TRUE);
+  g_ptr_array_free(manifest.dependents, TRUE);
   if (type != NULL && strcmp(type, "dynamic") == 0) {
     all->list->refusal = MEDIA_REFUSED_UNFINISHED;
     return err_set(err, ERR_MEDIA,

@@ -305,6 +305,13 @@ static bool is_theora_header(const struct demux *demux) {
   return is_theora && packet->size > 0 && (packet->data[0] & 0x80) != 0;
 }
 
+/* A unit of Dirac that only ends a sequence: 'BBCD', 0x10, the distances to its neighbours (Dirac specification 2.2.3, 9.6). */
+static bool is_dirac_end(const struct demux *demux) {
+  const AVPacket *packet = demux->packet;
+  bool is_dirac = demux->input->streams[packet->stream_index]->codecpar->codec_id == AV_CODEC_ID_DIRAC;
+  return is_dirac && packet->size == 13 && memcmp(packet->data, "BBCD\x10", 5) == 0;
+}
+
 int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, struct err *err) {
   int code = 0;
   *ret_end = false;
@@ -313,7 +320,7 @@ int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, str
     code = av_read_frame(demux->input, demux->packet);
     if (code == AVERROR(EAGAIN)) continue;
     if (code < 0) break;
-    if (is_theora_header(demux)) continue;
+    if (is_theora_header(demux) || is_dirac_end(demux)) continue;
     give(demux, ret);
     return 0;
   }

@@ -16,7 +16,8 @@ struct flv {
   size_t count;                   /* 0: it is no Flash video */
 };
 /* Libavformat stops at the second header, so each part is measured by itself. -ERR_IO, -ERR_MEDIA: as of reel_read;
- * -ERR_MEDIA also with more than FLV_PARTS_MAX parts. Reads a few bytes of each tag. */
+ * -ERR_MEDIA also with more than FLV_PARTS_MAX parts, or if a header is elsewhere than behind a whole tag: the part before it
+ * is truncated. Reads the whole reel. */
 MUST_USE int flv_scan(struct reel *reel, struct flv *ret, struct err *err);
 
 #endif

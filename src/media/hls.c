@@ -11,6 +11,7 @@
 
 #define US_PER_S 1000000
 #define HALF_SECOND_US 500000
+#define ATTRIBUTES_MAX 100
 #define DURATION_MAX_S 100000000 /* three years; sums cannot overflow */
 
 struct playlist {
@@ -26,7 +27,10 @@ struct playlist {
   char *first, *second; /* names of the first two segments */
   size_t count;
   uint64_t sequence;
+  size_t line;     /* that is being read, from 1 */
+  const char *tag; /* of that line */
   bool is_window, is_typed, is_ended;
+  bool has_parts; /* parts of a segment that has not come yet */
   bool is_over; /* it has too many segments */
 };
 
@@ -58,12 +62,39 @@ static bool next_attribute(struct str *rest, struct str *ret_name, struct str *r
   return true;
 }
 
+/* ptr NULL: there is none. */
 static struct str attribute(struct str list, const char *name) {
   struct str found, value;
   while (next_attribute(&list, &found, &value)) {
     if (str_equal(found, str_of(name))) return value;
   }
-  return STR("");
+  return (struct str){.ptr = NULL};
+}
+
+static bool is_name(struct str name) {
+  for (size_t i = 0; i < name.len; i++) {
+    if (!g_ascii_isalnum(name.ptr[i]) && name.ptr[i] != '-' && name.ptr[i] != '_') return false;
+  }
+  return name.len > 0;
+}
+
+/* True if a list has at least one attribute, and all of it is NAME=value, each name once. */
+static bool are_attributes(struct str list) {
+  size_t count = 0;
+  for (struct str rest = str_trim(list), name, value; rest.len > 0; count++) {
+    struct str before = rest;
+    if (count == ATTRIBUTES_MAX || !next_attribute(&rest, &name, &value) || !is_name(name)) return false;
+    bool is_quoted = value.ptr > before.ptr && value.ptr[-1] == '"';
+    const char *end = value.ptr + value.len, *limit = before.ptr + before.len;
+    if (is_quoted && (end == limit || *end != '"')) return false;
+    while (is_quoted && ++end < limit && *end != ',') {
+      if (*end != ' ' && *end != '\t') return false;
+    }
+    for (struct str again = rest, other; next_attribute(&again, &other, &value);) {
+      if (str_equal(name, other)) return false;
+    }
+  }
+  return count > 0;
 }
 
 /* ---- numbers ---- */
@@ -84,65 +115,83 @@ static bool read_seconds(struct str text, uint64_t *ret_us, bool *ret_is_whole) 
 
 /* "size" or "size@offset". */
 static bool read_range(struct str text, uint64_t begin, struct range *ret) {
+  bool has_offset = memchr(text.ptr, '@', text.len) != NULL;
   struct str offset = text, size = str_trim(str_cut(&offset, '@'));
-  bool has_offset = size.len < text.len && offset.len > 0;
   ret->offset = begin;
   return str_to_u64(size, &ret->size) && ret->size > 0 && (!has_offset || str_to_u64(str_trim(offset), &ret->offset)) &&
          ret->size <= INT64_MAX && ret->offset <= (uint64_t)INT64_MAX - ret->size;
 }
 
-static int fail_range(const struct playlist *playlist, struct err *err) {
-  return err_set(err, ERR_MEDIA, "%s: it lists a range of bytes that is not valid", playlist->making->label);
-}
-
 /* ---- tags of a media playlist ---- */
 
+/* What is wrong with the line that is being read; `what` follows the tag's name. */
+static int fail_tag(const struct playlist *playlist, const char *what, struct err *err) {
+  return err_set(err, ERR_MEDIA, "%s: line %zu: #%s %s; correct the list, or make it again", playlist->making->label,
+                 playlist->line, playlist->tag, what);
+}
+
+static int fail_range(const struct playlist *playlist, struct err *err) {
+  return err_set(err, ERR_MEDIA, "%s: line %zu: it lists a range of bytes that is not valid", playlist->making->label,
+                 playlist->line);
+}
+
+static int check_attributes(const struct playlist *playlist, struct str list, struct err *err) {
+  return are_attributes(list) ? 0 : fail_tag(playlist, "has attributes that are not valid", err);
+}
+
 static int take_duration(struct playlist *playlist, struct str value, struct err *err) {
-  (void)err;
   bool is_whole;
   struct str seconds = str_trim(str_cut(&value, ','));
   playlist->has_duration = read_seconds(seconds, &playlist->duration_us, &is_whole);
   playlist->is_rounded = playlist->has_duration && is_whole;
-  return 0;
+  return playlist->has_duration ? 0 : fail_tag(playlist, "states no valid duration", err);
 }
 
 static int take_range(struct playlist *playlist, struct str value, struct err *err) {
-  (void)err;
+  struct range range;
   playlist->range_text = value;
-  return 0;
+  return read_range(value, 0, &range) ? 0 : fail_range(playlist, err);
 }
 
 static int take_map(struct playlist *playlist, struct str value, struct err *err) {
-  struct str range_text = attribute(value, "BYTERANGE");
+  struct str range_text = attribute(value, "BYTERANGE"), address = attribute(value, "URI");
   struct range range = {.size = 0};
-  if (range_text.len > 0 && !read_range(range_text, 0, &range)) return fail_range(playlist, err);
-  return making_set_init(playlist->making, attribute(value, "URI"), range, err);
+  int result = check_attributes(playlist, value, err);
+  if (result != 0) return result;
+  if (address.len == 0) return fail_tag(playlist, "has no URI", err);
+  if (range_text.ptr != NULL && !read_range(range_text, 0, &range)) return fail_range(playlist, err);
+  return making_set_init(playlist->making, address, range, err);
 }
 
 static int take_discontinuity(struct playlist *playlist, struct str value, struct err *err) {
-  (void)err;
-  if (value.len == 0) playlist->making->is_joint = true;
+  (void)value, (void)err;
+  playlist->making->is_joint = true;
   return 0;
 }
 
+/* An encryption that is not understood is one all the same. */
 static int take_key(struct playlist *playlist, struct str value, struct err *err) {
-  (void)err;
   struct str method = attribute(value, "METHOD");
-  playlist->method = str_equal(method, STR("NONE")) ? STR("") : method.len > 0 ? method : STR("AES-128");
-  return 0;
+  playlist->method = str_equal(method, STR("NONE")) ? STR("") : method.len > 0 ? method : STR("unknown");
+  int result = check_attributes(playlist, value, err);
+  return result != 0 || method.len > 0 ? result : fail_tag(playlist, "has no METHOD", err);
 }
 
 static int take_sequence(struct playlist *playlist, struct str value, struct err *err) {
-  (void)err;
-  if (!str_to_u64(value, &playlist->sequence)) playlist->sequence = UINT64_MAX;
+  if (!str_to_u64(value, &playlist->sequence)) return fail_tag(playlist, "is not a number", err);
+  if (playlist->count > 0) return fail_tag(playlist, "stands behind the first segment", err);
   playlist->is_window = playlist->sequence != 0;
   return 0;
 }
 
+static int take_number(struct playlist *playlist, struct str value, struct err *err) {
+  uint64_t number;
+  return str_to_u64(value, &number) ? 0 : fail_tag(playlist, "is not a number", err);
+}
+
 static int take_type(struct playlist *playlist, struct str value, struct err *err) {
-  (void)value, (void)err;
-  playlist->is_typed = true;
-  return 0;
+  playlist->is_typed = str_equal_nocase(value, STR("VOD")) || str_equal_nocase(value, STR("EVENT"));
+  return playlist->is_typed ? 0 : fail_tag(playlist, "is neither VOD nor EVENT", err);
 }
 
 static int take_end(struct playlist *playlist, struct str value, struct err *err) {
@@ -169,31 +218,42 @@ static int take_skip(struct playlist *playlist, struct str value, struct err *er
                  playlist->making->label);
 }
 
+static int take_define(struct playlist *playlist, struct str value, struct err *err) {
+  (void)value;
+  return fail_tag(playlist, "defines a variable, which is not supported", err);
+}
+
 /* Parts of segments are no media of their own; the segments hold the same bytes. */
 static int take_part(struct playlist *playlist, struct str value, struct err *err) {
-  (void)err;
-  SCOPED(found_fini) struct found found;
-  if (making_look(playlist->making, attribute(value, "URI"), &found))
-    (void)segments_add_part(playlist->making->all, found.path);
+  SCOPED(found_fini) struct found found = {.path = NULL};
+  struct str address = attribute(value, "URI");
+  int result = check_attributes(playlist, value, err);
+  if (result != 0) return result;
+  if (address.len == 0) return fail_tag(playlist, "has no URI", err);
+  playlist->has_parts = true;
+  if (making_look(playlist->making, address, &found)) (void)segments_add_part(playlist->making->all, found.path);
   return 0;
 }
 
 static const struct tag {
-  const char *text; /* with a colon: a value follows */
+  const char *name;
+  enum { ALONE, VALUED, EITHER } form; /* whether a value follows */
   int (*take)(struct playlist *playlist, struct str value, struct err *err);
 } tags[] = {
-    {"#EXTINF:", take_duration},
-    {"#EXT-X-BYTERANGE:", take_range},
-    {"#EXT-X-MAP:", take_map},
-    {"#EXT-X-DISCONTINUITY", take_discontinuity},
-    {"#EXT-X-KEY:", take_key},
-    {"#EXT-X-MEDIA-SEQUENCE:", take_sequence},
-    {"#EXT-X-PLAYLIST-TYPE:", take_type},
-    {"#EXT-X-ENDLIST", take_end},
-    {"#EXT-X-I-FRAMES-ONLY", take_key_pictures},
-    {"#EXT-X-GAP", take_gap},
-    {"#EXT-X-SKIP:", take_skip},
-    {"#EXT-X-PART:", take_part},
+    {"EXTINF", VALUED, take_duration},
+    {"EXT-X-BYTERANGE", VALUED, take_range},
+    {"EXT-X-MAP", VALUED, take_map},
+    {"EXT-X-DISCONTINUITY", ALONE, take_discontinuity},
+    {"EXT-X-DISCONTINUITY-SEQUENCE", VALUED, take_number},
+    {"EXT-X-KEY", VALUED, take_key},
+    {"EXT-X-MEDIA-SEQUENCE", VALUED, take_sequence},
+    {"EXT-X-PLAYLIST-TYPE", VALUED, take_type},
+    {"EXT-X-ENDLIST", EITHER, take_end},
+    {"EXT-X-I-FRAMES-ONLY", ALONE, take_key_pictures},
+    {"EXT-X-GAP", ALONE, take_gap},
+    {"EXT-X-SKIP", VALUED, take_skip},
+    {"EXT-X-PART", VALUED, take_part},
+    {"EXT-X-DEFINE", VALUED, take_define},
 };
 
 /* ---- segments ---- */
@@ -244,17 +304,26 @@ static int take_segment(struct playlist *playlist, struct str address, struct er
   playlist->count++;
   add_duration(playlist);
   playlist->range_text = str_make(NULL, 0);
-  playlist->has_duration = playlist->is_rounded = false;
+  playlist->has_duration = playlist->is_rounded = playlist->has_parts = false;
   playlist->duration_us = 0;
   return result;
 }
 
 static int take_line(struct playlist *playlist, struct str line, struct err *err) {
+  playlist->line++;
   if (line.len == 0) return 0;
   if (line.ptr[0] != '#') return take_segment(playlist, line, err);
+  size_t len = 1;
+  while (len < line.len && line.ptr[len] != ':' && !g_ascii_isspace(line.ptr[len]))
+    len++;
+  struct str name = str_make(line.ptr + 1, len - 1), value = str_make(line.ptr + len, line.len - len);
   for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
-    struct str text = str_of(tags[i].text);
-    if (str_starts(line, text)) return tags[i].take(playlist, str_trim(str_make(line.ptr + text.len, line.len - text.len)), err);
+    if (!str_equal(name, str_of(tags[i].name))) continue;
+    playlist->tag = tags[i].name;
+    bool has_value = value.len > 0 && value.ptr[0] == ':';
+    if (tags[i].form == ALONE && value.len > 0) return fail_tag(playlist, "has a value, but takes none", err);
+    if (tags[i].form == VALUED && !has_value) return fail_tag(playlist, "has no value", err);
+    return tags[i].take(playlist, has_value ? str_trim(str_make(value.ptr + 1, value.len - 1)) : value, err);
   }
   return 0;
 }
@@ -335,6 +404,8 @@ static bool has_predecessor(const struct playlist *playlist) {
 static int check_whole(const struct playlist *playlist, struct err *err) {
   const struct making *making = playlist->making;
   if (playlist->count == 0) return err_set(err, ERR_MEDIA, "%s: it lists no segments", making->label);
+  if (playlist->has_parts)
+    return err_set(err, ERR_MEDIA, "%s: it ends with parts (#EXT-X-PART) that are in none of its segments", making->label);
   if (playlist->first == NULL || playlist->is_typed) return 0;
   bool is_end = making_begins_within(making) || (playlist->is_window && has_predecessor(playlist));
   return is_end ? making_fail_end(making, "playlist", str_of(playlist->first), err) : 0;
@@ -424,8 +495,16 @@ static int kind_of_variant(struct str attributes) {
   return KIND_OTHER;
 }
 
+/* The playlists behind the line are read all the same, because their files are parts. */
+static void refuse_line(const struct master *master, size_t line, const char *what) {
+  struct err fault;
+  (void)err_set(&fault, ERR_MEDIA, "%s: line %zu: %s; correct the list, or make it again", master->all->path, line, what);
+  segments_note(master->all, &fault, MEDIA_REFUSED_BROKEN);
+}
+
 static void find_playlists(struct master *master, struct str text) {
   int kind = 0; /* of the variant whose address comes */
+  size_t number = 0, variant = 0; /* lines */
   struct str rest;
   while (text.len > 0 && master->addresses->len <= RENDITIONS_MAX) {
     struct str line = str_trim(str_cut(&text, '\n'));
@@ -433,16 +512,37 @@ static void find_playlists(struct master *master, struct str text) {
                        ? (size_t)((const char *)memchr(line.ptr, ':', line.len) - line.ptr) + 1
                        : line.len;
     rest = str_make(line.ptr + colon, line.len - colon);
+    number++;
+    if (str_starts(line, STR("#EXT-X-DEFINE"))) refuse_line(master, number, "it defines a variable, which is not supported");
+    if (is_tag_of_master(line) && !are_attributes(rest)) refuse_line(master, number, "its attributes are not valid");
     if (str_starts(line, STR("#EXT-X-STREAM-INF:"))) {
+      if (kind != 0) refuse_line(master, variant, "no address of a playlist follows");
       kind = kind_of_variant(rest);
+      variant = number;
+    } else if (str_starts(line, STR("#EXT-X-MEDIA:"))) {
+      struct str type = attribute(rest, "TYPE");
+      if (type.len == 0) refuse_line(master, number, "#EXT-X-MEDIA has no TYPE");
+      name_playlist(master, attribute(rest, "URI"), str_equal(type, STR("VIDEO")) ? KIND_VIDEO : KIND_OTHER);
     } else if (is_tag_of_master(line)) {
-      bool is_video = str_equal(attribute(rest, "TYPE"), STR("VIDEO"));
-      name_playlist(master, attribute(rest, "URI"), is_video ? KIND_VIDEO : KIND_OTHER);
+      name_playlist(master, attribute(rest, "URI"), KIND_OTHER);
     } else if (line.len > 0 && line.ptr[0] != '#') {
       name_playlist(master, line, kind != 0 ? kind : KIND_UNDECLARED);
       kind = 0;
     }
   }
+  if (kind != 0) refuse_line(master, variant, "no address of a playlist follows");
+}
+
+/* A list of songs or files (M3U) begins like a playlist of HLS, but has none of its tags. What it names are outputs of their
+ * own, so they are not among its parts. */
+static int check_tags(const char *label, struct str text, struct err *err) {
+  while (text.len > 0) {
+    if (str_starts(str_trim(str_cut(&text, '\n')), STR("#EXT-X-"))) return 0;
+  }
+  return err_set(err, ERR_MEDIA,
+                 "%s: it is a list of songs or other files (M3U), not an HLS playlist: it has no tag that begins with #EXT-X-; "
+                 "record the files",
+                 label);
 }
 
 static int read_text_of(const struct making *making, const char *path, struct buf *text, struct err *err) {
@@ -450,7 +550,7 @@ static int read_text_of(const struct making *making, const char *path, struct bu
   if (result != 0) return err_prefix(err, "%s", making->label);
   if (!str_starts(buf_view(text), STR("#EXTM3U")))
     return err_set(err, ERR_MEDIA, "%s: it is not an HLS playlist", making->label);
-  if (!is_master(buf_view(text))) return 0;
+  if (!is_master(buf_view(text))) return check_tags(making->label, buf_view(text), err);
   return err_set(err, ERR_MEDIA, "%s: a master playlist names it, but it is a master playlist too", making->label);
 }
 
@@ -535,6 +635,11 @@ int hls_read(const char *path, struct list *ret, struct err *err) {
                    "%s: it lists nothing; ffmpeg leaves a master playlist empty if it knows no bit rate: give -b:v, or "
                    "record its media playlists",
                    path);
+  }
+  result = check_tags(path, view, err);
+  if (result != 0) {
+    ret->refusal = MEDIA_REFUSED_NO_OUTPUT;
+    return result;
   }
   result = is_master(view) ? read_master(&all, view, err) : read_single(&all, view, err);
   return result == 0 ? segments_end(&all, err) : result;

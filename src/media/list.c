@@ -8,6 +8,7 @@
 #include "base/file.h"
 
 #define HEAD 4096 /* bytes in which a manifest is recognized */
+#define US 1000000.0
 
 void rendition_fini(struct rendition *rendition) {
   for (size_t i = 0; i < rendition->span_count; i++)
@@ -27,6 +28,23 @@ void list_fini(struct list *list) {
   free(list->renditions);
   free(list->parts);
   *list = (struct list){.renditions = NULL};
+}
+
+int stretch_check(const struct rendition *rendition, const struct stretch *stretch, double begin_s, double seconds,
+                  struct err *err) {
+  double from_s = (double)stretch->from_us / US, plays_s = (double)stretch->plays_us / US;
+  double slack_s = (double)stretch->slack_us / US;
+  if (stretch->from_us > 0 && begin_s < from_s - slack_s)
+    return err_set(err, ERR_MEDIA,
+                   "%s: the manifest plays only a part of its media: from %.3f s on, but they begin at %.3f s; record the "
+                   "media file, or a list that plays all of it",
+                   rendition->name, from_s, begin_s);
+  if (stretch->plays_us > 0 && seconds > plays_s + slack_s)
+    return err_set(err, ERR_MEDIA,
+                   "%s: the manifest plays only a part of its media: %.3f s of %.3f s; record the media file, or a list that "
+                   "plays all of it",
+                   rendition->name, plays_s, seconds);
+  return 0;
 }
 
 enum list_kind list_kind_of(const char *path) {

@@ -11,11 +11,17 @@
 #include "base/err.h"
 #include "media/media.h"
 
+#define STRETCHES_MAX 50000 /* of a list, in all its renditions: each takes about 0.5 ms to measure */
+
 /* Spans of a rendition that have one init segment and one clock. A new stretch begins where the init segment changes, at
  * a discontinuity that the list marks, and at a new period. */
 struct stretch {
   struct media_span init; /* path NULL: there is none */
   size_t first, count;    /* of rendition.spans */
+  /* What a manifest's period plays of the media: */
+  uint64_t from_us;  /* the time of the media at which it begins; 0: at their begin */
+  uint64_t plays_us; /* at most so long; 0: unknown */
+  uint64_t slack_us; /* the two may be this far from the media's own times */
 };
 
 struct rendition {
@@ -34,6 +40,9 @@ struct rendition {
 };
 
 void rendition_fini(struct rendition *rendition);
+/* -ERR_MEDIA: the stretch plays only a part of its media, which show pictures for `seconds` from the time begin_s on. */
+MUST_USE int stretch_check(const struct rendition *rendition, const struct stretch *stretch, double begin_s,
+                           double seconds, struct err *err);
 
 struct list {
   struct rendition *renditions; /* each media playlist or representation once, in the list's order; those that the list

@@ -4,6 +4,7 @@
  *   transport stream    the scan of the PCR says where the clock leaps (ts.c); packets have the times (clock.c)
  *   FLV, program stream packets alone, with leaps
  *   Matroska, others    packets alone; a gap is a held picture. Matroska's sizes say whether the file was cut
+ *   animated WebP       chunks say how long each picture is shown (webp.c)
  *   raw streams         packets are counted. Opened with two rates: if that changes the answer, it has no rate of its own
  */
 #include "media/measure.h"
@@ -18,6 +19,7 @@
 #include "media/matroska.h"
 #include "media/mp4.h"
 #include "media/ts.h"
+#include "media/webp.h"
 
 #define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25
@@ -26,6 +28,7 @@
 #define FIELDS_MAX 6 /* a picture that is shown three times */
 #define DURATION_MAX_S 1e9 /* 31 years: longer times are a fault of the file */
 #define HELD_MAX_S 86400.0 /* one picture that is held for longer is a fault of the file */
+#define ADDED_MAX_S 60.0
 /* What a muxer that writes into a pipe leaves in a head that it could not correct. */
 #define PROMISED_MAX (INT64_C(1) << 30)
 #define DURATION_STATED_MAX_US INT64_C(1000000000000) /* 11 days */
@@ -87,6 +90,11 @@ static int refuse_times(struct measuring *measuring, struct err *err) {
   return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "it is damaged: its times say that one picture is shown for more than a day, or all of them for 31 years");
 }
 
+static int refuse_strays(struct measuring *measuring, struct err *err) {
+  return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
+                "it is damaged: the times of its pictures go back, or are more than a minute away from all others");
+}
+
 static int refuse_sizes(struct measuring *measuring, uint32_t width, uint32_t height, uint32_t other_width,
                         uint32_t other_height, struct err *err) {
   return err_set(err, ERR_MEDIA,
@@ -146,15 +154,6 @@ static int look(struct measuring *measuring, struct err *err) {
   return result;
 }
 
-/* "RIFF", size, "WEBP", "VP8X", size, flags: bit 1 says that it moves. */
-static bool is_moving_webp(struct reel *reel) {
-  uint8_t head[21];
-  size_t got = 0;
-  struct err ignored;
-  if (reel_read(reel, 0, head, sizeof head, &got, &ignored) != 0 || got < sizeof head) return false;
-  return memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WEBPVP8X", 8) == 0 && (head[20] & 2) != 0;
-}
-
 /* Without a name, libavformat knows few kinds of text. */
 static bool is_text(struct reel *reel) {
   char head[4096];
@@ -182,7 +181,8 @@ static int open_with(struct measuring *measuring, struct demux_ratio rate, struc
 
 static bool is_same_rate(struct demux_ratio a, struct demux_ratio b) { return a.num * b.den == b.num * a.den; }
 
-/* Opens the media. A raw stream is opened twice, to see whether its rate is only the one that was given. */
+/* Opens the media. A raw stream is opened twice, to see whether its rate is only the one that was given, and then with its
+ * own rate: libavformat gives the first packet the duration of the rate that was given. */
 static int open_media(struct measuring *measuring, struct err *err) {
   const struct media_options *media = measuring->options->media;
   struct demux_ratio one = {RATE_PROBE, 1}, other = {2 * RATE_PROBE, 1};
@@ -193,7 +193,7 @@ static int open_media(struct measuring *measuring, struct err *err) {
   if (result != 0) return result;
   if (is_same_rate(before, demux_video(measuring->demux)->rate)) {
     measuring->given_rate = before;
-    return 0;
+    return is_same_rate(before, other) ? 0 : open_with(measuring, before, err);
   }
   if (media->rate_num == 0) return 0; /* finish_raw refuses it, if it is not a picture */
   measuring->given_rate = (struct demux_ratio){media->rate_num, media->rate_den};
@@ -203,8 +203,6 @@ static int open_media(struct measuring *measuring, struct err *err) {
 static int check_video(struct measuring *measuring, struct err *err) {
   const struct demux_video *video = demux_video(measuring->demux);
   if (video->is_text) return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it has no video");
-  if (is_moving_webp(measuring->reel))
-    return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "it is an animated WebP, which this libavformat cannot measure");
   bool is_ts = strcmp(demux_container(measuring->demux)->name, "mpegts") == 0;
   if (is_ts && !measuring->ts.is_ts) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its head is damaged");
   if (!is_ts) measuring->ts.is_ts = false;
@@ -223,6 +221,8 @@ static const struct head {
     {"asf", "\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\x00\xAA\x00\x62\xCE\x6C", 16, 0},
     {"mxf", "\x06\x0E\x2B\x34\x02\x05\x01\x01\x0D\x01\x02\x01\x01\x02", 14, 0},
     {"avi", "AVI LIST", 8, 8},
+    {"apng", "\x89PNG\r\n\x1A\n\0\0\0\rIHDR", 16, 0},
+    {"gif", "GIF89a", 6, 0},
 };
 
 static int find_again(struct measuring *measuring, const struct head *head, bool *ret, struct err *err) {
@@ -238,6 +238,11 @@ static int find_again(struct measuring *measuring, const struct head *head, bool
   return 0;
 }
 
+static int refuse_joined(struct measuring *measuring, struct err *err) {
+  return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
+                "it is several files that were joined, and players show only the first; record each by itself");
+}
+
 static int check_joined(struct measuring *measuring, struct err *err) {
   const char *container = demux_container(measuring->demux)->name;
   bool is_joined = false;
@@ -246,9 +251,7 @@ static int check_joined(struct measuring *measuring, struct err *err) {
     int result = find_again(measuring, &heads[i], &is_joined, err);
     if (result != 0) return result;
   }
-  if (!is_joined) return 0;
-  return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
-                "it is several files that were joined, and players show only the first; record each by itself");
+  return is_joined ? refuse_joined(measuring, err) : 0;
 }
 
 /* ---- packets ---- */
@@ -265,6 +268,13 @@ static enum clock_rule rule_of(const struct measuring *measuring) {
   return is_loose ? CLOCK_PIECES : CLOCK_HELD;
 }
 
+/* The length that the container states; 0: none. Of MP4 fragments, libavformat has it from their times. */
+static double stated_s(const struct measuring *measuring) {
+  int64_t us = demux_container(measuring->demux)->duration_us;
+  bool is_usable = !measuring->ts.is_ts && !measuring->mp4.is_fragmented && !measuring->options->is_stretch && us <= DURATION_STATED_MAX_US;
+  return is_usable ? (double)us / 1e6 : 0;
+}
+
 static void start_clock(struct measuring *measuring) {
   const struct demux_video *video = demux_video(measuring->demux);
   const char *container = demux_container(measuring->demux)->name;
@@ -274,6 +284,7 @@ static void start_clock(struct measuring *measuring) {
       .wrap_bits = wraps ? 33 : 0,
       .unit = (double)video->time_base.num / (double)video->time_base.den,
       .period = video->rate.num > 0 ? units_of(video, (double)video->rate.den / (double)video->rate.num) : 0,
+      .stated = units_of(video, stated_s(measuring)),
       .breaks = measuring->ts.breaks,
       .break_count = measuring->ts.count,
       .explanation = measuring->mp4.is_mp4 ? NULL : explanation(measuring),
@@ -298,6 +309,11 @@ static void keep_picture(struct measuring *measuring, const struct demux_packet 
     CHECK(measuring->pictures != NULL);
   }
   measuring->pictures[measuring->picture_count++] = (struct mp4_picture){time, packet->duration};
+}
+
+/* Forgets the latest pictures of an MP4 file, whose times are damaged. */
+static void forget_pictures(struct measuring *measuring, uint64_t count) {
+  measuring->picture_count -= count < measuring->picture_count ? (size_t)count : measuring->picture_count;
 }
 
 static void see_end(struct measuring *measuring, const struct demux_packet *packet) {
@@ -333,10 +349,12 @@ static int64_t fields_of(const struct measuring *measuring, const struct demux_p
 }
 
 static int see_packet(struct measuring *measuring, const struct demux_packet *packet, struct err *err) {
+  /* Of MP4, libavformat hides pictures whose decoding times go back; edit lists are applied here. */
+  bool is_hidden = packet->is_hidden && !measuring->mp4.is_mp4;
   const struct clock_packet clock = {.is_video = packet->is_video,
                                      .is_sound = packet->is_sound,
                                      .is_key = packet->is_key,
-                                     .is_hidden = packet->is_hidden,
+                                     .is_hidden = is_hidden,
                                      .pts = packet->pts,
                                      .dts = packet->dts,
                                      .duration = packet->duration,
@@ -344,13 +362,15 @@ static int see_packet(struct measuring *measuring, const struct demux_packet *pa
   see_end(measuring, packet);
   if (packet->is_video || packet->is_other_video)
     see_position(packet->is_video ? &measuring->positions : &measuring->other_positions, packet->position);
+  uint64_t left_out = measuring->clock.left_out;
   clock_reading_see(&measuring->clock, &clock);
+  forget_pictures(measuring, measuring->clock.left_out - left_out);
   /* Segments that were made apart have counters of their own, which libavformat takes for damage. */
   if (packet->is_corrupt && !measuring->ts.is_ts && !measuring->mp4.is_mp4) measuring->is_damaged = true;
   if (!packet->is_video) return 0;
   measuring->packets++;
   measuring->fields += fields_of(measuring, packet);
-  if (measuring->mp4.is_mp4 && !packet->is_hidden) keep_picture(measuring, packet);
+  if (measuring->mp4.is_mp4) keep_picture(measuring, packet);
   return see_size(measuring, packet, err);
 }
 
@@ -410,6 +430,22 @@ static bool holds_too_long(const struct measuring *measuring, const struct mp4_t
   return false;
 }
 
+/* True if times of showing are damaged, or contradict the length that the track states, so that they add more than a minute.
+ * mp4_show has sorted the pictures. */
+static bool adds_minutes(const struct measuring *measuring, const struct mp4_track *track) {
+  const struct mp4_picture *last = &measuring->pictures[measuring->picture_count - 1];
+  const struct clock_state *clock = &measuring->clock.now;
+  double shown_s = ((double)last->time + (double)last->duration - (double)measuring->pictures[0].time) / track->timescale;
+  double decoded_s = (double)(clock->end_dts - clock->first_dts) * measuring->clock.rules.unit;
+  double stated_s = measuring->mp4.is_fragmented ? 0 : (double)track->media_duration / track->timescale;
+  return (clock->is_disordered && shown_s > decoded_s + ADDED_MAX_S) || (stated_s > 0 && shown_s > stated_s + ADDED_MAX_S);
+}
+
+/* Decoding times of a track only grow. */
+static bool goes_back(const struct measuring *measuring) {
+  return (double)measuring->clock.now.longest_back * measuring->clock.rules.unit > SLACK_S;
+}
+
 static int finish_mp4(struct measuring *measuring, struct measured *ret, struct err *err) {
   const struct mp4_track *track = track_of(measuring);
   if (track == NULL) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its boxes and its pictures do not match");
@@ -421,8 +457,10 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
   if (track->format_count > 1)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video changes the codec; record each part by itself");
   if (measuring->picture_count == 0 || is_mp4_truncated(measuring, track)) return refuse_truncated(measuring, err);
+  if (goes_back(measuring) || clock_reading_is_torn(&measuring->clock)) return refuse_strays(measuring, err);
   struct mp4_shown shown =
       mp4_show(&measuring->mp4, track, measuring->pictures, measuring->picture_count, explanation(measuring));
+  if (adds_minutes(measuring, track)) return refuse_strays(measuring, err);
   if ((double)shown.num / (double)shown.den > DURATION_MAX_S || holds_too_long(measuring, track))
     return refuse_times(measuring, err);
   if (shown.num <= 0)
@@ -452,6 +490,7 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   if (goes_on_elsewhere(measuring))
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err,
                   "its video goes on in another stream, as if files were joined; record each part by itself");
+  if (clock_reading_is_torn(&measuring->clock)) return refuse_strays(measuring, err);
   int64_t shown = clock_reading_end(&measuring->clock);
   if (shown == CLOCK_NONE && video->rate.num > 0) {
     ret->num = measuring->packets * video->rate.den;
@@ -460,12 +499,12 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   }
   if (shown == CLOCK_NONE)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video has no times, so its duration is unknown");
-  double longest_s = (double)measuring->clock.longest_gap * measuring->clock.rules.unit;
+  double longest_s = (double)measuring->clock.now.longest_gap * measuring->clock.rules.unit;
   if ((double)shown * (double)video->time_base.num / (double)video->time_base.den > DURATION_MAX_S || longest_s > HELD_MAX_S)
     return refuse_times(measuring, err);
   ret->num = shown * video->time_base.num;
   ret->den = video->time_base.den;
-  ret->begin_s = (double)measuring->clock.begin * measuring->clock.rules.unit;
+  ret->begin_s = (double)measuring->clock.now.begin * measuring->clock.rules.unit;
   return 0;
 }
 
@@ -509,22 +548,46 @@ static void explain(struct measuring *measuring) {
           video->codec[0] != '\0' ? video->codec : "unknown", video->width, video->height,
           video->is_turned ? ", turned by its rotation" : "", container->other_streams);
   EXPLAIN(measuring, "pictures: %lld\n", (long long)measuring->packets);
+  if (measuring->clock.left_out > 0)
+    EXPLAIN(measuring, "left out: %llu pictures with damaged times\n", (unsigned long long)measuring->clock.left_out);
   if (video->rate.num > 0 && (!container->takes_rate || measuring->given_rate.num > 0))
     EXPLAIN(measuring, "frame rate: %.3f\n", (double)video->rate.num / (double)video->rate.den);
+}
+
+static int measure_webp(struct measuring *measuring, const struct webp *webp, struct measured *ret, struct err *err) {
+  EXPLAIN(measuring, "container: WebP\npictures: %llu, of %ux%u\n", (unsigned long long)webp->pictures, webp->width, webp->height);
+  if (webp->is_cut) return refuse_truncated(measuring, err);
+  if (webp->is_joined) return refuse_joined(measuring, err);
+  if (webp->pictures <= 1) return refuse(measuring, MEDIA_REFUSED_NOT_VIDEO, err, "it is a picture, not a video");
+  if (webp->duration_ms == 0) return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its pictures state no durations");
+  if ((double)webp->duration_ms / 1e3 > DURATION_MAX_S) return refuse_times(measuring, err);
+  *ret = (struct measured){.codec = "webp", .width = webp->width, .height = webp->height, .num = (int64_t)webp->duration_ms, .den = 1000};
+  if (webp->each_ms > 0) {
+    ret->rate_num = 1000;
+    ret->rate_den = webp->each_ms;
+  }
+  return 0;
+}
+
+static int measure_media(struct measuring *measuring, struct measured *ret, struct err *err) {
+  int result = open_media(measuring, err);
+  if (result == 0) result = check_video(measuring, err);
+  if (result == 0) result = check_joined(measuring, err);
+  if (result == 0) result = read_all(measuring, err);
+  if (measuring->demux != NULL) explain(measuring);
+  if (result == 0) result = finish(measuring, ret, err);
+  return result == 0 ? describe(measuring, ret, err) : result;
 }
 
 int measure_reel(struct reel *reel, const char *name, const struct measure_options *options, struct measured *ret,
                  enum media_refusal *ret_refusal, struct err *err) {
   SCOPED(measuring_fini) struct measuring measuring = {.name = name, .options = options, .reel = reel};
   struct measured measured = {.num = 0};
-  int result = look(&measuring, err);
-  if (result == 0) result = open_media(&measuring, err);
-  if (result == 0) result = check_video(&measuring, err);
-  if (result == 0) result = check_joined(&measuring, err);
-  if (result == 0) result = read_all(&measuring, err);
-  if (measuring.demux != NULL) explain(&measuring);
-  if (result == 0) result = finish(&measuring, &measured, err);
-  if (result == 0) result = describe(&measuring, &measured, err);
+  struct webp webp;
+  int result = webp_read(reel, &webp, err);
+  if (result != 0) (void)err_prefix(err, "%s", name);
+  if (result == 0 && !webp.is_moving) result = look(&measuring, err);
+  if (result == 0) result = webp.is_moving ? measure_webp(&measuring, &webp, &measured, err) : measure_media(&measuring, &measured, err);
   *ret_refusal = measuring.refusal;
   if (result == 0) *ret = measured;
   return result;

@@ -1,6 +1,7 @@
 /* The module's entry: a path, the outputs that it stands for, and their measures. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "base/file.h"
 #include "media/flv.h"
 #include "media/list.h"
+#include "media/matroska.h"
 #include "media/measure.h"
 #include "media/media.h"
 #include "media/reel.h"
@@ -19,13 +21,16 @@
 #define US 1000000.0
 #define COUNTED_MAX_S 95443.0 /* 2^33 / 90000: a list that counts further takes its numbers from a clock */
 #define BEGIN_MAX_S 10.0
+#define SHOWN_FIRST 20 /* stretches that an explanation shows one by one, at the begin of a list */
+#define SHOWN_LAST 5   /* and at its end */
+#define KEPT_BYTES (16 << 20)
 #define SLACK_US 1000000 /* pictures may be shown this much less than a list states */
 
 media_probe_function codecmeter_media_measure;
 
 /* ---- one output ---- */
 
-static int measure_rendition(const struct rendition *rendition, const struct media_options *media,
+static int measure_rendition(const struct rendition *rendition, bool are_files, const struct media_options *media,
                              struct media_output *output, enum media_refusal *ret_refusal);
 
 static struct media_output *add_output(struct media *media, const char *name) {
@@ -69,22 +74,59 @@ static void take_explanation(struct media_output *output, struct buf *text) {
 
 /* ---- a file ---- */
 
-/* Measures the parts of a joined file like the stretches of a list. */
-static int measure_parts(const char *path, const struct media_span *span, const struct flv *flv,
-                         const struct media_options *media, struct media_output *output,
-                         enum media_refusal *ret_refusal) {
-  struct rendition parts = {.name = (char *)path, .is_usable = true, .span_count = flv->count, .stretch_count = flv->count};
-  SCOPED_MALLOC struct media_span *spans = calloc(flv->count, sizeof *spans);
-  SCOPED_MALLOC struct stretch *stretches = calloc(flv->count, sizeof *stretches);
-  CHECK(spans != NULL && stretches != NULL);
-  parts.spans = spans;
-  parts.stretches = stretches;
-  for (size_t i = 0; i < flv->count; i++) {
-    uint64_t end = i + 1 < flv->count ? flv->starts[i + 1] : span->size;
-    spans[i] = (struct media_span){.path = span->path, .offset = flv->starts[i], .size = end - flv->starts[i]};
-    stretches[i] = (struct stretch){.first = i, .count = 1};
-  }
-  return measure_rendition(&parts, media, output, ret_refusal);
+/* Files that were joined to one. Libavformat reads only the first of them, so each is measured by itself. */
+struct parts {
+  struct media_span *spans;
+  struct stretch *stretches;
+  size_t count; /* 0 or 1: nothing was joined */
+};
+
+static void parts_fini(struct parts *parts) {
+  free(parts->spans);
+  free(parts->stretches);
+}
+
+static void add_part(struct parts *parts, const struct media_span *file, uint64_t start, uint64_t end) {
+  parts->spans = realloc(parts->spans, (parts->count + 1) * sizeof *parts->spans);
+  parts->stretches = realloc(parts->stretches, (parts->count + 1) * sizeof *parts->stretches);
+  CHECK(parts->spans != NULL && parts->stretches != NULL);
+  parts->spans[parts->count] = (struct media_span){.path = file->path, .offset = start, .size = end - start};
+  parts->stretches[parts->count] = (struct stretch){.first = parts->count, .count = 1};
+  parts->count++;
+}
+
+static int find_flv(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+  struct flv flv;
+  int result = flv_scan(reel, &flv, err);
+  for (size_t i = 0; result == 0 && i < flv.count; i++)
+    add_part(parts, file, flv.starts[i], i + 1 < flv.count ? flv.starts[i + 1] : file->size);
+  return result;
+}
+
+/* A part ends where the next one begins: bytes between them are checked too. */
+static int find_matroska(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+  SCOPED(matroska_fini) struct matroska matroska;
+  int result = matroska_read(reel, &matroska, err);
+  for (size_t i = 0; result == 0 && i < matroska.count; i++)
+    add_part(parts, file, matroska.parts[i].start, i + 1 < matroska.count ? matroska.parts[i + 1].start : file->size);
+  return result;
+}
+
+static int find_parts(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+  int result = find_flv(reel, file, parts, err);
+  return result == 0 && parts->count == 0 ? find_matroska(reel, file, parts, err) : result;
+}
+
+/* Measures the parts like the stretches of a list. */
+static int measure_parts(const char *path, const struct parts *parts, const struct media_options *media,
+                         struct media_output *output, enum media_refusal *ret_refusal) {
+  const struct rendition rendition = {.name = (char *)path,
+                                      .is_usable = true,
+                                      .spans = parts->spans,
+                                      .span_count = parts->count,
+                                      .stretches = parts->stretches,
+                                      .stretch_count = parts->count};
+  return measure_rendition(&rendition, true, media, output, ret_refusal);
 }
 
 static int measure_whole(const char *path, struct reel *reel, const struct media_options *media,
@@ -102,12 +144,12 @@ static int measure_file(const char *path, uint64_t size, const struct media_opti
                         struct err *err) {
   const struct media_span span = {.path = (char *)path, .size = size};
   struct media_output *output = add_output(ret, path);
-  struct flv flv;
+  SCOPED(parts_fini) struct parts parts = {.count = 0};
   SCOPED(reel_close_ref) struct reel *reel = reel_open(NULL, &span, 1);
-  int result = flv_scan(reel, &flv, &output->why);
+  int result = find_parts(reel, &span, &parts, &output->why);
   if (result != 0) (void)err_prefix(&output->why, "%s", path);
-  if (result == 0 && flv.count > 1)
-    result = measure_parts(path, &span, &flv, media, output, &ret->refusal);
+  if (result == 0 && parts.count > 1)
+    result = measure_parts(path, &parts, media, output, &ret->refusal);
   else if (result == 0)
     result = measure_whole(path, reel, media, output, &ret->refusal);
   take_spans(output, &span, 1);
@@ -123,8 +165,13 @@ struct total {
   const struct media_options *media;
   struct measured measured; /* of the first stretch; the others must have its codec and size */
   double seconds, begin_s;
-  struct buf *explanation;
+  double stretch_begin_s; /* of the stretch that is being measured; unset while is_begun is false */
+  bool is_begun;
+  size_t opened; /* times that libavformat was opened */
+  struct buf *text;        /* the explanation; NULL: none is wanted */
+  struct buf *explanation; /* of what is being added: text or NULL */
   bool is_any;
+  bool are_files; /* the stretches were files of their own: what each states of its length is checked */
 };
 
 /* True if a segment is a file of its own, as `ffmpeg -f segment` makes them: it begins with the head of an MP4 or Matroska
@@ -141,7 +188,10 @@ static bool is_own_file(const struct media_span *span) {
 static int add_reel(const struct rendition *rendition, const struct media_span *init, size_t first, size_t count,
                     struct total *total, enum media_refusal *ret_refusal, struct err *err) {
   struct measured now;
-  bool is_file = rendition->span_count == 1 && init == NULL;
+  if (total->opened++ >= STRETCHES_MAX)
+    return err_set(err, ERR_MEDIA, "%s: it lists more than %d segments that are files of their own; make them longer",
+                   rendition->name, STRETCHES_MAX);
+  bool is_file = total->are_files || (rendition->span_count == 1 && init == NULL);
   const struct measure_options options = {
       .media = total->media, .is_stretch = !is_file, .explanation = total->explanation};
   SCOPED(reel_close_ref) struct reel *reel = reel_open(init, &rendition->spans[first], count);
@@ -160,19 +210,52 @@ static int add_reel(const struct rendition *rendition, const struct media_span *
   }
   if (!total->is_any) total->measured = now;
   if (!total->is_any) total->begin_s = now.begin_s;
-  total->is_any = true;
+  if (!total->is_begun) total->stretch_begin_s = now.begin_s;
+  total->is_any = total->is_begun = true;
   total->seconds += (double)now.num / (double)now.den;
   return 0;
+}
+
+/* What lies between the first and the last ones is not explained one by one: a list may have thousands. */
+static bool is_shown(size_t index, size_t count) { return index < SHOWN_FIRST || index + SHOWN_LAST >= count; }
+
+/* Says how long the parts are that are not shown. index: of the part that was added last; before_s: the sum before the
+ * first part that is not shown. */
+static void sum_up(const struct total *total, size_t index, size_t count, double before_s, const char *what) {
+  bool is_last_hidden = !is_shown(index, count) && is_shown(index + 1, count);
+  if (!is_last_hidden || total->text == NULL) return;
+  buf_printf(total->text, "%s %d to %zu: %.3f s; not shown one by one\n", what, SHOWN_FIRST + 1, index + 1,
+             total->seconds - before_s);
 }
 
 static int add_stretch(const struct rendition *rendition, const struct stretch *stretch, struct total *total,
                        enum media_refusal *ret_refusal, struct err *err) {
   const struct media_span *init = stretch->init.path != NULL ? &stretch->init : NULL;
   bool is_apart = init == NULL && stretch->count > 1 && is_own_file(&rendition->spans[stretch->first]);
-  if (!is_apart) return add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
+  struct buf *explanation = total->explanation;
+  double before = total->seconds, before_hidden = 0;
   int result = 0;
-  for (size_t i = 0; i < stretch->count && result == 0; i++)
+  total->is_begun = false;
+  if (!is_apart) result = add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
+  for (size_t i = 0; is_apart && i < stretch->count && result == 0; i++) {
+    if (i == SHOWN_FIRST) before_hidden = total->seconds;
+    total->explanation = is_shown(i, stretch->count) ? explanation : NULL;
     result = add_reel(rendition, NULL, stretch->first + i, 1, total, ret_refusal, err);
+    if (explanation != NULL) sum_up(total, i, stretch->count, before_hidden, "files");
+  }
+  return result == 0 ? stretch_check(rendition, stretch, total->stretch_begin_s, total->seconds - before, err) : result;
+}
+
+static int add_stretches(const struct rendition *rendition, struct total *total, enum media_refusal *ret_refusal,
+                         struct err *err) {
+  double before_hidden = 0;
+  int result = 0;
+  for (size_t i = 0; i < rendition->stretch_count && result == 0; i++) {
+    if (i == SHOWN_FIRST) before_hidden = total->seconds;
+    total->explanation = is_shown(i, rendition->stretch_count) ? total->text : NULL;
+    result = add_stretch(rendition, &rendition->stretches[i], total, ret_refusal, err);
+    sum_up(total, i, rendition->stretch_count, before_hidden, "stretches");
+  }
   return result;
 }
 
@@ -197,20 +280,28 @@ static int check_begin(const struct rendition *rendition, double begin_s, struct
                  rendition->name, begin_s);
 }
 
-static int measure_rendition(const struct rendition *rendition, const struct media_options *media,
+/* Each stretch opens libavformat and its decoders, and frees them. The C library would give that memory back to the system
+ * and ask for it again each time, which takes longer than the measuring. */
+static void keep_memory(void) {
+  (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+  (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+}
+
+static int measure_rendition(const struct rendition *rendition, bool are_files, const struct media_options *media,
                              struct media_output *output, enum media_refusal *ret_refusal) {
   SCOPED(buf_fini) struct buf text = {0};
-  struct total total = {.media = media, .explanation = media->explain ? &text : NULL};
+  struct total total = {.media = media, .text = media->explain ? &text : NULL, .are_files = are_files};
   int result = 0;
   if (!rendition->is_usable) {
     output->why = rendition->why;
     return -(int)rendition->why.code;
   }
-  if (media->explain)
+  if (media->explain && are_files) buf_printf(&text, "%zu files that were joined\n", rendition->span_count);
+  if (media->explain && !are_files)
     buf_printf(&text, "%zu segments or parts in %zu stretches; %.3f s are stated\n", rendition->span_count,
                rendition->stretch_count, (double)rendition->stated_us / US);
-  for (size_t i = 0; i < rendition->stretch_count && result == 0; i++)
-    result = add_stretch(rendition, &rendition->stretches[i], &total, ret_refusal, &output->why);
+  if (rendition->stretch_count > 1) keep_memory();
+  result = add_stretches(rendition, &total, ret_refusal, &output->why);
   if (result == 0) result = check_begin(rendition, total.begin_s, &output->why);
   if (result == 0) result = check_stated(rendition, total.seconds, &output->why);
   take_explanation(output, &text);
@@ -238,7 +329,7 @@ static int measure_list(const struct list *list, const struct media_options *med
     struct media_output *output = add_output(ret, list->renditions[i].name);
     enum media_refusal why = MEDIA_REFUSED_BROKEN;
     take_spans(output, list->renditions[i].spans, list->renditions[i].span_count);
-    int result = measure_rendition(&list->renditions[i], media, output, &why);
+    int result = measure_rendition(&list->renditions[i], false, media, output, &why);
     measured += result == 0;
     if (result == 0) continue;
     if (!is_told || result != -ERR_MEDIA) {

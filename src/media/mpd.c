@@ -9,6 +9,7 @@
 #define ELEMENTS_MAX 1100000 /* SEGMENTS_MAX and what is around them */
 #define DEPTH_MAX 256        /* of all elements, also of those that are skipped */
 #define DAYS_MAX 1000
+#define DAY_US UINT64_C(86400000000)
 
 static const char *const known[] = {"MPD", "Period", "AdaptationSet", "ContentComponent", "Representation", "BaseURL",
                                     "SegmentBase", "SegmentList", "SegmentTemplate", "SegmentTimeline", "S",
@@ -19,11 +20,59 @@ struct parse {
   struct mpd *root, *current;
   unsigned skipped, depth; /* how deep within an element that is skipped */
   unsigned count;
+  char *namespace; /* of the root */
 };
 
 static const char *bare(const char *name) {
   const char *colon = strrchr(name, ':');
   return colon != NULL ? colon + 1 : name;
+}
+
+#define XLINK "http://www.w3.org/1999/xlink"
+#define TO_ZERO "urn:mpeg:dash:resolve-to-zero:2013"
+#define DASH "urn:mpeg:dash:schema:mpd" /* and a year; writers differ in upper and lower case */
+
+static const char *declared(char **names, char **values, struct str prefix) {
+  for (size_t i = 0; names[i] != NULL; i++) {
+    struct str name = str_of(names[i]);
+    if (prefix.len == 0 && str_equal(name, STR("xmlns"))) return values[i];
+    if (prefix.len > 0 && str_starts(name, STR("xmlns:")) && str_equal(str_make(name.ptr + 6, name.len - 6), prefix))
+      return values[i];
+  }
+  return NULL;
+}
+
+/* The namespace of a name, within `parent` and with an element's own declarations. A prefix that nobody declares stands
+ * for itself. */
+static struct str namespace_of(const struct mpd *parent, char **names, char **values, const char *name) {
+  const char *colon = strrchr(name, ':');
+  struct str prefix = str_make(name, colon != NULL ? (size_t)(colon - name) : 0);
+  const char *found = declared(names, values, prefix);
+  for (; found == NULL && parent != NULL; parent = parent->parent)
+    found = declared(parent->names, parent->values, prefix);
+  return found != NULL ? str_of(found) : prefix;
+}
+
+static bool is_dash(struct str namespace) {
+  struct str dash = STR(DASH);
+  return namespace.len >= dash.len && str_equal_nocase(str_make(namespace.ptr, dash.len), dash);
+}
+
+/* True if a new element belongs to the manifest, as its outermost element does. */
+static bool is_own(const struct parse *parse, char **names, char **values, const char *name) {
+  if (parse->root == NULL) return true;
+  struct str own = namespace_of(parse->current, names, values, name), root = str_of(parse->namespace);
+  return str_equal(own, root) || (is_dash(own) && is_dash(root));
+}
+
+static const char *link_of(const struct mpd *parent, char **names, char **values) {
+  for (size_t i = 0; names[i] != NULL; i++) {
+    const char *colon = strrchr(names[i], ':');
+    if (colon == NULL || strcmp(colon, ":href") != 0) continue;
+    struct str namespace = namespace_of(parent, names, values, names[i]);
+    if (str_equal(namespace, STR(XLINK)) || str_equal(namespace, STR("xlink"))) return values[i];
+  }
+  return NULL;
 }
 
 static const char *known_name(const char *name) {
@@ -46,13 +95,25 @@ static void on_start(GMarkupParseContext *context, const char *name, const char 
     g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "its outermost element is not MPD");
     return;
   }
-  if (parse->skipped > 0 || kept == NULL) {
+  if (parse->root != NULL && parse->current == NULL) { /* GMarkup takes several */
+    g_set_error(error, G_MARKUP_ERROR, G_MARKUP_ERROR_INVALID_CONTENT, "it has more than one outermost element");
+    return;
+  }
+  char **own_names = (char **)names, **own_values = (char **)values; /* as g_strdupv takes them */
+  bool is_kept = parse->skipped == 0 && kept != NULL && is_own(parse, own_names, own_values, name);
+  const char *link = is_kept ? link_of(parse->current, own_names, own_values) : NULL;
+  if (!is_kept || (link != NULL && parse->root != NULL && strcmp(link, TO_ZERO) == 0)) {
     parse->skipped++;
     return;
   }
   struct mpd *mpd = g_new0(struct mpd, 1);
-  *mpd = (struct mpd){.name = kept, .names = g_strdupv((char **)names), .values = g_strdupv((char **)values)};
+  *mpd = (struct mpd){.name = kept, .names = g_strdupv(own_names), .values = g_strdupv(own_values)};
   mpd->parent = parse->current;
+  mpd->link = link_of(mpd->parent, mpd->names, mpd->values);
+  if (parse->root == NULL) {
+    struct str namespace = namespace_of(parse->current, own_names, own_values, name);
+    parse->namespace = g_strndup(namespace.ptr, namespace.len);
+  }
   parse->count++;
   if (parse->root == NULL) parse->root = mpd;
   if (mpd->parent != NULL && mpd->parent->last != NULL) mpd->parent->last->next = mpd;
@@ -97,11 +158,14 @@ int mpd_parse(const char *path, struct str text, struct mpd **ret, struct err *e
   static const GMarkupParser parser = {.start_element = on_start, .end_element = on_end, .text = on_text};
   struct parse parse = {.root = NULL};
   GError *error = NULL;
+  /* GLib goes on behind a name that is not UTF-8, and sets a second error over the first one. */
+  if (!str_is_utf8(text)) return err_set(err, ERR_MEDIA, "%s: cannot read the manifest: it is not UTF-8", path);
   GMarkupParseContext *context =
       g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, &parse, NULL);
   bool is_read = g_markup_parse_context_parse(context, text.ptr, (gssize)text.len, &error) &&
                  g_markup_parse_context_end_parse(context, &error);
   g_markup_parse_context_free(context);
+  g_free(parse.namespace);
   int result = 0;
   if (!is_read) {
     SCOPED_MALLOC char *reason = str_printable(str_of(error->message));
@@ -126,9 +190,18 @@ const struct mpd *mpd_child(const struct mpd *mpd, const char *name) {
 
 const struct mpd *mpd_next(const struct mpd *mpd) { return find(mpd->next, mpd->name); }
 
+/* Depth is at most DEPTH_MAX. */
+const char *mpd_link(const struct mpd *mpd, const char **ret_name) {
+  const char *found = mpd->link;
+  *ret_name = mpd->name;
+  for (const struct mpd *child = mpd->first; child != NULL && found == NULL; child = child->next)
+    found = mpd_link(child, ret_name);
+  return found;
+}
+
 const char *mpd_attribute(const struct mpd *mpd, const char *name) {
   for (size_t i = 0; mpd != NULL && mpd->names[i] != NULL; i++) {
-    if (strcmp(bare(mpd->names[i]), name) == 0) return mpd->values[i];
+    if (strcmp(mpd->names[i], name) == 0) return mpd->values[i];
   }
   return NULL;
 }
@@ -145,7 +218,7 @@ static bool add_part(const char *digits, size_t len, uint64_t unit_us, uint64_t 
   uint64_t count;
   if (!str_to_u64(whole, &count) || (whole.len < len && unit_us != 1000000)) return false;
   if (unit_us == 0) return count == 0; /* years and months have no fixed length */
-  if (count > DAYS_MAX * UINT64_C(86400000000) / unit_us) return false;
+  if (count > DAYS_MAX * DAY_US / unit_us || *sum_us > DAYS_MAX * DAY_US) return false;
   *sum_us += count * unit_us;
   *ret_unit_us = unit_us;
   for (size_t i = 0; i < fraction.len; i++) {
@@ -170,7 +243,7 @@ bool mpd_duration(const char *text, uint64_t *ret_us, uint64_t *ret_unit_us) {
     for (start = at; at < end && (g_ascii_isdigit(*at) || *at == '.');)
       at++;
     if (at == end) return false;
-    uint64_t unit_us = *at == 'D' ? UINT64_C(86400000000) : 0;
+    uint64_t unit_us = *at == 'D' ? DAY_US : 0;
     if (is_time) unit_us = *at == 'H' ? UINT64_C(3600000000) : *at == 'M' ? 60000000 : *at == 'S' ? 1000000 : UINT64_MAX;
     bool is_unit = is_time ? unit_us != UINT64_MAX : *at == 'Y' || *at == 'M' || *at == 'D';
     if (!is_unit || !add_part(start, (size_t)(at - start), unit_us, &sum, &unit)) return false;

@@ -8,10 +8,12 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-/* An element. Names have no namespace prefix. */
+/* An element of the manifest's own namespace. Elements of other namespaces are left out with all that is in them, and so are
+ * elements that are a link to urn:mpeg:dash:resolve-to-zero:2013. */
 struct mpd {
-  const char *name; /* static */
+  const char *name; /* static; without a prefix */
   char **names, **values; /* its attributes; both end with NULL */
+  const char *link;         /* the target of its xlink:href; NULL: it is no link */
   GString *text;
   struct mpd *parent, *first, *last, *next;
 };
@@ -23,7 +25,9 @@ SCOPED_REF(struct mpd, mpd_free)
 /* The first child of that name, or the next sibling of that name behind an element; NULL: there is none. */
 const struct mpd *mpd_child(const struct mpd *mpd, const char *name);
 const struct mpd *mpd_next(const struct mpd *mpd);
-/* NULL: there is no such attribute. */
+/* The target of the first link (xlink:href) in a tree, and the element's name; NULL: there is none. */
+const char *mpd_link(const struct mpd *mpd, const char **ret_name);
+/* NULL: there is no such attribute. Attributes of other namespaces are not seen. */
 const char *mpd_attribute(const struct mpd *mpd, const char *name);
 /* Reads a number; `otherwise` if there is no such attribute. False: it is no number. */
 MUST_USE bool mpd_number(const struct mpd *mpd, const char *name, uint64_t otherwise, uint64_t *ret);

@@ -95,10 +95,21 @@ static int fail_whole(const struct segments *all, const struct err *reason, stru
                 : err_set(err, ERR_MEDIA, "%s: %s", all->path, reason->text);
 }
 
+void segments_note(struct segments *all, const struct err *fault, enum media_refusal refusal) {
+  if (all->is_refused) return;
+  all->is_refused = true;
+  all->fault = *fault;
+  all->fault_refusal = refusal;
+}
+
 int segments_end(struct segments *all, struct err *err) {
   struct list *list = all->list;
   const struct err *reason = NULL;
   bool any_usable = false;
+  if (all->is_refused) {
+    list->refusal = all->fault_refusal;
+    return fail_whole(all, &all->fault, err);
+  }
   drop_repeats(list);
   for (size_t i = 0; i < list->count; i++) {
     any_usable |= list->renditions[i].is_usable;
@@ -284,16 +295,23 @@ bool making_is_over(const struct making *making) {
   return all->count >= SEGMENTS_MAX || making->missing >= SEGMENTS_MISSING_MAX || all->name_bytes >= NAME_BYTES_MAX;
 }
 
-static void begin_stretch(struct making *making) {
+static int begin_stretch(struct making *making, struct err *err) {
   struct rendition *rendition = &making->rendition;
+  if (making->all->stretches >= STRETCHES_MAX)
+    return err_set(err, ERR_MEDIA, "%s: it has more than %d discontinuities or periods; make lists of fewer", making->label,
+                   STRETCHES_MAX);
+  making->all->stretches++;
   making->is_joint = false;
   if (rendition->stretch_count == making->stretch_room) {
     making->stretch_room = making->stretch_room * 2 + 1;
     rendition->stretches = g_renew(struct stretch, rendition->stretches, making->stretch_room);
   }
-  struct stretch stretch = {.init = making->init, .first = rendition->span_count};
+  struct stretch stretch = making->period;
+  stretch.init = making->init;
   stretch.init.path = making->init.path != NULL ? strdup(making->init.path) : NULL;
+  stretch.first = rendition->span_count;
   rendition->stretches[rendition->stretch_count++] = stretch;
+  return 0;
 }
 
 /* Ranges that follow each other in a file become one span, however finely a list cuts the file. */
@@ -315,7 +333,8 @@ int making_add(struct making *making, struct str address, struct range range, st
   int result = making_find(making, address, &found, err);
   if (result == 0) result = cut(making, found, range, &span, err);
   if (result != 0 || making->only_parts || making->is_broken) return result;
-  if (making->is_joint) begin_stretch(making);
+  if (making->is_joint) result = begin_stretch(making, err);
+  if (result != 0) return result;
   if (extends_last(rendition, &span)) return 0;
   if (rendition->span_count == making->span_room) {
     making->span_room = making->span_room * 2 + 16;
@@ -378,6 +397,20 @@ static bool is_whole_file(const struct rendition *rendition, uint64_t *ret_size)
   return is_only_index(fd, position, *ret_size);
 }
 
+/* One stretch of all periods over one file. */
+static struct stretch join(const struct rendition *rendition) {
+  struct stretch joined = {.first = 0, .count = 1, .from_us = rendition->stretches[0].from_us};
+  bool is_known = true;
+  for (size_t i = 0; i < rendition->stretch_count; i++) {
+    const struct stretch *stretch = &rendition->stretches[i];
+    is_known &= stretch->plays_us > 0;
+    joined.plays_us += stretch->plays_us;
+    joined.slack_us += stretch->slack_us;
+  }
+  if (!is_known) joined.plays_us = 0;
+  return joined;
+}
+
 static void become_whole(struct rendition *rendition, uint64_t size) {
   for (size_t i = 1; i < rendition->span_count; i++)
     free(rendition->spans[i].path);
@@ -385,7 +418,7 @@ static void become_whole(struct rendition *rendition, uint64_t size) {
     free(rendition->stretches[i].init.path);
   rendition->spans[0].offset = 0;
   rendition->spans[0].size = size;
-  rendition->stretches[0] = (struct stretch){.first = 0, .count = 1};
+  rendition->stretches[0] = join(rendition);
   rendition->span_count = rendition->stretch_count = 1;
 }
 

@@ -24,17 +24,23 @@ struct segments {
   GHashTable *known; /* the strings of list->parts, borrowed */
   size_t part_room;
   size_t count;      /* segments so far */
+  size_t stretches;  /* so far */
   size_t name_bytes; /* of the segments' paths */
   bool has_left_out; /* sound, subtitles, key pictures */
   bool is_unfinished; /* a rendition's writer has not ended it: `unfinished` says so */
   struct err unfinished;
   enum media_refusal refusal; /* of the first rendition that is not usable */
+  bool is_refused; /* as a whole: `fault` says why */
+  struct err fault;
+  enum media_refusal fault_refusal;
 };
 /* Adds the list itself to the parts. Caller frees with segments_fini, which leaves the list. */
 void segments_init(struct segments *all, const char *path, struct list *ret);
 void segments_fini(struct segments *all);
 /* Adds an absolute path without links. False: it is known already. */
 bool segments_add_part(struct segments *all, const char *path);
+/* Keeps a fault of the whole list, the first one only. segments_end returns it. */
+void segments_note(struct segments *all, const struct err *fault, enum media_refusal refusal);
 /* Drops renditions that play the same as an earlier one, and decides what hls_read or dash_read returns. */
 MUST_USE int segments_end(struct segments *all, struct err *err);
 
@@ -63,6 +69,7 @@ struct making {
   enum media_refusal refusal;
   size_t missing;        /* files that were not found */
   bool is_joint;         /* the next segment begins a stretch */
+  struct stretch period; /* what a new stretch plays of its media: from_us, plays_us, slack_us */
   struct media_span init; /* of what follows; path NULL: none */
   struct found init_file;
   char *last_address;    /* of the last file that was found */

@@ -291,6 +291,33 @@ def test_a_wrong_token_keeps_them(farm, clips, tmp_path):
     assert flush(farm, "--any").stdout == "sent 1, duplicate 0, rejected 0, left 0\n"
 
 
+@pytest.mark.parametrize("agent", ["record", "run"])
+def test_a_project_that_the_server_does_not_know(farm, clips, tmp_path, agent):
+    """The event waits in the spool, and the message says what to do. Then it counts once, though `run` printed it too."""
+    out = tmp_path / "out.mp4"
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create")["token"]
+
+    def report(number, *options):
+        if agent == "run":
+            return farm.command("run", *options, "--output", out, "--", clips / "copy", clips / "small.mp4", out)
+        return farm.command("record", *options, distinct(clips / "small.mp4", out))
+
+    done = report(1, "--project", "new")
+    assert done.returncode == (75 if agent == "run" else 1), done
+    assert "no project has this id: new" in done.stderr and "`codecmeter project create`" in done.stderr, done
+    assert f"waits in {farm.spool}" in done.stderr and "`codecmeter flush`" in done.stderr, done
+    assert len(done.stderr.splitlines()) == 1 + (agent == "run") and len(spooled(farm)) == 1, done
+    assert not os.path.exists(farm.spool + "/rejected") and farm.totals() == {}
+    assert report(2, "--project", "org-a").returncode == 0 and len(spooled(farm)) == 1, "others go on"
+    farm.server.admin("project", "create", "--id", "new", "--time-zone", "UTC")
+    done = flush(farm)
+    assert done.returncode == 0 and done.stdout == "sent 1, duplicate 0, rejected 0, left 0\n" and spooled(farm) == [], done
+    del farm.environment["CODECMETER_PROJECT"]
+    done = report(3)
+    assert "subject is missing" in done.stderr and "flush --any" in done.stderr and len(spooled(farm)) == 1, done
+    assert flush(farm, "--any", "--token", farm.account.token).returncode == 0 and spooled(farm) == [], "that of one project"
+
+
 def test_any_is_meant(farm):
     """What is sent with another token on purpose, and refused for its project, is refused."""
     put(farm, 1, token="cm_old", subject="org-b")

@@ -83,6 +83,24 @@ def test_another_name_changes_nothing(made, tmp_path, name):
         assert judge.faults_of(CASES[name], answer) == [], path
 
 
+STRAY_S = 61  # a picture may be shown a minute after it is decoded
+
+
+@pytest.mark.parametrize("name", damaging.TIMED)
+def test_one_damaged_time_adds_no_minutes(made, tmp_path, name):
+    """And most of them add nothing."""
+    case = CASES[name]
+    damaged = damaging.strays(name, (made / name).read_bytes(), count=40)
+    paths = written(tmp_path, damaged, pathlib.Path(name).suffix)
+    answers = measuring.measure(paths)
+    right = 0
+    for path, one in zip(paths, damaged):
+        answer = answers[str(path)]
+        assert all(output.seconds <= case.seconds + STRAY_S for output in answer.outputs), (one.what, str(answer))
+        right += not answer.outputs or answer.outputs[0].seconds <= case.seconds + 1
+    assert right >= len(damaged) * 0.8, (name, right)
+
+
 # ---- names ----
 
 NAMES = (b"a b.ts", b"'.ts", b'".ts', b"100%.ts", b"%41.ts", b"%s%n.ts", b"%03d.ts", b"-.ts", b"--explain.ts", b"new\nline.ts", b"tab\t.ts", b"\\.ts",

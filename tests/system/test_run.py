@@ -417,6 +417,59 @@ def test_a_killed_run_of_ffmpeg(farm, clips, tmp_path):
     assert "seg9" not in done.stderr and farm.totals() == {("h264", "Low"): 2}, done
 
 
+@pytest.mark.parametrize("killed", ["in the command", "in the report"])
+def test_an_input_that_is_replaced_after_a_kill(farm, tmp_path, killed):
+    """It does not count. If nobody saw the command end, an output that was overwritten does not count either, and both are named."""
+    for name in ("in.mp4", "old.mp4"):
+        ffmpeg(*picture("320x180", 2), *H264, tmp_path / name)
+    ffmpeg(*picture("1280x720", 5), *H264, tmp_path / "next.mp4")
+    ffmpeg(*picture("320x180", 3), *H264, tmp_path / "made.mp4")
+    work = "cp made.mp4 out.mp4; cat made.mp4 made.mp4 >old.mp4; cp made.mp4 old.mp4; echo done"
+    with scripted("wait") as fake:
+        command = script(tmp_path, work + ("; exec sleep 60" if killed == "in the command" else "") + "\n")
+        process = farm.start("run", "--url", fake.url, "--", command, "in.mp4", "old.mp4", "out.mp4", cwd=tmp_path)
+        process.stdout.readline()
+        if killed == "in the report":
+            wait_until(lambda: fake.bodies)
+        note, = [f"{farm.spool}/{name}" for name in os.listdir(farm.spool) if name.endswith(".intent")]
+        child = json.loads(open(note).read().split("\n")[2])["pid"]
+        end(process)
+    if killed == "in the command":
+        os.kill(child, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{child}"))
+    os.replace(tmp_path / "next.mp4", tmp_path / "in.mp4")
+    done = farm.command("flush", "--any", cwd="/")
+    assert done.returncode == 0 and "in.mp4: h264" not in done.stderr, done
+    if killed == "in the report":
+        assert farm.totals() == {("h264", "Low"): 6} and "in.mp4" not in done.stderr.replace("in.mp4: h264", ""), done
+    else:
+        assert farm.totals() == {("h264", "Low"): 3} and done.stdout.startswith("sent 1, duplicate 0, rejected 2"), done
+        assert done.stderr.count("nobody can tell") == 2, done
+        notes = [json.load(open(f"{farm.spool}/rejected/{name}")) for name in os.listdir(f"{farm.spool}/rejected")]
+        assert {note["outcome"] for note in notes} == {"unmetered"}, notes
+        assert {os.path.basename(note["output"]) for note in notes} == {"in.mp4", "old.mp4"}, notes
+
+
+def test_a_killed_run_in_a_directory_of_many_files(farm, clips, tmp_path):
+    """The note of a pattern that 120,000 files matched before: after a kill, only the new file counts."""
+    many = tmp_path / ("a directory with a long name, as they are on farms " * 2)
+    many.mkdir()
+    for number in range(120000):
+        os.close(os.open(many / f"segment-{number}.mp4", os.O_CREAT, 0o600))
+    process = farm.start("run", "--output", many / "segment-%d.mp4", "--", "sh", "-c",
+                         f"cp {clips}/small.mp4 '{many}/segment-120000.mp4'; echo done; exec sleep 60")
+    process.stdout.readline()
+    note, = [f"{farm.spool}/{name}" for name in os.listdir(farm.spool) if name.endswith(".intent")]
+    child = json.loads(open(note).read().split("\n")[2])["pid"]
+    assert os.path.getsize(note) < 8 << 20
+    end(process)
+    os.kill(child, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{child}"))
+    done = farm.command("flush")
+    assert done.returncode == 0 and done.stdout == "sent 1, duplicate 0, rejected 0, left 0\n", done
+    assert farm.totals() == {("h264", "Low"): 2}
+
+
 def test_notes_of_other_versions(farm, clips, tmp_path):
     """A note of version 1 names files only, and is settled. One of a later version is left for that one."""
     out = tmp_path / "out.mp4"
@@ -428,8 +481,8 @@ def test_notes_of_other_versions(farm, clips, tmp_path):
     os.kill(json.loads(command)["pid"], signal.SIGKILL)
     wait_until(lambda: not os.path.exists(f"/proc/{json.loads(command)['pid']}"))
     members = json.loads(first)
-    assert members["intent"] == 2, members
-    later = json.dumps({**members, "intent": 3, "outputs": "other"})
+    assert members["intent"] == 3, members
+    later = json.dumps({**members, "intent": 4, "outputs": "other"})
     old = {name: members[name] for name in ("host", "pid", "start", "project", "began")}
     old = json.dumps({"intent": 1, **old, "outputs": [{"path": str(out), "was": None}]})
     for text, status, words in ((later, 1, "a later version"), (old, 0, "of a run that was killed")):

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+import made  # noqa: F401 (finds the module `containers`)
+import containers
 from conftest import wait_until
 from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
 from test_agents import low, once, spooled, watched  # noqa: F401 (fixtures)
@@ -291,3 +293,105 @@ def test_lists_that_name_each_other(farm, watched, clips):
     watch.has("stored", 1)
     wait_until(lambda: "a.m3u8" in watch.complained() and "b.m3u8" in watch.complained(), 150)
     watch.stop()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_restart_while_a_list_is_held(farm, watched, end):
+    """Its segments are not recorded by themselves by the next watch either, and the list counts once."""
+    out = watched.directory / "job"
+    made = watched.directory.parent / "made"
+    for directory in (out, made):
+        directory.mkdir()
+    ffmpeg(*picture("640x360", 6), *H264, "-g", 10, "-f", "segment", "-segment_time", 2, "-segment_list", made / "list.m3u8",
+           made / "s%d.mp4")
+    watch = watched(out.parent)
+    shutil.copy(made / "list.m3u8", out)
+    shutil.copy(made / "s0.mp4", out)
+    time.sleep(4)
+    getattr(watch, end)()
+    assert watch.said().count(" s, ") == 0 and watch.complained() == "", (watch.said(), watch.complained())
+    assert once(farm, out.parent) == "", "a look in between leaves both to the next one"
+    watch = watched(out.parent)
+    time.sleep(4)
+    assert watch.said().count(" s, ") == 0, watch.said()
+    for name in ("s1.mp4", "s2.mp4"):
+        shutil.copy(made / name, out)
+    watch.has("stored", 1)
+    watch.stop()
+    assert watch.said().count(" s, ") == 1 and watch.complained() == "" and farm.totals() == low(6)
+    assert once(farm, out.parent) == ""
+
+
+# ---- --once, and several directories ----
+
+
+def test_once_with_files_that_are_held(farm, watched, clips):
+    """A file that a process has open for writing is left to the next run, without a word, and the others are recorded."""
+    out = watched.directory
+    content = (clips / "small.mp4").read_bytes()
+    clip(out / "whole.mp4")
+    with open(out / "held.mp4", "wb") as writer:
+        writer.write(content)
+        writer.flush()
+        for _ in range(2):
+            done = farm.command("watch", "--once", "--existing", "--settle", "0", out)
+            assert done.returncode == 0 and "held.mp4" not in done.stdout + done.stderr, done
+        assert farm.totals() == low(2)
+    assert once(farm, out).count("held.mp4: h264") == 1 and farm.totals() == low(4)
+    assert once(farm, out) == ""
+
+
+def test_several_directories(farm, watched):
+    """Each has its place. One that contains another is refused, and one that another watch has is busy."""
+    first, second = watched.directory / "first", watched.directory / "second"
+    clip(first / "acme" / "a.mp4")
+    clip(second / "beta" / "b.mp4", 3)
+    maker(farm)
+    done = farm.command("watch", "--once", "--existing", "--settle", "0", "--path", "{project}/{name}", first, second)
+    assert done.returncode == 0 and done.stdout.count("stored") == 2 and tasks(farm) == {"acme": 2, "beta": 3}, done
+    done = farm.command("watch", first, first / "acme")
+    assert done.returncode == 2 and "one contains the other" in done.stderr, done
+    watch = watched(first, second, "--path", "{project}/{name}")
+    done = farm.command("watch", "--once", second)
+    assert done.returncode == 1 and str(second) in done.stderr, done
+    clip(first / "acme" / "c.mp4")
+    clip(second / "gamma" / "c.mp4", 4)
+    watch.has("stored", 2)
+    os.rename(first / "acme" / "a.mp4", second / "beta" / "a.mp4")  # a duplicate for its old customer is none for the new one
+    wait_until(lambda: watch.said().count("beta/a.mp4") == 1)
+    watch.stop()
+    assert watch.complained() == "", watch.complained()
+    assert tasks(farm) == {"acme": 4, "beta": 5, "gamma": 4}
+
+
+# ---- --kind, --frame-rate ----
+
+
+def test_kind_and_frame_rate(farm, watched):
+    """As those of `record`, and shown by a dry run. A raw stream that was refused for want of a rate is taken with one."""
+    out = watched.directory
+    raw = out / "raw.h264"
+    ffmpeg(*picture("640x360", 2, 25), *H264, out / "a.mkv")
+    ffmpeg(*picture("640x360", 2, 25), *H264, "-profile:v", "baseline", "-pix_fmt", "yuv420p", raw)
+    raw.write_bytes(containers.h264_without_rate(raw.read_bytes()))
+    for option, value in (("--kind", "copy"), ("--frame-rate", "0")):
+        done = farm.command("watch", "--once", option, value, out)
+        assert done.returncode == 2 and f"{option} '{value}'" in done.stderr, done
+    words = ["--include", "*.h264", "--include", "*.mkv", "--settle", "0"]
+
+    def look(*options):
+        return farm.command("watch", "--dry-run", "--existing", *words, *options, out)
+
+    done = look()
+    assert "a.mkv: h264 640x360 2.000 s, would be recorded" in done.stdout and "--frame-rate" in done.stderr, done
+    assert "raw.h264: h264 640x360 2.000 s, would be" in look("--frame-rate", "25").stdout
+    assert "raw.h264: h264 640x360 1.000 s, would be" in look("--frame-rate", "50").stdout
+    done = look("--frame-rate", "50", "--kind", "remux")
+    assert done.stdout.count(": remux, h264 640x360 ") == 2, done
+    done = farm.command("watch", "--once", "--existing", *words, out)
+    assert done.stdout.count("stored") == 1 and done.stderr.count("raw.h264") == 1 and farm.totals() == low(2), done
+    done = farm.command("watch", "--once", *words, "--frame-rate", "50", out)
+    assert done.stdout.count("raw.h264: h264 640x360 1.000 s, stored") == 1 and farm.totals() == low(3), done
+    ffmpeg("-i", out / "a.mkv", "-c", "copy", "-metadata", "title=copied", out / "b.mkv")
+    done = farm.command("watch", "--once", *words, "--kind", "remux", out)
+    assert done.stdout.count("b.mkv: remux, h264") == 1 and farm.totals() == low(3), done

@@ -119,7 +119,7 @@ static void test_what_is_printed(void **state) {
       {{"segment.m4s", "list.mpd", "one.mp4"},
        1,
        {"list.mpd#720p: h264", "one.mp4: h264"},
-       {"#360p: it is broken", "segment.m4s: a part of list.mpd, so it is not recorded of its own"},
+       {"#360p: it is broken", "segment.m4s: a part of list.mpd, so it is not recorded by itself"},
        "segment.m4s: h264"},
       {{"--id-prefix", "J", "segment.m4s", "one.mp4"}, 0, {"segment.m4s: ", "id J/segment.m4s\n", "id J/one.mp4\n"}, {NULL}, NULL},
       {{"--id-prefix", "J", "list.mpd"}, 1, {"id J/list.mpd#720p\n"}, {NULL}, NULL},

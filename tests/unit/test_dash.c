@@ -11,11 +11,24 @@
 #define NUMBERED "media=\"s-$Number%03d$.m4s\" "
 #define TIMED "media=\"t-$Time$.m4s\" "
 
+#define PERIOD(attributes, set) "<Period " attributes "><AdaptationSet>" set "</AdaptationSet></Period>"
+#define TWO_PERIODS(one, two) MPD(PERIOD("duration=\"PT4S\"", one) PERIOD("", two))
+#define SIZED(id, width, inner) "<Representation id=\"" id "\" width=\"" width "\" height=\"36\" codecs=\"avc1.42c00c\">" inner "</Representation>"
+#define RANGE(range) "<BaseURL>whole.mp4</BaseURL><SegmentList><SegmentURL mediaRange=\"" range "\"/></SegmentList>"
+#define F1 "<BaseURL>s-001.m4s</BaseURL>"
+#define F2 "<BaseURL>s-002.m4s</BaseURL>"
+#define F3 "<BaseURL>s-003.m4s</BaseURL>"
+#define F4 "<BaseURL>s-004.m4s</BaseURL>"
+#define FIVE "init.mp4: s-001.m4s s-002.m4s s-003.m4s s-004.m4s s-005.m4s"
+#define S_FIVE TEMPLATE(NUMBERED, TIMELINE("<S t=\"0\" d=\"2\" r=\"4\"/>"))
+
 static const struct list_case refused[] = {
     {.text = "<MPD", .why = "cannot read the manifest"},
     {.text = "<MPD></MPD>", .why = "lists no video"},
+    {.text = "<MPD/><MPD>" SET(REP("<BaseURL>whole.mp4</BaseURL>")) "</MPD>", .why = "more than one outermost element"},
+    {.text = MPD(PERIOD("duration=\"P1000DT24000H1440000M1S\"", REP("<BaseURL>whole.mp4</BaseURL>"))), .why = "not a valid duration"},
     {.text = "<!-- <MPD> --><x/>", .why = "not MPD"},
-    {.text = "<MPD>\xFF</MPD>", .why = "cannot read the manifest"},
+    {.text = "<MPD>\xFF</MPD>", .why = "cannot read the manifest: it is not UTF-8"},
     {.text = "<MPD type=\"dynamic\"/>", .why = "not finished", .refusal = MEDIA_REFUSED_UNFINISHED},
     {.text = MPD("<Period><AdaptationSet contentType=\"audio\">" REP("<BaseURL>whole.mp4</BaseURL>") "</AdaptationSet></Period>"),
      .why = "lists no video", .refusal = MEDIA_REFUSED_NO_OUTPUT},
@@ -51,14 +64,33 @@ static const struct list_case refused[] = {
     {.text = ONE(REP("<BaseURL>whole.mp4</BaseURL>") REP("<BaseURL>whole.mp4</BaseURL>")), .why = "have the id v"},
     {.text = MPD(SET(REP("<BaseURL>whole.mp4</BaseURL>")) "<Period/>"), .why = "different representations"},
     {.text = MPD("<Period/>" SET(REP("<BaseURL>whole.mp4</BaseURL>"))), .why = "different representations"},
+    /* times that contradict each other */
+    {.text = MPD("<Period duration=\"PT0S\"><AdaptationSet>" REP(S_FIVE) "</AdaptationSet></Period>"), .why = "lasts 0 s"},
+    {.text = MPD("<Period duration=\"5\"><AdaptationSet>" REP(S_FIVE) "</AdaptationSet></Period>"), .why = "not a valid duration"},
+    {.text = MPD("<Period start=\"x\"><AdaptationSet>" REP(S_FIVE) "</AdaptationSet></Period>"), .why = "not a valid duration"},
+    {.text = MPD("<Period start=\"PT11S\"><AdaptationSet>" REP(S_FIVE) "</AdaptationSet></Period>"), .why = "begins after its end"},
+    {.text = MPD(PERIOD("start=\"PT4S\"", REP(S_FIVE)) PERIOD("start=\"PT3S\"", REP(S_FIVE))), .why = "begins after its end"},
+    {.text = MPD(PERIOD("", REP(S_FIVE)) PERIOD("duration=\"PT3S\"", REP(S_FIVE))), .why = "how long its periods last"},
+    {.text = ONE(REP(TEMPLATE(TIMED, TIMELINE("<S t=\"0\" d=\"2\" r=\"1\"/><S t=\"2\" d=\"2\"/>")))), .why = "timeline goes back"},
+    {.text = ONE(REP(TEMPLATE(TIMED "timescale=\"10\"", TIMELINE("<S t=\"0\" d=\"2\"/><S t=\"0\" d=\"4\"/>")))), .why = "timeline goes back"},
+    {.text = ONE(REP(TEMPLATE(NUMBERED "duration=\"2\" eptDelta=\"x\"", ""))), .why = "number in the manifest"},
+    {.text = ONE(REP(TEMPLATE(NUMBERED "duration=\"2\" startNumber=\"3\" endNumber=\"2\"", ""))), .why = "how many segments"},
+    /* links */
+    {.text = ONE(REP("<SegmentList xlink:href=\"https://example.com/l.xml\" xlink:actuate=\"onLoad\"/>")), .why = "SegmentList is a link to https://example.com/l.xml"},
+    {.text = "<MPD xmlns:q=\"http://www.w3.org/1999/xlink\">" SET(REP(S_FIVE)) "<Period q:href=\"p.xml\"/></MPD>", .why = "Period is a link to p.xml"},
+    {.text = MPD("<Period xlink:href=\"urn:mpeg:dash:resolve-to-zero:2013\"><AdaptationSet>" REP(S_FIVE) "</AdaptationSet></Period>"), .why = "lists no video"},
+    /* representations that are no outputs, or belong to none */
+    {.text = ONE("<Representation id=\"v\" dependencyId=\"base\">" S_FIVE "</Representation>"), .why = "only adds to the representation base", .refusal = MEDIA_REFUSED_NO_OUTPUT},
+    {.text = MPD("<Period><AdaptationSet><ContentComponent contentType=\"audio\"/><ContentComponent contentType=\"text\"/>" REP("<BaseURL>whole.mp4</BaseURL>") "</AdaptationSet></Period>"),
+     .why = "lists no video", .refusal = MEDIA_REFUSED_NO_OUTPUT},
+    {.text = TWO_PERIODS(SIZED("a", "64", F1) SIZED("b", "64", F2), SIZED("c", "64", F1) SIZED("d", "64", F2)), .why = "different representations (a"},
+    {.text = TWO_PERIODS(SIZED("a", "64", F1) SIZED("b", "32", F2), SIZED("c", "64", F1) SIZED("d", "16", F2)), .why = "different representations (a"},
+    {.text = TWO_PERIODS(SIZED("a", "64", F1) SIZED("b", "32", F2), SIZED("a", "64", F1)), .why = "different representations (b"},
     /* only the end of an output */
     {.text = ONE(REP(TEMPLATE(NUMBERED "startNumber=\"3\"", TIMELINE("<S t=\"4\" d=\"2\" r=\"2\"/>")))), .why = "before s-003.m4s"},
     {.text = ONE(REP(TEMPLATE(TIMED, TIMELINE("<S t=\"4\" d=\"2\" r=\"2\"/>")))), .why = "before t-4.m4s"},
     {.text = ONE(REP("<BaseURL>whole.mp4</BaseURL><SegmentList><SegmentURL mediaRange=\"500-999\"/></SegmentList>")), .why = "bytes before"},
 };
-
-#define FIVE "init.mp4: s-001.m4s s-002.m4s s-003.m4s s-004.m4s s-005.m4s"
-#define S_FIVE TEMPLATE(NUMBERED, TIMELINE("<S t=\"0\" d=\"2\" r=\"4\"/>"))
 
 static const struct list_case read_whole[] = {
     {.text = ONE(REP(S_FIVE)), PLAYS(FIVE), .stated_us = 10000000},
@@ -69,7 +101,7 @@ static const struct list_case read_whole[] = {
                  REP("<SegmentTemplate>" TIMELINE("<S t=\"20\" d=\"20\"/><S d=\"15\"/>") "</SegmentTemplate>") "</AdaptationSet></Period>"),
      .why = "before s-002.m4s"},
     {.text = ONE(REP(TEMPLATE(NUMBERED, TIMELINE("<S d=\"3\" r=\"-1\"/><S t=\"9\" d=\"1\"/>")))), PLAYS("init.mp4: s-001.m4s s-002.m4s s-003.m4s s-004.m4s"), .stated_us = 10000000},
-    {.text = ONE(REP(TEMPLATE(NUMBERED "timescale=\"1000\"", TIMELINE("<S d=\"2400\" r=\"-1\"/>")))), PLAYS(FIVE), .stated_us = 12000000},
+    {.text = ONE(REP(TEMPLATE(NUMBERED "timescale=\"1000\"", TIMELINE("<S d=\"2400\" r=\"-1\"/>")))), PLAYS(FIVE), .stated_us = 10000000},
     {.text = ONE(REP(TEMPLATE(TIMED "presentationTimeOffset=\"2\"", TIMELINE("<S t=\"2\" d=\"2\" r=\"2\"/>")))), PLAYS("init.mp4: t-2.m4s t-4.m4s t-6.m4s")},
     {.text = ONE(REP(TEMPLATE("media=\"$RepresentationID$-$$-$Bandwidth%05d$.mp4\"", TIMELINE("<S d=\"2\"/>")))), PLAYS("init.mp4: v-$-00700.mp4")},
     {.text = ONE(REP(TEMPLATE(NUMBERED "duration=\"2000\" timescale=\"1000\"", ""))), PLAYS(FIVE), .stated_us = 10000000, .rounding_us = 2000000},
@@ -92,7 +124,104 @@ static const struct list_case read_whole[] = {
                  "<Representation id=\"w\"><BaseURL>whole.mp4</BaseURL></Representation>"), PLAYS(FIVE "; out.mpd#lost = !; out.mpd#w = whole.mp4")},
     {.text = MPD("<Period><AdaptationSet mimeType=\"audio/mp4\"><Representation id=\"a\"><BaseURL>none.mp4</BaseURL></Representation></AdaptationSet>"
                  "<AdaptationSet>" REP(S_FIVE) "</AdaptationSet></Period>"), PLAYS(FIVE)},
+    {.text = ONE(REP(S_FIVE) "<Representation id=\"more\" dependencyId=\"v\">" S_FIVE "</Representation>"), PLAYS(FIVE "; out.mpd#more = !")},
+    /* the same sizes under other ids, and equal ids of other sizes */
+    {.text = TWO_PERIODS(SIZED("a", "64", F1) SIZED("b", "32", F2), SIZED("c", "32", F3) SIZED("d", "64", F4)),
+     .plays = "out.mpd#a = s-001.m4s | s-004.m4s; out.mpd#b = s-002.m4s | s-003.m4s"},
+    {.text = TWO_PERIODS(SIZED("a", "64", F1) SIZED("b", "32", F2), SIZED("a", "32", F3) SIZED("b", "64", F4)),
+     .plays = "out.mpd#a = s-001.m4s | s-004.m4s; out.mpd#b = s-002.m4s | s-003.m4s"},
+    {.text = TWO_PERIODS(SIZED("a", "64", F1), "<Representation id=\"x\">" F2 "</Representation>"), .plays = "out.mpd#a = s-001.m4s | s-002.m4s"},
+    /* links to nothing, and elements and attributes of other namespaces */
+    {.text = MPD(SET(REP(F1)) "<Period xlink:href=\"urn:mpeg:dash:resolve-to-zero:2013\">" "<AdaptationSet>" REP(F2) "</AdaptationSet></Period>"), PLAYS("s-001.m4s")},
+    {.text = ONE("<x:BaseURL xmlns:x=\"urn:other\">folder/</x:BaseURL>" REP(F1 "<x:BaseURL>s-002.m4s</x:BaseURL>")), PLAYS("s-001.m4s")},
+    {.text = "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"><Period xmlns=\"urn:mpeg:DASH:schema:MPD:2011\"><AdaptationSet>" REP("<BaseURL xmlns=\"urn:other\">s-002.m4s</BaseURL>" F1)
+             "</AdaptationSet></Period></MPD>", PLAYS("s-001.m4s")},
+    {.text = "<MPD x:type=\"dynamic\"><Period x:duration=\"PT0S\"><AdaptationSet>" REP(F1) "</AdaptationSet></Period></MPD>", PLAYS("s-001.m4s")},
+    {.text = ONE(REP(TEMPLATE(TIMED "timescale=\"30\"", TIMELINE("<S t=\"0\" d=\"2\"/><S t=\"2\" d=\"4\"/><S t=\"4\" d=\"2\"/>")))), PLAYS("init.mp4: t-0.m4s t-2.m4s t-4.m4s")},
 };
+
+/* What each stretch plays of its media, as the manifest says. */
+static const struct {
+  const char *text;
+  size_t segments; /* of the first rendition */
+  struct stretch stretches[2];
+} periods[] = {
+    {ONE(REP("<BaseURL>whole.mp4</BaseURL>")), 1, {{.plays_us = 10000000, .slack_us = 350000}}},
+    {MPD(PERIOD("duration=\"PT5S\"", REP("<BaseURL>whole.mp4</BaseURL>"))), 1, {{.plays_us = 5000000, .slack_us = 1250000}}},
+    {MPD(PERIOD("start=\"PT3S\"", REP("<BaseURL>whole.mp4</BaseURL>"))), 1, {{.plays_us = 7000000, .slack_us = 350000}}},
+    {MPD(PERIOD("duration=\"PT20S\"", REP("<BaseURL>whole.mp4</BaseURL>"))), 1, {{.plays_us = 10000000, .slack_us = 350000}}},
+    {MPD(PERIOD("duration=\"PT10.04S\"", REP("<BaseURL>whole.mp4</BaseURL>"))), 1, {{.plays_us = 10040000, .slack_us = 260000}}},
+    {"<MPD>" PERIOD("", REP("<BaseURL>whole.mp4</BaseURL>")) "</MPD>", 1, {{.plays_us = 0, .slack_us = 250001}}},
+    {"<MPD mediaPresentationDuration=\"PT0.0S\">" PERIOD("", REP("<BaseURL>whole.mp4</BaseURL>")) "</MPD>", 1, {{.plays_us = 1, .slack_us = 350000}}},
+    {ONE(REP("<BaseURL>whole.mp4</BaseURL><SegmentBase timescale=\"10\" presentationTimeOffset=\"25\"/>")), 1,
+     {{.from_us = 2500000, .plays_us = 10000000, .slack_us = 350000}}},
+    /* the next period's start ends a period, also before its own duration has passed */
+    {MPD(PERIOD("duration=\"PT9S\"", REP("<BaseURL>whole.mp4</BaseURL>")) PERIOD("start=\"PT4S\"", REP(F1))), 2,
+     {{.plays_us = 4000000, .slack_us = 1250000}, {.plays_us = 6000000, .slack_us = 350000}}},
+    {MPD(PERIOD("duration=\"PT2S\"", REP("<BaseURL>whole.mp4</BaseURL>")) PERIOD("start=\"PT4S\"", REP(F1))), 2,
+     {{.plays_us = 2000000, .slack_us = 1250000}, {.plays_us = 6000000, .slack_us = 350000}}},
+    /* fewer segments than there are */
+    {MPD(PERIOD("duration=\"PT4S\"", REP(TEMPLATE(NUMBERED "duration=\"2\"", "")))), 2, {{.plays_us = 4000000, .slack_us = 1250000}}},
+    {MPD(PERIOD("duration=\"PT4S\"", REP(TEMPLATE(NUMBERED "duration=\"2\" endNumber=\"5\"", "")))), 2, {{.plays_us = 4000000, .slack_us = 1250000}}},
+    {MPD(PERIOD("duration=\"PT4S\"", REP(TEMPLATE(NUMBERED "duration=\"2\" eptDelta=\"-1\"", "")))), 3, {{.plays_us = 4000000, .slack_us = 1250000}}},
+    {MPD(PERIOD("duration=\"PT4S\"", REP(TEMPLATE(NUMBERED "duration=\"2\" eptDelta=\"2\"", "")))), 1, {{.plays_us = 4000000, .slack_us = 1250000}}},
+    {MPD(PERIOD("duration=\"PT4S\"", REP(TEMPLATE(NUMBERED, TIMELINE("<S d=\"2\" r=\"-1\"/>"))))), 2, {{.plays_us = 4000000, .slack_us = 1250000}}},
+    {MPD(PERIOD("duration=\"PT4S\"", REP(TEMPLATE(NUMBERED "presentationTimeOffset=\"6\"", TIMELINE("<S t=\"6\" d=\"2\" r=\"-1\"/>"))))), 2,
+     {{.from_us = 6000000, .plays_us = 4000000, .slack_us = 1250000}}},
+    {MPD(PERIOD("duration=\"PT4S\"", REP(S_FIVE))), 5, {{.plays_us = 4000000, .slack_us = 1250000}}},
+    /* a timeline counts whole, if only the length of the presentation ends the one period */
+    {"<MPD mediaPresentationDuration=\"PT4S\">" PERIOD("", REP(S_FIVE)) "</MPD>", 5, {{.plays_us = 0, .slack_us = 1250000}}},
+    {"<MPD mediaPresentationDuration=\"PT4S\">" PERIOD("", REP(TEMPLATE(NUMBERED, TIMELINE("<S d=\"2\" r=\"-1\"/>")))) "</MPD>", 2,
+     {{.plays_us = 0, .slack_us = 1250000}}},
+    /* two periods over one file, by ranges that follow each other */
+    {TWO_PERIODS(REP(RANGE("0-399")), REP(RANGE("400-999"))), 1, {{.plays_us = 10000000, .slack_us = 1600000}}},
+};
+
+static void test_periods(void **unused) {
+  (void)unused;
+  SCOPED_MALLOC char *path = file_path(dir, "out.mpd");
+  for (size_t i = 0; i < sizeof periods / sizeof *periods; i++) {
+    struct list list;
+    struct err err = {.text = ""};
+    write_bytes("out.mpd", periods[i].text, strlen(periods[i].text));
+    if (dash_read(path, &list, &err) != 0) fail_msg("%s\n%s", periods[i].text, err.text);
+    const struct rendition *rendition = &list.renditions[0];
+    assert_int_equal(rendition->span_count, periods[i].segments);
+    assert_int_equal(rendition->stretch_count, 1 + (periods[i].stretches[1].plays_us > 0));
+    for (size_t j = 0; j < rendition->stretch_count; j++) {
+      const struct stretch *found = &rendition->stretches[j], *right = &periods[i].stretches[j];
+      if (found->from_us != right->from_us || found->plays_us != right->plays_us || found->slack_us != right->slack_us)
+        fail_msg("%s\nfrom %" PRIu64 " plays %" PRIu64 " slack %" PRIu64, periods[i].text, found->from_us, found->plays_us,
+                 found->slack_us);
+    }
+    list_fini(&list);
+  }
+}
+
+static void test_part_of_media(void **unused) {
+  (void)unused;
+  static const struct {
+    struct stretch stretch;
+    double begin_s, seconds;
+    const char *why;
+  } cases[] = {
+      {{.plays_us = 5000000, .slack_us = 250000}, 0, 20, "5.000 s of 20.000 s"},
+      {{.plays_us = 5000000, .slack_us = 250000}, 0, 5.26, "5.000 s of 5.260 s"},
+      {{.plays_us = 5000000, .slack_us = 250000}, 0, 5.24, NULL},
+      {{.plays_us = 5000000}, 0, 1, NULL},
+      {{.slack_us = 250000}, 0, 20, NULL},
+      {{.from_us = 5000000, .slack_us = 250000}, 4.74, 20, "from 5.000 s on, but they begin at 4.740 s"},
+      {{.from_us = 5000000, .slack_us = 250000}, 4.76, 20, NULL},
+      {{.from_us = 5000000, .plays_us = 5000000}, 5, 20, "5.000 s of 20.000 s"},
+  };
+  const struct rendition rendition = {.name = (char *)"/out.mpd#v"};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct err err = {.text = ""};
+    int result = stretch_check(&rendition, &cases[i].stretch, cases[i].begin_s, cases[i].seconds, &err);
+    assert_int_equal(result, cases[i].why != NULL ? -ERR_MEDIA : 0);
+    if (cases[i].why != NULL && strstr(err.text, cases[i].why) == NULL) fail_msg("%s", err.text);
+  }
+}
 
 static void test_refused(void **unused) {
   (void)unused;
@@ -159,7 +288,8 @@ static void test_equal_to_hls(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_refused), cmocka_unit_test(test_read), cmocka_unit_test(test_one_more_segment),
-      cmocka_unit_test(test_parts), cmocka_unit_test(test_equal_to_hls),
+      cmocka_unit_test(test_parts), cmocka_unit_test(test_equal_to_hls), cmocka_unit_test(test_periods),
+      cmocka_unit_test(test_part_of_media),
   };
   static const char *const files[] = {"init.mp4", "s-001.m4s", "s-002.m4s", "s-003.m4s", "s-004.m4s", "s-005.m4s", "t-0.m4s",
                                       "t-2.m4s", "t-4.m4s", "t-6.m4s", "g-1.m4s", "g-3.m4s", "v-$-00700.mp4", "folder/in.mp4"};

@@ -231,6 +231,31 @@ static void assert_ids(const char *line, const struct file *files, const struct 
   assert_int_equal(remove_dir(NULL), 0);
 }
 
+/* After a kill, what was there before and has changed does not count, and is named only if it holds video. A doubtful list
+ * takes its segments with it. */
+static void test_doubtful_files(void **state) {
+  static const struct file before[] = {{"in", "x"}, {"text", "x"}, {"list", "x"}, {NULL, NULL}};
+  static const struct file after[] = {VIDEO("in"), {"text", PICTURE}, {"list", LIST "output s.ts\npart s.ts\n"},
+                                      VIDEO("s.ts"), VIDEO("new"), {NULL, NULL}};
+  struct outputs outputs;
+  struct findings findings;
+  const struct outputs_report report = {.is_late = true, .as.id = "one"};
+  SCOPED(buf_fini) struct buf got = {0};
+  assert_int_equal(make_dir(state), 0);
+  make(before);
+  find("tool in text list s.ts new", &outputs);
+  make(after);
+  outputs.end = OUTPUTS_UNKNOWN;
+  findings_measure(&outputs, &report, &findings);
+  show(&findings, true, &got);
+  assert_string_equal(got.ptr, "list! in! text- new=one");
+  assert_non_null(strstr(findings.items[0].why.text, "record it with"));
+  assert_int_equal(findings.items[0].reports.count, 0);
+  findings_fini(&findings);
+  outputs_fini(&outputs);
+  assert_int_equal(remove_dir(state), 0);
+}
+
 /* Prefixed ids are below what is counted, not below a thumbnail elsewhere: then what was made is measured again. */
 static void test_ids(void **unused) {
   (void)unused;
@@ -245,6 +270,7 @@ static void test_ids(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_counts), cmocka_unit_test(test_ids)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_counts), cmocka_unit_test(test_doubtful_files),
+                                     cmocka_unit_test(test_ids)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,48 @@ static const struct list_case refused[] = {
     {HEAD "#EXT-X-BYTERANGE:18446744073709551615@1\n" TWO END, .why = "range of bytes"},
     {HEAD "#EXT-X-BYTERANGE:101@0\n" TWO END, .why = "shorter than the list says"},
     {HEAD "#EXT-X-BYTERANGE:10@91\n" TWO END, .why = "shorter than the list says"},
+    /* lists of songs and files */
+    {"#EXTM3U\n#EXTINF:123,Artist - Title\na0.ts\n", .why = "list of songs or other files (M3U)", .refusal = MEDIA_REFUSED_NO_OUTPUT},
+    {"#EXTM3U\n#PLAYLIST:mine\n#EXTINF:-1,Radio\nhttps://example.com/a\n", .why = "list of songs", .refusal = MEDIA_REFUSED_NO_OUTPUT},
+    {"#EXTM3U\na0.ts\n", .why = "list of songs", .refusal = MEDIA_REFUSED_NO_OUTPUT},
+    /* tags that change what is counted, but are not valid */
+    {HEAD "#EXTINF:two,\na0.ts\n" END, .why = "line 3: #EXTINF states no valid duration"},
+    {HEAD TWO "#EXTINF:-1,\na0.ts\n" END, .why = "line 7: #EXTINF states no valid duration"},
+    {HEAD "#EXTINF:nan,\na0.ts\n" END, .why = "#EXTINF states no valid duration"},
+    {HEAD "#EXTINF\na0.ts\n" END, .why = "#EXTINF has no value"},
+    {HEAD "#EXT-X-BYTERANGE:\n" TWO END, .why = "line 3: it lists a range of bytes"},
+    {HEAD "#EXT-X-BYTERANGE\n" TWO END, .why = "#EXT-X-BYTERANGE has no value"},
+    {HEAD "#EXT-X-BYTERANGE:10@\n" TWO END, .why = "line 3: it lists a range of bytes"},
+    {HEAD "#EXT-X-BYTERANGE:10@0@5\n" TWO END, .why = "range of bytes"},
+    {HEAD "#EXT-X-MAP:\n" TWO END, .why = "line 3: #EXT-X-MAP has attributes that are not valid"},
+    {HEAD "#EXT-X-MAP\n" TWO END, .why = "#EXT-X-MAP has no value"},
+    {HEAD "#EXT-X-MAP:URI=\"\"\n" TWO END, .why = "#EXT-X-MAP has no URI"},
+    {HEAD "#EXT-X-MAP:BYTERANGE=\"10@0\"\n" TWO END, .why = "#EXT-X-MAP has no URI"},
+    {HEAD "#EXT-X-MAP:init.mp4\n" TWO END, .why = "attributes that are not valid"},
+    {HEAD "#EXT-X-MAP:URI=\"init.mp4\n" TWO END, .why = "attributes that are not valid"},
+    {HEAD "#EXT-X-MAP:URI=\"init.mp4\"x,BYTERANGE=\"9@0\"\n" TWO END, .why = "attributes that are not valid"},
+    {HEAD "#EXT-X-MAP:URI=\"init.mp4\",URI=\"a0.ts\"\n" TWO END, .why = "attributes that are not valid"},
+    {HEAD "#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"\"\n" TWO END, .why = "range of bytes"},
+    {HEAD "#EXT-X-KEY:\n" TWO END, .why = "line 3: #EXT-X-KEY has attributes that are not valid"},
+    {HEAD "#EXT-X-KEY:URI=\"k\"\n" TWO END, .why = "#EXT-X-KEY has no METHOD"},
+    {HEAD "#EXT-X-KEY:METHOD=,URI=\"k\"\n" TWO END, .why = "#EXT-X-KEY has no METHOD"},
+    {HEAD "#EXT-X-KEY:METHOD=NONE,URI=\"k\n" TWO END, .why = "#EXT-X-KEY has attributes that are not valid"},
+    {HEAD TWO "#EXT-X-DISCONTINUITY:1\n" TWO END, .why = "line 7: #EXT-X-DISCONTINUITY has a value"},
+    {HEAD TWO "#EXT-X-DISCONTINUITY here\n" TWO END, .why = "#EXT-X-DISCONTINUITY has a value"},
+    {HEAD "#EXT-X-DISCONTINUITY-SEQUENCE:x\n" TWO END, .why = "#EXT-X-DISCONTINUITY-SEQUENCE is not a number"},
+    {HEAD "#EXT-X-MEDIA-SEQUENCE:x\n" TWO END, .why = "line 3: #EXT-X-MEDIA-SEQUENCE is not a number"},
+    {HEAD "#EXT-X-MEDIA-SEQUENCE:-1\n" TWO END, .why = "#EXT-X-MEDIA-SEQUENCE is not a number"},
+    {HEAD "#EXT-X-MEDIA-SEQUENCE:99999999999999999999\n" TWO END, .why = "#EXT-X-MEDIA-SEQUENCE is not a number"},
+    {HEAD "#EXT-X-MEDIA-SEQUENCE\n" TWO END, .why = "#EXT-X-MEDIA-SEQUENCE has no value"},
+    {HEAD TWO "#EXT-X-MEDIA-SEQUENCE:1\n" END, .why = "behind the first segment"},
+    {HEAD "#EXT-X-PLAYLIST-TYPE:LIVE\n" TWO END, .why = "#EXT-X-PLAYLIST-TYPE is neither"},
+    {HEAD "#EXT-X-I-FRAMES-ONLY:YES\n" TWO END, .why = "#EXT-X-I-FRAMES-ONLY has a value"},
+    {HEAD "#EXT-X-GAP:1\n" TWO END, .why = "#EXT-X-GAP has a value"},
+    {HEAD "#EXT-X-SKIP\n" TWO END, .why = "#EXT-X-SKIP has no value"},
+    {HEAD "#EXT-X-PART:DURATION=1\n" TWO END, .why = "#EXT-X-PART has no URI"},
+    {HEAD "#EXT-X-PART:a0.ts\n" TWO END, .why = "#EXT-X-PART has attributes"},
+    {HEAD TWO "#EXT-X-PART:DURATION=1,URI=\"n9.ts\"\n" END, .why = "ends with parts"},
+    {HEAD "#EXT-X-DEFINE:NAME=\"x\",VALUE=\"a0\"\n#EXTINF:2,\n{$x}.ts\n" END, .why = "line 3: #EXT-X-DEFINE defines a variable"},
     /* only the end of an output */
     {HEAD "#EXT-X-MEDIA-SEQUENCE:9\n#EXTINF:2,\nn10.ts\n#EXTINF:2,\nn11.ts\n" END, .why = "before n10.ts"},
     {HEAD "#EXT-X-MEDIA-SEQUENCE:1\n#EXTINF:2,\na1.ts\n" END, .why = "before a1.ts"},
@@ -59,6 +101,10 @@ static const struct list_case read_whole[] = {
     {HEAD TWO "#EXT-X-DISCONTINUITY-SEQUENCE:3\n#EXT-X-DISCONTINUITY\n" TWO END, SINGLE("a0.ts a1.ts | a0.ts a1.ts")},
     {HEAD "#EXT-X-MAP:URI=\"init.mp4\"\n" TWO "#EXT-X-MAP:URI=\"init.mp4\"\n" TWO "#EXT-X-MAP:URI=\"a1.ts\",BYTERANGE=\"10@5\"\n" TWO END,
      SINGLE("init.mp4: a0.ts a1.ts a0.ts a1.ts | a1.ts[5+10]: a0.ts a1.ts")},
+    {HEAD "#EXT-X-PART:DURATION=1,URI=\"n9.ts\",INDEPENDENT=YES\n" TWO "#EXT-X-GAPS\n#EXT-X-MAPS:x\n" END, SINGLE("a0.ts a1.ts")},
+    {HEAD "#EXT-X-MAP:URI=\"init.mp4\" , X-MINE=\"a,b\",\n" TWO END, SINGLE("init.mp4: a0.ts a1.ts")},
+    {HEAD "#EXT-X-PLAYLIST-TYPE:event\n#EXT-X-DISCONTINUITY-SEQUENCE:7\n" TWO END, SINGLE("a0.ts a1.ts")},
+    {HEAD TWO "#EXT-X-ENDLIST:\n", SINGLE("a0.ts a1.ts")},
     /* ranges */
     {HEAD "#EXT-X-BYTERANGE:400@0\nwhole.ts\n#EXT-X-BYTERANGE:600\nwhole.ts\n" END, SINGLE("whole.ts")},
     {HEAD "#EXT-X-BYTERANGE:400@0\nwhole.ts\n#EXT-X-DISCONTINUITY\n#EXT-X-BYTERANGE:600\nwhole.ts\n" END, SINGLE("whole.ts")},
@@ -93,6 +139,12 @@ static const struct list_case masters[] = {
     {HEAD "#EXT-X-I-FRAME-STREAM-INF:URI=\"v0.m3u8\"\n", .why = "lists no video", .refusal = MEDIA_REFUSED_NO_OUTPUT},
     {HEAD VIDEO("out.m3u8"), .why = "a master playlist names it"},
     {HEAD VIDEO("none.m3u8"), .why = "lists none.m3u8"},
+    {HEAD VIDEO("songs.m3u8"), .why = "list of songs"},
+    {HEAD VIDEO("v0.m3u8") "#EXT-X-STREAM-INF:BANDWIDTH=1\n", .why = "line 5: no address of a playlist follows"},
+    {HEAD "#EXT-X-STREAM-INF:BANDWIDTH=1\n" VIDEO("v0.m3u8"), .why = "line 3: no address of a playlist follows"},
+    {HEAD "#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"mp4a\nv0.m3u8\n", .why = "line 3: its attributes are not valid"},
+    {HEAD "#EXT-X-MEDIA:NAME=\"x\",URI=\"v1.m3u8\"\n" VIDEO("v0.m3u8"), .why = "line 3: #EXT-X-MEDIA has no TYPE"},
+    {HEAD "#EXT-X-DEFINE:NAME=\"x\",VALUE=\"v0\"\n" VIDEO("v0.m3u8"), .why = "line 3: it defines a variable"},
     {HEAD VIDEO("https://example.com/v.m3u8"), .why = "https://example.com/v.m3u8"},
     {HEAD VIDEO("a0.ts"), .why = "not an HLS playlist"},
     {HEAD VIDEO("v0.m3u8") VIDEO("live.m3u8"), .why = "live.m3u8: the playlist is not finished", .refusal = MEDIA_REFUSED_UNFINISHED},
@@ -129,6 +181,7 @@ static void test_masters(void **unused) {
   write_bytes("v1.m3u8", v1, strlen(v1));
   write_bytes("sound.m3u8", sound, strlen(sound));
   write_bytes("broken.m3u8", broken, strlen(broken));
+  write_bytes("songs.m3u8", "#EXTM3U\na0.ts\n", strlen("#EXTM3U\na0.ts\n"));
   for (size_t i = 0; i < sizeof masters / sizeof *masters; i++)
     check_case(hls_read, "out.m3u8", &masters[i]);
 }
@@ -144,6 +197,8 @@ static void test_parts(void **unused) {
       {HEAD "#EXT-X-KEY:METHOD=AES-128\n" TWO END, {"out.m3u8", "a0.ts", "a1.ts"}},
       {HEAD "#EXT-X-I-FRAMES-ONLY\n#EXT-X-BYTERANGE:9@9\nwhole.ts\n" END, {"out.m3u8", "whole.ts"}},
       {HEAD SOUND("sound.m3u8"), {"out.m3u8", "sound.m3u8", "sound.ts"}},
+      {"#EXTM3U\n#EXTINF:2,song\na0.ts\n", {"out.m3u8"}},
+      {HEAD "#EXT-X-STREAM-INF:\n" VIDEO("live.m3u8"), {"out.m3u8", "live.m3u8", "a0.ts", "a1.ts"}},
       {HEAD VIDEO("live.m3u8"), {"out.m3u8", "live.m3u8", "a0.ts", "a1.ts"}},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -180,6 +235,8 @@ static void test_bounds(void **unused) {
   SCOPED_MALLOC char *path = file_path(dir, "out.m3u8");
   struct list list;
   struct err err;
+  repeat(HEAD, "#EXT-X-DISCONTINUITY\na0.ts\n", 50001, "more than 50000 discontinuities");
+  repeat(HEAD "#EXT-X-KEY:", "A=1,", 100000, "attributes that are not valid");
   repeat(HEAD, "a0.ts\n", 1000001, "more than 1000000 segments");
   repeat(HEAD "#EXT-X-MEDIA-SEQUENCE:5\n", "1a1a1a1a1a1a1a1a", 100000, "name of a segment is longer");
   assert_int_equal(truncate(path, ((off_t)64 << 20) + 1), 0);

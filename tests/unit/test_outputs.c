@@ -163,9 +163,10 @@ static void test_candidates(void **unused) {
 
 static struct outputs current;
 
-/* The names that were made, in order; "!" before one that was not, "~" before one that is no output. */
+/* The names that were made, in order; "!" before one that was not, "~" before one that is no output, "?"
+ * before a doubtful one. */
 static void assert_made(const char *wanted) {
-  static const char *const signs[] = {[MADE_FILE] = "", [MADE_OTHER] = "~", [MADE_NOTHING] = "!"};
+  static const char *const signs[] = {[MADE_FILE] = "", [MADE_DOUBTFUL] = "?", [MADE_OTHER] = "~", [MADE_NOTHING] = "!"};
   struct made_list made;
   SCOPED(buf_fini) struct buf got = {0};
   outputs_made(&current, &made);
@@ -264,6 +265,51 @@ static void test_taken(void **unused) {
   outputs_fini(&current);
 }
 
+/* Replaces a file as a program that knows its work does: by another one, with an older time. */
+static void replace(const char *name, const char *content) {
+  put("replacement", content);
+  set_time("replacement", 1000);
+  assert_int_equal(rename("replacement", name), 0);
+}
+
+static void test_after_a_kill(void **unused) {
+  (void)unused;
+  put("in.mp4", "in");
+  put("old.mp4", "old");
+  put("s1.mp4", "s");
+  begin("tool in.mp4 old.mp4 new.mp4 s%d.mp4");
+  put("old.mp4", "made");
+  put("new.mp4", "made");
+  put("s2.mp4", "made");
+  current.made_count = outputs_mark_made(&current, &current.made);
+  assert_int_equal(current.made_count, 3);
+  replace("in.mp4", "another input");
+  replace("s1.mp4", "another");
+  put("s3.mp4", "another");
+  current.end = OUTPUTS_UNKNOWN;
+  assert_made("?in.mp4 ?old.mp4 new.mp4 ?s1.mp4 s2.mp4 s3.mp4");
+  current.end = OUTPUTS_NOTED;
+  assert_made("old.mp4 new.mp4 s2.mp4");
+  assert_int_equal(chmod("new.mp4", 0600), 0);
+  assert_made("old.mp4 new.mp4 s2.mp4");
+  replace("old.mp4", "another");
+  replace("s2.mp4", "another");
+  assert_int_equal(unlink("new.mp4"), 0);
+  assert_made("!old.mp4 !new.mp4 !s2.mp4");
+  outputs_fini(&current);
+  begin("ffmpeg -i in.mp4 over.mp4 late.mp4");
+  put("over.mp4", "made");
+  current.end = OUTPUTS_UNKNOWN; /* the line says that it is an output */
+  assert_made("over.mp4 !late.mp4");
+  current.made_count = outputs_mark_made(&current, &current.made);
+  current.end = OUTPUTS_NOTED;
+  put("late.mp4", "another");
+  assert_made("over.mp4 !late.mp4");
+  replace("over.mp4", "another");
+  assert_made("!over.mp4 !late.mp4");
+  outputs_fini(&current);
+}
+
 static void test_two_runs(void **unused) {
   (void)unused;
   put("shared-input.mp4", "i");
@@ -301,7 +347,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_patterns), IN_DIR(test_candidates),        IN_DIR(test_what_other_commands_made),
       IN_DIR(test_what_ffmpeg_made),   IN_DIR(test_patterns_of_files), IN_DIR(test_taken),
-      IN_DIR(test_two_runs),
+      IN_DIR(test_after_a_kill),       IN_DIR(test_two_runs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,6 +176,12 @@ def mp4_edit(data, edits, track=1, version=0):
     return data[:moov_at] + bytes(moov)
 
 
+def mp4_put(data, kind, offset, value):
+    """A number of 32 bits in the body of the first box of a kind."""
+    at = data.index(kind) + 4 + offset
+    return data[:at] + struct.pack(">I", value) + data[at + 4:]
+
+
 # ---- Flash video ----
 
 
@@ -192,6 +198,12 @@ def flv_body(data):
     return b"".join(data[at:at + size] for at, size in _flv_tags(data) if data[at] != 18)
 
 
+def flv_head(data, fraction, more):
+    """The tags up to a fraction of them, and some bytes of the next one."""
+    tags = list(_flv_tags(data))
+    return data[:tags[int(len(tags) * fraction)][0] + more]
+
+
 def flv_leap(data, after, seconds):
     """The clock leaps by so many seconds at the first key picture at or behind `after` seconds."""
     data, leaping = bytearray(data), False
@@ -203,6 +215,87 @@ def flv_leap(data, after, seconds):
             time = time + round(seconds * 1000)
             data[at + 4:at + 8] = (time & 0xffffff).to_bytes(3, "big") + bytes([time >> 24 & 255])
     return bytes(data)
+
+
+# ---- places of times ----
+
+
+def _flv_times(data):
+    """The time of each tag with sound or video."""
+    def write(changed, at, ms):
+        changed[at + 4:at + 8] = (ms & 0xffffff).to_bytes(3, "big") + bytes([ms >> 24 & 127])
+    return [(at, lambda changed, value, at=at: write(changed, at, round(value * 1000))) for at, _ in _flv_tags(data) if data[at] in (8, 9)]
+
+
+def _ts_times(data):
+    """The PES times and the PCR of each packet, each alone."""
+    places = []
+    for at in range(0, len(data) - PACKET + 1, PACKET):
+        packet = _Packet(data, at)
+        if packet.pcr:
+            places.append((packet.pcr, lambda changed, value, at=packet.pcr: _write_pcr(changed, at, round(value * CLOCK) % WRAP)))
+        if packet.pes:
+            kind = data[packet.pes + 7] >> 6
+            places += [(field, lambda changed, value, at=field: _write_time(changed, at, round(value * CLOCK) % WRAP))
+                       for field in [packet.pes + 9] * (kind >= 2) + [packet.pes + 14] * (kind == 3)]
+    return places
+
+
+def _ps_times(data):
+    """The PES times of each packet of an MPEG-2 program stream."""
+    places, at = [], data.find(b"\0\0\1")
+    while 0 <= at < len(data) - 20:
+        kind = data[at + 7] >> 6 if data[at + 3] >= 0xbd and data[at + 6] >> 6 == 2 else 0
+        places += [(field, lambda changed, value, at=field: _write_time(changed, at, round(value * CLOCK) % WRAP))
+                   for field in [at + 9] * (kind >= 2) + [at + 14] * (kind == 3)]
+        at = data.find(b"\0\0\1", at + 3)
+    return places
+
+
+def _element(data, at):
+    """The identifier, the begin and the end of the body of an EBML element."""
+    length = 9 - data[at].bit_length()
+    kind, at = int.from_bytes(data[at:at + length], "big"), at + length
+    length = 9 - data[at].bit_length()
+    size = int.from_bytes(data[at:at + length], "big") & (1 << 7 * length) - 1
+    return kind, at + length, len(data) if size == (1 << 7 * length) - 1 else at + length + size
+
+
+def _mkv_times(data):
+    """The time of each Cluster, and of each block within its Cluster (at most 32 s); times are in ms."""
+    places, at = [], 0
+    while at < len(data) - 4:
+        kind, begin, end = _element(data, at)
+        if kind == 0xe7:
+            places.append((begin, lambda changed, value, begin=begin, end=end: changed.__setitem__(
+                slice(begin, end), min(round(value * 1000), (1 << 8 * (end - begin)) - 1).to_bytes(end - begin, "big"))))
+        if kind in (0xa3, 0xa1):
+            places.append((begin + 1, lambda changed, value, at=begin + 1: struct.pack_into(">h", changed, at, min(round(value * 1000), 32767))))
+        at = begin if kind in (0x18538067, 0x1f43b675, 0xa0) else end
+    return places
+
+
+def _mp4_times(data):
+    """The decoding time of each fragment."""
+    places, at = [], data.find(b"tfdt")
+    while at >= 0:
+        field = at + 8
+        form = ">Q" if data[at + 4] else ">I"
+        places.append((field, lambda changed, value, at=field, form=form: struct.pack_into(form, changed, at, round(value * 12800) % (1 << 32))))
+        at = data.find(b"tfdt", at + 4)
+    return places
+
+
+TIMES = {".flv": _flv_times, ".ts": _ts_times, ".vob": _ps_times, ".mpg": _ps_times, ".mkv": _mkv_times, ".webm": _mkv_times, ".mp4": _mp4_times}
+
+
+def stray_at(data, suffix, fraction, seconds, count=1):
+    """Some times one after the other, from a fraction of all on."""
+    changed, places = bytearray(data), TIMES[suffix](data)
+    begin = int(len(places) * fraction)
+    for _, write in places[begin:begin + count]:
+        write(changed, seconds)
+    return bytes(changed)
 
 
 # ---- raw H.264 ----

@@ -34,6 +34,7 @@ class Case:
     size: tuple = (160, 90)  # None: not looked at
     outputs: int = 1  # each of so many seconds
     sizes: tuple = None  # of the outputs, if there are several
+    exact: bool = False  # to the millisecond, not to a picture
     why: str = ""  # why ffprobe cannot tell, or why this is right
 
 
@@ -285,6 +286,7 @@ case("ts/rare-tables.ts", copied("base/b.mp4", "-pat_period", "100", "-sdt_perio
 
 case("flv/plain.flv", copied("base/plain.mp4"), 10)
 case("flv/b.flv", copied("base/b.mp4"), 10)
+case("flv/silent.flv", copied("base/silent-b.mp4"), 10)
 case("flv/live.flv", copied("base/b.mp4", "-flvflags", "no_duration_filesize"), 10)
 case("flv/sorenson.flv", video("-c:v", "flv", "-c:a", "libmp3lame", "-ar", "44100", seconds=4), 4)
 case("flv/leap.flv", changed("base/plain.flv", containers.flv_leap, 5, 3600), 10)
@@ -296,6 +298,12 @@ case("flv/restart-live.flv", lambda maker, path: path.write_bytes(maker.bytes("f
 case("flv/restart-three.flv", lambda maker, path: path.write_bytes(
     maker.bytes("base/plain.flv") + containers.flv_body(maker.bytes("base/short.flv")) * 2), 18)
 case("flv/joined.flv", joined("base/plain.flv", "base/short.flv"), 14, refused=".", by=None, why="a second header stands within the tags")
+for _name, _at in (("at-tag", 0), ("in-tag", 50), ("in-head", 5)):
+    case(f"flv/joined-cut-{_name}.flv", lambda maker, path, at=_at: path.write_bytes(containers.flv_head(maker.bytes("flv/plain.flv"), 0.5, at) + maker.bytes("base/short.flv")),
+         refused="truncated")
+    case(f"flv/joined-live-cut-{_name}.flv", lambda maker, path, at=_at: path.write_bytes(containers.flv_head(maker.bytes("flv/live.flv"), 0.5, at) + maker.bytes("base/short.flv")),
+         9.2 if _at == 0 else None, refused=None if _at == 0 else "truncated", rate=4, by=None, why="a live recording may end anywhere: it shows what it holds")
+case("flv/joined-then-cut.flv", lambda maker, path: path.write_bytes(maker.bytes("flv/plain.flv") + containers.flv_head(maker.bytes("base/short.flv"), 0.5, 0)), refused="truncated")
 case("flv/held.flv", ff("-i", "@base/plain.mp4", "-vf", "select='not(between(n,100,149))'", "-vsync", "vfr", *X264, *AAC), 10, by="times")
 case("flv/sound-longer.flv", ff("-i", "@base/short.mp4", "-i", "@base/tone.m4a", "-map", "0:v", "-map", "1:a", "-c", "copy"), 4)
 case("flv/plain.f4v", copied("base/plain.mp4"), 10)
@@ -304,6 +312,21 @@ case("flv/leap-twice.flv", changed("flv/leap.flv", containers.flv_leap, 400, 900
 case("flv/leap-back.flv", changed("flv/at-5000.flv", containers.flv_leap, 5003, -3000), 10)
 case("flv/at-5000.flv", changed("base/plain.flv", containers.flv_leap, 0, 5000), 10)
 case("flv/step-5s.flv", changed("base/plain.flv", containers.flv_leap, 5, 5), 15, by="times", why="a held picture: no leap")
+for _source, _end in (("flv/plain", "flv"), ("flv/b", "flv"), ("flv/silent", "flv"), ("flv/at-5000", "flv"), ("ts/plain", "ts"), ("ts/silent-b", "ts"), ("ts/no-pcr", "ts"), ("ps/silent", "vob"),
+                      ("mkv/b", "mkv"), ("mkv/small-clusters", "mkv"), ("mkv/vp9", "webm"), ("mp4/fragmented-each", "mp4"), ("mp4/fragmented-no-index", "mp4")):
+    _right = {"ps/silent": 6, "mkv/vp9": 4}.get(_source, 10)
+    for _name, _fraction, _time, _count in (("ahead", 0.5, 4000, 1), ("ahead-little", 0.4, 9.5, 1), ("at-0", 0.6, 0, 1), ("two", 0.3, 5005, 2), ("back", 0.7, 1.3, 1)):
+        case(f"strays/{_source.replace('/', '-')}-{_name}.{_end}", changed(f"{_source}.{_end}", containers.stray_at, f".{_end}", _fraction, _time, _count), _right,
+             by=None, why="ffprobe takes damaged times as they are")
+for _source in ("plain", "b", "silent"):
+    case(f"strays/last-{_source}.flv", changed(f"flv/{_source}.flv", containers.stray_at, ".flv", 0.9999, 18.5), 10, by=None, why="the file states its length")
+for _name in ("fragmented-no-index", "cmaf"):
+    case(f"strays/last-{_name}.mp4", changed(f"mp4/{_name}.mp4", containers.stray_at, ".mp4", 0.93, 7000), 10, refused="away|go back", by=None)
+    case(f"strays/first-{_name}.mp4", changed(f"mp4/{_name}.mp4", containers.stray_at, ".mp4", 0, 7000), refused="go back")
+case("mp4/late-clock-cmaf.mp4", copied("base/b.mp4", "-output_ts_offset", "3600", "-movflags", "cmaf+frag_keyframe"), 10)
+case("strays/first-late.mp4", changed("mp4/late-clock-cmaf.mp4", containers.stray_at, ".mp4", 0, 5), refused="away")
+case("strays/delta.mp4", changed("base/silent.mp4", containers.mp4_put, b"stts", 12, 1 << 20), refused="away")
+case("strays/shown-late.mp4", changed("base/silent-b.mp4", containers.mp4_put, b"ctts", 12, 1 << 22), refused="away")
 case("flv/piped.flv", piped("-i", "@base/b.mp4", "-c", "copy", "-f", "flv"), 10)
 
 # ---- MPEG program streams, and the raw streams of MPEG ----
@@ -457,8 +480,13 @@ case("mkv/ffv1.mkv", video("-c:v", "ffv1", seconds=1, sound=False), 1)
 case("mkv/small-clusters.mkv", copied("base/b.mp4", "-cluster_time_limit", "200"), 10)
 case("mkv/index-first.mkv", copied("base/b.mp4", "-reserve_index_space", "50000"), 10)
 
-case("mkv/joined.mkv", joined("mkv/b.mkv", "mkv/plain.mkv"), 20, refused="joined", by=None, why="players show the first")
-case("mkv/joined-live.mkv", joined("mkv/live.mkv", "mkv/live.mkv"), 20, refused="joined", by=None)
+case("mkv/joined.mkv", joined("mkv/b.mkv", "mkv/plain.mkv"), 20, by=None, why="ffprobe reads the first")
+case("mkv/joined-live.mkv", joined("mkv/live.mkv", "mkv/live.mkv"), 20, by=None)
+case("mkv/joined-three.mkv", joined("mkv/b.mkv", "mkv/ss-copy.mkv", "mkv/live.mkv"), 28, by=None)
+case("mkv/joined.webm", joined("mkv/vp9.webm", "mkv/vp9.webm"), 8, by=None)
+case("mkv/joined-two-codecs.mkv", joined("mkv/b.mkv", "mkv/vp9.webm"), refused="codec")
+case("mkv/joined-cut.mkv", lambda maker, path: path.write_bytes(maker.bytes("mkv/b.mkv")[:60000] + maker.bytes("mkv/b.mkv")), refused="damaged")
+case("mkv/joined-then-cut.mkv", lambda maker, path: path.write_bytes(maker.bytes("mkv/b.mkv") + maker.bytes("mkv/b.mkv")[:60000]), refused="truncated")
 case("mkv/ss-copy.mkv", ff("-ss", "2.5", "-i", "@base/b.mp4", "-c", "copy"), 8)
 
 # ---- AVI, MXF, Ogg, ASF and others ----
@@ -531,7 +559,13 @@ case("raw/joined.hevc", joined("raw/hevc.hevc", "raw/hevc.hevc"), 16)
 case("raw/joined.m2v", joined("raw/mpeg2.m2v", "raw/mpeg2.m2v"), 16)
 case("raw/joined.dv", joined("other/plain.dv", "other/plain.dv"), 0.96, size=(720, 576))
 case("raw/plain.y4m", video(seconds=1, size="64x48", sound=False, rate=50), 1, rate=50, size=(64, 48))
-case("raw/dirac.drc", video("-c:v", "vc2", "-f", "dirac", seconds=1, rate=50, sound=False), 1, rate=50, refused=".", size=None)
+case("raw/dirac.drc", video("-c:v", "vc2", "-f", "dirac", seconds=1, rate=50, sound=False), 1, rate=50, exact=True)
+case("raw/dirac-25.drc", video("-c:v", "vc2", "-f", "dirac", seconds=1, sound=False), 1, exact=True)
+case("raw/joined.drc", joined("raw/dirac-25.drc", "raw/dirac-25.drc"), 2, exact=True, by=None, why="ffprobe drops the second: its picture numbers begin again")
+case("raw/plus.h263", video("-c:v", "h263p", "-f", "h263", seconds=2, size="176x144", sound=False), 2, exact=True, size=(176, 144))
+case("raw/plain.h263", video("-c:v", "h263", "-f", "h263", seconds=2, rate="30000/1001", size="176x144", sound=False), 60 * 1001 / 30000, rate=30000 / 1001, exact=True, size=(176, 144))
+case("raw/plain.h261", video("-c:v", "h261", "-f", "h261", seconds=2, rate="30000/1001", size="176x144", sound=False), 60 * 1001 / 30000, rate=30000 / 1001, exact=True, size=(176, 144))
+case("raw/plain.dnxhd", video("-c:v", "dnxhd", "-profile:v", "dnxhr_lb", "-pix_fmt", "yuv422p", "-f", "dnxhd", seconds=1, size="256x120", sound=False), 1, exact=True, size=(256, 120), refused="rate", by="frames")
 case("raw/yuv.yuv", video("-f", "rawvideo", seconds=1, size="64x48", sound=False), refused=".")
 
 # ---- pictures that move, and pictures that do not ----
@@ -541,12 +575,18 @@ case("pictures/slow.gif", video(rate="1/2", seconds=8, sound=False), 8, rate=0.5
 case("pictures/one.gif", ff("-i", "@base/cover.png"), refused="picture")
 case("pictures/animated.apng", video("-f", "apng", rate=10, seconds=4, sound=False), 4, rate=10, refused="cannot measure|picture")
 case("pictures/animated.png", video("-f", "apng", rate=10, seconds=4, sound=False), 4, rate=10, refused="cannot measure|picture")
-case("pictures/animated.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=10, seconds=4, sound=False), 4, rate=10, by=None, refused="cannot measure",
+case("pictures/animated.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=10, seconds=4, sound=False), 4, rate=10, by=None,
      why="this ffprobe does not read animated WebP")
-case("pictures/slow.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=1, seconds=6, sound=False), 6, rate=1, by=None, refused="cannot measure")
+case("pictures/slow.webp", video("-c:v", "libwebp_anim", "-loop", "0", rate=1, seconds=6, sound=False), 6, rate=1, by=None)
 case("pictures/last-held.gif", video("-final_delay", "300", rate=10, seconds=4, sound=False), 6.9, rate=10, by="times", why="39 pictures of 0.1 s, and one of 3 s")
 case("pictures/joined.gif", joined("pictures/animated.gif", "pictures/animated.gif"), 8, rate=10, refused="joined")
-case("pictures/one-animated.webp", video("-c:v", "libwebp_anim", "-frames:v", "1", seconds=1, sound=False), refused="picture|cannot measure")
+case("pictures/one-animated.webp", video("-c:v", "libwebp_anim", "-frames:v", "1", seconds=1, sound=False), refused="picture")
+case("pictures/odd.webp", video("-c:v", "libwebp_anim", "-lossless", "1", "-pix_fmt", "bgra", rate=25, seconds=2, size="34x18", sound=False), 2, by=None, size=(34, 18))
+case("pictures/changing.webp", ff("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=6", "-vf", "select='not(between(n,10,29))'", "-vsync", "vfr", "-c:v", "libwebp"), 6,
+     by=None, rate=10, size=(64, 48), why="one picture is held for 2 s")
+case("pictures/joined.webp", joined("pictures/animated.webp", "pictures/slow.webp"), refused="joined")
+case("pictures/cut.webp", changed("pictures/animated.webp", lambda data: data[:len(data) // 2]), refused="truncated")
+case("pictures/joined.apng", joined("pictures/animated.apng", "pictures/animated.apng"), refused="joined")
 case("pictures/animated.avif", video("-c:v", "libaom-av1", "-cpu-used", "8", "-f", "avif", rate=5, seconds=2, sound=False), 2, rate=5, refused="picture|cannot measure")
 for _name, _options in (("still.webp", ["-c:v", "libwebp"]), ("still.jpg", []), ("still.png", []), ("still.bmp", []), ("still.tiff", []), ("still.jp2", []),
                         ("still.avif", ["-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8"]), ("still.tga", []), ("still.ppm", [])):
@@ -752,6 +792,7 @@ case("dash/one/elsewhere.mpd", remade("dash/one/out.mpd", lambda text: re.sub(r"
 case("dash/below.mpd", remade("dash/one/out.mpd", lambda text: re.sub(r"(<Period[^>]*>)", r"\1<BaseURL>one/</BaseURL>", text)), 4)
 case("dash/one/missing.mpd", remade("dash/one/out.mpd", lambda text: text.replace("chunk-", "chonk-")), refused="chonk|No such file|missing")
 case("dash/one/broken.mpd", remade("dash/one/out.mpd", lambda text: text[:len(text) // 2]), refused=".")
+case("dash/short-sound/out.mpd", ff("-f", "lavfi", "-i", "sine=duration=2", "-i", "@base/plain.mp4", "-map", "0:a", "-map", "1:v", "-c:v", "copy", "-c:a", "aac", "-f", "dash"), 10, why="ffmpeg states the length of the sound, which is its first stream")
 case("dash/two/once-each.mpd", remade("dash/two/out.mpd", lambda text: text), 4, **_TWO)
 
 # ---- parts, which are no outputs of their own ----

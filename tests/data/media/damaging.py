@@ -1,6 +1,9 @@
 """Damages files of the corpus: cuts, flipped bytes, parts that are missing, doubled or moved. Everything follows from a seed."""
 import dataclasses
+import pathlib
 import random
+
+import containers
 
 CUTS = 50
 
@@ -60,4 +63,24 @@ def splices(name, data, seed=1, count=5):
             ("left out", data[:begin] + data[end:]), ("doubled", data[:end] + data[begin:]),
             ("overwritten", data[:begin] + data[other:other + end - begin] + data[end:]), ("zeroed", data[:begin] + bytes(end - begin) + data[end:])))
         damaged.append(Damaged(name, f"seed {seed}, number {number}: {begin} to {end} {how}", changed))
+    return damaged
+
+
+# Files whose times stray, one at a time.
+TIMED = (
+    "flv/plain.flv", "flv/b.flv", "flv/live.flv", "flv/at-5000.flv", "flv/silent.flv", "ts/plain.ts", "ts/b.ts", "ts/silent-b.ts", "ts/at-7200-b.ts", "ts/mpeg2.ts", "ts/hevc.ts",
+    "ts/no-pcr.ts", "ps/plain.vob", "ps/silent.vob", "mkv/b.mkv", "mkv/live.mkv", "mkv/vp9.webm", "mkv/small-clusters.mkv",
+    "mp4/fragmented.mp4", "mp4/fragmented-each.mp4", "mp4/fragmented-no-index.mp4", "mp4/cmaf.mp4", "mp4/fragmented-separate.mp4",
+)
+
+
+def strays(name, data, seed=1, count=20, many=1):
+    """One time has another value, or some in a row: near the right one, or any."""
+    damaged, suffix = [], pathlib.Path(name).suffix
+    for number in range(count):
+        chance = random.Random(f"{seed} stray {name} {number}")
+        seconds = chance.choice((0, 1.7, chance.uniform(0, 20), chance.uniform(0, 600), chance.uniform(0, 95000), chance.uniform(4990, 5020), chance.uniform(7190, 7220)))
+        fraction = chance.choice((chance.random(), chance.random(), 0, 0.9999))
+        damaged.append(Damaged(name, f"seed {seed}, number {number}: {many} times from {fraction:.4f} on are {seconds:.3f} s",
+                               containers.stray_at(data, suffix, fraction, seconds, many)))
     return damaged

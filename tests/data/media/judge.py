@@ -19,8 +19,8 @@ class Verdict:
 
 
 def _near(case, seconds):
-    """Within one frame."""
-    return abs(seconds - case.seconds) <= 1 / case.rate + ROUNDING_S
+    """Within one frame, or exactly."""
+    return abs(seconds - case.seconds) <= (0 if case.exact else 1 / case.rate) + ROUNDING_S
 
 
 def faults_of(case, answer):
