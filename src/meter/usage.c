@@ -14,6 +14,8 @@ struct usage_count usage_count(const struct usage *usage) {
   return (struct usage_count){.units = seconds, .minutes = amount_minutes(seconds), .tasks = 1};
 }
 
+const enum usage_kind usage_task_kinds[USAGE_TASK_KINDS] = {USAGE_TRANSCODE, USAGE_REMUX, USAGE_SNAPSHOT, USAGE_AUDIO};
+
 bool usage_is_task(enum usage_kind kind) { return kind != USAGE_VOID && kind != USAGE_UNRESOLVED; }
 
 static bool texts_differ(struct str a, struct str b) { return a.len > 0 && b.len > 0 && !str_equal(a, b); }

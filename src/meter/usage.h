@@ -43,6 +43,9 @@ enum usage_kind {
 };
 /* True for work that was done: a task, finished or failed. False for a void and for an unresolved record. */
 bool usage_is_task(enum usage_kind kind);
+/* All kinds of tasks: those that totals have. */
+#define USAGE_TASK_KINDS 4
+extern const enum usage_kind usage_task_kinds[USAGE_TASK_KINDS];
 enum usage_outcome { USAGE_FINISHED = 1, USAGE_FAILED = 2 };
 
 struct usage {
