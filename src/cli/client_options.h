@@ -25,7 +25,7 @@
    "the certificate (PEM) that signed the server's certificate, if the system does not trust it "                 \
    "($CODECMETER_CA_FILE)"},                                                                                      \
   {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE",                                                           \
-   "read CODECMETER_* settings from a file"}
+   "read CODECMETER_* settings from a file; then those in the environment are not used, except $CODECMETER_SPOOL"}
 
 /* A further row for commands that spool events while the server cannot take them. */
 #define CLIENT_SPOOL_ROW(settings)                                                                                \
@@ -34,9 +34,11 @@
    "($CODECMETER_SPOOL, else ~/.local/state/codecmeter/spool)"}
 /* clang-format on */
 
-/* Fills in settings that the command line did not give: from the --env file, then the environment; then the default
- * URL.
- */
+/* Fills in settings that the command line did not give, then the default URL. With an --env file, they come from the
+ * file: a setting that it does not have, or has as an empty text, is not taken from the environment, except the spool.
+ * Unless --quiet was given, a line on standard error names the variables that are not used for this reason. Without
+ * such a file, the settings come from the environment. -ERR_USAGE if the file cannot be read, or has a line that is
+ * not NAME=value. */
 MUST_USE int client_settings_fill(struct client_settings *settings, struct err *err);
 
 #endif

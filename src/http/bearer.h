@@ -5,8 +5,9 @@
 #include "http/request.h"
 #include "ledger/ledger.h"
 
-/* Finds the token of a secret, and notes its id in request->who for the access log. False: the reply is filled, with
- * 401 if the secret (empty: the request has none) belongs to no valid token, with 403 if the token may not report. */
+/* Finds the token of a secret, and notes its id in request->who for the access log, also of a revoked token. False:
+ * the reply is filled, with 401 if the request has no secret (it is empty), or if its token is unknown or revoked, and
+ * with 403 if the token may not report. A 401 says which of these holds, and names a token by its public id only. */
 MUST_USE bool bearer_check(const struct ledger *ledger, struct str secret, struct http_request *request,
                            struct http_reply *reply, struct token *ret);
 

@@ -1004,7 +1004,7 @@ static void wait_for_replies(struct http_server *server) {
     (void)pthread_mutex_lock(&server->lock);
   }
   if (server->exchanges > 0)
-    diag_warning("stopping: cut off %u requests whose replies were not sent in time", server->exchanges);
+    diag_warning("stopping: replies that were not sent in time, and are cut off: %u", server->exchanges);
   (void)pthread_mutex_unlock(&server->lock);
 }
 

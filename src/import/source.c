@@ -274,7 +274,8 @@ static void find_fault(const struct import_source *source, const struct row *row
   } else if (row->state == ROW_BAD) {
     buf_text(out, "misplaced quote: double a quote inside quotes, and put a comma after the closing quote");
   } else if (csv_reader_cells(source->csv) != source->cells) {
-    buf_printf(out, "the row has %zu cells, but the header has %zu", csv_reader_cells(source->csv), source->cells);
+    size_t cells = csv_reader_cells(source->csv);
+    buf_printf(out, "the row has %zu cell%s, but the header has %zu", cells, cells == 1 ? "" : "s", source->cells);
   } else if ((foreign = find_foreign(source)) != NULL) {
     buf_printf(out, "%s: invalid UTF-8", foreign);
   }

@@ -280,6 +280,16 @@ static int check_begin(const struct rendition *rendition, double begin_s, struct
                  rendition->name, begin_s);
 }
 
+static void explain_spans(const struct rendition *rendition, bool are_files, struct buf *out) {
+  size_t count = rendition->span_count, stretches = rendition->stretch_count;
+  if (are_files) {
+    buf_printf(out, "%zu files that were joined\n", count);
+  } else {
+    buf_printf(out, "%zu segment%s in %zu stretch%s; %.3f s are stated\n", count, count == 1 ? " or part" : "s or parts",
+               stretches, stretches == 1 ? "" : "es", (double)rendition->stated_us / US);
+  }
+}
+
 /* Each stretch opens libavformat and its decoders, and frees them. The C library would give that memory back to the system
  * and ask for it again each time, which takes longer than the measuring. */
 static void keep_memory(void) {
@@ -296,10 +306,7 @@ static int measure_rendition(const struct rendition *rendition, bool are_files, 
     output->why = rendition->why;
     return -(int)rendition->why.code;
   }
-  if (media->explain && are_files) buf_printf(&text, "%zu files that were joined\n", rendition->span_count);
-  if (media->explain && !are_files)
-    buf_printf(&text, "%zu segments or parts in %zu stretches; %.3f s are stated\n", rendition->span_count,
-               rendition->stretch_count, (double)rendition->stated_us / US);
+  if (media->explain) explain_spans(rendition, are_files, &text);
   if (rendition->stretch_count > 1) keep_memory();
   result = add_stretches(rendition, &total, ret_refusal, &output->why);
   if (result == 0) result = check_begin(rendition, total.begin_s, &output->why);

@@ -119,6 +119,6 @@ struct mp4_shown mp4_show(const struct mp4 *mp4, const struct mp4_track *track, 
     total = clamp(total + shown, 0, TOTAL_MAX);
   }
   if (explanation != NULL && track->edit_count > EXPLAINED_MAX)
-    buf_printf(explanation, "… and %zu edits more\n", track->edit_count - EXPLAINED_MAX);
+    buf_printf(explanation, "… edits that are not shown here: %zu\n", track->edit_count - EXPLAINED_MAX);
   return fraction(total, line.media_step * line.tick);
 }

@@ -95,7 +95,7 @@ void usage_measures(const struct usage *usage, struct buf *out) {
   }
   if (usage->width > 0 && usage->height > 0) buf_printf(out, " %ux%u", usage->width, usage->height);
   if (usage->has_amount && usage->kind == USAGE_SNAPSHOT)
-    buf_printf(out, " %" PRIu64 " images", usage->amount);
+    buf_printf(out, " %" PRIu64 " image%s", usage->amount, usage->amount == 1 ? "" : "s");
   else if (usage->has_amount)
     buf_printf(out, " %" PRIu64 ".%03u s", usage->amount / 1000, (unsigned)(usage->amount % 1000));
 }

@@ -246,7 +246,7 @@ def test_the_default_spool(farm, clips, tmp_path):
 
 def test_a_spool_in_an_env_file(farm, clips, tmp_path):
     env = tmp_path / "client.env"
-    env.write_text(f"CODECMETER_SPOOL={tmp_path}/elsewhere\n")
+    env.write_text(f"CODECMETER_URL={farm.server.url}\nCODECMETER_SPOOL={tmp_path}/elsewhere\n")
     environment = {name: value for name, value in farm.environment.items() if name != "CODECMETER_SPOOL"}
     farm.command("record", clips / "small.mp4", "--token", "cm_wrong", "--env", env, env=environment)
     assert len(list((tmp_path / "elsewhere").glob("*.event"))) == 1

@@ -55,6 +55,16 @@ def test_an_address_that_is_taken(bare):
     assert done.returncode == 1 and "LISTEN=127.0.0.1:808" in done.stderr and "llegal" not in done.stderr, done
 
 
+def test_a_data_directory_in_use(bare, tmp_path):
+    """`make run` does not advise another address: the second server would not start there either."""
+    bare.start()
+    assert bare.data == str(tmp_path / "data")
+    (tmp_path / "scripts").symlink_to(os.path.join(ROOT, "scripts"))
+    done = subprocess.run(["scripts/run", "127.0.0.1:0"], cwd=tmp_path, env={**os.environ, "BUILD": os.path.dirname(CODECMETER)},
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "a server uses ./data already" in done.stderr and "LISTEN" not in done.stderr, done
+
+
 def test_secrets_on_the_command_line_are_warned_of():
     for command in ("record", "run", "watch", "import", "flush", "stat"):
         text = " ".join(run(command, "--help").stdout.split())

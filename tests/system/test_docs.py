@@ -3,6 +3,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 from conftest import CODECMETER, ROOT, Account, run
 from client import sign
 
@@ -75,9 +77,10 @@ def test_the_example_of_measuring(bare, tmp_path):
     text = read("docs/measuring.md")
     steps = blocks(text, "sh")
     path = f"{os.path.dirname(CODECMETER)}:{os.environ['PATH']}"
+    (tmp_path / "client.env").write_text(f"CODECMETER_URL={bare.url}\nCODECMETER_TOKEN={account.token}\n")
 
     def printed(script):
-        return shell(script, tmp_path, PATH=path, CODECMETER_URL=bare.url, CODECMETER_TOKEN=account.token)
+        return shell(script, tmp_path, PATH=path)
 
     said = printed("".join(steps))
     name, = set(re.findall("id 1:([0-9a-f]{32})", said))
@@ -87,6 +90,35 @@ def test_the_example_of_measuring(bare, tmp_path):
     small = printed("ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=1 -c:v libx264 -y renamed.mp4\n" + steps[2] + steps[3])
     assert os.path.getsize(tmp_path / "renamed.mp4") < 1 << 20
     assert re.search("id 1:([0-9a-f]{32})\n", small)[1] == small.splitlines()[-1] != name, small
+
+
+@pytest.mark.parametrize("options, segment", (([], "out%d.ts"), (["-hls_segment_type", "fmp4"], "out%d.m4s")))
+def test_an_output_in_ffmpegs_default_hls(bare, tmp_path, options, segment):
+    """The playlist that docs/agents.md makes has the whole output, under the identity that a complete playlist has."""
+    account = Account(bare)
+    script, = (block for block in blocks(read("docs/agents.md"), "sh") if "whole.m3u8" in block)
+    script = script.replace(".ts", os.path.splitext(segment)[1])
+    path = f"{os.path.dirname(CODECMETER)}:{os.environ['PATH']}"
+    (tmp_path / "client.env").write_text(f"CODECMETER_URL={bare.url}\nCODECMETER_TOKEN={account.token}\n")
+    made = subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=30", "-c:v",
+                           "libx264", "-g", "50", "-hls_time", "2", *options, "out.m3u8"], cwd=tmp_path, check=False, timeout=60)
+    assert made.returncode == 0
+    listed = (tmp_path / "out.m3u8").read_text()
+    assert listed.count("#EXTINF") == 5 and (tmp_path / (segment % 11)).exists(), listed
+    refused = run("record", "--explain", tmp_path / "out.m3u8", check=False)
+    assert refused.returncode == 1 and "only the end of the output" in refused.stderr, refused
+    said = shell(script, tmp_path, PATH=path)
+    assert said.startswith("whole.m3u8: h264 320x180 30.000 s, stored, id 1:"), said
+    explained = run("record", "--explain", tmp_path / "whole.m3u8").stdout
+    assert "  15 segments or parts in 1 stretch; " in explained, explained
+    segments = [segment % number for number in range(15)]
+    head = re.sub("MEDIA-SEQUENCE:.*", "MEDIA-SEQUENCE:0", listed[:listed.index("#EXTINF")])
+    (tmp_path / "complete.m3u8").write_text(head + "".join(f"#EXTINF:2.0,\n{name}\n" for name in segments) + "#EXT-X-ENDLIST\n")
+    assert said.split(" id ")[1] in run("record", "--explain", tmp_path / "complete.m3u8").stdout
+    for name in (segments[7], segments[0]):
+        os.remove(tmp_path / name)
+        with pytest.raises(AssertionError, match=rf"it lists {name}, which cannot be read"):
+            shell(script, tmp_path, PATH=path)
 
 
 def test_every_command_is_in_the_docs():

@@ -2,13 +2,16 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
+
+import pytest
 
 from conftest import CODECMETER
 from test_docs import read
 
-SHOWN_LISTEN = "127.0.0.1:8080"
+SHOWN_LISTEN = "127.0.0.1:8090"  # not the port of README.md's server, which may still run
 FENCES = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 # What differs from one time to the next, and what is put in its place. The order matters.
@@ -61,6 +64,23 @@ def run_all(script, home):
             shell.wait()
         printed.seek(0)
         return status, printed.read()
+
+
+# A script ends with the block that fails. A terminal goes on with the next block, in the directory of the farm.
+@pytest.mark.parametrize("first", ("%s", "(\n%s) || cd farm\n"))
+def test_a_port_in_use_stops_the_tutorial(tmp_path, first):
+    """The screen shows the reason, and no settings are written that would lead to the other program."""
+    start, *others = [commands for commands, _ in steps(read("docs/tutorial-farm.md"))[:3]]
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        listen = "%s:%d" % other.getsockname()
+        status, printed = run_all("".join((first % start.replace(SHOWN_LISTEN, listen), *others)), str(tmp_path))
+    assert status != 0 and f"cannot listen on {listen}: another program uses it" in printed, printed
+    assert "the server did not start, do not go on" in printed, printed
+    for name in ("client.env", "office.env"):
+        env = tmp_path / "farm" / name
+        assert not env.exists() or env.read_text() == "", printed
 
 
 def test_the_tutorial_of_a_farm(bare, tmp_path):

@@ -1,5 +1,6 @@
 """Usage comes in: each way of framing, each outcome, each status."""
 import gzip
+import hashlib
 import json
 import threading
 import time
@@ -475,18 +476,25 @@ def test_times_that_cannot_be(old_account):
 
 def test_tokens(account):
     c, server = account.client, account.server
-    for authorization in (None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic Zm9v", f"Bearer {account.token}x"):
+    none, other_scheme, unknown = "no token was sent", "it must be Authorization: Bearer TOKEN", "a token of another server?"
+    for authorization, reason in ((None, none), ("", none), ("Bearer", other_scheme), ("Bearer ", other_scheme),
+                                  ("Basic Zm9v", other_scheme), (account.token, other_scheme), ("Bearer wrong", unknown),
+                                  (f"Bearer {account.token}x", unknown)):
         headers = {"Content-Type": "application/json"}
         if authorization is not None:
             headers["Authorization"] = authorization
         reply = c.request("POST", "/v1/events", json.dumps(event("a")), headers)
         assert reply.status == 401 and reply.headers["www-authenticate"].startswith("Bearer"), authorization
+        assert reason in reply.json()["detail"], (authorization, reply.body)
+    # the id is the one that `spool status` and `token list` show
+    assert f"(id {hashlib.sha256(account.token.encode() + b'x').hexdigest()[:12]})" in reply.json()["detail"]
     reading = server.admin("token", "create", "--project", "org-a", "--scope", "read")
     assert c.report(event("a"), token=reading["token"]).status == 403
     other = server.admin("token", "create", "--project", "org-a")
     assert c.report(event("a"), token=other["token"]).status == 200
     server.admin("token", "revoke", "--id", other["id"])
-    assert c.report(event("b"), token=other["token"]).status == 401
+    reply = c.report(event("b"), token=other["token"])
+    assert reply.status == 401 and f"(id {other['id']}) was revoked" in reply.json()["detail"], reply.body
     assert account.token not in server.log_text() and other["token"] not in server.log_text()
 
 

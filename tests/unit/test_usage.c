@@ -95,6 +95,8 @@ static void test_contrast(void **state) {
   snapshot.amount = 12;
   struct usage more = snapshot;
   more.amount = 13;
+  struct usage one = snapshot;
+  one.amount = 1;
   failed.outcome = bare.outcome = USAGE_FAILED;
   bare.codec = STR("");
   bare.width = bare.height = 0;
@@ -118,6 +120,7 @@ static void test_contrast(void **state) {
        "duration_ms: stored 20033, reported 21000; time: stored 1970-01-01T00:00:01.000Z, reported "
        "1970-01-01T00:00:01.001Z"},
       {&snapshot, &more, "image_count: stored 12, reported 13"},
+      {&transcode, &one, "stored as a transcode (h264 1280x720 20.033 s), reported as a snapshot task (1 image)"},
       {&transcode, &snapshot,
        "stored as a transcode (h264 1280x720 20.033 s), reported as a snapshot task (12 images)"},
       {&failed, &transcode,
