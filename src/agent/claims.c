@@ -1,19 +1,16 @@
-/* A name in a list is the text between line ends, quotes and angle brackets: behind its last slash, before a '?' or
- * '#', and percent-decoded. So playlists and manifests need no readers of their own here.
+/* A name in a list is what agent/list_names.h finds, behind its last slash and percent-decoded.
  */
 #include "agent/claims.h"
 
-#include <fcntl.h>
 #include <glib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/list_names.h"
 #include "base/bytes.h"
 #include "base/check.h"
-#include "base/err.h"
 #include "base/file.h"
 
-#define TEXT_MAX ((size_t)16 << 20)
 #define NAME_LAST_MAX 255
 
 struct list {
@@ -74,41 +71,20 @@ void claims_remove(struct claims *claims, const char *path) {
 
 /* ---- the names in a list ---- */
 
-static bool is_end(char c) { return (unsigned char)c < ' ' || strchr("\"'<>", c) != NULL; }
-
-static void add_name(GHashTable *names, struct str token) {
+static void add_name(void *names, struct str token) {
   char name[NAME_LAST_MAX + 1];
-  for (size_t i = 0; i < token.len; i++) {
-    if (token.ptr[i] == '?' || token.ptr[i] == '#') token.len = i;
-  }
-  const char *slash = token.len > 0 ? memrchr(token.ptr, '/', token.len) : NULL;
-  if (slash != NULL) token = str_make(slash + 1, token.len - (size_t)(slash + 1 - token.ptr));
+  token = list_names_last(token);
   if (token.len == 0 || !str_copy(token, name, sizeof name)) return;
   name[bytes_percent_decode(token, name)] = '\0';
   (void)g_hash_table_add(names, g_strdup(name));
 }
 
-static void add_names(GHashTable *names, struct str text) {
-  size_t begin = 0;
-  for (size_t i = 0; i <= text.len; i++) {
-    if (i < text.len && !is_end(text.ptr[i])) continue;
-    add_name(names, str_make(text.ptr + begin, i - begin));
-    begin = i + 1;
-  }
-}
-
 /* A list that cannot be read names nothing: measuring it says why. */
 static void read_names(struct list *list) {
-  SCOPED(buf_fini) struct buf text = {.limit = TEXT_MAX};
-  struct err err;
-  size_t got = 0;
-  SCOPED_FD int fd = open(list->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  SCOPED(buf_fini) struct buf text = {0};
   if (list->names != NULL) g_hash_table_destroy(list->names);
   list->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  if (fd < 0 || list->st.st_size <= 0 || (uint64_t)list->st.st_size > TEXT_MAX) return;
-  char *room = buf_extend(&text, (size_t)list->st.st_size);
-  if (room == NULL || file_read(fd, list->path, 0, room, (size_t)list->st.st_size, &got, &err) != 0) return;
-  add_names(list->names, str_make(room, got));
+  if (list_names_read(list->path, &text)) list_names_visit(buf_view(&text), add_name, list->names);
 }
 
 static bool names_file(struct list *list, const char *name) {

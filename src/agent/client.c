@@ -7,6 +7,7 @@
 
 #include "auth/sign.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/json.h"
 
 #define CONNECT_TIMEOUT_S 5L
@@ -19,6 +20,7 @@ struct client {
   const struct client_settings *settings;
   CURL *curl;
   char reason[CURL_ERROR_SIZE];
+  int64_t busy_until_ms; /* monotonic */
 };
 
 int client_open(const struct client_settings *settings, struct client **ret, struct err *err) {
@@ -42,6 +44,13 @@ void client_close(struct client *client) {
 
 bool client_is_interrupted(const struct client *client) {
   return client->settings->interrupted != NULL && client->settings->interrupted();
+}
+
+static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+int64_t client_busy_ms(const struct client *client) {
+  int64_t left_ms = client->busy_until_ms - now_ms();
+  return left_ms > 0 ? left_ms : 0;
 }
 
 bool client_may_pass(long status) { return status >= 500 || status == 429 || status == 408; }
@@ -90,6 +99,7 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   CURL *curl = client->curl;
   ret->body.limit = REPLY_MAX;
   buf_clear(&ret->body);
+  client->busy_until_ms = 0;
   curl_easy_reset(curl);
   client->reason[0] = '\0';
   (void)curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -116,6 +126,7 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);
   (void)curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after_s);
   ret->retry_after_ms = retry_after_s < RETRY_AFTER_MAX_S ? (int64_t)retry_after_s * 1000 : RETRY_AFTER_MAX_S * 1000;
+  client->busy_until_ms = client_may_pass(ret->status) ? now_ms() + ret->retry_after_ms : 0;
   char *padding = buf_extend(&ret->body, JSON_PADDING);
   if (padding == NULL)
     return err_set(err, ERR_MEMORY, "no memory for the answer of %s, or it is too long", client->settings->url);

@@ -24,6 +24,9 @@ SCOPED_REF(struct client, client_close)
 
 /* True if the current request must be abandoned. */
 bool client_is_interrupted(const struct client *client);
+/* What is left of the wait that the server asked for with its last answer, if that was a refusal that passes (429, 503 …);
+ * 0: none. */
+int64_t client_busy_ms(const struct client *client);
 
 struct client_reply {
   long status;

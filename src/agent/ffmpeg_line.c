@@ -394,14 +394,6 @@ static void add_outputs(struct ffmpeg_line *line, struct group group, const char
   if (list != NULL && sink_of(list, NULL) == FFMPEG_FILE) add_output(line, list, NULL, video, true);
 }
 
-static void add_input(struct ffmpeg_line *line, const char *name) {
-  line->inputs = realloc(line->inputs, (line->input_count + 1) * sizeof *line->inputs);
-  CHECK(line->inputs != NULL);
-  line->inputs[line->input_count] = strdup(name);
-  CHECK(line->inputs[line->input_count] != NULL);
-  line->input_count++;
-}
-
 static void read_words(char *const *words, struct ffmpeg_line *line) {
   struct group group = {.begin = words, .end = words};
   bool is_literal = false; /* after "--" */
@@ -417,7 +409,7 @@ static void read_words(char *const *words, struct ffmpeg_line *line) {
       group.end = word;
       continue;
     }
-    if (is_option && word[1] != NULL) add_input(line, *++word);
+    if (is_option && word[1] != NULL) word++; /* the input */
     if (!is_option) add_outputs(line, group, *word);
     word++;
     is_literal = false;
@@ -436,9 +428,6 @@ bool ffmpeg_line_read(char *const *argv, struct ffmpeg_line *ret) {
 void ffmpeg_line_fini(struct ffmpeg_line *line) {
   for (size_t i = 0; i < line->count; i++)
     free(line->outputs[i].name);
-  for (size_t i = 0; i < line->input_count; i++)
-    free(line->inputs[i]);
   free(line->outputs);
-  free(line->inputs);
   *line = (struct ffmpeg_line){.outputs = NULL};
 }

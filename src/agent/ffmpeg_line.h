@@ -37,8 +37,6 @@ struct ffmpeg_output {
 struct ffmpeg_line {
   struct ffmpeg_output *outputs; /* in the order of the line; a tee gives its members */
   size_t count;
-  char **inputs; /* as given */
-  size_t input_count;
 };
 
 /* Reads a command (ends with NULL). Also finds ffmpeg behind `nice`, `env`, `timeout`, `sudo` and their like, with

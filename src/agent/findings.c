@@ -9,18 +9,17 @@
 #include "agent/findings.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/near_lists.h"
+#include "agent/parts.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
 
-#define HEAD_MAX 65536 /* of a list: a master playlist names its playlists early */
 #define SEEN_SHOWN 5
 
 void findings_fini(struct findings *findings) {
@@ -40,49 +39,19 @@ static struct finding *append(struct findings *findings, const char *path) {
   return finding;
 }
 
-/* The kernel refuses a lease for reading if a process has the file open for writing. If a process opens the file
- * while we have the lease, the kernel sends us a signal: SIGIO, unless we choose another. SIGURG is ignored by
- * default. */
-static bool is_written_to(const char *path) {
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || fcntl(fd, F_SETSIG, SIGURG) != 0) return false;
-  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
-  (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-  return false;
-}
-
 /* ---- the order ---- */
-
-enum rank { RANK_MASTER, RANK_LIST, RANK_MEDIA, RANKS };
-
-/* By the head of the file: its name may be any. */
-static enum rank rank_of(const char *path) {
-  size_t got = 0;
-  SCOPED_MALLOC char *head = malloc(HEAD_MAX);
-  CHECK(head != NULL);
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || file_read(fd, path, 0, head, HEAD_MAX, &got, NULL) != 0) return RANK_MEDIA;
-  struct str text = str_make(head, got);
-  static const char bom[] = "\xEF\xBB\xBF";
-  if (str_starts(text, str_of(bom))) text = str_make(head + 3, got - 3);
-  bool is_playlist = str_starts(text, STR("#EXTM3U"));
-  if (is_playlist && memmem(head, got, "#EXT-X-STREAM-INF", 17) != NULL) return RANK_MASTER;
-  bool is_manifest = str_starts(str_trim(text), STR("<")) && memmem(head, got, "<MPD", 4) != NULL;
-  if (is_manifest) return RANK_MASTER;
-  return is_playlist ? RANK_LIST : RANK_MEDIA;
-}
 
 static bool is_file(const struct made *made) { return made->state == MADE_FILE || made->state == MADE_DOUBTFUL; }
 
 /* Places in the list of what was made, in the order of measuring. The caller frees them. */
-static size_t *order_of(const struct made_list *made, enum rank *ranks) {
+static size_t *order_of(const struct made_list *made, enum part_rank *ranks) {
   size_t *order = calloc(made->count + 1, sizeof *order), count = 0;
   CHECK(order != NULL);
   for (size_t i = 0; i < made->count; i++)
-    ranks[i] = is_file(&made->items[i]) ? rank_of(made->items[i].path) : RANK_MEDIA;
-  for (int rank = 0; rank < RANKS; rank++) {
+    ranks[i] = is_file(&made->items[i]) ? part_rank_of(made->items[i].path) : PART_MEDIA;
+  for (int rank = 0; rank < PART_RANKS; rank++) {
     for (size_t i = 0; i < made->count; i++) {
-      if (ranks[i] == (enum rank)rank) order[count++] = i;
+      if (ranks[i] == (enum part_rank)rank) order[count++] = i;
     }
   }
   CHECK(count == made->count);
@@ -97,7 +66,8 @@ struct pass {
   struct report_ids *ids;
   const char *id_base;
   bool without_id;
-  GHashTable *parts; /* paths of files that count with a list that plays them */
+  struct parts *parts;
+  struct near_lists *near;
 };
 
 static void measure(const struct pass *pass, const struct made *made, struct finding *ret) {
@@ -117,22 +87,21 @@ static void measure(const struct pass *pass, const struct made *made, struct fin
     ret->verdict = FINDING_LEFT_OUT;
 }
 
-/* What a list plays is not counted by itself. A list that is no output, as one of key pictures, claims nothing. */
+/* What a list plays is not counted by itself. A doubtful list does not count, but its parts are no outputs either. */
 static void claim_parts(const struct pass *pass, const struct finding *finding, bool is_doubtful) {
-  const struct media *media = &finding->reports.media;
-  bool is_whole = finding->verdict == FINDING_COUNTED && !is_doubtful;
-  bool is_broken = finding->verdict == FINDING_UNMETERED &&
-                   (media->refusal == MEDIA_REFUSED_BROKEN || media->refusal == MEDIA_REFUSED_UNFINISHED);
-  for (size_t i = 0; media->is_list && (is_whole || is_broken || is_doubtful) && i < media->part_count; i++) {
-    if (strcmp(media->parts[i], finding->path) == 0) continue;
-    if (is_whole || rank_of(media->parts[i]) == RANK_MEDIA)
-      (void)g_hash_table_add(pass->parts, g_strdup(media->parts[i]));
-  }
+  bool counts = finding->verdict == FINDING_COUNTED && !is_doubtful;
+  if (counts || is_doubtful || finding->verdict == FINDING_UNMETERED)
+    parts_claim(pass->parts, finding->path, finding->path, &finding->reports.media, counts);
 }
 
-static bool is_part(const struct pass *pass, const char *path) {
-  SCOPED_MALLOC char *real = realpath(path, NULL);
-  return real != NULL && g_hash_table_contains(pass->parts, real);
+/* A part of a list that the command did not make, or that is no output of this run. --id says that it is an output of
+ * its own. */
+static void refuse_part(const struct pass *pass, struct finding *finding) {
+  bool has_id = pass->report->as.id != NULL && !pass->without_id;
+  if (finding->verdict != FINDING_COUNTED || has_id) return;
+  if (near_lists_check(pass->near, &finding->reports.media, finding->path, &finding->why) == 0) return;
+  reports_fini(&finding->reports);
+  finding->verdict = FINDING_UNMETERED;
 }
 
 /* A doubtful file that holds video does not count. If it cannot be measured now, that is said first. */
@@ -146,12 +115,15 @@ static void doubt(const struct made *made, struct finding *finding) {
 
 /* Measures one file, unless it counts with a list that plays it. */
 static void measure_made(const struct pass *pass, const struct made *made, struct findings *ret) {
-  if (is_file(made) && is_part(pass, made->path)) return;
+  if (is_file(made) && parts_find(pass->parts, made->path) != NULL) return;
   struct finding *finding = append(ret, made->path);
   if (is_file(made)) {
     measure(pass, made, finding);
     claim_parts(pass, finding, made->state == MADE_DOUBTFUL);
-    if (made->state == MADE_DOUBTFUL) doubt(made, finding);
+    if (made->state == MADE_DOUBTFUL)
+      doubt(made, finding);
+    else
+      refuse_part(pass, finding);
     return;
   }
   finding->why = made->why;
@@ -162,10 +134,12 @@ static void run_pass(struct pass *pass, const struct made_list *made, const size
   ret->items = calloc(made->count + 1, sizeof *ret->items);
   CHECK(ret->items != NULL);
   pass->ids = report_ids_new();
-  pass->parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  pass->parts = parts_new();
+  pass->near = near_lists_new();
   for (size_t i = 0; i < made->count; i++)
     measure_made(pass, &made->items[order[i]], ret);
-  g_hash_table_destroy(pass->parts);
+  parts_free(pass->parts);
+  near_lists_free(pass->near);
   report_ids_free(pass->ids);
 }
 
@@ -235,7 +209,7 @@ static void measure_without_id(struct pass *pass, const struct made_list *made, 
 }
 
 static void measure_all(const struct outputs_report *report, const struct made_list *made, struct findings *ret) {
-  SCOPED_MALLOC enum rank *ranks = calloc(made->count + 1, sizeof *ranks);
+  SCOPED_MALLOC enum part_rank *ranks = calloc(made->count + 1, sizeof *ranks);
   CHECK(ranks != NULL);
   SCOPED_MALLOC size_t *order = order_of(made, ranks);
   SCOPED_MALLOC char *base = report->as.id_prefix != NULL ? guess_base(made) : NULL;
@@ -250,27 +224,23 @@ static void measure_all(const struct outputs_report *report, const struct made_l
   run_pass(&pass, made, order, ret);
 }
 
-/* The first file that a process has open for writing. */
-static const char *busy_file(const struct made_list *made) {
-  for (size_t i = 0; i < made->count; i++) {
-    if (made->items[i].state == MADE_FILE && is_written_to(made->items[i].path)) return made->items[i].path;
-  }
-  return NULL;
-}
-
 void findings_measure(const struct outputs *outputs, const struct outputs_report *report, struct findings *ret) {
   SCOPED(made_list_fini) struct made_list made;
   outputs_made(outputs, &made);
   *ret = (struct findings){.items = NULL};
-  const char *busy = report->is_late ? busy_file(&made) : NULL;
-  if (busy == NULL) {
-    measure_all(report, &made, ret);
-    return;
+  measure_all(report, &made, ret);
+}
+
+const struct err *findings_busy(const struct findings *findings) {
+  for (size_t i = 0; i < findings->count; i++) {
+    const struct finding *finding = &findings->items[i];
+    if (finding->why.code == ERR_BUSY) return &finding->why;
+    for (size_t n = 0; n < finding->reports.count; n++) {
+      const struct report *report = &finding->reports.items[n];
+      if (!report->is_measured && report->why.code == ERR_BUSY) return &report->why;
+    }
   }
-  ret->items = calloc(1, sizeof *ret->items);
-  CHECK(ret->items != NULL);
-  struct finding *finding = append(ret, busy);
-  (void)err_set(&finding->why, ERR_BUSY, "%s: a process still has it open for writing", busy);
+  return NULL;
 }
 
 /* ---- failed tasks ---- */
@@ -278,7 +248,8 @@ void findings_measure(const struct outputs *outputs, const struct outputs_report
 static GPtrArray *task_paths(const struct outputs *outputs) {
   GPtrArray *paths = g_ptr_array_new_with_free_func(free);
   for (size_t i = 0; i < outputs->count; i++) {
-    if (outputs->items[i].is_task) g_ptr_array_add(paths, report_absolute_path(outputs->items[i].path));
+    char *path = outputs->items[i].is_task ? report_absolute_path(outputs->items[i].path) : NULL;
+    if (path != NULL) g_ptr_array_add(paths, path);
   }
   return paths;
 }

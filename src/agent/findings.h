@@ -3,7 +3,8 @@
  *
  * What counts is what holds video. A list counts for the files that it plays, so these are not measured by
  * themselves. A master playlist is measured before the playlists that it names. A list that cannot be measured takes
- * its segments with it, because a segment is no output; a playlist that it names counts by itself then.
+ * its segments with it, because a segment is no output; a playlist that it names counts by itself then. A part of a
+ * list that lies near, and that the command did not make, is unmetered (agent/near_lists.h).
  */
 #ifndef CODECMETER_AGENT_FINDINGS_H
 #define CODECMETER_AGENT_FINDINGS_H
@@ -39,12 +40,13 @@ void findings_fini(struct findings *findings);
 struct outputs_report {
   struct report_options as; /* its kind is used only with has_kind, and id_base and ids are not used */
   bool has_kind;            /* else each candidate's */
-  bool is_late;             /* the command outlived its run: an output that a process has open for writing is busy */
 };
-/* Measures what a command made that succeeded, in an order that only the files decide. With is_late and a busy
- * output: only this finding, with code ERR_BUSY. Several outputs with as.id: all are unmetered, and their events have
- * ids of their own. */
+/* Measures what a command made that succeeded, in an order that only the files decide. Several outputs with as.id:
+ * all are unmetered, and their events have ids of their own. */
 void findings_measure(const struct outputs *outputs, const struct outputs_report *report, struct findings *ret);
+/* ERR_BUSY, with the path: an output is not finished, because a process still has one of its files open for writing.
+ * Then nothing may be sent; measure again later. NULL: there is none. The findings own it. */
+const struct err *findings_busy(const struct findings *findings);
 /* Makes the failed tasks of a command that failed: one for each candidate that is a task. */
 void findings_fail(const struct outputs *outputs, const struct outputs_report *report, struct timespec began,
                    struct timespec ended, struct findings *ret);

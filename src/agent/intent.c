@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/intent_note.h"
+#include "agent/path_text.h"
 #include "auth/digest.h"
 #include "base/bytes.h"
 #include "base/check.h"
@@ -31,19 +32,9 @@ struct intent {
   char *path;
 };
 
-void intent_append_path(struct buf *out, const char *path) {
-  for (const char *c = path; *c != '\0'; c++) {
-    unsigned char byte = (unsigned char)*c;
-    if (byte <= ' ' || byte >= 0x7F || byte == '%' || byte == '"' || byte == '\\')
-      buf_printf(out, "%%%02X", byte);
-    else
-      buf_char(out, *c);
-  }
-}
-
 static void append_file(struct buf *out, const char *path, const struct file_before *was) {
   buf_text(out, "{\"path\":\"");
-  intent_append_path(out, path);
+  path_text_append(out, path);
   buf_text(out, "\",\"was\":");
   if (!was->was_there) {
     buf_text(out, "null");
@@ -66,25 +57,19 @@ static void append_candidate(struct buf *out, const struct candidate *candidate)
   if (candidate->is_remux) buf_text(out, ",\"remux\":true");
   if (candidate->is_task) buf_text(out, ",\"task\":true");
   if (candidate->was_full) buf_text(out, ",\"full\":true");
+  if (candidate->was_hidden) buf_text(out, ",\"hidden\":true");
   if (candidate->seen_count > 0) append_marks(out, "seen", candidate->seen, candidate->seen_count);
   buf_char(out, '}');
-}
-
-static void append_text(struct buf *out, const char *name, const char *text) {
-  if (text == NULL) return;
-  if (out->len > 0 && out->ptr[out->len - 1] != '{') buf_char(out, ',');
-  buf_printf(out, "\"%s\":", name);
-  json_quote(out, str_of(text));
 }
 
 static void append_as(struct buf *out, const struct outputs_report *report) {
   const struct report_options *as = &report->as;
   buf_text(out, ",\"as\":{");
-  append_text(out, "source", as->source);
-  append_text(out, "id", as->id);
-  append_text(out, "id_prefix", as->id_prefix);
-  append_text(out, "task_id", as->task_id);
-  if (report->has_kind) append_text(out, "kind", as->kind == REPORT_REMUX ? "remux" : "transcode");
+  if (as->source != NULL) json_add_member(out, "source", as->source);
+  if (as->id != NULL) json_add_member(out, "id", as->id);
+  if (as->id_prefix != NULL) json_add_member(out, "id_prefix", as->id_prefix);
+  if (as->task_id != NULL) json_add_member(out, "task_id", as->task_id);
+  if (report->has_kind) json_add_member(out, "kind", as->kind == REPORT_REMUX ? "remux" : "transcode");
   if (as->media.rate_num != 0) {
     bool is_first = out->len > 0 && out->ptr[out->len - 1] == '{';
     buf_printf(out, "%s\"rate\":[%" PRIu32 ",%" PRIu32 "]", is_first ? "" : ",", as->media.rate_num,
@@ -98,9 +83,9 @@ static void compose(const struct spool *spool, const struct outputs *outputs, co
   char host[HOST_NAME_MAX + 1];
   intent_host(host);
   buf_printf(out, "{\"intent\":%d", INTENT_VERSION);
-  append_text(out, "host", host);
+  json_add_member(out, "host", host);
   buf_printf(out, ",\"pid\":%d,\"start\":%" PRIu64, (int)getpid(), intent_process_start(getpid()));
-  append_text(out, "project", report->as.project);
+  if (report->as.project != NULL) json_add_member(out, "project", report->as.project);
   buf_printf(out, ",\"began\":[%lld,%ld]", (long long)began.tv_sec, began.tv_nsec);
   append_as(out, report);
   buf_text(out, ",\"outputs\":[");
@@ -194,10 +179,17 @@ void intent_note_end(const struct intent *intent, const struct outputs *outputs,
   if (!line.failed) append_line(intent, buf_view(&line));
 }
 
-void intent_remove(struct intent *intent) {
+void intent_note_unfinished(const struct intent *intent) { append_line(intent, STR("{\"unfinished\":true}\n")); }
+
+void intent_leave(struct intent *intent) {
   if (intent == NULL) return;
-  if (intent->fd >= 0) (void)unlink(intent->path);
   if (intent->fd >= 0) (void)close(intent->fd);
   free(intent->path);
   free(intent);
+}
+
+void intent_remove(struct intent *intent) {
+  if (intent == NULL) return;
+  if (intent->fd >= 0) (void)unlink(intent->path);
+  intent_leave(intent);
 }

@@ -9,6 +9,10 @@
  *   {"pid":…,"start":…}                        the command; `start` as in /proc/PID/stat, because ids are reused
  *   {"status":…,"ended":[…,…],"made":"MARKS"}   the files that were made then; none if the status is not 0
  *
+ * If an output was still open for writing then, by a process that outlived the command, `run` adds
+ *
+ *   {"unfinished":true}                        the marks of the fourth line are those of unfinished files: not used
+ *
  * Another run that is about to write to one of the outputs, and cannot settle the intent first, adds
  *
  *   {"taken":"PATH"}                           as in outputs: what is there from now on is not this run's
@@ -23,7 +27,7 @@
  *
  * The path is absolute, with %XX for bytes that JSON text cannot hold. `was` is the file that was there before the
  * run; null if there was none. `role` is "output" or "argument"; without it, the user named the file with --output.
- * `seen` has the marks of the files that the pattern matched before. "remux", "task" and "full" are true or left out.
+ * `seen` has the marks of the files that the pattern matched before. "remux", "task", "full" and "hidden" are true or left out.
  * MARKS are struct file_mark: 48 hexadecimal digits for each file, so a pattern may match 300,000 files.
  *
  * In notes of version 2, `seen` is an array of objects with path and `was`, and there is no `made`. In notes of
@@ -52,6 +56,10 @@ MUST_USE int intent_write(const struct spool *spool, const struct outputs *outpu
 void intent_note_command(const struct intent *intent);
 /* Notes how the command ended, and what it made. If that cannot be written, both stay unknown. */
 void intent_note_end(const struct intent *intent, const struct outputs *outputs, int status, struct timespec ended);
+/* Notes that what the command made was not finished when it ended. */
+void intent_note_unfinished(const struct intent *intent);
+/* Leaves the file to the next agent, and frees the intent, which may be NULL. */
+void intent_leave(struct intent *intent);
 /* Removes the file and frees the intent, which may be NULL. Call it when every output is delivered, or the user knows
  * that it is not. */
 void intent_remove(struct intent *intent);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/path_text.h"
 #include "base/check.h"
 #include "base/file.h"
 
@@ -113,13 +114,6 @@ static bool read_was(const struct json *value, struct file_before *ret) {
   return true;
 }
 
-static char *decode_path(struct str text) {
-  char *path = malloc(text.len + 1);
-  CHECK(path != NULL);
-  path[bytes_percent_decode(text, path)] = '\0';
-  return path;
-}
-
 static bool is_true(const struct json *object, const char *name) {
   const struct json *value = json_member(object, name);
   return value != NULL && value->type == JSON_TRUE;
@@ -176,7 +170,7 @@ static bool read_seen_files(const struct json *list, struct candidate *candidate
     struct str path = item->type == JSON_OBJECT ? json_member_text(item, "path") : STR("");
     struct file_before was;
     if (path.len == 0 || !read_was(json_member(item, "was"), &was)) return false;
-    SCOPED_MALLOC char *decoded = decode_path(path);
+    SCOPED_MALLOC char *decoded = path_text_read(path);
     if (was.was_there) candidate->seen[candidate->seen_count++] = file_mark_of(decoded, &was);
   }
   return true;
@@ -195,11 +189,13 @@ static bool read_outputs(struct intent_note *note, const struct json *list, int6
     struct file_before before;
     enum candidate_role role;
     if (path.len == 0 || !read_was(json_member(item, "was"), &before) || !read_role(item, &role)) return false;
-    struct candidate *candidate = outputs_add(&note->outputs, decode_path(path), role);
+    struct candidate *candidate = outputs_add(&note->outputs, path_text_read(path), role);
     candidate->before = before;
     candidate->is_task = version == 1 || is_true(item, "task");
     candidate->is_remux = is_true(item, "remux");
     candidate->was_full = is_true(item, "full");
+    candidate->was_hidden = is_true(item, "hidden");
+    if (candidate->path[0] != '/') return false;
     if (!read_seen(json_member(item, "seen"), candidate)) return false;
   }
   return true;
@@ -266,7 +262,7 @@ static bool read_address(struct intent_note *note, const struct json *address) {
 }
 
 static void read_taken(struct intent_note *note, struct str text) {
-  SCOPED_MALLOC char *path = decode_path(text);
+  SCOPED_MALLOC char *path = path_text_read(text);
   for (size_t i = 0; i < note->outputs.count; i++) {
     struct candidate *candidate = &note->outputs.items[i];
     if (strcmp(candidate->path, path) == 0) candidate->is_taken = true;
@@ -296,6 +292,8 @@ static void read_rest(struct intent_note *note, struct str rest) {
                           read_u64(json_member(line, "start"), &note->command_start);
     } else if (!note->has_status) {
       read_end(note, line);
+    } else if (is_true(line, "unfinished")) {
+      note->outputs.end = OUTPUTS_UNKNOWN;
     }
   }
 }

@@ -60,7 +60,5 @@ void intent_host(char out[HOST_NAME_MAX + 1]);
 bool intent_is_our_host(const struct intent_note *note);
 /* True if the process that became the command exists. */
 bool intent_command_lives(const struct intent_note *note);
-/* Appends a path as notes have it: %XX for bytes that JSON text cannot hold. */
-void intent_append_path(struct buf *out, const char *path);
 
 #endif

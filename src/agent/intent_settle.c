@@ -33,6 +33,7 @@
 
 #include "agent/intent.h"
 #include "agent/intent_note.h"
+#include "agent/path_text.h"
 #include "base/check.h"
 #include "base/file.h"
 
@@ -72,7 +73,12 @@ struct settling {
 static int note_unmetered(struct settling *settling, const char *output, const char *why, struct err *err) {
   char name[NAME_SIZE + 32];
   (void)snprintf(name, sizeof name, "%.63s-%zu.json", settling->note->name, settling->unmetered++);
-  return spool_note_unmetered(&settling->spool, name, output, why, err);
+  const struct timespec *began = &settling->note->began;
+  const char *project = settling->note->texts[TEXT_PROJECT];
+  const struct spool_lost lost = {.output = output,
+                                  .project = project != NULL ? project : "",
+                                  .began_ms = (int64_t)began->tv_sec * 1000 + began->tv_nsec / 1000000};
+  return spool_note_unmetered(&settling->spool, name, &lost, why, err);
 }
 
 static int put_report(struct settling *settling, const struct finding *finding, const struct report *report,
@@ -129,12 +135,10 @@ static int remove_note(const struct intent_note *note, struct err *err) {
 }
 
 static void find(const struct intent_note *note, struct findings *ret) {
-  struct outputs_report report = note->report;
-  report.is_late = true;
   if (has_failed(note))
-    findings_fail(&note->outputs, &report, note->began, note->ended, ret);
+    findings_fail(&note->outputs, &note->report, note->began, note->ended, ret);
   else
-    findings_measure(&note->outputs, &report, ret);
+    findings_measure(&note->outputs, &note->report, ret);
 }
 
 static int settle_ended(const struct spool *spool, const struct spool_pass *pass, const struct intent_note *note,
@@ -244,7 +248,7 @@ static void take_outputs(const struct intent_note *note, const struct outputs *o
     SCOPED_MALLOC char *text = NULL;
     if (output->is_taken || !is_among(output, outputs)) continue;
     buf_text(&line, "\n{\"taken\":\"");
-    intent_append_path(&line, output->path);
+    path_text_append(&line, output->path);
     buf_text(&line, "\"}\n");
     bool is_noted =
         fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "agent/intent.h"
+#include "agent/plural.h"
 #include "base/check.h"
 #include "base/clock.h"
 
 #define AWAY_MS 5000
+#define AWAY_MAX_MS 60000 /* if the server asks for a longer wait */
 #define CATCH_UP_EVENTS 64
 #define NAME_SHOWN_MAX 300 /* so that two names leave room for the reason */
 
@@ -38,7 +40,9 @@ static int send_event(struct outbox *outbox, const struct report *report, struct
   int result = report_send(outbox->client, buf_view(&report->event), REPORT_TRIES, &ret->outcome, ret->reason, err);
   if (result == 0) outbox->reached = true;
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY) {
-    outbox->again_ms = now_ms() + AWAY_MS;
+    int64_t asked_ms = client_busy_ms(outbox->client);
+    if (asked_ms > AWAY_MAX_MS) asked_ms = AWAY_MAX_MS;
+    outbox->again_ms = now_ms() + (asked_ms > AWAY_MS ? asked_ms : AWAY_MS);
     outbox->away = *err;
   }
   return result;
@@ -101,8 +105,9 @@ static void say_unsettled(struct outbox *outbox, const char *command, const stru
   outbox->said_unsettled = sums->unsettled;
   if (!is_news) return;
   SCOPED_MALLOC char *shown = str_printable(str_of(sums->why_unsettled.text));
-  (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " killed runs noted in %s are not metered yet: %s\n", command,
-                sums->unsettled, outbox->spool.dir, shown);
+  (void)fprintf(stderr, "codecmeter %s: %" PRIu64 " killed %s noted in %s %s not metered yet: %s\n", command,
+                sums->unsettled, plural(sums->unsettled, "run", "runs"), outbox->spool.dir,
+                plural(sums->unsettled, "is", "are"), shown);
 }
 
 /* Says it once for each further event. */
@@ -112,8 +117,9 @@ static void say_projectless(struct outbox *outbox, const char *command, const st
   if (!is_news) return;
   SCOPED_MALLOC char *reason = str_printable(str_of(sums->why_projectless));
   (void)fprintf(stderr,
-                "codecmeter %s: %" PRIu64 " in %s wait until the server takes their project (%s). For each: %s\n",
-                command, sums->projectless, outbox->spool.dir, reason, report_project_advice(sums->why_projectless));
+                "codecmeter %s: %" PRIu64 " %s in %s %s until the server takes %s project (%s). For each: %s\n",
+                command, sums->projectless, plural(sums->projectless, "event", "events"), outbox->spool.dir,
+                plural(sums->projectless, "waits", "wait"), plural(sums->projectless, "its", "their"), reason, report_project_advice(sums->why_projectless));
 }
 
 enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
@@ -139,14 +145,16 @@ enum catch_up outbox_catch_up(struct outbox *outbox, const char *command) {
     (void)fprintf(
         stderr,
         "codecmeter %s: %" PRIu64
-        " in %s wait for another server or token: send them by `codecmeter flush` with the --env file that they "
-        "were made with (--any would count them for the project of this token)\n",
-        command, sums.elsewhere, outbox->spool.dir);
+        " %s in %s %s for another server or token: give `codecmeter flush` with the --env file of that server and "
+        "token (with --any, an event that names no project would count for the project of this token)\n",
+        command, sums.elsewhere, plural(sums.elsewhere, "event", "events"), outbox->spool.dir,
+        plural(sums.elsewhere, "waits", "wait"));
   }
   if (result == 0) outbox->again_ms = 0;
-  if (result != 0 && err_kind(result) != ERR_KIND_RETRY) {
+  if (result != 0 && err_kind(result) != ERR_KIND_RETRY && strcmp(err.text, outbox->said.text) != 0) {
     SCOPED_MALLOC char *text = str_printable(str_of(err.text));
     (void)fprintf(stderr, "codecmeter %s: %s\n", command, text);
+    outbox->said = err;
   }
   if (result == 0 && sums.left == sums.elsewhere + sums.unreadable) return CATCH_UP_ALL;
   return sums.sent + sums.duplicate > 0 ? CATCH_UP_SOME : CATCH_UP_NONE;

@@ -22,6 +22,7 @@ struct outbox {
   uint64_t said_projectless; /* the user knows of so many events that wait for a project */
   bool quiet;                /* outbox_catch_up prints only errors; the owner may set it */
   uint64_t said_unsettled;   /* the user knows of so many unsettled runs */
+  struct err said;           /* the last failure of outbox_catch_up that the user knows */
 };
 /* The settings must be filled; the outbox borrows them as long as it lives. */
 MUST_USE int outbox_open(const struct client_settings *settings, struct outbox *ret, struct err *err);

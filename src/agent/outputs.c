@@ -1,8 +1,8 @@
 /* We do not know which arguments of an unknown command name outputs. So every argument is a candidate,
- * and the files decide: a file that the command did not touch is no output. What a command does to its inputs must not
- * make them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by size,
- * time of writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's line
- * names as an output counts with any change.
+ * and the files decide: a file that the command did not touch is no output. What a command does to its inputs must
+ * not make them outputs: a new attribute or link count (`ln`, `chmod`), and `mv`. So an argument's file counts by
+ * size, time of writing and inode, not by the time of its last change of attributes. A file that the user or ffmpeg's
+ * line names as an output counts with any change.
  *
  * A directory that had files before may be shared with other runs. What is new in it may be theirs, perhaps for
  * another project. So only a directory that was empty, or did not exist, is looked into.
@@ -150,8 +150,27 @@ static int is_no_dot(const struct dirent *entry) {
   return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-/* Adds the files below dir that match the rest of a pattern, sorted. dir is "" for the root. */
-static void add_matches(const char *dir, const char *rest, GPtrArray *out) {
+/* True if a directory that cannot be read, for that reason, may have outputs in it. What we can neither read nor
+ * write, the command cannot write either. */
+static bool may_hide_outputs(const char *dir, int code) {
+  bool is_denied = code == EACCES || code == EPERM;
+  return file_may_pass(code) && !(is_denied && access(dir, W_OK) != 0);
+}
+
+/* Lists a directory, sorted. -1: it may have outputs and cannot be read; errno says why. */
+static int list_directory(const char *dir, struct dirent ***ret) {
+  int count = scandir(dir, ret, is_no_dot, alphasort);
+  int code = errno;
+  if (count >= 0) return count;
+  *ret = NULL;
+  bool hides = may_hide_outputs(dir, code);
+  errno = code;
+  return hides ? -1 : 0;
+}
+
+/* Adds the files below dir that match the rest of a pattern, sorted. dir is "" for the root. *ret_code gets the first
+ * errno of a directory that may have others and cannot be read. */
+static void add_matches(const char *dir, const char *rest, GPtrArray *out, int *ret_code) {
   struct str left = str_of(rest), first = str_cut(&left, '/');
   bool is_last = strchr(rest, '/') == NULL;
   SCOPED_MALLOC char *component = strndup(first.ptr, first.len);
@@ -159,36 +178,31 @@ static void add_matches(const char *dir, const char *rest, GPtrArray *out) {
   if (!is_pattern(component)) {
     SCOPED_MALLOC char *path = file_path(dir, component);
     if (!is_last)
-      add_matches(path, left.ptr, out);
+      add_matches(path, left.ptr, out, ret_code);
     else if (is_regular(path))
       g_ptr_array_add(out, MOVE(path));
     return;
   }
-  int count = scandir(*dir != '\0' ? dir : "/", &list, is_no_dot, alphasort);
+  int count = list_directory(*dir != '\0' ? dir : "/", &list);
+  if (count < 0 && *ret_code == 0) *ret_code = errno;
   for (int i = 0; i < count; i++) {
     SCOPED_MALLOC char *path = outputs_match(component, list[i]->d_name) ? file_path(dir, list[i]->d_name) : NULL;
-    if (path != NULL && !is_last && is_directory(path)) add_matches(path, left.ptr, out);
+    if (path != NULL && !is_last && is_directory(path)) add_matches(path, left.ptr, out, ret_code);
     if (path != NULL && is_last && is_regular(path)) g_ptr_array_add(out, MOVE(path));
     free(list[i]);
   }
   free(list);
 }
 
-/* The files that match an absolute pattern. */
-static GPtrArray *matches_of(const char *pattern) {
+/* The files that match an absolute pattern. *ret_code: 0, or why there may be others. */
+static GPtrArray *matches_of(const char *pattern, int *ret_code) {
   GPtrArray *paths = g_ptr_array_new_with_free_func(free);
-  if (is_pattern(pattern)) add_matches("", pattern + 1, paths);
+  *ret_code = 0;
+  if (is_pattern(pattern)) add_matches("", pattern + 1, paths, ret_code);
   return paths;
 }
 
 /* ---- candidates ---- */
-
-static char *absolute_path(const char *path) {
-  char directory[PATH_MAX] = "", *joined = NULL;
-  bool is_relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;
-  CHECK(asprintf(&joined, "%s%s%s", is_relative ? directory : "", path[0] != '/' ? "/" : "", path) >= 0);
-  return joined;
-}
 
 struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidate_role role) {
   outputs->items = realloc(outputs->items, (outputs->count + 1) * sizeof *outputs->items);
@@ -201,12 +215,39 @@ struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidat
 struct collection {
   struct outputs *outputs;
   GHashTable *places;
+  char directory[PATH_MAX]; /* the working directory; "": it has no path, as one that was removed */
+  int code;                 /* why it has none */
+  char *lost;               /* the first output that therefore has no path either; NULL: there is none */
 };
 
-/* NULL if the name is empty, or too long for a path. */
+static void find_directory(struct collection *to) {
+  errno = 0;
+  bool is_found = getcwd(to->directory, sizeof to->directory) != NULL;
+  to->code = errno;
+  if (!is_found) to->directory[0] = '\0';
+}
+
+/* NULL if the name is relative, and the working directory has no path. */
+static char *absolute_path(const struct collection *to, const char *name) {
+  char *joined = NULL;
+  bool is_relative = name[0] != '/';
+  if (is_relative && to->directory[0] == '\0') return NULL;
+  CHECK(asprintf(&joined, "%s%s%s", is_relative ? to->directory : "", is_relative ? "/" : "", name) >= 0);
+  return joined;
+}
+
+static void lose(struct collection *to, const char *name) {
+  if (to->lost != NULL) return;
+  to->lost = strdup(name);
+  CHECK(to->lost != NULL);
+}
+
+/* NULL if the name is empty or too long for a path, or has none. */
 static struct candidate *add(struct collection *to, const char *name, enum candidate_role role) {
   if (*name == '\0' || strlen(name) >= PATH_MAX) return NULL;
-  SCOPED_MALLOC char *path = absolute_path(name);
+  SCOPED_MALLOC char *path = absolute_path(to, name);
+  if (path == NULL && role != CANDIDATE_ARGUMENT) lose(to, name);
+  if (path == NULL) return NULL;
   gpointer place;
   if (g_hash_table_lookup_extended(to->places, path, NULL, &place))
     return &to->outputs->items[GPOINTER_TO_SIZE(place)];
@@ -272,8 +313,8 @@ static void add_line(struct collection *to, const struct ffmpeg_line *line, bool
       continue;
     }
     size_t before = to->outputs->count;
-    SCOPED_MALLOC char *path = absolute_path(output->name);
-    if (is_named && !g_hash_table_contains(to->places, path)) continue;
+    SCOPED_MALLOC char *path = absolute_path(to, output->name);
+    if (is_named && path != NULL && !g_hash_table_contains(to->places, path)) continue;
     struct candidate *candidate = add(to, output->name, CANDIDATE_OUTPUT);
     if (candidate == NULL) continue;
     bool is_new = to->outputs->count > before;
@@ -292,12 +333,14 @@ static void add_arguments(struct collection *to, char *const *argv) {
   }
   struct candidate *task = add(to, last, CANDIDATE_ARGUMENT);
   if (task != NULL) task->is_task = true;
+  if (task == NULL && last[0] != '/' && to->directory[0] == '\0') lose(to, last);
 }
 
-void outputs_find(char *const *argv, char *const *named, struct outputs *ret) {
+int outputs_find(char *const *argv, char *const *named, struct outputs *ret, struct err *err) {
   CHECK(ret->count == 0);
   struct ffmpeg_line line;
   struct collection to = {.outputs = ret, .places = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL)};
+  find_directory(&to);
   bool is_ffmpeg = ffmpeg_line_read(argv, &line);
   for (size_t i = 0; named != NULL && named[i] != NULL; i++) {
     struct candidate *candidate = add(&to, named[i], CANDIDATE_NAMED);
@@ -309,23 +352,33 @@ void outputs_find(char *const *argv, char *const *named, struct outputs *ret) {
     add_arguments(&to, argv);
   ffmpeg_line_fini(&line);
   g_hash_table_destroy(to.places);
+  SCOPED_MALLOC char *lost = to.lost;
+  if (lost == NULL) return 0;
+  return err_set_errno(
+      err, ERR_USAGE, to.code,
+      "%s: the command was not run, because this name is relative and the working directory has no path; "
+      "change to a directory that exists, or give absolute names",
+      lost);
 }
 
-static bool has_entries(const char *path) {
+static void look_into(struct candidate *candidate) {
   struct dirent **list = NULL;
-  int count = scandir(path, &list, is_no_dot, NULL);
+  int count = list_directory(candidate->path, &list);
   for (int i = 0; i < count; i++)
     free(list[i]);
   free(list);
-  return count != 0; /* also if it cannot be read */
+  candidate->was_full = count > 0;
+  candidate->was_hidden = count < 0;
 }
 
 void outputs_look(struct outputs *outputs) {
   for (size_t i = 0; i < outputs->count; i++) {
     struct candidate *candidate = &outputs->items[i];
     candidate->before = file_before_look(candidate->path);
-    candidate->was_full = is_directory(candidate->path) && has_entries(candidate->path);
-    GPtrArray *paths = matches_of(candidate->path);
+    if (is_directory(candidate->path)) look_into(candidate);
+    int code = 0;
+    GPtrArray *paths = matches_of(candidate->path, &code);
+    candidate->was_hidden = candidate->was_hidden || code != 0;
     candidate->seen = calloc(paths->len + 1, sizeof *candidate->seen);
     CHECK(candidate->seen != NULL);
     for (guint n = 0; n < paths->len; n++) {
@@ -397,6 +450,10 @@ static void append_nothing(struct making *making, const char *path, const struct
 
 static const char unlike_the_end[] =
     "it has changed since the command ended, so another program wrote it, and what the command made is not counted";
+static const char was_hidden[] =
+    "the directory could not be read before the run, so nobody can tell what the command made there; record that "
+    "with "
+    "`codecmeter record`";
 static const char not_made[] = "the command did not make this file; name its outputs with --output";
 static const char doubtful[] =
     "not counted: it was there before the run, and after the run was killed, nobody can tell whether the command "
@@ -445,10 +502,20 @@ static int compare_marks(const void *a, const void *b) {
   return first->path < second->path ? -1 : first->path > second->path;
 }
 
+/* A directory that may have outputs cannot be read now. */
+static void append_hidden(struct making *making, const struct candidate *of, int code) {
+  struct made *made = append_made(making, of->path, of);
+  made->state = MADE_NOTHING;
+  (void)err_set_errno(&made->why, ERR_IO, code, "%s: cannot look for the outputs that the command made there",
+                      of->path);
+}
+
 /* The files that match a pattern, unless they were there before and are the same. */
 static bool add_pattern(struct making *making, const struct candidate *of) {
-  GPtrArray *paths = matches_of(of->path);
+  int code = 0;
+  GPtrArray *paths = matches_of(of->path, &code);
   size_t before = making->list->count;
+  if (code != 0) append_hidden(making, of, code);
   qsort(of->seen, of->seen_count, sizeof *of->seen, compare_marks);
   for (guint i = 0; i < paths->len; i++) {
     struct file_before look = file_before_look(paths->pdata[i]);
@@ -465,7 +532,8 @@ static bool add_pattern(struct making *making, const struct candidate *of) {
 
 static void add_directory(struct making *making, const struct candidate *of) {
   struct dirent **list = NULL;
-  int count = of->was_full ? 0 : scandir(of->path, &list, is_no_dot, alphasort);
+  int count = of->was_full ? 0 : list_directory(of->path, &list);
+  if (count < 0) append_hidden(making, of, errno);
   for (int i = 0; i < count; i++) {
     SCOPED_MALLOC char *path = file_path(of->path, list[i]->d_name);
     if (is_regular(path)) add_made(making, path, of, false);
@@ -491,7 +559,7 @@ static void add_missing(struct making *making, const struct candidate *of) {
 
 static void add_taken(struct making *making, const struct candidate *of) {
   if (of->role == CANDIDATE_ARGUMENT && !file_exists(of->path)) return;
-  append_nothing(making, of->path, of, "another run wrote to this path before what this one made could be measured");
+  append_nothing(making, of->path, of, OUTPUTS_TAKEN " before what this one made could be measured");
 }
 
 static void add_special(struct making *making, const struct candidate *of) {
@@ -505,6 +573,8 @@ static void add_candidate(struct making *making, const struct candidate *of) {
   bool is_there = stat(of->path, &st) == 0;
   if (of->is_taken) {
     add_taken(making, of);
+  } else if (of->was_hidden) {
+    append_nothing(making, of->path, of, was_hidden);
   } else if (is_there && S_ISDIR(st.st_mode) && of->role != CANDIDATE_OUTPUT) {
     add_directory(making, of);
   } else if (is_there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && of->role == CANDIDATE_OUTPUT) {
@@ -603,8 +673,9 @@ static bool is_same_place(const char *a, const char *b) {
 
 bool candidate_exists(const struct candidate *candidate) {
   if (file_exists(candidate->path)) return true;
-  GPtrArray *paths = matches_of(candidate->path);
-  bool any = paths->len > 0;
+  int code = 0;
+  GPtrArray *paths = matches_of(candidate->path, &code);
+  bool any = paths->len > 0 || code != 0;
   g_ptr_array_unref(paths);
   return any;
 }

@@ -26,6 +26,9 @@
 
 #include "base/err.h"
 
+/* In the reason of an output whose path another run has written to: the file that is there is not this run's. */
+#define OUTPUTS_TAKEN "another run wrote to this path"
+
 /* The file at a path before a command ran. */
 struct file_before {
   bool was_there;
@@ -57,11 +60,12 @@ struct file_mark file_mark_of(const char *path, const struct file_before *was);
 struct candidate {
   char *path; /* absolute, also if nothing is there; perhaps a pattern */
   enum candidate_role role;
-  bool is_remux; /* ffmpeg copies all its video */
-  bool is_mixed; /* ffmpeg may copy some of its video */
-  bool is_task;  /* if the command fails, a failed task is reported for it */
-  bool is_taken; /* by a later run: what is there now is not this command's */
-  bool was_full; /* a directory with files: theirs are not looked at */
+  bool is_remux;   /* ffmpeg copies all its video */
+  bool is_mixed;   /* ffmpeg may copy some of its video */
+  bool is_task;    /* if the command fails, a failed task is reported for it */
+  bool is_taken;   /* by a later run: what is there now is not this command's */
+  bool was_full;   /* a directory with files: theirs are not looked at */
+  bool was_hidden; /* a directory, or one that a pattern leads to, could not be read before: nothing there counts */
   struct file_before before;
   struct file_mark *seen; /* of the files that the pattern matched before; in any order */
   size_t seen_count;
@@ -84,8 +88,9 @@ struct outputs {
   size_t made_count;
 };
 /* Finds the candidates of a command. named: those of --output, ends with NULL; or NULL. Relative paths are those of
- * the working directory. Fills an empty struct; the caller calls outputs_fini. */
-void outputs_find(char *const *argv, char *const *named, struct outputs *ret);
+ * the working directory. Fills an empty struct in any case; the caller calls outputs_fini. -ERR_USAGE: an output has
+ * a relative name, and the working directory has no path, as one that was removed. */
+MUST_USE int outputs_find(char *const *argv, char *const *named, struct outputs *ret, struct err *err);
 /* Notes what is there, before the command starts. */
 void outputs_look(struct outputs *outputs);
 void outputs_fini(struct outputs *outputs);

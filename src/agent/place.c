@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "agent/path_text.h"
 #include "agent/spool.h"
 #include "auth/digest.h"
 #include "base/bytes.h"
@@ -99,12 +100,6 @@ static void insert(struct place *place, struct entry values, char *path) {
 const char *place_root(const struct place *place) { return place->root; }
 bool place_is_first(const struct place *place) { return place->is_first; }
 
-bool place_is_below(const char *path, const char *top) {
-  size_t len = strlen(top);
-  if (strcmp(top, "/") == 0) return true;
-  return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
 /* A file was replaced by an equal one (restored from a backup, for example). Its identity stays. The entry gets the
  * new inode, so that a later rename is recognized. */
 static void renew(struct place *place, const struct entry *old, const struct stat *st) {
@@ -163,6 +158,55 @@ void place_remember(struct place *place, const char *path, const struct stat *st
   values.birth_ns = birth_ns_of(path, st);
   values.status = status;
   insert(place, values, strdup(path));
+}
+
+bool place_has_file(const struct place *place, const struct stat *st) {
+  GHashTableIter iter;
+  void *value;
+  struct entry now = values_of(st);
+  g_hash_table_iter_init(&iter, place->files);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    now.birth_ns = ((const struct entry *)value)->birth_ns;
+    if (same_file(value, &now)) return true;
+  }
+  return false;
+}
+
+void place_remember_unseen(struct place *place, const char *dir, int64_t began_ns) {
+  insert(place, (struct entry){.status = PLACE_UNSEEN, .mtime_ns = began_ns}, strdup(dir));
+}
+
+bool place_find_unseen(const struct place *place, const char *path, int64_t *ret_began_ns) {
+  SCOPED_MALLOC char *dir = strdup(path);
+  CHECK(dir != NULL);
+  for (char *slash = strrchr(dir, '/'); slash != NULL; slash = strrchr(dir, '/')) {
+    *slash = '\0';
+    const struct entry *entry = g_hash_table_lookup(place->paths, *dir != '\0' ? dir : "/");
+    if (entry == NULL || entry->status != PLACE_UNSEEN) continue;
+    *ret_began_ns = entry->mtime_ns;
+    return true;
+  }
+  return false;
+}
+
+static bool forget_unseen_of(GHashTable *table, bool (*is_still)(void *arg, const char *dir), void *arg) {
+  GHashTableIter iter;
+  void *value;
+  bool any = false;
+  g_hash_table_iter_init(&iter, table);
+  while (g_hash_table_iter_next(&iter, NULL, &value)) {
+    const struct entry *entry = value;
+    if (entry->status != PLACE_UNSEEN || is_still(arg, entry->path)) continue;
+    g_hash_table_iter_remove(&iter);
+    any = true;
+  }
+  return any;
+}
+
+void place_forget_unseen(struct place *place, bool (*is_still)(void *arg, const char *dir), void *arg) {
+  bool any = forget_unseen_of(place->files, is_still, arg);
+  any = forget_unseen_of(place->paths, is_still, arg) || any;
+  if (any) place->is_dirty = true;
 }
 
 static gboolean has_status(void *key, void *entry, void *status) {
@@ -227,30 +271,12 @@ void place_prune(struct place *place) {
 
 /* ---- the file ---- */
 
-/* A path is bytes: those that would break a line or a field are written as %XX. */
-static void append_path(struct buf *out, const char *path) {
-  for (const char *c = path; *c != '\0'; c++) {
-    unsigned char byte = (unsigned char)*c;
-    if (byte <= ' ' || byte == 0x7F || byte == '%')
-      buf_printf(out, "%%%02X", byte);
-    else
-      buf_char(out, *c);
-  }
-}
-
-static char *read_path(struct str text) {
-  char *path = malloc(text.len + 1);
-  CHECK(path != NULL);
-  path[bytes_percent_decode(text, path)] = '\0';
-  return path;
-}
-
 /* A missing file has its status as a capital letter. */
 static void append_entry(struct buf *out, const struct entry *entry) {
   int status = entry->missing != 0 ? g_ascii_toupper((char)entry->status) : (int)entry->status;
   buf_printf(out, "%c %" PRId64 " %" PRId64 " %" PRIu64 " %" PRId64 " ", status, entry->size, entry->mtime_ns,
              entry->inode, entry->birth_ns);
-  append_path(out, entry->path);
+  path_text_append(out, entry->path);
   buf_char(out, '\n');
 }
 
@@ -260,7 +286,7 @@ static void compose(const struct place *place, struct buf *out) {
   unsigned count = g_hash_table_size(place->paths);
   out->limit = STATE_MAX;
   buf_text(out, HEAD);
-  append_path(out, place->root);
+  path_text_append(out, place->root);
   buf_char(out, '\n');
   g_hash_table_iter_init(&iter, place->files);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
@@ -288,17 +314,28 @@ int64_t place_patience_ms(const struct place *place) {
   return PATIENCE_MIN_MS + (int64_t)g_hash_table_size(place->paths) / 10;
 }
 
+/* A capital letter: the file was missing. */
+static bool read_status(struct str text, enum place_status *ret) {
+  static const enum place_status all[] = {PLACE_BEFORE, PLACE_DONE, PLACE_PART, PLACE_FAILED, PLACE_UNSEEN};
+  for (size_t i = 0; text.len == 1 && i < sizeof all / sizeof all[0]; i++) {
+    if (g_ascii_tolower(text.ptr[0]) != (char)all[i]) continue;
+    *ret = all[i];
+    return true;
+  }
+  return false;
+}
+
 static bool read_entry(struct place *place, struct str line, bool has_birth) {
   struct entry values = {.missing = 0};
   struct str status = str_cut(&line, ' '), size = str_cut(&line, ' '), mtime = str_cut(&line, ' '),
              inode = str_cut(&line, ' '), birth = has_birth ? str_cut(&line, ' ') : STR("0");
-  bool good = status.len == 1 && str_to_i64(size, &values.size) && str_to_i64(mtime, &values.mtime_ns) &&
-              str_to_u64(inode, &values.inode) && str_to_i64(birth, &values.birth_ns) && line.len > 0;
+  bool good = read_status(status, &values.status) && str_to_i64(size, &values.size) &&
+              str_to_i64(mtime, &values.mtime_ns) && str_to_u64(inode, &values.inode) &&
+              str_to_i64(birth, &values.birth_ns) && line.len > 0;
   if (!good) return false;
-  values.status = (enum place_status)g_ascii_tolower(status.ptr[0]);
   if (g_ascii_isupper(status.ptr[0])) values.missing = place->prunings;
   place->has_missing = place->has_missing || values.missing != 0;
-  insert(place, values, read_path(line));
+  insert(place, values, path_text_read(line));
   return true;
 }
 

@@ -19,6 +19,7 @@ enum place_status {
   PLACE_DONE = 'd',   /* stored, or in the spool */
   PLACE_PART = 'p',   /* played by a list that is DONE: counted with it, and no output of its own */
   PLACE_FAILED = 'f', /* cannot be measured, or was refused: not tried again until it changes */
+  PLACE_UNSEEN = 'u', /* a directory that the first watch could not look into: see place_remember_unseen */
 };
 
 struct place;
@@ -33,8 +34,6 @@ void place_close(struct place *place);
 const char *place_root(const struct place *place);
 /* True if the directory was never watched before. */
 bool place_is_first(const struct place *place);
-/* True if the path is that directory, or below it. */
-bool place_is_below(const char *path, const char *top);
 
 /* True if the path has an entry for a file of this size and time of writing. If its inode differs, or its time of
  * birth is unknown, the entry is renewed. */
@@ -46,6 +45,17 @@ bool place_find(const struct place *place, const char *path, const struct stat *
 const char *place_twin(const struct place *place, const char *path, const struct stat *st,
                        enum place_status *ret_status);
 void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status);
+/* True if the place knows this file under any name, whenever it was made. Looks at every entry. */
+bool place_has_file(const struct place *place, const struct stat *st);
+
+/* Notes a directory that the first watch could not look into, and when that watch began (ns since 1970): what is
+ * found in it later and has not changed since then is from before the watch. */
+void place_remember_unseen(struct place *place, const char *dir, int64_t began_ns);
+/* True if the path is below such a directory. */
+bool place_find_unseen(const struct place *place, const char *path, int64_t *ret_began_ns);
+/* Forgets such directories, except those for which `is_still` is true. */
+void place_forget_unseen(struct place *place, bool (*is_still)(void *arg, const char *dir), void *arg);
+
 /* Forgets the entries of a status, so that these files are taken again. */
 void place_forget(struct place *place, enum place_status status);
 /* Forgets the files that were gone at the last call and are still gone. A file that is gone once is kept, because a

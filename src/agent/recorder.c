@@ -6,9 +6,10 @@
  * the list over them are different outputs by identity. So such an output is not recorded, and the reason is printed.
  * A list over one whole file has the identity of the file: the server finds a duplicate.
  *
- * An event whose project the server does not take is not kept: its project may be created later, or the pattern that
- * gave it may be corrected. The file is tried again, with growing waits. Of all files
- * of a refused project, only one is measured each time.
+ * An event whose project the server does not take goes into the spool, so it is not lost if its file is deleted. Yet
+ * the file is not remembered, and tried again, with growing waits: its project may be created later, or the pattern
+ * that gave it may be corrected and give another project. Then the event for the wrong project is removed from the
+ * spool (spool_release). Of all files of a refused project, each is measured once, and later only one each time.
  */
 #include "agent/recorder.h"
 
@@ -24,10 +25,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-#define LIST_PATIENCE_MS 60000 /* after the last change of its directory */
+#define LIST_PATIENCE_MS 60000 /* after the last change of the list and its files */
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
 #define CATCH_UP_MAX_MS 60000
 #define COMPLAINTS_MAX 10000
+#define HELD_MAX 100000           /* beyond that, files of unknown projects are measured again */
 #define PROJECT_AGAIN_MIN_MS 1000 /* between attempts for a project; doubled each time, up to the next line */
 #define PROJECT_AGAIN_MAX_MS 300000
 
@@ -36,6 +38,8 @@ struct recorder {
   struct outbox outbox;
   GHashTable *complaints; /* path -> the last text that complain got for it */
   GHashTable *projects;   /* those that the server does not take -> struct refused; "": the token's */
+  GHashTable *held;       /* path -> struct stat of the file whose events are in the spool for want of a project */
+  bool has_held;          /* the spool has, or had, such events, perhaps of an earlier process */
   GHashTable *dry_ids;    /* a set: project, source and id of what a dry run has printed */
   bool said_away;
   bool needs_help;
@@ -57,6 +61,8 @@ int recorder_open(const struct recorder_options *options, struct recorder **ret,
   }
   recorder->outbox.quiet = options->quiet;
   recorder->complaints = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
+  recorder->held = g_hash_table_new_full(g_str_hash, g_str_equal, free, g_free);
+  recorder->has_held = spool_has_held(&recorder->outbox.spool);
   recorder->dry_ids = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
   recorder->projects = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   *ret = recorder;
@@ -67,6 +73,7 @@ void recorder_close(struct recorder *recorder) {
   if (recorder == NULL) return;
   g_hash_table_destroy(recorder->complaints);
   g_hash_table_destroy(recorder->projects);
+  g_hash_table_destroy(recorder->held);
   g_hash_table_destroy(recorder->dry_ids);
   outbox_close(&recorder->outbox);
   free(recorder);
@@ -123,6 +130,16 @@ static bool is_project_refused(const struct recorder *recorder, const char *proj
   return refused != NULL && now_ms() < refused->again_ms;
 }
 
+/* True if the file's events are in the spool already. */
+static bool is_held(const struct recorder *recorder, const char *path, const struct stat *st) {
+  const struct stat *held = g_hash_table_lookup(recorder->held, path);
+  return held != NULL && recorder_is_unchanged(held, st);
+}
+
+bool recorder_has_event(const struct recorder *recorder, const char *path, const struct stat *st) {
+  return is_held(recorder, path, st);
+}
+
 /* Complains once for each project. */
 static void refuse_project(struct recorder *recorder, const char *path, const char *project,
                            const struct delivered *delivered) {
@@ -133,11 +150,11 @@ static void refuse_project(struct recorder *recorder, const char *path, const ch
     refused = calloc(1, sizeof *refused);
     CHECK(key != NULL && refused != NULL);
     (void)g_hash_table_insert(recorder->projects, key, refused);
-    (void)err_set(
-        &err, ERR_DENIED,
-        "%s: %s; this file and others of the project are not recorded until the server takes it: create the "
-        "project, use a token that is for it, or correct --path or --project",
-        path, delivered->reason);
+    (void)err_set(&err, ERR_DENIED,
+                  "%s: %s; the events of this file and of others of the project wait in %s until the server takes "
+                  "it: create the "
+                  "project, use a token that is for it, or correct --path or --project while the files are there",
+                  path, delivered->reason, recorder->outbox.spool.dir);
     recorder->options.complain(&err);
   }
   refused->wait_ms = refused->wait_ms == 0 ? PROJECT_AGAIN_MIN_MS : refused->wait_ms * 2;
@@ -156,6 +173,7 @@ struct taking {
   const char *project; /* NULL: the token's */
   const char *task_id; /* NULL: not given */
   bool is_incomplete;  /* an output was not recorded, and will not be */
+  bool is_held;        /* the server does not take its project; every event of it waits in the spool */
 };
 
 /* Puts a refused event into rejected/, because nobody reads the output of a watch. */
@@ -169,17 +187,31 @@ static int keep_refused(struct recorder *recorder, const struct report *report, 
   return 0;
 }
 
-/* 0: the event is with the server, in the spool or in rejected/. -ERR_DENIED: the server does not take its project.
- */
+/* Keeps an event in the spool whose project the server does not take. */
+static int hold(struct taking *taking, const struct report *report, struct err *err) {
+  struct recorder *recorder = taking->recorder;
+  int result = spool_hold(&recorder->outbox.spool, report, err);
+  if (result != 0) return err_prefix(err, "%s: its event cannot be kept in the spool", report->name);
+  recorder->outbox.said_projectless += !is_held(recorder, taking->path, taking->st);
+  recorder->has_held = true;
+  taking->is_held = true;
+  if (recorder->catch_up_ms == 0) recorder->catch_up_ms = now_ms() + recorder->catch_up_wait_ms;
+  return 0;
+}
+
+/* 0: the event is with the server, in the spool or in rejected/. */
 static int deliver(struct taking *taking, const struct report *report, struct err *err) {
   struct recorder *recorder = taking->recorder;
   struct delivered delivered;
+  if (is_project_refused(recorder, taking->project)) return hold(taking, report, err);
   int result = outbox_send(&recorder->outbox, report, &delivered, err);
   if (result != 0) return err_prefix(err, "%s", report->name);
   if (report_lacks_project(delivered.outcome, delivered.reason)) {
     refuse_project(recorder, report->name, taking->project, &delivered);
-    return err_set(err, ERR_DENIED, "%s: %s", report->name, delivered.reason);
+    return hold(taking, report, err);
   }
+  bool is_stored = delivered.outcome == REPORT_STORED || delivered.outcome == REPORT_DUPLICATE;
+  if (is_stored && recorder->has_held) spool_release(&recorder->outbox.spool, report);
   if (delivered.outcome == REPORT_SPOOLED)
     say_spooled(recorder, report->name, &delivered);
   else
@@ -258,11 +290,20 @@ static void remember_parts(const struct taking *taking, const struct media *medi
   const char *root = place_root(taking->place);
   for (size_t i = 0; i < media->part_count; i++) {
     const char *part = media->parts[i];
-    if (strcmp(part, taking->path) == 0 || !place_is_below(part, root)) continue;
+    if (strcmp(part, taking->path) == 0 || !file_is_below(part, root)) continue;
     if (!wanted_has(taking->recorder->options.wanted, part + strlen(root)) || lstat(part, &st) != 0) continue;
     bool is_counted = place_find(taking->place, part, &st, &status) && status == PLACE_DONE;
     if (!is_counted) place_remember(taking->place, part, &st, PLACE_PART);
   }
+}
+
+static void remember_held(const struct taking *taking) {
+  char *key = strdup(taking->path);
+  struct stat *st = g_new(struct stat, 1);
+  CHECK(key != NULL);
+  *st = *taking->st;
+  if (g_hash_table_size(taking->recorder->held) >= HELD_MAX) g_hash_table_remove_all(taking->recorder->held);
+  (void)g_hash_table_replace(taking->recorder->held, key, st);
 }
 
 static int take_outputs(struct taking *taking, const struct reports *reports, struct err *err) {
@@ -270,7 +311,9 @@ static int take_outputs(struct taking *taking, const struct reports *reports, st
   CHECK(reports->count == reports->media.count);
   for (size_t i = 0; result == 0 && i < reports->count; i++)
     result = take_output(taking, &reports->items[i], &reports->media.outputs[i], err);
-  if (result != 0) return result;
+  if (result == 0 && taking->is_held) remember_held(taking);
+  if (result != 0 || taking->is_held) return result;
+  (void)g_hash_table_remove(taking->recorder->held, taking->path);
   remember_parts(taking, &reports->media);
   place_remember(taking->place, taking->path, taking->st, taking->is_incomplete ? PLACE_FAILED : PLACE_DONE);
   return 0;
@@ -292,31 +335,24 @@ static bool is_renamed(const struct recorder *recorder, struct place *place, con
   return true;
 }
 
-static int64_t directory_changed_ms(const char *path) {
+static int64_t changed_ms(const char *path) {
   struct stat st;
-  SCOPED_MALLOC char *dir = file_directory(path);
-  if (stat(dir, &st) != 0) return INT64_MIN;
-  return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+  if (lstat(path, &st) != 0) return INT64_MIN;
+  return (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
 }
 
-static bool is_same_directory(const char *a, const char *b) {
-  size_t len = (size_t)(file_name(a) - a);
-  return len == (size_t)(file_name(b) - b) && memcmp(a, b, len) == 0;
-}
-
-/* True while the list's directory, or one of its files' directories, still changes: a slow copy may bring the
- * segments after the list, and a transcoder writes a master list long before the last segment. */
+/* True while the list, or one of its files, still changes: a slow copy may bring the segments after the list, and a
+ * transcoder writes a master list long before the last segment. The time of the last change of attributes tells,
+ * which no tool can set. What else happens in their directories does not matter: in a busy one, a broken list would
+ * be waited for without end, and with it the files that it names. */
 static bool is_list_in_the_making(const char *path, const struct media *media) {
   if (!wanted_is_list(path)) return false;
-  int64_t changed_ms = directory_changed_ms(path);
-  const char *before = path;
+  int64_t last_ms = changed_ms(path);
   for (size_t i = 0; i < media->part_count; i++) {
-    if (is_same_directory(media->parts[i], before)) continue;
-    before = media->parts[i];
-    int64_t part_ms = directory_changed_ms(before);
-    if (part_ms > changed_ms) changed_ms = part_ms;
+    int64_t part_ms = changed_ms(media->parts[i]);
+    if (part_ms > last_ms) last_ms = part_ms;
   }
-  return changed_ms != INT64_MIN && clock_real_ms(clock_system()) - changed_ms < LIST_PATIENCE_MS;
+  return last_ms != INT64_MIN && clock_real_ms(clock_system()) - last_ms < LIST_PATIENCE_MS;
 }
 
 /* A fault of the file itself is reported, and the file is not tried again. An init segment or a segment is passed
@@ -325,6 +361,10 @@ static bool is_list_in_the_making(const char *path, const struct media *media) {
 static int take_failure(struct taking *taking, const struct media *media, int result, enum recorded *ret,
                         const struct err *err) {
   if (result == -ERR_MISSING) return result;
+  if (result == -ERR_BUSY) {
+    *ret = RECORDED_EARLY;
+    return 0;
+  }
   if (err_kind(result) == ERR_KIND_RETRY || result == -ERR_IO) {
     recorder_complain(taking->recorder, taking->path, err);
     *ret = RECORDED_LOST;
@@ -348,29 +388,41 @@ static bool has_unmeasured(const struct reports *reports) {
   return false;
 }
 
+/* True if somebody still writes to a file that one of the outputs plays. */
+static bool has_busy(const struct reports *reports) {
+  for (size_t i = 0; i < reports->count; i++) {
+    const struct report *report = &reports->items[i];
+    if (!report->is_measured && report->why.code == ERR_BUSY) return true;
+  }
+  return false;
+}
+
 /* Measures the file, and takes its outputs if it is still the same then. */
 static int measure(struct taking *taking, const struct report_options *options, enum recorded *ret,
                    struct stat *ret_now, struct err *err) {
   SCOPED(reports_fini) struct reports reports = {0};
   struct stat now;
   int result = report_measure(taking->path, options, &reports, err);
-  if (lstat(taking->path, &now) != 0) {
-    if (file_may_pass(errno)) *ret = RECORDED_LOST;
+  bool is_there = lstat(taking->path, &now) == 0;
+  if (!is_there && (file_may_pass(errno) || result != 0)) {
+    *ret = file_may_pass(errno) ? RECORDED_LOST : RECORDED_GONE;
     return 0;
   }
-  if (!recorder_is_unchanged(&now, taking->st)) {
+  if (is_there && !recorder_is_unchanged(&now, taking->st)) {
     *ret = RECORDED_CHANGED;
     *ret_now = now;
     return 0;
   }
   if (result != 0) return take_failure(taking, &reports.media, result, ret, err);
-  if (has_unmeasured(&reports) && is_list_in_the_making(taking->path, &reports.media)) {
+  /* A file that is gone now, and was measured, existed: its events are sent. */
+  bool is_early = has_unmeasured(&reports) && is_list_in_the_making(taking->path, &reports.media);
+  if (is_there && (is_early || has_busy(&reports))) {
     *ret = RECORDED_EARLY;
     return 0;
   }
   result = take_outputs(taking, &reports, err);
-  if (result == 0) return 0;
-  if (result != -ERR_DENIED) recorder_complain(taking->recorder, taking->path, err);
+  if (result == 0 && !taking->is_held) return 0;
+  if (result != 0) recorder_complain(taking->recorder, taking->path, err);
   *ret = RECORDED_LOST;
   return 0;
 }
@@ -397,7 +449,7 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
   if (fields.project[0] != '\0') reporting.project = fields.project;
   if (fields.source[0] != '\0') reporting.source = fields.source;
   reporting.task_id = text_or_null(fields.task_id);
-  if (is_project_refused(recorder, reporting.project)) {
+  if (is_project_refused(recorder, reporting.project) && is_held(recorder, path, st)) {
     *ret = RECORDED_LOST;
     return 0;
   }

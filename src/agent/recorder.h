@@ -34,10 +34,14 @@ const char *recorder_spool(const struct recorder *recorder);
 /* Calls complain once for each path and reason: a playlist that still grows would give the same reason many times. */
 void recorder_complain(struct recorder *recorder, const char *path, const struct err *err);
 
+/* True if an event of this file waits in the spool for its project. */
+bool recorder_has_event(const struct recorder *recorder, const char *path, const struct stat *st);
+
 enum recorded {
-  RECORDED_DONE,     /* remembered, or gone */
+  RECORDED_DONE,     /* remembered */
+  RECORDED_GONE,     /* it went away before it could be measured */
   RECORDED_CHANGED,  /* it changed while it was measured; ret_now is its state now */
-  RECORDED_EARLY,    /* a list whose segments may still arrive */
+  RECORDED_EARLY,    /* a list whose segments may still arrive, or somebody still writes to a file that it plays */
   RECORDED_LOST,     /* it could not be read now, its event could not be kept, or its project is not one that the
                       * server knows or that the token is for: try again */
   RECORDED_PATHLESS, /* the path does not give its project or task: reported, and not remembered */

@@ -13,6 +13,7 @@
 
 #include "agent/identity.h"
 #include "agent/report_ids.h"
+#include "agent/writer.h"
 #include "auth/digest.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -21,8 +22,9 @@
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
-#define MEASURE_TRIES 2 /* if a part of a list seems to change */
+#define MEASURE_TRIES 2      /* if a part of a list seems to change */
 #define BACKOFF_FIRST_MS 500 /* doubled after each attempt: 3.5 s in all */
+#define WAIT_MAX_MS 5000     /* in all, if the server asks for longer waits */
 
 void report_fini(struct report *report) {
   buf_fini(&report->event);
@@ -59,30 +61,24 @@ static void host_source(char out[REPORT_ID_SIZE]) {
 
 /* ---- events ---- */
 
-static void append_member(struct buf *out, const char *name, const char *value) {
-  bool is_first = out->len > 0 && out->ptr[out->len - 1] == '{';
-  buf_printf(out, "%s\"%s\":", is_first ? "" : ",", name);
-  json_quote(out, str_of(value));
-}
-
 static void begin_event(const char *type, const char *project, struct report *ret) {
   char time[RFC3339_SIZE];
   rfc3339_format(ret->time_ms, time);
   buf_text(&ret->event, "{\"specversion\":\"1.0\"");
-  append_member(&ret->event, "type", type);
-  append_member(&ret->event, "source", ret->source);
-  append_member(&ret->event, "id", ret->id);
-  if (project != NULL) append_member(&ret->event, "subject", project);
-  append_member(&ret->event, "time", time);
+  json_add_member(&ret->event, "type", type);
+  json_add_member(&ret->event, "source", ret->source);
+  json_add_member(&ret->event, "id", ret->id);
+  if (project != NULL) json_add_member(&ret->event, "subject", project);
+  json_add_member(&ret->event, "time", time);
 }
 
 /* Ends the event. Leaves out a name that is longer than the ledger keeps, instead of cutting it. */
 static int end_event(const char *name, size_t path_len, const struct report_options *options, struct report *ret,
                      struct err *err) {
   struct str dest = str_of(report_ids_base_name(name, path_len));
-  if (options->task_id != NULL) append_member(&ret->event, "task_id", options->task_id);
+  if (options->task_id != NULL) json_add_member(&ret->event, "task_id", options->task_id);
   if (dest.len > 0 && dest.len <= DEST_MAX && str_is_utf8(dest) && !str_has_control(dest))
-    append_member(&ret->event, "dest_name", dest.ptr);
+    json_add_member(&ret->event, "dest_name", dest.ptr);
   buf_text(&ret->event, "}}");
   return ret->event.failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", name) : 0;
 }
@@ -104,9 +100,7 @@ static int describe(const struct media_output *media, size_t path_len, const str
 }
 
 /* An event's time has four digits for the year. */
-static bool has_year(int64_t time_s) {
-  return time_s >= RFC3339_MIN_MS / 1000 && time_s <= RFC3339_MAX_MS / 1000;
-}
+static bool has_year(int64_t time_s) { return time_s >= RFC3339_MIN_MS / 1000 && time_s <= RFC3339_MAX_MS / 1000; }
 
 /* ---- media that change while they are measured ---- */
 
@@ -134,8 +128,8 @@ static int compare_times(struct timespec a, struct timespec b) {
 
 /* The files that a list plays are known only afterwards. So their time of change tells, which no tool can set: it is
  * not between the start and now. A later one is of a file server whose clock goes ahead. If that clock goes ahead by
- * less, a file that did not change seems to have changed, but not a second time: see report_measure. Some kernels stamp
- * files with a clock that is a tick late, so a change in the first 10 ms may be overlooked. */
+ * less, a file that did not change seems to have changed, but not a second time: see report_measure. Some kernels
+ * stamp files with a clock that is a tick late, so a change in the first 10 ms may be overlooked. */
 static bool has_changed(const struct before *before, const char *path, const struct stat *st, struct timespec now) {
   const struct stat *was = &before->st;
   if (strcmp(path, before->path) == 0)
@@ -167,9 +161,30 @@ static int check_media_unchanged(struct before *before, const struct media_outpu
   return result;
 }
 
+/* -ERR_BUSY: somebody still writes to the path, or to a file that the output plays. */
+static int check_writers(const struct before *before, const struct media_output *media, struct err *err) {
+  int result = writer_check(before->path, err);
+  for (size_t i = 0; i < media->span_count && result == 0; i++) {
+    bool again = i > 0 && strcmp(media->spans[i].path, media->spans[i - 1].path) == 0; /* ranges of one file */
+    if (!again) result = writer_check(media->spans[i].path, err);
+  }
+  return result;
+}
+
+/* The same of a path that is refused: it may be broken only because it is not finished. What is no video stays so.
+ * -ERR_IO: it changed while it was read. */
+static int check_refused(const struct before *before, const struct media *media, struct err *err) {
+  bool may_change = media->refusal == MEDIA_REFUSED_BROKEN || media->refusal == MEDIA_REFUSED_UNFINISHED;
+  int result = may_change ? writer_check(before->path, err) : 0;
+  for (size_t i = 0; may_change && i < media->part_count && result == 0; i++)
+    result = writer_check(media->parts[i], err);
+  return result == 0 ? check_unchanged(before, before->path, err) : result;
+}
+
 /* ---- outputs ---- */
 
-/* The length of the part of an output's name that is a path; "#ID" follows it in the name of a manifest's rendition. */
+/* The length of the part of an output's name that is a path; "#ID" follows it in the name of a manifest's rendition.
+ */
 static size_t path_len_of(const struct before *before, const char *name) {
   size_t len = strlen(before->path);
   return strncmp(name, before->path, len) == 0 && name[len] == '#' ? len : strlen(name);
@@ -180,10 +195,12 @@ static int identify(struct before *before, const struct media_output *media, str
   int64_t time_s = 0;
   char identity[IDENTITY_SIZE];
   if (!media->is_measured) {
+    if (media->why.code == ERR_MEDIA && check_writers(before, media, err) != 0) return -ERR_BUSY;
     *err = media->why;
     return -(int)media->why.code;
   }
   int result = identity_of_media(media->spans, media->span_count, identity, &time_s, err);
+  if (result == 0) result = check_writers(before, media, err); /* first: else one could write and end in between */
   if (result == 0) result = check_media_unchanged(before, media, err);
   if (result != 0) return result;
   if (!has_year(time_s))
@@ -220,8 +237,8 @@ static int measure(struct before *before, const char *path, const struct report_
                    struct err *err) {
   struct err changed;
   int result = media_probe(before->path, &options->media, &ret->media, err);
-  if (result == -ERR_MEDIA && check_unchanged(before, before->path, &changed) != 0) {
-    *err = changed; /* it was read while somebody wrote it */
+  if (result == -ERR_MEDIA && check_refused(before, &ret->media, &changed) != 0) {
+    *err = changed;
     return -(int)changed.code;
   }
   if (result != 0) return result;
@@ -282,10 +299,21 @@ int report_measure(const char *path, const struct report_options *options, struc
   return make_events(&before, options, ret, err);
 }
 
+int report_check_module(struct err *err) {
+  SCOPED(media_fini) struct media media = {.outputs = NULL};
+  const struct media_options options = {.explain = false};
+  struct err why;
+  int result = media_probe("/dev/null", &options, &media, &why); /* loads the module, and is no media */
+  if (result == 0 || result == -ERR_MEDIA || result == -ERR_IO) return 0;
+  *err = why;
+  return result;
+}
+
 int report_failure(const char *path, struct timespec started, struct timespec ended,
                    const struct report_options *options, struct report *ret, struct err *err) {
   char rest[64], tail[64];
   SCOPED_MALLOC char *absolute = report_absolute_path(path);
+  if (absolute == NULL) return err_set_errno(err, ERR_IO, errno, "%s: the working directory has no path", path);
   (void)snprintf(rest, sizeof rest, "failed:%lld%09ld", (long long)started.tv_sec, started.tv_nsec);
   (void)snprintf(tail, sizeof tail, "#failed-%lld.%09ld", (long long)started.tv_sec, started.tv_nsec);
   host_source(ret->source);
@@ -328,8 +356,8 @@ const char *report_outcome_name(enum report_outcome outcome) {
 
 /* The server's reasons begin with the attribute's name: ingest/fields.c, ingest/answer.c. */
 bool report_lacks_project(enum report_outcome outcome, const char *reason) {
-  static const char *const reasons[] = {"subject: no project has this id", "subject: the token is for another project",
-                                        "subject is missing"};
+  static const char *const reasons[] = {"subject: no project has this id",
+                                        "subject: the token is for another project", "subject is missing"};
   for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
     if (outcome == REPORT_REJECTED && str_starts(str_of(reason), str_of(reasons[i]))) return true;
   }
@@ -338,8 +366,10 @@ bool report_lacks_project(enum report_outcome outcome, const char *reason) {
 
 const char *report_project_advice(const char *reason) {
   if (str_starts(str_of(reason), STR("subject is missing")))
-    return "send it by `codecmeter flush --any` with a token of the one project that it is for; next time give --project";
-  return "create the project (`codecmeter project create`), then give `codecmeter flush`; or give `codecmeter flush` with "
+    return "send it by `codecmeter flush --any` with a token of the one project that it is for; next time give "
+           "--project";
+  return "create the project (`codecmeter project create`), then give `codecmeter flush`; or give `codecmeter flush` "
+         "with "
          "a token that is for the project";
 }
 
@@ -403,10 +433,13 @@ int report_send(struct client *client, struct str event, int tries, enum report_
                 char ret_reason[REPORT_REASON_MAX], struct err *err) {
   int result = client_is_interrupted(client) ? err_set(err, ERR_STOPPING, "interrupted before the event was sent")
                                              : -ERR_NETWORK;
-  for (int attempt = 0, wait_ms = BACKOFF_FIRST_MS; attempt < tries && !client_is_interrupted(client);
-       attempt++, wait_ms *= 2) {
+  int64_t backoff_ms = BACKOFF_FIRST_MS, left_ms = WAIT_MAX_MS;
+  for (int attempt = 0; attempt < tries && !client_is_interrupted(client); attempt++, backoff_ms *= 2) {
     result = send_once(client, event, ret_outcome, ret_reason, err);
     if (result == 0 || err_kind(result) != ERR_KIND_RETRY || attempt + 1 == tries) break;
+    int64_t asked_ms = client_busy_ms(client), wait_ms = asked_ms > backoff_ms ? asked_ms : backoff_ms;
+    if (wait_ms > left_ms) break;
+    left_ms -= wait_ms;
     (void)usleep((useconds_t)wait_ms * 1000);
   }
   return result;

@@ -45,7 +45,7 @@ struct report_options {
 MUST_USE int report_check_options(const struct report_options *options, struct err *err);
 
 /* The path that a file has, without links; of a file that does not exist: the one that it would have. The caller frees
- * it; never NULL. */
+ * it. NULL: the path is relative, and the working directory has no path, as one that was removed; errno says why. */
 char *report_absolute_path(const char *path);
 /* The directory that holds all these files, without a slash at its end ("" is the root). paths: at least one,
  * absolute, ends with NULL. The caller frees it; never NULL. */
@@ -74,13 +74,17 @@ void reports_fini(struct reports *reports);
 
 /* Measures a path and makes the event of each of its outputs. 0: at least one output is measured. -ERR_MEDIA: there is
  * no such file, or it cannot be measured. -ERR_IO: it cannot be read now, or it changed while it was measured; another
- * try may succeed. -ERR_USAGE: report_check_options; or options->id is given, and the path gives several outputs; or
+ * try may succeed. -ERR_BUSY: a process has it, or a file that it plays, open for writing (agent/writer.h): it is not
+ * finished. -ERR_USAGE: report_check_options; or options->id is given, and the path gives several outputs; or
  * the ids would be too long. Other errors: those of media_probe.
  * With options->ids, distinct files with one identity get the ids ID, ID#2, ID#3 …, unless the user chose the ids.
  * Files are distinct if the first files of their media are on different devices or have different inodes.
  * Fills ret in any case; the caller calls reports_fini. */
 MUST_USE int report_measure(const char *path, const struct report_options *options, struct reports *ret,
                             struct err *err);
+/* Checks that media can be measured at all, before what takes long is begun. -ERR_MISSING names the package to install.
+ * -ERR_DESCRIPTORS, -ERR_MEMORY: not now. */
+MUST_USE int report_check_module(struct err *err);
 /* Makes the event of an output that failed: identity from path and start, time from the end, no measures. With
  * options->id or id_prefix the id is that one, "#failed-" and the start, because a later try that succeeds is another
  * event. */
@@ -102,8 +106,9 @@ char *report_line(const struct report *report, enum report_outcome outcome);
 bool report_lacks_project(enum report_outcome outcome, const char *reason);
 /* What the user can do about such an event in the spool: a sentence without its end, in the imperative. */
 const char *report_project_advice(const char *reason);
-#define REPORT_TRIES 4 /* 3.5 s of waiting in all */
-/* Sends an event, up to `tries` times while the server cannot be reached or is busy. 0: *ret_outcome is set, and
+#define REPORT_TRIES 4
+/* Sends an event, up to `tries` times while the server cannot be reached or is busy. Between them it waits 3.5 s in all,
+ * or as long as the server asks for (Retry-After), at most 5 s in all: if the server asks for more, it gives up at once. 0: *ret_outcome is set, and
  * ret_reason (may be empty) says why the event was not stored. An event that the server cannot read (400, 413, 415)
  * is rejected. -ERR_NETWORK, -ERR_REMOTE, -ERR_STOPPING may pass. -ERR_DENIED: the token or the address is wrong; the
  * event was not judged. */

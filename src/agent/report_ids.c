@@ -56,7 +56,8 @@ char *report_absolute_path(const char *path) {
     CHECK(asprintf(&joined, "%s%s%s", real_above, separator, file_name(path)) >= 0);
     return joined;
   }
-  bool relative = path[0] != '/' && getcwd(directory, sizeof directory) != NULL;
+  bool relative = path[0] != '/';
+  if (relative && getcwd(directory, sizeof directory) == NULL) return NULL;
   CHECK(asprintf(&joined, "%s%s%s", relative ? directory : "", relative ? "/" : "", path) >= 0);
   return joined;
 }

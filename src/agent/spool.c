@@ -30,7 +30,8 @@
 #define HASH_DIGITS 16
 #define TIME_MAX INT64_C(9999999999999) /* thirteen digits, so that names sort by time */
 #define ID_DIGITS 32
-#define NAME_SIZE (13 + 1 + ID_DIGITS + 1 + HASH_DIGITS + sizeof SUFFIX)
+#define HELD "-watch" /* in the name of an event that spool_hold has put, behind the id */
+#define NAME_SIZE (13 + 1 + ID_DIGITS + sizeof HELD + HASH_DIGITS + sizeof SUFFIX)
 #define LOCK_TEXT "codecmeter spool 1\n" /* the content of `lock`, which marks a directory as a spool */
 #define LOCK_POLL_MS 50
 #define CUT_OFF_S 60 /* the writer of a temporary file of this age has ended */
@@ -127,6 +128,29 @@ int spool_make(const char *dir, struct err *err) {
   return result == 0 ? open_lock(dir, &fd, err) : result;
 }
 
+/* ---- a file of the spool ---- */
+
+/* Keeps the memory of content. -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it is no regular file of at most
+ * `most` bytes. -ERR_DENIED: this user may not read it. */
+static int read_content(const char *path, size_t most, struct buf *content, struct stat *ret_st, struct err *err) {
+  size_t got = 0;
+  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", path);
+  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "this user may not read %s", path);
+  if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
+  if (fd < 0 || fstat(fd, ret_st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", path);
+  if (!S_ISREG(ret_st->st_mode)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
+  if ((uint64_t)ret_st->st_size > most) return err_set(err, ERR_CORRUPT, "it is too long");
+  size_t size = (size_t)ret_st->st_size;
+  buf_clear(content);
+  char *room = buf_extend(content, size + JSON_PADDING);
+  CHECK(room != NULL);
+  memset(room, 0, size + JSON_PADDING);
+  int result = file_read(fd, path, 0, room, size, &got, err);
+  content->len = got;
+  return result;
+}
+
 /* ---- adding ---- */
 
 static void hash_content(struct str content, char out[HASH_DIGITS + 1]) {
@@ -146,12 +170,22 @@ static void hash_id(const struct report *report, char out[ID_DIGITS + 1]) {
   bytes_hex(digest, ID_DIGITS / 2, out);
 }
 
-static void name_file(const struct report *report, struct str content, const char *suffix, char out[NAME_SIZE]) {
-  char hash[HASH_DIGITS + 1], id[ID_DIGITS + 1];
+/* The part of a name that all events of one output at one time have. */
+static void name_output(const struct report *report, char out[NAME_SIZE]) {
+  char id[ID_DIGITS + 1];
   int64_t time_ms = report->time_ms < 0 ? 0 : report->time_ms > TIME_MAX ? TIME_MAX : report->time_ms;
-  hash_content(content, hash);
   hash_id(report, id);
-  int len = snprintf(out, NAME_SIZE, "%013" PRId64 "-%s-%s%s", time_ms, id, hash, suffix);
+  int len = snprintf(out, NAME_SIZE, "%013" PRId64 "-%s", time_ms, id);
+  CHECK(len > 0 && len < (int)NAME_SIZE);
+}
+
+/* mark: HELD or "". */
+static void name_file(const struct report *report, struct str content, const char *mark, const char *suffix,
+                      char out[NAME_SIZE]) {
+  char hash[HASH_DIGITS + 1], output[NAME_SIZE];
+  hash_content(content, hash);
+  name_output(report, output);
+  int len = snprintf(out, NAME_SIZE, "%.*s%s-%s%s", 13 + 1 + ID_DIGITS, output, mark, hash, suffix);
   CHECK(len > 0 && len < (int)NAME_SIZE);
 }
 
@@ -171,30 +205,73 @@ static int compose(const struct spool *spool, const struct report *report, struc
   return 0;
 }
 
-int spool_put(const struct spool *spool, const struct report *report, struct err *err) {
+/* True if the file is an equal event, whole. Its time of writing says since when the event waits. */
+static bool is_there(const struct spool *spool, const char *name, struct str content) {
+  SCOPED_MALLOC char *path = file_path(spool->dir, name);
+  SCOPED(buf_fini) struct buf found = {0};
+  struct stat st;
+  struct err err;
+  return read_content(path, FILE_MAX, &found, &st, &err) == 0 && str_equal(buf_view(&found), content);
+}
+
+static int put(const struct spool *spool, const struct report *report, const char *mark, struct err *err) {
   SCOPED(buf_fini) struct buf content = {0};
   char name[NAME_SIZE];
   int result = compose(spool, report, &content, err);
   if (result == 0) result = spool_make(spool->dir, err);
   if (result != 0) return result;
-  name_file(report, buf_view(&content), SUFFIX, name);
+  name_file(report, buf_view(&content), mark, SUFFIX, name);
+  if (is_there(spool, name, buf_view(&content))) return file_sync_dir(spool->dir, err); /* its writer may not have */
   return file_replace(spool->dir, name, buf_view(&content), err);
 }
 
-/* ---- events that will never be sent ---- */
-
-static void append_member(struct buf *out, const char *name, const char *value) {
-  buf_printf(out, ",\"%s\":", name);
-  json_quote(out, str_of(value));
+int spool_put(const struct spool *spool, const struct report *report, struct err *err) {
+  return put(spool, report, "", err);
 }
+
+int spool_hold(const struct spool *spool, const struct report *report, struct err *err) {
+  return put(spool, report, HELD, err);
+}
+
+/* True if the name is that of an event that spool_hold has put: of this output, or of any if output is "". */
+static bool is_held(const char *name, const char *output) {
+  size_t len = strlen(output);
+  const char *mark = strstr(name, HELD "-");
+  return name[0] != '.' && has_suffix(name, SUFFIX) && mark != NULL && strncmp(name, output, len) == 0 &&
+         (len == 0 || mark == name + len);
+}
+
+/* Removes them if remove is true. Returns how many there are. */
+static size_t visit_held(const char *spool, const char *output, bool remove) {
+  size_t count = 0;
+  DIR *dir = opendir(spool);
+  for (struct dirent *entry = NULL; dir != NULL && (entry = readdir(dir)) != NULL;) {
+    if (!is_held(entry->d_name, output)) continue;
+    count++;
+    if (remove) (void)unlinkat(dirfd(dir), entry->d_name, 0);
+  }
+  if (dir != NULL) (void)closedir(dir);
+  return count;
+}
+
+bool spool_has_held(const struct spool *spool) { return visit_held(spool->dir, "", false) > 0; }
+
+void spool_release(const struct spool *spool, const struct report *report) {
+  char output[NAME_SIZE];
+  name_output(report, output);
+  (void)visit_held(spool->dir, output, true);
+}
+
+/* ---- events that will never be sent ---- */
 
 /* What a note is about, if not about an event. */
 struct subject {
   const char *member, *text;
 };
 
-/* Writes a note to rejected/: {"event":…,"outcome":…,"reason":…,"time":…}, with the subject as one more member. */
-static int note_rejected(const struct spool *spool, const char *name, struct str event, const struct subject *subject,
+/* Writes a note to rejected/: {"event":…,"outcome":…,"reason":…,"time":…}, with the subjects as further members, up to the
+ * first without a name. subjects: or NULL. */
+static int note_rejected(const struct spool *spool, const char *name, struct str event, const struct subject *subjects,
                          const char *outcome, const char *reason, struct err *err) {
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
   SCOPED(buf_fini) struct buf note = {0};
@@ -202,10 +279,11 @@ static int note_rejected(const struct spool *spool, const char *name, struct str
   rfc3339_format(clock_real_ms(clock_system()), time);
   buf_text(&note, "{\"event\":");
   buf_str(&note, event);
-  if (subject != NULL) append_member(&note, subject->member, subject->text);
-  append_member(&note, "outcome", outcome);
-  append_member(&note, "reason", reason);
-  append_member(&note, "time", time);
+  for (const struct subject *subject = subjects; subject != NULL && subject->member != NULL; subject++)
+    json_add_member(&note, subject->member, subject->text);
+  json_add_member(&note, "outcome", outcome);
+  json_add_member(&note, "reason", reason);
+  json_add_member(&note, "time", time);
   buf_text(&note, "}\n");
   int result = file_make_dir(dir, err);
   return result == 0 ? file_replace(dir, name, buf_view(&note), err) : result;
@@ -216,14 +294,16 @@ int spool_reject(const struct spool *spool, const struct report *report, enum re
   char name[NAME_SIZE];
   int result = spool_make(spool->dir, err);
   if (result != 0) return result;
-  name_file(report, buf_view(&report->event), ".json", name);
+  name_file(report, buf_view(&report->event), "", ".json", name);
   return note_rejected(spool, name, buf_view(&report->event), NULL, report_outcome_name(outcome), reason, err);
 }
 
-int spool_note_unmetered(const struct spool *spool, const char *name, const char *output, const char *reason,
+int spool_note_unmetered(const struct spool *spool, const char *name, const struct spool_lost *lost, const char *reason,
                          struct err *err) {
-  const struct subject subject = {"output", output};
-  return note_rejected(spool, name, STR("null"), &subject, "unmetered", reason, err);
+  char began[RFC3339_SIZE];
+  rfc3339_format(lost->began_ms, began);
+  const struct subject subjects[] = {{"output", lost->output}, {"began", began}, {"project", lost->project}, {NULL, NULL}};
+  return note_rejected(spool, name, STR("null"), subjects, "unmetered", reason, err);
 }
 
 static int remove_event(const char *path, struct err *err) {
@@ -250,8 +330,8 @@ int spool_move_aside(const struct spool *spool, const char *name, const char *re
   SCOPED_MALLOC char *dir = file_path(spool->dir, "rejected");
   SCOPED_MALLOC char *to = free_name(dir, name), *target = file_path(dir, to), *note = NULL;
   CHECK(asprintf(&note, "%s.json", to) >= 0);
-  const struct subject file = {"file", to};
-  int result = note_rejected(spool, note, STR("null"), &file, "unreadable", reason, err);
+  const struct subject file[] = {{"file", to}, {NULL, NULL}};
+  int result = note_rejected(spool, note, STR("null"), file, "unreadable", reason, err);
   if (result != 0) return result;
   if (rename(from, target) != 0) return err_set_errno(err, ERR_IO, errno, "cannot move %s", from);
   return file_sync_dir(dir, err);
@@ -274,27 +354,6 @@ static void waiting_fini(struct waiting *waiting) {
   free(waiting->path);
   free(waiting->project);
   buf_fini(&waiting->content);
-}
-
-/* Keeps the memory of content. -ERR_NOT_FOUND: the file is gone. -ERR_CORRUPT: it is no regular file of at most
- * `most` bytes. -ERR_DENIED: this user may not read it. */
-static int read_content(const char *path, size_t most, struct buf *content, struct stat *ret_st, struct err *err) {
-  size_t got = 0;
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s is gone", path);
-  if (fd < 0 && errno == EACCES) return err_set(err, ERR_DENIED, "this user may not read %s", path);
-  if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
-  if (fd < 0 || fstat(fd, ret_st) != 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", path);
-  if (!S_ISREG(ret_st->st_mode)) return err_set(err, ERR_CORRUPT, "it is not a regular file");
-  if ((uint64_t)ret_st->st_size > most) return err_set(err, ERR_CORRUPT, "it is too long");
-  size_t size = (size_t)ret_st->st_size;
-  buf_clear(content);
-  char *room = buf_extend(content, size + JSON_PADDING);
-  CHECK(room != NULL);
-  memset(room, 0, size + JSON_PADDING);
-  int result = file_read(fd, path, 0, room, size, &got, err);
-  content->len = got;
-  return result;
 }
 
 /* True if the name is "TIME-ID-HASH.event" with the hash of the content. */
@@ -461,8 +520,8 @@ static int take_name(const struct sending *sending, const char *name, struct err
   bool cut_off = name[0] == '.';
   int result = cut_off ? say_cut_off(&why) : read_waiting(spool, &waiting, &why);
   if (result == 0) return send_waiting(sending, &waiting, err);
-  if (result == -ERR_DENIED) {
-    ++sums->unreadable;
+  if (result == -ERR_DENIED || result == -ERR_IO) { /* this event only: the others are sent */
+    if (sums->unreadable++ == 0) sums->why_unreadable = why;
     return 0;
   }
   if (result == -ERR_CORRUPT)
@@ -495,7 +554,8 @@ int spool_send(const struct spool *spool, struct client *client, const struct sp
   SCOPED(names_fini) struct names names = {0};
   SCOPED_FD int fd = -1;
   if (access(spool->dir, R_OK | W_OK | X_OK) != 0) {
-    return err_set_errno(err, ERR_NOT_FOUND, errno, "cannot use the spool %s", spool->dir);
+    bool is_none = errno == ENOENT || errno == ENOTDIR;
+    return err_set_errno(err, is_none ? ERR_NOT_FOUND : ERR_DENIED, errno, "cannot use the spool %s", spool->dir);
   }
   int result = check_ours(spool->dir, err);
   if (result == 0) result = lock(spool, client, pass->waits, &fd, err);

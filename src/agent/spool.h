@@ -33,9 +33,18 @@ void spool_fini(struct spool *spool);
  * contains other files. */
 MUST_USE int spool_make(const char *dir, struct err *err);
 
-/* Puts an event into the spool. It is on disk when this returns 0. -ERR_FULL, -ERR_IO, -ERR_EXISTS. */
+/* Puts an event into the spool. It is on disk when this returns 0. If an equal event waits already, it keeps its time, so
+ * that it never seems to wait for less long than it does. -ERR_FULL, -ERR_IO, -ERR_EXISTS. */
 MUST_USE int spool_put(const struct spool *spool, const struct report *report, struct err *err);
-/* The same into rejected/, with outcome and reason. */
+/* The same for an event of `watch` whose project the server does not take. It waits like any other, so it is not lost if
+ * its file goes away. But while the file is there, `watch` may record it for another project later: spool_release. */
+MUST_USE int spool_hold(const struct spool *spool, const struct report *report, struct err *err);
+/* Removes what spool_hold has put for the same output at the same time, because the output is recorded. An event that
+ * cannot be removed stays: the user sees it, or it is a duplicate. */
+void spool_release(const struct spool *spool, const struct report *report);
+/* True if there is an event that spool_hold has put. */
+bool spool_has_held(const struct spool *spool);
+/* The same as spool_put into rejected/, with outcome and reason. */
 MUST_USE int spool_reject(const struct spool *spool, const struct report *report, enum report_outcome outcome,
                           const char *reason, struct err *err);
 
@@ -43,9 +52,14 @@ MUST_USE int spool_reject(const struct spool *spool, const struct report *report
 void spool_append_address(const struct spool *spool, struct buf *out);
 /* True if that is the name of a run's note. */
 bool spool_is_run(const char *name);
-/* Notes in rejected/, under that name, an output that has no event. */
-MUST_USE int spool_note_unmetered(const struct spool *spool, const char *name, const char *output, const char *reason,
-                                  struct err *err);
+/* An output of a run, that has no event. */
+struct spool_lost {
+  const char *output, *project; /* its path; "" for the token's project */
+  int64_t began_ms;             /* when the run began, Unix ms */
+};
+/* Notes it in rejected/, under that name. */
+MUST_USE int spool_note_unmetered(const struct spool *spool, const char *name, const struct spool_lost *lost,
+                                  const char *reason, struct err *err);
 /* Moves a damaged file into rejected/, and writes a note with the reason beside it. */
 MUST_USE int spool_move_aside(const struct spool *spool, const char *name, const char *reason, struct err *err);
 
@@ -53,7 +67,8 @@ struct spool_sums {
   uint64_t sent, duplicate, rejected;
   uint64_t left;        /* still in the spool */
   uint64_t elsewhere;   /* of `left`: for another server or token */
-  uint64_t unreadable;  /* of `left`: files that this user may not read */
+  uint64_t unreadable;  /* of `left`: files that this user may not read, or that the disk does not give back */
+  struct err why_unreadable; /* of the first of these */
   uint64_t projectless; /* of `left`: the server does not know their project, or the token is not for it */
   char why_projectless[REPORT_REASON_MAX]; /* of the first of these events */
   uint64_t unsettled;                      /* of `left`: killed runs that have no events yet */
@@ -74,7 +89,8 @@ struct spool_pass {
 };
 /* Sends the waiting events, oldest first, and adds to sums. The first failure ends it: nothing is lost, and the rest
  * is counted as left. Without `any`, an event whose project the server does not take stays: the project may be
- * created, or a flush with another token may send it. -ERR_NOT_FOUND: there is no spool. -ERR_BUSY: another process
+ * created, or a flush with another token may send it. -ERR_NOT_FOUND: there is no spool. -ERR_DENIED: there is one, and this user
+ * may not read and write it. -ERR_BUSY: another process
  * sends. Other errors: those of report_send and of files. */
 MUST_USE int spool_send(const struct spool *spool, struct client *client, const struct spool_pass *pass,
                         struct spool_sums *sums, struct err *err);
@@ -90,7 +106,7 @@ enum spool_item_state {
 struct spool_item {
   enum spool_item_state state;
   struct str url, token, project; /* token and project may be empty: no token was given; the token's project */
-  int64_t put_ms;                 /* Unix ms: when it was put into the spool; 0: unknown */
+  int64_t put_ms;                 /* Unix ms: when it was first put into the spool; 0: unknown */
   const char *why;
 };
 /* Visits the events in the directory's order, which is no order. Skips those that are being written. Its memory does

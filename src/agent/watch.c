@@ -4,7 +4,6 @@
 #include "agent/watch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -20,6 +19,7 @@
 #include "agent/recorder.h"
 #include "agent/spool.h"
 #include "agent/watcher.h"
+#include "agent/writer.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -33,6 +33,7 @@
 #define CHECK_MIN_MS 1000 /* between two looks at the directories themselves, when something happens */
 #define CHECK_MAX_MS 60000
 #define LIST_AGAIN_MS 3000
+#define TROUBLE_AGAIN_MS 5000  /* between two looks at a directory that could not be watched or read */
 #define LIST_HELD_MS 60000     /* after its last change: how long a list waits for a list that names it */
 #define OPEN_PATIENCE_MS 60000 /* after the last change of a file that may be open, if the system cannot tell */
 
@@ -45,11 +46,12 @@ struct watch {
   GPtrArray *places;       /* one for each directory */
   struct pending *pending;
   struct claims *claims; /* of the lists that are pending, or that a run with `once` has left to the next one */
+  GHashTable *troubled;  /* a set: directories that could not be watched or read */
   struct timespec started;
   bool is_looking; /* during watch_look_round, which reports the files that exist */
   uint64_t passed_over;
   bool is_unsaved, has_lost, has_heard;
-  int64_t save_ms, tidy_ms, check_ms; /* monotonic */
+  int64_t save_ms, tidy_ms, check_ms, trouble_ms; /* monotonic */
 };
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
@@ -60,21 +62,9 @@ static bool is_stopped(const struct watch *watch) { return watch->options->setti
 
 static struct place *place_of(const struct watch *watch, const char *path) {
   for (guint i = 0; i < watch->places->len; i++) {
-    if (place_is_below(path, place_root(watch->places->pdata[i]))) return watch->places->pdata[i];
+    if (file_is_below(path, place_root(watch->places->pdata[i]))) return watch->places->pdata[i];
   }
   return NULL;
-}
-
-enum writer { WRITER_NONE, WRITER_THERE, WRITER_UNKNOWN };
-
-/* The kernel grants a lease for reading only if no process has the file open for writing. Where it grants no lease at
- * all (the file of another user, a network file system), only waiting helps. */
-static enum writer writer_of(const char *path) {
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return WRITER_UNKNOWN;
-  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN ? WRITER_THERE : WRITER_UNKNOWN;
-  (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-  return WRITER_NONE;
 }
 
 static int64_t ms_of(struct timespec time) { return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000; }
@@ -110,18 +100,28 @@ static void try_again(struct watch *watch, const char *path, struct pending_file
 static bool look_at(struct watch *watch, const char *path, struct pending_file *file, struct stat *ret_now) {
   struct err err;
   if (lstat(path, ret_now) == 0) return S_ISREG(ret_now->st_mode);
-  if (!file_may_pass(errno)) return false;
+  if (!file_may_pass(errno)) return false; /* it is gone */
   (void)err_set_errno(&err, ERR_IO, errno, "%s", path);
   recorder_complain(watch->recorder, path, &err);
   try_again(watch, path, file);
   return false;
 }
 
-/* True if a first watch finds a file that was finished before the watch began: it is not recorded. */
+static bool is_gone(const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0 ? !S_ISREG(st.st_mode) : !file_may_pass(errno);
+}
+
+static int64_t ns_of(struct timespec time) { return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec; }
+
+/* True if a file was finished before the first watch began: it is not recorded. The first look finds such files, and
+ * a later one in a directory that the first could not look into. */
 static bool is_from_before(const struct watch *watch, const struct place *place, const char *path,
                            const struct stat *st) {
-  return watch->is_looking && place_is_first(place) && !watch->options->existing &&
-         ms_of(st->st_ctim) < ms_of(watch->started) && writer_of(path) != WRITER_THERE;
+  int64_t began_ns = ns_of(watch->started);
+  bool is_first = watch->is_looking && place_is_first(place);
+  if (watch->options->existing || (!is_first && !place_find_unseen(place, path, &began_ns))) return false;
+  return ns_of(st->st_ctim) / 1000000 < began_ns / 1000000 && writer_of(path) != WRITER_THERE;
 }
 
 static void take_reported(struct watch *watch, const char *path, bool may_be_open) {
@@ -147,9 +147,66 @@ static void take_one(struct watch *watch, const char *path, bool may_be_open) {
 static void on_file(void *arg, const char *path) { take_one(arg, path, false); }
 static void on_made(void *arg, const char *path) { take_one(arg, path, true); }
 
-static void on_trouble(void *arg, const struct err *err) { ((struct watch *)arg)->options->complain(err); }
+/* What the first look cannot see must not pass for new when it is seen. */
+static void on_trouble(void *arg, const char *path, const struct err *err) {
+  struct watch *watch = arg;
+  struct place *place = place_of(watch, path);
+  bool is_first = place != NULL && watch->is_looking && place_is_first(place);
+  if (is_first && !watch->options->existing) place_remember_unseen(place, path, ns_of(watch->started));
+  char *key = strdup(path);
+  CHECK(key != NULL);
+  (void)g_hash_table_add(watch->troubled, key);
+  recorder_complain(watch->recorder, path, err);
+}
+
+static bool is_troubled(void *troubled, const char *dir) { return g_hash_table_contains(troubled, dir); }
+
+static void forget_unseen(struct watch *watch) {
+  for (guint i = 0; i < watch->places->len; i++)
+    place_forget_unseen(watch->places->pdata[i], is_troubled, watch->troubled);
+}
+
+/* Looks again at directories that could not be watched or read: the cause may have passed. */
+static int look_again(struct watch *watch, struct err *err) {
+  if (watch->watcher == NULL || g_hash_table_size(watch->troubled) == 0 || now_ms() < watch->trouble_ms) return 0;
+  GHashTable *before = watch->troubled;
+  GHashTableIter iter;
+  void *dir;
+  int result = 0;
+  watch->troubled = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
+  g_hash_table_iter_init(&iter, before);
+  while (result == 0 && g_hash_table_iter_next(&iter, &dir, NULL))
+    result = watcher_look(watch->watcher, dir, err);
+  g_hash_table_destroy(before);
+  if (result == 0) forget_unseen(watch);
+  watch->is_unsaved = true;
+  watch->trouble_ms = now_ms() + TROUBLE_AGAIN_MS;
+  return result;
+}
 
 /* ---- files that are due ---- */
+
+static int hear(struct watch *watch, struct err *err);
+
+static bool is_other_name(void *arg, const char *path, const struct pending_file *file) {
+  (void)path;
+  return recorder_is_unchanged(&file->st, arg);
+}
+
+/* A file that the watch knew has gone. Says so, unless it only has another name now, or its event is kept. */
+static int lose(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
+  struct err gone;
+  claims_remove(watch->claims, path);
+  int result = hear(watch, err); /* perhaps of its new name */
+  bool is_known =
+      pending_any(watch->pending, is_other_name, &file->st) || recorder_has_event(watch->recorder, path, &file->st);
+  for (guint i = 0; i < watch->places->len && !is_known; i++)
+    is_known = place_has_file(watch->places->pdata[i], &file->st);
+  if (is_known) return result;
+  (void)err_set(&gone, ERR_NOT_FOUND, "%s: it went away before it was recorded, so it is not counted", path);
+  recorder_complain(watch->recorder, path, &gone);
+  return result;
+}
 
 static int record(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   enum recorded recorded;
@@ -165,6 +222,8 @@ static int record(struct watch *watch, const char *path, struct pending_file *fi
     case RECORDED_DONE:
       claims_remove(watch->claims, path);
       break;
+    case RECORDED_GONE:
+      return lose(watch, path, file, err);
     case RECORDED_CHANGED:
       file->st = now;
       wait_for(watch, path, file, settling(watch));
@@ -190,8 +249,8 @@ static bool is_held_back(struct watch *watch, const char *path, struct pending_f
   return true;
 }
 
-/* How long to wait for a possible writer; 0: nobody writes to the file. A file that was reported only as made is reported again
- * when it is closed, so it can wait longer. */
+/* How long to wait for a possible writer; 0: nobody writes to the file. A file that was reported only as made is
+ * reported again when it is closed, so it can wait longer. */
 static int64_t rest_of_writing(const struct watch *watch, const char *path, const struct pending_file *file) {
   enum writer writer = writer_of(path);
   if (writer == WRITER_THERE) return settling(watch);
@@ -201,10 +260,7 @@ static int64_t rest_of_writing(const struct watch *watch, const char *path, cons
 /* With --once, a file that is not ready is left to the next run. */
 static int take_settled(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   struct stat st;
-  if (!look_at(watch, path, file, &st)) {
-    if (!pending_has(watch->pending, path)) claims_remove(watch->claims, path);
-    return 0;
-  }
+  if (!look_at(watch, path, file, &st)) return is_gone(path) ? lose(watch, path, file, err) : 0;
   bool is_settled = recorder_is_unchanged(&st, &file->st);
   file->st = st;
   if (is_settled && is_held_back(watch, path, file)) return 0;
@@ -233,7 +289,7 @@ static int save(struct watch *watch, struct err *err) {
 static bool is_twin(void *arg, const char *path, const struct pending_file *file) {
   const struct place *place = arg;
   enum place_status status;
-  return place_is_below(path, place_root(place)) && place_twin(place, path, &file->st, &status) != NULL;
+  return file_is_below(path, place_root(place)) && place_twin(place, path, &file->st, &status) != NULL;
 }
 
 /* At most once between two calls of hear. Does not forget the old name of a renamed file while its new name is
@@ -295,6 +351,7 @@ static int wait_ms(const struct watch *watch) {
   int64_t until = earlier(pending_next_ms(watch->pending), recorder_next_ms(watch->recorder));
   if (watch->is_unsaved) until = earlier(until, watch->save_ms);
   if (watch->watcher != NULL) until = earlier(until, now_ms() + CHECK_MAX_MS);
+  if (watch->watcher != NULL && g_hash_table_size(watch->troubled) > 0) until = earlier(until, watch->trouble_ms);
   if (watch->options->wait_max_ms > 0) until = earlier(until, now_ms() + watch->options->wait_max_ms);
   if (until == INT64_MAX) return -1;
   int64_t rest = until - now_ms();
@@ -318,6 +375,7 @@ int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *
     watch->options->on_progress();
     if (watch->options->once && pending_count(watch->pending) == 0) break;
     result = wait_for_more(watch, while_waiting, err);
+    if (result == 0) result = look_again(watch, err);
     if (result == 0) result = take_due(watch, err);
     recorder_catch_up(watch->recorder);
     save_sometimes(watch);
@@ -338,12 +396,13 @@ static int open_place(struct watch *watch, const char *dir, const char *name, st
   if (access(root, R_OK | X_OK) != 0) return err_set_errno(err, ERR_DENIED, errno, "%s", name);
   for (guint i = 0; i < watch->places->len; i++) {
     const char *other = place_root(watch->places->pdata[i]);
-    if (!place_is_below(root, other) && !place_is_below(other, root)) continue;
+    if (!file_is_below(root, other) && !file_is_below(other, root)) continue;
     return err_set(err, ERR_USAGE, "%s and %s: one contains the other; name only the upper one", name, other);
   }
   int result = watch->options->dry ? place_look(dir, root, &place, err) : place_open(dir, root, &place, err);
   if (result != 0) return result;
   if (watch->options->existing) place_forget(place, PLACE_BEFORE);
+  if (watch->options->existing) place_forget(place, PLACE_UNSEEN);
   if (watch->options->as.media.rate_num != 0) place_forget(place, PLACE_FAILED); /* for want of a rate, perhaps */
   g_ptr_array_add(watch->places, place);
   return 0;
@@ -365,6 +424,7 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   watch->names = names;
   watch->hooks = (struct watcher_hooks){.file = on_file, .made = on_made, .trouble = on_trouble, .arg = watch};
   watch->places = g_ptr_array_new_with_free_func(close_place);
+  watch->troubled = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
   watch->pending = pending_new();
   watch->claims = claims_new();
   (void)clock_gettime(CLOCK_REALTIME, &watch->started);
@@ -388,6 +448,7 @@ void watch_close(struct watch *watch) {
   if (watch == NULL) return;
   watcher_close(watch->watcher);
   (void)g_ptr_array_free(watch->places, TRUE);
+  g_hash_table_destroy(watch->troubled);
   pending_free(watch->pending);
   claims_free(watch->claims);
   recorder_close(watch->recorder);
@@ -404,7 +465,8 @@ static void say_ready(const struct watch *watch) {
   (void)fflush(stdout);
 }
 
-/* Does not save a place if the look was incomplete: the files that it lacks would pass for new ones. */
+/* Saves no place if the look did not end: the files that it lacks would pass for new ones. The place knows the
+ * directories that could not be looked into. */
 int watch_look_round(struct watch *watch, struct err *err) {
   bool once = watch->options->once;
   int result = once ? 0 : watcher_open(&watch->hooks, &watch->watcher, err);
@@ -414,6 +476,8 @@ int watch_look_round(struct watch *watch, struct err *err) {
     result = once ? watcher_scan(&watch->hooks, root, err) : watcher_add(watch->watcher, root, watch->names[i], err);
   }
   watch->is_looking = false;
+  watch->trouble_ms = now_ms() + TROUBLE_AGAIN_MS;
+  if (result == 0) forget_unseen(watch);
   if (result == 0) result = save(watch, err);
   if (result != 0) return result;
   if (watch->passed_over > 0 && !watch->options->quiet) {

@@ -71,23 +71,25 @@ int watcher_fd(const struct watcher *watcher) { return watcher->fd; }
 
 static bool is_gone(int code) { return code == ENOENT || code == ENOTDIR; }
 
-/* Reports a directory that cannot be looked into, and returns 0 so that the rest goes on. A directory that has gone
- * in the meantime is not reported. */
-static int report_trouble(const struct watcher_hooks *hooks, const char *path, int code) {
+/* Reports a directory that cannot be looked into; the rest goes on. A directory that has gone in the meantime is not
+ * reported. */
+static void report_trouble(const struct watcher_hooks *hooks, const char *path, int code) {
   struct err err;
-  if (is_gone(code)) return 0;
+  if (is_gone(code)) return;
   (void)err_set_errno(&err, ERR_DENIED, code, "cannot watch %s; the other directories are watched", path);
-  hooks->trouble(hooks->arg, &err);
-  return 0;
+  hooks->trouble(hooks->arg, path, &err);
 }
 
-static int watch_directory(struct watcher *watcher, const char *path, struct err *err) {
+/* *ret_trouble: it was reported. */
+static int watch_directory(struct watcher *watcher, const char *path, bool *ret_trouble, struct err *err) {
   int wd = inotify_add_watch(watcher->fd, path, MASK);
   if (wd < 0 && errno == ENOSPC) {
     return err_set(err, ERR_LIMIT, "cannot watch %s: too many directories; raise sysctl fs.inotify.max_user_watches",
                    path);
   }
-  if (wd < 0) return report_trouble(watcher->hooks, path, errno);
+  *ret_trouble = wd < 0;
+  if (wd < 0) report_trouble(watcher->hooks, path, errno);
+  if (wd < 0) return 0;
   char *copy = strdup(path);
   CHECK(copy != NULL);
   (void)g_hash_table_replace(watcher->paths, GINT_TO_POINTER(wd), copy);
@@ -105,10 +107,11 @@ static char *path_below(const char *dir, const char *name) {
 static int walk(struct watcher *watcher, const struct watcher_hooks *hooks, const char *path, struct err *err) {
   struct dirent **list = NULL;
   struct stat st;
-  int result = watcher != NULL ? watch_directory(watcher, path, err) : 0;
+  bool is_reported = false;
+  int result = watcher != NULL ? watch_directory(watcher, path, &is_reported, err) : 0;
   if (result != 0) return result;
   int count = scandir(path, &list, is_visible, alphasort);
-  if (count < 0) return report_trouble(hooks, path, errno);
+  if (count < 0 && !is_reported) report_trouble(hooks, path, errno);
   for (int i = 0; i < count; i++) {
     SCOPED_MALLOC char *below = path_below(path, list[i]->d_name);
     free(list[i]);
@@ -122,6 +125,10 @@ static int walk(struct watcher *watcher, const struct watcher_hooks *hooks, cons
   }
   free(list);
   return result;
+}
+
+int watcher_look(struct watcher *watcher, const char *dir, struct err *err) {
+  return walk(watcher, watcher->hooks, dir, err);
 }
 
 int watcher_scan(const struct watcher_hooks *hooks, const char *root, struct err *err) {
@@ -165,17 +172,12 @@ static bool is_root(const struct watcher *watcher, const char *path) {
   return false;
 }
 
-static bool is_below(const char *path, const char *top) {
-  size_t len = strlen(top);
-  return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
 static void unwatch(struct watcher *watcher, const char *top) {
   GHashTableIter iter;
   void *wd, *path;
   g_hash_table_iter_init(&iter, watcher->paths);
   while (g_hash_table_iter_next(&iter, &wd, &path)) {
-    if (!is_below(path, top)) continue;
+    if (!file_is_below(path, top)) continue;
     (void)inotify_rm_watch(watcher->fd, GPOINTER_TO_INT(wd));
     g_hash_table_iter_remove(&iter);
   }

@@ -11,8 +11,8 @@ struct watcher_hooks {
   /* Reports a file that has just got its only name. Either it was opened for writing, and `file` reports it when it
    * is closed; or it was linked in whole and has lost its former name, and nothing more will be reported. */
   void (*made)(void *arg, const char *path);
-  /* Reports a directory that cannot be watched, and why. The others are watched. */
-  void (*trouble)(void *arg, const struct err *err);
+  /* Reports a directory that cannot be watched or read, and why. The others are watched. */
+  void (*trouble)(void *arg, const char *path, const struct err *err);
   void *arg;
 };
 
@@ -25,6 +25,9 @@ SCOPED_REF(struct watcher, watcher_close)
 /* Watches a directory and all below it, and reports each file that exists. root: the path without links; name: as the
  * user gave it. -ERR_LIMIT names the limit to raise. */
 MUST_USE int watcher_add(struct watcher *watcher, const char *root, const char *name, struct err *err);
+/* Looks again at a directory that was reported as trouble: watches it and all below it, and reports each file that exists.
+ * Not there any more: does nothing. */
+MUST_USE int watcher_look(struct watcher *watcher, const char *dir, struct err *err);
 /* Reports each file that exists, without watching. */
 MUST_USE int watcher_scan(const struct watcher_hooks *hooks, const char *root, struct err *err);
 

@@ -108,6 +108,12 @@ int file_make_dirs(const char *path, struct err *err) {
   return result == 0 ? file_make_dir(path, err) : result;
 }
 
+bool file_is_below(const char *path, const char *top) {
+  size_t len = strlen(top);
+  if (strcmp(top, "/") == 0) return true;
+  return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
 bool file_may_pass(int errno_value) {
   static const int lasting[] = {0, ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG, EINVAL, ENXIO, EOVERFLOW};
   for (size_t i = 0; i < sizeof lasting / sizeof lasting[0]; i++) {

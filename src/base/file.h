@@ -40,6 +40,8 @@ bool file_exists(const char *path);
 /* True if path, which need not exist, is inside dir: by its name, through links or through "..". False for dir
  * itself, and if dir cannot be examined. */
 bool file_is_inside(const char *path, const char *dir);
+/* True if a path is that directory, or below it, by the names alone. Both are absolute. */
+bool file_is_below(const char *path, const char *top);
 /* True if an error of opening, reading or examining a file may be transient and says nothing about the file: no
  * permission, a failing disk or file server, too many open files, no memory. */
 bool file_may_pass(int errno_value);

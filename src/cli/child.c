@@ -24,7 +24,7 @@ static void pass_on(int number, siginfo_t *info, void *context) {
   (void)context;
   int saved = errno;
   bool from_terminal = info->si_code == SI_KERNEL;
-  if (child_pid == 0)
+  if (child_pid <= 0)
     interrupted = interrupted || sigismember(&ignored, number) != 1;
   else if (!from_terminal)
     (void)kill(child_pid, number);
@@ -57,8 +57,15 @@ static _Noreturn void become(char *const *argv, const struct child_hook *hook, i
   _exit(code == ENOENT ? 127 : 126);
 }
 
+/* The child's number is kept for it until its status is taken. So no signal goes to it after that: another process
+ * may have the number then. */
 static int wait_for(pid_t pid, struct err *err, int *ret_status) {
+  siginfo_t info;
   int status;
+  while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) != 0) {
+    if (errno != EINTR) return err_set_errno(err, ERR_INTERNAL, errno, "cannot wait for the command");
+  }
+  child_pid = 0;
   while (waitpid(pid, &status, 0) < 0) {
     if (errno != EINTR) return err_set_errno(err, ERR_INTERNAL, errno, "cannot wait for the command");
   }
@@ -79,8 +86,8 @@ int child_run(char *const *argv, const struct child_hook *hook, int *ret_status,
   catch_signals(before);
   pid_t pid = fork();
   if (pid == 0) become(argv, hook, failure[1], before, &mask);
-  child_pid = pid;
   int fork_error = errno;
+  if (pid > 0) child_pid = pid; /* kill(-1, …) would reach every process of the user */
   (void)sigprocmask(SIG_SETMASK, &mask, NULL);
   (void)close(failure[1]);
   int result = pid < 0 ? err_set_errno(err, ERR_INTERNAL, fork_error, "cannot start a process") : 0;

@@ -5,6 +5,7 @@
 
 #include "agent/client.h"
 #include "agent/intent.h"
+#include "agent/plural.h"
 #include "agent/spool.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -62,26 +63,29 @@ static int check_left(const struct spool *spool, const struct spool_sums *sums, 
   if (sums->left == 0) return 0;
   if (sums->unreadable > 0) {
     return err_set(err, ERR_DENIED,
-                   "%s: %" PRIu64 " events cannot be read by this user: run flush as the user who owns them",
-                   spool->dir, sums->unreadable);
+                   "%s: %" PRIu64 " %s cannot be read by this user (%s): run flush as the user who owns %s, or check the disk",
+                   spool->dir, sums->unreadable, plural(sums->unreadable, "event", "events"),
+                   sums->why_unreadable.text, plural(sums->unreadable, "it", "them"));
   }
   if (sums->unsettled > 0) {
-    return err_set(err, ERR_BUSY, "%s: %" PRIu64 " runs were killed and cannot be metered yet: %s", spool->dir,
-                   sums->unsettled, sums->why_unsettled.text);
+    return err_set(err, ERR_BUSY, "%s: %" PRIu64 " %s killed and cannot be metered yet: %s", spool->dir,
+                   sums->unsettled, plural(sums->unsettled, "run was", "runs were"), sums->why_unsettled.text);
   }
   if (sums->projectless > 0) {
     return err_set(err, ERR_DENIED,
                    "%s: %" PRIu64
-                   " events wait until the server takes their project (%s). For each: %s",
-                   spool->dir, sums->projectless, sums->why_projectless, report_project_advice(sums->why_projectless));
+                   " %s until the server takes %s project (%s). For each: %s",
+                   spool->dir, sums->projectless, plural(sums->projectless, "event waits", "events wait"),
+                   plural(sums->projectless, "its", "their"), sums->why_projectless, report_project_advice(sums->why_projectless));
   }
   if (sums->elsewhere == 0)
     return err_set(err, ERR_BUSY, "%s: some events could not be sent; run flush again", spool->dir);
   return err_set(err, ERR_DENIED,
                  "%s: %" PRIu64
-                 " events are for another server or token: run flush with the --env file that they were made with; only "
-                 "if this token replaces theirs, run it with --any, which counts them for the project of this token",
-                 spool->dir, sums->elsewhere);
+                 " %s for another server or token: run flush with the --env file of that server and token. If this server "
+                 "and token replace them, run it with --any: an event that names no project then counts for the project "
+                 "of this token",
+                 spool->dir, sums->elsewhere, plural(sums->elsewhere, "event is", "events are"));
 }
 
 static int flush(struct flush_options *options, struct err *err) {

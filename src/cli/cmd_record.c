@@ -1,5 +1,6 @@
-/* Lists are recorded first, because they name their parts. Else a segment that is named beside its list, as in
- * `record out0.ts out.m3u8`, would count a second time.
+/* Lists are recorded first, because they name their parts, also if they are refused. Else a segment that is named
+ * beside its list, as in `record out0.ts out.m3u8`, would count a second time. A segment that is named without its
+ * list is refused for the same reason (agent/near_lists.h), unless --id says that it is an output of its own.
  */
 #include <glib.h>
 #include <stdio.h>
@@ -7,9 +8,10 @@
 #include <string.h>
 
 #include "agent/client.h"
+#include "agent/near_lists.h"
 #include "agent/outbox.h"
+#include "agent/parts.h"
 #include "agent/report.h"
-#include "agent/wanted.h"
 #include "base/check.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -19,8 +21,16 @@
 struct recording {
   struct report_options as;
   struct outbox *outbox; /* NULL: explains and stores nothing */
-  GHashTable *parts;     /* path of a file that a recorded list plays -> the list, as given */
+  struct parts *parts;
+  struct near_lists *near;
 };
+
+/* An output that is not finished would count a second time when it is. */
+static void fail(struct err *err) {
+  if (err->code == ERR_BUSY)
+    (void)err_set(err, ERR_BUSY, "%s, so it is not finished; record it when that has ended", err->text);
+  (void)command_fail("record", err);
+}
 
 /* ---- one output ---- */
 
@@ -78,26 +88,33 @@ static bool take_reports(const struct recording *recording, const struct reports
     else if (report->is_measured)
       result = send_report(recording->outbox, report, &err);
     if (report->is_measured && result == 0) continue;
-    (void)command_fail("record", &err);
+    fail(&err);
     all = false;
   }
   return all;
 }
 
-static void remember_parts(const struct recording *recording, const char *path, const struct media *media) {
-  for (size_t i = 0; i < media->part_count; i++)
-    (void)g_hash_table_replace(recording->parts, g_strdup(media->parts[i]), g_strdup(path));
+static void claim_parts(const struct recording *recording, const char *path, const struct media *media, bool counts) {
+  SCOPED_MALLOC char *real = realpath(path, NULL);
+  if (real != NULL) parts_claim(recording->parts, real, path, media, counts);
 }
 
-/* True if the path is a part of a list that is recorded. Prints so; it is no failure. */
+/* True if the path is a part of a list of this command. Prints so; it is no failure. */
 static bool is_part(const struct recording *recording, const char *path) {
-  SCOPED_MALLOC char *absolute = realpath(path, NULL);
-  const char *list = absolute != NULL ? g_hash_table_lookup(recording->parts, absolute) : NULL;
+  const char *list = parts_find(recording->parts, path);
   if (list == NULL) return false;
   SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_list = str_printable(str_of(list));
   if (!options_quiet())
-    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded by itself\n", shown, shown_list);
+    (void)fprintf(stderr, "codecmeter record: %s: a part of %s, so it is not recorded by itself\n", shown,
+                  shown_list);
   return true;
+}
+
+/* A part of a list that this command does not record. */
+static bool refuse_part(const struct recording *recording, const struct reports *reports, const struct err *err) {
+  if (recording->outbox == NULL) explain(reports->items[0].name, &reports->items[0], &reports->media.outputs[0]);
+  (void)command_fail("record", err);
+  return false;
 }
 
 /* True if every output of the path was recorded. */
@@ -105,39 +122,48 @@ static bool record_path(const struct recording *recording, const char *path) {
   SCOPED(reports_fini) struct reports reports = {0};
   struct err err;
   int result = report_measure(path, &recording->as, &reports, &err);
-  if (result == 0) remember_parts(recording, path, &reports.media);
+  claim_parts(recording, path, &reports.media, result == 0);
+  if (result == 0 && recording->as.id == NULL && near_lists_check(recording->near, &reports.media, path, &err) != 0)
+    return refuse_part(recording, &reports, &err);
   if (reports.count > 0) return take_reports(recording, &reports);
   for (size_t i = 0; i < reports.media.count && recording->outbox == NULL; i++)
     explain(reports.media.outputs[i].name, NULL, &reports.media.outputs[i]);
-  (void)command_fail("record", &err);
+  fail(&err);
   return false;
 }
 
-static bool record_paths(const struct recording *recording, char *const *paths) {
+static bool record_paths(const struct recording *recording, char *const *paths, size_t count) {
   bool all = true;
-  for (size_t i = 0; paths[i] != NULL; i++) {
-    if (wanted_is_list(paths[i])) all &= record_path(recording, paths[i]);
-  }
-  for (size_t i = 0; paths[i] != NULL; i++) {
-    if (!wanted_is_list(paths[i]) && !is_part(recording, paths[i])) all &= record_path(recording, paths[i]);
+  SCOPED_MALLOC enum part_rank *ranks = calloc(count + 1, sizeof *ranks);
+  CHECK(ranks != NULL);
+  for (size_t i = 0; i < count; i++)
+    ranks[i] = part_rank_of(paths[i]);
+  for (int rank = 0; rank < PART_RANKS; rank++) {
+    for (size_t i = 0; i < count; i++) {
+      if (ranks[i] == (enum part_rank)rank && !is_part(recording, paths[i])) all &= record_path(recording, paths[i]);
+    }
   }
   return all;
 }
 
 /* ---- the command ---- */
 
-/* The directory that holds all the paths. */
+/* The directory that holds all the paths. NULL if no path leads anywhere: then nothing can be measured. */
 static char *common_directory(char *const *paths) {
   GPtrArray *absolute = g_ptr_array_new_with_free_func(free);
-  for (size_t i = 0; paths[i] != NULL; i++)
-    g_ptr_array_add(absolute, report_absolute_path(paths[i]));
+  for (size_t i = 0; paths[i] != NULL; i++) {
+    char *path = report_absolute_path(paths[i]);
+    if (path != NULL) g_ptr_array_add(absolute, path);
+  }
+  bool is_empty = absolute->len == 0;
   g_ptr_array_add(absolute, NULL);
-  char *directory = report_common_directory((char *const *)absolute->pdata);
+  char *directory = is_empty ? NULL : report_common_directory((char *const *)absolute->pdata);
   g_ptr_array_unref(absolute);
   return directory;
 }
 
-static int record(struct client_settings *settings, struct recording *recording, char *const *paths, struct err *err) {
+static int record(struct client_settings *settings, struct recording *recording, char *const *paths, size_t count,
+                  struct err *err) {
   SCOPED_MALLOC char *base = common_directory(paths);
   SCOPED(report_ids_free_ref) struct report_ids *ids = NULL;
   SCOPED(outbox_close) struct outbox outbox = {.client = NULL};
@@ -153,15 +179,17 @@ static int record(struct client_settings *settings, struct recording *recording,
     recording->as.project = settings->project;
     recording->outbox = &outbox;
   }
-  recording->parts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-  bool all = record_paths(recording, paths);
-  g_hash_table_destroy(recording->parts);
+  SCOPED(near_lists_free_ref) struct near_lists *near = near_lists_new();
+  recording->near = near;
+  SCOPED(parts_free_ref) struct parts *parts = parts_new();
+  recording->parts = parts;
+  bool all = record_paths(recording, paths, count);
   if (recording->outbox != NULL) (void)outbox_catch_up(&outbox, "record");
   return all ? EXIT_OK : EXIT_FAILED;
 }
 
-static int read_options(const struct output_options *words, bool explain, size_t path_count, struct report_options *ret,
-                        struct err *err) {
+static int read_options(const struct output_options *words, bool explain, size_t path_count,
+                        struct report_options *ret, struct err *err) {
   if (words->id != NULL && path_count > 1)
     return err_set(err, ERR_USAGE, "--id names one output; give one FILE with it, or --id-prefix");
   if (explain && options_quiet())
@@ -193,14 +221,17 @@ int cmd_record(int argc, char **argv) {
       .usage = "FILE...",
       .summary =
           "Measures media files (codec, picture size, duration of the video) and reports each as a finished "
-          "transcode. An HLS playlist or a DASH manifest is one output for each video rendition. If the server cannot "
+          "transcode. An HLS playlist or a DASH manifest is one output for each video rendition. If the server "
+          "cannot "
           "take an event now, the event waits in the spool.\n"
-          "An output counts once, also if it was moved, or if `run` or `watch` reports it too. Its identity is made from "
+          "An output counts once, also if it was moved, or if `run` or `watch` reports it too. Its identity is made "
+          "from "
           "its content, size and time of writing, unless you give one. Each line names the id.",
       .quiet = "do not print the outputs that were recorded",
-      .examples = "codecmeter record --env data/client.env out/*.mp4\n"
-                  "codecmeter record --id-prefix job-7 out/360p.mp4 out/720p.mp4\n"
-                  "codecmeter record --explain out.ts",
+      .examples =
+          "codecmeter record --env data/client.env out/*.mp4\n"
+          "codecmeter record --id-prefix job-7 out/360p.mp4 out/720p.mp4\n"
+          "codecmeter record --explain out.ts",
       .exits = exits,
       .rows = rows,
   };
@@ -211,5 +242,5 @@ int cmd_record(int argc, char **argv) {
     result = err_set(&err, ERR_USAGE, "FILE is missing; give it like this: codecmeter record FILE...");
   if (result == 0) result = read_options(&words, explain, (size_t)argc - 1, &recording.as, &err);
   if (result != 0) return command_fail("record", &err);
-  return record(&settings, &recording, argv + 1, &err);
+  return record(&settings, &recording, argv + 1, (size_t)argc - 1, &err);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/client.h"
 #include "agent/findings.h"
@@ -13,12 +14,17 @@
 #include "agent/outputs.h"
 #include "agent/report.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "cli/child.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output_options.h"
 #include "cli/run_summary.h"
+
+#define WRITER_WAIT_MS 30000     /* for a process that outlived the command and still writes to an output */
+#define WRITER_POLL_FIRST_MS 200 /* doubled each time, up to the next line: each look measures again */
+#define WRITER_POLL_MAX_MS 3000
 
 struct run_options {
   struct client_settings settings;
@@ -32,6 +38,7 @@ struct run {
   struct outbox outbox;
   const struct run_options *options;
   struct outputs outputs;
+  struct intent *intent; /* NULL: the run could not be noted */
   struct timespec began, ended;
   struct run_summary summary;
   bool all_metered;
@@ -71,11 +78,11 @@ static void send_report(struct run *run, const struct report *report) {
   struct err err = {0};
   int result = outbox_send(&run->outbox, report, &delivered, &err);
   if (result != 0) (void)err_prefix(&err, "%s", report->name);
+  bool is_spooled = result == 0 && delivered.outcome == REPORT_SPOOLED;
+  if (is_spooled) run_summary_spooled(&run->summary, report->name);
   if (result == 0) result = say_delivered(&run->outbox, report, &delivered, &err);
-  if (result == 0) {
-    run_summary_recorded(&run->summary, report->name);
-    return;
-  }
+  if (result == 0 && !is_spooled) run_summary_recorded(&run->summary, report->name);
+  if (result == 0) return;
   print_event(report);
   fail(run, &err);
 }
@@ -113,9 +120,53 @@ static void say_mixed(const struct run *run) {
   }
 }
 
+static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+static void begin_to_wait(const struct run *run, const struct err *busy) {
+  SCOPED_MALLOC char *shown = str_printable(str_of(busy->text));
+  if (run->intent != NULL) intent_note_unfinished(run->intent);
+  if (!options_quiet())
+    (void)fprintf(stderr, "codecmeter run: %s; waiting up to %d s for it\n", shown, WRITER_WAIT_MS / 1000);
+}
+
+/* Measures the outputs. Waits for a time while somebody still writes to one: a script may end before what it started
+ * in the background. */
+static void measure_finished(const struct run *run, struct findings *ret) {
+  const struct err *busy;
+  int64_t until_ms = now_ms() + WRITER_WAIT_MS;
+  findings_measure(&run->outputs, &run->options->report, ret);
+  for (int64_t wait_ms = 0; (busy = findings_busy(ret)) != NULL && now_ms() < until_ms && !child_interrupted();) {
+    if (wait_ms == 0) begin_to_wait(run, busy);
+    wait_ms = wait_ms == 0 ? WRITER_POLL_FIRST_MS : wait_ms * 2;
+    if (wait_ms > WRITER_POLL_MAX_MS) wait_ms = WRITER_POLL_MAX_MS;
+    (void)usleep((useconds_t)wait_ms * 1000);
+    findings_fini(ret);
+    findings_measure(&run->outputs, &run->options->report, ret);
+  }
+}
+
+/* Leaves a run whose outputs are not finished to the next agent. */
+static void leave(struct run *run, const struct err *busy) {
+  struct err err;
+  const char *how =
+      run->intent != NULL
+          ? "nothing of this run is recorded yet: when that has ended, `codecmeter flush` records it, or "
+            "the next command that stores an event"
+          : "nothing of this run is recorded: when that has ended, record its outputs with `codecmeter "
+            "record`";
+  (void)err_set(&err, ERR_BUSY, "%s; %s", busy->text, how);
+  fail(run, &err);
+  intent_leave(MOVE(run->intent));
+}
+
 static void meter_success(struct run *run) {
   SCOPED(findings_fini) struct findings findings = {.items = NULL};
-  findings_measure(&run->outputs, &run->options->report, &findings);
+  measure_finished(run, &findings);
+  const struct err *busy = findings_busy(&findings);
+  if (busy != NULL) {
+    leave(run, busy);
+    return;
+  }
   say_mixed(run);
   for (size_t i = 0; i < findings.count; i++)
     deliver(run, &findings.items[i]);
@@ -157,14 +208,18 @@ static void prepare_command(void *intent) {
   (void)unsetenv("CODECMETER_PRIVATE_KEY");
 }
 
-/* An hour of transcoding is not begun if its usage could not be reported. */
+/* An hour of transcoding is not begun if its usage could not be measured and reported. */
 static int check_settings(struct run_options *options, struct err *err) {
   if (options->settings.token == NULL)
     return err_set(err, ERR_USAGE,
                    "no token is given, so the command was not run; give --env FILE, $CODECMETER_TOKEN or --token");
-  if (options->words.id != NULL && options->outputs != NULL && options->outputs[0] != NULL && options->outputs[1] != NULL)
+  if (options->words.id != NULL && options->outputs != NULL && options->outputs[0] != NULL &&
+      options->outputs[1] != NULL)
     return err_set(err, ERR_USAGE, "--id names one output; give one --output with it, or give --id-prefix");
-  return output_options_read(&options->words, &options->report.as, err);
+  int result = output_options_read(&options->words, &options->report.as, err);
+  if (result != 0) return result;
+  result = report_check_module(err);
+  return result == 0 ? 0 : err_set(err, (enum err_code) - result, "the command was not run: %s", err->text);
 }
 
 /* Runs the command and meters its outputs. Returns the exit status. */
@@ -172,12 +227,12 @@ static int run_command(struct run *run, char *const *command) {
   struct err err = {0};
   int status;
   bool was_started;
-  outputs_find(command, run->options->outputs, &run->outputs);
+  if (outputs_find(command, run->options->outputs, &run->outputs, &err) != 0) return command_fail("run", &err);
   outbox_before_run(&run->outbox, "run", &run->outputs);
   outputs_look(&run->outputs);
   (void)clock_gettime(CLOCK_REALTIME, &run->began);
-  SCOPED(intent_remove_ref) struct intent *intent = note_intent(run);
-  const struct child_hook hook = {.prepare = prepare_command, .arg = intent};
+  run->intent = note_intent(run);
+  const struct child_hook hook = {.prepare = prepare_command, .arg = run->intent};
   int result = child_run(command, &hook, &status, &was_started, &err);
   if (result != 0) return command_fail("run", &err);
   if (!was_started) {
@@ -185,7 +240,7 @@ static int run_command(struct run *run, char *const *command) {
     return status;
   }
   (void)clock_gettime(CLOCK_REALTIME, &run->ended);
-  if (intent != NULL) intent_note_end(intent, &run->outputs, status, run->ended);
+  if (run->intent != NULL) intent_note_end(run->intent, &run->outputs, status, run->ended);
   run->all_metered = true;
   if (status == 0)
     meter_success(run);
@@ -207,6 +262,7 @@ static int run(struct run_options *options, char **argv, struct err *err) {
     run.outbox.quiet = options_quiet();
     run.outbox.keeps_projectless = true;
     status = run_command(&run, argv + 1);
+    intent_remove(MOVE(run.intent));
     (void)outbox_catch_up(&run.outbox, "run");
   }
   run_summary_fini(&run.summary);
@@ -227,7 +283,8 @@ int cmd_run(int argc, char **argv) {
       {0},
   };
   const struct option_exit exits[] = {
-      {EXIT_NOT_METERED, "the transcoder succeeded, but an output could not be metered, or none was found"},
+      {EXIT_NOT_METERED,
+       "the transcoder succeeded, but an output could not be metered, is still written, or none was found"},
       {126, "the transcoder could not be executed"},
       {127, "the transcoder was not found"},
       {EXIT_USAGE, "wrong usage; the transcoder was not run"},

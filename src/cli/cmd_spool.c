@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "agent/intent.h"
+#include "agent/outputs.h"
+#include "agent/plural.h"
 #include "agent/spool.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -359,13 +361,13 @@ static void print_waiting(const struct status *status) {
 
 static void print_unusable(const struct status *status) {
   if (status->damaged > 0) {
-    (void)printf("%" PRIu64 " damaged events\n", status->damaged);
-    advise("The next `codecmeter flush` moves them into rejected/, with the reason.\n");
+    (void)printf("%" PRIu64 " damaged %s\n", status->damaged, plural(status->damaged, "event", "events"));
+    advise("The next `codecmeter flush` moves such events into rejected/, with the reason.\n");
   }
   if (status->unreadable > 0) {
     SCOPED_MALLOC char *why = str_printable(str_of(status->why_unreadable));
-    (void)printf("%" PRIu64 " unreadable events: %s\n", status->unreadable, why);
-    advise("Give the command as the user who owns them.\n");
+    (void)printf("%" PRIu64 " unreadable %s: %s\n", status->unreadable, plural(status->unreadable, "event", "events"), why);
+    advise("Give the command as the user who owns the files.\n");
   }
 }
 
@@ -391,8 +393,55 @@ static void print_runs(const struct status *status) {
   }
   table_print(table);
   if (status->killed > status->runs_count)
-    (void)printf("and %" PRIu64 " more killed runs\n", status->killed - status->runs_count);
+    (void)printf("and %" PRIu64 " more killed %s\n", status->killed - status->runs_count,
+                 plural(status->killed - status->runs_count, "run", "runs"));
   advise("");
+}
+
+/* What the user can do about a refused event, by outcome; and by reason, where the reason changes it. */
+static const struct refusal_advice {
+  const char *outcome, *reason; /* reason: NULL: every other */
+  const char *text;
+} refusal_advice[] = {
+    {"rejected", NULL, "rejected: correct what the reason names, record the file again, and remove the note."},
+    {"conflict", NULL,
+     "conflict: another output has this id. If both count, record this file with an --id of its own; then remove the note."},
+    {"unreadable", NULL,
+     "unreadable: the file was damaged. If its output still exists, record it again; then remove the file and its note."},
+    {"unmetered", OUTPUTS_TAKEN,
+     "unmetered, another run wrote to this path: do not record this path, because the file that is there belongs to the other "
+     "run. The note names the path, the project, and when the run began; it does not hold the command, so look into the job's "
+     "own log. If a copy of the lost output exists, give `codecmeter record --project PROJECT --id ID COPY`. Else report it by "
+     "hand: a row for `codecmeter import`, with its codec, size and duration. Then remove the note."},
+    {"unmetered", NULL, "unmetered: correct the cause, record the output, and remove the note."},
+};
+#define ADVICES (sizeof refusal_advice / sizeof refusal_advice[0])
+
+/* NULL: an outcome of a later version. */
+static const struct refusal_advice *advice_for(const struct group *group) {
+  for (size_t i = 0; i < ADVICES; i++) {
+    const struct refusal_advice *advice = &refusal_advice[i];
+    if (strcmp(group->parts[0], advice->outcome) != 0) continue;
+    if (advice->reason == NULL || strstr(group->parts[1], advice->reason) != NULL) return advice;
+  }
+  return NULL;
+}
+
+/* Each advice once. */
+static void advise_refused(const struct status *status) {
+  bool is_wanted[ADVICES] = {false};
+  size_t count;
+  SCOPED_MALLOC char *dir = str_printable(str_of(status->dir));
+  SCOPED_MALLOC struct group **groups = groups_sorted(&status->refused, by_last, &count);
+  for (size_t i = 0; i < count; i++) {
+    const struct refusal_advice *advice = advice_for(groups[i]);
+    if (advice != NULL) is_wanted[advice - refusal_advice] = true;
+  }
+  (void)printf("%s/rejected holds a note for each of them. None is ever sent again.\n", dir);
+  for (size_t i = 0; i < ADVICES; i++) {
+    if (is_wanted[i]) (void)printf("%s\n", refusal_advice[i].text);
+  }
+  (void)printf("\n");
 }
 
 static void print_refused(const struct status *status) {
@@ -418,12 +467,7 @@ static void print_refused(const struct status *status) {
     table_cell(table, STR("other reasons"));
   }
   table_print(table);
-  SCOPED_MALLOC char *dir = str_printable(str_of(status->dir));
-  if (options_quiet()) return;
-  (void)printf(
-      "%s/rejected holds each of them, with its reason. It is never sent again: correct the cause, record the "
-      "file again, and remove the note.\n\n",
-      dir);
+  if (!options_quiet()) advise_refused(status);
 }
 
 static void print_sums(const struct status *status) {
@@ -432,9 +476,11 @@ static void print_sums(const struct status *status) {
     (void)printf("%s does not exist: nothing waits\n", dir);
     return;
   }
-  (void)printf("%s: %" PRIu64 " waiting, %" PRIu64 " killed runs, %" PRIu64 " rejected", dir,
-               status->all_waiting.count, status->killed, status->all_refused.count);
-  if (status->running > 0) (void)printf(", %" PRIu64 " runs under way", status->running);
+  (void)printf("%s: %" PRIu64 " waiting, %" PRIu64 " killed %s, %" PRIu64 " rejected", dir,
+               status->all_waiting.count, status->killed, plural(status->killed, "run", "runs"),
+               status->all_refused.count);
+  if (status->running > 0)
+    (void)printf(", %" PRIu64 " %s under way", status->running, plural(status->running, "run", "runs"));
   (void)printf("\n");
 }
 

@@ -68,11 +68,6 @@ static void name_void(const char *source, const char *id, char out[VOID_ID_SIZE]
   bytes_hex(digest, sizeof digest, out + sizeof "void:" - 1);
 }
 
-static void append_member(struct buf *out, const char *name, const char *value) {
-  buf_printf(out, "%s\"%s\":", out->ptr[out->len - 1] == '{' ? "" : ",", name);
-  json_quote(out, str_of(value));
-}
-
 /* USER@HOST, unless the user names somebody. Leaves it out if it is no text that the server keeps. */
 static void append_actor(const struct void_options *options, struct buf *out) {
   char here[VOID_ACTOR_MAX + 1];
@@ -80,23 +75,23 @@ static void append_actor(const struct void_options *options, struct buf *out) {
   int len = snprintf(here, sizeof here, "%s@%s", g_get_user_name(), g_get_host_name());
   bool fits = len > 0 && (size_t)len < sizeof here && check_text("", here, VOID_ACTOR_MAX, &ignored) == 0;
   if (options->actor != NULL)
-    append_member(out, "actor", options->actor);
+    json_add_member(out, "actor", options->actor);
   else if (fits)
-    append_member(out, "actor", here);
+    json_add_member(out, "actor", here);
 }
 
 static void compose(const struct void_options *options, const char *id, struct buf *out) {
   char own_id[VOID_ID_SIZE];
   name_void(options->source, id, own_id);
   buf_text(out, "{\"specversion\":\"1.0\"");
-  append_member(out, "type", usage_type_name(USAGE_VOID, USAGE_FINISHED));
-  append_member(out, "source", VOID_SOURCE);
-  append_member(out, "id", own_id);
-  if (options->settings.project != NULL) append_member(out, "subject", options->settings.project);
+  json_add_member(out, "type", usage_type_name(USAGE_VOID, USAGE_FINISHED));
+  json_add_member(out, "source", VOID_SOURCE);
+  json_add_member(out, "id", own_id);
+  if (options->settings.project != NULL) json_add_member(out, "subject", options->settings.project);
   buf_text(out, ",\"data\":{");
-  append_member(out, "source", options->source);
-  append_member(out, "id", id);
-  append_member(out, "reason", options->reason);
+  json_add_member(out, "source", options->source);
+  json_add_member(out, "id", id);
+  json_add_member(out, "reason", options->reason);
   append_actor(options, out);
   buf_text(out, "}}");
 }

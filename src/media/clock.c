@@ -61,13 +61,20 @@ static int64_t unwrap(const struct clock_reading *reading, int64_t time, int64_t
   return near + (step >= size / 2 ? (int64_t)step - (int64_t)size : (int64_t)step);
 }
 
+/* A time that was added up or unwrapped, and may have left the bounds that a packet's own times have. */
+static int64_t bounded(struct clock_reading *reading, int64_t time) {
+  int64_t inside = time < -CLOCK_FAR ? -CLOCK_FAR : time > CLOCK_FAR ? CLOCK_FAR : time;
+  if (inside != time) reading->now.longest_held = INT64_MAX;
+  return inside;
+}
+
 /* Sound runs without steps, so a run of it shows that the clock goes on while a picture is held. Packets of video are
  * given later than those of sound that were written before them: so the run must be remembered, not only its end. */
 static void see_sound(struct clock_reading *reading, const struct clock_packet *packet) {
   int64_t time = packet->dts != CLOCK_NONE ? packet->dts : packet->pts;
   if (time == CLOCK_NONE) return;
   int64_t near = reading->sound_end != CLOCK_NONE ? reading->sound_end : reading->now.last_dts;
-  time = unwrap(reading, time, near);
+  time = bounded(reading, unwrap(reading, time, near));
   int64_t step = reading->sound_end != CLOCK_NONE ? time - reading->sound_end : INT64_MAX, limit = units(reading, SOUND_STEP_S);
   if (step > limit || step < -limit) reading->sound_begin = reading->sound_end = time;
   if (time > reading->sound_end) reading->sound_end = time;
@@ -171,7 +178,7 @@ static void mention_gap(struct clock_reading *reading, int64_t time) {
   struct buf *out = reading->rules.explanation;
   if (now->end == CLOCK_NONE) return;
   int64_t gap = time - now->end;
-  if (gap > now->longest_gap) now->longest_gap = gap;
+  if (gap > now->longest_held) now->longest_held = gap;
   if (gap <= units(reading, GAP_MENTIONED_S)) return;
   now->gaps++;
   if (out == NULL || now->gaps > LINES_MAX) return;
@@ -194,6 +201,7 @@ static void see_order(struct clock_reading *reading, int64_t time, int64_t dts) 
 static void extend(struct clock_reading *reading, int64_t time, int64_t dts, int64_t duration) {
   struct clock_state *now = &reading->now;
   mention_gap(reading, time);
+  if (duration > now->longest_held) now->longest_held = duration;
   bool is_first = now->first == CLOCK_NONE;
   if (is_first || dts < now->first_dts) now->first_dts = dts;
   if (is_first || dts + duration > now->end_dts) now->end_dts = dts + duration;
@@ -328,7 +336,8 @@ static void see_video(struct clock_reading *reading, const struct clock_packet *
   if (reading->now.last_dts != CLOCK_NONE) find_strays(reading, packet);
   struct clock_state *now = &reading->now;
   dts = dts == CLOCK_NONE ? now->last_dts + now->last_duration : unwrap(reading, dts, now->last_dts);
-  int64_t time = packet->pts != CLOCK_NONE ? unwrap(reading, packet->pts, dts) : dts;
+  dts = bounded(reading, dts);
+  int64_t time = packet->pts != CLOCK_NONE ? bounded(reading, unwrap(reading, packet->pts, dts)) : dts;
   bool is_damaged = is_time_damaged(reading, time, dts, duration);
   if (is_damaged) time = dts;
   if (now->last_dts != CLOCK_NONE) begin_piece(reading, packet, dts, time);

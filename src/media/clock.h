@@ -18,7 +18,7 @@
 #include "media/ts.h"
 
 #define CLOCK_NONE INT64_MIN
-#define CLOCK_FAR (INT64_C(1) << 56) /* so that sums do not overflow */
+#define CLOCK_FAR (INT64_C(1) << 56) /* no time is beyond it, also none that is added up: so that sums do not overflow */
 
 enum clock_rule {
   CLOCK_HELD,   /* a gap is a held picture; a restart is a new piece */
@@ -59,7 +59,8 @@ struct clock_state {
   int64_t before;                /* the time of earlier pieces */
   int64_t begin;                 /* of the first piece; CLOCK_NONE: none yet */
   uint64_t pieces, gaps;
-  int64_t longest_gap;           /* between two pictures of a piece; 0: there is none */
+  int64_t longest_held;          /* the longest time without a new picture in a piece: a gap, or what a picture states that it
+                                  * lasts. INT64_MAX: times went beyond CLOCK_FAR, and the total says nothing */
   int64_t longest_back;          /* the longest step back that began a new piece */
   uint64_t shown;                /* pictures, without hidden ones and those that were left out */
   struct clock_recent {

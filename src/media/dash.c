@@ -17,9 +17,10 @@
 
 #define SKIPPED_MAX_US UINT64_C(604800000000) /* 7 days */
 #define US_PER_S UINT64_C(1000000)
-#define WIDTH_MAX 20 /* digits of a number in an address */
-#define LEVELS 4     /* MPD, Period, AdaptationSet, Representation */
-#define LINK_SHOWN ((size_t)200) /* bytes of a link in a message */
+#define WIDTH_MAX 20                            /* digits of a number in an address */
+#define CANDIDATES_MAX (2 * RENDITIONS_MAX)     /* of a period: each looks through what its AdaptationSet has */
+#define LEVELS 4                                /* MPD, Period, AdaptationSet, Representation */
+#define LINK_SHOWN ((size_t)200)                /* bytes of a link in a message */
 #define START_MAX_US UINT64_C(1000000000000000) /* 31 years */
 #define OVERLAP_PARTS 10 /* of a second: segments of a timeline may overlap by one part, which is rounding */
 #define SLACK_US 250000 /* pictures may go on for this much after a period's end: sound ends at another time than they do */
@@ -516,22 +517,6 @@ static bool is_trick(const struct mpd *mpd) {
   return false;
 }
 
-static bool is_sound_only(const char *codecs) {
-  static const char *const names[] = {"mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "mp3", "vorbis", "dts",
-                                      "mha", "mhm", "stpp", "wvtt"};
-  bool any = false;
-  struct str rest = str_of(codecs);
-  while (rest.len > 0) {
-    struct str codec = str_trim(str_cut(&rest, ','));
-    bool is_known = false;
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-      is_known |= codec.len >= strlen(names[i]) && is_of(codec.ptr, names[i]);
-    if (!is_known) return false;
-    any = true;
-  }
-  return any;
-}
-
 static const char *either(const struct mpd *representation, const struct mpd *set, const char *name) {
   const char *value = mpd_attribute(representation, name);
   return value != NULL ? value : mpd_attribute(set, name);
@@ -553,7 +538,7 @@ static bool is_video(const struct mpd *set, const struct mpd *representation) {
   if (is_other) return false;
   if (content != NULL) return is_of(content, "video");
   if (mime != NULL && !is_of(mime, "video/")) return false;
-  return codecs == NULL || either(representation, set, "width") != NULL || !is_sound_only(codecs);
+  return codecs == NULL || either(representation, set, "width") != NULL || !segments_are_no_video(str_of(codecs));
 }
 
 /* ---- the manifest ---- */
@@ -602,12 +587,12 @@ static char *look_of(const struct mpd *set, const struct mpd *representation) {
   return g_strdup_printf("%s x %s %.*s", width, height, STR_ARG(codec));
 }
 
-/* The representations of a period, in the manifest's order. */
+/* The representations of a period, in the manifest's order, at most CANDIDATES_MAX. */
 static void find_candidates(const struct mpd *root, const struct mpd *period, GPtrArray *ret) {
   const struct mpd *set = mpd_child(period, "AdaptationSet");
   for (; set != NULL; set = mpd_next(set)) {
     const struct mpd *representation = mpd_child(set, "Representation");
-    for (; representation != NULL; representation = mpd_next(representation)) {
+    for (; representation != NULL && ret->len < CANDIDATES_MAX; representation = mpd_next(representation)) {
       struct candidate *candidate = g_new0(struct candidate, 1);
       const char *id = mpd_attribute(representation, "id");
       *candidate = (struct candidate){.levels = {root, period, set, representation}};
@@ -728,6 +713,11 @@ static int read_period(struct manifest *manifest, const struct mpd *root, const 
   GPtrArray *candidates = g_ptr_array_new_with_free_func(candidate_free), *video = g_ptr_array_new();
   struct err fault;
   find_candidates(root, period, candidates);
+  if (candidates->len == CANDIDATES_MAX) {
+    (void)err_set(&fault, ERR_MEDIA, "%s: a period has %d representations or more", manifest->all->path,
+                  CANDIDATES_MAX);
+    segments_note(manifest->all, &fault, MEDIA_REFUSED_BROKEN);
+  }
   for (guint i = 0; i < candidates->len; i++) {
     struct candidate *candidate = g_ptr_array_index(candidates, i);
     if (!candidate->is_video) continue;

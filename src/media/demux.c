@@ -163,7 +163,7 @@ static void look_at_video(const AVStream *stream, struct demux_video *ret) {
       .width = parameters->width > 0 ? (uint32_t)parameters->width : 0,
       .height = parameters->height > 0 ? (uint32_t)parameters->height : 0,
       .is_turned = is_turned(stream),
-      .id = stream->id,
+      .id = (uint32_t)stream->id,
       .time_base = ratio(stream->time_base),
       .rate = ratio(stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate),
       .promised = stream->nb_frames,

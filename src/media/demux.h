@@ -22,7 +22,7 @@ struct demux_video {
   bool is_text;                 /* text that is drawn as video: libavformat reads any text file as such */
   uint32_t width, height;       /* as shown: rotation applied; 0: unknown */
   bool is_turned;               /* by 90 or 270 degrees */
-  int id;                       /* of the stream in its container; of MP4 the track's id */
+  uint32_t id;                  /* of the stream in its container; of MP4 the track's id */
   struct demux_ratio time_base; /* seconds per unit of its times */
   struct demux_ratio rate;      /* pictures per second, as libavformat found it */
   int64_t promised;             /* packets that the container's index lists; 0: unknown */

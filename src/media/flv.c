@@ -7,19 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 
 #define HEADER 9
 #define PREVIOUS 4 /* the size of the tag before, behind each tag and behind the header */
 #define TAG 11
+#define TAG_SIZE 0xFFFFFFU /* of the first 4 bytes of a tag: its kind and its size */
 #define CHUNK ((size_t)1 << 20)
-
-static uint64_t be(const uint8_t *bytes, int count) {
-  uint64_t value = 0;
-  for (int i = 0; i < count; i++)
-    value = value << 8 | bytes[i];
-  return value;
-}
 
 static bool is_header(const uint8_t *bytes, size_t len) { return len >= HEADER && memcmp(bytes, "FLV\x01", 4) == 0; }
 
@@ -41,7 +36,7 @@ static int walk(struct reel *reel, struct flv *ret, struct err *err) {
     if (!is_new && (ret->count == 0 || got < TAG)) return 0;
     if (is_new) result = add(ret, position, err);
     if (result != 0) return result;
-    uint64_t length = is_new ? be(head + 5, 4) : TAG + be(head + 1, 3);
+    uint64_t length = is_new ? be32_load(head + 5) : TAG + (be32_load(head) & TAG_SIZE);
     position += (length < HEADER ? HEADER : length) + PREVIOUS;
   }
   return 0;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "media/list_kind.h"
 #include "media/segments.h"
 
 #define US_PER_S 1000000
@@ -443,18 +444,6 @@ static int read_media(struct making *making, const char *path, struct str text, 
 
 /* ---- master playlists ---- */
 
-static bool is_tag_of_master(struct str line) {
-  return str_starts(line, STR("#EXT-X-STREAM-INF:")) || str_starts(line, STR("#EXT-X-MEDIA:")) ||
-         str_starts(line, STR("#EXT-X-I-FRAME-STREAM-INF:"));
-}
-
-static bool is_master(struct str text) {
-  while (text.len > 0) {
-    if (is_tag_of_master(str_trim(str_cut(&text, '\n')))) return true;
-  }
-  return false;
-}
-
 /* The playlists that a master playlist names. */
 struct master {
   struct segments *all;
@@ -475,24 +464,11 @@ static void name_playlist(struct master *master, struct str address, int kind) {
   if (before != 0) g_free(text);
 }
 
-static bool is_sound_codec(struct str codec) {
-  static const char *const names[] = {"mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "mp3", "vorbis", "dts",
-                                      "mha1", "mha2", "mhm1", "mhm2", "ipcm", "fpcm", "lpcm", "samr", "sawb"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    size_t len = strlen(names[i]);
-    if (codec.len >= len && str_equal_nocase(str_make(codec.ptr, len), str_of(names[i]))) return true;
-  }
-  return false;
-}
-
 static int kind_of_variant(struct str attributes) {
   struct str codecs = attribute(attributes, "CODECS");
   if (attribute(attributes, "RESOLUTION").len > 0) return KIND_VIDEO;
   if (codecs.len == 0) return KIND_UNDECLARED;
-  while (codecs.len > 0) {
-    if (!is_sound_codec(str_trim(str_cut(&codecs, ',')))) return KIND_VIDEO;
-  }
-  return KIND_OTHER;
+  return segments_are_no_video(codecs) ? KIND_OTHER : KIND_VIDEO;
 }
 
 /* The playlists behind the line are read all the same, because their files are parts. */
@@ -514,7 +490,7 @@ static void find_playlists(struct master *master, struct str text) {
     rest = str_make(line.ptr + colon, line.len - colon);
     number++;
     if (str_starts(line, STR("#EXT-X-DEFINE"))) refuse_line(master, number, "it defines a variable, which is not supported");
-    if (is_tag_of_master(line) && !are_attributes(rest)) refuse_line(master, number, "its attributes are not valid");
+    if (list_is_master_tag(line) && !are_attributes(rest)) refuse_line(master, number, "its attributes are not valid");
     if (str_starts(line, STR("#EXT-X-STREAM-INF:"))) {
       if (kind != 0) refuse_line(master, variant, "no address of a playlist follows");
       kind = kind_of_variant(rest);
@@ -523,7 +499,7 @@ static void find_playlists(struct master *master, struct str text) {
       struct str type = attribute(rest, "TYPE");
       if (type.len == 0) refuse_line(master, number, "#EXT-X-MEDIA has no TYPE");
       name_playlist(master, attribute(rest, "URI"), str_equal(type, STR("VIDEO")) ? KIND_VIDEO : KIND_OTHER);
-    } else if (is_tag_of_master(line)) {
+    } else if (list_is_master_tag(line)) {
       name_playlist(master, attribute(rest, "URI"), KIND_OTHER);
     } else if (line.len > 0 && line.ptr[0] != '#') {
       name_playlist(master, line, kind != 0 ? kind : KIND_UNDECLARED);
@@ -550,7 +526,7 @@ static int read_text_of(const struct making *making, const char *path, struct bu
   if (result != 0) return err_prefix(err, "%s", making->label);
   if (!str_starts(buf_view(text), STR("#EXTM3U")))
     return err_set(err, ERR_MEDIA, "%s: it is not an HLS playlist", making->label);
-  if (!is_master(buf_view(text))) return check_tags(making->label, buf_view(text), err);
+  if (!list_is_master(buf_view(text))) return check_tags(making->label, buf_view(text), err);
   return err_set(err, ERR_MEDIA, "%s: a master playlist names it, but it is a master playlist too", making->label);
 }
 
@@ -641,6 +617,6 @@ int hls_read(const char *path, struct list *ret, struct err *err) {
     ret->refusal = MEDIA_REFUSED_NO_OUTPUT;
     return result;
   }
-  result = is_master(view) ? read_master(&all, view, err) : read_single(&all, view, err);
+  result = list_is_master(view) ? read_master(&all, view, err) : read_single(&all, view, err);
   return result == 0 ? segments_end(&all, err) : result;
 }

@@ -1,13 +1,7 @@
 #include "media/list.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
-
-#define HEAD 4096 /* bytes in which a manifest is recognized */
 #define US 1000000.0
 
 void rendition_fini(struct rendition *rendition) {
@@ -45,16 +39,4 @@ int stretch_check(const struct rendition *rendition, const struct stretch *stret
                    "plays all of it",
                    rendition->name, plays_s, seconds);
   return 0;
-}
-
-enum list_kind list_kind_of(const char *path) {
-  char head[HEAD + 1] = "";
-  size_t got = 0;
-  SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || file_read(fd, path, 0, head, HEAD, &got, NULL) != 0) return LIST_NONE;
-  head[got] = '\0';
-  const char *text = memcmp(head, "\xEF\xBB\xBF", 3) == 0 ? head + 3 : head; /* a byte order mark */
-  if (strncmp(text, "#EXTM3U", 7) == 0) return LIST_HLS;
-  bool is_mpd = strstr(text, "<MPD") != NULL || (text[0] == '<' && strstr(text, ":MPD") != NULL);
-  return is_mpd ? LIST_DASH : LIST_NONE;
 }

@@ -54,10 +54,6 @@ struct list {
 };
 void list_fini(struct list *list);
 
-enum list_kind { LIST_NONE, LIST_HLS, LIST_DASH };
-/* By the first bytes of the file; LIST_NONE also if it cannot be read. */
-enum list_kind list_kind_of(const char *path);
-
 /* path: absolute. 0: there is at least one rendition. -ERR_MEDIA: the list is refused as a whole; ret->refusal says as
  * what. -ERR_IO, -ERR_MEMORY: another try may succeed. Fills ret in any case; the caller calls list_fini. Reads only
  * regular local files, bounded in size, count and depth. */

@@ -2,8 +2,10 @@
 #include "media/media.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +13,27 @@
 
 #include "base/file.h"
 
-static void *open_beside(void) {
+static void *open_module(void) {
   char exe[PATH_MAX];
   ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
-  if (len <= 0) return NULL;
-  exe[len] = '\0';
+  exe[len > 0 ? len : 0] = '\0';
   SCOPED_MALLOC char *path = file_path(dirname(exe), MEDIA_MODULE_FILE);
-  return file_exists(path) ? dlopen(path, RTLD_NOW | RTLD_LOCAL)
-                           : dlopen(MEDIA_MODULE_DIR "/" MEDIA_MODULE_FILE, RTLD_NOW | RTLD_LOCAL);
+  bool is_beside = len > 0 && file_exists(path);
+  return dlopen(is_beside ? path : MEDIA_MODULE_DIR "/" MEDIA_MODULE_FILE, RTLD_NOW | RTLD_LOCAL);
+}
+
+/* dlopen tells the cause by its text alone. A cause that may pass says nothing about the package. */
+static int fail_load(struct err *err) {
+  static const int passing[] = {EMFILE, ENFILE, ENOMEM, EAGAIN, EIO};
+  const char *text = dlerror();
+  for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+    if (strstr(text, strerror(passing[i])) != NULL)
+      return err_set_errno(err, ERR_IO, passing[i], "cannot measure media: %s cannot be loaded now", MEDIA_MODULE_FILE);
+  }
+  return err_set(err, ERR_MISSING,
+                 "cannot measure media: install the package codecmeter-media; if you built codecmeter yourself, "
+                 "it needs %s beside it, and libavformat (%s)",
+                 MEDIA_MODULE_FILE, text);
 }
 
 void (*media_on_progress)(void);
@@ -43,13 +58,8 @@ int media_probe(const char *path, const struct media_options *options, struct me
   static media_probe_function *probe;
   *ret = (struct media){.outputs = NULL};
   if (probe == NULL) {
-    void *module = open_beside();
-    if (module == NULL) {
-      return err_set(err, ERR_MISSING,
-                     "cannot measure media: install the package codecmeter-media; if you built codecmeter yourself, "
-                     "it needs %s beside it, and libavformat (%s)",
-                     MEDIA_MODULE_FILE, dlerror());
-    }
+    void *module = open_module();
+    if (module == NULL) return fail_load(err);
     void *symbol = dlsym(module, MEDIA_MODULE_SYMBOL);
     if (symbol == NULL)
       return err_set(err, ERR_MISSING,

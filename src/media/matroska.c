@@ -21,7 +21,6 @@
 
 #define PARTS_MAX 4096
 #define HEADER_MAX 12 /* an identifier of 4 bytes, a size of 8 */
-#define DEFAULT_SCALE 1000000U
 
 enum element_id {
   ID_EBML = 0x1A45DFA3,
@@ -29,8 +28,6 @@ enum element_id {
   ID_SEGMENT = 0x18538067,
   ID_SEEK_HEAD = 0x114D9B74,
   ID_INFO = 0x1549A966,
-  ID_SCALE = 0x2AD7B1,
-  ID_DURATION = 0x4489,
   ID_TRACKS = 0x1654AE6B,
   ID_CLUSTER = 0x1F43B675,
   ID_CUES = 0x1C53BB6B,
@@ -125,39 +122,7 @@ static int read_unsigned(struct reading *reading, const struct element *element,
   return result;
 }
 
-static int read_float(struct reading *reading, const struct element *element, double *ret, struct err *err) {
-  uint64_t len = element->end - element->body, bits = 0;
-  if (len != 4 && len != 8) return damaged(element->start, "has a length that a number does not have", err);
-  int result = read_unsigned(reading, element, &bits, err);
-  if (result != 0) return result;
-  float narrow;
-  uint32_t low = (uint32_t)bits;
-  memcpy(&narrow, &low, sizeof narrow);
-  memcpy(ret, &bits, sizeof *ret);
-  if (len == 4) *ret = (double)narrow;
-  return 0;
-}
-
 /* ---- what elements say ---- */
-
-static int read_info(struct reading *reading, const struct element *info, struct matroska_part *part,
-                     struct err *err) {
-  struct element child = {.end = info->body};
-  bool found = true;
-  uint64_t scale = DEFAULT_SCALE;
-  double duration = -1;
-  int result = 0;
-  while (result == 0 && found) {
-    result = read_child(reading, info, child.end, &child, &found, err);
-    if (result == 0 && found && child.id == ID_SCALE) result = read_unsigned(reading, &child, &scale, err);
-    if (result == 0 && found && child.id == ID_DURATION) result = read_float(reading, &child, &duration, err);
-  }
-  if (result != 0) return result;
-  part->duration_s = duration * (double)scale / 1e9;
-  part->has_duration = part->duration_s > 0 && part->duration_s < 1e12;
-  if (!part->has_duration) part->duration_s = 0;
-  return 0;
-}
 
 static int read_edition(struct reading *reading, const struct element *edition, struct matroska_part *part,
                         struct err *err) {
@@ -221,7 +186,6 @@ static int see_element(struct reading *reading, struct element *element, struct 
     if (part->clusters == 0) cut(reading->matroska, "Segment");
     return 0;
   }
-  if (element->id == ID_INFO) return read_info(reading, element, part, err);
   return element->id == ID_CHAPTERS ? read_chapters(reading, element, part, err) : 0;
 }
 

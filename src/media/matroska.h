@@ -15,9 +15,7 @@
 struct matroska_part {
   uint64_t start, end; /* of its bytes in the reel */
   uint64_t clusters;
-  bool has_duration;
-  double duration_s; /* that the Segment states: of its longest track */
-  bool is_ordered;   /* an edition of ordered chapters: players show other times than the blocks have */
+  bool is_ordered; /* an edition of ordered chapters: players show other times than the blocks have */
 };
 
 struct matroska {

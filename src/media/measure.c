@@ -295,7 +295,7 @@ static void start_clock(struct measuring *measuring) {
 static const struct mp4_track *track_of(const struct measuring *measuring) {
   for (size_t i = 0; i < measuring->mp4.count; i++) {
     const struct mp4_track *track = &measuring->mp4.tracks[i];
-    if (track->is_video && (int64_t)track->id == demux_video(measuring->demux)->id) return track;
+    if (track->is_video && track->id == demux_video(measuring->demux)->id) return track;
   }
   return NULL;
 }
@@ -423,9 +423,9 @@ static bool goes_on_elsewhere(const struct measuring *measuring) {
 
 /* mp4_show has sorted the pictures. */
 static bool holds_too_long(const struct measuring *measuring, const struct mp4_track *track) {
-  for (size_t i = 1; i < measuring->picture_count; i++) {
-    double step = (double)measuring->pictures[i].time - (double)measuring->pictures[i - 1].time;
-    if (step / track->timescale > HELD_MAX_S) return true;
+  for (size_t i = 0; i < measuring->picture_count; i++) {
+    double step = i > 0 ? (double)measuring->pictures[i].time - (double)measuring->pictures[i - 1].time : 0;
+    if (fmax(step, (double)measuring->pictures[i].duration) / track->timescale > HELD_MAX_S) return true;
   }
   return false;
 }
@@ -499,7 +499,7 @@ static int finish_timed(struct measuring *measuring, struct measured *ret, struc
   }
   if (shown == CLOCK_NONE)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video has no times, so its duration is unknown");
-  double longest_s = (double)measuring->clock.now.longest_gap * measuring->clock.rules.unit;
+  double longest_s = (double)measuring->clock.now.longest_held * measuring->clock.rules.unit;
   if ((double)shown * (double)video->time_base.num / (double)video->time_base.den > DURATION_MAX_S || longest_s > HELD_MAX_S)
     return refuse_times(measuring, err);
   ret->num = shown * video->time_base.num;

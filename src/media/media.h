@@ -64,8 +64,8 @@ struct media_options {
 };
 
 /* Measures a path. 0: there is at least one output, and at least one of them is measured. -ERR_MEDIA: none; err starts
- * with the path. -ERR_IO, -ERR_MEMORY: the file or one of its segments could not be read; another try may succeed.
- * -ERR_MISSING names the package to install. Fills ret in any case; the caller calls media_fini. One thread at a
+ * with the path. -ERR_IO, -ERR_DESCRIPTORS, -ERR_MEMORY: the file, one of its segments or the module could not be read; another
+ * try may succeed. -ERR_MISSING names the package to install. Fills ret in any case; the caller calls media_fini. One thread at a
  * time. */
 MUST_USE int media_probe(const char *path, const struct media_options *options, struct media *ret, struct err *err);
 

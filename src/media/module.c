@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "media/flv.h"
 #include "media/list.h"
+#include "media/list_kind.h"
 #include "media/matroska.h"
 #include "media/measure.h"
 #include "media/media.h"
@@ -176,12 +177,13 @@ struct total {
 
 /* True if a segment is a file of its own, as `ffmpeg -f segment` makes them: it begins with the head of an MP4 or Matroska
  * file. Such files cannot be read as one. */
-static bool is_own_file(const struct media_span *span) {
+static int is_own_file(const struct media_span *span, bool *ret, struct err *err) {
   char head[8] = "";
   size_t got = 0;
-  SCOPED_FD int fd = open(span->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || file_read(fd, span->path, span->offset, head, sizeof head, &got, NULL) != 0 || got < sizeof head) return false;
-  return memcmp(head + 4, "ftyp", 4) == 0 || memcmp(head, "\x1A\x45\xDF\xA3", 4) == 0;
+  SCOPED(reel_close_ref) struct reel *reel = reel_open(NULL, span, 1);
+  int result = reel_read(reel, 0, head, sizeof head, &got, err);
+  *ret = got == sizeof head && (memcmp(head + 4, "ftyp", 4) == 0 || memcmp(head, "\x1A\x45\xDF\xA3", 4) == 0);
+  return result;
 }
 
 /* Adds what follows one after the other and can be read as one. */
@@ -231,11 +233,13 @@ static void sum_up(const struct total *total, size_t index, size_t count, double
 static int add_stretch(const struct rendition *rendition, const struct stretch *stretch, struct total *total,
                        enum media_refusal *ret_refusal, struct err *err) {
   const struct media_span *init = stretch->init.path != NULL ? &stretch->init : NULL;
-  bool is_apart = init == NULL && stretch->count > 1 && is_own_file(&rendition->spans[stretch->first]);
+  bool is_apart = false;
   struct buf *explanation = total->explanation;
   double before = total->seconds, before_hidden = 0;
   int result = 0;
   total->is_begun = false;
+  if (init == NULL && stretch->count > 1) result = is_own_file(&rendition->spans[stretch->first], &is_apart, err);
+  if (result != 0) return err_prefix(err, "%s", rendition->name);
   if (!is_apart) result = add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
   for (size_t i = 0; is_apart && i < stretch->count && result == 0; i++) {
     if (i == SHOWN_FIRST) before_hidden = total->seconds;
@@ -354,7 +358,7 @@ static int measure_list(const struct list *list, const struct media_options *med
 static int probe_list(const char *path, enum list_kind kind, const struct media_options *media, struct media *ret,
                       struct err *err) {
   SCOPED(list_fini) struct list list = {.renditions = NULL};
-  int result = kind == LIST_HLS ? hls_read(path, &list, err) : dash_read(path, &list, err);
+  int result = kind == LIST_DASH ? dash_read(path, &list, err) : hls_read(path, &list, err);
   ret->is_list = true;
   ret->parts = MOVE(list.parts);
   ret->part_count = list.part_count;
@@ -371,7 +375,9 @@ int codecmeter_media_measure(const char *path, const struct media_options *optio
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &st) != 0)
     return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
-  enum list_kind kind = list_kind_of(path);
+  enum list_kind kind;
+  int result = list_kind_of(path, &kind, err);
+  if (result != 0) return result;
   if (kind != LIST_NONE) return probe_list(path, kind, options, ret, err);
   return measure_file(path, (uint64_t)st.st_size, options, ret, err);
 }

@@ -1,5 +1,9 @@
 /* Elements that say nothing about the played bytes are skipped with all that is in them, so the tree is small even if
  * a manifest carries much else.
+ *
+ * GLib is given nothing that it gets wrong. It ends a name or a value at a NUL. Behind a CDATA section with a fault it goes on,
+ * sets a second error over the first one, or returns success. So characters are checked first, and GLib gets one piece of
+ * the text at a time, up to the next ">", where such a section ends.
  */
 #include "media/mpd.h"
 
@@ -82,6 +86,17 @@ static const char *known_name(const char *name) {
   return NULL;
 }
 
+static void add_child(struct mpd *parent, struct mpd *child) {
+  struct mpd **place = &parent->first;
+  while (*place != NULL && strcmp((*place)->name, child->name) != 0)
+    place = &(*place)->other;
+  if (*place == NULL)
+    *place = child;
+  else
+    (*place)->last->next = child;
+  (*place)->last = child;
+}
+
 static void on_start(GMarkupParseContext *context, const char *name, const char **names, const char **values,
                      gpointer data, GError **error) {
   struct parse *parse = data;
@@ -116,9 +131,7 @@ static void on_start(GMarkupParseContext *context, const char *name, const char 
   }
   parse->count++;
   if (parse->root == NULL) parse->root = mpd;
-  if (mpd->parent != NULL && mpd->parent->last != NULL) mpd->parent->last->next = mpd;
-  if (mpd->parent != NULL && mpd->parent->first == NULL) mpd->parent->first = mpd;
-  if (mpd->parent != NULL) mpd->parent->last = mpd;
+  if (mpd->parent != NULL) add_child(mpd->parent, mpd);
   parse->current = mpd;
 }
 
@@ -145,7 +158,10 @@ static void on_text(GMarkupParseContext *context, const char *text, gsize len, g
 void mpd_free(struct mpd *mpd) {
   while (mpd != NULL) {
     struct mpd *next = mpd->next;
-    mpd_free(mpd->first);
+    for (struct mpd *child = mpd->first, *other; child != NULL; child = other) {
+      other = child->other;
+      mpd_free(child);
+    }
     if (mpd->text != NULL) (void)g_string_free(mpd->text, TRUE);
     g_strfreev(mpd->names);
     g_strfreev(mpd->values);
@@ -154,19 +170,42 @@ void mpd_free(struct mpd *mpd) {
   }
 }
 
+/* The characters of XML 1.0 (rule [2], Char). */
+static int check_characters(const char *path, struct str text, struct err *err) {
+  if (!str_is_utf8(text)) return err_set(err, ERR_MEDIA, "%s: cannot read the manifest: it is not UTF-8", path);
+  size_t line = 1;
+  for (size_t i = 0; i < text.len; i++) {
+    unsigned char byte = (unsigned char)text.ptr[i];
+    bool is_control = byte < ' ' && byte != '\t' && byte != '\n' && byte != '\r';
+    bool is_no_character = byte == 0xEF && ((unsigned char)text.ptr[i + 1] == 0xBF && (unsigned char)text.ptr[i + 2] >= 0xBE);
+    if (is_control || is_no_character)
+      return err_set(err, ERR_MEDIA, "%s: cannot read the manifest: line %zu has a character that XML does not allow", path, line);
+    line += byte == '\n';
+  }
+  return 0;
+}
+
+static bool feed(GMarkupParseContext *context, struct str text, GError **error) {
+  while (text.len > 0 && *error == NULL) {
+    const char *close = memchr(text.ptr, '>', text.len);
+    size_t len = close != NULL ? (size_t)(close - text.ptr) + 1 : text.len;
+    if (!g_markup_parse_context_parse(context, text.ptr, (gssize)len, error)) return false;
+    text = str_make(text.ptr + len, text.len - len);
+  }
+  return *error == NULL && g_markup_parse_context_end_parse(context, error);
+}
+
 int mpd_parse(const char *path, struct str text, struct mpd **ret, struct err *err) {
   static const GMarkupParser parser = {.start_element = on_start, .end_element = on_end, .text = on_text};
   struct parse parse = {.root = NULL};
   GError *error = NULL;
-  /* GLib goes on behind a name that is not UTF-8, and sets a second error over the first one. */
-  if (!str_is_utf8(text)) return err_set(err, ERR_MEDIA, "%s: cannot read the manifest: it is not UTF-8", path);
+  int result = check_characters(path, text, err);
+  if (result != 0) return result;
   GMarkupParseContext *context =
       g_markup_parse_context_new(&parser, G_MARKUP_TREAT_CDATA_AS_TEXT, &parse, NULL);
-  bool is_read = g_markup_parse_context_parse(context, text.ptr, (gssize)text.len, &error) &&
-                 g_markup_parse_context_end_parse(context, &error);
+  bool is_read = feed(context, text, &error);
   g_markup_parse_context_free(context);
   g_free(parse.namespace);
-  int result = 0;
   if (!is_read) {
     SCOPED_MALLOC char *reason = str_printable(str_of(error->message));
     result = err_set(err, ERR_MEDIA, "%s: cannot read the manifest: %s", path, reason);
@@ -178,24 +217,23 @@ int mpd_parse(const char *path, struct str text, struct mpd **ret, struct err *e
   return 0;
 }
 
-static const struct mpd *find(const struct mpd *mpd, const char *name) {
-  while (mpd != NULL && strcmp(mpd->name, name) != 0)
-    mpd = mpd->next;
-  return mpd;
-}
-
 const struct mpd *mpd_child(const struct mpd *mpd, const char *name) {
-  return mpd != NULL ? find(mpd->first, name) : NULL;
+  const struct mpd *child = mpd != NULL ? mpd->first : NULL;
+  while (child != NULL && strcmp(child->name, name) != 0)
+    child = child->other;
+  return child;
 }
 
-const struct mpd *mpd_next(const struct mpd *mpd) { return find(mpd->next, mpd->name); }
+const struct mpd *mpd_next(const struct mpd *mpd) { return mpd->next; }
 
 /* Depth is at most DEPTH_MAX. */
 const char *mpd_link(const struct mpd *mpd, const char **ret_name) {
   const char *found = mpd->link;
   *ret_name = mpd->name;
-  for (const struct mpd *child = mpd->first; child != NULL && found == NULL; child = child->next)
-    found = mpd_link(child, ret_name);
+  for (const struct mpd *first = mpd->first; first != NULL && found == NULL; first = first->other) {
+    for (const struct mpd *child = first; child != NULL && found == NULL; child = child->next)
+      found = mpd_link(child, ret_name);
+  }
   return found;
 }
 

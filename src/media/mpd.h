@@ -15,7 +15,13 @@ struct mpd {
   char **names, **values; /* its attributes; both end with NULL */
   const char *link;         /* the target of its xlink:href; NULL: it is no link */
   GString *text;
-  struct mpd *parent, *first, *last, *next;
+  /* Children of one name are a chain, so that looking for a name takes the same time among a million others. */
+  struct mpd *parent;
+  struct mpd *first; /* the first child of the first name */
+  struct mpd *next;  /* the next sibling of the same name */
+  /* Only of the first of its name: */
+  struct mpd *other; /* the first sibling of the next name */
+  struct mpd *last;  /* the last one of its name */
 };
 /* -ERR_MEDIA: it is not well-formed, its outermost element is not MPD, or it has too many elements. The caller frees. */
 MUST_USE int mpd_parse(const char *path, struct str text, struct mpd **ret, struct err *err);

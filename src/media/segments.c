@@ -106,6 +106,7 @@ int segments_end(struct segments *all, struct err *err) {
   struct list *list = all->list;
   const struct err *reason = NULL;
   bool any_usable = false;
+  if (all->trouble.code != ERR_NONE) return err_set(err, all->trouble.code, "%s", all->trouble.text);
   if (all->is_refused) {
     list->refusal = all->fault_refusal;
     return fail_whole(all, &all->fault, err);
@@ -126,6 +127,26 @@ int segments_end(struct segments *all, struct err *err) {
   }
   list->refusal = all->has_left_out ? MEDIA_REFUSED_NO_OUTPUT : MEDIA_REFUSED_BROKEN;
   return err_set(err, ERR_MEDIA, "%s: it lists no video", all->path);
+}
+
+/* ---- codecs ---- */
+
+static bool is_no_video(struct str codec) {
+  static const char *const names[] = {"mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "mp3", "vorbis", "dts", "mha", "mhm",
+                                      "ipcm", "fpcm", "lpcm", "samr", "sawb", "stpp", "wvtt"};
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+    size_t len = strlen(names[i]);
+    if (codec.len >= len && str_equal_nocase(str_make(codec.ptr, len), str_of(names[i]))) return true;
+  }
+  return false;
+}
+
+bool segments_are_no_video(struct str codecs) {
+  bool any = codecs.len > 0;
+  while (codecs.len > 0) {
+    if (!is_no_video(str_trim(str_cut(&codecs, ',')))) return false;
+  }
+  return any;
 }
 
 /* ---- files ---- */
@@ -154,13 +175,22 @@ void making_fini(struct making *making) {
 }
 
 int making_note(struct making *making, int result, enum media_refusal refusal, struct err *err) {
+  struct rendition *rendition = &making->rendition;
+  if (result == 0 || (result == -ERR_MEDIA && making->is_broken && refusal <= making->refusal)) return 0;
+  if (result == -ERR_MEDIA || rendition->is_usable) rendition->why = *err;
+  rendition->is_usable = false;
   if (result != -ERR_MEDIA) return result;
-  if (making->is_broken && refusal <= making->refusal) return 0;
   making->is_broken = true;
   making->refusal = refusal;
-  making->rendition.is_usable = false;
-  making->rendition.why = *err;
   return 0;
+}
+
+/* Keeps an error that may pass, where the reader would take it for "nothing is there". What is wrong with sound or
+ * subtitles does no harm. */
+static void note_trouble(const struct making *making, int code, const char *path) {
+  struct segments *all = making->all;
+  if (making->only_parts || all->trouble.code != ERR_NONE || !file_may_pass(code)) return;
+  (void)err_set_errno(&all->trouble, ERR_IO, code, "%s: %s", making->label, path);
 }
 
 /* 0 or an errno. */
@@ -213,13 +243,21 @@ static int fail_missing(struct making *making, struct str address, int code, str
 
 bool making_look(const struct making *making, struct str address, struct found *ret) {
   *ret = (struct found){.path = NULL};
-  bool is_near = address.len < SEGMENT_NAME_MAX && !is_absolute(address);
-  return is_near && look_both(making, address, ret) == 0 && S_ISREG(ret->st.st_mode);
+  if (address.len >= SEGMENT_NAME_MAX || is_absolute(address)) return false;
+  int code = look_both(making, address, ret);
+  if (code == 0) return S_ISREG(ret->st.st_mode);
+  SCOPED_MALLOC char *text = shown(address);
+  note_trouble(making, code, text);
+  return false;
 }
 
 bool making_has_unlisted(const struct making *making, struct str name) {
   SCOPED(found_fini) struct found found = {.path = NULL};
-  return look(making, name, &found) == 0 && !g_hash_table_contains(making->all->known, found.path);
+  int code = look(making, name, &found);
+  if (code == 0) return !g_hash_table_contains(making->all->known, found.path);
+  SCOPED_MALLOC char *text = shown(name);
+  note_trouble(making, code, text);
+  return false;
 }
 
 int making_find(struct making *making, struct str address, const struct found **ret, struct err *err) {
@@ -351,16 +389,18 @@ int making_add(struct making *making, struct str address, struct range range, st
 /* ---- ranges that are a whole file ---- */
 
 /* True if bytes of a file are only top-level boxes of MP4 that hold no media and no description of it. */
-static bool is_only_index(int fd, uint64_t position, uint64_t end) {
+static bool is_only_index(const struct making *making, int fd, const char *path, uint64_t position, uint64_t end) {
   static const char kinds[][5] = {"sidx", "ssix", "styp", "emsg", "free", "skip", "prft", "mfra"};
   for (unsigned boxes = 0; position < end; boxes++) {
     unsigned char head[16] = "";
     size_t got = 0;
     bool is_known = false;
-    if (boxes == GAP_BOXES || end - position < 8 || file_read(fd, "", position, head, 16, &got, NULL) != 0 || got < 8)
-      return false;
+    if (boxes == GAP_BOXES || end - position < 8) return false;
+    errno = 0;
+    if (file_read(fd, path, position, head, sizeof head, &got, NULL) != 0) note_trouble(making, errno, path);
+    if (got < 8) return false;
     uint64_t size = be32_load(head);
-    if (size == 1) size = got == 16 ? be64_load(head + 8) : 0;
+    if (size == 1) size = got == sizeof head ? be64_load(head + 8) : 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
       is_known |= memcmp(head + 4, kinds[i], 4) == 0;
     if (!is_known || size < 8 || size > end - position) return false;
@@ -375,12 +415,18 @@ static uint64_t begin_of_media(const struct stretch *stretch, const char *path) 
   return is_own ? stretch->init.size : 0;
 }
 
-static bool is_whole_file(const struct rendition *rendition, uint64_t *ret_size) {
+/* The rendition has spans. */
+static bool is_whole_file(const struct making *making, uint64_t *ret_size) {
+  const struct rendition *rendition = &making->rendition;
   const struct stretch *stretches = rendition->stretches;
   const char *path = rendition->spans[0].path;
   struct stat st;
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return false;
+  if (fd < 0 || fstat(fd, &st) != 0) {
+    note_trouble(making, errno, path);
+    return false;
+  }
+  if (!S_ISREG(st.st_mode)) return false;
   for (size_t i = 0; i < rendition->stretch_count; i++) {
     if (!is_same_init(&stretches[i].init, &stretches[0].init)) return false;
   }
@@ -390,11 +436,11 @@ static bool is_whole_file(const struct rendition *rendition, uint64_t *ret_size)
   uint64_t position = begin_of_media(stretches, path);
   for (size_t i = 0; i < rendition->span_count; i++) {
     const struct media_span *span = &rendition->spans[i];
-    if (strcmp(span->path, path) != 0 || span->offset < position || !is_only_index(fd, position, span->offset))
+    if (strcmp(span->path, path) != 0 || span->offset < position || !is_only_index(making, fd, path, position, span->offset))
       return false;
     position = span->offset + span->size;
   }
-  return is_only_index(fd, position, *ret_size);
+  return is_only_index(making, fd, path, position, *ret_size);
 }
 
 /* One stretch of all periods over one file. */
@@ -429,16 +475,25 @@ bool making_begins_within(const struct making *making) {
   uint64_t begin = begin_of_media(&rendition->stretches[0], first->path);
   if (first->offset <= begin) return false;
   SCOPED_FD int fd = open(first->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  return fd < 0 || !is_only_index(fd, begin, first->offset);
+  if (fd < 0) note_trouble(making, errno, first->path);
+  return fd < 0 || !is_only_index(making, fd, first->path, begin, first->offset);
 }
 
 int making_fail_end(const struct making *making, const char *kind, struct str first, struct err *err) {
   SCOPED_MALLOC char *text = shown(first);
-  const char *before = making_begins_within(making) ? "the bytes before its first range of" : "segments before";
-  const char *remedy = strcmp(kind, "manifest") == 0 ? "make it without -window_size"
+  bool is_within = making_begins_within(making);
+  const char *before = is_within ? "the bytes before its first range of" : "segments before";
+  bool is_manifest = strcmp(kind, "manifest") == 0;
+  const char *remedy = is_manifest ? "make it without -window_size"
                                                      : "make it with -hls_list_size 0 or -hls_playlist_type vod";
-  return err_set(err, ERR_MEDIA, "%s: the %s is only the end of the output: %s %s are beside it, but not in it; %s",
-                 making->label, kind, before, text, remedy);
+  const char *now = is_within     ? "record the file that it plays"
+                    : is_manifest ? "join its init segment and all segments in order into one file with `cat`, and record "
+                                    "that file"
+                                  : "list all its segments, in order, in another playlist, and record that one";
+  return err_set(err, ERR_MEDIA,
+                 "%s: the %s is only the end of the output: %s %s are beside it, but not in it; next time %s; to count what "
+                 "is there now, %s",
+                 making->label, kind, before, text, remedy, now);
 }
 
 void making_end(struct making *making) {
@@ -446,7 +501,8 @@ void making_end(struct making *making) {
   struct rendition *rendition = &making->rendition;
   uint64_t size;
   if (making->only_parts) return;
-  if (rendition->is_usable && is_whole_file(rendition, &size)) become_whole(rendition, size);
+  CHECK(!rendition->is_usable || rendition->span_count > 0);
+  if (rendition->is_usable && is_whole_file(making, &size)) become_whole(rendition, size);
   if (making->is_broken && making->refusal == MEDIA_REFUSED_UNFINISHED && !all->is_unfinished) {
     all->is_unfinished = true;
     all->unfinished = rendition->why;

@@ -33,6 +33,7 @@ struct segments {
   bool is_refused; /* as a whole: `fault` says why */
   struct err fault;
   enum media_refusal fault_refusal;
+  struct err trouble; /* the first error that may pass and that no result returned; its code is ERR_NONE if there was none */
 };
 /* Adds the list itself to the parts. Caller frees with segments_fini, which leaves the list. */
 void segments_init(struct segments *all, const char *path, struct list *ret);
@@ -41,8 +42,12 @@ void segments_fini(struct segments *all);
 bool segments_add_part(struct segments *all, const char *path);
 /* Keeps a fault of the whole list, the first one only. segments_end returns it. */
 void segments_note(struct segments *all, const struct err *fault, enum media_refusal refusal);
-/* Drops renditions that play the same as an earlier one, and decides what hls_read or dash_read returns. */
+/* Drops renditions that play the same as an earlier one, and decides what hls_read or dash_read returns: an error that
+ * may pass, if one hid from the reader whether a file is there. */
 MUST_USE int segments_end(struct segments *all, struct err *err);
+
+/* True if a list of codecs (RFC 6381: "mp4a.40.2, wvtt") names at least one, and only sound and subtitles. */
+bool segments_are_no_video(struct str codecs);
 
 /* Bytes of a file; size 0: to its end. */
 struct range {
@@ -79,13 +84,15 @@ struct making {
 void making_init(struct making *making, struct segments *all, const char *name, const char *list, bool only_parts);
 void making_fini(struct making *making);
 
-/* Takes the result of a step: a fault of the list (-ERR_MEDIA) becomes the reason why the rendition is not usable, and
- * 0 is returned. Any other error is returned as it is. A refusal of a higher value replaces one of a lower. */
+/* Takes the result of a step: an error becomes the reason why the rendition is not usable. 0 is returned for a fault of the
+ * list (-ERR_MEDIA), any other error as it is. A refusal of a higher value replaces one of a lower. */
 MUST_USE int making_note(struct making *making, int result, enum media_refusal refusal, struct err *err);
 
 /* Finds the file of an address and adds it to the parts. The result is valid until the next call. -ERR_MEDIA: it is
  * elsewhere, missing, or no regular file. */
 MUST_USE int making_find(struct making *making, struct str address, const struct found **ret, struct err *err);
+/* These two may be told by an error that may pass that nothing is there. Then segments_end returns that error, unless the
+ * rendition is no output. */
 /* True if a file is there that is not one of the list's parts so far: a segment that the list left out. */
 bool making_has_unlisted(const struct making *making, struct str name);
 /* Examines the file of an address; false if there is none. ret: found_fini in any case. */
@@ -94,7 +101,8 @@ bool making_look(const struct making *making, struct str address, struct found *
 /* Sets the init segment of what follows; a changed one begins a stretch. An empty address: there is none. */
 MUST_USE int making_set_init(struct making *making, struct str address, struct range range, struct err *err);
 MUST_USE int making_add(struct making *making, struct str address, struct range range, struct err *err);
-/* Refusals the same words for both sorts of list. first: the name of the first segment. */
+/* These two say why a list is refused: it is only the end of an output; it has too many segments. kind: "playlist" or "manifest".
+ * first: the name of the first segment. */
 MUST_USE int making_fail_end(const struct making *making, const char *kind, struct str first, struct err *err);
 MUST_USE int making_fail_count(const struct making *making, struct err *err);
 /* True if the list has as many segments, or misses as many, as the reader looks at. */

@@ -16,6 +16,8 @@
 #define PCR_NONE UINT64_MAX
 #define PCR_MASK ((UINT64_C(1) << 33) - 1)
 #define PCR_STEP_MAX TS_CLOCK
+#define PRIVATE_STREAM_1 0xBD /* AC-3, subtitles */
+#define METADATA_STREAM 0xFC
 
 struct scan {
   struct reel *reel;
@@ -75,13 +77,23 @@ static int64_t difference(uint64_t now, uint64_t before) {
   return step > PCR_MASK / 2 ? (int64_t)step - (int64_t)PCR_MASK - 1 : (int64_t)step;
 }
 
-/* A PES packet begins with 00 00 01 and an identifier; 0xE0 to 0xEF is video (ISO/IEC 13818-1, table 2-22). */
+/* What a PES packet carries, by its stream_id (ISO/IEC 13818-1, table 2-22): 1 video; 2 sound, subtitles or data; 0 either, as
+ * the extended stream_id of VC-1 and of some sound, or nothing of its own, as padding and private_stream_2, which may be among
+ * the video's packets. */
+static uint8_t kind_of(uint8_t stream_id) {
+  if (stream_id >= 0xE0 && stream_id <= 0xEF) return 1;
+  bool is_sound = stream_id >= 0xC0 && stream_id <= 0xDF;
+  return is_sound || stream_id == PRIVATE_STREAM_1 || stream_id == METADATA_STREAM ? 2 : 0;
+}
+
+/* A PES packet begins with 00 00 01 and its stream_id. */
 static void see_kind(struct scan *scan, const uint8_t *packet) {
   bool begins = packet[0] == SYNC && (packet[1] & 0x40) != 0 && (packet[3] & 0x10) != 0;
   unsigned pid = (unsigned)(packet[1] & 0x1F) << 8 | packet[2];
   size_t at = 4 + ((packet[3] & 0x20) != 0 ? 1 + (size_t)packet[4] : 0);
   if (!begins || at + 4 > PACKET || memcmp(packet + at, "\x00\x00\x01", 3) != 0) return;
-  uint8_t kind = (packet[at + 3] & 0xF0) == 0xE0 ? 1 : 2;
+  uint8_t kind = kind_of(packet[at + 3]);
+  if (kind == 0) return;
   if (scan->kinds[pid] != 0 && scan->kinds[pid] != kind) scan->ts->is_reassigned = true;
   scan->kinds[pid] = kind;
 }

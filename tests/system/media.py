@@ -1,6 +1,7 @@
 """Real media files, made by ffmpeg once a session; and accounts to report them to."""
 import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,6 +33,17 @@ def clips(tmp_path_factory):
     copy.write_text('#!/bin/sh\n{ cat "$1" && printf "\\000\\000\\000\\030free" && head -c 16 /dev/urandom; } > "$2"\n')
     copy.chmod(0o755)
     return directory
+
+
+@pytest.fixture(scope="session")
+def stream(tmp_path_factory):
+    """A transport stream of 4 s (`whole`), whose first `half` bytes are a stream of 2 s without a fault."""
+    whole = tmp_path_factory.mktemp("stream") / "whole.ts"
+    ffmpeg(*picture("640x360", 4), *H264, "-g", 10, whole)
+    data = whole.read_bytes()
+    keys = [at for at in range(0, len(data), 188)  # packets of the video that begin a key picture
+            if int.from_bytes(data[at + 1:at + 3], "big") == 0x4100 and data[at + 3] & 0x20 and data[at + 4] and data[at + 5] & 0x40]
+    return SimpleNamespace(whole=whole, half=keys[2])
 
 
 def fresh(clip):

@@ -167,7 +167,7 @@ def test_down_then_up(farm, clips, tmp_path):
             farm.start("run", "--output", failed, "--", "sh", "-c", "exit 9"), farm.start("record", other, third)]
     (done, bad, recorded) = [(*process.communicate(timeout=90), process.returncode) for process in runs]
     assert done[0] == "" and done[2] == 0 and "out.mp4: h264 640x360 2.000 s, spooled" in done[1], done
-    assert "codecmeter flush" in done[1] and done[1].count("\n") == 2, done  # and the summary
+    assert "codecmeter flush" in done[1] and done[1].count("\n") == 2 and "spooled 1 output (" in done[1].splitlines()[1], done
     assert bad[2] == 9 and "failed, spooled" in bad[1], bad
     assert recorded[2] == 0 and recorded[0].count("spooled") == 2 and recorded[1].count("\n") == 2, recorded
     names = spooled(farm)
@@ -200,6 +200,20 @@ def test_which_answers_pass_by_themselves(farm, clips, status, passes):
     server.shutdown()
     server.server_close()
     assert done.returncode == (0 if passes else 1) and "spooled" in done.stdout and str(status) in done.stderr, done
+
+
+@pytest.mark.parametrize("script, waits", [
+    (((503, 2), "ok"), [2]),                 # as long as the server asks for
+    (((429, 0), "ok"), [0.5]),               # never less than by itself
+    (((503, 2), (503, 2), (503, 2)), [2, 2]),  # but not for longer than 5 s in all
+    (((503, 30), "ok"), []),
+])
+def test_a_server_that_asks_for_a_wait(farm, clips, script, waits):
+    with scripted(*script) as fake:
+        done = farm.command("record", "--url", fake.url, clips / "small.mp4")
+        between = [after - before for before, after in zip(fake.times, fake.times[1:])]
+    assert done.returncode == 0 and ("stored" in done.stdout) == (script[-1] == "ok" and waits != []), done
+    assert len(between) == len(waits) and all(wait - 0.1 < got < wait + 2 for got, wait in zip(between, waits)), between
 
 
 def test_a_message_is_whole(farm, clips, tmp_path):
@@ -287,7 +301,7 @@ def test_a_wrong_token_keeps_them(farm, clips, tmp_path):
     done = farm.record(clips / "small.mp4", "--token", "cm_wrong")
     assert done.returncode == 1 and "send it by `codecmeter flush --any`: it counts for the project" in done.stderr, done
     done = farm.record(other)
-    assert done.returncode == 0 and f"1 in {farm.spool} wait for another server or token" in done.stderr, done
+    assert done.returncode == 0 and f"1 event in {farm.spool} waits for another server or token" in done.stderr, done
     assert flush(farm, "--any").stdout == "sent 1, duplicate 0, rejected 0, left 0\n"
 
 
@@ -307,6 +321,7 @@ def test_a_project_that_the_server_does_not_know(farm, clips, tmp_path, agent):
     assert "no project has this id: new" in done.stderr and "`codecmeter project create`" in done.stderr, done
     assert f"waits in {farm.spool}" in done.stderr and "`codecmeter flush`" in done.stderr, done
     assert len(done.stderr.splitlines()) == 1 + (agent == "run") and len(spooled(farm)) == 1, done
+    assert agent == "record" or done.stderr.splitlines()[-1].startswith("codecmeter run: spooled 1 output ("), done
     assert not os.path.exists(farm.spool + "/rejected") and farm.totals() == {}
     assert report(2, "--project", "org-a").returncode == 0 and len(spooled(farm)) == 1, "others go on"
     farm.server.admin("project", "create", "--id", "new", "--time-zone", "UTC")
@@ -1280,6 +1295,9 @@ def test_the_next_job_while_the_killed_ones_command_goes_on(farm, clips, longer,
     assert done.returncode == 0 and "another run wrote to this path" in done.stderr, done
     note, = rejected(farm)[0]
     assert note["outcome"] == "unmetered" and note["output"] == str(out), note
+    assert note["project"] == "org-a" and note["began"].endswith("Z") and note["began"] < note["time"], note
+    advice = farm.command("spool", "status").stdout
+    assert "do not record this path" in advice and "codecmeter import" in advice and "record the output, and" not in advice, advice
     assert intents(farm) == [] and customers() == (2, 10)
 
 
@@ -1295,3 +1313,58 @@ def test_a_run_leaves_other_runs_alone(farm, clips, tmp_path, gated):
     alive.go()
     alive.communicate(timeout=60)
     assert alive.returncode == 0
+
+
+# ---- directories that cannot be read, and files that go away ----
+
+
+@only_root
+@pytest.mark.parametrize("way", ["again", "restart", "existing"])
+def test_a_directory_that_the_first_look_could_not_see(farm, clips, watched, another_user, way):
+    """What was in it is from before the watch, however late it is seen; what comes after is new."""
+    out, hidden = watched.directory, watched.directory / "deep" / "hidden"
+    hidden.mkdir(parents=True)
+    distinct(clips / "small.mp4", hidden / "old.mp4")
+    hidden.chmod(0o700)
+    watch = watched(out, *(["--existing"] if way == "existing" else []))
+    wait_until(lambda: "cannot watch" in watch.complained())
+    time.sleep(7)  # it looks again
+    assert watch.complained().count("\n") == 1 and f"cannot watch {hidden}" in watch.complained(), watch.complained()
+    if way == "restart":
+        watch.stop()
+        distinct(clips / "small.mp4", hidden / "while-away.mp4")
+        hidden.chmod(0o755)
+        watch = watched(out)
+    else:
+        hidden.chmod(0o755)
+        time.sleep(7)
+    distinct(clips / "small.mp4", hidden / "new.mp4")
+    watch.has("new.mp4: h264 640x360 2.000 s, stored", 1)
+    watch.has("stored", 1 if way == "again" else 2)
+    watch.stop()
+    assert ("old.mp4" in watch.said()) == (way == "existing"), watch.said()
+    watch = watched(out)
+    distinct(clips / "small.mp4", hidden / "last.mp4")
+    watch.has("stored", 1)
+    watch.stop()
+    assert "last.mp4" in watch.said() and "old.mp4" not in watch.said(), watch.said()
+
+
+def test_a_file_that_goes_away(farm, clips, watched):
+    """It is said, unless the file only has another name."""
+    out = watched.directory
+    watch = watched(out, "--settle", "2")
+    for name in ("gone", "moved", "renamed", "linked"):
+        distinct(clips / "small.mp4", out / f"{name}.mp4")
+    time.sleep(0.5)
+    os.link(out / "linked.mp4", out / "second.mp4")
+    os.remove(out / "linked.mp4")
+    os.remove(out / "gone.mp4")
+    os.rename(out / "moved.mp4", out.parent / "moved.mp4")
+    os.rename(out / "renamed.mp4", out / "name.mp4")
+    watch.has("stored", 2)
+    wait_until(lambda: watch.complained().count("\n") == 2)
+    time.sleep(1)
+    watch.stop()
+    assert sorted(watch.complained().splitlines()) == [
+        f"codecmeter watch: {out}/{name}.mp4: it went away before it was recorded, so it is not counted" for name in ("gone", "moved")]

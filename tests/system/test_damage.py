@@ -236,6 +236,7 @@ HOSTILE = {
     "odd-number.mpd": mpd(template("", "$Number%s%n$", 'duration="1"')),
     "deep.mpd": mpd("<a>" * 100000),
     "many-sets.mpd": mpd("<Representation/>" * 100000),
+    "many-bases.mpd": mpd("<BaseURL>a</BaseURL><Representation/>" * 100000),
     "open.mpd": mpd(template("", more='duration="1"'))[:200],
 }
 ACCEPTED = {"no-length.m3u8"}  # may be measured: each is 4 s

@@ -8,8 +8,10 @@ import time
 
 import pytest
 
-from conftest import AS_NOBODY, CODECMETER, needs_root
-from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+import made  # noqa: F401 (finds the module `containers`)
+import containers
+from conftest import AS_NOBODY, CODECMETER, needs_root, unless_sanitized
+from media import H264, clips, distinct, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 
 
 # ---- refused, and nothing recorded ----
@@ -106,6 +108,26 @@ def test_an_unreadable_file(farm, clips, program, open_tmp):
     assert farm.totals() == {}
 
 
+@needs_root
+@pytest.mark.parametrize("closed", ["segments", "segments/0.ts", "segments/v.m3u8"])
+def test_a_list_whose_files_are_unreadable(farm, clips, program, open_tmp, closed):
+    directory = pathlib.Path(open_tmp)
+    (directory / "segments").mkdir()
+    ffmpeg("-i", clips / "small.mp4", "-c", "copy", directory / "segments/0.ts")
+    playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}0.ts\n#EXT-X-ENDLIST\n"
+    (directory / "segments/v.m3u8").write_text(playlist.format(""))
+    (directory / "one.m3u8").write_text(playlist.format("segments/"))
+    (directory / "all.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nsegments/v.m3u8\n")
+    os.chmod(directory / closed, 0)
+    words = ["env", *(f"{name}={value}" for name, value in farm.environment.items() if name.startswith("CODECMETER_"))]
+    for name in ("all.m3u8",) if closed.endswith(".m3u8") else ("all.m3u8", "one.m3u8"):
+        done = subprocess.run([*AS_NOBODY, *words, program, "record", directory / name], capture_output=True, text=True,
+                              timeout=60, cwd="/")
+        assert done.returncode > 0 and "Permission denied" in done.stderr and name in done.stderr, done
+    os.chmod(directory / closed, 0o755)
+    assert farm.totals() == {}
+
+
 def test_wrong_use(farm, clips):
     clip = clips / "small.mp4"
     for status, words, args in (
@@ -151,6 +173,16 @@ def test_codecs_and_containers(farm, tmp_path, name, size, options, cell):
     done = farm.record(tmp_path / name)
     assert done.returncode == 0 and "stored" in done.stdout, done
     assert farm.totals() == {cell: 3}, done.stdout
+
+
+def test_a_track_of_any_number(farm, clips, tmp_path):
+    """The number of an MP4 track has 32 bits."""
+    for number in (1, 0x7fffffff, 0x80000000, 0xffffffff):
+        out = tmp_path / f"{number}.mp4"
+        out.write_bytes(containers.mp4_put((clips / "small.mp4").read_bytes(), b"tkhd", 12, number))
+        done = farm.record(out)
+        assert done.returncode == 0 and "stored" in done.stdout, done
+    assert farm.totals() == {("h264", "Low"): 8}
 
 
 def test_the_video_counts_not_the_sound(farm, tmp_path):
@@ -514,6 +546,10 @@ def test_without_the_module(farm, clips, tmp_path):
     done = subprocess.run([alone, "record", clips / "small.mp4"], env=farm.environment, capture_output=True, text=True,
                           timeout=30)
     assert done.returncode == 1 and "libavformat" in done.stderr, done
+    ran = tmp_path / "ran"
+    done = subprocess.run([alone, "run", "--", "touch", ran], env=farm.environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and not ran.exists() and done.stderr.count("\n") == 1, done
+    assert "the command was not run: cannot measure media: install the package" in done.stderr, done
     linked = subprocess.run(["ldd", CODECMETER], capture_output=True, text=True).stdout
     assert "libavformat" not in linked and "libavcodec" not in linked
     assert json.loads(subprocess.run([alone, "stat", "--json"], env=farm.environment, capture_output=True,
@@ -612,6 +648,57 @@ def test_a_playlist_that_keeps_the_last_segments(farm, tmp_path, name):
     assert done.returncode == 1 and "-hls_list_size 0" in done.stderr and farm.totals() == {}, done
 
 
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_what_is_there_of_a_playlist_that_keeps_the_last_segments(farm, tmp_path, kind):
+    """The way that the message names. One by one, each segment would be a task."""
+    done = farm.record(hls(tmp_path, "-hls_segment_type", kind))
+    assert done.returncode == 1 and "list all its segments, in order, in another playlist, and record that one" in done.stderr, done
+    parts = sorted(tmp_path.glob("out*.ts" if kind == "mpegts" else "out*.m4s"), key=lambda path: int(path.stem[3:]))
+    assert len(parts) > 5
+    whole, head = tmp_path / "whole.m3u8", (tmp_path / "out.m3u8").read_text().split("#EXTINF")[0].splitlines(keepends=True)
+    whole.write_text("".join(line for line in head if "SEQUENCE" not in line)
+                     + "".join(f"#EXTINF:0,\n{path.name}\n" for path in parts) + "#EXT-X-ENDLIST\n")
+    done = farm.record(whole)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 20}, done
+
+
+def test_what_is_there_of_a_playlist_of_ranges(farm, tmp_path):
+    done = farm.record(hls(tmp_path, "-hls_flags", "single_file"))
+    assert done.returncode == 1 and "record the file that it plays" in done.stderr, done
+    assert farm.record(tmp_path / "out.ts").returncode == 0 and farm.totals() == {("h264", "Low"): 20}
+
+
+def test_a_segment_beside_its_list(farm, clips, tmp_path):
+    """It would count a second time, with the list. --id says that it is an output of its own."""
+    playlist = hls(tmp_path, "-hls_list_size", 0, "-hls_time", 2, seconds=6)
+    assert farm.record(playlist).returncode == 0 and farm.totals() == {("h264", "Low"): 6}
+    for options, words in ((("--id-prefix", "job"), "stored"), (("--explain",), "explain"), ((), "stored")):
+        done = farm.record(*options, tmp_path / "out1.ts")
+        assert done.returncode == 1 and f"part of what {playlist} plays" in done.stderr and "--id" in done.stderr, done
+        assert words not in done.stdout and ("container:" in done.stdout) == (words == "explain"), done
+    assert farm.totals() == {("h264", "Low"): 6}
+    done = farm.record(tmp_path / "out0.ts", playlist)
+    assert done.returncode == 0 and "a part of" in done.stderr and "duplicate" in done.stdout, done
+    assert farm.record("--id", "ad-7", tmp_path / "out1.ts").returncode == 0 and farm.totals() == {("h264", "Low"): 8}
+    whole = shutil.copy(clips / "small.mp4", tmp_path / "whole.mp4")
+    (tmp_path / "playlist.m3u8").write_text("#EXTM3U\n#EXTINF:2,A film\nwhole.mp4\n#EXTINF:2,Another\nout1.ts\n")
+    assert farm.record(whole).returncode == 0 and farm.totals() == {("h264", "Low"): 10}, "a list of a music player"
+
+
+@unless_sanitized
+def test_ten_thousand_files_and_their_lists(farm, clips, tmp_path):
+    """The lists near a file are read once. Nothing grows with their number times the number of files."""
+    for number in range(10000):
+        os.symlink(clips / "small.mp4", tmp_path / f"{number}.mp4")
+    for number in range(500):
+        (tmp_path / f"{number}.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n" + "".join(
+            f"#EXTINF:2,\nv{number}-{part}.ts\n" for part in range(300)) + "#EXT-X-ENDLIST\n")
+    target = shutil.copy(clips / "small.mp4", tmp_path / "real.mp4")
+    start = time.monotonic()
+    done = farm.record("--explain", target)
+    assert done.returncode == 0 and time.monotonic() - start < 5, done
+
+
 def test_a_playlist_that_begins_at_another_number(farm, tmp_path):
     done = farm.record(hls(tmp_path, "-start_number", 100, "-hls_list_size", 0))
     assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 20}, done
@@ -642,3 +729,38 @@ def test_key_pictures_and_encryption(farm, tmp_path):
     (tmp_path / "info").write_text(f"k.key\n{tmp_path}/k.key\n")
     done = farm.record(hls(tmp_path, "-hls_list_size", 0, "-hls_key_info_file", tmp_path / "info"))
     assert done.returncode == 1 and "encrypted (AES-128)" in done.stderr and farm.totals() == {}, done
+
+
+@pytest.mark.parametrize("way", ["file", "segment", "broken"])
+@pytest.mark.parametrize("options", [(), ("--id", "one"), ("--id-prefix", "job")])
+def test_what_is_still_written(farm, stream, tmp_path, way, options):
+    """By any process: it would count as it is now, and again when it is finished."""
+    part, playlist = tmp_path / "part.ts", tmp_path / "out.m3u8"
+    playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npart.ts\n#EXT-X-ENDLIST\n")
+    data, path = stream.whole.read_bytes(), part if way == "file" else playlist
+    with open(part, "wb") as writer:
+        writer.write(data[:stream.half - (100 if way == "broken" else 0)])
+        writer.flush()
+        done = farm.command("record", *options, path)
+        assert done.returncode == 1 and farm.totals() == {} and done.stdout == "", done
+        assert "part.ts: a process still has it open for writing, so it is not finished" in done.stderr, done
+        writer.write(data[writer.tell():])
+    done = farm.command("record", *options, path)
+    assert done.returncode == 0 and "4.000 s, stored" in done.stdout, done
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "list.txt"])
+@pytest.mark.parametrize("id_option", [(), ("--id-prefix", "job")])
+def test_the_parts_of_a_list_that_is_refused(farm, tmp_path, name, id_option):
+    """They are its parts all the same: else they would count now, and again with the list when it is finished."""
+    playlist, parts = tmp_path / name, [tmp_path / f"s{n}.mp4" for n in range(2)]
+    ffmpeg(*picture("640x360", 4), *H264, "-g", 10, "-f", "segment", "-segment_time", 2, "-segment_list", playlist,
+           "-segment_list_type", "m3u8", tmp_path / "s%d.mp4")
+    text = playlist.read_text()
+    playlist.write_text(text.replace("#EXT-X-ENDLIST\n", ""))
+    done = farm.command("record", *id_option, *parts, playlist)
+    assert done.returncode == 1 and "not finished" in done.stderr and farm.totals() == {}, done
+    assert done.stderr.count(f"a part of {playlist}, so it is not recorded by itself") == 2, done
+    playlist.write_text(text)
+    done = farm.command("record", *id_option, *parts, playlist)
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 4}, done

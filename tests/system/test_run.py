@@ -13,7 +13,7 @@ import pytest
 
 from conftest import CODECMETER, wait_until
 from scripted import scripted
-from media import H264, clips, distinct, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, distinct, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 
 
 # ---- exit status and streams ----
@@ -148,7 +148,7 @@ def events(text):
 
 
 def summary(done):
-    line, = [line for line in done.stderr.splitlines() if ": recorded " in line]
+    line, = [line for line in done.stderr.splitlines() if ": recorded " in line or ": spooled " in line]
     return line.removeprefix("codecmeter run: ")
 
 
@@ -221,6 +221,17 @@ def test_segments_without_a_list(farm, tmp_path):
     done = run_in(farm, tmp_path, "--", *command)
     assert done.returncode == 0 and "recorded 4 outputs (out000.mp4, out001.mp4, out002.mp4, out003.mp4)" in summary(done), done
     assert farm.totals() == {("h264", "Low"): 4}
+
+
+def test_an_output_that_is_a_segment(farm, clips, tmp_path):
+    """A list that the command did not make plays it: it counts with the list, unless --id says otherwise."""
+    shutil.copy(clips / "small.mp4", tmp_path / "in.mp4")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nout0.ts\n#EXTINF:2,\nin.mp4\n#EXT-X-ENDLIST\n")
+    command = ["ffmpeg", "-nostdin", "-y", "-v", "error", "-i", "in.mp4", *H264, "out0.ts"]
+    done = run_in(farm, tmp_path, "--", *command)
+    assert done.returncode == 75 and "a part of what" in done.stderr and "list.m3u8" in done.stderr, done
+    assert done.stdout == "" and farm.totals() == {}, "its event is not printed either"
+    assert run_in(farm, tmp_path, "--id", "ad-7", "--", *command).returncode == 0 and farm.totals() == {("h264", "Low"): 2}
 
 
 @pytest.mark.parametrize("words,said", [(["-f", "null", "-"], "-: nothing is written"), (["-f", "mpegts", "pipe:1"], "pipe:1: a pipe"),
@@ -386,7 +397,7 @@ def test_a_killed_run_that_found_its_outputs(farm, tmp_path, options):
 
     prepare()
     done = run_in(farm, tmp_path, "--spool", farm.spool + "0", "--url", "http://127.0.0.1:1", *options, "--", *arguments)
-    assert done.returncode == 0 and summary(done) == "recorded 3 outputs (sub/a.mp4, b.mp4, seg8.mp4)", done
+    assert done.returncode == 0 and summary(done) == "spooled 3 outputs (sub/a.mp4, b.mp4, seg8.mp4)", done
     prepare()
     with scripted("wait") as fake:
         process = farm.start("run", "--url", fake.url, *options, "--", *arguments, cwd=tmp_path)
@@ -624,3 +635,82 @@ def test_what_failed_is_named(farm, clips, tmp_path):
     farm.environment["CODECMETER_URL"] = "http://127.0.0.1:1"
     done = farm.command("run", "--output", out, "--", clips / "copy", clips / "small.mp4", out)
     assert done.returncode == 0 and "out.mp4" in done.stderr and "127.0.0.1:1" in done.stderr, done
+
+
+# ---- outputs that are still written when the command has ended ----
+
+
+# Writes the half, and ends; a process in the background writes the rest when GATE exists.
+BACKGROUND = ("exec 3> '{out}'; head -c {half} '{whole}' >&3; "
+              "(while [ ! -e '{gate}' ]; do sleep 0.1; done; tail -c +{rest} '{whole}' >&3) > /dev/null 2>&1 &")
+
+
+def background(stream, out, gate):
+    return ("sh", "-c", BACKGROUND.format(out=out, gate=gate, half=stream.half, rest=stream.half + 1, whole=stream.whole))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_output_that_a_process_in_the_background_ends(farm, stream, tmp_path, named):
+    """What is there when the command ends is whole as far as it goes: 2 s of 4."""
+    out, gate = tmp_path / "out.ts", tmp_path / "gate"
+    process = farm.start("run", *(("--output", out) if named else ()), "--", *background(stream, out, gate), out)
+    assert "out.ts: a process still has it open for writing; waiting up to 30 s for it" in process.stderr.readline()
+    gate.touch()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0 and "4.000 s, stored" in said and farm.totals() == {("h264", "Low"): 4}, said
+    assert farm.record(out).stdout.count("duplicate") == 1 and os.listdir(farm.spool) == ["lock"]
+
+
+@pytest.mark.parametrize("agent", ["flush", "record"])
+def test_an_output_that_is_written_for_longer(farm, clips, stream, tmp_path, agent):
+    """The run's note stays, and the next agent records it when it is finished: with the names that the user gave."""
+    out, gate = tmp_path / "out.ts", tmp_path / "gate"
+    process = farm.start("run", "--id", "job-1", "--", *background(stream, out, gate), out)
+    assert "waiting up to" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)  # ends the waiting
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75 and "nothing of this run is recorded yet" in said and farm.totals() == {}, said
+    for _ in range(2):
+        done = farm.command("flush")
+        assert done.returncode == 1 and farm.totals() == {} and len(os.listdir(farm.spool)) == 2, done
+        done = farm.command("record", "--id", "job-1", out)
+        assert done.returncode == 1 and "not finished" in done.stderr and farm.totals() == {}, done
+    gate.touch()
+    wait_until(lambda: out.stat().st_size == stream.whole.stat().st_size)
+    time.sleep(0.5)
+    if agent == "flush":
+        assert farm.command("flush").stdout == "sent 1, duplicate 0, rejected 0, left 0\n"
+    else:
+        assert "sent 1, duplicate 0" in farm.record(distinct(clips / "small.mp4", tmp_path / "other.mp4")).stderr
+    assert farm.totals() == {("h264", "Low"): 4 if agent == "flush" else 6} and os.listdir(farm.spool) == ["lock"]
+    assert "duplicate" in farm.command("record", "--id", "job-1", out).stdout
+
+
+def in_a_removed_directory(farm, tmp_path, *words):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = farm.command(*words, cwd=gone, preexec_fn=lambda: os.rmdir(gone))
+    assert farm.totals() == {} and not os.path.exists(farm.spool), done
+    return done
+
+
+def test_a_working_directory_that_was_removed(farm, clips, tmp_path):
+    """A relative name has no path there, and is not one in the root."""
+    done = in_a_removed_directory(farm, tmp_path, "run", "--", "touch", tmp_path / "ran", "out.mp4")
+    assert done.returncode == 2 and "out.mp4: the command was not run" in done.stderr and not (tmp_path / "ran").exists(), done
+    done = in_a_removed_directory(farm, tmp_path, "record", "out.mp4")
+    assert done.returncode == 1 and done.stderr == "codecmeter record: out.mp4: No such file or directory\n", done
+    gone, out = tmp_path / "gone", tmp_path / "out.mp4"
+    gone.mkdir()
+    done = farm.command("run", "--", clips / "copy", clips / "small.mp4", out, cwd=gone, preexec_fn=lambda: os.rmdir(gone))
+    assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 2}, done
+
+
+def test_a_log_that_stays_open(farm, clips, tmp_path):
+    """What is no video holds nothing back."""
+    out, log = tmp_path / "out.mp4", tmp_path / "log.txt"
+    with open(log, "w") as file:
+        file.write("".join(f"{number} something happened\n" for number in range(20000)))
+        file.flush()
+        done = farm.command("run", "--", "sh", "-c", f"'{clips}/copy' '{clips}/small.mp4' '{out}'; echo more >> '{log}'", out, log)
+    assert done.returncode == 0 and "waiting" not in done.stderr and farm.totals() == {("h264", "Low"): 2}, done

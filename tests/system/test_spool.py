@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import threading
 
+import pytest
+
 from conftest import AS_NOBODY, needs_root, run, unless_sanitized, wait_until
-from media import clips, farm  # noqa: F401 (fixtures)
+from media import clips, distinct, farm  # noqa: F401 (fixtures)
 from scripted import scripted
 from test_agents import flush, gated, has_ended, intents, kill, put, spooled  # noqa: F401 (a fixture among them)
 
@@ -106,6 +108,29 @@ def test_what_waits_for_whom_and_since_when(farm):
     assert flush(farm).stdout.startswith("sent 4,") and seen(farm)["waiting"] == 2
 
 
+@pytest.mark.parametrize("cause", ["no such project", "no server"])
+def test_an_event_that_is_spooled_again_waits_since_the_first_time(farm, clips, tmp_path, cause):
+    """Else a `record *.mp4` of cron would keep the alarm of `--max-age` silent for ever."""
+    out = distinct(clips / "small.mp4", tmp_path / "out.mp4")
+    options = ("--project", "new") if cause == "no such project" else ()
+    if cause == "no server":
+        farm.server.stop()
+    farm.record(out, *options)
+    (name,) = spooled(farm)
+    age(farm, name, 1000)
+    for agent in ("record", "run", "flush"):
+        words = {"record": (*options, out), "run": (*options, "--output", out, "--", "sh", "-c", f"cp -p {out} {out}.new && mv {out}.new {out}"), "flush": ()}
+        done = farm.command(agent, *words[agent])
+        assert agent == "flush" or "waits in" in done.stderr, done
+        assert spooled(farm) == [name] and seen(farm)["since"] == "1970-01-01T00:16:40.000Z", agent
+    status(farm, "--check", "--max-age", "1h", expect=1)
+    whole = open(f"{farm.spool}/{name}").read()
+    with open(f"{farm.spool}/{name}", "w") as file:
+        file.write(whole[:-9])
+    farm.record(out, *options)
+    assert spooled(farm) == [name] and open(f"{farm.spool}/{name}").read() == whole, "a damaged one is replaced"
+
+
 def test_damaged_files(farm):
     put(farm, 1)
     for name, text in (("1.event", ""), ("2.event", "no json\n"), (".cut.event.1234", "{"), (".now.event.1235", "{")):
@@ -146,7 +171,9 @@ def test_what_was_rejected_and_why(farm):
     assert reasons["width: must be an integer from 1 to 65535"]["count"] == 3, told
     assert reasons["differs from the first report: width: stored 640, reported 642"]["outcome"] == "conflict", told
     done = status(farm, "--check", expect=1)
-    assert f"{farm.spool}/rejected" in done.stdout and "never sent again" in done.stdout and "stored 640" in done.stdout, done
+    assert f"{farm.spool}/rejected" in done.stdout and "None is ever sent again" in done.stdout and "stored 640" in done.stdout, done
+    assert "\nrejected: correct what" in done.stdout and "\nconflict: another output" in done.stdout and "unmetered" not in done.stdout, done
+    assert "conflict: " not in status(farm, "--quiet").stdout
     shutil.rmtree(f"{farm.spool}/rejected")
     status(farm, "--check")
 
@@ -161,6 +188,15 @@ def test_texts_cannot_control_a_terminal(farm):
     assert seen(farm)["for"][0]["project"] == "org\x1b[2J"
 
 
+def test_words_that_follow_a_number(farm):
+    os.makedirs(f"{farm.spool}/rejected")
+    for count, words in ((1, ("1 damaged event\n", " 1 killed run,")), (2, ("2 damaged events\n", " 2 killed runs,"))):
+        open(f"{farm.spool}/{count}.event", "w").close()
+        with open(f"{farm.spool}/run-{count}.intent", "w") as file:
+            file.write("x\ny\n")
+        assert all(word in status(farm).stdout for word in words), status(farm)
+
+
 # ---- runs ----
 
 
@@ -168,7 +204,7 @@ def test_runs_that_were_killed(farm, clips, tmp_path, gated):
     out = tmp_path / "out.mp4"
     process = gated(f"cp {clips}/small.mp4 {out}", out)
     assert seen(farm) == {"spool": farm.spool, **NOTHING, "running": 1}
-    assert status(farm, "--check").stdout.endswith(", 1 runs under way\n"), "a run that lives is no fault"
+    assert status(farm, "--check").stdout.endswith(", 1 run under way\n"), "a run that lives is no fault"
     kill(process)
     for _ in range(2):
         told = seen(farm)
@@ -218,7 +254,7 @@ def test_another_user(farm, program, open_tmp):
     os.chmod(farm.spool, 0o755)
     os.chmod(f"{farm.spool}/{spooled(farm)[0]}", 0o600)
     done = subprocess.run(asked, capture_output=True, text=True, timeout=60, cwd="/")
-    assert done.returncode == 0 and "1 unreadable events" in done.stdout and ": 1 waiting" in done.stdout, done
+    assert done.returncode == 0 and "1 unreadable event:" in done.stdout and ": 1 waiting" in done.stdout, done
 
 
 # ---- many ----

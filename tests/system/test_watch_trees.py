@@ -1,4 +1,5 @@
 """`watch` over trees as they are: customers by directories, lists with their files, and a look without traces."""
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import pytest
 import made  # noqa: F401 (finds the module `containers`)
 import containers
 from conftest import wait_until
-from media import H264, clips, farm, ffmpeg, picture, tone  # noqa: F401 (fixtures)
+from media import H264, clips, farm, ffmpeg, picture, stream, tone  # noqa: F401 (fixtures)
 from test_agents import low, once, spooled, watched  # noqa: F401 (fixtures)
 
 
@@ -111,12 +112,50 @@ def test_a_project_that_comes_later(farm, watched):
     watch.has("stored", 1)
     wait_until(lambda: "no project has this id: new" in watch.complained())
     done = farm.command("watch", "--once", "--settle", "0", "--state", farm.spool + "/other", "--existing", "--path", "{project}/{name}", out)
-    assert done.returncode == 1 and done.stdout.count("duplicate") == 1 and done.stderr.count("no project has this id") == 1, done
+    assert done.returncode == 1 and done.stdout.count("duplicate") == 1 and done.stderr.count("events of this file") == 1, done
     farm.server.admin("project", "create", "--id", "new", "--time-zone", "UTC")
-    watch.has("stored", 3)
+    wait_until(lambda: len(lines(watch.said(), "id 1:")) == 3, 60)  # its own try, or the spool's, is the first
     watch.stop()
-    assert len(watch.complained().splitlines()) == 1, watch.complained()
+    assert watch.complained().count("no project has this id") == 1 and spooled(farm) == [], watch.complained()
     assert not os.path.exists(farm.spool + "/rejected") and tasks(farm) == {"new": 4, "org-a": 2}
+
+
+def test_files_of_an_unknown_project_that_go_away(farm, watched):
+    """Their events wait in the spool, also if the watch never asked for a file, and if it was killed."""
+    out = watched.directory
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create")["token"]
+    del farm.environment["CODECMETER_PROJECT"]
+    watch = watched(out, "--path", "{project}/{name}")
+    clip(out / "new" / "a.mp4")
+    clip(out / "new" / "b.mp4", seconds=3)
+    wait_until(lambda: len(spooled(farm)) == 2)
+    since = sorted(os.stat(f"{farm.spool}/{name}").st_mtime_ns for name in spooled(farm))
+    assert f"wait in {farm.spool}" in watch.complained()
+    told = json.loads(farm.command("spool", "status", "--json").stdout)
+    assert [(row["project"], row["events"]) for row in told["for"]] == [("new", 2)], told
+    watch.kill()
+    os.unlink(out / "new" / "a.mp4")
+    done = farm.command("watch", "--once", "--settle", "0", "--path", "{project}/{name}", out)
+    assert done.returncode == 1 and len(spooled(farm)) == 2, done
+    assert since == sorted(os.stat(f"{farm.spool}/{name}").st_mtime_ns for name in spooled(farm)), "none is younger"
+    os.unlink(out / "new" / "b.mp4")
+    farm.server.admin("project", "create", "--id", "new", "--time-zone", "UTC")
+    done = farm.command("watch", "--once", "--settle", "0", "--path", "{project}/{name}", out)
+    assert done.returncode == 0 and spooled(farm) == [] and tasks(farm) == {"new": 5}, done
+
+
+def test_a_pattern_that_is_corrected(farm, watched):
+    """The event for the wrong project leaves the spool when the file is recorded for the right one; others stay."""
+    out = watched.directory
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create")["token"]
+    del farm.environment["CODECMETER_PROJECT"]
+    clip(out / "wrong" / "org-a" / "a.mp4")
+    clip(out / "wrong" / "org-a" / "gone.mp4", seconds=3)
+    done = farm.command("watch", "--once", "--existing", "--settle", "0", "--path", "{project}/**/{name}", out)
+    assert done.returncode == 1 and len(spooled(farm)) == 2, done
+    os.unlink(out / "wrong" / "org-a" / "gone.mp4")
+    done = farm.command("watch", "--once", "--settle", "0", "--path", "**/{project}/{name}", out)
+    assert done.returncode == 0 and tasks(farm) == {"org-a": 2} and len(spooled(farm)) == 1, done
 
 
 def test_the_token_of_one_project(farm, watched):
@@ -280,6 +319,37 @@ def test_a_list_claims_whole_files(farm, watched):
     watch.stop()
     assert watch.said().count(" s, ") == 2 and watch.complained() == "", (watch.said(), watch.complained())
     assert set(farm.totals()) == {("h264", "Low")} and farm.totals()[("h264", "Low")] in (6, 12)
+
+
+def test_a_list_whose_segment_is_still_written(farm, watched, stream):
+    """It waits without a word, and counts whole."""
+    out, data = watched.directory, stream.whole.read_bytes()
+    watch = watched(out)
+    with open(out / "part.ts", "wb") as writer:
+        writer.write(data[:stream.half])
+        writer.flush()
+        (out / "out.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npart.ts\n#EXT-X-ENDLIST\n")
+        time.sleep(5)
+        writer.write(data[writer.tell():])
+    watch.has("4.000 s, stored", 1)
+    watch.stop()
+    assert watch.complained() == "" and farm.totals() == low(4), watch.complained()
+
+
+def test_a_broken_list_in_a_busy_directory(farm, watched):
+    """What else comes into the directory does not make it wait, nor the files that it names."""
+    out = watched.directory
+    watch = watched(out)
+    clip(out / "s0.mp4")
+    (out / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ns0.mp4\n#EXTINF:2,\nnone.mp4\n#EXT-X-ENDLIST\n")
+    end = time.monotonic() + 100
+    while "list.m3u8" not in watch.complained():
+        assert time.monotonic() < end
+        (out / f"{time.monotonic_ns()}.txt").write_text("another")
+        time.sleep(1)
+    assert end - time.monotonic() < 45, "it waits for a minute"
+    watch.has("s0.mp4: h264 640x360 2.000 s, stored", 1)
+    watch.stop()
 
 
 def test_lists_that_name_each_other(farm, watched, clips):

@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "media/list.h"
+#include "media/list_kind.h"
 
 static char dir[] = "/tmp/codecmeter-list-XXXXXX";
 
@@ -30,7 +31,7 @@ struct list_case {
 
 static void write_bytes(const char *name, const void *bytes, size_t len) {
   SCOPED_MALLOC char *path = file_path(dir, name);
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
   assert_true(fd >= 0);
   assert_int_equal(write(fd, bytes, len), len);
   assert_int_equal(close(fd), 0);
@@ -110,6 +111,36 @@ static void check_case(list_reader *read, const char *name, const struct list_ca
   }
   assert_true(has_part(&list, name));
   list_fini(&list);
+}
+
+/* A list that needs a file which cannot be read now: in the directory `locked` without permissions, or locked.*, which can
+ * be examined but not opened. */
+struct locked_case {
+  const char *text;
+  bool is_read; /* the file is of sound or subtitles; else -ERR_IO is returned */
+};
+
+/* Root may read anything, so this runs as another user. */
+static void check_locked(list_reader *read, const char *name, const struct locked_case *cases, size_t count) {
+  bool is_root = geteuid() == 0;
+  SCOPED_MALLOC char *path = file_path(dir, name);
+  make_file("locked.ts", 100);
+  make_file("locked.m3u8", 100);
+  assert_true(mkdir("locked", 0700) == 0 && chmod("locked", 0) == 0 && chmod("locked.ts", 0) == 0);
+  assert_true(chmod("locked.m3u8", 0) == 0 && chmod(dir, 0755) == 0);
+  for (size_t i = 0; i < count; i++) {
+    struct list list;
+    struct err err = {.text = ""};
+    write_bytes(name, cases[i].text, strlen(cases[i].text));
+    if (is_root) assert_int_equal(seteuid(65534), 0);
+    int result = read(path, &list, &err);
+    if (is_root) assert_int_equal(seteuid(0), 0);
+    bool is_expected = cases[i].is_read ? result == 0 : result == -ERR_IO && strstr(err.text, "Permission denied") != NULL;
+    if (!is_expected) fail_msg("%s\ngave %d: %s", cases[i].text, result, err.text);
+    assert_true(has_part(&list, name));
+    list_fini(&list);
+  }
+  assert_int_equal(chmod("locked", 0700), 0);
 }
 
 #endif

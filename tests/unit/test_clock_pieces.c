@@ -222,7 +222,41 @@ static void test_torn(void **state) {
   }
 }
 
+/* Times and durations that no film has: the sum stays within bounds, and says that it is none. */
+static void test_far(void **state) {
+  (void)state;
+  const struct {
+    const char *name;
+    struct clock_packet packet; /* each one; the first has the time 0 */
+    int64_t step;               /* of its time, from one to the next; 0: it has none */
+    int wrap_bits;
+    bool is_far;
+  } cases[] = {
+      {"long pictures without times", {.is_video = true, .duration = CLOCK_FAR - 1}, 0, 0, true},
+      {"long pictures, hidden", {.is_video = true, .is_hidden = true, .duration = CLOCK_FAR - 1}, 0, 0, true},
+      {"long pictures that wrap", {.is_video = true, .duration = CLOCK_FAR - 1}, 0, WRAP, true},
+      {"a long picture among times", {.is_video = true, .duration = CLOCK_FAR - 1}, 4, 0, true},
+      {"times up to the bound", {.is_video = true, .duration = 4}, CLOCK_FAR / 100, 0, true},
+      {"pictures without times", {.is_video = true, .duration = 4}, 0, 0, false},
+      {"pictures with times", {.is_video = true, .duration = 4}, 4, 0, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const struct clock_rules rules = {.rule = CLOCK_HELD, .wrap_bits = cases[i].wrap_bits, .unit = 0.01};
+    struct clock_reading reading;
+    clock_reading_init(&reading, &rules);
+    for (int64_t j = 0; j < 1000; j++) {
+      struct clock_packet packet = cases[i].packet;
+      packet.pts = packet.dts = j == 0 || cases[i].step != 0 ? j * cases[i].step : none;
+      clock_reading_see(&reading, &packet);
+    }
+    int64_t shown = clock_reading_end(&reading);
+    int64_t day = 8640000;
+    if ((reading.now.longest_held > day) != cases[i].is_far || (!cases[i].is_far && shown != 4000))
+      fail_msg("%s: %lld, %lld", cases[i].name, (long long)shown, (long long)reading.now.longest_held);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_stated), cmocka_unit_test(test_order), cmocka_unit_test(test_torn_begin), cmocka_unit_test(test_torn)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_stated), cmocka_unit_test(test_order), cmocka_unit_test(test_torn_begin), cmocka_unit_test(test_torn), cmocka_unit_test(test_far)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

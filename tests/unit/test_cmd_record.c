@@ -75,6 +75,14 @@ int media_probe(const char *path, const struct media_options *options, struct me
     ret->is_list = true;
     return 0;
   }
+  if (strstr(path, "broken.m3u8") != NULL || strstr(path, "keys") != NULL) {
+    ret->parts = calloc(2, sizeof *ret->parts);
+    ret->parts[ret->part_count++] = in_dir("one.mp4");
+    ret->parts[ret->part_count++] = in_dir("other.m3u8");
+    ret->is_list = true;
+    ret->refusal = strstr(path, "keys") != NULL ? MEDIA_REFUSED_NO_OUTPUT : MEDIA_REFUSED_UNFINISHED;
+    return err_set(err, ERR_MEDIA, "%s: it is not finished", path);
+  }
   bool is_bad = strstr(path, "bad") != NULL;
   add_output(ret, options, path, "", path, !is_bad);
   if (!is_bad) return 0;
@@ -122,6 +130,14 @@ static void test_what_is_printed(void **state) {
        {"#360p: it is broken", "segment.m4s: a part of list.mpd, so it is not recorded by itself"},
        "segment.m4s: h264"},
       {{"--id-prefix", "J", "segment.m4s", "one.mp4"}, 0, {"segment.m4s: ", "id J/segment.m4s\n", "id J/one.mp4\n"}, {NULL}, NULL},
+      /* a list that is refused: its media are no outputs, a playlist that it names is one; by content, not by name */
+      {{"one.mp4", "other.m3u8", "broken.m3u8"},
+       1,
+       {"other.m3u8: h264"},
+       {"it is not finished", "one.mp4: a part of broken.m3u8, so it is not recorded by itself"},
+       "one.mp4: h264"},
+      {{"one.mp4", "keys.txt"}, 1, {"one.mp4: h264"}, {"it is not finished"}, NULL},
+      {{"segment.m4s", "list.mpd.txt"}, 1, {"720p: h264"}, {"segment.m4s: a part of list.mpd.txt"}, "segment.m4s: h264"},
       {{"--id-prefix", "J", "list.mpd"}, 1, {"id J/list.mpd#720p\n"}, {NULL}, NULL},
       {{"--id", "J", "list.mpd"}, 1, {NULL}, {"list.mpd: it has 2 outputs, and --id names one; give --id-prefix"}, "720p"},
   };
@@ -158,16 +174,26 @@ static void test_what_is_printed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_is_printed)};
-  const char *const names[] = {"one.mp4", "bad.mp4", "list.mpd", "segment.m4s"};
+  static const struct {
+    const char *name, *content;
+  } files[] = {{"one.mp4", "1"},
+               {"bad.mp4", "2"},
+               {"list.mpd", "<MPD></MPD>"},
+               {"list.mpd.txt", "<MPD></MPD>"},
+               {"segment.m4s", "3"},
+               {"broken.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nother.m3u8\n"},
+               {"other.m3u8", "#EXTM3U\n"},
+               {"keys.txt", "#EXTM3U\n"}};
+  const size_t count = sizeof files / sizeof files[0];
   if (mkdtemp(dir) == NULL) return 1;
-  for (size_t i = 0; i < 4; i++) {
-    SCOPED_MALLOC char *path = in_dir(names[i]);
+  for (size_t i = 0; i < count; i++) {
+    SCOPED_MALLOC char *path = in_dir(files[i].name);
     FILE *file = fopen(path, "w");
-    if (file == NULL || fputs(names[i], file) < 0 || fclose(file) != 0) return 1;
+    if (file == NULL || fputs(files[i].content, file) < 0 || fclose(file) != 0) return 1;
   }
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
-  for (size_t i = 0; i < 4; i++) {
-    SCOPED_MALLOC char *path = in_dir(names[i]);
+  for (size_t i = 0; i < count; i++) {
+    SCOPED_MALLOC char *path = in_dir(files[i].name);
     (void)unlink(path);
   }
   (void)rmdir(dir);

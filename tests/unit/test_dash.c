@@ -1,6 +1,8 @@
 /* DASH manifests: what is refused and why, what the others play, and that an HLS list over the same segments is equal. */
 #include "list_cases.h"
 
+#include "media/mpd.h"
+
 #define MPD(period) "<?xml version=\"1.0\"?>\n<MPD type=\"static\" mediaPresentationDuration=\"PT10.0S\">" period "</MPD>"
 #define SET(set) "<Period><AdaptationSet contentType=\"video\">" set "</AdaptationSet></Period>"
 #define ONE(set) MPD(SET(set))
@@ -93,6 +95,11 @@ static const struct list_case refused[] = {
 };
 
 static const struct list_case read_whole[] = {
+    {MPD("<Period><AdaptationSet>" REP(S_FIVE) "</AdaptationSet><AdaptationSet codecs=\"samr\"><Representation id=\"s\">" F1
+         "</Representation></AdaptationSet><AdaptationSet codecs=\"fpcm,stpp.ttml\"><Representation id=\"t\">" F2
+         "</Representation></AdaptationSet></Period>"),
+     PLAYS(FIVE)},
+    {MPD("<Period><AdaptationSet codecs=\"mp4a.40.2,avc1\">" REP(S_FIVE) "</AdaptationSet></Period>"), PLAYS(FIVE)},
     {.text = ONE(REP(S_FIVE)), PLAYS(FIVE), .stated_us = 10000000},
     {.text = "<x:MPD xmlns:x=\"u\"><x:Period><x:AdaptationSet mimeType=\"video/mp4\"><x:Representation id=\"v\"><x:BaseURL> <![CDATA[whole.mp4]]>\n"
              "</x:BaseURL></x:Representation></x:AdaptationSet></x:Period></x:MPD>", PLAYS("whole.mp4")},
@@ -285,15 +292,67 @@ static void test_equal_to_hls(void **unused) {
   check_case(hls_read, "media_0.m3u8", &one);
 }
 
+/* Bytes that GLib's parser gets wrong, where it gets them. Any warning of GLib ends the test. */
+static void test_characters(void **unused) {
+  (void)unused;
+  static const struct {
+    struct str text;
+    const char *why; /* NULL: it is read */
+  } cases[] = {
+      {STR("<MPD><BaseURL><![CDATA[a\0b]]></MPDx>"), "line 1 has a character that XML does not allow"},
+      {STR("<MPD><BaseURL><![CDATA[a\0b]]></BaseURL></MPD>"), "XML does not allow"},
+      {STR("<MPD>\n<BaseURL>a\0b</BaseURL></MPD>"), "line 2"},
+      {STR("<MPD\0x></MPD>"), "XML does not allow"},
+      {STR("<MPD a=\"b\0c\"></MPD>"), "XML does not allow"},
+      {STR("<MPD a=\"\x01\"></MPD>"), "XML does not allow"},
+      {STR("<MPD>\x1B</MPD>"), "XML does not allow"},
+      {STR("<MPD>\xEF\xBF\xBF</MPD>"), "XML does not allow"},
+      {STR("<MPD>\xED\xA0\x80</MPD>"), "not UTF-8"},
+      {STR("<MPD>\xEF\xBF"), "not UTF-8"},
+      {STR("text<MPD></MPD>"), "must begin with an element"},
+      {STR("<MPD a=\"&#0;\"></MPD>"), "Character reference"},
+      {STR("<MPD>&none;</MPD></MPD>"), "not known"},
+      {STR("<MPD></MPD></MPD>"), "was closed"},
+      {STR("<MPD><![CDATA[a></MPD>"), "ended unexpectedly"},
+      {STR("<!-- > --><?a >?><!DOCTYPE MPD [<!ELEMENT a ANY>]><MPD a=\"x>y\" b='>'>\t\r\n\xC2\x85\xEF\xBF\xBD<![CDATA[>]>]]></MPD>\n"), NULL},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    SCOPED(mpd_free_ref) struct mpd *root = NULL;
+    struct err err = {.text = ""};
+    int result = mpd_parse("m.mpd", cases[i].text, &root, &err);
+    bool is_expected = cases[i].why == NULL ? result == 0 : result == -ERR_MEDIA && strstr(err.text, cases[i].why) != NULL;
+    if (!is_expected) fail_msg("%zu: %.*s gave %d: %s", i, STR_ARG(cases[i].text), result, err.text);
+  }
+}
+
+static void test_locked(void **unused) {
+  (void)unused;
+  static const struct locked_case cases[] = {
+      {.text = ONE(REP("<SegmentTemplate media=\"locked/$Number$.m4s\" duration=\"2\"/>"))},
+      {.text = ONE(REP("<SegmentTemplate media=\"s-00$Number$.m4s\" initialization=\"locked/init.mp4\" duration=\"2\"/>"))},
+      {.text = ONE(REP("<SegmentList duration=\"2\"><SegmentURL media=\"locked/1.m4s\"/></SegmentList>"))},
+      {.text = ONE(REP("<BaseURL>locked/v.mp4</BaseURL>"))},
+      {.text = ONE(REP("<BaseURL>locked.ts</BaseURL>"))},
+      {.text = ONE(REP("<SegmentList duration=\"10\"><SegmentURL media=\"locked.ts\" mediaRange=\"50-99\"/></SegmentList>"))},
+      {.text = ONE(REP(S_FIVE) "<Representation id=\"w\"><BaseURL>locked/v.mp4</BaseURL></Representation>")},
+      {.text = MPD("<Period><AdaptationSet contentType=\"video\">" REP(S_FIVE) "</AdaptationSet><AdaptationSet contentType=\"audio\"><Representation id=\"s\">"
+                   "<BaseURL>locked/s.mp4</BaseURL></Representation></AdaptationSet></Period>"),
+       .is_read = true},
+  };
+  check_locked(dash_read, "out.mpd", cases, sizeof cases / sizeof *cases);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_refused), cmocka_unit_test(test_read), cmocka_unit_test(test_one_more_segment),
       cmocka_unit_test(test_parts), cmocka_unit_test(test_equal_to_hls), cmocka_unit_test(test_periods),
-      cmocka_unit_test(test_part_of_media),
+      cmocka_unit_test(test_part_of_media), cmocka_unit_test(test_locked),
+      cmocka_unit_test(test_characters),
   };
   static const char *const files[] = {"init.mp4", "s-001.m4s", "s-002.m4s", "s-003.m4s", "s-004.m4s", "s-005.m4s", "t-0.m4s",
                                       "t-2.m4s", "t-4.m4s", "t-6.m4s", "g-1.m4s", "g-3.m4s", "v-$-00700.mp4", "folder/in.mp4"};
   struct err err;
+  (void)g_log_set_always_fatal(G_LOG_LEVEL_WARNING | G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK);
   if (mkdtemp(dir) == NULL || chdir(dir) != 0 || mkdir("folder", 0700) != 0) return 1;
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
     make_file(files[i], 100);

@@ -154,18 +154,7 @@ static void test_outputs(void **unused) {
   }
 }
 
-static void test_inputs(void **unused) {
-  (void)unused;
-  struct ffmpeg_line line;
-  assert_true(read_text("ffmpeg -f concat -i a.txt -an -i -b.mp4 -i http://h/c out.mp4", &line));
-  assert_int_equal(line.input_count, 3);
-  assert_string_equal(line.inputs[0], "a.txt");
-  assert_string_equal(line.inputs[1], "-b.mp4");
-  assert_string_equal(line.inputs[2], "http://h/c");
-  ffmpeg_line_fini(&line);
-}
-
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_outputs), cmocka_unit_test(test_inputs)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_outputs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,7 +126,8 @@ static void find(const char *text, struct outputs *ret) {
   for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;)
     words[count++] = word;
   *ret = (struct outputs){.items = NULL};
-  outputs_find(words, NULL, ret);
+  struct err err;
+  assert_int_equal(outputs_find(words, NULL, ret, &err), 0);
   outputs_look(ret);
 }
 
@@ -184,6 +185,11 @@ static const struct row rows[] = {
      {VIDEO("s.ts"), {"l", LIST "output s.ts\npart s.ts\n"}, {"m", MASTER "part l\npart s.ts\nrefused 0\n"}},
      "m! l=s.ts",
      1},
+    /* the same of manifests with a prefix, and behind a long comment */
+    {"tool a s.mp4 z", {{"a", LIST "output s.mp4\n"}, VIDEO("s.mp4"), {"z", "<d:MPD>\noutput s.mp4\npart s.mp4\n"}},
+     "z=s.mp4 a=s.mp4(repeat)", 1},
+    {"tool s.mp4 z", {VIDEO("s.mp4"), {"z", "<!-- <MPD> -->\n<d:MPD>\noutput s.mp4\npart s.mp4\n"}}, "z=s.mp4", 1},
+    {"tool s.mp4 z", {VIDEO("s.mp4"), {"z", "<svg a=\"<MPD\">\nrefused 1\n"}}, "s.mp4=s.mp4 z-", 1},
     {"tool m", {VIDEO("s.ts"), {"m", MASTER "output s.ts\nbroken x\n"}}, "m=s.ts,!", 1},
     /* two lists over the same media are one output */
     {"tool h d",
@@ -239,7 +245,7 @@ static void test_doubtful_files(void **state) {
                                       VIDEO("s.ts"), VIDEO("new"), {NULL, NULL}};
   struct outputs outputs;
   struct findings findings;
-  const struct outputs_report report = {.is_late = true, .as.id = "one"};
+  const struct outputs_report report = {.as.id = "one"};
   SCOPED(buf_fini) struct buf got = {0};
   assert_int_equal(make_dir(state), 0);
   make(before);

@@ -154,6 +154,9 @@ static const struct list_case masters[] = {
     {HEAD VIDEO("none.m3u8") VIDEO("v1.m3u8"), .plays = "none.m3u8 = !; " V1},
     {HEAD VIDEO("out.m3u8") VIDEO("v1.m3u8"), .plays = "out.m3u8 = !; " V1},
     {HEAD VIDEO("folder/../v0.m3u8") SOUND("sound.m3u8"), .plays = V0},
+    {HEAD VIDEO("v0.m3u8") "#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"mp4a.40.2, wvtt\"\nsound.m3u8\n", .plays = V0},
+    {HEAD VIDEO("v0.m3u8") "#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"stpp.ttml.im1t\"\nsound.m3u8\n", .plays = V0},
+    {HEAD VIDEO("v0.m3u8") "#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"mp4a.40.2,hvc1\"\nv1.m3u8\n", .plays = V0 "; " V1},
     {HEAD PLAIN("v0.m3u8") PLAIN("sound.m3u8"), .plays = V0 "; sound.m3u8 = sound.ts"},
     {HEAD "#EXT-X-MEDIA:TYPE=AUDIO,NAME=\"a,b\",URI=\"sound.m3u8\"\n" PLAIN("v0.m3u8") PLAIN("sound.m3u8"), .plays = V0},
     {HEAD "#EXT-X-MEDIA:TYPE=AUDIO,URI=\"v0.m3u8\"\n" VIDEO("v0.m3u8"), .plays = V0},
@@ -245,18 +248,93 @@ static void test_bounds(void **unused) {
   list_fini(&list);
 }
 
+static void test_locked(void **unused) {
+  (void)unused;
+  const struct locked_case cases[] = {
+      {.text = HEAD "#EXTINF:2,\nlocked/a.ts\n" END},
+      {.text = HEAD TWO "#EXTINF:2,\nlocked/a.ts\n" END},
+      {.text = HEAD "#EXTINF:2,\nnone.ts\n#EXTINF:2,\nlocked/a.ts\n" END},
+      {.text = HEAD "#EXTINF:2,\nlocked/a.ts\n"},
+      {.text = HEAD "#EXT-X-MAP:URI=\"locked/init.mp4\"\n" TWO END},
+      {.text = HEAD "#EXT-X-PART:DURATION=1,URI=\"locked/a.ts\"\n" TWO END},
+      {.text = HEAD "#EXTINF:2,\nlocked.ts\n" END},
+      {.text = HEAD "#EXT-X-BYTERANGE:50@50\n#EXTINF:2,\nlocked.ts\n" END},
+      {.text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlocked/v.m3u8\n"},
+      {.text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlocked.m3u8\n"},
+      {.text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlocked/v.m3u8\n"},
+      {.text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n"
+               "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",URI=\"locked/s.m3u8\"\n",
+       .is_read = true},
+  };
+  write_bytes("v.m3u8", HEAD TWO END, sizeof(HEAD TWO END) - 1);
+  check_locked(hls_read, "out.m3u8", cases, sizeof cases / sizeof *cases);
+}
+
+static enum list_kind kind_of(const void *bytes, size_t len) {
+  SCOPED_MALLOC char *path = file_path(dir, "kind");
+  enum list_kind kind = LIST_NONE;
+  struct err err;
+  write_bytes("kind", bytes, len);
+  assert_int_equal(list_kind_of(path, &kind, &err), 0);
+  return kind;
+}
+
 static void test_kinds(void **unused) {
   (void)unused;
   static const struct {
     const char *text;
     enum list_kind kind;
-  } cases[] = {{"", LIST_NONE}, {"#EXTINF", LIST_NONE}, {"#EXTM3U\n", LIST_HLS}, {"\xEF\xBB\xBF#EXTM3U", LIST_HLS},
-               {"<?xml?><MPD>", LIST_DASH}, {"<x:MPD xmlns:x=\"\">", LIST_DASH}, {"text:MPD", LIST_NONE}};
-  SCOPED_MALLOC char *path = file_path(dir, "kind");
-  assert_int_equal(list_kind_of("/nonexistent"), LIST_NONE);
+  } cases[] = {
+      {"", LIST_NONE},
+      {"#EXTINF", LIST_NONE},
+      {" #EXTM3U\n", LIST_NONE},
+      {"text:MPD", LIST_NONE},
+      {"text <MPD>", LIST_NONE},
+      {"<", LIST_NONE},
+      {"<?xml?>", LIST_NONE},
+      {"<SMIL><MPD></MPD></SMIL>", LIST_NONE},
+      {"<!-- <MPD> --><svg a=\"b:MPD\"/>", LIST_NONE},
+      {"<MPDs>", LIST_NONE},
+      {"<MPD:x>", LIST_NONE},
+      {"#EXTM3U\n", LIST_HLS},
+      {"\xEF\xBB\xBF#EXTM3U", LIST_HLS},
+      {"#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:1\n# #EXT-X-STREAM-INF:\n", LIST_HLS},
+      {"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n", LIST_HLS_MASTER},
+      {"\xEF\xBB\xBF#EXTM3U\r\n  #EXT-X-MEDIA:TYPE=VIDEO\r\n", LIST_HLS_MASTER},
+      {"#EXTM3U\n#EXT-X-I-FRAME-STREAM-INF:URI=\"k\"\n", LIST_HLS_MASTER},
+      {"<?xml?><MPD>", LIST_DASH},
+      {"<MPD", LIST_DASH},
+      {"<MPD/>", LIST_DASH},
+      {"<x:MPD xmlns:x=\"\">", LIST_DASH},
+      {"\xEF\xBB\xBF\n <?xml version=\"1.0\"?>\n<!-- a > b -->\n<!DOCTYPE MPD [<!ENTITY a \"b\">]>\n<d:MPD\n>", LIST_DASH},
+      {"<?xml version=\"1.0\">\n<d:MPD>", LIST_DASH},
+  };
+  enum list_kind kind = LIST_NONE;
+  struct err err;
+  assert_int_equal(list_kind_of("/nonexistent", &kind, &err), -ERR_MEDIA);
+  assert_int_equal(list_kind_of(dir, &kind, &err), 0);
+  assert_int_equal(kind, LIST_NONE);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    write_bytes("kind", cases[i].text, strlen(cases[i].text));
-    assert_int_equal(list_kind_of(path), cases[i].kind);
+    if (kind_of(cases[i].text, strlen(cases[i].text)) != cases[i].kind) fail_msg("%s", cases[i].text);
+  }
+}
+
+/* What tells the kind may come behind long comments. */
+static void test_kinds_far(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *begin, *end;
+    enum list_kind kind;
+  } cases[] = {{"<!--", "--><x:MPD>", LIST_DASH},
+               {"<!--", "--><SMIL>", LIST_NONE},
+               {"#EXTM3U\n#", "\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n", LIST_HLS_MASTER},
+               {"text", "<MPD>", LIST_NONE}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    SCOPED(buf_fini) struct buf text = {.ptr = NULL};
+    buf_text(&text, cases[i].begin);
+    memset(buf_extend(&text, 100000), ' ', 100000);
+    buf_text(&text, cases[i].end);
+    assert_int_equal(kind_of(text.ptr, text.len), cases[i].kind);
   }
 }
 
@@ -264,6 +342,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_refused), cmocka_unit_test(test_read),   cmocka_unit_test(test_masters),
       cmocka_unit_test(test_parts),   cmocka_unit_test(test_bounds), cmocka_unit_test(test_kinds),
+      cmocka_unit_test(test_locked), cmocka_unit_test(test_kinds_far),
   };
   static const char *const files[] = {"a0.ts", "a1.ts", "a b.ts", "100%.ts", "x%41.ts", "xA.ts", "odd?v=1.ts", "odd:1.ts",
                                       "folder/in.ts", "init.mp4", "n9.ts", "n10.ts", "n11.ts", "t102.ts", "t104.ts", "t106.ts",

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,7 +52,8 @@ static void find(const char *text, char *const *named, struct outputs *ret) {
   for (char *rest = copy, *word; (word = strsep(&rest, " ")) != NULL;)
     words[count++] = word;
   *ret = (struct outputs){.items = NULL};
-  outputs_find(words, named, ret);
+  struct err err;
+  assert_int_equal(outputs_find(words, named, ret, &err), 0);
 }
 
 /* Without the directory of the test. */
@@ -256,6 +258,72 @@ static void test_patterns_of_files(void **unused) {
   outputs_fini(&current);
 }
 
+static void look_without_descriptors(const char *wanted) {
+  struct rlimit before, few;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  few = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+  if (wanted != NULL)
+    assert_made(wanted);
+  else
+    outputs_look(&current);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+/* A directory that cannot be read is not one without files: neither before the command nor after it. */
+static void test_directories_that_cannot_be_read(void **unused) {
+  static const char *const lines[] = {"ffmpeg -i in s%03d.ts out.mp4", "tool s%03d.ts out.mp4", "tool pack out.mp4"};
+  static const char *const wanted[] = {"!s%03d.ts out.mp4", "!s%03d.ts out.mp4", "!pack out.mp4"};
+  for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(make_dir(unused), 0);
+    assert_int_equal(mkdir("pack", 0700), 0);
+    put("s001.ts", "1");
+    begin(lines[i]);
+    put("s002.ts", "2");
+    put("pack/a.mp4", "a");
+    put("out.mp4", "out");
+    look_without_descriptors(wanted[i]);
+    assert_made(i < 2 ? "s002.ts out.mp4" : "pack/a.mp4 out.mp4");
+    assert_true(outputs_made_any(&current));
+    outputs_fini(&current);
+    assert_int_equal(unlink("out.mp4"), 0);
+    find(lines[i], NULL, &current);
+    look_without_descriptors(NULL);
+    put("out.mp4", "out");
+    assert_made(wanted[i]);
+    outputs_fini(&current);
+    assert_int_equal(remove_dir(unused), 0);
+  }
+}
+
+/* A name that is relative to a directory that was removed names no file, and none in the root. */
+static void test_a_removed_directory(void **unused) {
+  (void)unused;
+  static char tool[] = "tool", absolute[] = "/a.mp4", relative[] = "b.mp4", ffmpeg[] = "ffmpeg", input[] = "-i";
+  static const struct {
+    char *words[5], *named[3];
+    const char *error, *first;
+  } rows[] = {
+      {{tool, absolute, relative}, {NULL}, "b.mp4: the command was not run", NULL},
+      {{ffmpeg, input, absolute, relative}, {NULL}, "b.mp4: the command was not run", NULL},
+      {{tool}, {absolute, relative}, "b.mp4: the command was not run", NULL},
+      {{ffmpeg, input, relative, absolute}, {absolute}, NULL, "/a.mp4"},
+      {{ffmpeg, input, relative, absolute}, {NULL}, NULL, "/a.mp4"},
+      {{tool, relative, absolute}, {NULL}, NULL, "/a.mp4"},
+  };
+  assert_int_equal(rmdir(dir), 0);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct outputs outputs = {.items = NULL};
+    struct err err = {0};
+    int result = outputs_find(rows[i].words, rows[i].named[0] != NULL ? rows[i].named : NULL, &outputs, &err);
+    assert_int_equal(result, rows[i].error != NULL ? -ERR_USAGE : 0);
+    if (rows[i].error != NULL) assert_int_equal(strncmp(err.text, rows[i].error, strlen(rows[i].error)), 0);
+    if (rows[i].first != NULL) assert_int_equal(outputs.count, 1);
+    if (rows[i].first != NULL) assert_string_equal(outputs.items[0].path, rows[i].first);
+    outputs_fini(&outputs);
+  }
+}
+
 static void test_taken(void **unused) {
   (void)unused;
   begin("tool a.mp4 b.mp4");
@@ -347,7 +415,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_patterns), IN_DIR(test_candidates),        IN_DIR(test_what_other_commands_made),
       IN_DIR(test_what_ffmpeg_made),   IN_DIR(test_patterns_of_files), IN_DIR(test_taken),
-      IN_DIR(test_after_a_kill),       IN_DIR(test_two_runs),
+      IN_DIR(test_after_a_kill),       IN_DIR(test_two_runs),          IN_DIR(test_a_removed_directory),
+      cmocka_unit_test(test_directories_that_cannot_be_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,10 +235,12 @@ static void test_replaced_by_its_like(void **unused) {
   check_recorded(0);
 }
 
-/* A state by hand, of one file; birth "" for one of before these were kept. */
-static void write_state(const struct stat *st, const char *birth) {
-  char name[256];
+static char name[256]; /* of the state's file */
+
+/* A state by hand, of one file; birth "" for one of before these were kept. Does not open it. */
+static void compose_state(const struct stat *st, char status, const char *birth) {
   open_state(); /* so that there is one */
+  open_state();
   place_close(place);
   place = NULL;
   (void)snprintf(name, sizeof name, "ls %s/watch-*.state", state);
@@ -248,11 +250,31 @@ static void write_state(const struct stat *st, const char *birth) {
   assert_int_equal(pclose(list), 0);
   FILE *file = fopen(name, "w");
   assert_non_null(file);
-  (void)fprintf(file, "codecmeter-watch %d %s\nd %jd %jd %ju%s %s/a\nend 1\n", birth[0] == '\0' ? 1 : 2, root,
-                (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+  (void)fprintf(file, "codecmeter-watch %d %s\n%c %jd %jd %ju%s %s/a\nend 1\n", birth[0] == '\0' ? 1 : 2, root,
+                status, (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
                 (uintmax_t)st->st_ino, birth, root);
   assert_int_equal(fclose(file), 0);
+}
+
+static void write_state(const struct stat *st, const char *birth) {
+  compose_state(st, 'd', birth);
   open_state();
+}
+
+/* A letter that is no status is damage: to guess one would count a file twice, or not at all. */
+static void test_damaged_status(void **unused) {
+  (void)unused;
+  static const char letters[] = {'x', 'X', '0', '?', 'd', 'D', 'b', 'p', 'F'};
+  struct stat st = {.st_ino = 7, .st_size = 8};
+  for (size_t i = 0; i < sizeof letters; i++) {
+    struct err err = {0};
+    compose_state(&st, letters[i], " 5");
+    int result = place_open(state, root, &place, &err);
+    assert_int_equal(result, i < 4 ? -ERR_CORRUPT : 0);
+    if (result != 0) place = NULL;
+    if (result != 0) assert_non_null(strstr(err.text, "is damaged: remove it"));
+    if (result != 0) assert_int_equal(unlink(name), 0);
+  }
 }
 
 /* The numbers that a file system gives are its own: with another time of birth it is another file. A state of before
@@ -289,6 +311,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_pruning, make_dir, remove_dir),
       cmocka_unit_test_setup_teardown(test_replaced_by_its_like, make_dir, remove_dir),
       cmocka_unit_test_setup_teardown(test_time_of_birth, make_dir, remove_dir),
+      cmocka_unit_test_setup_teardown(test_damaged_status, make_dir, remove_dir),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

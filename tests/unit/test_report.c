@@ -234,6 +234,13 @@ static void test_absolute_paths(void **state) {
   }
   SCOPED_MALLOC char *top = report_absolute_path("/none.mp4");
   assert_string_equal(top, "/none.mp4");
+  assert_int_equal(mkdir("gone", 0700), 0);
+  assert_int_equal(chdir("gone"), 0);
+  assert_int_equal(rmdir("../gone"), 0);
+  SCOPED_MALLOC char *lost = report_absolute_path("none.mp4"), *found = report_absolute_path("/none.mp4");
+  assert_null(lost);
+  assert_string_equal(found, "/none.mp4");
+  assert_int_equal(chdir("/"), 0);
 }
 
 /* ---- identities ---- */

@@ -104,7 +104,53 @@ static void test_tables(void **state) {
     check(&tables[i]);
 }
 
+/* A PID that carries other streams too. */
+static void test_kinds(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    uint8_t ids[PACKETS]; /* the stream_ids of PES packets on one PID; 0: the packet begins none */
+    bool is_reassigned;
+  } cases[] = {
+      {"then sound", {0xE0, 0xE0, 0, 0xC0}, true},
+      {"then sound, the last number", {0xEF, 0xDF}, true},
+      {"sound, then video", {0xC0, 0xE0}, true},
+      {"then AC-3 or subtitles", {0xE0, 0xE0, 0xBD}, true},
+      {"then metadata", {0xE0, 0xFC}, true},
+      {"padding, then sound", {0xE0, 0xBE, 0xC0}, true},
+      {"one video", {0xE0, 0, 0xE0, 0xEF}, false},
+      {"padding", {0xE0, 0xBE, 0xE0, 0xBE}, false},
+      {"private_stream_2", {0xE0, 0xBF, 0xE0}, false},
+      {"a map, ECM, EMM, DSM-CC, a directory", {0xE0, 0xBC, 0xF0, 0xF1, 0xF2, 0xF8, 0xFF, 0xE0}, false},
+      {"an extended stream_id, as of VC-1", {0xE0, 0xFD, 0xE0, 0xFD}, false},
+      {"MPEG-4 in SL or FlexMux packets", {0xE0, 0xFA, 0xFB, 0xE0}, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    uint8_t bytes[PACKETS * 188];
+    memset(bytes, 0xFF, sizeof bytes);
+    for (size_t j = 0; j < PACKETS; j++) {
+      uint8_t *packet = bytes + j * 188;
+      const uint8_t begin[8] = {0x47, 0x41, 0, 0x10, 0, 0, 1, cases[i].ids[j]}, inner[4] = {0x47, 0x01, 0, 0x10};
+      if (cases[i].ids[j] != 0) memcpy(packet, begin, sizeof begin);
+      else memcpy(packet, inner, sizeof inner);
+    }
+    char path[] = "/tmp/test_ts.XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(write(fd, bytes, sizeof bytes) == sizeof bytes);
+    const struct media_span span = {.path = path, .size = sizeof bytes};
+    struct reel *reel = reel_open(NULL, &span, 1);
+    struct ts ts;
+    struct err err;
+    assert_int_equal(ts_scan(reel, &ts, &err), 0);
+    if (!ts.is_ts || ts.is_reassigned != cases[i].is_reassigned) fail_msg("%s: %d", cases[i].name, ts.is_reassigned);
+    ts_fini(&ts);
+    reel_close(reel);
+    (void)close(fd);
+    (void)unlink(path);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_kinds)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
