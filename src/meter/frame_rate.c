@@ -31,14 +31,19 @@ bool frame_rate_of(uint64_t numerator, uint64_t denominator, struct frame_rate *
   return true;
 }
 
-static bool is_close(struct frame_rate a, struct frame_rate b, uint64_t parts) {
+/* True if a and b differ by less than one `parts`th of a picture a second. */
+static bool is_near(struct frame_rate a, struct frame_rate b, uint64_t parts) {
   uint64_t left = (uint64_t)a.numerator * b.denominator, right = (uint64_t)b.numerator * a.denominator;
   uint64_t difference = left > right ? left - right : right - left;
   uint64_t both = (uint64_t)a.denominator * b.denominator; /* below 2^62 */
-  return difference < both / parts || (difference == 0);
+  return difference < both / parts;
 }
 
-bool frame_rates_agree(struct frame_rate a, struct frame_rate b) { return is_close(a, b, 100); }
+bool frame_rates_agree(struct frame_rate a, struct frame_rate b) {
+  uint64_t left = (uint64_t)a.numerator * b.denominator, right = (uint64_t)b.numerator * a.denominator;
+  uint64_t larger = left > right ? left : right, smaller = left > right ? right : left;
+  return larger - smaller <= larger / 100;
+}
 
 /* Reads "29.97" as 29970000 millionths. */
 static bool read_decimal(struct str text, uint64_t *ret_millionths) {
@@ -68,7 +73,7 @@ static struct frame_rate exact(struct frame_rate rate) {
   static const uint32_t nominal[] = {24, 30, 48, 60, 120};
   for (size_t i = 0; i < sizeof nominal / sizeof nominal[0]; i++) {
     struct frame_rate ntsc = {nominal[i] * 1000, 1001};
-    if (is_close(rate, ntsc, 200)) return ntsc;
+    if (is_near(rate, ntsc, 200)) return ntsc;
   }
   return rate;
 }

@@ -25,8 +25,8 @@ MUST_USE bool frame_rate_of(uint64_t numerator, uint64_t denominator, struct fra
 /* Reads "25", "29.97" or "30000/1001"; no sign, no exponent. Digits behind the sixth decimal are rounded. False for
  * any other text, and as frame_rate_of. */
 MUST_USE bool frame_rate_parse(struct str text, struct frame_rate *ret);
-/* True if two known rates differ by less than a hundredth of a picture a second: two reports of one output may round
- * in different ways. */
+/* True if two known rates differ by at most one percent: two tools round in different ways, and estimate the rate of a
+ * stream that states none. */
 bool frame_rates_agree(struct frame_rate a, struct frame_rate b);
 /* Appends "25", "12.5" or "30000/1001": what frame_rate_parse reads back as the same rate. */
 void frame_rate_write(struct frame_rate rate, struct buf *out);
