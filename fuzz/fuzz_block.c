@@ -11,15 +11,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static bool same(struct str a, struct str b) { return str_equal(a, b); }
+
 static void check_usage(const struct usage *usage, struct block_writer *writer) {
-  struct usage again;
+  struct record read;
   uint64_t position;
   block_writer_begin(writer, POSITION, POSITION, 0);
   int result = block_add_usage(writer, usage, &position);
-  if (result == 0) result = block_writer_usage(writer, position, &again, NULL);
-  CHECK(result == 0 && usage_differences(usage, &again) == 0);
-  CHECK(str_equal(usage->id, again.id) && str_equal(usage->project, again.project) &&
-        str_equal(usage->source, again.source) && str_equal(usage->format, again.format));
+  if (result == 0) result = block_writer_record(writer, position, &read, NULL);
+  const struct usage *again = &read.usage;
+  CHECK(result == 0 && read.type == RECORD_USAGE && usage_differences(usage, again) == 0);
+  CHECK(same(usage->id, again->id) && same(usage->project, again->project) && same(usage->source, again->source) &&
+        same(usage->codec, again->codec) && same(usage->format, again->format) &&
+        same(usage->task_id, again->task_id) && same(usage->src_url, again->src_url) &&
+        same(usage->dest_name, again->dest_name) && same(usage->dest_bucket, again->dest_bucket) &&
+        same(usage->labels, again->labels) && same(usage->token, again->token) &&
+        same(usage->codec_reported, again->codec_reported) && same(usage->quality, again->quality) &&
+        same(usage->region, again->region));
+  CHECK(usage->finished_ms == again->finished_ms && usage->arrived_ms == again->arrived_ms &&
+        usage->has_created == again->has_created && usage->created_ms == again->created_ms &&
+        usage->has_amount == again->has_amount && usage->tier == again->tier && usage->passes == again->passes &&
+        usage->frame_rate.denominator == again->frame_rate.denominator);
 }
 
 static void walk(const struct block *block, struct block_writer *writer) {

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "meter/codec.h"
+#include "meter/frame_rate.h"
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
@@ -91,6 +92,12 @@ static int describe(const struct media_output *media, size_t path_len, const str
   if (result != 0) return err_prefix(err, "%s", media->name);
   begin_event(is_remux ? "remux.finished" : "transcode.finished", options->project, ret);
   buf_printf(&ret->event, ",\"data\":{\"duration_ms\":%" PRIu64, media->duration_ms);
+  struct frame_rate rate;
+  if (frame_rate_of(media->rate_num, media->rate_den, &rate)) {
+    buf_text(&ret->event, ",\"frame_rate\":\"");
+    frame_rate_write(rate, &ret->event);
+    buf_char(&ret->event, '"');
+  }
   if (!is_remux)
     buf_printf(&ret->event, ",\"codec\":\"%s\",\"width\":%u,\"height\":%u", codec, media->width, media->height);
   ret->duration_ms = media->duration_ms;

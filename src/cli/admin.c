@@ -7,6 +7,8 @@
 #include "auth/keyring.h"
 #include "auth/token.h"
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/config.h"
 #include "base/json.h"
 #include "ingest/answer.h"
 #include "ingest/fields.h"
@@ -32,7 +34,7 @@ static int copy_member(const struct json *request, const char *name, char *out, 
 
 /* ---- items of a reply ---- */
 
-static const char *const token_scopes[] = {[TOKEN_WRITE] = "write", [TOKEN_READ] = "read", [TOKEN_VOID] = "void"};
+static const char *const token_scopes[] = {[TOKEN_WRITE] = "write", [TOKEN_READ] = "read", [TOKEN_VOID] = "void", [TOKEN_COPY] = "copy"};
 
 static void put_text(struct buf *out, const char *name, struct str value) {
   if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
@@ -60,6 +62,10 @@ static void begin_project(struct buf *out, const struct project *project) {
   put_text(out, "name", str_of(project->name));
   put_text(out, "time_zone", str_of(project->zone));
   put_bool(out, "default", project->is_default);
+  SCOPED(buf_fini) struct buf labels = {0};
+  for (size_t i = 0; i < project->labels_count; i++)
+    buf_printf(&labels, "%s%s", i > 0 ? "," : "", project->labels[i]);
+  put_text(out, "labels", buf_view(&labels));
   put_time(out, project->created_ms);
 }
 
@@ -105,6 +111,10 @@ static void put_token(struct buf *out, const struct token *token, const char *se
   put_text(out, "project", str_of(token->project));
   put_bool(out, "creates_projects", token->creates_projects);
   put_text(out, "time_zone", str_of(token->zone));
+  put_text(out, "label", str_of(token->label));
+  char expires[RFC3339_SIZE] = "";
+  if (token->expires_ms != 0) rfc3339_format(token->expires_ms, expires);
+  put_text(out, "expires", str_of(expires));
   put_bool(out, "revoked", token->revoked);
   put_time(out, token->created_ms);
   buf_char(out, '}');
@@ -121,10 +131,29 @@ static int make_project_id(char out[PROJECT_ID_MAX + 1], struct err *err) {
   return result;
 }
 
+/* "team,show"; "-" declares none. Whether the names are valid is decided with the change. */
+static int read_labels(const struct json *request, struct change *change, struct err *err) {
+  struct str rest = json_member_text(request, "labels");
+  struct project *project = &change->project;
+  if (rest.len == 0) return 0;
+  change->set |= CHANGE_SET_LABELS;
+  if (str_equal(rest, STR("-"))) return 0;
+  while (rest.len > 0) {
+    struct str name = str_cut(&rest, ',');
+    bool fits = project->labels_count < PROJECT_LABELS_MAX;
+    if (!fits) return err_set(err, ERR_RANGE, "--labels names more than %d labels", PROJECT_LABELS_MAX);
+    if (!str_copy(str_trim(name), project->labels[project->labels_count], sizeof project->labels[0]))
+      return err_set(err, ERR_RANGE, "the name of a label is longer than %d bytes", LABEL_NAME_MAX);
+    project->labels_count++;
+  }
+  return 0;
+}
+
 static int read_project(const struct json *request, struct change *change, struct err *err) {
   int result = copy_member(request, "id", change->project.id, sizeof change->project.id, err);
   if (result == 0) result = copy_member(request, "name", change->project.name, sizeof change->project.name, err);
   if (result == 0) result = copy_member(request, "time_zone", change->project.zone, sizeof change->project.zone, err);
+  if (result == 0) result = read_labels(request, change, err);
   change->project.is_default = flag_member(request, "default");
   if (change->project.name[0] != '\0') change->set |= CHANGE_SET_NAME;
   if (change->project.zone[0] != '\0') change->set |= CHANGE_SET_ZONE;
@@ -344,12 +373,28 @@ static int read_token_scope(const struct json *request, enum token_scope *ret, s
                  (int)(scope.len < 40 ? scope.len : 40), scope.ptr);
 }
 
+/* A time that is so long from now; "expires" is a duration such as 90d. */
+static int read_expiry(const struct json *request, int64_t *ret_ms, struct err *err) {
+  struct str text = json_member_text(request, "expires");
+  uint64_t duration_ms;
+  *ret_ms = 0;
+  if (text.len == 0) return 0;
+  int64_t now_ms = clock_real_ms(clock_system());
+  bool is_read = config_duration(text, &duration_ms) && duration_ms > 0 &&
+                 duration_ms < (uint64_t)(RFC3339_MAX_MS - now_ms);
+  if (!is_read) return err_set(err, ERR_USAGE, "--expires is not a duration: give one like 90d or 12h");
+  *ret_ms = now_ms + (int64_t)duration_ms;
+  return 0;
+}
+
 static int token_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
   struct change change = {.type = CHANGE_TOKEN_CREATE};
   char secret[TOKEN_SECRET_SIZE];
   struct token made;
   int result = copy_member(request, "project", change.token.project, sizeof change.token.project, err);
   if (result == 0) result = read_token_scope(request, &change.token.scope, err);
+  if (result == 0) result = copy_member(request, "label", change.token.label, sizeof change.token.label, err);
+  if (result == 0) result = read_expiry(request, &change.token.expires_ms, err);
   change.token.creates_projects = flag_member(request, "create_projects");
   if (result == 0 && change.token.creates_projects && change.token.project[0] != '\0') {
     return err_set(err, ERR_USAGE,

@@ -6,11 +6,11 @@
 #include "cli/options.h"
 
 static const struct admin_column columns[] = {
-    {"id", "ID"}, {"name", "NAME"}, {"time_zone", "TIME ZONE"}, {"default", "DEFAULT"}, {"created", "CREATED"}, {0},
+    {"id", "ID"}, {"name", "NAME"}, {"time_zone", "TIME ZONE"}, {"default", "DEFAULT"}, {"labels", "LABELS"}, {"created", "CREATED"}, {0},
 };
 
 struct project_options {
-  char *data, *id, *name, *time_zone;
+  char *data, *id, *name, *time_zone, *labels;
   bool is_default, force, json;
 };
 
@@ -45,6 +45,7 @@ static int run(const char *verb, const struct project_options *options, struct e
   admin_text(&request, "id", options->id);
   admin_text(&request, "name", options->name);
   admin_text(&request, "time_zone", options->time_zone);
+  admin_text(&request, "labels", options->labels);
   admin_flag(&request, "default", options->is_default);
   admin_flag(&request, "force", options->force);
   return admin_command(options->data, &request, &print, err);
@@ -59,15 +60,17 @@ int cmd_project(int argc, char **argv) {
       {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
        "IANA time zone of the project's days, such as Europe/Berlin; create needs it unless the running server has "
        "the setting project.time_zone"},
+      {"labels", 0, OPTION_TEXT, &options.labels, "NAMES",
+       "up to 4 labels of usage that totals can be grouped by, such as team,show; '-' is none"},
       {"default", 0, OPTION_FLAG, &options.is_default, NULL, "make this the account's default project"},
       {"force", 0, OPTION_FLAG, &options.force, NULL, "change the time zone even if usage moves to other days"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_verb verbs[] = {
-      {"create", "[id]", "data name time-zone default json", "create a project; without ID, a random id is chosen"},
+      {"create", "[id]", "data name time-zone labels default json", "create a project; without ID, a random id is chosen"},
       {"list", NULL, "data json", "list all projects"},
-      {"set", "id", "data name time-zone default force json", "change name, time zone or default of a project"},
+      {"set", "id", "data name time-zone labels default force json", "change name, time zone, labels or default of a project"},
       {0},
   };
   const struct option_spec spec = {

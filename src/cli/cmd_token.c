@@ -10,6 +10,8 @@ static const struct admin_column columns[] = {
     {"project", "PROJECT"},
     {"creates_projects", "CREATES PROJECTS"},
     {"time_zone", "IN TIME ZONE"},
+    {"label", "LABEL"},
+    {"expires", "EXPIRES"},
     {"revoked", "REVOKED"},
     {"created", "CREATED"},
     {0},
@@ -21,12 +23,14 @@ static const struct admin_column made_columns[] = {
     {"project", "PROJECT"},
     {"creates_projects", "CREATES PROJECTS"},
     {"time_zone", "IN TIME ZONE"},
+    {"label", "LABEL"},
+    {"expires", "EXPIRES"},
     {"token", "TOKEN (shown only now)"},
     {0},
 };
 
 struct token_options {
-  char *data, *id, *project, *scope, *time_zone;
+  char *data, *id, *project, *scope, *time_zone, *label, *expires;
   bool json, create_projects;
 };
 
@@ -44,6 +48,8 @@ static int run(const char *verb, const struct token_options *options, struct err
   admin_text(&request, "project", options->project);
   admin_text(&request, "scope", options->scope);
   admin_text(&request, "time_zone", options->time_zone);
+  admin_text(&request, "label", options->label);
+  admin_text(&request, "expires", options->expires);
   admin_flag(&request, "create_projects", options->create_projects);
   return admin_command(options->data, &request, &print, err);
 }
@@ -61,12 +67,15 @@ int cmd_token(int argc, char **argv) {
       {"time-zone", 0, OPTION_TEXT, &options.time_zone, "ZONE",
        "time zone of the projects that the token's events create; --create-projects needs it unless the running "
        "server has the setting project.time_zone"},
+      {"label", 0, OPTION_TEXT, &options.label, "TEXT", "what the token is for, at most 64 bytes; `list` shows it"},
+      {"expires", 0, OPTION_TEXT, &options.expires, "DURATION",
+       "the server refuses the token after this time, such as 90d (default: never)"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},
       {0},
   };
   const struct option_verb verbs[] = {
-      {"create", NULL, "data project scope create-projects time-zone json",
+      {"create", NULL, "data project scope create-projects time-zone label expires json",
        "create a token and show its secret, once"},
       {"list", NULL, "data json", "list all tokens, without their secrets"},
       {"revoke", "id", "data json", "revoke a token: the server refuses it from the next request on"},

@@ -7,6 +7,6 @@
 #include "base/err.h"
 
 /* Reads pictures per second: "25", "29.97", "30000/1001"; more than 0, at most 1000. -ERR_USAGE. */
-MUST_USE int frame_rate_parse(const char *text, uint32_t *ret_num, uint32_t *ret_den, struct err *err);
+MUST_USE int frame_rate_option(const char *text, uint32_t *ret_num, uint32_t *ret_den, struct err *err);
 
 #endif

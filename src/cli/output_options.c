@@ -15,6 +15,6 @@ int output_options_read(const struct output_options *words, struct report_option
   ret->kind = is_remux ? REPORT_REMUX : REPORT_TRANSCODE;
   int result = words->frame_rate == NULL
                    ? 0
-                   : frame_rate_parse(words->frame_rate, &ret->media.rate_num, &ret->media.rate_den, err);
+                   : frame_rate_option(words->frame_rate, &ret->media.rate_num, &ret->media.rate_den, err);
   return result == 0 ? report_check_options(ret, err) : result;
 }

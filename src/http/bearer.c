@@ -4,6 +4,7 @@
 
 #include "auth/token.h"
 #include "base/check.h"
+#include "meter/rfc3339.h"
 
 static bool refuse(struct http_reply *reply, unsigned status, const char *detail) {
   http_reply_problem(reply, status, detail);
@@ -36,7 +37,15 @@ static bool refuse_revoked(const struct token *token, struct http_reply *reply) 
   return refuse(reply, 401, detail);
 }
 
-bool bearer_check(const struct ledger *ledger, struct str secret, struct http_request *request,
+static bool refuse_expired(const struct token *token, struct http_reply *reply) {
+  char detail[256], when[RFC3339_SIZE];
+  rfc3339_format(token->expires_ms, when);
+  (void)snprintf(detail, sizeof detail,
+                 "the token that was sent (id %s) expired at %s: `codecmeter token create` makes another", token->id, when);
+  return refuse(reply, 401, detail);
+}
+
+bool bearer_check(const struct ledger *ledger, struct str secret, int64_t now_ms, struct http_request *request,
                   struct http_reply *reply, struct token *ret) {
   uint8_t hash[DIGEST_SHA256_SIZE];
   if (secret.len == 0) return refuse_missing(request, reply);
@@ -45,6 +54,7 @@ bool bearer_check(const struct ledger *ledger, struct str secret, struct http_re
   bool fits = str_copy(str_of(ret->id), request->who, sizeof request->who);
   CHECK(fits);
   if (ret->revoked) return refuse_revoked(ret, reply);
+  if (ret->expires_ms != 0 && now_ms >= ret->expires_ms) return refuse_expired(ret, reply);
   bool may_report = ret->scope == TOKEN_WRITE || ret->scope == TOKEN_VOID;
   return may_report ||
          refuse(reply, 403, "this token may not report usage: its scope is read, and reporting needs write");

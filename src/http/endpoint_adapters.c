@@ -100,7 +100,7 @@ static bool check_token(const struct endpoint_adapters *endpoint, struct http_re
                         const struct asked *asked, struct http_reply *reply, struct token *ret) {
   struct str secret = asked->token;
   (void)!token_from_header(request->authorization, &secret);
-  return bearer_check(endpoint->options.ledger, secret, request, reply, ret);
+  return bearer_check(endpoint->options.ledger, secret, clock_real_ms(endpoint->options.clock), request, reply, ret);
 }
 
 /* All outputs of a notice belong to one project, which the URL or the token names. A wrong one is refused: the

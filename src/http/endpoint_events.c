@@ -82,7 +82,7 @@ static bool is_admitted(const struct endpoint_events *endpoint, struct http_requ
   struct err err = {0};
   struct str secret = STR("");
   (void)!token_from_header(request->authorization, &secret);
-  if (!bearer_check(endpoint->options.ledger, secret, request, reply, &ret->token)) return false;
+  if (!bearer_check(endpoint->options.ledger, secret, clock_real_ms(endpoint->options.clock), request, reply, &ret->token)) return false;
   ret->headers_count = 0;
   http_each_header(request, take_header, ret);
   if (ret->headers_count > EVENT_HEADERS_MAX) {

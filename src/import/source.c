@@ -35,6 +35,11 @@ enum column_kind { ATTRIBUTE, TEXT_MEMBER, NUMBER_MEMBER };
   X(DURATION_MS, "duration_ms", NUMBER_MEMBER) \
   X(DURATION, "duration", NUMBER_MEMBER)       \
   X(IMAGE_COUNT, "image_count", NUMBER_MEMBER) \
+  X(FRAME_RATE, "frame_rate", NUMBER_MEMBER)   \
+  X(QUALITY, "quality", TEXT_MEMBER)           \
+  X(REGION, "region", TEXT_MEMBER)             \
+  X(PASSES, "passes", NUMBER_MEMBER)           \
+  X(INPUT_DURATION_MS, "input_duration_ms", NUMBER_MEMBER) \
   X(TASK_ID, "task_id", TEXT_MEMBER)           \
   X(CREATED, "created", TEXT_MEMBER)           \
   X(SRC_URL, "src_url", TEXT_MEMBER)           \

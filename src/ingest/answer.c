@@ -18,10 +18,10 @@ static const char *const outcome_names[] = {
 #define OUTCOMES (sizeof outcome_names / sizeof outcome_names[0])
 
 #define RESULT_MAX 192 /* bytes of the counts, or of a result without its id, "reported before" included */
-#define REASON_MAX 512 /* bytes of a longer reason, without the texts of an event */
+#define REASON_MAX 1024 /* bytes of a longer reason, without the texts of an event */
 
 #define CONFLICT_BEGIN "differs from the first report: "
-static_assert(sizeof CONFLICT_BEGIN + USAGE_CONTRAST_MAX <= REASON_MAX, "a conflict's reason has room in an answer");
+static_assert(sizeof CONFLICT_BEGIN + USAGE_CONTRAST_MAX + 2 * (QUALITY_MAX + REGION_MAX) <= REASON_MAX, "a conflict's reason has room in an answer");
 
 /* What became of an event. */
 struct fate {
@@ -53,7 +53,13 @@ static void write_conflict(const struct verdict *verdict, const struct usage *us
                                .width = first->width,
                                .height = first->height,
                                .amount = first->amount,
-                               .finished_ms = first->finished_ms};
+                               .finished_ms = first->finished_ms,
+                               .frame_rate = first->frame_rate,
+                               .quality = str_of(first->quality),
+                               .region = str_of(first->region),
+                               .passes = first->passes,
+                               .has_input_duration = first->has_input_duration,
+                               .input_duration_ms = first->input_duration_ms};
   buf_text(out, CONFLICT_BEGIN);
   usage_contrast(&stored, usage, verdict->fields, out);
 }
@@ -69,7 +75,8 @@ void ingest_reason(const struct verdict *verdict, const struct usage *usage, str
       buf_str(out, usage->project);
       return;
     case VERDICT_REASON_CODECS:
-      buf_printf(out, "codec: the project already has %d codec names", CODEC_NAMES_PER_PROJECT);
+      buf_printf(out, "codec: %.*s is not known, and the project already has %d names of codecs that are not known",
+                 STR_ARG(usage->codec), CODEC_OTHERS_MAX);
       return;
     case VERDICT_REASON_NO_TARGET:
       buf_text(out, "data: no record has this source and id");

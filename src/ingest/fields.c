@@ -17,6 +17,7 @@
 #include "ingest/content_type.h"
 #include "meter/amount.h"
 #include "meter/codec.h"
+#include "meter/labels.h"
 #include "meter/rfc3339.h"
 
 #define TEXT_OF(number) TEXT_OF_(number)
@@ -28,13 +29,15 @@
 #define ALLOWED_TIME(name) name ": must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
 #define ALLOWED_TYPE                                                                                      \
   "type: must be transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
-  "snapshot.failed or usage.voided"
+  "snapshot.failed, audio.finished, audio.failed or usage.voided"
 
 /* The reasons below contain these limits as text. */
 _Static_assert(DURATION_MS_MAX == INT64_C(31622400000), "duration");
 _Static_assert(EVENT_IMAGES_MAX == 2147483647, "image_count");
 _Static_assert(EVENT_AHEAD_MAX_MS == 5 * 60 * 1000, "time");
 _Static_assert(CODEC_NAME_MAX == 32, "codec");
+_Static_assert(PASSES_MAX == 65535 && FRAME_RATE_MAX == 1000, "passes, frame_rate");
+_Static_assert(LABELS_MAX == 8 && LABEL_NAME_MAX == 32 && LABEL_VALUE_MAX == 64, "labels");
 
 struct reading {
   const struct event_rules *rules;
@@ -256,7 +259,9 @@ struct field {
 #define OF_TRANSCODES (1u << USAGE_TRANSCODE)
 #define OF_REMUXES (1u << USAGE_REMUX)
 #define OF_SNAPSHOTS (1u << USAGE_SNAPSHOT)
-#define OF_TASKS (OF_TRANSCODES | OF_REMUXES | OF_SNAPSHOTS)
+#define OF_SOUND (1u << USAGE_AUDIO)
+#define OF_TASKS (OF_TRANSCODES | OF_REMUXES | OF_SNAPSHOTS | OF_SOUND)
+#define TIMED (OF_TRANSCODES | OF_REMUXES | OF_SOUND)
 #define OF_VOIDS (1u << USAGE_VOID)
 
 static int read_codec(struct reading *reading, const struct field *field, const struct json *value) {
@@ -267,7 +272,54 @@ static int read_codec(struct reading *reading, const struct field *field, const 
   struct str canonical = str_of(name);
   bool is_as_given = str_equal(canonical, value->text);
   reading->usage->codec = is_as_given ? value->text : arena_copy(reading->scratch, canonical);
+  reading->usage->codec_reported = is_as_given ? STR("") : str_trim(value->text);
   return reading->usage->codec.ptr != NULL ? 0 : -ERR_LIMIT;
+}
+
+/* A decimal may be a number or a text, a fraction is a text. */
+static int read_frame_rate(struct reading *reading, const struct field *field, const struct json *value) {
+  bool may_be = value->type == JSON_NUMBER || value->type == JSON_STRING;
+  bool is_rate = may_be && frame_rate_parse(value->text, &reading->usage->frame_rate);
+  return is_rate ? 0 : reject(reading, field->allowed);
+}
+
+static int read_passes(struct reading *reading, const struct field *field, const struct json *value) {
+  int64_t passes;
+  if (!is_whole(value, 1, PASSES_MAX, &passes)) return reject(reading, field->allowed);
+  reading->usage->passes = (uint16_t)passes;
+  return 0;
+}
+
+static int read_input_duration(struct reading *reading, const struct field *field, const struct json *value) {
+  int64_t ms;
+  if (!is_whole(value, 0, DURATION_MS_MAX, &ms)) return reject(reading, field->allowed);
+  reading->usage->input_duration_ms = (uint64_t)ms;
+  reading->usage->has_input_duration = true;
+  return 0;
+}
+
+/* A label whose value is null or empty counts as absent, as a field does. */
+static int read_labels(struct reading *reading, const struct field *field, const struct json *value) {
+  struct label labels[LABELS_MAX];
+  size_t count = 0, len;
+  if (value->type != JSON_OBJECT) return reject(reading, field->allowed);
+  for (const struct json *member = value->child; member != NULL; member = member->next) {
+    if (!label_name_is_valid(member->name)) {
+      return reject(reading, "labels: a name must be 1 to 32 of a-z, 0-9 and '_', and begin with a letter");
+    }
+    bool is_absent = member->type == JSON_NULL || (member->type == JSON_STRING && member->text.len == 0);
+    if (is_absent) continue;
+    if (member->type != JSON_STRING || !label_value_is_valid(member->text)) {
+      return reject(reading, "labels: a value must be a text of 1 to 64 bytes without control characters");
+    }
+    if (count == LABELS_MAX) return reject(reading, "labels: at most 8 labels");
+    labels[count++] = (struct label){member->name, member->text};
+  }
+  char *set = arena_alloc_raw(reading->scratch, LABELS_SIZE_MAX);
+  if (set == NULL) return -ERR_LIMIT;
+  if (!labels_encode(labels, count, set, &len)) return reject(reading, "labels: a name is given more than once");
+  reading->usage->labels = str_make(set, len);
+  return 0;
 }
 
 static int read_pixels(struct reading *reading, const struct field *field, const struct json *value) {
@@ -326,15 +378,23 @@ static int read_target(struct reading *reading, const struct field *field, const
 
 /* duration comes after duration_ms, because read_seconds compares the two. */
 static const struct field fields[] = {
-    {STR("codec"), OF_TRANSCODES, read_codec,
+    {STR("codec"), OF_TRANSCODES | OF_SOUND, read_codec,
      "codec: must be a name of 1 to 32 characters of a-z, 0-9, '.', '_', '-'", 0, 0},
     PIXELS(width),
     PIXELS(height),
-    {STR("duration_ms"), OF_TRANSCODES | OF_REMUXES, read_amount,
+    {STR("duration_ms"), TIMED, read_amount,
      "duration_ms: must be an integer from 0 to 31622400000 (366 days)", 0, 0},
-    {STR("duration"), OF_TRANSCODES | OF_REMUXES, read_seconds,
+    {STR("duration"), TIMED, read_seconds,
      "duration: must be a number of seconds from 0 to 31622400 (366 days)", 0, 0},
     {STR("image_count"), OF_SNAPSHOTS, read_amount, "image_count: must be an integer from 0 to 2147483647", 0, 0},
+    {STR("frame_rate"), OF_TRANSCODES | OF_REMUXES, read_frame_rate,
+     "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\"", 0, 0},
+    TEXT(quality, QUALITY_MAX),
+    TEXT(region, REGION_MAX),
+    {STR("passes"), OF_TRANSCODES | OF_SOUND, read_passes, "passes: must be an integer from 1 to 65535", 0, 0},
+    {STR("input_duration_ms"), OF_TASKS, read_input_duration,
+     "input_duration_ms: must be an integer from 0 to 31622400000 (366 days)", 0, 0},
+    {STR("labels"), OF_TASKS, read_labels, "labels: must be a JSON object of texts", 0, 0},
     TEXT(task_id, TASK_ID_MAX),
     {STR("created"), OF_TASKS, read_created, ALLOWED_TIME("created"), 0, 0},
     TEXT(src_url, SRC_URL_MAX),
@@ -371,8 +431,9 @@ static const char *missing_measure(const struct usage *usage) {
     if (usage->target_source.len == 0) return "source of data is missing";
     return usage->target_id.len > 0 ? NULL : "id of data is missing";
   }
+  bool has_codec = usage->kind == USAGE_TRANSCODE || usage->kind == USAGE_AUDIO;
+  if (has_codec && usage->codec.len == 0) return "codec is missing";
   if (usage->kind == USAGE_TRANSCODE) {
-    if (usage->codec.len == 0) return "codec is missing";
     if (usage->width == 0) return "width is missing";
     if (usage->height == 0) return "height is missing";
   }
@@ -415,10 +476,7 @@ static int read_data(struct reading *reading, const struct json *data, const str
   int result = read_fields(reading, data);
   if (result == 0 && is_finished) result = check_measures(reading);
   if (result != 0) return result;
-  if (usage->kind == USAGE_VOID)
-    usage->token = str_of(reading->rules->token);
-  else if (str_equal(usage->task_id, usage->id))
-    usage->task_id = STR("");
+  if (usage->kind != USAGE_VOID && str_equal(usage->task_id, usage->id)) usage->task_id = STR("");
   if (is_finished && usage->kind == USAGE_TRANSCODE) usage->tier = tier_of(usage->width, usage->height);
   return 0;
 }
@@ -428,12 +486,15 @@ static int read_data(struct reading *reading, const struct json *data, const str
 /* struct usage has a union: these offsets are also those of a void's texts. */
 static const size_t kept_texts[] = {
     offsetof(struct usage, project),     offsetof(struct usage, source),    offsetof(struct usage, id),
-    offsetof(struct usage, codec),       offsetof(struct usage, task_id),   offsetof(struct usage, src_url),
+    offsetof(struct usage, codec),       offsetof(struct usage, codec_reported), offsetof(struct usage, quality),
+    offsetof(struct usage, region),      offsetof(struct usage, labels),    offsetof(struct usage, token),
+    offsetof(struct usage, task_id),     offsetof(struct usage, src_url),
     offsetof(struct usage, dest_name),   offsetof(struct usage, dest_bucket), offsetof(struct usage, format),
 };
 
 static int keep(struct reading *reading, struct str *text) {
-  if (text->len == 0 || text->ptr == reading->rules->project) return 0;
+  const struct event_rules *rules = reading->rules;
+  if (text->len == 0 || text->ptr == rules->project || text->ptr == rules->token) return 0;
   *text = arena_copy(reading->arena, *text);
   return text->ptr != NULL ? 0 : -ERR_MEMORY;
 }
@@ -469,7 +530,7 @@ static int read_event(struct reading *reading, const struct json *event, bool ne
 int fields_read(const struct json *event, const struct event_rules *rules, bool needs_specversion,
                 struct arena *scratch, struct arena *arena, struct event *ret_event, struct usage *ret_usage) {
   *ret_event = (struct event){.id = STR("")};
-  *ret_usage = (struct usage){0};
+  *ret_usage = (struct usage){.token = str_of(rules->token)};
   struct reading reading = {
       .rules = rules, .scratch = scratch, .arena = arena, .event = ret_event, .usage = ret_usage};
   int result = read_event(&reading, event, needs_specversion);

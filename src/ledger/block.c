@@ -22,7 +22,7 @@ enum {
   AT_NAMES_COUNT = 44,
 };
 _Static_assert(AT_NAMES_COUNT + 4 == BLOCK_HEAD_SIZE, "the head ends with the number of names");
-_Static_assert(RECORD_SIZE_MAX + 3 * (2 + SOURCE_MAX) + BLOCK_HEAD_SIZE + BLOCK_ALIGN < BLOCK_MAX,
+_Static_assert(RECORD_SIZE_MAX + RECORD_NAMES_SIZE_MAX + BLOCK_HEAD_SIZE + BLOCK_ALIGN < BLOCK_MAX,
                "any record fits a block of its own");
 
 #define MAGIC UINT32_C(0x31424D43) /* "CMB1" */
@@ -205,15 +205,16 @@ static bool reserve(struct block_writer *writer, size_t size, size_t names) {
 }
 
 int block_add_usage(struct block_writer *writer, const struct usage *usage, uint64_t *ret_position) {
-  size_t size = record_usage_size(usage);
-  size_t names = 3 * 2 + usage->project.len + usage->source.len + usage->codec.len;
-  if (!reserve(writer, size, names)) return -ERR_MEMORY;
-  make_room(writer, size, names, 3);
-  struct record_name_ids ids = {
-      .project = name_index(writer, usage->project),
-      .source = name_index(writer, usage->source),
-      .codec = usage->codec.len > 0 ? name_index(writer, usage->codec) : RECORD_NAME_NONE,
-  };
+  struct str names[RECORD_NAMES];
+  uint16_t ids[RECORD_NAMES];
+  size_t size = record_usage_size(usage), names_size = 0;
+  record_usage_names(usage, names);
+  for (size_t i = 0; i < RECORD_NAMES; i++) names_size += 2 + names[i].len;
+  if (!reserve(writer, size, names_size)) return -ERR_MEMORY;
+  make_room(writer, size, names_size, RECORD_NAMES);
+  for (size_t i = 0; i < RECORD_NAMES; i++) {
+    ids[i] = names[i].len > 0 ? name_index(writer, names[i]) : RECORD_NAME_NONE;
+  }
   size_t at = writer->bytes.len;
   char *out = buf_extend(&writer->bytes, size);
   CHECK(out != NULL && !writer->names.failed);
@@ -245,7 +246,7 @@ struct str block_writer_finish(struct block_writer *writer) {
 
 size_t block_writer_size(const struct block_writer *writer) { return writer->bytes.len; }
 
-int block_writer_usage(const struct block_writer *writer, uint64_t position, struct usage *ret, struct err *err) {
+int block_writer_record(const struct block_writer *writer, uint64_t position, struct record *ret, struct err *err) {
   CHECK(position >= writer->position && position < writer->position + writer->bytes.len);
   size_t at = (size_t)(position - writer->position);
   size_t begin = at - le32_load(writer->bytes.ptr + at + 4);
@@ -253,19 +254,13 @@ int block_writer_usage(const struct block_writer *writer, uint64_t position, str
   /* The names of a sealed block are in its bytes; those of the open block are in `names`. */
   SCOPED_MALLOC struct block_room *room = malloc(sizeof *room);
   if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to read a staged record");
-  struct record record;
   if (!is_open) {
     struct str bytes = str_make(writer->bytes.ptr + begin, writer->bytes.len - begin);
     int result = block_read(bytes, writer->position + begin, room, err);
-    if (result == 0) result = block_record_at(&room->block, (uint32_t)(at - begin), &record, err);
-    if (result != 0) return result;
-  } else {
-    for (uint32_t i = 0; i < writer->names_count; i++)
-      room->items[i] = name_of(writer, i);
-    struct record_names names = {.items = room->items, .count = writer->names_count};
-    int result = record_decode(str_make(writer->bytes.ptr + at, writer->bytes.len - at), names, &record, err);
-    if (result != 0) return result;
+    return result == 0 ? block_record_at(&room->block, (uint32_t)(at - begin), ret, err) : result;
   }
-  *ret = record.usage;
-  return 0;
+  for (uint32_t i = 0; i < writer->names_count; i++)
+    room->items[i] = name_of(writer, i);
+  struct record_names names = {.items = room->items, .count = writer->names_count};
+  return record_decode(str_make(writer->bytes.ptr + at, writer->bytes.len - at), names, ret, err);
 }

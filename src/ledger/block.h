@@ -67,9 +67,9 @@ MUST_USE int block_add_record(struct block_writer *writer, struct str encoded, u
 struct str block_writer_finish(struct block_writer *writer);
 /* Bytes so far, without the last block's names. */
 size_t block_writer_size(const struct block_writer *writer);
-/* Reads a usage that was added since block_writer_begin; its texts are borrowed until the next call that changes the
- * writer. */
-MUST_USE int block_writer_usage(const struct block_writer *writer, uint64_t position, struct usage *ret,
-                                struct err *err);
+/* Reads a record that was added since block_writer_begin; its texts are borrowed until the next call that changes the
+ * writer, and from *ret itself. */
+MUST_USE int block_writer_record(const struct block_writer *writer, uint64_t position, struct record *ret,
+                                 struct err *err);
 
 #endif

@@ -7,12 +7,21 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "ledger/hash.h"
+#include "meter/codec.h"
 #include "ledger/catalogue_write.h"
 
 struct key_state {
   struct key info;
   char (*projects)[PROJECT_ID_MAX + 1];
   size_t projects_count;
+};
+
+#define CODEC_LISTS 1024u
+
+struct codec_name {
+  struct codec_name *next;
+  char text[CODEC_NAME_MAX + 1];
 };
 
 struct catalogue {
@@ -24,6 +33,7 @@ struct catalogue {
   GHashTable *by_hash;    /* hash -> struct token, borrowed */
   char default_project[PROJECT_ID_MAX + 1];
   uint64_t account_keys; /* the number of enabled keys that may use every project */
+  struct codec_name *codecs[CODEC_LISTS]; /* each name that a project uses, once; the writer only */
 };
 
 static void free_key(gpointer pointer) {
@@ -57,6 +67,12 @@ void catalogue_free(struct catalogue *catalogue) {
   g_hash_table_destroy(catalogue->keys);
   g_ptr_array_free(catalogue->by_number, TRUE);
   g_hash_table_destroy(catalogue->projects);
+  for (size_t i = 0; i < CODEC_LISTS; i++) {
+    for (struct codec_name *name = catalogue->codecs[i], *next; name != NULL; name = next) {
+      next = name->next;
+      free(name);
+    }
+  }
   (void)pthread_rwlock_destroy(&catalogue->lock);
   free(catalogue);
 }
@@ -113,6 +129,7 @@ bool catalogue_copy_state(const struct catalogue *catalogue, struct str id, stru
     ret->info = project_info(catalogue, state);
     ret->zone = state->zone;
     ret->codecs_count = state->codecs_count;
+    ret->others_count = state->others_count;
     memcpy(ret->codecs, state->codecs, state->codecs_count * sizeof state->codecs[0]);
   }
   unlock(catalogue);
@@ -281,10 +298,30 @@ static int check_zone(const char *name, struct err *err) {
   return err_set(err, err_kind(result) == ERR_KIND_RETRY ? why.code : ERR_RANGE, "%s", why.text);
 }
 
+static int check_labels(const struct project *project, struct err *err) {
+  if (project->labels_count > PROJECT_LABELS_MAX) {
+    return err_set(err, ERR_LIMIT, "a project declares at most %d labels", PROJECT_LABELS_MAX);
+  }
+  for (size_t i = 0; i < project->labels_count; i++) {
+    if (!label_name_is_valid(str_of(project->labels[i]))) {
+      return err_set(err, ERR_RANGE,
+                     "\"%s\" cannot be the name of a label: use 1 to %d small letters, digits and '_', a letter first",
+                     project->labels[i], LABEL_NAME_MAX);
+    }
+    for (size_t k = 0; k < i; k++) {
+      if (strcmp(project->labels[k], project->labels[i]) == 0) {
+        return err_set(err, ERR_RANGE, "label %s is given more than once", project->labels[i]);
+      }
+    }
+  }
+  return 0;
+}
+
 static int check_project(const struct project *project, struct err *err) {
   int result = check_text(str_of(project->id), PROJECT_ID_MAX, "project id", err);
   if (result == 0) result = check_text(str_of(project->name), PROJECT_NAME_MAX, "project name", err);
-  return result == 0 ? check_zone(project->zone, err) : result;
+  if (result == 0) result = check_zone(project->zone, err);
+  return result == 0 ? check_labels(project, err) : result;
 }
 
 static void encode_project(const struct project *project, bool create, struct buf *out) {
@@ -294,8 +331,10 @@ static void encode_project(const struct project *project, bool create, struct bu
                   .id = str_of(project->id),
                   .name = str_of(project->name),
                   .zone = str_of(project->zone),
-                  .created_ms = project->created_ms},
+                  .created_ms = project->created_ms,
+                  .labels_count = project->labels_count},
   };
+  for (size_t i = 0; i < project->labels_count; i++) record.project.labels[i] = str_of(project->labels[i]);
   record_encode(&record, out);
 }
 
@@ -328,6 +367,10 @@ static int decide_project_set(const struct catalogue *catalogue, const struct ch
   struct project project = state->info;
   if (change->set & CHANGE_SET_NAME) memcpy(project.name, change->project.name, sizeof project.name);
   if (change->set & CHANGE_SET_ZONE) memcpy(project.zone, change->project.zone, sizeof project.zone);
+  if (change->set & CHANGE_SET_LABELS) {
+    memcpy(project.labels, change->project.labels, sizeof project.labels);
+    project.labels_count = change->project.labels_count;
+  }
   int result = check_project(&project, err);
   if (result != 0) return result;
   encode_project(&project, false, out);
@@ -401,6 +444,8 @@ static void encode_token(const struct token *token, bool create, struct buf *out
                 .creates_projects = token->creates_projects,
                 .scope = token->scope,
                 .created_ms = token->created_ms,
+                .expires_ms = token->expires_ms,
+                .label = str_of(token->label),
                 .id = str_of(token->id),
                 .project = str_of(token->project),
                 .zone = str_of(token->zone)},
@@ -415,6 +460,10 @@ static int decide_token_create(const struct catalogue *catalogue, const struct c
   token.created_ms = now_ms;
   int result = check_text(str_of(token.id), TOKEN_ID_MAX, "token id", err);
   if (result != 0) return result;
+  if (token.label[0] != '\0') {
+    result = check_text(str_of(token.label), TOKEN_LABEL_MAX, "token label", err);
+    if (result != 0) return result;
+  }
   if (token.scope < TOKEN_WRITE || token.scope > TOKEN_VOID) {
     return err_set(err, ERR_RANGE, "the scope of a token must be write, read or void");
   }
@@ -493,6 +542,10 @@ static int set_project(struct catalogue *catalogue, const struct record_project 
   fill(state->info.name, sizeof state->info.name, project->name);
   fill(state->info.zone, sizeof state->info.zone, project->zone);
   state->info.created_ms = project->created_ms;
+  state->info.labels_count = project->labels_count;
+  for (size_t i = 0; i < project->labels_count; i++) {
+    fill(state->info.labels[i], sizeof state->info.labels[i], project->labels[i]);
+  }
   state->zone = zone;
   *ret = state;
   return 0;
@@ -541,6 +594,8 @@ static void set_token(struct catalogue *catalogue, const struct record_token *to
   state->scope = token->scope;
   fill(state->project, sizeof state->project, token->project);
   state->created_ms = token->created_ms;
+  state->expires_ms = token->expires_ms;
+  fill(state->label, sizeof state->label, token->label);
   state->revoked = token->revoked;
   state->creates_projects = token->creates_projects;
   fill(state->zone, sizeof state->zone, token->zone);
@@ -591,11 +646,7 @@ static int apply_project(struct catalogue *catalogue, const struct record *recor
 static int apply_locked(struct catalogue *catalogue, const struct record *record, struct delta *delta,
                         struct err *err) {
   switch (record->type) {
-    case RECORD_USAGE:
-    case RECORD_VOID:
-    case RECORD_UNRESOLVED:
-      CHECK(!"the catalogue does not apply usage records");
-      break;
+    case RECORD_SKIPPED: break;
     case RECORD_PROJECT: return apply_project(catalogue, record, delta, err);
     case RECORD_ACCOUNT:
       fill(catalogue->default_project, sizeof catalogue->default_project, record->account.default_project);
@@ -606,14 +657,12 @@ static int apply_locked(struct catalogue *catalogue, const struct record *record
       set_key(catalogue, &record->key);
       put_record(delta, 'k', record->key.public_key, record, STR(""));
       break;
-    case RECORD_TOKEN_ZONE:
-      CHECK(!"record_decode makes it a RECORD_TOKEN");
-      break;
     case RECORD_TOKEN:
       if (record->token.create && find(catalogue->tokens, record->token.id) != NULL) break;
       set_token(catalogue, &record->token);
       put_record(delta, 't', record->token.id, record, STR(""));
       break;
+    default: CHECK(!"record_decode gives one type for each meaning, and the caller applies usage");
   }
   return 0;
 }
@@ -633,16 +682,40 @@ int catalogue_codec_number(const struct project_state *project, struct str codec
   return -1;
 }
 
+/* The kept copy of a codec's name; NULL if there is no memory for it. */
+static const char *keep_codec(struct catalogue *catalogue, struct str codec) {
+  struct codec_name **list = &catalogue->codecs[hash_name(codec) % CODEC_LISTS];
+  for (const struct codec_name *name = *list; name != NULL; name = name->next) {
+    if (str_equal(str_of(name->text), codec)) return name->text;
+  }
+  struct codec_name *name = malloc(sizeof *name);
+  if (name == NULL) return NULL;
+  fill(name->text, sizeof name->text, codec);
+  name->next = *list;
+  *list = name;
+  return name->text;
+}
+
+int catalogue_keep_codec(struct catalogue *catalogue, struct str codec) {
+  return codec.len == 0 || keep_codec(catalogue, codec) != NULL ? 0 : -ERR_MEMORY;
+}
+
+static void add_codec(struct catalogue *catalogue, struct project_state *state, struct str codec) {
+  const char *name = keep_codec(catalogue, codec);
+  CHECK(name != NULL); /* it was kept when it was staged, or the ledger is being opened */
+  state->codecs[state->codecs_count++] = name;
+  state->others_count += codec_is_known(codec) ? 0 : 1;
+}
+
 bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,
                          struct delta *delta) {
   struct project_state *state = catalogue->by_number->pdata[project->info.number - 1];
   CHECK(state == project);
   CHECK(codec.len > 0);
-  if (state->codecs_count == CODEC_NAMES_PER_PROJECT) return false;
+  if (state->others_count == CODEC_OTHERS_MAX && !codec_is_known(codec)) return false;
   write_lock(catalogue);
   unsigned number = state->codecs_count;
-  fill(state->codecs[number], sizeof state->codecs[number], codec);
-  state->codecs_count++;
+  add_codec(catalogue, state, codec);
   unlock(catalogue);
   struct buf *key = delta_put_key(delta);
   add_number_key(key, 'c', state->info.number);
@@ -683,7 +756,7 @@ static int load_codec(struct catalogue *catalogue, struct str key, struct str va
   if (codec != state->codecs_count || codec >= CODEC_NAMES_PER_PROJECT || value.len > CODEC_NAME_MAX) {
     return bad_row(err);
   }
-  fill(state->codecs[state->codecs_count++], CODEC_NAME_MAX + 1, value);
+  add_codec(catalogue, state, value);
   return 0;
 }
 

@@ -12,13 +12,16 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "meter/labels.h"
 #include "meter/usage.h"
 #include "meter/zone.h"
 
 #define PROJECT_NAME_MAX 256
 #define KEY_TEXT_MAX 256     /* bytes of a public or a private key */
 #define KEY_PROJECTS_MAX 256 /* projects a sub-account key may list */
+#define PROJECT_LABELS_MAX 4 /* labels that a project declares */
 #define TOKEN_ID_MAX 32
+#define TOKEN_LABEL_MAX 64
 #define TOKEN_HASH_SIZE 32   /* SHA-256 */
 
 struct project {
@@ -26,6 +29,8 @@ struct project {
   char name[PROJECT_NAME_MAX + 1];
   char zone[ZONE_NAME_MAX + 1];
   int64_t created_ms;
+  char labels[PROJECT_LABELS_MAX][LABEL_NAME_MAX + 1]; /* usage can be grouped by them */
+  size_t labels_count;
   bool is_default;
   uint32_t number; /* given when its record is applied, in log order, from 1 */
 };
@@ -39,14 +44,16 @@ struct key {
   bool sub_account; /* for listed projects only */
 };
 
-enum token_scope { TOKEN_WRITE = 1, TOKEN_READ = 2, TOKEN_VOID = 3 };
+enum token_scope { TOKEN_WRITE = 1, TOKEN_READ = 2, TOKEN_VOID = 3, TOKEN_COPY = 4 };
 
 struct token {
   char id[TOKEN_ID_MAX + 1]; /* public: names the token in lists and logs */
   uint8_t hash[TOKEN_HASH_SIZE];
   enum token_scope scope;
   char project[PROJECT_ID_MAX + 1]; /* "" is every project */
+  char label[TOKEN_LABEL_MAX + 1];
   int64_t created_ms;
+  int64_t expires_ms; /* it is void from then on; 0: never */
   bool revoked;
   bool creates_projects; /* only if it is for every project: its events create the projects that do not exist */
   char zone[ZONE_NAME_MAX + 1]; /* of those projects; "" if it creates none, or was made before tokens had a zone */
@@ -66,6 +73,7 @@ enum change_type {
 #define CHANGE_SET_NAME 1u
 #define CHANGE_SET_ZONE 2u
 #define CHANGE_SET_DEFAULT 4u
+#define CHANGE_SET_LABELS 8u
 
 struct change {
   enum change_type type;

@@ -39,8 +39,8 @@ static_assert(CODEC_NAMES_PER_PROJECT <= CODEC_NUMBER_NONE, "no codec name has t
 struct project_state {
   struct project info;
   const struct zone *zone;
-  char codecs[CODEC_NAMES_PER_PROJECT][CODEC_NAME_MAX + 1]; /* by codec number */
-  unsigned codecs_count;
+  const char *codecs[CODEC_NAMES_PER_PROJECT]; /* by codec number; they live as long as the catalogue */
+  unsigned codecs_count, others_count;         /* of these, others_count are in no group of meter/codec.h */
   uint64_t listed; /* the number of enabled sub-account keys that list it */
 };
 /* NULL if there is none. Valid until the next apply. */
@@ -48,7 +48,9 @@ const struct project_state *catalogue_state(const struct catalogue *catalogue, s
 const struct project_state *catalogue_state_of_number(const struct catalogue *catalogue, uint32_t number);
 /* The number of a codec name in a project's list; -1 if it is not there; CODEC_NUMBER_NONE for an empty name. */
 int catalogue_codec_number(const struct project_state *project, struct str codec);
-/* Gives a codec the next number of its project. False if all numbers are taken. */
+/* Keeps a codec's name, so that catalogue_add_codec needs no memory for it: -ERR_MEMORY. The writer only. */
+MUST_USE int catalogue_keep_codec(struct catalogue *catalogue, struct str codec);
+/* Gives a codec the next number of its project. False if the project has no room for it. */
 MUST_USE bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,
                                   struct delta *delta);
 

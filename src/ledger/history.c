@@ -221,7 +221,7 @@ static int show(struct history *h, const struct usage *usage, uint64_t position,
   struct search search = {.h = h, .wanted = usage, .matches = voids};
   struct record record;
   int result = 0;
-  if (usage->kind <= USAGE_SNAPSHOT) {
+  if (usage_is_task(usage->kind)) {
     result = search_all(&search, ENTRY_TASK, hash_void_of(usage->project, usage->source, usage->id), err);
   }
   if (result == 0 && search.first != 0) {
@@ -381,7 +381,7 @@ struct lateness {
 static void lateness_fini(struct lateness *lateness) { history_fini(&lateness->h); }
 
 static bool is_late(const struct late_query *query, const struct usage *usage) {
-  return usage->kind <= USAGE_SNAPSHOT && usage->arrived_ms >= query->since_ms && usage->finish_stated &&
+  return usage_is_task(usage->kind) && usage->arrived_ms >= query->since_ms && usage->finish_stated &&
          usage->arrived_ms - usage->finished_ms > query->delay_ms &&
          (query->project.len == 0 || str_equal(usage->project, query->project));
 }

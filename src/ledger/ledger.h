@@ -76,7 +76,7 @@ enum verdict_reason {
   VERDICT_REASON_NONE,
   VERDICT_REASON_CONTENT,    /* conflict: `fields` names the fields that differ */
   VERDICT_REASON_NO_PROJECT, /* rejected: the project does not exist */
-  VERDICT_REASON_CODECS,     /* rejected: the project has CODEC_NAMES_PER_PROJECT codec names already */
+  VERDICT_REASON_CODECS,     /* rejected: the project has CODEC_OTHERS_MAX names that are not known already */
   VERDICT_REASON_NO_TARGET,  /* rejected: a void whose target does not exist */
   VERDICT_REASON_WAITS,      /* rejected: a void whose target is unresolved */
   VERDICT_REASON_VOID,       /* rejected: a void whose target is a void */
@@ -92,6 +92,11 @@ struct verdict_first {
   uint16_t width, height;
   uint64_t amount;
   int64_t finished_ms;
+  struct frame_rate frame_rate;
+  char quality[QUALITY_MAX + 1], region[REGION_MAX + 1];
+  uint16_t passes;
+  bool has_input_duration;
+  uint64_t input_duration_ms;
 };
 
 struct verdict {

@@ -109,7 +109,8 @@ int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err
     return err_set(err, ERR_IO, "the log accepts no more blocks after a failed write or sync: restart the program");
   }
   uint64_t end = log->end;
-  if (end - segments_last(log->segments).base >= log->segment_size) {
+  struct segment last = segments_last(log->segments);
+  if (end - last.base >= log->segment_size || last.format < SEGMENT_FORMAT) {
     int result = segments_create(log->segments, NULL, end, now_ms, err);
     if (result != 0) {
       log->broken = err_kind(result) != ERR_KIND_RETRY;

@@ -43,8 +43,8 @@ SCOPED_REF(struct log, log_close)
 const uint8_t *log_uuid(const struct log *log);
 /* Position after the last block. Before log_recover: after the last byte of the files. */
 uint64_t log_end(const struct log *log);
-/* Gives the position of the next block to append. If a new segment is due, makes it, and the position is after its
- * head. If making it fails for now (the disk is full, too many files are open, no memory), the log is as it was, and
+/* Gives the position of the next block to append. If a new segment is due, because the last one is full or has an
+ * earlier format, makes it, and the position is after its head. If making it fails for now (the disk is full, too many files are open, no memory), the log is as it was, and
  * the caller may try again; any other error is final. */
 MUST_USE int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err *err);
 

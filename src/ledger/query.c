@@ -300,7 +300,7 @@ void ledger_status(struct ledger *ledger, struct ledger_status *ret) {
 }
 
 void ledger_formats(struct buf *out) {
-  buf_text(out, "log segment: writes 1, reads 1\n");
+  buf_text(out, "log segment: writes 2, reads 1 to 2\n");
   buf_text(out, "run: writes 1, reads 1\n");
   buf_text(out, "totals: writes 3, reads 1 to 3\n");
 }

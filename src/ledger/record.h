@@ -11,21 +11,30 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "ledger/catalogue.h"
+#include "meter/codec.h"
+#include "meter/labels.h"
 #include "meter/usage.h"
 
-/* The last three exist on disk only. In memory RECORD_VOID and RECORD_UNRESOLVED are usages of the kinds USAGE_VOID
- * and USAGE_UNRESOLVED, and RECORD_TOKEN_ZONE is a RECORD_TOKEN with a zone. It has its own number so that a version
- * that knows no zones of tokens refuses it. */
+/* The types on disk. In memory a type has one number: RECORD_USAGE for all six of usage (a void and an unresolved
+ * record are kinds of usage), RECORD_PROJECT and RECORD_TOKEN for all of theirs. A catalogue record is written with
+ * the first of its types that can hold it, so that an older version refuses only what it would misread. */
 enum record_type {
-  RECORD_USAGE = 1,
+  RECORD_SKIPPED = 0, /* in memory only: a skippable record of a later version */
+  RECORD_FORMER_USAGE = 1,
   RECORD_PROJECT = 2,
   RECORD_ACCOUNT = 3,
   RECORD_KEY = 4,
   RECORD_TOKEN = 5,
-  RECORD_VOID = 6,
-  RECORD_UNRESOLVED = 7,
+  RECORD_FORMER_VOID = 6,
+  RECORD_FORMER_UNRESOLVED = 7,
   RECORD_TOKEN_ZONE = 8,
+  RECORD_USAGE = 9,
+  RECORD_VOID = 10,
+  RECORD_UNRESOLVED = 11,
+  RECORD_PROJECT_LABELS = 12,
+  RECORD_TOKEN_MORE = 13,
 };
+#define RECORD_SKIPPABLE 128u /* a version that does not know such a type skips the record */
 
 #define RECORD_HEAD_SIZE 9u    /* size, back, type */
 #define RECORD_ALIGN 8u
@@ -38,15 +47,19 @@ struct record_names {
   size_t count;
 };
 
-/* Indices of a usage's names in its block. */
-struct record_name_ids {
-  uint16_t project, source, codec; /* codec: RECORD_NAME_NONE if it has none */
-};
+/* The names of a usage, in the order of docs/format.md; a void's format is none. Empty: it has none. */
+#define RECORD_NAMES 9
+/* Bytes of the names of a usage at most, with their lengths. */
+#define RECORD_NAMES_SIZE_MAX                                                                                  \
+  (RECORD_NAMES * 2u + PROJECT_ID_MAX + SOURCE_MAX + CODEC_NAME_MAX + USAGE_TOKEN_MAX + CODEC_REPORTED_MAX +   \
+   QUALITY_MAX + REGION_MAX + LABELS_SIZE_MAX + DEST_MAX)
+void record_usage_names(const struct usage *usage, struct str ret[RECORD_NAMES]);
 
 /* Bytes that a usage record takes, padded. */
 size_t record_usage_size(const struct usage *usage);
-/* Writes record_usage_size(usage) bytes at out; back is the record's offset in its block. */
-void record_usage_encode(const struct usage *usage, struct record_name_ids ids, uint32_t back, char *out);
+/* Writes record_usage_size(usage) bytes at out. ids: the indices of record_usage_names in the block;
+ * RECORD_NAME_NONE for a name that is empty. back: the record's offset in its block. */
+void record_usage_encode(const struct usage *usage, const uint16_t ids[RECORD_NAMES], uint32_t back, char *out);
 
 /* Earlier versions had keys that reported usage. Now every key only reads; new keys get the scope read. */
 enum { KEY_SCOPE_READ = 0, KEY_SCOPE_WRITE = 1, KEY_SCOPE_BOTH = 2 };
@@ -56,6 +69,8 @@ struct record_project {
   bool create;
   struct str id, name, zone;
   int64_t created_ms;
+  struct str labels[PROJECT_LABELS_MAX]; /* declared: usage can be grouped by them */
+  size_t labels_count;
 };
 struct record_account {
   struct str default_project;
@@ -72,13 +87,18 @@ struct record_token {
   bool create, revoked, creates_projects;
   enum token_scope scope;
   int64_t created_ms;
-  struct str id, project, zone;
+  int64_t expires_ms; /* 0: never */
+  struct str id, project, zone, label;
   uint8_t hash[TOKEN_HASH_SIZE];
 };
+
+#define RECORD_SHAPES 5     /* texts that may have been packed: the id, and those behind it */
+#define RECORD_SHAPE_MAX 36 /* bytes of such a text */
 
 struct record {
   enum record_type type;
   uint32_t size, back;
+  char shapes[RECORD_SHAPES][RECORD_SHAPE_MAX]; /* texts of `usage` that were packed */
   union {
     struct usage usage;
     struct record_project project;
@@ -92,7 +112,8 @@ struct record {
 void record_encode(const struct record *record, struct buf *out);
 
 /* Decodes the record at the start of bytes, which reach to the end of the block's records. Checks every length and
- * value: -ERR_CORRUPT. -ERR_VERSION for a type of a later version. */
+ * value: -ERR_CORRUPT. -ERR_VERSION for a type or a flag of a later version. Texts are borrowed from bytes, from names
+ * and from *ret itself: a copy of *ret borrows from the first one. */
 MUST_USE int record_decode(struct str bytes, struct record_names names, struct record *ret, struct err *err);
 
 #endif

@@ -26,10 +26,9 @@
 #include "base/file.h"
 #include "ledger/presence.h"
 
-#define SEGMENT_VERSION 1u
 static const char segment_magic[8] = "CMSEGMNT";
 
-enum { AT_VERSION = 8, AT_HEAD_SIZE = 12, AT_UUID = 16, AT_BASE = 32, AT_CREATED = 40, AT_CRC = 60 };
+enum { AT_FORMAT = 8, AT_HEAD_SIZE = 12, AT_UUID = 16, AT_BASE = 32, AT_CREATED = 40, AT_CRC = 60 };
 
 /* An open segment. The list of open segments has one hold on it, and so has each reader that uses it. */
 struct segment_file {
@@ -61,7 +60,7 @@ static void unlock(struct segments *segments) { CHECK(pthread_mutex_unlock(&segm
 static void make_head(char head[SEGMENT_HEAD_SIZE], const uint8_t *uuid, uint64_t base, int64_t now_ms) {
   memset(head, 0, SEGMENT_HEAD_SIZE);
   memcpy(head, segment_magic, sizeof segment_magic);
-  le32_store(head + AT_VERSION, SEGMENT_VERSION);
+  le32_store(head + AT_FORMAT, SEGMENT_FORMAT);
   le32_store(head + AT_HEAD_SIZE, SEGMENT_HEAD_SIZE);
   memcpy(head + AT_UUID, uuid, LEDGER_UUID_SIZE);
   le64_store(head + AT_BASE, base);
@@ -74,11 +73,11 @@ static int check_head(const struct segment *segment, const char head[SEGMENT_HEA
     return err_set(err, ERR_CORRUPT, "log/%s is not a segment of a codecmeter log: restore it from a backup",
                    segment->name);
   }
-  uint32_t version = le32_load(head + AT_VERSION);
-  if (version > SEGMENT_VERSION) {
+  uint32_t format = le32_load(head + AT_FORMAT);
+  if (format > SEGMENT_FORMAT) {
     return err_set(err, ERR_VERSION,
                    "log/%s has format %u, but this version reads formats up to %u: use a later codecmeter",
-                   segment->name, version, SEGMENT_VERSION);
+                   segment->name, format, SEGMENT_FORMAT);
   }
   if (crc32c(head, AT_CRC) != le32_load(head + AT_CRC) || le64_load(head + AT_BASE) != segment->base ||
       le32_load(head + AT_HEAD_SIZE) != SEGMENT_HEAD_SIZE) {
@@ -284,7 +283,7 @@ static int drop_unfinished(struct segments *segments, bool *ret_dropped, struct 
   return file_sync_dir(segments->dir, err);
 }
 
-static int check_one(struct segments *segments, const struct segment *segment, uint64_t expected, struct err *err) {
+static int check_one(struct segments *segments, struct segment *segment, uint64_t expected, struct err *err) {
   char head[SEGMENT_HEAD_SIZE];
   SCOPED_FD int fd = -1;
   int result = open_file(segments, segment->name, O_RDONLY, &fd, err);
@@ -296,6 +295,7 @@ static int check_one(struct segments *segments, const struct segment *segment, u
                    " to log/%s: a segment is missing or cut short; restore the log from a backup",
                    expected, segment->name);
   }
+  segment->format = le32_load(head + AT_FORMAT);
   if (expected == 0) memcpy(segments->uuid, head + AT_UUID, LEDGER_UUID_SIZE);
   return check_uuid(segments, segment, head, err);
 }
@@ -303,7 +303,7 @@ static int check_one(struct segments *segments, const struct segment *segment, u
 static int check_all(struct segments *segments, struct err *err) {
   uint64_t expected = 0;
   for (size_t i = 0; i < segments->count; i++) {
-    const struct segment *segment = &segments->items[i];
+    struct segment *segment = &segments->items[i];
     int result = check_one(segments, segment, expected, err);
     if (result != 0) return result;
     expected = segment->base + segment->size;
@@ -416,7 +416,7 @@ static int write_new(const struct segments *segments, int fd, const char *path, 
 int segments_create(struct segments *segments, const uint8_t uuid[LEDGER_UUID_SIZE], uint64_t base, int64_t now_ms,
                     struct err *err) {
   CHECK(!segments->read_only && (segments->count == 0) == (base == 0));
-  struct segment segment = {.base = base, .size = SEGMENT_HEAD_SIZE};
+  struct segment segment = {.base = base, .size = SEGMENT_HEAD_SIZE, .format = SEGMENT_FORMAT};
   (void)snprintf(segment.name, sizeof segment.name, "%016" PRIx64 ".seg", base);
   if (base == 0) memcpy(segments->uuid, uuid, LEDGER_UUID_SIZE);
   int result = base == 0 ? file_make_dir(segments->dir, err) : 0;

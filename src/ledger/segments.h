@@ -19,6 +19,7 @@
 
 #define LEDGER_UUID_SIZE 16
 #define SEGMENT_HEAD_SIZE 64u
+#define SEGMENT_FORMAT 2u    /* of new segments; docs/format.md has what each format holds */
 #define SEGMENT_NAME_SIZE 21 /* 16 hex digits, ".seg", NUL */
 #define SEGMENTS_OPEN 16u    /* files kept open for reading */
 /* Descriptors that a log needs at most while two readers and the writer work: the files kept open, one in use by each
@@ -28,6 +29,7 @@
 struct segment {
   uint64_t base; /* position of its first byte */
   uint64_t size; /* bytes of the file that count */
+  uint32_t format;
   char name[SEGMENT_NAME_SIZE];
 };
 

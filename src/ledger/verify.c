@@ -87,9 +87,10 @@ static int keep_project(struct verify *v, struct rows_txn *txn, uint32_t project
   struct zone_kept *kept = &v->zones[v->zones_count++];
   kept->project = project;
   int result = totals_days_state(txn, project, zone, &kept->state, err);
-  for (int kind = USAGE_TRANSCODE; kind <= USAGE_SNAPSHOT && result == 0; kind++) {
+  for (size_t i = 0; i < USAGE_TASK_KINDS && result == 0; i++) {
+    enum usage_kind kind = usage_task_kinds[i];
     struct day_keeper keeper = {.days = &v->kept_days, .project = project, .kind = (uint8_t)kind};
-    result = totals_visit_days(txn, project, (enum usage_kind)kind, INT32_MIN, INT32_MAX, keep_day, &keeper, err);
+    result = totals_visit_days(txn, project, kind, INT32_MIN, INT32_MAX, keep_day, &keeper, err);
   }
   return result;
 }

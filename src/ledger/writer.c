@@ -94,7 +94,7 @@ struct search {
   enum entry_kind kind; /* of the runs to search */
   struct hash hash;
   bool found;
-  struct usage first; /* if found; its texts are borrowed until the next read */
+  struct record first; /* a usage, if found; its texts are borrowed until the next read, and from here: do not copy */
 };
 
 static struct search search_identity(struct ledger *ledger, const struct usage *usage, struct hash hash) {
@@ -141,24 +141,18 @@ static struct search search_void(struct ledger *ledger, const struct usage *usag
 /* Reads a candidate, staged or on disk, and compares its texts. */
 static int try_position(struct search *search, uint64_t position, struct err *err) {
   struct ledger *ledger = search->ledger;
-  struct usage usage;
-  if (ledger->is_staging && position >= log_end(ledger->log)) {
-    int result = block_writer_usage(ledger->staging, position, &usage, err);
-    if (result != 0) return result;
-  } else {
-    struct record record;
-    int result = log_read_record(ledger->reader, position, &record, err);
-    if (result != 0) return result;
-    if (record.type != RECORD_USAGE) {
-      return err_set(err, ERR_CORRUPT,
-                     "an index entry points to log position %" PRIu64
-                     ", which is not a usage record; stop the server and run `codecmeter rebuild`",
-                     position);
-    }
-    usage = record.usage;
+  struct record *record = &search->first;
+  bool is_staged = ledger->is_staging && position >= log_end(ledger->log);
+  int result = is_staged ? block_writer_record(ledger->staging, position, record, err)
+                         : log_read_record(ledger->reader, position, record, err);
+  if (result != 0) return result;
+  if (record->type != RECORD_USAGE) {
+    return err_set(err, ERR_CORRUPT,
+                   "an index entry points to log position %" PRIu64
+                   ", which is not a usage record; stop the server and run `codecmeter rebuild`",
+                   position);
   }
-  search->found = search->matches(&usage, search->wanted);
-  if (search->found) search->first = usage;
+  search->found = search->matches(&record->usage, search->wanted);
   return 0;
 }
 
@@ -242,18 +236,25 @@ static struct verdict verdict_against(const struct usage *first, const struct us
                                       .width = first->width,
                                       .height = first->height,
                                       .amount = first->amount,
-                                      .finished_ms = first->finished_ms}};
-  bool fits = str_copy(first->codec, verdict.first.codec, sizeof verdict.first.codec);
+                                      .finished_ms = first->finished_ms,
+                                      .frame_rate = first->frame_rate,
+                                      .passes = first->passes,
+                                      .has_input_duration = first->has_input_duration,
+                                      .input_duration_ms = first->input_duration_ms}};
+  bool fits = str_copy(first->codec, verdict.first.codec, sizeof verdict.first.codec) &&
+              str_copy(first->quality, verdict.first.quality, sizeof verdict.first.quality) &&
+              str_copy(first->region, verdict.first.region, sizeof verdict.first.region);
   CHECK(fits);
   return verdict;
 }
 
-static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_count) {
-  *ret_count = 0;
+static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_others) {
+  *ret_others = 0;
   for (size_t i = 0; i < ledger->staged_codecs_count; i++) {
     if (ledger->staged_codecs[i].project != project) continue;
-    if (str_equal(str_of(ledger->staged_codecs[i].name), codec)) return true;
-    (*ret_count)++;
+    struct str name = str_of(ledger->staged_codecs[i].name);
+    if (str_equal(name, codec)) return true;
+    *ret_others += codec_is_known(name) ? 0 : 1;
   }
   return false;
 }
@@ -261,10 +262,11 @@ static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struc
 /* Checks that the project has room for the codec's name: -ERR_LIMIT if not. Remembers a new name until the group
  * ends; -ERR_MEMORY if it cannot. */
 static int admit_codec(struct ledger *ledger, const struct project_state *project, struct str codec) {
-  unsigned staged;
+  unsigned others;
   if (catalogue_codec_number(project, codec) >= 0) return 0;
-  if (codec_is_staged(ledger, project->info.number, codec, &staged)) return 0;
-  if (project->codecs_count + staged >= CODEC_NAMES_PER_PROJECT) return -ERR_LIMIT;
+  if (codec_is_staged(ledger, project->info.number, codec, &others)) return 0;
+  if (project->others_count + others >= CODEC_OTHERS_MAX && !codec_is_known(codec)) return -ERR_LIMIT;
+  if (catalogue_keep_codec(ledger->catalogue, codec) != 0) return -ERR_MEMORY;
   struct staged_codec *grown =
       reallocarray(ledger->staged_codecs, ledger->staged_codecs_count + 1, sizeof *ledger->staged_codecs);
   if (grown == NULL) return -ERR_MEMORY;
@@ -344,11 +346,11 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   result = search_all(&target, err);
   if (result != 0) return result;
   if (!target.found) return decide_no_target(ledger, usage, ret_verdict, err);
-  if (target.first.kind == USAGE_VOID) {
+  if (target.first.usage.kind == USAGE_VOID) {
     *ret_verdict = rejected(VERDICT_REASON_VOID);
     return 0;
   }
-  result = keep_target(ledger, &target.first, err);
+  result = keep_target(ledger, &target.first.usage, err);
   *ret_store = result == 0;
   return result;
 }
@@ -390,7 +392,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   int result = search_all(&search, err);
   if (result != 0) return result;
   if (search.found) {
-    *ret_verdict = verdict_against(&search.first, usage);
+    *ret_verdict = verdict_against(&search.first.usage, usage);
     return 0;
   }
   if (usage->kind == USAGE_UNRESOLVED) {
@@ -545,11 +547,11 @@ static const struct usage *next_target(struct ledger *ledger) {
 static int apply_void(struct ledger *ledger, const struct usage *usage, const struct project_state *project,
                       uint64_t position, bool decided, struct err *err) {
   struct search before = search_void(ledger, usage), search = search_target(ledger, usage);
-  const struct usage *target = decided ? next_target(ledger) : &search.first;
+  const struct usage *target = decided ? next_target(ledger) : &search.first.usage;
   if (!decided) {
     int result = search_all(&before, err);
     if (result == 0 && !before.found) result = search_all(&search, err);
-    if (result != 0 || before.found || !search.found || search.first.kind == USAGE_VOID) return result;
+    if (result != 0 || before.found || !search.found || search.first.usage.kind == USAGE_VOID) return result;
   }
   int codec = catalogue_codec_number(project, target->codec);
   CHECK(codec >= 0); /* the codec got a number when the target was applied */

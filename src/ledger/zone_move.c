@@ -82,7 +82,6 @@ static struct ledger_zone_move sum_up(const struct move *move) {
 
 int ledger_zone_move(struct ledger *ledger, const struct project *project, const struct zone *to,
                      struct ledger_zone_move *ret, struct err *err) {
-  static const enum usage_kind kinds[] = {USAGE_TRANSCODE, USAGE_REMUX, USAGE_SNAPSHOT};
   struct project now;
   struct move move = {.to = to};
   if (!catalogue_project(ledger->catalogue, str_of(project->id), &now)) {
@@ -91,8 +90,8 @@ int ledger_zone_move(struct ledger *ledger, const struct project *project, const
   int result = zone_find(str_of(now.zone), &move.from, err);
   if (result != 0) return result;
   move.days = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, free);
-  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0] && result == 0; i++) {
-    move.kind = kinds[i];
+  for (size_t i = 0; i < USAGE_TASK_KINDS && result == 0; i++) {
+    move.kind = usage_task_kinds[i];
     result = visit_kind(ledger, &move, now.number, err);
   }
   if (result == 0) *ret = sum_up(&move);

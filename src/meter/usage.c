@@ -8,10 +8,29 @@
 #include "meter/rfc3339.h"
 
 struct usage_count usage_count(const struct usage *usage) {
-  if (usage->outcome != USAGE_FINISHED || usage->kind > USAGE_SNAPSHOT) return (struct usage_count){0};
+  if (usage->outcome != USAGE_FINISHED || !usage_is_task(usage->kind)) return (struct usage_count){0};
   if (usage->kind == USAGE_SNAPSHOT) return (struct usage_count){.units = usage->amount, .tasks = 1};
   uint64_t seconds = amount_seconds(usage->amount);
   return (struct usage_count){.units = seconds, .minutes = amount_minutes(seconds), .tasks = 1};
+}
+
+const enum usage_kind usage_task_kinds[USAGE_TASK_KINDS] = {USAGE_TRANSCODE, USAGE_REMUX, USAGE_SNAPSHOT, USAGE_AUDIO};
+
+bool usage_is_task(enum usage_kind kind) { return kind != USAGE_VOID && kind != USAGE_UNRESOLVED; }
+
+static bool texts_differ(struct str a, struct str b) { return a.len > 0 && b.len > 0 && !str_equal(a, b); }
+
+/* Among the measures that only prices depend on. */
+static unsigned price_differences(const struct usage *first, const struct usage *later) {
+  unsigned fields = 0;
+  bool rates = first->frame_rate.denominator > 0 && later->frame_rate.denominator > 0;
+  bool inputs = first->has_input_duration && later->has_input_duration;
+  if (rates && !frame_rates_agree(first->frame_rate, later->frame_rate)) fields |= USAGE_FIELD_FRAME_RATE;
+  if (texts_differ(first->quality, later->quality)) fields |= USAGE_FIELD_QUALITY;
+  if (texts_differ(first->region, later->region)) fields |= USAGE_FIELD_REGION;
+  if (first->passes > 0 && later->passes > 0 && first->passes != later->passes) fields |= USAGE_FIELD_PASSES;
+  if (inputs && first->input_duration_ms != later->input_duration_ms) fields |= USAGE_FIELD_INPUT_DURATION;
+  return fields;
 }
 
 unsigned usage_differences(const struct usage *first, const struct usage *later) {
@@ -24,13 +43,13 @@ unsigned usage_differences(const struct usage *first, const struct usage *later)
   if (first->kind != later->kind) fields |= USAGE_FIELD_KIND;
   if (first->outcome != later->outcome) fields |= USAGE_FIELD_OUTCOME;
   bool codecs = first->codec.len > 0 && later->codec.len > 0;
-  if (codecs && !str_equal(first->codec, later->codec)) fields |= USAGE_FIELD_CODEC;
+  if (codecs && !codecs_are_same(first->codec, later->codec)) fields |= USAGE_FIELD_CODEC;
   if (first->width > 0 && later->width > 0 && first->width != later->width) fields |= USAGE_FIELD_WIDTH;
   if (first->height > 0 && later->height > 0 && first->height != later->height) fields |= USAGE_FIELD_HEIGHT;
   if (first->has_amount && later->has_amount && first->amount != later->amount) fields |= USAGE_FIELD_AMOUNT;
   bool times = first->finish_stated && later->finish_stated;
   if (times && first->finished_ms != later->finished_ms) fields |= USAGE_FIELD_TIME;
-  return fields;
+  return fields | price_differences(first, later);
 }
 
 unsigned usage_missing(const struct usage *usage) {
@@ -54,6 +73,11 @@ void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out) {
       {USAGE_FIELD_AMOUNT, kind == USAGE_SNAPSHOT ? "image_count" : "duration_ms"},
       {USAGE_FIELD_TIME, "time"},
       {USAGE_FIELD_TARGET, "data"},
+      {USAGE_FIELD_FRAME_RATE, "frame_rate"},
+      {USAGE_FIELD_QUALITY, "quality"},
+      {USAGE_FIELD_REGION, "region"},
+      {USAGE_FIELD_PASSES, "passes"},
+      {USAGE_FIELD_INPUT_DURATION, "input_duration_ms"},
   };
   const char *separator = "";
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -82,10 +106,10 @@ void usage_measures(const struct usage *usage, struct buf *out) {
 static void describe(const struct usage *usage, struct buf *out) {
   static const char *const names[] = {
       [USAGE_TRANSCODE] = "transcode", [USAGE_REMUX] = "remux",          [USAGE_SNAPSHOT] = "snapshot task",
-      [USAGE_VOID] = "void",           [USAGE_UNRESOLVED] = "transcode",
+      [USAGE_VOID] = "void",           [USAGE_UNRESOLVED] = "transcode", [USAGE_AUDIO] = "sound output",
   };
   SCOPED(buf_fini) struct buf measures = {0};
-  CHECK(usage->kind >= USAGE_TRANSCODE && usage->kind <= USAGE_UNRESOLVED);
+  CHECK(usage->kind >= USAGE_TRANSCODE && usage->kind <= USAGE_AUDIO);
   const char *state = usage->kind == USAGE_UNRESOLVED  ? "an unresolved "
                       : usage->outcome == USAGE_FAILED ? "a failed "
                                                        : "a ";
@@ -109,6 +133,17 @@ static void contrast_times(int64_t first_ms, int64_t later_ms, struct buf *out) 
   buf_printf(out, "time: stored %s, reported %s", first, later);
 }
 
+static void contrast_texts(const char *name, struct str first, struct str later, struct buf *out) {
+  buf_printf(out, "%s: stored %.*s, reported %.*s", name, STR_ARG(first), STR_ARG(later));
+}
+
+static void contrast_rates(struct frame_rate first, struct frame_rate later, struct buf *out) {
+  buf_text(out, "frame_rate: stored ");
+  frame_rate_write(first, out);
+  buf_text(out, ", reported ");
+  frame_rate_write(later, out);
+}
+
 static void contrast_types(const struct usage *first, const struct usage *later, struct buf *out) {
   buf_text(out, "stored as ");
   describe(first, out);
@@ -124,8 +159,7 @@ static void contrast_field(const struct usage *first, const struct usage *later,
       contrast_types(first, later, out);
       return;
     case USAGE_FIELD_CODEC:
-      CHECK(first->codec.len <= CODEC_NAME_MAX && later->codec.len <= CODEC_NAME_MAX);
-      buf_printf(out, "codec: stored %.*s, reported %.*s", STR_ARG(first->codec), STR_ARG(later->codec));
+      contrast_texts("codec", first->codec, later->codec, out);
       return;
     case USAGE_FIELD_WIDTH:
       contrast_numbers("width", first->width, later->width, out);
@@ -143,6 +177,21 @@ static void contrast_field(const struct usage *first, const struct usage *later,
     case USAGE_FIELD_TARGET:
       buf_text(out, "data: stored as a void of another record");
       return;
+    case USAGE_FIELD_FRAME_RATE:
+      contrast_rates(first->frame_rate, later->frame_rate, out);
+      return;
+    case USAGE_FIELD_QUALITY:
+      contrast_texts("quality", first->quality, later->quality, out);
+      return;
+    case USAGE_FIELD_REGION:
+      contrast_texts("region", first->region, later->region, out);
+      return;
+    case USAGE_FIELD_PASSES:
+      contrast_numbers("passes", first->passes, later->passes, out);
+      return;
+    case USAGE_FIELD_INPUT_DURATION:
+      contrast_numbers("input_duration_ms", first->input_duration_ms, later->input_duration_ms, out);
+      return;
   }
 }
 
@@ -151,7 +200,7 @@ void usage_contrast(const struct usage *first, const struct usage *later, unsign
   const unsigned measures = USAGE_FIELD_CODEC | USAGE_FIELD_WIDTH | USAGE_FIELD_HEIGHT | USAGE_FIELD_AMOUNT;
   const char *separator = "";
   if ((fields & types) != 0) fields = (fields & ~(types | measures)) | USAGE_FIELD_KIND;
-  for (unsigned field = USAGE_FIELD_KIND; field <= USAGE_FIELD_TARGET; field <<= 1) {
+  for (unsigned field = USAGE_FIELD_KIND; field <= USAGE_FIELD_INPUT_DURATION; field <<= 1) {
     if ((fields & field) == 0) continue;
     buf_text(out, separator);
     contrast_field(first, later, (enum usage_field)field, out);
@@ -170,6 +219,8 @@ static const struct {
     {"remux.failed", USAGE_REMUX, USAGE_FAILED},
     {"snapshot.finished", USAGE_SNAPSHOT, USAGE_FINISHED},
     {"snapshot.failed", USAGE_SNAPSHOT, USAGE_FAILED},
+    {"audio.finished", USAGE_AUDIO, USAGE_FINISHED},
+    {"audio.failed", USAGE_AUDIO, USAGE_FAILED},
     {"usage.voided", USAGE_VOID, USAGE_FINISHED},
 };
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "meter/frame_rate.h"
 #include "meter/tier.h"
 
 /* Bounds, in bytes. */
@@ -23,11 +24,28 @@
 #define VOID_REASON_MAX 1024
 #define VOID_ACTOR_MAX 256
 
+#define QUALITY_MAX 32
+#define REGION_MAX 32
+#define USAGE_TOKEN_MAX 32
+
 #define PIXELS_MAX 65535
+#define PASSES_MAX 65535
 
 /* The values are stored on disk: never renumber. An unresolved record is a finished transcode that still lacks a
  * measure (a codec, a size, a duration). It counts nothing, and does not yet use up its identity. */
-enum usage_kind { USAGE_TRANSCODE = 1, USAGE_REMUX = 2, USAGE_SNAPSHOT = 3, USAGE_VOID = 4, USAGE_UNRESOLVED = 5 };
+enum usage_kind {
+  USAGE_TRANSCODE = 1,
+  USAGE_REMUX = 2,
+  USAGE_SNAPSHOT = 3,
+  USAGE_VOID = 4,
+  USAGE_UNRESOLVED = 5,
+  USAGE_AUDIO = 6,
+};
+/* True for work that was done: a task, finished or failed. False for a void and for an unresolved record. */
+bool usage_is_task(enum usage_kind kind);
+/* All kinds of tasks: those that totals have. */
+#define USAGE_TASK_KINDS 4
+extern const enum usage_kind usage_task_kinds[USAGE_TASK_KINDS];
 enum usage_outcome { USAGE_FINISHED = 1, USAGE_FAILED = 2 };
 
 struct usage {
@@ -38,11 +56,21 @@ struct usage {
   struct str codec;        /* canonical; empty if not stated (only failed tasks, remuxes, snapshots) */
   uint16_t width, height;  /* 0 if not stated */
   bool has_amount;         /* amount was stated: always for finished tasks */
-  uint64_t amount;         /* milliseconds of a transcode or remux, images of a snapshot */
+  uint64_t amount;         /* milliseconds; images of a snapshot */
   enum tier tier;          /* of a finished transcode, decided when it arrives; otherwise TIER_LOW */
   int64_t finished_ms;     /* Unix ms; the time of arrival if finish_stated is false */
   bool finish_stated;
   int64_t arrived_ms;      /* Unix ms */
+  /* measures that prices may depend on; empty or 0 if not stated */
+  struct frame_rate frame_rate;
+  struct str quality, region; /* QUALITY_MAX, REGION_MAX */
+  uint16_t passes;
+  bool has_input_duration;
+  uint64_t input_duration_ms;
+  /* what the report said beside; never compared */
+  struct str codec_reported; /* the codec as it arrived; empty if that was the canonical name */
+  struct str labels;         /* meter/labels.h; empty: none */
+  struct str token;          /* id of the token that reported it; empty if not known */
   /* descriptive: never compared; empty or false if absent */
   bool has_created;
   int64_t created_ms;
@@ -51,13 +79,12 @@ struct usage {
       struct str task_id; /* empty: the same as id */
       struct str src_url, dest_name, dest_bucket, format;
     };
-    /* of a void: the record of the same project that it voids, and who reported it */
+    /* of a void: the record of the same project that it voids, and who wanted that */
     struct {
       struct str target_source; /* SOURCE_MAX */
       struct str reason;        /* VOID_REASON_MAX bytes, like src_url */
       struct str target_id;     /* EVENT_ID_MAX */
       struct str actor;         /* VOID_ACTOR_MAX; who voided it, as the report says */
-      struct str token;         /* id of the token that reported it */
     };
   };
 };
@@ -67,7 +94,7 @@ _Static_assert(VOID_REASON_MAX == SRC_URL_MAX && SOURCE_MAX == TASK_ID_MAX && EV
 
 /* What a finished task adds to its cell. All zero for a failed task and for a void. */
 struct usage_count {
-  uint64_t units;   /* seconds of a transcode or remux, images of a snapshot */
+  uint64_t units;   /* seconds; images of a snapshot */
   uint64_t minutes; /* billable; 0 for snapshots */
   uint64_t tasks;
 };
@@ -84,6 +111,11 @@ enum usage_field {
   USAGE_FIELD_AMOUNT = 1 << 5,
   USAGE_FIELD_TIME = 1 << 6,
   USAGE_FIELD_TARGET = 1 << 7,
+  USAGE_FIELD_FRAME_RATE = 1 << 8,
+  USAGE_FIELD_QUALITY = 1 << 9,
+  USAGE_FIELD_REGION = 1 << 10,
+  USAGE_FIELD_PASSES = 1 << 11,
+  USAGE_FIELD_INPUT_DURATION = 1 << 12,
 };
 unsigned usage_differences(const struct usage *first, const struct usage *later);
 /* The measures that a finished transcode must have and this one lacks. */
@@ -96,10 +128,11 @@ void usage_field_names(unsigned fields, enum usage_kind kind, struct buf *out);
 void usage_measures(const struct usage *usage, struct buf *out);
 
 /* Appends both values of each of these fields: "codec: stored h264, reported h265; width: stored 1280, reported 640".
- * If the types differ, it describes both records instead of their measures: "stored as a transcode (h264 1280x720
- * 20.033 s), reported as a remux (20.033 s)". At most USAGE_CONTRAST_MAX bytes, none of which JSON must escape. Reads
- * of `first` only kind, outcome, codec, size, amount and finish time. fields is what usage_differences found. */
-#define USAGE_CONTRAST_MAX 384
+ * If the types differ, it describes both records instead of what they measure: "stored as a transcode (h264 1280x720
+ * 20.033 s), reported as a remux (20.033 s)". At most USAGE_CONTRAST_MAX bytes; JSON
+ * must escape none of them but what quality and region hold. Reads
+ * of `first` only the fields that are compared. fields is what usage_differences found. */
+#define USAGE_CONTRAST_MAX 768
 void usage_contrast(const struct usage *first, const struct usage *later, unsigned fields, struct buf *out);
 
 /* The name of a type: "transcode.finished" …, "usage.voided". The reverse; false for any other text, and for

@@ -58,7 +58,7 @@ def test_mediaconvert(old_account):
     assert counts(tell(old_account, "mediaconvert", made)) == (0, 1, 0, 0, 0, 0)
     one = shown(old_account, "mediaconvert", "job-3/0/0")
     assert one["time"] == "2022-12-19T19:07:12.124Z" and one["data"] == {
-        "codec": "h265", "width": 1920, "height": 1080, "duration_ms": 30041, "task_id": "job-3",
+        "codec": "h265", "codec_reported": "H_265", "width": 1920, "height": 1080, "duration_ms": 30041, "task_id": "job-3",
         "dest_name": "s3://amzn-s3-demo-bucket/file/file.mp4"}
 
 
@@ -437,13 +437,13 @@ def test_what_agrees_with_the_notice_is_no_contradiction(old_account):
 
 def test_what_is_not_stored_is_told(old_account):
     """With a reason, and in the exit status."""
-    names = [event(f"c{n}", codec=f"codec-{n}") for n in range(64)]
-    assert old_account.client.report(names).json()["stored"] == 64
+    names = [event(f"c{n}", codec=f"codec-{n}") for n in range(150)]
+    assert old_account.client.report(names).json()["stored"] == 150
     assert counts(tell(old_account, "tencent-mps", without_codec("t", 2)))[4] == 2
-    done = resolve(old_account, "--all", "--codec", "codec-64", "--json", check=False)
+    done = resolve(old_account, "--all", "--codec", "codec-150", "--json", check=False)
     assert done.returncode == 1 and "2 of 2 outputs were not stored" in done.stderr
     assert [(item["outcome"], item["reason"]) for item in json.loads(done.stdout)] == [
-        ("rejected", "codec: the project already has 64 codec names")] * 2
+        ("rejected", "codec: codec-150 is not known, and the project already has 150 names of codecs that are not known")] * 2
     done = resolve(old_account, "--source", "tencent-mps", "--id", "t/0", "--duration-ms", "60047", check=False)
     assert done.returncode == 1 and "codec is missing" in done.stdout
     assert resolve(old_account, "--all", "--codec", "codec-7").returncode == 0

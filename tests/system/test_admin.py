@@ -33,7 +33,7 @@ def test_commands_with_and_without_a_server(bare, running):
         bare.start()
     first = bare.admin("project", "create", "--id", "org-a", "--name", "Ä客户", "--time-zone", "Europe/Berlin")
     del first["created"]
-    assert first == {"id": "org-a", "name": "Ä客户", "time_zone": "Europe/Berlin", "default": True}
+    assert first == {"id": "org-a", "name": "Ä客户", "time_zone": "Europe/Berlin", "default": True, "labels": ""}
     made = bare.admin("project", "create", "--name", "made up", "--time-zone", "Asia/Shanghai")
     assert made["id"].startswith("org-") and made["time_zone"] == "Asia/Shanghai" and not made["default"]
     bare.admin("project", "set", "--id", made["id"], "--default", "--time-zone", "UTC", "--name", "other")
@@ -440,3 +440,47 @@ def test_sigterm_answers_who_waits(account):
     total = sum(row["TotalTime"] for row in account.client.stat())
     assert 500 * replies.count(200) <= total <= 500 * 20, replies
     assert set(replies) <= {200, 503, "refused"}, replies
+
+
+def test_labels_of_a_project(bare):
+    server = bare.start()
+    for round in range(2):
+        if round == 0:
+            [made] = [server.admin("project", "create", "--id", "a", "--time-zone", "UTC", "--labels", "team,show")]
+            assert made["labels"] == "team,show"
+        [listed] = server.admin("project", "list")
+        assert listed["labels"] == "team,show"
+        server.stop()
+        run("rebuild", "--data", server.data)
+        run("verify", "--data", server.data)
+        server.start()
+    assert server.admin("project", "set", "--id", "a", "--labels", "show")["labels"] == "show"
+    assert server.admin("project", "set", "--id", "a", "--name", "A")["labels"] == "show", "what is not named stays"
+    assert server.admin("project", "set", "--id", "a", "--labels", "-")["labels"] == ""
+    for wrong in ("Team", "a,a", "a,,b", "1a", "a b", "a,b,c,d,e", "x" * 33):
+        done = run("project", "set", "--id", "a", "--labels", wrong, "--data", server.data, check=False)
+        assert done.returncode != 0 and "label" in done.stderr, (wrong, done)
+
+
+def test_tokens_that_expire(bare):
+    """A token whose time is over is refused from then on, also after a restart."""
+    server = bare.start()
+    server.admin("project", "create", "--id", "org-a", "--time-zone", "UTC")
+    made = server.admin("token", "create", "--project", "org-a", "--label", "night farm", "--expires", "3s")
+    assert made["label"] == "night farm" and made["expires"].endswith("Z")
+    client = server.client(token=made["token"])
+    assert client.report(event(1)).status == 200
+    wait_until(lambda: client.report(event(2)).status == 401)
+    assert "expired at " + made["expires"] in client.report(event(2)).json()["detail"]
+    server.stop()
+    run("rebuild", "--data", server.data)
+    run("verify", "--data", server.data)
+    server.start()
+    [listed] = server.admin("token", "list")
+    assert listed["label"] == "night farm" and listed["expires"] == made["expires"]
+    assert server.client(token=made["token"]).report(event(2)).status == 401
+    for wrong in ("0s", "-1d", "soon", "9000000d", "90 d"):
+        done = run("token", "create", "--expires", wrong, "--data", server.data, check=False)
+        assert done.returncode != 0 and "--expires" in done.stderr, (wrong, done)
+    done = run("token", "create", "--label", "x" * 65, "--data", server.data, check=False)
+    assert done.returncode != 0 and "label" in done.stderr

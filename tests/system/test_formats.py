@@ -4,6 +4,7 @@ when it was made, by the version that wrote it. A new format adds a file here an
 import glob
 import json
 import os
+import shutil
 import tarfile
 
 import pytest
@@ -38,6 +39,10 @@ def test_opens(tmp_path, archive):
                 assert all(row["TotalTime"] == 0 for row in rows.values())
             again = client.report(expected["events"]).json()
             assert (again["duplicate"], again["stored"]) == (len(expected["events"]), 0)
+            for names, data in expected.get("history", {}).items():
+                project, source, id = json.loads(names)
+                [shown] = server.admin("history", "--project", project, "--source", source, "--id", id)
+                assert shown["data"] == data
             keys = {key["public_key"]: key for key in server.admin("key", "list")}
             assert keys["fixture-sub"]["disabled"] and not keys["fixture-public"].get("disabled")
             server.stop()
@@ -46,6 +51,61 @@ def test_opens(tmp_path, archive):
             server.start()
     finally:
         server.stop()
+
+
+def log_of(data):
+    return sorted(glob.glob(os.path.join(data, "log", "*.seg")))
+
+
+def format_of(segment):
+    with open(segment, "rb") as file:
+        return int.from_bytes(file.read(12)[8:], "little")
+
+
+def test_a_log_of_format_1_is_continued_and_never_rewritten(tmp_path):
+    """The first record of this version begins a segment of format 2. Until then, nothing changes."""
+    with tarfile.open(os.path.join(ROOT, "tests/data/formats/segment-1.run-1.totals-3.tar.gz")) as tar:
+        tar.extractall(tmp_path)
+    with open(tmp_path / "expected.json") as file:
+        expected = json.load(file)
+    before = {path: open(path, "rb").read() for path in log_of(tmp_path / "data")}
+    server = Server(tmp_path / "data").start(*SETTINGS)
+    client = server.client(token=expected["token"])
+    assert client.report(expected["events"]).json()["stored"] == 0
+    assert set(log_of(server.data)) == set(before), "repeats alone begin no segment"
+    assert client.report(event("new", "2020-11-01T12:00:00Z", subject="org-a")).json()["stored"] == 1
+    server.stop()
+    [added] = set(log_of(server.data)) - set(before)
+    assert format_of(added) == 2 and {format_of(path) for path in before} == {1}
+    assert all(open(path, "rb").read() == content for path, content in before.items())
+
+
+def test_killed_in_the_first_segment_of_format_2(tmp_path):
+    """Wherever the first bytes of format 2 end: what was stored before is there, and what is sent again is stored once."""
+    with tarfile.open(os.path.join(ROOT, "tests/data/formats/segment-2.run-1.totals-3.tar.gz")) as tar:
+        tar.extractall(tmp_path)
+    with open(tmp_path / "expected.json") as file:
+        expected = json.load(file)
+    last = log_of(tmp_path / "data")[-1]
+    assert format_of(last) == 2 and format_of(log_of(tmp_path / "data")[-2]) == 1
+    with open(last, "rb") as file:
+        whole = file.read()
+    shutil.rmtree(tmp_path / "data" / "derived")
+    for cut in (0, 1, 11, 12, 63, 64, 65, 72, 111, 112, 120, 1000, 4000, len(whole) - 8, len(whole) - 1):
+        at = tmp_path / f"cut-{cut}"
+        shutil.copytree(tmp_path / "data", at)
+        os.truncate(at / "log" / os.path.basename(last), cut)
+        run("rebuild", "--data", at)
+        server = Server(at).start(*SETTINGS)
+        try:
+            answer = server.client(token=expected["token"]).report(expected["events"]).json()
+            assert answer["conflict"] == answer["rejected"] == 0 and answer["duplicate"] >= 169, (cut, answer)
+            again = server.client(token=expected["token"]).report(expected["events"]).json()
+            assert again["duplicate"] == len(expected["events"]), (cut, again)
+        finally:
+            server.stop()
+        run("rebuild", "--data", at)
+        run("verify", "--data", at)
 
 
 def test_keys_that_could_write(tmp_path):

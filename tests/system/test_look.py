@@ -241,10 +241,10 @@ def test_ids_that_contradict_or_are_missing(tmp_path, words, args):
 
 # The options that each verb takes, beside those of every command.
 VERBS = {
-    "project": {"create": "data id name time-zone default json", "list": "data json", "set": "data id name time-zone default force json"},
+    "project": {"create": "data id name time-zone labels default json", "list": "data json", "set": "data id name time-zone labels default force json"},
     "key": {"create": "data public-key private-key private-key-file project json", "list": "data json",
             "disable": "data public-key json", "enable": "data public-key json"},
-    "token": {"create": "data project scope create-projects time-zone json", "list": "data json", "revoke": "data id json"},
+    "token": {"create": "data project scope create-projects time-zone label expires json", "list": "data json", "revoke": "data id json"},
     "unresolved": {"list": "data project source id json", "resolve": "data project source id all codec width height duration-ms json",
                    "dismiss": "data project source id all json"},
     "spool": {"status": "spool env check max-age json"},

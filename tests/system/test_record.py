@@ -764,3 +764,15 @@ def test_the_parts_of_a_list_that_is_refused(farm, tmp_path, name, id_option):
     playlist.write_text(text)
     done = farm.command("record", *id_option, *parts, playlist)
     assert done.returncode == 0 and farm.totals() == {("h264", "Low"): 4}, done
+
+
+def test_the_frame_rate_is_reported(farm, tmp_path):
+    """Measured by the agent; a second report with another rate of the same output would be a conflict."""
+    for name, rate, expected in (("a.mp4", "10", 10), ("b.mkv", "30000/1001", "30000/1001"), ("c.ts", "12.5", 12.5)):
+        ffmpeg("-f", "lavfi", "-i", f"testsrc2=size=320x180:rate={rate}:duration=2", *H264, tmp_path / name)
+        done = farm.record(tmp_path / name)
+        assert done.returncode == 0, done
+        id = done.stdout.split(" id ")[1].split()[0] if " id " in done.stdout else done.stdout.split()[-1]
+        [shown] = farm.server.admin("history", "--project", "org-a", "--source", "file", "--id", id)
+        assert shown["data"]["frame_rate"] == expected, done
+        assert "duplicate" in farm.record(tmp_path / name).stdout

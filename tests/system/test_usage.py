@@ -352,7 +352,7 @@ def test_history(old_account):
     for _ in range(2):  # in memory, then in the derived files
         [shown] = server.admin(*asked)
         assert shown["data"] == {"codec": "h264", "width": 1280, "height": 720, "duration_ms": 20033, "task_id": "job",
-                                 "src_url": "s3://in/a.mov"}
+                                 "codec_reported": "libx264", "src_url": "s3://in/a.mov"}
         assert shown["time"] == "2020-11-01T12:00:00.000Z" and shown["tier"] == "medium" and shown["arrived"] > "2026"
         voided = shown["voided"]
         assert voided["id"] == "v1" and voided["token"] == made["id"] and voided["time"] == "2020-11-02T00:00:00.000Z"
@@ -394,12 +394,71 @@ def test_late(old_account):
         assert run("late", "--data", server.data, *wrong, check=False).returncode == 2
 
 
-def test_sixty_four_codecs(old_account):
+def test_codecs_that_are_not_known(old_account):
+    """A project has room for 150 of them, and always for those that are known."""
     c = old_account.client
-    names = [event(f"c{n}", TIME, codec=f"codec-{n}") for n in range(64)]
-    assert counts(c.report(names)) == (64, 0, 0, 0)
-    assert counts(c.report(event("c64", TIME, codec="codec-64"))) == (0, 0, 0, 1)
+    names = [event(f"c{n}", TIME, codec=f"codec-{n}") for n in range(150)]
+    assert counts(c.report(names)) == (150, 0, 0, 0)
+    late = c.report(event("c150", TIME, codec="codec-150"))
+    assert counts(late) == (0, 0, 0, 1) and "codec-150" in late.json()["results"][0]["reason"]
     assert counts(c.report([event("again", TIME, codec="CODEC-7"), names[3]])) == (1, 1, 0, 0)
+    known = ("h264", "libx265", "av01.0.05M.08", "vp09.00.10.08", "mp4v.20.9", "mpeg2", "PRORES")
+    assert counts(c.report([event(f"k{n}", TIME, codec=codec) for n, codec in enumerate(known)])) == (7, 0, 0, 0)
+    rows = {row["VideoCodec"] for row in c.stat(BeginTime=1600000000, EndTime=1610000000) if row["TotalTime"]}
+    assert {"h264", "h265", "av1", "vp9", "mpeg4", "mpeg2video", "prores"} < rows and len(rows) == 157
+
+
+# What prices depend on, and labels.
+PRICED = {"frame_rate": "30000/1001", "quality": "hq", "region": "eu-west-1", "passes": 2, "input_duration_ms": 60000,
+          "labels": {"team": "news", "show": "Ünter 1=2"}}
+
+
+def priced(id, **data):
+    made = event(id, TIME, seconds=20)
+    made["data"].update(PRICED, **data)
+    return made
+
+
+def test_measures_that_prices_depend_on(old_account):
+    c, server = old_account.client, old_account.server
+    sound = event("sound", TIME)
+    sound.update(type="audio.finished", data={"codec": "libfdk_aac", "duration_ms": 1500, "passes": 1})
+    assert counts(c.report([priced("a"), sound])) == (2, 0, 0, 0)
+    asked = ("history", "--project", "org-a", "--source", "test", "--id")
+    for round in range(3):  # in memory, then in the derived files, then rebuilt
+        [shown] = server.admin(*asked, "a")
+        assert {name: shown["data"][name] for name in PRICED} == PRICED and shown["token"]
+        [shown] = server.admin(*asked, "sound")
+        assert shown["type"] == "audio.finished"
+        assert shown["data"] == {"codec": "aac", "codec_reported": "libfdk_aac", "duration_ms": 1500, "passes": 1}
+        if round == 0:
+            write_all(old_account)
+        else:
+            server.stop()
+            run("rebuild", "--data", server.data)
+            run("verify", "--data", server.data)
+            server.start()
+    assert sum(row["TotalTime"] for row in c.stat(BeginTime=1600000000, EndTime=1610000000)) == 20, "sound is no video"
+
+
+@pytest.mark.parametrize("data, reason", (
+    ({"frame_rate": 25}, "frame_rate: stored 30000/1001, reported 25"), ({"quality": "lq"}, "quality: stored hq, reported lq"),
+    ({"region": "us\"east"}, 'region: stored eu-west-1, reported us"east'), ({"passes": 1}, "passes: stored 2, reported 1"),
+    ({"input_duration_ms": 1}, "input_duration_ms: stored 60000, reported 1")))
+def test_measures_that_differ_are_a_conflict(old_account, data, reason):
+    c = old_account.client
+    assert counts(c.report(priced("a"))) == (1, 0, 0, 0)
+    answer = c.report(priced("a", **data))
+    assert counts(answer) == (0, 0, 1, 0) and reason in answer.json()["results"][0]["reason"]
+
+
+def test_measures_that_one_report_lacks(old_account):
+    """Or writes in another way: no conflict. Labels are not compared."""
+    c = old_account.client
+    assert counts(c.report([priced("a"), event("b", TIME, seconds=20)])) == (2, 0, 0, 0)
+    again = [event("a", TIME, seconds=20), priced("b"), priced("a", frame_rate=29.97), priced("a", labels={"other": "x"}),
+             priced("a", frame_rate=None, labels=None), priced("a", codec="avc1.64001f")]
+    assert counts(c.report(again)) == (0, 6, 0, 0)
 
 
 def test_times_that_cannot_be(old_account):

@@ -110,15 +110,22 @@ static void test_no_answer_is_longer_than_was_said(void **state) {
   memset(project, '"', sizeof project);
   for (unsigned reason = 0; reason <= VERDICT_REASON_VOIDED; reason++) {
     for (unsigned outcome = 0; outcome <= VERDICT_REJECTED; outcome++) {
-      for (unsigned kind = USAGE_TRANSCODE; kind <= USAGE_UNRESOLVED; kind++) {
+      for (unsigned kind = USAGE_TRANSCODE; kind <= USAGE_AUDIO; kind++) {
         struct event items[3];
         struct usage usages[3];
         struct verdict verdicts[3];
         struct events events = {.items = items, .count = 3, .usages = usages, .usages_count = 3};
         for (size_t i = 0; i < 3; i++) {
           items[i] = (struct event){.id = str_make(id, sizeof id)};
-          usages[i] = (struct usage){.kind = kind, .project = str_make(project, PROJECT_ID_MAX)};
-          verdicts[i] = (struct verdict){.outcome = outcome, .reason = reason, .fields = ~0u, .first = {.kind = kind}};
+          usages[i] = (struct usage){.kind = kind,
+                                     .project = str_make(project, PROJECT_ID_MAX),
+                                     .frame_rate = {FRAME_RATE_TERM_MAX, FRAME_RATE_TERM_MAX - 1},
+                                     .quality = str_make(project, QUALITY_MAX),
+                                     .region = str_make(project, REGION_MAX)};
+          verdicts[i] = (struct verdict){.outcome = outcome, .reason = reason, .fields = ~0u,
+                                         .first = {.kind = kind, .frame_rate = usages[i].frame_rate}};
+          memset(verdicts[i].first.quality, '"', QUALITY_MAX);
+          memset(verdicts[i].first.region, '\\', REGION_MAX);
         }
         SCOPED(buf_fini) struct buf out = {0};
         size_t most = ingest_answer_max(&events, verdicts);

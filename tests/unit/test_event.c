@@ -1,6 +1,7 @@
 /* Bodies of POST /v1/events, good and bad. Most tests are tables of one member that is replaced in an event that is
  * good otherwise, read between two good neighbours that must come through. */
 #include "ingest/event.h"
+#include "meter/labels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,7 +123,7 @@ static void write_event(struct buf *out, enum level level, const char *name, con
 #define SUBJECT "subject: must be a text of 1 to 64 bytes without control characters"
 #define TYPE                                                                                             \
   "type: must be transcode.finished, transcode.failed, remux.finished, remux.failed, snapshot.finished, " \
-  "snapshot.failed or usage.voided"
+  "snapshot.failed, audio.finished, audio.failed or usage.voided"
 #define TIME "time: must be an RFC 3339 time with its zone, like 2026-01-31T12:00:00Z"
 #define AHEAD "time: must be at most 5 minutes ahead of the server's clock"
 #define EARLY "time: must not be before 1980-01-01T00:00:00Z"
@@ -289,6 +290,60 @@ static const struct bad_field {
     {DATA, "dest_bucket", "\"a\\r\"", OPTION_256("dest_bucket")},
     {DATA, "format", "@257", OPTION_256("format")},
     {DATA, "format", "false", OPTION_256("format")},
+
+    {DATA, "frame_rate", "0", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "-25", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "1000.1", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "1e400", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "9223372036854775808", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "\"30000/0\"", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "\"0/1001\"", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "\"NaN\"", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "\"\"", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "\"25 fps\"", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "true", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "[25]", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "{}", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "\"9223372036854775808/1\"", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "2.5e1", "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\""},
+    {DATA, "frame_rate", "NaN", UNREADABLE},
+    {DATA, "quality", "1", "quality: must be a text of at most 32 bytes without control characters"},
+    {DATA, "quality", "@33", "quality: must be a text of at most 32 bytes without control characters"},
+    {DATA, "quality", "\"a\\n\"", "quality: must be a text of at most 32 bytes without control characters"},
+    {DATA, "quality", "{}", "quality: must be a text of at most 32 bytes without control characters"},
+    {DATA, "region", "1", "region: must be a text of at most 32 bytes without control characters"},
+    {DATA, "region", "@33", "region: must be a text of at most 32 bytes without control characters"},
+    {DATA, "region", "\"\\u0000\"", "region: must be a text of at most 32 bytes without control characters"},
+    {DATA, "region", "[]", "region: must be a text of at most 32 bytes without control characters"},
+    {DATA, "passes", "0", "passes: must be an integer from 1 to 65535"},
+    {DATA, "passes", "-1", "passes: must be an integer from 1 to 65535"},
+    {DATA, "passes", "1.5", "passes: must be an integer from 1 to 65535"},
+    {DATA, "passes", "65536", "passes: must be an integer from 1 to 65535"},
+    {DATA, "passes", "\"2\"", "passes: must be an integer from 1 to 65535"},
+    {DATA, "passes", "9223372036854775808", "passes: must be an integer from 1 to 65535"},
+    {DATA, "passes", "true", "passes: must be an integer from 1 to 65535"},
+    {DATA, "input_duration_ms", "-1", "input_duration_ms: must be an integer from 0 to 31622400000 (366 days)"},
+    {DATA, "input_duration_ms", "0.5", "input_duration_ms: must be an integer from 0 to 31622400000 (366 days)"},
+    {DATA, "input_duration_ms", "31622400001", "input_duration_ms: must be an integer from 0 to 31622400000 (366 days)"},
+    {DATA, "input_duration_ms", "\"5\"", "input_duration_ms: must be an integer from 0 to 31622400000 (366 days)"},
+    {DATA, "input_duration_ms", "9223372036854775808", "input_duration_ms: must be an integer from 0 to 31622400000 (366 days)"},
+    {DATA, "labels", "1", "labels: must be a JSON object of texts"},
+    {DATA, "labels", "\"team=a\"", "labels: must be a JSON object of texts"},
+    {DATA, "labels", "[]", "labels: must be a JSON object of texts"},
+    {DATA, "labels", "[{\"team\":\"a\"}]", "labels: must be a JSON object of texts"},
+    {DATA, "labels", "{\"Team\":\"a\"}", "labels: a name must be 1 to 32 of a-z, 0-9 and '_', and begin with a letter"},
+    {DATA, "labels", "{\"\":\"a\"}", "labels: a name must be 1 to 32 of a-z, 0-9 and '_', and begin with a letter"},
+    {DATA, "labels", "{\"1\":\"a\"}", "labels: a name must be 1 to 32 of a-z, 0-9 and '_', and begin with a letter"},
+    {DATA, "labels", "{\"a-b\":\"x\"}", "labels: a name must be 1 to 32 of a-z, 0-9 and '_', and begin with a letter"},
+    {DATA, "labels", "{\"é\":\"x\"}", "labels: a name must be 1 to 32 of a-z, 0-9 and '_', and begin with a letter"},
+    {DATA, "labels", "{\"a0123456789012345678901234567890123\":\"x\"}", "labels: a name must be 1 to 32 of a-z, 0-9 and '_', and begin with a letter"},
+    {DATA, "labels", "{\"a\":1}", "labels: a value must be a text of 1 to 64 bytes without control characters"},
+    {DATA, "labels", "{\"a\":true}", "labels: a value must be a text of 1 to 64 bytes without control characters"},
+    {DATA, "labels", "{\"a\":[\"b\"]}", "labels: a value must be a text of 1 to 64 bytes without control characters"},
+    {DATA, "labels", "{\"a\":\"b\\n\"}", "labels: a value must be a text of 1 to 64 bytes without control characters"},
+    {DATA, "labels", "{\"a\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}", "labels: a value must be a text of 1 to 64 bytes without control characters"},
+    {DATA, "labels", "{\"a\":\"x\",\"b\":\"x\",\"c\":\"x\",\"d\":\"x\",\"e\":\"x\",\"f\":\"x\",\"g\":\"x\",\"h\":\"x\",\"i\":\"x\"}", "labels: at most 8 labels"},
+    {DATA, "labels", "{\"a\":\"x\",\"b\":\"y\",\"a\":\"x\"}", "labels: a name is given more than once"},
 };
 
 static void write_neighbours(struct buf *out, enum event_framing framing, const struct bad_field *field) {
@@ -376,6 +431,7 @@ static void write_usage(struct buf *out, const struct usage *usage) {
   buf_printf(out, "%.*s %.*s %.*s", STR_ARG(usage->project), STR_ARG(usage->source), STR_ARG(usage->id));
   buf_printf(out, " %s", usage_type_name(usage->kind, usage->outcome));
   write_text(out, "codec", usage->codec);
+  if (usage->codec_reported.len > 0) buf_printf(out, " (%.*s)", STR_ARG(usage->codec_reported));
   if (usage->width != 0 || usage->height != 0) buf_printf(out, " %ux%u", usage->width, usage->height);
   if (usage->has_amount) buf_printf(out, " %llu", (unsigned long long)usage->amount);
   buf_printf(out, " %s", tier_name(usage->tier));
@@ -386,6 +442,15 @@ static void write_usage(struct buf *out, const struct usage *usage) {
   write_text(out, "name", usage->dest_name);
   write_text(out, "bucket", usage->dest_bucket);
   write_text(out, "format", usage->format);
+  if (usage->frame_rate.denominator > 0) buf_text(out, " rate=");
+  if (usage->frame_rate.denominator > 0) frame_rate_write(usage->frame_rate, out);
+  write_text(out, "quality", usage->quality);
+  write_text(out, "region", usage->region);
+  if (usage->passes > 0) buf_printf(out, " passes=%u", usage->passes);
+  if (usage->has_input_duration) buf_printf(out, " input=%llu", (unsigned long long)usage->input_duration_ms);
+  struct label label;
+  for (struct str set = usage->labels; labels_next(&set, &label);)
+    buf_printf(out, " %.*s=%.*s", STR_ARG(label.name), STR_ARG(label.value));
   buf_char(out, '\0');
 }
 
@@ -431,8 +496,8 @@ static const struct good_field {
     {TOP, "time", "\"2016-12-31T23:59:60Z\"", HEAD " 1280x720 20000 medium time=2016-12-31T23:59:59.999Z"},
     {TOP, "type", "\"transcode.failed\"", "org-demo farm job-1 transcode.failed codec=h264 1280x720 20000 low" WHEN},
     {TOP, "type", "\"remux.finished\"", "org-demo farm job-1 remux.finished 20000 low" WHEN},
-    {DATA, "codec", "\"libx265\"", "org-demo farm job-1 transcode.finished codec=h265 1280x720 20000 medium" WHEN},
-    {DATA, "codec", "\" AV1 \"", "org-demo farm job-1 transcode.finished codec=av1 1280x720 20000 medium" WHEN},
+    {DATA, "codec", "\"libx265\"", "org-demo farm job-1 transcode.finished codec=h265 (libx265) 1280x720 20000 medium" WHEN},
+    {DATA, "codec", "\" AV1 \"", "org-demo farm job-1 transcode.finished codec=av1 (AV1) 1280x720 20000 medium" WHEN},
     {DATA, "width", "1280.0", WHOLE},
     {DATA, "width", "1.28e3", WHOLE},
     {DATA, "width", "128000E-2", WHOLE},
@@ -459,6 +524,27 @@ static const struct good_field {
     {DATA, "dest_name", "\"a.mp4\"", WHOLE " name=a.mp4"},
     {DATA, "dest_bucket", "\"b\"", WHOLE " bucket=b"},
     {DATA, "format", "\"mp4\"", WHOLE " format=mp4"},
+    {DATA, "frame_rate", "25", WHOLE " rate=25"},
+    {DATA, "frame_rate", "25.0", WHOLE " rate=25"},
+    {DATA, "frame_rate", "\"25\"", WHOLE " rate=25"},
+    {DATA, "frame_rate", "29.97", WHOLE " rate=30000/1001"},
+    {DATA, "frame_rate", "\"30000/1001\"", WHOLE " rate=30000/1001"},
+    {DATA, "frame_rate", "0.1", WHOLE " rate=0.1"},
+    {DATA, "frame_rate", "1000", WHOLE " rate=1000"},
+    {DATA, "frame_rate", "null", WHOLE},
+    {DATA, "quality", "\"hq\"", WHOLE " quality=hq"},
+    {DATA, "quality", "\"\"", WHOLE},
+    {DATA, "quality", "null", WHOLE},
+    {DATA, "region", "\"eu-west-1\"", WHOLE " region=eu-west-1"},
+    {DATA, "passes", "2", WHOLE " passes=2"},
+    {DATA, "passes", "2.0", WHOLE " passes=2"},
+    {DATA, "passes", "null", WHOLE},
+    {DATA, "input_duration_ms", "0", WHOLE " input=0"},
+    {DATA, "input_duration_ms", "31622400000", WHOLE " input=31622400000"},
+    {DATA, "labels", "{}", WHOLE},
+    {DATA, "labels", "null", WHOLE},
+    {DATA, "labels", "{\"a\":null,\"b\":\"\"}", WHOLE},
+    {DATA, "labels", "{\"team\":\"news\",\"show\":\"a b=c\"}", WHOLE " show=a b=c team=news"},
 };
 
 static void test_good_fields(void **state) {
@@ -506,7 +592,7 @@ static const struct {
     {EVENT("transcode.finished", ",\"data\":{\"codec\":\"vp9\",\"width\":639,\"height\":480,\"duration\":0.0005}"),
      "p s a transcode.finished codec=vp9 639x480 1 low", NULL},
     {EVENT("transcode.finished", ",\"data\":{\"duration\":1.5,\"height\":1080,\"width\":1920,\"codec\":\"hevc\"}"),
-     "p s a transcode.finished codec=h265 1920x1080 1500 high", NULL},
+     "p s a transcode.finished codec=h265 (hevc) 1920x1080 1500 high", NULL},
     {EVENT("remux.finished", ",\"data\":{\"duration_ms\":5}"), "p s a remux.finished 5 low", NULL},
     {EVENT("remux.finished", ",\"data\":{\"duration\":5,\"codec\":7}"), "p s a remux.finished 5000 low", NULL},
     {EVENT("remux.finished", ",\"data\":{}"), NULL, "duration_ms is missing"},
@@ -524,6 +610,11 @@ static const struct {
     {EVENT("snapshot.finished", ",\"data\":{\"image_count\":\"12\"}"), NULL,
      "image_count: must be an integer from 0 to 2147483647"},
     {EVENT("snapshot.failed", ",\"data\":{\"image_count\":3}"), "p s a snapshot.failed 3 low", NULL},
+    {EVENT("audio.finished", ",\"data\":{\"codec\":\"libfdk_aac\",\"duration\":1.5,\"width\":7,\"passes\":2}"),
+     "p s a audio.finished codec=aac (libfdk_aac) 1500 low passes=2", NULL},
+    {EVENT("audio.finished", ",\"data\":{\"codec\":\"aac\"}"), NULL, "duration_ms is missing"},
+    {EVENT("audio.finished", ",\"data\":{\"duration_ms\":5}"), NULL, "codec is missing"},
+    {EVENT("audio.failed", ""), "p s a audio.failed low", NULL},
     {"{}", NULL, "id is missing"},
 };
 

@@ -266,22 +266,30 @@ static void test_uncommitted_is_gone(void **state) {
 static void test_codecs_are_bounded(void **state) {
   struct fixture *f = *state;
   assert_int_equal(make_project(f, "org-a", ""), 0);
+  static const char *const known[] = {"h264", "h265", "av1", "vp9", "aac", "prores"};
   for (int round = 0; round < 2; round++) {
-    for (int i = 0; i < CODEC_NAMES_PER_PROJECT + 1; i++) {
+    for (int i = 0; i < CODEC_OTHERS_MAX + 1; i++) {
       char id[24], codec[24];
       snprintf(id, sizeof id, "%d-%d", round, i);
       snprintf(codec, sizeof codec, "codec%d", i);
       struct usage usage = usage_of(id, T0, 1000);
       usage.codec = str_of(codec);
       struct verdict verdict = stage(f, &usage);
-      bool fits = i < CODEC_NAMES_PER_PROJECT;
+      bool fits = i < CODEC_OTHERS_MAX;
       assert_int_equal(verdict.outcome, fits ? VERDICT_STORED : VERDICT_REJECTED);
       if (!fits) assert_int_equal(verdict.reason, VERDICT_REASON_CODECS);
+    }
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) { /* known names never run out */
+      char id[24];
+      snprintf(id, sizeof id, "known %d-%zu", round, i);
+      struct usage usage = usage_of(id, T0, 1000);
+      usage.codec = str_of(known[i]);
+      assert_int_equal(stage(f, &usage).outcome, VERDICT_STORED);
     }
     commit(f); /* the first round decides within one group, the second against the catalogue */
   }
   reopen(f);
-  assert_int_equal(sum(f, "org-a", 0, 0).tasks, 2 * CODEC_NAMES_PER_PROJECT);
+  assert_int_equal(sum(f, "org-a", 0, 0).tasks, 2 * (CODEC_OTHERS_MAX + sizeof known / sizeof known[0]));
 }
 
 /* A remux that names no codec, beside one of the project's first codec and one of its second. */

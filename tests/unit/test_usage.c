@@ -142,8 +142,12 @@ static void test_no_contrast_is_longer_than_was_said(void **state) {
   (void)state;
   const struct usage longest = {.kind = USAGE_UNRESOLVED, .outcome = USAGE_FAILED, .codec = STR("abcdefghijklmnopqrstuvwxyz012345"),
                                 .width = UINT16_MAX, .height = UINT16_MAX, .has_amount = true, .amount = UINT64_MAX,
-                                .finished_ms = INT64_MAX};
-  for (unsigned fields = 0; fields < USAGE_FIELD_TARGET << 1; fields++) {
+                                .finished_ms = INT64_MAX,
+                                .frame_rate = {FRAME_RATE_TERM_MAX, FRAME_RATE_TERM_MAX - 1},
+                                .quality = STR("abcdefghijklmnopqrstuvwxyz012345"),
+                                .region = STR("abcdefghijklmnopqrstuvwxyz012345"), .passes = PASSES_MAX,
+                                .input_duration_ms = UINT64_MAX};
+  for (unsigned fields = 0; fields < USAGE_FIELD_INPUT_DURATION << 1; fields++) {
     SCOPED(buf_fini) struct buf out = {0};
     usage_contrast(&longest, &longest, fields, &out);
     assert_true(out.len <= USAGE_CONTRAST_MAX);
