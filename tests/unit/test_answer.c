@@ -54,7 +54,7 @@ static const struct {
     {"a batch of one is answered with 200",
      .items = {{.id = "a", .verdict = {.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_CODECS}}}, .count = 1, .status = 200,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
-               "\"outcome\":\"rejected\",\"reason\":\"codec: the project already has 64 codec names\"}]}"},
+               "\"outcome\":\"rejected\",\"reason\":\"codec: h264 is not known, and the project already has 150 names of codecs that are not known\"}]}"},
     {"a void of what waits", .items = {{.id = "a", .verdict = {.outcome = VERDICT_REJECTED, .reason = VERDICT_REASON_WAITS}}}, .count = 1,
      .single = true, .status = 422,
      .answer = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":0,\"id\":\"a\","
