@@ -137,7 +137,10 @@ static int fill(const struct report *report, struct usage *usage, struct err *er
     return err_set(err, ERR_RANGE, "the notice already says%.*s, which cannot be changed; give only what is missing",
                    (int)known.len - 1, known.ptr + 1);
   }
-  if ((missing & USAGE_FIELD_CODEC) != 0) usage->codec = said->codec;
+  if ((missing & USAGE_FIELD_CODEC) != 0) {
+    usage->codec = said->codec;
+    usage->codec_reported = said->codec_reported;
+  }
   if ((missing & USAGE_FIELD_WIDTH) != 0) usage->width = said->width;
   if ((missing & USAGE_FIELD_HEIGHT) != 0) usage->height = said->height;
   if ((missing & USAGE_FIELD_AMOUNT) != 0) {
@@ -158,6 +161,9 @@ static int report_one(void *arg, const struct usage *waiting, struct err *err) {
   usage.kind = USAGE_TRANSCODE;
   usage.outcome = report->dismisses ? USAGE_FAILED : USAGE_FINISHED;
   usage.finish_stated = true;
+  /* The reader of the event makes the canonical name again, and keeps this one. */
+  if (usage.codec_reported.len > 0) usage.codec = usage.codec_reported;
+  usage.codec_reported = STR("");
   if (report->in_request == 0) {
     admin_begin(&report->request, "usage", "report");
     buf_text(&report->request, ",\"events\":[");
@@ -187,6 +193,7 @@ static int read_said(const struct unresolved_options *options, struct report *re
   *said = (struct usage){.kind = USAGE_UNRESOLVED, .outcome = USAGE_FINISHED, .codec = str_of(options->codec)};
   if (said->codec.len > 0 && codec_canonical(said->codec, report->codec, NULL) == 0)
     said->codec = str_of(report->codec);
+  said->codec_reported = str_of(options->codec);
   int result = read_pixels(options->width, "width", &said->width, err);
   if (result == 0) result = read_pixels(options->height, "height", &said->height, err);
   if (result != 0 || options->duration_ms == NULL) return result;

@@ -173,10 +173,11 @@ static enum http_result read_notice(struct endpoint_adapters *endpoint, struct h
   struct arena *arena = waiter->delivery->arena;
   SCOPED(arena_free_ref) struct arena *scratch = arena_new(SCRATCH_MAX);
   struct told *told = arena_alloc(arena, sizeof *told);
-  struct str project = arena_copy(arena, str_of(token->project));
-  if (scratch == NULL || told == NULL || project.ptr == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
+  struct str project = arena_copy(arena, str_of(token->project)), token_id = arena_copy(arena, str_of(token->id));
+  if (scratch == NULL || told == NULL || project.ptr == NULL || token_id.ptr == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   const struct event_rules rules = {
       .project = project.len > 0 ? project.ptr : NULL,
+      .token = token_id.ptr,
       .may_wait = true,
       .now_ms = clock_real_ms(endpoint->options.clock),
       .events_max = ADAPTER_OUTPUTS_MAX,

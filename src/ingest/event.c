@@ -39,7 +39,7 @@ struct gathering {
 
 /* What an event needs in the arena beside the bytes of its texts: its entries, the ends and alignment of its texts,
  * and a reason. */
-#define EVENT_KEPT_MAX (sizeof(struct event) + sizeof(struct usage) + 12 * 17 + REASON_MAX)
+#define EVENT_KEPT_MAX (sizeof(struct event) + sizeof(struct usage) + 17 * 17 + REASON_MAX)
 #define REASON_MAX 300
 #define TOO_LARGE "the event is too large: its JSON takes more than 4 MiB of memory"
 _Static_assert(EVENT_TREE_MAX == (size_t)4 << 20, "TOO_LARGE spells it out");
@@ -47,7 +47,7 @@ _Static_assert(EVENT_TREE_MAX == (size_t)4 << 20, "TOO_LARGE spells it out");
 /* An event takes at least two bytes of the source, and its separator one. */
 size_t event_memory_max(size_t source_len, uint32_t events_max) {
   size_t events = source_len / 2 + 1 < events_max ? source_len / 2 + 1 : events_max;
-  return source_len + events * EVENT_KEPT_MAX + PROJECT_ID_MAX + 64;
+  return source_len + events * EVENT_KEPT_MAX + PROJECT_ID_MAX + USAGE_TOKEN_MAX + 96;
 }
 
 static int out_of_memory(struct err *err) {
@@ -192,14 +192,20 @@ static int read_array_in_pieces(struct gathering *gathering, struct str body, co
 
 /* ---- bodies ---- */
 
+/* The caller's rules may be gone when the usages are read. */
+static bool keep_rule(struct arena *arena, const char **text) {
+  if (*text == NULL) return true;
+  *text = arena_copy(arena, str_of(*text)).ptr;
+  return *text != NULL;
+}
+
 /* Begins to gather, with nothing. */
 static int start(struct gathering *gathering, const struct event_rules *rules, struct err *err) {
   arena_reset(gathering->arena);
   gathering->events = (struct events){0};
   gathering->rules = *rules;
-  if (rules->project == NULL) return 0;
-  gathering->rules.project = arena_copy(gathering->arena, str_of(rules->project)).ptr;
-  return gathering->rules.project != NULL ? 0 : out_of_memory(err);
+  bool fits = keep_rule(gathering->arena, &gathering->rules.project) && keep_rule(gathering->arena, &gathering->rules.token);
+  return fits ? 0 : out_of_memory(err);
 }
 
 static int take_count(void *arg, size_t count, struct err *err) {

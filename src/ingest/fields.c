@@ -270,9 +270,10 @@ static int read_codec(struct reading *reading, const struct field *field, const 
     return reject(reading, field->allowed);
   }
   struct str canonical = str_of(name);
-  bool is_as_given = str_equal(canonical, value->text);
-  reading->usage->codec = is_as_given ? value->text : arena_copy(reading->scratch, canonical);
-  reading->usage->codec_reported = is_as_given ? STR("") : str_trim(value->text);
+  struct str given_name = str_trim(value->text);
+  bool is_as_given = str_equal(canonical, given_name);
+  reading->usage->codec = is_as_given ? given_name : arena_copy(reading->scratch, canonical);
+  reading->usage->codec_reported = is_as_given ? STR("") : given_name;
   return reading->usage->codec.ptr != NULL ? 0 : -ERR_LIMIT;
 }
 
@@ -298,6 +299,14 @@ static int read_input_duration(struct reading *reading, const struct field *fiel
   return 0;
 }
 
+static size_t without_empty(struct label *labels, size_t count) {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (labels[i].value.len > 0) labels[kept++] = labels[i];
+  }
+  return kept;
+}
+
 /* A label whose value is null or empty counts as absent, as a field does. */
 static int read_labels(struct reading *reading, const struct field *field, const struct json *value) {
   struct label labels[LABELS_MAX];
@@ -308,16 +317,20 @@ static int read_labels(struct reading *reading, const struct field *field, const
       return reject(reading, "labels: a name must be 1 to 32 of a-z, 0-9 and '_', and begin with a letter");
     }
     bool is_absent = member->type == JSON_NULL || (member->type == JSON_STRING && member->text.len == 0);
-    if (is_absent) continue;
-    if (member->type != JSON_STRING || !label_value_is_valid(member->text)) {
+    if (!is_absent && (member->type != JSON_STRING || !label_value_is_valid(member->text))) {
       return reject(reading, "labels: a value must be a text of 1 to 64 bytes without control characters");
     }
+    for (size_t i = 0; i < count; i++) {
+      if (str_equal(labels[i].name, member->name)) return reject(reading, "labels: a name is given more than once");
+    }
     if (count == LABELS_MAX) return reject(reading, "labels: at most 8 labels");
-    labels[count++] = (struct label){member->name, member->text};
+    labels[count++] = (struct label){member->name, is_absent ? STR("") : member->text};
   }
+  count = without_empty(labels, count);
   char *set = arena_alloc_raw(reading->scratch, LABELS_SIZE_MAX);
   if (set == NULL) return -ERR_LIMIT;
-  if (!labels_encode(labels, count, set, &len)) return reject(reading, "labels: a name is given more than once");
+  bool is_set = labels_encode(labels, count, set, &len);
+  CHECK(is_set);
   reading->usage->labels = str_make(set, len);
   return 0;
 }

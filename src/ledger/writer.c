@@ -405,7 +405,6 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     }
   }
   if (!ledger->is_staging) result = check_reserve(ledger, err);
-  if (result == 0) result = begin_group(ledger, err);
   if (result != 0) return result;
   result = admit_codec(ledger, project, usage->codec);
   if (result == -ERR_MEMORY) return no_memory(err);
@@ -418,8 +417,11 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     result = decide_void(ledger, usage, &store, ret_verdict, err);
     if (result != 0 || !store) return result;
   }
-  result = stage_record(ledger, usage, hash, err);
+  /* Not before: a report that is rejected must not begin a segment of this format. */
+  result = begin_group(ledger, err);
+  if (result == 0) result = stage_record(ledger, usage, hash, err);
   if (result != 0 && usage->kind == USAGE_VOID) ledger->staged_targets_count--;
+  if (result != 0 && !ledger->is_staging) end_group(ledger);
   if (result == 0) *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
   return result;
 }

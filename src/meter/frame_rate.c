@@ -15,6 +15,24 @@ static uint64_t common_divisor(uint64_t a, uint64_t b) {
   return a;
 }
 
+/* True if a and b differ by less than one `parts`th of a picture a second. */
+static bool is_near(struct frame_rate a, struct frame_rate b, uint64_t parts) {
+  uint64_t left = (uint64_t)a.numerator * b.denominator, right = (uint64_t)b.numerator * a.denominator;
+  uint64_t difference = left > right ? left - right : right - left;
+  uint64_t both = (uint64_t)a.denominator * b.denominator; /* below 2^62 */
+  return difference < both / parts;
+}
+
+/* A rate near one of NTSC is that rate. */
+static struct frame_rate exact(struct frame_rate rate) {
+  static const uint32_t nominal[] = {12, 15, 24, 30, 48, 60, 120, 240};
+  for (size_t i = 0; i < sizeof nominal / sizeof nominal[0]; i++) {
+    struct frame_rate ntsc = {nominal[i] * 1000, 1001};
+    if (is_near(rate, ntsc, 100)) return ntsc;
+  }
+  return rate;
+}
+
 bool frame_rate_of(uint64_t numerator, uint64_t denominator, struct frame_rate *ret) {
   if (numerator == 0 || denominator == 0) return false;
   uint64_t divisor = common_divisor(numerator, denominator);
@@ -27,16 +45,8 @@ bool frame_rate_of(uint64_t numerator, uint64_t denominator, struct frame_rate *
     return frame_rate_of((uint64_t)millionths, MILLIONTHS, ret);
   }
   if (numerator > FRAME_RATE_MAX * denominator) return false;
-  *ret = (struct frame_rate){(uint32_t)numerator, (uint32_t)denominator};
+  *ret = exact((struct frame_rate){(uint32_t)numerator, (uint32_t)denominator});
   return true;
-}
-
-/* True if a and b differ by less than one `parts`th of a picture a second. */
-static bool is_near(struct frame_rate a, struct frame_rate b, uint64_t parts) {
-  uint64_t left = (uint64_t)a.numerator * b.denominator, right = (uint64_t)b.numerator * a.denominator;
-  uint64_t difference = left > right ? left - right : right - left;
-  uint64_t both = (uint64_t)a.denominator * b.denominator; /* below 2^62 */
-  return difference < both / parts;
 }
 
 bool frame_rates_agree(struct frame_rate a, struct frame_rate b) {
@@ -68,16 +78,6 @@ static bool read_decimal(struct str text, uint64_t *ret_millionths) {
   return text.len > 0;
 }
 
-/* A decimal near a rate of NTSC is that rate. */
-static struct frame_rate exact(struct frame_rate rate) {
-  static const uint32_t nominal[] = {24, 30, 48, 60, 120};
-  for (size_t i = 0; i < sizeof nominal / sizeof nominal[0]; i++) {
-    struct frame_rate ntsc = {nominal[i] * 1000, 1001};
-    if (is_near(rate, ntsc, 200)) return ntsc;
-  }
-  return rate;
-}
-
 bool frame_rate_parse(struct str text, struct frame_rate *ret) {
   struct str rest = text, top = str_cut(&rest, '/');
   uint64_t numerator, denominator;
@@ -86,9 +86,7 @@ bool frame_rate_parse(struct str text, struct frame_rate *ret) {
                    str_to_u64(rest, &denominator);
     return is_read && frame_rate_of(numerator, denominator, ret);
   }
-  if (!read_decimal(text, &numerator) || !frame_rate_of(numerator, MILLIONTHS, ret)) return false;
-  *ret = exact(*ret);
-  return true;
+  return read_decimal(text, &numerator) && frame_rate_of(numerator, MILLIONTHS, ret);
 }
 
 /* The digits behind the point that write the rate exactly, up to six; 7: there are more. */

@@ -1,7 +1,7 @@
 /* Frame rates: pictures shown in a second, as exact fractions. Source: design §6.
  *
- * The field writes the rates of NTSC as decimals: 23.976 (or 23.98), 29.97, 59.94 and the like. Those are read as what
- * they stand for: 24000/1001, 30000/1001, 60000/1001.
+ * The field writes the rates of NTSC as decimals: 23.976 (or 23.98), 29.97, 59.94 and the like. These, and rates within
+ * a hundredth of them, are read as 24000/1001, 30000/1001, 60000/1001.
  */
 #ifndef CODECMETER_METER_FRAME_RATE_H
 #define CODECMETER_METER_FRAME_RATE_H

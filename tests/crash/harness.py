@@ -196,6 +196,42 @@ def read_records(data, begin=0):
             at += length
 
 
+# Types of usage, void and unresolved records in format 2, and what they are called in format 1.
+TYPES_OF_FORMAT_2 = {9: USAGE, 10: VOID, 11: UNRESOLVED}
+
+
+def text_at(raw, at):
+    """A text, and where it ends: docs/format.md."""
+    length, = struct.unpack_from("<H", raw, at)
+    packed = raw[at + 2:at + 18].hex()
+    if length == 32769:
+        return "-".join((packed[:8], packed[8:12], packed[12:16], packed[16:20], packed[20:])), at + 18
+    if length == 32770:
+        return "1:" + packed, at + 18
+    return raw[at + 2:at + 2 + length].decode(), at + 2 + length
+
+
+def usage_of_format_2(raw, at, position, names):
+    flags, time_ms, _, project, source, codec, _ = struct.unpack_from("<IqqHHHH", raw, at + 12)
+    amount, width, height, field = 0, 0, 0, at + 40
+    if flags & 2:
+        amount, = struct.unpack_from("<Q", raw, field)
+        field += 8
+    if flags & 4:
+        width, height = struct.unpack_from("<HH", raw, field)
+        field += 4
+    for flag, size in ((8, 8), (16, 8), (32, 8), (64, 2), (128, 2), (256, 2), (512, 2), (1024, 2), (2048, 2)):
+        field += size if flags & flag else 0
+    texts = []
+    for flag in (0, 4096, 8192, 16384, 32768):
+        text = ""
+        if flag == 0 or flags & flag:
+            text, field = text_at(raw, field)
+        texts.append(text)
+    return Usage(texts[0], names[source], names[project], names[codec] if codec != 65535 else "", amount, time_ms, width, height,
+                 position + at, position, TYPES_OF_FORMAT_2[raw[at + 8]], texts + [""])
+
+
 def block_records(raw, position, names_at, names_count, count):
     names, at = [], names_at
     for _ in range(names_count):
@@ -205,6 +241,8 @@ def block_records(raw, position, names_at, names_count, count):
     at = BLOCK_HEAD
     for _ in range(count):
         size, = struct.unpack_from("<I", raw, at)
+        if raw[at + 8] in TYPES_OF_FORMAT_2:
+            yield usage_of_format_2(raw, at, position, names)
         if raw[at + 8] in (USAGE, VOID, UNRESOLVED):
             flags, project, source, codec, width, height, time_ms, _, amount = struct.unpack_from("<HHHHHHqqQ", raw, at + 12)
             begin, texts = at + 64 + (8 if flags & 4 else 0), []

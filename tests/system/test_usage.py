@@ -441,6 +441,27 @@ def test_measures_that_prices_depend_on(old_account):
     assert sum(row["TotalTime"] for row in c.stat(BeginTime=1600000000, EndTime=1610000000)) == 20, "sound is no video"
 
 
+def test_each_record_keeps_the_token_that_reported_it(old_account):
+    """Also if many report at once, and if the token is used for one request only."""
+    server = old_account.server
+    tokens = [server.admin("token", "create", "--project", "org-a") for _ in range(4)]
+
+    def send(sender):
+        for n in range(20):
+            client = server.client(token=tokens[sender]["token"])
+            assert counts(client.report([event(f"{sender}-{n}-{i}", TIME) for i in range(30)])) == (30, 0, 0, 0)
+
+    threads = [threading.Thread(target=send, args=(sender,)) for sender in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for sender in range(4):
+        for n in range(0, 20, 4):
+            [shown] = server.admin("history", "--project", "org-a", "--source", "test", "--id", f"{sender}-{n}-7")
+            assert shown["token"] == tokens[sender]["id"]
+
+
 @pytest.mark.parametrize("data, reason", (
     ({"frame_rate": 25}, "frame_rate: stored 30000/1001, reported 25"), ({"quality": "lq"}, "quality: stored hq, reported lq"),
     ({"region": "us\"east"}, 'region: stored eu-west-1, reported us"east'), ({"passes": 1}, "passes: stored 2, reported 1"),

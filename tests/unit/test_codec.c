@@ -43,6 +43,8 @@ static void test_names(void **state) {
       {"mp4v.6a", "mpeg1video"}, {"mp4v.6C", "mjpeg"}, {"mp4v.99", "mp4v.99"},  {"VC3", "dnxhd"},       {"PRORES", "prores"},
       {"prores_ks", "prores"}, {"apch", "prores"},     {"H.266", "vvc"},        {"vvc1.1.L51.CQA", "vvc"}, {"theo", "theora"},
       {"mp4a.40.2", "aac"},  {"libfdk_aac", "aac"},    {"mp4a.6b", "mp3"},      {"ec-3", "eac3"},       {"libopus", "opus"},
+      {"MPEG4_AVC", "mpeg4_avc"}, {"mpeg2_aac", "mpeg2_aac"}, {"prores_raw", "prores_raw"}, {"mp4a.40.34", "mp3"}, {"mp4a.40.8", "mp4a.40.8"},
+      {"hevc_rkmpp", "h265"}, {"h264_other", "h264_other"}, {"nvenc_h264", "h264"}, {"mp4a.c1", "flac"}, {"mp4a.d1", "mp4a.d1"},
       {"a", "a"},            {"h264_", "h264_"},       {"h2645", "h2645"},      {"xh264", "xh264"},     {"vp90x", "vp90x"},
       {"avc1.", "avc1."},    {"pcm", "pcm"},           {"wav", "wav"},
       {"-._", "-._"},        {"abcdefghijklmnopqrstuvwxyz012345", "abcdefghijklmnopqrstuvwxyz012345"},

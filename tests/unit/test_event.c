@@ -824,8 +824,8 @@ static void test_content_types(void **state) {
 
 static void test_token_of_one_project(void **state) {
   (void)state;
-  char project[] = "p";
-  const struct event_rules rules = {.project = project, .now_ms = NOW_MS, .events_max = 100};
+  char project[] = "p", token[] = "0123abcd";
+  const struct event_rules rules = {.project = project, .token = token, .now_ms = NOW_MS, .events_max = 100};
   const char *body =
       "[{\"id\":\"a\",\"source\":\"s\",\"type\":\"remux.failed\"},"
       "{\"id\":\"b\",\"source\":\"s\",\"subject\":null,\"type\":\"remux.failed\"},"
@@ -834,11 +834,11 @@ static void test_token_of_one_project(void **state) {
       "{\"id\":\"e\",\"source\":\"s\",\"subject\":\"\",\"type\":\"remux.failed\"}]";
   SCOPED(read_fini) struct read read;
   read_limited(&read, EVENT_FRAMING_JSON, str_of(body), &rules, 1 << 20);
-  project[0] = 'x'; /* the token may be gone when the batch is written */
+  project[0] = token[0] = 'x'; /* the token may be gone when the batch is written */
   assert_int_equal(read.result, 0);
   assert_int_equal(read.events.usages_count, 3);
   for (size_t i = 0; i < 3; i++)
-    assert_true(str_equal(read.events.usages[i].project, STR("p")));
+    assert_true(str_equal(read.events.usages[i].project, STR("p")) && str_equal(read.events.usages[i].token, STR("0123abcd")));
   assert_string_equal(read.events.items[3].reason, "subject: the token is for another project");
   assert_string_equal(read.events.items[4].reason, SUBJECT);
 }
