@@ -38,7 +38,7 @@ class Good:
         self.key = self.server.admin("key", "create")
         self.token = self.server.admin("token", "create", "--project", "org-a")["token"]
         self.events = [event(f"{n}", f"2020-06-{1 + n % DAYS:02}T{n // DAYS % 24:02}:00:00Z", seconds=1 + n % 3, codec=f"c{n % 5}")
-                       for n in range(2100)]
+                       for n in range(2700)]
         connection = Connection(self.server.port, self.token)
         for at in range(0, len(self.events), 70):
             assert connection.report(self.events[at:at + 70])[0] == 200
