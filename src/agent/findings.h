@@ -46,7 +46,7 @@ struct outputs_report {
  * all are unmetered, and their events have ids of their own. */
 void findings_measure(const struct outputs *outputs, const struct outputs_report *report, struct findings *ret);
 /* ERR_BUSY, with the path: an output is not finished, because a process still has one of its files open for writing.
- * Then nothing may be sent; measure again later. NULL: there is none. The findings own it. */
+ * Then nothing may be sent; measure again later. NULL if every output is finished. The findings own it. */
 const struct err *findings_busy(const struct findings *findings);
 /* Makes the failed tasks of a command that failed: one for each candidate that is a task. */
 void findings_fail(const struct outputs *outputs, const struct outputs_report *report, struct timespec began,

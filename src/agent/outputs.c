@@ -234,7 +234,7 @@ struct collection {
   GHashTable *places;
   char directory[PATH_MAX]; /* the working directory; "": it has no path, as one that was removed */
   int code;                 /* why it has none */
-  char *lost;               /* the first output that therefore has no path either; NULL: there is none */
+  char *lost;               /* the first output that therefore has no path either; NULL: every output has a path */
 };
 
 static void find_directory(struct collection *to) {

@@ -61,7 +61,7 @@ int cmd_project(int argc, char **argv) {
        "IANA time zone of the project's days, such as Europe/Berlin; create needs it unless the running server has "
        "the setting project.time_zone"},
       {"labels", 0, OPTION_TEXT, &options.labels, "NAMES",
-       "up to 4 labels of usage that totals can be grouped by, such as team,show; '-' is none"},
+       "up to 4 labels of usage that totals can be grouped by, such as team,show; '-' removes them"},
       {"default", 0, OPTION_FLAG, &options.is_default, NULL, "make this the account's default project"},
       {"force", 0, OPTION_FLAG, &options.force, NULL, "change the time zone even if usage moves to other days"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON"},

@@ -5,9 +5,10 @@
 #include "http/request.h"
 #include "ledger/ledger.h"
 
-/* Finds the token of a secret, and notes its id in request->who for the access log, also of a revoked token. False:
- * the reply is filled, with 401 if the request has no secret (it is empty), or if its token is unknown or revoked, and
- * with 403 if the token may not report. A 401 says which of these holds, and names a token by its public id only. */
+/* Finds the token of a secret, and notes its id in request->who for the access log, also of a token that is refused.
+ * False: the reply is filled, with 401 if the request has no secret (it is empty), or if its token is unknown, revoked
+ * or, at now_ms (Unix ms), expired, and with 403 if the token may not report. A 401 says which of these holds, and
+ * names a token by its public id only. */
 MUST_USE bool bearer_check(const struct ledger *ledger, struct str secret, int64_t now_ms,
                            struct http_request *request, struct http_reply *reply, struct token *ret);
 

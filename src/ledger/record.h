@@ -47,7 +47,7 @@ struct record_names {
   size_t count;
 };
 
-/* The names of a usage, in the order of docs/format.md; a void's format is none. Empty: it has none. */
+/* The names of a usage, in the order of docs/format.md; a void has no format. An empty text: the usage has no such name. */
 #define RECORD_NAMES 9
 /* Bytes of the names of a usage at most, with their lengths. */
 #define RECORD_NAMES_SIZE_MAX                                                                                  \

@@ -300,7 +300,7 @@ static void add_mark(struct clock_reading *reading, int64_t dts) {
       (struct clock_mark){.state = reading->now, .text = out != NULL ? out->len : 0, .time = dts};
 }
 
-/* Each mark counts the picture. A mark that is too old is none. */
+/* Each mark counts the picture. A mark that is too old is dropped. */
 static void age_marks(struct clock_reading *reading, int64_t step) {
   int64_t limit = units(reading, RUN_MAX_S);
   for (size_t i = reading->mark_count; i > 0; i--) {

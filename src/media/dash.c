@@ -258,7 +258,7 @@ static void skip(struct source *source, uint64_t time) {
   if (rendition->span_count == 0 && skipped_us < SKIPPED_MAX_US) rendition->skipped_us = skipped_us;
 }
 
-/* How many segments an S element stands for. false: it does not say. */
+/* Counts the segments of an S element. False if it does not say. */
 static bool count_of(const struct source *source, const struct mpd *s, uint64_t time, uint64_t duration, uint64_t *ret) {
   const char *repeat = mpd_attribute(s, "r");
   const struct mpd *next = mpd_next(s);
@@ -739,7 +739,7 @@ static void refuse_times(struct manifest *manifest, const char *what) {
   segments_note(manifest->all, &fault, MEDIA_REFUSED_BROKEN);
 }
 
-/* An attribute that is a duration; false if there is none. One that is not valid refuses the manifest. */
+/* Reads an attribute that is a duration; false if the element lacks it. One that is not valid refuses the manifest. */
 static bool read_time(struct manifest *manifest, const struct mpd *mpd, const char *name, uint64_t *ret_us,
                       uint64_t *ret_unit_us) {
   const char *text = mpd_attribute(mpd, name);

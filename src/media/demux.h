@@ -60,7 +60,7 @@ SCOPED_REF(struct demux, demux_close)
 
 const struct demux_video *demux_video(const struct demux *demux);
 const struct demux_container *demux_container(const struct demux *demux);
-/* Gives the next packet of any stream. *ret_end: there is none. -ERR_MEDIA: reading stopped before the end. */
+/* Gives the next packet of any stream. *ret_end: no packet is left. -ERR_MEDIA: reading stopped before the end. */
 MUST_USE int demux_next(struct demux *demux, struct demux_packet *ret, bool *ret_end, struct err *err);
 
 #endif

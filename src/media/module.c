@@ -1,4 +1,4 @@
-/* The module's entry: a path, the outputs that it stands for, and their measures. */
+/* The module's entry: turns a path into its outputs, and measures them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>

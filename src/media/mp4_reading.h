@@ -35,7 +35,7 @@ struct mp4_reading {
 /* Reads the moov box into reading->mp4. */
 MUST_USE int mp4_read_moov(struct mp4_reading *reading, const struct box *moov, struct err *err);
 
-struct mp4_track *mp4_track_of(const struct mp4 *mp4, uint32_t id); /* NULL: there is none */
+struct mp4_track *mp4_track_of(const struct mp4 *mp4, uint32_t id); /* NULL if no track has this id */
 bool mp4_has_samples(const struct mp4 *mp4);                        /* in the moov box */
 /* How many of `count` samples of one size, from a position on, lie beyond the end of the reel. */
 uint64_t mp4_beyond(const struct mp4_reading *reading, uint64_t position, uint32_t size, uint64_t count);

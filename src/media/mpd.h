@@ -28,10 +28,10 @@ MUST_USE int mpd_parse(const char *path, struct str text, struct mpd **ret, stru
 void mpd_free(struct mpd *mpd);
 SCOPED_REF(struct mpd, mpd_free)
 
-/* The first child of that name, or the next sibling of that name behind an element; NULL: there is none. */
+/* The first child of that name, or the next sibling of that name behind an element; NULL if no element has that name. */
 const struct mpd *mpd_child(const struct mpd *mpd, const char *name);
 const struct mpd *mpd_next(const struct mpd *mpd);
-/* The target of the first link (xlink:href) in a tree, and the element's name; NULL: there is none. */
+/* The target of the first link (xlink:href) in a tree, and the element's name; NULL if the tree has no link. */
 const char *mpd_link(const struct mpd *mpd, const char **ret_name);
 /* NULL: there is no such attribute. Attributes of other namespaces are not seen. */
 const char *mpd_attribute(const struct mpd *mpd, const char *name);

@@ -95,10 +95,10 @@ MUST_USE int making_find(struct making *making, struct str address, const struct
  * rendition is no output. */
 /* True if a file is there that is not one of the list's parts so far: a segment that the list left out. */
 bool making_has_unlisted(const struct making *making, struct str name);
-/* Examines the file of an address; false if there is none. ret: found_fini in any case. */
+/* Examines the file of an address; false if no file has it. ret: found_fini in any case. */
 bool making_look(const struct making *making, struct str address, struct found *ret);
 
-/* Sets the init segment of what follows; a changed one begins a stretch. An empty address: there is none. */
+/* Sets the init segment of what follows; a changed one begins a stretch. An empty address: what follows has no init segment. */
 MUST_USE int making_set_init(struct making *making, struct str address, struct range range, struct err *err);
 MUST_USE int making_add(struct making *making, struct str address, struct range range, struct err *err);
 /* These two say why a list is refused: it is only the end of an output; it has too many segments. kind: "playlist" or "manifest".
