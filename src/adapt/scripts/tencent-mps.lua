@@ -1,5 +1,5 @@
--- Tencent Cloud Media Processing Service and Video on Demand: their notices of a finished task, as they are sent and as
--- ParseNotification and PullEvents answer them, and the answers of DescribeTaskDetail. An output's identity is
+-- Tencent Cloud Media Processing Service and Video on Demand: their notices of a finished task, as they are sent and
+-- as ParseNotification and PullEvents answer them, and the answers of DescribeTaskDetail. An output's identity is
 -- TASK/RESULT in all of them; RESULT is the place in the task's list of results, from 0.
 --
 -- Sources: cloud.tencent.com/document/product/862/37046 (notices of MPS), /862/37035 (DescribeTaskDetail), /266/9636
@@ -102,8 +102,8 @@ local function take_transcode(task, id, result)
   add_video(task, id, result, data)
 end
 
--- One result has several renditions. MPS says nothing of them, so the result waits as one output. VOD says the size of
--- each. No one says codec and duration.
+-- One result has several renditions. MPS says nothing of them, so the result waits as one output. VOD says the size
+-- of each. Neither says codec and duration.
 local function take_adaptive(task, id, result)
   local output = at(result, "Output")
   local streams, count = at(output, "SubStreamSet"), 0
