@@ -44,8 +44,7 @@ struct event_rules {
   const char *project; /* the token's project: default of `subject`, and its only value; NULL: the token is for all */
   const char *token;   /* id of the token, kept with a void; or NULL */
   bool may_void;       /* usage.voided is accepted */
-  bool may_wait;       /* from an adapter: a finished transcode that lacks codec, size or duration is kept as
-                          unresolved, and times are rough (meter/usage.h) */
+  bool may_wait;       /* a finished transcode that lacks codec, size or duration is kept as unresolved */
   int64_t now_ms;      /* time of arrival */
   uint32_t events_max; /* in one body; a body with more is refused with -ERR_LIMIT (413) */
 };

@@ -230,7 +230,6 @@ static int read_time(struct reading *reading, const struct json *value) {
   int64_t now_ms = reading->rules->now_ms;
   usage->arrived_ms = usage->finished_ms = now_ms;
   usage->finish_stated = value != NULL;
-  usage->finish_is_rough = reading->rules->may_wait;
   if (value == NULL) return 0;
   if (!is_time(value, &usage->finished_ms)) return reject(reading, ALLOWED_TIME("time"));
   if (usage->finished_ms < EVENT_TIME_MIN_MS) return reject(reading, "time: must not be before 1980-01-01T00:00:00Z");

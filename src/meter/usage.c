@@ -33,12 +33,6 @@ static unsigned price_differences(const struct usage *first, const struct usage 
   return fields;
 }
 
-static bool finishes_agree(const struct usage *first, const struct usage *later) {
-  int64_t apart_ms = later->finished_ms - first->finished_ms;
-  if (!later->finish_is_rough) return apart_ms == 0;
-  return apart_ms > -USAGE_ROUGH_FINISH_MS && apart_ms < USAGE_ROUGH_FINISH_MS;
-}
-
 unsigned usage_differences(const struct usage *first, const struct usage *later) {
   unsigned fields = 0;
   if (first->kind == USAGE_VOID && later->kind == USAGE_VOID) {
@@ -53,7 +47,8 @@ unsigned usage_differences(const struct usage *first, const struct usage *later)
   if (first->width > 0 && later->width > 0 && first->width != later->width) fields |= USAGE_FIELD_WIDTH;
   if (first->height > 0 && later->height > 0 && first->height != later->height) fields |= USAGE_FIELD_HEIGHT;
   if (first->has_amount && later->has_amount && first->amount != later->amount) fields |= USAGE_FIELD_AMOUNT;
-  if (first->finish_stated && later->finish_stated && !finishes_agree(first, later)) fields |= USAGE_FIELD_TIME;
+  bool times = first->finish_stated && later->finish_stated;
+  if (times && first->finished_ms != later->finished_ms) fields |= USAGE_FIELD_TIME;
   return fields | price_differences(first, later);
 }
 

@@ -60,7 +60,6 @@ struct usage {
   enum tier tier;          /* of a finished transcode, decided when it arrives; otherwise TIER_LOW */
   int64_t finished_ms;     /* Unix ms; the time of arrival if finish_stated is false */
   bool finish_stated;
-  bool finish_is_rough;    /* of a report that arrives, by an adapter: see usage_differences. Not on disk */
   int64_t arrived_ms;      /* Unix ms */
   /* measures that prices may depend on; empty or 0 if not stated */
   struct frame_rate frame_rate;
@@ -102,10 +101,7 @@ struct usage_count {
 struct usage_count usage_count(const struct usage *usage);
 
 /* The fields in which two reports of one identity contradict each other; 0 if the later one is a plain duplicate. A
- * field that either report leaves out is not compared; finish times are compared only if both reports state one. If
- * the later one is rough, times that differ by less than USAGE_ROUGH_FINISH_MS agree: a service's notice and its list
- * of jobs do not state the same moment. */
-#define USAGE_ROUGH_FINISH_MS INT64_C(60000)
+ * field that either report leaves out is not compared; finish times are compared only if both reports state one. */
 enum usage_field {
   USAGE_FIELD_KIND = 1 << 0,
   USAGE_FIELD_OUTCOME = 1 << 1,

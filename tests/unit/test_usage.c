@@ -54,17 +54,6 @@ static void test_differences(void **state) {
   assert_int_equal(usage_differences(&first, &later), 0);
   assert_int_equal(usage_differences(&later, &first), 0);
 
-  /* A rough time agrees if it differs by less than a minute, whichever is first. */
-  static const int64_t apart_ms[] = {1, -1, 59999, -59999, 60000, -60000};
-  for (size_t i = 0; i < sizeof apart_ms / sizeof apart_ms[0]; i++) {
-    struct usage rough = sample();
-    rough.finish_is_rough = true;
-    rough.finished_ms += apart_ms[i];
-    assert_int_equal(usage_differences(&first, &rough), i < 4 ? 0 : USAGE_FIELD_TIME);
-    rough.finish_is_rough = false;
-    assert_int_equal(usage_differences(&first, &rough), USAGE_FIELD_TIME);
-  }
-
   struct usage others[7] = {first, first, first, first, first, first, first};
   others[0].kind = USAGE_REMUX;
   others[1].outcome = USAGE_FAILED;

@@ -260,7 +260,7 @@ end
 -- holds only if the job has one output that can have it.
 local function codec_of(job, item, is_alone)
   local alone = is_alone and word(object(job, "UserMetadata"), "Codec") or nil
-  return item.codec or stated(job, "codec", item) or alone or ruled(job, item)
+  return item.codec or codec(stated(job, "codec", item)) or codec(alone) or ruled(job, item)
 end
 
 -- ---- events ----
@@ -418,9 +418,7 @@ end
 function open(notice, depth)
   if depth > ENVELOPES_MAX then return remark("more than %d envelopes", ENVELOPES_MAX) end
   local is_job = pick(notice, "OutputGroupDetails") ~= nil or word(notice, "JobId") ~= nil
-  if is_list(notice) and #notice > 0 then
-    for _, element in ipairs(notice) do open(element, depth + 1) end
-  elseif word(notice, "TopicArn") ~= nil then
+  if word(notice, "TopicArn") ~= nil then
     open_sns(notice, depth)
   elseif word(notice, "detail-type") ~= nil or pick(notice, "detail") ~= nil then
     take_event(notice)

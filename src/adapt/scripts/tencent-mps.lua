@@ -86,7 +86,7 @@ end
 
 local function add_video(task, id, result, data)
   local output, video = at(result, "Output"), at(result, "Output.VideoStreamSet.0")
-  data.codec = text(video, "Codec") or rule(definition_of(result))
+  data.codec = codec(text(video, "Codec")) or rule(definition_of(result))
   data.width = text(video, "Width") or text(output, "Width")
   data.height = text(video, "Height") or text(output, "Height")
   data.frame_rate = frame_rate_of(video)
@@ -178,10 +178,9 @@ local function open(notice, depth)
     open(json(notice.msgBody), depth + 1)
   elseif at(notice, "TaskSet") ~= nil then
     remark("an answer of DescribeTasks, which has no results: ask DescribeTaskDetail for each TaskId")
-  elseif is_list(at(notice, "EventSet") or notice) then
-    local elements = at(notice, "EventSet") or notice
-    if #elements == 0 then remark("there is no notice in it") end
-    for _, element in ipairs(elements) do open(element, depth + 1) end
+  elseif is_list(at(notice, "EventSet")) then
+    if #notice.EventSet == 0 then remark("there is no notice in it") end
+    for _, element in ipairs(notice.EventSet) do open(element, depth + 1) end
   else
     remark("neither a notice nor a task of Tencent: no EventType, no TaskType")
   end
