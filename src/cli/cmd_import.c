@@ -281,7 +281,7 @@ static void move_place(struct importing *importing) {
 static int go_on(struct importing *importing, const struct import_place *place, struct err *err) {
   int result = 0;
   if (has_adapter(importing))
-    import_documents_seek(importing->documents, place->offset);
+    import_documents_seek(importing->documents, place->offset, place->line);
   else
     result = import_source_seek(importing->source, place->offset, place->line, err);
   if (result == 0) result = import_rejects_cut(importing->rejects, place->rejected_bytes, err);

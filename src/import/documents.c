@@ -71,7 +71,10 @@ void import_documents_close(struct import_documents *documents) {
   free(documents);
 }
 
-void import_documents_seek(struct import_documents *documents, uint64_t offset) { documents->skip_to = offset; }
+void import_documents_seek(struct import_documents *documents, uint64_t offset, uint64_t line) {
+  documents->skip_to = documents->done_offset = offset;
+  documents->done_line = line;
+}
 
 /* ---- the window ---- */
 
@@ -276,11 +279,13 @@ static void give(struct import_documents *documents, struct str raw, size_t elem
 
 /* Places are behind what was given: at this byte of the value. */
 static void move_done(struct import_documents *documents, size_t at) {
-  uint64_t offset = documents->offset + at;
-  size_t from = (size_t)(documents->done_offset > documents->offset ? documents->done_offset - documents->offset : 0);
-  if (from == 0) documents->done_line = documents->line;
-  documents->done_line += count_lines(str_make(left(documents).ptr + from, at - from));
-  documents->done_offset = offset;
+  uint64_t from = documents->done_offset - documents->offset;
+  if (documents->done_offset <= documents->offset || from > at) { /* else lines up to there are counted */
+    from = 0;
+    documents->done_line = documents->line;
+  }
+  documents->done_line += count_lines(str_make(left(documents).ptr + from, at - (size_t)from));
+  documents->done_offset = documents->offset + at;
 }
 
 static struct str part_of(struct str text, size_t begin, size_t end) { return str_make(text.ptr + begin, end - begin); }

@@ -37,9 +37,9 @@ MUST_USE struct import_documents *import_documents_open(const struct import_docu
 void import_documents_close(struct import_documents *documents);
 SCOPED_REF(struct import_documents, import_documents_close)
 
-/* Continues at an offset that import_documents_offset returned. Call it before the first document. It reads the file
+/* Continues at a place that import_documents_offset and import_documents_line returned. Call it before the first document. It reads the file
  * from its beginning, because the other members of a divided document may be there. */
-void import_documents_seek(struct import_documents *documents, uint64_t offset);
+void import_documents_seek(struct import_documents *documents, uint64_t offset, uint64_t line);
 
 /* Reads the next document or piece; its texts are valid until the next call. *ret_is_end: there are no more. -ERR_IO.
  * -ERR_LIMIT: a document is longer than IMPORT_DOCUMENT_MAX. -ERR_STOPPING: as for input_read. */
