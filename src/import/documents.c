@@ -328,6 +328,8 @@ static bool next_piece(struct import_documents *documents, struct import_documen
     division->is_open = false;
     return false;
   }
+  /* A single element was given, so whatever was wrong is out of the way. */
+  if (division->elements_max == 1 && division->next > division->piece) division->elements_max = SIZE_MAX;
   move_done(documents, element.begin);
   for (;;) {
     fill_piece(documents, value);
@@ -335,7 +337,6 @@ static bool next_piece(struct import_documents *documents, struct import_documen
     if (documents->refusal.len == 0 || division->elements <= 1) break;
     import_documents_halve(documents);
   }
-  if (documents->refusal.len > 0) division->elements_max = SIZE_MAX; /* the bad one is out of the way */
   give(documents, part_of(value, element.begin, division->next), division->elements, ret);
   size_t last = division->next;
   bool is_last = !outline_element(part_of(value, 0, division->array.end), &last, &element);
@@ -359,7 +360,7 @@ static bool divide(struct import_documents *documents, struct str value) {
   outline_compact(part_of(value, 0, division->array.begin), &division->head);
   outline_compact(part_of(value, division->array.end, value.len), &division->tail);
   if (division->head.len + division->tail.len > IMPORT_PIECE_MAX) return false;
-  division->next = division->array.begin;
+  division->piece = division->next = division->array.begin;
   division->elements_max = SIZE_MAX;
   division->is_open = true;
   skip_elements(documents, value);

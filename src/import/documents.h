@@ -46,7 +46,7 @@ void import_documents_seek(struct import_documents *documents, uint64_t offset, 
 MUST_USE int import_documents_next(struct import_documents *documents, struct import_document *ret, bool *ret_is_end,
                                    struct err *err);
 /* The next call gives the piece that the last one gave once more, with at most half of its elements, and so do the
- * calls after it until the document ends. The piece has at least two. */
+ * calls after it, until the document ends or a single element was given. The piece has at least two. */
 void import_documents_halve(struct import_documents *documents);
 
 /* The offset in the file behind the last document or piece that was returned, and the line there. */
