@@ -4,6 +4,8 @@ vendors' pages. The members are those of the SDKs' models: AWS mediaconvert 2017
 v20180717."""
 import copy
 import json
+import os
+import random
 
 import pytest
 
@@ -181,7 +183,7 @@ BAD_MEDIACONVERT = (
     (event("a", {"outputDetails": "x"}), "lists no outputs"), (event("a", group(None)), "cannot be read"),
     (event("a", group("s3://v.mp4")), "cannot be read"),
     (sns("hello"), "not JSON"), (sns("7"), "not JSON"), (sns("{}"), "neither an event"), ({**sns("x"), "Message": None}, "not JSON"),
-    ({"Records": [{}]}, "not JSON"), ({"Records": [7]}, "not JSON"), ({"Records": "x"}, "neither an event"),
+    ({"Records": [{}]}, "not JSON"), ({"Records": [7]}, "not JSON"), ({"Records": "x"}, "neither an event"), ({"Records": []}, "nothing in the notice"), ({"Jobs": []}, "nothing in the notice"),
     (sns(sns(sns(sns(sns(one("a")))))), "envelopes"), ({"Jobs": [None]}, "no id"), ({"Job": {"Id": "a"}}, "COMPLETE: none"),
     ({"Job": 7}, "neither an event"), ({"a": [1, 2]}, "neither an event"),
 )
@@ -455,7 +457,7 @@ BAD_TENCENT = (
     ({"EventType": "WorkflowTask", "WorkflowTaskEvent": "x"}, "there is no WorkflowTaskEvent"), ({"EventType": "WorkflowTaskV9"}, "WorkflowTaskV9"),
     ({"Response": {"TaskType": "LiveStreamProcessTask"}}, "LiveStreamProcessTask"), ({"Response": {"TaskSet": []}}, "DescribeTasks"),
     ({"Response": {"Error": {"Code": "ResourceNotFound", "Message": "m"}, "RequestId": "r"}}, "ResourceNotFound"),
-    ({"Response": "x"}, "not a task"), ({"msgBody": "hello"}, "not a task"), ({"Response": {"EventSet": []}}, "no notice"),
+    ({"Response": "x"}, "not a task"), ({"msgBody": "hello"}, "not a task"), ({"Response": {"EventSet": []}}, "nothing in the notice"),
     (workflow(None, transcode()), "no TaskId"), (workflow("a", transcode(), Status="PROCESSING"), "has not finished: PROCESSING"),
     (workflow("a", transcode(), Status="ABORTED"), "ABORTED"), (workflow("a", transcode(), Status=None), "has not finished: none"),
     (workflow("a", ErrCode=30000, Message="source"), "no results, ErrCode 30000 source"), (workflow("a", MediaProcessResultSet="x"), "no results"),
@@ -485,3 +487,54 @@ def test_odd_values_of_tencent(old_account):
     check(old_account, "tencent-mps", workflow("codec", transcode(transcoded(**output))), waits={"codec/0": "codec"})
     for id in (1770124248480123456, 1770124248480123457):
         check(old_account, "tencent-mps", workflow(id, transcode()), {f"{id}/0": {**LOW, "task_id": str(id)}})
+
+
+# ---- whatever comes ----
+
+ODD = (None, 0, -1, "", "x", True, [], {}, [None], [1], {"a": 1}, 1.5, 10**25, "\u20ac" * 200, "s3://a.jpg", "0000-00-00T00:00:00Z", "a\nb")
+
+
+def paths(node, path=()):
+    for name in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
+        yield path + (name,)
+        yield from paths(node[name], path + (name,))
+
+
+def changed(chance, node):
+    """A copy in which a few members are removed, doubled or something else."""
+    node = copy.deepcopy(node)
+    for _ in range(chance.randint(1, 3)):
+        choices = list(paths(node))
+        if not choices:
+            break
+        *path, name = chance.choice(choices)
+        place = node
+        for step in path:
+            place = place[step]
+        what = chance.random()
+        if what < 0.2 and isinstance(place, dict):
+            del place[name]
+        elif what < 0.3 and isinstance(place, list):
+            place.insert(name, place[name])
+        else:
+            place[name] = copy.deepcopy(chance.choice(ODD))
+    return node
+
+
+def test_no_notice_is_passed_over_in_silence(old_account):
+    """Each is read, without a fault of the script, and something is said of it."""
+    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
+    print(f"SEED={seed}")
+    chance = random.Random(seed)
+    names = {"mediaconvert": ("mediaconvert", "mediaconvert-hls", "mediaconvert-cmaf", "mediaconvert-get-job"),
+             "tencent-mps": ("tencent-mps", "tencent-vod", "tencent-mps-task-detail")}
+    seeds = [(adapter, notice(name)) for adapter in names for name in names[adapter]]
+    seeds += [("mediaconvert", {"Records": [{"Sns": sns(one("a"))}]}), ("tencent-mps", workflow("a", adaptive())),
+              ("tencent-mps", schedule("a", {"TranscodeTask": transcoded()})), ("mediaconvert", {"Jobs": [
+                  job("a", [[detail(1280, 720), detail()]], [[video("H_264", 1280, 720), sound("AAC")]])]})]
+    for _ in range(1000):
+        adapter, body = chance.choice(seeds)
+        body = changed(chance, body)
+        reply = tell(old_account, adapter, body)
+        said = counts(reply)
+        assert sum(said) > 0 and not reply.json().get("quarantined"), (body, reply.body)

@@ -438,5 +438,6 @@ end
 function adapt(notice)
   outputs, remarks = {}, {}
   open(notice, 0)
+  if #outputs + #remarks == 0 then remark("there is nothing in the notice") end
   return outputs, remarks
 end

@@ -179,7 +179,6 @@ local function open(notice, depth)
   elseif at(notice, "TaskSet") ~= nil then
     remark("an answer of DescribeTasks, which has no results: ask DescribeTaskDetail for each TaskId")
   elseif is_list(at(notice, "EventSet")) then
-    if #notice.EventSet == 0 then remark("there is no notice in it") end
     for _, element in ipairs(notice.EventSet) do open(element, depth + 1) end
   else
     remark("neither a notice nor a task of Tencent: no EventType, no TaskType")
@@ -189,5 +188,6 @@ end
 function adapt(notice)
   outputs, remarks = {}, {}
   open(notice, 0)
+  if #outputs + #remarks == 0 then remark("there is nothing in the notice") end
   return outputs, remarks
 end
