@@ -275,10 +275,10 @@ struct writing {
   bool *is_twice;
 };
 
-/* A cell; empty for \N, by which databases export NULL. */
+/* A cell; empty for what databases export as NULL, lest that becomes the name of a codec. */
 static struct str cell_of(const struct writing *writing, size_t cell) {
   struct str text = csv_reader_cell(writing->row, cell);
-  return str_equal(text, STR("\\N")) ? STR("") : text;
+  return str_equal(text, STR("\\N")) || str_equal(text, STR("NULL")) ? STR("") : text;
 }
 
 static struct str value_of(const struct writing *writing, enum field field) {

@@ -357,13 +357,16 @@ def test_forms_that_are_none(importing):
     assert done.returncode == 1 and counts(done.stdout) == counted(1, 0, 0, 1), "a first line that is too long is one row"
 
 
-def test_null_of_databases(importing):
-    r"""\N is what MySQL and PostgreSQL export for NULL."""
-    path = importing.write("a.tsv", COLUMNS.strip().replace(",", "\t") + "\ttask_id\tsource\n"
-                           "1\th264\t640\t360\t1000\t\\N\t\\N\n\\N\th264\t640\t360\t1000\ta\tb\n3\th264\t640\t360\t\\N\ta\tb\n")
-    done = importing(path, "--source", "farm")
-    assert counts(done.stdout) == counted(1, 0, 0, 2), done
-    assert [row["reason"] for row in rejects(path)] == ["id is missing", "duration_ms is missing"]
+@pytest.mark.parametrize("null", ["\\N", "NULL"])
+def test_null_of_databases(importing, null):
+    """It is absent, and never the name of a codec, an id, or a label."""
+    rows = (("1", "h264", "1000", null, null), (null, "h264", "1000", "a", "b"), ("3", "h264", null, "a", "b"), ("4", null, "1000", "a", "b"))
+    path = importing.write("a.tsv", "id\tcodec\tduration_ms\ttask_id\tsource\twidth\theight\n" + "".join(
+        "\t".join(row) + "\t640\t360\n" for row in rows))
+    done = importing(path, "--source", "farm", "--labels", "task=task_id")
+    assert counts(done.stdout) == counted(1, 0, 0, 3), done
+    assert [row["reason"] for row in rejects(path)] == ["id is missing", "duration_ms is missing", "codec is missing"]
+    assert "labels" not in history(importing, 1)["data"]
     assert importing.account.client.report(event(1, source="farm")).json()["duplicate"] == 1
 
 
@@ -380,7 +383,7 @@ TIMES = (  # as the file has it, what is stored with --time-zone Europe/Berlin, 
     ("2026-02-03T20:01:00Z", "2026-02-03T20:01:00.000Z", None), ("", None, None), ("2026-02-03", "without a time of day", "without a time of day"),
     ("2026-03-29 02:30:00", "does not exist in Europe/Berlin", "--time-zone"), ("03.02.2026 20:01", "RFC 3339", "RFC 3339"),
     ("2025-10-26 02:30:00", "2025-10-26T00:30:00.000Z", "--time-zone"), (" 2026-02-03 20:01:00", "RFC 3339", "RFC 3339"),
-    ("NULL", "RFC 3339", "RFC 3339"), ("1979-06-01 00:00:00", "1980", "--time-zone"),
+    ("null", "RFC 3339", "RFC 3339"), ("1979-06-01 00:00:00", "1980", "--time-zone"),
 )
 
 
