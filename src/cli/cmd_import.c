@@ -37,7 +37,8 @@
 struct import_options {
   struct client_settings settings;
   char *format, *source, *rejected, *give_up;
-  char *adapter, *id, *time;
+  char *adapter, *id, *time, *time_zone;
+  char **map, **labels, **ignored;
   bool restart, json;
 };
 
@@ -100,24 +101,33 @@ static uint64_t things_done(const struct importing *importing) {
 
 /* ---- opening ---- */
 
-static bool ends_with(const char *name, const char *ending) {
-  size_t len = strlen(name), tail = strlen(ending);
-  return len > tail && str_equal_nocase(str_of(name + len - tail), str_of(ending));
-}
+static const struct {
+  const char *name; /* of --format, and of a file's ending behind a dot; later ones: of an ending only */
+  enum import_format format;
+} formats[] = {
+    {"ndjson", IMPORT_NDJSON}, {"csv", IMPORT_CSV}, {"tsv", IMPORT_TSV}, {"jsonl", IMPORT_NDJSON}, {"tab", IMPORT_TSV},
+};
+#define FORMATS (sizeof formats / sizeof formats[0])
+#define FORMATS_NAMED 3
 
 static int choose_format(const char *name, const char *format, enum import_format *ret, struct err *err) {
-  bool is_csv = format != NULL ? strcmp(format, "csv") == 0 : ends_with(name, ".csv");
-  bool is_ndjson = format != NULL ? strcmp(format, "ndjson") == 0
-                                  : strcmp(name, "-") == 0 || ends_with(name, ".ndjson") || ends_with(name, ".jsonl");
-  if (!is_csv && !is_ndjson && format != NULL)
-    return err_set(err, ERR_USAGE, "--format '%s': give ndjson or csv", format);
-  if (!is_csv && !is_ndjson) {
-    return err_set(err, ERR_USAGE,
-                   "%s: unknown format, because the name does not end in .csv, .ndjson or .jsonl: give --format",
-                   name);
-  }
-  *ret = is_csv ? IMPORT_CSV : IMPORT_NDJSON;
+  const char *dot = strrchr(name, '.');
+  struct str wanted = str_of(format != NULL ? format : dot != NULL ? dot + 1 : "");
+  size_t count = format != NULL ? FORMATS_NAMED : FORMATS, i = 0;
+  while (i < count && !str_equal_nocase(wanted, str_of(formats[i].name)))
+    i++;
+  if (i == count && format != NULL) return err_set(err, ERR_USAGE, "--format '%s': give ndjson, csv or tsv", format);
+  *ret = i < count ? formats[i].format : IMPORT_BY_HEADER;
   return 0;
+}
+
+static int find_zone(const struct import_options *options, const struct zone **ret, struct err *err) {
+  *ret = NULL;
+  if (options->time_zone == NULL) return 0;
+  int result = zone_find(str_of(options->time_zone), ret, err);
+  if (result != -ERR_RANGE) return result;
+  const struct err why = *err;
+  return err_set(err, ERR_USAGE, "--time-zone: %s", why.text);
 }
 
 static int open_input(struct importing *importing, const char *name, struct err *err) {
@@ -133,18 +143,25 @@ static int open_input(struct importing *importing, const char *name, struct err 
   return 0;
 }
 
-/* Options of one way to import, given for the other. */
-static int check_options(const struct import_options *options, enum import_format format, struct err *err) {
-  const char *name = NULL;
-  if (options->adapter == NULL) name = options->id != NULL ? "id" : options->time != NULL ? "time" : NULL;
-  if (name != NULL)
-    return err_set(err, ERR_USAGE, "--%s is for the documents of an adapter: give --adapter NAME, or leave it out",
-                   name);
-  if (options->adapter != NULL && options->format != NULL) {
-    return err_set(err, ERR_USAGE, "--format is for events; with --adapter, FILE holds JSON documents: leave it out");
+/* Refuses options of one way to import that are given for the other. */
+static int check_options(const struct import_options *options, struct err *err) {
+  const struct {
+    const char *name;
+    bool is_given, is_for_adapter;
+  } rows[] = {
+      {"id", options->id != NULL, true},           {"time", options->time != NULL, true},
+      {"format", options->format != NULL, false},  {"time-zone", options->time_zone != NULL, false},
+      {"map", options->map != NULL, false},        {"labels", options->labels != NULL, false},
+      {"ignore", options->ignored != NULL, false},
+  };
+  bool has_adapter = options->adapter != NULL;
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    if (!rows[i].is_given || rows[i].is_for_adapter == has_adapter) continue;
+    return err_set(err, ERR_USAGE,
+                   has_adapter ? "--%s is for events, and with --adapter FILE holds a service's documents: leave it out"
+                               : "--%s is for the documents of an adapter: give --adapter NAME, or leave it out",
+                   rows[i].name);
   }
-  if (options->adapter == NULL && format == IMPORT_NDJSON && options->source != NULL)
-    return err_set(err, ERR_USAGE, "--source is for CSV and TSV: each ndjson event names its own source");
   return 0;
 }
 
@@ -155,14 +172,19 @@ static int open_source(struct importing *importing, enum import_format format, s
     importing->documents = import_documents_open(&how);
     return 0;
   }
-  const struct import_source_options how = {
+  struct import_source_options how = {
       .fd = importing->fd,
       .name = importing->name,
       .format = format,
-      .source = options->source,
-      .project = options->settings.project,
+      .needs_format = importing->fd != STDIN_FILENO,
+      .columns = {.source = options->source,
+                  .project = options->settings.project,
+                  .map = options->map,
+                  .labels = options->labels,
+                  .ignored = options->ignored},
   };
-  return import_source_open(&how, &importing->source, err);
+  int result = find_zone(options, &how.times.zone, err);
+  return result == 0 ? import_source_open(&how, &importing->source, err) : result;
 }
 
 static int open_rejects(struct importing *importing, struct err *err) {
@@ -231,6 +253,12 @@ static void append_text(struct buf *out, const char *text) {
   buf_char(out, '\0');
 }
 
+static void append_texts(struct buf *out, char *const *texts) {
+  for (; texts != NULL && *texts != NULL; texts++)
+    append_text(out, *texts);
+  buf_char(out, '\0');
+}
+
 /* Fingerprints everything that decides which events are sent, and where. A place is valid only for the same print. */
 static int take_print(struct importing *importing, struct err *err) {
   const struct import_options *options = importing->options;
@@ -243,6 +271,10 @@ static int take_print(struct importing *importing, struct err *err) {
   append_text(&how, options->adapter);
   append_text(&how, options->id);
   append_text(&how, options->time);
+  append_text(&how, options->time_zone);
+  append_texts(&how, options->map);
+  append_texts(&how, options->labels);
+  append_texts(&how, options->ignored);
   append_text(&how, import_rejects_path(importing->rejects));
   CHECK(!how.failed);
   int result = import_place_print(importing->fd, importing->name, buf_view(&how), importing->print, err);
@@ -333,6 +365,7 @@ static int gather(struct importing *importing, bool *ret_is_end, struct err *err
     int result = import_source_next(importing->source, &event, &is_end, err);
     if (result != 0) return result;
     if (is_end) break;
+    importing->counts[IMPORT_AMBIGUOUS] += event.is_twice && event.refusal.len == 0;
     if (event.refusal.len == 0)
       import_sender_add(importing->sender, event.line, event.text);
     else
@@ -382,15 +415,20 @@ static const enum import_count document_counts[] = {
     (enum import_count)REPORT_CONFLICT, (enum import_count)REPORT_REJECTED, IMPORT_IGNORED, IMPORT_QUARANTINED,
     IMPORT_COUNTS};
 
+static void print_count(const struct importing *importing, enum import_count count) {
+  (void)printf(importing->options->json ? ",\"%s\":%" PRIu64 : ", %s %" PRIu64, import_count_name(count),
+               importing->counts[count]);
+}
+
 static void print_summary(const struct importing *importing, bool is_complete) {
   double seconds = progress_seconds(&importing->progress);
   bool json = importing->options->json;
   if (options_quiet() && !json) return;
   const enum import_count *shown = has_adapter(importing) ? document_counts : row_counts;
   (void)printf(json ? "{\"%s\":%" PRIu64 : "%s %" PRIu64, things(importing), things_done(importing));
-  for (; *shown != IMPORT_COUNTS; shown++) {
-    (void)printf(json ? ",\"%s\":%" PRIu64 : ", %s %" PRIu64, import_count_name(*shown), importing->counts[*shown]);
-  }
+  for (; *shown != IMPORT_COUNTS; shown++)
+    print_count(importing, *shown);
+  if (importing->options->time_zone != NULL) print_count(importing, IMPORT_AMBIGUOUS);
   if (json)
     (void)printf(",\"seconds\":%.3f,\"complete\":%s}\n", seconds, is_complete ? "true" : "false");
   else
@@ -452,7 +490,7 @@ static int import(struct import_options *options, const char *name, struct err *
   enum import_format format = IMPORT_NDJSON;
   progress_begin(&importing.progress);
   int result = options->adapter == NULL ? choose_format(name, options->format, &format, err) : 0;
-  if (result == 0) result = check_options(options, format, err);
+  if (result == 0) result = check_options(options, err);
   if (result == 0) result = client_settings_fill(&options->settings, err);
   if (result == 0) result = client_open(&options->settings, &importing.client, err);
   if (result == 0) result = client_check_token(importing.client, err);
@@ -470,9 +508,16 @@ int cmd_import(int argc, char **argv) {
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
       {"format", 0, OPTION_TEXT, &options.format, "FORMAT",
-       "ndjson or csv (default: by the ending of FILE; ndjson for -)"},
+       "ndjson, csv or tsv (default: by the ending of FILE, else by its first line)"},
       {"source", 0, OPTION_TEXT, &options.source, "NAME",
        "source of rows that name none; with --adapter: of all outputs, instead of the adapter's own"},
+      {"time-zone", 0, OPTION_TEXT, &options.time_zone, "NAME",
+       "times that state no zone are local times of this one, such as Asia/Shanghai"},
+      {"map", 0, OPTION_LIST, &options.map, "FIELD=COLUMN,...",
+       "take fields of the events from columns that have other names; repeatable"},
+      {"labels", 0, OPTION_LIST, &options.labels, "COLUMN,...",
+       "keep columns as labels; NAME=COLUMN gives the label another name; repeatable"},
+      {"ignore", 0, OPTION_LIST, &options.ignored, "COLUMN,...", "leave columns out; repeatable"},
       {"adapter", 0, OPTION_TEXT, &options.adapter, "NAME",
        "FILE holds a transcoding service's job list or notices, for the server's adapter of that name"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "with --adapter: the id of the output, for an adapter that needs it"},
@@ -487,20 +532,23 @@ int cmd_import(int argc, char **argv) {
       {0},
   };
   const struct option_exit exits[] = {
-      {EXIT_OK, "every row is stored, now or before"},
-      {EXIT_FAILED, "rows were not stored, or the import stopped early"},
+      {EXIT_OK, "every row or output is stored, now or before, or waits as unresolved"},
+      {EXIT_FAILED, "something was not stored, or the import stopped early"},
       {EXIT_USAGE, "wrong usage"},
       {0},
   };
   const struct option_spec spec = {
       .usage = "FILE",
       .summary =
-          "Reports the events of a file: ndjson with one event a line, or CSV whose first line names the columns. - "
-          "is standard input. Each event counts once, so a file may be imported again. If the import is "
-          "interrupted, the same command goes on where it stopped.",
+          "Reports the events of a file: ndjson with one event a line, or CSV or TSV whose first line names the columns. "
+          "With --adapter, FILE holds documents of a transcoding service: a job list, or notices. - is standard input. "
+          "Each identity counts once, so a file may be imported again. If the import is interrupted, the same command "
+          "goes on where it stopped.",
       .quiet = "print no progress and no summary",
       .examples =
           "codecmeter import --env data/client.env 2024.csv --source old-farm\n"
+          "codecmeter import --env data/client.env jobs.tsv --source db --time-zone Europe/Berlin --map id=job,width=w\n"
+          "codecmeter import --env data/client.env jobs.json --adapter mediaconvert\n"
           "zcat 2023-*.ndjson.gz | codecmeter import --env data/client.env -",
       .exits = exits,
       .rows = rows,

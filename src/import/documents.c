@@ -53,6 +53,7 @@ struct import_documents *import_documents_open(const struct import_documents_opt
   struct import_documents *documents = calloc(1, sizeof *documents);
   CHECK(documents != NULL);
   documents->options = *options;
+  if (options->piece_max == 0) documents->options.piece_max = IMPORT_PIECE_MAX;
   documents->line = documents->done_line = 1;
   documents->window.limit = IMPORT_DOCUMENT_MAX + 2 * READ_SIZE;
   documents->parser = json_parser_new();
@@ -299,7 +300,7 @@ static void fill_piece(struct import_documents *documents, struct str value) {
   buf_str(text, buf_view(&division->head));
   division->piece = division->next;
   for (division->elements = 0; division->elements < division->elements_max; division->elements++) {
-    if (division->elements > 0 && text->len >= IMPORT_PIECE_MAX) break;
+    if (division->elements > 0 && text->len >= documents->options.piece_max) break;
     if (!outline_element(part_of(value, 0, division->array.end), &division->next, &element)) break;
     if (division->elements > 0) buf_char(text, ',');
     outline_compact(part_of(value, element.begin, element.end), text);
@@ -354,12 +355,12 @@ void import_documents_halve(struct import_documents *documents) {
 
 static bool divide(struct import_documents *documents, struct str value) {
   struct division *division = &documents->division;
-  if (value.len <= IMPORT_PIECE_MAX || !outline_division(value, &division->array)) return false;
+  if (value.len <= documents->options.piece_max || !outline_division(value, &division->array)) return false;
   buf_clear(&division->head);
   buf_clear(&division->tail);
   outline_compact(part_of(value, 0, division->array.begin), &division->head);
   outline_compact(part_of(value, division->array.end, value.len), &division->tail);
-  if (division->head.len + division->tail.len > IMPORT_PIECE_MAX) return false;
+  if (division->head.len + division->tail.len > documents->options.piece_max) return false;
   division->piece = division->next = division->array.begin;
   division->elements_max = SIZE_MAX;
   division->is_open = true;

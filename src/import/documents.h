@@ -1,7 +1,7 @@
 /* Reads the JSON documents of a file, one after the other: one value, several values (on lines of their own or
  * printed over many), or an array of documents. For users: docs/import.md, "Job lists".
  *
- * A document that is longer than IMPORT_PIECE_MAX is divided, if it has an array at which that is safe
+ * A document that is longer than a piece may be is divided, if it has an array at which that is safe
  * (import/outline.h): each piece has some of the elements, and all other members.
  *
  * It holds one document of at most IMPORT_DOCUMENT_MAX bytes. A document that is not JSON is returned as refused, and
@@ -23,6 +23,7 @@
 struct import_documents_options {
   int fd;           /* borrowed; read from its current offset, which is 0 of the places */
   const char *name; /* for messages */
+  size_t piece_max; /* a longer document is divided; 0: IMPORT_PIECE_MAX */
 };
 
 struct import_document {

@@ -18,7 +18,7 @@ enum import_count {
   IMPORT_IGNORED,                      /* parts of documents that are no outputs */
   IMPORT_QUARANTINED,                  /* documents that the server keeps, because its adapter failed on them */
   IMPORT_DOCUMENTS,                    /* documents and pieces of documents that were answered */
-  IMPORT_TWICE,                        /* rows whose local time occurs twice */
+  IMPORT_AMBIGUOUS,                    /* rows whose local time occurs twice: the earlier instant was taken */
   IMPORT_COUNTS
 };
 const char *import_count_name(enum import_count count);
