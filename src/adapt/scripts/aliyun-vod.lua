@@ -1,8 +1,8 @@
--- Alibaba Cloud ApsaraVideo VOD: the events StreamTranscodeComplete (one stream) and TranscodeComplete (all streams of a
--- video). Source: alibabacloud.com/help/en/vod/user-guide/streamtranscodecomplete and …/transcodecomplete.
+-- Alibaba Cloud ApsaraVideo VOD: the events StreamTranscodeComplete (one stream) and TranscodeComplete (all streams
+-- of a video). Source: alibabacloud.com/help/en/vod/user-guide/streamtranscodecomplete and …/transcodecomplete.
 --
--- Both events may come for one stream. Its JobId is the same in both, so it counts once. The events of some years have
--- no Codec, and no FinishTime.
+-- Both events may come for one stream. Its JobId is the same in both, so it counts once. The events of some years
+-- have no Codec, and no FinishTime.
 
 local function list(node, path)
   local found = at(node, path)
@@ -71,7 +71,8 @@ function adapt(notice)
     if reason then table.insert(remarks, reason) else table.insert(outputs, read_stream(notice, stream)) end
   end
   if #outputs == 0 and #remarks == 0 then
-    return nil, { "TranscodeComplete without StreamInfos; its status is " .. (text(notice, "Status") or "not stated") }
+    local status = text(notice, "Status") or "not stated"
+    return nil, { "TranscodeComplete without StreamInfos; its status is " .. status }
   end
   return outputs, remarks
 end

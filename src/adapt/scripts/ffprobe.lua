@@ -36,7 +36,9 @@ local function frames_of(stream, format)
 end
 
 -- Formats that hold pictures and state no times: their durations are ffprobe's invention.
-local function is_untimed(format) return format == "image2" or format == "mjpeg" or ends(format, "_pipe") end
+local function is_untimed(format)
+  return format == "image2" or format == "mjpeg" or ends(format, "_pipe")
+end
 
 -- True if the stream is certainly one picture. A JPEG without a name may be one picture or a motion JPEG, and a WebP
 -- that libavcodec cannot decode (0 x 0) is animated.
@@ -69,8 +71,10 @@ local function seconds_of(tag)
   local parts = split(tag, ":")
   if #parts ~= 3 then return nil end
   local seconds = split(parts[3], ".")
-  if #seconds > 2 or not is_digits(parts[1]) or not is_digits(parts[2]) or not is_digits(seconds[1]) then return nil end
-  if seconds[2] and not is_digits(seconds[2]) then return nil end
+  if #seconds > 2 then return nil end
+  for _, part in ipairs({ parts[1], parts[2], seconds[1], seconds[2] }) do
+    if not is_digits(part) then return nil end
+  end
   local whole = tonumber(parts[1]) * 3600 + tonumber(parts[2]) * 60 + tonumber(seconds[1])
   return positive(string.format("%d.%s", whole, seconds[2] or "0"))
 end
@@ -97,7 +101,8 @@ local function is_alone(notice, stream)
 end
 
 local function duration_of(notice, stream)
-  if text(stream, "codec_type") == "video" and is_untimed(text(notice, "format.format_name") or "") then return nil end
+  local is_video = text(stream, "codec_type") == "video"
+  if is_video and is_untimed(text(notice, "format.format_name") or "") then return nil end
   local own = positive(text(stream, "duration")) or tagged_duration(stream)
   return own or (is_alone(notice, stream) and positive(text(notice, "format.duration"))) or nil
 end
@@ -164,7 +169,7 @@ end
 
 local function bit_rate(stream) return tonumber(text(stream, "bit_rate")) end
 
--- What all of the streams have in common. Streams that differ, and of which none is preferred, leave the rest unknown.
+-- What all preferred streams have in common. The rest is unknown.
 local function measure(notice, streams, measure_one)
   local common
   for _, stream in ipairs(preferred(preferred(streams, rank), bit_rate)) do

@@ -3,12 +3,14 @@
 --
 --   each=renditions, where=status:done, id=job.id/name, width=video.width, height=video.height, codec=codec
 --
--- Measures are looked up in the output alone: a job often has the size of its input under the same names. A path that
--- begins with "$." is looked up in the whole notice. All other fields are looked up in the output, then in the notice.
+-- Measures are looked up in the output alone: a job often has the size of its input under the same names. A path
+-- that begins with "$." is looked up in the whole notice. Other fields are looked up in the output, else in the
+-- notice.
 
 local measures = { "codec", "width", "height", "duration", "duration_ms", "frame_rate", "passes" }
-local others = { "quality", "region", "input_duration_ms", "task_id", "created", "src_url", "dest_name", "dest_bucket",
-                 "format" }
+local others = {
+  "quality", "region", "input_duration_ms", "task_id", "created", "src_url", "dest_name", "dest_bucket", "format",
+}
 local own = { "each", "where", "id", "preset", "time", "time_s", "time_ms" }
 
 local function trim(value)
@@ -53,7 +55,8 @@ end
 
 local function read_field(fields, entry)
   local equals = find(entry, "=")
-  local field, value = trim(equals and entry:sub(1, equals - 1) or entry), trim(equals and entry:sub(equals + 1) or "")
+  local field, value = trim(equals and entry:sub(1, equals - 1) or entry), ""
+  if equals then value = trim(entry:sub(equals + 1)) end
   if value == "" then error("the map has '" .. entry .. "': write FIELD=PATH", 0) end
   if fields[field] then error("the map has '" .. field .. "' twice", 0) end
   check_field(field, value)
@@ -73,7 +76,9 @@ local function read_map(given)
   for _, entry in ipairs(split(given, ",")) do
     if trim(entry) ~= "" then read_field(fields, trim(entry)) end
   end
-  if not fields.id then error("the map names no id: an output needs one that stays the same, like id=job.id/name", 0) end
+  if not fields.id then
+    error("the map names no id: an output needs one that stays the same, like id=job.id/name", 0)
+  end
   return fields
 end
 

@@ -87,7 +87,7 @@ end
 
 -- ---- which track ----
 
--- Players show the track that is marked as the default; without such a mark, the first one cannot be told from others.
+-- Players show the track that is marked as the default. Without such a mark, none can be told from the others.
 local function preferred(tracks)
   local marked = {}
   for _, track in ipairs(tracks) do
@@ -138,7 +138,8 @@ function adapt(notice, asked)
   local found = sort_tracks(tracks)
   local general = found.General[1] or {}
   if #found.Video > 0 then
-    return { output_of(notice, asked, general, "transcode.finished", measure(tracks, general, found.Video, measure_video)) }
+    local measured = measure(tracks, general, found.Video, measure_video)
+    return { output_of(notice, asked, general, "transcode.finished", measured) }
   end
   if #found.moving > 0 then
     return { output_of(notice, asked, general, "transcode.finished", {}) },

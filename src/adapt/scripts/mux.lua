@@ -1,8 +1,8 @@
 -- Mux Video: webhooks of assets. Source: docs.mux.com/webhook-reference; types of the events in Mux's SDK
 -- (muxinc/mux-node-sdk, src/resources/webhooks).
 --
--- An asset is one output: its largest rendition, which is what Mux bills. Static renditions are files of their own, each
--- with its own event. No event states a codec, so they wait as unresolved, unless a rule names it.
+-- An asset is one output: its largest rendition, which is what Mux bills. Static renditions are files of their own,
+-- each with its own event. No event states a codec, so they wait as unresolved, unless a rule names it.
 
 local function list(node, path)
   local found = at(node, path)
@@ -22,7 +22,8 @@ local function positive(value)
 end
 
 local function is_sound(asset)
-  local is_stated = text(asset, "resolution_tier") == "audio-only" or text(asset, "max_stored_resolution") == "Audio only"
+  local is_stated = text(asset, "resolution_tier") == "audio-only"
+                      or text(asset, "max_stored_resolution") == "Audio only"
   local has_sound_alone = track_of(asset, "audio") and not track_of(asset, "video")
   return is_stated or has_sound_alone
 end
