@@ -27,7 +27,16 @@ local function id_of(notice, stream)
   return video .. "/" .. definition .. "/" .. format
 end
 
-local function is_sound(stream) return at(stream, "IsAudio") == true or text(stream, "IsAudio") == "true" end
+-- The events of some years have no IsAudio. An MP3 holds no pictures.
+local function is_sound(stream)
+  return at(stream, "IsAudio") == true or text(stream, "IsAudio") == "true" or text(stream, "Format") == "mp3"
+end
+
+local function codec_of(stream)
+  local stated = codec(text(stream, "Codec") or "")
+  if stated or not is_sound(stream) then return stated or rule(text(stream, "Definition")) end
+  return text(stream, "Format") == "mp3" and "mp3" or nil
+end
 
 local function read_stream(notice, stream)
   local sounds = is_sound(stream)
@@ -36,7 +45,7 @@ local function read_stream(notice, stream)
     type = sounds and "audio.finished" or nil,
     time = text(stream, "FinishTime") or text(notice, "FinishTime") or text(notice, "EventTime"),
     data = {
-      codec = codec(text(stream, "Codec") or "") or (not sounds and rule(text(stream, "Definition"))) or nil,
+      codec = codec_of(stream),
       width = text(stream, "Width"),
       height = text(stream, "Height"),
       duration = text(stream, "Duration"),
@@ -56,7 +65,7 @@ local function reason_against(notice, stream, number)
   if status ~= "success" or fault then
     return name .. " did not succeed: " .. (fault or status or "it has no Status")
   end
-  local is_whole = codec(text(stream, "Codec") or "") and (tonumber(text(stream, "Duration")) or -1) >= 0
+  local is_whole = codec_of(stream) and (tonumber(text(stream, "Duration")) or -1) >= 0
   if is_sound(stream) and not is_whole then return name .. " is sound, and its codec or duration is not stated" end
 end
 

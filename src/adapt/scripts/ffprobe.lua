@@ -30,9 +30,20 @@ local function is_named_as_picture(notice)
   return false
 end
 
+local function number_of(rate)
+  local parts = split(rate or "", "/")
+  local top, bottom = tonumber(parts[1]), tonumber(parts[2] or 1)
+  return top and bottom and bottom > 0 and top > 0 and top / bottom or nil
+end
+
+-- A GIF of one picture may state a duration alone.
 local function frames_of(stream, format)
   local found = text(stream, "nb_read_frames") or text(stream, "nb_read_packets") or text(stream, "nb_frames")
-  return tonumber(found) or (format == "image2" and tonumber(text(stream, "duration_ts"))) or nil
+  if tonumber(found) then return tonumber(found) end
+  if format == "image2" then return tonumber(text(stream, "duration_ts")) end
+  local rate = number_of(text(stream, "avg_frame_rate")) or number_of(text(stream, "r_frame_rate"))
+  local seconds = tonumber(text(stream, "duration"))
+  return format == "gif" and rate and seconds and seconds * rate + 0.5 or nil
 end
 
 -- Formats that hold pictures and state no times: their durations are ffprobe's invention.
@@ -50,7 +61,7 @@ local function is_still(notice, stream)
   if brand and still_brands[brand] then return true end
   if not is_untimed(format) and format ~= "gif" and format ~= "apng" then return false end
   local frames = frames_of(stream, format)
-  if frames then return frames <= 1 end
+  if frames then return frames < 2 end
   if format == "jpeg_pipe" or format == "mjpeg" then return is_named_as_picture(notice) end
   if format == "webp_pipe" then return positive(text(stream, "width")) ~= nil end
   return ends(format, "_pipe")
@@ -66,7 +77,7 @@ local function is_digits(value)
   return #value > 0 and #value <= 9
 end
 
--- "00:00:02.023000000" in seconds.
+-- "00:00:02.023000000", as tags and -sexagesimal write it, in seconds.
 local function seconds_of(tag)
   local parts = split(tag, ":")
   if #parts ~= 3 then return nil end
@@ -77,6 +88,11 @@ local function seconds_of(tag)
   end
   local whole = tonumber(parts[1]) * 3600 + tonumber(parts[2]) * 60 + tonumber(seconds[1])
   return positive(string.format("%d.%s", whole, seconds[2] or "0"))
+end
+
+local function duration_at(node, path)
+  local value = text(node, path)
+  return positive(value) or (value and seconds_of(value))
 end
 
 -- Matroska's statistics of a stream: DURATION, or DURATION-eng, as its muxer writes it.
@@ -103,8 +119,8 @@ end
 local function duration_of(notice, stream)
   local is_video = text(stream, "codec_type") == "video"
   if is_video and is_untimed(text(notice, "format.format_name") or "") then return nil end
-  local own = positive(text(stream, "duration")) or tagged_duration(stream)
-  return own or (is_alone(notice, stream) and positive(text(notice, "format.duration"))) or nil
+  local own = duration_at(stream, "duration") or tagged_duration(stream)
+  return own or (is_alone(notice, stream) and duration_at(notice, "format.duration")) or nil
 end
 
 -- ---- measures ----

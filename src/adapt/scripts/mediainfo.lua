@@ -15,11 +15,15 @@ end
 local video_codecs = {
   ["avc"] = "h264", ["hevc"] = "h265", ["vvc"] = "vvc", ["mpeg-4 visual"] = "mpeg4", ["jpeg"] = "mjpeg",
   ["jpeg 2000"] = "jpeg2000", ["sorenson spark"] = "flv1", ["dv"] = "dvvideo", ["vc-3"] = "dnxhd",
+  ["yuv"] = "rawvideo", ["rgb"] = "rawvideo",
 }
 local audio_codecs = { ["mlp fba"] = "truehd", ["ac-3"] = "ac3", ["e-ac-3"] = "eac3" }
 -- Formats of which a second member names the codec.
 local versions = {
-  ["mpeg video"] = { path = "Format_Version", ["Version 1"] = "mpeg1video", ["Version 2"] = "mpeg2video" },
+  ["mpeg video"] = {
+    path = "Format_Version",
+    ["1"] = "mpeg1video", ["Version 1"] = "mpeg1video", ["2"] = "mpeg2video", ["Version 2"] = "mpeg2video",
+  },
   ["vc-1"] = { path = "CodecID", ["WMV3"] = "wmv3", ["WVC1"] = "vc1", ["WMVA"] = "vc1", ["vc-1"] = "vc1" },
   ["mpeg audio"] = { path = "Format_Profile", ["Layer 1"] = "mp1", ["Layer 2"] = "mp2", ["Layer 3"] = "mp3" },
   ["amr"] = { path = "Format_Profile", ["Narrow band"] = "amr_nb", ["Wide band"] = "amr_wb" },
