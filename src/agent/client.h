@@ -46,12 +46,16 @@ MUST_USE int client_check_token(const struct client *client, struct err *err);
  * or there is no token. The connection is kept. */
 MUST_USE int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
                          struct err *err);
-/* The same for one event, a structured CloudEvent. */
-MUST_USE int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err);
-
 struct client_param {
   const char *name, *value;
 };
+/* The same for a document of a transcoding service: sends JSON to POST /v1/adapters/ADAPTER. The params become the
+ * URL's query; those with value NULL are left out. */
+MUST_USE int client_notify(struct client *client, const char *adapter, const struct client_param *params, size_t count,
+                           struct str document, struct client_reply *ret, struct err *err);
+/* Like client_send, for one event, a structured CloudEvent. */
+MUST_USE int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err);
+
 /* Makes a signed call; params do not include PublicKey and Signature. -ERR_NETWORK, or -ERR_REMOTE with RetCode and
  * message. */
 MUST_USE int client_call(struct client *client, const struct client_param *params, size_t count,

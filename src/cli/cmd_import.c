@@ -19,6 +19,8 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "import/documents.h"
+#include "import/notices.h"
 #include "import/place.h"
 #include "import/rejects.h"
 #include "import/sender.h"
@@ -29,10 +31,13 @@
 #define REJECTS_OF_PIPE "import" REJECTS_SUFFIX
 #define GIVE_UP_DEFAULT "10m"
 #define BATCHES_PER_PLACE 8 /* a place costs a few syncs */
+#define DOCUMENTS_PER_PLACE 64
+#define REMARKS_MAX 5 /* that are printed */
 
 struct import_options {
   struct client_settings settings;
   char *format, *source, *rejected, *give_up;
+  char *adapter, *id, *time;
   bool restart, json;
 };
 
@@ -45,18 +50,24 @@ struct importing {
   char *place_path; /* NULL: none is kept */
   char print[IMPORT_PRINT_SIZE];
   struct import_place place; /* behind the last batch that was answered */
-  uint64_t outcomes[IMPORT_OUTCOMES];
-  uint64_t before; /* rows of earlier runs */
-  unsigned batches;
+  uint64_t counts[IMPORT_COUNTS];
+  uint64_t before;          /* rows or documents of earlier runs */
+  uint64_t batches, remarks; /* of this run */
   struct progress progress;
   struct client *client;
-  struct import_source *source;
   struct import_rejects *rejects;
+  /* events of rows; NULL with --adapter */
+  struct import_source *source;
   struct import_sender *sender;
+  /* documents; NULL without --adapter */
+  struct import_documents *documents;
+  struct import_notices *notices;
 };
 
 static void importing_fini(struct importing *importing) {
   import_sender_free(importing->sender);
+  import_notices_free(importing->notices);
+  import_documents_close(importing->documents);
   import_rejects_close(importing->rejects);
   import_source_close(importing->source);
   client_close(importing->client);
@@ -75,11 +86,16 @@ static void say(struct importing *importing, const char *format, ...) {
   (void)command_fail("import", &what);
 }
 
-static uint64_t rows_of(const struct importing *importing) {
+static bool has_adapter(const struct importing *importing) { return importing->options->adapter != NULL; }
+
+/* What is counted: rows, or documents. */
+static const char *things(const struct importing *importing) { return has_adapter(importing) ? "documents" : "rows"; }
+
+static uint64_t things_done(const struct importing *importing) {
   uint64_t rows = 0;
   for (int i = 0; i < IMPORT_OUTCOMES; i++)
-    rows += importing->outcomes[i];
-  return rows;
+    rows += importing->counts[i];
+  return has_adapter(importing) ? importing->counts[IMPORT_DOCUMENTS] : rows;
 }
 
 /* ---- opening ---- */
@@ -117,10 +133,27 @@ static int open_input(struct importing *importing, const char *name, struct err 
   return 0;
 }
 
+/* Options of one way to import, given for the other. */
+static int check_options(const struct import_options *options, enum import_format format, struct err *err) {
+  const char *name = NULL;
+  if (options->adapter == NULL) name = options->id != NULL ? "id" : options->time != NULL ? "time" : NULL;
+  if (name != NULL)
+    return err_set(err, ERR_USAGE, "--%s is for the documents of an adapter: give --adapter NAME, or leave it out",
+                   name);
+  if (options->adapter != NULL && options->format != NULL) {
+    return err_set(err, ERR_USAGE, "--format is for events; with --adapter, FILE holds JSON documents: leave it out");
+  }
+  if (options->adapter == NULL && format == IMPORT_NDJSON && options->source != NULL)
+    return err_set(err, ERR_USAGE, "--source is for CSV and TSV: each ndjson event names its own source");
+  return 0;
+}
+
 static int open_source(struct importing *importing, enum import_format format, struct err *err) {
   const struct import_options *options = importing->options;
-  if (format == IMPORT_NDJSON && options->source != NULL) {
-    return err_set(err, ERR_USAGE, "--source is for CSV only: each ndjson event names its own source");
+  if (has_adapter(importing)) {
+    const struct import_documents_options how = {.fd = importing->fd, .name = importing->name};
+    importing->documents = import_documents_open(&how);
+    return 0;
   }
   const struct import_source_options how = {
       .fd = importing->fd,
@@ -146,18 +179,47 @@ static void tell_wait(void *arg, const struct err *why) {
   say(importing, "%s; trying again for %s", why->text, give_up);
 }
 
-static int open_sender(struct importing *importing, struct err *err) {
-  struct import_sender_options options = {
+static void tell_ignored(void *arg, uint64_t line, struct str remark) {
+  struct importing *importing = arg;
+  if (options_quiet() || importing->remarks++ >= REMARKS_MAX) return;
+  SCOPED_MALLOC char *text = str_printable(remark);
+  say(importing, "line %" PRIu64 " of %s: ignored: %s%s", line, importing->name, text,
+      importing->remarks == REMARKS_MAX ? "; more of what is ignored is only counted" : "");
+}
+
+static void open_notices(struct importing *importing, const struct exchange_patience *patience) {
+  const struct import_options *options = importing->options;
+  const struct import_notices_options how = {
       .client = importing->client,
+      .documents = importing->documents,
       .rejects = importing->rejects,
-      .outcomes = importing->outcomes,
-      .waits = tell_wait,
+      .adapter = options->adapter,
+      .project = options->settings.project,
+      .source = options->source,
+      .id = options->id,
+      .time = options->time,
+      .patience = *patience,
+      .counts = importing->counts,
+      .ignored = tell_ignored,
       .arg = importing,
   };
+  importing->notices = import_notices_new(&how);
+}
+
+static int open_sender(struct importing *importing, struct err *err) {
+  struct exchange_patience patience = {.waits = tell_wait, .arg = importing};
   const char *give_up = importing->options->give_up != NULL ? importing->options->give_up : GIVE_UP_DEFAULT;
-  if (!config_duration(str_of(give_up), &options.give_up_ms) || options.give_up_ms > INT64_MAX) {
+  if (!config_duration(str_of(give_up), &patience.give_up_ms) || patience.give_up_ms > INT64_MAX) {
     return err_set(err, ERR_USAGE, "--give-up '%s' is not a duration like 30s, 10m or 2h", give_up);
   }
+  if (has_adapter(importing)) {
+    open_notices(importing, &patience);
+    return 0;
+  }
+  const struct import_sender_options options = {.client = importing->client,
+                                                .rejects = importing->rejects,
+                                                .patience = patience,
+                                                .counts = importing->counts};
   importing->sender = import_sender_new(&options);
   return 0;
 }
@@ -178,6 +240,9 @@ static int take_print(struct importing *importing, struct err *err) {
   append_text(&how, options->settings.project);
   append_text(&how, options->format);
   append_text(&how, options->source);
+  append_text(&how, options->adapter);
+  append_text(&how, options->id);
+  append_text(&how, options->time);
   append_text(&how, import_rejects_path(importing->rejects));
   CHECK(!how.failed);
   int result = import_place_print(importing->fd, importing->name, buf_view(&how), importing->print, err);
@@ -205,18 +270,24 @@ static int save_place(struct importing *importing, struct err *err) {
 /* Moves the place to the end of what was answered. */
 static void move_place(struct importing *importing) {
   struct import_place *place = &importing->place;
-  place->offset = import_source_offset(importing->source);
-  place->line = import_source_line(importing->source);
+  bool reads_documents = has_adapter(importing);
+  place->offset =
+      reads_documents ? import_documents_offset(importing->documents) : import_source_offset(importing->source);
+  place->line = reads_documents ? import_documents_line(importing->documents) : import_source_line(importing->source);
   place->rejected_bytes = import_rejects_bytes(importing->rejects);
-  memcpy(place->outcomes, importing->outcomes, sizeof place->outcomes);
+  memcpy(place->counts, importing->counts, sizeof place->counts);
 }
 
 static int go_on(struct importing *importing, const struct import_place *place, struct err *err) {
-  int result = import_source_seek(importing->source, place->offset, place->line, err);
+  int result = 0;
+  if (has_adapter(importing))
+    import_documents_seek(importing->documents, place->offset, place->line);
+  else
+    result = import_source_seek(importing->source, place->offset, place->line, err);
   if (result == 0) result = import_rejects_cut(importing->rejects, place->rejected_bytes, err);
   if (result != 0) return result;
-  memcpy(importing->outcomes, place->outcomes, sizeof importing->outcomes);
-  importing->before = rows_of(importing);
+  memcpy(importing->counts, place->counts, sizeof importing->counts);
+  importing->before = things_done(importing);
   if (options_quiet()) return 0;
   say(importing,
       "going on from line %" PRIu64 " of %s, where the last run stopped; --restart starts at the beginning",
@@ -251,7 +322,7 @@ static int refuse(struct importing *importing, const struct import_event *event,
       .reason = event->refusal,
       .event = event->text,
   };
-  importing->outcomes[REPORT_REJECTED]++;
+  importing->counts[REPORT_REJECTED]++;
   return import_rejects_add(importing->rejects, &reject, err);
 }
 
@@ -272,18 +343,26 @@ static int gather(struct importing *importing, bool *ret_is_end, struct err *err
   return 0;
 }
 
+/* Sends the next batch of rows, or the next document. */
+static int step(struct importing *importing, bool *ret_is_end, struct err *err) {
+  if (stop_is_wanted()) return err_set(err, ERR_STOPPING, "interrupted");
+  if (has_adapter(importing)) return import_notices_next(importing->notices, ret_is_end, err);
+  int result = gather(importing, ret_is_end, err);
+  return result == 0 ? import_sender_send(importing->sender, err) : result;
+}
+
 static int work(struct importing *importing, struct err *err) {
+  unsigned per_place = has_adapter(importing) ? DOCUMENTS_PER_PLACE : BATCHES_PER_PLACE;
   move_place(importing);
   for (bool is_end = false; !is_end;) {
-    int result = stop_is_wanted() ? err_set(err, ERR_STOPPING, "interrupted") : gather(importing, &is_end, err);
-    if (result == 0) result = import_sender_send(importing->sender, err);
+    int result = step(importing, &is_end, err);
     if (result == 0) result = import_rejects_drop_old(importing->rejects, err);
     if (result != 0) return result;
     move_place(importing);
-    if (++importing->batches % BATCHES_PER_PLACE == 0) result = save_place(importing, err);
+    if (++importing->batches % per_place == 0) result = save_place(importing, err);
     if (result != 0) return result;
     progress_rows(&importing->progress, importing->place.offset, importing->size,
-                  rows_of(importing) - importing->before);
+                  things_done(importing) - importing->before);
   }
   return 0;
 }
@@ -291,17 +370,26 @@ static int work(struct importing *importing, struct err *err) {
 /* ---- the end ---- */
 
 static uint64_t not_stored(const struct importing *importing) {
-  return importing->outcomes[REPORT_CONFLICT] + importing->outcomes[REPORT_REJECTED];
+  return importing->counts[REPORT_CONFLICT] + importing->counts[REPORT_REJECTED];
 }
+
+/* The counts of a summary, in its order. */
+static const enum import_count row_counts[] = {(enum import_count)REPORT_STORED, (enum import_count)REPORT_DUPLICATE,
+                                               (enum import_count)REPORT_CONFLICT, (enum import_count)REPORT_REJECTED,
+                                               IMPORT_COUNTS};
+static const enum import_count document_counts[] = {
+    (enum import_count)REPORT_STORED,   IMPORT_RESOLVED, IMPORT_UNRESOLVED, (enum import_count)REPORT_DUPLICATE,
+    (enum import_count)REPORT_CONFLICT, (enum import_count)REPORT_REJECTED, IMPORT_IGNORED, IMPORT_QUARANTINED,
+    IMPORT_COUNTS};
 
 static void print_summary(const struct importing *importing, bool is_complete) {
   double seconds = progress_seconds(&importing->progress);
   bool json = importing->options->json;
   if (options_quiet() && !json) return;
-  (void)printf(json ? "{\"rows\":%" PRIu64 : "rows %" PRIu64, rows_of(importing));
-  for (int i = 0; i < IMPORT_OUTCOMES; i++) {
-    (void)printf(json ? ",\"%s\":%" PRIu64 : ", %s %" PRIu64, report_outcome_name((enum report_outcome)i),
-                 importing->outcomes[i]);
+  const enum import_count *shown = has_adapter(importing) ? document_counts : row_counts;
+  (void)printf(json ? "{\"%s\":%" PRIu64 : "%s %" PRIu64, things(importing), things_done(importing));
+  for (; *shown != IMPORT_COUNTS; shown++) {
+    (void)printf(json ? ",\"%s\":%" PRIu64 : ", %s %" PRIu64, import_count_name(*shown), importing->counts[*shown]);
   }
   if (json)
     (void)printf(",\"seconds\":%.3f,\"complete\":%s}\n", seconds, is_complete ? "true" : "false");
@@ -313,14 +401,28 @@ static void print_summary(const struct importing *importing, bool is_complete) {
 static int tell_stop(const struct importing *importing, struct err *err) {
   const struct err why = *err;
   const char *how = importing->place_path != NULL ? "run the same command again to go on from there"
-                                                  : "run it again; each event counts once";
+                                                  : "run it again; each identity counts once";
   return err_set(err, why.code == ERR_USAGE ? ERR_DENIED : why.code, "%s; stopped before line %" PRIu64 " of %s: %s",
                  why.text, importing->place.line, importing->name, how);
 }
 
 static int tell_rejects(const struct importing *importing, struct err *err) {
-  return err_set(err, ERR_DENIED, "%" PRIu64 " of %" PRIu64 " rows were not stored; %s has the rows and the reasons",
-                 not_stored(importing), rows_of(importing), import_rejects_path(importing->rejects));
+  if (!has_adapter(importing)) {
+    return err_set(err, ERR_DENIED, "%" PRIu64 " of %" PRIu64 " rows were not stored; %s has the rows and the reasons",
+                   not_stored(importing), things_done(importing), import_rejects_path(importing->rejects));
+  }
+  uint64_t kept = importing->counts[IMPORT_QUARANTINED];
+  SCOPED(buf_fini) struct buf text = {0};
+  if (not_stored(importing) > 0) {
+    buf_printf(&text, "%" PRIu64 " outputs or documents were not stored; %s has the reasons%s", not_stored(importing),
+               import_rejects_path(importing->rejects), kept > 0 ? "; " : "");
+  }
+  if (kept > 0) {
+    buf_printf(&text, "%" PRIu64 " documents are in the server's quarantine, because the adapter failed on them; "
+               "`codecmeter adapter list` names the reasons, `codecmeter adapter retry` reads them again", kept);
+  }
+  CHECK(!text.failed);
+  return err_set(err, ERR_DENIED, "%.*s", STR_ARG(buf_view(&text)));
 }
 
 static int finish(struct importing *importing, int result, struct err *err) {
@@ -336,7 +438,7 @@ static int finish(struct importing *importing, int result, struct err *err) {
     *err = why;
     result = kept;
   }
-  bool has_rejects = not_stored(importing) > 0;
+  bool has_rejects = not_stored(importing) > 0 || importing->counts[IMPORT_QUARANTINED] > 0;
   if (result == 0) return has_rejects ? tell_rejects(importing, err) : 0;
   if (has_rejects && is_answered) {
     (void)tell_rejects(importing, &why);
@@ -349,7 +451,8 @@ static int import(struct import_options *options, const char *name, struct err *
   SCOPED(importing_fini) struct importing importing = {.options = options, .fd = -1};
   enum import_format format = IMPORT_NDJSON;
   progress_begin(&importing.progress);
-  int result = choose_format(name, options->format, &format, err);
+  int result = options->adapter == NULL ? choose_format(name, options->format, &format, err) : 0;
+  if (result == 0) result = check_options(options, format, err);
   if (result == 0) result = client_settings_fill(&options->settings, err);
   if (result == 0) result = client_open(&options->settings, &importing.client, err);
   if (result == 0) result = client_check_token(importing.client, err);
@@ -368,7 +471,13 @@ int cmd_import(int argc, char **argv) {
       CLIENT_OPTION_ROWS(options.settings),
       {"format", 0, OPTION_TEXT, &options.format, "FORMAT",
        "ndjson or csv (default: by the ending of FILE; ndjson for -)"},
-      {"source", 0, OPTION_TEXT, &options.source, "NAME", "source of CSV rows that name none"},
+      {"source", 0, OPTION_TEXT, &options.source, "NAME",
+       "source of rows that name none; with --adapter: of all outputs, instead of the adapter's own"},
+      {"adapter", 0, OPTION_TEXT, &options.adapter, "NAME",
+       "FILE holds a transcoding service's job list or notices, for the server's adapter of that name"},
+      {"id", 0, OPTION_TEXT, &options.id, "ID", "with --adapter: the id of the output, for an adapter that needs it"},
+      {"time", 0, OPTION_TEXT, &options.time, "TIME",
+       "with --adapter: when the outputs were finished, if the documents do not say"},
       {"rejected", 0, OPTION_TEXT, &options.rejected, "FILE",
        "keep rows that were not stored in this file (default: FILE" REJECTS_SUFFIX "; " REJECTS_OF_PIPE " for -)"},
       {"give-up", 0, OPTION_TEXT, &options.give_up, "DURATION",

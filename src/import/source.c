@@ -4,18 +4,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/json.h"
-#include "base/stop.h"
 #include "import/csv_reader.h"
+#include "import/input.h"
 
 #define READ_SIZE ((size_t)256 << 10)
 #define WINDOW_SIZE (IMPORT_ROW_MAX + READ_SIZE)
-#define BYTE_ORDER_MARK STR("\xEF\xBB\xBF")
+#define BYTE_ORDER_MARK STR(INPUT_MARK)
 #define TYPE_DEFAULT STR("transcode.finished")
 
 /* ---- columns ---- */
@@ -87,29 +86,17 @@ struct line {
   bool is_end, is_long;
 };
 
-/* Waits until bytes can be read or a stop is requested. */
-static int wait_for_bytes(struct import_source *source, struct err *err) {
-  struct pollfd waits[] = {{.fd = source->options.fd, .events = POLLIN}, {.fd = stop_fd(), .events = POLLIN}};
-  do {
-    if (stop_is_wanted()) return err_set(err, ERR_STOPPING, "interrupted");
-  } while (poll(waits, 2, -1) < 0 && errno == EINTR);
-  return stop_is_wanted() ? err_set(err, ERR_STOPPING, "interrupted") : 0;
-}
-
 static int fill(struct import_source *source, struct err *err) {
   memmove(source->window, source->window + source->begin, source->end - source->begin);
   source->end -= source->begin;
   source->begin = 0;
   CHECK(source->end < WINDOW_SIZE);
-  int result = wait_for_bytes(source, err);
+  size_t got;
+  int result = input_read(source->options.fd, source->options.name, source->window + source->end,
+                          WINDOW_SIZE - source->end, &got, err);
   if (result != 0) return result;
-  ssize_t got;
-  do
-    got = read(source->options.fd, source->window + source->end, WINDOW_SIZE - source->end);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", source->options.name);
   source->at_end = got == 0;
-  source->end += (size_t)got;
+  source->end += got;
   return 0;
 }
 

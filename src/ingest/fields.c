@@ -543,7 +543,7 @@ static int read_event(struct reading *reading, const struct json *event, bool ne
 int fields_read(const struct json *event, const struct event_rules *rules, bool needs_specversion,
                 struct arena *scratch, struct arena *arena, struct event *ret_event, struct usage *ret_usage) {
   *ret_event = (struct event){.id = STR("")};
-  *ret_usage = (struct usage){.token = str_of(rules->token)};
+  *ret_usage = (struct usage){.token = str_of(rules->token), .is_relayed = rules->may_wait};
   struct reading reading = {
       .rules = rules, .scratch = scratch, .arena = arena, .event = ret_event, .usage = ret_usage};
   int result = read_event(&reading, event, needs_specversion);

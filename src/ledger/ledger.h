@@ -81,6 +81,7 @@ enum verdict_reason {
   VERDICT_REASON_WAITS,      /* rejected: a void whose target is unresolved */
   VERDICT_REASON_VOID,       /* rejected: a void whose target is a void */
   VERDICT_REASON_VOIDED,     /* duplicate: a void whose target was voided before */
+  VERDICT_REASON_RESOLVES,   /* stored: a relayed report that completes an unresolved record */
 };
 
 /* What a conflict says of the first report: as in struct usage. */

@@ -78,6 +78,11 @@ static bool is_waiting_target_of(const struct usage *usage, const struct usage *
   return usage->kind == USAGE_UNRESOLVED && is_named_by(usage, wanted);
 }
 
+/* True if this usage is the unresolved record that the wanted usage completes. */
+static bool is_waiting_for(const struct usage *usage, const struct usage *wanted) {
+  return usage->kind == USAGE_UNRESOLVED && same_identity(usage, wanted);
+}
+
 /* True if this void has the same target as the wanted void. */
 static bool voids_the_same(const struct usage *usage, const struct usage *wanted) {
   return usage->kind == USAGE_VOID && str_equal(usage->target_id, wanted->target_id) &&
@@ -124,6 +129,12 @@ static struct search search_waiting_target(struct ledger *ledger, const struct u
 static struct search search_resolution(struct ledger *ledger, const struct usage *usage) {
   struct search search = search_identity(ledger, usage, hash_identity(usage->project, usage->source, usage->id));
   search.matches = is_resolution_of;
+  return search;
+}
+
+static struct search search_waiting(struct ledger *ledger, const struct usage *usage) {
+  struct search search = search_identity(ledger, usage, hash_unresolved(usage->project, usage->source, usage->id));
+  search.matches = is_waiting_for;
   return search;
 }
 
@@ -224,9 +235,7 @@ static void prefetch(const struct ledger *ledger, struct hash hash) {
   }
 }
 
-static struct verdict verdict_against(const struct usage *first, const struct usage *later) {
-  unsigned fields = usage_differences(first, later);
-  if (fields == 0) return (struct verdict){.outcome = VERDICT_DUPLICATE};
+static struct verdict conflict_with(const struct usage *first, unsigned fields) {
   struct verdict verdict = {.outcome = VERDICT_CONFLICT,
                             .reason = VERDICT_REASON_CONTENT,
                             .fields = fields,
@@ -246,6 +255,11 @@ static struct verdict verdict_against(const struct usage *first, const struct us
               str_copy(first->region, verdict.first.region, sizeof verdict.first.region);
   CHECK(fits);
   return verdict;
+}
+
+static struct verdict verdict_against(const struct usage *first, const struct usage *later) {
+  unsigned fields = usage_differences(first, later);
+  return fields == 0 ? (struct verdict){.outcome = VERDICT_DUPLICATE} : conflict_with(first, fields);
 }
 
 static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_others) {
@@ -355,6 +369,23 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   return result;
 }
 
+/* Compares a complete report whose identity is new with the unresolved record of that identity, if there is one.
+ * *ret_verdict: what becomes of the report if it is stored, or the conflict. Only relayed reports are compared: they
+ * are few, so the others do not pay for a second search, and a person who reports an output by another way has the
+ * last word. */
+static int decide_resolution(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
+                             struct err *err) {
+  struct search search = search_waiting(ledger, usage);
+  *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
+  if (!usage->is_relayed || !usage_is_task(usage->kind)) return 0;
+  int result = search_all(&search, err);
+  if (result != 0 || !search.found) return result;
+  unsigned fields = usage_resolution_differences(&search.first.usage, usage);
+  ret_verdict->reason = VERDICT_REASON_RESOLVES;
+  if (fields != 0) *ret_verdict = conflict_with(&search.first.usage, fields);
+  return 0;
+}
+
 /* Adds a record to the group. After -ERR_MEMORY the group is as before, except that it still keeps a void's target:
  * the caller removes that. */
 static int stage_record(struct ledger *ledger, const struct usage *usage, struct hash hash, struct err *err) {
@@ -404,6 +435,13 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
       return 0;
     }
   }
+  struct verdict verdict;
+  result = decide_resolution(ledger, usage, &verdict, err);
+  if (result != 0) return result;
+  if (verdict.outcome != VERDICT_STORED) {
+    *ret_verdict = verdict;
+    return 0;
+  }
   if (!ledger->is_staging) result = check_reserve(ledger, err);
   if (result != 0) return result;
   result = admit_codec(ledger, project, usage->codec);
@@ -422,7 +460,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   if (result == 0) result = stage_record(ledger, usage, hash, err);
   if (result != 0 && usage->kind == USAGE_VOID) ledger->staged_targets_count--;
   if (result != 0 && !ledger->is_staging) end_group(ledger);
-  if (result == 0) *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
+  if (result == 0) *ret_verdict = verdict;
   return result;
 }
 

@@ -59,19 +59,21 @@ def test_mediaconvert(old_account):
     one = shown(old_account, "mediaconvert", "job-3/0/0")
     assert one["time"] == "2022-12-19T19:07:12.124Z" and one["data"] == {
         "codec": "h265", "codec_reported": "H_265", "width": 1920, "height": 1080, "duration_ms": 30041, "task_id": "job-3",
-        "dest_name": "s3://amzn-s3-demo-bucket/file/file.mp4"}
+        "dest_name": "s3://amzn-s3-demo-bucket/file/file.mp4", "region": "us-west-2"}
 
 
 def test_mediaconvert_of_several_outputs(old_account):
     made = notice("mediaconvert")
-    made["detail"]["userMetadata"] = {"codec": "h264"}
+    made["detail"]["userMetadata"] = {"codec.all": "h264"}
     [output] = made["detail"]["outputGroupDetails"][0]["outputDetails"]
     small = copy.deepcopy(output)
     small["videoDetails"].update(widthInPx=640, heightInPx=360)
     sound = {"durationInMs": 30041}
     made["detail"]["outputGroupDetails"] = [{"outputDetails": [output, sound]}, {"outputDetails": [small]}, {}]
     reply = tell(old_account, "mediaconvert", made)
-    assert counts(reply) == (2, 0, 0, 0, 0, 1) and reply.json()["ignored"] == ["output 1 of group 0 has no video"]
+    assert counts(reply) == (2, 0, 0, 0, 0, 2)
+    empty, sound = reply.json()["ignored"]
+    assert "group 2 (no type) lists no outputs" in empty and "output 1 of group 0 has no video" in sound
     assert totals(old_account) == {("h264", "HighDefinitionTime"): 30, ("h264", "LowDefinitionTime"): 30}
 
 
@@ -80,7 +82,7 @@ def test_tencent_mps(old_account):
     assert counts(tell(old_account, "tencent-mps", made, "?time=1563000000")) == (1, 0, 0, 0, 0, 0)
     id = made["WorkflowTaskEvent"]["TaskId"] + "/0"
     assert shown(old_account, "tencent-mps", id)["data"] == {
-        "codec": "h264", "width": 640, "height": 480, "duration_ms": 60047, "task_id": made["WorkflowTaskEvent"]["TaskId"],
+        "codec": "h264", "width": 640, "height": 480, "duration_ms": 60047, "frame_rate": 24, "task_id": made["WorkflowTaskEvent"]["TaskId"],
         "src_url": "/movie/201907/WildAnimal.mov", "dest_name": "/movie/201907/WildAnimal_transcode_20.mp4",
         "format": "mov,mp4,m4a,3gp,3g2,mj2"}, "the output's length, not that of MetaData, which is the input"
     assert totals(old_account) == {("h264", "LowDefinitionTime"): 60}
@@ -93,7 +95,8 @@ def test_tencent_mps(old_account):
     results[:] = [failed, {"Type": "SampleSnapshot", "SampleSnapshotTask": {}}, finished]
     reply = tell(old_account, "tencent-mps", made)
     assert counts(reply) == (1, 0, 0, 0, 0, 2)
-    assert reply.json()["ignored"] == ["result 0 did not succeed: FAIL", "result 1 is not a transcode: SampleSnapshot"]
+    task = "task " + made["WorkflowTaskEvent"]["TaskId"]
+    assert reply.json()["ignored"] == [f"{task}: result 0 did not succeed: FAIL", f"{task}: result 1 is not a transcode: SampleSnapshot"]
     assert shown(old_account, "tencent-mps", made["WorkflowTaskEvent"]["TaskId"] + "/2")["time"] == "2019-07-14T00:00:00.000Z"
 
 
@@ -397,7 +400,8 @@ def test_no_such_project(old_account):
 def test_what_the_list_says(old_account):
     assert counts(tell(old_account, "tencent-mps", without_codec("dated"), "?time=1563000000"))[4] == 1
     made = without_codec("timeless")
-    del made["WorkflowTaskEvent"]["MediaProcessResultSet"][0]["TranscodeTask"]["Output"]["VideoStreamSet"][0]["Width"]
+    output = made["WorkflowTaskEvent"]["MediaProcessResultSet"][0]["TranscodeTask"]["Output"]
+    del output["Width"], output["VideoStreamSet"][0]["Width"]
     reply = tell(old_account, "tencent-mps", made)
     assert reply.json()["results"][0]["reason"] == (
         "codec, width: not in the notice; the output counts once `codecmeter unresolved resolve` supplies it")
