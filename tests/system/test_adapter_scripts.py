@@ -116,6 +116,24 @@ def is_set_aside(reply):
     return reply.status != 200 and reply.json()["detail"].startswith("adapter ") or "quarantine" in reply.body.decode()
 
 
+NAMELESS = [
+    ("zencoder", {"job": {"id": 5}, "output": {"state": "finished", "video_codec": "h264"}}),
+    ("aliyun-vod", {"EventType": "StreamTranscodeComplete", "Status": "success", "Width": 1}),
+    ("aliyun-vod", {"EventType": "TranscodeComplete", "Status": "success", "VideoId": "v", "StreamInfos": [{"Definition": "HD"}]}),
+    ("bitmovin", {"eventType": "ENCODING_FINISHED"}),
+    ("mux", {"type": "video.asset.ready", "data": {"status": "ready"}}),
+    ("mux", {"type": "video.asset.ready"}),
+    ("mux", {"type": "video.asset.static_rendition.ready", "data": {"name": "720p.mp4"}}),
+]
+
+
+def test_an_output_without_an_identity_is_set_aside(account):
+    """It would be lost: it cannot be stored, and it is not certain that it must not be."""
+    for adapter, made in NAMELESS:
+        reply = tell(account, adapter, made)
+        assert is_set_aside(reply), (adapter, made, reply.body)
+
+
 # ---- umedia ----
 
 
@@ -468,6 +486,14 @@ def test_zencoder_details_say_when(old_account):
     assert history(old_account, "zencoder", JOB + "/71")[0]["time"] == "2026-02-03T11:59:58.000Z"
 
 
+def test_zencoder_details_resolve_a_short_notification(old_account):
+    short = {"job": {"id": int(JOB), "state": "finished"}, "output": {"id": 71, "label": "web", "state": "finished", "url": "s3://b/o.mp4"}}
+    assert counts(tell(old_account, "zencoder", short)) == (0, 0, 0, 0, 1, 0)
+    assert counts(tell(old_account, "zencoder", notice("zencoder-details"))) == (1, 0, 0, 0, 0, 0)
+    assert counts(tell(old_account, "zencoder", notice("zencoder-details"))) == (0, 1, 0, 0, 0, 0)
+    assert counts(tell(old_account, "zencoder", short)) == (0, 1, 0, 0, 0, 0)
+
+
 # ---- aliyun-vod ----
 
 
@@ -521,6 +547,12 @@ def test_aliyun_vod_counts_a_stream_once(old_account):
     assert reply.json()["ignored"] == ["stream 4K did not succeed: InvalidParameter.ResolutionNotSupported"]
     record = history(old_account, "aliyun-vod", LD)[0]
     assert record["time"] == "2026-02-03T12:00:01.000Z" and record["data"]["dest_name"] == "a1b2/7f1e-ld.mp4"
+
+
+def test_aliyun_vod_a_later_event_with_a_codec_resolves(old_account):
+    assert counts(tell(old_account, "aliyun-vod", of_stream()))[4] == 1
+    assert counts(tell(old_account, "aliyun-vod", notice("aliyun-vod-all"))) == (3, 0, 0, 0, 0, 1)
+    assert counts(tell(old_account, "aliyun-vod", of_stream())) == (0, 1, 0, 0, 0, 0)
 
 
 # ---- bitmovin ----
@@ -659,6 +691,8 @@ def test_a_map(bare):
         ({}, None, "no list of outputs at renditions"),
     ]
     check_rows(account, "ours", rows)
+    for made in (job(rendition(name=None)), job(rendition(), job={}), job(renditions={"720p": rendition()})):
+        assert is_set_aside(tell(account, "ours", made)), made
     assert counts(tell(account, "ours", job(rendition(), rendition("x", status="failed")))) == (1, 0, 0, 0, 0, 1)
     record = history(account, "ours", id)[0]
     assert record["time"] == "2026-02-03T12:00:00.000Z" and record["data"]["labels"] == {"team": "news"}
@@ -678,6 +712,16 @@ def test_a_map_of_one_output(bare):
     assert counts(tell(account, "two", made)) == (2, 0, 0, 0, 0, 0)
     assert told(account, "two", "j/2") == ("transcode.finished", "vp9", 640, 360, 2500)
     assert history(account, "two", "j/1")[0]["time"] == "2026-02-03T12:00:00.123Z"
+
+
+def test_the_map_of_the_documentation(bare):
+    with open(os.path.join(ROOT, "docs", "adapters.md"), encoding="utf-8") as file:
+        _, _, page = file.read().partition("## A service that is not listed: a map\n")
+    blocks = page.split("\n```\n")
+    settings = [line.replace(" = ", "=", 1) for line in blocks[1].splitlines() if line.startswith("ours.")]
+    account = mapped(bare, *[f"adapter.{setting}" for setting in settings])
+    assert counts(tell(account, "ours", blocks[3])) == (1, 0, 0, 0, 0, 0)
+    assert told(account, "ours", "9001/720p") == ("transcode.finished", "h264", 1280, 720, 60040)
 
 
 @pytest.mark.parametrize("map,words", [
