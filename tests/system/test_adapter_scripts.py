@@ -402,6 +402,7 @@ MEDIAINFO = [
     (media(track("Audio")), "x", ("audio.finished", "aac", 62500)),
     (media(track("Audio", Format="MPEG Audio", Format_Profile="Layer 3"), track("Image", Format="JPEG", Type="Cover")), "x",
      ("audio.finished", "mp3", 62500)),
+    (media(track("Audio"), track("Image", Format="WebP"), Cover="Yes"), "x", ("audio.finished", "aac", 62500)),
     (media(track("Audio", Format="E-AC-3")), "x", ("audio.finished", "eac3", 62500)),
     (media(track("Audio", Format=DELETED)), None, "the sound's codec or duration is not stated"),
     (media(track("Audio", Duration=DELETED), track("Text")), None, "the sound's codec or duration is not stated"),

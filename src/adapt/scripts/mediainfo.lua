@@ -118,9 +118,11 @@ local may_move = { GIF = true, WebP = true }
 
 local function sort_tracks(tracks)
   local found = { General = {}, Video = {}, Audio = {}, Image = {}, moving = {} }
+  local has_cover = false
   for _, track in ipairs(tracks) do
     local kind = text(track, "@type") or ""
-    local is_cover = text(track, "Type") == "Cover"
+    has_cover = has_cover or text(track, "Cover") ~= nil
+    local is_cover = has_cover or text(track, "Type") == "Cover"
     if kind == "Image" and may_move[text(track, "Format") or ""] and not is_cover then kind = "moving" end
     if found[kind] then table.insert(found[kind], track) end
   end
