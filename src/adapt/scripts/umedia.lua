@@ -4,10 +4,17 @@
 -- Three kinds look much alike: a transcode has a width and a height, snapshots have an image_count, a change of
 -- container has neither. The callback states no codec and no time.
 
+-- A notice with neither a size nor a duration could be of any kind: it waits as a transcode.
 local function type_of(notice)
-  if at(notice, "image_count") then return "snapshot.finished" end
-  local has_size = at(notice, "width") or at(notice, "height")
-  return has_size and "transcode.finished" or "remux.finished"
+  if at(notice, "image_count") or at(notice, "image_list") then return "snapshot.finished" end
+  local duration = tonumber(text(notice, "duration"))
+  local is_remux = not at(notice, "width") and not at(notice, "height") and duration and duration >= 0
+  return is_remux and "remux.finished" or "transcode.finished"
+end
+
+local function images_of(notice)
+  local list = at(notice, "image_list")
+  return text(notice, "image_count") or (type(list) == "table" and #list or nil)
 end
 
 function adapt(notice)
@@ -22,7 +29,7 @@ function adapt(notice)
       width = text(notice, "width"),
       height = text(notice, "height"),
       duration = text(notice, "duration"),
-      image_count = text(notice, "image_count"),
+      image_count = images_of(notice),
       task_id = task,
       src_url = text(notice, "src_url"),
       dest_name = name,
