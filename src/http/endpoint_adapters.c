@@ -10,13 +10,13 @@
 #include "api/params.h"
 #include "auth/token.h"
 #include "base/check.h"
-#include "base/diag.h"
 #include "http/bearer.h"
 #include "http/body.h"
 #include "http/endpoints.h"
 #include "http/waiter.h"
 #include "ingest/answer.h"
 #include "ingest/parsers.h"
+#include "ingest/trace.h"
 
 #define PREFIX "/v1/adapters/"
 #define QUERY_PARAMS_MAX 32
@@ -141,26 +141,15 @@ static bool admit(void *arg, struct http_request *request, struct http_reply *re
 
 /* ---- a notice ---- */
 
-/* A sender does not read the answer, so the log says what does not count. */
-static void log_lost(const struct waiter *waiter) {
-  const struct events *events = &waiter->delivery->events;
-  const struct told *told = waiter->arg;
-  for (size_t i = 0; i < told->ignored_count && events->count == 0; i++)
-    diag_info("%.*s: ignored a notice: %s", STR_ARG(waiter->request->path), told->ignored[i]);
-  for (size_t i = 0; i < events->count; i++) {
-    if (events->items[i].reason == NULL) continue;
-    diag_warning("%.*s: rejected output %.*s of a notice: %s", STR_ARG(waiter->request->path),
-                 STR_ARG(events->items[i].id), events->items[i].reason);
-  }
-}
-
 static void answer(const struct waiter *waiter) {
   const struct delivery *delivery = waiter->delivery;
   const struct told *told = waiter->arg;
+  const struct trace_origin origin = {.path = waiter->request->path, .token = waiter->request->who};
   size_t size = ingest_answer_max(&delivery->events, delivery->batch.verdicts);
   for (size_t i = 0; i < told->ignored_count; i++)
     size += INGEST_TEXT_MAX(strlen(told->ignored[i]));
-  log_lost(waiter);
+  trace_rejected(&origin, &delivery->events, delivery->batch.verdicts);
+  trace_ignored(&origin, told->ignored, told->ignored_count);
   if (!waiter_claim(waiter, size)) return;
   ingest_answer_notice(&delivery->events, delivery->batch.verdicts, told->ignored, told->ignored_count,
                        &waiter->reply->body);

@@ -13,6 +13,7 @@
 #include "ingest/content_type.h"
 #include "ingest/event.h"
 #include "ingest/parsers.h"
+#include "ingest/trace.h"
 
 #define PATH "/v1/events"
 #define PATH_ALIAS "/api/v1/events"
@@ -50,6 +51,8 @@ static void answer(const struct waiter *waiter) {
   const struct delivery *delivery = waiter->delivery;
   struct http_reply *reply = waiter->reply;
   bool is_alias = str_equal(waiter->request->path, STR(PATH_ALIAS));
+  const struct trace_origin origin = {.path = waiter->request->path, .token = waiter->request->who};
+  trace_rejected(&origin, &delivery->events, delivery->batch.verdicts);
   if (!waiter_claim(waiter, ingest_answer_max(&delivery->events, delivery->batch.verdicts))) return;
   if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts))
     reply->status = 204;
