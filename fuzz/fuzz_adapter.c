@@ -10,17 +10,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *pick(uint8_t byte) {
+static const struct adapters *set(void) {
+  static struct config config;
+  static struct adapters *adapters;
+  struct err err;
+  if (adapters != NULL) return adapters;
+  config_init(&config);
+  CHECK(config_set(&config, "adapter.umedia.codec=h264", &err) == 0);
+  CHECK(adapters_new(&config, &adapters, &err) == 0);
+  return adapters;
+}
+
+static const struct adapter *pick(uint8_t byte) {
   size_t count = 0;
-  while (adapter_name(count) != NULL)
+  while (adapters_at(set(), count) != NULL)
     count++;
-  return adapter_name(byte % count);
+  return adapters_at(set(), byte % count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size == 0) return 0;
-  const struct adapter_rule rule = {.adapter = "umedia", .preset = "", .codec = "h264"};
-  const struct adapter_rules rules = {.items = &rule, .count = 1};
   const struct adapter_query query = {.project = STR("p"), .source = STR("s"), .id = STR("i"), .time = STR("")};
   const struct event_rules event_rules = {.may_wait = true, .now_ms = NOW_MS, .events_max = ADAPTER_OUTPUTS_MAX};
   SCOPED(arena_free_ref) struct arena *scratch = arena_new((size_t)16 << 20);
@@ -33,7 +42,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const struct adapter_notice notice = {.adapter = pick(data[0]),
                                         .body = str_make(body, size - 1),
                                         .query = &query,
-                                        .rules = &rules,
                                         .event_rules = &event_rules};
   struct events events = {0};
   const char *const *ignored = NULL;

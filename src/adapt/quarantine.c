@@ -95,8 +95,9 @@ static bool is_name(const char *name, char ret_id[QUARANTINE_ID_SIZE]) {
 /* ---- the content of a file ---- */
 
 static void add_text(struct buf *out, const char *name, struct str value) {
-  buf_printf(out, "%s\"%s\":", out->ptr[out->len - 1] == '{' ? "" : ",", name);
+  buf_printf(out, "\"%s\":", name);
   json_quote(out, value);
+  buf_char(out, ',');
 }
 
 static void add_head(const struct quarantine_notice *notice, struct buf *out) {
@@ -112,22 +113,23 @@ static void add_head(const struct quarantine_notice *notice, struct buf *out) {
   add_text(out, "token_project", notice->token_project);
   add_text(out, "projects_zone", notice->projects_zone);
   add_text(out, "arrived", str_of(arrived));
-  add_text(out, "reason", notice->reason);
+  buf_text(out, "\"reason\":");
+  json_quote(out, notice->reason);
   buf_text(out, "}\n");
 }
 
 void quarantine_encode(const struct quarantine_notice *notice, struct buf *out) {
-  SCOPED(buf_fini) struct buf rest = {0};
   uint8_t digest[DIGEST_SHA256_SIZE];
-  char hex[2 * DIGEST_SHA256_SIZE + 1];
-  if (!buf_reserve(&rest, 1)) rest.failed = true;
-  if (!rest.failed) add_head(notice, &rest);
-  buf_str(&rest, notice->body);
-  digest_sha256(buf_view(&rest), digest);
+  char hex[2 * DIGEST_SHA256_SIZE + 1] = "";
+  buf_expect(out, 2048 + notice->body.len); /* one allocation in most cases */
+  buf_printf(out, MAGIC "%d %*s\n", FORMAT, (int)sizeof hex - 1, hex);
+  size_t start = out->len;
+  add_head(notice, out);
+  buf_str(out, notice->body);
+  if (out->failed) return;
+  digest_sha256(str_make(out->ptr + start, out->len - start), digest);
   bytes_hex(digest, sizeof digest, hex);
-  buf_printf(out, MAGIC "%d %s\n", FORMAT, hex);
-  buf_str(out, buf_view(&rest));
-  if (rest.failed) out->failed = true;
+  memcpy(out->ptr + start - sizeof hex, hex, sizeof hex - 1);
 }
 
 static int damaged(const char *path, const char *name, struct err *err) {
