@@ -63,6 +63,7 @@ struct service {
   struct http_server *http;
   struct http_route routes[4 + 1];
   struct admin admin;
+  struct admin_adapters admin_adapters;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
   bool said_hanging;
   atomic_bool failed;
@@ -90,7 +91,7 @@ static int change(void *arg, const struct change *change, struct err *err) {
 }
 
 static int report(void *arg, const struct usage *usage, struct verdict *ret, struct err *err) {
-  return committer_report(((struct service *)arg)->committer, usage, ret, err);
+  return committer_report(((struct service *)arg)->committer, usage, 1, NULL, ret, err);
 }
 
 static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *ret_covered, struct err *err) {
@@ -312,6 +313,13 @@ static int start(struct service *service, const struct serve_options *options, s
   if (result == 0) result = start_endpoints(service, err);
   if (result == 0) result = start_http(service, options, err);
   if (result != 0) return result;
+  service->admin_adapters = (struct admin_adapters){
+      .data = service->dir.path,
+      .set = service->adapters,
+      .endpoint = service->notices,
+      .quarantine = service->quarantine,
+      .committer = service->committer,
+  };
   service->admin = (struct admin){
       .ledger = service->ledger,
       .catalogue = ledger_catalogue(service->ledger),
@@ -320,6 +328,7 @@ static int start(struct service *service, const struct serve_options *options, s
       .report = report,
       .checkpoint = checkpoint,
       .arg = service,
+      .adapters = &service->admin_adapters,
   };
   warn_of_former_tokens(service);
   control_ready(service->control, &service->admin);
