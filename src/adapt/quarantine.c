@@ -42,8 +42,8 @@ struct kept {
 
 struct quarantine {
   struct quarantine_options options;
-  int dir_fd;
-  char path[PATH_MAX]; /* for messages */
+  int dir_fd; /* -1: the directory does not exist yet; the thread that keeps notices opens it, with the lock */
+  char path[PATH_MAX];
   pthread_mutex_t lock; /* of what follows; held for memory only */
   struct kept *items;
   size_t count, room;
@@ -210,7 +210,8 @@ static int load(int fd, const char *path, const char *name, struct buf *content,
 
 static int read_file(int dir_fd, const char *path, const char *name, struct quarantine_file *ret, struct err *err) {
   SCOPED_FD int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "no notice %s is in the quarantine", name);
+  if (fd < 0 && errno == ENOENT)
+    return err_set(err, ERR_NOT_FOUND, "no notice %.*s is in the quarantine", QUARANTINE_ID_SIZE - 1, name);
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s/%s", path, name);
   int result = load(fd, path, name, &ret->content, err);
   return result == 0 ? decode(path, name, ret, err) : result;
@@ -219,7 +220,7 @@ static int read_file(int dir_fd, const char *path, const char *name, struct quar
 static int open_directory(const char *data, char path[PATH_MAX], int *ret_fd, struct err *err) {
   int len = snprintf(path, PATH_MAX, "%s/" DIRECTORY, data);
   if (len >= PATH_MAX) return err_set(err, ERR_RANGE, "the path of the data directory %s is too long", data);
-  *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (*ret_fd >= 0) return 0;
   if (errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s does not exist", path);
   return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
@@ -404,11 +405,8 @@ static int take_name(void *arg, const char *name, struct err *err) {
 }
 
 static int take_directory(struct quarantine *quarantine, struct err *err) {
-  const char *data = quarantine->options.dir;
-  int len = snprintf(quarantine->path, sizeof quarantine->path, "%s/" DIRECTORY, data);
-  if (len >= PATH_MAX) return err_set(err, ERR_RANGE, "the path of the data directory %s is too long", data);
-  int result = file_make_dir(quarantine->path, err);
-  if (result == 0) result = open_directory(data, quarantine->path, &quarantine->dir_fd, err);
+  int result = open_directory(quarantine->options.dir, quarantine->path, &quarantine->dir_fd, err);
+  if (result == -ERR_NOT_FOUND) return 0; /* the first notice makes it, so a start on a full disk needs no room */
   if (result == 0) result = each_name(quarantine->dir_fd, quarantine->path, take_name, quarantine, err);
   /* A process that was killed may have renamed a file and not synced its name. */
   return result == 0 ? file_sync(quarantine->dir_fd, quarantine->path, err) : result;
@@ -434,6 +432,19 @@ void quarantine_close(struct quarantine *quarantine) {
 }
 
 /* ---- keeping ---- */
+
+static int make_directory(struct quarantine *quarantine, struct err *err) {
+  const char *data = quarantine->options.dir;
+  if (quarantine->dir_fd >= 0) return 0;
+  if (mkdir(quarantine->path, 0700) != 0 && errno != EEXIST)
+    return err_set_errno(err, ERR_IO, errno, "cannot create directory %s", quarantine->path);
+  int fd = -1, result = file_sync_dir(data, err);
+  if (result == 0) result = open_directory(data, quarantine->path, &fd, err);
+  lock(quarantine);
+  quarantine->dir_fd = fd;
+  unlock(quarantine);
+  return result;
+}
 
 static int check_disk(const struct quarantine *quarantine, struct err *err) {
   const struct quarantine_options *options = &quarantine->options;
@@ -502,7 +513,8 @@ static bool is_kept(struct quarantine *quarantine, const char *id) {
 
 int quarantine_keep(struct quarantine *quarantine, const char *id, struct str content, struct err *err) {
   if (is_kept(quarantine, id)) return 0;
-  int result = check_disk(quarantine, err);
+  int result = make_directory(quarantine, err);
+  if (result == 0) result = check_disk(quarantine, err);
   if (result == 0) result = take_place(quarantine, id, content.len, err);
   if (result != 0) return result;
   result = write_file(quarantine, id, content, err);
@@ -516,6 +528,10 @@ int quarantine_keep(struct quarantine *quarantine, const char *id, struct str co
 int quarantine_set_reason(struct quarantine *quarantine, const char *id, const struct quarantine_notice *notice,
                           struct err *err) {
   SCOPED(buf_fini) struct buf content = {.limit = SIZE_MAX};
+  lock(quarantine);
+  bool is_known = find(quarantine, id) != NULL;
+  unlock(quarantine);
+  if (!is_known) return err_set(err, ERR_NOT_FOUND, "no notice %s is in the quarantine", id);
   quarantine_encode(notice, &content);
   if (content.failed) return err_set(err, ERR_MEMORY, "no memory to write the notice %s", id);
   return write_file(quarantine, id, buf_view(&content), err);
@@ -523,9 +539,12 @@ int quarantine_set_reason(struct quarantine *quarantine, const char *id, const s
 
 int quarantine_drop(struct quarantine *quarantine, const char *id, struct err *err) {
   char name[NAME_SIZE];
+  lock(quarantine);
+  bool has_directory = quarantine->dir_fd >= 0;
+  unlock(quarantine);
   name_of(id, name);
-  bool was_there = unlinkat(quarantine->dir_fd, name, 0) == 0;
-  if (!was_there && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "no notice %s is in the quarantine", id);
+  bool was_there = has_directory && unlinkat(quarantine->dir_fd, name, 0) == 0;
+  if (!was_there && (!has_directory || errno == ENOENT)) return err_set(err, ERR_NOT_FOUND, "no notice %s is in the quarantine", id);
   if (!was_there) return err_set_errno(err, ERR_IO, errno, "cannot remove %s/%s", quarantine->path, name);
   int result = file_sync(quarantine->dir_fd, quarantine->path, err);
   lock(quarantine);

@@ -51,7 +51,8 @@ struct quarantine_options {
   uint64_t disk_reserve; /* free bytes of the disk below which nothing is kept; UINT64_MAX: no reserve */
 };
 
-/* Makes the directory, removes what a killed process left half written, and counts what is there. */
+/* Removes what a killed process left half written, and counts what is there. The first notice that is kept makes the
+ * directory. */
 MUST_USE int quarantine_open(const struct quarantine_options *options, struct quarantine **ret, struct err *err);
 void quarantine_close(struct quarantine *quarantine);
 SCOPED_REF(struct quarantine, quarantine_close)
@@ -65,7 +66,7 @@ void quarantine_status(struct quarantine *quarantine, struct quarantine_status *
  * that one stays. -ERR_FULL: a bound is reached, or the disk is full or below its reserve. -ERR_IO and others of its
  * kind: it was not kept. After any error the same notice may be sent again. One thread at a time. */
 MUST_USE int quarantine_keep(struct quarantine *quarantine, const char *id, struct str content, struct err *err);
-/* Replaces the reason of a notice that is there. */
+/* Replaces the reason of a notice that is there. -ERR_NOT_FOUND. */
 MUST_USE int quarantine_set_reason(struct quarantine *quarantine, const char *id,
                                    const struct quarantine_notice *notice, struct err *err);
 /* Removes a notice for good; it is gone from the disk when this returns 0. -ERR_NOT_FOUND. */

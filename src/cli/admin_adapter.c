@@ -156,7 +156,7 @@ static int settle(struct retry *retry) {
 static void keep_reason(struct retry *retry, int result) {
   struct quarantine_notice notice = retry->file.notice;
   struct err err = {0};
-  if (err_kind(result) != ERR_KIND_CLIENT || !retry->is_known) return;
+  if (result == 0 || err_kind(result) != ERR_KIND_CLIENT || !retry->is_known) return;
   notice.reason = str_of(retry->err.text);
   if (quarantine_set_reason(retry->adapters->quarantine, retry->id, &notice, &err) != 0)
     diag_warning("the new reason of notice %s is not kept: %s", retry->id, err.text);
@@ -168,7 +168,7 @@ static void put_retry(const struct retry *retry, int result, struct buf *items) 
   json_add_member(items, "id", retry->id);
   buf_text(items, ",\"adapter\":");
   json_quote(items, retry->file.notice.adapter);
-  json_add_member(items, "result", result == 0 ? "left" : "stays");
+  json_add_member(items, "result", result == 0 ? "left" : result == -ERR_NOT_FOUND && !retry->is_known ? "unknown" : "stays");
   put_number(items, "stored", counts->stored);
   put_number(items, "unresolved", counts->unresolved);
   put_number(items, "duplicate", counts->duplicate);
@@ -186,7 +186,7 @@ static void retry_one(const struct admin_adapters *adapters, const char *id, str
   if (result == 0) result = settle(&retry);
   if (result == 0)
     diag_info("adapter retry: notice %s of %.*s has left the quarantine", id, STR_ARG(retry.file.notice.adapter));
-  else
+  else if (retry.is_known)
     diag_warning("adapter retry: notice %s stays in the quarantine: %s", id, retry.err.text);
   keep_reason(&retry, result);
   put_retry(&retry, result, items);

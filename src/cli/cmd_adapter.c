@@ -171,34 +171,57 @@ static int list(const struct adapter_options *options, struct err *err) {
 
 /* ---- retry and drop ---- */
 
-static const struct admin_column retry_columns[] = {
-    {"id", "ID"},           {"adapter", "ADAPTER"},     {"result", "RESULT"},     {"stored", "STORED"},
-    {"unresolved", "UNRESOLVED"}, {"duplicate", "DUPLICATE"}, {"conflict", "CONFLICT"}, {"rejected", "REJECTED"},
-    {"ignored", "IGNORED"}, {"reason", "REASON"},       {0},
+static const struct table_column retry_columns[] = {
+    {.title = "ID"},
+    {.title = "RESULT"},
+    {.title = "STORED", .is_number = true},
+    {.title = "UNRESOLVED", .is_number = true},
+    {.title = "DUPLICATE", .is_number = true},
+    {.title = "CONFLICT", .is_number = true},
+    {.title = "REJECTED", .is_number = true},
+    {.title = "IGNORED", .is_number = true},
+    {.title = "REASON"},
+    {0},
 };
-static const struct admin_column drop_columns[] = {{"id", "ID"}, {"result", "RESULT"}, {"reason", "REASON"}, {0}};
+static const char *const retry_names[] = {"id",       "result",   "stored",  "unresolved", "duplicate",
+                                          "conflict", "rejected", "ignored", "reason",     NULL};
+static const struct table_column drop_columns[] = {{.title = "ID"}, {.title = "RESULT"}, {.title = "REASON"}, {0}};
+static const char *const drop_names[] = {"id", "result", "reason", NULL};
 
+/* What became of each notice; printed when all have an answer. */
 struct outcome {
+  const char *const *names; /* members of an item, in the order of the table */
+  struct table *table;
+  struct buf json;
   size_t count, stayed;
 };
 
-static void look_at_result(void *arg, const struct json *item) {
+static void put_member(const struct json *item, const char *name, struct outcome *outcome) {
+  const struct json *member = json_member(item, name);
+  struct str text = member != NULL ? member->text : STR("");
+  table_cell(outcome->table, text);
+  if (name != outcome->names[0]) buf_char(&outcome->json, ',');
+  buf_printf(&outcome->json, "\"%s\":", name);
+  if (member != NULL && member->type == JSON_NUMBER)
+    buf_str(&outcome->json, text);
+  else
+    json_quote(&outcome->json, text);
+}
+
+static void take_result(void *arg, const struct json *item) {
   struct outcome *outcome = arg;
   struct str result = json_member_text(item, "result");
-  outcome->count++;
+  buf_text(&outcome->json, outcome->count++ > 0 ? ",{" : "{");
+  for (size_t i = 0; outcome->names[i] != NULL; i++)
+    put_member(item, outcome->names[i], outcome);
+  buf_char(&outcome->json, '}');
   outcome->stayed += !str_equal(result, STR("left")) && !str_equal(result, STR("dropped"));
 }
 
 static int send(const struct adapter_options *options, const char *verb, char **ids, struct outcome *outcome,
                 struct err *err) {
   SCOPED(buf_fini) struct buf request = {0};
-  bool retries = strcmp(verb, "retry") == 0;
-  const struct admin_print print = {.json = options->json,
-                                    .is_list = true,
-                                    .needs_server = true,
-                                    .columns = retries ? retry_columns : drop_columns,
-                                    .look = look_at_result,
-                                    .arg = outcome};
+  const struct admin_print print = {.is_list = true, .needs_server = true, .look = take_result, .arg = outcome};
   admin_begin(&request, "adapter", verb);
   admin_list(&request, "ids", ids);
   return admin_command(options->data, &request, &print, err);
@@ -234,15 +257,33 @@ static int send_every(const struct adapter_options *options, struct outcome *out
   return send_all(options, "retry", ids, outcome, err);
 }
 
+static int print_outcome(const struct adapter_options *options, const struct outcome *outcome, struct err *err) {
+  SCOPED(buf_fini) struct buf out = {0};
+  if (options->json) {
+    buf_printf(&out, "[%.*s]\n", STR_ARG(buf_view(&outcome->json)));
+    return usage_text_print(&out, err);
+  }
+  if (outcome->count > 0 && !options_quiet()) table_print(outcome->table);
+  return 0;
+}
+
 static int retry_or_drop(const char *verb, const struct adapter_options *options, struct err *err) {
-  struct outcome outcome = {0};
+  bool drops = strcmp(verb, "drop") == 0;
+  SCOPED(table_free_ref) struct table *table =
+      table_new(drops ? drop_columns : retry_columns, 0, table_terminal_width(), stdout);
+  struct outcome outcome = {.names = drops ? drop_names : retry_names, .table = table};
   if (options->all == (options->notices != NULL))
-    return err_set(err, ERR_USAGE, "give the IDs of notices, or --all, to retry all; `codecmeter adapter list` prints the IDs");
+    return err_set(err, ERR_USAGE,
+                   "give the IDs of notices, or --all to retry all; `codecmeter adapter list` prints the IDs");
   int result = options->all ? send_every(options, &outcome, err)
                             : send_all(options, verb, options->notices, &outcome, err);
+  struct err why = {0};
+  int printed = print_outcome(options, &outcome, result == 0 ? err : &why); /* also of those before an error */
+  buf_fini(&outcome.json);
+  if (result == 0) result = printed;
   if (result != 0 || outcome.stayed == 0) return result;
-  return err_set(err, ERR_RANGE, "%zu of %zu notices %s", outcome.stayed, outcome.count,
-                 strcmp(verb, "drop") == 0 ? "were not dropped" : "stay in the quarantine");
+  return err_set(err, ERR_RANGE, "%s: %zu of %zu", drops ? "not dropped" : "not out of the quarantine", outcome.stayed,
+                 outcome.count);
 }
 
 /* ---- test ---- */

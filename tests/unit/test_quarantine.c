@@ -223,7 +223,14 @@ static void test_what_could_not_be_written_is_not_kept(void **state) {
   struct quarantine *quarantine = opened(1, 4096);
   const struct quarantine_notice given = notice("{}");
   struct quarantine_status status;
+  struct err err;
   char id[QUARANTINE_ID_SIZE];
+  fail_sync = EIO; /* of the new directory's name */
+  assert_int_equal(keep(quarantine, &given, id), -ERR_IO);
+  fail_sync = 0;
+  assert_int_equal(quarantine_drop(quarantine, id, &err), -ERR_NOT_FOUND);
+  assert_int_equal(keep(quarantine, &given, id), 0);
+  assert_int_equal(quarantine_drop(quarantine, id, &err), 0);
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     fail_write = rows[i].write, fail_sync = rows[i].sync, syncs_before = rows[i].before;
     assert_int_equal(keep(quarantine, &given, id), rows[i].result);
