@@ -211,7 +211,8 @@ static void put_member(const struct json *item, const char *name, struct outcome
 static void take_result(void *arg, const struct json *item) {
   struct outcome *outcome = arg;
   struct str result = json_member_text(item, "result");
-  buf_text(&outcome->json, outcome->count++ > 0 ? ",{" : "{");
+  buf_text(&outcome->json, outcome->json.len > 0 ? ",{" : "{");
+  outcome->count++;
   for (size_t i = 0; outcome->names[i] != NULL; i++)
     put_member(item, outcome->names[i], outcome);
   buf_char(&outcome->json, '}');
