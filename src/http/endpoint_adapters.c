@@ -346,7 +346,7 @@ static enum http_result take_notice(struct endpoint_adapters *endpoint, struct h
   if (result != 0 && (arena_is_starved(arena) || arena_is_starved(scratch)))
     return waiter_refuse(reply, WAITER_NO_MEMORY);
   if (result == -ERR_SCRIPT) return hold(endpoint, waiter, sent, body, now_ms, &err);
-  if (result != 0) return body_refuse(reply, result, &err);
+  if (result != 0) return body_refuse(request, reply, result, &err);
   return waiter_submit(waiter, endpoint->options.committer,
                        bearer_projects_zone(&sent->token, endpoint->options.former_zone));
 }
@@ -362,18 +362,15 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   if (arena == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
   if (!check_head(endpoint, request, arena, reply, &sent)) return HTTP_ANSWERED;
-  if (content_type_coding(request->content_encoding, &coding, &err) != 0) {
-    http_reply_problem(reply, 415, err.text);
-    return HTTP_ANSWERED;
-  }
+  if (content_type_coding(request->content_encoding, &coding, &err) != 0)
+    return body_refuse_type(request, reply, err.text);
   if (!body_decode(request, coding, endpoint->options.body_max, &inflated, reply, &body)) return HTTP_ANSWERED;
   return take_notice(endpoint, request, body, &sent, reply);
 }
 
 static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {
   const struct endpoint_adapters *endpoint = arg;
-  (void)request;
-  body_too_large(reply, endpoint->options.body_max);
+  body_too_large(request, reply, endpoint->options.body_max);
 }
 
 struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint) {

@@ -92,7 +92,7 @@ static bool is_admitted(const struct endpoint_events *endpoint, struct http_requ
     (void)refuse(reply, 400, "more than 64 headers ce-…: an event has fewer attributes");
   } else if (content_type_coding(request->content_encoding, &ret->coding, &err) != 0 ||
              content_type_framing(request->content_type, ret->headers_count > 0, &ret->framing, &err) != 0) {
-    (void)refuse(reply, 415, err.text);
+    (void)body_refuse_type(request, reply, err.text);
   } else {
     return true;
   }
@@ -182,15 +182,14 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
       waiter_new(request, reply, event_memory_max(source_len(&source), endpoint->options.events_max), answer);
   if (waiter == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   int result = read_events(endpoint, &admission, waiter->delivery, &source, &err);
-  if (result != 0) return body_refuse(reply, result, &err);
+  if (result != 0) return body_refuse(request, reply, result, &err);
   return waiter_submit(waiter, endpoint->options.committer,
                        bearer_projects_zone(&admission.token, endpoint->options.former_zone));
 }
 
 static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {
   const struct endpoint_events *endpoint = arg;
-  (void)request;
-  body_too_large(reply, endpoint->options.body_max);
+  body_too_large(request, reply, endpoint->options.body_max);
 }
 
 static struct http_route route_of(struct endpoint_events *endpoint, const char *path) {
