@@ -86,7 +86,7 @@ static int compile_builtin(struct adapter *adapter, const struct builtin *builti
 }
 
 static int read_script(const char *path, struct buf *text, struct err *err) {
-  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return err_set_errno(err, ERR_USAGE, errno, "cannot open the script %s", path);
   char *room = buf_extend(text, SCRIPT_SIZE_MAX + 1);
   if (room == NULL) return err_set(err, ERR_MEMORY, "no memory for the script %s", path);
@@ -238,7 +238,10 @@ static int run(const struct adapter_notice *notice, const struct json *tree, str
       .codec_of_arg = notice->adapter,
   };
   int result = script_run(&notice->adapter->script, &input, scratch, &made, &remarks, err);
-  if (result == 0) result = outputs_take(outputs, made, remarks, err);
+  if (result == 0) {
+    result = outputs_take(outputs, made, remarks, err);
+    if (result == -ERR_SCRIPT) result = err_prefix(err, "%s", notice->adapter->script.name);
+  }
   if (result == -ERR_MEMORY && !arena_is_starved(scratch)) return err_set(err, ERR_LIMIT, "the notice is too large");
   return result == -ERR_SCRIPT ? err_prefix(err, "adapter %s", notice->adapter->name) : result;
 }

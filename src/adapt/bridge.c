@@ -86,6 +86,7 @@ static int fail_at(lua_State *lua, const struct place *place, const char *fault)
       lua_pushfstring(lua, "%s.%s", so_far, path[i]->name);
     else
       lua_pushfstring(lua, "%s[%I]", so_far, (LUAI_UACINT)path[i]->index);
+    lua_remove(lua, -2);
   }
   return luaL_error(lua, "%s: the script returned %s: %s", run_of(lua)->script->name, lua_tostring(lua, -1), fault);
 }
@@ -126,7 +127,7 @@ static void take_elements(lua_State *lua, const struct place *place, const struc
   lua_Integer count = (lua_Integer)lua_rawlen(lua, -1);
   for (lua_Integer i = 1; i <= count; i++) {
     const struct place inner = {place, NULL, i, place->depth + 1};
-    (void)lua_rawgeti(lua, -1, i);
+    if (lua_rawgeti(lua, -1, i) == LUA_TNIL) (void)fail_at(lua, place, "an array with a gap");
     struct json *element = (struct json *)(uintptr_t)take(lua, &inner, STR(""));
     lua_pop(lua, 1);
     *end = element;

@@ -91,7 +91,8 @@ struct member {
 static bool is_whole(struct str value, const struct member *member) {
   int64_t number;
   struct str trimmed = str_trim(value);
-  return json_number_i64(trimmed, &number) && number >= member->least && number <= member->most;
+  bool is_integer = json_is_number(trimmed) && json_number_i64(trimmed, &number);
+  return is_integer && number >= member->least && number <= member->most;
 }
 
 static bool is_seconds(struct str value, const struct member *member) {
@@ -169,7 +170,7 @@ static int take_labels(const struct output *output, const struct json *labels) {
     if (label->type == JSON_NULL || (has_text(label) && label->text.len == 0)) continue;
     if (!has_text(label)) return fault(output, "data.labels", "a label must be a text");
     if (!label_name_is_valid(label->name) || !label_value_is_valid(label->text)) {
-      int result = leave_out(output, "a label", "a name and a value of labels", label->name);
+      int result = leave_out(output, "a label", "a valid name with a valid value", label->name);
       if (result != 0) return result;
       continue;
     }

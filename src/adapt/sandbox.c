@@ -91,6 +91,11 @@ static int format(lua_State *lua) {
 
 /* ---- ours ---- */
 
+static int nothing(lua_State *lua) {
+  lua_pushnil(lua);
+  return 1;
+}
+
 static struct str text_arg(lua_State *lua, int index) {
   size_t len;
   const char *text = luaL_checklstring(lua, index, &len);
@@ -118,8 +123,10 @@ static void step_down(lua_State *lua, struct str name) {
 static void push_at(lua_State *lua) {
   struct str rest = lua_isnoneornil(lua, 2) ? STR("") : text_arg(lua, 2);
   lua_pushvalue(lua, 1);
-  while (rest.len > 0 && !lua_isnil(lua, -1))
+  while (rest.len > 0 && !lua_isnil(lua, -1)) {
+    run_charge(lua, 1);
     step_down(lua, str_cut(&rest, '.'));
+  }
   if (lua_type(lua, -1) != LUA_TLIGHTUSERDATA) return;
   lua_pop(lua, 1);
   lua_pushnil(lua);
@@ -144,7 +151,7 @@ static int text(lua_State *lua) {
 
 static int json(lua_State *lua) {
   struct run *run = run_of(lua);
-  if (lua_type(lua, 1) != LUA_TSTRING || run->input == NULL) return 0;
+  if (lua_type(lua, 1) != LUA_TSTRING || run->input == NULL) return nothing(lua);
   struct str text = text_arg(lua, 1);
   arena_reset(run->aside);
   char *copy = arena_alloc(run->aside, text.len + JSON_PADDING);
@@ -154,7 +161,7 @@ static int json(lua_State *lua) {
   run_charge(lua, text.len / 8);
   int result = json_parse(run->input->parser, run->aside, str_make(copy, text.len), SCRIPT_DEPTH_MAX, &value, NULL);
   if (result == -ERR_MEMORY) return luaL_error(lua, "json: the text is too large");
-  if (result != 0) return 0;
+  if (result != 0) return nothing(lua);
   bridge_push(lua, value);
   return 1;
 }
@@ -163,7 +170,7 @@ static int rule(lua_State *lua) {
   const struct script_input *input = run_of(lua)->input;
   struct str preset = lua_isnoneornil(lua, 1) ? STR("") : text_arg(lua, 1);
   const char *codec = input != NULL ? input->codec_of(input->codec_of_arg, preset) : NULL;
-  if (codec == NULL) return 0;
+  if (codec == NULL) return nothing(lua);
   lua_pushstring(lua, codec);
   return 1;
 }
@@ -172,8 +179,9 @@ static int rule(lua_State *lua) {
 static int codec(lua_State *lua) {
   char name[CODEC_NAME_MAX + 1];
   bool is_codec = lua_type(lua, 1) == LUA_TSTRING && codec_canonical(text_arg(lua, 1), name, NULL) == 0;
-  lua_settop(lua, is_codec ? 1 : 0);
-  return is_codec ? 1 : 0;
+  if (!is_codec) return nothing(lua);
+  lua_settop(lua, 1);
+  return 1;
 }
 
 static int refuse(lua_State *lua) {
@@ -198,7 +206,7 @@ static int ends(lua_State *lua) {
 static int find(lua_State *lua) {
   struct str whole = text_arg(lua, 1), wanted = text_arg(lua, 2);
   const char *place = memmem(whole.ptr, whole.len, wanted.ptr, wanted.len);
-  if (place == NULL) return 0;
+  if (place == NULL) return nothing(lua);
   lua_pushinteger(lua, place - whole.ptr + 1);
   return 1;
 }

@@ -19,6 +19,7 @@
 #define SMALL_STATE ((size_t)1 << 20)
 #define BYTES_PER_WORK 64u    /* allocated or copied bytes that count as one instruction */
 #define SHORTAGES_MAX 3       /* each costs Lua a full collection */
+#define GC_PAUSE 150          /* collects when memory is 150 % of what was left before, so that garbage causes no shortage */
 #define MESSAGE_MAX 600       /* bytes of a script's own message */
 
 /* ---- bounds ---- */
@@ -73,8 +74,8 @@ void run_charge(lua_State *lua, uint64_t work) {
   run->work += work;
   if (run->work > SCRIPT_WORK_MAX)
     luaL_error(lua, "the script does more than %d steps of work on one notice", (int)SCRIPT_WORK_MAX);
-  bool looks = run->memory > SMALL_STATE || before / LONG_STEP != run->work / LONG_STEP;
-  if (looks && cpu_ns() > run->cpu_end_ns)
+  uint64_t step = run->memory > SMALL_STATE ? HOOK_STEP : LONG_STEP;
+  if (before / step != run->work / step && cpu_ns() > run->cpu_end_ns)
     luaL_error(lua, "the script takes more than %d ms of processor time on one notice", SCRIPT_CPU_MAX_MS);
 }
 
@@ -125,8 +126,10 @@ static int protected(lua_State *lua) {
 /* Puts the place of an error before its text, unless it is there. An error may be any value. */
 static int explain(lua_State *lua) {
   lua_Debug at = {.currentline = -1};
+  if (run_of(lua)->has_refused) return 1;
   bool is_text = lua_type(lua, 1) == LUA_TSTRING;
-  const char *text = is_text ? lua_tostring(lua, 1) : lua_pushfstring(lua, "error(): its value is a %s", luaL_typename(lua, 1));
+  const char *text = is_text ? lua_tostring(lua, 1)
+                             : lua_pushfstring(lua, "error() got a %s instead of a text", luaL_typename(lua, 1));
   for (int level = 1; at.currentline <= 0 && lua_getstack(lua, level, &at) == 1; level++)
     (void)lua_getinfo(lua, "Sl", &at);
   if (at.currentline <= 0 || str_starts(str_of(text), str_of(at.short_src)))
@@ -149,6 +152,7 @@ static char *message_of(lua_State *lua) {
 static int fail_of_memory(const struct run *run, struct err *err) {
   if (run->is_starved) return err_set(err, ERR_MEMORY, "no memory to run %s", run->script->name);
   if (run->reads_notice) return err_set(err, ERR_LIMIT, "the notice is too large");
+  if (run->shortages == 0) return err_set(err, ERR_SCRIPT, "%s: an error in an error", run->script->name);
   char line[16] = "";
   if (run->line > 0) (void)snprintf(line, sizeof line, "%d:", run->line);
   if (run->work > SCRIPT_WORK_MAX) {
@@ -173,6 +177,7 @@ static int open_state(struct run *run, struct err *err) {
   run->lua = lua;
   run->cpu_end_ns = cpu_ns() + (int64_t)SCRIPT_CPU_MAX_MS * 1000000;
   lua_pushcfunction(lua, explain);
+  (void)lua_gc(lua, LUA_GCINC, GC_PAUSE, 0, 0);
   lua_sethook(lua, on_step, LUA_MASKCOUNT, HOOK_STEP);
   return 0;
 }
@@ -228,6 +233,8 @@ int script_compile(struct script *script, struct str text, struct err *err) {
   if (str_starts(text, STR("\xEF\xBB\xBF"))) text = str_make(text.ptr + 3, text.len - 3);
   if (text.len > SCRIPT_SIZE_MAX)
     return err_set(err, ERR_USAGE, "%s: a script has at most %zu bytes", script->name, SCRIPT_SIZE_MAX);
+  if (str_starts(text, STR(LUA_SIGNATURE)))
+    return err_set(err, ERR_USAGE, "%s: the script is compiled; give its text", script->name);
   if (!str_is_utf8(text)) return err_set(err, ERR_USAGE, "%s: the script is not UTF-8", script->name);
   int result = run_protected(&compiling, compile, &text, err);
   if (result == 0 && compiling.is_starved) result = err_set(err, ERR_MEMORY, "no memory to compile %s", script->name);
