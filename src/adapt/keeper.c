@@ -65,7 +65,11 @@ void keeper_stop(struct keeper *keeper) {
   CHECK(pthread_cond_signal(&keeper->wake) == 0);
   unlock(keeper);
   CHECK(pthread_join(keeper->thread, NULL) == 0);
-  CHECK(keeper->first == NULL && keeper->count == 0);
+}
+
+void keeper_free(struct keeper *keeper) {
+  if (keeper == NULL) return;
+  CHECK(keeper->is_stopping && keeper->first == NULL && keeper->count == 0);
   CHECK(pthread_cond_destroy(&keeper->wake) == 0 && pthread_mutex_destroy(&keeper->lock) == 0);
   free(keeper);
 }

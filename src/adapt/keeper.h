@@ -21,10 +21,12 @@ struct keeper_job {
 
 struct keeper;
 
-/* Borrows the quarantine until keeper_stop. */
+/* Borrows the quarantine until keeper_stop. Caller frees with keeper_free. */
 MUST_USE int keeper_start(struct quarantine *quarantine, struct keeper **ret, struct err *err);
-/* Accepts nothing more, keeps what is queued, calls every `done`, ends the thread and frees the keeper. */
+/* Accepts nothing more, keeps what is queued, calls every `done`, and ends the thread. */
 void keeper_stop(struct keeper *keeper);
+/* The keeper must be stopped. */
+void keeper_free(struct keeper *keeper);
 /* Queues a job. -ERR_BUSY: too many wait. -ERR_STOPPING. After an error `done` is not called. Any thread. */
 MUST_USE int keeper_submit(struct keeper *keeper, struct keeper_job *job);
 

@@ -433,9 +433,19 @@ void quarantine_close(struct quarantine *quarantine) {
 
 /* ---- keeping ---- */
 
+/* A notice in a directory that its path no longer leads to would be lost at the next start. */
+static int check_place(const struct quarantine *quarantine, struct err *err) {
+  struct stat mine, found;
+  bool is_same = fstat(quarantine->dir_fd, &mine) == 0 && stat(quarantine->path, &found) == 0 &&
+                 mine.st_dev == found.st_dev && mine.st_ino == found.st_ino;
+  if (is_same) return 0;
+  return err_set(err, ERR_IO, "%s was removed or replaced while the server ran: put it back, or restart the server",
+                 quarantine->path);
+}
+
 static int make_directory(struct quarantine *quarantine, struct err *err) {
   const char *data = quarantine->options.dir;
-  if (quarantine->dir_fd >= 0) return 0;
+  if (quarantine->dir_fd >= 0) return check_place(quarantine, err);
   if (mkdir(quarantine->path, 0700) != 0 && errno != EEXIST)
     return err_set_errno(err, ERR_IO, errno, "cannot create directory %s", quarantine->path);
   int fd = -1, result = file_sync_dir(data, err);
@@ -512,8 +522,8 @@ static bool is_kept(struct quarantine *quarantine, const char *id) {
 }
 
 int quarantine_keep(struct quarantine *quarantine, const char *id, struct str content, struct err *err) {
-  if (is_kept(quarantine, id)) return 0;
   int result = make_directory(quarantine, err);
+  if (result == 0 && is_kept(quarantine, id)) return 0;
   if (result == 0) result = check_disk(quarantine, err);
   if (result == 0) result = take_place(quarantine, id, content.len, err);
   if (result != 0) return result;

@@ -361,6 +361,7 @@ static int stop(struct service *service, struct err *err) {
   keeper_stop(service->keeper);
   if (service->http != NULL) http_server_stop(service->http);
   endpoint_adapters_free(service->notices);
+  keeper_free(service->keeper);
   quarantine_close(service->quarantine);
   adapters_free(service->adapters);
   endpoint_events_free(service->events);

@@ -248,6 +248,26 @@ static void test_what_could_not_be_written_is_not_kept(void **state) {
   quarantine_close(quarantine);
 }
 
+static void test_a_directory_that_is_gone_keeps_nothing(void **state) {
+  (void)state;
+  struct quarantine *quarantine = opened(4, 4096);
+  const struct quarantine_notice given = notice("{}"), other = notice("{\"n\":2}");
+  char id[QUARANTINE_ID_SIZE], path[160], away[160];
+  assert_int_equal(keep(quarantine, &given, id), 0);
+  (void)snprintf(path, sizeof path, "%s/quarantine", data);
+  (void)snprintf(away, sizeof away, "%s/away", data);
+  assert_int_equal(rename(path, away), 0);
+  assert_int_equal(keep(quarantine, &given, id), -ERR_IO);
+  assert_int_equal(keep(quarantine, &other, id), -ERR_IO);
+  assert_int_equal(mkdir(path, 0700), 0);
+  assert_int_equal(keep(quarantine, &other, id), -ERR_IO);
+  assert_int_equal(rmdir(path), 0);
+  assert_int_equal(rename(away, path), 0);
+  assert_int_equal(keep(quarantine, &other, id), 0);
+  assert_int_equal(listed(0), 2);
+  quarantine_close(quarantine);
+}
+
 static void flip(const char *path, off_t at) {
   int fd = open(path, O_RDWR);
   char byte;
@@ -327,6 +347,7 @@ int main(void) {
       TEST(test_once_within_bounds_and_dropped),
       TEST(test_a_new_reason),
       TEST(test_what_could_not_be_written_is_not_kept),
+      TEST(test_a_directory_that_is_gone_keeps_nothing),
       TEST(test_every_flipped_byte_and_every_cut_is_found),
       TEST(test_what_else_is_in_the_directory),
   };
