@@ -336,6 +336,18 @@ local function say_empty(id, place, group)
          place, kind, lists)
 end
 
+-- The codec for the whole job, which was not used.
+local function say_codec(job, id)
+  local named = word(object(job, "UserMetadata"), "Codec")
+  for _, output in ipairs(outputs) do
+    local lacks = output.data.task_id == id and output.type == "transcode.finished" and output.data.codec == nil
+    if named ~= nil and lacks then
+      return remark("job %s: userMetadata.codec is not used, because the job may have several outputs: name it " ..
+                    "codec.all, codec.GROUP or codec.GROUP.OUTPUT", id)
+    end
+  end
+end
+
 local function read_job(job, event, id, groups)
   local items, plan, transcodes, are_all_listed = {}, plan_of(job, groups), 0, true
   for g, group in ipairs(groups) do
@@ -358,6 +370,7 @@ local function read_job(job, event, id, groups)
       remark("job %s: output %d of group %d %s%s", id, item.place, item.group, item.reason, where)
     end
   end
+  if transcodes > 1 or not are_all_listed then say_codec(job, id) end
 end
 
 local function take_job(job, event)
