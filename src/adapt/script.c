@@ -233,15 +233,15 @@ int script_compile(struct script *script, struct str text, struct err *err) {
   if (str_starts(text, STR("\xEF\xBB\xBF"))) text = str_make(text.ptr + 3, text.len - 3);
   if (text.len > SCRIPT_SIZE_MAX)
     return err_set(err, ERR_USAGE, "%s: a script has at most %zu bytes", script->name, SCRIPT_SIZE_MAX);
-  if (str_starts(text, STR(LUA_SIGNATURE)))
+  if (text.len > 0 && text.ptr[0] == LUA_SIGNATURE[0])
     return err_set(err, ERR_USAGE, "%s: the script is compiled; give its text", script->name);
   if (!str_is_utf8(text)) return err_set(err, ERR_USAGE, "%s: the script is not UTF-8", script->name);
   int result = run_protected(&compiling, compile, &text, err);
   if (result == 0 && compiling.is_starved) result = err_set(err, ERR_MEMORY, "no memory to compile %s", script->name);
   if (result == 0) result = run_protected(&checking, protected, NULL, err);
-  if (result != -ERR_SCRIPT) return result;
+  if (result != -ERR_SCRIPT && result != -ERR_USAGE) return result;
   err->code = ERR_USAGE;
-  return -ERR_USAGE;
+  return strstr(err->text, script->name) != NULL ? -ERR_USAGE : err_prefix(err, "%s", script->name); /* Lua shortens it */
 }
 
 void script_fini(struct script *script) { buf_fini(&script->code); }

@@ -100,6 +100,8 @@ static void test_refused_at_the_start(void **state) {
       {STR("local function adapt() end"), "defines no function adapt"},
       {STR("function adapt() end -- \xff"), "not UTF-8"},
       {STR("\x1bLua"), "is compiled"},
+      {STR("\x1bx"), "is compiled"},
+      {STR("\nrefuse('x')"), "t.lua: x"},
       {STR("\nerror('a reason')\nfunction adapt() end"), "t.lua:2: a reason"},
       {STR("\nwhile true do end"), "t.lua:2: the script does more than"},
       {STR("local t = {} while true do t[#t + 1] = {} end"), "t.lua:1: the script"},
