@@ -473,10 +473,11 @@ static int check_room(const struct quarantine *quarantine, uint64_t count, uint6
                    "server, then run `codecmeter adapter retry --all`",
                    quarantine->path, (unsigned long long)options->notices_max);
   if (bytes > options->bytes_max)
-    return err_set(err, ERR_FULL,
-                   "%s has no room for the notice: ingest.quarantine_size allows %llu bytes; mend the script, restart "
-                   "the server, then run `codecmeter adapter retry --all`",
-                   quarantine->path, (unsigned long long)options->bytes_max);
+    return err_set(
+        err, ERR_FULL,
+        "%s has no room for the notice: ingest.quarantine_size allows %llu bytes; mend the script, restart "
+        "the server, then run `codecmeter adapter retry --all`",
+        quarantine->path, (unsigned long long)options->bytes_max);
   return 0;
 }
 
@@ -486,15 +487,16 @@ static int take_place(struct quarantine *quarantine, const char *id, uint64_t by
   lock(quarantine);
   const struct kept *former = find(quarantine, id);
   uint64_t former_bytes = former != NULL ? former->bytes : 0;
-  int result = check_room(quarantine, quarantine->count + (former == NULL), quarantine->bytes - former_bytes + bytes, err);
+  int result =
+      check_room(quarantine, quarantine->count + (former == NULL), quarantine->bytes - former_bytes + bytes, err);
   if (result == 0) forget(quarantine, id);
   if (result == 0) result = add(quarantine, id, bytes, err);
   unlock(quarantine);
   return result;
 }
 
-/* Writes a file under another name, syncs it, renames it and syncs the name. Afterwards the file is there whole, or as
- * it was. If the last sync fails, it is unknown which of the two a power cut leaves. */
+/* Writes a file under another name, syncs it, renames it and syncs the name. Afterwards the file is there whole, or
+ * as it was. If the last sync fails, it is unknown which of the two a power cut leaves. */
 static int write_file(struct quarantine *quarantine, const char *id, struct str content, struct err *err) {
   char name[NAME_SIZE], fresh[NAME_SIZE];
   name_of(id, name);
@@ -554,7 +556,8 @@ int quarantine_drop(struct quarantine *quarantine, const char *id, struct err *e
   unlock(quarantine);
   name_of(id, name);
   bool was_there = has_directory && unlinkat(quarantine->dir_fd, name, 0) == 0;
-  if (!was_there && (!has_directory || errno == ENOENT)) return err_set(err, ERR_NOT_FOUND, "no notice %s is in the quarantine", id);
+  if (!was_there && (!has_directory || errno == ENOENT))
+    return err_set(err, ERR_NOT_FOUND, "no notice %s is in the quarantine", id);
   if (!was_there) return err_set_errno(err, ERR_IO, errno, "cannot remove %s/%s", quarantine->path, name);
   int result = file_sync(quarantine->dir_fd, quarantine->path, err);
   lock(quarantine);

@@ -13,80 +13,81 @@
 
 /* ---- Lua's functions ---- */
 
-struct toll {
-  const char *name;
-  int least_args; /* with fewer arguments it touches nothing more; 0: the function is not tolled */
-  unsigned factor;
-};
-
 static uint64_t work_of(lua_State *lua, int index, unsigned factor) {
   if (lua_type(lua, index) == LUA_TSTRING) return lua_rawlen(lua, index) / BYTES_PER_WORK * factor;
   return lua_type(lua, index) == LUA_TTABLE ? lua_rawlen(lua, index) * factor : 0;
 }
 
-/* Upvalues: the function, the least count of arguments that is tolled, the factor. */
+/* Upvalues of a wrapper: Lua's function, the least count of arguments that is tolled, the factor. */
 static int tolled(lua_State *lua) {
   int args = lua_gettop(lua);
-  lua_CFunction function = lua_tocfunction(lua, lua_upvalueindex(1));
   unsigned factor = (unsigned)lua_tointeger(lua, lua_upvalueindex(3));
   for (int i = 1; args >= lua_tointeger(lua, lua_upvalueindex(2)) && i <= args; i++)
     run_charge(lua, work_of(lua, i, factor));
-  return function(lua);
+  return lua_tocfunction(lua, lua_upvalueindex(1))(lua);
 }
 
-/* Sets a field of the table on top to a function of the table below it. */
-static void give(lua_State *lua, const struct toll *toll) {
-  lua_getfield(lua, -2, toll->name);
-  if (toll->least_args > 0) {
-    lua_pushinteger(lua, toll->least_args);
-    lua_pushinteger(lua, toll->factor);
-    lua_pushcclosure(lua, tolled, 3);
-  }
-  lua_setfield(lua, -2, toll->name);
+static bool is_plain(int type) {
+  return type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL;
 }
 
-/* A part of a library of Lua as a new table, on top of the stack. */
-static void give_library(lua_State *lua, lua_CFunction open, const struct toll *tolls) {
-  lua_pushcfunction(lua, open);
-  lua_call(lua, 0, 1);
-  lua_newtable(lua);
-  for (; tolls->name != NULL; tolls++)
-    give(lua, tolls);
-  lua_remove(lua, -2);
+/* Lua's own would show addresses of tables and functions, which differ from run to run. */
+static int format(lua_State *lua) {
+  for (int i = 1; i <= lua_gettop(lua); i++)
+    luaL_argcheck(lua, is_plain(lua_type(lua, i)), i, "format takes texts and numbers");
+  return tolled(lua);
 }
 
-static const struct toll base_functions[] = {{"assert", 0, 0}, {"error", 0, 0}, {"ipairs", 0, 0}, {"next", 0, 0},
-                                             {"pairs", 0, 0},  {"select", 0, 0}, {"tonumber", 1, 1}, {"type", 0, 0},
-                                             {NULL, 0, 0}};
-static const struct toll string_functions[] = {{"byte", 1, BYTES_PER_WORK}, {"char", 0, 0}, {"format", 1, 1}, {"len", 0, 0},
-                                               {"lower", 1, 4}, {"rep", 1, 1}, {"reverse", 1, 4}, {"sub", 1, 1},
-                                               {"upper", 1, 4}, {NULL, 0, 0}};
-static const struct toll table_functions[] = {{"concat", 1, 1}, {"insert", 3, 1}, {"remove", 2, 1},
-                                              {"sort", 1, SORT_FACTOR}, {"unpack", 1, 1}, {NULL, 0, 0}};
-static const struct toll math_functions[] = {{"abs", 0, 0}, {"ceil", 0, 0}, {"floor", 0, 0}, {"max", 0, 0},
-                                             {"maxinteger", 0, 0}, {"min", 0, 0}, {"mininteger", 0, 0},
-                                             {"tointeger", 0, 0}, {"type", 0, 0}, {"ult", 0, 0}, {NULL, 0, 0}};
-
-/* Lua's own shows addresses of tables and functions, which differ from run to run. */
+/* Likewise. */
 static int show(lua_State *lua) {
-  luaL_checkany(lua, 1);
   int type = lua_type(lua, 1);
-  if (type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL)
-    (void)luaL_tolstring(lua, 1, NULL);
-  else
-    lua_pushstring(lua, type == LUA_TLIGHTUSERDATA ? "null" : lua_typename(lua, type));
+  if (is_plain(type)) return lua_tocfunction(lua, lua_upvalueindex(1))(lua);
+  luaL_checkany(lua, 1);
+  lua_pushstring(lua, type == LUA_TLIGHTUSERDATA ? "null" : lua_typename(lua, type));
   return 1;
 }
 
-/* Upvalue: Lua's own, which would show addresses too. */
-static int format(lua_State *lua) {
-  for (int i = 1; i <= lua_gettop(lua); i++) {
-    int type = lua_type(lua, i);
-    bool is_plain = type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL;
-    if (!is_plain) return luaL_argerror(lua, i, "format takes texts and numbers");
-    run_charge(lua, work_of(lua, i, 1));
+struct given {
+  const char *name;
+  lua_CFunction wrapper; /* NULL: the value is given as it is */
+  int least_args;        /* with fewer arguments the function touches little */
+  unsigned factor;
+};
+
+static const struct given base_values[] = {
+    {"assert", NULL, 0, 0}, {"error", NULL, 0, 0},    {"ipairs", NULL, 0, 0},  {"next", NULL, 0, 0}, {"pairs", NULL, 0, 0},
+    {"select", NULL, 0, 0}, {"tonumber", tolled, 1, 1}, {"tostring", show, 0, 0}, {"type", NULL, 0, 0}, {NULL, NULL, 0, 0}};
+static const struct given string_values[] = {
+    {"byte", tolled, 1, BYTES_PER_WORK}, {"char", NULL, 0, 0}, {"format", format, 1, 1}, {"len", NULL, 0, 0},
+    {"lower", tolled, 1, 4}, {"rep", tolled, 1, 1}, {"reverse", tolled, 1, 4}, {"sub", tolled, 1, 1},
+    {"upper", tolled, 1, 4}, {NULL, NULL, 0, 0}};
+static const struct given table_values[] = {
+    {"concat", tolled, 1, 1}, {"insert", tolled, 3, 1}, {"remove", tolled, 2, 1}, {"sort", tolled, 1, SORT_FACTOR},
+    {"unpack", tolled, 1, 1}, {NULL, NULL, 0, 0}};
+static const struct given math_values[] = {
+    {"abs", NULL, 0, 0}, {"ceil", NULL, 0, 0}, {"floor", NULL, 0, 0}, {"max", NULL, 0, 0}, {"maxinteger", NULL, 0, 0},
+    {"min", NULL, 0, 0}, {"mininteger", NULL, 0, 0}, {"tointeger", NULL, 0, 0}, {"type", NULL, 0, 0},
+    {"ult", NULL, 0, 0}, {NULL, NULL, 0, 0}};
+
+/* Sets a field of the table on top to a value of the table below it. */
+static void give(lua_State *lua, const struct given *given) {
+  lua_getfield(lua, -2, given->name);
+  if (given->wrapper != NULL) {
+    lua_pushinteger(lua, given->least_args);
+    lua_pushinteger(lua, given->factor);
+    lua_pushcclosure(lua, given->wrapper, 3);
   }
-  return lua_tocfunction(lua, lua_upvalueindex(1))(lua);
+  lua_setfield(lua, -2, given->name);
+}
+
+/* Pushes a new table with a part of a library of Lua. */
+static void give_library(lua_State *lua, lua_CFunction open, const struct given *given) {
+  lua_pushcfunction(lua, open);
+  lua_call(lua, 0, 1);
+  lua_newtable(lua);
+  for (; given->name != NULL; given++)
+    give(lua, given);
+  lua_remove(lua, -2);
 }
 
 /* ---- ours ---- */
@@ -227,7 +228,7 @@ static int split(lua_State *lua) {
 }
 
 static const luaL_Reg ours[] = {{"at", at},         {"text", text}, {"json", json},   {"rule", rule}, {"codec", codec},  {"refuse", refuse},
-                                {"starts", starts}, {"ends", ends}, {"find", find}, {"split", split}, {"tostring", show},
+                                {"starts", starts}, {"ends", ends}, {"find", find}, {"split", split},
                                 {NULL, NULL}};
 
 /* ---- the door ---- */
@@ -242,20 +243,9 @@ static void set_text_methods(lua_State *lua) {
   lua_pop(lua, 1);
 }
 
-static void open_string(lua_State *lua) {
-  give_library(lua, luaopen_string, string_functions);
-  lua_pushcfunction(lua, luaopen_string);
-  lua_call(lua, 0, 1);
-  lua_getfield(lua, -1, "format");
-  lua_pushcclosure(lua, format, 1);
-  lua_setfield(lua, -3, "format");
-  lua_pop(lua, 1);
-  set_text_methods(lua);
-}
-
-/* luaopen_base fills the table of globals. They are moved into a new one, and that takes its place. */
+/* luaopen_base fills the table of globals. A new table takes its place. */
 static void open_base(lua_State *lua) {
-  give_library(lua, luaopen_base, base_functions);
+  give_library(lua, luaopen_base, base_values);
   luaL_setfuncs(lua, ours, 0);
   lua_pushvalue(lua, -1);
   lua_rawseti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -264,11 +254,12 @@ static void open_base(lua_State *lua) {
 void sandbox_open(lua_State *lua) {
   const char *map = run_of(lua)->script->map;
   open_base(lua);
-  open_string(lua);
+  give_library(lua, luaopen_string, string_values);
+  set_text_methods(lua);
   lua_setfield(lua, -2, "string");
-  give_library(lua, luaopen_table, table_functions);
+  give_library(lua, luaopen_table, table_values);
   lua_setfield(lua, -2, "table");
-  give_library(lua, luaopen_math, math_functions);
+  give_library(lua, luaopen_math, math_values);
   lua_setfield(lua, -2, "math");
   lua_pushlightuserdata(lua, NULL);
   lua_setfield(lua, -2, "null");

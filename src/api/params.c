@@ -181,7 +181,8 @@ static int read_unknown(const struct params_source *source, struct arena *arena,
   int result = read_form(source->body, source->count_max, arena, ret, err);
   if (result == -ERR_MEMORY) return result;
   if (result == 0 && params_get(ret, "Action", &action) != PARAMS_ABSENT) return 0;
-  return err_set(err, ERR_PARSE, "its type %.*s is not taken: send application/x-www-form-urlencoded or application/json",
+  return err_set(err, ERR_PARSE,
+                 "its type %.*s is not taken: send application/x-www-form-urlencoded or application/json",
                  (int)(type.len < TYPE_SHOWN_MAX ? type.len : TYPE_SHOWN_MAX), type.ptr);
 }
 

@@ -63,8 +63,8 @@ struct retry {
   size_t ignored_count;
   struct verdict *verdicts;
   struct ingest_counts counts;
-  bool is_known;          /* the file could be read */
-  struct err err;         /* why the notice stays */
+  bool is_known;  /* the file could be read */
+  struct err err; /* why the notice stays */
 };
 
 static void retry_fini(struct retry *retry) {
@@ -117,7 +117,8 @@ static int report_again(struct retry *retry) {
   if (!str_copy(kept->projects_zone, zone, sizeof zone))
     return err_set(&retry->err, ERR_RANGE, "its time zone is longer than %d bytes", ZONE_NAME_MAX);
   retry->verdicts = calloc(count, sizeof *retry->verdicts);
-  if (retry->verdicts == NULL) return err_set(&retry->err, ERR_MEMORY, "the server has no memory now: try again later");
+  if (retry->verdicts == NULL)
+    return err_set(&retry->err, ERR_MEMORY, "the server has no memory now: try again later");
   return committer_report(adapters->committer, retry->events.usages, count, zone, retry->verdicts, &retry->err);
 }
 
@@ -138,8 +139,8 @@ static int refuse_rejected(struct retry *retry) {
   return -ERR_INTERNAL;
 }
 
-/* Removes the notice only after its outputs are on disk: if the server is killed between the two, the next retry finds
- * them as duplicates. */
+/* Removes the notice only after its outputs are on disk: if the server is killed between the two, the next retry
+ * finds them as duplicates. */
 static int settle(struct retry *retry) {
   int result = read_again(retry);
   if (result == 0) result = report_again(retry);
@@ -168,7 +169,10 @@ static void put_retry(const struct retry *retry, int result, struct buf *items) 
   json_add_member(items, "id", retry->id);
   buf_text(items, ",\"adapter\":");
   json_quote(items, retry->file.notice.adapter);
-  json_add_member(items, "result", result == 0 ? "left" : result == -ERR_NOT_FOUND && !retry->is_known ? "unknown" : "stays");
+  json_add_member(items, "result",
+                  result == 0                                    ? "left"
+                  : result == -ERR_NOT_FOUND && !retry->is_known ? "unknown"
+                                                                 : "stays");
   put_number(items, "stored", counts->stored);
   put_number(items, "unresolved", counts->unresolved);
   put_number(items, "duplicate", counts->duplicate);

@@ -54,8 +54,9 @@ static const struct table_column adapter_columns[] = {
 static const char *const count_names[] = {"notices", "outputs", "unresolved", "rejected", "ignored", "quarantined"};
 #define COUNTS (sizeof count_names / sizeof count_names[0])
 
-static const struct table_column notice_columns[] = {
-    {.title = "ID"}, {.title = "AGE", .is_number = true}, {.title = "ADAPTER"}, {.title = "PROJECT"}, {.title = "REASON"}, {0}};
+static const struct table_column notice_columns[] = {{.title = "ID"},      {.title = "AGE", .is_number = true},
+                                                     {.title = "ADAPTER"}, {.title = "PROJECT"},
+                                                     {.title = "REASON"},  {0}};
 
 struct listing {
   struct table *table;
@@ -158,14 +159,16 @@ static int list(const struct adapter_options *options, struct err *err) {
   if (result == 0 && options->json) {
     SCOPED(buf_fini) struct buf out = {0};
     struct str adapters = buf_view(&listing.json);
-    buf_printf(&out, "{\"adapters\":%s%.*s%s,\"quarantine\":[", runs ? "[" : "null", STR_ARG(adapters), runs ? "]" : "");
+    buf_printf(&out, "{\"adapters\":%s%.*s%s,\"quarantine\":[", runs ? "[" : "null", STR_ARG(adapters),
+               runs ? "]" : "");
     put_notices_json(&notices, &out);
     buf_text(&out, "]}\n");
     result = usage_text_print(&out, err);
   }
   buf_fini(&listing.json);
   if (result != 0 || notices.damaged == 0) return result;
-  return err_set(err, ERR_CORRUPT, "%zu files in the quarantine cannot be read: move them away, or drop them by their ids",
+  return err_set(err, ERR_CORRUPT,
+                 "%zu files in the quarantine cannot be read: move them away, or drop them by their ids",
                  notices.damaged);
 }
 
@@ -270,27 +273,27 @@ static int print_outcome(const struct adapter_options *options, const struct out
 
 static int retry_or_drop(const char *verb, const struct adapter_options *options, struct err *err) {
   bool drops = strcmp(verb, "drop") == 0;
-  SCOPED(table_free_ref) struct table *table =
-      table_new(drops ? drop_columns : retry_columns, 0, table_terminal_width(), stdout);
+  SCOPED(table_free_ref)
+  struct table *table = table_new(drops ? drop_columns : retry_columns, 0, table_terminal_width(), stdout);
   struct outcome outcome = {.names = drops ? drop_names : retry_names, .table = table};
   if (options->all == (options->notices != NULL))
     return err_set(err, ERR_USAGE,
                    "give the IDs of notices, or --all to retry all; `codecmeter adapter list` prints the IDs");
-  int result = options->all ? send_every(options, &outcome, err)
-                            : send_all(options, verb, options->notices, &outcome, err);
+  int result =
+      options->all ? send_every(options, &outcome, err) : send_all(options, verb, options->notices, &outcome, err);
   struct err why = {0};
   int printed = print_outcome(options, &outcome, result == 0 ? err : &why); /* also of those before an error */
   buf_fini(&outcome.json);
   if (result == 0) result = printed;
   if (result != 0 || outcome.stayed == 0) return result;
-  return err_set(err, ERR_RANGE, "%s: %zu of %zu", drops ? "not dropped" : "not out of the quarantine", outcome.stayed,
-                 outcome.count);
+  return err_set(err, ERR_RANGE, "%s: %zu of %zu", drops ? "not dropped" : "not out of the quarantine",
+                 outcome.stayed, outcome.count);
 }
 
 /* ---- test ---- */
 
-static const struct table_column output_columns[] = {
-    {.title = "SOURCE"}, {.title = "ID"}, {.title = "TIME"}, {.title = "EVENT"}, {.title = "RESULT"}, {0}};
+static const struct table_column output_columns[] = {{.title = "SOURCE"}, {.title = "ID"},     {.title = "TIME"},
+                                                     {.title = "EVENT"},  {.title = "RESULT"}, {0}};
 
 struct testing {
   const struct adapter_options *options;
@@ -456,9 +459,12 @@ static int load(const char *path, size_t size_max, struct buf *content, struct e
   for (ssize_t got = 1; got > 0;) {
     char piece[65536];
     got = read(fd, piece, sizeof piece);
-    if (got < 0 && errno == EINTR) got = 1;
-    else if (got < 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", path);
-    else buf_append(content, piece, (size_t)got);
+    if (got < 0 && errno == EINTR)
+      got = 1;
+    else if (got < 0)
+      return err_set_errno(err, ERR_IO, errno, "cannot read %s", path);
+    else
+      buf_append(content, piece, (size_t)got);
     if (content->len > size_max)
       return err_set(err, ERR_LIMIT, "%s has more than %zu bytes (ingest.body_max)", path, size_max);
   }
@@ -505,27 +511,34 @@ static int find_adapter(const struct adapters *set, const char *name, const stru
   if (*ret != NULL) return 0;
   for (size_t i = 0; adapters_at(set, i) != NULL; i++)
     buf_printf(&names, "%s%s", i > 0 ? ", " : "", adapter_name(adapters_at(set, i)));
-  return err_set(err, ERR_USAGE, "there is no adapter %.40s; the adapters are %.*s (--config adds those of its settings)",
-                 name, STR_ARG(buf_view(&names)));
+  return err_set(err, ERR_USAGE,
+                 "there is no adapter %.40s; the adapters are %.*s (--config adds those of its settings)", name,
+                 STR_ARG(buf_view(&names)));
+}
+
+static int test_all(struct testing *testing, const struct config *config, struct err *err) {
+  const struct adapter_options *options = testing->options;
+  SCOPED(adapters_free_ref) struct adapters *set = NULL;
+  int result = adapters_new(config, &set, err);
+  if (result == 0) result = find_adapter(set, options->adapter, &testing->adapter, err);
+  testing->body_max = config->ingest_body_max;
+  for (size_t i = 0; result == 0 && options->files != NULL && options->files[i] != NULL; i++)
+    result = test_file(testing, options->files[i], err);
+  return result == 0 ? test_all_kept(testing, err) : result;
 }
 
 static int test(const struct adapter_options *options, struct err *err) {
-  SCOPED(adapters_free_ref) struct adapters *set = NULL;
-  SCOPED_MALLOC struct config *config = calloc(1, sizeof *config);
-  CHECK(config != NULL);
   struct testing testing = {.options = options};
   if (options->files == NULL && options->notices == NULL)
     return err_set(err, ERR_USAGE, "no notice is given: give FILE, or --notice ID of one in the quarantine");
+  SCOPED_MALLOC struct config *config = calloc(1, sizeof *config);
+  CHECK(config != NULL);
   int result = config_read(config, options->config, options->set, err);
-  if (result == 0) result = adapters_new(config, &set, err);
-  if (result == 0) result = find_adapter(set, options->adapter, &testing.adapter, err);
-  testing.body_max = config->ingest_body_max;
-  for (size_t i = 0; result == 0 && options->files != NULL && options->files[i] != NULL; i++)
-    result = test_file(&testing, options->files[i], err);
-  if (result == 0) result = test_all_kept(&testing, err);
+  if (result == 0) result = test_all(&testing, config, err);
   if (result != 0) return result;
   if (testing.failed > 0)
-    return err_set(err, ERR_SCRIPT, "adapter %s cannot read %zu of %zu notices", options->adapter, testing.failed, testing.count);
+    return err_set(err, ERR_SCRIPT, "adapter %s cannot read %zu of %zu notices", options->adapter, testing.failed,
+                   testing.count);
   if (testing.rejected > 0) return err_set(err, ERR_RANGE, "%zu outputs are rejected", testing.rejected);
   return 0;
 }
@@ -536,11 +549,14 @@ int cmd_adapter(int argc, char **argv) {
   struct adapter_options options = {0};
   const struct option_row rows[] = {
       {"adapter", 0, OPTION_TEXT, &options.adapter, "NAME", "the same as the argument NAME"},
-      {"file", 0, OPTION_LIST, &options.files, "FILE", "the same as the argument FILE: a notice; - is standard input"},
-      {"notice", 0, OPTION_LIST, &options.notices, "ID", "a notice in the quarantine; for retry and drop the same as the argument ID"},
+      {"file", 0, OPTION_LIST, &options.files, "FILE",
+       "the same as the argument FILE: a notice; - is standard input"},
+      {"notice", 0, OPTION_LIST, &options.notices, "ID",
+       "a notice in the quarantine; for retry and drop the same as the argument ID"},
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"config", 0, OPTION_TEXT, &options.config, "FILE", "read settings from an INI file, as `serve` does"},
-      {"set", 0, OPTION_LIST, &options.set, "SECTION.KEY=VALUE", "change one setting; repeatable, wins over --config"},
+      {"set", 0, OPTION_LIST, &options.set, "SECTION.KEY=VALUE",
+       "change one setting; repeatable, wins over --config"},
       {"project", 0, OPTION_TEXT, &options.project, "PROJECT", "what the sender's URL would say as ?project="},
       {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "what the sender's URL would say as ?source="},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "what the sender's URL would say as ?id="},
@@ -560,15 +576,17 @@ int cmd_adapter(int argc, char **argv) {
   };
   const struct option_exit exits[] = {
       {EXIT_OK, "done; for retry: every notice has left the quarantine"},
-      {EXIT_FAILED, "test: the script failed on a notice, or an output is rejected; retry, drop: a notice stays; list: a "
-                    "file of the quarantine is damaged"},
+      {EXIT_FAILED,
+       "test: the script failed on a notice, or an output is rejected; retry, drop: a notice stays; list: a "
+       "file of the quarantine is damaged"},
       {EXIT_USAGE, "wrong usage"},
       {0},
   };
   const struct option_spec spec = {
       .verbs = verbs,
       .summary =
-          "Adapters read the notices of transcoding services. A notice on which an adapter's script fails waits in the "
+          "Adapters read the notices of transcoding services. A notice on which an adapter's script fails waits in "
+          "the "
           "quarantine until it is read again, or dropped.",
       .quiet = "list, test: print only the result; retry, drop: print nothing but errors",
       .examples =

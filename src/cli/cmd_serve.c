@@ -153,9 +153,10 @@ static int start_quarantine(struct service *service, struct err *err) {
   if (result != 0) return result;
   quarantine_status(service->quarantine, &status);
   if (status.notices > 0)
-    diag_warning("%llu notices are in the quarantine: `codecmeter adapter list` shows them, `codecmeter adapter retry` "
-                 "reads them by the scripts of now",
-                 (unsigned long long)status.notices);
+    diag_warning(
+        "%llu notices are in the quarantine: `codecmeter adapter list` shows them, `codecmeter adapter retry` reads "
+        "them by the scripts of now",
+        (unsigned long long)status.notices);
   return 0;
 }
 

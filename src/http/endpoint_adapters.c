@@ -325,7 +325,8 @@ static int read_outputs(struct endpoint_adapters *endpoint, const struct sent *s
                                         .body = body,
                                         .query = &sent->query,
                                         .event_rules = &rules};
-  int result = adapter_read(&notice, parser, scratch, arena, &delivery->events, &told->ignored, &told->ignored_count, err);
+  int result =
+      adapter_read(&notice, parser, scratch, arena, &delivery->events, &told->ignored, &told->ignored_count, err);
   parsers_give_back(endpoint->parsers, parser);
   return result;
 }

@@ -18,8 +18,8 @@ struct side_files {
 };
 void side_files_fini(struct side_files *files);
 
-/* Copies the files of FROM/quarantine into TO/quarantine and syncs them. *ret_gone gets those that TO had and FROM has
- * not; it may be NULL, and is empty before. It is no error if FROM has none, or if a file goes away meanwhile. */
+/* Copies the files of FROM/quarantine into TO/quarantine and syncs them. *ret_gone gets those that TO had and FROM
+ * has not; it may be NULL, and is empty before. It is no error if FROM has none, or if a file goes away meanwhile. */
 MUST_USE int side_files_copy(const char *from, const char *to, struct side_files *ret_gone, struct err *err);
 /* Removes files from TO/quarantine. */
 MUST_USE int side_files_remove(const char *to, const struct side_files *gone, struct err *err);
