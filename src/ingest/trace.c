@@ -14,6 +14,7 @@
 #define SHOWN_MAX 3  /* ids, or reasons of a notice */
 #define ID_MAX 64
 #define REASON_MAX 200
+#define REMARK_MAX 1000 /* of the first remark: an address to visit, with its token, fits */
 
 /* ---- the names of reasons ---- */
 
@@ -37,6 +38,7 @@ static const char *const verdict_names[] = {
     [VERDICT_REASON_WAITS] = "target_unresolved",
     [VERDICT_REASON_VOID] = "target_is_void",
     [VERDICT_REASON_VOIDED] = "other", /* a duplicate */
+    [VERDICT_REASON_RESOLVES] = "other", /* stored */
 };
 
 static bool ends(struct str s, struct str end) {
@@ -180,7 +182,7 @@ void trace_ignored(const struct trace_origin *origin, const char *const *ignored
   if (count == 0) return;
   for (size_t i = 0; i < count && i < SHOWN_MAX; i++) {
     add(&line, "%s", i > 0 ? "; " : "");
-    add_cut(&line, str_of(ignored[i]), REASON_MAX);
+    add_cut(&line, str_of(ignored[i]), i == 0 ? REMARK_MAX : REASON_MAX);
   }
   if (count > SHOWN_MAX) add(&line, "; and %zu more", count - SHOWN_MAX);
   diag_info("%.*s: ignored of a notice of token %s: %s", STR_ARG(origin->path), origin->token, line.text);
