@@ -162,7 +162,8 @@ static size_t read_documents(struct import_documents *documents, struct seen *se
     CHECK(import_documents_offset(documents) >= before && import_documents_line(documents) >= line);
     if (is_end) return count;
     see(&document, seen);
-    if (count == CHECKED_MAX || milestones == NULL) continue;
+    bool is_end_of_array = document.text.len == 0;
+    if (count == CHECKED_MAX || milestones == NULL || is_end_of_array) continue;
     milestones[count++] = (struct milestone){{import_documents_offset(documents), import_documents_line(documents)},
                                              seen->text.len, seen->elements};
   }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/json.h"
+#include "cli/admin_adapter.h"
 #include "ingest/answer.h"
 #include "ingest/fields.h"
 #include "meter/rfc3339.h"
@@ -526,6 +527,9 @@ static const struct {
     {"token list", token_list},
     {"usage report", usage_report},
     {"checkpoint make", make_checkpoint},
+    {"adapter list", admin_adapter_list},
+    {"adapter retry", admin_adapter_retry},
+    {"adapter drop", admin_adapter_drop},
 };
 
 void admin_reply_error(const struct err *err, struct buf *reply) {

@@ -1,6 +1,6 @@
 /* The wiring diagram: what `serve` starts, in which order, and how it stops.
  *
- *   data directory, lock ──> control socket ──> ledger ──> committer ──> API, endpoints ──> HTTP ──> "ready"
+ *   data directory, lock ──> control socket ──> ledger ──> committer, keeper ──> API, endpoints ──> HTTP ──> "ready"
  *
  * and back: refuse new connections and commands, commit the queue and answer its clients, stop HTTP, close the
  * ledger.
@@ -57,10 +57,13 @@ struct service {
   struct api *api;
   struct endpoint_events *events;
   struct adapters *adapters;
+  struct quarantine *quarantine;
+  struct keeper *keeper;
   struct endpoint_adapters *notices;
   struct http_server *http;
-  struct http_route routes[3 + ADAPTERS_MAX + 1];
+  struct http_route routes[4 + 1];
   struct admin admin;
+  struct admin_adapters admin_adapters;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
   bool said_hanging;
   atomic_bool failed;
@@ -88,7 +91,7 @@ static int change(void *arg, const struct change *change, struct err *err) {
 }
 
 static int report(void *arg, const struct usage *usage, struct verdict *ret, struct err *err) {
-  return committer_report(((struct service *)arg)->committer, usage, ret, err);
+  return committer_report(((struct service *)arg)->committer, usage, 1, NULL, ret, err);
 }
 
 static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *ret_covered, struct err *err) {
@@ -136,6 +139,27 @@ static int start_ledger(struct service *service, struct err *err) {
   return committer_start(service->committer, &committer, err);
 }
 
+static int start_quarantine(struct service *service, struct err *err) {
+  const struct config *config = &service->config;
+  const struct quarantine_options options = {
+      .dir = service->dir.path,
+      .notices_max = config->ingest_quarantine_max,
+      .bytes_max = config->ingest_quarantine_size,
+      .disk_reserve = config->ledger_disk_reserve > 0 ? config->ledger_disk_reserve : UINT64_MAX,
+  };
+  struct quarantine_status status;
+  int result = quarantine_open(&options, &service->quarantine, err);
+  if (result == 0) result = keeper_start(service->quarantine, &service->keeper, err);
+  if (result != 0) return result;
+  quarantine_status(service->quarantine, &status);
+  if (status.notices > 0)
+    diag_warning(
+        "%llu notices are in the quarantine: `codecmeter adapter list` shows them, `codecmeter adapter retry` reads "
+        "them by the scripts of now",
+        (unsigned long long)status.notices);
+  return 0;
+}
+
 /* Rounds up to whole seconds, so that a short limit does not become 0, which means off. */
 static int64_t seconds_up(uint64_t ms) { return (int64_t)((ms + 999) / 1000); }
 
@@ -178,14 +202,14 @@ static void start_adapters(struct service *service) {
   const struct endpoint_adapters_options options = {
       .ledger = service->ledger,
       .committer = service->committer,
+      .keeper = service->keeper,
       .clock = clock_system(),
       .adapters = service->adapters,
       .body_max = service->config.ingest_body_max,
       .former_zone = former_zone(service),
   };
   service->notices = endpoint_adapters_new(&options);
-  for (size_t i = 0; adapters_at(service->adapters, i) != NULL; i++)
-    service->routes[3 + i] = endpoint_adapters_route(service->notices, i);
+  service->routes[3] = endpoint_adapters_route(service->notices);
 }
 
 static int start_endpoints(struct service *service, struct err *err) {
@@ -286,9 +310,17 @@ static int start(struct service *service, const struct serve_options *options, s
   }
   result = control_start(&service->dir, &service->control, err);
   if (result == 0) result = start_ledger(service, err);
+  if (result == 0) result = start_quarantine(service, err);
   if (result == 0) result = start_endpoints(service, err);
   if (result == 0) result = start_http(service, options, err);
   if (result != 0) return result;
+  service->admin_adapters = (struct admin_adapters){
+      .data = service->dir.path,
+      .set = service->adapters,
+      .endpoint = service->notices,
+      .quarantine = service->quarantine,
+      .committer = service->committer,
+  };
   service->admin = (struct admin){
       .ledger = service->ledger,
       .catalogue = ledger_catalogue(service->ledger),
@@ -297,6 +329,7 @@ static int start(struct service *service, const struct serve_options *options, s
       .report = report,
       .checkpoint = checkpoint,
       .arg = service,
+      .adapters = &service->admin_adapters,
   };
   warn_of_former_tokens(service);
   control_ready(service->control, &service->admin);
@@ -326,8 +359,11 @@ static int stop(struct service *service, struct err *err) {
   if (service->http != NULL) http_server_quiesce(service->http);
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
+  keeper_stop(service->keeper);
   if (service->http != NULL) http_server_stop(service->http);
   endpoint_adapters_free(service->notices);
+  keeper_free(service->keeper);
+  quarantine_close(service->quarantine);
   adapters_free(service->adapters);
   endpoint_events_free(service->events);
   api_free(service->api);

@@ -29,6 +29,7 @@ static const struct command commands[] = {
     {"history", cmd_history, "show a record and the event that voided it", false},
     {"late", cmd_late, "list usage that arrived long after it finished", false},
     {"unresolved", cmd_unresolved, "list, resolve or dismiss outputs that cannot be counted yet", false},
+    {"adapter", cmd_adapter, "list, test or retry the adapters of transcoding services", false},
     {"verify", cmd_verify, "prove that totals and identities match the log", false},
     {"backup", cmd_backup, "copy the ledger, also of a running server", false},
     {"restore", cmd_restore, "make a data directory from a backup", false},

@@ -4,6 +4,7 @@
 #define CODECMETER_HTTP_ENDPOINTS_H
 
 #include "adapt/adapter.h"
+#include "adapt/keeper.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "http/request.h"
@@ -32,10 +33,11 @@ struct http_route endpoint_events_route(struct endpoint_events *endpoint);
 /* "/api/v1/events", for clients of OpenMeter: answers 204 when every event counts, otherwise as "/v1/events". */
 struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint);
 
-/* "/v1/adapters/<name>": one route for each adapter. */
+/* "/v1/adapters/<name>": one route for all adapters. */
 struct endpoint_adapters_options {
   struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
+  struct keeper *keeper; /* keeps the notices on which a script fails */
   const struct clock *clock;
   const struct adapters *adapters;
   uint64_t body_max;       /* bytes */
@@ -46,7 +48,17 @@ MUST_USE struct endpoint_adapters *endpoint_adapters_new(const struct endpoint_a
 void endpoint_adapters_free(struct endpoint_adapters *endpoint);
 /* Frees the parsers that no request has used since the last time. Any thread. */
 void endpoint_adapters_rest(struct endpoint_adapters *endpoint);
-/* The route of the adapter with that index; its path is NULL after the last adapter. */
-struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint, size_t index);
+struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint);
+
+/* What the requests of one adapter brought since the start. */
+struct adapter_counts {
+  uint64_t notices;              /* that the script read */
+  uint64_t outputs;              /* in these: stored, duplicates, conflicts, unresolved and rejected ones */
+  uint64_t unresolved, rejected; /* of these */
+  uint64_t ignored;              /* reasons why parts of notices, or all, were no output */
+  uint64_t quarantined;          /* notices on which the script failed */
+};
+/* index: as for adapters_at. Any thread. */
+void endpoint_adapters_counts(struct endpoint_adapters *endpoint, size_t index, struct adapter_counts *ret);
 
 #endif

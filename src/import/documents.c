@@ -193,6 +193,7 @@ static int find_end(struct import_documents *documents, size_t *ret_len, bool *r
     if (found) return 0;
     if (documents->at_end) {
       *ret_is_cut = is_nested;
+      documents->in_array &= !is_nested; /* the array is cut off too: one complaint is enough */
       *ret_len = text.len;
       return 0;
     }
@@ -382,7 +383,8 @@ static void give_whole(struct import_documents *documents, bool is_cut, struct i
   move_done(documents, documents->len);
 }
 
-/* The end of a file within an array: what was left out is not known, so that is not passed over in silence. */
+/* The end of a file within an array, behind a whole element: what was left out is not known, so that is not passed over
+ * in silence. An import that continues behind the last element finds it again. */
 static bool give_end(struct import_documents *documents, struct import_document *ret) {
   if (!documents->in_array) return false;
   documents->in_array = false;

@@ -214,6 +214,17 @@ static void move_waiting(const struct events *events, const struct verdict *verd
   counts[VERDICT_STORED] -= *ret_waiting;
 }
 
+void ingest_count(const struct events *events, const struct verdict *verdicts, struct ingest_counts *ret) {
+  uint64_t counts[OUTCOMES] = {0}, waiting, resolving;
+  count_outcomes(events, verdicts, counts);
+  move_waiting(events, verdicts, counts, &waiting, &resolving);
+  *ret = (struct ingest_counts){.stored = counts[VERDICT_STORED],
+                                .unresolved = waiting,
+                                .duplicate = counts[VERDICT_DUPLICATE],
+                                .conflict = counts[VERDICT_CONFLICT],
+                                .rejected = counts[VERDICT_REJECTED]};
+}
+
 void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,
                           size_t ignored_count, struct buf *out) {
   uint64_t counts[OUTCOMES] = {0}, waiting, resolving;

@@ -26,6 +26,12 @@ size_t ingest_answer_max(const struct events *events, const struct verdict *verd
 void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,
                           size_t ignored_count, struct buf *out);
 
+struct ingest_counts {
+  uint64_t stored, unresolved, duplicate, conflict, rejected; /* unresolved ones are not among the stored */
+};
+/* Counts what became of the events. verdicts as above. */
+void ingest_count(const struct events *events, const struct verdict *verdicts, struct ingest_counts *ret);
+
 /* Appends the reason of a verdict, in the words of the answer; nothing if the usage was stored. */
 void ingest_reason(const struct verdict *verdict, const struct usage *usage, struct buf *out);
 

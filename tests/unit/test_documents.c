@@ -30,6 +30,7 @@ static const struct {
     {"[", "1!cut off!|"},
     {"[{}", "1:{}|1!cut off!|"},
     {"[{},\n", "1:{}|2!cut off!|"},
+    {"[{},{", "1:{}|1!cut off!|"},
     {"42", "1!not JSON!|"},
     {"\"text\"\nnull\n{}", "1!not JSON!|2!not JSON!|3:{}|"},
     {"[1, {}, null]", "1!not JSON!|1:{}|1!not JSON!|"},
