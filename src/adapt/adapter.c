@@ -238,12 +238,12 @@ static int run(const struct adapter_notice *notice, const struct json *tree, str
       .codec_of_arg = notice->adapter,
   };
   int result = script_run(&notice->adapter->script, &input, scratch, &made, &remarks, err);
-  if (result == 0) {
-    result = outputs_take(outputs, made, remarks, err);
-    if (result == -ERR_SCRIPT) result = err_prefix(err, "%s", notice->adapter->script.name);
-  }
-  if (result == -ERR_MEMORY && !arena_is_starved(scratch)) return err_set(err, ERR_LIMIT, "the notice is too large");
-  return result == -ERR_SCRIPT ? err_prefix(err, "adapter %s", notice->adapter->name) : result;
+  if (result == -ERR_MEMORY) arena_starve(scratch);
+  if (result == -ERR_SCRIPT) return err_prefix(err, "adapter %s", notice->adapter->name);
+  if (result != 0) return result;
+  result = outputs_take(outputs, made, remarks, err);
+  if (result == -ERR_MEMORY) return err_set(err, ERR_LIMIT, "the notice is too large");
+  return result == 0 ? 0 : err_prefix(err, "adapter %s: %s", notice->adapter->name, notice->adapter->script.name);
 }
 
 size_t adapter_memory_max(size_t body_len) {
