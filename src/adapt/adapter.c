@@ -15,7 +15,7 @@
 #include "adapt/builtin.inc"
 #define BUILTINS (sizeof builtins / sizeof builtins[0])
 
-#define MAP_SCRIPT "generic" /* the built-in script that reads adapter.NAME.map */
+#define MAP_SCRIPT "generic"  /* the built-in script that reads adapter.NAME.map */
 #define OUTPUT_BYTES_MAX 4096 /* texts of one output */
 
 static_assert(SCRIPT_RESULTS_MAX == ADAPTER_OUTPUTS_MAX, "results become outputs and remarks");
@@ -105,16 +105,20 @@ static int add_set(struct adapters *adapters, const struct config *config, const
                    struct err *err) {
   const char *key = set->is_map ? "map" : "script";
   if (!is_name(str_of(set->adapter))) {
-    return err_set(err, ERR_USAGE,
-                   "adapter.%s.%s: the name of an adapter has 1 to %d characters of a-z, 0-9 and '-', and begins with a "
-                   "letter",
-                   set->adapter, key, ADAPTER_NAME_MAX);
+    return err_set(
+        err, ERR_USAGE,
+        "adapter.%s.%s: the name of an adapter has 1 to %d characters of a-z, 0-9 and '-', and begins with a "
+        "letter",
+        set->adapter, key, ADAPTER_NAME_MAX);
   }
   const struct builtin *generic = find_builtin(MAP_SCRIPT);
   struct adapter *adapter = place_of(adapters, config, set->adapter);
-  if (adapter == NULL) return err_set(err, ERR_USAGE, "adapter.%s.%s: more than %d adapters", set->adapter, key, ADAPTERS_MAX);
-  if (set->is_map && generic == NULL) return err_set(err, ERR_USAGE, "adapter.%s.map: not in this version", set->adapter);
-  int result = set->is_map ? compile_builtin(adapter, generic, set->value, err) : compile_file(adapter, set->value, err);
+  if (adapter == NULL)
+    return err_set(err, ERR_USAGE, "adapter.%s.%s: more than %d adapters", set->adapter, key, ADAPTERS_MAX);
+  if (set->is_map && generic == NULL)
+    return err_set(err, ERR_USAGE, "adapter.%s.map: not in this version", set->adapter);
+  int result =
+      set->is_map ? compile_builtin(adapter, generic, set->value, err) : compile_file(adapter, set->value, err);
   if (result == 0) return 0;
   if (err->code != ERR_MEMORY) err->code = ERR_USAGE;
   return err_prefix(err, "adapter.%s.%s", set->adapter, key);

@@ -1,5 +1,6 @@
-/* The functions that scripts have: a part of Lua's own, and ours. Lua's patterns are not among them, because a pattern
- * can take exponential time within one instruction. Nor are metatables, pcall, and whatever loads or opens something.
+/* The functions that scripts have: a part of Lua's own, and ours. Lua's patterns are not among them, because a
+ * pattern can take exponential time within one instruction. Nor are metatables, pcall, and whatever loads or opens
+ * something.
  *
  * A function of Lua that touches all of a text or a table counts that as work: see `tolled`.
  */
@@ -55,19 +56,26 @@ struct given {
 };
 
 static const struct given base_values[] = {
-    {"assert", NULL, 0, 0}, {"error", NULL, 0, 0},    {"ipairs", NULL, 0, 0},  {"next", NULL, 0, 0}, {"pairs", NULL, 0, 0},
-    {"select", NULL, 0, 0}, {"tonumber", tolled, 1, 1}, {"tostring", show, 0, 0}, {"type", NULL, 0, 0}, {NULL, NULL, 0, 0}};
-static const struct given string_values[] = {
-    {"byte", tolled, 1, BYTES_PER_WORK}, {"char", NULL, 0, 0}, {"format", format, 1, 1}, {"len", NULL, 0, 0},
-    {"lower", tolled, 1, 4}, {"rep", tolled, 1, 1}, {"reverse", tolled, 1, 4}, {"sub", tolled, 1, 1},
-    {"upper", tolled, 1, 4}, {NULL, NULL, 0, 0}};
-static const struct given table_values[] = {
-    {"concat", tolled, 1, 1}, {"insert", tolled, 3, 1}, {"remove", tolled, 2, 1}, {"sort", tolled, 1, SORT_FACTOR},
-    {"unpack", tolled, 1, 1}, {NULL, NULL, 0, 0}};
+    {"assert", NULL, 0, 0}, {"error", NULL, 0, 0},  {"ipairs", NULL, 0, 0},     {"next", NULL, 0, 0},
+    {"pairs", NULL, 0, 0},  {"select", NULL, 0, 0}, {"tonumber", tolled, 1, 1}, {"tostring", show, 0, 0},
+    {"type", NULL, 0, 0},   {NULL, NULL, 0, 0}};
+static const struct given string_values[] = {{"byte", tolled, 1, BYTES_PER_WORK},
+                                             {"char", NULL, 0, 0},
+                                             {"format", format, 1, 1},
+                                             {"len", NULL, 0, 0},
+                                             {"lower", tolled, 1, 4},
+                                             {"rep", tolled, 1, 1},
+                                             {"reverse", tolled, 1, 4},
+                                             {"sub", tolled, 1, 1},
+                                             {"upper", tolled, 1, 4},
+                                             {NULL, NULL, 0, 0}};
+static const struct given table_values[] = {{"concat", tolled, 1, 1}, {"insert", tolled, 3, 1},
+                                            {"remove", tolled, 2, 1}, {"sort", tolled, 1, SORT_FACTOR},
+                                            {"unpack", tolled, 1, 1}, {NULL, NULL, 0, 0}};
 static const struct given math_values[] = {
-    {"abs", NULL, 0, 0}, {"ceil", NULL, 0, 0}, {"floor", NULL, 0, 0}, {"max", NULL, 0, 0}, {"maxinteger", NULL, 0, 0},
-    {"min", NULL, 0, 0}, {"mininteger", NULL, 0, 0}, {"tointeger", NULL, 0, 0}, {"type", NULL, 0, 0},
-    {"ult", NULL, 0, 0}, {NULL, NULL, 0, 0}};
+    {"abs", NULL, 0, 0},        {"ceil", NULL, 0, 0}, {"floor", NULL, 0, 0},      {"max", NULL, 0, 0},
+    {"maxinteger", NULL, 0, 0}, {"min", NULL, 0, 0},  {"mininteger", NULL, 0, 0}, {"tointeger", NULL, 0, 0},
+    {"type", NULL, 0, 0},       {"ult", NULL, 0, 0},  {NULL, NULL, 0, 0}};
 
 /* Sets a field of the table on top to a value of the table below it. */
 static void give(lua_State *lua, const struct given *given) {
@@ -227,9 +235,9 @@ static int split(lua_State *lua) {
   }
 }
 
-static const luaL_Reg ours[] = {{"at", at},         {"text", text}, {"json", json},   {"rule", rule}, {"codec", codec},  {"refuse", refuse},
-                                {"starts", starts}, {"ends", ends}, {"find", find}, {"split", split},
-                                {NULL, NULL}};
+static const luaL_Reg ours[] = {{"at", at},       {"text", text},     {"json", json},     {"rule", rule},
+                                {"codec", codec}, {"refuse", refuse}, {"starts", starts}, {"ends", ends},
+                                {"find", find},   {"split", split},   {NULL, NULL}};
 
 /* ---- the door ---- */
 
