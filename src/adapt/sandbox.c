@@ -167,7 +167,7 @@ static int json(lua_State *lua) {
   if (copy == NULL) return luaL_error(lua, "json: the text is too large");
   memcpy(copy, text.ptr, text.len);
   const struct json *value;
-  run_charge(lua, text.len / 8);
+  run_charge(lua, text.len); /* its tables cost more than its bytes */
   int result = json_parse(run->input->parser, run->aside, str_make(copy, text.len), SCRIPT_DEPTH_MAX, &value, NULL);
   if (result == -ERR_MEMORY) return luaL_error(lua, "json: the text is too large");
   if (result != 0) return nothing(lua);
@@ -200,20 +200,26 @@ static int refuse(lua_State *lua) {
   return lua_error(lua);
 }
 
+/* In a text that is absent, nothing is found. */
+static struct str text_or_empty(lua_State *lua, int index) {
+  return lua_isnil(lua, index) ? STR("") : text_arg(lua, index);
+}
+
 static int starts(lua_State *lua) {
-  lua_pushboolean(lua, str_starts(text_arg(lua, 1), text_arg(lua, 2)));
+  lua_pushboolean(lua, str_starts(text_or_empty(lua, 1), text_arg(lua, 2)));
   return 1;
 }
 
 static int ends(lua_State *lua) {
-  struct str whole = text_arg(lua, 1), end = text_arg(lua, 2);
+  struct str whole = text_or_empty(lua, 1), end = text_arg(lua, 2);
   bool fits = end.len <= whole.len;
   lua_pushboolean(lua, fits && str_equal(str_make(whole.ptr + whole.len - end.len, end.len), end));
   return 1;
 }
 
 static int find(lua_State *lua) {
-  struct str whole = text_arg(lua, 1), wanted = text_arg(lua, 2);
+  struct str whole = text_or_empty(lua, 1), wanted = text_arg(lua, 2);
+  run_charge(lua, whole.len / 8); /* at worst, memmem looks at each byte alone */
   const char *place = memmem(whole.ptr, whole.len, wanted.ptr, wanted.len);
   if (place == NULL) return nothing(lua);
   lua_pushinteger(lua, place - whole.ptr + 1);

@@ -146,7 +146,10 @@ static char *message_of(lua_State *lua) {
   size_t len = 0;
   const char *text = lua_type(lua, -1) == LUA_TSTRING ? lua_tolstring(lua, -1, &len) : "unknown error";
   if (len == 0) len = strlen(text);
-  return str_printable(str_make(text, len < MESSAGE_MAX ? len : MESSAGE_MAX));
+  size_t shown = len < MESSAGE_MAX ? len : MESSAGE_MAX;
+  while (shown < len && shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80)
+    shown--;
+  return str_printable(str_make(text, shown));
 }
 
 static int fail_of_memory(const struct run *run, struct err *err) {
