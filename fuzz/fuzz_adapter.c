@@ -40,10 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   CHECK(scratch != NULL && arena != NULL && parser != NULL && body != NULL);
   memcpy(body, data + 1, size - 1);
   memset(body + size - 1, '}', JSON_PADDING);
-  const struct adapter_notice notice = {.adapter = pick(data[0]),
-                                        .body = str_make(body, size - 1),
-                                        .query = &query,
-                                        .event_rules = &event_rules};
+  const struct adapter_notice notice = {
+      .adapter = pick(data[0]), .body = str_make(body, size - 1), .query = &query, .event_rules = &event_rules};
   struct events events = {0};
   const char *const *ignored = NULL;
   size_t ignored_count = 0;
