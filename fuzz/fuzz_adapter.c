@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   /* A built-in script fails on no notice, unless it has too many outputs. */
   bool is_much = result == -ERR_SCRIPT && strstr(err.text, "more than") != NULL;
   if (result == -ERR_SCRIPT && !is_much) fprintf(stderr, "%s\n", err.text);
-  CHECK(result == 0 || result == -ERR_PARSE || result == -ERR_LIMIT || is_much);
+  CHECK(result == 0 || result == -ERR_PARSE || result == -ERR_LIMIT || result == -ERR_USAGE || is_much);
   CHECK(result == 0 || err.text[0] != '\0');
   if (result != 0) return 0;
   CHECK(events.count <= ADAPTER_OUTPUTS_MAX && events.usages_count <= events.count);
