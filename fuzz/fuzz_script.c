@@ -1,6 +1,6 @@
 /* Any text as an adapter's script, with a notice behind its first NUL byte. Whatever they are: the script is refused
- * with its name and a reason, or it ends within its bounds, and what it returns becomes outputs and remarks, or is its
- * fault. */
+ * with its name and a reason, or it ends within its bounds, and what it returns becomes outputs and remarks, or is
+ * its fault. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -9,7 +9,8 @@
 #include "base/check.h"
 
 #define NOW_MS INT64_C(1769860800000)
-#define CPU_MAX_MS (4 * SCRIPT_CPU_MAX_MS) /* a sanitizer slows down what a script does between two looks at the clock */
+#define CPU_MAX_MS \
+  (4 * SCRIPT_CPU_MAX_MS) /* a sanitizer slows down what a script does between two looks at the clock */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

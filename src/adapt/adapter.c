@@ -15,7 +15,7 @@
 #include "adapt/builtin.inc"
 #define BUILTINS (sizeof builtins / sizeof builtins[0])
 
-#define MAP_SCRIPT "generic" /* the built-in script that reads adapter.NAME.map */
+#define MAP_SCRIPT "generic"  /* the built-in script that reads adapter.NAME.map */
 #define OUTPUT_BYTES_MAX 4096 /* texts of one output */
 
 static_assert(SCRIPT_RESULTS_MAX == ADAPTER_OUTPUTS_MAX, "results become outputs and remarks");
@@ -105,16 +105,20 @@ static int add_set(struct adapters *adapters, const struct config *config, const
                    struct err *err) {
   const char *key = set->is_map ? "map" : "script";
   if (!is_name(str_of(set->adapter))) {
-    return err_set(err, ERR_USAGE,
-                   "adapter.%s.%s: the name of an adapter has 1 to %d characters of a-z, 0-9 and '-', and begins with a "
-                   "letter",
-                   set->adapter, key, ADAPTER_NAME_MAX);
+    return err_set(
+        err, ERR_USAGE,
+        "adapter.%s.%s: the name of an adapter has 1 to %d characters of a-z, 0-9 and '-', and begins with a "
+        "letter",
+        set->adapter, key, ADAPTER_NAME_MAX);
   }
   const struct builtin *generic = find_builtin(MAP_SCRIPT);
   struct adapter *adapter = place_of(adapters, config, set->adapter);
-  if (adapter == NULL) return err_set(err, ERR_USAGE, "adapter.%s.%s: more than %d adapters", set->adapter, key, ADAPTERS_MAX);
-  if (set->is_map && generic == NULL) return err_set(err, ERR_USAGE, "adapter.%s.map: not in this version", set->adapter);
-  int result = set->is_map ? compile_builtin(adapter, generic, set->value, err) : compile_file(adapter, set->value, err);
+  if (adapter == NULL)
+    return err_set(err, ERR_USAGE, "adapter.%s.%s: more than %d adapters", set->adapter, key, ADAPTERS_MAX);
+  if (set->is_map && generic == NULL)
+    return err_set(err, ERR_USAGE, "adapter.%s.map: not in this version", set->adapter);
+  int result =
+      set->is_map ? compile_builtin(adapter, generic, set->value, err) : compile_file(adapter, set->value, err);
   if (result == 0) return 0;
   if (err->code != ERR_MEMORY) err->code = ERR_USAGE;
   return err_prefix(err, "adapter.%s.%s", set->adapter, key);
@@ -238,12 +242,12 @@ static int run(const struct adapter_notice *notice, const struct json *tree, str
       .codec_of_arg = notice->adapter,
   };
   int result = script_run(&notice->adapter->script, &input, scratch, &made, &remarks, err);
-  if (result == 0) {
-    result = outputs_take(outputs, made, remarks, err);
-    if (result == -ERR_SCRIPT) result = err_prefix(err, "%s", notice->adapter->script.name);
-  }
-  if (result == -ERR_MEMORY && !arena_is_starved(scratch)) return err_set(err, ERR_LIMIT, "the notice is too large");
-  return result == -ERR_SCRIPT ? err_prefix(err, "adapter %s", notice->adapter->name) : result;
+  if (result == -ERR_MEMORY) arena_starve(scratch);
+  if (result == -ERR_SCRIPT) return err_prefix(err, "adapter %s", notice->adapter->name);
+  if (result != 0) return result;
+  result = outputs_take(outputs, made, remarks, err);
+  if (result == -ERR_MEMORY) return err_set(err, ERR_LIMIT, "the notice is too large");
+  return result == 0 ? 0 : err_prefix(err, "adapter %s: %s", notice->adapter->name, notice->adapter->script.name);
 }
 
 size_t adapter_memory_max(size_t body_len) {

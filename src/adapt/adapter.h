@@ -22,7 +22,8 @@ struct adapters;
 
 /* Compiles the built-in scripts and those of the settings adapter.NAME.script and adapter.NAME.map, and checks the
  * codecs of adapter.NAME.codec. The config is borrowed as long as the set lives. -ERR_USAGE: a setting or a script is
- * wrong; the text says which, and for a script the file and the line. -ERR_MEMORY. Caller frees with adapters_free. */
+ * wrong; the text says which, and for a script the file and the line. -ERR_MEMORY. Caller frees with adapters_free.
+ */
 MUST_USE int adapters_new(const struct config *config, struct adapters **ret, struct err *err);
 void adapters_free(struct adapters *adapters);
 SCOPED_REF(struct adapters, adapters_free)

@@ -1,5 +1,5 @@
-/* JSON to Lua and back. An integer that int64 holds is an integer of Lua; any other number is the text that the notice
- * has for it, so an id of 19 or 20 digits stays exact. */
+/* JSON to Lua and back. An integer that int64 holds is an integer of Lua; any other number is the text that the
+ * notice has for it, so an id of 19 or 20 digits stays exact. */
 #include <math.h>
 #include <stdio.h>
 
@@ -54,13 +54,25 @@ static void push_object(lua_State *lua, const struct json *object) {
 void bridge_push(lua_State *lua, const struct json *value) {
   luaL_checkstack(lua, 8, NULL);
   switch (value->type) {
-    case JSON_NULL: lua_pushlightuserdata(lua, NULL); break;
+    case JSON_NULL:
+      lua_pushlightuserdata(lua, NULL);
+      break;
     case JSON_FALSE:
-    case JSON_TRUE: lua_pushboolean(lua, value->type == JSON_TRUE); break;
-    case JSON_NUMBER: push_number(lua, value->text); break;
-    case JSON_STRING: lua_pushlstring(lua, value->text.ptr, value->text.len); break;
-    case JSON_ARRAY: push_array(lua, value); break;
-    case JSON_OBJECT: push_object(lua, value); break;
+    case JSON_TRUE:
+      lua_pushboolean(lua, value->type == JSON_TRUE);
+      break;
+    case JSON_NUMBER:
+      push_number(lua, value->text);
+      break;
+    case JSON_STRING:
+      lua_pushlstring(lua, value->text.ptr, value->text.len);
+      break;
+    case JSON_ARRAY:
+      push_array(lua, value);
+      break;
+    case JSON_OBJECT:
+      push_object(lua, value);
+      break;
   }
 }
 
@@ -161,7 +173,8 @@ static lua_Integer take_members(lua_State *lua, const struct place *place, const
 static const struct json *take_table(lua_State *lua, const struct place *place, struct str name) {
   lua_Integer elements = (lua_Integer)lua_rawlen(lua, -1);
   bool is_array = elements > 0;
-  if (place->depth >= SCRIPT_DEPTH_MAX) (void)fail_at(lua, place, "a table that is nested too deep, or contains itself");
+  if (place->depth >= SCRIPT_DEPTH_MAX)
+    (void)fail_at(lua, place, "a table that is nested too deep, or contains itself");
   struct json *value = new_value(lua, is_array ? JSON_ARRAY : JSON_OBJECT, name);
   if (is_array) take_elements(lua, place, &value->child);
   lua_Integer keys = take_members(lua, place, &value->child, is_array);
@@ -195,12 +208,18 @@ static const struct json *take_number(lua_State *lua, const struct place *place,
 static const struct json *take(lua_State *lua, const struct place *place, struct str name) {
   luaL_checkstack(lua, 8, NULL);
   switch (lua_type(lua, -1)) {
-    case LUA_TBOOLEAN: return new_value(lua, lua_toboolean(lua, -1) ? JSON_TRUE : JSON_FALSE, name);
-    case LUA_TNUMBER: return take_number(lua, place, name);
-    case LUA_TSTRING: return take_text(lua, place, name);
-    case LUA_TTABLE: return take_table(lua, place, name);
-    case LUA_TLIGHTUSERDATA: return new_value(lua, JSON_NULL, name);
-    default: (void)fail_at(lua, place, lua_pushfstring(lua, "a %s", luaL_typename(lua, -1)));
+    case LUA_TBOOLEAN:
+      return new_value(lua, lua_toboolean(lua, -1) ? JSON_TRUE : JSON_FALSE, name);
+    case LUA_TNUMBER:
+      return take_number(lua, place, name);
+    case LUA_TSTRING:
+      return take_text(lua, place, name);
+    case LUA_TTABLE:
+      return take_table(lua, place, name);
+    case LUA_TLIGHTUSERDATA:
+      return new_value(lua, JSON_NULL, name);
+    default:
+      (void)fail_at(lua, place, lua_pushfstring(lua, "a %s", luaL_typename(lua, -1)));
   }
   return NULL;
 }
@@ -210,7 +229,8 @@ const struct json *bridge_take(lua_State *lua, int index, const char *name) {
   if (lua_isnil(lua, index)) return new_value(lua, JSON_ARRAY, STR(""));
   lua_pushvalue(lua, index);
   if (lua_type(lua, -1) != LUA_TTABLE) (void)fail_at(lua, &place, "not an array");
-  if (lua_rawlen(lua, -1) > SCRIPT_RESULTS_MAX) (void)fail_at(lua, &place, lua_pushfstring(lua, "more than %d", SCRIPT_RESULTS_MAX));
+  if (lua_rawlen(lua, -1) > SCRIPT_RESULTS_MAX)
+    (void)fail_at(lua, &place, lua_pushfstring(lua, "more than %d", SCRIPT_RESULTS_MAX));
   const struct json *value = take(lua, &place, STR(""));
   if (value->type != JSON_ARRAY && value->child != NULL) (void)fail_at(lua, &place, "not an array");
   lua_pop(lua, 1);

@@ -68,8 +68,8 @@ static int fault(const struct output *output, const char *member, const char *wh
 static int leave_out(const struct output *output, const char *member, const char *why, struct str value) {
   char text[REMARK_MAX];
   struct str id = cut(output->id, SHOWN_MAX), shown = cut(value, SHOWN_MAX);
-  int len = snprintf(text, sizeof text, "output %.*s: %s is left out, because it is not %s: %.*s", STR_ARG(id), member,
-                     why, STR_ARG(shown));
+  int len = snprintf(text, sizeof text, "output %.*s: %s is left out, because it is not %s: %.*s", STR_ARG(id),
+                     member, why, STR_ARG(shown));
   return keep_remark(output->outputs, str_make(text, strnlen(text, (size_t)len)));
 }
 
@@ -124,9 +124,12 @@ static bool is_text(struct str value, const struct member *member) {
   return (int64_t)value.len <= member->most && !str_has_control(value);
 }
 
-#define PIXELS(name) {name, EVENT_TREE_NUMBER, is_whole, 1, PIXELS_MAX, "an integer from 1 to 65535"}
-#define MS(name) {name, EVENT_TREE_NUMBER, is_whole, 0, DURATION_MS_MAX, "an integer of milliseconds up to 366 days"}
-#define TEXT(name, max) {name, EVENT_TREE_TEXT, is_text, 0, max, "a short text without control characters"}
+#define PIXELS(name) \
+  { name, EVENT_TREE_NUMBER, is_whole, 1, PIXELS_MAX, "an integer from 1 to 65535" }
+#define MS(name) \
+  { name, EVENT_TREE_NUMBER, is_whole, 0, DURATION_MS_MAX, "an integer of milliseconds up to 366 days" }
+#define TEXT(name, max) \
+  { name, EVENT_TREE_TEXT, is_text, 0, max, "a short text without control characters" }
 
 static const struct member members[] = {
     {"codec", EVENT_TREE_TEXT, is_codec, 0, 0, "the name of a codec"},
@@ -234,7 +237,8 @@ static int sort_out(const struct output *output, const struct json *made, const 
     slots[slot] = member;
   }
   if (slots[ID] == NULL || slots[ID]->text.len == 0)
-    return fault(output, "id", "it is missing: an output needs an identity that stays the same in each copy of the notice");
+    return fault(output, "id",
+                 "it is missing: an output needs an identity that stays the same in each copy of the notice");
   return 0;
 }
 
@@ -267,7 +271,8 @@ static int take_time(const struct output *output, const struct json *slots[ATTRI
     char text[RFC3339_SIZE];
     if (slots[slot] == NULL || slots[slot]->text.len == 0) continue;
     if (!read_time(outputs, slot, slots[slot]->text, &ms)) {
-      int result = leave_out(output, attribute_names[slot], "a time with its zone, from 1980 until now", slots[slot]->text);
+      int result =
+          leave_out(output, attribute_names[slot], "a time with its zone, from 1980 until now", slots[slot]->text);
       if (result != 0) return result;
       continue;
     }

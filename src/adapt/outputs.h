@@ -1,5 +1,5 @@
-/* From what a script returned to events: checks outputs member by member, gives defaults, and leaves out what no report
- * can hold. For adapter.c. */
+/* From what a script returned to events: checks outputs member by member, gives defaults, and leaves out what no
+ * report can hold. For adapter.c. */
 #ifndef CODECMETER_ADAPT_OUTPUTS_H
 #define CODECMETER_ADAPT_OUTPUTS_H
 
@@ -21,6 +21,7 @@ struct outputs {
 /* Fills items and remarks from the results of a script. The texts live in the arena, or are those of the query. The
  * caller has set the members above items. -ERR_SCRIPT: an output has no id, or a member of another name or form.
  * -ERR_MEMORY: the arena is used up. */
-MUST_USE int outputs_take(struct outputs *outputs, const struct json *made, const struct json *remarks, struct err *err);
+MUST_USE int outputs_take(struct outputs *outputs, const struct json *made, const struct json *remarks,
+                          struct err *err);
 
 #endif

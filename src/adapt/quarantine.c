@@ -52,27 +52,19 @@ struct quarantine {
 
 /* ---- ids and names ---- */
 
-/* Each text with its length, so that two notices whose texts are cut elsewhere differ. */
-static void add_part(struct buf *out, struct str text) {
-  buf_printf(out, "%zu:", text.len);
-  buf_str(out, text);
-}
-
 static struct str project_of(const struct quarantine_notice *notice) {
   return notice->project.len > 0 ? notice->project : notice->token_project;
 }
 
+/* Digests of the parts have one length, so two notices whose texts are cut elsewhere differ. Needs no memory: an id
+ * that a shortage changed would be another notice's. */
 void quarantine_id(const struct quarantine_notice *notice, char ret[QUARANTINE_ID_SIZE]) {
-  SCOPED(buf_fini) struct buf text = {0};
-  uint8_t body[DIGEST_SHA256_SIZE], all[DIGEST_SHA256_SIZE];
-  digest_sha256(notice->body, body);
-  add_part(&text, notice->adapter);
-  add_part(&text, project_of(notice));
-  add_part(&text, notice->source);
-  add_part(&text, notice->id);
-  add_part(&text, notice->time);
-  buf_append(&text, body, sizeof body);
-  digest_sha256(buf_view(&text), all);
+  const struct str parts[] = {notice->adapter, project_of(notice), notice->source,
+                              notice->id,      notice->time,       notice->body};
+  uint8_t digests[sizeof parts / sizeof parts[0]][DIGEST_SHA256_SIZE], all[DIGEST_SHA256_SIZE];
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+    digest_sha256(parts[i], digests[i]);
+  digest_sha256(str_make((const char *)digests, sizeof digests), all);
   bytes_hex(all, (QUARANTINE_ID_SIZE - 1) / 2, ret);
 }
 

@@ -1,5 +1,6 @@
-/* The functions that scripts have: a part of Lua's own, and ours. Lua's patterns are not among them, because a pattern
- * can take exponential time within one instruction. Nor are metatables, pcall, and whatever loads or opens something.
+/* The functions that scripts have: a part of Lua's own, and ours. Lua's patterns are not among them, because a
+ * pattern can take exponential time within one instruction. Nor are metatables, pcall, and whatever loads or opens
+ * something.
  *
  * A function of Lua that touches all of a text or a table counts that as work: see `tolled`.
  */
@@ -55,19 +56,26 @@ struct given {
 };
 
 static const struct given base_values[] = {
-    {"assert", NULL, 0, 0}, {"error", NULL, 0, 0},    {"ipairs", NULL, 0, 0},  {"next", NULL, 0, 0}, {"pairs", NULL, 0, 0},
-    {"select", NULL, 0, 0}, {"tonumber", tolled, 1, 1}, {"tostring", show, 0, 0}, {"type", NULL, 0, 0}, {NULL, NULL, 0, 0}};
-static const struct given string_values[] = {
-    {"byte", tolled, 1, BYTES_PER_WORK}, {"char", NULL, 0, 0}, {"format", format, 1, 1}, {"len", NULL, 0, 0},
-    {"lower", tolled, 1, 4}, {"rep", tolled, 1, 1}, {"reverse", tolled, 1, 4}, {"sub", tolled, 1, 1},
-    {"upper", tolled, 1, 4}, {NULL, NULL, 0, 0}};
-static const struct given table_values[] = {
-    {"concat", tolled, 1, 1}, {"insert", tolled, 3, 1}, {"remove", tolled, 2, 1}, {"sort", tolled, 1, SORT_FACTOR},
-    {"unpack", tolled, 1, 1}, {NULL, NULL, 0, 0}};
+    {"assert", NULL, 0, 0}, {"error", NULL, 0, 0},  {"ipairs", NULL, 0, 0},     {"next", NULL, 0, 0},
+    {"pairs", NULL, 0, 0},  {"select", NULL, 0, 0}, {"tonumber", tolled, 1, 1}, {"tostring", show, 0, 0},
+    {"type", NULL, 0, 0},   {NULL, NULL, 0, 0}};
+static const struct given string_values[] = {{"byte", tolled, 1, BYTES_PER_WORK},
+                                             {"char", NULL, 0, 0},
+                                             {"format", format, 1, 1},
+                                             {"len", NULL, 0, 0},
+                                             {"lower", tolled, 1, 4},
+                                             {"rep", tolled, 1, 1},
+                                             {"reverse", tolled, 1, 4},
+                                             {"sub", tolled, 1, 1},
+                                             {"upper", tolled, 1, 4},
+                                             {NULL, NULL, 0, 0}};
+static const struct given table_values[] = {{"concat", tolled, 1, 1}, {"insert", tolled, 3, 1},
+                                            {"remove", tolled, 2, 1}, {"sort", tolled, 1, SORT_FACTOR},
+                                            {"unpack", tolled, 1, 1}, {NULL, NULL, 0, 0}};
 static const struct given math_values[] = {
-    {"abs", NULL, 0, 0}, {"ceil", NULL, 0, 0}, {"floor", NULL, 0, 0}, {"max", NULL, 0, 0}, {"maxinteger", NULL, 0, 0},
-    {"min", NULL, 0, 0}, {"mininteger", NULL, 0, 0}, {"tointeger", NULL, 0, 0}, {"type", NULL, 0, 0},
-    {"ult", NULL, 0, 0}, {NULL, NULL, 0, 0}};
+    {"abs", NULL, 0, 0},        {"ceil", NULL, 0, 0}, {"floor", NULL, 0, 0},      {"max", NULL, 0, 0},
+    {"maxinteger", NULL, 0, 0}, {"min", NULL, 0, 0},  {"mininteger", NULL, 0, 0}, {"tointeger", NULL, 0, 0},
+    {"type", NULL, 0, 0},       {"ult", NULL, 0, 0},  {NULL, NULL, 0, 0}};
 
 /* Sets a field of the table on top to a value of the table below it. */
 static void give(lua_State *lua, const struct given *given) {
@@ -159,7 +167,7 @@ static int json(lua_State *lua) {
   if (copy == NULL) return luaL_error(lua, "json: the text is too large");
   memcpy(copy, text.ptr, text.len);
   const struct json *value;
-  run_charge(lua, text.len / 8);
+  run_charge(lua, text.len); /* its tables cost more than its bytes */
   int result = json_parse(run->input->parser, run->aside, str_make(copy, text.len), SCRIPT_DEPTH_MAX, &value, NULL);
   if (result == -ERR_MEMORY) return luaL_error(lua, "json: the text is too large");
   if (result != 0) return nothing(lua);
@@ -192,20 +200,26 @@ static int refuse(lua_State *lua) {
   return lua_error(lua);
 }
 
+/* In a text that is absent, nothing is found. */
+static struct str text_or_empty(lua_State *lua, int index) {
+  return lua_isnil(lua, index) ? STR("") : text_arg(lua, index);
+}
+
 static int starts(lua_State *lua) {
-  lua_pushboolean(lua, str_starts(text_arg(lua, 1), text_arg(lua, 2)));
+  lua_pushboolean(lua, str_starts(text_or_empty(lua, 1), text_arg(lua, 2)));
   return 1;
 }
 
 static int ends(lua_State *lua) {
-  struct str whole = text_arg(lua, 1), end = text_arg(lua, 2);
+  struct str whole = text_or_empty(lua, 1), end = text_arg(lua, 2);
   bool fits = end.len <= whole.len;
   lua_pushboolean(lua, fits && str_equal(str_make(whole.ptr + whole.len - end.len, end.len), end));
   return 1;
 }
 
 static int find(lua_State *lua) {
-  struct str whole = text_arg(lua, 1), wanted = text_arg(lua, 2);
+  struct str whole = text_or_empty(lua, 1), wanted = text_arg(lua, 2);
+  run_charge(lua, whole.len / 8); /* at worst, memmem looks at each byte alone */
   const char *place = memmem(whole.ptr, whole.len, wanted.ptr, wanted.len);
   if (place == NULL) return nothing(lua);
   lua_pushinteger(lua, place - whole.ptr + 1);
@@ -227,9 +241,9 @@ static int split(lua_State *lua) {
   }
 }
 
-static const luaL_Reg ours[] = {{"at", at},         {"text", text}, {"json", json},   {"rule", rule}, {"codec", codec},  {"refuse", refuse},
-                                {"starts", starts}, {"ends", ends}, {"find", find}, {"split", split},
-                                {NULL, NULL}};
+static const luaL_Reg ours[] = {{"at", at},       {"text", text},     {"json", json},     {"rule", rule},
+                                {"codec", codec}, {"refuse", refuse}, {"starts", starts}, {"ends", ends},
+                                {"find", find},   {"split", split},   {NULL, NULL}};
 
 /* ---- the door ---- */
 

@@ -1,5 +1,5 @@
-/* One lua_pcall surrounds everything that a run does, from its libraries to its results. What Lua allocates is counted,
- * and lua_close frees it, so an error at any place leaks nothing.
+/* One lua_pcall surrounds everything that a run does, from its libraries to its results. What Lua allocates is
+ * counted, and lua_close frees it, so an error at any place leaks nothing.
  *
  * Three bounds hold together. Work counts instructions, allocated bytes, and what the functions of the sandbox touch.
  * Memory bounds what one instruction can touch. Processor time ends what costs more than the count says, such as
@@ -17,10 +17,10 @@
 #define HOOK_STEP 100u             /* instructions between two looks at the bounds */
 #define LONG_STEP (10 * HOOK_STEP) /* between two looks at the clock, while the state is small */
 #define SMALL_STATE ((size_t)1 << 20)
-#define BYTES_PER_WORK 64u    /* allocated or copied bytes that count as one instruction */
-#define SHORTAGES_MAX 3       /* each costs Lua a full collection */
-#define GC_PAUSE 150          /* collects when memory is 150 % of what was left before, so that garbage causes no shortage */
-#define MESSAGE_MAX 600       /* bytes of a script's own message */
+#define BYTES_PER_WORK 64u /* allocated or copied bytes that count as one instruction */
+#define SHORTAGES_MAX 3    /* each costs Lua a full collection */
+#define GC_PAUSE 150 /* collects when memory is 150 % of what was left before, so that garbage causes no shortage */
+#define MESSAGE_MAX 600 /* bytes of a script's own message */
 
 /* ---- bounds ---- */
 
@@ -146,7 +146,10 @@ static char *message_of(lua_State *lua) {
   size_t len = 0;
   const char *text = lua_type(lua, -1) == LUA_TSTRING ? lua_tolstring(lua, -1, &len) : "unknown error";
   if (len == 0) len = strlen(text);
-  return str_printable(str_make(text, len < MESSAGE_MAX ? len : MESSAGE_MAX));
+  size_t shown = len < MESSAGE_MAX ? len : MESSAGE_MAX;
+  while (shown < len && shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80)
+    shown--;
+  return str_printable(str_make(text, shown));
 }
 
 static int fail_of_memory(const struct run *run, struct err *err) {
@@ -156,8 +159,8 @@ static int fail_of_memory(const struct run *run, struct err *err) {
   char line[16] = "";
   if (run->line > 0) (void)snprintf(line, sizeof line, "%d:", run->line);
   if (run->work > SCRIPT_WORK_MAX) {
-    return err_set(err, ERR_SCRIPT, "%s:%s the script does more than %u steps of work on one notice", run->script->name,
-                   line, SCRIPT_WORK_MAX);
+    return err_set(err, ERR_SCRIPT, "%s:%s the script does more than %u steps of work on one notice",
+                   run->script->name, line, SCRIPT_WORK_MAX);
   }
   return err_set(err, ERR_SCRIPT, "%s:%s the script needs more than %zu MiB of memory", run->script->name, line,
                  SCRIPT_MEMORY_MAX >> 20);
@@ -241,7 +244,8 @@ int script_compile(struct script *script, struct str text, struct err *err) {
   if (result == 0) result = run_protected(&checking, protected, NULL, err);
   if (result != -ERR_SCRIPT && result != -ERR_USAGE) return result;
   err->code = ERR_USAGE;
-  return strstr(err->text, script->name) != NULL ? -ERR_USAGE : err_prefix(err, "%s", script->name); /* Lua shortens it */
+  return strstr(err->text, script->name) != NULL ? -ERR_USAGE
+                                                 : err_prefix(err, "%s", script->name); /* Lua shortens it */
 }
 
 void script_fini(struct script *script) { buf_fini(&script->code); }

@@ -40,9 +40,9 @@ struct script_input {
 };
 
 /* Calls adapt(notice, asked). The results are arrays in the arena; `null`, false and functions are never in them.
- * -ERR_USAGE: the script called refuse(), with that text. -ERR_SCRIPT: it failed, or its results are not two arrays of
- * at most SCRIPT_RESULTS_MAX; the text names the script, and the line where it is known. -ERR_LIMIT: the notice takes
- * more memory than a script may use. -ERR_MEMORY: the system has none. */
+ * -ERR_USAGE: the script called refuse(), with that text. -ERR_SCRIPT: it failed, or its results are not two arrays
+ * of at most SCRIPT_RESULTS_MAX; the text names the script, and the line where it is known. -ERR_LIMIT: the notice
+ * takes more memory than a script may use. -ERR_MEMORY: the system has none. */
 MUST_USE int script_run(const struct script *script, const struct script_input *input, struct arena *arena,
                         const struct json **ret_outputs, const struct json **ret_remarks, struct err *err);
 

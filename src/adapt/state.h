@@ -21,14 +21,14 @@ struct run {
   const struct json *outputs, *remarks;
 
   lua_State *lua;
-  uint64_t work;         /* see SCRIPT_WORK_MAX */
-  int64_t cpu_end_ns;    /* of the thread */
-  size_t memory;         /* bytes that the state holds */
-  unsigned shortages;    /* how often it wanted more than it may have */
-  int line;              /* where it last wanted more; 0: unknown */
-  bool is_starved;       /* the system had no memory */
-  bool reads_notice;     /* the driver makes tables of the notice: what fails is not the script's fault */
-  bool has_refused;      /* refuse() was called */
+  uint64_t work;      /* see SCRIPT_WORK_MAX */
+  int64_t cpu_end_ns; /* of the thread */
+  size_t memory;      /* bytes that the state holds */
+  unsigned shortages; /* how often it wanted more than it may have */
+  int line;           /* where it last wanted more; 0: unknown */
+  bool is_starved;    /* the system had no memory */
+  bool reads_notice;  /* the driver makes tables of the notice: what fails is not the script's fault */
+  bool has_refused;   /* refuse() was called */
 };
 
 static inline struct run *run_of(lua_State *lua) { return *(struct run **)lua_getextraspace(lua); }

@@ -124,10 +124,14 @@ static struct config_adapter_codec *codec_place(struct config *config, const str
 static int set_adapter_codec(struct config *config, struct str adapter, struct str preset, struct str value,
                              struct err *err) {
   struct config_adapter_codec made = {0};
-  bool good = str_copy(adapter, made.adapter, sizeof made.adapter) && str_copy(preset, made.preset, sizeof made.preset) &&
-              str_copy(value, made.codec, sizeof made.codec) && value.len > 0;
+  bool good = str_copy(adapter, made.adapter, sizeof made.adapter) &&
+              str_copy(preset, made.preset, sizeof made.preset) && str_copy(value, made.codec, sizeof made.codec) &&
+              value.len > 0;
   struct config_adapter_codec *place = codec_place(config, &made);
-  if (!good) return err_set(err, ERR_USAGE, "adapter.%.*s.codec: expected the name of a codec", STR_ARG(adapter));
+  if (!good) {
+    return err_set(err, ERR_USAGE, "adapter.%.*s.codec: expected the name of a codec; a preset has at most %zu bytes",
+                   STR_ARG(adapter), sizeof made.preset - 1);
+  }
   if (place == NULL) {
     return err_set(err, ERR_USAGE, "more than %d settings of the form adapter.NAME.codec; remove some",
                    CONFIG_ADAPTER_CODECS_MAX);
@@ -141,16 +145,18 @@ static int set_adapter_script(struct config *config, struct str adapter, struct 
                               struct err *err) {
   struct config_adapter_script made = {.is_map = str_equal(word, STR("map"))};
   size_t i = 0;
-  bool good = str_copy(adapter, made.adapter, sizeof made.adapter) && str_copy(value, made.value, sizeof made.value) &&
-              value.len > 0 && str_is_utf8(value) && !str_has_control(value);
+  bool good = str_copy(adapter, made.adapter, sizeof made.adapter) &&
+              str_copy(value, made.value, sizeof made.value) && value.len > 0 && str_is_utf8(value) &&
+              !str_has_control(value);
   if (!good) {
-    return err_set(err, ERR_USAGE, "adapter.%.*s.%.*s: expected %s of at most %d bytes", STR_ARG(adapter), STR_ARG(word),
-                   made.is_map ? "a map" : "the path of a script", CONFIG_TEXT_MAX);
+    return err_set(err, ERR_USAGE, "adapter.%.*s.%.*s: expected %s of at most %d bytes", STR_ARG(adapter),
+                   STR_ARG(word), made.is_map ? "a map" : "the path of a script", CONFIG_TEXT_MAX);
   }
   while (i < config->adapter_scripts_count && strcmp(config->adapter_scripts[i].adapter, made.adapter) != 0)
     i++;
   if (i == CONFIG_ADAPTER_SCRIPTS_MAX) {
-    return err_set(err, ERR_USAGE, "more than %d settings of the form adapter.NAME.script or adapter.NAME.map; remove some",
+    return err_set(err, ERR_USAGE,
+                   "more than %d settings of the form adapter.NAME.script or adapter.NAME.map; remove some",
                    CONFIG_ADAPTER_SCRIPTS_MAX);
   }
   if (i == config->adapter_scripts_count) config->adapter_scripts_count++;
@@ -195,7 +201,8 @@ int config_set(struct config *config, const char *assignment, struct err *err) {
 /* ---- the file ---- */
 
 /* A script's path in the file at `path` begins at the directory of that file. */
-static int load_adapter(struct config *config, const char *path, const char *key, const char *value, struct err *err) {
+static int load_adapter(struct config *config, const char *path, const char *key, const char *value,
+                        struct err *err) {
   const char *word = strchr(key, '.');
   bool is_relative = word != NULL && strcmp(word, ".script") == 0 && value[0] != '/' && value[0] != '\0';
   SCOPED_MALLOC char *dir = is_relative ? file_directory(path) : NULL;
@@ -209,13 +216,14 @@ static int load_key(struct config *config, GKeyFile *file, const char *path, con
   bool is_adapters = str_equal(str_of(section), STR("adapter"));
   if (setting == NULL && !is_adapters) return unknown(str_of(section), str_of(key), err);
   char *value = g_key_file_get_value(file, section, key, NULL);
-  int result = is_adapters ? load_adapter(config, path, key, value, err)
-                           : assign(config, setting, str_of(value), err);
+  int result =
+      is_adapters ? load_adapter(config, path, key, value, err) : assign(config, setting, str_of(value), err);
   g_free(value);
   return result;
 }
 
-static int load_section(struct config *config, GKeyFile *file, const char *path, const char *section, struct err *err) {
+static int load_section(struct config *config, GKeyFile *file, const char *path, const char *section,
+                        struct err *err) {
   char **keys = g_key_file_get_keys(file, section, NULL, NULL);
   int result = 0;
   for (size_t i = 0; keys != NULL && keys[i] != NULL && result == 0; i++) {
