@@ -22,8 +22,8 @@
  *   {"rival":[SECONDS,NANOSECONDS],"outputs":[…]}   when it began, and its candidates, without `seen`
  *
  * `as` is what the user says about the outputs (report_options):
- * {"source":"…","id":"…","id_prefix":"…","task_id":"…", "kind":"remux","rate":[NUMERATOR,DENOMINATOR]}; what is not
- * given is left out.
+ * {"source":"…","id":"…","id_prefix":"…","task_id":"…","kind":"remux","rate":[NUMERATOR,DENOMINATOR],"labels":{…}}; what
+ * is not given is left out. With labels, the version is 4, because an older agent would make the events without them.
  *
  * An output is a candidate of agent/outputs.h:
  *
