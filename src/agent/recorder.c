@@ -48,6 +48,7 @@ struct recorder {
   GHashTable *projects;   /* those that the server does not take -> struct refused; "": the token's */
   GHashTable *held;       /* path -> struct stat of the file whose events are in the spool for want of a project */
   bool has_held;          /* the spool has, or had, such events, perhaps of an earlier process */
+  bool has_former;        /* it had them when this process began */
   GHashTable *dry_ids;    /* a set: project, source and id of what a dry run has printed */
   bool said_away;
   bool needs_help;
@@ -70,7 +71,7 @@ int recorder_open(const struct recorder_options *options, struct recorder **ret,
   recorder->outbox.quiet = options->quiet;
   recorder->complaints = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   recorder->held = g_hash_table_new_full(g_str_hash, g_str_equal, free, g_free);
-  recorder->has_held = spool_has_held(&recorder->outbox.spool);
+  recorder->has_former = recorder->has_held = spool_has_held(&recorder->outbox.spool);
   recorder->dry_ids = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
   recorder->projects = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   *ret = recorder;
@@ -215,7 +216,7 @@ static void remember_output(const struct taking *taking, const struct report *re
 /* Keeps an event in the spool whose project the server does not take. */
 static int hold(struct taking *taking, const struct report *report, const struct media_output *output, struct err *err) {
   struct recorder *recorder = taking->recorder;
-  int result = spool_hold(&recorder->outbox.spool, report, err);
+  int result = spool_hold(&recorder->outbox.spool, report, recorder->has_former, err);
   if (result != 0) return err_prefix(err, "%s: its event cannot be kept in the spool", report->name);
   recorder->outbox.said_projectless += !is_held(recorder, taking->path, taking->st);
   recorder->has_held = true;

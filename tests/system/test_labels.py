@@ -2,6 +2,7 @@
 import json
 import os
 import shlex
+import shutil
 
 import pytest
 
@@ -254,6 +255,27 @@ def test_a_renamed_file_keeps_its_labels(farm, clips, watched):
     watch.has("not recorded again", 1)
     watch.stop()
     assert shown(farm, id)["data"]["labels"] == {"team": "news"} and farm.totals() == {("h264", "Low"): 2}
+
+
+def test_labels_that_are_corrected_while_the_project_is_unknown(farm, clips, watched):
+    """The last ones count; an event of the same output for another project stays."""
+    out = watched.directory
+    farm.environment["CODECMETER_TOKEN"] = farm.server.admin("token", "create")["token"]
+    for name in ("new/a.mp4", "other/a.mp4"):
+        (out / name).parent.mkdir()
+    distinct(clips / "small.mp4", out / "new" / "a.mp4")
+    shutil.copy2(out / "new" / "a.mp4", out / "other" / "a.mp4")
+    once = ("watch", "--once", "--settle", "0", "--existing", "--path", "{project}/{name}")
+    for label in ("team=nwes", "team=news", "team=news", "team=knews", "team=news"):
+        done = farm.command(*once, "--label", label, out)
+        assert done.returncode == 1 and done.stdout == "" and len(spooled(farm)) == 2, (label, done)
+        events = [json.loads(open(f"{farm.spool}/{name}").readline()) for name in spooled(farm)]
+        assert sorted((made["subject"], made["data"]["labels"]["team"]) for made in events) == [("new", label[5:]), ("other", label[5:])]
+    for project in ("new", "other"):
+        farm.server.admin("project", "create", project)
+    assert flush(farm).stdout.startswith("sent 2,")
+    for made in events:
+        assert shown(farm, made["id"], project=made["subject"])["data"]["labels"] == {"team": "news"}
 
 
 # ---- what history shows ----
