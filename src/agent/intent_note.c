@@ -238,7 +238,8 @@ static bool read_labels(struct intent_note *note, const struct json *object) {
   if (object == NULL) return true;
   if (object->type != JSON_OBJECT) return false;
   for (const struct json *member = object->child; member != NULL; member = member->next) {
-    bool is_label = member->type == JSON_STRING && label_name_is_valid(member->name) && label_value_is_valid(member->text);
+    bool is_label =
+        member->type == JSON_STRING && label_name_is_valid(member->name) && label_value_is_valid(member->text);
     if (!is_label || count == LABELS_MAX) return false;
     labels[count++] = (struct label){member->name, member->text};
   }

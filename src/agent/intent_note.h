@@ -17,7 +17,7 @@
 #include "meter/labels.h"
 
 #define INTENT_VERSION 4
-#define INTENT_VERSION_PLAIN 3 /* of a note without labels */
+#define INTENT_VERSION_PLAIN 3        /* of a note without labels */
 #define INTENT_MAX ((size_t)16 << 20) /* bytes of the first two lines; and of the line about the end of the command \
                                        */
 

@@ -100,10 +100,12 @@ static struct str label_name(struct str field) {
 static int add_label(struct parsing *parsing, struct str name, struct err *err) {
   struct path_pattern *pattern = parsing->pattern;
   if (!label_name_is_valid(label_name(name)))
-    return err_set(err, ERR_USAGE,
-                   "--path '%s': {%.*s}: the name of a label must be 1 to %d of a-z, 0-9 and '_', and begin with a letter",
-                   pattern->text, STR_ARG(name), LABEL_NAME_MAX);
-  if (pattern->label_count == LABELS_MAX) return fail(parsing, err, "it has too many labels; an output has at most 8");
+    return err_set(
+        err, ERR_USAGE,
+        "--path '%s': {%.*s}: the name of a label must be 1 to %d of a-z, 0-9 and '_', and begin with a letter",
+        pattern->text, STR_ARG(name), LABEL_NAME_MAX);
+  if (pattern->label_count == LABELS_MAX)
+    return fail(parsing, err, "it has too many labels; an output has at most 8");
   int result = give_field(parsing, (enum field)(FIELD_LABEL + pattern->label_count), name, err);
   if (result == 0) pattern->label_count++;
   return result;
@@ -204,10 +206,9 @@ int path_pattern_parse(const char *text, struct path_pattern **ret, struct err *
   for (size_t i = 0; i < FIELDS; i++)
     gives_any = gives_any || pattern->names[i].len > 0;
   if (!gives_any)
-    return fail(
-        &parsing, err,
-        "it gives no field: it must have {project}, {task_id}, {source} or {label.NAME}; to choose files by name, use "
-        "--include");
+    return fail(&parsing, err,
+                "it gives no field: it must have {project}, {task_id}, {source} or {label.NAME}; to choose files by "
+                "name, use --include");
   *ret = pattern;
   pattern = NULL;
   return 0;

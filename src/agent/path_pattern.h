@@ -5,10 +5,10 @@
  *
  *   {label.team}/{label.show}/{name}      news/tonight/720p.mp4: labels team=news, show=tonight
  *
- * {project}, {task_id}, {source}, {label.NAME}: one byte or more of one directory's or the file's name. {name}: the same
- * for the file's name only; it gives no field, because an event has the file's name in any case. {*} or *: the same, without
- * a meaning. A segment ** is any number of directories, also none. {{ and }} are the characters { and }. All else is
- * matched byte by byte. Pure: nothing is read from a disk.
+ * {project}, {task_id}, {source}, {label.NAME}: one byte or more of one directory's or the file's name. {name}: the
+ * same for the file's name only; it gives no field, because an event has the file's name in any case. {*} or *: the
+ * same, without a meaning. A segment ** is any number of directories, also none. {{ and }} are the characters { and
+ * }. All else is matched byte by byte. Pure: nothing is read from a disk.
  */
 #ifndef CODECMETER_AGENT_PATH_PATTERN_H
 #define CODECMETER_AGENT_PATH_PATTERN_H

@@ -146,8 +146,8 @@ int cmd_watch(int argc, char **argv) {
        "a file is finished when it has not changed for this time (default: 2s)"},
       {"path", 0, OPTION_TEXT, &given.path, "PATTERN",
        "take fields from the path below DIR, for example '{project}/{task_id}/{name}'; the fields are {project}, "
-       "{task_id}, {source}, {label.NAME}, {name} (the file's) and {*} (no meaning); ** is any number of directories; "
-       "a file that does not match is reported, and not recorded"},
+       "{task_id}, {source}, {label.NAME}, {name} (the file's) and {*} (no meaning); ** is any number of "
+       "directories; a file that does not match is reported, and not recorded"},
       OUTPUT_SOURCE_ROW(given.words),
       OUTPUT_MEDIA_ROWS(given.words, "transcode"),
       {"existing", 0, OPTION_FLAG, &options.existing, NULL, "also record files that existed before the first start"},

@@ -12,12 +12,14 @@ static int read_label(const char *word, struct label *ret, struct err *err) {
   if (name.len == strlen(word))
     return err_set(err, ERR_USAGE, "--label '%s' has no value; give NAME=VALUE, such as team=news", word);
   if (!label_name_is_valid(name))
-    return err_set(err, ERR_USAGE, "--label '%s': a name must be 1 to %d of a-z, 0-9 and '_', and begin with a letter",
-                   word, LABEL_NAME_MAX);
+    return err_set(err, ERR_USAGE,
+                   "--label '%s': a name must be 1 to %d of a-z, 0-9 and '_', and begin with a letter", word,
+                   LABEL_NAME_MAX);
   const char *fault = label_value_fault(value);
   if (fault != NULL)
-    return err_set(err, ERR_USAGE, "--label '%s': its value %s; give 1 to %d bytes of UTF-8 without control characters",
-                   word, fault, LABEL_VALUE_MAX);
+    return err_set(err, ERR_USAGE,
+                   "--label '%s': its value %s; give 1 to %d bytes of UTF-8 without control characters", word, fault,
+                   LABEL_VALUE_MAX);
   *ret = (struct label){name, value};
   return 0;
 }
@@ -36,8 +38,8 @@ static int read_labels(char *const *words, struct str *ret, struct err *err) {
   size_t count = 0, len;
   for (; words != NULL && words[count] != NULL; count++) {
     if (count == LABELS_MAX)
-      return err_set(err, ERR_USAGE, "--label is given more than %d times; an output has at most %d labels", LABELS_MAX,
-                     LABELS_MAX);
+      return err_set(err, ERR_USAGE, "--label is given more than %d times; an output has at most %d labels",
+                     LABELS_MAX, LABELS_MAX);
     int result = read_label(words[count], &labels[count], err);
     if (result == 0) result = check_once(labels, count + 1, words[count], err);
     if (result != 0) return result;

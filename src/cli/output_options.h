@@ -1,4 +1,5 @@
-/* Options of `record`, `run` and `watch` that say something about the outputs: their ids, kind, frame rate and labels. */
+/* Options of `record`, `run` and `watch` that say something about the outputs: their ids, kind, frame rate and
+ * labels. */
 #ifndef CODECMETER_CLI_OUTPUT_OPTIONS_H
 #define CODECMETER_CLI_OUTPUT_OPTIONS_H
 
@@ -34,8 +35,8 @@ struct output_options {
    "a label of the outputs, such as team=news; repeatable, at most 8"}
 /* clang-format on */
 
-/* Reads the words into ids, kind, frame rate and labels of ret, which borrows them, and leaves its other members as they
- * are. -ERR_USAGE, also if report_check_options refuses them. */
+/* Reads the words into ids, kind, frame rate and labels of ret, which borrows them, and leaves its other members as
+ * they are. -ERR_USAGE, also if report_check_options refuses them. */
 MUST_USE int output_options_read(const struct output_options *words, struct report_options *ret, struct err *err);
 
 #endif
