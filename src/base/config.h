@@ -56,9 +56,18 @@ struct config_adapter_codec {
   char adapter[33], preset[129], codec[33]; /* preset: "" applies to all */
 };
 
+/* adapter.NAME.script: the file of an adapter's script; adapter.NAME.map: what the built-in script `generic` reads. */
+#define CONFIG_ADAPTER_SCRIPTS_MAX 64
+struct config_adapter_script {
+  char adapter[33], value[CONFIG_TEXT_MAX + 1]; /* a path in a configuration file begins at the file's directory */
+  bool is_map;
+};
+
 struct config {
   struct config_adapter_codec adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
   size_t adapter_codecs_count;
+  struct config_adapter_script adapter_scripts[CONFIG_ADAPTER_SCRIPTS_MAX];
+  size_t adapter_scripts_count;
 #define CONFIG_FIELD_SIZE(name) uint64_t name;
 #define CONFIG_FIELD_COUNT(name) uint64_t name;
 #define CONFIG_FIELD_DURATION(name) uint64_t name;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapt/adapter.h"
 #include "api/api.h"
 #include "base/check.h"
 #include "base/config.h"
@@ -29,7 +30,6 @@
 #include "http/server.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
-#include "meter/codec.h"
 #include "meter/zone.h"
 
 #define LOCK_WAIT_MS 10000
@@ -56,11 +56,10 @@ struct service {
   struct ledger *ledger;
   struct api *api;
   struct endpoint_events *events;
-  struct endpoint_adapters *adapters;
-  struct adapter_rule adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
-  struct adapter_rules adapter_rules;
+  struct adapters *adapters;
+  struct endpoint_adapters *notices;
   struct http_server *http;
-  struct http_route routes[3 + ENDPOINT_ADAPTERS_MAX + 1];
+  struct http_route routes[3 + ADAPTERS_MAX + 1];
   struct admin admin;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
   bool said_hanging;
@@ -140,33 +139,6 @@ static int start_ledger(struct service *service, struct err *err) {
 /* Rounds up to whole seconds, so that a short limit does not become 0, which means off. */
 static int64_t seconds_up(uint64_t ms) { return (int64_t)((ms + 999) / 1000); }
 
-static bool is_adapter(const char *name) {
-  size_t i = 0;
-  while (adapter_name(i) != NULL && strcmp(adapter_name(i), name) != 0)
-    i++;
-  return adapter_name(i) != NULL;
-}
-
-/* Checks codecs by the rules of events, so that a wrong setting is an error at the start. */
-static int read_adapter_rules(struct service *service, struct err *err) {
-  struct config *config = &service->config;
-  for (size_t i = 0; i < config->adapter_codecs_count; i++) {
-    struct config_adapter_codec *set = &config->adapter_codecs[i];
-    char canonical[CODEC_NAME_MAX + 1];
-    if (!is_adapter(set->adapter))
-      return err_set(err, ERR_USAGE, "setting adapter.%s: there is no adapter of this name", set->adapter);
-    if (codec_canonical(str_of(set->codec), canonical, err) != 0) {
-      return err_set(err, ERR_USAGE, "setting adapter.%s.codec: '%s' is not the name of a codec", set->adapter,
-                     set->codec);
-    }
-    service->adapter_codecs[i] =
-        (struct adapter_rule){.adapter = set->adapter, .preset = set->preset, .codec = set->codec};
-  }
-  service->adapter_rules =
-      (struct adapter_rules){.items = service->adapter_codecs, .count = config->adapter_codecs_count};
-  return 0;
-}
-
 /* ---- time zones of new projects ---- */
 
 static int check_zone(const struct config *config, struct err *err) {
@@ -202,21 +174,18 @@ static void warn_of_former_tokens(const struct service *service) {
       former, id, ZONE_FORMER_DEFAULT);
 }
 
-static int start_adapters(struct service *service, struct err *err) {
-  int result = read_adapter_rules(service, err);
-  if (result != 0) return result;
+static void start_adapters(struct service *service) {
   const struct endpoint_adapters_options options = {
       .ledger = service->ledger,
       .committer = service->committer,
       .clock = clock_system(),
-      .rules = &service->adapter_rules,
+      .adapters = service->adapters,
       .body_max = service->config.ingest_body_max,
       .former_zone = former_zone(service),
   };
-  service->adapters = endpoint_adapters_new(&options);
-  for (size_t i = 0; adapter_name(i) != NULL; i++)
-    service->routes[3 + i] = endpoint_adapters_route(service->adapters, i);
-  return 0;
+  service->notices = endpoint_adapters_new(&options);
+  for (size_t i = 0; adapters_at(service->adapters, i) != NULL; i++)
+    service->routes[3 + i] = endpoint_adapters_route(service->notices, i);
 }
 
 static int start_endpoints(struct service *service, struct err *err) {
@@ -244,7 +213,8 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[0] = endpoint_api_route(service->api, config->api_body_max);
   service->routes[1] = endpoint_events_route(service->events);
   service->routes[2] = endpoint_events_alias_route(service->events);
-  return start_adapters(service, err);
+  start_adapters(service);
+  return 0;
 }
 
 /* Descriptors for the ledger and the server itself. They are reserved: a client must not take what a checkpoint
@@ -275,7 +245,7 @@ static void rest(void *arg) {
   struct service *service = arg;
   api_rest(service->api);
   endpoint_events_rest(service->events);
-  endpoint_adapters_rest(service->adapters);
+  endpoint_adapters_rest(service->notices);
 }
 
 static int start_http(struct service *service, const struct serve_options *options, struct err *err) {
@@ -357,7 +327,8 @@ static int stop(struct service *service, struct err *err) {
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
   if (service->http != NULL) http_server_stop(service->http);
-  endpoint_adapters_free(service->adapters);
+  endpoint_adapters_free(service->notices);
+  adapters_free(service->adapters);
   endpoint_events_free(service->events);
   api_free(service->api);
   if (service->ledger != NULL) result = ledger_check_places(service->ledger, err);
@@ -429,6 +400,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   int result = config_read(&service->config, options->config, options->set, err);
   if (result == 0) result = check_zone(&service->config, err);
   if (result == 0) result = listen_check(options->listen, err);
+  if (result == 0) result = adapters_new(&service->config, &service->adapters, err);
   if (result != 0) return result;
   memory_init();
   block_signals(&signals);

@@ -20,13 +20,14 @@
 
 #define PREFIX "/v1/adapters/"
 #define QUERY_PARAMS_MAX 32
+#define LOGGED_MAX 10 /* lines of the log for what one notice has that is no output */
 #define QUERY_MEMORY_MAX ((size_t)1 << 20)
 #define SCRATCH_MAX ((size_t)64 << 20) /* the tree of a notice takes about twenty times the size of its text */
 
 struct endpoint_adapters {
   struct endpoint_adapters_options options;
   struct parsers *parsers;
-  char paths[ENDPOINT_ADAPTERS_MAX][64];
+  char paths[ADAPTERS_MAX][64];
 };
 
 /* Lives in the delivery's arena, beside its events. */
@@ -51,13 +52,11 @@ void endpoint_adapters_free(struct endpoint_adapters *endpoint) {
 
 void endpoint_adapters_rest(struct endpoint_adapters *endpoint) { parsers_rest(endpoint->parsers); }
 
-static const char *adapter_of(const struct http_request *request) {
+static const struct adapter *adapter_of(const struct endpoint_adapters *endpoint, const struct http_request *request) {
   struct str wanted = str_make(request->path.ptr + strlen(PREFIX), request->path.len - strlen(PREFIX));
-  for (size_t i = 0; adapter_name(i) != NULL; i++) {
-    if (str_equal(wanted, str_of(adapter_name(i)))) return adapter_name(i);
-  }
-  CHECK(!"every route names an adapter");
-  return NULL;
+  const struct adapter *adapter = adapters_find(endpoint->options.adapters, wanted);
+  CHECK(adapter != NULL); /* every route names one */
+  return adapter;
 }
 
 /* ---- the URL's query ---- */
@@ -145,8 +144,11 @@ static bool admit(void *arg, struct http_request *request, struct http_reply *re
 static void log_lost(const struct waiter *waiter) {
   const struct events *events = &waiter->delivery->events;
   const struct told *told = waiter->arg;
-  for (size_t i = 0; i < told->ignored_count && events->count == 0; i++)
-    diag_info("%.*s: ignored a notice: %s", STR_ARG(waiter->request->path), told->ignored[i]);
+  for (size_t i = 0; i < told->ignored_count && i < LOGGED_MAX; i++)
+    diag_info("%.*s: ignored in a notice: %s", STR_ARG(waiter->request->path), told->ignored[i]);
+  if (told->ignored_count > LOGGED_MAX)
+    diag_info("%.*s: ignored %zu more parts of this notice", STR_ARG(waiter->request->path),
+              told->ignored_count - LOGGED_MAX);
   for (size_t i = 0; i < events->count; i++) {
     if (events->items[i].reason == NULL) continue;
     diag_warning("%.*s: rejected output %.*s of a notice: %s", STR_ARG(waiter->request->path),
@@ -168,7 +170,7 @@ static void answer(const struct waiter *waiter) {
 
 static enum http_result read_notice(struct endpoint_adapters *endpoint, struct http_request *request, struct str body,
                                     const struct asked *asked, const struct token *token, struct http_reply *reply) {
-  struct waiter *waiter = waiter_new(request, reply, event_memory_max(body.len, ADAPTER_OUTPUTS_MAX), answer);
+  struct waiter *waiter = waiter_new(request, reply, adapter_memory_max(body.len), answer);
   if (waiter == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
   struct arena *arena = waiter->delivery->arena;
   SCOPED(arena_free_ref) struct arena *scratch = arena_new(SCRATCH_MAX);
@@ -182,10 +184,9 @@ static enum http_result read_notice(struct endpoint_adapters *endpoint, struct h
       .now_ms = clock_real_ms(endpoint->options.clock),
       .events_max = ADAPTER_OUTPUTS_MAX,
   };
-  const struct adapter_notice notice = {.adapter = adapter_of(request),
+  const struct adapter_notice notice = {.adapter = adapter_of(endpoint, request),
                                         .body = body,
                                         .query = &asked->query,
-                                        .rules = endpoint->options.rules,
                                         .event_rules = &rules};
   struct err err = {0};
   struct json_parser *parser = parsers_borrow(endpoint->parsers);
@@ -229,9 +230,10 @@ static void too_large(void *arg, struct http_request *request, struct http_reply
 }
 
 struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint, size_t index) {
-  if (adapter_name(index) == NULL) return (struct http_route){0};
-  CHECK(index < ENDPOINT_ADAPTERS_MAX);
-  (void)snprintf(endpoint->paths[index], sizeof endpoint->paths[index], PREFIX "%s", adapter_name(index));
+  const struct adapter *adapter = adapters_at(endpoint->options.adapters, index);
+  if (adapter == NULL) return (struct http_route){0};
+  CHECK(index < ADAPTERS_MAX);
+  (void)snprintf(endpoint->paths[index], sizeof endpoint->paths[index], PREFIX "%s", adapter_name(adapter));
   return (struct http_route){
       .path = endpoint->paths[index],
       .methods = "POST",

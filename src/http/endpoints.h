@@ -33,12 +33,11 @@ struct http_route endpoint_events_route(struct endpoint_events *endpoint);
 struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint);
 
 /* "/v1/adapters/<name>": one route for each adapter. */
-#define ENDPOINT_ADAPTERS_MAX 16
 struct endpoint_adapters_options {
   struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
   const struct clock *clock;
-  const struct adapter_rules *rules;
+  const struct adapters *adapters;
   uint64_t body_max;       /* bytes */
   const char *former_zone; /* as above */
 };

@@ -162,21 +162,25 @@ def test_bodies_that_are_no_notice(account):
                                           ("duration", -3), ("width", "")])
 def test_a_value_of_no_use_is_waited_for(old_account, member, value):
     made = {"task_id": "a", "retcode": 0, "width": 640, "height": 360, "duration": 3, "codec": "h264", member: value}
-    assert counts(tell(old_account, "umedia", made)) == (0, 0, 0, 0, 1, 0)
+    reply = tell(old_account, "umedia", made)
+    assert counts(reply) == (0, 0, 0, 0, 1, 0 if value == "" else 1)
+    if value != "":
+        assert f"output a: {member} is left out, because it is not a" in reply.json()["ignored"][0]
+        assert reply.json()["ignored"][0] in old_account.server.log_text()
     assert member.removesuffix("_ms") in unresolved(old_account)[0]["missing"]
 
 
 def test_a_description_of_no_use_is_left_out(old_account):
     for n, value in enumerate(("a\nb", "x" * 2000, "\x7f")):
         made = {"task_id": str(n), "retcode": 0, "duration": 3, "src_url": value}
-        assert counts(tell(old_account, "umedia", made)) == (1, 0, 0, 0, 0, 0)
+        assert counts(tell(old_account, "umedia", made)) == (1, 0, 0, 0, 0, 1)
         assert "src_url" not in shown(old_account, "umedia", str(n))["data"]
 
 
 def test_ffprobe_of_odd_files(old_account):
     video = {"codec_type": "video", "codec_name": "h264", "width": 640, "height": 360, "duration": "N/A"}
     probed = {"streams": [video], "format": {"duration": "7.5", "filename": "a\nb.mp4"}}
-    assert counts(tell(old_account, "ffprobe", probed, "?source=farm&id=a&time=1600000000")) == (1, 0, 0, 0, 0, 0)
+    assert counts(tell(old_account, "ffprobe", probed, "?source=farm&id=a&time=1600000000")) == (1, 0, 0, 0, 0, 1)
     assert shown(old_account, "farm", "a")["data"] == {"codec": "h264", "width": 640, "height": 360, "duration_ms": 7500}
     broken = tell(old_account, "ffprobe", {}, "?source=farm&id=b")
     assert "check that ffprobe could read the file" in broken.json()["ignored"][0]
