@@ -21,7 +21,7 @@ struct recorder_options {
   const struct client_settings *settings; /* filled; borrowed */
   const struct wanted *wanted;            /* the files that the watch looks at; borrowed */
   const struct path_pattern *pattern;     /* gives fields of events; NULL: none; borrowed */
-  struct report_options as;               /* source, kind and media of the events; the rest is not used; borrowed */
+  struct report_options as; /* source, kind, labels and media of the events; the rest is not used; borrowed */
   bool is_dry;                             /* prints what it would record; sends nothing, and keeps nothing on disk */
   void (*complain)(const struct err *err); /* prints err on standard error */
   bool quiet;                              /* prints nothing else */

@@ -214,23 +214,22 @@ static bool is_there(const struct spool *spool, const char *name, struct str con
   return read_content(path, FILE_MAX, &found, &st, &err) == 0 && str_equal(buf_view(&found), content);
 }
 
-static int put(const struct spool *spool, const struct report *report, const char *mark, struct err *err) {
+static int put(const struct spool *spool, const struct report *report, const char *mark, char ret_name[NAME_SIZE],
+               bool *ret_was_there, struct err *err) {
   SCOPED(buf_fini) struct buf content = {0};
-  char name[NAME_SIZE];
   int result = compose(spool, report, &content, err);
   if (result == 0) result = spool_make(spool->dir, err);
   if (result != 0) return result;
-  name_file(report, buf_view(&content), mark, SUFFIX, name);
-  if (is_there(spool, name, buf_view(&content))) return file_sync_dir(spool->dir, err); /* its writer may not have */
-  return file_replace(spool->dir, name, buf_view(&content), err);
+  name_file(report, buf_view(&content), mark, SUFFIX, ret_name);
+  *ret_was_there = is_there(spool, ret_name, buf_view(&content));
+  if (*ret_was_there) return file_sync_dir(spool->dir, err); /* its writer may not have */
+  return file_replace(spool->dir, ret_name, buf_view(&content), err);
 }
 
 int spool_put(const struct spool *spool, const struct report *report, struct err *err) {
-  return put(spool, report, "", err);
-}
-
-int spool_hold(const struct spool *spool, const struct report *report, struct err *err) {
-  return put(spool, report, HELD, err);
+  char name[NAME_SIZE];
+  bool was_there;
+  return put(spool, report, "", name, &was_there, err);
 }
 
 /* True if the name is that of an event that spool_hold has put: of this output, or of any if output is "". */
@@ -408,6 +407,37 @@ static int read_waiting(const struct spool *spool, struct waiting *waiting, stru
   int result = read_content(waiting->path, FILE_MAX, &waiting->content, &st, err);
   if (result == 0) result = check_intact(waiting, err);
   return result == 0 ? read_lines(spool, waiting, err) : result;
+}
+
+/* ---- events that were held before ---- */
+
+static struct waiting held_event(const struct spool *spool, const char *name, struct err *err) {
+  struct waiting waiting = {.name = name, .path = file_path(spool->dir, name)};
+  waiting.is_ours = read_waiting(spool, &waiting, err) == 0 && waiting.is_ours;
+  return waiting;
+}
+
+/* An event that cannot be removed stays: then it is a duplicate, or the other one is. */
+static void remove_former(const struct spool *spool, const struct report *report, const char *name) {
+  struct err err;
+  char output[NAME_SIZE];
+  SCOPED(waiting_fini) struct waiting last = held_event(spool, name, &err);
+  DIR *dir = opendir(spool->dir);
+  name_output(report, output);
+  for (struct dirent *entry = NULL; last.is_ours && dir != NULL && (entry = readdir(dir)) != NULL;) {
+    if (!is_held(entry->d_name, output) || strcmp(entry->d_name, name) == 0) continue;
+    SCOPED(waiting_fini) struct waiting former = held_event(spool, entry->d_name, &err);
+    if (former.is_ours && strcmp(former.project, last.project) == 0) (void)unlink(former.path);
+  }
+  if (dir != NULL) (void)closedir(dir);
+}
+
+int spool_hold(const struct spool *spool, const struct report *report, bool replaces, struct err *err) {
+  char name[NAME_SIZE];
+  bool was_there;
+  int result = put(spool, report, HELD, name, &was_there, err);
+  if (result == 0 && replaces && !was_there) remove_former(spool, report, name);
+  return result;
 }
 
 /* ---- sending ---- */

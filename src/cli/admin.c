@@ -15,7 +15,7 @@
 #include "ingest/fields.h"
 #include "meter/rfc3339.h"
 
-#define REQUEST_DEPTH_MAX 4
+#define REQUEST_DEPTH_MAX 5 /* a request, its events, an event, its data, their labels */
 #define REPLY_LEAST 4096 /* bytes that are there before a command is executed: its error fits */
 #define REQUEST_ARENA_MAX ((size_t)4 << 20)
 #define ZONE_DATE_SIZE 40 /* room for any three ints */
@@ -462,6 +462,12 @@ static void put_outcome(struct buf *out, struct str id, enum verdict_outcome out
   buf_char(out, '}');
 }
 
+/* What waited keeps the token that reported it. */
+static struct str former_token(const struct json *event) {
+  struct str token = json_member_text(event, "token");
+  return token.len <= USAGE_TOKEN_MAX && !str_has_control(token) ? token : STR("");
+}
+
 static int report_event(const struct admin *admin, const struct json *json, struct buf *items, struct err *err) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(EVENT_TREE_MAX);
   const struct event_rules rules = {.now_ms = clock_real_ms(clock_system()), .events_max = 1};
@@ -475,6 +481,7 @@ static int report_event(const struct admin *admin, const struct json *json, stru
     return 0;
   }
   if (result != 0) return err_set(err, ERR_MEMORY, "no memory to read an event; try again later");
+  usage.token = former_token(json);
   result = admin->report(admin->arg, &usage, &verdict, err);
   if (result != 0) return result;
   SCOPED(buf_fini) struct buf reason = {0};

@@ -287,6 +287,51 @@ def test_what_waits_is_resolved(old_account, running):
     assert totals(old_account)[("h264", "MidiumDefinitionTime")] == 2 * 587
 
 
+@pytest.mark.parametrize("verb", ["resolve", "dismiss"])
+@pytest.mark.parametrize("running", [True, False])
+def test_what_is_resolved_keeps_what_its_notice_said(bare, tmp_path, verb, running):
+    """All measures, labels, texts, and the token that sent the notice."""
+    said = {"width": 1280, "height": 720, "duration_ms": 5000, "frame_rate": "30000/1001", "quality": "hq", "region": "eu-west-1", "passes": 2,
+            "input_duration_ms": 61000, "labels": {"show": 'a "b"', "team": "news"}, "task_id": "job", "created": "2020-11-01T11:00:00.000Z",
+            "src_url": "s3://in/a.mov", "dest_name": "a.mp4", "dest_bucket": "out", "format": "mp4"}
+    table = json.dumps(said).replace('":', '"]=').replace('{"', '{["').replace(', "', ', ["')
+    (tmp_path / "mine.lua").write_text("function adapt() return {{id='1', time='2020-11-01T12:00:00Z', data=" + table + "}} end")
+    account = Account(bare, f"adapter.mine.script={tmp_path}/mine.lua")
+    assert counts(tell(account, "mine", "{}")) == (0, 0, 0, 0, 1, 0)
+    before = shown(account, "mine", "1")
+    assert before["data"] == said and before["token"], before
+    if not running:
+        bare.stop()
+    (resolve if verb == "resolve" else dismiss)(account, "--source", "mine", "--id", "1", *(["--codec", "libx265"] if verb == "resolve" else []))
+    _, after = account.server.admin("history", "org-a", "mine", "1")
+    codec = {"codec": "h265", "codec_reported": "libx265"} if verb == "resolve" else {}
+    assert after["data"] == {**said, **codec} and after["time"] == before["time"] and after["token"] == before["token"], after
+    if not running:
+        bare.start()
+
+
+def test_the_longest_outputs_are_resolved_at_once(bare, tmp_path):
+    """Each text has its greatest length, and there are eight labels."""
+    (tmp_path / "mine.lua").write_text("""
+local function long(n) return ('x'):rep(n) end
+function adapt()
+  local outputs = {}
+  for n = 1, 700 do
+    local labels = {}
+    for l = 1, 8 do labels['l' .. l .. long(30)] = long(64) end
+    outputs[n] = {id = n .. long(250), source = long(256), time = '2020-11-01T12:00:00Z', data = {
+      codec = nil, width = 1280, height = 720, duration_ms = 5000, frame_rate = '30000/1001', quality = long(32), region = long(32), passes = 65535,
+      input_duration_ms = 31622400000, labels = labels, task_id = long(256), created = '2020-11-01T11:00:00.000Z', src_url = long(1024),
+      dest_name = long(256), dest_bucket = long(256), format = long(256)}}
+  end
+  return outputs
+end""")
+    account = Account(bare, f"adapter.mine.script={tmp_path}/mine.lua", "query.max_age=0", "query.max_span=0")
+    assert counts(tell(account, "mine", "{}")) == (0, 0, 0, 0, 700, 0)
+    assert resolve(account, "--all", "--codec", "h264", "--quiet").stdout == ""
+    assert unresolved(account) == [] and totals(account) == {("h264", "MidiumDefinitionTime"): 3500}
+
+
 def test_rules_say_the_codec(bare, tmp_path):
     account = Account(bare, "adapter.umedia.codec=vp9", "query.max_age=0", "query.max_span=0")
     assert counts(tell(account, "umedia", notice("umedia-transcode"), "?time=1600000000")) == (1, 0, 0, 0, 0, 0)
