@@ -1,6 +1,6 @@
 /* The wiring diagram: what `serve` starts, in which order, and how it stops.
  *
- *   data directory, lock ──> control socket ──> ledger ──> committer ──> API, endpoints ──> HTTP ──> "ready"
+ *   data directory, lock ──> control socket ──> ledger ──> committer ──> sources ──> API, endpoints ──> HTTP ──> "ready"
  *
  * and back: refuse new connections and commands, commit the queue and answer its clients, stop HTTP, close the
  * ledger.
@@ -31,6 +31,7 @@
 #include "ledger/ledger.h"
 #include "meter/codec.h"
 #include "meter/zone.h"
+#include "sources/sources.h"
 
 #define LOCK_WAIT_MS 10000
 #define READY_RETRY_MS 1000 /* between two tries to print `ready` when nobody reads standard output */
@@ -57,10 +58,12 @@ struct service {
   struct api *api;
   struct endpoint_events *events;
   struct endpoint_adapters *adapters;
+  struct endpoint_agents *agents;
+  struct sources *sources;
   struct adapter_rule adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
   struct adapter_rules adapter_rules;
   struct http_server *http;
-  struct http_route routes[3 + ENDPOINT_ADAPTERS_MAX + 1];
+  struct http_route routes[4 + ENDPOINT_ADAPTERS_MAX + 1];
   struct admin admin;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
   bool said_hanging;
@@ -101,6 +104,14 @@ static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *re
   *ret_end = status.end;
   *ret_covered = status.checkpoint;
   return 0;
+}
+
+static int list_sources(void *arg, struct str project, bool only_troubles, struct buf *out, struct err *err) {
+  return sources_list(((struct service *)arg)->sources, project, only_troubles, out, err);
+}
+
+static int forget_agent(void *arg, struct str project, struct str name, struct err *err) {
+  return sources_forget(((struct service *)arg)->sources, project, name, err);
 }
 
 static void say_recovery(void *arg, uint64_t done, uint64_t total) {
@@ -215,7 +226,18 @@ static int start_adapters(struct service *service, struct err *err) {
   };
   service->adapters = endpoint_adapters_new(&options);
   for (size_t i = 0; adapter_name(i) != NULL; i++)
-    service->routes[3 + i] = endpoint_adapters_route(service->adapters, i);
+    service->routes[4 + i] = endpoint_adapters_route(service->adapters, i);
+  return 0;
+}
+
+static int start_sources(struct service *service, struct err *err) {
+  const struct sources_options options = {
+      .dir = service->dir.path, .ledger = service->ledger, .clock = clock_system()};
+  int result = sources_start(&options, &service->sources, err);
+  if (result != 0) return result;
+  const struct endpoint_agents_options agents = {
+      .ledger = service->ledger, .sources = service->sources, .clock = clock_system()};
+  service->agents = endpoint_agents_new(&agents);
   return 0;
 }
 
@@ -244,6 +266,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[0] = endpoint_api_route(service->api, config->api_body_max);
   service->routes[1] = endpoint_events_route(service->events);
   service->routes[2] = endpoint_events_alias_route(service->events);
+  service->routes[3] = endpoint_agents_route(service->agents);
   return start_adapters(service, err);
 }
 
@@ -253,7 +276,7 @@ static int start_endpoints(struct service *service, struct err *err) {
 static uint64_t reserved_descriptors(const struct config *config) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   uint64_t threads = config->http_threads > 0 ? config->http_threads : (cores > 0 ? (uint64_t)cores : 1);
-  return LEDGER_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
+  return LEDGER_DESCRIPTORS + SOURCES_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
 }
 
 /* Raises the limit of descriptors. If it stays too low, lowers http.connections_max to what is left. */
@@ -276,6 +299,7 @@ static void rest(void *arg) {
   api_rest(service->api);
   endpoint_events_rest(service->events);
   endpoint_adapters_rest(service->adapters);
+  endpoint_agents_rest(service->agents);
 }
 
 static int start_http(struct service *service, const struct serve_options *options, struct err *err) {
@@ -316,6 +340,7 @@ static int start(struct service *service, const struct serve_options *options, s
   }
   result = control_start(&service->dir, &service->control, err);
   if (result == 0) result = start_ledger(service, err);
+  if (result == 0) result = start_sources(service, err);
   if (result == 0) result = start_endpoints(service, err);
   if (result == 0) result = start_http(service, options, err);
   if (result != 0) return result;
@@ -326,6 +351,8 @@ static int start(struct service *service, const struct serve_options *options, s
       .change = change,
       .report = report,
       .checkpoint = checkpoint,
+      .list_sources = list_sources,
+      .forget_agent = forget_agent,
       .arg = service,
   };
   warn_of_former_tokens(service);
@@ -357,9 +384,11 @@ static int stop(struct service *service, struct err *err) {
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
   if (service->http != NULL) http_server_stop(service->http);
+  endpoint_agents_free(service->agents);
   endpoint_adapters_free(service->adapters);
   endpoint_events_free(service->events);
   api_free(service->api);
+  sources_stop(service->sources);
   if (service->ledger != NULL) result = ledger_check_places(service->ledger, err);
   ledger_close(service->ledger);
   committer_free(service->committer);

@@ -1,4 +1,5 @@
-/* The endpoints: "/" is the signed API, "/v1/events" and "/v1/adapters/<name>" take usage. Each function `…_route`
+/* The endpoints: "/" is the signed API, "/v1/events" and "/v1/adapters/<name>" take usage, "/v1/agents" takes the status
+ * of agents. Each function `…_route`
  * makes a row of the route table. */
 #ifndef CODECMETER_HTTP_ENDPOINTS_H
 #define CODECMETER_HTTP_ENDPOINTS_H
@@ -9,6 +10,7 @@
 #include "http/request.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
+#include "sources/sources.h"
 
 /* "/": GET, HEAD and POST are answered with 200 and one JSON object; a browser's plain GET or HEAD with one HTML
  * page. api is borrowed. */
@@ -49,5 +51,19 @@ void endpoint_adapters_free(struct endpoint_adapters *endpoint);
 void endpoint_adapters_rest(struct endpoint_adapters *endpoint);
 /* The route of the adapter with that index; its path is NULL after the last adapter. */
 struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint, size_t index);
+
+/* "/v1/agents": an agent reports its status, with the token with which it reports events. Answered at once, with the
+ * server's time. */
+struct endpoint_agents_options {
+  struct ledger *ledger; /* all pointers are borrowed */
+  struct sources *sources;
+  const struct clock *clock;
+};
+struct endpoint_agents;
+MUST_USE struct endpoint_agents *endpoint_agents_new(const struct endpoint_agents_options *options);
+void endpoint_agents_free(struct endpoint_agents *endpoint);
+/* Frees the parsers that no request has used since the last time. Any thread. */
+void endpoint_agents_rest(struct endpoint_agents *endpoint);
+struct http_route endpoint_agents_route(struct endpoint_agents *endpoint);
 
 #endif
