@@ -510,15 +510,10 @@ static int make_checkpoint(const struct admin *admin, const struct json *request
 
 /* ---- agents and sources ---- */
 
-static int no_server(struct err *err) {
-  return err_set(err, ERR_NOT_FOUND,
-                 "no server runs on this data directory, so no agent can report: start `codecmeter serve`");
-}
-
 static int sources_list_all(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
   struct str project = json_member_text(request, "project");
   struct project found;
-  if (admin->list_sources == NULL) return no_server(err);
+  if (admin->list_sources == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
   if (project.len > 0 && !catalogue_project(admin->catalogue, project, &found))
     return err_set(err, ERR_NOT_FOUND, "no project %.*s: see `codecmeter project list`", STR_ARG(project));
   return admin->list_sources(admin->arg, project, flag_member(request, "problems"), items, err);
@@ -527,7 +522,7 @@ static int sources_list_all(const struct admin *admin, const struct json *reques
 static int sources_forget_agent(const struct admin *admin, const struct json *request, struct buf *items,
                                 struct err *err) {
   (void)items;
-  if (admin->forget_agent == NULL) return no_server(err);
+  if (admin->forget_agent == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
   return admin->forget_agent(admin->arg, json_member_text(request, "project"), json_member_text(request, "agent"), err);
 }
 

@@ -1,4 +1,4 @@
-/* Shared by `project`, `key`, `token` and `unresolved`: sends a request to the process that has the ledger open, and
+/* Shared by `project`, `key`, `token`, `unresolved` and `sources`: sends a request to the process that has the ledger open, and
  * prints its reply. */
 #ifndef CODECMETER_CLI_ADMIN_COMMAND_H
 #define CODECMETER_CLI_ADMIN_COMMAND_H
@@ -15,6 +15,8 @@ struct admin_column {
 };
 
 struct admin_print {
+  bool prints_nothing; /* `look` prints the items */
+  bool needs_server;   /* only a running server can answer: -ERR_NOT_FOUND if there is none */
   bool json; /* items as they are: a list as an array, one made or changed as an object */
   bool is_list;
   bool is_asked_for;                                /* the table is printed with --quiet, too */

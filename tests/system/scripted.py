@@ -22,6 +22,11 @@ class Fake:
             def do_POST(self):
                 fake.connections.add(self.client_address)
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path == "/v1/agents":  # an older server, which does not know the status of agents
+                    self.send_response(404)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 step = fake.script[min(len(fake.bodies), len(fake.script) - 1)]
                 fake.bodies.append(body)
                 fake.times.append(time.monotonic())
