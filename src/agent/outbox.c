@@ -58,7 +58,7 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   }
   bool waits = result != 0 && (err_kind(result) == ERR_KIND_RETRY || result == -ERR_DENIED);
   if (result != 0 && !waits) return result;
-  pulse_hurry(&outbox->pulse);
+  if (result != -ERR_DENIED || delivered.lacks_project) pulse_hurry(&outbox->pulse);
   bool is_kept = !waits || spool_put(&outbox->spool, report, &why) == 0;
   (void)snprintf(outbox->pulse.spool_error, sizeof outbox->pulse.spool_error, "%s", is_kept ? "" : why.text);
   if (!is_kept) {

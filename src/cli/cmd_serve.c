@@ -254,6 +254,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   struct endpoint_events_options events = {
       .ledger = service->ledger,
       .committer = service->committer,
+      .sources = service->sources,
       .clock = clock_system(),
       .body_max = config->ingest_body_max,
       .events_max = (uint32_t)config->ingest_events_max,

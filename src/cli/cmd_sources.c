@@ -76,6 +76,7 @@ static void put_date(struct table *table, const struct json *item, const char *n
   table_cell(table, str_make(text.ptr, text.len < 10 ? text.len : 10));
 }
 
+/* Empty if there is no such time. */
 static void put_ago(const struct listing *listing, struct table *table, const struct json *item, const char *name) {
   SCOPED(buf_fini) struct buf text = {0};
   int64_t ago_ms = listing->now_ms - time_member(item, name);
@@ -113,11 +114,13 @@ static void put_agent(struct listing *listing, const struct json *item) {
   put_text(table, item, "text");
 }
 
+static struct str project_of(const struct json *item) { return json_member_text(item, "project"); }
+
 static void put_source(struct listing *listing, const struct json *item) {
   struct table *table = listing->sources;
   listing->sources_count++;
-  put_name(table, item, "project", "(others)");
-  put_text(table, item, "source");
+  put_name(table, item, "project", "(any)");
+  put_name(table, item, "source", project_of(item).len > 0 ? "(not read)" : "(others)");
   put_date(table, item, "first_seen");
   put_ago(listing, table, item, "last_seen");
   put_number(table, item, "today");

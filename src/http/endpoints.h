@@ -20,6 +20,7 @@ struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
 struct endpoint_events_options {
   struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
+  struct sources *sources;     /* counts the events that are rejected */
   const struct clock *clock;
   uint64_t body_max;           /* bytes */
   uint32_t events_max;         /* in one body */

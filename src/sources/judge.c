@@ -108,3 +108,17 @@ void judge_tell_source(const struct tally_source *source, unsigned troubles, str
   buf_printf(out, "%" PRIu64 " %s since 00:00 UTC; by %02u:00 there are usually %" PRIu64, source->today,
              plural(source->today, "output", "outputs"), source->hours, expected(source));
 }
+
+unsigned judge_rejection(const struct rejection *rejection, int64_t now_ms) {
+  bool is_news = now_ms - rejection->last_ms < JUDGE_REJECTED_MS;
+  return rejection->count > 0 && is_news ? TROUBLE_REJECTED : 0;
+}
+
+void judge_tell_rejection(const struct rejection *rejection, unsigned troubles, int64_t now_ms, struct buf *out) {
+  if ((troubles & TROUBLE_REJECTED) == 0) return;
+  begin_sentence(out);
+  buf_printf(out, "the server rejected %" PRIu64 " %s since it started, the last ", rejection->count,
+             plural(rejection->count, "event", "events"));
+  judge_tell_duration(later(now_ms - rejection->last_ms, 0), out);
+  buf_text(out, " ago: see its log");
+}

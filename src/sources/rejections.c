@@ -68,13 +68,13 @@ void rejections_add(struct rejections *rejections, struct str project, struct st
   (void)pthread_mutex_unlock(&rejections->lock);
 }
 
-uint64_t rejections_of(struct rejections *rejections, const char *project, const char *source) {
+struct rejection rejections_of(struct rejections *rejections, const char *project, const char *source) {
   const struct name name = {str_of(project), str_of(source)};
   (void)pthread_mutex_lock(&rejections->lock);
   const struct rejection *found = find(rejections, &name);
-  uint64_t count = found != NULL ? found->count : 0;
+  struct rejection copy = found != NULL ? *found : (struct rejection){.count = 0};
   (void)pthread_mutex_unlock(&rejections->lock);
-  return count;
+  return copy;
 }
 
 void rejections_visit(struct rejections *rejections, void (*visit)(void *arg, const struct rejection *rejection),

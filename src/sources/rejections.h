@@ -26,8 +26,8 @@ void rejections_free(struct rejections *rejections);
 /* Without memory it counts them with the others. Texts that are too long are cut. */
 void rejections_add(struct rejections *rejections, struct str project, struct str source, uint64_t count,
                     int64_t now_ms);
-/* How many there are of a source. */
-uint64_t rejections_of(struct rejections *rejections, const char *project, const char *source);
+/* Copies out what there is of a source; a count of 0 if there is nothing. */
+struct rejection rejections_of(struct rejections *rejections, const char *project, const char *source);
 /* Visits all, in no order, under the lock. */
 void rejections_visit(struct rejections *rejections, void (*visit)(void *arg, const struct rejection *rejection),
                       void *arg);

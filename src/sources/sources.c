@@ -330,23 +330,44 @@ static void put_agent(void *arg, const struct agent *agent) {
   put_troubles(out, troubles, &sentences);
 }
 
-static void put_source(void *arg, const struct tally_source *source) {
-  const struct listing *listing = arg;
-  unsigned troubles = judge_source(source);
-  struct buf *out = listing->out;
+/* Ends the item of a source with what is wrong with it. */
+static void put_source_troubles(const struct listing *listing, const struct tally_source *source,
+                                const struct rejection *rejection) {
+  unsigned silent = judge_source(source), rejected = judge_rejection(rejection, listing->now_ms);
   SCOPED(buf_fini) struct buf sentences = {0};
-  uint64_t rejected = rejections_of(listing->sources->rejections, source->project, source->source);
-  if (!is_wanted(listing, source->project, troubles)) return;
+  buf_printf(listing->out, ",\"outputs\":%" PRIu64 ",\"today\":%" PRIu64 ",\"median\":%" PRIu64 ",\"unresolved\":%" PRIu64
+             ",\"rejected\":%" PRIu64, source->outputs, source->today, source->median, source->unresolved, rejection->count);
+  judge_tell_source(source, silent, &sentences);
+  judge_tell_rejection(rejection, rejected, listing->now_ms, &sentences);
+  put_troubles(listing->out, silent | rejected, &sentences);
+}
+
+static void begin_source(struct buf *out, const char *project, const char *source) {
   buf_text(out, ",{");
   json_add_member(out, "kind", "source");
-  json_add_member(out, "project", source->project);
-  json_add_member(out, "source", source->source);
-  put_time(out, "first_seen", source->first_ms);
-  put_time(out, "last_seen", source->last_ms);
-  buf_printf(out, ",\"outputs\":%" PRIu64 ",\"today\":%" PRIu64 ",\"median\":%" PRIu64 ",\"unresolved\":%" PRIu64 ",\"rejected\":%" PRIu64,
-             source->outputs, source->today, source->median, source->unresolved, rejected);
-  judge_tell_source(source, troubles, &sentences);
-  put_troubles(out, troubles, &sentences);
+  json_add_member(out, "project", project);
+  json_add_member(out, "source", source);
+}
+
+static void put_source(void *arg, const struct tally_source *source) {
+  const struct listing *listing = arg;
+  struct rejection rejection = rejections_of(listing->sources->rejections, source->project, source->source);
+  if (!is_wanted(listing, source->project, judge_source(source) | judge_rejection(&rejection, listing->now_ms))) return;
+  begin_source(listing->out, source->project, source->source);
+  put_time(listing->out, "first_seen", source->first_ms);
+  put_time(listing->out, "last_seen", source->last_ms);
+  put_source_troubles(listing, source, &rejection);
+}
+
+/* A source of which the server has taken nothing yet. */
+static void put_rejection(void *arg, const struct rejection *rejection) {
+  const struct listing *listing = arg;
+  const struct tally_source none = {.project = rejection->project, .source = rejection->source};
+  if (tally_has(listing->sources->tally, rejection->project, rejection->source)) return;
+  if (!is_wanted(listing, rejection->project, judge_rejection(rejection, listing->now_ms))) return;
+  begin_source(listing->out, rejection->project, rejection->source);
+  put_time(listing->out, "last_seen", rejection->last_ms);
+  put_source_troubles(listing, &none, rejection);
 }
 
 /* First what is counted of the log. */
@@ -392,6 +413,7 @@ int sources_list(struct sources *sources, struct str project, bool only_troubles
   put_state(sources, &listing, end);
   int result = agents_visit(sources->agents, put_agent, &listing);
   if (result == 0) result = tally_visit(sources->tally, listing.now_ms, put_source, &listing);
+  if (result == 0) rejections_visit(sources->rejections, put_rejection, &listing);
   (void)pthread_mutex_unlock(&sources->lock);
   return result == 0 ? 0 : err_set(err, ERR_MEMORY, "the server has no memory to list the sources: try again later");
 }

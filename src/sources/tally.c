@@ -182,10 +182,8 @@ static void move_ring(struct row *row, int64_t part) {
 
 static void count_output(struct row *row, int64_t now_ms) {
   int64_t part = now_ms / PART_MS;
-  if (row->outputs++ == 0) {
-    row->first_ms = now_ms;
-    row->newest = part;
-  }
+  if (row->outputs == 0) row->newest = part;
+  if (row->outputs++ == 0 || now_ms < row->first_ms) row->first_ms = now_ms;
   row->last_ms = now_ms;
   move_ring(row, part);
   uint32_t *count = count_at(row, part);
@@ -205,6 +203,11 @@ void tally_count(struct tally *tally, const struct usage *usage) {
 }
 
 /* ---- what is known of a source ---- */
+
+bool tally_has(const struct tally *tally, const char *project, const char *source) {
+  const struct name name = {str_of(project), str_of(source)};
+  return roster_find(&tally->rows, hash_of(&name), is_named, &name) != NULL;
+}
 
 static int by_number(const void *a, const void *b) {
   uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

@@ -52,6 +52,8 @@ struct tally_source {
 /* Visits all sources, in the order of project and source. Texts are borrowed for the time of the call. -ERR_MEMORY. */
 MUST_USE int tally_visit(const struct tally *tally, int64_t now_ms,
                          void (*visit)(void *arg, const struct tally_source *source), void *arg);
+/* True if it has counted something of a source of that name. */
+bool tally_has(const struct tally *tally, const char *project, const char *source);
 /* True if more outputs wait to be resolved than TALLY_WAITING_MAX: then `unresolved` may include some that are. */
 bool tally_is_rough(const struct tally *tally);
 
