@@ -150,14 +150,15 @@ static void take_time(struct pulse *pulse, const struct client_reply *reply, int
   pulse->offset_ms = before_ms + took_ms / 2 - server_ms;
 }
 
-/* Says why the server refuses the reports, because the user believes that this agent would be missed. */
+/* Says why the server refuses the reports, because the user believes that this agent would be missed. Nobody misses one
+ * that promises no reports; and if its token or project is wrong, it has said so of its events. */
 static void say_refused(struct pulse *pulse, const struct client_reply *reply, void (*say)(void *arg, const char *text),
                         void *say_arg) {
   SCOPED_MALLOC char *detail = answer_text(reply, "detail");
   char text[ERR_TEXT_MAX];
   (void)snprintf(text, sizeof text, "the server does not take the status of this agent, so it will not be missed: HTTP %ld%s%.700s",
                  reply->status, detail != NULL ? ": " : "", detail != NULL ? detail : "");
-  if (say == NULL || strcmp(text, pulse->said) == 0) return;
+  if (say == NULL || pulse->interval_ms == 0 || strcmp(text, pulse->said) == 0) return;
   (void)snprintf(pulse->said, sizeof pulse->said, "%s", text);
   say(say_arg, text);
 }

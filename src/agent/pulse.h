@@ -43,8 +43,8 @@ void pulse_init(struct pulse *pulse, const struct client_settings *settings, str
 int64_t pulse_next_ms(const struct pulse *pulse);
 /* An event was sent or spooled: a report is due soon. */
 void pulse_hurry(struct pulse *pulse);
-/* Reports if that is due. say: gets a line for the user if the server refuses the report, once for each reason; or
- * NULL. */
+/* Reports if that is due. say: gets a line for the user if the server refuses the report of an agent that promises some,
+ * once for each reason; or NULL. */
 void pulse_beat(struct pulse *pulse, struct client *client, const struct spool *spool,
                 void (*say)(void *arg, const char *text), void *say_arg);
 

@@ -193,7 +193,7 @@ static void count_output(struct row *row, int64_t now_ms) {
 void tally_count(struct tally *tally, const struct usage *usage) {
   int64_t now_ms = usage->arrived_ms;
   bool waits = usage->kind == USAGE_UNRESOLVED;
-  if (!waits && !usage_is_task(usage->kind)) return;
+  if ((!waits && !usage_is_task(usage->kind)) || now_ms < 0) return;
   forget_quiet(tally, now_ms);
   struct row *row = row_of(tally, usage);
   bool resolves = !waits && row->unresolved > 0 && take_waiting(tally, hash_waiting(usage));
@@ -362,6 +362,9 @@ static bool take_counts(struct str *rest, struct row *row, uint32_t count) {
   return p != NULL;
 }
 
+/* True for an instant from 1970 to the year 10889, so that nothing overflows. */
+static bool is_instant(int64_t ms) { return ms >= 0 && ms < INT64_C(1) << 48; }
+
 static bool take_row(struct str *rest, struct tally *tally) {
   const char *p = take(rest, ROW_SIZE);
   if (p == NULL) return false;
@@ -376,7 +379,8 @@ static bool take_row(struct str *rest, struct tally *tally) {
   row->unresolved = le64_load(p + 24);
   row->newest = (int64_t)le64_load(p + 32);
   roster_add(&tally->rows, &row->item);
-  return take_counts(rest, row, le32_load(p + 44));
+  bool good = is_instant(row->first_ms) && is_instant(row->last_ms) && is_instant(row->newest);
+  return good && take_counts(rest, row, le32_load(p + 44));
 }
 
 static bool take_all(struct str rest, struct tally *tally) {
@@ -386,7 +390,7 @@ static bool take_all(struct str rest, struct tally *tally) {
   tally->is_rough = le32_load(p + 12) != 0;
   tally->position = le64_load(p + 16);
   tally->pruned_day = (int64_t)le64_load(p + 24);
-  bool good = rows <= ROSTER_MAX && waiting <= TALLY_WAITING_MAX;
+  bool good = rows <= ROSTER_MAX && waiting <= TALLY_WAITING_MAX && is_instant(tally->pruned_day);
   for (uint64_t i = 0; i < rows && good; i++)
     good = take_row(&rest, tally);
   const char *hashes = good ? take(&rest, waiting * sizeof(uint64_t)) : NULL;
