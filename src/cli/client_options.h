@@ -25,7 +25,8 @@
    "the certificate (PEM) that signed the server's certificate, if the system does not trust it "                 \
    "($CODECMETER_CA_FILE)"},                                                                                      \
   {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE",                                                           \
-   "read CODECMETER_* settings from a file; then those in the environment are not used, except $CODECMETER_SPOOL"}
+   "read CODECMETER_* settings from a file; then those in the environment are not used, except $CODECMETER_SPOOL and "     \
+   "$CODECMETER_AGENT"}
 
 /* A further row for commands that spool events while the server cannot take them. */
 #define CLIENT_SPOOL_ROW(settings)                                                                                \
