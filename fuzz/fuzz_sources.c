@@ -1,6 +1,6 @@
-/* Any bytes as what the room of agents and sources reads. The first byte says what they are: s, the status of an agent;
- * a, lines of the file of agents; t, the file of the tally, its checksum made good. Whatever they are: texts are within
- * their bounds, and what was read is written again the same. */
+/* Any bytes as what the room of agents and sources reads. The first byte says what they are: s, the status of an
+ * agent; a, lines of the file of agents; t, the file of the tally, its checksum made good. Whatever they are: texts
+ * are within their bounds, and what was read is written again the same. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +48,8 @@ static void check_tally(char *bytes, size_t len) {
   struct err err = {0};
   if (len >= 4) le32_store(bytes + len - 4, crc32c(bytes, len - 4));
   if (tally_decode(str_make(bytes, len), &tally, &err) != 0) return;
-  const struct usage usage = {.project = STR("p"), .source = STR("s"), .id = STR("1"), .kind = USAGE_TRANSCODE, .arrived_ms = 1};
+  const struct usage usage = {
+      .project = STR("p"), .source = STR("s"), .id = STR("1"), .kind = USAGE_TRANSCODE, .arrived_ms = 1};
   CHECK(tally_visit(tally, 1, look, &text) == 0);
   tally_encode(tally, &again);
   CHECK(again.len <= len);

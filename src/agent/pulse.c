@@ -1,6 +1,6 @@
-/* The offset of the clock is measured from the server's answer: it says what time it was there between the moments before
- * and after the request, most likely in the middle. The first report of a process has not measured yet, so each report
- * says our time, too, which the server compares with its own.
+/* The offset of the clock is measured from the server's answer: it says what time it was there between the moments
+ * before and after the request, most likely in the middle. The first report of a process has not measured yet, so
+ * each report says our time, too, which the server compares with its own.
  */
 #include "agent/pulse.h"
 
@@ -18,10 +18,10 @@
 #include "base/json.h"
 #include "meter/rfc3339.h"
 
-#define HURRY_MS 10000     /* between two reports with events */
-#define UNKNOWN_MS 3600000 /* until the next try at a server that does not know such reports */
+#define HURRY_MS 10000         /* between two reports with events */
+#define UNKNOWN_MS 3600000     /* until the next try at a server that does not know such reports */
 #define ROUND_TRIP_MAX_MS 2000 /* a slower answer says too little about the time */
-#define SPACE_LEAST 65536u /* bytes: the file system of a spool with less is full */
+#define SPACE_LEAST 65536u     /* bytes: the file system of a spool with less is full */
 #define REASON_MAX 160
 #define ANSWER_MEMORY ((size_t)64 << 10)
 #define HASH_DIGITS 8
@@ -66,7 +66,8 @@ static void keep_name(struct pulse *pulse) {
   CHECK(fits);
 }
 
-void pulse_init(struct pulse *pulse, const struct client_settings *settings, struct str command, int64_t interval_ms) {
+void pulse_init(struct pulse *pulse, const struct client_settings *settings, struct str command,
+                int64_t interval_ms) {
   *pulse = (struct pulse){.settings = settings, .interval_ms = interval_ms, .due_ms = INT64_MAX};
   keep_name(pulse);
   keep_command(pulse, command);
@@ -150,13 +151,14 @@ static void take_time(struct pulse *pulse, const struct client_reply *reply, int
   pulse->offset_ms = before_ms + took_ms / 2 - server_ms;
 }
 
-/* Says why the server refuses the reports, because the user believes that this agent would be missed. Nobody misses one
- * that promises no reports; and if its token or project is wrong, it has said so of its events. */
-static void say_refused(struct pulse *pulse, const struct client_reply *reply, void (*say)(void *arg, const char *text),
-                        void *say_arg) {
+/* Says why the server refuses the reports, because the user believes that this agent would be missed. Nobody misses
+ * one that promises no reports; and if its token or project is wrong, it has said so of its events. */
+static void say_refused(struct pulse *pulse, const struct client_reply *reply,
+                        void (*say)(void *arg, const char *text), void *say_arg) {
   SCOPED_MALLOC char *detail = answer_text(reply, "detail");
   char text[ERR_TEXT_MAX];
-  (void)snprintf(text, sizeof text, "the server does not take the status of this agent, so it will not be missed: HTTP %ld%s%.700s",
+  (void)snprintf(text, sizeof text,
+                 "the server does not take the status of this agent, so it will not be missed: HTTP %ld%s%.700s",
                  reply->status, detail != NULL ? ": " : "", detail != NULL ? detail : "");
   if (say == NULL || pulse->interval_ms == 0 || strcmp(text, pulse->said) == 0) return;
   (void)snprintf(pulse->said, sizeof pulse->said, "%s", text);

@@ -173,8 +173,12 @@ static int list(const struct sources_options *options, bool *ret_troubled, struc
   SCOPED(table_free_ref) struct table *agents = table_new(agent_columns, 0, width, stdout);
   SCOPED(table_free_ref) struct table *sources = table_new(source_columns, 0, width, stdout);
   struct listing listing = {.options = options, .agents = agents, .sources = sources};
-  const struct admin_print print = {
-      .prints_nothing = !options->json, .needs_server = true, .json = true, .is_list = true, .look = take_item, .arg = &listing};
+  const struct admin_print print = {.prints_nothing = !options->json,
+                                    .needs_server = true,
+                                    .json = true,
+                                    .is_list = true,
+                                    .look = take_item,
+                                    .arg = &listing};
   admin_begin(&request, "sources", "list");
   admin_text(&request, "project", options->project);
   admin_flag(&request, "problems", options->problems);
@@ -199,7 +203,8 @@ int cmd_sources(int argc, char **argv) {
   const struct option_row rows[] = {
       {"data", 0, OPTION_TEXT, &options.data, "DIR", "data directory ($CODECMETER_DATA, else ./data)"},
       {"project", 0, OPTION_TEXT, &options.project, "PROJECT", "the same as the argument PROJECT"},
-      {"problems", 0, OPTION_FLAG, &options.problems, NULL, "only what has a problem; then exit with 1 if there is any"},
+      {"problems", 0, OPTION_FLAG, &options.problems, NULL,
+       "only what has a problem; then exit with 1 if there is any"},
       {"forget", 0, OPTION_TEXT, &options.forget, "AGENT",
        "forget an agent that was taken out of service, so that it is no longer missed; print nothing"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print JSON: docs/agents.md lists the members"},
@@ -214,11 +219,15 @@ int cmd_sources(int argc, char **argv) {
   const struct option_spec spec = {
       .operands = "[project]",
       .summary =
-          "Shows the agents that report their status to the running server, and the sources that its log names: when each was first "
-          "and last seen, what waits, and what was rejected. TODAY is the number of outputs since 00:00 UTC, MEDIAN that of "
+          "Shows the agents that report their status to the running server, and the sources that its log names: when "
+          "each was first "
+          "and last seen, what waits, and what was rejected. TODAY is the number of outputs since 00:00 UTC, MEDIAN "
+          "that of "
           "a full day of the last four weeks.\n"
-          "A problem is: an agent that misses three reports; a source with less than a tenth of its usual outputs; a spool whose "
-          "oldest event has waited for ten minutes, or that takes no events; a clock that is off by 30 seconds; rejected events in a spool.",
+          "A problem is: an agent that misses three reports; a source with less than a tenth of its usual outputs; a "
+          "spool whose "
+          "oldest event has waited for ten minutes, or that takes no events; a clock that is off by 30 seconds; "
+          "rejected events in a spool.",
       .quiet = "print only the tables",
       .examples =
           "codecmeter sources --data /var/lib/codecmeter\n"

@@ -32,8 +32,8 @@ void endpoint_agents_free(struct endpoint_agents *endpoint) {
 
 void endpoint_agents_rest(struct endpoint_agents *endpoint) { parsers_rest(endpoint->parsers); }
 
-static bool check_token(const struct endpoint_agents *endpoint, struct http_request *request, struct http_reply *reply,
-                        struct token *ret) {
+static bool check_token(const struct endpoint_agents *endpoint, struct http_request *request,
+                        struct http_reply *reply, struct token *ret) {
   struct str secret = STR("");
   (void)!token_from_header(request->authorization, &secret);
   return bearer_check(endpoint->options.ledger, secret, clock_real_ms(endpoint->options.clock), request, reply, ret);

@@ -17,7 +17,7 @@ struct agents {
   pthread_mutex_t lock;
   struct roster roster;
   bool are_new;
-  int64_t said_ms;      /* when the log was last told of agents without room */
+  int64_t said_ms;           /* when the log was last told of agents without room */
   uint64_t dropped, refused; /* since then */
 };
 
@@ -42,7 +42,8 @@ static const struct agent *agent_of(const struct roster_item *item) { return (co
 static uint64_t hash_of(const struct agent_status *status) {
   return hash_identity(str_of(status->project), str_of(status->command), str_of(status->agent)).low;
 }
-_Static_assert(AGENT_COMMAND_MAX <= SOURCE_MAX && AGENT_NAME_MAX <= EVENT_ID_MAX, "the hash takes texts of these lengths");
+_Static_assert(AGENT_COMMAND_MAX <= SOURCE_MAX && AGENT_NAME_MAX <= EVENT_ID_MAX,
+               "the hash takes texts of these lengths");
 
 static bool is_same(const struct roster_item *item, const void *key) {
   const struct agent_status *one = &agent_of(item)->status, *other = key;
@@ -221,7 +222,9 @@ static void put_line(const struct agent *agent, struct buf *out) {
   put_time(out, "first", agent->first_ms);
   put_time(out, "last", agent->last_ms);
   if (status->interval_ms > 0) buf_printf(out, ",\"interval_ms\":%" PRId64, status->interval_ms);
-  buf_printf(out, ",\"spooled\":%" PRIu64 ",\"oldest_ms\":%" PRId64 ",\"rejected\":%" PRIu64 ",\"clock_offset_ms\":%" PRId64 "}\n",
+  buf_printf(out,
+             ",\"spooled\":%" PRIu64 ",\"oldest_ms\":%" PRId64 ",\"rejected\":%" PRIu64
+             ",\"clock_offset_ms\":%" PRId64 "}\n",
              status->spooled, status->oldest_ms, status->rejected, agent->offset_ms);
 }
 

@@ -14,8 +14,8 @@
 #include "sources/roster.h"
 #include "sources/status.h"
 
-#define AGENTS_MAX ROSTER_MAX  /* in all */
-#define AGENTS_PROJECT_MAX 1000u /* of one project */
+#define AGENTS_MAX ROSTER_MAX                       /* in all */
+#define AGENTS_PROJECT_MAX 1000u                    /* of one project */
 #define AGENTS_KEPT_MS (INT64_C(28) * 86400 * 1000) /* one that has been silent for so long is forgotten */
 /* An agent that misses so many reports in a row is silent. */
 #define AGENTS_MISSED 3
@@ -24,10 +24,10 @@
 
 struct agent {
   struct roster_item item;
-  struct agent_status status; /* the project is the token's, if that is for one */
+  struct agent_status status;   /* the project is the token's, if that is for one */
   char token[TOKEN_ID_MAX + 1]; /* the token that it used last */
-  int64_t first_ms, last_ms; /* when its first and its last report arrived, Unix ms */
-  int64_t offset_ms;         /* how far its clock is ahead of ours: what it measured, else its time when the report arrived */
+  int64_t first_ms, last_ms;    /* when its first and its last report arrived, Unix ms */
+  int64_t offset_ms; /* how far its clock is ahead of ours: what it measured, else its time when the report arrived */
 };
 
 struct agents;
@@ -35,9 +35,9 @@ MUST_USE struct agents *agents_new(void); /* waits for memory */
 void agents_free(struct agents *agents);
 SCOPED_REF(struct agents, agents_free)
 
-/* Takes a report that arrived at now_ms. -ERR_DENIED: the token is for another project. -ERR_LIMIT: the project, or the
- * server, has as many agents as it may, and all of them report now. Otherwise a new agent takes the place of the one that has been silent for
- * longest, and a line of the log says so. -ERR_MEMORY. */
+/* Takes a report that arrived at now_ms. -ERR_DENIED: the token is for another project. -ERR_LIMIT: the project, or
+ * the server, has as many agents as it may, and all of them report now. Otherwise a new agent takes the place of the
+ * one that has been silent for longest, and a line of the log says so. -ERR_MEMORY. */
 MUST_USE int agents_report(struct agents *agents, const struct token *token, const struct agent_status *status,
                            int64_t now_ms, struct err *err);
 
@@ -51,9 +51,11 @@ size_t agents_forget(struct agents *agents, struct str project, struct str name)
 
 /* True if a report arrived since the last call of agents_encode. */
 bool agents_are_new(struct agents *agents);
-/* Appends a line of JSON for each agent: its report, with when it came. Forgets those that have been silent for too long. */
+/* Appends a line of JSON for each agent: its report, with when it came. Forgets those that have been silent for too
+ * long. */
 void agents_encode(struct agents *agents, int64_t now_ms, struct buf *out);
-/* Takes such lines (JSON_PADDING bytes readable behind them). Returns how many it could not read; it passes them over. */
+/* Takes such lines (JSON_PADDING bytes readable behind them). Returns how many it could not read; it passes them
+ * over. */
 size_t agents_decode(struct agents *agents, struct str lines);
 
 #endif

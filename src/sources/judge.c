@@ -17,7 +17,6 @@ static bool is_silent(const struct agent *agent, int64_t now_ms, int64_t since_m
   return interval_ms > 0 && now_ms > later(agent->last_ms, since_ms) + AGENTS_MISSED * interval_ms;
 }
 
-
 unsigned judge_agent(const struct agent *agent, int64_t now_ms, int64_t since_ms) {
   const struct agent_status *status = &agent->status;
   bool waits = status->spooled > 0 && status->oldest_ms >= JUDGE_OLDEST_MS;
@@ -89,7 +88,8 @@ void judge_tell_agent(const struct agent *agent, unsigned troubles, int64_t now_
 
 /* ---- sources ---- */
 
-/* A source that rests on Sundays is compared with Sundays too. One that is known for few weeks is compared with what there is. */
+/* A source that rests on Sundays is compared with Sundays too. One that is known for few weeks is compared with what
+ * there is. */
 static uint64_t expected(const struct tally_source *source) {
   bool has_weekday = source->days >= 7;
   return has_weekday && source->usual_weekday < source->usual ? source->usual_weekday : source->usual;

@@ -20,8 +20,8 @@ enum trouble {
 #define JUDGE_OLDEST_MS INT64_C(600000)
 #define JUDGE_OFFSET_MS INT64_C(30000)
 #define JUDGE_REJECTED_MS INT64_C(3600000) /* a rejection of so long ago is no news */
-/* A source is silent if it has reported less than one in JUDGE_SHARE of what is usual by now, both on all days and on this
- * day of the week; and if JUDGE_USUAL outputs or more are usual. */
+/* A source is silent if it has reported less than one in JUDGE_SHARE of what is usual by now, both on all days and on
+ * this day of the week; and if JUDGE_USUAL outputs or more are usual. */
 #define JUDGE_SHARE 10u
 #define JUDGE_USUAL 10u
 

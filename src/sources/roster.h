@@ -27,7 +27,8 @@ void roster_init(struct roster *roster);
 void roster_fini(struct roster *roster);
 /* The item with that hash for which `is` returns true, or NULL. */
 MUST_USE struct roster_item *roster_find(const struct roster *roster, uint64_t hash,
-                                         bool (*is)(const struct roster_item *item, const void *key), const void *key);
+                                         bool (*is)(const struct roster_item *item, const void *key),
+                                         const void *key);
 /* Takes a malloc'd item. There must be room. */
 void roster_add(struct roster *roster, struct roster_item *item);
 /* Frees the items for which `is` returns true, and returns how many. */

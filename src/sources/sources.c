@@ -31,8 +31,8 @@
 #include "sources/rejections.h"
 #include "sources/tally.h"
 
-#define NICENESS 19              /* everything else has priority */
-#define LOOK_MS 15000            /* between two looks at the log */
+#define NICENESS 19   /* everything else has priority */
+#define LOOK_MS 15000 /* between two looks at the log */
 #define SAVE_AGENTS_MS 60000
 #define SAVE_TALLY_MS 300000
 #define SAVE_TALLY_BYTES (UINT64_C(1) << 30) /* of the log: sooner, so that a restart counts less again */
@@ -122,12 +122,14 @@ static void load_agents(struct sources *sources) {
   size_t bad = result == 0 ? agents_decode(sources->agents, buf_view(&lines)) : 0;
   if (result != 0 && result != -ERR_NOT_FOUND)
     diag_warning("%s: agents that have stopped are not known until they report again", err.text);
-  if (bad > 0) diag_warning("%s: %zu lines cannot be read; these agents are not known until they report again", path, bad);
+  if (bad > 0)
+    diag_warning("%s: %zu lines cannot be read; these agents are not known until they report again", path, bad);
 }
 
 /* Says it once: the next try comes soon, and a full disk has warnings of its own. */
 static void say_unsaved(struct sources *sources, int result, const struct err *err) {
-  if (result != 0 && !sources->said_unsaved) diag_warning("cannot keep the state of agents and sources: %s", err->text);
+  if (result != 0 && !sources->said_unsaved)
+    diag_warning("cannot keep the state of agents and sources: %s", err->text);
   sources->said_unsaved = result != 0;
 }
 
@@ -335,8 +337,10 @@ static void put_source_troubles(const struct listing *listing, const struct tall
                                 const struct rejection *rejection) {
   unsigned silent = judge_source(source), rejected = judge_rejection(rejection, listing->now_ms);
   SCOPED(buf_fini) struct buf sentences = {0};
-  buf_printf(listing->out, ",\"outputs\":%" PRIu64 ",\"today\":%" PRIu64 ",\"median\":%" PRIu64 ",\"unresolved\":%" PRIu64
-             ",\"rejected\":%" PRIu64, source->outputs, source->today, source->median, source->unresolved, rejection->count);
+  buf_printf(listing->out,
+             ",\"outputs\":%" PRIu64 ",\"today\":%" PRIu64 ",\"median\":%" PRIu64 ",\"unresolved\":%" PRIu64
+             ",\"rejected\":%" PRIu64,
+             source->outputs, source->today, source->median, source->unresolved, rejection->count);
   judge_tell_source(source, silent, &sentences);
   judge_tell_rejection(rejection, rejected, listing->now_ms, &sentences);
   put_troubles(listing->out, silent | rejected, &sentences);
@@ -352,7 +356,8 @@ static void begin_source(struct buf *out, const char *project, const char *sourc
 static void put_source(void *arg, const struct tally_source *source) {
   const struct listing *listing = arg;
   struct rejection rejection = rejections_of(listing->sources->rejections, source->project, source->source);
-  if (!is_wanted(listing, source->project, judge_source(source) | judge_rejection(&rejection, listing->now_ms))) return;
+  if (!is_wanted(listing, source->project, judge_source(source) | judge_rejection(&rejection, listing->now_ms)))
+    return;
   begin_source(listing->out, source->project, source->source);
   put_time(listing->out, "first_seen", source->first_ms);
   put_time(listing->out, "last_seen", source->last_ms);
@@ -403,11 +408,8 @@ static void catch_up(struct sources *sources, uint64_t end) {
 }
 
 int sources_list(struct sources *sources, struct str project, bool only_troubles, struct buf *out, struct err *err) {
-  struct listing listing = {.sources = sources,
-                            .project = project,
-                            .only_troubles = only_troubles,
-                            .now_ms = now_ms(sources),
-                            .out = out};
+  struct listing listing = {
+      .sources = sources, .project = project, .only_troubles = only_troubles, .now_ms = now_ms(sources), .out = out};
   uint64_t end = log_end_of(sources);
   catch_up(sources, end);
   put_state(sources, &listing, end);

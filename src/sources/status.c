@@ -26,7 +26,8 @@ static void read_text(struct reading *reading, const char *name, char *out, size
   const struct json *found = member(reading, name, JSON_STRING, "a text");
   if (found == NULL) return;
   if (!str_has_control(found->text) && str_copy(found->text, out, size)) return;
-  reading->result = err_set(reading->err, ERR_RANGE, "%s has more than %zu bytes, or a control character", name, size - 1);
+  reading->result =
+      err_set(reading->err, ERR_RANGE, "%s has more than %zu bytes, or a control character", name, size - 1);
 }
 
 /* False if there is no such member. */
@@ -38,8 +39,8 @@ static bool read_number(struct reading *reading, const char *name, int64_t least
     *out = number;
     return true;
   }
-  reading->result = err_set(reading->err, ERR_RANGE, "%s must be an integer from %lld to %lld", name, (long long)least,
-                            (long long)most);
+  reading->result = err_set(reading->err, ERR_RANGE, "%s must be an integer from %lld to %lld", name,
+                            (long long)least, (long long)most);
   return false;
 }
 
@@ -67,8 +68,8 @@ static void read_members(struct reading *reading, struct agent_status *status) {
   (void)read_number(reading, "oldest_ms", 0, INT64_MAX, &status->oldest_ms);
   status->spooled = read_count(reading, "spooled");
   status->rejected = read_count(reading, "rejected");
-  status->has_offset = read_number(reading, "clock_offset_ms", -STATUS_OFFSET_MAX_MS, STATUS_OFFSET_MAX_MS,
-                                   &status->offset_ms);
+  status->has_offset =
+      read_number(reading, "clock_offset_ms", -STATUS_OFFSET_MAX_MS, STATUS_OFFSET_MAX_MS, &status->offset_ms);
   read_time(reading, status);
 }
 

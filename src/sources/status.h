@@ -1,6 +1,7 @@
 /* What an agent says of itself: the body of POST /v1/agents. docs/agents.md, "Is anything silent?".
  *
- *   {"agent":"node-7","command":"watch /srv/out","version":"0.1.0","interval_ms":60000,"time":"2026-11-28T03:00:00.123Z",
+ *   {"agent":"node-7","command":"watch
+ * /srv/out","version":"0.1.0","interval_ms":60000,"time":"2026-11-28T03:00:00.123Z",
  *    "clock_offset_ms":-12,"spooled":3,"oldest_ms":90000,"rejected":0}
  */
 #ifndef CODECMETER_SOURCES_STATUS_H
@@ -25,17 +26,17 @@
 #define STATUS_OFFSET_MAX_MS INT64_C(3155760000000) /* a hundred years, either way */
 
 struct agent_status {
-  char agent[AGENT_NAME_MAX + 1];     /* its name; never empty */
+  char agent[AGENT_NAME_MAX + 1];      /* its name; never empty */
   char command[AGENT_COMMAND_MAX + 1]; /* what it does: two agents of one name that do different things are two */
-  char project[PROJECT_ID_MAX + 1];   /* for which it reports; "": that of its token */
+  char project[PROJECT_ID_MAX + 1];    /* for which it reports; "": that of its token */
   char version[AGENT_VERSION_MAX + 1];
   char spool_error[AGENT_REASON_MAX + 1]; /* why the spool takes no event now; "": it does */
-  int64_t interval_ms;                /* it promises a report this often; 0: it reports only with events */
+  int64_t interval_ms;                    /* it promises a report this often; 0: it reports only with events */
   bool has_time, has_offset;
-  int64_t time_ms;                    /* its clock when it sent this */
-  int64_t offset_ms;                  /* how far its clock is ahead of ours, as it has measured */
-  uint64_t spooled, rejected;         /* events in its spool, and in the spool's rejected/ */
-  int64_t oldest_ms;                  /* how long the oldest of those in the spool has waited */
+  int64_t time_ms;            /* its clock when it sent this */
+  int64_t offset_ms;          /* how far its clock is ahead of ours, as it has measured */
+  uint64_t spooled, rejected; /* events in its spool, and in the spool's rejected/ */
+  int64_t oldest_ms;          /* how long the oldest of those in the spool has waited */
 };
 
 /* Reads a body (JSON_PADDING bytes readable behind it). Members that it does not know are for later versions and mean

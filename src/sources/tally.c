@@ -1,5 +1,5 @@
-/* A row has a ring of counts, one for each three hours of the last 30 days. It is moved on when something is counted, so
- * a count of long ago is never taken for one of today.
+/* A row has a ring of counts, one for each three hours of the last 30 days. It is moved on when something is counted,
+ * so a count of long ago is never taken for one of today.
  *
  * An output that waits to be resolved is counted when it arrives, and not again when it is resolved. So the hashes of
  * those that wait are kept, and each task of a source that has some is looked up among them.
@@ -35,9 +35,9 @@ struct row {
 struct tally {
   uint64_t position;
   struct roster rows;
-  struct row *last;     /* the row of the last usage, or NULL */
-  int64_t pruned_day;   /* the day, counted from 1970, on which rows were last forgotten */
-  uint64_t *waiting;    /* hashes of the outputs that wait; 0: free. NULL until there is one */
+  struct row *last;   /* the row of the last usage, or NULL */
+  int64_t pruned_day; /* the day, counted from 1970, on which rows were last forgotten */
+  uint64_t *waiting;  /* hashes of the outputs that wait; 0: free. NULL until there is one */
   size_t waiting_count;
   bool is_rough;
 };
@@ -156,8 +156,8 @@ static struct row *row_of(struct tally *tally, const struct usage *usage) {
   return row;
 }
 
-/* Once a day, so that what is forgotten depends on the log alone. A report may arrive a little before the one that stands
- * before it in the log, so the day before means nothing new. */
+/* Once a day, so that what is forgotten depends on the log alone. A report may arrive a little before the one that
+ * stands before it in the log, so the day before means nothing new. */
 static void forget_quiet(struct tally *tally, int64_t now_ms) {
   int64_t day = now_ms / (PART_MS * PARTS), least_ms = now_ms - TALLY_KEPT_MS;
   if (day == tally->pruned_day || day == tally->pruned_day - 1) return;
@@ -168,8 +168,8 @@ static void forget_quiet(struct tally *tally, int64_t now_ms) {
 
 static uint32_t *count_at(struct row *row, int64_t part) { return &row->ring[(uint64_t)part % RING]; }
 
-/* Makes a part the newest one. A part that is far behind the newest says that a clock was wrong before: the ring begins
- * again. */
+/* Makes a part the newest one. A part that is far behind the newest says that a clock was wrong before: the ring
+ * begins again. */
 static void move_ring(struct row *row, int64_t part) {
   int64_t step = part - row->newest;
   if (step >= RING || step < -AHEAD_MAX)
@@ -369,7 +369,8 @@ static bool take_row(struct str *rest, struct tally *tally) {
   const char *p = take(rest, ROW_SIZE);
   if (p == NULL) return false;
   uint16_t project_len = le16_load(p + 40), source_len = le16_load(p + 42);
-  const char *names = project_len <= PROJECT_ID_MAX && source_len <= SOURCE_MAX ? take(rest, (size_t)project_len + source_len) : NULL;
+  const char *names =
+      project_len <= PROJECT_ID_MAX && source_len <= SOURCE_MAX ? take(rest, (size_t)project_len + source_len) : NULL;
   if (names == NULL) return false;
   const struct name name = {str_make(names, project_len), str_make(names + project_len, source_len)};
   struct row *row = row_new(&name);

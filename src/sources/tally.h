@@ -1,9 +1,9 @@
-/* The tally: for each source of a project, how many outputs it has reported, and when. It is counted from the log, in the
- * order of the log, so it is the same whenever it is counted again.
+/* The tally: for each source of a project, how many outputs it has reported, and when. It is counted from the log, in
+ * the order of the log, so it is the same whenever it is counted again.
  *
- * What counts: each task, finished or failed, and each output that waits to be resolved; once, on arrival. A void counts
- * nothing and takes nothing off: this is about who reports, not about usage. Time is the time of arrival, in UTC: a day
- * begins at 00:00 UTC, and has eight parts of three hours.
+ * What counts: each task, finished or failed, and each output that waits to be resolved; once, on arrival. A void
+ * counts nothing and takes nothing off: this is about who reports, not about usage. Time is the time of arrival, in
+ * UTC: a day begins at 00:00 UTC, and has eight parts of three hours.
  *
  * One thread at a time uses a tally. On disk: docs/format.md, "Sources".
  */
@@ -36,20 +36,22 @@ void tally_reach(struct tally *tally, uint64_t position);
 /* Counts the next usage of the log. */
 void tally_count(struct tally *tally, const struct usage *usage);
 
-/* What is known of a source at an instant. A median is of the last 28 full days, or of those since it was first seen. */
+/* What is known of a source at an instant. A median is of the last 28 full days, or of those since it was first seen.
+ */
 struct tally_source {
   const char *project, *source; /* both empty: the sources beyond TALLY_SOURCES_MAX */
   int64_t first_ms, last_ms;    /* arrival of its first and of its last report */
   uint64_t outputs;             /* in all */
   uint64_t unresolved;          /* of these, now */
   uint64_t today, median;       /* outputs since 00:00 UTC; and in a full day */
-  /* From 00:00 UTC to the last full part of today; the median of the same hours; and that of the same hours of the same
-   * day of the week, of four weeks. */
+  /* From 00:00 UTC to the last full part of today; the median of the same hours; and that of the same hours of the
+   * same day of the week, of four weeks. */
   uint64_t so_far, usual, usual_weekday;
   unsigned hours; /* of these parts: 0, 3 … 21 */
   unsigned days;  /* that it is known for; at most TALLY_DAYS */
 };
-/* Visits all sources, in the order of project and source. Texts are borrowed for the time of the call. -ERR_MEMORY. */
+/* Visits all sources, in the order of project and source. Texts are borrowed for the time of the call. -ERR_MEMORY.
+ */
 MUST_USE int tally_visit(const struct tally *tally, int64_t now_ms,
                          void (*visit)(void *arg, const struct tally_source *source), void *arg);
 /* True if it has counted something of a source of that name. */

@@ -92,16 +92,18 @@ static void test_reports_that_are_taken(void **state) {
   struct err err = {0};
   for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
     if (read_report(bodies[i], &status, &err) != 0) fail_msg("%s: %s", bodies[i], err.text);
-    assert_true(strcmp(status.agent, "a") == 0 && status.spooled == 0 && status.interval_ms == 0 && !status.has_offset &&
-                !status.has_time);
+    assert_true(strcmp(status.agent, "a") == 0 && status.spooled == 0 && status.interval_ms == 0 &&
+                !status.has_offset && !status.has_time);
   }
-  assert_int_equal(read_report("{\"agent\":\"\xe8\x8a\x82\",\"command\":\"watch /x\",\"project\":\"p\",\"version\":\"1\",\"spooled\":"
-                        "9223372036854775807,\"oldest_ms\":1,\"rejected\":2,\"clock_offset_ms\":-3,\"interval_ms\":"
-                        "60000,\"time\":\"1970-01-01T00:00:01Z\",\"spool_error\":\"full\"}",
-                        &status, &err),
-                   0);
-  assert_true(status.spooled == INT64_MAX && status.oldest_ms == 1 && status.rejected == 2 && status.offset_ms == -3 &&
-              status.has_offset && status.interval_ms == 60000 && status.time_ms == 1000);
+  assert_int_equal(
+      read_report(
+          "{\"agent\":\"\xe8\x8a\x82\",\"command\":\"watch /x\",\"project\":\"p\",\"version\":\"1\",\"spooled\":"
+          "9223372036854775807,\"oldest_ms\":1,\"rejected\":2,\"clock_offset_ms\":-3,\"interval_ms\":"
+          "60000,\"time\":\"1970-01-01T00:00:01Z\",\"spool_error\":\"full\"}",
+          &status, &err),
+      0);
+  assert_true(status.spooled == INT64_MAX && status.oldest_ms == 1 && status.rejected == 2 &&
+              status.offset_ms == -3 && status.has_offset && status.interval_ms == 60000 && status.time_ms == 1000);
   assert_string_equal(status.command, "watch /x");
   assert_string_equal(status.spool_error, "full");
 }
@@ -138,7 +140,8 @@ static void look(void *arg, const struct tally_source *row) {
   found->times++;
 }
 
-static struct tally_source source_of(const struct tally *tally, const char *project, const char *source, int64_t now_ms) {
+static struct tally_source source_of(const struct tally *tally, const char *project, const char *source,
+                                     int64_t now_ms) {
   struct found found = {.project = project, .source = source};
   assert_int_equal(tally_visit(tally, now_ms, look, &found), 0);
   if (found.times != 1) fail_msg("%s/%s is there %zu times", project, source, found.times);
@@ -424,19 +427,42 @@ static void test_troubles_of_agents(void **state) {
       {{.interval_ms = 0}, 20 * DAY, 30 * DAY, 0, 0, ""}, /* it promised nothing */
       {{.interval_ms = 60000}, -HOUR, DAY, 0, 0, ""},     /* the server's clock was set back */
       {{.spooled = 1, .oldest_ms = 599999}, 0, DAY, 0, 0, ""},
-      {{.spooled = 1, .oldest_ms = 600000}, 0, DAY, 0, TROUBLE_SPOOL, "1 event waits in its spool, the oldest for 10 min"},
-      {{.spooled = 812, .oldest_ms = 840000}, 0, DAY, 0, TROUBLE_SPOOL,
+      {{.spooled = 1, .oldest_ms = 600000},
+       0,
+       DAY,
+       0,
+       TROUBLE_SPOOL,
+       "1 event waits in its spool, the oldest for 10 min"},
+      {{.spooled = 812, .oldest_ms = 840000},
+       0,
+       DAY,
+       0,
+       TROUBLE_SPOOL,
        "812 events wait in its spool, the oldest for 14 min"},
       {{.spool_error = "the disk is full"}, 0, DAY, 0, TROUBLE_SPOOL, "its spool takes no events: the disk is full"},
-      {{.spool_error = "full", .spooled = 2, .oldest_ms = 1000}, 0, DAY, 0, TROUBLE_SPOOL,
+      {{.spool_error = "full", .spooled = 2, .oldest_ms = 1000},
+       0,
+       DAY,
+       0,
+       TROUBLE_SPOOL,
        "its spool takes no events: full; 2 events wait in its spool, the oldest for 1 s"},
       {{.interval_ms = 0}, 0, DAY, 29999, 0, ""},
       {{.interval_ms = 0}, 0, DAY, 30000, TROUBLE_CLOCK, "its clock is 30 s ahead of the server's"},
       {{.interval_ms = 0}, 0, DAY, -300000, TROUBLE_CLOCK, "its clock is 5 min behind the server's"},
-      {{.interval_ms = 0}, 0, DAY, -STATUS_OFFSET_MAX_MS, TROUBLE_CLOCK, "its clock is 36525 days behind the server's"},
+      {{.interval_ms = 0},
+       0,
+       DAY,
+       -STATUS_OFFSET_MAX_MS,
+       TROUBLE_CLOCK,
+       "its clock is 36525 days behind the server's"},
       {{.rejected = 1}, 0, DAY, 0, TROUBLE_REJECTED, "1 event was rejected: see `codecmeter spool status` there"},
-      {{.interval_ms = 60000, .rejected = 3}, HOUR, DAY, 60000, TROUBLE_SILENT | TROUBLE_CLOCK | TROUBLE_REJECTED,
-       "no report for 60 min, expected every 60 s; its clock is 60 s ahead of the server's; 3 events were rejected: see "
+      {{.interval_ms = 60000, .rejected = 3},
+       HOUR,
+       DAY,
+       60000,
+       TROUBLE_SILENT | TROUBLE_CLOCK | TROUBLE_REJECTED,
+       "no report for 60 min, expected every 60 s; its clock is 60 s ahead of the server's; 3 events were rejected: "
+       "see "
        "`codecmeter spool status` there"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -461,9 +487,10 @@ static void test_troubles_of_sources(void **state) {
       {{.project = "p", .days = 28, .today = 1, .usual = 100, .usual_weekday = 80, .hours = 15},
        "1 output since 00:00 UTC; by 15:00 there are usually 80"},
       {{.project = "p", .days = 28, .today = 10, .usual = 100, .usual_weekday = 100}, ""},
-      {{.project = "p", .days = 28, .today = 0, .usual = 100, .usual_weekday = 0}, ""}, /* it rests on this day of the week */
+      {{.project = "p", .days = 28, .today = 0, .usual = 100, .usual_weekday = 0},
+       ""}, /* it rests on this day of the week */
       {{.project = "p", .days = 28, .today = 0, .usual = 0, .usual_weekday = 100}, ""},
-      {{.project = "p", .days = 28, .today = 0, .usual = 9, .usual_weekday = 9}, ""}, /* too few to say */
+      {{.project = "p", .days = 28, .today = 0, .usual = 9, .usual_weekday = 9}, ""},  /* too few to say */
       {{.project = "p", .days = 6, .today = 0, .usual = 100, .usual_weekday = 0}, ""}, /* not known for long enough */
       {{.project = "", .days = 28, .today = 0, .usual = 100, .usual_weekday = 100}, ""}, /* the others */
   };
