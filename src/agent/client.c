@@ -22,12 +22,14 @@ struct client {
   CURL *curl;
   char reason[CURL_ERROR_SIZE];
   int64_t busy_until_ms; /* monotonic */
+  long timeout_s;        /* of a request */
 };
 
 int client_open(const struct client_settings *settings, struct client **ret, struct err *err) {
   struct client *client = calloc(1, sizeof *client);
   CHECK(client != NULL);
   client->settings = settings;
+  client->timeout_s = TIMEOUT_S;
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL) {
     free(client);
     return err_set(err, ERR_INTERNAL, "cannot start the HTTP client");
@@ -89,7 +91,7 @@ static int explain(const struct client *client, CURLcode code, struct err *err) 
 }
 
 static int perform(struct client *client, const char *path, const struct curl_slist *headers, struct str body,
-                   long timeout_s, struct client_reply *ret, struct err *err) {
+                   struct client_reply *ret, struct err *err) {
   char url[2048];
   size_t len = strlen(client->settings->url);
   while (len > 0 && client->settings->url[len - 1] == '/')
@@ -107,7 +109,7 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-  (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, timeout_s);
+  (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, client->timeout_s);
   (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "codecmeter");
   (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->reason);
   (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -142,8 +144,7 @@ int client_check_token(const struct client *client, struct err *err) {
                  "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create` makes a token)");
 }
 
-/* Sends a body with the token. */
-static int post(struct client *client, const char *path, const char *content_type, struct str body, long timeout_s,
+static int post(struct client *client, const char *path, const char *content_type, struct str body,
                 struct client_reply *ret, struct err *err) {
   char authorization[512], type[128];
   int result = client_check_token(client, err);
@@ -152,7 +153,7 @@ static int post(struct client *client, const char *path, const char *content_typ
   (void)snprintf(type, sizeof type, "Content-Type: %s", content_type);
   struct curl_slist *headers = curl_slist_append(NULL, type);
   headers = curl_slist_append(headers, authorization);
-  result = perform(client, path, headers, body, timeout_s, ret, err);
+  result = perform(client, path, headers, body, ret, err);
   curl_slist_free_all(headers);
   bytes_wipe(authorization, sizeof authorization);
   return result;
@@ -160,14 +161,7 @@ static int post(struct client *client, const char *path, const char *content_typ
 
 int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
                 struct err *err) {
-  return post(client, "/v1/events", content_type, body, TIMEOUT_S, ret, err);
-}
-
-int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err) {
-  int64_t busy_until_ms = client->busy_until_ms;
-  int result = post(client, "/v1/agents", "application/json", status, TELL_TIMEOUT_S, ret, err);
-  client->busy_until_ms = busy_until_ms;
-  return result;
+  return post(client, "/v1/events", content_type, body, ret, err);
 }
 
 int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err) {
@@ -238,7 +232,18 @@ int client_call(struct client *client, const struct client_param *params, size_t
   SCOPED(buf_fini) struct buf body = {0};
   int result = sign_body(client, params, count, &body, err);
   struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/x-www-form-urlencoded");
-  if (result == 0) result = perform(client, "/", headers, buf_view(&body), TIMEOUT_S, ret, err);
+  if (result == 0) result = perform(client, "/", headers, buf_view(&body), ret, err);
   curl_slist_free_all(headers);
   return result == 0 ? check_frame(client, ret, err) : result;
+}
+
+/* ---- this agent's status ---- */
+
+int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err) {
+  int64_t busy_until_ms = client->busy_until_ms;
+  client->timeout_s = TELL_TIMEOUT_S;
+  int result = post(client, "/v1/agents", "application/json", status, ret, err);
+  client->timeout_s = TIMEOUT_S;
+  client->busy_until_ms = busy_until_ms;
+  return result;
 }

@@ -51,10 +51,6 @@ MUST_USE int client_send(struct client *client, const char *content_type, struct
 /* The same for one event, a structured CloudEvent. */
 MUST_USE int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err);
 
-/* Reports this agent's status to POST /v1/agents, like client_send, but waits two seconds at most, and client_busy_ms stays
- * as it is. */
-MUST_USE int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err);
-
 struct client_param {
   const char *name, *value;
 };
@@ -62,5 +58,9 @@ struct client_param {
  * message. */
 MUST_USE int client_call(struct client *client, const struct client_param *params, size_t count,
                          struct client_reply *ret, struct err *err);
+
+/* Reports this agent's status to POST /v1/agents, like client_send, but waits two seconds at most, and client_busy_ms stays
+ * as it is. */
+MUST_USE int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err);
 
 #endif

@@ -74,15 +74,14 @@ static int execute_here(const struct datadir *dir, struct str request, struct bu
   return 0;
 }
 
-/* Asks over the socket if a server has the directory; else this process opens the ledger, if it can answer. */
-static int execute(struct datadir *dir, struct str request, bool needs_server, struct buf *reply, struct err *err) {
+/* Asks over the socket if a server has the directory; else this process opens the ledger. */
+static int execute(struct datadir *dir, bool needs_server, struct str request, struct buf *reply, struct err *err) {
   for (int waited = 0;; waited += POLL_MS) {
     int result = control_ask(dir, request, reply, err);
     if (result != -ERR_NOT_FOUND) return result;
     result = datadir_lock(dir, 0, NULL, err);
     if (result == 0 && needs_server)
-      return err_set(err, ERR_NOT_FOUND, "no server runs on the data directory %s, so nothing can be reported: start `codecmeter serve`",
-                     dir->path);
+      return err_set(err, ERR_NOT_FOUND, "no server runs on the data directory %s: start it", dir->path);
     if (result == 0) return execute_here(dir, request, reply, err);
     if (result != -ERR_BUSY || waited >= WAIT_MS) return result;
     (void)usleep(POLL_MS * 1000);
@@ -166,6 +165,7 @@ static void append_json(const struct json *node, struct buf *out) {
 }
 
 static void print_items(const struct json *items, const struct admin_print *print) {
+  if (print->columns == NULL) return;
   if (!print->json) {
     if (options_quiet() && !print->is_asked_for)
       print_quietly(items, print);
@@ -200,7 +200,7 @@ static int print_reply(struct str reply, const struct admin_print *print, struct
   if (code == NULL || text == NULL || items == NULL)
     return err_set(err, ERR_REMOTE, "malformed reply from the server: code, text or items is missing");
   if (!str_equal(code->text, STR("OK"))) return err_set(err, code_named(code->text), "%.*s", STR_ARG(text->text));
-  if (!print->prints_nothing) print_items(items, print);
+  print_items(items, print);
   for (const struct json *item = items->child; item != NULL && print->look != NULL; item = item->next) {
     print->look(print->arg, item);
   }
@@ -218,7 +218,7 @@ int admin_command(const char *data, struct buf *request, const struct admin_prin
   memset(padding, 0, JSON_PADDING);
   request->len -= JSON_PADDING;
   int result = datadir_open(datadir_choose(data), false, &dir, err);
-  if (result == 0) result = execute(&dir, buf_view(request), print->needs_server, &reply, err);
+  if (result == 0) result = execute(&dir, print->needs_server, buf_view(request), &reply, err);
   if (result != 0) return result;
   char *behind = buf_extend(&reply, JSON_PADDING);
   CHECK(behind != NULL);

@@ -15,13 +15,12 @@ struct admin_column {
 };
 
 struct admin_print {
-  bool prints_nothing; /* `look` prints the items */
-  bool needs_server;   /* only a running server can answer: -ERR_NOT_FOUND if there is none */
   bool json; /* items as they are: a list as an array, one made or changed as an object */
   bool is_list;
   bool is_asked_for;                                /* the table is printed with --quiet, too */
+  bool needs_server;                                /* -ERR_NOT_FOUND if no server runs */
   const char *quiet_fields[3];                      /* these are printed with --quiet, in one line; may be all NULL */
-  const struct admin_column *columns;               /* ends with field NULL */
+  const struct admin_column *columns; /* ends with field NULL; NULL: nothing is printed, `look` does it */
   void (*look)(void *arg, const struct json *item); /* called for each item; may be NULL */
   void *arg;
 };

@@ -167,14 +167,17 @@ static void print_tables(struct listing *listing) {
                                            : "no agent has reported its status yet, and no source any output");
 }
 
+/* JSON has all members. */
+static const struct admin_column json_columns[] = {{0}};
+
 static int list(const struct sources_options *options, bool *ret_troubled, struct err *err) {
   size_t width = table_terminal_width();
   SCOPED(buf_fini) struct buf request = {0};
   SCOPED(table_free_ref) struct table *agents = table_new(agent_columns, 0, width, stdout);
   SCOPED(table_free_ref) struct table *sources = table_new(source_columns, 0, width, stdout);
   struct listing listing = {.options = options, .agents = agents, .sources = sources};
-  const struct admin_print print = {.prints_nothing = !options->json,
-                                    .needs_server = true,
+  const struct admin_print print = {.needs_server = true,
+                                    .columns = options->json ? json_columns : NULL,
                                     .json = true,
                                     .is_list = true,
                                     .look = take_item,
@@ -191,7 +194,7 @@ static int list(const struct sources_options *options, bool *ret_troubled, struc
 
 static int forget(const struct sources_options *options, struct err *err) {
   SCOPED(buf_fini) struct buf request = {0};
-  const struct admin_print print = {.prints_nothing = true, .needs_server = true};
+  const struct admin_print print = {.needs_server = true};
   admin_begin(&request, "sources", "forget");
   admin_text(&request, "project", options->project);
   admin_text(&request, "agent", options->forget);
