@@ -213,6 +213,7 @@ static void test_days_and_medians(void **state) {
   (void)state;
   const int64_t first = 20000 * DAY, last = first + 30 * DAY;
   struct tally *tally = tally_new();
+  count_many(tally, "s", 5, first + 4 * HOUR); /* 30 days later it has left the ring */
   /* day k has 10 * k outputs at 01:00 and as many at 14:00 */
   for (int64_t day = 0; day < 30; day++) {
     count_many(tally, "s", (uint64_t)day * 10, first + day * DAY + HOUR);
