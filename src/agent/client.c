@@ -12,6 +12,7 @@
 
 #define CONNECT_TIMEOUT_S 5L
 #define TIMEOUT_S 60L
+#define TELL_TIMEOUT_S 2L
 #define REPLY_MAX ((size_t)256 << 20)
 #define PARAMS_MAX 16
 #define URL_MAX 8192
@@ -22,12 +23,14 @@ struct client {
   CURL *curl;
   char reason[CURL_ERROR_SIZE];
   int64_t busy_until_ms; /* monotonic */
+  long timeout_s;        /* of a request */
 };
 
 int client_open(const struct client_settings *settings, struct client **ret, struct err *err) {
   struct client *client = calloc(1, sizeof *client);
   CHECK(client != NULL);
   client->settings = settings;
+  client->timeout_s = TIMEOUT_S;
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL) {
     free(client);
     return err_set(err, ERR_INTERNAL, "cannot start the HTTP client");
@@ -107,7 +110,7 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-  (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+  (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, client->timeout_s);
   (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "codecmeter");
   (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->reason);
   (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -257,4 +260,15 @@ int client_call(struct client *client, const struct client_param *params, size_t
   if (result == 0) result = perform(client, "/", headers, buf_view(&body), ret, err);
   curl_slist_free_all(headers);
   return result == 0 ? check_frame(client, ret, err) : result;
+}
+
+/* ---- this agent's status ---- */
+
+int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err) {
+  int64_t busy_until_ms = client->busy_until_ms;
+  client->timeout_s = TELL_TIMEOUT_S;
+  int result = post(client, "/v1/agents", "application/json", status, ret, err);
+  client->timeout_s = TIMEOUT_S;
+  client->busy_until_ms = busy_until_ms;
+  return result;
 }

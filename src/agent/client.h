@@ -14,6 +14,8 @@ struct client_settings {
   char *url, *token, *public_key, *private_key, *project, *ca_file;
   char *spool;             /* directory for events that could not be sent; NULL: the default one */
   char *env_file;          /* --env */
+  char *agent;             /* this agent's name in the status that it reports; NULL: the host's */
+  const char *version;     /* this program's */
   bool (*interrupted)(void); /* called during a request: true abandons it; or NULL */
 };
 
@@ -60,5 +62,9 @@ MUST_USE int client_report(struct client *client, struct str event, struct clien
  * message. */
 MUST_USE int client_call(struct client *client, const struct client_param *params, size_t count,
                          struct client_reply *ret, struct err *err);
+
+/* Reports this agent's status to POST /v1/agents, like client_send, but waits two seconds at most, and client_busy_ms stays
+ * as it is. */
+MUST_USE int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err);
 
 #endif

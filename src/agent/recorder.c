@@ -639,3 +639,16 @@ void recorder_catch_up(struct recorder *recorder) {
   if (recorder->catch_up_wait_ms > CATCH_UP_MAX_MS) recorder->catch_up_wait_ms = CATCH_UP_MAX_MS;
   recorder->catch_up_ms = now_ms() + recorder->catch_up_wait_ms;
 }
+
+/* ---- the agent's status ---- */
+
+void recorder_begin_pulse(struct recorder *recorder, struct str command, int64_t interval_ms) {
+  pulse_init(&recorder->outbox.pulse, recorder->options.settings, command, interval_ms);
+}
+
+int64_t recorder_beat_ms(const struct recorder *recorder) { return outbox_beat_ms(&recorder->outbox); }
+
+void recorder_beat(struct recorder *recorder, bool now) {
+  if (now) pulse_hurry(&recorder->outbox.pulse);
+  outbox_beat(&recorder->outbox, "watch");
+}

@@ -706,6 +706,37 @@ int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item
   return result == 0 ? look_at_all(&looker, look_at_event, &to, err) : result;
 }
 
+/* Calls `look` for each name in a directory, if it can be read. */
+static void visit_names(const char *path, void (*look)(int dir_fd, const char *name, void *to), void *to) {
+  DIR *dir = opendir(path);
+  for (struct dirent *entry = NULL; dir != NULL && (entry = readdir(dir)) != NULL;)
+    look(dirfd(dir), entry->d_name, to);
+  if (dir != NULL) (void)closedir(dir);
+}
+
+static void measure_event(int dir_fd, const char *name, void *to) {
+  struct spool_depth *depth = to;
+  struct stat st;
+  bool waits = name[0] != '.' && has_suffix(name, SUFFIX);
+  if (!waits || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return;
+  int64_t age_ms = clock_real_ms(clock_system()) - written_ms(&st);
+  depth->waiting++;
+  if (age_ms > depth->oldest_ms) depth->oldest_ms = age_ms;
+}
+
+static void measure_note(int dir_fd, const char *name, void *to) {
+  (void)dir_fd;
+  ((struct spool_depth *)to)->rejected += name[0] != '.' && has_suffix(name, ".json");
+}
+
+void spool_measure(const char *dir, struct spool_depth *ret) {
+  SCOPED_MALLOC char *rejected = file_path(dir, "rejected");
+  *ret = (struct spool_depth){.waiting = 0};
+  if (!is_marked(dir)) return;
+  visit_names(dir, measure_event, ret);
+  visit_names(rejected, measure_note, ret);
+}
+
 struct refusal_visit {
   void (*visit)(void *arg, const struct spool_refusal *refusal);
   void *arg;

@@ -117,6 +117,16 @@ struct spool_item {
 MUST_USE int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item *item), void *arg,
                         struct err *err);
 
+/* How full a spool is. */
+struct spool_depth {
+  uint64_t waiting;  /* events, also damaged ones */
+  int64_t oldest_ms; /* how long the oldest of them has waited; 0: there is none */
+  uint64_t rejected; /* notes in rejected/ */
+};
+/* Counts files by their names and times, and reads none. A directory that does not exist, is no spool or cannot be read
+ * counts as empty. */
+void spool_measure(const char *dir, struct spool_depth *ret);
+
 /* A note in rejected/. The texts are valid during the call. */
 struct spool_refusal {
   struct str outcome, reason; /* "unreadable" and why, if the note itself cannot be read */

@@ -516,6 +516,24 @@ static int make_checkpoint(const struct admin *admin, const struct json *request
   return 0;
 }
 
+/* ---- agents and sources ---- */
+
+static int sources_list_all(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  struct str project = json_member_text(request, "project");
+  struct project found;
+  if (admin->list_sources == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
+  if (project.len > 0 && !catalogue_project(admin->catalogue, project, &found))
+    return err_set(err, ERR_NOT_FOUND, "no project %.*s: see `codecmeter project list`", STR_ARG(project));
+  return admin->list_sources(admin->arg, project, flag_member(request, "problems"), items, err);
+}
+
+static int sources_forget_agent(const struct admin *admin, const struct json *request, struct buf *items,
+                                struct err *err) {
+  (void)items;
+  if (admin->forget_agent == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
+  return admin->forget_agent(admin->arg, json_member_text(request, "project"), json_member_text(request, "agent"), err);
+}
+
 /* ---- the door ---- */
 
 static const struct {
@@ -537,6 +555,8 @@ static const struct {
     {"adapter list", admin_adapter_list},
     {"adapter retry", admin_adapter_retry},
     {"adapter drop", admin_adapter_drop},
+    {"sources list", sources_list_all},
+    {"sources forget", sources_forget_agent},
 };
 
 void admin_reply_error(const struct err *err, struct buf *reply) {

@@ -32,6 +32,9 @@ struct admin {
   /* Asks for a checkpoint up to a position. ret_end: the position behind the last record; ret_covered: the position
    * up to which derived files are complete. NULL: no server runs. */
   int (*checkpoint)(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *ret_covered, struct err *err);
+  /* sources_list and sources_forget. NULL: no server runs. */
+  int (*list_sources)(void *arg, struct str project, bool only_troubles, struct buf *out, struct err *err);
+  int (*forget_agent)(void *arg, struct str project, struct str name, struct err *err);
   void *arg;
   const struct admin_adapters *adapters; /* NULL: no server runs */
 };

@@ -1,4 +1,4 @@
-/* Shared by `project`, `key`, `token` and `unresolved`: sends a request to the process that has the ledger open, and
+/* Shared by `project`, `key`, `token`, `unresolved` and `sources`: sends a request to the process that has the ledger open, and
  * prints its reply. */
 #ifndef CODECMETER_CLI_ADMIN_COMMAND_H
 #define CODECMETER_CLI_ADMIN_COMMAND_H

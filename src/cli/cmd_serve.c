@@ -1,6 +1,7 @@
 /* The wiring diagram: what `serve` starts, in which order, and how it stops.
  *
- *   data directory, lock ──> control socket ──> ledger ──> committer, keeper ──> API, endpoints ──> HTTP ──> "ready"
+ *   data directory, lock ──> control socket ──> ledger ──> committer, keeper ──> sources ──> API, endpoints ──> HTTP ──>
+ *   "ready"
  *
  * and back: refuse new connections and commands, commit the queue and answer its clients, stop HTTP, close the
  * ledger.
@@ -31,6 +32,7 @@
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
 #include "meter/zone.h"
+#include "sources/sources.h"
 
 #define LOCK_WAIT_MS 10000
 #define READY_RETRY_MS 1000 /* between two tries to print `ready` when nobody reads standard output */
@@ -60,8 +62,10 @@ struct service {
   struct quarantine *quarantine;
   struct keeper *keeper;
   struct endpoint_adapters *notices;
+  struct endpoint_agents *agents;
+  struct sources *sources;
   struct http_server *http;
-  struct http_route routes[4 + 1];
+  struct http_route routes[5 + 1];
   struct admin admin;
   struct admin_adapters admin_adapters;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
@@ -103,6 +107,14 @@ static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *re
   *ret_end = status.end;
   *ret_covered = status.checkpoint;
   return 0;
+}
+
+static int list_sources(void *arg, struct str project, bool only_troubles, struct buf *out, struct err *err) {
+  return sources_list(((struct service *)arg)->sources, project, only_troubles, out, err);
+}
+
+static int forget_agent(void *arg, struct str project, struct str name, struct err *err) {
+  return sources_forget(((struct service *)arg)->sources, project, name, err);
 }
 
 static void say_recovery(void *arg, uint64_t done, uint64_t total) {
@@ -203,13 +215,25 @@ static void start_adapters(struct service *service) {
       .ledger = service->ledger,
       .committer = service->committer,
       .keeper = service->keeper,
+      .sources = service->sources,
       .clock = clock_system(),
       .adapters = service->adapters,
       .body_max = service->config.ingest_body_max,
       .former_zone = former_zone(service),
   };
   service->notices = endpoint_adapters_new(&options);
-  service->routes[3] = endpoint_adapters_route(service->notices);
+  service->routes[4] = endpoint_adapters_route(service->notices);
+}
+
+static int start_sources(struct service *service, struct err *err) {
+  const struct sources_options options = {
+      .dir = service->dir.path, .ledger = service->ledger, .clock = clock_system()};
+  int result = sources_start(&options, &service->sources, err);
+  if (result != 0) return result;
+  const struct endpoint_agents_options agents = {
+      .ledger = service->ledger, .sources = service->sources, .clock = clock_system()};
+  service->agents = endpoint_agents_new(&agents);
+  return 0;
 }
 
 static int start_endpoints(struct service *service, struct err *err) {
@@ -225,6 +249,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   struct endpoint_events_options events = {
       .ledger = service->ledger,
       .committer = service->committer,
+      .sources = service->sources,
       .clock = clock_system(),
       .body_max = config->ingest_body_max,
       .events_max = (uint32_t)config->ingest_events_max,
@@ -237,6 +262,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[0] = endpoint_api_route(service->api, config->api_body_max);
   service->routes[1] = endpoint_events_route(service->events);
   service->routes[2] = endpoint_events_alias_route(service->events);
+  service->routes[3] = endpoint_agents_route(service->agents);
   start_adapters(service);
   return 0;
 }
@@ -247,7 +273,7 @@ static int start_endpoints(struct service *service, struct err *err) {
 static uint64_t reserved_descriptors(const struct config *config) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   uint64_t threads = config->http_threads > 0 ? config->http_threads : (cores > 0 ? (uint64_t)cores : 1);
-  return LEDGER_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
+  return LEDGER_DESCRIPTORS + SOURCES_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
 }
 
 /* Raises the limit of descriptors. If it stays too low, lowers http.connections_max to what is left. */
@@ -270,6 +296,7 @@ static void rest(void *arg) {
   api_rest(service->api);
   endpoint_events_rest(service->events);
   endpoint_adapters_rest(service->notices);
+  endpoint_agents_rest(service->agents);
 }
 
 static int start_http(struct service *service, const struct serve_options *options, struct err *err) {
@@ -311,6 +338,7 @@ static int start(struct service *service, const struct serve_options *options, s
   result = control_start(&service->dir, &service->control, err);
   if (result == 0) result = start_ledger(service, err);
   if (result == 0) result = start_quarantine(service, err);
+  if (result == 0) result = start_sources(service, err);
   if (result == 0) result = start_endpoints(service, err);
   if (result == 0) result = start_http(service, options, err);
   if (result != 0) return result;
@@ -328,6 +356,8 @@ static int start(struct service *service, const struct serve_options *options, s
       .change = change,
       .report = report,
       .checkpoint = checkpoint,
+      .list_sources = list_sources,
+      .forget_agent = forget_agent,
       .arg = service,
       .adapters = &service->admin_adapters,
   };
@@ -361,12 +391,14 @@ static int stop(struct service *service, struct err *err) {
   if (service->committer != NULL) committer_stop(service->committer);
   keeper_stop(service->keeper);
   if (service->http != NULL) http_server_stop(service->http);
+  endpoint_agents_free(service->agents);
   endpoint_adapters_free(service->notices);
   keeper_free(service->keeper);
   quarantine_close(service->quarantine);
   adapters_free(service->adapters);
   endpoint_events_free(service->events);
   api_free(service->api);
+  sources_stop(service->sources);
   if (service->ledger != NULL) result = ledger_check_places(service->ledger, err);
   ledger_close(service->ledger);
   committer_free(service->committer);

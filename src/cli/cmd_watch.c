@@ -137,6 +137,7 @@ int cmd_watch(int argc, char **argv) {
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
+      CLIENT_AGENT_ROW(options.settings),
       {"include", 0, OPTION_LIST, &include, "GLOB",
        "record files whose names match; repeatable (default: *.mp4 *.m4v *.mov *.mkv *.webm *.avi *.flv *.mxf *.m3u8 "
        "*.mpd)"},

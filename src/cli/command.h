@@ -50,6 +50,7 @@ int cmd_rebuild(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_sources(int argc, char **argv);
 int cmd_spool(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_token(int argc, char **argv);

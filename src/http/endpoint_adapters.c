@@ -24,6 +24,7 @@
 #include "ingest/answer.h"
 #include "ingest/parsers.h"
 #include "ingest/trace.h"
+#include "sources/sources.h"
 
 #define PATH "/v1/adapters/"
 #define QUERY_PARAMS_MAX 32
@@ -181,6 +182,8 @@ static bool admit(void *arg, struct http_request *request, struct http_reply *re
 /* What was read, beside the events. Lives in the delivery's arena. */
 struct told {
   struct counters *counters;
+  struct sources *sources;
+  struct str project, source; /* that rejected outputs are counted for */
   const char *const *ignored;
   size_t ignored_count;
 };
@@ -194,6 +197,7 @@ static void count(const struct told *told, const struct delivery *delivery) {
   atomic_fetch_add(&told->counters->unresolved, counts.unresolved);
   atomic_fetch_add(&told->counters->rejected, counts.rejected);
   atomic_fetch_add(&told->counters->ignored, told->ignored_count);
+  if (counts.rejected > 0) sources_count_rejected(told->sources, told->project, told->source, counts.rejected);
 }
 
 static void answer(const struct waiter *waiter) {
@@ -331,6 +335,18 @@ static int read_outputs(struct endpoint_adapters *endpoint, const struct sent *s
   return result;
 }
 
+static bool begin_told(struct endpoint_adapters *endpoint, const struct sent *sent, struct arena *arena, struct told *told) {
+  const struct adapter_query *query = &sent->query;
+  const struct adapter *adapter = adapters_at(endpoint->options.adapters, sent->index);
+  struct str project = query->project.len > 0 ? query->project : str_of(sent->token.project);
+  struct str source = query->source.len > 0 ? query->source : str_of(adapter_name(adapter));
+  *told = (struct told){.counters = &endpoint->counters[sent->index],
+                        .sources = endpoint->options.sources,
+                        .project = arena_copy(arena, project),
+                        .source = arena_copy(arena, source)};
+  return told->project.ptr != NULL && told->source.ptr != NULL;
+}
+
 static enum http_result take_notice(struct endpoint_adapters *endpoint, struct http_request *request, struct str body,
                                     const struct sent *sent, struct http_reply *reply) {
   struct waiter *waiter = waiter_new(request, reply, adapter_memory_max(body.len), answer);
@@ -338,8 +354,8 @@ static enum http_result take_notice(struct endpoint_adapters *endpoint, struct h
   struct arena *arena = waiter->delivery->arena;
   SCOPED(arena_free_ref) struct arena *scratch = arena_new(SCRATCH_MAX);
   struct told *told = arena_alloc(arena, sizeof *told);
-  if (scratch == NULL || told == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
-  told->counters = &endpoint->counters[sent->index];
+  if (scratch == NULL || told == NULL || !begin_told(endpoint, sent, arena, told))
+    return waiter_refuse(reply, WAITER_NO_MEMORY);
   waiter->arg = told;
   struct err err = {0};
   int64_t now_ms = clock_real_ms(endpoint->options.clock);

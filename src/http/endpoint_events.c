@@ -47,12 +47,29 @@ static enum http_result refuse(struct http_reply *reply, unsigned status, const 
   return HTTP_ANSWERED;
 }
 
+/* Those that could not be read have no source here. */
+static void count_unread(const struct endpoint_events *endpoint, const struct token *token,
+                         const struct events *events) {
+  size_t count = events->count - events->usages_count;
+  if (count > 0) sources_count_rejected(endpoint->options.sources, str_of(token->project), STR(""), count);
+}
+
+static void count_rejected(const struct endpoint_events *endpoint, const struct delivery *delivery) {
+  const struct events *events = &delivery->events;
+  for (size_t i = 0; i < events->usages_count; i++) {
+    const struct usage *usage = &events->usages[i];
+    if (delivery->batch.verdicts[i].outcome == VERDICT_REJECTED)
+      sources_count_rejected(endpoint->options.sources, usage->project, usage->source, 1);
+  }
+}
+
 static void answer(const struct waiter *waiter) {
   const struct delivery *delivery = waiter->delivery;
   struct http_reply *reply = waiter->reply;
   bool is_alias = str_equal(waiter->request->path, STR(PATH_ALIAS));
   const struct trace_origin origin = {.path = waiter->request->path, .token = waiter->request->who};
   trace_rejected(&origin, &delivery->events, delivery->batch.verdicts);
+  count_rejected(waiter->arg, delivery);
   if (!waiter_claim(waiter, ingest_answer_max(&delivery->events, delivery->batch.verdicts))) return;
   if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts))
     reply->status = 204;
@@ -181,8 +198,10 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   struct waiter *waiter =
       waiter_new(request, reply, event_memory_max(source_len(&source), endpoint->options.events_max), answer);
   if (waiter == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
+  waiter->arg = endpoint;
   int result = read_events(endpoint, &admission, waiter->delivery, &source, &err);
   if (result != 0) return body_refuse(request, reply, result, &err);
+  count_unread(endpoint, &admission.token, &waiter->delivery->events);
   return waiter_submit(waiter, endpoint->options.committer,
                        bearer_projects_zone(&admission.token, endpoint->options.former_zone));
 }

@@ -1,4 +1,5 @@
-/* The endpoints: "/" is the signed API, "/v1/events" and "/v1/adapters/<name>" take usage. Each function `…_route`
+/* The endpoints: "/" is the signed API, "/v1/events" and "/v1/adapters/<name>" take usage, "/v1/agents" takes the status
+ * of agents. Each function `…_route`
  * makes a row of the route table. */
 #ifndef CODECMETER_HTTP_ENDPOINTS_H
 #define CODECMETER_HTTP_ENDPOINTS_H
@@ -10,6 +11,7 @@
 #include "http/request.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
+#include "sources/sources.h"
 
 /* "/": GET, HEAD and POST are answered with 200 and one JSON object; a browser's plain GET or HEAD with one HTML
  * page. api is borrowed. */
@@ -19,6 +21,7 @@ struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
 struct endpoint_events_options {
   struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
+  struct sources *sources;     /* counts the events that are rejected */
   const struct clock *clock;
   uint64_t body_max;           /* bytes */
   uint32_t events_max;         /* in one body */
@@ -38,6 +41,7 @@ struct endpoint_adapters_options {
   struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
   struct keeper *keeper; /* keeps the notices on which a script fails */
+  struct sources *sources;
   const struct clock *clock;
   const struct adapters *adapters;
   uint64_t body_max;       /* bytes */
@@ -60,5 +64,19 @@ struct adapter_counts {
 };
 /* index: as for adapters_at. Any thread. */
 void endpoint_adapters_counts(struct endpoint_adapters *endpoint, size_t index, struct adapter_counts *ret);
+
+/* "/v1/agents": an agent reports its status, with the token with which it reports events. Answered at once, with the
+ * server's time. */
+struct endpoint_agents_options {
+  struct ledger *ledger; /* all pointers are borrowed */
+  struct sources *sources;
+  const struct clock *clock;
+};
+struct endpoint_agents;
+MUST_USE struct endpoint_agents *endpoint_agents_new(const struct endpoint_agents_options *options);
+void endpoint_agents_free(struct endpoint_agents *endpoint);
+/* Frees the parsers that no request has used since the last time. Any thread. */
+void endpoint_agents_rest(struct endpoint_agents *endpoint);
+struct http_route endpoint_agents_route(struct endpoint_agents *endpoint);
 
 #endif
