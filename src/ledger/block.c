@@ -205,20 +205,20 @@ static bool reserve(struct block_writer *writer, size_t size, size_t names) {
 }
 
 int block_add_usage(struct block_writer *writer, const struct usage *usage, uint64_t *ret_position) {
-  struct str names[RECORD_NAMES];
+  struct record_draft draft;
   uint16_t ids[RECORD_NAMES];
-  size_t size = record_usage_size(usage), names_size = 0;
-  record_usage_names(usage, names);
-  for (size_t i = 0; i < RECORD_NAMES; i++) names_size += 2 + names[i].len;
-  if (!reserve(writer, size, names_size)) return -ERR_MEMORY;
-  make_room(writer, size, names_size, RECORD_NAMES);
+  size_t names_size = 0;
+  record_usage_draft(usage, &draft);
+  for (size_t i = 0; i < RECORD_NAMES; i++) names_size += 2 + draft.names[i].len;
+  if (!reserve(writer, draft.size, names_size)) return -ERR_MEMORY;
+  make_room(writer, draft.size, names_size, RECORD_NAMES);
   for (size_t i = 0; i < RECORD_NAMES; i++) {
-    ids[i] = names[i].len > 0 ? name_index(writer, names[i]) : RECORD_NAME_NONE;
+    ids[i] = draft.names[i].len > 0 ? name_index(writer, draft.names[i]) : RECORD_NAME_NONE;
   }
   size_t at = writer->bytes.len;
-  char *out = buf_extend(&writer->bytes, size);
+  char *out = buf_extend(&writer->bytes, draft.size);
   CHECK(out != NULL && !writer->names.failed);
-  record_usage_encode(usage, ids, (uint32_t)(at - writer->open), out);
+  record_usage_encode(&draft, ids, (uint32_t)(at - writer->open), out);
   writer->count++;
   *ret_position = writer->position + at;
   return 0;
