@@ -105,6 +105,7 @@ struct block_writer {
   uint32_t names_count;
   uint32_t name_at[BLOCK_NAMES_MAX];  /* offset of each name in `names` */
   uint16_t slots[NAME_SLOTS];         /* open addressing: index of a name + 1, 0 is free */
+  uint16_t recent[RECORD_NAMES];      /* index of the last usage's name of each kind: it is often the next one's too */
   uint64_t position;  /* of the first byte of `bytes` */
   uint64_t synced;
   int64_t time_ms;
@@ -186,6 +187,17 @@ static uint16_t name_index(struct block_writer *writer, struct str name) {
   }
 }
 
+/* The indices of a usage's names. */
+static void name_indices(struct block_writer *writer, const struct str names[RECORD_NAMES], uint16_t ret[RECORD_NAMES]) {
+  for (size_t i = 0; i < RECORD_NAMES; i++) {
+    uint16_t recent = writer->recent[i];
+    ret[i] = RECORD_NAME_NONE;
+    if (names[i].len == 0) continue;
+    bool again = recent < writer->names_count && str_equal(name_of(writer, recent), names[i]);
+    ret[i] = writer->recent[i] = again ? recent : name_index(writer, names[i]);
+  }
+}
+
 /* Begins a new block unless the open one has room for a record of `size` bytes and its names of `names` bytes, even
  * if all of them are new. */
 static void make_room(struct block_writer *writer, size_t size, size_t names, uint32_t names_count) {
@@ -212,9 +224,7 @@ int block_add_usage(struct block_writer *writer, const struct usage *usage, uint
   for (size_t i = 0; i < RECORD_NAMES; i++) names_size += 2 + draft.names[i].len;
   if (!reserve(writer, draft.size, names_size)) return -ERR_MEMORY;
   make_room(writer, draft.size, names_size, RECORD_NAMES);
-  for (size_t i = 0; i < RECORD_NAMES; i++) {
-    ids[i] = draft.names[i].len > 0 ? name_index(writer, draft.names[i]) : RECORD_NAME_NONE;
-  }
+  name_indices(writer, draft.names, ids);
   size_t at = writer->bytes.len;
   char *out = buf_extend(&writer->bytes, draft.size);
   CHECK(out != NULL && !writer->names.failed);

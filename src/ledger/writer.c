@@ -94,7 +94,7 @@ struct search {
   enum entry_kind kind; /* of the runs to search */
   struct hash hash;
   bool found;
-  struct record first; /* a usage, if found; its texts are borrowed until the next read, and from here: do not copy */
+  struct record *first; /* ledger->found: a usage, if found; its texts are borrowed until the next read */
 };
 
 static struct search search_identity(struct ledger *ledger, const struct usage *usage, struct hash hash) {
@@ -104,7 +104,8 @@ static struct search search_identity(struct ledger *ledger, const struct usage *
                          .staged = &ledger->staged,
                          .find = delta_find_identity,
                          .kind = ENTRY_IDENTITY,
-                         .hash = hash};
+                         .hash = hash,
+                         .first = &ledger->found};
 }
 
 static struct search search_target(struct ledger *ledger, const struct usage *usage) {
@@ -135,13 +136,14 @@ static struct search search_void(struct ledger *ledger, const struct usage *usag
                          .staged = &ledger->staged_voids,
                          .find = delta_find_void,
                          .kind = ENTRY_TASK,
-                         .hash = hash};
+                         .hash = hash,
+                         .first = &ledger->found};
 }
 
 /* Reads a candidate, staged or on disk, and compares its texts. */
 static int try_position(struct search *search, uint64_t position, struct err *err) {
   struct ledger *ledger = search->ledger;
-  struct record *record = &search->first;
+  struct record *record = search->first;
   bool is_staged = ledger->is_staging && position >= log_end(ledger->log);
   int result = is_staged ? block_writer_record(ledger->staging, position, record, err)
                          : log_read_record(ledger->reader, position, record, err);
@@ -346,11 +348,11 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   result = search_all(&target, err);
   if (result != 0) return result;
   if (!target.found) return decide_no_target(ledger, usage, ret_verdict, err);
-  if (target.first.usage.kind == USAGE_VOID) {
+  if (target.first->usage.kind == USAGE_VOID) {
     *ret_verdict = rejected(VERDICT_REASON_VOID);
     return 0;
   }
-  result = keep_target(ledger, &target.first.usage, err);
+  result = keep_target(ledger, &target.first->usage, err);
   *ret_store = result == 0;
   return result;
 }
@@ -392,7 +394,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   int result = search_all(&search, err);
   if (result != 0) return result;
   if (search.found) {
-    *ret_verdict = verdict_against(&search.first.usage, usage);
+    *ret_verdict = verdict_against(&search.first->usage, usage);
     return 0;
   }
   if (usage->kind == USAGE_UNRESOLVED) {
@@ -549,11 +551,11 @@ static const struct usage *next_target(struct ledger *ledger) {
 static int apply_void(struct ledger *ledger, const struct usage *usage, const struct project_state *project,
                       uint64_t position, bool decided, struct err *err) {
   struct search before = search_void(ledger, usage), search = search_target(ledger, usage);
-  const struct usage *target = decided ? next_target(ledger) : &search.first.usage;
+  const struct usage *target = decided ? next_target(ledger) : &search.first->usage;
   if (!decided) {
     int result = search_all(&before, err);
     if (result == 0 && !before.found) result = search_all(&search, err);
-    if (result != 0 || before.found || !search.found || search.first.usage.kind == USAGE_VOID) return result;
+    if (result != 0 || before.found || !search.found || search.first->usage.kind == USAGE_VOID) return result;
   }
   int codec = catalogue_codec_number(project, target->codec);
   CHECK(codec >= 0); /* the codec got a number when the target was applied */
