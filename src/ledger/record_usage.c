@@ -166,6 +166,14 @@ static struct str name_at(struct record_names names, uint16_t index, struct curs
   return STR("");
 }
 
+static struct str name_or_none(struct record_names names, uint16_t index, struct cursor *cursor) {
+  return index == RECORD_NAME_NONE ? STR("") : name_at(names, index, cursor);
+}
+
+static struct str take_name(struct record_names names, unsigned is_there, struct cursor *cursor) {
+  return is_there != 0 ? name_at(names, take_u16(cursor), cursor) : STR("");
+}
+
 static struct str take_shaped(struct cursor *cursor, size_t number, struct record *record) {
   unsigned len = take_u16(cursor);
   if (len != SHAPE_UUID && len != SHAPE_HASH) return take(cursor, len);
@@ -173,68 +181,64 @@ static struct str take_shaped(struct cursor *cursor, size_t number, struct recor
   return cursor->bad ? STR("") : shape_unpack(len, packed.ptr, record->shapes[number]);
 }
 
-static void read_numbers(struct cursor *cursor, unsigned flags, struct usage *usage) {
+static struct frame_rate take_frame_rate(struct cursor *cursor) {
+  struct frame_rate rate = {.numerator = take_u32(cursor)};
+  rate.denominator = take_u32(cursor);
+  if (rate.denominator == 0) cursor->bad = true;
+  return rate;
+}
+
+static void read_numbers(struct cursor *cursor, const char *p, unsigned flags, struct usage *usage) {
+  usage->kind = (unsigned char)p[AT_KIND];
+  usage->outcome = (unsigned char)p[AT_OUTCOME];
+  usage->tier = (unsigned char)p[AT_TIER];
+  usage->finished_ms = (int64_t)le64_load(p + AT_FINISHED);
+  usage->arrived_ms = (int64_t)le64_load(p + AT_ARRIVED);
   usage->finish_stated = (flags & FLAG_FINISH_STATED) != 0;
   usage->has_amount = (flags & FLAG_AMOUNT) != 0;
   usage->has_created = (flags & FLAG_CREATED) != 0;
   usage->has_input_duration = (flags & FLAG_INPUT_DURATION) != 0;
-  if (usage->has_amount) usage->amount = take_u64(cursor);
-  if ((flags & FLAG_SIZE) != 0) {
-    usage->width = take_u16(cursor);
-    usage->height = take_u16(cursor);
-  }
-  if (usage->has_created) usage->created_ms = (int64_t)take_u64(cursor);
-  if ((flags & FLAG_FRAME_RATE) != 0) {
-    usage->frame_rate.numerator = take_u32(cursor);
-    usage->frame_rate.denominator = take_u32(cursor);
-    if (usage->frame_rate.denominator == 0) cursor->bad = true;
-  }
-  if (usage->has_input_duration) usage->input_duration_ms = take_u64(cursor);
-  if ((flags & FLAG_PASSES) != 0) usage->passes = take_u16(cursor);
+  usage->amount = usage->has_amount ? take_u64(cursor) : 0;
+  usage->width = (flags & FLAG_SIZE) != 0 ? take_u16(cursor) : 0;
+  usage->height = (flags & FLAG_SIZE) != 0 ? take_u16(cursor) : 0;
+  usage->created_ms = usage->has_created ? (int64_t)take_u64(cursor) : 0;
+  usage->frame_rate = (flags & FLAG_FRAME_RATE) != 0 ? take_frame_rate(cursor) : (struct frame_rate){0};
+  usage->input_duration_ms = usage->has_input_duration ? take_u64(cursor) : 0;
+  usage->passes = (flags & FLAG_PASSES) != 0 ? take_u16(cursor) : 0;
 }
 
 static void read_names(struct cursor *cursor, const char *p, struct record_names names, unsigned flags,
                        struct usage *usage) {
-  struct str *const places[RECORD_NAMES] = {&usage->project,        &usage->source,  &usage->codec,
-                                            &usage->token,          &usage->codec_reported,
-                                            &usage->quality,        &usage->region,  &usage->labels,
-                                            &usage->format};
-  for (size_t i = 0; i < NAMES_ALWAYS; i++) {
-    uint16_t index = le16_load(p + AT_NAMES + 2 * i);
-    bool may_lack = i >= 2;
-    *places[i] = may_lack && index == RECORD_NAME_NONE ? STR("") : name_at(names, index, cursor);
-  }
-  for (size_t i = NAMES_ALWAYS; i < RECORD_NAMES; i++) {
-    bool is_there = (flags & FLAG_NAMES << (i - NAMES_ALWAYS)) != 0;
-    *places[i] = is_there ? name_at(names, take_u16(cursor), cursor) : STR("");
-  }
+  p += AT_NAMES;
+  usage->project = name_at(names, le16_load(p), cursor);
+  usage->source = name_at(names, le16_load(p + 2), cursor);
+  usage->codec = name_or_none(names, le16_load(p + 4), cursor);
+  usage->token = name_or_none(names, le16_load(p + 6), cursor);
+  usage->codec_reported = take_name(names, flags & FLAG_NAMES, cursor);
+  usage->quality = take_name(names, flags & FLAG_NAMES << 1, cursor);
+  usage->region = take_name(names, flags & FLAG_NAMES << 2, cursor);
+  usage->labels = take_name(names, flags & FLAG_NAMES << 3, cursor);
+  usage->format = take_name(names, flags & FLAG_NAMES << 4, cursor);
 }
 
 static void read_texts(struct cursor *cursor, unsigned flags, struct record *record) {
   struct usage *usage = &record->usage;
-  struct str *const places[TEXTS] = {&usage->id, &usage->task_id, &usage->src_url, &usage->dest_name,
-                                     &usage->dest_bucket};
-  for (size_t i = 0; i < TEXTS; i++) {
-    bool is_there = i == 0 || (flags & FLAG_TEXTS << (i - 1)) != 0;
-    *places[i] = is_there ? take_shaped(cursor, i, record) : STR("");
-  }
+  usage->id = take_shaped(cursor, 0, record);
+  usage->task_id = (flags & FLAG_TEXTS) != 0 ? take_shaped(cursor, 1, record) : STR("");
+  usage->src_url = (flags & FLAG_TEXTS << 1) != 0 ? take_shaped(cursor, 2, record) : STR("");
+  usage->dest_name = (flags & FLAG_TEXTS << 2) != 0 ? take_shaped(cursor, 3, record) : STR("");
+  usage->dest_bucket = (flags & FLAG_TEXTS << 3) != 0 ? take_shaped(cursor, 4, record) : STR("");
 }
 
+/* Fills every member of the usage. */
 int record_read_usage(struct str bytes, struct record_names names, struct record *ret, struct err *err) {
   const char *p = bytes.ptr;
   enum record_type type = ret->type;
   if (bytes.len < AT_REST) return record_bad_values(type, err);
   unsigned flags = le32_load(p + AT_FLAGS);
   if ((flags & ~(unsigned)FLAGS_KNOWN) != 0) return record_unknown_flags(type, flags & ~(unsigned)FLAGS_KNOWN, err);
-  ret->usage = (struct usage){
-      .kind = (unsigned char)p[AT_KIND],
-      .outcome = (unsigned char)p[AT_OUTCOME],
-      .tier = (unsigned char)p[AT_TIER],
-      .finished_ms = (int64_t)le64_load(p + AT_FINISHED),
-      .arrived_ms = (int64_t)le64_load(p + AT_ARRIVED),
-  };
   struct cursor cursor = {.rest = str_make(p + AT_REST, bytes.len - AT_REST)};
-  read_numbers(&cursor, flags, &ret->usage);
+  read_numbers(&cursor, p, flags, &ret->usage);
   read_names(&cursor, p, names, flags, &ret->usage);
   read_texts(&cursor, flags, ret);
   bool is_void = ret->usage.kind == USAGE_VOID;

@@ -226,9 +226,14 @@ static void prefetch(const struct ledger *ledger, struct hash hash) {
   }
 }
 
-static struct verdict verdict_against(const struct usage *first, const struct usage *later) {
-  unsigned fields = usage_differences(first, later);
-  if (fields == 0) return (struct verdict){.outcome = VERDICT_DUPLICATE};
+/* A verdict is large, and most say little: leaves `first` as it is, for conflicts alone have it. */
+static void set_verdict(struct verdict *ret, enum verdict_outcome outcome, enum verdict_reason reason) {
+  ret->outcome = outcome;
+  ret->reason = reason;
+  ret->fields = 0;
+}
+
+static struct verdict conflict_with(const struct usage *first, unsigned fields) {
   struct verdict verdict = {.outcome = VERDICT_CONFLICT,
                             .reason = VERDICT_REASON_CONTENT,
                             .fields = fields,
@@ -248,6 +253,12 @@ static struct verdict verdict_against(const struct usage *first, const struct us
               str_copy(first->region, verdict.first.region, sizeof verdict.first.region);
   CHECK(fits);
   return verdict;
+}
+
+static void decide_against(const struct usage *first, const struct usage *later, struct verdict *ret) {
+  unsigned fields = usage_differences(first, later);
+  if (fields == 0) return set_verdict(ret, VERDICT_DUPLICATE, VERDICT_REASON_NONE);
+  *ret = conflict_with(first, fields);
 }
 
 static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_others) {
@@ -300,10 +311,6 @@ static const struct project_state *project_of(struct ledger *ledger, struct str 
   return found;
 }
 
-static struct verdict rejected(enum verdict_reason reason) {
-  return (struct verdict){.outcome = VERDICT_REJECTED, .reason = reason};
-}
-
 static int no_memory(struct err *err) {
   return err_set(err, ERR_MEMORY, "no memory to stage a record: free some memory");
 }
@@ -329,7 +336,9 @@ static int decide_no_target(struct ledger *ledger, const struct usage *usage, st
                             struct err *err) {
   struct search waiting = search_waiting_target(ledger, usage);
   int result = search_all(&waiting, err);
-  if (result == 0) *ret_verdict = rejected(waiting.found ? VERDICT_REASON_WAITS : VERDICT_REASON_NO_TARGET);
+  if (result == 0) {
+    set_verdict(ret_verdict, VERDICT_REJECTED, waiting.found ? VERDICT_REASON_WAITS : VERDICT_REASON_NO_TARGET);
+  }
   return result;
 }
 
@@ -342,14 +351,14 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   int result = search_all(&before, err);
   if (result != 0) return result;
   if (before.found) {
-    *ret_verdict = (struct verdict){.outcome = VERDICT_DUPLICATE, .reason = VERDICT_REASON_VOIDED};
+    set_verdict(ret_verdict, VERDICT_DUPLICATE, VERDICT_REASON_VOIDED);
     return 0;
   }
   result = search_all(&target, err);
   if (result != 0) return result;
   if (!target.found) return decide_no_target(ledger, usage, ret_verdict, err);
   if (target.first->usage.kind == USAGE_VOID) {
-    *ret_verdict = rejected(VERDICT_REASON_VOID);
+    set_verdict(ret_verdict, VERDICT_REJECTED, VERDICT_REASON_VOID);
     return 0;
   }
   result = keep_target(ledger, &target.first->usage, err);
@@ -384,7 +393,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
                        struct verdict *ret_verdict, struct err *err) {
   const struct project_state *project = project_of(ledger, usage->project);
   if (project == NULL) {
-    *ret_verdict = rejected(VERDICT_REASON_NO_PROJECT);
+    set_verdict(ret_verdict, VERDICT_REJECTED, VERDICT_REASON_NO_PROJECT);
     return 0;
   }
   if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
@@ -394,7 +403,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   int result = search_all(&search, err);
   if (result != 0) return result;
   if (search.found) {
-    *ret_verdict = verdict_against(&search.first->usage, usage);
+    decide_against(&search.first->usage, usage, ret_verdict);
     return 0;
   }
   if (usage->kind == USAGE_UNRESOLVED) {
@@ -402,7 +411,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
     result = search_all(&resolution, err);
     if (result != 0) return result;
     if (resolution.found) {
-      *ret_verdict = (struct verdict){.outcome = VERDICT_DUPLICATE};
+      set_verdict(ret_verdict, VERDICT_DUPLICATE, VERDICT_REASON_NONE);
       return 0;
     }
   }
@@ -411,7 +420,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   result = admit_codec(ledger, project, usage->codec);
   if (result == -ERR_MEMORY) return no_memory(err);
   if (result != 0) {
-    *ret_verdict = rejected(VERDICT_REASON_CODECS);
+    set_verdict(ret_verdict, VERDICT_REJECTED, VERDICT_REASON_CODECS);
     return 0;
   }
   if (usage->kind == USAGE_VOID) {
@@ -424,7 +433,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   if (result == 0) result = stage_record(ledger, usage, hash, err);
   if (result != 0 && usage->kind == USAGE_VOID) ledger->staged_targets_count--;
   if (result != 0 && !ledger->is_staging) end_group(ledger);
-  if (result == 0) *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
+  if (result == 0) set_verdict(ret_verdict, VERDICT_STORED, VERDICT_REASON_NONE);
   return result;
 }
 
