@@ -16,6 +16,7 @@
 #include "ledger/state.h"
 
 #define AHEAD 12u /* reports that are looked up at once: about as many misses as a core's memory system handles */
+#define CACHE_LINE 64u
 #define BLOCKS_IDLE_MS 60000 /* the blocks that were read from the log are freed after this time without use */
 #define LARGE_GROUP 16u /* applying so many reports takes about as long as waking a thread */
 
@@ -208,8 +209,10 @@ static int search_all(struct search *search, struct err *err) {
 
 static struct hash hash_of(const struct usage *usage) { return hash_identity_entry(usage); }
 
-/* Prefetches a report's texts, which another core wrote. */
+/* Prefetches a report and its texts, which another core wrote. */
 static void touch(const struct usage *usage) {
+  for (size_t i = 0; i < sizeof *usage; i += CACHE_LINE)
+    __builtin_prefetch((const char *)usage + i);
   __builtin_prefetch(usage->project.ptr);
   __builtin_prefetch(usage->source.ptr);
   __builtin_prefetch(usage->id.ptr);
