@@ -105,6 +105,7 @@ struct block_writer {
   uint32_t names_count;
   uint32_t name_at[BLOCK_NAMES_MAX];  /* offset of each name in `names` */
   uint16_t slots[NAME_SLOTS];         /* open addressing: index of a name + 1, 0 is free */
+  uint32_t slot_at[BLOCK_NAMES_MAX];  /* slot of each name */
   uint16_t recent[RECORD_NAMES];      /* index of the last usage's name of each kind: it is often the next one's too */
   uint64_t position;  /* of the first byte of `bytes` */
   uint64_t synced;
@@ -132,8 +133,10 @@ static void open_block(struct block_writer *writer) {
   buf_append(&writer->bytes, head, sizeof head);
   buf_clear(&writer->names);
   writer->count = 0;
+  /* Of the many slots a block takes a few, and a group may be one small block. */
+  for (uint32_t i = 0; i < writer->names_count; i++)
+    writer->slots[writer->slot_at[i]] = 0;
   writer->names_count = 0;
-  memset(writer->slots, 0, sizeof writer->slots);
 }
 
 void block_writer_begin(struct block_writer *writer, uint64_t position, uint64_t synced, int64_t time_ms) {
@@ -183,6 +186,7 @@ static uint16_t name_index(struct block_writer *writer, struct str name) {
     buf_append(&writer->names, len, sizeof len);
     buf_str(&writer->names, name);
     writer->slots[slot] = (uint16_t)(index + 1);
+    writer->slot_at[index] = (uint32_t)slot;
     return (uint16_t)index;
   }
 }
