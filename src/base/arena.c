@@ -10,14 +10,14 @@
 struct chunk {
   struct chunk *next; /* the older, smaller one */
   size_t size;
-  size_t used;
   _Alignas(ARENA_ALIGN) char bytes[];
 };
 
 struct arena {
   struct chunk *newest;
+  char *at, *end; /* what is left of the newest chunk, and of the limit: a multiple of the alignment */
   size_t limit;
-  size_t used;
+  size_t older; /* bytes used in the chunks before the newest */
   bool starved;
 };
 
@@ -32,8 +32,15 @@ static struct chunk *chunk_new(struct chunk *next, size_t size) {
   if (chunk == NULL) return NULL;
   chunk->next = next;
   chunk->size = size;
-  chunk->used = 0;
   return chunk;
+}
+
+static void begin_chunk(struct arena *arena, struct chunk *chunk) {
+  size_t left = arena->limit - arena->older;
+  if (left > chunk->size) left = chunk->size;
+  arena->newest = chunk;
+  arena->at = chunk->bytes;
+  arena->end = chunk->bytes + left / ARENA_ALIGN * ARENA_ALIGN;
 }
 
 void arena_reset(struct arena *arena) {
@@ -42,9 +49,9 @@ void arena_reset(struct arena *arena) {
     free(arena->newest);
     arena->newest = older;
   }
-  if (arena->newest != NULL) arena->newest->used = 0;
-  arena->used = 0;
+  arena->older = 0;
   arena->starved = false;
+  if (arena->newest != NULL) begin_chunk(arena, arena->newest);
 }
 
 bool arena_is_starved(const struct arena *arena) { return arena->starved; }
@@ -57,21 +64,30 @@ void arena_free(struct arena *arena) {
   free(arena);
 }
 
+size_t arena_used(const struct arena *arena) {
+  return arena->newest == NULL ? 0 : arena->older + (size_t)(arena->at - arena->newest->bytes);
+}
+
+/* Begins a chunk with room for `size` bytes. False beyond the limit, or if there is no memory. */
+static bool grow(struct arena *arena, size_t size) {
+  size_t used = arena_used(arena);
+  if (size > arena->limit - used) return false;
+  size_t want = arena->newest == NULL ? ARENA_CHUNK_FIRST : arena->newest->size * 2;
+  struct chunk *chunk = chunk_new(arena->newest, want > size ? want : size);
+  arena->starved = arena->starved || chunk == NULL;
+  if (chunk == NULL) return false;
+  arena->older = used;
+  begin_chunk(arena, chunk);
+  return true;
+}
+
+static size_t padded(size_t size) { return (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN; }
+
 void *arena_alloc_raw(struct arena *arena, size_t size) {
-  if (size > arena->limit) return NULL;
-  size = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
-  if (size > arena->limit - arena->used) return NULL;
-  struct chunk *chunk = arena->newest;
-  if (chunk == NULL || chunk->size - chunk->used < size) {
-    size_t want = chunk == NULL ? ARENA_CHUNK_FIRST : chunk->size * 2;
-    chunk = chunk_new(chunk, want > size ? want : size);
-    arena->starved = arena->starved || chunk == NULL;
-    if (chunk == NULL) return NULL;
-    arena->newest = chunk;
-  }
-  void *at = chunk->bytes + chunk->used;
-  chunk->used += size;
-  arena->used += size;
+  bool fits = arena->newest != NULL && size <= (size_t)(arena->end - arena->at);
+  if (!fits && (size > arena->limit || !grow(arena, padded(size)))) return NULL;
+  char *at = arena->at;
+  arena->at += padded(size);
   return at;
 }
 
@@ -88,5 +104,3 @@ struct str arena_copy(struct arena *arena, struct str s) {
   at[s.len] = '\0';
   return str_make(at, s.len);
 }
-
-size_t arena_used(const struct arena *arena) { return arena->used; }

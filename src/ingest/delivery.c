@@ -44,7 +44,7 @@ int delivery_submit(struct delivery *delivery, struct committer *committer, cons
   struct batch *batch = &delivery->batch;
   batch->usages = delivery->events.usages;
   batch->count = delivery->events.usages_count;
-  batch->verdicts = calloc(batch->count, sizeof *batch->verdicts);
+  batch->verdicts = reallocarray(NULL, batch->count, sizeof *batch->verdicts); /* the committer writes them */
   if (batch->verdicts == NULL) return -ERR_MEMORY;
   bool fits =
       str_copy(str_of(projects_zone != NULL ? projects_zone : ""), batch->projects_zone, sizeof batch->projects_zone);

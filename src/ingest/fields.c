@@ -65,15 +65,25 @@ static int reject_twice(struct reading *reading, struct str name) {
 
 /* ---- the first pass: members into slots ---- */
 
-/* Searches from `first` on, then from the start: members usually come in the order of the table. */
-static size_t slot_of(struct str name, const struct str *names, size_t count, size_t first) {
-  for (size_t i = first; i < count; i++) {
-    if (str_equal(names[i], name)) return i;
+/* The names that an object's members may have: the first of them, and how far each is from the one before. */
+struct names {
+  const struct str *first;
+  size_t stride, count;
+};
+
+static struct str name_at(const struct names *names, size_t slot) {
+  return *(const struct str *)(const void *)((const char *)names->first + slot * names->stride);
+}
+
+/* Searches from `from` on, then from the start: members usually come in the order of the table. */
+static size_t slot_of(struct str name, const struct names *names, size_t from) {
+  for (size_t i = from; i < names->count; i++) {
+    if (str_equal(name_at(names, i), name)) return i;
   }
-  for (size_t i = 0; i < first; i++) {
-    if (str_equal(names[i], name)) return i;
+  for (size_t i = 0; i < from; i++) {
+    if (str_equal(name_at(names, i), name)) return i;
   }
-  return count;
+  return names->count;
 }
 
 static int by_bytes(const void *a, const void *b) {
@@ -81,13 +91,13 @@ static int by_bytes(const void *a, const void *b) {
 }
 
 /* Unknown members may not repeat either. There may be many, so they are sorted and only neighbours are compared. */
-static int check_unknown(struct reading *reading, const struct json *object, const struct str *names, size_t count,
+static int check_unknown(struct reading *reading, const struct json *object, const struct names *names,
                          size_t unknown_count) {
   struct str *unknown = arena_alloc_raw(reading->scratch, unknown_count * sizeof *unknown);
   if (unknown == NULL) return -ERR_LIMIT;
   size_t n = 0;
   for (const struct json *member = object->child; member != NULL; member = member->next) {
-    if (slot_of(member->name, names, count, 0) == count) unknown[n++] = member->name;
+    if (slot_of(member->name, names, 0) == names->count) unknown[n++] = member->name;
   }
   CHECK(n == unknown_count);
   qsort(unknown, n, sizeof *unknown, by_bytes);
@@ -98,11 +108,11 @@ static int check_unknown(struct reading *reading, const struct json *object, con
 }
 
 /* Fills the slots even if a name is given twice, which rejects the event: the answer needs the event's id. */
-static int fill_slots(struct reading *reading, const struct json *object, const struct str *names, size_t count,
+static int fill_slots(struct reading *reading, const struct json *object, const struct names *names,
                       const struct json **slots) {
-  size_t unknown_count = 0, twice = count, next = 0;
+  size_t count = names->count, unknown_count = 0, twice = count, next = 0;
   for (const struct json *member = object->child; member != NULL; member = member->next) {
-    size_t slot = slot_of(member->name, names, count, next);
+    size_t slot = slot_of(member->name, names, next);
     if (slot < count) next = slot + 1;
     if (slot == count) {
       unknown_count++;
@@ -112,8 +122,8 @@ static int fill_slots(struct reading *reading, const struct json *object, const 
       twice = slot;
     }
   }
-  if (twice < count) return reject_twice(reading, names[twice]);
-  return unknown_count < 2 ? 0 : check_unknown(reading, object, names, count, unknown_count);
+  if (twice < count) return reject_twice(reading, name_at(names, twice));
+  return unknown_count < 2 ? 0 : check_unknown(reading, object, names, unknown_count);
 }
 
 /* A null counts as absent. */
@@ -433,11 +443,9 @@ static const struct field fields[] = {
 #define FIELDS (sizeof fields / sizeof fields[0])
 
 static int read_fields(struct reading *reading, const struct json *data) {
+  static const struct names names = {&fields[0].name, sizeof fields[0], FIELDS};
   const struct json *slots[FIELDS] = {NULL};
-  struct str names[FIELDS];
-  for (size_t i = 0; i < FIELDS; i++)
-    names[i] = fields[i].name;
-  int result = fill_slots(reading, data, names, FIELDS, slots);
+  int result = fill_slots(reading, data, &names, slots);
   for (size_t i = 0; i < FIELDS && result == 0; i++) {
     bool is_read = given(slots[i]) != NULL && (fields[i].kinds & 1u << reading->usage->kind) != 0;
     if (is_read) result = fields[i].read(reading, &fields[i], slots[i]);
@@ -531,8 +539,9 @@ static int keep_texts(struct reading *reading) {
 
 static int read_event(struct reading *reading, const struct json *event, bool needs_specversion) {
   if (event->type != JSON_OBJECT) return reject(reading, "an event must be a JSON object");
+  static const struct names names = {attribute_names, sizeof attribute_names[0], ATTRIBUTES};
   const struct json *slots[ATTRIBUTES] = {NULL};
-  int result = fill_slots(reading, event, attribute_names, ATTRIBUTES, slots);
+  int result = fill_slots(reading, event, &names, slots);
   reading->event->id = shown_id(slots[ATTRIBUTE_ID]);
   for (size_t i = 0; i < ATTRIBUTES; i++)
     slots[i] = given(slots[i]);

@@ -105,6 +105,8 @@ struct block_writer {
   uint32_t names_count;
   uint32_t name_at[BLOCK_NAMES_MAX];  /* offset of each name in `names` */
   uint16_t slots[NAME_SLOTS];         /* open addressing: index of a name + 1, 0 is free */
+  uint32_t slot_at[BLOCK_NAMES_MAX];  /* slot of each name */
+  uint16_t recent[RECORD_NAMES];      /* index of the last usage's name of each kind: it is often the next one's too */
   uint64_t position;  /* of the first byte of `bytes` */
   uint64_t synced;
   int64_t time_ms;
@@ -131,8 +133,10 @@ static void open_block(struct block_writer *writer) {
   buf_append(&writer->bytes, head, sizeof head);
   buf_clear(&writer->names);
   writer->count = 0;
+  /* Of the many slots a block takes a few, and a group may be one small block. */
+  for (uint32_t i = 0; i < writer->names_count; i++)
+    writer->slots[writer->slot_at[i]] = 0;
   writer->names_count = 0;
-  memset(writer->slots, 0, sizeof writer->slots);
 }
 
 void block_writer_begin(struct block_writer *writer, uint64_t position, uint64_t synced, int64_t time_ms) {
@@ -182,7 +186,19 @@ static uint16_t name_index(struct block_writer *writer, struct str name) {
     buf_append(&writer->names, len, sizeof len);
     buf_str(&writer->names, name);
     writer->slots[slot] = (uint16_t)(index + 1);
+    writer->slot_at[index] = (uint32_t)slot;
     return (uint16_t)index;
+  }
+}
+
+/* The indices of a usage's names. */
+static void name_indices(struct block_writer *writer, const struct str names[RECORD_NAMES], uint16_t ret[RECORD_NAMES]) {
+  for (size_t i = 0; i < RECORD_NAMES; i++) {
+    uint16_t recent = writer->recent[i];
+    ret[i] = RECORD_NAME_NONE;
+    if (names[i].len == 0) continue;
+    bool again = recent < writer->names_count && str_equal(name_of(writer, recent), names[i]);
+    ret[i] = writer->recent[i] = again ? recent : name_index(writer, names[i]);
   }
 }
 
@@ -205,20 +221,18 @@ static bool reserve(struct block_writer *writer, size_t size, size_t names) {
 }
 
 int block_add_usage(struct block_writer *writer, const struct usage *usage, uint64_t *ret_position) {
-  struct str names[RECORD_NAMES];
+  struct record_draft draft;
   uint16_t ids[RECORD_NAMES];
-  size_t size = record_usage_size(usage), names_size = 0;
-  record_usage_names(usage, names);
-  for (size_t i = 0; i < RECORD_NAMES; i++) names_size += 2 + names[i].len;
-  if (!reserve(writer, size, names_size)) return -ERR_MEMORY;
-  make_room(writer, size, names_size, RECORD_NAMES);
-  for (size_t i = 0; i < RECORD_NAMES; i++) {
-    ids[i] = names[i].len > 0 ? name_index(writer, names[i]) : RECORD_NAME_NONE;
-  }
+  size_t names_size = 0;
+  record_usage_draft(usage, &draft);
+  for (size_t i = 0; i < RECORD_NAMES; i++) names_size += 2 + draft.names[i].len;
+  if (!reserve(writer, draft.size, names_size)) return -ERR_MEMORY;
+  make_room(writer, draft.size, names_size, RECORD_NAMES);
+  name_indices(writer, draft.names, ids);
   size_t at = writer->bytes.len;
-  char *out = buf_extend(&writer->bytes, size);
+  char *out = buf_extend(&writer->bytes, draft.size);
   CHECK(out != NULL && !writer->names.failed);
-  record_usage_encode(usage, ids, (uint32_t)(at - writer->open), out);
+  record_usage_encode(&draft, ids, (uint32_t)(at - writer->open), out);
   writer->count++;
   *ret_position = writer->position + at;
   return 0;

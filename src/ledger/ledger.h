@@ -103,8 +103,8 @@ struct verdict_first {
 struct verdict {
   enum verdict_outcome outcome;
   enum verdict_reason reason;
-  unsigned fields;            /* of a conflict: enum usage_field bits */
-  struct verdict_first first; /* of a conflict */
+  unsigned fields;            /* of a conflict: enum usage_field bits; otherwise 0 */
+  struct verdict_first first; /* of a conflict; otherwise undefined */
 };
 
 /* Decides reports, in order, each against everything before it (staged reports included), and stages the new ones.

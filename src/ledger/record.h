@@ -55,11 +55,24 @@ struct record_names {
    QUALITY_MAX + REGION_MAX + LABELS_SIZE_MAX + DEST_MAX)
 void record_usage_names(const struct usage *usage, struct str ret[RECORD_NAMES]);
 
-/* Bytes that a usage record takes, padded. */
-size_t record_usage_size(const struct usage *usage);
-/* Writes record_usage_size(usage) bytes at out. ids: the indices of record_usage_names in the block;
- * RECORD_NAME_NONE for a name that is empty. back: the record's offset in its block. */
-void record_usage_encode(const struct usage *usage, const uint16_t ids[RECORD_NAMES], uint32_t back, char *out);
+#define RECORD_SHAPES 5       /* texts that may be packed: the id, and those behind it */
+#define RECORD_SHAPE_MAX 36   /* bytes of such a text */
+#define RECORD_SHAPE_BYTES 16 /* bytes that it takes in a record */
+
+/* A usage as it will be written. Its texts are borrowed from the usage and from here: do not copy. */
+struct record_draft {
+  const struct usage *usage;
+  struct str names[RECORD_NAMES];
+  struct str texts[RECORD_SHAPES]; /* as they are written */
+  uint16_t lengths[RECORD_SHAPES]; /* as they are written: a length, or a shape */
+  char packed[RECORD_SHAPES][RECORD_SHAPE_BYTES];
+  uint32_t flags;
+  size_t size; /* bytes that the record takes, padded */
+};
+void record_usage_draft(const struct usage *usage, struct record_draft *ret);
+/* Writes draft->size bytes at out. ids: the indices of the names in the block; RECORD_NAME_NONE for a name that is
+ * empty. back: the record's offset in its block. */
+void record_usage_encode(const struct record_draft *draft, const uint16_t ids[RECORD_NAMES], uint32_t back, char *out);
 
 /* Earlier versions had keys that reported usage. Now every key only reads; new keys get the scope read. */
 enum { KEY_SCOPE_READ = 0, KEY_SCOPE_WRITE = 1, KEY_SCOPE_BOTH = 2 };
@@ -91,9 +104,6 @@ struct record_token {
   struct str id, project, zone, label;
   uint8_t hash[TOKEN_HASH_SIZE];
 };
-
-#define RECORD_SHAPES 5     /* texts that may have been packed: the id, and those behind it */
-#define RECORD_SHAPE_MAX 36 /* bytes of such a text */
 
 struct record {
   enum record_type type;

@@ -21,6 +21,14 @@ uint64_t take_u64(struct cursor *cursor);
 /* A length (2) and so many bytes. */
 struct str take_text(struct cursor *cursor, size_t len_max);
 
+/* The shapes of texts that a record keeps in SHAPE_BYTES: what stands in place of the text's length. */
+enum record_shape { SHAPE_NONE = 0, SHAPE_UUID = 32769, SHAPE_HASH = 32770 };
+#define SHAPE_BYTES RECORD_SHAPE_BYTES
+/* SHAPE_NONE if the text has no shape; ret is then undefined. */
+enum record_shape shape_pack(struct str text, char ret[SHAPE_BYTES]);
+/* The text, in `out`. */
+struct str shape_unpack(enum record_shape shape, const char *packed, char out[RECORD_SHAPE_MAX]);
+
 /* Each reads the body of a record whose head has been checked: 0, -ERR_CORRUPT, or -ERR_VERSION with the reason. */
 MUST_USE int record_read_usage(struct str bytes, struct record_names names, struct record *ret, struct err *err);
 MUST_USE int record_read_former_usage(struct str bytes, struct record_names names, struct usage *ret, struct err *err);

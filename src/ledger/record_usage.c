@@ -31,7 +31,7 @@ enum {
 };
 
 #define NAMES_ALWAYS 4 /* project, source, codec, token */
-#define TEXTS 5
+#define TEXTS RECORD_SHAPES
 _Static_assert(FLAG_NAMES << (RECORD_NAMES - NAMES_ALWAYS) == FLAG_TEXTS, "a flag for each name");
 _Static_assert(FLAG_TEXTS << (TEXTS - 1) == FLAGS_KNOWN + 1, "a flag for each text but the id");
 
@@ -60,87 +60,13 @@ static void texts_of(const struct usage *usage, struct str ret[TEXTS]) {
   ret[4] = usage->dest_bucket;
 }
 
-/* ---- texts, and the shapes that take 16 bytes ---- */
-
-enum { SHAPE_NONE = 0, SHAPE_UUID = 32769, SHAPE_HASH = 32770 };
-#define SHAPE_BYTES 16
-#define UUID_LENGTH 36
-#define HASH_LENGTH 34
-_Static_assert(RECORD_SHAPE_MAX == UUID_LENGTH && RECORD_SHAPES == TEXTS, "struct record has room for all of them");
-
-/* The value of a lower-case hex digit, or a value above 15. */
-static unsigned digit_of(char c) {
-  if (c >= '0' && c <= '9') return (unsigned)(c - '0');
-  return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10u : 16u;
-}
-
-static bool is_hyphen(unsigned shape, size_t at) {
-  return shape == SHAPE_UUID && (at == 8 || at == 13 || at == 18 || at == 23);
-}
-
-/* Packs the digits of a text whose shape is known but for them. */
-static bool pack(unsigned shape, struct str text, char ret[SHAPE_BYTES]) {
-  size_t digits = 0;
-  unsigned high = 0;
-  for (size_t i = shape == SHAPE_HASH ? 2 : 0; i < text.len; i++) {
-    if (is_hyphen(shape, i)) {
-      if (text.ptr[i] != '-') return false;
-      continue;
-    }
-    unsigned digit = digit_of(text.ptr[i]);
-    if (digit > 15) return false;
-    if (digits % 2 == 0)
-      high = digit;
-    else
-      ret[digits / 2] = (char)(high << 4 | digit);
-    digits++;
-  }
-  return true;
-}
-
-static unsigned shape_of(struct str text, char ret_packed[SHAPE_BYTES]) {
-  if (text.len == UUID_LENGTH) return pack(SHAPE_UUID, text, ret_packed) ? SHAPE_UUID : SHAPE_NONE;
-  bool may_be_hash = text.len == HASH_LENGTH && text.ptr[0] == '1' && text.ptr[1] == ':';
-  return may_be_hash && pack(SHAPE_HASH, text, ret_packed) ? SHAPE_HASH : SHAPE_NONE;
-}
-
-static struct str unpack(unsigned shape, struct str packed, char out[RECORD_SHAPE_MAX]) {
-  static const char digits[] = "0123456789abcdef";
-  size_t len = 0;
-  if (shape == SHAPE_HASH) {
-    out[len++] = '1';
-    out[len++] = ':';
-  }
-  for (size_t i = 0; i < SHAPE_BYTES; i++) {
-    if (is_hyphen(shape, len)) out[len++] = '-';
-    unsigned byte = (unsigned char)packed.ptr[i];
-    out[len++] = digits[byte >> 4];
-    out[len++] = digits[byte & 15];
-  }
-  return str_make(out, len);
-}
-
-static size_t text_size(struct str text) {
-  char packed[SHAPE_BYTES];
-  return 2 + (shape_of(text, packed) != SHAPE_NONE ? SHAPE_BYTES : text.len);
-}
-
 /* ---- writing ---- */
 
-static unsigned flags_of(const struct usage *usage) {
-  unsigned flags = (usage->finish_stated ? FLAG_FINISH_STATED : 0u) | (usage->has_amount ? FLAG_AMOUNT : 0u) |
-                   (usage->width != 0 || usage->height != 0 ? FLAG_SIZE : 0u) |
-                   (usage->has_created ? FLAG_CREATED : 0u) |
-                   (usage->frame_rate.denominator != 0 ? FLAG_FRAME_RATE : 0u) |
-                   (usage->has_input_duration ? FLAG_INPUT_DURATION : 0u) | (usage->passes != 0 ? FLAG_PASSES : 0u);
-  struct str names[RECORD_NAMES], texts[TEXTS];
-  record_usage_names(usage, names);
-  texts_of(usage, texts);
-  for (size_t i = NAMES_ALWAYS; i < RECORD_NAMES; i++)
-    flags |= names[i].len > 0 ? (unsigned)FLAG_NAMES << (i - NAMES_ALWAYS) : 0;
-  for (size_t i = 1; i < TEXTS; i++)
-    flags |= texts[i].len > 0 ? (unsigned)FLAG_TEXTS << (i - 1) : 0;
-  return flags;
+static unsigned flags_of_numbers(const struct usage *usage) {
+  return (usage->finish_stated ? FLAG_FINISH_STATED : 0u) | (usage->has_amount ? FLAG_AMOUNT : 0u) |
+         (usage->width != 0 || usage->height != 0 ? FLAG_SIZE : 0u) | (usage->has_created ? FLAG_CREATED : 0u) |
+         (usage->frame_rate.denominator != 0 ? FLAG_FRAME_RATE : 0u) |
+         (usage->has_input_duration ? FLAG_INPUT_DURATION : 0u) | (usage->passes != 0 ? FLAG_PASSES : 0u);
 }
 
 /* Bytes of the fields of a flag that are no names and no texts. */
@@ -150,16 +76,36 @@ static size_t numbers_size(unsigned flags) {
          ((flags & FLAG_INPUT_DURATION) != 0 ? 8u : 0u) + ((flags & FLAG_PASSES) != 0 ? 2u : 0u);
 }
 
-size_t record_usage_size(const struct usage *usage) {
-  unsigned flags = flags_of(usage);
-  size_t size = AT_REST + numbers_size(flags);
-  struct str texts[TEXTS];
-  texts_of(usage, texts);
-  for (size_t i = 0; i < RECORD_NAMES - NAMES_ALWAYS; i++)
-    size += (flags & FLAG_NAMES << i) != 0 ? 2 : 0;
-  for (size_t i = 0; i < TEXTS; i++)
-    size += i == 0 || texts[i].len > 0 ? text_size(texts[i]) : 0;
-  return record_padded(size);
+static void draft_names(struct record_draft *draft) {
+  record_usage_names(draft->usage, draft->names);
+  for (size_t i = NAMES_ALWAYS; i < RECORD_NAMES; i++) {
+    if (draft->names[i].len == 0) continue;
+    draft->flags |= (unsigned)FLAG_NAMES << (i - NAMES_ALWAYS);
+    draft->size += 2;
+  }
+}
+
+static void draft_texts(struct record_draft *draft) {
+  texts_of(draft->usage, draft->texts);
+  for (size_t i = 0; i < TEXTS; i++) {
+    struct str *text = &draft->texts[i];
+    if (i > 0 && text->len == 0) continue;
+    enum record_shape shape = shape_pack(*text, draft->packed[i]);
+    draft->lengths[i] = (uint16_t)(shape != SHAPE_NONE ? shape : text->len);
+    if (shape != SHAPE_NONE) *text = str_make(draft->packed[i], SHAPE_BYTES);
+    if (i > 0) draft->flags |= (unsigned)FLAG_TEXTS << (i - 1);
+    draft->size += 2 + text->len;
+  }
+}
+
+void record_usage_draft(const struct usage *usage, struct record_draft *ret) {
+  ret->usage = usage;
+  ret->flags = flags_of_numbers(usage);
+  ret->size = AT_REST + numbers_size(ret->flags);
+  draft_names(ret);
+  draft_texts(ret);
+  ret->size = record_padded(ret->size);
+  CHECK(ret->size <= RECORD_SIZE_MAX);
 }
 
 static char *put_u16(char *at, uint16_t value) {
@@ -175,16 +121,6 @@ static char *put_u64(char *at, uint64_t value) {
   return at + 8;
 }
 
-static char *put_text(char *at, struct str text) {
-  char packed[SHAPE_BYTES];
-  unsigned shape = shape_of(text, packed);
-  at = put_u16(at, (uint16_t)(shape != SHAPE_NONE ? shape : text.len));
-  const char *bytes = shape != SHAPE_NONE ? packed : text.ptr;
-  size_t len = shape != SHAPE_NONE ? SHAPE_BYTES : text.len;
-  memcpy(at, bytes, len);
-  return at + len;
-}
-
 static char *put_numbers(char *at, const struct usage *usage, unsigned flags) {
   if ((flags & FLAG_AMOUNT) != 0) at = put_u64(at, usage->amount);
   if ((flags & FLAG_SIZE) != 0) at = put_u16(put_u16(at, usage->width), usage->height);
@@ -196,31 +132,30 @@ static char *put_numbers(char *at, const struct usage *usage, unsigned flags) {
   return (flags & FLAG_PASSES) != 0 ? put_u16(at, usage->passes) : at;
 }
 
-void record_usage_encode(const struct usage *usage, const uint16_t ids[RECORD_NAMES], uint32_t back, char *out) {
-  size_t size = record_usage_size(usage);
-  unsigned flags = flags_of(usage);
-  CHECK(size <= RECORD_SIZE_MAX);
-  le32_store(out + AT_SIZE, (uint32_t)size);
+void record_usage_encode(const struct record_draft *draft, const uint16_t ids[RECORD_NAMES], uint32_t back, char *out) {
+  const struct usage *usage = draft->usage;
+  le32_store(out + AT_SIZE, (uint32_t)draft->size);
   le32_store(out + AT_BACK, back);
   out[AT_TYPE] = (char)record_type_of(usage->kind);
   out[AT_KIND] = (char)usage->kind;
   out[AT_OUTCOME] = (char)usage->outcome;
   out[AT_TIER] = (char)usage->tier;
-  le32_store(out + AT_FLAGS, flags);
+  le32_store(out + AT_FLAGS, draft->flags);
   le64_store(out + AT_FINISHED, (uint64_t)usage->finished_ms);
   le64_store(out + AT_ARRIVED, (uint64_t)usage->arrived_ms);
   for (size_t i = 0; i < NAMES_ALWAYS; i++)
     le16_store(out + AT_NAMES + 2 * i, ids[i]);
-  char *at = put_numbers(out + AT_REST, usage, flags);
+  char *at = put_numbers(out + AT_REST, usage, draft->flags);
   for (size_t i = NAMES_ALWAYS; i < RECORD_NAMES; i++) {
     if (ids[i] != RECORD_NAME_NONE) at = put_u16(at, ids[i]);
   }
-  struct str texts[TEXTS];
-  texts_of(usage, texts);
   for (size_t i = 0; i < TEXTS; i++) {
-    if (i == 0 || texts[i].len > 0) at = put_text(at, texts[i]);
+    if (i > 0 && draft->texts[i].len == 0) continue;
+    at = put_u16(at, draft->lengths[i]);
+    memcpy(at, draft->texts[i].ptr, draft->texts[i].len);
+    at += draft->texts[i].len;
   }
-  memset(at, 0, (size_t)(out + size - at));
+  memset(at, 0, (size_t)(out + draft->size - at));
 }
 
 /* ---- reading ---- */
@@ -231,75 +166,79 @@ static struct str name_at(struct record_names names, uint16_t index, struct curs
   return STR("");
 }
 
+static struct str name_or_none(struct record_names names, uint16_t index, struct cursor *cursor) {
+  return index == RECORD_NAME_NONE ? STR("") : name_at(names, index, cursor);
+}
+
+static struct str take_name(struct record_names names, unsigned is_there, struct cursor *cursor) {
+  return is_there != 0 ? name_at(names, take_u16(cursor), cursor) : STR("");
+}
+
 static struct str take_shaped(struct cursor *cursor, size_t number, struct record *record) {
   unsigned len = take_u16(cursor);
   if (len != SHAPE_UUID && len != SHAPE_HASH) return take(cursor, len);
   struct str packed = take(cursor, SHAPE_BYTES);
-  return cursor->bad ? STR("") : unpack(len, packed, record->shapes[number]);
+  return cursor->bad ? STR("") : shape_unpack(len, packed.ptr, record->shapes[number]);
 }
 
-static void read_numbers(struct cursor *cursor, unsigned flags, struct usage *usage) {
+static struct frame_rate take_frame_rate(struct cursor *cursor) {
+  struct frame_rate rate = {.numerator = take_u32(cursor)};
+  rate.denominator = take_u32(cursor);
+  if (rate.denominator == 0) cursor->bad = true;
+  return rate;
+}
+
+static void read_numbers(struct cursor *cursor, const char *p, unsigned flags, struct usage *usage) {
+  usage->kind = (unsigned char)p[AT_KIND];
+  usage->outcome = (unsigned char)p[AT_OUTCOME];
+  usage->tier = (unsigned char)p[AT_TIER];
+  usage->finished_ms = (int64_t)le64_load(p + AT_FINISHED);
+  usage->arrived_ms = (int64_t)le64_load(p + AT_ARRIVED);
   usage->finish_stated = (flags & FLAG_FINISH_STATED) != 0;
   usage->has_amount = (flags & FLAG_AMOUNT) != 0;
   usage->has_created = (flags & FLAG_CREATED) != 0;
   usage->has_input_duration = (flags & FLAG_INPUT_DURATION) != 0;
-  if (usage->has_amount) usage->amount = take_u64(cursor);
-  if ((flags & FLAG_SIZE) != 0) {
-    usage->width = take_u16(cursor);
-    usage->height = take_u16(cursor);
-  }
-  if (usage->has_created) usage->created_ms = (int64_t)take_u64(cursor);
-  if ((flags & FLAG_FRAME_RATE) != 0) {
-    usage->frame_rate.numerator = take_u32(cursor);
-    usage->frame_rate.denominator = take_u32(cursor);
-    if (usage->frame_rate.denominator == 0) cursor->bad = true;
-  }
-  if (usage->has_input_duration) usage->input_duration_ms = take_u64(cursor);
-  if ((flags & FLAG_PASSES) != 0) usage->passes = take_u16(cursor);
+  usage->amount = usage->has_amount ? take_u64(cursor) : 0;
+  usage->width = (flags & FLAG_SIZE) != 0 ? take_u16(cursor) : 0;
+  usage->height = (flags & FLAG_SIZE) != 0 ? take_u16(cursor) : 0;
+  usage->created_ms = usage->has_created ? (int64_t)take_u64(cursor) : 0;
+  usage->frame_rate = (flags & FLAG_FRAME_RATE) != 0 ? take_frame_rate(cursor) : (struct frame_rate){0};
+  usage->input_duration_ms = usage->has_input_duration ? take_u64(cursor) : 0;
+  usage->passes = (flags & FLAG_PASSES) != 0 ? take_u16(cursor) : 0;
 }
 
 static void read_names(struct cursor *cursor, const char *p, struct record_names names, unsigned flags,
                        struct usage *usage) {
-  struct str *const places[RECORD_NAMES] = {&usage->project,        &usage->source,  &usage->codec,
-                                            &usage->token,          &usage->codec_reported,
-                                            &usage->quality,        &usage->region,  &usage->labels,
-                                            &usage->format};
-  for (size_t i = 0; i < NAMES_ALWAYS; i++) {
-    uint16_t index = le16_load(p + AT_NAMES + 2 * i);
-    bool may_lack = i >= 2;
-    *places[i] = may_lack && index == RECORD_NAME_NONE ? STR("") : name_at(names, index, cursor);
-  }
-  for (size_t i = NAMES_ALWAYS; i < RECORD_NAMES; i++) {
-    bool is_there = (flags & FLAG_NAMES << (i - NAMES_ALWAYS)) != 0;
-    *places[i] = is_there ? name_at(names, take_u16(cursor), cursor) : STR("");
-  }
+  p += AT_NAMES;
+  usage->project = name_at(names, le16_load(p), cursor);
+  usage->source = name_at(names, le16_load(p + 2), cursor);
+  usage->codec = name_or_none(names, le16_load(p + 4), cursor);
+  usage->token = name_or_none(names, le16_load(p + 6), cursor);
+  usage->codec_reported = take_name(names, flags & FLAG_NAMES, cursor);
+  usage->quality = take_name(names, flags & FLAG_NAMES << 1, cursor);
+  usage->region = take_name(names, flags & FLAG_NAMES << 2, cursor);
+  usage->labels = take_name(names, flags & FLAG_NAMES << 3, cursor);
+  usage->format = take_name(names, flags & FLAG_NAMES << 4, cursor);
 }
 
 static void read_texts(struct cursor *cursor, unsigned flags, struct record *record) {
   struct usage *usage = &record->usage;
-  struct str *const places[TEXTS] = {&usage->id, &usage->task_id, &usage->src_url, &usage->dest_name,
-                                     &usage->dest_bucket};
-  for (size_t i = 0; i < TEXTS; i++) {
-    bool is_there = i == 0 || (flags & FLAG_TEXTS << (i - 1)) != 0;
-    *places[i] = is_there ? take_shaped(cursor, i, record) : STR("");
-  }
+  usage->id = take_shaped(cursor, 0, record);
+  usage->task_id = (flags & FLAG_TEXTS) != 0 ? take_shaped(cursor, 1, record) : STR("");
+  usage->src_url = (flags & FLAG_TEXTS << 1) != 0 ? take_shaped(cursor, 2, record) : STR("");
+  usage->dest_name = (flags & FLAG_TEXTS << 2) != 0 ? take_shaped(cursor, 3, record) : STR("");
+  usage->dest_bucket = (flags & FLAG_TEXTS << 3) != 0 ? take_shaped(cursor, 4, record) : STR("");
 }
 
+/* Fills every member of the usage. */
 int record_read_usage(struct str bytes, struct record_names names, struct record *ret, struct err *err) {
   const char *p = bytes.ptr;
   enum record_type type = ret->type;
   if (bytes.len < AT_REST) return record_bad_values(type, err);
   unsigned flags = le32_load(p + AT_FLAGS);
   if ((flags & ~(unsigned)FLAGS_KNOWN) != 0) return record_unknown_flags(type, flags & ~(unsigned)FLAGS_KNOWN, err);
-  ret->usage = (struct usage){
-      .kind = (unsigned char)p[AT_KIND],
-      .outcome = (unsigned char)p[AT_OUTCOME],
-      .tier = (unsigned char)p[AT_TIER],
-      .finished_ms = (int64_t)le64_load(p + AT_FINISHED),
-      .arrived_ms = (int64_t)le64_load(p + AT_ARRIVED),
-  };
   struct cursor cursor = {.rest = str_make(p + AT_REST, bytes.len - AT_REST)};
-  read_numbers(&cursor, flags, &ret->usage);
+  read_numbers(&cursor, p, flags, &ret->usage);
   read_names(&cursor, p, names, flags, &ret->usage);
   read_texts(&cursor, flags, ret);
   bool is_void = ret->usage.kind == USAGE_VOID;

@@ -73,6 +73,7 @@ struct ledger {
   struct staged_void *staged_targets;
   size_t staged_targets_count, staged_targets_applied;
   uint64_t staged_usages;
+  struct record found;         /* what a search read last */
   struct block_room *applying; /* room for the block being applied: a block on disk must not wait for memory */
   const struct project_state *recent_project; /* or NULL; the catalogue never frees one */
   uint32_t staged_applied;                    /* how many of `staged` are applied, after the commit */

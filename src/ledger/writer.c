@@ -16,6 +16,7 @@
 #include "ledger/state.h"
 
 #define AHEAD 12u /* reports that are looked up at once: about as many misses as a core's memory system handles */
+#define CACHE_LINE 64u
 #define BLOCKS_IDLE_MS 60000 /* the blocks that were read from the log are freed after this time without use */
 #define LARGE_GROUP 16u /* applying so many reports takes about as long as waking a thread */
 
@@ -99,7 +100,7 @@ struct search {
   enum entry_kind kind; /* of the runs to search */
   struct hash hash;
   bool found;
-  struct record first; /* a usage, if found; its texts are borrowed until the next read, and from here: do not copy */
+  struct record *first; /* ledger->found: a usage, if found; its texts are borrowed until the next read */
 };
 
 static struct search search_identity(struct ledger *ledger, const struct usage *usage, struct hash hash) {
@@ -109,7 +110,8 @@ static struct search search_identity(struct ledger *ledger, const struct usage *
                          .staged = &ledger->staged,
                          .find = delta_find_identity,
                          .kind = ENTRY_IDENTITY,
-                         .hash = hash};
+                         .hash = hash,
+                         .first = &ledger->found};
 }
 
 static struct search search_target(struct ledger *ledger, const struct usage *usage) {
@@ -146,13 +148,14 @@ static struct search search_void(struct ledger *ledger, const struct usage *usag
                          .staged = &ledger->staged_voids,
                          .find = delta_find_void,
                          .kind = ENTRY_TASK,
-                         .hash = hash};
+                         .hash = hash,
+                         .first = &ledger->found};
 }
 
 /* Reads a candidate, staged or on disk, and compares its texts. */
 static int try_position(struct search *search, uint64_t position, struct err *err) {
   struct ledger *ledger = search->ledger;
-  struct record *record = &search->first;
+  struct record *record = search->first;
   bool is_staged = ledger->is_staging && position >= log_end(ledger->log);
   int result = is_staged ? block_writer_record(ledger->staging, position, record, err)
                          : log_read_record(ledger->reader, position, record, err);
@@ -217,8 +220,10 @@ static int search_all(struct search *search, struct err *err) {
 
 static struct hash hash_of(const struct usage *usage) { return hash_identity_entry(usage); }
 
-/* Prefetches a report's texts, which another core wrote. */
+/* Prefetches a report and its texts, which another core wrote. */
 static void touch(const struct usage *usage) {
+  for (size_t i = 0; i < sizeof *usage; i += CACHE_LINE)
+    __builtin_prefetch((const char *)usage + i);
   __builtin_prefetch(usage->project.ptr);
   __builtin_prefetch(usage->source.ptr);
   __builtin_prefetch(usage->id.ptr);
@@ -233,6 +238,13 @@ static void prefetch(const struct ledger *ledger, struct hash hash) {
   for (size_t i = 0; i < ledger->runs->count; i++) {
     if (run_info(ledger->runs->items[i])->kind == ENTRY_IDENTITY) run_prefetch(ledger->runs->items[i], hash);
   }
+}
+
+/* A verdict is large, and most say little: leaves `first` as it is, for conflicts alone have it. */
+static void set_verdict(struct verdict *ret, enum verdict_outcome outcome, enum verdict_reason reason) {
+  ret->outcome = outcome;
+  ret->reason = reason;
+  ret->fields = 0;
 }
 
 static struct verdict conflict_with(const struct usage *first, unsigned fields) {
@@ -257,9 +269,10 @@ static struct verdict conflict_with(const struct usage *first, unsigned fields) 
   return verdict;
 }
 
-static struct verdict verdict_against(const struct usage *first, const struct usage *later) {
+static void decide_against(const struct usage *first, const struct usage *later, struct verdict *ret) {
   unsigned fields = usage_differences(first, later);
-  return fields == 0 ? (struct verdict){.outcome = VERDICT_DUPLICATE} : conflict_with(first, fields);
+  if (fields == 0) return set_verdict(ret, VERDICT_DUPLICATE, VERDICT_REASON_NONE);
+  *ret = conflict_with(first, fields);
 }
 
 static bool codec_is_staged(const struct ledger *ledger, uint32_t project, struct str codec, unsigned *ret_others) {
@@ -312,10 +325,6 @@ static const struct project_state *project_of(struct ledger *ledger, struct str 
   return found;
 }
 
-static struct verdict rejected(enum verdict_reason reason) {
-  return (struct verdict){.outcome = VERDICT_REJECTED, .reason = reason};
-}
-
 static int no_memory(struct err *err) {
   return err_set(err, ERR_MEMORY, "no memory to stage a record: free some memory");
 }
@@ -341,7 +350,9 @@ static int decide_no_target(struct ledger *ledger, const struct usage *usage, st
                             struct err *err) {
   struct search waiting = search_waiting_target(ledger, usage);
   int result = search_all(&waiting, err);
-  if (result == 0) *ret_verdict = rejected(waiting.found ? VERDICT_REASON_WAITS : VERDICT_REASON_NO_TARGET);
+  if (result == 0) {
+    set_verdict(ret_verdict, VERDICT_REJECTED, waiting.found ? VERDICT_REASON_WAITS : VERDICT_REASON_NO_TARGET);
+  }
   return result;
 }
 
@@ -354,35 +365,37 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   int result = search_all(&before, err);
   if (result != 0) return result;
   if (before.found) {
-    *ret_verdict = (struct verdict){.outcome = VERDICT_DUPLICATE, .reason = VERDICT_REASON_VOIDED};
+    set_verdict(ret_verdict, VERDICT_DUPLICATE, VERDICT_REASON_VOIDED);
     return 0;
   }
   result = search_all(&target, err);
   if (result != 0) return result;
   if (!target.found) return decide_no_target(ledger, usage, ret_verdict, err);
-  if (target.first.usage.kind == USAGE_VOID) {
-    *ret_verdict = rejected(VERDICT_REASON_VOID);
+  if (target.first->usage.kind == USAGE_VOID) {
+    set_verdict(ret_verdict, VERDICT_REJECTED, VERDICT_REASON_VOID);
     return 0;
   }
-  result = keep_target(ledger, &target.first.usage, err);
+  result = keep_target(ledger, &target.first->usage, err);
   *ret_store = result == 0;
   return result;
 }
 
 /* Compares a complete report whose identity is new with the unresolved record of that identity, if there is one.
- * *ret_verdict: what becomes of the report if it is stored, or the conflict. Only relayed reports are compared: they
- * are few, so the others do not pay for a second search, and a person who reports an output by another way has the
- * last word. */
-static int decide_resolution(struct ledger *ledger, const struct usage *usage, struct verdict *ret_verdict,
-                             struct err *err) {
-  struct search search = search_waiting(ledger, usage);
-  *ret_verdict = (struct verdict){.outcome = VERDICT_STORED};
+ * *ret_reason: that of the verdict if the report is stored. *ret_is_refused: *ret_verdict is the conflict. Only relayed
+ * reports are compared: they are few, so the others do not pay for a second search, and a person who reports an output
+ * by another way has the last word. */
+static int decide_resolution(struct ledger *ledger, const struct usage *usage, enum verdict_reason *ret_reason,
+                             bool *ret_is_refused, struct verdict *ret_verdict, struct err *err) {
+  *ret_reason = VERDICT_REASON_NONE;
+  *ret_is_refused = false;
   if (!usage->is_relayed || !usage_is_task(usage->kind)) return 0;
+  struct search search = search_waiting(ledger, usage);
   int result = search_all(&search, err);
   if (result != 0 || !search.found) return result;
-  unsigned fields = usage_resolution_differences(&search.first.usage, usage);
-  ret_verdict->reason = VERDICT_REASON_RESOLVES;
-  if (fields != 0) *ret_verdict = conflict_with(&search.first.usage, fields);
+  unsigned fields = usage_resolution_differences(&search.first->usage, usage);
+  *ret_reason = VERDICT_REASON_RESOLVES;
+  *ret_is_refused = fields != 0;
+  if (*ret_is_refused) *ret_verdict = conflict_with(&search.first->usage, fields);
   return 0;
 }
 
@@ -409,45 +422,49 @@ static int deltas_full(struct ledger *ledger, struct err *err) {
   return err_set(err, why.code, "both deltas are full, and the checkpoint waits: %s", why.text);
 }
 
+/* What earlier records say of the report. *ret_is_decided: *ret_verdict is final. Else the report is new, and *ret_reason
+ * that of its verdict. */
+static int decide_by_earlier(struct ledger *ledger, const struct usage *usage, struct hash hash,
+                             enum verdict_reason *ret_reason, bool *ret_is_decided, struct verdict *ret_verdict,
+                             struct err *err) {
+  struct search search = search_identity(ledger, usage, hash);
+  int result = search_all(&search, err);
+  *ret_is_decided = search.found;
+  if (result != 0) return result;
+  if (search.found) {
+    decide_against(&search.first->usage, usage, ret_verdict);
+    return 0;
+  }
+  if (usage->kind != USAGE_UNRESOLVED)
+    return decide_resolution(ledger, usage, ret_reason, ret_is_decided, ret_verdict, err);
+  struct search resolution = search_resolution(ledger, usage);
+  result = search_all(&resolution, err);
+  *ret_reason = VERDICT_REASON_NONE;
+  *ret_is_decided = resolution.found;
+  if (resolution.found) set_verdict(ret_verdict, VERDICT_DUPLICATE, VERDICT_REASON_NONE);
+  return result;
+}
+
 static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash,
                        struct verdict *ret_verdict, struct err *err) {
   const struct project_state *project = project_of(ledger, usage->project);
   if (project == NULL) {
-    *ret_verdict = rejected(VERDICT_REASON_NO_PROJECT);
+    set_verdict(ret_verdict, VERDICT_REJECTED, VERDICT_REASON_NO_PROJECT);
     return 0;
   }
   if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
     return deltas_full(ledger, err);
   }
-  struct search search = search_identity(ledger, usage, hash);
-  int result = search_all(&search, err);
-  if (result != 0) return result;
-  if (search.found) {
-    *ret_verdict = verdict_against(&search.first.usage, usage);
-    return 0;
-  }
-  if (usage->kind == USAGE_UNRESOLVED) {
-    struct search resolution = search_resolution(ledger, usage);
-    result = search_all(&resolution, err);
-    if (result != 0) return result;
-    if (resolution.found) {
-      *ret_verdict = (struct verdict){.outcome = VERDICT_DUPLICATE};
-      return 0;
-    }
-  }
-  struct verdict verdict;
-  result = decide_resolution(ledger, usage, &verdict, err);
-  if (result != 0) return result;
-  if (verdict.outcome != VERDICT_STORED) {
-    *ret_verdict = verdict;
-    return 0;
-  }
+  enum verdict_reason reason;
+  bool is_decided;
+  int result = decide_by_earlier(ledger, usage, hash, &reason, &is_decided, ret_verdict, err);
+  if (result != 0 || is_decided) return result;
   if (!ledger->is_staging) result = check_reserve(ledger, err);
   if (result != 0) return result;
   result = admit_codec(ledger, project, usage->codec);
   if (result == -ERR_MEMORY) return no_memory(err);
   if (result != 0) {
-    *ret_verdict = rejected(VERDICT_REASON_CODECS);
+    set_verdict(ret_verdict, VERDICT_REJECTED, VERDICT_REASON_CODECS);
     return 0;
   }
   if (usage->kind == USAGE_VOID) {
@@ -460,7 +477,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   if (result == 0) result = stage_record(ledger, usage, hash, err);
   if (result != 0 && usage->kind == USAGE_VOID) ledger->staged_targets_count--;
   if (result != 0 && !ledger->is_staging) end_group(ledger);
-  if (result == 0) *ret_verdict = verdict;
+  if (result == 0) set_verdict(ret_verdict, VERDICT_STORED, reason);
   return result;
 }
 
@@ -587,11 +604,11 @@ static const struct usage *next_target(struct ledger *ledger) {
 static int apply_void(struct ledger *ledger, const struct usage *usage, const struct project_state *project,
                       uint64_t position, bool decided, struct err *err) {
   struct search before = search_void(ledger, usage), search = search_target(ledger, usage);
-  const struct usage *target = decided ? next_target(ledger) : &search.first.usage;
+  const struct usage *target = decided ? next_target(ledger) : &search.first->usage;
   if (!decided) {
     int result = search_all(&before, err);
     if (result == 0 && !before.found) result = search_all(&search, err);
-    if (result != 0 || before.found || !search.found || search.first.usage.kind == USAGE_VOID) return result;
+    if (result != 0 || before.found || !search.found || search.first->usage.kind == USAGE_VOID) return result;
   }
   int codec = catalogue_codec_number(project, target->codec);
   CHECK(codec >= 0); /* the codec got a number when the target was applied */

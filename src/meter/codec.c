@@ -15,7 +15,6 @@
 #include "meter/codec.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 
@@ -112,6 +111,7 @@ _Static_assert(GROUPS <= CODEC_GROUPS_MAX, "each project has a number for every 
 /* ---- looking up ---- */
 
 #define SPELLINGS_MAX 512
+#define SLOTS (4 * SPELLINGS_MAX) /* so that a search seldom compares more than one spelling */
 #define ENDINGS_MAX 64
 
 /* A spelling, without '*' or '+'; `length` bytes of a group. */
@@ -126,12 +126,20 @@ struct spelling {
 static const char *const hardware[] = {"nvenc", "qsv",  "vaapi",      "amf",    "videotoolbox", "mf",    "v4l2m2m", "cuvid",
                                        "omx",   "mmal", "mediacodec", "vulkan", "rkmpp",        "nvmpi", "d3d12va"};
 
-static struct spelling spellings[SPELLINGS_MAX], beginnings[ENDINGS_MAX];
+static struct spelling spellings[SLOTS], beginnings[ENDINGS_MAX]; /* spellings: open addressing, text NULL is free */
 static size_t spellings_count, beginnings_count;
 
-static int compare_spellings(const void *a, const void *b) {
-  const struct spelling *left = a, *right = b;
-  return str_compare(str_make(left->text, left->length), str_make(right->text, right->length));
+static struct str text_of(const struct spelling *spelling) { return str_make(spelling->text, spelling->length); }
+
+/* The slot of a spelling, or a free one. */
+static struct spelling *slot_of(struct str name) {
+  uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
+  for (size_t i = 0; i < name.len; i++)
+    hash = (hash ^ (unsigned char)name.ptr[i]) * UINT32_C(16777619);
+  size_t at = (hash ^ hash >> 16) % SLOTS;
+  while (spellings[at].text != NULL && !str_equal(text_of(&spellings[at]), name))
+    at = (at + 1) % SLOTS;
+  return &spellings[at];
 }
 
 static void add_group(const char *group) {
@@ -145,16 +153,15 @@ static void add_group(const char *group) {
       CHECK(beginnings_count < ENDINGS_MAX);
       beginnings[beginnings_count++] = spelling;
     } else {
-      CHECK(spellings_count < SPELLINGS_MAX);
-      spellings[spellings_count++] = spelling;
+      struct spelling *slot = slot_of(text_of(&spelling));
+      CHECK(spellings_count++ < SPELLINGS_MAX && slot->text == NULL);
+      *slot = spelling;
     }
   }
 }
 
 static void build(void) {
   for (size_t i = 0; i < GROUPS; i++) add_group(groups[i]);
-  qsort(spellings, spellings_count, sizeof *spellings, compare_spellings);
-  for (size_t i = 1; i < spellings_count; i++) CHECK(compare_spellings(&spellings[i - 1], &spellings[i]) != 0);
 }
 
 static bool is_hardware(struct str name) {
@@ -168,12 +175,10 @@ static bool is_hardware(struct str name) {
 static const char *group_of(struct str name) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   CHECK(pthread_once(&once, build) == 0);
-  const struct spelling wanted = {.text = name.ptr, .length = name.len};
-  const struct spelling *found =
-      bsearch(&wanted, spellings, spellings_count, sizeof *spellings, compare_spellings);
-  if (found != NULL) return found->group;
+  const struct spelling *found = slot_of(name);
+  if (found->text != NULL) return found->group;
   for (size_t i = 0; i < beginnings_count; i++) {
-    struct str beginning = str_make(beginnings[i].text, beginnings[i].length);
+    struct str beginning = text_of(&beginnings[i]);
     if (name.len <= beginning.len || !str_starts(name, beginning)) continue;
     struct str rest = str_make(name.ptr + beginning.len, name.len - beginning.len);
     if (!beginnings[i].is_hardware || is_hardware(rest)) return beginnings[i].group;
@@ -198,12 +203,13 @@ static bool is_name_character(char c) {
 int codec_canonical(struct str given, char ret_name[CODEC_NAME_MAX + 1], struct err *err) {
   struct str trimmed = str_trim(given);
   char name[CODEC_REPORTED_MAX + 1];
-  bool good = trimmed.len > 0 && !str_has_control(given) && str_copy(trimmed, name, sizeof name);
+  bool is_bare = trimmed.len == given.len; /* the characters of a name are no control characters */
+  bool good = trimmed.len > 0 && (is_bare || !str_has_control(given)) && str_copy(trimmed, name, sizeof name);
   for (size_t i = 0; good && i < trimmed.len; i++) {
     if (name[i] >= 'A' && name[i] <= 'Z') name[i] = (char)(name[i] - 'A' + 'a');
     good = is_name_character(name[i]);
   }
-  const char *group = good ? group_of(str_of(name)) : NULL;
+  const char *group = good ? group_of(str_make(name, trimmed.len)) : NULL;
   struct str canonical = group != NULL ? canonical_of(group) : str_make(name, trimmed.len);
   if (good && str_copy(canonical, ret_name, CODEC_NAME_MAX + 1)) return 0;
   return err_set(err, ERR_RANGE, "must be 1 to %d characters of a-z, 0-9, '.', '_', '-'", CODEC_NAME_MAX);

@@ -186,19 +186,53 @@ static void test_bad_records(void **state) {
   }
 }
 
+/* A text is packed if every character is in its place, and comes back as it was. */
+static void test_shapes(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    enum record_shape shape;
+  } shapes[] = {{UUID, SHAPE_UUID}, {HASH, SHAPE_HASH}, {"fedcba98-7654-3210-0f1e-2d3c4b5a6978", SHAPE_UUID}};
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+    const char *text = shapes[i].text;
+    size_t len = strlen(text);
+    for (size_t at = 0; at < len; at++) {
+      for (unsigned c = 0; c < 256; c++) {
+        char changed[RECORD_SHAPE_MAX], packed[SHAPE_BYTES], out[RECORD_SHAPE_MAX];
+        memcpy(changed, text, len);
+        changed[at] = (char)c;
+        bool is_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        bool is_fixed = text[at] == '-' || (shapes[i].shape == SHAPE_HASH && at < 2);
+        bool fits = is_fixed ? (char)c == text[at] : is_digit;
+        enum record_shape shape = shape_pack(str_make(changed, len), packed);
+        if (shape != (fits ? shapes[i].shape : SHAPE_NONE)) fail_msg("%s with 0x%x at %zu", text, c, at);
+        if (!fits) continue;
+        if (!str_equal(shape_unpack(shape, packed, out), str_make(changed, len))) fail_msg("%s, 0x%x at %zu", text, c, at);
+      }
+    }
+  }
+  char packed[SHAPE_BYTES];
+  const char bytes[SHAPE_BYTES] = {0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, '\x88', '\x99', '\xaa', '\xbb', '\xcc', '\xdd', '\xee', '\xff'};
+  assert_int_equal(shape_pack(STR(UUID), packed), SHAPE_UUID);
+  assert_memory_equal(packed, bytes, sizeof packed);
+  assert_int_equal(shape_pack(STR(HASH), packed), SHAPE_HASH);
+  assert_memory_equal(packed, bytes, sizeof packed);
+}
+
 /* Each text at each cut of the record: never read beyond it. */
 static void test_cut_records(void **state) {
   (void)state;
   struct usage usage = plain();
   usage.id = STR(UUID), usage.task_id = STR("task"), usage.src_url = STR("https://host/a"), usage.frame_rate = (struct frame_rate){25, 1};
   usage.passes = 2, usage.has_input_duration = true, usage.has_created = true;
-  size_t size = record_usage_size(&usage);
+  struct record_draft draft;
+  record_usage_draft(&usage, &draft);
   char whole[256];
   const uint16_t ids[RECORD_NAMES] = {0, 1, 2, RECORD_NAME_NONE, RECORD_NAME_NONE, RECORD_NAME_NONE, RECORD_NAME_NONE,
                                       RECORD_NAME_NONE, RECORD_NAME_NONE};
-  assert_true(size <= sizeof whole);
-  record_usage_encode(&usage, ids, 48, whole);
-  for (size_t cut = 0; cut < size; cut += RECORD_ALIGN) {
+  assert_true(draft.size <= sizeof whole);
+  record_usage_encode(&draft, ids, 48, whole);
+  for (size_t cut = 0; cut < draft.size; cut += RECORD_ALIGN) {
     struct record record;
     SCOPED_MALLOC char *copy = malloc(cut + 1); /* so that a sanitizer sees a read beyond it */
     memcpy(copy, whole, cut);
@@ -298,7 +332,7 @@ static void test_unknown_flags(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_bad_records),
-      cmocka_unit_test(test_cut_records),  cmocka_unit_test(test_former_usage),
+      cmocka_unit_test(test_shapes), cmocka_unit_test(test_cut_records),  cmocka_unit_test(test_former_usage),
       cmocka_unit_test(test_types_of_the_catalogue), cmocka_unit_test(test_unknown_flags),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
