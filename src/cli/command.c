@@ -21,7 +21,7 @@ static const struct command commands[] = {
     {"record", cmd_record, "measure media files and report them", false},
     {"run", cmd_run, "run a transcoder, then record its outputs", false},
     {"watch", cmd_watch, "record files that are finished in directories", false},
-    {"import", cmd_import, "report the events of a file: ndjson or CSV", false},
+    {"import", cmd_import, "report a file: ndjson, CSV, TSV, or a job list", false},
     {"void", cmd_void, "take back stored usage, with a reason", false},
     {"flush", cmd_flush, "send the events that wait in the spool", false},
     {"spool", cmd_spool, "show what waits in the spool and what was rejected", false},
