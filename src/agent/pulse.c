@@ -4,8 +4,6 @@
  */
 #include "agent/pulse.h"
 
-#include <errno.h>
-#include <glib.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

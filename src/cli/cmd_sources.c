@@ -142,13 +142,17 @@ static void take_state(struct listing *listing, const struct json *item) {
     (void)fprintf(stderr, "codecmeter sources: the sources are not complete: %.1f%% of the log is counted so far\n",
                   100.0 * (double)counted / (double)end);
   }
+  const struct json *rough = json_member(item, "unresolved_is_rough");
+  if (rough != NULL && rough->type == JSON_TRUE)
+    (void)fprintf(stderr, "codecmeter sources: so many outputs wait that UNRESOLVED may include some that are resolved\n");
 }
 
 static void take_item(void *arg, const struct json *item) {
   struct listing *listing = arg;
   struct str kind = json_member_text(item, "kind");
   const struct json *problems = json_member(item, "problems");
-  listing->troubled += problems != NULL && problems->child != NULL;
+  bool has_failed = json_member_text(item, "failure").len > 0; /* then nothing is known of the sources any more */
+  listing->troubled += has_failed || (problems != NULL && problems->child != NULL);
   if (listing->options->json) return;
   if (str_equal(kind, STR("state"))) take_state(listing, item);
   if (str_equal(kind, STR("agent"))) put_agent(listing, item);

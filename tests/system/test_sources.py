@@ -243,6 +243,33 @@ def test_a_damaged_file_is_counted_again(bare, harm):
             os.rmdir(os.path.join(bare.data, name))
 
 
+def test_a_log_that_cannot_be_counted(bare):
+    """It is said, and nothing else stops: neither the events nor the agents."""
+    account = Account(bare, "ingest.delta_max=64")
+    report_from(account, "s1", range(300))
+    write_all(account)
+    bare.kill()  # so no file says that it is counted already
+    assert not os.path.exists(os.path.join(bare.data, "derived", "sources"))
+    segment = os.path.join(bare.data, "log", "0000000000000000.seg")
+    with open(segment, "r+b") as file:
+        file.seek(os.path.getsize(segment) // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))
+    bare.start()
+    assert report_from(account, "s1", range(300, 310))["stored"] == 10
+    assert tell(account, "n1").status == 200
+
+    def failed():
+        done = run("sources", "--problems", "--data", bare.data, check=False)
+        return done.returncode == 1 and "the log cannot be read" in done.stderr and "checksum" in done.stderr
+
+    wait_until(failed)
+    assert set(agents(bare)) == {"n1"} and "failure" in listed(bare, kind="state")[0]
+    assert bare.log_text().count("are not counted any more") == 1
+    assert report_from(account, "s1", range(300, 311))["stored"] == 1
+
+
 def test_outputs_that_wait_to_be_resolved(account):
     """They count on the day on which they arrive, and not again when they are resolved or dismissed."""
     server = account.server
