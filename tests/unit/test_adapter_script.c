@@ -542,6 +542,19 @@ static void test_values_of_use(void **state) {
 }
 
 /* 1000 outputs of which every value is of no use: none is lost, and the last remark counts those without room. */
+/* Remarks come in the order of docs/events.md, although a table of Lua has none. */
+static void test_order_of_remarks(void **state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    SCOPED(forget) struct told told =
+        run("return {{id = 'a', data = {passes = 0, height = 0, quality = '\\n', codec = '?', width = 0, format = '\\n'}}}", "{}");
+    static const char *const names[] = {"codec", "width", "height", "quality", "passes", "format"};
+    assert_int_equal(told.ignored_count, COUNT(names));
+    for (size_t n = 0; n < COUNT(names); n++)
+      assert_ptr_equal(strstr(told.ignored[n], names[n]), told.ignored[n] + strlen("output a: "));
+  }
+}
+
 static void test_many_remarks(void **state) {
   (void)state;
   SCOPED(forget) struct told told = run(
@@ -609,6 +622,7 @@ int main(void) {
       cmocka_unit_test(test_times),
       cmocka_unit_test(test_values_of_no_use),
       cmocka_unit_test(test_values_of_use),
+      cmocka_unit_test(test_order_of_remarks),
       cmocka_unit_test(test_many_remarks),
       cmocka_unit_test(test_many_long_texts),
       cmocka_unit_test(test_large_notices),
