@@ -16,7 +16,7 @@
 #include "meter/rfc3339.h"
 #include "meter/zone.h"
 
-#define REMARK_MAX 200
+#define REMARK_MAX 1000 /* an address to visit, with its token, fits */
 #define SHOWN_MAX 64 /* bytes of an id or a value in a remark */
 
 /* ---- remarks ---- */

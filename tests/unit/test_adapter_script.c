@@ -565,18 +565,16 @@ static void test_many_remarks(void **state) {
   assert_string_equal(told.ignored[ADAPTER_OUTPUTS_MAX], "1001 more values are left out");
 }
 
-/* A long text is left out of each of 1000 outputs, and a text as long as it may be is kept in each. */
+/* Each of 1000 outputs has texts as long as they may be, and so have as many remarks, however short the notice is. */
 static void test_many_long_texts(void **state) {
   (void)state;
   SCOPED(forget) struct told told = run(
-      "local t = {} for i = 1, 1000 do t[i] = {id = ('i'):rep(250) .. i, source = ('s'):rep(256), data = {" WHOLE ", "
-      "src_url = notice.u, dest_name = notice.u:sub(1, 256), dest_bucket = notice.u:sub(1, 256), format = notice.u:sub(1, 256),"
-      "task_id = notice.u:sub(1, 256)}} end return t",
-      "{\"u\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}");
+      "local t, r, u, n = {}, {}, ('x'):rep(1024), ('x'):rep(256) for i = 1, 1000 do t[i] = {id = n:sub(5) .. i + 999,"
+      "source = n, data = {" WHOLE ", src_url = u, dest_name = n, dest_bucket = n, format = n, task_id = n,"
+      "quality = n:sub(1, 32), region = n:sub(1, 32)}} r[i] = u end return t, r", "{}");
   if (told.result != 0) fail_msg("%s", told.err.text);
-  assert_true(told.events.count == 1000 && told.events.usages_count == 1000 && told.ignored_count == 0);
+  assert_true(told.events.count == 1000 && told.events.usages_count == 1000 && told.ignored_count == 1000);
+  assert_int_equal(strlen(told.ignored[999]), 999);
 }
 
 /* ---- large notices ---- */
