@@ -1,5 +1,5 @@
-/* Any bytes as a notice. The first byte picks the adapter. Whatever they are: no more outputs than may be, each of
- * them a record or a reason, and every reason for what was ignored is a text. */
+/* Any bytes as a notice. The first line, else the first byte, picks the adapter. Whatever they are: no more outputs
+ * than may be, each of them a record or a reason, and every reason for what was ignored is a text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +22,19 @@ static const struct adapters *set(void) {
   return adapters;
 }
 
-static const struct adapter *pick(uint8_t byte) {
+/* The adapter that the first line names, which is then taken off; else one that the first byte picks. */
+static const struct adapter *pick(struct str *notice) {
+  struct str rest = *notice;
+  const struct adapter *named = adapters_find(set(), str_cut(&rest, '\n'));
   size_t count = 0;
-  while (adapters_at(set(), count) != NULL)
-    count++;
-  return adapters_at(set(), byte % count);
+  if (named == NULL) {
+    while (adapters_at(set(), count) != NULL)
+      count++;
+    rest = str_make(notice->ptr + 1, notice->len - 1);
+    named = adapters_at(set(), (uint8_t)notice->ptr[0] % count);
+  }
+  *notice = rest;
+  return named;
 }
 
 /* A built-in script may call error() for a notice that it does not know, and a notice may have too many outputs. It
@@ -44,12 +52,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   SCOPED(arena_free_ref) struct arena *scratch = arena_new((size_t)16 << 20);
   SCOPED(arena_free_ref) struct arena *arena = arena_new((size_t)16 << 20);
   SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
-  char *body = malloc(size - 1 + JSON_PADDING);
+  struct str text = str_make((const char *)data, size);
+  const struct adapter *adapter = pick(&text);
+  char *body = malloc(text.len + JSON_PADDING);
   CHECK(scratch != NULL && arena != NULL && parser != NULL && body != NULL);
-  memcpy(body, data + 1, size - 1);
-  memset(body + size - 1, '}', JSON_PADDING);
+  memcpy(body, text.ptr, text.len);
+  memset(body + text.len, '}', JSON_PADDING);
   const struct adapter_notice notice = {
-      .adapter = pick(data[0]), .body = str_make(body, size - 1), .query = &query, .event_rules = &event_rules};
+      .adapter = adapter, .body = str_make(body, text.len), .query = &query, .event_rules = &event_rules};
   struct events events = {0};
   const char *const *ignored = NULL;
   size_t ignored_count = 0;

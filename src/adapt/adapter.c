@@ -16,7 +16,7 @@
 #define BUILTINS (sizeof builtins / sizeof builtins[0])
 
 #define MAP_SCRIPT "generic"  /* the built-in script that reads adapter.NAME.map */
-#define OUTPUT_BYTES_MAX 4096 /* texts of one output */
+#define OUTPUT_BYTES_MAX 5120 /* texts of one output, and a remark */
 
 static_assert(SCRIPT_RESULTS_MAX == ADAPTER_OUTPUTS_MAX, "results become outputs and remarks");
 static_assert(BUILTINS <= ADAPTERS_MAX, "built-in adapters need room");

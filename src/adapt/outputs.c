@@ -189,27 +189,38 @@ static int take_labels(const struct output *output, const struct json *labels) {
   return 0;
 }
 
-static int take_datum(const struct output *output, const struct json *value) {
+static int take_datum(const struct output *output, const struct member *member, const struct json *value) {
   char name[80];
-  struct str shown = cut(value->name, SHOWN_MAX);
-  (void)snprintf(name, sizeof name, "data.%.*s", STR_ARG(shown));
-  if (str_equal(value->name, STR("labels"))) return take_labels(output, value);
-  const struct member *member = find_member(value->name);
-  if (member == NULL) return fault(output, name, "there is no such member of data (docs/events.md lists them)");
+  (void)snprintf(name, sizeof name, "data.%s", member->name);
   if (!has_text(value)) return fault(output, name, "it must be a text or a number");
   if (value->text.len == 0) return 0;
   if (!member->is_usable(value->text, member)) return leave_out(output, member->name, member->wanted, value->text);
   return add(output, true, member->name, member->form, value->text);
 }
 
+static int check_names(const struct output *output, const struct json *data) {
+  char name[80];
+  for (const struct json *value = data->child; value != NULL; value = value->next) {
+    struct str shown = cut(value->name, SHOWN_MAX);
+    (void)snprintf(name, sizeof name, "data.%.*s", STR_ARG(shown));
+    if (find_member(value->name) == NULL && !str_equal(value->name, STR("labels")))
+      return fault(output, name, "there is no such member of data (docs/events.md lists them)");
+  }
+  return 0;
+}
+
+/* In the order of the table, because Lua's own differs from run to run, and remarks would with it. */
 static int take_data(const struct output *output, const struct json *data) {
-  int result = 0;
   if (data == NULL) return 0;
   if (data->type != JSON_OBJECT) return fault(output, "data", "it must be a table of members");
-  for (const struct json *value = data->child; value != NULL && result == 0; value = value->next) {
-    if (value->type != JSON_NULL) result = take_datum(output, value);
+  int result = check_names(output, data);
+  for (size_t i = 0; i < MEMBERS && result == 0; i++) {
+    const struct json *value = json_member(data, members[i].name);
+    if (value != NULL && value->type != JSON_NULL) result = take_datum(output, &members[i], value);
   }
-  return result;
+  const struct json *labels = json_member(data, "labels");
+  bool has_labels = labels != NULL && labels->type != JSON_NULL;
+  return result == 0 && has_labels ? take_labels(output, labels) : result;
 }
 
 /* ---- members of the event ---- */

@@ -39,8 +39,9 @@ static int line_now(lua_State *lua) {
 
 static bool may_grow(struct run *run, size_t more) {
   if (more <= SCRIPT_MEMORY_MAX - run->memory && !is_exhausted(run)) return true;
+  int line = line_now(run->lua);
+  if (line > 0) run->line = line; /* Lua also wants memory when it has left all functions, to make its stack smaller */
   run->shortages++;
-  run->line = line_now(run->lua);
   return false;
 }
 

@@ -103,7 +103,7 @@ static void test_refused_at_the_start(void **state) {
       {STR("\x1bx"), "is compiled"},
       {STR("\nrefuse('x')"), "t.lua: x"},
       {STR("\nerror('a reason')\nfunction adapt() end"), "t.lua:2: a reason"},
-      {STR("\nwhile true do end"), "t.lua:2: the script does more than"},
+      {STR("\nwhile true do end"), "t.lua:2: the script"},
       {STR("local t = {} while true do t[#t + 1] = {} end"), "t.lua:1: the script"},
       {STR("print('x')"), "'print'"},
       {STR("local f = io.open('/etc/passwd')"), "'io'"},
@@ -201,25 +201,26 @@ static void test_the_set_is_sorted_and_bounded(void **state) {
 static const struct {
   const char *body, *says;
 } bad[] = {
-    /* loops, recursion, memory */
-    {"while true do end", "t.lua:2: the script does more than 10000000 steps"},
+    /* Loops, recursion, memory. Which bound is met first depends on the machine, where much is done. */
+    {"while true do end", "t.lua:2: "},
     {"while true do local x = {} end", "t.lua:2: the script"},
-    {"local function f() return f() end return f()", "10000000 steps"},
+    {"local function f() return f() end return f()", "t.lua:2: "},
     {"local function f() return 1 + f() end return f()", "t.lua:2: "},
     {"local function f(...) return f(1, ...) end return f()", "t.lua:2: "},
     {"local function f() table.sort({3, 2, 1}, function(a, b) f() return a < b end) end f()", "C stack overflow"},
     {"local t = {} while true do t[#t + 1] = {} end", "t.lua:2: the script"},
     {"return ('x'):rep(1 << 40)", "t.lua:2: "},
     {"return ('x'):rep(100000000)", "t.lua:2: the script needs more than 64 MiB"},
+    {"json((' '):rep(11000000))", "t.lua:2: the script does more than 10000000 steps"},
     {"return ('x'):rep(1 << 20, ('y'):rep(1 << 20))", "t.lua:2: "},
-    {"local s = 'x' while true do s = s .. s end", "64 MiB"},
+    {"local s = 'x' while true do s = s .. s end", "t.lua:2: "},
     {"while true do local s = ('x'):rep(30000000) end", "t.lua:2: "},
-    {"local t = {} for i = 1, 1000 do t[i] = ('x'):rep(1 << 16) end return table.concat(t)", "64 MiB"},
-    {"local t = {} for i = 1, 200000 do t[i] = i end while true do table.insert(t, 1, 0) table.remove(t, 1) end", "steps"},
-    {"local t = {} for i = 1, 400000 do t[i] = -i end while true do table.sort(t) end", "steps"},
+    {"local t = {} for i = 1, 1000 do t[i] = ('x'):rep(1 << 16) end return table.concat(t)", "t.lua:2: "},
+    {"local t = {} for i = 1, 200000 do t[i] = i end while true do table.insert(t, 1, 0) table.remove(t, 1) end", "t.lua:2: "},
+    {"local t = {} for i = 1, 400000 do t[i] = -i end while true do table.sort(t) end", "t.lua:2: "},
     {"while true do local x = table.unpack({}, 1, 100000) end", "t.lua:2: "},
     {"return table.unpack({}, 1, 1 << 40)", "too many results"},
-    {"local s = ('x'):rep(100000) while true do local x = s:byte(1, -1) end", "steps"},
+    {"local s = ('x'):rep(100000) while true do local x = s:byte(1, -1) end", "t.lua:2: "},
     {"local s = (','):rep(20000000) while true do split(s, ',') end", "t.lua:2: "},
     {"local a, b = ('x'):rep(20000000) .. 'a', ('x'):rep(20000000) .. 'b' while true do local c = a == b end", "t.lua:2: "},
     {"local s, p = ('a'):rep(20000000), ('a'):rep(1000000) .. 'b' while true do find(s, p) end", "t.lua:2: "},
@@ -542,6 +543,19 @@ static void test_values_of_use(void **state) {
 }
 
 /* 1000 outputs of which every value is of no use: none is lost, and the last remark counts those without room. */
+/* Remarks come in the order of docs/events.md, although a table of Lua has none. */
+static void test_order_of_remarks(void **state) {
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    SCOPED(forget) struct told told =
+        run("return {{id = 'a', data = {passes = 0, height = 0, quality = '\\n', codec = '?', width = 0, format = '\\n'}}}", "{}");
+    static const char *const names[] = {"codec", "width", "height", "quality", "passes", "format"};
+    assert_int_equal(told.ignored_count, COUNT(names));
+    for (size_t n = 0; n < COUNT(names); n++)
+      assert_ptr_equal(strstr(told.ignored[n], names[n]), told.ignored[n] + strlen("output a: "));
+  }
+}
+
 static void test_many_remarks(void **state) {
   (void)state;
   SCOPED(forget) struct told told = run(
@@ -552,18 +566,16 @@ static void test_many_remarks(void **state) {
   assert_string_equal(told.ignored[ADAPTER_OUTPUTS_MAX], "1001 more values are left out");
 }
 
-/* A long text is left out of each of 1000 outputs, and a text as long as it may be is kept in each. */
+/* Each of 1000 outputs has texts as long as they may be, and so have as many remarks, however short the notice is. */
 static void test_many_long_texts(void **state) {
   (void)state;
   SCOPED(forget) struct told told = run(
-      "local t = {} for i = 1, 1000 do t[i] = {id = ('i'):rep(250) .. i, source = ('s'):rep(256), data = {" WHOLE ", "
-      "src_url = notice.u, dest_name = notice.u:sub(1, 256), dest_bucket = notice.u:sub(1, 256), format = notice.u:sub(1, 256),"
-      "task_id = notice.u:sub(1, 256)}} end return t",
-      "{\"u\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}");
+      "local t, r, u, n = {}, {}, ('x'):rep(1024), ('x'):rep(256) for i = 1, 1000 do t[i] = {id = n:sub(5) .. i + 999,"
+      "source = n, data = {" WHOLE ", src_url = u, dest_name = n, dest_bucket = n, format = n, task_id = n,"
+      "quality = n:sub(1, 32), region = n:sub(1, 32)}} r[i] = u end return t, r", "{}");
   if (told.result != 0) fail_msg("%s", told.err.text);
-  assert_true(told.events.count == 1000 && told.events.usages_count == 1000 && told.ignored_count == 0);
+  assert_true(told.events.count == 1000 && told.events.usages_count == 1000 && told.ignored_count == 1000);
+  assert_int_equal(strlen(told.ignored[999]), 999);
 }
 
 /* ---- large notices ---- */
@@ -609,6 +621,7 @@ int main(void) {
       cmocka_unit_test(test_times),
       cmocka_unit_test(test_values_of_no_use),
       cmocka_unit_test(test_values_of_use),
+      cmocka_unit_test(test_order_of_remarks),
       cmocka_unit_test(test_many_remarks),
       cmocka_unit_test(test_many_long_texts),
       cmocka_unit_test(test_large_notices),
