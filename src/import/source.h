@@ -27,7 +27,7 @@ struct import_source_options {
   int fd;           /* borrowed; read from its current offset */
   const char *name; /* for messages */
   enum import_format format;
-  bool needs_format; /* IMPORT_BY_HEADER: -ERR_USAGE if the first line is no header and no object */
+  bool needs_format;              /* IMPORT_BY_HEADER: -ERR_USAGE if the first line is no header and no object */
   struct columns_options columns; /* of rows; its file is set by import_source_open */
   struct times times;
 };
