@@ -272,6 +272,14 @@ static int read_header(struct import_source *source, struct err *err) {
   if (result == 0) result = peek(source, &header, err);
   if (result != 0) return result;
   char delimiter = delimiter_of(format, header);
+  bool is_json = str_equal(header, STR("{")) || str_starts(header, STR("["));
+  if (format == IMPORT_BY_HEADER && is_json) {
+    return err_set(
+        err, ERR_USAGE,
+        "%s holds JSON that is an array or printed over many lines: if it is from a transcoding service, give "
+        "--adapter NAME; events must be one on each line",
+        source->options.name);
+  }
   if (delimiter != '\0') return take_header(source, delimiter, err);
   if (source->options.needs_format && (header.len == 0 || header.ptr[0] != '{')) {
     return err_set(

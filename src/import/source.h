@@ -20,7 +20,7 @@ enum import_format {
   IMPORT_NDJSON,
   IMPORT_CSV,       /* cells are separated by commas; by semicolons or tabs if the header has those and no comma */
   IMPORT_TSV,       /* by tabs */
-  IMPORT_BY_HEADER, /* as IMPORT_CSV if the first line has one of these; else ndjson */
+  IMPORT_BY_HEADER, /* as IMPORT_CSV if the first line has one of these; else ndjson. -ERR_USAGE: it is other JSON */
 };
 
 struct import_source_options {
