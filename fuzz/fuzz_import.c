@@ -1,8 +1,8 @@
-/* Any bytes as a file to import. The first byte picks what it is (c: CSV, t: TSV, h: by its first line; C, H: the same
- * with a zone, mapped columns and labels; z: ndjson with a zone; d: documents; else ndjson), the rest is the file.
- * Whatever they are: an event or document is on one line, that of a row or a document is JSON, places only move on,
- * and from any of them the same follows as when all is read at once: else an import that was interrupted would count
- * otherwise than one that was not. */
+/* Any bytes as a file to import. The first byte picks what it is (c: CSV, t: TSV, h: by its first line; C, H: the
+ * same with a zone, mapped columns and labels; z: ndjson with a zone; d: documents; else ndjson), the rest is the
+ * file. Whatever they are: an event or document is on one line, that of a row or a document is JSON, places only move
+ * on, and from any of them the same follows as when all is read at once: else an import that was interrupted would
+ * count otherwise than one that was not. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -39,7 +39,8 @@ static bool has_options(char kind) { return kind == 'C' || kind == 'H'; }
 static struct import_source *open_source(int fd, char kind) {
   static char map[] = "id=job, width=w", labels[] = "team,show=The Show", ignored[] = "notes";
   static char *maps[] = {map, NULL}, *labelled[] = {labels, NULL}, *ignores[] = {ignored, NULL};
-  struct import_source_options options = {.fd = fd, .name = "fuzz", .format = format_of(kind), .needs_format = kind == 'H'};
+  struct import_source_options options = {
+      .fd = fd, .name = "fuzz", .format = format_of(kind), .needs_format = kind == 'H'};
   struct import_source *source;
   struct err err = {0};
   if (kind != 'z' && options.format != IMPORT_NDJSON) options.columns.source = "s";
@@ -80,8 +81,8 @@ struct place {
 };
 
 /* Writes what is read from where the source stands; remembers the places behind each event. */
-static size_t read_all(struct import_source *source, char kind, struct buf *out,
-                       struct place places[CHECKED_MAX], size_t lens[CHECKED_MAX]) {
+static size_t read_all(struct import_source *source, char kind, struct buf *out, struct place places[CHECKED_MAX],
+                       size_t lens[CHECKED_MAX]) {
   struct import_event event;
   struct err err = {0};
   bool is_end = false;
@@ -103,8 +104,8 @@ static size_t read_all(struct import_source *source, char kind, struct buf *out,
   }
 }
 
-static void check_places(int fd, char kind, struct str whole, const struct place *places,
-                         const size_t *lens, size_t count) {
+static void check_places(int fd, char kind, struct str whole, const struct place *places, const size_t *lens,
+                         size_t count) {
   struct err err = {0};
   for (size_t i = 0; i < count; i++) {
     SCOPED(import_source_close_ref) struct import_source *source = open_source(fd, kind);
@@ -164,8 +165,8 @@ static size_t read_documents(struct import_documents *documents, struct seen *se
     see(&document, seen);
     bool is_end_of_array = document.text.len == 0;
     if (count == CHECKED_MAX || milestones == NULL || is_end_of_array) continue;
-    milestones[count++] = (struct milestone){{import_documents_offset(documents), import_documents_line(documents)},
-                                             seen->text.len, seen->elements};
+    milestones[count++] = (struct milestone){
+        {import_documents_offset(documents), import_documents_line(documents)}, seen->text.len, seen->elements};
   }
 }
 

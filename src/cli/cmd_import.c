@@ -17,6 +17,7 @@
 #include "base/stop.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
+#include "cli/import_summary.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "import/documents.h"
@@ -52,7 +53,7 @@ struct importing {
   char print[IMPORT_PRINT_SIZE];
   struct import_place place; /* behind the last batch that was answered */
   uint64_t counts[IMPORT_COUNTS];
-  uint64_t before;          /* rows or documents of earlier runs */
+  uint64_t before;           /* rows or documents of earlier runs */
   uint64_t batches, remarks; /* of this run */
   struct progress progress;
   struct client *client;
@@ -89,14 +90,16 @@ static void say(struct importing *importing, const char *format, ...) {
 
 static bool has_adapter(const struct importing *importing) { return importing->options->adapter != NULL; }
 
-/* What is counted: rows, or documents. */
-static const char *things(const struct importing *importing) { return has_adapter(importing) ? "documents" : "rows"; }
+static struct import_summary summary_of(const struct importing *importing) {
+  return (struct import_summary){.counts = importing->counts,
+                                 .has_documents = has_adapter(importing),
+                                 .has_zone = importing->options->time_zone != NULL,
+                                 .rejected_path = import_rejects_path(importing->rejects)};
+}
 
 static uint64_t things_done(const struct importing *importing) {
-  uint64_t rows = 0;
-  for (int i = 0; i < IMPORT_OUTCOMES; i++)
-    rows += importing->counts[i];
-  return has_adapter(importing) ? importing->counts[IMPORT_DOCUMENTS] : rows;
+  const struct import_summary summary = summary_of(importing);
+  return import_summary_count(&summary);
 }
 
 /* ---- opening ---- */
@@ -105,7 +108,8 @@ static const struct {
   const char *name; /* of --format, and of a file's ending behind a dot; later ones: of an ending only */
   enum import_format format;
 } formats[] = {
-    {"ndjson", IMPORT_NDJSON}, {"csv", IMPORT_CSV}, {"tsv", IMPORT_TSV}, {"jsonl", IMPORT_NDJSON}, {"tab", IMPORT_TSV},
+    {"ndjson", IMPORT_NDJSON}, {"csv", IMPORT_CSV}, {"tsv", IMPORT_TSV},
+    {"jsonl", IMPORT_NDJSON},  {"tab", IMPORT_TSV},
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 #define FORMATS_NAMED 3
@@ -158,8 +162,9 @@ static int check_options(const struct import_options *options, struct err *err) 
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     if (!rows[i].is_given || rows[i].is_for_adapter == has_adapter) continue;
     return err_set(err, ERR_USAGE,
-                   has_adapter ? "--%s is for events, and with --adapter FILE holds a service's documents: leave it out"
-                               : "--%s is for the documents of an adapter: give --adapter NAME, or leave it out",
+                   has_adapter
+                       ? "--%s is for events, and with --adapter FILE holds a service's documents: leave it out"
+                       : "--%s is for the documents of an adapter: give --adapter NAME, or leave it out",
                    rows[i].name);
   }
   return 0;
@@ -238,10 +243,8 @@ static int open_sender(struct importing *importing, struct err *err) {
     open_notices(importing, &patience);
     return 0;
   }
-  const struct import_sender_options options = {.client = importing->client,
-                                                .rejects = importing->rejects,
-                                                .patience = patience,
-                                                .counts = importing->counts};
+  const struct import_sender_options options = {
+      .client = importing->client, .rejects = importing->rejects, .patience = patience, .counts = importing->counts};
   importing->sender = import_sender_new(&options);
   return 0;
 }
@@ -402,39 +405,6 @@ static int work(struct importing *importing, struct err *err) {
 
 /* ---- the end ---- */
 
-static uint64_t not_stored(const struct importing *importing) {
-  return importing->counts[REPORT_CONFLICT] + importing->counts[REPORT_REJECTED];
-}
-
-/* The counts of a summary, in its order. */
-static const enum import_count row_counts[] = {(enum import_count)REPORT_STORED, (enum import_count)REPORT_DUPLICATE,
-                                               (enum import_count)REPORT_CONFLICT, (enum import_count)REPORT_REJECTED,
-                                               IMPORT_COUNTS};
-static const enum import_count document_counts[] = {
-    (enum import_count)REPORT_STORED,   IMPORT_RESOLVED, IMPORT_UNRESOLVED, (enum import_count)REPORT_DUPLICATE,
-    (enum import_count)REPORT_CONFLICT, (enum import_count)REPORT_REJECTED, IMPORT_IGNORED, IMPORT_QUARANTINED,
-    IMPORT_COUNTS};
-
-static void print_count(const struct importing *importing, enum import_count count) {
-  (void)printf(importing->options->json ? ",\"%s\":%" PRIu64 : ", %s %" PRIu64, import_count_name(count),
-               importing->counts[count]);
-}
-
-static void print_summary(const struct importing *importing, bool is_complete) {
-  double seconds = progress_seconds(&importing->progress);
-  bool json = importing->options->json;
-  if (options_quiet() && !json) return;
-  const enum import_count *shown = has_adapter(importing) ? document_counts : row_counts;
-  (void)printf(json ? "{\"%s\":%" PRIu64 : "%s %" PRIu64, things(importing), things_done(importing));
-  for (; *shown != IMPORT_COUNTS; shown++)
-    print_count(importing, *shown);
-  if (importing->options->time_zone != NULL) print_count(importing, IMPORT_AMBIGUOUS);
-  if (json)
-    (void)printf(",\"seconds\":%.3f,\"complete\":%s}\n", seconds, is_complete ? "true" : "false");
-  else
-    (void)printf(", in %.2f s\n", seconds);
-}
-
 /* Puts the failure and the way to go on into err. */
 static int tell_stop(const struct importing *importing, struct err *err) {
   const struct err why = *err;
@@ -444,44 +414,24 @@ static int tell_stop(const struct importing *importing, struct err *err) {
                  why.text, importing->place.line, importing->name, how);
 }
 
-static int tell_rejects(const struct importing *importing, struct err *err) {
-  if (!has_adapter(importing)) {
-    return err_set(err, ERR_DENIED, "%" PRIu64 " of %" PRIu64 " rows were not stored; %s has the rows and the reasons",
-                   not_stored(importing), things_done(importing), import_rejects_path(importing->rejects));
-  }
-  uint64_t kept = importing->counts[IMPORT_QUARANTINED];
-  SCOPED(buf_fini) struct buf text = {0};
-  if (not_stored(importing) > 0) {
-    buf_printf(&text, "%" PRIu64 " outputs or documents were not stored; %s has the reasons%s", not_stored(importing),
-               import_rejects_path(importing->rejects), kept > 0 ? "; " : "");
-  }
-  if (kept > 0) {
-    buf_printf(&text, "%" PRIu64 " documents are in the server's quarantine, because the adapter failed on them; "
-               "`codecmeter adapter list` names the reasons, `codecmeter adapter retry` reads them again", kept);
-  }
-  CHECK(!text.failed);
-  return err_set(err, ERR_DENIED, "%.*s", STR_ARG(buf_view(&text)));
-}
-
 static int finish(struct importing *importing, int result, struct err *err) {
   struct err why = {0};
+  const struct import_summary summary = summary_of(importing);
+  bool json = importing->options->json;
   bool is_answered = importing->batches > 0; /* else the next run does everything again, and rejects again */
   int kept = result == 0 || is_answered ? import_rejects_sync(importing->rejects, &why) : 0;
   if (result != 0 && kept == 0 && is_answered) kept = save_place(importing, &why);
   if (result == 0 && kept == 0 && importing->place_path != NULL)
     kept = import_place_remove(importing->place_path, &why);
   progress_end(&importing->progress);
-  print_summary(importing, result == 0 && kept == 0);
+  if (json || !options_quiet())
+    import_summary_print(&summary, progress_seconds(&importing->progress), result == 0 && kept == 0, json);
   if (result == 0 && kept != 0) {
     *err = why;
     result = kept;
   }
-  bool has_rejects = not_stored(importing) > 0 || importing->counts[IMPORT_QUARANTINED] > 0;
-  if (result == 0) return has_rejects ? tell_rejects(importing, err) : 0;
-  if (has_rejects && is_answered) {
-    (void)tell_rejects(importing, &why);
-    say(importing, "%s", why.text);
-  }
+  if (result == 0) return import_summary_check(&summary, err);
+  if (is_answered && import_summary_check(&summary, &why) != 0) say(importing, "%s", why.text);
   return tell_stop(importing, err);
 }
 
@@ -540,14 +490,18 @@ int cmd_import(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "FILE",
       .summary =
-          "Reports the events of a file: ndjson with one event a line, or CSV or TSV whose first line names the columns. "
-          "With --adapter, FILE holds documents of a transcoding service: a job list, or notices. - is standard input. "
-          "Each identity counts once, so a file may be imported again. If the import is interrupted, the same command "
+          "Reports the events of a file: ndjson with one event a line, or CSV or TSV whose first line names the "
+          "columns. "
+          "With --adapter, FILE holds documents of a transcoding service: a job list, or notices. - is standard "
+          "input. "
+          "Each identity counts once, so a file may be imported again. If the import is interrupted, the same "
+          "command "
           "goes on where it stopped.",
       .quiet = "print no progress and no summary",
       .examples =
           "codecmeter import --env data/client.env 2024.csv --source old-farm\n"
-          "codecmeter import --env data/client.env jobs.tsv --source db --time-zone Europe/Berlin --map id=job,width=w\n"
+          "codecmeter import --env data/client.env jobs.tsv --source db --time-zone Europe/Berlin --map "
+          "id=job,width=w\n"
           "codecmeter import --env data/client.env jobs.json --adapter mediaconvert\n"
           "zcat 2023-*.ndjson.gz | codecmeter import --env data/client.env -",
       .exits = exits,

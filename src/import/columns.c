@@ -229,10 +229,11 @@ static int take_columns(struct columns *columns, struct err *err) {
 
 static int check_columns(const struct columns *columns, struct err *err) {
   if (columns->cell_of[FIELD_ID] == NO_CELL) {
-    return err_set(err, ERR_USAGE,
-                   "%s: the first line must name the column id, because each id counts once; if the column has another "
-                   "name, give --map id=COLUMN",
-                   columns->options.file);
+    return err_set(
+        err, ERR_USAGE,
+        "%s: the first line must name the column id, because each id counts once; if the column has another "
+        "name, give --map id=COLUMN",
+        columns->options.file);
   }
   if (columns->cell_of[FIELD_SOURCE] == NO_CELL && columns->options.source == NULL) {
     return err_set(err, ERR_USAGE, "%s: the column source is missing; add it, or give --source NAME",
@@ -358,12 +359,8 @@ static bool add_fields(const struct writing *writing, bool attributes) {
 
 bool columns_write(const struct columns *columns, const struct csv_reader *row, const struct times *times,
                    struct buf *event, struct buf *refusal, bool *ret_is_twice) {
-  const struct writing writing = {.columns = columns,
-                                  .row = row,
-                                  .times = times,
-                                  .event = event,
-                                  .refusal = refusal,
-                                  .is_twice = ret_is_twice};
+  const struct writing writing = {
+      .columns = columns, .row = row, .times = times, .event = event, .refusal = refusal, .is_twice = ret_is_twice};
   *ret_is_twice = false;
   buf_char(event, '{');
   if (!add_fields(&writing, true)) return false;

@@ -10,14 +10,14 @@
 #include "import/csv_reader.h"
 #include "import/times.h"
 
-/* Options of columns. Each list is NULL or ends with NULL; each text of it has items that are separated by commas. All
- * are borrowed. Columns are named as in the header, in any case, without the blanks around. */
+/* Options of columns. Each list is NULL or ends with NULL; each text of it has items that are separated by commas.
+ * All are borrowed. Columns are named as in the header, in any case, without the blanks around. */
 struct columns_options {
   const char *file;             /* for messages */
   const char *source, *project; /* for rows that name none; may be NULL */
   char *const *map;             /* FIELD=COLUMN */
-  char *const *labels;          /* COLUMN or NAME=COLUMN; NAME as in meter/labels.h; default: the column's in lower case */
-  char *const *ignored;         /* COLUMN */
+  char *const *labels;  /* COLUMN or NAME=COLUMN; NAME as in meter/labels.h; default: the column's in lower case */
+  char *const *ignored; /* COLUMN */
 };
 
 struct columns;
@@ -31,8 +31,8 @@ SCOPED_REF(struct columns, columns_free)
 
 size_t columns_count(const struct columns *columns); /* cells of the header */
 
-/* Writes the event of the reader's row, which has as many cells as the header, as JSON on one line. False: it cannot be
- * sent, and `refusal` says why. Both buffers are empty before. */
+/* Writes the event of the reader's row, which has as many cells as the header, as JSON on one line. False: it cannot
+ * be sent, and `refusal` says why. Both buffers are empty before. */
 MUST_USE bool columns_write(const struct columns *columns, const struct csv_reader *row, const struct times *times,
                             struct buf *event, struct buf *refusal, bool *ret_is_twice);
 

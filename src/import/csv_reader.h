@@ -1,6 +1,6 @@
-/* Reads rows of CSV or TSV, one per line, with libcsv. It follows RFC 4180 strictly, so that it finds a misplaced quote.
- * Blanks around a cell are part of the cell; blanks outside the quotes of a cell make the row bad. Lines end with LF
- * or CR LF. */
+/* Reads rows of CSV or TSV, one per line, with libcsv. It follows RFC 4180 strictly, so that it finds a misplaced
+ * quote. Blanks around a cell are part of the cell; blanks outside the quotes of a cell make the row bad. Lines end
+ * with LF or CR LF. */
 #ifndef CODECMETER_IMPORT_CSV_READER_H
 #define CODECMETER_IMPORT_CSV_READER_H
 

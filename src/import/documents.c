@@ -1,5 +1,5 @@
-/* The window holds what was read and not yet taken; the value under way begins at its front. A value is taken in three
- * steps: find its end, divide it if it is long, give its pieces. Only then does the window move on. */
+/* The window holds what was read and not yet taken; the value under way begins at its front. A value is taken in
+ * three steps: find its end, divide it if it is long, give its pieces. Only then does the window move on. */
 #include "import/documents.h"
 
 #include <stdlib.h>
@@ -91,8 +91,10 @@ static int fill(struct import_documents *documents, struct err *err) {
   documents->begin = 0;
   char *room = rest <= IMPORT_DOCUMENT_MAX ? buf_extend(window, READ_SIZE) : NULL;
   if (room == NULL)
-    return err_set(err, ERR_LIMIT, "%s: the document on line %llu is longer than %zu bytes, or than memory allows: "
-                   "divide it", documents->options.name, (unsigned long long)documents->line, IMPORT_DOCUMENT_MAX);
+    return err_set(err, ERR_LIMIT,
+                   "%s: the document on line %llu is longer than %zu bytes, or than memory allows: "
+                   "divide it",
+                   documents->options.name, (unsigned long long)documents->line, IMPORT_DOCUMENT_MAX);
   window->len -= READ_SIZE;
   int result = input_read(documents->options.fd, documents->options.name, room, READ_SIZE, &got, err);
   if (result != 0) return result;
@@ -263,8 +265,7 @@ static void check(struct import_documents *documents) {
   json_parser_trim(documents->parser, 4 * IMPORT_PIECE_MAX);
   if (result == -ERR_PARSE) buf_printf(&documents->refusal, "not JSON: %s", why.text);
   if (result == -ERR_LIMIT) buf_printf(&documents->refusal, "nested more than %d deep", DEPTH_MAX);
-  if (result == 0 && json->type != JSON_OBJECT)
-    buf_text(&documents->refusal, "a document must be a JSON object");
+  if (result == 0 && json->type != JSON_OBJECT) buf_text(&documents->refusal, "a document must be a JSON object");
 }
 
 /* ---- giving ---- */
@@ -290,7 +291,9 @@ static void move_done(struct import_documents *documents, size_t at) {
   documents->done_offset = documents->offset + at;
 }
 
-static struct str part_of(struct str text, size_t begin, size_t end) { return str_make(text.ptr + begin, end - begin); }
+static struct str part_of(struct str text, size_t begin, size_t end) {
+  return str_make(text.ptr + begin, end - begin);
+}
 
 /* Puts the next elements between head and tail. */
 static void fill_piece(struct import_documents *documents, struct str value) {
@@ -319,8 +322,8 @@ static void skip_elements(struct import_documents *documents, struct str value) 
   }
 }
 
-/* Gives the next piece of the value. If a piece is not JSON, gives fewer of its elements, so that a bad one is refused
- * alone. False: there are no more. */
+/* Gives the next piece of the value. If a piece is not JSON, gives fewer of its elements, so that a bad one is
+ * refused alone. False: there are no more. */
 static bool next_piece(struct import_documents *documents, struct import_document *ret) {
   struct division *division = &documents->division;
   struct str value = part_of(left(documents), 0, documents->len);
@@ -383,8 +386,8 @@ static void give_whole(struct import_documents *documents, bool is_cut, struct i
   move_done(documents, documents->len);
 }
 
-/* The end of a file within an array, behind a whole element: what was left out is not known, so that is not passed over
- * in silence. An import that continues behind the last element finds it again. */
+/* The end of a file within an array, behind a whole element: what was left out is not known, so that is not passed
+ * over in silence. An import that continues behind the last element finds it again. */
 static bool give_end(struct import_documents *documents, struct import_document *ret) {
   if (!documents->in_array) return false;
   documents->in_array = false;
@@ -411,7 +414,8 @@ int import_documents_next(struct import_documents *documents, struct import_docu
     if (result == 0) result = find_end(documents, &documents->len, &is_cut, err);
     if (result != 0) return result;
   } while (documents->offset + documents->len <= documents->skip_to);
-  if (!is_cut && divide(documents, part_of(left(documents), 0, documents->len)) && next_piece(documents, ret)) return 0;
+  if (!is_cut && divide(documents, part_of(left(documents), 0, documents->len)) && next_piece(documents, ret))
+    return 0;
   give_whole(documents, is_cut, ret);
   return 0;
 }

@@ -27,19 +27,20 @@ struct import_documents_options {
 };
 
 struct import_document {
-  uint64_t line;      /* the line on which it begins, from 1 */
-  struct str text;    /* an object on one line; if it is refused, the text of the file, or empty if that is too long */
+  uint64_t line;   /* the line on which it begins, from 1 */
+  struct str text; /* an object on one line; if it is refused, the text of the file, or empty if that is too long */
   struct str refusal; /* why it cannot be sent; empty if it can */
   size_t elements;    /* of the array at which the document was divided, in this piece; 0: it is whole */
 };
 
 struct import_documents;
-MUST_USE struct import_documents *import_documents_open(const struct import_documents_options *options); /* never NULL */
+MUST_USE struct import_documents *import_documents_open(
+    const struct import_documents_options *options); /* never NULL */
 void import_documents_close(struct import_documents *documents);
 SCOPED_REF(struct import_documents, import_documents_close)
 
-/* Continues at a place that import_documents_offset and import_documents_line returned. Call it before the first document. It reads the file
- * from its beginning, because the other members of a divided document may be there. */
+/* Continues at a place that import_documents_offset and import_documents_line returned. Call it before the first
+ * document. It reads the file from its beginning, because the other members of a divided document may be there. */
 void import_documents_seek(struct import_documents *documents, uint64_t offset, uint64_t line);
 
 /* Reads the next document or piece; its texts are valid until the next call. *ret_is_end: there are no more. -ERR_IO.

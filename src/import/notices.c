@@ -66,10 +66,10 @@ static enum import_count outcome_of(const struct json *result) {
 /* Each output that is not stored must be among the results. If one is missing, the answer did not come from a
  * codecmeter. */
 static bool read_answer(const struct json *top, struct answer *ret) {
-  uint64_t *counts = ret->counts;
   bool has_results, has_ignored;
   *ret = (struct answer){.results = elements_of(top, "results", &has_results),
                          .ignored = elements_of(top, "ignored", &has_ignored)};
+  uint64_t *counts = ret->counts;
   for (int i = 0; i <= IMPORT_UNRESOLVED; i++) {
     if (!json_member_u64(top, import_count_name((enum import_count)i), &counts[i])) return false;
   }
@@ -122,8 +122,8 @@ static int take_results(struct import_notices *notices, const struct answer *ans
   return 0;
 }
 
-/* A document that the server cannot read is rejected: -ERR_RANGE. If it is the first one, nothing says that the server
- * would read another, and then the URL may be wrong: -ERR_DENIED. */
+/* A document that the server cannot read is rejected: -ERR_RANGE. If it is the first one, nothing says that the
+ * server would read another, and then the URL may be wrong: -ERR_DENIED. */
 static int refuse(const struct import_notices *notices, const struct json *top, struct err *err) {
   int result = exchange_refusal(&notices->reply, top, err);
   bool is_bad = notices->reply.status == 400 && notices->is_answered;
@@ -150,7 +150,8 @@ static int take_answer(struct import_notices *notices, struct err *err) {
 
 /* ---- sending ---- */
 
-/* As import/sender.c's: -ERR_LIMIT: the document is too large. -ERR_NETWORK, -ERR_BUSY: another attempt may succeed. */
+/* As import/sender.c's: -ERR_LIMIT: the document is too large. -ERR_NETWORK, -ERR_BUSY: another attempt may succeed.
+ */
 static int attempt(void *arg, struct err *err) {
   struct import_notices *notices = arg;
   const struct import_notices_options *options = &notices->options;

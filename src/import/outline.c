@@ -12,11 +12,18 @@ static size_t skip_blanks(struct str text, size_t at) {
   return at;
 }
 
-/* From behind the opening quote to behind the closing one. */
+/* From behind the opening quote to behind the closing one: the first that an even number of backslashes precedes. */
 static size_t skip_string(struct str text, size_t at) {
-  while (at < text.len && text.ptr[at] != '"')
-    at += text.ptr[at] == '\\' ? 2 : 1;
-  return at < text.len ? at + 1 : text.len;
+  while (at < text.len) {
+    const char *quote = memchr(text.ptr + at, '"', text.len - at);
+    if (quote == NULL) break;
+    const char *before = quote;
+    while (before > text.ptr + at && before[-1] == '\\')
+      before--;
+    at = (size_t)(quote + 1 - text.ptr);
+    if ((quote - before) % 2 == 0) return at;
+  }
+  return text.len;
 }
 
 static size_t skip_nested(struct str text, size_t at) {

@@ -21,7 +21,7 @@
 
 const char *import_count_name(enum import_count count) {
   static const char *const names[] = {
-      [IMPORT_UNRESOLVED] = "unresolved", [IMPORT_RESOLVED] = "resolved",   [IMPORT_IGNORED] = "ignored",
+      [IMPORT_UNRESOLVED] = "unresolved",   [IMPORT_RESOLVED] = "resolved",   [IMPORT_IGNORED] = "ignored",
       [IMPORT_QUARANTINED] = "quarantined", [IMPORT_DOCUMENTS] = "documents", [IMPORT_AMBIGUOUS] = "ambiguous",
   };
   CHECK(count < IMPORT_COUNTS);

@@ -24,8 +24,8 @@ enum import_count {
 const char *import_count_name(enum import_count count);
 
 struct import_place {
-  uint64_t offset, line;          /* everything before it was answered; the line begins there */
-  uint64_t rejected_bytes;        /* length of the file of rejects, up to there */
+  uint64_t offset, line;   /* everything before it was answered; the line begins there */
+  uint64_t rejected_bytes; /* length of the file of rejects, up to there */
   uint64_t counts[IMPORT_COUNTS];
 };
 

@@ -18,10 +18,10 @@
 struct import_source {
   struct import_source_options options;
   char *window;
-  size_t begin, end; /* of the bytes that were read and not yet taken */
-  bool at_end;       /* the end of the file was read */
-  uint64_t offset;   /* of begin in the file */
-  uint64_t line;     /* the line that begins there */
+  size_t begin, end;      /* of the bytes that were read and not yet taken */
+  bool at_end;            /* the end of the file was read */
+  uint64_t offset;        /* of begin in the file */
+  uint64_t line;          /* the line that begins there */
   struct csv_reader *csv; /* of rows; NULL: ndjson */
   struct columns *columns;
   struct buf event, refusal;
@@ -131,8 +131,7 @@ static int next_line(struct import_source *source, struct import_event *ret, boo
   buf_clear(&source->refusal);
   buf_clear(&source->event);
   if (line.is_long) buf_printf(&source->refusal, "the line is longer than %zu bytes", IMPORT_ROW_MAX);
-  bool is_good =
-      times_write_event(&source->options.times, text, &source->event, &source->refusal, &ret->is_twice);
+  bool is_good = times_write_event(&source->options.times, text, &source->event, &source->refusal, &ret->is_twice);
   ret->text = is_good ? buf_view(&source->event) : text;
   ret->refusal = buf_view(&source->refusal);
   return 0;
@@ -162,14 +161,16 @@ static int take_row(struct import_source *source, struct row *ret, struct err *e
 
 /* Writes why the row is none; nothing if it is one. */
 static void find_fault(const struct import_source *source, const struct row *row, struct buf *out) {
-  size_t cells = row->state == ROW_GOOD ? csv_reader_cells(source->csv) : 0, expected = columns_count(source->columns);
+  size_t cells = row->state == ROW_GOOD ? csv_reader_cells(source->csv) : 0,
+         expected = columns_count(source->columns);
   if (row->state == ROW_LONG)
     buf_printf(out, "the row is longer than %zu bytes", IMPORT_ROW_MAX);
   else if (row->state == ROW_OPEN)
     buf_text(out, "a quote is not closed: a row must be on one line");
   else if (row->state == ROW_BAD)
-    buf_text(out, "misplaced quote: double a quote inside quotes, and put nothing between a closing quote and the end "
-                  "of its cell");
+    buf_text(out,
+             "misplaced quote: double a quote inside quotes, and put nothing between a closing quote and the end "
+             "of its cell");
   else if (cells != expected)
     buf_printf(out, "the row has %zu cell%s, but the header has %zu", cells, cells == 1 ? "" : "s", expected);
 }
@@ -238,17 +239,19 @@ static int check_ndjson(const struct import_source *source, struct err *err) {
                      : options->ignored != NULL ? "ignore"
                                                 : NULL;
   if (name == NULL) return 0;
-  return err_set(err, ERR_USAGE,
-                 "--%s is for CSV and TSV, and %s is ndjson, where each event has its own members: leave the option out",
-                 name, source->options.name);
+  return err_set(
+      err, ERR_USAGE,
+      "--%s is for CSV and TSV, and %s is ndjson, where each event has its own members: leave the option out", name,
+      source->options.name);
 }
 
 static int check_text(const struct import_source *source, struct str header, struct err *err) {
   if (str_is_utf8(header) && !has(header, '\0')) return 0;
-  return err_set(err, ERR_USAGE,
-                 "%s is not UTF-8 text; if it is compressed, use `zcat FILE | codecmeter import --format csv -`; if it "
-                 "is UTF-16, convert it with iconv",
-                 source->options.name);
+  return err_set(
+      err, ERR_USAGE,
+      "%s is not UTF-8 text; if it is compressed, use `zcat FILE | codecmeter import --format csv -`; if it "
+      "is UTF-16, convert it with iconv",
+      source->options.name);
 }
 
 static int take_header(struct import_source *source, char delimiter, struct err *err) {
@@ -257,7 +260,8 @@ static int take_header(struct import_source *source, char delimiter, struct err 
   int result = take_row(source, &row, err);
   if (result == 0) result = check_text(source, row.line.text, err);
   if (result != 0) return result;
-  if (row.state != ROW_GOOD) return err_set(err, ERR_USAGE, "%s: the first line must name columns", source->options.name);
+  if (row.state != ROW_GOOD)
+    return err_set(err, ERR_USAGE, "%s: the first line must name columns", source->options.name);
   return columns_open(&source->options.columns, source->csv, &source->columns, err);
 }
 
@@ -268,12 +272,21 @@ static int read_header(struct import_source *source, struct err *err) {
   if (result == 0) result = peek(source, &header, err);
   if (result != 0) return result;
   char delimiter = delimiter_of(format, header);
+  bool is_json = str_equal(header, STR("{")) || str_starts(header, STR("["));
+  if (format == IMPORT_BY_HEADER && is_json) {
+    return err_set(
+        err, ERR_USAGE,
+        "%s holds JSON that is an array or printed over many lines: if it is from a transcoding service, give "
+        "--adapter NAME; events must be one on each line",
+        source->options.name);
+  }
   if (delimiter != '\0') return take_header(source, delimiter, err);
   if (source->options.needs_format && (header.len == 0 || header.ptr[0] != '{')) {
-    return err_set(err, ERR_USAGE,
-                   "%s: unknown format, because the name does not end in .csv, .tsv, .ndjson or .jsonl, and the first "
-                   "line has no columns: give --format",
-                   source->options.name);
+    return err_set(
+        err, ERR_USAGE,
+        "%s: unknown format, because the name does not end in .csv, .tsv, .ndjson or .jsonl, and the first "
+        "line has no columns: give --format",
+        source->options.name);
   }
   return check_ndjson(source, err);
 }

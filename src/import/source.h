@@ -20,14 +20,14 @@ enum import_format {
   IMPORT_NDJSON,
   IMPORT_CSV,       /* cells are separated by commas; by semicolons or tabs if the header has those and no comma */
   IMPORT_TSV,       /* by tabs */
-  IMPORT_BY_HEADER, /* as IMPORT_CSV if the first line has one of these; else ndjson */
+  IMPORT_BY_HEADER, /* as IMPORT_CSV if the first line has one of these; else ndjson. -ERR_USAGE: it is other JSON */
 };
 
 struct import_source_options {
   int fd;           /* borrowed; read from its current offset */
   const char *name; /* for messages */
   enum import_format format;
-  bool needs_format; /* IMPORT_BY_HEADER: -ERR_USAGE if the first line is no header and no object */
+  bool needs_format;              /* IMPORT_BY_HEADER: -ERR_USAGE if the first line is no header and no object */
   struct columns_options columns; /* of rows; its file is set by import_source_open */
   struct times times;
 };

@@ -12,7 +12,8 @@ static void refuse(enum local_time_state state, const struct times *times, const
   if (state == LOCAL_TIME_DATE)
     buf_text(refusal, "is a date without a time of day");
   else if (state == LOCAL_TIME_NO_ZONE)
-    buf_text(refusal, "states no time zone: give --time-zone NAME if all times of the file are local times of one zone");
+    buf_text(refusal,
+             "states no time zone: give --time-zone NAME if all times of the file are local times of one zone");
   else
     buf_printf(refusal, "does not exist in %s: the clock went forward over it", zone_name(times->zone));
 }
@@ -64,7 +65,8 @@ static bool rewrite(struct rewriting *rewriting, struct outline_part object, con
     struct str text = str_make(event.ptr + value.begin + 1, value.end - value.begin - 2);
     buf_append(rewriting->out, event.ptr + rewriting->copied, value.begin + 1 - rewriting->copied);
     rewriting->copied = value.end - 1;
-    if (!times_write(rewriting->times, name, text, rewriting->out, rewriting->refusal, rewriting->is_twice)) return false;
+    if (!times_write(rewriting->times, name, text, rewriting->out, rewriting->refusal, rewriting->is_twice))
+      return false;
   }
   return true;
 }

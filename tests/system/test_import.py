@@ -346,6 +346,7 @@ def test_forms_of_a_table(importing, name, options, before, separator):
 
 def test_forms_that_are_none(importing):
     for name, text, words in (("a.txt", "precious\n", "give --format"), ("a", "", "give --format"), ("a.txt", "\n\n", "give --format"),
+                              ("a.json", '{\n "Jobs": []\n}', "--adapter"), ("a.json", "[{},\n{}]", "--adapter"),
                               ("a.tsv", "id,codec\n", "unknown column 'id,codec'"), ("a.csv", "id", "column source is missing")):
         done = importing(importing.write(name, text))
         assert done.returncode == 2 and words in done.stderr, (name, done)

@@ -94,12 +94,20 @@ def test_a_complete_report_resolves_what_waits(old_account, state):
 
 
 def test_in_one_request_too(old_account):
-    """A document can hold an output twice: what waits and what resolves it are staged together."""
-    first = job("t", codec=None)
-    assert told(tell(old_account, "tencent-mps", first, AT))[4] == 1
-    for n in range(3):
-        assert tell(old_account, "tencent-mps", job("t"), AT).json()["resolved"] == (n == 0)
-    assert totals(old_account) == {("h264", "LowDefinitionTime"): 60}
+    """What waits and what contradicts or resolves it are staged together."""
+    def listed(codec=None, width=1280):
+        made = {"Id": "j", "Status": "COMPLETE", "Timing": {"FinishTime": "2020-09-13T12:26:40+00:00"}, "OutputGroupDetails": [
+            {"OutputDetails": [{"DurationInMs": 5000, "VideoDetails": {"WidthInPx": width, "HeightInPx": 720}}]}]}
+        if codec:
+            made["Settings"] = {"OutputGroups": [{"Outputs": [{"VideoDescription": {"CodecSettings": {"Codec": codec}}}]}]}
+        return made
+
+    jobs = [listed(), listed("H_264", 1920), listed(), listed("H_264"), listed(), listed("H_264"), listed("H_265")]
+    reply = tell(old_account, "mediaconvert", {"Jobs": jobs})
+    assert told(reply)[:5] == (1, 3, 2, 0, 1) and reply.json()["resolved"] == 1, reply.body
+    assert [row["outcome"] for row in reply.json()["results"]] == [
+        "unresolved", "conflict", "duplicate", "duplicate", "duplicate", "conflict"]
+    assert totals(old_account) == {("h264", "MidiumDefinitionTime"): 5} and unresolved(old_account) == []
 
 
 def test_what_was_dismissed_stays_so(old_account):
