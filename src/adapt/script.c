@@ -40,7 +40,7 @@ static int line_now(lua_State *lua) {
 static bool may_grow(struct run *run, size_t more) {
   if (more <= SCRIPT_MEMORY_MAX - run->memory && !is_exhausted(run)) return true;
   int line = line_now(run->lua);
-  if (line > 0) run->line = line; /* Lua also wants memory when it has left all functions, to make its stack smaller */
+  if (line > 0) run->line = line; /* Lua also wants memory after the last function, to make its stack smaller */
   run->shortages++;
   return false;
 }
