@@ -107,21 +107,25 @@ static int check_unknown(struct reading *reading, const struct json *object, con
   return 0;
 }
 
-/* Fills the slots even if a name is given twice, which rejects the event: the answer needs the event's id. */
+/* Fills the slots even if a name is given twice, which rejects the event: the answer needs the event's id. *ret_filled
+ * has a bit for each slot that is filled; leaves the others as they are. */
 static int fill_slots(struct reading *reading, const struct json *object, const struct names *names,
-                      const struct json **slots) {
+                      const struct json **slots, uint32_t *ret_filled) {
   size_t count = names->count, unknown_count = 0, twice = count, next = 0;
+  uint32_t filled = 0;
   for (const struct json *member = object->child; member != NULL; member = member->next) {
     size_t slot = slot_of(member->name, names, next);
     if (slot < count) next = slot + 1;
     if (slot == count) {
       unknown_count++;
-    } else if (slots[slot] == NULL) {
+    } else if ((filled & 1u << slot) == 0) {
       slots[slot] = member;
+      filled |= 1u << slot;
     } else if (twice == count) {
       twice = slot;
     }
   }
+  *ret_filled = filled;
   if (twice < count) return reject_twice(reading, name_at(names, twice));
   return unknown_count < 2 ? 0 : check_unknown(reading, object, names, unknown_count);
 }
@@ -154,8 +158,8 @@ static bool is_time(const struct json *value, int64_t *ret_ms) {
 /* ---- the second pass: attributes of the event ---- */
 
 enum attribute {
-  ATTRIBUTE_ID,
   ATTRIBUTE_SOURCE,
+  ATTRIBUTE_ID,
   ATTRIBUTE_TYPE,
   ATTRIBUTE_TIME,
   ATTRIBUTE_SUBJECT,
@@ -167,8 +171,8 @@ enum attribute {
 };
 
 static const struct str attribute_names[ATTRIBUTES] = {
-    [ATTRIBUTE_ID] = STR("id"),
     [ATTRIBUTE_SOURCE] = STR("source"),
+    [ATTRIBUTE_ID] = STR("id"),
     [ATTRIBUTE_TYPE] = STR("type"),
     [ATTRIBUTE_TIME] = STR("time"),
     [ATTRIBUTE_SUBJECT] = STR("subject"),
@@ -441,12 +445,15 @@ static const struct field fields[] = {
      VOID_ACTOR_MAX},
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
+_Static_assert(FIELDS <= 32 && ATTRIBUTES <= 32, "a bit for each slot");
 
 static int read_fields(struct reading *reading, const struct json *data) {
   static const struct names names = {&fields[0].name, sizeof fields[0], FIELDS};
-  const struct json *slots[FIELDS] = {NULL};
-  int result = fill_slots(reading, data, &names, slots);
-  for (size_t i = 0; i < FIELDS && result == 0; i++) {
+  const struct json *slots[FIELDS];
+  uint32_t filled;
+  int result = fill_slots(reading, data, &names, slots, &filled);
+  for (; filled != 0 && result == 0; filled &= filled - 1) {
+    size_t i = (size_t)__builtin_ctz(filled);
     bool is_read = given(slots[i]) != NULL && (fields[i].kinds & 1u << reading->usage->kind) != 0;
     if (is_read) result = fields[i].read(reading, &fields[i], slots[i]);
   }
@@ -541,7 +548,8 @@ static int read_event(struct reading *reading, const struct json *event, bool ne
   if (event->type != JSON_OBJECT) return reject(reading, "an event must be a JSON object");
   static const struct names names = {attribute_names, sizeof attribute_names[0], ATTRIBUTES};
   const struct json *slots[ATTRIBUTES] = {NULL};
-  int result = fill_slots(reading, event, &names, slots);
+  uint32_t filled;
+  int result = fill_slots(reading, event, &names, slots, &filled);
   reading->event->id = shown_id(slots[ATTRIBUTE_ID]);
   for (size_t i = 0; i < ATTRIBUTES; i++)
     slots[i] = given(slots[i]);

@@ -219,31 +219,31 @@ void usage_contrast(const struct usage *first, const struct usage *later, unsign
 }
 
 static const struct {
-  const char *name;
+  struct str name;
   enum usage_kind kind;
   enum usage_outcome outcome;
 } types[] = {
-    {"transcode.finished", USAGE_TRANSCODE, USAGE_FINISHED},
-    {"transcode.failed", USAGE_TRANSCODE, USAGE_FAILED},
-    {"remux.finished", USAGE_REMUX, USAGE_FINISHED},
-    {"remux.failed", USAGE_REMUX, USAGE_FAILED},
-    {"snapshot.finished", USAGE_SNAPSHOT, USAGE_FINISHED},
-    {"snapshot.failed", USAGE_SNAPSHOT, USAGE_FAILED},
-    {"audio.finished", USAGE_AUDIO, USAGE_FINISHED},
-    {"audio.failed", USAGE_AUDIO, USAGE_FAILED},
-    {"usage.voided", USAGE_VOID, USAGE_FINISHED},
+    {STR("transcode.finished"), USAGE_TRANSCODE, USAGE_FINISHED},
+    {STR("transcode.failed"), USAGE_TRANSCODE, USAGE_FAILED},
+    {STR("remux.finished"), USAGE_REMUX, USAGE_FINISHED},
+    {STR("remux.failed"), USAGE_REMUX, USAGE_FAILED},
+    {STR("snapshot.finished"), USAGE_SNAPSHOT, USAGE_FINISHED},
+    {STR("snapshot.failed"), USAGE_SNAPSHOT, USAGE_FAILED},
+    {STR("audio.finished"), USAGE_AUDIO, USAGE_FINISHED},
+    {STR("audio.failed"), USAGE_AUDIO, USAGE_FAILED},
+    {STR("usage.voided"), USAGE_VOID, USAGE_FINISHED},
 };
 
 const char *usage_type_name(enum usage_kind kind, enum usage_outcome outcome) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-    if (types[i].kind == kind && types[i].outcome == outcome) return types[i].name;
+    if (types[i].kind == kind && types[i].outcome == outcome) return types[i].name.ptr;
   }
   return kind == USAGE_UNRESOLVED ? "transcode.unresolved" : "";
 }
 
 bool usage_type_parse(struct str type, enum usage_kind *ret_kind, enum usage_outcome *ret_outcome) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-    if (!str_equal(type, str_of(types[i].name))) continue;
+    if (!str_equal(type, types[i].name)) continue;
     *ret_kind = types[i].kind;
     *ret_outcome = types[i].outcome;
     return true;
