@@ -147,7 +147,7 @@ static int settle(struct retry *retry) {
   if (result != 0) return result;
   const struct trace_origin origin = {.path = COMMAND, .token = retry->token};
   ingest_count(&retry->events, retry->verdicts, &retry->counts);
-  trace_rejected(&origin, &retry->events, retry->verdicts);
+  trace_lost(&origin, &retry->events, retry->verdicts);
   trace_ignored(&origin, retry->ignored, retry->ignored_count);
   if (retry->counts.rejected > 0) return refuse_rejected(retry);
   return quarantine_drop(retry->adapters->quarantine, retry->id, &retry->err);

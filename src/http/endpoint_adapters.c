@@ -208,7 +208,7 @@ static void answer(const struct waiter *waiter) {
   for (size_t i = 0; i < told->ignored_count; i++)
     size += INGEST_TEXT_MAX(strlen(told->ignored[i]));
   count(told, delivery);
-  trace_rejected(&origin, &delivery->events, delivery->batch.verdicts);
+  trace_lost(&origin, &delivery->events, delivery->batch.verdicts);
   trace_ignored(&origin, told->ignored, told->ignored_count);
   if (!waiter_claim(waiter, size)) return;
   ingest_answer_notice(&delivery->events, delivery->batch.verdicts, told->ignored, told->ignored_count,

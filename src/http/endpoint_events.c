@@ -68,7 +68,7 @@ static void answer(const struct waiter *waiter) {
   struct http_reply *reply = waiter->reply;
   bool is_alias = str_equal(waiter->request->path, STR(PATH_ALIAS));
   const struct trace_origin origin = {.path = waiter->request->path, .token = waiter->request->who};
-  trace_rejected(&origin, &delivery->events, delivery->batch.verdicts);
+  trace_lost(&origin, &delivery->events, delivery->batch.verdicts);
   count_rejected(waiter->arg, delivery);
   if (!waiter_claim(waiter, ingest_answer_max(&delivery->events, delivery->batch.verdicts))) return;
   if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts))

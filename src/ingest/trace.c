@@ -109,15 +109,23 @@ static void count_rejected(struct tally *tally, const struct event *event, enum 
   if (tally->shown_count < SHOWN_MAX) tally->shown[tally->shown_count++] = event->id;
 }
 
-static void take_tally(const struct events *events, const struct verdict *verdicts, struct tally *ret) {
+static void count_conflict(struct tally *tally, const struct event *event) {
+  tally->count++;
+  if (tally->shown_count < SHOWN_MAX) tally->shown[tally->shown_count++] = event->id;
+}
+
+static void take_tallies(const struct events *events, const struct verdict *verdicts, struct tally *ret_rejected,
+                         struct tally *ret_conflicts) {
   size_t next_usage = 0;
   for (size_t i = 0; i < events->count; i++) {
     const struct event *event = &events->items[i];
     const struct verdict *verdict = event->reason == NULL ? &verdicts[next_usage++] : NULL;
     if (verdict == NULL)
-      count_rejected(ret, event, VERDICT_REASON_NONE);
+      count_rejected(ret_rejected, event, VERDICT_REASON_NONE);
     else if (verdict->outcome == VERDICT_REJECTED)
-      count_rejected(ret, event, verdict->reason);
+      count_rejected(ret_rejected, event, verdict->reason);
+    else if (verdict->outcome == VERDICT_CONFLICT)
+      count_conflict(ret_conflicts, event);
   }
   CHECK(next_usage == events->usages_count);
 }
@@ -165,16 +173,27 @@ static void add_shown(struct line *line, const struct tally *tally) {
   }
 }
 
-void trace_rejected(const struct trace_origin *origin, const struct events *events, const struct verdict *verdicts) {
-  struct tally tally = {0};
+static void tell_rejected(const struct trace_origin *origin, const struct tally *tally, size_t events) {
   struct line line = {0};
-  take_tally(events, verdicts, &tally);
-  if (tally.count == 0) return;
-  add_names(&line, &tally);
+  add_names(&line, tally);
   add(&line, "; ids: ");
-  add_shown(&line, &tally);
-  diag_warning("%.*s: rejected %zu of %zu events of token %s: %s", STR_ARG(origin->path), tally.count, events->count,
+  add_shown(&line, tally);
+  diag_warning("%.*s: rejected %zu of %zu events of token %s: %s", STR_ARG(origin->path), tally->count, events,
                origin->token, line.text);
+}
+
+static void tell_conflicts(const struct trace_origin *origin, const struct tally *tally, size_t events) {
+  struct line line = {0};
+  add_shown(&line, tally);
+  diag_warning("%.*s: %zu of %zu events of token %s contradict what was reported before, and do not count; ids: %s",
+               STR_ARG(origin->path), tally->count, events, origin->token, line.text);
+}
+
+void trace_lost(const struct trace_origin *origin, const struct events *events, const struct verdict *verdicts) {
+  struct tally rejected = {0}, conflicts = {0};
+  take_tallies(events, verdicts, &rejected, &conflicts);
+  if (rejected.count > 0) tell_rejected(origin, &rejected, events->count);
+  if (conflicts.count > 0) tell_conflicts(origin, &conflicts, events->count);
 }
 
 void trace_ignored(const struct trace_origin *origin, const char *const *ignored, size_t count) {

@@ -1,6 +1,6 @@
 /* Traces: what a request lost, in the log. Programs and services that report seldom read the answers.
  *
- * One line a request, at most 2 KiB long whatever the request holds. Any thread; neither function waits or allocates.
+ * One line a request and kind of loss, at most 2 KiB long whatever the request holds. Any thread; neither function waits or allocates.
  */
 #ifndef CODECMETER_INGEST_TRACE_H
 #define CODECMETER_INGEST_TRACE_H
@@ -21,8 +21,9 @@ struct trace_origin {
 };
 
 /* Logs a warning if events were rejected: how many, how many for each reason, the first three ids, and the whole
- * reason of the first. verdicts: as for ingest_answer. */
-void trace_rejected(const struct trace_origin *origin, const struct events *events, const struct verdict *verdicts);
+ * reason of the first. Logs another one if events are conflicts: how many, and the first three ids. verdicts: as for
+ * ingest_answer. */
+void trace_lost(const struct trace_origin *origin, const struct events *events, const struct verdict *verdicts);
 
 /* Logs, if there are any, the reasons why parts of a notice were ignored: the first three, and how many there are. */
 void trace_ignored(const struct trace_origin *origin, const char *const *ignored, size_t count);

@@ -737,6 +737,24 @@ def test_rejected_events_leave_one_line_a_request(account):
     assert "/api/v1/events: rejected 1 of 1" in traces(account)[-1]
 
 
+def test_conflicts_leave_a_line_too(account):
+    """Of events, and of a notice that contradicts the one before."""
+    c = account.client
+    token = account.server.admin("token", "list")[0]["id"]
+    assert c.report([event(n) for n in range(5)]).json()["stored"] == 5
+    assert c.report([event(n, width=1) for n in range(5)] + [event("new")]).json()["conflict"] == 5
+    notice = {"retcode": 0, "task_id": "9", "dest_video_name": "o.mp4", "width": 640, "height": 360, "duration": 20}
+    for change in ({}, {"width": 320}):
+        assert c.request("POST", "/v1/adapters/umedia", json.dumps({**notice, **change}),
+                         {"Content-Type": "application/json", "Authorization": f"Bearer {account.token}"}).status == 200
+    lines = [line.split(": ", 1) for line in account.server.log_text().splitlines() if " contradict " in line]
+    assert [(line[0].split()[-1], line[1]) for line in lines] == [
+        ("/v1/events", f"5 of 6 events of token {token} contradict what was reported before, and do not count; "
+                       'ids: "0", "1", "2"'),
+        ("/v1/adapters/umedia", f"1 of 1 events of token {token} contradict what was reported before, and do not count; "
+                                'ids: "9/o.mp4"')]
+
+
 def test_a_trace_is_bounded(account):
     odd = [json.dumps(event(n))[:-1] + f', "{"m" * 200}{n}": 1, "{"m" * 200}{n}": 2}}' for n in range(3000)]
     fields = [{**event(n), "data": {**event(n)["data"], name: [1]}} for n, name in enumerate(
