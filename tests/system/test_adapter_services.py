@@ -715,6 +715,22 @@ def test_a_map_of_one_output(bare):
     assert history(account, "two", "j/1")[0]["time"] == "2026-02-03T12:00:00.123Z"
 
 
+def test_ids_of_a_map_are_one_to_one(bare):
+    """Two outputs that differ never get one identity: the second would be taken for a copy of the first."""
+    rest = "codec=c, width=w, height=h, duration_ms=ms, time_s=$.at"
+    account = mapped(bare, f"adapter.parts.map=id=folder/name, {rest}", f"adapter.jobs.map=each=o, id=id, {rest}")
+    made = {"c": "av1", "w": 640, "h": 360, "ms": 1500, "at": 1770120000}
+    for folder, name, id in (("a/b", "c", "a%2Fb/c"), ("a", "b/c", "a/b/c"), ("a%2Fb", "c", "a%252Fb/c")):
+        assert counts(tell(account, "parts", {**made, "folder": folder, "name": name})) == (1, 0, 0, 0, 0, 0)
+        assert told(account, "parts", id) == ("transcode.finished", "av1", 640, 360, 1500)
+    notice = {"id": "job", "at": 1770120000, "o": [made, made]}
+    assert is_set_aside(tell(account, "jobs", notice))
+    assert "two outputs have the id 'job'" in account.server.log_text()
+    for n, output in enumerate(notice["o"]):
+        notice["o"][n] = {**output, "id": n}
+    assert counts(tell(account, "jobs", notice)) == (2, 0, 0, 0, 0, 0)
+
+
 def test_the_map_of_the_documentation(bare):
     with open(os.path.join(ROOT, "docs", "adapters.md"), encoding="utf-8") as file:
         _, _, page = file.read().partition("## A service that is not listed: a map\n")

@@ -98,12 +98,17 @@ local function value_of(notice, output, field)
   return path and text(look_up(notice, output, path, is_measure[field])) or nil
 end
 
+-- Without it, a/b with c and a with b/c would be one identity. The last part may have a "/".
+local function escaped(part)
+  return table.concat(split(table.concat(split(part, "%"), "%25"), "/"), "%2F")
+end
+
 local function id_of(notice, output)
   local parts = {}
-  for _, path in ipairs(fields.id) do
+  for n, path in ipairs(fields.id) do
     local part = text(look_up(notice, output, path))
     if not part then error("an output has no id: there is nothing at " .. path, 0) end
-    table.insert(parts, part)
+    table.insert(parts, n < #fields.id and escaped(part) or part)
   end
   return table.concat(parts, "/")
 end
@@ -131,6 +136,17 @@ local function read_output(notice, output)
   }
 end
 
+-- A map may take the id of the job, which all outputs have. Then all but one would be taken for copies.
+local function check_ids(outputs)
+  local seen = {}
+  for _, output in ipairs(outputs) do
+    if seen[output.id] then
+      error("two outputs have the id '" .. output.id .. "': the map's id must tell them apart", 0)
+    end
+    seen[output.id] = true
+  end
+end
+
 -- Why an output is none; nil if it is one.
 local function reason_against(notice, output, number)
   if type(output) ~= "table" then return "output " .. number .. " is not an object" end
@@ -156,6 +172,7 @@ function adapt(notice)
     local reason = reason_against(notice, output, n - 1)
     if reason then table.insert(remarks, reason) else table.insert(outputs, read_output(notice, output)) end
   end
+  check_ids(outputs)
   if #outputs == 0 and #remarks == 0 then return nil, { "no list of outputs at " .. fields.each[1] } end
   return outputs, remarks
 end
