@@ -229,6 +229,13 @@ def test_what_the_url_says(importing):
     done = importing(path, "--adapter", "ffprobe", "--source", "farm", "--id", "one")
     assert done.returncode == 1 and "second document" in done.stderr, done
     assert counted(1, stored=1) == summary(importing(path, "--adapter", "ffprobe", "--source", "f", "--id", "two", "--json"))
+    # A long document is not divided: a part of its streams would be measured as the whole.
+    streams = [{**probed["streams"][0], "id": hex(n), "tags": {"title": "x" * 1000}, "disposition": {"default": int(n == 299)}}
+               for n in range(300)]
+    streams[299]["width"] = 1280
+    importing.write("probe.json", json.dumps({**probed, "streams": streams}))
+    assert counted(1, stored=1) == summary(importing(path, "--adapter", "ffprobe", "--source", "f", "--id", "long", "--json"))
+    assert shown(importing.account, "f", "long")["data"]["width"] == 1280
 
 
 def test_a_quarantined_document(tmp_path):
