@@ -533,8 +533,8 @@ static void test_values_of_no_use(void **state) {
 static void test_values_of_use(void **state) {
   (void)state;
   SCOPED(forget) struct told told = run(
-      "return {{id = 'a', type = 'transcode.finished', data = {codec = 'libx265', width = '640', height = 360.0,"
-      "duration_ms = '60040', duration = 60.04, frame_rate = '30000/1001', quality = 'hq', region = 'eu', passes = 2,"
+      "return {{id = 'a', type = 'transcode.finished', data = {codec = 'libx265', width = ' 640', height = 360.0,"
+      "duration_ms = '60040', duration = 60.04, frame_rate = ' 30000/1001 ', quality = 'hq', region = 'eu', passes = 2,"
       "input_duration_ms = 61000, task_id = 5, created = '2026-01-31T11:00:00Z', src_url = 'u', dest_name = 'n',"
       "dest_bucket = '', format = null, image_count = '', labels = {team = 'news', n = 5, e = '', z = null}}}}", "{}");
   if (told.result != 0) fail_msg("%s", told.err.text);
