@@ -104,11 +104,15 @@ def test_envelopes(old_account):
 
 def test_a_subscription_that_waits_for_its_confirmation(account):
     """The log says which address an operator has to visit. Such an address is longer than a line."""
-    address = "https://sns.eu-west-1.example.org/?Action=ConfirmSubscription&Token=" + "2336412f" * 40
+    address = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=" + "2336412f" * 40
     asked = {**sns("You have chosen to subscribe"), "Type": "SubscriptionConfirmation", "SubscribeURL": address, "Token": "t"}
     check(account, "mediaconvert", asked, remarks=[f"visit {address}"])
     assert f"visit {address}" in account.server.log_text()
-    for odd in ({**asked, "SubscribeURL": "javascript:x"}, {**asked, "Type": "UnsubscribeConfirmation"}, {**asked, "Type": None}):
+    for other in ("javascript:x", "http://sns.eu-west-1.amazonaws.com/", "https://sns.example.org/", "https://sns@example.org/.amazonaws.com",
+                  "https://sns.example.org?.amazonaws.com/", "https://sns.example.org#.amazonaws.com", "https://x.amazonaws.com/",
+                  "https://sns\\example.org/.amazonaws.com", "https:/sns.amazonaws.com", "https://sns", "https://"):
+        check(account, "mediaconvert", {**asked, "SubscribeURL": other}, remarks=["no notification"])
+    for odd in ({**asked, "SubscribeURL": None}, {**asked, "Type": "UnsubscribeConfirmation"}, {**asked, "Type": None}):
         check(account, "mediaconvert", odd, remarks=["no notification"])
 
 
