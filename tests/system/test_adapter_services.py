@@ -745,6 +745,8 @@ def test_the_map_of_the_documentation(bare):
     ("width=w", "the map names no id"), ("", None), ("id", "write FIELD=PATH"), ("id=", "write FIELD=PATH"), ("=a", "unknown field ''"),
     ("id=a, id=b", "has 'id' twice"), ("id=a, widht=w", "unknown field 'widht'"), ("id=a, width=w/v", "only id may have several"),
     ("id=a, where=status", "must be PATH:VALUE"), ("id=a, where=status:", "must be PATH:VALUE"), ("id=a//b", "has the path ''"),
+    ("id=a, label.=b", "a label's name has"), ("id=a, label.A=b", "a label's name has"), ("id=a, label.1=b", "a label's name has"),
+    ("id=a, label." + "x" * 33 + "=b", "a label's name has"), ("id=a," + ",".join(f"label.l{n}=a" for n in range(9)), "more than 8 labels"),
     ("id=a..b", "has the path 'a..b'"), ("id=a, width=a b. c", "has the path 'a b. c'"),
 ])
 def test_a_map_that_is_wrong_stops_the_start(bare, map, words):

@@ -35,7 +35,19 @@ local function check_path(field, path)
   end
 end
 
+local function is_label_name(name)
+  for i = 1, #name do
+    local byte = name:byte(i)
+    local is_letter, may_follow = byte >= 97 and byte <= 122, byte >= 48 and byte <= 57 or byte == 95
+    if not is_letter and (i == 1 or not may_follow) then return false end
+  end
+  return #name > 0 and #name <= 32
+end
+
 local function check_field(field, value)
+  if starts(field, "label.") and not is_label_name(field:sub(#"label." + 1)) then
+    error("the map's '" .. field .. "': a label's name has 1 to 32 of a-z, 0-9 and _, and begins with a letter", 0)
+  end
   if not known[field] and not starts(field, "label.") then
     error("the map has an unknown field '" .. field .. "'; known are " .. table.concat(own, ", ") .. ", "
             .. table.concat(measures, ", ") .. ", " .. table.concat(others, ", ") .. " and label.NAME", 0)
@@ -72,10 +84,14 @@ local function read_field(fields, entry)
 end
 
 local function read_map(given)
-  local fields = {}
+  local fields, labels = {}, 0
   for _, entry in ipairs(split(given, ",")) do
     if trim(entry) ~= "" then read_field(fields, trim(entry)) end
   end
+  for field in pairs(fields) do
+    if starts(field, "label.") then labels = labels + 1 end
+  end
+  if labels > 8 then error("the map has more than 8 labels", 0) end
   if not fields.id then
     error("the map names no id: an output needs one that stays the same, like id=job.id/name", 0)
   end
