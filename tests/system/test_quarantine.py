@@ -396,6 +396,19 @@ def test_backup_and_restore(mine, tmp_path):
     assert "no differences" in run("verify", "--data", mine.server.data).stdout
 
 
+def test_what_is_no_file_stops_no_backup(mine, tmp_path):
+    """A link, a directory and a pipe that lie among the notices: the ledger and the notices are in the backup."""
+    copy = tmp_path / "copy"
+    quarantine = os.path.join(mine.server.data, "quarantine")
+    kept = mine.keep(BROKEN)
+    os.symlink("/etc/hostname", os.path.join(quarantine, "0" * 32 + ".notice"))
+    os.mkdir(os.path.join(quarantine, "old"))
+    os.mkfifo(os.path.join(quarantine, "1" * 32 + ".notice"))
+    run("backup", "--data", mine.server.data, copy)
+    assert os.listdir(copy / "quarantine") == [kept + ".notice"]
+    assert "11111" in run("verify", "--data", mine.server.data, check=False).stderr
+
+
 # ---- a script is tested ----
 
 
