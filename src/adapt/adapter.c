@@ -1,170 +1,205 @@
 #include "adapt/adapter.h"
 
-#include <stdarg.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "adapt/outputs.h"
+#include "adapt/script.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "ingest/fields.h"
 #include "meter/codec.h"
 
-#define NOTICE_DEPTH_MAX 32
-#define REASON_MAX 200
+#include "adapt/builtin.inc"
+#define BUILTINS (sizeof builtins / sizeof builtins[0])
 
-static const struct {
-  const char *name;
-  adapter_function *function;
-  bool needs_identity;
-} adapters[] = {
-#define X(name, function, needs_identity) {name, function, needs_identity},
-#include "adapt/adapters.def"
-#undef X
+#define MAP_SCRIPT "generic"  /* the built-in script that reads adapter.NAME.map */
+#define OUTPUT_BYTES_MAX 5120 /* texts of one output, and a remark */
+
+static_assert(SCRIPT_RESULTS_MAX == ADAPTER_OUTPUTS_MAX, "results become outputs and remarks");
+static_assert(BUILTINS <= ADAPTERS_MAX, "built-in adapters need room");
+
+struct adapter {
+  const struct config *config;
+  const char *origin; /* borrowed */
+  char name[ADAPTER_NAME_MAX + 1];
+  char script_name[ADAPTER_NAME_MAX + sizeof ".lua"]; /* of a built-in script */
+  struct script script;
 };
 
-#define ADAPTERS (sizeof adapters / sizeof adapters[0])
+struct adapters {
+  struct adapter items[ADAPTERS_MAX];
+  size_t count;
+};
 
-const char *adapter_name(size_t index) { return index < ADAPTERS ? adapters[index].name : NULL; }
+const struct adapter *adapters_at(const struct adapters *adapters, size_t index) {
+  return index < adapters->count ? &adapters->items[index] : NULL;
+}
 
-static size_t find(const char *name) {
+const struct adapter *adapters_find(const struct adapters *adapters, struct str name) {
+  for (size_t i = 0; i < adapters->count; i++) {
+    if (str_equal(name, str_of(adapters->items[i].name))) return &adapters->items[i];
+  }
+  return NULL;
+}
+
+const char *adapter_name(const struct adapter *adapter) { return adapter->name; }
+const char *adapter_origin(const struct adapter *adapter) { return adapter->origin; }
+
+/* ---- making the set ---- */
+
+static bool is_name(struct str name) {
+  bool good = name.len > 0 && name.len <= ADAPTER_NAME_MAX && name.ptr[0] >= 'a' && name.ptr[0] <= 'z';
+  for (size_t i = 0; i < name.len; i++) {
+    char c = name.ptr[i];
+    good = good && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');
+  }
+  return good;
+}
+
+/* The adapter of that name, without a script; it replaces the one that is there. NULL: there is no room. */
+static struct adapter *place_of(struct adapters *adapters, const struct config *config, const char *name) {
+  struct adapter *place = (struct adapter *)(uintptr_t)adapters_find(adapters, str_of(name));
+  if (place == NULL && adapters->count == ADAPTERS_MAX) return NULL;
+  if (place == NULL) place = &adapters->items[adapters->count++];
+  script_fini(&place->script);
+  *place = (struct adapter){.config = config};
+  bool fits = str_copy(str_of(name), place->name, sizeof place->name);
+  CHECK(fits);
+  return place;
+}
+
+static const struct builtin *find_builtin(const char *name) {
   size_t i = 0;
-  while (i < ADAPTERS && strcmp(name, adapters[i].name) != 0)
+  while (i < BUILTINS && strcmp(name, builtins[i].name) != 0)
     i++;
-  CHECK(i < ADAPTERS);
-  return i;
+  return i < BUILTINS ? &builtins[i] : NULL;
 }
 
-/* ---- looking into a notice ---- */
+static int compile_builtin(struct adapter *adapter, const struct builtin *builtin, const char *map, struct err *err) {
+  adapter->origin = map != NULL ? map : "built-in";
+  (void)snprintf(adapter->script_name, sizeof adapter->script_name, "%s.lua", builtin->name);
+  adapter->script = (struct script){.name = adapter->script_name, .map = map};
+  return script_compile(&adapter->script, str_make((const char *)builtin->text, builtin->size), err);
+}
 
-static const struct json *step_down(const struct json *node, struct str name) {
-  uint64_t index;
-  if (node->type == JSON_ARRAY) {
-    if (!str_to_u64(name, &index)) return NULL;
-    const struct json *element = node->child;
-    for (; element != NULL && index > 0; index--)
-      element = element->next;
-    return element;
+static int read_script(const char *path, struct buf *text, struct err *err) {
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return err_set_errno(err, ERR_USAGE, errno, "cannot open the script %s", path);
+  char *room = buf_extend(text, SCRIPT_SIZE_MAX + 1);
+  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory for the script %s", path);
+  return file_read(fd, path, 0, room, SCRIPT_SIZE_MAX + 1, &text->len, err);
+}
+
+static int compile_file(struct adapter *adapter, const char *path, struct err *err) {
+  SCOPED(buf_fini) struct buf text = {0};
+  adapter->origin = path;
+  adapter->script = (struct script){.name = path};
+  int result = read_script(path, &text, err);
+  return result == 0 ? script_compile(&adapter->script, buf_view(&text), err) : result;
+}
+
+static int add_set(struct adapters *adapters, const struct config *config, const struct config_adapter_script *set,
+                   struct err *err) {
+  const char *key = set->is_map ? "map" : "script";
+  if (!is_name(str_of(set->adapter))) {
+    return err_set(
+        err, ERR_USAGE,
+        "adapter.%s.%s: the name of an adapter has 1 to %d characters of a-z, 0-9 and '-', and begins with a "
+        "letter",
+        set->adapter, key, ADAPTER_NAME_MAX);
   }
-  const struct json *member = node->type == JSON_OBJECT ? node->child : NULL;
-  while (member != NULL && !str_equal(member->name, name))
-    member = member->next;
-  return member;
+  const struct builtin *generic = find_builtin(MAP_SCRIPT);
+  struct adapter *adapter = place_of(adapters, config, set->adapter);
+  if (adapter == NULL)
+    return err_set(err, ERR_USAGE, "adapter.%s.%s: more than %d adapters", set->adapter, key, ADAPTERS_MAX);
+  if (set->is_map && generic == NULL)
+    return err_set(err, ERR_USAGE, "adapter.%s.map: not in this version", set->adapter);
+  int result =
+      set->is_map ? compile_builtin(adapter, generic, set->value, err) : compile_file(adapter, set->value, err);
+  if (result == 0) return 0;
+  if (err->code != ERR_MEMORY) err->code = ERR_USAGE;
+  return err_prefix(err, "adapter.%s.%s", set->adapter, key);
 }
 
-const struct json *adapter_at(const struct json *node, const char *path) {
-  struct str rest = str_of(path);
-  while (node != NULL && rest.len > 0)
-    node = step_down(node, str_cut(&rest, '.'));
-  return node != NULL && node->type != JSON_NULL ? node : NULL;
-}
-
-struct str adapter_text(const struct json *node, const char *path) {
-  const struct json *at = adapter_at(node, path);
-  bool has_text = at != NULL && (at->type == JSON_STRING || at->type == JSON_NUMBER);
-  return has_text ? at->text : STR("");
-}
-
-bool adapter_is(const struct json *node, const char *path, const char *text) {
-  return str_equal(adapter_text(node, path), str_of(text));
-}
-
-/* ---- making events ---- */
-
-static void add(struct adapter_reading *reading, struct event_tree *output, bool is_data, const char *name,
-                enum event_tree_form form, struct str value) {
-  if (event_tree_add(output, reading->arena, is_data, str_of(name), form, value) != 0) reading->is_full = true;
-}
-
-struct event_tree *adapter_output(struct adapter_reading *reading, const char *type, struct str source,
-                                  const char *id_format, ...) {
-  char id[EVENT_ID_MAX + 64]; /* an id that is cut here is still too long, so the event is rejected */
-  va_list args;
-  va_start(args, id_format);
-  (void)vsnprintf(id, sizeof id, id_format, args);
-  va_end(args);
-  if (reading->outputs_count == ADAPTER_OUTPUTS_MAX) reading->is_full = true;
-  struct event_tree *output = reading->is_full ? NULL : event_tree_new(reading->arena);
-  struct str kept = output != NULL ? arena_copy(reading->arena, str_of(id)) : str_make(NULL, 0);
-  if (kept.ptr == NULL) {
-    reading->is_full = true;
-    return NULL;
+/* Checks codecs by the rules of events, so that a wrong setting is an error at the start. */
+static int check_codecs(const struct adapters *adapters, const struct config *config, struct err *err) {
+  for (size_t i = 0; i < config->adapter_codecs_count; i++) {
+    const struct config_adapter_codec *set = &config->adapter_codecs[i];
+    char canonical[CODEC_NAME_MAX + 1];
+    if (adapters_find(adapters, str_of(set->adapter)) == NULL)
+      return err_set(err, ERR_USAGE, "setting adapter.%s: there is no adapter of this name", set->adapter);
+    if (codec_canonical(str_of(set->codec), canonical, NULL) != 0) {
+      return err_set(err, ERR_USAGE, "setting adapter.%s.codec: '%s' is not the name of a codec", set->adapter,
+                     set->codec);
+    }
   }
-  const struct adapter_query *query = reading->query;
-  add(reading, output, false, "type", EVENT_TREE_TEXT, str_of(type));
-  add(reading, output, false, "source", EVENT_TREE_TEXT, query->source.len > 0 ? query->source : source);
-  add(reading, output, false, "id", EVENT_TREE_TEXT, kept);
-  if (query->project.len > 0) add(reading, output, false, "subject", EVENT_TREE_TEXT, query->project);
-  if (query->time.len > 0) add(reading, output, false, "time", EVENT_TREE_SECONDS, query->time);
-  reading->outputs[reading->outputs_count++] = output;
-  return output;
+  return 0;
 }
 
-static bool is_at_least(struct str value, int64_t least) {
-  int64_t number;
-  return json_number_i64(value, &number) && number >= least;
+static int fill(struct adapters *adapters, const struct config *config, struct err *err) {
+  int result = 0;
+  for (size_t i = 0; i < BUILTINS && result == 0; i++)
+    result = compile_builtin(place_of(adapters, config, builtins[i].name), &builtins[i], NULL, err);
+  for (size_t i = 0; i < config->adapter_scripts_count && result == 0; i++)
+    result = add_set(adapters, config, &config->adapter_scripts[i], err);
+  return result == 0 ? check_codecs(adapters, config, err) : result;
 }
 
-/* A value that no report can hold counts as absent: a measure is then waited for, a description is left out. */
-static bool is_usable(const struct adapter_field *field, struct str value) {
-  char codec[CODEC_NAME_MAX + 1];
-  if (field->max > 0) return value.len <= field->max && !str_has_control(value);
-  if (strcmp(field->member, "codec") == 0) return codec_canonical(value, codec, NULL) == 0;
-  if (field->form != EVENT_TREE_NUMBER) return true;
-  struct str number = str_trim(value);
-  bool is_pixels = strcmp(field->member, "width") == 0 || strcmp(field->member, "height") == 0;
-  return json_is_number(number) && number.ptr[0] != '-' && (!is_pixels || is_at_least(number, 1));
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const struct adapter *)a)->name, ((const struct adapter *)b)->name);
 }
 
-void adapter_fill(struct adapter_reading *reading, struct event_tree *output, const struct adapter_field *fields,
-                  size_t count, const struct json *node) {
-  for (size_t i = 0; i < count && output != NULL; i++) {
-    struct str value = adapter_text(node, fields[i].path);
-    if (value.len == 0 || !is_usable(&fields[i], value)) continue;
-    if (event_tree_has(output, fields[i].is_data, fields[i].member)) continue;
-    add(reading, output, fields[i].is_data, fields[i].member, fields[i].form, value);
+int adapters_new(const struct config *config, struct adapters **ret, struct err *err) {
+  SCOPED(adapters_free_ref) struct adapters *adapters = calloc(1, sizeof *adapters);
+  if (adapters == NULL) return err_set(err, ERR_MEMORY, "no memory for the adapters");
+  int result = fill(adapters, config, err);
+  if (result != 0) return result;
+  qsort(adapters->items, adapters->count, sizeof adapters->items[0], by_name);
+  for (size_t i = 0; i < adapters->count; i++) {
+    struct adapter *adapter = &adapters->items[i]; /* its script names its own text, which has moved */
+    if (adapter->script_name[0] != '\0') adapter->script.name = adapter->script_name;
   }
+  *ret = MOVE(adapters);
+  return 0;
 }
 
-void adapter_fill_codec(struct adapter_reading *reading, struct event_tree *output, struct str preset) {
+void adapters_free(struct adapters *adapters) {
+  if (adapters == NULL) return;
+  for (size_t i = 0; i < adapters->count; i++)
+    script_fini(&adapters->items[i].script);
+  free(adapters);
+}
+
+/* ---- reading a notice ---- */
+
+/* The codec that settings name for the preset, else for all presets. */
+static const char *codec_of(const void *arg, struct str preset) {
+  const struct adapter *adapter = arg;
+  const struct config *config = adapter->config;
   const char *codec = NULL;
-  if (output == NULL || event_tree_has(output, true, "codec")) return;
-  for (size_t i = 0; i < reading->rules->count; i++) {
-    const struct adapter_rule *rule = &reading->rules->items[i];
-    if (strcmp(rule->adapter, reading->adapter) != 0) continue;
-    bool is_preset = preset.len > 0 && str_equal(preset, str_of(rule->preset));
-    if (is_preset || (rule->preset[0] == '\0' && codec == NULL)) codec = rule->codec;
-    if (is_preset) break;
+  for (size_t i = 0; i < config->adapter_codecs_count; i++) {
+    const struct config_adapter_codec *set = &config->adapter_codecs[i];
+    if (strcmp(set->adapter, adapter->name) != 0) continue;
+    if (preset.len > 0 && str_equal(preset, str_of(set->preset))) return set->codec;
+    if (set->preset[0] == '\0') codec = set->codec;
   }
-  if (codec != NULL) add(reading, output, true, "codec", EVENT_TREE_TEXT, str_of(codec));
+  return codec;
 }
 
-void adapter_ignore(struct adapter_reading *reading, const char *format, ...) {
-  char text[REASON_MAX];
-  va_list args;
-  va_start(args, format);
-  (void)vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  size_t len = strlen(text);
-  while (len > 0 && !str_is_utf8(str_make(text, len)))
-    len--; /* vsnprintf may have cut within a character */
-  struct str kept = arena_copy(reading->arena, str_make(text, len));
-  if (kept.ptr == NULL || reading->ignored_count == ADAPTER_OUTPUTS_MAX)
-    reading->is_full = true;
-  else
-    reading->ignored[reading->ignored_count++] = kept.ptr;
-}
-
-/* ---- the door ---- */
-
-static int read_outputs(struct adapter_reading *reading, const struct event_rules *rules, struct arena *scratch,
-                        struct arena *arena, struct events *ret, struct err *err) {
+static int read_outputs(const struct outputs *outputs, const struct event_rules *rules, struct arena *scratch,
+                        struct arena *arena, struct events *ret) {
   struct events events = {
-      .items = arena_alloc(arena, reading->outputs_count * sizeof *events.items),
-      .usages = arena_alloc(arena, reading->outputs_count * sizeof *events.usages),
+      .items = arena_alloc(arena, outputs->count * sizeof *events.items),
+      .usages = arena_alloc(arena, outputs->count * sizeof *events.usages),
   };
-  if (events.items == NULL || events.usages == NULL) return err_set(err, ERR_LIMIT, "the notice is too large");
-  for (size_t i = 0; i < reading->outputs_count; i++) {
-    int result = fields_read(&reading->outputs[i]->event, rules, false, scratch, arena, &events.items[i],
+  if (events.items == NULL || events.usages == NULL) return -ERR_LIMIT;
+  for (size_t i = 0; i < outputs->count; i++) {
+    int result = fields_read(&outputs->items[i]->event, rules, false, scratch, arena, &events.items[i],
                              &events.usages[events.usages_count]);
-    if (result == -ERR_MEMORY || result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "the notice is too large");
+    if (result == -ERR_MEMORY || result == -ERR_LIMIT) return -ERR_LIMIT;
     events.count++;
     if (result == 0) events.usages_count++;
   }
@@ -172,40 +207,69 @@ static int read_outputs(struct adapter_reading *reading, const struct event_rule
   return 0;
 }
 
-static int keep_reasons(const struct adapter_reading *reading, struct arena *arena, const char *const **ret) {
-  const char **kept = arena_alloc(arena, (reading->ignored_count + 1) * sizeof *kept);
+static int keep_remarks(const struct outputs *outputs, struct arena *arena, const char *const **ret) {
+  const char **kept = arena_alloc(arena, (outputs->remarks_count + 1) * sizeof *kept);
   if (kept == NULL) return -ERR_LIMIT;
-  for (size_t i = 0; i < reading->ignored_count; i++) {
-    kept[i] = arena_copy(arena, str_of(reading->ignored[i])).ptr;
+  for (size_t i = 0; i < outputs->remarks_count; i++) {
+    kept[i] = arena_copy(arena, str_of(outputs->remarks[i])).ptr;
     if (kept[i] == NULL) return -ERR_LIMIT;
   }
   *ret = kept;
   return 0;
 }
 
+static int parse(const struct adapter_notice *notice, struct json_parser *parser, struct arena *scratch,
+                 const struct json **ret, struct err *err) {
+  int result = json_parse(parser, scratch, notice->body, SCRIPT_DEPTH_MAX, ret, err);
+  if (result == -ERR_PARSE) return err_prefix(err, "cannot read the notice");
+  if (result != 0) return err_set(err, ERR_LIMIT, "the notice is too large, or nested too deep");
+  if ((*ret)->type != JSON_OBJECT) return err_set(err, ERR_PARSE, "the notice must be a JSON object");
+  return 0;
+}
+
+static int run(const struct adapter_notice *notice, const struct json *tree, struct json_parser *parser,
+               struct arena *scratch, struct outputs *outputs, struct err *err) {
+  const struct adapter_query *query = notice->query;
+  const struct json *made, *remarks;
+  const struct script_input input = {
+      .notice = tree,
+      .source = query->source,
+      .id = query->id,
+      .time = query->time,
+      .project = query->project,
+      .parser = parser,
+      .codec_of = codec_of,
+      .codec_of_arg = notice->adapter,
+  };
+  int result = script_run(&notice->adapter->script, &input, scratch, &made, &remarks, err);
+  if (result == -ERR_MEMORY) arena_starve(scratch);
+  if (result == -ERR_SCRIPT) return err_prefix(err, "adapter %s", notice->adapter->name);
+  if (result != 0) return result;
+  result = outputs_take(outputs, made, remarks, err);
+  if (result == -ERR_MEMORY) return err_set(err, ERR_LIMIT, "the notice is too large");
+  return result == 0 ? 0 : err_prefix(err, "adapter %s: %s", notice->adapter->name, notice->adapter->script.name);
+}
+
+size_t adapter_memory_max(size_t body_len) {
+  return event_memory_max(body_len + (size_t)ADAPTER_OUTPUTS_MAX * OUTPUT_BYTES_MAX, ADAPTER_OUTPUTS_MAX);
+}
+
 int adapter_read(const struct adapter_notice *notice, struct json_parser *parser, struct arena *scratch,
                  struct arena *arena, struct events *ret, const char *const **ret_ignored, size_t *ret_ignored_count,
                  struct err *err) {
-  struct adapter_reading *reading = arena_alloc(scratch, sizeof *reading);
-  const struct adapter_query *query = notice->query;
-  size_t adapter = find(notice->adapter);
-  if (reading == NULL) return err_set(err, ERR_MEMORY, "no memory to read the notice");
-  if (adapters[adapter].needs_identity && (query->source.len == 0 || query->id.len == 0)) {
-    return err_set(err, ERR_USAGE, "the URL must name the output: add ?source=…&id=…");
-  }
-  *reading =
-      (struct adapter_reading){.arena = scratch, .query = query, .adapter = notice->adapter, .rules = notice->rules};
-  int result = json_parse(parser, scratch, notice->body, NOTICE_DEPTH_MAX, &reading->notice, err);
-  if (result == -ERR_PARSE) return err_prefix(err, "cannot read the notice");
-  if (result != 0) return err_set(err, ERR_LIMIT, "the notice is too large, or nested too deep");
-  if (reading->notice->type != JSON_OBJECT) return err_set(err, ERR_PARSE, "the notice must be a JSON object");
-  adapters[adapter].function(reading);
-  if (reading->is_full)
-    return err_set(err, ERR_LIMIT, "the notice has more than %d outputs or reasons, or is too large",
-                   ADAPTER_OUTPUTS_MAX);
-  result = read_outputs(reading, notice->event_rules, scratch, arena, ret, err);
+  const struct json *tree;
+  struct outputs *outputs = arena_alloc(scratch, sizeof *outputs);
+  if (outputs == NULL) return err_set(err, ERR_MEMORY, "no memory to read the notice");
+  *outputs = (struct outputs){.arena = scratch,
+                              .adapter = notice->adapter->name,
+                              .query = notice->query,
+                              .now_ms = notice->event_rules->now_ms};
+  int result = parse(notice, parser, scratch, &tree, err);
+  if (result == 0) result = run(notice, tree, parser, scratch, outputs, err);
   if (result != 0) return result;
-  *ret_ignored_count = reading->ignored_count;
-  result = keep_reasons(reading, arena, ret_ignored);
-  return result == 0 ? 0 : err_set(err, ERR_LIMIT, "the notice is too large");
+  result = read_outputs(outputs, notice->event_rules, scratch, arena, ret);
+  if (result == 0) result = keep_remarks(outputs, arena, ret_ignored);
+  if (result != 0) return err_set(err, ERR_LIMIT, "the notice is too large");
+  *ret_ignored_count = outputs->remarks_count;
+  return 0;
 }

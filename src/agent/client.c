@@ -12,8 +12,10 @@
 
 #define CONNECT_TIMEOUT_S 5L
 #define TIMEOUT_S 60L
+#define TELL_TIMEOUT_S 2L
 #define REPLY_MAX ((size_t)256 << 20)
 #define PARAMS_MAX 16
+#define URL_MAX 8192
 #define RETRY_AFTER_MAX_S INT64_C(86400)
 
 struct client {
@@ -21,12 +23,14 @@ struct client {
   CURL *curl;
   char reason[CURL_ERROR_SIZE];
   int64_t busy_until_ms; /* monotonic */
+  long timeout_s;        /* of a request */
 };
 
 int client_open(const struct client_settings *settings, struct client **ret, struct err *err) {
   struct client *client = calloc(1, sizeof *client);
   CHECK(client != NULL);
   client->settings = settings;
+  client->timeout_s = TIMEOUT_S;
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL) {
     free(client);
     return err_set(err, ERR_INTERNAL, "cannot start the HTTP client");
@@ -89,7 +93,7 @@ static int explain(const struct client *client, CURLcode code, struct err *err) 
 
 static int perform(struct client *client, const char *path, const struct curl_slist *headers, struct str body,
                    struct client_reply *ret, struct err *err) {
-  char url[2048];
+  char url[URL_MAX];
   size_t len = strlen(client->settings->url);
   while (len > 0 && client->settings->url[len - 1] == '/')
     len--;
@@ -106,7 +110,7 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-  (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+  (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, client->timeout_s);
   (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "codecmeter");
   (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->reason);
   (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -141,8 +145,8 @@ int client_check_token(const struct client *client, struct err *err) {
                  "no token: give --token, $CODECMETER_TOKEN or --env FILE (`codecmeter token create` makes a token)");
 }
 
-int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
-                struct err *err) {
+static int post(struct client *client, const char *path, const char *content_type, struct str body,
+                struct client_reply *ret, struct err *err) {
   char authorization[512], type[128];
   int result = client_check_token(client, err);
   if (result != 0) return result;
@@ -150,29 +154,55 @@ int client_send(struct client *client, const char *content_type, struct str body
   (void)snprintf(type, sizeof type, "Content-Type: %s", content_type);
   struct curl_slist *headers = curl_slist_append(NULL, type);
   headers = curl_slist_append(headers, authorization);
-  result = perform(client, "/v1/events", headers, body, ret, err);
+  result = perform(client, path, headers, body, ret, err);
   curl_slist_free_all(headers);
   bytes_wipe(authorization, sizeof authorization);
   return result;
+}
+
+int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
+                struct err *err) {
+  return post(client, "/v1/events", content_type, body, ret, err);
 }
 
 int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err) {
   return client_send(client, "application/cloudevents+json", event, ret, err);
 }
 
-/* ---- signed calls ---- */
+/* ---- parameters ---- */
 
-static void append_pair(struct client *client, struct buf *body, struct str name, struct str value) {
-  char *escaped_name = curl_easy_escape(client->curl, name.ptr, (int)name.len);
-  char *escaped_value = curl_easy_escape(client->curl, value.ptr, (int)value.len);
-  CHECK(escaped_name != NULL && escaped_value != NULL);
-  if (body->len > 0) buf_char(body, '&');
-  buf_text(body, escaped_name);
-  buf_char(body, '=');
-  if (value.len > 0) buf_text(body, escaped_value);
-  curl_free(escaped_name);
-  curl_free(escaped_value);
+static void append_escaped(struct client *client, struct buf *out, struct str text) {
+  if (text.len == 0) return; /* curl takes 0 for a text that ends with NUL */
+  char *escaped = curl_easy_escape(client->curl, text.ptr, (int)text.len);
+  CHECK(escaped != NULL);
+  buf_text(out, escaped);
+  curl_free(escaped);
 }
+
+static void append_pair(struct client *client, struct buf *out, struct str name, struct str value) {
+  append_escaped(client, out, name);
+  buf_char(out, '=');
+  append_escaped(client, out, value);
+}
+
+int client_notify(struct client *client, const char *adapter, const struct client_param *params, size_t count,
+                  struct str document, struct client_reply *ret, struct err *err) {
+  SCOPED(buf_fini) struct buf path = {0};
+  buf_text(&path, "/v1/adapters/");
+  append_escaped(client, &path, str_of(adapter));
+  char separator = '?';
+  for (size_t i = 0; i < count; i++) {
+    if (params[i].value == NULL) continue;
+    buf_char(&path, separator);
+    append_pair(client, &path, str_of(params[i].name), str_of(params[i].value));
+    separator = '&';
+  }
+  buf_char(&path, '\0');
+  CHECK(!path.failed);
+  return post(client, path.ptr, "application/json", document, ret, err);
+}
+
+/* ---- signed calls ---- */
 
 static int sign_body(struct client *client, const struct client_param *params, size_t count, struct buf *body,
                      struct err *err) {
@@ -184,10 +214,13 @@ static int sign_body(struct client *client, const struct client_param *params, s
     all[i] = (struct param){.name = str_of(params[i].name), .value = str_of(params[i].value)};
   }
   all[count] = (struct param){.name = STR("PublicKey"), .value = str_of(client->settings->public_key)};
-  for (size_t i = 0; i <= count; i++)
+  for (size_t i = 0; i <= count; i++) {
+    if (i > 0) buf_char(body, '&');
     append_pair(client, body, all[i].name, all[i].value);
+  }
   if (canon_append(all, count + 1, &canonical) != 0) return err_set(err, ERR_MEMORY, "no memory to sign the request");
   sign_hex(buf_view(&canonical), str_of(client->settings->private_key), signature);
+  buf_char(body, '&');
   append_pair(client, body, CANON_SIGNATURE, str_of(signature));
   return 0;
 }
@@ -227,4 +260,15 @@ int client_call(struct client *client, const struct client_param *params, size_t
   if (result == 0) result = perform(client, "/", headers, buf_view(&body), ret, err);
   curl_slist_free_all(headers);
   return result == 0 ? check_frame(client, ret, err) : result;
+}
+
+/* ---- this agent's status ---- */
+
+int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err) {
+  int64_t busy_until_ms = client->busy_until_ms;
+  client->timeout_s = TELL_TIMEOUT_S;
+  int result = post(client, "/v1/agents", "application/json", status, ret, err);
+  client->timeout_s = TIMEOUT_S;
+  client->busy_until_ms = busy_until_ms;
+  return result;
 }

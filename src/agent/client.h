@@ -14,6 +14,8 @@ struct client_settings {
   char *url, *token, *public_key, *private_key, *project, *ca_file;
   char *spool;             /* directory for events that could not be sent; NULL: the default one */
   char *env_file;          /* --env */
+  char *agent;             /* this agent's name in the status that it reports; NULL: the host's */
+  const char *version;     /* this program's */
   bool (*interrupted)(void); /* called during a request: true abandons it; or NULL */
 };
 
@@ -46,15 +48,23 @@ MUST_USE int client_check_token(const struct client *client, struct err *err);
  * or there is no token. The connection is kept. */
 MUST_USE int client_send(struct client *client, const char *content_type, struct str body, struct client_reply *ret,
                          struct err *err);
-/* The same for one event, a structured CloudEvent. */
-MUST_USE int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err);
-
 struct client_param {
   const char *name, *value;
 };
+/* The same for a document of a transcoding service: sends JSON to POST /v1/adapters/ADAPTER. The params become the
+ * URL's query; those with value NULL are left out. */
+MUST_USE int client_notify(struct client *client, const char *adapter, const struct client_param *params, size_t count,
+                           struct str document, struct client_reply *ret, struct err *err);
+/* Like client_send, for one event, a structured CloudEvent. */
+MUST_USE int client_report(struct client *client, struct str event, struct client_reply *ret, struct err *err);
+
 /* Makes a signed call; params do not include PublicKey and Signature. -ERR_NETWORK, or -ERR_REMOTE with RetCode and
  * message. */
 MUST_USE int client_call(struct client *client, const struct client_param *params, size_t count,
                          struct client_reply *ret, struct err *err);
+
+/* Reports this agent's status to POST /v1/agents, like client_send, but waits two seconds at most, and client_busy_ms stays
+ * as it is. */
+MUST_USE int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err);
 
 #endif

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "meter/labels.h"
 
 #define FD_OUT_OF_THE_WAY 200 /* scripts use low descriptors for themselves */
 #define WRITE_TRIES 8
@@ -85,9 +86,12 @@ static void append_as(struct buf *out, const struct outputs_report *report) {
   if (as->task_id != NULL) json_add_member(out, "task_id", as->task_id);
   if (report->has_kind) json_add_member(out, "kind", as->kind == REPORT_REMUX ? "remux" : "transcode");
   if (as->media.rate_num != 0) {
-    bool is_first = out->len > 0 && out->ptr[out->len - 1] == '{';
-    buf_printf(out, "%s\"rate\":[%" PRIu32 ",%" PRIu32 "]", is_first ? "" : ",", as->media.rate_num,
-               as->media.rate_den);
+    json_add_name(out, "rate");
+    buf_printf(out, "[%" PRIu32 ",%" PRIu32 "]", as->media.rate_num, as->media.rate_den);
+  }
+  if (as->labels.len > 0) {
+    json_add_name(out, "labels");
+    labels_write_json(as->labels, out);
   }
   buf_char(out, '}');
 }
@@ -96,7 +100,7 @@ static void compose(const struct spool *spool, const struct outputs *outputs, co
                     struct timespec began, struct buf *out) {
   char host[HOST_NAME_MAX + 1];
   intent_host(host);
-  buf_printf(out, "{\"intent\":%d", INTENT_VERSION);
+  buf_printf(out, "{\"intent\":%d", report->as.labels.len > 0 ? INTENT_VERSION : INTENT_VERSION_PLAIN);
   json_add_member(out, "host", host);
   buf_printf(out, ",\"pid\":%d,\"start\":%" PRIu64, (int)getpid(), intent_process_start(getpid()));
   if (report->as.project != NULL) json_add_member(out, "project", report->as.project);

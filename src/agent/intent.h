@@ -22,8 +22,9 @@
  *   {"rival":[SECONDS,NANOSECONDS],"outputs":[…]}   when it began, and its candidates, without `seen`
  *
  * `as` is what the user says about the outputs (report_options):
- * {"source":"…","id":"…","id_prefix":"…","task_id":"…", "kind":"remux","rate":[NUMERATOR,DENOMINATOR]}; what is not
- * given is left out.
+ * {"source":"…","id":"…","id_prefix":"…","task_id":"…","kind":"remux","rate":[NUMERATOR,DENOMINATOR],"labels":{…}};
+ * what is not given is left out. With labels, the version is 4, because an older agent would make the events without
+ * them.
  *
  * An output is a candidate of agent/outputs.h:
  *
@@ -31,8 +32,8 @@
  *
  * The path is absolute, with %XX for bytes that JSON text cannot hold. `was` is the file that was there before the
  * run; null if there was none. `role` is "output" or "argument"; without it, the user named the file with --output.
- * `seen` has the marks of the files that the pattern matched before. "remux", "task", "full" and "hidden" are true or left out.
- * MARKS are struct file_mark: 48 hexadecimal digits for each file, so a pattern may match 300,000 files.
+ * `seen` has the marks of the files that the pattern matched before. "remux", "task", "full" and "hidden" are true or
+ * left out. MARKS are struct file_mark: 48 hexadecimal digits for each file, so a pattern may match 300,000 files.
  *
  * In notes of version 2, `seen` is an array of objects with path and `was`, and there is no `made`. In notes of
  * version 1, every output is of the kind that --output names, and a task.

@@ -232,6 +232,22 @@ static bool read_rate(const struct json *value, struct media_options *ret) {
   return num <= UINT32_MAX && den <= UINT32_MAX && den > 0;
 }
 
+static bool read_labels(struct intent_note *note, const struct json *object) {
+  struct label labels[LABELS_MAX];
+  size_t count = 0, len;
+  if (object == NULL) return true;
+  if (object->type != JSON_OBJECT) return false;
+  for (const struct json *member = object->child; member != NULL; member = member->next) {
+    bool is_label =
+        member->type == JSON_STRING && label_name_is_valid(member->name) && label_value_is_valid(member->text);
+    if (!is_label || count == LABELS_MAX) return false;
+    labels[count++] = (struct label){member->name, member->text};
+  }
+  if (!labels_encode(labels, count, note->labels, &len)) return false;
+  note->report.as.labels = str_make(note->labels, len);
+  return true;
+}
+
 /* How to report; notes of version 1 name the project only. */
 static bool read_as(struct intent_note *note, const struct json *first) {
   const struct json *as = json_member(first, "as");
@@ -250,7 +266,7 @@ static bool read_as(struct intent_note *note, const struct json *first) {
   note->report.as.task_id = note->texts[TEXT_TASK_ID];
   note->report.has_kind = kind.len > 0;
   note->report.as.kind = str_equal(kind, STR("remux")) ? REPORT_REMUX : REPORT_TRANSCODE;
-  return read_rate(json_member(as, "rate"), &note->report.as.media);
+  return read_rate(json_member(as, "rate"), &note->report.as.media) && read_labels(note, json_member(as, "labels"));
 }
 
 static const struct json *parse_line(struct intent_note *note, struct str line) {

@@ -14,8 +14,10 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "meter/labels.h"
 
-#define INTENT_VERSION 3
+#define INTENT_VERSION 4
+#define INTENT_VERSION_PLAIN 3        /* of a note without labels */
 #define INTENT_MAX ((size_t)16 << 20) /* bytes of the first two lines; and of the line about the end of the command \
                                        */
 
@@ -41,6 +43,7 @@ struct intent_note {
   int64_t status;
   struct timespec began, ended;
   char *url, *texts[TEXTS]; /* the texts of report.as */
+  char labels[LABELS_SIZE_MAX]; /* report.as.labels */
   char token[TOKEN_PUBLIC_ID_SIZE];
   struct outputs outputs;
   struct outputs_report report;

@@ -58,7 +58,10 @@ int outbox_send(struct outbox *outbox, const struct report *report, struct deliv
   }
   bool waits = result != 0 && (err_kind(result) == ERR_KIND_RETRY || result == -ERR_DENIED);
   if (result != 0 && !waits) return result;
-  if (waits && spool_put(&outbox->spool, report, &why) != 0) {
+  if (result != -ERR_DENIED || delivered.lacks_project) pulse_hurry(&outbox->pulse);
+  bool is_kept = !waits || spool_put(&outbox->spool, report, &why) == 0;
+  (void)snprintf(outbox->pulse.spool_error, sizeof outbox->pulse.spool_error, "%s", is_kept ? "" : why.text);
+  if (!is_kept) {
     return err_set(err, (enum err_code) - result, "%s; the event cannot be kept in the spool either: %s", err->text,
                    why.text);
   }
@@ -97,6 +100,17 @@ void outbox_before_run(const struct outbox *outbox, const char *command, const s
   SCOPED_MALLOC char *name = strdup(command);
   const struct spool_pass pass = {.say = say, .say_arg = name};
   intent_settle_outputs(&outbox->spool, outputs, &pass);
+}
+
+int64_t outbox_beat_ms(const struct outbox *outbox) {
+  int64_t due_ms = pulse_next_ms(&outbox->pulse);
+  return due_ms > outbox->again_ms ? due_ms : outbox->again_ms;
+}
+
+void outbox_beat(struct outbox *outbox, const char *command) {
+  SCOPED_MALLOC char *name = strdup(command);
+  if (now_ms() < outbox_beat_ms(outbox)) return;
+  pulse_beat(&outbox->pulse, outbox->client, &outbox->spool, outbox->quiet ? NULL : say, name);
 }
 
 /* Says it once for each run that was killed. */

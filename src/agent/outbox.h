@@ -7,6 +7,7 @@
 
 #include "agent/client.h"
 #include "agent/outputs.h"
+#include "agent/pulse.h"
 #include "agent/report.h"
 #include "agent/spool.h"
 #include "base/err.h"
@@ -14,6 +15,7 @@
 struct outbox {
   struct client *client;
   struct spool spool;
+  struct pulse pulse;        /* of this command; the owner sets it up, or leaves it without settings: no reports */
   bool reached;              /* the server has answered since the last outbox_catch_up */
   int64_t again_ms;          /* monotonic: until then the outbox does not try to reach the server */
   struct err away;           /* why the server could not be reached */
@@ -46,6 +48,11 @@ int outbox_say_waiting(const struct outbox *outbox, const char *what, const stru
 /* Before a command starts that makes these outputs: settles the runs that were killed and had one of them too
  * (intent_settle_outputs). Sends nothing. */
 void outbox_before_run(const struct outbox *outbox, const char *command, const struct outputs *outputs);
+
+/* Reports this agent's status, if that is due and the server was not just away. */
+void outbox_beat(struct outbox *outbox, const char *command);
+/* When outbox_beat has work to do (monotonic); INT64_MAX: never. */
+int64_t outbox_beat_ms(const struct outbox *outbox);
 
 enum catch_up { CATCH_UP_ALL, CATCH_UP_SOME, CATCH_UP_NONE };
 /* If the server has just been reached: settles the runs that were killed (agent/intent.h), sends up to 64 of the

@@ -16,12 +16,15 @@
 #define STEPS_MAX 200000
 
 enum token_type { TOKEN_LITERAL, TOKEN_FIELD, TOKEN_ANY, TOKEN_DEEP };
-enum field { FIELD_PROJECT, FIELD_TASK_ID, FIELD_SOURCE, FIELDS };
+#define LABEL_PREFIX STR("label.")
+
+/* Labels have the fields from FIELD_LABEL on, in the order of the pattern. */
+enum field { FIELD_PROJECT, FIELD_TASK_ID, FIELD_SOURCE, FIELD_LABEL, FIELDS = FIELD_LABEL + LABELS_MAX };
 
 static const struct {
   struct str name;
   size_t max;
-} fields[FIELDS] = {
+} named[FIELD_LABEL] = {
     [FIELD_PROJECT] = {STR("project"), PROJECT_ID_MAX},
     [FIELD_TASK_ID] = {STR("task_id"), TASK_ID_MAX},
     [FIELD_SOURCE] = {STR("source"), SOURCE_MAX},
@@ -37,7 +40,8 @@ struct path_pattern {
   char text[PATTERN_MAX], literals[PATTERN_MAX];
   struct token tokens[TOKENS_MAX];
   size_t count;
-  bool gives[FIELDS];
+  struct str names[FIELDS]; /* as in the braces; empty: the pattern does not give this field */
+  size_t label_count;
 };
 
 /* ---- reading a pattern ---- */
@@ -80,6 +84,41 @@ static int add_literal(struct parsing *parsing, char c, struct err *err) {
   return add_token(parsing, (struct token){.type = TOKEN_LITERAL, .literal = str_make(at, 1)}, err);
 }
 
+static int give_field(struct parsing *parsing, enum field field, struct str name, struct err *err) {
+  for (size_t i = 0; i < FIELDS; i++) {
+    if (str_equal(parsing->pattern->names[i], name)) return fail(parsing, err, "it has a field twice");
+  }
+  parsing->pattern->names[field] = name;
+  return add_token(parsing, (struct token){.type = TOKEN_FIELD, .field = field}, err);
+}
+
+/* The name of a label, in a pattern or in its field. */
+static struct str label_name(struct str field) {
+  return str_make(field.ptr + LABEL_PREFIX.len, field.len - LABEL_PREFIX.len);
+}
+
+static int add_label(struct parsing *parsing, struct str name, struct err *err) {
+  struct path_pattern *pattern = parsing->pattern;
+  if (!label_name_is_valid(label_name(name)))
+    return err_set(
+        err, ERR_USAGE,
+        "--path '%s': {%.*s}: the name of a label must be 1 to %d of a-z, 0-9 and '_', and begin with a letter",
+        pattern->text, STR_ARG(name), LABEL_NAME_MAX);
+  if (pattern->label_count == LABELS_MAX)
+    return fail(parsing, err, "it has too many labels; an output has at most 8");
+  int result = give_field(parsing, (enum field)(FIELD_LABEL + pattern->label_count), name, err);
+  if (result == 0) pattern->label_count++;
+  return result;
+}
+
+/* FIELD_LABEL: a label, of any name. FIELDS: none. */
+static enum field field_named(struct str name) {
+  for (enum field i = 0; i < FIELD_LABEL; i++) {
+    if (str_equal(name, named[i].name)) return i;
+  }
+  return str_starts(name, LABEL_PREFIX) ? FIELD_LABEL : FIELDS;
+}
+
 static int add_field(struct parsing *parsing, struct str name, struct err *err) {
   if (str_equal(name, STR("*"))) return add_token(parsing, (struct token){.type = TOKEN_ANY}, err);
   if (str_equal(name, STR("name"))) {
@@ -89,15 +128,13 @@ static int add_field(struct parsing *parsing, struct str name, struct err *err) 
     parsing->has_name = true;
     return add_token(parsing, (struct token){.type = TOKEN_ANY}, err);
   }
-  for (enum field i = 0; i < FIELDS; i++) {
-    if (!str_equal(name, fields[i].name)) continue;
-    if (parsing->pattern->gives[i]) return fail(parsing, err, "it has a field twice");
-    parsing->pattern->gives[i] = true;
-    return add_token(parsing, (struct token){.type = TOKEN_FIELD, .field = i}, err);
-  }
-  return err_set(err, ERR_USAGE,
-                 "--path '%s': {%.*s} is not a field; the fields are {project}, {task_id}, {source}, {name} and {*}",
-                 parsing->pattern->text, STR_ARG(name));
+  enum field field = field_named(name);
+  if (field == FIELDS)
+    return err_set(err, ERR_USAGE,
+                   "--path '%s': {%.*s} is not a field; the fields are {project}, {task_id}, {source}, {label.NAME}, "
+                   "{name} and {*}",
+                   parsing->pattern->text, STR_ARG(name));
+  return field == FIELD_LABEL ? add_label(parsing, name, err) : give_field(parsing, field, name, err);
 }
 
 /* Reads from a brace: {{, }}, or {field}. */
@@ -167,11 +204,11 @@ int path_pattern_parse(const char *text, struct path_pattern **ret, struct err *
   if (result != 0) return result;
   bool gives_any = false;
   for (size_t i = 0; i < FIELDS; i++)
-    gives_any = gives_any || pattern->gives[i];
+    gives_any = gives_any || pattern->names[i].len > 0;
   if (!gives_any)
-    return fail(
-        &parsing, err,
-        "it gives no field: it must have {project}, {task_id} or {source}; to choose files by name, use --include");
+    return fail(&parsing, err,
+                "it gives no field: it must have {project}, {task_id}, {source} or {label.NAME}; to choose files by "
+                "name, use --include");
   *ret = pattern;
   pattern = NULL;
   return 0;
@@ -179,8 +216,18 @@ int path_pattern_parse(const char *text, struct path_pattern **ret, struct err *
 
 void path_pattern_free(struct path_pattern *pattern) { free(pattern); }
 
-bool path_pattern_gives_project(const struct path_pattern *pattern) { return pattern->gives[FIELD_PROJECT]; }
-bool path_pattern_gives_source(const struct path_pattern *pattern) { return pattern->gives[FIELD_SOURCE]; }
+static bool gives(const struct path_pattern *pattern, enum field field) { return pattern->names[field].len > 0; }
+
+bool path_pattern_gives_project(const struct path_pattern *pattern) { return gives(pattern, FIELD_PROJECT); }
+bool path_pattern_gives_source(const struct path_pattern *pattern) { return gives(pattern, FIELD_SOURCE); }
+size_t path_pattern_label_count(const struct path_pattern *pattern) { return pattern->label_count; }
+
+bool path_pattern_gives_label(const struct path_pattern *pattern, struct str name) {
+  for (size_t i = 0; i < pattern->label_count; i++) {
+    if (str_equal(label_name(pattern->names[FIELD_LABEL + i]), name)) return true;
+  }
+  return false;
+}
 
 /* ---- matching ---- */
 
@@ -234,16 +281,17 @@ static int fail_ambiguous(const struct matching *matching, struct err *err) {
     if (str_equal(matching->first[i], matching->other[i])) continue;
     return err_set(
         err, ERR_RANGE,
-        "--path '%s' matches it in more than one way: {%s} may be '%.*s' or '%.*s'; make the pattern exact",
-        matching->pattern->text, fields[i].name.ptr, STR_ARG(matching->first[i]), STR_ARG(matching->other[i]));
+        "--path '%s' matches it in more than one way: {%.*s} may be '%.*s' or '%.*s'; make the pattern exact",
+        matching->pattern->text, STR_ARG(matching->pattern->names[i]), STR_ARG(matching->first[i]),
+        STR_ARG(matching->other[i]));
   }
   CHECK(false);
 }
 
-/* The server's rules: docs/events.md, "Attributes of an event"; no project has blanks around its id. */
-static int take_value(enum field field, struct str value, char *out, struct err *err) {
-  const char *name = fields[field].name.ptr;
-  size_t max = fields[field].max;
+/* The server's rules: docs/events.md, "Attributes of an event" and "Labels"; no project has blanks around its id. */
+static int check_value(const struct matching *matching, enum field field, struct err *err) {
+  struct str name = matching->pattern->names[field], value = matching->first[field];
+  size_t max = field < FIELD_LABEL ? named[field].max : LABEL_VALUE_MAX;
   const char *why = NULL;
   if (!str_is_utf8(value))
     why = "is not UTF-8";
@@ -252,18 +300,32 @@ static int take_value(enum field field, struct str value, char *out, struct err 
   else if (field == FIELD_PROJECT && str_trim(value).len != value.len)
     why = "begins or ends with a blank";
   if (why != NULL)
-    return err_set(err, ERR_RANGE, "its %s '%.*s' %s; rename the directory or file", name, STR_ARG(value), why);
-  if (str_copy(value, out, max + 1)) return 0;
-  return err_set(err, ERR_RANGE, "its %s '%.*s' is longer than %zu bytes; rename the directory or file", name,
-                 STR_ARG(value), max);
+    return err_set(err, ERR_RANGE, "its %.*s '%.*s' %s; rename the directory or file", STR_ARG(name), STR_ARG(value),
+                   why);
+  if (value.len <= max) return 0;
+  return err_set(err, ERR_RANGE, "its %.*s '%.*s' is longer than %zu bytes; rename the directory or file",
+                 STR_ARG(name), STR_ARG(value), max);
+}
+
+/* The value is checked. */
+static void take_value(const struct matching *matching, enum field field, char *out) {
+  out[0] = '\0';
+  bool fits = !gives(matching->pattern, field) || str_copy(matching->first[field], out, named[field].max + 1);
+  CHECK(fits);
+}
+
+static void take_values(const struct matching *matching, struct path_fields *ret) {
+  const struct path_pattern *pattern = matching->pattern;
+  take_value(matching, FIELD_PROJECT, ret->project);
+  take_value(matching, FIELD_TASK_ID, ret->task_id);
+  take_value(matching, FIELD_SOURCE, ret->source);
+  for (size_t i = 0; i < pattern->label_count; i++)
+    ret->labels[i] = (struct label){label_name(pattern->names[FIELD_LABEL + i]), matching->first[FIELD_LABEL + i]};
 }
 
 int path_pattern_match(const struct path_pattern *pattern, const char *below, struct path_fields *ret,
                        struct err *err) {
   struct matching matching = {.pattern = pattern};
-  struct path_fields made = {.project = ""};
-  char *const outs[FIELDS] = {
-      [FIELD_PROJECT] = made.project, [FIELD_TASK_ID] = made.task_id, [FIELD_SOURCE] = made.source};
   while (*below == '/')
     below++;
   match(&matching, 0, str_of(below));
@@ -272,9 +334,9 @@ int path_pattern_match(const struct path_pattern *pattern, const char *below, st
     return err_set(err, ERR_RANGE, "--path '%s' has too many ways to match it; use fewer wildcards", pattern->text);
   if (!matching.is_found) return err_set(err, ERR_NOT_FOUND, "it does not match --path '%s'", pattern->text);
   for (enum field i = 0; i < FIELDS; i++) {
-    int result = pattern->gives[i] ? take_value(i, matching.first[i], outs[i], err) : 0;
+    int result = gives(pattern, i) ? check_value(&matching, i, err) : 0;
     if (result != 0) return result;
   }
-  *ret = made;
+  take_values(&matching, ret);
   return 0;
 }

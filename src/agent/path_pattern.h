@@ -3,10 +3,12 @@
  *   {project}/{task_id}/{name}            acme/job-7/720p.mp4: project acme, task job-7
  *   cust-{project}/{*}/{task_id}_{*}.mp4  cust-acme/2026/job-7_720p.mp4: likewise
  *
- * {project}, {task_id}, {source}: one byte or more of one directory's or the file's name. {name}: the same for the
- * file's name only; it gives no field, because an event has the file's name in any case. {*} or *: the same, without
- * a meaning. A segment ** is any number of directories, also none. {{ and }} are the characters { and }. All else is
- * matched byte by byte. Pure: nothing is read from a disk.
+ *   {label.team}/{label.show}/{name}      news/tonight/720p.mp4: labels team=news, show=tonight
+ *
+ * {project}, {task_id}, {source}, {label.NAME}: one byte or more of one directory's or the file's name. {name}: the
+ * same for the file's name only; it gives no field, because an event has the file's name in any case. {*} or *: the
+ * same, without a meaning. A segment ** is any number of directories, also none. {{ and }} are the characters { and
+ * }. All else is matched byte by byte. Pure: nothing is read from a disk.
  */
 #ifndef CODECMETER_AGENT_PATH_PATTERN_H
 #define CODECMETER_AGENT_PATH_PATTERN_H
@@ -14,6 +16,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "meter/labels.h"
 #include "meter/usage.h"
 
 struct path_pattern;
@@ -24,10 +27,14 @@ SCOPED_REF(struct path_pattern, path_pattern_free)
 
 bool path_pattern_gives_project(const struct path_pattern *pattern);
 bool path_pattern_gives_source(const struct path_pattern *pattern);
+/* Labels that the pattern gives: how many, at most LABELS_MAX, and whether one of them has this name. */
+size_t path_pattern_label_count(const struct path_pattern *pattern);
+bool path_pattern_gives_label(const struct path_pattern *pattern, struct str name);
 
 /* "": the pattern does not give this field. */
 struct path_fields {
   char project[PROJECT_ID_MAX + 1], task_id[TASK_ID_MAX + 1], source[SOURCE_MAX + 1];
+  struct label labels[LABELS_MAX]; /* as many as the pattern gives; borrowed from pattern and path */
 };
 /* below: the path below the watched directory; slashes at its begin do not count. -ERR_NOT_FOUND: it does not match.
  * -ERR_RANGE: it matches with different values (the customer would be a guess), or a value is one that the server

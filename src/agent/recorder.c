@@ -31,6 +31,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "meter/labels.h"
 
 #define LIST_PATIENCE_MS 60000 /* after the last change of the list and its files */
 #define CATCH_UP_MIN_MS 1000   /* between attempts to send what waits; doubled each time, up to CATCH_UP_MAX_MS */
@@ -47,6 +48,7 @@ struct recorder {
   GHashTable *projects;   /* those that the server does not take -> struct refused; "": the token's */
   GHashTable *held;       /* path -> struct stat of the file whose events are in the spool for want of a project */
   bool has_held;          /* the spool has, or had, such events, perhaps of an earlier process */
+  bool has_former;        /* it had them when this process began */
   GHashTable *dry_ids;    /* a set: project, source and id of what a dry run has printed */
   bool said_away;
   bool needs_help;
@@ -69,7 +71,7 @@ int recorder_open(const struct recorder_options *options, struct recorder **ret,
   recorder->outbox.quiet = options->quiet;
   recorder->complaints = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   recorder->held = g_hash_table_new_full(g_str_hash, g_str_equal, free, g_free);
-  recorder->has_held = spool_has_held(&recorder->outbox.spool);
+  recorder->has_former = recorder->has_held = spool_has_held(&recorder->outbox.spool);
   recorder->dry_ids = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
   recorder->projects = g_hash_table_new_full(g_str_hash, g_str_equal, free, free);
   *ret = recorder;
@@ -179,6 +181,7 @@ struct taking {
   const struct stat *st;
   const char *project; /* NULL: the token's */
   const char *task_id; /* NULL: not given */
+  struct str labels;   /* a set */
   bool is_incomplete;  /* an output was not recorded, and will not be */
   bool is_held;        /* the server does not take its project; every event of it waits in the spool */
 };
@@ -213,7 +216,7 @@ static void remember_output(const struct taking *taking, const struct report *re
 /* Keeps an event in the spool whose project the server does not take. */
 static int hold(struct taking *taking, const struct report *report, const struct media_output *output, struct err *err) {
   struct recorder *recorder = taking->recorder;
-  int result = spool_hold(&recorder->outbox.spool, report, err);
+  int result = spool_hold(&recorder->outbox.spool, report, recorder->has_former, err);
   if (result != 0) return err_prefix(err, "%s: its event cannot be kept in the spool", report->name);
   recorder->outbox.said_projectless += !is_held(recorder, taking->path, taking->st);
   recorder->has_held = true;
@@ -254,6 +257,7 @@ static int deliver(struct taking *taking, const struct report *report, const str
 
 static void say_dry(const struct taking *taking, const struct report *report) {
   SCOPED_MALLOC char *name = str_printable(str_of(report->name));
+  struct label label;
   char *key = NULL;
   CHECK(asprintf(&key, "%s\n%s\n%s", taking->project != NULL ? taking->project : "", report->source, report->id) >=
         0);
@@ -262,6 +266,8 @@ static void say_dry(const struct taking *taking, const struct report *report) {
   if (taking->project != NULL) (void)printf(", project %s", taking->project);
   if (taking->task_id != NULL) (void)printf(", task %s", taking->task_id);
   if (strcmp(report->source, "file") != 0) (void)printf(", source %s", report->source);
+  for (struct str rest = taking->labels; labels_next(&rest, &label);)
+    (void)printf(", label %.*s=%.*s", STR_ARG(label.name), STR_ARG(label.value));
   (void)printf(", id %s\n", report->id);
   (void)fflush(stdout);
 }
@@ -311,6 +317,15 @@ static void append_option(struct buf *out, const char *name, const char *value) 
   append_word(out, value);
 }
 
+static void append_labels(struct buf *out, struct str set) {
+  struct label label;
+  while (labels_next(&set, &label)) {
+    char word[LABEL_NAME_MAX + LABEL_VALUE_MAX + sizeof "="];
+    (void)snprintf(word, sizeof word, "%.*s=%.*s", STR_ARG(label.name), STR_ARG(label.value));
+    append_option(out, "label", word);
+  }
+}
+
 /* What was recorded, what there is now, and the commands. */
 static void explain_continued(const struct taking *taking, const struct report *report, const struct place_output *before,
                               struct buf *out) {
@@ -327,6 +342,7 @@ static void explain_continued(const struct taking *taking, const struct report *
   append_option(out, "source", source);
   append_option(out, "task-id", taking->task_id);
   append_option(out, "kind", is_remux ? "remux" : NULL);
+  append_labels(out, taking->labels);
   append_word(out, taking->path);
   buf_char(out, '`');
 }
@@ -539,6 +555,24 @@ static int measure(struct taking *taking, const struct report_options *options, 
 
 static const char *text_or_null(const char *text) { return text[0] != '\0' ? text : NULL; }
 
+/* Writes the labels of the options and those of the path to out, and returns them. `watch` checked that no name is in
+ * both, and how many there are. */
+static struct str join_labels(const struct recorder_options *options, const struct path_fields *fields,
+                              char out[LABELS_SIZE_MAX]) {
+  struct label all[LABELS_MAX];
+  size_t count = options->pattern != NULL ? path_pattern_label_count(options->pattern) : 0, len;
+  struct str rest = options->as.labels;
+  struct label label;
+  memcpy(all, fields->labels, count * sizeof *all);
+  while (labels_next(&rest, &label)) {
+    CHECK(count < LABELS_MAX);
+    all[count++] = label;
+  }
+  bool is_set = labels_encode(all, count, out, &len);
+  CHECK(is_set);
+  return str_make(out, len);
+}
+
 int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
                   enum recorded *ret, struct stat *ret_now, struct err *err) {
   const struct recorder_options *options = &recorder->options;
@@ -547,6 +581,7 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
                                      .kind = options->as.kind,
                                      .media = options->as.media};
   struct path_fields fields = {.project = ""};
+  char labels[LABELS_SIZE_MAX];
   *ret = RECORDED_DONE;
   if (place_knows(place, path, st) || is_renamed(recorder, place, path, st)) return 0;
   if (options->pattern != NULL &&
@@ -559,6 +594,7 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
   if (fields.project[0] != '\0') reporting.project = fields.project;
   if (fields.source[0] != '\0') reporting.source = fields.source;
   reporting.task_id = text_or_null(fields.task_id);
+  reporting.labels = join_labels(options, &fields, labels);
   if (is_project_refused(recorder, reporting.project) && is_held(recorder, path, st)) {
     *ret = RECORDED_LOST;
     return 0;
@@ -568,7 +604,8 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
                           .path = path,
                           .st = st,
                           .project = reporting.project,
-                          .task_id = reporting.task_id};
+                          .task_id = reporting.task_id,
+                          .labels = reporting.labels};
   return measure(&taking, &reporting, ret, ret_now, err);
 }
 
@@ -601,4 +638,17 @@ void recorder_catch_up(struct recorder *recorder) {
   }
   if (recorder->catch_up_wait_ms > CATCH_UP_MAX_MS) recorder->catch_up_wait_ms = CATCH_UP_MAX_MS;
   recorder->catch_up_ms = now_ms() + recorder->catch_up_wait_ms;
+}
+
+/* ---- the agent's status ---- */
+
+void recorder_begin_pulse(struct recorder *recorder, struct str command, int64_t interval_ms) {
+  pulse_init(&recorder->outbox.pulse, recorder->options.settings, command, interval_ms);
+}
+
+int64_t recorder_beat_ms(const struct recorder *recorder) { return outbox_beat_ms(&recorder->outbox); }
+
+void recorder_beat(struct recorder *recorder, bool now) {
+  if (now) pulse_hurry(&recorder->outbox.pulse);
+  outbox_beat(&recorder->outbox, "watch");
 }

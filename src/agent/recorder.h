@@ -21,7 +21,7 @@ struct recorder_options {
   const struct client_settings *settings; /* filled; borrowed */
   const struct wanted *wanted;            /* the files that the watch looks at; borrowed */
   const struct path_pattern *pattern;     /* gives fields of events; NULL: none; borrowed */
-  struct report_options as;               /* source, kind and media of the events; the rest is not used; borrowed */
+  struct report_options as; /* source, kind, labels and media of the events; the rest is not used; borrowed */
   bool is_dry;                             /* prints what it would record; sends nothing, and keeps nothing on disk */
   void (*complain)(const struct err *err); /* prints err on standard error */
   bool quiet;                              /* prints nothing else */
@@ -60,6 +60,12 @@ void recorder_catch_up(struct recorder *recorder);
 void recorder_catch_up_now(struct recorder *recorder);
 /* True if an event waits in the spool for a token or an address that is wrong. */
 bool recorder_needs_help(const struct recorder *recorder);
+/* From now on recorder_beat reports this agent's status: pulse_init. */
+void recorder_begin_pulse(struct recorder *recorder, struct str command, int64_t interval_ms);
+/* Reports it, if that is due, or in any case (`now`). */
+void recorder_beat(struct recorder *recorder, bool now);
+/* When recorder_beat is due (monotonic); INT64_MAX: never. */
+int64_t recorder_beat_ms(const struct recorder *recorder);
 /* When recorder_catch_up is due (monotonic); INT64_MAX while nothing waits. */
 int64_t recorder_next_ms(const struct recorder *recorder);
 

@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "meter/codec.h"
 #include "meter/frame_rate.h"
+#include "meter/labels.h"
 #include "meter/rfc3339.h"
 #include "meter/usage.h"
 
@@ -80,6 +81,10 @@ static int end_event(const char *name, size_t path_len, const struct report_opti
   if (options->task_id != NULL) json_add_member(&ret->event, "task_id", options->task_id);
   if (dest.len > 0 && dest.len <= DEST_MAX && str_is_utf8(dest) && !str_has_control(dest))
     json_add_member(&ret->event, "dest_name", dest.ptr);
+  if (options->labels.len > 0) {
+    json_add_name(&ret->event, "labels");
+    labels_write_json(options->labels, &ret->event);
+  }
   buf_text(&ret->event, "}}");
   return ret->event.failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", name) : 0;
 }

@@ -37,6 +37,7 @@ struct report_options {
                           * report_common_directory; NULL: NAME has no directory */
   struct report_ids *ids; /* NULL: nothing is numbered, and nothing is a repeat */
   const char *task_id;
+  struct str labels; /* a label set (meter/labels.h); empty: none */
   enum report_kind kind;
   struct media_options media;
 };

@@ -214,23 +214,22 @@ static bool is_there(const struct spool *spool, const char *name, struct str con
   return read_content(path, FILE_MAX, &found, &st, &err) == 0 && str_equal(buf_view(&found), content);
 }
 
-static int put(const struct spool *spool, const struct report *report, const char *mark, struct err *err) {
+static int put(const struct spool *spool, const struct report *report, const char *mark, char ret_name[NAME_SIZE],
+               bool *ret_was_there, struct err *err) {
   SCOPED(buf_fini) struct buf content = {0};
-  char name[NAME_SIZE];
   int result = compose(spool, report, &content, err);
   if (result == 0) result = spool_make(spool->dir, err);
   if (result != 0) return result;
-  name_file(report, buf_view(&content), mark, SUFFIX, name);
-  if (is_there(spool, name, buf_view(&content))) return file_sync_dir(spool->dir, err); /* its writer may not have */
-  return file_replace(spool->dir, name, buf_view(&content), err);
+  name_file(report, buf_view(&content), mark, SUFFIX, ret_name);
+  *ret_was_there = is_there(spool, ret_name, buf_view(&content));
+  if (*ret_was_there) return file_sync_dir(spool->dir, err); /* its writer may not have */
+  return file_replace(spool->dir, ret_name, buf_view(&content), err);
 }
 
 int spool_put(const struct spool *spool, const struct report *report, struct err *err) {
-  return put(spool, report, "", err);
-}
-
-int spool_hold(const struct spool *spool, const struct report *report, struct err *err) {
-  return put(spool, report, HELD, err);
+  char name[NAME_SIZE];
+  bool was_there;
+  return put(spool, report, "", name, &was_there, err);
 }
 
 /* True if the name is that of an event that spool_hold has put: of this output, or of any if output is "". */
@@ -408,6 +407,37 @@ static int read_waiting(const struct spool *spool, struct waiting *waiting, stru
   int result = read_content(waiting->path, FILE_MAX, &waiting->content, &st, err);
   if (result == 0) result = check_intact(waiting, err);
   return result == 0 ? read_lines(spool, waiting, err) : result;
+}
+
+/* ---- events that were held before ---- */
+
+static struct waiting held_event(const struct spool *spool, const char *name, struct err *err) {
+  struct waiting waiting = {.name = name, .path = file_path(spool->dir, name)};
+  waiting.is_ours = read_waiting(spool, &waiting, err) == 0 && waiting.is_ours;
+  return waiting;
+}
+
+/* An event that cannot be removed stays: then it is a duplicate, or the other one is. */
+static void remove_former(const struct spool *spool, const struct report *report, const char *name) {
+  struct err err;
+  char output[NAME_SIZE];
+  SCOPED(waiting_fini) struct waiting last = held_event(spool, name, &err);
+  DIR *dir = opendir(spool->dir);
+  name_output(report, output);
+  for (struct dirent *entry = NULL; last.is_ours && dir != NULL && (entry = readdir(dir)) != NULL;) {
+    if (!is_held(entry->d_name, output) || strcmp(entry->d_name, name) == 0) continue;
+    SCOPED(waiting_fini) struct waiting former = held_event(spool, entry->d_name, &err);
+    if (former.is_ours && strcmp(former.project, last.project) == 0) (void)unlink(former.path);
+  }
+  if (dir != NULL) (void)closedir(dir);
+}
+
+int spool_hold(const struct spool *spool, const struct report *report, bool replaces, struct err *err) {
+  char name[NAME_SIZE];
+  bool was_there;
+  int result = put(spool, report, HELD, name, &was_there, err);
+  if (result == 0 && replaces && !was_there) remove_former(spool, report, name);
+  return result;
 }
 
 /* ---- sending ---- */
@@ -674,6 +704,37 @@ int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item
   if (access(dir, R_OK | X_OK) != 0) return say_closed(dir, err);
   int result = check_ours(dir, err);
   return result == 0 ? look_at_all(&looker, look_at_event, &to, err) : result;
+}
+
+/* Calls `look` for each name in a directory, if it can be read. */
+static void visit_names(const char *path, void (*look)(int dir_fd, const char *name, void *to), void *to) {
+  DIR *dir = opendir(path);
+  for (struct dirent *entry = NULL; dir != NULL && (entry = readdir(dir)) != NULL;)
+    look(dirfd(dir), entry->d_name, to);
+  if (dir != NULL) (void)closedir(dir);
+}
+
+static void measure_event(int dir_fd, const char *name, void *to) {
+  struct spool_depth *depth = to;
+  struct stat st;
+  bool waits = name[0] != '.' && has_suffix(name, SUFFIX);
+  if (!waits || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return;
+  int64_t age_ms = clock_real_ms(clock_system()) - written_ms(&st);
+  depth->waiting++;
+  if (age_ms > depth->oldest_ms) depth->oldest_ms = age_ms;
+}
+
+static void measure_note(int dir_fd, const char *name, void *to) {
+  (void)dir_fd;
+  ((struct spool_depth *)to)->rejected += name[0] != '.' && has_suffix(name, ".json");
+}
+
+void spool_measure(const char *dir, struct spool_depth *ret) {
+  SCOPED_MALLOC char *rejected = file_path(dir, "rejected");
+  *ret = (struct spool_depth){.waiting = 0};
+  if (!is_marked(dir)) return;
+  visit_names(dir, measure_event, ret);
+  visit_names(rejected, measure_note, ret);
 }
 
 struct refusal_visit {

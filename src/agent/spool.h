@@ -36,9 +36,11 @@ MUST_USE int spool_make(const char *dir, struct err *err);
 /* Puts an event into the spool. It is on disk when this returns 0. If an equal event waits already, it keeps its time, so
  * that it never seems to wait for less long than it does. -ERR_FULL, -ERR_IO, -ERR_EXISTS. */
 MUST_USE int spool_put(const struct spool *spool, const struct report *report, struct err *err);
-/* The same for an event of `watch` whose project the server does not take. It waits like any other, so it is not lost if
- * its file goes away. But while the file is there, `watch` may record it for another project later: spool_release. */
-MUST_USE int spool_hold(const struct spool *spool, const struct report *report, struct err *err);
+/* The same for an event of `watch` whose project the server does not take. It waits like any other, so it is not lost
+ * if its file goes away. But while the file is there, `watch` may record it for another project later: spool_release.
+ * replaces: removes another event that an earlier process held for this output, time and project. That `watch` had
+ * other options (labels, kind), and the last ones count. */
+MUST_USE int spool_hold(const struct spool *spool, const struct report *report, bool replaces, struct err *err);
 /* Removes what spool_hold has put for the same output at the same time, because the output is recorded. An event that
  * cannot be removed stays: the user sees it, or it is a duplicate. */
 void spool_release(const struct spool *spool, const struct report *report);
@@ -114,6 +116,16 @@ struct spool_item {
  * this user may not list it. -ERR_IO. */
 MUST_USE int spool_look(const char *dir, void (*visit)(void *arg, const struct spool_item *item), void *arg,
                         struct err *err);
+
+/* How full a spool is. */
+struct spool_depth {
+  uint64_t waiting;  /* events, also damaged ones */
+  int64_t oldest_ms; /* how long the oldest of them has waited; 0: there is none */
+  uint64_t rejected; /* notes in rejected/ */
+};
+/* Counts files by their names and times, and reads none. A directory that does not exist, is no spool or cannot be read
+ * counts as empty. */
+void spool_measure(const char *dir, struct spool_depth *ret);
 
 /* A note in rejected/. The texts are valid during the call. */
 struct spool_refusal {

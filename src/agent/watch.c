@@ -16,6 +16,7 @@
 #include "agent/claims.h"
 #include "agent/pending.h"
 #include "agent/place.h"
+#include "agent/pulse.h"
 #include "agent/recorder.h"
 #include "agent/spool.h"
 #include "agent/watcher.h"
@@ -327,6 +328,7 @@ static int between_files(struct watch *watch, struct err *err) {
   if (now_ms() >= watch->tidy_ms) {
     watch->tidy_ms = now_ms() + TIDY_MS;
     recorder_catch_up(watch->recorder);
+    recorder_beat(watch->recorder, false);
     save_sometimes(watch);
   }
   return result;
@@ -349,6 +351,7 @@ static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int wait_ms(const struct watch *watch) {
   int64_t until = earlier(pending_next_ms(watch->pending), recorder_next_ms(watch->recorder));
+  until = earlier(until, recorder_beat_ms(watch->recorder));
   if (watch->is_unsaved) until = earlier(until, watch->save_ms);
   if (watch->watcher != NULL) until = earlier(until, now_ms() + CHECK_MAX_MS);
   if (watch->watcher != NULL && g_hash_table_size(watch->troubled) > 0) until = earlier(until, watch->trouble_ms);
@@ -378,6 +381,7 @@ int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *
     if (result == 0) result = look_again(watch, err);
     if (result == 0) result = take_due(watch, err);
     recorder_catch_up(watch->recorder);
+    if (!watch->options->once) recorder_beat(watch->recorder, false);
     save_sometimes(watch);
   }
   return result;
@@ -417,6 +421,15 @@ static int open_places(struct watch *watch, char *const *names, struct err *err)
   return result;
 }
 
+/* The agent that watches these directories is another one than a second `watch` of this machine. */
+static void begin_pulse(struct watch *watch) {
+  SCOPED(buf_fini) struct buf command = {0};
+  buf_text(&command, "watch");
+  for (guint i = 0; i < watch->places->len; i++)
+    buf_printf(&command, " %s", place_root(watch->places->pdata[i]));
+  recorder_begin_pulse(watch->recorder, buf_view(&command), watch->options->once ? 0 : PULSE_INTERVAL_MS);
+}
+
 int watch_open(const struct watch_options *options, char *const *names, struct watch **ret, struct err *err) {
   struct watch *watch = calloc(1, sizeof *watch);
   CHECK(watch != NULL);
@@ -437,6 +450,7 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
                                              .quiet = options->quiet};
   int result = recorder_open(&recording, &watch->recorder, err);
   if (result == 0) result = open_places(watch, names, err);
+  if (result == 0 && !options->dry) begin_pulse(watch);
   if (result == 0)
     *ret = watch;
   else
@@ -494,6 +508,7 @@ int watch_end(struct watch *watch, struct err *err) {
   if (watch->options->once) {
     recorder_catch_up_now(watch->recorder); /* each run tries at least once to send what waits */
     recorder_catch_up(watch->recorder);
+    recorder_beat(watch->recorder, true);
     prune(watch);
   }
   return save(watch, err);

@@ -23,7 +23,7 @@ struct watch_options {
   struct client_settings settings; /* filled; `interrupted` says when to end */
   struct wanted wanted;
   const struct path_pattern *pattern; /* gives fields of events; NULL: none */
-  struct report_options as;           /* source, kind and media of the events; the rest is not used */
+  struct report_options as;           /* source, kind, labels and media of the events; the rest is not used */
   uint64_t settle_ms;
   char *state;         /* directory of places; NULL: the spool */
   bool existing, once; /* record files from before the first watch; look only once */

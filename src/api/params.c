@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#define TYPE_SHOWN_MAX 64 /* bytes of a content type in a message */
+
 /* ---- forms and queries: application/x-www-form-urlencoded ---- */
 
 /* Decodes percent-encoding; '+' is a space. */
@@ -157,6 +159,12 @@ static struct str media_type(struct str content_type) {
   return str_trim(str_cut(&content_type, ';'));
 }
 
+/* A body without a type is one, too. */
+static bool is_form(const struct params_source *source) {
+  struct str type = media_type(source->content_type);
+  return type.len == 0 || str_equal_nocase(type, STR("application/x-www-form-urlencoded"));
+}
+
 static bool is_json(const struct params_source *source) {
   struct str type = media_type(source->content_type);
   if (str_equal_nocase(type, STR("application/json"))) return true;
@@ -165,13 +173,27 @@ static bool is_json(const struct params_source *source) {
   return body.len > 0 && body.ptr[0] == '{';
 }
 
+/* Reads a body whose type is neither JSON nor form. Some clients send a form as text/plain, so it is tried as one. If
+ * it names no Action, it was something else. */
+static int read_unknown(const struct params_source *source, struct arena *arena, struct params *ret,
+                        struct err *err) {
+  struct str type = media_type(source->content_type), action;
+  int result = read_form(source->body, source->count_max, arena, ret, err);
+  if (result == -ERR_MEMORY) return result;
+  if (result == 0 && params_get(ret, "Action", &action) != PARAMS_ABSENT) return 0;
+  return err_set(err, ERR_PARSE,
+                 "its type %.*s is not taken: send application/x-www-form-urlencoded or application/json",
+                 (int)(type.len < TYPE_SHOWN_MAX ? type.len : TYPE_SHOWN_MAX), type.ptr);
+}
+
 int params_read(const struct params_source *source, struct json_parser *parser, struct arena *arena,
                 struct params *ret, struct err *err) {
   struct params params = {0};
   int result;
   if (source->body.len == 0) result = read_form(source->query, source->count_max, arena, &params, err);
   else if (is_json(source)) result = read_json(source, parser, arena, &params, err);
-  else result = read_form(source->body, source->count_max, arena, &params, err);
+  else if (is_form(source)) result = read_form(source->body, source->count_max, arena, &params, err);
+  else result = read_unknown(source, arena, &params, err);
   if (result == 0) result = check_repeated(&params, arena, err);
   if (result == 0) *ret = params;
   return result;

@@ -24,8 +24,9 @@ struct params_source {
 };
 
 /* Reads the parameters from the body if there is one, else from the query. A body is JSON if its type says so, or if
- * its type says neither JSON nor form and it begins with '{'. Any other body is a form. -ERR_PARSE, -ERR_LIMIT,
- * -ERR_MEMORY: the parameters cannot be read, and err says why. -ERR_EXISTS: a name appears twice, in any case, at
+ * its type says neither JSON nor form and it begins with '{'. Any other body is a form; one of another type must name
+ * an Action, else it is -ERR_PARSE. -ERR_PARSE, -ERR_LIMIT, -ERR_MEMORY: the parameters cannot be read, and err says
+ * why. -ERR_EXISTS: a name appears twice, in any case, at
  * any level; err holds the name, cut. */
 MUST_USE int params_read(const struct params_source *source, struct json_parser *parser, struct arena *arena,
                          struct params *ret, struct err *err);

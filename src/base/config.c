@@ -3,6 +3,7 @@
 #include <glib.h>
 
 #include "base/check.h"
+#include "base/file.h"
 
 struct setting {
   const char *section, *key;
@@ -110,27 +111,74 @@ static int unknown(struct str section, struct str key, struct err *err) {
                  (int)(section.len < 40 ? section.len : 40), section.ptr, (int)(key.len < 40 ? key.len : 40), key.ptr);
 }
 
-static int set_adapter_codec(struct config *config, struct str key, struct str value, struct err *err) {
-  struct config_adapter_codec made = {0};
-  struct str rest = key, adapter = str_cut(&rest, '.'), word = str_cut(&rest, '.'), codec = str_trim(value);
-  bool good = str_equal(word, STR("codec")) && adapter.len > 0 && codec.len > 0 &&
-              str_copy(adapter, made.adapter, sizeof made.adapter) &&
-              str_copy(rest, made.preset, sizeof made.preset) && str_copy(codec, made.codec, sizeof made.codec);
-  if (!good) {
-    return err_set(err, ERR_USAGE,
-                   "adapter.%.*s: expected adapter.NAME.codec or adapter.NAME.codec.PRESET, and the name of a codec",
-                   (int)(key.len < 40 ? key.len : 40), key.ptr);
+/* The codec of that adapter and preset, or room for it; the last setting wins. */
+static struct config_adapter_codec *codec_place(struct config *config, const struct config_adapter_codec *wanted) {
+  size_t i = 0;
+  for (; i < config->adapter_codecs_count; i++) {
+    const struct config_adapter_codec *set = &config->adapter_codecs[i];
+    if (strcmp(set->adapter, wanted->adapter) == 0 && strcmp(set->preset, wanted->preset) == 0) break;
   }
-  if (config->adapter_codecs_count == CONFIG_ADAPTER_CODECS_MAX) {
+  return i < CONFIG_ADAPTER_CODECS_MAX ? &config->adapter_codecs[i] : NULL;
+}
+
+static int set_adapter_codec(struct config *config, struct str adapter, struct str preset, struct str value,
+                             struct err *err) {
+  struct config_adapter_codec made = {0};
+  bool good = str_copy(adapter, made.adapter, sizeof made.adapter) &&
+              str_copy(preset, made.preset, sizeof made.preset) && str_copy(value, made.codec, sizeof made.codec) &&
+              value.len > 0;
+  struct config_adapter_codec *place = codec_place(config, &made);
+  if (!good) {
+    return err_set(err, ERR_USAGE, "adapter.%.*s.codec: expected the name of a codec; a preset has at most %zu bytes",
+                   STR_ARG(adapter), sizeof made.preset - 1);
+  }
+  if (place == NULL) {
     return err_set(err, ERR_USAGE, "more than %d settings of the form adapter.NAME.codec; remove some",
                    CONFIG_ADAPTER_CODECS_MAX);
   }
-  config->adapter_codecs[config->adapter_codecs_count++] = made;
+  if (place == &config->adapter_codecs[config->adapter_codecs_count]) config->adapter_codecs_count++;
+  *place = made;
   return 0;
 }
 
+static int set_adapter_script(struct config *config, struct str adapter, struct str word, struct str value,
+                              struct err *err) {
+  struct config_adapter_script made = {.is_map = str_equal(word, STR("map"))};
+  size_t i = 0;
+  bool good = str_copy(adapter, made.adapter, sizeof made.adapter) &&
+              str_copy(value, made.value, sizeof made.value) && value.len > 0 && str_is_utf8(value) &&
+              !str_has_control(value);
+  if (!good) {
+    return err_set(err, ERR_USAGE, "adapter.%.*s.%.*s: expected %s of at most %d bytes", STR_ARG(adapter),
+                   STR_ARG(word), made.is_map ? "a map" : "the path of a script", CONFIG_TEXT_MAX);
+  }
+  while (i < config->adapter_scripts_count && strcmp(config->adapter_scripts[i].adapter, made.adapter) != 0)
+    i++;
+  if (i == CONFIG_ADAPTER_SCRIPTS_MAX) {
+    return err_set(err, ERR_USAGE,
+                   "more than %d settings of the form adapter.NAME.script or adapter.NAME.map; remove some",
+                   CONFIG_ADAPTER_SCRIPTS_MAX);
+  }
+  if (i == config->adapter_scripts_count) config->adapter_scripts_count++;
+  config->adapter_scripts[i] = made;
+  return 0;
+}
+
+static int set_adapter(struct config *config, struct str key, struct str value, struct err *err) {
+  struct str rest = key, adapter = str_cut(&rest, '.'), word = str_cut(&rest, '.');
+  bool is_script = str_equal(word, STR("script")) || str_equal(word, STR("map"));
+  bool fits = adapter.len > 0 && adapter.len < sizeof config->adapter_codecs[0].adapter;
+  value = str_trim(value);
+  if (fits && str_equal(word, STR("codec"))) return set_adapter_codec(config, adapter, rest, value, err);
+  if (fits && is_script && rest.len == 0) return set_adapter_script(config, adapter, word, value, err);
+  return err_set(err, ERR_USAGE,
+                 "adapter.%.*s: expected adapter.NAME.codec or adapter.NAME.codec.PRESET with the name of a codec, "
+                 "adapter.NAME.script with a file, or adapter.NAME.map",
+                 (int)(key.len < 40 ? key.len : 40), key.ptr);
+}
+
 void config_init(struct config *config) {
-  config->adapter_codecs_count = 0;
+  config->adapter_codecs_count = config->adapter_scripts_count = 0;
   for (size_t i = 0; i < SETTINGS; i++) {
     struct err err;
     int result = assign(config, &settings[i], str_of(settings[i].preset), &err);
@@ -145,29 +193,41 @@ int config_set(struct config *config, const char *assignment, struct err *err) {
   }
   struct str section = str_make(assignment, (size_t)(dot - assignment));
   struct str key = str_make(dot + 1, (size_t)(equals - dot - 1));
-  if (str_equal(section, STR("adapter"))) return set_adapter_codec(config, key, str_of(equals + 1), err);
+  if (str_equal(section, STR("adapter"))) return set_adapter(config, key, str_of(equals + 1), err);
   const struct setting *setting = find(section, key);
   return setting == NULL ? unknown(section, key, err) : assign(config, setting, str_of(equals + 1), err);
 }
 
 /* ---- the file ---- */
 
-static int load_key(struct config *config, GKeyFile *file, const char *section, const char *key, struct err *err) {
+/* A script's path in the file at `path` begins at the directory of that file. */
+static int load_adapter(struct config *config, const char *path, const char *key, const char *value,
+                        struct err *err) {
+  const char *word = strchr(key, '.');
+  bool is_relative = word != NULL && strcmp(word, ".script") == 0 && value[0] != '/' && value[0] != '\0';
+  SCOPED_MALLOC char *dir = is_relative ? file_directory(path) : NULL;
+  SCOPED_MALLOC char *full = is_relative ? file_path(dir, value) : NULL;
+  return set_adapter(config, str_of(key), str_of(is_relative ? full : value), err);
+}
+
+static int load_key(struct config *config, GKeyFile *file, const char *path, const char *section, const char *key,
+                    struct err *err) {
   const struct setting *setting = find(str_of(section), str_of(key));
   bool is_adapters = str_equal(str_of(section), STR("adapter"));
   if (setting == NULL && !is_adapters) return unknown(str_of(section), str_of(key), err);
   char *value = g_key_file_get_value(file, section, key, NULL);
-  int result = is_adapters ? set_adapter_codec(config, str_of(key), str_of(value), err)
-                           : assign(config, setting, str_of(value), err);
+  int result =
+      is_adapters ? load_adapter(config, path, key, value, err) : assign(config, setting, str_of(value), err);
   g_free(value);
   return result;
 }
 
-static int load_section(struct config *config, GKeyFile *file, const char *section, struct err *err) {
+static int load_section(struct config *config, GKeyFile *file, const char *path, const char *section,
+                        struct err *err) {
   char **keys = g_key_file_get_keys(file, section, NULL, NULL);
   int result = 0;
   for (size_t i = 0; keys != NULL && keys[i] != NULL && result == 0; i++) {
-    result = load_key(config, file, section, keys[i], err);
+    result = load_key(config, file, path, section, keys[i], err);
   }
   g_strfreev(keys);
   return result;
@@ -183,7 +243,7 @@ int config_load(struct config *config, const char *path, struct err *err) {
   }
   char **sections = result == 0 ? g_key_file_get_groups(file, NULL) : NULL;
   for (size_t i = 0; sections != NULL && sections[i] != NULL && result == 0; i++) {
-    result = load_section(config, file, sections[i], err);
+    result = load_section(config, file, path, sections[i], err);
     if (result != 0) (void)err_prefix(err, "%s", path);
   }
   g_strfreev(sections);

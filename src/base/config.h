@@ -43,6 +43,8 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(ingest, commit_max, SIZE, "4MiB", "64KiB", "256MiB", "maximum bytes of the log written with one sync")             \
   X(ingest, delta_max, COUNT, "1000000", "1", "100000000", "maximum usage records in memory before a checkpoint")      \
   X(ingest, delta_age, DURATION, "10m", "0", "365d", "checkpoint when records in memory are older; 0: never")          \
+  X(ingest, quarantine_max, COUNT, "1000", "1", "100000", "maximum notices in the quarantine; beyond it answer 503")     \
+  X(ingest, quarantine_size, SIZE, "256MiB", "64KiB", "1TiB", "maximum bytes of the quarantine; beyond it answer 503")   \
   X(project, time_zone, TEXT, "", "", "", "time zone of a new project that names none; empty: each must name one")     \
   X(ledger, map_size, SIZE, "64GiB", "16MiB", "64TiB", "address space for totals and catalogue; sparse")               \
   X(ledger, segment_size, SIZE, "256MiB", "1KiB", "64GiB", "size at which the log begins a new segment")               \
@@ -56,9 +58,18 @@ struct config_adapter_codec {
   char adapter[33], preset[129], codec[33]; /* preset: "" applies to all */
 };
 
+/* adapter.NAME.script: the file of an adapter's script; adapter.NAME.map: what the built-in script `generic` reads. */
+#define CONFIG_ADAPTER_SCRIPTS_MAX 64
+struct config_adapter_script {
+  char adapter[33], value[CONFIG_TEXT_MAX + 1]; /* a path in a configuration file begins at the file's directory */
+  bool is_map;
+};
+
 struct config {
   struct config_adapter_codec adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
   size_t adapter_codecs_count;
+  struct config_adapter_script adapter_scripts[CONFIG_ADAPTER_SCRIPTS_MAX];
+  size_t adapter_scripts_count;
 #define CONFIG_FIELD_SIZE(name) uint64_t name;
 #define CONFIG_FIELD_COUNT(name) uint64_t name;
 #define CONFIG_FIELD_DURATION(name) uint64_t name;

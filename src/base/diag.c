@@ -31,16 +31,20 @@ static uint64_t dropped; /* lines dropped since the last one that was written */
 
 void diag_set_level(enum diag_level level) { atomic_store(&level_shown, level); }
 
-/* A client could forge lines or control a terminal with control characters, so they are written as \xHH. */
+static size_t escape_byte(unsigned char c, char out[5]) { return (size_t)snprintf(out, 5, "\\x%02x", c); }
+
+/* A client could forge lines or control a terminal with control characters, so they are written as \xHH. U+0080 to
+ * U+009F are some, too: in UTF-8, 0xC2 and a byte of 0x80 to 0x9F. */
 static size_t escape(const char *text, char *out, size_t size) {
   size_t len = 0;
-  for (; *text != '\0' && len + 5 < size; text++) {
-    unsigned char c = (unsigned char)*text;
-    if (c >= 0x20 && c != 0x7F) {
-      out[len++] = *text;
-    } else {
-      len += (size_t)snprintf(out + len, size - len, "\\x%02x", c);
+  for (const unsigned char *at = (const unsigned char *)text; *at != '\0' && len + 9 < size; at++) {
+    bool is_pair = at[0] == 0xC2 && at[1] >= 0x80 && at[1] <= 0x9F;
+    if (!is_pair && at[0] >= 0x20 && at[0] != 0x7F) {
+      out[len++] = (char)*at;
+      continue;
     }
+    len += escape_byte(*at, out + len);
+    if (is_pair) len += escape_byte(*++at, out + len);
   }
   return len;
 }

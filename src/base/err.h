@@ -30,6 +30,7 @@ enum err_kind {
   X(EXISTS, CLIENT, "already exists")                                                             \
   X(DENIED, CLIENT, "not allowed")                                                                \
   X(MEDIA, CLIENT, "media file cannot be measured")                                               \
+  X(SCRIPT, CLIENT, "adapter script failed on the notice")                                        \
   X(BUSY, RETRY, "queue or delta is full, or another process holds the resource")                 \
   X(FULL, RETRY, "the disk is full, or below its reserve")                                        \
   X(STOPPING, RETRY, "starting or stopping")                                                      \

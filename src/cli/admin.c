@@ -10,11 +10,12 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/json.h"
+#include "cli/admin_adapter.h"
 #include "ingest/answer.h"
 #include "ingest/fields.h"
 #include "meter/rfc3339.h"
 
-#define REQUEST_DEPTH_MAX 4
+#define REQUEST_DEPTH_MAX 5 /* a request, its events, an event, its data, their labels */
 #define REPLY_LEAST 4096 /* bytes that are there before a command is executed: its error fits */
 #define REQUEST_ARENA_MAX ((size_t)4 << 20)
 #define ZONE_DATE_SIZE 40 /* room for any three ints */
@@ -461,6 +462,12 @@ static void put_outcome(struct buf *out, struct str id, enum verdict_outcome out
   buf_char(out, '}');
 }
 
+/* What waited keeps the token that reported it. */
+static struct str former_token(const struct json *event) {
+  struct str token = json_member_text(event, "token");
+  return token.len <= USAGE_TOKEN_MAX && !str_has_control(token) ? token : STR("");
+}
+
 static int report_event(const struct admin *admin, const struct json *json, struct buf *items, struct err *err) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(EVENT_TREE_MAX);
   const struct event_rules rules = {.now_ms = clock_real_ms(clock_system()), .events_max = 1};
@@ -474,6 +481,7 @@ static int report_event(const struct admin *admin, const struct json *json, stru
     return 0;
   }
   if (result != 0) return err_set(err, ERR_MEMORY, "no memory to read an event; try again later");
+  usage.token = former_token(json);
   result = admin->report(admin->arg, &usage, &verdict, err);
   if (result != 0) return result;
   SCOPED(buf_fini) struct buf reason = {0};
@@ -508,6 +516,24 @@ static int make_checkpoint(const struct admin *admin, const struct json *request
   return 0;
 }
 
+/* ---- agents and sources ---- */
+
+static int sources_list_all(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+  struct str project = json_member_text(request, "project");
+  struct project found;
+  if (admin->list_sources == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
+  if (project.len > 0 && !catalogue_project(admin->catalogue, project, &found))
+    return err_set(err, ERR_NOT_FOUND, "no project %.*s: see `codecmeter project list`", STR_ARG(project));
+  return admin->list_sources(admin->arg, project, flag_member(request, "problems"), items, err);
+}
+
+static int sources_forget_agent(const struct admin *admin, const struct json *request, struct buf *items,
+                                struct err *err) {
+  (void)items;
+  if (admin->forget_agent == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
+  return admin->forget_agent(admin->arg, json_member_text(request, "project"), json_member_text(request, "agent"), err);
+}
+
 /* ---- the door ---- */
 
 static const struct {
@@ -526,6 +552,11 @@ static const struct {
     {"token list", token_list},
     {"usage report", usage_report},
     {"checkpoint make", make_checkpoint},
+    {"adapter list", admin_adapter_list},
+    {"adapter retry", admin_adapter_retry},
+    {"adapter drop", admin_adapter_drop},
+    {"sources list", sources_list_all},
+    {"sources forget", sources_forget_agent},
 };
 
 void admin_reply_error(const struct err *err, struct buf *reply) {

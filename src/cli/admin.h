@@ -8,9 +8,19 @@
 #define CODECMETER_CLI_ADMIN_H
 
 #include "base/bytes.h"
+#include "http/endpoints.h"
 #include "ledger/ledger.h"
 
 #define ADMIN_REQUEST_MAX ((size_t)64 << 20) /* bytes of a request; a reply is as long as its list */
+
+/* The adapters of a running server; all pointers are borrowed. */
+struct admin_adapters {
+  const char *data; /* its data directory */
+  const struct adapters *set;
+  struct endpoint_adapters *endpoint; /* counts notices */
+  struct quarantine *quarantine;
+  struct committer *committer;
+};
 
 /* Where changes and reports go: to a committer, or to the ledger itself. */
 struct admin {
@@ -22,7 +32,11 @@ struct admin {
   /* Asks for a checkpoint up to a position. ret_end: the position behind the last record; ret_covered: the position
    * up to which derived files are complete. NULL: no server runs. */
   int (*checkpoint)(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *ret_covered, struct err *err);
+  /* sources_list and sources_forget. NULL: no server runs. */
+  int (*list_sources)(void *arg, struct str project, bool only_troubles, struct buf *out, struct err *err);
+  int (*forget_agent)(void *arg, struct str project, struct str name, struct err *err);
   void *arg;
+  const struct admin_adapters *adapters; /* NULL: no server runs */
 };
 
 /* Carries out a request and appends the reply; an error is in the reply. JSON_PADDING bytes must follow the request.

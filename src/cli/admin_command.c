@@ -75,11 +75,13 @@ static int execute_here(const struct datadir *dir, struct str request, struct bu
 }
 
 /* Asks over the socket if a server has the directory; else this process opens the ledger. */
-static int execute(struct datadir *dir, struct str request, struct buf *reply, struct err *err) {
+static int execute(struct datadir *dir, bool needs_server, struct str request, struct buf *reply, struct err *err) {
   for (int waited = 0;; waited += POLL_MS) {
     int result = control_ask(dir, request, reply, err);
     if (result != -ERR_NOT_FOUND) return result;
     result = datadir_lock(dir, 0, NULL, err);
+    if (result == 0 && needs_server)
+      return err_set(err, ERR_NOT_FOUND, "no server runs on the data directory %s: start it", dir->path);
     if (result == 0) return execute_here(dir, request, reply, err);
     if (result != -ERR_BUSY || waited >= WAIT_MS) return result;
     (void)usleep(POLL_MS * 1000);
@@ -163,6 +165,7 @@ static void append_json(const struct json *node, struct buf *out) {
 }
 
 static void print_items(const struct json *items, const struct admin_print *print) {
+  if (print->columns == NULL) return;
   if (!print->json) {
     if (options_quiet() && !print->is_asked_for)
       print_quietly(items, print);
@@ -215,7 +218,7 @@ int admin_command(const char *data, struct buf *request, const struct admin_prin
   memset(padding, 0, JSON_PADDING);
   request->len -= JSON_PADDING;
   int result = datadir_open(datadir_choose(data), false, &dir, err);
-  if (result == 0) result = execute(&dir, buf_view(request), &reply, err);
+  if (result == 0) result = execute(&dir, print->needs_server, buf_view(request), &reply, err);
   if (result != 0) return result;
   char *behind = buf_extend(&reply, JSON_PADDING);
   CHECK(behind != NULL);

@@ -1,4 +1,4 @@
-/* Shared by `project`, `key`, `token` and `unresolved`: sends a request to the process that has the ledger open, and
+/* Shared by `project`, `key`, `token`, `unresolved` and `sources`: sends a request to the process that has the ledger open, and
  * prints its reply. */
 #ifndef CODECMETER_CLI_ADMIN_COMMAND_H
 #define CODECMETER_CLI_ADMIN_COMMAND_H
@@ -18,8 +18,9 @@ struct admin_print {
   bool json; /* items as they are: a list as an array, one made or changed as an object */
   bool is_list;
   bool is_asked_for;                                /* the table is printed with --quiet, too */
+  bool needs_server;                                /* -ERR_NOT_FOUND if no server runs */
   const char *quiet_fields[3];                      /* these are printed with --quiet, in one line; may be all NULL */
-  const struct admin_column *columns;               /* ends with field NULL */
+  const struct admin_column *columns; /* ends with field NULL; NULL: nothing is printed, `look` does it */
   void (*look)(void *arg, const struct json *item); /* called for each item; may be NULL */
   void *arg;
 };

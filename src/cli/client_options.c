@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/pulse.h"
 #include "base/check.h"
+#include "version.h"
 
 #define URL_DEFAULT "http://127.0.0.1:8080"
 
@@ -108,6 +110,7 @@ int client_settings_fill(struct client_settings *settings, struct err *err) {
       {.variable = "CODECMETER_PROJECT", .value = &settings->project},
       {.variable = "CODECMETER_CA_FILE", .value = &settings->ca_file},
       {.variable = "CODECMETER_SPOOL", .value = &settings->spool, .is_of_machine = true},
+      {.variable = "CODECMETER_AGENT", .value = &settings->agent, .is_of_machine = true},
   };
   size_t count = sizeof all / sizeof all[0];
   SCOPED(buf_fini) struct buf unused = {0};
@@ -117,6 +120,10 @@ int client_settings_fill(struct client_settings *settings, struct err *err) {
     free(all[i].in_file);
   if (result != 0) return result;
   tell_unused(settings->env_file, buf_view(&unused));
+  if (settings->agent != NULL && !pulse_is_name(str_of(settings->agent)))
+    return err_set(err, ERR_USAGE, "--agent (or $CODECMETER_AGENT) must be a text of 1 to %d bytes without control characters",
+                   PULSE_NAME_MAX);
+  settings->version = VERSION;
   if (settings->url == NULL) settings->url = options_keep(strdup(URL_DEFAULT));
   return 0;
 }

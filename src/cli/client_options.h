@@ -25,17 +25,23 @@
    "the certificate (PEM) that signed the server's certificate, if the system does not trust it "                 \
    "($CODECMETER_CA_FILE)"},                                                                                      \
   {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE",                                                           \
-   "read CODECMETER_* settings from a file; then those in the environment are not used, except $CODECMETER_SPOOL"}
+   "read CODECMETER_* settings from a file; then those in the environment are not used, except $CODECMETER_SPOOL and "     \
+   "$CODECMETER_AGENT"}
 
 /* A further row for commands that spool events while the server cannot take them. */
 #define CLIENT_SPOOL_ROW(settings)                                                                                \
   {"spool", 0, OPTION_TEXT, &(settings).spool, "DIR",                                                             \
    "directory of events that the server has not taken yet "                                                       \
    "($CODECMETER_SPOOL, else ~/.local/state/codecmeter/spool)"}
+/* A further row for commands that report the status of this machine's agent. */
+#define CLIENT_AGENT_ROW(settings)                                                                                \
+  {"agent", 0, OPTION_TEXT, &(settings).agent, "NAME",                                                            \
+   "this machine's name in `codecmeter sources` ($CODECMETER_AGENT, else the host's name)"}
 /* clang-format on */
 
 /* Fills in settings that the command line did not give, then the default URL. With an --env file, they come from the
- * file: a setting that it does not have, or has as an empty text, is not taken from the environment, except the spool.
+ * file: a setting that it does not have, or has as an empty text, is not taken from the environment, except the spool
+ * and the agent's name.
  * Unless --quiet was given, a line on standard error names the variables that are not used for this reason. Without
  * such a file, the settings come from the environment. -ERR_USAGE if the file cannot be read, or has a line that is
  * not NAME=value. */

@@ -39,7 +39,8 @@ int cmd_backup(int argc, char **argv) {
   const struct option_spec spec = {
       .usage = "DIRECTORY",
       .summary =
-          "Copies the ledger into DIRECTORY and checks the copy by reading all of it. The server may run. If "
+          "Copies the ledger and the quarantine of notices into DIRECTORY, and checks the copy of the ledger by reading "
+          "all of it. The server may run. If "
           "DIRECTORY holds an earlier backup of the same ledger, the command brings it up to date.",
       .examples = "codecmeter backup --data /var/lib/codecmeter /mnt/backup/codecmeter",
       .rows = rows,

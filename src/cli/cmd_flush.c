@@ -6,6 +6,7 @@
 #include "agent/client.h"
 #include "agent/intent.h"
 #include "agent/plural.h"
+#include "agent/pulse.h"
 #include "agent/spool.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -88,6 +89,16 @@ static int check_left(const struct spool *spool, const struct spool_sums *sums, 
                  spool->dir, sums->elsewhere, plural(sums->elsewhere, "event is", "events are"));
 }
 
+/* Of a server that is away, the failure says enough. */
+static void tell_status(const struct flush_options *options, struct client *client, const struct spool *spool,
+                        int result) {
+  struct pulse pulse;
+  if (result == -ERR_NETWORK) return;
+  pulse_init(&pulse, &options->settings, STR("flush"), 0);
+  pulse_hurry(&pulse);
+  pulse_beat(&pulse, client, spool, options_quiet() ? NULL : say, NULL);
+}
+
 static int flush(struct flush_options *options, struct err *err) {
   SCOPED(client_close_ref) struct client *client = NULL;
   SCOPED(spool_fini) struct spool spool = {.dir = NULL};
@@ -113,6 +124,7 @@ static int flush(struct flush_options *options, struct err *err) {
   progress_begin(&progress);
   result = spool_send(&spool, client, &pass, &sums, err);
   progress_end(&progress);
+  tell_status(options, client, &spool, result);
   bool never_spooled = result == -ERR_NOT_FOUND && options->settings.spool == NULL && !file_exists(spool.dir);
   bool shown = options->json || !options_quiet();
   if (shown && (result == 0 || sums.left > 0 || never_spooled)) print_sums(&sums, options->json);
@@ -127,6 +139,7 @@ int cmd_flush(int argc, char **argv) {
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
+      CLIENT_AGENT_ROW(options.settings),
       {"any", 0, OPTION_FLAG, &options.any, NULL,
        "also send events for another server, or for the project of another token"},
       {"json", 0, OPTION_FLAG, &options.json, NULL, "print the sums as JSON"},

@@ -1,5 +1,7 @@
 /* Shows a record as it was reported, and the event that voided it. Reads the data directory; a server may run. */
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/command.h"
 #include "cli/datadir.h"
@@ -7,6 +9,8 @@
 #include "cli/table.h"
 #include "cli/usage_text.h"
 #include "ledger/history.h"
+#include "meter/frame_rate.h"
+#include "meter/labels.h"
 
 struct history_options {
   char *data, *project, *source, *id, *task_id;
@@ -42,6 +46,54 @@ static void put_void(struct table *table, const struct usage *voiding) {
   put_labelled(table, "", voiding->id);
 }
 
+static void put_number(struct table *table, const char *label, uint64_t number) {
+  SCOPED(buf_fini) struct buf text = {0};
+  buf_printf(&text, "%" PRIu64, number);
+  put_labelled(table, label, buf_view(&text));
+}
+
+/* "25", or "29.970 (30000/1001)" of a rate that no decimal is. */
+static void put_frame_rate(struct table *table, struct frame_rate rate) {
+  SCOPED(buf_fini) struct buf exact = {0};
+  SCOPED(buf_fini) struct buf text = {0};
+  frame_rate_write(rate, &exact);
+  bool is_fraction = memchr(exact.ptr, '/', exact.len) != NULL;
+  uint64_t thousandths = ((uint64_t)rate.numerator * 1000 + rate.denominator / 2) / rate.denominator;
+  if (is_fraction) buf_printf(&text, "%" PRIu64 ".%03u (", thousandths / 1000, (unsigned)(thousandths % 1000));
+  buf_str(&text, buf_view(&exact));
+  if (is_fraction) buf_char(&text, ')');
+  put_labelled(table, "frame rate", buf_view(&text));
+}
+
+static void put_input(struct table *table, uint64_t ms) {
+  SCOPED(buf_fini) struct buf text = {0};
+  buf_printf(&text, "%" PRIu64 ".%03u s", ms / 1000, (unsigned)(ms % 1000));
+  put_labelled(table, "input", buf_view(&text));
+}
+
+static void put_labels(struct table *table, struct str set) {
+  struct label label;
+  const char *title = "labels";
+  for (; labels_next(&set, &label); title = "") {
+    SCOPED(buf_fini) struct buf text = {0};
+    buf_printf(&text, "%.*s=%.*s", STR_ARG(label.name), STR_ARG(label.value));
+    put_labelled(table, title, buf_view(&text));
+  }
+}
+
+/* What the title does not say. */
+static void put_measures(struct table *table, const struct usage *usage) {
+  SCOPED(buf_fini) struct buf codec = {0};
+  buf_printf(&codec, "reported as %.*s", STR_ARG(usage->codec_reported));
+  if (usage->codec_reported.len > 0) put_labelled(table, "codec", buf_view(&codec));
+  if (usage->frame_rate.denominator > 0) put_frame_rate(table, usage->frame_rate);
+  put_labelled(table, "quality", usage->quality);
+  put_labelled(table, "region", usage->region);
+  if (usage->passes > 0) put_number(table, "passes", usage->passes);
+  if (usage->has_input_duration) put_input(table, usage->input_duration_ms);
+  put_labels(table, usage->labels);
+}
+
 static void print_details(const struct history_item *item) {
   const struct usage *usage = item->usage;
   SCOPED(table_free_ref) struct table *table = table_new(columns, 2, table_terminal_width(), stdout);
@@ -54,9 +106,11 @@ static void print_details(const struct history_item *item) {
     if (usage->finish_stated) put_moment(table, "states", usage->finished_ms);
   } else {
     put_labelled(table, "task", usage->task_id);
+    put_measures(table, usage);
     put_moment(table, "finished", usage->finished_ms);
   }
   put_moment(table, "reported", usage->arrived_ms);
+  if (usage->kind != USAGE_VOID) put_labelled(table, "token", usage->token);
   if (item->voiding != NULL) put_void(table, item->voiding);
   table_print(table);
 }

@@ -176,6 +176,7 @@ static int record(struct client_settings *settings, struct recording *recording,
     if (result != 0) return command_fail("record", err);
     outbox.quiet = options_quiet();
     outbox.keeps_projectless = true;
+    pulse_init(&outbox.pulse, settings, STR("record"), 0);
     recording->as.project = settings->project;
     recording->outbox = &outbox;
   }
@@ -184,7 +185,10 @@ static int record(struct client_settings *settings, struct recording *recording,
   SCOPED(parts_free_ref) struct parts *parts = parts_new();
   recording->parts = parts;
   bool all = record_paths(recording, paths, count);
-  if (recording->outbox != NULL) (void)outbox_catch_up(&outbox, "record");
+  if (recording->outbox != NULL) {
+    (void)outbox_catch_up(&outbox, "record");
+    outbox_beat(&outbox, "record");
+  }
   return all ? EXIT_OK : EXIT_FAILED;
 }
 
@@ -205,6 +209,7 @@ int cmd_record(int argc, char **argv) {
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(settings),
       CLIENT_SPOOL_ROW(settings),
+      CLIENT_AGENT_ROW(settings),
       OUTPUT_ID_ROWS(words),
       OUTPUT_MEDIA_ROWS(words, "transcode"),
       {"explain", 0, OPTION_FLAG, &explain, NULL,

@@ -271,9 +271,11 @@ static int run(struct run_options *options, char **argv, struct err *err) {
   if (result == 0) {
     run.outbox.quiet = options_quiet();
     run.outbox.keeps_projectless = true;
+    pulse_init(&run.outbox.pulse, &options->settings, STR("run"), 0);
     status = run_command(&run, argv + 1);
     intent_remove(MOVE(run.intent));
     (void)outbox_catch_up(&run.outbox, "run");
+    outbox_beat(&run.outbox, "run");
   }
   run_summary_fini(&run.summary);
   outputs_fini(&run.outputs);
@@ -286,6 +288,7 @@ int cmd_run(int argc, char **argv) {
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
+      CLIENT_AGENT_ROW(options.settings),
       {"output", 0, OPTION_LIST, &options.outputs, "FILE",
        "an output file of COMMAND; repeatable (default: each of its arguments that names a file which it made)"},
       OUTPUT_ID_ROWS(options.words),

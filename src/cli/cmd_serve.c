@@ -1,6 +1,7 @@
 /* The wiring diagram: what `serve` starts, in which order, and how it stops.
  *
- *   data directory, lock ──> control socket ──> ledger ──> committer ──> API, endpoints ──> HTTP ──> "ready"
+ *   data directory, lock ──> control socket ──> ledger ──> committer, keeper ──> sources ──> API, endpoints ──> HTTP ──>
+ *   "ready"
  *
  * and back: refuse new connections and commands, commit the queue and answer its clients, stop HTTP, close the
  * ledger.
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapt/adapter.h"
 #include "api/api.h"
 #include "base/check.h"
 #include "base/config.h"
@@ -29,8 +31,8 @@
 #include "http/server.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
-#include "meter/codec.h"
 #include "meter/zone.h"
+#include "sources/sources.h"
 
 #define LOCK_WAIT_MS 10000
 #define READY_RETRY_MS 1000 /* between two tries to print `ready` when nobody reads standard output */
@@ -56,12 +58,16 @@ struct service {
   struct ledger *ledger;
   struct api *api;
   struct endpoint_events *events;
-  struct endpoint_adapters *adapters;
-  struct adapter_rule adapter_codecs[CONFIG_ADAPTER_CODECS_MAX];
-  struct adapter_rules adapter_rules;
+  struct adapters *adapters;
+  struct quarantine *quarantine;
+  struct keeper *keeper;
+  struct endpoint_adapters *notices;
+  struct endpoint_agents *agents;
+  struct sources *sources;
   struct http_server *http;
-  struct http_route routes[3 + ENDPOINT_ADAPTERS_MAX + 1];
+  struct http_route routes[5 + 1];
   struct admin admin;
+  struct admin_adapters admin_adapters;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
   bool said_hanging;
   atomic_bool failed;
@@ -89,7 +95,7 @@ static int change(void *arg, const struct change *change, struct err *err) {
 }
 
 static int report(void *arg, const struct usage *usage, struct verdict *ret, struct err *err) {
-  return committer_report(((struct service *)arg)->committer, usage, ret, err);
+  return committer_report(((struct service *)arg)->committer, usage, 1, NULL, ret, err);
 }
 
 static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *ret_covered, struct err *err) {
@@ -101,6 +107,14 @@ static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *re
   *ret_end = status.end;
   *ret_covered = status.checkpoint;
   return 0;
+}
+
+static int list_sources(void *arg, struct str project, bool only_troubles, struct buf *out, struct err *err) {
+  return sources_list(((struct service *)arg)->sources, project, only_troubles, out, err);
+}
+
+static int forget_agent(void *arg, struct str project, struct str name, struct err *err) {
+  return sources_forget(((struct service *)arg)->sources, project, name, err);
 }
 
 static void say_recovery(void *arg, uint64_t done, uint64_t total) {
@@ -137,35 +151,29 @@ static int start_ledger(struct service *service, struct err *err) {
   return committer_start(service->committer, &committer, err);
 }
 
-/* Rounds up to whole seconds, so that a short limit does not become 0, which means off. */
-static int64_t seconds_up(uint64_t ms) { return (int64_t)((ms + 999) / 1000); }
-
-static bool is_adapter(const char *name) {
-  size_t i = 0;
-  while (adapter_name(i) != NULL && strcmp(adapter_name(i), name) != 0)
-    i++;
-  return adapter_name(i) != NULL;
-}
-
-/* Checks codecs by the rules of events, so that a wrong setting is an error at the start. */
-static int read_adapter_rules(struct service *service, struct err *err) {
-  struct config *config = &service->config;
-  for (size_t i = 0; i < config->adapter_codecs_count; i++) {
-    struct config_adapter_codec *set = &config->adapter_codecs[i];
-    char canonical[CODEC_NAME_MAX + 1];
-    if (!is_adapter(set->adapter))
-      return err_set(err, ERR_USAGE, "setting adapter.%s: there is no adapter of this name", set->adapter);
-    if (codec_canonical(str_of(set->codec), canonical, err) != 0) {
-      return err_set(err, ERR_USAGE, "setting adapter.%s.codec: '%s' is not the name of a codec", set->adapter,
-                     set->codec);
-    }
-    service->adapter_codecs[i] =
-        (struct adapter_rule){.adapter = set->adapter, .preset = set->preset, .codec = set->codec};
-  }
-  service->adapter_rules =
-      (struct adapter_rules){.items = service->adapter_codecs, .count = config->adapter_codecs_count};
+static int start_quarantine(struct service *service, struct err *err) {
+  const struct config *config = &service->config;
+  const struct quarantine_options options = {
+      .dir = service->dir.path,
+      .notices_max = config->ingest_quarantine_max,
+      .bytes_max = config->ingest_quarantine_size,
+      .disk_reserve = config->ledger_disk_reserve > 0 ? config->ledger_disk_reserve : UINT64_MAX,
+  };
+  struct quarantine_status status;
+  int result = quarantine_open(&options, &service->quarantine, err);
+  if (result == 0) result = keeper_start(service->quarantine, &service->keeper, err);
+  if (result != 0) return result;
+  quarantine_status(service->quarantine, &status);
+  if (status.notices > 0)
+    diag_warning(
+        "%llu notices are in the quarantine: `codecmeter adapter list` shows them, `codecmeter adapter retry` reads "
+        "them by the scripts of now",
+        (unsigned long long)status.notices);
   return 0;
 }
+
+/* Rounds up to whole seconds, so that a short limit does not become 0, which means off. */
+static int64_t seconds_up(uint64_t ms) { return (int64_t)((ms + 999) / 1000); }
 
 /* ---- time zones of new projects ---- */
 
@@ -202,20 +210,29 @@ static void warn_of_former_tokens(const struct service *service) {
       former, id, ZONE_FORMER_DEFAULT);
 }
 
-static int start_adapters(struct service *service, struct err *err) {
-  int result = read_adapter_rules(service, err);
-  if (result != 0) return result;
+static void start_adapters(struct service *service) {
   const struct endpoint_adapters_options options = {
       .ledger = service->ledger,
       .committer = service->committer,
+      .keeper = service->keeper,
+      .sources = service->sources,
       .clock = clock_system(),
-      .rules = &service->adapter_rules,
+      .adapters = service->adapters,
       .body_max = service->config.ingest_body_max,
       .former_zone = former_zone(service),
   };
-  service->adapters = endpoint_adapters_new(&options);
-  for (size_t i = 0; adapter_name(i) != NULL; i++)
-    service->routes[3 + i] = endpoint_adapters_route(service->adapters, i);
+  service->notices = endpoint_adapters_new(&options);
+  service->routes[4] = endpoint_adapters_route(service->notices);
+}
+
+static int start_sources(struct service *service, struct err *err) {
+  const struct sources_options options = {
+      .dir = service->dir.path, .ledger = service->ledger, .clock = clock_system()};
+  int result = sources_start(&options, &service->sources, err);
+  if (result != 0) return result;
+  const struct endpoint_agents_options agents = {
+      .ledger = service->ledger, .sources = service->sources, .clock = clock_system()};
+  service->agents = endpoint_agents_new(&agents);
   return 0;
 }
 
@@ -232,6 +249,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   struct endpoint_events_options events = {
       .ledger = service->ledger,
       .committer = service->committer,
+      .sources = service->sources,
       .clock = clock_system(),
       .body_max = config->ingest_body_max,
       .events_max = (uint32_t)config->ingest_events_max,
@@ -244,7 +262,9 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[0] = endpoint_api_route(service->api, config->api_body_max);
   service->routes[1] = endpoint_events_route(service->events);
   service->routes[2] = endpoint_events_alias_route(service->events);
-  return start_adapters(service, err);
+  service->routes[3] = endpoint_agents_route(service->agents);
+  start_adapters(service);
+  return 0;
 }
 
 /* Descriptors for the ledger and the server itself. They are reserved: a client must not take what a checkpoint
@@ -253,7 +273,7 @@ static int start_endpoints(struct service *service, struct err *err) {
 static uint64_t reserved_descriptors(const struct config *config) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   uint64_t threads = config->http_threads > 0 ? config->http_threads : (cores > 0 ? (uint64_t)cores : 1);
-  return LEDGER_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
+  return LEDGER_DESCRIPTORS + SOURCES_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
 }
 
 /* Raises the limit of descriptors. If it stays too low, lowers http.connections_max to what is left. */
@@ -275,7 +295,8 @@ static void rest(void *arg) {
   struct service *service = arg;
   api_rest(service->api);
   endpoint_events_rest(service->events);
-  endpoint_adapters_rest(service->adapters);
+  endpoint_adapters_rest(service->notices);
+  endpoint_agents_rest(service->agents);
 }
 
 static int start_http(struct service *service, const struct serve_options *options, struct err *err) {
@@ -316,9 +337,18 @@ static int start(struct service *service, const struct serve_options *options, s
   }
   result = control_start(&service->dir, &service->control, err);
   if (result == 0) result = start_ledger(service, err);
+  if (result == 0) result = start_quarantine(service, err);
+  if (result == 0) result = start_sources(service, err);
   if (result == 0) result = start_endpoints(service, err);
   if (result == 0) result = start_http(service, options, err);
   if (result != 0) return result;
+  service->admin_adapters = (struct admin_adapters){
+      .data = service->dir.path,
+      .set = service->adapters,
+      .endpoint = service->notices,
+      .quarantine = service->quarantine,
+      .committer = service->committer,
+  };
   service->admin = (struct admin){
       .ledger = service->ledger,
       .catalogue = ledger_catalogue(service->ledger),
@@ -326,7 +356,10 @@ static int start(struct service *service, const struct serve_options *options, s
       .change = change,
       .report = report,
       .checkpoint = checkpoint,
+      .list_sources = list_sources,
+      .forget_agent = forget_agent,
       .arg = service,
+      .adapters = &service->admin_adapters,
   };
   warn_of_former_tokens(service);
   control_ready(service->control, &service->admin);
@@ -356,10 +389,16 @@ static int stop(struct service *service, struct err *err) {
   if (service->http != NULL) http_server_quiesce(service->http);
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
+  keeper_stop(service->keeper);
   if (service->http != NULL) http_server_stop(service->http);
-  endpoint_adapters_free(service->adapters);
+  endpoint_agents_free(service->agents);
+  endpoint_adapters_free(service->notices);
+  keeper_free(service->keeper);
+  quarantine_close(service->quarantine);
+  adapters_free(service->adapters);
   endpoint_events_free(service->events);
   api_free(service->api);
+  sources_stop(service->sources);
   if (service->ledger != NULL) result = ledger_check_places(service->ledger, err);
   ledger_close(service->ledger);
   committer_free(service->committer);
@@ -429,6 +468,7 @@ static int serve(const struct serve_options *options, struct err *err) {
   int result = config_read(&service->config, options->config, options->set, err);
   if (result == 0) result = check_zone(&service->config, err);
   if (result == 0) result = listen_check(options->listen, err);
+  if (result == 0) result = adapters_new(&service->config, &service->adapters, err);
   if (result != 0) return result;
   memory_init();
   block_signals(&signals);

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "adapt/quarantine.h"
 #include "base/config.h"
 #include "cli/checkpoint.h"
 #include "cli/command.h"
@@ -53,6 +54,20 @@ static void print_report(const struct ledger_verify_report *report, double secon
   if (report->differences == 0 && !compared_nothing(report)) (void)printf("no differences, in %.2f s\n", seconds);
 }
 
+/* Reads the notices that wait beside the log. None of them is in the log, so there is nothing to compare. */
+static int verify_quarantine(const struct datadir *dir, struct progress *progress, struct err *err) {
+  SCOPED(quarantine_list_fini) struct quarantine_list list = {0};
+  int result = quarantine_list(dir->path, print_difference, progress, &list, err);
+  if (result != 0) return result;
+  if (list.count > 0 && !options_quiet())
+    (void)printf("quarantine: %zu notices wait; `codecmeter adapter list` shows them\n", list.count);
+  if (list.damaged == 0) return 0;
+  return err_set(err, ERR_CORRUPT,
+                 "%zu files of the quarantine cannot be read: move them away, and have their senders send these notices "
+                 "again",
+                 list.damaged);
+}
+
 /* Records that are in the server's memory only cannot be compared: a checkpoint writes them first. Without a new one,
  * the last checkpoint is compared, and the report says how far it reaches. */
 static void ask_for_checkpoint(const struct datadir *dir, struct progress *progress) {
@@ -84,7 +99,7 @@ static int verify(const char *data, const struct config *config, struct err *err
         " records yet; start the server if it does not run (`codecmeter serve --data %s`), then verify again",
         report.records, dir.path);
   }
-  if (report.differences == 0) return 0;
+  if (report.differences == 0) return verify_quarantine(&dir, &progress, err);
   return err_set(err, ERR_CORRUPT, "%" PRIu64 " differences: stop the server and run `codecmeter rebuild --data %s`",
                  report.differences, dir.path);
 }
@@ -109,7 +124,7 @@ int cmd_verify(int argc, char **argv) {
       .summary =
           "Proves the ledger: reads the whole log, counts it again, and compares totals, identities, times and the "
           "catalogue with the result. Asks a running server for a checkpoint first, and changes nothing else. Says "
-          "which positions it compared. For a backup, it only reads the log.",
+          "which positions it compared. For a backup, it only reads the log. Also reads the notices in the quarantine.",
       .quiet = "print nothing but differences and errors",
       .exits = exits,
       .rows = rows,

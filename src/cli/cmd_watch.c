@@ -12,6 +12,7 @@
 #include "cli/output_options.h"
 #include "cli/service_notify.h"
 #include "media/media.h"
+#include "meter/labels.h"
 
 #define SETTLE_DEFAULT_MS 2000
 #define SETTLE_MAX_MS (UINT64_C(24) * 3600 * 1000)
@@ -84,6 +85,19 @@ struct given {
   bool has_project; /* --project was on the command line */
 };
 
+/* No label is given twice, by --label and by the pattern, and there are not too many. */
+static int check_labels(const struct path_pattern *pattern, struct str set, struct err *err) {
+  struct label label;
+  size_t count = path_pattern_label_count(pattern);
+  for (; labels_next(&set, &label); count++) {
+    if (path_pattern_gives_label(pattern, label.name))
+      return err_set(err, ERR_USAGE, "--label %.*s=… and {label.%.*s} in --path: give only one of them",
+                     STR_ARG(label.name), STR_ARG(label.name));
+  }
+  if (count <= LABELS_MAX) return 0;
+  return err_set(err, ERR_USAGE, "--label and --path give %zu labels; an output has at most %d", count, LABELS_MAX);
+}
+
 /* A setting of the environment gives way to the pattern; an option does not, because the two contradict each other.
  */
 static int check_pattern(const struct given *given, struct watch_options *options, struct path_pattern **ret,
@@ -98,7 +112,7 @@ static int check_pattern(const struct given *given, struct watch_options *option
   if (path_pattern_gives_source(*ret) && options->as.source != NULL)
     return err_set(err, ERR_USAGE, "--source and {source} in --path: give only one of them");
   if (gives_project) options->settings.project = NULL;
-  return 0;
+  return check_labels(*ret, options->as.labels, err);
 }
 
 static int check_options(const struct given *given, struct watch_options *options, struct err *err) {
@@ -123,6 +137,7 @@ int cmd_watch(int argc, char **argv) {
   const struct option_row rows[] = {
       CLIENT_OPTION_ROWS(options.settings),
       CLIENT_SPOOL_ROW(options.settings),
+      CLIENT_AGENT_ROW(options.settings),
       {"include", 0, OPTION_LIST, &include, "GLOB",
        "record files whose names match; repeatable (default: *.mp4 *.m4v *.mov *.mkv *.webm *.avi *.flv *.mxf *.m3u8 "
        "*.mpd)"},
@@ -132,8 +147,8 @@ int cmd_watch(int argc, char **argv) {
        "a file is finished when it has not changed for this time (default: 2s)"},
       {"path", 0, OPTION_TEXT, &given.path, "PATTERN",
        "take fields from the path below DIR, for example '{project}/{task_id}/{name}'; the fields are {project}, "
-       "{task_id}, {source}, {name} (the file's) and {*} (no meaning); ** is any number of directories; a file that "
-       "does not match is reported, and not recorded"},
+       "{task_id}, {source}, {label.NAME}, {name} (the file's) and {*} (no meaning); ** is any number of "
+       "directories; a file that does not match is reported, and not recorded"},
       OUTPUT_SOURCE_ROW(given.words),
       OUTPUT_MEDIA_ROWS(given.words, "transcode"),
       {"existing", 0, OPTION_FLAG, &options.existing, NULL, "also record files that existed before the first start"},

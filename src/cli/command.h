@@ -37,6 +37,7 @@ void command_describe(const struct command *command, void (*visit)(void *arg, co
                       void *arg);
 
 /* argv[0] is the command's name. Each returns an exit status. */
+int cmd_adapter(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_flush(int argc, char **argv);
 int cmd_history(int argc, char **argv);
@@ -49,6 +50,7 @@ int cmd_rebuild(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_sources(int argc, char **argv);
 int cmd_spool(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_token(int argc, char **argv);

@@ -122,6 +122,7 @@ static bool can_use_entries(const char *path, bool to_write) {
 int datadir_check_access(const char *path, bool to_write, struct err *err) {
   struct stat st;
   SCOPED_MALLOC char *log = file_path(path, "log");
+  SCOPED_MALLOC char *quarantine = file_path(path, "quarantine");
   const char *verb = to_write ? "write to" : "read";
   if (stat(path, &st) != 0) {
     if (errno != EACCES) return 0;
@@ -131,7 +132,8 @@ int datadir_check_access(const char *path, bool to_write, struct err *err) {
         "name another directory, or give that user access",
         (unsigned)geteuid(), path);
   }
-  if (can_use_entries(path, to_write) && can_use_entries(log, to_write)) return 0;
+  if (can_use_entries(path, to_write) && can_use_entries(log, to_write) && can_use_entries(quarantine, to_write))
+    return 0;
   return err_set(err, ERR_DENIED,
                  "uid %u, which owns the data directory, cannot %s %s: as root, run `chown -R %u:%u %s`",
                  (unsigned)geteuid(), verb, path, (unsigned)geteuid(), (unsigned)getegid(), path);

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <glib.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -178,11 +179,12 @@ static struct str next_name(struct str *names) {
   return word;
 }
 
-/* The same for operands, as a row; *optional stays true from the first '[' on. */
+/* The same for operands, as a row; *optional stays true from the first '[' on. A list takes all that is left, so it is
+ * the last. */
 static struct option_row next_operand(const struct option_spec *spec, struct str *operands, bool *optional) {
   *optional = *optional || operands->ptr[0] == '[';
   struct option_row row = row_named(spec, next_name(operands));
-  CHECK(row.name != NULL && row.type == OPTION_TEXT);
+  CHECK(row.name != NULL && (row.type == OPTION_TEXT || (row.type == OPTION_LIST && operands->len == 0)));
   return row;
 }
 
@@ -197,16 +199,34 @@ void options_show_operands(const struct option_spec *spec, const char *operands,
     for (size_t i = 0; i < word.len && word.ptr[i] == '['; i++)
       buf_char(out, '[');
     buf_text(out, row.argument);
+    if (row.type == OPTION_LIST) buf_text(out, "...");
     for (size_t i = word.len; i > 0 && word.ptr[i - 1] == ']'; i--)
       buf_char(out, ']');
   }
 }
 
-/* The same value may be given as an operand and as an option, but not two values. */
+/* Adds a value to those that are there. */
+static void add_value(char ***list, char *value) {
+  size_t count = 0;
+  while (*list != NULL && (*list)[count] != NULL)
+    count++;
+  char **longer = malloc((count + 2) * sizeof *longer);
+  CHECK(longer != NULL);
+  if (count > 0) memcpy(longer, *list, count * sizeof *longer);
+  longer[count] = value;
+  longer[count + 1] = NULL;
+  *list = options_keep(longer);
+}
+
+/* The same value may be given as an operand and as an option, but not two values, except in a list. */
 static int take_operand(const struct option_row *row, char *value, struct err *err) {
   char **target = row->target;
   if (value[0] == '\0') {
     return err_set(err, ERR_USAGE, "%s is empty: give a value, or leave the argument out", row->argument);
+  }
+  if (row->type == OPTION_LIST) {
+    add_value(row->target, value);
+    return 0;
   }
   if (*target != NULL && strcmp(*target, value) != 0) {
     return err_set(err, ERR_USAGE, "%s is given twice: '%s', and --%s '%s'", row->argument, value, row->name,
@@ -232,11 +252,11 @@ static int take_operands(const struct option_spec *spec, const char *operands, c
   int result = 0;
   while (result == 0 && rest.len > 0) {
     struct option_row row = next_operand(spec, &rest, &optional);
-    if (*argc > 1) {
+    bool is_missing = *argc <= 1 && !optional && *(void **)row.target == NULL;
+    if (is_missing) result = miss_operand(spec, operands, verb, argv[0], &row, err);
+    for (int most = row.type == OPTION_LIST ? INT_MAX : 1; result == 0 && *argc > 1 && most > 0; most--) {
       result = take_operand(&row, argv[1], err);
       remove_argument(argc, argv, 1);
-    } else if (!optional && *(char **)row.target == NULL) {
-      result = miss_operand(spec, operands, verb, argv[0], &row, err);
     }
   }
   return result;

@@ -41,7 +41,8 @@ struct option_exit {
 struct option_spec {
   const char *usage; /* operands that the command reads itself, as the usage line shows them: "FILE..."; or NULL */
   /* Names of options of type OPTION_TEXT, separated by blanks, whose values may also be given as operands, in this
-   * order; those in [brackets] are optional: "project [source id]". NULL for none. */
+   * order; those in [brackets] are optional: "project [source id]". The last may be of type OPTION_LIST: it takes all
+   * operands that are left. NULL for none. */
   const char *operands;
   const struct option_verb *verbs; /* end with name NULL; NULL for none, else usage and operands are NULL */
   const char *summary;             /* what the command does; newlines separate paragraphs */

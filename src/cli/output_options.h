@@ -1,4 +1,5 @@
-/* Options of `record`, `run` and `watch` that say something about the outputs: their ids, kind and frame rate. */
+/* Options of `record`, `run` and `watch` that say something about the outputs: their ids, kind, frame rate and
+ * labels. */
 #ifndef CODECMETER_CLI_OUTPUT_OPTIONS_H
 #define CODECMETER_CLI_OUTPUT_OPTIONS_H
 
@@ -9,6 +10,7 @@
 /* The words of the command line; NULL: not given. */
 struct output_options {
   char *id, *id_prefix, *source, *task_id, *kind, *frame_rate;
+  char **labels;
 };
 
 /* clang-format off */
@@ -28,11 +30,13 @@ struct output_options {
   {"kind", 0, OPTION_TEXT, &(words).kind, "KIND",                                                                 \
    "transcode or remux; a remux copied the video stream (default: " about ")"},                                   \
   {"frame-rate", 0, OPTION_TEXT, &(words).frame_rate, "RATE",                                                     \
-   "pictures per second of raw streams that state none: 25, 29.97 or 30000/1001"}
+   "pictures per second of raw streams that state none: 25, 29.97 or 30000/1001"},                                \
+  {"label", 0, OPTION_LIST, &(words).labels, "NAME=VALUE",                                                        \
+   "a label of the outputs, such as team=news; repeatable, at most 8"}
 /* clang-format on */
 
-/* Reads the words into ids, kind and frame rate of ret, which borrows them, and leaves its other members as they are.
- * -ERR_USAGE, also if report_check_options refuses them. */
+/* Reads the words into ids, kind, frame rate and labels of ret, which borrows them, and leaves its other members as
+ * they are. -ERR_USAGE, also if report_check_options refuses them. */
 MUST_USE int output_options_read(const struct output_options *words, struct report_options *ret, struct err *err);
 
 #endif

@@ -45,15 +45,9 @@ static void put_frame_rate(struct buf *out, struct frame_rate rate) {
 }
 
 static void put_labels(struct buf *out, struct str labels) {
-  struct label label;
   if (labels.len == 0) return;
   put_name(out, STR("labels"));
-  buf_char(out, '{');
-  while (labels_next(&labels, &label)) {
-    put_name(out, label.name);
-    json_quote(out, label.value);
-  }
-  buf_char(out, '}');
+  labels_write_json(labels, out);
 }
 
 static void put_data(struct buf *out, const struct usage *usage) {

@@ -13,6 +13,7 @@
 #include "ingest/content_type.h"
 #include "ingest/event.h"
 #include "ingest/parsers.h"
+#include "ingest/trace.h"
 
 #define PATH "/v1/events"
 #define PATH_ALIAS "/api/v1/events"
@@ -46,10 +47,29 @@ static enum http_result refuse(struct http_reply *reply, unsigned status, const 
   return HTTP_ANSWERED;
 }
 
+/* Those that could not be read have no source here. */
+static void count_unread(const struct endpoint_events *endpoint, const struct token *token,
+                         const struct events *events) {
+  size_t count = events->count - events->usages_count;
+  if (count > 0) sources_count_rejected(endpoint->options.sources, str_of(token->project), STR(""), count);
+}
+
+static void count_rejected(const struct endpoint_events *endpoint, const struct delivery *delivery) {
+  const struct events *events = &delivery->events;
+  for (size_t i = 0; i < events->usages_count; i++) {
+    const struct usage *usage = &events->usages[i];
+    if (delivery->batch.verdicts[i].outcome == VERDICT_REJECTED)
+      sources_count_rejected(endpoint->options.sources, usage->project, usage->source, 1);
+  }
+}
+
 static void answer(const struct waiter *waiter) {
   const struct delivery *delivery = waiter->delivery;
   struct http_reply *reply = waiter->reply;
   bool is_alias = str_equal(waiter->request->path, STR(PATH_ALIAS));
+  const struct trace_origin origin = {.path = waiter->request->path, .token = waiter->request->who};
+  trace_lost(&origin, &delivery->events, delivery->batch.verdicts);
+  count_rejected(waiter->arg, delivery);
   if (!waiter_claim(waiter, ingest_answer_max(&delivery->events, delivery->batch.verdicts))) return;
   if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts))
     reply->status = 204;
@@ -89,7 +109,7 @@ static bool is_admitted(const struct endpoint_events *endpoint, struct http_requ
     (void)refuse(reply, 400, "more than 64 headers ce-…: an event has fewer attributes");
   } else if (content_type_coding(request->content_encoding, &ret->coding, &err) != 0 ||
              content_type_framing(request->content_type, ret->headers_count > 0, &ret->framing, &err) != 0) {
-    (void)refuse(reply, 415, err.text);
+    (void)body_refuse_type(request, reply, err.text);
   } else {
     return true;
   }
@@ -178,16 +198,17 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   struct waiter *waiter =
       waiter_new(request, reply, event_memory_max(source_len(&source), endpoint->options.events_max), answer);
   if (waiter == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
+  waiter->arg = endpoint;
   int result = read_events(endpoint, &admission, waiter->delivery, &source, &err);
-  if (result != 0) return body_refuse(reply, result, &err);
+  if (result != 0) return body_refuse(request, reply, result, &err);
+  count_unread(endpoint, &admission.token, &waiter->delivery->events);
   return waiter_submit(waiter, endpoint->options.committer,
                        bearer_projects_zone(&admission.token, endpoint->options.former_zone));
 }
 
 static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {
   const struct endpoint_events *endpoint = arg;
-  (void)request;
-  body_too_large(reply, endpoint->options.body_max);
+  body_too_large(request, reply, endpoint->options.body_max);
 }
 
 static struct http_route route_of(struct endpoint_events *endpoint, const char *path) {

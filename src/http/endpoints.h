@@ -1,14 +1,17 @@
-/* The endpoints: "/" is the signed API, "/v1/events" and "/v1/adapters/<name>" take usage. Each function `…_route`
+/* The endpoints: "/" is the signed API, "/v1/events" and "/v1/adapters/<name>" take usage, "/v1/agents" takes the status
+ * of agents. Each function `…_route`
  * makes a row of the route table. */
 #ifndef CODECMETER_HTTP_ENDPOINTS_H
 #define CODECMETER_HTTP_ENDPOINTS_H
 
 #include "adapt/adapter.h"
+#include "adapt/keeper.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "http/request.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
+#include "sources/sources.h"
 
 /* "/": GET, HEAD and POST are answered with 200 and one JSON object; a browser's plain GET or HEAD with one HTML
  * page. api is borrowed. */
@@ -18,6 +21,7 @@ struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
 struct endpoint_events_options {
   struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
+  struct sources *sources;     /* counts the events that are rejected */
   const struct clock *clock;
   uint64_t body_max;           /* bytes */
   uint32_t events_max;         /* in one body */
@@ -32,13 +36,14 @@ struct http_route endpoint_events_route(struct endpoint_events *endpoint);
 /* "/api/v1/events", for clients of OpenMeter: answers 204 when every event counts, otherwise as "/v1/events". */
 struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint);
 
-/* "/v1/adapters/<name>": one route for each adapter. */
-#define ENDPOINT_ADAPTERS_MAX 16
+/* "/v1/adapters/<name>": one route for all adapters. */
 struct endpoint_adapters_options {
   struct ledger *ledger; /* all pointers are borrowed */
   struct committer *committer;
+  struct keeper *keeper; /* keeps the notices on which a script fails */
+  struct sources *sources;
   const struct clock *clock;
-  const struct adapter_rules *rules;
+  const struct adapters *adapters;
   uint64_t body_max;       /* bytes */
   const char *former_zone; /* as above */
 };
@@ -47,7 +52,31 @@ MUST_USE struct endpoint_adapters *endpoint_adapters_new(const struct endpoint_a
 void endpoint_adapters_free(struct endpoint_adapters *endpoint);
 /* Frees the parsers that no request has used since the last time. Any thread. */
 void endpoint_adapters_rest(struct endpoint_adapters *endpoint);
-/* The route of the adapter with that index; its path is NULL after the last adapter. */
-struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint, size_t index);
+struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint);
+
+/* What the requests of one adapter brought since the start. */
+struct adapter_counts {
+  uint64_t notices;              /* that the script read */
+  uint64_t outputs;              /* in these: stored, duplicates, conflicts, unresolved and rejected ones */
+  uint64_t unresolved, rejected; /* of these */
+  uint64_t ignored;              /* reasons why parts of notices, or all, were no output */
+  uint64_t quarantined;          /* notices on which the script failed */
+};
+/* index: as for adapters_at. Any thread. */
+void endpoint_adapters_counts(struct endpoint_adapters *endpoint, size_t index, struct adapter_counts *ret);
+
+/* "/v1/agents": an agent reports its status, with the token with which it reports events. Answered at once, with the
+ * server's time. */
+struct endpoint_agents_options {
+  struct ledger *ledger; /* all pointers are borrowed */
+  struct sources *sources;
+  const struct clock *clock;
+};
+struct endpoint_agents;
+MUST_USE struct endpoint_agents *endpoint_agents_new(const struct endpoint_agents_options *options);
+void endpoint_agents_free(struct endpoint_agents *endpoint);
+/* Frees the parsers that no request has used since the last time. Any thread. */
+void endpoint_agents_rest(struct endpoint_agents *endpoint);
+struct http_route endpoint_agents_route(struct endpoint_agents *endpoint);
 
 #endif

@@ -556,9 +556,15 @@ static bool takes_method(const struct http_route *route, struct str method) {
   return false;
 }
 
+static bool takes_path(const struct http_route *route, struct str path) {
+  struct str own = str_of(route->path);
+  bool is_beginning = own.len > 1 && own.ptr[own.len - 1] == '/';
+  return is_beginning ? str_starts(path, own) : str_equal(path, own);
+}
+
 static const struct http_route *find_route(const struct exchange *x) {
   const struct http_route *route = x->server->options.routes;
-  while (route->path != NULL && !str_equal(x->request.path, str_of(route->path))) route++;
+  while (route->path != NULL && !takes_path(route, x->request.path)) route++;
   return route->path != NULL ? route : NULL;
 }
 

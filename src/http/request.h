@@ -54,7 +54,7 @@ enum http_result { HTTP_ANSWERED, HTTP_WAITING };
  * request is refused. The server keeps no body of a refused request. It refuses a body longer than body_max, as sent,
  * as soon as it knows that, with `too_large`. It calls `release` when the request ends, on any thread. */
 struct http_route {
-  const char *path;    /* exact */
+  const char *path;    /* exact, or the beginning if it ends with a slash and is not "/" alone */
   const char *methods; /* "GET, HEAD, POST": others get 405 with this as Allow; NULL: the handler gets every method */
   uint64_t body_max;   /* bytes; a longer body is answered by `too_large`, or with 413 if that is NULL */
   bool (*admit)(void *arg, struct http_request *request, struct http_reply *reply);

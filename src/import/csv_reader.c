@@ -15,6 +15,7 @@
 #define BLOCK_SIZE ((size_t)64 << 10)
 
 struct csv_reader {
+  char delimiter;
   struct csv_parser parser;
   bool is_complete; /* the row has ended */
   struct buf text;
@@ -31,14 +32,16 @@ static int is_end(unsigned char c) { return c == '\n'; }
 
 static void start(struct csv_reader *reader) {
   CHECK(csv_init(&reader->parser, CSV_STRICT | CSV_STRICT_FINI) == 0);
+  csv_set_delim(&reader->parser, (unsigned char)reader->delimiter);
   csv_set_space_func(&reader->parser, is_no_space);
   csv_set_term_func(&reader->parser, is_end);
   csv_set_blk_size(&reader->parser, BLOCK_SIZE);
 }
 
-struct csv_reader *csv_reader_new(void) {
+struct csv_reader *csv_reader_new(char delimiter) {
   struct csv_reader *reader = calloc(1, sizeof *reader);
   CHECK(reader != NULL);
+  reader->delimiter = delimiter;
   start(reader);
   return reader;
 }

@@ -1,6 +1,6 @@
-/* Reads rows of CSV, one per line, with libcsv. It follows RFC 4180 strictly, so that it finds a misplaced quote.
- * Blanks around a cell are part of the cell; blanks outside the quotes of a cell make the row bad. Lines end with LF
- * or CR LF. */
+/* Reads rows of CSV or TSV, one per line, with libcsv. It follows RFC 4180 strictly, so that it finds a misplaced
+ * quote. Blanks around a cell are part of the cell; blanks outside the quotes of a cell make the row bad. Lines end
+ * with LF or CR LF. */
 #ifndef CODECMETER_IMPORT_CSV_READER_H
 #define CODECMETER_IMPORT_CSV_READER_H
 
@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-#define CSV_READER_CELLS_MAX 64 /* cells that are kept of a row */
+#define CSV_READER_CELLS_MAX 256 /* cells that are kept of a row */
 
 enum csv_reader_state {
   CSV_READER_ROW,
@@ -18,7 +18,8 @@ enum csv_reader_state {
 };
 
 struct csv_reader;
-MUST_USE struct csv_reader *csv_reader_new(void); /* never NULL */
+/* delimiter: what separates cells. */
+MUST_USE struct csv_reader *csv_reader_new(char delimiter); /* never NULL */
 void csv_reader_free(struct csv_reader *reader);
 SCOPED_REF(struct csv_reader, csv_reader_free)
 

@@ -16,8 +16,17 @@
 #define FRONT_SIZE ((size_t)64 << 10) /* bytes at the front of the file that are hashed */
 #define PLACE_MAX ((size_t)4096)
 #define DEPTH_MAX 3
-#define VERSION 2
+#define VERSION 3
 #define CHECK_SIZE 17 /* 16 hex digits */
+
+const char *import_count_name(enum import_count count) {
+  static const char *const names[] = {
+      [IMPORT_UNRESOLVED] = "unresolved",   [IMPORT_RESOLVED] = "resolved",   [IMPORT_IGNORED] = "ignored",
+      [IMPORT_QUARANTINED] = "quarantined", [IMPORT_DOCUMENTS] = "documents", [IMPORT_AMBIGUOUS] = "ambiguous",
+  };
+  CHECK(count < IMPORT_COUNTS);
+  return count < IMPORT_OUTCOMES ? report_outcome_name((enum report_outcome)count) : names[count];
+}
 
 int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT_PRINT_SIZE], struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
@@ -60,8 +69,8 @@ static bool read_place(const struct json *top, struct import_place *ret) {
   bool good = top->type == JSON_OBJECT && json_member_u64(top, "version", &version) && version == VERSION &&
               json_member_u64(top, "offset", &ret->offset) && json_member_u64(top, "line", &ret->line) &&
               json_member_u64(top, "rejected_bytes", &ret->rejected_bytes);
-  for (int i = 0; i < IMPORT_OUTCOMES && good; i++)
-    good = json_member_u64(top, report_outcome_name((enum report_outcome)i), &ret->outcomes[i]);
+  for (int i = 0; i < IMPORT_COUNTS && good; i++)
+    good = json_member_u64(top, import_count_name((enum import_count)i), &ret->counts[i]);
   return good;
 }
 
@@ -112,8 +121,8 @@ int import_place_save(const char *path, const char *print, const struct import_p
   buf_printf(&text,
              "{\"version\":%d,\"of\":\"%s\",\"offset\":%" PRIu64 ",\"line\":%" PRIu64 ",\"rejected_bytes\":%" PRIu64,
              VERSION, print, place->offset, place->line, place->rejected_bytes);
-  for (int i = 0; i < IMPORT_OUTCOMES; i++)
-    buf_printf(&text, ",\"%s\":%" PRIu64, report_outcome_name((enum report_outcome)i), place->outcomes[i]);
+  for (int i = 0; i < IMPORT_COUNTS; i++)
+    buf_printf(&text, ",\"%s\":%" PRIu64, import_count_name((enum import_count)i), place->counts[i]);
   make_check(buf_view(&text), check);
   buf_printf(&text, ",\"check\":\"%s\"}\n", check);
   CHECK(!text.failed);

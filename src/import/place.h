@@ -10,12 +10,23 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-#define IMPORT_OUTCOMES (REPORT_REJECTED + 1)
+/* What an import counts. The first ones are the outcomes of events, by enum report_outcome. */
+enum import_count {
+  IMPORT_OUTCOMES = REPORT_REJECTED + 1,
+  IMPORT_UNRESOLVED = IMPORT_OUTCOMES, /* outputs that wait, because their document does not say enough */
+  IMPORT_RESOLVED,                     /* of the stored ones: they completed an output that was waiting */
+  IMPORT_IGNORED,                      /* parts of documents that are no outputs */
+  IMPORT_QUARANTINED,                  /* documents that the server keeps, because its adapter failed on them */
+  IMPORT_DOCUMENTS,                    /* documents and pieces of documents that were answered */
+  IMPORT_AMBIGUOUS,                    /* rows whose local time occurs twice: the earlier instant was taken */
+  IMPORT_COUNTS
+};
+const char *import_count_name(enum import_count count);
 
 struct import_place {
-  uint64_t offset, line;              /* everything before it was answered; the line begins there */
-  uint64_t rejected_bytes;            /* length of the file of rejects, up to there */
-  uint64_t outcomes[IMPORT_OUTCOMES]; /* number of events with each outcome, by enum report_outcome */
+  uint64_t offset, line;   /* everything before it was answered; the line begins there */
+  uint64_t rejected_bytes; /* length of the file of rejects, up to there */
+  uint64_t counts[IMPORT_COUNTS];
 };
 
 /* 64 hex digits and a NUL: a fingerprint of a file and of everything that decides what an import of it does. */

@@ -23,7 +23,7 @@ struct import_rejects {
   char *path;
   uint64_t written; /* length of the file */
   bool is_synced;
-  bool is_old; /* what was written is of an earlier import */
+  bool is_old;      /* what was written is of an earlier import */
   struct buf lines; /* still to be written */
   struct json_parser *parser;
   struct buf text; /* an event with the padding that the parser needs */

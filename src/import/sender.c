@@ -5,17 +5,11 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/json.h"
-#include "base/stop.h"
 
 #define BATCH_EVENTS ((size_t)1000)
 #define BATCH_BYTES ((size_t)1 << 20) /* plus at most one event */
 #define CONTENT_TYPE "application/x-ndjson"
-#define BACKOFF_FIRST_MS INT64_C(500) /* doubled after each attempt */
-#define BACKOFF_MAX_MS INT64_C(15000)
-#define REPLY_DEPTH 8
-#define REPLY_TREE(len) ((len)*24 + 65536)
 
 struct entry {
   uint64_t line;
@@ -125,7 +119,7 @@ static int keep_reject(struct import_sender *sender, const struct entry *entry, 
 
 static int take_results(struct import_sender *sender, struct part part, const struct json *top, struct err *err) {
   struct result result;
-  uint64_t *outcomes = sender->options.outcomes;
+  uint64_t *outcomes = sender->options.counts;
   outcomes[REPORT_STORED] += part.count;
   for (const struct json *json = results_of(top); json != NULL; json = json->next) {
     bool is_read = read_result(json, &result);
@@ -139,22 +133,14 @@ static int take_results(struct import_sender *sender, struct part part, const st
   return 0;
 }
 
-static int refuse_status(const struct client_reply *reply, const struct json *top, struct err *err) {
-  struct str detail = top != NULL ? json_member_text(top, "detail")
-                                  : STR("no JSON answer; check that the URL leads to a codecmeter server");
-  enum err_code code = reply->status == 413 ? ERR_LIMIT : client_may_pass(reply->status) ? ERR_BUSY : ERR_DENIED;
-  return err_set(err, code, "the server answered with HTTP %ld: %.*s", reply->status,
-                 (int)(detail.len < 300 ? detail.len : 300), detail.ptr);
-}
-
 static int take_answer(struct import_sender *sender, struct part part, struct err *err) {
   struct client_reply *reply = &sender->reply;
-  SCOPED(arena_free_ref) struct arena *arena = arena_new(REPLY_TREE(reply->body.len));
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(EXCHANGE_TREE(reply->body.len));
   CHECK(arena != NULL);
   const struct json *top = NULL;
-  int result = json_parse(sender->parser, arena, buf_view(&reply->body), REPLY_DEPTH, &top, NULL);
+  int result = json_parse(sender->parser, arena, buf_view(&reply->body), EXCHANGE_DEPTH, &top, NULL);
   if (result != 0 || top->type != JSON_OBJECT) top = NULL;
-  if (reply->status != 200) return refuse_status(reply, top, err);
+  if (reply->status != 200) return exchange_refusal(reply, top, err);
   if (top == NULL || !is_whole(top, part.count)) {
     return err_set(err, ERR_DENIED,
                    "the answer lacks the outcome of some events; check that the URL leads to a codecmeter server");
@@ -164,41 +150,30 @@ static int take_answer(struct import_sender *sender, struct part part, struct er
 
 /* ---- sending ---- */
 
+struct attempt {
+  struct import_sender *sender;
+  struct part part;
+};
+
 /* One attempt. -ERR_LIMIT: the body is too large. -ERR_NETWORK, -ERR_BUSY: another attempt may succeed. */
-static int attempt(struct import_sender *sender, struct part part, struct err *err) {
-  const struct entry *first = part.entries, *last = part.entries + part.count - 1;
+static int attempt(void *arg, struct err *err) {
+  const struct attempt *one = arg;
+  struct import_sender *sender = one->sender;
+  const struct entry *first = one->part.entries, *last = first + one->part.count - 1;
   struct str body = str_make(sender->body.ptr + first->begin, last->begin + last->len + 1 - first->begin);
-  sender->reply.retry_after_ms = 0;
   int result = client_send(sender->options.client, CONTENT_TYPE, body, &sender->reply, err);
-  return result == 0 ? take_answer(sender, part, err) : result;
+  return result == 0 ? take_answer(sender, one->part, err) : result;
 }
 
-static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
-
-static int64_t longer(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t shorter(int64_t a, int64_t b) { return a < b ? a : b; }
-
-/* Tries until the server answers or give_up_ms have passed. If Retry-After goes beyond that time, it gives up at
- * once. */
 static int send_part(struct import_sender *sender, struct part part, struct err *err) {
-  int64_t begun = now_ms(), backoff = BACKOFF_FIRST_MS;
-  for (bool is_first = true;; is_first = false) {
-    int result = attempt(sender, part, err);
-    if (result != -ERR_NETWORK && result != -ERR_BUSY) return result;
-    int64_t left = (int64_t)sender->options.give_up_ms - (now_ms() - begun);
-    if (left <= 0 || sender->reply.retry_after_ms > left) return result;
-    if (is_first) sender->options.waits(sender->options.arg, err);
-    if (stop_wait(shorter(longer(backoff, sender->reply.retry_after_ms), left))) {
-      return err_set(err, ERR_STOPPING, "interrupted");
-    }
-    backoff = shorter(backoff * 2, BACKOFF_MAX_MS);
-  }
+  struct attempt one = {.sender = sender, .part = part};
+  return exchange_try(&sender->options.patience, &sender->reply, attempt, &one, err);
 }
 
 static int reject_alone(struct import_sender *sender, const struct entry *entry, struct err *err) {
   const struct err why = *err;
   const struct result result = {.outcome = REPORT_REJECTED, .id = STR(""), .reason = str_of(why.text)};
-  sender->options.outcomes[REPORT_REJECTED]++;
+  sender->options.counts[REPORT_REJECTED]++;
   return keep_reject(sender, entry, &result, err);
 }
 

@@ -9,16 +9,15 @@
 #include "agent/client.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "import/exchange.h"
 #include "import/place.h"
 #include "import/rejects.h"
 
 struct import_sender_options {
   struct client *client;
   struct import_rejects *rejects;
-  uint64_t give_up_ms;                             /* give up after this time without an answer */
-  uint64_t *outcomes;                              /* [IMPORT_OUTCOMES], incremented */
-  void (*waits)(void *arg, const struct err *why); /* called once per batch that must be sent again */
-  void *arg;
+  struct exchange_patience patience;
+  uint64_t *counts; /* [IMPORT_COUNTS], incremented */
 };
 
 struct import_sender;

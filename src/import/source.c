@@ -4,78 +4,26 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/check.h"
-#include "base/json.h"
-#include "base/stop.h"
 #include "import/csv_reader.h"
+#include "import/input.h"
 
 #define READ_SIZE ((size_t)256 << 10)
 #define WINDOW_SIZE (IMPORT_ROW_MAX + READ_SIZE)
-#define BYTE_ORDER_MARK STR("\xEF\xBB\xBF")
-#define TYPE_DEFAULT STR("transcode.finished")
-
-/* ---- columns ---- */
-
-enum column_kind { ATTRIBUTE, TEXT_MEMBER, NUMBER_MEMBER };
-
-/* X(constant, name, kind): attributes of the event, then members of its data. */
-#define COLUMN_TABLE(X)                        \
-  X(SOURCE, "source", ATTRIBUTE)               \
-  X(ID, "id", ATTRIBUTE)                       \
-  X(TYPE, "type", ATTRIBUTE)                   \
-  X(SUBJECT, "subject", ATTRIBUTE)             \
-  X(TIME, "time", ATTRIBUTE)                   \
-  X(CODEC, "codec", TEXT_MEMBER)               \
-  X(WIDTH, "width", NUMBER_MEMBER)             \
-  X(HEIGHT, "height", NUMBER_MEMBER)           \
-  X(DURATION_MS, "duration_ms", NUMBER_MEMBER) \
-  X(DURATION, "duration", NUMBER_MEMBER)       \
-  X(IMAGE_COUNT, "image_count", NUMBER_MEMBER) \
-  X(FRAME_RATE, "frame_rate", NUMBER_MEMBER)   \
-  X(QUALITY, "quality", TEXT_MEMBER)           \
-  X(REGION, "region", TEXT_MEMBER)             \
-  X(PASSES, "passes", NUMBER_MEMBER)           \
-  X(INPUT_DURATION_MS, "input_duration_ms", NUMBER_MEMBER) \
-  X(TASK_ID, "task_id", TEXT_MEMBER)           \
-  X(CREATED, "created", TEXT_MEMBER)           \
-  X(SRC_URL, "src_url", TEXT_MEMBER)           \
-  X(DEST_NAME, "dest_name", TEXT_MEMBER)       \
-  X(DEST_BUCKET, "dest_bucket", TEXT_MEMBER)   \
-  X(FORMAT, "format", TEXT_MEMBER)
-
-enum column {
-#define COLUMN_ENUM(constant, name, kind) COLUMN_##constant,
-  COLUMN_TABLE(COLUMN_ENUM)
-#undef COLUMN_ENUM
-      COLUMNS
-};
-static_assert(COLUMNS <= CSV_READER_CELLS_MAX, "every cell that a header can name is kept");
-
-static const struct {
-  const char *name;
-  enum column_kind kind;
-} columns[] = {
-#define COLUMN_ROW(constant, name, kind) {name, kind},
-    COLUMN_TABLE(COLUMN_ROW)
-#undef COLUMN_ROW
-};
-
-#define NO_CELL SIZE_MAX
+#define BYTE_ORDER_MARK STR(INPUT_MARK)
 
 struct import_source {
   struct import_source_options options;
   char *window;
-  size_t begin, end; /* of the bytes that were read and not yet taken */
-  bool at_end;       /* the end of the file was read */
-  uint64_t offset;   /* of begin in the file */
-  uint64_t line;     /* the line that begins there */
-  struct csv_reader *csv;
-  size_t cell_of[COLUMNS]; /* its place in the header, or NO_CELL */
-  size_t cells;            /* of the header */
+  size_t begin, end;      /* of the bytes that were read and not yet taken */
+  bool at_end;            /* the end of the file was read */
+  uint64_t offset;        /* of begin in the file */
+  uint64_t line;          /* the line that begins there */
+  struct csv_reader *csv; /* of rows; NULL: ndjson */
+  struct columns *columns;
   struct buf event, refusal;
 };
 
@@ -87,29 +35,17 @@ struct line {
   bool is_end, is_long;
 };
 
-/* Waits until bytes can be read or a stop is requested. */
-static int wait_for_bytes(struct import_source *source, struct err *err) {
-  struct pollfd waits[] = {{.fd = source->options.fd, .events = POLLIN}, {.fd = stop_fd(), .events = POLLIN}};
-  do {
-    if (stop_is_wanted()) return err_set(err, ERR_STOPPING, "interrupted");
-  } while (poll(waits, 2, -1) < 0 && errno == EINTR);
-  return stop_is_wanted() ? err_set(err, ERR_STOPPING, "interrupted") : 0;
-}
-
 static int fill(struct import_source *source, struct err *err) {
   memmove(source->window, source->window + source->begin, source->end - source->begin);
   source->end -= source->begin;
   source->begin = 0;
   CHECK(source->end < WINDOW_SIZE);
-  int result = wait_for_bytes(source, err);
+  size_t got;
+  int result = input_read(source->options.fd, source->options.name, source->window + source->end,
+                          WINDOW_SIZE - source->end, &got, err);
   if (result != 0) return result;
-  ssize_t got;
-  do
-    got = read(source->options.fd, source->window + source->end, WINDOW_SIZE - source->end);
-  while (got < 0 && errno == EINTR);
-  if (got < 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", source->options.name);
   source->at_end = got == 0;
-  source->end += (size_t)got;
+  source->end += got;
   return 0;
 }
 
@@ -184,19 +120,24 @@ static struct str trim_line(struct str text) {
 
 static int next_line(struct import_source *source, struct import_event *ret, bool *ret_is_end, struct err *err) {
   struct line line;
+  struct str text;
   do {
     int result = take_line(source, &line, err);
     if (result != 0) return result;
-    *ret_is_end = line.is_end;
-    *ret = (struct import_event){.line = line.number, .text = trim_line(line.text), .refusal = STR("")};
-  } while (!line.is_end && !line.is_long && ret->text.len == 0);
+    text = trim_line(line.text);
+  } while (!line.is_end && !line.is_long && text.len == 0);
+  *ret_is_end = line.is_end;
+  *ret = (struct import_event){.line = line.number};
   buf_clear(&source->refusal);
+  buf_clear(&source->event);
   if (line.is_long) buf_printf(&source->refusal, "the line is longer than %zu bytes", IMPORT_ROW_MAX);
+  bool is_good = times_write_event(&source->options.times, text, &source->event, &source->refusal, &ret->is_twice);
+  ret->text = is_good ? buf_view(&source->event) : text;
   ret->refusal = buf_view(&source->refusal);
   return 0;
 }
 
-/* ---- rows of CSV ---- */
+/* ---- rows ---- */
 
 struct row {
   enum { ROW_GOOD, ROW_BAD, ROW_OPEN, ROW_LONG, ROW_END } state;
@@ -218,72 +159,20 @@ static int take_row(struct import_source *source, struct row *ret, struct err *e
   return 0;
 }
 
-/* ---- a row's event ---- */
-
-static bool is_known(const struct import_source *source, enum column column) {
-  return source->cell_of[column] != NO_CELL;
-}
-
-static struct str value_of(const struct import_source *source, enum column column) {
-  struct str cell = is_known(source, column) ? csv_reader_cell(source->csv, source->cell_of[column]) : STR("");
-  if (cell.len > 0) return cell;
-  if (column == COLUMN_SOURCE) return str_of(source->options.source);
-  if (column == COLUMN_SUBJECT) return str_of(source->options.project);
-  return column == COLUMN_TYPE && !is_known(source, column) ? TYPE_DEFAULT : cell;
-}
-
-/* A cell of a number column that is not a number is sent as a string, so that the server rejects it and says what it
- * expects. As in JSON, blanks around a number do not count, and blanks around a text are part of it. */
-static void append_value(const struct import_source *source, enum column column, struct buf *out) {
-  struct str value = value_of(source, column);
-  if (columns[column].kind == NUMBER_MEMBER) value = trim_blanks(value);
-  if (value.len == 0) return;
-  if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
-  buf_printf(out, "\"%s\":", columns[column].name);
-  if (columns[column].kind == NUMBER_MEMBER && json_is_number(value))
-    buf_str(out, value);
-  else
-    json_quote(out, value);
-}
-
-static void write_event(struct import_source *source, struct buf *out) {
-  buf_clear(out);
-  buf_char(out, '{');
-  for (int i = 0; i < COLUMNS; i++) {
-    if (columns[i].kind == ATTRIBUTE) append_value(source, (enum column)i, out);
-  }
-  buf_text(out, out->ptr[out->len - 1] != '{' ? ",\"data\":{" : "\"data\":{");
-  for (int i = 0; i < COLUMNS; i++) {
-    if (columns[i].kind != ATTRIBUTE) append_value(source, (enum column)i, out);
-  }
-  buf_text(out, "}}");
-  CHECK(!out->failed);
-}
-
-/* json_quote replaces bytes that are not UTF-8 by U+FFFD, which could make two ids equal. */
-static const char *find_foreign(const struct import_source *source) {
-  for (int i = 0; i < COLUMNS; i++) {
-    if (!str_is_utf8(value_of(source, (enum column)i))) return columns[i].name;
-  }
-  return NULL;
-}
-
-/* Writes why the row cannot be sent; empty if it can. */
+/* Writes why the row is none; nothing if it is one. */
 static void find_fault(const struct import_source *source, const struct row *row, struct buf *out) {
-  const char *foreign;
-  buf_clear(out);
-  if (row->state == ROW_LONG) {
+  size_t cells = row->state == ROW_GOOD ? csv_reader_cells(source->csv) : 0,
+         expected = columns_count(source->columns);
+  if (row->state == ROW_LONG)
     buf_printf(out, "the row is longer than %zu bytes", IMPORT_ROW_MAX);
-  } else if (row->state == ROW_OPEN) {
+  else if (row->state == ROW_OPEN)
     buf_text(out, "a quote is not closed: a row must be on one line");
-  } else if (row->state == ROW_BAD) {
-    buf_text(out, "misplaced quote: double a quote inside quotes, and put a comma after the closing quote");
-  } else if (csv_reader_cells(source->csv) != source->cells) {
-    size_t cells = csv_reader_cells(source->csv);
-    buf_printf(out, "the row has %zu cell%s, but the header has %zu", cells, cells == 1 ? "" : "s", source->cells);
-  } else if ((foreign = find_foreign(source)) != NULL) {
-    buf_printf(out, "%s: invalid UTF-8", foreign);
-  }
+  else if (row->state == ROW_BAD)
+    buf_text(out,
+             "misplaced quote: double a quote inside quotes, and put nothing between a closing quote and the end "
+             "of its cell");
+  else if (cells != expected)
+    buf_printf(out, "the row has %zu cell%s, but the header has %zu", cells, cells == 1 ? "" : "s", expected);
 }
 
 static int next_row(struct import_source *source, struct import_event *ret, bool *ret_is_end, struct err *err) {
@@ -292,65 +181,18 @@ static int next_row(struct import_source *source, struct import_event *ret, bool
   if (result != 0) return result;
   *ret_is_end = row.state == ROW_END;
   if (*ret_is_end) return 0;
+  *ret = (struct import_event){.line = row.line.number};
+  buf_clear(&source->refusal);
+  buf_clear(&source->event);
   find_fault(source, &row, &source->refusal);
-  bool is_good = source->refusal.len == 0;
-  if (is_good) write_event(source, &source->event);
-  *ret = (struct import_event){.line = row.line.number,
-                               .text = is_good ? buf_view(&source->event) : trim_line(row.line.text),
-                               .refusal = buf_view(&source->refusal)};
+  bool is_good = source->refusal.len == 0 && columns_write(source->columns, source->csv, &source->options.times,
+                                                           &source->event, &source->refusal, &ret->is_twice);
+  ret->text = is_good ? buf_view(&source->event) : trim_line(row.line.text);
+  ret->refusal = buf_view(&source->refusal);
   return 0;
 }
 
 /* ---- the header ---- */
-
-static int name_columns(struct import_source *source, struct str wrong, struct err *err) {
-  SCOPED(buf_fini) struct buf names = {0};
-  for (int i = 0; i < COLUMNS; i++)
-    buf_printf(&names, "%s%s", i > 0 ? ", " : "", columns[i].name);
-  return err_set(err, ERR_USAGE, "%s: unknown column '%.*s': the first line must name columns, which can be %.*s",
-                 source->options.name, (int)(wrong.len < 64 ? wrong.len : 64), wrong.ptr, STR_ARG(buf_view(&names)));
-}
-
-/* Reports the most likely reason why a header names an unknown column. */
-static int explain_header(struct import_source *source, struct str name, struct err *err) {
-  if (!str_is_utf8(name) || str_has_control(name)) {
-    return err_set(
-        err, ERR_USAGE,
-        "%s is not UTF-8 text; if it is compressed, use `zcat FILE | codecmeter import --format csv -`; if it is "
-        "UTF-16, convert it with iconv",
-        source->options.name);
-  }
-  if (source->cells == 1 && memchr(name.ptr, ';', name.len) != NULL) {
-    return err_set(err, ERR_USAGE, "%s: cells must be separated by commas, not by semicolons", source->options.name);
-  }
-  return name_columns(source, name, err);
-}
-
-static int take_column(struct import_source *source, size_t cell, struct err *err) {
-  struct str name = cell < CSV_READER_CELLS_MAX ? trim_blanks(csv_reader_cell(source->csv, cell)) : STR("");
-  for (int i = 0; i < COLUMNS; i++) {
-    if (!str_equal_nocase(name, str_of(columns[i].name))) continue;
-    if (source->cell_of[i] != NO_CELL) {
-      return err_set(err, ERR_USAGE, "%s: the header names the column %s twice", source->options.name,
-                     columns[i].name);
-    }
-    source->cell_of[i] = cell;
-    return 0;
-  }
-  return explain_header(source, name, err);
-}
-
-static int check_columns(const struct import_source *source, struct err *err) {
-  if (!is_known(source, COLUMN_ID)) {
-    return err_set(err, ERR_USAGE, "%s: the first line must name the column id, because each id counts once",
-                   source->options.name);
-  }
-  if (!is_known(source, COLUMN_SOURCE) && source->options.source == NULL) {
-    return err_set(err, ERR_USAGE, "%s: the column source is missing; add it, or give --source NAME",
-                   source->options.name);
-  }
-  return 0;
-}
 
 static int pass_byte_order_mark(struct import_source *source, struct err *err) {
   int result = 0;
@@ -361,19 +203,92 @@ static int pass_byte_order_mark(struct import_source *source, struct err *err) {
   return result;
 }
 
-static int read_header(struct import_source *source, struct err *err) {
-  struct row row;
-  int result = pass_byte_order_mark(source, err);
-  if (result == 0) result = take_row(source, &row, err);
-  if (result != 0) return result;
-  if (row.state != ROW_GOOD && !str_is_utf8(row.line.text)) return explain_header(source, row.line.text, err);
-  if (row.state != ROW_GOOD) {
-    return err_set(err, ERR_USAGE, "%s: the first line must name columns", source->options.name);
+static bool has(struct str text, char c) { return memchr(text.ptr, c, text.len) != NULL; }
+
+/* What separates the cells of a header; NUL: nothing does, and it is not said that there must be something. */
+static char delimiter_of(enum import_format format, struct str header) {
+  bool begins_object = format == IMPORT_BY_HEADER && header.len > 0 && header.ptr[0] == '{';
+  if (format == IMPORT_NDJSON || begins_object) return '\0';
+  if (format == IMPORT_TSV) return '\t';
+  if (has(header, ',')) return ',';
+  if (has(header, '\t')) return '\t';
+  if (has(header, ';')) return ';';
+  return format == IMPORT_CSV ? ',' : '\0';
+}
+
+/* The first line that is not blank, without the blanks around it; of a longer line, its beginning. */
+static int peek(struct import_source *source, struct str *ret, struct err *err) {
+  for (;;) {
+    struct str rest = str_make(source->window + source->begin, source->end - source->begin);
+    bool is_all = source->at_end || rest.len > IMPORT_ROW_MAX;
+    do {
+      bool is_whole = is_all || has(rest, '\n');
+      *ret = is_whole ? trim_line(str_cut(&rest, '\n')) : STR("");
+    } while (ret->len == 0 && rest.len > 0 && (is_all || has(rest, '\n')));
+    if (ret->len > 0 || is_all) return 0;
+    int result = fill(source, err);
+    if (result != 0) return result;
   }
-  source->cells = csv_reader_cells(source->csv);
-  for (size_t i = 0; i < source->cells && result == 0; i++)
-    result = take_column(source, i, err);
-  return result == 0 ? check_columns(source, err) : result;
+}
+
+static int check_ndjson(const struct import_source *source, struct err *err) {
+  const struct columns_options *options = &source->options.columns;
+  const char *name = options->source != NULL    ? "source"
+                     : options->map != NULL     ? "map"
+                     : options->labels != NULL  ? "labels"
+                     : options->ignored != NULL ? "ignore"
+                                                : NULL;
+  if (name == NULL) return 0;
+  return err_set(
+      err, ERR_USAGE,
+      "--%s is for CSV and TSV, and %s is ndjson, where each event has its own members: leave the option out", name,
+      source->options.name);
+}
+
+static int check_text(const struct import_source *source, struct str header, struct err *err) {
+  if (str_is_utf8(header) && !has(header, '\0')) return 0;
+  return err_set(
+      err, ERR_USAGE,
+      "%s is not UTF-8 text; if it is compressed, use `zcat FILE | codecmeter import --format csv -`; if it "
+      "is UTF-16, convert it with iconv",
+      source->options.name);
+}
+
+static int take_header(struct import_source *source, char delimiter, struct err *err) {
+  struct row row;
+  source->csv = csv_reader_new(delimiter);
+  int result = take_row(source, &row, err);
+  if (result == 0) result = check_text(source, row.line.text, err);
+  if (result != 0) return result;
+  if (row.state != ROW_GOOD)
+    return err_set(err, ERR_USAGE, "%s: the first line must name columns", source->options.name);
+  return columns_open(&source->options.columns, source->csv, &source->columns, err);
+}
+
+static int read_header(struct import_source *source, struct err *err) {
+  struct str header;
+  enum import_format format = source->options.format;
+  int result = pass_byte_order_mark(source, err);
+  if (result == 0) result = peek(source, &header, err);
+  if (result != 0) return result;
+  char delimiter = delimiter_of(format, header);
+  bool is_json = str_equal(header, STR("{")) || str_starts(header, STR("["));
+  if (format == IMPORT_BY_HEADER && is_json) {
+    return err_set(
+        err, ERR_USAGE,
+        "%s holds JSON that is an array or printed over many lines: if it is from a transcoding service, give "
+        "--adapter NAME; events must be one on each line",
+        source->options.name);
+  }
+  if (delimiter != '\0') return take_header(source, delimiter, err);
+  if (source->options.needs_format && (header.len == 0 || header.ptr[0] != '{')) {
+    return err_set(
+        err, ERR_USAGE,
+        "%s: unknown format, because the name does not end in .csv, .tsv, .ndjson or .jsonl, and the first "
+        "line has no columns: give --format",
+        source->options.name);
+  }
+  return check_ndjson(source, err);
 }
 
 /* ---- the door ---- */
@@ -385,10 +300,8 @@ int import_source_open(const struct import_source_options *options, struct impor
   source->line = 1;
   source->window = malloc(WINDOW_SIZE);
   CHECK(source->window != NULL);
-  source->csv = csv_reader_new();
-  for (int i = 0; i < COLUMNS; i++)
-    source->cell_of[i] = NO_CELL;
-  int result = options->format == IMPORT_CSV ? read_header(source, err) : 0;
+  source->options.columns.file = options->name;
+  int result = options->format == IMPORT_NDJSON ? check_ndjson(source, err) : read_header(source, err);
   if (result != 0) return result;
   *ret = MOVE(source);
   return 0;
@@ -397,6 +310,7 @@ int import_source_open(const struct import_source_options *options, struct impor
 void import_source_close(struct import_source *source) {
   if (source == NULL) return;
   csv_reader_free(source->csv);
+  columns_free(source->columns);
   buf_fini(&source->event);
   buf_fini(&source->refusal);
   free(source->window);
@@ -415,8 +329,7 @@ int import_source_seek(struct import_source *source, uint64_t offset, uint64_t l
 }
 
 int import_source_next(struct import_source *source, struct import_event *ret, bool *ret_is_end, struct err *err) {
-  return source->options.format == IMPORT_CSV ? next_row(source, ret, ret_is_end, err)
-                                              : next_line(source, ret, ret_is_end, err);
+  return source->csv != NULL ? next_row(source, ret, ret_is_end, err) : next_line(source, ret, ret_is_end, err);
 }
 
 uint64_t import_source_offset(const struct import_source *source) { return source->offset; }

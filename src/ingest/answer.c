@@ -92,6 +92,7 @@ void ingest_reason(const struct verdict *verdict, const struct usage *usage, str
     case VERDICT_REASON_VOIDED:
       buf_text(out, "voided before");
       return;
+    case VERDICT_REASON_RESOLVES: /* of stored usage: no reason */
     case VERDICT_REASON_NONE:
       buf_text(out, "reported before");
       return;
@@ -194,26 +195,45 @@ void ingest_answer(const struct events *events, const struct verdict *verdicts, 
   *ret_status = status_of(events->single, counts);
 }
 
-/* Counts the events that wait to be resolved, and takes them out of the count of stored ones. */
+/* True if it completed an unresolved record, and is stored itself. */
+static bool is_resolving(const struct fate *fate) {
+  return fate->outcome == VERDICT_STORED && fate->verdict->reason == VERDICT_REASON_RESOLVES;
+}
+
+/* Counts the events that wait to be resolved, and takes them out of the count of stored ones; counts those that
+ * resolve others. */
 static void move_waiting(const struct events *events, const struct verdict *verdicts, uint64_t counts[OUTCOMES],
-                         uint64_t *ret_waiting) {
+                         uint64_t *ret_waiting, uint64_t *ret_resolving) {
   size_t next_usage = 0;
-  *ret_waiting = 0;
+  *ret_waiting = *ret_resolving = 0;
   for (size_t i = 0; i < events->count; i++) {
     struct fate fate = take_fate(events, verdicts, i, &next_usage);
     *ret_waiting += is_waiting(&fate);
+    *ret_resolving += is_resolving(&fate);
   }
   counts[VERDICT_STORED] -= *ret_waiting;
 }
 
+void ingest_count(const struct events *events, const struct verdict *verdicts, struct ingest_counts *ret) {
+  uint64_t counts[OUTCOMES] = {0}, waiting, resolving;
+  count_outcomes(events, verdicts, counts);
+  move_waiting(events, verdicts, counts, &waiting, &resolving);
+  *ret = (struct ingest_counts){.stored = counts[VERDICT_STORED],
+                                .unresolved = waiting,
+                                .duplicate = counts[VERDICT_DUPLICATE],
+                                .conflict = counts[VERDICT_CONFLICT],
+                                .rejected = counts[VERDICT_REJECTED]};
+}
+
 void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,
                           size_t ignored_count, struct buf *out) {
-  uint64_t counts[OUTCOMES] = {0}, waiting;
+  uint64_t counts[OUTCOMES] = {0}, waiting, resolving;
   count_outcomes(events, verdicts, counts);
-  move_waiting(events, verdicts, counts, &waiting);
+  move_waiting(events, verdicts, counts, &waiting, &resolving);
   buf_char(out, '{');
   write_members(events, verdicts, counts, out);
-  buf_printf(out, ",\"unresolved\":%llu,\"ignored\":[", (unsigned long long)waiting);
+  buf_printf(out, ",\"unresolved\":%llu,\"resolved\":%llu,\"ignored\":[", (unsigned long long)waiting,
+             (unsigned long long)resolving);
   for (size_t i = 0; i < ignored_count; i++) {
     if (i > 0) buf_char(out, ',');
     json_quote(out, str_of(ignored[i]));

@@ -20,10 +20,17 @@ size_t ingest_answer_max(const struct events *events, const struct verdict *verd
 /* The most bytes that a text of so many bytes takes in JSON, with quotes and a comma. */
 #define INGEST_TEXT_MAX(len) (6 * (size_t)(len) + 3)
 
-/* The answer to an adapter's notice: as for /v1/events, with "unresolved":n,"ignored":["…"]. An output that waits to
- * be resolved is among the results, with the outcome "unresolved". */
+/* The answer to an adapter's notice: as for /v1/events, with "unresolved":n,"resolved":n,"ignored":["…"]. An output
+ * that waits to be resolved is among the results, with the outcome "unresolved". "resolved" are those of the stored
+ * that completed an output that was waiting. */
 void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,
                           size_t ignored_count, struct buf *out);
+
+struct ingest_counts {
+  uint64_t stored, unresolved, duplicate, conflict, rejected; /* unresolved ones are not among the stored */
+};
+/* Counts what became of the events. verdicts as above. */
+void ingest_count(const struct events *events, const struct verdict *verdicts, struct ingest_counts *ret);
 
 /* Appends the reason of a verdict, in the words of the answer; nothing if the usage was stored. */
 void ingest_reason(const struct verdict *verdict, const struct usage *usage, struct buf *out);

@@ -509,11 +509,16 @@ static void report_done(struct batch *batch, int result) {
   unlock(committer);
 }
 
-int committer_report(struct committer *committer, const struct usage *usage, struct verdict *ret, struct err *err) {
-  struct waiting_report waiting = {.batch = {.usages = usage, .count = 1, .verdicts = ret, .done = report_done},
-                                   .committer = committer};
-  waiting.batch.arg = &waiting;
-  int result = committer_submit(committer, &waiting.batch);
+int committer_report(struct committer *committer, const struct usage *usages, size_t count,
+                     const char *projects_zone, struct verdict *ret_verdicts, struct err *err) {
+  struct waiting_report waiting = {
+      .batch = {.usages = usages, .count = count, .verdicts = ret_verdicts, .done = report_done},
+      .committer = committer};
+  struct batch *batch = &waiting.batch;
+  bool fits = str_copy(str_of(projects_zone), batch->projects_zone, sizeof batch->projects_zone);
+  CHECK(fits);
+  batch->arg = &waiting;
+  int result = committer_submit(committer, batch);
   if (result != 0)
     return err_set(err, (enum err_code) - result,
                    "the ledger accepts no usage now: it is busy, starting or stopping; try again later");

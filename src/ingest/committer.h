@@ -80,9 +80,9 @@ MUST_USE int committer_change(struct committer *committer, const struct change *
 /* Asks for a checkpoint of everything below a position, and does not wait for it: ledger_status says when it is done.
  * -ERR_STOPPING: the committer is not running. Any thread. */
 MUST_USE int committer_want_checkpoint(struct committer *committer, uint64_t up_to, struct err *err);
-/* Reports one usage and waits until its verdict is durable. Errors: those of committer_submit and of a batch. Any
- * thread except the committer's. */
-MUST_USE int committer_report(struct committer *committer, const struct usage *usage, struct verdict *ret,
-                              struct err *err);
+/* Reports usages, at least one, and waits until their verdicts are durable. projects_zone: as of a batch; NULL for
+ * none. Errors: those of committer_submit and of a batch. Any thread except the committer's. */
+MUST_USE int committer_report(struct committer *committer, const struct usage *usages, size_t count,
+                              const char *projects_zone, struct verdict *ret_verdicts, struct err *err);
 
 #endif

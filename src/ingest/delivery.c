@@ -27,14 +27,17 @@ size_t delivery_size(const struct delivery *delivery) {
   return arena_used(delivery->arena) + delivery->events.usages_count * sizeof *delivery->batch.verdicts;
 }
 
-/* On the committer's thread. */
-static void batch_done(struct batch *batch, int result) {
-  struct delivery *delivery = (struct delivery *)(void *)batch;
+void delivery_finish(struct delivery *delivery, int result) {
   enum delivery_state expected = DELIVERY_WAITING;
   if (atomic_compare_exchange_strong(&delivery->state, &expected, DELIVERY_DONE))
     delivery->done(delivery, result);
   else
     delivery_free(delivery);
+}
+
+/* On the committer's thread. */
+static void batch_done(struct batch *batch, int result) {
+  delivery_finish((struct delivery *)(void *)batch, result);
 }
 
 int delivery_submit(struct delivery *delivery, struct committer *committer, const char *projects_zone) {

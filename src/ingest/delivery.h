@@ -4,6 +4,8 @@
  *
  *   WAITING ──done──────────> DONE       `done` is called; the waiter frees the delivery
  *      └────delivery_abandon──> ABANDONED  the waiter has gone; the committer's thread frees the delivery
+ *
+ * A thread that brings deliveries to their end by delivery_finish takes the committer's place in this.
  */
 #ifndef CODECMETER_INGEST_DELIVERY_H
 #define CODECMETER_INGEST_DELIVERY_H
@@ -37,6 +39,9 @@ size_t delivery_size(const struct delivery *delivery);
  * these events create; NULL if they create none. Errors: those of committer_submit, and -ERR_MEMORY; then the
  * delivery still belongs to the caller alone. `done` must not block or call the committer. */
 MUST_USE int delivery_submit(struct delivery *delivery, struct committer *committer, const char *projects_zone);
+/* For a delivery that another thread than the committer's brings to its end: that thread calls this once, in place of
+ * the committer, and gives the result for `done`. */
+void delivery_finish(struct delivery *delivery, int result);
 /* The waiter gives up. True: the delivery no longer belongs to it, and `done` will not be called. False: `done` has
  * been called, or is about to be. */
 MUST_USE bool delivery_abandon(struct delivery *delivery);

@@ -245,11 +245,39 @@ static int add_single(struct gathering *gathering, const struct json *json, stru
   return json != NULL ? add_event(gathering, json, err) : add_too_large(gathering, err);
 }
 
+/* Takes the next line that is not blank from the front. False if there is none. */
+static bool take_line(struct str *rest, struct str *ret) {
+  while (rest->len > 0) {
+    const char *end = memchr(rest->ptr, '\n', rest->len);
+    size_t len = end != NULL ? (size_t)(end - rest->ptr) : rest->len;
+    size_t used = end != NULL ? len + 1 : len;
+    *ret = trim(str_make(rest->ptr, len));
+    *rest = str_make(rest->ptr + used, rest->len - used);
+    if (ret->len > 0) return true;
+  }
+  return false;
+}
+
+static bool is_object_text(struct str text) {
+  return text.len >= 2 && text.ptr[0] == '{' && text.ptr[text.len - 1] == '}';
+}
+
+static bool looks_like_lines(struct str body) {
+  struct str first, second;
+  return take_line(&body, &first) && take_line(&body, &second) && is_object_text(first) && is_object_text(second);
+}
+
+static int refuse_object(struct str body, const struct err *why, struct err *err) {
+  if (!looks_like_lines(body)) return refuse_body(why, err);
+  return err_set(err, ERR_PARSE,
+                 "the body has an event on each line: send it with the content type application/x-ndjson");
+}
+
 static int read_object(struct gathering *gathering, struct str body, bool may_be_array, struct err *err) {
   const struct json *json;
   struct err why = {0};
   int result = parse(gathering, body, &json, &why);
-  if (result == -ERR_PARSE) return refuse_body(&why, err);
+  if (result == -ERR_PARSE) return refuse_object(body, &why, err);
   if (result == 0 && json->type != JSON_OBJECT) {
     return err_set(err, ERR_PARSE,
                    may_be_array ? "the body must be a JSON object or an array of them"
@@ -276,19 +304,6 @@ static int read_document(struct gathering *gathering, enum event_framing framing
   if (is_array && may_be_array) return read_array(gathering, body, rules, err);
   if (may_be_object) return read_object(gathering, body, may_be_array, err);
   return err_set(err, ERR_PARSE, "the body must be a JSON array of events");
-}
-
-/* Takes the next line that is not blank from the front. False if there is none. */
-static bool take_line(struct str *rest, struct str *ret) {
-  while (rest->len > 0) {
-    const char *end = memchr(rest->ptr, '\n', rest->len);
-    size_t len = end != NULL ? (size_t)(end - rest->ptr) : rest->len;
-    size_t used = end != NULL ? len + 1 : len;
-    *ret = trim(str_make(rest->ptr, len));
-    *rest = str_make(rest->ptr + used, rest->len - used);
-    if (ret->len > 0) return true;
-  }
-  return false;
 }
 
 static int read_lines(struct gathering *gathering, struct str body, struct err *err) {

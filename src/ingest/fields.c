@@ -39,6 +39,8 @@ _Static_assert(CODEC_NAME_MAX == 32, "codec");
 _Static_assert(PASSES_MAX == 65535 && FRAME_RATE_MAX == 1000, "passes, frame_rate");
 _Static_assert(LABELS_MAX == 8 && LABEL_NAME_MAX == 32 && LABEL_VALUE_MAX == 64, "labels");
 
+#define RATE_PLAIN_MAX 400 /* bytes of a frame rate without its exponent */
+
 struct reading {
   const struct event_rules *rules;
   struct arena *scratch, *arena;
@@ -291,11 +293,16 @@ static int read_codec(struct reading *reading, const struct field *field, const 
   return reading->usage->codec.ptr != NULL ? 0 : -ERR_LIMIT;
 }
 
-/* A decimal may be a number or a text, a fraction is a text. */
+/* A decimal may be a number, in any spelling of JSON (25, 25.0, 2.5e1), or a text; a fraction is a text. */
+static bool is_rate(const struct json *value, struct frame_rate *ret) {
+  if (value->type != JSON_NUMBER) return value->type == JSON_STRING && frame_rate_parse(value->text, ret);
+  if (frame_rate_parse(value->text, ret)) return true;
+  SCOPED(buf_fini) struct buf plain = {0};
+  return json_number_plain(value->text, RATE_PLAIN_MAX, &plain) == 0 && frame_rate_parse(buf_view(&plain), ret);
+}
+
 static int read_frame_rate(struct reading *reading, const struct field *field, const struct json *value) {
-  bool may_be = value->type == JSON_NUMBER || value->type == JSON_STRING;
-  bool is_rate = may_be && frame_rate_parse(value->text, &reading->usage->frame_rate);
-  return is_rate ? 0 : reject(reading, field->allowed);
+  return is_rate(value, &reading->usage->frame_rate) ? 0 : reject(reading, field->allowed);
 }
 
 static int read_passes(struct reading *reading, const struct field *field, const struct json *value) {
@@ -560,7 +567,7 @@ static int read_event(struct reading *reading, const struct json *event, bool ne
 int fields_read(const struct json *event, const struct event_rules *rules, bool needs_specversion,
                 struct arena *scratch, struct arena *arena, struct event *ret_event, struct usage *ret_usage) {
   *ret_event = (struct event){.id = STR("")};
-  *ret_usage = (struct usage){.token = str_of(rules->token)};
+  *ret_usage = (struct usage){.token = str_of(rules->token), .is_relayed = rules->may_wait};
   struct reading reading = {
       .rules = rules, .scratch = scratch, .arena = arena, .event = ret_event, .usage = ret_usage};
   int result = read_event(&reading, event, needs_specversion);

@@ -1,9 +1,14 @@
-/* Backup and restore. A backup is a copy of the log and nothing else; a restore makes the other files from it.
+/* Backup and restore. A backup is a copy of the log and of the quarantine; a restore makes the other files from the
+ * log.
  *
  *   DIR/backup.lock a writer of the backup locks it alone; restores from the backup share the lock
  *   DIR/log         segments, as in a data directory, up to a position that was on disk when the copy was made
+ *   DIR/quarantine  notices that wait, as they were before the log was copied (side_files.h)
  *   DIR/backup      the label: ledger, position, time. It is written last, so an interrupted copy has no label, or
  *                   the old one.
+ *
+ * The quarantine is copied before the log, because a notice leaves it when its outputs are in the log. So each notice
+ * is in the copy of the one, of the other, or of both; then its outputs are duplicates.
  *
  * The log only grows, so segments are copied as they are while the server writes. To bring a copy up to date, the
  * segments that it lacks are copied, and its last one again, because the server may have written to it since. Then
@@ -24,6 +29,7 @@
 #include "ledger/backup.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
+#include "ledger/side_files.h"
 #include "meter/rfc3339.h"
 
 #define LABEL "backup"
@@ -248,7 +254,8 @@ static bool is_empty(const char *dir) {
   bool empty = entries != NULL;
   for (struct dirent *entry = NULL; empty && (entry = readdir(entries)) != NULL;) {
     empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            strcmp(entry->d_name, "lost+found") == 0 || strcmp(entry->d_name, LOCK) == 0;
+            strcmp(entry->d_name, "lost+found") == 0 || strcmp(entry->d_name, LOCK) == 0 ||
+            strcmp(entry->d_name, SIDE_FILES) == 0; /* of a backup that was interrupted before its first segment */
   }
   if (entries != NULL) (void)closedir(entries);
   return empty;
@@ -268,9 +275,11 @@ static int check_target(const char *to, struct err *err) {
 }
 
 /* Checks that the backup to bring up to date is of the same ledger. */
-static int check_before(const struct log *log, const char *to, struct err *err) {
+static int check_before(const char *from, const char *to, struct err *err) {
   SCOPED_MALLOC char *log_dir = file_path(to, "log");
-  if (!file_exists(log_dir)) return 0;
+  SCOPED(log_close_ref) struct log *log = NULL;
+  int result = log_open_to_read(from, &log, err);
+  if (result != 0 || !file_exists(log_dir)) return result;
   SCOPED(log_close_ref) struct log *before = NULL;
   struct err ignored;
   if (log_open_to_read(to, &before, &ignored) == -ERR_NOT_FOUND)
@@ -293,6 +302,7 @@ static uint64_t bytes_of(const struct log *log) {
 int ledger_backup(const struct ledger_options *options, const char *to, const struct ledger_progress *progress,
                   struct ledger_backup_report *ret, struct err *err) {
   SCOPED(log_close_ref) struct log *log = NULL;
+  SCOPED(side_files_fini) struct side_files gone = {0};
   SCOPED_FD int lock = -1;
   const struct clock *clock = options->clock != NULL ? options->clock : clock_system();
   int64_t now_ms = clock_real_ms(clock);
@@ -303,9 +313,10 @@ int ledger_backup(const struct ledger_options *options, const char *to, const st
   int result = file_make_dir(to, err);
   if (result == 0) result = check_target(to, err);
   if (result == 0) result = lock_target(to, now_ms, &lock, err);
-  /* After the wait, so that the log is not shorter than what another backup has copied. */
+  if (result == 0) result = check_before(options->dir, to, err);
+  if (result == 0) result = side_files_copy(options->dir, to, &gone, err);
+  /* After the wait, so that the log is not shorter than what another backup has copied, and after the quarantine. */
   if (result == 0) result = log_open_to_read(options->dir, &log, err);
-  if (result == 0) result = check_before(log, to, err);
   if (result != 0) return result;
   struct copying copying = {.progress = progress, .total = 2 * bytes_of(log)};
   uint64_t end = 0, left = 0;
@@ -314,6 +325,7 @@ int ledger_backup(const struct ledger_options *options, const char *to, const st
   if (result == 0) result = log_sync_to_read(log, err);
   if (result == 0) result = read_copy(&copying, to, &end, &left, err);
   if (result == 0 && left > 0) result = cut_copy(to, end, err);
+  if (result == 0) result = side_files_remove(to, &gone, err);
   if (result == 0) result = write_label(to, log_uuid(log), end, now_ms, err);
   if (result != 0) return result;
   if (progress != NULL && progress->step != NULL) progress->step(progress->arg, copying.total, copying.total);
@@ -340,6 +352,7 @@ static int put_log(const struct ledger_options *options, const char *from, uint6
                      " only: use another backup",
                      from, position, end);
   }
+  if (result == 0) result = side_files_copy(from, options->dir, NULL, err);
   if (result == 0 && rename(fresh, place) != 0) result = err_set_errno(err, ERR_IO, errno, "cannot rename %s", fresh);
   if (result == 0) result = file_sync_dir(options->dir, err);
   return result == 0 ? file_remove_tree(restoring, err) : result;

@@ -81,6 +81,7 @@ enum verdict_reason {
   VERDICT_REASON_WAITS,      /* rejected: a void whose target is unresolved */
   VERDICT_REASON_VOID,       /* rejected: a void whose target is a void */
   VERDICT_REASON_VOIDED,     /* duplicate: a void whose target was voided before */
+  VERDICT_REASON_RESOLVES,   /* stored: a relayed report that completes an unresolved record */
 };
 
 /* What a conflict says of the first report: as in struct usage. */
@@ -235,8 +236,8 @@ struct ledger_backup_report {
   uint64_t bytes;
 };
 
-/* Copies the log into a directory outside the data directory, and makes that directory if it does not exist.
- * Everything that was answered before the call is in the copy, and on disk when the call returns. The server may run.
+/* Copies the log and the quarantine into a directory outside the data directory, and makes that directory if it does
+ * not exist. Everything that was answered before the call is in the copy, and on disk when the call returns. The server may run.
  * Brings an earlier backup of the same ledger up to date. One backup at a time writes to a directory: a second one
  * waits ten seconds for the first, then gets -ERR_BUSY with the first one's pid. Uses only dir and clock of
  * options. */
@@ -249,7 +250,7 @@ MUST_USE int ledger_backup(const struct ledger_options *options, const char *to,
  * would get derived files, and the next backup into it would be refused. */
 bool ledger_is_backup(const char *dir);
 
-/* Copies a backup into a data directory that holds no ledger, and makes the derived files. If it was interrupted,
+/* Copies a backup into a data directory that holds no ledger, with the quarantine, and makes the derived files. If it was interrupted,
  * call it again: it goes on from the log, if that is in place. If another process is writing the backup, waits for it
  * as ledger_backup does. */
 MUST_USE int ledger_restore(const struct ledger_options *options, const char *from,

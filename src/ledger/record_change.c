@@ -174,11 +174,20 @@ static bool read_fields(struct str bytes, struct record *record) {
   }
 }
 
+/* No version wrote others. */
+static unsigned known_flags(enum record_type type) {
+  switch (type) {
+    case RECORD_PROJECT:
+    case RECORD_PROJECT_LABELS: return FLAG_CREATE;
+    case RECORD_ACCOUNT: return 0;
+    case RECORD_KEY: return FLAG_CREATE | FLAG_DISABLED | FLAG_SUB_ACCOUNT;
+    default: return FLAG_CREATE | FLAG_REVOKED | FLAG_CREATES_PROJECTS;
+  }
+}
+
 int record_read_change(struct str bytes, struct record *ret, struct err *err) {
-  const unsigned known = FLAG_CREATE | FLAG_DISABLED | FLAG_SUB_ACCOUNT;
-  bool is_later = ret->type == RECORD_PROJECT_LABELS || ret->type == RECORD_TOKEN_MORE;
   if (bytes.len < AT_TEXTS) return record_bad_values(ret->type, err);
-  unsigned unknown = (unsigned char)bytes.ptr[AT_FLAGS] & ~known;
-  if (is_later && unknown != 0) return record_unknown_flags(ret->type, unknown, err);
+  unsigned unknown = (unsigned char)bytes.ptr[AT_FLAGS] & ~known_flags(ret->type);
+  if (unknown != 0) return record_unknown_flags(ret->type, unknown, err);
   return read_fields(bytes, ret) ? 0 : record_bad_values(ret->type, err);
 }

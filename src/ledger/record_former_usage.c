@@ -18,7 +18,7 @@ enum {
   AT_TEXTS = 64,
 };
 
-enum { FLAG_AMOUNT = 1, FLAG_FINISH_STATED = 2, FLAG_CREATED = 4 };
+enum { FLAG_AMOUNT = 1, FLAG_FINISH_STATED = 2, FLAG_CREATED = 4, FLAGS_KNOWN = 7 };
 
 enum record_type record_former_type_of(enum usage_kind kind) {
   return kind == USAGE_VOID         ? RECORD_FORMER_VOID
@@ -51,6 +51,7 @@ int record_read_former_usage(struct str bytes, struct record_names names, struct
   enum record_type type = (unsigned char)p[AT_TYPE];
   if (bytes.len < AT_TEXTS) return record_bad_values(type, err);
   unsigned flags = le16_load(p + AT_FLAGS);
+  if ((flags & ~(unsigned)FLAGS_KNOWN) != 0) return record_unknown_flags(type, flags & ~(unsigned)FLAGS_KNOWN, err);
   uint16_t codec = le16_load(p + AT_CODEC);
   bool bad = false;
   *ret = (struct usage){

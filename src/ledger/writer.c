@@ -79,6 +79,11 @@ static bool is_waiting_target_of(const struct usage *usage, const struct usage *
   return usage->kind == USAGE_UNRESOLVED && is_named_by(usage, wanted);
 }
 
+/* True if this usage is the unresolved record that the wanted usage completes. */
+static bool is_waiting_for(const struct usage *usage, const struct usage *wanted) {
+  return usage->kind == USAGE_UNRESOLVED && same_identity(usage, wanted);
+}
+
 /* True if this void has the same target as the wanted void. */
 static bool voids_the_same(const struct usage *usage, const struct usage *wanted) {
   return usage->kind == USAGE_VOID && str_equal(usage->target_id, wanted->target_id) &&
@@ -126,6 +131,12 @@ static struct search search_waiting_target(struct ledger *ledger, const struct u
 static struct search search_resolution(struct ledger *ledger, const struct usage *usage) {
   struct search search = search_identity(ledger, usage, hash_identity(usage->project, usage->source, usage->id));
   search.matches = is_resolution_of;
+  return search;
+}
+
+static struct search search_waiting(struct ledger *ledger, const struct usage *usage) {
+  struct search search = search_identity(ledger, usage, hash_unresolved(usage->project, usage->source, usage->id));
+  search.matches = is_waiting_for;
   return search;
 }
 
@@ -369,6 +380,25 @@ static int decide_void(struct ledger *ledger, const struct usage *usage, bool *r
   return result;
 }
 
+/* Compares a complete report whose identity is new with the unresolved record of that identity, if there is one.
+ * *ret_reason: that of the verdict if the report is stored. *ret_is_refused: *ret_verdict is the conflict. Only relayed
+ * reports are compared: they are few, so the others do not pay for a second search, and a person who reports an output
+ * by another way has the last word. */
+static int decide_resolution(struct ledger *ledger, const struct usage *usage, enum verdict_reason *ret_reason,
+                             bool *ret_is_refused, struct verdict *ret_verdict, struct err *err) {
+  *ret_reason = VERDICT_REASON_NONE;
+  *ret_is_refused = false;
+  if (!usage->is_relayed || !usage_is_task(usage->kind)) return 0;
+  struct search search = search_waiting(ledger, usage);
+  int result = search_all(&search, err);
+  if (result != 0 || !search.found) return result;
+  unsigned fields = usage_resolution_differences(&search.first->usage, usage);
+  *ret_reason = VERDICT_REASON_RESOLVES;
+  *ret_is_refused = fields != 0;
+  if (*ret_is_refused) *ret_verdict = conflict_with(&search.first->usage, fields);
+  return 0;
+}
+
 /* Adds a record to the group. After -ERR_MEMORY the group is as before, except that it still keeps a void's target:
  * the caller removes that. */
 static int stage_record(struct ledger *ledger, const struct usage *usage, struct hash hash, struct err *err) {
@@ -392,6 +422,29 @@ static int deltas_full(struct ledger *ledger, struct err *err) {
   return err_set(err, why.code, "both deltas are full, and the checkpoint waits: %s", why.text);
 }
 
+/* What earlier records say of the report. *ret_is_decided: *ret_verdict is final. Else the report is new, and *ret_reason
+ * that of its verdict. */
+static int decide_by_earlier(struct ledger *ledger, const struct usage *usage, struct hash hash,
+                             enum verdict_reason *ret_reason, bool *ret_is_decided, struct verdict *ret_verdict,
+                             struct err *err) {
+  struct search search = search_identity(ledger, usage, hash);
+  int result = search_all(&search, err);
+  *ret_is_decided = search.found;
+  if (result != 0) return result;
+  if (search.found) {
+    decide_against(&search.first->usage, usage, ret_verdict);
+    return 0;
+  }
+  if (usage->kind != USAGE_UNRESOLVED)
+    return decide_resolution(ledger, usage, ret_reason, ret_is_decided, ret_verdict, err);
+  struct search resolution = search_resolution(ledger, usage);
+  result = search_all(&resolution, err);
+  *ret_reason = VERDICT_REASON_NONE;
+  *ret_is_decided = resolution.found;
+  if (resolution.found) set_verdict(ret_verdict, VERDICT_DUPLICATE, VERDICT_REASON_NONE);
+  return result;
+}
+
 static int stage_usage(struct ledger *ledger, const struct usage *usage, struct hash hash,
                        struct verdict *ret_verdict, struct err *err) {
   const struct project_state *project = project_of(ledger, usage->project);
@@ -402,22 +455,10 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   if (delta_records(ledger->filling) + ledger->staged_usages >= ledger->options.delta_max) {
     return deltas_full(ledger, err);
   }
-  struct search search = search_identity(ledger, usage, hash);
-  int result = search_all(&search, err);
-  if (result != 0) return result;
-  if (search.found) {
-    decide_against(&search.first->usage, usage, ret_verdict);
-    return 0;
-  }
-  if (usage->kind == USAGE_UNRESOLVED) {
-    struct search resolution = search_resolution(ledger, usage);
-    result = search_all(&resolution, err);
-    if (result != 0) return result;
-    if (resolution.found) {
-      set_verdict(ret_verdict, VERDICT_DUPLICATE, VERDICT_REASON_NONE);
-      return 0;
-    }
-  }
+  enum verdict_reason reason;
+  bool is_decided;
+  int result = decide_by_earlier(ledger, usage, hash, &reason, &is_decided, ret_verdict, err);
+  if (result != 0 || is_decided) return result;
   if (!ledger->is_staging) result = check_reserve(ledger, err);
   if (result != 0) return result;
   result = admit_codec(ledger, project, usage->codec);
@@ -436,7 +477,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
   if (result == 0) result = stage_record(ledger, usage, hash, err);
   if (result != 0 && usage->kind == USAGE_VOID) ledger->staged_targets_count--;
   if (result != 0 && !ledger->is_staging) end_group(ledger);
-  if (result == 0) set_verdict(ret_verdict, VERDICT_STORED, VERDICT_REASON_NONE);
+  if (result == 0) set_verdict(ret_verdict, VERDICT_STORED, reason);
   return result;
 }
 

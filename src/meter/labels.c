@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/json.h"
 
 bool label_name_is_valid(struct str name) {
   if (name.len < 1 || name.len > LABEL_NAME_MAX) return false;
@@ -15,9 +16,15 @@ bool label_name_is_valid(struct str name) {
   return true;
 }
 
-bool label_value_is_valid(struct str value) {
-  return value.len >= 1 && value.len <= LABEL_VALUE_MAX && !str_has_control(value) && str_is_utf8(value);
+const char *label_value_fault(struct str value) {
+  static_assert(LABEL_VALUE_MAX == 64, "a text below says so");
+  if (value.len < 1) return "is empty";
+  if (value.len > LABEL_VALUE_MAX) return "is longer than 64 bytes";
+  if (!str_is_utf8(value)) return "is not UTF-8";
+  return str_has_control(value) ? "contains a control character" : NULL;
 }
+
+bool label_value_is_valid(struct str value) { return label_value_fault(value) == NULL; }
 
 static int by_name(const void *a, const void *b) {
   return str_compare(((const struct label *)a)->name, ((const struct label *)b)->name);
@@ -63,4 +70,18 @@ bool labels_are_valid(struct str set) {
     before = label;
   }
   return true;
+}
+
+void labels_write_json(struct str set, struct buf *out) {
+  struct label label;
+  const char *separator = "";
+  buf_char(out, '{');
+  while (labels_next(&set, &label)) {
+    buf_text(out, separator);
+    json_quote(out, label.name);
+    buf_char(out, ':');
+    json_quote(out, label.value);
+    separator = ",";
+  }
+  buf_char(out, '}');
 }

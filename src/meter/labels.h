@@ -22,6 +22,8 @@ struct label {
 
 bool label_name_is_valid(struct str name);
 bool label_value_is_valid(struct str value);
+/* Why a value is not valid, such as "is longer than 64 bytes"; NULL if it is valid. */
+const char *label_value_fault(struct str value);
 
 /* Sorts the labels, and writes their set to out. All of them are valid, and there are at most LABELS_MAX. False if a
  * name is given twice. */
@@ -30,5 +32,7 @@ MUST_USE bool labels_encode(struct label *labels, size_t count, char out[LABELS_
 bool labels_next(struct str *set, struct label *ret);
 /* True if a text is a label set in canonical form. */
 bool labels_are_valid(struct str set);
+/* Appends a valid set as a JSON object: {"show":"tonight","team":"news"}. */
+void labels_write_json(struct str set, struct buf *out);
 
 #endif

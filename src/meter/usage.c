@@ -33,6 +33,11 @@ static unsigned price_differences(const struct usage *first, const struct usage 
   return fields;
 }
 
+static bool times_differ(const struct usage *first, const struct usage *later) {
+  int64_t apart_ms = first->finished_ms - later->finished_ms, slack_ms = later->is_relayed ? USAGE_RELAY_SLACK_MS : 0;
+  return first->finish_stated && later->finish_stated && (apart_ms > slack_ms || apart_ms < -slack_ms);
+}
+
 unsigned usage_differences(const struct usage *first, const struct usage *later) {
   unsigned fields = 0;
   if (first->kind == USAGE_VOID && later->kind == USAGE_VOID) {
@@ -47,9 +52,14 @@ unsigned usage_differences(const struct usage *first, const struct usage *later)
   if (first->width > 0 && later->width > 0 && first->width != later->width) fields |= USAGE_FIELD_WIDTH;
   if (first->height > 0 && later->height > 0 && first->height != later->height) fields |= USAGE_FIELD_HEIGHT;
   if (first->has_amount && later->has_amount && first->amount != later->amount) fields |= USAGE_FIELD_AMOUNT;
-  bool times = first->finish_stated && later->finish_stated;
-  if (times && first->finished_ms != later->finished_ms) fields |= USAGE_FIELD_TIME;
+  if (times_differ(first, later)) fields |= USAGE_FIELD_TIME;
   return fields | price_differences(first, later);
+}
+
+unsigned usage_resolution_differences(const struct usage *waiting, const struct usage *later) {
+  unsigned aside = USAGE_FIELD_KIND | USAGE_FIELD_OUTCOME | USAGE_FIELD_TIME;
+  if (later->kind == USAGE_SNAPSHOT) aside |= USAGE_FIELD_AMOUNT; /* images, not milliseconds */
+  return usage_differences(waiting, later) & ~aside;
 }
 
 unsigned usage_missing(const struct usage *usage) {

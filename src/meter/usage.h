@@ -60,6 +60,7 @@ struct usage {
   enum tier tier;          /* of a finished transcode, decided when it arrives; otherwise TIER_LOW */
   int64_t finished_ms;     /* Unix ms; the time of arrival if finish_stated is false */
   bool finish_stated;
+  bool is_relayed;         /* made from a service's notice or job list (adapt/); not stored */
   int64_t arrived_ms;      /* Unix ms */
   /* measures that prices may depend on; empty or 0 if not stated */
   struct frame_rate frame_rate;
@@ -100,8 +101,13 @@ struct usage_count {
 };
 struct usage_count usage_count(const struct usage *usage);
 
+/* A service's notice and its job list name different instants for one finish: when the notice was sent, when the job
+ * ended. Times of a relayed report that are no further apart than this do not contradict each other. */
+#define USAGE_RELAY_SLACK_MS INT64_C(300000)
+
 /* The fields in which two reports of one identity contradict each other; 0 if the later one is a plain duplicate. A
- * field that either report leaves out is not compared; finish times are compared only if both reports state one. */
+ * field that either report leaves out is not compared; finish times are compared only if both reports state one, and
+ * with USAGE_RELAY_SLACK_MS if the later report is relayed. */
 enum usage_field {
   USAGE_FIELD_KIND = 1 << 0,
   USAGE_FIELD_OUTCOME = 1 << 1,
@@ -118,6 +124,10 @@ enum usage_field {
   USAGE_FIELD_INPUT_DURATION = 1 << 12,
 };
 unsigned usage_differences(const struct usage *first, const struct usage *later);
+/* The measures in which a complete report contradicts the unresolved record that it would complete; 0 if it agrees.
+ * Types and times are not compared: the record is unresolved because its notice did not say what the output is, and it
+ * has not counted on any day. */
+unsigned usage_resolution_differences(const struct usage *waiting, const struct usage *later);
 /* The measures that a finished transcode must have and this one lacks. */
 unsigned usage_missing(const struct usage *usage);
 

@@ -3,7 +3,7 @@
 
     SEED=1 ROUNDS=300 tests/crash/campaign.py
 
-A round: clients report; the server dies, at a call that the shim chooses (commit, checkpoint, merge, or before it was ready:
+The ledger begins as one of log format 1 that an older version left; this version writes segments of format 2 behind it. A round: clients report; the server dies, at a call that the shim chooses (commit, checkpoint, merge, or before it was ready:
 recovery) or at any moment, or the power goes; it starts again. Then the log is read, by our own reader: each id that was ever told stored or
 duplicate stands there exactly once, no id stands there twice, none that was not sent; so with voids, of which a usage has one at
 most, and with what waits unresolved, which never stands behind the usage that resolved it; the server's totals are those of the
@@ -20,8 +20,8 @@ import tempfile
 import threading
 import time
 
-from harness import (GONE, SHIM, UNRESOLVED, USAGE, Connection, Died, Server, check_verify, command, count_of, event, log_end,
-                     read_records, shim_environment, table_of)
+from harness import (GONE, SHIM, UNRESOLVED, USAGE, Connection, Died, Server, check_verify, command, count_of, event, formats, log_end,
+                     read_records, shim_environment, table_of, unpack_former)
 
 PHASES = ("commit", "checkpoint", "merge", "recovery")
 PLAN = ("commit", "checkpoint", "merge", "merge", "recovery", "recovery", "random", "power")
@@ -323,11 +323,13 @@ class Campaign:
     # ---- the whole ----
 
     def begin(self):
-        self.server.start(self.settings())
-        self.server.admin("project", "create", "--id", "org-a", "--time-zone", "UTC")
-        self.key = self.server.admin("key", "create")
-        self.token = self.server.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
-        self.server.kill()
+        """Begins on a ledger of log format 1, so that the log holds segments of both formats from then on."""
+        former = unpack_former(self.work)
+        self.key, self.token = former["key"], former["token"]
+        events = {one["id"]: one for one in former["sent"]}
+        self.account.note_sent([one for one in events.values() if one["type"] != "usage.voided"])
+        told = [events[id] for id in former["told"]]
+        self.account.note_told(told, ["duplicate"] * len(told))
 
     def round(self, number):
         phase = PLAN[number % len(PLAN)]
@@ -358,6 +360,7 @@ class Campaign:
         assert set(self.account.logged) == self.account.told == set(self.account.sent)
         self.check_keys()
         self.server.stop()
+        assert formats(self.server.data) == {1, 2}
         said = check_verify(self.server.data)
         assert said is None, said
         assert command("rebuild", "--data", self.server.data).returncode == 0

@@ -6,7 +6,8 @@
 
 Kinds: eio, enospc, short, kill, power (shim.c says what they do). Stories: `serve` makes a ledger, reports and voids in batches through
 checkpoints, merges and segments, changes the catalogue, stops; `recover` starts on what a kill left, with a torn tail and a last
-block that can be read back and is not on disk; `rebuild` makes derived files anew. After each run the program starts without
+block that can be read back and is not on disk; `former` does so on a ledger of log format 1, and writes segments of format 2 behind
+it; `rebuild` makes derived files anew. After each run the program starts without
 the shim and must need no rebuild; then the same is looked at as in campaign.py: by id, by totals, by what administration was
 told. `spool` measures a file that the server does not take; `flush` sends what was spooled: what was told spooled is counted once
 in the end, what was not told at most once. STRIDE=n takes each nth call; AT=n takes one, of the first story and kind. VERBOSE=1 tells where each failure led to.
@@ -24,10 +25,10 @@ import threading
 import time
 
 from harness import (CODECMETER, GONE, SHIM, USAGE, Connection, Died, Server, check_verify, command, count_of, event, log_end,
-                     read_records, segments, shim_environment, table_of)
+                     read_records, segments, shim_environment, table_of, unpack_former)
 
 KINDS = ("kill", "power", "eio", "emfile", "short", "enospc")
-STORIES = ("serve", "recover", "rebuild", "spool", "flush")
+STORIES = ("serve", "recover", "former", "rebuild", "spool", "flush")
 CLIPS, CLIP_SECONDS = 3, 2
 FEW_CALLS = 5  # that an agent makes: what is more is passed over by a longer stride
 BATCHES, BATCH = 16, 20
@@ -102,7 +103,7 @@ class Run:
         self.project, self.key, self.token = "org-a", template.key, template.token
         self.sent, self.told = dict(template.sent), set(template.told)
         self.clips = template.clips
-        if self.story == "recover":
+        if self.story in ("recover", "former"):
             self.unsynced = template.unsynced
 
     def faults(self):
@@ -193,7 +194,9 @@ class Run:
     def recover(self):
         self.server.start(SETTINGS, self.faults())
         if self.report(0) and self.report(BATCHES - 1):  # the last one was never synced: read back, and told again
-            self.report(BATCHES)
+            for number in range(BATCHES, BATCHES + (6 if self.story == "former" else 1)):
+                if not self.report(number):
+                    return
 
     def serve_story(self):
         try:
@@ -352,6 +355,12 @@ class Run:
                 self.server.ended()
 
 
+def tear(data):
+    """Leaves half a block behind the log's end."""
+    with open(segments(data)[-1], "ab") as file:
+        file.write(b"CMB1" + bytes(range(200)))
+
+
 class Template:
     """A ledger as a kill left it: half of it checkpointed, its last blocks said to be never synced, a torn tail behind."""
 
@@ -371,8 +380,18 @@ class Template:
         last = segments(self.data)[-1]
         base = int(os.path.basename(last)[:16], 16)
         self.unsynced = f"{os.path.basename(last)}:{max(before - base, 64)}"
-        with open(last, "ab") as file:
-            file.write(b"CMB1" + bytes(range(200)))
+        tear(self.data)
+
+
+class Former:
+    """The same, of log format 1."""
+
+    def __init__(self, directory, clips):
+        account = unpack_former(directory)
+        self.data, self.clips = os.path.join(directory, "data"), clips
+        self.key, self.token, self.unsynced = account["key"], account["token"], account["unsynced"]
+        self.sent, self.told = {one["id"]: one for one in account["sent"]}, set(account["told"])
+        tear(self.data)
 
 
 class Campaign:
@@ -385,11 +404,14 @@ class Campaign:
         self.failures = []
         self.known = collections.Counter()
         self.template = Template(directory, seed)
+        os.mkdir(os.path.join(directory, "former"))
+        self.former = Former(os.path.join(directory, "former"), self.template.clips)
 
     def one(self, story, kind, at):
         """True if the fault struck."""
         directory = tempfile.mkdtemp(prefix=f"{story}-{kind}-{at}-", dir=self.directory)
-        run = Run(story, kind, at, self.seed, directory, None if story == "serve" else self.template)
+        template = {"serve": None, "former": self.former}.get(story, self.template)
+        run = Run(story, kind, at, self.seed, directory, template)
         failure = None
         try:
             run.play()

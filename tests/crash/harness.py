@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tarfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -156,6 +157,18 @@ class Connection:
         self.http.close()
 
 
+FORMER = os.path.join(ROOT, "tests", "data", "crash", "format-1.tar.gz")
+
+
+def unpack_former(directory):
+    """Unpacks `data`, a ledger that the last version with log format 1 left when it was killed. Gives its account: the key and
+    token, the events that were sent, the ids that were told, and where the blocks begin that were never synced."""
+    with tarfile.open(FORMER) as tar:
+        tar.extractall(directory)
+    with open(os.path.join(directory, "account.json")) as file:
+        return json.load(file)
+
+
 GONE = (OSError, http.client.HTTPException, json.JSONDecodeError)
 
 # ---- the log, read by ourselves ----
@@ -169,6 +182,15 @@ Block = collections.namedtuple("Block", "position length synced count segment of
 def segments(data):
     directory = os.path.join(data, "log")
     return sorted(os.path.join(directory, name) for name in os.listdir(directory) if name.endswith(".seg"))
+
+
+def formats(data):
+    """The formats of the log's segments."""
+    made = set()
+    for path in segments(data):
+        with open(path, "rb") as file:
+            made.add(struct.unpack_from("<I", file.read(12), 8)[0])
+    return made
 
 
 def read_log(data, begin=0):

@@ -8,7 +8,7 @@ import pytest
 
 from faults import KINDS, STORIES, Campaign
 
-RUNS = {"serve": 6, "recover": 2, "rebuild": 2, "spool": 2, "flush": 2}
+RUNS = {"serve": 6, "recover": 2, "former": 2, "rebuild": 2, "spool": 2, "flush": 2}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -91,6 +91,7 @@ class Server:
         self.data = str(data)
         self.process = None
         self.settings = []
+        self.config = None  # a file of settings
         self.limits = None  # called in the new process: a test that bounds what the server may have sets it
         self.log = self.data + ".log"
         # A port that no other program is given while the server is down: bound, but nobody listens there.
@@ -102,6 +103,8 @@ class Server:
         listen = listen or "%s:%d" % self.reserved.getsockname()
         self.settings = settings or self.settings
         command = [CODECMETER, "serve", "--data", self.data, "--listen", listen]
+        if self.config is not None:
+            command += ["--config", str(self.config)]
         for setting in self.settings:
             command += ["--set", setting]
         self.stderr = open(self.log, "a")

@@ -1,5 +1,6 @@
 """A server that is away, or busy, by a script: what clients do then must not hang on when a real one is stopped."""
 import contextlib
+import datetime
 import json
 import threading
 import time
@@ -13,6 +14,7 @@ class Fake:
 
     def __init__(self, script):
         self.bodies, self.times, self.connections, self.script = [], [], set(), script
+        self.statuses, self.agents = [], 404  # reports of agents, and the answer to them: that of an older server
         self.released = threading.Event()
         fake = self
 
@@ -22,6 +24,9 @@ class Fake:
             def do_POST(self):
                 fake.connections.add(self.client_address)
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path == "/v1/agents":
+                    self.answer_status(body)
+                    return
                 step = fake.script[min(len(fake.bodies), len(fake.script) - 1)]
                 fake.bodies.append(body)
                 fake.times.append(time.monotonic())
@@ -42,6 +47,21 @@ class Fake:
                 self.send_response(status)
                 if wait is not None:
                     self.send_header("Retry-After", str(wait))
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def answer_status(self, body):
+                """These are not steps of the script."""
+                fake.statuses.append(body)
+                if fake.agents == "wait":
+                    fake.released.wait(120)
+                if fake.agents in ("wait", "drop"):
+                    self.close_connection = True
+                    return
+                now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+                text = "garbage" if fake.agents == "garbage" else json.dumps({"detail": "because", "time": now})
+                self.send_response(200 if fake.agents == "garbage" else fake.agents)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text.encode())

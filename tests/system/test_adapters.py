@@ -59,19 +59,21 @@ def test_mediaconvert(old_account):
     one = shown(old_account, "mediaconvert", "job-3/0/0")
     assert one["time"] == "2022-12-19T19:07:12.124Z" and one["data"] == {
         "codec": "h265", "codec_reported": "H_265", "width": 1920, "height": 1080, "duration_ms": 30041, "task_id": "job-3",
-        "dest_name": "s3://amzn-s3-demo-bucket/file/file.mp4"}
+        "dest_name": "s3://amzn-s3-demo-bucket/file/file.mp4", "region": "us-west-2"}
 
 
 def test_mediaconvert_of_several_outputs(old_account):
     made = notice("mediaconvert")
-    made["detail"]["userMetadata"] = {"codec": "h264"}
+    made["detail"]["userMetadata"] = {"codec.all": "h264"}
     [output] = made["detail"]["outputGroupDetails"][0]["outputDetails"]
     small = copy.deepcopy(output)
     small["videoDetails"].update(widthInPx=640, heightInPx=360)
     sound = {"durationInMs": 30041}
     made["detail"]["outputGroupDetails"] = [{"outputDetails": [output, sound]}, {"outputDetails": [small]}, {}]
     reply = tell(old_account, "mediaconvert", made)
-    assert counts(reply) == (2, 0, 0, 0, 0, 1) and reply.json()["ignored"] == ["output 1 of group 0 has no video"]
+    assert counts(reply) == (2, 0, 0, 0, 0, 2)
+    empty, sound = reply.json()["ignored"]
+    assert "group 2 (no type) lists no outputs" in empty and "output 1 of group 0 has no video" in sound
     assert totals(old_account) == {("h264", "HighDefinitionTime"): 30, ("h264", "LowDefinitionTime"): 30}
 
 
@@ -80,7 +82,7 @@ def test_tencent_mps(old_account):
     assert counts(tell(old_account, "tencent-mps", made, "?time=1563000000")) == (1, 0, 0, 0, 0, 0)
     id = made["WorkflowTaskEvent"]["TaskId"] + "/0"
     assert shown(old_account, "tencent-mps", id)["data"] == {
-        "codec": "h264", "width": 640, "height": 480, "duration_ms": 60047, "task_id": made["WorkflowTaskEvent"]["TaskId"],
+        "codec": "h264", "width": 640, "height": 480, "duration_ms": 60047, "frame_rate": 24, "task_id": made["WorkflowTaskEvent"]["TaskId"],
         "src_url": "/movie/201907/WildAnimal.mov", "dest_name": "/movie/201907/WildAnimal_transcode_20.mp4",
         "format": "mov,mp4,m4a,3gp,3g2,mj2"}, "the output's length, not that of MetaData, which is the input"
     assert totals(old_account) == {("h264", "LowDefinitionTime"): 60}
@@ -93,7 +95,8 @@ def test_tencent_mps(old_account):
     results[:] = [failed, {"Type": "SampleSnapshot", "SampleSnapshotTask": {}}, finished]
     reply = tell(old_account, "tencent-mps", made)
     assert counts(reply) == (1, 0, 0, 0, 0, 2)
-    assert reply.json()["ignored"] == ["result 0 did not succeed: FAIL", "result 1 is not a transcode: SampleSnapshot"]
+    task = "task " + made["WorkflowTaskEvent"]["TaskId"]
+    assert reply.json()["ignored"] == [f"{task}: result 0 did not succeed: FAIL", f"{task}: result 1 is not a transcode: SampleSnapshot"]
     assert shown(old_account, "tencent-mps", made["WorkflowTaskEvent"]["TaskId"] + "/2")["time"] == "2019-07-14T00:00:00.000Z"
 
 
@@ -162,21 +165,25 @@ def test_bodies_that_are_no_notice(account):
                                           ("duration", -3), ("width", "")])
 def test_a_value_of_no_use_is_waited_for(old_account, member, value):
     made = {"task_id": "a", "retcode": 0, "width": 640, "height": 360, "duration": 3, "codec": "h264", member: value}
-    assert counts(tell(old_account, "umedia", made)) == (0, 0, 0, 0, 1, 0)
+    reply = tell(old_account, "umedia", made)
+    assert counts(reply) == (0, 0, 0, 0, 1, 0 if value == "" else 1)
+    if value != "":
+        assert f"output a: {member} is left out, because it is not a" in reply.json()["ignored"][0]
+        assert reply.json()["ignored"][0] in old_account.server.log_text()
     assert member.removesuffix("_ms") in unresolved(old_account)[0]["missing"]
 
 
 def test_a_description_of_no_use_is_left_out(old_account):
     for n, value in enumerate(("a\nb", "x" * 2000, "\x7f")):
         made = {"task_id": str(n), "retcode": 0, "duration": 3, "src_url": value}
-        assert counts(tell(old_account, "umedia", made)) == (1, 0, 0, 0, 0, 0)
+        assert counts(tell(old_account, "umedia", made)) == (1, 0, 0, 0, 0, 1)
         assert "src_url" not in shown(old_account, "umedia", str(n))["data"]
 
 
 def test_ffprobe_of_odd_files(old_account):
     video = {"codec_type": "video", "codec_name": "h264", "width": 640, "height": 360, "duration": "N/A"}
     probed = {"streams": [video], "format": {"duration": "7.5", "filename": "a\nb.mp4"}}
-    assert counts(tell(old_account, "ffprobe", probed, "?source=farm&id=a&time=1600000000")) == (1, 0, 0, 0, 0, 0)
+    assert counts(tell(old_account, "ffprobe", probed, "?source=farm&id=a&time=1600000000")) == (1, 0, 0, 0, 0, 1)
     assert shown(old_account, "farm", "a")["data"] == {"codec": "h264", "width": 640, "height": 360, "duration_ms": 7500}
     broken = tell(old_account, "ffprobe", {}, "?source=farm&id=b")
     assert "check that ffprobe could read the file" in broken.json()["ignored"][0]
@@ -278,6 +285,51 @@ def test_what_waits_is_resolved(old_account, running):
     assert unresolved(old_account) == []
     server.start()
     assert totals(old_account)[("h264", "MidiumDefinitionTime")] == 2 * 587
+
+
+@pytest.mark.parametrize("verb", ["resolve", "dismiss"])
+@pytest.mark.parametrize("running", [True, False])
+def test_what_is_resolved_keeps_what_its_notice_said(bare, tmp_path, verb, running):
+    """All measures, labels, texts, and the token that sent the notice."""
+    said = {"width": 1280, "height": 720, "duration_ms": 5000, "frame_rate": "30000/1001", "quality": "hq", "region": "eu-west-1", "passes": 2,
+            "input_duration_ms": 61000, "labels": {"show": 'a "b"', "team": "news"}, "task_id": "job", "created": "2020-11-01T11:00:00.000Z",
+            "src_url": "s3://in/a.mov", "dest_name": "a.mp4", "dest_bucket": "out", "format": "mp4"}
+    table = json.dumps(said).replace('":', '"]=').replace('{"', '{["').replace(', "', ', ["')
+    (tmp_path / "mine.lua").write_text("function adapt() return {{id='1', time='2020-11-01T12:00:00Z', data=" + table + "}} end")
+    account = Account(bare, f"adapter.mine.script={tmp_path}/mine.lua")
+    assert counts(tell(account, "mine", "{}")) == (0, 0, 0, 0, 1, 0)
+    before = shown(account, "mine", "1")
+    assert before["data"] == said and before["token"], before
+    if not running:
+        bare.stop()
+    (resolve if verb == "resolve" else dismiss)(account, "--source", "mine", "--id", "1", *(["--codec", "libx265"] if verb == "resolve" else []))
+    _, after = account.server.admin("history", "org-a", "mine", "1")
+    codec = {"codec": "h265", "codec_reported": "libx265"} if verb == "resolve" else {}
+    assert after["data"] == {**said, **codec} and after["time"] == before["time"] and after["token"] == before["token"], after
+    if not running:
+        bare.start()
+
+
+def test_the_longest_outputs_are_resolved_at_once(bare, tmp_path):
+    """Each text has its greatest length, and there are eight labels."""
+    (tmp_path / "mine.lua").write_text("""
+local function long(n) return ('x'):rep(n) end
+function adapt()
+  local outputs = {}
+  for n = 1, 700 do
+    local labels = {}
+    for l = 1, 8 do labels['l' .. l .. long(30)] = long(64) end
+    outputs[n] = {id = n .. long(250), source = long(256), time = '2020-11-01T12:00:00Z', data = {
+      codec = nil, width = 1280, height = 720, duration_ms = 5000, frame_rate = '30000/1001', quality = long(32), region = long(32), passes = 65535,
+      input_duration_ms = 31622400000, labels = labels, task_id = long(256), created = '2020-11-01T11:00:00.000Z', src_url = long(1024),
+      dest_name = long(256), dest_bucket = long(256), format = long(256)}}
+  end
+  return outputs
+end""")
+    account = Account(bare, f"adapter.mine.script={tmp_path}/mine.lua", "query.max_age=0", "query.max_span=0")
+    assert counts(tell(account, "mine", "{}")) == (0, 0, 0, 0, 700, 0)
+    assert resolve(account, "--all", "--codec", "h264", "--quiet").stdout == ""
+    assert unresolved(account) == [] and totals(account) == {("h264", "MidiumDefinitionTime"): 3500}
 
 
 def test_rules_say_the_codec(bare, tmp_path):
@@ -393,7 +445,8 @@ def test_no_such_project(old_account):
 def test_what_the_list_says(old_account):
     assert counts(tell(old_account, "tencent-mps", without_codec("dated"), "?time=1563000000"))[4] == 1
     made = without_codec("timeless")
-    del made["WorkflowTaskEvent"]["MediaProcessResultSet"][0]["TranscodeTask"]["Output"]["VideoStreamSet"][0]["Width"]
+    output = made["WorkflowTaskEvent"]["MediaProcessResultSet"][0]["TranscodeTask"]["Output"]
+    del output["Width"], output["VideoStreamSet"][0]["Width"]
     reply = tell(old_account, "tencent-mps", made)
     assert reply.json()["results"][0]["reason"] == (
         "codec, width: not in the notice; the output counts once `codecmeter unresolved resolve` supplies it")

@@ -957,9 +957,9 @@ def gated(farm, tmp_path):
     """Runs a command that does its work only when it is let: by then its run may have been killed. And ends all."""
     pids = []
 
-    def start(command, *outputs, wrap=(), name="gate", **kwargs):
+    def start(command, *outputs, wrap=(), name="gate", options=(), **kwargs):
         gate = tmp_path / f"{name}{len(pids)}"
-        words = [word for output in outputs for word in ("--output", output)]
+        words = [*options, *(word for output in outputs for word in ("--output", output))]
         process = farm.start("run", *words, "--", *wrap, "sh", "-c", GATED.format(gate, command), **kwargs)
         wait_until(lambda: os.path.exists(f"{gate}.pid") and open(f"{gate}.pid").read().strip())
         pids.append(int(open(f"{gate}.pid").read()))

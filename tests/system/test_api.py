@@ -418,3 +418,25 @@ def test_an_altered_read_stays_within_the_key(old_account):
         if code == 0:  # the account's default project, which is the key's own too
             assert [row["TotalTime"] for row in answer["StatSet"]] == [7]
         assert client.post_form({**sent, "ProjectId": "org-a"})["RetCode"] == 171
+
+
+@pytest.mark.parametrize("content_type,body,words", [
+    ("multipart/form-data; boundary=x", '--x\r\nContent-Disposition: form-data; name="Action"\r\n\r\nGetRegion\r\n--x--\r\n', "multipart/form-data"),
+    ("text/xml", "<Action>GetRegion</Action>", "text/xml"), ("application/xml; charset=utf-8", "<a/>", "application/xml"),
+    ("text/plain", "GetRegion", "text/plain"), ("application/octet-stream", b"\xff\x00\x01", "application/octet-stream"),
+    ("application/x-ndjson", "[1]", "application/x-ndjson"), ("x" * 100, "a=1", "x" * 64 + " is"), ("a/\x85b", "a=1", "a/"),
+])
+def test_a_body_of_another_type_is_named(account, content_type, body, words):
+    answer = account.client.request("POST", "/", body, {"Content-Type": content_type}).json()
+    assert answer["RetCode"] == 230 and answer["Message"].startswith("Params [body] not available: its type "), answer
+    assert words in answer["Message"] and "application/x-www-form-urlencoded" in answer["Message"]
+
+
+def test_a_form_or_json_of_another_type_is_taken(account):
+    """Clients that send text/plain, or no type at all, always worked."""
+    c = account.client
+    params = c.signed({"Action": "GetRegion"})
+    for content_type in ("text/plain", "text/plain; charset=utf-8", "application/octet-stream", ""):
+        for body in (form(params), json.dumps(params)):
+            answer = c.request("POST", "/", body, {"Content-Type": content_type}).json()
+            assert answer["RetCode"] == 0, (content_type, body, answer)

@@ -71,6 +71,13 @@ def test_curls_of_events(bare, tmp_path):
     assert account.client.call("GetRegion")["RetCode"] == 0
 
 
+def test_the_curl_of_agents(bare, tmp_path):
+    account = Account(bare)
+    curl, = (block for block in blocks(read("docs/agents.md"), "sh") if block.startswith("curl"))
+    assert shell(curl, tmp_path, CODECMETER_URL=bare.url, CODECMETER_TOKEN=account.token).startswith('{"time":"2')
+    assert "packager-1" in run("sources", "--data", bare.data).stdout
+
+
 def test_the_example_of_measuring(bare, tmp_path):
     """It prints what it shows, and the id that the shell computes is the one of `record`, of a large and of a small file."""
     account = Account(bare)

@@ -67,8 +67,8 @@ def counts(stdout):
     """Of a summary, of either kind."""
     if stdout.startswith("{"):
         return {name: value for name, value in json.loads(stdout).items() if name not in ("seconds", "complete")}
-    assert re.fullmatch(r"rows \d+(, [a-z]+ \d+){4}, in \d+\.\d\d s\n", stdout), stdout
-    return {name: int(value) for name, value in re.findall(r"([a-z]+) (\d+)", stdout)[:5]}
+    assert re.fullmatch(r"rows \d+(, [a-z]+ \d+){4,5}, in \d+\.\d\d s\n", stdout), stdout
+    return {name: int(value) for name, value in re.findall(r"([a-z]+) (\d+),", stdout)}
 
 
 def counted(stored=0, duplicate=0, conflict=0, rejected=0):
@@ -85,7 +85,7 @@ def rejects(path):
 
 WRONG = (
     (2, "FILE is missing", ()), (2, "one file", ("a.ndjson", "b.ndjson")), (2, "--format", ("a.txt",)),
-    (2, "ndjson or csv", ("a.ndjson", "--format", "xml")), (2, "--source is for CSV", ("a.ndjson", "--source", "x")),
+    (2, "ndjson, csv or tsv", ("a.ndjson", "--format", "xml")), (2, "--source is for CSV", ("a.ndjson", "--source", "x")),
     (2, "--give-up", ("a.ndjson", "--give-up", "soon")), (2, "--rejected", ("a.ndjson", "--rejected", "a.ndjson")),
     (2, "--rejected", ("a.ndjson", "--rejected", "a.txt")), (2, "column source is missing", ("a.csv",)),
     (2, "--token is empty", ("a.ndjson", "--token=")), (1, "No such file", ("none.csv",)),
@@ -314,6 +314,218 @@ def test_a_quote_left_open_harms_one_row(importing):
     assert [(row["line"], row["event"]) for row in rejects(path)] == [(3, '2,"h264,640,360,1000')]
 
 
+# ---- tables of other forms ----
+
+
+ROW = ("1", "h264", "640", "360", "1000")
+FORMS = (  # a file's name, its options, what stands before the header, what separates cells
+    ("a.tsv", (), "", "\t"), ("a.TAB", (), "", "\t"), ("a.csv", (), "", "\t"), ("a.txt", (), "", "\t"), ("a", (), "", "\t"),
+    ("-", (), "", "\t"), ("-", ("--format", "tsv"), "", "\t"), ("-", ("--format", "csv"), "", "\t"), ("a.log", ("--format", "tsv"), "", "\t"),
+    ("a.csv", (), "", ";"), ("a.txt", (), "", ";"), ("-", (), "", ";"), ("-", ("--format", "csv"), "", ";"),
+    ("a.csv", (), "", ","), ("a.txt", (), "", ","), ("-", (), "", ","), ("a.csv", (), "\ufeff \n\r\n", "\t"), ("-", (), "\n\n", ";"),
+)
+
+
+@pytest.mark.parametrize("name, options, before, separator", FORMS)
+def test_forms_of_a_table(importing, name, options, before, separator):
+    rows = (tuple(COLUMNS.strip().split(",")), ROW, ("2\u00e9", '"h264"', " 640", "360 ", "1e3"), ("3", "h264", "640", "360"),
+            ("4", 'h"264', "640", "360", "1"), (f'"5{separator} x"', "h264", "640", "360", "1000"))
+    text = before + "".join(separator.join(row) + "\r\n" for row in rows)
+    path = importing.directory / ("import" if name == "-" else name)
+    if name == "-":
+        done = importing("-", *options, "--source", "farm", input=text)
+    else:
+        done = importing(importing.write(name, text), *options, "--source", "farm")
+    good = 2 if separator == "\t" else 3  # no text of an event holds a tab
+    assert done.returncode == 1 and counts(done.stdout) == counted(good, 0, 0, 5 - good), (done, rejects(path))
+    line = 4 + before.count("\n")
+    by_line = {row["line"]: row["reason"] for row in rejects(path)}
+    assert "the row has 4 cells" in by_line[line] and "misplaced quote" in by_line[line + 1], by_line
+    assert importing.account.client.report(event("2\u00e9", source="farm")).json()["duplicate"] == 1
+
+
+def test_forms_that_are_none(importing):
+    for name, text, words in (("a.txt", "precious\n", "give --format"), ("a", "", "give --format"), ("a.txt", "\n\n", "give --format"),
+                              ("a.json", '{\n "Jobs": []\n}', "--adapter"), ("a.json", "[{},\n{}]", "--adapter"),
+                              ("a.tsv", "id,codec\n", "unknown column 'id,codec'"), ("a.csv", "id", "column source is missing")):
+        done = importing(importing.write(name, text))
+        assert done.returncode == 2 and words in done.stderr, (name, done)
+    done = importing(importing.write("a.txt", lines(event(1))))
+    assert done.returncode == 0 and counts(done.stdout) == counted(1), "an object, so ndjson"
+    done = importing("-", "--source", "x", input=lines(event(1)))
+    assert done.returncode == 2 and "--source is for CSV and TSV" in done.stderr, done
+    done = importing("-", input="{" + "x" * (2 << 20) + "\n" + json.dumps(event(2)))
+    assert done.returncode == 1 and counts(done.stdout) == counted(1, 0, 0, 1), "a first line that is too long is one row"
+
+
+@pytest.mark.parametrize("null", ["\\N", "NULL"])
+def test_null_of_databases(importing, null):
+    """It is absent, and never the name of a codec, an id, or a label."""
+    rows = (("1", "h264", "1000", null, null), (null, "h264", "1000", "a", "b"), ("3", "h264", null, "a", "b"), ("4", null, "1000", "a", "b"))
+    path = importing.write("a.tsv", "id\tcodec\tduration_ms\ttask_id\tsource\twidth\theight\n" + "".join(
+        "\t".join(row) + "\t640\t360\n" for row in rows))
+    done = importing(path, "--source", "farm", "--labels", "task=task_id")
+    assert counts(done.stdout) == counted(1, 0, 0, 3), done
+    assert [row["reason"] for row in rejects(path)] == ["id is missing", "duration_ms is missing", "codec is missing"]
+    assert "labels" not in history(importing, 1)["data"]
+    assert importing.account.client.report(event(1, source="farm")).json()["duplicate"] == 1
+
+
+# ---- times without a zone ----
+
+
+def history(importing, id, source="farm"):
+    return importing.account.server.admin("history", "--project", "org-a", "--source", source, "--id", str(id))[0]
+
+
+TIMES = (  # as the file has it, what is stored with --time-zone Europe/Berlin, a word of the reason without it
+    ("2026-02-03 20:01:00", "2026-02-03T19:01:00.000Z", "--time-zone"), ("2026/7/3 20:01", "2026-07-03T18:01:00.000Z", "--time-zone"),
+    ("2026-02-03T20:01:00.25", "2026-02-03T19:01:00.250Z", "--time-zone"), ("2026-02-03 20:01:00+08", "2026-02-03T12:01:00.000Z", None),
+    ("2026-02-03T20:01:00Z", "2026-02-03T20:01:00.000Z", None), ("", None, None), ("2026-02-03", "without a time of day", "without a time of day"),
+    ("2026-03-29 02:30:00", "does not exist in Europe/Berlin", "--time-zone"), ("03.02.2026 20:01", "RFC 3339", "RFC 3339"),
+    ("2025-10-26 02:30:00", "2025-10-26T00:30:00.000Z", "--time-zone"), (" 2026-02-03 20:01:00", "RFC 3339", "RFC 3339"),
+    ("null", "RFC 3339", "RFC 3339"), ("1979-06-01 00:00:00", "1980", "--time-zone"),
+)
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_times_without_a_zone(importing, form):
+    def write(time_of):
+        if form == "csv":
+            return importing.write("a.csv", COLUMNS.strip() + ",time,created\n" + "".join(
+                f"{n},h264,640,360,1000,{text},{time_of(text)}\n" for n, (text, _, _) in enumerate(TIMES)))
+        return importing.write("a.ndjson", lines(*({**event(n, source="farm"), "time": text or None, "data": {
+            **event(n)["data"], "created": time_of(text) or None}} for n, (text, _, _) in enumerate(TIMES))))
+
+    how = ("--source", "farm") if form == "csv" else ()
+    path = write(lambda text: "")
+    done = importing(path, *how)
+    reasons = {row["line"] - (form == "csv"): row["reason"] for row in rejects(path)}
+    for n, (text, _, word) in enumerate(TIMES, 1):
+        assert (n in reasons) == bool(word) and (not word or word in reasons[n]), (text, reasons)
+    path = write(lambda text: text if text.startswith("2025") else "")
+    done = importing(path, *how, "--time-zone", "Europe/Berlin")
+    bad, already = 6, sum(not word for _, _, word in TIMES)
+    assert counts(done.stdout) == {**counted(len(TIMES) - bad - already, already, 0, bad), "ambiguous": 1}, (done, rejects(path))
+    reasons = {row["line"] - (form == "csv"): row["reason"] for row in rejects(path)}
+    for n, (text, stored, _) in enumerate(TIMES, 1):
+        if n in reasons:
+            assert stored in reasons[n], (text, reasons[n])
+        elif stored:
+            assert history(importing, n - 1)["time"] == stored, text
+    assert history(importing, 9)["data"]["created"] == "2025-10-26T00:30:00.000Z"
+    done = importing(path, *how, "--time-zone", "Europe/Berlin", "--json")
+    assert json.loads(done.stdout)["ambiguous"] == 1
+
+
+@pytest.mark.parametrize("zone", ["Berlin", "+08:00", "../etc/passwd", "Asia/Shanghai "])
+def test_zones_that_are_none(importing, zone):
+    done = importing(importing.write("a.ndjson", lines(event(1))), "--time-zone", zone)
+    assert done.returncode == 2 and "--time-zone" in done.stderr and "Asia/Shanghai" in done.stderr, done
+
+
+# ---- columns of other names ----
+
+
+EXPORT = "job,Customer Team,w,h,fmt,ms,notes,id\n1,news,640,360,h264,1000,\"a, b\",77\n2,,640,360,h264,1000,,78\n"
+MAP = ("--map", "id=job, width=W", "--map", "height=h,codec=fmt,duration_ms=ms")
+WRONG_MAPS = (
+    (("--map", "id"), "give FIELD=COLUMN"), (("--map", ""), "--map is empty"), (("--map", "id=job,,"), "give FIELD=COLUMN"),
+    (("--map", "ID2=job"), "'ID2' is not a field of an event; the fields are source, id"), (("--map", "labels=job"), "'labels' is not a field"),
+    (("--map", "id=jobs"), "no column 'jobs'; the columns are job, Customer Team, w, h, fmt, ms, notes, id"),
+    (("--map", "id="), "no column ''"), (("--map", "id=job,ID=w"), "the field id twice"), (MAP, "unknown column 'Customer Team'"),
+    ((*MAP, "--ignore", "notes,Customer"), "--ignore: there is no column 'Customer'"),
+    ((*MAP, "--ignore", "notes", "--labels", "Customer Team"), "NAME=COLUMN"),
+    ((*MAP, "--ignore", "notes", "--labels", "Team=Customer Team,team=fmt"), "the label team twice"),
+    ((*MAP, "--ignore", "notes", "--labels", "1=Customer Team"), "NAME=COLUMN"),
+    ((*MAP, "--ignore", "notes", "--labels", "=Customer Team"), "NAME=COLUMN"),
+    ((*MAP, "--ignore", "notes", "--labels", ",".join(f"l{n}=w" for n in range(9))), "more than 8"),
+    (("--labels", "team"), "no column 'team'"),
+)
+
+
+def test_wrong_maps(importing):
+    path = importing.write("a.csv", EXPORT)
+    for args, words in WRONG_MAPS:
+        done = importing(path, "--source", "farm", *args)
+        assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1, (args, done)
+    done = importing(importing.write("b.csv", "id,codec,CODEC\n"), "--source", "farm", "--map", "format=codec")
+    assert done.returncode == 2 and "two columns are named 'codec'" in done.stderr, done
+    done = importing(importing.write("a.ndjson", lines(event(1))), "--map", "id=job")
+    assert done.returncode == 2 and "--map is for CSV and TSV" in done.stderr, done
+    assert seconds(importing.account) == 0
+
+
+def test_a_map(importing):
+    """Two fields of one column; a column whose own name another column has taken is left out."""
+    path = importing.write("a.csv", EXPORT)
+    how = ("--source", "farm", *MAP, "--map", "task_id=job", "--ignore", "notes", "--labels", "team=Customer Team", "--labels", "Fmt,W")
+    done = importing(path, *how)
+    assert done.returncode == 0 and counts(done.stdout) == counted(2), (done, rejects(path))
+    first, second = history(importing, 1), history(importing, 2)
+    assert first["data"]["labels"] == {"team": "news", "fmt": "h264", "w": "640"} and first["data"]["width"] == 640, first
+    assert second["data"]["labels"] == {"fmt": "h264", "w": "640"} and second["data"].get("task_id", "2") == "2", second
+    done = importing(importing.write("b.csv", "job,id,source\n1,h264,y\n"), "--map", "source=job,id=job,codec=id")
+    kept, = rejects(importing.directory / "b.csv")
+    assert done.returncode == 1 and kept["event"] == {
+        "source": "1", "id": "1", "type": "transcode.finished", "data": {"codec": "h264"}}, kept
+
+
+LABELS = (("news", None), ("", None), ("\u00e9" * 32, None), ("x" * 64, None), ("x" * 65, "labels"), ("\u00e9" * 33, "labels"), ("a\tb", "labels"),
+          (" ", None), ("a=b,c", None))
+
+
+def test_values_of_labels(importing):
+    path = importing.write("a.csv", COLUMNS.strip() + ",team\n" + "".join(
+        f'{n},h264,640,360,1000,"{text}"\n' for n, (text, _) in enumerate(LABELS)))
+    done = importing(path, "--source", "farm", "--labels", "team")
+    bad = [n for n, (_, word) in enumerate(LABELS) if word]
+    assert counts(done.stdout) == counted(len(LABELS) - len(bad), 0, 0, len(bad)), (done, rejects(path))
+    assert [row["line"] for row in rejects(path)] == [n + 2 for n in bad] and all("label" in row["reason"] for row in rejects(path))
+    for n, (text, word) in enumerate(LABELS):
+        if not word:
+            assert history(importing, n)["data"].get("labels", {}) == ({"team": text} if text else {}), text
+    path = importing.write("b.csv", COLUMNS.strip().encode() + b",team\n1,h264,640,360,1000,\xe9\n")
+    done = importing(path, "--source", "farm", "--labels", "team")
+    assert done.returncode == 1 and rejects(path)[0]["reason"] == "label team: invalid UTF-8", done
+
+
+# ---- the measures that prices depend on ----
+
+
+MEASURES = (  # column, cells that are taken with what is stored, cells that are not
+    ("frame_rate", {"25": "25", "29.97": "30000/1001", "30000/1001": "30000/1001", " 50 ": "50"},
+     ("30000/0", "1e1", "0/1", "0", "-25", "NaN", "inf", "1001", "9223372036854775808", "1/2/3", "25 fps", "1" * 400)),
+    ("quality", {"hq": "hq", "x" * 32: "x" * 32, " hq": " hq", "NaN": "NaN", "-1": "-1"}, ("x" * 33, "\u00e9" * 17, "a\tb")),
+    ("region", {"eu-west-1": "eu-west-1", "9223372036854775808": "9223372036854775808"}, ("x" * 33,)),
+    ("passes", {"1": 1, "2.0": 2, "65535": 65535}, ("0", "-1", "1.5", "65536", "9223372036854775808", "NaN", "two", "1" * 400)),
+    ("input_duration_ms", {"0": 0, "5000": 5000, "31622400000": 31622400000},
+     ("-1", "0.5", "31622400001", "9223372036854775808", "1e400", "NaN", "5 s")),
+)
+
+
+@pytest.mark.parametrize("column, good, bad", MEASURES, ids=[row[0] for row in MEASURES])
+def test_measures(importing, column, good, bad):
+    cells = [*good, "", *bad]
+    path = importing.write("a.csv", COLUMNS.strip() + f",{column}\n" + "".join(
+        f'{n},h264,640,360,1000,"{cell}"\n' for n, cell in enumerate(cells)))
+    done = importing(path, "--source", "farm")
+    assert counts(done.stdout) == counted(len(good) + 1, 0, 0, len(bad)), (done, rejects(path))
+    assert [row["line"] for row in rejects(path)] == list(range(len(good) + 3, len(cells) + 2))
+    assert all(column in row["reason"] for row in rejects(path)), rejects(path)
+    for n, cell in enumerate(cells[:len(good) + 1]):
+        stored = history(importing, n)["data"].get(column)
+        assert stored == good.get(cell) or str(stored) == good.get(cell), (cell, stored)
+
+
+def test_sound(importing):
+    path = importing.write("a.csv", "id,type,codec,duration_ms,width\n1,audio.finished,aac,5000,\n2,audio.finished,,5000,\n"
+                           "3,audio.finished,aac,,\n4,audio.failed,,,\n5,audio.finished,aac,-1,\n6,audio.finished,aac,5000,1\n")
+    done = importing(path, "--source", "farm")
+    assert counts(done.stdout) == counted(3, 0, 0, 3), (done, rejects(path))
+    assert [row["line"] for row in rejects(path)] == [3, 4, 6] and seconds(importing.account) == 0
+
+
 # ---- bounds ----
 
 
@@ -498,8 +710,8 @@ def test_byte_order_marks_at_the_front(importing):
 def test_headers_that_are_none(importing):
     upper = importing.write("upper.csv", "ID,Codec,WIDTH,height,Duration_ms\n1,h264,640,360,1000\n")
     assert counts(importing(upper, "--source", "farm").stdout) == counted(1)
-    for text, word in (("id;time;codec\n1;2;h264\n", "by commas, not by semicolons"),
-                       ("id,time,codecs\n", "unknown column 'codecs'"),
+    for text, word in (("id;time,codec\n", "unknown column 'id;time'"), ("id;time;codecs\n", "unknown column 'codecs'"),
+                       ("id,time,codecs\n", "unknown column 'codecs'"), ("id,a\x07b\n", "unknown column 'a\\x07b'"),
                        ("id,time\n".encode("utf-16"), "compressed"), (gzip.compress(b"id,time\n" * 99), "compressed")):
         done = importing(importing.write("a.csv", text), "--source", "farm")
         assert done.returncode == 2 and word in done.stderr and done.stderr.isprintable() is False, done

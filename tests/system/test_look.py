@@ -247,6 +247,8 @@ VERBS = {
     "token": {"create": "data project scope create-projects time-zone label expires json", "list": "data json", "revoke": "data id json"},
     "unresolved": {"list": "data project source id json", "resolve": "data project source id all codec width height duration-ms json",
                    "dismiss": "data project source id all json"},
+    "adapter": {"list": "data json", "test": "adapter file notice data config set project source id time json",
+                "retry": "notice data all json", "drop": "notice data json"},
     "spool": {"status": "spool env check max-age json"},
     "completion": {"bash": "", "zsh": "", "fish": ""},
 }

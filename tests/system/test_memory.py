@@ -208,10 +208,12 @@ def test_a_notice_is_not_wrong_for_want_of_memory(bare, limits):
     kept.close()
 
 
-def test_any_allocation_of_a_request_fails(bare, limits):
+def test_any_allocation_of_a_request_fails(bare, limits, tmp_path):
     """Each one in turn, of reports, of a signed question and of a notice: it gets no answer, or one that says to try again, and the
     server goes on."""
-    account = Account(bare, *WIDE)
+    script = tmp_path / "broken.lua"
+    script.write_text('function adapt(notice) error("broken") end')
+    account = Account(bare, *WIDE, f"adapter.broken.script={script}")
     client, failed = account.client, 0
     batch = [event(n, TIME, seconds=1) for n in range(40)]
     assert client.report(batch).json()["stored"] == 40
@@ -237,9 +239,13 @@ def test_any_allocation_of_a_request_fails(bare, limits):
                                {"Authorization": f"Bearer {account.token}", "Content-Type": "application/json"})
         return reply.status, None
 
-    for request in (report, report_batch, ask, list_projects, notice):
+    def kept_notice():
+        reply = client.request("POST", "/v1/adapters/broken", b'{"streams":[]}', {"Authorization": f"Bearer {account.token}"})
+        return reply.status, reply.json().get("quarantined")
+
+    for request in (report, report_batch, ask, list_projects, notice, kept_notice):
         expected = request()
-        for n in range(1, 60):
+        for n in (*range(1, 60), *(range(60, 1000, 13) if request is notice else ())):  # a script makes hundreds of small pieces
             before = limits.failed
             limits.set(requests=n)
             try:
@@ -254,12 +260,16 @@ def test_any_allocation_of_a_request_fails(bare, limits):
     assert failed > 20
 
 
-def test_any_allocation_of_a_command_fails(bare, limits):
+def test_any_allocation_of_a_command_fails(bare, limits, tmp_path):
     """Each one in turn, of the thread that serves commands: the command fails and says so, or is done."""
-    Account(bare, *WIDE)
+    script = tmp_path / "mine.lua"
+    script.write_text('function adapt(notice) error("broken") end')
+    account = Account(bare, *WIDE, f"adapter.mine.script={script}")
+    asks = {"Authorization": f"Bearer {account.token}"}
+    kept = account.client.request("POST", "/v1/adapters/mine", b'{"broken":1}', asks).json()["id"]
     commands = (("project", "list"), ("project", "create", "org-{}", "--time-zone", "UTC"), ("key", "create", "--project", "org-a"),
                 ("token", "create", "--project", "org-a"), ("project", "set", "org-a", "--time-zone", "Europe/Paris", "--force"),
-                ("project", "set", "org-a", "--time-zone", "UTC", "--force"))
+                ("project", "set", "org-a", "--time-zone", "UTC", "--force"), ("adapter", "list"), ("adapter", "retry", kept))
     plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     for k, command in enumerate(commands):
         for n in range(1, 25):
@@ -269,4 +279,5 @@ def test_any_allocation_of_a_command_fails(bare, limits):
             assert bare.process.poll() is None, (command, n, bare.log_text())
             assert done.returncode == 0 or "codecmeter" in done.stderr, done
     assert limits.failed > 20
+    assert kept in run("adapter", "list", "--data", bare.data, env=plain).stdout
     run("verify", "--data", bare.data)

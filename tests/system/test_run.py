@@ -514,7 +514,7 @@ def test_notes_of_other_versions(farm, clips, tmp_path):
     wait_until(lambda: not os.path.exists(f"/proc/{json.loads(command)['pid']}"))
     members = json.loads(first)
     assert members["intent"] == 3, members
-    later = json.dumps({**members, "intent": 4, "outputs": "other"})
+    later = json.dumps({**members, "intent": 5, "outputs": "other"})
     old = {name: members[name] for name in ("host", "pid", "start", "project", "began")}
     old = json.dumps({"intent": 1, **old, "outputs": [{"path": str(out), "was": None}]})
     for text, status, words in ((later, 1, "a later version"), (old, 0, "of a run that was killed")):

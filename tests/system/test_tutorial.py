@@ -1,4 +1,4 @@
-"""The tutorial of docs/tutorial-farm.md, run as its reader runs it: what it shows is what is printed."""
+"""The tutorials of docs/, run as their readers run them: what they show is what is printed."""
 import os
 import re
 import signal
@@ -23,6 +23,7 @@ VARYING = (
     (r"127\.0\.0\.1:\d+", "LISTEN"),
     (r"(?m)^(  by +).*", r"\1WHO"),
     (r"\b[0-9a-f]{12}\b", "TOKEN"),
+    (r"\bin \d+\.\d\d s$", "in SECONDS s"),
     (r"  +", "  "),  # a table is as wide as the address
     (r"Failed to connect.*?: check", "WHY: check"),  # curl's words
 )
@@ -43,7 +44,7 @@ def steps(text):
 def normal(text, home):
     text = text.replace(home, "/home/you")
     for pattern, replacement in VARYING:
-        text = re.sub(pattern, replacement, text)
+        text = re.sub(pattern, replacement, text, flags=re.M)
     return text
 
 
@@ -83,12 +84,13 @@ def test_a_port_in_use_stops_the_tutorial(tmp_path, first):
         assert not env.exists() or env.read_text() == "", printed
 
 
-def test_the_tutorial_of_a_farm(bare, tmp_path):
+@pytest.mark.parametrize("name", ("farm", "vendors"))
+def test_a_tutorial(bare, tmp_path, name):
     if time.time() % 3600 > 3540:
         time.sleep(61)  # a day of one of the customers may end, and the tables would have two
     home = tmp_path / "home"
     home.mkdir()
-    text = read("docs/tutorial-farm.md")
+    text = read(f"docs/tutorial-{name}.md")
     listen = "%s:%d" % bare.reserved.getsockname()
     all_steps = steps(text)
     assert all_steps[0][0].startswith(f"LISTEN={SHOWN_LISTEN}\n") and sum(SHOWN_LISTEN in step for step, _ in all_steps) == 1

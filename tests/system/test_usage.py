@@ -705,3 +705,79 @@ def test_late_and_voided(old_account):
         assert lines[0].split()[0] == "FINISHED"
         assert [line.endswith("VOIDED") for line in lines[1:]] == [True, True, False]
         write_all(old_account)
+
+
+# ---- traces: a sender that does not read its answers ----
+
+
+def traces(account):
+    return [line for line in account.server.log_text().splitlines() if ": rejected " in line or ": refused a body " in line]
+
+
+def test_rejected_events_leave_one_line_a_request(account):
+    c = account.client
+    token = account.server.admin("token", "list")[0]["id"]
+    many = [event(n, width=0) for n in range(7)] + [event("long" + "x" * 300), event("a\x85\n\x1b[31m"), event("good")]
+    no_codec = event("bare")
+    del no_codec["data"]["codec"]
+    assert c.report([*many, no_codec, "text"]).json()["rejected"] == 11
+    [line] = traces(account)
+    assert line.endswith(f"/v1/events: rejected 11 of 12 events of token {token}: width 7, id 2, codec_missing 1, no_object 1; "
+                         'ids: "0" (width: must be an integer from 1 to 65535), "1", "2"'), line
+    assert c.report([event("a\x85\n\x1b[31m")]).json()["rejected"] == 1
+    assert '\\xc2\\x85\\x0a\\x1b[31m' in traces(account)[-1], "controls no terminal"
+    assert c.report(event("x", codec="c" * 33)).status == 422 and c.report(event("good")).json()["duplicate"] == 1
+    assert len(traces(account)) == 3, "what counts leaves none"
+    assert c.report(event("p", subject="org-a")).status == 200
+    everywhere = account.server.admin("token", "create")["token"]
+    assert c.report([event(n, subject="no such project") for n in range(5)], token=everywhere).json()["rejected"] == 5
+    assert "no_project 5" in traces(account)[-1]
+    assert c.request("POST", "/api/v1/events", json.dumps([event("y", width=0)]),
+                     {"Content-Type": "application/json", "Authorization": f"Bearer {account.token}"}).status == 200
+    assert "/api/v1/events: rejected 1 of 1" in traces(account)[-1]
+
+
+def test_conflicts_leave_a_line_too(account):
+    """Of events, and of a notice that contradicts the one before."""
+    c = account.client
+    token = account.server.admin("token", "list")[0]["id"]
+    assert c.report([event(n) for n in range(5)]).json()["stored"] == 5
+    assert c.report([event(n, width=1) for n in range(5)] + [event("new")]).json()["conflict"] == 5
+    notice = {"retcode": 0, "task_id": "9", "dest_video_name": "o.mp4", "width": 640, "height": 360, "duration": 20}
+    for change in ({}, {"width": 320}):
+        assert c.request("POST", "/v1/adapters/umedia", json.dumps({**notice, **change}),
+                         {"Content-Type": "application/json", "Authorization": f"Bearer {account.token}"}).status == 200
+    lines = [line.split(": ", 1) for line in account.server.log_text().splitlines() if " contradict " in line]
+    assert [(line[0].split()[-1], line[1]) for line in lines] == [
+        ("/v1/events", f"5 of 6 events of token {token} contradict what was reported before, and do not count; "
+                       'ids: "0", "1", "2"'),
+        ("/v1/adapters/umedia", f"1 of 1 events of token {token} contradict what was reported before, and do not count; "
+                                'ids: "9/o.mp4"')]
+
+
+def test_a_trace_is_bounded(account):
+    odd = [json.dumps(event(n))[:-1] + f', "{"m" * 200}{n}": 1, "{"m" * 200}{n}": 2}}' for n in range(3000)]
+    fields = [{**event(n), "data": {**event(n)["data"], name: [1]}} for n, name in enumerate(
+        ("codec", "width", "height", "duration_ms", "duration", "frame_rate", "quality", "region", "passes", "input_duration_ms",
+         "labels", "task_id", "created", "src_url", "dest_name", "dest_bucket", "format"))]
+    body = "\n".join([*odd, *(json.dumps(field) for field in fields)])
+    assert account.client.report(body, "application/x-ndjson").json()["rejected"] == 3017
+    [line] = traces(account)
+    assert len(line) < 2200 and "repeated_member 3000, codec 1" in line and "for other reasons 6" in line, line
+
+
+@pytest.mark.parametrize("body,content_type,status,words", [
+    (b'{"id":1}\n{"id":2}\n', "application/json", 400, "application/x-ndjson"),
+    (b'\xef\xbb\xbf{"id":1}\r\n\r\n {"id":2}', "application/json", 400, "application/x-ndjson"),
+    (b'{"id":1}\n{"id":2}\n', "application/cloudevents+json", 400, "application/x-ndjson"),
+    (b'{"id":1', "application/json", 400, "the body cannot be read"),
+    (b'{"id":1} x', "application/json", 400, "the body cannot be read"),
+    (b'{\n"id":1\n}}\n', "application/json", 400, "the body cannot be read"),
+    (b'{"id":1}', "multipart/form-data; boundary=x", 415, "application/json"),
+])
+def test_a_refused_body_says_what_to_send_and_is_logged(account, body, content_type, status, words):
+    reply = account.client.report(body, content_type)
+    assert reply.status == status and words in reply.json()["detail"]
+    assert ("x-ndjson" in reply.json()["detail"]) == (words == "application/x-ndjson" or status == 415)
+    [line] = traces(account)
+    assert f"with {status}: " in line and words in line

@@ -108,7 +108,7 @@ static void test_no_answer_is_longer_than_was_said(void **state) {
   char id[256], project[PROJECT_ID_MAX + 1];
   memset(id, 1, sizeof id);
   memset(project, '"', sizeof project);
-  for (unsigned reason = 0; reason <= VERDICT_REASON_VOIDED; reason++) {
+  for (unsigned reason = 0; reason <= VERDICT_REASON_RESOLVES; reason++) {
     for (unsigned outcome = 0; outcome <= VERDICT_REJECTED; outcome++) {
       for (unsigned kind = USAGE_TRANSCODE; kind <= USAGE_AUDIO; kind++) {
         struct event items[3];
@@ -136,8 +136,29 @@ static void test_no_answer_is_longer_than_was_said(void **state) {
   }
 }
 
+/* An output that waits is not stored; one that resolves is. */
+static void test_a_notice(void **state) {
+  (void)state;
+  struct event items[] = {{.id = STR("a")}, {.id = STR("b")}, {.id = STR("c")}, {.id = STR("d"), .reason = "id is odd"}};
+  struct usage usages[] = {{.kind = USAGE_TRANSCODE}, {.kind = USAGE_TRANSCODE},
+                           {.kind = USAGE_UNRESOLVED, .codec = STR("h264"), .width = 1, .height = 1}};
+  const struct verdict verdicts[] = {{.outcome = VERDICT_STORED},
+                                     {.outcome = VERDICT_STORED, .reason = VERDICT_REASON_RESOLVES},
+                                     {.outcome = VERDICT_STORED}};
+  const char *const ignored[] = {"a \"picture\""};
+  const struct events events = {.items = items, .count = 4, .usages = usages, .usages_count = 3};
+  SCOPED(buf_fini) struct buf out = {0};
+  ingest_answer_notice(&events, verdicts, ignored, 1, &out);
+  buf_char(&out, '\0');
+  assert_string_equal(out.ptr,
+                      "{\"stored\":2,\"duplicate\":0,\"conflict\":0,\"rejected\":1,\"results\":[{\"index\":2,\"id\":\"c\","
+                      "\"outcome\":\"unresolved\",\"reason\":\"duration_ms: not in the notice; the output counts once "
+                      "`codecmeter unresolved resolve` supplies it\"},{\"index\":3,\"id\":\"d\",\"outcome\":\"rejected\","
+                      "\"reason\":\"id is odd\"}],\"unresolved\":1,\"resolved\":1,\"ignored\":[\"a \\\"picture\\\"\"]}");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_a_notice),
                                      cmocka_unit_test(test_no_answer_is_longer_than_was_said)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

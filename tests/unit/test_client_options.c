@@ -17,13 +17,13 @@
 
 #define SERVER_A                                                                                                       \
   "CODECMETER_URL=http://a CODECMETER_TOKEN=ta CODECMETER_PUBLIC_KEY=pa CODECMETER_PRIVATE_KEY=sa "                    \
-  "CODECMETER_PROJECT=ja CODECMETER_CA_FILE=ca CODECMETER_SPOOL=la"
+  "CODECMETER_PROJECT=ja CODECMETER_CA_FILE=ca CODECMETER_SPOOL=la CODECMETER_AGENT=na"
 #define NOT_USED "replaces the environment, so these are not used: "
 
 static char env_path[] = "/tmp/test_client_options.XXXXXX";
 
 static void set_environment(const char *text) {
-  static const char *const names[] = {"URL", "TOKEN", "PUBLIC_KEY", "PRIVATE_KEY", "PROJECT", "CA_FILE", "SPOOL"};
+  static const char *const names[] = {"URL", "TOKEN", "PUBLIC_KEY", "PRIVATE_KEY", "PROJECT", "CA_FILE", "SPOOL", "AGENT"};
   char variable[64], copy[512];
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     (void)snprintf(variable, sizeof variable, "CODECMETER_%s", names[i]);
@@ -61,39 +61,39 @@ static const char *text(const char *value) { return value != NULL ? value : "-";
 
 static void test_order(void **state) {
   (void)state;
-  static char o[] = "o", to[] = "to", lo[] = "lo";
+  static char o[] = "o", to[] = "to", lo[] = "lo", no[] = "no";
   static const struct {
     const char *environment, *file; /* file NULL: no --env */
     struct client_settings options;
     const char *expected;
     const char *unused; /* NULL: nothing is printed */
   } rows[] = {
-      {"", NULL, {0}, "http://127.0.0.1:8080 - - - - - -", NULL},
-      {"", "", {0}, "http://127.0.0.1:8080 - - - - - -", NULL},
-      {SERVER_A, NULL, {0}, "http://a ta pa sa ja ca la", NULL},
-      {SERVER_A, NULL, {.project = o, .token = to}, "http://a to pa sa o ca la", NULL},
-      {"CODECMETER_PROJECT= CODECMETER_URL=", NULL, {0}, "http://127.0.0.1:8080 - - - - - -", NULL},
+      {"", NULL, {0}, "http://127.0.0.1:8080 - - - - - - -", NULL},
+      {"", "", {0}, "http://127.0.0.1:8080 - - - - - - -", NULL},
+      {SERVER_A, NULL, {0}, "http://a ta pa sa ja ca la na", NULL},
+      {SERVER_A, NULL, {.project = o, .token = to}, "http://a to pa sa o ca la na", NULL},
+      {"CODECMETER_PROJECT= CODECMETER_URL=", NULL, {0}, "http://127.0.0.1:8080 - - - - - - -", NULL},
       /* a file of another server: nothing of the first one is left, but the spool */
-      {SERVER_A, "CODECMETER_URL=http://b\nCODECMETER_TOKEN=tb\n", {0}, "http://b tb - - - - la",
+      {SERVER_A, "CODECMETER_URL=http://b\nCODECMETER_TOKEN=tb\n", {0}, "http://b tb - - - - la na",
        "CODECMETER_PUBLIC_KEY, CODECMETER_PRIVATE_KEY, CODECMETER_PROJECT, CODECMETER_CA_FILE"},
-      {SERVER_A, "CODECMETER_TOKEN=tb\nCODECMETER_SPOOL=lb\n", {0}, "http://127.0.0.1:8080 tb - - - - lb",
+      {SERVER_A, "CODECMETER_TOKEN=tb\nCODECMETER_SPOOL=lb\n", {0}, "http://127.0.0.1:8080 tb - - - - lb na",
        "CODECMETER_URL, CODECMETER_PUBLIC_KEY, CODECMETER_PRIVATE_KEY, CODECMETER_PROJECT, CODECMETER_CA_FILE"},
-      {SERVER_A, "", {0}, "http://127.0.0.1:8080 - - - - - la",
+      {SERVER_A, "", {0}, "http://127.0.0.1:8080 - - - - - la na",
        "CODECMETER_URL, CODECMETER_TOKEN, CODECMETER_PUBLIC_KEY, CODECMETER_PRIVATE_KEY, CODECMETER_PROJECT, "
        "CODECMETER_CA_FILE"},
-      {"CODECMETER_PROJECT=ja", "CODECMETER_PROJECT=\n", {0}, "http://127.0.0.1:8080 - - - - - -",
+      {"CODECMETER_PROJECT=ja", "CODECMETER_PROJECT=\n", {0}, "http://127.0.0.1:8080 - - - - - - -",
        "CODECMETER_PROJECT"},
       /* an option gives what the file does not have, so no line is printed */
-      {"CODECMETER_PROJECT=ja", "CODECMETER_URL=http://b\n", {.project = o}, "http://b - - - o - -", NULL},
+      {"CODECMETER_PROJECT=ja", "CODECMETER_URL=http://b\n", {.project = o}, "http://b - - - o - - -", NULL},
       {SERVER_A, "CODECMETER_URL=http://b\nCODECMETER_TOKEN=tb\nCODECMETER_PUBLIC_KEY=pb\nCODECMETER_PRIVATE_KEY=sb\n"
                  "CODECMETER_PROJECT=jb\nCODECMETER_CA_FILE=cb\n",
-       {.project = o, .spool = lo}, "http://b tb pb sb o cb lo", NULL},
+       {.project = o, .spool = lo, .agent = no}, "http://b tb pb sb o cb lo no", NULL},
       /* a line means what it means for a shell: the later one holds, quotes and `export` are not part of the value */
-      {"", "CODECMETER_PROJECT=one\nCODECMETER_PROJECT=two\n", {0}, "http://127.0.0.1:8080 - - - two - -", NULL},
-      {"", "CODECMETER_PROJECT=one\nCODECMETER_PROJECT=\n", {0}, "http://127.0.0.1:8080 - - - - - -", NULL},
+      {"", "CODECMETER_PROJECT=one\nCODECMETER_PROJECT=two\n", {0}, "http://127.0.0.1:8080 - - - two - - -", NULL},
+      {"", "CODECMETER_PROJECT=one\nCODECMETER_PROJECT=\n", {0}, "http://127.0.0.1:8080 - - - - - - -", NULL},
       {"", "# x\n\n export CODECMETER_URL='http://b'\nCODECMETER_TOKEN=\"tb\"\nexport CODECMETER_URL OTHER\nOTHER=1\n",
-       {0}, "http://b tb - - - - -", NULL},
-      {"", "CODECMETER_PRIVATE_KEY=a=b\n", {0}, "http://127.0.0.1:8080 - - a=b - - -", NULL},
+       {0}, "http://b tb - - - - - -", NULL},
+      {"", "CODECMETER_PRIVATE_KEY=a=b\n", {0}, "http://127.0.0.1:8080 - - a=b - - - -", NULL},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct client_settings settings = rows[i].options;
@@ -103,9 +103,9 @@ static void test_order(void **state) {
     if (rows[i].file != NULL) write_file(rows[i].file);
     settings.env_file = rows[i].file != NULL ? env_path : NULL;
     if (fill(&settings, printed, sizeof printed, &err) != 0) fail_msg("row %zu: %s", i, err.text);
-    (void)snprintf(got, sizeof got, "%s %s %s %s %s %s %s", text(settings.url), text(settings.token),
+    (void)snprintf(got, sizeof got, "%s %s %s %s %s %s %s %s", text(settings.url), text(settings.token),
                    text(settings.public_key), text(settings.private_key), text(settings.project),
-                   text(settings.ca_file), text(settings.spool));
+                   text(settings.ca_file), text(settings.spool), text(settings.agent));
     if (strcmp(got, rows[i].expected) != 0) fail_msg("row %zu: %s", i, got);
     char end[256] = "";
     if (rows[i].unused != NULL) (void)snprintf(end, sizeof end, NOT_USED "%s\n", rows[i].unused);
@@ -127,6 +127,13 @@ static void test_bad_files(void **state) {
     if (client_settings_fill(&settings, &err) != -ERR_USAGE || strstr(err.text, "NAME=value") == NULL)
       fail_msg("'%s': %s", files[i], err.text);
     if (settings.token != NULL || settings.url != NULL) fail_msg("'%s': settings were given", files[i]);
+  }
+  static char names[][70] = {" ", "a\nb", "\xff", "0123456789012345678901234567890123456789012345678901234567890123x"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    struct client_settings settings = {.agent = names[i]};
+    struct err err = {0};
+    if (client_settings_fill(&settings, &err) != -ERR_USAGE || strstr(err.text, "--agent") == NULL)
+      fail_msg("'%s': %s", names[i], err.text);
   }
   static char nowhere[] = "/nonexistent/client.env";
   struct client_settings settings = {.env_file = nowhere};

@@ -24,6 +24,13 @@ static void test_bad(void **state) {
       {"http.access_log=", "true or false"}, {"http.header_max=29KiB", "28KiB"},
       {"project.time_zone=a\tb", "control"}, {"project.time_zone=\xff", "UTF-8"},
       {"http.proxies=a\x01", "control"}, {"http.proxies=\xFF", "UTF-8"},
+      {"adapter.umedia=h264", "adapter.NAME.codec"},    {"adapter.umedia.size=1", "adapter.NAME.codec"},
+      {"adapter..codec=h264", "adapter.NAME.codec"},    {"adapter.umedia.codec=", "name of a codec"},
+      {"adapter.umedia.codec=abcdefghijklmnopqrstuvwxyz0123456", "name of a codec"},
+      {"adapter.abcdefghijklmnopqrstuvwxyz0123456.codec=h264", "adapter.NAME.codec"},
+      {"adapter.x.script=", "path of a script"},        {"adapter.x.script= ", "path of a script"},
+      {"adapter.x.script.y=a.lua", "adapter.NAME.codec"}, {"adapter.x.script=a\xff", "path of a script"},
+      {"adapter.x.map=", "a map"},                      {"adapter.x.map=a\x01", "a map"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     struct config config, before;
@@ -102,6 +109,35 @@ static void test_files(void **state) {
   assert_int_equal(config_load(&config, "/nonexistent/codecmeter.ini", &err), -ERR_USAGE);
 }
 
+static void test_adapters(void **state) {
+  (void)state;
+  static struct config config;
+  struct err err = {0};
+  assert_int_equal(load("[adapter]\numedia.codec = h264\numedia.codec.a.b = vp9\nx.script = a/b.lua\ny.script=/a.lua\n"
+                        "z.map = id=job, width=w\n", &config, &err), 0);
+  assert_int_equal(config.adapter_codecs_count, 2);
+  assert_string_equal(config.adapter_codecs[1].preset, "a.b");
+  assert_int_equal(config.adapter_scripts_count, 3);
+  assert_string_equal(config.adapter_scripts[0].value, "/tmp/a/b.lua"); /* where the file is */
+  assert_string_equal(config.adapter_scripts[1].value, "/a.lua");
+  assert_string_equal(config.adapter_scripts[2].value, "id=job, width=w");
+  assert_true(!config.adapter_scripts[0].is_map && config.adapter_scripts[2].is_map);
+  /* the last setting wins, of a script and a map too */
+  assert_int_equal(config_set(&config, "adapter.umedia.codec=av1", &err), 0);
+  assert_int_equal(config_set(&config, "adapter.z.script=rel.lua", &err), 0);
+  assert_true(config.adapter_codecs_count == 2 && config.adapter_scripts_count == 3);
+  assert_string_equal(config.adapter_codecs[0].codec, "av1");
+  assert_string_equal(config.adapter_scripts[2].value, "rel.lua");
+  assert_false(config.adapter_scripts[2].is_map);
+  char setting[64];
+  for (int i = 0; i < CONFIG_ADAPTER_SCRIPTS_MAX - 3; i++) {
+    (void)snprintf(setting, sizeof setting, "adapter.a%d.script=a.lua", i);
+    assert_int_equal(config_set(&config, setting, &err), 0);
+  }
+  assert_int_equal(config_set(&config, "adapter.more.script=a.lua", &err), -ERR_USAGE);
+  assert_int_equal(config_set(&config, "adapter.x.script=a.lua", &err), 0);
+}
+
 static void test_table(void **state) {
   (void)state;
   struct buf table = {0};
@@ -113,6 +149,6 @@ static void test_table(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad), cmocka_unit_test(test_good), cmocka_unit_test(test_files),
-                                     cmocka_unit_test(test_table)};
+                                     cmocka_unit_test(test_adapters), cmocka_unit_test(test_table)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ static void append_cells(const struct csv_reader *reader, struct buf *out) {
 static void test_lines(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    SCOPED(csv_reader_free_ref) struct csv_reader *reader = csv_reader_new();
+    SCOPED(csv_reader_free_ref) struct csv_reader *reader = csv_reader_new(',');
     SCOPED(buf_fini) struct buf states = {0}, cells = {0};
     for (size_t k = 0; k < 5 && cases[i].lines[k] != NULL; k++) {
       buf_char(&states, letter(csv_reader_line(reader, str_of(cases[i].lines[k]))));
@@ -88,7 +88,7 @@ static void test_lines(void **state) {
 
 static void test_more_cells_than_are_kept(void **state) {
   (void)state;
-  SCOPED(csv_reader_free_ref) struct csv_reader *reader = csv_reader_new();
+  SCOPED(csv_reader_free_ref) struct csv_reader *reader = csv_reader_new(',');
   SCOPED(buf_fini) struct buf line = {0};
   for (size_t i = 0; i < 10 * CSV_READER_CELLS_MAX; i++)
     buf_text(&line, "x,");

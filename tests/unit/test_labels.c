@@ -22,6 +22,32 @@ static void test_names_and_values(void **state) {
     assert_false(label_value_is_valid(str_of(no_values[i])));
 }
 
+static void test_what_is_wrong_with_a_value(void **state) {
+  (void)state;
+  static const struct {
+    const char *value, *fault;
+  } table[] = {
+      {"", "is empty"}, {X16 X16 X16 X16 "x", "is longer than 64 bytes"}, {"\xff", "is not UTF-8"},
+      {"\xc0\x80", "is not UTF-8"}, {"a\n", "contains a control character"}, {"\xc2\x85", "contains a control character"}};
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+    assert_string_equal(label_value_fault(str_of(table[i].value)), table[i].fault);
+  assert_null(label_value_fault(STR("news")));
+}
+
+static void test_json(void **state) {
+  (void)state;
+  static const struct {
+    struct str set;
+    const char *json;
+  } table[] = {{STR(""), "{}"}, {STR("\1a\1x"), "{\"a\":\"x\"}"}, {STR("\1a\3\"\\ \2b2\1="), "{\"a\":\"\\\"\\\\ \",\"b2\":\"=\"}"}};
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    SCOPED(buf_fini) struct buf out = {0};
+    labels_write_json(table[i].set, &out);
+    buf_char(&out, '\0');
+    assert_string_equal(out.ptr, table[i].json);
+  }
+}
+
 static void test_the_order_does_not_matter(void **state) {
   (void)state;
   struct label one[] = {{STR("team"), STR("news")}, {STR("show"), STR("a=1")}, {STR("s"), STR("z")}};
@@ -54,6 +80,7 @@ static void test_what_is_no_set(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_names_and_values),
+                                     cmocka_unit_test(test_what_is_wrong_with_a_value), cmocka_unit_test(test_json),
                                      cmocka_unit_test(test_the_order_does_not_matter),
                                      cmocka_unit_test(test_what_is_no_set)};
   return cmocka_run_group_tests(tests, NULL, NULL);

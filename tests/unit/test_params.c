@@ -183,7 +183,7 @@ static void test_reading(void **state) {
       {"APPLICATION/JSON;charset=utf-8", "{\"a\":2}", "", "2"},
       {"text/plain", "{\"a\":2}", "", "2"},
       {"text/plain", " {\"a\":2}", "", "2"},
-      {"text/plain", "a=2", "", "2"},
+      {"text/plain", "a=2&Action=x", "", "2"},
       {"application/x-www-form-urlencoded", "{\"a\":2}", "", NULL},
       {"", "", "A=1", "1"},
       {"", "", "a= 1 ", "1"},

@@ -24,6 +24,17 @@ static void refuses_bad_patterns(void **unused) {
       {"../{project}/{name}", "match nothing"},
       {"{project}/./{name}", "match nothing"},
       {"{customer}/{name}", "{customer} is not a field"},
+      {"{label}/{name}", "{label} is not a field"},
+      {"{labels.a}/{name}", "{labels.a} is not a field"},
+      {"{label.}/{name}", "{label.}: the name of a label must be"},
+      {"{label.A}/{name}", "{label.A}: the name of a label must be"},
+      {"{label.1a}/{name}", "must be 1 to 32 of"},
+      {"{label.a-b}/{name}", "must be 1 to 32 of"},
+      {"{label.a }/{name}", "must be 1 to 32 of"},
+      {"{label.a01234567890123456789012345678901}/{name}", "must be 1 to 32 of"},
+      {"{label.a}/{label.b}/{label.a}", "a field twice"},
+      {"{label.a}/{label.b}/{label.c}/{label.d}/{label.e}/{label.f}/{label.g}/{label.h}/{label.i}", "too many labels"},
+      {"{label.a}{label.b}/{name}", "no text between"},
       {"{Project}/{name}", "{Project} is not a field"},
       {"{}/{project}", "{} is not a field"},
       {"{project}/{project}", "a field twice"},
@@ -77,6 +88,7 @@ static const struct {
     {"{project}-{task_id}/{name}", "a-b-c/x.mp4", -ERR_RANGE, "{project} may be 'a' or 'a-b'", NULL, NULL},
     {"{project}/{task_id}_{*}.mp4", "acme/j_7_720p.mp4", -ERR_RANGE, "{task_id} may be 'j' or 'j_7'", NULL, NULL},
     {"**/{project}/**/{name}", "a/b/x.mp4", -ERR_RANGE, "{project} may be 'a' or 'b'", NULL, NULL},
+    {"{label.a}-{*}/{name}", "a-b-c/x.mp4", -ERR_RANGE, "{label.a} may be 'a' or 'a-b'", NULL, NULL},
     {"**/*a*/**/*b*/**/*c*/**/*d*/**/{project}x", "aaaaaaaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbbbbb/ccccccccccccccccccccccc/"
      "abcdabcdabcdabcdabcdabcdabcd/abcdabcdabcdabcdabcdabcdabcd/y", -ERR_RANGE, "too many ways", NULL, NULL},
     /* values that the server does not take */
@@ -86,6 +98,11 @@ static const struct {
     {"{project}/{name}", "0123456789012345678901234567890123456789012345678901234567890123x/x.mp4", -ERR_RANGE,
      "longer than 64 bytes", NULL, NULL},
     {"{task_id}/{name}", "\xc3\x28/x.mp4", -ERR_RANGE, "its task_id", NULL, NULL},
+    {"{label.a}/{name}", "a\x7f/x.mp4", -ERR_RANGE, "its label.a 'a\x7f' contains a control character", NULL, NULL},
+    {"{label.a}/{name}", "\xed\xa0\x80/x.mp4", -ERR_RANGE, "not UTF-8", NULL, NULL},
+    {"{label.a}/{name}", "0123456789012345678901234567890123456789012345678901234567890123x/x.mp4", -ERR_RANGE,
+     "its label.a '0123", NULL, NULL},
+    {"{label.a}_{label.b}.mp4", "_b.mp4", -ERR_NOT_FOUND, "does not match", NULL, NULL},
     /* matches */
     {"{project}/{task_id}/{name}", "acme/job-7/720p.mp4", 0, "acme", "job-7", ""},
     {"{project}/{task_id}/{name}", "/acme/job-7/720p.mp4", 0, "acme", "job-7", ""},
@@ -122,6 +139,34 @@ static void matches_paths(void **unused) {
   }
 }
 
+static void gives_labels(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *pattern, *below, *labels;
+  } table[] = {
+      {"{project}/{name}", "a/x.mp4", ""},
+      {"{label.a}/{name}", "0123456789012345678901234567890123456789012345678901234567890123/x.mp4",
+       "a=0123456789012345678901234567890123456789012345678901234567890123,"},
+      {"{project}/{label.show}/{task_id}_{label.team}.mp4", "acme/ a=b /j_\xe5\xae\xa2.mp4",
+       "show= a=b ,team=\xe5\xae\xa2,"},
+      {"{label.h}/{label.g}/{label.f}/{label.e}/{label.d}/{label.c}/{label.b}/{label.a}.mp4", "1/2/3/4/5/6/7/8.mp4",
+       "h=1,g=2,f=3,e=4,d=5,c=6,b=7,a=8,"},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    struct path_pattern *pattern = NULL;
+    struct path_fields fields = {.project = ""};
+    struct err err = {0};
+    SCOPED(buf_fini) struct buf out = {0};
+    assert_int_equal(path_pattern_parse(table[i].pattern, &pattern, &err), 0);
+    assert_int_equal(path_pattern_match(pattern, table[i].below, &fields, &err), 0);
+    for (size_t n = 0; n < path_pattern_label_count(pattern); n++)
+      buf_printf(&out, "%.*s=%.*s,", STR_ARG(fields.labels[n].name), STR_ARG(fields.labels[n].value));
+    buf_char(&out, '\0');
+    assert_string_equal(out.ptr, table[i].labels);
+    path_pattern_free(pattern);
+  }
+}
+
 static void says_what_it_gives(void **unused) {
   (void)unused;
   struct path_pattern *pattern = NULL;
@@ -133,6 +178,12 @@ static void says_what_it_gives(void **unused) {
   assert_int_equal(path_pattern_parse("{source}/{name}", &pattern, &err), 0);
   assert_false(path_pattern_gives_project(pattern));
   assert_true(path_pattern_gives_source(pattern));
+  assert_int_equal(path_pattern_label_count(pattern), 0);
+  path_pattern_free(pattern);
+  assert_int_equal(path_pattern_parse("{label.team}/{label.show}.mp4", &pattern, &err), 0);
+  assert_int_equal(path_pattern_label_count(pattern), 2);
+  assert_true(path_pattern_gives_label(pattern, STR("show")) && !path_pattern_gives_label(pattern, STR("sho")));
+  assert_false(path_pattern_gives_project(pattern) || path_pattern_gives_source(pattern));
   path_pattern_free(pattern);
 }
 
@@ -140,6 +191,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refuses_bad_patterns),
       cmocka_unit_test(matches_paths),
+      cmocka_unit_test(gives_labels),
       cmocka_unit_test(says_what_it_gives),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -297,11 +297,45 @@ static void test_types_of_the_catalogue(void **state) {
   assert_int_equal(type_of(&token), RECORD_TOKEN_MORE);
 }
 
+/* The first 24 bytes decide, before any text is read. */
+static void test_unknown_flags(void **state) {
+  (void)state;
+  static const struct {
+    enum record_type type;
+    unsigned known;
+  } table[] = {
+      {RECORD_PROJECT, 1}, {RECORD_PROJECT_LABELS, 1}, {RECORD_ACCOUNT, 0},    {RECORD_KEY, 7},
+      {RECORD_TOKEN, 7},   {RECORD_TOKEN_ZONE, 7},     {RECORD_TOKEN_MORE, 7},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (unsigned flag = 1; flag < 256; flag <<= 1) {
+      struct bytes bytes = {.len = 24};
+      struct record record;
+      le32_store(bytes.at, 24);
+      bytes.at[8] = (char)table[i].type;
+      bytes.at[9] = (char)flag;
+      int expected = (table[i].known & flag) != 0 ? -ERR_CORRUPT : -ERR_VERSION; /* it has no texts */
+      if (decode(&bytes, &record) != expected) fail_msg("type %u, flag %u", table[i].type, flag);
+    }
+  }
+  static const unsigned former[] = {RECORD_FORMER_USAGE, RECORD_FORMER_VOID, RECORD_FORMER_UNRESOLVED};
+  for (size_t i = 0; i < sizeof former / sizeof former[0]; i++) {
+    for (unsigned flag = 1; flag < 65536; flag <<= 1) {
+      struct bytes bytes = {.len = 72};
+      struct record record;
+      le32_store(bytes.at, 72);
+      bytes.at[8] = (char)former[i];
+      le16_store(bytes.at + 12, (uint16_t)flag);
+      assert_int_equal(decode(&bytes, &record), flag <= 4 ? -ERR_CORRUPT : -ERR_VERSION); /* it has no id */
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_bad_records),
       cmocka_unit_test(test_shapes), cmocka_unit_test(test_cut_records),  cmocka_unit_test(test_former_usage),
-      cmocka_unit_test(test_types_of_the_catalogue),
+      cmocka_unit_test(test_types_of_the_catalogue), cmocka_unit_test(test_unknown_flags),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

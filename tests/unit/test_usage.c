@@ -77,6 +77,61 @@ static void test_differences(void **state) {
   buf_fini(&out);
 }
 
+/* Finish times of a relayed report may differ by the slack; those of others not at all. */
+static void test_times_of_relayed_reports(void **state) {
+  (void)state;
+  const struct {
+    int64_t apart_ms;
+    unsigned fields, relayed;
+  } table[] = {
+      {0, 0, 0},
+      {1, USAGE_FIELD_TIME, 0},
+      {-USAGE_RELAY_SLACK_MS, USAGE_FIELD_TIME, 0},
+      {USAGE_RELAY_SLACK_MS, USAGE_FIELD_TIME, 0},
+      {USAGE_RELAY_SLACK_MS + 1, USAGE_FIELD_TIME, USAGE_FIELD_TIME},
+      {-USAGE_RELAY_SLACK_MS - 1, USAGE_FIELD_TIME, USAGE_FIELD_TIME},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    struct usage first = sample(), later = sample();
+    later.finished_ms = first.finished_ms + table[i].apart_ms;
+    assert_int_equal(usage_differences(&first, &later), table[i].fields);
+    later.is_relayed = true;
+    assert_int_equal(usage_differences(&first, &later), table[i].relayed);
+  }
+}
+
+/* What a complete report may say of an output that waits. */
+static void test_resolutions(void **state) {
+  (void)state;
+  struct usage waiting = sample();
+  waiting.kind = USAGE_UNRESOLVED;
+  waiting.codec = STR("");
+  waiting.frame_rate = (struct frame_rate){25, 1};
+  struct usage good[5], bad[5];
+  for (int i = 0; i < 5; i++) {
+    good[i] = bad[i] = sample();
+    good[i].is_relayed = bad[i].is_relayed = true;
+  }
+  good[0].finished_ms += 10 * USAGE_RELAY_SLACK_MS; /* it has not counted on any day */
+  good[1].outcome = USAGE_FAILED;
+  good[2].kind = USAGE_AUDIO, good[2].width = good[2].height = 0;
+  good[3].kind = USAGE_SNAPSHOT, good[3].amount = 12;
+  good[4].kind = USAGE_REMUX, good[4].codec = STR("");
+  bad[0].width++;
+  bad[1].height++;
+  bad[2].amount++;
+  bad[3].kind = USAGE_AUDIO, bad[3].amount++;
+  bad[4].frame_rate = (struct frame_rate){50, 1};
+  const unsigned fields[] = {USAGE_FIELD_WIDTH, USAGE_FIELD_HEIGHT, USAGE_FIELD_AMOUNT, USAGE_FIELD_AMOUNT,
+                             USAGE_FIELD_FRAME_RATE};
+  for (int i = 0; i < 5; i++) {
+    assert_int_equal(usage_resolution_differences(&waiting, &good[i]), 0);
+    assert_int_equal(usage_resolution_differences(&waiting, &bad[i]), fields[i]);
+  }
+  waiting.codec = STR("h265");
+  assert_int_equal(usage_resolution_differences(&waiting, &good[0]), USAGE_FIELD_CODEC);
+}
+
 /* Both values of every field; of records of two types, what they are. */
 static void test_contrast(void **state) {
   (void)state;
@@ -196,6 +251,8 @@ static void test_types(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_differences),
                                      cmocka_unit_test(test_contrast),
+                                     cmocka_unit_test(test_times_of_relayed_reports),
+                                     cmocka_unit_test(test_resolutions),
                                      cmocka_unit_test(test_no_contrast_is_longer_than_was_said),
                                      cmocka_unit_test(test_differences_of_voids), cmocka_unit_test(test_types)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,93 @@
+#include "adapt/keeper.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+struct keeper {
+  struct quarantine *quarantine;
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t wake;
+  struct keeper_job *first, **end;
+  unsigned count;
+  bool is_stopping;
+};
+
+static void lock(struct keeper *keeper) { CHECK(pthread_mutex_lock(&keeper->lock) == 0); }
+static void unlock(struct keeper *keeper) { CHECK(pthread_mutex_unlock(&keeper->lock) == 0); }
+
+/* NULL: the keeper stops, and nothing waits. */
+static struct keeper_job *take(struct keeper *keeper) {
+  lock(keeper);
+  while (keeper->first == NULL && !keeper->is_stopping)
+    CHECK(pthread_cond_wait(&keeper->wake, &keeper->lock) == 0);
+  struct keeper_job *job = keeper->first;
+  if (job != NULL) {
+    keeper->first = job->next;
+    if (keeper->first == NULL) keeper->end = &keeper->first;
+    keeper->count--;
+  }
+  unlock(keeper);
+  return job;
+}
+
+static void *run(void *arg) {
+  struct keeper *keeper = arg;
+  for (struct keeper_job *job; (job = take(keeper)) != NULL;) {
+    job->result = quarantine_keep(keeper->quarantine, job->id, buf_view(&job->content), &job->err);
+    job->done(job);
+  }
+  return NULL;
+}
+
+int keeper_start(struct quarantine *quarantine, struct keeper **ret, struct err *err) {
+  struct keeper *keeper = calloc(1, sizeof *keeper);
+  if (keeper == NULL) return err_set(err, ERR_MEMORY, "no memory for the quarantine's thread");
+  keeper->quarantine = quarantine;
+  keeper->end = &keeper->first;
+  CHECK(pthread_mutex_init(&keeper->lock, NULL) == 0 && pthread_cond_init(&keeper->wake, NULL) == 0);
+  int failure = pthread_create(&keeper->thread, NULL, run, keeper);
+  if (failure != 0) {
+    free(keeper);
+    return err_set_errno(err, ERR_INTERNAL, failure, "cannot start the quarantine's thread");
+  }
+  (void)pthread_setname_np(keeper->thread, "keeper");
+  *ret = keeper;
+  return 0;
+}
+
+void keeper_stop(struct keeper *keeper) {
+  if (keeper == NULL) return;
+  lock(keeper);
+  keeper->is_stopping = true;
+  CHECK(pthread_cond_signal(&keeper->wake) == 0);
+  unlock(keeper);
+  CHECK(pthread_join(keeper->thread, NULL) == 0);
+}
+
+void keeper_free(struct keeper *keeper) {
+  if (keeper == NULL) return;
+  CHECK(keeper->is_stopping && keeper->first == NULL && keeper->count == 0);
+  CHECK(pthread_cond_destroy(&keeper->wake) == 0 && pthread_mutex_destroy(&keeper->lock) == 0);
+  free(keeper);
+}
+
+int keeper_submit(struct keeper *keeper, struct keeper_job *job) {
+  int result = 0;
+  lock(keeper);
+  if (keeper->is_stopping) {
+    result = -ERR_STOPPING;
+  } else if (keeper->count == KEEPER_QUEUE_MAX) {
+    result = -ERR_BUSY;
+  } else {
+    job->next = NULL;
+    *keeper->end = job;
+    keeper->end = &job->next;
+    keeper->count++;
+    CHECK(pthread_cond_signal(&keeper->wake) == 0);
+  }
+  unlock(keeper);
+  return result;
+}

@@ -1,0 +1,98 @@
+#include "ledger/side_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/file.h"
+
+void side_files_fini(struct side_files *files) {
+  for (size_t i = 0; i < files->count; i++)
+    free(files->names[i]);
+  free(files->names);
+  *files = (struct side_files){0};
+}
+
+static void add_name(struct side_files *files, const char *name) {
+  files->names = reallocarray(files->names, files->count + 1, sizeof *files->names);
+  CHECK(files->names != NULL);
+  files->names[files->count] = strdup(name);
+  CHECK(files->names[files->count] != NULL);
+  files->count++;
+}
+
+/* No names if the directory does not exist. */
+static int list_names(const char *dir, struct side_files *ret, struct err *err) {
+  DIR *entries = opendir(dir);
+  if (entries == NULL && errno == ENOENT) return 0;
+  if (entries == NULL) return err_set_errno(err, ERR_IO, errno, "cannot open directory %s", dir);
+  for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    if (entry->d_name[0] != '.') add_name(ret, entry->d_name);
+  }
+  (void)closedir(entries);
+  return 0;
+}
+
+/* -ERR_NOT_FOUND: there is no such file. */
+static int read_whole(const char *path, struct buf *content, struct err *err) {
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  uint64_t size;
+  size_t got;
+  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s does not exist", path);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
+  int result = file_size(fd, path, &size, err);
+  if (result != 0) return result;
+  char *at = buf_extend(content, (size_t)size);
+  if (at == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
+  result = file_read(fd, path, 0, at, (size_t)size, &got, err);
+  if (result == 0) content->len = got;
+  return result;
+}
+
+static int copy_one(const char *from_dir, const char *to_dir, const char *name, struct err *err) {
+  SCOPED_MALLOC char *from = file_path(from_dir, name);
+  SCOPED_MALLOC char *to = file_path(to_dir, name);
+  SCOPED(buf_fini) struct buf content = {0};
+  SCOPED(buf_fini) struct buf before = {0};
+  struct err none;
+  int result = read_whole(from, &content, err);
+  if (result == -ERR_NOT_FOUND) return 0; /* it has left meanwhile */
+  if (result != 0) return result;
+  bool is_there = read_whole(to, &before, &none) == 0 && str_equal(buf_view(&content), buf_view(&before));
+  return is_there ? 0 : file_replace(to_dir, name, buf_view(&content), err);
+}
+
+static int find_gone(const char *from_dir, const char *to_dir, struct side_files *ret, struct err *err) {
+  SCOPED(side_files_fini) struct side_files had = {0};
+  int result = list_names(to_dir, &had, err);
+  for (size_t i = 0; i < had.count; i++) {
+    SCOPED_MALLOC char *path = file_path(from_dir, had.names[i]);
+    if (!file_exists(path)) add_name(ret, had.names[i]);
+  }
+  return result;
+}
+
+int side_files_copy(const char *from, const char *to, struct side_files *ret_gone, struct err *err) {
+  SCOPED_MALLOC char *from_dir = file_path(from, SIDE_FILES);
+  SCOPED_MALLOC char *to_dir = file_path(to, SIDE_FILES);
+  SCOPED(side_files_fini) struct side_files names = {0};
+  int result = ret_gone != NULL ? find_gone(from_dir, to_dir, ret_gone, err) : 0;
+  if (result == 0) result = list_names(from_dir, &names, err);
+  if (result == 0 && names.count > 0) result = file_make_dir(to_dir, err);
+  for (size_t i = 0; i < names.count && result == 0; i++)
+    result = copy_one(from_dir, to_dir, names.names[i], err);
+  return result;
+}
+
+int side_files_remove(const char *to, const struct side_files *gone, struct err *err) {
+  SCOPED_MALLOC char *dir = file_path(to, SIDE_FILES);
+  for (size_t i = 0; i < gone->count; i++) {
+    SCOPED_MALLOC char *path = file_path(dir, gone->names[i]);
+    if (unlink(path) != 0 && errno != ENOENT) return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
+  }
+  return gone->count > 0 ? file_sync_dir(dir, err) : 0;
+}

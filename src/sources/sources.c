@@ -1,0 +1,421 @@
+/* The follower's states:
+ *
+ *   COUNTING ──the log's end──> WAITING ──LOOK_MS, or a list is asked for──> COUNTING
+ *      │ a shortage that may pass: WAITING
+ *      └ any other error ──> FAILED: what was counted stays, and the list says so; the next start tries again
+ *
+ * A tally is written only between two blocks, so a file always says what the log holds up to its position.
+ */
+#include "sources/sources.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/diag.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/wait.h"
+#include "ledger/follow.h"
+#include "meter/rfc3339.h"
+#include "sources/judge.h"
+#include "sources/rejections.h"
+#include "sources/tally.h"
+
+#define NICENESS 19   /* everything else has priority */
+#define LOOK_MS 15000 /* between two looks at the log */
+#define SAVE_AGENTS_MS 60000
+#define SAVE_TALLY_MS 300000
+#define SAVE_TALLY_BYTES (UINT64_C(1) << 30) /* of the log: sooner, so that a restart counts less again */
+#define LIST_WAIT_MS 2000
+#define YIELD_US 2000
+#define AGENTS_FILE "agents"
+#define TALLY_FILE "sources"
+#define FILE_SIZE_MAX ((uint64_t)64 << 20)
+
+struct sources {
+  struct sources_options options;
+  char *derived; /* DATA/derived */
+  int64_t since_ms;
+  _Atomic bool knocks; /* a list wants the lock: the follower, which takes it again and again, lets it in */
+  struct agents *agents;
+  struct rejections *rejections;
+  pthread_t thread;
+  bool has_thread;
+
+  pthread_mutex_t lock; /* protects what follows */
+  pthread_cond_t wake;  /* a list is asked for, or the room stops */
+  struct tally *tally;  /* only the follower changes it */
+  bool stopping, asked;
+  bool has_failed;
+  struct err failure;
+
+  /* The follower's own. */
+  uint64_t saved_position;
+  int64_t saved_tally_ms, saved_agents_ms; /* monotonic */
+  bool said_unsaved;
+};
+
+static int64_t now_ms(const struct sources *sources) { return clock_real_ms(sources->options.clock); }
+static int64_t monotonic_ms(const struct sources *sources) { return clock_monotonic_ms(sources->options.clock); }
+
+static uint64_t log_end_of(const struct sources *sources) {
+  struct ledger_status status;
+  ledger_status(sources->options.ledger, &status);
+  return status.end;
+}
+
+/* ---- files ---- */
+
+/* Reads a file, with JSON_PADDING bytes behind it. -ERR_NOT_FOUND. */
+static int read_file(const char *path, struct buf *out, struct err *err) {
+  size_t got = 0;
+  uint64_t size = 0;
+  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s does not exist", path);
+  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
+  int result = file_size(fd, path, &size, err);
+  if (result != 0) return result;
+  if (size > FILE_SIZE_MAX) return err_set(err, ERR_CORRUPT, "%s is too long", path);
+  char *room = buf_extend(out, size + JSON_PADDING);
+  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
+  memset(room, 0, size + JSON_PADDING);
+  result = file_read(fd, path, 0, room, size, &got, err);
+  out->len = got;
+  return result;
+}
+
+/* A file of a longer log belongs to another ledger. */
+static int check_position(const struct sources *sources, const struct tally *tally, struct err *err) {
+  if (tally_position(tally) <= log_end_of(sources)) return 0;
+  return err_set(err, ERR_CORRUPT, "it counts more of the log than there is");
+}
+
+static void load_tally(struct sources *sources) {
+  SCOPED_MALLOC char *path = file_path(sources->derived, TALLY_FILE);
+  SCOPED(buf_fini) struct buf bytes = {0};
+  SCOPED(tally_free_ref) struct tally *tally = NULL;
+  struct err err = {0};
+  int result = read_file(path, &bytes, &err);
+  if (result == 0) result = tally_decode(buf_view(&bytes), &tally, &err);
+  if (result == 0) result = check_position(sources, tally, &err);
+  if (result != 0 && result != -ERR_NOT_FOUND)
+    diag_warning("%s: %s; the sources are counted again from the log", path, err.text);
+  sources->tally = result == 0 ? MOVE(tally) : tally_new();
+  sources->saved_position = tally_position(sources->tally);
+}
+
+static void load_agents(struct sources *sources) {
+  SCOPED_MALLOC char *path = file_path(sources->options.dir, AGENTS_FILE);
+  SCOPED(buf_fini) struct buf lines = {0};
+  struct err err = {0};
+  int result = read_file(path, &lines, &err);
+  size_t bad = result == 0 ? agents_decode(sources->agents, buf_view(&lines)) : 0;
+  if (result != 0 && result != -ERR_NOT_FOUND)
+    diag_warning("%s: agents that have stopped are not known until they report again", err.text);
+  if (bad > 0)
+    diag_warning("%s: %zu lines cannot be read; these agents are not known until they report again", path, bad);
+}
+
+/* Says it once: the next try comes soon, and a full disk has warnings of its own. */
+static void say_unsaved(struct sources *sources, int result, const struct err *err) {
+  if (result != 0 && !sources->said_unsaved)
+    diag_warning("cannot keep the state of agents and sources: %s", err->text);
+  sources->said_unsaved = result != 0;
+}
+
+static void save_agents(struct sources *sources) {
+  SCOPED(buf_fini) struct buf lines = {0};
+  struct err err = {0};
+  sources->saved_agents_ms = monotonic_ms(sources);
+  if (!agents_are_new(sources->agents)) return;
+  agents_encode(sources->agents, now_ms(sources), &lines);
+  int result = lines.failed ? err_set(&err, ERR_MEMORY, "no memory to write %s", AGENTS_FILE)
+                            : file_replace(sources->options.dir, AGENTS_FILE, buf_view(&lines), &err);
+  say_unsaved(sources, result, &err);
+}
+
+static void save_tally(struct sources *sources) {
+  SCOPED(buf_fini) struct buf bytes = {0};
+  struct err err = {0};
+  sources->saved_tally_ms = monotonic_ms(sources);
+  if (sources->has_failed || tally_position(sources->tally) == sources->saved_position) return;
+  tally_encode(sources->tally, &bytes);
+  int result = bytes.failed ? err_set(&err, ERR_MEMORY, "no memory to write %s", TALLY_FILE)
+                            : file_replace(sources->derived, TALLY_FILE, buf_view(&bytes), &err);
+  if (result == 0) sources->saved_position = tally_position(sources->tally);
+  say_unsaved(sources, result, &err);
+}
+
+static void save_due(struct sources *sources) {
+  int64_t now = monotonic_ms(sources);
+  bool is_long = tally_position(sources->tally) - sources->saved_position >= SAVE_TALLY_BYTES;
+  if (now >= sources->saved_agents_ms + SAVE_AGENTS_MS) save_agents(sources);
+  if (is_long || now >= sources->saved_tally_ms + SAVE_TALLY_MS) save_tally(sources);
+}
+
+/* ---- the follower ---- */
+
+static void count_usage(void *arg, const struct usage *usage) { tally_count(((struct sources *)arg)->tally, usage); }
+
+/* Called with the lock held, between two blocks: lets a list in. */
+static bool go_on(void *arg, uint64_t position) {
+  struct sources *sources = arg;
+  tally_reach(sources->tally, position);
+  bool goes_on = !sources->stopping;
+  (void)pthread_mutex_unlock(&sources->lock);
+  save_due(sources);
+  if (atomic_load(&sources->knocks)) (void)usleep(YIELD_US);
+  (void)pthread_mutex_lock(&sources->lock);
+  return goes_on;
+}
+
+static void fail(struct sources *sources, const struct err *err) {
+  diag_warning("the outputs of sources are not counted any more, until the next start: %s", err->text);
+  sources->failure = *err;
+  sources->has_failed = true;
+}
+
+/* Counts up to the log's end. Called with the lock held, and returns with it. */
+static void count(struct sources *sources) {
+  struct err err = {0};
+  uint64_t end;
+  const struct follow follow = {.dir = sources->options.dir,
+                                .from = tally_position(sources->tally),
+                                .to = log_end_of(sources),
+                                .visit = count_usage,
+                                .goes_on = go_on,
+                                .arg = sources};
+  if (sources->has_failed || follow.from >= follow.to) return;
+  int result = follow_usage(&follow, &end, &err);
+  if (result != 0 && err_kind(result) != ERR_KIND_RETRY) fail(sources, &err);
+}
+
+static void *follower_main(void *arg) {
+  struct sources *sources = arg;
+  (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
+  (void)pthread_mutex_lock(&sources->lock);
+  while (!sources->stopping) {
+    sources->asked = false;
+    count(sources);
+    (void)pthread_mutex_unlock(&sources->lock);
+    save_due(sources);
+    (void)pthread_mutex_lock(&sources->lock);
+    if (!sources->stopping && !sources->asked) (void)wait_for_ms(&sources->wake, &sources->lock, LOOK_MS);
+  }
+  (void)pthread_mutex_unlock(&sources->lock);
+  return NULL;
+}
+
+int sources_start(const struct sources_options *options, struct sources **ret, struct err *err) {
+  struct sources *sources = memory_wait(sizeof *sources);
+  sources->options = *options;
+  sources->derived = file_path(options->dir, "derived");
+  sources->since_ms = now_ms(sources);
+  sources->saved_agents_ms = sources->saved_tally_ms = monotonic_ms(sources);
+  sources->agents = agents_new();
+  sources->rejections = rejections_new();
+  CHECK(pthread_mutex_init(&sources->lock, NULL) == 0);
+  wait_init(&sources->wake);
+  load_tally(sources);
+  load_agents(sources);
+  int code = pthread_create(&sources->thread, NULL, follower_main, sources);
+  sources->has_thread = code == 0;
+  if (code == 0) (void)pthread_setname_np(sources->thread, "sources");
+  if (code == 0) {
+    *ret = sources;
+    return 0;
+  }
+  sources_stop(sources);
+  return err_set_errno(err, ERR_INTERNAL, code, "cannot start the thread that counts sources");
+}
+
+void sources_stop(struct sources *sources) {
+  if (sources == NULL) return;
+  (void)pthread_mutex_lock(&sources->lock);
+  sources->stopping = true;
+  (void)pthread_cond_broadcast(&sources->wake);
+  (void)pthread_mutex_unlock(&sources->lock);
+  if (sources->has_thread) (void)pthread_join(sources->thread, NULL);
+  save_agents(sources);
+  save_tally(sources);
+  tally_free(sources->tally);
+  agents_free(sources->agents);
+  rejections_free(sources->rejections);
+  (void)pthread_mutex_destroy(&sources->lock);
+  (void)pthread_cond_destroy(&sources->wake);
+  free(sources->derived);
+  free(sources);
+}
+
+/* ---- reports ---- */
+
+int sources_report(struct sources *sources, const struct token *token, const struct agent_status *status,
+                   struct err *err) {
+  return agents_report(sources->agents, token, status, now_ms(sources), err);
+}
+
+void sources_count_rejected(struct sources *sources, struct str project, struct str source, uint64_t count) {
+  rejections_add(sources->rejections, project, source, count, now_ms(sources));
+}
+
+int sources_forget(struct sources *sources, struct str project, struct str name, struct err *err) {
+  if (agents_forget(sources->agents, project, name) > 0) return 0;
+  return err_set(err, ERR_NOT_FOUND, "no agent of this name has reported: `codecmeter sources` lists them");
+}
+
+/* ---- the list ---- */
+
+struct listing {
+  struct sources *sources;
+  struct str project;
+  bool only_troubles;
+  int64_t now_ms;
+  struct buf *out;
+};
+
+static bool is_wanted(const struct listing *listing, const char *project, unsigned troubles) {
+  bool is_asked = listing->project.len == 0 || str_equal(listing->project, str_of(project));
+  return is_asked && (troubles != 0 || !listing->only_troubles);
+}
+
+static void put_time(struct buf *out, const char *name, int64_t ms) {
+  char text[RFC3339_SIZE];
+  rfc3339_format(ms, text);
+  json_add_member(out, name, text);
+}
+
+static void put_troubles(struct buf *out, unsigned troubles, struct buf *sentences) {
+  const char *separator = "";
+  buf_text(out, ",\"problems\":[");
+  for (unsigned i = 0; i < TROUBLES; i++) {
+    if ((troubles & 1u << i) == 0) continue;
+    buf_printf(out, "%s\"%s\"", separator, judge_name(i));
+    separator = ",";
+  }
+  buf_text(out, "],\"text\":");
+  json_quote(out, buf_view(sentences));
+  buf_char(out, '}');
+}
+
+static void put_agent(void *arg, const struct agent *agent) {
+  const struct listing *listing = arg;
+  const struct agent_status *status = &agent->status;
+  unsigned troubles = judge_agent(agent, listing->now_ms, listing->sources->since_ms);
+  struct buf *out = listing->out;
+  SCOPED(buf_fini) struct buf sentences = {0};
+  if (!is_wanted(listing, status->project, troubles)) return;
+  buf_text(out, ",{");
+  json_add_member(out, "kind", "agent");
+  json_add_member(out, "project", status->project);
+  json_add_member(out, "agent", status->agent);
+  json_add_member(out, "command", status->command);
+  json_add_member(out, "version", status->version);
+  json_add_member(out, "token", agent->token);
+  put_time(out, "first_seen", agent->first_ms);
+  put_time(out, "last_seen", agent->last_ms);
+  if (status->interval_ms > 0) buf_printf(out, ",\"interval_ms\":%" PRId64, status->interval_ms);
+  buf_printf(out, ",\"spooled\":%" PRIu64, status->spooled);
+  if (status->spooled > 0) buf_printf(out, ",\"oldest_ms\":%" PRId64, status->oldest_ms);
+  if (status->spool_error[0] != '\0') json_add_member(out, "spool_error", status->spool_error);
+  buf_printf(out, ",\"rejected\":%" PRIu64 ",\"clock_offset_ms\":%" PRId64, status->rejected, agent->offset_ms);
+  judge_tell_agent(agent, troubles, listing->now_ms, &sentences);
+  put_troubles(out, troubles, &sentences);
+}
+
+/* Ends the item of a source with what is wrong with it. */
+static void put_source_troubles(const struct listing *listing, const struct tally_source *source,
+                                const struct rejection *rejection) {
+  unsigned silent = judge_source(source), rejected = judge_rejection(rejection, listing->now_ms);
+  SCOPED(buf_fini) struct buf sentences = {0};
+  buf_printf(listing->out,
+             ",\"outputs\":%" PRIu64 ",\"today\":%" PRIu64 ",\"median\":%" PRIu64 ",\"unresolved\":%" PRIu64
+             ",\"rejected\":%" PRIu64,
+             source->outputs, source->today, source->median, source->unresolved, rejection->count);
+  judge_tell_source(source, silent, &sentences);
+  judge_tell_rejection(rejection, rejected, listing->now_ms, &sentences);
+  put_troubles(listing->out, silent | rejected, &sentences);
+}
+
+static void begin_source(struct buf *out, const char *project, const char *source) {
+  buf_text(out, ",{");
+  json_add_member(out, "kind", "source");
+  json_add_member(out, "project", project);
+  json_add_member(out, "source", source);
+}
+
+static void put_source(void *arg, const struct tally_source *source) {
+  const struct listing *listing = arg;
+  struct rejection rejection = rejections_of(listing->sources->rejections, source->project, source->source);
+  if (!is_wanted(listing, source->project, judge_source(source) | judge_rejection(&rejection, listing->now_ms)))
+    return;
+  begin_source(listing->out, source->project, source->source);
+  put_time(listing->out, "first_seen", source->first_ms);
+  put_time(listing->out, "last_seen", source->last_ms);
+  put_source_troubles(listing, source, &rejection);
+}
+
+/* A source of which the server has taken nothing yet. */
+static void put_rejection(void *arg, const struct rejection *rejection) {
+  const struct listing *listing = arg;
+  const struct tally_source none = {.project = rejection->project, .source = rejection->source};
+  if (tally_has(listing->sources->tally, rejection->project, rejection->source)) return;
+  if (!is_wanted(listing, rejection->project, judge_rejection(rejection, listing->now_ms))) return;
+  begin_source(listing->out, rejection->project, rejection->source);
+  put_time(listing->out, "last_seen", rejection->last_ms);
+  put_source_troubles(listing, &none, rejection);
+}
+
+/* First what is counted of the log. */
+static void put_state(const struct sources *sources, const struct listing *listing, uint64_t end) {
+  struct buf *out = listing->out;
+  buf_char(out, '{');
+  json_add_member(out, "kind", "state");
+  put_time(out, "now", listing->now_ms);
+  put_time(out, "since", sources->since_ms);
+  buf_printf(out, ",\"counted\":%" PRIu64 ",\"end\":%" PRIu64, tally_position(sources->tally), end);
+  if (tally_is_rough(sources->tally)) buf_text(out, ",\"unresolved_is_rough\":true");
+  if (sources->has_failed) json_add_member(out, "failure", sources->failure.text);
+  buf_char(out, '}');
+}
+
+static void knock(struct sources *sources) {
+  atomic_store(&sources->knocks, true);
+  (void)pthread_mutex_lock(&sources->lock);
+  atomic_store(&sources->knocks, false);
+}
+
+/* Has the follower count what is new, and returns with the lock held. */
+static void catch_up(struct sources *sources, uint64_t end) {
+  int64_t until_ms = monotonic_ms(sources) + LIST_WAIT_MS;
+  knock(sources);
+  while (tally_position(sources->tally) < end && !sources->has_failed && monotonic_ms(sources) < until_ms) {
+    sources->asked = true;
+    (void)pthread_cond_signal(&sources->wake);
+    (void)pthread_mutex_unlock(&sources->lock);
+    (void)usleep(YIELD_US);
+    knock(sources);
+  }
+}
+
+int sources_list(struct sources *sources, struct str project, bool only_troubles, struct buf *out, struct err *err) {
+  struct listing listing = {
+      .sources = sources, .project = project, .only_troubles = only_troubles, .now_ms = now_ms(sources), .out = out};
+  uint64_t end = log_end_of(sources);
+  catch_up(sources, end);
+  put_state(sources, &listing, end);
+  int result = agents_visit(sources->agents, put_agent, &listing);
+  if (result == 0) result = tally_visit(sources->tally, listing.now_ms, put_source, &listing);
+  if (result == 0) rejections_visit(sources->rejections, put_rejection, &listing);
+  (void)pthread_mutex_unlock(&sources->lock);
+  return result == 0 ? 0 : err_set(err, ERR_MEMORY, "the server has no memory to list the sources: try again later");
+}
