@@ -122,9 +122,13 @@ bool outline_division(struct str text, struct outline_part *ret) {
   return true;
 }
 
+static bool is_of_word(char c) { return c != '\0' && memchr("{}[],:\"", c, 7) == NULL; }
+
 void outline_compact(struct str text, struct buf *out) {
   for (size_t at = 0; at < text.len;) {
     size_t begin = skip_blanks(text, at);
+    bool parts_words = at > 0 && begin > at && is_of_word(text.ptr[at - 1]) && is_of_word(char_at(text, begin));
+    if (parts_words) buf_char(out, ' '); /* "1 2" is not JSON, and must not become "12" */
     at = begin;
     while (at < text.len && !is_blank(text.ptr[at]))
       at = text.ptr[at] == '"' ? skip_string(text, at + 1) : at + 1;

@@ -41,6 +41,7 @@ static const struct {
     {"id,codec\n1,h264\n", "1!not JSON!|2!not JSON!|"},
     {"{\"a\":\"\xFF\"}{}", "1!not JSON!|1:{}|"},
     {"{\"a\":1,}\n{}", "1!not JSON!|2:{}|"},
+    {"{\"a\":6 0}\n{\"a\":1. 5}\n{\"a\":- 1}\n{\"a\":t\true}{}", "1!not JSON!|2!not JSON!|3!not JSON!|4!not JSON!|4:{}|"},
     /* a broken line takes no other with it */
     {"{\"a\":[1}\n{\"b\":2}\n", "1!not JSON!|2:{\"b\":2}|"},
     {"{\"a\":1\n{\"b\":2}\n", "1!not JSON!|2:{\"b\":2}|"},
