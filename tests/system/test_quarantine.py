@@ -160,7 +160,9 @@ def test_retry_counts_what_a_mended_script_reads(mine):
     assert mine.files() == [] and mine.seconds() == 3
     for n, id in enumerate(ids):
         one = mine.shown(f"a{n}")
-        assert one["arrived"] == arrived[id], "it belongs to the day on which the notice arrived"
+        assert one["time"] == arrived[id] < one["arrived"], "it belongs to the day on which the notice arrived"
+    late = run("late", "org-a", "--delay", "1ms", "--data", mine.server.data, "--json").stdout.splitlines()
+    assert sorted(json.loads(one)["id"] for one in late) == ["a0", "a1", "a2"], "that day may have been billed"
     assert mine.tell({**BROKEN, "outputs": ["a0"]}).json()["duplicate"] == 1
     results, status = mine.retry(ids[0])
     assert status == 1 and results[ids[0]]["result"] == "unknown"
