@@ -344,6 +344,15 @@ def test_rules_for_presets_of_jobs(bare):
           {"a/0/0": {"codec": "h264"}, "a/0/1": {"codec": "av1"}}, {"a/0/2": "codec"})
 
 
+def test_a_rule_does_not_speak_for_an_output_without_a_size(bare):
+    """It waits in any case, and the job's own settings have the last word."""
+    account = Account(bare, "adapter.mediaconvert.codec=h264", "query.max_age=0")
+    check(account, "mediaconvert", event("a", group(made("s3://v.mp4", seconds=60), made("s3://w.mp4", seconds=60))),
+          waits={"a/0/0": "codec, width, height", "a/0/1": "codec, width, height"})
+    check(account, "mediaconvert", {"Job": job("a", [[detail(1280, 720), detail()]], [[video("H_265"), sound("AAC")]])},
+          {"a/0/0": {"codec": "h265"}, "a/0/1": {"codec": "aac"}})
+
+
 # ---- Tencent ----
 
 
