@@ -701,6 +701,15 @@ def test_a_map(bare):
     assert record["data"]["task_id"] == "9007199254740993"
 
 
+def test_a_map_without_an_id_for_each_output(bare):
+    """Equal outputs of one id would be duplicates in silence."""
+    account = mapped(bare, "adapter.ours.map=each=r, id=job, width=w, height=h, duration=s, codec=c")
+    made = {"job": 1, "r": [{"w": 640, "h": 360, "s": 10, "c": "h264"}] * 3}
+    reply = tell(account, "ours", made)
+    assert counts(reply) == (1, 2, 0, 0, 0, 2)
+    assert set(reply.json()["ignored"]) == {"output 1: the notice has this id more than once, and it counts once"}
+
+
 def test_a_map_of_one_output(bare):
     account = mapped(bare, "adapter.one.map=id=id, where=ok:true, codec=c, width=w, height=h, duration_ms=ms, time_s=at",
                      "adapter.two.map=each=o,id=$.job/n,codec=c,width=$.w,height=$.h,duration=$.seconds,time_ms=$.at")
