@@ -101,9 +101,11 @@ static bool is_division(struct str text, struct outline_part array) {
   return count > 1;
 }
 
+/* What has an identity is one job or task, and its parts stay together. */
 static void find(struct str text, struct outline_part object, unsigned depth, struct outline_part *longest) {
   struct str name;
   struct outline_part value;
+  if (has_identity(text, object)) return;
   for (size_t at = object.begin + 1; outline_member(text, &at, &name, &value);) {
     char c = char_at(text, value.begin);
     bool is_longer = value.end - value.begin > longest->end - longest->begin;

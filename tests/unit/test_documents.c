@@ -117,6 +117,8 @@ static const struct {
     {"{\"Jobs\" : [\n", "{\n \"Id\" : \"#\",\n\"x\":\"$\"}", "\n]\n}", true},
     {"{\"a\":{\"b\":{\"c\":{\"Jobs\":[", "{\"Id\":\"#\",\"x\":\"$\"}", "]}}}}", false}, /* too deep */
     {"{\"Outputs\":[", "{\"Name\":\"#\",\"x\":\"$\"}", "]}", false}, /* its place may be its identity */
+    {"{\"Job\":{\"Id\":1,\"Outputs\":[", "{\"Id\":\"#\",\"x\":\"$\"}", "]}}", false}, /* of one job */
+    {"{\"Response\":{\"Outputs\":[", "{\"Id\":\"#\",\"x\":\"$\"}", "],\"TaskId\":\"t\"}}", false},
     {"{\"Outputs\":[", "{\"Job\":{\"Id\":\"#\"},\"x\":\"$\"}", "]}", false},
     {"{\"Outputs\":[", "{\"PresetId\":\"#\",\"x\":\"$\"}", "]}", false},
     {"{\"Outputs\":[", "\"#\",\"$\"", "]}", false},
