@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from conftest import Account
+from conftest import Account, run
 from test_adapters import counts, notice, shown, tell, totals, unresolved
 
 TIME = "2026-02-03T13:10:59.573Z"  # 1770124259573
@@ -351,6 +351,16 @@ def test_a_rule_does_not_speak_for_an_output_without_a_size(bare):
           waits={"a/0/0": "codec, width, height", "a/0/1": "codec, width, height"})
     check(account, "mediaconvert", {"Job": job("a", [[detail(1280, 720), detail()]], [[video("H_265"), sound("AAC")]])},
           {"a/0/0": {"codec": "h265"}, "a/0/1": {"codec": "aac"}})
+
+
+def test_a_list_of_more_outputs_than_a_notice_may_have(old_account, tmp_path):
+    """Jobs with automated ABR, whose outputs are short: each piece of the list has fewer than 1000 of them."""
+    jobs = [job(f"abr-{n}", [[detail(1280, 720)] * 40], [[video("H_265")]], automatic=(0,)) for n in range(100)]
+    path = tmp_path / "jobs.json"
+    path.write_text(json.dumps({"Jobs": jobs}))
+    done = run("import", path, "--url", old_account.server.url, "--token", old_account.token, "--adapter", "mediaconvert", "--json")
+    told = json.loads(done.stdout)
+    assert (told["stored"], told["quarantined"]) == (4000, 0), done
 
 
 # ---- Tencent ----
