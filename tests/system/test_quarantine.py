@@ -132,7 +132,7 @@ def test_hostile_texts_name_no_file(mine):
     assert all(len(name) == 39 and name.endswith(".notice") for name in mine.files()), mine.files()
     for path in ("../x", "..%2fmine", "mine/", "mine/x", "", "Mine", "%6dine", "x" * 300):
         reply = mine.tell({}, adapter=path)
-        assert reply.status == 404 and "ffprobe, mediaconvert, mine" in reply.json()["detail"], path
+        assert reply.status == 404 and "the adapters are aliyun-vod, " in reply.json()["detail"], path
     assert mine.account.client.request("POST", "/v1/adapters/nope", "{}").status == 401
     log = mine.server.log_text()
     assert "etc/x" not in log and "x" * 300 not in log
@@ -429,7 +429,7 @@ def test_adapter_test(mine, tmp_path):
     assert (output["source"], output["subject"], output["time"], output["result"]) == ("s", "org-z", "2023-11-14T22:13:20.000Z", "counts")
     lines = tested("mine", tmp_path / "broken.json", tmp_path / "waits.json", "--json", *setting, check=False).stdout.splitlines()
     assert "cannot read it" in json.loads(lines[0])["error"] and json.loads(lines[1])["outputs"][0]["missing"] == "codec"
-    assert "the adapters are ffprobe" in tested("nobody", tmp_path / "good.json", check=False).stderr
+    assert "the adapters are aliyun-vod, " in tested("nobody", tmp_path / "good.json", check=False).stderr
     assert tested("mine", tmp_path / "none.json", *setting, check=False).returncode == 1
     big = tested("mine", "-", *setting, "--set", "ingest.body_max=64KiB", check=False, input="x" * 70000)
     assert big.returncode == 1 and "ingest.body_max" in big.stderr
