@@ -18,7 +18,7 @@ struct outputs {
   struct event_tree *items[ADAPTER_OUTPUTS_MAX];
   size_t count;
   struct output_name names[ADAPTER_OUTPUTS_MAX]; /* of items */
-  const char *remarks[ADAPTER_OUTPUTS_MAX + 1]; /* the script's, then those of what is left out */
+  const char *remarks[ADAPTER_OUTPUTS_MAX + 1];  /* the script's, then those of what is left out */
   size_t remarks_count;
   size_t untold; /* remarks that found no room */
 };
