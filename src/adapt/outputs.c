@@ -294,6 +294,26 @@ static int take_time(const struct output *output, const struct json *slots[ATTRI
   return 0;
 }
 
+static bool is_taken(const struct outputs *outputs, const struct output_name *name) {
+  for (size_t i = 0; i < outputs->count; i++) {
+    const struct output_name *other = &outputs->names[i];
+    if (str_equal(other->id, name->id) && str_equal(other->source, name->source)) return true;
+  }
+  return false;
+}
+
+/* Keeps the name for the outputs that follow. An envelope may hold a notice twice, so it is no fault of the script. */
+static int name_output(struct outputs *outputs, struct output_name name) {
+  char text[REMARK_MAX];
+  bool is_again = is_taken(outputs, &name);
+  outputs->names[outputs->count] = name;
+  if (!is_again) return 0;
+  struct str id = cut(name.id, SHOWN_MAX);
+  (void)snprintf(text, sizeof text, "output %.*s: the notice has this id more than once, and it counts once",
+                 STR_ARG(id));
+  return keep_remark(outputs, str_of(text));
+}
+
 static int take_output(struct outputs *outputs, const struct json *made, struct err *err) {
   const struct json *slots[ATTRIBUTES] = {NULL};
   struct output output = {.outputs = outputs, .number = outputs->count + 1, .err = err};
@@ -303,14 +323,15 @@ static int take_output(struct outputs *outputs, const struct json *made, struct 
   struct str project = first_of(query->project, slots[PROJECT], "");
   output.tree = event_tree_new(outputs->arena);
   output.id = slots[ID]->text;
+  struct str source = first_of(query->source, slots[SOURCE], outputs->adapter);
   if (output.tree == NULL) return -ERR_MEMORY;
   result = add(&output, false, "type", EVENT_TREE_TEXT, first_of(STR(""), slots[TYPE], "transcode.finished"));
-  if (result == 0)
-    result = add(&output, false, "source", EVENT_TREE_TEXT, first_of(query->source, slots[SOURCE], outputs->adapter));
+  if (result == 0) result = add(&output, false, "source", EVENT_TREE_TEXT, source);
   if (result == 0) result = add(&output, false, "id", EVENT_TREE_TEXT, output.id);
   if (result == 0 && project.len > 0) result = add(&output, false, "subject", EVENT_TREE_TEXT, project);
   if (result == 0) result = take_time(&output, slots);
   if (result == 0) result = take_data(&output, slots[DATA]);
+  if (result == 0) result = name_output(outputs, (struct output_name){source, output.id});
   if (result == 0) outputs->items[outputs->count++] = output.tree;
   return result;
 }

@@ -6,6 +6,10 @@
 #include "adapt/adapter.h"
 #include "ingest/event_tree.h"
 
+struct output_name {
+  struct str source, id;
+};
+
 struct outputs {
   struct arena *arena;
   const char *adapter; /* its name */
@@ -13,7 +17,8 @@ struct outputs {
   int64_t now_ms;
   struct event_tree *items[ADAPTER_OUTPUTS_MAX];
   size_t count;
-  const char *remarks[ADAPTER_OUTPUTS_MAX + 1]; /* the script's, then those of what is left out */
+  struct output_name names[ADAPTER_OUTPUTS_MAX]; /* of items */
+  const char *remarks[ADAPTER_OUTPUTS_MAX + 1];  /* the script's, then those of what is left out */
   size_t remarks_count;
   size_t untold; /* remarks that found no room */
 };

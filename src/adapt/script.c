@@ -21,6 +21,7 @@
 #define SHORTAGES_MAX 3    /* each costs Lua a full collection */
 #define GC_PAUSE 150 /* collects when memory is 150 % of what was left before, so that garbage causes no shortage */
 #define MESSAGE_MAX 600 /* bytes of a script's own message */
+#define STACK_VALUE 16u /* bytes of a value of Lua's stack */
 
 /* ---- bounds ---- */
 
@@ -37,9 +38,13 @@ static int line_now(lua_State *lua) {
   return 0;
 }
 
-static bool may_grow(struct run *run, size_t more) {
+/* While Lua 5.4.5 and later move the stack, its calls must not be looked at: their places are offsets. The stack is a
+ * block of whole values that grows, as tables' arrays are. */
+static bool may_be_stack(size_t held) { return held > 0 && held % STACK_VALUE == 0; }
+
+static bool may_grow(struct run *run, size_t held, size_t more) {
   if (more <= SCRIPT_MEMORY_MAX - run->memory && !is_exhausted(run)) return true;
-  int line = line_now(run->lua);
+  int line = may_be_stack(held) ? 0 : line_now(run->lua);
   if (line > 0) run->line = line; /* Lua also wants memory after the last function, to make its stack smaller */
   run->shortages++;
   return false;
@@ -55,7 +60,7 @@ static void *allocate(void *arg, void *ptr, size_t old_size, size_t size) {
     return NULL;
   }
   run->work += size / BYTES_PER_WORK;
-  if (size > held && !may_grow(run, size - held)) return NULL;
+  if (size > held && !may_grow(run, held, size - held)) return NULL;
   void *moved = realloc(ptr, size);
   if (moved == NULL && size > held) run->is_starved = true;
   if (moved == NULL) return size > held ? NULL : ptr;
@@ -80,8 +85,11 @@ void run_charge(lua_State *lua, uint64_t work) {
     luaL_error(lua, "the script takes more than %d ms of processor time on one notice", SCRIPT_CPU_MAX_MS);
 }
 
+/* Notes the line when a bound is near, for a shortage that cannot look for it. */
 static void on_step(lua_State *lua, lua_Debug *at) {
-  (void)at;
+  struct run *run = run_of(lua);
+  bool is_near = run->memory > SMALL_STATE || run->work > SCRIPT_WORK_MAX / 2;
+  if (is_near && lua_getinfo(lua, "l", at) != 0 && at->currentline > 0) run->line = at->currentline;
   run_charge(lua, HOOK_STEP);
 }
 

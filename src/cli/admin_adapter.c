@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "ingest/answer.h"
 #include "ingest/trace.h"
@@ -108,12 +109,20 @@ static int read_again(struct retry *retry) {
   return result;
 }
 
+/* The outputs arrive now: they add to days that were asked about before, so `late` must find them. */
+static void set_arrival(struct retry *retry) {
+  int64_t now_ms = clock_real_ms(clock_system());
+  for (size_t i = 0; i < retry->events.usages_count; i++)
+    retry->events.usages[i].arrived_ms = now_ms;
+}
+
 static int report_again(struct retry *retry) {
   const struct quarantine_notice *kept = &retry->file.notice;
   const struct admin_adapters *adapters = retry->adapters;
   char zone[ZONE_NAME_MAX + 1] = "";
   size_t count = retry->events.usages_count;
   if (count == 0) return 0;
+  set_arrival(retry);
   if (!str_copy(kept->projects_zone, zone, sizeof zone))
     return err_set(&retry->err, ERR_RANGE, "its time zone is longer than %d bytes", ZONE_NAME_MAX);
   retry->verdicts = calloc(count, sizeof *retry->verdicts);

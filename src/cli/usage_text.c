@@ -90,7 +90,7 @@ void usage_text_json(const struct usage *usage, struct buf *out) {
   put_text(out, "id", usage->id);
   put_text(out, "type", str_of(usage_type_name(usage->kind, usage->outcome)));
   put_text(out, "subject", usage->project);
-  if (usage->finish_stated) put_time(out, "time", usage->finished_ms);
+  if (usage->finish_stated || usage->finished_ms != usage->arrived_ms) put_time(out, "time", usage->finished_ms);
   put_time(out, "arrived", usage->arrived_ms);
   if (has_tier(usage)) put_text(out, "tier", str_of(tier_name(usage->tier)));
   put_text(out, "token", usage->token);

@@ -356,7 +356,8 @@ void import_documents_halve(struct import_documents *documents) {
   division->elements_max = division->elements / 2;
   division->grows = false;
   division->next = division->piece;
-  documents->done_offset = 0;
+  documents->done_offset = documents->offset; /* if the run ends now, the value is sent again */
+  documents->done_line = documents->line;
 }
 
 static bool divide(struct import_documents *documents, struct str value) {

@@ -17,7 +17,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-#define IMPORT_PIECE_MAX ((size_t)256 << 10)
+#define IMPORT_PIECE_MAX ((size_t)64 << 10) /* an adapter takes 1000 outputs; the shortest have about 75 bytes */
 #define IMPORT_DOCUMENT_MAX ((size_t)1 << 30)
 
 struct import_documents_options {

@@ -101,9 +101,11 @@ static bool is_division(struct str text, struct outline_part array) {
   return count > 1;
 }
 
+/* What has an identity is one job or task, and its parts stay together. */
 static void find(struct str text, struct outline_part object, unsigned depth, struct outline_part *longest) {
   struct str name;
   struct outline_part value;
+  if (has_identity(text, object)) return;
   for (size_t at = object.begin + 1; outline_member(text, &at, &name, &value);) {
     char c = char_at(text, value.begin);
     bool is_longer = value.end - value.begin > longest->end - longest->begin;
@@ -122,9 +124,13 @@ bool outline_division(struct str text, struct outline_part *ret) {
   return true;
 }
 
+static bool is_of_word(char c) { return c != '\0' && memchr("{}[],:\"", c, 7) == NULL; }
+
 void outline_compact(struct str text, struct buf *out) {
   for (size_t at = 0; at < text.len;) {
     size_t begin = skip_blanks(text, at);
+    bool parts_words = at > 0 && begin > at && is_of_word(text.ptr[at - 1]) && is_of_word(char_at(text, begin));
+    if (parts_words) buf_char(out, ' '); /* "1 2" is not JSON, and must not become "12" */
     at = begin;
     while (at < text.len && !is_blank(text.ptr[at]))
       at = text.ptr[at] == '"' ? skip_string(text, at + 1) : at + 1;

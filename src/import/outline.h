@@ -20,8 +20,9 @@ MUST_USE bool outline_member(struct str text, size_t *at, struct str *ret_name, 
 
 /* The longest array at which a document can be divided: an array of at least two objects, each with a member id,
  * job_id or task_id of its own (in any case, with or without the line below), that lies in the outermost object or at
- * most two objects deeper. An array without such ids is never taken: there the place of an element may be its
- * identity, and a division would change it. ret: from behind the opening bracket up to the closing one. */
+ * most two objects deeper, none of which has such a member: it would be one job, with its outputs. An array without
+ * such ids is never taken: there the place of an element may be its identity, and a division would change it. ret:
+ * from behind the opening bracket up to the closing one. */
 MUST_USE bool outline_division(struct str text, struct outline_part *ret);
 
 /* Appends the text without the blanks that are not in a string. */

@@ -107,8 +107,8 @@ static int check_unknown(struct reading *reading, const struct json *object, con
   return 0;
 }
 
-/* Fills the slots even if a name is given twice, which rejects the event: the answer needs the event's id. *ret_filled
- * has a bit for each slot that is filled; leaves the others as they are. */
+/* Fills the slots even if a name is given twice, which rejects the event: the answer needs the event's id.
+ * *ret_filled has a bit for each slot that is filled; leaves the others as they are. */
 static int fill_slots(struct reading *reading, const struct json *object, const struct names *names,
                       const struct json **slots, uint32_t *ret_filled) {
   size_t count = names->count, unknown_count = 0, twice = count, next = 0;

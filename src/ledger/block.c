@@ -106,7 +106,7 @@ struct block_writer {
   uint32_t name_at[BLOCK_NAMES_MAX];  /* offset of each name in `names` */
   uint16_t slots[NAME_SLOTS];         /* open addressing: index of a name + 1, 0 is free */
   uint32_t slot_at[BLOCK_NAMES_MAX];  /* slot of each name */
-  uint16_t recent[RECORD_NAMES];      /* index of the last usage's name of each kind: it is often the next one's too */
+  uint16_t recent[RECORD_NAMES];      /* index of each name of the last usage: often the next one has it too */
   uint64_t position;  /* of the first byte of `bytes` */
   uint64_t synced;
   int64_t time_ms;
@@ -192,7 +192,8 @@ static uint16_t name_index(struct block_writer *writer, struct str name) {
 }
 
 /* The indices of a usage's names. */
-static void name_indices(struct block_writer *writer, const struct str names[RECORD_NAMES], uint16_t ret[RECORD_NAMES]) {
+static void name_indices(struct block_writer *writer, const struct str names[RECORD_NAMES],
+                         uint16_t ret[RECORD_NAMES]) {
   for (size_t i = 0; i < RECORD_NAMES; i++) {
     uint16_t recent = writer->recent[i];
     ret[i] = RECORD_NAME_NONE;

@@ -381,7 +381,7 @@ struct lateness {
 static void lateness_fini(struct lateness *lateness) { history_fini(&lateness->h); }
 
 static bool is_late(const struct late_query *query, const struct usage *usage) {
-  return usage_is_task(usage->kind) && usage->arrived_ms >= query->since_ms && usage->finish_stated &&
+  return usage_is_task(usage->kind) && usage->arrived_ms >= query->since_ms &&
          usage->arrived_ms - usage->finished_ms > query->delay_ms &&
          (query->project.len == 0 || str_equal(usage->project, query->project));
 }

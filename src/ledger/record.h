@@ -72,7 +72,8 @@ struct record_draft {
 void record_usage_draft(const struct usage *usage, struct record_draft *ret);
 /* Writes draft->size bytes at out. ids: the indices of the names in the block; RECORD_NAME_NONE for a name that is
  * empty. back: the record's offset in its block. */
-void record_usage_encode(const struct record_draft *draft, const uint16_t ids[RECORD_NAMES], uint32_t back, char *out);
+void record_usage_encode(const struct record_draft *draft, const uint16_t ids[RECORD_NAMES], uint32_t back,
+                         char *out);
 
 /* Earlier versions had keys that reported usage. Now every key only reads; new keys get the scope read. */
 enum { KEY_SCOPE_READ = 0, KEY_SCOPE_WRITE = 1, KEY_SCOPE_BOTH = 2 };

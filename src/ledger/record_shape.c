@@ -1,5 +1,5 @@
-/* Texts of which a record keeps 16 bytes: UUIDs and hashes, with 32 digits. Eight digits are read at once, as the bytes
- * of a word: a processor cannot guess which digits of an id are letters, and pays for each wrong guess.
+/* Texts of which a record keeps 16 bytes: UUIDs and hashes, with 32 digits. Eight digits are read at once, as the
+ * bytes of a word: a processor cannot guess which digits of an id are letters, and pays for each wrong guess.
  */
 #include "base/check.h"
 #include "ledger/record_fields.h"
@@ -18,7 +18,8 @@ static uint64_t digits_of(uint64_t values) {
   return values + EIGHT('0') + letters * ('a' - '0' - 10);
 }
 
-/* The values of eight characters. False unless all are lower-case hex digits: only they come back from their value. */
+/* The values of eight characters. False unless all are lower-case hex digits: only they come back from their
+ * value. */
 static bool values_of(uint64_t digits, uint64_t *ret) {
   uint64_t letters = digits >> 6 & EIGHT(1);
   *ret = (digits & EIGHT(15)) + letters * 9;

@@ -132,7 +132,8 @@ static char *put_numbers(char *at, const struct usage *usage, unsigned flags) {
   return (flags & FLAG_PASSES) != 0 ? put_u16(at, usage->passes) : at;
 }
 
-void record_usage_encode(const struct record_draft *draft, const uint16_t ids[RECORD_NAMES], uint32_t back, char *out) {
+void record_usage_encode(const struct record_draft *draft, const uint16_t ids[RECORD_NAMES], uint32_t back,
+                         char *out) {
   const struct usage *usage = draft->usage;
   le32_store(out + AT_SIZE, (uint32_t)draft->size);
   le32_store(out + AT_BACK, back);

@@ -37,11 +37,13 @@ static int list_names(const char *dir, struct side_files *ret, struct err *err) 
   DIR *entries = opendir(dir);
   if (entries == NULL && errno == ENOENT) return 0;
   if (entries == NULL) return err_set_errno(err, ERR_IO, errno, "cannot open directory %s", dir);
-  for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+  errno = 0; /* readdir tells the end from a failure by it alone */
+  for (struct dirent *entry; (entry = readdir(entries)) != NULL; errno = 0) {
     if (entry->d_name[0] != '.' && is_file(entries, entry->d_name)) add_name(ret, entry->d_name);
   }
+  int failure = errno;
   (void)closedir(entries);
-  return 0;
+  return failure == 0 ? 0 : err_set_errno(err, ERR_IO, failure, "cannot read directory %s", dir);
 }
 
 /* -ERR_NOT_FOUND: there is no such file. */
@@ -63,8 +65,8 @@ static int read_whole(const char *path, struct buf *content, struct err *err) {
 static int copy_one(const char *from_dir, const char *to_dir, const char *name, struct err *err) {
   SCOPED_MALLOC char *from = file_path(from_dir, name);
   SCOPED_MALLOC char *to = file_path(to_dir, name);
-  SCOPED(buf_fini) struct buf content = {0};
-  SCOPED(buf_fini) struct buf before = {0};
+  SCOPED(buf_fini) struct buf content = {.limit = SIZE_MAX};
+  SCOPED(buf_fini) struct buf before = {.limit = SIZE_MAX};
   struct err none;
   int result = read_whole(from, &content, err);
   if (result == -ERR_NOT_FOUND) return 0; /* it has left meanwhile */

@@ -33,7 +33,7 @@ static int walk(struct reel *reel, struct flv *ret, struct err *err) {
     int result = reel_read(reel, position, head, sizeof head, &got, err);
     if (result != 0) return result;
     bool is_new = is_header(head, got);
-    if (!is_new && (ret->count == 0 || got < TAG)) return 0;
+    if (!is_new && (ret->count == 0 || got < TAG || be32_load(head) == 0)) return 0; /* no tag has kind and size 0 */
     if (is_new) result = add(ret, position, err);
     if (result != 0) return result;
     uint64_t length = is_new ? be32_load(head + 5) : TAG + (be32_load(head) & TAG_SIZE);

@@ -59,6 +59,7 @@ unsigned usage_differences(const struct usage *first, const struct usage *later)
 unsigned usage_resolution_differences(const struct usage *waiting, const struct usage *later) {
   unsigned aside = USAGE_FIELD_KIND | USAGE_FIELD_OUTCOME | USAGE_FIELD_TIME;
   if (later->kind == USAGE_SNAPSHOT) aside |= USAGE_FIELD_AMOUNT; /* images, not milliseconds */
+  if (later->kind == USAGE_AUDIO) aside |= USAGE_FIELD_CODEC;     /* of sound; a rule named one of pictures */
   return usage_differences(waiting, later) & ~aside;
 }
 

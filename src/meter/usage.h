@@ -58,7 +58,7 @@ struct usage {
   bool has_amount;         /* amount was stated: always for finished tasks */
   uint64_t amount;         /* milliseconds; images of a snapshot */
   enum tier tier;          /* of a finished transcode, decided when it arrives; otherwise TIER_LOW */
-  int64_t finished_ms;     /* Unix ms; the time of arrival if finish_stated is false */
+  int64_t finished_ms;     /* Unix ms; if finish_stated is false, when it arrived, or its notice (keeper.h) */
   bool finish_stated;
   bool is_relayed;         /* made from a service's notice or job list (adapt/); not stored */
   int64_t arrived_ms;      /* Unix ms */

@@ -143,6 +143,9 @@ def test_umedia(old_account):
         (transcode, "1/my_720p.mp4", ("transcode.unresolved", 1280, 720, 587000)),
         (images, "1", ("snapshot.finished", 3)),
         (changed(images, image_count=DELETED), "1", ("snapshot.finished", 3)),
+        (changed(transcode, image_count=0, image_list=[]), "1/my_720p.mp4", ("transcode.unresolved", 1280, 720, 587000)),
+        (changed(transcode, image_list=[]), "1/my_720p.mp4", ("transcode.unresolved", 1280, 720, 587000)),
+        (changed(images, image_count=0, image_list=[]), "1", ("snapshot.finished", 0)),
         (container, "1/my.m3u8", ("remux.finished", 587000)),
         (changed(container, duration=None), "1/my.m3u8", ("transcode.unresolved",)),
         (changed(container, duration="N/A"), "1/my.m3u8", ("transcode.unresolved",)),
@@ -699,6 +702,15 @@ def test_a_map(bare):
     assert record["time"] == "2026-02-03T12:00:00.000Z" and record["data"]["labels"] == {"team": "news"}
     assert record["data"]["src_url"] == "s3://in/a.mov" and record["data"]["quality"] == "hq"
     assert record["data"]["task_id"] == "9007199254740993"
+
+
+def test_a_map_without_an_id_for_each_output(bare):
+    """Equal outputs of one id would be duplicates in silence."""
+    account = mapped(bare, "adapter.ours.map=each=r, id=job, width=w, height=h, duration=s, codec=c")
+    made = {"job": 1, "r": [{"w": 640, "h": 360, "s": 10, "c": "h264"}] * 3}
+    reply = tell(account, "ours", made)
+    assert counts(reply) == (1, 2, 0, 0, 0, 2)
+    assert set(reply.json()["ignored"]) == {"output 1: the notice has this id more than once, and it counts once"}
 
 
 def test_a_map_of_one_output(bare):

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from conftest import Account
+from conftest import Account, run
 from test_adapters import counts, notice, shown, tell, totals, unresolved
 
 TIME = "2026-02-03T13:10:59.573Z"  # 1770124259573
@@ -346,6 +346,25 @@ def test_rules_for_presets_of_jobs(bare):
     settings = [[{"Preset": "System-Avc"}, {"Preset": "other", "NameModifier": "_x"}, {"Preset": "other"}]]
     check(account, "mediaconvert", {"Job": job("a", [[detail(1280, 720)] * 3], settings)},
           {"a/0/0": {"codec": "h264"}, "a/0/1": {"codec": "av1"}}, {"a/0/2": "codec"})
+
+
+def test_a_rule_does_not_speak_for_an_output_without_a_size(bare):
+    """It waits in any case, and the job's own settings have the last word."""
+    account = Account(bare, "adapter.mediaconvert.codec=h264", "query.max_age=0")
+    check(account, "mediaconvert", event("a", group(made("s3://v.mp4", seconds=60), made("s3://w.mp4", seconds=60))),
+          waits={"a/0/0": "codec, width, height", "a/0/1": "codec, width, height"})
+    check(account, "mediaconvert", {"Job": job("a", [[detail(1280, 720), detail()]], [[video("H_265"), sound("AAC")]])},
+          {"a/0/0": {"codec": "h265"}, "a/0/1": {"codec": "aac"}})
+
+
+def test_a_list_of_more_outputs_than_a_notice_may_have(old_account, tmp_path):
+    """Jobs with automated ABR, whose outputs are short: each piece of the list has fewer than 1000 of them."""
+    jobs = [job(f"abr-{n}", [[detail(1280, 720)] * 40], [[video("H_265")]], automatic=(0,)) for n in range(100)]
+    path = tmp_path / "jobs.json"
+    path.write_text(json.dumps({"Jobs": jobs}))
+    done = run("import", path, "--url", old_account.server.url, "--token", old_account.token, "--adapter", "mediaconvert", "--json")
+    told = json.loads(done.stdout)
+    assert (told["stored"], told["quarantined"]) == (4000, 0), done
 
 
 # ---- Tencent ----

@@ -207,12 +207,14 @@ static void test_shapes(void **state) {
         enum record_shape shape = shape_pack(str_make(changed, len), packed);
         if (shape != (fits ? shapes[i].shape : SHAPE_NONE)) fail_msg("%s with 0x%x at %zu", text, c, at);
         if (!fits) continue;
-        if (!str_equal(shape_unpack(shape, packed, out), str_make(changed, len))) fail_msg("%s, 0x%x at %zu", text, c, at);
+        struct str again = shape_unpack(shape, packed, out);
+        if (!str_equal(again, str_make(changed, len))) fail_msg("%s, 0x%x at %zu", text, c, at);
       }
     }
   }
   char packed[SHAPE_BYTES];
-  const char bytes[SHAPE_BYTES] = {0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, '\x88', '\x99', '\xaa', '\xbb', '\xcc', '\xdd', '\xee', '\xff'};
+  const unsigned char bytes[SHAPE_BYTES] = {0,    0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+                                            0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
   assert_int_equal(shape_pack(STR(UUID), packed), SHAPE_UUID);
   assert_memory_equal(packed, bytes, sizeof packed);
   assert_int_equal(shape_pack(STR(HASH), packed), SHAPE_HASH);

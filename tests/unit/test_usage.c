@@ -130,6 +130,7 @@ static void test_resolutions(void **state) {
   }
   waiting.codec = STR("h265");
   assert_int_equal(usage_resolution_differences(&waiting, &good[0]), USAGE_FIELD_CODEC);
+  assert_int_equal(usage_resolution_differences(&waiting, &good[2]), 0); /* a rule's codec is not that of sound */
 }
 
 /* Both values of every field; of records of two types, what they are. */

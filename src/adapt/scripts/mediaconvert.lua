@@ -257,10 +257,13 @@ local function ruled(job, item)
 end
 
 -- What the settings say, else userMetadata, else a rule. userMetadata.codec names one codec for the whole job, so it
--- holds only if the job has one output that can have it.
+-- holds only if the job has one output that can have it. An output without a size waits anyway, and a rule's codec
+-- would contradict the job list that names another.
 local function codec_of(job, item, is_alone)
   local alone = is_alone and word(object(job, "UserMetadata"), "Codec") or nil
-  return item.codec or codec(stated(job, "codec", item)) or codec(alone) or ruled(job, item)
+  local said = item.codec or codec(stated(job, "codec", item)) or codec(alone)
+  if said == nil and pick(item.detail, "VideoDetails") ~= nil then return ruled(job, item) end
+  return said
 end
 
 -- ---- events ----

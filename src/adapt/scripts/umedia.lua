@@ -4,17 +4,23 @@
 -- Three kinds look much alike: a transcode has a width and a height, snapshots have an image_count, a change of
 -- container has neither. The callback states no codec and no time.
 
--- A notice with neither a size nor a duration could be of any kind: it waits as a transcode.
-local function type_of(notice)
-  if at(notice, "image_count") or at(notice, "image_list") then return "snapshot.finished" end
-  local duration = tonumber(text(notice, "duration"))
-  local is_remux = not at(notice, "width") and not at(notice, "height") and duration and duration >= 0
-  return is_remux and "remux.finished" or "transcode.finished"
-end
-
 local function images_of(notice)
   local list = at(notice, "image_list")
   return text(notice, "image_count") or (type(list) == "table" and #list or nil)
+end
+
+-- A service may write the members of all kinds: no images and a size are a transcode.
+local function is_snapshot(notice)
+  if at(notice, "image_count") == nil and at(notice, "image_list") == nil then return false end
+  return tonumber(images_of(notice)) ~= 0 or not (at(notice, "width") and at(notice, "height"))
+end
+
+-- A notice with neither a size nor a duration could be of any kind: it waits as a transcode.
+local function type_of(notice)
+  if is_snapshot(notice) then return "snapshot.finished" end
+  local duration = tonumber(text(notice, "duration"))
+  local is_remux = not at(notice, "width") and not at(notice, "height") and duration and duration >= 0
+  return is_remux and "remux.finished" or "transcode.finished"
 end
 
 function adapt(notice)
