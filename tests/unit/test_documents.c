@@ -254,7 +254,7 @@ static void test_behind_a_bad_element(void **state) {
   struct import_document document = {0};
   while (document.refusal.len == 0)
     assert_true(next(documents, &document));
-  for (size_t expected = 2; expected <= 64; expected *= 2) {
+  for (size_t expected = 2; expected <= 32; expected *= 2) {
     assert_true(next(documents, &document));
     assert_int_equal(document.elements, expected);
   }
