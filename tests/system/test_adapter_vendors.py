@@ -100,6 +100,9 @@ def test_envelopes(old_account):
         assert counts(tell(old_account, "mediaconvert", again)) == (0, 1, 0, 0, 0, 0), again
     both = {"Records": [{**sqs, "body": json.dumps(one("job-a"))}, {**sqs, "body": json.dumps(one("job-b"))}]}
     assert counts(tell(old_account, "mediaconvert", both)) == (2, 0, 0, 0, 0, 0)
+    again = tell(old_account, "mediaconvert", {"Records": [{**sqs, "body": json.dumps(one("job-c"))}] * 2})
+    assert counts(again) == (1, 1, 0, 0, 0, 1)
+    assert again.json()["ignored"] == ["output job-c/0/0: the notice has this id more than once, and it counts once"]
 
 
 def test_a_subscription_that_waits_for_its_confirmation(account):
