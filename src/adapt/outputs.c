@@ -90,16 +90,14 @@ struct member {
 
 static bool is_whole(struct str value, const struct member *member) {
   int64_t number;
-  struct str trimmed = str_trim(value);
-  bool is_integer = json_is_number(trimmed) && json_number_i64(trimmed, &number);
+  bool is_integer = json_is_number(value) && json_number_i64(value, &number);
   return is_integer && number >= member->least && number <= member->most;
 }
 
 static bool is_seconds(struct str value, const struct member *member) {
   uint64_t ms;
   (void)member;
-  struct str trimmed = str_trim(value);
-  return json_is_number(trimmed) && amount_ms_of_seconds(trimmed, &ms, NULL) == 0;
+  return json_is_number(value) && amount_ms_of_seconds(value, &ms, NULL) == 0;
 }
 
 static bool is_codec(struct str value, const struct member *member) {
@@ -111,7 +109,7 @@ static bool is_codec(struct str value, const struct member *member) {
 static bool is_frame_rate(struct str value, const struct member *member) {
   struct frame_rate rate;
   (void)member;
-  return frame_rate_parse(str_trim(value), &rate);
+  return frame_rate_parse(value, &rate);
 }
 
 static bool is_time(struct str value, const struct member *member) {
@@ -193,9 +191,11 @@ static int take_datum(const struct output *output, const struct member *member, 
   char name[80];
   (void)snprintf(name, sizeof name, "data.%s", member->name);
   if (!has_text(value)) return fault(output, name, "it must be a text or a number");
-  if (value->text.len == 0) return 0;
-  if (!member->is_usable(value->text, member)) return leave_out(output, member->name, member->wanted, value->text);
-  return add(output, true, member->name, member->form, value->text);
+  /* Events take no blanks around a frame rate that is a fraction. */
+  struct str text = member->form == EVENT_TREE_NUMBER ? str_trim(value->text) : value->text;
+  if (text.len == 0) return 0;
+  if (!member->is_usable(text, member)) return leave_out(output, member->name, member->wanted, text);
+  return add(output, true, member->name, member->form, text);
 }
 
 static int check_names(const struct output *output, const struct json *data) {

@@ -201,7 +201,7 @@ static int load(int fd, const char *path, const char *name, struct buf *content,
 }
 
 static int read_file(int dir_fd, const char *path, const char *name, struct quarantine_file *ret, struct err *err) {
-  SCOPED_FD int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  SCOPED_FD int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* a pipe opens at once */
   if (fd < 0 && errno == ENOENT)
     return err_set(err, ERR_NOT_FOUND, "no notice %.*s is in the quarantine", QUARANTINE_ID_SIZE - 1, name);
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s/%s", path, name);

@@ -10,6 +10,7 @@
 #include "meter/codec.h"
 
 #define BYTES_PER_WORK 64u
+#define COPIES_PER_WORK 16u
 #define SORT_FACTOR 24u /* comparisons for each element of a large table */
 
 /* ---- Lua's functions ---- */
@@ -30,6 +31,24 @@ static int tolled(lua_State *lua) {
 
 static bool is_plain(int type) {
   return type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL;
+}
+
+/* Each copy is work, also of an empty text: only the bytes of the result are bounded by memory. */
+static int repeat(lua_State *lua) {
+  lua_Integer count = lua_tointeger(lua, 2); /* 0: it is no integer */
+  if (count > 0) run_charge(lua, (uint64_t)count / COPIES_PER_WORK);
+  return tolled(lua);
+}
+
+/* Lua compares the elements without any step that is counted. So long texts cost their bytes, too. */
+static int sort(lua_State *lua) {
+  lua_Integer count = lua_type(lua, 1) == LUA_TTABLE ? (lua_Integer)lua_rawlen(lua, 1) : 0;
+  for (lua_Integer i = 1; i <= count; i++) {
+    (void)lua_rawgeti(lua, 1, i);
+    run_charge(lua, 1 + work_of(lua, -1, SORT_FACTOR));
+    lua_pop(lua, 1);
+  }
+  return tolled(lua);
 }
 
 /* Lua's own would show addresses of tables and functions, which differ from run to run. */
@@ -64,13 +83,13 @@ static const struct given string_values[] = {{"byte", tolled, 1, BYTES_PER_WORK}
                                              {"format", format, 1, 1},
                                              {"len", NULL, 0, 0},
                                              {"lower", tolled, 1, 4},
-                                             {"rep", tolled, 1, 1},
+                                             {"rep", repeat, 1, 1},
                                              {"reverse", tolled, 1, 4},
                                              {"sub", tolled, 1, 1},
                                              {"upper", tolled, 1, 4},
                                              {NULL, NULL, 0, 0}};
 static const struct given table_values[] = {{"concat", tolled, 1, 1}, {"insert", tolled, 3, 1},
-                                            {"remove", tolled, 2, 1}, {"sort", tolled, 1, SORT_FACTOR},
+                                            {"remove", tolled, 2, 1}, {"sort", sort, 1, SORT_FACTOR},
                                             {"unpack", tolled, 1, 1}, {NULL, NULL, 0, 0}};
 static const struct given math_values[] = {
     {"abs", NULL, 0, 0},        {"ceil", NULL, 0, 0}, {"floor", NULL, 0, 0},      {"max", NULL, 0, 0},

@@ -173,7 +173,9 @@ static int check_options(const struct import_options *options, struct err *err) 
 static int open_source(struct importing *importing, enum import_format format, struct err *err) {
   const struct import_options *options = importing->options;
   if (has_adapter(importing)) {
-    const struct import_documents_options how = {.fd = importing->fd, .name = importing->name};
+    /* --id names one output: pieces of its document would be several notices of that output. */
+    const struct import_documents_options how = {
+        .fd = importing->fd, .name = importing->name, .piece_max = options->id != NULL ? SIZE_MAX : 0};
     importing->documents = import_documents_open(&how);
     return 0;
   }

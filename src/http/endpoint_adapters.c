@@ -24,6 +24,7 @@
 #include "ingest/answer.h"
 #include "ingest/parsers.h"
 #include "ingest/trace.h"
+#include "meter/rfc3339.h"
 #include "sources/sources.h"
 
 #define PATH "/v1/adapters/"
@@ -163,10 +164,40 @@ static bool check_project(const struct endpoint_adapters *endpoint, const struct
   return false;
 }
 
+static bool is_text(struct str text, size_t max) { return text.len <= max && !str_has_control(text); }
+
+/* RFC 3339 or Unix seconds, and a time that an event may have. */
+static bool is_time(struct str text, int64_t now_ms) {
+  int64_t ms, seconds;
+  bool is_number = str_to_i64(str_trim(text), &seconds);
+  if (is_number && (seconds < 0 || seconds > now_ms)) return false;
+  if (is_number)
+    ms = seconds * 1000;
+  else if (rfc3339_parse(text, &ms, NULL) != 0)
+    return false;
+  return ms >= EVENT_TIME_MIN_MS && ms <= now_ms + EVENT_AHEAD_MAX_MS;
+}
+
+/* They would reject every output of every notice, so they are refused like a wrong project. */
+static bool check_texts(const struct endpoint_adapters *endpoint, const struct sent *sent, struct http_reply *reply) {
+  const struct adapter_query *query = &sent->query;
+  _Static_assert(SOURCE_MAX == 256 && EVENT_ID_MAX == 256, "the text below names it");
+  if (!is_text(query->source, SOURCE_MAX) || !is_text(query->id, EVENT_ID_MAX))
+    http_reply_problem(reply, 400,
+                       "the source and the id in the URL must have at most 256 bytes, and no control characters");
+  else if (query->time.len > 0 && !is_time(query->time, clock_real_ms(endpoint->options.clock)))
+    http_reply_problem(reply, 400,
+                       "the time in the URL must be RFC 3339 with its zone, or Unix seconds, from 1980 until now");
+  else
+    return true;
+  return false;
+}
+
 static bool check_head(const struct endpoint_adapters *endpoint, struct http_request *request, struct arena *arena,
                        struct http_reply *reply, struct sent *ret) {
   return read_query(request, arena, reply, ret) && check_token(endpoint, request, reply, ret) &&
-         check_adapter(endpoint, request, reply, ret) && check_project(endpoint, ret, reply);
+         check_adapter(endpoint, request, reply, ret) && check_project(endpoint, ret, reply) &&
+         check_texts(endpoint, ret, reply);
 }
 
 static bool admit(void *arg, struct http_request *request, struct http_reply *reply) {
@@ -335,7 +366,8 @@ static int read_outputs(struct endpoint_adapters *endpoint, const struct sent *s
   return result;
 }
 
-static bool begin_told(struct endpoint_adapters *endpoint, const struct sent *sent, struct arena *arena, struct told *told) {
+static bool begin_told(struct endpoint_adapters *endpoint, const struct sent *sent, struct arena *arena,
+                       struct told *told) {
   const struct adapter_query *query = &sent->query;
   const struct adapter *adapter = adapters_at(endpoint->options.adapters, sent->index);
   struct str project = query->project.len > 0 ? query->project : str_of(sent->token.project);

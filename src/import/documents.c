@@ -26,7 +26,7 @@ struct scan {
 };
 
 struct division {
-  bool is_open;
+  bool is_open, grows;       /* grows: the next piece may have twice the elements */
   struct outline_part array; /* of the value */
   size_t piece, next;        /* where the elements of the last piece begin, and the next ones */
   size_t elements_max, elements;
@@ -333,8 +333,9 @@ static bool next_piece(struct import_documents *documents, struct import_documen
     division->is_open = false;
     return false;
   }
-  /* A single element was given, so whatever was wrong is out of the way. */
-  if (division->elements_max == 1 && division->next > division->piece) division->elements_max = SIZE_MAX;
+  /* A single element was given, so what was wrong is out of the way; but all that follow may be wrong, too. */
+  if (division->elements_max == 1 && division->next > division->piece) division->grows = true;
+  if (division->grows && division->elements_max <= SIZE_MAX / 2) division->elements_max *= 2;
   move_done(documents, element.begin);
   for (;;) {
     fill_piece(documents, value);
@@ -353,6 +354,7 @@ void import_documents_halve(struct import_documents *documents) {
   struct division *division = &documents->division;
   CHECK(division->elements > 1);
   division->elements_max = division->elements / 2;
+  division->grows = false;
   division->next = division->piece;
   documents->done_offset = documents->offset; /* if the run ends now, the value is sent again */
   documents->done_line = documents->line;
@@ -368,6 +370,7 @@ static bool divide(struct import_documents *documents, struct str value) {
   if (division->head.len + division->tail.len > documents->options.piece_max) return false;
   division->piece = division->next = division->array.begin;
   division->elements_max = SIZE_MAX;
+  division->grows = false;
   division->is_open = true;
   skip_elements(documents, value);
   return true;

@@ -147,12 +147,26 @@ static void add(struct line *line, const char *format, ...) {
   if (len > 0) line->len += (size_t)len < room ? (size_t)len : room - 1;
 }
 
-/* Adds a text, cut at the end of a character. */
-static void add_cut(struct line *line, struct str text, size_t max) {
+/* The length of a text that is cut at the end of a character. */
+static size_t cut(struct str text, size_t max) {
   size_t len = text.len < max ? text.len : max;
   while (len > 0 && len < text.len && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
     len--;
+  return len;
+}
+
+static void add_cut(struct line *line, struct str text, size_t max) {
+  size_t len = cut(text, max);
   add(line, "%.*s%s", (int)len, text.ptr, len < text.len ? "…" : "");
+}
+
+/* An id that holds a quote must not look like its end, with a reason behind it. */
+static void add_quoted(struct line *line, struct str text, size_t max) {
+  size_t len = cut(text, max);
+  add(line, "\"");
+  for (size_t i = 0; i < len; i++)
+    add(line, "%s%c", text.ptr[i] == '"' || text.ptr[i] == '\\' ? "\\" : "", text.ptr[i]);
+  add(line, "%s\"", len < text.len ? "…" : "");
 }
 
 static void add_names(struct line *line, const struct tally *tally) {
@@ -163,9 +177,8 @@ static void add_names(struct line *line, const struct tally *tally) {
 
 static void add_shown(struct line *line, const struct tally *tally) {
   for (size_t i = 0; i < tally->shown_count; i++) {
-    add(line, "%s\"", i > 0 ? ", " : "");
-    add_cut(line, tally->shown[i], ID_MAX);
-    add(line, "\"");
+    add(line, "%s", i > 0 ? ", " : "");
+    add_quoted(line, tally->shown[i], ID_MAX);
     if (i > 0 || tally->first == NULL) continue;
     add(line, " (");
     add_cut(line, str_of(tally->first), REASON_MAX);

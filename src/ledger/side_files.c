@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -25,6 +26,12 @@ static void add_name(struct side_files *files, const char *name) {
   files->count++;
 }
 
+/* A link, a directory or a pipe was put there by somebody, and must not stop a backup; `verify` names it. */
+static bool is_file(DIR *entries, const char *name) {
+  struct stat st;
+  return fstatat(dirfd(entries), name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(st.st_mode);
+}
+
 /* No names if the directory does not exist. */
 static int list_names(const char *dir, struct side_files *ret, struct err *err) {
   DIR *entries = opendir(dir);
@@ -32,7 +39,7 @@ static int list_names(const char *dir, struct side_files *ret, struct err *err) 
   if (entries == NULL) return err_set_errno(err, ERR_IO, errno, "cannot open directory %s", dir);
   errno = 0; /* readdir tells the end from a failure by it alone */
   for (struct dirent *entry; (entry = readdir(entries)) != NULL; errno = 0) {
-    if (entry->d_name[0] != '.') add_name(ret, entry->d_name);
+    if (entry->d_name[0] != '.' && is_file(entries, entry->d_name)) add_name(ret, entry->d_name);
   }
   int failure = errno;
   (void)closedir(entries);

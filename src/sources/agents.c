@@ -128,6 +128,13 @@ static int find_or_add(struct agents *agents, const struct agent_status *status,
   return 0;
 }
 
+/* A clock may be set to any year, and agents_decode takes what a report may state. */
+static int64_t offset_of(const struct agent_status *status, int64_t now_ms) {
+  int64_t offset_ms = status->has_offset ? status->offset_ms : status->has_time ? status->time_ms - now_ms : 0;
+  if (offset_ms > STATUS_OFFSET_MAX_MS) return STATUS_OFFSET_MAX_MS;
+  return offset_ms < -STATUS_OFFSET_MAX_MS ? -STATUS_OFFSET_MAX_MS : offset_ms;
+}
+
 static int take(struct agents *agents, const char *token, const struct agent_status *status, int64_t now_ms,
                 struct err *err) {
   struct agent *agent;
@@ -135,7 +142,7 @@ static int take(struct agents *agents, const char *token, const struct agent_sta
   if (result != 0) return result;
   agent->status = *status;
   agent->last_ms = now_ms;
-  agent->offset_ms = status->has_offset ? status->offset_ms : status->has_time ? status->time_ms - now_ms : 0;
+  agent->offset_ms = offset_of(status, now_ms);
   bool fits = str_copy(str_of(token), agent->token, sizeof agent->token);
   CHECK(fits);
   agents->are_new = true;

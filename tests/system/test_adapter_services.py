@@ -705,12 +705,10 @@ def test_a_map(bare):
 
 
 def test_a_map_without_an_id_for_each_output(bare):
-    """Equal outputs of one id would be duplicates in silence."""
+    """Equal outputs of one id would be duplicates in silence. The notice waits until the map is mended."""
     account = mapped(bare, "adapter.ours.map=each=r, id=job, width=w, height=h, duration=s, codec=c")
-    made = {"job": 1, "r": [{"w": 640, "h": 360, "s": 10, "c": "h264"}] * 3}
-    reply = tell(account, "ours", made)
-    assert counts(reply) == (1, 2, 0, 0, 0, 2)
-    assert set(reply.json()["ignored"]) == {"output 1: the notice has this id more than once, and it counts once"}
+    assert is_set_aside(tell(account, "ours", {"job": 1, "r": [{"w": 640, "h": 360, "s": 10, "c": "h264"}] * 3}))
+    assert "two outputs have the id '1'" in account.server.log_text()
 
 
 def test_a_map_of_one_output(bare):
@@ -727,6 +725,22 @@ def test_a_map_of_one_output(bare):
     assert history(account, "two", "j/1")[0]["time"] == "2026-02-03T12:00:00.123Z"
 
 
+def test_ids_of_a_map_are_one_to_one(bare):
+    """Two outputs that differ never get one identity: the second would be taken for a copy of the first."""
+    rest = "codec=c, width=w, height=h, duration_ms=ms, time_s=$.at"
+    account = mapped(bare, f"adapter.parts.map=id=folder/name, {rest}", f"adapter.jobs.map=each=o, id=id, {rest}")
+    made = {"c": "av1", "w": 640, "h": 360, "ms": 1500, "at": 1770120000}
+    for folder, name, id in (("a/b", "c", "a%2Fb/c"), ("a", "b/c", "a/b/c"), ("a%2Fb", "c", "a%252Fb/c")):
+        assert counts(tell(account, "parts", {**made, "folder": folder, "name": name})) == (1, 0, 0, 0, 0, 0)
+        assert told(account, "parts", id) == ("transcode.finished", "av1", 640, 360, 1500)
+    notice = {"id": "job", "at": 1770120000, "o": [made, made]}
+    assert is_set_aside(tell(account, "jobs", notice))
+    assert "two outputs have the id 'job'" in account.server.log_text()
+    for n, output in enumerate(notice["o"]):
+        notice["o"][n] = {**output, "id": n}
+    assert counts(tell(account, "jobs", notice)) == (2, 0, 0, 0, 0, 0)
+
+
 def test_the_map_of_the_documentation(bare):
     with open(os.path.join(ROOT, "docs", "adapters.md"), encoding="utf-8") as file:
         _, _, page = file.read().partition("## A service that is not listed: a map\n")
@@ -741,6 +755,8 @@ def test_the_map_of_the_documentation(bare):
     ("width=w", "the map names no id"), ("", None), ("id", "write FIELD=PATH"), ("id=", "write FIELD=PATH"), ("=a", "unknown field ''"),
     ("id=a, id=b", "has 'id' twice"), ("id=a, widht=w", "unknown field 'widht'"), ("id=a, width=w/v", "only id may have several"),
     ("id=a, where=status", "must be PATH:VALUE"), ("id=a, where=status:", "must be PATH:VALUE"), ("id=a//b", "has the path ''"),
+    ("id=a, label.=b", "a label's name has"), ("id=a, label.A=b", "a label's name has"), ("id=a, label.1=b", "a label's name has"),
+    ("id=a, label." + "x" * 33 + "=b", "a label's name has"), ("id=a," + ",".join(f"label.l{n}=a" for n in range(9)), "more than 8 labels"),
     ("id=a..b", "has the path 'a..b'"), ("id=a, width=a b. c", "has the path 'a b. c'"),
 ])
 def test_a_map_that_is_wrong_stops_the_start(bare, map, words):

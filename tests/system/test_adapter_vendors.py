@@ -100,15 +100,22 @@ def test_envelopes(old_account):
         assert counts(tell(old_account, "mediaconvert", again)) == (0, 1, 0, 0, 0, 0), again
     both = {"Records": [{**sqs, "body": json.dumps(one("job-a"))}, {**sqs, "body": json.dumps(one("job-b"))}]}
     assert counts(tell(old_account, "mediaconvert", both)) == (2, 0, 0, 0, 0, 0)
+    again = tell(old_account, "mediaconvert", {"Records": [{**sqs, "body": json.dumps(one("job-c"))}] * 2})
+    assert counts(again) == (1, 1, 0, 0, 0, 1)
+    assert again.json()["ignored"] == ["output job-c/0/0: the notice has this id more than once, and it counts once"]
 
 
 def test_a_subscription_that_waits_for_its_confirmation(account):
     """The log says which address an operator has to visit. Such an address is longer than a line."""
-    address = "https://sns.eu-west-1.example.org/?Action=ConfirmSubscription&Token=" + "2336412f" * 40
+    address = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=" + "2336412f" * 40
     asked = {**sns("You have chosen to subscribe"), "Type": "SubscriptionConfirmation", "SubscribeURL": address, "Token": "t"}
     check(account, "mediaconvert", asked, remarks=[f"visit {address}"])
     assert f"visit {address}" in account.server.log_text()
-    for odd in ({**asked, "SubscribeURL": "javascript:x"}, {**asked, "Type": "UnsubscribeConfirmation"}, {**asked, "Type": None}):
+    for other in ("javascript:x", "http://sns.eu-west-1.amazonaws.com/", "https://sns.example.org/", "https://sns@example.org/.amazonaws.com",
+                  "https://sns.example.org?.amazonaws.com/", "https://sns.example.org#.amazonaws.com", "https://x.amazonaws.com/",
+                  "https://sns\\example.org/.amazonaws.com", "https:/sns.amazonaws.com", "https://sns", "https://"):
+        check(account, "mediaconvert", {**asked, "SubscribeURL": other}, remarks=["no notification"])
+    for odd in ({**asked, "SubscribeURL": None}, {**asked, "Type": "UnsubscribeConfirmation"}, {**asked, "Type": None}):
         check(account, "mediaconvert", odd, remarks=["no notification"])
 
 

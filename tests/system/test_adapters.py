@@ -201,6 +201,16 @@ def test_a_project_that_the_sender_got_wrong(account):
         assert reply.status == status and (status == 200 or "project" in reply.json()["detail"]), (query, reply.body)
 
 
+@pytest.mark.parametrize("query, word", [
+    ("time=abc", "time"), ("time=0", "time"), ("time=-1", "time"), ("time=2020-11-01T12:00:00", "time"),
+    ("time=99999999999", "time"), ("time=99999999999999999", "time"), ("time=1600000000&source=a%0Ab", "source"),
+    ("source=" + "x" * 257, "source"), ("id=" + "x" * 257, "id"), ("id=a%7F", "id")])
+def test_a_text_of_the_url_that_no_output_can_have(account, query, word):
+    """The sender cannot mend its notices, but the URL can be mended: nothing is lost until then."""
+    reply = tell(account, "umedia", {"task_id": "a", "retcode": 0, "duration": 3}, "?" + query)
+    assert reply.status == 400 and word in reply.json()["detail"], reply.body
+
+
 def test_the_token_in_the_url_and_not_in_the_log(account):
     c = account.client
     body = json.dumps(notice("umedia-snapshot"))

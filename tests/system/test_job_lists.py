@@ -229,6 +229,13 @@ def test_what_the_url_says(importing):
     done = importing(path, "--adapter", "ffprobe", "--source", "farm", "--id", "one")
     assert done.returncode == 1 and "second document" in done.stderr, done
     assert counted(1, stored=1) == summary(importing(path, "--adapter", "ffprobe", "--source", "f", "--id", "two", "--json"))
+    # A long document is not divided: a part of its streams would be measured as the whole.
+    streams = [{**probed["streams"][0], "id": hex(n), "tags": {"title": "x" * 1000}, "disposition": {"default": int(n == 299)}}
+               for n in range(300)]
+    streams[299]["width"] = 1280
+    importing.write("probe.json", json.dumps({**probed, "streams": streams}))
+    assert counted(1, stored=1) == summary(importing(path, "--adapter", "ffprobe", "--source", "f", "--id", "long", "--json"))
+    assert shown(importing.account, "f", "long")["data"]["width"] == 1280
 
 
 def test_a_quarantined_document(tmp_path):
@@ -262,13 +269,13 @@ def test_a_long_document_is_divided(tmp_path):
 
 
 def test_pieces_that_are_too_large_for_the_server(tmp_path):
-    with scripted(EMPTY, 413, 413, EMPTY, 413, 413, 413, 413, 413, 413, 413, 413, EMPTY) as fake:
+    with scripted(EMPTY, 413, 413, EMPTY, 413, 413, 413, 413, 413, EMPTY) as fake:
         importing = Import(fake.url, "token", tmp_path)
         path = importing.write("a.json", json.dumps(listed(1000, 720)))
         done = importing(path, "--adapter", "x", "--json")
         assert done.returncode == 1 and summary(done)["rejected"] == 1, done
         row, = rejects(path)
-        answered = [json.loads(body)["Jobs"] for n, body in enumerate(fake.bodies) if n in (0, 3) or n > 11]
+        answered = [json.loads(body)["Jobs"] for n, body in enumerate(fake.bodies) if n in (0, 3) or n > 8]
         answered.append(row["event"]["Jobs"])
         assert sorted(int(one["Id"]) for jobs in answered for one in jobs) == list(range(1000)) and len(answered[-1]) == 1
         assert "413" in row["reason"]

@@ -126,9 +126,11 @@ def test_what_the_list_counts(mine):
 
 
 def test_hostile_texts_name_no_file(mine):
-    for n, text in enumerate(("../../etc/x", "%2e%2e%2f", "a%0ab", "%c2%85", "x" * 4000, "%22%7b")):
-        mine.keep(BROKEN, f"?source={text}&id={text}&time={text}")
+    for n, text in enumerate(("../../etc/x", "%2e%2e%2f", "%22%7b", "x" * 256)):
+        mine.keep(BROKEN, f"?source={text}&id={text}&time=160000000{n}")
         assert len(mine.files()) == n + 1
+    for text in ("a%0ab", "%c2%85", "x" * 4000):
+        assert mine.tell(BROKEN, f"?source={text}&id={text}").status == 400, text
     assert all(len(name) == 39 and name.endswith(".notice") for name in mine.files()), mine.files()
     for path in ("../x", "..%2fmine", "mine/", "mine/x", "", "Mine", "%6dine", "x" * 300):
         reply = mine.tell({}, adapter=path)
@@ -139,7 +141,7 @@ def test_hostile_texts_name_no_file(mine):
     for id in ("../../lock", "..", "0" * 32, "0" * 31 + "/"):
         for verb in ("retry", "drop"):
             assert mine.adapter(verb, "--", id, check=False).returncode == 1
-    assert len(mine.kept()) == 6 and os.path.exists(os.path.join(mine.server.data, "lock"))
+    assert len(mine.kept()) == 4 and os.path.exists(os.path.join(mine.server.data, "lock"))
 
 
 # ---- read again ----
@@ -396,6 +398,19 @@ def test_backup_and_restore(mine, tmp_path):
     results, status = mine.retry()
     assert status == 0 and list(results) == [second] and mine.seconds() == 2
     assert "no differences" in run("verify", "--data", mine.server.data).stdout
+
+
+def test_what_is_no_file_stops_no_backup(mine, tmp_path):
+    """A link, a directory and a pipe that lie among the notices: the ledger and the notices are in the backup."""
+    copy = tmp_path / "copy"
+    quarantine = os.path.join(mine.server.data, "quarantine")
+    kept = mine.keep(BROKEN)
+    os.symlink("/etc/hostname", os.path.join(quarantine, "0" * 32 + ".notice"))
+    os.mkdir(os.path.join(quarantine, "old"))
+    os.mkfifo(os.path.join(quarantine, "1" * 32 + ".notice"))
+    run("backup", "--data", mine.server.data, copy)
+    assert os.listdir(copy / "quarantine") == [kept + ".notice"]
+    assert "11111" in run("verify", "--data", mine.server.data, check=False).stderr
 
 
 # ---- a script is tested ----

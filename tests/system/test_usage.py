@@ -726,8 +726,10 @@ def test_rejected_events_leave_one_line_a_request(account):
                          'ids: "0" (width: must be an integer from 1 to 65535), "1", "2"'), line
     assert c.report([event("a\x85\n\x1b[31m")]).json()["rejected"] == 1
     assert '\\xc2\\x85\\x0a\\x1b[31m' in traces(account)[-1], "controls no terminal"
+    assert c.report([event('a" (id is missing), "\\', width=0)]).json()["rejected"] == 1
+    assert 'ids: "a\\" (id is missing), \\"\\\\" (width: must' in traces(account)[-1], "an id ends where it ends"
     assert c.report(event("x", codec="c" * 33)).status == 422 and c.report(event("good")).json()["duplicate"] == 1
-    assert len(traces(account)) == 3, "what counts leaves none"
+    assert len(traces(account)) == 4, "what counts leaves none"
     assert c.report(event("p", subject="org-a")).status == 200
     everywhere = account.server.admin("token", "create")["token"]
     assert c.report([event(n, subject="no such project") for n in range(5)], token=everywhere).json()["rejected"] == 5

@@ -218,6 +218,10 @@ static const struct {
     {"local t = {} for i = 1, 1000 do t[i] = ('x'):rep(1 << 16) end return table.concat(t)", "t.lua:2: "},
     {"local t = {} for i = 1, 200000 do t[i] = i end while true do table.insert(t, 1, 0) table.remove(t, 1) end", "t.lua:2: "},
     {"local t = {} for i = 1, 400000 do t[i] = -i end while true do table.sort(t) end", "t.lua:2: "},
+    {"local a, b = ('x'):rep(20000000) .. 'a', ('x'):rep(20000000) .. 'b' local t = {} for i = 1, 4000 do"
+     " t[i] = i % 3 == 0 and a or b end table.sort(t)", "t.lua:2: the script does more than"},
+    {"return (''):rep(1 << 62)", "t.lua:2: the script does more than"},
+    {"return string.rep('', '4611686018427387904', '')", "t.lua:2: the script does more than"},
     {"while true do local x = table.unpack({}, 1, 100000) end", "t.lua:2: "},
     {"return table.unpack({}, 1, 1 << 40)", "too many results"},
     {"local s = ('x'):rep(100000) while true do local x = s:byte(1, -1) end", "t.lua:2: "},
@@ -529,8 +533,8 @@ static void test_values_of_no_use(void **state) {
 static void test_values_of_use(void **state) {
   (void)state;
   SCOPED(forget) struct told told = run(
-      "return {{id = 'a', type = 'transcode.finished', data = {codec = 'libx265', width = '640', height = 360.0,"
-      "duration_ms = '60040', duration = 60.04, frame_rate = '30000/1001', quality = 'hq', region = 'eu', passes = 2,"
+      "return {{id = 'a', type = 'transcode.finished', data = {codec = 'libx265', width = ' 640', height = 360.0,"
+      "duration_ms = '60040', duration = 60.04, frame_rate = ' 30000/1001 ', quality = 'hq', region = 'eu', passes = 2,"
       "input_duration_ms = 61000, task_id = 5, created = '2026-01-31T11:00:00Z', src_url = 'u', dest_name = 'n',"
       "dest_bucket = '', format = null, image_count = '', labels = {team = 'news', n = 5, e = '', z = null}}}}", "{}");
   if (told.result != 0) fail_msg("%s", told.err.text);

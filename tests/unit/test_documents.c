@@ -240,12 +240,33 @@ static void test_a_bad_element(void **state) {
   assert_true(pieces < 30);
 }
 
+/* Behind a refused one, each piece has twice the elements of the one before. So if all are bad, each is read a few
+ * times, and not once with each half of what follows. */
+static void test_behind_a_bad_element(void **state) {
+  (void)state;
+  SCOPED(buf_fini) struct buf file = {0};
+  make_long(0, &file);
+  char *bad = memmem(file.ptr, file.len, "\"77\"", 4);
+  assert_non_null(bad);
+  bad[1] = '\x01';
+  SCOPED_FD int fd = file_of(file.ptr, file.len);
+  SCOPED(import_documents_close_ref) struct import_documents *documents = documents_of(fd);
+  struct import_document document = {0};
+  while (document.refusal.len == 0)
+    assert_true(next(documents, &document));
+  for (size_t expected = 2; expected <= 32; expected *= 2) {
+    assert_true(next(documents, &document));
+    assert_int_equal(document.elements, expected);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_files),
       cmocka_unit_test(test_long_documents),
       cmocka_unit_test(test_places),
       cmocka_unit_test(test_a_bad_element),
+      cmocka_unit_test(test_behind_a_bad_element),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -328,9 +328,11 @@ static void test_what_else_is_in_the_directory(void **state) {
   write_file(".0123456789abcdef0123456789abcdef.fresh", "half");
   write_file("notes.txt", "mine");
   write_file("0123456789abcdef0123456789abcdef.notice", "codecmeter quarantine 2 ab\n");
-  assert_int_equal(listed(2), 1);
+  (void)snprintf(path, sizeof path, "%s/quarantine/00000000000000000000000000000000.notice", data);
+  assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes to it: to open it would take for ever */
+  assert_int_equal(listed(3), 1);
   quarantine = opened(4, 4096);
-  assert_int_equal(listed(2), 1);
+  assert_int_equal(listed(3), 1);
   (void)snprintf(path, sizeof path, "%s/quarantine/.0123456789abcdef0123456789abcdef.fresh", data);
   assert_false(file_exists(path));
   struct quarantine_file file = {0};

@@ -373,6 +373,25 @@ static void test_agents_across_a_restart(void **state) {
   assert_true(str_equal(buf_view(&twice), str_make(lines.ptr, len)));
 }
 
+static void test_a_clock_of_another_age_comes_back(void **state) {
+  (void)state;
+  SCOPED(agents_free_ref) struct agents *agents = agents_new();
+  SCOPED(agents_free_ref) struct agents *later = agents_new();
+  SCOPED(buf_fini) struct buf lines = {0};
+  char padding[JSON_PADDING] = {0};
+  const int64_t times_ms[] = {INT64_C(253402300799000), 0}; /* the year 9999, and 1970 */
+  for (size_t i = 0; i < 2; i++) {
+    struct agent_status status = {.has_time = true, .time_ms = times_ms[i]};
+    (void)snprintf(status.agent, sizeof status.agent, "n%zu", i);
+    assert_int_equal(agents_report(agents, &bound, &status, 200 * 365 * DAY, NULL), 0);
+  }
+  agents_encode(agents, 200 * 365 * DAY, &lines);
+  size_t len = lines.len;
+  buf_append(&lines, padding, sizeof padding);
+  assert_int_equal(agents_decode(later, str_make(lines.ptr, len)), 0);
+  assert_int_equal(agents_count(later), 2);
+}
+
 static void test_ten_thousand_names_of_one_token(void **state) {
   (void)state;
   SCOPED(agents_free_ref) struct agents *agents = agents_new();
@@ -516,6 +535,7 @@ int main(void) {
       cmocka_unit_test(test_bytes_that_were_not_written),
       cmocka_unit_test(test_whose_agents),
       cmocka_unit_test(test_agents_across_a_restart),
+      cmocka_unit_test(test_a_clock_of_another_age_comes_back),
       cmocka_unit_test(test_ten_thousand_names_of_one_token),
       cmocka_unit_test(test_the_bound_of_all_agents),
       cmocka_unit_test(test_troubles_of_agents),

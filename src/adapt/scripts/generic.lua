@@ -35,7 +35,19 @@ local function check_path(field, path)
   end
 end
 
+local function is_label_name(name)
+  for i = 1, #name do
+    local byte = name:byte(i)
+    local is_letter, may_follow = byte >= 97 and byte <= 122, byte >= 48 and byte <= 57 or byte == 95
+    if not is_letter and (i == 1 or not may_follow) then return false end
+  end
+  return #name > 0 and #name <= 32
+end
+
 local function check_field(field, value)
+  if starts(field, "label.") and not is_label_name(field:sub(#"label." + 1)) then
+    error("the map's '" .. field .. "': a label's name has 1 to 32 of a-z, 0-9 and _, and begins with a letter", 0)
+  end
   if not known[field] and not starts(field, "label.") then
     error("the map has an unknown field '" .. field .. "'; known are " .. table.concat(own, ", ") .. ", "
             .. table.concat(measures, ", ") .. ", " .. table.concat(others, ", ") .. " and label.NAME", 0)
@@ -72,10 +84,14 @@ local function read_field(fields, entry)
 end
 
 local function read_map(given)
-  local fields = {}
+  local fields, labels = {}, 0
   for _, entry in ipairs(split(given, ",")) do
     if trim(entry) ~= "" then read_field(fields, trim(entry)) end
   end
+  for field in pairs(fields) do
+    if starts(field, "label.") then labels = labels + 1 end
+  end
+  if labels > 8 then error("the map has more than 8 labels", 0) end
   if not fields.id then
     error("the map names no id: an output needs one that stays the same, like id=job.id/name", 0)
   end
@@ -98,12 +114,17 @@ local function value_of(notice, output, field)
   return path and text(look_up(notice, output, path, is_measure[field])) or nil
 end
 
+-- Without it, a/b with c and a with b/c would be one identity. The last part may have a "/".
+local function escaped(part)
+  return table.concat(split(table.concat(split(part, "%"), "%25"), "/"), "%2F")
+end
+
 local function id_of(notice, output)
   local parts = {}
-  for _, path in ipairs(fields.id) do
+  for n, path in ipairs(fields.id) do
     local part = text(look_up(notice, output, path))
     if not part then error("an output has no id: there is nothing at " .. path, 0) end
-    table.insert(parts, part)
+    table.insert(parts, n < #fields.id and escaped(part) or part)
   end
   return table.concat(parts, "/")
 end
@@ -131,6 +152,17 @@ local function read_output(notice, output)
   }
 end
 
+-- A map may take the id of the job, which all outputs have. Then all but one would be taken for copies.
+local function check_ids(outputs)
+  local seen = {}
+  for _, output in ipairs(outputs) do
+    if seen[output.id] then
+      error("two outputs have the id '" .. output.id .. "': the map's id must tell them apart", 0)
+    end
+    seen[output.id] = true
+  end
+end
+
 -- Why an output is none; nil if it is one.
 local function reason_against(notice, output, number)
   if type(output) ~= "table" then return "output " .. number .. " is not an object" end
@@ -156,6 +188,7 @@ function adapt(notice)
     local reason = reason_against(notice, output, n - 1)
     if reason then table.insert(remarks, reason) else table.insert(outputs, read_output(notice, output)) end
   end
+  check_ids(outputs)
   if #outputs == 0 and #remarks == 0 then return nil, { "no list of outputs at " .. fields.each[1] } end
   return outputs, remarks
 end

@@ -413,11 +413,23 @@ local function open_text(message, depth)
   remark("a message that is not JSON")
 end
 
+-- An operator is asked to visit the address, so it must be Amazon's: whoever has the token can send one.
+local function is_address_of_sns(address)
+  local host = split(address, "/")[3] or ""
+  for i = 1, #host do
+    local byte = string.byte(host, i)
+    local is_part = (byte | 32) >= 97 and (byte | 32) <= 122 or byte >= 48 and byte <= 57 or byte == 45 or byte == 46
+    if not is_part then return false end
+  end
+  local is_amazon = ends(host, ".amazonaws.com") or ends(host, ".amazonaws.com.cn")
+  return starts(address, "https://sns") and is_amazon
+end
+
 local function open_sns(notice, depth)
   local kind = word(notice, "Type") or "no type"
   if kind == "Notification" then return open_text(notice.Message, depth) end
   local address = word(notice, "SubscribeURL") or ""
-  if kind == "SubscriptionConfirmation" and starts(address, "https://") then
+  if kind == "SubscriptionConfirmation" and is_address_of_sns(address) then
     remark("SNS asks to confirm the subscription of %s: visit %s", word(notice, "TopicArn") or "a topic", address)
   else
     remark("a message of SNS that is no notification: %s", kind)
