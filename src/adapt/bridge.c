@@ -33,19 +33,24 @@ static void push_array(lua_State *lua, const struct json *array) {
   }
 }
 
-/* Of a name that occurs twice the first one counts. */
+/* A name that is given twice says two things, and a choice would be a guess. */
+static void fail_twice(lua_State *lua, struct str name) {
+  char shown[64];
+  size_t len = name.len < sizeof shown ? name.len : sizeof shown - 1;
+  while (len > 0 && len < name.len && ((unsigned char)name.ptr[len] & 0xC0) == 0x80)
+    len--;
+  (void)snprintf(shown, sizeof shown, "%.*s", (int)len, name.ptr);
+  luaL_error(lua, "%s: the notice has '%s' twice in one object", run_of(lua)->script->name, shown);
+}
+
 static void push_object(lua_State *lua, const struct json *object) {
   lua_createtable(lua, 0, count_of(object));
   for (const struct json *child = object->child; child != NULL; child = child->next) {
     if (child->type == JSON_NULL) continue;
     lua_pushlstring(lua, child->name.ptr, child->name.len);
     lua_pushvalue(lua, -1);
-    bool is_new = lua_rawget(lua, -3) == LUA_TNIL;
+    if (lua_rawget(lua, -3) != LUA_TNIL) fail_twice(lua, child->name);
     lua_pop(lua, 1);
-    if (!is_new) {
-      lua_pop(lua, 1);
-      continue;
-    }
     bridge_push(lua, child);
     lua_rawset(lua, -3);
   }

@@ -368,7 +368,6 @@ static const struct {
     {"{\"a\":\"\\u0000x\"}", "tostring(#notice.a)", "2"},
     {"{\"a\":null}", "tostring(notice.a)", "nil"},
     {"{\"a\":null,\"a\":1}", "tostring(notice.a)", "1"},
-    {"{\"a\":1,\"a\":2}", "tostring(notice.a)", "1"},
     {"{\"a\":[1,null,3]}", "#notice.a .. tostring(notice.a[2] == null) .. tostring(at(notice, 'a.1'))", "3truenil"},
     {"{\"a\":[{\"b\":\"x\"},{\"b\":\"y\"}]}", "at(notice, 'a.1.b')", "y"},
     {"{\"a\":[{\"b\":\"x\"}]}", "tostring(at(notice, 'a.1.b')) .. tostring(at(notice, 'a.b')) .. tostring(at(nil, 'a'))",
@@ -582,6 +581,28 @@ static void test_many_long_texts(void **state) {
   assert_int_equal(strlen(told.ignored[999]), 999);
 }
 
+/* ---- names that are given twice ---- */
+
+static void test_names_given_twice(void **state) {
+  (void)state;
+  static const struct {
+    const char *notice;
+    int result;
+    const char *name; /* that is in the error */
+  } rows[] = {
+      {"{\"duration\":\"1.5\",\"duration\":\"99\"}", -ERR_SCRIPT, "'duration' twice"},
+      {"{\"a\":1,\"a\":1}", -ERR_SCRIPT, "'a' twice"},
+      {"{\"x\":[{\"\":0,\"y\":0,\"\":0}]}", -ERR_SCRIPT, "'' twice"},
+      {"{\"text\":\"{\\\"b\\\":1,\\\"b\\\":2}\"}", -ERR_SCRIPT, "'b' twice"},
+      {"{\"a\":1,\"x\":{\"a\":1},\"y\":[{\"a\":1},{\"a\":1}],\"A\":1}", 0, ""},
+  };
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    SCOPED(forget) struct told told = run("json(notice.text or '')", rows[i].notice);
+    bool is_right = told.result == rows[i].result && (told.result == 0 || strstr(told.err.text, rows[i].name) != NULL);
+    if (!is_right) fail_msg("%s: %d %s", rows[i].notice, told.result, told.err.text);
+  }
+}
+
 /* ---- large notices ---- */
 
 static void test_large_notices(void **state) {
@@ -628,6 +649,7 @@ int main(void) {
       cmocka_unit_test(test_order_of_remarks),
       cmocka_unit_test(test_many_remarks),
       cmocka_unit_test(test_many_long_texts),
+      cmocka_unit_test(test_names_given_twice),
       cmocka_unit_test(test_large_notices),
   };
   return cmocka_run_group_tests(tests, make_dir, remove_dir);
