@@ -12,6 +12,7 @@ struct keeper {
   pthread_cond_t wake;
   struct keeper_job *first, **end;
   unsigned count;
+  uint64_t bytes; /* of the contents of the jobs that are not done */
   bool is_stopping;
 };
 
@@ -33,11 +34,20 @@ static struct keeper_job *take(struct keeper *keeper) {
   return job;
 }
 
+static void give_back(struct keeper *keeper, size_t bytes) {
+  lock(keeper);
+  CHECK(keeper->bytes >= bytes);
+  keeper->bytes -= bytes;
+  unlock(keeper);
+}
+
 static void *run(void *arg) {
   struct keeper *keeper = arg;
   for (struct keeper_job *job; (job = take(keeper)) != NULL;) {
+    size_t bytes = job->content.len;
     job->result = quarantine_keep(keeper->quarantine, job->id, buf_view(&job->content), &job->err);
-    job->done(job);
+    job->done(job); /* which may free it */
+    give_back(keeper, bytes);
   }
   return NULL;
 }
@@ -74,18 +84,25 @@ void keeper_free(struct keeper *keeper) {
   free(keeper);
 }
 
+/* A client that gives up frees its share of the memory for bodies, but the job stays until the disk has answered. */
+static bool has_room(const struct keeper *keeper, size_t bytes) {
+  if (keeper->count == KEEPER_QUEUE_MAX) return false;
+  return keeper->bytes == 0 || keeper->bytes + bytes <= KEEPER_BYTES_MAX;
+}
+
 int keeper_submit(struct keeper *keeper, struct keeper_job *job) {
   int result = 0;
   lock(keeper);
   if (keeper->is_stopping) {
     result = -ERR_STOPPING;
-  } else if (keeper->count == KEEPER_QUEUE_MAX) {
+  } else if (!has_room(keeper, job->content.len)) {
     result = -ERR_BUSY;
   } else {
     job->next = NULL;
     *keeper->end = job;
     keeper->end = &job->next;
     keeper->count++;
+    keeper->bytes += job->content.len;
     CHECK(pthread_cond_signal(&keeper->wake) == 0);
   }
   unlock(keeper);

@@ -8,7 +8,8 @@
 
 #include "adapt/quarantine.h"
 
-#define KEEPER_QUEUE_MAX 1024u /* jobs that wait; beyond it, -ERR_BUSY */
+#define KEEPER_QUEUE_MAX 1024u                 /* jobs that wait; beyond it, -ERR_BUSY */
+#define KEEPER_BYTES_MAX (UINT64_C(64) << 20) /* of the contents of all jobs; beyond it likewise, except for a job alone */
 
 struct keeper_job {
   char id[QUARANTINE_ID_SIZE];

@@ -258,7 +258,7 @@ static struct str first_of(struct str first, const struct json *second, const ch
   return second != NULL && second->text.len > 0 ? second->text : str_of(last);
 }
 
-/* The time of a slot as Unix milliseconds. False if it is none that a report can hold. */
+/* The time of a slot as Unix milliseconds. False if a report cannot hold this time. */
 static bool read_time(const struct outputs *outputs, enum attribute slot, struct str value, int64_t *ret_ms) {
   int64_t number, ms;
   if (slot == TIME) {

@@ -82,7 +82,7 @@ struct quarantine_file {
 };
 void quarantine_file_fini(struct quarantine_file *file);
 
-/* Reads a notice. -ERR_NOT_FOUND: there is none of this id. -ERR_CORRUPT: the file is damaged; the text names it.
+/* Reads a notice. -ERR_NOT_FOUND: no notice has this id. -ERR_CORRUPT: the file is damaged; the text names it.
  * -ERR_VERSION: a later version wrote it. The caller calls quarantine_file_fini in any case; *ret is empty before. */
 MUST_USE int quarantine_read(const char *data, const char *id, struct quarantine_file *ret, struct err *err);
 
@@ -99,8 +99,8 @@ struct quarantine_list {
 };
 void quarantine_list_fini(struct quarantine_list *list);
 
-/* Lists the notices of a data directory or a backup. Calls `differs` with a line about each file that cannot be read
- * and each that is none of a quarantine; it is skipped. The caller calls quarantine_list_fini in any case; *ret is
+/* Lists the notices of a data directory or a backup. Calls `differs` with a line about each file that it skips: one
+ * that cannot be read, or that does not belong to a quarantine. The caller calls quarantine_list_fini in any case; *ret is
  * empty before. It is no error if there is no quarantine. */
 MUST_USE int quarantine_list(const char *data, void (*differs)(void *arg, const char *line), void *arg,
                              struct quarantine_list *ret, struct err *err);

@@ -23,7 +23,7 @@ struct columns_options {
 struct columns;
 
 /* Reads the header, which is the reader's row. -ERR_USAGE: an option or the header names a column or field that does
- * not exist, or one twice; a column is none of the fields; id or source is missing. */
+ * not exist, or one twice; the name of a column is not that of a field; id or source is missing. */
 MUST_USE int columns_open(const struct columns_options *options, const struct csv_reader *header,
                           struct columns **ret, struct err *err);
 void columns_free(struct columns *columns);

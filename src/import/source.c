@@ -159,7 +159,7 @@ static int take_row(struct import_source *source, struct row *ret, struct err *e
   return 0;
 }
 
-/* Writes why the row is none; nothing if it is one. */
+/* Writes the reason why the line is not a row; nothing if it is one. */
 static void find_fault(const struct import_source *source, const struct row *row, struct buf *out) {
   size_t cells = row->state == ROW_GOOD ? csv_reader_cells(source->csv) : 0,
          expected = columns_count(source->columns);

@@ -47,7 +47,7 @@ static bool ends(struct str s, struct str end) {
 
 static bool is_plain(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == ' '; }
 
-/* Blanks become '_'. False if a character is none of a name, or the name is too long. */
+/* Blanks become '_'. False if a name cannot have one of the characters, or if it is too long. */
 static bool write_name(struct str words, const char *suffix, char ret[TRACE_NAME_SIZE]) {
   if (words.len == 0 || words.len + strlen(suffix) >= TRACE_NAME_SIZE) return false;
   for (size_t i = 0; i < words.len; i++) {

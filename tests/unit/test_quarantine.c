@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "adapt/keeper.h"
 #include "adapt/quarantine.h"
 #include "base/file.h"
 
@@ -341,6 +343,60 @@ static void test_what_else_is_in_the_directory(void **state) {
   quarantine_close(quarantine);
 }
 
+/* ---- the keeper ---- */
+
+static sem_t begun, may_end;
+
+static void done_slowly(struct keeper_job *job) {
+  (void)job;
+  (void)sem_post(&begun);
+  while (sem_wait(&may_end) != 0)
+    continue;
+}
+
+/* A disk that hangs: while the keeper is at work, the contents of all jobs have a bound together. */
+static void test_the_keeper_holds_a_bounded_number_of_bytes(void **state) {
+  (void)state;
+  static struct keeper_job jobs[5];
+  const struct {
+    uint64_t bytes;
+    int result;
+  } rows[] = {{2 * KEEPER_BYTES_MAX, 0}, /* alone */
+              {1, -ERR_BUSY},
+              {KEEPER_BYTES_MAX / 2, 0},
+              {KEEPER_BYTES_MAX / 2 + 1, -ERR_BUSY},
+              {KEEPER_BYTES_MAX / 2, 0}};
+  struct quarantine *quarantine = opened(4, 1);
+  struct keeper *keeper;
+  struct err err;
+  assert_int_equal(sem_init(&begun, 0, 0) | sem_init(&may_end, 0, 0), 0);
+  assert_int_equal(keeper_start(quarantine, &keeper, &err), 0);
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct keeper_job *job = &jobs[i];
+    (void)snprintf(job->id, sizeof job->id, "%032zx", i);
+    job->done = done_slowly;
+    assert_non_null(buf_extend(&job->content, (size_t)rows[i].bytes));
+    job->content.len = (size_t)rows[i].bytes;
+    if (i == 2) { /* the first one is done, and the next one frees no room before it is done too */
+      (void)sem_post(&may_end);
+      while (keeper_submit(keeper, job) == -ERR_BUSY)
+        continue;
+      while (sem_wait(&begun) != 0)
+        continue;
+      continue;
+    }
+    if (keeper_submit(keeper, job) != rows[i].result) fail_msg("job %zu of %zu bytes", i, job->content.len);
+    while (i == 0 && sem_wait(&begun) != 0)
+      continue;
+  }
+  (void)sem_post(&may_end), (void)sem_post(&may_end);
+  keeper_stop(keeper);
+  keeper_free(keeper);
+  quarantine_close(quarantine);
+  for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
+    buf_fini(&jobs[i].content);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -352,6 +408,7 @@ int main(void) {
       TEST(test_a_directory_that_is_gone_keeps_nothing),
       TEST(test_every_flipped_byte_and_every_cut_is_found),
       TEST(test_what_else_is_in_the_directory),
+      TEST(test_the_keeper_holds_a_bounded_number_of_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

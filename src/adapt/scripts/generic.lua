@@ -163,7 +163,7 @@ local function check_ids(outputs)
   end
 end
 
--- Why an output is none; nil if it is one.
+-- The reason why an element is not an output; nil if it is one.
 local function reason_against(notice, output, number)
   if type(output) ~= "table" then return "output " .. number .. " is not an object" end
   if not fields.where then return nil end

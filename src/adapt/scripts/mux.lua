@@ -61,7 +61,7 @@ local function read_asset(notice)
   } }, files > 0 and { files .. " static renditions are left to their own events" } or nil
 end
 
--- An output, or nil and the reason why this file is none.
+-- An output; or nil, and the reason why this file is not an output.
 local function read_file(notice, file, asset, duration)
   local name, status = text(file, "name"), text(file, "status")
   if not name or not asset then error("a static rendition has no name, or no asset") end

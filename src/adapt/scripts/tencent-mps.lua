@@ -154,7 +154,7 @@ local function take_named(notice, names, member, finished)
   local kind = text(notice, member)
   local node = names[kind] and at(notice, names[kind])
   if names[kind] == nil then
-    remark("%s is none that has transcodes: %s", member, kind)
+    remark("this %s has no transcodes: %s", member, kind)
   elseif type(node) ~= "table" then
     remark("%s is %s, and there is no %s", member, kind, names[kind])
   else

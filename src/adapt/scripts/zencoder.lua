@@ -49,7 +49,7 @@ local function read_output(notice, output)
   }
 end
 
--- Why an output is none; nil if it is one.
+-- The reason why an element is not an output; nil if it is one.
 local function reason_against(notice, output, number)
   local name = "output " .. (text(output, "label") or number)
   local state = text(output, "state") or text(notice, "job.state")
