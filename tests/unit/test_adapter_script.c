@@ -301,7 +301,7 @@ static double processor_seconds(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* A run may take 1 s of processor time, and a little more, since that is looked at between instructions. */
+/* A run may take 1 s of processor time, and one long instruction more: that is much on a slow machine. */
 static void test_bad_scripts(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(bad); i++) {
@@ -313,7 +313,7 @@ static void test_bad_scripts(void **state) {
     if (!says) fail_msg("%s: %s", bad[i].body, told.err.text);
     assert_true(told.err.code == ERR_SCRIPT && told.events.count == 0 && told.ignored_count == 0);
     double took = processor_seconds() - before;
-    if (took > 3) fail_msg("%s: %.1f s of processor time", bad[i].body, took);
+    if (took > 10) fail_msg("%s: %.1f s of processor time", bad[i].body, took);
   }
 }
 
