@@ -31,9 +31,9 @@ struct ledger;
 /* From this number of runs of one kind on, a checkpoint waits for the merger, unless the merger lacks room on the
  * disk. Each run costs the look-up of a new id one cache line of its filter. */
 #define LEDGER_RUNS_MAX 48u
-/* Descriptors that an open ledger needs at most: for runs, segments of the log, LMDB and directories. A process that
- * also serves connections reserves this many for the ledger. */
-#define LEDGER_DESCRIPTORS 192u
+/* Descriptors that an open ledger needs at most: for runs, segments of the log, LMDB and directories, and for the
+ * threads that read it (scan.h). A process that also serves connections reserves this many for the ledger. */
+#define LEDGER_DESCRIPTORS 256u
 
 struct ledger_progress {
   void (*step)(void *arg, uint64_t done, uint64_t total); /* bytes; may be NULL */
@@ -181,6 +181,12 @@ void ledger_totals_cost(const struct ledger *ledger, const struct project *proje
 MUST_USE int ledger_totals(struct ledger *ledger, const struct project *project, enum usage_kind kind,
                            int32_t first_day, int32_t last_day, size_t rows_max, struct ledger_rows *ret,
                            struct err *err);
+
+/* The same, and the position of the log at which the totals were taken: every record below it is counted, and none
+ * behind it. Reports and voids that arrive later have later positions. */
+MUST_USE int ledger_totals_at(struct ledger *ledger, const struct project *project, enum usage_kind kind,
+                              int32_t first_day, int32_t last_day, size_t rows_max, struct ledger_rows *ret,
+                              uint64_t *ret_position, struct err *err);
 
 /* What another zone would change in the days of a project's whole past. */
 struct ledger_zone_move {

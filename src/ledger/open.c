@@ -17,12 +17,15 @@
 #include "base/file.h"
 #include "base/wait.h"
 #include "ledger/places.h"
+#include "ledger/scan.h"
 #include "ledger/state.h"
 
 #define PLACES 3u  /* directories that places.c keeps open */
 #define PASSING 4u /* open for a moment: a directory to sync, a zone's file, the copy of a torn tail */
+#define REPLACED 48u /* runs that merges replaced while calls of scan.h still read them: three large merges */
 _Static_assert(
-    SEGMENTS_DESCRIPTORS + ROWS_DESCRIPTORS + ENTRY_KINDS * (LEDGER_RUNS_MAX + 1) + PLACES + PASSING <=
+    SEGMENTS_DESCRIPTORS + ROWS_DESCRIPTORS + ENTRY_KINDS * (LEDGER_RUNS_MAX + 1) + PLACES + PASSING +
+            SCAN_THREADS_MAX + REPLACED <=
         LEDGER_DESCRIPTORS,
     "the promised maximum of descriptors covers all parts of a ledger; a checkpoint makes one run of each kind");
 
@@ -59,6 +62,7 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
   ledger->derived = file_path(options->dir, derived);
   ledger->runs_dir = file_path(ledger->derived, "runs");
   ledger->catalogue = catalogue_new();
+  ledger->past = past_new();
   ledger->staging = block_writer_new();
   ledger->applying = malloc(sizeof *ledger->applying);
   CHECK(ledger->options.dir != NULL && ledger->staging != NULL && ledger->applying != NULL);
@@ -85,9 +89,9 @@ void ledger_close(struct ledger *ledger) {
   stop_workers(ledger);
   places_fini(ledger);
   run_list_release(ledger->runs);
-  delta_free(ledger->filling);
-  delta_free(ledger->frozen);
-  delta_free(ledger->spare);
+  delta_release(ledger->filling);
+  delta_release(ledger->frozen);
+  delta_release(ledger->spare);
   identities_fini(&ledger->staged);
   identities_fini(&ledger->staged_voids);
   free(ledger->staged_targets);
@@ -95,6 +99,7 @@ void ledger_close(struct ledger *ledger) {
   block_writer_free(ledger->staging);
   free(ledger->applying);
   log_reader_free(ledger->reader);
+  past_free(ledger->past);
   catalogue_free(ledger->catalogue);
   rows_close(ledger->rows);
   log_close(ledger->log);
