@@ -64,11 +64,17 @@ static int read_project(const struct admin *admin, const struct json *request, s
   return 0;
 }
 
+/* A setting's number without a unit is in milliseconds. Here somebody would mean days. */
+static bool has_unit(struct str text) {
+  char last = text.len > 0 ? text.ptr[text.len - 1] : '0';
+  return last < '0' || last > '9';
+}
+
 /* The time at which a duration from now, a date or a time ends. False if the text is none of these. */
 static bool read_end(struct str text, int64_t now_ms, int64_t *ret_ms) {
   uint64_t duration_ms;
   int32_t day;
-  if (config_duration(text, &duration_ms)) {
+  if (has_unit(text) && config_duration(text, &duration_ms)) {
     bool fits = duration_ms <= (uint64_t)(RFC3339_MAX_MS - now_ms);
     *ret_ms = fits ? now_ms + (int64_t)duration_ms : INT64_MAX;
     return true;
