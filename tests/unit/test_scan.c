@@ -617,8 +617,8 @@ enum { ROUNDS = 400, GROUP = 50, READERS = 3 };
 /* How many tasks there are below each position; the writer adds a place, then moves `known`. */
 struct crowd {
   struct fixture *f;
-  uint64_t positions[ROUNDS + 1];
-  size_t tasks[ROUNDS + 1], voids[ROUNDS + 1];
+  _Atomic uint64_t positions[ROUNDS + 1];
+  _Atomic size_t tasks[ROUNDS + 1], voids[ROUNDS + 1];
   atomic_uint known;
   atomic_bool done;
 };
@@ -652,8 +652,8 @@ static void check_crowd(struct crowd *crowd, unsigned round, struct scan_reader 
   const struct sums_query sums = {one, 1, SCAN_TASKS, round % 2 ? SUMS_DAYS : SUMS_QUARTERS, 0, ZONE_DAY_MAX};
   uint64_t tasks = 0, position;
   if (ledger_sums(f->ledger, &sums, count_tasks, &tasks, &position, &err) != 0) abort();
-  unsigned k = 0;
-  while (k < ROUNDS && crowd->positions[k] != position) /* the place is written before the commit shows */
+  unsigned k = 0; /* a place is known a moment after its commit, so this one may not be */
+  while (k < ROUNDS && crowd->positions[k] != position)
     k++;
   if (crowd->positions[k] == position && tasks != crowd->tasks[k] - crowd->voids[k]) abort();
 }
@@ -684,9 +684,9 @@ static void write_round(struct crowd *crowd, unsigned round, size_t *tasks, size
     *(i % 10 == 9 ? voids : tasks) += 1;
   }
   commit(f);
-  crowd->positions[round] = ledger_position(f->ledger);
   crowd->tasks[round] = *tasks;
   crowd->voids[round] = *voids;
+  crowd->positions[round] = ledger_position(f->ledger);
   atomic_store(&crowd->known, round);
 }
 
