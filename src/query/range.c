@@ -73,10 +73,12 @@ static int refuse(const char *param, const char **ret_param, int result) {
   return result;
 }
 
-static bool is_reversed(const struct range *range) {
+#define NOT_BEFORE "must be before 'to', which is not included: for one day, 'to' is the next day"
+
+static bool is_before(const struct range *range) {
   const struct range_bound *from = &range->from, *to = &range->to;
-  if (from->is_date != to->is_date) return false;
-  return from->is_date ? from->day > to->day : from->time > to->time;
+  if (from->is_date != to->is_date) return true; /* only in a zone can they be compared */
+  return from->is_date ? from->day < to->day : from->time < to->time;
 }
 
 static int read_bounds(const struct range_given *given, struct range *ret, const char **ret_param, struct err *err) {
@@ -85,8 +87,8 @@ static int read_bounds(const struct range_given *given, struct range *ret, const
   if (result != 0) return refuse("from", ret_param, result);
   result = given->to.len > 0 ? range_bound_parse(given->to, &ret->to, err) : 0;
   if (result != 0) return refuse("to", ret_param, result);
-  if (ret->is_until_now || !is_reversed(ret)) return 0;
-  return refuse("from", ret_param, err_set(err, ERR_RANGE, "must not be later than 'to'"));
+  if (ret->is_until_now || is_before(ret)) return 0;
+  return refuse("from", ret_param, err_set(err, ERR_RANGE, NOT_BEFORE));
 }
 
 int range_read(const struct range_given *given, struct range *ret, const char **ret_param, struct err *err) {
@@ -134,9 +136,9 @@ int range_in_zone(const struct range *range, const struct zone *zone, int64_t no
   }
   if (range->is_until_now) to = (struct range_bound){.is_date = true, .day = today + 1};
   int64_t begin = bound_in(&from, zone), end = bound_in(&to, zone);
-  if (begin > end && range->is_until_now)
+  if (begin >= end && range->is_until_now)
     return err_set(err, ERR_RANGE, "must not be later than today, if 'to' is not given");
-  if (begin > end) return err_set(err, ERR_RANGE, "must not be later than 'to'; in %s it is", zone_name(zone));
+  if (begin >= end) return err_set(err, ERR_RANGE, NOT_BEFORE " (in the time zone %s)", zone_name(zone));
   *ret_from = begin;
   *ret_to = end;
   return 0;

@@ -42,8 +42,8 @@ bool range_depends_on_now(const struct range *range);
 /* True if the range is the same two instants in every zone. */
 bool range_is_of_instants(const struct range *range);
 
-/* The range's two instants in a zone, from <= to, both from 0 to ZONE_TIME_MAX. now: Unix seconds. -ERR_RANGE: from is
- * later than to. */
+/* The range's two instants in a zone, from < to, both from 0 to ZONE_TIME_MAX. now: Unix seconds. -ERR_RANGE: from is
+ * not before to. */
 MUST_USE int range_in_zone(const struct range *range, const struct zone *zone, int64_t now, int64_t *ret_from,
                            int64_t *ret_to, struct err *err);
 
