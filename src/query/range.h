@@ -15,12 +15,11 @@
 struct range_bound {
   bool is_date;
   int32_t day;  /* of a date: where this day of a zone begins */
-  int64_t time; /* of an instant: Unix seconds */
+  int64_t time; /* of an instant: Unix seconds, from 0 to ZONE_TIME_MAX */
 };
 
-/* Reads "2026-10-01" (a date), an RFC 3339 time in whole seconds, or Unix seconds. From 1970 to 9999. -ERR_PARSE: it is
- * neither; the text says what it must be. */
-MUST_USE int range_bound_parse(struct str text, struct range_bound *ret, struct err *err);
+/* True if somebody who writes this number as Unix seconds surely means a date: 20261001 is in the summer of 1970. */
+bool range_looks_like_date(int64_t seconds);
 
 struct range {
   bool is_of_now;     /* the month that it is now */
@@ -28,14 +27,13 @@ struct range {
   struct range_bound from, to;
 };
 
-/* The parameters of a question; an empty text: not given. */
-struct range_given {
-  struct str from, to, month;
-};
-/* Makes a range of them. `month`: "2026-10", alone. `from` alone: until the end of today. None of them: this month.
- * -ERR_PARSE, -ERR_RANGE: *ret_param names the parameter at fault, and the text says what is wrong. Whether `from` is
- * before `to` is decided here if a zone cannot matter, else by range_in_zone. */
-MUST_USE int range_read(const struct range_given *given, struct range *ret, const char **ret_param, struct err *err);
+/* Makes a range of the bounds that a question gives; NULL: not given. `from` alone: until the end of today. Neither: this
+ * month. -ERR_RANGE: *ret_param names the parameter at fault ("from", "to"), and the text says what is wrong. Whether
+ * `from` is before `to` is decided here if a zone cannot matter, else by range_in_zone. */
+MUST_USE int range_of_bounds(const struct range_bound *from, const struct range_bound *to, struct range *ret,
+                             const char **ret_param, struct err *err);
+/* The month that begins on this day. */
+struct range range_of_month(int32_t first_day);
 
 /* True if the range depends on the clock: it is not the same range tomorrow. */
 bool range_depends_on_now(const struct range *range);

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -168,10 +169,31 @@ static void test_of_days(void **state) {
 
 /* ---- ranges ---- */
 
+/* A range as a question gives it: dates, RFC 3339 times, Unix seconds, a month. */
+static struct range_bound bound_of(const char *text) {
+  struct range_bound bound = {0};
+  int64_t ms;
+  bound.is_date = zone_day_parse(str_of(text), &bound.day, NULL) == 0;
+  if (bound.is_date || str_to_i64(str_of(text), &bound.time)) return bound;
+  if (rfc3339_parse(str_of(text), &ms, NULL) != 0) fail_msg("no time: %s", text);
+  bound.time = ms / 1000;
+  return bound;
+}
+
 static int read_range(const char *from, const char *to, const char *month, struct range *ret, const char **ret_param,
                       struct err *err) {
-  const struct range_given given = {str_of(from), str_of(to), str_of(month)};
-  return range_read(&given, ret, ret_param, err);
+  struct range_bound from_bound = {0}, to_bound = {0};
+  int32_t first;
+  if (month[0] != '\0') {
+    char date[16];
+    (void)snprintf(date, sizeof date, "%s-01", month);
+    assert_int_equal(zone_day_parse(str_of(date), &first, NULL), 0);
+    *ret = range_of_month(first);
+    return 0;
+  }
+  if (from[0] != '\0') from_bound = bound_of(from);
+  if (to[0] != '\0') to_bound = bound_of(to);
+  return range_of_bounds(from[0] != '\0' ? &from_bound : NULL, to[0] != '\0' ? &to_bound : NULL, ret, ret_param, err);
 }
 
 static void test_ranges_refused(void **state) {
@@ -180,33 +202,10 @@ static void test_ranges_refused(void **state) {
     const char *from, *to, *month, *param, *words;
   } rows[] = {
       {"", "2026-10-01", "", "from", "must be given"},
-      {"2026-10-01", "", "2026-10", "month", "together"},
-      {"", "2026-10-01", "2026-10", "month", "together"},
       {"2026-10-02", "2026-10-01", "", "from", "before 'to'"},
       {"2026-10-01", "2026-10-01", "", "from", "the next day"},
       {"1790000001", "1790000000", "", "from", "before 'to'"},
       {"1790000000", "2026-09-21T14:13:20Z", "", "from", "before 'to'"},
-      {"yesterday", "", "", "from", "must be a date"},
-      {"2026-13-01", "", "", "from", "date"},
-      {"2026-02-29", "", "", "from", "date"},
-      {"1969-12-31", "", "", "from", "1970"},
-      {"10000-01-01", "", "", "from", "date"},
-      {"2026-10-01T00:00:00", "", "", "from", "date"},
-      {"2026-10-01T00:00:00.5Z", "", "", "from", "whole second"},
-      {"1969-12-31T23:59:59Z", "", "", "from", "before 1970"},
-      {"-1", "", "", "from", "must be"},
-      {"1.5", "", "", "from", "must be"},
-      {"0x10", "", "", "from", "must be"},
-      {"1790000000000", "", "", "from", "milliseconds"},
-      {"99999999999999999999999", "", "", "from", "Unix seconds"},
-      {"20261001", "", "", "from", "2026-10-01"},
-      {"2026-10-01", "20261101", "", "to", "2026-11-01"},
-      {"2026-10-01", "soon", "", "to", "must be a date"},
-      {"", "", "2026-10-01", "month", "2026-10"},
-      {"", "", "2026-13", "month", "2026-10"},
-      {"", "", "2026-1", "month", "2026-10"},
-      {"", "", "202610", "month", "2026-10"},
-      {"", "", "1969-12", "month", "1970"},
   };
   for (size_t i = 0; i < COUNT(rows); i++) {
     struct range range;
@@ -232,6 +231,16 @@ static void test_ranges_refused(void **state) {
   assert_non_null(strstr(err.text, "today"));
 }
 
+static void test_numbers_that_are_dates(void **state) {
+  (void)state;
+  static const int64_t dates[] = {19700101, 20261001, 21001231};
+  static const int64_t numbers[] = {0, 315532800, 20260001, 20261301, 20261032, 19691231, 22000101, 1790000000};
+  for (size_t i = 0; i < COUNT(dates); i++)
+    assert_true(range_looks_like_date(dates[i]));
+  for (size_t i = 0; i < COUNT(numbers); i++)
+    assert_false(range_looks_like_date(numbers[i]));
+}
+
 static void test_ranges(void **state) {
   (void)state;
   static const struct {
@@ -254,7 +263,7 @@ static void test_ranges(void **state) {
       {"America/New_York", "2026-03-09T01:00:00-04:00", "2026-03-10", "", "2026-03-09T01:00:00-04:00",
        "2026-03-10T00:00:00-04:00", "2026-03-08T06:00:00Z"},
       {"UTC", "1790000000", "1790000001", "", "2026-09-21T14:13:20Z", "2026-09-21T14:13:21Z", "2026-09-21T14:13:19Z"},
-      {"UTC", "2026-10-01T08:00:00 08:00", "2026-10-02t00:00:00z", "", "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z",
+      {"UTC", "2026-10-01T08:00:00+08:00", "2026-10-02t00:00:00z", "", "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z",
        "2026-09-30T00:00:00Z"},
       /* now, in this zone */
       {"UTC", "", "", "", "2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z", "2026-09-01T00:00:00Z"},
@@ -287,6 +296,6 @@ static void test_ranges(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_steps), cmocka_unit_test(test_too_many_steps),
                                      cmocka_unit_test(test_of_days), cmocka_unit_test(test_ranges_refused),
-                                     cmocka_unit_test(test_ranges)};
+                                     cmocka_unit_test(test_numbers_that_are_dates), cmocka_unit_test(test_ranges)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 
+#include "meter/rfc3339.h"
 #include "query/usage.h"
 #include "query/usage_rows.h"
 #include "scan_fixture.h"
@@ -95,6 +96,23 @@ static void void_task(struct world *world) {
   usage.target_source = task->usage.source;
   assert_int_equal(store(world->f, &usage), VERDICT_STORED);
   task->voided = ledger_position(world->f->ledger);
+}
+
+/* A bound as a question gives it: dates, RFC 3339 times, Unix seconds. */
+static struct range_bound bound_of(const char *text) {
+  struct range_bound bound = {0};
+  int64_t ms;
+  bound.is_date = zone_day_parse(str_of(text), &bound.day, NULL) == 0;
+  if (bound.is_date || str_to_i64(str_of(text), &bound.time)) return bound;
+  if (rfc3339_parse(str_of(text), &ms, NULL) != 0) fail_msg("no time: %s", text);
+  bound.time = ms / 1000;
+  return bound;
+}
+
+static int read_range(const char *from, const char *to, struct range *ret) {
+  struct range_bound from_bound = bound_of(from), to_bound = bound_of(to);
+  const char *param;
+  return range_of_bounds(&from_bound, &to_bound, ret, &param, NULL);
 }
 
 /* ---- a naive recount ---- */
@@ -205,11 +223,9 @@ static const struct zone *zone_of(const char *name) {
 static void steps_of(const struct question *question, size_t project, struct calendar ret[2]) {
   const struct zone *zone = zone_of(question->zone != NULL ? question->zone : zones[project]);
   struct range range;
-  const char *param;
   enum calendar_step step;
   int64_t from, to;
-  const struct range_given given = {str_of(question->from), str_of(question->to), STR("")};
-  assert_int_equal(range_read(&given, &range, &param, NULL), 0);
+  assert_int_equal(read_range(question->from, question->to, &range), 0);
   assert_int_equal(range_in_zone(&range, zone, 0, &from, &to, NULL), 0);
   assert_true(calendar_step_parse(str_of(question->step), &step));
   assert_int_equal(calendar_make(zone, step, from, to, &ret[1], NULL), 0);
@@ -381,13 +397,11 @@ static void write_answer(struct usage_answer *answer, struct lines *ret) {
 
 static void make_spec(struct world *world, const struct question *question, struct project list[3],
                       struct filter *filter, struct usage_spec *ret) {
-  const char *param;
   *ret = (struct usage_spec){.projects = list, .projects_count = 3, .filter = filter, .zeros = question->zeros,
                              .compare = question->compare, .has_as_of = question->as_of > 0, .as_of = question->as_of};
   for (size_t i = 0; i < 3; i++)
     assert_true(catalogue_project(ledger_catalogue(world->f->ledger), str_of(projects[i]), &list[i]));
-  const struct range_given given = {str_of(question->from), str_of(question->to), STR("")};
-  assert_int_equal(range_read(&given, &ret->range, &param, NULL), 0);
+  assert_int_equal(read_range(question->from, question->to, &ret->range), 0);
   assert_true(calendar_step_parse(str_of(question->step), &ret->step));
   if (question->zone != NULL) ret->zone = zone_of(question->zone);
   for (size_t i = 0; i < question->groups_count; i++)
@@ -459,11 +473,9 @@ static bool is_possible(const struct question *question) {
   bool is_long = strncmp(question->from, "1980", 4) == 0, is_fine = strcmp(question->step, "15m") == 0 || strcmp(question->step, "1h") == 0;
   for (size_t i = 0; i < 3; i++) {
     const struct zone *zone = zone_of(question->zone != NULL ? question->zone : zones[i]);
-    const struct range_given given = {str_of(question->from), str_of(question->to), STR("")};
     struct range range;
-    const char *param;
     int64_t from, to;
-    if (range_read(&given, &range, &param, NULL) != 0 || range_in_zone(&range, zone, 0, &from, &to, NULL) != 0) return false;
+    if (read_range(question->from, question->to, &range) != 0 || range_in_zone(&range, zone, 0, &from, &to, NULL) != 0) return false;
   }
   return !(is_long && (is_fine || question->zeros));
 }
