@@ -1,5 +1,5 @@
-/* The bytes of a cursor: version (1), as_of, from_ms, to_ms, finished_ms, position (8 each, big-endian), the first 16
- * bytes of the query's SHA-256, the first 16 bytes of an HMAC-SHA256 over all before and the token's id.
+/* The bytes of a cursor: version (1), as_of, finished_ms, position (8 each, big-endian), the first 16 bytes of the
+ * query's SHA-256, the first 16 bytes of an HMAC-SHA256 over all before and the token's id.
  *
  * The query's hash is among the bytes, and not only under the authentication, so that the two mistakes of honest
  * clients get different answers: parameters that changed, and a text that was cut. The token's id is only under the
@@ -23,7 +23,7 @@
 #define VERSION 1
 #define HASH_SIZE 16
 #define PROOF_SIZE 16
-#define FIELDS 5
+#define FIELDS 3
 #define HASH_AT (1 + FIELDS * 8)
 #define PROOF_AT (HASH_AT + HASH_SIZE)
 _Static_assert(PROOF_AT + PROOF_SIZE == CURSOR_BYTES, "the parts of a cursor");
@@ -108,8 +108,7 @@ static void prove(const struct cursor_key *key, struct str token_id, const uint8
 }
 
 static void put_fields(const struct cursor *cursor, uint8_t *out) {
-  const uint64_t fields[FIELDS] = {cursor->as_of, (uint64_t)cursor->from_ms, (uint64_t)cursor->to_ms,
-                                   (uint64_t)cursor->finished_ms, cursor->position};
+  const uint64_t fields[FIELDS] = {cursor->as_of, (uint64_t)cursor->finished_ms, cursor->position};
   for (size_t i = 0; i < FIELDS; i++)
     be64_store(out + i * 8, fields[i]);
 }
@@ -117,10 +116,8 @@ static void put_fields(const struct cursor *cursor, uint8_t *out) {
 static void get_fields(const uint8_t *bytes, struct cursor *ret) {
   *ret = (struct cursor){
       .as_of = be64_load(bytes),
-      .from_ms = (int64_t)be64_load(bytes + 8),
-      .to_ms = (int64_t)be64_load(bytes + 16),
-      .finished_ms = (int64_t)be64_load(bytes + 24),
-      .position = be64_load(bytes + 32),
+      .finished_ms = (int64_t)be64_load(bytes + 8),
+      .position = be64_load(bytes + 16),
   };
 }
 

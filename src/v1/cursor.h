@@ -1,8 +1,7 @@
 /* Cursors: where the next page of a list begins. A cursor is an opaque text that the server gave, and that comes back
  * as the parameter `cursor`.
  *
- * It fixes the answer: every page is as of the position of the first one, and covers the same times, even if a zone
- * changes meanwhile. It is bound to the token and to the query with which it was given, and authenticated with a key of
+ * It fixes the answer: every page is as of the position of the first one. It is bound to the token and to the query with which it was given, and authenticated with a key of
  * the data directory (HMAC-SHA256), so it cannot be made, changed or used by another token. It says nothing that its
  * owner may not know. It survives a restart, and lives until the key's file is deleted or the data directory is
  * restored from a backup, which has no key.
@@ -27,13 +26,12 @@ MUST_USE int cursor_key_load(const char *dir, struct cursor_key *ret, struct err
 
 /* What a cursor keeps. */
 struct cursor {
-  uint64_t as_of;         /* position of which all pages answer */
-  int64_t from_ms, to_ms; /* the times that the list covers */
-  int64_t finished_ms;    /* with the next: the key of the last entry that was looked at */
+  uint64_t as_of;      /* position of which all pages answer */
+  int64_t finished_ms; /* with the next: the key of the last entry that was looked at */
   uint64_t position;
 };
 
-#define CURSOR_BYTES (1 + 5 * 8 + 16 + 16) /* version, fields, hash of the query, authentication */
+#define CURSOR_BYTES (1 + 3 * 8 + 16 + 16) /* version, fields, hash of the query, authentication */
 #define CURSOR_TEXT_SIZE ((CURSOR_BYTES * 8 + 5) / 6 + 1) /* base64url without padding, NUL */
 
 /* Parameters of a query, decoded, in any order: what the hash is made of. Names and values are borrowed. */

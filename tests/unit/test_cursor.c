@@ -14,7 +14,7 @@
 
 static const struct cursor_key key = {"0123456789abcdef0123456789abcde"};
 static const struct cursor sample = {
-    .as_of = 123456789, .from_ms = INT64_MIN, .to_ms = INT64_MAX, .finished_ms = 1767196800123, .position = 4711};
+    .as_of = 123456789, .finished_ms = 1767196800123, .position = 4711};
 
 /* The parameters that the sample is made with. */
 static void fill(struct cursor_param params[3]) {
