@@ -264,15 +264,45 @@ void explain_count(const struct usage *usage, bool is_voided, bool is_resolved, 
 
 /* ---- who ---- */
 
-void explain_report(const struct usage *usage, struct str token_label, struct explain_rule *ret) {
+static void say_token(struct explain_rule *rule, const struct usage *usage, struct str token_label, const char *what) {
+  if (usage->token.len == 0) {
+    say(rule, "the %s does not name a token: a command of the server reported it, or an earlier version wrote it", what);
+    return;
+  }
+  say(rule, "the token %.*s reported the %s", STR_ARG(usage->token), what);
+  if (token_label.len > 0) say(rule, " (the token's label: %.*s)", STR_ARG(token_label));
+}
+
+static void say_arrival(struct explain_rule *rule, const struct usage *usage) {
   char arrived[RFC3339_SIZE];
   rfc3339_format(usage->arrived_ms, arrived);
+  say(rule, "; it arrived at %s", arrived);
+}
+
+void explain_report(const struct usage *usage, struct str token_label, struct explain_rule *ret) {
   begin(ret, usage->token.len > 0 ? "token" : "unknown");
-  if (usage->token.len > 0) {
-    say(ret, "the token %.*s reported it", STR_ARG(usage->token));
-    if (token_label.len > 0) say(ret, " (%.*s)", STR_ARG(token_label));
-  } else {
-    say(ret, "the record does not name a token: a command of the server reported it, or an earlier version wrote the record");
+  say_token(ret, usage, token_label, "record");
+  say_arrival(ret, usage);
+}
+
+void explain_void(const struct usage *voiding, struct str token_label, struct explain_rule *ret) {
+  begin(ret, voiding->token.len > 0 ? "voided" : "unknown");
+  say(ret, "a void took the task off: ");
+  say_token(ret, voiding, token_label, "void");
+  say_arrival(ret, voiding);
+}
+
+void explain_waiting(const struct usage *waiting, const struct usage *resolution, struct explain_rule *ret) {
+  SCOPED(buf_fini) struct buf missing = {0};
+  char arrived[RFC3339_SIZE];
+  usage_field_names(usage_missing(waiting), waiting->kind, &missing);
+  rfc3339_format(waiting->arrived_ms, arrived);
+  begin(ret, resolution != NULL ? "resolved" : "waits");
+  say(ret, "the notice that arrived at %s does not state %.*s", arrived, STR_ARG(buf_view(&missing)));
+  if (resolution == NULL) {
+    say(ret, "; the output waits for a report that does");
+    return;
   }
-  say(ret, "; it arrived at %s", arrived);
+  rfc3339_format(resolution->arrived_ms, arrived);
+  say(ret, "; the report that arrived at %s completed the output", arrived);
 }

@@ -220,6 +220,40 @@ static void test_count(void **state) {
   }
 }
 
+static void test_reports(void **state) {
+  (void)state;
+  static const struct {
+    const char *token, *label, *rule, *says;
+    bool is_void;
+  } rows[] = {
+      {"", "", "unknown", "the record does not name a token", false},
+      {"abc", "", "token", "the token abc reported the record; it arrived at 1970-01-01T00:00:01.000Z", false},
+      {"abc", "farm 7", "token", "the token abc reported the record (the token's label: farm 7); it arrived", false},
+      {"", "", "unknown", "a void took the task off: the void does not name a token", true},
+      {"abc", "", "voided", "a void took the task off: the token abc reported the void; it arrived at 1970", true},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const struct usage usage = {.kind = USAGE_TRANSCODE, .token = str_of(rows[i].token), .arrived_ms = 1000};
+    struct explain_rule rule;
+    if (rows[i].is_void)
+      explain_void(&usage, str_of(rows[i].label), &rule);
+    else
+      explain_report(&usage, str_of(rows[i].label), &rule);
+    expect(&rule, rows[i].rule, rows[i].says, rows[i].says);
+  }
+}
+
+static void test_waiting(void **state) {
+  (void)state;
+  const struct usage waiting = {.kind = USAGE_UNRESOLVED, .outcome = USAGE_FINISHED, .width = 640, .height = 480, .arrived_ms = 1000};
+  const struct usage later = {.kind = USAGE_TRANSCODE, .arrived_ms = 2000};
+  struct explain_rule rule;
+  explain_waiting(&waiting, NULL, &rule);
+  expect(&rule, "waits", "at 1970-01-01T00:00:01.000Z does not state codec, duration_ms; the output waits", "waits");
+  explain_waiting(&waiting, &later, &rule);
+  expect(&rule, "resolved", "the report that arrived at 1970-01-01T00:00:02.000Z completed", "resolved");
+}
+
 /* The longest texts that a record can hold. */
 static void test_bounds(void **state) {
   (void)state;
@@ -238,16 +272,17 @@ static void test_bounds(void **state) {
   explain_codec(&usage, &codec);
   explain_report(&usage, str_of(label), &report);
   expect(&report, "token", label, "report");
-  const struct usage bare = {.kind = USAGE_TRANSCODE};
-  explain_report(&bare, STR(""), &report);
-  expect(&report, "unknown", "does not name a token", "report");
+  explain_void(&usage, str_of(label), &report);
+  expect(&report, "voided", label, "void");
+  explain_waiting(&usage, &usage, &report);
+  expect(&report, "resolved", "9999-12-31T23:59:59.999Z", "waiting");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_codec),  cmocka_unit_test(test_tier),  cmocka_unit_test(test_amount),
       cmocka_unit_test(test_finish), cmocka_unit_test(test_day),   cmocka_unit_test(test_count),
-      cmocka_unit_test(test_bounds),
+      cmocka_unit_test(test_reports), cmocka_unit_test(test_waiting), cmocka_unit_test(test_bounds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
