@@ -33,6 +33,7 @@
 #include "ledger/ledger.h"
 #include "meter/zone.h"
 #include "sources/sources.h"
+#include "sources/token_uses.h"
 
 #define LOCK_WAIT_MS 10000
 #define READY_RETRY_MS 1000 /* between two tries to print `ready` when nobody reads standard output */
@@ -64,6 +65,8 @@ struct service {
   struct endpoint_adapters *notices;
   struct endpoint_agents *agents;
   struct sources *sources;
+  struct token_uses *token_uses;
+  struct bearer_door door;
   struct http_server *http;
   struct http_route routes[5 + 1];
   struct admin admin;
@@ -213,6 +216,7 @@ static void warn_of_former_tokens(const struct service *service) {
 static void start_adapters(struct service *service) {
   const struct endpoint_adapters_options options = {
       .ledger = service->ledger,
+      .door = &service->door,
       .committer = service->committer,
       .keeper = service->keeper,
       .sources = service->sources,
@@ -226,12 +230,17 @@ static void start_adapters(struct service *service) {
 }
 
 static int start_sources(struct service *service, struct err *err) {
-  const struct sources_options options = {
-      .dir = service->dir.path, .ledger = service->ledger, .clock = clock_system()};
+  service->token_uses = token_uses_new();
+  const struct sources_options options = {.dir = service->dir.path,
+                                          .ledger = service->ledger,
+                                          .token_uses = service->token_uses,
+                                          .clock = clock_system()};
   int result = sources_start(&options, &service->sources, err);
   if (result != 0) return result;
+  service->door =
+      (struct bearer_door){.ledger = service->ledger, .uses = service->token_uses, .clock = clock_system()};
   const struct endpoint_agents_options agents = {
-      .ledger = service->ledger, .sources = service->sources, .clock = clock_system()};
+      .door = &service->door, .sources = service->sources, .clock = clock_system()};
   service->agents = endpoint_agents_new(&agents);
   return 0;
 }
@@ -247,7 +256,7 @@ static int start_endpoints(struct service *service, struct err *err) {
       .window = {.max_age = seconds_up(config->query_max_age), .max_span = seconds_up(config->query_max_span)},
   };
   struct endpoint_events_options events = {
-      .ledger = service->ledger,
+      .door = &service->door,
       .committer = service->committer,
       .sources = service->sources,
       .clock = clock_system(),
@@ -311,6 +320,9 @@ static int start_http(struct service *service, const struct serve_options *optio
       .request_timeout_ms = (int64_t)config->http_request_timeout,
       .idle_timeout_ms = (int64_t)config->http_idle_timeout,
       .wait_timeout_ms = (int64_t)config->http_wait_timeout,
+      .query_threads = (unsigned)config->query_threads,
+      .query_running_max = (unsigned)config->query_running_max,
+      .query_waiting_max = (unsigned)config->query_waiting_max,
       .drain_max = config->http_drain_max,
       .bodies_max = config->http_bodies_max,
       .answers_max = config->http_answers_max,
@@ -358,6 +370,7 @@ static int start(struct service *service, const struct serve_options *options, s
       .checkpoint = checkpoint,
       .list_sources = list_sources,
       .forget_agent = forget_agent,
+      .token_uses = service->token_uses,
       .arg = service,
       .adapters = &service->admin_adapters,
   };
@@ -399,6 +412,7 @@ static int stop(struct service *service, struct err *err) {
   endpoint_events_free(service->events);
   api_free(service->api);
   sources_stop(service->sources);
+  token_uses_free(service->token_uses);
   if (service->ledger != NULL) result = ledger_check_places(service->ledger, err);
   ledger_close(service->ledger);
   committer_free(service->committer);

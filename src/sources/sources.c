@@ -29,11 +29,13 @@
 #include "meter/rfc3339.h"
 #include "sources/judge.h"
 #include "sources/rejections.h"
+#include "sources/state_file.h"
 #include "sources/tally.h"
 
 #define NICENESS 19   /* everything else has priority */
 #define LOOK_MS 15000 /* between two looks at the log */
 #define SAVE_AGENTS_MS 60000
+#define SAVE_USES_MS 60000 /* at most once in this time; the first new use is saved at the next look */
 #define SAVE_TALLY_MS 300000
 #define SAVE_TALLY_BYTES (UINT64_C(1) << 30) /* of the log: sooner, so that a restart counts less again */
 #define LIST_WAIT_MS 2000
@@ -62,6 +64,7 @@ struct sources {
   /* The follower's own. */
   uint64_t saved_position;
   int64_t saved_tally_ms, saved_agents_ms; /* monotonic */
+  int64_t saved_uses_ms; /* likewise; when token uses were last saved, not looked at */
   bool said_unsaved;
 };
 
@@ -76,24 +79,6 @@ static uint64_t log_end_of(const struct sources *sources) {
 
 /* ---- files ---- */
 
-/* Reads a file, with JSON_PADDING bytes behind it. -ERR_NOT_FOUND. */
-static int read_file(const char *path, struct buf *out, struct err *err) {
-  size_t got = 0;
-  uint64_t size = 0;
-  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s does not exist", path);
-  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
-  int result = file_size(fd, path, &size, err);
-  if (result != 0) return result;
-  if (size > FILE_SIZE_MAX) return err_set(err, ERR_CORRUPT, "%s is too long", path);
-  char *room = buf_extend(out, size + JSON_PADDING);
-  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
-  memset(room, 0, size + JSON_PADDING);
-  result = file_read(fd, path, 0, room, size, &got, err);
-  out->len = got;
-  return result;
-}
-
 /* A file of a longer log belongs to another ledger. */
 static int check_position(const struct sources *sources, const struct tally *tally, struct err *err) {
   if (tally_position(tally) <= log_end_of(sources)) return 0;
@@ -105,7 +90,7 @@ static void load_tally(struct sources *sources) {
   SCOPED(buf_fini) struct buf bytes = {0};
   SCOPED(tally_free_ref) struct tally *tally = NULL;
   struct err err = {0};
-  int result = read_file(path, &bytes, &err);
+  int result = state_file_read(path, FILE_SIZE_MAX, &bytes, &err);
   if (result == 0) result = tally_decode(buf_view(&bytes), &tally, &err);
   if (result == 0) result = check_position(sources, tally, &err);
   if (result != 0 && result != -ERR_NOT_FOUND)
@@ -118,7 +103,7 @@ static void load_agents(struct sources *sources) {
   SCOPED_MALLOC char *path = file_path(sources->options.dir, AGENTS_FILE);
   SCOPED(buf_fini) struct buf lines = {0};
   struct err err = {0};
-  int result = read_file(path, &lines, &err);
+  int result = state_file_read(path, FILE_SIZE_MAX, &lines, &err);
   size_t bad = result == 0 ? agents_decode(sources->agents, buf_view(&lines)) : 0;
   if (result != 0 && result != -ERR_NOT_FOUND)
     diag_warning("%s: agents that have stopped are not known until they report again", err.text);
@@ -129,7 +114,7 @@ static void load_agents(struct sources *sources) {
 /* Says it once: the next try comes soon, and a full disk has warnings of its own. */
 static void say_unsaved(struct sources *sources, int result, const struct err *err) {
   if (result != 0 && !sources->said_unsaved)
-    diag_warning("cannot keep the state of agents and sources: %s", err->text);
+    diag_warning("cannot keep the state of agents, sources and token uses: %s", err->text);
   sources->said_unsaved = result != 0;
 }
 
@@ -142,6 +127,23 @@ static void save_agents(struct sources *sources) {
   int result = lines.failed ? err_set(&err, ERR_MEMORY, "no memory to write %s", AGENTS_FILE)
                             : file_replace(sources->options.dir, AGENTS_FILE, buf_view(&lines), &err);
   say_unsaved(sources, result, &err);
+}
+
+static void load_uses(struct sources *sources) {
+  struct err err = {0};
+  size_t bad = 0;
+  int result = token_uses_load(sources->options.token_uses, sources->options.dir, &bad, &err);
+  if (result != 0) diag_warning("%s: the last uses of tokens are not known until they are used again", err.text);
+  if (bad > 0)
+    diag_warning("%s/%s: %zu lines cannot be read; the last uses of these tokens are not known until they are used again",
+                 sources->options.dir, TOKEN_USES_FILE, bad);
+}
+
+static void save_uses(struct sources *sources) {
+  struct err err = {0};
+  if (!token_uses_are_new(sources->options.token_uses)) return;
+  sources->saved_uses_ms = monotonic_ms(sources);
+  say_unsaved(sources, token_uses_save(sources->options.token_uses, sources->options.dir, &err), &err);
 }
 
 static void save_tally(struct sources *sources) {
@@ -160,6 +162,7 @@ static void save_due(struct sources *sources) {
   int64_t now = monotonic_ms(sources);
   bool is_long = tally_position(sources->tally) - sources->saved_position >= SAVE_TALLY_BYTES;
   if (now >= sources->saved_agents_ms + SAVE_AGENTS_MS) save_agents(sources);
+  if (now >= sources->saved_uses_ms + SAVE_USES_MS) save_uses(sources);
   if (is_long || now >= sources->saved_tally_ms + SAVE_TALLY_MS) save_tally(sources);
 }
 
@@ -222,12 +225,14 @@ int sources_start(const struct sources_options *options, struct sources **ret, s
   sources->derived = file_path(options->dir, "derived");
   sources->since_ms = now_ms(sources);
   sources->saved_agents_ms = sources->saved_tally_ms = monotonic_ms(sources);
+  sources->saved_uses_ms = sources->saved_agents_ms - SAVE_USES_MS;
   sources->agents = agents_new();
   sources->rejections = rejections_new();
   CHECK(pthread_mutex_init(&sources->lock, NULL) == 0);
   wait_init(&sources->wake);
   load_tally(sources);
   load_agents(sources);
+  load_uses(sources);
   int code = pthread_create(&sources->thread, NULL, follower_main, sources);
   sources->has_thread = code == 0;
   if (code == 0) (void)pthread_setname_np(sources->thread, "sources");
@@ -247,6 +252,7 @@ void sources_stop(struct sources *sources) {
   (void)pthread_mutex_unlock(&sources->lock);
   if (sources->has_thread) (void)pthread_join(sources->thread, NULL);
   save_agents(sources);
+  save_uses(sources);
   save_tally(sources);
   tally_free(sources->tally);
   agents_free(sources->agents);

@@ -3,6 +3,7 @@
  *   POST /v1/agents ──> agents ──┐                          every minute: DATA/agents
  *                                ├──> judge ──> `codecmeter sources`
  *   the log ──────────> tally ───┘                          every 5 min: DATA/derived/sources
+ *   requests with a token ──> token_uses ──> `token list`    every minute: DATA/token-uses
  *
  * A thread of its own, with a low priority, counts what the log has got since the last time. So the writer does
  * nothing for it, and a busy machine counts later. After a crash it counts the last minutes again from the log.
@@ -22,6 +23,7 @@
 #include "ledger/ledger.h"
 #include "sources/agents.h"
 #include "sources/status.h"
+#include "sources/token_uses.h"
 
 /* Descriptors that the room needs at most. */
 #define SOURCES_DESCRIPTORS 28u
@@ -32,6 +34,7 @@ struct sources;
 struct sources_options {
   const char *dir; /* the data directory */
   struct ledger *ledger;
+  struct token_uses *token_uses; /* loaded by sources_start, saved by its thread and at the stop */
   const struct clock *clock;
 };
 MUST_USE int sources_start(const struct sources_options *options, struct sources **ret, struct err *err);
