@@ -1,0 +1,22 @@
+#include "http/access_log.h"
+
+#include "base/diag.h"
+
+/* For the log: only known paths and methods. A client that forgets the '?' sends its private key in the path. */
+static const char *known_path(const struct exchange *x) { return x->route != NULL ? x->route->path : "-"; }
+
+static const char *known_method(const struct exchange *x) {
+  static const char *const methods[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                        "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+  for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+    if (str_equal(x->request.method, str_of(methods[i]))) return methods[i];
+  }
+  return "-";
+}
+
+void access_log(const struct exchange *x) {
+  if (!x->server->options.access_log) return;
+  diag_info("access %s %s %s status=%u code=%d action=%s who=%s bytes=%zu ms=%lld id=%s", x->request.peer,
+            known_method(x), known_path(x), x->reply.status, x->request.code, x->request.what, x->request.who,
+            x->reply.body.len, (long long)(exchange_now_ms() - x->started_ms), x->request.id);
+}
