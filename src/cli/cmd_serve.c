@@ -34,6 +34,7 @@
 #include "meter/zone.h"
 #include "sources/sources.h"
 #include "sources/token_uses.h"
+#include "v1/v1.h"
 
 #define LOCK_WAIT_MS 10000
 #define READY_RETRY_MS 1000 /* between two tries to print `ready` when nobody reads standard output */
@@ -43,6 +44,8 @@
 #define SERVE_DESCRIPTORS 24u
 #define THREAD_DESCRIPTORS 4u
 #define CONNECTIONS_LEAST 8u /* the least that http.connections_max may be */
+
+#define REPORT_ROUTES 5u    /* the signed API, and what takes reports */
 
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
@@ -67,8 +70,9 @@ struct service {
   struct sources *sources;
   struct token_uses *token_uses;
   struct bearer_door door;
+  struct v1 *v1;
   struct http_server *http;
-  struct http_route routes[5 + 1];
+  struct http_route routes[REPORT_ROUTES + V1_ROUTES_MAX + 1];
   struct admin admin;
   struct admin_adapters admin_adapters;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
@@ -245,6 +249,14 @@ static int start_sources(struct service *service, struct err *err) {
   return 0;
 }
 
+/* Behind the other routes of /v1, because its last one takes every path there. */
+static void start_v1(struct service *service) {
+  const struct v1_options options = {
+      .door = &service->door, .ledger = service->ledger, .sources = service->sources, .clock = clock_system()};
+  service->v1 = v1_new(&options);
+  (void)v1_routes(service->v1, service->routes + REPORT_ROUTES);
+}
+
 static int start_endpoints(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   struct api_options api = {
@@ -273,6 +285,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[2] = endpoint_events_alias_route(service->events);
   service->routes[3] = endpoint_agents_route(service->agents);
   start_adapters(service);
+  start_v1(service);
   return 0;
 }
 
@@ -410,6 +423,7 @@ static int stop(struct service *service, struct err *err) {
   quarantine_close(service->quarantine);
   adapters_free(service->adapters);
   endpoint_events_free(service->events);
+  v1_free(service->v1);
   api_free(service->api);
   sources_stop(service->sources);
   token_uses_free(service->token_uses);

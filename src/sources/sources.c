@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -281,117 +280,47 @@ int sources_forget(struct sources *sources, struct str project, struct str name,
 
 /* ---- the list ---- */
 
-struct listing {
+struct visiting {
   struct sources *sources;
-  struct str project;
-  bool only_troubles;
   int64_t now_ms;
-  struct buf *out;
+  sources_visit_item visit;
+  void *arg;
 };
 
-static bool is_wanted(const struct listing *listing, const char *project, unsigned troubles) {
-  bool is_asked = listing->project.len == 0 || str_equal(listing->project, str_of(project));
-  return is_asked && (troubles != 0 || !listing->only_troubles);
+static void visit_agent(void *arg, const struct agent *agent) {
+  const struct visiting *visiting = arg;
+  const struct sources_item item = {
+      .agent = agent,
+      .troubles = judge_agent(agent, visiting->now_ms, visiting->sources->since_ms),
+      .now_ms = visiting->now_ms,
+  };
+  visiting->visit(visiting->arg, &item);
 }
 
-static void put_time(struct buf *out, const char *name, int64_t ms) {
-  char text[RFC3339_SIZE];
-  rfc3339_format(ms, text);
-  json_add_member(out, name, text);
+static void visit_rejected(const struct visiting *visiting, const struct tally_source *source,
+                           const struct rejection *rejection) {
+  const struct sources_item item = {
+      .source = source,
+      .rejection = rejection,
+      .troubles = judge_source(source) | judge_rejection(rejection, visiting->now_ms),
+      .now_ms = visiting->now_ms,
+  };
+  visiting->visit(visiting->arg, &item);
 }
 
-static void put_troubles(struct buf *out, unsigned troubles, struct buf *sentences) {
-  const char *separator = "";
-  buf_text(out, ",\"problems\":[");
-  for (unsigned i = 0; i < TROUBLES; i++) {
-    if ((troubles & 1u << i) == 0) continue;
-    buf_printf(out, "%s\"%s\"", separator, judge_name(i));
-    separator = ",";
-  }
-  buf_text(out, "],\"text\":");
-  json_quote(out, buf_view(sentences));
-  buf_char(out, '}');
-}
-
-static void put_agent(void *arg, const struct agent *agent) {
-  const struct listing *listing = arg;
-  const struct agent_status *status = &agent->status;
-  unsigned troubles = judge_agent(agent, listing->now_ms, listing->sources->since_ms);
-  struct buf *out = listing->out;
-  SCOPED(buf_fini) struct buf sentences = {0};
-  if (!is_wanted(listing, status->project, troubles)) return;
-  buf_text(out, ",{");
-  json_add_member(out, "kind", "agent");
-  json_add_member(out, "project", status->project);
-  json_add_member(out, "agent", status->agent);
-  json_add_member(out, "command", status->command);
-  json_add_member(out, "version", status->version);
-  json_add_member(out, "token", agent->token);
-  put_time(out, "first_seen", agent->first_ms);
-  put_time(out, "last_seen", agent->last_ms);
-  if (status->interval_ms > 0) buf_printf(out, ",\"interval_ms\":%" PRId64, status->interval_ms);
-  buf_printf(out, ",\"spooled\":%" PRIu64, status->spooled);
-  if (status->spooled > 0) buf_printf(out, ",\"oldest_ms\":%" PRId64, status->oldest_ms);
-  if (status->spool_error[0] != '\0') json_add_member(out, "spool_error", status->spool_error);
-  buf_printf(out, ",\"rejected\":%" PRIu64 ",\"clock_offset_ms\":%" PRId64, status->rejected, agent->offset_ms);
-  judge_tell_agent(agent, troubles, listing->now_ms, &sentences);
-  put_troubles(out, troubles, &sentences);
-}
-
-/* Ends the item of a source with what is wrong with it. */
-static void put_source_troubles(const struct listing *listing, const struct tally_source *source,
-                                const struct rejection *rejection) {
-  unsigned silent = judge_source(source), rejected = judge_rejection(rejection, listing->now_ms);
-  SCOPED(buf_fini) struct buf sentences = {0};
-  buf_printf(listing->out,
-             ",\"outputs\":%" PRIu64 ",\"today\":%" PRIu64 ",\"median\":%" PRIu64 ",\"unresolved\":%" PRIu64
-             ",\"rejected\":%" PRIu64,
-             source->outputs, source->today, source->median, source->unresolved, rejection->count);
-  judge_tell_source(source, silent, &sentences);
-  judge_tell_rejection(rejection, rejected, listing->now_ms, &sentences);
-  put_troubles(listing->out, silent | rejected, &sentences);
-}
-
-static void begin_source(struct buf *out, const char *project, const char *source) {
-  buf_text(out, ",{");
-  json_add_member(out, "kind", "source");
-  json_add_member(out, "project", project);
-  json_add_member(out, "source", source);
-}
-
-static void put_source(void *arg, const struct tally_source *source) {
-  const struct listing *listing = arg;
-  struct rejection rejection = rejections_of(listing->sources->rejections, source->project, source->source);
-  if (!is_wanted(listing, source->project, judge_source(source) | judge_rejection(&rejection, listing->now_ms)))
-    return;
-  begin_source(listing->out, source->project, source->source);
-  put_time(listing->out, "first_seen", source->first_ms);
-  put_time(listing->out, "last_seen", source->last_ms);
-  put_source_troubles(listing, source, &rejection);
+static void visit_source(void *arg, const struct tally_source *source) {
+  const struct visiting *visiting = arg;
+  struct rejection rejection = rejections_of(visiting->sources->rejections, source->project, source->source);
+  visit_rejected(visiting, source, &rejection);
 }
 
 /* A source of which the server has taken nothing yet. */
-static void put_rejection(void *arg, const struct rejection *rejection) {
-  const struct listing *listing = arg;
-  const struct tally_source none = {.project = rejection->project, .source = rejection->source};
-  if (tally_has(listing->sources->tally, rejection->project, rejection->source)) return;
-  if (!is_wanted(listing, rejection->project, judge_rejection(rejection, listing->now_ms))) return;
-  begin_source(listing->out, rejection->project, rejection->source);
-  put_time(listing->out, "last_seen", rejection->last_ms);
-  put_source_troubles(listing, &none, rejection);
-}
-
-/* First what is counted of the log. */
-static void put_state(const struct sources *sources, const struct listing *listing, uint64_t end) {
-  struct buf *out = listing->out;
-  buf_char(out, '{');
-  json_add_member(out, "kind", "state");
-  put_time(out, "now", listing->now_ms);
-  put_time(out, "since", sources->since_ms);
-  buf_printf(out, ",\"counted\":%" PRIu64 ",\"end\":%" PRIu64, tally_position(sources->tally), end);
-  if (tally_is_rough(sources->tally)) buf_text(out, ",\"unresolved_is_rough\":true");
-  if (sources->has_failed) json_add_member(out, "failure", sources->failure.text);
-  buf_char(out, '}');
+static void visit_rejection(void *arg, const struct rejection *rejection) {
+  const struct visiting *visiting = arg;
+  const struct tally_source none = {
+      .project = rejection->project, .source = rejection->source, .last_ms = rejection->last_ms};
+  if (!tally_has(visiting->sources->tally, rejection->project, rejection->source))
+    visit_rejected(visiting, &none, rejection);
 }
 
 static void knock(struct sources *sources) {
@@ -413,15 +342,25 @@ static void catch_up(struct sources *sources, uint64_t end) {
   }
 }
 
-int sources_list(struct sources *sources, struct str project, bool only_troubles, struct buf *out, struct err *err) {
-  struct listing listing = {
-      .sources = sources, .project = project, .only_troubles = only_troubles, .now_ms = now_ms(sources), .out = out};
+int sources_visit(struct sources *sources, sources_visit_item visit, void *arg, struct sources_state *ret_state,
+                  struct err *err) {
+  struct visiting visiting = {.sources = sources, .now_ms = now_ms(sources), .visit = visit, .arg = arg};
   uint64_t end = log_end_of(sources);
   catch_up(sources, end);
-  put_state(sources, &listing, end);
-  int result = agents_visit(sources->agents, put_agent, &listing);
-  if (result == 0) result = tally_visit(sources->tally, listing.now_ms, put_source, &listing);
-  if (result == 0) rejections_visit(sources->rejections, put_rejection, &listing);
+  struct sources_state state = {
+      .now_ms = visiting.now_ms,
+      .since_ms = sources->since_ms,
+      .counted = tally_position(sources->tally),
+      .end = end,
+      .is_rough = tally_is_rough(sources->tally),
+      .has_failed = sources->has_failed,
+      .failure = sources->failure,
+  };
+  int result = agents_visit(sources->agents, visit_agent, &visiting);
+  if (result == 0) result = tally_visit(sources->tally, visiting.now_ms, visit_source, &visiting);
+  if (result == 0) rejections_visit(sources->rejections, visit_rejection, &visiting);
   (void)pthread_mutex_unlock(&sources->lock);
-  return result == 0 ? 0 : err_set(err, ERR_MEMORY, "the server has no memory to list the sources: try again later");
+  if (result != 0) return err_set(err, ERR_MEMORY, "the server has no memory to list the sources: try again later");
+  *ret_state = state;
+  return 0;
 }

@@ -5,9 +5,8 @@
  * use, then at most once a minute, and at a stop. So a crash loses the uses of the last 75 seconds at most; the list
  * then shows an earlier use of the same token, or none. Backups do not hold the file.
  *
- * Bounded: TOKEN_USES_MAX tokens, in a table of fixed size. Uses of further tokens are not kept, and a line of the log
- * says so once.
- */
+ * Bounded: TOKEN_USES_MAX tokens, in a table of fixed size. Uses of further tokens are not kept, and a line of the
+ * log says so once. */
 #ifndef CODECMETER_SOURCES_TOKEN_USES_H
 #define CODECMETER_SOURCES_TOKEN_USES_H
 

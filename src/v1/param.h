@@ -81,6 +81,11 @@ const struct v1_value *v1_value_next(const struct v1_values *values, const struc
 /* The number of V1_INT, V1_FLAG, V1_CHOICE; `preset` if it was not given. */
 int64_t v1_number(const struct v1_values *values, const char *name, int64_t preset);
 
+/* Appends what a parameter takes, in words: "must be one of 15m, 1h". For errors, docs and OpenAPI. */
+void v1_param_allowed(const struct v1_param *param, struct buf *out);
+/* 400: this value is not allowed, and what is. For a resource that finds it out itself. Returns the status. */
+int v1_refuse_value(const struct v1_value *value, struct v1_problem *problem);
+
 /* Decodes one segment of a path ('+' is itself there). False if it is not percent-encoded UTF-8 without control
  * characters, or if the arena is full. */
 MUST_USE bool v1_segment_decode(struct str segment, struct arena *arena, struct str *ret);

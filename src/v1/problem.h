@@ -8,9 +8,10 @@
 #include "base/err.h"
 
 #define V1_DETAIL_MAX 1023
+#define V1_NAME_SHOWN 65 /* with NUL */
 struct v1_problem {
   unsigned status;
-  char parameter[64]; /* "": none */
+  char parameter[V1_NAME_SHOWN]; /* "": none */
   char detail[V1_DETAIL_MAX + 1];
 };
 

@@ -19,6 +19,8 @@
 
 #define V1_SEGMENTS_MAX 3
 
+struct cursor_key;
+
 /* A request whose parameters are read. It lives until its answer is sent, and does not change: a state may borrow
  * from it. */
 struct v1_request {
@@ -28,6 +30,7 @@ struct v1_request {
   struct sources *sources;
   const struct clock *clock;
   int64_t now_ms; /* Unix ms, read once */
+  const struct cursor_key *cursor_key;
   enum v1_format format;
   struct v1_values values;                 /* every parameter that was given; `format` too */
   struct str query;                        /* as sent, without '?' */
@@ -69,13 +72,15 @@ struct v1_resource {
 
   /* 0; or the status of *problem. answer->state may be set in both cases, and is freed. */
   int (*open)(const struct v1_request *request, struct v1_answer *answer, struct v1_problem *problem);
-  /* V1_FAILED: err has the reason, and the frame logs it. In the first piece it becomes a status (v1_refuse_err); later
-   * the connection ends without its last chunk. */
+  /* Returns within about 100 ms (http/request.h), with V1_MORE and whatever there is; no row is fine. V1_FAILED: err
+   * has the reason. Before the first row was written it becomes a status: 400 with err's text if its kind is
+   * ERR_KIND_CLIENT, else that of v1_refuse_err. Later the frame logs it, and the connection ends without its last
+   * chunk. */
   enum v1_next (*next)(void *state, struct v1_rows *rows, struct err *err);
   void (*free)(void *state); /* state may be NULL */
 };
 
-extern const struct v1_resource v1_resource_projects, v1_resource_sources;
+extern const struct v1_resource v1_resource_projects, v1_resource_sources, v1_resource_usage;
 
 /* ---- what resources share ---- */
 

@@ -40,7 +40,10 @@ struct v1_rows {
   char columns[V1_COLUMNS_MAX][V1_COLUMN_NAME_MAX + 1];
   size_t columns_count;
   struct buf members; /* JSON lists only: `"zone":"UTC",`, each member with its comma; see v1_rows_member */
+  /* Set by the frame: what the beginning says. */
+  uint64_t position;
   /* The writer's own. */
+  bool has_begun;
   size_t column, row_start;
   uint64_t rows_count;
   char cursor[V1_CURSOR_MAX + 1];
@@ -82,10 +85,11 @@ struct buf *v1_rows_text(struct v1_rows *rows);
 
 void v1_rows_init(struct v1_rows *rows, enum v1_format format, enum v1_shape shape, bool has_cursor);
 void v1_rows_fini(struct v1_rows *rows);
-/* What comes next goes to out, which is borrowed until the next call; a new piece begins. */
+/* What comes next goes to out, which is borrowed until the next call; a new piece begins. The beginning of the answer
+ * is written with the first row, or with the end if there is none. So a piece without rows is empty, and what is
+ * found in it can still become an error with a status. */
 void v1_rows_piece(struct v1_rows *rows, struct buf *out);
-void v1_rows_begin(struct v1_rows *rows, uint64_t position);
-void v1_rows_end(struct v1_rows *rows);
+void v1_rows_end(struct v1_rows *rows); /* once, after the last row */
 const char *v1_rows_content_type(enum v1_format format);
 
 #endif

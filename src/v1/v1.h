@@ -16,6 +16,7 @@
 #include "ledger/ledger.h"
 #include "sources/sources.h"
 
+struct cursor_key;
 struct v1;
 
 struct v1_options {
@@ -23,6 +24,7 @@ struct v1_options {
   struct ledger *ledger;
   struct sources *sources;
   const struct clock *clock;
+  const struct cursor_key *cursor_key; /* v1/cursor.h */
 };
 /* Never returns NULL: without memory it ends the program. */
 MUST_USE struct v1 *v1_new(const struct v1_options *options);
