@@ -406,6 +406,73 @@ def test_many_projects(account, reader):
     assert [row["id"] for row in reader.rows("/v1/projects?" + "&".join(f"project={quote(id)}" for id in reversed(some)))] == some
 
 
+def many_sources(account):
+    """So many sources, with long names, that their list fills every buffer on the way."""
+    events = [event(str(i), source=f"{i:04}" + "s" * 252, seconds=1) for i in range(9000)]
+    assert account.client.report(events).json()["stored"] == 9000
+
+
+def slow_get(reader, path):
+    """Asks on a connection whose receive buffer is small, and reads the head only. Gives the socket and what came."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(60)
+    connection.connect((reader.server.host, reader.server.port))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {reader.token}\r\n\r\n".encode())
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += connection.recv(1024)
+    assert b" 200 OK" in got and b"chunked" in got.lower(), got
+    return connection, got
+
+
+def read_rest(connection, got):
+    while (piece := connection.recv(1 << 16)) and not got.endswith(b"\r\n0\r\n\r\n"):
+        got += piece
+        if got.endswith(b"\r\n0\r\n\r\n"):
+            break
+    connection.close()
+    return got
+
+
+def unchunk(answer):
+    """The body of a chunked answer, and whether its last chunk came."""
+    rest, body = answer.split(b"\r\n\r\n", 1)[1], b""
+    while rest:
+        size, rest = rest.split(b"\r\n", 1)
+        if int(size, 16) == 0:
+            return body, True
+        body, rest = body + rest[:int(size, 16)], rest[int(size, 16) + 2:]
+    return body, False
+
+
+def test_a_token_that_is_revoked_in_the_middle_of_a_stream(account, reader):
+    """The stream ends without its last chunk, and the log says why. One whose token holds goes on to its end."""
+    many_sources(account)
+    other = Reader(account.server)
+    ends, goes_on = slow_get(other, "/v1/sources"), slow_get(reader, "/v1/sources")
+    account.server.admin("token", "revoke", "--id", other.id)
+    body, is_whole = unchunk(read_rest(*ends))
+    assert not is_whole and b"complete" not in body and body.startswith(b'{"position":'), body[-100:]
+    assert f"its token (id {other.id}) was revoked or has expired" in account.server.log_text()
+    body, is_whole = unchunk(read_rest(*goes_on))
+    assert is_whole and len(json.loads(body)["rows"]) == 9000 and json.loads(body)["complete"] is True
+    assert "was revoked" in refused(other.ask("/v1/sources"), 401)
+
+
+def test_a_client_that_goes_away(account, reader):
+    """It leaves nothing behind: the server answers others, and stops at once."""
+    many_sources(account)
+    for format in ("json", "csv", "ndjson"):
+        connection, _ = slow_get(reader, f"/v1/sources?format={format}")
+        connection.close()
+    assert len(reader.rows("/v1/projects")) == 1
+    begin = time.monotonic()
+    account.server.stop()
+    assert time.monotonic() - begin < 30
+    account.server.start()
+
+
 def test_while_it_changes(account, reader):
     """Answers are whole while projects and usage arrive."""
     stop, failures = threading.Event(), []
