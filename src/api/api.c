@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/regions.h"
 #include "auth/sign.h"
 #include "base/check.h"
 #include "base/diag.h"
@@ -32,6 +33,7 @@ struct workspace {
 
 struct api {
   struct api_options options;
+  struct buf regions;
   pthread_mutex_t lock;
   struct workspace *idle;
   unsigned idle_count;
@@ -108,6 +110,12 @@ int api_new(const struct api_options *options, struct api **ret, struct err *err
   if (api == NULL) return err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
   api->options = *options;
   CHECK(pthread_mutex_init(&api->lock, NULL) == 0);
+  int result = regions_append(str_of(options->regions), &api->regions, err);
+  if (result == 0 && api->regions.failed) result = err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
+  if (result != 0) {
+    api_free(api);
+    return result;
+  }
   *ret = api;
   return 0;
 }
@@ -120,6 +128,7 @@ void api_free(struct api *api) {
     workspace_free(workspace);
   }
   (void)pthread_mutex_destroy(&api->lock);
+  buf_fini(&api->regions);
   free(api);
 }
 
@@ -327,6 +336,7 @@ static int run(struct exchange *x, struct buf *body) {
       .now = clock_real_ms(x->api->options.clock) / 1000,
       .public_key = x->key.public_key,
       .sub_account = x->key.sub_account,
+      .regions = buf_view(&x->api->regions),
       .claim = x->request->claim,
       .claim_arg = x->request->claim_arg,
   };

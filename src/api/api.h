@@ -18,9 +18,11 @@ struct api_options {
   uint64_t body_max;         /* bytes of a body, inflated; only for the message: the HTTP layer enforces the limit */
   uint32_t params_max;       /* parameters, including nested ones */
   uint32_t rows_max;         /* of an answer */
+  const char *regions;       /* api.regions: what GetRegion lists (regions.h); copied */
   struct window_limits window;
 };
 
+/* -ERR_USAGE: options->regions is not what the setting allows. -ERR_MEMORY. Caller frees. */
 MUST_USE int api_new(const struct api_options *options, struct api **ret, struct err *err);
 void api_free(struct api *api);
 

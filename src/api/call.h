@@ -14,6 +14,7 @@ struct call {
   int64_t now;            /* Unix seconds */
   const char *public_key;
   bool sub_account;
+  struct str regions;     /* the fields that GetRegion answers */
   bool (*claim)(void *claim_arg, size_t bytes); /* as in struct api_request; actions use call_claim */
   void *claim_arg;
   struct project project; /* set if the action needs one */
