@@ -85,9 +85,9 @@ void ledger_close(struct ledger *ledger) {
   stop_workers(ledger);
   places_fini(ledger);
   run_list_release(ledger->runs);
-  delta_free(ledger->filling);
-  delta_free(ledger->frozen);
-  delta_free(ledger->spare);
+  delta_release(ledger->filling);
+  delta_release(ledger->frozen);
+  delta_release(ledger->spare);
   identities_fini(&ledger->staged);
   identities_fini(&ledger->staged_voids);
   free(ledger->staged_targets);
