@@ -203,11 +203,11 @@ static void answer_refusal(struct buf *body, size_t start, struct str action, co
 struct action {
   const char *name;
   int (*handle)(const struct call *call, struct buf *out, struct refusal *refusal);
-  bool needs_project;
+  bool needs_project, is_long;
 };
 
 static const struct action actions[] = {
-#define X(name, handler, needs_project) {#name, handler, needs_project},
+#define X(name, handler, needs_project, is_long) {#name, handler, needs_project, is_long},
 #include "api/actions.def"
 #undef X
 };
@@ -228,6 +228,7 @@ struct exchange {
   struct str action; /* as given, trimmed; "" if there is none */
   struct key key;
   struct refusal refusal;
+  bool is_later; /* the action is a long one, and must not run now */
 };
 
 static struct params_source source_of(const struct exchange *x) {
@@ -341,7 +342,8 @@ static int run(struct exchange *x, struct buf *body) {
       .claim_arg = x->request->claim_arg,
   };
   if (action->needs_project) code = find_project(x, &call.project);
-  if (code != 0) return code;
+  x->is_later = action->is_long && !x->request->may_take_long;
+  if (code != 0 || x->is_later) return code;
   begin_answer(body, RETCODE_OK, x->action);
   code = action->handle(&call, body, &x->refusal);
   if (code == 0) buf_char(body, '}');
@@ -352,6 +354,7 @@ static int run(struct exchange *x, struct buf *body) {
 /* Fills in what the access log shows. Only known names appear, because a client may send its private key under any
  * name by mistake. */
 static void tell(const struct exchange *x, int code, struct api_result *ret) {
+  ret->is_later = false;
   const struct action *action = find_action(x->action);
   struct str public_key = str_of(x->key.public_key);
   if (public_key.len >= sizeof ret->public_key) public_key.len = sizeof ret->public_key - 1;
@@ -370,6 +373,7 @@ void api_handle(struct api *api, const struct api_request *request, struct buf *
     answer_refusal(body, start, x.action, &x.refusal, request->id);
   }
   tell(&x, code, ret);
+  ret->is_later = code == 0 && x.is_later;
   bytes_wipe(&x.key, sizeof x.key);
   give_back(api, x.workspace);
 }

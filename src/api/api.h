@@ -28,6 +28,7 @@ void api_free(struct api *api);
 
 struct api_result {
   int ret_code;
+  bool is_later; /* nothing was answered: call api_handle again, with may_take_long */
   char action[65];     /* for the access log: the name of a known action, else "" */
   char public_key[65]; /* cut; only if that key exists (a stray private key must not reach a log) */
 };
@@ -38,6 +39,7 @@ struct api_request {
   struct str body;         /* JSON_PADDING bytes behind it are readable; empty if there was none */
   const char *id;          /* the request's UUID, for the message of RetCode 130 */
   const char *unavailable; /* why requests cannot be served now, or NULL */
+  bool may_take_long;      /* on a thread where reading records may take its time */
   /* An action claims memory for its answer before it takes the memory: so many bytes in all, from now on. A later
    * claim of fewer bytes gives the rest back. False if there is no room. NULL: no bound. */
   bool (*claim)(void *claim_arg, size_t bytes);
@@ -45,7 +47,8 @@ struct api_request {
 };
 
 /* Answers one request: appends one JSON object to body, which is empty. Any thread may call it. It never fails (an
- * internal error is RetCode 130), and only reads the ledger. */
+ * internal error is RetCode 130), and only reads the ledger. An action that may take long is checked, but not run,
+ * unless may_take_long: ret->is_later is then true, and the body is still empty. */
 void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);
 
 /* Frees the working memory that no call has used since the last time. Any thread may call it. */

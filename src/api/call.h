@@ -38,7 +38,7 @@ int refuse_internal(struct refusal *refusal, const char *what, const struct err 
 /* Claims memory for the answer, and for what is needed to make it: bytes in all. RetCode 150 when there is no room. */
 int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal);
 
-#define X(name, handler, needs_project) \
+#define X(name, handler, needs_project, is_long) \
   int handler(const struct call *call, struct buf *out, struct refusal *refusal);
 #include "api/actions.def"
 #undef X
