@@ -53,7 +53,9 @@ int regions_append(struct str setting, struct buf *out, struct err *err) {
   struct str rest = setting;
   unsigned number = 0;
   int result = 0;
+  bool is_last;
   do {
+    is_last = rest.len == 0 || memchr(rest.ptr, ',', rest.len) == NULL; /* so "a/b," ends with an empty pair */
     struct str before = str_make(setting.ptr, setting.len - rest.len);
     struct pair pair;
     result = read_pair(str_cut(&rest, ','), &pair, err);
@@ -62,7 +64,7 @@ int regions_append(struct str setting, struct buf *out, struct err *err) {
                        STR_ARG(pair.zone));
     }
     if (result == 0) append(out, &pair, ++number);
-  } while (result == 0 && rest.len > 0);
+  } while (result == 0 && !is_last);
   buf_char(out, ']');
   if (result != 0) out->len = start;
   return result;
