@@ -95,8 +95,7 @@ void scan_reader_free(struct scan_reader *reader);
 SCOPED_REF(struct scan_reader, scan_reader_free)
 
 /* The usage at a position, which an entry gave. Borrowed until the next scan_record of this reader; the functions below
- * leave it as it is. -ERR_NOT_FOUND if a record of another type is there, or if no record begins there, or it is not
- * below the ledger's end: a position that a client forged. */
+ * leave it as it is. Never pass a position that a client names: if no usage is there, that is -ERR_CORRUPT. */
 MUST_USE int scan_record(struct scan_reader *reader, uint64_t position, const struct usage **ret, struct err *err);
 
 /* The void of a task that is below as_of: *ret_position is where it is; 0: the task was not voided then. `usage` is the
@@ -110,7 +109,8 @@ MUST_USE int scan_resolution(struct scan_reader *reader, const struct usage *usa
  * scan_other. */
 MUST_USE int scan_other(struct scan_reader *reader, uint64_t position, const struct usage **ret, struct err *err);
 
-/* The time at which the record at a position was stored: that of its block. Errors as scan_record. */
+/* The time at which the record at a position was stored: that of its block. For another record than the one that
+ * scan_record gave last, it ends what scan_other gave. */
 MUST_USE int scan_stored_ms(struct scan_reader *reader, uint64_t position, int64_t *ret_ms, struct err *err);
 
 /* ---- the records of a name ---- */
