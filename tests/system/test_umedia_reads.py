@@ -13,6 +13,7 @@ ENDLESS = 253402300799  # the last second that a time may be
 NOON = 1604203200  # 2020-11-01T12:00:00+08:00, so 04:00 UTC
 START = NOON - 12 * 3600  # of that day in Shanghai
 WINDOW = {"BeginTime": START, "EndTime": START}
+NOONS = {"BeginTime": NOON, "EndTime": NOON}  # the same day, in UTC too
 
 
 def at(seconds):
@@ -213,3 +214,210 @@ def test_wrong_regions_stop_the_start(tmp_path):
         done = run("serve", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", "--set", f"api.regions={setting}", check=False)
         assert done.returncode == 2 and "api.regions: " in done.stderr and done.stdout == "", (setting, done)
         assert done.stderr.count("\n") <= 2, done
+
+
+# ---- task lists ----
+
+
+@pytest.mark.parametrize("action", LISTS)
+def test_parts_of_lists(media, action):
+    for name, values in (("Limit", ("0", "-1", "abc", "1.5", "1e2", "100001", "18446744073709551616", "1 2")),
+                         ("Offset", ("-1", "abc", "0.5", "1000001", "99999999999999999999999"))):
+        for value in values:
+            assert "must be an integer from" in refused(media, action, name, **WINDOW, **{name: value})
+        for value in ([1], {"a": 1}, True, 1.5):
+            answer = media.client.post_json(media.client.signed({"Action": action, **WINDOW, name: value}))
+            assert answer["RetCode"] == 230 and f"[{name}]" in answer["Message"], answer
+        assert "more than once" in media.client.call(action, **{name: "1", name.lower(): "1"})["Message"]
+        whole = call(media, action, **WINDOW)
+        for value in ("", " "):
+            assert call(media, action, **WINDOW, **{name: value}) == whole
+    count = len(whole["TaskList"])
+    assert count == whole["TotalCount"] > 1
+    for offset in range(count + 2):
+        for limit in (1, 2, 100000):
+            part = call(media, action, **WINDOW, Offset=offset, Limit=limit)
+            assert part["TaskList"] == whole["TaskList"][offset:offset + limit] and part["TotalCount"] == count
+        assert call(media, action, **WINDOW, Offset=offset)["TaskList"] == whole["TaskList"][offset:]
+    assert call(media, action, **WINDOW, Offset=1000000)["TaskList"] == []
+
+
+def test_a_list_has_the_tasks_of_its_kind(media):
+    """By finish time; failed ones too, voided ones not, nothing of another project."""
+    assert task_ids(media, "GetCodecTaskList", **WINDOW) == ["1265", "job/1080", "bad"]
+    assert task_ids(media, "GetFormatTaskList", **WINDOW) == ["ts/bad", "ts/2", "ts/1"]
+    assert task_ids(media, "GetSnapTaskList", **WINDOW) == ["snap/bad", "snap/1"]
+    assert task_ids(media, "GetCodecTaskList", **WINDOW, ProjectId="org-b") == ["elsewhere", "1265"]  # both at the same time
+    for action in LISTS:
+        for begin in (START - 1 - DAY, START + DAY):
+            assert call(media, action, BeginTime=begin, EndTime=begin)["TotalCount"] == 0
+        assert media.client.call(action, ProjectId="org-none")["RetCode"] == 292
+
+
+def test_fields_of_lists(media):
+    first, second, failed = call(media, "GetCodecTaskList", **WINDOW)["TaskList"]
+    assert first == {
+        "TaskId": "1265", "SrcUrl": FULL["src_url"], "DestVideoName": "b_864.mp4", "DestBucket": "bucket", "DestFormat": "mp4",
+        "Duration": 300, "CodecLevel": "mediumdefinition", "CreateTime": NOON - 166, "Status": "finished", "FinishTime": NOON,
+        "Minutes": 5, "VideoCodec": "h264", "Width": 864, "Height": 480, "Source": "farm", "Id": "job/864"}
+    assert second == {
+        "TaskId": "job/1080", "SrcUrl": "", "DestVideoName": "", "DestBucket": "", "DestFormat": "", "Duration": 61,
+        "CodecLevel": "highdefinition", "CreateTime": 0, "Status": "finished", "FinishTime": NOON + 60, "Minutes": 2,
+        "VideoCodec": "h265", "Width": 1920, "Height": 1080, "Source": "farm", "Id": "job/1080"}
+    assert (failed["Status"], failed["Duration"], failed["Minutes"], failed["CodecLevel"]) == ("failed", 0, 0, "")
+    remux = call(media, "GetFormatTaskList", **WINDOW)["TaskList"][-1]
+    assert remux == {
+        "TaskId": "ts/1", "SrcUrl": "", "DestVideoName": "l.m3u8", "DestBucket": "bucket", "DestFormat": "m3u8", "Duration": 62,
+        "CreateTime": 0, "Status": "finished", "FinishTime": NOON + 30, "Minutes": 2, "VideoCodec": "", "Width": 0, "Height": 0,
+        "Source": "farm", "Id": "ts/1"}
+    failed, snap = call(media, "GetSnapTaskList", **WINDOW)["TaskList"]
+    assert snap == {
+        "TaskId": "snap/1", "SrcUrl": "", "ImageName": "thumb", "ImageFormat": "jpg", "SnapType": "", "ImageCount": 12,
+        "CreateTime": 0, "Status": "finished", "FinishTime": NOON + 5, "DestBucket": "", "Width": 0, "Height": 0, "Source": "farm",
+        "Id": "snap/1"}
+    assert (failed["Status"], failed["ImageCount"]) == ("failed", 0)
+
+
+@pytest.mark.parametrize("begin, end", [(START, START), (NOON + 3600, NOON + 7200), (START + DAY - 1, START + DAY - 1),
+                                        (START - 5 * DAY, START + 5 * DAY)])
+def test_a_window_is_whole_days_as_in_the_statistics(media, begin, end):
+    window = {"BeginTime": begin, "EndTime": end}
+    assert [call(media, action, **window)["TotalCount"] for action in LISTS] == [3, 3, 2]
+    assert sum(task["Duration"] for task in call(media, "GetCodecTaskList", **window)["TaskList"]) == \
+        sum(row["TotalTime"] for row in media.client.stat(**window))
+
+
+@pytest.mark.parametrize("voids", [False, True])
+def test_a_long_list_is_never_cut(bare, voids):
+    """It is refused with what to do, or given in parts; with tasks in memory, and in files."""
+    account = Account(bare, "query.max_age=0", "query.max_span=0", "query.rows_max=100")
+    token = bare.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+    assert account.client.report([transcode(f"{n:03}", NOON + n // 7) for n in range(101)]).json()["stored"] == 101
+    if voids:
+        assert account.client.report([void("v", "077")], token=token).json()["stored"] == 1
+        assert call(account, "GetCodecTaskList", **NOONS)["TotalCount"] == 100
+        assert account.client.report([transcode("new", NOON + 99)]).json()["stored"] == 1
+    ids = [f"{n:03}" for n in range(101)]
+    expected = [*ids[:77], *ids[78:], "new"] if voids else ids
+    for _ in range(3):
+        message = refused(account, "GetCodecTaskList", "BeginTime", **NOONS)
+        assert "more than 100 tasks (query.rows_max)" in message and "Limit" in message
+        refused(account, "GetCodecTaskList", "Limit", **NOONS, Limit=101)
+        assert task_ids(account, "GetCodecTaskList", **NOONS, Offset=1) == expected[1:]
+        parts = [task for offset in range(0, 102, 10)
+                 for task in task_ids(account, "GetCodecTaskList", **NOONS, Offset=offset, Limit=10)]
+        assert parts == expected
+        assert call(account, "GetCodecTaskList", **NOONS, Offset=7, Limit=1)["TotalCount"] == 101
+        assert call(account, "GetCodecTaskList", BeginTime=NOON + DAY, EndTime=NOON + DAY)["TaskList"] == []
+        write_all(account)
+        account.server.stop()
+        account.server.start()
+
+
+# ---- task details ----
+
+
+@pytest.mark.parametrize("action", DETAILS)
+def test_task_ids(media, action):
+    for params in ({}, {"TaskId": ""}, {"TaskId": " \t"}):
+        answer = media.client.call(action, **params)
+        assert (answer["RetCode"], answer["Message"]) == (220, "Missing params [TaskId]"), answer
+    assert "more than once" in media.client.call(action, TaskId="1265", taskid="1265")["Message"]
+    assert "longer than 256 bytes" in refused(media, action, "TaskId", TaskId="x" * 257)
+    for value in (["1265"], {"a": "1265"}):
+        answer = media.client.post_json(media.client.signed({"Action": action, "TaskId": value}))
+        assert answer["Message"] == "Params [TaskId] not available: must be a single value", answer
+    unknown = refused(media, action, "TaskId", TaskId="none")
+    kind = ("transcoding", "remuxing", "snapshot")[DETAILS.index(action)]
+    assert unknown == f"Params [TaskId] not available: no {kind} task of this project has this id"
+    others = {"job/864", "job/void", "v1", "elsewhere", "audio/1", "x" * 256, "1265' OR '1'='1", "*", "NONE"}
+    others |= {task for other in LISTS if LISTS.index(other) != DETAILS.index(action) for task in task_ids(media, other, **WINDOW)}
+    for task in others:  # under another name, voided, a void, another project's, another kind's, nobody's
+        assert refused(media, action, "TaskId", TaskId=task) == unknown, task
+    assert media.client.call(action, TaskId="1265", ProjectId="org-none")["RetCode"] == 292
+
+
+def test_another_projects_task_is_unknown(media):
+    key = media.server.admin("key", "create", "--project", "org-a")
+    sub = media.server.client(public_key=key["public_key"], private_key=key["private_key"])
+    answers = {task: sub.call("GetCodecTaskDetail", TaskId=task, ProjectId="org-a") for task in ("elsewhere", "nowhere", "1265")}
+    assert answers["elsewhere"] == answers["nowhere"] and answers["1265"]["RetCode"] == 0
+    denied = sub.call("GetCodecTaskDetail", TaskId="elsewhere", ProjectId="org-b")
+    assert denied["RetCode"] == 299 and sub.call("GetCodecTaskDetail", TaskId="nowhere", ProjectId="org-b") == denied
+    assert sub.call("GetCodecTaskDetail", TaskId="1265")["RetCode"] == 220
+    assert call(media, "GetCodecTaskDetail", TaskId="1265", ProjectId="org-b")["Duration"] == 7
+
+
+def test_fields_of_details(media):
+    detail = call(media, "GetCodecTaskDetail", TaskId="1265")
+    assert detail == {
+        "RetCode": 0, "Action": "GetCodecTaskDetailResponse", "TaskId": "1265", "SrcUrl": FULL["src_url"],
+        "DestVideoName": "b_864.mp4", "DestBucket": "bucket", "DestFormat": "mp4", "Duration": 300, "CodecLevel": "mediumdefinition",
+        "CreateTime": NOON - 166, "FinishTime": NOON, "Status": "finished", "CallbackUrl": "",
+        "CodecPattenDetail": {"CodecPattenId": "", "CodecPattenName": "", "DestFormat": "mp4", "DestSuffix": "",
+                              "DestVideoResolution": "864x480", "DestVideoCodec": "h264", "DestVideoBitrate": 0},
+        "WatermarkDetail": {}, "Minutes": 5, "VideoCodec": "h264", "Width": 864, "Height": 480, "Source": "farm", "Id": "job/864"}
+    failed = call(media, "GetCodecTaskDetail", TaskId="bad")
+    assert (failed["Status"], failed["Duration"], failed["CodecPattenDetail"]["DestVideoResolution"]) == ("failed", 0, "")
+    remux = call(media, "GetFormatTaskDetail", TaskId="ts/1")
+    assert (remux["DestVideoFormat"], remux["Duration"], remux["FinishTime"]) == ("m3u8", 62, NOON + 30)
+    snap = call(media, "GetSnapTaskDetail", TaskId=" snap/1 ")
+    assert (snap["ImageName"], snap["ImageFormat"], snap["ImageCount"], snap["ImageList"]) == ("thumb", "jpg", 12, "")
+    assert call(media, "GetSnapTaskDetail", TaskId="snap/bad")["ImageCount"] == 0
+    for kind in ("Codec", "Format", "Snap"):  # a detail repeats what the list says
+        for task in call(media, f"Get{kind}TaskList", **WINDOW)["TaskList"]:
+            detail = call(media, f"Get{kind}TaskDetail", TaskId=task["TaskId"])
+            renamed = {"DestFormat": "DestVideoFormat"} if kind == "Format" else {}
+            assert all(detail[renamed.get(name, name)] == value for name, value in task.items()), (task, detail)
+
+
+def test_which_of_several_records_answers(old_account):
+    """The newest finished one that is not voided; of failed ones, the newest, if none finished. In memory and in files."""
+    server, client = old_account.server, old_account.client
+    token = server.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+
+    def answers():
+        answer = client.call("GetCodecTaskDetail", TaskId="t")
+        return (answer["Source"], answer["Id"]) if answer["RetCode"] == 0 else answer["RetCode"]
+
+    steps = [
+        (made("transcode", "1", NOON, "failed", "a", task_id="t"), ("a", "1")),
+        (made("transcode", "t", NOON - 5, "failed", "b"), ("a", "1")),
+        (made("transcode", "t", NOON + 5, "failed", "c"), ("c", "t")),
+        (transcode("2", NOON - 50, source="a", task_id="t"), ("a", "2")),
+        (transcode("t", NOON - 60, source="d"), ("a", "2")),
+        (transcode("t", NOON - 50, source="e"), ("e", "t")),
+        (transcode("3", NOON - 40, source="a", task_id="t"), ("a", "3")),
+        (transcode("t", NOON + 50, source="f", task_id="other"), ("a", "3")),
+        (made("remux", "t", NOON + 60, source="g", duration_ms=5), ("a", "3")),
+        (void("v1", "3", "a"), ("e", "t")),
+        (void("v2", "2", "a"), ("e", "t")),
+        (void("v3", "t", "e"), ("d", "t")),
+        (void("v4", "t", "d"), ("c", "t")),
+        (void("v5", "t", "c"), ("a", "1")),
+        (void("v6", "1", "a"), ("b", "t")),
+        (void("v7", "t", "b"), 230),
+    ]
+    for sent, expected in steps:
+        assert client.report(sent, token=token).json()["stored"] == 1, sent
+        assert answers() == expected, sent
+        write_all(old_account)
+        assert answers() == expected, sent
+    assert client.call("GetFormatTaskDetail", TaskId="t")["Source"] == "g"
+
+
+def test_an_output_that_waits_is_no_task_yet(old_account):
+    """It is listed when it is resolved."""
+    server, client = old_account.server, old_account.client
+    notice = {"retcode": 0, "task_id": "w", "src_url": "s", "dest_video_name": "d", "dest_video_url": "u", "duration": 30,
+              "file_size": 1, "width": 1280, "height": 720, "message": ""}
+    reply = client.request("POST", "/v1/adapters/umedia?source=um", json.dumps(notice),
+                           {"Content-Type": "application/json", "Authorization": f"Bearer {client.token}"})
+    assert reply.status == 200 and reply.json()["unresolved"] == 1, reply.body
+    assert client.call("GetCodecTaskDetail", TaskId="w")["RetCode"] == 230
+    assert call(old_account, "GetCodecTaskList")["TotalCount"] == 0
+    waiting = server.admin("unresolved", "list")
+    run("unresolved", "resolve", "--data", server.data, "--project", "org-a", "--source", waiting["source"], "--id", waiting["id"],
+        "--codec", "h264")
+    assert call(old_account, "GetCodecTaskDetail", TaskId="w")["Duration"] == 30
+    assert task_ids(old_account, "GetCodecTaskList") == ["w"]
