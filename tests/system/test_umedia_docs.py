@@ -2,11 +2,13 @@
 import json
 import os
 import re
+import subprocess
 import urllib.parse
 
 import pytest
 
 from conftest import CODECMETER, ROOT
+from test_tutorial import SHOWN_LISTEN, normal, run_all, steps
 from umedia import ANSWERS, NOT_OFFERED, OWN, decodes_answer
 
 PUBLIC, PRIVATE = "ucloud-example@example.com", "46f09bb9fab4f12dfc160dae12273d5332b5debe"
@@ -22,7 +24,6 @@ def blocks(text):
 
 
 def shell(script, cwd, **env):
-    import subprocess
     path = f"{os.path.dirname(CODECMETER)}:{os.environ['PATH']}"
     done = subprocess.run(["sh", "-euc", script], cwd=cwd, env={**os.environ, "PATH": path, **env}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, (script, done.stdout, done.stderr)
@@ -81,3 +82,25 @@ def test_each_field_is_explained():
         assert f"`{action}`" in text.split("## Not offered")[1], action
     for action in ANSWERS:
         assert re.search(rf"^## .*{action}", text, re.M), action
+
+
+# ---- docs/former-umedia.md ----
+
+
+def test_the_page_for_former_users(bare, tmp_path):
+    """Its commands print what it shows, in one shell, against the server that it starts."""
+    listen = "%s:%d" % bare.reserved.getsockname()
+    all_steps = steps(read("former-umedia.md"))
+    assert all_steps[0][0].startswith(f"LISTEN={SHOWN_LISTEN}\n") and len(all_steps) == 9
+    script = "".join(f"printf '\\036'\n{commands}" for commands, _ in all_steps).replace(SHOWN_LISTEN, listen)
+    status, printed = run_all(script, str(tmp_path))
+    parts = printed.split("\036")[1:]
+    for (commands, shown), part in zip(all_steps, parts):
+        assert normal(part, str(tmp_path)) == normal(shown, str(tmp_path)), (commands, printed)
+    assert status == 0 and len(parts) == len(all_steps), printed
+
+
+def test_the_page_for_former_users_names_every_read():
+    page = read("former-umedia.md")
+    for action in ANSWERS:
+        assert action in page or "the three details" in page and action.endswith("TaskDetail"), action
