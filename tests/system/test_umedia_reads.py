@@ -1,11 +1,12 @@
 """UMedia's reads beside GetCodecTotalStat: statistics, task lists, task details, templates, user, regions."""
+import concurrent.futures
 import json
 import time
 
 import pytest
 
 from client import event
-from conftest import Account, Server, run, write_all
+from conftest import Account, Server, run, wait_until, write_all
 from umedia import ANSWERS, DETAILS, LISTS, NOT_OFFERED, STATISTICS, decodes_answer
 
 DAY = 86400
@@ -421,3 +422,45 @@ def test_an_output_that_waits_is_no_task_yet(old_account):
         "--codec", "h264")
     assert call(old_account, "GetCodecTaskDetail", TaskId="w")["Duration"] == 30
     assert task_ids(old_account, "GetCodecTaskList") == ["w"]
+
+
+# ---- threads and memory ----
+
+
+def test_long_answers_wait_for_their_turn(bare):
+    """Beyond query.running_max and query.waiting_max the answer is 150. Statistics do not wait."""
+    account = Account(bare, "query.max_age=0", "query.max_span=0", "query.threads=1", "query.running_max=1", "query.waiting_max=0")
+    tasks = [transcode(f"{n}", NOON + n % 1000) for n in range(20000)]
+    for first in range(0, len(tasks), 10000):
+        assert account.client.report(tasks[first:first + 10000]).json()["stored"] == 10000
+    answers = []
+
+    def overlap():
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            answers.extend(pool.map(lambda _: account.client.call("GetCodecTaskList", **WINDOW), range(32)))
+        return {answer["RetCode"] for answer in answers} >= {0, 150}
+
+    wait_until(overlap)
+    for answer in answers:
+        if answer["RetCode"] == 0:
+            assert len(answer["TaskList"]) == answer["TotalCount"] == 20000
+        else:
+            assert answer["RetCode"] == 150 and answer["Message"].startswith("Service unavailable: ") and answer["Action"] == "GetCodecTaskListResponse", answer
+    assert account.client.call("GetCodecTaskList", **WINDOW)["TotalCount"] == 20000
+
+
+def test_64_lists_at_once(media):
+    whole = [call(media, action, **WINDOW) for action in LISTS]
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        answers = list(pool.map(lambda n: media.client.call(LISTS[n % 3], **WINDOW), range(192)))
+    assert all(answer == whole[n % 3] for n, answer in enumerate(answers))
+
+
+def test_a_list_that_does_not_fit_into_memory_is_refused(bare):
+    account = Account(bare, "query.max_age=0", "query.max_span=0", "http.answers_max=1MiB")
+    tasks = [transcode(f"{n}", NOON, src_url="u" * 1000) for n in range(4000)]
+    assert account.client.report(tasks).json()["stored"] == len(tasks)
+    answer = account.client.call("GetCodecTaskList", **WINDOW)
+    assert answer["RetCode"] == 150 and "http.answers_max" in answer["Message"], answer
+    ids = [task for offset in range(0, 4000, 100) for task in task_ids(account, "GetCodecTaskList", **WINDOW, Offset=offset, Limit=100)]
+    assert ids == [f"{n}" for n in range(4000)]
