@@ -48,6 +48,10 @@ class NodeRed:
             process.wait(60)
         self.reserved.close()
 
+    def kill(self):
+        for process in self.started:
+            process.kill()
+
     def begin(self, name, *command):
         with open(self.home / name, "wb") as output:
             self.started.append(subprocess.Popen(["node", *command], env=self.environment, stdout=output, stderr=subprocess.STDOUT,

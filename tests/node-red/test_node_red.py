@@ -1,4 +1,5 @@
 """The flows of examples/node-red in a real Node-RED beside a real server: what they keep is what the server answers."""
+import json
 import os
 import pathlib
 import subprocess
@@ -110,6 +111,88 @@ def test_days_are_kept(bare, tmp_path):
         # No secret is in the flow, the log, a status or the rows. The environment alone has them.
         for text in (red.admin("GET", "/flows").decode(), red.text("log"), red.text("statuses"), str(red.kept("days"))):
             assert account.key["private_key"] not in text and account.token not in text
+
+
+def month_of(account, token, month):
+    path = f"/v1/usage?month={month}&step=1mo&group=project"
+    answer = account.client.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status == 200, answer.body
+    return [{"month": month, **row} for row in answer.json()["rows"]]
+
+
+def test_months_are_kept(bare, tmp_path):
+    """One row for each month, project and kind: those of the server."""
+    account = Account(bare)
+    bare.admin("project", "create", "--id", "org-b", "--time-zone", "America/New_York")
+    writer, names = bare.admin("token", "create")["token"], ("month", "project", "kind")
+    reader = bare.admin("token", "create", "--scope", "read")["token"]
+    for project in ("org-a", "org-b"):
+        report(account, *(event(n, f"2026-0{1 + n % 2}-{n:02}T02:00:00Z", 61 * n, 1280, 720, source=project, subject=project)
+                          for n in range(1, 29)), token=writer)
+    report(account, {"type": "remux.finished", "source": "r", "id": "1", "subject": "org-b", "time": "2026-01-09T00:00:00Z",
+                     "data": {"duration_ms": 90500}}, token=writer)
+    with NodeRed(tmp_path / "red", CODECMETER_URL=bare.url + "/", CODECMETER_READ_TOKEN=reader, CODECMETER_RETRY_S="0.5") as red:
+        red.load("month", "days")
+
+        def ask(fill="green", node="keep", **message):
+            return red.next_status(f"month-{node}", fill, lambda: red.trigger("month", **message))
+
+        assert "3 added, 0 changed, 0 removed, 0 as before" in ask(month="2026-01")
+        january = month_of(account, reader, "2026-01")
+        assert red.kept("months") == sorted(january, key=lambda row: [row[name] for name in names])
+        assert [(row["project"], row["kind"]) for row in january] == [("org-a", "transcode"), ("org-b", "transcode"), ("org-b", "remux")]
+
+        # Another month comes beside it; the same month again changes nothing; late usage changes its row.
+        assert "2 added" in ask(month="2026-02")
+        assert "0 added, 0 changed, 0 removed, 3 as before" in ask(month="2026-01")
+        report(account, event("late", "2026-01-15T00:00:00Z", 7, source="late", subject="org-a"), token=writer)
+        assert "0 added, 1 changed, 0 removed, 2 as before" in ask(month="2026-01")
+        both = month_of(account, reader, "2026-01") + month_of(account, reader, "2026-02")
+        assert red.kept("months") == sorted(both, key=lambda row: [row[name] for name in names])
+
+        # Without a month: the one before this one.
+        last = [time.strftime("%Y-%m", time.gmtime(time.time() - (time.gmtime().tm_mday + more) * DAY)) for more in (0, 1)]
+        report(account, event("last", f"{last[0]}-02T00:00:00Z", 7, source="last", subject="org-a"), token=writer)
+        ask()
+        assert red.kept("months")[-1]["month"] in last
+
+        # A month that the server does not know, and no server: the error is shown, and the rows stay.
+        kept = red.kept("months")
+        assert ask("red", "check", month="2026-13").startswith("refused: HTTP 400, month")
+        bare.stop()
+        assert ask("yellow", "check", month="2026-01").startswith("the server cannot be reached (ECONNREFUSED); attempt 2 of 8")
+        assert red.kept("months") == kept
+        seen = len(red.statuses("month-keep", "green"))
+        bare.start()
+        wait_until(lambda: len(red.statuses("month-keep", "green")) > seen)
+        assert red.kept("months") == kept and "3 as before" in red.statuses("month-keep", "green")[-1]
+        for text in (red.admin("GET", "/flows").decode(), red.text("log"), red.text("statuses")):
+            assert reader not in text
+
+
+@pytest.mark.parametrize("token, said", (("wrong", "refused: HTTP 401"), ("", "not set in the environment of Node-RED: CODECMETER_READ_TOKEN")))
+def test_errors_of_a_month_are_shown(bare, tmp_path, token, said):
+    Account(bare)
+    with NodeRed(tmp_path / "red", CODECMETER_URL=bare.url, CODECMETER_READ_TOKEN=token) as red:
+        red.load("month")
+        node = "check" if token else "ask"
+        assert red.next_status(f"month-{node}", "red", lambda: red.trigger("month")).startswith(said)
+        assert red.kept("months") is None
+
+
+def test_a_kill_leaves_the_old_rows_or_the_new_ones(bare, tmp_path):
+    """Node-RED is killed while it keeps rows again and again."""
+    account = Account(bare)
+    some_usage(account)
+    for number in range(4):
+        with NodeRed(tmp_path / f"red{number}", **environment(account, CODECMETER_ROWS=str(tmp_path))) as red:
+            red.load("days")
+            red.next_status("days-keep", "green", lambda: red.trigger("days"))
+            for _ in range(30):
+                red.trigger("days")
+            red.kill()
+        lines = (tmp_path / "days.ndjson").read_text().splitlines()
+        assert len({json.loads(line)["Time"] for line in lines}) in (31, 32) and len(lines) % 3 == 0
 
 
 def test_errors_of_days_are_shown(bare, tmp_path):

@@ -154,6 +154,13 @@ def period(question, zone):
     return bound(question["from"], zone), bound(question["to"], zone)
 
 
+def check_period(question, zones):
+    for zone in zones.values():
+        begin, end = period(question, zone)
+        if begin >= end:
+            raise Refused(400, "to")
+
+
 def period_before(zone, begin, end):
     """As many months before, if months begin at both ends; else as many days, if days do; else as many seconds."""
     first, last = day_of(zone, begin), day_of(zone, end)
@@ -167,6 +174,14 @@ def period_before(zone, begin, end):
 
 
 # ---- the ledger ----
+
+
+class Refused(Exception):
+    """The question has no answer: the status, and the parameter at fault."""
+
+    def __init__(self, status, param):
+        super().__init__(f"{status} {param}")
+        self.status, self.param = status, param
 
 
 class Record:
@@ -224,14 +239,6 @@ def content(made):
     time = made.get("time")
     kept["time"] = None if time is None else round(datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() * 1000)
     return kept
-
-
-class Refused(Exception):
-    """The question has no answer: the status, and the parameter at fault."""
-
-    def __init__(self, status, param):
-        super().__init__(f"{status} {param}")
-        self.status, self.param = status, param
 
 
 class Ledger:
@@ -386,10 +393,7 @@ def usage(ledger, question, as_of=NEVER):
     """The rows that /v1/usage answers."""
     projects = ledger.projects(question, as_of)
     zones = zone_for(ledger, question, projects, as_of)
-    for zone in zones.values():
-        begin, end = period(question, zone)
-        if begin >= end:
-            raise Refused(400, "to")
+    check_period(question, zones)
     dims = dims_of(question)
     cells, steps = counted(ledger, question, as_of, zones, lambda zone: period(question, zone))
     before, before_steps = {}, {}
@@ -428,7 +432,7 @@ def with_zeros(names, dims, steps, before_steps, question):
         count = max(len(steps[project]), len(before_steps.get(project, []))) - 1
         mine = [values for values in groups if "project" not in dims or values[dims.index("project")] == project]
         if not mine:
-            lone = {"project": project, "kind": listed(question.get("kind"))[0] if question.get("kind") else "transcode"}
+            lone = {"project": project, "kind": min(listed(question.get("kind")) or KINDS, key=KINDS.index)}
             mine = [tuple(lone.get(dim) for dim in dims)] if "project" in dims or not groups else []
         ret |= {(number, values) for number in range(count) for values in mine}
     return ret
@@ -441,11 +445,12 @@ def tasks(ledger, question, as_of=NEVER):
     """The records that /v1/tasks lists, newest first."""
     projects = ledger.projects(question, as_of)
     zones = {project: question.get("zone") or ledger.zone_of(project, as_of) for project in projects}
-    status = question.get("status", "finished")
-    ret = []
+    has_period, status, ret = "from" in question or "month" in question, question.get("status", "finished"), []
+    if has_period:
+        check_period(question, zones)
     for record in ledger.tasks_of(question, as_of):
         state = "voided" if record.voided < as_of else record.outcome
-        begin, end = (period(question, zones[record.project]) if "from" in question or "month" in question else (0, NEVER))
+        begin, end = period(question, zones[record.project]) if has_period else (0, NEVER)
         if status not in ("all", state) or not begin * 1000 <= record.time_ms < end * 1000:
             continue
         if "task_id" in question and record.task_id not in listed(question["task_id"]):

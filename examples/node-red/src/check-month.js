@@ -23,6 +23,6 @@ node.status({});
 return [{
     file: `${env.get("CODECMETER_ROWS")}/months.ndjson`,
     rows: answer.rows.map(row => ({month: msg.month, ...row})),
-    key: ["month", "project"],
+    key: ["month", "project", "kind"],
     replaces: {month: msg.month},
 }, null];
