@@ -6,6 +6,31 @@
  * reply stay valid, even if the client has gone. If wait_timeout_ms passes first, the server calls the route's
  * `expired` on a thread of its own. `expired` returns true if it has filled the reply and http_resume will not be
  * called; false if http_resume is about to be called.
+ *
+ * Query threads. A route has a cost. The server calls the handler of an HTTP_QUICK route on a thread that serves
+ * connections, so that handler must be quick. It calls the handler of an HTTP_QUERY route on a query thread, so that
+ * handler may read for a while. A handler of an HTTP_QUICK route may return HTTP_LATER when it finds that the request
+ * is a long one: then it is called again, on a query thread. request->on_query_thread says which call it is.
+ *
+ * At most query_running_max queries run at one time; a query runs from its handler's call until its answer is made, or
+ * its stream is freed. At most query_waiting_max queries wait to begin, for wait_timeout_ms. Beyond these bounds the
+ * server calls the handler with request->unavailable set, on any thread. The handler must then answer at once (503 with
+ * Retry-After), and must neither read nor stream. So a handler looks at request->unavailable first, in every call.
+ *
+ * Streams. A handler on a query thread may leave the body empty, set reply->stream and return HTTP_ANSWERED. The
+ * server then calls stream.next on a query thread, once for each piece, and sends the pieces. Status and headers are
+ * those of the reply. Each call is a turn: after it the other queries have theirs, and the next turn may be on another
+ * thread. While the client receives a piece, no turn is taken, and the endpoint holds no lock, view or transaction.
+ *
+ *   - The server makes the first piece before it sends the head. If the first piece is the last one, the answer has a
+ *     Content-Length; otherwise it is chunked.
+ *   - HTTP_FAILED before the head was sent: if the handler or `next` has filled the reply with an error (a status of
+ *     400 or more), the server sends that; otherwise it sends 500. HTTP_FAILED later: the server closes the connection
+ *     without the final chunk, so that the client knows that the answer is not whole.
+ *   - The server closes the connection likewise if the client is too slow (64 KiB in 15 s), and when the server stops.
+ *   - HEAD: `next` is never called, and the answer has no Content-Length.
+ *   - HTTP/1.0 has no chunks: such an answer is buffered, up to HTTP_BUFFERED_MAX bytes. A longer one is answered 505.
+ *   - Pieces count against answers_max. A query for which it has no room is answered as beyond the bounds above.
  */
 #ifndef CODECMETER_HTTP_REQUEST_H
 #define CODECMETER_HTTP_REQUEST_H
@@ -23,10 +48,11 @@ struct http_request {
   struct str path;   /* as sent, without the query, not decoded */
   struct str query;  /* as sent, without '?', not decoded */
   struct str content_type, content_encoding, authorization, accept; /* empty when absent */
-  struct str body;   /* JSON_PADDING readable bytes behind it; invalid once the handler has returned */
+  struct str body;   /* JSON_PADDING readable bytes behind it; invalid once the handler has answered */
   char peer[64];     /* the client's address in text */
   char id[HTTP_ID_SIZE]; /* a fresh UUID: X-UCLOUD-REQUEST-UUID and the access log */
   const char *unavailable; /* why the request cannot be served now, a sentence; the body is not read. NULL: it can */
+  bool on_query_thread;    /* the handler is called on a query thread, so it may take its time and set a stream */
   void *state;             /* belongs to the endpoint; `release` frees it */
   /* For the access log, set by endpoints; never a secret. */
   char who[72];      /* public key or token id */
@@ -34,13 +60,36 @@ struct http_request {
   int code;          /* RetCode */
 };
 
-#define HTTP_HEADERS_MAX 8
+/* HTTP_MORE: the piece may be empty; then `next` is called again after the other queries had their turn. HTTP_LAST: the
+ * piece, which may be empty, ends the answer. HTTP_FAILED: the piece is not sent. */
+enum http_piece { HTTP_MORE, HTTP_LAST, HTTP_FAILED };
+
+/* A piece has about HTTP_PIECE bytes. A longer one is sent too, up to HTTP_PIECE_MAX; beyond that the buf is failed,
+ * which counts as HTTP_FAILED. */
+#define HTTP_PIECE ((size_t)64 << 10)
+#define HTTP_PIECE_MAX ((size_t)4 << 20)
+/* The longest streamed answer to a client of HTTP/1.0. */
+#define HTTP_BUFFERED_MAX ((size_t)4 << 20)
+
+/* The body of an answer, made piece by piece. The arg is the endpoint's; request and reply stay valid until `free`. */
+struct http_stream {
+  /* Appends the next piece to `piece`, which is empty. On a query thread, never twice at one time. It must return
+   * within about 100 ms, with HTTP_MORE and whatever it has: other queries wait for it, and so does a stop. */
+  enum http_piece (*next)(void *arg, struct buf *piece);
+  /* Called exactly once, when no more pieces are wanted: after HTTP_LAST or HTTP_FAILED on the query thread, or on any
+   * other thread when the client is gone or the server stops. Always before the route's `release`. It must not wait. */
+  void (*free)(void *arg);
+  void *arg;
+};
+
+#define HTTP_HEADERS_MAX 12
 #define HTTP_HEADER_VALUE_MAX 255
 
 struct http_reply {
   unsigned status;          /* 200 unless set; with 204 there is no body */
   const char *content_type; /* static; "application/json" unless set */
   struct buf body;          /* freed by the server */
+  struct http_stream stream; /* zeros: the body is the answer. The server owns it once the handler has returned */
   struct http_header {
     const char *name; /* static; NULL: unused */
     char value[HTTP_HEADER_VALUE_MAX + 1];
@@ -48,7 +97,12 @@ struct http_reply {
   bool close; /* close the connection after the reply */
 };
 
-enum http_result { HTTP_ANSWERED, HTTP_WAITING };
+/* HTTP_LATER: call the handler again, on a query thread; request and body stay as they are. Only an HTTP_QUICK route's
+ * handler may return it, and not if `unavailable` is set. On a query thread a handler returns HTTP_ANSWERED. */
+enum http_result { HTTP_ANSWERED, HTTP_WAITING, HTTP_LATER };
+
+/* Where a route's handler is called. */
+enum http_cost { HTTP_QUICK, HTTP_QUERY };
 
 /* The server calls `admit`, if there is one, when it has read the head. False: `admit` has filled the reply, and the
  * request is refused. The server keeps no body of a refused request. It refuses a body longer than body_max, as sent,
@@ -56,6 +110,7 @@ enum http_result { HTTP_ANSWERED, HTTP_WAITING };
 struct http_route {
   const char *path;    /* exact, or the beginning if it ends with a slash and is not "/" alone */
   const char *methods; /* "GET, HEAD, POST": others get 405 with this as Allow; NULL: the handler gets every method */
+  enum http_cost cost;
   uint64_t body_max;   /* bytes; a longer body is answered by `too_large`, or with 413 if that is NULL */
   bool (*admit)(void *arg, struct http_request *request, struct http_reply *reply);
   enum http_result (*handle)(void *arg, struct http_request *request, struct http_reply *reply);

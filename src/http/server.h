@@ -20,7 +20,10 @@ struct http_options {
   uint32_t header_max;      /* bytes of request line and headers */
   int64_t request_timeout_ms; /* for the request to arrive and its answer to begin: 30 s */
   int64_t idle_timeout_ms;  /* 15 s */
-  int64_t wait_timeout_ms;  /* for a handler that returned HTTP_WAITING */
+  int64_t wait_timeout_ms;  /* for a handler that returned HTTP_WAITING, and for a query to begin */
+  unsigned query_threads;     /* 0: half of the cores, at least one */
+  unsigned query_running_max; /* queries that have begun and are not made to their end; at least 1 */
+  unsigned query_waiting_max; /* queries that wait to begin */
   uint64_t drain_max;       /* bytes beyond the route's body_max that are read and dropped of a refused body: 8 MiB */
   uint64_t bodies_max;      /* bytes of all bodies in memory; requests beyond it are refused as busy */
   uint64_t answers_max;     /* bytes of all answers in memory that are longer than HTTP_SHORT; see http_claim */
