@@ -23,7 +23,7 @@
 #define ALL_TIME .from_ms = INT64_MIN, .to_ms = INT64_MAX
 
 struct fixture {
-  char dir[64];
+  char dir[256];
   struct ledger *ledger;
   struct ledger_options options;
   struct clock clock;
