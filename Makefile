@@ -8,7 +8,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk lint bench bench-profile fresh deb deb-test clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk lint bench bench-profile node-red fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -96,6 +96,12 @@ bench: ## compare with PostgreSQL, SQLite and nginx, up to TASKS=10000000 tasks;
 bench-profile: ## measure where the server spends its time
 	@$(MAKE) --no-print-directory bench PARTS=profile
 
+node-red: ## run the flows of examples/node-red in a real Node-RED; needs Node 18 or 20 and npm; not part of `make test`
+	@$(MAKE) --no-print-directory build-tests
+	@mkdir -p build-node-red && cp tests/node-red/package.json tests/node-red/package-lock.json build-node-red/
+	@npm ci --prefix build-node-red --no-audit --no-fund --loglevel error
+	@/usr/bin/python3 -m pytest -p no:cacheprovider -q tests/node-red
+
 fresh: ## run README.md's steps and `make test` in bare Debian 12 roots; needs root; PARTS='root user test'
 	@scripts/install bare-root
 	@scripts/fresh $(PARTS)
@@ -110,4 +116,4 @@ deb-test: ## try the packages in a bare root, as root; BOOT=1 boots it too, and 
 	@BOOT='$(BOOT)' scripts/test-packages
 
 clean: ## remove all build directories
-	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb build-fresh
+	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb build-fresh build-node-red

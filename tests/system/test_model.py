@@ -2,55 +2,24 @@
 step, over duplicates, conflicts, checkpoints, changes of zone, restarts, kills and rebuilds. SEED=n replays a run.
 """
 import datetime
-import functools
 import os
 import random
 import time
-import zoneinfo
 
+import recount
 from client import event
 from conftest import Account, Server, run
+from recount import DAY, UTC, day_of, first_instant, seconds
 
-UTC = datetime.timezone.utc
-QUARTER = 900
-DAY = 86400
 ZONES = ("Asia/Shanghai", "UTC", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Africa/Cairo",
          "America/St_Johns", "Asia/Kolkata", "Pacific/Apia", "America/Sao_Paulo", "Asia/Kathmandu")
-TIERS = (("LowDefinitionTime", 640, 480), ("MidiumDefinitionTime", 1280, 720), ("HighDefinitionTime", 1920, 1080))
+FIELDS = {"low": "LowDefinitionTime", "medium": "MidiumDefinitionTime", "high": "HighDefinitionTime", "super": "SuperDefinitionTime"}
 SIZES = ((640, 480), (639, 481), (480, 640), (1280, 720), (720, 1280), (1281, 479), (1920, 1080), (1080, 1920),
          (3840, 2160), (1, 1), (65535, 65535))
-EPOCH = datetime.date(1970, 1, 1)
-
-
-def local_day(zone, instant):
-    return (datetime.datetime.fromtimestamp(instant, zoneinfo.ZoneInfo(zone)).date() - EPOCH).days
-
-
-@functools.lru_cache(None)
-def first_instant(zone, day):
-    """The earliest instant whose local date is that day or later, found by walking."""
-    instant = day * DAY - 16 * 3600
-    while local_day(zone, instant) < day:
-        instant += QUARTER
-    return instant
-
-
-def day_of(zone, instant):
-    day = local_day(zone, instant)
-    while first_instant(zone, day + 1) <= instant:
-        day += 1
-    return day
 
 
 def tier(width, height):
-    for name, long, short in TIERS:
-        if max(width, height) <= long and min(width, height) <= short:
-            return name
-    return "SuperDefinitionTime"
-
-
-def seconds(ms):
-    return max(1, (ms + 500) // 1000) if ms > 0 else 0
+    return FIELDS[recount.tier(width, height)]
 
 
 class Model:
@@ -99,7 +68,7 @@ class Model:
                 continue
             for codec in sorted({codec for _, codec in totals} or {"h264"}):
                 row = totals.get((day, codec), {})
-                row = {name: row.get(name, 0) for name in [t[0] for t in TIERS] + ["SuperDefinitionTime"]}
+                row = {name: row.get(name, 0) for name in FIELDS.values()}
                 rows.append({"Time": first_instant(zone, day), "VideoCodec": codec, "TotalTime": sum(row.values()), **row})
         return rows
 
