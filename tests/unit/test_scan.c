@@ -103,6 +103,8 @@ static void test_bad_names(void **state) {
       {{.project = STR(""), .id = STR("1"), .as_of = end, .max = 1}, -ERR_NOT_FOUND, "no project"},
       {{.project = STR("org-a"), .id = STR("1"), .as_of = end + 1, .max = 1}, -ERR_RANGE, "position"},
       {{.project = STR("org-a"), .as_of = end, .max = 1}, 0, NULL},
+      {{.project = STR("org-a"), .id = STR("1"), .as_of = end, .max = 1}, 0, NULL},
+      {{.project = STR("org-a"), .source = STR("a\0b"), .id = STR("\0"), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .source = str_of(long_name), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .task_id = str_of(long_name), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .id = STR("1"), .as_of = end, .behind = UINT64_MAX, .max = 1}, 0, NULL},
