@@ -149,6 +149,7 @@ static bool take(void *arg, const struct tasks_item *item) {
   assert_true(reading->count < reading->cap);
   assert_true(reading->page_left > 0);
   assert_int_equal(task_status_of(item->usage, item->status == TASK_VOIDED), item->status);
+  if (item->usage->dest_name.len > 0) assert_true(str_equal(item->usage->dest_name, item->usage->id));
   reading->rows[reading->count++] = (struct row){
       .key = {item->usage->finished_ms, item->position}, .project = item->project, .status = item->status};
   return --reading->page_left > 0 && below(reading->stop_at) > 0;
@@ -331,6 +332,36 @@ static void test_many_of_a_task_id(void **state) {
   notes_fini(&notes);
 }
 
+/* The newest records do not match, so the batches grow; then all match, more than are kept whole. */
+static void test_many_match(void **state) {
+  struct fixture *f = *state;
+  enum { HAY = 10000, NEEDLES = 5000 };
+  open_ledger(f);
+  make_project(f, "org-a", "UTC");
+  for (unsigned i = 0; i < HAY + NEEDLES; i++) {
+    char id[16];
+    (void)snprintf(id, sizeof id, "%u", i);
+    bool is_hay = i % 3 != 0;
+    struct usage usage = usage_of("org-a", id, is_hay ? T0 + 1000000 + i : T0 + (int64_t)(i * UINT64_C(7919) % 100003));
+    usage.source = is_hay ? STR("hay") : STR("farm");
+    usage.dest_name = usage.id;
+    assert_int_equal(stage(f, &usage), VERDICT_STORED);
+    if (i % 1000 == 0) commit(f);
+  }
+  commit(f);
+  checkpoint(f, true);
+  struct filter filter = {0};
+  assert_int_equal(filter_add(&filter, STR("source"), STR("farm"), NULL), 0);
+  const struct tasks_project of = {number_of(f, "org-a"), STR("org-a"), INT64_MIN, INT64_MAX};
+  struct notes notes = take_notes(f);
+  struct tasks_query query = {
+      .projects = &of, .projects_count = 1, .filter = &filter, .statuses = TASK_FINISHED, .as_of = notes.end};
+  static const size_t pages[] = {100, 1000, 1000000};
+  for (size_t i = 0; i < COUNT(pages); i++)
+    expect_list(f, NULL, &notes, query, pages[i]);
+  notes_fini(&notes);
+}
+
 static void test_bad(void **state) {
   struct fixture *f = *state;
   struct err err = {0};
@@ -405,6 +436,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_random, setup, teardown),
       cmocka_unit_test_setup_teardown(test_many_projects, setup, teardown),
       cmocka_unit_test_setup_teardown(test_many_of_a_task_id, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_many_match, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
