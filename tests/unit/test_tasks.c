@@ -6,6 +6,7 @@
 
 #include "query/task.h"
 #include "query/tasks.h"
+#include "query/usage_copy.h"
 
 static const char *const projects[] = {"org-a", "org-b", "org-c", "org-d"};
 static const char *const codecs[] = {"h264", "h265", "av1"};
@@ -381,6 +382,40 @@ static void test_bad(void **state) {
   assert_int_equal(tasks_next(tasks, take, &reading, &is_end, &err), -ERR_RANGE);
 }
 
+/* ---- copies ---- */
+
+/* Every text of a record is copied: the first ones are overwritten before the look. */
+static void test_copy(void **state) {
+  (void)state;
+  static const enum usage_kind kinds[] = {USAGE_TRANSCODE, USAGE_VOID};
+  for (size_t k = 0; k < COUNT(kinds); k++) {
+    char texts[14][SRC_URL_MAX];
+    struct usage usage = {.kind = kinds[k], .finished_ms = 7, .width = 640}, copy;
+    struct str *const of[14] = {&usage.project, &usage.source,  &usage.id,      &usage.codec,     &usage.quality,
+                                &usage.region,  &usage.codec_reported, &usage.labels, &usage.token, &usage.task_id,
+                                &usage.src_url, &usage.dest_name, &usage.dest_bucket, &usage.format};
+    static const size_t lengths[14] = {PROJECT_ID_MAX, SOURCE_MAX, EVENT_ID_MAX, CODEC_NAME_MAX, QUALITY_MAX, REGION_MAX, CODEC_REPORTED_MAX,
+                                       LABELS_SIZE_MAX, USAGE_TOKEN_MAX, TASK_ID_MAX, SRC_URL_MAX, DEST_MAX, DEST_MAX, DEST_MAX};
+    const size_t count = kinds[k] == USAGE_VOID ? 13 : 14; /* a void has no format */
+    for (size_t i = 0; i < count; i++) {
+      memset(texts[i], 'a' + (int)i, sizeof texts[i]);
+      *of[i] = str_make(texts[i], lengths[i]);
+    }
+    SCOPED(arena_free_ref) struct arena *arena = arena_new(USAGE_COPY_MAX), *small = arena_new(USAGE_COPY_MAX / 2);
+    assert_false(usage_copy(small, &usage, &copy));
+    assert_true(usage_copy(arena, &usage, &copy));
+    memset(texts, '!', sizeof texts);
+    for (size_t i = 0; i < count; i++) {
+      const struct str *text = (const struct str *)(const void *)((const char *)&copy + ((char *)of[i] - (char *)&usage));
+      assert_int_equal(text->len, lengths[i]);
+      for (size_t at = 0; at < text->len; at++) assert_int_equal(text->ptr[at], 'a' + (int)i);
+    }
+    assert_int_equal(copy.finished_ms, 7);
+    assert_int_equal(copy.width, 640);
+    if (count == 13) assert_int_equal(copy.format.len, 0);
+  }
+}
+
 /* ---- one task ---- */
 
 static void test_story(void **state) {
@@ -431,6 +466,7 @@ static void test_story(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_copy),
       cmocka_unit_test_setup_teardown(test_bad, setup, teardown),
       cmocka_unit_test_setup_teardown(test_story, setup, teardown),
       cmocka_unit_test_setup_teardown(test_random, setup, teardown),
