@@ -142,8 +142,8 @@ static bool looks_like_date(struct str text) {
 static int refuse_compact_date(const struct v1_value *value, struct v1_problem *problem) {
   const char *digits = value->text.ptr;
   return v1_refuse_param(problem, value->name,
-                         "as Unix seconds, '%.8s' is in the year 1970; a date is written %.4s-%.2s-%.2s", digits, digits,
-                         digits + 4, digits + 6);
+                         "as Unix seconds, '%.8s' is in the year 1970; a date is written %.4s-%.2s-%.2s", digits,
+                         digits, digits + 4, digits + 6);
 }
 
 static bool read_month(struct v1_value *value) {
