@@ -14,9 +14,17 @@ static const char *known_method(const struct exchange *x) {
   return "-";
 }
 
+/* How a stream ended. */
+static const char *end_of(const struct exchange *x) {
+  if (x->query.outcome == HTTP_FAILED) return "failed";
+  return x->query.outcome == HTTP_LAST && x->completed ? "whole" : "cut";
+}
+
 void access_log(const struct exchange *x) {
   if (!x->server->options.access_log) return;
-  diag_info("access %s %s %s status=%u code=%d action=%s who=%s bytes=%zu ms=%lld id=%s", x->request.peer,
+  bool streams = x->query.begun;
+  diag_info("access %s %s %s status=%u code=%d action=%s who=%s bytes=%zu ms=%lld%s%s id=%s", x->request.peer,
             known_method(x), known_path(x), x->reply.status, x->request.code, x->request.what, x->request.who,
-            x->reply.body.len, (long long)(exchange_now_ms() - x->started_ms), x->request.id);
+            streams ? (size_t)x->query.sent : x->reply.body.len, (long long)(exchange_now_ms() - x->started_ms),
+            streams ? " stream=" : "", streams ? end_of(x) : "", x->request.id);
 }

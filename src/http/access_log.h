@@ -4,7 +4,7 @@
 
 #include "http/exchange.h"
 
-/* Logs an answered request, once. Never logs a secret. */
+/* Logs an answered request, once: when its reply is ready, or, for a stream, when it has ended. Never logs a secret. */
 void access_log(const struct exchange *x);
 
 #endif

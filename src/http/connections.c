@@ -25,6 +25,16 @@ void connections_set_replying(struct connection *connection, int64_t now, int64_
   (void)pthread_mutex_unlock(&connection->server->lock);
 }
 
+int64_t connections_set_working(struct connection *connection) {
+  (void)pthread_mutex_lock(&connection->server->lock);
+  crowd_busy(connection->server->crowd, &connection->member);
+  connection->is_replying = false;
+  int64_t left_ms = connection->deadline_ms - exchange_now_ms();
+  connection->deadline_ms = EXCHANGE_FOREVER;
+  (void)pthread_mutex_unlock(&connection->server->lock);
+  return left_ms;
+}
+
 void connections_set_idle(struct connection *connection, int64_t deadline_ms) {
   (void)pthread_mutex_lock(&connection->server->lock);
   crowd_idle(connection->server->crowd, &connection->member);

@@ -15,6 +15,8 @@
 void connections_set_busy(struct connection *connection);
 /* The library begins to send the reply, and has time_ms for it. */
 void connections_set_replying(struct connection *connection, int64_t now, int64_t time_ms);
+/* The server works on the next part of the answer. Lifts the deadline, and returns how many ms were left until it. */
+int64_t connections_set_working(struct connection *connection);
 /* The connection waits for its next request. */
 void connections_set_idle(struct connection *connection, int64_t deadline_ms);
 

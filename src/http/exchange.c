@@ -6,7 +6,10 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/json.h"
+#include "http/access_log.h"
 #include "http/arriving.h"
+#include "http/query.h"
 
 void exchange_drop_body(struct exchange *x) {
   buf_fini(&x->body);
@@ -20,6 +23,8 @@ void exchange_end(struct connection *connection) {
   if (x == NULL) return;
   connection->exchange = NULL;
   arriving_remove(x);
+  query_end(x);
+  if (x->query.begun) access_log(x);
   if (x->route != NULL && x->route->release != NULL) x->route->release(x->route->arg, &x->request);
   exchange_drop_body(x);
   atomic_fetch_sub(&server->bodies_used, x->held);
@@ -44,27 +49,45 @@ bool http_hold(struct http_request *request, size_t bytes) {
   return exchange_count(x->server, &x->held, bytes);
 }
 
-bool http_claim(struct http_request *request, size_t bytes) {
-  struct exchange *x = (struct exchange *)(void *)request;
-  struct http_server *server = x->server;
-  uint64_t more = bytes > x->claimed ? bytes - x->claimed : 0, less = bytes < x->claimed ? x->claimed - bytes : 0;
+bool exchange_finish_body(struct exchange *x) {
+  if (x->body.len == 0 || x->request.body.len > 0) return true;
+  size_t len = x->body.len;
+  char *padding = buf_extend(&x->body, JSON_PADDING);
+  if (padding == NULL) return false;
+  memset(padding, 0, JSON_PADDING);
+  x->request.body = str_make(x->body.ptr, len);
+  return true;
+}
+
+bool exchange_claim(struct http_server *server, uint64_t *part, size_t bytes) {
+  uint64_t more = bytes > *part ? bytes - *part : 0, less = bytes < *part ? *part - bytes : 0;
   atomic_fetch_sub(&server->answers_used, less);
   if (more > 0 && atomic_fetch_add(&server->answers_used, more) + more > server->options.answers_max) {
     atomic_fetch_sub(&server->answers_used, more);
     return false;
   }
-  x->claimed = bytes;
+  *part = bytes;
   return true;
+}
+
+void exchange_charge(struct http_server *server, uint64_t *part, size_t bytes) {
+  atomic_fetch_add(&server->answers_used, bytes - *part); /* modulo 2^64: also down */
+  *part = bytes;
+}
+
+bool http_claim(struct http_request *request, size_t bytes) {
+  struct exchange *x = (struct exchange *)(void *)request;
+  return exchange_claim(x->server, &x->claimed, bytes);
+}
+
+void exchange_reset_reply(struct exchange *x) {
+  CHECK(x->reply.stream.next == NULL);
+  buf_fini(&x->reply.body);
+  x->reply = (struct http_reply){.status = 200, .content_type = "application/json"};
 }
 
 void exchange_settle(struct exchange *x) {
   struct buf *body = &x->reply.body;
   if (body->cap > HTTP_SHORT && body->cap - body->len > body->cap / 4) buf_shrink(body);
-  if (x->claimed > body->cap) {
-    bool settled = http_claim(&x->request, body->cap);
-    CHECK(settled);
-  } else if (body->cap > HTTP_SHORT) {
-    atomic_fetch_add(&x->server->answers_used, body->cap - x->claimed);
-    x->claimed = body->cap;
-  }
+  if (x->claimed > body->cap || body->cap > HTTP_SHORT) exchange_charge(x->server, &x->claimed, body->cap);
 }

@@ -16,6 +16,7 @@
 #include "http/crowd.h"
 #include "http/head.h"
 #include "http/listen.h"
+#include "http/query_pool.h"
 #include "http/server.h"
 
 struct MHD_Connection;
@@ -26,7 +27,24 @@ struct MHD_Daemon;
 #define EXCHANGE_PACE (64u << 10)
 #define EXCHANGE_PACE_MS 15000
 
-enum exchange_state { RECEIVING, WAITING, READY, REPLYING };
+/* http_mhd.c draws them. WAITING and QUERYING are suspended connections. */
+enum exchange_state { RECEIVING, WAITING, QUERYING, READY, REPLYING };
+
+/* A request on the query threads (query.h), and its stream. */
+struct query {
+  struct query_job job;
+  bool runs;               /* it has a place of the pool */
+  bool handled;            /* the handler has been called on a query thread */
+  bool head_only;          /* HEAD: the reply has a stream, of which nothing is made */
+  bool stopped;            /* the server ended the stream because it stops */
+  bool begun;              /* the head is sent: what goes wrong from now on closes the connection */
+  enum http_piece outcome; /* of the last call of the stream's `next` */
+  struct buf piece;
+  size_t piece_read;       /* bytes of it that the library has taken */
+  uint64_t claimed;        /* its part of answers_used for the piece */
+  uint64_t sent;           /* bytes of the stream that the library has taken */
+  int64_t left_ms;         /* what the client has left of its time, beyond the pace */
+};
 
 /* The requests of one of the library's threads whose head is being received. Only that thread uses the list; it is
  * freed when the server stops, after the thread. */
@@ -65,8 +83,11 @@ struct exchange {
   uint64_t counted;  /* its part of bodies_used for the body */
   uint64_t held;     /* its part of bodies_used for what the endpoint keeps */
   uint64_t claimed;  /* its part of answers_used */
+  struct query query;
   enum exchange_state state;
+  bool is_http_1_0;
   bool begun;         /* the library's first callback has happened */
+  bool completed;     /* the library has sent the whole reply */
   bool refused;       /* the reply is ready; the body is dropped */
   bool resumed_early; /* http_resume was called before the handler returned */
   int64_t started_ms, wait_deadline_ms;
@@ -87,6 +108,7 @@ struct http_server {
   struct crowd *crowd; /* of the connections; under the lock */
   unsigned lost;       /* connections that were closed to make room, since the last log line about that */
   struct exchange *waiting;
+  struct query_pool *queries;
   struct heads *heads; /* one for each of the library's threads */
   unsigned exchanges;  /* that have not ended */
   uint64_t sweeps;
@@ -105,6 +127,17 @@ void exchange_end(struct connection *connection);
  * part. False if there is no room. */
 MUST_USE bool exchange_count(struct http_server *server, uint64_t *counter, size_t len);
 void exchange_drop_body(struct exchange *x);
+/* Gives the handler the body, with JSON_PADDING zeros behind it for parsers that read ahead. False if there is no
+ * memory. May be called again. */
+MUST_USE bool exchange_finish_body(struct exchange *x);
+
+/* Counts bytes of an answer against http.answers_max; *part is what is counted already. False if there is no room. A
+ * smaller number gives the difference back, and always succeeds. */
+MUST_USE bool exchange_claim(struct http_server *server, uint64_t *part, size_t bytes);
+/* Likewise for what is in memory already: beyond the bound too. */
+void exchange_charge(struct http_server *server, uint64_t *part, size_t bytes);
+/* Empties the reply, and frees its body; the stream must be freed already. */
+void exchange_reset_reply(struct exchange *x);
 
 /* Gives back the part of the claim, and of the reply's buffer, that the answer did not use. A long answer without a
  * claim is in memory already, so it is counted even beyond http.answers_max. */

@@ -1,15 +1,17 @@
 /* libmicrohttpd, behind our bounds and deadlines. No other file includes the library's header.
  *
- * The life of a request. It stays on one thread of the pool, apart from http_resume and the sweeper:
+ * The life of a request. It stays on one thread of the pool, apart from http_resume, the sweeper and query threads:
  *
- *   on_uri ──> RECEIVING ──body──> handle ──HTTP_ANSWERED──────────────────────> REPLYING ──> on_completed
- *               │                    │                                             ^    ^
- *               │                    └─HTTP_WAITING──> WAITING ──http_resume──> READY   │
- *               │                                        └──sweeper: deadline────────┘  │
- *               └─judge: refused by its head, or by its length; the body is dropped ────┘
+ *   on_uri ──> RECEIVING ──body──> handle ──HTTP_ANSWERED────────────────────> REPLYING ──> on_completed
+ *               │                    │                                           ^  ^ │
+ *               │                    ├─HTTP_WAITING─> WAITING ──http_resume──> READY │ │next piece of a stream
+ *               │                    │                   └──sweeper: deadline────^  │ v
+ *               │                    └─HTTP_LATER, or the route's cost──> QUERYING ─┘ QUERYING
+ *               └─judge: refused by its head, or by its length; the body is dropped ─┘
  *
- * WAITING is a suspended connection (waiting.h): the library neither reads from it nor times it out. Deadlines are
- * sweeper.h's, and room is connections.h's, because the library has only an idle timeout and a limit.
+ * WAITING (waiting.h) and QUERYING (query.h) are suspended connections: the library neither reads from them nor times
+ * them out. Deadlines are sweeper.h's, and room is connections.h's, because the library has only an idle timeout and a
+ * limit.
  *
  * The library may give up a request without calling on_completed (when its own answer to a malformed head finds no
  * room). So an exchange belongs to its connection, and ends with it at the latest.
@@ -37,11 +39,11 @@
 
 #include "base/check.h"
 #include "base/diag.h"
-#include "base/json.h"
 #include "http/access_log.h"
 #include "http/arriving.h"
 #include "http/connections.h"
 #include "http/judge.h"
+#include "http/query.h"
 #include "http/waiting.h"
 
 /* RFC 8996 withdraws the older versions. */
@@ -181,6 +183,7 @@ static void begin(struct exchange *x, const char *method, const char *version) {
   request->accept = header_of(x->mhd, MHD_HTTP_HEADER_ACCEPT);
   request->body = STR("");
   x->begun = true;
+  x->is_http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
   arriving_remove(x);
   judge_head(x, has_nul(x, version));
 }
@@ -232,21 +235,6 @@ static enum MHD_Result receive(struct exchange *x, const char *data, size_t len)
   return x->body.failed ? MHD_NO : MHD_YES;
 }
 
-/* Gives the handler the body, with JSON_PADDING zeros behind it for parsers that read ahead. False if there is no
- * memory. */
-static bool finish_body(struct exchange *x) {
-  if (x->body.len == 0) {
-    x->request.body = STR("");
-    return true;
-  }
-  size_t len = x->body.len;
-  char *padding = buf_extend(&x->body, JSON_PADDING);
-  if (padding == NULL) return false;
-  memset(padding, 0, JSON_PADDING);
-  x->request.body = str_make(x->body.ptr, len);
-  return true;
-}
-
 /* ---- replies ---- */
 
 static void add_headers(const struct exchange *x, struct MHD_Response *response) {
@@ -260,29 +248,64 @@ static void add_headers(const struct exchange *x, struct MHD_Response *response)
   if (x->reply.close) (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
-static enum MHD_Result queue_reply(struct exchange *x) {
-  x->state = REPLYING;
-  if (x->reply.body.failed) return MHD_NO;
-  access_log(x);
-  exchange_settle(x);
-  size_t len = x->reply.body.len;
-  struct MHD_Response *response = MHD_create_response_from_buffer(len, x->reply.body.ptr, MHD_RESPMEM_MUST_FREE);
+static enum MHD_Result queue_response(struct exchange *x, struct MHD_Response *response) {
   if (response == NULL) return MHD_NO;
-  x->reply.body = (struct buf){0}; /* the library owns it now */
   add_headers(x, response);
-  int64_t pieces = (int64_t)(len / EXCHANGE_PACE) + 1;
-  connections_set_replying(x->connection, exchange_now_ms(),
-                           x->server->options.request_timeout_ms + pieces * EXCHANGE_PACE_MS);
   enum MHD_Result result = MHD_queue_response(x->mhd, x->reply.status, response);
   MHD_destroy_response(response);
   return result;
 }
 
+static ssize_t read_stream(void *cls, uint64_t position, char *out, size_t max) {
+  (void)position;
+  ssize_t got = query_read(cls, out, max);
+  if (got == QUERY_READ_END) return MHD_CONTENT_READER_END_OF_STREAM;
+  if (got == QUERY_READ_FAILED) return MHD_CONTENT_READER_END_WITH_ERROR;
+  return got;
+}
+
+/* The library chunks it. Its own buffer is not used then. */
+static enum MHD_Result queue_stream(struct exchange *x) {
+  query_set_deadline(x);
+  return queue_response(x, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_stream, x, NULL));
+}
+
+/* The head of a stream. With chunks, the library would send the final chunk after it. */
+static enum MHD_Result queue_head(struct exchange *x) {
+  struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_stream, x, NULL);
+  if (response != NULL) (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+  return queue_response(x, response);
+}
+
+static enum MHD_Result queue_body(struct exchange *x) {
+  exchange_settle(x);
+  size_t len = x->reply.body.len;
+  struct MHD_Response *response = MHD_create_response_from_buffer(len, x->reply.body.ptr, MHD_RESPMEM_MUST_FREE);
+  if (response == NULL) return MHD_NO;
+  x->reply.body = (struct buf){0}; /* the library owns it now */
+  int64_t pieces = (int64_t)(len / EXCHANGE_PACE) + 1;
+  connections_set_replying(x->connection, exchange_now_ms(),
+                           x->server->options.request_timeout_ms + pieces * EXCHANGE_PACE_MS);
+  return queue_response(x, response);
+}
+
+static enum MHD_Result queue_reply(struct exchange *x) {
+  if (x->query.begun) return queue_stream(x); /* exchange_end logs it */
+  x->state = REPLYING;
+  if (x->reply.body.failed) return MHD_NO;
+  access_log(x);
+  return x->query.head_only ? queue_head(x) : queue_body(x);
+}
+
+/* HTTP_LATER: the request goes to a query thread. */
 static enum http_result answer(struct exchange *x) {
   if (x->refused) return HTTP_ANSWERED;
   connections_set_busy(x->connection);
-  if (!finish_body(x)) x->request.unavailable = "the server has no memory now: send this again later";
+  if (x->route->cost == HTTP_QUERY) return HTTP_LATER;
+  if (!exchange_finish_body(x)) x->request.unavailable = "the server has no memory now: send this again later";
   enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
+  CHECK(x->reply.stream.next == NULL && (result != HTTP_LATER || x->request.unavailable == NULL));
+  if (result == HTTP_LATER) return HTTP_LATER;
   x->request.body = STR("");
   exchange_drop_body(x);
   return result;
@@ -325,16 +348,18 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     *data_size = 0;
     return result;
   }
-  if (x->state == RECEIVING && answer(x) == HTTP_WAITING && waiting_begin(x)) return MHD_YES;
+  enum http_result result = x->state == RECEIVING ? answer(x) : HTTP_ANSWERED;
+  if (result == HTTP_LATER) query_begin(x);
+  if (result == HTTP_LATER || (result == HTTP_WAITING && waiting_begin(x))) return MHD_YES;
   return queue_reply(x);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code) {
   (void)mhd;
-  (void)code;
   struct http_server *server = cls;
   struct exchange *x = *context;
   if (x == NULL) return;
+  x->completed = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
   struct connection *connection = x->connection;
   exchange_end(connection);
   *context = NULL;

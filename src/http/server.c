@@ -12,9 +12,11 @@
 #include "http/exchange.h"
 #include "http/http_mhd.h"
 #include "http/pem.h"
+#include "http/query.h"
 #include "http/sweeper.h"
 
-#define DRAIN_WAIT_MS 10000 /* for replies that are not sent yet when the server stops */
+#define DRAIN_WAIT_MS 10000  /* for replies that are not sent yet when the server stops */
+#define REFUSALS_WAIT_MS 500 /* then for the refusals of the queries that were stopped */
 
 static int start_crowd(struct http_server *server, struct err *err) {
   struct crowd_options options = {.members_max = server->options.connections_max,
@@ -36,6 +38,7 @@ static int start(struct http_server *server, struct err *err) {
   if (result == 0 && tls) result = pem_read(options->tls_cert, &cert, err);
   if (result == 0 && tls) result = pem_read(options->tls_key, &key, err);
   if (result == 0) result = listen_open(options->listen, &server->address, err);
+  if (result == 0) result = query_start(server, err);
   if (result != 0) return result;
   (void)snprintf(server->url, sizeof server->url, "%s://%s", tls ? "https" : "http", server->address.text);
   server->daemon = http_mhd_start(server, cert, key);
@@ -57,8 +60,10 @@ int http_server_start(const struct http_options *options, struct http_server **r
   wait_init(&server->wake);
   int result = start(server, err);
   if (result != 0) {
+    if (server->queries != NULL) query_stop(server);
     if (server->daemon != NULL) http_mhd_stop(server);
     else if (server->address.fd >= 0) (void)close(server->address.fd);
+    query_free(server);
     crowd_free(server->crowd);
     arriving_free(server);
     free(server);
@@ -83,29 +88,35 @@ void http_server_quiesce(struct http_server *server) {
   atomic_store(&server->draining, true);
 }
 
-/* Waits until no request is left, for DRAIN_WAIT_MS at most. */
-static void wait_for_replies(struct http_server *server) {
-  int64_t until_ms = exchange_now_ms() + DRAIN_WAIT_MS;
+static bool hurries(const struct http_server *server) {
+  return server->options.hurries != NULL && server->options.hurries();
+}
+
+/* Waits until no request is left, for so long at most. Returns how many are left. */
+static unsigned wait_for_replies(struct http_server *server, int64_t time_ms, bool may_hurry) {
+  int64_t until_ms = exchange_now_ms() + time_ms;
   (void)pthread_mutex_lock(&server->lock);
-  while (server->exchanges > 0 && exchange_now_ms() < until_ms) {
-    bool hurries = server->options.hurries != NULL && server->options.hurries();
-    if (hurries) break;
+  while (server->exchanges > 0 && exchange_now_ms() < until_ms && !(may_hurry && hurries(server))) {
     (void)pthread_mutex_unlock(&server->lock);
     (void)usleep(2000);
     (void)pthread_mutex_lock(&server->lock);
   }
-  if (server->exchanges > 0)
-    diag_warning("stopping: replies that were not sent in time, and are cut off: %u", server->exchanges);
+  unsigned left = server->exchanges;
   (void)pthread_mutex_unlock(&server->lock);
+  return left;
 }
 
 void http_server_stop(struct http_server *server) {
-  wait_for_replies(server);
+  unsigned left = wait_for_replies(server, DRAIN_WAIT_MS, true);
+  if (left > 0) diag_warning("stopping: replies that were not sent in time, and are cut off: %u", left);
   (void)pthread_mutex_lock(&server->lock);
   CHECK(server->waiting == NULL); /* the caller has resumed them all */
   (void)pthread_mutex_unlock(&server->lock);
+  query_stop(server);
+  (void)wait_for_replies(server, REFUSALS_WAIT_MS, false);
   sweeper_stop(server);
   http_mhd_stop(server);
+  query_free(server);
   crowd_free(server->crowd);
   arriving_free(server);
   (void)pthread_mutex_destroy(&server->lock);

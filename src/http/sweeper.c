@@ -9,6 +9,7 @@
 #include "base/wait.h"
 #include "http/connections.h"
 #include "http/http_mhd.h"
+#include "http/query.h"
 #include "http/waiting.h"
 
 #define SWEEP_MS 250
@@ -64,6 +65,7 @@ static void *sweeper_main(void *arg) {
     unsigned lost = now >= rounds.log_ms ? server->lost : 0;
     server->lost -= lost;
     (void)pthread_mutex_unlock(&server->lock);
+    query_expire(server);
     make_rounds(server, &rounds, now, lost);
     (void)pthread_mutex_lock(&server->lock);
   }

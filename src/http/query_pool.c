@@ -1,0 +1,207 @@
+/* One lock, one condition, two lists. The lists are bounded by running_max and waiting_max, and each operation takes
+ * constant time.
+ *
+ * The threads have a lower priority than those that serve connections and commit reports. A question that reads
+ * millions of records takes longer when the machine is busy; a report or a signed query does not.
+ */
+#include "http/query_pool.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+#define NICE 5 /* steps below the other threads */
+
+struct jobs {
+  struct query_job *first, *last;
+};
+
+struct query_pool {
+  struct query_pool_options options;
+  pthread_mutex_t lock;
+  pthread_cond_t wake;       /* a turn is wanted, or the pool stops */
+  struct jobs turns, places; /* QUEUED; WAITING */
+  unsigned running, waiting;
+  bool stopping;
+  unsigned threads_count;
+  pthread_t threads[];
+};
+
+static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+/* ---- lists ---- */
+
+static void push(struct jobs *jobs, struct query_job *job, enum query_state state) {
+  job->state = state;
+  job->previous = jobs->last;
+  job->next = NULL;
+  if (jobs->last != NULL) jobs->last->next = job;
+  else jobs->first = job;
+  jobs->last = job;
+}
+
+static void remove_job(struct jobs *jobs, struct query_job *job) {
+  if (job->previous != NULL) job->previous->next = job->next;
+  else jobs->first = job->next;
+  if (job->next != NULL) job->next->previous = job->previous;
+  else jobs->last = job->previous;
+  job->previous = job->next = NULL;
+}
+
+/* ---- turns; all with the lock held ---- */
+
+static void want_turn(struct query_pool *pool, struct query_job *job) {
+  push(&pool->turns, job, QUERY_QUEUED);
+  (void)pthread_cond_signal(&pool->wake);
+}
+
+static void give_place(struct query_pool *pool) {
+  struct query_job *job = pool->places.first;
+  if (job == NULL || pool->stopping) return;
+  CHECK(job->state == QUERY_WAITING && pool->running < pool->options.running_max);
+  remove_job(&pool->places, job);
+  pool->waiting--;
+  pool->running++;
+  want_turn(pool, job);
+}
+
+static void take_turn(struct query_pool *pool) {
+  struct query_job *job = pool->turns.first;
+  remove_job(&pool->turns, job);
+  job->state = QUERY_IN_TURN;
+  (void)pthread_mutex_unlock(&pool->lock);
+  job->turn(job); /* frees it, perhaps */
+  (void)pthread_mutex_lock(&pool->lock);
+}
+
+static void *thread_main(void *arg) {
+  struct query_pool *pool = arg;
+  (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+  (void)pthread_mutex_lock(&pool->lock);
+  while (!pool->stopping) {
+    if (pool->turns.first != NULL) take_turn(pool);
+    else (void)pthread_cond_wait(&pool->wake, &pool->lock);
+  }
+  (void)pthread_mutex_unlock(&pool->lock);
+  return NULL;
+}
+
+/* ---- the door ---- */
+
+enum query_begun query_pool_begin(struct query_pool *pool, struct query_job *job) {
+  enum query_begun result = QUERY_BEGUN;
+  CHECK(job->state == QUERY_IDLE && job->turn != NULL);
+  (void)pthread_mutex_lock(&pool->lock);
+  if (pool->stopping) {
+    result = QUERY_STOPPED;
+  } else if (pool->running < pool->options.running_max) {
+    pool->running++;
+    want_turn(pool, job);
+  } else if (pool->waiting < pool->options.waiting_max) {
+    pool->waiting++;
+    job->deadline_ms = now_ms() + pool->options.wait_ms;
+    push(&pool->places, job, QUERY_WAITING);
+  } else {
+    result = QUERY_FULL;
+  }
+  (void)pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+bool query_pool_again(struct query_pool *pool, struct query_job *job) {
+  (void)pthread_mutex_lock(&pool->lock);
+  CHECK(job->state == QUERY_IN_TURN || job->state == QUERY_AWAY);
+  bool goes_on = !pool->stopping;
+  if (goes_on) want_turn(pool, job);
+  (void)pthread_mutex_unlock(&pool->lock);
+  return goes_on;
+}
+
+void query_pool_away(struct query_pool *pool, struct query_job *job) {
+  (void)pthread_mutex_lock(&pool->lock);
+  CHECK(job->state == QUERY_IN_TURN);
+  job->state = QUERY_AWAY;
+  (void)pthread_mutex_unlock(&pool->lock);
+}
+
+void query_pool_end(struct query_pool *pool, struct query_job *job) {
+  (void)pthread_mutex_lock(&pool->lock);
+  CHECK((job->state == QUERY_IN_TURN || job->state == QUERY_AWAY) && pool->running > 0);
+  job->state = QUERY_IDLE;
+  pool->running--;
+  give_place(pool);
+  (void)pthread_mutex_unlock(&pool->lock);
+}
+
+struct query_job *query_pool_expire(struct query_pool *pool) {
+  (void)pthread_mutex_lock(&pool->lock);
+  struct query_job *job = pool->places.first; /* the first to come is the first to expire */
+  if (job != NULL && job->deadline_ms > now_ms()) job = NULL;
+  if (job != NULL) {
+    remove_job(&pool->places, job);
+    pool->waiting--;
+    job->state = QUERY_IDLE;
+  }
+  (void)pthread_mutex_unlock(&pool->lock);
+  return job;
+}
+
+/* ---- starting and stopping ---- */
+
+int query_pool_start(const struct query_pool_options *options, struct query_pool **ret, struct err *err) {
+  CHECK(options->threads > 0 && options->running_max > 0);
+  struct query_pool *pool = calloc(1, sizeof *pool + options->threads * sizeof pool->threads[0]);
+  if (pool == NULL) return err_set(err, ERR_MEMORY, "no memory for query threads");
+  pool->options = *options;
+  (void)pthread_mutex_init(&pool->lock, NULL);
+  (void)pthread_cond_init(&pool->wake, NULL);
+  while (pool->threads_count < options->threads) {
+    int code = pthread_create(&pool->threads[pool->threads_count], NULL, thread_main, pool);
+    if (code != 0) {
+      query_pool_stop(pool);
+      query_pool_free(pool);
+      return err_set_errno(err, ERR_INTERNAL, code, "cannot start a query thread");
+    }
+    pool->threads_count++;
+  }
+  *ret = pool;
+  return 0;
+}
+
+void query_pool_stop(struct query_pool *pool) {
+  (void)pthread_mutex_lock(&pool->lock);
+  pool->stopping = true;
+  (void)pthread_cond_broadcast(&pool->wake);
+  (void)pthread_mutex_unlock(&pool->lock);
+  for (unsigned i = 0; i < pool->threads_count; i++)
+    (void)pthread_join(pool->threads[i], NULL);
+  pool->threads_count = 0;
+}
+
+struct query_job *query_pool_take(struct query_pool *pool, bool *ret_runs) {
+  (void)pthread_mutex_lock(&pool->lock);
+  CHECK(pool->stopping && pool->threads_count == 0);
+  bool runs = pool->turns.first != NULL;
+  struct jobs *jobs = runs ? &pool->turns : &pool->places;
+  struct query_job *job = jobs->first;
+  if (job != NULL) {
+    remove_job(jobs, job);
+    job->state = runs ? QUERY_AWAY : QUERY_IDLE;
+    pool->waiting -= runs ? 0 : 1;
+    *ret_runs = runs;
+  }
+  (void)pthread_mutex_unlock(&pool->lock);
+  return job;
+}
+
+void query_pool_free(struct query_pool *pool) {
+  if (pool == NULL) return;
+  CHECK(pool->running == 0 && pool->waiting == 0 && pool->threads_count == 0);
+  (void)pthread_cond_destroy(&pool->wake);
+  (void)pthread_mutex_destroy(&pool->lock);
+  free(pool);
+}
