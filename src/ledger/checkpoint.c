@@ -131,7 +131,7 @@ static struct delta *take_spare(struct ledger *ledger, bool wanted) {
     delta_recycle(spare, delta_end(ledger->filling));
     return spare;
   }
-  delta_free(spare);
+  delta_release(spare);
   return delta_new(delta_end(ledger->filling));
 }
 
@@ -160,10 +160,11 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
   ledger->runs = runs;
   ledger->frozen = NULL;
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
-  if (ledger->spare == NULL && is_large(ledger, old_delta))
+  /* A query may still read it; the last one to release it frees it. */
+  if (ledger->spare == NULL && is_large(ledger, old_delta) && delta_is_sole(old_delta))
     ledger->spare = old_delta;
   else
-    delta_free(old_delta);
+    delta_release(old_delta);
   run_list_release(before);
 }
 

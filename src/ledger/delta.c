@@ -1,78 +1,60 @@
-/* Entries are in plain arrays, in the order in which they were added; a table of hashes finds identities. So a delta
- * costs about 100 bytes a record, a checkpoint sorts dense arrays, and adding a record moves no other.
+/* Entries are in the order in which they were added; a table of hashes finds identities. So a delta costs about 100
+ * bytes a record, and adding a record moves no other. Entries of task ids and times are in pieces, which queries read
+ * while the writer adds; a checkpoint copies them to sort them.
  */
 #include "ledger/delta.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/memory.h"
 #include "ledger/identities.h"
 
-#define VECTOR(type)     \
-  struct {               \
-    type *items;         \
-    uint32_t count, cap; \
-  }
-
 struct delta {
+  atomic_uint holds;
   uint64_t begin, end;
   uint64_t records; /* as shown to readers */
   int64_t block_time_ms;
   struct identities identities, voids; /* voids: by their target; they are among tasks too */
-  VECTOR(struct entry) tasks, times;
+  struct pieces tasks, times;
   struct cells cells;
   size_t put_key, put_value; /* where its key and its value begin in puts, while a row is added; else 0 */
   struct buf puts; /* 4-byte key length, 4-byte value length, key, value */
 };
 
-/* Takes the next item of a vector that has room. */
-#define VECTOR_ADD(vector)              \
-  ({                                    \
-    __typeof__(vector) *v_ = &(vector); \
-    CHECK(v_->count < v_->cap);         \
-    &v_->items[v_->count++];            \
-  })
-
-/* Makes room for `more` items; false if there is no memory. */
-#define VECTOR_RESERVE(vector, more)                                   \
-  ({                                                                   \
-    __typeof__(vector) *v_ = &(vector);                                \
-    uint64_t cap_ = v_->cap == 0 ? 64 : v_->cap;                       \
-    while (cap_ < (uint64_t)v_->count + (more))                        \
-      cap_ *= 2;                                                       \
-    bool fits_ = cap_ <= UINT32_MAX;                                   \
-    if (fits_ && cap_ > v_->cap) {                                     \
-      void *grown_ = reallocarray(v_->items, cap_, sizeof *v_->items); \
-      fits_ = grown_ != NULL;                                          \
-      if (fits_) v_->items = grown_;                                   \
-      if (fits_) v_->cap = (uint32_t)cap_;                             \
-    }                                                                  \
-    fits_;                                                             \
-  })
-
 struct delta *delta_new(uint64_t begin) {
   struct delta *delta = memory_wait(sizeof *delta);
+  atomic_init(&delta->holds, 1);
   delta->begin = begin;
   delta->end = begin;
   return delta;
 }
 
-void delta_free(struct delta *delta) {
-  if (delta == NULL) return;
+struct delta *delta_hold(struct delta *delta) {
+  atomic_fetch_add(&delta->holds, 1);
+  return delta;
+}
+
+bool delta_is_sole(const struct delta *delta) { return atomic_load(&delta->holds) == 1; }
+
+void delta_release(struct delta *delta) {
+  if (delta == NULL || atomic_fetch_sub(&delta->holds, 1) > 1) return;
   identities_fini(&delta->identities);
   identities_fini(&delta->voids);
-  free(delta->tasks.items);
-  free(delta->times.items);
+  pieces_fini(&delta->tasks);
+  pieces_fini(&delta->times);
   cells_fini(&delta->cells);
   buf_fini(&delta->puts);
   free(delta);
 }
 
 void delta_recycle(struct delta *delta, uint64_t begin) {
+  CHECK(delta_is_sole(delta));
   identities_clear(&delta->identities);
   identities_clear(&delta->voids);
-  delta->tasks.count = delta->times.count = 0;
+  pieces_clear(&delta->tasks);
+  pieces_clear(&delta->times);
   cells_clear(&delta->cells);
   buf_clear(&delta->puts);
   delta->begin = delta->end = begin;
@@ -95,12 +77,13 @@ void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms) {
 }
 
 bool delta_moves(const struct delta *delta, const struct delta_load *load) {
-  return !cells_has_room(&delta->cells, load->usages);
+  return !cells_has_room(&delta->cells, load->usages) || !identities_has_room(&delta->identities, load->usages) ||
+         !identities_has_room(&delta->voids, load->voids);
 }
 
 bool delta_reserve(struct delta *delta, const struct delta_load *load) {
   return identities_reserve(&delta->identities, load->usages) && identities_reserve(&delta->voids, load->voids) &&
-         VECTOR_RESERVE(delta->tasks, load->usages) && VECTOR_RESERVE(delta->times, load->usages) &&
+         pieces_reserve(&delta->tasks, load->usages) && pieces_reserve(&delta->times, load->usages) &&
          buf_reserve(&delta->puts, load->puts) && cells_reserve(&delta->cells, load->usages);
 }
 
@@ -119,9 +102,10 @@ uint64_t delta_find_void(const struct delta *delta, struct hash hash, uint32_t *
 static void add_entries(struct delta *delta, const struct usage *usage, struct hash identity, struct hash task,
                         uint32_t project, uint64_t position) {
   identities_add(&delta->identities, identity, position);
-  *VECTOR_ADD(delta->tasks) = (struct entry){.first = task.high, .second = task.low, .position = position};
-  *VECTOR_ADD(delta->times) = (struct entry){
-      .first = entry_time_key(project, usage->kind), .second = (uint64_t)usage->finished_ms, .position = position};
+  pieces_add(&delta->tasks, &(struct entry){.first = task.high, .second = task.low, .position = position});
+  pieces_add(&delta->times, &(struct entry){.first = entry_time_key(project, usage->kind),
+                                            .second = (uint64_t)usage->finished_ms,
+                                            .position = position});
 }
 
 void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
@@ -142,17 +126,20 @@ const struct cells *delta_cells(const struct delta *delta) { return &delta->cell
 
 /* ---- for the checkpoint ---- */
 
-const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind kind, struct entry *room) {
+const struct entry *delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry *room) {
   uint32_t count = delta->identities.count;
-  struct entry *entries = kind == ENTRY_TASK ? delta->tasks.items : delta->times.items;
-  if (kind == ENTRY_IDENTITY) { /* the writer still searches these, by their index */
+  CHECK(delta->tasks.count == count && delta->times.count == count);
+  if (kind == ENTRY_IDENTITY) {
     if (count > 0) memcpy(room, delta->identities.items, count * sizeof *room);
-    entries = room;
-    room += count;
+  } else {
+    pieces_copy(kind == ENTRY_TASK ? &delta->tasks : &delta->times, count, room);
   }
-  entry_sort(entries, room, count);
-  return entries;
+  entry_sort(room, room + count, count);
+  return room;
 }
+
+const struct pieces *delta_tasks(const struct delta *delta) { return &delta->tasks; }
+const struct pieces *delta_times(const struct delta *delta) { return &delta->times; }
 
 /* ---- the catalogue's rows ---- */
 

@@ -3,6 +3,10 @@
  * It has entries of the three kinds, totals by quarter hour of UTC, and the changes of the catalogue as the rows that
  * LMDB will keep. Only the writer fills it; nothing is added to a frozen one. To read a delta that is being filled,
  * hold the ledger's view lock; readers see what was shown.
+ *
+ * A reader that holds a delta (delta_hold) may read without the view lock: its beginning; the entries of delta_tasks
+ * and delta_times below the delta_records that it saw under the lock; and all of a delta that was frozen under the
+ * lock. The writer does not use a delta's memory again while a reader holds it.
  */
 #ifndef CODECMETER_LEDGER_DELTA_H
 #define CODECMETER_LEDGER_DELTA_H
@@ -14,14 +18,19 @@
 #include "base/err.h"
 #include "ledger/cells.h"
 #include "ledger/entry.h"
+#include "ledger/pieces.h"
 #include "meter/usage.h"
 
 struct delta;
 
-/* Never NULL: an empty delta is small, and its memory is waited for (memory_wait). The caller frees. */
+/* Never NULL: an empty delta is small, and its memory is waited for (memory_wait). The caller releases. */
 MUST_USE struct delta *delta_new(uint64_t begin);
-void delta_free(struct delta *delta);
-/* Empties the delta and sets its new beginning; keeps its memory. */
+/* Holds are counted; any thread. delta_new gives the first one. The last release frees the delta; NULL is allowed. */
+struct delta *delta_hold(struct delta *delta);
+void delta_release(struct delta *delta);
+/* True if nobody but the caller holds it. Once that is true of a delta that no view shows, it stays true. */
+bool delta_is_sole(const struct delta *delta);
+/* Empties the delta and sets its new beginning; keeps its memory. The caller is the only holder. */
 void delta_recycle(struct delta *delta, uint64_t begin);
 
 /* It covers [begin, end) of the log. */
@@ -58,14 +67,19 @@ void delta_add_void(struct delta *delta, const struct usage *usage, const struct
 void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms);
 
 void delta_prefetch(const struct delta *delta, struct hash identity);
-/* The position of the next identity with that hash, oldest first; 0 if there are no more. *at is 0 at first. */
+/* The position of the next identity with that hash, oldest first; 0 if there are no more. *at is 0 at first. The writer
+ * needs no lock; a reader holds the view lock, and also finds what was added but not shown yet. */
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at);
 /* The same among voids, by the hash_void_of of their target. */
 uint64_t delta_find_void(const struct delta *delta, struct hash hash, uint32_t *at);
 
-/* Sorted entries for the checkpoint, borrowed until the next call; room has space for 2 * delta_records entries. The
- * delta must be frozen. Entries that nobody searches in memory are sorted in place. */
-const struct entry *delta_sorted_entries(struct delta *delta, enum entry_kind kind, struct entry *room);
+/* Sorted entries for the checkpoint, borrowed from room, which has space for 2 * delta_records entries. The delta must
+ * be frozen; it does not change, because queries read it. */
+const struct entry *delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry *room);
+
+/* Its entries of task ids (voids under the hash of their target) and of times, in the order of positions. */
+const struct pieces *delta_tasks(const struct delta *delta);
+const struct pieces *delta_times(const struct delta *delta);
 
 /* The totals of its records. */
 const struct cells *delta_cells(const struct delta *delta);

@@ -32,7 +32,8 @@ static void put(struct identities *set, uint32_t index) {
   uint32_t slot = (uint32_t)entry->second & (set->size - 1);
   while (set->slots[slot] != 0)
     slot = (slot + 1) & (set->size - 1);
-  set->slots[slot] = tag_of(entry->first) | (index + 1);
+  /* Not before the entry is in its place: a reader may search the set at this moment. */
+  __atomic_store_n(&set->slots[slot], tag_of(entry->first) | (index + 1), __ATOMIC_RELEASE);
 }
 
 static bool grow_slots(struct identities *set, uint32_t size) {
@@ -57,6 +58,11 @@ static bool grow_items(struct identities *set, uint32_t cap) {
   return true;
 }
 
+bool identities_has_room(const struct identities *set, uint32_t more) {
+  uint64_t count = (uint64_t)set->count + more;
+  return count == 0 || (count <= set->cap && count <= set->size / 2);
+}
+
 bool identities_reserve(struct identities *set, uint32_t more) {
   uint64_t count = (uint64_t)set->count + more;
   uint32_t cap = set->cap > 0 ? set->cap : ITEMS_FIRST, size = set->size > 0 ? set->size : SLOTS_FIRST;
@@ -79,7 +85,8 @@ uint64_t identities_find(const struct identities *set, struct hash hash, uint32_
   if (set->size == 0) return 0;
   /* *at counts the slots on the probe's path that were read. */
   for (;;) {
-    uint64_t slot = set->slots[((uint32_t)hash.low + *at) & (set->size - 1)];
+    const uint64_t *place = &set->slots[((uint32_t)hash.low + *at) & (set->size - 1)];
+    uint64_t slot = __atomic_load_n(place, __ATOMIC_ACQUIRE);
     if (slot == 0) return 0;
     (*at)++;
     if (tag_of(slot) != tag_of(hash.high)) continue;

@@ -2,6 +2,8 @@
 #ifndef CODECMETER_LEDGER_IDENTITIES_H
 #define CODECMETER_LEDGER_IDENTITIES_H
 
+#include <stdbool.h>
+
 #include "base/scope.h"
 #include "ledger/entry.h"
 
@@ -15,9 +17,11 @@ struct identities {
 void identities_fini(struct identities *set);
 /* Empties the set; keeps its memory. */
 void identities_clear(struct identities *set);
-/* Makes room for `more` identities. False if there is no memory; the set is then as before. */
+/* True if `more` identities need no memory. */
+bool identities_has_room(const struct identities *set, uint32_t more);
+/* Makes room for `more` identities, and moves the set if it must. False if there is no memory; the set is then as before. */
 MUST_USE bool identities_reserve(struct identities *set, uint32_t more);
-/* Adds an identity; identities_reserve has made room. */
+/* Adds an identity; identities_reserve has made room. Other threads may search the set meanwhile. */
 void identities_add(struct identities *set, struct hash hash, uint64_t position);
 /* Prefetches what a search for that hash will read. */
 static inline void identities_prefetch(const struct identities *set, struct hash hash) {

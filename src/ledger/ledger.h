@@ -182,6 +182,12 @@ MUST_USE int ledger_totals(struct ledger *ledger, const struct project *project,
                            int32_t first_day, int32_t last_day, size_t rows_max, struct ledger_rows *ret,
                            struct err *err);
 
+/* The same, and the position of the log at which the totals were taken: every record below it is counted, and none
+ * behind it. Reports and voids that arrive later have later positions. */
+MUST_USE int ledger_totals_at(struct ledger *ledger, const struct project *project, enum usage_kind kind,
+                              int32_t first_day, int32_t last_day, size_t rows_max, struct ledger_rows *ret,
+                              uint64_t *ret_position, struct err *err);
+
 /* What another zone would change in the days of a project's whole past. */
 struct ledger_zone_move {
   uint64_t tasks, seconds;     /* that belong to another date there; images of snapshots do not count as seconds */

@@ -68,6 +68,8 @@ int log_open_to_read(const char *dir, struct log **ret, struct err *err) {
 
 size_t log_segments(const struct log *log) { return segments_count(log->segments); }
 
+uint64_t log_segment_base(const struct log *log, size_t index) { return segments_at(log->segments, index).base; }
+
 struct log_segment log_segment(const struct log *log, size_t index) {
   CHECK(log->read_only);
   struct segment segment = segments_at(log->segments, index);

@@ -73,6 +73,8 @@ MUST_USE int log_read_block(struct log_reader *reader, uint64_t position, const 
 /* Reads the record at a position, and checks its whole block. Borrowed and errors as log_read_block, but a position
  * at or beyond the end is -ERR_CORRUPT. */
 MUST_USE int log_read_record(struct log_reader *reader, uint64_t position, struct record *ret, struct err *err);
+/* The time of the block of a record, which log_read_record of this reader has just read. */
+int64_t log_record_time(struct log_reader *reader, uint64_t position);
 /* The position of the block after this one: the end of this block, or, if a segment begins there, the end of that
  * segment's head. */
 uint64_t log_position_behind(struct log *log, const struct block *block);
@@ -83,6 +85,15 @@ uint64_t log_position_behind(struct log *log, const struct block *block);
 MUST_USE int log_scan(struct log *log, uint64_t from,
                       int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
                       uint64_t *ret_end, struct err *err);
+
+/* Passes every block from a position on (a block's, or a segment's) to `visit`, up to `to`, which is a block's end; also
+ * beside the writer, which has committed everything below `to`. Reads a piece of a megabyte at a time, so small blocks
+ * cost little. visit returns 0 to go on; anything else ends the walk and is returned. Any thread. */
+MUST_USE int log_walk(struct log *log, uint64_t from, uint64_t to,
+                      int (*visit)(void *arg, const struct block *block, struct err *err), void *arg,
+                      struct err *err);
+/* Where a segment begins, by its index below log_segments. Any thread. */
+uint64_t log_segment_base(const struct log *log, size_t index);
 
 /* ---- recovery: before the first append ---- */
 

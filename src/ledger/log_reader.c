@@ -124,6 +124,12 @@ int log_read_record(struct log_reader *reader, uint64_t position, struct record 
   return block_record_at(block, (uint32_t)(position - block->position), ret, err);
 }
 
+int64_t log_record_time(struct log_reader *reader, uint64_t position) {
+  const struct block *block = block_cache_find(reader->cache, position);
+  CHECK(block != NULL);
+  return block->time_ms;
+}
+
 uint64_t log_position_behind(struct log *log, const struct block *block) {
   uint64_t behind = block->position + block->bytes.len;
   struct segment segment;

@@ -1,4 +1,4 @@
-/* The log's insides, shared by log.c, log_reader.c and log_recover.c. No other file includes it. */
+/* The log's insides, shared by log.c, log_reader.c, log_walk.c and log_recover.c. No other file includes it. */
 #ifndef CODECMETER_LEDGER_LOG_STATE_H
 #define CODECMETER_LEDGER_LOG_STATE_H
 

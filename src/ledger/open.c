@@ -59,6 +59,7 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
   ledger->derived = file_path(options->dir, derived);
   ledger->runs_dir = file_path(ledger->derived, "runs");
   ledger->catalogue = catalogue_new();
+  ledger->past = past_new();
   ledger->staging = block_writer_new();
   ledger->applying = malloc(sizeof *ledger->applying);
   CHECK(ledger->options.dir != NULL && ledger->staging != NULL && ledger->applying != NULL);
@@ -85,9 +86,9 @@ void ledger_close(struct ledger *ledger) {
   stop_workers(ledger);
   places_fini(ledger);
   run_list_release(ledger->runs);
-  delta_free(ledger->filling);
-  delta_free(ledger->frozen);
-  delta_free(ledger->spare);
+  delta_release(ledger->filling);
+  delta_release(ledger->frozen);
+  delta_release(ledger->spare);
   identities_fini(&ledger->staged);
   identities_fini(&ledger->staged_voids);
   free(ledger->staged_targets);
@@ -95,6 +96,7 @@ void ledger_close(struct ledger *ledger) {
   block_writer_free(ledger->staging);
   free(ledger->applying);
   log_reader_free(ledger->reader);
+  past_free(ledger->past);
   catalogue_free(ledger->catalogue);
   rows_close(ledger->rows);
   log_close(ledger->log);

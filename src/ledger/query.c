@@ -102,7 +102,7 @@ static void add_delta(struct query *query, const struct delta *delta, uint64_t c
 
 /* Begins the snapshot and adds what the deltas hold beyond it. For writers this is one step. */
 static int read_memory(struct ledger *ledger, struct query *query, uint32_t project, enum usage_kind kind,
-                       struct rows_txn **ret_snapshot, struct err *err) {
+                       struct rows_txn **ret_snapshot, uint64_t *ret_position, struct err *err) {
   CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
   struct totals_meta meta;
   int result = rows_begin(ledger->rows, ret_snapshot, err);
@@ -111,6 +111,7 @@ static int read_memory(struct ledger *ledger, struct query *query, uint32_t proj
     add_delta(query, ledger->frozen, meta.position, project, kind);
     add_delta(query, ledger->filling, meta.position, project, kind);
     result = query->result;
+    *ret_position = delta_end(ledger->filling);
   }
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
   return result;
@@ -245,8 +246,9 @@ static int query_init(struct query *query, const struct project_state *state, in
   return 0;
 }
 
-int ledger_totals(struct ledger *ledger, const struct project *project, enum usage_kind kind, int32_t first_day,
-                  int32_t last_day, size_t rows_max, struct ledger_rows *ret, struct err *err) {
+int ledger_totals_at(struct ledger *ledger, const struct project *project, enum usage_kind kind, int32_t first_day,
+                     int32_t last_day, size_t rows_max, struct ledger_rows *ret, uint64_t *ret_position,
+                     struct err *err) {
   CHECK(first_day <= last_day);
   SCOPED_MALLOC struct project_state *state = malloc(sizeof *state);
   if (state == NULL) return err_set(err, ERR_MEMORY, "no memory for a query: free some memory");
@@ -256,15 +258,23 @@ int ledger_totals(struct ledger *ledger, const struct project *project, enum usa
   SCOPED(query_fini) struct query query;
   SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
   uint32_t number = state->info.number;
+  uint64_t position = 0;
   int result = query_init(&query, state, first_day, last_day, rows_max);
-  if (result == 0) result = read_memory(ledger, &query, number, kind, &snapshot, err);
+  if (result == 0) result = read_memory(ledger, &query, number, kind, &snapshot, &position, err);
   if (result == 0) result = read_snapshot(&query, snapshot, number, kind, err);
   /* Copy it again: a codec may have been added since, and a row may be of that codec. */
   if (result == 0 && !catalogue_copy_state(ledger->catalogue, str_of(project->id), state)) result = -ERR_NOT_FOUND;
   if (result == 0) result = give_rows(&query, state, rows_max, ret);
   if (result == -ERR_LIMIT) return err_set(err, ERR_LIMIT, "the answer would have more than %zu rows", rows_max);
   if (result == -ERR_MEMORY) return err_set(err, ERR_MEMORY, "no memory for a query: free some memory");
+  if (result == 0) *ret_position = position;
   return result;
+}
+
+int ledger_totals(struct ledger *ledger, const struct project *project, enum usage_kind kind, int32_t first_day,
+                  int32_t last_day, size_t rows_max, struct ledger_rows *ret, struct err *err) {
+  uint64_t position;
+  return ledger_totals_at(ledger, project, kind, first_day, last_day, rows_max, ret, &position, err);
 }
 
 void ledger_totals_cost(const struct ledger *ledger, const struct project *project, int32_t first_day,

@@ -225,6 +225,13 @@ int run_entry(const struct run *run, uint64_t index, struct entry *ret, struct e
   return result;
 }
 
+int run_page_at(const struct run *run, uint64_t index, const struct entry **ret, uint64_t *ret_first,
+                uint32_t *ret_count, struct err *err) {
+  CHECK(index < run->info.count);
+  *ret_first = index - index % RUN_PAGE_ENTRIES;
+  return read_page(run, index / RUN_PAGE_ENTRIES, ret, ret_count, err);
+}
+
 /* ---- reading all ---- */
 
 #define PIECE_PAGES 64u

@@ -47,6 +47,11 @@ MUST_USE int run_seek(const struct run *run, const struct entry *wanted, uint64_
 /* The entry at an index below count. */
 MUST_USE int run_entry(const struct run *run, uint64_t index, struct entry *ret, struct err *err);
 
+/* The page that holds the entry at an index below count: its entries, checked, borrowed from the run, and the index of
+ * the first of them. */
+MUST_USE int run_page_at(const struct run *run, uint64_t index, const struct entry **ret, uint64_t *ret_first,
+                         uint32_t *ret_count, struct err *err);
+
 /* Reads all entries in order, a page at a time, with plain reads into its own memory. One thread. */
 struct run_cursor;
 MUST_USE struct run_cursor *run_cursor_new(const struct run *run); /* NULL: no memory. Borrows the run. */

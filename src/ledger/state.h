@@ -1,5 +1,6 @@
 /* The ledger's insides, shared by the files of src/ledger that implement its door: open.c, writer.c, checkpoint.c,
- * merge.c, workers.c, query.c, zone_move.c, places.c. No other file includes it.
+ * merge.c, workers.c, query.c, zone_move.c, places.c, view.c, scan.c, scan_reader.c,
+ * sums.c, past.c. No other file includes it.
  */
 #ifndef CODECMETER_LEDGER_STATE_H
 #define CODECMETER_LEDGER_STATE_H
@@ -15,6 +16,7 @@
 #include "ledger/identities.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
+#include "ledger/past.h"
 #include "ledger/presence.h"
 #include "ledger/run_list.h"
 #include "ledger/totals.h"
@@ -54,6 +56,7 @@ struct ledger {
   struct log *log;
   struct rows *rows; /* of DATA/derived/totals */
   struct catalogue *catalogue;
+  struct past *past; /* past.c: where projects changed */
   struct presence data_place, derived_place, runs_place; /* DATA, derived, runs_dir: places.c */
 
   /* What readers see, under the lock `view`. It is locked for writing only while memory changes, never across I/O. */

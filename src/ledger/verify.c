@@ -490,7 +490,7 @@ static void verify_fini(struct verify *v) {
   free(v->zones);
   free(v->skipped);
   cells_fini(&v->cells);
-  delta_free(v->changes);
+  delta_release(v->changes);
   catalogue_free(v->catalogue);
   log_reader_free(v->reader);
   log_close(v->log);
