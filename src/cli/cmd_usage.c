@@ -24,9 +24,13 @@ struct usage_options {
 /* ---- the question ---- */
 
 static int make_query(const struct usage_options *options, struct client *client, struct buf *path, struct err *err) {
+  SCOPED(buf_fini) struct buf groups = {0};
   buf_text(path, PATH);
-  for (size_t i = 0; options->groups != NULL && options->groups[i] != NULL; i++)
-    client_add_param(client, path, STR("group"), str_of(options->groups[i]));
+  for (size_t i = 0; options->groups != NULL && options->groups[i] != NULL; i++) {
+    if (i > 0) buf_char(&groups, ',');
+    buf_text(&groups, options->groups[i]);
+  }
+  if (groups.len > 0) client_add_param(client, path, STR("group"), buf_view(&groups));
   if (options->step != NULL) client_add_param(client, path, STR("step"), str_of(options->step));
   if (options->compare != NULL) client_add_param(client, path, STR("compare"), str_of(options->compare));
   if (options->zeros) client_add_param(client, path, STR("zeros"), STR("1"));

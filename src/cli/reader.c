@@ -18,6 +18,7 @@
 #define TEXT_MAX ((size_t)16 << 20) /* of one object */
 #define DETAIL_SHOWN 600
 #define PROJECT_SHOWN_MAX 64
+#define TASKS STR("/v1/tasks/") /* a path that has the project as its next segment */
 
 /* ---- refusals ---- */
 
@@ -122,9 +123,8 @@ static int offer_project(void *arg, const struct json *object, struct str line, 
 /* The value of the first parameter `project` of a path, or the segment behind /v1/tasks/. */
 static bool find_project(const char *path, char *out, size_t size) {
   struct str all = str_of(path), rest = all;
-  const struct str tasks = STR("/v1/tasks/");
-  if (str_starts(all, tasks)) {
-    rest = str_make(all.ptr + tasks.len, all.len - tasks.len);
+  if (str_starts(all, TASKS)) {
+    rest = str_make(all.ptr + TASKS.len, all.len - TASKS.len);
     rest = str_cut(&rest, '/');
   } else {
     (void)str_cut(&rest, '?');
@@ -263,6 +263,7 @@ static int refuse_helpfully(struct client *client, const char *url, const char *
                             struct err *err) {
   bool is_project;
   int result = refuse(url, reply, &is_project, err);
+  is_project = is_project || str_starts(str_of(path), TASKS);
   if (reply->status == 404 && is_project) suggest_project(client, url, path, err);
   return result;
 }

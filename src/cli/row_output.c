@@ -82,16 +82,23 @@ static void put_csv_text(struct buf *out, struct str text) {
 
 /* ---- cells of any kind ---- */
 
-/* A list becomes a text with blanks between its items. */
+/* A list becomes a text with blanks between its items; an object of texts (labels) stays JSON. */
 static void put_list(struct buf *out, const struct json *list) {
+  bool is_object = list->type == JSON_OBJECT;
+  if (is_object) buf_char(out, '{');
   for (const struct json *item = list->child; item != NULL; item = item->next) {
-    if (item != list->child) buf_char(out, ' ');
-    if (list->type == JSON_OBJECT) {
-      buf_str(out, item->name);
-      buf_char(out, '=');
+    if (item != list->child) buf_char(out, is_object ? ',' : ' ');
+    if (is_object) {
+      json_quote(out, item->name);
+      buf_char(out, ':');
     }
-    if (item->type == JSON_STRING || item->type == JSON_NUMBER) buf_str(out, item->text);
+    if (item->type != JSON_STRING && item->type != JSON_NUMBER) continue;
+    if (is_object && item->type == JSON_STRING)
+      json_quote(out, item->text);
+    else
+      buf_str(out, item->text);
   }
+  if (is_object) buf_char(out, '}');
 }
 
 static void put_csv_cell(struct buf *out, const struct json *value) {
