@@ -20,7 +20,7 @@ import openpyxl
 import pytest
 
 from client import event
-from conftest import CODECMETER, Server, run, wait_until
+from conftest import CODECMETER, ROOT, Server, run, wait_until
 from reading import answering, ndjson, usage_row
 
 MARK = "\ufeff"
@@ -570,12 +570,18 @@ def test_a_task_explained(bill):
     assert bill.server.client().report(void, token=bill.server.admin("token", "create", "--scope", "void")["token"]).json()["stored"] == 1
     done = bill.run("explain", "org-客户", "a b/c", "job/1 計?#%")
     assert "Voided" in done.stdout and "a test" in done.stdout, done.stdout
-    waiting = event("w", "2026-09-03T00:00:00Z", subject="org-a")
-    waiting["type"] = "transcode.unresolved"
-    del waiting["data"]["codec"]
-    if bill.server.client().report(waiting, token=bill.writer).json()["stored"] == 1:
-        done = bill.run("explain", "org-a", "test", "w")
-        assert "Missing" in done.stdout and "codec" in done.stdout and "Unresolved" in done.stdout, done.stdout
+
+
+def test_an_output_that_waits_explained(bill):
+    """What it lacks, and that it does not count."""
+    with open(os.path.join(ROOT, "tests", "data", "adapters", "umedia-transcode.json")) as file:
+        notice = file.read()
+    token = bill.server.admin("token", "create", "--project", "org-a")["token"]
+    reply = bill.server.client().request("POST", "/v1/adapters/umedia", notice, {"Authorization": f"Bearer {token}"})
+    assert reply.json()["unresolved"] == 1, reply.body
+    done = bill.run("explain", "org-a", "umedia", reply.json()["results"][0]["id"])
+    lines = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert "unresolved" in lines["Status"] and " no " in lines["Counts"] and "codec" in lines["Missing"] and "Unresolved" in lines, done.stdout
 
 
 def test_what_cannot_be_read(bill):
