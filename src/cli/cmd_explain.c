@@ -42,7 +42,8 @@ static void put_line(struct table *table, const char *name, struct str value, st
   table_cell(table, text);
 }
 
-/* A part of the answer: {"name":…,"rule":…,"text":…}. value: the member that is shown beside the sentence, or NULL. */
+/* A part of the answer: {"name":…,"rule":…,"text":…}. value: the member that is shown beside the sentence, or NULL.
+ */
 static void put_part(struct table *table, const struct json *task, const char *title, const char *name,
                      const char *value) {
   const struct json *part = json_member(task, name);
@@ -61,9 +62,7 @@ static void put_counts(struct table *table, const struct json *task) {
 
 /* Why and by whom something was voided. object: NULL, null or an object. */
 static void put_reason(struct table *table, const struct json *object) {
-  static const struct {
-    const char *name, *title;
-  } texts[] = {{"reason", "Reason"}, {"actor", "Voided by"}};
+  static const struct { const char *name, *title; } texts[] = {{"reason", "Reason"}, {"actor", "Voided by"}};
   if (object == NULL || object->type != JSON_OBJECT) return;
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     struct str text = json_member_text(object, texts[i].name);

@@ -40,8 +40,9 @@ static int read_limit(const struct tasks_options *options, enum output_kind kind
   *ret = LIMIT_USUAL;
   if (options->limit == NULL) return 0;
   if (kind != OUTPUT_TABLE)
-    return err_set(err, ERR_USAGE, "--limit is for the table; --output, --json and --csv give all tasks: ask for a shorter "
-                                   "time instead");
+    return err_set(err, ERR_USAGE,
+                   "--limit is for the table; --output, --json and --csv give all tasks: ask for a shorter "
+                   "time instead");
   if (str_to_u64(str_of(options->limit), ret) && *ret >= 1 && *ret <= LIMIT_MAX) return 0;
   return err_set(err, ERR_USAGE, "--limit '%s' is not a number from 1 to %u", options->limit, LIMIT_MAX);
 }
@@ -172,7 +173,8 @@ int cmd_tasks(int argc, char **argv) {
   };
   const struct option_spec spec = {
       .summary =
-          "Lists tasks, newest first: those that a figure of `codecmeter usage` is made of, with the same options. It "
+          "Lists tasks, newest first: those that a figure of `codecmeter usage` is made of, with the same options. "
+          "It "
           "asks the server under /v1, with a token of scope read.",
       .quiet = "print the table without the lines below it",
       .examples =

@@ -1,5 +1,5 @@
-/* The server is always asked for ndjson: only there a row can be read before the next one has come, and only there the
- * end says that the list is complete. So a list of any length is written in bounded memory. */
+/* The server is always asked for ndjson: only there a row can be read before the next one has come, and only there
+ * the end says that the list is complete. So a list of any length is written in bounded memory. */
 #include "cli/row_output.h"
 
 #include <stdlib.h>
@@ -58,9 +58,7 @@ static int flush(struct row_output *output, struct err *err) {
 
 /* ---- CSV ---- */
 
-static bool looks_like_formula(struct str text) {
-  return text.len > 0 && memchr("=+-@\t\r", text.ptr[0], 6) != NULL;
-}
+static bool looks_like_formula(struct str text) { return text.len > 0 && memchr("=+-@\t\r", text.ptr[0], 6) != NULL; }
 
 static bool needs_quotes(struct str text) {
   for (size_t i = 0; i < text.len; i++) {
@@ -104,11 +102,20 @@ static void put_list(struct buf *out, const struct json *list) {
 static void put_csv_cell(struct buf *out, const struct json *value) {
   SCOPED(buf_fini) struct buf list = {0};
   switch (value->type) {
-    case JSON_NULL: return;
-    case JSON_TRUE: buf_text(out, "true"); return;
-    case JSON_FALSE: buf_text(out, "false"); return;
-    case JSON_NUMBER: buf_str(out, value->text); return;
-    case JSON_STRING: put_csv_text(out, value->text); return;
+    case JSON_NULL:
+      return;
+    case JSON_TRUE:
+      buf_text(out, "true");
+      return;
+    case JSON_FALSE:
+      buf_text(out, "false");
+      return;
+    case JSON_NUMBER:
+      buf_str(out, value->text);
+      return;
+    case JSON_STRING:
+      put_csv_text(out, value->text);
+      return;
     case JSON_ARRAY:
     case JSON_OBJECT:
       put_list(&list, value);
@@ -127,16 +134,23 @@ static int put_sheet_cell(struct spreadsheet *sheet, const struct json *object, 
                           struct err *err) {
   SCOPED(buf_fini) struct buf list = {0};
   switch (value->type) {
-    case JSON_NULL: spreadsheet_empty(sheet); return 0;
-    case JSON_TRUE: return spreadsheet_text(sheet, STR("true"), err);
-    case JSON_FALSE: return spreadsheet_text(sheet, STR("false"), err);
-    case JSON_NUMBER: return spreadsheet_number(sheet, value->text, err);
+    case JSON_NULL:
+      spreadsheet_empty(sheet);
+      return 0;
+    case JSON_TRUE:
+      return spreadsheet_text(sheet, STR("true"), err);
+    case JSON_FALSE:
+      return spreadsheet_text(sheet, STR("false"), err);
+    case JSON_NUMBER:
+      return spreadsheet_number(sheet, value->text, err);
     case JSON_STRING:
       if (!str_equal(value->name, STR("date"))) return spreadsheet_text(sheet, value->text, err);
       return spreadsheet_date(sheet, value->text, number_of(object, "end") - number_of(object, "start") < DAY_LEAST_S,
                               err);
     case JSON_ARRAY:
-    case JSON_OBJECT: put_list(&list, value); return spreadsheet_text(sheet, buf_view(&list), err);
+    case JSON_OBJECT:
+      put_list(&list, value);
+      return spreadsheet_text(sheet, buf_view(&list), err);
   }
   return 0;
 }
