@@ -481,6 +481,23 @@ def test_more_questions_than_may_run(bare):
     wait_until(lambda: reader.ask("/v1/projects").status == 200)
 
 
+def test_what_slow_clients_hold(account, reader):
+    """Together their answers hold a bounded amount of memory; then the next one is refused, and another question is not."""
+    many_sources(account)
+    slow, answer = [], reader.ask("/v1/sources", "HEAD")
+    while answer.status == 200:
+        assert len(slow) < 60, "what they hold is not bounded"
+        slow.append(slow_get(reader, "/v1/sources")[0])
+        answer = reader.ask("/v1/sources", "HEAD")
+    assert answer.status == 503 and len(slow) >= 5, (answer.status, len(slow))
+    assert "ask again later" in refused(reader.ask("/v1/sources"), 503)
+    assert len(reader.rows("/v1/projects")) == 1 and len(reader.rows("/v1/sources?problems=1")) == 0
+    for connection in slow:
+        connection.close()
+    wait_until(lambda: reader.ask("/v1/sources", "HEAD").status == 200)
+    assert len(reader.rows("/v1/sources")) == 9000
+
+
 def test_a_client_that_goes_away(account, reader):
     """It leaves nothing behind: the server answers others, and stops at once."""
     many_sources(account)
