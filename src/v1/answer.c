@@ -172,13 +172,6 @@ static enum http_piece next_piece(void *arg, struct buf *piece) {
 
 static void free_stream(void *arg) { (void)arg; /* v1_exchange_free, when the request ends */ }
 
-/* Without query threads: makes the whole answer at once. */
-static void answer_now(struct v1_exchange *x) {
-  enum http_piece piece = HTTP_MORE;
-  x->reply->stream = (struct http_stream){0};
-  while (piece == HTTP_MORE) piece = next_piece(x, &x->reply->body);
-}
-
 /* ---- the beginning ---- */
 
 void v1_answer_begin(struct v1_exchange *x) {
@@ -196,7 +189,6 @@ void v1_answer_begin(struct v1_exchange *x) {
   reply_answer(x);
   if (x->answer.is_fixed && etag_of_question(x, etag) && settle_etag(x, etag)) return;
   x->reply->stream = (struct http_stream){.next = next_piece, .free = free_stream, .arg = x};
-  if (!x->http->on_query_thread) answer_now(x);
 }
 
 void v1_exchange_free(struct v1_exchange *x) {

@@ -2,7 +2,6 @@
  *
  * Each part of the answer has a rule's name and one sentence (query/explain.h), beside the values that it explains.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * one are exports, which go on to the end, because a CSV file has no place for a cursor and must never be short in
  * silence.
  */
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
