@@ -34,6 +34,7 @@
 #include "meter/zone.h"
 #include "sources/sources.h"
 #include "sources/token_uses.h"
+#include "v1/cursor.h"
 #include "v1/v1.h"
 
 #define LOCK_WAIT_MS 10000
@@ -71,6 +72,7 @@ struct service {
   struct token_uses *token_uses;
   struct bearer_door door;
   struct v1 *v1;
+  struct cursor_key cursor_key;
   struct http_server *http;
   struct http_route routes[REPORT_ROUTES + V1_ROUTES_MAX + 1];
   struct admin admin;
@@ -250,11 +252,25 @@ static int start_sources(struct service *service, struct err *err) {
 }
 
 /* Behind the other routes of /v1, because its last one takes every path there. */
-static void start_v1(struct service *service) {
+static int start_v1(struct service *service, struct err *err) {
+  struct err cause;
+  int result = cursor_key_load(service->dir.path, &service->cursor_key, &cause);
+  if (result != 0) {
+    *err = cause;
+    return result;
+  }
+  if (cause.code != ERR_NONE)
+    diag_warning("the key of the cursors of /v1 cannot be kept, so cursors end with this process: %s", cause.text);
   const struct v1_options options = {
-      .door = &service->door, .ledger = service->ledger, .sources = service->sources, .clock = clock_system()};
+      .door = &service->door,
+      .ledger = service->ledger,
+      .sources = service->sources,
+      .clock = clock_system(),
+      .cursor_key = &service->cursor_key,
+  };
   service->v1 = v1_new(&options);
   (void)v1_routes(service->v1, service->routes + REPORT_ROUTES);
+  return 0;
 }
 
 static int start_endpoints(struct service *service, struct err *err) {
@@ -285,8 +301,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[2] = endpoint_events_alias_route(service->events);
   service->routes[3] = endpoint_agents_route(service->agents);
   start_adapters(service);
-  start_v1(service);
-  return 0;
+  return start_v1(service, err);
 }
 
 /* Descriptors for the ledger and the server itself. They are reserved: a client must not take what a checkpoint

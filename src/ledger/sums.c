@@ -3,8 +3,8 @@
  *   under the view lock: an LMDB snapshot, and a copy of what the filling delta has of the query
  *   without it:          what the frozen delta has (it is held, and does not change), then the rows of the snapshot
  *
- * A delta that the snapshot covers is left out, so nothing is counted twice while a checkpoint hands over. Quarter hours
- * become days only after the lock is released.
+ * A delta that the snapshot covers is left out, so nothing is counted twice while a checkpoint hands over. Quarter
+ * hours become days only after the lock is released.
  */
 #include <stdlib.h>
 
@@ -104,8 +104,9 @@ static int check_query(const struct sums_query *query, struct err *err) {
   bool is_days = query->step == SUMS_DAYS;
   int64_t max = is_days ? ZONE_DAY_MAX : UINT32_MAX;
   if (query->first < 0 || query->last > max) {
-    return err_set(err, ERR_RANGE, "%s from %lld to %lld: they are from 0 to %lld", is_days ? "days" : "quarter hours",
-                   (long long)query->first, (long long)query->last, (long long)max);
+    return err_set(err, ERR_RANGE, "%s from %lld to %lld: they are from 0 to %lld",
+                   is_days ? "days" : "quarter hours", (long long)query->first, (long long)query->last,
+                   (long long)max);
   }
   return 0;
 }
@@ -180,8 +181,7 @@ static int keep_delta(struct sums *sums, const struct delta *delta, struct err *
   bool some_by_day = false, some_by_quarter = false;
   for (size_t i = 0; i < sums->query->count; i++) {
     struct summed *project = &sums->projects[i];
-    project->by_day =
-        sums->query->step == SUMS_DAYS && cells_days_match(cells, project->number, project->zone);
+    project->by_day = sums->query->step == SUMS_DAYS && cells_days_match(cells, project->number, project->zone);
     some_by_day |= project->by_day;
     some_by_quarter |= !project->by_day;
   }
@@ -189,7 +189,8 @@ static int keep_delta(struct sums *sums, const struct delta *delta, struct err *
   return fits ? 0 : no_memory(err);
 }
 
-/* Begins the snapshot and copies from the filling delta. For writers this is one step. *ret_frozen is held, or NULL. */
+/* Begins the snapshot and copies from the filling delta. For writers this is one step. *ret_frozen is held, or NULL.
+ */
 static int see(struct sums *sums, struct rows_txn **ret_snapshot, struct delta **ret_frozen, uint64_t *ret_position,
                struct err *err) {
   struct ledger *ledger = sums->ledger;
@@ -223,10 +224,11 @@ static void give(struct sums *sums, enum usage_kind kind, int64_t at, uint8_t co
   sums->result = sums->visit(sums->arg, &part, sums->err);
 }
 
-static void give_day(void *arg, int32_t day, uint8_t codec, const struct usage_count of_tiers[TIERS]) {
+static bool give_day(void *arg, int32_t day, uint8_t codec, const struct usage_count of_tiers[TIERS]) {
   struct sums *sums = arg;
   for (int tier = 0; tier < TIERS; tier++)
     give(sums, sums->kind, day, codec, tier, &of_tiers[tier]);
+  return sums->result == 0;
 }
 
 static void give_quarter(struct sums *sums, enum usage_kind kind, uint32_t quarter, uint8_t codec, int tier,
@@ -240,12 +242,14 @@ static void give_quarter(struct sums *sums, enum usage_kind kind, uint32_t quart
   give(sums, kind, at, codec, tier, sum);
 }
 
-static void give_cell(void *arg, const struct cell *cell) {
-  give_quarter(arg, (enum usage_kind)cell->kind, cell->quarter, cell->codec, cell->tier, &cell->sum);
+static bool give_cell(void *arg, const struct cell *cell) {
+  struct sums *sums = arg;
+  give_quarter(sums, (enum usage_kind)cell->kind, cell->quarter, cell->codec, cell->tier, &cell->sum);
+  return sums->result == 0;
 }
 
 static void give_kept(struct sums *sums) {
-  for (uint32_t i = sums->projects[sums->at].first_part; i != 0; i = sums->parts[i - 1].next) {
+  for (uint32_t i = sums->projects[sums->at].first_part; i != 0 && sums->result == 0; i = sums->parts[i - 1].next) {
     const struct kept *part = &sums->parts[i - 1];
     if (part->is_day)
       give(sums, (enum usage_kind)part->kind, part->day, part->codec, part->tier, &part->sum);
