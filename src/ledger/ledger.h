@@ -31,9 +31,9 @@ struct ledger;
 /* From this number of runs of one kind on, a checkpoint waits for the merger, unless the merger lacks room on the
  * disk. Each run costs the look-up of a new id one cache line of its filter. */
 #define LEDGER_RUNS_MAX 48u
-/* Descriptors that an open ledger needs at most: for runs, segments of the log, LMDB and directories. A process that
- * also serves connections reserves this many for the ledger. */
-#define LEDGER_DESCRIPTORS 192u
+/* Descriptors that an open ledger needs at most: for runs, segments of the log, LMDB and directories, and for the
+ * threads that read it (scan.h). A process that also serves connections reserves this many for the ledger. */
+#define LEDGER_DESCRIPTORS 256u
 
 struct ledger_progress {
   void (*step)(void *arg, uint64_t done, uint64_t total); /* bytes; may be NULL */

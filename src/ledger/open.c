@@ -17,12 +17,15 @@
 #include "base/file.h"
 #include "base/wait.h"
 #include "ledger/places.h"
+#include "ledger/scan.h"
 #include "ledger/state.h"
 
 #define PLACES 3u  /* directories that places.c keeps open */
 #define PASSING 4u /* open for a moment: a directory to sync, a zone's file, the copy of a torn tail */
+#define REPLACED 48u /* runs that merges replaced while calls of scan.h still read them: three large merges */
 _Static_assert(
-    SEGMENTS_DESCRIPTORS + ROWS_DESCRIPTORS + ENTRY_KINDS * (LEDGER_RUNS_MAX + 1) + PLACES + PASSING <=
+    SEGMENTS_DESCRIPTORS + ROWS_DESCRIPTORS + ENTRY_KINDS * (LEDGER_RUNS_MAX + 1) + PLACES + PASSING +
+            SCAN_THREADS_MAX + REPLACED <=
         LEDGER_DESCRIPTORS,
     "the promised maximum of descriptors covers all parts of a ledger; a checkpoint makes one run of each kind");
 
