@@ -1,11 +1,12 @@
-/* Tables say which field an action has, and where it comes from. A meter does not know everything that UMedia knew: what
- * no report states is "" or 0, never a guess. The documentation shows ImageList as an array, but its table and the SDK
- * say string, and an array would make the typed client fail; the names of images are not reported, so it is "".
+/* Tables say which field an action has, and where it comes from. A meter does not know everything that UMedia knew:
+ * what no report states is "" or 0, never a guess. The documentation shows ImageList as an array, but its table and the
+ * SDK say string, and an array would make the typed client fail; the names of images are not reported, so it is "".
  */
 #include "api/task_fields.h"
 
 #include <stdio.h>
 
+#include "base/check.h"
 #include "base/json.h"
 
 enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_OBJECT };
@@ -54,7 +55,9 @@ static uint64_t width(const struct usage *usage) { return usage->width; }
 static uint64_t height(const struct usage *usage) { return usage->height; }
 static uint64_t seconds_of(int64_t ms) { return ms > 0 ? (uint64_t)ms / 1000 : 0; }
 static uint64_t finish_time(const struct usage *usage) { return seconds_of(usage->finished_ms); }
-static uint64_t create_time(const struct usage *usage) { return usage->has_created ? seconds_of(usage->created_ms) : 0; }
+static uint64_t create_time(const struct usage *usage) {
+  return usage->has_created ? seconds_of(usage->created_ms) : 0;
+}
 
 /* ---- objects ---- */
 
@@ -157,7 +160,9 @@ void task_append_members(struct buf *out, const struct task_field *fields, const
 }
 
 void task_append(struct buf *out, const struct task_field *fields, const struct usage *usage) {
+  size_t start = out->len;
   buf_char(out, '{');
   task_append_members(out, fields, usage);
   buf_char(out, '}');
+  CHECK(out->len - start <= TASK_FIELDS_MAX);
 }

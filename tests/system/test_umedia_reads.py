@@ -445,7 +445,8 @@ def test_long_answers_wait_for_their_turn(bare):
         if answer["RetCode"] == 0:
             assert len(answer["TaskList"]) == answer["TotalCount"] == 20000
         else:
-            assert answer["RetCode"] == 150 and answer["Message"].startswith("Service unavailable: ") and answer["Action"] == "GetCodecTaskListResponse", answer
+            assert answer["RetCode"] == 150 and answer["Message"].startswith("Service unavailable: "), answer
+            assert answer["Action"] == "GetCodecTaskListResponse"
     assert account.client.call("GetCodecTaskList", **WINDOW)["TotalCount"] == 20000
 
 
