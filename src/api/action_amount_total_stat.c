@@ -1,7 +1,7 @@
 /* GetFormatTotalStat and GetSnapTotalStat: seconds of remuxing and images of snapshots, by day. Source: design §5.
  *
- * These answers have one amount a day, whatever the codec, so the codecs' rows of a day are added up. The totals of
- * these kinds have no tier: everything is in units[0]. */
+ * These answers have one amount a day, so a day's rows are added up, in case records of an earlier version name codecs.
+ * The totals of these kinds have no tier: everything is in units[0]. */
 #include "api/period.h"
 
 /* A row is {"Time":…,"…":…} and a comma: two numbers and two short names. */

@@ -100,8 +100,8 @@ static void empty_object(const struct usage *usage, struct buf *out) {
 #define O(name, from) {name, FIELD_OBJECT, {.object = from}}
 #define END {NULL, FIELD_TEXT, {.text = NULL}}
 
-#define OUR_VIDEO N("Minutes", minutes), T("VideoCodec", codec), OUR_OWN
-#define OUR_OWN N("Width", width), N("Height", height), T("Source", source), T("Id", id)
+#define OUR_VIDEO N("Minutes", minutes), T("VideoCodec", codec), N("Width", width), N("Height", height), IDENTITY
+#define IDENTITY T("Source", source), T("Id", id)
 
 static const struct task_field codec_list[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
@@ -119,25 +119,25 @@ static const struct task_field codec_detail[] = {
 static const struct task_field format_list[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
     T("DestFormat", format), N("Duration", units), N("CreateTime", create_time), T("Status", status),
-    N("FinishTime", finish_time), OUR_VIDEO, END,
+    N("FinishTime", finish_time), N("Minutes", minutes), IDENTITY, END,
 };
 
 static const struct task_field format_detail[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
     T("DestVideoFormat", format), N("Duration", units), N("CreateTime", create_time), N("FinishTime", finish_time),
-    T("Status", status), OUR_VIDEO, END,
+    T("Status", status), N("Minutes", minutes), IDENTITY, END,
 };
 
 static const struct task_field snap_list[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("ImageName", dest_name), T("ImageFormat", format),
     T("SnapType", no_text), N("ImageCount", units), N("CreateTime", create_time), T("Status", status),
-    N("FinishTime", finish_time), T("DestBucket", dest_bucket), OUR_OWN, END,
+    N("FinishTime", finish_time), T("DestBucket", dest_bucket), IDENTITY, END,
 };
 
 static const struct task_field snap_detail[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("DestBucket", dest_bucket), T("ImageName", dest_name),
     T("ImageFormat", format), T("ImageList", no_text), N("ImageCount", units), T("SnapType", no_text),
-    N("CreateTime", create_time), N("FinishTime", finish_time), T("Status", status), OUR_OWN, END,
+    N("CreateTime", create_time), N("FinishTime", finish_time), T("Status", status), IDENTITY, END,
 };
 
 const struct task_type task_type_codec = {USAGE_TRANSCODE, "transcoding", codec_list, codec_detail};
