@@ -1,7 +1,7 @@
 /* GetFormatTotalStat and GetSnapTotalStat: seconds of remuxing and images of snapshots, by day. Source: design §5.
  *
- * These answers have one amount a day, whatever the codec, so the codecs' rows of a day are added up. The totals of
- * these kinds have no tier: everything is in units[0]. */
+ * These answers have one amount a day, so a day's rows are added up, in case records of an earlier version name codecs.
+ * The totals of these kinds have no tier: everything is in units[0]. */
 #include "api/period.h"
 
 /* A row is {"Time":…,"…":…} and a comma: two numbers and two short names. */
@@ -14,10 +14,11 @@ static void append_row(struct buf *out, int64_t time, const char *name, uint64_t
   buf_printf(out, ",\"%s\":%llu}", name, (unsigned long long)amount);
 }
 
-/* The sum of a day's rows. The rows are sorted by day; *next is the first one that is not of an earlier day. */
+/* The sum of a day's rows, and of those of a date before it that has no row: the project's zone may change between
+ * finding the project and reading its totals. The rows are sorted by day; *next is the first one that is not added up. */
 static uint64_t take_day(const struct ledger_rows *rows, size_t *next, int32_t day) {
   uint64_t sum = 0;
-  for (; *next < rows->count && rows->items[*next].day == day; (*next)++)
+  for (; *next < rows->count && rows->items[*next].day <= day; (*next)++)
     sum += rows->items[*next].units[0];
   return sum;
 }

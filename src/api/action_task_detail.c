@@ -1,8 +1,8 @@
 /* GetCodecTaskDetail, GetFormatTaskDetail, GetSnapTaskDetail: one task by its TaskId. Source: design §5.
  *
- * TaskId is what the report called task_id, or else its id. Several records may have it, of several sources or of several
- * renditions. A finished task comes before a failed one, and a later one before an earlier one. A voided task answers no
- * more, and an output that still waits to be resolved does not answer yet.
+ * TaskId is what the report called task_id, or else its id. Several records may have it, of several sources or of
+ * several renditions. A finished task comes before a failed one, and a later one before an earlier one. A voided task
+ * answers no more, and an output that still waits to be resolved does not answer yet.
  */
 #include <stdio.h>
 

@@ -158,6 +158,7 @@ static int next_chunk(struct list *list, struct err *err) {
   for (size_t i = 0; i < count; i++)
     list->items[i] = (struct item){.entry = entries[i]};
   if (count > 0) list->query.behind = entries[count - 1].key;
+  CHECK(count <= CHUNK);
   list->query.has_behind = true;
   list->count = count;
   return 0;
@@ -219,6 +220,7 @@ static int append_chunk(struct list *list, struct buf *out) {
   for (size_t i = 0; i < list->count && code == 0; i++) {
     const struct item *item = &list->items[i];
     if (item->is_out) continue;
+    CHECK(item->len > 0 && item->start + item->len <= list->texts.len);
     if (list->shown++ > 0) buf_char(out, ',');
     buf_append(out, list->texts.ptr + item->start, item->len);
   }
@@ -309,6 +311,8 @@ static int answer(const struct call *call, const struct task_type *type, struct 
   buf_text(out, ",\"TaskList\":[");
   code = take_chunks(&list, out, &err);
   if (code != 0) return code;
+  uint64_t behind = list.total > list.offset ? list.total - list.offset : 0;
+  CHECK(list.shown == (behind < list.limit ? behind : list.limit)); /* nothing is cut in silence */
   buf_text(out, "],\"TotalCount\":");
   buf_u64(out, list.total);
   return 0;

@@ -111,7 +111,9 @@ int api_new(const struct api_options *options, struct api **ret, struct err *err
   api->options = *options;
   CHECK(pthread_mutex_init(&api->lock, NULL) == 0);
   int result = regions_append(str_of(options->regions), &api->regions, err);
-  if (result == 0 && api->regions.failed) result = err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
+  if (result == 0 && api->regions.failed) {
+    result = err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
+  }
   if (result != 0) {
     api_free(api);
     return result;

@@ -1,11 +1,12 @@
-/* Tables say which field an action has, and where it comes from. A meter does not know everything that UMedia knew: what
- * no report states is "" or 0, never a guess. The documentation shows ImageList as an array, but its table and the SDK
- * say string, and an array would make the typed client fail; the names of images are not reported, so it is "".
+/* Tables say which field an action has, and where it comes from. A meter does not know everything that UMedia knew:
+ * what no report states is "" or 0, never a guess. The documentation shows ImageList as an array, but its table and the
+ * SDK say string, and an array would make the typed client fail; the names of images are not reported, so it is "".
  */
 #include "api/task_fields.h"
 
 #include <stdio.h>
 
+#include "base/check.h"
 #include "base/json.h"
 
 enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_OBJECT };
@@ -54,7 +55,9 @@ static uint64_t width(const struct usage *usage) { return usage->width; }
 static uint64_t height(const struct usage *usage) { return usage->height; }
 static uint64_t seconds_of(int64_t ms) { return ms > 0 ? (uint64_t)ms / 1000 : 0; }
 static uint64_t finish_time(const struct usage *usage) { return seconds_of(usage->finished_ms); }
-static uint64_t create_time(const struct usage *usage) { return usage->has_created ? seconds_of(usage->created_ms) : 0; }
+static uint64_t create_time(const struct usage *usage) {
+  return usage->has_created ? seconds_of(usage->created_ms) : 0;
+}
 
 /* ---- objects ---- */
 
@@ -97,8 +100,8 @@ static void empty_object(const struct usage *usage, struct buf *out) {
 #define O(name, from) {name, FIELD_OBJECT, {.object = from}}
 #define END {NULL, FIELD_TEXT, {.text = NULL}}
 
-#define OUR_VIDEO N("Minutes", minutes), T("VideoCodec", codec), OUR_OWN
-#define OUR_OWN N("Width", width), N("Height", height), T("Source", source), T("Id", id)
+#define OUR_VIDEO N("Minutes", minutes), T("VideoCodec", codec), N("Width", width), N("Height", height), IDENTITY
+#define IDENTITY T("Source", source), T("Id", id)
 
 static const struct task_field codec_list[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
@@ -116,25 +119,25 @@ static const struct task_field codec_detail[] = {
 static const struct task_field format_list[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
     T("DestFormat", format), N("Duration", units), N("CreateTime", create_time), T("Status", status),
-    N("FinishTime", finish_time), OUR_VIDEO, END,
+    N("FinishTime", finish_time), N("Minutes", minutes), IDENTITY, END,
 };
 
 static const struct task_field format_detail[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
     T("DestVideoFormat", format), N("Duration", units), N("CreateTime", create_time), N("FinishTime", finish_time),
-    T("Status", status), OUR_VIDEO, END,
+    T("Status", status), N("Minutes", minutes), IDENTITY, END,
 };
 
 static const struct task_field snap_list[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("ImageName", dest_name), T("ImageFormat", format),
     T("SnapType", no_text), N("ImageCount", units), N("CreateTime", create_time), T("Status", status),
-    N("FinishTime", finish_time), T("DestBucket", dest_bucket), OUR_OWN, END,
+    N("FinishTime", finish_time), T("DestBucket", dest_bucket), IDENTITY, END,
 };
 
 static const struct task_field snap_detail[] = {
     T("TaskId", task_id), T("SrcUrl", src_url), T("DestBucket", dest_bucket), T("ImageName", dest_name),
     T("ImageFormat", format), T("ImageList", no_text), N("ImageCount", units), T("SnapType", no_text),
-    N("CreateTime", create_time), N("FinishTime", finish_time), T("Status", status), OUR_OWN, END,
+    N("CreateTime", create_time), N("FinishTime", finish_time), T("Status", status), IDENTITY, END,
 };
 
 const struct task_type task_type_codec = {USAGE_TRANSCODE, "transcoding", codec_list, codec_detail};
@@ -157,7 +160,9 @@ void task_append_members(struct buf *out, const struct task_field *fields, const
 }
 
 void task_append(struct buf *out, const struct task_field *fields, const struct usage *usage) {
+  size_t start = out->len;
   buf_char(out, '{');
   task_append_members(out, fields, usage);
   buf_char(out, '}');
+  CHECK(out->len - start <= TASK_FIELDS_MAX);
 }

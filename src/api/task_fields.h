@@ -1,6 +1,6 @@
-/* The fields of a task in the answers of the three task lists and the three task details. Names and types are those that
- * ucloud-sdk-go decodes (services/umedia), and our own, which its typed client ignores: FinishTime (in lists),
- * VideoCodec, Width, Height, Minutes, Source and Id. Only for files of src/api. */
+/* The fields of a task in the answers of the three task lists and the three task details. Names and types are those
+ * that ucloud-sdk-go decodes (services/umedia), and our own, which its typed client ignores: FinishTime and DestBucket (in
+ * lists), Minutes, Source, Id; of transcodes VideoCodec, Width, Height. Only for files of src/api. */
 #ifndef CODECMETER_API_TASK_FIELDS_H
 #define CODECMETER_API_TASK_FIELDS_H
 

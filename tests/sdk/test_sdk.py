@@ -34,6 +34,12 @@ TASKS[0]["data"] |= {"task_id": "1265", "src_url": "http://a/b.mp4?x=\"1\"&y=é"
                      "format": "mp4", "created": TIME}
 
 
+def needed(name):
+    value = os.environ.get(name, "")
+    assert value, f"{name} is not set: see the first lines of this file"
+    return os.path.abspath(value)
+
+
 @pytest.fixture
 def media(bare):  # noqa: F811
     account = Account(bare, "query.max_age=0", "api.regions=cn-bj2/cn-bj2-04, hk/hk-02")
@@ -44,11 +50,11 @@ def media(bare):  # noqa: F811
 @pytest.fixture(scope="module")
 def reads(tmp_path_factory):
     """reads.go, built with the SDK's own source."""
-    sdk = os.environ["UCLOUD_SDK_GO"]
+    sdk = needed("UCLOUD_SDK_GO")
     path = tmp_path_factory.mktemp("go")
     place = path / "src" / "github.com" / "ucloud"
     place.mkdir(parents=True)
-    (place / "ucloud-sdk-go").symlink_to(os.path.abspath(sdk))
+    (place / "ucloud-sdk-go").symlink_to(sdk)
     environment = {**os.environ, "GO111MODULE": "off", "GOPATH": f"{path}:/usr/share/gocode", "GOCACHE": str(path / "cache"),
                    "GOFLAGS": ""}
     subprocess.run(["go", "build", "-o", str(path / "reads"), str(ROOT / "tests" / "sdk" / "reads.go")], check=True, env=environment,
@@ -113,7 +119,7 @@ class Shell:
             (home / ".ucloud" / f"{name}.json").write_text(json.dumps([content]))
 
     def __call__(self, *args):
-        done = subprocess.run([os.environ["UCLOUD_CLI"], *args], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+        done = subprocess.run([needed("UCLOUD_CLI"), *args], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
                               env={**os.environ, "HOME": str(self.home)})
         return done.stdout + done.stderr
 

@@ -50,10 +50,11 @@ ANSWERS = {
 }
 
 # Our own fields: in lists, and in details.
-OWN_VIDEO = fields("VideoCodec Source Id", "FinishTime Minutes Width Height")
-OWN_SNAP = fields("Source Id DestBucket", "FinishTime Width Height")
-OWN = {"GetCodecTaskList": OWN_VIDEO, "GetFormatTaskList": OWN_VIDEO, "GetSnapTaskList": OWN_SNAP, "GetCodecTaskDetail": OWN_VIDEO,
-       "GetFormatTaskDetail": OWN_VIDEO, "GetSnapTaskDetail": OWN_SNAP}
+OWN_CODEC = fields("VideoCodec Source Id", "FinishTime Minutes Width Height")
+OWN_FORMAT = fields("Source Id", "FinishTime Minutes")
+OWN_SNAP = fields("Source Id DestBucket", "FinishTime")
+OWN = {"GetCodecTaskList": OWN_CODEC, "GetFormatTaskList": OWN_FORMAT, "GetSnapTaskList": OWN_SNAP, "GetCodecTaskDetail": OWN_CODEC,
+       "GetFormatTaskDetail": OWN_FORMAT, "GetSnapTaskDetail": OWN_SNAP}
 
 NOT_OFFERED = ("CreateCodecPatten", "UpdateCodecPatten", "DeleteCodecPatten", "CreateWatermarkPatten", "UpdateWatermarkPatten",
                "DeleteWatermarkPatten", "CreateCodecTaskByPatten", "CreateFormatTask", "CreateSnapTask")
