@@ -24,9 +24,13 @@ struct usage_options {
 /* ---- the question ---- */
 
 static int make_query(const struct usage_options *options, struct client *client, struct buf *path, struct err *err) {
+  SCOPED(buf_fini) struct buf groups = {0};
   buf_text(path, PATH);
-  for (size_t i = 0; options->groups != NULL && options->groups[i] != NULL; i++)
-    client_add_param(client, path, STR("group"), str_of(options->groups[i]));
+  for (size_t i = 0; options->groups != NULL && options->groups[i] != NULL; i++) {
+    if (i > 0) buf_char(&groups, ',');
+    buf_text(&groups, options->groups[i]);
+  }
+  if (groups.len > 0) client_add_param(client, path, STR("group"), buf_view(&groups));
   if (options->step != NULL) client_add_param(client, path, STR("step"), str_of(options->step));
   if (options->compare != NULL) client_add_param(client, path, STR("compare"), str_of(options->compare));
   if (options->zeros) client_add_param(client, path, STR("zeros"), STR("1"));
@@ -57,7 +61,8 @@ static int take_row(void *arg, const struct json *object, struct str line, struc
   return usage_table_row(arg, object, err);
 }
 
-static int print_table(struct client *client, const char *query, const struct usage_options *options, struct err *err) {
+static int print_table(struct client *client, const char *query, const struct usage_options *options,
+                       struct err *err) {
   struct usage_table_options shape = {.step = options->step, .compares = options->compare != NULL};
   struct reader_end end;
   int result = split_groups(options->groups, &shape, err);
@@ -89,7 +94,8 @@ int cmd_usage(int argc, char **argv) {
   const struct option_row rows[] = {
       READ_TIME_ROWS(options.read),
       {"group", 0, OPTION_LIST, &options.groups, "NAMES",
-       "a row for each value of project, codec, tier, resolution, frame_rate, source, kind or label.NAME, with commas "
+       "a row for each value of project, codec, tier, resolution, frame_rate, source, kind or label.NAME, with "
+       "commas "
        "between them; the table has a subtotal for each value of the first"},
       {"step", 0, OPTION_TEXT, &options.step, "STEP",
        "a row for each 15m, 1h, 1d, 1w or 1mo (default: total, one row for the whole time)"},
@@ -102,7 +108,8 @@ int cmd_usage(int argc, char **argv) {
   };
   const struct option_spec spec = {
       .summary =
-          "Shows how many seconds, minutes and tasks were transcoded, by project, codec, tier and more: of any month or "
+          "Shows how many seconds, minutes and tasks were transcoded, by project, codec, tier and more: of any month "
+          "or "
           "time. It asks the server under /v1, with a token of scope read. Without --month, --from and --to it shows "
           "the current month. It knows no prices.",
       .quiet = "print the table without the line below it",

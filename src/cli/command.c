@@ -27,6 +27,8 @@ static const struct command commands[] = {
     {"spool", cmd_spool, "show what waits in the spool and what was rejected", false},
     {"sources", cmd_sources, "show which agents and sources report, and which are silent", false},
     {"usage", cmd_usage, "show usage of a month or any time, by project, codec and more", false},
+    {"tasks", cmd_tasks, "list the tasks that usage is made of", false},
+    {"explain", cmd_explain, "show one task, and the rule behind each of its numbers", false},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier", false},
     {"history", cmd_history, "show a record and the event that voided it", false},
     {"late", cmd_late, "list usage that arrived long after it finished", false},

@@ -55,6 +55,8 @@ int cmd_spool(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_unresolved(int argc, char **argv);
+int cmd_tasks(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_usage(int argc, char **argv);
 int cmd_backup(int argc, char **argv);
 int cmd_restore(int argc, char **argv);

@@ -24,8 +24,8 @@ int output_kind_of(const char *path, enum output_kind *ret, struct err *err) {
     *ret = endings[i].kind;
     return 0;
   }
-  return err_set(err, ERR_USAGE, "--output %s: the name must end with .csv, .json or .xlsx, which says what is written",
-                 path);
+  return err_set(err, ERR_USAGE,
+                 "--output %s: the name must end with .csv, .json or .xlsx, which says what is written", path);
 }
 
 /* The mode of the file that is there, or that which any program would give it. */
@@ -36,7 +36,8 @@ static int find_mode(const char *path, mode_t *ret, struct err *err) {
     if (errno == ENOENT) return 0;
     return err_set_errno(err, ERR_IO, errno, "--output: cannot examine %s", path);
   }
-  if (!S_ISREG(st.st_mode)) return err_set(err, ERR_USAGE, "--output %s: there is something that is not a file", path);
+  if (!S_ISREG(st.st_mode))
+    return err_set(err, ERR_USAGE, "--output %s: there is something that is not a file", path);
   *ret = st.st_mode & 0777;
   return 0;
 }
@@ -56,7 +57,8 @@ int output_file_begin(const char *path, struct output_file *ret, struct err *err
     free(file.dir);
     return result;
   }
-  if (mode != 0 && fchmod(fd, mode) != 0) result = err_set_errno(err, ERR_IO, errno, "--output: cannot set the mode of %s", path);
+  if (mode != 0 && fchmod(fd, mode) != 0)
+    result = err_set_errno(err, ERR_IO, errno, "--output: cannot set the mode of %s", path);
   file.file = fdopen(fd, "w");
   CHECK(file.file != NULL);
   if (result != 0) output_file_fini(&file);
@@ -66,8 +68,7 @@ int output_file_begin(const char *path, struct output_file *ret, struct err *err
 
 int output_file_end(struct output_file *file, struct err *err) {
   bool has_failed = ferror(file->file) != 0;
-  if (fflush(file->file) != 0 || has_failed)
-    return err_set_errno(err, ERR_IO, errno, "cannot write %s", file->path);
+  if (fflush(file->file) != 0 || has_failed) return err_set_errno(err, ERR_IO, errno, "cannot write %s", file->path);
   int result = file_sync(fileno(file->file), file->path, err);
   if (result != 0) return result;
   if (rename(file->made, file->path) != 0) return err_set_errno(err, ERR_IO, errno, "cannot create %s", file->path);

@@ -14,9 +14,9 @@ MUST_USE int output_kind_of(const char *path, enum output_kind *ret, struct err 
 
 struct output_file {
   const char *path;
-  char *made;    /* the other name; NULL: nothing is there to remove */
-  char *dir;     /* of both */
-  FILE *file;    /* to write to */
+  char *made; /* the other name; NULL: nothing is there to remove */
+  char *dir;  /* of both */
+  FILE *file; /* to write to */
 };
 
 /* Creates the file under its other name: with the mode of the file that it replaces, else by the umask. Borrows path.

@@ -1,5 +1,5 @@
-/* The server checks the values, so that a command of an earlier version can ask a later server. $CODECMETER_PROJECT is
- * not read here: it is where usage goes, and a sum over fewer projects than the reader believes would be wrong in
+/* The server checks the values, so that a command of an earlier version can ask a later server. $CODECMETER_PROJECT
+ * is not read here: it is where usage goes, and a sum over fewer projects than the reader believes would be wrong in
  * silence. */
 #include "cli/read_options.h"
 
@@ -22,7 +22,8 @@ static void add_text(struct client *client, struct buf *path, const char *name, 
 }
 
 /* has_absent: "-" asks for tasks that have no such value. */
-static void add_list(struct client *client, struct buf *path, const char *name, char *const *values, bool has_absent) {
+static void add_list(struct client *client, struct buf *path, const char *name, char *const *values,
+                     bool has_absent) {
   for (size_t i = 0; values != NULL && values[i] != NULL; i++)
     add_text(client, path, name, has_absent && strcmp(values[i], ABSENT) == 0 ? "" : values[i]);
 }

@@ -1,5 +1,5 @@
-/* A list that ends too early looks like a shorter list. So the last line must be {"complete":true}, nothing may follow
- * it, and every line before it must be a row. */
+/* A list that ends too early looks like a shorter list. So the last line must be {"complete":true}, nothing may
+ * follow it, and every line before it must be a row. */
 #include "cli/reader.h"
 
 #include <stdio.h>
@@ -18,6 +18,7 @@
 #define TEXT_MAX ((size_t)16 << 20) /* of one object */
 #define DETAIL_SHOWN 600
 #define PROJECT_SHOWN_MAX 64
+#define TASKS STR("/v1/tasks/") /* a path that has the project as its next segment */
 
 /* ---- refusals ---- */
 
@@ -62,11 +63,15 @@ static void put_detail(const struct refusal *refusal, struct buf *out) {
 
 static enum err_code code_of(long status) {
   switch (status) {
-    case 400: return ERR_USAGE;
+    case 400:
+      return ERR_USAGE;
     case 401:
-    case 403: return ERR_DENIED;
-    case 404: return ERR_NOT_FOUND;
-    default: return ERR_REMOTE;
+    case 403:
+      return ERR_DENIED;
+    case 404:
+      return ERR_NOT_FOUND;
+    default:
+      return ERR_REMOTE;
   }
 }
 
@@ -76,10 +81,11 @@ static int refuse(const char *url, const struct client_reply *reply, bool *ret_i
   read_refusal(reply, &refusal);
   *ret_is_project = str_equal(refusal.parameter, STR("project"));
   if (refusal.detail.len == 0)
-    return err_set(err, ERR_REMOTE,
-                   "%s answered with HTTP %ld and no reason: check that a codecmeter server of this version or a later "
-                   "one runs there",
-                   url, reply->status);
+    return err_set(
+        err, ERR_REMOTE,
+        "%s answered with HTTP %ld and no reason: check that a codecmeter server of this version or a later "
+        "one runs there",
+        url, reply->status);
   put_detail(&refusal, &text);
   if (reply->status == 400) return err_set(err, ERR_USAGE, "%.*s", STR_ARG(buf_view(&text)));
   return err_set(err, code_of(reply->status), "%s: %.*s", url, STR_ARG(buf_view(&text)));
@@ -122,9 +128,8 @@ static int offer_project(void *arg, const struct json *object, struct str line, 
 /* The value of the first parameter `project` of a path, or the segment behind /v1/tasks/. */
 static bool find_project(const char *path, char *out, size_t size) {
   struct str all = str_of(path), rest = all;
-  const struct str tasks = STR("/v1/tasks/");
-  if (str_starts(all, tasks)) {
-    rest = str_make(all.ptr + tasks.len, all.len - tasks.len);
+  if (str_starts(all, TASKS)) {
+    rest = str_make(all.ptr + TASKS.len, all.len - TASKS.len);
     rest = str_cut(&rest, '/');
   } else {
     (void)str_cut(&rest, '?');
@@ -204,10 +209,11 @@ static bool take_piece(void *arg, struct str piece) {
 }
 
 static int refuse_unended(const char *url, struct err *err) {
-  return err_set(err, ERR_REMOTE,
-                 "%s: the answer ended before it was complete, so nothing of it can be trusted: try again (the server may "
-                 "have been stopped, or the token was revoked)",
-                 url);
+  return err_set(
+      err, ERR_REMOTE,
+      "%s: the answer ended before it was complete, so nothing of it can be trusted: try again (the server may "
+      "have been stopped, or the token was revoked)",
+      url);
 }
 
 static void add_format(struct client *client, const char *path, const char *format, struct buf *out) {
@@ -222,7 +228,8 @@ static int read_list(struct client *client, const char *url, const char *path, c
   SCOPED(buf_fini) struct buf whole = {0};
   struct err failure = {0};
   *ret = (struct reader_end){0};
-  SCOPED(list_fini) struct list list = {
+  SCOPED(list_fini)
+  struct list list = {
       .visitor = visitor,
       .end = ret,
       .line = {.limit = LINE_MAX_BYTES},
@@ -242,7 +249,8 @@ static int read_list(struct client *client, const char *url, const char *path, c
   return list.is_complete && list.line.len == 0 ? 0 : refuse_unended(url, err);
 }
 
-/* Adds the nearest project to a 404. The search must not fail the command in another way, so its errors are dropped. */
+/* Adds the nearest project to a 404. The search must not fail the command in another way, so its errors are dropped.
+ */
 static void suggest_project(struct client *client, const char *url, const char *path, struct err *err) {
   char wanted[512];
   struct project_search search = {0};
@@ -259,10 +267,11 @@ static void suggest_project(struct client *client, const char *url, const char *
   (void)err_set(err, err->code, "%s; did you mean %s?", text, search.best);
 }
 
-static int refuse_helpfully(struct client *client, const char *url, const char *path, const struct client_reply *reply,
-                            struct err *err) {
+static int refuse_helpfully(struct client *client, const char *url, const char *path,
+                            const struct client_reply *reply, struct err *err) {
   bool is_project;
   int result = refuse(url, reply, &is_project, err);
+  is_project = is_project || str_starts(str_of(path), TASKS);
   if (reply->status == 404 && is_project) suggest_project(client, url, path, err);
   return result;
 }

@@ -15,8 +15,8 @@ struct reader_visitor {
 };
 
 struct reader_end {
-  char position[CLIENT_POSITION_SIZE];  /* of the ledger, of which the answer tells; "" if the server says none */
-  char cursor[READER_CURSOR_MAX + 1];   /* of the next page; "" if this was the last */
+  char position[CLIENT_POSITION_SIZE]; /* of the ledger, of which the answer tells; "" if the server says none */
+  char cursor[READER_CURSOR_MAX + 1];  /* of the next page; "" if this was the last */
   uint64_t rows;
 };
 

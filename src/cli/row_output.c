@@ -1,5 +1,5 @@
-/* The server is always asked for ndjson: only there a row can be read before the next one has come, and only there the
- * end says that the list is complete. So a list of any length is written in bounded memory. */
+/* The server is always asked for ndjson: only there a row can be read before the next one has come, and only there
+ * the end says that the list is complete. So a list of any length is written in bounded memory. */
 #include "cli/row_output.h"
 
 #include <stdlib.h>
@@ -58,9 +58,7 @@ static int flush(struct row_output *output, struct err *err) {
 
 /* ---- CSV ---- */
 
-static bool looks_like_formula(struct str text) {
-  return text.len > 0 && memchr("=+-@\t\r", text.ptr[0], 6) != NULL;
-}
+static bool looks_like_formula(struct str text) { return text.len > 0 && memchr("=+-@\t\r", text.ptr[0], 6) != NULL; }
 
 static bool needs_quotes(struct str text) {
   for (size_t i = 0; i < text.len; i++) {
@@ -82,26 +80,42 @@ static void put_csv_text(struct buf *out, struct str text) {
 
 /* ---- cells of any kind ---- */
 
-/* A list becomes a text with blanks between its items. */
+/* A list becomes a text with blanks between its items; an object of texts (labels) stays JSON. */
 static void put_list(struct buf *out, const struct json *list) {
+  bool is_object = list->type == JSON_OBJECT;
+  if (is_object) buf_char(out, '{');
   for (const struct json *item = list->child; item != NULL; item = item->next) {
-    if (item != list->child) buf_char(out, ' ');
-    if (list->type == JSON_OBJECT) {
-      buf_str(out, item->name);
-      buf_char(out, '=');
+    if (item != list->child) buf_char(out, is_object ? ',' : ' ');
+    if (is_object) {
+      json_quote(out, item->name);
+      buf_char(out, ':');
     }
-    if (item->type == JSON_STRING || item->type == JSON_NUMBER) buf_str(out, item->text);
+    if (item->type != JSON_STRING && item->type != JSON_NUMBER) continue;
+    if (is_object && item->type == JSON_STRING)
+      json_quote(out, item->text);
+    else
+      buf_str(out, item->text);
   }
+  if (is_object) buf_char(out, '}');
 }
 
 static void put_csv_cell(struct buf *out, const struct json *value) {
   SCOPED(buf_fini) struct buf list = {0};
   switch (value->type) {
-    case JSON_NULL: return;
-    case JSON_TRUE: buf_text(out, "true"); return;
-    case JSON_FALSE: buf_text(out, "false"); return;
-    case JSON_NUMBER: buf_str(out, value->text); return;
-    case JSON_STRING: put_csv_text(out, value->text); return;
+    case JSON_NULL:
+      return;
+    case JSON_TRUE:
+      buf_text(out, "true");
+      return;
+    case JSON_FALSE:
+      buf_text(out, "false");
+      return;
+    case JSON_NUMBER:
+      buf_str(out, value->text);
+      return;
+    case JSON_STRING:
+      put_csv_text(out, value->text);
+      return;
     case JSON_ARRAY:
     case JSON_OBJECT:
       put_list(&list, value);
@@ -120,16 +134,23 @@ static int put_sheet_cell(struct spreadsheet *sheet, const struct json *object, 
                           struct err *err) {
   SCOPED(buf_fini) struct buf list = {0};
   switch (value->type) {
-    case JSON_NULL: spreadsheet_empty(sheet); return 0;
-    case JSON_TRUE: return spreadsheet_text(sheet, STR("true"), err);
-    case JSON_FALSE: return spreadsheet_text(sheet, STR("false"), err);
-    case JSON_NUMBER: return spreadsheet_number(sheet, value->text, err);
+    case JSON_NULL:
+      spreadsheet_empty(sheet);
+      return 0;
+    case JSON_TRUE:
+      return spreadsheet_text(sheet, STR("true"), err);
+    case JSON_FALSE:
+      return spreadsheet_text(sheet, STR("false"), err);
+    case JSON_NUMBER:
+      return spreadsheet_number(sheet, value->text, err);
     case JSON_STRING:
       if (!str_equal(value->name, STR("date"))) return spreadsheet_text(sheet, value->text, err);
       return spreadsheet_date(sheet, value->text, number_of(object, "end") - number_of(object, "start") < DAY_LEAST_S,
                               err);
     case JSON_ARRAY:
-    case JSON_OBJECT: put_list(&list, value); return spreadsheet_text(sheet, buf_view(&list), err);
+    case JSON_OBJECT:
+      put_list(&list, value);
+      return spreadsheet_text(sheet, buf_view(&list), err);
   }
   return 0;
 }

@@ -1,9 +1,9 @@
 /* Rows of /v1 as JSON, CSV or a workbook, on standard output or in a file.
  *
  *   JSON  {"position":N,"rows":[…],"complete":true}: the rows as the server wrote them
- *   CSV   as the server's own: UTF-8 with a byte order mark, lines end with CR LF, the first line has the names. A text
- *         that begins with = + - @ a tab or a CR gets a leading ', so that no spreadsheet takes it for a formula
- *   XLSX  see cli/spreadsheet.h. A column `date` holds dates
+ *   CSV   as the server's own: UTF-8 with a byte order mark, lines end with CR LF, the first line has the names. A
+ * text that begins with = + - @ a tab or a CR gets a leading ', so that no spreadsheet takes it for a formula XLSX
+ * see cli/spreadsheet.h. A column `date` holds dates
  */
 #ifndef CODECMETER_CLI_ROW_OUTPUT_H
 #define CODECMETER_CLI_ROW_OUTPUT_H
@@ -29,8 +29,8 @@ void row_output_names(struct row_output *output, struct str names);
 /* Ends the text. It does not end the file. */
 MUST_USE int row_output_end(struct row_output *output, const char *position, struct err *err);
 
-/* Reads all pages of a list (of one, if it has no cursors), and writes them, whole, into `path` (by its ending), or as
- * `kind` to standard output if path is NULL. */
+/* Reads all pages of a list (of one, if it has no cursors), and writes them, whole, into `path` (by its ending), or
+ * as `kind` to standard output if path is NULL. */
 MUST_USE int row_output_write_all(struct client *client, const char *query, enum output_kind kind, const char *path,
                                   const char *sheet, struct err *err);
 

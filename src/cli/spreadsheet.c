@@ -1,5 +1,5 @@
-/* libxlsxwriter writes rows through temporary files and does not look whether those writes succeeded. On a full disk it
- * would make a workbook that lacks rows, and say nothing. So spreadsheet_check reads the result back.
+/* libxlsxwriter writes rows through temporary files and does not look whether those writes succeeded. On a full disk
+ * it would make a workbook that lacks rows, and say nothing. So spreadsheet_check reads the result back.
  *
  * A spreadsheet's numbers are doubles, and programs show 15 digits of them. A longer whole number stays a text.
  */
@@ -77,7 +77,8 @@ static lxw_col_t next_column(struct spreadsheet *spreadsheet, size_t width) {
   return column;
 }
 
-/* In a workbook "_x0041_" means A. The library writes control characters so, and leaves a text that looks so as it is. */
+/* In a workbook "_x0041_" means A. The library writes control characters so, and leaves a text that looks so as it
+ * is. */
 static bool looks_escaped(struct str text) {
   if (text.len < 7 || text.ptr[0] != '_' || text.ptr[1] != 'x' || text.ptr[6] != '_') return false;
   for (size_t i = 2; i < 6; i++) {
@@ -119,7 +120,8 @@ void spreadsheet_title(struct spreadsheet *spreadsheet, struct str title) {
 
 int spreadsheet_row(struct spreadsheet *spreadsheet, struct err *err) {
   if (spreadsheet->row == SPREADSHEET_ROWS_MAX)
-    return err_set(err, ERR_LIMIT, "a sheet of a workbook holds %u rows, and there are more: ask for a shorter time, or write .csv",
+    return err_set(err, ERR_LIMIT,
+                   "a sheet of a workbook holds %u rows, and there are more: ask for a shorter time, or write .csv",
                    SPREADSHEET_ROWS_MAX);
   spreadsheet->row++;
   spreadsheet->column = 0;
@@ -164,8 +166,8 @@ int spreadsheet_date(struct spreadsheet *spreadsheet, struct str time, bool has_
   int seconds, used = 0;
   char local[20];
   bool is_local = time.len >= 19 && str_copy(str_make(time.ptr, 19), local, sizeof local) &&
-                  sscanf(local, "%4d-%2d-%2dT%2d:%2d:%2d%n", &date.year, &date.month, &date.day, &date.hour, &date.min,
-                         &seconds, &used) == 6 &&
+                  sscanf(local, "%4d-%2d-%2dT%2d:%2d:%2d%n", &date.year, &date.month, &date.day, &date.hour,
+                         &date.min, &seconds, &used) == 6 &&
                   used == 19;
   if (!is_local) return spreadsheet_text(spreadsheet, time, err);
   date.sec = seconds;

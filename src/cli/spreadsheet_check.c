@@ -1,5 +1,6 @@
-/* A workbook is a zip file; the sheet is one of its entries, an XML text. A write that was lost left a hole of at least
- * one stdio buffer, 4096 bytes, which no cell of ours fills alone. So counting the tags of rows and cells finds it. */
+/* A workbook is a zip file; the sheet is one of its entries, an XML text. A write that was lost left a hole of at
+ * least one stdio buffer, 4096 bytes, which no cell of ours fills alone. So counting the tags of rows and cells finds
+ * it. */
 #include "cli/spreadsheet_check.h"
 
 #include <errno.h>
@@ -12,12 +13,12 @@
 #include "base/file.h"
 
 #define SHEET STR("xl/worksheets/sheet1.xml")
-#define END_SIZE 22u       /* of the record at the end of a zip file, without its comment, which is empty */
+#define END_SIZE 22u /* of the record at the end of a zip file, without its comment, which is empty */
 #define DIRECTORY_MAX (1u << 20)
-#define ENTRY_SIZE 46u     /* of an entry of the directory, without its name */
-#define LOCAL_SIZE 30u     /* of the header before an entry's bytes, likewise */
+#define ENTRY_SIZE 46u /* of an entry of the directory, without its name */
+#define LOCAL_SIZE 30u /* of the header before an entry's bytes, likewise */
 #define PIECE (64u << 10)
-#define TAIL 12u           /* "</worksheet>" */
+#define TAIL 12u /* "</worksheet>" */
 
 struct place {
   uint64_t offset;
@@ -46,7 +47,8 @@ static bool find_sheet(int fd, const char *path, struct place *ret, struct err *
   uint64_t size = 0;
   size_t got;
   if (file_size(fd, path, &size, err) != 0 || size < END_SIZE) return false;
-  if (file_read(fd, path, size - END_SIZE, end, END_SIZE, &got, err) != 0 || le32_load(end) != 0x06054b50) return false;
+  if (file_read(fd, path, size - END_SIZE, end, END_SIZE, &got, err) != 0 || le32_load(end) != 0x06054b50)
+    return false;
   uint32_t len = le32_load(end + 12);
   if (len > DIRECTORY_MAX || len > size) return false;
   char *room = buf_extend(&directory, len);
@@ -79,7 +81,8 @@ static bool inflate_all(int fd, const char *path, const struct place *place, z_s
   for (int code = Z_OK; code == Z_OK;) {
     size_t got = 0, left = place->packed - done < PIECE ? (size_t)(place->packed - done) : PIECE;
     if (stream->avail_in == 0) {
-      if (left == 0 || file_read(fd, path, place->offset + done, in, left, &got, err) != 0 || got != left) return false;
+      if (left == 0 || file_read(fd, path, place->offset + done, in, left, &got, err) != 0 || got != left)
+        return false;
       done += got;
       stream->next_in = in;
       stream->avail_in = (uInt)got;
@@ -108,7 +111,8 @@ int spreadsheet_check(const char *path, uint64_t rows, uint64_t cells, struct er
     (void)inflateEnd(&stream);
   }
   if (is_whole && count.rows == rows && count.cells == cells) return 0;
-  return err_set(err, ERR_IO,
-                 "the workbook %s was not written whole (%llu of %llu rows can be read back): check that the disk has room",
-                 path, (unsigned long long)count.rows, (unsigned long long)rows);
+  return err_set(
+      err, ERR_IO,
+      "the workbook %s was not written whole (%llu of %llu rows can be read back): check that the disk has room",
+      path, (unsigned long long)count.rows, (unsigned long long)rows);
 }

@@ -102,8 +102,8 @@ static int read_amounts(const struct usage_table *table, const struct json *obje
   return 0;
 }
 
-/* The part of "2026-10-01T00:00:00+08:00" that the step needs. An hour needs the offset: when clocks go back, it comes
- * twice. */
+/* The part of "2026-10-01T00:00:00+08:00" that the step needs. An hour needs the offset: when clocks go back, it
+ * comes twice. */
 static char *shown_date(const struct usage_table *table, struct str date) {
   const char *step = table->options.step;
   char *shown;
@@ -138,9 +138,10 @@ static guint rank_of(struct usage_table *table, const char *key) {
 int usage_table_row(struct usage_table *table, const struct json *object, struct err *err) {
   struct row row = {.place = table->rows->len};
   if (table->rows->len == USAGE_TABLE_ROWS_MAX)
-    return err_set(err, ERR_LIMIT,
-                   "there are more than %u rows, too many for a table: write them with --output FILE.csv, or ask for fewer",
-                   USAGE_TABLE_ROWS_MAX);
+    return err_set(
+        err, ERR_LIMIT,
+        "there are more than %u rows, too many for a table: write them with --output FILE.csv, or ask for fewer",
+        USAGE_TABLE_ROWS_MAX);
   int result = read_row(table, object, &row, err);
   if (result != 0) {
     row_clear(&row);
@@ -290,7 +291,8 @@ void usage_table_print(struct usage_table *table, size_t width, FILE *out) {
   if (shows_kind(table)) columns[count++].title = "KIND";
   if (count == 0) columns[count++].title = " ";
   for (size_t i = 0; i < AMOUNTS; i++) {
-    if (shows(table, (enum amount)i)) columns[count++] = (struct table_column){.title = amounts[i].title, .is_number = true};
+    if (shows(table, (enum amount)i))
+      columns[count++] = (struct table_column){.title = amounts[i].title, .is_number = true};
   }
   CHECK(count <= TABLE_COLUMNS_MAX);
   g_array_sort(table->rows, compare);

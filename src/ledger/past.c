@@ -2,8 +2,8 @@
  *
  * Block times never go back, so the segment of a time is found by halves, and its blocks are read in order.
  *
- * Changes of projects are rare, and nothing says where they are. So the first question reads the log once, and a list in
- * memory keeps their places. One thread reads; others with such a question wait for it.
+ * Changes of projects are rare, and nothing says where they are. So the first question reads the log once, and a list
+ * in memory keeps their places. One thread reads; others with such a question wait for it.
  */
 #include "ledger/past.h"
 

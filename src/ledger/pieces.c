@@ -1,5 +1,5 @@
-/* An order is made by the first reader that wants it, outside any lock, from entries that do not change. If two readers
- * make the same order at once, one of them throws its own away: that is rare, and nobody waits.
+/* An order is made by the first reader that wants it, outside any lock, from entries that do not change. If two
+ * readers make the same order at once, one of them throws its own away: that is rare, and nobody waits.
  */
 #include "ledger/pieces.h"
 

@@ -1,6 +1,6 @@
-/* Entries in the order in which they were added, in pieces of memory that never move. So other threads may read entries
- * while the writer adds more: the writer publishes a count (delta_show, under the view lock), and what is below it does
- * not change any more.
+/* Entries in the order in which they were added, in pieces of memory that never move. So other threads may read
+ * entries while the writer adds more: the writer publishes a count (delta_show, under the view lock), and what is
+ * below it does not change any more.
  */
 #ifndef CODECMETER_LEDGER_PIECES_H
 #define CODECMETER_LEDGER_PIECES_H
@@ -26,7 +26,8 @@ struct pieces {
 void pieces_fini(struct pieces *pieces);
 /* Removes all entries; keeps their memory. No thread may read them. */
 void pieces_clear(struct pieces *pieces);
-/* Makes room for `more` entries. False if there is no memory, or no place for more; the entries are then as before. */
+/* Makes room for `more` entries. False if there is no memory, or no place for more; the entries are then as before.
+ */
 MUST_USE bool pieces_reserve(struct pieces *pieces, uint32_t more);
 /* Adds an entry; pieces_reserve has made room. */
 void pieces_add(struct pieces *pieces, const struct entry *entry);

@@ -232,6 +232,12 @@ int run_page_at(const struct run *run, uint64_t index, const struct entry **ret,
   return read_page(run, index / RUN_PAGE_ENTRIES, ret, ret_count, err);
 }
 
+void run_expect(const struct run *run, uint64_t index, bool backwards) {
+  uint64_t page = index / RUN_PAGE_ENTRIES;
+  if (backwards) page = page + 1 > RUN_EXPECT_PAGES ? page + 1 - RUN_EXPECT_PAGES : 0;
+  (void)posix_fadvise(run->fd, (off_t)((1 + page) * RUN_PAGE), RUN_EXPECT_PAGES * RUN_PAGE, POSIX_FADV_WILLNEED);
+}
+
 /* ---- reading all ---- */
 
 #define PIECE_PAGES 64u

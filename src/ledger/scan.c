@@ -5,8 +5,8 @@
  *   full pieces of the filling delta ──┼──> heap by (finish time, position) ──> the page
  *   its last piece, what fits, sorted ─┘
  *
- * A source is a sorted array with an index: it is searched once, for the place at which the page begins, and then read
- * forwards or backwards. So a page costs its entries and a search in each source, wherever it is in a walk.
+ * A source is a sorted array with an index: it is searched once, for the place at which the page begins, and then
+ * read forwards or backwards. So a page costs its entries and a search in each source, wherever it is in a walk.
  */
 #include "ledger/scan.h"
 
@@ -27,10 +27,11 @@ struct source {
   const struct entry *items; /* in the order of the indices in `order`, or sorted if that is NULL */
   const uint16_t *order;
   uint64_t count;
-  uint64_t at;               /* the next one forwards; backwards the one before */
-  const struct entry *page;  /* of a run: the page read last */
+  uint64_t at;              /* the next one forwards; backwards the one before */
+  const struct entry *page; /* of a run: the page read last */
   uint64_t page_first;
   uint32_t page_count;
+  uint32_t pages; /* read so far */
   struct entry current;
 };
 
@@ -94,17 +95,23 @@ static bool is_within(const struct entry *entry, const struct bounds *bounds) {
 
 /* ---- one source ---- */
 
-static int entry_at(struct source *source, uint64_t index, struct entry *ret, struct err *err) {
+/* Runs are mapped for random access, so a source that reads on from page to page says what it will need. */
+static int read_page(struct source *source, uint64_t index, bool backwards, struct err *err) {
+  if (source->pages > 0 && (source->pages - 1) % RUN_EXPECT_PAGES == 0) run_expect(source->run, index, backwards);
+  int result = run_page_at(source->run, index, &source->page, &source->page_first, &source->page_count, err);
+  if (result != 0) source->page = NULL;
+  source->pages++;
+  return result;
+}
+
+static int entry_at(struct source *source, uint64_t index, bool backwards, struct entry *ret, struct err *err) {
   if (source->run == NULL) {
     *ret = source->items[source->order != NULL ? source->order[index] : index];
     return 0;
   }
-  bool has_page = source->page != NULL && index >= source->page_first && index - source->page_first < source->page_count;
-  int result = 0;
-  if (!has_page) {
-    result = run_page_at(source->run, index, &source->page, &source->page_first, &source->page_count, err);
-    if (result != 0) source->page = NULL;
-  }
+  bool has_page =
+      source->page != NULL && index >= source->page_first && index - source->page_first < source->page_count;
+  int result = has_page ? 0 : read_page(source, index, backwards, err);
   if (result == 0) *ret = source->page[index - source->page_first];
   return result;
 }
@@ -116,7 +123,7 @@ static int seek(struct source *source, const struct entry *wanted, uint64_t *ret
   while (low < high) {
     uint64_t middle = low + (high - low) / 2;
     struct entry entry;
-    int result = entry_at(source, middle, &entry, err);
+    int result = entry_at(source, middle, false, &entry, err);
     if (result != 0) return result;
     if (entry_compare(&entry, wanted) < 0)
       low = middle + 1;
@@ -134,7 +141,7 @@ static int advance(const struct merge *merge, struct source *source, const struc
   *ret_any = false;
   while (descending ? source->at > 0 : source->at < source->count) {
     struct entry entry;
-    int result = entry_at(source, descending ? --source->at : source->at++, &entry, err);
+    int result = entry_at(source, descending ? --source->at : source->at++, descending, &entry, err);
     if (result != 0) return result;
     if (!is_within(&entry, bounds)) return 0;
     if (entry.position >= merge->query->as_of) continue;

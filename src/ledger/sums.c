@@ -3,8 +3,8 @@
  *   under the view lock: an LMDB snapshot, and a copy of what the filling delta has of the query
  *   without it:          what the frozen delta has (it is held, and does not change), then the rows of the snapshot
  *
- * A delta that the snapshot covers is left out, so nothing is counted twice while a checkpoint hands over. Quarter hours
- * become days only after the lock is released.
+ * A delta that the snapshot covers is left out, so nothing is counted twice while a checkpoint hands over. Quarter
+ * hours become days only after the lock is released.
  */
 #include <stdlib.h>
 
@@ -104,8 +104,9 @@ static int check_query(const struct sums_query *query, struct err *err) {
   bool is_days = query->step == SUMS_DAYS;
   int64_t max = is_days ? ZONE_DAY_MAX : UINT32_MAX;
   if (query->first < 0 || query->last > max) {
-    return err_set(err, ERR_RANGE, "%s from %lld to %lld: they are from 0 to %lld", is_days ? "days" : "quarter hours",
-                   (long long)query->first, (long long)query->last, (long long)max);
+    return err_set(err, ERR_RANGE, "%s from %lld to %lld: they are from 0 to %lld",
+                   is_days ? "days" : "quarter hours", (long long)query->first, (long long)query->last,
+                   (long long)max);
   }
   return 0;
 }
@@ -180,8 +181,7 @@ static int keep_delta(struct sums *sums, const struct delta *delta, struct err *
   bool some_by_day = false, some_by_quarter = false;
   for (size_t i = 0; i < sums->query->count; i++) {
     struct summed *project = &sums->projects[i];
-    project->by_day =
-        sums->query->step == SUMS_DAYS && cells_days_match(cells, project->number, project->zone);
+    project->by_day = sums->query->step == SUMS_DAYS && cells_days_match(cells, project->number, project->zone);
     some_by_day |= project->by_day;
     some_by_quarter |= !project->by_day;
   }
@@ -189,7 +189,8 @@ static int keep_delta(struct sums *sums, const struct delta *delta, struct err *
   return fits ? 0 : no_memory(err);
 }
 
-/* Begins the snapshot and copies from the filling delta. For writers this is one step. *ret_frozen is held, or NULL. */
+/* Begins the snapshot and copies from the filling delta. For writers this is one step. *ret_frozen is held, or NULL.
+ */
 static int see(struct sums *sums, struct rows_txn **ret_snapshot, struct delta **ret_frozen, uint64_t *ret_position,
                struct err *err) {
   struct ledger *ledger = sums->ledger;

@@ -1,5 +1,6 @@
-/* The writer changes the run list and the deltas under the view lock only, and takes a checkpointed delta out of the view
- * in the same step in which it adds the runs made of it. So the three, taken under the lock, have each record once.
+/* The writer changes the run list and the deltas under the view lock only, and takes a checkpointed delta out of the
+ * view in the same step in which it adds the runs made of it. So the three, taken under the lock, have each record
+ * once.
  */
 #include "ledger/view.h"
 
@@ -56,8 +57,8 @@ static int find_in_run(const struct run *run, struct hash hash,
   return result;
 }
 
-/* The first position of that hash behind another one; 0: none. The lock is not held while a candidate is read, and the
- * table may move meanwhile, so each search begins again. More than one step is rare. */
+/* The first position of that hash behind another one; 0: none. The lock is not held while a candidate is read, and
+ * the table may move meanwhile, so each search begins again. More than one step is rare. */
 static uint64_t next_in_table(const struct view *view, const struct delta *delta, enum view_what what,
                               struct hash hash, uint64_t behind) {
   uint64_t position;

@@ -1,5 +1,5 @@
-/* What readers of the running ledger see at one moment: every record below one position, each exactly once, in the runs
- * or in a delta. A view holds its runs and deltas, so checkpoints and merges do not disturb it. Any thread.
+/* What readers of the running ledger see at one moment: every record below one position, each exactly once, in the
+ * runs or in a delta. A view holds its runs and deltas, so checkpoints and merges do not disturb it. Any thread.
  */
 #ifndef CODECMETER_LEDGER_VIEW_H
 #define CODECMETER_LEDGER_VIEW_H
@@ -29,9 +29,9 @@ void view_fini(struct view *view);
 /* -ERR_RANGE if as_of is behind the view's end. */
 MUST_USE int view_check(const struct view *view, uint64_t as_of, struct err *err);
 
-/* Passes the position of each entry of that hash to `take`, in no order: identities, voids by their target, or all of a
- * task id (VIEW_TASKS finds voids by their target too; it passes over all entries of the deltas). Equal hashes prove
- * nothing: compare the texts. An error of take ends the walk and is returned. */
+/* Passes the position of each entry of that hash to `take`, in no order: identities, voids by their target, or all of
+ * a task id (VIEW_TASKS finds voids by their target too; it passes over all entries of the deltas). Equal hashes
+ * prove nothing: compare the texts. An error of take ends the walk and is returned. */
 enum view_what { VIEW_IDENTITIES, VIEW_VOIDS, VIEW_TASKS };
 MUST_USE int view_find(const struct view *view, enum view_what what, struct hash hash,
                        int (*take)(void *arg, uint64_t position, struct err *err), void *arg, struct err *err);

@@ -1,16 +1,17 @@
-/* The entries of several projects are merged with a heap of the projects' next entries. Each project has a few entries
- * at hand, and asks the ledger for more when it has none.
+/* Records are fastest to read in the order of the log, and must be passed in the order of time. So a batch of entries is
+ * sorted by position, read, filtered, and what matches is sorted back. The fewer records match, the larger the next
+ * batch is, because the records of a large batch share blocks of the log.
  *
- * Records are fastest to read in the order of the log, and must be passed in the order of time. So a batch of entries is
- * sorted by position, read, filtered, and what passes is copied and sorted back.
+ *   gather: entries of a batch  ──>  match: read them, keep those that match  ──>  pass: to the visitor, one by one
  *
- *   gather: entries of a batch  ──>  read: the records that pass  ──>  pass: to the visitor, one by one
+ * Only TASKS_COPIES records are kept whole. If more of a large batch match, they are read again, so many at a time, when
+ * the visitor comes to them.
  *
  * The list is behind `key`. While tasks of a batch wait for the visitor, that is the last one passed; when all have been
  * passed, the last entry of the batch.
  *
- * Task ids have an index of their own. The records of those that are asked for are gathered first, and replace the
- * entries of the projects (`found`), unless there are too many of them.
+ * Task ids have an index of their own. The records of those that are asked for are gathered first, and take the place of
+ * the projects' entries by time (query/newest.h), unless there are too many of them.
  */
 #include "query/tasks.h"
 
@@ -19,18 +20,12 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "query/newest.h"
 #include "query/usage_copy.h"
 
-#define BATCH_FIRST 64u      /* the first batch is small, because most pages are; later ones double */
-#define ENTRIES_USUAL 256u   /* at hand for a project, if there are few projects */
+#define BATCH_FIRST 64u      /* the first batch is small, because most pages are */
+#define FEW 8u               /* a batch of which less than one in so many matches is followed by a larger one */
 #define TASK_ID_SEARCHES 4u  /* a search for a task id counts as so many others: it may pass over a whole delta */
-
-/* A project's place in the list. */
-struct place {
-  struct scan_entry *entries; /* `room` of them */
-  uint32_t at, count;
-  bool is_last; /* the ledger has no more behind these */
-};
 
 struct found {
   struct scan_entry *items; /* sorted when all are gathered */
@@ -46,12 +41,14 @@ struct gathered {
   size_t project;
 };
 
-struct passed {
-  struct usage usage;
+/* A task that waits for the visitor. */
+struct matched {
   struct scan_key key;
   size_t project;
   enum task_status status;
+  uint32_t copy; /* index in `copies`; NO_COPY: it must be read again */
 };
+#define NO_COPY UINT32_MAX
 
 struct tasks {
   struct ledger *ledger;
@@ -60,30 +57,27 @@ struct tasks {
   bool has_key;
   struct scan_key key;
   uint64_t looked_at;
-  /* The merge. */
-  struct place *places; /* of each project */
-  struct scan_entry *entries;
-  size_t room;
-  size_t *heap; /* indices of places with an entry at hand; the latest is first */
-  size_t heap_count, opened; /* `opened` projects have been asked for their first entries */
+  struct newest newest;
   struct found found;
   /* The batch. */
   struct gathered batch[TASKS_BATCH];
   size_t batch_count, batch_size;
   struct scan_key batch_end;
-  struct passed *waiting; /* TASKS_BATCH */
-  size_t waiting_at, waiting_count;
-  struct arena *texts;
+  struct matched matched[TASKS_BATCH]; /* in the order of time */
+  size_t matched_at, matched_count;
+  struct usage copies[TASKS_COPIES];
+  uint32_t copies_count;
+  struct arena *texts; /* of the copies */
   /* Of one call. */
-  size_t searches, step_looked_at;
+  struct scan_reader *reader;
+  unsigned searches;
+  size_t step_looked_at;
 };
-_Static_assert(TASKS_BATCH * USAGE_COPY_MAX + TASKS_BATCH * (sizeof(struct passed) + sizeof(struct gathered)) +
-                       TASKS_FOUND_MAX * (sizeof(struct scan_entry) + sizeof(size_t)) <=
+#define COPIES_SIZE (TASKS_COPIES * USAGE_COPY_MAX)
+_Static_assert(sizeof(struct tasks) + COPIES_SIZE + TASKS_FOUND_MAX * (sizeof(struct scan_entry) + sizeof(size_t)) <=
                    TASKS_MEMORY_MAX,
                "a list by task id");
-_Static_assert(TASKS_BATCH * USAGE_COPY_MAX + TASKS_BATCH * (sizeof(struct passed) + sizeof(struct gathered)) +
-                       TASKS_ENTRIES_MAX * sizeof(struct scan_entry) <=
-                   TASKS_MEMORY_MAX,
+_Static_assert(sizeof(struct tasks) + COPIES_SIZE + TASKS_ENTRIES_MAX * sizeof(struct scan_entry) <= TASKS_MEMORY_MAX,
                "a list by time");
 
 /* ---- statuses ---- */
@@ -130,25 +124,6 @@ static unsigned kinds_of(const struct tasks_query *query) {
   return asked;
 }
 
-static size_t room_of(size_t projects) {
-  size_t room = projects > 0 ? TASKS_ENTRIES_MAX / projects : 1;
-  return room > ENTRIES_USUAL ? ENTRIES_USUAL : room < 1 ? 1 : room;
-}
-
-static bool make_room(struct tasks *tasks) {
-  size_t projects = tasks->query.projects_count;
-  tasks->room = room_of(projects);
-  tasks->places = calloc(projects + 1, sizeof *tasks->places);
-  tasks->heap = calloc(projects + 1, sizeof *tasks->heap);
-  tasks->entries = calloc(projects * tasks->room + 1, sizeof *tasks->entries);
-  tasks->waiting = calloc(TASKS_BATCH, sizeof *tasks->waiting);
-  tasks->texts = arena_new((size_t)TASKS_BATCH * USAGE_COPY_MAX);
-  if (tasks->places == NULL || tasks->heap == NULL || tasks->entries == NULL || tasks->waiting == NULL) return false;
-  for (size_t i = 0; i < projects; i++)
-    tasks->places[i].entries = tasks->entries + i * tasks->room;
-  return tasks->texts != NULL;
-}
-
 int tasks_new(struct ledger *ledger, const struct tasks_query *query, struct tasks **ret, struct err *err) {
   CHECK(query->statuses != 0 && query->task_ids_count <= TASKS_TASK_IDS_MAX);
   SCOPED(tasks_free_ref) struct tasks *tasks = calloc(1, sizeof *tasks);
@@ -160,19 +135,18 @@ int tasks_new(struct ledger *ledger, const struct tasks_query *query, struct tas
   tasks->key = query->behind;
   tasks->batch_size = BATCH_FIRST;
   tasks->found.is_used = query->task_ids_count > 0;
-  if (!make_room(tasks)) return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
+  tasks->texts = arena_new(COPIES_SIZE);
+  bool is_open = newest_open(&tasks->newest, ledger, &tasks->query, tasks->kinds);
+  if (!is_open || tasks->texts == NULL) return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
   *ret = MOVE(tasks);
   return 0;
 }
 
 void tasks_free(struct tasks *tasks) {
   if (tasks == NULL) return;
-  free(tasks->places);
-  free(tasks->heap);
-  free(tasks->entries);
+  newest_fini(&tasks->newest);
   free(tasks->found.items);
   free(tasks->found.projects);
-  free(tasks->waiting);
   if (tasks->texts != NULL) arena_free(tasks->texts);
   free(tasks);
 }
@@ -186,17 +160,8 @@ uint64_t tasks_looked_at(const struct tasks *tasks) { return tasks->looked_at; }
 
 /* ---- order ---- */
 
-/* True if a comes before b: it is later. */
-static bool is_before(const struct scan_key *a, const struct scan_key *b) {
-  return a->finished_ms != b->finished_ms ? a->finished_ms > b->finished_ms : a->position > b->position;
-}
-
-static int compare_keys(const struct scan_key *a, const struct scan_key *b) {
-  return is_before(a, b) ? -1 : is_before(b, a) ? 1 : 0;
-}
-
 static int by_key(const void *a, const void *b) {
-  return compare_keys(&((const struct passed *)a)->key, &((const struct passed *)b)->key);
+  return newest_compare(&((const struct matched *)a)->key, &((const struct matched *)b)->key);
 }
 
 static int by_position(const void *a, const void *b) {
@@ -204,97 +169,9 @@ static int by_position(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* ---- the merge by time ---- */
-
-static const struct scan_key *next_key(const struct tasks *tasks, size_t project) {
-  const struct place *place = &tasks->places[project];
-  CHECK(place->at < place->count);
-  return &place->entries[place->at].key;
-}
-
-static bool is_earlier_in_heap(const struct tasks *tasks, size_t a, size_t b) {
-  return is_before(next_key(tasks, tasks->heap[a]), next_key(tasks, tasks->heap[b]));
-}
-
-static void swap_in_heap(struct tasks *tasks, size_t a, size_t b) {
-  size_t moved = tasks->heap[a];
-  tasks->heap[a] = tasks->heap[b];
-  tasks->heap[b] = moved;
-}
-
-static void sink(struct tasks *tasks, size_t at) {
-  for (;;) {
-    size_t left = 2 * at + 1, first = at;
-    if (left < tasks->heap_count && is_earlier_in_heap(tasks, left, first)) first = left;
-    if (left + 1 < tasks->heap_count && is_earlier_in_heap(tasks, left + 1, first)) first = left + 1;
-    if (first == at) return;
-    swap_in_heap(tasks, at, first);
-    at = first;
-  }
-}
-
-static void push(struct tasks *tasks, size_t project) {
-  size_t at = tasks->heap_count++;
-  tasks->heap[at] = project;
-  for (; at > 0 && is_earlier_in_heap(tasks, at, (at - 1) / 2); at = (at - 1) / 2)
-    swap_in_heap(tasks, at, (at - 1) / 2);
-}
-
-/* Asks the ledger for the entries of a project behind those that it had, or behind the list's key. */
-static int ask(struct tasks *tasks, size_t project, struct err *err) {
-  struct place *place = &tasks->places[project];
-  bool had = place->count > 0;
-  size_t count = 0;
-  const struct tasks_project *of = &tasks->query.projects[project];
-  const struct scan_query query = {
-      .project = of->number,
-      .kinds = tasks->kinds,
-      .from_ms = of->from_ms,
-      .to_ms = of->to_ms,
-      .as_of = tasks->query.as_of,
-      .descending = true,
-      .has_behind = had || tasks->has_key,
-      .behind = had ? place->entries[place->count - 1].key : tasks->key,
-  };
-  CHECK(place->at == place->count && !place->is_last);
-  tasks->searches++;
-  int result = ledger_scan_entries(tasks->ledger, &query, place->entries, tasks->room, &count, err);
-  if (result != 0) return result;
-  place->at = 0;
-  place->count = (uint32_t)count;
-  place->is_last = count < tasks->room;
-  return 0;
-}
+/* ---- entries ---- */
 
 static bool may_search(const struct tasks *tasks) { return tasks->searches < TASKS_STEP_SEARCHES; }
-
-/* Asks each project for its first entries. The list's key does not move before all have been asked. */
-static int open_projects(struct tasks *tasks, struct err *err) {
-  while (tasks->opened < tasks->query.projects_count && may_search(tasks)) {
-    size_t project = tasks->opened;
-    int result = ask(tasks, project, err);
-    if (result != 0) return result;
-    tasks->opened++;
-    if (tasks->places[project].count > 0) push(tasks, project);
-  }
-  return 0;
-}
-
-/* Brings the first of the heap forward: its entry was taken. False: it must ask the ledger, and may not in this call. */
-static int advance(struct tasks *tasks, bool *ret_goes_on, struct err *err) {
-  struct place *place = &tasks->places[tasks->heap[0]];
-  *ret_goes_on = true;
-  if (place->at == place->count && !place->is_last) {
-    *ret_goes_on = may_search(tasks);
-    int result = *ret_goes_on ? ask(tasks, tasks->heap[0], err) : 0;
-    if (result != 0 || !*ret_goes_on) return result;
-  }
-  if (place->at == place->count) {
-    swap_in_heap(tasks, 0, --tasks->heap_count);
-  }
-  sink(tasks, 0);
-  return 0;
-}
 
 static void gather(struct tasks *tasks, const struct scan_entry *entry, size_t project) {
   tasks->batch[tasks->batch_count++] = (struct gathered){.entry = *entry, .project = project};
@@ -302,15 +179,13 @@ static void gather(struct tasks *tasks, const struct scan_entry *entry, size_t p
 }
 
 static int gather_by_time(struct tasks *tasks, struct err *err) {
-  int result = open_projects(tasks, err);
-  if (result != 0 || tasks->opened < tasks->query.projects_count) return result;
-  while (tasks->batch_count < tasks->batch_size && tasks->heap_count > 0) {
-    size_t project = tasks->heap[0];
-    struct place *place = &tasks->places[project];
-    bool goes_on = true;
-    if (place->at < place->count) gather(tasks, &place->entries[place->at++], project);
-    result = advance(tasks, &goes_on, err);
-    if (result != 0 || !goes_on) return result;
+  bool has = true;
+  while (has && tasks->batch_count < tasks->batch_size) {
+    struct scan_entry entry;
+    size_t project;
+    int result = newest_take(&tasks->newest, &tasks->searches, &has, &entry, &project, err);
+    if (result != 0) return result;
+    if (has) gather(tasks, &entry, project);
   }
   return 0;
 }
@@ -337,7 +212,7 @@ static bool is_asked_for(const struct tasks *tasks, size_t project, const struct
   const struct tasks_project *of = &tasks->query.projects[project];
   int64_t time = entry->key.finished_ms;
   return (tasks->kinds & SCAN_KIND(entry->kind)) != 0 && time >= of->from_ms && (time < of->to_ms || of->to_ms == INT64_MAX) &&
-         (!tasks->has_key || is_before(&tasks->key, &entry->key));
+         (!tasks->has_key || newest_compare(&tasks->key, &entry->key) < 0);
 }
 
 static int add_found(void *arg, const struct ledger_history_item *item, struct err *err) {
@@ -358,7 +233,7 @@ struct ranked {
 };
 
 static int by_rank(const void *a, const void *b) {
-  return compare_keys(&((const struct ranked *)a)->entry.key, &((const struct ranked *)b)->entry.key);
+  return newest_compare(&((const struct ranked *)a)->entry.key, &((const struct ranked *)b)->entry.key);
 }
 
 static int sort_found(struct found *found, struct err *err) {
@@ -377,7 +252,7 @@ static int sort_found(struct found *found, struct err *err) {
 static size_t pairs_of(const struct tasks *tasks) { return tasks->query.projects_count * tasks->query.task_ids_count; }
 
 /* Asks for a part of the records of one pair. */
-static int find_pair(struct tasks *tasks, struct scan_reader *reader, struct err *err) {
+static int find_pair(struct tasks *tasks, struct err *err) {
   struct found *found = &tasks->found;
   struct finding finding = {.tasks = tasks, .project = found->pair / tasks->query.task_ids_count};
   const struct ledger_history_query query = {
@@ -388,7 +263,7 @@ static int find_pair(struct tasks *tasks, struct scan_reader *reader, struct err
       .max = LEDGER_HISTORY_MAX,
   };
   tasks->searches += TASK_ID_SEARCHES;
-  int result = ledger_history(reader, &query, add_found, &finding, &found->behind, err);
+  int result = ledger_history(tasks->reader, &query, add_found, &finding, &found->behind, err);
   if (result == 0 && found->behind == 0) found->pair++;
   return result;
 }
@@ -400,11 +275,11 @@ static void give_up(struct found *found) {
   *found = (struct found){.is_used = false};
 }
 
-static int find_all(struct tasks *tasks, struct scan_reader *reader, struct err *err) {
+static int find_all(struct tasks *tasks, struct err *err) {
   struct found *found = &tasks->found;
   int result = 0;
   while (found->pair < pairs_of(tasks) && may_search(tasks) && result == 0) {
-    result = find_pair(tasks, reader, err);
+    result = find_pair(tasks, err);
     if (result == 0 && found->pair == pairs_of(tasks)) result = sort_found(found, err);
   }
   if (result != -ERR_LIMIT) return result;
@@ -412,9 +287,9 @@ static int find_all(struct tasks *tasks, struct scan_reader *reader, struct err 
   return 0;
 }
 
-static int gather_found(struct tasks *tasks, struct scan_reader *reader, struct err *err) {
+static int gather_found(struct tasks *tasks, struct err *err) {
   struct found *found = &tasks->found;
-  int result = find_all(tasks, reader, err);
+  int result = find_all(tasks, err);
   if (result != 0 || !found->is_used || found->pair < pairs_of(tasks)) return result;
   for (; tasks->batch_count < tasks->batch_size && found->at < found->count; found->at++)
     gather(tasks, &found->items[found->at], found->projects[found->at]);
@@ -442,98 +317,164 @@ static bool passes_filter(const struct tasks *tasks, const struct usage *usage) 
 }
 
 /* False: the status is not among those asked for, or the output waits no more. */
-static int find_status(const struct tasks *tasks, struct scan_reader *reader, const struct usage *usage, bool *ret_passes,
-                       enum task_status *ret, struct err *err) {
+static int find_status(const struct tasks *tasks, const struct usage *usage, bool *ret_passes, enum task_status *ret,
+                       struct err *err) {
   uint64_t other = 0;
   if (usage->kind == USAGE_UNRESOLVED) {
-    int result = scan_resolution(reader, usage, tasks->query.as_of, &other, err);
+    int result = scan_resolution(tasks->reader, usage, tasks->query.as_of, &other, err);
     *ret_passes = other == 0;
     *ret = TASK_UNRESOLVED;
     return result;
   }
   *ret_passes = (tasks->query.statuses & (TASK_VOIDED | task_status_of(usage, false))) != 0;
-  int result = *ret_passes ? scan_void(reader, usage, tasks->query.as_of, &other, err) : 0;
+  int result = *ret_passes ? scan_void(tasks->reader, usage, tasks->query.as_of, &other, err) : 0;
   *ret = task_status_of(usage, other != 0);
   *ret_passes = *ret_passes && (tasks->query.statuses & *ret) != 0;
   return result;
 }
 
-static int read_one(struct tasks *tasks, struct scan_reader *reader, const struct gathered *gathered, struct err *err) {
-  const struct usage *usage;
-  enum task_status status;
-  bool passes = false;
-  int result = scan_record(reader, gathered->entry.key.position, &usage, err);
-  if (result != 0 || !passes_filter(tasks, usage)) return result;
-  result = find_status(tasks, reader, usage, &passes, &status, err);
-  if (result != 0 || !passes) return result;
-  struct passed *passed = &tasks->waiting[tasks->waiting_count];
-  *passed = (struct passed){.key = gathered->entry.key, .project = gathered->project, .status = status};
-  if (!usage_copy(tasks->texts, usage, &passed->usage)) return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
-  tasks->waiting_count++;
+/* Keeps a record whole. Without room the match is kept alone. */
+static int copy(struct tasks *tasks, const struct usage *usage, struct matched *matched, struct err *err) {
+  matched->copy = NO_COPY;
+  if (tasks->copies_count == TASKS_COPIES) return 0;
+  if (!usage_copy(tasks->texts, usage, &tasks->copies[tasks->copies_count])) {
+    return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
+  }
+  matched->copy = tasks->copies_count++;
   return 0;
 }
 
-static int read_batch(struct tasks *tasks, struct scan_reader *reader, struct err *err) {
+static int match(struct tasks *tasks, const struct gathered *gathered, struct err *err) {
+  const struct usage *usage;
+  enum task_status status;
+  bool passes = false;
+  int result = scan_record(tasks->reader, gathered->entry.key.position, &usage, err);
+  if (result != 0 || !passes_filter(tasks, usage)) return result;
+  result = find_status(tasks, usage, &passes, &status, err);
+  if (result != 0 || !passes) return result;
+  struct matched *matched = &tasks->matched[tasks->matched_count++];
+  *matched = (struct matched){.key = gathered->entry.key, .project = gathered->project, .status = status};
+  return copy(tasks, usage, matched, err);
+}
+
+static void drop_copies(struct tasks *tasks) {
+  arena_reset(tasks->texts);
+  tasks->copies_count = 0;
+}
+
+static void adapt_batch(struct tasks *tasks) {
+  bool are_few = tasks->matched_count < tasks->batch_count / FEW;
+  size_t most = are_few ? TASKS_BATCH : TASKS_COPIES;
+  tasks->batch_size *= 2;
+  if (tasks->batch_size > most) tasks->batch_size = most;
+}
+
+static int match_batch(struct tasks *tasks, struct err *err) {
   int result = 0;
   qsort(tasks->batch, tasks->batch_count, sizeof *tasks->batch, by_position);
   for (size_t i = 0; i < tasks->batch_count && result == 0; i++)
-    result = read_one(tasks, reader, &tasks->batch[i], err);
-  if (tasks->waiting_count > 0) qsort(tasks->waiting, tasks->waiting_count, sizeof *tasks->waiting, by_key);
+    result = match(tasks, &tasks->batch[i], err);
+  if (tasks->matched_count > 0) qsort(tasks->matched, tasks->matched_count, sizeof *tasks->matched, by_key);
   tasks->looked_at += tasks->batch_count;
   tasks->step_looked_at += tasks->batch_count;
+  adapt_batch(tasks);
+  return result;
+}
+
+struct again {
+  uint64_t position;
+  size_t matched;
+};
+
+static int by_again(const void *a, const void *b) {
+  uint64_t x = ((const struct again *)a)->position, y = ((const struct again *)b)->position;
+  return x < y ? -1 : x > y;
+}
+
+/* Reads the next matches again, because not all of them could be kept whole. */
+static int read_again(struct tasks *tasks, struct err *err) {
+  struct again again[TASKS_COPIES];
+  size_t left = tasks->matched_count - tasks->matched_at, count = left < TASKS_COPIES ? left : TASKS_COPIES;
+  int result = 0;
+  for (size_t i = 0; i < count; i++)
+    again[i] = (struct again){tasks->matched[tasks->matched_at + i].key.position, tasks->matched_at + i};
+  qsort(again, count, sizeof *again, by_again);
+  drop_copies(tasks);
+  for (size_t i = 0; i < count && result == 0; i++) {
+    const struct usage *usage;
+    result = scan_record(tasks->reader, again[i].position, &usage, err);
+    if (result == 0) result = copy(tasks, usage, &tasks->matched[again[i].matched], err);
+  }
+  tasks->step_looked_at += count;
+  for (size_t i = tasks->matched_at + count; i < tasks->matched_count; i++)
+    tasks->matched[i].copy = NO_COPY;
   return result;
 }
 
 /* ---- the walk ---- */
 
-/* Passes what waits. False: the visitor wants no more. */
-static bool pass(struct tasks *tasks, tasks_visit visit, void *arg) {
-  while (tasks->waiting_at < tasks->waiting_count) {
-    const struct passed *passed = &tasks->waiting[tasks->waiting_at++];
-    const struct tasks_item item = {
-        .usage = &passed->usage, .project = passed->project, .position = passed->key.position, .status = passed->status};
-    bool wants_more = visit(arg, &item);
-    tasks->key = passed->key;
-    tasks->has_key = true;
-    if (tasks->waiting_at == tasks->waiting_count) tasks->key = tasks->batch_end;
-    if (!wants_more) return false;
+static void pass_one(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_wants_more) {
+  const struct matched *matched = &tasks->matched[tasks->matched_at++];
+  const struct tasks_item item = {.usage = &tasks->copies[matched->copy],
+                                  .project = matched->project,
+                                  .position = matched->key.position,
+                                  .status = matched->status};
+  *ret_wants_more = visit(arg, &item);
+  tasks->has_key = true;
+  tasks->key = tasks->matched_at < tasks->matched_count ? matched->key : tasks->batch_end;
+}
+
+/* Passes what waits. *ret_wants_more is false if the visitor has enough. */
+static int pass(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_wants_more, struct err *err) {
+  *ret_wants_more = true;
+  while (*ret_wants_more && tasks->matched_at < tasks->matched_count) {
+    int result = tasks->matched[tasks->matched_at].copy == NO_COPY ? read_again(tasks, err) : 0;
+    if (result != 0) return result;
+    pass_one(tasks, visit, arg, ret_wants_more);
   }
-  return true;
+  return 0;
 }
 
 bool tasks_is_at_end(const struct tasks *tasks) {
   if (tasks->kinds == 0) return true;
-  if (tasks->waiting_at < tasks->waiting_count) return false;
+  if (tasks->matched_at < tasks->matched_count) return false;
   if (tasks->found.is_used) return tasks->found.pair == pairs_of(tasks) && tasks->found.at == tasks->found.count;
-  return tasks->opened == tasks->query.projects_count && tasks->heap_count == 0;
+  return newest_is_at_end(&tasks->newest);
 }
 
 /* Gathers and reads a batch. It may stay empty: the call has done its share of searches. */
-static int next_batch(struct tasks *tasks, struct scan_reader *reader, struct err *err) {
-  tasks->batch_count = tasks->waiting_at = tasks->waiting_count = 0;
-  arena_reset(tasks->texts);
-  int result = tasks->found.is_used ? gather_found(tasks, reader, err) : 0;
+static int next_batch(struct tasks *tasks, struct err *err) {
+  tasks->batch_count = tasks->matched_at = tasks->matched_count = 0;
+  drop_copies(tasks);
+  int result = tasks->found.is_used ? gather_found(tasks, err) : 0;
   if (result == 0 && !tasks->found.is_used) result = gather_by_time(tasks, err);
   if (result != 0 || tasks->batch_count == 0) return result;
-  result = read_batch(tasks, reader, err);
-  if (result != 0) return result;
-  if (tasks->batch_size < TASKS_BATCH) tasks->batch_size *= 2;
-  if (tasks->waiting_count > 0) return 0;
+  result = match_batch(tasks, err);
+  if (result != 0 || tasks->matched_count > 0) return result;
   tasks->key = tasks->batch_end;
   tasks->has_key = true;
   return 0;
 }
 
-int tasks_next(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_is_end, struct err *err) {
-  SCOPED(scan_reader_free_ref) struct scan_reader *reader = NULL;
-  tasks->searches = tasks->step_looked_at = 0;
-  *ret_is_end = false;
+static int walk(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_is_end, struct err *err) {
   for (;;) {
-    if (!pass(tasks, visit, arg)) return 0;
+    bool wants_more;
+    int result = pass(tasks, visit, arg, &wants_more, err);
+    if (result != 0 || !wants_more) return result;
     *ret_is_end = tasks_is_at_end(tasks);
     if (*ret_is_end || !may_search(tasks) || tasks->step_looked_at >= TASKS_STEP_RECORDS) return 0;
-    int result = reader == NULL ? scan_reader_new(tasks->ledger, &reader, err) : 0;
-    if (result == 0) result = next_batch(tasks, reader, err);
+    result = next_batch(tasks, err);
     if (result != 0) return result;
   }
+}
+
+int tasks_next(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_is_end, struct err *err) {
+  tasks->searches = 0;
+  tasks->step_looked_at = 0;
+  *ret_is_end = false;
+  int result = scan_reader_new(tasks->ledger, &tasks->reader, err);
+  if (result != 0) return result;
+  result = walk(tasks, visit, arg, ret_is_end, err);
+  scan_reader_free(MOVE(tasks->reader));
+  return result;
 }

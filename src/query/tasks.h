@@ -22,7 +22,8 @@
 
 #define TASKS_STEP_RECORDS 2048u   /* records that one call looks at, about; then it returns what it has */
 #define TASKS_STEP_SEARCHES 128u   /* times that one call asks a project for entries */
-#define TASKS_BATCH 256u           /* records that are read together, in the order of the log */
+#define TASKS_BATCH 2048u          /* records that are read together, in the order of the log */
+#define TASKS_COPIES 256u          /* of these, records that wait for the visitor */
 #define TASKS_ENTRIES_MAX 32768u   /* entries that wait to be read, of all projects; at least one for each */
 #define TASKS_FOUND_MAX 65536u     /* records of the task ids that are asked for; beyond it they are found by time */
 #define TASKS_TASK_IDS_MAX 16u

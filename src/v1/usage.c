@@ -40,6 +40,7 @@ static const struct v1_param params[] = {
     V1_PARAM_ZONE,
     {.name = "group",
      .type = V1_CHOICES,
+     .repeats = true,
      .choices = "project codec tier resolution frame_rate source kind label.",
      .example = "project,tier",
      .help = {"one row for each value of these. resolution, frame_rate, source and label.NAME are counted from the tasks' "

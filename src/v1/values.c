@@ -2,6 +2,7 @@
  * number comes from a good guess. */
 #include "v1/values.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -128,6 +129,23 @@ static bool read_time(struct v1_value *value) {
   return value->number >= 0; /* the reader takes nothing beyond 9999 */
 }
 
+/* 20261001 is a date that lost its dashes, and no instant of usage: as Unix seconds it is in 1970. */
+static bool looks_like_date(struct str text) {
+  char date[11];
+  int32_t day;
+  struct err err;
+  if (text.len != 8 || !is_digits(text) || str_compare(text, STR("21000101")) >= 0) return false;
+  (void)snprintf(date, sizeof date, "%.4s-%.2s-%.2s", text.ptr, text.ptr + 4, text.ptr + 6);
+  return zone_day_parse(str_of(date), &day, &err) == 0;
+}
+
+static int refuse_compact_date(const struct v1_value *value, struct v1_problem *problem) {
+  const char *digits = value->text.ptr;
+  return v1_refuse_param(problem, value->name,
+                         "as Unix seconds, '%.8s' is in the year 1970; a date is written %.4s-%.2s-%.2s", digits,
+                         digits, digits + 4, digits + 6);
+}
+
 static bool read_month(struct v1_value *value) {
   struct str text = value->text;
   int64_t year, month;
@@ -164,7 +182,10 @@ int v1_value_read(const struct v1_param *param, struct v1_value *value, struct v
     case V1_FLAG: is_good = value->text.len == 1 && read_int(value->text, 0, 1, &value->number); break;
     case V1_CHOICE:
     case V1_CHOICES: is_good = read_choice(param, value); break;
-    case V1_TIME: is_good = read_time(value); break;
+    case V1_TIME:
+      if (looks_like_date(value->text)) return refuse_compact_date(value, problem);
+      is_good = read_time(value);
+      break;
     case V1_MONTH: is_good = read_month(value); break;
     case V1_ZONE: return read_zone(value, problem);
     case V1_PROJECT: is_good = value->text.len <= PROJECT_ID_MAX; break;

@@ -7,17 +7,20 @@ import datetime
 import io
 import json
 import os
+import random
 import resource
 import signal
 import socket
 import stat
 import subprocess
 import zipfile
+import zoneinfo
 
 import openpyxl
 import pytest
 
-from conftest import CODECMETER, run, wait_until
+from client import event
+from conftest import CODECMETER, ROOT, Server, run, wait_until
 from reading import answering, ndjson, usage_row
 
 MARK = "\ufeff"
@@ -72,7 +75,7 @@ def test_what_is_asked():
         (path, query, authorization), = server.requests
     assert path == "/v1/usage" and authorization == "Bearer cm_reader"
     assert sorted(query) == sorted([
-        ("month", "2026-10"), ("group", "project,codec"), ("group", "label.team"), ("step", "1d"), ("zone", "Asia/Shanghai"), ("as_of", "12"),
+        ("month", "2026-10"), ("group", "project,codec,label.team"), ("step", "1d"), ("zone", "Asia/Shanghai"), ("as_of", "12"),
         ("compare", "previous"), ("zeros", "1"), ("project", "org-a"), ("project", "a&b=c d"), ("codec", "h264"), ("codec", ""), ("tier", ""),
         ("tier", "low"), ("resolution", "1280x720"), ("frame_rate", "29.97"), ("source", "計"), ("kind", "remux"), ("label.team", "a=b"),
         ("label.show", ""), ("format", "ndjson")])
@@ -401,3 +404,215 @@ def test_more_rows_than_a_sheet_holds(tmp_path):
         usage(server.url, "--output", tmp_path / "a.xlsx")
     with zipfile.ZipFile(tmp_path / "a.xlsx") as book:
         assert book.read("xl/worksheets/sheet1.xml").count(b"<row ") == 1048576
+
+
+# ---- with a server ----
+
+
+SIZES = {"low": (640, 360), "medium": (1280, 720), "high": (1920, 1080), "super": (3840, 2160)}
+
+
+class Bill:
+    """A server with a month of tasks in two projects, and the sums that the test itself makes of them."""
+
+    def __init__(self, server):
+        self.server = server.start()
+        server.admin("project", "create", "--id", "org-a", "--time-zone", "Asia/Shanghai")
+        server.admin("project", "create", "--id", "org-客户", "--time-zone", "Europe/Berlin")
+        self.writer = server.admin("token", "create")["token"]
+        self.reader = server.admin("token", "create", "--scope", "read")
+        chance = random.Random(15)
+        self.tasks = []
+        for i in range(300):
+            project, tier = chance.choice(["org-a", "org-客户"]), chance.choice(list(SIZES))
+            finished = datetime.datetime(2026, 10, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(seconds=chance.randrange(-86400, 32 * 86400))
+            self.tasks.append({"project": project, "id": f"0{i:03}", "tier": tier, "codec": chance.choice(["h264", "h265", "av1"]),
+                               "finished": finished, "ms": chance.randrange(1, 400000), "team": chance.choice(["news", "=sum(a)", None])})
+        events = []
+        for task in self.tasks:
+            width, height = SIZES[task["tier"]]
+            made = event(task["id"], task["finished"].isoformat(), task["ms"] / 1000, width, height, task["codec"], subject=task["project"])
+            if task["team"]:
+                made["data"]["labels"] = {"team": task["team"]}
+            events.append(made)
+        reply = server.client().report(events, content_type="application/cloudevents-batch+json", token=self.writer)
+        assert reply.status == 200 and reply.json()["stored"] == len(events), reply.body
+
+    def run(self, *args, token=None, **kwargs):
+        environment = {**os.environ, "CODECMETER_URL": self.server.url, "CODECMETER_READ_TOKEN": token or self.reader["token"]}
+        return run(*args, env=environment, **kwargs)
+
+    def month(self, zone=None):
+        """The tasks of October, in the zone of each project or in one."""
+        for task in self.tasks:
+            local = task["finished"].astimezone(zoneinfo.ZoneInfo(zone or ZONES[task["project"]]))
+            if (local.year, local.month) == (2026, 10):
+                yield task, local
+
+
+ZONES = {"org-a": "Asia/Shanghai", "org-客户": "Europe/Berlin"}
+
+
+def seconds_of(task):
+    return max(1, (task["ms"] + 500) // 1000)
+
+
+def minutes_of(task):
+    return -(-seconds_of(task) // 60)
+
+
+def sums(pairs):
+    """{key: (seconds, minutes, tasks)}"""
+    found = {}
+    for key, task in pairs:
+        seconds, minutes, count = found.get(key, (0, 0, 0))
+        found[key] = (seconds + seconds_of(task), minutes + minutes_of(task), count + 1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def bill(tmp_path_factory):
+    made = Bill(Server(tmp_path_factory.mktemp("bill") / "data"))
+    yield made
+    made.server.stop()
+
+
+def numbers(row):
+    return tuple(int(row[name]) for name in ("seconds", "minutes", "tasks"))
+
+
+def test_a_month_by_project(bill):
+    """The README's third command: rows and total are the sums over the tasks."""
+    wanted = sums((task["project"], task) for task, _ in bill.month())
+    words = [line.split() for line in bill.run("usage", "--month", "2026-10", "--group", "project", "--quiet").stdout.splitlines()]
+    total = [sum(column) for column in zip(*wanted.values())]
+    assert words == [["PROJECT", "SECONDS", "MINUTES", "TASKS"], *[[project, *map(str, wanted[project])] for project in sorted(wanted)],
+                     ["Total", *map(str, total)]]
+
+
+@pytest.mark.parametrize("args, zone, key", [
+    (("--group", "project,codec,tier"), None, lambda task, local: (task["project"], task["codec"], task["tier"])),
+    (("--group", "tier", "--zone", "UTC"), "UTC", lambda task, local: (task["tier"],)),
+    (("--group", "project", "--step", "1d"), None, lambda task, local: (task["project"], local.date().isoformat())),
+    (("--group", "label.team", "--group", "codec", "--zone", "Asia/Tokyo"), "Asia/Tokyo", lambda task, local: (task["team"] or "", task["codec"])),
+    (("--group", "codec", "--zone", "Europe/Berlin", "--step", "1d", "--codec", "h264"), "Europe/Berlin",
+     lambda task, local: (task["codec"], local.date().isoformat()) if task["codec"] == "h264" else None),
+    (("--group", "project", "--label", "team="), None, lambda task, local: (task["project"],) if task["team"] is None else None),
+])
+@pytest.mark.parametrize("ending", ["csv", "json", "xlsx"])
+def test_each_form_has_the_sums(bill, tmp_path, ending, args, zone, key):
+    """CSV, JSON and XLSX against sums that the test makes itself."""
+    wanted = sums((key(task, local), task) for task, local in bill.month(zone) if key(task, local) is not None)
+    output = tmp_path / f"a.{ending}"
+    bill.run("usage", "--month", "2026-10", *args, "--output", output)
+    groups = [group for i, word in enumerate(args) if word == "--group" for group in args[i + 1].split(",")]
+    if ending == "csv":
+        rows = list(csv.DictReader(io.StringIO(output.read_text(encoding="utf-8-sig"), newline="")))
+    elif ending == "json":
+        rows = json.loads(output.read_text())["rows"]
+    else:
+        titles, *lines = openpyxl.load_workbook(output).active.iter_rows(values_only=True)
+        rows = [dict(zip(titles, line)) for line in lines]
+    found = {}
+    for row in rows:
+        at = tuple(str(row[group] or "").removeprefix("'" if ending == "csv" else "") for group in groups)
+        at += (str(row["date"])[:10],) if "--step" in args else ()
+        assert at not in found and row["kind"] == "transcode"
+        found[at] = numbers(row)
+    assert found == wanted
+
+
+def test_the_tasks_of_a_cell(bill, tmp_path):
+    """The seconds of a cell are the sum over its list of tasks; the ids of its tasks are the texts that were reported."""
+    cell = ("--project", "org-a", "--codec", "h264", "--tier", "high", "--month", "2026-10")
+    row, = json.loads(bill.run("usage", "--json", *cell).stdout)["rows"]
+    wanted = [task for task, _ in bill.month() if (task["project"], task["codec"], task["tier"]) == ("org-a", "h264", "high")]
+    bill.run("tasks", *cell, "--output", tmp_path / "a.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "a.xlsx").active
+    titles, *lines = sheet.iter_rows(values_only=True)
+    rows = [dict(zip(titles, line)) for line in lines]
+    assert [r["id"] for r in rows] == [task["id"] for task in sorted(wanted, key=lambda task: task["finished"], reverse=True)]
+    assert sum(r["seconds"] for r in rows) == row["seconds"] == sum(map(seconds_of, wanted)) and sum(r["minutes"] for r in rows) == row["minutes"]
+    assert sheet.freeze_panes == "A2" and rows[0]["finished"].endswith("+08:00")
+
+
+def test_the_table_of_tasks(bill):
+    """Newest first, over pages; a note says that there are more."""
+    wanted = [task["id"] for task in sorted(bill.tasks, key=lambda task: task["finished"], reverse=True)]
+    for limit in (1, 100, 299, 300, 301):
+        done = bill.run("tasks", "--from", "2026-09-29", "--limit", limit)
+        lines = done.stdout.splitlines()
+        assert [line.split()[4] for line in lines[1:] if line.startswith("2026-")] == wanted[:limit]
+        assert ("There may be more tasks" in done.stdout) == (limit < 300)
+    assert bill.run("tasks", "--from", "2026-09-29", "--quiet").stdout.count("\n") == 101
+    rows = json.loads(bill.run("tasks", "--from", "2026-09-29", "--json").stdout)["rows"]
+    assert [row["id"] for row in rows] == wanted
+    assert bill.run("tasks", "--from", "2026-09-29", "--csv").stdout.count("\n") == 301
+    for wrong in ("0", "-1", "x", "100001"):
+        assert bill.run("tasks", "--limit", wrong, check=False).returncode == 2
+    assert bill.run("tasks", "--limit", "3", "--csv", check=False).returncode == 2
+
+
+def test_a_task_explained(bill):
+    """Ids are found as they are, with a slash, blanks and Chinese; each number has its sentence."""
+    odd = event("job/1 計?#%", "2026-09-01T23:30:00Z", 20.0335, 720, 1280, "hvc1.1.6.L93.B0", source="a b/c", subject="org-客户")
+    odd["data"]["labels"] = {"team": "news"}
+    assert bill.server.client().report(odd, token=bill.writer).json()["stored"] == 1
+    done = bill.run("explain", "org-客户", "a b/c", "job/1 計?#%")
+    lines = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    for name, *words in (("Project", "org-客户"), ("Source", "a b/c"), ("Id", "job/1 計?#%"), ("Status", "finished"), ("Counts", "yes", "20 s"),
+                         ("Codec", "h265", "hvc1.1.6.L93.B0"), ("Tier", "medium", "1280", "720"), ("Amount", "20", "20034 ms"),
+                         ("Day", "2026-09-02", "Europe/Berlin"), ("Reported", "the token"), ("Labels", "team=news")):
+        assert all(word in lines[name] for word in words), (name, done.stdout)
+    task = json.loads(bill.run("explain", "--json", "org-客户", "a b/c", "job/1 計?#%").stdout)["task"]
+    assert task["day"]["date"] == "2026-09-02" and task["counts"]["seconds"] == 20
+    void = {**event("v1", type="usage.voided", subject="org-客户"), "data": {"source": "a b/c", "id": "job/1 計?#%", "reason": "a test"}}
+    assert bill.server.client().report(void, token=bill.server.admin("token", "create", "--scope", "void")["token"]).json()["stored"] == 1
+    done = bill.run("explain", "org-客户", "a b/c", "job/1 計?#%")
+    assert "Voided" in done.stdout and "a test" in done.stdout, done.stdout
+
+
+def test_an_output_that_waits_explained(bill):
+    """What it lacks, and that it does not count."""
+    with open(os.path.join(ROOT, "tests", "data", "adapters", "umedia-transcode.json")) as file:
+        notice = file.read()
+    token = bill.server.admin("token", "create", "--project", "org-a")["token"]
+    reply = bill.server.client().request("POST", "/v1/adapters/umedia", notice, {"Authorization": f"Bearer {token}"})
+    assert reply.json()["unresolved"] == 1, reply.body
+    done = bill.run("explain", "org-a", "umedia", reply.json()["results"][0]["id"])
+    lines = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert "unresolved" in lines["Status"] and " no " in lines["Counts"] and "codec" in lines["Missing"] and "Unresolved" in lines, done.stdout
+
+
+def test_what_cannot_be_read(bill):
+    """A project of somebody else is one that does not exist; a near name is suggested only if the token may read it."""
+    bound = bill.server.admin("token", "create", "--scope", "read", "--project", "org-a")["token"]
+    for args in (("usage", "--project", "org-b"), ("tasks", "--project", "org-b"), ("explain", "org-b", "test", "0001")):
+        done = bill.run(*args, token=bound, check=False)
+        assert done.returncode == 1 and "'org-b'" in done.stderr and done.stderr.endswith("did you mean org-a?\n"), done
+        there = bill.run(args[0], *[word.replace("org-b", "org-客户") for word in args[1:]], token=bound, check=False)
+        assert there.returncode == 1 and there.stderr.replace("org-客户", "org-b").split(";")[0] == done.stderr.split(";")[0], there
+    done = bill.run("explain", "org-a", "test", "none", check=False)
+    assert done.returncode == 1 and "did you mean" not in done.stderr, done
+    for token, words in ((bill.writer, "scope is write"), ("cm_nobody", "does not know")):
+        for args in (("usage",), ("tasks",), ("explain", "org-a", "test", "0001")):
+            done = bill.run(*args, token=token, check=False)
+            assert done.returncode == 1 and words in done.stderr and bill.server.url in done.stderr, done
+
+
+def test_the_use_of_a_reader_is_listed(bill):
+    made = bill.server.admin("token", "create", "--scope", "read", "--expires", "1d")
+    bill.run("usage", "--zone", "UTC", token=made["token"])
+    assert {t["id"]: t["last_used"] for t in bill.server.admin("token", "list")}[made["id"]] != ""
+    bill.server.admin("token", "revoke", made["id"])
+    assert "was revoked" in bill.run("usage", token=made["token"], check=False).stderr
+
+
+@pytest.mark.parametrize("args", [("usage", "--month", "2026-13"), ("usage", "--step", "2h"), ("usage", "--group", "colour"), ("usage", "--zone", "Mars/Olympus"),
+                                  ("usage", "--from", "2026-10-02", "--to", "2026-10-01"), ("usage", "--month", "2026-10", "--from", "2026-10-01"),
+                                  ("usage", "--compare", "next"), ("usage", "--as-of", "tomorrow"), ("tasks", "--status", "done"),
+                                  ("tasks", "--tier", "ultra"), ("explain", "--zone", "x", "org-a", "test", "0001")])
+def test_what_the_server_refuses_names_the_option(bill, args):
+    done = bill.run(*args, check=False)
+    assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1, done
+    assert any(word in done.stderr for word in args if word.startswith("--")), done

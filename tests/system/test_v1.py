@@ -350,7 +350,8 @@ def test_headers_and_etag(account, reader):
     for value in ('"x"', "", etag.strip('"'), etag.upper()):
         assert reader.ask("/v1/projects", If_None_Match=value).status == 200, value
     tags = [reader.ask(path).headers["etag"] for path in ("/v1/projects", "/v1/projects?format=csv", "/v1/projects?format=ndjson",
-                                                          "/v1/projects?as_of=1", "/v1/projects?as_of=2")]
+                                                          "/v1/projects?as_of=1", "/v1/projects?as_of=2", "/v1/projects?as_of=2&project=org-a",
+                                                          "/v1/projects?project=org-a&as_of=2", "/v1/sources")]
     assert len(set(tags)) == len(tags)
     server.admin("project", "create", "--id", "org-b")
     changed = reader.ask("/v1/projects", If_None_Match=etag)

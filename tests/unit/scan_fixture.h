@@ -314,7 +314,8 @@ static inline struct scan_entry *noted_entries(const struct notes *notes, const 
                 time >= query->from_ms && time < query->to_ms && noted->position < query->as_of;
     struct scan_entry entry = {.key = {time, noted->position}, .kind = noted->usage.kind};
     struct scan_entry behind = {.key = query->behind};
-    if (fits && query->has_behind) fits = query->descending ? by_key(&entry, &behind) < 0 : by_key(&entry, &behind) > 0;
+    if (fits && query->has_behind)
+      fits = query->descending ? by_key(&entry, &behind) < 0 : by_key(&entry, &behind) > 0;
     if (fits) entries[count++] = entry;
   }
   qsort(entries, count, sizeof *entries, by_key);
@@ -329,14 +330,16 @@ static inline struct scan_entry *noted_entries(const struct notes *notes, const 
 
 /* ---- reading all pages ---- */
 
-static inline struct scan_entry *walk_pages(struct fixture *f, struct scan_query query, size_t room, size_t *ret_count) {
+static inline struct scan_entry *walk_pages(struct fixture *f, struct scan_query query, size_t room,
+                                            size_t *ret_count) {
   struct err err = {0};
   struct scan_entry *entries = NULL;
   size_t count = 0, got = room;
   while (got == room) {
     entries = reallocarray(entries, count + room, sizeof *entries);
     assert_non_null(entries);
-    if (ledger_scan_entries(f->ledger, &query, entries + count, room, &got, &err) != 0) fail_msg("scan: %s", err.text);
+    if (ledger_scan_entries(f->ledger, &query, entries + count, room, &got, &err) != 0)
+      fail_msg("scan: %s", err.text);
     count += got;
     if (got == 0) break;
     query.has_behind = true;

@@ -78,7 +78,7 @@ static void set_gate(bool is_open) {
   (void)pthread_mutex_unlock(&seen.lock);
 }
 
-static void wait_for_held(unsigned count) {
+static inline void wait_for_held(unsigned count) {
   (void)pthread_mutex_lock(&seen.lock);
   while (seen.held < count)
     (void)pthread_cond_wait(&seen.moved, &seen.lock);

@@ -1,15 +1,10 @@
-/* scan.h: what it refuses, and the states of a ledger that a random history rarely meets: pieces of a large delta, a
- * delta that is frozen, covered, taken over and used again while a reader holds it, logs of every format, readers beside
- * the writer, and projects as they were. `test_scan DIR`: DIR has the archives of tests/data/formats.
+/* scan.h: what it refuses; logs of every format; voids, resolutions and projects as of a position; positions of
+ * times; descriptors. `test_scan DIR`: DIR has the archives of tests/data/formats.
  */
 #include "scan_fixture.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <glob.h>
-#include <stdatomic.h>
-
-#include "ledger/cells.h"
-#include "ledger/view.h"
 
 static const char *formats_dir;
 
@@ -43,7 +38,7 @@ static void test_bad_pages(void **state) {
   uint64_t end = ledger_position(f->ledger);
   uint32_t number = number_of(f, "org-a");
   const unsigned all = SCAN_KINDS;
-#define ON(ms, at) .project = number, .kinds = all, ALL_TIME, .as_of = end, .has_behind = true, .behind = {ms, at}
+#define ON(ms, at) .project = number, .kinds = all, ALL_TIME, .as_of = end, .has_behind = true, .behind = { ms, at }
 #define BACK(ms, at) ON(ms, at), .descending = true
   const struct {
     struct scan_query query;
@@ -108,6 +103,8 @@ static void test_bad_names(void **state) {
       {{.project = STR(""), .id = STR("1"), .as_of = end, .max = 1}, -ERR_NOT_FOUND, "no project"},
       {{.project = STR("org-a"), .id = STR("1"), .as_of = end + 1, .max = 1}, -ERR_RANGE, "position"},
       {{.project = STR("org-a"), .as_of = end, .max = 1}, 0, NULL},
+      {{.project = STR("org-a"), .id = STR("1"), .as_of = end, .max = 1}, 0, NULL},
+      {{.project = STR("org-a"), .source = STR("a\0b"), .id = STR("\0"), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .source = str_of(long_name), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .task_id = str_of(long_name), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .id = STR("1"), .as_of = end, .behind = UINT64_MAX, .max = 1}, 0, NULL},
@@ -124,7 +121,8 @@ static void test_bad_names(void **state) {
     if (cases[i].text != NULL) assert_non_null(strstr(err.text, cases[i].text));
   }
   const struct usage *usage;
-  assert_int_equal(scan_record(reader, end - 8, &usage, &err), -ERR_CORRUPT); /* the project's record, or its inside */
+  assert_int_equal(scan_record(reader, end - 8, &usage, &err),
+                   -ERR_CORRUPT); /* the project's record, or its inside */
   assert_int_equal(scan_record(reader, end, &usage, &err), -ERR_CORRUPT);
   assert_int_equal(scan_record(reader, 0, &usage, &err), -ERR_CORRUPT);
   scan_reader_free(reader);
@@ -134,7 +132,8 @@ static void test_bad_sums(void **state) {
   struct fixture *f = with_project(state);
   struct usage usage = usage_of("org-a", "1", T0);
   assert_int_equal(store(f, &usage), VERDICT_STORED);
-  static const struct sums_project one[] = {{STR("org-a"), NULL}}, twice[] = {{STR("org-a"), NULL}, {STR("org-a"), NULL}},
+  static const struct sums_project one[] = {{STR("org-a"), NULL}},
+                                   twice[] = {{STR("org-a"), NULL}, {STR("org-a"), NULL}},
                                    other[] = {{STR("org-a"), NULL}, {STR("org-b"), NULL}};
   const unsigned tasks = SCAN_TASKS;
   const struct {
@@ -171,6 +170,91 @@ static void test_bad_sums(void **state) {
   }
 }
 
+/* The position of totals is that of the records that they count. */
+static void test_positions_of_totals(void **state) {
+  struct fixture *f = with_project(state);
+  struct project project;
+  struct err err = {0};
+  assert_true(catalogue_project(ledger_catalogue(f->ledger), STR("org-a"), &project));
+  for (unsigned i = 0; i < 6; i++) {
+    struct ledger_rows rows;
+    uint64_t position = 0;
+    char id[24];
+    snprintf(id, sizeof id, "%u", i);
+    struct usage usage = usage_of("org-a", id, T0);
+    assert_int_equal(stage(f, &usage), VERDICT_STORED);
+    uint64_t before = ledger_position(f->ledger); /* what is staged is behind it */
+    int32_t day = (int32_t)(T0 / DAY);
+    assert_int_equal(ledger_totals_at(f->ledger, &project, USAGE_TRANSCODE, day, day + 1, 9, &rows, &position, &err),
+                     0);
+    assert_int_equal(position, before);
+    assert_int_equal(rows.count == 0 ? 0 : rows.items[0].tasks[TIER_LOW], i);
+    ledger_rows_fini(&rows);
+    commit(f);
+    if (i % 2 == 1) checkpoint(f, i == 5);
+  }
+}
+
+/* ---- damage ---- */
+
+static void flip(const char *path, off_t at) {
+  char byte;
+  int fd = open(path, O_RDWR | O_CLOEXEC);
+  assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+  byte = (char)(byte ^ 0x40);
+  assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+  close(fd);
+}
+
+static void flip_all(const char *dir, const char *pattern, off_t at) {
+  char *path = file_path(dir, pattern);
+  glob_t found;
+  assert_int_equal(glob(path, 0, NULL, &found), 0);
+  for (size_t i = 0; i < found.gl_pathc; i++)
+    flip(found.gl_pathv[i], at);
+  globfree(&found);
+  free(path);
+}
+
+/* A byte of a run's page, or of a block, that changes under the running ledger is an error, not an answer. */
+static void test_damage(void **state) {
+  struct fixture *f = with_project(state);
+  struct usage usage = usage_of("org-a", "1", T0);
+  assert_int_equal(store(f, &usage), VERDICT_STORED);
+  checkpoint(f, true);
+  struct scan_query query = {.project = 1, .kinds = SCAN_TASKS, ALL_TIME, .as_of = ledger_position(f->ledger)};
+  struct scan_entry entry;
+  struct scan_reader *reader;
+  struct err err = {0};
+  const struct usage *read;
+  size_t count = 0;
+  uint64_t found;
+  assert_int_equal(ledger_scan_entries(f->ledger, &query, &entry, 1, &count, &err), 0);
+  assert_int_equal(count, 1);
+  flip_all(f->dir, "derived/runs/*.run", 4096 + 9);
+  assert_int_equal(ledger_scan_entries(f->ledger, &query, &entry, 1, &count, &err), -ERR_CORRUPT);
+  assert_non_null(strstr(err.text, "damaged at offset 4096"));
+  assert_int_equal(ledger_project_span(f->ledger, 1, query.as_of, &(bool){false}, &(int64_t){0}, &(int64_t){0}, &err),
+                   -ERR_CORRUPT);
+  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
+  assert_int_equal(scan_void(reader, &usage, query.as_of, &found, &err), -ERR_CORRUPT); /* are there voids? */
+  assert_int_equal(scan_record(reader, entry.key.position, &read, &err), 0);
+  scan_reader_free(reader);
+  flip_all(f->dir, "log/*.seg", (off_t)entry.key.position + 30);
+  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
+  assert_int_equal(scan_record(reader, entry.key.position, &read, &err), -ERR_CORRUPT);
+  assert_non_null(strstr(err.text, "log/"));
+  struct project project;
+  assert_int_equal(ledger_project_as_of(f->ledger, STR("org-a"), query.as_of, &project, &err), -ERR_CORRUPT);
+  assert_int_equal(ledger_position_at(f->ledger, INT64_MAX, &found, &err), -ERR_CORRUPT);
+  flip_all(f->dir, "log/*.seg", (off_t)entry.key.position + 30);
+  assert_int_equal(scan_record(reader, entry.key.position, &read, &err), 0);
+  assert_int_equal(ledger_project_as_of(f->ledger, STR("org-a"), query.as_of, &project, &err), 0);
+  scan_reader_free(reader);
+}
+
+/* ---- visitors ---- */
+
 static int refuse_part(void *arg, const struct sums_part *part, struct err *err) {
   (void)arg;
   (void)part;
@@ -206,112 +290,6 @@ static void test_visitors_may_end(void **state) {
   assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
   assert_int_equal(ledger_history(reader, &names, refuse_item, NULL, &position, &err), -ERR_LIMIT);
   scan_reader_free(reader);
-}
-
-/* ---- a large delta ---- */
-
-enum { LARGE = 3 * SCAN_PIECE + 1000 };
-
-/* Stores many tasks at times that are in no order, of two projects. */
-static void store_many(struct fixture *f, unsigned first, unsigned count) {
-  static char ids[4096][24];
-  struct usage usages[4096];
-  struct verdict verdicts[4096];
-  for (unsigned at = 0; at < count;) {
-    unsigned some = count - at < 4096 ? count - at : 4096;
-    for (unsigned i = 0; i < some; i++) {
-      snprintf(ids[i], sizeof ids[i], "task-%u", first + at + i);
-      usages[i] = usage_of(i % 3 == 0 ? "org-b" : "org-a", ids[i], T0 + (int64_t)random() % (5 * DAY));
-      if (i % 5 == 0) usages[i].kind = USAGE_AUDIO;
-    }
-    struct err err = {0};
-    size_t decided;
-    if (ledger_stage_usages(f->ledger, usages, some, UINT64_MAX, verdicts, &decided, &err) != 0) fail_msg("%s", err.text);
-    assert_int_equal(decided, some);
-    commit(f);
-    at += some;
-  }
-}
-
-static void expect_large(struct fixture *f) {
-  struct notes notes = take_notes(f);
-  struct scan_query query = {.project = number_of(f, "org-a"), .kinds = SCAN_KINDS, ALL_TIME, .as_of = notes.end};
-  expect_pages(f, &notes, "org-a", &query, 4096);
-  query.descending = true;
-  expect_pages(f, &notes, "org-a", &query, SCAN_ROOM_MAX);
-  query.as_of = notes.items[SCAN_PIECE + 5].position; /* most of the delta is later */
-  query.kinds = SCAN_KIND(USAGE_AUDIO);
-  expect_pages(f, &notes, "org-a", &query, 1000);
-  query.project = number_of(f, "org-b");
-  query.from_ms = T0 + DAY;
-  query.to_ms = T0 + DAY + DAY / 24;
-  query.as_of = notes.end;
-  query.descending = false;
-  expect_pages(f, &notes, "org-b", &query, 100);
-  notes_fini(&notes);
-}
-
-/* The filling delta, the same delta frozen, its checkpoint made but not taken over, a run, and a new delta beside it. */
-static void test_large_delta(void **state) {
-  struct fixture *f = with_project(state);
-  make_project(f, "org-b", "UTC");
-  srandom(7);
-  store_many(f, 0, LARGE);
-  expect_large(f);
-  unsigned seen = wakes_seen(f);
-  checkpoint(f, false);
-  struct ledger_status status;
-  ledger_status(f->ledger, &status);
-  assert_true(status.delta_records[1] > 0);
-  expect_large(f); /* while the checkpointer sorts */
-  wait_for_more(f, seen);
-  expect_large(f); /* LMDB covers it, and no turn has taken the runs over */
-  commit(f);
-  ledger_status(f->ledger, &status);
-  assert_true(status.delta_records[1] == 0 && status.runs >= 3);
-  store_many(f, LARGE, SCAN_PIECE + 100);
-  expect_large(f);
-}
-
-/* A reader's view outlives the checkpoint, the recycling of the delta, and the merge of its runs. */
-static void test_a_view_stays(void **state) {
-  struct fixture *f = *state;
-  f->options.delta_max = 4;
-  open_ledger(f);
-  make_project(f, "org-a", "UTC");
-  char id[24];
-  unsigned stored = 0;
-  for (; stored < 8; stored++) { /* the spare delta is used again from the third on */
-    snprintf(id, sizeof id, "%u", stored);
-    struct usage usage = usage_of("org-a", id, T0 + stored);
-    assert_int_equal(store(f, &usage), VERDICT_STORED);
-  }
-  struct view view;
-  view_take(f->ledger, &view);
-  struct entry before[2][4] = {0};
-  for (int i = 0; i < 2; i++) {
-    if (view.deltas[i].delta != NULL) pieces_copy(delta_times(view.deltas[i].delta), view.deltas[i].shown, before[i]);
-  }
-  uint64_t counts = 0;
-  for (size_t i = 0; i < view.runs->count; i++)
-    counts += run_info(view.runs->items[i])->kind == ENTRY_TIME ? run_info(view.runs->items[i])->count : 0;
-  assert_int_equal(counts + view.deltas[0].shown + view.deltas[1].shown, stored); /* each once */
-  for (; stored < 200; stored++) {
-    snprintf(id, sizeof id, "%u", stored);
-    struct usage usage = usage_of("org-a", id, T0 + stored);
-    assert_int_equal(store(f, &usage), VERDICT_STORED);
-  }
-  for (int i = 0; i < 2; i++) {
-    struct entry after[4] = {0};
-    if (view.deltas[i].delta != NULL) pieces_copy(delta_times(view.deltas[i].delta), view.deltas[i].shown, after);
-    assert_memory_equal(after, before[i], sizeof after);
-  }
-  for (size_t i = 0; i < view.runs->count; i++) {
-    struct entry entry;
-    struct err err = {0};
-    assert_int_equal(run_entry(view.runs->items[i], 0, &entry, &err), 0);
-  }
-  view_fini(&view);
 }
 
 /* ---- logs of every format ---- */
@@ -406,7 +384,8 @@ static void test_formats(void **state) {
 
 /* ---- as of an earlier position ---- */
 
-static uint64_t set_project(struct fixture *f, const char *id, const char *zone, const char *name, const char *label) {
+static uint64_t set_project(struct fixture *f, const char *id, const char *zone, const char *name,
+                            const char *label) {
   struct change set = {.type = CHANGE_PROJECT_SET};
   strcpy(set.project.id, id);
   if (zone != NULL) set.set |= CHANGE_SET_ZONE, strcpy(set.project.zone, zone);
@@ -507,8 +486,8 @@ static void test_positions_of_times(void **state) {
 /* ---- voids and resolutions ---- */
 
 /* What a reader says of a record at an earlier position, and of one with the same name in another project. */
-static void check_fate(struct scan_reader *reader, const char *project, uint64_t position,
-                       uint64_t as_of, uint64_t wanted) {
+static void check_fate(struct scan_reader *reader, const char *project, uint64_t position, uint64_t as_of,
+                       uint64_t wanted) {
   const struct usage *usage, *other;
   struct err err = {0};
   uint64_t found = 1;
@@ -569,169 +548,18 @@ static void test_voids_and_resolutions(void **state) {
   scan_reader_free(reader);
 }
 
-/* ---- descriptors ---- */
-
-static unsigned open_files(void) {
-  unsigned count = 0;
-  DIR *files = opendir("/proc/self/fd");
-  assert_non_null(files);
-  while (readdir(files) != NULL)
-    count++;
-  closedir(files);
-  return count;
-}
-
-/* A hundred segments are read; the log keeps a few of them open. */
-static void test_descriptors(void **state) {
-  struct fixture *f = *state;
-  unsigned before = open_files();
-  f->options.segment_size = 1;
-  open_ledger(f);
-  make_project(f, "org-a", "UTC");
-  for (int i = 0; i < 100; i++) {
-    char id[24];
-    snprintf(id, sizeof id, "%d", i);
-    struct usage usage = usage_of("org-a", id, T0 + i);
-    assert_int_equal(store(f, &usage), VERDICT_STORED);
-  }
-  struct scan_query query = {.project = 1, .kinds = SCAN_TASKS, ALL_TIME, .as_of = ledger_position(f->ledger)};
-  size_t count;
-  struct scan_entry *entries = walk_pages(f, query, 7, &count);
-  assert_int_equal(count, 100);
-  struct scan_reader *reader;
-  struct err err = {0};
-  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
-  for (size_t i = 0; i < count; i++) {
-    const struct usage *usage;
-    assert_int_equal(scan_record(reader, entries[i].key.position, &usage, &err), 0);
-  }
-  assert_true(open_files() - before <= LEDGER_DESCRIPTORS - SCAN_THREADS_MAX);
-  scan_reader_free(reader);
-  free(entries);
-}
-
-/* ---- beside the writer ---- */
-
-enum { ROUNDS = 400, GROUP = 50, READERS = 3 };
-
-/* How many tasks there are below each position; the writer adds a place, then moves `known`. */
-struct crowd {
-  struct fixture *f;
-  _Atomic uint64_t positions[ROUNDS + 1];
-  _Atomic size_t tasks[ROUNDS + 1], voids[ROUNDS + 1];
-  atomic_uint known;
-  atomic_bool done;
-};
-
-static int count_tasks(void *arg, const struct sums_part *part, struct err *err) {
-  (void)err;
-  *(uint64_t *)arg += part->sum.tasks;
-  return 0;
-}
-
-static void check_crowd(struct crowd *crowd, unsigned round, struct scan_reader *reader) {
-  unsigned at = round % 2 == 0 ? atomic_load(&crowd->known) : atomic_load(&crowd->known) / 2;
-  struct fixture *f = crowd->f;
-  struct err err = {0};
-  struct scan_query query = {.project = 1, .kinds = SCAN_KINDS, ALL_TIME, .as_of = crowd->positions[at]};
-  query.descending = round % 3 == 0;
-  size_t count, voids = 0;
-  struct scan_entry *entries = walk_pages(f, query, 1000, &count);
-  if (count != crowd->tasks[at] + crowd->voids[at]) abort();
-  for (size_t i = 0; i < count; i += 1 + count / 200) {
-    const struct usage *usage;
-    uint64_t voided;
-    if (scan_record(reader, entries[i].key.position, &usage, &err) != 0) abort();
-    if (scan_void(reader, usage, query.as_of, &voided, &err) != 0 || voided >= query.as_of) abort();
-  }
-  for (size_t i = 0; i < count; i++)
-    voids += entries[i].kind == USAGE_VOID;
-  if (voids != crowd->voids[at]) abort();
-  free(entries);
-  static const struct sums_project one[] = {{STR("org-a"), NULL}};
-  const struct sums_query sums = {one, 1, SCAN_TASKS, round % 2 ? SUMS_DAYS : SUMS_QUARTERS, 0, ZONE_DAY_MAX};
-  uint64_t tasks = 0, position;
-  if (ledger_sums(f->ledger, &sums, count_tasks, &tasks, &position, &err) != 0) abort();
-  unsigned k = 0; /* a place is known a moment after its commit, so this one may not be */
-  while (k < ROUNDS && crowd->positions[k] != position)
-    k++;
-  if (crowd->positions[k] == position && tasks != crowd->tasks[k] - crowd->voids[k]) abort();
-}
-
-static void *read_beside(void *arg) {
-  struct crowd *crowd = arg;
-  struct scan_reader *reader;
-  struct err err = {0};
-  if (scan_reader_new(crowd->f->ledger, &reader, &err) != 0) abort();
-  for (unsigned round = 0; !atomic_load(&crowd->done); round++)
-    check_crowd(crowd, round, reader);
-  scan_reader_free(reader);
-  return NULL;
-}
-
-static void write_round(struct crowd *crowd, unsigned round, size_t *tasks, size_t *voids) {
-  struct fixture *f = crowd->f;
-  for (unsigned i = 0; i < GROUP; i++) {
-    char id[24], target[24];
-    snprintf(id, sizeof id, "task-%zu", *tasks);
-    struct usage usage = usage_of("org-a", id, T0 + random() % (3 * DAY));
-    if (i % 10 == 9) {
-      snprintf(id, sizeof id, "void-%zu", *voids);
-      snprintf(target, sizeof target, "task-%zu", *voids);
-      usage = void_of("org-a", id, target, T0 + random() % (3 * DAY));
-    }
-    assert_int_equal(stage(f, &usage), VERDICT_STORED);
-    *(i % 10 == 9 ? voids : tasks) += 1;
-  }
-  commit(f);
-  crowd->tasks[round] = *tasks;
-  crowd->voids[round] = *voids;
-  crowd->positions[round] = ledger_position(f->ledger);
-  atomic_store(&crowd->known, round);
-}
-
-/* Readers at positions of the past and of now, while deltas fill, freeze and are used again, and runs are merged. Each
- * finds exactly what was there. */
-static void test_beside_the_writer(void **state) {
-  struct fixture *f = *state;
-  struct crowd *crowd = calloc(1, sizeof *crowd);
-  pthread_t readers[READERS];
-  size_t tasks = 0, voids = 0;
-  f->options.delta_max = 700;
-  open_ledger(f);
-  make_project(f, "org-a", "Asia/Shanghai");
-  crowd->f = f;
-  crowd->positions[0] = ledger_position(f->ledger);
-  for (int i = 0; i < READERS; i++)
-    assert_int_equal(pthread_create(&readers[i], NULL, read_beside, crowd), 0);
-  for (unsigned round = 1; round <= ROUNDS; round++)
-    write_round(crowd, round, &tasks, &voids);
-  atomic_store(&crowd->done, true);
-  for (int i = 0; i < READERS; i++)
-    assert_int_equal(pthread_join(readers[i], NULL), 0);
-  struct scan_reader *reader;
-  struct err err = {0};
-  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
-  for (unsigned round = 0; round < 6; round++)
-    check_crowd(crowd, round, reader);
-  scan_reader_free(reader);
-  free(crowd);
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_bad_pages, setup, teardown),
       cmocka_unit_test_setup_teardown(test_bad_names, setup, teardown),
       cmocka_unit_test_setup_teardown(test_bad_sums, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_positions_of_totals, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
       cmocka_unit_test_setup_teardown(test_visitors_may_end, setup, teardown),
-      cmocka_unit_test_setup_teardown(test_large_delta, setup, teardown),
-      cmocka_unit_test_setup_teardown(test_a_view_stays, setup, teardown),
       cmocka_unit_test_setup_teardown(test_formats, setup, teardown),
       cmocka_unit_test_setup_teardown(test_projects_as_they_were, setup, teardown),
       cmocka_unit_test_setup_teardown(test_positions_of_times, setup, teardown),
       cmocka_unit_test_setup_teardown(test_voids_and_resolutions, setup, teardown),
-      cmocka_unit_test_setup_teardown(test_descriptors, setup, teardown),
-      cmocka_unit_test_setup_teardown(test_beside_the_writer, setup, teardown),
   };
   formats_dir = argc > 1 ? argv[1] : "tests/data/formats";
   return cmocka_run_group_tests(tests, NULL, NULL);

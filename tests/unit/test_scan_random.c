@@ -255,7 +255,9 @@ static int hear_part(void *arg, const struct sums_part *part, struct err *err) {
 static void count_noted(const struct notes *notes, const struct sums_query *query, struct totals *totals) {
   for (size_t i = 0; i < notes->count; i++) {
     const struct noted *noted = &notes->items[i];
-    struct sums_part part = {.kind = noted->usage.kind, .codec = noted->codec, .tier = noted->usage.tier,
+    struct sums_part part = {.kind = noted->usage.kind,
+                             .codec = noted->codec,
+                             .tier = noted->usage.tier,
                              .sum = usage_count(&noted->usage)};
     if ((query->kinds >> noted->usage.kind & 1) == 0 || part.sum.tasks == 0) continue;
     if (noted_void(notes, noted, UINT64_MAX) != 0) continue;

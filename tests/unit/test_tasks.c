@@ -6,6 +6,7 @@
 
 #include "query/task.h"
 #include "query/tasks.h"
+#include "query/usage_copy.h"
 
 static const char *const projects[] = {"org-a", "org-b", "org-c", "org-d"};
 static const char *const codecs[] = {"h264", "h265", "av1"};
@@ -149,6 +150,7 @@ static bool take(void *arg, const struct tasks_item *item) {
   assert_true(reading->count < reading->cap);
   assert_true(reading->page_left > 0);
   assert_int_equal(task_status_of(item->usage, item->status == TASK_VOIDED), item->status);
+  if (item->usage->dest_name.len > 0) assert_true(str_equal(item->usage->dest_name, item->usage->id));
   reading->rows[reading->count++] = (struct row){
       .key = {item->usage->finished_ms, item->position}, .project = item->project, .status = item->status};
   return --reading->page_left > 0 && below(reading->stop_at) > 0;
@@ -331,6 +333,36 @@ static void test_many_of_a_task_id(void **state) {
   notes_fini(&notes);
 }
 
+/* The newest records do not match, so the batches grow; then all match, more than are kept whole. */
+static void test_many_match(void **state) {
+  struct fixture *f = *state;
+  enum { HAY = 10000, NEEDLES = 5000 };
+  open_ledger(f);
+  make_project(f, "org-a", "UTC");
+  for (unsigned i = 0; i < HAY + NEEDLES; i++) {
+    char id[16];
+    (void)snprintf(id, sizeof id, "%u", i);
+    bool is_hay = i % 3 != 0;
+    struct usage usage = usage_of("org-a", id, is_hay ? T0 + 1000000 + i : T0 + (int64_t)(i * UINT64_C(7919) % 100003));
+    usage.source = is_hay ? STR("hay") : STR("farm");
+    usage.dest_name = usage.id;
+    assert_int_equal(stage(f, &usage), VERDICT_STORED);
+    if (i % 1000 == 0) commit(f);
+  }
+  commit(f);
+  checkpoint(f, true);
+  struct filter filter = {0};
+  assert_int_equal(filter_add(&filter, STR("source"), STR("farm"), NULL), 0);
+  const struct tasks_project of = {number_of(f, "org-a"), STR("org-a"), INT64_MIN, INT64_MAX};
+  struct notes notes = take_notes(f);
+  struct tasks_query query = {
+      .projects = &of, .projects_count = 1, .filter = &filter, .statuses = TASK_FINISHED, .as_of = notes.end};
+  static const size_t pages[] = {100, 1000, 1000000};
+  for (size_t i = 0; i < COUNT(pages); i++)
+    expect_list(f, NULL, &notes, query, pages[i]);
+  notes_fini(&notes);
+}
+
 static void test_bad(void **state) {
   struct fixture *f = *state;
   struct err err = {0};
@@ -348,6 +380,40 @@ static void test_bad(void **state) {
   bool is_end;
   assert_int_equal(tasks_new(f->ledger, &query, &tasks, &err), 0);
   assert_int_equal(tasks_next(tasks, take, &reading, &is_end, &err), -ERR_RANGE);
+}
+
+/* ---- copies ---- */
+
+/* Every text of a record is copied: the first ones are overwritten before the look. */
+static void test_copy(void **state) {
+  (void)state;
+  static const enum usage_kind kinds[] = {USAGE_TRANSCODE, USAGE_VOID};
+  for (size_t k = 0; k < COUNT(kinds); k++) {
+    char texts[14][SRC_URL_MAX];
+    struct usage usage = {.kind = kinds[k], .finished_ms = 7, .width = 640}, copy;
+    struct str *const of[14] = {&usage.project, &usage.source,  &usage.id,      &usage.codec,     &usage.quality,
+                                &usage.region,  &usage.codec_reported, &usage.labels, &usage.token, &usage.task_id,
+                                &usage.src_url, &usage.dest_name, &usage.dest_bucket, &usage.format};
+    static const size_t lengths[14] = {PROJECT_ID_MAX, SOURCE_MAX, EVENT_ID_MAX, CODEC_NAME_MAX, QUALITY_MAX, REGION_MAX, CODEC_REPORTED_MAX,
+                                       LABELS_SIZE_MAX, USAGE_TOKEN_MAX, TASK_ID_MAX, SRC_URL_MAX, DEST_MAX, DEST_MAX, DEST_MAX};
+    const size_t count = kinds[k] == USAGE_VOID ? 13 : 14; /* a void has no format */
+    for (size_t i = 0; i < count; i++) {
+      memset(texts[i], 'a' + (int)i, sizeof texts[i]);
+      *of[i] = str_make(texts[i], lengths[i]);
+    }
+    SCOPED(arena_free_ref) struct arena *arena = arena_new(USAGE_COPY_MAX), *small = arena_new(USAGE_COPY_MAX / 2);
+    assert_false(usage_copy(small, &usage, &copy));
+    assert_true(usage_copy(arena, &usage, &copy));
+    memset(texts, '!', sizeof texts);
+    for (size_t i = 0; i < count; i++) {
+      const struct str *text = (const struct str *)(const void *)((const char *)&copy + ((char *)of[i] - (char *)&usage));
+      assert_int_equal(text->len, lengths[i]);
+      for (size_t at = 0; at < text->len; at++) assert_int_equal(text->ptr[at], 'a' + (int)i);
+    }
+    assert_int_equal(copy.finished_ms, 7);
+    assert_int_equal(copy.width, 640);
+    if (count == 13) assert_int_equal(copy.format.len, 0);
+  }
 }
 
 /* ---- one task ---- */
@@ -400,11 +466,13 @@ static void test_story(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_copy),
       cmocka_unit_test_setup_teardown(test_bad, setup, teardown),
       cmocka_unit_test_setup_teardown(test_story, setup, teardown),
       cmocka_unit_test_setup_teardown(test_random, setup, teardown),
       cmocka_unit_test_setup_teardown(test_many_projects, setup, teardown),
       cmocka_unit_test_setup_teardown(test_many_of_a_task_id, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_many_match, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,6 +144,8 @@ static const struct bad {
     {"from=-1", "from", "from 1970 to 9999"},
     {"from=253402300800", "from", "from 1970 to 9999"},
     {"from=1790812800000", "from", "Unix seconds"},
+    {"from=20261001", "from", "as Unix seconds, '20261001' is in the year 1970; a date is written 2026-10-01"},
+    {"to=19700101", "to", "a date is written 1970-01-01"},
     {"from=1.5", "from", "Unix seconds"},
     {"from=yesterday", "from", "must be a time with a zone"},
     {"from=99999999999999999999", "from", "from 1970 to 9999"},
@@ -281,6 +283,7 @@ static const struct period_case {
 } periods[] = {
     {"", "UTC", -1, -1, false, NULL, NULL},
     {"from=2026-10-01", "Asia/Shanghai", INT64_C(1790784000000), -1, false, NULL, NULL},
+    {"from=20261032&to=21000101", "UTC", INT64_C(20261032000), INT64_C(21000101000), false, NULL, NULL}, /* no dates */
     {"to=1790784000", "Asia/Shanghai", -1, INT64_C(1790784000000), false, NULL, NULL},
     {"month=2026-10", "Asia/Shanghai", INT64_C(1790784000000), INT64_C(1793462400000), true, "2026-10-01",
      "2026-10-31"},
