@@ -397,6 +397,26 @@ def test_seconds_are_those_of_the_statistics(world):
         assert seen == len(cells) > 20
 
 
+def test_seconds_are_those_of_usage(world):
+    """The sum rule, for random cells: each row of /v1/usage is the sum over the tasks with its times and values."""
+    compared = 0
+    for _ in range(25):
+        group = world.rng.sample(("project", "codec", "tier", "resolution", "frame_rate", "source", "label.team"), world.rng.randrange(1, 4))
+        params = {"month": world.rng.choice(("2020-09", "2020-10")), "step": world.rng.choice(("1d", "1w", "total")), "group": ",".join(group)}
+        if "project" not in group or world.rng.random() < 0.5:
+            params["zone"] = world.rng.choice(("UTC", "Asia/Kathmandu", "America/New_York"))
+        reply = world.get("/v1/usage?" + urlencode(params))
+        assert reply.status == 200, reply.body
+        rows = reply.json()["rows"]
+        for row in world.rng.sample(rows, min(len(rows), 6)):
+            filters = {name: row[name] or "" for name in group} | {"kind": row["kind"], "from": row["start"], "to": row["end"]}
+            tasks = world.pages(1000, **filters)
+            sums = [sum(task[name] for task in tasks) for name in ("seconds", "minutes", "images")] + [len(tasks)]
+            assert sums == [row[name] for name in ("seconds", "minutes", "images", "tasks")], (params, row, sums)
+            compared += 1
+    assert compared > 80
+
+
 def test_as_of(world):
     before = world.list(limit=1)["position"]
     whole = world.expected(status="all")
