@@ -1,8 +1,11 @@
 /* A question has three parts: totals (in usage_begin, one call for all projects, so that all are as of one position),
  * records (in usage_work, page by page), and lines. What was added so far is kept between calls; nothing of the ledger is.
  *
- * A page of entries is in the order of time; its records are read in the order of position, because one block of the log
- * holds thousands of them.
+ * Entries come in the order of time, project by project; their records are read in the order of position, because one
+ * block of the log holds hundreds of them. So entries are gathered, of many projects at once, before records are read:
+ * each block is then read about once for each gathering, and not once for each task.
+ *
+ *   gather ──full, or no more entries──> sort ──> read ──all read──> gather …    (each goes on until the turn is over)
  */
 #include "query/usage.h"
 
@@ -16,6 +19,14 @@
 
 #define PAGE 4096u
 static_assert(PAGE <= SCAN_ROOM_MAX, "a page is one call");
+#define GATHER_MAX (32 * PAGE) /* 2 MB */
+#define READ_RUN 64u           /* records between two looks at the clock */
+
+/* A record that is to be read. */
+struct wanted {
+  uint64_t position;
+  uint32_t project; /* index */
+};
 
 /* What is scanned next. */
 struct scan {
@@ -24,7 +35,10 @@ struct scan {
   int64_t from_ms, to_ms; /* empty: the next range is not chosen yet */
   bool has_behind;
   struct scan_key behind;
-  uint64_t tasks; /* read so far */
+  uint64_t tasks; /* gathered so far */
+  struct wanted *wanted;
+  size_t count, at; /* of `wanted`: gathered, and read */
+  bool is_reading;  /* all of `wanted` is gathered */
 };
 
 struct usage_answer {
@@ -196,14 +210,14 @@ static bool next_range(struct usage_answer *answer) {
 }
 
 static int by_position(const void *a, const void *b) {
-  uint64_t left = ((const struct scan_entry *)a)->key.position, right = ((const struct scan_entry *)b)->key.position;
+  uint64_t left = ((const struct wanted *)a)->position, right = ((const struct wanted *)b)->position;
   return (left > right) - (left < right);
 }
 
 static int64_t seconds_of(int64_t ms) { return ms / 1000 - (ms % 1000 < 0); }
 
-static int add_record(struct usage_answer *answer, const struct usage *usage, struct err *err) {
-  const struct usage_zone *zone = &answer->plan.zones[answer->plan.zone_of[answer->scan.project]];
+static int add_record(struct usage_answer *answer, const struct usage *usage, size_t project, struct err *err) {
+  const struct usage_zone *zone = &answer->plan.zones[answer->plan.zone_of[project]];
   bool is_before;
   uint32_t step;
   if (usage->outcome != USAGE_FINISHED || !filter_passes(answer->filter, usage)) return 0;
@@ -215,10 +229,18 @@ static int add_record(struct usage_answer *answer, const struct usage *usage, st
   struct dim_value values[USAGE_DIMS_MAX];
   for (size_t i = 0; i < answer->dims_count; i++)
     dim_of_usage(&answer->dims[i], usage, &values[i]);
-  return add(answer, is_before, step, answer->scan.project, values, &sum, err);
+  return add(answer, is_before, step, project, values, &sum, err);
 }
 
-static int read_page(struct usage_answer *answer, bool *ret_is_last, struct err *err) {
+static int refuse_scan(struct err *err) {
+  return err_set(err, ERR_LIMIT,
+                 "the question reads the records of more than %llu tasks: ask for fewer projects or a shorter range, or "
+                 "without resolution, frame_rate, source, label and as_of, which totals do not know",
+                 (unsigned long long)USAGE_SCAN_MAX);
+}
+
+/* Gathers one page of entries. If it is the last one of its range, the next range is chosen. */
+static int gather_page(struct usage_answer *answer, struct err *err) {
   struct scan *scan = &answer->scan;
   const struct scan_query query = {.project = answer->numbers[scan->project],
                                    .kinds = answer->kinds,
@@ -231,23 +253,52 @@ static int read_page(struct usage_answer *answer, bool *ret_is_last, struct err 
   int result = ledger_scan_entries(answer->ledger, &query, answer->page, PAGE, &count, err);
   if (result != 0) return result;
   scan->tasks += count;
-  if (scan->tasks > USAGE_SCAN_MAX) {
-    return err_set(err, ERR_LIMIT,
-                   "the question reads the records of more than %llu tasks: ask for fewer projects or a shorter range, or "
-                   "without resolution, frame_rate, source, label and as_of, which totals do not know",
-                   (unsigned long long)USAGE_SCAN_MAX);
+  if (scan->tasks > USAGE_SCAN_MAX) return refuse_scan(err);
+  CHECK(scan->count + count <= GATHER_MAX);
+  for (size_t i = 0; i < count; i++) {
+    scan->wanted[scan->count++] =
+        (struct wanted){.position = answer->page[i].key.position, .project = (uint32_t)scan->project};
   }
-  *ret_is_last = count < PAGE;
-  if (count == 0) return 0;
+  if (count > 0) scan->behind = answer->page[count - 1].key;
   scan->has_behind = true;
-  scan->behind = answer->page[count - 1].key;
-  qsort(answer->page, count, sizeof *answer->page, by_position);
-  for (size_t i = 0; result == 0 && i < count; i++) {
-    const struct usage *usage;
-    result = scan_record(answer->reader, answer->page[i].key.position, &usage, err);
-    if (result == 0) result = add_record(answer, usage, err);
+  if (count < PAGE && !next_range(answer)) scan->project = answer->projects_count;
+  return 0;
+}
+
+static bool has_entries(const struct usage_answer *answer) { return answer->scan.project < answer->projects_count; }
+
+static bool has_read_all(const struct usage_answer *answer) {
+  return !has_entries(answer) && !answer->scan.is_reading && answer->scan.count == 0;
+}
+
+/* Gathers until there is no room for a page, or no more entries, or the turn is over; then sorts. */
+static int gather(struct usage_answer *answer, int64_t until, bool *ret_is_over, struct err *err) {
+  struct scan *scan = &answer->scan;
+  while (has_entries(answer) && scan->count + PAGE <= GATHER_MAX) {
+    int result = gather_page(answer, err);
+    if (result != 0) return result;
+    *ret_is_over = clock_monotonic_ms(answer->clock) >= until;
+    if (*ret_is_over) return 0;
   }
-  return result;
+  if (scan->count > 1) qsort(scan->wanted, scan->count, sizeof *scan->wanted, by_position);
+  scan->at = 0;
+  scan->is_reading = true;
+  return 0;
+}
+
+static int read_gathered(struct usage_answer *answer, int64_t until, struct err *err) {
+  struct scan *scan = &answer->scan;
+  while (scan->at < scan->count) {
+    const struct wanted *wanted = &scan->wanted[scan->at++];
+    const struct usage *usage;
+    int result = scan_record(answer->reader, wanted->position, &usage, err);
+    if (result == 0) result = add_record(answer, usage, wanted->project, err);
+    if (result != 0) return result;
+    if (scan->at % READ_RUN == 0 && clock_monotonic_ms(answer->clock) >= until) return 0;
+  }
+  scan->count = scan->at = 0;
+  scan->is_reading = false;
+  return 0;
 }
 
 static int begin_records(struct usage_answer *answer, struct err *err) {
@@ -257,28 +308,29 @@ static int begin_records(struct usage_answer *answer, struct err *err) {
     return 0;
   }
   answer->page = calloc(PAGE, sizeof *answer->page);
-  if (answer->page == NULL) return no_memory(err);
+  answer->scan.wanted = calloc(GATHER_MAX, sizeof *answer->scan.wanted);
+  if (answer->page == NULL || answer->scan.wanted == NULL) return no_memory(err);
   return scan_reader_new(answer->ledger, &answer->reader, err);
 }
 
 static void end_records(struct usage_answer *answer) {
   if (answer->reader != NULL) scan_reader_free(answer->reader);
   answer->reader = NULL;
-  free(answer->page);
-  answer->page = NULL;
+  free(MOVE(answer->page));
+  free(MOVE(answer->scan.wanted));
 }
 
-/* Reads pages until the turn is over. */
+/* Works until the turn is over, or everything is read. */
 static int read_records(struct usage_answer *answer, struct err *err) {
   int64_t until = clock_monotonic_ms(answer->clock) + USAGE_TURN_MS;
-  while (answer->scan.project < answer->projects_count) {
-    bool is_last = false;
-    int result = read_page(answer, &is_last, err);
-    if (result != 0) return result;
-    if (is_last && !next_range(answer)) answer->scan.project = answer->projects_count;
-    if (clock_monotonic_ms(answer->clock) >= until) return 0;
+  bool is_over = false;
+  int result = 0;
+  while (result == 0 && !is_over && !has_read_all(answer)) {
+    if (!answer->scan.is_reading) result = gather(answer, until, &is_over, err);
+    if (result == 0 && !is_over) result = read_gathered(answer, until, err);
+    is_over = is_over || clock_monotonic_ms(answer->clock) >= until;
   }
-  return 0;
+  return result;
 }
 
 /* ---- the answer ---- */
@@ -357,7 +409,7 @@ const struct dim_ref *usage_dims(const struct usage_answer *answer, size_t *ret_
 
 int usage_work(struct usage_answer *answer, bool *ret_ready, struct err *err) {
   int result = answer->is_ready ? 0 : read_records(answer, err);
-  if (result == 0 && !answer->is_ready && answer->scan.project == answer->projects_count) result = finish(answer, err);
+  if (result == 0 && !answer->is_ready && has_read_all(answer)) result = finish(answer, err);
   if (result == 0) *ret_ready = answer->is_ready;
   return result;
 }

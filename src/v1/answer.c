@@ -6,6 +6,7 @@
  *
  * An answer that is complete in its first piece has an ETag that is made of its bytes. A longer one has an ETag only
  * if its rows depend on the request and a position alone (is_fixed); that one is known before the first row. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -172,6 +173,18 @@ static enum http_piece next_piece(void *arg, struct buf *piece) {
 
 static void free_stream(void *arg) { (void)arg; /* v1_exchange_free, when the request ends */ }
 
+/* ---- memory that answers hold ---- */
+
+bool v1_hold(struct v1_answer *answer, size_t bytes) {
+  size_t more = bytes > answer->held ? bytes - answer->held : 0;
+  if (more > 0 && atomic_fetch_add(answer->held_by_all, more) + more > V1_HELD_MAX) {
+    atomic_fetch_sub(answer->held_by_all, more);
+    return false;
+  }
+  answer->held += more;
+  return true;
+}
+
 /* ---- the beginning ---- */
 
 void v1_answer_begin(struct v1_exchange *x) {
@@ -180,6 +193,7 @@ void v1_answer_begin(struct v1_exchange *x) {
   char etag[ETAG_SIZE];
   v1_rows_init(&x->answer.rows, x->request.format, resource->shape, resource->has_cursor);
   x->has_rows = true;
+  x->answer.held_by_all = &x->place->v1->held;
   x->answer.position = x->request.has_as_of ? x->request.as_of : ledger_position(x->request.ledger);
   if (resource->open(&x->request, &x->answer, &problem) != 0) {
     v1_reply_problem(x->reply, &problem);
@@ -196,6 +210,7 @@ void v1_exchange_free(struct v1_exchange *x) {
   if (x->has_rows) {
     x->place->resource->free(x->answer.state);
     v1_rows_fini(&x->answer.rows);
+    atomic_fetch_sub(x->answer.held_by_all, x->answer.held);
   }
   if (x->request.arena != NULL) arena_free(x->request.arena);
   free(x);

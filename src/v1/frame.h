@@ -13,7 +13,7 @@
 
 /* A resource in its place: the arg of its route. */
 struct v1_place {
-  const struct v1 *v1;
+  struct v1 *v1;
   const struct v1_resource *resource;
   char path[64];                           /* of the route: up to the first segment */
   struct v1_param params[V1_PARAMS_MAX];   /* with `format`; ends with {0} */
@@ -24,6 +24,7 @@ struct v1 {
   uint8_t salt[V1_SALT_SIZE]; /* of ETags: they do not outlive the process, in which rules and zones do not change */
   struct v1_place places[V1_ROUTES_MAX];
   size_t places_count;
+  _Atomic size_t held; /* by the states of all answers: see v1_hold */
 };
 
 /* What the frame keeps of a request, from its head to its end. */

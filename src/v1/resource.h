@@ -47,9 +47,17 @@ struct v1_answer {
   /* open sets it if every row depends on the request and on `position` alone. Then the answer has an ETag, whatever
    * its length. */
   bool is_fixed;
-  void *state;       /* for next and free */
+  void *state; /* for next and free */
   struct v1_rows rows;
+  size_t held; /* the frame's: see v1_hold */
+  _Atomic size_t *held_by_all;
 };
+
+/* For a state that grows with what it tells of: claims so many bytes in all, before they are taken. All answers
+ * together hold at most V1_HELD_MAX, because a client may read slowly. False if there is no room: open refuses with
+ * 503. The frame gives it back when the state is freed. For use in open. */
+#define V1_HELD_MAX ((size_t)128 << 20)
+MUST_USE bool v1_hold(struct v1_answer *answer, size_t bytes);
 
 enum v1_next { V1_MORE, V1_DONE, V1_FAILED };
 

@@ -1,5 +1,6 @@
 /* GET /v1/sources: who reports, and who has fallen silent. Figures change while an answer is sent, so what the token
- * may see is copied first, in one look; the rosters bound it (about 13 MB for 20 000 agents and sources). */
+ * may see is copied first, in one look. The rosters bound a copy (about 13 MB for 20 000 agents and sources), and
+ * v1_hold bounds what all such answers hold together. */
 #include "sources/sources.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct line {
 
 struct listing {
   const struct v1_request *request;
+  struct v1_answer *answer; /* while it is opened */
   struct sources_state state;
   bool only_problems, is_starved;
   struct line *lines;
@@ -103,6 +105,7 @@ static bool is_wanted(const struct listing *listing, const char *project, unsign
 static struct line *add_line(struct listing *listing) {
   if (listing->count == listing->room) {
     size_t room = listing->room * 2 + 64;
+    if (!v1_hold(listing->answer, room * sizeof *listing->lines)) return NULL;
     struct line *grown = reallocarray(listing->lines, room, sizeof *grown);
     if (grown == NULL) return NULL;
     listing->lines = grown;
@@ -146,6 +149,7 @@ static int open_list(const struct v1_request *request, struct v1_answer *answer,
   answer->state = listing;
   if (listing == NULL) return v1_refuse(problem, 503, "the server has no memory now: ask again later");
   listing->request = request;
+  listing->answer = answer;
   listing->only_problems = v1_number(&request->values, "problems", 0) == 1;
   int result = sources_visit(request->sources, take_item, listing, &listing->state, &err);
   if (result == 0 && listing->is_starved) result = err_set(&err, ERR_MEMORY, "no memory for the list");

@@ -65,15 +65,28 @@ void v1_free(struct v1 *v1) { free(v1); }
 
 /* ---- the door ---- */
 
+/* The status of a refusal that needs no exchange. */
+static bool refuse(struct http_reply *reply, unsigned status, const char *detail) {
+  struct v1_problem problem;
+  (void)v1_refuse(&problem, status, "%s", detail);
+  v1_reply_problem(reply, &problem);
+  return false;
+}
+
+static bool is_read(const struct http_request *http) {
+  return str_equal(http->method, STR("GET")) || str_equal(http->method, STR("HEAD"));
+}
+
 static bool admit(void *arg, struct http_request *http, struct http_reply *reply) {
   const struct v1_place *place = arg;
   const struct v1_options *options = &place->v1->options;
-  struct v1_exchange *x = calloc(1, sizeof *x);
-  if (x == NULL) {
-    const struct v1_problem problem = {.status = 503, .detail = "the server has no memory now: ask again later"};
-    v1_reply_problem(reply, &problem);
+  if (!is_read(http)) {
+    (void)refuse(reply, 405, "this path only reads: it takes GET and HEAD");
+    http_reply_header(reply, "Allow", "GET, HEAD");
     return false;
   }
+  struct v1_exchange *x = calloc(1, sizeof *x);
+  if (x == NULL) return refuse(reply, 503, "the server has no memory now: ask again later");
   http->state = x;
   *x = (struct v1_exchange){.place = place, .http = http, .reply = reply};
   bool fits = str_copy(str_of(place->resource->name), http->what, sizeof http->what);
@@ -96,8 +109,7 @@ static enum http_result handle(void *arg, struct http_request *http, struct http
   struct v1_problem problem = {0};
   (void)arg;
   if (http->unavailable != NULL) {
-    (void)v1_refuse(&problem, 503, "%s", http->unavailable);
-    v1_reply_problem(reply, &problem);
+    (void)refuse(reply, 503, http->unavailable);
     return HTTP_ANSWERED;
   }
   if (v1_question_read(x, &problem) != 0) v1_reply_problem(reply, &problem);
@@ -117,33 +129,47 @@ static void list_paths(struct buf *out) {
   for (size_t i = 0; i < RESOURCES; i++) buf_printf(out, "%s%s", i > 0 ? ", " : "", resources[i]->path);
 }
 
-static enum http_result refuse_path(void *arg, struct http_request *http, struct http_reply *reply) {
+/* In the head, whatever the method and the body. */
+static bool refuse_path(void *arg, struct http_request *http, struct http_reply *reply) {
   SCOPED(buf_fini) struct buf paths = {0};
-  struct v1_problem problem = {0};
+  struct v1_problem problem;
   (void)arg;
+  (void)http;
   list_paths(&paths);
-  if (http->unavailable != NULL) (void)v1_refuse(&problem, 503, "%s", http->unavailable);
-  else
-    (void)v1_refuse(&problem, 404,
-                    "there is no such path; to read there are %.*s; reports go to /v1/events and "
-                    "/v1/adapters/NAME",
-                    STR_ARG(buf_view(&paths)));
+  (void)v1_refuse(&problem, 404,
+                  "there is no such path; to read there are %.*s; reports go to /v1/events and /v1/adapters/NAME",
+                  STR_ARG(buf_view(&paths)));
   v1_reply_problem(reply, &problem);
+  return false;
+}
+
+/* Called only while the server stops. */
+static enum http_result refuse_now(void *arg, struct http_request *http, struct http_reply *reply) {
+  (void)arg;
+  CHECK(http->unavailable != NULL);
+  (void)refuse(reply, 503, http->unavailable);
   return HTTP_ANSWERED;
+}
+
+static void refuse_body(void *arg, struct http_request *http, struct http_reply *reply) {
+  (void)arg;
+  (void)http;
+  (void)refuse(reply, 413, "a question has no body: its parameters are in the URL");
 }
 
 size_t v1_routes(struct v1 *v1, struct http_route routes[V1_ROUTES_MAX]) {
   for (size_t i = 0; i < v1->places_count; i++) {
     routes[i] = (struct http_route){
         .path = v1->places[i].path,
-        .methods = "GET, HEAD",
         .cost = HTTP_QUERY,
         .admit = admit,
         .handle = handle,
+        .too_large = refuse_body,
         .release = release,
         .arg = &v1->places[i],
     };
   }
-  routes[v1->places_count] = (struct http_route){.path = "/v1/", .handle = refuse_path, .arg = v1};
+  routes[v1->places_count] = (struct http_route){
+      .path = "/v1/", .admit = refuse_path, .handle = refuse_now, .too_large = refuse_body, .arg = v1};
   return v1->places_count + 1;
 }

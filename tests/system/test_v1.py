@@ -203,7 +203,8 @@ def test_bad_accept(reader):
 def test_paths_that_do_not_exist(account, reader):
     """They list what exists, with and without a token."""
     for path in ("/v1/", "/v1/project", "/v1/projects/", "/v1/projects/org-a", "/v1/Projects", "/v1/usage%2F", "/v1/%00"):
-        for answer in (reader.ask(path), account.client.request("GET", path), reader.ask(path, "DELETE")):
+        for answer in (reader.ask(path), account.client.request("GET", path), reader.ask(path, "DELETE"),
+                       account.client.request("POST", path, b"x" * 1000)):
             said = refused(answer, 404)
             assert "/v1/projects, /v1/sources" in said and "/v1/events" in said, (path, said)
     assert account.client.request("GET", "/v1").status == 404
@@ -212,10 +213,11 @@ def test_paths_that_do_not_exist(account, reader):
 def test_methods(account, reader):
     for path in RESOURCES:
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
-            answer = reader.ask(path, method)
-            assert answer.status == 405 and answer.headers["allow"] == "GET, HEAD", (method, answer.body)
+            for body in (None, b"x" * 100000):
+                answer = account.client.request(method, path, body, {"Authorization": f"Bearer {reader.token}"})
+                assert "it takes GET and HEAD" in refused(answer, 405) and answer.headers["allow"] == "GET, HEAD", method
         answer = account.client.request("GET", path, b"x" * 100000, {"Authorization": f"Bearer {reader.token}"})
-        assert answer.status == 413, answer.body
+        assert "a question has no body" in refused(answer, 413)
 
 
 # ---- answers ----
@@ -459,6 +461,41 @@ def test_a_token_that_is_revoked_in_the_middle_of_a_stream(account, reader):
     body, is_whole = unchunk(read_rest(*goes_on))
     assert is_whole and len(json.loads(body)["rows"]) == 9000 and json.loads(body)["complete"] is True
     assert "was revoked" in refused(other.ask("/v1/sources"), 401)
+
+
+def test_more_questions_than_may_run(bare):
+    """Beyond the bounds of queries: 503 that says when to ask again; the bounds are free again when a client is gone."""
+    account = Account(bare, "query.running_max=2", "query.waiting_max=1", "http.wait_timeout=1s")
+    reader = Reader(bare)
+    many_sources(account)
+    busy = [slow_get(reader, "/v1/sources") for _ in range(2)]
+    for method in ("GET", "HEAD"):
+        answer = reader.ask("/v1/projects", method)
+        assert answer.status == 503 and answer.headers["retry-after"] == "1", answer.body
+    assert refused(reader.ask("/v1/projects"), 503)
+    assert "no such path" in refused(reader.ask("/v1/x"), 404)  # what needs no query thread is answered
+    assert account.client.report([event("more")]).status == 200
+    assert account.client.call("GetRegion")["RetCode"] == 0
+    for connection, _ in busy:
+        connection.close()
+    wait_until(lambda: reader.ask("/v1/projects").status == 200)
+
+
+def test_what_slow_clients_hold(account, reader):
+    """Together their answers hold a bounded amount of memory; then the next one is refused, and another question is not."""
+    many_sources(account)
+    slow, answer = [], reader.ask("/v1/sources", "HEAD")
+    while answer.status == 200:
+        assert len(slow) < 60, "what they hold is not bounded"
+        slow.append(slow_get(reader, "/v1/sources")[0])
+        answer = reader.ask("/v1/sources", "HEAD")
+    assert answer.status == 503 and len(slow) >= 5, (answer.status, len(slow))
+    assert "ask again later" in refused(reader.ask("/v1/sources"), 503)
+    assert len(reader.rows("/v1/projects")) == 1 and len(reader.rows("/v1/sources?problems=1")) == 0
+    for connection in slow:
+        connection.close()
+    wait_until(lambda: reader.ask("/v1/sources", "HEAD").status == 200)
+    assert len(reader.rows("/v1/sources")) == 9000
 
 
 def test_a_client_that_goes_away(account, reader):

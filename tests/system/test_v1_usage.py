@@ -383,15 +383,15 @@ def test_the_same_answer_again(account):
 # ---- sizes ----
 
 def test_records_in_any_order(account):
-    """More tasks than one page of a scan, many at one instant, reported in no order, over many checkpoints."""
+    """More tasks than are gathered at once, many at one instant, reported in no order, over many checkpoints."""
     account.server.stop()
-    account.server.start("ingest.delta_max=1500")
+    account.server.start("ingest.delta_max=20000")
     dice, reader = random.Random(15), Reader(account.server)
     events = [event(n, time_text(1790784000_000 + dice.choice((0, n % 7 * 86400_000, dice.randrange(20 * 86400_000)))),
-                    source=f"s{n % 3}", seconds=n % 100) for n in range(14000)]
+                    source=f"s{n % 3}", seconds=n % 100) for n in range(135_000)]
     dice.shuffle(events)
-    for at in range(0, len(events), 2000):
-        assert account.client.report(events[at:at + 2000]).json()["stored"] == 2000
+    for at in range(0, len(events), 9000):
+        assert account.client.report(events[at:at + 9000]).json()["stored"] == 9000
     tasks = [Task("org-a", made, 0) for made in events]
     zone = "Asia/Shanghai"
     bounds = {zone: (1790784000, 1793462400)}
