@@ -53,12 +53,9 @@ def rate(value):
 
 
 def rate_text(value):
-    """As people write it: the shortest decimal that means this rate."""
-    for digits in range(7):
-        text = f"{float(value):.{digits}f}"
-        if rate(text) == value:
-            return text.rstrip("0").rstrip(".") if "." in text else text
-    return f"{value.numerator}/{value.denominator}"
+    """As people write it: three decimals at most; a fraction, if that would be another rate."""
+    text = f"{round(value * 1000) / 1000:.3f}".rstrip("0").rstrip(".")
+    return text if rate(text) == value else f"{value.numerator}/{value.denominator}"
 
 
 # ---- days and other steps ----
@@ -97,6 +94,10 @@ def month_day(year, month):
     """The day number of the first of a month; months beyond 12 or before 1 count on."""
     year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
     return (datetime.date(year, month, 1) - EPOCH).days
+
+
+def day_text(zone, instant):
+    return str(EPOCH + datetime.timedelta(day_of(zone, instant)))
 
 
 def date_text(zone, instant):
@@ -202,6 +203,9 @@ class Record:
 
     def counts(self, as_of):
         return self.outcome == "finished" and self.number < as_of <= self.voided
+
+    def status(self, as_of):
+        return "voided" if self.voided < as_of else self.outcome
 
     def units(self):
         """(seconds, minutes, images)"""
@@ -354,10 +358,11 @@ def zone_for(ledger, question, projects, as_of):
     if "zone" in question:
         return {project: question["zone"] for project in projects}
     of_instants = all("-" not in question.get(name, "-") or "T" in question.get(name, "-") for name in ("from", "to"))
-    if "project" not in dims_of(question) and len(set(own.values())) > 1 and not (
-            of_instants and question.get("step", "total") == "total"):
-        raise Refused(400, "zone")
-    return own
+    if "project" in dims_of(question) or len(set(own.values())) < 2:
+        return own
+    if of_instants and question.get("step", "total") == "total":
+        return dict.fromkeys(own, "UTC")  # one row over a range that is the same in every zone
+    raise Refused(400, "zone")
 
 
 def add(cell, record):
@@ -449,9 +454,8 @@ def tasks(ledger, question, as_of=NEVER):
     if has_period:
         check_period(question, zones)
     for record in ledger.tasks_of(question, as_of):
-        state = "voided" if record.voided < as_of else record.outcome
         begin, end = period(question, zones[record.project]) if has_period else (0, NEVER)
-        if status not in ("all", state) or not begin * 1000 <= record.time_ms < end * 1000:
+        if status not in ("all", record.status(as_of)) or not begin * 1000 <= record.time_ms < end * 1000:
             continue
         if "task_id" in question and record.task_id not in listed(question["task_id"]):
             continue
