@@ -382,6 +382,14 @@ def refused_head(answer, status):
     return answer.status == status and answer.body == b"" and answer.headers["content-type"] == "application/problem+json"
 
 
+def test_a_problem_that_is_found_late(account, reader):
+    """What is found after the answer was begun, but before its first row, is refused like any other: no ETag, no position."""
+    assert account.client.report([event(str(i), time="2020-01-01T00:00:00Z", source=f"s{i}") for i in range(3)]).status == 200
+    assert len(reader.rows("/v1/usage?from=2020-01-01&to=2020-01-02&step=15m&zeros=1&group=source")) == 3 * 96
+    late = reader.ask("/v1/usage?from=2012-10-05&to=2020-10-05&step=15m&zeros=1&group=source")
+    assert "rows" in refused(late, 400), late.body
+
+
 def test_many_projects(account, reader):
     """An answer of several pieces is whole in each format, and no piece is lost or doubled."""
     server = account.server
