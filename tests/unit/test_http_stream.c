@@ -29,6 +29,7 @@ static void streams_of_every_size_arrive_whole(void **state) {
   } cases[] = {
       {0, "piece=1"},           {1, "piece=1"},           {300, "piece=1"},     {65535, "piece=65536"},
       {65536, "piece=65536"},   {65537, "piece=65536"},   {200000, "piece=999&idle=1"}, {1 << 20, "idle=3"},
+      {500, "tail=1"},          {200000, "piece=100000&tail=1&idle=1"},
       {3 << 20, "piece=1000000"}, {12 << 20, "piece=4194304"}, {64 << 20, "piece=65536"},
   };
   struct http_server *server = start_server((struct http_options){0});
@@ -254,15 +255,14 @@ static void a_client_that_goes_away_costs_its_piece_only(void **state) {
   stop_server(server);
 }
 
-/* A client that reads nothing is closed by the idle time, in the middle of the stream, and its place becomes free. */
-static void a_client_that_stops_reading_is_closed(void **state) {
-  (void)state;
-  struct http_server *server =
-      start_server((struct http_options){.query_running_max = 2, .idle_timeout_ms = 1000, .request_timeout_ms = 1000});
+/* A client that reads nothing is closed in the middle of the stream, by the idle time or by the pace, whichever comes
+ * first; its place becomes free. */
+static void check_closed(struct http_options options, const char *target) {
+  struct http_server *server = start_server(options);
   struct client *stopped[2];
   for (int i = 0; i < 2; i++) {
     stopped[i] = dial(server, 4096);
-    ask(stopped[i], "/stream?size=500000000&piece=65536");
+    ask(stopped[i], target);
   }
   wait_for_count(&seen.freed, 2);
   struct client *client = dial(server, 0);
@@ -277,6 +277,13 @@ static void a_client_that_stops_reading_is_closed(void **state) {
     hang_up(stopped[i]);
   }
   stop_server(server);
+}
+
+static void a_client_that_stops_reading_is_closed(void **state) {
+  (void)state;
+  check_closed((struct http_options){.query_running_max = 2, .idle_timeout_ms = 1000}, "/stream?size=500000000");
+  check_closed((struct http_options){.query_running_max = 2, .request_timeout_ms = 1000, .idle_timeout_ms = 3600000},
+               "/stream?size=500000000&piece=4000");
 }
 
 /* ---- many at one time ---- */
