@@ -222,7 +222,7 @@ static int open_report(const struct v1_request *request, struct v1_answer *answe
   add_columns(report->answer, report->compares, &answer->rows);
   v1_rows_member_text(&answer->rows, "answered_from", str_of(methods[usage_method(report->answer)]));
   answer->position = usage_position(report->answer);
-  answer->is_fixed = !range_depends_on_now(&spec.range);
+  answer->is_fixed = request->has_as_of;
   free(MOVE(report->projects)); /* the answer has what it needs */
   return 0;
 }
