@@ -13,6 +13,7 @@
 #define CONNECT_TIMEOUT_S 5L
 #define TIMEOUT_S 60L
 #define TELL_TIMEOUT_S 2L
+#define READ_PATIENCE_S 120L /* without a byte */
 #define REPLY_MAX ((size_t)256 << 20)
 #define PARAMS_MAX 16
 #define URL_MAX 8192
@@ -45,6 +46,8 @@ void client_close(struct client *client) {
   curl_global_cleanup();
   free(client);
 }
+
+const char *client_url(const struct client *client) { return client->settings->url; }
 
 bool client_is_interrupted(const struct client *client) {
   return client->settings->interrupted != NULL && client->settings->interrupted();
@@ -91,14 +94,16 @@ static int explain(const struct client *client, CURLcode code, struct err *err) 
   return err_set(err, kind, "%s: %s%s", client->settings->url, reason, hint);
 }
 
-static int perform(struct client *client, const char *path, const struct curl_slist *headers, struct str body,
+/* What all requests have in common. */
+static int prepare(struct client *client, const char *path, const struct curl_slist *headers,
                    struct client_reply *ret, struct err *err) {
   char url[URL_MAX];
   size_t len = strlen(client->settings->url);
   while (len > 0 && client->settings->url[len - 1] == '/')
     len--;
   if (snprintf(url, sizeof url, "%.*s%s", (int)len, client->settings->url, path) >= (int)sizeof url) {
-    return err_set(err, ERR_USAGE, "the URL %s is too long", client->settings->url);
+    return err_set(err, ERR_USAGE, "the URL is longer than %d bytes: %s with its parameters", URL_MAX - 1,
+                   client->settings->url);
   }
   CURL *curl = client->curl;
   ret->body.limit = REPLY_MAX;
@@ -110,12 +115,9 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-  (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, client->timeout_s);
   (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "codecmeter");
   (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->reason);
   (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-  (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.ptr);
-  (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
   (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
   if (client->settings->ca_file != NULL) (void)curl_easy_setopt(curl, CURLOPT_CAINFO, client->settings->ca_file);
@@ -124,6 +126,12 @@ static int perform(struct client *client, const char *path, const struct curl_sl
     (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask_interrupted);
     (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client->settings);
   }
+  return 0;
+}
+
+/* Sends what is prepared, and waits for the whole answer. */
+static int send_prepared(struct client *client, struct client_reply *ret, struct err *err) {
+  CURL *curl = client->curl;
   CURLcode code = curl_easy_perform(curl);
   if (code != CURLE_OK) return explain(client, code, err);
   curl_off_t retry_after_s = 0;
@@ -137,6 +145,16 @@ static int perform(struct client *client, const char *path, const struct curl_sl
   memset(padding, 0, JSON_PADDING);
   ret->body.len -= JSON_PADDING;
   return 0;
+}
+
+static int perform(struct client *client, const char *path, const struct curl_slist *headers, struct str body,
+                   struct client_reply *ret, struct err *err) {
+  int result = prepare(client, path, headers, ret, err);
+  if (result != 0) return result;
+  (void)curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, client->timeout_s);
+  (void)curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body.ptr);
+  (void)curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+  return send_prepared(client, ret, err);
 }
 
 int client_check_token(const struct client *client, struct err *err) {
@@ -200,6 +218,61 @@ int client_notify(struct client *client, const char *adapter, const struct clien
   buf_char(&path, '\0');
   CHECK(!path.failed);
   return post(client, path.ptr, "application/json", document, ret, err);
+}
+
+/* ---- reading /v1 ---- */
+
+struct reading {
+  struct client *client;
+  const struct client_taker *taker;
+  struct client_reply *reply;
+  bool is_given_up;
+};
+
+static size_t receive_rows(char *data, size_t size, size_t count, void *arg) {
+  struct reading *reading = arg;
+  long status = 0;
+  (void)curl_easy_getinfo(reading->client->curl, CURLINFO_RESPONSE_CODE, &status);
+  if (status != 200) return receive(data, size, count, reading->reply);
+  reading->is_given_up = !reading->taker->take(reading->taker->arg, str_make(data, size * count));
+  return reading->is_given_up ? 0 : size * count;
+}
+
+int client_read(struct client *client, const char *path, const struct client_taker *taker, struct client_reply *ret,
+                char ret_position[CLIENT_POSITION_SIZE], struct err *err) {
+  struct reading reading = {.client = client, .taker = taker, .reply = ret};
+  char authorization[512];
+  if (client->settings->read_token == NULL)
+    return err_set(err, ERR_USAGE,
+                   "no token: give --token, $CODECMETER_READ_TOKEN or --env FILE (`codecmeter token create --scope read` "
+                   "makes a token that reads)");
+  (void)snprintf(authorization, sizeof authorization, "Authorization: Bearer %.400s", client->settings->read_token);
+  struct curl_slist *headers = curl_slist_append(NULL, authorization);
+  int result = prepare(client, path, headers, ret, err);
+  (void)curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, receive_rows);
+  (void)curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &reading);
+  (void)curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L); /* bytes a second */
+  (void)curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, READ_PATIENCE_S);
+  if (result == 0) result = send_prepared(client, ret, err);
+  if (result != 0 && reading.is_given_up) result = err_set(err, ERR_STOPPING, "the answer was not taken");
+  ret_position[0] = '\0';
+  struct curl_header *header;
+  if (result == 0 && curl_easy_header(client->curl, "X-Codecmeter-Position", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+    (void)snprintf(ret_position, CLIENT_POSITION_SIZE, "%s", header->value);
+  curl_slist_free_all(headers);
+  bytes_wipe(authorization, sizeof authorization);
+  return result;
+}
+
+void client_add_param(struct client *client, struct buf *path, struct str name, struct str value) {
+  bool is_first = path->len == 0 || memchr(path->ptr, '?', path->len) == NULL;
+  buf_char(path, is_first ? '?' : '&');
+  append_pair(client, path, name, value);
+}
+
+void client_add_segment(struct client *client, struct buf *path, struct str segment) {
+  buf_char(path, '/');
+  append_escaped(client, path, segment);
 }
 
 /* ---- signed calls ---- */

@@ -1,4 +1,4 @@
-/* An HTTP client on libcurl: reports events, and calls the signed API. Source: design §7. */
+/* An HTTP client on libcurl: reports events, calls the signed API, and reads /v1. Source: design §7. */
 #ifndef CODECMETER_AGENT_CLIENT_H
 #define CODECMETER_AGENT_CLIENT_H
 
@@ -11,7 +11,9 @@
 
 /* The server's address and the client's credentials. The texts live as long as the process; NULL: not given. */
 struct client_settings {
-  char *url, *token, *public_key, *private_key, *project, *ca_file;
+  char *url, *public_key, *private_key, *project, *ca_file;
+  char *token;             /* reports */
+  char *read_token;        /* reads /v1 */
   char *spool;             /* directory for events that could not be sent; NULL: the default one */
   char *env_file;          /* --env */
   char *agent;             /* this agent's name in the status that it reports; NULL: the host's */
@@ -24,6 +26,8 @@ MUST_USE int client_open(const struct client_settings *settings, struct client *
 void client_close(struct client *client);
 SCOPED_REF(struct client, client_close)
 
+/* The server's URL, as the settings have it. */
+const char *client_url(const struct client *client);
 /* True if the current request must be abandoned. */
 bool client_is_interrupted(const struct client *client);
 /* What is left of the wait that the server asked for with its last answer, if that was a refusal that passes (429, 503 …);
@@ -66,5 +70,22 @@ MUST_USE int client_call(struct client *client, const struct client_param *param
 /* Reports this agent's status to POST /v1/agents, like client_send, but waits two seconds at most, and client_busy_ms stays
  * as it is. */
 MUST_USE int client_tell(struct client *client, struct str status, struct client_reply *ret, struct err *err);
+
+/* Receives the pieces of an answer with status 200, as they come. False abandons the request. */
+struct client_taker {
+  bool (*take)(void *arg, struct str piece);
+  void *arg;
+};
+#define CLIENT_POSITION_SIZE 24
+/* Reads: sends GET of a path (with its query) with the read token. An answer of any other status is in ret->body. 0 if
+ * there was an answer and it was complete. ret_position: the text of X-Codecmeter-Position, "" if there is none.
+ * -ERR_USAGE: there is no read token. -ERR_STOPPING: taker->take returned false. -ERR_NETWORK also if the answer ended
+ * too early: then the taker may have got a part. Waits as long as data comes. */
+MUST_USE int client_read(struct client *client, const char *path, const struct client_taker *taker,
+                         struct client_reply *ret, char ret_position[CLIENT_POSITION_SIZE], struct err *err);
+/* Appends "NAME=VALUE" to a query, percent-encoded, behind '?' or '&'. */
+void client_add_param(struct client *client, struct buf *path, struct str name, struct str value);
+/* Appends a segment of a path, percent-encoded, behind '/'. */
+void client_add_segment(struct client *client, struct buf *path, struct str segment);
 
 #endif

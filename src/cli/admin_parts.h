@@ -1,5 +1,5 @@
-/* What the administrative commands share: reading members of a request, and writing items of a reply. Only for admin.c
- * and its parts. */
+/* What the administrative commands share: reading members of a request, and writing items of a reply. Only for
+ * admin.c and its parts. */
 #ifndef CODECMETER_CLI_ADMIN_PARTS_H
 #define CODECMETER_CLI_ADMIN_PARTS_H
 

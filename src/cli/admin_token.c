@@ -93,18 +93,21 @@ static int read_expiry(const struct json *request, int64_t *ret_ms, struct err *
   if (json_member(request, "expires") == NULL) return 0;
   int shown = (int)(text.len < SHOWN_MAX ? text.len : SHOWN_MAX);
   if (!read_end(text, now_ms, &end_ms))
-    return err_set(err, ERR_USAGE,
-                   "--expires '%.*s' is neither a duration like 90d or 12h, nor a date like 2027-01-31, nor a time like "
-                   "2027-01-31T12:00:00Z",
-                   shown, text.ptr);
+    return err_set(
+        err, ERR_USAGE,
+        "--expires '%.*s' is neither a duration like 90d or 12h, nor a date like 2027-01-31, nor a time like "
+        "2027-01-31T12:00:00Z",
+        shown, text.ptr);
   if (end_ms > RFC3339_MAX_MS)
-    return err_set(err, ERR_USAGE, "--expires '%.*s' is after the year 9999: leave it out for a token that never expires",
-                   shown, text.ptr);
-  if (end_ms <= now_ms)
     return err_set(err, ERR_USAGE,
-                   "--expires '%.*s' is not in the future: the token would be refused from the start (a date means its "
-                   "beginning in UTC)",
-                   shown, text.ptr);
+                   "--expires '%.*s' is after the year 9999: leave it out for a token that never expires", shown,
+                   text.ptr);
+  if (end_ms <= now_ms)
+    return err_set(
+        err, ERR_USAGE,
+        "--expires '%.*s' is not in the future: the token would be refused from the start (a date means its "
+        "beginning in UTC)",
+        shown, text.ptr);
   *ret_ms = end_ms;
   return 0;
 }
@@ -119,9 +122,10 @@ static int check_creation(const struct token *token, struct err *err) {
     return err_set(err, ERR_USAGE,
                    "a token for one project cannot create others: leave out --project or --create-projects");
   if (token->scope == TOKEN_READ)
-    return err_set(err, ERR_USAGE,
-                   "a token of scope read cannot report, so it creates no projects: leave out --create-projects, or give "
-                   "scope write");
+    return err_set(
+        err, ERR_USAGE,
+        "a token of scope read cannot report, so it creates no projects: leave out --create-projects, or give "
+        "scope write");
   return 0;
 }
 

@@ -105,6 +105,7 @@ int client_settings_fill(struct client_settings *settings, struct err *err) {
   struct setting all[] = {
       {.variable = "CODECMETER_URL", .value = &settings->url},
       {.variable = "CODECMETER_TOKEN", .value = &settings->token},
+      {.variable = "CODECMETER_READ_TOKEN", .value = &settings->read_token},
       {.variable = "CODECMETER_PUBLIC_KEY", .value = &settings->public_key},
       {.variable = "CODECMETER_PRIVATE_KEY", .value = &settings->private_key},
       {.variable = "CODECMETER_PROJECT", .value = &settings->project},

@@ -28,6 +28,19 @@
    "read CODECMETER_* settings from a file; then those in the environment are not used, except $CODECMETER_SPOOL and "     \
    "$CODECMETER_AGENT"}
 
+/* Rows for a command that reads /v1. */
+#define CLIENT_READ_ROWS(settings)                                                                                \
+  {"url", 0, OPTION_TEXT, &(settings).url, "URL",                                                                 \
+   "the server's URL ($CODECMETER_URL, else http://127.0.0.1:8080)"},                                             \
+  {"token", 0, OPTION_TEXT, &(settings).read_token, "TOKEN",                                                      \
+   "a token of scope read; every user of this machine can see it with `ps`, so prefer $CODECMETER_READ_TOKEN or " \
+   "--env"},                                                                                                      \
+  {"ca-file", 0, OPTION_TEXT, &(settings).ca_file, "FILE",                                                        \
+   "the certificate (PEM) that signed the server's certificate, if the system does not trust it "                 \
+   "($CODECMETER_CA_FILE)"},                                                                                      \
+  {"env", 0, OPTION_TEXT, &(settings).env_file, "FILE",                                                           \
+   "read CODECMETER_* settings from a file; then those in the environment are not used"}
+
 /* A further row for commands that spool events while the server cannot take them. */
 #define CLIENT_SPOOL_ROW(settings)                                                                                \
   {"spool", 0, OPTION_TEXT, &(settings).spool, "DIR",                                                             \

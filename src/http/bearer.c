@@ -32,10 +32,14 @@ static bool refuse_unknown(const uint8_t hash[DIGEST_SHA256_SIZE], struct http_r
 
 static const char *scope_name(enum token_scope scope) {
   switch (scope) {
-    case TOKEN_WRITE: return "write";
-    case TOKEN_READ: return "read";
-    case TOKEN_VOID: return "void";
-    case TOKEN_COPY: return "copy";
+    case TOKEN_WRITE:
+      return "write";
+    case TOKEN_READ:
+      return "read";
+    case TOKEN_VOID:
+      return "void";
+    case TOKEN_COPY:
+      return "copy";
   }
   return "unknown";
 }
@@ -48,12 +52,12 @@ static bool scope_allows(enum token_scope scope, enum bearer_need need) {
 static bool refuse_scope(const struct token *token, enum bearer_need need, struct http_reply *reply) {
   bool reads = need == BEARER_READ;
   char detail[320];
-  (void)snprintf(detail, sizeof detail,
-                 "this token may not %s usage: its scope is %s, and %s needs %s. `codecmeter token create%s%s%s` makes "
-                 "such a token",
-                 reads ? "read" : "report", scope_name(token->scope), reads ? "reading" : "reporting",
-                 reads ? "read" : "write", reads ? " --scope read" : "", token->project[0] != '\0' ? " --project " : "",
-                 token->project);
+  (void)snprintf(
+      detail, sizeof detail,
+      "this token may not %s usage: its scope is %s, and %s needs %s. `codecmeter token create%s%s%s` makes "
+      "such a token",
+      reads ? "read" : "report", scope_name(token->scope), reads ? "reading" : "reporting", reads ? "read" : "write",
+      reads ? " --scope read" : "", token->project[0] != '\0' ? " --project " : "", token->project);
   return refuse(reply, 403, detail);
 }
 
@@ -68,7 +72,8 @@ static bool refuse_expired(const struct token *token, struct http_reply *reply) 
   char detail[256], when[RFC3339_SIZE];
   rfc3339_format(token->expires_ms, when);
   (void)snprintf(detail, sizeof detail,
-                 "the token that was sent (id %s) expired at %s: `codecmeter token create` makes another", token->id, when);
+                 "the token that was sent (id %s) expired at %s: `codecmeter token create` makes another", token->id,
+                 when);
   return refuse(reply, 401, detail);
 }
 

@@ -44,7 +44,9 @@ struct token_uses {
   struct slot slots[SLOTS];
 };
 
-struct token_uses *token_uses_new(void) { return memory_wait(sizeof(struct token_uses)); }
+struct token_uses *token_uses_new(void) {
+  return memory_wait(sizeof(struct token_uses));
+}
 
 void token_uses_free(struct token_uses *uses) { free(uses); }
 
@@ -76,7 +78,8 @@ static const struct slot *find(const struct token_uses *uses, uint64_t key) {
 
 static void say_full(struct token_uses *uses) {
   if (atomic_exchange(&uses->said_full, true)) return;
-  diag_warning("the last use is kept of %u tokens; `codecmeter token list` shows no use of further ones", TOKEN_USES_MAX);
+  diag_warning("the last use is kept of %u tokens; `codecmeter token list` shows no use of further ones",
+               TOKEN_USES_MAX);
 }
 
 /* Finds the token's slot, or takes a free one. NULL if the table is full. */

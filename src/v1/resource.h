@@ -88,8 +88,8 @@ struct v1_resource {
   void (*free)(void *state); /* state may be NULL */
 };
 
-extern const struct v1_resource v1_resource_projects, v1_resource_usage, v1_resource_tasks, v1_resource_task,
-    v1_resource_sources;
+extern const struct v1_resource v1_resource_projects, v1_resource_sources, v1_resource_usage, v1_resource_tasks,
+    v1_resource_task;
 
 /* ---- what resources share ---- */
 

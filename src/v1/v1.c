@@ -9,7 +9,7 @@
 #include "v1/frame.h"
 
 static const struct v1_resource *const resources[] = {&v1_resource_projects, &v1_resource_usage, &v1_resource_tasks,
-                                                      &v1_resource_task, &v1_resource_sources};
+                                                   &v1_resource_task, &v1_resource_sources};
 #define RESOURCES (sizeof resources / sizeof resources[0])
 static_assert(RESOURCES + 1 <= V1_ROUTES_MAX, "each resource and \"/v1/\" have a route");
 

@@ -49,13 +49,15 @@ def test_commands_of_the_readmes(bare, tmp_path):
     (tmp_path / "data").mkdir(exist_ok=True)
     (tmp_path / "data" / "client.env").write_text(
         f"CODECMETER_URL={bare.url}\nCODECMETER_PROJECT=org-a\nCODECMETER_TOKEN={account.token}\n"
+        f"CODECMETER_READ_TOKEN={bare.admin('token', 'create', '--scope', 'read')['token']}\n"
         f"CODECMETER_PUBLIC_KEY={account.key['public_key']}\nCODECMETER_PRIVATE_KEY={account.key['private_key']}\n"
-        "export CODECMETER_URL CODECMETER_PROJECT CODECMETER_TOKEN CODECMETER_PUBLIC_KEY CODECMETER_PRIVATE_KEY\n")
+        "export CODECMETER_URL CODECMETER_PROJECT CODECMETER_TOKEN CODECMETER_READ_TOKEN CODECMETER_PUBLIC_KEY CODECMETER_PRIVATE_KEY\n")
     script = "".join(line for step in steps[1:] for line in step.splitlines(True) if not line.startswith("make "))
     path = f"{os.path.dirname(CODECMETER)}:{os.environ['PATH']}"
-    printed = shell(script, tmp_path, PATH=path)
+    printed = shell(script, tmp_path, PATH=path, TZ="Asia/Shanghai")  # the month of the project's zone
     assert "out.mp4: h264 1280x720 30.000 s, duplicate" in printed, printed
     assert '"stored":1,"duplicate":0' in printed, printed
+    assert ["org-a", "50", "2", "2"] in [line.split() for line in printed.splitlines()], printed
     assert '"RetCode":0' in printed and '"MidiumDefinitionTime":50,' in printed, printed
     # and each command takes the file as --env, with its line for shells
     assert "0:00:50" in run("stat", "--env", tmp_path / "data" / "client.env").stdout

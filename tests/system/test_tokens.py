@@ -16,6 +16,9 @@ from conftest import CODECMETER, run, wait_until
 WRITE_ROUTES = ["/v1/events", "/api/v1/events", "/v1/agents", "/v1/adapters/mediaconvert"]
 
 
+READ_ROUTES = ["/v1/projects", "/v1/usage", "/v1/tasks", "/v1/tasks/org-a/farm/1", "/v1/sources"]
+
+
 def stamp(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
@@ -33,6 +36,10 @@ def listed(server):
 def post(server, path, token):
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     return server.client().request("POST", path, json.dumps({"agent": "a"}), headers)
+
+
+def get(server, path, token):
+    return server.client().request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
 
 
 @pytest.fixture
@@ -180,6 +187,32 @@ def test_a_token_that_ended_does_not_report(farm, path):
         reply = post(farm, path, token)
         assert reply.status == 401 and words in reply.json()["detail"] and reply.headers["www-authenticate"] == "Bearer", reply.body
     assert {token["last_used"] for token in listed(farm).values()} == {""}
+
+
+@pytest.mark.parametrize("path", READ_ROUTES)
+def test_only_a_read_token_reads(farm, path):
+    """A refusal names the scope that the token has, and the command that makes one that reads. It is no use of the token."""
+    writer, voider = (farm.admin("token", "create", "--scope", scope, "--project", "org-a") for scope in ("write", "void"))
+    reader = farm.admin("token", "create", "--scope", "read", "--project", "org-a", "--expires", "1h")
+    for token in (writer, voider):
+        reply = get(farm, path, token["token"])
+        assert reply.status == 403 and reply.headers["content-type"] == "application/problem+json", reply.body
+        for words in (f"scope is {token['scope']}", "needs read", "`codecmeter token create --scope read --project org-a`"):
+            assert words in reply.json()["detail"], reply.body
+    assert get(farm, path, reader["token"]).status in (200, 404)
+    assert {id: bool(token["last_used"]) for id, token in listed(farm).items()} == {writer["id"]: False, voider["id"]: False, reader["id"]: True}
+    farm.admin("token", "revoke", reader["id"])
+    reply = get(farm, path, reader["token"])
+    assert reply.status == 401 and "was revoked" in reply.json()["detail"] and reply.headers["www-authenticate"] == "Bearer", reply.body
+
+
+@pytest.mark.parametrize("path", READ_ROUTES)
+def test_a_read_token_that_expired(farm, path):
+    made = farm.admin("token", "create", "--scope", "read", "--expires", "1s")
+    wait_until(lambda: time.time() > stamp(made["expires"]))
+    for token, words in (("", "no token was sent"), ("cm_nobody", "does not know"), (made["token"], "expired at " + made["expires"])):
+        reply = get(farm, path, token)
+        assert reply.status == 401 and words in reply.json()["detail"], reply.body
 
 
 def test_every_scope_that_may_report_does(farm):

@@ -23,7 +23,7 @@
 static char env_path[] = "/tmp/test_client_options.XXXXXX";
 
 static void set_environment(const char *text) {
-  static const char *const names[] = {"URL", "TOKEN", "PUBLIC_KEY", "PRIVATE_KEY", "PROJECT", "CA_FILE", "SPOOL", "AGENT"};
+  static const char *const names[] = {"URL", "TOKEN", "READ_TOKEN", "PUBLIC_KEY", "PRIVATE_KEY", "PROJECT", "CA_FILE", "SPOOL", "AGENT"};
   char variable[64], copy[512];
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     (void)snprintf(variable, sizeof variable, "CODECMETER_%s", names[i]);
@@ -142,8 +142,35 @@ static void test_bad_files(void **state) {
   assert_non_null(strstr(err.text, "cannot read /nonexistent/client.env"));
 }
 
+/* The token that reads is another setting than the one that reports, by the same order. */
+static void test_read_token(void **state) {
+  (void)state;
+  static const struct {
+    const char *environment, *file; /* file NULL: no --env */
+    const char *token, *read_token;
+  } rows[] = {
+      {"", NULL, "-", "-"},
+      {"CODECMETER_TOKEN=w", NULL, "w", "-"},
+      {"CODECMETER_READ_TOKEN=r", NULL, "-", "r"},
+      {"CODECMETER_TOKEN=w CODECMETER_READ_TOKEN=r", "CODECMETER_TOKEN=x\n", "x", "-"},
+      {"CODECMETER_TOKEN=w", "CODECMETER_READ_TOKEN=q\n", "-", "q"},
+  };
+  char printed[512];
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct client_settings settings = {.env_file = rows[i].file != NULL ? env_path : NULL};
+    struct err err = {0};
+    set_environment(rows[i].environment);
+    write_file(rows[i].file != NULL ? rows[i].file : "");
+    assert_int_equal(fill(&settings, printed, sizeof printed, &err), 0);
+    assert_string_equal(text(settings.token), rows[i].token);
+    assert_string_equal(text(settings.read_token), rows[i].read_token);
+  }
+  set_environment("");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_bad_files)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_bad_files),
+                                     cmocka_unit_test(test_read_token)};
   int fd = mkstemp(env_path);
   if (fd < 0 || close(fd) != 0) return 1;
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
