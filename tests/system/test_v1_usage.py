@@ -403,7 +403,7 @@ def test_an_answer_beside_reports(bare):
     try:
         seen, questions = set(), [{"group": "project,codec,tier"}, {"group": "project", "step": "1h"}, {"zone": "UTC", "step": "1d"},
                                  {"zone": "UTC", "from": "2026-09-20T00:07:01Z", "to": "2026-10-20"}, {"group": "source,project"}]
-        for number in range(40):
+        for number in range(15):
             params = {"from": "2026-09-01", "to": "2026-11-01", **questions[number % len(questions)]}
             wait_until(lambda: len(outcomes) > number, 300)
             rows, answer = reader.rows(params)
