@@ -1,6 +1,7 @@
 """GET /v1/usage against a recount of the events that were sent (usage_recount.py): random ranges, zones, groups and filters,
 over checkpoints, voids, restarts, kills and a rebuild. SEED=n replays, QUESTIONS=n asks more.
 """
+import concurrent.futures
 import csv
 import datetime
 import io
@@ -447,6 +448,26 @@ def test_records_in_any_order(account):
     for group in (("source",), ("codec",)):
         wanted = recount(Question({"org-a": zone}, bounds, "1d", None, group), ["org-a"], tasks)
         assert reader.rows({"month": "2026-10", "step": "1d", "group": ",".join(group)})[0] == wanted
+
+
+def test_64_scans_at_once(bare):
+    """Each is answered whole, or 503 with Retry-After; reports and signed questions go on, and nothing stays behind."""
+    account = Account(bare, "query.running_max=4", "query.waiting_max=8")
+    reader = Reader(bare)
+    for at in range(3):
+        made = [event(f"{at}-{n}", "2026-10-01T12:00:00Z", source=f"s{n % 5}") for n in range(9000)]
+        assert account.client.report(made).json()["stored"] == 9000
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        asked = [pool.submit(reader.get, {"month": "2026-10", "group": "source"}) for _ in range(64)]
+        assert account.client.report([event("late", "2026-10-01T12:00:00Z")]).status == 200
+        assert account.client.call("GetProjectList")["RetCode"] == 0
+        replies = [one.result() for one in asked]
+    whole = [reply.json() for reply in replies if reply.status == 200]
+    assert {reply.status for reply in replies} <= {200, 503} and whole
+    assert all("retry-after" in reply.headers for reply in replies if reply.status == 503)
+    assert all(answer["complete"] and sum(row["tasks"] for row in answer["rows"]) in (27000, 27001) for answer in whole)
+    rows, _ = reader.rows({"month": "2026-10", "group": "source"})
+    assert sum(row["tasks"] for row in rows) == 27001
 
 
 @unless_sanitized
