@@ -36,7 +36,7 @@ struct hash hash_task(struct str project, struct str task_id) {
 static struct hash hash_marked(unsigned marks, struct str project, struct str source, struct str id) {
   char second[SOURCE_MAX + 2] = {0};
   CHECK(source.len <= SOURCE_MAX);
-  memcpy(second + marks, source.ptr, source.len);
+  if (source.len > 0) memcpy(second + marks, source.ptr, source.len);
   return hash_three(project, str_make(second, source.len + marks), id);
 }
 

@@ -195,8 +195,10 @@ static int keep_position(void *arg, uint64_t position, struct err *err) {
   return 0;
 }
 
+/* No record has an empty id, or a name that is too long. */
 static bool fits_a_name(const struct ledger_history_query *query) {
-  return query->task_id.len <= TASK_ID_MAX && query->source.len <= SOURCE_MAX && query->id.len <= EVENT_ID_MAX;
+  return (query->id.len > 0 || query->task_id.len > 0) && query->task_id.len <= TASK_ID_MAX &&
+         query->source.len <= SOURCE_MAX && query->id.len <= EVENT_ID_MAX;
 }
 
 static int find_names(const struct view *view, struct names *names, struct err *err) {

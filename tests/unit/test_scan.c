@@ -3,7 +3,7 @@
  */
 #include "scan_fixture.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <glob.h>
 
 static const char *formats_dir;
@@ -103,6 +103,8 @@ static void test_bad_names(void **state) {
       {{.project = STR(""), .id = STR("1"), .as_of = end, .max = 1}, -ERR_NOT_FOUND, "no project"},
       {{.project = STR("org-a"), .id = STR("1"), .as_of = end + 1, .max = 1}, -ERR_RANGE, "position"},
       {{.project = STR("org-a"), .as_of = end, .max = 1}, 0, NULL},
+      {{.project = STR("org-a"), .id = STR("1"), .as_of = end, .max = 1}, 0, NULL},
+      {{.project = STR("org-a"), .source = STR("a\0b"), .id = STR("\0"), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .source = str_of(long_name), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .task_id = str_of(long_name), .as_of = end, .max = 1}, 0, NULL},
       {{.project = STR("org-a"), .id = STR("1"), .as_of = end, .behind = UINT64_MAX, .max = 1}, 0, NULL},
@@ -167,6 +169,91 @@ static void test_bad_sums(void **state) {
     checkpoint(f, true);
   }
 }
+
+/* The position of totals is that of the records that they count. */
+static void test_positions_of_totals(void **state) {
+  struct fixture *f = with_project(state);
+  struct project project;
+  struct err err = {0};
+  assert_true(catalogue_project(ledger_catalogue(f->ledger), STR("org-a"), &project));
+  for (unsigned i = 0; i < 6; i++) {
+    struct ledger_rows rows;
+    uint64_t position = 0;
+    char id[24];
+    snprintf(id, sizeof id, "%u", i);
+    struct usage usage = usage_of("org-a", id, T0);
+    assert_int_equal(stage(f, &usage), VERDICT_STORED);
+    uint64_t before = ledger_position(f->ledger); /* what is staged is behind it */
+    int32_t day = (int32_t)(T0 / DAY);
+    assert_int_equal(ledger_totals_at(f->ledger, &project, USAGE_TRANSCODE, day, day + 1, 9, &rows, &position, &err),
+                     0);
+    assert_int_equal(position, before);
+    assert_int_equal(rows.count == 0 ? 0 : rows.items[0].tasks[TIER_LOW], i);
+    ledger_rows_fini(&rows);
+    commit(f);
+    if (i % 2 == 1) checkpoint(f, i == 5);
+  }
+}
+
+/* ---- damage ---- */
+
+static void flip(const char *path, off_t at) {
+  char byte;
+  int fd = open(path, O_RDWR | O_CLOEXEC);
+  assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+  byte = (char)(byte ^ 0x40);
+  assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+  close(fd);
+}
+
+static void flip_all(const char *dir, const char *pattern, off_t at) {
+  char *path = file_path(dir, pattern);
+  glob_t found;
+  assert_int_equal(glob(path, 0, NULL, &found), 0);
+  for (size_t i = 0; i < found.gl_pathc; i++)
+    flip(found.gl_pathv[i], at);
+  globfree(&found);
+  free(path);
+}
+
+/* A byte of a run's page, or of a block, that changes under the running ledger is an error, not an answer. */
+static void test_damage(void **state) {
+  struct fixture *f = with_project(state);
+  struct usage usage = usage_of("org-a", "1", T0);
+  assert_int_equal(store(f, &usage), VERDICT_STORED);
+  checkpoint(f, true);
+  struct scan_query query = {.project = 1, .kinds = SCAN_TASKS, ALL_TIME, .as_of = ledger_position(f->ledger)};
+  struct scan_entry entry;
+  struct scan_reader *reader;
+  struct err err = {0};
+  const struct usage *read;
+  size_t count = 0;
+  uint64_t found;
+  assert_int_equal(ledger_scan_entries(f->ledger, &query, &entry, 1, &count, &err), 0);
+  assert_int_equal(count, 1);
+  flip_all(f->dir, "derived/runs/*.run", 4096 + 9);
+  assert_int_equal(ledger_scan_entries(f->ledger, &query, &entry, 1, &count, &err), -ERR_CORRUPT);
+  assert_non_null(strstr(err.text, "damaged at offset 4096"));
+  assert_int_equal(ledger_project_span(f->ledger, 1, query.as_of, &(bool){false}, &(int64_t){0}, &(int64_t){0}, &err),
+                   -ERR_CORRUPT);
+  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
+  assert_int_equal(scan_void(reader, &usage, query.as_of, &found, &err), -ERR_CORRUPT); /* are there voids? */
+  assert_int_equal(scan_record(reader, entry.key.position, &read, &err), 0);
+  scan_reader_free(reader);
+  flip_all(f->dir, "log/*.seg", (off_t)entry.key.position + 30);
+  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
+  assert_int_equal(scan_record(reader, entry.key.position, &read, &err), -ERR_CORRUPT);
+  assert_non_null(strstr(err.text, "log/"));
+  struct project project;
+  assert_int_equal(ledger_project_as_of(f->ledger, STR("org-a"), query.as_of, &project, &err), -ERR_CORRUPT);
+  assert_int_equal(ledger_position_at(f->ledger, INT64_MAX, &found, &err), -ERR_CORRUPT);
+  flip_all(f->dir, "log/*.seg", (off_t)entry.key.position + 30);
+  assert_int_equal(scan_record(reader, entry.key.position, &read, &err), 0);
+  assert_int_equal(ledger_project_as_of(f->ledger, STR("org-a"), query.as_of, &project, &err), 0);
+  scan_reader_free(reader);
+}
+
+/* ---- visitors ---- */
 
 static int refuse_part(void *arg, const struct sums_part *part, struct err *err) {
   (void)arg;
@@ -461,58 +548,18 @@ static void test_voids_and_resolutions(void **state) {
   scan_reader_free(reader);
 }
 
-/* ---- descriptors ---- */
-
-static unsigned open_files(void) {
-  unsigned count = 0;
-  DIR *files = opendir("/proc/self/fd");
-  assert_non_null(files);
-  while (readdir(files) != NULL)
-    count++;
-  closedir(files);
-  return count;
-}
-
-/* A hundred segments are read; the log keeps a few of them open. */
-static void test_descriptors(void **state) {
-  struct fixture *f = *state;
-  unsigned before = open_files();
-  f->options.segment_size = 1;
-  open_ledger(f);
-  make_project(f, "org-a", "UTC");
-  for (int i = 0; i < 100; i++) {
-    char id[24];
-    snprintf(id, sizeof id, "%d", i);
-    struct usage usage = usage_of("org-a", id, T0 + i);
-    assert_int_equal(store(f, &usage), VERDICT_STORED);
-  }
-  struct scan_query query = {.project = 1, .kinds = SCAN_TASKS, ALL_TIME, .as_of = ledger_position(f->ledger)};
-  size_t count;
-  struct scan_entry *entries = walk_pages(f, query, 7, &count);
-  assert_int_equal(count, 100);
-  struct scan_reader *reader;
-  struct err err = {0};
-  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
-  for (size_t i = 0; i < count; i++) {
-    const struct usage *usage;
-    assert_int_equal(scan_record(reader, entries[i].key.position, &usage, &err), 0);
-  }
-  assert_true(open_files() - before <= LEDGER_DESCRIPTORS - SCAN_THREADS_MAX);
-  scan_reader_free(reader);
-  free(entries);
-}
-
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_bad_pages, setup, teardown),
       cmocka_unit_test_setup_teardown(test_bad_names, setup, teardown),
       cmocka_unit_test_setup_teardown(test_bad_sums, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_positions_of_totals, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
       cmocka_unit_test_setup_teardown(test_visitors_may_end, setup, teardown),
       cmocka_unit_test_setup_teardown(test_formats, setup, teardown),
       cmocka_unit_test_setup_teardown(test_projects_as_they_were, setup, teardown),
       cmocka_unit_test_setup_teardown(test_positions_of_times, setup, teardown),
       cmocka_unit_test_setup_teardown(test_voids_and_resolutions, setup, teardown),
-      cmocka_unit_test_setup_teardown(test_descriptors, setup, teardown),
   };
   formats_dir = argc > 1 ? argv[1] : "tests/data/formats";
   return cmocka_run_group_tests(tests, NULL, NULL);

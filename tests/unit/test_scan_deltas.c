@@ -1,8 +1,9 @@
 /* scan.h and the deltas: the pieces of a large delta in each of its states; a view that outlives its deltas and runs;
- * readers beside the writer, which fills, freezes and recycles deltas and takes merged runs over.
+ * descriptors; readers beside the writer, which fills, freezes and recycles deltas and takes merged runs over.
  */
 #include "scan_fixture.h"
 
+#include <dirent.h>
 #include <stdatomic.h>
 
 #include "ledger/view.h"
@@ -117,6 +118,47 @@ static void test_a_view_stays(void **state) {
   view_fini(&view);
 }
 
+/* ---- descriptors ---- */
+
+static unsigned open_files(void) {
+  unsigned count = 0;
+  DIR *files = opendir("/proc/self/fd");
+  assert_non_null(files);
+  while (readdir(files) != NULL)
+    count++;
+  closedir(files);
+  return count;
+}
+
+/* A hundred segments are read; the log keeps a few of them open. */
+static void test_descriptors(void **state) {
+  struct fixture *f = *state;
+  unsigned before = open_files();
+  f->options.segment_size = 1;
+  open_ledger(f);
+  make_project(f, "org-a", "UTC");
+  for (int i = 0; i < 100; i++) {
+    char id[24];
+    snprintf(id, sizeof id, "%d", i);
+    struct usage usage = usage_of("org-a", id, T0 + i);
+    assert_int_equal(store(f, &usage), VERDICT_STORED);
+  }
+  struct scan_query query = {.project = 1, .kinds = SCAN_TASKS, ALL_TIME, .as_of = ledger_position(f->ledger)};
+  size_t count;
+  struct scan_entry *entries = walk_pages(f, query, 7, &count);
+  assert_int_equal(count, 100);
+  struct scan_reader *reader;
+  struct err err = {0};
+  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
+  for (size_t i = 0; i < count; i++) {
+    const struct usage *usage;
+    assert_int_equal(scan_record(reader, entries[i].key.position, &usage, &err), 0);
+  }
+  assert_true(open_files() - before <= LEDGER_DESCRIPTORS - SCAN_THREADS_MAX);
+  scan_reader_free(reader);
+  free(entries);
+}
+
 /* ---- beside the writer ---- */
 
 enum { ROUNDS = 400, GROUP = 50, READERS = 3 };
@@ -229,6 +271,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_large_delta, setup, teardown),
       cmocka_unit_test_setup_teardown(test_a_view_stays, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_descriptors, setup, teardown),
       cmocka_unit_test_setup_teardown(test_beside_the_writer, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
