@@ -11,6 +11,8 @@
 #include "base/config.h"
 #include "base/json.h"
 #include "cli/admin_adapter.h"
+#include "cli/admin_parts.h"
+#include "cli/admin_token.h"
 #include "ingest/answer.h"
 #include "ingest/fields.h"
 #include "meter/rfc3339.h"
@@ -20,54 +22,20 @@
 #define REQUEST_ARENA_MAX ((size_t)4 << 20)
 #define ZONE_DATE_SIZE 40 /* room for any three ints */
 
-/* ---- reading a request ---- */
-
-static bool flag_member(const struct json *request, const char *name) {
-  const struct json *member = json_member(request, name);
-  return member != NULL && member->type == JSON_TRUE;
-}
-
-static int copy_member(const struct json *request, const char *name, char *out, size_t size, struct err *err) {
-  struct str text = json_member_text(request, name);
-  bool good = (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL) && str_copy(text, out, size);
-  return good ? 0 : err_set(err, ERR_RANGE, "%s is longer than %zu bytes, or holds a NUL byte", name, size - 1);
-}
-
 /* ---- items of a reply ---- */
-
-static const char *const token_scopes[] = {[TOKEN_WRITE] = "write", [TOKEN_READ] = "read", [TOKEN_VOID] = "void", [TOKEN_COPY] = "copy"};
-
-static void put_text(struct buf *out, const char *name, struct str value) {
-  if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
-  json_quote(out, str_of(name));
-  buf_char(out, ':');
-  json_quote(out, value);
-}
-
-static void put_bool(struct buf *out, const char *name, bool value) {
-  buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
-}
-
-static void put_time(struct buf *out, int64_t ms) {
-  char text[RFC3339_SIZE];
-  rfc3339_format(ms, text);
-  put_text(out, "created", str_of(text));
-}
-
-static void begin_item(struct buf *out) { buf_text(out, out->ptr[out->len - 1] == '[' ? "{" : ",{"); }
 
 /* Appends all of an item but its closing brace. */
 static void begin_project(struct buf *out, const struct project *project) {
-  begin_item(out);
-  put_text(out, "id", str_of(project->id));
-  put_text(out, "name", str_of(project->name));
-  put_text(out, "time_zone", str_of(project->zone));
-  put_bool(out, "default", project->is_default);
+  admin_begin_item(out);
+  admin_put_text(out, "id", str_of(project->id));
+  admin_put_text(out, "name", str_of(project->name));
+  admin_put_text(out, "time_zone", str_of(project->zone));
+  admin_put_bool(out, "default", project->is_default);
   SCOPED(buf_fini) struct buf labels = {0};
   for (size_t i = 0; i < project->labels_count; i++)
     buf_printf(&labels, "%s%s", i > 0 ? "," : "", project->labels[i]);
-  put_text(out, "labels", buf_view(&labels));
-  put_time(out, project->created_ms);
+  admin_put_text(out, "labels", buf_view(&labels));
+  admin_put_time(out, "created", project->created_ms);
 }
 
 static void put_project(struct buf *out, const struct project *project) {
@@ -93,32 +61,15 @@ static int put_key_projects(struct buf *out, const struct catalogue *catalogue, 
 /* private_key: NULL if it is not shown. It is shown only when the key is created. */
 static int put_key(struct buf *out, const struct catalogue *catalogue, const struct key *key,
                    const char *private_key) {
-  begin_item(out);
-  put_text(out, "public_key", str_of(key->public_key));
-  if (private_key != NULL) put_text(out, "private_key", str_of(private_key));
-  put_bool(out, "disabled", key->disabled);
-  put_bool(out, "sub_account", key->sub_account);
+  admin_begin_item(out);
+  admin_put_text(out, "public_key", str_of(key->public_key));
+  if (private_key != NULL) admin_put_text(out, "private_key", str_of(private_key));
+  admin_put_bool(out, "disabled", key->disabled);
+  admin_put_bool(out, "sub_account", key->sub_account);
   int result = put_key_projects(out, catalogue, key->public_key);
-  put_time(out, key->created_ms);
+  admin_put_time(out, "created", key->created_ms);
   buf_char(out, '}');
   return result;
-}
-
-static void put_token(struct buf *out, const struct token *token, const char *secret) {
-  begin_item(out);
-  put_text(out, "id", str_of(token->id));
-  if (secret != NULL) put_text(out, "token", str_of(secret));
-  put_text(out, "scope", str_of(token_scopes[token->scope]));
-  put_text(out, "project", str_of(token->project));
-  put_bool(out, "creates_projects", token->creates_projects);
-  put_text(out, "time_zone", str_of(token->zone));
-  put_text(out, "label", str_of(token->label));
-  char expires[RFC3339_SIZE] = "";
-  if (token->expires_ms != 0) rfc3339_format(token->expires_ms, expires);
-  put_text(out, "expires", str_of(expires));
-  put_bool(out, "revoked", token->revoked);
-  put_time(out, token->created_ms);
-  buf_char(out, '}');
 }
 
 /* ---- projects ---- */
@@ -151,28 +102,15 @@ static int read_labels(const struct json *request, struct change *change, struct
 }
 
 static int read_project(const struct json *request, struct change *change, struct err *err) {
-  int result = copy_member(request, "id", change->project.id, sizeof change->project.id, err);
-  if (result == 0) result = copy_member(request, "name", change->project.name, sizeof change->project.name, err);
-  if (result == 0) result = copy_member(request, "time_zone", change->project.zone, sizeof change->project.zone, err);
+  int result = admin_member_copy(request, "id", change->project.id, sizeof change->project.id, err);
+  if (result == 0) result = admin_member_copy(request, "name", change->project.name, sizeof change->project.name, err);
+  if (result == 0) result = admin_member_copy(request, "time_zone", change->project.zone, sizeof change->project.zone, err);
   if (result == 0) result = read_labels(request, change, err);
-  change->project.is_default = flag_member(request, "default");
+  change->project.is_default = admin_member_flag(request, "default");
   if (change->project.name[0] != '\0') change->set |= CHANGE_SET_NAME;
   if (change->project.zone[0] != '\0') change->set |= CHANGE_SET_ZONE;
   if (change->project.is_default) change->set |= CHANGE_SET_DEFAULT;
   return result;
-}
-
-/* Takes the server's setting if the request names no zone. */
-static int choose_zone(const struct admin *admin, char zone[ZONE_NAME_MAX + 1], struct err *err) {
-  if (zone[0] != '\0') return 0;
-  if (admin->time_zone == NULL || admin->time_zone[0] == '\0') {
-    return err_set(err, ERR_USAGE,
-                   "no time zone is given: give --time-zone ZONE, such as Europe/Berlin, or run the server with the "
-                   "setting project.time_zone");
-  }
-  return str_copy(str_of(admin->time_zone), zone, ZONE_NAME_MAX + 1)
-             ? 0
-             : err_set(err, ERR_RANGE, "project.time_zone is longer than %d bytes", ZONE_NAME_MAX);
 }
 
 static int show_project(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
@@ -187,7 +125,7 @@ static int show_project(const struct admin *admin, const char *id, struct buf *i
 static int project_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
   struct change change = {.type = CHANGE_PROJECT_CREATE};
   int result = read_project(request, &change, err);
-  if (result == 0) result = choose_zone(admin, change.project.zone, err);
+  if (result == 0) result = admin_choose_zone(admin, change.project.zone, err);
   if (result == 0 && change.project.id[0] == '\0') result = make_project_id(change.project.id, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
   return result == 0 ? show_project(admin, change.project.id, items, err) : result;
@@ -257,7 +195,7 @@ static int project_set(const struct admin *admin, const struct json *request, st
     result = err_set(err, ERR_USAGE, "nothing to set: give --name, --time-zone or --default");
   }
   if (result == 0) result = find_move(admin, &change, &move, err);
-  if (result == 0 && move.days > 0 && !flag_member(request, "force")) result = refuse_move(&change, &move, err);
+  if (result == 0 && move.days > 0 && !admin_member_flag(request, "force")) result = refuse_move(&change, &move, err);
   if (result == 0) result = admin->change(admin->arg, &change, err);
   return result == 0 ? show_set_project(admin, change.project.id, &move, items, err) : result;
 }
@@ -276,8 +214,8 @@ static int project_list(const struct admin *admin, const struct json *request, s
 /* ---- keys ---- */
 
 static int read_key(const struct json *request, struct key *key, struct err *err) {
-  int result = copy_member(request, "public_key", key->public_key, sizeof key->public_key, err);
-  if (result == 0) result = copy_member(request, "private_key", key->private_key, sizeof key->private_key, err);
+  int result = admin_member_copy(request, "public_key", key->public_key, sizeof key->public_key, err);
+  if (result == 0) result = admin_member_copy(request, "private_key", key->private_key, sizeof key->private_key, err);
   if (result != 0) return result;
   if ((key->public_key[0] == '\0') != (key->private_key[0] == '\0')) {
     return err_set(err, ERR_USAGE,
@@ -326,7 +264,7 @@ static int key_set(const struct admin *admin, const struct json *request, enum c
                    struct err *err) {
   struct change change = {.type = type};
   struct key key;
-  int result = copy_member(request, "public_key", change.key.public_key, sizeof change.key.public_key, err);
+  int result = admin_member_copy(request, "public_key", change.key.public_key, sizeof change.key.public_key, err);
   if (result == 0 && change.key.public_key[0] == '\0') {
     result = err_set(err, ERR_USAGE, "no key is named: give its public KEY");
   }
@@ -359,94 +297,6 @@ static int key_list(const struct admin *admin, const struct json *request, struc
   return result;
 }
 
-/* ---- tokens ---- */
-
-static int read_token_scope(const struct json *request, enum token_scope *ret, struct err *err) {
-  struct str scope = json_member_text(request, "scope");
-  *ret = TOKEN_WRITE;
-  if (scope.len == 0) return 0;
-  for (unsigned i = TOKEN_WRITE; i <= TOKEN_VOID; i++) {
-    if (!str_equal(scope, str_of(token_scopes[i]))) continue;
-    *ret = (enum token_scope)i;
-    return 0;
-  }
-  return err_set(err, ERR_USAGE, "unknown scope '%.*s': give write, read or void",
-                 (int)(scope.len < 40 ? scope.len : 40), scope.ptr);
-}
-
-/* A time that is so long from now; "expires" is a duration such as 90d. */
-static int read_expiry(const struct json *request, int64_t *ret_ms, struct err *err) {
-  struct str text = json_member_text(request, "expires");
-  uint64_t duration_ms;
-  *ret_ms = 0;
-  if (text.len == 0) return 0;
-  int64_t now_ms = clock_real_ms(clock_system());
-  bool is_read = config_duration(text, &duration_ms) && duration_ms > 0 &&
-                 duration_ms < (uint64_t)(RFC3339_MAX_MS - now_ms);
-  if (!is_read) return err_set(err, ERR_USAGE, "--expires is not a duration: give one like 90d or 12h");
-  *ret_ms = now_ms + (int64_t)duration_ms;
-  return 0;
-}
-
-static int token_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
-  struct change change = {.type = CHANGE_TOKEN_CREATE};
-  char secret[TOKEN_SECRET_SIZE];
-  struct token made;
-  int result = copy_member(request, "project", change.token.project, sizeof change.token.project, err);
-  if (result == 0) result = read_token_scope(request, &change.token.scope, err);
-  if (result == 0) result = copy_member(request, "label", change.token.label, sizeof change.token.label, err);
-  if (result == 0) result = read_expiry(request, &change.token.expires_ms, err);
-  change.token.creates_projects = flag_member(request, "create_projects");
-  if (result == 0 && change.token.creates_projects && change.token.project[0] != '\0') {
-    return err_set(err, ERR_USAGE,
-                   "a token for one project cannot create others: leave out --project or --create-projects");
-  }
-  if (result == 0 && change.token.creates_projects && change.token.scope == TOKEN_READ) {
-    return err_set(
-        err, ERR_USAGE,
-        "a token of scope read cannot report, so it creates no projects: leave out --create-projects, or give "
-        "scope write");
-  }
-  if (result == 0) result = copy_member(request, "time_zone", change.token.zone, sizeof change.token.zone, err);
-  if (result == 0 && !change.token.creates_projects && change.token.zone[0] != '\0') {
-    return err_set(err, ERR_USAGE,
-                   "--time-zone is for a token that creates projects: add --create-projects, or leave it out");
-  }
-  if (result == 0 && change.token.creates_projects) result = choose_zone(admin, change.token.zone, err);
-  if (result == 0) result = token_generate(secret, err);
-  if (result != 0) return result;
-  token_hash(str_of(secret), change.token.hash);
-  token_id(change.token.hash, change.token.id);
-  result = admin->change(admin->arg, &change, err);
-  if (result == 0 && catalogue_token(admin->catalogue, change.token.hash, &made)) put_token(items, &made, secret);
-  bytes_wipe(secret, sizeof secret);
-  return result;
-}
-
-static int show_token(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
-  SCOPED_MALLOC struct token *tokens = NULL;
-  size_t count;
-  int result = catalogue_tokens(admin->catalogue, &tokens, &count);
-  if (result != 0) return err_set(err, ERR_MEMORY, "no memory to list the tokens; try again later");
-  for (size_t i = 0; i < count; i++) {
-    if (id == NULL || strcmp(tokens[i].id, id) == 0) put_token(items, &tokens[i], NULL);
-  }
-  return 0;
-}
-
-static int token_revoke(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
-  struct change change = {.type = CHANGE_TOKEN_REVOKE};
-  int result = copy_member(request, "id", change.token.id, sizeof change.token.id, err);
-  if (result == 0 && change.token.id[0] == '\0') result = err_set(err, ERR_USAGE, "no token is named: give its ID");
-  if (result == 0) result = admin->change(admin->arg, &change, err);
-  return result == 0 ? show_token(admin, change.token.id, items, err) : result;
-}
-
-static int token_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
-  (void)request;
-  return show_token(admin, NULL, items, err);
-}
-
 /* ---- usage ---- */
 
 static const char *const outcomes[] = {[VERDICT_STORED] = "stored",
@@ -455,10 +305,10 @@ static const char *const outcomes[] = {[VERDICT_STORED] = "stored",
                                        [VERDICT_REJECTED] = "rejected"};
 
 static void put_outcome(struct buf *out, struct str id, enum verdict_outcome outcome, struct str reason) {
-  begin_item(out);
-  put_text(out, "id", id);
-  put_text(out, "outcome", str_of(outcomes[outcome]));
-  put_text(out, "reason", reason);
+  admin_begin_item(out);
+  admin_put_text(out, "id", id);
+  admin_put_text(out, "outcome", str_of(outcomes[outcome]));
+  admin_put_text(out, "reason", reason);
   buf_char(out, '}');
 }
 
@@ -511,7 +361,7 @@ static int make_checkpoint(const struct admin *admin, const struct json *request
   if (!json_member_u64(request, "up_to", &up_to)) return err_set(err, ERR_USAGE, "up_to is missing or no position");
   int result = admin->checkpoint(admin->arg, up_to, &end, &covered, err);
   if (result != 0) return result;
-  begin_item(items);
+  admin_begin_item(items);
   buf_printf(items, "\"end\":%" PRIu64 ",\"covered\":%" PRIu64 "}", end, covered);
   return 0;
 }
@@ -524,7 +374,7 @@ static int sources_list_all(const struct admin *admin, const struct json *reques
   if (admin->list_sources == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
   if (project.len > 0 && !catalogue_project(admin->catalogue, project, &found))
     return err_set(err, ERR_NOT_FOUND, "no project %.*s: see `codecmeter project list`", STR_ARG(project));
-  return admin->list_sources(admin->arg, project, flag_member(request, "problems"), items, err);
+  return admin->list_sources(admin->arg, project, admin_member_flag(request, "problems"), items, err);
 }
 
 static int sources_forget_agent(const struct admin *admin, const struct json *request, struct buf *items,
@@ -547,9 +397,9 @@ static const struct {
     {"key disable", key_disable},
     {"key enable", key_enable},
     {"key list", key_list},
-    {"token create", token_create},
-    {"token revoke", token_revoke},
-    {"token list", token_list},
+    {"token create", admin_token_create},
+    {"token revoke", admin_token_revoke},
+    {"token list", admin_token_list},
     {"usage report", usage_report},
     {"checkpoint make", make_checkpoint},
     {"adapter list", admin_adapter_list},

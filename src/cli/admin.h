@@ -36,6 +36,7 @@ struct admin {
   int (*list_sources)(void *arg, struct str project, bool only_troubles, struct buf *out, struct err *err);
   int (*forget_agent)(void *arg, struct str project, struct str name, struct err *err);
   void *arg;
+  const struct token_uses *token_uses; /* for token lists; NULL: no use is known */
   const struct admin_adapters *adapters; /* NULL: no server runs */
 };
 

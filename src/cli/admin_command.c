@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/diag.h"
 #include "base/json.h"
 #include "cli/admin.h"
 #include "cli/control.h"
@@ -60,15 +61,27 @@ static int report_here(void *arg, const struct usage *usage, struct verdict *ret
   return result == 0 ? ledger_commit(ledger, err) : result;
 }
 
+/* Only lists show them, so a command does its work without. */
+static void load_uses(struct token_uses *uses, const char *dir) {
+  struct err err = {0};
+  size_t bad = 0;
+  if (token_uses_load(uses, dir, &bad, &err) != 0)
+    diag_warning("%s: the last uses of tokens are not known", err.text);
+  if (bad > 0) diag_warning("%s/%s: %zu lines cannot be read", dir, TOKEN_USES_FILE, bad);
+}
+
 static int execute_here(const struct datadir *dir, struct str request, struct buf *reply, struct err *err) {
   struct ledger_options options = {.dir = dir->path, .maintenance = true};
   SCOPED(ledger_close_ref) struct ledger *ledger = NULL;
+  SCOPED(token_uses_free_ref) struct token_uses *uses = token_uses_new();
   int result = ledger_open(&options, &ledger, err);
   if (result != 0) return result;
+  load_uses(uses, dir->path);
   struct admin admin = {.ledger = ledger,
                         .catalogue = ledger_catalogue(ledger),
                         .change = change_here,
                         .report = report_here,
+                        .token_uses = uses,
                         .arg = ledger};
   admin_execute(&admin, request, reply);
   return 0;

@@ -214,6 +214,7 @@ static struct intent *note_intent(const struct run *run) {
 static void prepare_command(void *intent) {
   if (intent != NULL) intent_note_command(intent);
   (void)unsetenv("CODECMETER_TOKEN");
+  (void)unsetenv("CODECMETER_READ_TOKEN");
   (void)unsetenv("CODECMETER_PRIVATE_KEY");
 }
 

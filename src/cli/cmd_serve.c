@@ -33,6 +33,9 @@
 #include "ledger/ledger.h"
 #include "meter/zone.h"
 #include "sources/sources.h"
+#include "sources/token_uses.h"
+#include "v1/cursor.h"
+#include "v1/v1.h"
 
 #define LOCK_WAIT_MS 10000
 #define READY_RETRY_MS 1000 /* between two tries to print `ready` when nobody reads standard output */
@@ -42,6 +45,8 @@
 #define SERVE_DESCRIPTORS 24u
 #define THREAD_DESCRIPTORS 4u
 #define CONNECTIONS_LEAST 8u /* the least that http.connections_max may be */
+
+#define REPORT_ROUTES 5u    /* the signed API, and what takes reports */
 
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
@@ -64,8 +69,12 @@ struct service {
   struct endpoint_adapters *notices;
   struct endpoint_agents *agents;
   struct sources *sources;
+  struct token_uses *token_uses;
+  struct bearer_door door;
+  struct v1 *v1;
+  struct cursor_key cursor_key;
   struct http_server *http;
-  struct http_route routes[5 + 1];
+  struct http_route routes[REPORT_ROUTES + V1_ROUTES_MAX + 1];
   struct admin admin;
   struct admin_adapters admin_adapters;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
@@ -213,6 +222,7 @@ static void warn_of_former_tokens(const struct service *service) {
 static void start_adapters(struct service *service) {
   const struct endpoint_adapters_options options = {
       .ledger = service->ledger,
+      .door = &service->door,
       .committer = service->committer,
       .keeper = service->keeper,
       .sources = service->sources,
@@ -226,13 +236,40 @@ static void start_adapters(struct service *service) {
 }
 
 static int start_sources(struct service *service, struct err *err) {
-  const struct sources_options options = {
-      .dir = service->dir.path, .ledger = service->ledger, .clock = clock_system()};
+  service->token_uses = token_uses_new();
+  const struct sources_options options = {.dir = service->dir.path,
+                                          .ledger = service->ledger,
+                                          .token_uses = service->token_uses,
+                                          .clock = clock_system()};
   int result = sources_start(&options, &service->sources, err);
   if (result != 0) return result;
+  service->door =
+      (struct bearer_door){.ledger = service->ledger, .uses = service->token_uses, .clock = clock_system()};
   const struct endpoint_agents_options agents = {
-      .ledger = service->ledger, .sources = service->sources, .clock = clock_system()};
+      .door = &service->door, .sources = service->sources, .clock = clock_system()};
   service->agents = endpoint_agents_new(&agents);
+  return 0;
+}
+
+/* Behind the other routes of /v1, because its last one takes every path there. */
+static int start_v1(struct service *service, struct err *err) {
+  struct err cause;
+  int result = cursor_key_load(service->dir.path, &service->cursor_key, &cause);
+  if (result != 0) {
+    *err = cause;
+    return result;
+  }
+  if (cause.code != ERR_NONE)
+    diag_warning("the key of the cursors of /v1 cannot be kept, so cursors end with this process: %s", cause.text);
+  const struct v1_options options = {
+      .door = &service->door,
+      .ledger = service->ledger,
+      .sources = service->sources,
+      .clock = clock_system(),
+      .cursor_key = &service->cursor_key,
+  };
+  service->v1 = v1_new(&options);
+  (void)v1_routes(service->v1, service->routes + REPORT_ROUTES);
   return 0;
 }
 
@@ -248,7 +285,7 @@ static int start_endpoints(struct service *service, struct err *err) {
       .window = {.max_age = seconds_up(config->query_max_age), .max_span = seconds_up(config->query_max_span)},
   };
   struct endpoint_events_options events = {
-      .ledger = service->ledger,
+      .door = &service->door,
       .committer = service->committer,
       .sources = service->sources,
       .clock = clock_system(),
@@ -265,7 +302,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[2] = endpoint_events_alias_route(service->events);
   service->routes[3] = endpoint_agents_route(service->agents);
   start_adapters(service);
-  return 0;
+  return start_v1(service, err);
 }
 
 /* Descriptors for the ledger and the server itself. They are reserved: a client must not take what a checkpoint
@@ -362,6 +399,7 @@ static int start(struct service *service, const struct serve_options *options, s
       .checkpoint = checkpoint,
       .list_sources = list_sources,
       .forget_agent = forget_agent,
+      .token_uses = service->token_uses,
       .arg = service,
       .adapters = &service->admin_adapters,
   };
@@ -401,8 +439,10 @@ static int stop(struct service *service, struct err *err) {
   quarantine_close(service->quarantine);
   adapters_free(service->adapters);
   endpoint_events_free(service->events);
+  v1_free(service->v1);
   api_free(service->api);
   sources_stop(service->sources);
+  token_uses_free(service->token_uses);
   if (service->ledger != NULL) result = ledger_check_places(service->ledger, err);
   ledger_close(service->ledger);
   committer_free(service->committer);

@@ -30,6 +30,33 @@ static bool refuse_unknown(const uint8_t hash[DIGEST_SHA256_SIZE], struct http_r
   return refuse(reply, 401, detail);
 }
 
+static const char *scope_name(enum token_scope scope) {
+  switch (scope) {
+    case TOKEN_WRITE: return "write";
+    case TOKEN_READ: return "read";
+    case TOKEN_VOID: return "void";
+    case TOKEN_COPY: return "copy";
+  }
+  return "unknown";
+}
+
+static bool scope_allows(enum token_scope scope, enum bearer_need need) {
+  if (need == BEARER_READ) return scope == TOKEN_READ;
+  return scope == TOKEN_WRITE || scope == TOKEN_VOID;
+}
+
+static bool refuse_scope(const struct token *token, enum bearer_need need, struct http_reply *reply) {
+  bool reads = need == BEARER_READ;
+  char detail[320];
+  (void)snprintf(detail, sizeof detail,
+                 "this token may not %s usage: its scope is %s, and %s needs %s. `codecmeter token create%s%s%s` makes "
+                 "such a token",
+                 reads ? "read" : "report", scope_name(token->scope), reads ? "reading" : "reporting",
+                 reads ? "read" : "write", reads ? " --scope read" : "", token->project[0] != '\0' ? " --project " : "",
+                 token->project);
+  return refuse(reply, 403, detail);
+}
+
 static bool refuse_revoked(const struct token *token, struct http_reply *reply) {
   char detail[256];
   (void)snprintf(detail, sizeof detail,
@@ -45,19 +72,37 @@ static bool refuse_expired(const struct token *token, struct http_reply *reply) 
   return refuse(reply, 401, detail);
 }
 
-bool bearer_check(const struct ledger *ledger, struct str secret, int64_t now_ms, struct http_request *request,
-                  struct http_reply *reply, struct token *ret) {
+static bool is_expired(const struct token *token, int64_t now_ms) {
+  return token->expires_ms != 0 && now_ms >= token->expires_ms;
+}
+
+bool bearer_check(const struct bearer_door *door, enum bearer_need need, struct str secret,
+                  struct http_request *request, struct http_reply *reply, struct token *ret) {
   uint8_t hash[DIGEST_SHA256_SIZE];
   if (secret.len == 0) return refuse_missing(request, reply);
+  int64_t now_ms = clock_real_ms(door->clock);
   token_hash(secret, hash);
-  if (!catalogue_token(ledger_catalogue(ledger), hash, ret)) return refuse_unknown(hash, reply);
+  if (!catalogue_token(ledger_catalogue(door->ledger), hash, ret)) return refuse_unknown(hash, reply);
   bool fits = str_copy(str_of(ret->id), request->who, sizeof request->who);
   CHECK(fits);
   if (ret->revoked) return refuse_revoked(ret, reply);
-  if (ret->expires_ms != 0 && now_ms >= ret->expires_ms) return refuse_expired(ret, reply);
-  bool may_report = ret->scope == TOKEN_WRITE || ret->scope == TOKEN_VOID;
-  return may_report ||
-         refuse(reply, 403, "this token may not report usage: its scope is read, and reporting needs write");
+  if (is_expired(ret, now_ms)) return refuse_expired(ret, reply);
+  if (!scope_allows(ret->scope, need)) return refuse_scope(ret, need, reply);
+  if (door->uses != NULL) token_uses_note(door->uses, ret->id, now_ms);
+  return true;
+}
+
+bool bearer_check_header(const struct bearer_door *door, enum bearer_need need, struct http_request *request,
+                         struct http_reply *reply, struct token *ret) {
+  struct str secret = STR("");
+  (void)!token_from_header(request->authorization, &secret);
+  return bearer_check(door, need, secret, request, reply, ret);
+}
+
+bool bearer_holds(const struct bearer_door *door, const struct token *token) {
+  struct token now;
+  bool is_known = catalogue_token(ledger_catalogue(door->ledger), token->hash, &now);
+  return is_known && !now.revoked && !is_expired(&now, clock_real_ms(door->clock));
 }
 
 const char *bearer_projects_zone(const struct token *token, const char *former) {

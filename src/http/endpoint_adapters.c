@@ -113,8 +113,7 @@ static bool check_token(const struct endpoint_adapters *endpoint, struct http_re
                         struct http_reply *reply, struct sent *sent) {
   struct str secret = sent->secret;
   (void)!token_from_header(request->authorization, &secret);
-  return bearer_check(endpoint->options.ledger, secret, clock_real_ms(endpoint->options.clock), request, reply,
-                      &sent->token);
+  return bearer_check(endpoint->options.door, BEARER_REPORT, secret, request, reply, &sent->token);
 }
 
 static void refuse_adapter(const struct adapters *adapters, struct http_reply *reply) {

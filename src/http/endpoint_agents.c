@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 
-#include "auth/token.h"
 #include "base/check.h"
 #include "http/bearer.h"
 #include "http/endpoints.h"
@@ -34,9 +33,7 @@ void endpoint_agents_rest(struct endpoint_agents *endpoint) { parsers_rest(endpo
 
 static bool check_token(const struct endpoint_agents *endpoint, struct http_request *request,
                         struct http_reply *reply, struct token *ret) {
-  struct str secret = STR("");
-  (void)!token_from_header(request->authorization, &secret);
-  return bearer_check(endpoint->options.ledger, secret, clock_real_ms(endpoint->options.clock), request, reply, ret);
+  return bearer_check_header(endpoint->options.door, BEARER_REPORT, request, reply, ret);
 }
 
 static bool admit(void *arg, struct http_request *request, struct http_reply *reply) {

@@ -3,7 +3,6 @@
  */
 #include <stdlib.h>
 
-#include "auth/token.h"
 #include "base/check.h"
 #include "http/bearer.h"
 #include "http/body.h"
@@ -100,9 +99,7 @@ static void take_header(void *arg, struct str name, struct str value) {
 static bool is_admitted(const struct endpoint_events *endpoint, struct http_request *request,
                         struct http_reply *reply, struct admission *ret) {
   struct err err = {0};
-  struct str secret = STR("");
-  (void)!token_from_header(request->authorization, &secret);
-  if (!bearer_check(endpoint->options.ledger, secret, clock_real_ms(endpoint->options.clock), request, reply, &ret->token)) return false;
+  if (!bearer_check_header(endpoint->options.door, BEARER_REPORT, request, reply, &ret->token)) return false;
   ret->headers_count = 0;
   http_each_header(request, take_header, ret);
   if (ret->headers_count > EVENT_HEADERS_MAX) {

@@ -8,6 +8,7 @@
 #include "adapt/keeper.h"
 #include "api/api.h"
 #include "base/clock.h"
+#include "http/bearer.h"
 #include "http/request.h"
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
@@ -19,7 +20,7 @@ struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
 
 /* "/v1/events". */
 struct endpoint_events_options {
-  struct ledger *ledger; /* all pointers are borrowed */
+  const struct bearer_door *door; /* all pointers are borrowed */
   struct committer *committer;
   struct sources *sources;     /* counts the events that are rejected */
   const struct clock *clock;
@@ -39,6 +40,7 @@ struct http_route endpoint_events_alias_route(struct endpoint_events *endpoint);
 /* "/v1/adapters/<name>": one route for all adapters. */
 struct endpoint_adapters_options {
   struct ledger *ledger; /* all pointers are borrowed */
+  const struct bearer_door *door;
   struct committer *committer;
   struct keeper *keeper; /* keeps the notices on which a script fails */
   struct sources *sources;
@@ -68,7 +70,7 @@ void endpoint_adapters_counts(struct endpoint_adapters *endpoint, size_t index, 
 /* "/v1/agents": an agent reports its status, with the token with which it reports events. Answered at once, with the
  * server's time. */
 struct endpoint_agents_options {
-  struct ledger *ledger; /* all pointers are borrowed */
+  const struct bearer_door *door; /* all pointers are borrowed */
   struct sources *sources;
   const struct clock *clock;
 };

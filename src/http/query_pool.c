@@ -78,9 +78,15 @@ static void take_turn(struct query_pool *pool) {
   (void)pthread_mutex_lock(&pool->lock);
 }
 
+/* Linux has a priority for each thread. */
+static void yield_to_others(void) {
+  int nice_now = getpriority(PRIO_PROCESS, (id_t)gettid());
+  (void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice_now + NICE);
+}
+
 static void *thread_main(void *arg) {
   struct query_pool *pool = arg;
-  (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+  yield_to_others();
   (void)pthread_mutex_lock(&pool->lock);
   while (!pool->stopping) {
     if (pool->turns.first != NULL) take_turn(pool);

@@ -30,6 +30,13 @@ enum tier tier_of(uint32_t width, uint32_t height) {
   return TIER_SUPER;
 }
 
+bool tier_limits(enum tier tier, uint32_t *ret_long, uint32_t *ret_short) {
+  if (tier >= sizeof limits / sizeof limits[0]) return false;
+  *ret_long = limits[tier].long_side;
+  *ret_short = limits[tier].short_side;
+  return true;
+}
+
 const char *tier_name(enum tier tier) { return names[tier].name; }
 const char *tier_codec_level(enum tier tier) { return names[tier].codec_level; }
 const char *tier_name_chinese(enum tier tier) { return names[tier].chinese; }

@@ -6,6 +6,7 @@
 #ifndef CODECMETER_METER_TIER_H
 #define CODECMETER_METER_TIER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The values are stored on disk: never renumber. */
@@ -14,6 +15,9 @@ enum tier { TIER_LOW = 0, TIER_MEDIUM = 1, TIER_HIGH = 2, TIER_SUPER = 3 };
 
 /* width and height are in pixels, each at least 1 (a CHECK). */
 enum tier tier_of(uint32_t width, uint32_t height);
+
+/* The longest long side and short side of a tier, in pixels; false for TIER_SUPER, which has no limits. */
+bool tier_limits(enum tier tier, uint32_t *ret_long, uint32_t *ret_short);
 
 /* "low", "medium", "high", "super"; the API's "lowdefinition" …; and its Chinese names (普清 高清 超清 超高清). */
 const char *tier_name(enum tier tier);

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -29,11 +28,13 @@
 #include "meter/rfc3339.h"
 #include "sources/judge.h"
 #include "sources/rejections.h"
+#include "sources/state_file.h"
 #include "sources/tally.h"
 
 #define NICENESS 19   /* everything else has priority */
 #define LOOK_MS 15000 /* between two looks at the log */
 #define SAVE_AGENTS_MS 60000
+#define SAVE_USES_MS 60000 /* at most once in this time; the first new use is saved at the next look */
 #define SAVE_TALLY_MS 300000
 #define SAVE_TALLY_BYTES (UINT64_C(1) << 30) /* of the log: sooner, so that a restart counts less again */
 #define LIST_WAIT_MS 2000
@@ -62,6 +63,7 @@ struct sources {
   /* The follower's own. */
   uint64_t saved_position;
   int64_t saved_tally_ms, saved_agents_ms; /* monotonic */
+  int64_t saved_uses_ms; /* likewise; when token uses were last saved, not looked at */
   bool said_unsaved;
 };
 
@@ -76,24 +78,6 @@ static uint64_t log_end_of(const struct sources *sources) {
 
 /* ---- files ---- */
 
-/* Reads a file, with JSON_PADDING bytes behind it. -ERR_NOT_FOUND. */
-static int read_file(const char *path, struct buf *out, struct err *err) {
-  size_t got = 0;
-  uint64_t size = 0;
-  SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0 && errno == ENOENT) return err_set(err, ERR_NOT_FOUND, "%s does not exist", path);
-  if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
-  int result = file_size(fd, path, &size, err);
-  if (result != 0) return result;
-  if (size > FILE_SIZE_MAX) return err_set(err, ERR_CORRUPT, "%s is too long", path);
-  char *room = buf_extend(out, size + JSON_PADDING);
-  if (room == NULL) return err_set(err, ERR_MEMORY, "no memory to read %s", path);
-  memset(room, 0, size + JSON_PADDING);
-  result = file_read(fd, path, 0, room, size, &got, err);
-  out->len = got;
-  return result;
-}
-
 /* A file of a longer log belongs to another ledger. */
 static int check_position(const struct sources *sources, const struct tally *tally, struct err *err) {
   if (tally_position(tally) <= log_end_of(sources)) return 0;
@@ -105,7 +89,7 @@ static void load_tally(struct sources *sources) {
   SCOPED(buf_fini) struct buf bytes = {0};
   SCOPED(tally_free_ref) struct tally *tally = NULL;
   struct err err = {0};
-  int result = read_file(path, &bytes, &err);
+  int result = state_file_read(path, FILE_SIZE_MAX, &bytes, &err);
   if (result == 0) result = tally_decode(buf_view(&bytes), &tally, &err);
   if (result == 0) result = check_position(sources, tally, &err);
   if (result != 0 && result != -ERR_NOT_FOUND)
@@ -118,7 +102,7 @@ static void load_agents(struct sources *sources) {
   SCOPED_MALLOC char *path = file_path(sources->options.dir, AGENTS_FILE);
   SCOPED(buf_fini) struct buf lines = {0};
   struct err err = {0};
-  int result = read_file(path, &lines, &err);
+  int result = state_file_read(path, FILE_SIZE_MAX, &lines, &err);
   size_t bad = result == 0 ? agents_decode(sources->agents, buf_view(&lines)) : 0;
   if (result != 0 && result != -ERR_NOT_FOUND)
     diag_warning("%s: agents that have stopped are not known until they report again", err.text);
@@ -129,7 +113,7 @@ static void load_agents(struct sources *sources) {
 /* Says it once: the next try comes soon, and a full disk has warnings of its own. */
 static void say_unsaved(struct sources *sources, int result, const struct err *err) {
   if (result != 0 && !sources->said_unsaved)
-    diag_warning("cannot keep the state of agents and sources: %s", err->text);
+    diag_warning("cannot keep the state of agents, sources and token uses: %s", err->text);
   sources->said_unsaved = result != 0;
 }
 
@@ -142,6 +126,23 @@ static void save_agents(struct sources *sources) {
   int result = lines.failed ? err_set(&err, ERR_MEMORY, "no memory to write %s", AGENTS_FILE)
                             : file_replace(sources->options.dir, AGENTS_FILE, buf_view(&lines), &err);
   say_unsaved(sources, result, &err);
+}
+
+static void load_uses(struct sources *sources) {
+  struct err err = {0};
+  size_t bad = 0;
+  int result = token_uses_load(sources->options.token_uses, sources->options.dir, &bad, &err);
+  if (result != 0) diag_warning("%s: the last uses of tokens are not known until they are used again", err.text);
+  if (bad > 0)
+    diag_warning("%s/%s: %zu lines cannot be read; the last uses of these tokens are not known until they are used again",
+                 sources->options.dir, TOKEN_USES_FILE, bad);
+}
+
+static void save_uses(struct sources *sources) {
+  struct err err = {0};
+  if (!token_uses_are_new(sources->options.token_uses)) return;
+  sources->saved_uses_ms = monotonic_ms(sources);
+  say_unsaved(sources, token_uses_save(sources->options.token_uses, sources->options.dir, &err), &err);
 }
 
 static void save_tally(struct sources *sources) {
@@ -160,6 +161,7 @@ static void save_due(struct sources *sources) {
   int64_t now = monotonic_ms(sources);
   bool is_long = tally_position(sources->tally) - sources->saved_position >= SAVE_TALLY_BYTES;
   if (now >= sources->saved_agents_ms + SAVE_AGENTS_MS) save_agents(sources);
+  if (now >= sources->saved_uses_ms + SAVE_USES_MS) save_uses(sources);
   if (is_long || now >= sources->saved_tally_ms + SAVE_TALLY_MS) save_tally(sources);
 }
 
@@ -222,12 +224,14 @@ int sources_start(const struct sources_options *options, struct sources **ret, s
   sources->derived = file_path(options->dir, "derived");
   sources->since_ms = now_ms(sources);
   sources->saved_agents_ms = sources->saved_tally_ms = monotonic_ms(sources);
+  sources->saved_uses_ms = sources->saved_agents_ms - SAVE_USES_MS;
   sources->agents = agents_new();
   sources->rejections = rejections_new();
   CHECK(pthread_mutex_init(&sources->lock, NULL) == 0);
   wait_init(&sources->wake);
   load_tally(sources);
   load_agents(sources);
+  load_uses(sources);
   int code = pthread_create(&sources->thread, NULL, follower_main, sources);
   sources->has_thread = code == 0;
   if (code == 0) (void)pthread_setname_np(sources->thread, "sources");
@@ -247,6 +251,7 @@ void sources_stop(struct sources *sources) {
   (void)pthread_mutex_unlock(&sources->lock);
   if (sources->has_thread) (void)pthread_join(sources->thread, NULL);
   save_agents(sources);
+  save_uses(sources);
   save_tally(sources);
   tally_free(sources->tally);
   agents_free(sources->agents);
@@ -275,117 +280,47 @@ int sources_forget(struct sources *sources, struct str project, struct str name,
 
 /* ---- the list ---- */
 
-struct listing {
+struct visiting {
   struct sources *sources;
-  struct str project;
-  bool only_troubles;
   int64_t now_ms;
-  struct buf *out;
+  sources_visit_item visit;
+  void *arg;
 };
 
-static bool is_wanted(const struct listing *listing, const char *project, unsigned troubles) {
-  bool is_asked = listing->project.len == 0 || str_equal(listing->project, str_of(project));
-  return is_asked && (troubles != 0 || !listing->only_troubles);
+static void visit_agent(void *arg, const struct agent *agent) {
+  const struct visiting *visiting = arg;
+  const struct sources_item item = {
+      .agent = agent,
+      .troubles = judge_agent(agent, visiting->now_ms, visiting->sources->since_ms),
+      .now_ms = visiting->now_ms,
+  };
+  visiting->visit(visiting->arg, &item);
 }
 
-static void put_time(struct buf *out, const char *name, int64_t ms) {
-  char text[RFC3339_SIZE];
-  rfc3339_format(ms, text);
-  json_add_member(out, name, text);
+static void visit_rejected(const struct visiting *visiting, const struct tally_source *source,
+                           const struct rejection *rejection) {
+  const struct sources_item item = {
+      .source = source,
+      .rejection = rejection,
+      .troubles = judge_source(source) | judge_rejection(rejection, visiting->now_ms),
+      .now_ms = visiting->now_ms,
+  };
+  visiting->visit(visiting->arg, &item);
 }
 
-static void put_troubles(struct buf *out, unsigned troubles, struct buf *sentences) {
-  const char *separator = "";
-  buf_text(out, ",\"problems\":[");
-  for (unsigned i = 0; i < TROUBLES; i++) {
-    if ((troubles & 1u << i) == 0) continue;
-    buf_printf(out, "%s\"%s\"", separator, judge_name(i));
-    separator = ",";
-  }
-  buf_text(out, "],\"text\":");
-  json_quote(out, buf_view(sentences));
-  buf_char(out, '}');
-}
-
-static void put_agent(void *arg, const struct agent *agent) {
-  const struct listing *listing = arg;
-  const struct agent_status *status = &agent->status;
-  unsigned troubles = judge_agent(agent, listing->now_ms, listing->sources->since_ms);
-  struct buf *out = listing->out;
-  SCOPED(buf_fini) struct buf sentences = {0};
-  if (!is_wanted(listing, status->project, troubles)) return;
-  buf_text(out, ",{");
-  json_add_member(out, "kind", "agent");
-  json_add_member(out, "project", status->project);
-  json_add_member(out, "agent", status->agent);
-  json_add_member(out, "command", status->command);
-  json_add_member(out, "version", status->version);
-  json_add_member(out, "token", agent->token);
-  put_time(out, "first_seen", agent->first_ms);
-  put_time(out, "last_seen", agent->last_ms);
-  if (status->interval_ms > 0) buf_printf(out, ",\"interval_ms\":%" PRId64, status->interval_ms);
-  buf_printf(out, ",\"spooled\":%" PRIu64, status->spooled);
-  if (status->spooled > 0) buf_printf(out, ",\"oldest_ms\":%" PRId64, status->oldest_ms);
-  if (status->spool_error[0] != '\0') json_add_member(out, "spool_error", status->spool_error);
-  buf_printf(out, ",\"rejected\":%" PRIu64 ",\"clock_offset_ms\":%" PRId64, status->rejected, agent->offset_ms);
-  judge_tell_agent(agent, troubles, listing->now_ms, &sentences);
-  put_troubles(out, troubles, &sentences);
-}
-
-/* Ends the item of a source with what is wrong with it. */
-static void put_source_troubles(const struct listing *listing, const struct tally_source *source,
-                                const struct rejection *rejection) {
-  unsigned silent = judge_source(source), rejected = judge_rejection(rejection, listing->now_ms);
-  SCOPED(buf_fini) struct buf sentences = {0};
-  buf_printf(listing->out,
-             ",\"outputs\":%" PRIu64 ",\"today\":%" PRIu64 ",\"median\":%" PRIu64 ",\"unresolved\":%" PRIu64
-             ",\"rejected\":%" PRIu64,
-             source->outputs, source->today, source->median, source->unresolved, rejection->count);
-  judge_tell_source(source, silent, &sentences);
-  judge_tell_rejection(rejection, rejected, listing->now_ms, &sentences);
-  put_troubles(listing->out, silent | rejected, &sentences);
-}
-
-static void begin_source(struct buf *out, const char *project, const char *source) {
-  buf_text(out, ",{");
-  json_add_member(out, "kind", "source");
-  json_add_member(out, "project", project);
-  json_add_member(out, "source", source);
-}
-
-static void put_source(void *arg, const struct tally_source *source) {
-  const struct listing *listing = arg;
-  struct rejection rejection = rejections_of(listing->sources->rejections, source->project, source->source);
-  if (!is_wanted(listing, source->project, judge_source(source) | judge_rejection(&rejection, listing->now_ms)))
-    return;
-  begin_source(listing->out, source->project, source->source);
-  put_time(listing->out, "first_seen", source->first_ms);
-  put_time(listing->out, "last_seen", source->last_ms);
-  put_source_troubles(listing, source, &rejection);
+static void visit_source(void *arg, const struct tally_source *source) {
+  const struct visiting *visiting = arg;
+  struct rejection rejection = rejections_of(visiting->sources->rejections, source->project, source->source);
+  visit_rejected(visiting, source, &rejection);
 }
 
 /* A source of which the server has taken nothing yet. */
-static void put_rejection(void *arg, const struct rejection *rejection) {
-  const struct listing *listing = arg;
-  const struct tally_source none = {.project = rejection->project, .source = rejection->source};
-  if (tally_has(listing->sources->tally, rejection->project, rejection->source)) return;
-  if (!is_wanted(listing, rejection->project, judge_rejection(rejection, listing->now_ms))) return;
-  begin_source(listing->out, rejection->project, rejection->source);
-  put_time(listing->out, "last_seen", rejection->last_ms);
-  put_source_troubles(listing, &none, rejection);
-}
-
-/* First what is counted of the log. */
-static void put_state(const struct sources *sources, const struct listing *listing, uint64_t end) {
-  struct buf *out = listing->out;
-  buf_char(out, '{');
-  json_add_member(out, "kind", "state");
-  put_time(out, "now", listing->now_ms);
-  put_time(out, "since", sources->since_ms);
-  buf_printf(out, ",\"counted\":%" PRIu64 ",\"end\":%" PRIu64, tally_position(sources->tally), end);
-  if (tally_is_rough(sources->tally)) buf_text(out, ",\"unresolved_is_rough\":true");
-  if (sources->has_failed) json_add_member(out, "failure", sources->failure.text);
-  buf_char(out, '}');
+static void visit_rejection(void *arg, const struct rejection *rejection) {
+  const struct visiting *visiting = arg;
+  const struct tally_source none = {
+      .project = rejection->project, .source = rejection->source, .last_ms = rejection->last_ms};
+  if (!tally_has(visiting->sources->tally, rejection->project, rejection->source))
+    visit_rejected(visiting, &none, rejection);
 }
 
 static void knock(struct sources *sources) {
@@ -407,15 +342,25 @@ static void catch_up(struct sources *sources, uint64_t end) {
   }
 }
 
-int sources_list(struct sources *sources, struct str project, bool only_troubles, struct buf *out, struct err *err) {
-  struct listing listing = {
-      .sources = sources, .project = project, .only_troubles = only_troubles, .now_ms = now_ms(sources), .out = out};
+int sources_visit(struct sources *sources, sources_visit_item visit, void *arg, struct sources_state *ret_state,
+                  struct err *err) {
+  struct visiting visiting = {.sources = sources, .now_ms = now_ms(sources), .visit = visit, .arg = arg};
   uint64_t end = log_end_of(sources);
   catch_up(sources, end);
-  put_state(sources, &listing, end);
-  int result = agents_visit(sources->agents, put_agent, &listing);
-  if (result == 0) result = tally_visit(sources->tally, listing.now_ms, put_source, &listing);
-  if (result == 0) rejections_visit(sources->rejections, put_rejection, &listing);
+  struct sources_state state = {
+      .now_ms = visiting.now_ms,
+      .since_ms = sources->since_ms,
+      .counted = tally_position(sources->tally),
+      .end = end,
+      .is_rough = tally_is_rough(sources->tally),
+      .has_failed = sources->has_failed,
+      .failure = sources->failure,
+  };
+  int result = agents_visit(sources->agents, visit_agent, &visiting);
+  if (result == 0) result = tally_visit(sources->tally, visiting.now_ms, visit_source, &visiting);
+  if (result == 0) rejections_visit(sources->rejections, visit_rejection, &visiting);
   (void)pthread_mutex_unlock(&sources->lock);
-  return result == 0 ? 0 : err_set(err, ERR_MEMORY, "the server has no memory to list the sources: try again later");
+  if (result != 0) return err_set(err, ERR_MEMORY, "the server has no memory to list the sources: try again later");
+  *ret_state = state;
+  return 0;
 }

@@ -1210,9 +1210,10 @@ def test_a_run_without_a_place_for_its_intent(farm, clips, tmp_path):
 
 
 def test_the_command_gets_no_secrets(farm, tmp_path):
+    farm.environment["CODECMETER_READ_TOKEN"] = "cm_reader"
     done = farm.command("run", "--output", tmp_path / "none.mp4", "--", "env")
     names = {line.split("=")[0] for line in done.stdout.splitlines()}
-    assert "CODECMETER_URL" in names and not names & {"CODECMETER_TOKEN", "CODECMETER_PRIVATE_KEY"}, done
+    assert "CODECMETER_URL" in names and not names & {"CODECMETER_TOKEN", "CODECMETER_READ_TOKEN", "CODECMETER_PRIVATE_KEY"}, done
     assert farm.account.token not in done.stdout and farm.account.key["private_key"] not in done.stdout
 
 

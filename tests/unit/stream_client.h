@@ -59,7 +59,7 @@ static void hang_up(struct client *client) {
 }
 
 /* The server gets a reset in place of an end. */
-static void break_off(struct client *client) {
+static inline void break_off(struct client *client) {
   struct linger linger = {.l_onoff = 1};
   CHECK(setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
   hang_up(client);
@@ -81,7 +81,9 @@ static void say(struct client *client, const char *format, ...) {
   free(text);
 }
 
-static void ask(struct client *client, const char *target) { say(client, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target); }
+static void ask(struct client *client, const char *target) {
+  say(client, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
+}
 
 /* Reads more, into the space that is free. False at the end. */
 static bool hear(struct client *client, size_t most) {

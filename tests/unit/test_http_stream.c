@@ -6,40 +6,9 @@
 
 #include <cmocka.h>
 
-#include "stream_client.h"
-#include "stream_server.h"
+#include "stream_check.h"
 
 /* ---- answers ---- */
-
-static void check_bytes(const struct buf *body, uint64_t size) {
-  assert_false(body->failed);
-  assert_int_equal(body->len, size);
-  for (uint64_t i = 0; i < size; i++) {
-    if ((unsigned char)body->ptr[i] != byte_at(i)) fail_msg("byte %" PRIu64 " of %" PRIu64 " is another one", i, size);
-  }
-}
-
-/* Asks for a stream on an open connection, and reads it to its end. */
-static void check_stream(struct client *client, const char *query, uint64_t size) {
-  struct answer answer;
-  say(client, "GET /stream?size=%" PRIu64 "&%s HTTP/1.1\r\nHost: x\r\n\r\n", size, query);
-  hear_answer(client, true, &answer);
-  assert_int_equal(answer.status, 200);
-  assert_true(answer.is_whole);
-  assert_non_null(strstr(answer.head, "Content-Type: application/octet-stream\n"));
-  assert_non_null(strstr(answer.head, "X-Test: stream\n"));
-  check_bytes(&answer.body, size);
-  buf_fini(&answer.body);
-}
-
-static void check_quick(struct client *client) {
-  struct answer answer;
-  ask(client, "/quick");
-  hear_answer(client, true, &answer);
-  assert_int_equal(answer.status, 200);
-  assert_true(answer.is_whole && str_equal(buf_view(&answer.body), STR("quick")));
-  buf_fini(&answer.body);
-}
 
 static void check_refusal(struct client *client, unsigned status, const char *says) {
   struct answer answer;
@@ -60,6 +29,7 @@ static void streams_of_every_size_arrive_whole(void **state) {
   } cases[] = {
       {0, "piece=1"},           {1, "piece=1"},           {300, "piece=1"},     {65535, "piece=65536"},
       {65536, "piece=65536"},   {65537, "piece=65536"},   {200000, "piece=999&idle=1"}, {1 << 20, "idle=3"},
+      {500, "tail=1"},          {200000, "piece=100000&tail=1&idle=1"},
       {3 << 20, "piece=1000000"}, {12 << 20, "piece=4194304"}, {64 << 20, "piece=65536"},
   };
   struct http_server *server = start_server((struct http_options){0});
@@ -104,7 +74,8 @@ static void pipelined_requests_are_answered_in_order(void **state) {
   struct client *client = dial(server, 0);
   struct answer answer;
   say(client, "GET /stream?size=300000 HTTP/1.1\r\nHost: x\r\n\r\nGET /quick HTTP/1.1\r\nHost: x\r\n\r\n"
-              "POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nlaterGET /stream?size=200000 HTTP/1.1\r\nHost: x\r\n\r\n");
+              "POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nlater"
+              "GET /stream?size=200000 HTTP/1.1\r\nHost: x\r\n\r\n");
   static const uint64_t sizes[] = {300000, 5, 5, 200000};
   for (size_t i = 0; i < 4; i++) {
     hear_answer(client, true, &answer);
@@ -178,7 +149,8 @@ static void a_query_without_a_stream_answers_with_its_body(void **state) {
   struct client *client = dial(server, 0);
   for (size_t i = 0; i < 2; i++) {
     struct answer answer;
-    say(client, "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", paths[i]);
+    say(client, "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", paths[i]);
+    say(client, "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
     hear_answer(client, true, &answer);
     assert_int_equal(answer.status, 200);
     assert_true(answer.is_whole && str_equal(buf_view(&answer.body), STR("abcdefg")));
@@ -283,15 +255,14 @@ static void a_client_that_goes_away_costs_its_piece_only(void **state) {
   stop_server(server);
 }
 
-/* A client that reads nothing is closed by the idle time, in the middle of the stream, and its place becomes free. */
-static void a_client_that_stops_reading_is_closed(void **state) {
-  (void)state;
-  struct http_server *server =
-      start_server((struct http_options){.query_running_max = 2, .idle_timeout_ms = 1000, .request_timeout_ms = 1000});
+/* A client that reads nothing is closed in the middle of the stream, by the idle time or by the pace, whichever comes
+ * first; its place becomes free. */
+static void check_closed(struct http_options options, const char *target) {
+  struct http_server *server = start_server(options);
   struct client *stopped[2];
   for (int i = 0; i < 2; i++) {
     stopped[i] = dial(server, 4096);
-    ask(stopped[i], "/stream?size=500000000&piece=65536");
+    ask(stopped[i], target);
   }
   wait_for_count(&seen.freed, 2);
   struct client *client = dial(server, 0);
@@ -306,6 +277,13 @@ static void a_client_that_stops_reading_is_closed(void **state) {
     hang_up(stopped[i]);
   }
   stop_server(server);
+}
+
+static void a_client_that_stops_reading_is_closed(void **state) {
+  (void)state;
+  check_closed((struct http_options){.query_running_max = 2, .idle_timeout_ms = 1000}, "/stream?size=500000000");
+  check_closed((struct http_options){.query_running_max = 2, .request_timeout_ms = 1000, .idle_timeout_ms = 3600000},
+               "/stream?size=500000000&piece=4000");
 }
 
 /* ---- many at one time ---- */
@@ -330,8 +308,8 @@ static void sixty_four_streams_at_once(void **state) {
   stop_server(server);
 }
 
-/* Of queries that come while the only place is taken, as many wait as may; the others are refused at once. Quick requests
- * are answered meanwhile. */
+/* Of queries that come while the only place is taken, as many wait as may; the others are refused at once. Quick
+ * requests are answered meanwhile. */
 static void beyond_the_bounds_queries_are_refused(void **state) {
   (void)state;
   struct http_server *server = start_server((struct http_options){.query_running_max = 1, .query_waiting_max = 2});
@@ -478,6 +456,25 @@ static void a_stop_lets_streams_come_to_their_end(void **state) {
   hang_up(client);
 }
 
+/* A head that fills most of the library's memory for a connection leaves little room for chunks. */
+static void a_long_head_leaves_room_for_a_stream(void **state) {
+  (void)state;
+  struct http_server *server = start_server((struct http_options){0});
+  struct client *client = dial(server, 0);
+  char *filler = malloc(24000);
+  memset(filler, 'x', 24000);
+  struct answer answer;
+  say(client, "GET /stream?size=1000000 HTTP/1.1\r\nHost: x\r\nX-Filler: %.*s\r\n\r\n", 24000, filler);
+  hear_answer(client, true, &answer);
+  assert_true(answer.status == 200 && answer.is_whole);
+  check_bytes(&answer.body, 1000000);
+  buf_fini(&answer.body);
+  check_quick(client);
+  free(filler);
+  hang_up(client);
+  stop_server(server);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(streams_of_every_size_arrive_whole),
@@ -497,6 +494,7 @@ int main(void) {
       cmocka_unit_test(streams_count_against_answers_max),
       cmocka_unit_test(a_stop_ends_streams),
       cmocka_unit_test(a_stop_lets_streams_come_to_their_end),
+      cmocka_unit_test(a_long_head_leaves_room_for_a_stream),
   };
   memory_init();
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,8 +59,45 @@ static void test_digests(void **state) {
   assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+/* The vectors of RFC 4231. */
+static void test_hmac(void **state) {
+  (void)state;
+  static const struct {
+    const char *key, *first, *second, *hex;
+  } rows[] = {
+      {"\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b", "Hi ", "There",
+       "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+      {"Jefe", "what do ya want for nothing?", "", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+      {"Jefe", "", "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    uint8_t digest[DIGEST_SHA256_SIZE];
+    char hex[2 * DIGEST_SHA256_SIZE + 1];
+    digest_hmac_sha256(str_of(rows[i].key), str_of(rows[i].first), str_of(rows[i].second), digest);
+    bytes_hex(digest, sizeof digest, hex);
+    assert_string_equal(hex, rows[i].hex);
+  }
+}
+
+/* In pieces as at once. */
+static void test_pieces(void **state) {
+  (void)state;
+  char text[300];
+  uint8_t whole[DIGEST_SHA256_SIZE], pieces[DIGEST_SHA256_SIZE];
+  memset(text, 'x', sizeof text);
+  digest_sha256(str_make(text, sizeof text), whole);
+  for (size_t at = 0; at <= sizeof text; at += 25) {
+    struct digest_sha256 digest;
+    digest_sha256_begin(&digest);
+    digest_sha256_add(&digest, str_make(text, at));
+    digest_sha256_add(&digest, str_make(text + at, sizeof text - at));
+    digest_sha256_end(&digest, pieces);
+    assert_memory_equal(pieces, whole, sizeof whole);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_headers), cmocka_unit_test(test_secrets),
-                                     cmocka_unit_test(test_digests)};
+                                     cmocka_unit_test(test_digests), cmocka_unit_test(test_hmac), cmocka_unit_test(test_pieces)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,23 @@
+/* What the administrative commands share: reading members of a request, and writing items of a reply. Only for admin.c
+ * and its parts. */
+#ifndef CODECMETER_CLI_ADMIN_PARTS_H
+#define CODECMETER_CLI_ADMIN_PARTS_H
+
+#include "base/json.h"
+#include "cli/admin.h"
+
+/* True if the member is `true`. */
+bool admin_member_flag(const struct json *request, const char *name);
+/* Copies a text, "" if there is none, into out (size bytes). -ERR_RANGE if it is too long or holds a NUL byte. */
+MUST_USE int admin_member_copy(const struct json *request, const char *name, char *out, size_t size, struct err *err);
+/* If zone is empty, takes the server's setting. -ERR_USAGE if there is none either. */
+MUST_USE int admin_choose_zone(const struct admin *admin, char zone[ZONE_NAME_MAX + 1], struct err *err);
+
+/* Begins the next object of a list that is open. */
+void admin_begin_item(struct buf *out);
+void admin_put_text(struct buf *out, const char *name, struct str value);
+void admin_put_bool(struct buf *out, const char *name, bool value); /* never the first member */
+/* A time as RFC 3339; "" if ms is 0. */
+void admin_put_time(struct buf *out, const char *name, int64_t ms);
+
+#endif

@@ -1,0 +1,91 @@
+/* Totals come in order of time and records in order of position, so the next addition often goes to the same row as the
+ * last one. */
+#include "query/usage_rows.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#define ROWS_FIRST 64u
+
+void usage_rows_fini(struct usage_rows *rows) {
+  free(rows->items);
+  free(rows->slots);
+  *rows = (struct usage_rows){0};
+}
+
+static uint32_t *slot_of(const struct usage_rows *rows, uint32_t group, uint32_t step) {
+  uint32_t mask = rows->cap * 2 - 1;
+  uint64_t hash = ((uint64_t)group << 32 | step) * UINT64_C(0x9E3779B97F4A7C15);
+  for (uint32_t at = (uint32_t)(hash >> 32) & mask;; at = (at + 1) & mask) {
+    uint32_t *slot = &rows->slots[at];
+    if (*slot == 0) return slot;
+    const struct usage_row *row = &rows->items[*slot - 1];
+    if (row->group == group && row->step == step) return slot;
+  }
+}
+
+static bool grow(struct usage_rows *rows) {
+  uint32_t cap = rows->cap == 0 ? ROWS_FIRST : rows->cap * 2;
+  uint32_t *slots = calloc((size_t)cap * 2, sizeof *slots);
+  struct usage_row *items = reallocarray(rows->items, cap, sizeof *items);
+  if (items != NULL) rows->items = items;
+  if (slots == NULL || items == NULL) {
+    free(slots);
+    return false;
+  }
+  free(rows->slots);
+  rows->slots = slots;
+  rows->cap = cap;
+  for (uint32_t i = 0; i < rows->count; i++)
+    *slot_of(rows, rows->items[i].group, rows->items[i].step) = i + 1;
+  return true;
+}
+
+static int row_of(struct usage_rows *rows, uint32_t group, uint32_t step, struct usage_row **ret, struct err *err) {
+  if (rows->count == rows->cap && !grow(rows))
+    return err_set(err, ERR_MEMORY, "no memory for the rows of an answer: ask again later");
+  uint32_t *slot = slot_of(rows, group, step);
+  if (*slot == 0) {
+    if (rows->count == USAGE_ROWS_MAX) {
+      return err_set(err, ERR_LIMIT,
+                     "the answer would have more than %u rows: ask for a shorter range, a longer step, fewer dimensions in "
+                     "'group', or with a filter",
+                     USAGE_ROWS_MAX);
+    }
+    rows->items[rows->count] = (struct usage_row){.group = group, .step = step};
+    *slot = ++rows->count;
+  }
+  rows->last = *slot - 1;
+  *ret = &rows->items[rows->last];
+  return 0;
+}
+
+int usage_rows_add(struct usage_rows *rows, uint32_t group, uint32_t step, const struct usage_count *sum,
+                   struct err *err) {
+  CHECK(rows->slots != NULL || rows->count == 0);
+  struct usage_row *row = rows->count > 0 ? &rows->items[rows->last] : NULL;
+  if (row == NULL || row->group != group || row->step != step) {
+    int result = row_of(rows, group, step, &row, err);
+    if (result != 0) return result;
+  }
+  row->sum.units += sum->units;
+  row->sum.minutes += sum->minutes;
+  row->sum.tasks += sum->tasks;
+  return 0;
+}
+
+size_t usage_rows_bytes(const struct usage_rows *rows) {
+  return (size_t)rows->cap * (sizeof *rows->items + (rows->slots != NULL ? 2 * sizeof *rows->slots : 0));
+}
+
+void usage_rows_sort(struct usage_rows *rows, int (*compare)(const void *a, const void *b, void *arg), void *arg) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < rows->count; i++) {
+    if (rows->items[i].sum.tasks != 0) rows->items[kept++] = rows->items[i];
+  }
+  rows->count = kept;
+  free(rows->slots);
+  rows->slots = NULL;
+  if (kept > 1) qsort_r(rows->items, kept, sizeof *rows->items, compare, arg);
+}
