@@ -391,6 +391,23 @@ def ask_beside(story, writer, questions):
     return answers
 
 
+def ask_as_of_records(story, questions):
+    """As of positions in the midst of blocks: where a record or a void is, which is not known there yet, and one further."""
+    answers, known = [], [record for record in story.ledger.records.values() if record.kind != "usage"]
+    for _ in range(questions):
+        record, question = story.dice.choice(known), story.usage_question()
+        at = record.number if record.voided == recount.NEVER else story.dice.choice((record.number, record.voided))
+        question["as_of"] = at + story.dice.choice((0, 1))
+        if story.dice.random() < 0.5:
+            question |= {"from": record.time_ms // 1000, "to": record.time_ms // 1000 + 1}
+            question = {name: question[name] for name in ("from", "to", "as_of")}
+        question = {name: value if isinstance(value, list) else str(value) for name, value in question.items()}
+        reply = story.get("usage", question)
+        if reply.status == 200:
+            answers.append(("usage", question, reply.json()))
+    return answers
+
+
 def test_answers_beside_a_writer(tmp_path):
     """While another client reports and voids, each answer is what the events up to its position say, exactly."""
     seed = int(os.environ.get("SEED", time.time_ns() % 1000000))
@@ -416,6 +433,7 @@ def test_answers_beside_a_writer(tmp_path):
         positions(story)
         moments = {answer["position"] for _, _, answer in answers}
         print(f"{len(answers)} answers at {len(moments)} positions")
+        answers += ask_as_of_records(story, 60)
         for resource, question, answer in answers:
             as_of = answer["position"]
             if resource == "usage":
