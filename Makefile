@@ -8,7 +8,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage lint bench bench-profile node-red fresh deb deb-test clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk lint bench bench-profile node-red fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +76,10 @@ compare: ## measure media of every kind, and print them beside ffprobe's counts
 damage: ## measure media that are cut, changed and spliced, for SECONDS=60; SEED=n replays
 	@$(MAKE) --no-print-directory build-tests
 	@SECONDS='$(SECONDS)' SEED='$(SEED)' tests/data/media/damage
+
+sdk: ## test UCloud's own clients, UCLOUD_SDK_GO=DIR (ucloud-sdk-go) and UCLOUD_CLI=FILE (ucloud); needs golang
+	@$(MAKE) --no-print-directory build-tests
+	@UCLOUD_SDK_GO='$(UCLOUD_SDK_GO)' UCLOUD_CLI='$(UCLOUD_CLI)' /usr/bin/python3 -m pytest -q tests/sdk
 
 lint: ## run cppcheck over the sources
 	@scripts/install lint

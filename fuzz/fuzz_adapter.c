@@ -38,8 +38,10 @@ static const struct adapter *pick(struct str *notice) {
 }
 
 /* A built-in script may call error() for a notice that it does not know, and a notice may have too many outputs. It
- * never fails otherwise. */
-static bool is_scripts_fault(const char *text) {
+ * never fails otherwise. What is behind the first quote may come from the notice, and so may say anything. */
+static bool is_scripts_fault(const char *err_text) {
+  char text[ERR_TEXT_MAX];
+  (void)snprintf(text, sizeof text, "%.*s", (int)strcspn(err_text, "'"), err_text);
   bool is_much = strstr(text, "more than") != NULL;
   bool is_result = strstr(text, "the script returned") != NULL || strstr(text, "the script does") != NULL;
   return strstr(text, "attempt to") != NULL || strstr(text, "bad argument") != NULL || (is_result && !is_much);

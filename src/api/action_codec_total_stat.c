@@ -1,36 +1,7 @@
 /* GetCodecTotalStat: seconds by day, tier and codec. Source: design §3.5. */
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "api/call.h"
-
-static int read_time(const struct call *call, const char *name, bool *ret_given, int64_t *ret,
-                     struct refusal *refusal) {
-  struct str text;
-  enum params_found found = params_get(call->params, name, &text);
-  *ret_given = found == PARAMS_TEXT;
-  if (found == PARAMS_ABSENT) return 0;
-  if (found == PARAMS_TEXT && str_to_i64(text, ret)) return 0;
-  return refuse_param(refusal, name, "must be Unix seconds from 0 to the end of the year 9999");
-}
-
-static int read_window(const struct call *call, const struct zone *zone, struct window *ret,
-                       struct refusal *refusal) {
-  struct window_request request = {0};
-  struct err err = {0};
-  enum window_param param;
-  int code = read_time(call, "BeginTime", &request.has_begin, &request.begin, refusal);
-  if (code == 0) code = read_time(call, "EndTime", &request.has_end, &request.end, refusal);
-  if (code != 0) return code;
-  if (window_resolve(&request, &call->options->window, zone, call->now, ret, &param, &err) == 0) return 0;
-  return refuse_param(refusal, param == WINDOW_END ? "EndTime" : "BeginTime", err.text);
-}
-
-static int too_many_rows(const struct call *call, struct refusal *refusal) {
-  char allowed[64];
-  (void)snprintf(allowed, sizeof allowed, "window too large: more than %u rows", call->options->rows_max);
-  return refuse_param(refusal, "BeginTime", allowed);
-}
+#include "api/period.h"
 
 /* ---- the codecs of an answer: each has a row for every day ---- */
 
@@ -126,29 +97,28 @@ static int claim_memory(const struct call *call, const struct window *window, st
 }
 
 int action_codec_total_stat(const struct call *call, struct buf *out, struct refusal *refusal) {
-  const struct zone *zone;
-  struct window window;
+  struct period period;
   struct err err = {0};
-  if (zone_find(str_of(call->project.zone), &zone, &err) != 0)
-    return refuse_internal(refusal, "GetCodecTotalStat: cannot find the project's time zone", &err);
-  int code = read_window(call, zone, &window, refusal);
+  uint64_t rows_max = call->options->rows_max;
+  int code = period_read(call, &period, refusal);
   if (code != 0) return code;
-  uint64_t days = (uint64_t)((int64_t)window.last_day - window.first_day) + 1;
-  if (days > call->options->rows_max) return too_many_rows(call, refusal);
-  code = claim_memory(call, &window, refusal);
+  if (period.days > rows_max) return period_refuse_rows(call, refusal);
+  const struct window *window = &period.window;
+  code = claim_memory(call, window, refusal);
   if (code != 0) return code;
   SCOPED(ledger_rows_fini) struct ledger_rows rows = {0};
-  int result = ledger_totals(call->options->ledger, &call->project, USAGE_TRANSCODE, window.first_day,
-                             window.last_day, call->options->rows_max, &rows, &err);
-  if (result == -ERR_LIMIT) return too_many_rows(call, refusal);
+  int result = ledger_totals(call->options->ledger, &call->project, USAGE_TRANSCODE, window->first_day,
+                             window->last_day, rows_max, &rows, &err);
+  if (result == -ERR_LIMIT) return period_refuse_rows(call, refusal);
   if (result != 0) return refuse_internal(refusal, "GetCodecTotalStat: cannot read totals", &err);
   char names[CODEC_NAMES_PER_PROJECT + 1][CODEC_NAME_MAX + 1];
   struct codecs codecs = {.names = names};
   gather_codecs(&rows, &codecs);
-  if (days * codecs.count > call->options->rows_max) return too_many_rows(call, refusal);
-  code = call_claim(call, rows.count * sizeof *rows.items + days * codecs.count * ROW_MAX, refusal);
+  uint64_t answered = period.days * codecs.count;
+  if (answered > rows_max) return period_refuse_rows(call, refusal);
+  code = call_claim(call, rows.count * sizeof *rows.items + answered * ROW_MAX, refusal);
   if (code != 0) return code;
-  buf_expect(out, days * codecs.count * ROW_USUAL + ROW_MAX);
-  append_rows(out, zone, &window, &rows, &codecs);
+  buf_expect(out, answered * ROW_USUAL + ROW_MAX);
+  append_rows(out, period.zone, window, &rows, &codecs);
   return 0;
 }

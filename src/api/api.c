@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/regions.h"
 #include "auth/sign.h"
 #include "base/check.h"
 #include "base/diag.h"
@@ -32,6 +33,7 @@ struct workspace {
 
 struct api {
   struct api_options options;
+  struct buf regions;
   pthread_mutex_t lock;
   struct workspace *idle;
   unsigned idle_count;
@@ -108,6 +110,14 @@ int api_new(const struct api_options *options, struct api **ret, struct err *err
   if (api == NULL) return err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
   api->options = *options;
   CHECK(pthread_mutex_init(&api->lock, NULL) == 0);
+  int result = regions_append(str_of(options->regions), &api->regions, err);
+  if (result == 0 && api->regions.failed) {
+    result = err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
+  }
+  if (result != 0) {
+    api_free(api);
+    return result;
+  }
   *ret = api;
   return 0;
 }
@@ -120,6 +130,7 @@ void api_free(struct api *api) {
     workspace_free(workspace);
   }
   (void)pthread_mutex_destroy(&api->lock);
+  buf_fini(&api->regions);
   free(api);
 }
 
@@ -194,11 +205,11 @@ static void answer_refusal(struct buf *body, size_t start, struct str action, co
 struct action {
   const char *name;
   int (*handle)(const struct call *call, struct buf *out, struct refusal *refusal);
-  bool needs_project;
+  bool needs_project, is_long;
 };
 
 static const struct action actions[] = {
-#define X(name, handler, needs_project) {#name, handler, needs_project},
+#define X(name, handler, needs_project, is_long) {#name, handler, needs_project, is_long},
 #include "api/actions.def"
 #undef X
 };
@@ -219,6 +230,7 @@ struct exchange {
   struct str action; /* as given, trimmed; "" if there is none */
   struct key key;
   struct refusal refusal;
+  bool is_later; /* the action is a long one, and must not run now */
 };
 
 static struct params_source source_of(const struct exchange *x) {
@@ -327,11 +339,13 @@ static int run(struct exchange *x, struct buf *body) {
       .now = clock_real_ms(x->api->options.clock) / 1000,
       .public_key = x->key.public_key,
       .sub_account = x->key.sub_account,
+      .regions = buf_view(&x->api->regions),
       .claim = x->request->claim,
       .claim_arg = x->request->claim_arg,
   };
   if (action->needs_project) code = find_project(x, &call.project);
-  if (code != 0) return code;
+  x->is_later = action->is_long && !x->request->may_take_long;
+  if (code != 0 || x->is_later) return code;
   begin_answer(body, RETCODE_OK, x->action);
   code = action->handle(&call, body, &x->refusal);
   if (code == 0) buf_char(body, '}');
@@ -342,6 +356,7 @@ static int run(struct exchange *x, struct buf *body) {
 /* Fills in what the access log shows. Only known names appear, because a client may send its private key under any
  * name by mistake. */
 static void tell(const struct exchange *x, int code, struct api_result *ret) {
+  ret->is_later = false;
   const struct action *action = find_action(x->action);
   struct str public_key = str_of(x->key.public_key);
   if (public_key.len >= sizeof ret->public_key) public_key.len = sizeof ret->public_key - 1;
@@ -360,6 +375,7 @@ void api_handle(struct api *api, const struct api_request *request, struct buf *
     answer_refusal(body, start, x.action, &x.refusal, request->id);
   }
   tell(&x, code, ret);
+  ret->is_later = code == 0 && x.is_later;
   bytes_wipe(&x.key, sizeof x.key);
   give_back(api, x.workspace);
 }

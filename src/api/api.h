@@ -18,14 +18,17 @@ struct api_options {
   uint64_t body_max;         /* bytes of a body, inflated; only for the message: the HTTP layer enforces the limit */
   uint32_t params_max;       /* parameters, including nested ones */
   uint32_t rows_max;         /* of an answer */
+  const char *regions;       /* api.regions: what GetRegion lists (regions.h); copied */
   struct window_limits window;
 };
 
+/* -ERR_USAGE: options->regions is not what the setting allows. -ERR_MEMORY. Caller frees. */
 MUST_USE int api_new(const struct api_options *options, struct api **ret, struct err *err);
 void api_free(struct api *api);
 
 struct api_result {
   int ret_code;
+  bool is_later; /* nothing was answered: call api_handle again, with may_take_long */
   char action[65];     /* for the access log: the name of a known action, else "" */
   char public_key[65]; /* cut; only if that key exists (a stray private key must not reach a log) */
 };
@@ -36,6 +39,7 @@ struct api_request {
   struct str body;         /* JSON_PADDING bytes behind it are readable; empty if there was none */
   const char *id;          /* the request's UUID, for the message of RetCode 130 */
   const char *unavailable; /* why requests cannot be served now, or NULL */
+  bool may_take_long;      /* on a thread where reading records may take its time */
   /* An action claims memory for its answer before it takes the memory: so many bytes in all, from now on. A later
    * claim of fewer bytes gives the rest back. False if there is no room. NULL: no bound. */
   bool (*claim)(void *claim_arg, size_t bytes);
@@ -43,7 +47,8 @@ struct api_request {
 };
 
 /* Answers one request: appends one JSON object to body, which is empty. Any thread may call it. It never fails (an
- * internal error is RetCode 130), and only reads the ledger. */
+ * internal error is RetCode 130), and only reads the ledger. An action that may take long is checked, but not run,
+ * unless may_take_long: ret->is_later is then true, and the body is still empty. */
 void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);
 
 /* Frees the working memory that no call has used since the last time. Any thread may call it. */

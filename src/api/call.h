@@ -14,6 +14,7 @@ struct call {
   int64_t now;            /* Unix seconds */
   const char *public_key;
   bool sub_account;
+  struct str regions;     /* the fields that GetRegion answers */
   bool (*claim)(void *claim_arg, size_t bytes); /* as in struct api_request; actions use call_claim */
   void *claim_arg;
   struct project project; /* set if the action needs one */
@@ -37,7 +38,7 @@ int refuse_internal(struct refusal *refusal, const char *what, const struct err 
 /* Claims memory for the answer, and for what is needed to make it: bytes in all. RetCode 150 when there is no room. */
 int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal);
 
-#define X(name, handler, needs_project) \
+#define X(name, handler, needs_project, is_long) \
   int handler(const struct call *call, struct buf *out, struct refusal *refusal);
 #include "api/actions.def"
 #undef X

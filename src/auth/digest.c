@@ -27,7 +27,9 @@ void digest_sha256(struct str text, uint8_t out[DIGEST_SHA256_SIZE]) {
 _Static_assert(sizeof(struct sha256_ctx) <= sizeof((struct digest_sha256 *)0)->state, "room for Nettle's struct");
 _Static_assert(_Alignof(struct sha256_ctx) <= 8, "and its alignment");
 
-static struct sha256_ctx *context_of(struct digest_sha256 *digest) { return (struct sha256_ctx *)(void *)digest->state; }
+static struct sha256_ctx *context_of(struct digest_sha256 *digest) {
+  return (struct sha256_ctx *)(void *)digest->state;
+}
 
 void digest_sha256_begin(struct digest_sha256 *digest) { sha256_init(context_of(digest)); }
 

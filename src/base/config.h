@@ -22,6 +22,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
 #define CONFIG_TABLE(X)                                                                                                \
   X(api, body_max, SIZE, "1MiB", "1KiB", "64MiB", "largest body of a signed API request")                              \
   X(api, params_max, COUNT, "1000", "16", "100000", "maximum parameters in one API call, including nested ones")       \
+  X(api, regions, TEXT, "self/self-01", "", "", "REGION/ZONE pairs that GetRegion lists; the first is the default")    \
   X(http, header_max, SIZE, "24KiB", "4KiB", "28KiB", "largest request line and headers together")                     \
   X(http, threads, COUNT, "0", "0", "256", "threads that serve connections; 0: one per core")                          \
   X(http, connections_max, COUNT, "4096", "8", "1000000", "maximum connections at one time")                           \

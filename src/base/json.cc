@@ -143,6 +143,11 @@ struct json *new_node(const reader &r) { return static_cast<struct json *>(arena
 int read_array(const reader &r, ondemand::array array, unsigned depth, struct json *node);
 int read_object(const reader &r, ondemand::object object, unsigned depth, struct json *node);
 
+/* A string that stands for a value is not consumed when its raw text is taken. simdjson skips it later, and would take a
+ * string before a colon for a name, so it would skip what is behind it too. Tokens reach to the next one, so the byte
+ * behind them is readable. */
+bool is_before_colon(std::string_view raw) { return raw.data()[raw.size()] == ':'; }
+
 /* Reads a value below the top; depth is that of the array or object around it. */
 int read_value(const reader &r, ondemand::value value, unsigned depth, struct json *node) {
   ondemand::json_type type;
@@ -161,7 +166,8 @@ int read_value(const reader &r, ondemand::value value, unsigned depth, struct js
     }
     case ondemand::json_type::string: {
       node->type = JSON_STRING;
-      std::string_view quoted = without_blanks(value.raw_json_token());
+      std::string_view raw = value.raw_json_token(), quoted = without_blanks(raw);
+      if (is_before_colon(raw)) return err_set(r.err, ERR_PARSE, "invalid JSON: a colon behind a value");
       bool plain = quoted.size() >= 2 && quoted.back() == '"' && is_plain(quoted);
       return plain ? read_plain_text(r, quoted, &node->text) : read_text(r, value.get_string(), &node->text);
     }
@@ -210,12 +216,14 @@ int read_object(const reader &r, ondemand::object object, unsigned depth, struct
   return result;
 }
 
-/* If skipping an element fails, the error appears when the next element is requested. */
-int hand_over(const reader &r, ondemand::array &array, const struct json_taker *taker) {
+/* If skipping an element fails, the error appears when the next element is requested. simdjson counts elements by
+ * their brackets alone, so in a text that is not JSON there may be more or fewer of them. */
+int hand_over(const reader &r, ondemand::array &array, size_t count, const struct json_taker *taker) {
   for (auto element : array) {
     ondemand::value value;
     simdjson::error_code code = std::move(element).get(value);
     if (code != simdjson::SUCCESS) return fail(r, code);
+    if (count-- == 0) return fail(r, simdjson::TAPE_ERROR);
     arena_reset(r.arena);
     struct json *node = new_node(r);
     int result = node != nullptr ? read_value(r, value, 1, node) : -ERR_MEMORY;
@@ -223,7 +231,7 @@ int hand_over(const reader &r, ondemand::array &array, const struct json_taker *
     else if (result == -ERR_MEMORY) result = taker->element(taker->arg, nullptr, r.err);
     if (result != 0) return result;
   }
-  return 0;
+  return count == 0 ? 0 : fail(r, simdjson::TAPE_ERROR);
 }
 
 int check_end(const reader &r, ondemand::document &document) {
@@ -239,7 +247,7 @@ int read_elements(const reader &r, ondemand::document &document, const struct js
   size_t count;
   if ((code = array.count_elements().get(count)) != simdjson::SUCCESS) return fail(r, code);
   int result = taker->count(taker->arg, count, r.err);
-  if (result == 0) result = hand_over(r, array, taker);
+  if (result == 0) result = hand_over(r, array, count, taker);
   return result == 0 ? check_end(r, document) : result;
 }
 

@@ -281,6 +281,7 @@ static int start_endpoints(struct service *service, struct err *err) {
       .body_max = config->api_body_max,
       .params_max = (uint32_t)config->api_params_max,
       .rows_max = (uint32_t)config->query_rows_max,
+      .regions = config->api_regions,
       .window = {.max_age = seconds_up(config->query_max_age), .max_span = seconds_up(config->query_max_span)},
   };
   struct endpoint_events_options events = {

@@ -41,6 +41,7 @@ static struct api_request api_request_of(struct http_request *request) {
       .body = request->body,
       .id = request->id,
       .unavailable = request->unavailable,
+      .may_take_long = request->on_query_thread,
       .claim = claim,
       .claim_arg = request,
   };
@@ -56,7 +57,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   struct api_result result;
   api_handle(arg, &call, &reply->body, &result);
   note(request, &result);
-  return HTTP_ANSWERED;
+  return result.is_later ? HTTP_LATER : HTTP_ANSWERED;
 }
 
 static void too_large(void *arg, struct http_request *request, struct http_reply *reply) {

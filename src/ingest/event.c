@@ -34,6 +34,7 @@ struct gathering {
   struct event_rules rules; /* their texts live in the arena */
   bool needs_specversion;
   bool has_failed; /* for another reason than wrong JSON */
+  size_t expected; /* events that there is room for */
   struct events events;
 };
 
@@ -65,6 +66,7 @@ static int expect_events(struct gathering *gathering, size_t count, struct err *
                    gathering->rules.events_max);
   }
   struct events *events = &gathering->events;
+  gathering->expected = count;
   events->items = arena_alloc_raw(gathering->arena, count * sizeof *events->items);
   events->usages = arena_alloc_raw(gathering->arena, count * sizeof *events->usages);
   return events->items != NULL && events->usages != NULL ? 0 : out_of_memory(err);
@@ -72,6 +74,7 @@ static int expect_events(struct gathering *gathering, size_t count, struct err *
 
 static int add_event(struct gathering *gathering, const struct json *json, struct err *err) {
   struct events *events = &gathering->events;
+  CHECK(events->count < gathering->expected);
   struct event *event = &events->items[events->count];
   struct usage *usage = &events->usages[events->usages_count];
   int result = fields_read(json, &gathering->rules, gathering->needs_specversion, gathering->scratch,
@@ -87,6 +90,7 @@ static int add_event(struct gathering *gathering, const struct json *json, struc
 static int add_too_large(struct gathering *gathering, struct err *err) {
   struct events *events = &gathering->events;
   if (arena_is_starved(gathering->scratch)) return out_of_memory(err);
+  CHECK(events->count < gathering->expected);
   events->items[events->count++] = (struct event){.id = STR(""), .reason = TOO_LARGE};
   return 0;
 }
@@ -98,6 +102,7 @@ static int add_unreadable(struct gathering *gathering, const struct err *why, st
   if (text.failed) arena_starve(gathering->arena);
   if (text.failed || reason.ptr == NULL) return out_of_memory(err);
   struct events *events = &gathering->events;
+  CHECK(events->count < gathering->expected);
   events->items[events->count++] = (struct event){.id = STR(""), .reason = reason.ptr};
   return 0;
 }

@@ -33,7 +33,7 @@ struct ledger;
 #define LEDGER_RUNS_MAX 48u
 /* Descriptors that an open ledger needs at most: for runs, segments of the log, LMDB and directories, and for the
  * threads that read it (scan.h). A process that also serves connections reserves this many for the ledger. */
-#define LEDGER_DESCRIPTORS 256u
+#define LEDGER_DESCRIPTORS 304u
 
 struct ledger_progress {
   void (*step)(void *arg, uint64_t done, uint64_t total); /* bytes; may be NULL */

@@ -89,6 +89,18 @@ static void visit_cell(void *arg, const struct cell *cell) {
   if (row != NULL) add(&row->sums[cell->tier], &cell->sum);
 }
 
+static bool take_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
+  struct query *query = arg;
+  visit_day(query, day, codec, sums);
+  return query->result == 0;
+}
+
+static bool take_cell(void *arg, const struct cell *cell) {
+  struct query *query = arg;
+  visit_cell(query, cell);
+  return query->result == 0;
+}
+
 static void add_delta(struct query *query, const struct delta *delta, uint64_t covered, uint32_t project,
                       enum usage_kind kind) {
   if (delta == NULL || delta_end(delta) <= covered) return;
@@ -123,12 +135,12 @@ static int read_snapshot(struct query *query, struct rows_txn *snapshot, uint32_
   int result = totals_days_state(snapshot, project, query->zone, &days, err);
   if (result != 0 || days == TOTALS_DAYS_NONE) return result;
   if (days == TOTALS_DAYS_MATCH) {
-    result = totals_visit_days(snapshot, project, kind, query->first_day, query->last_day, visit_day, query, err);
+    result = totals_visit_days(snapshot, project, kind, query->first_day, query->last_day, take_day, query, err);
   } else {
     int64_t from = query->starts[0], to = query->starts[query->last_day - query->first_day + 1] - 1;
     if (to < 0) return 0;
     result = totals_visit_quarters(snapshot, project, kind, from < 0 ? 0 : (uint32_t)(from / QUARTER_SECONDS),
-                                   (uint32_t)(to / QUARTER_SECONDS), visit_cell, query, err);
+                                   (uint32_t)(to / QUARTER_SECONDS), take_cell, query, err);
   }
   return result != 0 ? result : query->result;
 }

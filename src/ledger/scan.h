@@ -28,8 +28,8 @@
 #include "meter/zone.h"
 
 /* Threads that read with these functions at once. LEDGER_DESCRIPTORS counts one segment for each of them, and the
- * runs that a merge replaces while a call still reads them. */
-#define SCAN_THREADS_MAX 16u
+ * runs that a merge replaces while a call still reads them. As many as query.threads may be. */
+#define SCAN_THREADS_MAX 64u
 
 /* The position behind everything that is stored: the as_of of a question about now. */
 uint64_t ledger_position(struct ledger *ledger);
@@ -75,7 +75,8 @@ struct scan_query {
  * million records in that delta: 0.2 ms for one entry, 0.6 ms for 4096, 8 ms for 65536; so a walk over all of them
  * takes 0.12 to 0.16 s. A piece is sorted once, by the first call that reads it: 0.5 ms each, and then 2 bytes a
  * record. Entries at or behind as_of are passed over: a walk far in the past also reads the later entries of its
- * range. Memory of a call: at most 3 MiB to sort or copy a piece, and 96 bytes for each kind of each run and piece. */
+ * range. Memory of a call: at most 3 MiB to sort or copy a piece, and 96 bytes for each kind of each run and piece.
+ */
 #define SCAN_PIECE 32768u
 MUST_USE int ledger_scan_entries(struct ledger *ledger, const struct scan_query *query,
                                  struct scan_entry *ret_entries, size_t room, size_t *ret_count, struct err *err);

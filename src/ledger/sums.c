@@ -224,10 +224,11 @@ static void give(struct sums *sums, enum usage_kind kind, int64_t at, uint8_t co
   sums->result = sums->visit(sums->arg, &part, sums->err);
 }
 
-static void give_day(void *arg, int32_t day, uint8_t codec, const struct usage_count of_tiers[TIERS]) {
+static bool give_day(void *arg, int32_t day, uint8_t codec, const struct usage_count of_tiers[TIERS]) {
   struct sums *sums = arg;
   for (int tier = 0; tier < TIERS; tier++)
     give(sums, sums->kind, day, codec, tier, &of_tiers[tier]);
+  return sums->result == 0;
 }
 
 static void give_quarter(struct sums *sums, enum usage_kind kind, uint32_t quarter, uint8_t codec, int tier,
@@ -241,12 +242,14 @@ static void give_quarter(struct sums *sums, enum usage_kind kind, uint32_t quart
   give(sums, kind, at, codec, tier, sum);
 }
 
-static void give_cell(void *arg, const struct cell *cell) {
-  give_quarter(arg, (enum usage_kind)cell->kind, cell->quarter, cell->codec, cell->tier, &cell->sum);
+static bool give_cell(void *arg, const struct cell *cell) {
+  struct sums *sums = arg;
+  give_quarter(sums, (enum usage_kind)cell->kind, cell->quarter, cell->codec, cell->tier, &cell->sum);
+  return sums->result == 0;
 }
 
 static void give_kept(struct sums *sums) {
-  for (uint32_t i = sums->projects[sums->at].first_part; i != 0; i = sums->parts[i - 1].next) {
+  for (uint32_t i = sums->projects[sums->at].first_part; i != 0 && sums->result == 0; i = sums->parts[i - 1].next) {
     const struct kept *part = &sums->parts[i - 1];
     if (part->is_day)
       give(sums, (enum usage_kind)part->kind, part->day, part->codec, part->tier, &part->sum);

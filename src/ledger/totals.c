@@ -140,8 +140,7 @@ static int day_step(void *arg, struct str key, struct str value, struct err *err
   struct usage_count sums[TIERS];
   for (int tier = 0; tier < TIERS; tier++)
     sums[tier] = sum_load(v + tier * QUARTER_VALUE);
-  walk->visit(walk->arg, (int32_t)(be32_load(k + 5) - DAY_BIAS), (uint8_t)k[9], sums);
-  return 1;
+  return walk->visit(walk->arg, (int32_t)(be32_load(k + 5) - DAY_BIAS), (uint8_t)k[9], sums) ? 1 : 0;
 }
 
 int totals_visit_days(struct rows_txn *txn, uint32_t project, enum usage_kind kind, int32_t first, int32_t last,
@@ -164,8 +163,7 @@ static int cell_step(void *arg, struct str key, struct str value, struct err *er
   struct cell cell;
   if (!cell_load(key, value, &cell)) return rows_bad(TABLE_QUARTERS, err);
   if (memcmp(key.ptr, walk->last, QUARTER_KEY) > 0) return 0;
-  walk->visit(walk->arg, &cell);
-  return 1;
+  return walk->visit(walk->arg, &cell) ? 1 : 0;
 }
 
 static int visit_quarters(struct rows_txn *txn, const struct cell *first, const struct cell *last,
@@ -313,7 +311,7 @@ static void day_sums_flush(struct day_sums *days) {
   memset(days->used, 0, sizeof days->used);
 }
 
-static void day_sums_add(void *arg, const struct cell *cell) {
+static bool day_sums_add(void *arg, const struct cell *cell) {
   struct day_sums *days = arg;
   int32_t day = zone_day_of(days->zone, (int64_t)cell->quarter * QUARTER_SECONDS);
   bool same = days->any && cell->project == days->project && cell->kind == days->kind && day == days->day;
@@ -325,6 +323,7 @@ static void day_sums_add(void *arg, const struct cell *cell) {
   if (!days->used[cell->codec]) memset(days->sums[cell->codec], 0, sizeof days->sums[cell->codec]);
   days->used[cell->codec] = true;
   sum_add(&days->sums[cell->codec][cell->tier], &cell->sum);
+  return true;
 }
 
 static struct day_sums *day_sums_new(struct rows_txn *txn, struct err *err) {
@@ -416,7 +415,7 @@ static int add_days(struct day_sums *days, const struct stale *stale, const stru
       int result = skip ? 0 : project_zone(days->txn, project, &days->zone, err);
       if (result != 0) return result;
     }
-    if (!skip) day_sums_add(days, cell);
+    if (!skip) (void)day_sums_add(days, cell);
   }
   day_sums_flush(days);
   return days->result;

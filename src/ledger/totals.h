@@ -38,8 +38,9 @@ enum totals_days { TOTALS_DAYS_NONE, TOTALS_DAYS_MATCH, TOTALS_DAYS_STALE };
 MUST_USE int totals_days_state(struct rows_txn *txn, uint32_t project, const struct zone *zone, enum totals_days *ret,
                                struct err *err);
 
-typedef void (*totals_visit_day)(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]);
-typedef void (*totals_visit_cell)(void *arg, const struct cell *cell);
+/* Return true to go on, false to end the walk, which is then no error. */
+typedef bool (*totals_visit_day)(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]);
+typedef bool (*totals_visit_cell)(void *arg, const struct cell *cell);
 
 /* Calls visit for the cells of a project and kind, in order: the days, or the quarter hours, in [first, last]. */
 MUST_USE int totals_visit_days(struct rows_txn *txn, uint32_t project, enum usage_kind kind, int32_t first,

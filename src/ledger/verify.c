@@ -61,9 +61,10 @@ static bool tallies_equal(const struct tally *a, const struct tally *b) {
 
 /* ---- the snapshot ---- */
 
-static void keep_cell(void *arg, const struct cell *cell) {
+static bool keep_cell(void *arg, const struct cell *cell) {
   struct verify *v = arg;
   *VERIFY_ADD(v->kept_cells, v->kept_cells_count, v->kept_cells_cap) = *cell;
+  return true;
 }
 
 struct day_keeper {
@@ -72,11 +73,12 @@ struct day_keeper {
   uint8_t kind;
 };
 
-static void keep_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
+static bool keep_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
   struct day_keeper *keeper = arg;
   struct day_total *total = VERIFY_ADD(keeper->days->items, keeper->days->count, keeper->days->cap);
   *total = (struct day_total){.project = keeper->project, .kind = keeper->kind, .codec = codec, .day = day};
   memcpy(total->sums, sums, sizeof total->sums);
+  return true;
 }
 
 static int keep_project(struct verify *v, struct rows_txn *txn, uint32_t project, const struct zone *zone,

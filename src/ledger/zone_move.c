@@ -43,6 +43,11 @@ static void visit_cell(void *arg, const struct cell *cell) {
   if (move->kind != USAGE_SNAPSHOT) move->seconds += cell->sum.units;
 }
 
+static bool take_cell(void *arg, const struct cell *cell) {
+  visit_cell(arg, cell);
+  return true;
+}
+
 static void visit_delta(struct move *move, const struct delta *delta, uint64_t covered, uint32_t project) {
   if (delta == NULL || delta_end(delta) <= covered) return;
   cells_visit(delta_cells(delta), project, move->kind, visit_cell, move);
@@ -61,7 +66,7 @@ static int visit_kind(struct ledger *ledger, struct move *move, uint32_t project
   }
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
   if (result != 0) return result;
-  return totals_visit_quarters(snapshot, project, move->kind, 0, UINT32_MAX, visit_cell, move, err);
+  return totals_visit_quarters(snapshot, project, move->kind, 0, UINT32_MAX, take_cell, move, err);
 }
 
 static struct ledger_zone_move sum_up(const struct move *move) {

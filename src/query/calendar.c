@@ -13,9 +13,8 @@ static const struct {
   const char *name;
   int64_t shortest; /* seconds between two starts, at least, except where clocks change */
 } steps[CALENDAR_STEPS] = {
-    [CALENDAR_15M] = {"15m", 900},        [CALENDAR_1H] = {"1h", 3600},
-    [CALENDAR_1D] = {"1d", 20 * 3600},    [CALENDAR_1W] = {"1w", 6 * 86400},
-    [CALENDAR_1MO] = {"1mo", 27 * 86400}, [CALENDAR_TOTAL] = {"total", INT64_MAX},
+    [CALENDAR_15M] = {"15m", 900},     [CALENDAR_1H] = {"1h", 3600},         [CALENDAR_1D] = {"1d", 20 * 3600},
+    [CALENDAR_1W] = {"1w", 6 * 86400}, [CALENDAR_1MO] = {"1mo", 27 * 86400}, [CALENDAR_TOTAL] = {"total", INT64_MAX},
 };
 
 const char *calendar_step_name(enum calendar_step step) {
@@ -39,8 +38,10 @@ static int64_t change_between(const struct zone *zone, int64_t low, int64_t high
   int32_t before = zone_offset(zone, low);
   while (high - low > 1) {
     int64_t middle = low + (high - low) / 2;
-    if (zone_offset(zone, middle) == before) low = middle;
-    else high = middle;
+    if (zone_offset(zone, middle) == before)
+      low = middle;
+    else
+      high = middle;
   }
   return high;
 }
@@ -82,21 +83,28 @@ static int64_t week_end(const struct zone *zone, int64_t start) {
 /* Where the step that begins or goes on at `start` would end, if the range went on. */
 static int64_t step_end(const struct zone *zone, enum calendar_step step, int64_t start) {
   switch (step) {
-  case CALENDAR_15M: return clock_end(zone, start, steps[step].shortest);
-  case CALENDAR_1H: return clock_end(zone, start, steps[step].shortest);
-  case CALENDAR_1D: return days_end(zone, start, zone_day_of(zone, start) + 1, 1);
-  case CALENDAR_1W: return week_end(zone, start);
-  case CALENDAR_1MO: return month_end(zone, start);
-  case CALENDAR_TOTAL: break;
+    case CALENDAR_15M:
+      return clock_end(zone, start, steps[step].shortest);
+    case CALENDAR_1H:
+      return clock_end(zone, start, steps[step].shortest);
+    case CALENDAR_1D:
+      return days_end(zone, start, zone_day_of(zone, start) + 1, 1);
+    case CALENDAR_1W:
+      return week_end(zone, start);
+    case CALENDAR_1MO:
+      return month_end(zone, start);
+    case CALENDAR_TOTAL:
+      break;
   }
   return INT64_MAX;
 }
 
 static int refuse_steps(enum calendar_step step, struct err *err) {
-  return err_set(err, ERR_LIMIT,
-                 "the range has more than %u steps of %s: ask for a shorter range, or for a longer step (1h, 1d, 1w, 1mo, "
-                 "total)",
-                 CALENDAR_MAX, calendar_step_name(step));
+  return err_set(
+      err, ERR_LIMIT,
+      "the range has more than %u steps of %s: ask for a shorter range, or for a longer step (1h, 1d, 1w, 1mo, "
+      "total)",
+      CALENDAR_MAX, calendar_step_name(step));
 }
 
 /* The number of steps is not known before; memory grows with them. */
@@ -150,8 +158,10 @@ size_t calendar_at(const struct calendar *calendar, int64_t time) {
   size_t low = 0, high = calendar->count;
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
-    if (calendar->starts[middle] <= time) low = middle;
-    else high = middle;
+    if (calendar->starts[middle] <= time)
+      low = middle;
+    else
+      high = middle;
   }
   return low;
 }

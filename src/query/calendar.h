@@ -37,8 +37,8 @@ struct calendar {
   size_t count;    /* 0 if from == to */
 };
 
-/* Divides [from, to), with 0 <= from <= to <= ZONE_TIME_MAX. -ERR_LIMIT: more than CALENDAR_MAX steps; the text says how
- * to ask for fewer. -ERR_MEMORY. The caller frees with calendar_fini. */
+/* Divides [from, to), with 0 <= from <= to <= ZONE_TIME_MAX. -ERR_LIMIT: more than CALENDAR_MAX steps; the text says
+ * how to ask for fewer. -ERR_MEMORY. The caller frees with calendar_fini. */
 MUST_USE int calendar_make(const struct zone *zone, enum calendar_step step, int64_t from, int64_t to,
                            struct calendar *ret, struct err *err);
 void calendar_fini(struct calendar *calendar);

@@ -1,5 +1,5 @@
-/* A tier in a cell of totals, or in a record, is TIER_LOW where there is none. So whether a task has a tier is asked of
- * its kind, never of the number. */
+/* A tier in a cell of totals, or in a record, is TIER_LOW where there is none. So whether a task has a tier is asked
+ * of its kind, never of the number. */
 #include "query/dims.h"
 
 #include <inttypes.h>
@@ -29,9 +29,10 @@ int dim_parse(struct str name, struct dim_ref *ret, struct err *err) {
       return 0;
     }
   }
-  return err_set(err, ERR_NOT_FOUND,
-                 "must be project, codec, tier, resolution, frame_rate, source, kind, or label.NAME with the name of a "
-                 "label");
+  return err_set(
+      err, ERR_NOT_FOUND,
+      "must be project, codec, tier, resolution, frame_rate, source, kind, or label.NAME with the name of a "
+      "label");
 }
 
 bool dim_equal(const struct dim_ref *a, const struct dim_ref *b) {
@@ -56,12 +57,17 @@ void dim_write_name(const struct dim_ref *ref, struct buf *out) {
 
 const char *dim_kind_name(enum usage_kind kind) {
   switch (kind) {
-  case USAGE_TRANSCODE: return "transcode";
-  case USAGE_REMUX: return "remux";
-  case USAGE_SNAPSHOT: return "snapshot";
-  case USAGE_AUDIO: return "audio";
-  case USAGE_VOID:
-  case USAGE_UNRESOLVED: break;
+    case USAGE_TRANSCODE:
+      return "transcode";
+    case USAGE_REMUX:
+      return "remux";
+    case USAGE_SNAPSHOT:
+      return "snapshot";
+    case USAGE_AUDIO:
+      return "audio";
+    case USAGE_VOID:
+    case USAGE_UNRESOLVED:
+      break;
   }
   CHECK(!"a kind of tasks");
   return "";
@@ -103,16 +109,30 @@ bool dim_has_tier(const struct usage *usage) {
 
 void dim_of_usage(const struct dim_ref *ref, const struct usage *usage, struct dim_value *ret) {
   switch (ref->dim) {
-  case DIM_PROJECT: *ret = of_text(usage->project); return;
-  case DIM_CODEC: *ret = of_text(usage->codec); return;
-  case DIM_TIER: *ret = dim_has_tier(usage) ? (struct dim_value){.number = usage->tier} : null_value(); return;
-  case DIM_RESOLUTION: *ret = of_size(usage->width, usage->height); return;
-  case DIM_FRAME_RATE:
-    *ret = usage->frame_rate.denominator > 0 ? (struct dim_value){.rate = usage->frame_rate} : null_value();
-    return;
-  case DIM_SOURCE: *ret = of_text(usage->source); return;
-  case DIM_KIND: *ret = (struct dim_value){.number = usage->kind}; return;
-  case DIM_LABEL: *ret = of_label(ref->label, usage->labels); return;
+    case DIM_PROJECT:
+      *ret = of_text(usage->project);
+      return;
+    case DIM_CODEC:
+      *ret = of_text(usage->codec);
+      return;
+    case DIM_TIER:
+      *ret = dim_has_tier(usage) ? (struct dim_value){.number = usage->tier} : null_value();
+      return;
+    case DIM_RESOLUTION:
+      *ret = of_size(usage->width, usage->height);
+      return;
+    case DIM_FRAME_RATE:
+      *ret = usage->frame_rate.denominator > 0 ? (struct dim_value){.rate = usage->frame_rate} : null_value();
+      return;
+    case DIM_SOURCE:
+      *ret = of_text(usage->source);
+      return;
+    case DIM_KIND:
+      *ret = (struct dim_value){.number = usage->kind};
+      return;
+    case DIM_LABEL:
+      *ret = of_label(ref->label, usage->labels);
+      return;
   }
   CHECK(!"a dimension");
 }
@@ -198,14 +218,20 @@ int dim_parse_value(const struct dim_ref *ref, struct str text, char codec_room[
     return 0;
   }
   switch (ref->dim) {
-  case DIM_CODEC: return parse_codec(text, codec_room, ret, err);
-  case DIM_TIER: return parse_tier(text, ret, err);
-  case DIM_RESOLUTION: return parse_size(text, ret, err);
-  case DIM_FRAME_RATE: return parse_rate(text, ret, err);
-  case DIM_KIND: return parse_kind(text, ret, err);
-  case DIM_PROJECT:
-  case DIM_SOURCE:
-  case DIM_LABEL: break;
+    case DIM_CODEC:
+      return parse_codec(text, codec_room, ret, err);
+    case DIM_TIER:
+      return parse_tier(text, ret, err);
+    case DIM_RESOLUTION:
+      return parse_size(text, ret, err);
+    case DIM_FRAME_RATE:
+      return parse_rate(text, ret, err);
+    case DIM_KIND:
+      return parse_kind(text, ret, err);
+    case DIM_PROJECT:
+    case DIM_SOURCE:
+    case DIM_LABEL:
+      break;
   }
   if (text.len == 0) return err_set(err, ERR_RANGE, "must not be empty");
   return parse_text(ref->dim, text, ret, err);
@@ -224,20 +250,32 @@ void dim_write_frame_rate(struct frame_rate rate, struct buf *out) {
   struct frame_rate back;
   bool same = frame_rate_parse(str_make(text, (size_t)len), &back) && back.numerator == rate.numerator &&
               back.denominator == rate.denominator;
-  if (same) buf_append(out, text, (size_t)len);
-  else frame_rate_write(rate, out);
+  if (same)
+    buf_append(out, text, (size_t)len);
+  else
+    frame_rate_write(rate, out);
 }
 
 void dim_write_value(enum dim dim, const struct dim_value *value, struct buf *out) {
   CHECK(!value->is_null);
   switch (dim) {
-  case DIM_TIER: buf_text(out, tier_name((enum tier)value->number)); return;
-  case DIM_KIND: buf_text(out, dim_kind_name((enum usage_kind)value->number)); return;
-  case DIM_RESOLUTION: buf_printf(out, "%" PRIu32 "x%" PRIu32, value->number >> 16, value->number & 0xFFFF); return;
-  case DIM_FRAME_RATE: dim_write_frame_rate(value->rate, out); return;
-  case DIM_PROJECT:
-  case DIM_CODEC:
-  case DIM_SOURCE:
-  case DIM_LABEL: buf_str(out, value->text); return;
+    case DIM_TIER:
+      buf_text(out, tier_name((enum tier)value->number));
+      return;
+    case DIM_KIND:
+      buf_text(out, dim_kind_name((enum usage_kind)value->number));
+      return;
+    case DIM_RESOLUTION:
+      buf_printf(out, "%" PRIu32 "x%" PRIu32, value->number >> 16, value->number & 0xFFFF);
+      return;
+    case DIM_FRAME_RATE:
+      dim_write_frame_rate(value->rate, out);
+      return;
+    case DIM_PROJECT:
+    case DIM_CODEC:
+    case DIM_SOURCE:
+    case DIM_LABEL:
+      buf_str(out, value->text);
+      return;
   }
 }

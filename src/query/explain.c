@@ -42,7 +42,8 @@ static void say_if_folded_otherwise(struct explain_codec *codec) {
   struct str given = codec->reported.len > 0 ? codec->reported : codec->name;
   char today[CODEC_NAME_MAX + 1];
   if (codec_canonical(given, today, NULL) != 0 || str_equal(str_of(today), codec->name)) return;
-  say(&codec->rule, "; the table of this version folds it to %s, but a record keeps the name that it got when it was stored",
+  say(&codec->rule,
+      "; the table of this version folds it to %s, but a record keeps the name that it got when it was stored",
       today);
 }
 
@@ -73,8 +74,8 @@ void explain_codec(const struct usage *usage, struct explain_codec *ret) {
     say(&ret->rule, "the report names no codec");
     return;
   }
-  /* An empty codec_reported means that the name arrived as the canonical one. Records of an earlier version never keep
-   * it; they do not know their token either. */
+  /* An empty codec_reported means that the name arrived as the canonical one. Records of an earlier version never
+   * keep it; they do not know their token either. */
   if (ret->reported.len == 0 && usage->token.len > 0) ret->reported = usage->codec;
   explain_named_codec(ret);
   say_if_folded_otherwise(ret);
@@ -150,7 +151,8 @@ static void explain_duration(const struct usage *usage, struct explain_amount *r
     say(&ret->rule, "%" PRIu64 " ms are %" PRIu64 " s", ms, seconds);
   } else if (ms < 500) {
     begin(&ret->rule, "at_least");
-    say(&ret->rule, "%" PRIu64 " ms count %" PRIu64 " s, because a task with any duration counts at least 1 s", ms, seconds);
+    say(&ret->rule, "%" PRIu64 " ms count %" PRIu64 " s, because a task with any duration counts at least 1 s", ms,
+        seconds);
   } else {
     begin(&ret->rule, "rounded");
     say(&ret->rule, "%" PRIu64 " ms are rounded half up to %" PRIu64 " s", ms, seconds);
@@ -185,7 +187,9 @@ void explain_finish(const struct usage *usage, struct explain_rule *ret) {
     say(ret, "the report states no finish time, so the time of its arrival counts");
   } else {
     begin(ret, "notice");
-    say(ret, "the notice states no finish time, so the time of its arrival counts; it was read later, from the quarantine");
+    say(ret,
+        "the notice states no finish time, so the time of its arrival counts; it was read later, from the "
+        "quarantine");
   }
 }
 
@@ -193,7 +197,8 @@ void explain_date(int32_t day, char out[EXPLAIN_DATE_SIZE]) {
   int year, month, of_month;
   zone_date_from_day(day, &year, &month, &of_month);
   CHECK(year >= 0 && year <= 9999);
-  (void)snprintf(out, EXPLAIN_DATE_SIZE, "%04u-%02u-%02u", (unsigned)year % 10000, (unsigned)month % 100, (unsigned)of_month % 100);
+  (void)snprintf(out, EXPLAIN_DATE_SIZE, "%04u-%02u-%02u", (unsigned)year % 10000, (unsigned)month % 100,
+                 (unsigned)of_month % 100);
 }
 
 void explain_local_time(int64_t ms, int32_t offset, char out[EXPLAIN_LOCAL_TIME_SIZE]) {
@@ -215,8 +220,8 @@ void explain_day(int64_t finished_ms, const struct zone *zone, bool by_project, 
   explain_local_time(finished_ms, ret->offset, ret->local_time);
   bool is_local_date = memcmp(ret->date, ret->local_time, EXPLAIN_DATE_SIZE - 1) == 0;
   begin(&ret->rule, is_local_date ? "local_date" : "day_goes_on");
-  say(&ret->rule, "in %s %s the task finished at %s, so it belongs to the day %s", whose, zone_name(zone), ret->local_time,
-      ret->date);
+  say(&ret->rule, "in %s %s the task finished at %s, so it belongs to the day %s", whose, zone_name(zone),
+      ret->local_time, ret->date);
   if (!is_local_date) say(&ret->rule, ": clocks went back over midnight, and the day that had begun went on");
 }
 
@@ -229,7 +234,8 @@ static void say_finished(const struct usage *usage, struct explain_count *ret) {
   if (usage->kind == USAGE_SNAPSHOT)
     say(&ret->rule, "the task finished, so it counts %" PRIu64 " images", ret->sums.units);
   else
-    say(&ret->rule, "the task finished, so it counts %" PRIu64 " s and %" PRIu64 " min", ret->sums.units, ret->sums.minutes);
+    say(&ret->rule, "the task finished, so it counts %" PRIu64 " s and %" PRIu64 " min", ret->sums.units,
+        ret->sums.minutes);
 }
 
 static void say_unresolved(const struct usage *usage, bool is_resolved, struct explain_count *ret) {
@@ -264,9 +270,11 @@ void explain_count(const struct usage *usage, bool is_voided, bool is_resolved, 
 
 /* ---- who ---- */
 
-static void say_token(struct explain_rule *rule, const struct usage *usage, struct str token_label, const char *what) {
+static void say_token(struct explain_rule *rule, const struct usage *usage, struct str token_label,
+                      const char *what) {
   if (usage->token.len == 0) {
-    say(rule, "the %s does not name a token: a command of the server reported it, or an earlier version wrote it", what);
+    say(rule, "the %s does not name a token: a command of the server reported it, or an earlier version wrote it",
+        what);
     return;
   }
   say(rule, "the token %.*s reported the %s", STR_ARG(usage->token), what);

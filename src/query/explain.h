@@ -2,8 +2,8 @@
  * Source: design, section 4.
  *
  * Rules have fixed names, so that a program or a translation can tell them apart; explain.c has them all. A record
- * keeps what was decided when it was stored. Where the rules of this version would decide otherwise, the sentence says
- * so. The sentences are one line of UTF-8 without control characters.
+ * keeps what was decided when it was stored. Where the rules of this version would decide otherwise, the sentence
+ * says so. The sentences are one line of UTF-8 without control characters.
  */
 #ifndef CODECMETER_QUERY_EXPLAIN_H
 #define CODECMETER_QUERY_EXPLAIN_H
@@ -75,7 +75,8 @@ void explain_finish(const struct usage *usage, struct explain_rule *ret);
 
 /* The day that a finish time belongs to.
  *   local_date   the local date
- *   day_goes_on  clocks went back over midnight: the local date came a second time, and the day that had begun went on */
+ *   day_goes_on  clocks went back over midnight: the local date came a second time, and the day that had begun went
+ * on */
 struct explain_day {
   struct explain_rule rule;
   int32_t day;

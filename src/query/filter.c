@@ -1,5 +1,5 @@
-/* The values of all names are in one array, in the order in which they were added. There are few of them, so the values
- * of one name are found by a search. */
+/* The values of all names are in one array, in the order in which they were added. There are few of them, so the
+ * values of one name are found by a search. */
 #include "query/filter.h"
 
 #include "base/check.h"
@@ -15,7 +15,8 @@ int filter_add(struct filter *filter, struct str name, struct str value, struct 
   if (result != 0) return result;
   if (ref.dim == DIM_PROJECT) return err_set(err, ERR_NOT_FOUND, "the project is not a filter here");
   if (filter->count == FILTER_VALUES_MAX)
-    return err_set(err, ERR_LIMIT, "the question has more than %u values of filters: ask with fewer", FILTER_VALUES_MAX);
+    return err_set(err, ERR_LIMIT, "the question has more than %u values of filters: ask with fewer",
+                   FILTER_VALUES_MAX);
   struct filter_value *added = &filter->values[filter->count];
   result = dim_parse_value(&ref, value, added->codec, &added->value, err);
   if (result != 0) return result;

@@ -1,11 +1,12 @@
 /* Filters: which tasks a question is about. The same for all resources that take filters. Source: design §7.
  *
- * A filter's name is a dimension's (query/dims.h) but `project`, which the caller resolves. A name may be given several
- * times: a task passes if it has one of these values. Different names: it passes if it passes all of them. An empty
- * value is the tasks that have no such value: `label.team=` are those without the label. No filter: all tasks pass.
+ * A filter's name is a dimension's (query/dims.h) but `project`, which the caller resolves. A name may be given
+ * several times: a task passes if it has one of these values. Different names: it passes if it passes all of them. An
+ * empty value is the tasks that have no such value: `label.team=` are those without the label. No filter: all tasks
+ * pass.
  *
- * A struct filter starts as {0}, owns no memory, and borrows the texts that were added to it. It must not be copied or
- * moved once something has been added.
+ * A struct filter starts as {0}, owns no memory, and borrows the texts that were added to it. It must not be copied
+ * or moved once something has been added.
  */
 #ifndef CODECMETER_QUERY_FILTER_H
 #define CODECMETER_QUERY_FILTER_H
@@ -34,8 +35,8 @@ struct filter {
 
 /* True if this is the name of a filter: "tier", "label.team" … Never "project". */
 bool filter_is_name(struct str name);
-/* Adds one value. -ERR_NOT_FOUND: no filter has this name. -ERR_RANGE: the value is wrong; the text says what it must be,
- * "must be low, medium, high or super". -ERR_LIMIT: too many. */
+/* Adds one value. -ERR_NOT_FOUND: no filter has this name. -ERR_RANGE: the value is wrong; the text says what it must
+ * be, "must be low, medium, high or super". -ERR_LIMIT: too many. */
 MUST_USE int filter_add(struct filter *filter, struct str name, struct str value, struct err *err);
 
 /* True if a task passes. `usage` is the record of a task; whether it counts is the caller's question. */

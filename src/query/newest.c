@@ -1,5 +1,6 @@
-/* A heap of the projects' next entries. Each project has a few entries at hand, and asks the ledger for more when it has
- * none. Which entry is the latest is known only when every project has been asked, so nothing is given before that.
+/* A heap of the projects' next entries. Each project has a few entries at hand, and asks the ledger for more when it
+ * has none. Which entry is the latest is known only when every project has been asked, so nothing is given before
+ * that.
  */
 #include "query/newest.h"
 
@@ -118,8 +119,8 @@ static int open_projects(struct newest *newest, unsigned *searches, struct err *
   return 0;
 }
 
-/* Brings the heap in order after the entry of its first project was taken. *ret_is_ready is false if that project must
- * ask the ledger and may not now. */
+/* Brings the heap in order after the entry of its first project was taken. *ret_is_ready is false if that project
+ * must ask the ledger and may not now. */
 static int advance(struct newest *newest, unsigned *searches, bool *ret_is_ready, struct err *err) {
   struct newest_place *place = &newest->places[newest->heap[0]];
   *ret_is_ready = true;

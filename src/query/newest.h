@@ -9,8 +9,8 @@
 #include "ledger/scan.h"
 #include "query/tasks.h"
 
-/* Begin with zeros. newest_open takes memory: 72 bytes for each project, and TASKS_ENTRIES_MAX entries, or one for each
- * project if that is more. newest_fini frees it. */
+/* Begin with zeros. newest_open takes memory: 32 bytes for each project, and TASKS_ENTRIES_MAX entries, or one for
+ * each project if that is more. newest_fini frees it. */
 struct newest {
   struct ledger *ledger;
   const struct tasks_query *query; /* borrowed */
@@ -24,7 +24,8 @@ struct newest {
 };
 
 /* Borrows the ledger and the query until newest_fini. False: no memory; newest_fini is still needed. */
-MUST_USE bool newest_open(struct newest *newest, struct ledger *ledger, const struct tasks_query *query, unsigned kinds);
+MUST_USE bool newest_open(struct newest *newest, struct ledger *ledger, const struct tasks_query *query,
+                          unsigned kinds);
 void newest_fini(struct newest *newest);
 
 /* Takes the next entry. *ret_has is false if there are no more, or if the ledger must be asked and *searches, which

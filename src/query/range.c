@@ -88,7 +88,8 @@ int64_t range_before(const struct zone *zone, int64_t from, int64_t to) {
   CHECK(from <= to);
   int32_t first, last;
   int months;
-  if (!calendar_day_begins(zone, from, &first) || !calendar_day_begins(zone, to, &last)) return clamp(from - (to - from));
+  if (!calendar_day_begins(zone, from, &first) || !calendar_day_begins(zone, to, &last))
+    return clamp(from - (to - from));
   int32_t day = months_between(first, last, &months) ? calendar_month(first, -months) : first - (last - first);
   return day < 0 ? 0 : clamp(zone_day_start(zone, day));
 }

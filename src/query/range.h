@@ -22,14 +22,14 @@ struct range_bound {
 bool range_looks_like_date(int64_t seconds);
 
 struct range {
-  bool is_of_now;     /* the month that it is now */
-  bool is_until_now;  /* `to` is the end of the day that it is now */
+  bool is_of_now;    /* the month that it is now */
+  bool is_until_now; /* `to` is the end of the day that it is now */
   struct range_bound from, to;
 };
 
-/* Makes a range of the bounds that a question gives; NULL: not given. `from` alone: until the end of today. Neither: this
- * month. -ERR_RANGE: *ret_param names the parameter at fault ("from", "to"), and the text says what is wrong. Whether
- * `from` is before `to` is decided here if a zone cannot matter, else by range_in_zone. */
+/* Makes a range of the bounds that a question gives; NULL: not given. `from` alone: until the end of today. Neither:
+ * this month. -ERR_RANGE: *ret_param names the parameter at fault ("from", "to"), and the text says what is wrong.
+ * Whether `from` is before `to` is decided here if a zone cannot matter, else by range_in_zone. */
 MUST_USE int range_of_bounds(const struct range_bound *from, const struct range_bound *to, struct range *ret,
                              const char **ret_param, struct err *err);
 /* The month that begins on this day. */

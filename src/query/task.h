@@ -26,8 +26,8 @@ struct task_story {
 
 #define TASK_STORY_ARENA_MAX ((size_t)32 << 10)
 
-/* Finds the records of an identity as of a position. At least one of `record` and `waiting` exists. -ERR_NOT_FOUND: there
- * is none, or no such project. Otherwise errors as in ledger/scan.h. */
+/* Finds the records of an identity as of a position. At least one of `record` and `waiting` exists. -ERR_NOT_FOUND:
+ * there is none, or no such project. Otherwise errors as in ledger/scan.h. */
 MUST_USE int task_find(struct ledger *ledger, struct str project, struct str source, struct str id, uint64_t as_of,
                        struct arena *arena, struct task_story *ret, struct err *err);
 

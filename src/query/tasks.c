@@ -1,17 +1,17 @@
-/* Records are fastest to read in the order of the log, and must be passed in the order of time. So a batch of entries is
- * sorted by position, read, filtered, and what matches is sorted back. The fewer records match, the larger the next
- * batch is, because the records of a large batch share blocks of the log.
+/* Records are fastest to read in the order of the log, and must be passed in the order of time. So a batch of entries
+ * is sorted by position, read, filtered, and what matches is sorted back. The fewer records match, the larger the
+ * next batch is, because the records of a large batch share blocks of the log.
  *
  *   gather: entries of a batch  ──>  match: read them, keep those that match  ──>  pass: to the visitor, one by one
  *
- * Only TASKS_COPIES records are kept whole. If more of a large batch match, they are read again, so many at a time, when
- * the visitor comes to them.
+ * Only TASKS_COPIES records are kept whole. If more of a large batch match, they are read again, so many at a time,
+ * when the visitor comes to them.
  *
- * The list is behind `key`. While tasks of a batch wait for the visitor, that is the last one passed; when all have been
- * passed, the last entry of the batch.
+ * The list is behind `key`. While tasks of a batch wait for the visitor, that is the last one passed; when all have
+ * been passed, the last entry of the batch.
  *
- * Task ids have an index of their own. The records of those that are asked for are gathered first, and take the place of
- * the projects' entries by time (query/newest.h), unless there are too many of them.
+ * Task ids have an index of their own. The records of those that are asked for are gathered first, and take the place
+ * of the projects' entries by time (query/newest.h), unless there are too many of them.
  */
 #include "query/tasks.h"
 
@@ -23,9 +23,9 @@
 #include "query/newest.h"
 #include "query/usage_copy.h"
 
-#define BATCH_FIRST 64u      /* the first batch is small, because most pages are */
-#define FEW 8u               /* a batch of which less than one in so many matches is followed by a larger one */
-#define TASK_ID_SEARCHES 4u  /* a search for a task id counts as so many others: it may pass over a whole delta */
+#define BATCH_FIRST 64u     /* the first batch is small, because most pages are */
+#define FEW 8u              /* a batch of which less than one in so many matches is followed by a larger one */
+#define TASK_ID_SEARCHES 4u /* a search for a task id counts as so many others: it may pass over a whole delta */
 
 struct found {
   struct scan_entry *items; /* sorted when all are gathered */
@@ -119,7 +119,8 @@ static bool names_kind(const struct filter *filter) {
 static unsigned kinds_of(const struct tasks_query *query) {
   unsigned asked = 0;
   bool takes_unresolved = (query->statuses & TASK_UNRESOLVED) != 0 && !names_kind(query->filter);
-  if ((query->statuses & (TASK_FINISHED | TASK_FAILED | TASK_VOIDED)) != 0) asked |= filter_kinds(query->filter) & SCAN_TASKS;
+  if ((query->statuses & (TASK_FINISHED | TASK_FAILED | TASK_VOIDED)) != 0)
+    asked |= filter_kinds(query->filter) & SCAN_TASKS;
   if (takes_unresolved) asked |= SCAN_KIND(USAGE_UNRESOLVED);
   return asked;
 }
@@ -211,7 +212,8 @@ static bool grow_found(struct found *found) {
 static bool is_asked_for(const struct tasks *tasks, size_t project, const struct scan_entry *entry) {
   const struct tasks_project *of = &tasks->query.projects[project];
   int64_t time = entry->key.finished_ms;
-  return (tasks->kinds & SCAN_KIND(entry->kind)) != 0 && time >= of->from_ms && (time < of->to_ms || of->to_ms == INT64_MAX) &&
+  return (tasks->kinds & SCAN_KIND(entry->kind)) != 0 && time >= of->from_ms &&
+         (time < of->to_ms || of->to_ms == INT64_MAX) &&
          (!tasks->has_key || newest_compare(&tasks->key, &entry->key) < 0);
 }
 
@@ -221,7 +223,8 @@ static int add_found(void *arg, const struct ledger_history_item *item, struct e
   const struct scan_entry entry = {.key = {item->usage->finished_ms, item->position}, .kind = item->usage->kind};
   if (!is_asked_for(finding->tasks, finding->project, &entry)) return 0;
   if (found->count == TASKS_FOUND_MAX) return -ERR_LIMIT;
-  if (found->count == found->cap && !grow_found(found)) return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
+  if (found->count == found->cap && !grow_found(found))
+    return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
   found->items[found->count] = entry;
   found->projects[found->count++] = finding->project;
   return 0;
@@ -249,7 +252,9 @@ static int sort_found(struct found *found, struct err *err) {
   return 0;
 }
 
-static size_t pairs_of(const struct tasks *tasks) { return tasks->query.projects_count * tasks->query.task_ids_count; }
+static size_t pairs_of(const struct tasks *tasks) {
+  return tasks->query.projects_count * tasks->query.task_ids_count;
+}
 
 /* Asks for a part of the records of one pair. */
 static int find_pair(struct tasks *tasks, struct err *err) {

@@ -7,7 +7,7 @@
  * meanwhile.
  *
  * A call of tasks_next looks at a bounded number of records and holds nothing of the ledger when it returns. Between
- * calls a list holds at most TASKS_MEMORY_MAX bytes and 96 for each project.
+ * calls a list holds at most TASKS_MEMORY_MAX bytes, and 64 for each project.
  */
 #ifndef CODECMETER_QUERY_TASKS_H
 #define CODECMETER_QUERY_TASKS_H
@@ -20,12 +20,12 @@
 #include "ledger/scan.h"
 #include "query/filter.h"
 
-#define TASKS_STEP_RECORDS 2048u   /* records that one call looks at, about; then it returns what it has */
-#define TASKS_STEP_SEARCHES 128u   /* times that one call asks a project for entries */
-#define TASKS_BATCH 2048u          /* records that are read together, in the order of the log */
-#define TASKS_COPIES 256u          /* of these, records that wait for the visitor */
-#define TASKS_ENTRIES_MAX 32768u   /* entries that wait to be read, of all projects; at least one for each */
-#define TASKS_FOUND_MAX 65536u     /* records of the task ids that are asked for; beyond it they are found by time */
+#define TASKS_STEP_RECORDS 2048u /* records that one call looks at, about; then it returns what it has */
+#define TASKS_STEP_SEARCHES 128u /* times that one call asks a project for entries */
+#define TASKS_BATCH 2048u        /* records that are read together, in the order of the log */
+#define TASKS_COPIES 256u        /* of these, records that wait for the visitor */
+#define TASKS_ENTRIES_MAX 32768u /* entries that wait to be read, of all projects; at least one for each */
+#define TASKS_FOUND_MAX 65536u   /* records of the task ids that are asked for; beyond it they are found by time */
 #define TASKS_TASK_IDS_MAX 16u
 #define TASKS_MEMORY_MAX ((size_t)4 << 20)
 
@@ -48,11 +48,11 @@ struct tasks_query {
   size_t projects_count;
   /* An unresolved output has no kind yet, so a filter of kinds excludes it. It has no tier either. */
   const struct filter *filter;
-  unsigned statuses;             /* enum task_status bits, at least one */
-  const struct str *task_ids;    /* only tasks with one of these task ids (a task's `id` if it has none); none: all */
-  size_t task_ids_count;         /* at most TASKS_TASK_IDS_MAX */
+  unsigned statuses;          /* enum task_status bits, at least one */
+  const struct str *task_ids; /* only tasks with one of these task ids (a task's `id` if it has none); none: all */
+  size_t task_ids_count;      /* at most TASKS_TASK_IDS_MAX */
   uint64_t as_of;
-  bool has_behind;               /* only what comes behind this key in the order */
+  bool has_behind; /* only what comes behind this key in the order */
   struct scan_key behind;
 };
 
@@ -77,8 +77,8 @@ typedef bool (*tasks_visit)(void *arg, const struct tasks_item *item);
  * (*ret_is_end). Errors as in ledger/scan.h; after one, only tasks_free may be called. */
 MUST_USE int tasks_next(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_is_end, struct err *err);
 
-/* Where the list is: everything up to this key, included, has been passed or filtered away. *ret is untouched, and the
- * result false, before that holds for any. */
+/* Where the list is: everything up to this key, included, has been passed or filtered away. *ret is untouched, and
+ * the result false, before that holds for any. */
 bool tasks_key(const struct tasks *tasks, struct scan_key *ret);
 /* True if the list certainly has nothing behind its key. */
 bool tasks_is_at_end(const struct tasks *tasks);

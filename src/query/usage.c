@@ -1,11 +1,14 @@
 /* A question has three parts: totals (in usage_begin, one call for all projects, so that all are as of one position),
- * records (in usage_work, page by page), and lines. What was added so far is kept between calls; nothing of the ledger is.
+ * records (in usage_work, page by page), and lines. What was added so far is kept between calls; nothing of the
+ * ledger is.
  *
  * Entries come in the order of time, project by project; their records are read in the order of position, because one
- * block of the log holds hundreds of them. So entries are gathered, of many projects at once, before records are read:
- * each block is then read about once for each gathering, and not once for each task.
+ * block of the log holds hundreds of them. So entries are gathered, of many projects at once, before records are
+ * read: each block is then read about once for each gathering, and not once for each task.
  *
- *   gather ──full, or no more entries──> sort ──> read ──all read──> gather …    (each goes on until the turn is over)
+ *   gather ──full, or no more entries──> sort ──> read ──all read──> gather …
+ *
+ * Each of these goes on until the turn is over.
  */
 #include "query/usage.h"
 
@@ -30,8 +33,8 @@ struct wanted {
 
 /* What is scanned next. */
 struct scan {
-  size_t project;        /* index */
-  int64_t cut;           /* of usage_plan_next_cut */
+  size_t project;         /* index */
+  int64_t cut;            /* of usage_plan_next_cut */
   int64_t from_ms, to_ms; /* empty: the next range is not chosen yet */
   bool has_behind;
   struct scan_key behind;
@@ -102,7 +105,9 @@ static void set_dims(struct usage_answer *answer, const struct usage_spec *spec)
   if (!has_kind) answer->dims[answer->dims_count++] = (struct dim_ref){.dim = DIM_KIND};
 }
 
-static int no_memory(struct err *err) { return err_set(err, ERR_MEMORY, "no memory for a question: ask again later"); }
+static int no_memory(struct err *err) {
+  return err_set(err, ERR_MEMORY, "no memory for a question: ask again later");
+}
 
 static int keep_projects(struct usage_answer *answer, const struct usage_spec *spec, struct err *err) {
   answer->ids = calloc(spec->projects_count + 1, sizeof *answer->ids);
@@ -153,10 +158,11 @@ static int visit_part(void *arg, const struct sums_part *part, struct err *err) 
   bool is_before, is_day = answer->plan.step == SUMS_DAYS;
   uint32_t step;
   if (++answer->cells > USAGE_CELLS_MAX) {
-    return err_set(err, ERR_LIMIT,
-                   "the question reads more than %llu totals: ask for fewer projects or a shorter range, or for whole days "
-                   "in the projects' own time zone",
-                   (unsigned long long)USAGE_CELLS_MAX);
+    return err_set(
+        err, ERR_LIMIT,
+        "the question reads more than %llu totals: ask for fewer projects or a shorter range, or for whole days "
+        "in the projects' own time zone",
+        (unsigned long long)USAGE_CELLS_MAX);
   }
   bool is_in = is_day ? usage_plan_step_of(zone, zone_day_start(zone->zone, (int32_t)part->at), &is_before, &step)
                       : usage_plan_step_of_quarter(zone, part->at, &is_before, &step);
@@ -173,8 +179,8 @@ static int read_totals(struct usage_answer *answer, struct err *err) {
   struct sums_project *projects = calloc(answer->projects_count + 1, sizeof *projects);
   if (projects == NULL) return no_memory(err);
   for (size_t i = 0; i < answer->projects_count; i++) {
-    projects[i] = (struct sums_project){.id = str_of(answer->ids[i]),
-                                        .zone = answer->plan.zones[answer->plan.zone_of[i]].zone};
+    projects[i] =
+        (struct sums_project){.id = str_of(answer->ids[i]), .zone = answer->plan.zones[answer->plan.zone_of[i]].zone};
   }
   const struct sums_query query = {.projects = projects,
                                    .count = answer->projects_count,
@@ -195,8 +201,8 @@ static bool next_range(struct usage_answer *answer) {
   for (; answer->plan.method != USAGE_BY_DAYS && scan->project < answer->projects_count; scan->project++) {
     const struct usage_zone *zone = &answer->plan.zones[answer->plan.zone_of[scan->project]];
     int64_t from = usage_zone_begin(zone), to = usage_zone_end(zone);
-    bool has_range = answer->plan.method == USAGE_BY_RECORDS ? scan->cut < 0
-                                                             : usage_plan_next_cut(zone, &scan->cut, &from, &to);
+    bool has_range =
+        answer->plan.method == USAGE_BY_RECORDS ? scan->cut < 0 : usage_plan_next_cut(zone, &scan->cut, &from, &to);
     if (has_range) {
       if (answer->plan.method == USAGE_BY_RECORDS) scan->cut = 0;
       scan->from_ms = from * 1000;
@@ -233,10 +239,11 @@ static int add_record(struct usage_answer *answer, const struct usage *usage, si
 }
 
 static int refuse_scan(struct err *err) {
-  return err_set(err, ERR_LIMIT,
-                 "the question reads the records of more than %llu tasks: ask for fewer projects or a shorter range, or "
-                 "without resolution, frame_rate, source, label and as_of, which totals do not know",
-                 (unsigned long long)USAGE_SCAN_MAX);
+  return err_set(
+      err, ERR_LIMIT,
+      "the question reads the records of more than %llu tasks: ask for fewer projects or a shorter range, or "
+      "without resolution, frame_rate, source, label and as_of, which totals do not know",
+      (unsigned long long)USAGE_SCAN_MAX);
 }
 
 /* Gathers one page of entries. If it is the last one of its range, the next range is chosen. */
@@ -357,7 +364,8 @@ static int finish(struct usage_answer *answer, struct err *err) {
   return result;
 }
 
-static int begin(struct usage_answer *answer, const struct usage_spec *spec, const char **ret_param, struct err *err) {
+static int begin(struct usage_answer *answer, const struct usage_spec *spec, const char **ret_param,
+                 struct err *err) {
   set_dims(answer, spec);
   int result = keep_projects(answer, spec, err);
   if (result == 0) result = usage_plan_make(spec, &answer->plan, ret_param, err);

@@ -20,10 +20,10 @@
  *   USAGE_BY_RECORDS   the records of all tasks of the range. For resolution, frame_rate, source and label.NAME, in the
  *                      group or as a filter, and for as_of: totals know neither. At most USAGE_SCAN_MAX tasks.
  *
- * All of an answer is as of one position of the log, over all projects: the totals of all of them are read in one view,
- * and records are read as of its position. So the rows of an answer are kept until they are sent. Bounds of one question:
- * USAGE_ROWS_MAX rows (24 MB), the same for the period before, USAGE_GROUPS_BYTES, CALENDAR_MAX steps, USAGE_CELLS_MAX
- * parts of totals, USAGE_SCAN_MAX tasks. All questions together: struct usage_budget.
+ * All of an answer is as of one position of the log, over all projects: the totals of all of them are read in one
+ * view, and records are read as of its position. So the rows of an answer are kept until they are sent. Bounds of one
+ * question: USAGE_ROWS_MAX rows (24 MB), the same for the period before, USAGE_GROUPS_BYTES, CALENDAR_MAX steps,
+ * USAGE_CELLS_MAX parts of totals, USAGE_SCAN_MAX tasks. All questions together: struct usage_budget.
  *
  * Order: by project, if that is in the group (as text); then by start; then by the other dimensions in the order of the
  * group; then by kind. Null is last.
@@ -86,8 +86,8 @@ MUST_USE int usage_projects_as_of(struct ledger *ledger, struct project *project
 
 struct usage_answer;
 
-/* Begins a question: checks it, and reads totals. Borrows the ledger, budget, clock, filter and the texts of `group` until
- * usage_free; nothing else of spec. Errors of kind CLIENT: *ret_param is the parameter at fault, or NULL. Kind RETRY:
+/* Begins a question: checks it, and reads totals. Borrows the ledger, budget, clock, filter and the texts of `group`
+ * until usage_free; nothing else of spec. Errors of kind CLIENT: *ret_param is the parameter at fault, or NULL. Kind RETRY:
  * -ERR_BUSY if the budget is used up, -ERR_MEMORY, -ERR_DESCRIPTORS. */
 MUST_USE int usage_begin(struct ledger *ledger, const struct usage_spec *spec, struct usage_budget *budget,
                          const struct clock *clock, struct usage_answer **ret, const char **ret_param, struct err *err);

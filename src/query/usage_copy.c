@@ -17,8 +17,9 @@ _Static_assert(offsetof(struct usage, task_id) == offsetof(struct usage, target_
 bool usage_copy(struct arena *arena, const struct usage *usage, struct usage *ret) {
   struct usage copy = *usage;
   struct str *const texts[] = {
-      &copy.project, &copy.source, &copy.id,      &copy.codec,   &copy.quality,   &copy.region,      &copy.codec_reported, &copy.labels,
-      &copy.token,   &copy.task_id, &copy.src_url, &copy.dest_name, &copy.dest_bucket, &copy.format,
+      &copy.project, &copy.source,         &copy.id,          &copy.codec,  &copy.quality,
+      &copy.region,  &copy.codec_reported, &copy.labels,      &copy.token,  &copy.task_id,
+      &copy.src_url, &copy.dest_name,      &copy.dest_bucket, &copy.format,
   };
   _Static_assert(sizeof texts / sizeof texts[0] <= USAGE_COPY_TEXTS, "USAGE_COPY_MAX");
   size_t count = sizeof texts / sizeof texts[0] - (usage->kind == USAGE_VOID ? 1 : 0); /* a void has no format */

@@ -1,6 +1,6 @@
-/* A group is kept as bytes: its project, then each value in the order of the dimensions. So equal groups are equal bytes,
- * and a group of a codec and a tier takes 30 bytes. A table of numbers, by hash, finds a group; the values are decoded
- * where they are needed.
+/* A group is kept as bytes: its project, then each value in the order of the dimensions. So equal groups are equal
+ * bytes, and a group of a codec and a tier takes 30 bytes. A table of numbers, by hash, finds a group; the values are
+ * decoded where they are needed.
  *
  *   project  4 bytes
  *   a value  1 byte: 0 null, 1 not; then, if it is not null:
@@ -41,17 +41,20 @@ static char *put_value(char *at, enum dim dim, const struct dim_value *value) {
   *at++ = value->is_null ? 0 : 1;
   if (value->is_null) return at;
   switch (dim) {
-  case DIM_TIER:
-  case DIM_KIND:
-  case DIM_RESOLUTION: le32_store(at, value->number); return at + 4;
-  case DIM_FRAME_RATE:
-    le32_store(at, value->rate.numerator);
-    le32_store(at + 4, value->rate.denominator);
-    return at + 8;
-  case DIM_PROJECT:
-  case DIM_CODEC:
-  case DIM_SOURCE:
-  case DIM_LABEL: return put_text(at, value->text);
+    case DIM_TIER:
+    case DIM_KIND:
+    case DIM_RESOLUTION:
+      le32_store(at, value->number);
+      return at + 4;
+    case DIM_FRAME_RATE:
+      le32_store(at, value->rate.numerator);
+      le32_store(at + 4, value->rate.denominator);
+      return at + 8;
+    case DIM_PROJECT:
+    case DIM_CODEC:
+    case DIM_SOURCE:
+    case DIM_LABEL:
+      return put_text(at, value->text);
   }
   CHECK(!"a dimension");
   return at;

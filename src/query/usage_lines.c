@@ -1,6 +1,6 @@
-/* Rows of both periods are sorted by the same places, so one walk gives the lines of a question that compares. With zeros
- * the places are counted up, and a row is taken when its place comes. The groups of a project are neighbours in the order
- * of groups, so counting needs no table. */
+/* Rows of both periods are sorted by the same places, so one walk gives the lines of a question that compares. With
+ * zeros the places are counted up, and a row is taken when its place comes. The groups of a project are neighbours in
+ * the order of groups, so counting needs no table. */
 #include "query/usage_lines.h"
 
 #include <stdlib.h>
@@ -11,7 +11,8 @@
 /* ---- places ---- */
 
 static struct usage_place place_of(const struct usage_groups *groups, const struct usage_row *row) {
-  return (struct usage_place){usage_groups_project(groups, row->group), row->step, usage_groups_rank(groups, row->group)};
+  return (struct usage_place){usage_groups_project(groups, row->group), row->step,
+                              usage_groups_rank(groups, row->group)};
 }
 
 static int compare_places(const struct usage_place *a, const struct usage_place *b) {
@@ -72,10 +73,11 @@ static int check_zeros(const struct usage_lines *lines, struct err *err) {
     if (lines->shown[i]) rows += steps_of(zone_of(lines, usage_groups_project(lines->groups, i)));
   }
   if (rows <= USAGE_ROWS_MAX) return 0;
-  return err_set(err, ERR_LIMIT,
-                 "with zeros=1 the answer would have %llu rows, and at most %u are allowed: leave zeros out, or ask for a "
-                 "shorter range or a longer step",
-                 (unsigned long long)rows, USAGE_ROWS_MAX);
+  return err_set(
+      err, ERR_LIMIT,
+      "with zeros=1 the answer would have %llu rows, and at most %u are allowed: leave zeros out, or ask for a "
+      "shorter range or a longer step",
+      (unsigned long long)rows, USAGE_ROWS_MAX);
 }
 
 /* The first rank of the groups of the project at `rank`. */
@@ -91,7 +93,8 @@ static void step_on(struct usage_lines *lines) {
   struct usage_place *next = &lines->next;
   uint32_t count = usage_groups_count(lines->groups);
   uint32_t rank = next->rank + 1;
-  bool same = rank < count && usage_groups_project(lines->groups, usage_groups_at(lines->groups, rank)) == next->project;
+  bool same =
+      rank < count && usage_groups_project(lines->groups, usage_groups_at(lines->groups, rank)) == next->project;
   if (same) {
     next->rank = rank;
   } else if (next->step + 1 < steps_of(zone_of(lines, next->project))) {
@@ -125,12 +128,8 @@ static int begin_zeros(struct usage_lines *lines, size_t projects, const struct 
 int usage_lines_begin(const struct usage_plan *plan, struct usage_groups *groups, struct usage_rows *now,
                       struct usage_rows *before, const struct dim_value *empty, size_t projects, bool by_project,
                       bool zeros, struct usage_lines *ret, struct err *err) {
-  *ret = (struct usage_lines){.plan = plan,
-                              .groups = groups,
-                              .now = now,
-                              .before = before,
-                              .zeros = zeros,
-                              .by_project = by_project};
+  *ret = (struct usage_lines){
+      .plan = plan, .groups = groups, .now = now, .before = before, .zeros = zeros, .by_project = by_project};
   int result = usage_groups_order(groups, err);
   if (result != 0) return result;
   usage_rows_sort(now, compare_rows, groups);

@@ -23,12 +23,12 @@ struct usage_lines {
   bool ended;
 };
 
-/* Sorts rows and groups and begins with the first line. projects: their number; kind: that of a row that has no usage.
- * by_project: DIM_PROJECT is a dimension. -ERR_LIMIT: zeros would give too many rows. -ERR_MEMORY. The caller frees with
- * usage_lines_fini. */
+/* Sorts rows and groups and begins with the first line. projects: their number; kind: that of a row that has no
+ * usage. by_project: DIM_PROJECT is a dimension. -ERR_LIMIT: zeros would give too many rows. -ERR_MEMORY. The caller
+ * frees with usage_lines_fini. */
 MUST_USE int usage_lines_begin(const struct usage_plan *plan, struct usage_groups *groups, struct usage_rows *now,
-                               struct usage_rows *before, const struct dim_value *empty, size_t projects, bool by_project,
-                               bool zeros, struct usage_lines *ret, struct err *err);
+                               struct usage_rows *before, const struct dim_value *empty, size_t projects,
+                               bool by_project, bool zeros, struct usage_lines *ret, struct err *err);
 void usage_lines_fini(struct usage_lines *lines);
 
 /* The group, and the rest of the next line but its values. False after the last one. */

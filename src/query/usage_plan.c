@@ -57,10 +57,11 @@ static int unite_zones(struct usage_plan *plan, const struct usage_spec *spec, c
     return make_utc(plan, spec, err);
   if (other != NULL) {
     *ret_param = "zone";
-    return err_set(err, ERR_RANGE,
-                   "must be given: the projects have different time zones (%s, %s%s), so their days cannot be added up; or "
-                   "group by project, then each one's rows are in its own zone",
-                   zone_name(plan->zones[0].zone), zone_name(other->zone), plan->zones_count > 2 ? " …" : "");
+    return err_set(
+        err, ERR_RANGE,
+        "must be given: the projects have different time zones (%s, %s%s), so their days cannot be added up; or "
+        "group by project, then each one's rows are in its own zone",
+        zone_name(plan->zones[0].zone), zone_name(other->zone), plan->zones_count > 2 ? " …" : "");
   }
   plan->zones_count = 1;
   for (size_t i = 0; i < spec->projects_count; i++)
@@ -98,17 +99,19 @@ static int make_calendars(struct usage_zone *zone, const struct usage_spec *spec
   return calendar_make(zone->zone, spec->step, range_before(zone->zone, from, to), from, &zone->before, err);
 }
 
-static int make_steps(struct usage_plan *plan, const struct usage_spec *spec, const char **ret_param, struct err *err) {
+static int make_steps(struct usage_plan *plan, const struct usage_spec *spec, const char **ret_param,
+                      struct err *err) {
   size_t steps = 0;
   for (size_t i = 0; i < plan->zones_count; i++) {
     int result = make_calendars(&plan->zones[i], spec, ret_param, err);
     if (result != 0) return result;
     steps += plan->zones[i].now.count + plan->zones[i].before.count;
     if (steps <= 2 * (size_t)CALENDAR_MAX) continue;
-    return err_set(err, ERR_LIMIT,
-                   "the range has more than %u steps in the projects' %zu time zones: give 'zone', or ask for a shorter "
-                   "range or a longer step",
-                   2 * CALENDAR_MAX, plan->zones_count);
+    return err_set(
+        err, ERR_LIMIT,
+        "the range has more than %u steps in the projects' %zu time zones: give 'zone', or ask for a shorter "
+        "range or a longer step",
+        2 * CALENDAR_MAX, plan->zones_count);
   }
   return 0;
 }
@@ -231,8 +234,10 @@ static int64_t next_odd(const struct calendar *calendar, int64_t time) {
   size_t low = 0, high = calendar->count + 1; /* the first start that is behind `time` */
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    if (calendar->starts[middle] <= time) low = middle + 1;
-    else high = middle;
+    if (calendar->starts[middle] <= time)
+      low = middle + 1;
+    else
+      high = middle;
   }
   for (; low <= calendar->count; low++) {
     if (calendar->starts[low] % QUARTER != 0) return calendar->starts[low];

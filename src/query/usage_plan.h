@@ -28,18 +28,20 @@ MUST_USE int usage_plan_make(const struct usage_spec *spec, struct usage_plan *r
 void usage_plan_fini(struct usage_plan *plan);
 size_t usage_plan_bytes(const struct usage_plan *plan);
 
-/* True if a quarter hour lies within one step of a zone: of `before` if *ret_is_before. False: it is cut, or outside. */
+/* True if a quarter hour lies within one step of a zone: of `before` if *ret_is_before. False: it is cut, or outside.
+ */
 MUST_USE bool usage_plan_step_of_quarter(const struct usage_zone *zone, int64_t quarter, bool *ret_is_before,
                                          uint32_t *ret_step);
 /* The same for an instant: false if it is outside. */
-MUST_USE bool usage_plan_step_of(const struct usage_zone *zone, int64_t time, bool *ret_is_before, uint32_t *ret_step);
+MUST_USE bool usage_plan_step_of(const struct usage_zone *zone, int64_t time, bool *ret_is_before,
+                                 uint32_t *ret_step);
 
 /* The begin of the period before, or else of the range; the end of the range. */
 int64_t usage_zone_begin(const struct usage_zone *zone);
 int64_t usage_zone_end(const struct usage_zone *zone);
 
-/* The next cut quarter hour of a zone behind *at (-1 at first), as instants within the range: [*ret_from, *ret_to). Moves
- * *at on. False if there are no more. Quarter hours of before 1980 have no usage. */
+/* The next cut quarter hour of a zone behind *at (-1 at first), as instants within the range: [*ret_from, *ret_to).
+ * Moves *at on. False if there are no more. Quarter hours of before 1980 have no usage. */
 MUST_USE bool usage_plan_next_cut(const struct usage_zone *zone, int64_t *at, int64_t *ret_from, int64_t *ret_to);
 
 #endif

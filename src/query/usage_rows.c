@@ -1,5 +1,5 @@
-/* Totals come in order of time and records in order of position, so the next addition often goes to the same row as the
- * last one. */
+/* Totals come in order of time and records in order of position, so the next addition often goes to the same row as
+ * the last one. */
 #include "query/usage_rows.h"
 
 #include <stdlib.h>
@@ -48,10 +48,11 @@ static int row_of(struct usage_rows *rows, uint32_t group, uint32_t step, struct
   uint32_t *slot = slot_of(rows, group, step);
   if (*slot == 0) {
     if (rows->count == USAGE_ROWS_MAX) {
-      return err_set(err, ERR_LIMIT,
-                     "the answer would have more than %u rows: ask for a shorter range, a longer step, fewer dimensions in "
-                     "'group', or with a filter",
-                     USAGE_ROWS_MAX);
+      return err_set(
+          err, ERR_LIMIT,
+          "the answer would have more than %u rows: ask for a shorter range, a longer step, fewer dimensions in "
+          "'group', or with a filter",
+          USAGE_ROWS_MAX);
     }
     rows->items[rows->count] = (struct usage_row){.group = group, .step = step};
     *slot = ++rows->count;

@@ -1,5 +1,5 @@
-/* Rows: the sums of each group in each step. Sums are added modulo 2^64, because a delta may take off more than it has
- * added; so a row means something only when everything has been added. Bounded.
+/* Rows: the sums of each group in each step. Sums are added modulo 2^64, because a delta may take off more than it
+ * has added; so a row means something only when everything has been added. Bounded.
  */
 #ifndef CODECMETER_QUERY_USAGE_ROWS_H
 #define CODECMETER_QUERY_USAGE_ROWS_H
@@ -27,8 +27,8 @@ struct usage_rows {
 
 /* Starts as {0}. */
 void usage_rows_fini(struct usage_rows *rows);
-/* Adds to the row of a group and a step; makes the row if there is none. -ERR_LIMIT: more than USAGE_ROWS_MAX rows; the
- * text says how to ask for fewer. -ERR_MEMORY. */
+/* Adds to the row of a group and a step; makes the row if there is none. -ERR_LIMIT: more than USAGE_ROWS_MAX rows;
+ * the text says how to ask for fewer. -ERR_MEMORY. */
 MUST_USE int usage_rows_add(struct usage_rows *rows, uint32_t group, uint32_t step, const struct usage_count *sum,
                             struct err *err);
 size_t usage_rows_bytes(const struct usage_rows *rows);

@@ -5,8 +5,9 @@
  * clients get different answers: parameters that changed, and a text that was cut. The token's id is only under the
  * authentication.
  *
- * 16 bytes of an HMAC cannot be guessed, and there is nothing to win: a forged cursor would only move its owner within
- * what the token may read. The check keeps positions and times from being made up, which the ledger need not bear then.
+ * 16 bytes of an HMAC cannot be guessed, and there is nothing to win: a forged cursor would only move its owner
+ * within what the token may read. The check keeps positions and times from being made up, which the ledger need not
+ * bear then.
  */
 #include "v1/cursor.h"
 
@@ -59,7 +60,8 @@ int cursor_key_load(const char *dir, struct cursor_key *ret, struct err *err) {
   int result = digest_random(&key, sizeof key, err);
   if (result != 0) return result;
   /* A file that cannot be read now may be good: it stays. */
-  if (cause.code == ERR_NONE) (void)!file_replace(dir, KEY_NAME, str_make((const char *)key.bytes, sizeof key.bytes), &cause);
+  if (cause.code == ERR_NONE)
+    (void)!file_replace(dir, KEY_NAME, str_make((const char *)key.bytes, sizeof key.bytes), &cause);
   *ret = key;
   bytes_wipe(&key, sizeof key);
   *err = cause;
@@ -133,7 +135,8 @@ void cursor_write(const struct cursor_key *key, struct str token_id, struct str 
 
 static int refuse(struct err *err) {
   return err_set(err, ERR_RANGE,
-                 "this is not a cursor that this server gave to this token: it was cut or changed, or another token got it; send "
+                 "this is not a cursor that this server gave to this token: it was cut or changed, or another token "
+                 "got it; send "
                  "next_cursor of an answer as it is, or leave cursor out to begin with the first page");
 }
 
@@ -146,7 +149,8 @@ int cursor_read(const struct cursor_key *key, struct str token_id, struct str re
   hash_query(resource, params, count, hash);
   if (memcmp(hash, bytes + HASH_AT, HASH_SIZE) != 0) {
     return err_set(err, ERR_RANGE,
-                   "this cursor belongs to another query: send it with the parameters of the request that gave it (only limit and format "
+                   "this cursor belongs to another query: send it with the parameters of the request that gave it "
+                   "(only limit and format "
                    "may differ), or leave cursor out to begin with the first page");
   }
   get_fields(bytes + 1, ret);

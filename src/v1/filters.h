@@ -24,15 +24,15 @@
   { \
     .name = "codec", .type = V1_TEXT, .repeats = true, .may_be_empty = true, .least = 0, .most = CODEC_REPORTED_MAX, \
     .example = "h264", \
-    .help = {"only tasks of this codec, in any spelling that reports may use; empty: tasks without a codec. May be given " \
-             "several times", \
+    .help = {"only tasks of this codec, in any spelling that reports may use; empty: tasks without a codec. May be " \
+             "given several times", \
              "只要这种编码的任务，写法与上报时相同；空值：没有编码的任务。可以给出多次"}, \
   }, \
   { \
     .name = "tier", .type = V1_TEXT, .repeats = true, .may_be_empty = true, .least = 0, .most = 16, .example = "high", \
     .allowed = "must be low, medium, high, super, or empty", \
-    .help = {"only tasks of this tier: low, medium, high or super; empty: tasks without a tier (only finished transcodes have " \
-             "one). May be given several times", \
+    .help = {"only tasks of this tier: low, medium, high or super; empty: tasks without a tier (only finished transcodes " \
+             "have one). May be given several times", \
              "只要这一档的任务：low、medium、high 或 super；空值：没有档位的任务（只有完成的转码才有）。可以给出多次"}, \
   }, \
   { \

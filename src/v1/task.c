@@ -19,7 +19,7 @@
 struct told {
   struct task_story story;
   const struct zone *zone;
-  bool by_project; /* the zone is the project's */
+  bool by_project;      /* the zone is the project's */
   struct token *tokens; /* malloc'd: for their labels */
   size_t tokens_count;
 };
@@ -35,12 +35,12 @@ static const struct v1_column columns[] = {
 
 /* The same for every task that the token may not read: v1_find_project refuses its project. */
 static int refuse_unknown(const struct v1_request *request, struct v1_problem *problem) {
-  return v1_refuse(problem, 404, "the project %.*s has no task of this source and id%s", STR_ARG(request->segments[0]),
-                   request->has_as_of ? " at that position" : "");
+  return v1_refuse(problem, 404, "the project %.*s has no task of this source and id%s",
+                   STR_ARG(request->segments[0]), request->has_as_of ? " at that position" : "");
 }
 
-static int find_zone(struct told *told, const struct v1_request *request, const struct project *project, uint64_t as_of,
-                     struct v1_problem *problem) {
+static int find_zone(struct told *told, const struct v1_request *request, const struct project *project,
+                     uint64_t as_of, struct v1_problem *problem) {
   const struct v1_value *value = v1_value(&request->values, "zone");
   struct project then = *project;
   struct err err = {0};
@@ -67,8 +67,8 @@ static int open_task(const struct v1_request *request, struct v1_answer *answer,
   if (status != 0) return status;
   int result = catalogue_tokens(ledger_catalogue(request->ledger), &told->tokens, &told->tokens_count);
   if (result == 0) {
-    result = task_find(request->ledger, request->segments[0], request->segments[1], request->segments[2], answer->position,
-                       request->arena, &told->story, &err);
+    result = task_find(request->ledger, request->segments[0], request->segments[1], request->segments[2],
+                       answer->position, request->arena, &told->story, &err);
   }
   if (result == -ERR_NOT_FOUND) return refuse_unknown(request, problem);
   return result == 0 ? 0 : v1_refuse_err(problem, result, "reading a task", &err);
@@ -317,8 +317,9 @@ static void put_descriptions(struct buf *out, const struct usage *usage, const s
     put_null(out, "created");
 }
 
-#define NOT_KEPT                                                                                                      \
-  "of one source and id the first complete report is kept; later ones change nothing and are not kept: those that agree are " \
+#define NOT_KEPT                                                                                                    \
+  "of one source and id the first complete report is kept; later ones change nothing and are not kept: those that " \
+  "agree are "                                                                                                      \
   "answered duplicate, those that contradict it conflict"
 
 static void put_identity(struct buf *out, const struct told *told, const struct usage *usage) {
@@ -376,7 +377,8 @@ const struct v1_resource v1_resource_task = {
     .formats = V1_FORMAT(V1_JSON),
     .params = params,
     .columns = columns,
-    .help = {"Everything known of one task, and the rule behind each number.", "一个任务的全部信息，以及每个数字背后的规则。"},
+    .help = {"Everything known of one task, and the rule behind each number.",
+             "一个任务的全部信息，以及每个数字背后的规则。"},
     .open = open_task,
     .next = next,
     .free = free_task,

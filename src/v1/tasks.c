@@ -1,9 +1,9 @@
 /* GET /v1/tasks: tasks, newest first.
  *
- * A page is fixed by its position, and so are the zones in which its days are counted: a cursor carries the position, and
- * everything else follows from it and from the request. JSON and ndjson with `limit` are pages; ndjson and CSV without
- * one are exports, which go on to the end, because a CSV file has no place for a cursor and must never be short in
- * silence.
+ * A page is fixed by its position, and so are the zones in which its days are counted: a cursor carries the position,
+ * and everything else follows from it and from the request. JSON and ndjson with `limit` are pages; ndjson and CSV
+ * without one are exports, which go on to the end, because a CSV file has no place for a cursor and must never be
+ * short in silence.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +46,8 @@ struct list {
 
 /* ---- the tables ---- */
 
+/* clang-format off */
+
 static const struct v1_param params[] = {
     V1_PARAM_PROJECT,
     V1_PARAM_FROM,
@@ -66,7 +68,8 @@ static const struct v1_param params[] = {
      .choices = "finished failed voided unresolved all",
      .preset = "finished",
      .example = "all",
-     .help = {"finished: the tasks that count. voided: those that were taken off. unresolved: outputs that wait for a measure",
+     .help = {"finished: the tasks that count. voided: those that were taken off. unresolved: outputs that wait for a "
+              "measure",
               "finished：计量在内的任务。voided：已被撤销的任务。unresolved：还缺数据、等待补全的输出"}},
     V1_PARAM_AS_OF,
     {.name = "limit",
@@ -81,8 +84,8 @@ static const struct v1_param params[] = {
      .least = 1,
      .most = V1_CURSOR_MAX,
      .example = "AQAAAAAAAB",
-     .help = {"where the next page begins: next_cursor of the page before. The other parameters must be those of that request; "
-              "limit and format may differ",
+     .help = {"where the next page begins: next_cursor of the page before. The other parameters must be those of that "
+              "request; limit and format may differ",
               "下一页从哪里开始：上一页的 next_cursor。除 limit 和 format 外，其他参数必须与上一次请求相同"}},
     {0},
 };
@@ -121,6 +124,7 @@ static const struct v1_column columns[] = {
     {"position", "integer", {"where the record is in the log", "记录在日志中的位置"}},
     {0},
 };
+/* clang-format on */
 
 /* ---- reading the request ---- */
 
@@ -170,12 +174,14 @@ static int read_cursor(struct list *list, struct v1_problem *problem) {
   struct err err = {0};
   if (value == NULL) return 0;
   size_t count = gather_params(request, given);
-  int result = cursor_read(request->cursor_key, str_of(request->token.id), STR("tasks"), given, count, value->text, &cursor, &err);
+  int result = cursor_read(request->cursor_key, str_of(request->token.id), STR("tasks"), given, count, value->text,
+                           &cursor, &err);
   if (result != 0) return v1_refuse_param(problem, value->name, "%s", err.text);
   if (cursor.as_of > ledger_position(request->ledger)) {
-    return v1_refuse_param(problem, value->name,
-                           "the ledger no longer reaches the position of this cursor, so it was replaced: leave cursor out to "
-                           "begin with the first page");
+    return v1_refuse_param(
+        problem, value->name,
+        "the ledger no longer reaches the position of this cursor, so it was replaced: leave cursor "
+        "out to begin with the first page");
   }
   list->as_of = cursor.as_of;
   list->has_behind = true;

@@ -1,5 +1,5 @@
-/* GET /v1/usage: how much was used, by step of time and by group. query/usage.h has the rules, and says where an answer
- * comes from; this file reads the parameters and writes the rows.
+/* GET /v1/usage: how much was used, by step of time and by group. query/usage.h has the rules, and says where an
+ * answer comes from; this file reads the parameters and writes the rows.
  *
  * Totals are read in `open`, so the position is known before the first row. Records are read in `next`, a turn at a
  * time, before the first row: a question that turns out to be too large still gets a status.
@@ -35,7 +35,8 @@ static const struct v1_param params[] = {
      .choices = "15m 1h 1d 1w 1mo total",
      .preset = "total",
      .example = "1d",
-     .help = {"one row for each such part of the range. Weeks begin on Monday; days, weeks and months are those of the zone",
+     .help = {"one row for each such part of the range. Weeks begin on Monday; days, weeks and months are those of "
+              "the zone",
               "按多长的时间分行。一周从星期一开始；天、周、月按该时区计算"}},
     V1_PARAM_ZONE,
     {.name = "group",
@@ -43,7 +44,8 @@ static const struct v1_param params[] = {
      .repeats = true,
      .choices = "project codec tier resolution frame_rate source kind label.",
      .example = "project,tier",
-     .help = {"one row for each value of these. resolution, frame_rate, source and label.NAME are counted from the tasks' "
+     .help = {"one row for each value of these. resolution, frame_rate, source and label.NAME are counted from the "
+              "tasks' "
               "records, which takes longer",
               "按这些字段分行。resolution、frame_rate、source 和 label.NAME 要逐条读取任务记录，耗时较长"}},
     V1_PARAMS_FILTERS,
@@ -51,23 +53,29 @@ static const struct v1_param params[] = {
      .type = V1_FLAG,
      .preset = "0",
      .example = "1",
-     .help = {"1: also rows without usage: every group in every step", "1：也给出没有用量的行：每个分组在每个时间段都有一行"}},
+     .help = {"1: also rows without usage: every group in every step",
+              "1：也给出没有用量的行：每个分组在每个时间段都有一行"}},
     {.name = "compare",
      .type = V1_CHOICE,
      .choices = "previous",
      .example = "previous",
-     .help = {"previous: adds the figures of the period before: as many months, else as many days, else as many seconds",
-              "previous：加上前一个周期的数字：同样多的月，否则同样多的天，否则同样多的秒"}},
+     .help =
+         {"previous: adds the figures of the period before: as many months, else as many days, else as many seconds",
+          "previous：加上前一个周期的数字：同样多的月，否则同样多的天，否则同样多的秒"}},
     V1_PARAM_AS_OF,
     {0},
 };
 
 /* In the order of put_row. */
 static const struct v1_column columns[] = {
-    {"start", "integer?", {"where the row begins, in Unix seconds; the first row is cut where the range begins",
-                           "该行的开始时间（Unix 秒）；第一行从查询范围的开始算起"}},
-    {"end", "integer?", {"where it ends, not included; the last row is cut where the range ends",
-                         "结束时间（不含）；最后一行到查询范围的结束为止"}},
+    {"start",
+     "integer?",
+     {"where the row begins, in Unix seconds; the first row is cut where the range begins",
+      "该行的开始时间（Unix 秒）；第一行从查询范围的开始算起"}},
+    {"end",
+     "integer?",
+     {"where it ends, not included; the last row is cut where the range ends",
+      "结束时间（不含）；最后一行到查询范围的结束为止"}},
     {"date", "time?", {"start as local time of the zone", "开始时间，按该时区书写"}},
     {"project", "text", {"of the group", "分组：项目 ID"}},
     {"codec", "text?", {"of the group; null: the tasks name none", "分组：编码；null：任务没有给出"}},
@@ -78,14 +86,17 @@ static const struct v1_column columns[] = {
     {"label.", "text?", {"of the group; null: the tasks do not have the label", "分组：标签；null：任务没有该标签"}},
     {"kind", "text", {"always given: kinds are never added up", "任务种类；总是给出：不同种类的用量从不相加"}},
     {"seconds", "integer", {"of finished tasks that were not voided; 0 for snapshots", "计量的秒数；截图为 0"}},
-    {"minutes", "integer", {"each task rounded up to whole minutes; 0 for snapshots",
-                            "每个任务向上取整到分钟后的合计；截图为 0"}},
+    {"minutes",
+     "integer",
+     {"each task rounded up to whole minutes; 0 for snapshots", "每个任务向上取整到分钟后的合计；截图为 0"}},
     {"rounding_seconds", "integer", {"60 x minutes - seconds", "60 × minutes − seconds"}},
     {"tasks", "integer", {"how many", "任务数"}},
     {"images", "integer", {"of snapshots; 0 for other kinds", "截图张数；其他种类为 0"}},
-    {"previous_start", "integer?", {"compare=previous: the row of the period before with the same number; null if it has "
-                                    "none. The same for those below",
-                                    "compare=previous：前一个周期中序号相同的行；没有则为 null。下同"}},
+    {"previous_start",
+     "integer?",
+     {"compare=previous: the row of the period before with the same number; null if it has "
+      "none. The same for those below",
+      "compare=previous：前一个周期中序号相同的行；没有则为 null。下同"}},
     {"previous_end", "integer?", {"likewise", "同上"}},
     {"previous_seconds", "integer", {"likewise", "同上"}},
     {"previous_minutes", "integer", {"likewise", "同上"}},
@@ -107,7 +118,8 @@ static int read_bound(const struct v1_values *values, const char *name, struct r
   *room = (struct range_bound){.is_date = value->is_date, .day = value->day, .time = value->number / 1000};
   bool is_number = value->text.len == 8 && !value->is_date;
   if (is_number && range_looks_like_date(room->time)) {
-    return v1_refuse_param(problem, value->name, "as Unix seconds, '%.*s' is in the year 1970; a date is written %.4s-%.2s-%.2s",
+    return v1_refuse_param(problem, value->name,
+                           "as Unix seconds, '%.*s' is in the year 1970; a date is written %.4s-%.2s-%.2s",
                            V1_SHOWN(value->text), value->text.ptr, value->text.ptr + 4, value->text.ptr + 6);
   }
   *ret = room;
@@ -127,10 +139,12 @@ static int read_range(const struct v1_request *request, struct range *ret, struc
   int status = read_bound(&request->values, "from", &from_room, &from, problem);
   if (status == 0) status = read_bound(&request->values, "to", &to_room, &to, problem);
   if (status != 0) return status;
-  if (range_of_bounds(from, to, ret, &param, &err) != 0) return v1_refuse_param(problem, str_of(param), "%s", err.text);
+  if (range_of_bounds(from, to, ret, &param, &err) != 0)
+    return v1_refuse_param(problem, str_of(param), "%s", err.text);
   if (!request->has_as_of || !range_depends_on_now(ret)) return 0;
-  return v1_refuse_param(problem, STR("as_of"),
-                         "needs 'from' and 'to', or 'month': otherwise the answer would depend on the day on which it is asked");
+  return v1_refuse_param(
+      problem, STR("as_of"),
+      "needs 'from' and 'to', or 'month': otherwise the answer would depend on the day on which it is asked");
 }
 
 static int read_group(const struct v1_request *request, struct usage_spec *spec, struct v1_problem *problem) {
@@ -177,9 +191,9 @@ static int read_request(const struct v1_request *request, struct report *report,
 
 static void add_columns(const struct usage_answer *answer, bool compares, struct v1_rows *rows) {
   static const char *const sums[] = {"seconds", "minutes", "rounding_seconds", "tasks", "images"};
-  static const char *const before[] = {"previous_start",   "previous_end",
-                                       "previous_seconds", "previous_minutes", "previous_rounding_seconds",
-                                       "previous_tasks",   "previous_images"};
+  static const char *const before[] = {
+      "previous_start", "previous_end",   "previous_seconds", "previous_minutes", "previous_rounding_seconds",
+      "previous_tasks", "previous_images"};
   size_t count;
   const struct dim_ref *dims = usage_dims(answer, &count);
   v1_rows_column(rows, "start");
@@ -222,21 +236,25 @@ static int open_report(const struct v1_request *request, struct v1_answer *answe
   add_columns(report->answer, report->compares, &answer->rows);
   v1_rows_member_text(&answer->rows, "answered_from", str_of(methods[usage_method(report->answer)]));
   answer->position = usage_position(report->answer);
-  answer->is_fixed = !range_depends_on_now(&spec.range);
+  answer->is_fixed = request->has_as_of;
   free(MOVE(report->projects)); /* the answer has what it needs */
   return 0;
 }
 
 static void put_instant(struct v1_rows *rows, bool is_known, int64_t time) {
-  if (is_known) v1_cell_i64(rows, time);
-  else v1_cell_null(rows);
+  if (is_known)
+    v1_cell_i64(rows, time);
+  else
+    v1_cell_null(rows);
 }
 
 static void put_date(struct v1_rows *rows, const struct usage_line *line) {
   SCOPED(buf_fini) struct buf date = {0};
   if (line->has_step) calendar_write_date(line->zone, line->start, &date);
-  if (line->has_step) v1_cell_text(rows, buf_view(&date));
-  else v1_cell_null(rows);
+  if (line->has_step)
+    v1_cell_text(rows, buf_view(&date));
+  else
+    v1_cell_null(rows);
 }
 
 static void put_value(struct v1_rows *rows, enum dim dim, const struct dim_value *value) {

@@ -114,7 +114,7 @@ def test_a_subscription_that_waits_for_its_confirmation(account):
     for other in ("javascript:x", "http://sns.eu-west-1.amazonaws.com/", "https://sns.example.org/", "https://sns@example.org/.amazonaws.com",
                   "https://sns.example.org?.amazonaws.com/", "https://sns.example.org#.amazonaws.com", "https://x.amazonaws.com/",
                   "https://sns\\example.org/.amazonaws.com", "https:/sns.amazonaws.com", "https://sns", "https://"):
-        check(account, "mediaconvert", {**asked, "SubscribeURL": other}, remarks=["no notification"])
+        check(account, "mediaconvert", {**asked, "SubscribeURL": other}, remarks=[f"is not Amazon's, so do not visit it unless you know it: {other}"])
     for odd in ({**asked, "SubscribeURL": None}, {**asked, "Type": "UnsubscribeConfirmation"}, {**asked, "Type": None}):
         check(account, "mediaconvert", odd, remarks=["no notification"])
 

@@ -439,6 +439,10 @@ def test_as_of(world):
     then = world.get(f"{path}?as_of={before}").json()["task"]
     assert then["status"] != "voided" and then["voided"] is None
     assert world.get(f"{path}?as_of=64").status == 404
+    moved = next(task for task in world.tasks if task.project == "org-a")
+    path = f"/v1/tasks/org-a/{moved.source}/{quote(moved.id, safe='')}"
+    zones = [world.get(path + query).json()["task"]["day"]["zone"] for query in ("", f"?as_of={before}", f"?as_of={before}&zone=Asia/Kathmandu")]
+    assert zones == ["UTC", "Asia/Shanghai", "Asia/Kathmandu"]
 
 
 def test_a_page_ends_early(bare):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import threading
 import time
 import urllib.parse
 
@@ -378,6 +379,41 @@ def test_the_same_answer_again(account):
         restart()
         again, answer = reader.rows({**params, "as_of": first["position"]})
         assert again == rows and answer["position"] == first["position"] and answer["answered_from"] == "records"
+
+
+def test_an_answer_beside_reports(bare):
+    """While reports, voids and checkpoints go on, each answer is of one position: as_of repeats it exactly, from records."""
+    account = Account(bare, "ingest.delta_max=200")
+    for project, zone in (("org-b", "America/New_York"), ("org-c", "Asia/Kathmandu")):
+        bare.admin("project", "create", "--id", project, "--time-zone", zone)
+    token, reader, ended = bare.admin("token", "create", "--scope", "void")["token"], Reader(bare), threading.Event()
+    outcomes = []
+
+    def report():
+        dice, number = random.Random(3), 0
+        while not ended.is_set():
+            made = [some_event(dice, number + n, f"org-{'abc'[n % 3]}", 1791000000) for n in range(30)]
+            made += [{"specversion": "1.0", "type": "usage.voided", "source": "v", "id": f"v{number}-{n}", "subject": made[n]["subject"],
+                      "data": {"source": made[n]["source"], "id": made[n]["id"], "reason": "r", "actor": "a"}} for n in range(3)]
+            outcomes.append(account.client.report(made, token=token).json()["stored"])
+            number += 30
+
+    thread = threading.Thread(target=report)
+    thread.start()
+    try:
+        seen, questions = set(), [{"group": "project,codec,tier"}, {"group": "project", "step": "1h"}, {"zone": "UTC", "step": "1d"},
+                                 {"zone": "UTC", "from": "2026-09-20T00:07:01Z", "to": "2026-10-20"}, {"group": "source,project"}]
+        for number in range(15):
+            params = {"from": "2026-09-01", "to": "2026-11-01", **questions[number % len(questions)]}
+            wait_until(lambda: len(outcomes) > number, 300)
+            rows, answer = reader.rows(params)
+            seen.add(answer["position"])
+            again, repeated = reader.rows({**params, "as_of": answer["position"]})
+            assert again == rows and repeated["position"] == answer["position"], params
+    finally:
+        ended.set()
+        thread.join()
+    assert set(outcomes) == {33} and len(seen) > 1 and "checkpoint: " in bare.log_text()
 
 
 # ---- sizes ----

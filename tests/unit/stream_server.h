@@ -3,6 +3,7 @@
  *   /stream?size=&piece=     so many bytes, in pieces of so many; byte i is byte_at(i)
  *           &idle=N          N empty pieces before each piece
  *           &fail=AT         fails at that byte; with &status=N it fills the reply before
+ *           &tail=1          the last piece is empty
  *           &hold=AT         waits at that byte until the test opens the gate
  *   /body                    a query without a stream: echoes the body
  *   /later                   quick, except that it asks for a query thread; echoes the body from there
@@ -45,7 +46,7 @@ static void wait_for_count(atomic_uint *count, unsigned least) {
 
 struct source {
   struct http_reply *reply;
-  uint64_t at, size, piece, idle, fail, status, hold;
+  uint64_t at, size, piece, idle, fail, status, hold, tail;
   unsigned idled;
   atomic_bool in_next, freed;
 };
@@ -102,7 +103,7 @@ static enum http_piece make(struct source *source, struct buf *piece) {
   char *out = end > source->at ? buf_extend(piece, end - source->at) : NULL;
   for (; out != NULL && source->at < end; source->at++)
     *out++ = (char)byte_at(source->at);
-  return source->at < source->size ? HTTP_MORE : HTTP_LAST;
+  return source->at < source->size || (source->tail > 0 && piece->len > 0) ? HTTP_MORE : HTTP_LAST;
 }
 
 static enum http_piece next(void *arg, struct buf *piece) {
@@ -140,6 +141,7 @@ static enum http_result stream(void *arg, struct http_request *request, struct h
       .fail = number(request->query, "fail", UINT64_MAX),
       .status = number(request->query, "status", 0),
       .hold = number(request->query, "hold", UINT64_MAX),
+      .tail = number(request->query, "tail", 0),
   };
   request->state = source;
   (void)snprintf(request->what, sizeof request->what, "stream");

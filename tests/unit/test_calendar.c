@@ -81,7 +81,8 @@ static void test_steps(void **state) {
        "2026-03-23T00:00:00+01:00 2026-03-30T00:00:00+02:00"},
       {"UTC", "1w", "1970-01-01T00:00:00Z", "1970-01-13T00:00:00Z",
        "1970-01-01T00:00:00+00:00 1970-01-05T00:00:00+00:00 1970-01-12T00:00:00+00:00"},
-      {"UTC", "1w", "2026-03-01T23:59:59Z", "2026-03-02T00:00:01Z", "2026-03-01T23:59:59+00:00 2026-03-02T00:00:00+00:00"},
+      {"UTC", "1w", "2026-03-01T23:59:59Z", "2026-03-02T00:00:01Z",
+       "2026-03-01T23:59:59+00:00 2026-03-02T00:00:00+00:00"},
       /* months, the first and the last one cut */
       {"Asia/Shanghai", "1mo", "2025-11-15T12:00:00+08:00", "2026-03-01T00:00:01+08:00",
        "2025-11-15T12:00:00+08:00 2025-12-01T00:00:00+08:00 2026-01-01T00:00:00+08:00 2026-02-01T00:00:00+08:00 "
@@ -96,7 +97,8 @@ static void test_steps(void **state) {
     SCOPED(calendar_fini) struct calendar calendar = {0};
     assert_true(calendar_step_parse(str_of(rows[i].step), &step));
     int64_t from = seconds_of(rows[i].from), to = seconds_of(rows[i].to);
-    if (calendar_make(zone_of(rows[i].zone), step, from, to, &calendar, &err) != 0) fail_msg("row %zu: %s", i, err.text);
+    if (calendar_make(zone_of(rows[i].zone), step, from, to, &calendar, &err) != 0)
+      fail_msg("row %zu: %s", i, err.text);
     SCOPED(buf_fini) struct buf out = {0};
     write_starts(&calendar, &out);
     if (!str_equal(buf_view(&out), str_of(rows[i].starts))) fail_msg("row %zu: %.*s", i, (int)out.len, out.ptr);
@@ -116,10 +118,14 @@ static void test_too_many_steps(void **state) {
     int64_t to;
     size_t count; /* 0: refused */
   } rows[] = {
-      {"15m", CALENDAR_MAX * INT64_C(900) + 1, 0}, {"15m", CALENDAR_MAX * INT64_C(900), CALENDAR_MAX},
-      {"15m", ZONE_TIME_MAX, 0},                   {"1h", ZONE_TIME_MAX, 0},
-      {"1d", ZONE_TIME_MAX, 0},                    {"1h", INT64_C(50) * 365 * 86400, 50 * 365 * 24},
-      {"1mo", ZONE_TIME_MAX, 8030 * 12},           {"total", ZONE_TIME_MAX, 1},
+      {"15m", CALENDAR_MAX * INT64_C(900) + 1, 0},
+      {"15m", CALENDAR_MAX * INT64_C(900), CALENDAR_MAX},
+      {"15m", ZONE_TIME_MAX, 0},
+      {"1h", ZONE_TIME_MAX, 0},
+      {"1d", ZONE_TIME_MAX, 0},
+      {"1h", INT64_C(50) * 365 * 86400, 50 * 365 * 24},
+      {"1mo", ZONE_TIME_MAX, 8030 * 12},
+      {"total", ZONE_TIME_MAX, 1},
   };
   for (size_t i = 0; i < COUNT(rows); i++) {
     enum calendar_step step;
@@ -145,10 +151,12 @@ static void test_of_days(void **state) {
       {"Asia/Shanghai", "1d", "2026-10-01T00:00:00+08:00", "2026-10-02T00:00:01+08:00", NULL, NULL},
       {"Asia/Shanghai", "total", "2026-10-01T00:00:01+08:00", "2026-11-01T00:00:00+08:00", NULL, NULL},
       {"Asia/Shanghai", "1h", "2026-10-01T23:59:59+08:00", "2026-10-02T00:00:00+08:00", NULL, NULL},
-      {"Asia/Shanghai", "total", "2026-10-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00", "2026-10-01", "2026-10-31"},
+      {"Asia/Shanghai", "total", "2026-10-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00", "2026-10-01",
+       "2026-10-31"},
       {"Asia/Shanghai", "1w", "2026-10-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00", "2026-10-01", "2026-10-31"},
       {"Asia/Shanghai", "1mo", "2026-10-02T00:00:00+08:00", "2026-10-03T00:00:00+08:00", "2026-10-02", "2026-10-02"},
-      {"America/Sao_Paulo", "1d", "2018-11-04T01:00:00-02:00", "2018-11-05T00:00:00-02:00", "2018-11-04", "2018-11-04"},
+      {"America/Sao_Paulo", "1d", "2018-11-04T01:00:00-02:00", "2018-11-05T00:00:00-02:00", "2018-11-04",
+       "2018-11-04"},
       {"Pacific/Apia", "1d", "2011-12-29T00:00:00-10:00", "2011-12-31T00:00:00+14:00", "2011-12-29", "2011-12-30"},
   };
   for (size_t i = 0; i < COUNT(rows); i++) {
@@ -156,8 +164,9 @@ static void test_of_days(void **state) {
     int32_t first = 0, last = 0, wanted_first = 0, wanted_last = 0;
     SCOPED(calendar_fini) struct calendar calendar = {0};
     assert_true(calendar_step_parse(str_of(rows[i].step), &step));
-    assert_int_equal(calendar_make(zone_of(rows[i].zone), step, seconds_of(rows[i].from), seconds_of(rows[i].to), &calendar,
-                                   NULL), 0);
+    assert_int_equal(
+        calendar_make(zone_of(rows[i].zone), step, seconds_of(rows[i].from), seconds_of(rows[i].to), &calendar, NULL),
+        0);
     bool is_of_days = calendar_is_of_days(&calendar, &first, &last);
     if (is_of_days != (rows[i].first != NULL)) fail_msg("row %zu", i);
     if (!is_of_days) continue;
@@ -211,7 +220,8 @@ static void test_ranges_refused(void **state) {
     struct range range;
     const char *param = "";
     struct err err = {0};
-    if (read_range(rows[i].from, rows[i].to, rows[i].month, &range, &param, &err) == 0) fail_msg("row %zu is taken", i);
+    if (read_range(rows[i].from, rows[i].to, rows[i].month, &range, &param, &err) == 0)
+      fail_msg("row %zu is taken", i);
     if (strcmp(param, rows[i].param) != 0 || strstr(err.text, rows[i].words) == NULL)
       fail_msg("row %zu: %s %s", i, param, err.text);
   }
@@ -282,7 +292,8 @@ static void test_ranges(void **state) {
     struct err err = {0};
     int64_t from = 0, to = 0;
     const struct zone *zone = zone_of(rows[i].zone);
-    if (read_range(rows[i].from, rows[i].to, rows[i].month, &range, &param, &err) != 0) fail_msg("row %zu: %s", i, err.text);
+    if (read_range(rows[i].from, rows[i].to, rows[i].month, &range, &param, &err) != 0)
+      fail_msg("row %zu: %s", i, err.text);
     if (range_in_zone(&range, zone, NOW, &from, &to, &err) != 0) fail_msg("row %zu: %s", i, err.text);
     if (from != seconds_of(rows[i].begin) || to != seconds_of(rows[i].end))
       fail_msg("row %zu: %" PRId64 " to %" PRId64, i, from, to);
@@ -294,8 +305,11 @@ static void test_ranges(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_steps), cmocka_unit_test(test_too_many_steps),
-                                     cmocka_unit_test(test_of_days), cmocka_unit_test(test_ranges_refused),
-                                     cmocka_unit_test(test_numbers_that_are_dates), cmocka_unit_test(test_ranges)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_steps),
+                                     cmocka_unit_test(test_too_many_steps),
+                                     cmocka_unit_test(test_of_days),
+                                     cmocka_unit_test(test_ranges_refused),
+                                     cmocka_unit_test(test_numbers_that_are_dates),
+                                     cmocka_unit_test(test_ranges)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

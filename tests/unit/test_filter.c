@@ -1,4 +1,5 @@
-/* Dimensions and filters: what is no value, what a task has, which tasks pass, and that cells pass as their tasks do. */
+/* Dimensions and filters: what is no value, what a task has, which tasks pass, and that cells pass as their tasks do.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,8 @@
 #include "query/filter.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-#define NTSC {30000, 1001}
+#define NTSC \
+  { 30000, 1001 }
 
 static void test_refused(void **state) {
   (void)state;
@@ -52,19 +54,37 @@ static void test_values(void **state) {
   static const struct {
     const char *name, *value, *written; /* NULL: null */
   } rows[] = {
-      {"codec", "avc1.64001f", "h264"}, {"codec", " HEVC ", "h265"},    {"codec", "", NULL},
-      {"codec", "My-Codec", "my-codec"}, {"tier", "super", "super"},    {"tier", "", NULL},
-      {"resolution", "1280x720", "1280x720"}, {"resolution", "65535x1", "65535x1"}, {"resolution", "", NULL},
-      {"frame_rate", "30000/1001", "29.97"}, {"frame_rate", "29.97", "29.97"}, {"frame_rate", "23.98", "23.976"},
-      {"frame_rate", "59.94", "59.94"}, {"frame_rate", "120000/1001", "119.88"}, {"frame_rate", "25.000", "25"},
-      {"frame_rate", "12.5", "12.5"}, {"frame_rate", "100", "100"}, {"frame_rate", "1/3", "1/3"},
-      {"frame_rate", "0.000001", "0.000001"}, {"frame_rate", "15.625", "15.625"}, {"frame_rate", "7.8125", "7.8125"},
-      {"kind", "audio", "audio"}, {"source", "arn:aws", "arn:aws"}, {"label.team", "新闻", "新闻"}, {"label.team", "", NULL},
+      {"codec", "avc1.64001f", "h264"},
+      {"codec", " HEVC ", "h265"},
+      {"codec", "", NULL},
+      {"codec", "My-Codec", "my-codec"},
+      {"tier", "super", "super"},
+      {"tier", "", NULL},
+      {"resolution", "1280x720", "1280x720"},
+      {"resolution", "65535x1", "65535x1"},
+      {"resolution", "", NULL},
+      {"frame_rate", "30000/1001", "29.97"},
+      {"frame_rate", "29.97", "29.97"},
+      {"frame_rate", "23.98", "23.976"},
+      {"frame_rate", "59.94", "59.94"},
+      {"frame_rate", "120000/1001", "119.88"},
+      {"frame_rate", "25.000", "25"},
+      {"frame_rate", "12.5", "12.5"},
+      {"frame_rate", "100", "100"},
+      {"frame_rate", "1/3", "1/3"},
+      {"frame_rate", "0.000001", "0.000001"},
+      {"frame_rate", "15.625", "15.625"},
+      {"frame_rate", "7.8125", "7.8125"},
+      {"kind", "audio", "audio"},
+      {"source", "arn:aws", "arn:aws"},
+      {"label.team", "新闻", "新闻"},
+      {"label.team", "", NULL},
   };
   for (size_t i = 0; i < COUNT(rows); i++) {
     struct filter filter = {0};
     struct err err = {0};
-    if (filter_add(&filter, str_of(rows[i].name), str_of(rows[i].value), &err) != 0) fail_msg("row %zu: %s", i, err.text);
+    if (filter_add(&filter, str_of(rows[i].name), str_of(rows[i].value), &err) != 0)
+      fail_msg("row %zu: %s", i, err.text);
     const struct filter_value *value = &filter.values[0];
     assert_int_equal(value->value.is_null, rows[i].written == NULL);
     SCOPED(buf_fini) struct buf out = {0};
@@ -78,7 +98,8 @@ static void test_values(void **state) {
 }
 
 static struct usage task(enum usage_kind kind, enum usage_outcome outcome) {
-  return (struct usage){.project = STR("org-a"), .source = STR("farm"), .id = STR("1"), .kind = kind, .outcome = outcome};
+  return (struct usage){
+      .project = STR("org-a"), .source = STR("farm"), .id = STR("1"), .kind = kind, .outcome = outcome};
 }
 
 /* The tasks that the next table asks about. */
@@ -195,9 +216,8 @@ static void test_order(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused), cmocka_unit_test(test_values),
-                                     cmocka_unit_test(test_passes),
-                                     cmocka_unit_test(test_a_stored_name_that_is_folded_today),
-                                     cmocka_unit_test(test_order)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_refused), cmocka_unit_test(test_values), cmocka_unit_test(test_passes),
+      cmocka_unit_test(test_a_stored_name_that_is_folded_today), cmocka_unit_test(test_order)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ static void streams_of_every_size_arrive_whole(void **state) {
   } cases[] = {
       {0, "piece=1"},           {1, "piece=1"},           {300, "piece=1"},     {65535, "piece=65536"},
       {65536, "piece=65536"},   {65537, "piece=65536"},   {200000, "piece=999&idle=1"}, {1 << 20, "idle=3"},
+      {500, "tail=1"},          {200000, "piece=100000&tail=1&idle=1"},
       {3 << 20, "piece=1000000"}, {12 << 20, "piece=4194304"}, {64 << 20, "piece=65536"},
   };
   struct http_server *server = start_server((struct http_options){0});

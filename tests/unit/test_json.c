@@ -28,6 +28,9 @@ static void test_bad(void **state) {
       "[\"\\ud83d\"]", "[\"\\ude00\"]", "[\"\\ud83dx\"]", "[\"\\ud83d\\u0041\"]", "[\"\\ude00\\ud83d\"]", "[\"a\nb\"]",
       "[\"a\tb\"]", "[\"\x01\"]", "[\"\x80\"]", "[\"\xc0\xaf\"]", "[\"\xed\xa0\x80\"]", "[\"\xf5\x80\x80\x80\"]", "/**/[]",
       "[]//", "\xEF\xBB\xBF[]", "{\"\\ud800\":1}", "[1\x00]", "[\"a\"\"b\"]", "[--1]", "[1-]", "[1e5e5]", "[\x0b]", "[1,,2]",
+      /* A string before a colon is no value, however many brackets follow. */
+      "[\"\":3]", "[\"\":3]]", "[[],\"\":3]", "[[],\"\":3]]", "[[\"a\":[1],\"b\"]]", "[\"a\" :{},1]", "{\"a\":\"b\":1}",
+      "{\"a\":\"b\":1}}", "{\"a\":[\"b\":1]}", "[\"\\n\":3]]", "[{\"a\":\"b\":[2,3]},4]", "[[[],\"\":x],\"\":3]],\"\":x]]",
   };
   struct json_parser *parser = json_parser_new();
   struct arena *arena = arena_new(1 << 20);
@@ -218,6 +221,23 @@ static int parse_array(struct str text, size_t arena_limit, struct taking *takin
   return result;
 }
 
+/* The elements of a text that is no JSON: no more than were counted, since the taker made room for so many. */
+static void test_array_that_is_no_json(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "[\"\":3]", "[\"\":3]]", "[[],\"\":3]]", "[[],[[],\"\":x],\"\":3]],\"\":x],\"\":3,\"\":\"\":3],\"\":\n:]]",
+      "[[],[[],\"\":[],3],\"\":3]],7,7,7]", "[{\"a\":\"b\":[2]},{},{}]}", "[[7}},7,7,7]", "[{\"a\":[7}},7,7]",
+  };
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    struct taking taking = {0};
+    struct err err = {0};
+    int result = parse_array(str_of(texts[i]), 4096, &taking, &err);
+    if (result != -ERR_PARSE || taking.elements > taking.count) {
+      fail_msg("%s: %d, %zu elements of %zu", texts[i], result, taking.elements, taking.count);
+    }
+  }
+}
+
 static void test_array(void **state) {
   (void)state;
   static const struct {
@@ -320,7 +340,7 @@ int main(void) {
       cmocka_unit_test(test_bad),          cmocka_unit_test(test_nul_and_depth), cmocka_unit_test(test_tree),
       cmocka_unit_test(test_number_plain), cmocka_unit_test(test_number_i64),    cmocka_unit_test(test_quote),
       cmocka_unit_test(test_array),        cmocka_unit_test(test_array_with_a_large_element),
-      cmocka_unit_test(test_array_taker_fails), cmocka_unit_test(test_trim),
+      cmocka_unit_test(test_array_taker_fails), cmocka_unit_test(test_array_that_is_no_json), cmocka_unit_test(test_trim),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -413,7 +413,8 @@ local function open_text(message, depth)
   remark("a message that is not JSON")
 end
 
--- An operator is asked to visit the address, so it must be Amazon's: whoever has the token can send one.
+-- An operator is asked to visit the address. Everybody who has the token can send one, so a remark says if it is not
+-- Amazon's.
 local function is_address_of_sns(address)
   local host = split(address, "/")[3] or ""
   for i = 1, #host do
@@ -428,11 +429,16 @@ end
 local function open_sns(notice, depth)
   local kind = word(notice, "Type") or "no type"
   if kind == "Notification" then return open_text(notice.Message, depth) end
-  local address = word(notice, "SubscribeURL") or ""
-  if kind == "SubscriptionConfirmation" and is_address_of_sns(address) then
-    remark("SNS asks to confirm the subscription of %s: visit %s", word(notice, "TopicArn") or "a topic", address)
+  local address = word(notice, "SubscribeURL")
+  if kind ~= "SubscriptionConfirmation" or not address then
+    return remark("a message of SNS that is no notification: %s", kind)
+  end
+  local topic = word(notice, "TopicArn") or "a topic"
+  if is_address_of_sns(address) then
+    remark("SNS asks to confirm the subscription of %s: visit %s", topic, address)
   else
-    remark("a message of SNS that is no notification: %s", kind)
+    remark("a message asks to confirm the subscription of %s, but its address is not Amazon's, so do not visit it " ..
+           "unless you know it: %s", topic, address)
   end
 end
 

@@ -1,0 +1,70 @@
+/* GetFormatTotalStat and GetSnapTotalStat: seconds of remuxing and images of snapshots, by day. Source: design §5.
+ *
+ * These answers have one amount a day, so a day's rows are added up, in case records of an earlier version name codecs.
+ * The totals of these kinds have no tier: everything is in units[0]. */
+#include "api/period.h"
+
+/* A row is {"Time":…,"…":…} and a comma: two numbers and two short names. */
+#define ROW_MAX 96
+_Static_assert(ROW_MAX > 2 * (BYTES_DIGITS_MAX + 1) + 40, "a row fits");
+
+static void append_row(struct buf *out, int64_t time, const char *name, uint64_t amount) {
+  buf_text(out, "{\"Time\":");
+  buf_i64(out, time); /* may be negative: the day of the epoch, east of Greenwich */
+  buf_printf(out, ",\"%s\":%llu}", name, (unsigned long long)amount);
+}
+
+/* The sum of a day's rows, and of those of a date before it that has no row: the project's zone may change between
+ * finding the project and reading its totals. The rows are sorted by day; *next is the first one that is not added up. */
+static uint64_t take_day(const struct ledger_rows *rows, size_t *next, int32_t day) {
+  uint64_t sum = 0;
+  for (; *next < rows->count && rows->items[*next].day <= day; (*next)++)
+    sum += rows->items[*next].units[0];
+  return sum;
+}
+
+static void append_rows(struct buf *out, const struct period *period, const struct ledger_rows *rows,
+                        const char *name) {
+  size_t next = 0;
+  const char *separator = ",\"StatSet\":[";
+  int64_t time = zone_day_start(period->zone, period->window.first_day), next_time;
+  for (int32_t day = period->window.first_day; day <= period->window.last_day; day++, time = next_time) {
+    next_time = zone_day_start(period->zone, day + 1);
+    if (next_time == time) continue; /* a date that the zone skipped */
+    buf_text(out, separator);
+    append_row(out, time, name, take_day(rows, &next, day));
+    separator = ",";
+  }
+  buf_char(out, ']');
+}
+
+static int answer(const struct call *call, enum usage_kind kind, const char *name, struct buf *out,
+                  struct refusal *refusal) {
+  struct period period;
+  struct ledger_cost cost;
+  struct err err = {0};
+  int code = period_read(call, &period, refusal);
+  if (code != 0) return code;
+  if (period.days > call->options->rows_max) return period_refuse_rows(call, refusal);
+  const struct window *window = &period.window;
+  ledger_totals_cost(call->options->ledger, &call->project, window->first_day, window->last_day, &cost);
+  /* Usage without a codec makes one row a day more; the memory for rows doubles as it grows. */
+  uint64_t bytes = cost.bytes + period.days * (2 * sizeof(struct ledger_row) + ROW_MAX);
+  code = call_claim(call, bytes, refusal);
+  if (code != 0) return code;
+  SCOPED(ledger_rows_fini) struct ledger_rows rows = {0};
+  /* The bound is on the rows of the answer, which are days. The memory for the codecs' rows is claimed. */
+  int result = ledger_totals(call->options->ledger, &call->project, kind, window->first_day, window->last_day,
+                             SIZE_MAX, &rows, &err);
+  if (result != 0) return refuse_internal(refusal, "cannot read totals", &err);
+  append_rows(out, &period, &rows, name);
+  return 0;
+}
+
+int action_format_total_stat(const struct call *call, struct buf *out, struct refusal *refusal) {
+  return answer(call, USAGE_REMUX, "FormatTime", out, refusal);
+}
+
+int action_snap_total_stat(const struct call *call, struct buf *out, struct refusal *refusal) {
+  return answer(call, USAGE_SNAPSHOT, "ImageCount", out, refusal);
+}

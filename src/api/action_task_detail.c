@@ -1,0 +1,110 @@
+/* GetCodecTaskDetail, GetFormatTaskDetail, GetSnapTaskDetail: one task by its TaskId. Source: design §5.
+ *
+ * TaskId is what the report called task_id, or else its id. Several records may have it, of several sources or of
+ * several renditions. A finished task comes before a failed one, and a later one before an earlier one. A voided task
+ * answers no more, and an output that still waits to be resolved does not answer yet.
+ */
+#include <stdio.h>
+
+#include "api/task_fields.h"
+#include "base/check.h"
+#include "ledger/scan.h"
+
+#define RECORDS_MAX 1000000u /* of one task id */
+
+struct search {
+  const struct task_type *type;
+  uint64_t records;      /* seen */
+  bool is_found;
+  bool is_finished;      /* of the best one so far; and where it is */
+  struct scan_key best;
+};
+
+static bool is_better(const struct search *search, bool is_finished, const struct scan_key *key) {
+  if (!search->is_found) return true;
+  if (is_finished != search->is_finished) return is_finished;
+  if (key->finished_ms != search->best.finished_ms) return key->finished_ms > search->best.finished_ms;
+  return key->position > search->best.position;
+}
+
+static int visit(void *arg, const struct ledger_history_item *item, struct err *err) {
+  (void)err;
+  struct search *search = arg;
+  const struct usage *usage = item->usage;
+  const struct scan_key key = {usage->finished_ms, item->position};
+  bool is_finished = usage->outcome == USAGE_FINISHED;
+  search->records++;
+  if (usage->kind != search->type->kind || item->other_position != 0) return 0;
+  if (!is_better(search, is_finished, &key)) return 0;
+  search->is_found = true;
+  search->is_finished = is_finished;
+  search->best = key;
+  return 0;
+}
+
+/* The same for a task that does not exist, one of another project, and one of another kind. */
+static int refuse_unknown(const struct task_type *type, struct refusal *refusal) {
+  char allowed[128];
+  (void)snprintf(allowed, sizeof allowed, "no %s task of this project has this id", type->what);
+  return refuse_param(refusal, "TaskId", allowed);
+}
+
+static int read_task_id(const struct call *call, struct str *ret, struct refusal *refusal) {
+  enum params_found found = params_get(call->params, "TaskId", ret);
+  if (found == PARAMS_ABSENT) return refuse(refusal, RETCODE_MISSING_PARAM, "Missing params [TaskId]");
+  if (found == PARAMS_NESTED) return refuse_param(refusal, "TaskId", "must be a single value");
+  if (ret->len > TASK_ID_MAX) return refuse_param(refusal, "TaskId", "is longer than 256 bytes");
+  return 0;
+}
+_Static_assert(TASK_ID_MAX == 256 && EVENT_ID_MAX == 256, "the message names the bound");
+
+static int find(const struct call *call, struct scan_reader *reader, struct str task_id, struct search *search,
+                struct refusal *refusal) {
+  struct err err = {0};
+  struct ledger_history_query query = {
+      .project = str_of(call->project.id),
+      .task_id = task_id,
+      .as_of = ledger_position(call->options->ledger),
+      .max = LEDGER_HISTORY_MAX,
+  };
+  do {
+    if (ledger_history(reader, &query, visit, search, &query.behind, &err) != 0)
+      return refuse_internal(refusal, "cannot look for a task", &err);
+    if (search->records > RECORDS_MAX)
+      return refuse_param(refusal, "TaskId", "more than 1000000 records have it; ask GET /v1/tasks, with the source");
+  } while (query.behind != 0);
+  return search->is_found ? 0 : refuse_unknown(search->type, refusal);
+}
+_Static_assert(RECORDS_MAX == 1000000, "the message names the bound");
+
+static int answer(const struct call *call, const struct task_type *type, struct buf *out, struct refusal *refusal) {
+  SCOPED(scan_reader_free_ref) struct scan_reader *reader = NULL;
+  struct search search = {.type = type};
+  struct err err = {0};
+  struct str task_id;
+  const struct usage *usage;
+  int code = read_task_id(call, &task_id, refusal);
+  if (code == 0) code = call_claim(call, TASK_FIELDS_MAX, refusal);
+  if (code != 0) return code;
+  if (scan_reader_new(call->options->ledger, &reader, &err) != 0)
+    return refuse_internal(refusal, "cannot look for a task", &err);
+  code = find(call, reader, task_id, &search, refusal);
+  if (code != 0) return code;
+  if (scan_record(reader, search.best.position, &usage, &err) != 0)
+    return refuse_internal(refusal, "cannot read a task", &err);
+  CHECK(usage->kind == type->kind);
+  task_append_members(out, type->detail, usage);
+  return 0;
+}
+
+int action_codec_task_detail(const struct call *call, struct buf *out, struct refusal *refusal) {
+  return answer(call, &task_type_codec, out, refusal);
+}
+
+int action_format_task_detail(const struct call *call, struct buf *out, struct refusal *refusal) {
+  return answer(call, &task_type_format, out, refusal);
+}
+
+int action_snap_task_detail(const struct call *call, struct buf *out, struct refusal *refusal) {
+  return answer(call, &task_type_snap, out, refusal);
+}

@@ -1,0 +1,331 @@
+/* GetCodecTaskList, GetFormatTaskList, GetSnapTaskList: the tasks of the days of a window, by finish time. Source:
+ * design §5.
+ *
+ *   entries of the window, a chunk at a time, in the order of the answer
+ *     ──> leave out the voided ones      reads the records, and only if the project has voids at all
+ *     ──> those from Offset on, at most Limit ──> their records, in the order of the log ──> text ──> the answer
+ *
+ * UMedia's lists have no pages. A list that is cut in silence would give wrong sums, so a window with more tasks than
+ * query.rows_max is refused, and Offset, Limit and TotalCount, which are ours, give it in parts. Each call reads the
+ * entries from the first on, because Offset counts tasks; so it has a bound, LIST_WINDOW_MAX.
+ *
+ * Everything is as of one position, so a record that arrives meanwhile does not shift the rows.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/period.h"
+#include "api/task_fields.h"
+#include "base/check.h"
+#include "ledger/scan.h"
+
+#define LIST_WINDOW_MAX 1000000u /* tasks in the window of one call, voided ones included */
+#define CHUNK 4096u              /* entries that are looked at together */
+_Static_assert(CHUNK <= SCAN_ROOM_MAX, "a chunk is one page of the scan");
+
+struct item {
+  struct scan_entry entry;
+  bool is_out;        /* voided: it does not count and is not listed */
+  size_t start, len;  /* its text in `texts`; len 0: it is not shown */
+};
+
+struct list {
+  const struct call *call;
+  const struct task_type *type;
+  struct refusal *refusal;
+  struct scan_query query;
+  uint64_t offset, limit; /* tasks before the first one that is shown; the most that are shown */
+  bool has_limit;         /* given; else limit is query.rows_max */
+  bool has_voids;         /* the project has any */
+  uint64_t total;         /* tasks that are not voided: so far, or all if nothing has to be read for that */
+  uint64_t shown;
+  struct scan_reader *reader;
+  struct scan_entry *entries; /* CHUNK: as the ledger gave them */
+  struct item *items;     /* CHUNK */
+  uint16_t *order;        /* of the items, by position: the records are read in this order */
+  size_t count;           /* of the items of this chunk */
+  struct buf texts;       /* of this chunk */
+};
+_Static_assert(CHUNK <= UINT16_MAX, "an index fits");
+
+static void list_fini(struct list *list) {
+  if (list->reader != NULL) scan_reader_free(list->reader);
+  free(list->entries);
+  free(list->items);
+  free(list->order);
+  buf_fini(&list->texts);
+}
+
+/* ---- parameters ---- */
+
+static int read_number(const struct call *call, const char *name, uint64_t least, uint64_t most, bool *ret_given,
+                       uint64_t *ret, struct refusal *refusal) {
+  struct str text;
+  uint64_t number = 0;
+  enum params_found found = params_get(call->params, name, &text);
+  *ret_given = found != PARAMS_ABSENT;
+  if (found == PARAMS_ABSENT) return 0;
+  bool good = found == PARAMS_TEXT && str_to_u64(text, &number) && number >= least && number <= most;
+  if (good) {
+    *ret = number;
+    return 0;
+  }
+  char allowed[96];
+  (void)snprintf(allowed, sizeof allowed, "must be an integer from %llu to %llu", (unsigned long long)least,
+                 (unsigned long long)most);
+  return refuse_param(refusal, name, allowed);
+}
+
+static int read_page(struct list *list) {
+  bool has_offset;
+  list->limit = list->call->options->rows_max;
+  int code = read_number(list->call, "Limit", 1, list->limit, &list->has_limit, &list->limit, list->refusal);
+  if (code != 0) return code;
+  return read_number(list->call, "Offset", 0, LIST_WINDOW_MAX, &has_offset, &list->offset, list->refusal);
+}
+
+static void ask_for(struct list *list, const struct period *period) {
+  list->query = (struct scan_query){
+      .project = list->call->project.number,
+      .kinds = SCAN_KIND(list->type->kind),
+      .from_ms = zone_day_start(period->zone, period->window.first_day) * 1000,
+      .to_ms = zone_day_start(period->zone, period->window.last_day + 1) * 1000,
+      .as_of = ledger_position(list->call->options->ledger),
+  };
+}
+
+/* ---- refusals ---- */
+
+static int refuse_error(struct list *list, const struct err *err) {
+  return refuse_internal(list->refusal, "cannot read tasks", err);
+}
+
+static int refuse_window(struct list *list) {
+  char allowed[160];
+  (void)snprintf(allowed, sizeof allowed,
+                 "the window has more than %u tasks: ask for fewer days, or ask GET /v1/tasks, which has no such limit",
+                 LIST_WINDOW_MAX);
+  return refuse_param(list->refusal, "BeginTime", allowed);
+}
+
+static int refuse_long(struct list *list) {
+  char allowed[192];
+  (void)snprintf(allowed, sizeof allowed,
+                 "the list has more than %llu tasks (query.rows_max): ask for fewer days, or in parts with Limit and "
+                 "Offset",
+                 (unsigned long long)list->limit);
+  return refuse_param(list->refusal, "BeginTime", allowed);
+}
+
+/* ---- memory ---- */
+
+/* What the call holds besides the answer. The scan's own memory is bounded by the number of query threads. */
+static size_t held(const struct list *list) {
+  return CHUNK * (sizeof *list->entries + sizeof *list->items + sizeof *list->order) + list->texts.cap;
+}
+
+/* Claims and reserves room for `more` bytes in buf, which is the answer or list->texts. While it grows, the old memory
+ * and the new exist. */
+static int reserve(struct list *list, struct buf *buf, const struct buf *out, size_t more) {
+  if (buf->cap - buf->len >= more) return 0;
+  size_t grown = buf->cap * 2 > buf->len + more ? buf->cap * 2 : buf->len + more;
+  int code = call_claim(list->call, held(list) + out->cap + grown, list->refusal);
+  if (code != 0) return code;
+  static const struct err err = {.code = ERR_MEMORY, .text = "not enough memory"};
+  return buf_reserve(buf, more) ? 0 : refuse_error(list, &err);
+}
+
+static int take_memory(struct list *list, const struct buf *out, struct err *err) {
+  int code = call_claim(list->call, held(list) + out->cap, list->refusal);
+  if (code != 0) return code;
+  list->entries = calloc(CHUNK, sizeof *list->entries);
+  list->items = calloc(CHUNK, sizeof *list->items);
+  list->order = calloc(CHUNK, sizeof *list->order);
+  if (list->entries == NULL || list->items == NULL || list->order == NULL) {
+    (void)err_set(err, ERR_MEMORY, "not enough memory");
+    return refuse_error(list, err);
+  }
+  return scan_reader_new(list->call->options->ledger, &list->reader, err) == 0 ? 0 : refuse_error(list, err);
+}
+
+/* ---- chunks ---- */
+
+static int next_chunk(struct list *list, struct err *err) {
+  struct scan_entry *entries = list->entries;
+  size_t count;
+  int result = ledger_scan_entries(list->call->options->ledger, &list->query, entries, CHUNK, &count, err);
+  if (result != 0) return refuse_error(list, err);
+  for (size_t i = 0; i < count; i++)
+    list->items[i] = (struct item){.entry = entries[i]};
+  if (count > 0) list->query.behind = entries[count - 1].key;
+  CHECK(count <= CHUNK);
+  list->query.has_behind = true;
+  list->count = count;
+  return 0;
+}
+
+static int by_position(const void *a, const void *b, void *arg) {
+  const struct list *list = arg;
+  uint64_t x = list->items[*(const uint16_t *)a].entry.key.position;
+  uint64_t y = list->items[*(const uint16_t *)b].entry.key.position;
+  return x < y ? -1 : x > y;
+}
+
+static void order_chunk(struct list *list) {
+  for (size_t i = 0; i < list->count; i++)
+    list->order[i] = (uint16_t)i;
+  qsort_r(list->order, list->count, sizeof *list->order, by_position, list);
+}
+
+static int mark_voided(struct list *list, struct err *err) {
+  for (size_t i = 0; i < list->count; i++) {
+    struct item *item = &list->items[list->order[i]];
+    const struct usage *usage;
+    uint64_t voided_at = 0;
+    int result = scan_record(list->reader, item->entry.key.position, &usage, err);
+    if (result == 0) result = scan_void(list->reader, usage, list->query.as_of, &voided_at, err);
+    if (result != 0) return refuse_error(list, err);
+    item->is_out = voided_at != 0;
+  }
+  return 0;
+}
+
+/* Counts the chunk's tasks, and leaves those in it that are on the page: it puts the others out. */
+static void choose(struct list *list) {
+  for (size_t i = 0; i < list->count; i++) {
+    if (list->items[i].is_out) continue;
+    uint64_t rank = list->total++;
+    list->items[i].is_out = rank < list->offset || rank - list->offset >= list->limit;
+  }
+}
+
+static int write_texts(struct list *list, const struct buf *out, struct err *err) {
+  buf_clear(&list->texts);
+  for (size_t i = 0; i < list->count; i++) {
+    struct item *item = &list->items[list->order[i]];
+    const struct usage *usage;
+    if (item->is_out) continue;
+    if (scan_record(list->reader, item->entry.key.position, &usage, err) != 0) return refuse_error(list, err);
+    int code = reserve(list, &list->texts, out, TASK_FIELDS_MAX);
+    if (code != 0) return code;
+    item->start = list->texts.len;
+    task_append(&list->texts, list->type->list, usage);
+    item->len = list->texts.len - item->start;
+  }
+  return 0;
+}
+
+static int append_chunk(struct list *list, struct buf *out) {
+  int code = reserve(list, out, out, list->texts.len + list->count);
+  for (size_t i = 0; i < list->count && code == 0; i++) {
+    const struct item *item = &list->items[i];
+    if (item->is_out) continue;
+    CHECK(item->len > 0 && item->start + item->len <= list->texts.len);
+    if (list->shown++ > 0) buf_char(out, ',');
+    buf_append(out, list->texts.ptr + item->start, item->len);
+  }
+  return code;
+}
+
+/* True if a chunk without voided tasks is not on the page; it is then only counted. */
+static bool pass_over(struct list *list) {
+  bool is_before = list->total + list->count <= list->offset;
+  bool is_behind = list->total >= list->offset && list->total - list->offset >= list->limit;
+  if (list->has_voids || (!is_before && !is_behind)) return false;
+  list->total += list->count;
+  return true;
+}
+
+static int take_chunk(struct list *list, struct buf *out, struct err *err) {
+  if (pass_over(list)) return 0;
+  order_chunk(list);
+  int code = list->has_voids ? mark_voided(list, err) : 0;
+  if (code != 0) return code;
+  choose(list);
+  code = write_texts(list, out, err);
+  return code != 0 ? code : append_chunk(list, out);
+}
+
+/* True if tasks would be missing at the end of a list that is not asked for in parts. */
+static bool is_cut(const struct list *list) {
+  return !list->has_limit && list->total > list->offset && list->total - list->offset > list->limit;
+}
+
+static int take_chunks(struct list *list, struct buf *out, struct err *err) {
+  do {
+    int code = next_chunk(list, err);
+    if (code == 0) code = take_chunk(list, out, err);
+    if (code != 0) return code;
+    if (is_cut(list)) return refuse_long(list);
+  } while (list->count == CHUNK);
+  return 0;
+}
+
+/* ---- before anything is read ---- */
+
+/* Counts the entries of the window, voided ones included. That is cheap beside the reading of their records. */
+static int check_window(struct list *list, struct err *err) {
+  struct scan_query query = list->query;
+  uint64_t total = 0;
+  size_t count;
+  do {
+    if (ledger_scan_entries(list->call->options->ledger, &query, list->entries, CHUNK, &count, err) != 0)
+      return refuse_error(list, err);
+    if (count > 0) query.behind = list->entries[count - 1].key;
+    query.has_behind = true;
+    total += count;
+    if (total > LIST_WINDOW_MAX) return refuse_window(list);
+  } while (count == CHUNK);
+  bool is_long = !list->has_limit && total > list->offset && total - list->offset > list->limit;
+  return is_long && !list->has_voids ? refuse_long(list) : 0;
+}
+
+static int look_for_voids(struct list *list, struct err *err) {
+  struct scan_query query = {
+      .project = list->query.project,
+      .kinds = SCAN_KIND(USAGE_VOID),
+      .from_ms = INT64_MIN,
+      .to_ms = INT64_MAX,
+      .as_of = list->query.as_of,
+  };
+  struct scan_entry entry;
+  size_t count;
+  if (ledger_scan_entries(list->call->options->ledger, &query, &entry, 1, &count, err) != 0)
+    return refuse_error(list, err);
+  list->has_voids = count > 0;
+  return 0;
+}
+
+static int answer(const struct call *call, const struct task_type *type, struct buf *out, struct refusal *refusal) {
+  SCOPED(list_fini) struct list list = {.call = call, .type = type, .refusal = refusal};
+  struct period period;
+  struct err err = {0};
+  int code = period_read(call, &period, refusal);
+  if (code == 0) code = read_page(&list);
+  if (code != 0) return code;
+  ask_for(&list, &period);
+  code = take_memory(&list, out, &err);
+  if (code == 0) code = look_for_voids(&list, &err);
+  if (code == 0) code = check_window(&list, &err);
+  if (code != 0) return code;
+  buf_text(out, ",\"TaskList\":[");
+  code = take_chunks(&list, out, &err);
+  if (code != 0) return code;
+  uint64_t behind = list.total > list.offset ? list.total - list.offset : 0;
+  CHECK(list.shown == (behind < list.limit ? behind : list.limit)); /* nothing is cut in silence */
+  buf_text(out, "],\"TotalCount\":");
+  buf_u64(out, list.total);
+  return 0;
+}
+
+int action_codec_task_list(const struct call *call, struct buf *out, struct refusal *refusal) {
+  return answer(call, &task_type_codec, out, refusal);
+}
+
+int action_format_task_list(const struct call *call, struct buf *out, struct refusal *refusal) {
+  return answer(call, &task_type_format, out, refusal);
+}
+
+int action_snap_task_list(const struct call *call, struct buf *out, struct refusal *refusal) {
+  return answer(call, &task_type_snap, out, refusal);
+}
