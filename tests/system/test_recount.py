@@ -258,8 +258,8 @@ class Story:
             question |= self.range(self.dice.choice((2, 40, 400)))
         if self.dice.random() < 0.4:
             question["status"] = self.dice.choice(("finished", "failed", "voided", "all"))
-        if self.dice.random() < 0.1:
-            question["task_id"] = f"job-{self.dice.randrange(50)}"
+        if self.dice.random() < 0.25:
+            question["task_id"] = [f"job-{self.dice.randrange(50)}" for _ in range(self.dice.choice((1, 3)))] + [str(self.dice.randrange(1500))]
         as_of = min(self.as_of(question), self.ledger.count)
         reply, got = self.get("tasks", question), []
         try:
@@ -395,16 +395,15 @@ def ask_as_of_records(story, questions):
     """As of positions in the midst of blocks: where a record or a void is, which is not known there yet, and one further."""
     answers, known = [], [record for record in story.ledger.records.values() if record.kind != "usage"]
     for _ in range(questions):
-        record, question = story.dice.choice(known), story.usage_question()
-        at = record.number if record.voided == recount.NEVER else story.dice.choice((record.number, record.voided))
-        question["as_of"] = at + story.dice.choice((0, 1))
-        if story.dice.random() < 0.5:
-            question |= {"from": record.time_ms // 1000, "to": record.time_ms // 1000 + 1}
-            question = {name: question[name] for name in ("from", "to", "as_of")}
-        question = {name: value if isinstance(value, list) else str(value) for name, value in question.items()}
-        reply = story.get("usage", question)
+        record, at = story.dice.choice(known), story.dice.randrange(2)
+        at += record.number if record.voided == recount.NEVER else story.dice.choice((record.number, record.voided))
+        second = {"from": str(record.time_ms // 1000), "to": str(record.time_ms // 1000 + 1)}
+        resource, question = story.dice.choice((("usage", story.usage_question()), ("usage", second), ("tasks", {**second, "status": "all"}),
+                                                ("tasks", {"task_id": record.task_id, "status": "all"})))
+        question["as_of"] = str(at)
+        reply = story.get(resource, question)
         if reply.status == 200:
-            answers.append(("usage", question, reply.json()))
+            answers.append((resource, question, reply.json()))
     return answers
 
 
@@ -433,7 +432,7 @@ def test_answers_beside_a_writer(tmp_path):
         positions(story)
         moments = {answer["position"] for _, _, answer in answers}
         print(f"{len(answers)} answers at {len(moments)} positions")
-        answers += ask_as_of_records(story, 60)
+        answers += ask_as_of_records(story, 100)
         for resource, question, answer in answers:
             as_of = answer["position"]
             if resource == "usage":
