@@ -121,7 +121,9 @@ def changes(zone, begin, end):
 
 
 def starts(zone, step, begin, end):
-    """Where the steps of [begin, end) begin."""
+    """Where the steps of [begin, end) begin. The day before a date that the zone skipped may be of no length: no steps."""
+    if begin == end:
+        return []
     if step == "total":
         return [begin]
     if step in ("15m", "1h"):

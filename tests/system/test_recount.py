@@ -5,14 +5,16 @@ Each run prints its seed. SEED=n replays a run, QUESTIONS=n asks more (200 by de
 question, both answers, and the events that the answer is about; all events of the run are in a file that is named.
 """
 import collections
+import copy
 import csv
 import datetime
 import io
 import json
 import os
 import random
+import threading
 import time
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -28,9 +30,10 @@ CENTRES = (1325203200, 1793500000 - 365 * DAY * 3, 1288500000, 1289097060, 16826
 STEPS = (("15m", 2), ("1h", 6), ("1d", 40), ("1w", 90), ("1mo", 400), ("total", 400))  # and days of the longest range
 GROUPS = ("project", "codec", "tier", "kind", "resolution", "frame_rate", "source", "label.team", "label.show")
 IN_TOTALS = GROUPS[:4]  # totals know these; for the others the server reads records
+TRICKY = "t/é%41 +&1,'x'"
 VALUES = {"codec": ("h264", "libx265", "av1", "prores", "vp8", ""), "tier": (*recount.TIER_NAMES, ""), "kind": recount.KINDS,
           "resolution": ("1280x720", "720x1280", "3840x2160", ""), "frame_rate": ("25", "29.97", "30000/1001", "23.976", "12.5", ""),
-          "source": ("s", "t", "nobody"), "label.team": ("news", "sport", "=sum(A1)", ""), "label.show": ("tonight", "")}
+          "source": ("s", TRICKY, "nobody"), "label.team": ("news", "sport", "=sum(A1)", ""), "label.show": ("tonight", '"a", b', "")}
 SIZES = ((640, 480), (639, 481), (480, 640), (1280, 720), (720, 1280), (1281, 479), (1920, 1080), (3840, 2160), (1, 1), (65535, 65535))
 DURATIONS = (0, 1, 499, 500, 1499, 1500, 59499, 59500, 59999, 60000, 60499, 60500, 31622400000)
 
@@ -44,6 +47,10 @@ def cell(value):
     if value is None:
         return ""
     return "'" + value if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else str(value)
+
+
+def path_of(record):
+    return "/".join(["tasks", *(quote(name, safe="") for name in (record.project, record.source, record.id))])
 
 
 def is_about(record, rows):
@@ -102,8 +109,8 @@ class Story:
             data["labels"] = labels
         if d.random() < 0.2:
             data["task_id"] = f"job-{d.randrange(50)}"
-        made = {"type": f"{kind}.{'failed' if d.random() < 0.1 else 'finished'}", "source": d.choice(("s", "t")),
-                "id": str(d.randrange(3000)), "subject": d.choice(list(self.ledger.zones)), "time": stamp(self.instant_ms()), "data": data}
+        made = {"type": f"{kind}.{'failed' if d.random() < 0.1 else 'finished'}", "source": d.choice(("s", TRICKY)),
+                "id": d.choice(("{}", "job/{}#2")).format(d.randrange(1500)), "subject": d.choice(list(self.ledger.zones)), "time": stamp(self.instant_ms()), "data": data}
         known = self.ledger.records.get((made["subject"], made["source"], made["id"]))
         if known is not None and known.kind != "usage" and d.random() < 0.8:
             made = json.loads(json.dumps(known.made))  # a repeat, at times with one thing less
@@ -251,8 +258,8 @@ class Story:
             question |= self.range(self.dice.choice((2, 40, 400)))
         if self.dice.random() < 0.4:
             question["status"] = self.dice.choice(("finished", "failed", "voided", "all"))
-        if self.dice.random() < 0.1:
-            question["task_id"] = f"job-{self.dice.randrange(50)}"
+        if self.dice.random() < 0.25:
+            question["task_id"] = [f"job-{self.dice.randrange(50)}" for _ in range(self.dice.choice((1, 3)))] + [str(self.dice.randrange(1500))]
         as_of = min(self.as_of(question), self.ledger.count)
         reply, got = self.get("tasks", question), []
         try:
@@ -296,7 +303,7 @@ class Story:
         record, as_of = self.dice.choice(known), self.as_of(question)
         if self.dice.random() < 0.5:
             question["zone"] = self.dice.choice(ZONES)
-        reply = self.get(f"tasks/{record.project}/{record.source}/{record.id}", question)
+        reply = self.get(path_of(record), question)
         if record.number >= as_of:
             if reply.status != 404:
                 self.differs("tasks/…", {**question, "id": record.id}, as_of, reply.body, "404")
@@ -349,6 +356,96 @@ class Story:
         steps = ((self.step_report, 30), (self.step_usage, 45), (self.step_tasks, 15), (self.step_task, 15), (self.step_sum, 5), (self.step_zone, 3), (self.step_restart, 3))
         while self.asked < questions:
             self.dice.choices(*zip(*steps))[0]()
+
+
+# ---- beside a writer ----
+
+
+def positions(story):
+    """Gives each record, and each void, the position that the server says it has: then `as_of` is a position."""
+    lines = story.get("tasks", {"status": "all", "format": "ndjson"}).body.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert rows.pop()["complete"] is True
+    assert len(rows) == sum(record.kind != "usage" for record in story.ledger.records.values())
+    for row in rows:
+        record = story.ledger.records[(row["project"], row["source"], row["id"])]
+        record.number = row["position"]
+        if row["status"] == "voided":
+            task = story.get(path_of(record), {}).json()["task"]
+            record.voided = task["voided"]["position"]
+    story.ledger.zones = {project: [(0, zones[-1][1])] for project, zones in story.ledger.zones.items()}
+
+
+def ask_beside(story, writer, questions):
+    """Asks while the writer reports. Gives the answers, each with the position that it names."""
+    answers = []
+    while writer.is_alive() or len(answers) < questions:
+        if story.dice.random() < 0.7:
+            resource, question = "usage", story.usage_question()
+        else:
+            resource, question = "tasks", {**story.projects_and_zone(), **story.filters(GROUPS), **story.range(400), "limit": 1000,
+                                           "status": story.dice.choice(("finished", "voided", "all"))}
+        reply = story.get(resource, question)
+        if reply.status == 200:
+            answers.append((resource, question, reply.json()))
+    return answers
+
+
+def ask_as_of_records(story, questions):
+    """As of positions in the midst of blocks: where a record or a void is, which is not known there yet, and one further."""
+    answers, known = [], [record for record in story.ledger.records.values() if record.kind != "usage"]
+    for _ in range(questions):
+        record, at = story.dice.choice(known), story.dice.randrange(2)
+        at += record.number if record.voided == recount.NEVER else story.dice.choice((record.number, record.voided))
+        second = {"from": str(record.time_ms // 1000), "to": str(record.time_ms // 1000 + 1)}
+        resource, question = story.dice.choice((("usage", story.usage_question()), ("usage", second), ("tasks", {**second, "status": "all"}),
+                                                ("tasks", {"task_id": record.task_id, "status": "all"})))
+        question["as_of"] = str(at)
+        reply = story.get(resource, question)
+        if reply.status == 200:
+            answers.append((resource, question, reply.json()))
+    return answers
+
+
+def test_answers_beside_a_writer(tmp_path):
+    """While another client reports and voids, each answer is what the events up to its position say, exactly."""
+    seed = int(os.environ.get("SEED", time.time_ns() % 1000000))
+    print(f"SEED={seed}")
+    findings, server = [], Server(tmp_path / "data")
+    story, failed = Story(server, seed, findings), []
+    reporting = copy.copy(story)
+    reporting.dice = random.Random(-seed)
+
+    def report():
+        try:
+            for _ in range(int(os.environ.get("BATCHES", 80))):
+                reporting.step_report()
+        except BaseException as error:
+            failed.append(error)
+
+    try:
+        writer = threading.Thread(target=report)
+        writer.start()
+        answers = ask_beside(story, writer, 60)
+        writer.join()
+        assert failed == []
+        positions(story)
+        moments = {answer["position"] for _, _, answer in answers}
+        print(f"{len(answers)} answers at {len(moments)} positions")
+        answers += ask_as_of_records(story, 100)
+        for resource, question, answer in answers:
+            as_of = answer["position"]
+            if resource == "usage":
+                got, expected = answer["rows"], recount.usage(story.ledger, question, as_of)
+            else:
+                expected = [story.meant(record, question, as_of) for record in recount.tasks(story.ledger, question, as_of)[:1000]]
+                got = [{name: row[name] for name in expected[0]} if expected else row for row in answer["rows"]]
+            if got != expected:
+                story.differs(resource, question, as_of, got, expected)
+    finally:
+        if server.process is not None:
+            server.stop()
+    assert findings == [], f"{len(findings)} of {len(answers)} answers differ, SEED={seed}\n" + "\n".join(findings)
 
 
 STORIES = 4
