@@ -386,9 +386,26 @@ def ask_beside(story, writer, questions):
             resource, question = "tasks", {**story.projects_and_zone(), **story.filters(GROUPS), **story.range(400), "limit": 1000,
                                            "status": story.dice.choice(("finished", "voided", "all"))}
         reply = story.get(resource, question)
-        if reply.status == 200:
-            answers.append((resource, question, reply.json()))
+        answers.append((resource, question, reply))
     return answers
+
+
+def check_answer(story, resource, question, reply):
+    """An answer is what was known at the position that it names."""
+    answer = reply.json()
+    as_of = answer.get("position", recount.NEVER)
+    try:
+        expected = recount.usage(story.ledger, question, as_of) if resource == "usage" else \
+            [story.meant(record, question, as_of) for record in recount.tasks(story.ledger, question, as_of)[:1000]]
+    except recount.Refused as refused:
+        if reply.status != refused.status:
+            story.differs(resource, question, as_of, reply.body[:500], f"refused with {refused}")
+        return
+    got = answer.get("rows", answer)
+    if resource == "tasks" and expected and reply.status == 200:
+        got = [{name: row[name] for name in expected[0]} for row in got]
+    if reply.status != 200 or got != expected:
+        story.differs(resource, question, as_of, got, expected)
 
 
 def ask_as_of_records(story, questions):
@@ -402,8 +419,7 @@ def ask_as_of_records(story, questions):
                                                 ("tasks", {"task_id": record.task_id, "status": "all"})))
         question["as_of"] = str(at)
         reply = story.get(resource, question)
-        if reply.status == 200:
-            answers.append((resource, question, reply.json()))
+        answers.append((resource, question, reply))
     return answers
 
 
@@ -430,18 +446,9 @@ def test_answers_beside_a_writer(tmp_path):
         writer.join()
         assert failed == []
         positions(story)
-        moments = {answer["position"] for _, _, answer in answers}
-        print(f"{len(answers)} answers at {len(moments)} positions")
-        answers += ask_as_of_records(story, 100)
-        for resource, question, answer in answers:
-            as_of = answer["position"]
-            if resource == "usage":
-                got, expected = answer["rows"], recount.usage(story.ledger, question, as_of)
-            else:
-                expected = [story.meant(record, question, as_of) for record in recount.tasks(story.ledger, question, as_of)[:1000]]
-                got = [{name: row[name] for name in expected[0]} if expected else row for row in answer["rows"]]
-            if got != expected:
-                story.differs(resource, question, as_of, got, expected)
+        print(f"{len(answers)} answers at {len({reply.headers['x-codecmeter-position'] for *_, reply in answers if reply.status == 200})} positions")
+        for resource, question, reply in answers + ask_as_of_records(story, 100):
+            check_answer(story, resource, question, reply)
     finally:
         if server.process is not None:
             server.stop()
