@@ -476,7 +476,7 @@ def test_a_token_that_is_revoked_in_the_middle_of_a_stream(account, reader):
 
 def test_more_questions_than_may_run(bare):
     """Beyond the bounds of queries: 503 that says when to ask again; the bounds are free again when a client is gone."""
-    account = Account(bare, "query.running_max=2", "query.waiting_max=1", "http.wait_timeout=1s")
+    account = Account(bare, "query.running_max=2", "query.waiting_max=0")
     reader = Reader(bare)
     many_sources(account)
     busy = [slow_get(reader, "/v1/sources") for _ in range(2)]
