@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 
 from client import event  # noqa: E402
 from conftest import Account, bare, wait_until  # noqa: E402, F401 (bare is a fixture)
@@ -181,18 +182,30 @@ def test_errors_of_a_month_are_shown(bare, tmp_path, token, said):
 
 
 def test_a_kill_leaves_the_old_rows_or_the_new_ones(bare, tmp_path):
-    """Node-RED is killed while it keeps rows again and again."""
+    """Node-RED is killed at each call that reads or writes the file, in the midst of a write too."""
     account = Account(bare)
     some_usage(account)
-    for number in range(4):
-        with NodeRed(tmp_path / f"red{number}", **environment(account, CODECMETER_ROWS=str(tmp_path))) as red:
+    file, home = tmp_path / "rows" / "days.ndjson", tmp_path / "rows"
+    home.mkdir()
+
+    def keep(name, **more):
+        with NodeRed(tmp_path / name, **environment(account, CODECMETER_ROWS=str(home), **more)) as red:
             red.load("days")
-            red.next_status("days-keep", "green", lambda: red.trigger("days"))
-            for _ in range(30):
-                red.trigger("days")
-            red.kill()
-        lines = (tmp_path / "days.ndjson").read_text().splitlines()
-        assert len({json.loads(line)["Time"] for line in lines}) in (31, 32) and len(lines) % 3 == 0
+            red.trigger("days")
+            wait_until(lambda: red.has_ended() or red.statuses("days-keep", "green"))
+            return red.has_ended()
+
+    assert keep("before") is False
+    for call in range(1, 20):
+        before = file.read_text()
+        report(account, event(f"late-{call}", stamp(3), 9, 640, 360, "h264"))
+        was_killed = keep(f"red{call}", NODE_OPTIONS=f"--require {HERE}/kill_at.js", KILL_AT=str(call), KILL_BELOW=str(home))
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        told = account.client.stat(ProjectId="org-a", BeginTime=rows[0]["Time"], EndTime=rows[-1]["Time"])
+        assert file.read_text() == before or [{"ProjectId": "org-a", **row} for row in told] == rows
+        if not was_killed:
+            break
+    assert call == 8, "there are seven: read; open, write, sync, rename; open the directory and sync it"
 
 
 def test_errors_of_days_are_shown(bare, tmp_path):
