@@ -15,7 +15,8 @@ static void append_row(struct buf *out, int64_t time, const char *name, uint64_t
 }
 
 /* The sum of a day's rows, and of those of a date before it that has no row: the project's zone may change between
- * finding the project and reading its totals. The rows are sorted by day; *next is the first one that is not added up. */
+ * finding the project and reading its totals. The rows are sorted by day; *next is the first one that is not added up
+ * yet. */
 static uint64_t take_day(const struct ledger_rows *rows, size_t *next, int32_t day) {
   uint64_t sum = 0;
   for (; *next < rows->count && rows->items[*next].day <= day; (*next)++)

@@ -39,7 +39,7 @@ static int fail(const struct spreadsheet *spreadsheet, lxw_error error, struct e
 }
 
 int spreadsheet_begin(const char *path, const char *sheet, struct spreadsheet **ret, struct err *err) {
-  SCOPED(spreadsheet_free_ref) struct spreadsheet *made = calloc(1, sizeof *made);
+  struct spreadsheet *made = calloc(1, sizeof *made);
   CHECK(made != NULL);
   made->path = strdup(path);
   made->dir = file_directory(path);
@@ -47,7 +47,11 @@ int spreadsheet_begin(const char *path, const char *sheet, struct spreadsheet **
   lxw_workbook_options options = {.constant_memory = LXW_TRUE, .tmpdir = made->dir};
   made->book = workbook_new_opt(path, &options);
   made->sheet = made->book != NULL ? workbook_add_worksheet(made->book, sheet) : NULL;
-  if (made->sheet == NULL) return err_set(err, ERR_IO, "cannot begin the workbook %s in %s", path, made->dir);
+  if (made->sheet == NULL) {
+    int result = err_set(err, ERR_IO, "cannot begin the workbook %s in %s", path, made->dir);
+    spreadsheet_free(made);
+    return result;
+  }
   made->title = workbook_add_format(made->book);
   made->date = workbook_add_format(made->book);
   made->date_time = workbook_add_format(made->book);
@@ -56,7 +60,7 @@ int spreadsheet_begin(const char *path, const char *sheet, struct spreadsheet **
   format_set_num_format(made->date, "yyyy-mm-dd");
   format_set_num_format(made->date_time, "yyyy-mm-dd hh:mm");
   worksheet_freeze_panes(made->sheet, 1, 0);
-  *ret = MOVE(made);
+  *ret = made;
   return 0;
 }
 

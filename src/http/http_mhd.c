@@ -294,7 +294,9 @@ static enum MHD_Result queue_reply(struct exchange *x) {
   x->state = REPLYING;
   if (x->reply.body.failed) return MHD_NO;
   access_log(x);
-  return x->query.head_only ? queue_head(x) : queue_body(x);
+  /* RFC 9110, 8.6: the length in a 304 would have to be that of the answer which the client has. */
+  bool has_no_length = x->query.head_only || x->reply.status == MHD_HTTP_NOT_MODIFIED;
+  return has_no_length ? queue_head(x) : queue_body(x);
 }
 
 /* HTTP_LATER: the request goes to a query thread. */

@@ -106,6 +106,15 @@ static void say_beyond(struct explain_tier *tier) {
   say(&tier->rule, ", the limits of %s, so the tier is %s", tier_name(TIER_HIGH), tier_name(TIER_SUPER));
 }
 
+/* Today's rules give another tier, or none, because the record states no size. */
+static void say_stored(struct explain_tier *tier, enum tier stored, const char *today) {
+  tier->tier = stored;
+  tier->has_limits = tier_limits(stored, &tier->longer_max, &tier->shorter_max);
+  begin(&tier->rule, "stored");
+  say(&tier->rule, "the record was stored with the tier %s, which it keeps; the rules of this version give %s",
+      tier_name(stored), today);
+}
+
 void explain_tier(const struct usage *usage, struct explain_tier *ret) {
   *ret = (struct explain_tier){.has_tier = usage->kind == USAGE_TRANSCODE && usage->outcome == USAGE_FINISHED};
   if (!ret->has_tier) {
@@ -113,22 +122,20 @@ void explain_tier(const struct usage *usage, struct explain_tier *ret) {
     say(&ret->rule, "only a finished transcode has a tier");
     return;
   }
-  ret->tier = usage->tier;
   ret->longer = usage->width > usage->height ? usage->width : usage->height;
   ret->shorter = usage->width > usage->height ? usage->height : usage->width;
-  enum tier today = tier_of(usage->width, usage->height);
-  ret->tier = today;
-  ret->has_limits = tier_limits(today, &ret->longer_max, &ret->shorter_max);
-  if (ret->has_limits)
+  if (ret->shorter == 0) {
+    say_stored(ret, usage->tier, "none, because it states no size");
+    return;
+  }
+  ret->tier = tier_of(usage->width, usage->height);
+  ret->has_limits = tier_limits(ret->tier, &ret->longer_max, &ret->shorter_max);
+  if (ret->tier != usage->tier)
+    say_stored(ret, usage->tier, tier_name(ret->tier));
+  else if (ret->has_limits)
     say_fit(ret);
   else
     say_beyond(ret);
-  if (usage->tier == today) return;
-  ret->tier = usage->tier;
-  ret->has_limits = tier_limits(usage->tier, &ret->longer_max, &ret->shorter_max);
-  begin(&ret->rule, "stored");
-  say(&ret->rule, "the record was stored with the tier %s, which it keeps; the rules of this version give %s",
-      tier_name(usage->tier), tier_name(today));
 }
 
 /* ---- amount ---- */

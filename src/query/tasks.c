@@ -15,6 +15,7 @@
  */
 #include "query/tasks.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -349,11 +350,26 @@ static int copy(struct tasks *tasks, const struct usage *usage, struct matched *
   return 0;
 }
 
+/* The derived files name the record by its position alone. If it is not the one that they mean, nothing of it is
+ * shown: it could be another project's. */
+static int check_record(const struct tasks *tasks, const struct gathered *gathered, const struct usage *usage,
+                        struct err *err) {
+  const struct scan_entry *entry = &gathered->entry;
+  bool is_meant = usage->kind == entry->kind && usage->finished_ms == entry->key.finished_ms &&
+                  str_equal(usage->project, tasks->query.projects[gathered->project].id);
+  if (is_meant) return 0;
+  return err_set(err, ERR_CORRUPT,
+                 "the list of finish times leads to another record at position %" PRIu64
+                 " of the log: stop the server and run `codecmeter rebuild`",
+                 entry->key.position);
+}
+
 static int match(struct tasks *tasks, const struct gathered *gathered, struct err *err) {
   const struct usage *usage;
   enum task_status status;
   bool passes = false;
   int result = scan_record(tasks->reader, gathered->entry.key.position, &usage, err);
+  if (result == 0) result = check_record(tasks, gathered, usage, err);
   if (result != 0 || !passes_filter(tasks, usage)) return result;
   result = find_status(tasks, usage, &passes, &status, err);
   if (result != 0 || !passes) return result;

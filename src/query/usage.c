@@ -54,6 +54,7 @@ struct usage_answer {
   size_t dims_count;
   bool zeros, by_project, is_ready;
   uint64_t position, cells, claimed;
+  uint64_t scan_max, cells_max;
   size_t projects_count;
   char (*ids)[PROJECT_ID_MAX + 1];
   uint32_t *numbers; /* of the projects in the ledger */
@@ -157,12 +158,12 @@ static int visit_part(void *arg, const struct sums_part *part, struct err *err) 
   struct str codec = str_of(part->codec);
   bool is_before, is_day = answer->plan.step == SUMS_DAYS;
   uint32_t step;
-  if (++answer->cells > USAGE_CELLS_MAX) {
+  if (++answer->cells > answer->cells_max) {
     return err_set(
         err, ERR_LIMIT,
         "the question reads more than %llu totals: ask for fewer projects or a shorter range, or for whole days "
         "in the projects' own time zone",
-        (unsigned long long)USAGE_CELLS_MAX);
+        (unsigned long long)answer->cells_max);
   }
   bool is_in = is_day ? usage_plan_step_of(zone, zone_day_start(zone->zone, (int32_t)part->at), &is_before, &step)
                       : usage_plan_step_of_quarter(zone, part->at, &is_before, &step);
@@ -238,12 +239,12 @@ static int add_record(struct usage_answer *answer, const struct usage *usage, si
   return add(answer, is_before, step, project, values, &sum, err);
 }
 
-static int refuse_scan(struct err *err) {
+static int refuse_scan(uint64_t max, struct err *err) {
   return err_set(
       err, ERR_LIMIT,
       "the question reads the records of more than %llu tasks: ask for fewer projects or a shorter range, or "
       "without resolution, frame_rate, source, label and as_of, which totals do not know",
-      (unsigned long long)USAGE_SCAN_MAX);
+      (unsigned long long)max);
 }
 
 /* Gathers one page of entries. If it is the last one of its range, the next range is chosen. */
@@ -260,7 +261,7 @@ static int gather_page(struct usage_answer *answer, struct err *err) {
   int result = ledger_scan_entries(answer->ledger, &query, answer->page, PAGE, &count, err);
   if (result != 0) return result;
   scan->tasks += count;
-  if (scan->tasks > USAGE_SCAN_MAX) return refuse_scan(err);
+  if (scan->tasks > answer->scan_max) return refuse_scan(answer->scan_max, err);
   CHECK(scan->count + count <= GATHER_MAX);
   for (size_t i = 0; i < count; i++) {
     scan->wanted[scan->count++] =
@@ -387,7 +388,9 @@ int usage_begin(struct ledger *ledger, const struct usage_spec *spec, struct usa
                                   .clock = clock,
                                   .filter = spec->filter,
                                   .kinds = filter_kinds(spec->filter),
-                                  .zeros = spec->zeros};
+                                  .zeros = spec->zeros,
+                                  .scan_max = spec->scan_max > 0 ? spec->scan_max : USAGE_SCAN_MAX,
+                                  .cells_max = spec->cells_max > 0 ? spec->cells_max : USAGE_CELLS_MAX};
   int result = begin(answer, spec, ret_param, err);
   if (result == 0) *ret = MOVE(answer);
   return result;

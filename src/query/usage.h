@@ -67,7 +67,9 @@ struct usage_spec {
   bool compare; /* beside each row, that of the same place in the period before (range_before) */
   bool has_as_of;
   uint64_t as_of;
-  enum usage_method method_least; /* for tests: this method or a more costly one; 0 otherwise */
+  /* For tests; 0 otherwise. */
+  enum usage_method method_least; /* this method, or a more costly one */
+  uint64_t scan_max, cells_max;   /* in place of USAGE_SCAN_MAX and USAGE_CELLS_MAX */
 };
 
 /* What all questions may hold together. Starts as {.max = …}. */

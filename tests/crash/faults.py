@@ -208,7 +208,8 @@ class Run:
                 assert died.args[0].startswith("exit 1:") and len(self.server.said().strip()) > 0, died
             return
         hit = self.hit()
-        if hit is not None and self.kind == "eio" and (hit[3], hit[2]) in FATAL:
+        # The thread `sources` syncs directories for files that the ledger does not need.
+        if hit is not None and self.kind == "eio" and hit[1] != "sources" and (hit[3], hit[2]) in FATAL:
             self.server.process.wait(20)  # by itself
         if self.server.is_running():
             status = self.server.stop()

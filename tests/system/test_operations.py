@@ -134,7 +134,7 @@ def test_every_command_of_the_page(page):
     assert len(shown) > 14
     for line in shown:
         page.line(line)
-        if line.startswith("codecmeter token create"):
+        if line.startswith("codecmeter token create") and "--scope read" not in line:
             report(page, 50)
     scratch = page.scratch
     for name in ("backup/codecmeter", "var/lib/codecmeter", "var/lib/codecmeter-restored"):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from client import event
-from conftest import CODECMETER, run, wait_until
+from conftest import CODECMETER, ROOT, run, wait_until
 
 WRITE_ROUTES = ["/v1/events", "/api/v1/events", "/v1/agents", "/v1/adapters/mediaconvert"]
 
@@ -311,3 +311,33 @@ def test_more_tokens_than_are_kept(farm):
     assert farm.log_text().count("the last use is kept of 32768 tokens") == 1
     farm.stop()
     assert len(kept(farm)) == 32768
+
+
+# ---- the account of `make run` ----
+
+
+def make_account(farm):
+    """What scripts/run does on a data directory that a server serves."""
+    script = '. scripts/server; url="$1"; make_account "$2"'
+    subprocess.run(["sh", "-eu", "-c", script, "sh", farm.url, farm.data], check=True, cwd=ROOT, timeout=120,
+                   env={**os.environ, "BUILD": os.path.dirname(CODECMETER)})
+    with open(os.path.join(farm.data, "client.env")) as file:
+        lines = [line.rstrip("\n") for line in file]
+    return lines, dict(line.split("=", 1) for line in lines if line.startswith("CODECMETER_"))
+
+
+def test_the_file_of_make_run_has_a_token_that_reads(farm):
+    """Of the demo's project; also a file of an earlier version gets one, once, and keeps the rest."""
+    lines, names = make_account(farm)
+    path = os.path.join(farm.data, "client.env")
+    assert get(farm, "/v1/usage", names["CODECMETER_READ_TOKEN"]).status == 200
+    assert get(farm, "/v1/usage?project=org-a", names["CODECMETER_READ_TOKEN"]).status == 404
+    assert "CODECMETER_READ_TOKEN" in lines[-1].split() and post(farm, "/v1/events", names["CODECMETER_READ_TOKEN"]).status == 403
+    assert make_account(farm)[0] == lines
+    former = [line.replace(" CODECMETER_READ_TOKEN", "") for line in lines if not line.startswith("CODECMETER_READ_TOKEN")]
+    with open(path, "w") as file:
+        file.write("\n".join(former) + "\n")
+    again, names = make_account(farm)
+    assert again[:len(former)] == former and len(again) == len(former) + 2 and again[-1] == "export CODECMETER_READ_TOKEN"
+    assert get(farm, "/v1/usage", names["CODECMETER_READ_TOKEN"]).status == 200
+    assert make_account(farm)[0] == again and os.stat(path).st_mode & 0o777 == 0o600

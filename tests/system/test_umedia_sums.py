@@ -17,6 +17,7 @@ from umedia import decodes_answer
 
 TASKS = int(os.environ.get("SUM_TASKS", 20000))
 BATCH = 10000
+PART = max(500, TASKS // 100)  # of a list
 DAYS = 12
 LEVELS = {"superdefinition": "SuperDefinitionTime", "highdefinition": "HighDefinitionTime",
           "mediumdefinition": "MidiumDefinitionTime", "lowdefinition": "LowDefinitionTime"}
@@ -112,7 +113,7 @@ def task_list(client, action, day, zone, part):
 
 def check_day(client, world, day):
     r = world.random
-    start, tasks = task_list(client, "GetCodecTaskList", day, world.zone, r.choice((500, 7001, 100000)))
+    start, tasks = task_list(client, "GetCodecTaskList", day, world.zone, r.choice((PART, 7001, 100000)))
     listed = collections.Counter()
     for task in tasks:
         if task["Status"] == "finished":
@@ -128,7 +129,7 @@ def check_day(client, world, day):
     assert +counted == sums
     for kind, action, unit, stat, name in (("remux", "Format", "Duration", "GetFormatTotalStat", "FormatTime"),
                                            ("snapshot", "Snap", "ImageCount", "GetSnapTotalStat", "ImageCount")):
-        _, tasks = task_list(client, f"Get{action}TaskList", day, world.zone, r.choice((500, 100000)))
+        _, tasks = task_list(client, f"Get{action}TaskList", day, world.zone, r.choice((PART, 100000)))
         ids, sums = world.expected(kind, day)
         assert collections.Counter(task["TaskId"] for task in tasks) == ids
         row, = client.call(stat, BeginTime=start, EndTime=start)["StatSet"]

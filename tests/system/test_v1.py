@@ -349,6 +349,9 @@ def test_headers_and_etag(account, reader):
         answer = reader.ask("/v1/projects", If_None_Match=value)
         assert answer.status == 304 and answer.body == b"" and answer.headers["etag"] == etag, (value, answer.status)
         assert answer.headers["x-codecmeter-position"] == first.headers["x-codecmeter-position"]
+    request = f"GET /v1/projects HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {reader.token}\r\nIf-None-Match: {etag}\r\n\r\n"
+    head, rest = account.client.raw(request.encode()).split(b"\r\n\r\n", 1)
+    assert b" 304 " in head and rest == b"" and b"content-length" not in head.lower() and b"chunked" not in head.lower(), head
     for value in ('"x"', "", etag.strip('"'), etag.upper()):
         assert reader.ask("/v1/projects", If_None_Match=value).status == 200, value
     tags = [reader.ask(path).headers["etag"] for path in ("/v1/projects", "/v1/projects?format=csv", "/v1/projects?format=ndjson",
@@ -380,6 +383,14 @@ def test_head(account, reader):
 
 def refused_head(answer, status):
     return answer.status == status and answer.body == b"" and answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_problem_that_is_found_late(account, reader):
+    """What is found after the answer was begun, but before its first row, is refused like any other: no ETag, no position."""
+    assert account.client.report([event(str(i), time="2020-01-01T00:00:00Z", source=f"s{i}") for i in range(3)]).status == 200
+    assert len(reader.rows("/v1/usage?from=2020-01-01&to=2020-01-02&step=15m&zeros=1&group=source")) == 3 * 96
+    late = reader.ask("/v1/usage?from=2012-10-05&to=2020-10-05&step=15m&zeros=1&group=source")
+    assert "rows" in refused(late, 400), late.body
 
 
 def test_many_projects(account, reader):
@@ -465,7 +476,7 @@ def test_a_token_that_is_revoked_in_the_middle_of_a_stream(account, reader):
 
 def test_more_questions_than_may_run(bare):
     """Beyond the bounds of queries: 503 that says when to ask again; the bounds are free again when a client is gone."""
-    account = Account(bare, "query.running_max=2", "query.waiting_max=1", "http.wait_timeout=1s")
+    account = Account(bare, "query.running_max=2", "query.waiting_max=0")
     reader = Reader(bare)
     many_sources(account)
     busy = [slow_get(reader, "/v1/sources") for _ in range(2)]

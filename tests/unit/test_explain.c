@@ -77,6 +77,8 @@ static void test_tier(void **state) {
       {USAGE_TRANSCODE, USAGE_FINISHED, 1920, 1080, TIER_SUPER, "stored",
        "stored with the tier super, which it keeps; the rules of this version give high"},
       {USAGE_TRANSCODE, USAGE_FINISHED, 3840, 2160, TIER_LOW, "stored", "the rules of this version give super"},
+      {USAGE_TRANSCODE, USAGE_FINISHED, 0, 0, TIER_HIGH, "stored", "tier high, which it keeps; the rules of this version give none"},
+      {USAGE_TRANSCODE, USAGE_FINISHED, 640, 0, TIER_LOW, "stored", "because it states no size"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     const struct usage usage = {.kind = rows[i].kind,

@@ -391,6 +391,73 @@ static void streams_count_against_answers_max(void **state) {
   stop_server(server);
 }
 
+/* Clients that do as chance says, more than the bounds allow; some go away in the middle. What arrives is right. */
+struct visitor {
+  pthread_t thread;
+  const struct http_server *server;
+  uint64_t seed;
+  unsigned whole;
+};
+
+static unsigned chance(struct visitor *visitor, unsigned below) {
+  visitor->seed = visitor->seed * 6364136223846793005u + 1442695040888963407u;
+  return (unsigned)(visitor->seed >> 33) % below;
+}
+
+static void visit(struct visitor *visitor) {
+  struct client *client = dial(visitor->server, chance(visitor, 2) > 0 ? 4096 : 0);
+  uint64_t size = chance(visitor, 1000000);
+  bool fails = chance(visitor, 4) == 0, leaves = chance(visitor, 3) == 0, is_old = chance(visitor, 5) == 0;
+  struct answer answer = {0};
+  say(client, "GET /stream?size=%" PRIu64 "&piece=%u&idle=%u&fail=%" PRIu64 " HTTP/1.%d\r\nHost: x\r\n\r\n", size,
+      1 + chance(visitor, 100000), chance(visitor, 3), fails ? size / 2 : UINT64_MAX, is_old ? 0 : 1);
+  if (leaves) {
+    pause_ms(chance(visitor, 5));
+    hang_up(client);
+    return;
+  }
+  hear_answer(client, true, &answer);
+  if (answer.status == 200) {
+    CHECK(answer.is_whole ? answer.body.len == size : fails); /* a long piece passes the place of the failure */
+    for (uint64_t i = 0; i < answer.body.len; i++)
+      CHECK((unsigned char)answer.body.ptr[i] == byte_at(i));
+    visitor->whole += answer.is_whole ? 1 : 0;
+  } else {
+    CHECK(answer.is_whole && (answer.status == 503 || (answer.status == 500 && fails)));
+  }
+  buf_fini(&answer.body);
+  hang_up(client);
+}
+
+static void *visitor_main(void *arg) {
+  for (int i = 0; i < 60; i++)
+    visit(arg);
+  return NULL;
+}
+
+static void clients_that_do_as_they_like(void **state) {
+  (void)state;
+  struct visitor visitors[12] = {0};
+  const char *seed = getenv("SEED");
+  struct http_server *server = start_server(
+      (struct http_options){.query_running_max = 3, .query_waiting_max = 4, .wait_timeout_ms = 100});
+  unsigned whole = 0;
+  for (int i = 0; i < 12; i++) {
+    visitors[i] = (struct visitor){.server = server, .seed = strtoull(seed != NULL ? seed : "15", NULL, 10)};
+    visitors[i].seed += (unsigned)i;
+    assert_int_equal(pthread_create(&visitors[i].thread, NULL, visitor_main, &visitors[i]), 0);
+  }
+  for (int i = 0; i < 12; i++) {
+    assert_int_equal(pthread_join(visitors[i].thread, NULL), 0);
+    whole += visitors[i].whole;
+  }
+  assert_true(whole > 0);
+  struct client *client = dial(server, 0);
+  check_stream(client, "piece=1000", 5000); /* all places are free again */
+  hang_up(client);
+  stop_server(server);
+}
+
 /* ---- stopping ---- */
 
 struct stopping {
@@ -492,6 +559,7 @@ int main(void) {
       cmocka_unit_test(beyond_the_bounds_queries_are_refused),
       cmocka_unit_test(a_query_that_waits_too_long_is_refused),
       cmocka_unit_test(streams_count_against_answers_max),
+      cmocka_unit_test(clients_that_do_as_they_like),
       cmocka_unit_test(a_stop_ends_streams),
       cmocka_unit_test(a_stop_lets_streams_come_to_their_end),
       cmocka_unit_test(a_long_head_leaves_room_for_a_stream),

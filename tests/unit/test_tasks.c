@@ -382,6 +382,29 @@ static void test_bad(void **state) {
   assert_int_equal(tasks_next(tasks, take, &reading, &is_end, &err), -ERR_RANGE);
 }
 
+/* A record that is not of the project that it was found for is not shown. */
+static void test_another_record(void **state) {
+  struct fixture *f = *state;
+  struct err err = {0};
+  open_ledger(f);
+  make_project(f, "org-a", "UTC");
+  struct usage usage = usage_of("org-a", "one", T0);
+  assert_int_equal(store(f, &usage), VERDICT_STORED);
+  const struct filter filter = {0};
+  const struct tasks_project of = {number_of(f, "org-a"), STR("org-b"), INT64_MIN, INT64_MAX};
+  const struct tasks_query query = {.projects = &of,
+                                    .projects_count = 1,
+                                    .filter = &filter,
+                                    .statuses = TASK_FINISHED,
+                                    .as_of = ledger_position(f->ledger)};
+  SCOPED(tasks_free_ref) struct tasks *tasks = NULL;
+  struct reading reading = {.page_left = 1};
+  bool is_end;
+  assert_int_equal(tasks_new(f->ledger, &query, &tasks, &err), 0);
+  assert_int_equal(tasks_next(tasks, take, &reading, &is_end, &err), -ERR_CORRUPT);
+  assert_int_equal(reading.count, 0);
+}
+
 /* ---- copies ---- */
 
 /* Every text of a record is copied: the first ones are overwritten before the look. */
@@ -468,6 +491,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_copy),
       cmocka_unit_test_setup_teardown(test_bad, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_another_record, setup, teardown),
       cmocka_unit_test_setup_teardown(test_story, setup, teardown),
       cmocka_unit_test_setup_teardown(test_random, setup, teardown),
       cmocka_unit_test_setup_teardown(test_many_projects, setup, teardown),

@@ -327,6 +327,38 @@ static void test_bounds(void **state) {
   usage_groups_free(groups);
 }
 
+/* A question may read so much, and not one task or total more. */
+static void test_reading_is_bounded(void **state) {
+  static const char *const groups[] = {"codec", "source"};
+  struct world *world = new_world(*state);
+  struct question question = {
+      .from = "2010-10-01", .to = "2010-12-01", .step = "15m", .zone = "UTC", .groups_count = 1};
+  srandom(1);
+  build(world, 80);
+  for (size_t i = 0; i < COUNT(groups); i++) {
+    struct project list[3];
+    struct filter filter = {0};
+    struct usage_spec spec;
+    struct err err = {0};
+    const char *param = "";
+    question.groups[0] = groups[i];
+    make_spec(world, &question, list, &filter, &spec);
+    uint64_t *max = i == 0 ? &spec.cells_max : &spec.scan_max;
+    *max = 1;
+    assert_int_equal(try(world, &spec, &param, &err), -ERR_LIMIT);
+    assert_non_null(strstr(err.text, "fewer projects"));
+    for (*max = i == 0 ? 1 : world->count; try(world, &spec, &param, &err) != 0; ++*max)
+      assert_true(*max < 3 * world->count);
+    if (i == 1) { /* every task, failed and voided ones too */
+      assert_int_equal(*max, world->count);
+      *max = world->count - 1;
+      assert_int_equal(try(world, &spec, &param, &err), -ERR_LIMIT);
+    }
+    assert_int_equal(world->budget.held, 0);
+  }
+  free(world);
+}
+
 static void test_budget(void **state) {
   struct world *world = new_world(*state);
   struct question question = {.from = "2010-11-01", .to = "2010-12-01", .step = "1d", .zone = "UTC"};
@@ -346,8 +378,10 @@ static void test_budget(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-                                     cmocka_unit_test(test_groups_refused), cmocka_unit_test(test_bounds),
+                                     cmocka_unit_test(test_groups_refused),
+                                     cmocka_unit_test(test_bounds),
                                      cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
+                                     cmocka_unit_test_setup_teardown(test_reading_is_bounded, setup, teardown),
                                      cmocka_unit_test_setup_teardown(test_random_questions, setup, teardown)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
