@@ -173,7 +173,7 @@ static int run(struct explain_options *options, struct err *err) {
 int cmd_explain(int argc, char **argv) {
   struct explain_options options = {0};
   const struct option_row rows[] = {
-      {"project", 0, OPTION_TEXT, &options.project, "ID", "the same as the argument PROJECT"},
+      {"project", 0, OPTION_TEXT, &options.project, "PROJECT", "the same as the argument PROJECT"},
       {"source", 0, OPTION_TEXT, &options.source, "SOURCE", "the same as the argument SOURCE"},
       {"id", 0, OPTION_TEXT, &options.id, "ID", "the same as the argument ID"},
       {"zone", 0, OPTION_TEXT, &options.zone, "ZONE", "the time zone of days and dates (default: the project's own)"},

@@ -62,7 +62,7 @@ static bool looks_like_formula(struct str text) { return text.len > 0 && memchr(
 
 static bool needs_quotes(struct str text) {
   for (size_t i = 0; i < text.len; i++) {
-    if (memchr(",\"\r\n", text.ptr[i], 4) != NULL) return true;
+    if (memchr("\",;\t\r\n", text.ptr[i], 6) != NULL) return true; /* ";" and tabs divide cells for some spreadsheets */
   }
   return text.len > 0 && (text.ptr[0] == ' ' || text.ptr[text.len - 1] == ' ');
 }

@@ -24,6 +24,7 @@ static const char *title_of(unsigned status) {
       {400, "Bad Request"},       {401, "Unauthorized"},          {403, "Forbidden"},
       {404, "Not Found"},         {405, "Method Not Allowed"},    {406, "Not Acceptable"},        {413, "Content Too Large"},
       {415, "Unsupported Media Type"}, {429, "Too Many Requests"}, {500, "Internal Server Error"}, {503, "Service Unavailable"},
+      {505, "HTTP Version Not Supported"},
   };
   for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) {
     if (titles[i].status == status) return titles[i].title;

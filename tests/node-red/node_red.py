@@ -48,13 +48,15 @@ class NodeRed:
             process.wait(60)
         self.reserved.close()
 
-    def kill(self):
-        for process in self.started:
-            process.kill()
+    def has_ended(self):
+        return self.started[0].poll() is not None
 
     def begin(self, name, *command):
+        environment = self.environment
+        if name == "statuses":
+            environment = {key: value for key, value in environment.items() if key != "NODE_OPTIONS"}
         with open(self.home / name, "wb") as output:
-            self.started.append(subprocess.Popen(["node", *command], env=self.environment, stdout=output, stderr=subprocess.STDOUT,
+            self.started.append(subprocess.Popen(["node", *command], env=environment, stdout=output, stderr=subprocess.STDOUT,
                                                  stdin=subprocess.DEVNULL))
 
     def text(self, name):

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 
 from client import event  # noqa: E402
 from conftest import Account, bare, wait_until  # noqa: E402, F401 (bare is a fixture)
@@ -37,6 +38,10 @@ def report(account, *events, **more):
     assert answer["stored"] == len(events), answer
 
 
+def void(id):
+    return {"type": "usage.voided", "source": "c", "id": f"void-{id}", "subject": "org-a", "data": {"source": "test", "id": id}}
+
+
 def some_usage(account):
     report(account, *(event(n, stamp(n / 2), 100 + n, 1280, 720, ("h264", "h265", "av1")[n % 3]) for n in range(2, 40)))
 
@@ -56,7 +61,8 @@ def check_days(red, account, since):
 def test_the_flows_are_made_of_their_sources(tmp_path):
     subprocess.run(["node", os.path.join(FLOWS, "src", "make-flows"), str(tmp_path)], check=True, timeout=60)
     for name in ("days.json", "month.json"):
-        assert (tmp_path / name).read_text() == pathlib.Path(FLOWS, name).read_text(), f"{name}: run examples/node-red/src/make-flows"
+        made, kept = (tmp_path / name).read_text(), pathlib.Path(FLOWS, name).read_text()
+        assert made == kept, f"{name}: run examples/node-red/src/make-flows"
 
 
 def test_days_are_kept(bare, tmp_path):
@@ -82,16 +88,14 @@ def test_days_are_kept(bare, tmp_path):
 
         # A late event adds a row for each day, a void changes one.
         report(account, event("late", stamp(20), 77, 640, 360, "vp9"))
-        report(account, {"type": "usage.voided", "source": "c", "id": "v", "subject": "org-a", "data": {"source": "test", "id": "4"}},
-               token=void_token)
+        report(account, void("4"), token=void_token)
         said = red.next_status("days-keep", "green", lambda: red.trigger("days"))
         assert "31 added, 1 changed, 0 removed, 92 as before" in said or today(since) != today(time.time())
         check_days(red, account, since)
         assert 77 in (row["LowDefinitionTime"] for row in red.kept("days"))
 
         # What was voided entirely goes away.
-        report(account, {"type": "usage.voided", "source": "c", "id": "w", "subject": "org-a", "data": {"source": "test", "id": "late"}},
-               token=void_token)
+        report(account, void("late"), token=void_token)
         assert "31 removed" in red.next_status("days-keep", "green", lambda: red.trigger("days"))
         check_days(red, account, since)
 
@@ -140,7 +144,8 @@ def test_months_are_kept(bare, tmp_path):
         assert "3 added, 0 changed, 0 removed, 0 as before" in ask(month="2026-01")
         january = month_of(account, reader, "2026-01")
         assert red.kept("months") == sorted(january, key=lambda row: [row[name] for name in names])
-        assert [(row["project"], row["kind"]) for row in january] == [("org-a", "transcode"), ("org-b", "transcode"), ("org-b", "remux")]
+        assert [(row["project"], row["kind"]) for row in january] == \
+            [("org-a", "transcode"), ("org-b", "transcode"), ("org-b", "remux")]
 
         # Another month comes beside it; the same month again changes nothing; late usage changes its row.
         assert "2 added" in ask(month="2026-02")
@@ -170,7 +175,10 @@ def test_months_are_kept(bare, tmp_path):
             assert reader not in text
 
 
-@pytest.mark.parametrize("token, said", (("wrong", "refused: HTTP 401"), ("", "not set in the environment of Node-RED: CODECMETER_READ_TOKEN")))
+@pytest.mark.parametrize("token, said", (
+    ("wrong", "refused: HTTP 401"),
+    ("", "not set in the environment of Node-RED: CODECMETER_READ_TOKEN"),
+))
 def test_errors_of_a_month_are_shown(bare, tmp_path, token, said):
     Account(bare)
     with NodeRed(tmp_path / "red", CODECMETER_URL=bare.url, CODECMETER_READ_TOKEN=token) as red:
@@ -181,18 +189,31 @@ def test_errors_of_a_month_are_shown(bare, tmp_path, token, said):
 
 
 def test_a_kill_leaves_the_old_rows_or_the_new_ones(bare, tmp_path):
-    """Node-RED is killed while it keeps rows again and again."""
+    """Node-RED is killed at each call that reads or writes the file, in the midst of a write too."""
     account = Account(bare)
     some_usage(account)
-    for number in range(4):
-        with NodeRed(tmp_path / f"red{number}", **environment(account, CODECMETER_ROWS=str(tmp_path))) as red:
+    file, home = tmp_path / "rows" / "days.ndjson", tmp_path / "rows"
+    home.mkdir()
+
+    def keep(name, **more):
+        with NodeRed(tmp_path / name, **environment(account, CODECMETER_ROWS=str(home), **more)) as red:
             red.load("days")
-            red.next_status("days-keep", "green", lambda: red.trigger("days"))
-            for _ in range(30):
-                red.trigger("days")
-            red.kill()
-        lines = (tmp_path / "days.ndjson").read_text().splitlines()
-        assert len({json.loads(line)["Time"] for line in lines}) in (31, 32) and len(lines) % 3 == 0
+            red.trigger("days")
+            wait_until(lambda: red.has_ended() or red.statuses("days-keep", "green"))
+            return red.has_ended()
+
+    assert keep("before") is False
+    for call in range(1, 20):
+        before = file.read_text()
+        report(account, event(f"late-{call}", stamp(3), 9, 640, 360, "h264"))
+        was_killed = keep(f"red{call}", NODE_OPTIONS=f"--require {HERE}/kill_at.js", KILL_AT=str(call),
+                          KILL_BELOW=str(home))
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        told = account.client.stat(ProjectId="org-a", BeginTime=rows[0]["Time"], EndTime=rows[-1]["Time"])
+        assert file.read_text() == before or [{"ProjectId": "org-a", **row} for row in told] == rows
+        if not was_killed:
+            break
+    assert call == 8, "there are seven: read; open, write, sync, rename; open the directory and sync it"
 
 
 def test_errors_of_days_are_shown(bare, tmp_path):

@@ -1,5 +1,5 @@
-"""An independent recount: counts from the events that a test sent, by the documented rules alone (docs/events.md, docs/v1.md,
-"Rules of counting" of DESIGN.md). No code of the product, no totals, no index: a list of records, Python's zoneinfo and
+"""An independent recount: counts from the events that a test sent, by the documented rules alone (docs/events.md,
+docs/v1-usage.md, docs/v1-tasks.md). No code of the product, no totals, no index: a list of records, Python's zoneinfo and
 integers. It is slow, and it is easy to check by reading.
 
 A question is a dict of the parameters of /v1/usage or /v1/tasks; a parameter that is given several times is a list.
@@ -20,7 +20,8 @@ NEVER = float("inf")
 KINDS = ("transcode", "remux", "snapshot", "audio")
 TIERS = (("low", 640, 480), ("medium", 1280, 720), ("high", 1920, 1080))
 TIER_NAMES = [name for name, _, _ in TIERS] + ["super"]
-SPELLED = {"libx264": "h264", "avc1.64001f": "h264", "HEVC": "h265", "libx265": "h265", "libsvtav1": "av1", "PRORES": "prores"}
+SPELLED = {"libx264": "h264", "avc1.64001f": "h264", "HEVC": "h265", "libx265": "h265", "libsvtav1": "av1",
+           "PRORES": "prores"}
 COMPARED = ("codec", "width", "height", "duration_ms", "image_count")
 COMPARED_IF_BOTH = ("time", "frame_rate", "quality", "region", "passes", "input_duration_ms")
 
@@ -220,7 +221,8 @@ class Record:
         """What this task has in a dimension, or None."""
         known = self.content
         if name == "tier":
-            return tier(known["width"], known["height"]) if self.kind == "transcode" and self.outcome == "finished" else None
+            has_tier = self.kind == "transcode" and self.outcome == "finished"
+            return tier(known["width"], known["height"]) if has_tier else None
         if name == "resolution":
             return f"{known['width']}x{known['height']}" if known.get("width") else None
         if name == "frame_rate":
@@ -235,15 +237,16 @@ def content(made):
     kind, data = made["type"].split(".")[0], made.get("data", {})
     if kind == "usage":
         return {"time": None, "target": (data["source"], data["id"]), "why": (data.get("reason"), data.get("actor"))}
-    members = {"transcode": ("codec", "width", "height", "duration_ms", "frame_rate"), "remux": ("duration_ms", "frame_rate"),
-               "snapshot": ("image_count",), "audio": ("codec", "duration_ms")}[kind]
+    members = {"transcode": ("codec", "width", "height", "duration_ms", "frame_rate"),
+               "remux": ("duration_ms", "frame_rate"), "snapshot": ("image_count",), "audio": ("codec", "duration_ms")}[kind]
     kept = {name: data[name] for name in members if data.get(name) is not None}
     if "codec" in kept:
         kept["codec"] = SPELLED.get(kept["codec"], kept["codec"])
     if "frame_rate" in kept:
         kept["frame_rate"] = rate(kept["frame_rate"])
     time = made.get("time")
-    kept["time"] = None if time is None else round(datetime.datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() * 1000)
+    moment = None if time is None else datetime.datetime.fromisoformat(time.replace("Z", "+00:00"))
+    kept["time"] = None if time is None else round(moment.timestamp() * 1000)
     return kept
 
 
@@ -306,7 +309,8 @@ class Ledger:
         asked = listed(question.get("project"))
         if any(self.zones.get(name) is None for name in asked):
             raise Refused(404, "project")
-        return sorted(name for name in self.zones if (not asked or name in asked) and self.zone_of(name, as_of) is not None)
+        known = [name for name in self.zones if self.zone_of(name, as_of) is not None]
+        return sorted(name for name in known if not asked or name in asked)
 
 
 def listed(value):
@@ -344,8 +348,8 @@ def order_of(name, value):
     """Values in the order of rows: null is last."""
     if value is None:
         return (1,)
-    key = {"kind": lambda: KINDS.index(value), "tier": lambda: TIER_NAMES.index(value), "frame_rate": lambda: rate(value),
-           "resolution": lambda: [int(side) for side in value.split("x")]}.get(name, lambda: value.encode())
+    key = {"kind": lambda: KINDS.index(value), "tier": lambda: TIER_NAMES.index(value),
+           "frame_rate": lambda: rate(value), "resolution": lambda: [int(side) for side in value.split("x")]}.get(name, lambda: value.encode())
     return (0, key())
 
 
@@ -405,7 +409,8 @@ def usage(ledger, question, as_of=NEVER):
     cells, steps = counted(ledger, question, as_of, zones, lambda zone: period(question, zone))
     before, before_steps = {}, {}
     if question.get("compare") == "previous":
-        before, before_steps = counted(ledger, question, as_of, zones, lambda zone: period_before(zone, *period(question, zone)))
+        before, before_steps = counted(ledger, question, as_of, zones,
+                                       lambda zone: period_before(zone, *period(question, zone)))
     names = set(cells) | set(before)
     if question.get("zeros") == "1":
         names = with_zeros(names, dims, steps, before_steps, question)

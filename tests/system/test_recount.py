@@ -1,8 +1,8 @@
-"""/v1/usage and /v1/tasks against an independent recount (recount.py) of the events that were sent, over checkpoints, merges,
-voids, repeats, changes of zones, restarts, kills and rebuilds.
+"""/v1/usage and /v1/tasks against an independent recount (recount.py) of the events that were sent, over checkpoints,
+merges, voids, repeats, changes of zones, restarts, kills and rebuilds.
 
-Each run prints its seed. SEED=n replays a run, QUESTIONS=n asks more (200 by default). Every difference is printed with its
-question, both answers, and the events that the answer is about; all events of the run are in a file that is named.
+Each run prints its seed. SEED=n replays a run, QUESTIONS=n asks more (200 by default). Every difference is printed with
+its question, both answers, and the events that the answer is about; all events of the run are in a file that is named.
 """
 import collections
 import copy
@@ -31,10 +31,12 @@ STEPS = (("15m", 2), ("1h", 6), ("1d", 40), ("1w", 90), ("1mo", 400), ("total", 
 GROUPS = ("project", "codec", "tier", "kind", "resolution", "frame_rate", "source", "label.team", "label.show")
 IN_TOTALS = GROUPS[:4]  # totals know these; for the others the server reads records
 TRICKY = "t/é%41 +&1,'x'"
-VALUES = {"codec": ("h264", "libx265", "av1", "prores", "vp8", ""), "tier": (*recount.TIER_NAMES, ""), "kind": recount.KINDS,
-          "resolution": ("1280x720", "720x1280", "3840x2160", ""), "frame_rate": ("25", "29.97", "30000/1001", "23.976", "12.5", ""),
-          "source": ("s", TRICKY, "nobody"), "label.team": ("news", "sport", "=sum(A1)", ""), "label.show": ("tonight", '"a", b', "")}
-SIZES = ((640, 480), (639, 481), (480, 640), (1280, 720), (720, 1280), (1281, 479), (1920, 1080), (3840, 2160), (1, 1), (65535, 65535))
+VALUES = {"codec": ("h264", "libx265", "av1", "prores", "vp8", ""), "tier": (*recount.TIER_NAMES, ""),
+          "kind": recount.KINDS, "resolution": ("1280x720", "720x1280", "3840x2160", ""),
+          "frame_rate": ("25", "29.97", "30000/1001", "23.976", "12.5", ""), "source": ("s", TRICKY, "nobody"),
+          "label.team": ("news", "sport", "=sum(A1)", ""), "label.show": ("tonight", '"a", b', "")}
+SIZES = ((640, 480), (639, 481), (480, 640), (1280, 720), (720, 1280), (1281, 479), (1920, 1080), (3840, 2160), (1, 1),
+         (65535, 65535))
 DURATIONS = (0, 1, 499, 500, 1499, 1500, 59499, 59500, 59999, 60000, 60499, 60500, 31622400000)
 
 
@@ -99,7 +101,8 @@ class Story:
         d = self.dice
         kind = d.choices(recount.KINDS, (8, 2, 1, 1))[0]
         ms, (width, height) = d.choice((*DURATIONS, d.randrange(10 ** 7))), d.choice(SIZES)
-        data = {"transcode": {"codec": d.choice((*recount.SPELLED, "h264", "av1", "vp8")), "width": width, "height": height, "duration_ms": ms},
+        data = {"transcode": {"codec": d.choice((*recount.SPELLED, "h264", "av1", "vp8")), "width": width, "height": height,
+                              "duration_ms": ms},
                 "remux": {"duration_ms": ms}, "snapshot": {"image_count": d.choice((0, 1, 12, 2147483647))},
                 "audio": {"codec": d.choice(("aac", "opus")), "duration_ms": ms}}[kind]
         if d.random() < 0.5:
@@ -110,7 +113,8 @@ class Story:
         if d.random() < 0.2:
             data["task_id"] = f"job-{d.randrange(50)}"
         made = {"type": f"{kind}.{'failed' if d.random() < 0.1 else 'finished'}", "source": d.choice(("s", TRICKY)),
-                "id": d.choice(("{}", "job/{}#2")).format(d.randrange(1500)), "subject": d.choice(list(self.ledger.zones)), "time": stamp(self.instant_ms()), "data": data}
+                "id": d.choice(("{}", "job/{}#2")).format(d.randrange(1500)), "subject": d.choice(list(self.ledger.zones)),
+                "time": stamp(self.instant_ms()), "data": data}
         known = self.ledger.records.get((made["subject"], made["source"], made["id"]))
         if known is not None and known.kind != "usage" and d.random() < 0.8:
             made = json.loads(json.dumps(known.made))  # a repeat, at times with one thing less
@@ -174,7 +178,8 @@ class Story:
             begin, end = begin - begin % 900, end + -end % 900
         if form == "texts":
             ahead = datetime.timezone(datetime.timedelta(minutes=d.choice((0, 330, -210, 480))))
-            return {"from": datetime.datetime.fromtimestamp(begin, ahead).isoformat(), "to": datetime.datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+            return {"from": datetime.datetime.fromtimestamp(begin, ahead).isoformat(),
+                    "to": datetime.datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         return {"from": str(begin), "to": str(end)}
 
     def filters(self, names):
@@ -259,7 +264,8 @@ class Story:
         if self.dice.random() < 0.4:
             question["status"] = self.dice.choice(("finished", "failed", "voided", "all"))
         if self.dice.random() < 0.25:
-            question["task_id"] = [f"job-{self.dice.randrange(50)}" for _ in range(self.dice.choice((1, 3)))] + [str(self.dice.randrange(1500))]
+            question["task_id"] = [f"job-{n}" for n in self.dice.sample(range(50), self.dice.choice((1, 3)))]
+            question["task_id"].append(str(self.dice.randrange(1500)))
         as_of = min(self.as_of(question), self.ledger.count)
         reply, got = self.get("tasks", question), []
         try:
@@ -293,9 +299,11 @@ class Story:
         """The members of a row of /v1/tasks that the events decide."""
         zone = question.get("zone") or self.ledger.zone_of(record.project, as_of)
         units = record.units() if record.counts(as_of) else (0, 0, 0)
-        values = {name: record.value(name) for name in ("project", "source", "kind", "codec", "tier", "resolution", "frame_rate")}
+        names = ("project", "source", "kind", "codec", "tier", "resolution", "frame_rate")
+        values = {name: record.value(name) for name in names}
         return {"id": record.id, "task_id": record.task_id, "status": record.status(as_of), "labels": record.labels,
-                "day": recount.day_text(zone, record.time_ms // 1000), **values, **dict(zip(("seconds", "minutes", "images"), units))}
+                "day": recount.day_text(zone, record.time_ms // 1000), **values,
+                **dict(zip(("seconds", "minutes", "images"), units))}
 
     def step_task(self):
         """One task, at times of a project or an id that does not exist."""
@@ -318,14 +326,15 @@ class Story:
 
     def step_sum(self):
         """The sum rule, on the server's own answers: a cell's numbers are the sums over its list of tasks."""
-        question = {**self.range(40), "zone": self.dice.choice(ZONES), "step": "1d", "group": ",".join(self.dice.sample(GROUPS, 3))}
+        group = ",".join(self.dice.sample(GROUPS, 3))
+        question = {**self.range(40), "zone": self.dice.choice(ZONES), "step": "1d", "group": group}
         rows = self.get("usage", question).json()["rows"]
         for row in self.dice.sample(rows, min(3, len(rows))):
             cell = {name: "" if row[name] is None else row[name] for name in recount.dims_of(question)}
             cell |= {"from": row["start"], "to": row["end"], "limit": 1000}
             tasks = self.get("tasks", cell).json()["rows"]
-            for name, sum_of in (("seconds", sum(t["seconds"] for t in tasks)), ("minutes", sum(t["minutes"] for t in tasks)),
-                                 ("images", sum(t["images"] for t in tasks)), ("tasks", len(tasks))):
+            sums = {name: sum(task[name] for task in tasks) for name in ("seconds", "minutes", "images")}
+            for name, sum_of in {**sums, "tasks": len(tasks)}.items():
                 if sum_of != row[name]:
                     self.differs("tasks", cell, recount.NEVER, f"{name} of its tasks: {sum_of}", row)
 
@@ -338,9 +347,10 @@ class Story:
             texts = [[json.dumps(row) for row in rows] for rows in (got, expected)]
             only = [[row for row in rows if row not in others] for rows, others in zip(texts, map(set, texts[::-1]))]
             lines += [f"  got only      {row}" for row in only[0][:20]] + [f"  expected only {row}" for row in only[1][:20]]
-            about = [record for record in self.ledger.records.values() if is_about(record, map(json.loads, only[0][:20] + only[1][:20]))]
-            lines += [f"  event {record.number}{'' if record.voided == recount.NEVER else f' (voided by {record.voided})'} {json.dumps(record.made)}"
-                      for record in about[:12]] + [f"  … of {len(about)} events that belong to these rows"]
+            rows = [json.loads(row) for row in only[0][:20] + only[1][:20]]
+            about = [record for record in self.ledger.records.values() if is_about(record, rows)]
+            lines += [f"  event {record.number}, voided by {record.voided}: {json.dumps(record.made)}" for record in about[:12]]
+            lines.append(f"  … of {len(about)} events that belong to these rows")
             if sorted(texts[0]) == sorted(texts[1]):
                 lines.append("  the same rows in another order, or one of them twice: "
                              + str([(n, a, b) for n, (a, b) in enumerate(zip(*texts)) if a != b][:2]))
@@ -353,7 +363,8 @@ class Story:
 
     def tell(self, questions):
         self.step_report()
-        steps = ((self.step_report, 30), (self.step_usage, 45), (self.step_tasks, 15), (self.step_task, 15), (self.step_sum, 5), (self.step_zone, 3), (self.step_restart, 3))
+        steps = ((self.step_report, 30), (self.step_usage, 45), (self.step_tasks, 15), (self.step_task, 15), (self.step_sum, 5),
+                 (self.step_zone, 3), (self.step_restart, 3))
         while self.asked < questions:
             self.dice.choices(*zip(*steps))[0]()
 
@@ -383,27 +394,44 @@ def ask_beside(story, writer, questions):
         if story.dice.random() < 0.7:
             resource, question = "usage", story.usage_question()
         else:
-            resource, question = "tasks", {**story.projects_and_zone(), **story.filters(GROUPS), **story.range(400), "limit": 1000,
-                                           "status": story.dice.choice(("finished", "voided", "all"))}
+            resource, question = "tasks", {**story.projects_and_zone(), **story.filters(GROUPS), **story.range(400),
+                                           "limit": 1000, "status": story.dice.choice(("finished", "voided", "all"))}
         reply = story.get(resource, question)
-        if reply.status == 200:
-            answers.append((resource, question, reply.json()))
+        answers.append((resource, question, reply))
     return answers
 
 
+def check_answer(story, resource, question, reply):
+    """An answer is what was known at the position that it names."""
+    answer = reply.json()
+    as_of = answer.get("position", recount.NEVER)
+    try:
+        expected = recount.usage(story.ledger, question, as_of) if resource == "usage" else \
+            [story.meant(record, question, as_of) for record in recount.tasks(story.ledger, question, as_of)[:1000]]
+    except recount.Refused as refused:
+        if reply.status != refused.status:
+            story.differs(resource, question, as_of, reply.body[:500], f"refused with {refused}")
+        return
+    got = answer.get("rows", answer)
+    if resource == "tasks" and expected and reply.status == 200:
+        got = [{name: row[name] for name in expected[0]} for row in got]
+    if reply.status != 200 or got != expected:
+        story.differs(resource, question, as_of, got, expected)
+
+
 def ask_as_of_records(story, questions):
-    """As of positions in the midst of blocks: where a record or a void is, which is not known there yet, and one further."""
+    """As of positions in the midst of blocks: where a record or a void is, which is not known there yet, or one further."""
     answers, known = [], [record for record in story.ledger.records.values() if record.kind != "usage"]
     for _ in range(questions):
         record, at = story.dice.choice(known), story.dice.randrange(2)
         at += record.number if record.voided == recount.NEVER else story.dice.choice((record.number, record.voided))
         second = {"from": str(record.time_ms // 1000), "to": str(record.time_ms // 1000 + 1)}
-        resource, question = story.dice.choice((("usage", story.usage_question()), ("usage", second), ("tasks", {**second, "status": "all"}),
+        resource, question = story.dice.choice((("usage", story.usage_question()), ("usage", second),
+                                                ("tasks", {**second, "status": "all"}),
                                                 ("tasks", {"task_id": record.task_id, "status": "all"})))
         question["as_of"] = str(at)
         reply = story.get(resource, question)
-        if reply.status == 200:
-            answers.append((resource, question, reply.json()))
+        answers.append((resource, question, reply))
     return answers
 
 
@@ -430,18 +458,10 @@ def test_answers_beside_a_writer(tmp_path):
         writer.join()
         assert failed == []
         positions(story)
-        moments = {answer["position"] for _, _, answer in answers}
+        moments = {reply.headers["x-codecmeter-position"] for *_, reply in answers if reply.status == 200}
         print(f"{len(answers)} answers at {len(moments)} positions")
-        answers += ask_as_of_records(story, 100)
-        for resource, question, answer in answers:
-            as_of = answer["position"]
-            if resource == "usage":
-                got, expected = answer["rows"], recount.usage(story.ledger, question, as_of)
-            else:
-                expected = [story.meant(record, question, as_of) for record in recount.tasks(story.ledger, question, as_of)[:1000]]
-                got = [{name: row[name] for name in expected[0]} if expected else row for row in answer["rows"]]
-            if got != expected:
-                story.differs(resource, question, as_of, got, expected)
+        for resource, question, reply in answers + ask_as_of_records(story, 100):
+            check_answer(story, resource, question, reply)
     finally:
         if server.process is not None:
             server.stop()

@@ -134,8 +134,9 @@ def test_old_clients_and_head(streams):
     connection.close()
     connection = streams.ask(version="1.0")
     reply = streams.answer(connection)
-    text = json.loads(reply.read())["detail"]
-    assert reply.status == 505 and "HTTP/1.1" in text and "4 MiB" in text
+    problem = json.loads(reply.read())
+    assert reply.status == 505 and problem["title"] == "HTTP Version Not Supported"
+    assert "HTTP/1.1" in problem["detail"] and "4 MiB" in problem["detail"]
     connection.close()
     connection = streams.ask(method="HEAD")
     head = b""

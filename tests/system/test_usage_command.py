@@ -281,6 +281,7 @@ def test_csv(tmp_path):
     assert data == done.stdout
     text = data.decode()
     assert text.startswith(MARK) and text.endswith("\r\n")
+    assert '"a;b"' in text, "spreadsheet programs of some countries divide cells at a semicolon"
     rows = list(csv.DictReader(io.StringIO(text[1:], newline="")))
     assert list(rows[0]) == list(nasty_rows()[0])
     for row, name in zip(rows, NASTY, strict=True):

@@ -31,7 +31,8 @@ def workflow(bare, tmp_path):
     made = [event(n, None, 30 + n, 1280, 720, ("h264", "av1")[n % 2]) for n in range(7)]
     made += [event(f"m{n}", f"2026-01-{n:02}T12:00:00Z", 60 * n + 1, 640, 360, "h264") for n in range(1, 28)]
     writer = bare.admin("token", "create")["token"]
-    answer = account.client.report([{**one, "source": project, "subject": project} for one in made for project in ("org-a", "org-b")], token=writer)
+    sent = [{**one, "source": project, "subject": project} for one in made for project in ("org-a", "org-b")]
+    answer = account.client.report(sent, token=writer)
     assert answer.json()["stored"] == 2 * len(made), answer.body
     home = tmp_path / "usage"
     home.mkdir()
@@ -71,7 +72,8 @@ def test_a_month_is_kept(workflow):
     with open(workflow.home / "month-2026-01.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     total = sum(60 * n + 1 for n in range(1, 28))
-    assert [(row["project"], row["kind"], int(row["seconds"])) for row in rows] == [("org-a", "transcode", total), ("org-b", "transcode", total)]
+    assert [(row["project"], row["kind"], int(row["seconds"])) for row in rows] == \
+        [("org-a", "transcode", total), ("org-b", "transcode", total)]
     assert cron(workflow, LINES[1]).returncode == 0
 
 
