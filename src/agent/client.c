@@ -112,6 +112,7 @@ static int prepare(struct client *client, const char *path, const struct curl_sl
   curl_easy_reset(curl);
   client->reason[0] = '\0';
   (void)curl_easy_setopt(curl, CURLOPT_URL, url);
+  (void)curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L); /* an id may be ".." */
   (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);

@@ -21,11 +21,15 @@ struct scan_reader {
   struct log_reader *main, *other;
   struct record main_record, other_record;
   uint64_t main_position; /* of main_record; 0: none */
-  /* Whether that project has any void below that position: most have none. */
-  char project[PROJECT_ID_MAX + 1];
+  /* Whether a project has any void below that position: most have none. By its number: records of many projects are
+   * read in the order of their positions, and a question costs a search. */
   uint64_t asked_as_of;
-  bool has_voids;
+  uint8_t *voids; /* enum void_answer of each number */
+  uint32_t numbers;
 };
+
+enum void_answer { VOIDS_NOT_ASKED, VOIDS_NONE, VOIDS_SOME };
+#define NUMBERS_STEP 256u /* numbers by which `voids` grows, at least */
 
 int scan_reader_new(struct ledger *ledger, struct scan_reader **ret, struct err *err) {
   SCOPED(scan_reader_free_ref) struct scan_reader *reader = calloc(1, sizeof *reader);
@@ -45,6 +49,7 @@ void scan_reader_free(struct scan_reader *reader) {
   if (reader == NULL) return;
   log_reader_free(reader->main);
   log_reader_free(reader->other);
+  free(reader->voids);
   free(reader);
 }
 
@@ -123,32 +128,49 @@ static int look_up(struct lookup *lookup, enum view_what what, struct hash hash,
   return result;
 }
 
-static int ask_for_voids(struct scan_reader *reader, struct str id, uint64_t as_of, struct err *err) {
-  struct project project;
+static bool has_room_for(struct scan_reader *reader, uint32_t number) {
+  if (number < reader->numbers) return true;
+  uint32_t numbers = number + NUMBERS_STEP;
+  uint8_t *grown = reallocarray(reader->voids, numbers, sizeof *grown);
+  if (grown == NULL) return false;
+  memset(grown + reader->numbers, VOIDS_NOT_ASKED, numbers - reader->numbers);
+  reader->voids = grown;
+  reader->numbers = numbers;
+  return true;
+}
+
+static int ask_for_voids(struct scan_reader *reader, uint32_t number, struct err *err) {
+  const struct scan_query query = {.project = number,
+                                   .kinds = SCAN_KIND(USAGE_VOID),
+                                   .from_ms = INT64_MIN,
+                                   .to_ms = INT64_MAX,
+                                   .as_of = reader->asked_as_of};
   struct scan_entry entry;
   size_t count = 0;
-  if (str_equal(str_of(reader->project), id) && reader->asked_as_of == as_of) return 0;
+  int result = ledger_scan_entries(reader->ledger, &query, &entry, 1, &count, err);
+  if (result == 0) reader->voids[number] = count > 0 ? VOIDS_SOME : VOIDS_NONE;
+  return result;
+}
+
+static int has_voids(struct scan_reader *reader, struct str id, uint64_t as_of, bool *ret, struct err *err) {
+  struct project project;
   if (!catalogue_project(reader->ledger->catalogue, id, &project)) {
     return err_set(err, ERR_NOT_FOUND, "no project %.*s exists", STR_ARG(id));
   }
-  struct scan_query query = {.project = project.number,
-                             .kinds = SCAN_KIND(USAGE_VOID),
-                             .from_ms = INT64_MIN,
-                             .to_ms = INT64_MAX,
-                             .as_of = as_of};
-  int result = ledger_scan_entries(reader->ledger, &query, &entry, 1, &count, err);
-  if (result != 0) return result;
-  memcpy(reader->project, project.id, sizeof reader->project);
+  if (!has_room_for(reader, project.number)) return err_set(err, ERR_MEMORY, "no memory to read records");
+  if (reader->asked_as_of != as_of) memset(reader->voids, VOIDS_NOT_ASKED, reader->numbers);
   reader->asked_as_of = as_of;
-  reader->has_voids = count > 0;
-  return 0;
+  int result = reader->voids[project.number] == VOIDS_NOT_ASKED ? ask_for_voids(reader, project.number, err) : 0;
+  if (result == 0) *ret = reader->voids[project.number] == VOIDS_SOME;
+  return result;
 }
 
 int scan_void(struct scan_reader *reader, const struct usage *usage, uint64_t as_of, uint64_t *ret_position,
               struct err *err) {
-  int result = usage_is_task(usage->kind) ? ask_for_voids(reader, usage->project, as_of, err) : 0;
+  bool some = false;
+  int result = usage_is_task(usage->kind) ? has_voids(reader, usage->project, as_of, &some, err) : 0;
   if (result != 0) return result;
-  if (!usage_is_task(usage->kind) || !reader->has_voids) {
+  if (!some) {
     *ret_position = 0;
     return 0;
   }

@@ -1,6 +1,7 @@
 /* What resources ask of a request. A project that the token may not read is not found, in every function here, so no
  * resource can say more of it than of one that does not exist. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "v1/resource.h"
 
@@ -56,4 +57,15 @@ int v1_request_projects(const struct v1_request *request, struct project **ret, 
   if (are_named) return find_named(request, ret, ret_count, problem);
   int result = catalogue_projects(ledger_catalogue(request->ledger), ret, ret_count);
   return result == 0 ? 0 : no_memory(problem);
+}
+
+int v1_check_zones(const struct v1_request *request, const struct project *projects, size_t count,
+                   struct v1_problem *problem) {
+  for (size_t i = 0; i < count; i++) {
+    struct project now;
+    bool exists = catalogue_project(ledger_catalogue(request->ledger), str_of(projects[i].id), &now);
+    if (exists && strcmp(now.zone, projects[i].zone) == 0) continue;
+    return v1_refuse(problem, 503, "the time zone of a project was changed just now: ask again");
+  }
+  return 0;
 }

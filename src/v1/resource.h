@@ -102,5 +102,9 @@ MUST_USE int v1_find_project(const struct v1_request *request, struct str id, st
  * that the token may read. A malloc'd array, which the caller frees; 0 projects are no error. */
 MUST_USE int v1_request_projects(const struct v1_request *request, struct project **ret, size_t *ret_count,
                                  struct v1_problem *problem);
+/* For an answer whose position was taken after these projects were read: 503 if one of their zones was changed since.
+ * The answer would be of days that the zone of its position does not have, and as_of could not repeat it. */
+MUST_USE int v1_check_zones(const struct v1_request *request, const struct project *projects, size_t count,
+                            struct v1_problem *problem);
 
 #endif

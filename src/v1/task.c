@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "base/json.h"
-#include "meter/rfc3339.h"
 #include "query/dims.h"
 #include "query/explain.h"
 #include "query/task.h"
@@ -122,11 +121,7 @@ static void put_number(struct buf *out, const char *name, bool is_stated, uint64
 
 static void put_time(struct buf *out, const char *name, int64_t ms, const struct zone *zone) {
   char text[V1_LOCAL_SIZE];
-  _Static_assert(RFC3339_SIZE <= V1_LOCAL_SIZE, "either form");
-  if (ms < 0 || ms / 1000 > ZONE_TIME_MAX)
-    rfc3339_format(ms, text);
-  else
-    v1_time_local(ms, zone, text);
+  v1_time_text(ms, zone, text);
   put_text(out, name, str_of(text));
 }
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "meter/rfc3339.h"
 #include "query/dims.h"
 #include "query/explain.h"
 #include "query/tasks.h"
@@ -241,7 +240,10 @@ static int open_projects(struct list *list, struct v1_problem *problem) {
   if (list->asked == NULL || list->zones == NULL) return v1_refuse_err(problem, -ERR_MEMORY, "listing tasks", NULL);
   for (size_t i = 0; i < count && status == 0; i++)
     status = ask_for(list, &list->projects[i], problem);
-  return status;
+  bool is_of_now = !list->request->has_as_of && !list->has_behind;
+  if (status != 0 || !is_of_now || zone_asked_for(list->request) != NULL) return status;
+  list->as_of = ledger_position(list->request->ledger); /* between the two looks at the zones */
+  return v1_check_zones(list->request, list->projects, count, problem);
 }
 
 static int open_tasks(struct list *list, struct v1_problem *problem) {
@@ -301,14 +303,9 @@ static void put_text(struct v1_rows *rows, struct str text) {
     v1_cell_null(rows);
 }
 
-/* Times that no zone has, such as the time at which a task was made, are in UTC. */
 static void put_time(struct v1_rows *rows, int64_t ms, const struct zone *zone) {
   char text[V1_LOCAL_SIZE];
-  _Static_assert(RFC3339_SIZE <= V1_LOCAL_SIZE, "either form");
-  if (ms < 0 || ms / 1000 > ZONE_TIME_MAX)
-    rfc3339_format(ms, text);
-  else
-    v1_time_local(ms, zone, text);
+  v1_time_text(ms, zone, text);
   v1_cell_text(rows, str_of(text));
 }
 

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "meter/rfc3339.h"
+
+#define DAY_SECONDS 86400
 
 int64_t v1_time_ms(const struct v1_value *value, const struct zone *zone) {
   CHECK(value->param->type == V1_TIME);
@@ -82,4 +85,10 @@ void v1_time_local(int64_t ms, const struct zone *zone, char out[V1_LOCAL_SIZE])
   (void)snprintf(out, V1_LOCAL_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%s%c%02d:%02d", year, month, date,
                  (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60), fraction, offset < 0 ? '-' : '+',
                  abs(offset) / 3600, abs(offset) / 60 % 60);
+}
+
+void v1_time_text(int64_t ms, const struct zone *zone, char out[V1_LOCAL_SIZE]) {
+  _Static_assert(RFC3339_SIZE <= V1_LOCAL_SIZE, "either form");
+  if (ms < 0 || ms / 1000 > ZONE_TIME_MAX - DAY_SECONDS) rfc3339_format(ms, out);
+  else v1_time_local(ms, zone, out);
 }

@@ -29,5 +29,8 @@ MUST_USE int v1_period(const struct v1_values *values, const struct zone *zone, 
  * offset. ms from 0 to the end of 9999. */
 #define V1_LOCAL_SIZE 40
 void v1_time_local(int64_t ms, const struct zone *zone, char out[V1_LOCAL_SIZE]);
+/* The same of any time: one before 1970, or on the last day of 9999, is written in UTC, because its local year may have
+ * another number of digits. */
+void v1_time_text(int64_t ms, const struct zone *zone, char out[V1_LOCAL_SIZE]);
 
 #endif

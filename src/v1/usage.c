@@ -221,25 +221,14 @@ static int refuse_begin(int result, const char *param, const struct err *err, st
   return v1_refuse(problem, 400, "%s", err->text);
 }
 
-/* True if a zone was changed since the projects were read: then the rows may be of days that the position's zone does
- * not have, and could not be repeated. */
-static bool has_moved(const struct v1_request *request, const struct report *report) {
-  for (size_t i = 0; i < report->projects_count; i++) {
-    struct project now;
-    bool exists = catalogue_project(ledger_catalogue(request->ledger), str_of(report->projects[i].id), &now);
-    if (!exists || strcmp(now.zone, report->projects[i].zone) != 0) return true;
-  }
-  return false;
-}
-
 static int begin_report(const struct v1_request *request, struct report *report, const struct usage_spec *spec,
                         struct v1_problem *problem) {
   struct err err = {0};
   const char *param;
   int result = usage_begin(request->ledger, spec, &budget, request->clock, &report->answer, &param, &err);
   if (result != 0) return refuse_begin(result, param, &err, problem);
-  if (request->has_as_of || spec->zone != NULL || !has_moved(request, report)) return 0;
-  return v1_refuse(problem, 503, "the time zone of a project was changed just now: ask again");
+  if (request->has_as_of || spec->zone != NULL) return 0;
+  return v1_check_zones(request, report->projects, report->projects_count, problem);
 }
 
 static int open_report(const struct v1_request *request, struct v1_answer *answer, struct v1_problem *problem) {

@@ -574,6 +574,15 @@ def test_a_task_explained(bill):
     assert "Voided" in done.stdout and "a test" in done.stdout, done.stdout
 
 
+def test_ids_that_look_like_steps_of_a_path(bill):
+    names = [(".", "1"), ("..", "1"), ("farm", "."), ("farm", ".."), ("..", ".."), ("farm/..", "../1")]
+    events = [event(id, "2026-09-01T12:00:00Z", source=source, subject="org-a") for source, id in names]
+    assert bill.server.client().report(events, token=bill.writer).json()["stored"] == len(names)
+    for source, id in names:
+        task = json.loads(bill.run("explain", "--json", "org-a", source, id).stdout)["task"]
+        assert (task["source"], task["id"]) == (source, id)
+
+
 def test_an_output_that_waits_explained(bill):
     """What it lacks, and that it does not count."""
     with open(os.path.join(ROOT, "tests", "data", "adapters", "umedia-transcode.json")) as file:

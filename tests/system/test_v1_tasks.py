@@ -7,9 +7,11 @@ import base64
 import csv
 import datetime
 import io
+import itertools
 import json
 import os
 import random
+import threading
 import time
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -282,6 +284,31 @@ def test_things_happen_between_pages(world):
         assert all(("2020-10" if "month" in params else "2020-09-22") <= row["day"] < ("2020-11" if "month" in params else "2020-10-25") for row in rows)
 
 
+def test_a_zone_moves_beside(world):
+    """While the zone of a project moves all the time, a page has the days that its position has for ever."""
+    ended = threading.Event()
+
+    def move():
+        for n in itertools.count():
+            if ended.is_set():
+                return
+            world.server.admin("project", "set", "--id", "org-b", "--time-zone", ("UTC", "America/New_York")[n % 2], "--force")
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    try:
+        for _ in range(300):
+            reply = world.get("/v1/tasks?project=org-b&limit=1")
+            if reply.status == 503:  # it moved in that moment
+                continue
+            assert reply.status == 200, reply.body
+            answer = reply.json()
+            assert world.list(project="org-b", limit=1, as_of=answer["position"])["rows"] == answer["rows"]
+    finally:
+        ended.set()
+        thread.join()
+
+
 def test_a_cursor_is_bound(world):
     first = world.list(limit=5, tier="high")
     cursor = first["next_cursor"]
@@ -532,6 +559,20 @@ def test_explained(bare):
         task = world.get(f"/v1/tasks/org-a/kind/{type}").json()["task"]
         assert (task["codec"]["rule"], task["tier"]["rule"], task["counts"]["rule"]) == (codec, tier_rule, counts), task
         assert task["tier"]["name"] is None and task["finished"]["rule"] == "arrival" and f"{task['kind']}" == type.split(".")[0]
+
+
+def test_times_of_four_digits(world):
+    """A sender may state any `created`. In no zone is it written with a year that RFC 3339 does not have."""
+    stated = ("0001-01-01T00:00:00Z", "1969-12-31T23:59:59.5Z", "1970-01-01T00:00:00Z", "9999-12-30T12:00:00Z", "9999-12-31T23:59:59.999Z")
+    world.report([event(f"c{n}", when(T0), source="clock", subject="org-a") | {"data": {"codec": "h264", "width": 640, "height": 360, "duration_ms": 1000, "created": text}}
+                  for n, text in enumerate(stated)])
+    for zone in ("Pacific/Kiritimati", "Asia/Shanghai", "UTC", "America/New_York"):
+        rows = {row["id"]: row["created"] for row in world.list(source="clock", zone=zone)["rows"]}
+        for n, text in enumerate(stated):
+            told = world.get(f"/v1/tasks/org-a/clock/c{n}?zone={zone}").json()["task"]["created"]
+            assert rows[f"c{n}"] == told and len(told.split("-")[0]) == 4, (zone, told)
+            if n > 0:  # Python knows no instant before the year 1 of UTC
+                assert datetime.datetime.fromisoformat(told.replace("Z", "+00:00")) == datetime.datetime.fromisoformat(text.replace("Z", "+00:00").replace(".5+", ".500+"))
 
 
 def test_voided_is_explained(world):

@@ -548,6 +548,34 @@ static void test_voids_and_resolutions(void **state) {
   scan_reader_free(reader);
 }
 
+/* A reader remembers which projects have voids. Records of many projects, read in turn, and at two positions in turn. */
+static void test_voids_of_many_projects(void **state) {
+  enum { PROJECTS = 300 };
+  struct fixture *f = with_project(state);
+  static char ids[PROJECTS][16];
+  static uint64_t tasks[PROJECTS], voids[PROJECTS];
+  struct scan_reader *reader;
+  struct err err = {0};
+  for (size_t i = 0; i < PROJECTS; i++) {
+    (void)snprintf(ids[i], sizeof ids[i], "many-%zu", i);
+    make_project(f, ids[i], "UTC");
+    struct usage task = usage_of(ids[i], "1", T0);
+    tasks[i] = store_at(f, &task);
+  }
+  uint64_t before = ledger_position(f->ledger);
+  for (size_t i = 0; i < PROJECTS; i += 3) {
+    struct usage voiding = void_of(ids[i], "void", "1", T0);
+    voids[i] = store_at(f, &voiding);
+  }
+  uint64_t end = ledger_position(f->ledger);
+  assert_int_equal(scan_reader_new(f->ledger, &reader, &err), 0);
+  for (int round = 0; round < 4; round++) {
+    for (size_t i = PROJECTS; i-- > 0;)
+      check_fate(reader, ids[i], tasks[i], round % 2 == 0 ? end : before, round % 2 == 0 ? voids[i] : 0);
+  }
+  scan_reader_free(reader);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_bad_pages, setup, teardown),
@@ -560,6 +588,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(test_projects_as_they_were, setup, teardown),
       cmocka_unit_test_setup_teardown(test_positions_of_times, setup, teardown),
       cmocka_unit_test_setup_teardown(test_voids_and_resolutions, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_voids_of_many_projects, setup, teardown),
   };
   formats_dir = argc > 1 ? argv[1] : "tests/data/formats";
   return cmocka_run_group_tests(tests, NULL, NULL);
