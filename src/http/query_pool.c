@@ -1,5 +1,5 @@
-/* One lock, one condition, two lists. The lists are bounded by running_max and waiting_max, and each operation takes
- * constant time.
+/* One lock, one condition, two lists. The lists are bounded by running_max and waiting_max. Each operation takes constant
+ * time, but for the search of a waiting query whose owner may have the free place.
  *
  * The threads have a lower priority than those that serve connections and commit reports. A question that reads
  * millions of records takes longer when the machine is busy; a report or a signed query does not.
@@ -15,6 +15,7 @@
 #include "base/clock.h"
 
 #define NICE 5 /* steps below the other threads */
+#define PARTS 4096u /* owners are counted in so many places */
 
 struct jobs {
   struct query_job *first, *last;
@@ -26,6 +27,9 @@ struct query_pool {
   pthread_cond_t wake;       /* a turn is wanted, or the pool stops */
   struct jobs turns, places; /* QUEUED; WAITING */
   unsigned running, waiting;
+  struct part {
+    unsigned running, waiting;
+  } parts[PARTS]; /* of the owners with this hash */
   bool stopping;
   unsigned threads_count;
   pthread_t threads[];
@@ -52,6 +56,41 @@ static void remove_job(struct jobs *jobs, struct query_job *job) {
   job->previous = job->next = NULL;
 }
 
+/* ---- places; all with the lock held ---- */
+
+static struct part *part_of(struct query_pool *pool, const struct query_job *job) {
+  return &pool->parts[job->owner % PARTS];
+}
+
+/* True if an owner that has so many of the places may have one more. */
+static bool leaves_room(const struct query_job *job, unsigned has, unsigned places) {
+  return job->owner == 0 || has < places - places / 4;
+}
+
+static bool may_run(struct query_pool *pool, const struct query_job *job) {
+  return pool->running < pool->options.running_max &&
+         leaves_room(job, part_of(pool, job)->running, pool->options.running_max);
+}
+
+static bool may_wait(struct query_pool *pool, const struct query_job *job) {
+  return pool->waiting < pool->options.waiting_max &&
+         leaves_room(job, part_of(pool, job)->waiting, pool->options.waiting_max);
+}
+
+static void count_running(struct query_pool *pool, const struct query_job *job, bool begins) {
+  struct part *part = part_of(pool, job);
+  CHECK(begins || (pool->running > 0 && part->running > 0));
+  pool->running += begins ? 1 : -1u;
+  part->running += begins ? 1 : -1u;
+}
+
+static void count_waiting(struct query_pool *pool, const struct query_job *job, bool begins) {
+  struct part *part = part_of(pool, job);
+  CHECK(begins || (pool->waiting > 0 && part->waiting > 0));
+  pool->waiting += begins ? 1 : -1u;
+  part->waiting += begins ? 1 : -1u;
+}
+
 /* ---- turns; all with the lock held ---- */
 
 static void want_turn(struct query_pool *pool, struct query_job *job) {
@@ -61,11 +100,13 @@ static void want_turn(struct query_pool *pool, struct query_job *job) {
 
 static void give_place(struct query_pool *pool) {
   struct query_job *job = pool->places.first;
+  while (job != NULL && !may_run(pool, job))
+    job = job->next;
   if (job == NULL || pool->stopping) return;
-  CHECK(job->state == QUERY_WAITING && pool->running < pool->options.running_max);
+  CHECK(job->state == QUERY_WAITING);
   remove_job(&pool->places, job);
-  pool->waiting--;
-  pool->running++;
+  count_waiting(pool, job, false);
+  count_running(pool, job, true);
   want_turn(pool, job);
 }
 
@@ -104,11 +145,11 @@ enum query_begun query_pool_begin(struct query_pool *pool, struct query_job *job
   (void)pthread_mutex_lock(&pool->lock);
   if (pool->stopping) {
     result = QUERY_STOPPED;
-  } else if (pool->running < pool->options.running_max) {
-    pool->running++;
+  } else if (may_run(pool, job)) {
+    count_running(pool, job, true);
     want_turn(pool, job);
-  } else if (pool->waiting < pool->options.waiting_max) {
-    pool->waiting++;
+  } else if (may_wait(pool, job)) {
+    count_waiting(pool, job, true);
     job->deadline_ms = now_ms() + pool->options.wait_ms;
     push(&pool->places, job, QUERY_WAITING);
   } else {
@@ -136,9 +177,9 @@ void query_pool_away(struct query_pool *pool, struct query_job *job) {
 
 void query_pool_end(struct query_pool *pool, struct query_job *job) {
   (void)pthread_mutex_lock(&pool->lock);
-  CHECK((job->state == QUERY_IN_TURN || job->state == QUERY_AWAY) && pool->running > 0);
+  CHECK(job->state == QUERY_IN_TURN || job->state == QUERY_AWAY);
   job->state = QUERY_IDLE;
-  pool->running--;
+  count_running(pool, job, false);
   give_place(pool);
   (void)pthread_mutex_unlock(&pool->lock);
 }
@@ -149,7 +190,7 @@ struct query_job *query_pool_expire(struct query_pool *pool) {
   if (job != NULL && job->deadline_ms > now_ms()) job = NULL;
   if (job != NULL) {
     remove_job(&pool->places, job);
-    pool->waiting--;
+    count_waiting(pool, job, false);
     job->state = QUERY_IDLE;
   }
   (void)pthread_mutex_unlock(&pool->lock);
@@ -197,7 +238,7 @@ struct query_job *query_pool_take(struct query_pool *pool, bool *ret_runs) {
   if (job != NULL) {
     remove_job(jobs, job);
     job->state = runs ? QUERY_AWAY : QUERY_IDLE;
-    pool->waiting -= runs ? 0 : 1;
+    if (!runs) count_waiting(pool, job, false);
     *ret_runs = runs;
   }
   (void)pthread_mutex_unlock(&pool->lock);

@@ -13,6 +13,9 @@
  * A query runs from QUEUED until `end`, and has one of running_max places meanwhile, also while it is AWAY. A query
  * that finds no place waits; of those that wait, the first gets the place that becomes free.
  *
+ * A quarter of the places, and of those to wait in, is kept from each owner, so that one client that reads slowly, or
+ * asks much, leaves room for others. With fewer than four places nothing is kept.
+ *
  * All functions may be called on any thread, except where they say otherwise.
  */
 #ifndef CODECMETER_HTTP_QUERY_POOL_H
@@ -27,12 +30,13 @@ struct query_pool;
 
 enum query_state { QUERY_IDLE, QUERY_WAITING, QUERY_QUEUED, QUERY_IN_TURN, QUERY_AWAY };
 
-/* A query; part of the caller's own struct. The caller zeroes it, and sets `turn`. */
+/* A query; part of the caller's own struct. The caller zeroes it, and sets `turn` and `owner`. */
 struct query_job {
   /* On a query thread. It ends with query_pool_again or query_pool_end for this job, after which the job may already be
    * in its next turn, or freed; or with neither, and then the job is away: another thread calls one of them later. In
    * that case it ends with query_pool_away, before it lets the other thread know of the job. */
   void (*turn)(struct query_job *job);
+  uint64_t owner; /* who asks: a hash. Owners whose hashes agree in the lowest bits share their part. 0: not counted */
   /* The pool's. */
   enum query_state state;
   int64_t deadline_ms;

@@ -127,6 +127,36 @@ static void turns_go_round(void **state) {
   finish();
 }
 
+/* Owner 7 has three of four places, and waits in three of four: the others have room, and pass it. */
+static void an_owner_leaves_room(void **state) {
+  (void)state;
+  static const struct {
+    int number;
+    uint64_t owner;
+    enum query_begun expected;
+  } asked[] = {
+      {0, 7, QUERY_BEGUN}, {1, 7, QUERY_BEGUN}, {2, 7, QUERY_BEGUN}, /* run */
+      {3, 7, QUERY_BEGUN}, {4, 7, QUERY_BEGUN}, {5, 7, QUERY_BEGUN}, /* wait, although a place is free */
+      {6, 7, QUERY_FULL},  {7, 8, QUERY_BEGUN},                      /* another one runs at once */
+      {8, 8, QUERY_BEGUN}, {9, 9, QUERY_FULL},                       /* waits; and then nobody can */
+  };
+  start(4, 4, 4, FOREVER_MS);
+  for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+    queries[asked[i].number].job.owner = asked[i].owner;
+    begin(asked[i].number, asked[i].expected);
+    if (i < 3) wait_for_turns((int)i + 1);
+  }
+  wait_for_turns(4);
+  (void)usleep(20000);
+  assert_int_equal(seen.count, 4);
+  assert_int_equal(seen.turns[3], 7);
+  set_gate(true);
+  static const int run[] = {0, 1, 2, 3, 4, 5, 7, 8};
+  for (size_t i = 0; i < sizeof run / sizeof run[0]; i++)
+    wait_for(&queries[run[i]].ended);
+  finish();
+}
+
 static void places_go_to_those_that_came_first(void **state) {
   (void)state;
   start(3, 2, 3, FOREVER_MS);
@@ -280,6 +310,7 @@ static void many_queries_have_all_their_turns(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(turns_go_round),
+      cmocka_unit_test(an_owner_leaves_room),
       cmocka_unit_test(places_go_to_those_that_came_first),
       cmocka_unit_test(without_room_to_wait_only_places_count),
       cmocka_unit_test(one_that_is_away_keeps_its_place_but_no_thread),
