@@ -350,9 +350,32 @@ def test_a_server_that_is_gone_is_said(tab, world):
     assert "did not answer" in page.text(".failure")
 
 
+ANSWERS = (
+    ('{"position":1,"rows":[', "cut off"),
+    ('{"position":1,"rows":[]}', "cut off"),
+    ('<html>a proxy</html>', "cut off"),
+    ('{"position":1,"rows":[{"start":1,"end":2,"date":"2020-03-01T00:00:00+08:00","tier":"low","kind":"transcode","seconds":9007199254740993,'
+     '"minutes":1,"tasks":1,"images":0}],"complete":true}', "too large"),
+    ('{"position":1,"rows":[' + ",".join(
+        f'{{"start":{n},"end":{n + 1},"date":"2020-03-0{n}T00:00:00+08:00","tier":"low","kind":"transcode","seconds":{2**53 - 1},'
+        '"minutes":1,"tasks":1,"images":0}' for n in (1, 2)) + '],"complete":true}', "too large"),
+    ('{"position":1,"rows":[' + " " * (17 << 20) + '],"complete":true}', "too long"),
+)
+
+
+@pytest.mark.parametrize("body,says", ANSWERS)
+def test_no_number_of_a_broken_answer_is_shown(tab, world, body, says):
+    """Answers that no good server gives: the browser gets them in the place of the server's."""
+    page = tab()
+    page.enter(world.one, "#/tasks?month=2020-03")
+    page.run("await page.route('**/v1/usage?*', (route) => route.fulfill({body: args.body, contentType: 'application/json'}))", body=body)
+    page.place("#/usage?month=2020-03")
+    assert says in page.text(".failure") and page.run("return await page.locator('table, .chart').count()") == 0
+
+
 # ---- for everybody ----
 
-PLACES = ("", "#/usage?month=2020-03", "#/usage?month=2020-03&by=codec&step=1h", "#/usage?month=2019-01", "#/usage?from=2020-03-09&to=2020-03-01",
+PLACES = ("", "#/usage?month=2020-03", "#/usage?month=2020-03&by=codec&step=1h", "#/usage?month=2020-03&step=15m", "#/usage?month=2019-01", "#/usage?from=2020-03-09&to=2020-03-01",
           "#/tasks?month=2020-03", "#/tasks?status=voided", "#/task/org-a/test/job-5-1", "#/task/org-a/test/no%20such%20task",
           "#/task/org-a/" + quote("farm " + SCRIPT, safe="") + "/" + quote("a/b " + SCRIPT, safe=""), "#/task/org-a/test/..")
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import urllib.parse
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -225,6 +226,9 @@ def test_a_link_has_a_token_that_reads_and_expires(account):
     answer = server.client().request("GET", "/v1/projects", headers={"Authorization": "Bearer " + token})
     assert [row["id"] for row in answer.json()["rows"]] == ["org-a"]
     assert run("console", "--data", server.data, "--quiet").stderr == ""
+    other = next(each for each in server.admin("token", "list") if each["label"] == "console")
+    lasts = datetime.fromisoformat(other["expires"]) - datetime.fromisoformat(other["created"])
+    assert timedelta(hours=11, minutes=50) < lasts <= timedelta(hours=12) and other["project"] == ""
 
 
 def test_a_link_with_a_token_that_is_there(account, tmp_path):

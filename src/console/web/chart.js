@@ -60,7 +60,8 @@ function Labels({ steps, x, every }) {
 // steps: [{start, label, short, values: [one for each series]}]; series: [{name, color}]; every: see Labels
 export function Chart({ steps, series, measure, onPick, every = [1] }) {
   const [own, outer] = useWidth();
-  if (steps.length > BARS_MAX) return html`<p class="note" ref=${own}>${t("too_many_bars", number(BARS_MAX))}</p>`;
+  if (steps.length > BARS_MAX)
+    return html`<div class="chart" ref=${own}><p class="note">${t("too_many_bars", number(BARS_MAX))}</p></div>`;
   const width = Math.max(outer, LEFT + RIGHT + steps.length * BAR_LEAST);
   const x = scaleBand(
     steps.map((step) => step.start),

@@ -1,9 +1,25 @@
 // What several views use.
 import { html, useEffect, useRef, useState } from "./vendor/preact.js";
-import { ask, Problem, save } from "./api.js";
+import { add, ask, Problem, save } from "./api.js";
 import { language, t } from "./words.js";
 
 export const number = (value) => new Intl.NumberFormat(language()).format(value);
+
+// What a function gives, or the problem that it throws: {value} or {problem}.
+export function attempt(make) {
+  try {
+    return { value: make() };
+  } catch (error) {
+    if (error instanceof Problem) return { problem: error };
+    throw error;
+  }
+}
+
+// The sum of a column as a text. A sum that a browser cannot have exactly is said to be larger than those it can.
+export function sumOf(rows, column) {
+  const sum = attempt(() => rows.reduce((all, row) => add(all, row[column]), 0));
+  return sum.problem ? "> " + number(Number.MAX_SAFE_INTEGER) : number(sum.value);
+}
 
 export function Failure({ problem }) {
   const own = problem.kind ? t("problem_" + problem.kind) : t("problem_server", problem.status);

@@ -1,7 +1,7 @@
 // The tasks of a cell, newest first, in pages that the server fixes at one position.
 import { html, useEffect, useState } from "./vendor/preact.js";
-import { add, ask, Problem } from "./api.js";
-import { askList, Failure, number, Save, Select, seriesName, Title, useAnswer } from "./parts.js";
+import { ask, Problem } from "./api.js";
+import { askList, Failure, number, Save, Select, seriesName, sumOf, Title, useAnswer } from "./parts.js";
 import { href } from "./place.js";
 import { t } from "./words.js";
 
@@ -43,7 +43,6 @@ function Row({ task, zone, withProject }) {
 function Table({ rows, params, isWhole }) {
   const withProject = !params.get("project"),
     zone = params.get("zone");
-  const sum = (column) => rows.reduce((all, row) => add(all, row[column]), 0);
   const about = t(isWhole ? "sum_of_all" : "sum_so_far", number(rows.length));
   const heads = [
     "task",
@@ -63,7 +62,7 @@ function Table({ rows, params, isWhole }) {
       zone=${zone} withProject=${withProject} />`)}</tbody>
     <tfoot><tr><th scope="row" colspan=${heads.length}>${about}</th>
       ${["seconds", "minutes", "images"].map((column) => html`<td class="number"
-        key=${column}>${number(sum(column))}</td>`)}</tr></tfoot>
+        key=${column}>${sumOf(rows, column)}</td>`)}</tr></tfoot>
   </table></div>`;
 }
 

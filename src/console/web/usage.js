@@ -4,7 +4,8 @@
 import { html, useMemo, useState } from "./vendor/preact.js";
 import { add } from "./api.js";
 import { Chart, Legend } from "./chart.js";
-import { askList, Failure, Field, number, Save, Select, seriesName, Title, useAnswer } from "./parts.js";
+import { askList, attempt, Failure, Field, number, Save, Select } from "./parts.js";
+import { seriesName, sumOf, Title, useAnswer } from "./parts.js";
 import { href } from "./place.js";
 import { t } from "./words.js";
 
@@ -182,7 +183,7 @@ function Row({ row, q }) {
   return html`<tr class="link" onClick=${() => {
     location.hash = target;
   }}>
-    <th scope="row"><a href=${target} aria-label=${t("tasks_of", label + ", " + name)}
+    <th scope="row" class="moment"><a href=${target} aria-label=${t("tasks_of", label + ", " + name)}
       onClick=${(event) => event.stopPropagation()}>${label}</a></th><td>${name}</td>
     ${columnsOf(q.kind).map((column) => html`<td class="number" key=${column}>${number(row[column])}</td>`)}</tr>`;
 }
@@ -190,7 +191,6 @@ function Row({ row, q }) {
 function Table({ rows, q }) {
   const [shown, setShown] = useState(ROWS_FIRST);
   const columns = columnsOf(q.kind);
-  const sum = (column) => rows.reduce((all, row) => add(all, row[column]), 0);
   return html`<div class="scroll" tabindex="0" role="region" aria-label=${t("table")}><table>
     <thead><tr><th scope="col">${t("start")}</th><th scope="col">${t("by_" + q.by)}</th>
       ${columns.map((column) => html`<th scope="col" class="number"
@@ -198,7 +198,7 @@ function Table({ rows, q }) {
     <tbody>${rows.slice(0, shown).map((row) => html`<${Row} key=${row.start + " " + row[q.by]} row=${row}
       q=${q} />`)}</tbody>
     <tfoot><tr><th scope="row" colspan="2">${t("total")}</th>
-      ${columns.map((column) => html`<td class="number" key=${column}>${number(sum(column))}</td>`)}</tr></tfoot>
+      ${columns.map((column) => html`<td class="number" key=${column}>${sumOf(rows, column)}</td>`)}</tr></tfoot>
   </table></div>
   ${
     rows.length > shown &&
@@ -207,12 +207,15 @@ function Table({ rows, q }) {
   }`;
 }
 
+function drawingOf(answer, q) {
+  const dated = answer.rows.filter((row) => row.date !== null);
+  const series = seriesOf(dated, q.by, q.measure);
+  return { rows: dated.filter((row) => row.tasks > 0), series, steps: stepsOf(dated, series, q) };
+}
+
 function Answer({ answer, q, onDenied }) {
-  const { rows, series, steps } = useMemo(() => {
-    const dated = answer.rows.filter((row) => row.date !== null);
-    const made = seriesOf(dated, q.by, q.measure);
-    return { rows: dated.filter((row) => row.tasks > 0), series: made, steps: stepsOf(dated, made, q) };
-  }, [answer, q.by, q.measure, q.step, t("total")]);
+  const made = useMemo(() => attempt(() => drawingOf(answer, q)), [answer, q.by, q.measure, q.step, t("total")]);
+  const { rows, series, steps } = made.value ?? { rows: [], series: [], steps: [] };
   const zone = q.zone || (q.projects.find((project) => project.id === q.project) ?? q.projects[0])?.time_zone;
   const name =
     "codecmeter-" +
@@ -224,6 +227,7 @@ function Answer({ answer, q, onDenied }) {
   const pick = (at, index) => {
     location.hash = tasksOf(q, steps[at].start, steps[at].end, series[index].values, steps[at].label);
   };
+  if (made.problem) return html`<${Failure} problem=${made.problem} />`;
   return html`<p class="note">${zone && t("days_of", zone)} ${t("as_of", answer.position)}</p>
     ${
       rows.length === 0
