@@ -104,7 +104,7 @@ node-red: ## run the flows of examples/node-red in a real Node-RED; needs Node 1
 
 browser: ## test the console in Chromium; needs Node 18 or 20 and npm; SCREENSHOTS=DIR keeps pictures; not part of `make test`
 	@scripts/install browser
-	@$(MAKE) --no-print-directory build-tests
+	@$(MAKE) --no-print-directory build
 	@mkdir -p build-browser && cp tests/browser/package.json tests/browser/package-lock.json build-browser/
 	@npm ci --prefix build-browser --no-audit --no-fund --loglevel error
 	@SCREENSHOTS='$(SCREENSHOTS)' /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/browser
