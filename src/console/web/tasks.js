@@ -13,10 +13,13 @@ const asked = (params) => [...params].filter(([name]) => FILTERS.includes(name))
 // "2026-10-05T13:00:01.500+08:00" -> "2026-10-05 13:00:01.500 +08:00"
 const momentOf = (text) => text.slice(0, 10) + " " + text.slice(11).replace(/([+-]\d\d:\d\d|Z)$/, " $1");
 
+// What the list is about. `at` and `span` are only shown: `from` and `to` are what is asked for.
 function words(params) {
+  const span = params.get("span");
   const kind = params.get("kind");
   return [
     params.get("at"),
+    span && t("step_" + span),
     kind && t("kind_" + kind),
     ...params.getAll("tier").map((tier) => seriesName("tier", tier || null)),
     ...params.getAll("codec").map((codec) => seriesName("codec", codec || null)),

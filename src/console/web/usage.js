@@ -10,6 +10,7 @@ import { href } from "./place.js";
 import { t } from "./words.js";
 
 const STEPS = ["15m", "1h", "1d", "1w", "1mo", "total"];
+const LONG = ["1w", "1mo", "total"]; // a date alone does not say how long they are
 const KINDS = ["transcode", "remux", "snapshot", "audio"];
 const TIERS = ["low", "medium", "high", "super"];
 // Bars from one label to the next, so that labels are round hours.
@@ -120,6 +121,7 @@ function tasksOf(q, start, end, values, label) {
       ...values.map((value) => [q.by, value ?? ""]),
       ["zone", q.zone || null],
       ["at", label],
+      ["span", LONG.includes(q.step) ? q.step : null],
     ],
   );
 }
