@@ -8,7 +8,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk lint bench bench-profile node-red fresh deb deb-test clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk lint bench bench-profile node-red browser fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -102,6 +102,13 @@ node-red: ## run the flows of examples/node-red in a real Node-RED; needs Node 1
 	@npm ci --prefix build-node-red --no-audit --no-fund --loglevel error
 	@/usr/bin/python3 -m pytest -p no:cacheprovider -q tests/node-red
 
+browser: ## test the console in Chromium; needs Node 18 or 20 and npm; SCREENSHOTS=DIR keeps pictures; not part of `make test`
+	@scripts/install browser
+	@$(MAKE) --no-print-directory build
+	@mkdir -p build-browser && cp tests/browser/package.json tests/browser/package-lock.json build-browser/
+	@npm ci --prefix build-browser --no-audit --no-fund --loglevel error
+	@SCREENSHOTS='$(SCREENSHOTS)' /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/browser
+
 fresh: ## run README.md's steps and `make test` in bare Debian 12 roots; needs root; PARTS='root user test'
 	@scripts/install bare-root
 	@scripts/fresh $(PARTS)
@@ -116,4 +123,4 @@ deb-test: ## try the packages in a bare root, as root; BOOT=1 boots it too, and 
 	@BOOT='$(BOOT)' scripts/test-packages
 
 clean: ## remove all build directories
-	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb build-fresh build-node-red
+	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb build-fresh build-node-red build-browser

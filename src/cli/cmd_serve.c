@@ -46,7 +46,7 @@
 #define THREAD_DESCRIPTORS 4u
 #define CONNECTIONS_LEAST 8u /* the least that http.connections_max may be */
 
-#define REPORT_ROUTES 5u    /* the signed API, and what takes reports */
+#define REPORT_ROUTES 7u    /* the signed API, what takes reports, and the console */
 
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
@@ -302,6 +302,8 @@ static int start_endpoints(struct service *service, struct err *err) {
   service->routes[2] = endpoint_events_alias_route(service->events);
   service->routes[3] = endpoint_agents_route(service->agents);
   start_adapters(service);
+  service->routes[5] = endpoint_console_route();
+  service->routes[6] = endpoint_console_bare_route();
   return start_v1(service, err);
 }
 

@@ -29,6 +29,7 @@ static const struct command commands[] = {
     {"usage", cmd_usage, "show usage of a month or any time, by project, codec and more", false},
     {"tasks", cmd_tasks, "list the tasks that usage is made of", false},
     {"explain", cmd_explain, "show one task, and the rule behind each of its numbers", false},
+    {"console", cmd_console, "print a link that opens the console and signs in", false},
     {"stat", cmd_stat, "show seconds per day, codec and definition tier", false},
     {"history", cmd_history, "show a record and the event that voided it", false},
     {"late", cmd_late, "list usage that arrived long after it finished", false},

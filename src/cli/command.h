@@ -38,6 +38,7 @@ void command_describe(const struct command *command, void (*visit)(void *arg, co
 
 /* argv[0] is the command's name. Each returns an exit status. */
 int cmd_adapter(int argc, char **argv);
+int cmd_console(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 int cmd_flush(int argc, char **argv);
 int cmd_history(int argc, char **argv);

@@ -1,5 +1,5 @@
 /* The endpoints: "/" is the signed API, "/v1/events" and "/v1/adapters/<name>" take usage, "/v1/agents" takes the status
- * of agents. Each function `…_route`
+ * of agents, "/console/" is for browsers. Each function `…_route`
  * makes a row of the route table. */
 #ifndef CODECMETER_HTTP_ENDPOINTS_H
 #define CODECMETER_HTTP_ENDPOINTS_H
@@ -8,6 +8,7 @@
 #include "adapt/keeper.h"
 #include "api/api.h"
 #include "base/clock.h"
+#include "console/console.h"
 #include "http/bearer.h"
 #include "http/request.h"
 #include "ingest/committer.h"
@@ -17,6 +18,13 @@
 /* "/": GET, HEAD and POST are answered with 200 and one JSON object; a browser's plain GET or HEAD with one HTML
  * page. api is borrowed. */
 struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
+
+/* "/console" and "/console/": the console's page and its assets. Anybody may read them; they hold no data. */
+struct http_route endpoint_console_route(void);
+struct http_route endpoint_console_bare_route(void);
+/* Answers with an embedded page, with the headers that bind a browser: nothing but this server's own scripts, styles,
+ * images and answers is loaded, nobody may frame the page, and no address is told to other sites. */
+void endpoint_console_page(const struct console_file *page, struct http_request *request, struct http_reply *reply);
 
 /* "/v1/events". */
 struct endpoint_events_options {

@@ -33,7 +33,7 @@ static bool refuse_head(struct exchange *x, bool has_nul) {
 
 static bool refuse_route(struct exchange *x) {
   if (x->route == NULL) {
-    http_reply_problem(&x->reply, 404, "no such path: the API is at /, usage goes to /v1/events");
+    http_reply_problem(&x->reply, 404, "no such path: the API is at /, usage goes to /v1/events, the console is at /console/");
     return true;
   }
   if (routes_takes(x->route, x->request.method)) return false;

@@ -1,0 +1,109 @@
+// Asks /v1. The token lives in this module's memory and nowhere else: a reload forgets it.
+
+let token = "";
+const base = new URL("../v1/", document.baseURI);
+const ANSWER_MAX = 16 << 20; // bytes of an answer that is shown; more belongs into a CSV file
+
+// Why there is no answer. status: 0, nothing came; else the server's. kind: a key of words.js for our own reasons.
+export class Problem extends Error {
+  constructor(status, detail, kind) {
+    super(detail);
+    this.status = status;
+    this.kind = kind;
+  }
+}
+
+export function setToken(text) {
+  token = text;
+}
+
+// Header values are visible ASCII, and so is every token.
+export const isToken = (text) => /^[\x21-\x7e]+$/.test(text);
+
+function address(path, params) {
+  const url = new URL(path.map(encodeURIComponent).join("/"), base);
+  url.search = new URLSearchParams(params).toString();
+  return url;
+}
+
+async function request(path, params, signal) {
+  let answer;
+  try {
+    answer = await fetch(address(path, params), {
+      headers: { Authorization: "Bearer " + token },
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+      referrerPolicy: "no-referrer",
+      signal,
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, error.message, "unreachable");
+  }
+  if (answer.ok) return answer;
+  let detail = answer.statusText;
+  try {
+    detail = (await answer.json()).detail ?? detail;
+  } catch {
+    /* not from our server, perhaps a proxy */
+  }
+  throw new Problem(answer.status, detail);
+}
+
+async function text(answer) {
+  const reader = answer.body.getReader();
+  const decoder = new TextDecoder();
+  let all = "",
+    size = 0;
+  for (;;) {
+    const { done, value } = await reader.read().catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new Problem(0, error.message, "cut");
+    });
+    if (done) return all + decoder.decode();
+    size += value.length;
+    if (size > ANSWER_MAX) {
+      reader.cancel();
+      throw new Problem(0, "", "too_long");
+    }
+    all += decoder.decode(value, { stream: true });
+  }
+}
+
+// A browser's numbers are exact up to 2^53. Beyond it nothing is shown, because it would be wrong.
+const exact = (name, value) => {
+  if (typeof value === "number" && !Number.isSafeInteger(value)) throw new Problem(0, name, "too_large");
+  return value;
+};
+
+export const add = (sum, value) => exact("", sum + value);
+
+// path: ["usage"], or ["tasks", project, source, id]. params: [[name, value], …]
+export async function ask(path, params = [], signal) {
+  const body = await text(await request(path, params, signal));
+  let answer;
+  try {
+    answer = JSON.parse(body, exact);
+  } catch (error) {
+    throw error instanceof Problem ? error : new Problem(0, "", "cut");
+  }
+  if (answer.complete !== true) throw new Problem(0, "", "cut");
+  return answer;
+}
+
+// Saves a list as CSV. The request has the token in its header, so this cannot be a plain link.
+export async function save(path, params, name) {
+  const answer = await request(path, [...params, ["format", "csv"]]);
+  let blob;
+  try {
+    blob = await answer.blob();
+  } catch (error) {
+    throw new Problem(0, error.message, "cut");
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}

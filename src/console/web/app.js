@@ -1,0 +1,96 @@
+// The console: who is signed in, which language, which view. One file for each view; docs/console.md draws the whole.
+import { html, render, useEffect, useState } from "./vendor/preact.js";
+import { ask, isToken, Problem, setToken } from "./api.js";
+import { read, takeToken } from "./place.js";
+import { SignIn } from "./signin.js";
+import { Task } from "./task.js";
+import { Tasks } from "./tasks.js";
+import { Usage } from "./usage.js";
+import { language, setLanguage, t } from "./words.js";
+
+// A view is a row here, and a file. in_menu: it has a link of its own. of: the view that leads to it.
+const views = {
+  usage: { show: Usage, in_menu: true },
+  tasks: { show: Tasks, in_menu: true },
+  task: { show: Task, of: "tasks" },
+};
+
+const first = takeToken(); // before anything else runs
+
+function Language({ onChange }) {
+  const other = language() === "zh-CN" ? ["en", "English"] : ["zh-CN", "中文"];
+  return html`<button type="button" lang=${other[0]} onClick=${() => onChange(other[0])}>${other[1]}</button>`;
+}
+
+function Bar({ view, signedIn, onLanguage, onLeave }) {
+  const menu = Object.keys(views).filter((name) => views[name].in_menu);
+  return html`<header class="bar">
+    <span class="brand">codecmeter</span>
+    ${
+      signedIn &&
+      html`<nav aria-label=${t("views")}>${menu.map(
+        (name) => html`<a key=${name} href=${"#/" + name}
+      aria-current=${name === (views[view].of ?? view) ? "page" : undefined}>${t("view_" + name)}</a>`,
+      )}</nav>`
+    }
+    <span class="end"><${Language} onChange=${onLanguage} />
+    ${signedIn && html`<button type="button" onClick=${() => onLeave(null)}>${t("sign_out")}</button>`}</span>
+  </header>`;
+}
+
+function App() {
+  const [, redraw] = useState(0);
+  const [place, setPlace] = useState(read(location.hash));
+  const [projects, setProjects] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const [waits, setWaits] = useState(false);
+
+  const leave = (why) => {
+    setToken("");
+    setProjects(null);
+    setProblem(why);
+  };
+  const enter = async (token) => {
+    setWaits(true);
+    setProblem(null);
+    setProjects(null);
+    setToken(token);
+    try {
+      if (!isToken(token)) throw new Problem(401, "");
+      setProjects((await ask(["projects"])).rows);
+    } catch (error) {
+      leave(error);
+    } finally {
+      setWaits(false);
+    }
+  };
+  useEffect(() => {
+    if (first) enter(first);
+    const onHash = () => {
+      const token = takeToken();
+      if (token) enter(token);
+      setPlace(read(location.hash));
+    };
+    addEventListener("hashchange", onHash);
+    return () => removeEventListener("hashchange", onHash);
+  }, []);
+
+  document.documentElement.lang = language();
+  const view = views[place.view] ? place.view : "usage";
+  const change = (name) => {
+    setLanguage(name);
+    redraw((count) => count + 1);
+  };
+  const shown = views[view].show;
+  return html`<${Bar} view=${view} signedIn=${projects !== null} onLanguage=${change} onLeave=${leave} />
+    ${
+      projects === null
+        ? html`<${SignIn} problem=${problem} tries=${enter} waits=${waits} />`
+        : html`<main key=${view}><${shown} path=${place.path} params=${place.params}
+          projects=${projects} onDenied=${leave} /></main>`
+    }`;
+}
+
+const root = document.getElementById("app");
+root.replaceChildren();
+render(html`<${App} />`, root);

@@ -1,0 +1,93 @@
+// One task, explained: each number beside the rule that gave it.
+import { html } from "./vendor/preact.js";
+import { askList, Failure, number, Title, useAnswer } from "./parts.js";
+import { sentence } from "./rules.js";
+import { language, t } from "./words.js";
+
+const PARTS = ["counts", "codec", "tier", "amount", "finished", "day", "reported", "voided", "unresolved"];
+
+// What the part gave, in short.
+function resultOf(name, part, kind) {
+  switch (name) {
+    case "counts":
+      return kind === "snapshot"
+        ? number(part.images) + " " + t("unit_images")
+        : number(part.seconds) + " " + t("unit_s") + " · " + number(part.minutes) + " " + t("unit_min");
+    case "codec":
+      return part.name ?? "–";
+    case "tier":
+      return part.name ? t("tier_" + part.name) : "–";
+    case "amount":
+      return part.duration_ms !== null
+        ? number(part.duration_ms) + " ms"
+        : part.images !== null
+          ? number(part.images) + " " + t("unit_images")
+          : "–";
+    case "finished":
+      return part.time;
+    case "day":
+      return part.date;
+    case "reported":
+      return part.arrived;
+    case "voided":
+      return part.reason ?? "";
+    default:
+      return (part.missing ?? []).join(", ");
+  }
+}
+
+function Part({ name, part, kind }) {
+  const local = sentence(name, part);
+  return html`<div class="part"><dt>${t("part_" + name)}</dt><dd><strong>${resultOf(name, part, kind)}</strong>
+    <p lang=${local ? language() : "en"}>${local ?? part.text}</p>
+    ${name === "voided" && html`<p>${t("voided_by", part.actor ?? "–")}</p>`}</dd></div>`;
+}
+
+// The rest of what the report said, as name and value. Texts of reports are shown as texts.
+function Facts({ task }) {
+  const facts = [
+    ["project", task.project],
+    ["source", task.source],
+    ["id", task.id],
+    ["task_id", task.task_id],
+    ...Object.entries(task.measures ?? {}),
+    ...Object.entries(task.labels ?? {}).map(([name, value]) => ["label." + name, value]),
+    ...["src_url", "dest_name", "dest_bucket", "format", "created"].map((name) => [name, task[name]]),
+  ];
+  return html`<h2>${t("as_reported")}</h2><dl class="facts">${facts
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(
+      ([name, value]) => html`<div key=${name}><dt><code>${name}</code></dt><dd>${String(value)}</dd></div>`,
+    )}</dl>`;
+}
+
+function Story({ answer }) {
+  const task = answer.task;
+  return html`<p class="about"><span>${task.kind ? t("kind_" + task.kind) : "–"}</span>
+    <span>${t("status_" + task.status)}</span></p>
+    <dl class="parts">${PARTS.filter((name) => task[name]).map((name) => html`<${Part} key=${name} name=${name}
+      part=${task[name]} kind=${task.kind} />`)}</dl>
+    <${Facts} task=${task} />
+    <details><summary>JSON</summary><pre tabindex="0">${JSON.stringify(answer, null, 2)}</pre></details>`;
+}
+
+// A browser shortens an address whose segment is "." or "..", even if it is encoded.
+const isUnreachable = (path) => path.some((segment) => segment === "." || segment === "..");
+
+export function Task({ path, params, onDenied }) {
+  const zone = params.get("zone");
+  const whole = path.length === 3 && !isUnreachable(path);
+  const question = whole ? askList(["tasks", ...path], zone ? [["zone", zone]] : []) : null;
+  const state = useAnswer(JSON.stringify([path, zone]), question, onDenied);
+  return html`<${Title} text=${t("view_task")}> <code>${path[2] ?? ""}</code><//>
+    <p><a href="#/tasks" onClick=${(event) => {
+      if (history.length > 1) {
+        event.preventDefault();
+        history.back();
+      }
+    }}>${t("back")}</a></p>
+    ${!whole && html`<p class="failure" role="alert">${t("unreachable_id")}</p>`}
+    <div aria-live="polite" class="state">${whole && state.waits ? t("waits") : ""}</div>
+    ${state.problem && html`<${Failure} problem=${state.problem} />`}
+    ${state.answer && html`<${Story} answer=${state.answer} />`}`;
+}
