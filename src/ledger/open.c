@@ -236,7 +236,11 @@ static int load_derived(struct ledger *ledger, struct err *err) {
   int result = rows_begin(ledger->rows, &snapshot, err);
   if (result == 0) result = totals_visit_runs(snapshot, open_listed, ledger, err);
   if (result == 0) result = remove_unlisted(ledger, err);
-  return result == 0 ? catalogue_load(ledger->catalogue, snapshot, err) : result;
+  struct totals_meta meta;
+  if (result == 0) result = totals_meta(snapshot, &meta, err);
+  if (result != 0) return result;
+  past_note_change(ledger->past, meta.position);
+  return catalogue_load(ledger->catalogue, snapshot, err);
 }
 
 /* ---- applying the rest of the log ---- */

@@ -2,12 +2,14 @@
  *
  * Block times never go back, so the segment of a time is found by halves, and its blocks are read in order.
  *
- * Changes of projects are rare, and nothing says where they are. So the first question reads the log once, and a list
- * in memory keeps their places. One thread reads; others with such a question wait for it.
+ * Changes of projects are rare. As of a position behind the last one, the projects are as they are now, and no log is
+ * read. Nothing says where the earlier ones are. So the first question about them reads the log once, and a list in
+ * memory keeps their places. One thread reads; others with such a question wait for it.
  */
 #include "ledger/past.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -22,6 +24,7 @@ struct change_place {
 };
 
 struct past {
+  atomic_uint_fast64_t last_change; /* no project has a record behind this position */
   pthread_mutex_t lock; /* protects what follows, and is held while the log is read */
   struct change_place *items;
   size_t count, cap;
@@ -41,6 +44,8 @@ void past_free(struct past *past) {
   free(past->items);
   free(past);
 }
+
+void past_note_change(struct past *past, uint64_t position) { atomic_store(&past->last_change, position); }
 
 /* ---- as of a time ---- */
 
@@ -176,6 +181,12 @@ static int read_past(struct ledger *ledger, struct str id, uint64_t as_of, bool 
   return result;
 }
 
+/* A position behind a change is shown after the catalogue has the change. So if no change is noted while the catalogue
+ * is read, and as_of is behind the last one, the catalogue has all changes below as_of and no others. */
+static bool is_as_now(struct past *past, uint64_t as_of, uint64_t last_change) {
+  return as_of > last_change && atomic_load(&past->last_change) == last_change;
+}
+
 int ledger_project_as_of(struct ledger *ledger, struct str id, uint64_t as_of, struct project *ret, struct err *err) {
   struct project project;
   bool exists = false;
@@ -184,8 +195,13 @@ int ledger_project_as_of(struct ledger *ledger, struct str id, uint64_t as_of, s
     return err_set(err, ERR_RANGE, "position %llu is behind the ledger's end, %llu", (unsigned long long)as_of,
                    (unsigned long long)end);
   }
+  uint64_t last_change = atomic_load(&ledger->past->last_change);
   if (!catalogue_project(ledger->catalogue, id, &project)) {
     return err_set(err, ERR_NOT_FOUND, "no project %.*s exists", STR_ARG(id));
+  }
+  if (is_as_now(ledger->past, as_of, last_change)) {
+    *ret = project;
+    return 0;
   }
   int result = read_past(ledger, id, as_of, &exists, &project, err);
   if (result != 0) return result;

@@ -199,9 +199,10 @@ MUST_USE int ledger_sums(struct ledger *ledger, const struct sums_query *query,
 MUST_USE int ledger_position_at(struct ledger *ledger, int64_t time_ms, uint64_t *ret_position, struct err *err);
 
 /* A project as it was at a position: name, zone, labels; number and is_default are those of now. -ERR_NOT_FOUND if it
- * did not exist then. The first call after a start looks for changes of projects in the whole log, about 0.3 s for 1
- * GB that is in memory, else as long as the disk takes. The ledger keeps where they are (16 bytes each), and later
- * calls read only what was stored since. One call at a time reads; others wait for it. */
+ * did not exist then. Behind the last change of any project it costs nothing. Else the first call after a start looks for
+ * changes of projects in the whole log, about 0.3 s for 1 GB that is in memory, else as long as the disk takes. The
+ * ledger keeps where they are (16 bytes each), and later calls read only what was stored since. One call at a time
+ * reads; others wait for it. */
 MUST_USE int ledger_project_as_of(struct ledger *ledger, struct str id, uint64_t as_of, struct project *ret,
                                   struct err *err);
 

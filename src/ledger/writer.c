@@ -642,7 +642,8 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
 }
 
 /* Readers see a change at once. */
-static int apply_change(struct ledger *ledger, const struct record *record, struct err *err) {
+static int apply_change(struct ledger *ledger, const struct record *record, uint64_t position, struct err *err) {
+  if (record->type == RECORD_PROJECT) past_note_change(ledger->past, position);
   CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
   int result = catalogue_apply(ledger->catalogue, record, ledger->filling, err);
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
@@ -658,7 +659,7 @@ static int apply_block(struct ledger *ledger, const struct block *block, bool de
     result = block_next(block, &at, &record, err);
     if (result != 0) break;
     result = record.type == RECORD_USAGE ? apply_usage(ledger, &record.usage, position, decided, err)
-                                         : apply_change(ledger, &record, err);
+                                         : apply_change(ledger, &record, position, err);
   }
   if (result == 0 && count != block->count) {
     result = err_set(err, ERR_CORRUPT,
