@@ -54,7 +54,7 @@ def test_commands_of_the_readmes(bare, tmp_path):
         "export CODECMETER_URL CODECMETER_PROJECT CODECMETER_TOKEN CODECMETER_READ_TOKEN CODECMETER_PUBLIC_KEY CODECMETER_PRIVATE_KEY\n")
     script = "".join(line for step in steps[1:] for line in step.splitlines(True) if not line.startswith("make "))
     path = f"{os.path.dirname(CODECMETER)}:{os.environ['PATH']}"
-    printed = shell(script, tmp_path, PATH=path, TZ="Asia/Shanghai")  # the month of the project's zone
+    printed = shell(script, tmp_path, PATH=path)
     assert "out.mp4: h264 1280x720 30.000 s, duplicate" in printed, printed
     assert '"stored":1,"duplicate":0' in printed, printed
     assert ["org-a", "50", "2", "2"] in [line.split() for line in printed.splitlines()], printed
