@@ -198,15 +198,12 @@ static const struct zone *zone_asked_for(const struct v1_request *request) {
 /* The zone that the project had at the position. *ret_exists is false if it did not exist then: no task is below. */
 static int zone_of(const struct list *list, const struct project *project, bool *ret_exists, const struct zone **ret,
                    struct v1_problem *problem) {
-  struct project then = *project;
+  struct project then;
   struct err err = {0};
   *ret_exists = true;
   *ret = zone_asked_for(list->request);
   if (*ret != NULL) return 0;
-  int result = 0;
-  if (list->request->has_as_of || list->has_behind) {
-    result = ledger_project_as_of(list->request->ledger, str_of(project->id), list->as_of, &then, &err);
-  }
+  int result = ledger_project_as_of(list->request->ledger, str_of(project->id), list->as_of, &then, &err);
   *ret_exists = result != -ERR_NOT_FOUND;
   if (result == -ERR_NOT_FOUND) return 0;
   if (result == 0) result = zone_find(str_of(then.zone), ret, &err);
@@ -240,10 +237,7 @@ static int open_projects(struct list *list, struct v1_problem *problem) {
   if (list->asked == NULL || list->zones == NULL) return v1_refuse_err(problem, -ERR_MEMORY, "listing tasks", NULL);
   for (size_t i = 0; i < count && status == 0; i++)
     status = ask_for(list, &list->projects[i], problem);
-  bool is_of_now = !list->request->has_as_of && !list->has_behind;
-  if (status != 0 || !is_of_now || zone_asked_for(list->request) != NULL) return status;
-  list->as_of = ledger_position(list->request->ledger); /* between the two looks at the zones */
-  return v1_check_zones(list->request, list->projects, count, problem);
+  return status;
 }
 
 static int open_tasks(struct list *list, struct v1_problem *problem) {
