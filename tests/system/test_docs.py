@@ -20,6 +20,17 @@ def blocks(text, language=""):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
+def table(text, head):
+    """The cells of the only table with that head."""
+    found, = re.findall(rf"^\| {re.escape(head)} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, re.M)
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in found.splitlines()]
+
+
+def names(rows):
+    """The first cells of rows, each one name in backquotes."""
+    return [re.fullmatch(r"`([\w.]+)`", row[0])[1] for row in rows]
+
+
 def shell(script, cwd, **env):
     done = subprocess.run(["sh", "-euc", script], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True,
                           timeout=HANGS_S)

@@ -8,7 +8,7 @@ import pytest
 
 from client import event
 from conftest import Account
-from test_docs import blocks, read, shell
+from test_docs import blocks, names, read, shell, table
 from test_v1 import Reader, refused
 
 PAGE = "docs/v1.md"
@@ -17,16 +17,6 @@ PAGE = "docs/v1.md"
 def section(name):
     """The text under a heading of the page."""
     return re.search(rf"^## {re.escape(name)}\n(.*?)(?=^## |\Z)", read(PAGE), re.M | re.S)[1]
-
-
-def table(text, head):
-    """The rows of the table with this head: [[cell]]."""
-    found, = re.findall(rf"^\| {re.escape(head)} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, re.M)
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in found.splitlines()]
-
-
-def names(rows):
-    return [re.fullmatch(r"`([\w.]+)`", row[0])[1] for row in rows]
 
 
 @pytest.fixture

@@ -7,18 +7,9 @@ import re
 import pytest
 
 from client import event
-from test_docs import blocks, read, shell
+from test_docs import blocks, names, read, shell, table
 
 PAGE = "docs/v1-tasks.md"
-
-
-def table(head):
-    found, = re.findall(rf"^\| {re.escape(head)} \|.*\n\| ---.*\n((?:\|.*\n)+)", read(PAGE), re.M)
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in found.splitlines()]
-
-
-def names(rows):
-    return [re.fullmatch(r"`([\w.]+)`", row[0])[1] for row in rows]
 
 
 @pytest.fixture
@@ -65,8 +56,8 @@ def test_every_command(server, tmp_path):
 def test_parameters_and_fields(server):
     said = server.get("/v1/tasks?no-such=1").json()["detail"]
     listed = said.split("there are ")[1].split(", ")
-    assert sorted(name.replace("label.NAME", "label.") for name in names(table("parameter"))) == sorted(listed_name(name) for name in listed)
-    fields = table("field")
+    assert sorted(name.replace("label.NAME", "label.") for name in names(table(read(PAGE), "parameter"))) == sorted(listed_name(name) for name in listed)
+    fields = table(read(PAGE), "field")
     row = server.get("/v1/tasks").json()["rows"][0]
     assert names(fields) == list(row)
     types = {"text": str, "time": str, "integer": int, "object": dict}
@@ -82,7 +73,7 @@ def listed_name(name):
 def test_parts(server):
     """Each part of the table is in the answer, with one of its rules, or null."""
     task = server.get("/v1/tasks/org-acme/farm-7/job-4711%2F720p").json()["task"]
-    for part, _, rules in table("part"):
+    for part, _, rules in table(read(PAGE), "part"):
         member = task[part.strip("`")]
         assert member is None or member["rule"] in re.findall(r"`(\w+)`", rules), part
-    assert {name for name, member in task.items() if isinstance(member, dict) and "rule" in member} <= {part.strip("`") for part, _, _ in table("part")}
+    assert {name for name, member in task.items() if isinstance(member, dict) and "rule" in member} <= {part.strip("`") for part, _, _ in table(read(PAGE), "part")}

@@ -6,18 +6,9 @@ import re
 import pytest
 
 from client import event
-from test_docs import blocks, read, shell
+from test_docs import blocks, names, read, shell, table
 
 PAGE = "docs/v1-usage.md"
-
-
-def table(head):
-    found, = re.findall(rf"^\| {re.escape(head)} \|.*\n\| ---.*\n((?:\|.*\n)+)", read(PAGE), re.M)
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in found.splitlines()]
-
-
-def names(rows):
-    return [re.fullmatch(r"`([\w.]+)`", row[0])[1] for row in rows]
 
 
 @pytest.fixture
@@ -53,18 +44,18 @@ def test_every_command(server, tmp_path):
 
 def test_parameters_are_those_that_the_server_takes(server):
     detail = server.get("colour=red").json()["detail"]
-    assert names(table("parameter")) == detail.split("there are ")[1].split(", ")
+    assert names(table(read(PAGE), "parameter")) == detail.split("there are ")[1].split(", ")
 
 
 def test_fields_are_those_that_the_server_gives(server):
     group = "project,codec,tier,resolution,frame_rate,source,label.,kind"
     row = server.get(f"month=2026-10&compare=previous&group={group.replace('label.', 'label.team')}").json()["rows"][0]
-    assert [name.replace("label.team", "label.") for name in row] == names(table("field"))
+    assert [name.replace("label.team", "label.") for name in row] == names(table(read(PAGE), "field"))
 
 
 def test_bounds(server):
     """As the page says them."""
-    shown = {row[0] for row in table("bound")}
+    shown = {row[0] for row in table(read(PAGE), "bound")}
     assert {"500000 rows", "500000 steps", "20000000 tasks", "32 MiB"} <= shown
     steps = server.get("from=1990-01-01&to=2020-01-01&step=15m")
     assert steps.status == 400 and "500000 steps" in steps.json()["detail"]
