@@ -143,9 +143,9 @@ struct json *new_node(const reader &r) { return static_cast<struct json *>(arena
 int read_array(const reader &r, ondemand::array array, unsigned depth, struct json *node);
 int read_object(const reader &r, ondemand::object object, unsigned depth, struct json *node);
 
-/* A string that stands for a value is not consumed when its raw text is taken. simdjson skips it later, and would take a
- * string before a colon for a name, so it would skip what is behind it too. Tokens reach to the next one, so the byte
- * behind them is readable. */
+/* True if a colon follows a string that is a value: then the text is not JSON. simdjson does not see this. It skips the
+ * string later, takes it for the name of a member, and skips the member's value too. The byte behind the token is
+ * readable, because a raw token reaches to the next one. */
 bool is_before_colon(std::string_view raw) { return raw.data()[raw.size()] == ':'; }
 
 /* Reads a value below the top; depth is that of the array or object around it. */

@@ -85,7 +85,7 @@ static int run(struct console_options *options, struct err *err) {
   if (options_quiet() || made.secret == NULL) return 0;
   (void)fprintf(
       stderr,
-      "open this link in a browser; whoever has it can read usage until %s, or until `codecmeter token revoke %s`\n",
+      "open this link in a browser; with it, anyone can read usage until %s, or until `codecmeter token revoke %s`\n",
       made.expires, made.id);
   return 0;
 }

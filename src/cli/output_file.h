@@ -1,5 +1,5 @@
 /* A file that a command makes with --output: written under another name beside it, and renamed when it is whole. So
- * whoever reads FILE gets the old file or the new one, never a part. */
+ * a reader of FILE gets the old file or the new one, never a part. */
 #ifndef CODECMETER_CLI_OUTPUT_FILE_H
 #define CODECMETER_CLI_OUTPUT_FILE_H
 

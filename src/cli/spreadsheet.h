@@ -32,7 +32,7 @@ MUST_USE int spreadsheet_text(struct spreadsheet *spreadsheet, struct str text, 
 /* A number as it is written in JSON. One that a spreadsheet cannot hold exactly (beyond 15 digits) becomes a text. */
 MUST_USE int spreadsheet_number(struct spreadsheet *spreadsheet, struct str number, struct err *err);
 /* The local date of an RFC 3339 time, "2026-10-01T00:00:00+08:00", as a date; has_time: with hours and minutes. A
- * text that is none stays a text. */
+ * text that is not one stays a text. */
 MUST_USE int spreadsheet_date(struct spreadsheet *spreadsheet, struct str time, bool has_time, struct err *err);
 /* Ends the workbook, and reads it back: every row and cell is there. */
 MUST_USE int spreadsheet_end(struct spreadsheet *spreadsheet, struct err *err);

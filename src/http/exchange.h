@@ -2,7 +2,7 @@
  * room that make up the server; endpoints see request.h.
  *
  * An exchange is a request and its reply. It belongs to its connection, and ends with it at the latest. At any time one
- * thread has it: the library's thread of its connection, or, while the connection is suspended, whoever will resume it.
+ * thread has it: the library's thread of its connection, or the one that will resume it while it is suspended.
  * Only the fields that say so are under the server's lock.
  */
 #ifndef CODECMETER_HTTP_EXCHANGE_H
