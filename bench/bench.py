@@ -12,7 +12,9 @@ import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 
 import report
 from agents import agents
@@ -316,6 +318,19 @@ TAIL_INGEST = 50  # batches a second
 TAIL_ASK = 200  # queries, and single events, a second
 
 
+def finish_all(*processes):
+    """All are waited for, also where one failed, so that none is left behind."""
+    ended, failures = [], []
+    for process in processes:
+        try:
+            ended.append(finish_load(process))
+        except Failure as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+    return ended
+
+
 def tail_window(bench, name, delta_max, seconds):
     """One server: paced batches, and beside them paced queries and single events, open loop."""
     server = bench.codecmeter(name, ingest__delta_max=delta_max)
@@ -327,16 +342,7 @@ def tail_window(bench, name, delta_max, seconds):
                            "--events", TAIL_ASK * seconds, "--rate", TAIL_ASK, "--connections", 16)
         alone = start_load(*server.sink(), *bench.stream(0, TAIL_ASK * seconds, seed=2, duplicates=0), *batches(16, 1),
                            "--rate", TAIL_ASK)
-        # All are waited for, also where one failed, so that none is left behind.
-        ended, failures = [], []
-        for process in (ingest, query, alone):
-            try:
-                ended.append(finish_load(process))
-            except Failure as failure:
-                failures.append(failure)
-        if failures:
-            raise failures[0]
-        found = dict(zip(("ingest", "query", "event"), ended))
+        found = dict(zip(("ingest", "query", "event"), finish_all(ingest, query, alone)))
         found["checkpoints"], found["merges"] = server.checkpoints(), server.merges()
     return found
 
@@ -377,6 +383,95 @@ p99 with checkpoints is {ratio(numbers['query'])} times that without for queries
 ```
 codecmeter serve … --set http.access_log=false --set ingest.delta_max={delta_max}
 load http --batch {BATCH} --rate {TAIL_INGEST} --connections {CONNECTIONS} …
+load query --rate {TAIL_ASK} --connections 16 …
+load http --batch 1 --rate {TAIL_ASK} --connections 16 …
+```""", numbers
+
+
+# ---- scan: does anybody notice a question that reads every record? ----
+
+SCAN_PATH = "/v1/usage?group=source&from=1970-01-02"  # no total has sources, so this reads all
+
+
+class Scans:
+    """While the block runs, asks for a scan again and again; knows how many came to their end."""
+
+    def __init__(self, server, token):
+        self.request = urllib.request.Request(f"http://{server.target}{SCAN_PATH}",
+                                              headers={"Authorization": f"Bearer {token}"})
+        self.over, self.seconds, self.failure = threading.Event(), [], None
+
+    def _ask(self):
+        try:
+            while not self.over.is_set():
+                begin = time.monotonic()
+                with urllib.request.urlopen(self.request) as answer:
+                    if not answer.read().endswith(b'"complete":true}'):
+                        raise Failure("a scan was cut")
+                self.seconds.append(time.monotonic() - begin)
+        except (OSError, Failure) as failure:
+            self.failure = failure
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self._ask)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def scan_window(bench, server, number):
+    """Paced queries and single events, open loop. Each window's events are new ones."""
+    seconds = 6 if bench.quick else 15
+    query = start_load("query", "--target", server.target, "--path", server.signed_path(*bench.window()),
+                       "--events", TAIL_ASK * seconds, "--rate", TAIL_ASK, "--connections", 16)
+    alone = start_load(*server.sink(), *bench.stream(0, TAIL_ASK * seconds, seed=100 + number, duplicates=0), *batches(16, 1),
+                       "--rate", TAIL_ASK)
+    return dict(zip(("query", "event"), finish_all(query, alone)))
+
+
+def scan(bench):
+    tasks = min(bench.tasks, 10_000_000)
+    server = bench.codecmeter("scan")
+    rounds, seconds = {"none": [], "scan": []}, []
+    with server:
+        load(*server.sink(), *bench.stream(0, tasks, duplicates=0), *batches())
+        server.checkpoint()
+        token = server.read_token()
+        scan_window(bench, server, -1)  # warms up
+        for number in range(2 * bench.rounds):
+            kind = ("none", "scan")[(number + number // 2) % 2]
+            with Scans(server, token) if kind == "scan" else contextlib.nullcontext() as scans:
+                found = scan_window(bench, server, number)
+            if scans is not None:
+                if scans.failure is not None:
+                    raise Failure(f"a scan failed: {scans.failure}")
+                seconds += scans.seconds
+            rounds[kind].append(found)
+            note(f"scan: round {number // 2 + 1}, {kind}: query p99 {milliseconds(found['query']['p99_us'])} ms, "
+                 f"event p99 {milliseconds(found['event']['p99_us'])} ms")
+
+    def median(kind, what, key):
+        return statistics.median(found[what][key] for found in rounds[kind])
+    numbers = {what: median("scan", what, "p99_us") / median("none", what, "p99_us") for what in ("query", "event")}
+    numbers["tasks"] = tasks
+    rows = [[title, "beside scans" if kind == "scan" else "alone",
+             *(milliseconds(median(kind, what, key)) for key in ("p50_us", "p99_us", "p999_us")),
+             milliseconds(max(found[what]["max_us"] for found in rounds[kind]))]
+            for what, title in (("query", "query"), ("event", "single event")) for kind in rounds]
+    return f"""## Tail beside a scan
+
+{count(tasks)} tasks. Open loop, latency from when a request was due: {TAIL_ASK} queries/s and {TAIL_ASK} single events/s, alone and
+beside `GET {SCAN_PATH}`, which reads every record and was asked again whenever it was answered (a median of
+{statistics.median(seconds):.1f} s). {bench.rounds} rounds in turn, medians (max: of all). p99 beside scans is {ratio(numbers['query'])} times that without for queries,
+{ratio(numbers['event'])} times for single events.
+
+{table(["what", "", "p50, ms", "p99, ms", "p99.9, ms", "max, ms"], rows)}
+
+```
+{server.command}
 load query --rate {TAIL_ASK} --connections 16 …
 load http --batch 1 --rate {TAIL_ASK} --connections 16 …
 ```""", numbers
@@ -542,8 +637,8 @@ Query, all records in the derived files:
 
 # ---- all of it ----
 
-PARTS = {"growth": growth, "peers": peers, "variants": variants, "single": single, "tail": tail, "restart": restart,
-         "memory": memory, "disk": disk, "agents": agents, "profile": profile}
+PARTS = {"growth": growth, "peers": peers, "variants": variants, "single": single, "tail": tail, "scan": scan,
+         "restart": restart, "memory": memory, "disk": disk, "agents": agents, "profile": profile}
 DEFAULT = [name for name in PARTS if name != "profile"]
 
 

@@ -168,6 +168,9 @@ class Codecmeter:
         self.token = admin("token", "create", "--project", PROJECT)["token"]
         self.key = admin("key", "create")
 
+    def read_token(self):
+        return json.loads(run(CODECMETER, "token", "create", "--scope", "read", "--data", self.data, "--json"))["token"]
+
     def end(self, number):
         if self.process is None:
             return

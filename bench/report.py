@@ -26,7 +26,7 @@ def ratio(number):
 
 
 def milliseconds(us):
-    return f"{us / 1000:.1f}"
+    return f"{us / 1000:.1f}" if us >= 10_000 else f"{us / 1000:.2f}"
 
 
 def mebibytes(number):
@@ -128,6 +128,10 @@ def targets(store):
          "", at(store, "tail", "merges")),
         ("p99 of a single event during checkpoints, of that without", "<= 2", at(store, "tail", "event"), 2, -1,
          "", at(store, "tail", "merges")),
+        ("p99 of a query beside a scan, of that without", "<= 2", at(store, "scan", "query"), 2, -1,
+         f"{count(at(store, 'scan', 'tasks') or 0)} tasks", (at(store, "scan", "tasks") or 0) >= 10_000_000),
+        ("p99 of a single event beside a scan, of that without", "<= 2", at(store, "scan", "event"), 2, -1,
+         f"{count(at(store, 'scan', 'tasks') or 0)} tasks", (at(store, "scan", "tasks") or 0) >= 10_000_000),
         ("restart after SIGKILL, seconds", "< 2", at(store, "restart", "seconds"), 2, -1,
          f"{count(at(store, 'restart', 'records') or 0)} records beyond the checkpoint",
          (at(store, "restart", "records") or 0) >= 1_000_000),
