@@ -11,8 +11,10 @@
 #include "query/explain.h"
 #include "query/task.h"
 #include "query/tasks.h"
+#include "v1/examples.h"
 #include "v1/param_common.h"
 #include "v1/resource.h"
+#include "v1/task_columns.h"
 #include "v1/times.h"
 
 struct told {
@@ -24,11 +26,6 @@ struct told {
 };
 
 static const struct v1_param params[] = {V1_PARAM_ZONE, V1_PARAM_AS_OF, {0}};
-
-static const struct v1_column columns[] = {
-    {"task", "object", {"the task: docs/v1-tasks.md has its members", "任务；成员见 docs/v1-tasks.md"}},
-    {0},
-};
 
 /* ---- opening ---- */
 
@@ -371,7 +368,8 @@ const struct v1_resource v1_resource_task = {
     .shape = V1_OBJECT,
     .formats = V1_FORMAT(V1_JSON),
     .params = params,
-    .columns = columns,
+    .columns = v1_task_columns,
+    .answer_example = v1_example_task,
     .help = {"Everything known of one task, and the rule behind each number.",
              "一个任务的全部信息，以及每个数字背后的规则。"},
     .open = open_task,
