@@ -25,6 +25,27 @@ struct told {
   size_t tokens_count;
 };
 
+static const struct v1_param segments[] = {
+    {.name = "project",
+     .type = V1_TEXT,
+     .least = 1,
+     .most = PROJECT_ID_MAX,
+     .example = "org-acme",
+     .help = {"the project's id", "项目 ID"}},
+    {.name = "source",
+     .type = V1_TEXT,
+     .least = 1,
+     .most = SOURCE_MAX,
+     .example = "farm-7",
+     .help = {"who reported the task", "由谁上报"}},
+    {.name = "id",
+     .type = V1_TEXT,
+     .least = 1,
+     .most = EVENT_ID_MAX,
+     .example = "job-4711/720p",
+     .help = {"the task, unique to the source; in a path, a / is written %2F", "任务的 id，在来源内唯一；路径里的 / 写作 %2F"}},
+    {0},
+};
 static const struct v1_param params[] = {V1_PARAM_ZONE, V1_PARAM_AS_OF, {0}};
 
 /* ---- opening ---- */
@@ -367,6 +388,7 @@ const struct v1_resource v1_resource_task = {
     .path = "/v1/tasks/{project}/{source}/{id}",
     .shape = V1_OBJECT,
     .formats = V1_FORMAT(V1_JSON),
+    .segments = segments,
     .params = params,
     .columns = v1_task_columns,
     .answer_example = v1_example_task,
