@@ -130,7 +130,6 @@ static void put_schema(struct doc *doc, const struct v1_param *param) {
     doc_close(doc);
   } else if (is_list(param)) {
     doc_text(doc, "type", "array");
-    doc_integer(doc, "minItems", 1);
     doc_bool(doc, "uniqueItems", true);
     doc_open(doc, "items");
     put_value(doc, param);
