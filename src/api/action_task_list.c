@@ -324,7 +324,6 @@ static const struct api_param params[] = {
      .help = {"how many tasks the window has (codecmeter's own)", "时间段内的任务总数（codecmeter 自有字段）"}}, \
     {0}, \
   }
-/* clang-format on */
 
 static int answer_codec(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_codec, out, refusal);
@@ -403,3 +402,4 @@ const struct api_action api_get_snap_task_list = {
     .help = {"the snapshot tasks of a window, finished and failed ones",
              "一段时间内的截图任务，包括完成的和失败的"},
 };
+/* clang-format on */
