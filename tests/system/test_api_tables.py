@@ -167,6 +167,20 @@ def test_no_other_parameter_is_read(media, action):
     assert media.client.call(action, **request_of(action), **others) == media.client.call(action, **request_of(action))
 
 
+def test_the_bound_of_limit_is_that_of_the_setting(bare):
+    """The table's bound is the largest query.rows_max; the server's own setting holds."""
+    most = TABLES["GetCodecTaskList"][0]["Limit"]["maximum"]
+    account = Account(bare, f"query.rows_max={most}")
+    for rows_max in (most, 10):
+        assert account.client.call("GetCodecTaskList", Limit=rows_max)["RetCode"] == 0
+        assert f"from 1 to {rows_max}" in account.client.call("GetCodecTaskList", Limit=rows_max + 1)["Message"]
+        bare.stop()
+        bare.start("query.rows_max=10")
+    bare.stop()
+    refused = run("serve", "--data", bare.data, "--set", f"query.rows_max={most + 1}", check=False)
+    assert refused.returncode == 2 and "query.rows_max" in refused.stderr, refused
+
+
 # ---- pages ----
 
 
