@@ -52,6 +52,11 @@ def media(tmp_path_factory):
     assert account.client.report(TASKS + same, token=token).json()["stored"] == len(TASKS + same)
     assert account.client.report(same).json()["stored"] == len(same)  # in org-a, the default project
     assert account.client.report(void("v1", "job/void"), token=token).json()["stored"] == 1
+    notice = {"retcode": 0, "task_id": "w", "src_url": "s", "dest_video_name": "d", "dest_video_url": "u", "duration": 30,
+              "file_size": 1, "width": 1280, "height": 720, "message": ""}
+    reply = account.client.request("POST", "/v1/adapters/umedia?source=um", json.dumps(notice),
+                                   {"Content-Type": "application/json", "Authorization": f"Bearer {token}"})
+    assert reply.json()["unresolved"] == 1, reply.body
     key = server.admin("key", "create", "--project", "org-demo", "--project", "org-empty")
     account.sub = server.client(public_key=key["public_key"], private_key=key["private_key"])
     yield account
