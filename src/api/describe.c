@@ -87,6 +87,8 @@ static void check_fields(const struct api_field *fields) {
   for (const struct api_field *field = fields; field->name != NULL; field++) {
     bool has_members = field->type == API_LIST || field->type == API_OBJECT;
     CHECK(is_help(field->help) && (has_members || field->members == NULL));
+    /* All values come from a task, or none does. */
+    CHECK(field->type == API_OBJECT || (field->append != NULL) == (fields->append != NULL));
     for (const struct api_field *other = fields; other < field; other++)
       CHECK(strcmp(other->name, field->name) != 0);
     if (field->members != NULL) check_fields(field->members);
