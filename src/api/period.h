@@ -7,6 +7,22 @@
 #include "api/call.h"
 #include "meter/window.h"
 
+#define PERIOD_PARAMS \
+  { \
+    .name = "BeginTime", .type = API_INT, .most = ZONE_TIME_MAX, .allowed = PERIOD_ALLOWED, .example = "1500220800", \
+    .help = {"where the window begins, in Unix seconds, not after EndTime; the whole day counts. Absent: seven days " \
+             "before EndTime", \
+             "查询的起始时间（Unix 时间戳，秒），不晚于 EndTime；当天整天计入。不填写为 EndTime 之前七天"}, \
+  }, \
+  { \
+    .name = "EndTime", .type = API_INT, .most = ZONE_TIME_MAX, .allowed = PERIOD_ALLOWED, .example = "1500480000", \
+    .help = {"where the window ends, in Unix seconds; the whole day counts, and a time in the future counts as now. " \
+             "Absent: seven days after BeginTime, but not after now; if both are absent, now", \
+             "查询的结束时间（Unix 时间戳，秒）；当天整天计入，将来的时间按现在算。不填写为 BeginTime 之后七天，" \
+             "但不晚于现在；两者都不填写，则为现在"}, \
+  }
+#define PERIOD_ALLOWED "must be Unix seconds from 0 to the end of the year 9999"
+
 struct period {
   const struct zone *zone; /* the project's */
   struct window window;

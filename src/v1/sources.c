@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "meter/rfc3339.h"
+#include "v1/examples.h"
 #include "v1/param_common.h"
 #include "v1/resource.h"
 
@@ -40,18 +41,18 @@ static const struct v1_param params[] = {
      .type = V1_FLAG,
      .preset = "0",
      .example = "1",
-     .help = {"1: only agents and sources that have a problem", "1：只列出有问题的代理和来源"}},
+     .help = {"1: only agents and sources that have a problem; 0: all", "1：只列出有问题的代理和来源；0：全部"}},
     {0},
 };
 
 static const struct v1_column columns[] = {
-    {"kind", "text", {"agent or source", "agent（代理）或 source（来源）"}},
-    {"project", "text", {"the project that it reports for; empty: several", "它上报的项目；空：多个项目"}},
-    {"source", "text?", {"of a source: its name in events", "来源：事件里的 source"}},
+    {"kind", "text", {"'agent' or 'source'", "agent（代理）或 source（来源）"}},
+    {"project", "text", {"the project that it reports for; empty: several. Only a token for all projects sees such a row", "它上报的项目；空：多个项目，只有可读所有项目的令牌才能看到这样的行"}},
+    {"source", "text?", {"of a source: its name in events; empty: its events could not be read far enough to know it", "来源：事件里的 source；空：事件无法解析，不知道来源"}},
     {"agent", "text?", {"of an agent: its name", "代理：名称"}},
     {"command", "text?", {"of an agent: what it runs", "代理：它运行的命令"}},
     {"version", "text?", {"of an agent: its version", "代理：版本"}},
-    {"token", "text?", {"of an agent: the public id of its token", "代理：其令牌的公开 ID"}},
+    {"token", "text?", {"of an agent: the public id of its token, as in 'codecmeter token list'", "代理：其令牌的公开 ID，与 codecmeter token list 中相同"}},
     {"first_seen",
      "time?",
      {"when its first report arrived, in UTC; null if the server took none of them yet",
@@ -61,15 +62,15 @@ static const struct v1_column columns[] = {
     {"today", "integer?", {"of a source: outputs since 00:00 UTC", "来源：UTC 0 点以来的输出数"}},
     {"median",
      "integer?",
-     {"of a source: median of outputs a day, of the last 28 days", "来源：最近 28 天每天输出数的中位数"}},
+     {"of a source: the median of outputs a day, of the last 28 days", "来源：最近 28 天每天输出数的中位数"}},
     {"unresolved", "integer?", {"of a source: outputs that wait to be completed", "来源：待补全的输出数"}},
     {"rejected",
      "integer",
-     {"of a source: events rejected since the server started; of an agent: events in its spool's rejected/",
+     {"of a source: events that were rejected since the server started; of an agent: events in its spool's 'rejected/'",
       "来源：服务器启动以来被拒绝的事件数；代理：其 spool 的 rejected/ 里的事件数"}},
     {"interval_ms",
      "integer?",
-     {"of an agent: it promises a report this often; null: only with events",
+     {"of an agent: it promises a report this often; null: it reports only with events",
       "代理：承诺的上报间隔（毫秒）；null：仅随事件上报"}},
     {"spooled", "integer?", {"of an agent: events in its spool", "代理：spool 中的事件数"}},
     {"oldest_ms",
@@ -83,9 +84,18 @@ static const struct v1_column columns[] = {
      {"of an agent: how far its clock is ahead of the server's", "代理：其时钟比服务器快多少毫秒"}},
     {"problems",
      "list",
-     {"silent, spool, clock, rejected: what is wrong; empty: nothing",
+     {"what is wrong: 'silent', 'spool', 'clock', 'rejected'; empty: nothing",
       "问题：silent（静默）、spool、clock（时钟）、rejected（被拒绝）；空：没有"}},
-    {"text", "text", {"the problems in sentences, in English; empty: none", "问题的英文说明；空：没有"}},
+    {"text", "text", {"the same problems as sentences, in English; empty if it has no problem", "问题的英文说明；空：没有"}},
+    {0},
+};
+
+static const struct v1_column members[] = {
+    {"now", "time", {"when the list was made, in UTC", "列表生成的时间（UTC）"}},
+    {"since", "time", {"when this server started, in UTC", "服务器启动的时间（UTC）"}},
+    {"end",
+     "integer",
+     {"the end of the log. If position is less, the rest is not counted yet", "日志的末尾。position 更小时，其余部分尚未计入"}},
     {0},
 };
 
@@ -267,6 +277,8 @@ const struct v1_resource v1_resource_sources = {
     .formats = V1_FORMATS,
     .params = params,
     .columns = columns,
+    .members = members,
+    .answer_example = v1_example_sources,
     .help = {"who reports: each agent and each source, and what is wrong with it",
              "谁在上报：每个代理和每个来源，以及它们的问题"},
     .open = open_list,
