@@ -1,6 +1,6 @@
 // One task, explained: each number beside the rule that gave it.
 import { html } from "./vendor/preact.js";
-import { askList, Failure, number, Title, useAnswer } from "./parts.js";
+import { askList, Failure, Named, number, projectName, Title, useAnswer } from "./parts.js";
 import { sentence } from "./rules.js";
 import { language, t } from "./words.js";
 
@@ -61,10 +61,11 @@ function Facts({ task }) {
     )}</dl>`;
 }
 
-function Story({ answer }) {
+function Story({ answer, projects }) {
   const task = answer.task;
   return html`<p class="about"><span>${task.kind ? t("kind_" + task.kind) : "–"}</span>
-    <span>${t("status_" + task.status)}</span></p>
+    <span>${t("status_" + task.status)}</span>
+    <span><${Named} name=${projectName(projects, task.project)} id=${task.project} /></span></p>
     <dl class="parts">${PARTS.filter((name) => task[name]).map((name) => html`<${Part} key=${name} name=${name}
       part=${task[name]} kind=${task.kind} />`)}</dl>
     <${Facts} task=${task} />
@@ -74,7 +75,7 @@ function Story({ answer }) {
 // A browser shortens an address whose segment is "." or "..", even if it is encoded.
 const isUnreachable = (path) => path.some((segment) => segment === "." || segment === "..");
 
-export function Task({ path, params, onDenied }) {
+export function Task({ path, params, projects, onDenied }) {
   const zone = params.get("zone");
   const whole = path.length === 3 && !isUnreachable(path);
   const question = whole ? askList(["tasks", ...path], zone ? [["zone", zone]] : []) : null;
@@ -89,5 +90,5 @@ export function Task({ path, params, onDenied }) {
     ${!whole && html`<p class="failure" role="alert">${t("unreachable_id")}</p>`}
     <div aria-live="polite" class="state">${whole && state.waits ? t("waits") : ""}</div>
     ${state.problem && html`<${Failure} problem=${state.problem} />`}
-    ${state.answer && html`<${Story} answer=${state.answer} />`}`;
+    ${state.answer && html`<${Story} answer=${state.answer} projects=${projects} />`}`;
 }
