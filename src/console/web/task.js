@@ -1,8 +1,8 @@
 // One task, explained: each number beside the rule that gave it.
 import { html } from "./vendor/preact.js";
 import { askList, Failure, Named, number, projectName, Title, useAnswer } from "./parts.js";
-import { sentence } from "./rules.js";
-import { language, t } from "./words.js";
+import { sentences } from "./rules.js";
+import { t } from "./words.js";
 
 const PARTS = ["counts", "codec", "tier", "amount", "finished", "day", "reported", "voided", "unresolved"];
 
@@ -36,10 +36,10 @@ function resultOf(name, part, kind) {
   }
 }
 
-function Part({ name, part, kind }) {
-  const local = sentence(name, part);
-  return html`<div class="part"><dt>${t("part_" + name)}</dt><dd><strong>${resultOf(name, part, kind)}</strong>
-    <p lang=${local ? language() : "en"}>${local ?? part.text}</p>
+function Part({ name, task }) {
+  const part = task[name];
+  return html`<div class="part"><dt>${t("part_" + name)}</dt><dd><strong>${resultOf(name, part, task.kind)}</strong>
+    ${sentences(name, task).map(([language, text]) => html`<p key=${language} lang=${language}>${text}</p>`)}
     ${name === "voided" && html`<p>${t("voided_by", part.actor ?? "–")}</p>`}</dd></div>`;
 }
 
@@ -67,7 +67,8 @@ function Story({ answer, projects }) {
     <span>${t("status_" + task.status)}</span>
     <span><${Named} name=${projectName(projects, task.project)} id=${task.project} /></span></p>
     <dl class="parts">${PARTS.filter((name) => task[name]).map((name) => html`<${Part} key=${name} name=${name}
-      part=${task[name]} kind=${task.kind} />`)}</dl>
+      task=${task} />`)}</dl>
+    <p class="note">${t("repeats")}</p>
     <${Facts} task=${task} />
     <details><summary>JSON</summary><pre tabindex="0">${JSON.stringify(answer, null, 2)}</pre></details>`;
 }
