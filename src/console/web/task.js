@@ -1,6 +1,6 @@
 // One task, explained: each number beside the rule that gave it.
 import { html } from "./vendor/preact.js";
-import { askList, Failure, Named, number, projectName, Title, useAnswer } from "./parts.js";
+import { askList, Failure, momentOf, Named, number, projectName, Title, useAnswer } from "./parts.js";
 import { sentences } from "./rules.js";
 import { t } from "./words.js";
 
@@ -24,15 +24,15 @@ function resultOf(name, part, kind) {
           ? number(part.images) + " " + t("unit_images")
           : "–";
     case "finished":
-      return part.time;
+      return momentOf(part.time);
     case "day":
       return part.date;
     case "reported":
-      return part.arrived;
+      return momentOf(part.arrived);
     case "voided":
       return part.reason ?? "";
     default:
-      return (part.missing ?? []).join(", ");
+      return t("missing", (part.missing ?? []).join(", "));
   }
 }
 
@@ -52,6 +52,7 @@ function Facts({ task }) {
     ["task_id", task.task_id],
     ...Object.entries(task.measures ?? {}),
     ...Object.entries(task.labels ?? {}).map(([name, value]) => ["label." + name, value]),
+    ...Object.entries(task.voids ?? {}).map(([name, value]) => ["voids." + name, value]),
     ...["src_url", "dest_name", "dest_bucket", "format", "created"].map((name) => [name, task[name]]),
   ];
   return html`<h2>${t("as_reported")}</h2><dl class="facts">${facts
