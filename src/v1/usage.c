@@ -12,9 +12,6 @@
 #include "v1/param_common.h"
 #include "v1/resource.h"
 
-/* What all answers of this resource may hold together. */
-static struct usage_budget budget = {.max = USAGE_BUDGET_DEFAULT};
-
 struct report {
   struct filter filter;
   struct project *projects; /* malloc'd */
@@ -221,11 +218,11 @@ static int refuse_begin(int result, const char *param, const struct err *err, st
   return v1_refuse(problem, 400, "%s", err->text);
 }
 
-static int begin_report(const struct v1_request *request, struct report *report, const struct usage_spec *spec,
-                        struct v1_problem *problem) {
+static int begin_report(const struct v1_request *request, struct v1_answer *answer, struct report *report,
+                        const struct usage_spec *spec, struct v1_problem *problem) {
   struct err err = {0};
   const char *param;
-  int result = usage_begin(request->ledger, spec, &budget, request->clock, &report->answer, &param, &err);
+  int result = usage_begin(request->ledger, spec, answer->usage, request->clock, &report->answer, &param, &err);
   if (result != 0) return refuse_begin(result, param, &err, problem);
   if (request->has_as_of || spec->zone != NULL) return 0;
   return v1_check_zones(request, report->projects, report->projects_count, problem);
@@ -238,7 +235,8 @@ static int open_report(const struct v1_request *request, struct v1_answer *answe
   if (report == NULL) return v1_refuse(problem, 503, "the server has no memory now: ask again later");
   answer->state = report;
   int status = read_request(request, report, &spec, problem);
-  if (status == 0) status = begin_report(request, report, &spec, problem);
+  spec.owner = answer->owner;
+  if (status == 0) status = begin_report(request, answer, report, &spec, problem);
   if (status != 0) return status;
   add_columns(report->answer, report->compares, &answer->rows);
   v1_rows_member_text(&answer->rows, "answered_from", str_of(methods[usage_method(report->answer)]));
