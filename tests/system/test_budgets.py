@@ -1,0 +1,147 @@
+"""Reads under attack: many scans at once, clients that read slowly, long questions beside short ones. None of them takes more memory
+or time than it may, and each is answered or refused with words. Clients that leave: tests/unit/test_http_gone.c.
+"""
+import http.client
+import json
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from client import event
+from conftest import Account, unless_sanitized, wait_until
+
+WIDE = ("query.max_age=0", "query.max_span=0")
+YEAR = "from=2020-01-01&to=2021-01-01"
+# No totals know a source, so this reads the record of each task; there is none of this source.
+SCAN = f"/v1/usage?project=org-a&{YEAR}&group=source&source=nobody"
+LIST = "/v1/tasks?project=org-a&format=ndjson&source=nobody"
+
+
+def fill(client, tasks):
+    for first in range(0, tasks, 10000):
+        batch = [event(f"task-{n}", f"2020-{n % 12 + 1:02}-{n % 28 + 1:02}T{n % 24:02}:{n % 60:02}:{n // 7 % 60:02}Z", seconds=n % 7 + 1,
+                       source=f"source-{n % 50}") for n in range(first, min(first + 10000, tasks))]
+        assert client.report(batch).json()["stored"] == len(batch)
+
+
+def read_token(server):
+    return server.admin("token", "create", "--scope", "read", "--project", "org-a")["token"]
+
+
+def connect(server, receive_buffer=None):
+    connection = socket.socket()
+    if receive_buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.settimeout(300)
+    connection.connect((server.host, server.port))
+    return connection
+
+
+def ask(server, token, target, method="GET", receive_buffer=None, headers=""):
+    connection = connect(server, receive_buffer)
+    connection.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}\r\n".encode())
+    return connection
+
+
+def hear(connection, method="GET"):
+    reply = http.client.HTTPResponse(connection, method=method)
+    reply.begin()
+    body = reply.read()
+    return reply.status, reply, body
+
+
+def anonymous_mb(server):
+    with open(f"/proc/{server.process.pid}/status") as status:
+        return int(re.search(r"RssAnon:\s+(\d+) kB", status.read()).group(1)) / 1024
+
+
+# ---- memory ----
+
+
+@unless_sanitized
+@pytest.mark.parametrize("target, growth", [(SCAN, 60), (LIST, 60)], ids=["usage", "tasks"])
+def test_64_scans_at_once_cost_little(bare, target, growth):
+    """Between two turns a scan keeps no blocks of the log; afterwards the server is as small as before."""
+    account = Account(bare, *WIDE, "query.running_max=100")
+    fill(account.client, 60000)
+    token = read_token(bare)
+    bare.stop()  # what is in the delta becomes runs
+    bare.start()
+    status, _, body = hear(ask(bare, token, target))
+    assert status == 200
+    before, most = anonymous_mb(bare), 0
+    clients = [ask(bare, token, target) for _ in range(64)]
+    bodies = [None] * len(clients)
+    threads = [threading.Thread(target=lambda i: bodies.__setitem__(i, hear(clients[i])), args=(i,)) for i in range(len(clients))]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        most = max(most, anonymous_mb(bare))
+        time.sleep(0.01)
+    assert [answer[0] for answer in bodies] == [200] * 64 and all(answer[2] == body for answer in bodies)
+    print(f"{before:.1f} MB before, {most:.1f} MB with 64 scans")
+    assert most - before < growth
+    wait_until(lambda: anonymous_mb(bare) < 30, 60)
+    for connection in clients:
+        connection.close()
+
+
+@unless_sanitized
+def test_one_token_leaves_room_for_others(bare):
+    """Slow readers of one token hold three quarters of query.memory_max; those of another one are answered."""
+    account = Account(bare, *WIDE, "query.memory_max=4MiB", "http.request_timeout=1h")
+    fill(account.client, 20000)
+    greedy, other = read_token(bare), read_token(bare)
+    long = f"/v1/usage?project=org-a&{YEAR}&step=1h&group=source"  # about 20,000 rows: 1.4 MB in memory, 4 MB as text
+    status, _, whole = hear(ask(bare, greedy, long))
+    assert status == 200 and json.loads(whole)["complete"] is True
+    holding, refusal = [], None
+    for _ in range(10):
+        connection = ask(bare, greedy, long, receive_buffer=4096)
+        if not connection.recv(20, socket.MSG_PEEK).startswith(b"HTTP/1.1 200"):
+            refusal = connection
+            break
+        holding.append(connection)
+    assert 1 <= len(holding) < 10
+    status, reply, body = hear(refusal)
+    assert status == 503 and reply.getheader("Retry-After") and "query.memory_max" in json.loads(body)["detail"]
+    for target in (f"/v1/usage?project=org-a&{YEAR}&step=1mo&group=source", f"/v1/usage?project=org-a&{YEAR}&step=1d", "/v1/projects",
+                   "/v1/tasks?project=org-a"):
+        status, _, body = hear(ask(bare, other, target))
+        assert status == 200, (target, body)
+    assert hear(holding[0])[2] == whole
+    for connection in holding:
+        connection.close()
+    wait_until(lambda: hear(ask(bare, greedy, long))[0] == 200)
+
+
+# ---- connections ----
+
+
+def test_head_and_304_leave_the_connection_open(account):
+    server = account.server
+    account.client.report([event(n) for n in range(5)])
+    token = read_token(server)
+    for target in ("/v1/projects", f"/v1/usage?project=org-a&{YEAR}", "/v1/tasks?project=org-a", "/v1/tasks?project=org-a&format=csv"):
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+        connection.auto_open = 0
+        connection.connect()
+
+        def send(method, **headers):
+            connection.request(method, target, headers={"Authorization": f"Bearer {token}", **headers})
+            reply = connection.getresponse()
+            return reply, reply.read()
+
+        got, body = send("GET")
+        etag, length = got.getheader("ETag"), str(len(body))
+        assert got.status == 200 and etag and got.getheader("Content-Length") == length
+        for method, headers, status in (("HEAD", {}, 200), ("GET", {"If-None-Match": etag}, 304), ("HEAD", {"If-None-Match": etag}, 304),
+                                        ("GET", {"If-None-Match": 'W/"x", ' + etag}, 304), ("GET", {}, 200)):
+            reply, text = send(method, **headers)
+            assert reply.status == status and reply.getheader("Connection") != "close", (target, method, headers)
+            assert reply.getheader("ETag") == etag and reply.getheader("Content-Length") == length
+            assert text == (body if (method, status) == ("GET", 200) else b"")
+        connection.close()
