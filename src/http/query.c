@@ -303,6 +303,7 @@ ssize_t query_read(struct exchange *x, char *out, size_t max) {
 /* ---- the server ---- */
 
 void query_expire(struct http_server *server) {
+  query_pool_relieve(server->queries);
   for (struct query_job *job; (job = query_pool_expire(server->queries)) != NULL;) {
     struct exchange *x = exchange_of(job);
     x->query.runs = false;
@@ -312,8 +313,8 @@ void query_expire(struct http_server *server) {
 
 static unsigned threads_of(const struct http_options *options) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  if (options->query_threads > 0) return options->query_threads;
-  return cores > 2 ? (unsigned)cores / 2 : 1;
+  unsigned threads = options->query_threads > 0 ? options->query_threads : cores > 2 ? (unsigned)cores / 2 : 1;
+  return threads < QUERY_THREADS_MAX ? threads : QUERY_THREADS_MAX;
 }
 
 int query_start(struct http_server *server, struct err *err) {

@@ -4,13 +4,14 @@ or time than it may, and each is answered or refused with words. Clients that le
 import http.client
 import json
 import re
+import select
 import socket
 import threading
 import time
 
 import pytest
 
-from client import event
+from client import event, form
 from conftest import Account, unless_sanitized, wait_until
 
 WIDE = ("query.max_age=0", "query.max_span=0")
@@ -145,3 +146,31 @@ def test_head_and_304_leave_the_connection_open(account):
             assert reply.getheader("ETag") == etag and reply.getheader("Content-Length") == length
             assert text == (body if (method, status) == ("GET", 200) else b"")
         connection.close()
+
+
+# ---- turns ----
+
+
+def test_a_long_list_of_umedia_leaves_turns_to_others(bare):
+    """A list reads the record of each task if any was voided. On one query thread, a question that comes later is answered first."""
+    account = Account(bare, *WIDE, "query.threads=1")
+    day = [event(f"task-{n}", "2020-11-01T04:00:00Z", seconds=1) for n in range(300000)]
+    for first in range(0, len(day), 10000):
+        assert account.client.report(day[first:first + 10000]).status == 200
+    voiding = bare.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
+    assert account.client.report({"specversion": "1.0", "type": "usage.voided", "source": "test", "id": "void", "subject": "org-a",
+                                  "time": "2020-11-02T04:00:00Z", "data": {"source": "test", "id": "task-5"}}, token=voiding).json()["stored"] == 1
+    token = read_token(bare)
+    window = {"Action": "GetCodecTaskList", "BeginTime": 1604160000, "EndTime": 1604246399, "Limit": 1, "Offset": 299998}
+    body = form(account.client.signed(window)).encode()
+    connection = connect(bare)
+    connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                       + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    assert hear(ask(bare, token, "/v1/projects"))[0] == 200
+    is_first = bool(select.select([connection], [], [], 0)[0])
+    status, _, text = hear(connection)
+    answer = json.loads(text)
+    assert answer["RetCode"] == 0, answer
+    assert not is_first, "the list was answered before a question that came later"
+    assert status == 200 and answer["TotalCount"] == 299999 and len(answer["TaskList"]) == 1
+    connection.close()
