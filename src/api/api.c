@@ -351,7 +351,7 @@ static int run(struct exchange *x, struct buf *body) {
       .claim = x->request->claim,
       .claim_arg = x->request->claim_arg,
       .work = x->request->work,
-      .until_ms = clock_monotonic_ms(x->api->options.clock) + API_TURN_MS,
+      .until_ms = x->request->work != NULL ? clock_monotonic_ms(x->api->options.clock) + API_TURN_MS : 0,
   };
   if (action->needs_project) code = find_project(x, &call.project);
   x->is_later = action->is_long && !x->request->may_take_long;

@@ -237,7 +237,7 @@ static void put_troubles(struct v1_rows *rows, const struct listing *listing, co
   }
   v1_cell_list(rows, names, count);
   sources_tell(&item, &text);
-  v1_cell_text(rows, buf_view(&text));
+  v1_cell_written(rows, &text);
 }
 
 static enum v1_next next_lines(void *state, struct v1_rows *rows, struct err *err) {

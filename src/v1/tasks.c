@@ -325,12 +325,14 @@ static void put_frame_rate(struct v1_rows *rows, struct frame_rate rate) {
   SCOPED(buf_fini) struct buf text = {0};
   if (rate.denominator > 0) dim_write_frame_rate(rate, &text);
   put_text(rows, buf_view(&text));
+  rows->out->failed |= text.failed;
 }
 
 static void put_labels(struct v1_rows *rows, struct str labels) {
   SCOPED(buf_fini) struct buf text = {0};
   labels_write_json(labels, &text);
   v1_cell_json(rows, buf_view(&text));
+  rows->out->failed |= text.failed;
 }
 
 static void put_identity(struct v1_rows *rows, const struct tasks_item *item, const struct zone *zone) {

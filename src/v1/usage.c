@@ -186,7 +186,8 @@ static int read_request(const struct v1_request *request, struct report *report,
 
 /* ---- columns ---- */
 
-static void add_columns(const struct usage_answer *answer, bool compares, struct v1_rows *rows) {
+/* False: no memory. */
+static bool add_columns(const struct usage_answer *answer, bool compares, struct v1_rows *rows) {
   static const char *const sums[] = {"seconds", "minutes", "rounding_seconds", "tasks", "images"};
   static const char *const before[] = {
       "previous_start", "previous_end",   "previous_seconds", "previous_minutes", "previous_rounding_seconds",
@@ -200,6 +201,7 @@ static void add_columns(const struct usage_answer *answer, bool compares, struct
     char name[V1_COLUMN_NAME_MAX + 1];
     SCOPED(buf_fini) struct buf text = {0};
     dim_write_name(&dims[i], &text);
+    if (text.failed) return false;
     bool fits = str_copy(buf_view(&text), name, sizeof name);
     CHECK(fits);
     v1_rows_column(rows, name);
@@ -208,6 +210,7 @@ static void add_columns(const struct usage_answer *answer, bool compares, struct
     v1_rows_column(rows, sums[i]);
   for (size_t i = 0; compares && i < sizeof before / sizeof before[0]; i++)
     v1_rows_column(rows, before[i]);
+  return true;
 }
 
 /* ---- the three functions ---- */
@@ -238,7 +241,8 @@ static int open_report(const struct v1_request *request, struct v1_answer *answe
   spec.owner = answer->owner;
   if (status == 0) status = begin_report(request, answer, report, &spec, problem);
   if (status != 0) return status;
-  add_columns(report->answer, report->compares, &answer->rows);
+  if (!add_columns(report->answer, report->compares, &answer->rows))
+    return v1_refuse_err(problem, -ERR_MEMORY, "naming columns", NULL);
   v1_rows_member_text(&answer->rows, "answered_from", str_of(methods[usage_method(report->answer)]));
   answer->position = usage_position(report->answer);
   answer->is_fixed = request->has_as_of;
@@ -257,7 +261,7 @@ static void put_date(struct v1_rows *rows, const struct usage_line *line) {
   SCOPED(buf_fini) struct buf date = {0};
   if (line->has_step) calendar_write_date(line->zone, line->start, &date);
   if (line->has_step)
-    v1_cell_text(rows, buf_view(&date));
+    v1_cell_written(rows, &date);
   else
     v1_cell_null(rows);
 }
@@ -269,7 +273,7 @@ static void put_value(struct v1_rows *rows, enum dim dim, const struct dim_value
     return;
   }
   dim_write_value(dim, value, &text);
-  v1_cell_text(rows, buf_view(&text));
+  v1_cell_written(rows, &text);
 }
 
 static void put_sums(struct v1_rows *rows, enum usage_kind kind, const struct usage_count *sum) {

@@ -4,6 +4,7 @@ or time than it may, and each is answered or refused with words. Clients that le
 import http.client
 import json
 import re
+import resource
 import select
 import socket
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from client import event, form
 from conftest import Account, unless_sanitized, wait_until
+from test_memory import limits  # noqa: F401 (a fixture)
 
 WIDE = ("query.max_age=0", "query.max_span=0")
 YEAR = "from=2020-01-01&to=2021-01-01"
@@ -21,10 +23,10 @@ SCAN = f"/v1/usage?project=org-a&{YEAR}&group=source&source=nobody"
 LIST = "/v1/tasks?project=org-a&format=ndjson&source=nobody"
 
 
-def fill(client, tasks):
-    for first in range(0, tasks, 10000):
+def fill(client, tasks, at_once=10000):
+    for first in range(0, tasks, at_once):
         batch = [event(f"task-{n}", f"2020-{n % 12 + 1:02}-{n % 28 + 1:02}T{n % 24:02}:{n % 60:02}:{n // 7 % 60:02}Z", seconds=n % 7 + 1,
-                       source=f"source-{n % 50}") for n in range(first, min(first + 10000, tasks))]
+                       source=f"source-{n % 50}") for n in range(first, min(first + at_once, tasks))]
         assert client.report(batch).json()["stored"] == len(batch)
 
 
@@ -174,3 +176,69 @@ def test_a_long_list_of_umedia_leaves_turns_to_others(bare):
     assert not is_first, "the list was answered before a question that came later"
     assert status == 200 and answer["TotalCount"] == 299999 and len(answer["TaskList"]) == 1
     connection.close()
+
+
+# ---- shortages inside a scan ----
+
+READS = (f"/v1/usage?project=org-a&{YEAR}&step=1d&group=source", "/v1/tasks?project=org-a&format=ndjson&source=source-3",
+         "/v1/tasks?project=org-a&task_id=task-7", "/v1/tasks/org-a/source-7/task-7", SCAN)
+
+
+def whole_or_none(kept, token, target):
+    """The body of the answer; None: 503, or it was cut off. Nothing else may come."""
+    try:
+        kept.request("GET", target, headers={"Authorization": f"Bearer {token}"})
+        reply = kept.getresponse()
+        body = reply.read()
+    except (http.client.HTTPException, OSError):
+        kept.close()
+        return None
+    assert reply.status == 200 or (reply.status == 503 and reply.getheader("Retry-After")), (target, reply.status, body)
+    return body if reply.status == 200 else None
+
+
+@unless_sanitized
+def test_any_allocation_of_a_read_fails(bare, limits):  # noqa: F811
+    account = Account(bare, *WIDE)
+    fill(account.client, 5000)
+    token = read_token(bare)
+    kept = http.client.HTTPConnection(bare.host, bare.port, timeout=60)
+    for target in READS:
+        expected, failed = whole_or_none(kept, token, target), 0
+        assert expected
+        for n in (*range(1, 60), *range(60, 1200, 23)):
+            before = limits.failed
+            limits.set(requests=n)
+            body = whole_or_none(kept, token, target)
+            limits.set()
+            assert body in (None, expected), (target, n)
+            failed += body is None
+            if limits.failed == before:
+                break
+        assert failed > 5, target
+        assert whole_or_none(kept, token, target) == expected
+    kept.close()
+
+
+def test_no_descriptor_within_a_scan(bare):
+    """Each scan opens files of the log. Those that are open already stay open."""
+    account = Account(bare, *WIDE, "ledger.segment_size=1KiB")
+    fill(account.client, 6000, 100)  # 60 segments, of which 16 stay open
+    token = read_token(bare)
+    bare.stop()
+    bare.start()
+    kept = http.client.HTTPConnection(bare.host, bare.port, timeout=60)
+    expected = {target: whole_or_none(kept, token, target) for target in READS}
+    assert all(expected.values())
+    hard = resource.prlimit(bare.process.pid, resource.RLIMIT_NOFILE)
+    failed = 0
+    for target in READS:
+        resource.prlimit(bare.process.pid, resource.RLIMIT_NOFILE, (3, hard[1]))
+        for _ in range(5):
+            body = whole_or_none(kept, token, target) if kept.sock else None
+            assert body in (None, expected[target]), target
+            failed += body is None
+        resource.prlimit(bare.process.pid, resource.RLIMIT_NOFILE, hard)
+        assert whole_or_none(kept, token, target) == expected[target]
+    assert failed > 5
+    kept.close()
