@@ -5,6 +5,7 @@
  * answers no more, and an output that still waits to be resolved does not answer yet.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "api/task_fields.h"
 #include "base/check.h"
@@ -13,12 +14,21 @@
 #define RECORDS_MAX 1000000u /* of one task id */
 
 struct search {
+  struct api_work work; /* first: a search among very many records is kept between turns */
+  struct scan_reader *reader;
+  uint64_t as_of, behind; /* where the next turn goes on; as_of 0: it has not begun */
   const struct task_type *type;
   uint64_t records;      /* seen */
   bool is_found;
   bool is_finished;      /* of the best one so far; and where it is */
   struct scan_key best;
 };
+
+static void free_search(struct api_work *work) {
+  struct search *search = (struct search *)(void *)work;
+  if (search->reader != NULL) scan_reader_free(search->reader);
+  free(search);
+}
 
 static bool is_better(const struct search *search, bool is_finished, const struct scan_key *key) {
   if (!search->is_found) return true;
@@ -49,43 +59,67 @@ static int refuse_unknown(const struct task_type *type, struct refusal *refusal)
   return refuse_param(refusal, "TaskId", allowed);
 }
 
-static int find(const struct call *call, struct scan_reader *reader, struct str task_id, struct search *search,
-                struct refusal *refusal) {
+static int find(const struct call *call, struct search *search, struct str task_id, struct refusal *refusal) {
   struct err err = {0};
   struct ledger_history_query query = {
       .project = str_of(call->project.id),
       .task_id = task_id,
-      .as_of = ledger_position(call->options->ledger),
+      .as_of = search->as_of,
+      .behind = search->behind,
       .max = LEDGER_HISTORY_MAX,
   };
   do {
-    if (ledger_history(reader, &query, visit, search, &query.behind, &err) != 0)
+    if (ledger_history(search->reader, &query, visit, search, &query.behind, &err) != 0)
       return refuse_internal(refusal, "cannot look for a task", &err);
     if (search->records > RECORDS_MAX)
       return refuse_param(refusal, "TaskId", "more than 1000000 records have it; ask GET /v1/tasks, with the source");
+    search->behind = query.behind;
+    if (query.behind != 0 && call_turn_is_over(call)) return CALL_LATER;
   } while (query.behind != 0);
   return search->is_found ? 0 : refuse_unknown(search->type, refusal);
 }
 _Static_assert(RECORDS_MAX == 1000000, "the message names the bound");
 
-static int answer(const struct call *call, const struct task_type *type, struct buf *out, struct refusal *refusal) {
-  SCOPED(scan_reader_free_ref) struct scan_reader *reader = NULL;
-  struct search search = {.type = type};
+static int begin(const struct call *call, struct search *search, struct refusal *refusal) {
+  struct err err = {0};
+  int code = call_claim(call, sizeof *search + TASK_FIELDS_MAX, refusal);
+  if (code != 0) return code;
+  if (scan_reader_new(call->options->ledger, &search->reader, &err) != 0)
+    return refuse_internal(refusal, "cannot look for a task", &err);
+  search->as_of = ledger_position(call->options->ledger);
+  return 0;
+}
+
+/* Goes on until the turn is over or the task is found. */
+static int work(const struct call *call, struct search *search, struct buf *out, struct refusal *refusal) {
   struct err err = {0};
   struct str task_id;
   const struct usage *usage;
   int code = call_text(call, "TaskId", &task_id, refusal);
-  if (code == 0) code = call_claim(call, TASK_FIELDS_MAX, refusal);
+  if (code == 0 && search->as_of == 0) code = begin(call, search, refusal);
+  if (code == 0) code = find(call, search, task_id, refusal);
+  if (code == CALL_LATER) scan_reader_rest(search->reader);
   if (code != 0) return code;
-  if (scan_reader_new(call->options->ledger, &reader, &err) != 0)
-    return refuse_internal(refusal, "cannot look for a task", &err);
-  code = find(call, reader, task_id, &search, refusal);
-  if (code != 0) return code;
-  if (scan_record(reader, search.best.position, &usage, &err) != 0)
+  if (scan_record(search->reader, search->best.position, &usage, &err) != 0)
     return refuse_internal(refusal, "cannot read a task", &err);
-  CHECK(usage->kind == type->kind);
-  task_append_members(out, type->detail, usage);
+  CHECK(usage->kind == search->type->kind);
+  task_append_members(out, search->type->detail, usage);
   return 0;
+}
+
+static int answer(const struct call *call, const struct task_type *type, struct buf *out, struct refusal *refusal) {
+  struct search *search = call->work != NULL ? (struct search *)(void *)*call->work : NULL;
+  if (search == NULL) search = calloc(1, sizeof *search);
+  if (search == NULL) {
+    static const struct err err = {.code = ERR_MEMORY, .text = "not enough memory"};
+    return refuse_internal(refusal, "cannot look for a task", &err);
+  }
+  search->work.free = free_search;
+  search->type = type;
+  int code = work(call, search, out, refusal);
+  if (call->work != NULL) *call->work = code == CALL_LATER ? &search->work : NULL;
+  if (code != CALL_LATER) free_search(&search->work);
+  return code;
 }
 
 /* ---- the tables ---- */

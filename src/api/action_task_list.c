@@ -9,7 +9,8 @@
  * query.rows_max is refused, and Offset, Limit and TotalCount, which are ours, give it in parts. Each call reads the
  * entries from the first on, because Offset counts tasks; so it has a bound, LIST_WINDOW_MAX.
  *
- * Everything is as of one position, so a record that arrives meanwhile does not shift the rows.
+ * Everything is as of one position, so a record that arrives meanwhile does not shift the rows. The work is cut into turns: after
+ * each chunk, if the turn is over, the list waits until the other queries had theirs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +31,14 @@ struct item {
 };
 
 struct list {
-  const struct call *call;
+  struct api_work work;   /* first: the list is kept between turns */
+  const struct call *call; /* of this turn, like refusal */
   const struct task_type *type;
   struct refusal *refusal;
   struct scan_query query;
+  bool has_begun, is_counted, is_at_end; /* what is done */
+  struct scan_query counting;
+  uint64_t counted;       /* entries of the window so far */
   uint64_t offset, limit; /* tasks before the first one that is shown; the most that are shown */
   bool has_limit;         /* given; else limit is query.rows_max */
   bool has_voids;         /* the project has any */
@@ -48,12 +53,14 @@ struct list {
 };
 _Static_assert(CHUNK <= UINT16_MAX, "an index fits");
 
-static void list_fini(struct list *list) {
+static void free_list(struct api_work *work) {
+  struct list *list = (struct list *)(void *)work;
   if (list->reader != NULL) scan_reader_free(list->reader);
   free(list->entries);
   free(list->items);
   free(list->order);
   buf_fini(&list->texts);
+  free(list);
 }
 
 /* ---- parameters ---- */
@@ -233,33 +240,29 @@ static bool is_cut(const struct list *list) {
   return !list->has_limit && list->total > list->offset && list->total - list->offset > list->limit;
 }
 
-static int take_chunks(struct list *list, struct buf *out, struct err *err) {
-  do {
-    int code = next_chunk(list, err);
-    if (code == 0) code = take_chunk(list, out, err);
-    if (code != 0) return code;
-    if (is_cut(list)) return refuse_long(list);
-  } while (list->count == CHUNK);
-  return 0;
+static int take_next(struct list *list, struct buf *out, struct err *err) {
+  int code = next_chunk(list, err);
+  if (code == 0) code = take_chunk(list, out, err);
+  if (code != 0) return code;
+  list->is_at_end = list->count < CHUNK;
+  return is_cut(list) ? refuse_long(list) : 0;
 }
 
 /* ---- before anything is read ---- */
 
-/* Counts the entries of the window, voided ones included. That is cheap beside the reading of their records. */
-static int check_window(struct list *list, struct err *err) {
-  struct scan_query query = list->query;
-  uint64_t total = 0;
+/* Counts the next entries of the window, voided ones included. That is cheap beside the reading of their records. */
+static int count_next(struct list *list, struct err *err) {
+  struct scan_query *query = &list->counting;
   size_t count;
-  do {
-    if (ledger_scan_entries(list->call->options->ledger, &query, list->entries, CHUNK, &count, err) != 0)
-      return refuse_error(list, err);
-    if (count > 0) query.behind = list->entries[count - 1].key;
-    query.has_behind = true;
-    total += count;
-    if (total > LIST_WINDOW_MAX) return refuse_window(list);
-  } while (count == CHUNK);
-  bool is_long = !list->has_limit && total > list->offset && total - list->offset > list->limit;
-  return is_long && !list->has_voids ? refuse_long(list) : 0;
+  if (ledger_scan_entries(list->call->options->ledger, query, list->entries, CHUNK, &count, err) != 0)
+    return refuse_error(list, err);
+  if (count > 0) query->behind = list->entries[count - 1].key;
+  query->has_behind = true;
+  list->counted += count;
+  if (list->counted > LIST_WINDOW_MAX) return refuse_window(list);
+  list->is_counted = count < CHUNK;
+  bool is_long = !list->has_limit && list->counted > list->offset && list->counted - list->offset > list->limit;
+  return list->is_counted && is_long && !list->has_voids ? refuse_long(list) : 0;
 }
 
 static int look_for_voids(struct list *list, struct err *err) {
@@ -278,26 +281,57 @@ static int look_for_voids(struct list *list, struct err *err) {
   return 0;
 }
 
-static int answer(const struct call *call, const struct task_type *type, struct buf *out, struct refusal *refusal) {
-  SCOPED(list_fini) struct list list = {.call = call, .type = type, .refusal = refusal};
+static int begin(struct list *list, struct buf *out, struct err *err) {
   struct period period;
-  struct err err = {0};
-  int code = period_read(call, &period, refusal);
-  if (code == 0) code = read_page(&list);
+  int code = period_read(list->call, &period, list->refusal);
+  if (code == 0) code = read_page(list);
   if (code != 0) return code;
-  ask_for(&list, &period);
-  code = take_memory(&list, out, &err);
-  if (code == 0) code = look_for_voids(&list, &err);
-  if (code == 0) code = check_window(&list, &err);
-  if (code != 0) return code;
-  buf_text(out, ",\"TaskList\":[");
-  code = take_chunks(&list, out, &err);
-  if (code != 0) return code;
-  uint64_t behind = list.total > list.offset ? list.total - list.offset : 0;
-  CHECK(list.shown == (behind < list.limit ? behind : list.limit)); /* nothing is cut in silence */
+  ask_for(list, &period);
+  list->counting = list->query;
+  code = take_memory(list, out, err);
+  if (code == 0) code = look_for_voids(list, err);
+  if (code == 0) buf_text(out, ",\"TaskList\":[");
+  list->has_begun = code == 0;
+  return code;
+}
+
+static int end(const struct list *list, struct buf *out) {
+  uint64_t behind = list->total > list->offset ? list->total - list->offset : 0;
+  CHECK(list->shown == (behind < list->limit ? behind : list->limit)); /* nothing is cut in silence */
   buf_text(out, "],\"TotalCount\":");
-  buf_u64(out, list.total);
+  buf_u64(out, list->total);
   return 0;
+}
+
+/* Works until the turn is over or the list is whole. */
+static int work(struct list *list, struct buf *out) {
+  struct err err = {0};
+  int code = list->has_begun ? 0 : begin(list, out, &err);
+  while (code == 0 && !list->is_at_end) {
+    if (call_turn_is_over(list->call)) {
+      scan_reader_rest(list->reader);
+      return CALL_LATER;
+    }
+    code = list->is_counted ? take_next(list, out, &err) : count_next(list, &err);
+  }
+  return code == 0 ? end(list, out) : code;
+}
+
+static int answer(const struct call *call, const struct task_type *type, struct buf *out, struct refusal *refusal) {
+  struct list *list = call->work != NULL ? (struct list *)(void *)*call->work : NULL;
+  if (list == NULL) list = calloc(1, sizeof *list);
+  if (list == NULL) {
+    static const struct err err = {.code = ERR_MEMORY, .text = "not enough memory"};
+    return refuse_internal(refusal, "cannot read tasks", &err);
+  }
+  list->work.free = free_list;
+  list->call = call;
+  list->type = type;
+  list->refusal = refusal;
+  int code = work(list, out);
+  if (call->work != NULL) *call->work = code == CALL_LATER ? &list->work : NULL;
+  if (code != CALL_LATER) free_list(&list->work);
+  return code;
 }
 
 /* ---- the tables ---- */

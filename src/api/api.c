@@ -135,6 +135,16 @@ void api_free(struct api *api) {
   free(api);
 }
 
+/* ---- turns ---- */
+
+bool call_turn_is_over(const struct call *call) {
+  return call->work != NULL && clock_monotonic_ms(call->options->clock) >= call->until_ms;
+}
+
+void api_work_free(struct api_work *work) {
+  if (work != NULL) work->free(work);
+}
+
 /* ---- the frame ---- */
 
 /* The name as it is echoed: cut to ACTION_ECHO_MAX bytes, but not within a character. */
@@ -181,7 +191,7 @@ struct exchange {
   struct str action; /* as given, trimmed; "" if there is none */
   struct key key;
   struct refusal refusal;
-  bool is_later; /* the action is a long one, and must not run now */
+  bool is_later; /* the action is a long one, and must not run now, or goes on in another turn */
 };
 
 static struct params_source source_of(const struct exchange *x) {
@@ -292,12 +302,16 @@ static int run(struct exchange *x, struct buf *body) {
       .regions = buf_view(&x->api->regions),
       .claim = x->request->claim,
       .claim_arg = x->request->claim_arg,
+      .work = x->request->work,
+      .until_ms = x->request->work != NULL ? clock_monotonic_ms(x->api->options.clock) + API_TURN_MS : 0,
   };
   if (action->needs_project) code = find_project(x, &call, &call.project);
   x->is_later = action->is_long && !x->request->may_take_long;
   if (code != 0 || x->is_later) return code;
-  begin_answer(body, RETCODE_OK, x->action);
+  if (body->len == 0) begin_answer(body, RETCODE_OK, x->action);
   code = action->handle(&call, body, &x->refusal);
+  x->is_later = code == CALL_LATER;
+  if (x->is_later) return 0;
   if (code == 0) buf_char(body, '}');
   if (code == 0 && body->failed) return no_memory(x);
   return code;
@@ -318,11 +332,10 @@ static void tell(const struct exchange *x, int code, struct api_result *ret) {
 
 void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret) {
   struct exchange x = {.api = api, .workspace = borrow(api), .request = request, .action = STR("")};
-  size_t start = body->len;
   int code = x.workspace != NULL ? run(&x, body) : no_memory(&x);
   if (code != 0) {
     body->failed = false;
-    answer_refusal(body, start, x.action, &x.refusal, request->id);
+    answer_refusal(body, 0, x.action, &x.refusal, request->id);
   }
   tell(&x, code, ret);
   ret->is_later = code == 0 && x.is_later;

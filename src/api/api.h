@@ -11,6 +11,7 @@
 #include "meter/window.h"
 
 struct api;
+struct api_work;
 
 struct api_options {
   struct ledger *ledger; /* borrowed; the clock too */
@@ -28,7 +29,7 @@ void api_free(struct api *api);
 
 struct api_result {
   int ret_code;
-  bool is_later; /* nothing was answered: call api_handle again, with may_take_long */
+  bool is_later; /* nothing is answered yet: call api_handle again, with may_take_long, the same body and the same *work */
   char action[65];     /* for the access log: the name of a known action, else "" */
   char public_key[65]; /* cut; only if that key exists (a stray private key must not reach a log) */
 };
@@ -40,13 +41,19 @@ struct api_request {
   const char *id;          /* the request's UUID, for the message of RetCode 130 */
   const char *unavailable; /* why requests cannot be served now, or NULL */
   bool may_take_long;      /* on a thread where reading records may take its time */
+  /* Where an action that takes long keeps what it has done when a turn of about API_TURN_MS is over; NULL at first, the caller
+   * frees with api_work_free. work NULL: such an action runs to its end in one call. */
+  struct api_work **work;
   /* An action claims memory for its answer before it takes the memory: so many bytes in all, from now on. A later
    * claim of fewer bytes gives the rest back. False if there is no room. NULL: no bound. */
   bool (*claim)(void *claim_arg, size_t bytes);
   void *claim_arg;
 };
 
-/* Answers one request: appends one JSON object to body, which is empty. Any thread may call it. It never fails (an
+#define API_TURN_MS 40
+void api_work_free(struct api_work *work); /* NULL is allowed */
+
+/* Answers one request: appends one JSON object to body, which is empty at first. Any thread may call it. It never fails (an
  * internal error is RetCode 130), and only reads the ledger. An action that may take long is checked, but not run,
  * unless may_take_long: ret->is_later is then true, and the body is still empty. */
 void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);

@@ -8,6 +8,11 @@
 #include "api/retcode.h"
 #include "base/arena.h"
 
+/* What an action keeps between two turns: first in a struct of its own. */
+struct api_work {
+  void (*free)(struct api_work *work);
+};
+
 struct call {
   const struct api_options *options;
   const struct api_action *action;
@@ -20,10 +25,15 @@ struct call {
   bool (*claim)(void *claim_arg, size_t bytes); /* as in struct api_request; actions use call_claim */
   void *claim_arg;
   struct project project; /* set if the action needs one */
+  struct api_work **work; /* the action goes on with *work if it is set; NULL: it must come to its end in this call */
+  int64_t until_ms;       /* of the monotonic clock: when the turn is over */
 };
 
 /* An action appends its fields to out, each with a comma before it, and returns 0. Or it returns a RetCode and fills
- * in refusal; the caller then drops what the action appended. */
+ * in refusal; the caller then drops what the action appended. Or it has set *call->work, and returns CALL_LATER when
+ * call_turn_is_over: then it is called again, with all that it appended. */
+#define CALL_LATER (-1)
+bool call_turn_is_over(const struct call *call);
 struct refusal {
   int ret_code;
   char text[256];

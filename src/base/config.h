@@ -41,6 +41,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(query, threads, COUNT, "0", "0", "64", "threads that make long answers; 0: half of the cores, at least one")        \
   X(query, running_max, COUNT, "64", "1", "10000", "maximum long answers being made; others wait for their turn")        \
   X(query, waiting_max, COUNT, "256", "0", "100000", "maximum long answers waiting to begin; beyond it answer 150 or 503") \
+  X(query, memory_max, SIZE, "192MiB", "1MiB", "1TiB", "maximum memory that long answers keep until sent; beyond it answer 503") \
   X(ingest, body_max, SIZE, "16MiB", "64KiB", "1GiB", "largest body sent to /v1/events")                               \
   X(ingest, events_max, COUNT, "10000", "1", "1000000", "maximum events in one body")                                  \
   X(ingest, queue_max, COUNT, "200000", "1", "100000000", "maximum events waiting for a commit; beyond it answer 503") \

@@ -32,12 +32,16 @@ static uint64_t anonymous_bytes(void) {
   return count == 2 && resident > shared ? (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-void memory_give_back(uint64_t *state) {
-  uint64_t bytes = anonymous_bytes(), before = *state;
-  uint64_t change = bytes > before ? bytes - before : before - bytes;
-  if (bytes <= USUAL || change < CHANGE) return;
+/* What was taken during a load and freed after it stays resident, so the size of the process alone does not tell. */
+void memory_give_back(struct memory_state *state) {
+  uint64_t resident = anonymous_bytes(), before = state->resident, free = mallinfo2().fordblks;
+  uint64_t change = resident > before ? resident - before : before - resident;
+  if (resident <= USUAL || (change < CHANGE && free < state->free + CHANGE)) {
+    if (free < state->free) state->free = free;
+    return;
+  }
   (void)malloc_trim(0);
-  *state = anonymous_bytes();
+  *state = (struct memory_state){.resident = anonymous_bytes(), .free = mallinfo2().fordblks};
 }
 
 void *memory_wait(size_t size) {

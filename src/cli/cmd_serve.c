@@ -270,6 +270,7 @@ static int start_v1(struct service *service, struct err *err) {
       .sources = service->sources,
       .clock = clock_system(),
       .cursor_key = &service->cursor_key,
+      .memory_max = service->config.query_memory_max,
   };
   service->v1 = v1_new(&options);
   (void)v1_routes(service->v1, service->routes + REPORT_ROUTES);

@@ -27,6 +27,7 @@ static struct api_request api_request_of(struct http_request *request) {
       .id = request->id,
       .unavailable = request->unavailable,
       .may_take_long = request->on_query_thread,
+      .work = request->on_query_thread ? (struct api_work **)&request->state : NULL,
       .claim = claim,
       .claim_arg = request,
   };
@@ -53,6 +54,12 @@ static void too_large(void *arg, struct http_request *request, struct http_reply
   note(request, &result);
 }
 
+static void release(void *arg, struct http_request *request) {
+  (void)arg;
+  api_work_free(request->state);
+  request->state = NULL;
+}
+
 struct http_route endpoint_api_route(struct api *api, uint64_t body_max) {
   return (struct http_route){
       .path = "/",
@@ -60,6 +67,7 @@ struct http_route endpoint_api_route(struct api *api, uint64_t body_max) {
       .body_max = body_max,
       .handle = handle,
       .too_large = too_large,
+      .release = release,
       .arg = api,
   };
 }

@@ -270,10 +270,12 @@ static enum MHD_Result queue_stream(struct exchange *x) {
   return queue_response(x, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_stream, x, NULL));
 }
 
-/* The head of a stream. With chunks, the library would send the final chunk after it. */
+/* The head alone. RFC 9110, 8.6: the length in it is that of the answer, which the client has, or does not want. If it is not
+ * known, the connection is closed: of an answer with chunks, the library would send the final chunk after the head. */
 static enum MHD_Result queue_head(struct exchange *x) {
-  struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_stream, x, NULL);
-  if (response != NULL) (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+  uint64_t size = x->reply.length > 0 ? x->reply.length : MHD_SIZE_UNKNOWN;
+  struct MHD_Response *response = MHD_create_response_from_callback(size, 1, read_stream, x, NULL);
+  if (response != NULL && size == MHD_SIZE_UNKNOWN) (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
   return queue_response(x, response);
 }
 
@@ -294,9 +296,9 @@ static enum MHD_Result queue_reply(struct exchange *x) {
   x->state = REPLYING;
   if (x->reply.body.failed) return MHD_NO;
   access_log(x);
-  /* RFC 9110, 8.6: the length in a 304 would have to be that of the answer which the client has. */
-  bool has_no_length = x->query.head_only || x->reply.status == MHD_HTTP_NOT_MODIFIED;
-  return has_no_length ? queue_head(x) : queue_body(x);
+  if (x->query.gone) return MHD_NO;
+  bool is_unmodified = x->reply.status == MHD_HTTP_NOT_MODIFIED && x->reply.body.len == 0;
+  return x->query.head_only || is_unmodified ? queue_head(x) : queue_body(x);
 }
 
 /* HTTP_LATER: the request goes to a query thread. */

@@ -9,14 +9,19 @@
 
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/check.h"
 #include "http/connections.h"
 #include "http/http_mhd.h"
 #include "http/judge.h"
+#include "http/peer.h"
 
 /* A buffer that grows to HTTP_PIECE by doubling may have twice that. */
 #define PIECE_CLAIM (2 * HTTP_PIECE)
+#define LOOK_MS 1000        /* between two looks whether the client is gone */
 #define PIECE_LEAST_MS 1000 /* even the smallest piece needs some time on its way */
+
+#define STATUS_GONE 499 /* in the access log only */
 
 #define NO_PLACE "the server is busy: query.running_max answers are made, query.waiting_max wait; send this again later"
 #define NO_TURN "the server is busy: none of query.running_max answers came to its end; send this again later"
@@ -91,16 +96,18 @@ static void answer_body(struct exchange *x) {
 
 /* ---- streams ---- */
 
-/* Another turn, for a stream that has nothing to send yet. The job may be in it before this returns. */
-static void go_on(struct exchange *x) {
-  if (query_pool_again(x->server->queries, &x->query.job)) return;
-  if (!x->query.begun) {
-    refuse(x, STOPPING);
-    return;
-  }
+/* The head is sent, and nothing more comes: the library closes the connection. */
+static void cut_off(struct exchange *x) {
   x->query.stopped = true;
   end_query(x);
   http_mhd_resume(x);
+}
+
+/* Another turn, for a query that has nothing to send yet. The job may be in it before this returns. */
+static void go_on(struct exchange *x) {
+  if (query_pool_again(x->server->queries, &x->query.job)) return;
+  if (x->query.begun) cut_off(x);
+  else refuse(x, STOPPING);
 }
 
 /* The first piece is there, and others follow: the library sends the head. */
@@ -142,6 +149,9 @@ static void answer_failure(struct exchange *x) {
 static void take_first(struct exchange *x) {
   if (x->query.outcome == HTTP_FAILED) {
     answer_failure(x);
+  } else if (x->query.outcome == HTTP_MORE && str_equal(x->request.method, STR("HEAD"))) {
+    x->query.head_only = true;
+    answer_body(x);
   } else if (x->query.outcome == HTTP_LAST && x->reply.body.len == 0) {
     buf_fini(&x->reply.body);
     x->reply.body = x->query.piece;
@@ -182,7 +192,6 @@ static void make_piece(struct exchange *x) {
 /* ---- turns ---- */
 
 static void call_handler(struct exchange *x) {
-  x->query.handled = true;
   if (!exchange_claim(x->server, &x->query.claimed, PIECE_CLAIM)) {
     refuse(x, NO_ANSWERS);
     return;
@@ -193,32 +202,64 @@ static void call_handler(struct exchange *x) {
   }
   x->request.on_query_thread = true;
   enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
-  CHECK(result == HTTP_ANSWERED && (x->reply.stream.next == NULL || x->reply.body.len == 0));
-  x->query.head_only = x->reply.stream.next != NULL && str_equal(x->request.method, STR("HEAD"));
-  if (x->reply.stream.next == NULL || x->query.head_only) answer_body(x);
+  CHECK(result != HTTP_WAITING && (x->reply.stream.next == NULL || x->reply.body.len == 0));
+  x->query.handled = result == HTTP_ANSWERED;
+  if (result == HTTP_LATER) go_on(x);
+  else if (x->reply.stream.next == NULL) answer_body(x);
   else make_piece(x);
+}
+
+/* ---- clients that are gone ---- */
+
+/* Of a client that has ended its side. Over TLS no client goes on with a TCP connection whose one side it has ended: TLS has an end
+ * of its own. */
+static bool has_closed(struct exchange *x) {
+  if (x->server->options.tls_cert != NULL) return true;
+  if (!x->query.begun && !x->is_http_1_0 && !x->query.has_asked) peer_ask(x->connection->fd);
+  x->query.has_asked = true;
+  return false;
+}
+
+/* Looks once a second. A query that is quickly done is not asked about. */
+static bool is_client_gone(struct exchange *x) {
+  int64_t now = exchange_now_ms();
+  if (now < x->query.look_ms) return false;
+  x->query.look_ms = now + LOOK_MS;
+  enum peer peer = peer_look(x->connection->fd);
+  bool is_long = now - x->query.begun_ms >= LOOK_MS;
+  if (is_long && !x->query.asks_kernel) peer_ask_kernel(x->connection->fd);
+  x->query.asks_kernel |= is_long;
+  return peer == PEER_GONE || (peer == PEER_ENDED && is_long && has_closed(x));
+}
+
+/* Nobody receives the answer: the library closes the connection. */
+static void abandon(struct exchange *x) {
+  if (x->query.begun) {
+    cut_off(x);
+    return;
+  }
+  end_query(x);
+  free_piece(x);
+  exchange_reset_reply(x);
+  x->reply.status = STATUS_GONE;
+  x->query.gone = true;
+  answer(x);
 }
 
 static void turn(struct query_job *job) {
   struct exchange *x = exchange_of(job);
   CHECK(x->state == QUERYING);
-  if (x->query.handled) make_piece(x);
+  if (is_client_gone(x)) abandon(x);
+  else if (x->query.handled) make_piece(x);
   else call_handler(x);
 }
 
 /* ---- on the library's thread ---- */
 
-/* FNV-1a of the token's or key's public name. A client that makes names with equal hashes shares one part, its loss. */
-static uint64_t owner_of(const struct exchange *x) {
-  uint64_t hash = UINT64_C(14695981039346656037);
-  for (const char *at = x->request.who; *at != '\0'; at++)
-    hash = (hash ^ (uint8_t)*at) * UINT64_C(1099511628211);
-  return x->request.who[0] != '\0' ? hash : 0;
-}
-
 void query_begin(struct exchange *x) {
   x->query.job.turn = turn;
-  x->query.job.owner = owner_of(x);
+  x->query.job.owner = budget_owner(str_of(x->request.who)); /* the token's or key's public name */
+  x->query.begun_ms = exchange_now_ms();
   x->state = QUERYING;
   (void)connections_set_working(x->connection);
   http_mhd_suspend(x);
@@ -262,6 +303,7 @@ ssize_t query_read(struct exchange *x, char *out, size_t max) {
 /* ---- the server ---- */
 
 void query_expire(struct http_server *server) {
+  query_pool_relieve(server->queries);
   for (struct query_job *job; (job = query_pool_expire(server->queries)) != NULL;) {
     struct exchange *x = exchange_of(job);
     x->query.runs = false;
@@ -271,8 +313,8 @@ void query_expire(struct http_server *server) {
 
 static unsigned threads_of(const struct http_options *options) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  if (options->query_threads > 0) return options->query_threads;
-  return cores > 2 ? (unsigned)cores / 2 : 1;
+  unsigned threads = options->query_threads > 0 ? options->query_threads : cores > 2 ? (unsigned)cores / 2 : 1;
+  return threads < QUERY_THREADS_MAX ? threads : QUERY_THREADS_MAX;
 }
 
 int query_start(struct http_server *server, struct err *err) {

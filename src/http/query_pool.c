@@ -31,8 +31,14 @@ struct query_pool {
     unsigned running, waiting;
   } parts[PARTS]; /* of the owners with this hash */
   bool stopping;
-  unsigned threads_count;
-  pthread_t threads[];
+  unsigned threads_max; /* the spare ones included */
+  struct worker {
+    struct query_pool *pool;
+    pthread_t thread;
+    enum { ABSENT, AT_WORK, ENDED } state; /* ENDED: to be joined */
+    bool is_spare;
+    int64_t turn_ms; /* when its turn began; 0: it is in none */
+  } workers[];
 };
 
 static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
@@ -110,13 +116,15 @@ static void give_place(struct query_pool *pool) {
   want_turn(pool, job);
 }
 
-static void take_turn(struct query_pool *pool) {
+static void take_turn(struct query_pool *pool, struct worker *worker) {
   struct query_job *job = pool->turns.first;
   remove_job(&pool->turns, job);
   job->state = QUERY_IN_TURN;
+  worker->turn_ms = now_ms();
   (void)pthread_mutex_unlock(&pool->lock);
   job->turn(job); /* frees it, perhaps */
   (void)pthread_mutex_lock(&pool->lock);
+  worker->turn_ms = 0;
 }
 
 /* Linux has a priority for each thread. */
@@ -126,13 +134,15 @@ static void yield_to_others(void) {
 }
 
 static void *thread_main(void *arg) {
-  struct query_pool *pool = arg;
+  struct worker *worker = arg;
+  struct query_pool *pool = worker->pool;
   yield_to_others();
   (void)pthread_mutex_lock(&pool->lock);
-  while (!pool->stopping) {
-    if (pool->turns.first != NULL) take_turn(pool);
+  while (!pool->stopping && (pool->turns.first != NULL || !worker->is_spare)) {
+    if (pool->turns.first != NULL) take_turn(pool, worker);
     else (void)pthread_cond_wait(&pool->wake, &pool->lock);
   }
+  worker->state = ENDED;
   (void)pthread_mutex_unlock(&pool->lock);
   return NULL;
 }
@@ -197,23 +207,56 @@ struct query_job *query_pool_expire(struct query_pool *pool) {
   return job;
 }
 
+/* ---- threads ---- */
+
+static int start_worker(struct query_pool *pool, struct worker *worker, bool is_spare) {
+  *worker = (struct worker){.pool = pool, .state = AT_WORK, .is_spare = is_spare};
+  int code = pthread_create(&worker->thread, NULL, thread_main, worker);
+  if (code != 0) worker->state = ABSENT;
+  return code;
+}
+
+/* With the lock held. */
+static bool are_all_long(const struct query_pool *pool, int64_t now) {
+  for (unsigned i = 0; i < pool->threads_max; i++) {
+    const struct worker *worker = &pool->workers[i];
+    bool is_long = worker->turn_ms != 0 && now - worker->turn_ms >= QUERY_LONG_MS;
+    if (worker->state == AT_WORK && !is_long) return false;
+  }
+  return true;
+}
+
+void query_pool_relieve(struct query_pool *pool) {
+  (void)pthread_mutex_lock(&pool->lock);
+  bool is_needed = !pool->stopping && pool->turns.first != NULL && are_all_long(pool, now_ms());
+  for (unsigned i = pool->options.threads; i < pool->threads_max && is_needed; i++) {
+    struct worker *worker = &pool->workers[i];
+    if (worker->state == AT_WORK) continue;
+    if (worker->state == ENDED) (void)pthread_join(worker->thread, NULL); /* it has left the lock */
+    (void)start_worker(pool, worker, true); /* without it the others wait */
+    is_needed = false;
+  }
+  (void)pthread_mutex_unlock(&pool->lock);
+}
+
 /* ---- starting and stopping ---- */
 
 int query_pool_start(const struct query_pool_options *options, struct query_pool **ret, struct err *err) {
-  CHECK(options->threads > 0 && options->running_max > 0);
-  struct query_pool *pool = calloc(1, sizeof *pool + options->threads * sizeof pool->threads[0]);
+  CHECK(options->threads > 0 && options->threads <= QUERY_THREADS_MAX && options->running_max > 0);
+  unsigned left = QUERY_THREADS_MAX - options->threads, spares = left < QUERY_SPARES_MAX ? left : QUERY_SPARES_MAX;
+  struct query_pool *pool = calloc(1, sizeof *pool + (options->threads + spares) * sizeof pool->workers[0]);
   if (pool == NULL) return err_set(err, ERR_MEMORY, "no memory for query threads");
   pool->options = *options;
   (void)pthread_mutex_init(&pool->lock, NULL);
   (void)pthread_cond_init(&pool->wake, NULL);
-  while (pool->threads_count < options->threads) {
-    int code = pthread_create(&pool->threads[pool->threads_count], NULL, thread_main, pool);
+  pool->threads_max = options->threads + spares;
+  for (unsigned i = 0; i < options->threads; i++) {
+    int code = start_worker(pool, &pool->workers[i], false);
     if (code != 0) {
       query_pool_stop(pool);
       query_pool_free(pool);
       return err_set_errno(err, ERR_INTERNAL, code, "cannot start a query thread");
     }
-    pool->threads_count++;
   }
   *ret = pool;
   return 0;
@@ -224,14 +267,18 @@ void query_pool_stop(struct query_pool *pool) {
   pool->stopping = true;
   (void)pthread_cond_broadcast(&pool->wake);
   (void)pthread_mutex_unlock(&pool->lock);
-  for (unsigned i = 0; i < pool->threads_count; i++)
-    (void)pthread_join(pool->threads[i], NULL);
-  pool->threads_count = 0;
+  for (unsigned i = 0; i < pool->threads_max; i++) {
+    (void)pthread_mutex_lock(&pool->lock);
+    bool is_there = pool->workers[i].state != ABSENT;
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (is_there) (void)pthread_join(pool->workers[i].thread, NULL);
+    pool->workers[i].state = ABSENT;
+  }
 }
 
 struct query_job *query_pool_take(struct query_pool *pool, bool *ret_runs) {
   (void)pthread_mutex_lock(&pool->lock);
-  CHECK(pool->stopping && pool->threads_count == 0);
+  CHECK(pool->stopping && pool->workers[0].state == ABSENT);
   bool runs = pool->turns.first != NULL;
   struct jobs *jobs = runs ? &pool->turns : &pool->places;
   struct query_job *job = jobs->first;
@@ -247,7 +294,7 @@ struct query_job *query_pool_take(struct query_pool *pool, bool *ret_runs) {
 
 void query_pool_free(struct query_pool *pool) {
   if (pool == NULL) return;
-  CHECK(pool->running == 0 && pool->waiting == 0 && pool->threads_count == 0);
+  CHECK(pool->running == 0 && pool->waiting == 0 && pool->workers[0].state == ABSENT);
   (void)pthread_cond_destroy(&pool->wake);
   (void)pthread_mutex_destroy(&pool->lock);
   free(pool);

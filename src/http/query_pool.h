@@ -16,6 +16,9 @@
  * A quarter of the places, and of those to wait in, is kept from each owner, so that one client that reads slowly, or
  * asks much, leaves room for others. With fewer than four places nothing is kept.
  *
+ * Some turns are long, such as one that adds up millions of totals. If all threads have been in one turn for QUERY_LONG_MS while
+ * others wait, a spare thread takes turns until nobody waits (query_pool_relieve).
+ *
  * All functions may be called on any thread, except where they say otherwise.
  */
 #ifndef CODECMETER_HTTP_QUERY_POOL_H
@@ -43,8 +46,11 @@ struct query_job {
   struct query_job *previous, *next;
 };
 
+#define QUERY_THREADS_MAX 64u /* spare ones included: what they read has descriptors of its own (ledger/scan.h) */
+#define QUERY_SPARES_MAX 2u
+#define QUERY_LONG_MS 200
 struct query_pool_options {
-  unsigned threads;     /* at least 1 */
+  unsigned threads;     /* from 1 to QUERY_THREADS_MAX */
   unsigned running_max; /* at least 1 */
   unsigned waiting_max;
   int64_t wait_ms;      /* how long a query waits for its place */
@@ -65,6 +71,9 @@ void query_pool_end(struct query_pool *pool, struct query_job *job);
 
 /* Takes out a job that has waited for too long. NULL: there is none. */
 MUST_USE struct query_job *query_pool_expire(struct query_pool *pool);
+
+/* Starts a spare thread if one is needed. Called several times a second, by one thread, until query_pool_stop. */
+void query_pool_relieve(struct query_pool *pool);
 
 /* No turn begins any more. Returns when the turns that go on have ended. */
 void query_pool_stop(struct query_pool *pool);

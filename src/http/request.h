@@ -10,7 +10,10 @@
  * Query threads. A route has a cost. The server calls the handler of an HTTP_QUICK route on a thread that serves
  * connections, so that handler must be quick. It calls the handler of an HTTP_QUERY route on a query thread, so that
  * handler may read for a while. A handler of an HTTP_QUICK route may return HTTP_LATER when it finds that the request
- * is a long one: then it is called again, on a query thread. request->on_query_thread says which call it is.
+ * is a long one: then it is called again, on a query thread. request->on_query_thread says which call it is. There too it may
+ * return HTTP_LATER, after about 100 ms: the other queries have their turns, then it is called again and goes on.
+ *
+ * A query whose client is gone ends between two turns. A client that has ended its sending side is not gone while it reads.
  *
  * At most query_running_max queries run at one time; a query runs from its handler's call until its answer is made, or
  * its stream is freed. At most query_waiting_max queries wait to begin, for wait_timeout_ms. Beyond these bounds the
@@ -28,7 +31,8 @@
  *     400 or more), the server sends that; otherwise it sends 500. HTTP_FAILED later: the server closes the connection
  *     without the final chunk, so that the client knows that the answer is not whole.
  *   - The server closes the connection likewise if the client is too slow (64 KiB in 15 s), and when the server stops.
- *   - HEAD: `next` is never called, and the answer has no Content-Length.
+ *   - HEAD: `next` is called once. If that piece is the last one, the answer has its Content-Length. Otherwise the answer has
+ *     none, and the connection is closed after it.
  *   - HTTP/1.0 has no chunks: such an answer is buffered, up to HTTP_BUFFERED_MAX bytes. A longer one is answered 505.
  *   - Pieces count against answers_max. A query for which it has no room is answered as beyond the bounds above.
  */
@@ -95,10 +99,14 @@ struct http_reply {
     char value[HTTP_HEADER_VALUE_MAX + 1];
   } headers[HTTP_HEADERS_MAX];
   bool close; /* close the connection after the reply */
+  /* Of a 304 without a body: the length of the answer that the client has. 0: it is not known, and the connection is closed. A
+   * 304 may instead have that answer as its body, which is not sent. */
+  uint64_t length;
 };
 
-/* HTTP_LATER: call the handler again, on a query thread; request and body stay as they are. Only an HTTP_QUICK route's
- * handler may return it, and not if `unavailable` is set. On a query thread a handler returns HTTP_ANSWERED. */
+/* HTTP_LATER: call the handler again, on a query thread; request, reply and body stay as they are. Only an HTTP_QUICK route's
+ * handler may return it, and not if `unavailable` is set. What it keeps meanwhile is in request->state. On a query thread a
+ * handler never returns HTTP_WAITING. */
 enum http_result { HTTP_ANSWERED, HTTP_WAITING, HTTP_LATER };
 
 /* Where a route's handler is called. */

@@ -32,7 +32,7 @@ static void sweep(struct http_server *server, int64_t now) {
 /* Times of what the sweeper does once in a while, without the lock. */
 struct rounds {
   int64_t give_back_ms, log_ms;
-  uint64_t memory;
+  struct memory_state memory;
 };
 
 static void log_lost(struct http_server *server, unsigned lost) {

@@ -96,6 +96,9 @@ MUST_USE int ledger_project_span(struct ledger *ledger, uint32_t project, uint64
 struct scan_reader;
 /* Borrows the ledger. Takes memory as it reads. -ERR_MEMORY. The caller frees. */
 MUST_USE int scan_reader_new(struct ledger *ledger, struct scan_reader **ret, struct err *err);
+/* Frees the blocks; what it borrowed out of them ends. The reader reads them again when they are needed. For a reader that waits
+ * between two turns: it then holds a byte for each project. */
+void scan_reader_rest(struct scan_reader *reader);
 void scan_reader_free(struct scan_reader *reader);
 SCOPED_REF(struct scan_reader, scan_reader_free)
 

@@ -18,7 +18,7 @@ _Static_assert(SCAN_READER_BYTES >= 2 * (CACHE_BYTES + BLOCK_MAX), "both caches,
 
 struct scan_reader {
   struct ledger *ledger;
-  struct log_reader *main, *other;
+  struct log_reader *main, *other; /* NULL: it rests, or has read nothing yet */
   struct record main_record, other_record;
   uint64_t main_position; /* of main_record; 0: none */
   /* Whether a project has any void below that position: most have none. By its number: records of many projects are
@@ -30,33 +30,36 @@ struct scan_reader {
 
 enum void_answer { VOIDS_NOT_ASKED, VOIDS_NONE, VOIDS_SOME };
 #define NUMBERS_STEP 256u /* numbers by which `voids` grows, at least */
+#define NO_MEMORY "no memory to read records: free some memory"
 
 int scan_reader_new(struct ledger *ledger, struct scan_reader **ret, struct err *err) {
-  SCOPED(scan_reader_free_ref) struct scan_reader *reader = calloc(1, sizeof *reader);
-  if (reader != NULL) {
-    reader->ledger = ledger;
-    reader->main = log_reader_new(ledger->log, CACHE_BYTES);
-    reader->other = log_reader_new(ledger->log, CACHE_BYTES);
-  }
-  if (reader == NULL || reader->main == NULL || reader->other == NULL) {
-    return err_set(err, ERR_MEMORY, "no memory to read records: free some memory");
-  }
-  *ret = MOVE(reader);
+  struct scan_reader *reader = calloc(1, sizeof *reader);
+  if (reader == NULL) return err_set(err, ERR_MEMORY, NO_MEMORY);
+  reader->ledger = ledger;
+  *ret = reader;
   return 0;
+}
+
+void scan_reader_rest(struct scan_reader *reader) {
+  log_reader_free(MOVE(reader->main));
+  log_reader_free(MOVE(reader->other));
+  reader->main_position = 0;
 }
 
 void scan_reader_free(struct scan_reader *reader) {
   if (reader == NULL) return;
-  log_reader_free(reader->main);
-  log_reader_free(reader->other);
+  scan_reader_rest(reader);
   free(reader->voids);
   free(reader);
 }
 
 /* ---- by position ---- */
 
-static int read_usage(struct log_reader *log, uint64_t position, struct record *record, struct err *err) {
-  int result = log_read_record(log, position, record, err);
+static int read_usage(struct scan_reader *reader, struct log_reader **log, uint64_t position, struct record *record,
+                      struct err *err) {
+  if (*log == NULL) *log = log_reader_new(reader->ledger->log, CACHE_BYTES);
+  if (*log == NULL) return err_set(err, ERR_MEMORY, NO_MEMORY);
+  int result = log_read_record(*log, position, record, err);
   if (result != 0 || record->type == RECORD_USAGE) return result;
   return err_set(err, ERR_CORRUPT,
                  "an index entry points to log position %" PRIu64
@@ -66,7 +69,7 @@ static int read_usage(struct log_reader *log, uint64_t position, struct record *
 
 int scan_record(struct scan_reader *reader, uint64_t position, const struct usage **ret, struct err *err) {
   reader->main_position = 0;
-  int result = read_usage(reader->main, position, &reader->main_record, err);
+  int result = read_usage(reader, &reader->main, position, &reader->main_record, err);
   if (result != 0) return result;
   reader->main_position = position;
   *ret = &reader->main_record.usage;
@@ -74,14 +77,14 @@ int scan_record(struct scan_reader *reader, uint64_t position, const struct usag
 }
 
 int scan_other(struct scan_reader *reader, uint64_t position, const struct usage **ret, struct err *err) {
-  int result = read_usage(reader->other, position, &reader->other_record, err);
+  int result = read_usage(reader, &reader->other, position, &reader->other_record, err);
   if (result == 0) *ret = &reader->other_record.usage;
   return result;
 }
 
 int scan_stored_ms(struct scan_reader *reader, uint64_t position, int64_t *ret_ms, struct err *err) {
   bool is_main = position == reader->main_position && position != 0;
-  int result = is_main ? 0 : read_usage(reader->other, position, &reader->other_record, err);
+  int result = is_main ? 0 : read_usage(reader, &reader->other, position, &reader->other_record, err);
   if (result == 0) *ret_ms = log_record_time(is_main ? reader->main : reader->other, position);
   return result;
 }

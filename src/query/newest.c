@@ -21,6 +21,11 @@ static size_t room_of(size_t projects) {
   return room > ENTRIES_USUAL ? ENTRIES_USUAL : room < 1 ? 1 : room;
 }
 
+size_t newest_bytes(size_t projects) {
+  return (projects + 1) * (sizeof(struct newest_place) + sizeof(size_t)) +
+         (projects * room_of(projects) + 1) * sizeof(struct scan_entry);
+}
+
 bool newest_open(struct newest *newest, struct ledger *ledger, const struct tasks_query *query, unsigned kinds) {
   size_t projects = query->projects_count;
   *newest = (struct newest){.ledger = ledger, .query = query, .kinds = kinds, .room = room_of(projects)};

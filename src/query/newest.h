@@ -23,6 +23,8 @@ struct newest {
   size_t opened; /* so many projects have been asked for their first entries */
 };
 
+/* What newest_open takes. */
+size_t newest_bytes(size_t projects);
 /* Borrows the ledger and the query until newest_fini. False: no memory; newest_fini is still needed. */
 MUST_USE bool newest_open(struct newest *newest, struct ledger *ledger, const struct tasks_query *query,
                           unsigned kinds);

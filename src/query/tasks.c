@@ -58,6 +58,7 @@ struct tasks {
   bool has_key;
   struct scan_key key;
   uint64_t looked_at;
+  uint64_t claimed; /* of the budget */
   struct newest newest;
   struct found found;
   /* The batch. */
@@ -108,6 +109,24 @@ enum task_status task_status_of(const struct usage *usage, bool is_voided) {
   return usage->outcome == USAGE_FAILED ? TASK_FAILED : TASK_FINISHED;
 }
 
+/* ---- memory ---- */
+
+static size_t texts_bytes(const struct tasks *tasks) {
+  return 2 * arena_used(tasks->texts); /* its chunks double */
+}
+
+/* Claims memory for the list with so many found records and bytes of texts. */
+static bool claim(struct tasks *tasks, size_t found, size_t texts) {
+  size_t bytes = sizeof *tasks + newest_bytes(tasks->query.projects_count) + texts +
+                 found * (sizeof *tasks->found.items + sizeof *tasks->found.projects);
+  return tasks->query.budget == NULL || budget_claim(tasks->query.budget, tasks->query.owner, &tasks->claimed, bytes);
+}
+
+static int refuse(struct err *err) {
+  return err_set(err, ERR_BUSY,
+                 "no room in the budget of answers");
+}
+
 /* ---- making ---- */
 
 static bool names_kind(const struct filter *filter) {
@@ -137,6 +156,7 @@ int tasks_new(struct ledger *ledger, const struct tasks_query *query, struct tas
   tasks->key = query->behind;
   tasks->batch_size = BATCH_FIRST;
   tasks->found.is_used = query->task_ids_count > 0;
+  if (!claim(tasks, 0, 0)) return refuse(err);
   tasks->texts = arena_new(COPIES_SIZE);
   bool is_open = newest_open(&tasks->newest, ledger, &tasks->query, tasks->kinds);
   if (!is_open || tasks->texts == NULL) return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
@@ -150,6 +170,7 @@ void tasks_free(struct tasks *tasks) {
   free(tasks->found.items);
   free(tasks->found.projects);
   if (tasks->texts != NULL) arena_free(tasks->texts);
+  if (tasks->query.budget != NULL) budget_give_back(tasks->query.budget, tasks->query.owner, &tasks->claimed);
   free(tasks);
 }
 
@@ -199,15 +220,17 @@ struct finding {
   size_t project;
 };
 
-static bool grow_found(struct found *found) {
+static int grow_found(struct tasks *tasks, struct err *err) {
+  struct found *found = &tasks->found;
   size_t cap = found->cap == 0 ? 64 : found->cap * 2;
+  if (!claim(tasks, cap, 0)) return refuse(err);
   struct scan_entry *items = reallocarray(found->items, cap, sizeof *items);
   if (items != NULL) found->items = items;
   size_t *projects = reallocarray(found->projects, cap, sizeof *projects);
   if (projects != NULL) found->projects = projects;
-  if (items == NULL || projects == NULL) return false;
+  if (items == NULL || projects == NULL) return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
   found->cap = cap;
-  return true;
+  return 0;
 }
 
 static bool is_asked_for(const struct tasks *tasks, size_t project, const struct scan_entry *entry) {
@@ -224,8 +247,8 @@ static int add_found(void *arg, const struct ledger_history_item *item, struct e
   const struct scan_entry entry = {.key = {item->usage->finished_ms, item->position}, .kind = item->usage->kind};
   if (!is_asked_for(finding->tasks, finding->project, &entry)) return 0;
   if (found->count == TASKS_FOUND_MAX) return -ERR_LIMIT;
-  if (found->count == found->cap && !grow_found(found))
-    return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
+  int result = found->count == found->cap ? grow_found(finding->tasks, err) : 0;
+  if (result != 0) return result;
   found->items[found->count] = entry;
   found->projects[found->count++] = finding->project;
   return 0;
@@ -489,6 +512,17 @@ static int walk(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_is_
   }
 }
 
+/* Between two calls the list keeps copies only if there is room for them. */
+static void settle(struct tasks *tasks) {
+  bool waits = tasks->matched_at < tasks->matched_count;
+  if (waits && claim(tasks, tasks->found.cap, texts_bytes(tasks))) return;
+  drop_copies(tasks);
+  for (size_t i = tasks->matched_at; i < tasks->matched_count; i++)
+    tasks->matched[i].copy = NO_COPY;
+  bool is_less = claim(tasks, tasks->found.cap, 0);
+  CHECK(is_less);
+}
+
 int tasks_next(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_is_end, struct err *err) {
   tasks->searches = 0;
   tasks->step_looked_at = 0;
@@ -496,6 +530,7 @@ int tasks_next(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_is_e
   int result = scan_reader_new(tasks->ledger, &tasks->reader, err);
   if (result != 0) return result;
   result = walk(tasks, visit, arg, ret_is_end, err);
+  settle(tasks);
   scan_reader_free(MOVE(tasks->reader));
   return result;
 }

@@ -7,7 +7,8 @@
  * meanwhile.
  *
  * A call of tasks_next looks at a bounded number of records and holds nothing of the ledger when it returns. Between
- * calls a list holds at most TASKS_MEMORY_MAX bytes, and 64 for each project.
+ * calls a list holds at most TASKS_MEMORY_MAX bytes, and 64 for each project. It claims them before it takes them. Records
+ * that wait for the visitor are kept only if the budget has room; else they are read again.
  */
 #ifndef CODECMETER_QUERY_TASKS_H
 #define CODECMETER_QUERY_TASKS_H
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "ledger/scan.h"
 #include "query/filter.h"
@@ -54,11 +56,14 @@ struct tasks_query {
   uint64_t as_of;
   bool has_behind; /* only what comes behind this key in the order */
   struct scan_key behind;
+  struct budget *budget; /* borrowed; NULL: no bound */
+  uint64_t owner;        /* who asks: see base/budget.h */
 };
 
 struct tasks;
 
-/* Borrows everything that the query points to, and the ledger, until tasks_free. -ERR_MEMORY. */
+/* Borrows everything that the query points to, and the ledger, until tasks_free. -ERR_BUSY: the budget has no
+ * room. -ERR_MEMORY. */
 MUST_USE int tasks_new(struct ledger *ledger, const struct tasks_query *query, struct tasks **ret, struct err *err);
 void tasks_free(struct tasks *tasks);
 SCOPED_REF(struct tasks, tasks_free)
@@ -74,7 +79,7 @@ struct tasks_item {
 typedef bool (*tasks_visit)(void *arg, const struct tasks_item *item);
 
 /* Passes the next tasks to `visit`, until it returns false, the call has done its share, or there are no more
- * (*ret_is_end). Errors as in ledger/scan.h; after one, only tasks_free may be called. */
+ * (*ret_is_end). Errors as in ledger/scan.h; -ERR_BUSY, before the first task, as tasks_new. After one, only tasks_free may be called. */
 MUST_USE int tasks_next(struct tasks *tasks, tasks_visit visit, void *arg, bool *ret_is_end, struct err *err);
 
 /* Where the list is: everything up to this key, included, has been passed or filtered away. *ret is untouched, and

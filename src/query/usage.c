@@ -8,7 +8,7 @@
  *
  *   gather ──full, or no more entries──> sort ──> read ──all read──> gather …
  *
- * Each of these goes on until the turn is over.
+ * Each of these goes on until the turn is over. Then what can be read again is let go: the blocks of the log.
  */
 #include "query/usage.h"
 
@@ -22,7 +22,9 @@
 
 #define PAGE 4096u
 static_assert(PAGE <= SCAN_ROOM_MAX, "a page is one call");
-#define GATHER_MAX (32 * PAGE) /* 2 MB */
+#define GATHER_MAX (32 * PAGE) /* positions: 2 MB */
+#define GATHER_ALL (UINT64_C(16) << 20) /* bytes that all questions gather; each takes at most an eighth of what is left */
+#define GATHER_SHARE 8
 #define READ_RUN 64u           /* records between two looks at the clock */
 
 /* A record that is to be read. */
@@ -40,13 +42,15 @@ struct scan {
   struct scan_key behind;
   uint64_t tasks; /* gathered so far */
   struct wanted *wanted;
+  size_t room;      /* of `wanted`: pages, times PAGE */
   size_t count, at; /* of `wanted`: gathered, and read */
   bool is_reading;  /* all of `wanted` is gathered */
 };
 
 struct usage_answer {
   struct ledger *ledger;
-  struct usage_budget *budget;
+  struct usage_memory *memory;
+  uint64_t owner;
   const struct clock *clock;
   const struct filter *filter;
   unsigned kinds;
@@ -63,7 +67,6 @@ struct usage_answer {
   struct usage_rows now, before;
   struct scan scan;
   struct scan_reader *reader;
-  struct scan_entry *page;
   struct usage_lines lines;
 };
 
@@ -127,18 +130,40 @@ static int keep_projects(struct usage_answer *answer, const struct usage_spec *s
 static uint64_t bytes_of(const struct usage_answer *answer) {
   return sizeof *answer + usage_plan_bytes(&answer->plan) + usage_groups_bytes(answer->groups) +
          usage_rows_bytes(&answer->now) + usage_rows_bytes(&answer->before) +
-         answer->projects_count * (sizeof *answer->ids + sizeof *answer->numbers);
+         answer->projects_count * (sizeof *answer->ids + sizeof *answer->numbers) +
+         answer->scan.room * sizeof *answer->scan.wanted;
 }
 
-/* Claims what the question holds by now. */
+/* Claims what the question holds by now; gives back what it does not hold any more. */
 static int claim(struct usage_answer *answer, struct err *err) {
   uint64_t bytes = bytes_of(answer);
-  if (bytes <= answer->claimed) return 0;
-  uint64_t more = bytes - answer->claimed;
-  uint64_t held = atomic_fetch_add(&answer->budget->held, more);
-  answer->claimed = bytes;
-  if (held + more <= answer->budget->max) return 0;
-  return err_set(err, ERR_BUSY, "the answers that are under way fill the memory for questions: ask again later");
+  if (bytes == answer->claimed || budget_claim(answer->memory->budget, answer->owner, &answer->claimed, bytes)) return 0;
+  return err_set(err, ERR_BUSY,
+                 "no room in the budget of answers");
+}
+
+/* So many positions are gathered at one time. */
+static size_t room_for_positions(const struct usage_answer *answer) {
+  uint64_t gathered = atomic_load(&answer->memory->gathered);
+  uint64_t share = gathered < GATHER_ALL ? (GATHER_ALL - gathered) / GATHER_SHARE / sizeof(struct wanted) : 0;
+  return share < PAGE ? PAGE : share > GATHER_MAX ? GATHER_MAX : (size_t)share / PAGE * PAGE;
+}
+
+static int take_positions(struct usage_answer *answer, struct err *err) {
+  struct scan *scan = &answer->scan;
+  scan->room = room_for_positions(answer);
+  atomic_fetch_add(&answer->memory->gathered, scan->room * sizeof *scan->wanted);
+  int result = claim(answer, err);
+  if (result != 0) return result;
+  scan->wanted = calloc(scan->room, sizeof *scan->wanted);
+  return scan->wanted == NULL ? no_memory(err) : 0;
+}
+
+static void free_positions(struct usage_answer *answer) {
+  struct scan *scan = &answer->scan;
+  free(MOVE(scan->wanted));
+  atomic_fetch_sub(&answer->memory->gathered, scan->room * sizeof *scan->wanted);
+  scan->room = 0;
 }
 
 /* ---- adding ---- */
@@ -248,7 +273,7 @@ static int refuse_scan(uint64_t max, struct err *err) {
 }
 
 /* Gathers one page of entries. If it is the last one of its range, the next range is chosen. */
-static int gather_page(struct usage_answer *answer, struct err *err) {
+static int gather_page(struct usage_answer *answer, struct scan_entry page[PAGE], struct err *err) {
   struct scan *scan = &answer->scan;
   const struct scan_query query = {.project = answer->numbers[scan->project],
                                    .kinds = answer->kinds,
@@ -258,16 +283,16 @@ static int gather_page(struct usage_answer *answer, struct err *err) {
                                    .has_behind = scan->has_behind,
                                    .behind = scan->behind};
   size_t count;
-  int result = ledger_scan_entries(answer->ledger, &query, answer->page, PAGE, &count, err);
+  int result = ledger_scan_entries(answer->ledger, &query, page, PAGE, &count, err);
   if (result != 0) return result;
   scan->tasks += count;
   if (scan->tasks > answer->scan_max) return refuse_scan(answer->scan_max, err);
-  CHECK(scan->count + count <= GATHER_MAX);
+  CHECK(scan->count + count <= scan->room);
   for (size_t i = 0; i < count; i++) {
     scan->wanted[scan->count++] =
-        (struct wanted){.position = answer->page[i].key.position, .project = (uint32_t)scan->project};
+        (struct wanted){.position = page[i].key.position, .project = (uint32_t)scan->project};
   }
-  if (count > 0) scan->behind = answer->page[count - 1].key;
+  if (count > 0) scan->behind = page[count - 1].key;
   scan->has_behind = true;
   if (count < PAGE && !next_range(answer)) scan->project = answer->projects_count;
   return 0;
@@ -282,8 +307,10 @@ static bool has_read_all(const struct usage_answer *answer) {
 /* Gathers until there is no room for a page, or no more entries, or the turn is over; then sorts. */
 static int gather(struct usage_answer *answer, int64_t until, bool *ret_is_over, struct err *err) {
   struct scan *scan = &answer->scan;
-  while (has_entries(answer) && scan->count + PAGE <= GATHER_MAX) {
-    int result = gather_page(answer, err);
+  SCOPED_MALLOC struct scan_entry *page = calloc(PAGE, sizeof *page);
+  if (page == NULL) return no_memory(err);
+  while (has_entries(answer) && scan->count + PAGE <= scan->room) {
+    int result = gather_page(answer, page, err);
     if (result != 0) return result;
     *ret_is_over = clock_monotonic_ms(answer->clock) >= until;
     if (*ret_is_over) return 0;
@@ -315,17 +342,14 @@ static int begin_records(struct usage_answer *answer, struct err *err) {
     answer->scan.project = answer->projects_count;
     return 0;
   }
-  answer->page = calloc(PAGE, sizeof *answer->page);
-  answer->scan.wanted = calloc(GATHER_MAX, sizeof *answer->scan.wanted);
-  if (answer->page == NULL || answer->scan.wanted == NULL) return no_memory(err);
-  return scan_reader_new(answer->ledger, &answer->reader, err);
+  int result = take_positions(answer, err);
+  return result != 0 ? result : scan_reader_new(answer->ledger, &answer->reader, err);
 }
 
 static void end_records(struct usage_answer *answer) {
   if (answer->reader != NULL) scan_reader_free(answer->reader);
   answer->reader = NULL;
-  free(MOVE(answer->page));
-  free(MOVE(answer->scan.wanted));
+  free_positions(answer);
 }
 
 /* Works until the turn is over, or everything is read. */
@@ -338,6 +362,7 @@ static int read_records(struct usage_answer *answer, struct err *err) {
     if (result == 0 && !is_over) result = read_gathered(answer, until, err);
     is_over = is_over || clock_monotonic_ms(answer->clock) >= until;
   }
+  if (answer->reader != NULL) scan_reader_rest(answer->reader);
   return result;
 }
 
@@ -361,6 +386,7 @@ static int finish(struct usage_answer *answer, struct err *err) {
   empty_values(answer, empty);
   int result = usage_lines_begin(&answer->plan, answer->groups, &answer->now, &answer->before, empty,
                                  answer->projects_count, answer->by_project, answer->zeros, &answer->lines, err);
+  if (result == 0) result = claim(answer, err);
   if (result == 0) answer->is_ready = true;
   return result;
 }
@@ -378,13 +404,14 @@ static int begin(struct usage_answer *answer, const struct usage_spec *spec, con
   return result == 0 ? begin_records(answer, err) : result;
 }
 
-int usage_begin(struct ledger *ledger, const struct usage_spec *spec, struct usage_budget *budget,
+int usage_begin(struct ledger *ledger, const struct usage_spec *spec, struct usage_memory *memory,
                 const struct clock *clock, struct usage_answer **ret, const char **ret_param, struct err *err) {
   SCOPED(usage_free_ref) struct usage_answer *answer = calloc(1, sizeof *answer);
   *ret_param = NULL;
   if (answer == NULL) return no_memory(err);
   *answer = (struct usage_answer){.ledger = ledger,
-                                  .budget = budget,
+                                  .memory = memory,
+                                  .owner = spec->owner,
                                   .clock = clock,
                                   .filter = spec->filter,
                                   .kinds = filter_kinds(spec->filter),
@@ -406,7 +433,7 @@ void usage_free(struct usage_answer *answer) {
   usage_plan_fini(&answer->plan);
   free(answer->ids);
   free(answer->numbers);
-  if (answer->budget != NULL) atomic_fetch_sub(&answer->budget->held, answer->claimed);
+  budget_give_back(answer->memory->budget, answer->owner, &answer->claimed);
   free(answer);
 }
 

@@ -23,7 +23,7 @@
  * All of an answer is as of one position of the log, over all projects: the totals of all of them are read in one
  * view, and records are read as of its position. So the rows of an answer are kept until they are sent. Bounds of one
  * question: USAGE_ROWS_MAX rows (24 MB), the same for the period before, USAGE_GROUPS_BYTES, CALENDAR_MAX steps,
- * USAGE_CELLS_MAX parts of totals, USAGE_SCAN_MAX tasks. All questions together: struct usage_budget.
+ * USAGE_CELLS_MAX parts of totals, USAGE_SCAN_MAX tasks. All questions together: struct usage_memory.
  *
  * Order: by project, if that is in the group (as text); then by start; then by the other dimensions in the order of the
  * group; then by kind. Null is last.
@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "ledger/ledger.h"
@@ -67,17 +68,21 @@ struct usage_spec {
   bool compare; /* beside each row, that of the same place in the period before (range_before) */
   bool has_as_of;
   uint64_t as_of;
+  uint64_t owner; /* who asks: see base/budget.h */
   /* For tests; 0 otherwise. */
   enum usage_method method_least; /* this method, or a more costly one */
   uint64_t scan_max, cells_max;   /* in place of USAGE_SCAN_MAX and USAGE_CELLS_MAX */
 };
 
-/* What all questions may hold together. Starts as {.max = …}. */
-struct usage_budget {
-  uint64_t max; /* bytes */
-  atomic_uint_fast64_t held;
+/* What questions share. Starts as {.budget = …}. All that a question holds between two turns is claimed in the budget. Within
+ * a turn it also has a scan_reader (SCAN_READER_BYTES).
+ *
+ * A question that reads records keeps positions of those that it reads next: 2 MB if it is alone. The more of them are
+ * under way, the fewer a new one keeps, down to 64 KB. With fewer it reads blocks of the log more often. */
+struct usage_memory {
+  struct budget *budget;         /* borrowed */
+  atomic_uint_fast64_t gathered; /* bytes of all these positions */
 };
-#define USAGE_BUDGET_DEFAULT (UINT64_C(192) << 20)
 
 /* Adds a dimension to the group. -ERR_NOT_FOUND: it is none. -ERR_EXISTS: it is there already. -ERR_LIMIT. */
 MUST_USE int usage_group_add(struct usage_spec *spec, struct str name, struct err *err);
@@ -88,10 +93,10 @@ MUST_USE int usage_projects_as_of(struct ledger *ledger, struct project *project
 
 struct usage_answer;
 
-/* Begins a question: checks it, and reads totals. Borrows the ledger, budget, clock, filter and the texts of `group`
+/* Begins a question: checks it, and reads totals. Borrows the ledger, memory, clock, filter and the texts of `group`
  * until usage_free; nothing else of spec. Errors of kind CLIENT: *ret_param is the parameter at fault, or NULL. Kind RETRY:
- * -ERR_BUSY if the budget is used up, -ERR_MEMORY, -ERR_DESCRIPTORS. */
-MUST_USE int usage_begin(struct ledger *ledger, const struct usage_spec *spec, struct usage_budget *budget,
+ * -ERR_BUSY if the budget is used up, or the owner's part of it, -ERR_MEMORY, -ERR_DESCRIPTORS. */
+MUST_USE int usage_begin(struct ledger *ledger, const struct usage_spec *spec, struct usage_memory *memory,
                          const struct clock *clock, struct usage_answer **ret, const char **ret_param, struct err *err);
 void usage_free(struct usage_answer *answer);
 SCOPED_REF(struct usage_answer, usage_free)

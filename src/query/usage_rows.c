@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/scope.h"
 
 #define ROWS_FIRST 64u
 
@@ -86,7 +87,9 @@ void usage_rows_sort(struct usage_rows *rows, int (*compare)(const void *a, cons
     if (rows->items[i].sum.tasks != 0) rows->items[kept++] = rows->items[i];
   }
   rows->count = kept;
-  free(rows->slots);
-  rows->slots = NULL;
+  free(MOVE(rows->slots));
+  struct usage_row *fitting = reallocarray(rows->items, kept + 1, sizeof *fitting);
+  if (fitting != NULL) rows->items = fitting;
+  if (fitting != NULL) rows->cap = kept + 1;
   if (kept > 1) qsort_r(rows->items, kept, sizeof *rows->items, compare, arg);
 }

@@ -4,9 +4,9 @@
  *     │            │ V1_FAILED: a status                                       │ V1_FAILED, or the token is void:
  *     └ a status   └ the token is void: 401                                    └ logged; the connection is cut
  *
- * An answer that is complete in its first piece has an ETag that is made of its bytes. A longer one has an ETag only
- * if its rows depend on the request and a position alone (is_fixed); that one is known before the first row. */
-#include <stdatomic.h>
+ * An answer that is complete in its first piece has an ETag that is made of its bytes. If its rows depend on the request and a
+ * position alone (is_fixed), the ETag is made of these, so it is known before the first row; a longer answer has an ETag only
+ * then. "HASH-LENGTH" also says how long the answer is: a 304 that knows the length leaves the connection open. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,7 +18,8 @@
 #include "v1/frame.h"
 
 #define ETAG_BYTES 16
-#define ETAG_SIZE (2 * ETAG_BYTES + 3) /* quotes, NUL */
+#define ETAG_DIGITS 2 * ETAG_BYTES
+static_assert(V1_ETAG_SIZE > ETAG_DIGITS + 1 + BYTES_DIGITS_MAX + 3, "hash, '-', length, quotes, NUL");
 
 /* ---- replies ---- */
 
@@ -62,16 +63,28 @@ static void reply_answer(struct v1_exchange *x) {
 
 /* ---- ETag ---- */
 
-static void write_etag(struct str text, char out[ETAG_SIZE]) {
+static void write_etag(struct str text, char out[V1_ETAG_SIZE]) {
   uint8_t hash[DIGEST_SHA256_SIZE];
   digest_sha256(text, hash);
   out[0] = '"';
   bytes_hex(hash, ETAG_BYTES, out + 1);
-  memcpy(out + ETAG_SIZE - 2, "\"", 2);
+  memcpy(out + 1 + ETAG_DIGITS, "\"", 2);
+}
+
+static void add_length(char etag[V1_ETAG_SIZE], size_t length) {
+  (void)snprintf(etag + 1 + ETAG_DIGITS, V1_ETAG_SIZE - 1 - ETAG_DIGITS, "-%zu\"", length);
+}
+
+/* The length that an ETag of this question states. False: it is the ETag of another one. */
+static bool read_length(struct str etag, struct str question, uint64_t *ret) {
+  struct str hash = str_make(question.ptr, question.len - 1), tail = str_make(etag.ptr + hash.len, etag.len - hash.len);
+  *ret = 0;
+  if (!str_starts(etag, hash) || tail.len < 3 || tail.ptr[0] != '-' || tail.ptr[tail.len - 1] != '"') return false;
+  return str_to_u64(str_make(tail.ptr + 1, tail.len - 2), ret) && *ret <= HTTP_PIECE_MAX;
 }
 
 /* Of the question and of the position that answers it. False: no memory, and the answer goes without. */
-static bool etag_of_question(const struct v1_exchange *x, char out[ETAG_SIZE]) {
+static bool etag_of_question(const struct v1_exchange *x, char out[V1_ETAG_SIZE]) {
   SCOPED(buf_fini) struct buf text = {0};
   buf_append(&text, x->place->v1->salt, V1_SALT_SIZE);
   buf_printf(&text, "%s\n%d\n%llu\n", x->request.token.id, (int)x->request.format,
@@ -86,8 +99,17 @@ static bool etag_of_question(const struct v1_exchange *x, char out[ETAG_SIZE]) {
 
 struct etag_search {
   struct str etag;
+  bool is_fixed; /* it may also be there with a length */
   bool is_found;
+  uint64_t length; /* 0: not known */
 };
+
+static void compare_etag(struct etag_search *search, struct str item) {
+  uint64_t length = 0;
+  bool states_length = search->is_fixed && item.len > search->etag.len && read_length(item, search->etag, &length);
+  if (states_length) search->length = length;
+  search->is_found |= states_length || str_equal(item, search->etag) || str_equal(item, STR("*"));
+}
 
 /* RFC 9110, 13.1.2: weak comparison. */
 static void look_for_etag(void *arg, struct str name, struct str value) {
@@ -96,17 +118,28 @@ static void look_for_etag(void *arg, struct str name, struct str value) {
   while (value.len > 0) {
     struct str item = str_trim(str_cut(&value, ','));
     if (str_starts(item, STR("W/"))) item = str_make(item.ptr + 2, item.len - 2);
-    search->is_found |= str_equal(item, search->etag) || str_equal(item, STR("*"));
+    compare_etag(search, item);
   }
 }
 
-/* Gives the answer its ETag. True if the client has this answer already: the reply is then a 304. */
-static bool settle_etag(struct v1_exchange *x, const char etag[ETAG_SIZE]) {
+/* Gives the answer its ETag. If the client has this answer already, the reply is a 304, and its body is not sent. */
+static void settle_etag(struct v1_exchange *x, const char *etag) {
   struct etag_search search = {.etag = str_of(etag)};
   http_reply_header(x->reply, "ETag", etag);
   http_each_header(x->http, look_for_etag, &search);
   if (search.is_found) x->reply->status = 304;
-  return search.is_found;
+}
+
+/* The same before the answer is made. True if it need not be made. */
+static bool settle_question(struct v1_exchange *x) {
+  struct etag_search search = {.etag = str_of(x->etag), .is_fixed = true};
+  http_each_header(x->http, look_for_etag, &search);
+  if (!search.is_found) return false;
+  if (search.length > 0) add_length(x->etag, search.length);
+  http_reply_header(x->reply, "ETag", x->etag);
+  x->reply->status = 304;
+  x->reply->length = search.length;
+  return true;
 }
 
 /* ---- pieces ---- */
@@ -141,12 +174,17 @@ static enum http_piece end_with_token(struct v1_exchange *x) {
   return refuse_piece(x, &problem);
 }
 
-/* The whole answer is in this piece. */
-static void settle_whole(struct v1_exchange *x, struct buf *piece) {
-  char etag[ETAG_SIZE];
-  if (x->answer.is_fixed) return;
-  write_etag(buf_view(piece), etag);
-  if (settle_etag(x, etag)) buf_clear(piece);
+/* The head is sent after this piece. */
+static void settle_head(struct v1_exchange *x, const struct buf *piece, bool is_whole) {
+  char etag[V1_ETAG_SIZE];
+  if (is_whole && x->etag[0] != '\0') add_length(x->etag, piece->len);
+  if (x->etag[0] != '\0') {
+    http_reply_header(x->reply, "ETag", x->etag);
+  } else if (is_whole) {
+    write_etag(buf_view(piece), etag);
+    settle_etag(x, etag);
+  }
+  x->has_sent = true;
 }
 
 static enum http_piece next_piece(void *arg, struct buf *piece) {
@@ -166,8 +204,8 @@ static enum http_piece next_piece(void *arg, struct buf *piece) {
     buf_clear(piece);
     return fail(x, &err);
   }
-  if (next == V1_DONE && !x->has_sent) settle_whole(x, piece);
-  x->has_sent |= piece->len > 0;
+  bool is_head = piece->len > 0 || next == V1_DONE || str_equal(x->http->method, STR("HEAD"));
+  if (is_head && !x->has_sent) settle_head(x, piece, next == V1_DONE);
   return next == V1_DONE ? HTTP_LAST : HTTP_MORE;
 }
 
@@ -176,13 +214,7 @@ static void free_stream(void *arg) { (void)arg; /* v1_exchange_free, when the re
 /* ---- memory that answers hold ---- */
 
 bool v1_hold(struct v1_answer *answer, size_t bytes) {
-  size_t more = bytes > answer->held ? bytes - answer->held : 0;
-  if (more > 0 && atomic_fetch_add(answer->held_by_all, more) + more > V1_HELD_MAX) {
-    atomic_fetch_sub(answer->held_by_all, more);
-    return false;
-  }
-  answer->held += more;
-  return true;
+  return budget_claim(answer->budget, answer->owner, &answer->held, bytes);
 }
 
 /* ---- the beginning ---- */
@@ -190,10 +222,11 @@ bool v1_hold(struct v1_answer *answer, size_t bytes) {
 void v1_answer_begin(struct v1_exchange *x) {
   const struct v1_resource *resource = x->place->resource;
   struct v1_problem problem;
-  char etag[ETAG_SIZE];
   v1_rows_init(&x->answer.rows, x->request.format, resource->shape, resource->has_cursor);
   x->has_rows = true;
-  x->answer.held_by_all = &x->place->v1->held;
+  x->answer.budget = &x->place->v1->budget;
+  x->answer.usage = &x->place->v1->usage;
+  x->answer.owner = budget_owner(str_of(x->request.token.id));
   x->answer.position = x->request.has_as_of ? x->request.as_of : ledger_position(x->request.ledger);
   if (resource->open(&x->request, &x->answer, &problem) != 0) {
     v1_reply_problem(x->reply, &problem);
@@ -201,7 +234,7 @@ void v1_answer_begin(struct v1_exchange *x) {
   }
   x->answer.rows.position = x->answer.position;
   reply_answer(x);
-  if (x->answer.is_fixed && etag_of_question(x, etag) && settle_etag(x, etag)) return;
+  if (x->answer.is_fixed && etag_of_question(x, x->etag) && settle_question(x)) return;
   x->reply->stream = (struct http_stream){.next = next_piece, .free = free_stream, .arg = x};
 }
 
@@ -210,7 +243,7 @@ void v1_exchange_free(struct v1_exchange *x) {
   if (x->has_rows) {
     x->place->resource->free(x->answer.state);
     v1_rows_fini(&x->answer.rows);
-    atomic_fetch_sub(x->answer.held_by_all, x->answer.held);
+    budget_give_back(x->answer.budget, x->answer.owner, &x->answer.held);
   }
   if (x->request.arena != NULL) arena_free(x->request.arena);
   free(x);

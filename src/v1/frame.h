@@ -4,11 +4,13 @@
 
 #include "http/bearer.h"
 #include "http/request.h"
+#include "query/usage.h"
 #include "v1/resource.h"
 #include "v1/v1.h"
 
 #define V1_SALT_SIZE 16
 #define V1_PARAMS_MAX 32 /* of one resource, `format` included */
+#define V1_ETAG_SIZE 64
 #define V1_RETRY_AFTER "1" /* seconds: Retry-After of a 503 */
 
 /* A resource in its place: the arg of its route. */
@@ -24,7 +26,8 @@ struct v1 {
   uint8_t salt[V1_SALT_SIZE]; /* of ETags: they do not outlive the process, in which rules and zones do not change */
   struct v1_place places[V1_ROUTES_MAX];
   size_t places_count;
-  _Atomic size_t held; /* by the states of all answers: see v1_hold */
+  struct budget budget; /* what the states of all answers hold: see v1_hold */
+  struct usage_memory usage;
 };
 
 /* What the frame keeps of a request, from its head to its end. */
@@ -36,6 +39,7 @@ struct v1_exchange {
   struct v1_answer answer;
   bool has_rows;         /* answer.rows is made: free it */
   bool has_sent;         /* a piece was handed over: no status can be given any more */
+  char etag[V1_ETAG_SIZE]; /* of the question, if the answer is fixed; "": none */
 };
 
 /* ---- question.c: from the HTTP request to struct v1_request ---- */

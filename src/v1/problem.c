@@ -45,7 +45,14 @@ int v1_refuse_param(struct v1_problem *problem, struct str name, const char *for
   return 400;
 }
 
+int v1_refuse_held(struct v1_problem *problem) {
+  return v1_refuse(problem, 503,
+                   "the answers that are under way fill query.memory_max, or those of this token its part of that: ask again "
+                   "later, or for less");
+}
+
 int v1_refuse_err(struct v1_problem *problem, int result, const char *what, const struct err *err) {
+  if (result == -ERR_BUSY) return v1_refuse_held(problem);
   if (err_kind(result) == ERR_KIND_RETRY)
     return v1_refuse(problem, 503, "the server cannot answer now (%s): ask again later", err_meaning(result));
   diag_error("%s: %s", what, err->text);

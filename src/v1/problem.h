@@ -23,6 +23,8 @@ int v1_refuse(struct v1_problem *problem, unsigned status, const char *format, .
 /* 400, with "NAME: " before the text. */
 int v1_refuse_param(struct v1_problem *problem, struct str name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* 503: query.memory_max has no room, or the token's part of it. v1_refuse_err does this for -ERR_BUSY. */
+int v1_refuse_held(struct v1_problem *problem);
 /* For errors of the ledger. Kind "for now": 503, with the error's meaning. Else 500: the detail goes to the log, with
  * `what` ("reading totals") before it, and not to the client. */
 int v1_refuse_err(struct v1_problem *problem, int result, const char *what, const struct err *err);

@@ -47,8 +47,8 @@ static int open_list(const struct v1_request *request, struct v1_answer *answer,
   if (status != 0) return status;
   struct listing *listing = calloc(1, sizeof *listing);
   answer->state = listing;
-  bool has_room = v1_hold(answer, count * sizeof *listing->ids);
-  if (listing != NULL && has_room) listing->ids = calloc(count + 1, sizeof *listing->ids);
+  if (!v1_hold(answer, count * sizeof *listing->ids)) return v1_refuse_held(problem);
+  if (listing != NULL) listing->ids = calloc(count + 1, sizeof *listing->ids);
   if (listing == NULL || listing->ids == NULL)
     return v1_refuse(problem, 503, "the server has no memory now: ask again later");
   for (size_t i = 0; i < count; i++) memcpy(listing->ids[i], projects[i].id, sizeof listing->ids[i]);

@@ -10,6 +10,7 @@
 #ifndef CODECMETER_V1_RESOURCE_H
 #define CODECMETER_V1_RESOURCE_H
 
+#include "base/budget.h"
 #include "base/clock.h"
 #include "ledger/ledger.h"
 #include "sources/sources.h"
@@ -20,6 +21,7 @@
 #define V1_SEGMENTS_MAX 3
 
 struct cursor_key;
+struct usage_memory;
 
 /* A request whose parameters are read. It lives until its answer is sent, and does not change: a state may borrow
  * from it. */
@@ -49,14 +51,17 @@ struct v1_answer {
   bool is_fixed;
   void *state; /* for next and free */
   struct v1_rows rows;
-  size_t held; /* the frame's: see v1_hold */
-  _Atomic size_t *held_by_all;
+  /* The frame's. The memory that answers keep is claimed here: by v1_hold, or by a state's own code for this owner. */
+  struct budget *budget;
+  struct usage_memory *usage; /* of /v1/usage; it shares the budget */
+  uint64_t owner;             /* of the token */
+  uint64_t held;              /* by v1_hold */
 };
 
 /* For a state that grows with what it tells of: claims so many bytes in all, before they are taken. All answers
- * together hold at most V1_HELD_MAX, because a client may read slowly. False if there is no room: open refuses with
- * 503. The frame gives it back when the state is freed. For use in open. */
-#define V1_HELD_MAX ((size_t)128 << 20)
+ * together hold at most query.memory_max, and those of one token three quarters of it, because a client may read slowly.
+ * False if there is no room: open refuses with 503 (v1_refuse_held). The frame gives it back when the state is freed. For use
+ * in open. */
 MUST_USE bool v1_hold(struct v1_answer *answer, size_t bytes);
 
 enum v1_next { V1_MORE, V1_DONE, V1_FAILED };

@@ -150,6 +150,11 @@ void v1_cell_text(struct v1_rows *rows, struct str text) {
   else json_quote(rows->out, text);
 }
 
+void v1_cell_written(struct v1_rows *rows, const struct buf *text) {
+  v1_cell_text(rows, buf_view(text));
+  rows->out->failed |= text->failed;
+}
+
 void v1_cell_i64(struct v1_rows *rows, int64_t value) {
   begin_cell(rows);
   buf_i64(rows->out, value);

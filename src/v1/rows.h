@@ -68,6 +68,8 @@ void v1_row_begin(struct v1_rows *rows);
 void v1_row_end(struct v1_rows *rows);
 void v1_cell_null(struct v1_rows *rows);
 void v1_cell_text(struct v1_rows *rows, struct str text); /* "" stays "": it is no null */
+/* What was written into a buf. If the buf had no memory, neither has the piece: a part of a text is never sent. */
+void v1_cell_written(struct v1_rows *rows, const struct buf *text);
 void v1_cell_i64(struct v1_rows *rows, int64_t value);
 void v1_cell_u64(struct v1_rows *rows, uint64_t value);
 void v1_cell_bool(struct v1_rows *rows, bool value);

@@ -30,7 +30,7 @@ struct listing {
   const struct v1_request *request;
   struct v1_answer *answer; /* while it is opened */
   struct sources_state state;
-  bool only_problems, is_starved;
+  bool only_problems, is_starved, is_held_up; /* is_held_up: the budget has no room */
   struct line *lines;
   size_t count, room, next;
 };
@@ -115,7 +115,8 @@ static bool is_wanted(const struct listing *listing, const char *project, unsign
 static struct line *add_line(struct listing *listing) {
   if (listing->count == listing->room) {
     size_t room = listing->room * 2 + 64;
-    if (!v1_hold(listing->answer, room * sizeof *listing->lines)) return NULL;
+    listing->is_held_up = !v1_hold(listing->answer, room * sizeof *listing->lines);
+    if (listing->is_held_up) return NULL;
     struct line *grown = reallocarray(listing->lines, room, sizeof *grown);
     if (grown == NULL) return NULL;
     listing->lines = grown;
@@ -162,6 +163,7 @@ static int open_list(const struct v1_request *request, struct v1_answer *answer,
   listing->answer = answer;
   listing->only_problems = v1_number(&request->values, "problems", 0) == 1;
   int result = sources_visit(request->sources, take_item, listing, &listing->state, &err);
+  if (result == 0 && listing->is_held_up) return v1_refuse_held(problem);
   if (result == 0 && listing->is_starved) result = err_set(&err, ERR_MEMORY, "no memory for the list");
   if (result != 0) return v1_refuse_err(problem, result, "listing the sources", &err);
   if (listing->state.has_failed)
@@ -245,7 +247,7 @@ static void put_troubles(struct v1_rows *rows, const struct listing *listing, co
   }
   v1_cell_list(rows, names, count);
   sources_tell(&item, &text);
-  v1_cell_text(rows, buf_view(&text));
+  v1_cell_written(rows, &text);
 }
 
 static enum v1_next next_lines(void *state, struct v1_rows *rows, struct err *err) {

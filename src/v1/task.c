@@ -259,6 +259,7 @@ static void put_missing(struct buf *out, const struct usage *waiting) {
   SCOPED(buf_fini) struct buf names = {0};
   usage_field_names(usage_missing(waiting), waiting->kind, &names);
   struct str rest = buf_view(&names);
+  out->failed |= names.failed;
   put_name(out, "missing");
   buf_char(out, '[');
   for (const char *separator = ""; rest.len > 0; separator = ",") {
@@ -308,6 +309,7 @@ static void put_measures(struct buf *out, const struct usage *usage) {
   put_number(out, "width", usage->width > 0, usage->width);
   put_number(out, "height", usage->height > 0, usage->height);
   put_text(out, "frame_rate", buf_view(&rate));
+  out->failed |= rate.failed;
   put_text(out, "quality", usage->quality);
   put_text(out, "region", usage->region);
   put_number(out, "passes", usage->passes > 0, usage->passes);

@@ -230,10 +230,12 @@ static int ask_for(struct list *list, const struct project *project, struct v1_p
   return 0;
 }
 
-static int open_projects(struct list *list, struct v1_problem *problem) {
+static int open_projects(struct list *list, struct v1_answer *answer, struct v1_problem *problem) {
   size_t count;
   int status = v1_request_projects(list->request, &list->projects, &count, problem);
   if (status != 0) return status;
+  if (!v1_hold(answer, (count + 1) * (sizeof *list->projects + sizeof *list->asked + sizeof *list->zones)))
+    return v1_refuse_held(problem);
   list->asked = calloc(count + 1, sizeof *list->asked);
   list->zones = calloc(count + 1, sizeof *list->zones);
   if (list->asked == NULL || list->zones == NULL) return v1_refuse_err(problem, -ERR_MEMORY, "listing tasks", NULL);
@@ -242,7 +244,7 @@ static int open_projects(struct list *list, struct v1_problem *problem) {
   return status;
 }
 
-static int open_tasks(struct list *list, struct v1_problem *problem) {
+static int open_tasks(struct list *list, const struct v1_answer *answer, struct v1_problem *problem) {
   struct err err = {0};
   const struct tasks_query query = {
       .projects = list->asked,
@@ -254,6 +256,8 @@ static int open_tasks(struct list *list, struct v1_problem *problem) {
       .as_of = list->as_of,
       .has_behind = list->has_behind,
       .behind = list->behind,
+      .budget = answer->budget,
+      .owner = answer->owner,
   };
   int result = tasks_new(list->request->ledger, &query, &list->tasks, &err);
   return result == 0 ? 0 : v1_refuse_err(problem, result, "listing tasks", &err);
@@ -270,8 +274,8 @@ static int open_list(const struct v1_request *request, struct v1_answer *answer,
   int status = v1_filters_read(&request->values, &list->filter, problem);
   if (status == 0) status = read_task_ids(list, problem);
   if (status == 0) status = read_cursor(list, problem);
-  if (status == 0) status = open_projects(list, problem);
-  if (status == 0) status = open_tasks(list, problem);
+  if (status == 0) status = open_projects(list, answer, problem);
+  if (status == 0) status = open_tasks(list, answer, problem);
   if (status != 0) return status;
   for (const struct v1_column *column = columns; column->name != NULL; column++)
     v1_rows_column(&answer->rows, column->name);
@@ -323,12 +327,14 @@ static void put_frame_rate(struct v1_rows *rows, struct frame_rate rate) {
   SCOPED(buf_fini) struct buf text = {0};
   if (rate.denominator > 0) dim_write_frame_rate(rate, &text);
   put_text(rows, buf_view(&text));
+  rows->out->failed |= text.failed;
 }
 
 static void put_labels(struct v1_rows *rows, struct str labels) {
   SCOPED(buf_fini) struct buf text = {0};
   labels_write_json(labels, &text);
   v1_cell_json(rows, buf_view(&text));
+  rows->out->failed |= text.failed;
 }
 
 static void put_identity(struct v1_rows *rows, const struct tasks_item *item, const struct zone *zone) {

@@ -13,9 +13,6 @@
 #include "v1/param_common.h"
 #include "v1/resource.h"
 
-/* What all answers of this resource may hold together. */
-static struct usage_budget budget = {.max = USAGE_BUDGET_DEFAULT};
-
 struct report {
   struct filter filter;
   struct project *projects; /* malloc'd */
@@ -219,7 +216,8 @@ static int read_request(const struct v1_request *request, struct report *report,
 
 /* ---- columns ---- */
 
-static void add_columns(const struct usage_answer *answer, bool compares, struct v1_rows *rows) {
+/* False: no memory. */
+static bool add_columns(const struct usage_answer *answer, bool compares, struct v1_rows *rows) {
   static const char *const sums[] = {"seconds", "minutes", "rounding_seconds", "tasks", "images"};
   static const char *const before[] = {
       "previous_start", "previous_end",   "previous_seconds", "previous_minutes", "previous_rounding_seconds",
@@ -233,6 +231,7 @@ static void add_columns(const struct usage_answer *answer, bool compares, struct
     char name[V1_COLUMN_NAME_MAX + 1];
     SCOPED(buf_fini) struct buf text = {0};
     dim_write_name(&dims[i], &text);
+    if (text.failed) return false;
     bool fits = str_copy(buf_view(&text), name, sizeof name);
     CHECK(fits);
     v1_rows_column(rows, name);
@@ -241,6 +240,7 @@ static void add_columns(const struct usage_answer *answer, bool compares, struct
     v1_rows_column(rows, sums[i]);
   for (size_t i = 0; compares && i < sizeof before / sizeof before[0]; i++)
     v1_rows_column(rows, before[i]);
+  return true;
 }
 
 /* ---- the three functions ---- */
@@ -251,11 +251,11 @@ static int refuse_begin(int result, const char *param, const struct err *err, st
   return v1_refuse(problem, 400, "%s", err->text);
 }
 
-static int begin_report(const struct v1_request *request, struct report *report, const struct usage_spec *spec,
-                        struct v1_problem *problem) {
+static int begin_report(const struct v1_request *request, struct v1_answer *answer, struct report *report,
+                        const struct usage_spec *spec, struct v1_problem *problem) {
   struct err err = {0};
   const char *param;
-  int result = usage_begin(request->ledger, spec, &budget, request->clock, &report->answer, &param, &err);
+  int result = usage_begin(request->ledger, spec, answer->usage, request->clock, &report->answer, &param, &err);
   if (result != 0) return refuse_begin(result, param, &err, problem);
   if (request->has_as_of || spec->zone != NULL) return 0;
   return v1_check_zones(request, report->projects, report->projects_count, problem);
@@ -268,9 +268,11 @@ static int open_report(const struct v1_request *request, struct v1_answer *answe
   if (report == NULL) return v1_refuse(problem, 503, "the server has no memory now: ask again later");
   answer->state = report;
   int status = read_request(request, report, &spec, problem);
-  if (status == 0) status = begin_report(request, report, &spec, problem);
+  spec.owner = answer->owner;
+  if (status == 0) status = begin_report(request, answer, report, &spec, problem);
   if (status != 0) return status;
-  add_columns(report->answer, report->compares, &answer->rows);
+  if (!add_columns(report->answer, report->compares, &answer->rows))
+    return v1_refuse_err(problem, -ERR_MEMORY, "naming columns", NULL);
   v1_rows_member_text(&answer->rows, "answered_from", str_of(methods[usage_method(report->answer)]));
   answer->position = usage_position(report->answer);
   answer->is_fixed = request->has_as_of;
@@ -289,7 +291,7 @@ static void put_date(struct v1_rows *rows, const struct usage_line *line) {
   SCOPED(buf_fini) struct buf date = {0};
   if (line->has_step) calendar_write_date(line->zone, line->start, &date);
   if (line->has_step)
-    v1_cell_text(rows, buf_view(&date));
+    v1_cell_written(rows, &date);
   else
     v1_cell_null(rows);
 }
@@ -301,7 +303,7 @@ static void put_value(struct v1_rows *rows, enum dim dim, const struct dim_value
     return;
   }
   dim_write_value(dim, value, &text);
-  v1_cell_text(rows, buf_view(&text));
+  v1_cell_written(rows, &text);
 }
 
 static void put_sums(struct v1_rows *rows, enum usage_kind kind, const struct usage_count *sum) {

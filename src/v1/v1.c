@@ -62,6 +62,8 @@ struct v1 *v1_new(const struct v1_options *options) {
   struct err err;
   CHECK(v1 != NULL);
   v1->options = *options;
+  v1->budget.max = options->memory_max;
+  v1->usage.budget = &v1->budget;
   int result = digest_random(v1->salt, sizeof v1->salt, &err);
   CHECK(result == 0);
   for (size_t i = 0; i < RESOURCES; i++) place(v1, resources[i]);

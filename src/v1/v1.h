@@ -25,6 +25,7 @@ struct v1_options {
   struct sources *sources;
   const struct clock *clock;
   const struct cursor_key *cursor_key; /* v1/cursor.h */
+  uint64_t memory_max; /* bytes that answers keep between two turns, all together */
 };
 /* Never returns NULL: without memory it ends the program. */
 MUST_USE struct v1 *v1_new(const struct v1_options *options);

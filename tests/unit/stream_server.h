@@ -5,8 +5,9 @@
  *           &fail=AT         fails at that byte; with &status=N it fills the reply before
  *           &tail=1          the last piece is empty
  *           &hold=AT         waits at that byte until the test opens the gate
+ *           &gate=AT         empty pieces at that byte until the test opens the gate
  *   /body                    a query without a stream: echoes the body
- *   /later                   quick, except that it asks for a query thread; echoes the body from there
+ *   /later?turns=N           quick, except that it asks for a query thread, and there for N more turns; echoes the body
  *   /quick                   quick: "quick"
  */
 #ifndef CODECMETER_TESTS_STREAM_SERVER_H
@@ -26,7 +27,7 @@
 #define PATIENCE_MS 120000 /* only ends hangs */
 
 static struct {
-  atomic_uint made, freed, released, handled, in_next, in_next_most;
+  atomic_uint made, freed, released, handled, in_next, in_next_most, pieces;
   pthread_mutex_t lock;
   pthread_cond_t moved;
   bool is_open; /* the gate */
@@ -46,7 +47,7 @@ static void wait_for_count(atomic_uint *count, unsigned least) {
 
 struct source {
   struct http_reply *reply;
-  uint64_t at, size, piece, idle, fail, status, hold, tail;
+  uint64_t at, size, piece, idle, fail, status, hold, gate, tail;
   unsigned idled;
   atomic_bool in_next, freed;
 };
@@ -86,11 +87,22 @@ static inline void wait_for_held(unsigned count) {
   (void)pthread_mutex_unlock(&seen.lock);
 }
 
+static bool is_gate_open(void) {
+  (void)pthread_mutex_lock(&seen.lock);
+  bool is_open = seen.is_open;
+  (void)pthread_mutex_unlock(&seen.lock);
+  return is_open;
+}
+
 static enum http_piece make(struct source *source, struct buf *piece) {
   CHECK(piece->len == 0 && !piece->failed);
   if (source->at >= source->hold) {
     source->hold = UINT64_MAX;
     wait_at_gate();
+  }
+  if (source->at >= source->gate && !is_gate_open()) {
+    pause_ms(1);
+    return HTTP_MORE;
   }
   if (source->idled++ < source->idle) return HTTP_MORE;
   source->idled = 0;
@@ -112,6 +124,7 @@ static enum http_piece next(void *arg, struct buf *piece) {
   unsigned now = atomic_fetch_add(&seen.in_next, 1) + 1, most = atomic_load(&seen.in_next_most);
   while (now > most && !atomic_compare_exchange_weak(&seen.in_next_most, &most, now)) {
   }
+  atomic_fetch_add(&seen.pieces, 1);
   enum http_piece result = make(source, piece);
   atomic_fetch_sub(&seen.in_next, 1);
   atomic_store(&source->in_next, false);
@@ -141,6 +154,7 @@ static enum http_result stream(void *arg, struct http_request *request, struct h
       .fail = number(request->query, "fail", UINT64_MAX),
       .status = number(request->query, "status", 0),
       .hold = number(request->query, "hold", UINT64_MAX),
+      .gate = number(request->query, "gate", UINT64_MAX),
       .tail = number(request->query, "tail", 0),
   };
   request->state = source;
@@ -164,6 +178,17 @@ static enum http_result echo(void *arg, struct http_request *request, struct htt
   if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
   if (!request->on_query_thread) return HTTP_LATER;
   CHECK(arg == NULL);
+  if (request->state == NULL) {
+    struct source *turns = calloc(1, sizeof *turns);
+    CHECK(turns != NULL);
+    *turns = (struct source){.idle = number(request->query, "turns", 0), .freed = true};
+    request->state = turns;
+  }
+  struct source *turns = request->state;
+  if (turns->idled++ < turns->idle) {
+    pause_ms(1);
+    return HTTP_LATER;
+  }
   atomic_fetch_add(&seen.handled, 1);
   reply->content_type = "text/plain";
   buf_str(&reply->body, request->body);
@@ -181,8 +206,9 @@ static enum http_result quick(void *arg, struct http_request *request, struct ht
 
 static const struct http_route routes[] = {
     {.path = "/stream", .methods = "GET, HEAD", .cost = HTTP_QUERY, .handle = stream, .release = release},
-    {.path = "/body", .methods = "GET, HEAD, POST", .cost = HTTP_QUERY, .body_max = 1 << 20, .handle = echo},
-    {.path = "/later", .methods = "GET, HEAD, POST", .body_max = 1 << 20, .handle = echo},
+    {.path = "/body", .methods = "GET, HEAD, POST", .cost = HTTP_QUERY, .body_max = 1 << 20, .handle = echo,
+     .release = release},
+    {.path = "/later", .methods = "GET, HEAD, POST", .body_max = 1 << 20, .handle = echo, .release = release},
     {.path = "/quick", .methods = "GET, HEAD", .handle = quick},
     {0},
 };
@@ -212,6 +238,7 @@ static struct http_server *start_server(struct http_options options) {
   atomic_store(&seen.released, 0);
   atomic_store(&seen.handled, 0);
   atomic_store(&seen.in_next_most, 0);
+  atomic_store(&seen.pieces, 0);
   set_gate(false);
   int result = http_server_start(&options, &server, &err);
   if (result != 0) (void)fprintf(stderr, "%s\n", err.text);

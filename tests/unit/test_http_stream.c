@@ -90,8 +90,8 @@ static void pipelined_requests_are_answered_in_order(void **state) {
   stop_server(server);
 }
 
-/* HEAD: the head of the answer, and nothing that belongs to the next one. */
-static void head_makes_no_piece(void **state) {
+/* HEAD: the head of the answer, and nothing that belongs to the next one. If one piece is the whole answer, its length is known. */
+static void head_makes_one_piece(void **state) {
   (void)state;
   struct http_server *server = start_server((struct http_options){0});
   struct client *client = dial(server, 0);
@@ -105,12 +105,21 @@ static void head_makes_no_piece(void **state) {
   else assert_false(hear(client, 1)); /* and not a byte more */
   hang_up(client);
   client = dial(server, 0);
+  for (unsigned size = 0; size < 20000; size += 9999) {
+    say(client, "HEAD /stream?size=%u HTTP/1.1\r\nHost: x\r\n\r\n", size);
+    hear_answer(client, false, &answer);
+    assert_true(answer.status == 200 && answer.has_length && answer.length == size);
+    assert_null(strstr(answer.head, "Connection: close\n"));
+    check_quick(client);
+  }
+  hang_up(client);
+  client = dial(server, 0);
   say(client, "HEAD /stream?size=9 HTTP/1.0\r\n\r\n");
   hear_answer(client, false, &answer);
   assert_int_equal(answer.status, 200);
   assert_false(hear(client, 1));
   hang_up(client);
-  assert_int_equal(atomic_load(&seen.in_next_most), 0);
+  assert_int_equal(atomic_load(&seen.pieces), 5);
   stop_server(server);
 }
 
@@ -161,6 +170,11 @@ static void a_query_without_a_stream_answers_with_its_body(void **state) {
     buf_fini(&answer.body);
   }
   assert_int_equal(atomic_load(&seen.handled), 4);
+  say(client, "POST /later?turns=20 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+  struct answer answer;
+  hear_answer(client, true, &answer);
+  assert_true(answer.status == 200 && str_equal(buf_view(&answer.body), STR("abc")));
+  buf_fini(&answer.body);
   hang_up(client);
   stop_server(server);
 }
@@ -547,7 +561,7 @@ int main(void) {
       cmocka_unit_test(streams_of_every_size_arrive_whole),
       cmocka_unit_test(a_short_stream_is_an_answer_with_a_length),
       cmocka_unit_test(pipelined_requests_are_answered_in_order),
-      cmocka_unit_test(head_makes_no_piece),
+      cmocka_unit_test(head_makes_one_piece),
       cmocka_unit_test(http_1_0_gets_a_buffered_answer_or_505),
       cmocka_unit_test(a_query_without_a_stream_answers_with_its_body),
       cmocka_unit_test(a_failure_before_the_head_has_a_status),

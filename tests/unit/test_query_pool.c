@@ -73,6 +73,13 @@ static void set_gate(bool is_open) {
   (void)pthread_mutex_unlock(&seen.lock);
 }
 
+static int count_at_gate(void) {
+  (void)pthread_mutex_lock(&seen.lock);
+  int count = seen.at_gate;
+  (void)pthread_mutex_unlock(&seen.lock);
+  return count;
+}
+
 static void wait_for_turns(int count) {
   (void)pthread_mutex_lock(&seen.lock);
   while (seen.count < count)
@@ -112,6 +119,20 @@ static void finish(void) {
   query_pool_free(pool);
 }
 
+/* What was relieved once is relieved again. */
+static void start_again(void) {
+  set_gate(false);
+  for (int i = 10; i < 12; i++)
+    begin(i, QUERY_BEGUN);
+  while (atomic_load(&queries[10].in_turn) + atomic_load(&queries[11].in_turn) < 2) {
+    query_pool_relieve(pool);
+    (void)usleep(1000);
+  }
+  set_gate(true);
+  for (int i = 10; i < 12; i++)
+    wait_for(&queries[i].ended);
+}
+
 static void turns_go_round(void **state) {
   (void)state;
   start(1, 10, 0, FOREVER_MS);
@@ -124,6 +145,29 @@ static void turns_go_round(void **state) {
   for (int i = 0; i < 3; i++)
     wait_for(&queries[i].ended);
   check_turns((const int[]){0, 1, 2, 0, 1, 0}, 6);
+  finish();
+}
+
+/* While turns are long, spare threads take those that wait, QUERY_SPARES_MAX at most; then they end. */
+static void spare_threads_relieve_long_turns(void **state) {
+  (void)state;
+  start(1, 10, 0, FOREVER_MS);
+  for (int i = 0; i < 5; i++)
+    begin(i, QUERY_BEGUN);
+  wait_for_turns(1); /* at the gate */
+  for (int turns = 2; turns <= 1 + (int)QUERY_SPARES_MAX; turns++) {
+    while (count_at_gate() < turns) {
+      query_pool_relieve(pool);
+      (void)usleep(1000);
+    }
+  }
+  (void)usleep(2 * QUERY_LONG_MS * 1000);
+  query_pool_relieve(pool);
+  assert_int_equal(seen.at_gate_most, 1 + QUERY_SPARES_MAX);
+  set_gate(true);
+  for (int i = 0; i < 5; i++)
+    wait_for(&queries[i].ended);
+  start_again();
   finish();
 }
 
@@ -310,6 +354,7 @@ static void many_queries_have_all_their_turns(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(turns_go_round),
+      cmocka_unit_test(spare_threads_relieve_long_turns),
       cmocka_unit_test(an_owner_leaves_room),
       cmocka_unit_test(places_go_to_those_that_came_first),
       cmocka_unit_test(without_room_to_wait_only_places_count),

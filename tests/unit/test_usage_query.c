@@ -7,6 +7,8 @@
 #include "query/usage_rows.h"
 #include "usage_world.h"
 
+#define MEMORY_MAX (UINT64_C(192) << 20)
+
 /* ---- asking ---- */
 
 static void write_answer(struct usage_answer *answer, struct lines *ret) {
@@ -65,7 +67,7 @@ static enum usage_method ask(struct world *world, const struct question *questio
   SCOPED(usage_free_ref) struct usage_answer *answer = NULL;
   make_spec(world, question, list, &filter, &spec);
   spec.method_least = least;
-  if (usage_begin(world->f->ledger, &spec, &world->budget, clock_system(), &answer, &param, &err) != 0)
+  if (usage_begin(world->f->ledger, &spec, &world->memory, clock_system(), &answer, &param, &err) != 0)
     fail_msg("%s: %s", param != NULL ? param : "-", err.text);
   bool is_ready = false;
   while (!is_ready) {
@@ -189,7 +191,8 @@ static struct world *new_world(struct fixture *f) {
   struct world *world = calloc(1, sizeof *world);
   assert_non_null(world);
   world->f = f;
-  world->budget.max = USAGE_BUDGET_DEFAULT;
+  world->budget.max = MEMORY_MAX;
+  world->memory.budget = &world->budget;
   f->options.delta_max = 5 + below(60);
   f->now_ms = INT64_C(1290000000000);
   open_ledger(f);
@@ -223,7 +226,7 @@ static void test_random_questions(void **state) {
 
 static int try(struct world *world, struct usage_spec *spec, const char **ret_param, struct err *err) {
   SCOPED(usage_free_ref) struct usage_answer *answer = NULL;
-  int result = usage_begin(world->f->ledger, spec, &world->budget, clock_system(), &answer, ret_param, err);
+  int result = usage_begin(world->f->ledger, spec, &world->memory, clock_system(), &answer, ret_param, err);
   bool is_ready = false;
   while (result == 0 && !is_ready)
     result = usage_work(answer, &is_ready, err);
@@ -371,8 +374,50 @@ static void test_budget(void **state) {
   world->budget.max = 1000;
   assert_int_equal(try(world, &spec, &param, &err), -ERR_BUSY);
   assert_int_equal(world->budget.held, 0);
-  world->budget.max = USAGE_BUDGET_DEFAULT;
+  world->budget.max = MEMORY_MAX;
   assert_int_equal(try(world, &spec, &param, &err), 0);
+  spec.owner = 7;
+  uint64_t others = 0;
+  world->budget.max = 200000;
+  assert_true(budget_claim(&world->budget, 7, &others, 150000)); /* all that one owner may have */
+  assert_int_equal(try(world, &spec, &param, &err), -ERR_BUSY);
+  spec.owner = 8;
+  assert_int_equal(try(world, &spec, &param, &err), 0);
+  budget_give_back(&world->budget, 7, &others);
+  assert_int_equal(world->budget.held, 0);
+  assert_int_equal(world->memory.gathered, 0);
+  free(world);
+}
+
+/* The more questions read records, the fewer positions a new one keeps; an answer that is ready keeps its rows alone. */
+static void test_memory_of_many(void **state) {
+  enum { QUESTIONS = 80 };
+  struct world *world = new_world(*state);
+  build(world, 30);
+  struct question question = {.from = "2010-01-01", .to = "2011-01-01", .step = "1mo", .zone = "UTC", .groups = {"project", "source"}, .groups_count = 2};
+  struct project list[3];
+  struct filter filter = {0};
+  struct usage_spec spec;
+  struct err err = {0};
+  const char *param;
+  struct usage_answer *answers[QUESTIONS];
+  make_spec(world, &question, list, &filter, &spec);
+  for (int i = 0; i < QUESTIONS; i++) {
+    assert_int_equal(usage_begin(world->f->ledger, &spec, &world->memory, clock_system(), &answers[i], &param, &err), 0);
+    assert_true(world->budget.held >= world->memory.gathered);
+  }
+  assert_true(world->memory.gathered > 4 << 20 && world->memory.gathered < 24 << 20);
+  assert_true(world->budget.held < 32 << 20);
+  for (int i = 0; i < QUESTIONS; i++) {
+    bool is_ready = false;
+    while (!is_ready)
+      assert_int_equal(usage_work(answers[i], &is_ready, &err), 0);
+  }
+  assert_int_equal(world->memory.gathered, 0);
+  assert_true(world->budget.held < QUESTIONS * 32000);
+  for (int i = 0; i < QUESTIONS; i++)
+    usage_free(answers[i]);
+  assert_int_equal(world->budget.held, 0);
   free(world);
 }
 
@@ -381,6 +426,7 @@ int main(void) {
                                      cmocka_unit_test(test_groups_refused),
                                      cmocka_unit_test(test_bounds),
                                      cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
+                                     cmocka_unit_test_setup_teardown(test_memory_of_many, setup, teardown),
                                      cmocka_unit_test_setup_teardown(test_reading_is_bounded, setup, teardown),
                                      cmocka_unit_test_setup_teardown(test_random_questions, setup, teardown)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,8 @@ struct world {
   struct fixture *f;
   struct task tasks[TASKS_MAX];
   size_t count;
-  struct usage_budget budget;
+  struct budget budget;
+  struct usage_memory memory;
 };
 
 static unsigned below(unsigned n) { return (unsigned)random() % n; }
