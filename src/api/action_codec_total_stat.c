@@ -96,7 +96,7 @@ static int claim_memory(const struct call *call, const struct window *window, st
   return call_claim(call, cost.bytes + (cost.rows < rows_max ? cost.rows : rows_max) * ROW_MAX, refusal);
 }
 
-int action_codec_total_stat(const struct call *call, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, struct buf *out, struct refusal *refusal) {
   struct period period;
   struct err err = {0};
   uint64_t rows_max = call->options->rows_max;
@@ -122,3 +122,52 @@ int action_codec_total_stat(const struct call *call, struct buf *out, struct ref
   append_rows(out, period.zone, window, &rows, &codecs);
   return 0;
 }
+
+/* ---- the table ---- */
+
+/* clang-format off */
+static const struct api_param params[] = {API_PARAM_PROJECT, PERIOD_PARAMS, {0}};
+
+/* In the order of append_row. */
+static const struct api_field row[] = {
+    {.name = "Time", .type = API_INT,
+     .help = {"the day's first instant, Unix seconds", "当天的开始时间（Unix 时间戳，秒）"}},
+    {.name = "SuperDefinitionTime", .type = API_INT,
+     .help = {"seconds of 超高清: larger than 1920 x 1080", "超高清时长（秒）：大于 1920 x 1080"}},
+    {.name = "HighDefinitionTime", .type = API_INT,
+     .help = {"seconds of 超清: up to 1920 x 1080", "超清时长（秒）：不大于 1920 x 1080"}},
+    {.name = "MidiumDefinitionTime", .type = API_INT,
+     .help = {"seconds of 高清: up to 1280 x 720 (the name is the API's)",
+              "高清时长（秒）：不大于 1280 x 720（字段名的拼写是接口原有的）"}},
+    {.name = "LowDefinitionTime", .type = API_INT,
+     .help = {"seconds of 普清: up to 640 x 480", "普清时长（秒）：不大于 640 x 480"}},
+    {.name = "TotalTime", .type = API_INT, .help = {"the sum of these seconds", "以上时长之和（秒）"}},
+    {.name = "VideoCodec", .type = API_TEXT, .help = {"the codec: h264, h265, av1 …", "视频编码：h264、h265、av1 等"}},
+    {0},
+};
+
+static const struct api_field fields[] = {
+    {.name = "StatSet", .type = API_LIST, .members = row,
+     .help = {"one row for each day and each codec that has usage in the window, sorted by Time, then by VideoCodec. A "
+              "day without usage of a codec has zeros. If no codec has usage, each day has one row of zeros with h264",
+              "时间段内每天、每种有用量的编码各一行，先按 Time、再按 VideoCodec 排序；某天没有某种编码的用量，则为 0；"
+              "没有任何用量，则每天一行 h264，全部为 0"}},
+    {0},
+};
+
+const struct api_action api_get_codec_total_stat = {
+    .name = "GetCodecTotalStat",
+    .handle = answer,
+    .needs_project = true,
+    .params = params,
+    .fields = fields,
+    .request_example = "BeginTime=1500220800&EndTime=1500480000",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetCodecTotalStatResponse","StatSet":[
+         {"Time":1500220800,"SuperDefinitionTime":0,"HighDefinitionTime":0,"MidiumDefinitionTime":0,"LowDefinitionTime":0,"TotalTime":0,"VideoCodec":"h264"},
+         {"Time":1500307200,"SuperDefinitionTime":0,"HighDefinitionTime":0,"MidiumDefinitionTime":0,"LowDefinitionTime":0,"TotalTime":0,"VideoCodec":"h264"},
+         {"Time":1500393600,"SuperDefinitionTime":0,"HighDefinitionTime":0,"MidiumDefinitionTime":0,"LowDefinitionTime":137,"TotalTime":137,"VideoCodec":"h264"},
+         {"Time":1500480000,"SuperDefinitionTime":0,"HighDefinitionTime":137,"MidiumDefinitionTime":0,"LowDefinitionTime":0,"TotalTime":137,"VideoCodec":"h264"}]}),
+    .help = {"seconds of transcoding by day, codec and definition tier", "按天、编码和清晰度档位统计的转码时长"},
+};
+/* clang-format on */

@@ -30,7 +30,7 @@ static size_t text_max(const struct project_use *uses, size_t count) {
   return size;
 }
 
-int action_project_list(const struct call *call, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, struct buf *out, struct refusal *refusal) {
   const struct catalogue *catalogue = ledger_catalogue(call->options->ledger);
   SCOPED_MALLOC struct project_use *uses = NULL;
   const struct err err = {.code = ERR_MEMORY, .text = "not enough memory"};
@@ -55,3 +55,47 @@ int action_project_list(const struct call *call, struct buf *out, struct refusal
   buf_char(out, ']');
   return 0;
 }
+
+/* ---- the table ---- */
+
+static const struct api_param params[] = {{0}};
+
+/* clang-format off */
+/* In the order of append_project. */
+static const struct api_field row[] = {
+    {.name = "ProjectId", .type = API_TEXT, .help = {"the project's id", "项目 ID"}},
+    {.name = "ProjectName", .type = API_TEXT, .help = {"its name", "项目名称"}},
+    {.name = "ParentId", .type = API_TEXT, .help = {"empty: projects are not nested", "始终为空：项目没有层级"}},
+    {.name = "ParentName", .type = API_TEXT, .help = {"empty, likewise", "始终为空"}},
+    {.name = "CreateTime", .type = API_INT, .help = {"when it was made, Unix seconds", "创建时间（Unix 时间戳，秒）"}},
+    {.name = "IsDefault", .type = API_BOOL,
+     .help = {"true for the account's default project", "是否为默认项目"}},
+    {.name = "ResourceCount", .type = API_INT,
+     .help = {"0: there are no resources here", "始终为 0：这里没有资源"}},
+    {.name = "MemberCount", .type = API_INT,
+     .help = {"enabled keys that may use the project", "可以使用该项目的已启用密钥数"}},
+    {.name = "TimeZone", .type = API_TEXT,
+     .help = {"the time zone of the project's days (codecmeter's own)", "项目的时区，按它分天（codecmeter 自有字段）"}},
+    {0},
+};
+
+static const struct api_field fields[] = {
+    {.name = "ProjectCount", .type = API_INT, .help = {"how many projects follow", "项目个数"}},
+    {.name = "ProjectSet", .type = API_LIST, .members = row,
+     .help = {"the projects that the key may use", "密钥可以使用的项目"}},
+    {0},
+};
+
+const struct api_action api_get_project_list = {
+    .name = "GetProjectList",
+    .handle = answer,
+    .params = params,
+    .fields = fields,
+    .request_example = "",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetProjectListResponse","ProjectCount":1,"ProjectSet":[
+         {"ProjectId":"org-demo","ProjectName":"Demo","ParentId":"","ParentName":"","CreateTime":1790000000,"IsDefault":true,
+          "ResourceCount":0,"MemberCount":1,"TimeZone":"Asia/Shanghai"}]}),
+    .help = {"the projects that the key may use", "密钥可以使用的项目列表"},
+};
+/* clang-format on */

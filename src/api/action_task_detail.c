@@ -49,15 +49,6 @@ static int refuse_unknown(const struct task_type *type, struct refusal *refusal)
   return refuse_param(refusal, "TaskId", allowed);
 }
 
-static int read_task_id(const struct call *call, struct str *ret, struct refusal *refusal) {
-  enum params_found found = params_get(call->params, "TaskId", ret);
-  if (found == PARAMS_ABSENT) return refuse(refusal, RETCODE_MISSING_PARAM, "Missing params [TaskId]");
-  if (found == PARAMS_NESTED) return refuse_param(refusal, "TaskId", "must be a single value");
-  if (ret->len > TASK_ID_MAX) return refuse_param(refusal, "TaskId", "is longer than 256 bytes");
-  return 0;
-}
-_Static_assert(TASK_ID_MAX == 256 && EVENT_ID_MAX == 256, "the message names the bound");
-
 static int find(const struct call *call, struct scan_reader *reader, struct str task_id, struct search *search,
                 struct refusal *refusal) {
   struct err err = {0};
@@ -83,7 +74,7 @@ static int answer(const struct call *call, const struct task_type *type, struct 
   struct err err = {0};
   struct str task_id;
   const struct usage *usage;
-  int code = read_task_id(call, &task_id, refusal);
+  int code = call_text(call, "TaskId", &task_id, refusal);
   if (code == 0) code = call_claim(call, TASK_FIELDS_MAX, refusal);
   if (code != 0) return code;
   if (scan_reader_new(call->options->ledger, &reader, &err) != 0)
@@ -97,14 +88,85 @@ static int answer(const struct call *call, const struct task_type *type, struct 
   return 0;
 }
 
-int action_codec_task_detail(const struct call *call, struct buf *out, struct refusal *refusal) {
+/* ---- the tables ---- */
+
+static const struct api_param params[] = {
+    API_PARAM_PROJECT,
+    {.name = "TaskId",
+     .type = API_TEXT,
+     .is_required = true,
+     .least = 1,
+     .most = TASK_ID_MAX,
+     .example = "1265",
+     .help = {"the TaskId of a list. Blanks around it are ignored, so a task whose id begins or ends with a blank "
+              "cannot be asked for",
+              "任务列表中的 TaskId。首尾的空格会被忽略，因此无法查询 ID 以空格开头或结尾的任务"}},
+    {0},
+};
+_Static_assert(TASK_ID_MAX == EVENT_ID_MAX, "every TaskId of a list can be asked for");
+
+static int answer_codec(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_codec, out, refusal);
 }
 
-int action_format_task_detail(const struct call *call, struct buf *out, struct refusal *refusal) {
+/* clang-format off */
+const struct api_action api_get_codec_task_detail = {
+    .name = "GetCodecTaskDetail",
+    .handle = answer_codec,
+    .needs_project = true,
+    .is_long = true,
+    .params = params,
+    .fields = task_codec_detail,
+    .request_example = "TaskId=1265",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetCodecTaskDetailResponse",
+         "TaskId":"1265","SrcUrl":"http://in.example.com/a.mp4","DestVideoName":"a_low.mp4","DestBucket":"out","DestFormat":"mp4",
+         "Duration":137,"CodecLevel":"lowdefinition","CreateTime":1500436634,"FinishTime":1500436800,"Status":"finished",
+         "CallbackUrl":"",
+         "CodecPattenDetail":{"CodecPattenId":"","CodecPattenName":"","DestFormat":"mp4","DestSuffix":"",
+          "DestVideoResolution":"640x480","DestVideoCodec":"h264","DestVideoBitrate":0},
+         "WatermarkDetail":{},
+         "Minutes":3,"VideoCodec":"h264","Width":640,"Height":480,"Source":"farm-7","Id":"job-1/low"}),
+    .help = {"one transcoding task, of any age", "一个转码任务的详情，不限时间"},
+};
+
+static int answer_format(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_format, out, refusal);
 }
 
-int action_snap_task_detail(const struct call *call, struct buf *out, struct refusal *refusal) {
+const struct api_action api_get_format_task_detail = {
+    .name = "GetFormatTaskDetail",
+    .handle = answer_format,
+    .needs_project = true,
+    .is_long = true,
+    .params = params,
+    .fields = task_format_detail,
+    .request_example = "TaskId=job-1/hls",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetFormatTaskDetailResponse",
+         "TaskId":"job-1/hls","SrcUrl":"","DestVideoName":"a.m3u8","DestBucket":"out","DestVideoFormat":"m3u8",
+         "Duration":62,"CreateTime":0,"FinishTime":1500436860,"Status":"finished",
+         "Minutes":2,"Source":"farm-7","Id":"job-1/hls"}),
+    .help = {"one remuxing task, of any age", "一个转封装（切片）任务的详情，不限时间"},
+};
+
+static int answer_snap(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_snap, out, refusal);
 }
+
+const struct api_action api_get_snap_task_detail = {
+    .name = "GetSnapTaskDetail",
+    .handle = answer_snap,
+    .needs_project = true,
+    .is_long = true,
+    .params = params,
+    .fields = task_snap_detail,
+    .request_example = "TaskId=job-1/thumbs",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetSnapTaskDetailResponse",
+         "TaskId":"job-1/thumbs","SrcUrl":"","DestBucket":"out","ImageName":"a_thumb","ImageFormat":"jpg","ImageList":"",
+         "ImageCount":5,"SnapType":"","CreateTime":0,"FinishTime":1500436920,"Status":"finished",
+         "Source":"farm-7","Id":"job-1/thumbs"}),
+    .help = {"one snapshot task, of any age", "一个截图任务的详情，不限时间"},
+};
+/* clang-format on */

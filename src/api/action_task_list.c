@@ -58,30 +58,12 @@ static void list_fini(struct list *list) {
 
 /* ---- parameters ---- */
 
-static int read_number(const struct call *call, const char *name, uint64_t least, uint64_t most, bool *ret_given,
-                       uint64_t *ret, struct refusal *refusal) {
-  struct str text;
-  uint64_t number = 0;
-  enum params_found found = params_get(call->params, name, &text);
-  *ret_given = found != PARAMS_ABSENT;
-  if (found == PARAMS_ABSENT) return 0;
-  bool good = found == PARAMS_TEXT && str_to_u64(text, &number) && number >= least && number <= most;
-  if (good) {
-    *ret = number;
-    return 0;
-  }
-  char allowed[96];
-  (void)snprintf(allowed, sizeof allowed, "must be an integer from %llu to %llu", (unsigned long long)least,
-                 (unsigned long long)most);
-  return refuse_param(refusal, name, allowed);
-}
-
 static int read_page(struct list *list) {
   bool has_offset;
   list->limit = list->call->options->rows_max;
-  int code = read_number(list->call, "Limit", 1, list->limit, &list->has_limit, &list->limit, list->refusal);
+  int code = call_int(list->call, "Limit", &list->has_limit, &list->limit, list->refusal);
   if (code != 0) return code;
-  return read_number(list->call, "Offset", 0, LIST_WINDOW_MAX, &has_offset, &list->offset, list->refusal);
+  return call_int(list->call, "Offset", &has_offset, &list->offset, list->refusal);
 }
 
 static void ask_for(struct list *list, const struct period *period) {
@@ -318,14 +300,106 @@ static int answer(const struct call *call, const struct task_type *type, struct 
   return 0;
 }
 
-int action_codec_task_list(const struct call *call, struct buf *out, struct refusal *refusal) {
+/* ---- the tables ---- */
+
+/* clang-format off */
+static const struct api_param params[] = {
+    API_PARAM_PROJECT,
+    PERIOD_PARAMS,
+    {.name = "Limit", .type = API_INT, .least = 1, .most = API_ROWS_MAX, .is_within_rows_max = true, .example = "100",
+     .help = {"the most tasks to return; at most query.rows_max, which is 100000 unless the server's settings change "
+              "it. Absent: all tasks, or 230 if they are more than that (codecmeter's own)",
+              "最多返回多少个任务；不超过 query.rows_max（默认 100000，可由服务器的设置改变）。不填写：返回全部，"
+              "超过该数则返回 230（codecmeter 自有参数）"}},
+    {.name = "Offset", .type = API_INT, .most = LIST_WINDOW_MAX, .example = "0",
+     .help = {"how many tasks to leave out at the beginning. Absent: 0 (codecmeter's own)",
+              "从头跳过多少个任务。不填写为 0（codecmeter 自有参数）"}},
+    {0},
+};
+
+#define FIELDS(of_a_task) { \
+    {.name = "TaskList", .type = API_LIST, .members = of_a_task, \
+     .help = {"the tasks, by finish time", "任务列表，按完成时间排序"}}, \
+    {.name = "TotalCount", .type = API_INT, \
+     .help = {"how many tasks the window has (codecmeter's own)", "时间段内的任务总数（codecmeter 自有字段）"}}, \
+    {0}, \
+  }
+/* clang-format on */
+
+static int answer_codec(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_codec, out, refusal);
 }
 
-int action_format_task_list(const struct call *call, struct buf *out, struct refusal *refusal) {
+static const struct api_field codec_fields[] = FIELDS(task_codec_list);
+
+const struct api_action api_get_codec_task_list = {
+    .name = "GetCodecTaskList",
+    .handle = answer_codec,
+    .needs_project = true,
+    .is_long = true,
+    .params = params,
+    .fields = codec_fields,
+    .request_example = "BeginTime=1500393600&EndTime=1500480000",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetCodecTaskListResponse","TaskList":[
+         {"TaskId":"1265","SrcUrl":"http://in.example.com/a.mp4","DestVideoName":"a_low.mp4","DestBucket":"out","DestFormat":"mp4",
+          "Duration":137,"CodecLevel":"lowdefinition","CreateTime":1500436634,"Status":"finished",
+          "FinishTime":1500436800,"Minutes":3,"VideoCodec":"h264","Width":640,"Height":480,"Source":"farm-7","Id":"job-1/low"},
+         {"TaskId":"job-2/high","SrcUrl":"","DestVideoName":"","DestBucket":"","DestFormat":"",
+          "Duration":137,"CodecLevel":"highdefinition","CreateTime":0,"Status":"finished",
+          "FinishTime":1500523200,"Minutes":3,"VideoCodec":"h264","Width":1920,"Height":1080,"Source":"farm-7","Id":"job-2/high"},
+         {"TaskId":"job-3/low","SrcUrl":"","DestVideoName":"","DestBucket":"","DestFormat":"",
+          "Duration":0,"CodecLevel":"","CreateTime":0,"Status":"failed",
+          "FinishTime":1500523500,"Minutes":0,"VideoCodec":"","Width":0,"Height":0,"Source":"farm-7","Id":"job-3/low"}],
+         "TotalCount":3}),
+    .help = {"the transcoding tasks of a window, finished and failed ones; a task is one output",
+             "一段时间内的转码任务，包括完成的和失败的；一个任务对应一个输出"},
+};
+
+static int answer_format(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_format, out, refusal);
 }
 
-int action_snap_task_list(const struct call *call, struct buf *out, struct refusal *refusal) {
+static const struct api_field format_fields[] = FIELDS(task_format_list);
+
+const struct api_action api_get_format_task_list = {
+    .name = "GetFormatTaskList",
+    .handle = answer_format,
+    .needs_project = true,
+    .is_long = true,
+    .params = params,
+    .fields = format_fields,
+    .request_example = "BeginTime=1500393600&EndTime=1500393600",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetFormatTaskListResponse","TaskList":[
+         {"TaskId":"job-1/hls","SrcUrl":"","DestVideoName":"a.m3u8","DestBucket":"out","DestFormat":"m3u8",
+          "Duration":62,"CreateTime":0,"Status":"finished",
+          "FinishTime":1500436860,"Minutes":2,"Source":"farm-7","Id":"job-1/hls"}],
+         "TotalCount":1}),
+    .help = {"the remuxing tasks of a window, finished and failed ones",
+             "一段时间内的转封装（切片）任务，包括完成的和失败的"},
+};
+
+static int answer_snap(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_snap, out, refusal);
 }
+
+static const struct api_field snap_fields[] = FIELDS(task_snap_list);
+
+const struct api_action api_get_snap_task_list = {
+    .name = "GetSnapTaskList",
+    .handle = answer_snap,
+    .needs_project = true,
+    .is_long = true,
+    .params = params,
+    .fields = snap_fields,
+    .request_example = "BeginTime=1500393600&EndTime=1500393600",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetSnapTaskListResponse","TaskList":[
+         {"TaskId":"job-1/thumbs","SrcUrl":"","ImageName":"a_thumb","ImageFormat":"jpg","SnapType":"","ImageCount":5,
+          "CreateTime":0,"Status":"finished",
+          "FinishTime":1500436920,"DestBucket":"out","Source":"farm-7","Id":"job-1/thumbs"}],
+         "TotalCount":1}),
+    .help = {"the snapshot tasks of a window, finished and failed ones",
+             "一段时间内的截图任务，包括完成的和失败的"},
+};

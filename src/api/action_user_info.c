@@ -3,7 +3,7 @@
  * ucloud-sdk-go, services/uaccount. */
 #include "api/call.h"
 
-int action_user_info(const struct call *call, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, struct buf *out, struct refusal *refusal) {
   (void)refusal;
   buf_text(out, ",\"DataSet\":[{\"UserId\":1,\"UserEmail\":");
   json_quote(out, str_of(call->public_key));
@@ -16,3 +16,47 @@ int action_user_info(const struct call *call, struct buf *out, struct refusal *r
   buf_text(out, ",\"Administrator\":\"\",\"AuthState\":\"CERTIFIED\"}]");
   return 0;
 }
+
+static const struct api_param params[] = {{0}};
+
+/* clang-format off */
+static const struct api_field row[] = {
+    {.name = "UserId", .type = API_INT, .help = {"always 1", "始终为 1"}},
+    {.name = "UserEmail", .type = API_TEXT, .help = {"the PublicKey of the request", "请求的 PublicKey"}},
+    {.name = "UserName", .type = API_TEXT, .help = {"the PublicKey of the request", "请求的 PublicKey"}},
+    {.name = "UserPhone", .type = API_TEXT, .help = {"empty: a meter knows no persons", "始终为空：计量服务不了解个人信息"}},
+    {.name = "PhonePrefix", .type = API_TEXT, .help = {"empty: a meter knows no persons", "始终为空：计量服务不了解个人信息"}},
+    {.name = "CompanyName", .type = API_TEXT, .help = {"empty: a meter knows no persons", "始终为空：计量服务不了解个人信息"}},
+    {.name = "UserAddress", .type = API_TEXT, .help = {"empty: a meter knows no persons", "始终为空：计量服务不了解个人信息"}},
+    {.name = "Province", .type = API_TEXT, .help = {"empty: a meter knows no persons", "始终为空：计量服务不了解个人信息"}},
+    {.name = "City", .type = API_TEXT, .help = {"empty: a meter knows no persons", "始终为空：计量服务不了解个人信息"}},
+    {.name = "UserType", .type = API_INT, .help = {"0: a meter knows no persons", "始终为 0：计量服务不了解个人信息"}},
+    {.name = "IndustryType", .type = API_INT, .help = {"0: a meter knows no persons", "始终为 0：计量服务不了解个人信息"}},
+    {.name = "UserVersion", .type = API_INT, .help = {"0: a meter knows no persons", "始终为 0：计量服务不了解个人信息"}},
+    {.name = "Finance", .type = API_INT, .help = {"0: a meter knows no persons", "始终为 0：计量服务不了解个人信息"}},
+    {.name = "Admin", .type = API_INT, .help = {"1; 0 for the key of a sub-account", "1；子账号的密钥为 0"}},
+    {.name = "Administrator", .type = API_TEXT, .help = {"empty: a meter knows no persons", "始终为空：计量服务不了解个人信息"}},
+    {.name = "AuthState", .type = API_TEXT, .help = {"CERTIFIED, so that UCloud's CLI does not warn", "CERTIFIED，这样 UCloud 的命令行工具不会告警"}},
+    {0},
+};
+
+static const struct api_field fields[] = {
+    {.name = "DataSet", .type = API_LIST, .members = row,
+     .help = {"one entry, for the key that signs the request", "一项：为请求签名的密钥"}},
+    {0},
+};
+
+const struct api_action api_get_user_info = {
+    .name = "GetUserInfo",
+    .handle = answer,
+    .params = params,
+    .fields = fields,
+    .request_example = "",
+    .answer_example = API_JSON(
+        {"RetCode":0,"Action":"GetUserInfoResponse","DataSet":[
+         {"UserId":1,"UserEmail":"ucloud-example@example.com","UserName":"ucloud-example@example.com","UserPhone":"","PhonePrefix":"",
+          "CompanyName":"","UserAddress":"","Province":"","City":"","UserType":0,"IndustryType":0,"UserVersion":0,"Finance":0,
+          "Admin":1,"Administrator":"","AuthState":"CERTIFIED"}]}),
+    .help = {"who asks: the key stands for the user", "查询者：以密钥代表用户"},
+};
+/* clang-format on */

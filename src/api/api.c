@@ -9,7 +9,6 @@
 #include "api/api.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -110,6 +109,8 @@ int api_new(const struct api_options *options, struct api **ret, struct err *err
   if (api == NULL) return err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
   api->options = *options;
   CHECK(pthread_mutex_init(&api->lock, NULL) == 0);
+  CHECK(options->rows_max > 0 && options->rows_max <= API_ROWS_MAX);
+  api_check_tables();
   int result = regions_append(str_of(options->regions), &api->regions, err);
   if (result == 0 && api->regions.failed) {
     result = err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
@@ -132,37 +133,6 @@ void api_free(struct api *api) {
   (void)pthread_mutex_destroy(&api->lock);
   buf_fini(&api->regions);
   free(api);
-}
-
-/* ---- refusals ---- */
-
-int refuse(struct refusal *refusal, enum retcode code, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  (void)vsnprintf(refusal->text, sizeof refusal->text, format, args);
-  va_end(args);
-  refusal->ret_code = code;
-  return code;
-}
-
-int refuse_param(struct refusal *refusal, const char *name, const char *allowed) {
-  return refuse(refusal, RETCODE_BAD_PARAM, "Params [%s] not available: %s", name, allowed);
-}
-
-int refuse_internal(struct refusal *refusal, const char *what, const struct err *err) {
-  diag_error("%s: %s", what, err->text);
-  if (err_kind(-(int)err->code) == ERR_KIND_RETRY) {
-    return refuse(refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", err_meaning(-(int)err->code));
-  }
-  return refuse(refusal, RETCODE_INTERNAL, "Internal error");
-}
-
-int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal) {
-  if (call->claim == NULL || call->claim(call->claim_arg, bytes)) return 0;
-  return refuse(refusal, RETCODE_UNAVAILABLE,
-                "Service unavailable: an answer of up to %llu bytes does not fit into http.answers_max now; ask again "
-                "later, or for less",
-                (unsigned long long)bytes);
 }
 
 /* ---- the frame ---- */
@@ -201,25 +171,6 @@ static void answer_refusal(struct buf *body, size_t start, struct str action, co
 }
 
 /* ---- the checks ---- */
-
-struct action {
-  const char *name;
-  int (*handle)(const struct call *call, struct buf *out, struct refusal *refusal);
-  bool needs_project, is_long;
-};
-
-static const struct action actions[] = {
-#define X(name, handler, needs_project, is_long) {#name, handler, needs_project, is_long},
-#include "api/actions.def"
-#undef X
-};
-
-static const struct action *find_action(struct str name) {
-  for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-    if (str_equal(name, str_of(actions[i].name))) return &actions[i];
-  }
-  return NULL;
-}
 
 /* The state of one request. Pointers are valid while the workspace is borrowed. */
 struct exchange {
@@ -265,12 +216,12 @@ static int read_params(struct exchange *x) {
   return refuse_param(&x->refusal, err.text, "the name is given more than once (names match in any case)");
 }
 
-static int check_action(struct exchange *x, const struct action **ret) {
+static int check_action(struct exchange *x, const struct api_action **ret) {
   if (params_get(&x->params, "Action", &x->action) != PARAMS_TEXT) {
     x->action = STR("");
     return refuse(&x->refusal, RETCODE_NO_ACTION, "Missing Action");
   }
-  *ret = find_action(x->action);
+  *ret = api_find_action(x->action);
   if (*ret != NULL) return 0;
   struct str echo = echo_of(x->action);
   return refuse(&x->refusal, RETCODE_UNKNOWN_ACTION, "Action [%.*s] not found", STR_ARG(echo));
@@ -291,7 +242,7 @@ static int check_key(struct exchange *x) {
     return refuse(&x->refusal, RETCODE_NO_SIGNATURE, "Missing signature");
   }
   if (params_get(&x->params, "PublicKey", &public_key) != PARAMS_TEXT) {
-    return refuse(&x->refusal, RETCODE_MISSING_PARAM, "Missing params [PublicKey]");
+    return refuse_missing(&x->refusal, "PublicKey");
   }
   const struct catalogue *catalogue = ledger_catalogue(x->api->options.ledger);
   if (!catalogue_key(catalogue, public_key, &x->key) || x->key.disabled) {
@@ -306,15 +257,13 @@ static int no_project(struct exchange *x, struct str id) {
 }
 
 /* A sub-account learns nothing about projects that are not its own, not even whether they exist. */
-static int find_project(struct exchange *x, struct project *ret) {
+static int find_project(struct exchange *x, const struct call *call, struct project *ret) {
   const struct catalogue *catalogue = ledger_catalogue(x->api->options.ledger);
   struct str id;
-  enum params_found found = params_get(&x->params, "ProjectId", &id);
-  if (found == PARAMS_NESTED) return refuse_param(&x->refusal, "ProjectId", "must be a single value");
-  if (found == PARAMS_ABSENT && x->key.sub_account) {
-    return refuse(&x->refusal, RETCODE_MISSING_PARAM, "Missing params [ProjectId]");
-  }
-  if (found == PARAMS_ABSENT) return catalogue_project_default(catalogue, ret) ? 0 : no_project(x, STR(""));
+  int code = call_text(call, "ProjectId", &id, &x->refusal);
+  if (code != 0) return code;
+  if (id.len == 0 && x->key.sub_account) return refuse_missing(&x->refusal, "ProjectId");
+  if (id.len == 0) return catalogue_project_default(catalogue, ret) ? 0 : no_project(x, STR(""));
   if (!catalogue_key_allows(catalogue, str_of(x->key.public_key), id)) {
     int len = (int)(id.len < 64 ? id.len : 64);
     return refuse(&x->refusal, RETCODE_DENIED, "Permission denied: project [%.*s]", len, id.ptr);
@@ -323,7 +272,7 @@ static int find_project(struct exchange *x, struct project *ret) {
 }
 
 static int run(struct exchange *x, struct buf *body) {
-  const struct action *action;
+  const struct api_action *action;
   if (x->request->unavailable != NULL) {
     guess_action(x);
     return refuse(&x->refusal, RETCODE_UNAVAILABLE, "Service unavailable: %s", x->request->unavailable);
@@ -334,6 +283,7 @@ static int run(struct exchange *x, struct buf *body) {
   if (code != 0) return code;
   struct call call = {
       .options = &x->api->options,
+      .action = action,
       .params = &x->params,
       .arena = x->workspace->arena,
       .now = clock_real_ms(x->api->options.clock) / 1000,
@@ -343,7 +293,7 @@ static int run(struct exchange *x, struct buf *body) {
       .claim = x->request->claim,
       .claim_arg = x->request->claim_arg,
   };
-  if (action->needs_project) code = find_project(x, &call.project);
+  if (action->needs_project) code = find_project(x, &call, &call.project);
   x->is_later = action->is_long && !x->request->may_take_long;
   if (code != 0 || x->is_later) return code;
   begin_answer(body, RETCODE_OK, x->action);
@@ -357,7 +307,7 @@ static int run(struct exchange *x, struct buf *body) {
  * name by mistake. */
 static void tell(const struct exchange *x, int code, struct api_result *ret) {
   ret->is_later = false;
-  const struct action *action = find_action(x->action);
+  const struct api_action *action = api_find_action(x->action);
   struct str public_key = str_of(x->key.public_key);
   if (public_key.len >= sizeof ret->public_key) public_key.len = sizeof ret->public_key - 1;
   bool fits = str_copy(str_of(action != NULL ? action->name : ""), ret->action, sizeof ret->action) &&

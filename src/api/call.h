@@ -3,13 +3,15 @@
 #define CODECMETER_API_CALL_H
 
 #include "api/api.h"
+#include "api/describe.h"
 #include "api/params.h"
 #include "api/retcode.h"
 #include "base/arena.h"
 
 struct call {
   const struct api_options *options;
-  const struct params *params;
+  const struct api_action *action;
+  const struct params *params; /* actions use call_text and call_int */
   struct arena *arena;    /* freed after the call */
   int64_t now;            /* Unix seconds */
   const char *public_key;
@@ -29,18 +31,41 @@ struct refusal {
 
 /* Sets refusal to code and text. Returns code. */
 int refuse(struct refusal *refusal, enum retcode code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* RetCode 220: "Missing params [name]". */
+int refuse_missing(struct refusal *refusal, const char *name);
 /* RetCode 230: "Params [name] not available: why". */
 int refuse_param(struct refusal *refusal, const char *name, const char *allowed);
 /* RetCode 130 for an error of ours, 150 if the error can pass (memory, descriptors): logs "what: err" and fills in the
  * message. api_handle adds the request's id. */
 int refuse_internal(struct refusal *refusal, const char *what, const struct err *err);
 
+/* ---- parameters: `name` is one of the action's table, which says what is allowed; that is CHECKed ---- */
+
+/* A text without blanks around it; empty: it is absent, and not required. 0, or a RetCode. */
+int call_text(const struct call *call, const char *name, struct str *ret, struct refusal *refusal);
+/* A number. *ret stays as it was if the parameter is absent. 0, or a RetCode. */
+int call_int(const struct call *call, const char *name, bool *ret_given, uint64_t *ret, struct refusal *refusal);
+/* For a rule of its own: how the parameter was given, and its row of the table. */
+enum params_found call_find(const struct call *call, const char *name, const struct api_param **ret_param,
+                            struct str *ret_text);
+/* RetCode 230: what the table allows. */
+int call_refuse(const struct call *call, const struct api_param *param, struct refusal *refusal);
+
 /* Claims memory for the answer, and for what is needed to make it: bytes in all. RetCode 150 when there is no room. */
 int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal);
 
-#define X(name, handler, needs_project, is_long) \
-  int handler(const struct call *call, struct buf *out, struct refusal *refusal);
-#include "api/actions.def"
-#undef X
+/* ---- rows that several tables have ---- */
+
+#define API_PARAM_PROJECT \
+  { \
+    .name = "ProjectId", .type = API_TEXT, .example = "org-demo", \
+    .help = {"the project. Absent: the account's default project. A sub-account's key must name one", \
+             "项目 ID。不填写为默认项目；子账号的密钥必须填写"}, \
+  }
+
+extern const struct api_action api_get_codec_total_stat, api_get_format_total_stat, api_get_snap_total_stat,
+    api_get_codec_task_list, api_get_format_task_list, api_get_snap_task_list, api_get_codec_task_detail,
+    api_get_format_task_detail, api_get_snap_task_detail, api_get_codec_patten_list, api_get_water_mark_patten_list,
+    api_get_project_list, api_get_region, api_get_user_info;
 
 #endif

@@ -3,14 +3,15 @@
 
 #include <stdio.h>
 
+/* A number that is out of range is refused by window_resolve, in the contract's order. */
 static int read_time(const struct call *call, const char *name, bool *ret_given, int64_t *ret,
                      struct refusal *refusal) {
+  const struct api_param *param;
   struct str text;
-  enum params_found found = params_get(call->params, name, &text);
+  enum params_found found = call_find(call, name, &param, &text);
   *ret_given = found == PARAMS_TEXT;
-  if (found == PARAMS_ABSENT) return 0;
-  if (found == PARAMS_TEXT && str_to_i64(text, ret)) return 0;
-  return refuse_param(refusal, name, "must be Unix seconds from 0 to the end of the year 9999");
+  if (found == PARAMS_ABSENT || (found == PARAMS_TEXT && str_to_i64(text, ret))) return 0;
+  return call_refuse(call, param, refusal);
 }
 
 static int read_window(const struct call *call, const struct zone *zone, struct window *ret,

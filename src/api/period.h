@@ -7,6 +7,22 @@
 #include "api/call.h"
 #include "meter/window.h"
 
+#define PERIOD_PARAMS \
+  { \
+    .name = "BeginTime", .type = API_INT, .most = ZONE_TIME_MAX, .allowed = PERIOD_ALLOWED, .example = "1500220800", \
+    .help = {"the first day: any Unix time in it; days are those of the project's time zone, and whole. Absent: seven " \
+             "days before EndTime", \
+             "查询的起始时间（Unix 时间戳，秒）：它所在的一天整天计入，按项目的时区分天。不填写为 EndTime 之前七天"}, \
+  }, \
+  { \
+    .name = "EndTime", .type = API_INT, .most = ZONE_TIME_MAX, .allowed = PERIOD_ALLOWED, .example = "1500480000", \
+    .help = {"the last day: any Unix time in it, not before BeginTime; the future counts as now. Absent: seven days " \
+             "after BeginTime, or now if that is absent too", \
+             "查询的结束时间（Unix 时间戳，秒），不早于 BeginTime：它所在的一天整天计入；将来的时间按现在算。" \
+             "不填写为 BeginTime 之后七天；两者都不填写，则为最近七天"}, \
+  }
+#define PERIOD_ALLOWED "must be Unix seconds from 0 to the end of the year 9999"
+
 struct period {
   const struct zone *zone; /* the project's */
   struct window window;

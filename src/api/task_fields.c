@@ -1,148 +1,163 @@
-/* Tables say which field an action has, and where it comes from. A meter does not know everything that UMedia knew:
- * what no report states is "" or 0, never a guess. The documentation shows ImageList as an array, but its table and the
- * SDK say string, and an array would make the typed client fail; the names of images are not reported, so it is "".
+/* Tables say which field an action has, what it means, and where it comes from. A meter does not know everything that
+ * UMedia knew: what no report states is "" or 0, never a guess. The documentation shows ImageList as an array, but its
+ * table and the SDK say string, and an array would make the typed client fail; the names of images are not reported,
+ * so it is "".
  */
 #include "api/task_fields.h"
-
-#include <stdio.h>
 
 #include "base/check.h"
 #include "base/json.h"
 
-enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_OBJECT };
-
-struct task_field {
-  const char *name;
-  enum field_type type;
-  union {
-    struct str (*text)(const struct usage *usage);
-    uint64_t (*number)(const struct usage *usage);
-    void (*object)(const struct usage *usage, struct buf *out);
-  };
-};
-
 /* ---- texts ---- */
 
-static struct str no_text(const struct usage *usage) {
-  (void)usage;
-  return STR("");
+static void no_text(struct buf *out, const struct usage *task) {
+  (void)task;
+  buf_text(out, "\"\"");
 }
 
-static struct str task_id(const struct usage *usage) { return usage->task_id.len > 0 ? usage->task_id : usage->id; }
-static struct str id(const struct usage *usage) { return usage->id; }
-static struct str source(const struct usage *usage) { return usage->source; }
-static struct str src_url(const struct usage *usage) { return usage->src_url; }
-static struct str dest_name(const struct usage *usage) { return usage->dest_name; }
-static struct str dest_bucket(const struct usage *usage) { return usage->dest_bucket; }
-static struct str format(const struct usage *usage) { return usage->format; }
-static struct str codec(const struct usage *usage) { return usage->codec; }
+static void task_id(struct buf *out, const struct usage *task) {
+  json_quote(out, task->task_id.len > 0 ? task->task_id : task->id);
+}
 
-static bool is_finished(const struct usage *usage) { return usage->outcome == USAGE_FINISHED; }
+static void id(struct buf *out, const struct usage *task) { json_quote(out, task->id); }
+static void source(struct buf *out, const struct usage *task) { json_quote(out, task->source); }
+static void src_url(struct buf *out, const struct usage *task) { json_quote(out, task->src_url); }
+static void dest_name(struct buf *out, const struct usage *task) { json_quote(out, task->dest_name); }
+static void dest_bucket(struct buf *out, const struct usage *task) { json_quote(out, task->dest_bucket); }
+static void format(struct buf *out, const struct usage *task) { json_quote(out, task->format); }
+static void codec(struct buf *out, const struct usage *task) { json_quote(out, task->codec); }
+
+static bool is_finished(const struct usage *task) { return task->outcome == USAGE_FINISHED; }
 
 /* A ledger holds what is over: nothing waits, nothing is being processed. */
-static struct str status(const struct usage *usage) { return is_finished(usage) ? STR("finished") : STR("failed"); }
+static void status(struct buf *out, const struct usage *task) {
+  json_quote(out, is_finished(task) ? STR("finished") : STR("failed"));
+}
 
-static struct str codec_level(const struct usage *usage) {
-  return is_finished(usage) ? str_of(tier_codec_level(usage->tier)) : STR("");
+static void codec_level(struct buf *out, const struct usage *task) {
+  json_quote(out, is_finished(task) ? str_of(tier_codec_level(task->tier)) : STR(""));
+}
+
+static void resolution(struct buf *out, const struct usage *task) {
+  if (task->width > 0 && task->height > 0) buf_printf(out, "\"%ux%u\"", task->width, task->height);
+  else no_text(out, task);
 }
 
 /* ---- numbers ---- */
 
+static void no_number(struct buf *out, const struct usage *task) {
+  (void)task;
+  buf_char(out, '0');
+}
+
 /* Seconds as counted, images of a snapshot; 0 unless the task finished. So their sum is what the statistics say. */
-static uint64_t units(const struct usage *usage) { return usage_count(usage).units; }
-static uint64_t minutes(const struct usage *usage) { return usage_count(usage).minutes; }
-static uint64_t width(const struct usage *usage) { return usage->width; }
-static uint64_t height(const struct usage *usage) { return usage->height; }
-static uint64_t seconds_of(int64_t ms) { return ms > 0 ? (uint64_t)ms / 1000 : 0; }
-static uint64_t finish_time(const struct usage *usage) { return seconds_of(usage->finished_ms); }
-static uint64_t create_time(const struct usage *usage) {
-  return usage->has_created ? seconds_of(usage->created_ms) : 0;
-}
-
-/* ---- objects ---- */
-
-/* Lists consist of little else, so a name is not formatted. */
-static void add_name(struct buf *out, const char *name) {
-  buf_text(out, out->len > 0 && out->ptr[out->len - 1] == '{' ? "\"" : ",\"");
-  buf_text(out, name);
-  buf_text(out, "\":");
-}
-
-static void add_text(struct buf *out, const char *name, struct str text) {
-  add_name(out, name);
-  json_quote(out, text);
-}
-
-/* There are no templates here; what one would say of the output is in the record. */
-static void patten_detail(const struct usage *usage, struct buf *out) {
-  char resolution[2 * BYTES_DIGITS_MAX + 2] = "";
-  if (usage->width > 0 && usage->height > 0)
-    (void)snprintf(resolution, sizeof resolution, "%ux%u", usage->width, usage->height);
-  buf_char(out, '{');
-  add_text(out, "CodecPattenId", STR(""));
-  add_text(out, "CodecPattenName", STR(""));
-  add_text(out, "DestFormat", usage->format);
-  add_text(out, "DestSuffix", STR(""));
-  add_text(out, "DestVideoResolution", str_of(resolution));
-  add_text(out, "DestVideoCodec", usage->codec);
-  buf_text(out, ",\"DestVideoBitrate\":0}");
-}
-
-static void empty_object(const struct usage *usage, struct buf *out) {
-  (void)usage;
-  buf_text(out, "{}");
+static void units(struct buf *out, const struct usage *task) { buf_u64(out, usage_count(task).units); }
+static void minutes(struct buf *out, const struct usage *task) { buf_u64(out, usage_count(task).minutes); }
+static void width(struct buf *out, const struct usage *task) { buf_u64(out, task->width); }
+static void height(struct buf *out, const struct usage *task) { buf_u64(out, task->height); }
+static void add_seconds(struct buf *out, int64_t ms) { buf_u64(out, ms > 0 ? (uint64_t)ms / 1000 : 0); }
+static void finish_time(struct buf *out, const struct usage *task) { add_seconds(out, task->finished_ms); }
+static void create_time(struct buf *out, const struct usage *task) {
+  add_seconds(out, task->has_created ? task->created_ms : 0);
 }
 
 /* ---- the answers ---- */
 
-#define T(name, from) {name, FIELD_TEXT, {.text = from}}
-#define N(name, from) {name, FIELD_NUMBER, {.number = from}}
-#define O(name, from) {name, FIELD_OBJECT, {.object = from}}
-#define END {NULL, FIELD_TEXT, {.text = NULL}}
+/* clang-format off */
+#define T(field, from, en, zh) {.name = field, .type = API_TEXT, .append = from, .help = {en, zh}}
+#define N(field, from, en, zh) {.name = field, .type = API_INT, .append = from, .help = {en, zh}}
+#define O(field, of, en, zh) {.name = field, .type = API_OBJECT, .members = of, .help = {en, zh}}
+/* What UMedia did not have. */
+#define OWN_T(field, from, en, zh) T(field, from, en " (codecmeter's own)", zh "（codecmeter 自有字段）")
+#define OWN_N(field, from, en, zh) N(field, from, en " (codecmeter's own)", zh "（codecmeter 自有字段）")
 
-#define OUR_VIDEO N("Minutes", minutes), T("VideoCodec", codec), N("Width", width), N("Height", height), IDENTITY
-#define IDENTITY T("Source", source), T("Id", id)
+#define TASK_ID T("TaskId", task_id, "the event's task_id; if it has none, its id", "任务 ID：事件的 task_id；没有则为事件的 id")
+#define SRC_URL T("SrcUrl", src_url, "the address of the source: the event's src_url", "源文件地址：事件的 src_url")
+#define DEST_VIDEO_NAME T("DestVideoName", dest_name, "the output's name: the event's dest_name", "输出文件名：事件的 dest_name")
+#define BUCKET(type) \
+  type("DestBucket", dest_bucket, "the bucket of the output: the event's dest_bucket", "输出所在的存储空间：事件的 dest_bucket")
+#define FORMAT(name) T(name, format, "the container of the output: the event's format", "输出的封装格式：事件的 format")
+#define DURATION \
+  N("Duration", units, "seconds, as they are counted; 0 if the task failed", "时长（秒），按计量的秒数；失败的任务为 0")
+#define CODEC_LEVEL \
+  T("CodecLevel", codec_level, \
+    "the definition tier: lowdefinition, mediumdefinition, highdefinition or superdefinition; empty if the task failed", \
+    "清晰度档位：lowdefinition（普清）、mediumdefinition（高清）、highdefinition（超清）、superdefinition（超高清）；" \
+    "失败的任务为空")
+#define CREATE_TIME \
+  N("CreateTime", create_time, "Unix seconds: the event's created; 0 if it has none", \
+    "创建时间（Unix 时间戳，秒）：事件的 created；没有则为 0")
+#define STATUS T("Status", status, "finished or failed", "任务状态：finished（完成）或 failed（失败）")
+#define FINISH_TIME(type) \
+  type("FinishTime", finish_time, "when the task finished, Unix seconds; it decides the day", \
+       "完成时间（Unix 时间戳，秒），决定任务计入哪一天")
+#define MINUTES \
+  OWN_N("Minutes", minutes, "billable minutes: Duration rounded up to whole minutes; 0 if the task failed", \
+        "计费分钟数：Duration 向上取整到分钟；失败的任务为 0")
+#define OUR_VIDEO \
+  OWN_T("VideoCodec", codec, "the codec as in GetCodecTotalStat; empty if a failed task names none", \
+        "视频编码，与 GetCodecTotalStat 中相同；失败的任务没有给出则为空"), \
+  OWN_N("Width", width, "pixels; 0 if not reported", "宽度（像素）；没有上报则为 0"), \
+  OWN_N("Height", height, "pixels; 0 if not reported", "高度（像素）；没有上报则为 0")
+#define IDENTITY \
+  OWN_T("Source", source, "the event's source", "上报来源：事件的 source"), \
+  OWN_T("Id", id, "the event's id; with the project and Source it names the task", \
+        "事件的 id，与项目、Source 一起唯一确定任务")
+#define IMAGE_NAME T("ImageName", dest_name, "the name of the images: the event's dest_name", "图片名称：事件的 dest_name")
+#define IMAGE_FORMAT T("ImageFormat", format, "the event's format", "图片格式：事件的 format")
+#define IMAGE_COUNT \
+  N("ImageCount", units, "images, as they are counted; 0 if the task failed", "图片张数，按计量的张数；失败的任务为 0")
+#define SNAP_TYPE T("SnapType", no_text, "empty: reports do not say it", "截图类型：上报没有此信息，始终为空")
 
-static const struct task_field codec_list[] = {
-    T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
-    T("DestFormat", format), N("Duration", units), T("CodecLevel", codec_level), N("CreateTime", create_time),
-    T("Status", status), N("FinishTime", finish_time), OUR_VIDEO, END,
+const struct api_field task_codec_list[] = {
+    TASK_ID, SRC_URL, DEST_VIDEO_NAME, BUCKET(T), FORMAT("DestFormat"), DURATION, CODEC_LEVEL, CREATE_TIME, STATUS,
+    FINISH_TIME(OWN_N), MINUTES, OUR_VIDEO, IDENTITY, {0},
 };
 
-static const struct task_field codec_detail[] = {
-    T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
-    T("DestFormat", format), N("Duration", units), T("CodecLevel", codec_level), N("CreateTime", create_time),
-    N("FinishTime", finish_time), T("Status", status), T("CallbackUrl", no_text),
-    O("CodecPattenDetail", patten_detail), O("WatermarkDetail", empty_object), OUR_VIDEO, END,
+/* There are no templates here; what one would say of the output is in the record. */
+static const struct api_field patten_detail[] = {
+    T("CodecPattenId", no_text, "empty: there is no template", "始终为空：没有模板"),
+    T("CodecPattenName", no_text, "empty, likewise", "始终为空"),
+    FORMAT("DestFormat"),
+    T("DestSuffix", no_text, "empty, likewise", "始终为空"),
+    T("DestVideoResolution", resolution, "1280x720; empty if not reported", "分辨率，如 1280x720；没有上报则为空"),
+    T("DestVideoCodec", codec, "the codec of the output", "输出的视频编码"),
+    N("DestVideoBitrate", no_number, "0: reports do not say it", "始终为 0：上报没有此信息"), {0},
 };
 
-static const struct task_field format_list[] = {
-    T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
-    T("DestFormat", format), N("Duration", units), N("CreateTime", create_time), T("Status", status),
-    N("FinishTime", finish_time), N("Minutes", minutes), IDENTITY, END,
+const struct api_field task_codec_detail[] = {
+    TASK_ID, SRC_URL, DEST_VIDEO_NAME, BUCKET(T), FORMAT("DestFormat"), DURATION, CODEC_LEVEL, CREATE_TIME,
+    FINISH_TIME(N), STATUS, T("CallbackUrl", no_text, "empty: reports do not say it", "回调地址：上报没有此信息，始终为空"),
+    O("CodecPattenDetail", patten_detail, "what a template would say of the output", "转码模板的信息：没有模板，按输出给出"),
+    O("WatermarkDetail", NULL, "always {}: there is no template", "水印模板的信息：没有模板，始终为 {}"),
+    MINUTES, OUR_VIDEO, IDENTITY, {0},
 };
 
-static const struct task_field format_detail[] = {
-    T("TaskId", task_id), T("SrcUrl", src_url), T("DestVideoName", dest_name), T("DestBucket", dest_bucket),
-    T("DestVideoFormat", format), N("Duration", units), N("CreateTime", create_time), N("FinishTime", finish_time),
-    T("Status", status), N("Minutes", minutes), IDENTITY, END,
+const struct api_field task_format_list[] = {
+    TASK_ID, SRC_URL, DEST_VIDEO_NAME, BUCKET(T), FORMAT("DestFormat"), DURATION, CREATE_TIME, STATUS,
+    FINISH_TIME(OWN_N), MINUTES, IDENTITY, {0},
 };
 
-static const struct task_field snap_list[] = {
-    T("TaskId", task_id), T("SrcUrl", src_url), T("ImageName", dest_name), T("ImageFormat", format),
-    T("SnapType", no_text), N("ImageCount", units), N("CreateTime", create_time), T("Status", status),
-    N("FinishTime", finish_time), T("DestBucket", dest_bucket), IDENTITY, END,
+const struct api_field task_format_detail[] = {
+    TASK_ID, SRC_URL, DEST_VIDEO_NAME, BUCKET(T), FORMAT("DestVideoFormat"), DURATION, CREATE_TIME, FINISH_TIME(N),
+    STATUS, MINUTES, IDENTITY, {0},
 };
 
-static const struct task_field snap_detail[] = {
-    T("TaskId", task_id), T("SrcUrl", src_url), T("DestBucket", dest_bucket), T("ImageName", dest_name),
-    T("ImageFormat", format), T("ImageList", no_text), N("ImageCount", units), T("SnapType", no_text),
-    N("CreateTime", create_time), N("FinishTime", finish_time), T("Status", status), IDENTITY, END,
+const struct api_field task_snap_list[] = {
+    TASK_ID, SRC_URL, IMAGE_NAME, IMAGE_FORMAT, SNAP_TYPE, IMAGE_COUNT, CREATE_TIME, STATUS, FINISH_TIME(OWN_N),
+    BUCKET(OWN_T), IDENTITY, {0},
 };
 
-const struct task_type task_type_codec = {USAGE_TRANSCODE, "transcoding", codec_list, codec_detail};
-const struct task_type task_type_format = {USAGE_REMUX, "remuxing", format_list, format_detail};
-const struct task_type task_type_snap = {USAGE_SNAPSHOT, "snapshot", snap_list, snap_detail};
+const struct api_field task_snap_detail[] = {
+    TASK_ID, SRC_URL, BUCKET(T), IMAGE_NAME, IMAGE_FORMAT,
+    T("ImageList", no_text, "empty: reports do not name each image", "图片列表：上报没有此信息，始终为空"), IMAGE_COUNT, SNAP_TYPE,
+    CREATE_TIME, FINISH_TIME(N), STATUS, IDENTITY, {0},
+};
+/* clang-format on */
+
+const struct task_type task_type_codec = {USAGE_TRANSCODE, "transcoding", task_codec_list, task_codec_detail};
+const struct task_type task_type_format = {USAGE_REMUX, "remuxing", task_format_list, task_format_detail};
+const struct task_type task_type_snap = {USAGE_SNAPSHOT, "snapshot", task_snap_list, task_snap_detail};
 
 /* JSON writes a byte as six characters at most, an answer has each text at most twice (the codec, the format), and the
  * rest is names and numbers. */
@@ -150,19 +165,25 @@ _Static_assert(TASK_FIELDS_MAX > 6 * (SOURCE_MAX + EVENT_ID_MAX + TASK_ID_MAX + 
                                       2 * CODEC_NAME_MAX) + 1024,
                "a task fits");
 
-void task_append_members(struct buf *out, const struct task_field *fields, const struct usage *usage) {
-  for (const struct task_field *field = fields; field->name != NULL; field++) {
-    add_name(out, field->name);
-    if (field->type == FIELD_TEXT) json_quote(out, field->text(usage));
-    if (field->type == FIELD_NUMBER) buf_u64(out, field->number(usage));
-    if (field->type == FIELD_OBJECT) field->object(usage, out);
+static void append_object(struct buf *out, const struct api_field *members, const struct usage *task) {
+  buf_char(out, '{');
+  if (members != NULL) task_append_members(out, members, task);
+  buf_char(out, '}');
+}
+
+void task_append_members(struct buf *out, const struct api_field *fields, const struct usage *task) {
+  for (const struct api_field *field = fields; field->name != NULL; field++) {
+    /* Lists consist of little else, so a name is not formatted. */
+    buf_text(out, out->len > 0 && out->ptr[out->len - 1] == '{' ? "\"" : ",\"");
+    buf_text(out, field->name);
+    buf_text(out, "\":");
+    if (field->type == API_OBJECT) append_object(out, field->members, task);
+    else field->append(out, task);
   }
 }
 
-void task_append(struct buf *out, const struct task_field *fields, const struct usage *usage) {
+void task_append(struct buf *out, const struct api_field *fields, const struct usage *task) {
   size_t start = out->len;
-  buf_char(out, '{');
-  task_append_members(out, fields, usage);
-  buf_char(out, '}');
+  append_object(out, fields, task);
   CHECK(out->len - start <= TASK_FIELDS_MAX);
 }

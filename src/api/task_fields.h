@@ -11,15 +11,18 @@
 struct task_type {
   enum usage_kind kind;
   const char *what;                         /* for messages: "transcoding", "remuxing" … */
-  const struct task_field *list, *detail;   /* end with a field without a name */
+  const struct api_field *list, *detail;    /* end with {0}; each field but an object has `append` */
 };
+
+extern const struct api_field task_codec_list[], task_codec_detail[], task_format_list[], task_format_detail[],
+    task_snap_list[], task_snap_detail[];
 
 extern const struct task_type task_type_codec, task_type_format, task_type_snap;
 
 /* Appends a task as an object with these fields. It never has more than TASK_FIELDS_MAX bytes. */
 #define TASK_FIELDS_MAX ((size_t)24 << 10)
-void task_append(struct buf *out, const struct task_field *fields, const struct usage *usage);
+void task_append(struct buf *out, const struct api_field *fields, const struct usage *task);
 /* The same fields without the braces, each with a comma before it. */
-void task_append_members(struct buf *out, const struct task_field *fields, const struct usage *usage);
+void task_append_members(struct buf *out, const struct api_field *fields, const struct usage *task);
 
 #endif
