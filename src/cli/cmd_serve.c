@@ -46,7 +46,7 @@
 #define THREAD_DESCRIPTORS 4u
 #define CONNECTIONS_LEAST 8u /* the least that http.connections_max may be */
 
-#define REPORT_ROUTES 7u    /* the signed API, what takes reports, and the console */
+#define REPORT_ROUTES 8u    /* the signed API, what takes reports, and the console */
 
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
@@ -304,6 +304,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   start_adapters(service);
   service->routes[5] = endpoint_console_route();
   service->routes[6] = endpoint_console_bare_route();
+  service->routes[7] = endpoint_uapi_route();
   return start_v1(service, err);
 }
 

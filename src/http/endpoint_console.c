@@ -45,7 +45,7 @@ static bool has_already(const struct choice *choice, struct str etag) {
   return false;
 }
 
-static void bind_browser(struct http_reply *reply) {
+void endpoint_console_bind(struct http_reply *reply) {
   http_reply_header(reply, "Content-Security-Policy", POLICY);
   http_reply_header(reply, "X-Content-Type-Options", "nosniff");
   http_reply_header(reply, "Referrer-Policy", "no-referrer");
@@ -54,7 +54,7 @@ static void bind_browser(struct http_reply *reply) {
 static void refuse(struct http_reply *reply, unsigned status, const char *detail) {
   memset(reply->headers, 0, sizeof reply->headers);
   http_reply_problem(reply, status, detail);
-  bind_browser(reply);
+  endpoint_console_bind(reply);
   http_reply_header(reply, "Cache-Control", "no-store");
 }
 
@@ -65,7 +65,7 @@ static void send_file(const struct console_file *file, const char *caching, stru
   http_each_header(request, look_at_header, &choice);
   struct str bytes = choice.takes_gzip ? file->gzip : file->raw;
   (void)snprintf(etag, sizeof etag, "\"%.24s%s\"", file->hash, choice.takes_gzip ? "-gz" : "");
-  bind_browser(reply);
+  endpoint_console_bind(reply);
   http_reply_header(reply, "Cache-Control", caching);
   http_reply_header(reply, "ETag", etag);
   reply->content_type = console_type(file);
@@ -105,7 +105,7 @@ static enum http_result handle_bare(void *arg, struct http_request *request, str
   (void)arg;
   (void)request;
   reply->status = 308;
-  bind_browser(reply);
+  endpoint_console_bind(reply);
   http_reply_header(reply, "Location", FOLDER);
   return HTTP_ANSWERED;
 }

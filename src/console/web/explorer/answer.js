@@ -9,9 +9,9 @@ import { indent } from "./json.js";
 const SHOWN_MAX = 1 << 20; // characters of an answer on the page
 
 // The signed text ends with the private key, which is shown only while somebody wants it.
-export function Signed({ signed, privateKey }) {
+export function Signed({ signed, privateKey, title }) {
   const [isShown, setShown] = useState(false);
-  return html`<section aria-labelledby="signed"><h2 id="signed">${t("signed_text")}</h2>
+  return html`<section aria-labelledby="signed"><h2 id="signed">${title}</h2>
     <pre tabindex="0" class="wrap" aria-labelledby="signed" id="canonical">${signed.text}${
       isShown ? html`<mark>${privateKey}</mark>` : html`<mark>${"<PrivateKey>"}</mark>`
     }</pre>
@@ -33,8 +33,8 @@ function Body({ answer, name }) {
   const shown = useMemo(() => (isLong ? answer.text.slice(0, SHOWN_MAX) : indent(answer.text)), [answer]);
   return html`${answer.end !== "whole" && html`<p class="failure" role="alert">${t("answer_" + answer.end)}</p>`}
     ${isLong && html`<p class="note">${t("part_shown", number(SHOWN_MAX))}</p>`}
-    <${Copyable} id="answer-text" label=${t("answer")} text=${shown} />
-    <p><button type="button" onClick=${() => saveAs(answer.blob, name)}>${t("save_answer")}</button></p>`;
+    <${Copyable} id="answer-text" label=${t("answer")} text=${shown}>
+      <button type="button" onClick=${() => saveAs(answer.blob, name)}>${t("save_answer")}</button><//>`;
 }
 
 const endings = [["json", "json"], ["ndjson", "ndjson"], ["csv", "csv"]];
@@ -47,7 +47,8 @@ export function Answer({ result, operation }) {
     <${Body} answer=${answer} name=${operation.id + "." + ending} />
     <details><summary>${t("headers")}</summary><pre tabindex="0" class="wrap" id="answer-headers"
       >${answer.headers.map(([name, value]) => name + ": " + value).join("\n")}</pre></details></section>
-    ${request.signed && html`<${Signed} signed=${request.signed} privateKey=${privateKey} />`}
+    ${request.signed && html`<${Signed} signed=${request.signed} privateKey=${privateKey}
+      title=${t("signed_text")} />`}
     <${Request} request=${request} needsToken=${operation.needsToken} />`;
 }
 

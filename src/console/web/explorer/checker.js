@@ -56,6 +56,6 @@ export function Checker() {
     ${
       state.result &&
       html`<${Verdict} result=${state.result} />
-      <${Signed} signed=${state.result} privateKey=${state.key} /><${Sorted} params=${state.result.sorted} />`
+      <${Signed} signed=${state.result} privateKey=${state.key} title=${t("text_to_sign")} /><${Sorted} params=${state.result.sorted} />`
     }`;
 }

@@ -12,14 +12,14 @@ function copyText(element) {
   return isCopied;
 }
 
-// The text of an element, with a button that copies it.
-export function Copyable({ text, label, id }) {
+// The text of an element, with a button that copies it. children: other buttons.
+export function Copyable({ text, label, id, children }) {
   const own = useRef(null);
   const [said, setSaid] = useState(null); // {of, word}: of another text it is no longer true
   const copy = () => setSaid({ of: text, word: copyText(own.current) ? "copied" : "not_copied" });
   return html`<pre ref=${own} id=${id} tabindex="0" aria-label=${label}>${text}</pre>
-    <p><button type="button" onClick=${copy}>${t("copy")}</button>
-    <span role="status">${said?.of === text ? " " + t(said.word) : ""}</span></p>`;
+    <p class="controls"><button type="button" onClick=${copy}>${t("copy")}</button>${children}
+    <span role="status">${said?.of === text ? t(said.word) : ""}</span></p>`;
 }
 
 let chosen = "curl"; // kept from form to form

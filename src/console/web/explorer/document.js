@@ -58,13 +58,26 @@ const parameterOf = (one) =>
     example: one.example,
   });
 
+const FORM = "application/x-www-form-urlencoded";
 const ADDED = ["Action", "PublicKey", "Signature"]; // by the frame of signed requests
 
 function fieldsOf(body) {
-  const schema = body?.content?.["application/x-www-form-urlencoded"]?.schema;
+  const schema = body?.content?.[FORM]?.schema;
   return Object.entries(schema?.properties ?? {})
     .filter(([name]) => !ADDED.includes(name))
     .map(([name, each]) => paramOf(name, each, { isRequired: schema.required?.includes(name) }));
+}
+
+// The examples of what a report sends: [[media type, text], …].
+const bodiesOf = (body) =>
+  Object.entries(body?.content ?? {})
+    .filter(([, { example }]) => example !== undefined)
+    .map(([type, { example }]) => [type, typeof example === "string" ? example : JSON.stringify(example, null, 2)]);
+
+// The parameters of the request that is the action's example: {name: text}.
+function formExample(body) {
+  const example = body?.content?.[FORM]?.example ?? {};
+  return Object.fromEntries(Object.entries(example).map(([name, value]) => [name, text(value)]));
 }
 
 function operationOf(path, method, one) {
@@ -78,7 +91,9 @@ function operationOf(path, method, one) {
     needsToken: (one.security ?? []).length > 0,
     method: method.toUpperCase(),
     path: path.split("#")[0],
-    docs: one.externalDocs?.url ?? "",
+    docs: one.externalDocs ?? null,
+    bodies: isAction ? [] : bodiesOf(one.requestBody),
+    example: isAction ? formExample(one.requestBody) : {},
     summary: one.summary ?? "",
     help: one.description ?? "",
     params: isAction ? fieldsOf(one.requestBody) : (one.parameters ?? []).map(parameterOf),

@@ -94,7 +94,7 @@ export function Param({ param, value, onChange }) {
   const moment = control.isInteger && param.most === LAST_SECOND ? utcOf(value) : "";
   return html`<div class="param"><div class="about-param">
       ${isGroup ? html`<span class="label" id=${id}>${label}</span>` : html`<label for=${id}>${label}</label>`}
-      <p id=${about}>${param.help} <span class="bounds">${bounds(param).join(" · ")}</span></p></div>
+      <div id=${about}><p>${param.help}</p><p>${bounds(param).join(" · ")}</p></div></div>
     <div class="control">${
       control.kind === "family"
         ? html`<${Pairs} label=${name} prefix=${control.prefix} pairs=${value} about=${about} onChange=${onChange} />`

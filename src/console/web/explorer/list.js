@@ -9,20 +9,12 @@ const fits = (operation, text) => {
   return text.split(/\s+/).every((word) => all.includes(word));
 };
 
-// An operation without a form leads to its text.
-function Row({ operation }) {
-  const { id, hasForm, docs, method, path, summary } = operation;
-  const name = hasForm
-    ? html`<a href=${href("api", [id], [])}>${id}</a>`
-    : html`${id}${docs && html` · <a href=${docs}>${t("docs")}</a>`}`;
-  return html`<li><span class="name">${name}</span> <code>${method} ${path}</code>
-    <span class="summary">${summary}</span></li>`;
-}
+const Row = ({ operation: { id, method, path, summary } }) => html`<li><a class="name" href=${href("api", [id], [])}>${id}</a>
+  <code>${method} ${path}</code><span class="summary">${summary}</span></li>`;
 
 function Group({ tag, operations }) {
   return html`<section aria-labelledby=${"tag-" + tag.name}><h2 id=${"tag-" + tag.name}>${tag.name}</h2>
     ${tag.description && html`<p class="note">${tag.description}</p>`}
-    ${operations.some((one) => !one.hasForm) && html`<p class="note">${t("no_form")}</p>`}
     <ul class="operations">${operations.map((one) => html`<${Row} key=${one.id} operation=${one} />`)}</ul></section>`;
 }
 

@@ -23,9 +23,11 @@ function useDraft(operation) {
   return [draft, keep];
 }
 
-// The values that the description gives as examples. Those of a resource may exclude each other, so only what it needs.
-const examplesOf = ({ params, isAction }) =>
-  params.filter((one) => one.example !== undefined && (isAction || one.isRequired)).map((one) => [one.name, one.example]);
+// The request that the description gives as an example. Values of a resource may exclude each other, so only what it needs.
+const examplesOf = ({ params, example }) =>
+  params
+    .map(({ name, isRequired, example: own }) => [name, example[name] ?? (isRequired ? own : undefined)])
+    .filter(([, value]) => value !== undefined);
 
 // Sends a request; at most one at a time. state: {waits}, {request, answer, privateKey}, {problem} or {cancelled: true}.
 function useAsk(operation) {
@@ -59,7 +61,7 @@ function Form({ operation, draft, onDraft, waits, onSend, onCancel, onClear, may
   return html`<form onSubmit=${submit} novalidate aria-labelledby="params"><h2 id="params">${t("parameters")}</h2>
     ${operation.params.map((param) => html`<${Param} key=${param.name} param=${param} value=${draft.values[param.name]}
       onChange=${(value) => change(param.name, value)} />`)}
-    <div class="param"><div class="about-param"><span class="label">${t("others")}</span><p id="help-others">${t("others_help")}</p></div>
+    <div class="param"><div class="about-param"><span class="label">${t("others")}</span><p id="help-others">${t(operation.isAction ? "others_signed" : "others_sent")}</p></div>
       <div class="control"><${Pairs} label=${t("others")} pairs=${draft.others} about="help-others"
         onChange=${(others) => onDraft({ ...draft, others })} /></div></div>
     <div class="controls">

@@ -1,12 +1,12 @@
 // The door of the API browser: the views that app.js loads from here, with their words and their style sheet.
-import { addWords } from "../words.js";
+import { html, useEffect } from "../vendor/preact.js";
+import { Failure, Title, useAnswer } from "../parts.js";
+import { addWords, language, t } from "../words.js";
 import { Checker } from "./checker.js";
+import { load } from "./document.js";
 import { List } from "./list.js";
 import { Operation } from "./operation.js";
-import { html, useEffect } from "../vendor/preact.js";
-import { load } from "./document.js";
-import { Failure, Title, useAnswer } from "../parts.js";
-import { language, t } from "../words.js";
+import { Report } from "./report.js";
 import { en, zh } from "./words.js";
 
 addWords({ en, "zh-CN": zh });
@@ -27,8 +27,9 @@ export function Api({ path, params, projects, onDoor }) {
   const name = path[0];
   const one = state.answer?.operations.find(({ id }) => id === name);
   useEffect(() => scrollTo(0, 0), [name]);
-  if (state.answer && one?.hasForm) {
-    return html`<${Operation} key=${name} operation=${one} signedIn=${projects !== null} onDoor=${onDoor} />`;
+  if (one) {
+    const shown = one.hasForm ? Operation : Report;
+    return html`<${shown} key=${name} operation=${one} signedIn=${projects !== null} onDoor=${onDoor} />`;
   }
   const isUnknown = params.has("unknown") || (name !== undefined && !one);
   return html`<${Title} key="list" text=${t("view_api")} />
