@@ -4,11 +4,12 @@ BUILD ?= build
 PREFIX ?= /usr/local
 SECONDS ?= 60
 TASKS ?= 10000000
+SCREENSHOTS ?= build-browser/screenshots
 MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk lint bench bench-profile node-red browser fresh deb deb-test clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk lint bench bench-profile node-red browser screenshots fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -18,7 +19,7 @@ build: ## install the packages that a build needs, and build build/codecmeter
 	@if test -f $(BUILD)/build.ninja; then scripts/build $(BUILD); else scripts/build $(BUILD) -Dtests=disabled; fi
 
 build-tests: # `build`, with the unit tests
-	@scripts/install test
+	@scripts/install test-base
 	@scripts/build $(BUILD) -Dtests=enabled
 
 install: ## build the release and install it into PREFIX=/usr/local, with sudo unless run by root
@@ -37,7 +38,9 @@ demo: ## `run` in a temporary directory on a free port; fails if the table is wr
 	@$(MAKE) --no-print-directory build
 	@scripts/demo
 
-test: build-tests ## build with warnings as errors, and run every test
+test: ## build with warnings as errors, and run every test, also those of the console in Chromium
+	@scripts/install test
+	@scripts/build $(BUILD) -Dtests=enabled
 	@scripts/test
 
 unit: build-tests ## run the unit tests only
@@ -102,12 +105,18 @@ node-red: ## run the flows of examples/node-red in a real Node-RED; needs Node 1
 	@npm ci --prefix build-node-red --no-audit --no-fund --loglevel error
 	@/usr/bin/python3 -m pytest -p no:cacheprovider -q tests/node-red
 
-browser: ## test the console in Chromium; needs Node 18 or 20 and npm; SCREENSHOTS=DIR keeps pictures; not part of `make test`
-	@scripts/install browser
+browser: ## run the tests of the console in Chromium only
+	@scripts/install test
 	@$(MAKE) --no-print-directory build
-	@mkdir -p build-browser && cp tests/browser/package.json tests/browser/package-lock.json build-browser/
-	@npm ci --prefix build-browser --no-audit --no-fund --loglevel error
-	@SCREENSHOTS='$(SCREENSHOTS)' /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/browser
+	@scripts/browser-modules
+	@/usr/bin/python3 -m pytest -p no:cacheprovider -q -n 2 --dist loadfile tests/browser
+
+screenshots: ## keep pictures of every state of the console in both languages, in SCREENSHOTS=build-browser/screenshots
+	@scripts/install test
+	@$(MAKE) --no-print-directory build
+	@scripts/browser-modules
+	@SCREENSHOTS='$(SCREENSHOTS)' /usr/bin/python3 -m pytest -p no:cacheprovider -q -n 2 tests/browser/test_console_looks.py
+	@echo 'The pictures are in $(SCREENSHOTS)'
 
 fresh: ## run README.md's steps and `make test` in bare Debian 12 roots; needs root; PARTS='root user test'
 	@scripts/install bare-root

@@ -102,7 +102,7 @@ def behind_watch(bench, environment, eye):
 
 def agents(bench):
     if shutil.which("ffmpeg") is None:
-        raise Failure("ffmpeg is missing: scripts/install test")
+        raise Failure("ffmpeg is missing: scripts/install run")
     server = bench.codecmeter("agents")
     with server:
         environment = {**os.environ, "CODECMETER_URL": f"http://{server.target}", "CODECMETER_TOKEN": server.token,

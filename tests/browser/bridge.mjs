@@ -11,7 +11,7 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
 const browser = await chromium.launch({
   executablePath: process.env.CODECMETER_CHROMIUM,
-  args: ["--no-sandbox", "--disable-gpu"],
+  args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", `--host-resolver-rules=MAP ${process.env.CODECMETER_HOST} 127.0.0.1`],
 });
 const contexts = new Map();
 

@@ -7,6 +7,7 @@ import subprocess
 
 from conftest import ROOT
 
+HOST = "meter.example"  # a name of this machine, which only the browser knows: no loopback name, so browsers trust plain http less
 MODULES = os.path.join(ROOT, "build-browser", "node_modules")
 SHOTS = os.environ.get("SCREENSHOTS")  # a directory: each look() leaves a picture there
 
@@ -14,8 +15,9 @@ SHOTS = os.environ.get("SCREENSHOTS")  # a directory: each look() leaves a pictu
 class Browser:
     def __init__(self):
         chromium = shutil.which("chromium")
-        assert chromium and os.path.isdir(os.path.join(MODULES, "playwright-core")), "no browser is installed: run `make browser`"
-        environment = {**os.environ, "CODECMETER_BROWSER_MODULES": os.path.dirname(MODULES), "CODECMETER_CHROMIUM": chromium}
+        assert chromium and os.path.isdir(os.path.join(MODULES, "playwright-core")), "no browser is installed: run scripts/install test, then scripts/browser-modules"
+        environment = {**os.environ, "CODECMETER_BROWSER_MODULES": os.path.dirname(MODULES), "CODECMETER_CHROMIUM": chromium,
+                       "CODECMETER_HOST": HOST}
         self.process = subprocess.Popen(["node", os.path.join(os.path.dirname(os.path.abspath(__file__)), "bridge.mjs")],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.numbers = itertools.count()
@@ -43,8 +45,9 @@ class Tab:
 
     names = itertools.count()
 
-    def __init__(self, browser, server, language="en-US", zone="America/Los_Angeles", width=1280, height=800, dark=False):
-        self.browser, self.server, self.name = browser, server, f"tab-{next(self.names)}"
+    def __init__(self, browser, server, language="en-US", zone="America/Los_Angeles", width=1280, height=800, dark=False, host=None):
+        self.browser, self.name = browser, f"tab-{next(self.names)}"
+        self.url = server.url if host is None else f"http://{host}:{server.port}"
         browser.ask("open", name=self.name, options={
             "locale": language, "timezoneId": zone, "viewport": {"width": width, "height": height},
             "colorScheme": "dark" if dark else "light", "acceptDownloads": True})
@@ -54,7 +57,7 @@ class Tab:
         return self.browser.ask("run", name=self.name, code=code, args=args)
 
     def go(self, path):
-        self.run("await page.goto(args.url)", url=self.server.url + path)
+        self.run("await page.goto(args.url)", url=self.url + path)
 
     def enter(self, token, place=""):
         """Signs in by a link, and then goes to a place."""

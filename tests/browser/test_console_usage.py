@@ -1,0 +1,115 @@
+"""The console's usage: bars, table and files against the API. Source: issue 15, point 7; docs/console.md."""
+import csv
+import io
+from urllib.parse import urlencode
+
+import pytest
+
+from stage import browser, seconds, tab, world  # noqa: F401
+
+
+@pytest.mark.parametrize("by", ("tier", "codec"))
+@pytest.mark.parametrize("step", ("1d", "1w", "1mo", "1h", "total"))
+@pytest.mark.parametrize("measure", ("seconds", "tasks"))
+def test_bars_table_and_api_are_the_same(tab, world, by, step, measure):
+    rows = world.usage(project="org-a", month="2020-03", step=step, group=by, kind="transcode")
+    page = tab()
+    page.enter(world.one, "#/usage?" + urlencode({"month": "2020-03", "step": step, "by": by, "measure": measure}))
+    # The table, row by row.
+    names = {"low": "Low", "medium": "Medium", "high": "High", "super": "Super"}
+    label = lambda date: f"{date[:10]} {date[11:16]} {date[19:]}" if step == "1h" else date[:10]  # noqa: E731
+    expected = [[label(row["date"]), names.get(row[by], row[by]), *(f"{row[c]:,}" for c in ("seconds", "minutes", "tasks"))] for row in rows]
+    assert page.table() == expected and len(expected) > 3
+    assert page.foot() == [f"{sum(row[c] for row in rows):,}" for c in ("seconds", "minutes", "tasks")]
+    # The bars: values, and heights as drawn, in one scale, stacked without gaps.
+    bars = page.bars()
+    assert sum(bar["value"] for bar in bars) == sum(row[measure] for row in rows)
+    sums = {}
+    for row in rows:
+        name = names.get(row[by], row[by])
+        if not any(bar["series"] == name for bar in bars):
+            name = next(bar["series"] for bar in bars if "others" in bar["series"])
+        sums[row["start"], name] = sums.get((row["start"], name), 0) + row[measure]
+    assert {(bar["start"], bar["series"]): bar["value"] for bar in bars} == sums
+    scale = max(bar["height"] for bar in bars) / max(bar["value"] for bar in bars)
+    assert scale > 0 and all(abs(bar["height"] - bar["value"] * scale) < 0.5 for bar in bars)
+    for start in {bar["start"] for bar in bars}:
+        stacked = sorted((bar for bar in bars if bar["start"] == start), key=lambda bar: bar["bottom"], reverse=True)
+        assert all(abs(low["top"] - high["bottom"]) < 0.5 for low, high in zip(stacked, stacked[1:]))
+
+
+def test_the_csv_is_the_one_of_the_api(tab, world):
+    page = tab()
+    page.enter(world.one, "#/usage?month=2020-03&by=codec")
+    name, text = page.run("""const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'Download CSV'}).click()]);
+      const pieces = []; for await (const piece of await file.createReadStream()) pieces.push(piece);
+      return [file.suggestedFilename(), Buffer.concat(pieces).toString('utf8')];""")
+    assert name == "codecmeter-2020-03-codec.csv" and text.startswith("\ufeff")
+    told = [(int(row["start"]), row["codec"], int(row["seconds"])) for row in csv.DictReader(io.StringIO(text[1:]))]
+    assert told == [(row["start"], row["codec"], row["seconds"]) for row in world.usage(month="2020-03", step="1d", group="codec", kind="transcode")]
+
+
+def test_snapshots_count_images(tab, world):
+    page = tab()
+    page.enter(world.one, "#/usage?month=2020-07&kind=snapshot")
+    assert page.table() == [["2020-07-01", "No tier", "12", "1"]] and [bar["value"] for bar in page.bars()] == [12]
+
+
+def test_projects_of_several_zones_are_counted_in_one(tab, world):
+    page = tab()
+    page.enter(world.all, "#/usage?month=2020-03")
+    for zone in ("Asia/Shanghai", "America/New_York"):
+        page.run("await page.getByRole('combobox', {name: 'Days of time zone'}).selectOption(args.zone)", zone=zone)
+        page.run("await page.waitForFunction((zone) => document.querySelector('.note')?.textContent.includes(zone), args.zone)", zone=zone)
+        page.settle()
+        rows = world.usage(world.all, month="2020-03", step="1d", group="tier", kind="transcode", zone=zone)
+        assert [(cells[0], seconds(cells[2])) for cells in page.table()] == [(row["date"][:10], row["seconds"]) for row in rows]
+
+
+def test_ranges_steps_and_kinds_are_chosen_by_controls(tab, world):
+    page = tab()
+    page.enter(world.one)
+    page.run("await page.getByRole('combobox', {name: 'Range', exact: true}).selectOption('dates')")
+    page.run("await page.getByRole('textbox', {name: 'From'}).fill('2020-03-02'); await page.keyboard.press('Tab')")
+    page.run("await page.getByRole('textbox', {name: 'To (not included)'}).fill('2020-03-06'); await page.keyboard.press('Tab')")
+    page.run("await page.waitForFunction(() => location.hash.includes('to=2020-03-06'))")
+    page.run("await page.getByRole('combobox', {name: 'Bars by'}).selectOption('codec')")
+    page.run("await page.waitForFunction(() => location.hash.includes('by=codec'))")
+    page.settle()
+    rows = world.usage(**{"from": "2020-03-02", "to": "2020-03-06"}, step="1d", group="codec", kind="transcode")
+    assert [seconds(cells[2]) for cells in page.table()] == [row["seconds"] for row in rows]
+    page.run("await page.getByRole('textbox', {name: 'From'}).fill('2020-03-09'); await page.keyboard.press('Tab'); await page.waitForSelector('.failure')")
+    assert "to" in page.text(".failure") and page.run("return await page.locator('table').count()") == 0
+    page.run("await page.getByRole('combobox', {name: 'Range', exact: true}).selectOption('now'); await page.waitForSelector('.empty')")
+
+
+def test_a_server_that_is_gone_is_said(tab, world):
+    page = tab()
+    page.enter(world.one, "#/usage?month=2020-03")
+    page.run("await context.setOffline(true); await page.getByRole('combobox', {name: 'Step'}).selectOption('1w'); await page.waitForSelector('.failure')")
+    assert "did not answer" in page.text(".failure")
+
+
+ANSWERS = {
+    "cut": ('{"position":1,"rows":[', "cut off"),
+    "without its end": ('{"position":1,"rows":[]}', "cut off"),
+    "of a proxy": ('<html>a proxy</html>', "cut off"),
+    "a large number": (
+        '{"position":1,"rows":[{"start":1,"end":2,"date":"2020-03-01T00:00:00+08:00","tier":"low","kind":"transcode","seconds":9007199254740993,'
+        '"minutes":1,"tasks":1,"images":0}],"complete":true}', "too large"),
+    "a large sum": ('{"position":1,"rows":[' + ",".join(
+        f'{{"start":{n},"end":{n + 1},"date":"2020-03-0{n}T00:00:00+08:00","tier":"low","kind":"transcode","seconds":{2**53 - 1},'
+        '"minutes":1,"tasks":1,"images":0}' for n in (1, 2)) + '],"complete":true}', "too large"),
+    "long": ('{"position":1,"rows":[' + " " * (17 << 20) + '],"complete":true}', "too long"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_no_number_of_a_broken_answer_is_shown(tab, world, name):
+    """Answers that no good server gives: the browser gets them in the place of the server's."""
+    body, says = ANSWERS[name]
+    page = tab()
+    page.enter(world.one, "#/tasks?month=2020-03")
+    page.run("await page.route('**/v1/usage?*', (route) => route.fulfill({body: args.body, contentType: 'application/json'}))", body=body)
+    page.place("#/usage?month=2020-03")
+    assert says in page.text(".failure") and page.run("return await page.locator('table, .chart').count()") == 0
