@@ -78,6 +78,8 @@ static const struct builtin *find_builtin(const char *name) {
   return i < BUILTINS ? &builtins[i] : NULL;
 }
 
+const char *adapters_built_in(size_t index) { return index < BUILTINS ? builtins[index].name : NULL; }
+
 static int compile_builtin(struct adapter *adapter, const struct builtin *builtin, const char *map, struct err *err) {
   adapter->origin = map != NULL ? map : "built-in";
   (void)snprintf(adapter->script_name, sizeof adapter->script_name, "%s.lua", builtin->name);

@@ -37,6 +37,9 @@ const char *adapter_name(const struct adapter *adapter);
 /* Where its script comes from: a file's path, or "built-in". */
 const char *adapter_origin(const struct adapter *adapter);
 
+/* The names of the built-in adapters; NULL after the last. Static, and the same in every server. */
+const char *adapters_built_in(size_t index);
+
 /* What the sender's URL adds to the notice; empty if it adds nothing. */
 struct adapter_query {
   struct str project;          /* subject of the events */

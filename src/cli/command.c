@@ -39,6 +39,7 @@ static const struct command commands[] = {
     {"backup", cmd_backup, "copy the ledger, also of a running server", false},
     {"restore", cmd_restore, "make a data directory from a backup", false},
     {"rebuild", cmd_rebuild, "build all derived files again from the log", false},
+    {"openapi", cmd_openapi, "print the description of the API in OpenAPI 3.1", false},
     {"completion", cmd_completion, "print a completion script for a shell", false},
     {"version", cmd_version, "show version, commit and formats", false},
     {"man", cmd_man, "print a manual page", true},

@@ -46,6 +46,7 @@ int cmd_import(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_late(int argc, char **argv);
 int cmd_man(int argc, char **argv);
+int cmd_openapi(int argc, char **argv);
 int cmd_project(int argc, char **argv);
 int cmd_rebuild(int argc, char **argv);
 int cmd_record(int argc, char **argv);

@@ -16,7 +16,7 @@ void http_reply_header(struct http_reply *reply, const char *name, const char *v
   CHECK(!"too many headers");
 }
 
-static const char *title_of(unsigned status) {
+const char *http_title(unsigned status) {
   static const struct {
     unsigned status;
     const char *title;
@@ -36,7 +36,7 @@ void http_reply_problem(struct http_reply *reply, unsigned status, const char *d
   reply->status = status;
   reply->content_type = "application/problem+json";
   buf_clear(&reply->body);
-  buf_printf(&reply->body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", title_of(status),
+  buf_printf(&reply->body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", http_title(status),
              status);
   json_quote(&reply->body, str_of(detail));
   buf_char(&reply->body, '}');

@@ -142,6 +142,8 @@ MUST_USE bool http_claim(struct http_request *request, size_t bytes);
 
 /* Adds a header to the reply; name is static. At most HTTP_HEADERS_MAX headers. */
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);
+/* The words of a status that problems have: "Bad Request". */
+const char *http_title(unsigned status);
 /* Fills an application/problem+json reply: {"type":"about:blank","title":…,"status":…,"detail":…} (RFC 9457). */
 void http_reply_problem(struct http_reply *reply, unsigned status, const char *detail);
 

@@ -15,6 +15,7 @@
 #include "base/base64.h"
 #include "base/check.h"
 #include "ingest/content_type.h"
+#include "ingest/event_members.h"
 #include "meter/amount.h"
 #include "meter/codec.h"
 #include "meter/labels.h"
@@ -158,28 +159,14 @@ static bool is_time(const struct json *value, int64_t *ret_ms) {
 /* ---- the second pass: attributes of the event ---- */
 
 enum attribute {
-  ATTRIBUTE_SOURCE,
-  ATTRIBUTE_ID,
-  ATTRIBUTE_TYPE,
-  ATTRIBUTE_TIME,
-  ATTRIBUTE_SUBJECT,
-  ATTRIBUTE_DATA,
-  ATTRIBUTE_SPECVERSION,
-  ATTRIBUTE_DATACONTENTTYPE,
-  ATTRIBUTE_DATA_BASE64,
+#define ATTRIBUTE(CONSTANT, ...) ATTRIBUTE_##CONSTANT,
+#include "ingest/members.def"
   ATTRIBUTES
 };
 
 static const struct str attribute_names[ATTRIBUTES] = {
-    [ATTRIBUTE_SOURCE] = STR("source"),
-    [ATTRIBUTE_ID] = STR("id"),
-    [ATTRIBUTE_TYPE] = STR("type"),
-    [ATTRIBUTE_TIME] = STR("time"),
-    [ATTRIBUTE_SUBJECT] = STR("subject"),
-    [ATTRIBUTE_DATA] = STR("data"),
-    [ATTRIBUTE_SPECVERSION] = STR("specversion"),
-    [ATTRIBUTE_DATACONTENTTYPE] = STR("datacontenttype"),
-    [ATTRIBUTE_DATA_BASE64] = STR("data_base64"),
+#define ATTRIBUTE(CONSTANT, name, ...) STR(#name),
+#include "ingest/members.def"
 };
 
 /* The id for the answer, cut to EVENT_ID_MAX at the end of a character. */
@@ -271,14 +258,6 @@ struct field {
   size_t offset; /* in struct usage; for the reads that use it */
   size_t max;
 };
-
-#define OF_TRANSCODES (1u << USAGE_TRANSCODE)
-#define OF_REMUXES (1u << USAGE_REMUX)
-#define OF_SNAPSHOTS (1u << USAGE_SNAPSHOT)
-#define OF_SOUND (1u << USAGE_AUDIO)
-#define OF_TASKS (OF_TRANSCODES | OF_REMUXES | OF_SNAPSHOTS | OF_SOUND)
-#define TIMED (OF_TRANSCODES | OF_REMUXES | OF_SOUND)
-#define OF_VOIDS (1u << USAGE_VOID)
 
 static int read_codec(struct reading *reading, const struct field *field, const struct json *value) {
   char name[CODEC_NAME_MAX + 1];
@@ -405,44 +384,39 @@ static int read_target(struct reading *reading, const struct field *field, const
                                                             : read_text(reading, field, value);
 }
 
-#define PIXELS(member) \
-  { STR(#member), OF_TRANSCODES, read_pixels, ALLOWED_PIXELS(#member), offsetof(struct usage, member), 0 }
-#define TEXT(member, max) \
-  { STR(#member), OF_TASKS, read_text, ALLOWED_OPTION(#member, max), offsetof(struct usage, member), max }
+/* How each member of members.def is read: the other columns of its row. */
+#define PIXELS(member) read_pixels, ALLOWED_PIXELS(#member), offsetof(struct usage, member), 0
+#define TEXT(member, max) read_text, ALLOWED_OPTION(#member, max), offsetof(struct usage, member), max
+#define READ_codec read_codec, "codec: must be a name of 1 to 32 characters of a-z, 0-9, '.', '_', '-'", 0, 0
+#define READ_width PIXELS(width)
+#define READ_height PIXELS(height)
+#define READ_duration_ms read_amount, "duration_ms: must be an integer from 0 to 31622400000 (366 days)", 0, 0
+#define READ_duration read_seconds, "duration: must be a number of seconds from 0 to 31622400 (366 days)", 0, 0
+#define READ_image_count read_amount, "image_count: must be an integer from 0 to 2147483647", 0, 0
+#define READ_frame_rate \
+  read_frame_rate, "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\"", 0, 0
+#define READ_quality TEXT(quality, QUALITY_MAX)
+#define READ_region TEXT(region, REGION_MAX)
+#define READ_passes read_passes, "passes: must be an integer from 1 to 65535", 0, 0
+#define READ_input_duration_ms \
+  read_input_duration, "input_duration_ms: must be an integer from 0 to 31622400000 (366 days)", 0, 0
+#define READ_labels read_labels, "labels: must be a JSON object of texts", 0, 0
+#define READ_task_id TEXT(task_id, TASK_ID_MAX)
+#define READ_created read_created, ALLOWED_TIME("created"), 0, 0
+#define READ_src_url TEXT(src_url, SRC_URL_MAX)
+#define READ_dest_name TEXT(dest_name, DEST_MAX)
+#define READ_dest_bucket TEXT(dest_bucket, DEST_MAX)
+#define READ_format TEXT(format, DEST_MAX)
+#define TARGET(member, name, max) \
+  read_target, ALLOWED_TEXT(name " of data", max), offsetof(struct usage, member), max
+#define READ_source TARGET(target_source, "source", SOURCE_MAX)
+#define READ_id TARGET(target_id, "id", EVENT_ID_MAX)
+#define READ_reason TEXT(reason, VOID_REASON_MAX)
+#define READ_actor TEXT(actor, VOID_ACTOR_MAX)
 
-/* duration comes after duration_ms, because read_seconds compares the two. */
 static const struct field fields[] = {
-    {STR("codec"), OF_TRANSCODES | OF_SOUND, read_codec,
-     "codec: must be a name of 1 to 32 characters of a-z, 0-9, '.', '_', '-'", 0, 0},
-    PIXELS(width),
-    PIXELS(height),
-    {STR("duration_ms"), TIMED, read_amount,
-     "duration_ms: must be an integer from 0 to 31622400000 (366 days)", 0, 0},
-    {STR("duration"), TIMED, read_seconds,
-     "duration: must be a number of seconds from 0 to 31622400 (366 days)", 0, 0},
-    {STR("image_count"), OF_SNAPSHOTS, read_amount, "image_count: must be an integer from 0 to 2147483647", 0, 0},
-    {STR("frame_rate"), OF_TRANSCODES | OF_REMUXES, read_frame_rate,
-     "frame_rate: must be above 0 and at most 1000 pictures a second, like 25, 29.97 or \"30000/1001\"", 0, 0},
-    TEXT(quality, QUALITY_MAX),
-    TEXT(region, REGION_MAX),
-    {STR("passes"), OF_TRANSCODES | OF_SOUND, read_passes, "passes: must be an integer from 1 to 65535", 0, 0},
-    {STR("input_duration_ms"), OF_TASKS, read_input_duration,
-     "input_duration_ms: must be an integer from 0 to 31622400000 (366 days)", 0, 0},
-    {STR("labels"), OF_TASKS, read_labels, "labels: must be a JSON object of texts", 0, 0},
-    TEXT(task_id, TASK_ID_MAX),
-    {STR("created"), OF_TASKS, read_created, ALLOWED_TIME("created"), 0, 0},
-    TEXT(src_url, SRC_URL_MAX),
-    TEXT(dest_name, DEST_MAX),
-    TEXT(dest_bucket, DEST_MAX),
-    TEXT(format, DEST_MAX),
-    {STR("source"), OF_VOIDS, read_target, ALLOWED_TEXT("source of data", SOURCE_MAX),
-     offsetof(struct usage, target_source), SOURCE_MAX},
-    {STR("id"), OF_VOIDS, read_target, ALLOWED_TEXT("id of data", EVENT_ID_MAX), offsetof(struct usage, target_id),
-     EVENT_ID_MAX},
-    {STR("reason"), OF_VOIDS, read_text, ALLOWED_OPTION("reason", VOID_REASON_MAX), offsetof(struct usage, reason),
-     VOID_REASON_MAX},
-    {STR("actor"), OF_VOIDS, read_text, ALLOWED_OPTION("actor", VOID_ACTOR_MAX), offsetof(struct usage, actor),
-     VOID_ACTOR_MAX},
+#define MEMBER(name, kinds, ...) {STR(#name), kinds, READ_##name},
+#include "ingest/members.def"
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 _Static_assert(FIELDS <= 32 && ATTRIBUTES <= 32, "a bit for each slot");

@@ -1,5 +1,7 @@
 #include "sources/status.h"
 
+#include <stddef.h>
+
 #include "base/arena.h"
 #include "meter/rfc3339.h"
 
@@ -44,12 +46,6 @@ static bool read_number(struct reading *reading, const char *name, int64_t least
   return false;
 }
 
-static uint64_t read_count(struct reading *reading, const char *name) {
-  int64_t count = 0;
-  (void)read_number(reading, name, 0, INT64_MAX, &count);
-  return (uint64_t)count;
-}
-
 static void read_time(struct reading *reading, struct agent_status *status) {
   const struct json *found = member(reading, "time", JSON_STRING, "a text");
   if (found == NULL) return;
@@ -58,19 +54,38 @@ static void read_time(struct reading *reading, struct agent_status *status) {
   if (!status->has_time) reading->result = err_set(reading->err, ERR_RANGE, "time: %s", why.text);
 }
 
+/* ---- the members ---- */
+
+#define STATUS(field) offsetof(struct agent_status, field), sizeof(((struct agent_status *)0)->field)
+
+/* How each member is read: the place of its value, and of a text its size. `time` and clock_offset_ms also say whether
+ * they were given. */
+static const struct place {
+  size_t offset, size;
+} places[] = {
+#define MEMBER(name, field, ...) {STATUS(field)},
+#include "sources/status.def"
+};
+
+const struct member status_members[] = {
+#define MEMBER(name, field, is_required, type, least, most, example, english, chinese) \
+  {#name, type, is_required, least, most, NULL, example, {english, chinese}},
+#include "sources/status.def"
+    {0},
+};
+
 static void read_members(struct reading *reading, struct agent_status *status) {
-  read_text(reading, "agent", status->agent, sizeof status->agent);
-  read_text(reading, "command", status->command, sizeof status->command);
-  read_text(reading, "project", status->project, sizeof status->project);
-  read_text(reading, "version", status->version, sizeof status->version);
-  read_text(reading, "spool_error", status->spool_error, sizeof status->spool_error);
-  (void)read_number(reading, "interval_ms", STATUS_INTERVAL_MIN_MS, STATUS_INTERVAL_MAX_MS, &status->interval_ms);
-  (void)read_number(reading, "oldest_ms", 0, INT64_MAX, &status->oldest_ms);
-  status->spooled = read_count(reading, "spooled");
-  status->rejected = read_count(reading, "rejected");
-  status->has_offset =
-      read_number(reading, "clock_offset_ms", -STATUS_OFFSET_MAX_MS, STATUS_OFFSET_MAX_MS, &status->offset_ms);
-  read_time(reading, status);
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    const struct member *wanted = &status_members[i];
+    char *to = (char *)status + places[i].offset;
+    int64_t number;
+    if (wanted->type == MEMBER_TIME) read_time(reading, status);
+    else if (wanted->type == MEMBER_TEXT) read_text(reading, wanted->name, to, places[i].size);
+    else if (read_number(reading, wanted->name, wanted->least, wanted->most, &number)) {
+      memcpy(to, &number, sizeof number);
+      status->has_offset |= places[i].offset == offsetof(struct agent_status, offset_ms);
+    }
+  }
 }
 
 int status_read(struct json_parser *parser, struct str body, struct agent_status *ret, struct err *err) {

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/member.h"
 #include "meter/usage.h"
 
 /* Bounds, in bytes. */
@@ -38,6 +39,9 @@ struct agent_status {
   uint64_t spooled, rejected; /* events in its spool, and in the spool's rejected/ */
   int64_t oldest_ms;          /* how long the oldest of those in the spool has waited */
 };
+
+/* The members of the body, for OpenAPI; ends with {0}. */
+extern const struct member status_members[];
 
 /* Reads a body (JSON_PADDING bytes readable behind it). Members that it does not know are for later versions and mean
  * nothing; a member that is null is absent. -ERR_PARSE, -ERR_RANGE: the text names the member. -ERR_MEMORY. */

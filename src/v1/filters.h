@@ -17,6 +17,7 @@
 #define V1_PARAMS_FILTERS \
   { \
     .name = "kind", .type = V1_TEXT, .repeats = true, .least = 1, .most = 16, .example = "transcode", \
+    .choices = "transcode remux snapshot audio", \
     .allowed = "must be transcode, remux, snapshot or audio", \
     .help = {"only tasks of this kind: transcode, remux, snapshot or audio. May be given several times", \
              "只要这一类任务：transcode、remux、snapshot 或 audio。可以给出多次"}, \
@@ -30,6 +31,7 @@
   }, \
   { \
     .name = "tier", .type = V1_TEXT, .repeats = true, .may_be_empty = true, .least = 0, .most = 16, .example = "high", \
+    .choices = "low medium high super", \
     .allowed = "must be low, medium, high, super, or empty", \
     .help = {"only tasks of this tier: low, medium, high or super; empty: tasks without a tier (only finished transcodes " \
              "have one). May be given several times", \
@@ -37,14 +39,14 @@
   }, \
   { \
     .name = "resolution", .type = V1_TEXT, .repeats = true, .may_be_empty = true, .least = 0, .most = V1_SIZE_MAX, \
-    .example = "1280x720", \
+    .example = "1280x720", .pattern = "^([0-9]{1,5}x[0-9]{1,5})?$", \
     .allowed = "must be WIDTHxHEIGHT, like 1280x720, or empty", \
     .help = {"only tasks of this size; empty: tasks that state none. May be given several times", \
              "只要这种分辨率的任务；空值：没有报告分辨率的任务。可以给出多次"}, \
   }, \
   { \
     .name = "frame_rate", .type = V1_TEXT, .repeats = true, .may_be_empty = true, .least = 0, .most = V1_RATE_MAX, \
-    .example = "29.97", \
+    .example = "29.97", .pattern = "^([0-9]+(\\.[0-9]+|/[0-9]+)?)?$", \
     .allowed = "must be pictures a second, like 25, 29.97 or 30000/1001, or empty", \
     .help = {"only tasks of this frame rate; empty: tasks that state none. May be given several times", \
              "只要这种帧率的任务；空值：没有报告帧率的任务。可以给出多次"}, \

@@ -38,7 +38,8 @@ struct v1_param {
   bool repeats;       /* may be given several times, with different values. Of a family: each name may */
   bool may_be_empty;  /* V1_TEXT: an empty value has a meaning, which `help` says */
   int64_t least, most;
-  const char *choices;  /* "15m 1h 1d" */
+  const char *choices;  /* "15m 1h 1d". Of V1_TEXT: all values but the empty one, for docs and OpenAPI; NULL: too many */
+  const char *pattern;  /* V1_TEXT: what values look like, for OpenAPI (ECMA 262); NULL: nothing is said */
   const char *preset;   /* what holds if it is absent, for the docs; NULL: nothing, and `help` says what that means */
   const char *excludes; /* names of parameters that must not be given beside it, with blanks; NULL: none */
   const char *allowed;  /* for errors: "must be …". NULL: made from the type and its bounds */

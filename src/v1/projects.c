@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "ledger/scan.h"
+#include "v1/examples.h"
 #include "v1/param_common.h"
 #include "v1/resource.h"
 #include "v1/times.h"
@@ -126,6 +127,7 @@ const struct v1_resource v1_resource_projects = {
     .formats = V1_FORMATS,
     .params = params,
     .columns = columns,
+    .answer_example = v1_example_projects,
     .help = {"the projects that the token may read, in the order of their ids", "令牌可读的项目，按 ID 排序"},
     .open = open_list,
     .next = next_projects,

@@ -61,10 +61,14 @@ MUST_USE bool v1_hold(struct v1_answer *answer, size_t bytes);
 
 enum v1_next { V1_MORE, V1_DONE, V1_FAILED };
 
-/* A column that an answer can have, for the docs and OpenAPI. "label." is a family. */
+/* A column that an answer can have, for the docs and OpenAPI. "label." is a family. The members of an object follow it,
+ * each with the object's name and a dot before its own: "task", "task.counts", "task.counts.seconds". An object without
+ * members here has texts under any names. */
 struct v1_column {
   const char *name;
-  const char *type; /* "text", "integer", "boolean", "time", "list", "object"; with "?" behind it if it may be null */
+  /* "text", "integer", "boolean", "time", "list" (of texts), "object". Behind it: "?" if it may be null, then "+" if
+   * rows have it only when the request asks for it. */
+  const char *type;
   const char *help[V1_LANGUAGES];
 };
 
@@ -74,8 +78,12 @@ struct v1_resource {
   enum v1_shape shape;
   unsigned formats; /* V1_FORMAT bits; V1_JSON is among them */
   bool has_cursor;
+  const struct v1_param *segments; /* of type V1_TEXT: what stands for each {…} of the path; ends with {0}, or NULL */
   const struct v1_param *params;   /* ends with {0}; without `format`, which the frame adds */
   const struct v1_column *columns; /* every column of a list, or member of an object; ends with {0} */
+  /* What a list in JSON has before `rows`, beside `position`; ends with {0}. NULL: nothing. */
+  const struct v1_column *members;
+  const char *answer_example; /* a whole answer in JSON, which docs/v1*.md show too */
   const char *help[V1_LANGUAGES];
 
   /* 0; or the status of *problem. answer->state may be set in both cases, and is freed. */
@@ -87,6 +95,9 @@ struct v1_resource {
   enum v1_next (*next)(void *state, struct v1_rows *rows, struct err *err);
   void (*free)(void *state); /* state may be NULL */
 };
+
+/* All resources, in the order in which OpenAPI shows them. Static. */
+size_t v1_resources(const struct v1_resource *const **ret);
 
 extern const struct v1_resource v1_resource_projects, v1_resource_usage, v1_resource_tasks, v1_resource_task,
     v1_resource_sources;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "meter/rfc3339.h"
+#include "v1/examples.h"
 #include "v1/param_common.h"
 #include "v1/resource.h"
 
@@ -86,6 +87,15 @@ static const struct v1_column columns[] = {
      {"silent, spool, clock, rejected: what is wrong; empty: nothing",
       "问题：silent（静默）、spool、clock（时钟）、rejected（被拒绝）；空：没有"}},
     {"text", "text", {"the problems in sentences, in English; empty: none", "问题的英文说明；空：没有"}},
+    {0},
+};
+
+static const struct v1_column members[] = {
+    {"now", "time", {"when the list was made, in UTC", "列表生成的时间（UTC）"}},
+    {"since", "time", {"when this server started, in UTC", "服务器启动的时间（UTC）"}},
+    {"end",
+     "integer",
+     {"the end of the log. If position is less, the rest is not counted yet", "日志的末尾。position 更小时，其余部分尚未计入"}},
     {0},
 };
 
@@ -267,6 +277,8 @@ const struct v1_resource v1_resource_sources = {
     .formats = V1_FORMATS,
     .params = params,
     .columns = columns,
+    .members = members,
+    .answer_example = v1_example_sources,
     .help = {"who reports: each agent and each source, and what is wrong with it",
              "谁在上报：每个代理和每个来源，以及它们的问题"},
     .open = open_list,

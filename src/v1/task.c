@@ -11,8 +11,10 @@
 #include "query/explain.h"
 #include "query/task.h"
 #include "query/tasks.h"
+#include "v1/examples.h"
 #include "v1/param_common.h"
 #include "v1/resource.h"
+#include "v1/task_columns.h"
 #include "v1/times.h"
 
 struct told {
@@ -23,12 +25,28 @@ struct told {
   size_t tokens_count;
 };
 
-static const struct v1_param params[] = {V1_PARAM_ZONE, V1_PARAM_AS_OF, {0}};
-
-static const struct v1_column columns[] = {
-    {"task", "object", {"the task: docs/v1-tasks.md has its members", "任务；成员见 docs/v1-tasks.md"}},
+static const struct v1_param segments[] = {
+    {.name = "project",
+     .type = V1_TEXT,
+     .least = 1,
+     .most = PROJECT_ID_MAX,
+     .example = "org-acme",
+     .help = {"the project's id", "项目 ID"}},
+    {.name = "source",
+     .type = V1_TEXT,
+     .least = 1,
+     .most = SOURCE_MAX,
+     .example = "farm-7",
+     .help = {"who reported the task", "由谁上报"}},
+    {.name = "id",
+     .type = V1_TEXT,
+     .least = 1,
+     .most = EVENT_ID_MAX,
+     .example = "job-4711/720p",
+     .help = {"the task, unique to the source; in a path, a / is written %2F", "任务的 id，在来源内唯一；路径里的 / 写作 %2F"}},
     {0},
 };
+static const struct v1_param params[] = {V1_PARAM_ZONE, V1_PARAM_AS_OF, {0}};
 
 /* ---- opening ---- */
 
@@ -370,8 +388,10 @@ const struct v1_resource v1_resource_task = {
     .path = "/v1/tasks/{project}/{source}/{id}",
     .shape = V1_OBJECT,
     .formats = V1_FORMAT(V1_JSON),
+    .segments = segments,
     .params = params,
-    .columns = columns,
+    .columns = v1_task_columns,
+    .answer_example = v1_example_task,
     .help = {"Everything known of one task, and the rule behind each number.",
              "一个任务的全部信息，以及每个数字背后的规则。"},
     .open = open_task,

@@ -14,6 +14,7 @@
 #include "query/explain.h"
 #include "query/tasks.h"
 #include "v1/cursor.h"
+#include "v1/examples.h"
 #include "v1/filters.h"
 #include "v1/param_common.h"
 #include "v1/resource.h"
@@ -428,6 +429,7 @@ const struct v1_resource v1_resource_tasks = {
     .has_cursor = true,
     .params = params,
     .columns = columns,
+    .answer_example = v1_example_tasks,
     .help = {"Tasks, newest first. Their seconds add up to those of /v1/usage with the same filters.",
              "任务列表，最新的在前。相同条件下，各任务的秒数之和等于 /v1/usage 的秒数。"},
     .open = open_list,

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "query/usage.h"
+#include "v1/examples.h"
 #include "v1/filters.h"
 #include "v1/param_common.h"
 #include "v1/resource.h"
@@ -77,13 +78,13 @@ static const struct v1_column columns[] = {
      {"where it ends, not included; the last row is cut where the range ends",
       "结束时间（不含）；最后一行到查询范围的结束为止"}},
     {"date", "time?", {"start as local time of the zone", "开始时间，按该时区书写"}},
-    {"project", "text", {"of the group", "分组：项目 ID"}},
-    {"codec", "text?", {"of the group; null: the tasks name none", "分组：编码；null：任务没有给出"}},
-    {"tier", "text?", {"of the group; only finished transcodes have one", "分组：档位；只有完成的转码才有"}},
-    {"resolution", "text?", {"of the group", "分组：分辨率"}},
-    {"frame_rate", "text?", {"of the group", "分组：帧率"}},
-    {"source", "text", {"of the group", "分组：来源"}},
-    {"label.", "text?", {"of the group; null: the tasks do not have the label", "分组：标签；null：任务没有该标签"}},
+    {"project", "text+", {"of the group", "分组：项目 ID"}},
+    {"codec", "text?+", {"of the group; null: the tasks name none", "分组：编码；null：任务没有给出"}},
+    {"tier", "text?+", {"of the group; only finished transcodes have one", "分组：档位；只有完成的转码才有"}},
+    {"resolution", "text?+", {"of the group", "分组：分辨率"}},
+    {"frame_rate", "text?+", {"of the group", "分组：帧率"}},
+    {"source", "text+", {"of the group", "分组：来源"}},
+    {"label.", "text?+", {"of the group; null: the tasks do not have the label", "分组：标签；null：任务没有该标签"}},
     {"kind", "text", {"always given: kinds are never added up", "任务种类；总是给出：不同种类的用量从不相加"}},
     {"seconds", "integer", {"of finished tasks that were not voided; 0 for snapshots", "计量的秒数；截图为 0"}},
     {"minutes",
@@ -93,16 +94,24 @@ static const struct v1_column columns[] = {
     {"tasks", "integer", {"how many", "任务数"}},
     {"images", "integer", {"of snapshots; 0 for other kinds", "截图张数；其他种类为 0"}},
     {"previous_start",
-     "integer?",
+     "integer?+",
      {"compare=previous: the row of the period before with the same number; null if it has "
       "none. The same for those below",
       "compare=previous：前一个周期中序号相同的行；没有则为 null。下同"}},
-    {"previous_end", "integer?", {"likewise", "同上"}},
-    {"previous_seconds", "integer", {"likewise", "同上"}},
-    {"previous_minutes", "integer", {"likewise", "同上"}},
-    {"previous_rounding_seconds", "integer", {"likewise", "同上"}},
-    {"previous_tasks", "integer", {"likewise", "同上"}},
-    {"previous_images", "integer", {"likewise", "同上"}},
+    {"previous_end", "integer?+", {"likewise", "同上"}},
+    {"previous_seconds", "integer+", {"likewise", "同上"}},
+    {"previous_minutes", "integer+", {"likewise", "同上"}},
+    {"previous_rounding_seconds", "integer+", {"likewise", "同上"}},
+    {"previous_tasks", "integer+", {"likewise", "同上"}},
+    {"previous_images", "integer+", {"likewise", "同上"}},
+    {0},
+};
+
+static const struct v1_column members[] = {
+    {"answered_from",
+     "text",
+     {"what was read: day_totals, quarter_hours or records. All three give the same numbers",
+      "从哪里得出：day_totals（日合计）、quarter_hours（刻钟合计）或 records（逐条记录）。三者结果相同"}},
     {0},
 };
 
@@ -328,6 +337,8 @@ const struct v1_resource v1_resource_usage = {
     .formats = V1_FORMATS,
     .params = params,
     .columns = columns,
+    .members = members,
+    .answer_example = v1_example_usage,
     .help = {"Usage by step of time and by group", "按时间和分组统计的用量"},
     .open = open_report,
     .next = next_rows,

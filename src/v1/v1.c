@@ -13,6 +13,11 @@ static const struct v1_resource *const resources[] = {&v1_resource_projects, &v1
 #define RESOURCES (sizeof resources / sizeof resources[0])
 static_assert(RESOURCES + 1 <= V1_ROUTES_MAX, "each resource and \"/v1/\" have a route");
 
+size_t v1_resources(const struct v1_resource *const **ret) {
+  *ret = resources;
+  return RESOURCES;
+}
+
 /* ---- the table, checked once ---- */
 
 static bool has_param(const struct v1_param *params, struct str name) {
@@ -23,14 +28,15 @@ static bool has_param(const struct v1_param *params, struct str name) {
 static void check_param(const struct v1_param *params, const struct v1_param *param) {
   bool chooses = param->type == V1_CHOICE || param->type == V1_CHOICES;
   struct str rest = str_of(param->excludes);
-  CHECK(chooses == (param->choices != NULL) && (param->type == V1_TEXT || !param->may_be_empty));
+  CHECK(!chooses || param->choices != NULL);
+  CHECK(param->type == V1_TEXT || (!param->may_be_empty && (chooses || param->choices == NULL)));
   CHECK(param->type != V1_TEXT || (param->least <= param->most && param->most > 0));
   CHECK(param->help[V1_ENGLISH] != NULL && param->help[V1_CHINESE] != NULL && param->example != NULL);
   while (rest.len > 0) CHECK(has_param(params, str_cut(&rest, ' ')));
 }
 
-static void check_columns(const struct v1_resource *resource) {
-  for (const struct v1_column *column = resource->columns; column->name != NULL; column++)
+static void check_columns(const struct v1_column *columns) {
+  for (const struct v1_column *column = columns; column->name != NULL; column++)
     CHECK(column->type != NULL && column->help[V1_ENGLISH] != NULL && column->help[V1_CHINESE] != NULL);
 }
 
@@ -47,7 +53,8 @@ static void place(struct v1 *v1, const struct v1_resource *resource) {
   CHECK(resource->formats == V1_FORMATS || resource->formats == V1_FORMAT(V1_JSON));
   if (resource->formats == V1_FORMATS) to->params[count++] = v1_param_format;
   for (const struct v1_param *param = to->params; param->name != NULL; param++) check_param(to->params, param);
-  check_columns(resource);
+  check_columns(resource->columns);
+  if (resource->members != NULL) check_columns(resource->members);
 }
 
 struct v1 *v1_new(const struct v1_options *options) {

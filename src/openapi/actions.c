@@ -1,0 +1,196 @@
+/* The actions of the signed API. All are POST /, which a document can have only once; so each path has the action's
+ * name as a fragment, which no client sends. */
+#include <stdio.h>
+
+#include "api/retcode.h"
+#include "base/check.h"
+#include "openapi/parts.h"
+#include "openapi/schema.h"
+
+const char *const actions_help[2] = {
+    "UCloud's API, as UMedia had it. Every action is `POST /` with a form, also where a path here has `#Action`: clients "
+    "drop the fragment, and the parameter Action names the action. `GET /?…` and JSON bodies work too. Each request is "
+    "signed, for which OpenAPI has no scheme: sort all other parameters, PublicKey included, by the bytes of their names; "
+    "join each name and its value, not encoded, with nothing between them; append the private key; Signature is the SHA-1 "
+    "of that in 40 small hexadecimal digits. A refusal has status 200 too: its RetCode is not 0.",
+    "UCloud 的 API，与 UMedia 相同。每个操作都是带表单的 `POST /`，路径里的 `#Action` 也一样：客户端不会发送 # 之后的部分，"
+    "由参数 Action 指明操作。`GET /?…` 和 JSON 请求体同样可用。每个请求都要签名，OpenAPI 没有对应的方案："
+    "将其他所有参数（包括 PublicKey）按名称的字节排序；把每个名称和未编码的值依次拼接，中间没有任何字符；末尾加上私钥；"
+    "Signature 就是它的 SHA-1，写成 40 位小写十六进制。被拒绝的请求状态码也是 200：这时 RetCode 不为 0。"};
+
+static const struct {
+  enum retcode code;
+  const char *help[2];
+} codes[] = {
+    {RETCODE_INTERNAL, {"130: an error of the server", "130：服务器错误"}},
+    {RETCODE_UNAVAILABLE, {"150: the server cannot answer now", "150：服务器现在无法回答"}},
+    {RETCODE_NO_ACTION, {"160: no Action", "160：没有 Action"}},
+    {RETCODE_UNKNOWN_ACTION, {"161: an unknown Action", "161：未知的 Action"}},
+    {RETCODE_NO_SIGNATURE, {"170: no Signature", "170：没有 Signature"}},
+    {RETCODE_WRONG_SIGNATURE, {"171: a wrong Signature", "171：Signature 错误"}},
+    {RETCODE_NO_USER, {"172: an unknown or disabled PublicKey", "172：PublicKey 未知或已停用"}},
+    {RETCODE_MISSING_PARAM, {"220: a required parameter is absent", "220：缺少必需的参数"}},
+    {RETCODE_BAD_PARAM, {"230: a parameter is malformed or out of range", "230：参数格式错误或超出范围"}},
+    {RETCODE_NO_PROJECT, {"292: no such project", "292：项目不存在"}},
+    {RETCODE_DENIED, {"299: the key may not use the project", "299：密钥无权使用该项目"}},
+};
+#define CODES (sizeof codes / sizeof codes[0])
+
+static const char *const answer_help[] = {"the answer; or a refusal, whose RetCode is not 0", "回答；或者拒绝，其 RetCode 不为 0"};
+static const char *const ok_help[] = {"0: success", "0：成功"};
+static const char *const echo_help[] = {"the action's name and Response", "操作名称加上 Response"};
+static const char *const message_help[] = {"what is wrong, in English", "错在哪里（英文）"};
+static const char *const action_help[] = {"the action", "操作名称"};
+
+/* ---- requests ---- */
+
+/* Action, PublicKey, Signature: a row of the common table. */
+static const struct api_param *common(const char *name) {
+  const struct api_param *param = api_common_params;
+  while (strcmp(param->name, name) != 0) {
+    param++;
+    CHECK(param->name != NULL);
+  }
+  return param;
+}
+
+static void put_common(struct doc *doc, const char *name) {
+  const struct api_param only[] = {*common(name), {0}};
+  schema_api_params(doc, only);
+}
+
+static void put_action_name(struct doc *doc, const char *name, const char *const help[]) {
+  doc_open(doc, "Action");
+  doc_text(doc, "type", "string");
+  doc_text(doc, "const", name);
+  doc_say(doc, "description", help);
+  doc_close(doc);
+}
+
+static void put_request(struct doc *doc, const struct api_action *action) {
+  doc_open(doc, "requestBody");
+  doc_bool(doc, "required", true);
+  doc_open(doc, "content");
+  doc_open(doc, "application/x-www-form-urlencoded");
+  doc_open(doc, "schema");
+  doc_text(doc, "type", "object");
+  doc_open(doc, "properties");
+  put_action_name(doc, action->name, action_help);
+  put_common(doc, "PublicKey");
+  schema_api_params(doc, action->params);
+  put_common(doc, "Signature");
+  doc_close(doc);
+  doc_open_list(doc, "required");
+  doc_text(doc, NULL, "Action");
+  doc_text(doc, NULL, "PublicKey");
+  schema_api_required(doc, action->params);
+  doc_text(doc, NULL, "Signature");
+  doc_close_list(doc);
+  doc_close(doc);
+  doc_close(doc);
+  doc_close(doc);
+  doc_close(doc);
+}
+
+/* ---- answers ---- */
+
+static void put_success(struct doc *doc, const struct api_action *action) {
+  char name[80];
+  int len = snprintf(name, sizeof name, "%sResponse", action->name);
+  CHECK(len > 0 && (size_t)len < sizeof name);
+  doc_open(doc, NULL);
+  doc_text(doc, "type", "object");
+  doc_text(doc, "title", name);
+  doc_open(doc, "properties");
+  doc_open(doc, "RetCode");
+  schema_plain_integer(doc);
+  doc_integer(doc, "const", RETCODE_OK);
+  doc_say(doc, "description", ok_help);
+  doc_close(doc);
+  put_action_name(doc, name, echo_help);
+  schema_api_fields(doc, action->fields);
+  doc_close(doc);
+  doc_open_list(doc, "required");
+  doc_text(doc, NULL, "RetCode");
+  doc_text(doc, NULL, "Action");
+  schema_api_required_fields(doc, action->fields);
+  doc_close_list(doc);
+  doc_bool(doc, "additionalProperties", false);
+  doc_close(doc);
+}
+
+static void put_responses(struct doc *doc, const struct api_action *action) {
+  doc_open(doc, "responses");
+  doc_open(doc, "200");
+  doc_say(doc, "description", answer_help);
+  headers_refer(doc, "X-UCLOUD-REQUEST-UUID");
+  doc_open(doc, "content");
+  doc_open(doc, "application/json");
+  doc_open(doc, "schema");
+  doc_open_list(doc, "oneOf");
+  put_success(doc, action);
+  doc_refer(doc, NULL, "schemas", "Refusal");
+  doc_close_list(doc);
+  doc_close(doc);
+  doc_json(doc, "example", action->answer_example);
+  doc_close(doc);
+  doc_close(doc);
+  doc_close(doc);
+  doc_close(doc);
+}
+
+void actions_paths(struct doc *doc) {
+  const struct api_action *const *actions;
+  size_t count = api_actions(&actions);
+  for (size_t i = 0; i < count; i++) {
+    const struct api_action *action = actions[i];
+    const struct operation operation = {.method = "post",
+                                        .id = action->name,
+                                        .tag = "UMedia",
+                                        .kind = "action",
+                                        .door = DOOR_OPEN,
+                                        .summary = action->help};
+    char path[80];
+    int len = snprintf(path, sizeof path, "/#%s", action->name);
+    CHECK(len > 0 && (size_t)len < sizeof path);
+    operation_open(doc, path, &operation);
+    put_request(doc, action);
+    doc_text(doc, "x-codecmeter-request-example", action->request_example);
+    put_responses(doc, action);
+    operation_close(doc);
+  }
+}
+
+static void put_codes(struct doc *doc) {
+  SCOPED(buf_fini) struct buf text = {0};
+  doc_open(doc, "RetCode");
+  schema_plain_integer(doc);
+  doc_open_list(doc, "enum");
+  for (size_t i = 0; i < CODES; i++) {
+    doc_integer(doc, NULL, codes[i].code);
+    buf_printf(&text, "%s%s", i > 0 ? "; " : "", codes[i].help[doc->language]);
+  }
+  doc_close_list(doc);
+  doc_str(doc, "description", buf_view(&text));
+  doc_close(doc);
+}
+
+static void put_text(struct doc *doc, const char *name, const char *const help[]) {
+  doc_open(doc, name);
+  doc_text(doc, "type", "string");
+  doc_say(doc, "description", help);
+  doc_close(doc);
+}
+
+void actions_schemas(struct doc *doc) {
+  doc_open(doc, "Refusal");
+  doc_text(doc, "type", "object");
+  doc_open(doc, "properties");
+  put_codes(doc);
+  put_text(doc, "Action", echo_help);
+  put_text(doc, "Message", message_help);
+  doc_close(doc);
+  doc_words(doc, "required", "RetCode Action Message");
+  doc_bool(doc, "additionalProperties", false);
+  doc_close(doc);
+}
