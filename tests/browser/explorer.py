@@ -111,18 +111,15 @@ def exactly(text):
 
 
 class Page(Tab):
-    def open(self, place, heading=None):
-        """Goes to a view, and waits for its heading."""
-        if not self.run("return page.url()").startswith(self.server.url + "/console/"):
+    def open(self, place):
+        """Goes to a view by its address, and waits for its heading."""
+        if not self.run("return page.url()").startswith(self.url + "/console/"):
             self.go("/console/" + place)
         else:
             self.run("await page.evaluate((to) => { location.hash = to; }, args.place)", place=place)
-        if place.startswith("#/api"):
-            self.run("await page.waitForSelector('.operations, form .param, h1 + p > a[href=\"#/api\"]')")
-        heading = heading or urllib.parse.unquote(place.split("?")[0].removeprefix("#/api/"))
-        if place.startswith("#/api/"):
-            self.run("await page.waitForFunction((text) => document.querySelector('h1')?.textContent === text, args.heading)", heading=heading)
-        self.run("await page.waitForSelector('main h1')")
+        heading = urllib.parse.unquote(place.split("?")[0].removeprefix("#/api/")) if place.startswith("#/api/") else None
+        self.run("""await page.waitForSelector('main h1');
+          await page.waitForFunction((text) => text === null || document.querySelector('h1')?.textContent === text, args.heading)""", heading=heading)
 
     def sign_in(self, world):
         self.go("/console/#token=" + world.read)
@@ -145,10 +142,11 @@ class Page(Tab):
 
     def send(self):
         """Sends the form; gives the text of the answer as the page shows it."""
-        self.run("""await page.evaluate(() => document.querySelector('.summary-line').textContent = '');
+        self.run("""const arrived = page.waitForResponse(() => true).catch(() => null);
           await page.locator('form button.main').click();
-          await page.waitForFunction(() => /bytes|字节/.test(document.querySelector('.summary-line')?.textContent) || document.querySelector('main > .failure'))""")
-        assert self.run("return await page.locator('main > .failure').count()") == 0, self.text(".failure")
+          await Promise.race([arrived, page.waitForSelector('main > .failure').catch(() => null)]);
+          await page.waitForFunction(() => /bytes|字节/.test(document.querySelector('.summary-line').textContent) || document.querySelector('main > .failure'))""")
+        assert self.run("return await page.locator('main > .failure').count()") == 0, self.text("main > .failure")
         return self.shown("#answer-text")
 
     def shown(self, selector):
@@ -167,12 +165,10 @@ class Page(Tab):
                  label=label, name=name, value=value)
 
     def module(self, name, code, **args):
-        """Runs code with a module of the API browser, `m`, in the page."""
+        """Runs code in the page that returns something, with a module of the API browser: m. The page's policy lets nobody eval."""
         folder = self.run("return await page.getAttribute('link[rel=stylesheet]', 'href')").split("/")[0]
-        return self.run("""return await page.evaluate(async ([url, code, args]) => {
-            const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
-            return await new AsyncFunction('m', 'args', code)(await import(url), args);
-          }, [args.url, args.code, args.rest])""", url=f"{self.server.url}/console/{folder}/explorer/{name}.js", code=code, rest=args)
+        return self.run("return await page.evaluate(async ([url, args]) => { const m = await import(url); %s }, [args.url, args.rest])" % code,
+                        url=f"{self.url}/console/{folder}/explorer/{name}.js", rest=args)
 
 
 def run_snippet(world, language, text, folder):

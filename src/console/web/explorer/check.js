@@ -136,14 +136,14 @@ const CHANGES = [
 
 const pairs = (params) => params.filter((param) => !isSignature(param));
 const join = (params, between = "", around = "") => params.map(({ name, text }) => name + between + text).join(around);
-const natural = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
+const padded = (name) => name.replace(/\d+/g, (digits) => digits.padStart(12, "0"));
 
 // How programs make the text of them.
 const TEXTS = [
   ["", canonical],
   ["order_given", (params) => join(pairs(params))],
   ["order_case", (params) => join(pairs(params).sort((a, b) => byBytes(a.name.toLowerCase(), b.name.toLowerCase())))],
-  ["order_numbers", (params) => join(pairs(params).sort(natural))],
+  ["order_numbers", (params) => join(pairs(params).sort((a, b) => byBytes(padded(a.name), padded(b.name))))],
   ["separators", (params) => join(pairs(params).sort((a, b) => byBytes(a.name, b.name)), "=", "&")],
   ["separators", (params) => join(pairs(params).sort((a, b) => byBytes(a.name, b.name)), "=")],
   ["values_only", (params) => pairs(params).sort((a, b) => byBytes(a.name, b.name)).map(({ text }) => text).join("")],
