@@ -9,7 +9,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk lint bench bench-profile node-red browser screenshots fresh deb deb-test clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk docs lint bench bench-profile node-red browser screenshots fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ damage: ## measure media that are cut, changed and spliced, for SECONDS=60; SEED
 sdk: ## test UCloud's own clients, UCLOUD_SDK_GO=DIR (ucloud-sdk-go) and UCLOUD_CLI=FILE (ucloud); needs golang
 	@$(MAKE) --no-print-directory build-tests
 	@UCLOUD_SDK_GO='$(UCLOUD_SDK_GO)' UCLOUD_CLI='$(UCLOUD_CLI)' /usr/bin/python3 -m pytest -q tests/sdk
+
+docs: build ## write the tables and examples of the API's pages in docs/ from the program's own
+	@CODECMETER=$(BUILD)/codecmeter scripts/api-docs
 
 lint: ## run cppcheck over the sources
 	@scripts/install lint

@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct v1_param params[] = {
     V1_PARAM_PROJECT,
-    V1_PARAM_FROM,
-    V1_PARAM_TO,
+    V1_PARAM_FROM("now", "现在"),
+    V1_PARAM_TO("now", "现在"),
     V1_PARAM_MONTH,
     V1_PARAM_ZONE,
     V1_PARAM_AS_OF,

@@ -142,14 +142,14 @@ static const struct api_field row[] = {
     {.name = "LowDefinitionTime", .type = API_INT,
      .help = {"seconds of 普清: up to 640 x 480", "普清时长（秒）：不大于 640 x 480"}},
     {.name = "TotalTime", .type = API_INT, .help = {"the sum of these seconds", "以上时长之和（秒）"}},
-    {.name = "VideoCodec", .type = API_TEXT, .help = {"the codec: h264, h265, av1 …", "视频编码：h264、h265、av1 等"}},
+    {.name = "VideoCodec", .type = API_TEXT, .help = {"the codec: 'h264', 'h265', 'av1' …", "视频编码：h264、h265、av1 等"}},
     {0},
 };
 
 static const struct api_field fields[] = {
     {.name = "StatSet", .type = API_LIST, .members = row,
      .help = {"one row for each day and each codec that has usage in the window, sorted by Time, then by VideoCodec. A "
-              "day without usage of a codec has zeros. If no codec has usage, each day has one row of zeros with h264",
+              "day without usage of a codec has zeros. If no codec has usage, each day has one row of zeros with 'h264'",
               "时间段内每天、每种有用量的编码各一行，先按 Time、再按 VideoCodec 排序；某天没有某种编码的用量，则为 0；"
               "没有任何用量，则每天一行 h264，全部为 0"}},
     {0},

@@ -13,11 +13,11 @@ static const struct api_param params[] = {{0}};
 /* In the order of append, in regions.c. */
 static const struct api_field row[] = {
     {.name = "RegionId", .type = API_INT, .help = {"1, 2 …", "1、2 ……"}},
-    {.name = "RegionName", .type = API_TEXT, .help = {"always self-hosted", "始终为 self-hosted"}},
+    {.name = "RegionName", .type = API_TEXT, .help = {"always 'self-hosted'", "始终为 self-hosted"}},
     {.name = "IsDefault", .type = API_BOOL, .help = {"true for the first one", "第一个为 true"}},
-    {.name = "BitMaps", .type = API_TEXT, .help = {"always 1", "始终为 1"}},
-    {.name = "Region", .type = API_TEXT, .help = {"the region, such as cn-bj2", "地域，如 cn-bj2"}},
-    {.name = "Zone", .type = API_TEXT, .help = {"the zone, such as cn-bj2-04", "可用区，如 cn-bj2-04"}},
+    {.name = "BitMaps", .type = API_TEXT, .help = {"always '1'", "始终为 1"}},
+    {.name = "Region", .type = API_TEXT, .help = {"the region, such as 'cn-bj2'", "地域，如 cn-bj2"}},
+    {.name = "Zone", .type = API_TEXT, .help = {"the zone, such as 'cn-bj2-04'", "可用区，如 cn-bj2-04"}},
     {0},
 };
 

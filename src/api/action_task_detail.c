@@ -98,12 +98,12 @@ static const struct api_param params[] = {
      .least = 1,
      .most = TASK_ID_MAX,
      .example = "1265",
-     .help = {"the TaskId of a list. Blanks around it are ignored, so a task whose id begins or ends with a blank "
-              "cannot be asked for",
-              "任务列表中的 TaskId。首尾的空格会被忽略，因此无法查询 ID 以空格开头或结尾的任务"}},
+     .help = {"the TaskId of a list, at most 256 bytes. Blanks around it are ignored, so a task whose id begins or "
+              "ends with a blank cannot be asked for",
+              "任务列表中的 TaskId，最长 256 字节。首尾的空格会被忽略，因此无法查询 ID 以空格开头或结尾的任务"}},
     {0},
 };
-_Static_assert(TASK_ID_MAX == EVENT_ID_MAX, "every TaskId of a list can be asked for");
+_Static_assert(TASK_ID_MAX == 256 && EVENT_ID_MAX == 256, "the help names the bound, and every TaskId fits");
 
 static int answer_codec(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_codec, out, refusal);

@@ -36,7 +36,7 @@ static const struct api_field row[] = {
     {.name = "Finance", .type = API_INT, .help = {"0: a meter knows no persons", "始终为 0：计量服务不了解个人信息"}},
     {.name = "Admin", .type = API_INT, .help = {"1; 0 for the key of a sub-account", "1；子账号的密钥为 0"}},
     {.name = "Administrator", .type = API_TEXT, .help = {"empty: a meter knows no persons", "始终为空：计量服务不了解个人信息"}},
-    {.name = "AuthState", .type = API_TEXT, .help = {"CERTIFIED, so that UCloud's CLI does not warn", "CERTIFIED，这样 UCloud 的命令行工具不会告警"}},
+    {.name = "AuthState", .type = API_TEXT, .help = {"'CERTIFIED', so that UCloud's CLI does not warn", "CERTIFIED，这样 UCloud 的命令行工具不会告警"}},
     {0},
 };
 

@@ -36,7 +36,8 @@ struct api_param {
   const char *choices;     /* API_TEXT: the values, with blanks between them; NULL: any */
   const char *allowed;     /* for a refusal: "must be …". NULL: made from the type and its bounds */
   const char *example;     /* a good value */
-  const char *help[API_LANGUAGES]; /* plain text, without a full stop at the end */
+  const char *help[API_LANGUAGES]; /* plain text, without a full stop at the end. In English, a name that
+                                      could be read as a word is in single quotes; docs set it in code font */
 };
 
 /* A field of an answer. An answer has its fields in the order of the table. */

@@ -10,16 +10,16 @@
 #define PERIOD_PARAMS \
   { \
     .name = "BeginTime", .type = API_INT, .most = ZONE_TIME_MAX, .allowed = PERIOD_ALLOWED, .example = "1500220800", \
-    .help = {"the first day: any Unix time in it; days are those of the project's time zone, and whole. Absent: seven " \
-             "days before EndTime", \
-             "查询的起始时间（Unix 时间戳，秒）：它所在的一天整天计入，按项目的时区分天。不填写为 EndTime 之前七天"}, \
+    .help = {"where the window begins, in Unix seconds, not after EndTime; the whole day counts. Absent: seven days " \
+             "before EndTime", \
+             "查询的起始时间（Unix 时间戳，秒），不晚于 EndTime；当天整天计入。不填写为 EndTime 之前七天"}, \
   }, \
   { \
     .name = "EndTime", .type = API_INT, .most = ZONE_TIME_MAX, .allowed = PERIOD_ALLOWED, .example = "1500480000", \
-    .help = {"the last day: any Unix time in it, not before BeginTime; the future counts as now. Absent: seven days " \
-             "after BeginTime, or now if that is absent too", \
-             "查询的结束时间（Unix 时间戳，秒），不早于 BeginTime：它所在的一天整天计入；将来的时间按现在算。" \
-             "不填写为 BeginTime 之后七天；两者都不填写，则为最近七天"}, \
+    .help = {"where the window ends, in Unix seconds; the whole day counts, and a time in the future counts as now. " \
+             "Absent: seven days after BeginTime, but not after now; if both are absent, now", \
+             "查询的结束时间（Unix 时间戳，秒）；当天整天计入，将来的时间按现在算。不填写为 BeginTime 之后七天，" \
+             "但不晚于现在；两者都不填写，则为现在"}, \
   }
 #define PERIOD_ALLOWED "must be Unix seconds from 0 to the end of the year 9999"
 

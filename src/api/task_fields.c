@@ -71,23 +71,23 @@ static void create_time(struct buf *out, const struct usage *task) {
 #define OWN_T(field, from, en, zh) T(field, from, en " (codecmeter's own)", zh "（codecmeter 自有字段）")
 #define OWN_N(field, from, en, zh) N(field, from, en " (codecmeter's own)", zh "（codecmeter 自有字段）")
 
-#define TASK_ID T("TaskId", task_id, "the event's task_id; if it has none, its id", "任务 ID：事件的 task_id；没有则为事件的 id")
+#define TASK_ID T("TaskId", task_id, "the event's task_id; if it has none, the event's 'id'", "任务 ID：事件的 task_id；没有则为事件的 id")
 #define SRC_URL T("SrcUrl", src_url, "the address of the source: the event's src_url", "源文件地址：事件的 src_url")
 #define DEST_VIDEO_NAME T("DestVideoName", dest_name, "the output's name: the event's dest_name", "输出文件名：事件的 dest_name")
 #define BUCKET(type) \
   type("DestBucket", dest_bucket, "the bucket of the output: the event's dest_bucket", "输出所在的存储空间：事件的 dest_bucket")
-#define FORMAT(name) T(name, format, "the container of the output: the event's format", "输出的封装格式：事件的 format")
+#define FORMAT(name) T(name, format, "the container of the output: the event's 'format'", "输出的封装格式：事件的 format")
 #define DURATION \
   N("Duration", units, "seconds, as they are counted; 0 if the task failed", "时长（秒），按计量的秒数；失败的任务为 0")
 #define CODEC_LEVEL \
   T("CodecLevel", codec_level, \
-    "the definition tier: lowdefinition, mediumdefinition, highdefinition or superdefinition; empty if the task failed", \
+    "the definition tier: 'lowdefinition', 'mediumdefinition', 'highdefinition' or 'superdefinition'; empty if the task failed", \
     "清晰度档位：lowdefinition（普清）、mediumdefinition（高清）、highdefinition（超清）、superdefinition（超高清）；" \
     "失败的任务为空")
 #define CREATE_TIME \
-  N("CreateTime", create_time, "Unix seconds: the event's created; 0 if it has none", \
+  N("CreateTime", create_time, "Unix seconds: the event's 'created'; 0 if it has none", \
     "创建时间（Unix 时间戳，秒）：事件的 created；没有则为 0")
-#define STATUS T("Status", status, "finished or failed", "任务状态：finished（完成）或 failed（失败）")
+#define STATUS T("Status", status, "'finished' or 'failed'", "任务状态：finished（完成）或 failed（失败）")
 #define FINISH_TIME(type) \
   type("FinishTime", finish_time, "when the task finished, Unix seconds; it decides the day", \
        "完成时间（Unix 时间戳，秒），决定任务计入哪一天")
@@ -100,11 +100,11 @@ static void create_time(struct buf *out, const struct usage *task) {
   OWN_N("Width", width, "pixels; 0 if not reported", "宽度（像素）；没有上报则为 0"), \
   OWN_N("Height", height, "pixels; 0 if not reported", "高度（像素）；没有上报则为 0")
 #define IDENTITY \
-  OWN_T("Source", source, "the event's source", "上报来源：事件的 source"), \
-  OWN_T("Id", id, "the event's id; with the project and Source it names the task", \
+  OWN_T("Source", source, "the event's 'source'", "上报来源：事件的 source"), \
+  OWN_T("Id", id, "the event's 'id'; with the project and Source it names the task", \
         "事件的 id，与项目、Source 一起唯一确定任务")
 #define IMAGE_NAME T("ImageName", dest_name, "the name of the images: the event's dest_name", "图片名称：事件的 dest_name")
-#define IMAGE_FORMAT T("ImageFormat", format, "the event's format", "图片格式：事件的 format")
+#define IMAGE_FORMAT T("ImageFormat", format, "the event's 'format'", "图片格式：事件的 format")
 #define IMAGE_COUNT \
   N("ImageCount", units, "images, as they are counted; 0 if the task failed", "图片张数，按计量的张数；失败的任务为 0")
 #define SNAP_TYPE T("SnapType", no_text, "empty: reports do not say it", "截图类型：上报没有此信息，始终为空")

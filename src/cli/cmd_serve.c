@@ -32,10 +32,12 @@
 #include "ingest/committer.h"
 #include "ledger/ledger.h"
 #include "meter/zone.h"
+#include "openapi/openapi.h"
 #include "sources/sources.h"
 #include "sources/token_uses.h"
 #include "v1/cursor.h"
 #include "v1/v1.h"
+#include "version.h"
 
 #define LOCK_WAIT_MS 10000
 #define READY_RETRY_MS 1000 /* between two tries to print `ready` when nobody reads standard output */
@@ -46,7 +48,7 @@
 #define THREAD_DESCRIPTORS 4u
 #define CONNECTIONS_LEAST 8u /* the least that http.connections_max may be */
 
-#define REPORT_ROUTES 8u    /* the signed API, what takes reports, and the console */
+#define REPORT_ROUTES 9u    /* the signed API, what takes reports, the console, and /openapi.json */
 
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
@@ -68,6 +70,7 @@ struct service {
   struct keeper *keeper;
   struct endpoint_adapters *notices;
   struct endpoint_agents *agents;
+  struct endpoint_openapi *openapi;
   struct sources *sources;
   struct token_uses *token_uses;
   struct bearer_door door;
@@ -273,6 +276,18 @@ static int start_v1(struct service *service, struct err *err) {
   return 0;
 }
 
+static int start_openapi(struct service *service, struct err *err) {
+  bool is_made = true;
+  service->openapi = endpoint_openapi_new();
+  for (int language = 0; language < OPENAPI_LANGUAGES; language++) {
+    struct buf text = {0};
+    openapi_write(language, VERSION, &text);
+    is_made &= endpoint_openapi_add(service->openapi, openapi_language_name(language), text);
+  }
+  service->routes[7] = endpoint_openapi_route(service->openapi);
+  return is_made ? 0 : err_set(err, ERR_MEMORY, "no memory for the description of the API");
+}
+
 static int start_endpoints(struct service *service, struct err *err) {
   const struct config *config = &service->config;
   struct api_options api = {
@@ -304,8 +319,9 @@ static int start_endpoints(struct service *service, struct err *err) {
   start_adapters(service);
   service->routes[5] = endpoint_console_route();
   service->routes[6] = endpoint_console_bare_route();
-  service->routes[7] = endpoint_uapi_route();
-  return start_v1(service, err);
+  service->routes[8] = endpoint_uapi_route();
+  result = start_openapi(service, err);
+  return result == 0 ? start_v1(service, err) : result;
 }
 
 /* Descriptors for the ledger and the server itself. They are reserved: a client must not take what a checkpoint
@@ -437,6 +453,7 @@ static int stop(struct service *service, struct err *err) {
   keeper_stop(service->keeper);
   if (service->http != NULL) http_server_stop(service->http);
   endpoint_agents_free(service->agents);
+  endpoint_openapi_free(service->openapi);
   endpoint_adapters_free(service->notices);
   keeper_free(service->keeper);
   quarantine_close(service->quarantine);

@@ -36,6 +36,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   if (is_browser(request)) {
     endpoint_console_page(console_page("home.html"), request, reply);
     http_reply_header(reply, "Vary", "Accept, Accept-Encoding");
+    http_reply_header(reply, "Link", "</openapi.json>; rel=\"service-desc\""); /* RFC 8631 */
     return HTTP_ANSWERED;
   }
   struct api_request call = api_request_of(request);

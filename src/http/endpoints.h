@@ -31,6 +31,15 @@ void endpoint_console_page(const struct console_file *page, struct http_request 
 /* "/uapi/detail?id=ACTION": leads to the action's form in the console. Another id leads to the list of all. */
 struct http_route endpoint_uapi_route(void);
 
+/* "/openapi.json": the description of the API, in several languages. Anybody may read it. */
+#define ENDPOINT_OPENAPI_MAX 4 /* languages */
+struct endpoint_openapi;
+MUST_USE struct endpoint_openapi *endpoint_openapi_new(void);
+void endpoint_openapi_free(struct endpoint_openapi *endpoint);
+/* Adds the document in a language; the first one is the default. Takes the text. False: there is no memory. */
+MUST_USE bool endpoint_openapi_add(struct endpoint_openapi *endpoint, const char *language, struct buf text);
+struct http_route endpoint_openapi_route(struct endpoint_openapi *endpoint);
+
 /* "/v1/events". */
 struct endpoint_events_options {
   const struct bearer_door *door; /* all pointers are borrowed */

@@ -47,3 +47,23 @@ int gunzip(struct str text, size_t max, struct buf *out, struct err *err) {
     if (inflateReset(&stream) != Z_OK) return refuse(err);
   }
 }
+
+void gzip_whole(struct str text, struct buf *out) {
+  z_stream stream = {0};
+  if (text.len > UINT32_MAX / 2 ||
+      deflateInit2(&stream, Z_BEST_COMPRESSION, Z_DEFLATED, WINDOW_GZIP, 9, Z_DEFAULT_STRATEGY) != Z_OK) {
+    out->failed = true;
+    return;
+  }
+  size_t room = deflateBound(&stream, text.len);
+  char *at = buf_extend(out, room);
+  if (at != NULL) {
+    stream.next_in = (unsigned char *)(uintptr_t)text.ptr;
+    stream.avail_in = (unsigned)text.len;
+    stream.next_out = (unsigned char *)at;
+    stream.avail_out = (unsigned)room;
+    if (deflate(&stream, Z_FINISH) != Z_STREAM_END) out->failed = true;
+    out->len -= stream.avail_out;
+  }
+  (void)deflateEnd(&stream);
+}

@@ -9,4 +9,7 @@
  * something follows it. -ERR_LIMIT: the result has more than `max` bytes; no more memory than for that is used. */
 MUST_USE int gunzip(struct str text, size_t max, struct buf *out, struct err *err);
 
+/* Appends the text as gzip, as small as zlib makes it. Without memory, out is failed. */
+void gzip_whole(struct str text, struct buf *out);
+
 #endif

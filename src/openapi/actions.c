@@ -67,6 +67,32 @@ static void put_action_name(struct doc *doc, const char *name, const char *const
   doc_close(doc);
 }
 
+static const struct api_param *find_param(const struct api_action *action, struct str name) {
+  const struct api_param *param = action->params;
+  while (!str_equal(str_of(param->name), name)) {
+    param++;
+    CHECK(param->name != NULL);
+  }
+  return param;
+}
+
+/* The request that the action's answer_example answers. Its Signature shows the form: the keys are nobody's. */
+static void put_request_example(struct doc *doc, const struct api_action *action) {
+  struct str rest = str_of(action->request_example);
+  doc_open(doc, "example");
+  doc_text(doc, "Action", action->name);
+  doc_text(doc, "PublicKey", common("PublicKey")->example);
+  while (rest.len > 0) {
+    struct str value = str_cut(&rest, '&'), name = str_cut(&value, '=');
+    const struct api_param *param = find_param(action, name);
+    int64_t number;
+    if (param->type == API_INT && str_to_i64(value, &number)) doc_integer(doc, param->name, number);
+    else doc_str(doc, param->name, value);
+  }
+  doc_text(doc, "Signature", common("Signature")->example);
+  doc_close(doc);
+}
+
 static void put_request(struct doc *doc, const struct api_action *action) {
   doc_open(doc, "requestBody");
   doc_bool(doc, "required", true);
@@ -87,6 +113,7 @@ static void put_request(struct doc *doc, const struct api_action *action) {
   doc_text(doc, NULL, "Signature");
   doc_close_list(doc);
   doc_close(doc);
+  put_request_example(doc, action);
   doc_close(doc);
   doc_close(doc);
   doc_close(doc);
@@ -155,7 +182,6 @@ void actions_paths(struct doc *doc) {
     CHECK(len > 0 && (size_t)len < sizeof path);
     operation_open(doc, path, &operation);
     put_request(doc, action);
-    doc_text(doc, "x-codecmeter-request-example", action->request_example);
     put_responses(doc, action);
     operation_close(doc);
   }

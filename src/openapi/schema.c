@@ -257,6 +257,7 @@ void schema_column(struct doc *doc, const struct v1_column *columns, const struc
   doc_close(doc);
 }
 
+/* Families, and their places among the properties. */
 static void put_families(struct doc *doc, const struct v1_column *columns, struct str prefix) {
   bool is_open = false;
   for (const struct v1_column *column = columns; column->name != NULL; column++) {
@@ -271,7 +272,13 @@ static void put_families(struct doc *doc, const struct v1_column *columns, struc
     doc_say(doc, "description", column->help);
     doc_close(doc);
   }
-  if (is_open) doc_close(doc);
+  if (!is_open) return;
+  doc_close(doc);
+  doc_open_list(doc, "x-codecmeter-order");
+  for (const struct v1_column *column = columns; column->name != NULL; column++) {
+    if (is_in(column, prefix)) doc_str(doc, NULL, behind(column, prefix));
+  }
+  doc_close_list(doc);
 }
 
 void schema_columns(struct doc *doc, const struct v1_column *columns, struct str prefix) {

@@ -41,15 +41,15 @@
     .name = "resolution", .type = V1_TEXT, .repeats = true, .may_be_empty = true, .least = 0, .most = V1_SIZE_MAX, \
     .example = "1280x720", .pattern = "^([0-9]{1,5}x[0-9]{1,5})?$", \
     .allowed = "must be WIDTHxHEIGHT, like 1280x720, or empty", \
-    .help = {"only tasks of this size; empty: tasks that state none. May be given several times", \
-             "只要这种分辨率的任务；空值：没有报告分辨率的任务。可以给出多次"}, \
+    .help = {"only tasks of this size, WIDTHxHEIGHT in pixels; empty: tasks that state none. May be given several times", \
+             "只要这种分辨率（宽x高，像素）的任务；空值：没有报告分辨率的任务。可以给出多次"}, \
   }, \
   { \
     .name = "frame_rate", .type = V1_TEXT, .repeats = true, .may_be_empty = true, .least = 0, .most = V1_RATE_MAX, \
     .example = "29.97", .pattern = "^([0-9]+(\\.[0-9]+|/[0-9]+)?)?$", \
     .allowed = "must be pictures a second, like 25, 29.97 or 30000/1001, or empty", \
-    .help = {"only tasks of this frame rate; empty: tasks that state none. May be given several times", \
-             "只要这种帧率的任务；空值：没有报告帧率的任务。可以给出多次"}, \
+    .help = {"only tasks of this frame rate, like '25', '29.97' or 30000/1001; empty: tasks that state none. May be given several times", \
+             "只要这种帧率的任务，如 25、29.97 或 30000/1001；空值：没有报告帧率的任务。可以给出多次"}, \
   }, \
   { \
     .name = "source", .type = V1_TEXT, .repeats = true, .least = 1, .most = SOURCE_MAX, .example = "farm-7", \

@@ -224,6 +224,6 @@ const struct v1_param v1_param_format = {
     .choices = "json ndjson csv",
     .preset = "json",
     .example = "csv",
-    .help = {"the format of the answer. Absent: what the header Accept asks for",
-             "回答的格式。不给：按请求头 Accept"},
+    .help = {"the format of the answer: json, ndjson or csv. Absent: what the header 'Accept' asks for",
+             "回答的格式：json、ndjson 或 csv。不给：按请求头 Accept"},
 };
