@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from browser import Tab
 from client import Client, event
-from conftest import Account, Server
+from conftest import ROOT, Account, Server
 
 OLD = ("query.max_age=0", "query.max_span=0")  # the examples of the documents are of 2017
 HOSTILE = ("it's", 'say "no"', "$(touch pwned)", "`touch pwned`", "${HOME}", "a\\nb\\", "</script><script>window.bad=1</script>", "标签 中文", "😀 é",
@@ -27,6 +27,9 @@ class World:
             self.server.admin("project", "create", "--id", project)
             token = self.server.admin("token", "create", "--project", project)["token"]
             self.report(token, self.events())
+        with open(os.path.join(ROOT, "docs", "api.md")) as file:
+            reports = re.search(r"@- <<'END'\n(.*?)\nEND\n", file.read(), re.S).group(1)
+        self.report(self.server.admin("token", "create", "--project", "org-demo")["token"], [json.loads(line) for line in reports.split("\n")])
         self.server.admin("project", "set", "--id", "org-demo", "--default")
         self.server.admin("project", "set", "--id", "org-acme", "--name", "Acme " + HOSTILE[6])
         self.read = self.server.admin("token", "create", "--scope", "read")["token"]
@@ -34,8 +37,7 @@ class World:
 
     @staticmethod
     def events():
-        made = [event(f"job-{n}/low", f"2017-07-{17 + n}T12:00:00+08:00", 100 + n, 640, 480, task_id=f"{1264 + n}") for n in (1, 2, 3)]
-        made += [event("job-4711/720p", "2026-10-05T13:00:01.500+08:00", 181, 1280, 720, source="farm-7")]
+        made = [event("job-4711/720p", "2026-10-05T13:00:01.500+08:00", 181, 1280, 720, source="farm-7")]
         made += [event(f"label-{n}", "2026-10-06T00:00:00Z", 10 + n, 1280, 720, source="farm-7") for n in range(len(HOSTILE))]
         for each, text in zip(made[-len(HOSTILE):], HOSTILE):
             each["data"]["labels"] = {"team": text}
@@ -183,11 +185,3 @@ def run_snippet(world, language, text, folder):
     return done.stdout.decode()
 
 
-def used_words(folder):
-    """The keys of words that the files of a folder name."""
-    keys = set()
-    for name in os.listdir(folder):
-        if name.endswith(".js"):
-            with open(os.path.join(folder, name)) as file:
-                keys |= set(re.findall(r'\bt\("([^"]+)"[,)]', file.read()))
-    return keys

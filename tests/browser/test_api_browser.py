@@ -10,7 +10,6 @@ import pytest
 from stage import LANGUAGES, browser  # noqa: F401 (first: it finds the modules of the system tests)
 from browser import HOST
 from client import canonical, sign
-from conftest import run
 from explorer import HOSTILE, Page, Proxy, World, exactly, run_snippet
 
 STAT = {"ProjectId": "org-demo", "BeginTime": "1500220800", "EndTime": "1500480000"}
@@ -44,7 +43,7 @@ def tab(browser, world):  # noqa: F811
 
 def same(world, operation, shown, body):
     """The page shows what the server sent. The time in an answer of `sources` goes on."""
-    if body[:1] != "{" or "\n{" in body:
+    if body[:1] != "{" or body.count("\n") > 1:  # CSV, ndjson
         assert shown == body
     elif operation == "sources":
         assert exactly(shown).keys() == exactly(body).keys()
@@ -61,22 +60,22 @@ def test_every_operation_is_listed_and_has_a_form_with_help(tab, world, language
     page.open("#/api")
     page.run("await page.waitForSelector('.operations')")
     listed = page.run("return await page.$$eval('.operations li', (all) => all.map((one) => [one.querySelector('a').textContent, one.querySelector('.summary').textContent]))")
-    wanted = [[one["operationId"], one["summary"]] for _, _, one in world.operations("action", "resource", "report", "server", lang=lang)]
+    wanted = [[one["operationId"], one["summary"].replace("`", "")] for _, _, one in world.operations("action", "resource", "report", "server", lang=lang)]
     assert sorted(listed) == sorted(wanted) and len(wanted) >= 19
     for path, method, one in world.operations("action", "resource", "report", "server", lang=lang):
         page.open("#/api/" + one["operationId"])
         text = page.text("main")
-        assert one["description"] in text and f"{method.upper()} {path.split('#')[0]}" in text
+        assert one["description"].replace("`", "") in text and f"{method.upper()} {path.split('#')[0]}" in text
         if one["x-codecmeter-kind"] == "report":
             assert page.run("return await page.locator('form').count()") == 0
             continue
         schema = one.get("requestBody", {}).get("content", {}).get("application/x-www-form-urlencoded", {}).get("schema", {})
         params = [(name, each) for name, each in schema.get("properties", {}).items() if name not in ("Action", "PublicKey", "Signature")]
         params += [(each["name"], each) for each in one.get("parameters", [])]
-        labels = page.run("return await page.$$eval('.param label, .param .label', (all) => all.map((one) => one.firstChild.textContent))")
+        labels = page.run("return await page.$$eval('.about-param label, .about-param .label', (all) => all.map((one) => one.firstChild.textContent))")
         assert [name for name in labels if name != labels[-1]] == [name for name, _ in params]
         for name, each in params:
-            assert each["description"] in page.text(f"[id='help-{name}']"), name
+            assert each["description"].replace("`", "") in page.text(f"[id='help-{name}']"), name
 
 
 def test_the_list_is_searched(tab, world):
@@ -233,9 +232,7 @@ def test_a_wrong_key_is_refused_by_the_server(tab, world, change, code):
 
 def test_numbers_beyond_2_53_are_shown_as_they_came(tab, world):
     page = tab()
-    page.run("await page.route('**/v1/projects', (route) => route.fulfill({body: args.body, contentType: 'application/json'}))",
-             body='{"position":9007199254740993,"x":1.50,"y":18446744073709551615,"z":1e400}')
-    page.sign_in(world) if False else page.open("#/api/openapi")
+    page.open("#/api/openapi")
     page.run("await page.route('**/openapi.json', (route) => route.fulfill({body: args.body, contentType: 'application/json'}))",
              body='{"position":9007199254740993,"x":1.50,"y":18446744073709551615,"z":1e400}')
     assert page.send() == '{\n  "position": 9007199254740993,\n  "x": 1.50,\n  "y": 18446744073709551615,\n  "z": 1e400\n}'
@@ -253,9 +250,8 @@ def test_long_answers_are_bounded(tab, world):
 def test_a_request_is_cancelled(tab, world):
     page = tab()
     page.open("#/api/openapi")
-    page.run("await page.route('**/openapi.json', () => new Promise(() => {}))")
+    page.run("let first = true; await page.route('**/openapi.json', (route) => (first ? (first = false) : route.continue()))")
     page.run("await page.click('form button.main'); await page.getByRole('button', {name: 'Cancel'}).click(); await page.waitForFunction(() => document.querySelector('.summary-line').textContent === 'Cancelled.')")
-    page.run("await page.unroute('**/openapi.json', {behavior: 'ignoreErrors'})")
     assert json.loads(page.send())["openapi"]
 
 
@@ -512,7 +508,7 @@ def looks(page, world, name):
         page.fill(param, value)
     page.send()
     look("action")
-    page.open("#/api/reportEvents" if page.run("return true") else "")
+    page.open("#/api/reportEvents")
     look("report")
     page.open("#/api/usage")
     look("signed-out")

@@ -2,6 +2,7 @@
 import { html } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { utcOf } from "./moment.js";
+import { Prose } from "./prose.js";
 
 const LAST_SECOND = 253402300799; // of the year 9999: a whole number up to it is a time
 
@@ -94,7 +95,7 @@ export function Param({ param, value, onChange }) {
   const moment = control.isInteger && param.most === LAST_SECOND ? utcOf(value) : "";
   return html`<div class="param"><div class="about-param">
       ${isGroup ? html`<span class="label" id=${id}>${label}</span>` : html`<label for=${id}>${label}</label>`}
-      <div id=${about}><p>${param.help}</p><p>${bounds(param).join(" · ")}</p></div></div>
+      <div id=${about}><p><${Prose} text=${param.help} /></p><p>${bounds(param).join(" · ")}</p></div></div>
     <div class="control">${
       control.kind === "family"
         ? html`<${Pairs} label=${name} prefix=${control.prefix} pairs=${value} about=${about} onChange=${onChange} />`

@@ -3,6 +3,7 @@ import { html, useState } from "../vendor/preact.js";
 import { Field } from "../parts.js";
 import { href } from "../place.js";
 import { t } from "../words.js";
+import { Prose } from "./prose.js";
 
 const fits = (operation, text) => {
   const all = [operation.id, operation.path, operation.summary, operation.help].join("\n").toLowerCase();
@@ -10,11 +11,11 @@ const fits = (operation, text) => {
 };
 
 const Row = ({ operation: { id, method, path, summary } }) => html`<li><a class="name" href=${href("api", [id], [])}>${id}</a>
-  <code>${method} ${path}</code><span class="summary">${summary}</span></li>`;
+  <code>${method} ${path}</code><span class="summary"><${Prose} text=${summary} /></span></li>`;
 
 function Group({ tag, operations }) {
   return html`<section aria-labelledby=${"tag-" + tag.name}><h2 id=${"tag-" + tag.name}>${tag.name}</h2>
-    ${tag.description && html`<p class="note">${tag.description}</p>`}
+    ${tag.description && html`<p class="note"><${Prose} text=${tag.description} /></p>`}
     <ul class="operations">${operations.map((one) => html`<${Row} key=${one.id} operation=${one} />`)}</ul></section>`;
 }
 

@@ -8,6 +8,7 @@ import { Answer, summary } from "./answer.js";
 import { CopyAs } from "./copy.js";
 import { emptyOf, Pairs, Param } from "./inputs.js";
 import { hasKeys, KeyForm } from "./keyform.js";
+import { Prose } from "./prose.js";
 import { ask, fault, make, outline } from "./request.js";
 
 const drafts = new Map(); // what was typed into each form, without keys: a change of language or view keeps it
@@ -94,7 +95,7 @@ export function Operation({ operation, signedIn, onDoor }) {
   const said = state.waits ? t("waits") : state.cancelled ? t("cancelled") : state.answer ? summary(state.answer) : "";
   return html`<${Title} text=${operation.id} />
     <p><a href="#/api">${t("all_operations")}</a> · <code>${operation.method} ${operation.path}</code></p>
-    <p>${operation.help || operation.summary}</p>
+    <p><${Prose} text=${operation.help || operation.summary} /></p>
     ${operation.isAction && html`<${KeyForm} onChange=${() => redraw((count) => count + 1)} />`}
     <${Form} operation=${operation} draft=${draft} onDraft=${setDraft} waits=${state.waits === true} onSend=${onSend}
       onCancel=${cancel} onClear=${reset} mayAsk=${signedIn || !operation.needsToken} onDoor=${onDoor} />
