@@ -39,7 +39,7 @@ function Rows({ rows, label, placeholder, onChange }) {
 // Choices are boxes, in the order of clicks; what else is given follows in rows.
 function Choices({ id, param, value, about, onChange }) {
   const { isFree } = param.control;
-  const options = param.mayBeEmpty && !isFree ? [...param.control.options, ""] : param.control.options;
+  const options = param.mayBeEmpty && !isFree && !param.control.options.includes("") ? [...param.control.options, ""] : param.control.options;
   const rows = value.filter((one) => !options.includes(one)),
     boxes = value.filter((one) => options.includes(one));
   const toggle = (one) => onChange([...(boxes.includes(one) ? boxes.filter((b) => b !== one) : [...boxes, one]), ...rows]);

@@ -10,11 +10,14 @@ const fits = (operation, text) => {
   return text.split(/\s+/).every((word) => all.includes(word));
 };
 
-const Row = ({ operation: { id, method, path, summary } }) => html`<li><a class="name" href=${href("api", [id], [])}>${id}</a>
+const Row = ({ operation: { id, method, path, summary } }) => html`<li><a class="name" href=${href("api", [id], [])}>${id}</a>${" "}
   <code>${method} ${path}</code><span class="summary"><${Prose} text=${summary} /></span></li>`;
 
+// The server names its groups in English.
+const named = (tag) => (t("tag_" + tag) === "tag_" + tag ? tag : t("tag_" + tag));
+
 function Group({ tag, operations }) {
-  return html`<section aria-labelledby=${"tag-" + tag.name}><h2 id=${"tag-" + tag.name}>${tag.name}</h2>
+  return html`<section aria-labelledby=${"tag-" + tag.name}><h2 id=${"tag-" + tag.name}>${named(tag.name)}</h2>
     ${tag.description && html`<p class="note"><${Prose} text=${tag.description} /></p>`}
     <ul class="operations">${operations.map((one) => html`<${Row} key=${one.id} operation=${one} />`)}</ul></section>`;
 }

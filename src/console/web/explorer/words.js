@@ -1,6 +1,9 @@
 // The words of the API browser and of the checker of signatures.
 export const en = {
-  api_is: "Each request that this server takes, with a form to send it. The forms are made from the server's own description, /openapi.json.",
+  api_is: "Each request that this server takes. Those that read have a form that sends them. All is made from the server's own description, /openapi.json.",
+  tag_Reading: "Reading",
+  tag_Reporting: "Reporting",
+  tag_Server: "Server",
   search: "Search",
   operations_found: "{0} of {1} requests",
   unknown_operation: "The API has no request of the name that the link asked for. These are all that it has:",
@@ -119,7 +122,10 @@ export const en = {
 };
 
 export const zh = {
-  api_is: "本服务器接受的每一种请求，都有表单可以发送。表单由服务器自己的描述 /openapi.json 生成。",
+  api_is: "本服务器接受的全部请求。读取类的请求有表单可以发送。内容由服务器自己的描述 /openapi.json 生成。",
+  tag_Reading: "读取",
+  tag_Reporting: "上报",
+  tag_Server: "服务器",
   search: "搜索",
   operations_found: "{1} 种请求中的 {0} 种",
   unknown_operation: "链接所指的名称不存在于此 API。以下是它的全部请求：",
