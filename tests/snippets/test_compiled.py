@@ -1,6 +1,6 @@
 """The programs in Go and Java that the API browser copies: compiled, run, and compared with the form's answer. `make snippets`.
 
-Apart from tests/browser, because the compilers take 900 MB of disk. Source: issue 15, point 7; docs/console.md.
+Apart from tests/browser, because the compilers take 700 MB of disk. Source: issue 15, point 7; docs/console.md.
 """
 import json
 import os
