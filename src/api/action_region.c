@@ -12,7 +12,7 @@ static const struct api_param params[] = {{0}};
 /* clang-format off */
 /* In the order of append, in regions.c. */
 static const struct api_field row[] = {
-    {.name = "RegionId", .type = API_INT, .help = {"1, 2 …", "1、2 ……"}},
+    {.name = "RegionId", .type = API_INT, .help = {"a number: 1, 2 …", "编号：1、2 ……"}},
     {.name = "RegionName", .type = API_TEXT, .help = {"always 'self-hosted'", "始终为 self-hosted"}},
     {.name = "IsDefault", .type = API_BOOL, .help = {"true for the first one", "第一个为 true"}},
     {.name = "BitMaps", .type = API_TEXT, .help = {"always '1'", "始终为 1"}},
