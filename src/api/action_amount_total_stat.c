@@ -64,33 +64,29 @@ static int answer(const struct call *call, enum usage_kind kind, const char *nam
 
 /* ---- the tables ---- */
 
+/* clang-format off */
 static const struct api_param params[] = {API_PARAM_PROJECT, PERIOD_PARAMS, {0}};
 
-#define FIELDS(rows) \
-  { \
-    {.name = "StatSet", \
-     .type = API_LIST, \
-     .members = rows, \
+#define FIELDS(row) { \
+    {.name = "StatSet", .type = API_LIST, .members = row, \
      .help = {"one row for each day, sorted by Time", "每天一行，按 Time 排序"}}, \
-        {0}, \
+    {0}, \
   }
+#define TIME \
+  {.name = "Time", .type = API_INT, .help = {"the day's first instant, Unix seconds", "当天的开始时间（Unix 时间戳，秒）"}}
 
 static int answer_format(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, USAGE_REMUX, "FormatTime", out, refusal);
 }
 
 static const struct api_field format_row[] = {
-    {.name = "Time",
-     .type = API_INT,
-     .help = {"the day's first instant, Unix seconds", "当天的开始时间（Unix 时间戳，秒）"}},
-    {.name = "FormatTime",
-     .type = API_INT,
+    TIME,
+    {.name = "FormatTime", .type = API_INT,
      .help = {"seconds of all remuxes that finished on that day", "当天完成的转封装（切片）的总时长（秒）"}},
     {0},
 };
 static const struct api_field format_fields[] = FIELDS(format_row);
 
-/* clang-format off */
 const struct api_action api_get_format_total_stat = {
     .name = "GetFormatTotalStat",
     .handle = answer_format,
@@ -104,24 +100,19 @@ const struct api_action api_get_format_total_stat = {
          {"Time":1500480000,"FormatTime":0}]}),
     .help = {"seconds of remuxing by day", "按天统计的转封装（切片）时长"},
 };
-/* clang-format on */
 
 static int answer_snap(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, USAGE_SNAPSHOT, "ImageCount", out, refusal);
 }
 
 static const struct api_field snap_row[] = {
-    {.name = "Time",
-     .type = API_INT,
-     .help = {"the day's first instant, Unix seconds", "当天的开始时间（Unix 时间戳，秒）"}},
-    {.name = "ImageCount",
-     .type = API_INT,
+    TIME,
+    {.name = "ImageCount", .type = API_INT,
      .help = {"images of all snapshot tasks that finished on that day", "当天完成的截图任务的图片总张数"}},
     {0},
 };
 static const struct api_field snap_fields[] = FIELDS(snap_row);
 
-/* clang-format off */
 const struct api_action api_get_snap_total_stat = {
     .name = "GetSnapTotalStat",
     .handle = answer_snap,

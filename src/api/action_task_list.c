@@ -308,9 +308,9 @@ static const struct api_param params[] = {
     PERIOD_PARAMS,
     {.name = "Limit", .type = API_INT, .least = 1, .most = API_ROWS_MAX, .is_within_rows_max = true, .example = "100",
      .help = {"the most tasks to return; at most query.rows_max, which is 100000 unless the server's settings change "
-              "it. Absent: all tasks, or 230 if they are more than that (codecmeter's own)",
+              "it. Absent: all tasks, or RetCode 230 if there are more (codecmeter's own)",
               "最多返回多少个任务；不超过 query.rows_max（默认 100000，可由服务器的设置改变）。不填写：返回全部，"
-              "超过该数则返回 230（codecmeter 自有参数）"}},
+              "超过该数则返回 RetCode 230（codecmeter 自有参数）"}},
     {.name = "Offset", .type = API_INT, .most = LIST_WINDOW_MAX, .example = "0",
      .help = {"how many tasks to leave out at the beginning. Absent: 0 (codecmeter's own)",
               "从头跳过多少个任务。不填写为 0（codecmeter 自有参数）"}},
@@ -324,7 +324,6 @@ static const struct api_param params[] = {
      .help = {"how many tasks the window has (codecmeter's own)", "时间段内的任务总数（codecmeter 自有字段）"}}, \
     {0}, \
   }
-/* clang-format on */
 
 static int answer_codec(const struct call *call, struct buf *out, struct refusal *refusal) {
   return answer(call, &task_type_codec, out, refusal);
@@ -403,3 +402,4 @@ const struct api_action api_get_snap_task_list = {
     .help = {"the snapshot tasks of a window, finished and failed ones",
              "一段时间内的截图任务，包括完成的和失败的"},
 };
+/* clang-format on */

@@ -36,10 +36,11 @@ int refuse_internal(struct refusal *refusal, const char *what, const struct err 
 
 int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal) {
   if (call->claim == NULL || call->claim(call->claim_arg, bytes)) return 0;
-  return refuse(refusal, RETCODE_UNAVAILABLE,
-                "Service unavailable: an answer of up to %llu bytes does not fit into http.answers_max now; ask again "
-                "later, or for less",
-                (unsigned long long)bytes);
+  return refuse(
+      refusal, RETCODE_UNAVAILABLE,
+      "Service unavailable: an answer of up to %llu bytes does not fit into http.answers_max now; ask again "
+      "later, or for less",
+      (unsigned long long)bytes);
 }
 
 /* ---- parameters ---- */
@@ -47,7 +48,8 @@ int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal)
 enum params_found call_find(const struct call *call, const char *name, const struct api_param **ret_param,
                             struct str *ret_text) {
   const struct api_param *param = call->action->params;
-  while (param->name != NULL && strcmp(param->name, name) != 0) param++;
+  while (param->name != NULL && strcmp(param->name, name) != 0)
+    param++;
   CHECK(param->name != NULL); /* a handler reads only what its table describes */
   *ret_param = param;
   *ret_text = STR("");

@@ -59,8 +59,8 @@ int call_claim(const struct call *call, uint64_t bytes, struct refusal *refusal)
 #define API_PARAM_PROJECT \
   { \
     .name = "ProjectId", .type = API_TEXT, .example = "org-demo", \
-    .help = {"the project. Absent: the account's default project. A sub-account's key must name one", \
-             "项目 ID。不填写为默认项目；子账号的密钥必须填写"}, \
+    .help = {"the project. A sub-account's key must name one. Absent: the account's default project", \
+             "项目 ID。子账号的密钥必须填写；主账号不填写，则为默认项目"}, \
   }
 
 extern const struct api_action api_get_codec_total_stat, api_get_format_total_stat, api_get_snap_total_stat,

@@ -8,11 +8,20 @@
 #include "base/check.h"
 
 static const struct api_action *const actions[] = {
-    &api_get_codec_total_stat,   &api_get_format_total_stat,  &api_get_snap_total_stat,
-    &api_get_codec_task_list,    &api_get_format_task_list,   &api_get_snap_task_list,
-    &api_get_codec_task_detail,  &api_get_format_task_detail, &api_get_snap_task_detail,
-    &api_get_codec_patten_list,  &api_get_water_mark_patten_list,
-    &api_get_project_list,       &api_get_region,             &api_get_user_info,
+    &api_get_codec_total_stat,
+    &api_get_format_total_stat,
+    &api_get_snap_total_stat,
+    &api_get_codec_task_list,
+    &api_get_format_task_list,
+    &api_get_snap_task_list,
+    &api_get_codec_task_detail,
+    &api_get_format_task_detail,
+    &api_get_snap_task_detail,
+    &api_get_codec_patten_list,
+    &api_get_water_mark_patten_list,
+    &api_get_project_list,
+    &api_get_region,
+    &api_get_user_info,
 };
 #define ACTIONS (sizeof actions / sizeof actions[0])
 
@@ -60,14 +69,15 @@ static bool is_help(const char *const help[API_LANGUAGES]) {
 }
 
 static const struct api_param *find_param(const struct api_param *params, struct str name) {
-  while (params->name != NULL && !str_equal_nocase(str_of(params->name), name)) params++;
+  while (params->name != NULL && !str_equal_nocase(str_of(params->name), name))
+    params++;
   return params;
 }
 
 static void check_params(const struct api_param *params) {
   for (const struct api_param *param = params; param->name != NULL; param++) {
     CHECK(find_param(params, str_of(param->name)) == param && is_help(param->help) && param->example != NULL);
-    CHECK(param->type == API_TEXT || (param->type == API_INT && !param->is_required && param->choices == NULL));
+    CHECK(param->type == API_TEXT || (param->type == API_INT && !param->is_required));
     CHECK(param->least >= 0 && (param->least <= param->most || param->most == 0));
     CHECK(!param->is_within_rows_max || (param->type == API_INT && param->most == API_ROWS_MAX));
   }
@@ -77,7 +87,10 @@ static void check_fields(const struct api_field *fields) {
   for (const struct api_field *field = fields; field->name != NULL; field++) {
     bool has_members = field->type == API_LIST || field->type == API_OBJECT;
     CHECK(is_help(field->help) && (has_members || field->members == NULL));
-    for (const struct api_field *other = fields; other < field; other++) CHECK(strcmp(other->name, field->name) != 0);
+    /* All values come from a task, or none does. */
+    CHECK(field->type == API_OBJECT || (field->append != NULL) == (fields->append != NULL));
+    for (const struct api_field *other = fields; other < field; other++)
+      CHECK(strcmp(other->name, field->name) != 0);
     if (field->members != NULL) check_fields(field->members);
   }
 }

@@ -33,18 +33,16 @@ struct api_param {
   bool is_required;
   int64_t least, most;     /* API_INT: the value. API_TEXT: bytes; most 0: no bound */
   bool is_within_rows_max; /* API_INT: also at most query.rows_max, a setting of 1 to API_ROWS_MAX */
-  const char *choices;     /* API_TEXT: the values, with blanks between them; NULL: any */
   const char *allowed;     /* for a refusal: "must be …". NULL: made from the type and its bounds */
   const char *example;     /* a good value */
   const char *help[API_LANGUAGES]; /* plain text, without a full stop at the end. In English, a name that
                                       could be read as a word is in single quotes; docs set it in code font */
 };
 
-/* A field of an answer. An answer has its fields in the order of the table. */
+/* A field of an answer. An answer has every field, in the order of the table. */
 struct api_field {
   const char *name;
   enum api_type type;
-  bool is_optional; /* false: every answer has it */
   const struct api_field *members; /* API_LIST, API_OBJECT: of each object; ends with {0} */
   const char *help[API_LANGUAGES];
   /* Of a task: appends the value as JSON. NULL for an object, which is made of its members. See task_fields.h. */

@@ -117,10 +117,10 @@ const struct api_field task_codec_list[] = {
 /* There are no templates here; what one would say of the output is in the record. */
 static const struct api_field patten_detail[] = {
     T("CodecPattenId", no_text, "empty: there is no template", "始终为空：没有模板"),
-    T("CodecPattenName", no_text, "empty, likewise", "始终为空"),
+    T("CodecPattenName", no_text, "empty: there is no template", "始终为空：没有模板"),
     FORMAT("DestFormat"),
-    T("DestSuffix", no_text, "empty, likewise", "始终为空"),
-    T("DestVideoResolution", resolution, "1280x720; empty if not reported", "分辨率，如 1280x720；没有上报则为空"),
+    T("DestSuffix", no_text, "empty: there is no template", "始终为空：没有模板"),
+    T("DestVideoResolution", resolution, "such as 1280x720; empty if not reported", "分辨率，如 1280x720；没有上报则为空"),
     T("DestVideoCodec", codec, "the codec of the output", "输出的视频编码"),
     N("DestVideoBitrate", no_number, "0: reports do not say it", "始终为 0：上报没有此信息"), {0},
 };

@@ -67,7 +67,6 @@ static void put_api_value(struct doc *doc, const struct api_param *param) {
   }
   CHECK(param->type == API_TEXT);
   schema_text(doc, param->is_required || param->least > 0, param->most);
-  if (param->choices != NULL) doc_words(doc, "enum", param->choices);
 }
 
 void schema_api_params(struct doc *doc, const struct api_param *params) {
@@ -91,7 +90,7 @@ void schema_api_required(struct doc *doc, const struct api_param *params) {
 
 void schema_api_required_fields(struct doc *doc, const struct api_field *fields) {
   for (; fields->name != NULL; fields++) {
-    if (!fields->is_optional) doc_text(doc, NULL, fields->name);
+    doc_text(doc, NULL, fields->name);
   }
 }
 

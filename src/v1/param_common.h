@@ -37,8 +37,8 @@
 #define V1_PARAM_MONTH \
   { \
     .name = "month", .type = V1_MONTH, .excludes = "from to", .example = "2026-10", \
-    .help = {"a whole month of the zone, such as 2026-10, in place of 'from' and 'to'", \
-             "该时区的一个整月，如 2026-10，代替 from 和 to"}, \
+    .help = {"a whole month of the zone, such as 2026-10", \
+             "该时区的一个整月，如 2026-10"}, \
   }
 
 #define V1_PARAM_ZONE \

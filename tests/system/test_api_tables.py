@@ -52,6 +52,11 @@ def media(tmp_path_factory):
     assert account.client.report(TASKS + same, token=token).json()["stored"] == len(TASKS + same)
     assert account.client.report(same).json()["stored"] == len(same)  # in org-a, the default project
     assert account.client.report(void("v1", "job/void"), token=token).json()["stored"] == 1
+    notice = {"retcode": 0, "task_id": "w", "src_url": "s", "dest_video_name": "d", "dest_video_url": "u", "duration": 30,
+              "file_size": 1, "width": 1280, "height": 720, "message": ""}
+    reply = account.client.request("POST", "/v1/adapters/umedia?source=um", json.dumps(notice),
+                                   {"Content-Type": "application/json", "Authorization": f"Bearer {token}"})
+    assert reply.json()["unresolved"] == 1, reply.body
     key = server.admin("key", "create", "--project", "org-demo", "--project", "org-empty")
     account.sub = server.client(public_key=key["public_key"], private_key=key["private_key"])
     yield account
@@ -165,6 +170,20 @@ def test_no_other_parameter_is_read(media, action):
     others = {name: "no such" for name in names - set(TABLES[action][0])}
     assert len(others) >= 5
     assert media.client.call(action, **request_of(action), **others) == media.client.call(action, **request_of(action))
+
+
+def test_the_bound_of_limit_is_that_of_the_setting(bare):
+    """The table's bound is the largest query.rows_max; the server's own setting holds."""
+    most = TABLES["GetCodecTaskList"][0]["Limit"]["maximum"]
+    account = Account(bare, f"query.rows_max={most}")
+    for rows_max in (most, 10):
+        assert account.client.call("GetCodecTaskList", Limit=rows_max)["RetCode"] == 0
+        assert f"from 1 to {rows_max}" in account.client.call("GetCodecTaskList", Limit=rows_max + 1)["Message"]
+        bare.stop()
+        bare.start("query.rows_max=10")
+    bare.stop()
+    refused = run("serve", "--data", bare.data, "--set", f"query.rows_max={most + 1}", check=False)
+    assert refused.returncode == 2 and "query.rows_max" in refused.stderr, refused
 
 
 # ---- pages ----

@@ -12,10 +12,9 @@
 #include "base/json.h"
 
 static const char *const names[] = {
-    "GetCodecTotalStat",  "GetFormatTotalStat",     "GetSnapTotalStat",   "GetCodecTaskList",
-    "GetFormatTaskList",  "GetSnapTaskList",        "GetCodecTaskDetail", "GetFormatTaskDetail",
-    "GetSnapTaskDetail",  "GetCodecPattenList",     "GetWaterMarkPattenList",
-    "GetProjectList",     "GetRegion",              "GetUserInfo",
+    "GetCodecTotalStat",      "GetFormatTotalStat", "GetSnapTotalStat",    "GetCodecTaskList",  "GetFormatTaskList",
+    "GetSnapTaskList",        "GetCodecTaskDetail", "GetFormatTaskDetail", "GetSnapTaskDetail", "GetCodecPattenList",
+    "GetWaterMarkPattenList", "GetProjectList",     "GetRegion",           "GetUserInfo",
 };
 
 static void test_actions(void **state) {
@@ -35,11 +34,16 @@ static void test_actions(void **state) {
 
 static bool has_type(const struct json *value, enum api_type type) {
   switch (type) {
-    case API_TEXT: return value->type == JSON_STRING;
-    case API_INT: return value->type == JSON_NUMBER;
-    case API_BOOL: return value->type == JSON_TRUE || value->type == JSON_FALSE;
-    case API_LIST: return value->type == JSON_ARRAY;
-    case API_OBJECT: return value->type == JSON_OBJECT;
+    case API_TEXT:
+      return value->type == JSON_STRING;
+    case API_INT:
+      return value->type == JSON_NUMBER;
+    case API_BOOL:
+      return value->type == JSON_TRUE || value->type == JSON_FALSE;
+    case API_LIST:
+      return value->type == JSON_ARRAY;
+    case API_OBJECT:
+      return value->type == JSON_OBJECT;
   }
   return false;
 }
@@ -51,8 +55,10 @@ static void check_value(const char *where, const struct json *value, const struc
     fail_msg("%s: %.*s stands where the table has %s", where, STR_ARG(value->name), field->name);
   if (field->type == API_OBJECT) check_members(field->name, value->child, field->members);
   if (field->type != API_LIST) return;
-  if (field->members == NULL) assert_null(value->child);
-  else assert_non_null(value->child); /* an example shows a row */
+  if (field->members == NULL)
+    assert_null(value->child);
+  else
+    assert_non_null(value->child); /* an example shows a row */
   for (const struct json *row = value->child; row != NULL; row = row->next) {
     assert_int_equal(row->type, JSON_OBJECT);
     check_members(field->name, row->child, field->members);
@@ -91,7 +97,8 @@ static void test_examples(void **state) {
   size_t count = api_actions(&actions);
   struct json_parser *parser = json_parser_new();
   struct arena *arena = arena_new(1 << 20);
-  for (size_t i = 0; i < count; i++) check_example(actions[i], parser, arena);
+  for (size_t i = 0; i < count; i++)
+    check_example(actions[i], parser, arena);
   arena_free(arena);
   json_parser_free(parser);
 }
