@@ -1,4 +1,5 @@
 """A real Chromium that the tests drive: bridge.mjs runs beside them, with playwright-core."""
+import base64
 import itertools
 import json
 import os
@@ -95,6 +96,13 @@ class Tab:
           start: Number(bar.dataset.start), series: bar.querySelector('title').textContent.split(' · ')[1],
           value: Number(bar.dataset.value), height: bar.getBoundingClientRect().height,
           top: bar.getBoundingClientRect().top, bottom: bar.getBoundingClientRect().bottom})))""")
+
+    def download(self, button):
+        """Clicks a button that saves a file; gives its name and its bytes."""
+        name, text = self.run("""const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: args.button}).click()]);
+          const pieces = []; for await (const piece of await file.createReadStream()) pieces.push(piece);
+          return [file.suggestedFilename(), Buffer.concat(pieces).toString('base64')];""", button=button)
+        return name, base64.b64decode(text)
 
     def look(self, name):
         if SHOTS:

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
 
-from browser import Browser, Tab  # noqa: E402
+from browser import HOST, Browser, Tab  # noqa: E402, F401
 from client import event  # noqa: E402
 from conftest import Account, Server  # noqa: E402
 

@@ -1,9 +1,13 @@
 """From a cell of the console to its tasks, to the explanation. Source: issue 15, point 7; docs/console.md."""
+import os
+import re
 from urllib.parse import quote, urlencode
 
 import pytest
 
 from stage import LANGUAGES, SCRIPT, browser, seconds, tab, world  # noqa: F401
+
+from conftest import ROOT
 
 
 @pytest.mark.parametrize("how", ("row", "bar", "keyboard"))
@@ -83,3 +87,48 @@ def test_stored_markup_is_text(tab, world, language):
     page.run("await page.waitForSelector('.parts')")
     facts = page.text(".facts")
     assert facts.count(SCRIPT) >= 4, facts  # id, task_id, source, label
+
+
+# ---- words of rules ----
+
+# Which part of a task the functions of explain.c explain.
+PARTS = {
+    "counts": ("say_finished", "say_unresolved", "explain_count"), "codec": ("explain_named_codec", "explain_codec"),
+    "tier": ("say_fit", "say_beyond", "say_stored", "explain_tier"), "amount": ("explain_images", "explain_duration", "explain_amount"),
+    "finished": ("explain_finish",), "day": ("explain_day",), "reported": ("explain_report",), "voided": ("explain_void",),
+    "unresolved": ("explain_waiting",),
+}
+
+
+def rules():
+    """[part, rule] of each rule in explain.c."""
+    part_of = {function: part for part, functions in PARTS.items() for function in functions}
+    function, found = None, set()
+    with open(os.path.join(ROOT, "src", "query", "explain.c")) as file:
+        for line in file:
+            begun = re.match(r"[a-z].*?\b(\w+)\(.*\{", line) or re.match(r"(?:static )?void (\w+)\(", line)
+            function = begun.group(1) if begun else function
+            if re.search(r"\bbegin\((&|ret)", line):
+                found |= {(part_of[function], rule) for rule in re.findall(r'"(\w+)"', line)}
+    return sorted(found)
+
+
+def test_each_rule_has_chinese_words(tab):
+    """And the words have all their values."""
+    assert len(rules()) > 25 and ("counts", "resolved") in rules() and ("tier", "stored") in rules()
+    page = tab(language="zh-CN")
+    page.go("/console/")
+    part = {"text": "a; b", "reported": "H.264", "name": "low", "longer_side": 1, "longer_side_max": 2, "shorter_side": 3, "shorter_side_max": 4, "duration_ms": 5,
+            "seconds": 6, "minutes": 7, "images": 8, "zone": "Asia/Shanghai", "date": "2020-03-01", "token": "7717", "token_label": None, "arrived": "now",
+            "source": "farm", "id": "job", "missing": ["width", "height"], "time": "then"}
+    told = page.run("""const folder = (await page.getAttribute('link[rel=stylesheet]', 'href')).replace('console.css', '');
+      return await page.evaluate(async ({folder, rules, part}) => {
+        const {sentences} = await import(new URL(folder + 'rules.js', document.baseURI));
+        const task = (name, rule) => ({kind: 'transcode', status: 'finished', finished: part, reported: part, unresolved: part, [name]: {...part, rule}});
+        return rules.map(([name, rule]) => sentences(name, task(name, rule)));
+      }, {folder, ...args})""", rules=rules(), part=part)
+    for rule, said in zip(rules(), told, strict=True):
+        language, text = said[0]
+        assert language == "zh-CN" and re.search("[\u4e00-\u9fff]", text) and not re.search("undefined|null|NaN|\\[object", text), (rule, text)
+        # What only the server's sentence says is there too.
+        assert (len(said) == 2) == (rule[0] == "codec" or rule == ("tier", "stored")), rule

@@ -1,6 +1,4 @@
 """The console's usage: bars, table and files against the API. Source: issue 15, point 7; docs/console.md."""
-import csv
-import io
 from urllib.parse import urlencode
 
 import pytest
@@ -36,17 +34,6 @@ def test_bars_table_and_api_are_the_same(tab, world, by, step, measure):
     for start in {bar["start"] for bar in bars}:
         stacked = sorted((bar for bar in bars if bar["start"] == start), key=lambda bar: bar["bottom"], reverse=True)
         assert all(abs(low["top"] - high["bottom"]) < 0.5 for low, high in zip(stacked, stacked[1:]))
-
-
-def test_the_csv_is_the_one_of_the_api(tab, world):
-    page = tab()
-    page.enter(world.one, "#/usage?month=2020-03&by=codec")
-    name, text = page.run("""const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'Download CSV'}).click()]);
-      const pieces = []; for await (const piece of await file.createReadStream()) pieces.push(piece);
-      return [file.suggestedFilename(), Buffer.concat(pieces).toString('utf8')];""")
-    assert name == "codecmeter-2020-03-codec.csv" and text.startswith("\ufeff")
-    told = [(int(row["start"]), row["codec"], int(row["seconds"])) for row in csv.DictReader(io.StringIO(text[1:]))]
-    assert told == [(row["start"], row["codec"], row["seconds"]) for row in world.usage(month="2020-03", step="1d", group="codec", kind="transcode")]
 
 
 def test_snapshots_count_images(tab, world):

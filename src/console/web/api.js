@@ -57,19 +57,19 @@ async function request(path, params, signal) {
   throw new Problem(answer.status, detail);
 }
 
-export async function readText(answer) {
+// room: what answers may have together, {bytes}.
+export async function readText(answer, room = { bytes: ANSWER_MAX }) {
   const reader = answer.body.getReader();
   const decoder = new TextDecoder();
-  let all = "",
-    size = 0;
+  let all = "";
   for (;;) {
     const { done, value } = await reader.read().catch((error) => {
       if (error.name === "AbortError") throw error;
       throw new Problem(0, error.message, "cut");
     });
     if (done) return all + decoder.decode();
-    size += value.length;
-    if (size > ANSWER_MAX) {
+    room.bytes -= value.length;
+    if (room.bytes < 0) {
       reader.cancel();
       throw new Problem(0, "", "too_long");
     }
@@ -86,8 +86,8 @@ const exact = (name, value) => {
 export const add = (sum, value) => exact("", sum + value);
 
 // path: ["usage"], or ["tasks", project, source, id]. params: [[name, value], …]
-export async function ask(path, params = [], signal) {
-  const body = await readText(await request(path, params, signal));
+export async function ask(path, params = [], signal, room = { bytes: ANSWER_MAX }) {
+  const body = await readText(await request(path, params, signal), room);
   let answer;
   try {
     answer = JSON.parse(body, exact);
@@ -98,22 +98,24 @@ export async function ask(path, params = [], signal) {
   return answer;
 }
 
-// Saves a list as CSV. The request has the token in its header, so this cannot be a plain link.
-export async function save(path, params, name) {
+// The rows of a list behind a cursor, all of them: as of the position of its first page.
+export async function askRest(path, params, cursor) {
+  const room = { bytes: ANSWER_MAX };
+  const rows = [];
+  while (cursor) {
+    const page = await ask(path, [...params, ["limit", "1000"], ["cursor", cursor]], undefined, room);
+    rows.push(...page.rows);
+    cursor = page.next_cursor;
+  }
+  return rows;
+}
+
+// A list as CSV, of any length. The request has the token in its header, so this cannot be a plain link.
+export async function csv(path, params) {
   const answer = await request(path, [...params, ["format", "csv"]]);
-  let blob;
   try {
-    blob = await answer.blob();
+    return await answer.blob();
   } catch (error) {
     throw new Problem(0, error.message, "cut");
   }
-  saveAs(blob, name);
-}
-
-export function saveAs(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }

@@ -2,7 +2,7 @@
 // numbers and the same links, so to a screen reader the chart is one picture with a name.
 import { html, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 import { scaleBand, scaleLinear, stack } from "./vendor/d3.js";
-import { number } from "./parts.js";
+import { Named, number } from "./parts.js";
 import { language, t } from "./words.js";
 
 const HEIGHT = 280,
@@ -95,8 +95,8 @@ export function Chart({ steps, series, measure, onPick, every = [1] }) {
 
 export function Legend({ series }) {
   return html`<ul class="legend" aria-label=${t("legend")}>${series.map(
-    (one) => html`<li key=${one.name}>
+    (one) => html`<li key=${one.id ?? one.name}>
     <svg width="12" height="12" aria-hidden="true"><rect class=${one.color} width="12" height="12" rx="2" />
-      </svg>${one.name}</li>`,
+      </svg><span><${Named} ...${one} /></span></li>`,
   )}</ul>`;
 }

@@ -1,6 +1,6 @@
 // What several views use.
 import { html, useEffect, useRef, useState } from "./vendor/preact.js";
-import { add, ask, Problem, save } from "./api.js";
+import { add, ask, Problem } from "./api.js";
 import { language, t } from "./words.js";
 
 export const number = (value) => new Intl.NumberFormat(language()).format(value);
@@ -55,26 +55,6 @@ export function useAnswer(key, question, onDenied) {
   };
 }
 
-export function Save({ path, params, name, onDenied }) {
-  const [problem, setProblem] = useState(null);
-  const [waits, setWaits] = useState(false);
-  const start = async () => {
-    setProblem(null);
-    setWaits(true);
-    try {
-      await save(path, params, name);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      if (error.status === 401) onDenied(error);
-      else setProblem(error);
-    } finally {
-      setWaits(false);
-    }
-  };
-  return html`<button type="button" onClick=${start} disabled=${waits}>${waits ? t("saving") : t("save_csv")}</button>
-    ${problem && html`<${Failure} problem=${problem} />`}`;
-}
-
 // The title of a view takes the focus when the view changes, so that a screen reader says where one is.
 export function Title({ text, children }) {
   const own = useRef(null);
@@ -100,3 +80,8 @@ export const askList = (path, params) => (signal) => ask(path, params, signal);
 // A value of a group: what is absent has a name of its own.
 export const seriesName = (by, value) =>
   value === null || value === undefined ? t("no_" + by) : by === "tier" ? t("tier_" + value) : value;
+
+export const projectName = (projects, id) => projects.find((project) => project.id === id)?.name || id;
+
+// A name, and the id of what it names beside it.
+export const Named = ({ name, id }) => html`${name}${id && id !== name && html` <small>${id}</small>`}`;

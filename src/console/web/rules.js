@@ -1,16 +1,30 @@
 // The sentence beside each number in the language of the page. English sentences are the server's; for Chinese there is
-// one for each fixed rule name of docs/v1-tasks.md, made of the same values. An unknown rule keeps the server's sentence.
+// one for each rule of src/query/explain.c, made of the same values. An unknown rule keeps the server's sentence.
 import { language, t } from "./words.js";
 
 const tier = (name) => t("tier_" + name);
 
+// Measures that a notice may lack, as `missing` names them.
+const measures = { codec: "编码", width: "宽度", height: "高度", duration_ms: "时长", image_count: "图片数", time: "完成时间" };
+const listed = (names) => (names ?? []).map((name) => measures[name] ?? name).join("、");
+
+const inMinutes = (p) =>
+  p.minutes * 60 === p.seconds
+    ? `，即 ${p.minutes} 分钟`
+    : `；每个任务不足一分钟的部分按一分钟计：${p.minutes} 分钟`;
+const byToken = (p) => `令牌 ${p.token}${p.token_label ? `（标签：${p.token_label}）` : ""} `;
+const NO_TOKEN = "中没有令牌：由服务器上的命令写入，或由较早的版本写入";
+
+// By part and rule. p: the part. task: all of the answer's task.
 const zh = {
   counts: {
-    finished: (p) =>
-      p.images > 0 ? `任务已完成，计 ${p.images} 张图片` : `任务已完成，计 ${p.seconds} 秒、${p.minutes} 分钟`,
+    finished: (p, task) =>
+      task.kind === "snapshot"
+        ? `任务已完成，计 ${p.images} 张图片`
+        : `任务已完成，计 ${p.seconds} 秒、${p.minutes} 分钟`,
     failed: () => "失败的任务不计量",
     voided: () => "该记录已被作废，不计量",
-    unresolved: () => "该输出尚未计量：通知中缺少必要的数据",
+    unresolved: (p, task) => `该输出尚未计量：通知中没有${listed(task.unresolved?.missing)}`,
     resolved: () => "同一输出的后续记录代替它计量",
     void: () => "这是一条作废记录：它撤销另一条记录，自身不计量",
   },
@@ -27,43 +41,54 @@ const zh = {
     beyond: (p) =>
       `长边 ${p.longer_side}、短边 ${p.shorter_side}，至少有一边超过${tier("high")}的上限，因此清晰度是${tier("super")}`,
     none: () => "只有已完成的转码任务才有清晰度",
-    stored: (p) => `记录写入时的清晰度是${tier(p.name)}，予以保留；按现行规则会得到另一个清晰度`,
+    stored: (p) => `记录写入时的清晰度是${tier(p.name)}，予以保留；按现行规则会得到另一个清晰度，或没有清晰度`,
   },
   amount: {
-    exact: (p) => `${p.duration_ms} 毫秒正好是 ${p.seconds} 秒；每个任务不足一分钟按一分钟计：${p.minutes} 分钟`,
-    rounded: (p) =>
-      `${p.duration_ms} 毫秒四舍五入为 ${p.seconds} 秒；每个任务不足一分钟按一分钟计：${p.minutes} 分钟`,
-    at_least: (p) => `${p.duration_ms} 毫秒计 ${p.seconds} 秒，因为有时长的任务至少计 1 秒；${p.minutes} 分钟`,
+    exact: (p) => `${p.duration_ms} 毫秒正好是 ${p.seconds} 秒${inMinutes(p)}`,
+    rounded: (p) => `${p.duration_ms} 毫秒四舍五入为 ${p.seconds} 秒${inMinutes(p)}`,
+    at_least: (p) => `${p.duration_ms} 毫秒计 ${p.seconds} 秒，因为有时长的任务至少计 1 秒${inMinutes(p)}`,
     images: (p) => `截图任务按图片数计，不按秒计：${p.images} 张`,
-    none: () => "上报中没有时长",
+    none: (p, task) =>
+      task.status === "void"
+        ? "作废记录没有时长"
+        : task.kind === "snapshot"
+          ? "上报中没有图片数"
+          : "上报中没有时长",
   },
   finished: {
     stated: () => "完成时间由上报给出",
     arrival: () => "上报没有给出完成时间，以到达时间为准",
-    notice: () => "上报没有给出完成时间，以通知的到达时间为准；该通知后来才被读取",
+    notice: () => "通知没有给出完成时间，以通知的到达时间为准；该通知后来才从隔离区读取",
   },
   day: {
-    local_date: (p) => `按时区 ${p.zone} 的当地日期，任务属于 ${p.date}`,
-    day_goes_on: (p) => `按时区 ${p.zone}，时钟回拨越过午夜，已开始的一天继续，任务属于 ${p.date}`,
+    local_date: (p, task) => `按时区 ${p.zone}，任务完成于 ${task.finished.time}，属于 ${p.date} 这一天`,
+    day_goes_on: (p, task) =>
+      `按时区 ${p.zone}，任务完成于 ${task.finished.time}；时钟回拨越过午夜，已开始的一天继续，因此属于 ${p.date} 这一天`,
   },
   reported: {
-    token: (p) =>
-      `由令牌 ${p.token}${p.token_label ? `（标签：${p.token_label}）` : ""} 上报，写入位置 ${p.position}`,
-    unknown: () => "记录中没有令牌：由服务器上的命令上报，或由较早的版本写入",
+    token: (p) => `由${byToken(p)}上报，到达时间 ${p.arrived}`,
+    unknown: (p) => `记录${NO_TOKEN}；到达时间 ${p.arrived}`,
   },
   voided: {
-    voided: (p) =>
-      `由令牌 ${p.token}${p.token_label ? `（标签：${p.token_label}）` : ""} 作废，作废记录 ${p.source} / ${p.id}，到达时间 ${p.arrived}`,
-    unknown: (p) => `作废记录 ${p.source} / ${p.id} 中没有令牌，到达时间 ${p.arrived}`,
+    voided: (p) => `由${byToken(p)}作废，作废记录 ${p.source} / ${p.id}，到达时间 ${p.arrived}`,
+    unknown: (p) => `作废记录 ${p.source} / ${p.id} ${NO_TOKEN}；到达时间 ${p.arrived}`,
   },
   unresolved: {
-    waits: () => "通知中缺少这些数据，正在等待补全",
-    resolved: () => "后续的完整上报已补全",
+    waits: (p) => `${p.arrived} 到达的通知中没有${listed(p.missing)}；该输出正在等待补全的上报`,
+    resolved: (p, task) =>
+      `${p.arrived} 到达的通知中没有${listed(p.missing)}；${task.reported?.arrived ?? ""} 到达的上报补全了该输出`,
   },
 };
 
-// null: use the server's sentence.
-export function sentence(part, told) {
-  const made = language() === "zh-CN" ? zh[part]?.[told.rule] : undefined;
-  return made ? made(told) : null;
+// The sentence of the server also says what rules of this version would give, and the answer has no value of it.
+const saysMore = (part, p) => p.rule === "stored" || (part === "codec" && p.text.includes(";"));
+
+// The sentences of a part of a task: [[language, text], …].
+export function sentences(part, task) {
+  const p = task[part];
+  const server = ["en", p.text];
+  const made = language() === "zh-CN" ? zh[part]?.[p.rule] : undefined;
+  if (!made) return [server];
+  const own = ["zh-CN", made(p, task)];
+  return saysMore(part, p) ? [own, server] : [own];
 }

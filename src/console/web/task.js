@@ -1,8 +1,8 @@
 // One task, explained: each number beside the rule that gave it.
 import { html } from "./vendor/preact.js";
-import { askList, Failure, number, Title, useAnswer } from "./parts.js";
-import { sentence } from "./rules.js";
-import { language, t } from "./words.js";
+import { askList, Failure, Named, number, projectName, Title, useAnswer } from "./parts.js";
+import { sentences } from "./rules.js";
+import { t } from "./words.js";
 
 const PARTS = ["counts", "codec", "tier", "amount", "finished", "day", "reported", "voided", "unresolved"];
 
@@ -36,10 +36,10 @@ function resultOf(name, part, kind) {
   }
 }
 
-function Part({ name, part, kind }) {
-  const local = sentence(name, part);
-  return html`<div class="part"><dt>${t("part_" + name)}</dt><dd><strong>${resultOf(name, part, kind)}</strong>
-    <p lang=${local ? language() : "en"}>${local ?? part.text}</p>
+function Part({ name, task }) {
+  const part = task[name];
+  return html`<div class="part"><dt>${t("part_" + name)}</dt><dd><strong>${resultOf(name, part, task.kind)}</strong>
+    ${sentences(name, task).map(([language, text]) => html`<p key=${language} lang=${language}>${text}</p>`)}
     ${name === "voided" && html`<p>${t("voided_by", part.actor ?? "–")}</p>`}</dd></div>`;
 }
 
@@ -61,12 +61,14 @@ function Facts({ task }) {
     )}</dl>`;
 }
 
-function Story({ answer }) {
+function Story({ answer, projects }) {
   const task = answer.task;
   return html`<p class="about"><span>${task.kind ? t("kind_" + task.kind) : "–"}</span>
-    <span>${t("status_" + task.status)}</span></p>
+    <span>${t("status_" + task.status)}</span>
+    <span><${Named} name=${projectName(projects, task.project)} id=${task.project} /></span></p>
     <dl class="parts">${PARTS.filter((name) => task[name]).map((name) => html`<${Part} key=${name} name=${name}
-      part=${task[name]} kind=${task.kind} />`)}</dl>
+      task=${task} />`)}</dl>
+    <p class="note">${t("repeats")}</p>
     <${Facts} task=${task} />
     <details><summary>JSON</summary><pre tabindex="0">${JSON.stringify(answer, null, 2)}</pre></details>`;
 }
@@ -74,7 +76,7 @@ function Story({ answer }) {
 // A browser shortens an address whose segment is "." or "..", even if it is encoded.
 const isUnreachable = (path) => path.some((segment) => segment === "." || segment === "..");
 
-export function Task({ path, params, onDenied }) {
+export function Task({ path, params, projects, onDenied }) {
   const zone = params.get("zone");
   const whole = path.length === 3 && !isUnreachable(path);
   const question = whole ? askList(["tasks", ...path], zone ? [["zone", zone]] : []) : null;
@@ -89,5 +91,5 @@ export function Task({ path, params, onDenied }) {
     ${!whole && html`<p class="failure" role="alert">${t("unreachable_id")}</p>`}
     <div aria-live="polite" class="state">${whole && state.waits ? t("waits") : ""}</div>
     ${state.problem && html`<${Failure} problem=${state.problem} />`}
-    ${state.answer && html`<${Story} answer=${state.answer} />`}`;
+    ${state.answer && html`<${Story} answer=${state.answer} projects=${projects} />`}`;
 }

@@ -1,12 +1,13 @@
 // The tasks of a cell, newest first, in pages that the server fixes at one position.
 import { html, useEffect, useState } from "./vendor/preact.js";
-import { ask, Problem } from "./api.js";
-import { askList, Failure, number, Save, Select, seriesName, sumOf, Title, useAnswer } from "./parts.js";
+import { ask, askRest, Problem } from "./api.js";
+import { askList, Failure, Named, number, projectName, Select, seriesName, sumOf, Title, useAnswer } from "./parts.js";
 import { href } from "./place.js";
+import { Save } from "./save.js";
 import { t } from "./words.js";
 
 const STATUSES = ["finished", "failed", "voided", "unresolved", "all"];
-const FILTERS = ["project", "from", "to", "kind", "tier", "codec", "zone", "status", "task_id"];
+const FILTERS = ["project", "from", "to", "month", "kind", "tier", "codec", "zone", "status", "task_id"];
 
 const asked = (params) => [...params].filter(([name]) => FILTERS.includes(name));
 
@@ -14,7 +15,7 @@ const asked = (params) => [...params].filter(([name]) => FILTERS.includes(name))
 const momentOf = (text) => text.slice(0, 10) + " " + text.slice(11).replace(/([+-]\d\d:\d\d|Z)$/, " $1");
 
 // What the list is about. `at` and `span` are only shown: `from` and `to` are what is asked for.
-function words(params) {
+function words(params, projects) {
   const span = params.get("span");
   const kind = params.get("kind");
   return [
@@ -23,11 +24,11 @@ function words(params) {
     kind && t("kind_" + kind),
     ...params.getAll("tier").map((tier) => seriesName("tier", tier || null)),
     ...params.getAll("codec").map((codec) => seriesName("codec", codec || null)),
-    params.get("project"),
+    ...params.getAll("project").map((id) => projectName(projects, id)),
   ].filter(Boolean);
 }
 
-function Row({ task, zone, withProject }) {
+function Row({ task, zone, projects }) {
   const target = href("task", [task.project, task.source, task.id], [["zone", zone]]);
   const images = task.kind === "snapshot";
   return html`<tr class="link" onClick=${() => {
@@ -35,7 +36,7 @@ function Row({ task, zone, withProject }) {
   }}>
     <th scope="row"><a href=${target} onClick=${(event) => event.stopPropagation()}>${task.task_id}</a></th>
     <td class="moment">${momentOf(task.finished)}</td>
-      ${withProject && html`<td>${task.project}</td>`}<td>${task.source}</td>
+      ${projects && html`<td><${Named} name=${projectName(projects, task.project)} id=${task.project} /></td>`}<td>${task.source}</td>
     <td>${t("status_" + task.status)}</td><td>${task.codec ?? "–"}</td>
       <td>${task.tier ? t("tier_" + task.tier) : "–"}</td>
     <td>${task.resolution ?? "–"}</td><td class="number">${images ? "–" : number(task.seconds)}</td>
@@ -43,8 +44,8 @@ function Row({ task, zone, withProject }) {
       class="number">${images ? number(task.images) : "–"}</td></tr>`;
 }
 
-function Table({ rows, params, isWhole }) {
-  const withProject = !params.get("project"),
+function Table({ rows, params, isWhole, projects }) {
+  const withProject = params.getAll("project").length !== 1,
     zone = params.get("zone");
   const about = t(isWhole ? "sum_of_all" : "sum_so_far", number(rows.length));
   const heads = [
@@ -62,7 +63,7 @@ function Table({ rows, params, isWhole }) {
       ${["seconds", "minutes", "images"].map((column) => html`<th scope="col" class="number"
         key=${column}>${t("measure_" + column)}</th>`)}</tr></thead>
     <tbody>${rows.map((task) => html`<${Row} key=${task.project + " " + task.position} task=${task}
-      zone=${zone} withProject=${withProject} />`)}</tbody>
+      zone=${zone} projects=${withProject && projects} />`)}</tbody>
     <tfoot><tr><th scope="row" colspan=${heads.length}>${about}</th>
       ${["seconds", "minutes", "images"].map((column) => html`<td class="number"
         key=${column}>${sumOf(rows, column)}</td>`)}</tr></tfoot>
@@ -97,13 +98,13 @@ function usePages(key, first, params, onDenied) {
   return { rows: pages.flatMap((page) => page.rows), cursor, next, problem, waits };
 }
 
-export function Tasks({ params, onDenied }) {
+export function Tasks({ params, projects, onDenied }) {
   const question = asked(params);
   const key = JSON.stringify(question);
   const state = useAnswer(key, askList(["tasks"], question), onDenied);
   const first = state.answer ?? null;
   const pages = usePages(key, first, question, onDenied);
-  const about = words(params);
+  const about = words(params, projects);
   const change = (name, value) => {
     const next = new URLSearchParams(params);
     value ? next.set(name, value) : next.delete(name);
@@ -128,12 +129,14 @@ export function Tasks({ params, onDenied }) {
       first &&
       (pages.rows.length === 0 && !pages.cursor
         ? html`<p class="empty">${t("no_tasks")}</p>`
-        : html`<${Table} rows=${pages.rows} params=${params} isWhole=${!pages.cursor} />`)
+        : html`<${Table} rows=${pages.rows} params=${params} isWhole=${!pages.cursor}
+          projects=${projects} />`)
     }
     ${
       first &&
-      html`<p>${pages.cursor && html`<button type="button" onClick=${pages.next}
-        disabled=${pages.waits}>${t("more")}</button> `}
-      <${Save} path=${["tasks"]} params=${question} name="codecmeter-tasks.csv" onDenied=${onDenied} /></p>`
+      html`${pages.cursor && html`<p><button type="button" onClick=${pages.next}
+        disabled=${pages.waits}>${t("more")}</button></p>`}
+      <${Save} path=${["tasks"]} params=${question} name="codecmeter-tasks" onDenied=${onDenied}
+        rows=${async () => [...pages.rows, ...(await askRest(["tasks"], question, pages.cursor))]} />`
     }`;
 }

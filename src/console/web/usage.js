@@ -4,9 +4,10 @@
 import { html, useMemo, useState } from "./vendor/preact.js";
 import { add } from "./api.js";
 import { Chart, Legend } from "./chart.js";
-import { askList, attempt, Failure, Field, number, Save, Select } from "./parts.js";
+import { askList, attempt, Failure, Field, Named, number, projectName, Select } from "./parts.js";
 import { seriesName, sumOf, Title, useAnswer } from "./parts.js";
 import { href } from "./place.js";
+import { Save } from "./save.js";
 import { t } from "./words.js";
 
 const STEPS = ["15m", "1h", "1d", "1w", "1mo", "total"];
@@ -15,7 +16,9 @@ const KINDS = ["transcode", "remux", "snapshot", "audio"];
 const TIERS = ["low", "medium", "high", "super"];
 // Bars from one label to the next, so that labels are round hours.
 const LABELS = { "15m": [1, 2, 4, 8, 16, 24, 48, 96], "1h": [1, 2, 3, 6, 12, 24, 48, 168] };
-const COLORS = 7; // of codecs; the others share one
+const BY = ["tier", "codec", "project"];
+const COLORS = 7; // of codecs and projects; the others share one
+const FILE_ONLY = ["too_long", "too_large"]; // problems of answers that a file has all the same
 const ROWS_FIRST = 200,
   ROWS_MORE = 2000;
 
@@ -33,7 +36,7 @@ function questionOf(params, projects) {
     apart,
     measures,
     projects,
-    by: params.get("by") === "codec" ? "codec" : "tier",
+    by: BY.includes(params.get("by")) ? params.get("by") : "tier",
     step: STEPS.includes(params.get("step")) ? params.get("step") : "1d",
     measure: measures.includes(params.get("measure")) ? params.get("measure") : measures[0],
     range: params.has("month") ? "month" : params.has("from") || params.has("to") ? "dates" : "now",
@@ -68,7 +71,13 @@ const shortOf = (date, step) =>
         ? date.slice(0, 10)
         : date.slice(5, 10);
 
-function seriesOf(rows, by, measure) {
+// What a value of the group is called: {name, id}. A project has both.
+const called = (value, q) =>
+  q.by === "project" ? { name: projectName(q.projects, value), id: value } : { name: seriesName(q.by, value) };
+const inWords = ({ name, id }) => (id && id !== name ? name + " (" + id + ")" : name);
+
+function seriesOf(rows, q) {
+  const { by, measure } = q;
   const sums = new Map();
   for (const row of rows) if (row.tasks > 0) sums.set(row[by], add(sums.get(row[by]) ?? 0, row[measure]));
   let values = [...sums.keys()];
@@ -76,7 +85,7 @@ function seriesOf(rows, by, measure) {
   else values.sort((a, b) => sums.get(b) - sums.get(a));
   const named = values.slice(0, COLORS).map((value, index) => ({
     values: [value],
-    name: seriesName(by, value),
+    ...called(value, q),
     sum: sums.get(value),
     color: value === null ? "s-none" : by === "tier" ? "s" + TIERS.indexOf(value) : "s" + index,
   }));
@@ -114,7 +123,7 @@ function tasksOf(q, start, end, values, label) {
     "tasks",
     [],
     [
-      ["project", q.project || null],
+      ["project", q.by === "project" ? null : q.project || null],
       ["from", start],
       ["to", end],
       ["kind", q.kind],
@@ -139,10 +148,7 @@ function Controls({ q, answer, change }) {
           : { month: "", from: "", to: "" },
     );
   const options = (names, prefix) => names.map((name) => [name, t(prefix + name)]);
-  const projects = q.projects.map((project) => [
-    project.id,
-    project.name === project.id || !project.name ? project.id : project.name + " (" + project.id + ")",
-  ]);
+  const projects = q.projects.map(({ id }) => [id, inWords({ name: projectName(q.projects, id), id })]);
   return html`<form class="controls" onSubmit=${(event) => event.preventDefault()}>
     <${Select} label=${t("project")} value=${q.project} onChange=${(project) => change({ project })}
       options=${[["", t("all_projects")], ...projects]} />
@@ -168,7 +174,7 @@ function Controls({ q, answer, change }) {
     <${Select} label=${t("step")} value=${q.step} onChange=${(step) => change({ step })}
       options=${options(STEPS, "step_")} />
     <${Select} label=${t("by")} value=${q.by} onChange=${(by) => change({ by })}
-      options=${options(["tier", "codec"], "by_")} />
+      options=${options(BY, "by_")} />
     <${Select} label=${t("kind")} value=${q.kind} onChange=${(kind) => change({ kind, measure: "" })}
       options=${options(KINDS, "kind_")} />
     <${Select} label=${t("measure")} value=${q.measure} onChange=${(measure) => change({ measure })}
@@ -180,13 +186,13 @@ const columnsOf = (kind) => (kind === "snapshot" ? ["images", "tasks"] : ["secon
 
 function Row({ row, q }) {
   const label = labelOf(row.date, q.step),
-    name = seriesName(q.by, row[q.by]);
+    about = called(row[q.by], q);
   const target = tasksOf(q, row.start, row.end, [row[q.by]], label);
   return html`<tr class="link" onClick=${() => {
     location.hash = target;
   }}>
-    <th scope="row" class="moment"><a href=${target} aria-label=${t("tasks_of", label + ", " + name)}
-      onClick=${(event) => event.stopPropagation()}>${label}</a></th><td>${name}</td>
+    <th scope="row" class="moment"><a href=${target} aria-label=${t("tasks_of", label + ", " + inWords(about))}
+      onClick=${(event) => event.stopPropagation()}>${label}</a></th><td><${Named} ...${about} /></td>
     ${columnsOf(q.kind).map((column) => html`<td class="number" key=${column}>${number(row[column])}</td>`)}</tr>`;
 }
 
@@ -211,25 +217,29 @@ function Table({ rows, q }) {
 
 function drawingOf(answer, q) {
   const dated = answer.rows.filter((row) => row.date !== null);
-  const series = seriesOf(dated, q.by, q.measure);
+  const series = seriesOf(dated, q);
   return { rows: dated.filter((row) => row.tasks > 0), series, steps: stepsOf(dated, series, q) };
 }
 
+const fileName = (q) =>
+  "codecmeter-" +
+  [q.project, q.month || q.from, q.by]
+    .filter(Boolean)
+    .join("-")
+    .replace(/[^\w.-]+/g, "_");
+
+// rows(): see Save.
+const Files = ({ q, rows, onDenied }) =>
+  html`<${Save} path=${["usage"]} params=${asked(q)} name=${fileName(q)} rows=${rows} onDenied=${onDenied} />`;
+
 function Answer({ answer, q, onDenied }) {
-  const made = useMemo(() => attempt(() => drawingOf(answer, q)), [answer, q.by, q.measure, q.step, t("total")]);
+  const made = useMemo(() => attempt(() => drawingOf(answer, q)), [answer, q.by, q.measure, q.step, q.projects, t("total")]);
   const { rows, series, steps } = made.value ?? { rows: [], series: [], steps: [] };
   const zone = q.zone || (q.projects.find((project) => project.id === q.project) ?? q.projects[0])?.time_zone;
-  const name =
-    "codecmeter-" +
-    [q.project, q.month || q.from, q.by]
-      .filter(Boolean)
-      .join("-")
-      .replace(/[^\w.-]+/g, "_") +
-    ".csv";
   const pick = (at, index) => {
     location.hash = tasksOf(q, steps[at].start, steps[at].end, series[index].values, steps[at].label);
   };
-  if (made.problem) return html`<${Failure} problem=${made.problem} />`;
+  if (made.problem) return html`<${Failure} problem=${made.problem} /><${Files} q=${q} onDenied=${onDenied} />`;
   return html`<p class="note">${zone && t("days_of", zone)} ${t("as_of", answer.position)}</p>
     ${
       rows.length === 0
@@ -240,7 +250,7 @@ function Answer({ answer, q, onDenied }) {
           measure=${t("measure_" + q.measure)} onPick=${pick} /></section>
       <section aria-label=${t("table")}><${Table} rows=${rows} q=${q} /></section></div>`
     }
-    <p><${Save} path=${["usage"]} params=${asked(q)} name=${name} onDenied=${onDenied} /></p>`;
+    <${Files} q=${q} rows=${async () => answer.rows.filter((row) => row.tasks > 0)} onDenied=${onDenied} />`;
 }
 
 export function Usage({ params, projects, onDenied }) {
@@ -256,5 +266,6 @@ export function Usage({ params, projects, onDenied }) {
   return html`<${Title} text=${t("view_usage")} /><${Controls} q=${q} answer=${state.last} change=${change} />
     <div aria-live="polite" class="state">${state.waits ? t("waits") : ""}</div>
     ${state.problem && html`<${Failure} problem=${state.problem} />`}
+    ${FILE_ONLY.includes(state.problem?.kind) && html`<${Files} q=${q} onDenied=${onDenied} />`}
     ${state.answer && html`<${Answer} answer=${state.answer} q=${q} onDenied=${onDenied} />`}`;
 }

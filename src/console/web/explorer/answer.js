@@ -1,7 +1,7 @@
 // What was signed, what was sent, what came back.
 import { html, useMemo, useState } from "../vendor/preact.js";
-import { saveAs } from "../api.js";
 import { number } from "../parts.js";
+import { keep } from "../save.js";
 import { t } from "../words.js";
 import { Copyable } from "./copy.js";
 import { indent } from "./json.js";
@@ -34,7 +34,7 @@ function Body({ answer, name }) {
   return html`${answer.end !== "whole" && html`<p class="failure" role="alert">${t("answer_" + answer.end)}</p>`}
     ${isLong && html`<p class="note">${t("part_shown", number(SHOWN_MAX))}</p>`}
     <${Copyable} id="answer-text" label=${t("answer")} text=${shown}>
-      <button type="button" onClick=${() => saveAs(answer.blob, name)}>${t("save_answer")}</button><//>`;
+      <button type="button" onClick=${() => keep(answer.blob, name)}>${t("save_answer")}</button><//>`;
 }
 
 const endings = [["json", "json"], ["ndjson", "ndjson"], ["csv", "csv"]];

@@ -1,0 +1,1 @@
+export { strToU8, Zip, ZipDeflate } from "fflate";
