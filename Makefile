@@ -9,7 +9,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk docs lint bench bench-profile node-red browser screenshots fresh deb deb-test clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk docs lint bench bench-profile node-red snippets browser screenshots fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -107,6 +107,12 @@ node-red: ## run the flows of examples/node-red in a real Node-RED; needs Node 1
 	@mkdir -p build-node-red && cp tests/node-red/package.json tests/node-red/package-lock.json build-node-red/
 	@npm ci --prefix build-node-red --no-audit --no-fund --loglevel error
 	@/usr/bin/python3 -m pytest -p no:cacheprovider -q tests/node-red
+
+snippets: ## compile and run the programs in Go and Java that the API browser copies; installs both compilers
+	@scripts/install snippets
+	@$(MAKE) --no-print-directory build
+	@scripts/browser-modules
+	@/usr/bin/python3 -m pytest -p no:cacheprovider -q -rP tests/snippets
 
 browser: ## run the tests of the console in Chromium only
 	@scripts/install test

@@ -48,7 +48,7 @@
 #define THREAD_DESCRIPTORS 4u
 #define CONNECTIONS_LEAST 8u /* the least that http.connections_max may be */
 
-#define REPORT_ROUTES 8u    /* the signed API, what takes reports, the console, and /openapi.json */
+#define REPORT_ROUTES 9u    /* the signed API, what takes reports, the console, and /openapi.json */
 
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
@@ -320,6 +320,7 @@ static int start_endpoints(struct service *service, struct err *err) {
   start_adapters(service);
   service->routes[5] = endpoint_console_route();
   service->routes[6] = endpoint_console_bare_route();
+  service->routes[8] = endpoint_uapi_route();
   result = start_openapi(service, err);
   return result == 0 ? start_v1(service, err) : result;
 }

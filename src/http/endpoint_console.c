@@ -16,7 +16,7 @@
 
 #define FOLDER "/console/"
 
-static void bind_browser(struct http_reply *reply) {
+void endpoint_console_bind(struct http_reply *reply) {
   http_reply_header(reply, "Content-Security-Policy", POLICY);
   http_reply_header(reply, "X-Content-Type-Options", "nosniff");
   http_reply_header(reply, "Referrer-Policy", "no-referrer");
@@ -24,7 +24,7 @@ static void bind_browser(struct http_reply *reply) {
 
 static void refuse(struct http_reply *reply, unsigned status, const char *detail) {
   http_reply_problem(reply, status, detail);
-  bind_browser(reply);
+  endpoint_console_bind(reply);
   http_reply_header(reply, "Cache-Control", "no-store");
 }
 
@@ -33,7 +33,7 @@ static void send_file(const struct console_file *file, const char *caching, stru
   const struct static_file sent = {
       .type = console_type(file), .hash = file->hash, .raw = file->raw, .gzip = file->gzip};
   static_file_send(&sent, caching, request, reply);
-  bind_browser(reply);
+  endpoint_console_bind(reply);
 }
 
 void endpoint_console_page(const struct console_file *page, struct http_request *request, struct http_reply *reply) {
@@ -59,7 +59,7 @@ static enum http_result handle_bare(void *arg, struct http_request *request, str
   (void)arg;
   (void)request;
   reply->status = 308;
-  bind_browser(reply);
+  endpoint_console_bind(reply);
   http_reply_header(reply, "Location", FOLDER);
   return HTTP_ANSWERED;
 }

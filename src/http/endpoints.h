@@ -22,9 +22,14 @@ struct http_route endpoint_api_route(struct api *api, uint64_t body_max);
 /* "/console" and "/console/": the console's page and its assets. Anybody may read them; they hold no data. */
 struct http_route endpoint_console_route(void);
 struct http_route endpoint_console_bare_route(void);
-/* Answers with an embedded page, with the headers that bind a browser: nothing but this server's own scripts, styles,
- * images and answers is loaded, nobody may frame the page, and no address is told to other sites. */
+/* Adds the headers that bind a browser: nothing but this server's own scripts, styles, images and answers is loaded,
+ * nobody may frame the page, and no address is told to other sites. */
+void endpoint_console_bind(struct http_reply *reply);
+/* Answers with an embedded page, and binds the browser. */
 void endpoint_console_page(const struct console_file *page, struct http_request *request, struct http_reply *reply);
+
+/* "/uapi/detail?id=ACTION": leads to the action's form in the console. Another id leads to the list of all. */
+struct http_route endpoint_uapi_route(void);
 
 /* "/openapi.json": the description of the API, in several languages. Anybody may read it. */
 #define ENDPOINT_OPENAPI_MAX 4 /* languages */

@@ -127,6 +127,30 @@ def test_the_folder_is_the_hash_of_all_assets(site):
     assert hashlib.sha256(lines.encode()).hexdigest()[:20] == site.folder
 
 
+BAD_IDS = ("", "?", "?id", "?id=", "?id=getregion", "?id=GetRegion%00", "?id=%47etRegion", "?id=CreateCodecPatten", "?id=nothing&id=GetRegion",
+           "?id=%0d%0aSet-Cookie:x", "?id=https://evil.example/", "?id=../../x", "?id=<script>", "?x=GetRegion", "?id=" + "GetRegion" * 100)
+
+
+@pytest.mark.parametrize("query", BAD_IDS)
+def test_unknown_ids_of_uclouds_explorer_lead_to_the_list(site, query):
+    answer = site.get("/uapi/detail" + query)
+    assert answer.status == 302 and answer.headers["location"] == "../console/#/api" + ("?unknown" if query.strip("?") else "")
+    assert answer.body == b"" and "set-cookie" not in answer.headers
+    check_headers(answer)
+
+
+def test_ids_of_uclouds_explorer_lead_to_forms(site):
+    document = json.loads(site.get("/openapi.json").body)
+    actions = [one["operationId"] for way in document["paths"].values() for one in way.values() if one["x-codecmeter-kind"] == "action"]
+    for name in actions:
+        for query in (f"?id={name}", f"?x=1&id={name}&id=other"):
+            answer = site.get("/uapi/detail" + query)
+            assert (answer.status, answer.headers["location"], answer.headers["cache-control"]) == (302, "../console/#/api/" + name, "no-store")
+            check_headers(answer)
+    assert len(actions) >= 14 and site.get("/uapi/detail?id=GetRegion", "POST").status == 405
+    assert site.get("/uapi/detail/").status == 404 and site.get("/uapi").status == 404
+
+
 def test_the_console_without_a_slash(site):
     answer = site.get("/console")
     assert answer.status == 308 and answer.headers["location"] == "/console/" and answer.body == b""
@@ -147,6 +171,7 @@ def loaded(site, wanted):
             wanted += re.findall(rf'"{site.folder}/([^"]+)"', text)
         elif name.endswith(".js"):
             wanted += beside(name, re.findall(r'(?:from|import) ?"(\.[^"]+)"', text))
+            wanted += beside(name, re.findall(r'new URL\("([^"]+)", import\.meta\.url\)', text))
     return sizes
 
 
@@ -193,7 +218,7 @@ def test_no_browser_time_and_no_storage():
 def test_vendored_libraries_are_those_that_were_pinned():
     lines = open(os.path.join(VENDOR, "SHA256SUMS")).read().splitlines()
     sums = dict(reversed(line.split("  ")) for line in lines)
-    assert sorted(sums) == sorted(os.listdir(os.path.join(WEB, "vendor"))) and len(sums) == 3
+    assert sorted(sums) == sorted(os.listdir(os.path.join(WEB, "vendor"))) and len(sums) == 4
     for name, wanted in sums.items():
         with open(os.path.join(WEB, "vendor", name), "rb") as file:
             assert hashlib.sha256(file.read()).hexdigest() == wanted, f"{name}: run src/console/vendor/make"

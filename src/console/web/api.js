@@ -1,8 +1,9 @@
 // Asks /v1. The token lives in this module's memory and nowhere else: a reload forgets it.
 
 let token = "";
-const base = new URL("../v1/", document.baseURI);
-const ANSWER_MAX = 16 << 20; // bytes of an answer that is shown; more belongs into a CSV file
+export const root = new URL("../", document.baseURI); // of the server, also below a prefix
+const base = new URL("v1/", root);
+export const ANSWER_MAX = 16 << 20; // bytes of an answer that is shown; more belongs into a CSV file
 
 // Why there is no answer. status: 0, nothing came; else the server's. kind: a key of words.js for our own reasons.
 export class Problem extends Error {
@@ -26,21 +27,26 @@ function address(path, params) {
   return url;
 }
 
-async function request(path, params, signal) {
-  let answer;
+// What came, whatever its status. Nothing is kept, and no other host is told or asked.
+export async function send(url, { withToken, signal, ...rest }) {
   try {
-    answer = await fetch(address(path, params), {
-      headers: { Authorization: "Bearer " + token },
+    return await fetch(url, {
+      headers: withToken ? { Authorization: "Bearer " + token } : {},
       cache: "no-store",
       credentials: "omit",
       redirect: "error",
       referrerPolicy: "no-referrer",
       signal,
+      ...rest,
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, error.message, "unreachable");
   }
+}
+
+async function request(path, params, signal) {
+  const answer = await send(address(path, params), { withToken: true, signal });
   if (answer.ok) return answer;
   let detail = answer.statusText;
   try {
@@ -52,7 +58,7 @@ async function request(path, params, signal) {
 }
 
 // room: what answers may have together, {bytes}.
-async function text(answer, room) {
+export async function readText(answer, room = { bytes: ANSWER_MAX }) {
   const reader = answer.body.getReader();
   const decoder = new TextDecoder();
   let all = "";
@@ -81,7 +87,7 @@ export const add = (sum, value) => exact("", sum + value);
 
 // path: ["usage"], or ["tasks", project, source, id]. params: [[name, value], …]
 export async function ask(path, params = [], signal, room = { bytes: ANSWER_MAX }) {
-  const body = await text(await request(path, params, signal), room);
+  const body = await readText(await request(path, params, signal), room);
   let answer;
   try {
     answer = JSON.parse(body, exact);

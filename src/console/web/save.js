@@ -4,7 +4,7 @@ import { csv, Problem } from "./api.js";
 import { Failure } from "./parts.js";
 import { t } from "./words.js";
 
-function keep(blob, name) {
+export function keep(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;

@@ -4,8 +4,8 @@ import { isToken } from "./api.js";
 import { Failure, Title } from "./parts.js";
 import { t } from "./words.js";
 
-// problem: why the last token did not work; null. tries(token): a promise that ends when the token was tried.
-export function SignIn({ problem, tries, waits }) {
+// problem: why the last token did not work; null. tries(token): a promise that ends when the token was tried. onOpen: a view without a token is wanted.
+export function SignIn({ problem, tries, waits, onOpen }) {
   const [malformed, setMalformed] = useState(false);
   const submit = (event) => {
     event.preventDefault();
@@ -36,5 +36,7 @@ export function SignIn({ problem, tries, waits }) {
     <p id="token-help">${t("token_help")}</p>
     <p><code>codecmeter console</code></p>
     <p>${t("memory_only")}</p>
+    <p>${t("without_token")} <a href="#/api" onClick=${onOpen}>${t("view_api")}</a> ·
+      <a href="#/sign" onClick=${onOpen}>${t("view_sign")}</a></p>
   </main>`;
 }

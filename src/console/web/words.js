@@ -6,6 +6,10 @@ const en = {
   view_usage: "Usage",
   view_tasks: "Tasks",
   view_task: "Task",
+  view_api: "API",
+  view_sign: "Signatures",
+  without_token: "Without a read token:",
+  problem_not_loaded: "This view could not be loaded. Load the page again.",
   sign_in: "Sign in",
   sign_out: "Sign out",
   token: "Read token",
@@ -122,6 +126,10 @@ const zh = {
   view_usage: "用量",
   view_tasks: "任务",
   view_task: "任务",
+  view_api: "API",
+  view_sign: "签名",
+  without_token: "不需要读取令牌：",
+  problem_not_loaded: "无法加载此视图。请刷新页面。",
   sign_in: "登录",
   sign_out: "退出",
   token: "读取令牌",
@@ -237,6 +245,11 @@ export const language = () => chosen;
 
 export function setLanguage(name) {
   chosen = name;
+}
+
+// The words of views that are loaded later: {en, "zh-CN"}.
+export function addWords(more) {
+  for (const name of Object.keys(words)) Object.assign(words[name], more[name]);
 }
 
 // A key without a word is shown as it is: what the server names later is not hidden.

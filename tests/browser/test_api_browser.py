@@ -1,0 +1,572 @@
+"""The API browser: each operation of the server's description as a form, sent to a real server, and copied as programs that are run.
+
+Source: issue 15, point 7; docs/console.md.
+"""
+import json
+import urllib.parse
+
+import pytest
+
+from stage import LANGUAGES, browser  # noqa: F401 (first: it finds the modules of the system tests)
+from browser import HOST
+from client import canonical, sign
+from explorer import HOSTILE, Page, Proxy, World, exactly, run_snippet
+
+STAT = {"ProjectId": "org-demo", "BeginTime": "1500220800", "EndTime": "1500480000"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = World(tmp_path_factory.mktemp("world") / "data")
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def tab(browser, world):  # noqa: F811
+    """Opens windows, and looks at the end at what none of them may have done."""
+    tabs = []
+
+    def open_tab(**options):
+        tabs.append(Page(browser, world.server, **options))
+        return tabs[-1]
+
+    yield open_tab
+    for each in tabs:
+        hosts = each.run("return requests.filter((url) => !url.startsWith(args.url + '/') && !url.startsWith('blob:' + args.url))", url=each.url)
+        assert hosts == [], "the console asks other hosts"
+        errors = [text for text in each.run("return errors") if not text.startswith("Failed to load resource")]
+        assert errors == []
+        assert each.run("return await page.evaluate(() => window.bad === undefined)"), "a text ran as a script"
+        each.close()
+
+
+def same(world, operation, shown, body):
+    """The page shows what the server sent. The time in an answer of `sources` goes on."""
+    if body[:1] != "{" or body.count("\n") > 1:  # CSV, ndjson
+        assert shown == body
+    elif operation == "sources":
+        assert exactly(shown).keys() == exactly(body).keys()
+    else:
+        assert exactly(shown) == exactly(body)
+
+
+# ---- the list ----
+
+
+@pytest.mark.parametrize("language,lang", zip(LANGUAGES, ("en", "zh")))
+def test_every_operation_is_listed_and_has_a_form_with_help(tab, world, language, lang):
+    page = tab(language=language)
+    page.open("#/api")
+    page.run("await page.waitForSelector('.operations')")
+    listed = page.run("return await page.$$eval('.operations li', (all) => all.map((one) => [one.querySelector('a').textContent, one.querySelector('.summary').textContent]))")
+    wanted = [[one["operationId"], one["summary"].replace("`", "")] for _, _, one in world.operations("action", "resource", "report", "server", lang=lang)]
+    assert sorted(listed) == sorted(wanted) and len(wanted) >= 19
+    for path, method, one in world.operations("action", "resource", "report", "server", lang=lang):
+        page.open("#/api/" + one["operationId"])
+        text = page.text("main")
+        assert one["description"].replace("`", "") in text and f"{method.upper()} {path.split('#')[0]}" in text
+        if one["x-codecmeter-kind"] == "report":
+            assert page.run("return await page.locator('form').count()") == 0
+            continue
+        schema = one.get("requestBody", {}).get("content", {}).get("application/x-www-form-urlencoded", {}).get("schema", {})
+        params = [(name, each) for name, each in schema.get("properties", {}).items() if name not in ("Action", "PublicKey", "Signature")]
+        params += [(each["name"], each) for each in one.get("parameters", [])]
+        labels = page.run("return await page.$$eval('.about-param label, .about-param .label', (all) => all.map((one) => one.firstChild.textContent))")
+        assert [name for name in labels if name != labels[-1]] == [name for name, _ in params]
+        for name, each in params:
+            assert each["description"].replace("`", "") in page.text(f"[id='help-{name}']"), name
+
+
+def test_the_list_is_searched(tab, world):
+    page = tab()
+    page.open("#/api")
+    page.fill("search", "tasklist codec")
+    assert page.run("return await page.$$eval('.operations a', (all) => all.map((one) => one.textContent))") == ["GetCodecTaskList"]
+    page.fill("search", "no such thing")
+    assert page.run("return await page.locator('.operations').count()") == 0 and "0 of" in page.text("p[role=status]")
+    page.fill("search", "")
+    page.click(".operations a")
+    page.run("await page.waitForSelector('form')")
+    page.run("await page.goBack(); await page.waitForSelector('.operations')")
+
+
+# ---- sending ----
+
+
+def test_every_action_answers_from_its_form_as_the_server_does(tab, world):
+    page = tab()
+    page.open("#/api/GetRegion")
+    page.keys(world.key)
+    for name in world.actions:
+        page.open("#/api/" + name)
+        if page.run("return await page.getByRole('button', {name: 'Fill in the examples'}).count()") > 0:
+            page.button("Fill in the examples")
+        shown = page.send()
+        params = page.run("return await page.$$eval('.param input', (all) => all.filter((one) => one.value).map((one) => [one.name, one.value]))")
+        params += page.run("return await page.$$eval('.param select', (all) => all.filter((one) => one.value).map((one) => [one.name, one.value]))")
+        sent = world.client.signed({"Action": name, **dict(params)})
+        assert page.shown("#signature") == sent["Signature"], name
+        text = canonical({key: value for key, value in sent.items() if key != "Signature"})
+        assert page.shown("#canonical") == text + "<PrivateKey>"
+        body = world.client.request("POST", "/", urllib.parse.urlencode(sent), {"Content-Type": "application/x-www-form-urlencoded"}).body.decode()
+        same(world, name, shown, body)
+        assert exactly(shown)["RetCode"] == "0", (name, shown)
+        assert "200 OK" in page.text(".summary-line") and f"{len(body.encode()):,} bytes" in page.text(".summary-line")
+        assert "x-ucloud-request-uuid: " in page.shown("#answer-headers")
+
+
+def encoded(value):
+    return urllib.parse.quote(value, safe="")
+
+
+def queries(path, one):
+    """The path with its examples, alone and with the example of each parameter; what to do to the form for it."""
+    required = [each for each in one.get("parameters", []) if each["in"] == "path"]
+    for each in required:
+        path = path.replace("{%s}" % each["name"], encoded(each["example"]))
+    yield path, None
+    for each in one.get("parameters", []):
+        if each["in"] != "query":
+            continue
+        value = each["example"]
+        if isinstance(value, dict):
+            pairs = list(value.items())
+        elif isinstance(value, list):
+            pairs = [(each["name"], ",".join(value))] if each.get("explode") is False else [(each["name"], item) for item in value]
+        else:
+            pairs = [(each["name"], value)]
+        yield path + "?" + urllib.parse.urlencode(pairs), each["name"]
+
+
+def test_every_resource_answers_from_its_form_as_the_server_does(tab, world):
+    page = tab()
+    page.sign_in(world)
+    for path, _, one in world.operations("resource", "server"):
+        name = one["operationId"]
+        for query, param in queries(path, one):
+            page.open("#/api/" + name)
+            page.button("Clear")
+            if any(each["in"] == "path" for each in one.get("parameters", [])):
+                page.button("Fill in the examples")
+            if param:
+                page.example(param)
+            shown = page.send()
+            answer = world.get(query, world.read)
+            same(world, name, shown, answer.body.decode())
+            assert str(answer.status) in page.text(".summary-line"), query
+            assert page.shown("section[aria-labelledby=request] pre").split("\n")[0].endswith(query.replace("%20", "+")), query
+
+
+def test_a_form_of_many_kinds_of_values_sends_what_was_given(tab, world):
+    page = tab()
+    page.sign_in(world)
+    page.open("#/api/usage")
+    for name in ("org-acme", "org-demo"):
+        page.run("await page.getByRole('button', {name: 'Add a value of project'}).click(); await page.getByRole('textbox', {name: /^project/}).last().fill(args.name)", name=name)
+    page.run("await page.getByRole('checkbox', {name: 'tier'}).check(); await page.getByRole('checkbox', {name: 'project'}).check()")
+    page.run("await page.getByRole('button', {name: 'Add a value of group'}).click(); await page.getByRole('textbox', {name: 'group 1'}).fill('label.team')")
+    page.run("await page.selectOption('[name=step]', '1d')")
+    page.fill("from", "2026-10-01")
+    page.fill("to", "2026-11-01")
+    page.run("await page.getByRole('button', {name: 'Add a value of codec'}).click()")  # an empty value: tasks without a codec
+    page.run("await page.getByRole('button', {name: 'Add a value of codec'}).click(); await page.getByRole('textbox', {name: 'codec 2'}).fill('h264')")
+    page.pair("label", "team", HOSTILE[0])
+    shown = page.send()
+    request = page.shown("section[aria-labelledby=request] pre").split("\n")[0]
+    pairs = urllib.parse.parse_qsl(request.split("?")[1], keep_blank_values=True)
+    assert sorted(pairs) == sorted([("project", "org-acme"), ("project", "org-demo"), ("group", "tier,project,label.team"), ("step", "1d"), ("from", "2026-10-01"),
+                                    ("to", "2026-11-01"), ("codec", ""), ("codec", "h264"), ("label.team", HOSTILE[0])])
+    same(world, "usage", shown, world.get("/v1/usage?" + urllib.parse.urlencode(pairs), world.read).body.decode())
+    assert len(json.loads(shown)["rows"]) == 2  # one in each project
+
+
+def test_what_is_missing_or_cannot_be_sent_is_said(tab, world):
+    page = tab()
+    page.open("#/api/GetRegion")
+    page.run("await page.click('form button.main')")
+    assert "Type PublicKey and PrivateKey" in page.text("main > .failure")
+    page.keys(world.key)
+    page.pair("Other parameters", "action", "x")
+    page.run("await page.click('form button.main')")
+    assert "given twice" in page.text("main > .failure") and page.run("return await page.locator('#snippet').count()") == 0
+    page.button("Clear")
+    page.pair("Other parameters", "na&me", "x")
+    page.run("await page.click('form button.main')")
+    assert "na&me" in page.text("main > .failure")
+    page.sign_in(world)
+    page.open("#/api/task")
+    page.run("await page.click('form button.main')")
+    assert "project, source, id" in page.text("main > .failure")
+    page.button("Fill in the examples")
+    page.fill("id", "..")
+    page.run("await page.click('form button.main')")
+    assert "cannot send" in page.text("main > .failure")
+
+
+def test_without_a_token_actions_are_sent_and_resources_ask_for_one(tab, world):
+    page = tab()
+    page.open("#/api/usage")
+    page.fill("month", "2026-10")
+    assert page.run("return await page.getByRole('button', {name: 'Send', exact: true}).count()") == 0
+    page.button("Sign in to send this")
+    page.run("await page.fill('input[name=token]', args.token); await page.keyboard.press('Enter'); await page.waitForSelector('form .param')", token=world.read)
+    assert page.run("return await page.inputValue('[name=month]')") == "2026-10"
+    assert json.loads(page.send())["complete"] is True
+    page.button("Sign out")
+    page.run("await page.waitForSelector('text=Sign in to send this')")
+    page.open("#/api/openapi")
+    assert json.loads(page.send())["openapi"].startswith("3.1")  # anybody may read it
+
+
+WRONG = (({"private_key": "0" * 40}, 171), ({"public_key": "nobody"}, 172))
+
+
+@pytest.mark.parametrize("change,code", WRONG)
+def test_a_wrong_key_is_refused_by_the_server(tab, world, change, code):
+    page = tab()
+    page.open("#/api/GetRegion")
+    page.keys({**world.key, **change})
+    assert json.loads(page.send())["RetCode"] == code
+
+
+def test_numbers_beyond_2_53_are_shown_as_they_came(tab, world):
+    page = tab()
+    page.open("#/api/openapi")
+    page.run("await page.route('**/openapi.json', (route) => route.fulfill({body: args.body, contentType: 'application/json'}))",
+             body='{"position":9007199254740993,"x":1.50,"y":18446744073709551615,"z":1e400}')
+    assert page.send() == '{\n  "position": 9007199254740993,\n  "x": 1.50,\n  "y": 18446744073709551615,\n  "z": 1e400\n}'
+
+
+def test_long_answers_are_bounded(tab, world):
+    page = tab()
+    page.open("#/api/openapi")
+    page.run("await page.route('**/openapi.json', (route) => route.fulfill({body: '[\"' + 'x'.repeat(args.size) + '\"]', contentType: 'application/json'}))", size=2 << 20)
+    assert len(page.send()) == 1 << 20 and "first 1,048,576 characters" in page.text("main")
+    page.run("await page.unroute('**/openapi.json'); await page.route('**/openapi.json', (route) => route.fulfill({body: 'x'.repeat(args.size)}))", size=18 << 20)
+    assert len(page.send()) == 1 << 20 and "not whole" in page.text("main")
+
+
+def test_a_request_is_cancelled(tab, world):
+    page = tab()
+    page.open("#/api/openapi")
+    page.run("let first = true; await page.route('**/openapi.json', (route) => (first ? (first = false) : route.continue()))")
+    page.run("await page.click('form button.main'); await page.getByRole('button', {name: 'Cancel'}).click(); await page.waitForFunction(() => document.querySelector('.summary-line').textContent === 'Cancelled.')")
+    assert json.loads(page.send())["openapi"]
+
+
+def test_a_server_that_is_gone_is_said(tab, world):
+    page = tab()
+    page.open("#/api/openapi")
+    page.run("await context.setOffline(true); await page.click('form button.main'); await page.waitForSelector('main > .failure')")
+    assert "did not answer" in page.text("main > .failure")
+
+
+def test_an_answer_is_saved_as_it_came(tab, world):
+    page = tab()
+    page.sign_in(world)
+    page.open("#/api/usage")
+    page.run("await page.selectOption('[name=format]', 'csv')")
+    page.fill("month", "2026-10")
+    shown = page.send()
+    name, text = page.run("""const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'Save the answer'}).click()]);
+      const pieces = []; for await (const piece of await file.createReadStream()) pieces.push(piece);
+      return [file.suggestedFilename(), Buffer.concat(pieces).toString('utf8')];""")
+    assert name == "usage.csv" and text == shown and text.startswith("\ufeff")
+    assert text == world.get("/v1/usage?month=2026-10&format=csv", world.read).body.decode()
+
+
+# ---- copied as programs ----
+
+
+def compare(world, page, name, folder, languages=("curl", "Python")):
+    shown = page.shown("#answer-text")
+    for language in languages:
+        place = folder / language
+        place.mkdir(exist_ok=True)
+        for old in place.iterdir():
+            old.unlink()
+        printed = run_snippet(world, language, page.snippet(language), place)
+        same(world, name, shown, printed)
+
+
+def test_each_action_copied_and_run_answers_the_same(tab, world, tmp_path):
+    page = tab()
+    page.open("#/api/GetRegion")
+    page.keys(world.key)
+    for name in world.actions:
+        page.open("#/api/" + name)
+        if page.run("return await page.getByRole('button', {name: 'Fill in the examples'}).count()") > 0:
+            page.button("Fill in the examples")
+        page.send()
+        compare(world, page, name, tmp_path)
+
+
+def test_each_resource_copied_and_run_answers_the_same(tab, world, tmp_path):
+    page = tab()
+    page.sign_in(world)
+    for _, _, one in world.operations("resource", "server"):
+        page.open("#/api/" + one["operationId"])
+        if any(each["in"] == "path" for each in one.get("parameters", [])):
+            page.button("Fill in the examples")
+        page.send()
+        compare(world, page, one["operationId"], tmp_path)
+
+
+def test_hostile_values_are_sent_signed_and_copied_as_they_are(tab, world, tmp_path):
+    page = tab()
+    page.open("#/api/GetCodecTotalStat")
+    page.keys(world.key)
+    for number, value in enumerate(HOSTILE):
+        page.button("Clear")
+        page.fill("ProjectId", value)
+        page.pair("Other parameters", f"X.{number}", value + "\t" + value)
+        shown = page.send()
+        assert json.loads(shown)["RetCode"] == 292 and json.loads(shown)["Message"] == f"Project [{value}] not exists"
+        compare(world, page, "GetCodecTotalStat", tmp_path)
+
+
+def test_hostile_labels_are_found_by_form_and_by_copy(tab, world, tmp_path):
+    page = tab()
+    page.sign_in(world)
+    page.open("#/api/tasks")
+    for value in HOSTILE:
+        page.button("Clear")
+        page.fill("from", "2026-10-01")
+        page.fill("to", "2026-11-01")
+        page.pair("label", "team", value)
+        rows = json.loads(page.send())["rows"]
+        assert {row["labels"]["team"] for row in rows} == {value} and len(rows) == 2
+        compare(world, page, "tasks", tmp_path)
+
+
+def test_segments_of_paths_are_copied_as_they_are(tab, world, tmp_path):
+    page = tab()
+    page.sign_in(world)
+    page.open("#/api/task")
+    page.fill("project", "org-demo")
+    page.fill("source", "farm-7")
+    for value in HOSTILE:
+        page.fill("id", value + "/x")
+        assert json.loads(page.send())["status"] == 404
+        compare(world, page, "task", tmp_path)
+
+
+# ---- secrets ----
+
+
+def kept(page):
+    """All that a later user of the browser could find."""
+    return page.run("""return JSON.stringify([page.url(), await page.title(), await page.evaluate(async () => [location.href, document.referrer, document.cookie,
+      {...localStorage}, {...sessionStorage}, history.state, history.length, window.name, performance.getEntriesByType('resource').map((one) => one.name),
+      (await indexedDB.databases()), await caches.keys().catch(() => [])]), await context.storageState(), requests])""")
+
+
+def test_no_secret_is_kept_or_shown(tab, world):
+    page = tab()
+    page.sign_in(world)
+    page.open("#/api/GetRegion")
+    page.keys(world.key)
+    page.send()
+    secret = world.key["private_key"]
+    markup = "return await page.evaluate(() => document.documentElement.outerHTML)"
+    for language in ("curl", "Python", "Go", "Java"):
+        page.snippet(language)
+        assert secret not in page.run(markup) and world.read not in page.run(markup)
+    page.button("Show the PrivateKey")
+    assert page.shown("#canonical").endswith(world.key["public_key"] + secret)
+    page.button("Show the PrivateKey")
+    assert secret not in page.run(markup)
+    page.open("#/api/usage")
+    page.send()
+    assert page.run("return await page.getAttribute('body', 'class')") is None
+    for place in ("#/sign", "#/api/GetRegion"):
+        page.open(place)
+    assert secret not in kept(page) and world.read not in kept(page)
+    assert secret not in world.server.log_text() and world.read not in world.server.log_text()
+    bodies = page.run("""const sent = []; page.on('request', (one) => sent.push(one.url() + one.postData() + JSON.stringify(one.headers())));
+      await page.click('form button.main'); await page.waitForTimeout(0); await page.waitForFunction(() => document.querySelector('.summary-line').textContent.includes('bytes')); return sent""")
+    assert bodies and all(secret not in text for text in bodies)
+    # Signing out forgets the keys; so does loading the page again.
+    page.button("Sign out")
+    page.open("#/api/GetProjectList")
+    assert page.run("return await page.inputValue('[name=privateKey]') + await page.inputValue('[name=publicKey]')") == ""
+    page.keys(world.key)
+    page.button("Forget the keys")
+    assert page.run("return await page.inputValue('[name=privateKey]') + await page.inputValue('[name=publicKey]')") == ""
+    page.keys(world.key)
+    page.run("await page.reload(); await page.waitForSelector('[name=privateKey]')")
+    assert page.run("return await page.inputValue('[name=privateKey]')") == ""
+    for name in ("publicKey", "privateKey"):
+        assert page.run("return await page.getAttribute('[name=' + args.name + ']', 'autocomplete')", name=name) == "off"
+    assert page.run("return await page.getAttribute('[name=privateKey]', 'type')") == "password"
+
+
+# ---- addresses ----
+
+
+def test_the_address_of_uclouds_explorer_opens_the_action(tab, world):
+    page = tab()
+    for name in world.actions:
+        page.go("/uapi/detail?id=" + name)
+        page.run("await page.waitForFunction((text) => document.querySelector('h1')?.textContent === text, args.name)", name=name)
+        assert page.run("return page.url()") == f"{world.server.url}/console/#/api/{name}"
+    page.go("/uapi/detail?id=CreateCodecTaskByPatten")
+    page.run("await page.waitForSelector('main .failure')")
+    assert "has no request of the name" in page.text(".failure") and page.run("return await page.locator('.operations').count()") > 0
+
+
+def test_below_a_path_of_a_proxy(browser, world, tmp_path):  # noqa: F811
+    proxy = Proxy(world.server, "/meter")
+    page = Page(browser, world.server)
+    try:
+        page.url = proxy.url
+        page.go("/uapi/detail?id=GetRegion")
+        page.run("await page.waitForSelector('form')")
+        assert page.run("return page.url()") == proxy.url + "/console/#/api/GetRegion"
+        page.keys(world.key)
+        page.send()
+        assert ("POST", "/meter/") in proxy.asked and proxy.url + "/'" in page.snippet("curl")
+        compare(world, page, "GetRegion", tmp_path)
+    finally:
+        page.close()
+        proxy.close()
+
+
+def test_by_a_host_name_on_plain_http(tab, world):
+    """There a browser has neither crypto.subtle nor a clipboard of its own."""
+    page = tab(host=HOST)
+    page.open("#/api/GetCodecTotalStat")
+    assert page.run("return await page.evaluate(() => [isSecureContext, crypto.subtle === undefined, navigator.clipboard === undefined])") == [False, True, True]
+    page.keys(world.key)
+    for name, value in STAT.items():
+        page.fill(name, value)
+    sent = {"Action": "GetCodecTotalStat", **STAT, "PublicKey": world.key["public_key"]}
+    assert json.loads(page.send())["RetCode"] == 0 and page.shown("#signature") == sign(sent, world.key["private_key"])
+    snippet = page.snippet("curl")
+    assert HOST in snippet
+    page.run("await page.locator('section[aria-labelledby=copy]').getByRole('button', {name: 'Copy', exact: true}).click()")
+    assert "Copied." in page.text("section[aria-labelledby=copy]")
+    page.open("#/sign")
+    page.run("await page.focus('textarea'); await page.keyboard.press('Control+V')")
+    assert page.run("return await page.inputValue('textarea')").strip() == snippet.strip()
+
+
+# ---- for everybody ----
+
+
+def test_a_request_by_keyboard_alone(tab, world):
+    page = tab()
+    page.open("#/api")
+    page.run("await page.waitForSelector('.operations')")
+    press = lambda *keys: page.run("for (const key of args.keys) await page.keyboard.press(key)", keys=keys)  # noqa: E731
+    focused = lambda: page.run("return await page.evaluate(() => document.activeElement.name || document.activeElement.textContent)")  # noqa: E731
+
+    def reach(name):
+        for _ in range(80):
+            if focused() == name:
+                return
+            press("Tab")
+        raise AssertionError(name + " is not reached")
+
+    reach("search")
+    page.run("await page.keyboard.type('getregion')")
+    reach("GetRegion")
+    press("Enter")
+    page.run("await page.waitForSelector('[name=publicKey]')")
+    for name, value in (("publicKey", world.key["public_key"]), ("privateKey", world.key["private_key"])):
+        reach(name)
+        page.run("await page.keyboard.type(args.value)", value=value)
+    reach("Send")
+    press("Enter")
+    page.run("await page.waitForSelector('#answer-text')")
+    assert json.loads(page.shown("#answer-text"))["RetCode"] == 0
+    reach("Show the PrivateKey")
+    press("Space")
+    assert page.shown("#canonical").endswith(world.key["private_key"])
+    reach("Python")
+    press("Enter")
+    assert "import hashlib" in page.shown("#snippet")
+
+
+def looks(page, world, name):
+    """Each state of these views, looked at by eye (SCREENSHOTS) and by axe."""
+    def look(state):
+        page.look(f"api-{name}-{state}")
+        assert page.axe() == [], state
+        wide = page.run("return await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)")
+        assert wide == 0, state
+
+    page.open("#/api?unknown")
+    page.run("await page.waitForSelector('.operations')")
+    look("list")
+    page.open("#/api/GetCodecTotalStat")
+    page.run("await page.click('form button.main')")
+    look("no-keys")
+    page.keys(world.key)
+    for param, value in STAT.items():
+        page.fill(param, value)
+    page.send()
+    look("action")
+    page.open("#/api/reportEvents")
+    look("report")
+    page.open("#/api/usage")
+    look("signed-out")
+    page.sign_in(world)
+    page.open("#/api/usage")
+    page.fill("month", "2026-10")
+    for param in ("group", "label", "kind", "codec"):
+        page.example(param)
+    page.send()
+    look("resource")
+    page.open("#/sign")
+    look("sign-empty")
+    given = {"Action": "GetRegion", "PublicKey": "a b", "Name": " x ", "Signature": sign({"Action": "GetRegion", "PublicKey": "a b", "Name": "x"}, "key")}
+    for state, params in (("sign-wrong", given), ("sign-right", {**given, "Signature": sign(given, "key")})):
+        page.fill("params", urllib.parse.urlencode(params))
+        page.fill("key", "key")
+        page.run("await page.click('form button.main'); await page.waitForSelector('.verdict')")
+        look(state)
+    page.fill("params", "{")
+    page.run("await page.click('form button.main'); await page.waitForSelector('main > .failure')")
+    look("sign-unreadable")
+
+
+@pytest.mark.parametrize("width,dark", ((1280, False), (1280, True), (360, False), (360, True)))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_view_has_serious_findings_or_scrolls_sideways(tab, world, language, width, dark):
+    looks(tab(language=language, width=width, dark=dark), world, f"{language}-{width}-{'dark' if dark else 'light'}")
+
+
+def test_the_language_is_changed_by_a_click_and_keeps_what_was_typed(tab, world):
+    page = tab()
+    page.open("#/api/GetCodecTotalStat")
+    page.keys(world.key)
+    page.fill("BeginTime", "1500220800")
+    page.button("中文")
+    page.run("await page.waitForSelector('text=参数')")
+    assert page.run("return [await page.inputValue('[name=BeginTime]'), await page.inputValue('[name=privateKey]')]") == ["1500220800", world.key["private_key"]]
+
+
+def test_each_word_is_there_in_both_languages(tab, world):
+    page = tab()
+    page.go("/console/")
+    words = page.module("words", r"""const of = (all) => Object.entries(all).map(([key, word]) => [key, (word.match(/\{\d\}/g) ?? []).sort().join()]);
+      return [of(m.en), of(m.zh)]""")
+    assert sorted(words[0]) == sorted(words[1]) and len(words[0]) > 100
+
+
+def test_the_checker_page_says_what_is_wrong(tab, world):
+    page = tab()
+    page.open("#/sign")
+    before = len(page.run("return requests"))
+    given = {"Action": "GetRegion", "PublicKey": "k", "X": " 1"}
+    page.fill("params", urllib.parse.urlencode({**given, "Signature": sign({**given, "X": "1"}, "secret")}))
+    page.fill("key", "secret")
+    page.button("Check")
+    assert "The signature is wrong" in page.text(".verdict") and "sent the blanks" in page.text(".verdict")
+    assert page.shown("#canonical") == "ActionGetRegionPublicKeykX 1<PrivateKey>" and page.shown("#signature") == sign(given, "secret")
+    page.fill("params", json.dumps({**given, "Signature": sign(given, "secret")}))
+    page.button("Check")
+    assert "The signature is right" in page.text(".verdict")
+    assert len(page.run("return requests")) == before and "secret" not in kept(page)
