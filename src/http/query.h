@@ -28,7 +28,8 @@ void query_set_deadline(const struct exchange *x);
 /* The exchange ends: frees what is left of its query. Does nothing without one. */
 void query_end(struct exchange *x);
 
-/* Refuses the queries that have waited for too long, and starts a spare thread beside long turns. On the sweeper's thread, without the server's lock. */
+/* Refuses the queries that have waited for too long, and starts a spare thread beside long turns. On the sweeper's
+ * thread, without the server's lock. */
 void query_expire(struct http_server *server);
 
 #endif
