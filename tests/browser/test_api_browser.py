@@ -35,6 +35,8 @@ def test_every_operation_is_listed_and_has_a_form_with_help(tab, world, language
         params += [(each["name"], each) for each in one.get("parameters", [])]
         labels = page.run("return await page.$$eval('.about-param label, .about-param .label', (all) => all.map((one) => one.firstChild.textContent))")
         assert [name for name in labels if name != labels[-1]] == [name for name, _ in params]
+        assert page.run("""return await page.$$eval('.choices', (all) => all.every((one) => {
+          const texts = [...one.querySelectorAll('label')].map((each) => each.textContent); return new Set(texts).size === texts.length; }))""")
         for name, each in params:
             assert each["description"].replace("`", "") in page.text(f"[id='help-{name}']"), name
 
@@ -176,6 +178,7 @@ def test_without_a_token_actions_are_sent_and_resources_ask_for_one(tab, world):
     assert json.loads(page.send())["complete"] is True
     page.button("Sign out")
     page.run("await page.waitForSelector('text=Sign in to send this')")
+    assert page.run("return [await page.locator('#answer-text').count(), await page.inputValue('[name=month]')]") == [0, ""]  # nothing for the next user
     page.open("#/api/openapi")
     assert json.loads(page.send())["openapi"].startswith("3.1")  # anybody may read it
 
