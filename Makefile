@@ -124,7 +124,7 @@ screenshots: ## keep pictures of every state of the console in both languages, i
 	@scripts/install test
 	@$(MAKE) --no-print-directory build
 	@scripts/browser-modules
-	@SCREENSHOTS='$(SCREENSHOTS)' /usr/bin/python3 -m pytest -p no:cacheprovider -q -n 2 tests/browser/test_console_looks.py
+	@SCREENSHOTS='$(SCREENSHOTS)' /usr/bin/python3 -m pytest -p no:cacheprovider -q -n 2 tests/browser/test_console_looks.py tests/browser/test_api_looks.py
 	@echo 'The pictures are in $(SCREENSHOTS)'
 
 fresh: ## run README.md's steps and `make test` in bare Debian 12 roots; needs root; PARTS='root user test'

@@ -7,10 +7,13 @@ import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from browser import Tab
+import pytest
+
+from stage import Tab, browser  # noqa: F401
 from client import Client, event
 from conftest import ROOT, Account, Server
 
+STAT = {"ProjectId": "org-demo", "BeginTime": "1500220800", "EndTime": "1500480000"}
 OLD = ("query.max_age=0", "query.max_span=0")  # the examples of the documents are of 2017
 HOSTILE = ("it's", 'say "no"', "$(touch pwned)", "`touch pwned`", "${HOME}", "a\\nb\\", "</script><script>window.bad=1</script>", "标签 中文", "😀 é",
            "100% %41 %s", "a+b &c=d#e?f", "!!", "; touch pwned #", "'\"'; touch pwned; '", "\\u0022; int x", "-e", "@file", "=", "{a,b}*[c]~")
@@ -185,3 +188,48 @@ def run_snippet(world, language, text, folder):
     return done.stdout.decode()
 
 
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = World(tmp_path_factory.mktemp("world") / "data")
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def tab(browser, world):  # noqa: F811
+    """Opens windows, and looks at the end at what none of them may have done."""
+    tabs = []
+
+    def open_tab(**options):
+        tabs.append(Page(browser, world.server, **options))
+        return tabs[-1]
+
+    yield open_tab
+    for each in tabs:
+        hosts = each.run("return requests.filter((url) => !url.startsWith(args.url + '/') && !url.startsWith('blob:' + args.url))", url=each.url)
+        assert hosts == [], "the console asks other hosts"
+        errors = [text for text in each.run("return errors") if not text.startswith("Failed to load resource")]
+        assert errors == []
+        assert each.run("return await page.evaluate(() => window.bad === undefined)"), "a text ran as a script"
+        each.close()
+
+
+def same(world, operation, shown, body):
+    """The page shows what the server sent. The time in an answer of `sources` goes on."""
+    if body[:1] != "{" or body.count("\n") > 1:  # CSV, ndjson
+        assert shown == body
+    elif operation == "sources":
+        assert exactly(shown).keys() == exactly(body).keys()
+    else:
+        assert exactly(shown) == exactly(body)
+
+
+def compare(world, page, name, folder, languages=("curl", "Python")):
+    shown = page.shown("#answer-text")
+    for language in languages:
+        place = folder / language
+        place.mkdir(exist_ok=True)
+        for old in place.iterdir():
+            old.unlink()
+        printed = run_snippet(world, language, page.snippet(language), place)
+        same(world, name, shown, printed)

@@ -1,4 +1,4 @@
-"""The API browser: each operation of the server's description as a form, sent to a real server, and copied as programs that are run.
+"""The API browser: each operation of the server's description as a form, sent to a real server; secrets, addresses, the checker's page.
 
 Source: issue 15, point 7; docs/console.md.
 """
@@ -7,48 +7,9 @@ import urllib.parse
 
 import pytest
 
-from stage import LANGUAGES, browser  # noqa: F401 (first: it finds the modules of the system tests)
-from browser import HOST
+from stage import HOST, LANGUAGES, browser  # noqa: F401 (first: it finds the modules of the system tests)
 from client import canonical, sign
-from explorer import HOSTILE, Page, Proxy, World, exactly, run_snippet
-
-STAT = {"ProjectId": "org-demo", "BeginTime": "1500220800", "EndTime": "1500480000"}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    made = World(tmp_path_factory.mktemp("world") / "data")
-    yield made
-    made.server.stop()
-
-
-@pytest.fixture
-def tab(browser, world):  # noqa: F811
-    """Opens windows, and looks at the end at what none of them may have done."""
-    tabs = []
-
-    def open_tab(**options):
-        tabs.append(Page(browser, world.server, **options))
-        return tabs[-1]
-
-    yield open_tab
-    for each in tabs:
-        hosts = each.run("return requests.filter((url) => !url.startsWith(args.url + '/') && !url.startsWith('blob:' + args.url))", url=each.url)
-        assert hosts == [], "the console asks other hosts"
-        errors = [text for text in each.run("return errors") if not text.startswith("Failed to load resource")]
-        assert errors == []
-        assert each.run("return await page.evaluate(() => window.bad === undefined)"), "a text ran as a script"
-        each.close()
-
-
-def same(world, operation, shown, body):
-    """The page shows what the server sent. The time in an answer of `sources` goes on."""
-    if body[:1] != "{" or body.count("\n") > 1:  # CSV, ndjson
-        assert shown == body
-    elif operation == "sources":
-        assert exactly(shown).keys() == exactly(body).keys()
-    else:
-        assert exactly(shown) == exactly(body)
+from explorer import HOSTILE, STAT, Page, Proxy, compare, exactly, same, tab, world  # noqa: F401
 
 
 # ---- the list ----
@@ -74,6 +35,8 @@ def test_every_operation_is_listed_and_has_a_form_with_help(tab, world, language
         params += [(each["name"], each) for each in one.get("parameters", [])]
         labels = page.run("return await page.$$eval('.about-param label, .about-param .label', (all) => all.map((one) => one.firstChild.textContent))")
         assert [name for name in labels if name != labels[-1]] == [name for name, _ in params]
+        assert page.run("""return await page.$$eval('.choices', (all) => all.every((one) => {
+          const texts = [...one.querySelectorAll('label')].map((each) => each.textContent); return new Set(texts).size === texts.length; }))""")
         for name, each in params:
             assert each["description"].replace("`", "") in page.text(f"[id='help-{name}']"), name
 
@@ -215,6 +178,7 @@ def test_without_a_token_actions_are_sent_and_resources_ask_for_one(tab, world):
     assert json.loads(page.send())["complete"] is True
     page.button("Sign out")
     page.run("await page.waitForSelector('text=Sign in to send this')")
+    assert page.run("return [await page.locator('#answer-text').count(), await page.inputValue('[name=month]')]") == [0, ""]  # nothing for the next user
     page.open("#/api/openapi")
     assert json.loads(page.send())["openapi"].startswith("3.1")  # anybody may read it
 
@@ -274,82 +238,6 @@ def test_an_answer_is_saved_as_it_came(tab, world):
       return [file.suggestedFilename(), Buffer.concat(pieces).toString('utf8')];""")
     assert name == "usage.csv" and text == shown and text.startswith("\ufeff")
     assert text == world.get("/v1/usage?month=2026-10&format=csv", world.read).body.decode()
-
-
-# ---- copied as programs ----
-
-
-def compare(world, page, name, folder, languages=("curl", "Python")):
-    shown = page.shown("#answer-text")
-    for language in languages:
-        place = folder / language
-        place.mkdir(exist_ok=True)
-        for old in place.iterdir():
-            old.unlink()
-        printed = run_snippet(world, language, page.snippet(language), place)
-        same(world, name, shown, printed)
-
-
-def test_each_action_copied_and_run_answers_the_same(tab, world, tmp_path):
-    page = tab()
-    page.open("#/api/GetRegion")
-    page.keys(world.key)
-    for name in world.actions:
-        page.open("#/api/" + name)
-        if page.run("return await page.getByRole('button', {name: 'Fill in the examples'}).count()") > 0:
-            page.button("Fill in the examples")
-        page.send()
-        compare(world, page, name, tmp_path)
-
-
-def test_each_resource_copied_and_run_answers_the_same(tab, world, tmp_path):
-    page = tab()
-    page.sign_in(world)
-    for _, _, one in world.operations("resource", "server"):
-        page.open("#/api/" + one["operationId"])
-        if any(each["in"] == "path" for each in one.get("parameters", [])):
-            page.button("Fill in the examples")
-        page.send()
-        compare(world, page, one["operationId"], tmp_path)
-
-
-def test_hostile_values_are_sent_signed_and_copied_as_they_are(tab, world, tmp_path):
-    page = tab()
-    page.open("#/api/GetCodecTotalStat")
-    page.keys(world.key)
-    for number, value in enumerate(HOSTILE):
-        page.button("Clear")
-        page.fill("ProjectId", value)
-        page.pair("Other parameters", f"X.{number}", value + "\t" + value)
-        shown = page.send()
-        assert json.loads(shown)["RetCode"] == 292 and json.loads(shown)["Message"] == f"Project [{value}] not exists"
-        compare(world, page, "GetCodecTotalStat", tmp_path)
-
-
-def test_hostile_labels_are_found_by_form_and_by_copy(tab, world, tmp_path):
-    page = tab()
-    page.sign_in(world)
-    page.open("#/api/tasks")
-    for value in HOSTILE:
-        page.button("Clear")
-        page.fill("from", "2026-10-01")
-        page.fill("to", "2026-11-01")
-        page.pair("label", "team", value)
-        rows = json.loads(page.send())["rows"]
-        assert {row["labels"]["team"] for row in rows} == {value} and len(rows) == 2
-        compare(world, page, "tasks", tmp_path)
-
-
-def test_segments_of_paths_are_copied_as_they_are(tab, world, tmp_path):
-    page = tab()
-    page.sign_in(world)
-    page.open("#/api/task")
-    page.fill("project", "org-demo")
-    page.fill("source", "farm-7")
-    for value in HOSTILE:
-        page.fill("id", value + "/x")
-        assert json.loads(page.send())["status"] == 404
-        compare(world, page, "task", tmp_path)
 
 
 # ---- secrets ----
@@ -452,108 +340,7 @@ def test_by_a_host_name_on_plain_http(tab, world):
     assert page.run("return await page.inputValue('textarea')").strip() == snippet.strip()
 
 
-# ---- for everybody ----
-
-
-def test_a_request_by_keyboard_alone(tab, world):
-    page = tab()
-    page.open("#/api")
-    page.run("await page.waitForSelector('.operations')")
-    press = lambda *keys: page.run("for (const key of args.keys) await page.keyboard.press(key)", keys=keys)  # noqa: E731
-    focused = lambda: page.run("return await page.evaluate(() => document.activeElement.name || document.activeElement.textContent)")  # noqa: E731
-
-    def reach(name):
-        for _ in range(80):
-            if focused() == name:
-                return
-            press("Tab")
-        raise AssertionError(name + " is not reached")
-
-    reach("search")
-    page.run("await page.keyboard.type('getregion')")
-    reach("GetRegion")
-    press("Enter")
-    page.run("await page.waitForSelector('[name=publicKey]')")
-    for name, value in (("publicKey", world.key["public_key"]), ("privateKey", world.key["private_key"])):
-        reach(name)
-        page.run("await page.keyboard.type(args.value)", value=value)
-    reach("Send")
-    press("Enter")
-    page.run("await page.waitForSelector('#answer-text')")
-    assert json.loads(page.shown("#answer-text"))["RetCode"] == 0
-    reach("Show the PrivateKey")
-    press("Space")
-    assert page.shown("#canonical").endswith(world.key["private_key"])
-    reach("Python")
-    press("Enter")
-    assert "import hashlib" in page.shown("#snippet")
-
-
-def looks(page, world, name):
-    """Each state of these views, looked at by eye (SCREENSHOTS) and by axe."""
-    def look(state):
-        page.look(f"api-{name}-{state}")
-        assert page.axe() == [], state
-        wide = page.run("return await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)")
-        assert wide == 0, state
-
-    page.open("#/api?unknown")
-    page.run("await page.waitForSelector('.operations')")
-    look("list")
-    page.open("#/api/GetCodecTotalStat")
-    page.run("await page.click('form button.main')")
-    look("no-keys")
-    page.keys(world.key)
-    for param, value in STAT.items():
-        page.fill(param, value)
-    page.send()
-    look("action")
-    page.open("#/api/reportEvents")
-    look("report")
-    page.open("#/api/usage")
-    look("signed-out")
-    page.sign_in(world)
-    page.open("#/api/usage")
-    page.fill("month", "2026-10")
-    for param in ("group", "label", "kind", "codec"):
-        page.example(param)
-    page.send()
-    look("resource")
-    page.open("#/sign")
-    look("sign-empty")
-    given = {"Action": "GetRegion", "PublicKey": "a b", "Name": " x ", "Signature": sign({"Action": "GetRegion", "PublicKey": "a b", "Name": "x"}, "key")}
-    for state, params in (("sign-wrong", given), ("sign-right", {**given, "Signature": sign(given, "key")})):
-        page.fill("params", urllib.parse.urlencode(params))
-        page.fill("key", "key")
-        page.run("await page.click('form button.main'); await page.waitForSelector('.verdict')")
-        look(state)
-    page.fill("params", "{")
-    page.run("await page.click('form button.main'); await page.waitForSelector('main > .failure')")
-    look("sign-unreadable")
-
-
-@pytest.mark.parametrize("width,dark", ((1280, False), (1280, True), (360, False), (360, True)))
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_no_view_has_serious_findings_or_scrolls_sideways(tab, world, language, width, dark):
-    looks(tab(language=language, width=width, dark=dark), world, f"{language}-{width}-{'dark' if dark else 'light'}")
-
-
-def test_the_language_is_changed_by_a_click_and_keeps_what_was_typed(tab, world):
-    page = tab()
-    page.open("#/api/GetCodecTotalStat")
-    page.keys(world.key)
-    page.fill("BeginTime", "1500220800")
-    page.button("中文")
-    page.run("await page.waitForSelector('text=参数')")
-    assert page.run("return [await page.inputValue('[name=BeginTime]'), await page.inputValue('[name=privateKey]')]") == ["1500220800", world.key["private_key"]]
-
-
-def test_each_word_is_there_in_both_languages(tab, world):
-    page = tab()
-    page.go("/console/")
-    words = page.module("words", r"""const of = (all) => Object.entries(all).map(([key, word]) => [key, (word.match(/\{\d\}/g) ?? []).sort().join()]);
-      return [of(m.en), of(m.zh)]""")
-    assert sorted(words[0]) == sorted(words[1]) and len(words[0]) > 100
+# ---- the checker of signatures ----
 
 
 def test_the_checker_page_says_what_is_wrong(tab, world):

@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "browser"))
 
 from stage import browser  # noqa: E402, F401 (first: it finds the modules of the system tests)
-from explorer import HOSTILE, Page, World, exactly, run_snippet  # noqa: E402
+from explorer import HOSTILE, Page, World, compare  # noqa: E402
 
 COMPILED = ("Go", "Java")
 COMMANDS = {"Go": "go", "Java": "javac"}
@@ -38,18 +38,6 @@ def page(browser, world):  # noqa: F811
     made.close()
 
 
-def compare(world, page, name, folder, language):
-    shown = page.shown("#answer-text")
-    shutil.rmtree(folder)
-    folder.mkdir()
-    printed = run_snippet(world, language, page.snippet(language), folder)
-    print(language, name, len(printed), "bytes, as the form")
-    if name == "sources":  # its time goes on
-        assert exactly(shown).keys() == exactly(printed).keys()
-    else:
-        assert exactly(shown) == exactly(printed)
-
-
 @pytest.mark.parametrize("language", COMPILED)
 def test_each_operation_compiled_and_run_answers_the_same(world, page, tmp_path, language):
     for _, _, one in world.operations("action", "resource", "server"):
@@ -57,7 +45,7 @@ def test_each_operation_compiled_and_run_answers_the_same(world, page, tmp_path,
         if page.run("return await page.getByRole('button', {name: 'Fill in the examples'}).count()") > 0:
             page.button("Fill in the examples")
         page.send()
-        compare(world, page, one["operationId"], tmp_path, language)
+        compare(world, page, one["operationId"], tmp_path, (language,))
 
 
 @pytest.mark.parametrize("language", COMPILED)
@@ -68,7 +56,7 @@ def test_hostile_values_are_signed_and_sent_as_they_are(world, page, tmp_path, l
         page.fill("ProjectId", value)
         page.pair("Other parameters", f"X.{number}", value + "\t\u202e\u0085" + value)
         assert json.loads(page.send())["Message"] == f"Project [{value}] not exists"
-        compare(world, page, "GetCodecTotalStat", tmp_path, language)
+        compare(world, page, "GetCodecTotalStat", tmp_path, (language,))
 
 
 @pytest.mark.parametrize("language", COMPILED)
@@ -80,4 +68,4 @@ def test_hostile_labels_are_found(world, page, tmp_path, language):
         page.fill("to", "2026-11-01")
         page.pair("label", "team", value)
         assert len(json.loads(page.send())["rows"]) == 2
-        compare(world, page, "tasks", tmp_path, language)
+        compare(world, page, "tasks", tmp_path, (language,))

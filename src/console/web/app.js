@@ -1,8 +1,8 @@
 // The console: who is signed in, which language, which view. One file for each view; docs/console.md draws the whole.
 import { html, render, useEffect, useState } from "./vendor/preact.js";
 import { ask, isToken, Problem, setToken } from "./api.js";
-import { forgetKeys } from "./keys.js";
 import { lazy } from "./lazy.js";
+import { forgetAll } from "./memory.js";
 import { read, takeToken } from "./place.js";
 import { SignIn } from "./signin.js";
 import { Task } from "./task.js";
@@ -51,10 +51,12 @@ function App() {
   const [projects, setProjects] = useState(null);
   const [problem, setProblem] = useState(null);
   const [waits, setWaits] = useState(false);
+  const [session, setSession] = useState(0); // its end clears the view: answers are for who was signed in
   const [isAsked, setAsked] = useState(false); // for a token, on a view that needs none
 
   const leave = (why) => {
-    if (why === null) forgetKeys();
+    if (why === null) forgetAll();
+    setSession((count) => count + 1);
     setToken("");
     setProjects(null);
     setProblem(why);
@@ -100,7 +102,7 @@ function App() {
     ${
       isDoor
         ? html`<${SignIn} problem=${problem} tries=${enter} waits=${waits} onOpen=${() => setAsked(false)} />`
-        : html`<main key=${view}><${shown} path=${place.path} params=${place.params}
+        : html`<main key=${view + session}><${shown} path=${place.path} params=${place.params}
           projects=${projects} onDenied=${leave} onDoor=${() => setAsked(true)} /></main>`
     }`;
 }

@@ -77,7 +77,6 @@ function bounds({ control, least, most, longest, mayBeEmpty }) {
   return [
     control.isInteger && (most === undefined ? t("integer") : t("integer_from_to", least ?? 0, most)),
     longest !== undefined && t("bytes_at_most", longest),
-    control.kind === "list" && t("several"),
     mayBeEmpty && t("may_be_empty"),
   ].filter(Boolean);
 }

@@ -2,7 +2,7 @@
 import { html, useState } from "../vendor/preact.js";
 import { Field } from "../parts.js";
 import { t } from "../words.js";
-import { forgetKeys, keys } from "../keys.js";
+import { forgetKeys, keys } from "../memory.js";
 
 const plain = { autocomplete: "off", spellcheck: "false", autocapitalize: "off" };
 

@@ -1,7 +1,7 @@
 // One operation: its form, its answer, and the same request as a program.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { Problem } from "../api.js";
-import { keys } from "../keys.js";
+import { drafts, keys } from "../memory.js";
 import { Failure, Title } from "../parts.js";
 import { t } from "../words.js";
 import { Answer, summary } from "./answer.js";
@@ -10,8 +10,6 @@ import { emptyOf, Pairs, Param } from "./inputs.js";
 import { hasKeys, KeyForm } from "./keyform.js";
 import { Prose } from "./prose.js";
 import { ask, fault, make, outline } from "./request.js";
-
-const drafts = new Map(); // what was typed into each form, without keys: a change of language or view keeps it
 
 const emptyDraft = ({ params }) => ({ values: Object.fromEntries(params.map((one) => [one.name, emptyOf(one)])), others: [] });
 
