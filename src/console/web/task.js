@@ -38,7 +38,8 @@ function resultOf(name, part, kind) {
 
 function Part({ name, task }) {
   const part = task[name];
-  return html`<div class="part"><dt>${t("part_" + name)}</dt><dd><strong>${resultOf(name, part, task.kind)}</strong>
+  const title = name === "amount" && task.kind === "snapshot" ? "measure_images" : "part_" + name;
+  return html`<div class="part"><dt>${t(title)}</dt><dd><strong>${resultOf(name, part, task.kind)}</strong>
     ${sentences(name, task).map(([language, text]) => html`<p key=${language} lang=${language}>${text}</p>`)}
     ${name === "voided" && html`<p>${t("voided_by", part.actor ?? "–")}</p>`}</dd></div>`;
 }
@@ -64,7 +65,7 @@ function Facts({ task }) {
 
 function Story({ answer, projects }) {
   const task = answer.task;
-  return html`<p class="about"><span>${task.kind ? t("kind_" + task.kind) : "–"}</span>
+  return html`<p class="about">${task.kind && html`<span>${t("kind_" + task.kind)}</span>`}
     <span>${t("status_" + task.status)}</span>
     <span><${Named} name=${projectName(projects, task.project)} id=${task.project} /></span></p>
     <dl class="parts">${PARTS.filter((name) => task[name]).map((name) => html`<${Part} key=${name} name=${name}

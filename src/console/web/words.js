@@ -97,7 +97,7 @@ const en = {
   status_unresolved: "Unresolved",
   status_void: "Void",
   status_all: "All",
-  sum_of_all: "Sum of all {0} tasks",
+  sum_of_all: "Sum of all tasks ({0})",
   sum_so_far: "Sum of the first {0} tasks; there are more",
   no_tasks: "No such tasks.",
   part_counts: "Counts",
