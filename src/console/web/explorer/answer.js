@@ -8,14 +8,14 @@ import { indent } from "./json.js";
 
 const SHOWN_MAX = 1 << 20; // characters of an answer on the page
 
-// The signed text ends with the private key, which is shown only while somebody wants it.
+// The signed text ends with the private key, which is shown only while somebody wants it. privateKey: "" if it was forgotten.
 export function Signed({ signed, privateKey, title }) {
   const [isShown, setShown] = useState(false);
   return html`<section aria-labelledby="signed"><h2 id="signed">${title}</h2>
-    <pre tabindex="0" class="wrap" aria-labelledby="signed" id="canonical">${signed.text}${
-      isShown ? html`<mark>${privateKey}</mark>` : html`<mark>${"<PrivateKey>"}</mark>`
-    }</pre>
-    <p><button type="button" aria-pressed=${isShown} onClick=${() => setShown(!isShown)}>${t("reveal_key")}</button></p>
+    <pre tabindex="0" class="wrap" aria-labelledby="signed" id="canonical">${signed.text}<mark>${
+      isShown && privateKey !== "" ? privateKey : "<PrivateKey>"
+    }</mark></pre>
+    ${privateKey !== "" && html`<p><button type="button" aria-pressed=${isShown} onClick=${() => setShown(!isShown)}>${t("reveal_key")}</button></p>`}
     <p>${t("its_sha1")} <code id="signature">${signed.signature}</code></p></section>`;
 }
 

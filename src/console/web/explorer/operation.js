@@ -28,7 +28,8 @@ const examplesOf = ({ params, example }) =>
     .map(({ name, isRequired, example: own }) => [name, example[name] ?? (isRequired ? own : undefined)])
     .filter(([, value]) => value !== undefined);
 
-// Sends a request; at most one at a time. state: {waits}, {request, answer, privateKey}, {problem} or {cancelled: true}.
+// Sends a request; at most one at a time. state: {waits}, {request, answer, privateKey}, {problem} or {cancelled: true}. `clear`
+// drops also what a request on its way will bring; `forget` drops the private key alone.
 function useAsk(operation) {
   const [state, setState] = useState({});
   const stop = useRef(null);
@@ -37,16 +38,24 @@ function useAsk(operation) {
     const own = (stop.current = new AbortController());
     const request = make(operation, values, others, keys);
     const { privateKey } = keys;
-    setState({ waits: true });
+    const show = (next) => stop.current === own && setState(next);
+    setState({ waits: true, privateKey });
     try {
-      setState({ request, privateKey, answer: await ask(operation, request, own.signal) });
+      const answer = await ask(operation, request, own.signal);
+      show((now) => ({ request, privateKey: now.privateKey, answer }));
     } catch (error) {
-      if (error.name === "AbortError") setState({ cancelled: true });
-      else if (error instanceof Problem) setState({ problem: error });
+      if (error.name === "AbortError") show({ cancelled: true });
+      else if (error instanceof Problem) show({ problem: error });
       else throw error;
     }
   };
-  return { state, start, cancel: () => stop.current.abort(), clear: () => setState({}) };
+  const clear = () => {
+    stop.current?.abort();
+    stop.current = null;
+    setState({});
+  };
+  const forget = () => setState((now) => ({ ...now, privateKey: "" }));
+  return { state, start, cancel: () => stop.current.abort(), clear, forget };
 }
 
 function Form({ operation, draft, onDraft, waits, onSend, onCancel, onClear, mayAsk, onDoor }) {
@@ -78,7 +87,7 @@ export function Operation({ operation, signedIn, onDoor }) {
   const [draft, setDraft] = useDraft(operation);
   const [, redraw] = useState(0);
   const [refused, setRefused] = useState(null);
-  const { state, start, cancel, clear } = useAsk(operation);
+  const { state, start, cancel, clear, forget } = useAsk(operation);
   const found = fault(operation, draft.values, draft.others);
   const onSend = () => {
     const why = operation.isAction && !hasKeys() ? ["no_keys"] : found;
@@ -94,7 +103,7 @@ export function Operation({ operation, signedIn, onDoor }) {
   return html`<${Title} text=${operation.id} />
     <p><a href="#/api">${t("all_operations")}</a> · <code>${operation.method} ${operation.path}</code></p>
     <p><${Prose} text=${operation.help || operation.summary} /></p>
-    ${operation.isAction && html`<${KeyForm} onChange=${() => redraw((count) => count + 1)} />`}
+    ${operation.isAction && html`<${KeyForm} onChange=${() => redraw((count) => count + 1)} onForget=${forget} />`}
     <${Form} operation=${operation} draft=${draft} onDraft=${setDraft} waits=${state.waits === true} onSend=${onSend}
       onCancel=${cancel} onClear=${reset} mayAsk=${signedIn || !operation.needsToken} onDoor=${onDoor} />
     ${refused && html`<p class="failure" role="alert">${t("fault_" + refused[0], refused[1])}</p>`}
