@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+from urllib.parse import urljoin
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -297,9 +298,15 @@ def test_headers(reader):
     assert client.request("GET", "/openapi.json/").status == 404
 
 
+def test_operations_are_beside_the_document():
+    """Also below the prefix of a proxy."""
+    [server] = ENGLISH["servers"]
+    assert urljoin("https://example.com/meter/openapi.json", server["url"] + "/v1/usage") == "https://example.com/meter/v1/usage"
+
+
 def test_the_first_page_names_it(reader):
     page = reader.server.client().request("GET", "/", headers={"Accept": "text/html"})
-    assert page.headers["link"] == '</openapi.json>; rel="service-desc"' and b'href="openapi.json"' in page.body
+    assert page.headers["link"] == '<openapi.json>; rel="service-desc"' and b'href="openapi.json"' in page.body
 
 
 def test_nothing_of_the_instance(bare, tmp_path):
