@@ -78,7 +78,6 @@ function App() {
     }
   };
   useEffect(() => {
-    if (first) enter(first);
     const onHash = () => {
       const token = takeToken();
       if (token) enter(token);
@@ -86,6 +85,9 @@ function App() {
       setPlace(read(location.hash));
     };
     addEventListener("hashchange", onHash);
+    const token = takeToken() || first; // the address may have changed since the module began
+    setPlace(read(location.hash));
+    if (token) enter(token);
     return () => removeEventListener("hashchange", onHash);
   }, []);
 
