@@ -20,9 +20,9 @@ struct member {
   enum member_type type;
   bool is_required;
   int64_t least, most;
-  const char *choices;  /* MEMBER_TEXT: the values, with blanks between them; NULL: any */
-  const char *example;  /* a good value: a text without quotes, or JSON */
-  const char *help[2];  /* English, Chinese */
+  const char *choices; /* MEMBER_TEXT: the values, with blanks between them; NULL: any */
+  const char *example; /* a good value: a text without quotes, or JSON */
+  const char *help[2]; /* English, Chinese */
 };
 
 #endif

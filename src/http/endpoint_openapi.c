@@ -1,5 +1,5 @@
-/* GET /openapi.json: the description of the API, which is the same for every client. So it is made, compressed and hashed
- * once, when the server starts. */
+/* GET /openapi.json: the description of the API, which is the same for every client. So it is made, compressed and
+ * hashed once, when the server starts. */
 #include <stdlib.h>
 
 #include "auth/digest.h"
@@ -41,6 +41,7 @@ bool endpoint_openapi_add(struct endpoint_openapi *endpoint, const char *languag
   struct document *document = &endpoint->documents[endpoint->count++];
   bool fits = str_copy(str_of(language), document->language, sizeof document->language);
   CHECK(fits);
+  buf_shrink(&text);
   document->raw = text;
   gzip_whole(buf_view(&text), &document->gzip);
   buf_shrink(&document->gzip);

@@ -10,9 +10,9 @@ struct static_file {
   struct str raw, gzip;
 };
 
-/* Fills the reply with the file in the form that the client takes, or with 304 if the client has it already; `caching`
- * is Cache-Control. 503 if http.answers_max has no room. The caller adds Vary, Accept-Encoding among its names, unless
- * the status is an error, and what else a browser must know. */
+/* Fills the reply with the file in the form that the client takes, or with 304 if the client has it already;
+ * `caching` is Cache-Control. 503 if http.answers_max has no room. The caller adds Vary, Accept-Encoding among its
+ * names, unless the status is an error, and what else a browser must know. */
 void static_file_send(const struct static_file *file, const char *caching, struct http_request *request,
                       struct http_reply *reply);
 

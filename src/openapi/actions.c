@@ -8,14 +8,20 @@
 #include "openapi/schema.h"
 
 const char *const actions_help[2] = {
-    "UCloud's API, as UMedia had it. Every action is `POST /` with a form, also where a path here has `#Action`: clients "
-    "drop the fragment, and the parameter Action names the action. `GET /?…` and JSON bodies work too. Each request is "
-    "signed, for which OpenAPI has no scheme: sort all other parameters, PublicKey included, by the bytes of their names; "
-    "join each name and its value, not encoded, with nothing between them; append the private key; Signature is the SHA-1 "
+    "UCloud's API, as UMedia had it. Every action is `POST /` with a form, also where a path here has `#Action`: "
+    "clients "
+    "drop the fragment, and the parameter Action names the action. `GET /?…` and JSON bodies work too. Each request "
+    "is "
+    "signed, for which OpenAPI has no scheme: sort all other parameters, PublicKey included, by the bytes of their "
+    "names; "
+    "join each name and its value, not encoded, with nothing between them; append the private key; Signature is the "
+    "SHA-1 "
     "of that in 40 small hexadecimal digits. A refusal has status 200 too: its RetCode is not 0.",
-    "UCloud 的 API，与 UMedia 相同。每个操作都是带表单的 `POST /`，路径里的 `#Action` 也一样：客户端不会发送 # 之后的部分，"
+    "UCloud 的 API，与 UMedia 相同。每个操作都是带表单的 `POST /`，路径里的 `#Action` 也一样：客户端不会发送 # "
+    "之后的部分，"
     "由参数 Action 指明操作。`GET /?…` 和 JSON 请求体同样可用。每个请求都要签名，OpenAPI 没有对应的方案："
-    "将其他所有参数（包括 PublicKey）按名称的字节排序；把每个名称和未编码的值依次拼接，中间没有任何字符；末尾加上私钥；"
+    "将其他所有参数（包括 "
+    "PublicKey）按名称的字节排序；把每个名称和未编码的值依次拼接，中间没有任何字符；末尾加上私钥；"
     "Signature 就是它的 SHA-1，写成 40 位小写十六进制。被拒绝的请求状态码也是 200：这时 RetCode 不为 0。"};
 
 static const struct {
@@ -36,7 +42,8 @@ static const struct {
 };
 #define CODES (sizeof codes / sizeof codes[0])
 
-static const char *const answer_help[] = {"the answer; or a refusal, whose RetCode is not 0", "回答；或者拒绝，其 RetCode 不为 0"};
+static const char *const answer_help[] = {"the answer; or a refusal, whose RetCode is not 0",
+                                          "回答；或者拒绝，其 RetCode 不为 0"};
 static const char *const ok_help[] = {"0: success", "0：成功"};
 static const char *const echo_help[] = {"the action's name and Response", "操作名称加上 Response"};
 static const char *const message_help[] = {"what is wrong, in English", "错在哪里（英文）"};
@@ -86,8 +93,10 @@ static void put_request_example(struct doc *doc, const struct api_action *action
     struct str value = str_cut(&rest, '&'), name = str_cut(&value, '=');
     const struct api_param *param = find_param(action, name);
     int64_t number;
-    if (param->type == API_INT && str_to_i64(value, &number)) doc_integer(doc, param->name, number);
-    else doc_str(doc, param->name, value);
+    if (param->type == API_INT && str_to_i64(value, &number))
+      doc_integer(doc, param->name, number);
+    else
+      doc_str(doc, param->name, value);
   }
   doc_text(doc, "Signature", common("Signature")->example);
   doc_close(doc);

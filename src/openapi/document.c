@@ -3,10 +3,13 @@
 
 #include "openapi/parts.h"
 
-const char *openapi_language_name(enum openapi_language language) { return language == OPENAPI_CHINESE ? "zh" : "en"; }
+const char *openapi_language_name(enum openapi_language language) {
+  return language == OPENAPI_CHINESE ? "zh" : "en";
+}
 
 static const char *const about[] = {
-    "A meter of video transcoding. `/v1` answers who used how much, with a bearer token. `POST /` speaks UCloud's API as "
+    "A meter of video transcoding. `/v1` answers who used how much, with a bearer token. `POST /` speaks UCloud's "
+    "API as "
     "UMedia did, with signed requests. Reports of finished outputs go to `/v1/events` and `/v1/adapters/{name}`. "
     "Integers may be larger than 2^31.",
     "视频转码计量。`/v1` 用 bearer 令牌回答谁用了多少；`POST /` 与 UCloud UMedia 的 API 相同，请求需要签名；"
@@ -18,22 +21,26 @@ static const struct {
 } tags[] = {
     {"Reading",
      (const char *const[]){
-         "Reads usage, with a bearer token of scope read. Each operation takes GET, and HEAD for the headers alone. A "
-         "parameter that is unknown, repeated, empty or out of range is refused, so that a spelling mistake never becomes "
+         "Reads usage, with a bearer token of scope read. Each operation takes GET, and HEAD for the headers alone. "
+         "A "
+         "parameter that is unknown, repeated, empty or out of range is refused, so that a spelling mistake never "
+         "becomes "
          "a wrong number.",
          "读取用量，使用 scope 为 read 的 bearer 令牌。每个操作都接受 GET，也接受只要响应头的 HEAD。"
          "参数若未知、重复、为空或超出范围，请求会被拒绝，写错的参数名不会变成错误的数字。"}},
     {"UMedia", actions_help},
     {"Reporting",
      (const char *const[]){
-         "Reports usage, with a bearer token of scope write or void. Repeat a report until it is answered: nothing is "
+         "Reports usage, with a bearer token of scope write or void. Repeat a report until it is answered: nothing "
+         "is "
          "counted twice.",
          "上报用量，使用 scope 为 write 或 void 的 bearer 令牌。没有收到回答就重发：不会重复计量。"}},
     {"Server", (const char *const[]){"The server itself.", "服务器自身。"}},
 };
 
 static const char *const token_help[] = {
-    "A token that `codecmeter token create` makes: of scope read for Reading, of scope write or void for Reporting. It is "
+    "A token that `codecmeter token create` makes: of scope read for Reading, of scope write or void for Reporting. "
+    "It is "
     "never sent in a URL.",
     "由 `codecmeter token create` 创建的令牌：读取用 scope read，上报用 scope write 或 void。不要放在 URL 里。"};
 static const char *const url_help[] = {

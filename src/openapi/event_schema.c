@@ -1,5 +1,5 @@
-/* The schema of events, from the tables of src/ingest. Which members an event needs depends on its type, which `if` and
- * `then` say. */
+/* The schema of events, from the tables of src/ingest. Which members an event needs depends on its type, which `if`
+ * and `then` say. */
 #include <stdio.h>
 
 #include "ingest/event_members.h"
@@ -21,8 +21,8 @@ static const struct {
 
 static const char *const data_help[] = {"the measures of a task, or the record that a void takes back",
                                         "任务的各项数据，或撤销所指的记录"};
-static const char *const event_help[] = {
-    "an event of CloudEvents 1.0; other members are ignored", "一个 CloudEvents 1.0 事件；其他成员会被忽略"};
+static const char *const event_help[] = {"an event of CloudEvents 1.0; other members are ignored",
+                                         "一个 CloudEvents 1.0 事件；其他成员会被忽略"};
 
 /* ---- data ---- */
 
@@ -69,8 +69,10 @@ static void put_needs(struct doc *doc, unsigned bit) {
   for (const struct event_member *member = event_members; member->is.name != NULL; member++) {
     bool is_duration = str_equal(str_of(member->is.name), STR("duration_ms"));
     if ((member->needed & bit) == 0) continue;
-    if (is_duration) is_timed = true;
-    else doc_text(doc, NULL, member->is.name);
+    if (is_duration)
+      is_timed = true;
+    else
+      doc_text(doc, NULL, member->is.name);
   }
   doc_close_list(doc);
   if (is_timed) doc_json(doc, "anyOf", "[{\"required\":[\"duration_ms\"]},{\"required\":[\"duration\"]}]");

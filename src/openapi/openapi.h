@@ -2,8 +2,8 @@
  * resources of /v1 (v1/resource.h), the actions of the signed API (api/describe.h), and the routes that take reports
  * (openapi/reports.c). docs/openapi.md is for users.
  *
- * The document depends on the version of the program and on the language, and on nothing of an instance: no setting, no
- * name and no number of a ledger is in it. So anybody may read it. */
+ * The document depends on the version of the program and on the language, and on nothing of an instance: no setting,
+ * no name and no number of a ledger is in it. So anybody may read it. */
 #ifndef CODECMETER_OPENAPI_OPENAPI_H
 #define CODECMETER_OPENAPI_OPENAPI_H
 

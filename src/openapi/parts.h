@@ -38,7 +38,7 @@ void actions_paths(struct doc *doc);
 void actions_schemas(struct doc *doc);
 extern const char *const actions_help[2]; /* how to sign */
 
-/* ---- reports.c, event_schema.c: what takes reports, and the document itself ---- */
+/* ---- reports.c, reports_schema.c, event_schema.c: what takes reports, and the document itself ---- */
 
 void reports_paths(struct doc *doc);
 void reports_schemas(struct doc *doc);

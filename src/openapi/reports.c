@@ -1,103 +1,18 @@
-/* The routes that take reports, and that of this document: one row each. tests/system/test_openapi.py compares the rows
- * with the server's routes. */
+/* The routes that take reports, and that of this document: one row each. tests/system/test_openapi.py compares the
+ * rows with the server's routes. */
 #include "adapt/adapter.h"
 #include "base/check.h"
 #include "openapi/openapi.h"
 #include "openapi/parts.h"
 #include "openapi/schema.h"
-#include "sources/status.h"
-
-/* ---- what they answer ---- */
-
-static const struct v1_column result_columns[] = {
-    {"index", "integer", {"the event's place in the body, from 0", "事件在请求体中的序号，从 0 开始"}},
-    {"id", "text?", {"the event's id; null: it has none that can be read", "事件的 id；null：没有可读的 id"}},
-    {"outcome", "text", {"duplicate, conflict, rejected or unresolved", "duplicate（重复）、conflict（冲突）、rejected（被拒绝）或 unresolved（待补全）"}},
-    {"reason", "text", {"why, in English", "原因（英文）"}},
-    {0},
-};
-
-#define OUTCOME_COLUMNS \
-  {"stored", "integer", {"events that are stored", "已入库的事件数"}}, \
-      {"duplicate", "integer", {"the same report again; the first one counts", "重复的上报；以第一次为准"}}, \
-      {"conflict", "integer", {"reported before with other content; the first report counts", "与之前的上报内容不同；以第一次为准"}}, \
-      {"rejected", "integer", {"not counted; reason names the field", "未计量；reason 指出字段"}}
-
-static const struct v1_column outcome_columns[] = {OUTCOME_COLUMNS, {0}};
-
-static const struct v1_column notice_columns[] = {
-    OUTCOME_COLUMNS,
-    {"unresolved", "integer", {"outputs that wait for a measure", "等待补全数据的输出数"}},
-    {"resolved", "integer", {"of the stored: outputs that had waited", "已入库的输出中，此前在等待的数目"}},
-    {"ignored", "list", {"each part of the notice that is no output, in English", "通知里不是输出的各部分（英文说明）"}},
-    {"quarantined", "integer+", {"1: the adapter failed on the notice, which is kept", "1：适配器处理失败，通知已保留"}},
-    {"id", "text+", {"of the notice that is kept", "被保留的通知的编号"}},
-    {0},
-};
-
-static const struct v1_column time_columns[] = {
-    {"time", "time", {"the server's time", "服务器的时间"}},
-    {0},
-};
-
-static const char *const results_help[] = {"each event that was not stored", "每个没有入库的事件"};
-
-/* An object of columns, with `results` if it tells of events. */
-static void put_answer(struct doc *doc, const char *name, const struct v1_column *columns, bool has_results) {
-  doc_open(doc, name);
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
-  for (const struct v1_column *column = columns; column->name != NULL; column++)
-    schema_column(doc, columns, column, STR(""));
-  if (has_results) {
-    doc_open(doc, "results");
-    doc_text(doc, "type", "array");
-    doc_open(doc, "items");
-    doc_text(doc, "type", "object");
-    schema_columns(doc, result_columns, STR(""));
-    doc_close(doc);
-    doc_say(doc, "description", results_help);
-    doc_close(doc);
-  }
-  doc_close(doc);
-  doc_open_list(doc, "required");
-  for (const struct v1_column *column = columns; column->name != NULL; column++) {
-    if (strchr(column->type, '+') == NULL) doc_text(doc, NULL, column->name);
-  }
-  if (has_results) doc_text(doc, NULL, "results");
-  doc_close_list(doc);
-  doc_bool(doc, "additionalProperties", false);
-  doc_close(doc);
-}
-
-static void put_agent_report(struct doc *doc) {
-  doc_open(doc, "AgentReport");
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
-  for (const struct member *member = status_members; member->name != NULL; member++)
-    schema_member(doc, member, NULL);
-  doc_close(doc);
-  doc_open_list(doc, "required");
-  for (const struct member *member = status_members; member->name != NULL; member++) {
-    if (member->is_required) doc_text(doc, NULL, member->name);
-  }
-  doc_close_list(doc);
-  doc_close(doc);
-}
-
-void reports_schemas(struct doc *doc) {
-  put_answer(doc, "Outcomes", outcome_columns, true);
-  put_answer(doc, "NoticeOutcomes", notice_columns, true);
-  put_answer(doc, "ServerTime", time_columns, false);
-  put_agent_report(doc);
-}
 
 /* ---- what they take ---- */
 
-#define EVENT_EXAMPLE \
-  "{\"source\":\"farm-7\",\"id\":\"job-4711/720p\",\"type\":\"transcode.finished\",\"subject\":\"org-demo\"," \
-  "\"time\":\"2026-01-31T12:00:00+08:00\",\"data\":{\"codec\":\"h264\",\"width\":1280,\"height\":720,\"duration_ms\":20033}}"
-#define CLOUD_EXAMPLE \
+#define EVENT_EXAMPLE                                                                                             \
+  "{\"source\":\"farm-7\",\"id\":\"job-4711/720p\",\"type\":\"transcode.finished\",\"subject\":\"org-demo\","     \
+  "\"time\":\"2026-01-31T12:00:00+08:00\",\"data\":{\"codec\":\"h264\",\"width\":1280,\"height\":720,\"duration_" \
+  "ms\":20033}}"
+#define CLOUD_EXAMPLE                                                                                         \
   "{\"specversion\":\"1.0\",\"source\":\"farm-7\",\"id\":\"job-4712/thumbs\",\"type\":\"snapshot.finished\"," \
   "\"subject\":\"org-demo\",\"time\":\"2026-01-31T12:00:00+08:00\",\"data\":{\"image_count\":12}}"
 #define EVENT_SCHEMA "{\"$ref\":\"#/components/schemas/Event\"}"
@@ -111,21 +26,23 @@ struct content {
 static const char *const lines_help[] = {"one event on each line", "每行一个事件"};
 
 static const struct content event_contents[] = {
-    {"application/json", "{\"anyOf\":[" EVENT_SCHEMA ",{\"type\":\"array\",\"items\":" EVENT_SCHEMA "}]}", EVENT_EXAMPLE,
-     NULL},
+    {"application/json", "{\"anyOf\":[" EVENT_SCHEMA ",{\"type\":\"array\",\"items\":" EVENT_SCHEMA "}]}",
+     EVENT_EXAMPLE, NULL},
     {"application/cloudevents+json", CLOUD_SCHEMA, CLOUD_EXAMPLE, NULL},
     {"application/cloudevents-batch+json", "{\"type\":\"array\",\"items\":" CLOUD_SCHEMA "}", "[" CLOUD_EXAMPLE "]",
      NULL},
     {"application/x-ndjson", NULL,
      "\"{\\\"source\\\":\\\"farm-7\\\",\\\"id\\\":\\\"job-4713/hls\\\",\\\"type\\\":\\\"remux.finished\\\","
-     "\\\"subject\\\":\\\"org-demo\\\",\\\"time\\\":\\\"2026-01-31T12:00:00Z\\\",\\\"data\\\":{\\\"duration\\\":61.5}}\\n\"",
+     "\\\"subject\\\":\\\"org-demo\\\",\\\"time\\\":\\\"2026-01-31T12:00:00Z\\\",\\\"data\\\":{\\\"duration\\\":61.5}"
+     "}\\n\"",
      lines_help},
     {0},
 };
 
 static const struct content notice_contents[] = {
     {"application/json", "{\"type\":\"object\"}",
-     "{\"task_id\":\"1265\",\"retcode\":0,\"dest_video_name\":\"a_720p.mp4\",\"width\":1280,\"height\":720,\"duration\":20.033}",
+     "{\"task_id\":\"1265\",\"retcode\":0,\"dest_video_name\":\"a_720p.mp4\",\"width\":1280,\"height\":720,"
+     "\"duration\":20.033}",
      NULL},
     {0},
 };
@@ -145,7 +62,8 @@ static const struct v1_param adapter_segments[] = {
      .least = 1,
      .most = ADAPTER_NAME_MAX,
      .example = "umedia",
-     .help = {"the adapter: one that is built in, or one of the server's settings", "适配器：内置的，或服务器设置里的"}},
+     .help = {"the adapter: one that is built in, or one of the server's settings",
+              "适配器：内置的，或服务器设置里的"}},
     {0},
 };
 
@@ -170,11 +88,15 @@ static const struct v1_param adapter_params[] = {
      .example = "job-4711/720p",
      .help = {"the id of the event, for adapters whose notices have none", "事件的 id，用于通知里没有编号的适配器"}},
     {.name = "time",
-     .type = V1_TIME,
+     .type = V1_TEXT,
+     .pattern = "^([0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+)$",
+     .least = 1,
+     .most = 64,
      .example = "2026-01-31T12:00:00Z",
-     .help = {"when the outputs were finished: RFC 3339, or Unix seconds. Absent: what the notice says, else the time of "
-              "arrival",
-              "输出完成的时间：RFC 3339 或 Unix 秒。不给：通知里的时间，否则为到达时间"}},
+     .help =
+         {"when the outputs were finished: RFC 3339, or Unix seconds. Absent: what the notice says, else the time of "
+          "arrival",
+          "输出完成的时间：RFC 3339 或 Unix 秒。不给：通知里的时间，否则为到达时间"}},
     {0},
 };
 
@@ -195,10 +117,10 @@ struct route {
   struct operation operation;
   const struct v1_param *segments, *params; /* NULL: none */
   const struct content *contents;           /* of the body; NULL: it takes none */
-  const char *outcomes; /* the statuses that answer with `answer`, with blanks */
-  const char *answer;   /* a component, or NULL: an object */
-  const char *example;  /* of the answer */
-  const char *bare;     /* statuses without a body; NULL: none */
+  const char *outcomes;                     /* the statuses that answer with `answer`, with blanks */
+  const char *answer;                       /* a component, or NULL: an object */
+  const char *example;                      /* of the answer */
+  const char *bare;                         /* statuses without a body; NULL: none */
   const char *problems;
 };
 
@@ -208,47 +130,52 @@ struct route {
 
 static const struct route routes[] = {
     {.path = "/v1/events",
-     .operation = {.method = "post",
-                   .id = "reportEvents",
-                   .tag = "Reporting",
-                   .kind = "report",
-                   .door = DOOR_BEARER,
-                   .summary = TEXTS("Reports finished outputs, and takes records back", "上报完成的输出，或撤销记录"),
-                   .description = TEXTS(
-                       "One event for each output. source and id together name it; each such pair counts once, so repeat "
-                       "a report until it is answered. A batch that could be read is answered 200, even if events were "
-                       "rejected; a single event 409 for a conflict and 422 if it is rejected. CloudEvents' binary mode "
-                       "(headers ce-…, the body is the data) and Content-Encoding gzip work too. OPTIONS answers "
-                       "CloudEvents' abuse protection for webhooks.",
-                       "每个输出一个事件，由 source 和 id 标识，每一对只计一次；没有收到回答就重发。能读懂的一批事件都回答 200，"
-                       "即使其中有被拒绝的；单个事件冲突时为 409，被拒绝时为 422。也接受 CloudEvents 的二进制模式"
-                       "（ce-… 请求头，请求体为 data）和 Content-Encoding gzip。OPTIONS 回答 CloudEvents 的 webhook 防滥用检查。")},
+     .operation =
+         {.method = "post",
+          .id = "reportEvents",
+          .tag = "Reporting",
+          .kind = "report",
+          .door = DOOR_BEARER,
+          .summary = TEXTS("Reports finished outputs, and takes records back", "上报完成的输出，或撤销记录"),
+          .description = TEXTS(
+              "One event for each output. source and id together name it; each such pair counts once, so repeat "
+              "a report until it is answered. A batch that could be read is answered 200, even if events were "
+              "rejected; a single event 409 for a conflict and 422 if it is rejected. CloudEvents' binary mode "
+              "(headers ce-…, the body is the data) and Content-Encoding gzip work too. OPTIONS answers "
+              "CloudEvents' abuse protection for webhooks.",
+              "每个输出一个事件，由 source 和 id 标识，每一对只计一次；没有收到回答就重发。能读懂的一批事件都回答 "
+              "200，"
+              "即使其中有被拒绝的；单个事件冲突时为 409，被拒绝时为 422。也接受 CloudEvents 的二进制模式"
+              "（ce-… 请求头，请求体为 data）和 Content-Encoding gzip。OPTIONS 回答 CloudEvents 的 webhook "
+              "防滥用检查。")},
      .contents = event_contents,
      .outcomes = "200 409 422",
      .answer = "Outcomes",
      .example = EVENTS_EXAMPLE,
      .problems = REPORT_PROBLEMS},
     {.path = "/v1/adapters/{name}",
-     .operation = {.method = "post",
-                   .id = "reportNotice",
-                   .tag = "Reporting",
-                   .kind = "report",
-                   .door = DOOR_BEARER_OR_URL,
-                   .summary = TEXTS("Takes the notice of a transcoding service", "接收转码服务的通知"),
-                   .description = TEXTS(
-                       "An adapter makes an event of each output in the notice. A notice that could be read is answered "
-                       "200, because its sender would only repeat it; the body says what became of its outputs.",
-                       "适配器把通知里的每个输出变成一个事件。能读懂的通知都回答 200，否则发送方只会重发；"
-                       "回答里说明每个输出的处理结果。")},
+     .operation =
+         {.method = "post",
+          .id = "reportNotice",
+          .tag = "Reporting",
+          .kind = "report",
+          .door = DOOR_BEARER_OR_URL,
+          .summary = TEXTS("Takes the notice of a transcoding service", "接收转码服务的通知"),
+          .description =
+              TEXTS("An adapter makes an event of each output in the notice. A notice that could be read is answered "
+                    "200, because its sender would only repeat it; the body says what became of its outputs.",
+                    "适配器把通知里的每个输出变成一个事件。能读懂的通知都回答 200，否则发送方只会重发；"
+                    "回答里说明每个输出的处理结果。")},
      .segments = adapter_segments,
      .params = adapter_params,
      .contents = notice_contents,
      .outcomes = "200",
      .answer = "NoticeOutcomes",
-     .example = "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":0,\"results\":[{\"index\":0,"
-                "\"id\":\"1265/a_720p.mp4\",\"outcome\":\"unresolved\",\"reason\":\"codec: not in the notice; the output "
-                "counts once `codecmeter unresolved resolve` supplies it\"}],\"unresolved\":1,\"resolved\":0,"
-                "\"ignored\":[]}",
+     .example =
+         "{\"stored\":0,\"duplicate\":0,\"conflict\":0,\"rejected\":0,\"results\":[{\"index\":0,"
+         "\"id\":\"1265/a_720p.mp4\",\"outcome\":\"unresolved\",\"reason\":\"codec: not in the notice; the output "
+         "counts once `codecmeter unresolved resolve` supplies it\"}],\"unresolved\":1,\"resolved\":0,"
+         "\"ignored\":[]}",
      .problems = "400 401 403 404 413 415 503"},
     {.path = "/v1/agents",
      .operation = {.method = "post",
@@ -258,8 +185,9 @@ static const struct route routes[] = {
                    .door = DOOR_BEARER,
                    .summary = TEXTS("Reports how an agent is, so that its silence is noticed",
                                     "上报代理的状态，以便发现它的静默"),
-                   .description = TEXTS("An object of at most 4096 bytes. It counts no usage. The answer is the server's time.",
-                                        "最多 4096 字节的对象，不计用量。回答是服务器的时间。")},
+                   .description =
+                       TEXTS("An object of at most 4096 bytes. It counts no usage. The answer is the server's time.",
+                             "最多 4096 字节的对象，不计用量。回答是服务器的时间。")},
      .contents = agent_contents,
      .outcomes = "200",
      .answer = "ServerTime",
@@ -271,9 +199,11 @@ static const struct route routes[] = {
                    .tag = "Reporting",
                    .kind = "report",
                    .door = DOOR_BEARER,
-                   .summary = TEXTS("Reports finished outputs, for clients of OpenMeter", "上报完成的输出，供 OpenMeter 的客户端使用"),
-                   .description = TEXTS("As /v1/events; but 204 without a body if every event is stored or a duplicate.",
-                                        "与 /v1/events 相同；但所有事件都已入库或重复时回答 204，没有响应体。")},
+                   .summary = TEXTS("Reports finished outputs, for clients of OpenMeter",
+                                    "上报完成的输出，供 OpenMeter 的客户端使用"),
+                   .description =
+                       TEXTS("As /v1/events; but 204 without a body if every event is stored or a duplicate.",
+                             "与 /v1/events 相同；但所有事件都已入库或重复时回答 204，没有响应体。")},
      .contents = event_contents,
      .outcomes = "200 409 422",
      .answer = "Outcomes",
@@ -354,8 +284,10 @@ static void put_outcome(struct doc *doc, const struct route *route, const char *
   headers_refer(doc, "X-UCLOUD-REQUEST-UUID");
   doc_open(doc, "content");
   doc_open(doc, "application/json");
-  if (route->answer != NULL) doc_refer(doc, "schema", "schemas", route->answer);
-  else doc_json(doc, "schema", "{\"type\":\"object\"}");
+  if (route->answer != NULL)
+    doc_refer(doc, "schema", "schemas", route->answer);
+  else
+    doc_json(doc, "schema", "{\"type\":\"object\"}");
   if (is_first && route->example != NULL) doc_json(doc, "example", route->example);
   doc_close(doc);
   doc_close(doc);

@@ -86,17 +86,23 @@ static void put_value(struct doc *doc, const struct v1_param *param) {
   bool is_number = param->type == V1_INT || param->type == V1_FLAG;
   switch (param->type) {
     case V1_TEXT:
-      if (param->choices != NULL) put_choices(doc, param);
-      else schema_text(doc, param->may_be_empty ? 0 : param->least, param->most);
+      if (param->choices != NULL)
+        put_choices(doc, param);
+      else
+        schema_text(doc, param->may_be_empty ? 0 : param->least, param->most);
       if (param->pattern != NULL) doc_text(doc, "pattern", param->pattern);
       break;
-    case V1_INT: schema_integer(doc, param->least, param->most); break;
+    case V1_INT:
+      schema_integer(doc, param->least, param->most);
+      break;
     case V1_FLAG:
       schema_plain_integer(doc);
       doc_json(doc, "enum", "[0,1]");
       break;
     case V1_CHOICE:
-    case V1_CHOICES: put_choices(doc, param); break;
+    case V1_CHOICES:
+      put_choices(doc, param);
+      break;
     case V1_TIME:
       doc_text(doc, "type", "string");
       doc_text(doc, "pattern", "^([0-9]+|" DATE ".*)$");
@@ -105,15 +111,21 @@ static void put_value(struct doc *doc, const struct v1_param *param) {
       doc_text(doc, "type", "string");
       doc_text(doc, "pattern", "^[0-9]{4}-(0[1-9]|1[0-2])$");
       break;
-    case V1_ZONE: schema_text(doc, 1, 0); break;
-    case V1_PROJECT: schema_text(doc, param->least, param->most); break;
+    case V1_ZONE:
+      schema_text(doc, 1, 0);
+      break;
+    case V1_PROJECT:
+      schema_text(doc, param->least, param->most);
+      break;
     case V1_AS_OF:
       doc_text(doc, "type", "string");
       doc_text(doc, "pattern", "^([0-9]+|" DATE ".+)$");
       break;
   }
-  if (is_number) put_number_default(doc, param);
-  else if (param->preset != NULL) doc_text(doc, "default", param->preset);
+  if (is_number)
+    put_number_default(doc, param);
+  else if (param->preset != NULL)
+    doc_text(doc, "default", param->preset);
 }
 
 static bool is_list(const struct v1_param *param) { return param->repeats || param->type == V1_CHOICES; }
@@ -130,7 +142,6 @@ static void put_schema(struct doc *doc, const struct v1_param *param) {
     doc_close(doc);
   } else if (is_list(param)) {
     doc_text(doc, "type", "array");
-    doc_integer(doc, "minItems", 1);
     doc_bool(doc, "uniqueItems", true);
     doc_open(doc, "items");
     put_value(doc, param);
@@ -152,7 +163,8 @@ static void put_example(struct doc *doc, const struct v1_param *param) {
     doc_close(doc);
   } else if (is_list(param)) {
     doc_open_list(doc, "example");
-    while (rest.len > 0) doc_str(doc, NULL, str_cut(&rest, ','));
+    while (rest.len > 0)
+      doc_str(doc, NULL, str_cut(&rest, ','));
     doc_close_list(doc);
   } else if (param->type == V1_INT || param->type == V1_FLAG) {
     doc_json(doc, "example", param->example);
@@ -243,8 +255,10 @@ static void put_column_schema(struct doc *doc, const struct v1_column *columns, 
   if (str_starts(type, STR("list"))) doc_json(doc, "items", "{\"type\":\"string\"}");
   if (!str_starts(type, STR("object"))) return;
   buf_printf(&inner, "%s.", column->name);
-  if (has_members(columns, buf_view(&inner))) schema_columns(doc, columns, buf_view(&inner));
-  else doc_json(doc, "additionalProperties", "{\"type\":\"string\"}");
+  if (has_members(columns, buf_view(&inner)))
+    schema_columns(doc, columns, buf_view(&inner));
+  else
+    doc_json(doc, "additionalProperties", "{\"type\":\"string\"}");
 }
 
 void schema_column(struct doc *doc, const struct v1_column *columns, const struct v1_column *column,

@@ -1,5 +1,5 @@
-/* JSON Schemas from the tables of parameters, columns, members and fields. JSON Schema counts the characters of a text
- * and the tables count bytes, so a text that the schema allows can still be too long. */
+/* JSON Schemas from the tables of parameters, columns, members and fields. JSON Schema counts the characters of a
+ * text and the tables count bytes, so a text that the schema allows can still be too long. */
 #ifndef CODECMETER_OPENAPI_SCHEMA_H
 #define CODECMETER_OPENAPI_SCHEMA_H
 

@@ -14,7 +14,9 @@ static void put_member_type(struct doc *doc, const struct member *member) {
       schema_text(doc, member->least, member->most);
       if (member->choices != NULL) doc_words(doc, "enum", member->choices);
       break;
-    case MEMBER_INTEGER: schema_integer(doc, member->least, member->most); break;
+    case MEMBER_INTEGER:
+      schema_integer(doc, member->least, member->most);
+      break;
     case MEMBER_DECIMAL:
       doc_text(doc, "type", "number");
       doc_integer(doc, "minimum", member->least);
@@ -35,7 +37,9 @@ static void put_member_type(struct doc *doc, const struct member *member) {
       doc_integer(doc, "maxProperties", member->most);
       doc_json(doc, "additionalProperties", "{\"type\":\"string\"}");
       break;
-    case MEMBER_OBJECT: CHECK(!"refers to a component"); break;
+    case MEMBER_OBJECT:
+      CHECK(!"refers to a component");
+      break;
   }
 }
 
@@ -50,8 +54,10 @@ void schema_member(struct doc *doc, const struct member *member, const char *obj
   }
   if (member->example != NULL) {
     doc_open_list(doc, "examples");
-    if (is_json(member)) doc_json(doc, NULL, member->example);
-    else doc_text(doc, NULL, member->example);
+    if (is_json(member))
+      doc_json(doc, NULL, member->example);
+    else
+      doc_text(doc, NULL, member->example);
     doc_close_list(doc);
   }
   doc_say(doc, "description", member->help);
@@ -74,8 +80,10 @@ void schema_api_params(struct doc *doc, const struct api_param *params) {
     doc_open(doc, param->name);
     put_api_value(doc, param);
     doc_open_list(doc, "examples");
-    if (param->type == API_INT) doc_json(doc, NULL, param->example);
-    else doc_text(doc, NULL, param->example);
+    if (param->type == API_INT)
+      doc_json(doc, NULL, param->example);
+    else
+      doc_text(doc, NULL, param->example);
     doc_close_list(doc);
     doc_say(doc, "description", param->help);
     doc_close(doc);
@@ -110,10 +118,18 @@ static void put_object(struct doc *doc, const struct api_field *members) {
 
 static void put_field_type(struct doc *doc, const struct api_field *field) {
   switch (field->type) {
-    case API_TEXT: doc_text(doc, "type", "string"); break;
-    case API_INT: schema_plain_integer(doc); break;
-    case API_BOOL: doc_text(doc, "type", "boolean"); break;
-    case API_OBJECT: put_object(doc, field->members); break;
+    case API_TEXT:
+      doc_text(doc, "type", "string");
+      break;
+    case API_INT:
+      schema_plain_integer(doc);
+      break;
+    case API_BOOL:
+      doc_text(doc, "type", "boolean");
+      break;
+    case API_OBJECT:
+      put_object(doc, field->members);
+      break;
     case API_LIST:
       doc_text(doc, "type", "array");
       if (field->members == NULL) doc_integer(doc, "maxItems", 0);

@@ -1,5 +1,5 @@
-/* Appenders for the document. Each writes one member of the object, or one element of the list, that is open, with the
- * comma that it needs. A name of NULL makes an element of a list. */
+/* Appenders for the document. Each writes one member of the object, or one element of the list, that is open, with
+ * the comma that it needs. A name of NULL makes an element of a list. */
 #ifndef CODECMETER_OPENAPI_WRITE_H
 #define CODECMETER_OPENAPI_WRITE_H
 

@@ -239,6 +239,25 @@ def test_each_error_of_v1(world, operation):
     assert set(operation.told["responses"]) - provoked <= {"200", "304", "500", "503", "505"}
 
 
+class Raw:
+    """An answer to a request that http.client would not send."""
+
+    def __init__(self, data):
+        head, self.body = data.split(b"\r\n\r\n", 1)
+        first, *lines = head.decode().split("\r\n")
+        self.status = int(first.split()[1])
+        self.headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+
+
+def test_an_answer_that_is_too_long_for_http_1_0(world):
+    operation = CONTRACT.operations["usage"]
+    target = operation.target({"project": ["org-acme"], "from": "2025-01-01", "to": "2026-12-31", "step": "15m", "zeros": 1})
+    sent = f"GET {target} HTTP/1.0\r\nAuthorization: Bearer {world.tokens['read']}\r\n\r\n"
+    answer = Raw(world.client.raw(sent.encode()))
+    assert answer.status == 505
+    operation.check(answer)
+
+
 # ---- the signed API ----
 
 
@@ -349,6 +368,16 @@ def test_each_error_of_reports(world, operation):
         operation.check(answer)
         provoked.add(str(status))
     assert set(operation.told["responses"]) - provoked <= {"200", "204", "409", "422", "429", "503"}
+
+
+def test_too_many_agents(world):
+    operation = CONTRACT.operations["reportAgent"]
+    for number in range(1100):  # AGENTS_PROJECT_MAX is 1000
+        answer = world.send(operation, {}, {"agent": f"agent-{number}"}, token=("org-demo", "write"))
+        if answer.status != 200:
+            break
+    assert answer.status == 429
+    operation.check(answer)
 
 
 def test_what_the_schema_of_events_refuses_is_rejected(world):
