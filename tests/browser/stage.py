@@ -2,17 +2,20 @@
 
 The browser's time zone is Los Angeles', the projects' are Shanghai's and New York's, so a date that the browser made itself is wrong.
 """
+import json
 import os
 import sys
+import time
 from urllib.parse import urlencode
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
 
-from browser import HOST, Browser, Tab  # noqa: E402, F401
+from browser import HOST, SHOTS, Browser, Tab  # noqa: E402, F401
 from client import event  # noqa: E402
 from conftest import Account, Server  # noqa: E402
+from test_adapters import notice  # noqa: E402
 
 SCRIPT = "<script>window.bad=1</script><img src=x onerror=window.bad=1>"
 LANGUAGES = ("en-US", "zh-CN")
@@ -28,12 +31,17 @@ class World:
         self.server.admin("project", "set", "--id", "org-a", "--name", "Acme " + SCRIPT)
         self.all = self.reader()
         self.one = self.reader("--project", "org-a")
+        soon = time.time() + 2
+        self.expired = self.reader("--expires", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(soon)))  # when the world is made
         self.report(self.account.token, self.events())
         other = self.server.admin("token", "create", "--project", "org-b")["token"]
         self.report(other, [event(f"b-{n}", f"2020-03-0{n}T04:30:00Z", 30 * n, 1280, 720) for n in range(1, 6)])
+        self.report_notices()
         void = self.server.admin("token", "create", "--scope", "void", "--project", "org-a")["token"]
         self.report(void, [{"specversion": "1.0", "type": "usage.voided", "source": "desk", "id": "v-1",
                             "data": {"source": "test", "id": "late-3", "reason": "wrong preset " + SCRIPT, "actor": "ann"}}])
+
+        time.sleep(max(0, soon - time.time()))
 
     @staticmethod
     def events():
@@ -50,6 +58,19 @@ class World:
         shot = event("shot-1", "2020-07-01T12:00:00Z", type="snapshot.finished")
         shot["data"] = {"image_count": 12}
         return [*made, shot]
+
+    def report_notices(self):
+        """Two outputs whose notices name no codec, one of which is completed by a report; one task that failed; one that is reported twice."""
+        for number in (1, 2):
+            body = json.dumps({**notice("umedia-transcode"), "task_id": number})
+            answer = self.server.client().request("POST", "/v1/adapters/umedia?project=org-a&time=1600000000", body,
+                                                  headers={"Authorization": "Bearer " + self.account.token}).json()
+            assert answer["unresolved"] == 1, answer
+        made = [event("1/my_720p.mp4", "2020-09-13T12:26:40Z", 587, 1280, 720, source="umedia"),
+                event("broken", "2020-09-14T12:00:00Z", type="transcode.failed"), event("twice", "2020-09-15T12:00:00Z", 60, 1920, 1080)]
+        self.report(self.account.token, made)
+        again = self.server.client(token=self.account.token).report(made[2:]).json()
+        assert again["duplicate"] == 1, again
 
     def report(self, token, events):
         answer = self.server.client(token=token).report(events).json()

@@ -1,36 +1,130 @@
 """Every state of the console in both languages, light and dark, wide and narrow: accessible, in one language, never wider than the window.
 `make screenshots` keeps a picture of each. Source: issue 15, point 7; docs/console.md.
 """
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
-from stage import LANGUAGES, SCRIPT, browser, tab, world  # noqa: F401
+from stage import LANGUAGES, SCRIPT, SHOTS, browser, tab, world  # noqa: F401
+
+SHAPES = [(language, width, dark) for language in LANGUAGES for width in (1280, 360) for dark in (False, True)]
+if not SHOTS:  # each language in both schemes and both widths
+    SHAPES = [shape for shape in SHAPES if (shape[1] == 1280) != shape[2]]
 
 
-PLACES = ("", "#/usage?month=2020-03", "#/usage?month=2020-03&by=codec&step=1h", "#/usage?month=2020-03&step=15m", "#/usage?month=2019-01", "#/usage?from=2020-03-09&to=2020-03-01",
-          "#/tasks?month=2020-03", "#/tasks?status=voided", "#/task/org-a/test/job-5-1", "#/task/org-a/test/no%20such%20task",
-          "#/task/org-a/" + quote("farm " + SCRIPT, safe="") + "/" + quote("a/b " + SCRIPT, safe=""), "#/task/org-a/test/..")
+# ---- the door ----
 
 
-@pytest.mark.parametrize("width,dark", ((1280, False), (1280, True), (360, False), (360, True)))
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_no_view_has_serious_findings_or_scrolls_sideways(tab, world, language, width, dark):
-    page = tab(language=language, width=width, dark=dark)
+def door(page, world, token):
     page.go("/console/")
-    page.run("await page.waitForSelector('form')")
-    page.look(f"door-{language}-{width}-{'dark' if dark else 'light'}")
-    assert page.axe() == []
-    page.enter(world.all)
-    for number, place in enumerate(PLACES):
-        page.place(place)
-        page.look(f"{language}-{width}-{'dark' if dark else 'light'}-{number}")
-        assert page.axe() == [], place
-        wide = page.run("return await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)")
-        assert wide == 0, place
-        chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in page.text("body"))
-        assert chinese > 10 if language == "zh-CN" else chinese <= 2, place  # the button of the other language
-        assert page.run("return await page.evaluate(() => document.documentElement.lang)") == ("zh-CN" if language == "zh-CN" else "en")
+    page.run("await page.fill('input[name=token]', args.token); await page.click('button.main'); await page.waitForSelector('.failure')", token=token)
+
+
+DOOR = {
+    "door": lambda page, world: page.go("/console/"),
+    "door-malformed": lambda page, world: door(page, world, "with blank"),
+    "door-wrong": lambda page, world: door(page, world, "cm_" + "0" * 40),
+    "door-denied": lambda page, world: door(page, world, world.account.token),
+    "door-expired": lambda page, world: door(page, world, world.expired),
+}
+
+
+# ---- behind it ----
+
+
+def place(address):
+    return lambda page, world: page.place(address)
+
+
+def instead(page, answer, **args):
+    """Answers /v1/usage and /v1/tasks in the place of the server."""
+    page.run("await page.route(/\\/v1\\/(usage|tasks)/, " + answer + ")", **args)
+
+
+def loading(page, world):
+    instead(page, "() => {}")
+    page.run("await page.evaluate(() => { location.hash = '#/usage?month=2020-03&step=1w'; }); await page.waitForFunction(() => document.querySelector('.state').textContent)")
+
+
+def error(page, world):
+    instead(page, "(route) => route.fulfill({status: 503, contentType: 'application/problem+json', body: '{\"detail\":\"too many queries run; try again later\"}'})")
+    page.place("#/usage?month=2020-03&step=1mo")
+
+
+def too_long(page, world):
+    instead(page, "(route) => route.fulfill({body: '{\"rows\":[' + ' '.repeat(17 << 20) + ']}'})")
+    page.place("#/usage?month=2020-03&by=codec&step=15m")
+
+
+def unreachable(page, world):
+    instead(page, "(route) => route.abort()")
+    page.place("#/tasks?status=failed")
+
+
+def next_page(page, world):
+    page.place("#/tasks?from=2020-06-01&to=2020-07-01")
+    page.run("await page.getByRole('button', {name: /Show more|显示更多/}).click(); await page.waitForFunction(() => document.querySelectorAll('tbody tr').length > 100)")
+    page.settle()
+
+
+INSIDE = {
+    "usage-tier": place("#/usage?month=2020-03"),
+    "usage-codec": place("#/usage?month=2020-03&by=codec"),
+    "usage-project": place("#/usage?month=2020-03&by=project&step=1w"),
+    "usage-hours": place("#/usage?from=2020-03-01&to=2020-03-04&step=1h"),
+    "usage-quarters": place("#/usage?from=2020-03-05&to=2020-03-06&step=15m&by=codec"),
+    "usage-old-day": place("#/usage?from=2020-03-05&to=2020-03-06"),
+    "usage-total": place("#/usage?month=2020-03&step=total&by=codec&project=org-a"),
+    "usage-snapshots": place("#/usage?month=2020-07&kind=snapshot"),
+    "usage-empty": place("#/usage?month=2019-01"),
+    "usage-refused": place("#/usage?from=2020-03-09&to=2020-03-01"),
+    "usage-loading": loading,
+    "usage-error": error,
+    "usage-too-long": too_long,
+    "tasks": place("#/tasks"),
+    "tasks-filtered": place("#/tasks?project=org-a&from=2020-03-05&to=2020-03-06&kind=transcode&tier=medium&zone=Asia%2FShanghai&at=2020-03-05"),
+    "tasks-hostile": place("#/tasks?" + urlencode({"task_id": "a/b " + SCRIPT})),
+    "tasks-failed": place("#/tasks?status=failed"),
+    "tasks-voided": place("#/tasks?status=voided"),
+    "tasks-unresolved": place("#/tasks?status=unresolved"),
+    "tasks-all": place("#/tasks?status=all&from=2020-07-01"),
+    "tasks-none": place("#/tasks?task_id=none"),
+    "tasks-first-page": place("#/tasks?from=2020-06-01&to=2020-07-01"),
+    "tasks-next-page": next_page,
+    "tasks-unreachable": unreachable,
+    "task-counted": place("#/task/org-a/test/job-5-1"),
+    "task-super": place("#/task/org-a/test/job-5-3"),
+    "task-snapshot": place("#/task/org-a/test/shot-1"),
+    "task-failed": place("#/task/org-a/test/broken"),
+    "task-voided": place("#/task/org-a/test/late-3"),
+    "task-void": place("#/task/org-a/desk/v-1"),
+    "task-waiting": place("#/task/org-a/umedia/2%2Fmy_720p.mp4"),
+    "task-resolved": place("#/task/org-a/umedia/1%2Fmy_720p.mp4"),
+    "task-duplicate": place("#/task/org-a/test/twice"),
+    "task-hostile": place("#/task/org-a/" + quote("farm " + SCRIPT, safe="") + "/" + quote("a/b " + SCRIPT, safe="")),
+    "task-missing": place("#/task/org-a/test/no%20such%20task"),
+    "task-dots": place("#/task/org-a/test/.."),
+}
+
+
+def check(page, name, language):
+    assert page.axe() == [], name
+    assert page.run("return await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)") == 0, name
+    chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in page.text("body"))
+    assert chinese > 10 if language == "zh-CN" else chinese <= 2, name  # the button of the other language
+    assert page.run("return await page.evaluate(() => document.documentElement.lang)") == ("zh-CN" if language == "zh-CN" else "en")
+
+
+@pytest.mark.parametrize("language,width,dark", SHAPES)
+def test_every_state_is_accessible_and_fits(tab, world, language, width, dark):
+    page = tab(language=language, width=width, dark=dark)
+    for number, (name, show) in enumerate({**DOOR, **INSIDE}.items()):
+        if name == list(INSIDE)[0]:
+            page.enter(world.all)
+        show(page, world)
+        page.look(f"{language}-{width}-{'dark' if dark else 'light'}-{number:02}-{name}")
+        check(page, name, language)
+        page.run("await page.unrouteAll({behavior: 'ignoreErrors'})")
 
 
 def test_the_language_is_changed_by_a_click(tab, world):

@@ -62,7 +62,7 @@ def test_many_tasks_come_in_pages_and_add_up(tab, world):
     assert len(page.table()) == 100 and "there are more" in page.text("tfoot")
     page.run("await page.getByRole('button', {name: 'Show more'}).click(); await page.waitForFunction(() => document.querySelectorAll('tbody tr').length > 100)")
     page.settle()
-    assert len(page.table()) == 230 and page.foot()[0] == str(total) and "Sum of all 230" in page.text("tfoot")
+    assert len(page.table()) == 230 and page.foot()[0] == str(total) and "Sum of all tasks (230)" in page.text("tfoot")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -74,6 +74,9 @@ def test_a_voided_task_says_who_took_it_off(tab, world, language):
     page.run("await page.waitForSelector('.parts')")
     text = page.text("main")
     assert "wrong preset " + SCRIPT in text and "ann" in text
+    page.place("#/task/org-a/desk/v-1")  # and the void says what it took off
+    facts = page.text(".facts")
+    assert "late-3" in facts and "ann" in facts and "wrong preset " + SCRIPT in facts
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -82,7 +85,7 @@ def test_stored_markup_is_text(tab, world, language):
     page.enter(world.all, "#/usage?month=2020-03&project=org-a")
     assert SCRIPT in page.run("return await page.locator('select').first().innerText()")
     page.place("#/tasks?" + urlencode({"task_id": "a/b " + SCRIPT}))
-    assert page.table()[0][0] == "a/b " + SCRIPT
+    assert page.table()[0][0] == "a/b " + SCRIPT and page.table()[0][2:4] == [f"Acme {SCRIPT} org-a", "farm " + SCRIPT]
     page.click("tbody a")
     page.run("await page.waitForSelector('.parts')")
     facts = page.text(".facts")

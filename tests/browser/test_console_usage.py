@@ -3,7 +3,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from stage import browser, seconds, tab, world  # noqa: F401
+from stage import SCRIPT, browser, seconds, tab, world  # noqa: F401
 
 
 @pytest.mark.parametrize("by", ("tier", "codec"))
@@ -34,6 +34,25 @@ def test_bars_table_and_api_are_the_same(tab, world, by, step, measure):
     for start in {bar["start"] for bar in bars}:
         stacked = sorted((bar for bar in bars if bar["start"] == start), key=lambda bar: bar["bottom"], reverse=True)
         assert all(abs(low["top"] - high["bottom"]) < 0.5 for low, high in zip(stacked, stacked[1:]))
+
+
+def test_projects_have_names_beside_their_ids(tab, world):
+    """In the table, the legend and the bars; stored markup is text. A bar leads to the tasks of its project."""
+    rows = world.usage(world.all, month="2020-03", step="1w", group="project", kind="transcode", zone="Asia/Shanghai")
+    names = {"org-a": f"Acme {SCRIPT} org-a", "org-b": "org-b"}
+    page = tab()
+    page.enter(world.all, "#/usage?month=2020-03&step=1w&by=project")
+    assert page.table() == [[row["date"][:10], names[row["project"]], *(f"{row[c]:,}" for c in ("seconds", "minutes", "tasks"))] for row in rows]
+    assert {row["project"] for row in rows} == {"org-a", "org-b"}
+    assert page.text(".legend").split("\n") == [names["org-a"], names["org-b"]]
+    bars = page.bars()
+    assert {(bar["start"], bar["series"].split()[0].replace("Acme", "org-a")): bar["value"] for bar in bars} == {(row["start"], row["project"]): row["seconds"] for row in rows}
+    row = next(row for row in rows if row["project"] == "org-b")
+    page.click(f".chart rect[data-start='{row['start']}'].s1")
+    page.run("await page.waitForFunction(() => document.title.startsWith('Tasks'))")
+    page.settle()
+    assert len(page.table()) == row["tasks"] and page.foot()[0] == f"{row['seconds']:,}" and "org-b" in page.text(".about")
+    assert "project=org-b" in page.run("return page.url()")
 
 
 def test_snapshots_count_images(tab, world):

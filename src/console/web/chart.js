@@ -5,11 +5,13 @@ import { scaleBand, scaleLinear, stack } from "./vendor/d3.js";
 import { Named, number } from "./parts.js";
 import { language, t } from "./words.js";
 
-const HEIGHT = 280,
-  TOP = 12,
+const TOP = 12,
   BOTTOM = 28,
   LEFT = 52,
   RIGHT = 8;
+const HEIGHT = 280,
+  HEIGHT_WIDE = 440, // as high as the table beside it
+  WIDE = 500;
 const BAR_LEAST = 4,
   BARS_MAX = 1500,
   LABEL_GAP = 12,
@@ -41,7 +43,7 @@ function Axis({ y, width }) {
 }
 
 // every: which numbers of bars may lie from one label to the next, ascending; multiples of the last one too.
-function Labels({ steps, x, every }) {
+function Labels({ steps, x, every, bottom }) {
   const longest = Math.max(...steps.map((step) => step.short.length));
   const least = Math.max(1, Math.ceil((longest * LABEL_LETTER + LABEL_GAP) / x.step()));
   const apart = every.find((count) => count >= least) ?? Math.ceil(least / every.at(-1)) * every.at(-1);
@@ -53,7 +55,7 @@ function Labels({ steps, x, every }) {
       const middle = x(step.start) + x.bandwidth() / 2,
         fits = middle + half <= right;
       return html`<text key=${step.start} text-anchor=${fits ? "middle" : "end"} x=${fits ? middle : right}
-        y=${HEIGHT - 8}>${step.short}</text>`;
+        y=${bottom}>${step.short}</text>`;
     });
 }
 
@@ -63,6 +65,7 @@ export function Chart({ steps, series, measure, onPick, every = [1] }) {
   if (steps.length > BARS_MAX)
     return html`<div class="chart" ref=${own}><p class="note">${t("too_many_bars", number(BARS_MAX))}</p></div>`;
   const width = Math.max(outer, LEFT + RIGHT + steps.length * BAR_LEAST);
+  const height = outer < WIDE ? HEIGHT : HEIGHT_WIDE;
   const x = scaleBand(
     steps.map((step) => step.start),
     [LEFT, width - RIGHT],
@@ -71,7 +74,7 @@ export function Chart({ steps, series, measure, onPick, every = [1] }) {
     .keys(series.map((_, index) => index))
     .value((step, index) => step.values[index])(steps);
   const top = Math.max(1, ...steps.map((step) => step.values.reduce((sum, value) => sum + value, 0)));
-  const y = scaleLinear([0, top], [HEIGHT - BOTTOM, TOP]).nice(5);
+  const y = scaleLinear([0, top], [height - BOTTOM, TOP]).nice(5);
   const tip = (at, index) =>
     [steps[at].label, series[index].name, number(steps[at].values[index]) + " " + measure].join(" · ");
   const bar = (layer, index) =>
@@ -86,9 +89,10 @@ export function Chart({ steps, series, measure, onPick, every = [1] }) {
   return html`<div class="chart" ref=${own} tabindex="0" role="region" aria-label=${t("chart", measure)}>
     ${
       outer > 0 &&
-      html`<svg width=${width} height=${HEIGHT} viewBox=${`0 0 ${width} ${HEIGHT}`} role="img"
+      html`<svg width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="img"
         aria-label=${t("chart_is", measure)}>
-      <${Axis} y=${y} width=${width} />${layers.map(bar)}<${Labels} steps=${steps} x=${x} every=${every} />
+      <${Axis} y=${y} width=${width} />${layers.map(bar)}<${Labels} steps=${steps} x=${x} every=${every}
+        bottom=${height - 8} />
     </svg>`
     }</div>`;
 }

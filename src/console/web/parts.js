@@ -83,5 +83,9 @@ export const seriesName = (by, value) =>
 
 export const projectName = (projects, id) => projects.find((project) => project.id === id)?.name || id;
 
-// A name, and the id of what it names beside it.
-export const Named = ({ name, id }) => html`${name}${id && id !== name && html` <small>${id}</small>`}`;
+// A name, and the id of what it names beside it. A long name is cut where it is shown, not in the page's text.
+export const Named = ({ name, id }) =>
+  html`<span class="named" title=${name}>${name}</span>${id && id !== name && html` <small>${id}</small>`}`;
+
+// "2026-10-05T13:00:01.500+08:00" -> "2026-10-05 13:00:01.500 +08:00"
+export const momentOf = (text) => text.slice(0, 10) + " " + text.slice(11).replace(/([+-]\d\d:\d\d|Z)$/, " $1");

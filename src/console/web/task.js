@@ -1,6 +1,6 @@
 // One task, explained: each number beside the rule that gave it.
 import { html } from "./vendor/preact.js";
-import { askList, Failure, Named, number, projectName, Title, useAnswer } from "./parts.js";
+import { askList, Failure, momentOf, Named, number, projectName, Title, useAnswer } from "./parts.js";
 import { sentences } from "./rules.js";
 import { t } from "./words.js";
 
@@ -24,21 +24,22 @@ function resultOf(name, part, kind) {
           ? number(part.images) + " " + t("unit_images")
           : "–";
     case "finished":
-      return part.time;
+      return momentOf(part.time);
     case "day":
       return part.date;
     case "reported":
-      return part.arrived;
+      return momentOf(part.arrived);
     case "voided":
       return part.reason ?? "";
     default:
-      return (part.missing ?? []).join(", ");
+      return t("missing", (part.missing ?? []).join(", "));
   }
 }
 
 function Part({ name, task }) {
   const part = task[name];
-  return html`<div class="part"><dt>${t("part_" + name)}</dt><dd><strong>${resultOf(name, part, task.kind)}</strong>
+  const title = name === "amount" && task.kind === "snapshot" ? "measure_images" : "part_" + name;
+  return html`<div class="part"><dt>${t(title)}</dt><dd><strong>${resultOf(name, part, task.kind)}</strong>
     ${sentences(name, task).map(([language, text]) => html`<p key=${language} lang=${language}>${text}</p>`)}
     ${name === "voided" && html`<p>${t("voided_by", part.actor ?? "–")}</p>`}</dd></div>`;
 }
@@ -52,6 +53,7 @@ function Facts({ task }) {
     ["task_id", task.task_id],
     ...Object.entries(task.measures ?? {}),
     ...Object.entries(task.labels ?? {}).map(([name, value]) => ["label." + name, value]),
+    ...Object.entries(task.voids ?? {}).map(([name, value]) => ["voids." + name, value]),
     ...["src_url", "dest_name", "dest_bucket", "format", "created"].map((name) => [name, task[name]]),
   ];
   return html`<h2>${t("as_reported")}</h2><dl class="facts">${facts
@@ -63,7 +65,7 @@ function Facts({ task }) {
 
 function Story({ answer, projects }) {
   const task = answer.task;
-  return html`<p class="about"><span>${task.kind ? t("kind_" + task.kind) : "–"}</span>
+  return html`<p class="about">${task.kind && html`<span>${t("kind_" + task.kind)}</span>`}
     <span>${t("status_" + task.status)}</span>
     <span><${Named} name=${projectName(projects, task.project)} id=${task.project} /></span></p>
     <dl class="parts">${PARTS.filter((name) => task[name]).map((name) => html`<${Part} key=${name} name=${name}

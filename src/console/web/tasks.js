@@ -1,7 +1,7 @@
 // The tasks of a cell, newest first, in pages that the server fixes at one position.
 import { html, useEffect, useState } from "./vendor/preact.js";
 import { ask, askRest, Problem } from "./api.js";
-import { askList, Failure, Named, number, projectName, Select, seriesName, sumOf, Title, useAnswer } from "./parts.js";
+import { askList, Failure, momentOf, Named, number, projectName, Select, seriesName, sumOf, Title, useAnswer } from "./parts.js";
 import { href } from "./place.js";
 import { Save } from "./save.js";
 import { t } from "./words.js";
@@ -10,9 +10,6 @@ const STATUSES = ["finished", "failed", "voided", "unresolved", "all"];
 const FILTERS = ["project", "from", "to", "month", "kind", "tier", "codec", "zone", "status", "task_id"];
 
 const asked = (params) => [...params].filter(([name]) => FILTERS.includes(name));
-
-// "2026-10-05T13:00:01.500+08:00" -> "2026-10-05 13:00:01.500 +08:00"
-const momentOf = (text) => text.slice(0, 10) + " " + text.slice(11).replace(/([+-]\d\d:\d\d|Z)$/, " $1");
 
 // What the list is about. `at` and `span` are only shown: `from` and `to` are what is asked for.
 function words(params, projects) {

@@ -97,7 +97,7 @@ const en = {
   status_unresolved: "Unresolved",
   status_void: "Void",
   status_all: "All",
-  sum_of_all: "Sum of all {0} tasks",
+  sum_of_all: "Sum of all tasks ({0})",
   sum_so_far: "Sum of the first {0} tasks; there are more",
   no_tasks: "No such tasks.",
   part_counts: "Counts",
@@ -110,6 +110,7 @@ const en = {
   part_voided: "Voided",
   part_unresolved: "Waited",
   voided_by: "By {0}.",
+  missing: "The notice lacked: {0}",
   repeats:
     "Of reports with one source and id, the first complete one counts. Later ones change nothing and are not kept: those that agree with it were answered “duplicate”, others “conflict”.",
   as_reported: "As reported",
@@ -227,6 +228,7 @@ const zh = {
   part_voided: "作废",
   part_unresolved: "等待补全",
   voided_by: "操作人：{0}。",
+  missing: "通知中缺少：{0}",
   repeats:
     "来源和 ID 相同的上报，以第一个完整的为准。之后的上报不改变任何内容，也不保留：内容一致的应答为 duplicate，不一致的应答为 conflict。",
   as_reported: "上报内容",
