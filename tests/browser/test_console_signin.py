@@ -43,10 +43,15 @@ def test_a_token_that_reports_may_not_read(tab, world, language, says):
 
 
 def test_an_expired_token_is_refused_and_one_that_expires_later_signs_out(tab, world):
-    when = time.time() + 8
-    token = world.reader("--expires", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when)))
-    page = tab()
-    page.enter(token, "#/usage?month=2020-03")
+    for seconds in (8, 32, 128):  # the first that is enough to sign in, however slow the machine is
+        when = time.time() + seconds
+        token = world.reader("--expires", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when)))
+        page = tab()
+        page.go("/console/#token=" + token)
+        page.run("await page.waitForSelector('nav, .failure')")
+        page.place("#/usage?month=2020-03")
+        if page.run("return await page.locator('table').count()") > 0:
+            break
     time.sleep(max(0, when - time.time()))
     page.run("await page.getByRole('combobox', {name: 'Step'}).selectOption('1w'); await page.waitForSelector('.door .failure')")
     assert "has expired" in page.text(".failure") and page.run("return await page.locator('table').count()") == 0

@@ -12,7 +12,8 @@ import { language, setLanguage, t } from "./words.js";
 
 const explorer = (name) => lazy(() => import("./explorer/views.js").then((views) => views[name]));
 
-// A view is a row here, and a file. in_menu: it has a link of its own. of: the view that leads to it. is_open: it needs no token.
+// A view is a row here, and a file. in_menu: it has a link of its own. of: the view that leads to it. is_open: it
+// needs no token.
 const views = {
   usage: { show: Usage, in_menu: true },
   tasks: { show: Tasks, in_menu: true },
@@ -78,7 +79,6 @@ function App() {
     }
   };
   useEffect(() => {
-    if (first) enter(first);
     const onHash = () => {
       const token = takeToken();
       if (token) enter(token);
@@ -86,6 +86,9 @@ function App() {
       setPlace(read(location.hash));
     };
     addEventListener("hashchange", onHash);
+    const token = takeToken() || first; // the address may have changed since the module began
+    setPlace(read(location.hash));
+    if (token) enter(token);
     return () => removeEventListener("hashchange", onHash);
   }, []);
 

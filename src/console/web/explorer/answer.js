@@ -8,14 +8,18 @@ import { indent } from "./json.js";
 
 const SHOWN_MAX = 1 << 20; // characters of an answer on the page
 
-// The signed text ends with the private key, which is shown only while somebody wants it. privateKey: "" if it was forgotten.
+// The signed text ends with the private key, which is shown only while somebody wants it. "": it was forgotten.
 export function Signed({ signed, privateKey, title }) {
   const [isShown, setShown] = useState(false);
   return html`<section aria-labelledby="signed"><h2 id="signed">${title}</h2>
-    <pre tabindex="0" class="wrap" aria-labelledby="signed" id="canonical">${signed.text}<mark>${
-      isShown && privateKey !== "" ? privateKey : "<PrivateKey>"
-    }</mark></pre>
-    ${privateKey !== "" && html`<p><button type="button" aria-pressed=${isShown} onClick=${() => setShown(!isShown)}>${t("reveal_key")}</button></p>`}
+    <pre tabindex="0" class="wrap" aria-labelledby="signed" id="canonical">${signed.text}${
+      isShown && privateKey !== "" ? html`<mark>${privateKey}</mark>` : html`<mark>${"<PrivateKey>"}</mark>`
+    }</pre>
+    ${
+      privateKey !== "" &&
+      html`<p><button type="button" aria-pressed=${isShown}
+      onClick=${() => setShown(!isShown)}>${t("reveal_key")}</button></p>`
+    }
     <p>${t("its_sha1")} <code id="signature">${signed.signature}</code></p></section>`;
 }
 
@@ -37,7 +41,11 @@ function Body({ answer, name }) {
       <button type="button" onClick=${() => keep(answer.blob, name)}>${t("save_answer")}</button><//>`;
 }
 
-const endings = [["json", "json"], ["ndjson", "ndjson"], ["csv", "csv"]];
+const endings = [
+  ["json", "json"],
+  ["ndjson", "ndjson"],
+  ["csv", "csv"],
+];
 
 export function Answer({ result, operation }) {
   const { request, answer, privateKey } = result;
@@ -47,8 +55,11 @@ export function Answer({ result, operation }) {
     <${Body} answer=${answer} name=${operation.id + "." + ending} />
     <details><summary>${t("headers")}</summary><pre tabindex="0" class="wrap" id="answer-headers"
       >${answer.headers.map(([name, value]) => name + ": " + value).join("\n")}</pre></details></section>
-    ${request.signed && html`<${Signed} signed=${request.signed} privateKey=${privateKey}
-      title=${t("signed_text")} />`}
+    ${
+      request.signed &&
+      html`<${Signed} signed=${request.signed} privateKey=${privateKey}
+      title=${t("signed_text")} />`
+    }
     <${Request} request=${request} needsToken=${operation.needsToken} />`;
 }
 

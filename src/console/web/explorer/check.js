@@ -1,5 +1,14 @@
 // Checks a signature as the server does, and if it is wrong, tries what people do wrong. Knows no page.
-import { byBytes, canonical, digest, isSignature, keyedDigest, nodeText, NUMBER_MAX, plainNumber } from "./signing.js";
+import {
+  byBytes,
+  canonical,
+  digest,
+  isSignature,
+  keyedDigest,
+  nodeText,
+  NUMBER_MAX,
+  plainNumber,
+} from "./signing.js";
 import { tree } from "./json.js";
 
 const DEPTH_MAX = 32; // levels of JSON that the server reads
@@ -39,7 +48,9 @@ function percentDecode(text) {
 const formDecode = (raw) => percentDecode(raw.replaceAll("+", " "));
 
 function readForm(text) {
-  const query = /^\s*(?:(?:GET|POST)\s+)?(?:https?:\/\/[^?\s]*)?\/?\?([^]*)$/.exec(text)?.[1].replace(/\s+HTTP\/[\d.]+$/, "") ?? text;
+  const query =
+    /^\s*(?:(?:GET|POST)\s+)?(?:https?:\/\/[^?\s]*)?\/?\?([^]*)$/.exec(text)?.[1].replace(/\s+HTTP\/[\d.]+$/, "") ??
+    text;
   return query.split("&").flatMap((pair) => {
     if (pair === "") return [];
     const cut = pair.includes("=") ? pair.indexOf("=") : pair.length;
@@ -76,7 +87,9 @@ function readJson(text) {
     JSON.parse(text);
     node = tree(text, DEPTH_MAX);
   } catch (error) {
-    throw error instanceof RangeError ? new Unreadable("too_deep", DEPTH_MAX) : new Unreadable("not_json", error.message);
+    throw error instanceof RangeError
+      ? new Unreadable("too_deep", DEPTH_MAX)
+      : new Unreadable("not_json", error.message);
   }
   if (node.type !== "object") throw new Unreadable("not_object");
   checkNode(node);
@@ -101,7 +114,11 @@ const isNamed = (wanted) => (param) => param.name.toLowerCase() === wanted;
 
 // The text of a JSON value if a program signs what it has in memory.
 function asWritten(node, words) {
-  if (node.type === "object") return [...node.items].sort(([a], [b]) => byBytes(a, b)).map(([name, one]) => name + asWritten(one, words)).join("");
+  if (node.type === "object")
+    return [...node.items]
+      .sort(([a], [b]) => byBytes(a, b))
+      .map(([name, one]) => name + asWritten(one, words))
+      .join("");
   if (node.type === "array") return node.items.map((one) => asWritten(one, words)).join("");
   return node.type === "word" ? (words[node.text] ?? nodeText(node)) : node.text;
 }
@@ -135,7 +152,8 @@ const CHANGES = [
 ];
 
 const pairs = (params) => params.filter((param) => !isSignature(param));
-const join = (params, between = "", around = "") => params.map(({ name, text }) => name + between + text).join(around);
+const join = (params, between = "", around = "") =>
+  params.map(({ name, text }) => name + between + text).join(around);
 const padded = (name) => name.replace(/\d+/g, (digits) => digits.padStart(12, "0"));
 
 // How programs make the text of them.
@@ -144,9 +162,31 @@ const TEXTS = [
   ["order_given", (params) => join(pairs(params))],
   ["order_case", (params) => join(pairs(params).sort((a, b) => byBytes(a.name.toLowerCase(), b.name.toLowerCase())))],
   ["order_numbers", (params) => join(pairs(params).sort((a, b) => byBytes(padded(a.name), padded(b.name))))],
-  ["separators", (params) => join(pairs(params).sort((a, b) => byBytes(a.name, b.name)), "=", "&")],
-  ["separators", (params) => join(pairs(params).sort((a, b) => byBytes(a.name, b.name)), "=")],
-  ["values_only", (params) => pairs(params).sort((a, b) => byBytes(a.name, b.name)).map(({ text }) => text).join("")],
+  [
+    "separators",
+    (params) =>
+      join(
+        pairs(params).sort((a, b) => byBytes(a.name, b.name)),
+        "=",
+        "&",
+      ),
+  ],
+  [
+    "separators",
+    (params) =>
+      join(
+        pairs(params).sort((a, b) => byBytes(a.name, b.name)),
+        "=",
+      ),
+  ],
+  [
+    "values_only",
+    (params) =>
+      pairs(params)
+        .sort((a, b) => byBytes(a.name, b.name))
+        .map(({ text }) => text)
+        .join(""),
+  ],
 ];
 
 // How programs use the private key.
@@ -190,7 +230,8 @@ function explain(params, key, given) {
     }
     budget -= signed.length;
     if (budget < 0) return [];
-    if (hash(signed, key) === given) return one.filter(([name]) => name !== "").map(([name, , value]) => [name, value]);
+    if (hash(signed, key) === given)
+      return one.filter(([name]) => name !== "").map(([name, , value]) => [name, value]);
   }
   return [];
 }

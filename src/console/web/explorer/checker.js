@@ -1,4 +1,5 @@
-// The checker of signatures: parameters and a private key in, the text that is signed and a verdict out. Nothing is sent.
+// The checker of signatures: parameters and a private key in, the text that is signed and a verdict out. Nothing is
+// sent.
 import { html, useState } from "../vendor/preact.js";
 import { Field, Title } from "../parts.js";
 import { t } from "../words.js";
@@ -21,7 +22,10 @@ function Verdict({ result }) {
 const Sorted = ({ params }) => html`<h2>${t("sorted")}</h2>
   <div class="scroll" tabindex="0" role="region" aria-label=${t("sorted")}><table>
   <thead><tr><th scope="col">${t("name")}</th><th scope="col">${t("value")}</th></tr></thead>
-  <tbody>${params.map(({ name, text }) => html`<tr key=${name}><th scope="row"><code>${name}</code></th><td><code>${text}</code></td></tr>`)}</tbody>
+  <tbody>${params.map(
+    ({ name, text }) => html`<tr key=${name}><th scope="row"><code>${name}</code></th>
+    <td><code>${text}</code></td></tr>`,
+  )}</tbody>
   </table></div>`;
 
 export function Checker() {
@@ -46,16 +50,22 @@ export function Checker() {
     <p>${t("sign_is")}</p>
     <form class="checker" onSubmit=${submit} novalidate>
       <${Field} label=${t("sign_params")}><textarea name="params" ...${plain} value=${text} rows="8"
-        placeholder="Action=GetRegion&PublicKey=…&Signature=…" onInput=${(event) => setText(event.target.value)} /><//>
+        placeholder="Action=GetRegion&PublicKey=…&Signature=…"
+        onInput=${(event) => setText(event.target.value)} /><//>
       <${Field} label="PrivateKey"><input name="key" type="password" ...${plain} value=${key}
         aria-describedby="check-help" onInput=${(event) => setKey(event.target.value)} /><//>
       <p id="check-help" class="note">${t("sign_key_help")}</p>
       <div class="controls"><button class="main">${t("sign_check")}</button>
         <button type="button" onClick=${clear}>${t("clear")}</button></div></form>
-    ${state.fault && html`<p class="failure" role="alert">${t("unreadable_" + state.fault.key, ...state.fault.values)}</p>`}
+    ${
+      state.fault &&
+      html`<p class="failure" role="alert">
+      ${t("unreadable_" + state.fault.key, ...state.fault.values)}</p>`
+    }
     ${
       state.result &&
       html`<${Verdict} result=${state.result} />
-      <${Signed} signed=${state.result} privateKey=${state.key} title=${t("text_to_sign")} /><${Sorted} params=${state.result.sorted} />`
+      <${Signed} signed=${state.result} privateKey=${state.key} title=${t("text_to_sign")} />
+      <${Sorted} params=${state.result.sorted} />`
     }`;
 }

@@ -1,4 +1,5 @@
-// A form from the description of an operation: one control for each parameter. Values: {name: text | [text, …] | [[name, value], …]}.
+// A form from the description of an operation: one control for each parameter. Values: {name: text | [text, …] |
+// [[name, value], …]}.
 import { html } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { utcOf } from "./moment.js";
@@ -19,7 +20,10 @@ function Choice({ id, param, value, about, onChange }) {
   return html`<select id=${id} name=${param.name} value=${value} aria-describedby=${about}
     onChange=${(event) => onChange(event.target.value)}>
     <option value="" selected=${value === ""}>${absent}</option>
-    ${param.control.options.map((one) => html`<option key=${one} value=${one} selected=${one === value}>${one}</option>`)}
+    ${param.control.options.map(
+      (one) => html`<option key=${one} value=${one}
+      selected=${one === value}>${one}</option>`,
+    )}
   </select>`;
 }
 
@@ -33,23 +37,31 @@ function Rows({ rows, label, placeholder, onChange }) {
       <button type="button" aria-label=${t("remove_of", label + " " + (index + 1))}
         onClick=${() => onChange(rows.filter((_, i) => i !== index))}>${t("remove")}</button></span>`,
   )}
-  <button type="button" aria-label=${t("add_of", label)} onClick=${() => onChange([...rows, ""])}>${t("add")}</button>`;
+  <button type="button" aria-label=${t("add_of", label)}
+    onClick=${() => onChange([...rows, ""])}>${t("add")}</button>`;
 }
 
 // Choices are boxes, in the order of clicks; what else is given follows in rows.
 function Choices({ id, param, value, about, onChange }) {
   const { isFree } = param.control;
-  const options = param.mayBeEmpty && !isFree && !param.control.options.includes("") ? [...param.control.options, ""] : param.control.options;
+  const options =
+    param.mayBeEmpty && !isFree && !param.control.options.includes("")
+      ? [...param.control.options, ""]
+      : param.control.options;
   const rows = value.filter((one) => !options.includes(one)),
     boxes = value.filter((one) => options.includes(one));
-  const toggle = (one) => onChange([...(boxes.includes(one) ? boxes.filter((b) => b !== one) : [...boxes, one]), ...rows]);
+  const toggle = (one) =>
+    onChange([...(boxes.includes(one) ? boxes.filter((b) => b !== one) : [...boxes, one]), ...rows]);
   return html`<div role="group" aria-labelledby=${id} aria-describedby=${about} class="choices">
     ${options.map(
       (one) => html`<label key=${one}><input type="checkbox" checked=${boxes.includes(one)}
         onChange=${() => toggle(one)} />${one === "" ? t("empty_value") : one}</label>`,
     )}
-    ${isFree && html`<${Rows} rows=${rows} label=${param.name} placeholder=${(param.example ?? [])[0] ?? ""}
-      onChange=${(next) => onChange([...boxes, ...next])} />`}</div>`;
+    ${
+      isFree &&
+      html`<${Rows} rows=${rows} label=${param.name} placeholder=${(param.example ?? [])[0] ?? ""}
+      onChange=${(next) => onChange([...boxes, ...next])} />`
+    }</div>`;
 }
 
 // Pairs of names and values. prefix: of the names, as in "label.".
@@ -66,7 +78,8 @@ export function Pairs({ label, prefix = "", pairs, about, onChange }) {
         <button type="button" aria-label=${t("remove_of", label + " " + (index + 1))}
           onClick=${() => onChange(pairs.filter((_, i) => i !== index))}>${t("remove")}</button></span>`,
     )}
-    <button type="button" aria-label=${t("add_of", label)} onClick=${() => onChange([...pairs, ["", ""]])}>${t("add")}</button>
+    <button type="button" aria-label=${t("add_of", label)}
+    onClick=${() => onChange([...pairs, ["", ""]])}>${t("add")}</button>
   </div>`;
 }
 
@@ -82,7 +95,9 @@ function bounds({ control, least, most, longest, mayBeEmpty }) {
 }
 
 const shown = (example, prefix = "") =>
-  Array.isArray(example) ? example.map((one) => (Array.isArray(one) ? prefix + one.join("=") : one)).join(", ") : example;
+  Array.isArray(example)
+    ? example.map((one) => (Array.isArray(one) ? prefix + one.join("=") : one)).join(", ")
+    : example;
 
 // One parameter: its name, its help and its control. onChange gets the new value, of the form's own kind.
 export function Param({ param, value, onChange }) {

@@ -1,4 +1,5 @@
-// JSON as it was written: the digits of a number, the order of members and repeated names stay, which JSON.parse loses.
+// JSON as it was written: the digits of a number, the order of members and repeated names stay, which JSON.parse
+// loses.
 
 const TOKEN = /[ \t\n\r]*([{}[\],:]|"(?:[^"\\]|\\.)*"|[^ \t\n\r{}[\],:"]+)/g;
 
@@ -7,8 +8,9 @@ export function* tokens(text) {
   for (const [, token] of text.matchAll(TOKEN)) yield token;
 }
 
-// The tree of a text that JSON.parse takes: {type, text, items}. type: object (items: [[name, node], …]), array (items: [node, …]),
-// string (text is decoded), number (text is as written), word (true, false, null). Throws RangeError beyond `depth` levels.
+// The tree of a text that JSON.parse takes: {type, text, items}. type: object (items: [[name, node], …]), array
+// (items: [node, …]), string (text is decoded), number (text is as written), word (true, false, null). Throws
+// RangeError beyond `depth` levels.
 export function tree(text, depth) {
   const all = tokens(text);
   const next = () => all.next().value;
@@ -45,7 +47,8 @@ const isJson = (text) => {
   }
 };
 
-// Lays a JSON text out over lines. Its tokens stay as they came, so no number is rounded. A text that is no JSON stays.
+// Lays a JSON text out over lines. Its tokens stay as they came, so no number is rounded. A text that is no JSON
+// stays.
 export function indent(text) {
   if (!isJson(text)) return text;
   let out = "",

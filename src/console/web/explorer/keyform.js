@@ -8,13 +8,9 @@ const plain = { autocomplete: "off", spellcheck: "false", autocapitalize: "off" 
 
 export const hasKeys = () => keys.publicKey !== "" && keys.privateKey !== "";
 
-// onChange: a key was typed or forgotten. onForget: both were forgotten.
-export function KeyForm({ onChange, onForget }) {
+export function KeyForm({ onForget }) {
   const [, redraw] = useState(0);
-  const changed = () => {
-    redraw((count) => count + 1);
-    onChange();
-  };
+  const changed = () => redraw((count) => count + 1);
   const input = (name, type, label) => html`<${Field} label=${label}><input name=${name} type=${type} ...${plain}
     value=${keys[name]} aria-describedby="keys-help" onInput=${(event) => {
       keys[name] = event.target.value.trim();
@@ -22,11 +18,12 @@ export function KeyForm({ onChange, onForget }) {
     }} /><//>`;
   const forget = () => {
     forgetKeys();
-    onForget();
     changed();
+    onForget();
   };
   return html`<section aria-labelledby="keys"><h2 id="keys">${t("keys")}</h2>
-    <div class="controls keys">${input("publicKey", "text", "PublicKey")}${input("privateKey", "password", "PrivateKey")}
+    <div class="controls keys">${input("publicKey", "text", "PublicKey")}
+      ${input("privateKey", "password", "PrivateKey")}
       <button type="button" onClick=${forget}>${t("forget_keys")}</button></div>
     <p id="keys-help" class="note">${t("keys_help")}</p></section>`;
 }

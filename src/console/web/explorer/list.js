@@ -10,7 +10,9 @@ const fits = (operation, text) => {
   return text.split(/\s+/).every((word) => all.includes(word));
 };
 
-const Row = ({ operation: { id, method, path, summary } }) => html`<li><a class="name" href=${href("api", [id], [])}>${id}</a>${" "}
+const Row = ({
+  operation: { id, method, path, summary },
+}) => html`<li><a class="name" href=${href("api", [id], [])}>${id}</a>${" "}
   <code>${method} ${path}</code><span class="summary"><${Prose} text=${summary} /></span></li>`;
 
 // The server names its groups in English.

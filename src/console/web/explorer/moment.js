@@ -2,12 +2,15 @@
 
 const two = (number) => String(number).padStart(2, "0");
 
-// The civil date of a day since 1970-01-01, in the Gregorian calendar. Years begin in March here, so that a leap day is the last.
+// The civil date of a day since 1970-01-01, in the Gregorian calendar. Years begin in March here, so that a leap day
+// is the last.
 function dateOf(day) {
   const shifted = day + 719468; // since 0000-03-01
   const era = Math.floor(shifted / 146097);
   const ofEra = shifted - era * 146097;
-  const year = Math.floor((ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36524) - Math.floor(ofEra / 146096)) / 365);
+  const year = Math.floor(
+    (ofEra - Math.floor(ofEra / 1460) + Math.floor(ofEra / 36524) - Math.floor(ofEra / 146096)) / 365,
+  );
   const ofYear = ofEra - (365 * year + Math.floor(year / 4) - Math.floor(year / 100));
   const month = Math.floor((5 * ofYear + 2) / 153); // 0: March
   const date = ofYear - Math.floor((153 * month + 2) / 5) + 1;

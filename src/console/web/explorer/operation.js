@@ -11,7 +11,10 @@ import { hasKeys, KeyForm } from "./keyform.js";
 import { Prose } from "./prose.js";
 import { ask, fault, make, outline } from "./request.js";
 
-const emptyDraft = ({ params }) => ({ values: Object.fromEntries(params.map((one) => [one.name, emptyOf(one)])), others: [] });
+const emptyDraft = ({ params }) => ({
+  values: Object.fromEntries(params.map((one) => [one.name, emptyOf(one)])),
+  others: [],
+});
 
 function useDraft(operation) {
   const [draft, setDraft] = useState(drafts.get(operation.id) ?? emptyDraft(operation));
@@ -22,14 +25,15 @@ function useDraft(operation) {
   return [draft, keep];
 }
 
-// The request that the description gives as an example. Values of a resource may exclude each other, so only what it needs.
+// The request that the description gives as an example. Values of a resource may exclude each other, so only what it
+// needs.
 const examplesOf = ({ params, example }) =>
   params
     .map(({ name, isRequired, example: own }) => [name, example[name] ?? (isRequired ? own : undefined)])
     .filter(([, value]) => value !== undefined);
 
-// Sends a request; at most one at a time. state: {waits}, {request, answer, privateKey}, {problem} or {cancelled: true}. `clear`
-// drops also what a request on its way will bring; `forget` drops the private key alone.
+// Sends a request; at most one at a time. state: {waits}, {request, answer, privateKey}, {problem} or {cancelled:
+// true}. `clear` drops also what a request on its way will bring; `forgetKey` the key alone, also while a request waits.
 function useAsk(operation) {
   const [state, setState] = useState({});
   const stop = useRef(null);
@@ -49,13 +53,14 @@ function useAsk(operation) {
       else throw error;
     }
   };
+  const cancel = () => stop.current?.abort();
   const clear = () => {
-    stop.current?.abort();
+    cancel();
     stop.current = null;
     setState({});
   };
-  const forget = () => setState((now) => ({ ...now, privateKey: "" }));
-  return { state, start, cancel: () => stop.current.abort(), clear, forget };
+  const forgetKey = () => setState((old) => ({ ...old, privateKey: "" }));
+  return { state, start, cancel, clear, forgetKey };
 }
 
 function Form({ operation, draft, onDraft, waits, onSend, onCancel, onClear, mayAsk, onDoor }) {
@@ -67,9 +72,12 @@ function Form({ operation, draft, onDraft, waits, onSend, onCancel, onClear, may
     onSend();
   };
   return html`<form onSubmit=${submit} novalidate aria-labelledby="params"><h2 id="params">${t("parameters")}</h2>
-    ${operation.params.map((param) => html`<${Param} key=${param.name} param=${param} value=${draft.values[param.name]}
-      onChange=${(value) => change(param.name, value)} />`)}
-    <div class="param"><div class="about-param"><span class="label">${t("others")}</span><p id="help-others">${t(operation.isAction ? "others_signed" : "others_sent")}</p></div>
+    ${operation.params.map(
+      (param) => html`<${Param} key=${param.name} param=${param} value=${draft.values[param.name]}
+      onChange=${(value) => change(param.name, value)} />`,
+    )}
+    <div class="param"><div class="about-param"><span class="label">${t("others")}</span>
+      <p id="help-others">${t(operation.isAction ? "others_signed" : "others_sent")}</p></div>
       <div class="control"><${Pairs} label=${t("others")} pairs=${draft.others} about="help-others"
         onChange=${(others) => onDraft({ ...draft, others })} /></div></div>
     <div class="controls">
@@ -85,9 +93,8 @@ function Form({ operation, draft, onDraft, waits, onSend, onCancel, onClear, may
 
 export function Operation({ operation, signedIn, onDoor }) {
   const [draft, setDraft] = useDraft(operation);
-  const [, redraw] = useState(0);
   const [refused, setRefused] = useState(null);
-  const { state, start, cancel, clear, forget } = useAsk(operation);
+  const { state, start, cancel, clear, forgetKey } = useAsk(operation);
   const found = fault(operation, draft.values, draft.others);
   const onSend = () => {
     const why = operation.isAction && !hasKeys() ? ["no_keys"] : found;
@@ -99,11 +106,17 @@ export function Operation({ operation, signedIn, onDoor }) {
     setRefused(null);
     clear();
   };
-  const said = state.waits ? t("waits") : state.cancelled ? t("cancelled") : state.answer ? summary(state.answer) : "";
+  const said = state.waits
+    ? t("waits")
+    : state.cancelled
+      ? t("cancelled")
+      : state.answer
+        ? summary(state.answer)
+        : "";
   return html`<${Title} text=${operation.id} />
     <p><a href="#/api">${t("all_operations")}</a> · <code>${operation.method} ${operation.path}</code></p>
     <p><${Prose} text=${operation.help || operation.summary} /></p>
-    ${operation.isAction && html`<${KeyForm} onChange=${() => redraw((count) => count + 1)} onForget=${forget} />`}
+    ${operation.isAction && html`<${KeyForm} onForget=${forgetKey} />`}
     <${Form} operation=${operation} draft=${draft} onDraft=${setDraft} waits=${state.waits === true} onSend=${onSend}
       onCancel=${cancel} onClear=${reset} mayAsk=${signedIn || !operation.needsToken} onDoor=${onDoor} />
     ${refused && html`<p class="failure" role="alert">${t("fault_" + refused[0], refused[1])}</p>`}

@@ -1,4 +1,5 @@
-// What takes reports: its text and its examples. There is no form, because programs report, with tokens that may write.
+// What takes reports: its text and its examples. There is no form, because programs report, with tokens that may
+// write.
 import { html } from "../vendor/preact.js";
 import { Title } from "../parts.js";
 import { t } from "../words.js";
@@ -12,6 +13,8 @@ export function Report({ operation }) {
     <p><${Prose} text=${help || summary} /></p>
     <p class="note">${t("no_form")}</p>
     ${docs && html`<p>${t("docs")} <a href=${docs.url}>${docs.description ?? docs.url}</a></p>`}
-    ${bodies.map(([type, text]) => html`<section key=${type}><h2>${t("example_body", type)}</h2>
-      <${Copyable} text=${text} label=${t("example_body", type)} /></section>`)}`;
+    ${bodies.map(
+      ([type, text]) => html`<section key=${type}><h2>${t("example_body", type)}</h2>
+      <${Copyable} text=${text} label=${t("example_body", type)} /></section>`,
+    )}`;
 }

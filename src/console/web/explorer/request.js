@@ -11,7 +11,8 @@ function given(operation, values, others) {
     const value = values[param.name];
     const { kind, prefix } = param.control;
     if (param.isPath || value.length === 0) continue;
-    if (kind === "family") pairs.push(...value.filter(([name]) => name !== "").map(([name, text]) => [prefix + name, text]));
+    if (kind === "family")
+      pairs.push(...value.filter(([name]) => name !== "").map(([name, text]) => [prefix + name, text]));
     else if (kind === "list" && param.isJoined) pairs.push([param.name, value.join(",")]);
     else if (kind === "list") pairs.push(...value.map((text) => [param.name, text]));
     else pairs.push([param.name, value]);
@@ -31,8 +32,12 @@ export function fault(operation, values, others) {
   if (dots) return ["dots", dots.name];
   const odd = others.find(([name]) => !/^[\w.-]*$/.test(name));
   if (odd) return ["odd_name", odd[0]];
-  const names = operation.isAction ? [...given(operation, values, others).map(([name]) => name), "PublicKey", "Signature", "Action"] : [];
-  const twice = names.find((name, index) => names.some((each, at) => at < index && each.toLowerCase() === name.toLowerCase()));
+  const names = operation.isAction
+    ? [...given(operation, values, others).map(([name]) => name), "PublicKey", "Signature", "Action"]
+    : [];
+  const twice = names.find((name, index) =>
+    names.some((each, at) => at < index && each.toLowerCase() === name.toLowerCase()),
+  );
   return twice ? ["name_twice", twice] : null;
 }
 
@@ -48,7 +53,8 @@ export function outline(operation, values, others) {
   };
 }
 
-// {url, method, headers, body, signed}. signed: the text without the private key, and the signature; null for resources.
+// {url, method, headers, body, signed}. signed: the text without the private key, and the signature; null for
+// resources.
 export function make(operation, values, others, keys) {
   const { url, params } = outline(operation, values, others);
   if (!operation.isAction) {
@@ -85,7 +91,8 @@ async function receive(answer) {
   }
 }
 
-// {status, statusText, headers, blob, text, size, end, ms}. Throws Problem if nothing came, AbortError if it was cancelled.
+// {status, statusText, headers, blob, text, size, end, ms}. Throws Problem if nothing came, AbortError if it was
+// cancelled.
 export async function ask(operation, request, signal) {
   const start = performance.now();
   const headers = request.headers;

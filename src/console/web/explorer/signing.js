@@ -1,5 +1,5 @@
-// The signature of UCloud's API: which text is signed, and its SHA-1. docs/signature.md has the rules. A parameter is {name, text}:
-// its value as text; of JSON, `node` has the value (json.js).
+// The signature of UCloud's API: which text is signed, and its SHA-1. docs/signature.md has the rules. A parameter is
+// {name, text}: its value as text; of JSON, `node` has the value (json.js).
 import { hmac, sha1 } from "../vendor/sha1.js";
 
 export const NUMBER_MAX = 400; // characters of a number in plain digits

@@ -1,5 +1,6 @@
 // A request as a program: curl, Python, Go, Java, with nothing but each language's own library. Secrets come from the
-// environment, never from here. A request is {isAction, needsToken, url, params}: url without query; params: [[name, value], …].
+// environment, never from here. A request is {isAction, needsToken, url, params}: url without query; params: [[name,
+// value], …].
 import { go, java, python, sh } from "./quote.js";
 import { byBytes } from "./signing.js";
 
@@ -8,7 +9,8 @@ export const TOKEN = "CODECMETER_READ_TOKEN",
   PRIVATE_KEY = "UCLOUD_PRIVATE_KEY";
 
 const lines = (...all) => all.flat().join("\n") + "\n";
-const sorted = (params) => [...params, ["PublicKey", null]].sort(([a], [b]) => byBytes(a, b)); // null: from the environment
+// null: the value comes from the environment.
+const sorted = (params) => [...params, ["PublicKey", null]].sort(([a], [b]) => byBytes(a, b));
 
 // ---- curl ----
 

@@ -1,6 +1,7 @@
 // The words of the API browser and of the checker of signatures.
 export const en = {
-  api_is: "Each request that this server takes. Those that read have a form that sends them. Forms and texts come from the server's own description, /openapi.json.",
+  api_is:
+    "Each request that this server takes. Those that read have a form that sends them. Forms and texts come from the server's own description, /openapi.json.",
   tag_Reading: "Reading",
   tag_Reporting: "Reporting",
   tag_Server: "Server",
@@ -44,7 +45,8 @@ export const en = {
   fault_no_keys: "Type PublicKey and PrivateKey: an action is signed with both.",
   fault_missing: "Required, but empty: {0}.",
   fault_dots: "A browser cannot send “.” or “..” as {0}.",
-  fault_odd_name: "The name “{0}” has other letters than A to Z, digits, “.”, “_” and “-”. It cannot be sent from here.",
+  fault_odd_name:
+    "The name “{0}” has other letters than A to Z, digits, “.”, “_” and “-”. It cannot be sent from here.",
   fault_name_twice: "{0} is given twice. An action takes each name once, in any case.",
   signed_text: "Text that was signed",
   text_to_sign: "Text to sign",
@@ -78,7 +80,8 @@ export const en = {
   sorted: "Parameters in the order in which they are signed",
   mistake_unknown:
     "None of the usual mistakes gives this signature. Mostly the PrivateKey is another one, or a value was changed after signing. Compare the text below with the one that your program signs.",
-  mistake_blanks: "Your program signed the values without the blanks around them, but sent the blanks. Sign what is sent.",
+  mistake_blanks:
+    "Your program signed the values without the blanks around them, but sent the blanks. Sign what is sent.",
   mistake_plus: "A plus sign was sent as “+”, which means a blank. Send it as %2B.",
   mistake_as_sent: "Your program signed the encoded values. Sign them first, then encode them.",
   mistake_encoded: "Your program signed the percent-encoded values. Sign the decoded ones.",
@@ -87,11 +90,14 @@ export const en = {
   mistake_no_public_key: "Your program left PublicKey out of the text. It is signed like the others.",
   mistake_no_action: "Your program left Action out of the text. It is signed like the others.",
   mistake_no_empty: "Your program left out the parameters without a value. Their names are signed.",
-  mistake_lower_names: "Your program signed the names in lower case, but sent them otherwise. Sign them as they are sent.",
+  mistake_lower_names:
+    "Your program signed the names in lower case, but sent them otherwise. Sign them as they are sent.",
   mistake_numbers: "Your program signed a number as it is written. Numbers are signed as plain digits: 42.0 as 42.",
-  mistake_words: "Your program signed words of its language. null is signed as nothing; true and false in lower case.",
+  mistake_words:
+    "Your program signed words of its language. null is signed as nothing; true and false in lower case.",
   mistake_nested: "Your program signed objects and lists as JSON. Their values are signed one after the other.",
-  mistake_added_later: "Your program left {0} out of the text. Every parameter is signed, also those that the action does not know.",
+  mistake_added_later:
+    "Your program left {0} out of the text. Every parameter is signed, also those that the action does not know.",
   mistake_order_given: "Your program did not sort the parameters. Sort them by the bytes of their names.",
   mistake_order_case: "Your program sorted the names without regard to case. Upper case comes before lower case.",
   mistake_order_numbers: "Your program sorted the names as people do. Sort by bytes: Url.10 comes before Url.2.",
@@ -114,7 +120,8 @@ export const en = {
   unreadable_not_utf8: "A name or value is not UTF-8. The server refuses it (230).",
   unreadable_not_clean: "A name or value is not UTF-8, or has a NUL. The server refuses it (230).",
   unreadable_name_twice: "{0} is there twice; case does not matter. The server refuses it (230).",
-  unreadable_long_number: "A number has more than {0} characters when it is written out. The server refuses it (230).",
+  unreadable_long_number:
+    "A number has more than {0} characters when it is written out. The server refuses it (230).",
   unreadable_too_deep: "The JSON is nested more than {0} levels deep. The server refuses it (230).",
   unreadable_not_json: "This is not JSON: {0}. The server refuses it (230).",
   unreadable_not_object: "The JSON is not an object. The server refuses it (230).",
@@ -159,7 +166,8 @@ export const zh = {
   clear: "清空",
   sign_in_to_send: "登录后才能发送",
   keys: "密钥对",
-  keys_help: "浏览器用它们签名。它们只保存在本页面的内存中，刷新或关闭页面后即被忘记。PrivateKey 不会发送到任何地方。",
+  keys_help:
+    "浏览器用它们签名。它们只保存在本页面的内存中，刷新或关闭页面后即被忘记。PrivateKey 不会发送到任何地方。",
   forget_keys: "忘记密钥",
   fault_no_keys: "请输入 PublicKey 和 PrivateKey：调用需要用两者签名。",
   fault_missing: "必填参数为空：{0}。",
@@ -196,7 +204,8 @@ export const zh = {
   sign_none: "参数中没有 Signature。正确的签名见下。",
   sign_given: "参数中的签名：",
   sorted: "按签名顺序排列的参数",
-  mistake_unknown: "常见的错误都得不到这个签名。多半是 PrivateKey 不同，或签名之后改动了某个值。请将下面的原文与您的程序所签的原文比较。",
+  mistake_unknown:
+    "常见的错误都得不到这个签名。多半是 PrivateKey 不同，或签名之后改动了某个值。请将下面的原文与您的程序所签的原文比较。",
   mistake_blanks: "您的程序签名时去掉了值两端的空格，但发送时带有空格。应按发送的内容签名。",
   mistake_plus: "加号以“+”发送，而“+”表示空格。应发送为 %2B。",
   mistake_as_sent: "您的程序对编码后的值签名。应先签名，再编码。",
