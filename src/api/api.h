@@ -1,4 +1,4 @@
-/* The signed API: one endpoint, one frame, a table of actions (actions.def). Source: design §3. */
+/* The signed API: one endpoint, one frame, a table of actions (describe.h). Source: design §3. */
 #ifndef CODECMETER_API_API_H
 #define CODECMETER_API_API_H
 
@@ -54,8 +54,9 @@ struct api_request {
 void api_work_free(struct api_work *work); /* NULL is allowed */
 
 /* Answers one request: appends one JSON object to body, which is empty at first. Any thread may call it. It never fails (an
- * internal error is RetCode 130), and only reads the ledger. An action that may take long is checked, but not run,
- * unless may_take_long: ret->is_later is then true, and the body is still empty. */
+ * internal error is RetCode 130), and only reads the ledger. ret->is_later has two meanings. Without may_take_long: the action
+ * is long; it is checked, but not run, and the body is still empty. With it: the turn is over; call again with the same body,
+ * which has a part of the answer. */
 void api_handle(struct api *api, const struct api_request *request, struct buf *body, struct api_result *ret);
 
 /* Frees the working memory that no call has used since the last time. Any thread may call it. */

@@ -1,10 +1,10 @@
-/* A claim adds first and looks then, so two claims at one time may both be refused where one had room; never is more
- * granted than there is. */
+/* A claim adds first, and then compares. So of two claims at the same time both may be refused where one would fit. The sum of
+ * what is granted is never above the bound. */
 #include "base/budget.h"
 
 #include "base/check.h"
 
-/* FNV-1a. A client that makes names with equal hashes shares one part, its loss. */
+/* FNV-1a. A client that makes names with equal hashes gets one part for all of them. */
 uint64_t budget_owner(struct str name) {
   uint64_t hash = UINT64_C(14695981039346656037);
   for (size_t i = 0; i < name.len; i++)

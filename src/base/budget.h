@@ -1,6 +1,6 @@
-/* A bound for what many users hold together, of which no single owner can take all.
+/* A bound for what many users hold together. One owner holds at most three quarters of it.
  *
- * A quarter is kept from each owner. So the answers of one client, however slowly it reads them, leave room for those of
+ * So the answers of one client, however slowly it reads them, leave room for those of
  * others. Any thread may call; there is no lock.
  */
 #ifndef CODECMETER_BASE_BUDGET_H

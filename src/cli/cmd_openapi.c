@@ -37,10 +37,8 @@ int cmd_openapi(int argc, char **argv) {
   const struct option_spec spec = {
       .summary =
           "Prints the description of the server's API in OpenAPI 3.1: the resources of /v1, the actions of the "
-          "signed "
-          "API, and the routes that take reports. A server of the same version answers GET /openapi.json with the "
-          "same "
-          "document. Generators make clients of it.",
+          "signed API, and the routes that take reports. A server of the same version answers GET /openapi.json with the "
+          "same document. Generators make clients of it.",
       .quiet = "print the document, as without this option",
       .examples =
           "codecmeter openapi >openapi.json\n"

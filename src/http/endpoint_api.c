@@ -27,7 +27,6 @@ static struct api_request api_request_of(struct http_request *request) {
       .id = request->id,
       .unavailable = request->unavailable,
       .may_take_long = request->on_query_thread,
-      .work = request->on_query_thread ? (struct api_work **)&request->state : NULL,
       .claim = claim,
       .claim_arg = request,
   };
@@ -37,12 +36,15 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   if (is_browser(request)) {
     endpoint_console_page(console_page("home.html"), request, reply);
     http_reply_header(reply, "Vary", "Accept, Accept-Encoding");
-    http_reply_header(reply, "Link", "</openapi.json>; rel=\"service-desc\""); /* RFC 8631 */
+    http_reply_header(reply, "Link", "<openapi.json>; rel=\"service-desc\""); /* RFC 8631; relative, for proxies with a prefix */
     return HTTP_ANSWERED;
   }
   struct api_request call = api_request_of(request);
+  struct api_work *work = request->state;
   struct api_result result;
+  if (request->on_query_thread) call.work = &work;
   api_handle(arg, &call, &reply->body, &result);
+  request->state = work;
   note(request, &result);
   return result.is_later ? HTTP_LATER : HTTP_ANSWERED;
 }

@@ -34,13 +34,14 @@ enum exchange_state { RECEIVING, WAITING, QUERYING, READY, REPLYING };
 struct query {
   struct query_job job;
   bool runs;               /* it has a place of the pool */
-  bool handled;            /* the handler has been called on a query thread */
-  bool head_only;          /* HEAD, and the answer is longer than what one turn makes: its length is not known */
-  bool gone;               /* the client is: nothing is sent */
-  bool has_asked;          /* the client, which has ended its side, whether it is gone */
+  bool handled;            /* the handler has answered: only its stream is left */
+  bool head_only;          /* HEAD, and the answer needs more than one turn: its length is not known */
+  bool gone;               /* the client is gone: nothing is sent */
+  bool has_asked;          /* the client has ended its sending side; peer_ask was called, if it may be */
   bool asks_kernel;        /* peer_ask_kernel was called */
-  int64_t begun_ms, look_ms; /* when it was handed over first; when to look next whether the client is gone */
-  bool stopped;            /* the server ended the stream because it stops */
+  int64_t begun_ms;        /* when the request came to the query threads */
+  int64_t look_ms;         /* when to look next whether the client is gone */
+  bool stopped;            /* the stream ended too soon: the server stops, or the client is gone */
   bool begun;              /* the head is sent: what goes wrong from now on closes the connection */
   enum http_piece outcome; /* of the last call of the stream's `next` */
   struct buf piece;

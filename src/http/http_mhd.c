@@ -270,12 +270,13 @@ static enum MHD_Result queue_stream(struct exchange *x) {
   return queue_response(x, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_stream, x, NULL));
 }
 
-/* The head alone. RFC 9110, 8.6: the length in it is that of the answer, which the client has, or does not want. If it is not
- * known, the connection is closed: of an answer with chunks, the library would send the final chunk after the head. */
+/* Sends the head alone. Its Content-Length is that of the answer to GET (RFC 9110, 8.6). If the length is not known, the
+ * connection is closed after the head: the library would otherwise send the final chunk of an answer with chunks. */
 static enum MHD_Result queue_head(struct exchange *x) {
   uint64_t size = x->reply.length > 0 ? x->reply.length : MHD_SIZE_UNKNOWN;
   struct MHD_Response *response = MHD_create_response_from_callback(size, 1, read_stream, x, NULL);
-  if (response != NULL && size == MHD_SIZE_UNKNOWN) (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+  if (response != NULL && size == MHD_SIZE_UNKNOWN)
+    (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
   return queue_response(x, response);
 }
 

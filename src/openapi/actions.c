@@ -9,10 +9,8 @@
 
 const char *const actions_help[2] = {
     "UCloud's API, as UMedia had it. Every action is `POST /` with a form, also where a path here has `#Action`: "
-    "clients "
-    "drop the fragment, and the parameter Action names the action. `GET /?…` and JSON bodies work too. Each request "
-    "is "
-    "signed, for which OpenAPI has no scheme: sort all other parameters, PublicKey included, by the bytes of their "
+    "clients drop the fragment, and the parameter Action names the action. `GET /?…` and JSON bodies work too. Each request "
+    "is signed, for which OpenAPI has no scheme: sort all other parameters, PublicKey included, by the bytes of their "
     "names; "
     "join each name and its value, not encoded, with nothing between them; append the private key; Signature is the "
     "SHA-1 "

@@ -22,18 +22,15 @@ static const struct {
     {"Reading",
      (const char *const[]){
          "Reads usage, with a bearer token of scope read. Each operation takes GET, and HEAD for the headers alone. "
-         "A "
-         "parameter that is unknown, repeated, empty or out of range is refused, so that a spelling mistake never "
-         "becomes "
-         "a wrong number.",
+         "A parameter that is unknown, repeated, empty or out of range is refused, so that a spelling mistake never "
+         "becomes a wrong number.",
          "读取用量，使用 scope 为 read 的 bearer 令牌。每个操作都接受 GET，也接受只要响应头的 HEAD。"
          "参数若未知、重复、为空或超出范围，请求会被拒绝，写错的参数名不会变成错误的数字。"}},
     {"UMedia", actions_help},
     {"Reporting",
      (const char *const[]){
          "Reports usage, with a bearer token of scope write or void. Repeat a report until it is answered: nothing "
-         "is "
-         "counted twice.",
+         "is counted twice.",
          "上报用量，使用 scope 为 write 或 void 的 bearer 令牌。没有收到回答就重发：不会重复计量。"}},
     {"Server", (const char *const[]){"The server itself.", "服务器自身。"}},
 };
@@ -54,7 +51,7 @@ static void put_info(struct doc *doc, const char *version) {
   doc_say(doc, "description", about);
   doc_json(doc, "license", "{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}");
   doc_close(doc);
-  doc_json(doc, "servers", "[{\"url\":\"/\"}]");
+  doc_json(doc, "servers", "[{\"url\":\".\"}]"); /* beside this document, also behind a proxy with a prefix */
 }
 
 static void put_tags(struct doc *doc) {

@@ -55,17 +55,15 @@ static const struct content agent_contents[] = {
 
 /* ---- their parameters ---- */
 
-#define ADAPTER_SEGMENT 0 /* the row whose choices are the built-in adapters */
-static const struct v1_param adapter_segments[] = {
-    {.name = "name",
-     .type = V1_TEXT,
-     .least = 1,
-     .most = ADAPTER_NAME_MAX,
-     .example = "umedia",
-     .help = {"the adapter: one that is built in, or one of the server's settings",
-              "适配器：内置的，或服务器设置里的"}},
-    {0},
-};
+/* Its help goes on with the names of the built-in adapters. */
+static const struct v1_param adapter_segment = {
+    .name = "name",
+    .type = V1_TEXT,
+    .least = 1,
+    .most = ADAPTER_NAME_MAX,
+    .example = "umedia",
+    .help = {"the adapter: one of the server's settings, or one that is built in: ",
+             "适配器：服务器设置里的，或内置的："}};
 
 static const struct v1_param adapter_params[] = {
     {.name = "project",
@@ -115,7 +113,7 @@ static const struct v1_param document_params[] = {
 struct route {
   const char *path;
   struct operation operation;
-  const struct v1_param *segments, *params; /* NULL: none */
+  const struct v1_param *segment, *params;  /* NULL: none */
   const struct content *contents;           /* of the body; NULL: it takes none */
   const char *outcomes;                     /* the statuses that answer with `answer`, with blanks */
   const char *answer;                       /* a component, or NULL: an object */
@@ -166,7 +164,7 @@ static const struct route routes[] = {
                     "200, because its sender would only repeat it; the body says what became of its outputs.",
                     "适配器把通知里的每个输出变成一个事件。能读懂的通知都回答 200，否则发送方只会重发；"
                     "回答里说明每个输出的处理结果。")},
-     .segments = adapter_segments,
+     .segment = &adapter_segment,
      .params = adapter_params,
      .contents = notice_contents,
      .outcomes = "200",
@@ -232,22 +230,23 @@ static const char *const body_help[] = {"what became of it", "处理结果"};
 static const char *const bare_help[] = {"nothing more to say: every event counts, or the answer has not changed",
                                         "没有更多内容：所有事件都已计入，或回答没有变化"};
 
-/* The segment with the names of the built-in adapters. */
-static void put_adapter_names(struct doc *doc, const struct v1_param *segment) {
-  SCOPED(buf_fini) struct buf names = {0};
+/* The names are in the help, and not in the schema, which must allow those of the settings too. */
+static void put_adapter_segment(struct doc *doc, const struct v1_param *segment) {
+  SCOPED(buf_fini) struct buf help = {0};
   const char *name;
+  buf_text(&help, segment->help[doc->language]);
   for (size_t i = 0; (name = adapters_built_in(i)) != NULL; i++)
-    buf_printf(&names, "%s%s", i > 0 ? " " : "", name);
-  buf_char(&names, '\0');
+    buf_printf(&help, "%s%s", i > 0 ? ", " : "", name);
+  buf_char(&help, '\0');
   struct v1_param with_names = *segment;
-  with_names.choices = names.ptr;
+  with_names.help[doc->language] = help.ptr;
   schema_param(doc, &with_names, "path");
 }
 
 static void put_params(struct doc *doc, const struct route *route) {
-  if (route->segments == NULL && route->params == NULL) return;
+  if (route->segment == NULL && route->params == NULL) return;
   doc_open_list(doc, "parameters");
-  if (route->segments != NULL) put_adapter_names(doc, &route->segments[ADAPTER_SEGMENT]);
+  if (route->segment != NULL) put_adapter_segment(doc, route->segment);
   for (const struct v1_param *param = route->params; param->name != NULL; param++)
     schema_param(doc, param, "query");
   doc_close_list(doc);

@@ -123,8 +123,7 @@ static bool claim(struct tasks *tasks, size_t found, size_t texts) {
 }
 
 static int refuse(struct err *err) {
-  return err_set(err, ERR_BUSY,
-                 "no room in the budget of answers");
+  return err_set(err, ERR_BUSY, "no room in the budget of answers");
 }
 
 /* ---- making ---- */

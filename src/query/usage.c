@@ -138,8 +138,7 @@ static uint64_t bytes_of(const struct usage_answer *answer) {
 static int claim(struct usage_answer *answer, struct err *err) {
   uint64_t bytes = bytes_of(answer);
   if (bytes == answer->claimed || budget_claim(answer->memory->budget, answer->owner, &answer->claimed, bytes)) return 0;
-  return err_set(err, ERR_BUSY,
-                 "no room in the budget of answers");
+  return err_set(err, ERR_BUSY, "no room in the budget of answers");
 }
 
 /* So many positions are gathered at one time. */

@@ -240,6 +240,19 @@ def test_an_answer_is_saved_as_it_came(tab, world):
     assert text == world.get("/v1/usage?month=2026-10&format=csv", world.read).body.decode()
 
 
+def test_clear_drops_the_request_that_is_on_its_way(tab, world):
+    page = tab()
+    page.open("#/api/GetRegion")
+    page.keys(world.key)
+    page.run("""await page.route((url) => url.pathname === '/', (route) => { globalThis.held = route; });
+      const sent = page.waitForEvent('request'); await page.click('form button.main'); await sent;
+      const ended = page.waitForEvent('requestfailed');
+      await page.getByRole('button', {name: 'Clear', exact: true}).click(); await ended""")
+    assert page.shown(".summary-line") == "" and page.run("return await page.locator('#answer').count()") == 0
+    page.run("await page.unrouteAll({behavior: 'ignoreErrors'})")
+    assert "RegionId" in page.send()
+
+
 # ---- secrets ----
 
 

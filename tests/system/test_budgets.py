@@ -150,6 +150,23 @@ def test_head_and_304_leave_the_connection_open(account):
         connection.close()
 
 
+def test_a_304_of_a_file_leaves_the_connection_open(bare):
+    bare.start()
+    connection = http.client.HTTPConnection(bare.host, bare.port, timeout=60)
+    connection.auto_open = 0
+    connection.connect()
+    for target in ("/console/", "/openapi.json"):
+        for encoding in ("identity", "gzip"):
+            connection.request("GET", target, headers={"Accept-Encoding": encoding})
+            got = connection.getresponse()
+            length = str(len(got.read()))
+            connection.request("GET", target, headers={"Accept-Encoding": encoding, "If-None-Match": got.getheader("ETag")})
+            reply = connection.getresponse()
+            assert (got.status, reply.status, reply.read()) == (200, 304, b"")
+            assert reply.getheader("Connection") != "close" and reply.getheader("Content-Length") == length, (target, encoding)
+    connection.close()
+
+
 # ---- turns ----
 
 

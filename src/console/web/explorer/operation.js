@@ -33,7 +33,7 @@ const examplesOf = ({ params, example }) =>
     .filter(([, value]) => value !== undefined);
 
 // Sends a request; at most one at a time. state: {waits}, {request, answer, privateKey}, {problem} or {cancelled:
-// true}.
+// true}. `clear` drops also what a request on its way will bring; `forgetKey` the key alone, also while a request waits.
 function useAsk(operation) {
   const [state, setState] = useState({});
   const stop = useRef(null);
@@ -42,18 +42,21 @@ function useAsk(operation) {
     const own = (stop.current = new AbortController());
     const request = make(operation, values, others, keys);
     const { privateKey } = keys;
-    setState({ waits: true });
+    const show = (next) => stop.current === own && setState(next);
+    setState({ waits: true, privateKey });
     try {
-      setState({ request, privateKey, answer: await ask(operation, request, own.signal) });
+      const answer = await ask(operation, request, own.signal);
+      show((now) => ({ request, privateKey: now.privateKey, answer }));
     } catch (error) {
-      if (error.name === "AbortError") setState({ cancelled: true });
-      else if (error instanceof Problem) setState({ problem: error });
+      if (error.name === "AbortError") show({ cancelled: true });
+      else if (error instanceof Problem) show({ problem: error });
       else throw error;
     }
   };
   const cancel = () => stop.current?.abort();
   const clear = () => {
     cancel();
+    stop.current = null;
     setState({});
   };
   const forgetKey = () => setState((old) => ({ ...old, privateKey: "" }));
