@@ -56,6 +56,7 @@ void static_file_send(const struct static_file *file, const char *caching, struc
   reply->content_type = file->type;
   if (is_same) {
     reply->status = 304;
+    reply->length = bytes.len;
     return;
   }
   if (choice.takes_gzip) http_reply_header(reply, "Content-Encoding", "gzip");
