@@ -154,7 +154,7 @@ def test_ids_of_uclouds_explorer_lead_to_forms(site):
 
 def test_the_console_without_a_slash(site):
     answer = site.get("/console")
-    assert answer.status == 308 and answer.headers["location"] == "/console/" and answer.body == b""
+    assert answer.status == 308 and answer.headers["location"] == "console/" and answer.body == b""
     check_headers(answer)
 
 
