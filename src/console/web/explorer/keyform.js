@@ -8,8 +8,8 @@ const plain = { autocomplete: "off", spellcheck: "false", autocapitalize: "off" 
 
 export const hasKeys = () => keys.publicKey !== "" && keys.privateKey !== "";
 
-// onChange: a key was typed or forgotten.
-export function KeyForm({ onChange }) {
+// onChange: a key was typed or forgotten. onForget: what was made with them is to be forgotten, too.
+export function KeyForm({ onChange, onForget }) {
   const [, redraw] = useState(0);
   const changed = () => {
     redraw((count) => count + 1);
@@ -22,6 +22,7 @@ export function KeyForm({ onChange }) {
     }} /><//>`;
   const forget = () => {
     forgetKeys();
+    onForget();
     changed();
   };
   return html`<section aria-labelledby="keys"><h2 id="keys">${t("keys")}</h2>

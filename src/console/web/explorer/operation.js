@@ -46,7 +46,11 @@ function useAsk(operation) {
       else throw error;
     }
   };
-  return { state, start, cancel: () => stop.current.abort(), clear: () => setState({}) };
+  const forget = () => {
+    stop.current?.abort(); // its answer would come with the key that signed
+    setState({});
+  };
+  return { state, start, forget, cancel: () => stop.current.abort(), clear: () => setState({}) };
 }
 
 function Form({ operation, draft, onDraft, waits, onSend, onCancel, onClear, mayAsk, onDoor }) {
@@ -78,7 +82,7 @@ export function Operation({ operation, signedIn, onDoor }) {
   const [draft, setDraft] = useDraft(operation);
   const [, redraw] = useState(0);
   const [refused, setRefused] = useState(null);
-  const { state, start, cancel, clear } = useAsk(operation);
+  const { state, start, forget, cancel, clear } = useAsk(operation);
   const found = fault(operation, draft.values, draft.others);
   const onSend = () => {
     const why = operation.isAction && !hasKeys() ? ["no_keys"] : found;
@@ -94,7 +98,7 @@ export function Operation({ operation, signedIn, onDoor }) {
   return html`<${Title} text=${operation.id} />
     <p><a href="#/api">${t("all_operations")}</a> · <code>${operation.method} ${operation.path}</code></p>
     <p><${Prose} text=${operation.help || operation.summary} /></p>
-    ${operation.isAction && html`<${KeyForm} onChange=${() => redraw((count) => count + 1)} />`}
+    ${operation.isAction && html`<${KeyForm} onChange=${() => redraw((count) => count + 1)} onForget=${forget} />`}
     <${Form} operation=${operation} draft=${draft} onDraft=${setDraft} waits=${state.waits === true} onSend=${onSend}
       onCancel=${cancel} onClear=${reset} mayAsk=${signedIn || !operation.needsToken} onDoor=${onDoor} />
     ${refused && html`<p class="failure" role="alert">${t("fault_" + refused[0], refused[1])}</p>`}
