@@ -16,6 +16,7 @@
 struct search {
   struct api_work work; /* first: a search among very many records is kept between turns */
   struct scan_reader *reader;
+  char project[PROJECT_ID_MAX + 1]; /* of the first turn: the default project may be another one later */
   uint64_t as_of, behind; /* where the next turn goes on; as_of 0: it has not begun */
   const struct task_type *type;
   uint64_t records;      /* seen */
@@ -62,7 +63,7 @@ static int refuse_unknown(const struct task_type *type, struct refusal *refusal)
 static int find(const struct call *call, struct search *search, struct str task_id, struct refusal *refusal) {
   struct err err = {0};
   struct ledger_history_query query = {
-      .project = str_of(call->project.id),
+      .project = str_of(search->project),
       .task_id = task_id,
       .as_of = search->as_of,
       .behind = search->behind,
@@ -86,6 +87,7 @@ static int begin(const struct call *call, struct search *search, struct refusal 
   if (code != 0) return code;
   if (scan_reader_new(call->options->ledger, &search->reader, &err) != 0)
     return refuse_internal(refusal, "cannot look for a task", &err);
+  memcpy(search->project, call->project.id, sizeof search->project);
   search->as_of = ledger_position(call->options->ledger);
   return 0;
 }

@@ -60,7 +60,7 @@ static enum http_result handle_bare(void *arg, struct http_request *request, str
   (void)request;
   reply->status = 308;
   endpoint_console_bind(reply);
-  http_reply_header(reply, "Location", FOLDER);
+  http_reply_header(reply, "Location", "console/"); /* relative: the server may be below a prefix */
   return HTTP_ANSWERED;
 }
 

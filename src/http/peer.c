@@ -2,9 +2,11 @@
  * something that we send says so. */
 #include "http/peer.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define ASK_AFTER_S 5 /* without traffic; then every so many seconds */
@@ -25,7 +27,10 @@ void peer_ask_kernel(int fd) {
   (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-void peer_ask(int fd) {
+/* While an earlier answer is on its way, that one asks. Behind it the socket might take only a part of the interim answer. */
+bool peer_ask(int fd) {
   static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
-  (void)send(fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  int left = 0;
+  if (ioctl(fd, SIOCOUTQ, &left) != 0 || left > 0) return false;
+  return send(fd, interim, sizeof interim - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
 }

@@ -14,7 +14,7 @@ MUST_USE enum peer peer_look(int fd);
 /* Makes the kernel ask a silent peer whether it is there. One that is not becomes PEER_GONE about a minute later at the latest. */
 void peer_ask_kernel(int fd);
 /* Asks a peer of HTTP/1.1 that has ended its side, before its answer begins. A socket that is closed answers with a reset. A client
- * that still reads gets `100 Continue`, which every client of HTTP/1.1 skips (RFC 9110, 15.2). */
-void peer_ask(int fd);
+ * that still reads gets `100 Continue`, which every client of HTTP/1.1 skips (RFC 9110, 15.2). False: not now; look again later. */
+bool peer_ask(int fd);
 
 #endif

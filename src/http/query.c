@@ -215,8 +215,8 @@ static void call_handler(struct exchange *x) {
  * of its own. */
 static bool has_closed(struct exchange *x) {
   if (x->server->options.tls_cert != NULL) return true;
-  if (!x->query.begun && !x->is_http_1_0 && !x->query.has_asked) peer_ask(x->connection->fd);
-  x->query.has_asked = true;
+  bool may_ask = !x->query.begun && !x->is_http_1_0 && !x->query.has_asked;
+  if (may_ask) x->query.has_asked = peer_ask(x->connection->fd);
   return false;
 }
 

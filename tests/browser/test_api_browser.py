@@ -165,6 +165,10 @@ def test_what_is_missing_or_cannot_be_sent_is_said(tab, world):
     page.fill("id", "..")
     page.run("await page.click('form button.main')")
     assert "cannot send" in page.text("main > .failure")
+    page.open("#/api/tasks")
+    page.pair("label", "a=b", "x")
+    page.run("await page.click('form button.main')")
+    assert "“a=b”" in page.text("main > .failure") and page.run("return await page.locator('#snippet').count()") == 0
 
 
 def test_without_a_token_actions_are_sent_and_resources_ask_for_one(tab, world):
@@ -298,6 +302,7 @@ def test_no_secret_is_kept_or_shown(tab, world):
     page.button("Forget the keys")
     assert secret not in page.run(markup) and page.run("return await page.getByRole('button', {name: 'Show the PrivateKey'}).count()") == 0
     assert page.run("return await page.inputValue('[name=privateKey]') + await page.inputValue('[name=publicKey]')") == ""
+    assert secret not in page.run(markup) and page.run("return await page.locator('#canonical').count()") == 0
     page.keys(world.key)
     page.run("await page.reload(); await page.waitForSelector('[name=privateKey]')")
     assert page.run("return await page.inputValue('[name=privateKey]')") == ""

@@ -42,6 +42,17 @@ def texts():
     return ["", *HOSTILE, *CONTROLS, *("".join(rng.choices(letters, k=rng.randrange(1, 30))) for _ in range(300))]
 
 
+# ---- JSON ----
+
+
+@pytest.mark.parametrize("piece", ("y", "\\\\", "\\n", '\\"'))
+def test_a_string_of_many_megabytes(page, piece):
+    shown = page.module("json", """const text = '{"a":"' + args.piece.repeat(12 << 20) + '","b":[1.50]}';
+      const made = m.tree(text, 2); return [made.items.map(([name]) => name), made.items[0][1].text === JSON.parse(text).a, m.indent(text).length - text.length]""",
+                        piece=piece)
+    assert shown == [["a", "b"], True, len('{\n  "a": "",\n  "b": [\n    1.50\n  ]\n}') - len('{"a":"","b":[1.50]}')]
+
+
 # ---- quoting ----
 
 

@@ -89,6 +89,13 @@ def test_ranges_steps_and_kinds_are_chosen_by_controls(tab, world):
     page.run("await page.getByRole('combobox', {name: 'Range', exact: true}).selectOption('now'); await page.waitForSelector('.empty')")
 
 
+@pytest.mark.parametrize("name", ("no_view", "constructor", "__proto__"))
+def test_an_unknown_view_is_the_usage(tab, world, name):
+    page = tab()
+    page.enter(world.one, f"#/{name}")
+    assert page.text("h1") == "Usage" and page.run("return await page.getAttribute('nav [aria-current]', 'href')") == "#/usage"
+
+
 def test_a_server_that_is_gone_is_said(tab, world):
     page = tab()
     page.enter(world.one, "#/usage?month=2020-03")

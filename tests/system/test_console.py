@@ -93,6 +93,7 @@ def test_pages_are_asked_for_each_time(site, path, headers, vary):
         again = site.get(path, If_None_Match=sent, **headers)
         assert (again.status, again.body) == (status, b"" if status == 304 else answer.body), sent
         assert again.headers["etag"] == etag
+        assert again.headers["content-length"] == str(len(answer.body)) and again.headers.get("connection") != "close"
         check_headers(again)
     assert b"<style" not in answer.body and b"style=" not in answer.body and not re.search(rb"<script(?![^>]*src=)", answer.body)
 
@@ -153,7 +154,7 @@ def test_ids_of_uclouds_explorer_lead_to_forms(site):
 
 def test_the_console_without_a_slash(site):
     answer = site.get("/console")
-    assert answer.status == 308 and answer.headers["location"] == "/console/" and answer.body == b""
+    assert answer.status == 308 and answer.headers["location"] == "console/" and answer.body == b""
     check_headers(answer)
 
 

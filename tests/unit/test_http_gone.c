@@ -101,6 +101,26 @@ static void a_quick_answer_needs_no_question(void **state) {
   check_answered("1.1", "/stream?size=5", false);
 }
 
+/* The question must not stand behind bytes that the socket holds: it might be cut. */
+static void a_client_that_has_to_read_is_not_asked(void **state) {
+  (void)state;
+  struct http_server *server = start_server((struct http_options){0});
+  struct client *client = dial(server, 4096);
+  struct answer answer;
+  ask(client, "/stream?size=60000");
+  ask(client, ENDLESS);
+  assert_int_equal(shutdown(client->fd, SHUT_WR), 0);
+  pause_ms(2500);
+  set_gate(true);
+  for (unsigned size = 60000; size <= 300000; size += 240000) {
+    hear_answer(client, true, &answer);
+    assert_true(answer.status == 200 && answer.is_whole && answer.body.len == size);
+    buf_fini(&answer.body);
+  }
+  hang_up(client);
+  stop_server(server);
+}
+
 /* Clients of HTTP/1.0 know no interim answers. */
 static void an_old_client_is_not_asked(void **state) {
   (void)state;
@@ -114,6 +134,7 @@ int main(void) {
       cmocka_unit_test(a_stream_for_nobody_ends),
       cmocka_unit_test(a_client_that_ended_its_side_gets_its_answer),
       cmocka_unit_test(a_quick_answer_needs_no_question),
+      cmocka_unit_test(a_client_that_has_to_read_is_not_asked),
       cmocka_unit_test(an_old_client_is_not_asked),
   };
   memory_init();

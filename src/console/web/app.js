@@ -93,7 +93,7 @@ function App() {
   }, []);
 
   document.documentElement.lang = language();
-  const view = views[place.view] ? place.view : "usage";
+  const view = Object.hasOwn(views, place.view) ? place.view : "usage";
   const change = (name) => {
     setLanguage(name);
     redraw((count) => count + 1);

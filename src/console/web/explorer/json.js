@@ -1,11 +1,26 @@
 // JSON as it was written: the digits of a number, the order of members and repeated names stay, which JSON.parse
 // loses.
 
-const TOKEN = /[ \t\n\r]*([{}[\],:]|"(?:[^"\\]|\\.)*"|[^ \t\n\r{}[\],:"]+)/g;
+const TOKEN = /[ \t\n\r]*([{}[\],:"]|[^ \t\n\r{}[\],:"]+)/y; // of a string: its first quote
+
+// Behind the closing quote. No pattern finds it in a string of many MB: it takes too much of the stack.
+function endOfString(text, quote) {
+  for (let at = quote + 1; ; at++) {
+    if (text[at] === '"') return at + 1;
+    if (text[at] === "\\") at++;
+  }
+}
 
 // The tokens of a text that JSON.parse takes. A string is one token, with its quotes.
 export function* tokens(text) {
-  for (const [, token] of text.matchAll(TOKEN)) yield token;
+  const pattern = new RegExp(TOKEN);
+  for (let found = pattern.exec(text); found !== null; found = pattern.exec(text)) {
+    if (found[1] === '"') {
+      const quote = pattern.lastIndex - 1;
+      pattern.lastIndex = endOfString(text, quote);
+      yield text.slice(quote, pattern.lastIndex);
+    } else yield found[1];
+  }
 }
 
 // The tree of a text that JSON.parse takes: {type, text, items}. type: object (items: [[name, node], …]), array

@@ -30,7 +30,8 @@ export function fault(operation, values, others) {
   if (missing.length > 0) return ["missing", missing.map(({ name }) => name).join(", ")];
   const dots = operation.params.find(({ isPath, name }) => isPath && (values[name] === "." || values[name] === ".."));
   if (dots) return ["dots", dots.name];
-  const odd = others.find(([name]) => !/^[\w.-]*$/.test(name));
+  const families = operation.params.filter(({ control }) => control.kind === "family").flatMap(({ name }) => values[name]);
+  const odd = [...families, ...others].find(([name]) => !/^[\w.-]*$/.test(name));
   if (odd) return ["odd_name", odd[0]];
   const names = operation.isAction
     ? [...given(operation, values, others).map(([name]) => name), "PublicKey", "Signature", "Action"]
