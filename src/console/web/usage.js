@@ -240,7 +240,8 @@ function Answer({ answer, q, onDenied }) {
     location.hash = tasksOf(q, steps[at].start, steps[at].end, series[index].values, steps[at].label);
   };
   if (made.problem) return html`<${Failure} problem=${made.problem} /><${Files} q=${q} onDenied=${onDenied} />`;
-  return html`<p class="note">${zone && t("days_of", zone)} ${t("as_of", answer.position)}</p>
+  return html`<p class="note">${zone && t("days_of", zone)} ${t("as_of", answer.position)}
+    ${q.apart && " " + t("own_days")}</p>
     ${
       rows.length === 0
         ? html`<p class="empty">${t("no_usage", steps[0]?.label ?? "")}</p>`
