@@ -119,6 +119,7 @@ function stepsOf(rows, series, q) {
 
 // The address of the tasks of a cell.
 function tasksOf(q, start, end, values, label) {
+  const whole = q.step === "total" && q.month !== ""; // a month as a whole: its name says it
   return href(
     "tasks",
     [],
@@ -129,8 +130,8 @@ function tasksOf(q, start, end, values, label) {
       ["kind", q.kind],
       ...values.map((value) => [q.by, value ?? ""]),
       ["zone", q.zone || null],
-      ["at", label],
-      ["span", LONG.includes(q.step) ? q.step : null],
+      ["at", whole ? q.month : label],
+      ["span", whole ? "1mo" : LONG.includes(q.step) ? q.step : null],
     ],
   );
 }
