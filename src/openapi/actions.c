@@ -15,9 +15,8 @@ const char *const actions_help[2] = {
     "join each name and its value, not encoded, with nothing between them; append the private key; Signature is the "
     "SHA-1 "
     "of that in 40 small hexadecimal digits. A refusal has status 200 too: its RetCode is not 0.",
-    "UCloud 的 API，与 UMedia 相同。每个操作都是带表单的 `POST /`，路径里的 `#Action` 也一样：客户端不会发送 # "
-    "之后的部分，"
-    "由参数 Action 指明操作。`GET /?…` 和 JSON 请求体同样可用。每个请求都要签名，OpenAPI 没有对应的方案："
+    "UCloud 的 API，与 UMedia 相同。每个操作都是以表单发送的 `POST /`。客户端不会发送路径中 `#` 及其后的部分，"
+    "由参数 Action 指明操作。`GET /?…` 和 JSON 请求体同样可用。每个请求都要签名，OpenAPI 无法描述这种签名，方法如下："
     "将其他所有参数（包括 "
     "PublicKey）按名称的字节排序；把每个名称和未编码的值依次拼接，中间没有任何字符；末尾加上私钥；"
     "Signature 就是它的 SHA-1，写成 40 位小写十六进制。被拒绝的请求状态码也是 200：这时 RetCode 不为 0。"};
@@ -27,7 +26,7 @@ static const struct {
   const char *help[2];
 } codes[] = {
     {RETCODE_INTERNAL, {"130: an error of the server", "130：服务器错误"}},
-    {RETCODE_UNAVAILABLE, {"150: the server cannot answer now", "150：服务器现在无法回答"}},
+    {RETCODE_UNAVAILABLE, {"150: the server cannot answer now", "150：服务器现在无法响应"}},
     {RETCODE_NO_ACTION, {"160: no Action", "160：没有 Action"}},
     {RETCODE_UNKNOWN_ACTION, {"161: an unknown Action", "161：未知的 Action"}},
     {RETCODE_NO_SIGNATURE, {"170: no Signature", "170：没有 Signature"}},
@@ -41,7 +40,7 @@ static const struct {
 #define CODES (sizeof codes / sizeof codes[0])
 
 static const char *const answer_help[] = {"the answer; or a refusal, whose RetCode is not 0",
-                                          "回答；或者拒绝，其 RetCode 不为 0"};
+                                          "响应；或者拒绝，其 RetCode 不为 0"};
 static const char *const ok_help[] = {"0: success", "0：成功"};
 static const char *const echo_help[] = {"the action's name and Response", "操作名称加上 Response"};
 static const char *const message_help[] = {"what is wrong, in English", "错在哪里（英文）"};

@@ -12,7 +12,7 @@ static const char *const about[] = {
     "API as "
     "UMedia did, with signed requests. Reports of finished outputs go to `/v1/events` and `/v1/adapters/{name}`. "
     "Integers may be larger than 2^31.",
-    "视频转码计量。`/v1` 用 bearer 令牌回答谁用了多少；`POST /` 与 UCloud UMedia 的 API 相同，请求需要签名；"
+    "视频转码计量。`/v1` 用 bearer 令牌查询谁用了多少；`POST /` 与 UCloud UMedia 的 API 相同，请求需要签名；"
     "完成的输出上报到 `/v1/events` 和 `/v1/adapters/{name}`。整数可能大于 2^31。"};
 
 static const struct {
@@ -31,7 +31,7 @@ static const struct {
      (const char *const[]){
          "Reports usage, with a bearer token of scope write or void. Repeat a report until it is answered: nothing "
          "is counted twice.",
-         "上报用量，使用 scope 为 write 或 void 的 bearer 令牌。没有收到回答就重发：不会重复计量。"}},
+         "上报用量，使用 scope 为 write 或 void 的 bearer 令牌。没有收到响应就重发：不会重复计量。"}},
     {"Server", (const char *const[]){"The server itself.", "服务器自身。"}},
 };
 

@@ -141,10 +141,10 @@ static const struct route routes[] = {
               "rejected; a single event 409 for a conflict and 422 if it is rejected. CloudEvents' binary mode "
               "(headers ce-…, the body is the data) and Content-Encoding gzip work too. OPTIONS answers "
               "CloudEvents' abuse protection for webhooks.",
-              "每个输出一个事件，由 source 和 id 标识，每一对只计一次；没有收到回答就重发。能读懂的一批事件都回答 "
+              "每个输出一个事件，由 source 和 id 标识，每一对只计一次；没有收到响应就重发。能读懂的一批事件都返回 "
               "200，"
               "即使其中有被拒绝的；单个事件冲突时为 409，被拒绝时为 422。也接受 CloudEvents 的二进制模式"
-              "（ce-… 请求头，请求体为 data）和 Content-Encoding gzip。OPTIONS 回答 CloudEvents 的 webhook "
+              "（ce-… 请求头，请求体为 data）和 Content-Encoding gzip。OPTIONS 响应 CloudEvents 的 webhook "
               "防滥用检查。")},
      .contents = event_contents,
      .outcomes = "200 409 422",
@@ -162,8 +162,8 @@ static const struct route routes[] = {
           .description =
               TEXTS("An adapter makes an event of each output in the notice. A notice that could be read is answered "
                     "200, because its sender would only repeat it; the body says what became of its outputs.",
-                    "适配器把通知里的每个输出变成一个事件。能读懂的通知都回答 200，否则发送方只会重发；"
-                    "回答里说明每个输出的处理结果。")},
+                    "适配器把通知里的每个输出变成一个事件。能读懂的通知都返回 200，否则发送方只会重发；"
+                    "响应里说明每个输出的处理结果。")},
      .segment = &adapter_segment,
      .params = adapter_params,
      .contents = notice_contents,
@@ -182,10 +182,10 @@ static const struct route routes[] = {
                    .kind = "report",
                    .door = DOOR_BEARER,
                    .summary = TEXTS("Reports how an agent is, so that its silence is noticed",
-                                    "上报代理的状态，以便发现它的静默"),
+                                    "上报代理的状态，便于发现停止上报的代理"),
                    .description =
                        TEXTS("An object of at most 4096 bytes. It counts no usage. The answer is the server's time.",
-                             "最多 4096 字节的对象，不计用量。回答是服务器的时间。")},
+                             "最多 4096 字节的对象，不计用量。响应是服务器的时间。")},
      .contents = agent_contents,
      .outcomes = "200",
      .answer = "ServerTime",
@@ -201,7 +201,7 @@ static const struct route routes[] = {
                                     "上报完成的输出，供 OpenMeter 的客户端使用"),
                    .description =
                        TEXTS("As /v1/events; but 204 without a body if every event is stored or a duplicate.",
-                             "与 /v1/events 相同；但所有事件都已入库或重复时回答 204，没有响应体。")},
+                             "与 /v1/events 相同；但所有事件都已入库或重复时返回 204，没有响应体。")},
      .contents = event_contents,
      .outcomes = "200 409 422",
      .answer = "Outcomes",
@@ -228,7 +228,7 @@ static const struct route routes[] = {
 
 static const char *const body_help[] = {"what became of it", "处理结果"};
 static const char *const bare_help[] = {"nothing more to say: every event counts, or the answer has not changed",
-                                        "没有更多内容：所有事件都已计入，或回答没有变化"};
+                                        "没有更多内容：所有事件都已计入，或响应没有变化"};
 
 /* The names are in the help, and not in the schema, which must allow those of the settings too. */
 static void put_adapter_segment(struct doc *doc, const struct v1_param *segment) {

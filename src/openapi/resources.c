@@ -8,21 +8,21 @@
 #define NAME_SIZE 64
 
 static const char *const answer_help[] = {"the answer. It is whole only if it ends with complete",
-                                          "回答。以 complete 结尾才是完整的"};
+                                          "响应。以 complete 结尾才是完整的"};
 static const char *const same_help[] = {"If-None-Match names the answer as it still is",
-                                        "If-None-Match 所指的回答没有变化"};
+                                        "If-None-Match 所指的响应没有变化"};
 static const char *const ndjson_help[] = {"one row a line, as JSON; the last line is {\"complete\":true}",
                                           "每行一个 JSON；最后一行是 {\"complete\":true}"};
 static const char *const csv_help[] = {"UTF-8 with a byte order mark; the first line has the names of the columns",
                                        "带 BOM 的 UTF-8；第一行是列名"};
 static const char *const pages[] = {
     ". JSON answers in pages: while next_cursor is a text, send it as cursor, with the same parameters",
-    "。JSON 分页回答：只要 next_cursor 不是 null，就带上相同的参数，把它作为 cursor 再次请求"};
-static const char *const formats[] = {". The answer is JSON, ndjson or CSV", "。回答为 JSON、ndjson 或 CSV"};
+    "。JSON 分页响应：只要 next_cursor 不是 null，就带上相同的参数，把它作为 cursor 再次请求"};
+static const char *const formats[] = {". The answer is JSON, ndjson or CSV", "。响应为 JSON、ndjson 或 CSV"};
 
 static const struct v1_column position = {
-    "position", "integer", {"the place in the log of which the answer tells", "回答所依据的日志位置"}};
-static const struct v1_column complete = {"complete", "boolean", {"true: the answer is whole", "true：回答是完整的"}};
+    "position", "integer", {"the place in the log of which the answer tells", "响应所依据的日志位置"}};
+static const struct v1_column complete = {"complete", "boolean", {"true: the answer is whole", "true：响应是完整的"}};
 static const struct v1_column cursor = {
     "next_cursor",
     "text?",

@@ -225,5 +225,5 @@ const struct v1_param v1_param_format = {
     .preset = "json",
     .example = "csv",
     .help = {"the format of the answer: json, ndjson or csv. Absent: what the header 'Accept' asks for",
-             "回答的格式：json、ndjson 或 csv。不给：按请求头 Accept"},
+             "响应的格式：json、ndjson 或 csv。不给：按请求头 Accept"},
 };

@@ -55,7 +55,7 @@
     .name = "as_of", .type = V1_AS_OF, .example = "2026-11-01T00:00:00Z", \
     .help = {"answers as of then, whatever arrived later: the position of an earlier answer, or an RFC 3339 time that " \
              "has passed." condition " Absent: now", \
-             "按当时的状态回答，不管之后又收到什么：以前某个回答的 position，或一个已经过去的 RFC 3339 时间。" condition_zh \
+             "按当时的状态返回结果，不管之后又收到什么：以前某个响应的 position，或一个已经过去的 RFC 3339 时间。" condition_zh \
              "不给：现在"}, \
   }
 

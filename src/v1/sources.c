@@ -85,7 +85,7 @@ static const struct v1_column columns[] = {
     {"problems",
      "list",
      {"what is wrong: 'silent', 'spool', 'clock', 'rejected'; empty: nothing",
-      "问题：silent（静默）、spool、clock（时钟）、rejected（被拒绝）；空：没有"}},
+      "问题：silent（停止上报）、spool、clock（时钟）、rejected（被拒绝）；空：没有"}},
     {"text", "text", {"the same problems as sentences, in English; empty if it has no problem", "问题的英文说明；空：没有"}},
     {0},
 };

@@ -25,6 +25,7 @@ VARYING = (
     (r"(?m)^(  by +).*", r"\1WHO"),
     (r"\b[0-9a-f]{12}\b", "TOKEN"),
     (r"\bin \d+\.\d\d s$", "in SECONDS s"),
+    (r"\b\d+ s ago\b", "AGO"),
     (r"  +", "  "),  # a table is as wide as the address
     (r"Failed to connect.*?: check", "WHY: check"),  # curl's words
 )

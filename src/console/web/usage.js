@@ -119,6 +119,7 @@ function stepsOf(rows, series, q) {
 
 // The address of the tasks of a cell.
 function tasksOf(q, start, end, values, label) {
+  const whole = q.step === "total" && q.month !== ""; // a month as a whole: its name says it
   return href(
     "tasks",
     [],
@@ -129,8 +130,8 @@ function tasksOf(q, start, end, values, label) {
       ["kind", q.kind],
       ...values.map((value) => [q.by, value ?? ""]),
       ["zone", q.zone || null],
-      ["at", label],
-      ["span", LONG.includes(q.step) ? q.step : null],
+      ["at", whole ? q.month : label],
+      ["span", whole ? "1mo" : LONG.includes(q.step) ? q.step : null],
     ],
   );
 }
@@ -240,7 +241,8 @@ function Answer({ answer, q, onDenied }) {
     location.hash = tasksOf(q, steps[at].start, steps[at].end, series[index].values, steps[at].label);
   };
   if (made.problem) return html`<${Failure} problem=${made.problem} /><${Files} q=${q} onDenied=${onDenied} />`;
-  return html`<p class="note">${zone && t("days_of", zone)} ${t("as_of", answer.position)}</p>
+  return html`<p class="note">${zone && t("days_of", zone)} ${t("as_of", answer.position)}
+    ${q.apart && " " + t("own_days")}</p>
     ${
       rows.length === 0
         ? html`<p class="empty">${t("no_usage", steps[0]?.label ?? "")}</p>`
