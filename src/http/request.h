@@ -13,7 +13,8 @@
  * is a long one: then it is called again, on a query thread. request->on_query_thread says which call it is. There too it may
  * return HTTP_LATER, after about 100 ms: the other queries have their turns, then it is called again and goes on.
  *
- * A query whose client is gone ends between two turns. A client that has ended its sending side is not gone while it reads.
+ * A query whose client is gone ends between two turns. A client that has ended its sending side is not gone while it
+ * reads; but libmicrohttpd 0.9.75 may close its connection when it is resumed, without the answer.
  *
  * At most query_running_max queries run at one time; a query runs from its handler's call until its answer is made, or
  * its stream is freed. At most query_waiting_max queries wait to begin, for wait_timeout_ms. Beyond these bounds the
