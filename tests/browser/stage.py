@@ -19,6 +19,10 @@ from test_adapters import notice  # noqa: E402
 
 SCRIPT = "<script>window.bad=1</script><img src=x onerror=window.bad=1>"
 LANGUAGES = ("en-US", "zh-CN")
+# How states are looked at: language, width, dark. `make screenshots` takes every shape; `make test` two that have each language, width and scheme.
+SHAPES = [(language, width, dark) for language in LANGUAGES for width in (1280, 360) for dark in (False, True)]
+if not SHOTS:
+    SHAPES = [SHAPES[0], SHAPES[-1]]
 CODECS = ("h264", "h265", "av1", "vp9", "mpeg2", "prores", "theora", "dirac", "vc1", "mjpeg")
 SIDES = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
 

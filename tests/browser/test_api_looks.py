@@ -4,7 +4,7 @@ import urllib.parse
 
 import pytest
 
-from stage import LANGUAGES, browser  # noqa: F401 (first: it finds the modules of the system tests)
+from stage import SHAPES, browser  # noqa: F401 (first: it finds the modules of the system tests)
 from client import sign
 from explorer import STAT, tab, world  # noqa: F401
 
@@ -86,8 +86,7 @@ def looks(page, world, name):
     look("sign-unreadable")
 
 
-@pytest.mark.parametrize("width,dark", ((1280, False), (1280, True), (360, False), (360, True)))
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language,width,dark", SHAPES)
 def test_no_view_has_serious_findings_or_scrolls_sideways(tab, world, language, width, dark):
     looks(tab(language=language, width=width, dark=dark), world, f"{language}-{width}-{'dark' if dark else 'light'}")
 

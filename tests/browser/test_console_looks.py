@@ -5,11 +5,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from stage import LANGUAGES, SCRIPT, SHOTS, browser, tab, world  # noqa: F401
-
-SHAPES = [(language, width, dark) for language in LANGUAGES for width in (1280, 360) for dark in (False, True)]
-if not SHOTS:  # each language in both schemes and both widths
-    SHAPES = [shape for shape in SHAPES if (shape[1] == 1280) != shape[2]]
+from stage import SCRIPT, SHAPES, browser, tab, world  # noqa: F401
 
 
 # ---- the door ----
