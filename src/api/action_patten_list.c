@@ -31,7 +31,7 @@ const struct api_action api_get_codec_patten_list = {
     .request_example = "",
     .answer_example = API_JSON(
         {"RetCode":0,"Action":"GetCodecPattenListResponse","DefaultPattenList":[],"CustomizedPattenList":[]}),
-    .help = {"the templates of transcoding: there are none", "转码模板列表：没有模板"},
+    .help = {"an empty list, because a meter has no templates of transcoding", "转码模板列表：没有模板"},
 };
 
 /* The capital M is the API's own. */
@@ -44,6 +44,6 @@ const struct api_action api_get_water_mark_patten_list = {
     .request_example = "",
     .answer_example = API_JSON(
         {"RetCode":0,"Action":"GetWaterMarkPattenListResponse","DefaultPattenList":[],"CustomizedPattenList":[]}),
-    .help = {"the templates of watermarks: there are none", "水印模板列表：没有模板"},
+    .help = {"an empty list, because a meter has no templates of watermarks", "水印模板列表：没有模板"},
 };
 /* clang-format on */

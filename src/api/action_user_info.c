@@ -57,6 +57,6 @@ const struct api_action api_get_user_info = {
          {"UserId":1,"UserEmail":"ucloud-example@example.com","UserName":"ucloud-example@example.com","UserPhone":"","PhonePrefix":"",
           "CompanyName":"","UserAddress":"","Province":"","City":"","UserType":0,"IndustryType":0,"UserVersion":0,"Finance":0,
           "Admin":1,"Administrator":"","AuthState":"CERTIFIED"}]}),
-    .help = {"who asks: the key stands for the user", "当前密钥的信息：这里以密钥代表用户"},
+    .help = {"the key that signed the request, in place of a user", "当前密钥的信息：这里以密钥代表用户"},
 };
 /* clang-format on */

@@ -68,7 +68,7 @@ struct api_action {
 /* The actions, in the order in which docs list them. The array is constant. */
 size_t api_actions(const struct api_action *const **ret);
 
-/* The action of this name, exactly; NULL: there is none. */
+/* Finds an action by its exact name. NULL if no action has it. */
 const struct api_action *api_find_action(struct str name);
 
 /* Action, PublicKey and Signature, which every request has; ends with {0}. */

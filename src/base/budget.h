@@ -1,7 +1,7 @@
 /* A bound for what many users hold together. One owner holds at most three quarters of it.
  *
- * So the answers of one client, however slowly it reads them, leave room for those of
- * others. Any thread may call; there is no lock.
+ * So the answers of one client, however slowly it reads them, leave room for those of others. Any thread may call; there
+ * is no lock.
  */
 #ifndef CODECMETER_BASE_BUDGET_H
 #define CODECMETER_BASE_BUDGET_H

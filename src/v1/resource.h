@@ -83,7 +83,7 @@ struct v1_resource {
   enum v1_shape shape;
   unsigned formats; /* V1_FORMAT bits; V1_JSON is among them */
   bool has_cursor;
-  const struct v1_param *segments; /* of type V1_TEXT: what stands for each {…} of the path; ends with {0}, or NULL */
+  const struct v1_param *segments; /* one of type V1_TEXT for each {…} of the path; ends with {0}. NULL: the path has none */
   const struct v1_param *params;   /* ends with {0}; without `format`, which the frame adds */
   const struct v1_column *columns; /* every column of a list, or member of an object; ends with {0} */
   /* What a list in JSON has before `rows`, beside `position`; ends with {0}. NULL: nothing. */

@@ -82,7 +82,7 @@ const struct v1_column v1_task_columns[] = {
     {"task.unresolved.position", "integer", {"where the record is in the log", "记录在日志中的位置"}},
     {"task.unresolved.rule", "text", {"the name of the rule, which never changes", "规则的名称，固定不变"}},
     {"task.unresolved.text", "text", {"the rule in one sentence, in English", "用一句英文说明这条规则"}},
-    {"task.voids", "object?", {"of a void: the record that it takes off; null: this is no void", "撤销记录所撤销的任务；null：这不是撤销记录"}},
+    {"task.voids", "object?", {"the record that a void takes off; null if this record is not a void", "撤销记录所撤销的任务；null：这不是撤销记录"}},
     {"task.voids.source", "text?", {"of that record", "该任务的来源"}},
     {"task.voids.id", "text?", {"of that record", "该任务的 id"}},
     {"task.voids.reason", "text?", {"why", "原因"}},

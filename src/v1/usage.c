@@ -113,11 +113,11 @@ static const struct v1_column columns[] = {
     {"images", "integer", {"images of snapshots; 0 for other kinds", "截图张数；其他种类为 0"}},
     {"previous_start",
      "integer?+",
-     {"with compare=previous, like those below: the row of the period before that has the same number; null if there "
-      "is none",
+     {"only with compare=previous, like the columns below: the 'start' of the row that has the same number in the "
+      "period before; null if that period has no such row",
       "compare=previous 时给出（下同）：前一个周期中序号相同的行；没有则为 null"}},
     {"previous_end", "integer?+", {"its 'end'", "该行的 end"}},
-    {"previous_seconds", "integer+", {"its 'seconds'; 0 if there is none", "该行的 seconds；没有则为 0"}},
+    {"previous_seconds", "integer+", {"the 'seconds' of that row; 0 without such a row", "该行的 seconds；没有则为 0"}},
     {"previous_minutes", "integer+", {"its 'minutes', likewise", "该行的 minutes，同上"}},
     {"previous_rounding_seconds", "integer+", {"its rounding_seconds, likewise", "该行的 rounding_seconds，同上"}},
     {"previous_tasks", "integer+", {"its 'tasks', likewise", "该行的 tasks，同上"}},

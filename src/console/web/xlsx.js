@@ -58,8 +58,8 @@ function escape(text) {
     .replace(/>/g, "&gt;");
 }
 
-// The days and the part of a day of a local time since the workbook's day 0; null if the text is none, or before 1 March 1900,
-// where spreadsheets disagree. "2026-10-05T13:00:00+08:00" is 13:00 of 5 October, wherever the browser is.
+// A local time as days since the workbook's day 0, with a fraction. null if the text is no time, or a time before 1 March
+// 1900, where spreadsheets disagree. "2026-10-05T13:00:00+08:00" is 13:00 of 5 October, wherever the browser is.
 function serialOf(text) {
   const found = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)/.exec(text);
   if (!found) return null;
