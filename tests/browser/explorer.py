@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from stage import Tab, browser  # noqa: F401
+from stage import Tab, browser, open_tabs  # noqa: F401
 from client import Client, event
 from conftest import ROOT, Account, Server
 
@@ -197,21 +197,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def tab(browser, world):  # noqa: F811
-    """Opens windows, and looks at the end at what none of them may have done."""
-    tabs = []
-
-    def open_tab(**options):
-        tabs.append(Page(browser, world.server, **options))
-        return tabs[-1]
-
-    yield open_tab
-    for each in tabs:
-        hosts = each.run("return requests.filter((url) => !url.startsWith(args.url + '/') && !url.startsWith('blob:' + args.url))", url=each.url)
-        assert hosts == [], "the console asks other hosts"
-        errors = [text for text in each.run("return errors") if not text.startswith("Failed to load resource")]
-        assert errors == []
-        assert each.run("return await page.evaluate(() => window.bad === undefined)"), "a text ran as a script"
-        each.close()
+    yield from open_tabs(browser, world.server, Page)
 
 
 def same(world, operation, shown, body):

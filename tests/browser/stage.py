@@ -106,13 +106,12 @@ def browser():
     made.close()
 
 
-@pytest.fixture
-def tab(browser, world):
-    """Opens windows, and looks at the end at what none of them may have done."""
+def open_tabs(browser, server, kind):
+    """Opens windows of a kind, and looks at the end at what none of them may have done. For a fixture: `yield from`."""
     tabs = []
 
     def open_tab(**options):
-        tabs.append(Tab(browser, world.server, **options))
+        tabs.append(kind(browser, server, **options))
         return tabs[-1]
 
     yield open_tab
@@ -122,8 +121,13 @@ def tab(browser, world):
         # Chromium reports each refused answer of a fetch as an error, too.
         errors = [text for text in each.run("return errors") if not text.startswith("Failed to load resource")]
         assert errors == []
-        assert each.run("return await page.evaluate(() => window.bad === undefined)"), "a stored script ran"
+        assert each.run("return await page.evaluate(() => window.bad === undefined)"), "a text ran as a script"
         each.close()
+
+
+@pytest.fixture
+def tab(browser, world):
+    yield from open_tabs(browser, world.server, Tab)
 
 
 def seconds(text):
