@@ -614,62 +614,62 @@ static void add_number_key(struct buf *out, char table, uint32_t number) {
   add_key(out, table, str_make(bytes, sizeof bytes));
 }
 
-static void put_record(struct delta *delta, char table, struct str name, const struct record *record,
+static void put_record(struct puts *puts, char table, struct str name, const struct record *record,
                        struct str before) {
-  add_key(delta_put_key(delta), table, name);
-  struct buf *value = delta_put_value(delta);
+  add_key(puts_key(puts), table, name);
+  struct buf *value = puts_value(puts);
   buf_str(value, before);
   record_encode(record, value);
-  delta_put_end(delta);
+  puts_end(puts);
 }
 
-static void put_project(struct delta *delta, const struct record *record, uint32_t number) {
+static void put_project(struct puts *puts, const struct record *record, uint32_t number) {
   char before[8] = {0};
   le32_store(before, number);
-  put_record(delta, 'p', record->project.id, record, str_make(before, sizeof before));
-  add_number_key(delta_put_key(delta), 'z', number);
-  buf_str(delta_put_value(delta), record->project.zone);
-  delta_put_end(delta);
+  put_record(puts, 'p', record->project.id, record, str_make(before, sizeof before));
+  add_number_key(puts_key(puts), 'z', number);
+  buf_str(puts_value(puts), record->project.zone);
+  puts_end(puts);
 }
 
-static int apply_project(struct catalogue *catalogue, const struct record *record, struct delta *delta,
+static int apply_project(struct catalogue *catalogue, const struct record *record, struct puts *puts,
                          struct err *err) {
   const struct project_state *before = catalogue_state(catalogue, record->project.id);
   if (before != NULL && record->project.create) return 0;
   uint32_t number = before != NULL ? before->info.number : catalogue->by_number->len + 1;
   struct project_state *state;
   int result = set_project(catalogue, &record->project, number, &state, err);
-  if (result == 0) put_project(delta, record, number);
+  if (result == 0) put_project(puts, record, number);
   return result;
 }
 
-static int apply_locked(struct catalogue *catalogue, const struct record *record, struct delta *delta,
+static int apply_locked(struct catalogue *catalogue, const struct record *record, struct puts *puts,
                         struct err *err) {
   switch (record->type) {
     case RECORD_SKIPPED: break;
-    case RECORD_PROJECT: return apply_project(catalogue, record, delta, err);
+    case RECORD_PROJECT: return apply_project(catalogue, record, puts, err);
     case RECORD_ACCOUNT:
       fill(catalogue->default_project, sizeof catalogue->default_project, record->account.default_project);
-      put_record(delta, 'a', STR(""), record, STR(""));
+      put_record(puts, 'a', STR(""), record, STR(""));
       break;
     case RECORD_KEY:
       if (record->key.create && find(catalogue->keys, record->key.public_key) != NULL) break;
       set_key(catalogue, &record->key);
-      put_record(delta, 'k', record->key.public_key, record, STR(""));
+      put_record(puts, 'k', record->key.public_key, record, STR(""));
       break;
     case RECORD_TOKEN:
       if (record->token.create && find(catalogue->tokens, record->token.id) != NULL) break;
       set_token(catalogue, &record->token);
-      put_record(delta, 't', record->token.id, record, STR(""));
+      put_record(puts, 't', record->token.id, record, STR(""));
       break;
     default: CHECK(!"record_decode gives one type for each meaning, and the caller applies usage");
   }
   return 0;
 }
 
-int catalogue_apply(struct catalogue *catalogue, const struct record *record, struct delta *delta, struct err *err) {
+int catalogue_apply(struct catalogue *catalogue, const struct record *record, struct puts *puts, struct err *err) {
   write_lock(catalogue);
-  int result = apply_locked(catalogue, record, delta, err);
+  int result = apply_locked(catalogue, record, puts, err);
   unlock(catalogue);
   return result;
 }
@@ -708,7 +708,7 @@ static void add_codec(struct catalogue *catalogue, struct project_state *state, 
 }
 
 bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,
-                         struct delta *delta) {
+                         struct puts *puts) {
   struct project_state *state = catalogue->by_number->pdata[project->info.number - 1];
   CHECK(state == project);
   CHECK(codec.len > 0);
@@ -717,11 +717,11 @@ bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state
   unsigned number = state->codecs_count;
   add_codec(catalogue, state, codec);
   unlock(catalogue);
-  struct buf *key = delta_put_key(delta);
+  struct buf *key = puts_key(puts);
   add_number_key(key, 'c', state->info.number);
   buf_char(key, (char)number);
-  buf_str(delta_put_value(delta), codec);
-  delta_put_end(delta);
+  buf_str(puts_value(puts), codec);
+  puts_end(puts);
   return true;
 }
 

@@ -7,7 +7,7 @@
 #define CODECMETER_LEDGER_CATALOGUE_WRITE_H
 
 #include "ledger/catalogue.h"
-#include "ledger/delta.h"
+#include "ledger/puts.h"
 #include "ledger/record.h"
 #include "ledger/totals.h"
 #include "meter/codec.h"
@@ -26,9 +26,9 @@ MUST_USE int catalogue_decide(const struct catalogue *catalogue, const struct ch
 /* An upper bound of the bytes that it takes to apply the records of one change, including the growth of a table. */
 size_t catalogue_memory_of_change(const struct catalogue *catalogue);
 
-/* Applies a committed catalogue record, and puts its rows into the delta. A record that creates what exists already
+/* Applies a committed catalogue record, and adds its rows to puts. A record that creates what exists already
  * changes nothing. */
-MUST_USE int catalogue_apply(struct catalogue *catalogue, const struct record *record, struct delta *delta,
+MUST_USE int catalogue_apply(struct catalogue *catalogue, const struct record *record, struct puts *puts,
                              struct err *err);
 
 /* The number of usage that names no codec: failed tasks, remuxes and snapshots need none. No codec name has it. */
@@ -52,7 +52,7 @@ int catalogue_codec_number(const struct project_state *project, struct str codec
 MUST_USE int catalogue_keep_codec(struct catalogue *catalogue, struct str codec);
 /* Gives a codec the next number of its project. False if the project has no room for it. */
 MUST_USE bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,
-                                  struct delta *delta);
+                                  struct puts *puts);
 
 /* For readers, any thread: copies a project, its zone, and its codec names by number. False if there is none. */
 MUST_USE bool catalogue_copy_state(const struct catalogue *catalogue, struct str id, struct project_state *ret);

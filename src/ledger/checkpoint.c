@@ -85,7 +85,9 @@ static int list_checkpoint(struct ledger *ledger, const struct made *made, struc
     return no_memory(ledger->frozen, err);
   }
   struct totals_checkpoint checkpoint = {
-      .delta = ledger->frozen,
+      .end = delta_end(ledger->frozen),
+      .block_time_ms = delta_block_time(ledger->frozen),
+      .puts = delta_puts(ledger->frozen),
       .cells = cells,
       .cells_count = cells_count,
       .runs = made->infos,

@@ -19,8 +19,7 @@ struct delta {
   struct identities identities, voids; /* voids: by their target; they are among tasks too */
   struct pieces tasks, times;
   struct cells cells;
-  size_t put_key, put_value; /* where its key and its value begin in puts, while a row is added; else 0 */
-  struct buf puts; /* 4-byte key length, 4-byte value length, key, value */
+  struct puts puts;
 };
 
 struct delta *delta_new(uint64_t begin) {
@@ -45,7 +44,7 @@ void delta_release(struct delta *delta) {
   pieces_fini(&delta->tasks);
   pieces_fini(&delta->times);
   cells_fini(&delta->cells);
-  buf_fini(&delta->puts);
+  puts_fini(&delta->puts);
   free(delta);
 }
 
@@ -56,7 +55,7 @@ void delta_recycle(struct delta *delta, uint64_t begin) {
   pieces_clear(&delta->tasks);
   pieces_clear(&delta->times);
   cells_clear(&delta->cells);
-  buf_clear(&delta->puts);
+  puts_clear(&delta->puts);
   delta->begin = delta->end = begin;
   delta->records = 0;
   delta->block_time_ms = 0;
@@ -66,7 +65,7 @@ uint64_t delta_begin(const struct delta *delta) { return delta->begin; }
 uint64_t delta_end(const struct delta *delta) { return delta->end; }
 int64_t delta_block_time(const struct delta *delta) { return delta->block_time_ms; }
 uint64_t delta_records(const struct delta *delta) { return delta->records; }
-bool delta_is_empty(const struct delta *delta) { return delta_records(delta) == 0 && delta->puts.len == 0; }
+bool delta_is_empty(const struct delta *delta) { return delta_records(delta) == 0 && puts_is_empty(&delta->puts); }
 
 void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms) {
   CHECK(end >= delta->end);
@@ -84,7 +83,7 @@ bool delta_moves(const struct delta *delta, const struct delta_load *load) {
 bool delta_reserve(struct delta *delta, const struct delta_load *load) {
   return identities_reserve(&delta->identities, load->usages) && identities_reserve(&delta->voids, load->voids) &&
          pieces_reserve(&delta->tasks, load->usages) && pieces_reserve(&delta->times, load->usages) &&
-         buf_reserve(&delta->puts, load->puts) && cells_reserve(&delta->cells, load->usages);
+         puts_reserve(&delta->puts, load->puts) && cells_reserve(&delta->cells, load->usages);
 }
 
 void delta_prefetch(const struct delta *delta, struct hash identity) {
@@ -141,37 +140,4 @@ const struct entry *delta_sorted_entries(const struct delta *delta, enum entry_k
 const struct pieces *delta_tasks(const struct delta *delta) { return &delta->tasks; }
 const struct pieces *delta_times(const struct delta *delta) { return &delta->times; }
 
-/* ---- the catalogue's rows ---- */
-
-/* The lengths are before the texts; delta_put_end fills them in. */
-struct buf *delta_put_key(struct delta *delta) {
-  static const char lengths[DELTA_PUT_HEAD] = {0};
-  CHECK(delta->put_key == 0);
-  buf_append(&delta->puts, lengths, sizeof lengths);
-  delta->put_key = delta->puts.len;
-  return &delta->puts;
-}
-
-struct buf *delta_put_value(struct delta *delta) {
-  CHECK(delta->put_key > 0 && delta->put_value == 0);
-  delta->put_value = delta->puts.len;
-  return &delta->puts;
-}
-
-void delta_put_end(struct delta *delta) {
-  size_t key = delta->put_key, value = delta->put_value, end = delta->puts.len;
-  CHECK(!delta->puts.failed && key > 0 && value > key && end >= value);
-  char *lengths = delta->puts.ptr + key - DELTA_PUT_HEAD;
-  le32_store(lengths, (uint32_t)(value - key));
-  le32_store(lengths + 4, (uint32_t)(end - value));
-  delta->put_key = delta->put_value = 0;
-}
-
-bool delta_next_put(const struct delta *delta, size_t *at, struct str *ret_key, struct str *ret_value) {
-  if (*at >= delta->puts.len) return false;
-  const char *p = delta->puts.ptr + *at;
-  *ret_key = str_make(p + 8, le32_load(p));
-  *ret_value = str_make(p + 8 + ret_key->len, le32_load(p + 4));
-  *at += 8 + ret_key->len + ret_value->len;
-  return true;
-}
+struct puts *delta_puts(struct delta *delta) { return &delta->puts; }

@@ -19,6 +19,7 @@
 #include "ledger/cells.h"
 #include "ledger/entry.h"
 #include "ledger/pieces.h"
+#include "ledger/puts.h"
 #include "meter/usage.h"
 
 struct delta;
@@ -44,9 +45,8 @@ bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes 
 struct delta_load {
   uint32_t usages; /* voids too */
   uint32_t voids;  /* of these */
-  size_t puts;     /* bytes of keys and values of the catalogue's rows, and DELTA_PUT_HEAD for each */
+  size_t puts;     /* bytes of keys and values of the catalogue's rows, and PUTS_HEAD for each */
 };
-#define DELTA_PUT_HEAD 8u
 
 /* True if delta_reserve will move memory that readers look at: keep readers out during the call. */
 bool delta_moves(const struct delta *delta, const struct delta_load *load);
@@ -84,13 +84,7 @@ const struct pieces *delta_times(const struct delta *delta);
 /* The totals of its records. */
 const struct cells *delta_cells(const struct delta *delta);
 
-/* Adds a row of the catalogue; rows keep the order in which they were added. The caller appends the key to what
- * delta_put_key returns, then the value to what delta_put_value returns, then calls delta_put_end. Both are written
- * where they stay, into the room that delta_reserve has made, so no step needs memory. */
-MUST_USE struct buf *delta_put_key(struct delta *delta);
-MUST_USE struct buf *delta_put_value(struct delta *delta);
-void delta_put_end(struct delta *delta);
-/* The next row, borrowed from the delta; false after the last. *at is 0 at first. */
-MUST_USE bool delta_next_put(const struct delta *delta, size_t *at, struct str *ret_key, struct str *ret_value);
+/* The rows of the catalogue that the checkpoint will write. Room for a new one is reserved like all else. */
+struct puts *delta_puts(struct delta *delta);
 
 #endif

@@ -240,10 +240,10 @@ int totals_visit_runs(struct rows_txn *txn, int (*visit)(void *arg, const struct
 
 /* ---- the checkpoint's transaction ---- */
 
-static int put_catalogue(struct rows_txn *txn, const struct delta *delta, struct err *err) {
+static int put_catalogue(struct rows_txn *txn, const struct puts *puts, struct err *err) {
   struct str key, value;
   int result = 0;
-  for (size_t at = 0; result == 0 && delta_next_put(delta, &at, &key, &value);) {
+  for (size_t at = 0; result == 0 && puts_next(puts, &at, &key, &value);) {
     result = rows_put(txn, TABLE_CATALOGUE, key, value, err);
   }
   return result;
@@ -464,19 +464,16 @@ static int put_runs(struct rows_txn *txn, const struct totals_checkpoint *checkp
 }
 
 static int put_position(struct rows_txn *txn, const struct totals_checkpoint *checkpoint, struct err *err) {
-  uint64_t position = delta_end(checkpoint->delta);
-  int64_t block_time_ms = delta_block_time(checkpoint->delta);
-  int result = meta_put(txn, "position", &position, sizeof position, err);
-  /* A delta without blocks has no block time: keep the one before. */
-  if (result != 0 || block_time_ms == 0) return result;
-  return meta_put(txn, "block_time", &block_time_ms, sizeof block_time_ms, err);
+  int result = meta_put(txn, "position", &checkpoint->end, sizeof checkpoint->end, err);
+  if (result != 0 || checkpoint->block_time_ms == 0) return result; /* the time before stays */
+  return meta_put(txn, "block_time", &checkpoint->block_time_ms, sizeof checkpoint->block_time_ms, err);
 }
 
 int totals_apply(struct rows *rows, const struct totals_checkpoint *checkpoint, struct err *err) {
   struct rows_txn *txn;
   int result = rows_begin_write(rows, &txn, err);
   if (result != 0) return result;
-  result = put_catalogue(txn, checkpoint->delta, err);
+  result = put_catalogue(txn, checkpoint->puts, err);
   if (result == 0) result = add_quarters(txn, checkpoint, err);
   if (result == 0) result = put_days(txn, checkpoint, err);
   if (result == 0) result = put_runs(txn, checkpoint, err);

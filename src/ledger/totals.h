@@ -12,8 +12,9 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "ledger/delta.h"
+#include "ledger/cells.h"
 #include "ledger/log.h"
+#include "ledger/puts.h"
 #include "ledger/rows.h"
 #include "ledger/run.h"
 #include "meter/usage.h"
@@ -64,7 +65,9 @@ MUST_USE int totals_visit_runs(struct rows_txn *txn,
 /* ---- writing: all of a checkpoint in one durable transaction ---- */
 
 struct totals_checkpoint {
-  const struct delta *delta; /* catalogue rows and end */
+  uint64_t end;              /* of the log that it covers */
+  int64_t block_time_ms;     /* of the last block below it; 0: there is no new block */
+  const struct puts *puts;   /* rows of the catalogue */
   const struct cell *cells;  /* sorted */
   size_t cells_count;
   const struct run_info *runs; /* already synced */

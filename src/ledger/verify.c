@@ -207,7 +207,7 @@ static int recount(struct verify *v, const struct usage *usage, uint64_t positio
     int codec = catalogue_codec_number(project, usage->codec);
     if (codec < 0) {
       codec = (int)project->codecs_count;
-      if (!catalogue_add_codec(v->catalogue, project, usage->codec, v->changes)) return 0;
+      if (!catalogue_add_codec(v->catalogue, project, usage->codec, &v->changes)) return 0;
     }
     if (!cells_reserve(&v->cells, 1)) return err_set(err, ERR_MEMORY, "no memory to recount the log");
     cells_add(&v->cells, usage, project->info.number, project->zone, (uint8_t)codec);
@@ -224,7 +224,7 @@ static int look_at_record(struct verify *v, const struct record *record, uint64_
   if (record->type == RECORD_USAGE) v->report.usages++;
   if (position >= v->snapshot.meta.position) return 0;
   v->report.compared++;
-  if (record->type != RECORD_USAGE) return catalogue_apply(v->catalogue, record, v->changes, err);
+  if (record->type != RECORD_USAGE) return catalogue_apply(v->catalogue, record, &v->changes, err);
   return recount(v, &record->usage, position, err);
 }
 
@@ -492,7 +492,7 @@ static void verify_fini(struct verify *v) {
   free(v->zones);
   free(v->skipped);
   cells_fini(&v->cells);
-  delta_release(v->changes);
+  puts_fini(&v->changes);
   catalogue_free(v->catalogue);
   log_reader_free(v->reader);
   log_close(v->log);
@@ -537,7 +537,6 @@ int ledger_verify(const struct ledger_options *options, const struct ledger_veri
                   struct ledger_verify_report *ret, struct err *err) {
   SCOPED(verify_fini) struct verify v = {.options = options, .how = how};
   v.catalogue = catalogue_new();
-  v.changes = delta_new(LOG_FIRST_POSITION);
   int result = open_all(&v, err);
   if (result == 0) result = read_log(&v, err);
   if (result == 0 && !v.report.is_backup) result = compare_derived(&v, err);

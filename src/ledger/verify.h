@@ -78,7 +78,7 @@ struct verify {
 
   /* from the log */
   struct catalogue *catalogue;
-  struct delta *changes; /* rows made from the catalogue's records */
+  struct puts changes; /* rows made from the catalogue's records */
   struct cells cells;
   int64_t block_time_ms;
   bool beyond_told;

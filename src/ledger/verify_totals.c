@@ -183,7 +183,7 @@ void verify_rows_fini(struct row_vector *rows) {
 static void compare_catalogue(struct verify *v) {
   struct row_vector rows = {0};
   struct str key, value;
-  for (size_t at = 0; delta_next_put(v->changes, &at, &key, &value);)
+  for (size_t at = 0; puts_next(&v->changes, &at, &key, &value);)
     (void)verify_keep_row(&rows, key, value, NULL);
   settle_rows(&rows);
   settle_rows(&v->kept_rows);

@@ -508,8 +508,8 @@ int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_
 /* ---- room: records on disk must be applied, so the memory for that is reserved before they are written ---- */
 
 /* A record of the catalogue becomes at most two rows; the second row is short. */
-#define PUTS_OF_RECORD (2 * DELTA_PUT_HEAD + 512)
-#define PUT_OF_CODEC (DELTA_PUT_HEAD + 8 + CODEC_NAME_MAX)
+#define PUTS_OF_RECORD (2 * PUTS_HEAD + 512)
+#define PUT_OF_CODEC (PUTS_HEAD + 8 + CODEC_NAME_MAX)
 
 static int reserve(struct ledger *ledger, const struct delta_load *load, struct err *err) {
   bool moves = delta_moves(ledger->filling, load);
@@ -635,7 +635,7 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
   int codec = catalogue_codec_number(project, usage->codec);
   if (codec < 0) {
     codec = (int)project->codecs_count;
-    if (!catalogue_add_codec(ledger->catalogue, project, usage->codec, ledger->filling)) return 0;
+    if (!catalogue_add_codec(ledger->catalogue, project, usage->codec, delta_puts(ledger->filling))) return 0;
   }
   delta_add_usage(ledger->filling, usage, hash, project->info.number, project->zone, (uint8_t)codec, position);
   return 0;
@@ -645,7 +645,7 @@ static int apply_usage(struct ledger *ledger, const struct usage *usage, uint64_
 static int apply_change(struct ledger *ledger, const struct record *record, uint64_t position, struct err *err) {
   if (record->type == RECORD_PROJECT) past_note_change(ledger->past, position);
   CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
-  int result = catalogue_apply(ledger->catalogue, record, ledger->filling, err);
+  int result = catalogue_apply(ledger->catalogue, record, delta_puts(ledger->filling), err);
   CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
   return result;
 }
