@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "agent/identity.h"
 #include "agent/report_ids.h"
@@ -18,6 +17,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/stop.h"
 #include "meter/codec.h"
 #include "meter/frame_rate.h"
 #include "meter/labels.h"
@@ -452,7 +452,7 @@ int report_send(struct client *client, struct str event, int tries, enum report_
     int64_t asked_ms = client_busy_ms(client), wait_ms = asked_ms > backoff_ms ? asked_ms : backoff_ms;
     if (wait_ms > left_ms) break;
     left_ms -= wait_ms;
-    (void)usleep((useconds_t)wait_ms * 1000);
+    (void)stop_wait(wait_ms);
   }
   return result;
 }

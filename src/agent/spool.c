@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/stop.h"
 #include "meter/rfc3339.h"
 
 #define SUFFIX ".event"
@@ -572,7 +573,7 @@ static int lock(const struct spool *spool, struct client *client, bool waits, in
     if (!waits || client_is_interrupted(client)) {
       return err_set(err, ERR_BUSY, "another process is sending the events in %s", spool->dir);
     }
-    (void)usleep(LOCK_POLL_MS * 1000);
+    (void)stop_wait(LOCK_POLL_MS);
   }
   *ret_fd = fd;
   fd = -1;
