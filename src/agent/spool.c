@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -469,7 +468,7 @@ static int list_names(const char *dir, struct names *ret, struct err *err) {
 /* A file whose name begins with a dot is being written, unless its writer was killed: then it is old. */
 static bool is_being_written(const struct waiting *waiting) {
   struct stat st;
-  return waiting->name[0] == '.' && (lstat(waiting->path, &st) != 0 || st.st_mtime + CUT_OFF_S > time(NULL));
+  return waiting->name[0] == '.' && (lstat(waiting->path, &st) != 0 || st.st_mtime + CUT_OFF_S > clock_file_time().tv_sec);
 }
 
 static int say_cut_off(struct err *err) {

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "agent/claims.h"
 #include "agent/pending.h"
@@ -439,7 +438,7 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   watch->troubled = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
   watch->pending = pending_new();
   watch->claims = claims_new();
-  (void)clock_gettime(CLOCK_REALTIME, &watch->started);
+  watch->started = clock_file_time();
   const struct recorder_options recording = {.settings = &options->settings,
                                              .wanted = &options->wanted,
                                              .pattern = options->pattern,

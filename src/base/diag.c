@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/sink.h"
 
 #define TEXT_MAX 2048
@@ -51,12 +52,12 @@ static size_t escape(const char *text, char *out, size_t size) {
 
 static size_t compose(enum diag_level level, const char *text, char out[LINE_MAX_BYTES]) {
   static const char *const names[] = {"error", "warn ", "info ", "debug"};
-  struct timespec now;
   struct tm utc;
-  (void)clock_gettime(CLOCK_REALTIME, &now);
-  (void)gmtime_r(&now.tv_sec, &utc);
+  int64_t now_ms = clock_real_ms(clock_system());
+  time_t now = (time_t)(now_ms / 1000);
+  (void)gmtime_r(&now, &utc);
   size_t len = strftime(out, LINE_MAX_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
-  len += (size_t)snprintf(out + len, LINE_MAX_BYTES - len, ".%03dZ %s ", (int)(now.tv_nsec / 1000000), names[level]);
+  len += (size_t)snprintf(out + len, LINE_MAX_BYTES - len, ".%03dZ %s ", (int)(now_ms % 1000), names[level]);
   len += escape(text, out + len, LINE_MAX_BYTES - len);
   out[len++] = '\n';
   return len;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/client.h"
@@ -241,7 +240,7 @@ static int run_command(struct run *run, char *const *command) {
   if (outputs_find(command, run->options->outputs, &run->outputs, &err) != 0) return command_fail("run", &err);
   outbox_before_run(&run->outbox, "run", &run->outputs);
   outputs_look(&run->outputs);
-  (void)clock_gettime(CLOCK_REALTIME, &run->began);
+  run->began = clock_file_time();
   run->intent = note_intent(run);
   if (run->intent != NULL) intent_meet(run->intent, &run->outbox.spool, &run->outputs, run->began);
   const struct child_hook hook = {.prepare = prepare_command, .arg = run->intent};
@@ -251,7 +250,7 @@ static int run_command(struct run *run, char *const *command) {
     (void)command_fail("run", &err); /* no transcode began, so none failed */
     return status;
   }
-  (void)clock_gettime(CLOCK_REALTIME, &run->ended);
+  run->ended = clock_file_time();
   if (run->intent != NULL) intent_note_end(run->intent, &run->outputs, status, run->ended);
   run->all_metered = true;
   if (status == 0)
