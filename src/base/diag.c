@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/sink.h"
 
 #define TEXT_MAX 2048
@@ -75,10 +76,10 @@ static bool tell_dropped(void) {
 }
 
 static void write_error(struct str line) {
-  CHECK(pthread_mutex_lock(&lock) == 0);
+  lock_take(&lock);
   if (error_sink.way == SINK_UNOPENED) sink_open(&error_sink, STDERR_FILENO);
   if (!tell_dropped() || !sink_write(&error_sink, line)) dropped++;
-  CHECK(pthread_mutex_unlock(&lock) == 0);
+  lock_give(&lock);
 }
 
 static void emit(enum diag_level level, const char *format, va_list args) {
@@ -101,10 +102,10 @@ bool diag_output(const char *text) {
   char line[LINE_MAX_BYTES];
   int len = snprintf(line, sizeof line, "%s\n", text);
   CHECK(len > 0 && len < (int)sizeof line);
-  CHECK(pthread_mutex_lock(&lock) == 0);
+  lock_take(&lock);
   if (output_sink.way == SINK_UNOPENED) sink_open(&output_sink, STDOUT_FILENO);
   bool wrote = sink_write(&output_sink, str_make(line, (size_t)len)) || errno != EAGAIN;
-  CHECK(pthread_mutex_unlock(&lock) == 0);
+  lock_give(&lock);
   return wrote;
 }
 

@@ -13,6 +13,13 @@ void wait_init(pthread_cond_t *cond) {
   (void)pthread_condattr_destroy(&attributes);
 }
 
+void wait_fini(pthread_cond_t *cond) { CHECK(pthread_cond_destroy(cond) == 0); }
+
+void wait_on(pthread_cond_t *cond, pthread_mutex_t *lock) { CHECK(pthread_cond_wait(cond, lock) == 0); }
+
+void wait_wake(pthread_cond_t *cond) { CHECK(pthread_cond_signal(cond) == 0); }
+void wait_wake_all(pthread_cond_t *cond) { CHECK(pthread_cond_broadcast(cond) == 0); }
+
 bool wait_for_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms) {
   if (timeout_ms > CLOCK_DEADLINE_MAX_MS) timeout_ms = CLOCK_DEADLINE_MAX_MS;
   struct timespec until = clock_deadline(timeout_ms);

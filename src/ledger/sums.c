@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "ledger/scan.h"
 #include "ledger/state.h"
 
@@ -195,7 +196,7 @@ static int see(struct sums *sums, struct rows_txn **ret_snapshot, struct delta *
                struct err *err) {
   struct ledger *ledger = sums->ledger;
   struct totals_meta meta;
-  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  lock_read(&ledger->view);
   int result = rows_begin(ledger->rows, ret_snapshot, err);
   if (result == 0) result = totals_meta(*ret_snapshot, &meta, err);
   if (result == 0) {
@@ -204,7 +205,7 @@ static int see(struct sums *sums, struct rows_txn **ret_snapshot, struct delta *
     *ret_position = delta_end(ledger->filling);
     if (delta_end(ledger->filling) > meta.position) result = keep_delta(sums, ledger->filling, err);
   }
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
   return result;
 }
 

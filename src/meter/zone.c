@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 
 #define DAY_SECONDS 86400
 #define ZONEINFO "/usr/share/zoneinfo"
@@ -168,9 +169,9 @@ int zone_find(struct str name, const struct zone **ret, struct err *err) {
     return err_set(err, ERR_RANGE, "'%.*s' is not a time zone of tzdata; use a name like Asia/Shanghai",
                    (int)(name.len < ZONE_NAME_MAX ? name.len : ZONE_NAME_MAX), name.ptr);
   }
-  (void)pthread_mutex_lock(&cache_lock);
+  lock_take(&cache_lock);
   int result = find_or_load(text, ret, err);
-  (void)pthread_mutex_unlock(&cache_lock);
+  lock_give(&cache_lock);
   return result;
 }
 
