@@ -56,16 +56,10 @@ static struct sum_row *row_of(struct query *query, int32_t day, uint8_t codec) {
   return row;
 }
 
-static void add(struct usage_count *sum, const struct usage_count *more) {
-  sum->units += more->units;
-  sum->minutes += more->minutes;
-  sum->tasks += more->tasks;
-}
-
 static void visit_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
   struct sum_row *row = row_of(arg, day, codec);
   for (int tier = 0; row != NULL && tier < TIERS; tier++)
-    add(&row->sums[tier], &sums[tier]);
+    usage_count_add(&row->sums[tier], &sums[tier]);
 }
 
 /* The index of an instant's day, by binary search over the days' starts; -1 if it is outside the window. An empty day
@@ -87,7 +81,7 @@ static void visit_cell(void *arg, const struct cell *cell) {
   struct query *query = arg;
   int32_t index = day_index(query, (int64_t)cell->quarter * QUARTER_SECONDS);
   struct sum_row *row = index < 0 ? NULL : row_of(query, query->first_day + index, cell->codec);
-  if (row != NULL) add(&row->sums[cell->tier], &cell->sum);
+  if (row != NULL) usage_count_add(&row->sums[cell->tier], &cell->sum);
 }
 
 static bool take_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {

@@ -157,8 +157,7 @@ static bool keep_days(struct sums *sums, const struct cells *cells) {
     for (int tier = 0; tier < TIERS; tier++) {
       part.tier = (uint8_t)tier;
       part.sum = day->sums[tier];
-      bool is_zero = part.sum.tasks == 0 && part.sum.units == 0 && part.sum.minutes == 0;
-      if (!is_zero && !keep(sums, project, &part)) return false;
+      if (!usage_count_is_zero(&part.sum) && !keep(sums, project, &part)) return false;
     }
   }
   return true;
@@ -213,8 +212,7 @@ static int see(struct sums *sums, struct rows_txn **ret_snapshot, struct delta *
 
 static void give(struct sums *sums, enum usage_kind kind, int64_t at, uint8_t codec, int tier,
                  const struct usage_count *sum) {
-  bool is_zero = sum->tasks == 0 && sum->units == 0 && sum->minutes == 0;
-  if (is_zero || sums->result != 0) return;
+  if (usage_count_is_zero(sum) || sums->result != 0) return;
   CHECK(codec == CODEC_NUMBER_NONE || codec < sums->state->codecs_count);
   struct sums_part part = {.project = sums->at,
                            .kind = kind,

@@ -36,10 +36,8 @@ static void visit_cell(void *arg, const struct cell *cell) {
   int32_t before = zone_day_of(move->from, time), after = zone_day_of(move->to, time);
   if (before == after) return;
   struct usage_count *left = &moved_on(move, before)->left, *came = &moved_on(move, after)->came;
-  left->tasks += cell->sum.tasks;
-  left->units += cell->sum.units;
-  came->tasks += cell->sum.tasks;
-  came->units += cell->sum.units;
+  usage_count_add(left, &cell->sum);
+  usage_count_add(came, &cell->sum);
   move->tasks += cell->sum.tasks;
   if (move->kind != USAGE_SNAPSHOT) move->seconds += cell->sum.units;
 }
