@@ -52,7 +52,7 @@ static size_t escape(const char *text, char *out, size_t size) {
 }
 
 static size_t compose(enum diag_level level, const char *text, char out[LINE_MAX_BYTES]) {
-  static const char *const names[] = {"error", "warn ", "info ", "debug"};
+  static const char *const names[] = {"error", "warn ", "info "};
   struct tm utc;
   int64_t now_ms = clock_real_ms(clock_system());
   time_t now = (time_t)(now_ms / 1000);
@@ -120,4 +120,3 @@ bool diag_output(const char *text) {
 DIAG_FUNCTION(diag_error, DIAG_ERROR)
 DIAG_FUNCTION(diag_warning, DIAG_WARNING)
 DIAG_FUNCTION(diag_info, DIAG_INFO)
-DIAG_FUNCTION(diag_debug, DIAG_DEBUG)

@@ -400,12 +400,10 @@ static void answer_unreadable_length(struct http_server *server) {
   (void)shutdown(x->connection->fd, SHUT_WR);
 }
 
-static void log_library(void *cls, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
-static void log_library(void *cls, const char *format, va_list args) {
-  char text[512];
+/* The library reports what single clients do, with their texts. None of that is logged. */
+static void on_library_message(void *cls, const char *format, va_list args) {
+  (void)args;
   if (strstr(format, MHD_HTTP_HEADER_CONTENT_LENGTH) != NULL) answer_unreadable_length(cls);
-  (void)vsnprintf(text, sizeof text, format, args);
-  diag_debug("http: %s", text);
 }
 
 /* ---- starting and stopping ---- */
@@ -444,7 +442,7 @@ struct MHD_Daemon *http_mhd_start(struct http_server *server, const char *cert, 
       {MHD_OPTION_END, 0, NULL},
   };
   return MHD_start_daemon(flags, 0, takes_connection, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
-                          log_library, server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+                          on_library_message, server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
 void http_mhd_stop(struct http_server *server) { MHD_stop_daemon(server->daemon); }

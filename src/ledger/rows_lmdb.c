@@ -47,8 +47,6 @@ struct rows_txn {
   struct sums sums[TABLES]; /* if it writes */
 };
 
-const char *rows_table_name(enum table table) { return table_names[table]; }
-
 static int failed(int code, const char *what, struct err *err) {
   if (code == MDB_MAP_FULL) {
     return err_set(err, ERR_FULL, "%s: the LMDB map is full; raise ledger.map_size", what);

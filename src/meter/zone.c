@@ -216,10 +216,6 @@ int32_t zone_day_of(const struct zone *zone, int64_t time) {
   return day;
 }
 
-bool zone_day_is_empty(const struct zone *zone, int32_t day) {
-  return zone_day_start(zone, day) == zone_day_start(zone, day + 1);
-}
-
 /* ---- dates (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms") ---- */
 
 int32_t zone_day_from_date(int year, int month, int day) {
