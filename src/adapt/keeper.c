@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
+#include "base/wait.h"
 
 struct keeper {
   struct quarantine *quarantine;
@@ -16,29 +18,27 @@ struct keeper {
   bool is_stopping;
 };
 
-static void lock(struct keeper *keeper) { CHECK(pthread_mutex_lock(&keeper->lock) == 0); }
-static void unlock(struct keeper *keeper) { CHECK(pthread_mutex_unlock(&keeper->lock) == 0); }
 
 /* NULL: the keeper stops, and nothing waits. */
 static struct keeper_job *take(struct keeper *keeper) {
-  lock(keeper);
+  lock_take(&keeper->lock);
   while (keeper->first == NULL && !keeper->is_stopping)
-    CHECK(pthread_cond_wait(&keeper->wake, &keeper->lock) == 0);
+    wait_on(&keeper->wake, &keeper->lock);
   struct keeper_job *job = keeper->first;
   if (job != NULL) {
     keeper->first = job->next;
     if (keeper->first == NULL) keeper->end = &keeper->first;
     keeper->count--;
   }
-  unlock(keeper);
+  lock_give(&keeper->lock);
   return job;
 }
 
 static void give_back(struct keeper *keeper, size_t bytes) {
-  lock(keeper);
+  lock_take(&keeper->lock);
   CHECK(keeper->bytes >= bytes);
   keeper->bytes -= bytes;
-  unlock(keeper);
+  lock_give(&keeper->lock);
 }
 
 static void *run(void *arg) {
@@ -57,7 +57,8 @@ int keeper_start(struct quarantine *quarantine, struct keeper **ret, struct err 
   if (keeper == NULL) return err_set(err, ERR_MEMORY, "no memory for the quarantine's thread");
   keeper->quarantine = quarantine;
   keeper->end = &keeper->first;
-  CHECK(pthread_mutex_init(&keeper->lock, NULL) == 0 && pthread_cond_init(&keeper->wake, NULL) == 0);
+  lock_init(&keeper->lock);
+  wait_init(&keeper->wake);
   int failure = pthread_create(&keeper->thread, NULL, run, keeper);
   if (failure != 0) {
     free(keeper);
@@ -70,17 +71,18 @@ int keeper_start(struct quarantine *quarantine, struct keeper **ret, struct err 
 
 void keeper_stop(struct keeper *keeper) {
   if (keeper == NULL) return;
-  lock(keeper);
+  lock_take(&keeper->lock);
   keeper->is_stopping = true;
-  CHECK(pthread_cond_signal(&keeper->wake) == 0);
-  unlock(keeper);
+  wait_wake(&keeper->wake);
+  lock_give(&keeper->lock);
   CHECK(pthread_join(keeper->thread, NULL) == 0);
 }
 
 void keeper_free(struct keeper *keeper) {
   if (keeper == NULL) return;
   CHECK(keeper->is_stopping && keeper->first == NULL && keeper->count == 0);
-  CHECK(pthread_cond_destroy(&keeper->wake) == 0 && pthread_mutex_destroy(&keeper->lock) == 0);
+  wait_fini(&keeper->wake);
+  lock_fini(&keeper->lock);
   free(keeper);
 }
 
@@ -92,7 +94,7 @@ static bool has_room(const struct keeper *keeper, size_t bytes) {
 
 int keeper_submit(struct keeper *keeper, struct keeper_job *job) {
   int result = 0;
-  lock(keeper);
+  lock_take(&keeper->lock);
   if (keeper->is_stopping) {
     result = -ERR_STOPPING;
   } else if (!has_room(keeper, job->content.len)) {
@@ -103,8 +105,8 @@ int keeper_submit(struct keeper *keeper, struct keeper_job *job) {
     keeper->end = &job->next;
     keeper->count++;
     keeper->bytes += job->content.len;
-    CHECK(pthread_cond_signal(&keeper->wake) == 0);
+    wait_wake(&keeper->wake);
   }
-  unlock(keeper);
+  lock_give(&keeper->lock);
   return result;
 }

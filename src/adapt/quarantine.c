@@ -23,6 +23,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "meter/rfc3339.h"
 
 #define DIRECTORY "quarantine"
@@ -339,8 +340,6 @@ void quarantine_list_fini(struct quarantine_list *list) {
 
 /* ---- the table ---- */
 
-static void lock(struct quarantine *quarantine) { CHECK(pthread_mutex_lock(&quarantine->lock) == 0); }
-static void unlock(struct quarantine *quarantine) { CHECK(pthread_mutex_unlock(&quarantine->lock) == 0); }
 
 static struct kept *find(struct quarantine *quarantine, const char *id) {
   for (size_t i = 0; i < quarantine->count; i++) {
@@ -373,9 +372,9 @@ static void forget(struct quarantine *quarantine, const char *id) {
 }
 
 void quarantine_status(struct quarantine *quarantine, struct quarantine_status *ret) {
-  lock(quarantine);
+  lock_take(&quarantine->lock);
   *ret = (struct quarantine_status){.notices = quarantine->count, .bytes = quarantine->bytes};
-  unlock(quarantine);
+  lock_give(&quarantine->lock);
 }
 
 /* ---- opening ---- */
@@ -409,7 +408,7 @@ int quarantine_open(const struct quarantine_options *options, struct quarantine 
   if (quarantine == NULL) return err_set(err, ERR_MEMORY, "no memory to open the quarantine");
   quarantine->options = *options;
   quarantine->dir_fd = -1;
-  CHECK(pthread_mutex_init(&quarantine->lock, NULL) == 0);
+  lock_init(&quarantine->lock);
   int result = take_directory(quarantine, err);
   if (result == 0) *ret = MOVE(quarantine);
   return result;
@@ -418,7 +417,7 @@ int quarantine_open(const struct quarantine_options *options, struct quarantine 
 void quarantine_close(struct quarantine *quarantine) {
   if (quarantine == NULL) return;
   if (quarantine->dir_fd >= 0) (void)close(quarantine->dir_fd);
-  CHECK(pthread_mutex_destroy(&quarantine->lock) == 0);
+  lock_fini(&quarantine->lock);
   free(quarantine->items);
   free(quarantine);
 }
@@ -442,9 +441,9 @@ static int make_directory(struct quarantine *quarantine, struct err *err) {
     return err_set_errno(err, ERR_IO, errno, "cannot create directory %s", quarantine->path);
   int fd = -1, result = file_sync_dir(data, err);
   if (result == 0) result = open_directory(data, quarantine->path, &fd, err);
-  lock(quarantine);
+  lock_take(&quarantine->lock);
   quarantine->dir_fd = fd;
-  unlock(quarantine);
+  lock_give(&quarantine->lock);
   return result;
 }
 
@@ -476,14 +475,14 @@ static int check_room(const struct quarantine *quarantine, uint64_t count, uint6
 /* Takes a place in the table, which the caller gives back if the file cannot be written. A damaged file of the same
  * notice loses its place, because it will be replaced. */
 static int take_place(struct quarantine *quarantine, const char *id, uint64_t bytes, struct err *err) {
-  lock(quarantine);
+  lock_take(&quarantine->lock);
   const struct kept *former = find(quarantine, id);
   uint64_t former_bytes = former != NULL ? former->bytes : 0;
   int result =
       check_room(quarantine, quarantine->count + (former == NULL), quarantine->bytes - former_bytes + bytes, err);
   if (result == 0) forget(quarantine, id);
   if (result == 0) result = add(quarantine, id, bytes, err);
-  unlock(quarantine);
+  lock_give(&quarantine->lock);
   return result;
 }
 
@@ -508,9 +507,9 @@ static bool is_kept(struct quarantine *quarantine, const char *id) {
   SCOPED(quarantine_file_fini) struct quarantine_file file = {0};
   char name[NAME_SIZE];
   struct err why;
-  lock(quarantine);
+  lock_take(&quarantine->lock);
   bool is_known = find(quarantine, id) != NULL;
-  unlock(quarantine);
+  lock_give(&quarantine->lock);
   name_of(id, name);
   return is_known && read_file(quarantine->dir_fd, quarantine->path, name, &file, &why) == 0;
 }
@@ -523,18 +522,18 @@ int quarantine_keep(struct quarantine *quarantine, const char *id, struct str co
   if (result != 0) return result;
   result = write_file(quarantine, id, content, err);
   if (result == 0) return 0;
-  lock(quarantine);
+  lock_take(&quarantine->lock);
   forget(quarantine, id);
-  unlock(quarantine);
+  lock_give(&quarantine->lock);
   return result;
 }
 
 int quarantine_set_reason(struct quarantine *quarantine, const char *id, const struct quarantine_notice *notice,
                           struct err *err) {
   SCOPED(buf_fini) struct buf content = {.limit = SIZE_MAX};
-  lock(quarantine);
+  lock_take(&quarantine->lock);
   bool is_known = find(quarantine, id) != NULL;
-  unlock(quarantine);
+  lock_give(&quarantine->lock);
   if (!is_known) return err_set(err, ERR_NOT_FOUND, "no notice %s is in the quarantine", id);
   quarantine_encode(notice, &content);
   if (content.failed) return err_set(err, ERR_MEMORY, "no memory to write the notice %s", id);
@@ -543,17 +542,17 @@ int quarantine_set_reason(struct quarantine *quarantine, const char *id, const s
 
 int quarantine_drop(struct quarantine *quarantine, const char *id, struct err *err) {
   char name[NAME_SIZE];
-  lock(quarantine);
+  lock_take(&quarantine->lock);
   bool has_directory = quarantine->dir_fd >= 0;
-  unlock(quarantine);
+  lock_give(&quarantine->lock);
   name_of(id, name);
   bool was_there = has_directory && unlinkat(quarantine->dir_fd, name, 0) == 0;
   if (!was_there && (!has_directory || errno == ENOENT))
     return err_set(err, ERR_NOT_FOUND, "no notice %s is in the quarantine", id);
   if (!was_there) return err_set_errno(err, ERR_IO, errno, "cannot remove %s/%s", quarantine->path, name);
   int result = file_sync(quarantine->dir_fd, quarantine->path, err);
-  lock(quarantine);
+  lock_take(&quarantine->lock);
   if (result == 0) forget(quarantine, id);
-  unlock(quarantine);
+  lock_give(&quarantine->lock);
   return result;
 }

@@ -9,10 +9,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "adapt/state.h"
 #include "base/check.h"
+#include "base/clock.h"
 
 #define HOOK_STEP 100u             /* instructions between two looks at the bounds */
 #define LONG_STEP (10 * HOOK_STEP) /* between two looks at the clock, while the state is small */
@@ -68,12 +68,6 @@ static void *allocate(void *arg, void *ptr, size_t old_size, size_t size) {
   return moved;
 }
 
-static int64_t cpu_ns(void) {
-  struct timespec now;
-  CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 void run_charge(lua_State *lua, uint64_t work) {
   struct run *run = run_of(lua);
   uint64_t before = run->work;
@@ -81,7 +75,7 @@ void run_charge(lua_State *lua, uint64_t work) {
   if (run->work > SCRIPT_WORK_MAX)
     luaL_error(lua, "the script does more than %d steps of work on one notice", (int)SCRIPT_WORK_MAX);
   uint64_t step = run->memory > SMALL_STATE ? HOOK_STEP : LONG_STEP;
-  if (before / step != run->work / step && cpu_ns() > run->cpu_end_ns)
+  if (before / step != run->work / step && clock_thread_cpu_ns() > run->cpu_end_ns)
     luaL_error(lua, "the script takes more than %d ms of processor time on one notice", SCRIPT_CPU_MAX_MS);
 }
 
@@ -187,7 +181,7 @@ static int open_state(struct run *run, struct err *err) {
   if (lua == NULL) return err_set(err, ERR_MEMORY, "no memory to run %s", run->script->name);
   *(struct run **)lua_getextraspace(lua) = run;
   run->lua = lua;
-  run->cpu_end_ns = cpu_ns() + (int64_t)SCRIPT_CPU_MAX_MS * 1000000;
+  run->cpu_end_ns = clock_thread_cpu_ns() + (int64_t)SCRIPT_CPU_MAX_MS * 1000000;
   lua_pushcfunction(lua, explain);
   (void)lua_gc(lua, LUA_GCINC, GC_PAUSE, 0, 0);
   lua_sethook(lua, on_step, LUA_MASKCOUNT, HOOK_STEP);

@@ -9,8 +9,10 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/stop.h"
 
 #define CONNECT_TIMEOUT_S 5L
+#define ASK_MS 1000 /* between two calls of `interrupted`, which may also report progress */
 #define TIMEOUT_S 60L
 #define TELL_TIMEOUT_S 2L
 #define READ_PATIENCE_S 120L /* without a byte */
@@ -22,6 +24,7 @@
 struct client {
   const struct client_settings *settings;
   CURL *curl;
+  CURLM *multi; /* performs its requests */
   char reason[CURL_ERROR_SIZE];
   int64_t busy_until_ms; /* monotonic */
   long timeout_s;        /* of a request */
@@ -32,7 +35,9 @@ int client_open(const struct client_settings *settings, struct client **ret, str
   CHECK(client != NULL);
   client->settings = settings;
   client->timeout_s = TIMEOUT_S;
-  if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL) {
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL ||
+      (client->multi = curl_multi_init()) == NULL) {
+    curl_easy_cleanup(client->curl);
     free(client);
     return err_set(err, ERR_INTERNAL, "cannot start the HTTP client");
   }
@@ -43,6 +48,7 @@ int client_open(const struct client_settings *settings, struct client **ret, str
 void client_close(struct client *client) {
   if (client == NULL) return;
   curl_easy_cleanup(client->curl);
+  (void)curl_multi_cleanup(client->multi);
   curl_global_cleanup();
   free(client);
 }
@@ -68,15 +74,6 @@ static size_t receive(char *data, size_t size, size_t count, void *arg) {
   struct client_reply *reply = arg;
   buf_append(&reply->body, data, size * count);
   return reply->body.failed ? 0 : size * count;
-}
-
-static int ask_interrupted(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now) {
-  (void)total;
-  (void)now;
-  (void)up_total;
-  (void)up_now;
-  const struct client_settings *settings = arg;
-  return settings->interrupted();
 }
 
 static int explain(const struct client *client, CURLcode code, struct err *err) {
@@ -122,18 +119,31 @@ static int prepare(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
   if (client->settings->ca_file != NULL) (void)curl_easy_setopt(curl, CURLOPT_CAINFO, client->settings->ca_file);
-  if (client->settings->interrupted != NULL) {
-    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask_interrupted);
-    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client->settings);
-  }
   return 0;
+}
+
+/* Performs the request until it has ended or is interrupted. A signal that base/stop.h takes ends the wait at once. */
+static CURLcode perform_interruptibly(struct client *client) {
+  bool may_stop = client->settings->interrupted != NULL && stop_fd() >= 0;
+  struct curl_waitfd stop = {.fd = stop_fd(), .events = CURL_WAIT_POLLIN};
+  int running;
+  CURLMcode code = curl_multi_perform(client->multi, &running);
+  while (code == CURLM_OK && running > 0) {
+    if (client_is_interrupted(client)) return CURLE_ABORTED_BY_CALLBACK;
+    code = curl_multi_poll(client->multi, &stop, may_stop ? 1 : 0, ASK_MS, NULL);
+    if (code == CURLM_OK) code = curl_multi_perform(client->multi, &running);
+  }
+  int left;
+  const CURLMsg *message = curl_multi_info_read(client->multi, &left);
+  return message != NULL ? message->data.result : CURLE_OUT_OF_MEMORY;
 }
 
 /* Sends what is prepared, and waits for the whole answer. */
 static int send_prepared(struct client *client, struct client_reply *ret, struct err *err) {
   CURL *curl = client->curl;
-  CURLcode code = curl_easy_perform(curl);
+  bool is_added = curl_multi_add_handle(client->multi, curl) == CURLM_OK;
+  CURLcode code = is_added ? perform_interruptibly(client) : CURLE_OUT_OF_MEMORY;
+  (void)curl_multi_remove_handle(client->multi, curl);
   if (code != CURLE_OK) return explain(client, code, err);
   curl_off_t retry_after_s = 0;
   (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);

@@ -25,6 +25,7 @@
 #include "auth/digest.h"
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 #define PIECES_MAX 64 /* of one argument */
@@ -389,7 +390,7 @@ static void look_into(struct candidate *candidate) {
 }
 
 void outputs_look(struct outputs *outputs) {
-  (void)clock_gettime(CLOCK_REALTIME, &outputs->began);
+  outputs->began = clock_file_time();
   for (size_t i = 0; i < outputs->count; i++) {
     struct candidate *candidate = &outputs->items[i];
     candidate->before = file_before_look(candidate->path);

@@ -9,15 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "agent/identity.h"
 #include "agent/report_ids.h"
 #include "agent/writer.h"
 #include "auth/digest.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/stop.h"
 #include "meter/codec.h"
 #include "meter/frame_rate.h"
 #include "meter/labels.h"
@@ -129,7 +130,7 @@ static int look_before(const char *path, struct before *ret, struct err *err) {
   if (stat(path, &ret->st) != 0)
     return err_set_errno(err, file_may_pass(errno) ? ERR_IO : ERR_MEDIA, errno, "%s", path);
   if (!S_ISREG(ret->st.st_mode)) return err_set(err, ERR_MEDIA, "%s: not a regular file", path);
-  (void)clock_gettime(CLOCK_REALTIME, &ret->time);
+  ret->time = clock_file_time();
   return 0;
 }
 
@@ -152,11 +153,9 @@ static bool has_changed(const struct before *before, const char *path, const str
 
 static int check_unchanged(const struct before *before, const char *path, struct err *err) {
   struct stat st;
-  struct timespec now;
   if (stat(path, &st) != 0)
     return err_set_errno(err, ERR_IO, errno, "%s: it changed while it was measured; try again", path);
-  (void)clock_gettime(CLOCK_REALTIME, &now);
-  return has_changed(before, path, &st, now)
+  return has_changed(before, path, &st, clock_file_time())
              ? err_set(err, ERR_IO, "%s: it changed while it was measured; try again", path)
              : 0;
 }
@@ -452,7 +451,7 @@ int report_send(struct client *client, struct str event, int tries, enum report_
     int64_t asked_ms = client_busy_ms(client), wait_ms = asked_ms > backoff_ms ? asked_ms : backoff_ms;
     if (wait_ms > left_ms) break;
     left_ms -= wait_ms;
-    (void)usleep((useconds_t)wait_ms * 1000);
+    (void)stop_wait(wait_ms);
   }
   return result;
 }

@@ -16,12 +16,12 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/stop.h"
 #include "meter/rfc3339.h"
 
 #define SUFFIX ".event"
@@ -468,7 +468,7 @@ static int list_names(const char *dir, struct names *ret, struct err *err) {
 /* A file whose name begins with a dot is being written, unless its writer was killed: then it is old. */
 static bool is_being_written(const struct waiting *waiting) {
   struct stat st;
-  return waiting->name[0] == '.' && (lstat(waiting->path, &st) != 0 || st.st_mtime + CUT_OFF_S > time(NULL));
+  return waiting->name[0] == '.' && (lstat(waiting->path, &st) != 0 || st.st_mtime + CUT_OFF_S > clock_file_time().tv_sec);
 }
 
 static int say_cut_off(struct err *err) {
@@ -572,7 +572,7 @@ static int lock(const struct spool *spool, struct client *client, bool waits, in
     if (!waits || client_is_interrupted(client)) {
       return err_set(err, ERR_BUSY, "another process is sending the events in %s", spool->dir);
     }
-    (void)usleep(LOCK_POLL_MS * 1000);
+    (void)stop_wait(LOCK_POLL_MS);
   }
   *ret_fd = fd;
   fd = -1;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "agent/claims.h"
 #include "agent/pending.h"
@@ -25,6 +24,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/stop.h"
 
 #define SETTLE_LEAST_MS 200
 #define AGAIN_MIN_MS 1000 /* before a failed file is tried again; doubled each time, up to AGAIN_MAX_MS */
@@ -361,23 +361,21 @@ static int wait_ms(const struct watch *watch) {
   return rest < 0 ? 0 : (int)earlier(rest, INT_MAX);
 }
 
-static int wait_for_more(struct watch *watch, const sigset_t *while_waiting, struct err *err) {
-  int rest = wait_ms(watch);
-  struct timespec time = {.tv_sec = rest / 1000, .tv_nsec = rest % 1000 * 1000000};
-  struct pollfd poll = {.fd = watch->watcher != NULL ? watcher_fd(watch->watcher) : -1, .events = POLLIN};
-  int ready = ppoll(&poll, 1, rest >= 0 ? &time : NULL, while_waiting);
-  if (ready < 0 && errno != EINTR)
+static int wait_for_more(struct watch *watch, struct err *err) {
+  struct pollfd waits[] = {{.fd = watch->watcher != NULL ? watcher_fd(watch->watcher) : -1, .events = POLLIN},
+                           {.fd = stop_fd(), .events = POLLIN}};
+  if (poll(waits, 2, wait_ms(watch)) < 0 && errno != EINTR)
     return err_set_errno(err, ERR_INTERNAL, errno, "cannot wait for events of inotify");
   return hear(watch, err);
 }
 
-int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *err) {
+int watch_go_on(struct watch *watch, struct err *err) {
   int result = 0;
   if (!watch->options->once) recorder_catch_up_now(watch->recorder);
   while (result == 0 && !is_stopped(watch)) {
     watch->options->on_progress();
     if (watch->options->once && pending_count(watch->pending) == 0) break;
-    result = wait_for_more(watch, while_waiting, err);
+    result = wait_for_more(watch, err);
     if (result == 0) result = look_again(watch, err);
     if (result == 0) result = take_due(watch, err);
     recorder_catch_up(watch->recorder);
@@ -440,7 +438,7 @@ int watch_open(const struct watch_options *options, char *const *names, struct w
   watch->troubled = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);
   watch->pending = pending_new();
   watch->claims = claims_new();
-  (void)clock_gettime(CLOCK_REALTIME, &watch->started);
+  watch->started = clock_file_time();
   const struct recorder_options recording = {.settings = &options->settings,
                                              .wanted = &options->wanted,
                                              .pattern = options->pattern,

@@ -8,7 +8,6 @@
 #ifndef CODECMETER_AGENT_WATCH_H
 #define CODECMETER_AGENT_WATCH_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,9 +43,9 @@ SCOPED_REF(struct watch, watch_close)
 /* Finds all files, saves the places, and then prints that it watches (not with `once` or `quiet`): a file that
  * appears after that is new. */
 MUST_USE int watch_look_round(struct watch *watch, struct err *err);
-/* Records finished files until it is interrupted; with `once`, until no file is left. The signal mask is
- * `while_waiting` only while it waits. */
-MUST_USE int watch_go_on(struct watch *watch, const sigset_t *while_waiting, struct err *err);
+/* Records finished files until it is interrupted; with `once`, until no file is left. A stop request
+ * (base/stop.h) ends a wait. */
+MUST_USE int watch_go_on(struct watch *watch, struct err *err);
 /* Saves the places. With `once`, first sends the events that wait in the spool. */
 MUST_USE int watch_end(struct watch *watch, struct err *err);
 /* With `once`: true if a file was left that needs help: it could not be read, its event could be kept nowhere or

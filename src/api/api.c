@@ -17,6 +17,7 @@
 #include "auth/sign.h"
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/lock.h"
 
 #define ACTION_ECHO_MAX 64
 /* Twice what a body of 1 MiB with a thousand parameters can need. */
@@ -61,14 +62,14 @@ static struct workspace *workspace_new(void) {
 
 /* NULL: no memory. */
 static struct workspace *borrow(struct api *api) {
-  (void)pthread_mutex_lock(&api->lock);
+  lock_take(&api->lock);
   struct workspace *workspace = api->idle;
   if (workspace != NULL) {
     api->idle = workspace->next;
     api->idle_count--;
     if (api->idle_count < api->untouched) api->untouched = api->idle_count;
   }
-  (void)pthread_mutex_unlock(&api->lock);
+  lock_give(&api->lock);
   return workspace != NULL ? workspace : workspace_new();
 }
 
@@ -76,19 +77,19 @@ static void give_back(struct api *api, struct workspace *workspace) {
   if (workspace == NULL) return;
   arena_reset(workspace->arena);
   buf_clear(&workspace->canonical);
-  (void)pthread_mutex_lock(&api->lock);
+  lock_take(&api->lock);
   bool keep = api->idle_count < WORKSPACES_KEPT;
   if (keep) {
     workspace->next = api->idle;
     api->idle = workspace;
     api->idle_count++;
   }
-  (void)pthread_mutex_unlock(&api->lock);
+  lock_give(&api->lock);
   if (!keep) workspace_free(workspace);
 }
 
 void api_rest(struct api *api) {
-  (void)pthread_mutex_lock(&api->lock);
+  lock_take(&api->lock);
   struct workspace **end = &api->idle;
   for (unsigned used = api->idle_count - api->untouched; used > 0; used--)
     end = &(*end)->next;
@@ -96,7 +97,7 @@ void api_rest(struct api *api) {
   *end = NULL;
   api->idle_count -= api->untouched;
   api->untouched = api->idle_count;
-  (void)pthread_mutex_unlock(&api->lock);
+  lock_give(&api->lock);
   while (untouched != NULL) {
     struct workspace *next = untouched->next;
     workspace_free(untouched);
@@ -108,7 +109,7 @@ int api_new(const struct api_options *options, struct api **ret, struct err *err
   struct api *api = calloc(1, sizeof *api);
   if (api == NULL) return err_set(err, ERR_MEMORY, "not enough memory to start the signed API");
   api->options = *options;
-  CHECK(pthread_mutex_init(&api->lock, NULL) == 0);
+  lock_init(&api->lock);
   CHECK(options->rows_max > 0 && options->rows_max <= API_ROWS_MAX);
   api_check_tables();
   int result = regions_append(str_of(options->regions), &api->regions, err);
@@ -130,7 +131,7 @@ void api_free(struct api *api) {
     api->idle = workspace->next;
     workspace_free(workspace);
   }
-  (void)pthread_mutex_destroy(&api->lock);
+  lock_fini(&api->lock);
   buf_fini(&api->regions);
   free(api);
 }

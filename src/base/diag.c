@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/lock.h"
 #include "base/sink.h"
 
 #define TEXT_MAX 2048
@@ -50,13 +52,13 @@ static size_t escape(const char *text, char *out, size_t size) {
 }
 
 static size_t compose(enum diag_level level, const char *text, char out[LINE_MAX_BYTES]) {
-  static const char *const names[] = {"error", "warn ", "info ", "debug"};
-  struct timespec now;
+  static const char *const names[] = {"error", "warn ", "info "};
   struct tm utc;
-  (void)clock_gettime(CLOCK_REALTIME, &now);
-  (void)gmtime_r(&now.tv_sec, &utc);
+  int64_t now_ms = clock_real_ms(clock_system());
+  time_t now = (time_t)(now_ms / 1000);
+  (void)gmtime_r(&now, &utc);
   size_t len = strftime(out, LINE_MAX_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
-  len += (size_t)snprintf(out + len, LINE_MAX_BYTES - len, ".%03dZ %s ", (int)(now.tv_nsec / 1000000), names[level]);
+  len += (size_t)snprintf(out + len, LINE_MAX_BYTES - len, ".%03dZ %s ", (int)(now_ms % 1000), names[level]);
   len += escape(text, out + len, LINE_MAX_BYTES - len);
   out[len++] = '\n';
   return len;
@@ -74,10 +76,10 @@ static bool tell_dropped(void) {
 }
 
 static void write_error(struct str line) {
-  CHECK(pthread_mutex_lock(&lock) == 0);
+  lock_take(&lock);
   if (error_sink.way == SINK_UNOPENED) sink_open(&error_sink, STDERR_FILENO);
   if (!tell_dropped() || !sink_write(&error_sink, line)) dropped++;
-  CHECK(pthread_mutex_unlock(&lock) == 0);
+  lock_give(&lock);
 }
 
 static void emit(enum diag_level level, const char *format, va_list args) {
@@ -100,10 +102,10 @@ bool diag_output(const char *text) {
   char line[LINE_MAX_BYTES];
   int len = snprintf(line, sizeof line, "%s\n", text);
   CHECK(len > 0 && len < (int)sizeof line);
-  CHECK(pthread_mutex_lock(&lock) == 0);
+  lock_take(&lock);
   if (output_sink.way == SINK_UNOPENED) sink_open(&output_sink, STDOUT_FILENO);
   bool wrote = sink_write(&output_sink, str_make(line, (size_t)len)) || errno != EAGAIN;
-  CHECK(pthread_mutex_unlock(&lock) == 0);
+  lock_give(&lock);
   return wrote;
 }
 
@@ -118,4 +120,3 @@ bool diag_output(const char *text) {
 DIAG_FUNCTION(diag_error, DIAG_ERROR)
 DIAG_FUNCTION(diag_warning, DIAG_WARNING)
 DIAG_FUNCTION(diag_info, DIAG_INFO)
-DIAG_FUNCTION(diag_debug, DIAG_DEBUG)

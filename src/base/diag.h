@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 
-enum diag_level { DIAG_ERROR, DIAG_WARNING, DIAG_INFO, DIAG_DEBUG };
+enum diag_level { DIAG_ERROR, DIAG_WARNING, DIAG_INFO };
 
 /* Lines above this level are not written. The default is DIAG_INFO. */
 void diag_set_level(enum diag_level level);
@@ -23,7 +23,6 @@ void diag_set_level(enum diag_level level);
 void diag_error(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 void diag_warning(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 void diag_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void diag_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Writes a printable text, unchanged, and a line end to standard error: the reason why the program ends. */
 void diag_last(const char *text);

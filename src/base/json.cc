@@ -53,40 +53,6 @@ int fail(const reader &r, simdjson::error_code code) {
   }
 }
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-const char *skip_digits(const char *at, const char *end) {
-  while (at < end && is_digit(*at)) at++;
-  return at;
-}
-
-}  // namespace
-
-/* RFC 8259, section 6. */
-extern "C" bool json_is_number(struct str token) {
-  const char *at = token.ptr, *end = token.ptr + token.len;
-  if (at < end && *at == '-') at++;
-  const char *whole = at;
-  at = skip_digits(at, end);
-  if (at == whole || (*whole == '0' && at - whole > 1)) return false;
-  if (at < end && *at == '.') {
-    const char *fraction = ++at;
-    at = skip_digits(at, end);
-    if (at == fraction) return false;
-  }
-  if (at < end && (*at == 'e' || *at == 'E')) {
-    at++;
-    if (at < end && (*at == '+' || *at == '-')) at++;
-    const char *exponent = at;
-    at = skip_digits(at, end);
-    if (at == exponent) return false;
-  }
-  return at == end;
-}
-
-namespace {
-
 int copy_text(const reader &r, struct str text, struct str *ret) {
   *ret = arena_copy(r.arena, text);
   return ret->ptr != nullptr ? 0 : err_set(r.err, ERR_MEMORY, "the JSON text is too large");
@@ -120,10 +86,9 @@ int read_text(const reader &r, simdjson::simdjson_result<std::string_view> decod
   return copy_text(r, view, ret);
 }
 
-/* A token as written, without the blanks behind it. */
 std::string_view without_blanks(std::string_view raw) {
-  while (!raw.empty() && is_blank(raw.back())) raw.remove_suffix(1);
-  return raw;
+  struct str text = json_trim(str_make(raw.data(), raw.size()));
+  return std::string_view(text.ptr, text.len);
 }
 
 /* Reads a number, true, false or null. */

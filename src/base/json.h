@@ -64,6 +64,11 @@ const struct json *json_member(const struct json *object, const char *name);
 /* The text of a string member; empty if there is no such member. */
 struct str json_member_text(const struct json *object, const char *name);
 
+/* The blanks of JSON; str_trim takes more characters for blanks. */
+static inline bool json_is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+/* Without such blanks at both ends. */
+struct str json_trim(struct str text);
+
 /* True if the whole text is a number by JSON's grammar. */
 MUST_USE bool json_is_number(struct str text);
 

@@ -3,6 +3,9 @@
 
 #include <stdint.h>
 
+#include "base/check.h"
+#include "base/decimal.h"
+
 const struct json *json_member(const struct json *object, const char *name) {
   for (const struct json *member = object->child; member != NULL; member = member->next) {
     if (str_equal(member->name, str_of(name))) return member;
@@ -17,76 +20,26 @@ struct str json_member_text(const struct json *object, const char *name) {
 
 /* ---- numbers ---- */
 
-/* A number: its significant digits, which the token has before and after its point, and the place of the point among
- * them. value = 0.d1 d2 d3 … x 10^point. */
-struct decimal {
-  bool negative;
-  struct str before, after; /* digits before and after the point, leading zeros of the whole cut off */
-  int64_t point;
-};
-
-/* With a larger exponent, a number that is written out is longer than any bound. */
-#define EXPONENT_FAR INT64_C(100000000)
-
-static int64_t read_exponent(struct str text) {
-  bool negative = text.len > 0 && text.ptr[0] == '-';
-  int64_t value = 0;
-  for (size_t i = 0; i < text.len && value < EXPONENT_FAR; i++) {
-    if (text.ptr[i] >= '0' && text.ptr[i] <= '9') value = value * 10 + (text.ptr[i] - '0');
-  }
-  return negative ? -value : value;
+bool json_is_number(struct str text) {
+  struct decimal number;
+  return decimal_parse(text, &number);
 }
 
-static size_t digits_at(struct str text) {
-  size_t len = 0;
-  while (len < text.len && text.ptr[len] >= '0' && text.ptr[len] <= '9') len++;
-  return len;
-}
-
-static struct str skip(struct str s, size_t n) { return str_make(s.ptr + n, s.len - n); }
-
-static char digit(const struct decimal *number, size_t i) {
-  return i < number->before.len ? number->before.ptr[i] : number->after.ptr[i - number->before.len];
-}
-
-static size_t digits_of(const struct decimal *number) { return number->before.len + number->after.len; }
-
-/* token must be a JSON number. Zero has no digits. */
 static struct decimal read_decimal(struct str token) {
-  struct decimal number = {.negative = token.ptr[0] == '-'};
-  if (number.negative) token = skip(token, 1);
-  number.before = str_make(token.ptr, digits_at(token));
-  token = skip(token, number.before.len);
-  if (token.len > 0 && token.ptr[0] == '.') {
-    token = skip(token, 1);
-    number.after = str_make(token.ptr, digits_at(token));
-    token = skip(token, number.after.len);
-  }
-  number.point = (int64_t)number.before.len + (token.len > 0 ? read_exponent(skip(token, 1)) : 0);
-  while (number.after.len > 0 && number.after.ptr[number.after.len - 1] == '0') number.after.len--;
-  while (number.after.len == 0 && number.before.len > 0 && number.before.ptr[number.before.len - 1] == '0') {
-    number.before.len--;
-  }
-  while (number.before.len > 0 && number.before.ptr[0] == '0') {
-    number.before = skip(number.before, 1);
-    number.point--;
-  }
-  while (number.before.len == 0 && number.after.len > 0 && number.after.ptr[0] == '0') {
-    number.after = skip(number.after, 1);
-    number.point--;
-  }
+  struct decimal number;
+  CHECK(decimal_parse(token, &number));
   return number;
 }
 
 static int64_t fraction_of(const struct decimal *number) {
-  int64_t digits = (int64_t)digits_of(number);
+  int64_t digits = decimal_digits(number);
   return digits > number->point ? digits - number->point : 0;
 }
 
 static uint64_t plain_len(const struct decimal *number) {
-  if (digits_of(number) == 0) return 1; /* "0" */
+  if (decimal_digits(number) == 0) return 1; /* "0" */
   int64_t whole = number->point > 0 ? number->point : 1, fraction = fraction_of(number);
-  return (uint64_t)(number->negative + whole + (fraction > 0 ? 1 + fraction : 0));
+  return (uint64_t)(number->is_negative + whole + (fraction > 0 ? 1 + fraction : 0));
 }
 
 uint64_t json_number_plain_len(struct str token) {
@@ -94,35 +47,39 @@ uint64_t json_number_plain_len(struct str token) {
   return plain_len(&number);
 }
 
+static void put_digit(struct buf *out, const struct decimal *number, int64_t i) {
+  buf_char(out, (char)('0' + decimal_digit(number, i)));
+}
+
 int json_number_plain(struct str token, size_t length_max, struct buf *out) {
   struct decimal number = read_decimal(token);
-  int64_t digits = (int64_t)digits_of(&number), fraction = fraction_of(&number);
+  int64_t digits = decimal_digits(&number), fraction = fraction_of(&number);
   if (plain_len(&number) > length_max) return -ERR_LIMIT;
   if (digits == 0) {
     buf_char(out, '0');
     return 0;
   }
-  if (number.negative) buf_char(out, '-');
+  if (number.is_negative) buf_char(out, '-');
   if (number.point <= 0) buf_text(out, "0");
-  for (int64_t i = 0; i < number.point; i++) buf_char(out, i < digits ? digit(&number, (size_t)i) : '0');
+  for (int64_t i = 0; i < number.point; i++) put_digit(out, &number, i);
   if (fraction > 0) buf_char(out, '.');
   for (int64_t i = number.point; i < 0; i++) buf_char(out, '0');
-  for (int64_t i = number.point > 0 ? number.point : 0; i < digits; i++) buf_char(out, digit(&number, (size_t)i));
+  for (int64_t i = number.point > 0 ? number.point : 0; i < digits; i++) put_digit(out, &number, i);
   return 0;
 }
 
 bool json_number_i64(struct str token, int64_t *ret) {
   struct decimal number = read_decimal(token);
-  int64_t digits = (int64_t)digits_of(&number);
+  int64_t digits = decimal_digits(&number);
   if (digits > number.point || number.point > 19) {
     if (digits == 0) *ret = 0;
     return digits == 0;
   }
   int64_t value = 0;
   for (int64_t i = 0; i < number.point; i++) {
-    int next = i < digits ? digit(&number, (size_t)i) - '0' : 0;
+    int next = (int)decimal_digit(&number, i);
     if (__builtin_mul_overflow(value, 10, &value)) return false;
-    if (__builtin_add_overflow(value, number.negative ? -next : next, &value)) return false;
+    if (__builtin_add_overflow(value, number.is_negative ? -next : next, &value)) return false;
   }
   *ret = value;
   return true;
@@ -138,6 +95,14 @@ bool json_member_u64(const struct json *object, const char *name, uint64_t *ret)
 }
 
 /* ---- strings ---- */
+
+struct str json_trim(struct str text) {
+  while (text.len > 0 && json_is_blank(text.ptr[0]))
+    text = str_make(text.ptr + 1, text.len - 1);
+  while (text.len > 0 && json_is_blank(text.ptr[text.len - 1]))
+    text.len--;
+  return text;
+}
 
 /* How a byte is written inside quotes; NULL if it is written as it is. */
 static const char *escape_of(unsigned char c, char scratch[7]) {
@@ -172,7 +137,7 @@ void json_quote(struct buf *out, struct str s) {
   size_t at = 0;
   while (at < s.len) {
     const char *escape = escape_of((unsigned char)s.ptr[at], scratch);
-    size_t len = is_utf8 ? 1 : character_at(skip(s, at));
+    size_t len = is_utf8 ? 1 : character_at(str_make(s.ptr + at, s.len - at));
     if (len == 0) escape = "\xEF\xBF\xBD";
     if (escape != NULL) {
       buf_append(out, s.ptr + plain, at - plain);

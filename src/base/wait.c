@@ -1,11 +1,9 @@
 #include "base/wait.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "base/check.h"
-
-#define LONGEST_MS (24 * 3600 * INT64_C(1000))
+#include "base/clock.h"
 
 void wait_init(pthread_cond_t *cond) {
   pthread_condattr_t attributes;
@@ -15,17 +13,16 @@ void wait_init(pthread_cond_t *cond) {
   (void)pthread_condattr_destroy(&attributes);
 }
 
+void wait_fini(pthread_cond_t *cond) { CHECK(pthread_cond_destroy(cond) == 0); }
+
+void wait_on(pthread_cond_t *cond, pthread_mutex_t *lock) { CHECK(pthread_cond_wait(cond, lock) == 0); }
+
+void wait_wake(pthread_cond_t *cond) { CHECK(pthread_cond_signal(cond) == 0); }
+void wait_wake_all(pthread_cond_t *cond) { CHECK(pthread_cond_broadcast(cond) == 0); }
+
 bool wait_for_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms) {
-  CHECK(timeout_ms >= 0);
-  if (timeout_ms > LONGEST_MS) timeout_ms = LONGEST_MS;
-  struct timespec until;
-  CHECK(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
-  until.tv_sec += (time_t)(timeout_ms / 1000);
-  until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
+  if (timeout_ms > CLOCK_DEADLINE_MAX_MS) timeout_ms = CLOCK_DEADLINE_MAX_MS;
+  struct timespec until = clock_deadline(timeout_ms);
   int code = pthread_cond_timedwait(cond, lock, &until);
   CHECK(code == 0 || code == ETIMEDOUT);
   return code == 0;

@@ -1,6 +1,6 @@
-/* Waits with a deadline. The deadline is on the monotonic clock, so a step of the wall clock neither shortens nor
- * lengthens a wait. Every condition variable that is waited on with a deadline is initialized here (design §12,
- * style.md).
+/* Condition variables: all of them are used through here, so that no wait has a deadline on the wall clock, where a
+ * step would shorten or lengthen it (design §12, style.md). The caller of a wait has taken `lock`. A spurious wake-up
+ * counts as a wake-up: check your condition.
  */
 #ifndef CODECMETER_BASE_WAIT_H
 #define CODECMETER_BASE_WAIT_H
@@ -9,11 +9,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Initializes a condition variable whose deadlines are on the monotonic clock. Aborts if the system cannot. */
-void wait_init(pthread_cond_t *cond);
+#include "base/wait.h"
 
-/* Waits until `cond` is signalled or timeout_ms milliseconds have passed (>= 0; one call waits at most a day). The
- * caller holds `lock`. False if the time has passed. A spurious wake-up counts as a signal: check your condition. */
+void wait_init(pthread_cond_t *cond);
+void wait_fini(pthread_cond_t *cond); /* nobody waits */
+
+void wait_on(pthread_cond_t *cond, pthread_mutex_t *lock);
+/* Waits until it is woken or timeout_ms milliseconds have passed on the monotonic clock (>= 0; one call waits at most a
+ * day). False if the time has passed. */
 bool wait_for_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t timeout_ms);
+
+void wait_wake(pthread_cond_t *cond); /* one that waits */
+void wait_wake_all(pthread_cond_t *cond);
 
 #endif

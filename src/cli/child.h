@@ -12,13 +12,11 @@ struct child_hook {
   void *arg;
 };
 
-/* Runs argv (NULL-terminated) and waits. Passes on SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 that are
- * sent to this process; the child receives those of a terminal by itself. *ret_status: as a shell gives it, 128 + n
- * for a signal n, 127 when there is no such command, 126 when it cannot be executed. *ret_started: whether it ran.
- * Afterwards the signals stay caught, so that the caller can finish its work or report it. */
+/* Runs argv (NULL-terminated) and waits. Begins base/stop.h for it (stop_begin_relay): signals go to the child until it
+ * has ended, and are requests to stop from then on, so that the caller can finish its work or report it. Call this at
+ * most once. *ret_status: as a shell gives it, 128 + n for a signal n, 127 when there is no such command, 126 when it
+ * cannot be executed. *ret_started: whether it ran. */
 MUST_USE int child_run(char *const *argv, const struct child_hook *hook, int *ret_status, bool *ret_started,
                        struct err *err);
-/* True if one of those signals arrived since the command ended. */
-bool child_interrupted(void);
 
 #endif

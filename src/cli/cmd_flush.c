@@ -1,6 +1,5 @@
 /* Sends all events of the spool. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "agent/client.h"
@@ -8,8 +7,8 @@
 #include "agent/plural.h"
 #include "agent/pulse.h"
 #include "agent/spool.h"
-#include "base/check.h"
 #include "base/file.h"
+#include "base/stop.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
@@ -19,25 +18,6 @@ struct flush_options {
   struct client_settings settings;
   bool any, json;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int number) {
-  (void)number;
-  interrupted = 1;
-}
-
-static bool is_interrupted(void) { return interrupted != 0; }
-
-/* A signal stops the sending, and the event under way stays in the spool. The sums are printed all the same. */
-static void catch_signals(void) {
-  static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-    struct sigaction action = {.sa_handler = interrupt}, before;
-    CHECK(sigaction(signals[i], NULL, &before) == 0);
-    if (before.sa_handler != SIG_IGN) CHECK(sigaction(signals[i], &action, NULL) == 0);
-  }
-}
 
 static void show(void *arg, const struct spool_sums *sums, uint64_t of) {
   progress_count(arg, of + sums->unsettled - sums->left + sums->elsewhere, of, "events");
@@ -113,14 +93,14 @@ static int flush(struct flush_options *options, struct err *err) {
                             .any = options->any,
                             .step = show,
                             .step_arg = &progress};
-  options->settings.interrupted = is_interrupted;
+  options->settings.interrupted = stop_is_wanted;
   int result = client_open(&options->settings, &client, err);
   if (result != 0) return result;
   if (options->settings.token == NULL) {
     return err_set(err, ERR_USAGE, "no token is given: give --env FILE, $CODECMETER_TOKEN or --token");
   }
   spool_init(&spool, &options->settings);
-  catch_signals();
+  stop_begin(); /* a stop ends the sending, and the event under way stays in the spool; the sums are printed */
   progress_begin(&progress);
   result = spool_send(&spool, client, &pass, &sums, err);
   progress_end(&progress);

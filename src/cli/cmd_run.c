@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/client.h"
@@ -15,6 +14,7 @@
 #include "agent/report.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/stop.h"
 #include "cli/child.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -144,11 +144,11 @@ static void measure_finished(struct run *run, struct findings *ret) {
   const struct err *busy;
   int64_t until_ms = now_ms() + WRITER_WAIT_MS;
   measure(run, ret);
-  for (int64_t wait_ms = 0; (busy = findings_busy(ret)) != NULL && now_ms() < until_ms && !child_interrupted();) {
+  for (int64_t wait_ms = 0; (busy = findings_busy(ret)) != NULL && now_ms() < until_ms && !stop_is_wanted();) {
     if (wait_ms == 0) begin_to_wait(run, busy);
     wait_ms = wait_ms == 0 ? WRITER_POLL_FIRST_MS : wait_ms * 2;
     if (wait_ms > WRITER_POLL_MAX_MS) wait_ms = WRITER_POLL_MAX_MS;
-    (void)usleep((useconds_t)wait_ms * 1000);
+    (void)stop_wait(wait_ms);
     findings_fini(ret);
     measure(run, ret);
   }
@@ -240,7 +240,7 @@ static int run_command(struct run *run, char *const *command) {
   if (outputs_find(command, run->options->outputs, &run->outputs, &err) != 0) return command_fail("run", &err);
   outbox_before_run(&run->outbox, "run", &run->outputs);
   outputs_look(&run->outputs);
-  (void)clock_gettime(CLOCK_REALTIME, &run->began);
+  run->began = clock_file_time();
   run->intent = note_intent(run);
   if (run->intent != NULL) intent_meet(run->intent, &run->outbox.spool, &run->outputs, run->began);
   const struct child_hook hook = {.prepare = prepare_command, .arg = run->intent};
@@ -250,7 +250,7 @@ static int run_command(struct run *run, char *const *command) {
     (void)command_fail("run", &err); /* no transcode began, so none failed */
     return status;
   }
-  (void)clock_gettime(CLOCK_REALTIME, &run->ended);
+  run->ended = clock_file_time();
   if (run->intent != NULL) intent_note_end(run->intent, &run->outputs, status, run->ended);
   run->all_metered = true;
   if (status == 0)
@@ -262,7 +262,7 @@ static int run_command(struct run *run, char *const *command) {
 
 static int run(struct run_options *options, char **argv, struct err *err) {
   struct run run = {.options = options};
-  options->settings.interrupted = child_interrupted;
+  options->settings.interrupted = stop_is_wanted;
   options->report.has_kind = options->words.kind != NULL;
   options->report.as.project = options->settings.project;
   int result = outbox_open(&options->settings, &run.outbox, err);

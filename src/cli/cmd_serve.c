@@ -6,8 +6,6 @@
  * and back: refuse new connections and commands, commit the queue and answer its clients, stop HTTP, close the
  * ledger.
  */
-#include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +19,7 @@
 #include "base/descriptors.h"
 #include "base/diag.h"
 #include "base/memory.h"
+#include "base/stop.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/datadir.h"
@@ -92,14 +91,7 @@ static void on_fatal(void *arg, const struct err *err) {
   diag_error("the ledger accepts nothing more: %s", err->text);
   service->failure = *err;
   atomic_store(&service->failed, true);
-  (void)kill(getpid(), SIGTERM);
-}
-
-/* True if one of the blocked signals is pending. */
-static bool is_asked_to_stop(void) {
-  sigset_t pending;
-  return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
-                                       sigismember(&pending, SIGHUP) == 1);
+  stop_request();
 }
 
 static int change(void *arg, const struct change *change, struct err *err) {
@@ -381,14 +373,14 @@ static int start_http(struct service *service, const struct serve_options *optio
       .routes = service->routes,
       .rest = rest,
       .rest_arg = service,
-      .hurries = is_asked_to_stop, /* a second signal: everything that was accepted is on disk by then */
+      .hurries = stop_is_insisted, /* a second signal: everything that was accepted is on disk by then */
   };
   return http_server_start(&http, &service->http, err);
 }
 
 static int start(struct service *service, const struct serve_options *options, struct err *err) {
   int result = datadir_open(datadir_choose(options->data), true, &service->dir, err);
-  if (result == 0) result = datadir_lock(&service->dir, LOCK_WAIT_MS, is_asked_to_stop, err);
+  if (result == 0) result = datadir_lock(&service->dir, LOCK_WAIT_MS, stop_is_wanted, err);
   if (result != 0) return result;
   datadir_sign(&service->dir, options->listen);
   const char *network = datadir_network(&service->dir);
@@ -426,21 +418,6 @@ static int start(struct service *service, const struct serve_options *options, s
   warn_of_former_tokens(service);
   control_ready(service->control, &service->admin);
   return 0;
-}
-
-/* Blocks the signals that stop the server; only this file takes them, because every thread inherits the mask.
- * Under nohup SIGHUP is ignored and must stay ignored: a blocked signal is kept and taken later, even an ignored one.
- */
-static void block_signals(sigset_t *set) {
-  struct sigaction hangup;
-  CHECK(sigaction(SIGHUP, NULL, &hangup) == 0);
-  (void)sigemptyset(set);
-  (void)sigaddset(set, SIGTERM);
-  (void)sigaddset(set, SIGINT);
-  if (hangup.sa_handler != SIG_IGN) (void)sigaddset(set, SIGHUP);
-  CHECK(pthread_sigmask(SIG_BLOCK, set, NULL) == 0);
-  (void)signal(SIGPIPE, SIG_IGN);
-  (void)signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit of file sizes fails then, and the error says so */
 }
 
 /* Checks the ledger's files after the last write: if they were removed, renamed or replaced, the next start would not
@@ -509,17 +486,14 @@ static void look_at_threads(struct service *service) {
                seconds);
 }
 
-/* Waits for a signal to stop. Until then checks the threads in the watchdog's rhythm, and prints `ready` as soon as
+/* Waits for a request to stop. Until then checks the threads in the watchdog's rhythm, and prints `ready` as soon as
  * somebody reads standard output. */
-static void wait_for_signal(struct service *service, const sigset_t *signals) {
-  bool has_said = is_asked_to_stop() || say_ready(service);
+static void wait_for_stop(struct service *service) {
+  bool has_said = stop_is_wanted() || say_ready(service);
   for (;;) {
     int64_t pause_ms = service_notify_rhythm_ms();
     if (!has_said && (pause_ms < 0 || pause_ms > READY_RETRY_MS)) pause_ms = READY_RETRY_MS;
-    struct timespec pause = {.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000};
-    int number = pause_ms < 0 ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &pause);
-    if (number > 0) return;
-    CHECK(errno == EAGAIN || errno == EINTR);
+    if (stop_wait(pause_ms)) return;
     if (service_notify_rhythm_ms() >= 0) look_at_threads(service);
     if (!has_said) has_said = say_ready(service);
   }
@@ -529,27 +503,22 @@ static int serve(const struct serve_options *options, struct err *err) {
   SCOPED_MALLOC struct service *service = calloc(1, sizeof *service);
   CHECK(service != NULL);
   service->dir = DATADIR_NONE;
-  sigset_t signals;
   int result = config_read(&service->config, options->config, options->set, err);
   if (result == 0) result = check_zone(&service->config, err);
   if (result == 0) result = listen_check(options->listen, err);
   if (result == 0) result = adapters_new(&service->config, &service->adapters, err);
   if (result != 0) return result;
   memory_init();
-  block_signals(&signals);
+  stop_begin_service();
   share_descriptors(&service->config);
   service_notify_begin();
   result = start(service, options, err);
   if (result == 0) {
-    if (!is_asked_to_stop()) announce(service, options);
-    wait_for_signal(service, &signals);
+    if (!stop_is_wanted()) announce(service, options);
+    wait_for_stop(service);
     diag_info("stopping: committing the queued events");
   }
-  if (result == -ERR_STOPPING) {
-    int number;
-    CHECK(sigwait(&signals, &number) == 0); /* the signal that is_asked_to_stop() saw */
-    result = 0;
-  }
+  if (result == -ERR_STOPPING) result = 0;
   struct err gone = {0};
   int stopped = stop(service, &gone);
   if (result == 0 && atomic_load(&service->failed)) {

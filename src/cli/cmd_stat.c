@@ -2,10 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "agent/client.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -205,7 +205,7 @@ static int check_dates(const struct stat_options *options, struct err *err) {
 
 static int read_days(const struct stat_options *options, const struct zone *zone, int32_t *ret_from, int32_t *ret_to,
                      struct err *err) {
-  int32_t today = zone_day_of(zone, time(NULL));
+  int32_t today = zone_day_of(zone, clock_real_ms(clock_system()) / 1000);
   int result = 0;
   *ret_to = today;
   if (options->to != NULL) result = zone_day_parse(str_of(options->to), ret_to, err);

@@ -1,11 +1,11 @@
-/* Options and signals of `watch`; agent/watch.h does its work. */
-#include <signal.h>
+/* Options of `watch`; agent/watch.h does its work. */
 #include <stdio.h>
 
 #include "agent/report.h"
 #include "agent/watch.h"
 #include "base/check.h"
 #include "base/config.h"
+#include "base/stop.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
@@ -17,44 +17,10 @@
 #define SETTLE_DEFAULT_MS 2000
 #define SETTLE_MAX_MS (UINT64_C(24) * 3600 * 1000)
 
-/* ---- signals ---- */
-
-static volatile sig_atomic_t stopped;
-
-static void stop(int number) {
-  (void)number;
-  stopped = 1;
-}
-
-/* The signals are blocked except during a wait, so that none is lost between this check and the wait. */
-static bool is_stopped(void) {
-  sigset_t pending;
-  return stopped != 0 ||
-         (sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
-                                        sigismember(&pending, SIGHUP) == 1));
-}
-
-static void catch_signals(sigset_t *ret_while_waiting) {
-  static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-  sigset_t ours;
-  (void)sigemptyset(&ours);
-  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-    struct sigaction action = {.sa_handler = stop}, before;
-    CHECK(sigaction(signals[i], NULL, &before) == 0);
-    if (before.sa_handler == SIG_IGN) continue;
-    CHECK(sigaction(signals[i], &action, NULL) == 0);
-    (void)sigaddset(&ours, signals[i]);
-  }
-  (void)signal(SIGIO, SIG_IGN); /* sent when another process opens a leased file to write it */
-  (void)sigprocmask(SIG_BLOCK, &ours, ret_while_waiting);
-}
-
-/* ---- the command ---- */
-
 /* Reports progress too: the senders call it between two steps, and sending a long spool takes many. */
 static bool is_interrupted(void) {
   service_notify_progress();
-  return is_stopped();
+  return stop_is_wanted();
 }
 
 static void complain(const struct err *err) { (void)command_fail("watch", err); }
@@ -62,14 +28,13 @@ static void complain(const struct err *err) { (void)command_fail("watch", err); 
 static int watch_directories(const struct watch_options *options, char *const *names, bool *ret_has_lost,
                              struct err *err) {
   SCOPED(watch_close_ref) struct watch *watch = NULL;
-  sigset_t while_waiting;
   int result = watch_open(options, names, &watch, err);
   if (result != 0) return result;
-  catch_signals(&while_waiting);
+  stop_begin();
   result = watch_look_round(watch, err);
   if (result != 0) return result;
   service_notify_ready();
-  result = watch_go_on(watch, &while_waiting, err);
+  result = watch_go_on(watch, err);
   service_notify_stopping();
   struct err unsaved;
   int saved = watch_end(watch, &unsaved);

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "base/wait.h"
 
 #define PEER_TIMEOUT_MS 2000 /* for the line of a request, which a command sends at once */
@@ -103,11 +104,11 @@ static bool is_trusted(int fd) {
 
 /* Waits until the ledger is ready; NULL when the server stops first. */
 static const struct admin *wait_ready(struct control *control) {
-  (void)pthread_mutex_lock(&control->lock);
+  lock_take(&control->lock);
   while (control->admin == NULL && !control->stopping)
-    (void)pthread_cond_wait(&control->wake, &control->lock);
+    wait_on(&control->wake, &control->lock);
   const struct admin *admin = control->stopping ? NULL : control->admin;
-  (void)pthread_mutex_unlock(&control->lock);
+  lock_give(&control->lock);
   return admin;
 }
 
@@ -180,7 +181,8 @@ static int listen_in(int dir_fd, int *ret, struct err *err) {
 
 int control_start(const struct datadir *dir, struct control **ret, struct err *err) {
   struct control *control = calloc(1, sizeof *control);
-  CHECK(control != NULL && pthread_mutex_init(&control->lock, NULL) == 0);
+  CHECK(control != NULL);
+  lock_init(&control->lock);
   wait_init(&control->wake);
   control->dir_fd = dir->dir_fd;
   int result = listen_in(dir->dir_fd, &control->listen_fd, err);
@@ -195,18 +197,18 @@ int control_start(const struct datadir *dir, struct control **ret, struct err *e
 }
 
 void control_ready(struct control *control, const struct admin *admin) {
-  (void)pthread_mutex_lock(&control->lock);
+  lock_take(&control->lock);
   control->admin = admin;
-  (void)pthread_cond_broadcast(&control->wake);
-  (void)pthread_mutex_unlock(&control->lock);
+  wait_wake_all(&control->wake);
+  lock_give(&control->lock);
 }
 
 void control_stop(struct control *control) {
   if (control == NULL) return;
-  (void)pthread_mutex_lock(&control->lock);
+  lock_take(&control->lock);
   control->stopping = true;
-  (void)pthread_cond_broadcast(&control->wake);
-  (void)pthread_mutex_unlock(&control->lock);
+  wait_wake_all(&control->wake);
+  lock_give(&control->lock);
   (void)close(control->stop_pipe[1]);
   (void)pthread_join(control->thread, NULL);
   (void)close(control->stop_pipe[0]);

@@ -3,16 +3,17 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 
 struct heads *arriving_own(struct http_server *server) {
   static _Thread_local struct heads *own;
   if (own != NULL) return own;
   own = calloc(1, sizeof *own);
   if (own == NULL) return NULL;
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   own->next = server->heads;
   server->heads = own;
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   return own;
 }
 

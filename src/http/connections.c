@@ -6,41 +6,43 @@
 
 #include <sys/socket.h>
 
+#include "base/lock.h"
+
 /* How often the sweeper looks at how fast the client receives a reply. A reply below that pace is slow. */
 #define JUDGE_MS 1000
 #define JUDGE_BYTES ((uint64_t)EXCHANGE_PACE * JUDGE_MS / EXCHANGE_PACE_MS)
 
 void connections_set_busy(struct connection *connection) {
-  (void)pthread_mutex_lock(&connection->server->lock);
+  lock_take(&connection->server->lock);
   crowd_busy(connection->server->crowd, &connection->member);
-  (void)pthread_mutex_unlock(&connection->server->lock);
+  lock_give(&connection->server->lock);
 }
 
 void connections_set_replying(struct connection *connection, int64_t now, int64_t time_ms) {
-  (void)pthread_mutex_lock(&connection->server->lock);
+  lock_take(&connection->server->lock);
   crowd_busy(connection->server->crowd, &connection->member);
   connection->is_replying = true;
   connection->judge_ms = now + JUDGE_MS;
   connection->deadline_ms = now + time_ms;
-  (void)pthread_mutex_unlock(&connection->server->lock);
+  lock_give(&connection->server->lock);
 }
 
 int64_t connections_set_working(struct connection *connection) {
-  (void)pthread_mutex_lock(&connection->server->lock);
+  lock_take(&connection->server->lock);
   crowd_busy(connection->server->crowd, &connection->member);
   connection->is_replying = false;
   int64_t left_ms = connection->deadline_ms - exchange_now_ms();
   connection->deadline_ms = EXCHANGE_FOREVER;
-  (void)pthread_mutex_unlock(&connection->server->lock);
+  lock_give(&connection->server->lock);
   return left_ms;
 }
 
 void connections_set_idle(struct connection *connection, int64_t deadline_ms) {
-  (void)pthread_mutex_lock(&connection->server->lock);
+  lock_take(&connection->server->lock);
   crowd_idle(connection->server->crowd, &connection->member);
   connection->is_replying = false;
   connection->deadline_ms = deadline_ms;
-  (void)pthread_mutex_unlock(&connection->server->lock);
+  lock_give(&connection->server->lock);
 }
 
 void connections_shut_down(struct connection *connection) {

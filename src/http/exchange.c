@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "http/access_log.h"
 #include "http/arriving.h"
 #include "http/query.h"
@@ -32,9 +33,9 @@ void exchange_end(struct connection *connection) {
   buf_fini(&x->reply.body);
   free(x->uri);
   free(x);
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   server->exchanges--;
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
 }
 
 bool exchange_count(struct http_server *server, uint64_t *counter, size_t len) {

@@ -39,6 +39,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/lock.h"
 #include "http/access_log.h"
 #include "http/arriving.h"
 #include "http/connections.h"
@@ -60,9 +61,9 @@ static enum MHD_Result takes_connection(void *cls, const struct sockaddr *addres
   (void)len;
   struct http_server *server = cls;
   if (atomic_load(&server->draining)) return MHD_NO;
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   bool admits = crowd_admits(server->crowd, address);
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   return admits ? MHD_YES : MHD_NO;
 }
 
@@ -81,18 +82,18 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     connection->server = server;
     connection->fd = info->connect_fd;
     connection->deadline_ms = exchange_now_ms() + server->options.request_timeout_ms;
-    (void)pthread_mutex_lock(&server->lock);
+    lock_take(&server->lock);
     connections_add(connection, address_of(mhd));
-    (void)pthread_mutex_unlock(&server->lock);
+    lock_give(&server->lock);
     *context = connection;
     return;
   }
   struct connection *connection = *context;
   if (connection == NULL) return;
   exchange_end(connection);
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   connections_remove(connection);
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   free(connection);
   *context = NULL;
 }
@@ -156,9 +157,9 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   fill_peer(mhd, x->request.peer, sizeof x->request.peer);
   connection->exchange = x;
   arriving_add(heads, x);
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   server->exchanges++;
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   return x;
 }
 
@@ -399,12 +400,10 @@ static void answer_unreadable_length(struct http_server *server) {
   (void)shutdown(x->connection->fd, SHUT_WR);
 }
 
-static void log_library(void *cls, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
-static void log_library(void *cls, const char *format, va_list args) {
-  char text[512];
+/* The library reports what single clients do, with their texts. None of that is logged. */
+static void on_library_message(void *cls, const char *format, va_list args) {
+  (void)args;
   if (strstr(format, MHD_HTTP_HEADER_CONTENT_LENGTH) != NULL) answer_unreadable_length(cls);
-  (void)vsnprintf(text, sizeof text, format, args);
-  diag_debug("http: %s", text);
 }
 
 /* ---- starting and stopping ---- */
@@ -443,7 +442,7 @@ struct MHD_Daemon *http_mhd_start(struct http_server *server, const char *cert, 
       {MHD_OPTION_END, 0, NULL},
   };
   return MHD_start_daemon(flags, 0, takes_connection, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
-                          log_library, server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+                          on_library_message, server, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
 void http_mhd_stop(struct http_server *server) { MHD_stop_daemon(server->daemon); }

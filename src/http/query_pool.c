@@ -13,6 +13,8 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/lock.h"
+#include "base/wait.h"
 
 #define NICE 5 /* steps below the other threads */
 #define PARTS 4096u /* owners are counted in so many places */
@@ -101,7 +103,7 @@ static void count_waiting(struct query_pool *pool, const struct query_job *job, 
 
 static void want_turn(struct query_pool *pool, struct query_job *job) {
   push(&pool->turns, job, QUERY_QUEUED);
-  (void)pthread_cond_signal(&pool->wake);
+  wait_wake(&pool->wake);
 }
 
 static void give_place(struct query_pool *pool) {
@@ -121,9 +123,9 @@ static void take_turn(struct query_pool *pool, struct worker *worker) {
   remove_job(&pool->turns, job);
   job->state = QUERY_IN_TURN;
   worker->turn_ms = now_ms();
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
   job->turn(job); /* frees it, perhaps */
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   worker->turn_ms = 0;
 }
 
@@ -137,13 +139,13 @@ static void *thread_main(void *arg) {
   struct worker *worker = arg;
   struct query_pool *pool = worker->pool;
   yield_to_others();
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   while (!pool->stopping && (pool->turns.first != NULL || !worker->is_spare)) {
     if (pool->turns.first != NULL) take_turn(pool, worker);
-    else (void)pthread_cond_wait(&pool->wake, &pool->lock);
+    else wait_on(&pool->wake, &pool->lock);
   }
   worker->state = ENDED;
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
   return NULL;
 }
 
@@ -152,7 +154,7 @@ static void *thread_main(void *arg) {
 enum query_begun query_pool_begin(struct query_pool *pool, struct query_job *job) {
   enum query_begun result = QUERY_BEGUN;
   CHECK(job->state == QUERY_IDLE && job->turn != NULL);
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   if (pool->stopping) {
     result = QUERY_STOPPED;
   } else if (may_run(pool, job)) {
@@ -165,37 +167,37 @@ enum query_begun query_pool_begin(struct query_pool *pool, struct query_job *job
   } else {
     result = QUERY_FULL;
   }
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
   return result;
 }
 
 bool query_pool_again(struct query_pool *pool, struct query_job *job) {
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   CHECK(job->state == QUERY_IN_TURN || job->state == QUERY_AWAY);
   bool goes_on = !pool->stopping;
   if (goes_on) want_turn(pool, job);
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
   return goes_on;
 }
 
 void query_pool_away(struct query_pool *pool, struct query_job *job) {
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   CHECK(job->state == QUERY_IN_TURN);
   job->state = QUERY_AWAY;
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
 }
 
 void query_pool_end(struct query_pool *pool, struct query_job *job) {
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   CHECK(job->state == QUERY_IN_TURN || job->state == QUERY_AWAY);
   job->state = QUERY_IDLE;
   count_running(pool, job, false);
   give_place(pool);
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
 }
 
 struct query_job *query_pool_expire(struct query_pool *pool) {
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   struct query_job *job = pool->places.first; /* the first to come is the first to expire */
   if (job != NULL && job->deadline_ms > now_ms()) job = NULL;
   if (job != NULL) {
@@ -203,7 +205,7 @@ struct query_job *query_pool_expire(struct query_pool *pool) {
     count_waiting(pool, job, false);
     job->state = QUERY_IDLE;
   }
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
   return job;
 }
 
@@ -227,7 +229,7 @@ static bool are_all_long(const struct query_pool *pool, int64_t now) {
 }
 
 void query_pool_relieve(struct query_pool *pool) {
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   bool is_needed = !pool->stopping && pool->turns.first != NULL && are_all_long(pool, now_ms());
   for (unsigned i = pool->options.threads; i < pool->threads_max && is_needed; i++) {
     struct worker *worker = &pool->workers[i];
@@ -236,7 +238,7 @@ void query_pool_relieve(struct query_pool *pool) {
     (void)start_worker(pool, worker, true); /* without it the others wait */
     is_needed = false;
   }
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
 }
 
 /* ---- starting and stopping ---- */
@@ -247,8 +249,8 @@ int query_pool_start(const struct query_pool_options *options, struct query_pool
   struct query_pool *pool = calloc(1, sizeof *pool + (options->threads + spares) * sizeof pool->workers[0]);
   if (pool == NULL) return err_set(err, ERR_MEMORY, "no memory for query threads");
   pool->options = *options;
-  (void)pthread_mutex_init(&pool->lock, NULL);
-  (void)pthread_cond_init(&pool->wake, NULL);
+  lock_init(&pool->lock);
+  wait_init(&pool->wake);
   pool->threads_max = options->threads + spares;
   for (unsigned i = 0; i < options->threads; i++) {
     int code = start_worker(pool, &pool->workers[i], false);
@@ -263,21 +265,21 @@ int query_pool_start(const struct query_pool_options *options, struct query_pool
 }
 
 void query_pool_stop(struct query_pool *pool) {
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   pool->stopping = true;
-  (void)pthread_cond_broadcast(&pool->wake);
-  (void)pthread_mutex_unlock(&pool->lock);
+  wait_wake_all(&pool->wake);
+  lock_give(&pool->lock);
   for (unsigned i = 0; i < pool->threads_max; i++) {
-    (void)pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     bool is_there = pool->workers[i].state != ABSENT;
-    (void)pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
     if (is_there) (void)pthread_join(pool->workers[i].thread, NULL);
     pool->workers[i].state = ABSENT;
   }
 }
 
 struct query_job *query_pool_take(struct query_pool *pool, bool *ret_runs) {
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   CHECK(pool->stopping && pool->workers[0].state == ABSENT);
   bool runs = pool->turns.first != NULL;
   struct jobs *jobs = runs ? &pool->turns : &pool->places;
@@ -288,14 +290,14 @@ struct query_job *query_pool_take(struct query_pool *pool, bool *ret_runs) {
     if (!runs) count_waiting(pool, job, false);
     *ret_runs = runs;
   }
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
   return job;
 }
 
 void query_pool_free(struct query_pool *pool) {
   if (pool == NULL) return;
   CHECK(pool->running == 0 && pool->waiting == 0 && pool->workers[0].state == ABSENT);
-  (void)pthread_cond_destroy(&pool->wake);
-  (void)pthread_mutex_destroy(&pool->lock);
+  wait_fini(&pool->wake);
+  lock_fini(&pool->lock);
   free(pool);
 }

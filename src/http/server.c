@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/lock.h"
 #include "base/wait.h"
 #include "http/arriving.h"
 #include "http/exchange.h"
@@ -56,7 +57,7 @@ int http_server_start(const struct http_options *options, struct http_server **r
   CHECK(server != NULL && options->header_max <= HTTP_MHD_MEMORY);
   server->options = *options;
   server->address.fd = -1;
-  CHECK(pthread_mutex_init(&server->lock, NULL) == 0);
+  lock_init(&server->lock);
   wait_init(&server->wake);
   int result = start(server, err);
   if (result != 0) {
@@ -77,10 +78,10 @@ const char *http_server_url(const struct http_server *server) { return server->u
 bool http_server_is_public(const struct http_server *server) { return !server->address.is_loopback; }
 
 bool http_server_has_moved(struct http_server *server, uint64_t *seen) {
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   bool has_moved = server->sweeps != *seen;
   *seen = server->sweeps;
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   return has_moved;
 }
 
@@ -95,23 +96,23 @@ static bool hurries(const struct http_server *server) {
 /* Waits until no request is left, for so long at most. Returns how many are left. */
 static unsigned wait_for_replies(struct http_server *server, int64_t time_ms, bool may_hurry) {
   int64_t until_ms = exchange_now_ms() + time_ms;
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   while (server->exchanges > 0 && exchange_now_ms() < until_ms && !(may_hurry && hurries(server))) {
-    (void)pthread_mutex_unlock(&server->lock);
+    lock_give(&server->lock);
     (void)usleep(2000);
-    (void)pthread_mutex_lock(&server->lock);
+    lock_take(&server->lock);
   }
   unsigned left = server->exchanges;
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   return left;
 }
 
 void http_server_stop(struct http_server *server) {
   unsigned left = wait_for_replies(server, DRAIN_WAIT_MS, true);
   if (left > 0) diag_warning("stopping: replies that were not sent in time, and are cut off: %u", left);
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   CHECK(server->waiting == NULL); /* the caller has resumed them all */
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   query_stop(server);
   (void)wait_for_replies(server, REFUSALS_WAIT_MS, false);
   sweeper_stop(server);
@@ -119,7 +120,7 @@ void http_server_stop(struct http_server *server) {
   query_free(server);
   crowd_free(server->crowd);
   arriving_free(server);
-  (void)pthread_mutex_destroy(&server->lock);
-  (void)pthread_cond_destroy(&server->wake);
+  lock_fini(&server->lock);
+  wait_fini(&server->wake);
   free(server);
 }

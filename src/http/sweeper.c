@@ -5,6 +5,7 @@
 #include "http/sweeper.h"
 
 #include "base/diag.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "base/wait.h"
 #include "http/connections.h"
@@ -23,9 +24,9 @@ static void sweep(struct http_server *server, int64_t now) {
   }
   connections_make_room(server);
   for (struct exchange *x = waiting_expire_one(server, now); x != NULL; x = waiting_expire_one(server, now)) {
-    (void)pthread_mutex_unlock(&server->lock);
+    lock_give(&server->lock);
     http_mhd_resume(x);
-    (void)pthread_mutex_lock(&server->lock);
+    lock_take(&server->lock);
   }
 }
 
@@ -56,7 +57,7 @@ static void make_rounds(struct http_server *server, struct rounds *rounds, int64
 static void *sweeper_main(void *arg) {
   struct http_server *server = arg;
   struct rounds rounds = {.give_back_ms = exchange_now_ms() + GIVE_BACK_MS};
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   while (!server->stopping) {
     (void)wait_for_ms(&server->wake, &server->lock, SWEEP_MS);
     int64_t now = exchange_now_ms();
@@ -64,12 +65,12 @@ static void *sweeper_main(void *arg) {
     server->sweeps++;
     unsigned lost = now >= rounds.log_ms ? server->lost : 0;
     server->lost -= lost;
-    (void)pthread_mutex_unlock(&server->lock);
+    lock_give(&server->lock);
     query_expire(server);
     make_rounds(server, &rounds, now, lost);
-    (void)pthread_mutex_lock(&server->lock);
+    lock_take(&server->lock);
   }
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   return NULL;
 }
 
@@ -79,9 +80,9 @@ int sweeper_start(struct http_server *server, struct err *err) {
 }
 
 void sweeper_stop(struct http_server *server) {
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   server->stopping = true;
-  (void)pthread_cond_broadcast(&server->wake);
-  (void)pthread_mutex_unlock(&server->lock);
+  wait_wake_all(&server->wake);
+  lock_give(&server->lock);
   (void)pthread_join(server->sweeper, NULL);
 }

@@ -3,6 +3,7 @@
  */
 #include "http/waiting.h"
 
+#include "base/lock.h"
 #include "http/connections.h"
 #include "http/http_mhd.h"
 
@@ -23,7 +24,7 @@ static void unlist_waiting(struct exchange *x) {
 void http_resume(struct http_request *request) {
   struct exchange *x = (struct exchange *)(void *)request;
   struct http_server *server = x->server;
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   bool suspended = x->state == WAITING;
   if (suspended) {
     unlist_waiting(x);
@@ -31,13 +32,13 @@ void http_resume(struct http_request *request) {
   } else {
     x->resumed_early = true;
   }
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   if (suspended) http_mhd_resume(x);
 }
 
 bool waiting_begin(struct exchange *x) {
   struct http_server *server = x->server;
-  (void)pthread_mutex_lock(&server->lock);
+  lock_take(&server->lock);
   bool suspends = !x->resumed_early;
   if (suspends) {
     x->state = WAITING;
@@ -46,7 +47,7 @@ bool waiting_begin(struct exchange *x) {
     list_waiting(x);
     http_mhd_suspend(x);
   }
-  (void)pthread_mutex_unlock(&server->lock);
+  lock_give(&server->lock);
   return suspends;
 }
 

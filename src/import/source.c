@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "import/csv_reader.h"
 #include "import/input.h"
 
@@ -90,17 +91,6 @@ static int take_line(struct import_source *source, struct line *ret, struct err 
 
 /* ---- ndjson ---- */
 
-/* JSON's blanks. The server skips blank lines when it counts events, so both must agree on what is blank. */
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-
-static struct str trim_blanks(struct str text) {
-  while (text.len > 0 && is_blank(text.ptr[0]))
-    text = str_make(text.ptr + 1, text.len - 1);
-  while (text.len > 0 && is_blank(text.ptr[text.len - 1]))
-    text.len--;
-  return text;
-}
-
 static struct str pass_marks(struct str text) {
   while (str_starts(text, BYTE_ORDER_MARK))
     text = str_make(text.ptr + BYTE_ORDER_MARK.len, text.len - BYTE_ORDER_MARK.len);
@@ -108,12 +98,12 @@ static struct str pass_marks(struct str text) {
 }
 
 /* Joined files have byte order marks in the middle, or two in a row. All are removed, because the server would skip
- * one at the front of a batch, and count one event less. */
+ * one at the front of a batch, and count one event less. It skips blank lines too, so both agree on what is blank. */
 static struct str trim_line(struct str text) {
   size_t before;
   do {
     before = text.len;
-    text = trim_blanks(pass_marks(text));
+    text = json_trim(pass_marks(text));
   } while (text.len < before);
   return text;
 }

@@ -26,6 +26,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/diag.h"
+#include "base/lock.h"
 #include "base/wait.h"
 
 #define SHORTAGE_SAY_MS 60000
@@ -68,8 +69,6 @@ struct committer {
   int64_t say_again_ms;   /* monotonic: until then it is not said once more */
 };
 
-static void lock(struct committer *committer) { CHECK(pthread_mutex_lock(&committer->lock) == 0); }
-static void unlock(struct committer *committer) { CHECK(pthread_mutex_unlock(&committer->lock) == 0); }
 
 /* ---- batches ---- */
 
@@ -103,9 +102,9 @@ static void tell(struct committer *committer, struct batches batches, int result
   uint64_t events = 0;
   for (const struct batch *batch = batches.first; batch != NULL; batch = batch->next)
     events += weight(batch);
-  lock(committer);
+  lock_take(&committer->lock);
   committer->events -= events;
-  unlock(committer);
+  lock_give(&committer->lock);
   for (struct batch *batch = batches_pop(&batches); batch != NULL; batch = batches_pop(&batches)) {
     batch->done(batch, result);
   }
@@ -122,9 +121,9 @@ static int fail(struct committer *committer, const struct err *err) {
   CHECK(!committer->has_failed);
   committer->has_failed = true;
   committer->failure = *err;
-  lock(committer);
+  lock_take(&committer->lock);
   committer->is_open = false;
-  unlock(committer);
+  lock_give(&committer->lock);
   committer->options.on_fatal(committer->options.on_fatal_arg, err);
   return -ERR_IO;
 }
@@ -161,12 +160,12 @@ static int commit_staged(struct committer *committer, struct err *err) {
 
 static void turn(struct committer *committer) {
   /* Cleared before the turn: a checkpoint that ends from here on is a new reason to turn. */
-  lock(committer);
+  lock_take(&committer->lock);
   committer->checkpoint_ended = false;
   uint64_t up_to = committer->checkpoint_up_to;
   committer->checkpoint_up_to = 0;
   committer->moves++;
-  unlock(committer);
+  lock_give(&committer->lock);
   struct err err = {0};
   if (up_to > 0) ledger_want_checkpoint(committer->options.ledger, up_to);
   if (!committer->has_failed && ledger_turn(committer->options.ledger, &err) != 0) (void)fail(committer, &err);
@@ -193,10 +192,10 @@ static void add_asked(struct committer *committer, struct asked_change *asked) {
 }
 
 static struct asked_change *take_asked(struct committer *committer) {
-  lock(committer);
+  lock_take(&committer->lock);
   struct asked_change *asked = committer->asked_first;
   if (asked != NULL) committer->asked_first = asked->next;
-  unlock(committer);
+  lock_give(&committer->lock);
   return asked;
 }
 
@@ -205,12 +204,12 @@ static void boundary(struct committer *committer) {
   for (struct asked_change *asked = take_asked(committer); asked != NULL; asked = take_asked(committer)) {
     struct err err = {0};
     int result = make_change(committer, asked->change, &err);
-    lock(committer);
+    lock_take(&committer->lock);
     if (result != 0 && asked->err != NULL) *asked->err = err;
     asked->result = result;
     asked->is_answered = true;
-    CHECK(pthread_cond_broadcast(&committer->answered) == 0);
-    unlock(committer);
+    wait_wake_all(&committer->answered);
+    lock_give(&committer->lock);
     turn(committer);
   }
 }
@@ -227,13 +226,13 @@ static int commit(struct committer *committer) {
 }
 
 static void wait_for_checkpoint(struct committer *committer) {
-  lock(committer);
+  lock_take(&committer->lock);
   committer->is_waiting = true;
   while (!committer->checkpoint_ended && committer->asked_first == NULL) {
-    CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
+    wait_on(&committer->work, &committer->lock);
   }
   committer->is_waiting = false;
-  unlock(committer);
+  lock_give(&committer->lock);
   boundary(committer);
 }
 
@@ -338,7 +337,7 @@ static void stage_batch(struct committer *committer, struct batch *batch) {
 static void wait_a_while(struct committer *committer, int64_t due_ms) {
   committer->is_waiting = true;
   if (due_ms == INT64_MAX) {
-    CHECK(pthread_cond_wait(&committer->work, &committer->lock) == 0);
+    wait_on(&committer->work, &committer->lock);
   } else {
     (void)wait_for_ms(&committer->work, &committer->lock, due_ms + 1);
   }
@@ -348,7 +347,7 @@ static void wait_a_while(struct committer *committer, int64_t due_ms) {
 /* False if there is nothing to do and the committer must stop. */
 static bool wait_for_work(struct committer *committer) {
   bool has_work = false, goes_on = true;
-  lock(committer);
+  lock_take(&committer->lock);
   while (!has_work && goes_on) {
     int64_t due_ms = committer->has_failed ? INT64_MAX : ledger_turn_due_ms(committer->options.ledger);
     has_work = committer->queued.first != NULL || committer->asked_first != NULL || committer->checkpoint_ended ||
@@ -356,7 +355,7 @@ static bool wait_for_work(struct committer *committer) {
     goes_on = committer->is_open;
     if (!has_work && goes_on) wait_a_while(committer, due_ms);
   }
-  unlock(committer);
+  lock_give(&committer->lock);
   return has_work;
 }
 
@@ -365,9 +364,9 @@ static void *run(void *arg) {
   boundary(committer);
   while (wait_for_work(committer)) {
     boundary(committer);
-    lock(committer);
+    lock_take(&committer->lock);
     struct batches batches = batches_take(&committer->queued);
-    unlock(committer);
+    lock_give(&committer->lock);
     if (batches.first == NULL) continue;
     for (struct batch *batch = batches_pop(&batches); batch != NULL; batch = batches_pop(&batches)) {
       stage_batch(committer, batch);
@@ -382,7 +381,7 @@ static void *run(void *arg) {
 struct committer *committer_new(void) {
   struct committer *committer = calloc(1, sizeof *committer);
   if (committer == NULL) return NULL;
-  CHECK(pthread_mutex_init(&committer->lock, NULL) == 0);
+  lock_init(&committer->lock);
   wait_init(&committer->work);
   wait_init(&committer->answered);
   return committer;
@@ -391,23 +390,23 @@ struct committer *committer_new(void) {
 void committer_free(struct committer *committer) {
   if (committer == NULL) return;
   CHECK(!committer->has_thread);
-  CHECK(pthread_cond_destroy(&committer->answered) == 0);
-  CHECK(pthread_cond_destroy(&committer->work) == 0);
-  CHECK(pthread_mutex_destroy(&committer->lock) == 0);
+  wait_fini(&committer->answered);
+  wait_fini(&committer->work);
+  lock_fini(&committer->lock);
   free(committer);
 }
 
 int committer_start(struct committer *committer, const struct committer_options *options, struct err *err) {
   CHECK(!committer->has_thread && !committer->has_failed);
   committer->options = *options;
-  lock(committer);
+  lock_take(&committer->lock);
   committer->is_open = true;
-  unlock(committer);
+  lock_give(&committer->lock);
   int failure = pthread_create(&committer->thread, NULL, run, committer);
   if (failure != 0) {
-    lock(committer);
+    lock_take(&committer->lock);
     committer->is_open = false;
-    unlock(committer);
+    lock_give(&committer->lock);
     return err_set_errno(err, ERR_INTERNAL, failure, "cannot start the committer's thread");
   }
   committer->has_thread = true;
@@ -417,28 +416,28 @@ int committer_start(struct committer *committer, const struct committer_options 
 
 void committer_stop(struct committer *committer) {
   if (!committer->has_thread) return;
-  lock(committer);
+  lock_take(&committer->lock);
   committer->is_open = false;
-  CHECK(pthread_cond_signal(&committer->work) == 0);
-  unlock(committer);
+  wait_wake(&committer->work);
+  lock_give(&committer->lock);
   CHECK(pthread_join(committer->thread, NULL) == 0);
   committer->has_thread = false;
 }
 
 bool committer_has_moved(struct committer *committer, uint64_t *seen) {
-  lock(committer);
+  lock_take(&committer->lock);
   bool has_moved = committer->is_waiting || committer->moves != *seen;
   *seen = committer->moves;
-  unlock(committer);
+  lock_give(&committer->lock);
   return has_moved;
 }
 
 void committer_wake(void *arg) {
   struct committer *committer = arg;
-  lock(committer);
+  lock_take(&committer->lock);
   committer->checkpoint_ended = true;
-  CHECK(pthread_cond_signal(&committer->work) == 0);
-  unlock(committer);
+  wait_wake(&committer->work);
+  lock_give(&committer->lock);
 }
 
 static bool has_room(const struct committer *committer, uint64_t events) {
@@ -448,7 +447,7 @@ static bool has_room(const struct committer *committer, uint64_t events) {
 
 int committer_submit(struct committer *committer, struct batch *batch) {
   int result = 0;
-  lock(committer);
+  lock_take(&committer->lock);
   if (!committer->is_open) {
     result = -ERR_STOPPING;
   } else if (!has_room(committer, weight(batch))) {
@@ -456,38 +455,38 @@ int committer_submit(struct committer *committer, struct batch *batch) {
   } else {
     batches_add(&committer->queued, batch);
     committer->events += weight(batch);
-    CHECK(pthread_cond_signal(&committer->work) == 0);
+    wait_wake(&committer->work);
   }
-  unlock(committer);
+  lock_give(&committer->lock);
   return result;
 }
 
 int committer_change(struct committer *committer, const struct change *change, struct err *err) {
   struct asked_change asked = {.change = change, .err = err};
-  lock(committer);
+  lock_take(&committer->lock);
   if (!committer->is_open) {
-    unlock(committer);
+    lock_give(&committer->lock);
     return err_set(err, ERR_STOPPING,
                    "the ledger accepts no changes now: it is starting or stopping; try again later");
   }
   add_asked(committer, &asked);
-  CHECK(pthread_cond_signal(&committer->work) == 0);
+  wait_wake(&committer->work);
   while (!asked.is_answered)
-    CHECK(pthread_cond_wait(&committer->answered, &committer->lock) == 0);
-  unlock(committer);
+    wait_on(&committer->answered, &committer->lock);
+  lock_give(&committer->lock);
   return asked.result;
 }
 
 int committer_want_checkpoint(struct committer *committer, uint64_t up_to, struct err *err) {
   int result = 0;
-  lock(committer);
+  lock_take(&committer->lock);
   if (!committer->is_open)
     result =
         err_set(err, ERR_STOPPING, "the ledger makes no checkpoint now: it is starting or stopping; try again later");
   else if (up_to > committer->checkpoint_up_to)
     committer->checkpoint_up_to = up_to;
-  CHECK(pthread_cond_signal(&committer->work) == 0);
-  unlock(committer);
+  wait_wake(&committer->work);
+  lock_give(&committer->lock);
   return result;
 }
 
@@ -502,11 +501,11 @@ struct waiting_report {
 static void report_done(struct batch *batch, int result) {
   struct waiting_report *waiting = batch->arg;
   struct committer *committer = waiting->committer;
-  lock(committer);
+  lock_take(&committer->lock);
   waiting->result = result;
   waiting->is_done = true;
-  CHECK(pthread_cond_broadcast(&committer->answered) == 0);
-  unlock(committer);
+  wait_wake_all(&committer->answered);
+  lock_give(&committer->lock);
 }
 
 int committer_report(struct committer *committer, const struct usage *usages, size_t count,
@@ -522,10 +521,10 @@ int committer_report(struct committer *committer, const struct usage *usages, si
   if (result != 0)
     return err_set(err, (enum err_code) - result,
                    "the ledger accepts no usage now: it is busy, starting or stopping; try again later");
-  lock(committer);
+  lock_take(&committer->lock);
   while (!waiting.is_done)
-    CHECK(pthread_cond_wait(&committer->answered, &committer->lock) == 0);
-  unlock(committer);
+    wait_on(&committer->answered, &committer->lock);
+  lock_give(&committer->lock);
   if (waiting.result == 0) return 0;
   return err_set(err, (enum err_code) - waiting.result, "the ledger did not store the usage: %s",
                  err_meaning(waiting.result));

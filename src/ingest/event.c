@@ -16,17 +16,6 @@
 
 /* ---- gathering events ---- */
 
-/* The blanks of JSON; str_trim takes more characters for blanks. */
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-
-static struct str trim(struct str s) {
-  while (s.len > 0 && is_blank(s.ptr[0]))
-    s = str_make(s.ptr + 1, s.len - 1);
-  while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
-    s.len--;
-  return s;
-}
-
 struct gathering {
   struct json_parser *parser;
   struct arena *arena;      /* for what is kept */
@@ -146,12 +135,12 @@ static bool take_element(struct str *rest, struct str *ret_element, bool *ret_is
   for (size_t i = 0; i < rest->len; i++) {
     char c = rest->ptr[i];
     if (depth == 0 && (c == ',' || c == ']')) {
-      *ret_element = trim(str_make(rest->ptr, i));
+      *ret_element = json_trim(str_make(rest->ptr, i));
       *ret_is_last = c == ']';
       *rest = str_make(rest->ptr + i + 1, rest->len - i - 1);
       return true;
     }
-    if (is_closed && !is_blank(c)) return false;
+    if (is_closed && !json_is_blank(c)) return false;
     if (c == '"') {
       i = end_of_string(*rest, i);
     } else if (c == '{' || c == '[') {
@@ -178,7 +167,7 @@ static bool count_elements(struct str inside, size_t *ret) {
     if (!take_element(&inside, &element, &is_last) || !is_enclosed(element)) return false;
   }
   *ret = count;
-  return trim(inside).len == 0;
+  return json_trim(inside).len == 0;
 }
 
 static int read_array_in_pieces(struct gathering *gathering, struct str body, const struct err *complaint,
@@ -256,7 +245,7 @@ static bool take_line(struct str *rest, struct str *ret) {
     const char *end = memchr(rest->ptr, '\n', rest->len);
     size_t len = end != NULL ? (size_t)(end - rest->ptr) : rest->len;
     size_t used = end != NULL ? len + 1 : len;
-    *ret = trim(str_make(rest->ptr, len));
+    *ret = json_trim(str_make(rest->ptr, len));
     *rest = str_make(rest->ptr + used, rest->len - used);
     if (ret->len > 0) return true;
   }
@@ -304,7 +293,7 @@ static int read_binary(struct gathering *gathering, const struct event_source *s
 static int read_document(struct gathering *gathering, enum event_framing framing, struct str body,
                          const struct event_rules *rules, struct err *err) {
   bool may_be_array = framing != EVENT_FRAMING_STRUCTURED, may_be_object = framing != EVENT_FRAMING_BATCHED;
-  body = trim(body);
+  body = json_trim(body);
   bool is_array = body.len > 0 && body.ptr[0] == '[';
   if (is_array && may_be_array) return read_array(gathering, body, rules, err);
   if (may_be_object) return read_object(gathering, body, may_be_array, err);

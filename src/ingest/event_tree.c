@@ -45,7 +45,3 @@ int event_tree_add(struct event_tree *tree, struct arena *arena, bool is_data, s
   if (form == EVENT_TREE_SECONDS) return write_time(arena, 1, member);
   return form == EVENT_TREE_MS ? write_time(arena, 1000, member) : 0;
 }
-
-bool event_tree_has(const struct event_tree *tree, bool is_data, const char *name) {
-  return json_member(is_data ? &tree->data : &tree->event, name) != NULL;
-}

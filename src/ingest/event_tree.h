@@ -23,6 +23,4 @@ enum event_tree_form { EVENT_TREE_TEXT, EVENT_TREE_NUMBER, EVENT_TREE_SECONDS, E
 MUST_USE int event_tree_add(struct event_tree *tree, struct arena *arena, bool is_data, struct str name,
                             enum event_tree_form form, struct str value);
 
-bool event_tree_has(const struct event_tree *tree, bool is_data, const char *name);
-
 #endif

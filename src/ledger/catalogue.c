@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "ledger/hash.h"
 #include "meter/codec.h"
 #include "ledger/catalogue_write.h"
@@ -80,9 +81,9 @@ void catalogue_free(struct catalogue *catalogue) {
 static pthread_rwlock_t *lock_of(const struct catalogue *catalogue) {
   return (pthread_rwlock_t *)(uintptr_t)&catalogue->lock;
 }
-static void read_lock(const struct catalogue *catalogue) { CHECK(pthread_rwlock_rdlock(lock_of(catalogue)) == 0); }
-static void write_lock(struct catalogue *catalogue) { CHECK(pthread_rwlock_wrlock(&catalogue->lock) == 0); }
-static void unlock(const struct catalogue *catalogue) { CHECK(pthread_rwlock_unlock(lock_of(catalogue)) == 0); }
+static void read_lock(const struct catalogue *catalogue) { lock_read(lock_of(catalogue)); }
+static void write_lock(struct catalogue *catalogue) { lock_write(&catalogue->lock); }
+static void unlock(const struct catalogue *catalogue) { lock_leave(lock_of(catalogue)); }
 
 /* ---- reading: find and catalogue_state* need the lock, or the writer as the caller ---- */
 

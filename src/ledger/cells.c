@@ -232,12 +232,6 @@ bool cells_reserve(struct cells *cells, uint32_t more) {
          GROW(cells->zones, cells->zones_cap, cells->zones_count + pending) && reserve_tables(cells, pending);
 }
 
-static void add(struct usage_count *sum, const struct usage_count *more) {
-  sum->units += more->units;
-  sum->minutes += more->minutes;
-  sum->tasks += more->tasks;
-}
-
 /* False if the usage counts nothing. */
 static bool make_addition(const struct usage *usage, uint32_t project, const struct zone *zone, uint8_t codec,
                           struct cell_addition *ret) {
@@ -258,8 +252,8 @@ static void apply(struct cells *cells, const struct cell_addition *addition) {
   const struct cell *more = &addition->cell;
   struct cell *cell =
       addition->at != 0 ? &cells->items[addition->at - 1] : make_cell(cells, more, addition->hash, addition->zone);
-  add(&cell->sum, &more->sum);
-  add(&cells->days[cell->day - 1].sums[more->tier], &more->sum);
+  usage_count_add(&cell->sum, &more->sum);
+  usage_count_add(&cells->days[cell->day - 1].sums[more->tier], &more->sum);
 }
 
 void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
@@ -268,17 +262,11 @@ void cells_add(struct cells *cells, const struct usage *usage, uint32_t project,
   if (make_addition(usage, project, zone, codec, &addition)) apply(cells, &addition);
 }
 
-static void negate(struct usage_count *count) {
-  count->units = 0 - count->units;
-  count->minutes = 0 - count->minutes;
-  count->tasks = 0 - count->tasks;
-}
-
 void cells_take(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
                 uint8_t codec) {
   struct cell_addition addition;
   if (!make_addition(usage, project, zone, codec, &addition)) return;
-  negate(&addition.cell.sum);
+  addition.cell.sum = usage_count_negative(&addition.cell.sum);
   apply(cells, &addition);
 }
 
@@ -306,7 +294,7 @@ void cells_take_unseen(struct cells *cells, const struct usage *usage, uint32_t 
                        uint8_t codec) {
   struct cell_addition addition;
   if (!make_addition(usage, project, zone, codec, &addition)) return;
-  negate(&addition.cell.sum);
+  addition.cell.sum = usage_count_negative(&addition.cell.sum);
   keep_unseen(cells, &addition);
 }
 

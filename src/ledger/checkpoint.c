@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/wait.h"
 #include "ledger/places.h"
 #include "ledger/run_writer.h"
@@ -144,10 +145,10 @@ static bool is_large(const struct ledger *ledger, const struct delta *delta) {
 void checkpoint_freeze(struct ledger *ledger) {
   CHECK(ledger->frozen == NULL);
   struct delta *fresh = take_spare(ledger, is_large(ledger, ledger->filling));
-  CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
+  lock_write(&ledger->view);
   ledger->frozen = ledger->filling;
   ledger->filling = fresh;
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
 }
 
 void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t count) {
@@ -158,10 +159,10 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
     runs = grown;
   }
   struct delta *old_delta = ledger->frozen;
-  CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
+  lock_write(&ledger->view);
   ledger->runs = runs;
   ledger->frozen = NULL;
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
   /* A query may still read it; the last one to release it frees it. */
   if (ledger->spare == NULL && is_large(ledger, old_delta) && delta_is_sole(old_delta))
     ledger->spare = old_delta;
@@ -185,7 +186,7 @@ static void wait_for_room(struct ledger *ledger, const struct err *why) {
 /* Called with the lock held, and returns with it; the work is done without it. */
 static void run_checkpoint(struct ledger *ledger) {
   struct worker *checkpointer = &ledger->checkpointer;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   struct run *made[ENTRY_KINDS];
   size_t count = 0;
   struct err err = {0};
@@ -197,7 +198,7 @@ static void run_checkpoint(struct ledger *ledger) {
               (unsigned long long)delta_records(ledger->frozen), (unsigned long long)delta_end(ledger->frozen),
               (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
   }
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY && !ledger->is_opening) {
     diag_warning("checkpoint waits and tries again every %d s: %s", SHORTAGE_RETRY_MS / 1000, err.text);
     wait_for_room(ledger, &err);
@@ -218,10 +219,10 @@ static void look_around(struct ledger *ledger) {
   struct err err = {0};
   if (checkpointer->state != WORK_IDLE) return;
   bool watches_clock = ledger->watches_clock;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   if (watches_clock) (void)dates_look(&ledger->dates);
   int result = places_check(ledger, false, &err);
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   if (result == 0 || ledger->stopping) return;
   CHECK(checkpointer->state == WORK_IDLE || checkpointer->state == WORK_ASKED);
   checkpointer->failure = err;
@@ -231,14 +232,14 @@ static void look_around(struct ledger *ledger) {
 
 static void *checkpointer_main(void *arg) {
   struct ledger *ledger = arg;
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   while (!ledger->stopping) {
     if (ledger->checkpointer.state == WORK_ASKED)
       run_checkpoint(ledger);
     else if (!wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, LOOK_MS))
       look_around(ledger);
   }
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   return NULL;
 }
 

@@ -9,10 +9,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/file.h"
 #include "ledger/log_state.h"
@@ -77,7 +77,7 @@ static int keep_cut(struct log *log, const struct segment *segment, uint64_t fro
   int result = file_make_dir(dir, err);
   if (result != 0) return result;
   char name[64];
-  (void)snprintf(name, sizeof name, "%016" PRIx64 "-%lld", from, (long long)time(NULL));
+  (void)snprintf(name, sizeof name, "%016" PRIx64 "-%lld", from, (long long)(clock_real_ms(clock_system()) / 1000));
   SCOPED_MALLOC char *path = file_path(dir, name);
   SCOPED_FD int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot create %s to keep a torn tail", path);

@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/wait.h"
 #include "ledger/run_format.h"
 #include "ledger/run_writer.h"
@@ -93,9 +94,9 @@ static struct candidate choose(struct ledger *ledger) {
 /* ---- merging ---- */
 
 static bool is_stopping(struct ledger *ledger) {
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   bool stopping = ledger->stopping;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   return stopping;
 }
 
@@ -199,17 +200,17 @@ static int merge_candidate(struct ledger *ledger, const struct candidate *candid
 static void look(struct ledger *ledger) {
   struct worker *merger = &ledger->merger;
   if (merger->state != WORK_IDLE) {
-    (void)pthread_cond_wait(&merger->wake, &ledger->lock);
+    wait_on(&merger->wake, &ledger->lock);
     return;
   }
   merger->looked = merger->asked;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   SCOPED(candidate_fini) struct candidate candidate = choose(ledger);
   bool room = candidate.count == 0 || has_room(ledger, &candidate);
   struct run *merged = NULL;
   struct err err = {0};
   int result = candidate.count > 0 && room ? merge_candidate(ledger, &candidate, &merged, &err) : 0;
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   if (result == -ERR_STOPPING) return;
   if (!room || (result != 0 && err_kind(result) == ERR_KIND_RETRY)) {
     wait_blocked(ledger, room ? err.text : "the disk has no room for the merged run");
@@ -218,7 +219,7 @@ static void look(struct ledger *ledger) {
   merger->blocked = false;
   if (candidate.count == 0) {
     while (merger->looked == merger->asked && !ledger->stopping)
-      (void)pthread_cond_wait(&merger->wake, &ledger->lock);
+      wait_on(&merger->wake, &ledger->lock);
     return;
   }
   merger->made[0] = merged;
@@ -231,10 +232,10 @@ static void look(struct ledger *ledger) {
 static void *merger_main(void *arg) {
   struct ledger *ledger = arg;
   (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   while (!ledger->stopping)
     look(ledger);
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   return NULL;
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "ledger/scan.h"
 #include "ledger/state.h"
@@ -33,14 +34,14 @@ struct past {
 
 struct past *past_new(void) {
   struct past *past = memory_wait(sizeof *past);
-  CHECK(pthread_mutex_init(&past->lock, NULL) == 0);
+  lock_init(&past->lock);
   past->read_to = LOG_FIRST_POSITION;
   return past;
 }
 
 void past_free(struct past *past) {
   if (past == NULL) return;
-  (void)pthread_mutex_destroy(&past->lock);
+  lock_fini(&past->lock);
   free(past->items);
   free(past);
 }
@@ -174,10 +175,10 @@ static int replay(struct ledger *ledger, struct str id, uint64_t as_of, bool *re
 static int read_past(struct ledger *ledger, struct str id, uint64_t as_of, bool *ret_exists, struct project *project,
                      struct err *err) {
   struct past *past = ledger->past;
-  CHECK(pthread_mutex_lock(&past->lock) == 0);
+  lock_take(&past->lock);
   int result = past->read_to < as_of ? log_walk(ledger->log, past->read_to, as_of, look_at_changes, past, err) : 0;
   if (result == 0) result = replay(ledger, id, as_of, ret_exists, project, err);
-  CHECK(pthread_mutex_unlock(&past->lock) == 0);
+  lock_give(&past->lock);
   return result;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "ledger/state.h"
 
 /* The totals of one day and codec, chained by day. */
@@ -55,16 +56,10 @@ static struct sum_row *row_of(struct query *query, int32_t day, uint8_t codec) {
   return row;
 }
 
-static void add(struct usage_count *sum, const struct usage_count *more) {
-  sum->units += more->units;
-  sum->minutes += more->minutes;
-  sum->tasks += more->tasks;
-}
-
 static void visit_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
   struct sum_row *row = row_of(arg, day, codec);
   for (int tier = 0; row != NULL && tier < TIERS; tier++)
-    add(&row->sums[tier], &sums[tier]);
+    usage_count_add(&row->sums[tier], &sums[tier]);
 }
 
 /* The index of an instant's day, by binary search over the days' starts; -1 if it is outside the window. An empty day
@@ -86,7 +81,7 @@ static void visit_cell(void *arg, const struct cell *cell) {
   struct query *query = arg;
   int32_t index = day_index(query, (int64_t)cell->quarter * QUARTER_SECONDS);
   struct sum_row *row = index < 0 ? NULL : row_of(query, query->first_day + index, cell->codec);
-  if (row != NULL) add(&row->sums[cell->tier], &cell->sum);
+  if (row != NULL) usage_count_add(&row->sums[cell->tier], &cell->sum);
 }
 
 static bool take_day(void *arg, int32_t day, uint8_t codec, const struct usage_count sums[TIERS]) {
@@ -115,7 +110,7 @@ static void add_delta(struct query *query, const struct delta *delta, uint64_t c
 /* Begins the snapshot and adds what the deltas hold beyond it. For writers this is one step. */
 static int read_memory(struct ledger *ledger, struct query *query, uint32_t project, enum usage_kind kind,
                        struct rows_txn **ret_snapshot, uint64_t *ret_position, struct err *err) {
-  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  lock_read(&ledger->view);
   struct totals_meta meta;
   int result = rows_begin(ledger->rows, ret_snapshot, err);
   if (result == 0) result = totals_meta(*ret_snapshot, &meta, err);
@@ -125,7 +120,7 @@ static int read_memory(struct ledger *ledger, struct query *query, uint32_t proj
     result = query->result;
     *ret_position = delta_end(ledger->filling);
   }
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
   return result;
 }
 
@@ -310,7 +305,7 @@ void ledger_rows_fini(struct ledger_rows *rows) {
 const struct catalogue *ledger_catalogue(const struct ledger *ledger) { return ledger->catalogue; }
 
 void ledger_status(struct ledger *ledger, struct ledger_status *ret) {
-  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  lock_read(&ledger->view);
   const struct delta *oldest = ledger->frozen != NULL ? ledger->frozen : ledger->filling;
   *ret = (struct ledger_status){
       .end = delta_end(ledger->filling),
@@ -318,7 +313,7 @@ void ledger_status(struct ledger *ledger, struct ledger_status *ret) {
       .delta_records = {delta_records(ledger->filling), ledger->frozen != NULL ? delta_records(ledger->frozen) : 0},
       .runs = (unsigned)ledger->runs->count,
   };
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
 }
 
 void ledger_formats(struct buf *out) {

@@ -21,7 +21,6 @@
 #define ROWS_VALUE_MAX (32u << 10) /* bytes */
 
 enum table { TABLE_META, TABLE_RUNS, TABLE_CATALOGUE, TABLE_QUARTERS, TABLE_DAYS, TABLE_ZONES, TABLES };
-const char *rows_table_name(enum table table);
 
 struct rows;
 struct rows_txn;

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "ledger/hash.h"
 #include "ledger/rows.h"
 
@@ -45,8 +46,6 @@ struct rows_txn {
   bool writes;
   struct sums sums[TABLES]; /* if it writes */
 };
-
-const char *rows_table_name(enum table table) { return table_names[table]; }
 
 static int failed(int code, const char *what, struct err *err) {
   if (code == MDB_MAP_FULL) {
@@ -82,7 +81,7 @@ static struct str str_of_val(const MDB_val *val) { return str_make(val->mv_data,
 static int open_env(const char *path, uint64_t map_size, unsigned flags, struct rows **ret, struct err *err) {
   struct rows *rows = calloc(1, sizeof *rows);
   if (rows == NULL) return err_set(err, ERR_MEMORY, "no memory to open derived/totals: free some memory");
-  CHECK(pthread_mutex_init(&rows->lock, NULL) == 0);
+  lock_init(&rows->lock);
   int code = mdb_env_create(&rows->env);
   if (code == 0) code = mdb_env_set_mapsize(rows->env, map_size);
   if (code == 0) code = mdb_env_set_maxdbs(rows->env, TABLES);
@@ -184,7 +183,7 @@ void rows_close(struct rows *rows) {
     free(rows->kept[i]);
   }
   if (rows->env != NULL) mdb_env_close(rows->env);
-  (void)pthread_mutex_destroy(&rows->lock);
+  lock_fini(&rows->lock);
   free(rows);
 }
 
@@ -212,9 +211,9 @@ void rows_forget_dead_readers(struct rows *rows) {
 
 int rows_begin(struct rows *rows, struct rows_txn **ret, struct err *err) {
   struct rows_txn *txn = NULL;
-  (void)pthread_mutex_lock(&rows->lock);
+  lock_take(&rows->lock);
   if (rows->kept_count > 0) txn = rows->kept[--rows->kept_count];
-  (void)pthread_mutex_unlock(&rows->lock);
+  lock_give(&rows->lock);
   bool renewed = txn != NULL;
   if (!renewed) txn = calloc(1, sizeof *txn);
   if (txn == NULL) return err_set(err, ERR_MEMORY, "no memory to read derived/totals: free some memory");
@@ -233,10 +232,10 @@ void rows_end(struct rows_txn *txn) {
   struct rows *rows = txn->rows;
   CHECK(!txn->writes);
   mdb_txn_reset(txn->txn);
-  (void)pthread_mutex_lock(&rows->lock);
+  lock_take(&rows->lock);
   bool keep = rows->kept_count < SNAPSHOTS_KEPT;
   if (keep) rows->kept[rows->kept_count++] = txn;
-  (void)pthread_mutex_unlock(&rows->lock);
+  lock_give(&rows->lock);
   if (keep) return;
   mdb_txn_abort(txn->txn);
   free(txn);

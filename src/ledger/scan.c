@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "ledger/state.h"
 #include "ledger/view.h"
 
@@ -278,9 +279,9 @@ static int gather(struct merge *merge, struct err *err) {
 /* ---- the door ---- */
 
 uint64_t ledger_position(struct ledger *ledger) {
-  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  lock_read(&ledger->view);
   uint64_t end = delta_end(ledger->filling);
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
   return end;
 }
 

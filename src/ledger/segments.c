@@ -24,6 +24,7 @@
 #include "base/crc32c.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "ledger/presence.h"
 
 static const char segment_magic[8] = "CMSEGMNT";
@@ -52,8 +53,6 @@ struct segments {
   uint64_t uses;                            /* counts uses, to order them */
 };
 
-static void lock(struct segments *segments) { CHECK(pthread_mutex_lock(&segments->lock) == 0); }
-static void unlock(struct segments *segments) { CHECK(pthread_mutex_unlock(&segments->lock) == 0); }
 
 /* ---- heads ---- */
 
@@ -109,38 +108,38 @@ static int check_uuid(const struct segments *segments, const struct segment *seg
 static int expect_one(struct segments *segments, struct err *err) {
   if (segments->count < segments->room) return 0;
   size_t room = segments->room > 0 ? 2 * segments->room : 16;
-  lock(segments);
+  lock_take(&segments->lock);
   struct segment *grown = reallocarray(segments->items, room, sizeof *grown);
   if (grown != NULL) {
     segments->items = grown;
     segments->room = room;
   }
-  unlock(segments);
+  lock_give(&segments->lock);
   return grown != NULL ? 0 : err_set(err, ERR_MEMORY, "no memory to list the log's segments");
 }
 
 /* Adds a segment at the end of the list. `last_fd` is its file, open for writing, or -1. */
 static void add(struct segments *segments, const struct segment *segment, int last_fd) {
-  lock(segments);
+  lock_take(&segments->lock);
   CHECK(segments->count < segments->room);
   CHECK(segments->count == 0 || segments->items[segments->count - 1].base < segment->base);
   segments->items[segments->count++] = *segment;
   segments->last_fd = last_fd;
-  unlock(segments);
+  lock_give(&segments->lock);
 }
 
 size_t segments_count(struct segments *segments) {
-  lock(segments);
+  lock_take(&segments->lock);
   size_t count = segments->count;
-  unlock(segments);
+  lock_give(&segments->lock);
   return count;
 }
 
 struct segment segments_at(struct segments *segments, size_t index) {
-  lock(segments);
+  lock_take(&segments->lock);
   CHECK(index < segments->count);
   struct segment segment = segments->items[index];
-  unlock(segments);
+  lock_give(&segments->lock);
   return segment;
 }
 
@@ -149,7 +148,7 @@ struct segment segments_last(struct segments *segments) {
 }
 
 bool segments_find(struct segments *segments, uint64_t position, struct segment *ret) {
-  lock(segments);
+  lock_take(&segments->lock);
   size_t low = 0, high = segments->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
@@ -159,7 +158,7 @@ bool segments_find(struct segments *segments, uint64_t position, struct segment 
       high = middle;
   }
   if (low > 0) *ret = segments->items[low - 1];
-  unlock(segments);
+  lock_give(&segments->lock);
   return low > 0;
 }
 
@@ -167,17 +166,18 @@ const uint8_t *segments_uuid(const struct segments *segments) { return segments-
 int segments_last_fd(const struct segments *segments) { return segments->last_fd; }
 
 void segments_resize(struct segments *segments, uint64_t size) {
-  lock(segments);
+  lock_take(&segments->lock);
   CHECK(!segments->read_only && segments->count > 0);
   segments->items[segments->count - 1].size = size;
-  unlock(segments);
+  lock_give(&segments->lock);
 }
 
 /* ---- opening ---- */
 
 static struct segments *segments_new(const char *dir, bool read_only) {
   struct segments *segments = calloc(1, sizeof *segments);
-  CHECK(segments != NULL && pthread_mutex_init(&segments->lock, NULL) == 0);
+  CHECK(segments != NULL);
+  lock_init(&segments->lock);
   segments->dir = strdup(dir);
   CHECK(segments->dir != NULL);
   segments->read_only = read_only;
@@ -198,7 +198,7 @@ void segments_free(struct segments *segments) {
     release(segments->open[i]);
   if (segments->last_fd >= 0) (void)close(segments->last_fd);
   presence_fini(&segments->presence);
-  CHECK(pthread_mutex_destroy(&segments->lock) == 0);
+  lock_fini(&segments->lock);
   free(segments->items);
   free(segments->dir);
   free(segments);
@@ -383,15 +383,15 @@ int segments_use(struct segments *segments, uint64_t position, struct segment_us
   if (!segments_find(segments, position, &segment)) {
     return err_set(err, ERR_CORRUPT, "no segment of the log holds position %" PRIu64, position);
   }
-  lock(segments);
+  lock_take(&segments->lock);
   struct segment_file *file = hold_open(segments, segment.base);
-  unlock(segments);
+  lock_give(&segments->lock);
   if (file == NULL) {
     int result = open_checked(segments, &segment, &file, err);
     if (result != 0) return result;
-    lock(segments);
+    lock_take(&segments->lock);
     keep_open(segments, file);
-    unlock(segments);
+    lock_give(&segments->lock);
   }
   *ret = (struct segment_use){.segment = segment, .file = file, .fd = file->fd};
   return 0;
@@ -446,11 +446,11 @@ static int missing(const struct segment *segment, const char *what, struct err *
 
 /* The writer may begin the next segment during this check; the result for this segment stays valid. */
 static int check_last(struct segments *segments, struct err *err) {
-  lock(segments);
+  lock_take(&segments->lock);
   struct segment last = segments->items[segments->count - 1];
   struct stat held, named;
   int held_code = fstat(segments->last_fd, &held);
-  unlock(segments);
+  lock_give(&segments->lock);
   SCOPED_MALLOC char *path = file_path(segments->dir, last.name);
   if (held_code != 0) return err_set_errno(err, ERR_IO, errno, "cannot check log/%s", last.name);
   if (held.st_nlink == 0) return missing(&last, "removed", err);

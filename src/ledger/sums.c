@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "ledger/scan.h"
 #include "ledger/state.h"
 
@@ -156,8 +157,7 @@ static bool keep_days(struct sums *sums, const struct cells *cells) {
     for (int tier = 0; tier < TIERS; tier++) {
       part.tier = (uint8_t)tier;
       part.sum = day->sums[tier];
-      bool is_zero = part.sum.tasks == 0 && part.sum.units == 0 && part.sum.minutes == 0;
-      if (!is_zero && !keep(sums, project, &part)) return false;
+      if (!usage_count_is_zero(&part.sum) && !keep(sums, project, &part)) return false;
     }
   }
   return true;
@@ -195,7 +195,7 @@ static int see(struct sums *sums, struct rows_txn **ret_snapshot, struct delta *
                struct err *err) {
   struct ledger *ledger = sums->ledger;
   struct totals_meta meta;
-  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  lock_read(&ledger->view);
   int result = rows_begin(ledger->rows, ret_snapshot, err);
   if (result == 0) result = totals_meta(*ret_snapshot, &meta, err);
   if (result == 0) {
@@ -204,7 +204,7 @@ static int see(struct sums *sums, struct rows_txn **ret_snapshot, struct delta *
     *ret_position = delta_end(ledger->filling);
     if (delta_end(ledger->filling) > meta.position) result = keep_delta(sums, ledger->filling, err);
   }
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
   return result;
 }
 
@@ -212,8 +212,7 @@ static int see(struct sums *sums, struct rows_txn **ret_snapshot, struct delta *
 
 static void give(struct sums *sums, enum usage_kind kind, int64_t at, uint8_t codec, int tier,
                  const struct usage_count *sum) {
-  bool is_zero = sum->tasks == 0 && sum->units == 0 && sum->minutes == 0;
-  if (is_zero || sums->result != 0) return;
+  if (usage_count_is_zero(sum) || sums->result != 0) return;
   CHECK(codec == CODEC_NUMBER_NONE || codec < sums->state->codecs_count);
   struct sums_part part = {.project = sums->at,
                            .kind = kind,

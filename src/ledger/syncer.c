@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/wait.h"
 
 enum sync_state { SYNC_IDLE, SYNC_ASKED, SYNC_DONE };
@@ -27,47 +28,45 @@ struct syncer {
   struct err err;
 };
 
-static void lock(struct syncer *syncer) { CHECK(pthread_mutex_lock(&syncer->lock) == 0); }
-static void unlock(struct syncer *syncer) { CHECK(pthread_mutex_unlock(&syncer->lock) == 0); }
 
 /* Called with the lock held, and returns with it; the sync runs without it. */
 static void sync_file(struct syncer *syncer) {
   int fd = syncer->fd;
   const char *name = syncer->name;
-  unlock(syncer);
+  lock_give(&syncer->lock);
   struct err err = {0};
   int result = file_sync_data(fd, name, &err);
-  lock(syncer);
+  lock_take(&syncer->lock);
   syncer->result = result;
   syncer->err = err;
   syncer->state = SYNC_DONE;
-  CHECK(pthread_cond_signal(&syncer->answered) == 0);
+  wait_wake(&syncer->answered);
 }
 
 static void *run(void *arg) {
   struct syncer *syncer = arg;
-  lock(syncer);
+  lock_take(&syncer->lock);
   while (!syncer->stopping) {
     if (syncer->state == SYNC_ASKED)
       sync_file(syncer);
     else
-      CHECK(pthread_cond_wait(&syncer->asked, &syncer->lock) == 0);
+      wait_on(&syncer->asked, &syncer->lock);
   }
-  unlock(syncer);
+  lock_give(&syncer->lock);
   return NULL;
 }
 
 static void destroy(struct syncer *syncer) {
-  CHECK(pthread_cond_destroy(&syncer->answered) == 0);
-  CHECK(pthread_cond_destroy(&syncer->asked) == 0);
-  CHECK(pthread_mutex_destroy(&syncer->lock) == 0);
+  wait_fini(&syncer->answered);
+  wait_fini(&syncer->asked);
+  lock_fini(&syncer->lock);
   free(syncer);
 }
 
 struct syncer *syncer_new(void) {
   struct syncer *syncer = calloc(1, sizeof *syncer);
   if (syncer == NULL) return NULL;
-  CHECK(pthread_mutex_init(&syncer->lock, NULL) == 0);
+  lock_init(&syncer->lock);
   wait_init(&syncer->asked);
   wait_init(&syncer->answered);
   if (pthread_create(&syncer->thread, NULL, run, syncer) != 0) {
@@ -80,33 +79,33 @@ struct syncer *syncer_new(void) {
 
 void syncer_free(struct syncer *syncer) {
   if (syncer == NULL) return;
-  lock(syncer);
+  lock_take(&syncer->lock);
   CHECK(syncer->state == SYNC_IDLE);
   syncer->stopping = true;
-  CHECK(pthread_cond_signal(&syncer->asked) == 0);
-  unlock(syncer);
+  wait_wake(&syncer->asked);
+  lock_give(&syncer->lock);
   CHECK(pthread_join(syncer->thread, NULL) == 0);
   destroy(syncer);
 }
 
 void syncer_begin(struct syncer *syncer, int fd, const char *name) {
-  lock(syncer);
+  lock_take(&syncer->lock);
   CHECK(syncer->state == SYNC_IDLE);
   syncer->fd = fd;
   syncer->name = name;
   syncer->state = SYNC_ASKED;
-  CHECK(pthread_cond_signal(&syncer->asked) == 0);
-  unlock(syncer);
+  wait_wake(&syncer->asked);
+  lock_give(&syncer->lock);
 }
 
 int syncer_wait(struct syncer *syncer, struct err *err) {
-  lock(syncer);
+  lock_take(&syncer->lock);
   CHECK(syncer->state != SYNC_IDLE);
   while (syncer->state != SYNC_DONE)
-    CHECK(pthread_cond_wait(&syncer->answered, &syncer->lock) == 0);
+    wait_on(&syncer->answered, &syncer->lock);
   syncer->state = SYNC_IDLE;
   int result = syncer->result;
   if (result != 0 && err != NULL) *err = syncer->err;
-  unlock(syncer);
+  lock_give(&syncer->lock);
   return result;
 }

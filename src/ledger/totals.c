@@ -46,12 +46,6 @@ static struct usage_count sum_load(const char *value) {
       .units = le64_load(value), .minutes = le64_load(value + 8), .tasks = le64_load(value + 16)};
 }
 
-static void sum_add(struct usage_count *sum, const struct usage_count *more) {
-  sum->units += more->units;
-  sum->minutes += more->minutes;
-  sum->tasks += more->tasks;
-}
-
 static bool cell_load(struct str key, struct str value, struct cell *ret) {
   if (key.len != QUARTER_KEY || value.len != QUARTER_VALUE) return false;
   const char *k = key.ptr;
@@ -265,7 +259,7 @@ static int add_to_row(struct rows_txn *txn, enum table table, struct str key, co
     struct usage_count sum = sums[i];
     if (!is_new) {
       struct usage_count before = sum_load(old.ptr + i * QUARTER_VALUE);
-      sum_add(&sum, &before);
+      usage_count_add(&sum, &before);
     }
     sum_store(row + i * QUARTER_VALUE, &sum);
     tasks |= sum.tasks;
@@ -322,7 +316,7 @@ static bool day_sums_add(void *arg, const struct cell *cell) {
   days->any = true;
   if (!days->used[cell->codec]) memset(days->sums[cell->codec], 0, sizeof days->sums[cell->codec]);
   days->used[cell->codec] = true;
-  sum_add(&days->sums[cell->codec][cell->tier], &cell->sum);
+  usage_count_add(&days->sums[cell->codec][cell->tier], &cell->sum);
   return true;
 }
 

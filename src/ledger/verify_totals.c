@@ -88,9 +88,7 @@ static void days_of_cells(struct verify *v, struct day_vector *days) {
       last = VERIFY_ADD(days->items, days->count, days->cap);
       *last = total;
     }
-    last->sums[cell->tier].units += cell->sum.units;
-    last->sums[cell->tier].minutes += cell->sum.minutes;
-    last->sums[cell->tier].tasks += cell->sum.tasks;
+    usage_count_add(&last->sums[cell->tier], &cell->sum);
   }
 }
 
@@ -104,11 +102,8 @@ static void add_up_days(struct day_vector *days) {
       days->items[++kept] = days->items[i];
       continue;
     }
-    for (int tier = 0; tier < TIERS; tier++) {
-      days->items[kept].sums[tier].units += days->items[i].sums[tier].units;
-      days->items[kept].sums[tier].minutes += days->items[i].sums[tier].minutes;
-      days->items[kept].sums[tier].tasks += days->items[i].sums[tier].tasks;
-    }
+    for (int tier = 0; tier < TIERS; tier++)
+      usage_count_add(&days->items[kept].sums[tier], &days->items[i].sums[tier]);
   }
   days->count = kept + 1;
 }

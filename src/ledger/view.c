@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "ledger/state.h"
 
 static struct view_delta see(struct delta *delta, bool is_frozen) {
@@ -17,14 +18,14 @@ static struct view_delta see(struct delta *delta, bool is_frozen) {
 }
 
 void view_take(struct ledger *ledger, struct view *ret) {
-  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  lock_read(&ledger->view);
   *ret = (struct view){
       .ledger = ledger,
       .runs = run_list_hold(ledger->runs),
       .deltas = {see(ledger->frozen, true), see(ledger->filling, false)},
       .end = delta_end(ledger->filling),
   };
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
 }
 
 void view_fini(struct view *view) {
@@ -63,11 +64,11 @@ static uint64_t next_in_table(const struct view *view, const struct delta *delta
                               struct hash hash, uint64_t behind) {
   uint64_t position;
   uint32_t at = 0;
-  CHECK(pthread_rwlock_rdlock(&view->ledger->view) == 0);
+  lock_read(&view->ledger->view);
   do {
     position = what == VIEW_VOIDS ? delta_find_void(delta, hash, &at) : delta_find_identity(delta, hash, &at);
   } while (position != 0 && position <= behind);
-  CHECK(pthread_rwlock_unlock(&view->ledger->view) == 0);
+  lock_leave(&view->ledger->view);
   return position;
 }
 

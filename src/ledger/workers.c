@@ -6,28 +6,30 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/lock.h"
+#include "base/wait.h"
 #include "ledger/state.h"
 
 struct run_list *ledger_hold_runs(struct ledger *ledger) {
-  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  lock_read(&ledger->view);
   struct run_list *runs = run_list_hold(ledger->runs);
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
   return runs;
 }
 
 void ledger_change_runs(struct ledger *ledger, struct run_list *runs) {
   struct run_list *before = ledger->runs;
-  CHECK(pthread_rwlock_wrlock(&ledger->view) == 0);
+  lock_write(&ledger->view);
   ledger->runs = runs;
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
   run_list_release(before);
 }
 
 uint64_t ledger_take_run_numbers(struct ledger *ledger, unsigned count) {
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   uint64_t first = ledger->next_run;
   ledger->next_run += count;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   return first;
 }
 
@@ -39,11 +41,11 @@ void ledger_remove_run(struct ledger *ledger, uint64_t number) {
 }
 
 void ledger_wake_writer(struct ledger *ledger) {
-  (void)pthread_cond_broadcast(&ledger->left);
+  wait_wake_all(&ledger->left);
   if (ledger->options.wake_writer == NULL) return;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   ledger->options.wake_writer(ledger->options.wake_writer_arg);
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
 }
 
 static bool has_left(const struct worker *worker) {
@@ -51,14 +53,14 @@ static bool has_left(const struct worker *worker) {
 }
 
 void ledger_wait_for_workers(struct ledger *ledger) {
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   for (;;) {
     bool waits_for_merger = ledger->checkpointer.state == WORK_IDLE;
     if (has_left(&ledger->checkpointer) || has_left(&ledger->merger)) break;
     if (waits_for_merger && ledger->merger.blocked) break;
-    (void)pthread_cond_wait(&ledger->left, &ledger->lock);
+    wait_on(&ledger->left, &ledger->lock);
   }
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
 }
 
 int worker_start(struct worker *worker, struct ledger *ledger, void *(*run)(void *ledger), const char *name,
@@ -71,9 +73,9 @@ int worker_start(struct worker *worker, struct ledger *ledger, void *(*run)(void
 }
 
 void worker_stop(struct worker *worker, struct ledger *ledger) {
-  (void)pthread_mutex_lock(&ledger->lock);
-  (void)pthread_cond_signal(&worker->wake);
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_take(&ledger->lock);
+  wait_wake(&worker->wake);
+  lock_give(&ledger->lock);
   if (worker->has_thread) (void)pthread_join(worker->thread, NULL);
   worker->has_thread = false;
   for (size_t i = 0; i < worker->made_count; i++)

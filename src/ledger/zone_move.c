@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "ledger/state.h"
 
 /* The usage that leaves one date, and the usage that comes to it. */
@@ -35,10 +36,8 @@ static void visit_cell(void *arg, const struct cell *cell) {
   int32_t before = zone_day_of(move->from, time), after = zone_day_of(move->to, time);
   if (before == after) return;
   struct usage_count *left = &moved_on(move, before)->left, *came = &moved_on(move, after)->came;
-  left->tasks += cell->sum.tasks;
-  left->units += cell->sum.units;
-  came->tasks += cell->sum.tasks;
-  came->units += cell->sum.units;
+  usage_count_add(left, &cell->sum);
+  usage_count_add(came, &cell->sum);
   move->tasks += cell->sum.tasks;
   if (move->kind != USAGE_SNAPSHOT) move->seconds += cell->sum.units;
 }
@@ -57,14 +56,14 @@ static void visit_delta(struct move *move, const struct delta *delta, uint64_t c
 static int visit_kind(struct ledger *ledger, struct move *move, uint32_t project, struct err *err) {
   SCOPED(rows_end_ref) struct rows_txn *snapshot = NULL;
   struct totals_meta meta;
-  CHECK(pthread_rwlock_rdlock(&ledger->view) == 0);
+  lock_read(&ledger->view);
   int result = rows_begin(ledger->rows, &snapshot, err);
   if (result == 0) result = totals_meta(snapshot, &meta, err);
   if (result == 0) {
     visit_delta(move, ledger->frozen, meta.position, project);
     visit_delta(move, ledger->filling, meta.position, project);
   }
-  CHECK(pthread_rwlock_unlock(&ledger->view) == 0);
+  lock_leave(&ledger->view);
   if (result != 0) return result;
   return totals_visit_quarters(snapshot, project, move->kind, 0, UINT32_MAX, take_cell, move, err);
 }

@@ -12,12 +12,12 @@ static const struct {
 };
 
 static const struct {
-  const char *name, *codec_level, *chinese;
+  const char *name, *codec_level;
 } names[TIERS] = {
-    [TIER_LOW] = {"low", "lowdefinition", "普清"},
-    [TIER_MEDIUM] = {"medium", "mediumdefinition", "高清"},
-    [TIER_HIGH] = {"high", "highdefinition", "超清"},
-    [TIER_SUPER] = {"super", "superdefinition", "超高清"},
+    [TIER_LOW] = {"low", "lowdefinition"},
+    [TIER_MEDIUM] = {"medium", "mediumdefinition"},
+    [TIER_HIGH] = {"high", "highdefinition"},
+    [TIER_SUPER] = {"super", "superdefinition"},
 };
 
 enum tier tier_of(uint32_t width, uint32_t height) {
@@ -39,4 +39,3 @@ bool tier_limits(enum tier tier, uint32_t *ret_long, uint32_t *ret_short) {
 
 const char *tier_name(enum tier tier) { return names[tier].name; }
 const char *tier_codec_level(enum tier tier) { return names[tier].codec_level; }
-const char *tier_name_chinese(enum tier tier) { return names[tier].chinese; }

@@ -19,9 +19,8 @@ enum tier tier_of(uint32_t width, uint32_t height);
 /* The longest long side and short side of a tier, in pixels; false for TIER_SUPER, which has no limits. */
 bool tier_limits(enum tier tier, uint32_t *ret_long, uint32_t *ret_short);
 
-/* "low", "medium", "high", "super"; the API's "lowdefinition" …; and its Chinese names (普清 高清 超清 超高清). */
+/* "low", "medium", "high", "super"; and the API's "lowdefinition" …. */
 const char *tier_name(enum tier tier);
 const char *tier_codec_level(enum tier tier);
-const char *tier_name_chinese(enum tier tier);
 
 #endif

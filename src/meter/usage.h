@@ -101,6 +101,22 @@ struct usage_count {
 };
 struct usage_count usage_count(const struct usage *usage);
 
+/* Sums are modulo 2^64. One part of a ledger (a delta) may hold a void, and another part the task that it voids. The
+ * first part then has a negative sum, as 2^64 minus its size; adding the other part gives the right sum. The sum of
+ * a whole ledger never reaches 2^64: that needs 2^33 snapshots of the most images (EVENT_IMAGES_MAX), or 2^39 tasks of
+ * the longest duration (DURATION_MS_MAX). */
+static inline void usage_count_add(struct usage_count *sum, const struct usage_count *more) {
+  sum->units += more->units;
+  sum->minutes += more->minutes;
+  sum->tasks += more->tasks;
+}
+static inline struct usage_count usage_count_negative(const struct usage_count *count) {
+  return (struct usage_count){.units = 0 - count->units, .minutes = 0 - count->minutes, .tasks = 0 - count->tasks};
+}
+static inline bool usage_count_is_zero(const struct usage_count *count) {
+  return count->units == 0 && count->minutes == 0 && count->tasks == 0;
+}
+
 /* A service's notice and its job list name different instants for one finish: when the notice was sent, when the job
  * ended. Times of a relayed report that are no further apart than this do not contradict each other. */
 #define USAGE_RELAY_SLACK_MS INT64_C(300000)

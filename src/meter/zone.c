@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 
 #define DAY_SECONDS 86400
 #define ZONEINFO "/usr/share/zoneinfo"
@@ -168,9 +169,9 @@ int zone_find(struct str name, const struct zone **ret, struct err *err) {
     return err_set(err, ERR_RANGE, "'%.*s' is not a time zone of tzdata; use a name like Asia/Shanghai",
                    (int)(name.len < ZONE_NAME_MAX ? name.len : ZONE_NAME_MAX), name.ptr);
   }
-  (void)pthread_mutex_lock(&cache_lock);
+  lock_take(&cache_lock);
   int result = find_or_load(text, ret, err);
-  (void)pthread_mutex_unlock(&cache_lock);
+  lock_give(&cache_lock);
   return result;
 }
 
@@ -213,10 +214,6 @@ int32_t zone_day_of(const struct zone *zone, int64_t time) {
   int32_t day = (int32_t)floor_div(time + zone_offset(zone, time), DAY_SECONDS);
   while (zone_day_start(zone, day + 1) <= time) day++;
   return day;
-}
-
-bool zone_day_is_empty(const struct zone *zone, int32_t day) {
-  return zone_day_start(zone, day) == zone_day_start(zone, day + 1);
 }
 
 /* ---- dates (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms") ---- */

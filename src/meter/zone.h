@@ -39,7 +39,6 @@ uint64_t zone_version(const struct zone *zone);
 int32_t zone_day_of(const struct zone *zone, int64_t time);
 /* F(day) in Unix seconds; it may be slightly below 0 for day 0. day is from -1 to ZONE_DAY_MAX + 1. */
 int64_t zone_day_start(const struct zone *zone, int32_t day);
-bool zone_day_is_empty(const struct zone *zone, int32_t day);
 /* Seconds east of UTC at an instant. */
 int32_t zone_offset(const struct zone *zone, int64_t time);
 

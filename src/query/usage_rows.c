@@ -71,9 +71,7 @@ int usage_rows_add(struct usage_rows *rows, uint32_t group, uint32_t step, const
     int result = row_of(rows, group, step, &row, err);
     if (result != 0) return result;
   }
-  row->sum.units += sum->units;
-  row->sum.minutes += sum->minutes;
-  row->sum.tasks += sum->tasks;
+  usage_count_add(&row->sum, sum);
   return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "ledger/hash.h"
 #include "meter/rfc3339.h"
@@ -23,14 +24,14 @@ struct agents {
 
 struct agents *agents_new(void) {
   struct agents *agents = memory_wait(sizeof *agents);
-  CHECK(pthread_mutex_init(&agents->lock, NULL) == 0);
+  lock_init(&agents->lock);
   roster_init(&agents->roster);
   return agents;
 }
 
 void agents_free(struct agents *agents) {
   if (agents == NULL) return;
-  (void)pthread_mutex_destroy(&agents->lock);
+  lock_fini(&agents->lock);
   roster_fini(&agents->roster);
   free(agents);
 }
@@ -155,9 +156,9 @@ int agents_report(struct agents *agents, const struct token *token, const struct
   if (token->project[0] != '\0' && said.project[0] != '\0' && strcmp(said.project, token->project) != 0)
     return err_set(err, ERR_DENIED, "the token is for another project than the one that the report names");
   if (token->project[0] != '\0') memcpy(said.project, token->project, sizeof said.project);
-  (void)pthread_mutex_lock(&agents->lock);
+  lock_take(&agents->lock);
   int result = take(agents, token->id, &said, now_ms, err);
-  (void)pthread_mutex_unlock(&agents->lock);
+  lock_give(&agents->lock);
   return result;
 }
 
@@ -171,7 +172,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 int agents_visit(struct agents *agents, void (*visit)(void *arg, const struct agent *agent), void *arg) {
-  (void)pthread_mutex_lock(&agents->lock);
+  lock_take(&agents->lock);
   size_t count = agents->roster.count;
   SCOPED_MALLOC struct agent **sorted = malloc((count + 1) * sizeof *sorted);
   if (sorted != NULL && count > 0) {
@@ -180,7 +181,7 @@ int agents_visit(struct agents *agents, void (*visit)(void *arg, const struct ag
   }
   for (size_t i = 0; i < count && sorted != NULL; i++)
     visit(arg, sorted[i]);
-  (void)pthread_mutex_unlock(&agents->lock);
+  lock_give(&agents->lock);
   return sorted != NULL ? 0 : -ERR_MEMORY;
 }
 
@@ -197,10 +198,10 @@ static bool has_name(const struct roster_item *item, const void *key) {
 
 size_t agents_forget(struct agents *agents, struct str project, struct str name) {
   const struct named named = {project, name};
-  (void)pthread_mutex_lock(&agents->lock);
+  lock_take(&agents->lock);
   size_t count = roster_remove(&agents->roster, has_name, &named);
   agents->are_new = agents->are_new || count > 0;
-  (void)pthread_mutex_unlock(&agents->lock);
+  lock_give(&agents->lock);
   return count;
 }
 
@@ -236,20 +237,20 @@ static void put_line(const struct agent *agent, struct buf *out) {
 }
 
 bool agents_are_new(struct agents *agents) {
-  (void)pthread_mutex_lock(&agents->lock);
+  lock_take(&agents->lock);
   bool are_new = agents->are_new;
-  (void)pthread_mutex_unlock(&agents->lock);
+  lock_give(&agents->lock);
   return are_new;
 }
 
 void agents_encode(struct agents *agents, int64_t now_ms, struct buf *out) {
   int64_t least_ms = now_ms - AGENTS_KEPT_MS;
-  (void)pthread_mutex_lock(&agents->lock);
+  lock_take(&agents->lock);
   size_t forgotten = roster_remove(&agents->roster, is_too_old, &least_ms);
   for (size_t i = 0; i < agents->roster.count; i++)
     put_line(agent_of(agents->roster.items[i]), out);
   agents->are_new = false;
-  (void)pthread_mutex_unlock(&agents->lock);
+  lock_give(&agents->lock);
   if (forgotten > 0) diag_info("forgot %zu agents that had been silent for four weeks", forgotten);
 }
 
@@ -277,11 +278,11 @@ static bool take_line(struct agents *agents, struct json_parser *parser, struct 
 size_t agents_decode(struct agents *agents, struct str lines) {
   SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
   size_t bad = 0;
-  (void)pthread_mutex_lock(&agents->lock);
+  lock_take(&agents->lock);
   while (lines.len > 0) {
     struct str line = str_cut(&lines, '\n');
     if (line.len > 0 && (parser == NULL || !take_line(agents, parser, line))) bad++;
   }
-  (void)pthread_mutex_unlock(&agents->lock);
+  lock_give(&agents->lock);
   return bad;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "ledger/hash.h"
 
@@ -19,14 +20,14 @@ struct name {
 
 struct rejections *rejections_new(void) {
   struct rejections *rejections = memory_wait(sizeof *rejections);
-  CHECK(pthread_mutex_init(&rejections->lock, NULL) == 0);
+  lock_init(&rejections->lock);
   roster_init(&rejections->roster);
   return rejections;
 }
 
 void rejections_free(struct rejections *rejections) {
   if (rejections == NULL) return;
-  (void)pthread_mutex_destroy(&rejections->lock);
+  lock_fini(&rejections->lock);
   roster_fini(&rejections->roster);
   free(rejections);
 }
@@ -61,27 +62,27 @@ static struct rejection *find_or_add(struct rejections *rejections, const struct
 void rejections_add(struct rejections *rejections, struct str project, struct str source, uint64_t count,
                     int64_t now_ms) {
   const struct name name = {cut(project, PROJECT_ID_MAX), cut(source, SOURCE_MAX)};
-  (void)pthread_mutex_lock(&rejections->lock);
+  lock_take(&rejections->lock);
   struct rejection *rejection = find_or_add(rejections, &name);
   rejection->count += count;
   rejection->last_ms = now_ms;
-  (void)pthread_mutex_unlock(&rejections->lock);
+  lock_give(&rejections->lock);
 }
 
 struct rejection rejections_of(struct rejections *rejections, const char *project, const char *source) {
   const struct name name = {str_of(project), str_of(source)};
-  (void)pthread_mutex_lock(&rejections->lock);
+  lock_take(&rejections->lock);
   const struct rejection *found = find(rejections, &name);
   struct rejection copy = found != NULL ? *found : (struct rejection){.count = 0};
-  (void)pthread_mutex_unlock(&rejections->lock);
+  lock_give(&rejections->lock);
   return copy;
 }
 
 void rejections_visit(struct rejections *rejections, void (*visit)(void *arg, const struct rejection *rejection),
                       void *arg) {
-  (void)pthread_mutex_lock(&rejections->lock);
+  lock_take(&rejections->lock);
   for (size_t i = 0; i < rejections->roster.count; i++)
     visit(arg, (const struct rejection *)rejections->roster.items[i]);
   if (rejections->others.count > 0) visit(arg, &rejections->others);
-  (void)pthread_mutex_unlock(&rejections->lock);
+  lock_give(&rejections->lock);
 }

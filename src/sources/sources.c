@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "base/wait.h"
 #include "ledger/follow.h"
@@ -174,10 +175,10 @@ static bool go_on(void *arg, uint64_t position) {
   struct sources *sources = arg;
   tally_reach(sources->tally, position);
   bool goes_on = !sources->stopping;
-  (void)pthread_mutex_unlock(&sources->lock);
+  lock_give(&sources->lock);
   save_due(sources);
   if (atomic_load(&sources->knocks)) (void)usleep(YIELD_US);
-  (void)pthread_mutex_lock(&sources->lock);
+  lock_take(&sources->lock);
   return goes_on;
 }
 
@@ -205,16 +206,16 @@ static void count(struct sources *sources) {
 static void *follower_main(void *arg) {
   struct sources *sources = arg;
   (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICENESS);
-  (void)pthread_mutex_lock(&sources->lock);
+  lock_take(&sources->lock);
   while (!sources->stopping) {
     sources->asked = false;
     count(sources);
-    (void)pthread_mutex_unlock(&sources->lock);
+    lock_give(&sources->lock);
     save_due(sources);
-    (void)pthread_mutex_lock(&sources->lock);
+    lock_take(&sources->lock);
     if (!sources->stopping && !sources->asked) (void)wait_for_ms(&sources->wake, &sources->lock, LOOK_MS);
   }
-  (void)pthread_mutex_unlock(&sources->lock);
+  lock_give(&sources->lock);
   return NULL;
 }
 
@@ -227,7 +228,7 @@ int sources_start(const struct sources_options *options, struct sources **ret, s
   sources->saved_uses_ms = sources->saved_agents_ms - SAVE_USES_MS;
   sources->agents = agents_new();
   sources->rejections = rejections_new();
-  CHECK(pthread_mutex_init(&sources->lock, NULL) == 0);
+  lock_init(&sources->lock);
   wait_init(&sources->wake);
   load_tally(sources);
   load_agents(sources);
@@ -245,10 +246,10 @@ int sources_start(const struct sources_options *options, struct sources **ret, s
 
 void sources_stop(struct sources *sources) {
   if (sources == NULL) return;
-  (void)pthread_mutex_lock(&sources->lock);
+  lock_take(&sources->lock);
   sources->stopping = true;
-  (void)pthread_cond_broadcast(&sources->wake);
-  (void)pthread_mutex_unlock(&sources->lock);
+  wait_wake_all(&sources->wake);
+  lock_give(&sources->lock);
   if (sources->has_thread) (void)pthread_join(sources->thread, NULL);
   save_agents(sources);
   save_uses(sources);
@@ -256,8 +257,8 @@ void sources_stop(struct sources *sources) {
   tally_free(sources->tally);
   agents_free(sources->agents);
   rejections_free(sources->rejections);
-  (void)pthread_mutex_destroy(&sources->lock);
-  (void)pthread_cond_destroy(&sources->wake);
+  lock_fini(&sources->lock);
+  wait_fini(&sources->wake);
   free(sources->derived);
   free(sources);
 }
@@ -325,7 +326,7 @@ static void visit_rejection(void *arg, const struct rejection *rejection) {
 
 static void knock(struct sources *sources) {
   atomic_store(&sources->knocks, true);
-  (void)pthread_mutex_lock(&sources->lock);
+  lock_take(&sources->lock);
   atomic_store(&sources->knocks, false);
 }
 
@@ -335,8 +336,8 @@ static void catch_up(struct sources *sources, uint64_t end) {
   knock(sources);
   while (tally_position(sources->tally) < end && !sources->has_failed && monotonic_ms(sources) < until_ms) {
     sources->asked = true;
-    (void)pthread_cond_signal(&sources->wake);
-    (void)pthread_mutex_unlock(&sources->lock);
+    wait_wake(&sources->wake);
+    lock_give(&sources->lock);
     (void)usleep(YIELD_US);
     knock(sources);
   }
@@ -359,7 +360,7 @@ int sources_visit(struct sources *sources, sources_visit_item visit, void *arg, 
   int result = agents_visit(sources->agents, visit_agent, &visiting);
   if (result == 0) result = tally_visit(sources->tally, visiting.now_ms, visit_source, &visiting);
   if (result == 0) rejections_visit(sources->rejections, visit_rejection, &visiting);
-  (void)pthread_mutex_unlock(&sources->lock);
+  lock_give(&sources->lock);
   if (result != 0) return err_set(err, ERR_MEMORY, "the server has no memory to list the sources: try again later");
   *ret_state = state;
   return 0;

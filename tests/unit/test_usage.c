@@ -33,6 +33,26 @@ static void test_counts(void **state) {
   assert_true(count.units == 0 && count.minutes == 0 && count.tasks == 1);
 }
 
+/* A void before its task, and more of them than tasks: the sum of all parts is right. */
+static void test_sums(void **state) {
+  (void)state;
+  const struct usage_count task = {.units = 20, .minutes = 1, .tasks = 1}, most = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+  struct usage_count sum = usage_count_negative(&task), whole = most;
+  assert_true(sum.units == UINT64_MAX - 19 && sum.minutes == UINT64_MAX && sum.tasks == UINT64_MAX);
+  assert_false(usage_count_is_zero(&sum));
+  const struct usage_count twice = usage_count_negative(&sum);
+  assert_true(twice.units == 20 && twice.minutes == 1 && twice.tasks == 1);
+  usage_count_add(&sum, &task);
+  assert_true(usage_count_is_zero(&sum));
+  usage_count_add(&sum, &task);
+  assert_true(sum.units == 20 && sum.minutes == 1 && sum.tasks == 1);
+  usage_count_add(&whole, &task);
+  assert_true(whole.units == 19 && whole.minutes == 0 && whole.tasks == 0);
+  assert_false(usage_count_is_zero(&(struct usage_count){.units = 1}));
+  assert_false(usage_count_is_zero(&(struct usage_count){.minutes = 1}));
+  assert_false(usage_count_is_zero(&(struct usage_count){.tasks = 1}));
+}
+
 static void test_differences(void **state) {
   (void)state;
   struct usage first = sample(), later = sample();
@@ -250,7 +270,7 @@ static void test_types(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_differences),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_sums), cmocka_unit_test(test_differences),
                                      cmocka_unit_test(test_contrast),
                                      cmocka_unit_test(test_times_of_relayed_reports),
                                      cmocka_unit_test(test_resolutions),
