@@ -23,6 +23,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/lock.h"
 #include "meter/rfc3339.h"
 
@@ -87,28 +88,23 @@ static bool is_name(const char *name, char ret_id[QUARANTINE_ID_SIZE]) {
 
 /* ---- the content of a file ---- */
 
-static void add_text(struct buf *out, const char *name, struct str value) {
-  buf_printf(out, "\"%s\":", name);
-  json_quote(out, value);
-  buf_char(out, ',');
-}
-
 static void add_head(const struct quarantine_notice *notice, struct buf *out) {
   char arrived[RFC3339_SIZE];
   rfc3339_format(notice->arrived_ms, arrived);
-  buf_char(out, '{');
-  add_text(out, "adapter", notice->adapter);
-  add_text(out, "project", notice->project);
-  add_text(out, "source", notice->source);
-  add_text(out, "id", notice->id);
-  add_text(out, "time", notice->time);
-  add_text(out, "token", notice->token);
-  add_text(out, "token_project", notice->token_project);
-  add_text(out, "projects_zone", notice->projects_zone);
-  add_text(out, "arrived", str_of(arrived));
-  buf_text(out, "\"reason\":");
-  json_quote(out, notice->reason);
-  buf_text(out, "}\n");
+  struct json_write json = json_write_to(out);
+  json_write_object(&json, NULL);
+  json_write_str(&json, "adapter", notice->adapter);
+  json_write_str(&json, "project", notice->project);
+  json_write_str(&json, "source", notice->source);
+  json_write_str(&json, "id", notice->id);
+  json_write_str(&json, "time", notice->time);
+  json_write_str(&json, "token", notice->token);
+  json_write_str(&json, "token_project", notice->token_project);
+  json_write_str(&json, "projects_zone", notice->projects_zone);
+  json_write_text(&json, "arrived", arrived);
+  json_write_str(&json, "reason", notice->reason);
+  json_write_end(&json);
+  buf_char(out, '\n');
 }
 
 void quarantine_encode(const struct quarantine_notice *notice, struct buf *out) {

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "meter/labels.h"
 
 #define FD_OUT_OF_THE_WAY 200 /* scripts use low descriptors for themselves */
@@ -36,77 +37,102 @@ struct intent {
   uint64_t head_len; /* of the first two lines */
 };
 
-static void append_file(struct buf *out, const char *path, const struct file_before *was) {
-  buf_text(out, "{\"path\":\"");
-  path_text_append(out, path);
-  buf_text(out, "\",\"was\":");
+static void write_moment(struct json_write *json, const char *name, struct timespec moment) {
+  json_write_list(json, name);
+  json_write_i64(json, NULL, moment.tv_sec);
+  json_write_i64(json, NULL, moment.tv_nsec);
+  json_write_end(json);
+}
+
+static void write_before(struct json_write *json, const struct file_before *was) {
   if (!was->was_there) {
-    buf_text(out, "null");
+    json_write_null(json, "was");
     return;
   }
-  buf_printf(out, "[%" PRIu64 ",%" PRIu64 ",%" PRId64 ",%lld,%ld,%lld,%ld]", was->dev, was->ino, was->size,
-             (long long)was->mtime.tv_sec, was->mtime.tv_nsec, (long long)was->ctime.tv_sec, was->ctime.tv_nsec);
+  json_write_list(json, "was");
+  json_write_u64(json, NULL, was->dev);
+  json_write_u64(json, NULL, was->ino);
+  json_write_i64(json, NULL, was->size);
+  json_write_i64(json, NULL, was->mtime.tv_sec);
+  json_write_i64(json, NULL, was->mtime.tv_nsec);
+  json_write_i64(json, NULL, was->ctime.tv_sec);
+  json_write_i64(json, NULL, was->ctime.tv_nsec);
+  json_write_end(json);
 }
 
-static void append_marks(struct buf *out, const char *name, const struct file_mark *marks, size_t count) {
-  buf_printf(out, ",\"%s\":\"", name);
+/* Hexadecimal digits need no escapes. */
+static void write_marks(struct json_write *json, const char *name, const struct file_mark *marks, size_t count) {
+  json_write_next(json, name);
+  buf_char(json->out, '"');
   for (size_t i = 0; i < count; i++)
-    buf_printf(out, "%016" PRIx64 "%016" PRIx64 "%016" PRIx64, marks[i].path, marks[i].content, marks[i].change);
-  buf_char(out, '"');
+    buf_printf(json->out, "%016" PRIx64 "%016" PRIx64 "%016" PRIx64, marks[i].path, marks[i].content,
+               marks[i].change);
+  buf_char(json->out, '"');
 }
 
-static void append_candidate(struct buf *out, const struct candidate *candidate, bool with_seen) {
-  append_file(out, candidate->path, &candidate->before);
-  if (candidate->role != CANDIDATE_NAMED) buf_printf(out, ",\"role\":\"%s\"", intent_role_names[candidate->role]);
-  if (candidate->is_remux) buf_text(out, ",\"remux\":true");
-  if (candidate->is_task) buf_text(out, ",\"task\":true");
-  if (candidate->was_full) buf_text(out, ",\"full\":true");
-  if (candidate->was_hidden) buf_text(out, ",\"hidden\":true");
-  if (with_seen && candidate->seen_count > 0) append_marks(out, "seen", candidate->seen, candidate->seen_count);
-  buf_char(out, '}');
+static void write_candidate(struct json_write *json, const struct candidate *candidate, bool with_seen) {
+  json_write_object(json, NULL);
+  path_text_write(json, "path", candidate->path);
+  write_before(json, &candidate->before);
+  if (candidate->role != CANDIDATE_NAMED) json_write_text(json, "role", intent_role_names[candidate->role]);
+  if (candidate->is_remux) json_write_bool(json, "remux", true);
+  if (candidate->is_task) json_write_bool(json, "task", true);
+  if (candidate->was_full) json_write_bool(json, "full", true);
+  if (candidate->was_hidden) json_write_bool(json, "hidden", true);
+  if (with_seen && candidate->seen_count > 0) write_marks(json, "seen", candidate->seen, candidate->seen_count);
+  json_write_end(json);
+}
+
+static void end_line(struct json_write *json) {
+  json_write_end(json);
+  buf_char(json->out, '\n');
 }
 
 /* Ends the line. chosen: leaves out the others, and what patterns matched before; NULL: all, with that. */
-static void append_outputs(struct buf *out, const struct outputs *outputs, const bool *chosen) {
-  buf_text(out, ",\"outputs\":[");
+static void write_outputs(struct json_write *json, const struct outputs *outputs, const bool *chosen) {
+  json_write_list(json, "outputs");
   for (size_t i = 0; i < outputs->count; i++) {
-    if (chosen != NULL && !chosen[i]) continue;
-    if (out->ptr[out->len - 1] != '[') buf_char(out, ',');
-    append_candidate(out, &outputs->items[i], chosen == NULL);
+    if (chosen == NULL || chosen[i]) write_candidate(json, &outputs->items[i], chosen == NULL);
   }
-  buf_text(out, "]}\n");
+  json_write_end(json);
+  end_line(json);
 }
 
-static void append_as(struct buf *out, const struct outputs_report *report) {
+static void write_as(struct json_write *json, const struct outputs_report *report) {
   const struct report_options *as = &report->as;
-  buf_text(out, ",\"as\":{");
-  if (as->source != NULL) json_add_member(out, "source", as->source);
-  if (as->id != NULL) json_add_member(out, "id", as->id);
-  if (as->id_prefix != NULL) json_add_member(out, "id_prefix", as->id_prefix);
-  if (as->task_id != NULL) json_add_member(out, "task_id", as->task_id);
-  if (report->has_kind) json_add_member(out, "kind", as->kind == REPORT_REMUX ? "remux" : "transcode");
+  json_write_object(json, "as");
+  if (as->source != NULL) json_write_text(json, "source", as->source);
+  if (as->id != NULL) json_write_text(json, "id", as->id);
+  if (as->id_prefix != NULL) json_write_text(json, "id_prefix", as->id_prefix);
+  if (as->task_id != NULL) json_write_text(json, "task_id", as->task_id);
+  if (report->has_kind) json_write_text(json, "kind", as->kind == REPORT_REMUX ? "remux" : "transcode");
   if (as->media.rate_num != 0) {
-    json_add_name(out, "rate");
-    buf_printf(out, "[%" PRIu32 ",%" PRIu32 "]", as->media.rate_num, as->media.rate_den);
+    json_write_list(json, "rate");
+    json_write_u64(json, NULL, as->media.rate_num);
+    json_write_u64(json, NULL, as->media.rate_den);
+    json_write_end(json);
   }
   if (as->labels.len > 0) {
-    json_add_name(out, "labels");
-    labels_write_json(as->labels, out);
+    json_write_next(json, "labels");
+    labels_write_json(as->labels, json->out);
   }
-  buf_char(out, '}');
+  json_write_end(json);
 }
 
 static void compose(const struct spool *spool, const struct outputs *outputs, const struct outputs_report *report,
                     struct timespec began, struct buf *out) {
+  struct json_write json = json_write_to(out);
   char host[HOST_NAME_MAX + 1];
   intent_host(host);
-  buf_printf(out, "{\"intent\":%d", report->as.labels.len > 0 ? INTENT_VERSION : INTENT_VERSION_PLAIN);
-  json_add_member(out, "host", host);
-  buf_printf(out, ",\"pid\":%d,\"start\":%" PRIu64, (int)getpid(), intent_process_start(getpid()));
-  if (report->as.project != NULL) json_add_member(out, "project", report->as.project);
-  buf_printf(out, ",\"began\":[%lld,%ld]", (long long)began.tv_sec, began.tv_nsec);
-  append_as(out, report);
-  append_outputs(out, outputs, NULL);
+  json_write_object(&json, NULL);
+  json_write_i64(&json, "intent", report->as.labels.len > 0 ? INTENT_VERSION : INTENT_VERSION_PLAIN);
+  json_write_text(&json, "host", host);
+  json_write_i64(&json, "pid", getpid());
+  json_write_u64(&json, "start", intent_process_start(getpid()));
+  if (report->as.project != NULL) json_write_text(&json, "project", report->as.project);
+  write_moment(&json, "began", began);
+  write_as(&json, report);
+  write_outputs(&json, outputs, NULL);
   spool_append_address(spool, out);
 }
 
@@ -164,16 +190,21 @@ int intent_write(const struct spool *spool, const struct outputs *outputs, const
 
 /* Runs between fork and exec, in a process that had one thread. */
 void intent_note_command(const struct intent *intent) {
-  char line[96];
-  int len = snprintf(line, sizeof line, "{\"pid\":%d,\"start\":%" PRIu64 "}\n", (int)getpid(),
-                     intent_process_start(getpid()));
-  ssize_t wrote = write(intent->fd, line, (size_t)len);
+  SCOPED(buf_fini) struct buf line = {0};
+  struct json_write json = json_write_to(&line);
+  json_write_object(&json, NULL);
+  json_write_i64(&json, "pid", getpid());
+  json_write_u64(&json, "start", intent_process_start(getpid()));
+  end_line(&json);
+  ssize_t wrote = line.failed ? -1 : write(intent->fd, line.ptr, line.len);
   (void)wrote; /* without this line, the lock shows that the command lives */
   if (fcntl(intent->fd, F_DUPFD, FD_OUT_OF_THE_WAY) < 0) (void)fcntl(intent->fd, F_SETFD, 0);
 }
 
-/* Writes a line behind the others. A line that is cut short is ignored when the note is read. */
-static void append_line(const struct intent *intent, struct str line) {
+/* Writes a line behind the others, unless there was no memory for it. A line that is cut short is ignored when the
+ * note is read. */
+static void append_line(const struct intent *intent, const struct buf *text) {
+  struct str line = text->failed ? STR("") : buf_view(text);
   while (line.len > 0) {
     ssize_t wrote = write(intent->fd, line.ptr, line.len);
     if (wrote < 0 && errno == EINTR) continue;
@@ -187,13 +218,23 @@ void intent_note_end(const struct intent *intent, const struct outputs *outputs,
   SCOPED_MALLOC struct file_mark *made = NULL;
   SCOPED(buf_fini) struct buf line = {.limit = INTENT_MAX};
   size_t count = status == 0 ? outputs_mark_made(outputs, &made) : 0; /* a task that failed has no outputs */
-  buf_printf(&line, "{\"status\":%d,\"ended\":[%lld,%ld]", status, (long long)ended.tv_sec, ended.tv_nsec);
-  append_marks(&line, "made", made, count);
-  buf_text(&line, "}\n");
-  if (!line.failed) append_line(intent, buf_view(&line));
+  struct json_write json = json_write_to(&line);
+  json_write_object(&json, NULL);
+  json_write_i64(&json, "status", status);
+  write_moment(&json, "ended", ended);
+  write_marks(&json, "made", made, count);
+  end_line(&json);
+  append_line(intent, &line);
 }
 
-void intent_note_unfinished(const struct intent *intent) { append_line(intent, STR("{\"unfinished\":true}\n")); }
+void intent_note_unfinished(const struct intent *intent) {
+  SCOPED(buf_fini) struct buf line = {0};
+  struct json_write json = json_write_to(&line);
+  json_write_object(&json, NULL);
+  json_write_bool(&json, "unfinished", true);
+  end_line(&json);
+  append_line(intent, &line);
+}
 
 /* ---- rivals ---- */
 
@@ -206,8 +247,11 @@ static void append_rival(int fd, struct timespec began, const struct outputs *ou
   SCOPED_MALLOC bool *chosen = calloc(outputs->count + 1, sizeof *chosen);
   CHECK(chosen != NULL);
   if (rival_spots_meet(own, other, chosen) == 0) return;
-  buf_printf(&line, "\n{\"rival\":[%lld,%ld]", (long long)began.tv_sec, began.tv_nsec);
-  append_outputs(&line, outputs, chosen);
+  struct json_write json = json_write_to(&line);
+  buf_char(&line, '\n');
+  json_write_object(&json, NULL);
+  write_moment(&json, "rival", began);
+  write_outputs(&json, outputs, chosen);
   ssize_t wrote = fd < 0 || line.failed ? -1 : write(fd, line.ptr, line.len);
   (void)wrote;
 }

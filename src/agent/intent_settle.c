@@ -249,9 +249,12 @@ static void take_outputs(const struct intent_note *note, const struct outputs *o
     SCOPED(buf_fini) struct buf line = {0};
     SCOPED_MALLOC char *text = NULL;
     if (output->is_taken || !is_among(output, outputs)) continue;
-    buf_text(&line, "\n{\"taken\":\"");
-    path_text_append(&line, output->path);
-    buf_text(&line, "\"}\n");
+    struct json_write json = json_write_to(&line);
+    buf_char(&line, '\n'); /* the line before may be cut short */
+    json_write_object(&json, NULL);
+    path_text_write(&json, "taken", output->path);
+    json_write_end(&json);
+    buf_char(&line, '\n');
     bool is_noted =
         fd >= 0 && !line.failed && write(fd, line.ptr, line.len) == (ssize_t)line.len && fdatasync(fd) == 0;
     if (output->role == CANDIDATE_ARGUMENT && !candidate_exists(output)) continue; /* perhaps no output at all */

@@ -14,6 +14,13 @@ void path_text_append(struct buf *out, const char *path) {
   }
 }
 
+void path_text_write(struct json_write *json, const char *name, const char *path) {
+  json_write_next(json, name);
+  buf_char(json->out, '"');
+  path_text_append(json->out, path);
+  buf_char(json->out, '"');
+}
+
 char *path_text_read(struct str text) {
   char *path = malloc(text.len + 1);
   CHECK(path != NULL);

@@ -4,7 +4,6 @@
  */
 #include "agent/pulse.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -14,6 +13,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "meter/rfc3339.h"
 
 #define HURRY_MS 10000         /* between two reports with events */
@@ -96,36 +96,33 @@ static void look_at_spool(const struct pulse *pulse, const struct spool *spool, 
   }
 }
 
-static void put_number(struct buf *out, const char *name, int64_t value) {
-  buf_printf(out, ",\"%s\":%" PRId64, name, value);
-}
-
 /* The server takes texts up to a length, and no control characters. */
-static void put_text(struct buf *out, const char *name, const char *text) {
+static void put_text(struct json_write *json, const char *name, const char *text) {
   SCOPED_MALLOC char *shown = str_printable(str_of(text));
   shown[whole(str_of(shown), REASON_MAX)] = '\0';
-  json_add_member(out, name, shown);
+  json_write_text(json, name, shown);
 }
 
 static void compose(const struct pulse *pulse, const struct spool *spool, struct buf *out) {
   struct spool_depth depth;
+  struct json_write json = json_write_to(out);
   char time[RFC3339_SIZE], why[ERR_TEXT_MAX];
   spool_measure(spool->dir, &depth);
   look_at_spool(pulse, spool, why, sizeof why);
-  buf_char(out, '{');
-  json_add_member(out, "agent", pulse->name);
-  json_add_member(out, "command", pulse->command);
-  if (pulse->settings->version != NULL) json_add_member(out, "version", pulse->settings->version);
-  if (pulse->settings->project != NULL) json_add_member(out, "project", pulse->settings->project);
-  if (why[0] != '\0') put_text(out, "spool_error", why);
-  if (pulse->interval_ms > 0) put_number(out, "interval_ms", pulse->interval_ms);
-  put_number(out, "spooled", (int64_t)depth.waiting);
-  if (depth.waiting > 0) put_number(out, "oldest_ms", depth.oldest_ms);
-  put_number(out, "rejected", (int64_t)depth.rejected);
-  if (pulse->has_offset) put_number(out, "clock_offset_ms", pulse->offset_ms);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "agent", pulse->name);
+  json_write_text(&json, "command", pulse->command);
+  if (pulse->settings->version != NULL) json_write_text(&json, "version", pulse->settings->version);
+  if (pulse->settings->project != NULL) json_write_text(&json, "project", pulse->settings->project);
+  if (why[0] != '\0') put_text(&json, "spool_error", why);
+  if (pulse->interval_ms > 0) json_write_i64(&json, "interval_ms", pulse->interval_ms);
+  json_write_u64(&json, "spooled", depth.waiting);
+  if (depth.waiting > 0) json_write_i64(&json, "oldest_ms", depth.oldest_ms);
+  json_write_u64(&json, "rejected", depth.rejected);
+  if (pulse->has_offset) json_write_i64(&json, "clock_offset_ms", pulse->offset_ms);
   rfc3339_format(real_ms(), time);
-  json_add_member(out, "time", time);
-  buf_char(out, '}');
+  json_write_text(&json, "time", time);
+  json_write_end(&json);
 }
 
 /* ---- the answer ---- */

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/stop.h"
 #include "meter/codec.h"
 #include "meter/frame_rate.h"
@@ -64,30 +65,36 @@ static void host_source(char out[REPORT_ID_SIZE]) {
 
 /* ---- events ---- */
 
-static void begin_event(const char *type, const char *project, struct report *ret) {
+/* Writes the attributes and opens the data. */
+static struct json_write begin_event(const char *type, const char *project, struct report *ret) {
+  struct json_write json = json_write_to(&ret->event);
   char time[RFC3339_SIZE];
   rfc3339_format(ret->time_ms, time);
-  buf_text(&ret->event, "{\"specversion\":\"1.0\"");
-  json_add_member(&ret->event, "type", type);
-  json_add_member(&ret->event, "source", ret->source);
-  json_add_member(&ret->event, "id", ret->id);
-  if (project != NULL) json_add_member(&ret->event, "subject", project);
-  json_add_member(&ret->event, "time", time);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "specversion", "1.0");
+  json_write_text(&json, "type", type);
+  json_write_text(&json, "source", ret->source);
+  json_write_text(&json, "id", ret->id);
+  if (project != NULL) json_write_text(&json, "subject", project);
+  json_write_text(&json, "time", time);
+  json_write_object(&json, "data");
+  return json;
 }
 
-/* Ends the event. Leaves out a name that is longer than the ledger keeps, instead of cutting it. */
-static int end_event(const char *name, size_t path_len, const struct report_options *options, struct report *ret,
+/* Ends data and event. Leaves out a name that is longer than the ledger keeps, instead of cutting it. */
+static int end_event(struct json_write *json, const char *name, size_t path_len, const struct report_options *options,
                      struct err *err) {
   struct str dest = str_of(report_ids_base_name(name, path_len));
-  if (options->task_id != NULL) json_add_member(&ret->event, "task_id", options->task_id);
+  if (options->task_id != NULL) json_write_text(json, "task_id", options->task_id);
   if (dest.len > 0 && dest.len <= DEST_MAX && str_is_utf8(dest) && !str_has_control(dest))
-    json_add_member(&ret->event, "dest_name", dest.ptr);
+    json_write_str(json, "dest_name", dest);
   if (options->labels.len > 0) {
-    json_add_name(&ret->event, "labels");
-    labels_write_json(options->labels, &ret->event);
+    json_write_next(json, "labels");
+    labels_write_json(options->labels, json->out);
   }
-  buf_text(&ret->event, "}}");
-  return ret->event.failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", name) : 0;
+  json_write_end(json);
+  json_write_end(json);
+  return json->out->failed ? err_set(err, ERR_MEMORY, "%s: no memory for its event", name) : 0;
 }
 
 static int describe(const struct media_output *media, size_t path_len, const struct report_options *options,
@@ -96,20 +103,24 @@ static int describe(const struct media_output *media, size_t path_len, const str
   char codec[CODEC_NAME_MAX + 1];
   int result = codec_canonical(str_of(media->codec), codec, err);
   if (result != 0) return err_prefix(err, "%s", media->name);
-  begin_event(is_remux ? "remux.finished" : "transcode.finished", options->project, ret);
-  buf_printf(&ret->event, ",\"data\":{\"duration_ms\":%" PRIu64, media->duration_ms);
+  struct json_write json = begin_event(is_remux ? "remux.finished" : "transcode.finished", options->project, ret);
+  json_write_u64(&json, "duration_ms", media->duration_ms);
   struct frame_rate rate;
   if (frame_rate_of(media->rate_num, media->rate_den, &rate)) {
-    buf_text(&ret->event, ",\"frame_rate\":\"");
+    json_write_next(&json, "frame_rate");
+    buf_char(&ret->event, '"');
     frame_rate_write(rate, &ret->event);
     buf_char(&ret->event, '"');
   }
-  if (!is_remux)
-    buf_printf(&ret->event, ",\"codec\":\"%s\",\"width\":%u,\"height\":%u", codec, media->width, media->height);
+  if (!is_remux) {
+    json_write_text(&json, "codec", codec);
+    json_write_u64(&json, "width", media->width);
+    json_write_u64(&json, "height", media->height);
+  }
   ret->duration_ms = media->duration_ms;
   (void)snprintf(ret->summary, sizeof ret->summary, "%s%s %ux%u %" PRIu64 ".%03u s", is_remux ? "remux, " : "", codec,
                  media->width, media->height, media->duration_ms / 1000, (unsigned)(media->duration_ms % 1000));
-  return end_event(media->name, path_len, options, ret, err);
+  return end_event(&json, media->name, path_len, options, err);
 }
 
 /* An event's time has four digits for the year. */
@@ -335,11 +346,11 @@ int report_failure(const char *path, struct timespec started, struct timespec en
   ret->name = strdup(path);
   CHECK(ret->name != NULL);
   ret->time_ms = (int64_t)ended.tv_sec * 1000 + ended.tv_nsec / 1000000;
-  begin_event(options->kind == REPORT_REMUX ? "remux.failed" : "transcode.failed", options->project, ret);
-  buf_text(&ret->event, ",\"data\":{");
+  struct json_write json =
+      begin_event(options->kind == REPORT_REMUX ? "remux.failed" : "transcode.failed", options->project, ret);
   (void)snprintf(ret->summary, sizeof ret->summary, "failed");
   ret->is_measured = true;
-  return end_event(path, strlen(path), options, ret, err);
+  return end_event(&json, path, strlen(path), options, err);
 }
 
 char *report_line(const struct report *report, enum report_outcome outcome) {

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/stop.h"
 #include "meter/rfc3339.h"
 
@@ -190,11 +191,13 @@ static void name_file(const struct report *report, struct str content, const cha
 }
 
 void spool_append_address(const struct spool *spool, struct buf *out) {
-  buf_text(out, "{\"spool\":1,\"url\":");
-  json_quote(out, str_of(spool->url));
-  buf_text(out, ",\"token\":");
-  json_quote(out, str_of(spool->token));
-  buf_text(out, "}\n");
+  struct json_write json = json_write_to(out);
+  json_write_object(&json, NULL);
+  json_write_u64(&json, "spool", 1);
+  json_write_text(&json, "url", spool->url);
+  json_write_text(&json, "token", spool->token);
+  json_write_end(&json);
+  buf_char(out, '\n');
 }
 
 static int compose(const struct spool *spool, const struct report *report, struct buf *out, struct err *err) {
@@ -276,14 +279,16 @@ static int note_rejected(const struct spool *spool, const char *name, struct str
   SCOPED(buf_fini) struct buf note = {0};
   char time[RFC3339_SIZE];
   rfc3339_format(clock_real_ms(clock_system()), time);
-  buf_text(&note, "{\"event\":");
-  buf_str(&note, event);
+  struct json_write json = json_write_to(&note);
+  json_write_object(&json, NULL);
+  json_write_raw(&json, "event", event);
   for (const struct subject *subject = subjects; subject != NULL && subject->member != NULL; subject++)
-    json_add_member(&note, subject->member, subject->text);
-  json_add_member(&note, "outcome", outcome);
-  json_add_member(&note, "reason", reason);
-  json_add_member(&note, "time", time);
-  buf_text(&note, "}\n");
+    json_write_text(&json, subject->member, subject->text);
+  json_write_text(&json, "outcome", outcome);
+  json_write_text(&json, "reason", reason);
+  json_write_text(&json, "time", time);
+  json_write_end(&json);
+  buf_char(&note, '\n');
   int result = file_make_dir(dir, err);
   return result == 0 ? file_replace(dir, name, buf_view(&note), err) : result;
 }

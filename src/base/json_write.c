@@ -82,3 +82,41 @@ void json_write_member(struct json_write *json, struct str name, struct str text
   buf_char(json->out, ':');
   json_quote(json->out, text);
 }
+
+static void append_tree(struct buf *out, const struct json *tree) {
+  switch (tree->type) {
+    case JSON_NULL:
+      buf_text(out, "null");
+      break;
+    case JSON_TRUE:
+      buf_text(out, "true");
+      break;
+    case JSON_FALSE:
+      buf_text(out, "false");
+      break;
+    case JSON_NUMBER:
+      buf_str(out, tree->text);
+      break;
+    case JSON_STRING:
+      json_quote(out, tree->text);
+      break;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+      buf_char(out, tree->type == JSON_ARRAY ? '[' : '{');
+      for (const struct json *child = tree->child; child != NULL; child = child->next) {
+        if (child != tree->child) buf_char(out, ',');
+        if (tree->type == JSON_OBJECT) {
+          json_quote(out, child->name);
+          buf_char(out, ':');
+        }
+        append_tree(out, child);
+      }
+      buf_char(out, tree->type == JSON_ARRAY ? ']' : '}');
+      break;
+  }
+}
+
+void json_write_tree(struct json_write *json, const char *name, const struct json *tree) {
+  json_write_next(json, name);
+  append_tree(json->out, tree);
+}

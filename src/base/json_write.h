@@ -21,6 +21,8 @@
 
 #include "base/bytes.h"
 
+struct json;
+
 #define JSON_WRITE_DEPTH_MAX 32u /* objects and lists that are open at once; one more ends the program */
 
 struct json_write {
@@ -50,5 +52,7 @@ void json_write_raw(struct json_write *json, const char *name, struct str value)
 void json_write_member(struct json_write *json, struct str name, struct str text);
 /* Writes what comes before a value: the caller appends one JSON value to the buf next. */
 void json_write_next(struct json_write *json, const char *name);
+/* A tree that json_parse has read (base/json.h), without its blanks; numbers as they were written. */
+void json_write_tree(struct json_write *json, const char *name, const struct json *tree);
 
 #endif

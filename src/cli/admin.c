@@ -1,6 +1,5 @@
 #include "cli/admin.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "cli/admin_adapter.h"
 #include "cli/admin_parts.h"
 #include "cli/admin_token.h"
@@ -24,51 +24,49 @@
 
 /* ---- items of a reply ---- */
 
-/* Appends all of an item but its closing brace. */
-static void begin_project(struct buf *out, const struct project *project) {
-  admin_begin_item(out);
-  admin_put_text(out, "id", str_of(project->id));
-  admin_put_text(out, "name", str_of(project->name));
-  admin_put_text(out, "time_zone", str_of(project->zone));
-  admin_put_bool(out, "default", project->is_default);
+/* Leaves the item open. */
+static void begin_project(struct json_write *items, const struct project *project) {
+  json_write_object(items, NULL);
+  json_write_text(items, "id", project->id);
+  json_write_text(items, "name", project->name);
+  json_write_text(items, "time_zone", project->zone);
+  json_write_bool(items, "default", project->is_default);
   SCOPED(buf_fini) struct buf labels = {0};
   for (size_t i = 0; i < project->labels_count; i++)
     buf_printf(&labels, "%s%s", i > 0 ? "," : "", project->labels[i]);
-  admin_put_text(out, "labels", buf_view(&labels));
-  admin_put_time(out, "created", project->created_ms);
+  json_write_str(items, "labels", buf_view(&labels));
+  admin_put_time(items, "created", project->created_ms);
 }
 
-static void put_project(struct buf *out, const struct project *project) {
-  begin_project(out, project);
-  buf_char(out, '}');
+static void put_project(struct json_write *items, const struct project *project) {
+  begin_project(items, project);
+  json_write_end(items);
 }
 
-static int put_key_projects(struct buf *out, const struct catalogue *catalogue, const char *public_key) {
+static int put_key_projects(struct json_write *items, const struct catalogue *catalogue, const char *public_key) {
   char(*ids)[PROJECT_ID_MAX + 1] = NULL;
   size_t count;
   int result = catalogue_key_projects(catalogue, str_of(public_key), &ids, &count);
   if (result != 0) return result;
-  buf_text(out, ",\"projects\":[");
-  for (size_t i = 0; i < count; i++) {
-    if (i > 0) buf_char(out, ',');
-    json_quote(out, str_of(ids[i]));
-  }
-  buf_char(out, ']');
+  json_write_list(items, "projects");
+  for (size_t i = 0; i < count; i++)
+    json_write_text(items, NULL, ids[i]);
+  json_write_end(items);
   free(ids);
   return 0;
 }
 
 /* private_key: NULL if it is not shown. It is shown only when the key is created. */
-static int put_key(struct buf *out, const struct catalogue *catalogue, const struct key *key,
+static int put_key(struct json_write *items, const struct catalogue *catalogue, const struct key *key,
                    const char *private_key) {
-  admin_begin_item(out);
-  admin_put_text(out, "public_key", str_of(key->public_key));
-  if (private_key != NULL) admin_put_text(out, "private_key", str_of(private_key));
-  admin_put_bool(out, "disabled", key->disabled);
-  admin_put_bool(out, "sub_account", key->sub_account);
-  int result = put_key_projects(out, catalogue, key->public_key);
-  admin_put_time(out, "created", key->created_ms);
-  buf_char(out, '}');
+  json_write_object(items, NULL);
+  json_write_text(items, "public_key", key->public_key);
+  if (private_key != NULL) json_write_text(items, "private_key", private_key);
+  json_write_bool(items, "disabled", key->disabled);
+  json_write_bool(items, "sub_account", key->sub_account);
+  int result = put_key_projects(items, catalogue, key->public_key);
+  admin_put_time(items, "created", key->created_ms);
+  json_write_end(items);
   return result;
 }
 
@@ -113,7 +111,7 @@ static int read_project(const struct json *request, struct change *change, struc
   return result;
 }
 
-static int show_project(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
+static int show_project(const struct admin *admin, const char *id, struct json_write *items, struct err *err) {
   struct project project;
   if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
     return err_set(err, ERR_INTERNAL, "project %s is not in the catalogue after the change", id);
@@ -122,7 +120,8 @@ static int show_project(const struct admin *admin, const char *id, struct buf *i
   return 0;
 }
 
-static int project_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int project_create(const struct admin *admin, const struct json *request, struct json_write *items,
+                          struct err *err) {
   struct change change = {.type = CHANGE_PROJECT_CREATE};
   int result = read_project(request, &change, err);
   if (result == 0) result = admin_choose_zone(admin, change.project.zone, err);
@@ -165,27 +164,33 @@ static int refuse_move(const struct change *change, const struct ledger_zone_mov
       (unsigned long long)move->seconds);
 }
 
-static void put_move(struct buf *out, const struct ledger_zone_move *move) {
+static void put_move(struct json_write *item, const struct ledger_zone_move *move) {
   char first[ZONE_DATE_SIZE], last[ZONE_DATE_SIZE];
   date_text(move->first_day, first);
   date_text(move->last_day, last);
-  buf_printf(out, ",\"moved\":{\"days\":%u,\"first_day\":\"%s\",\"last_day\":\"%s\",\"tasks\":%llu,\"seconds\":%llu}",
-             move->days, first, last, (unsigned long long)move->tasks, (unsigned long long)move->seconds);
+  json_write_object(item, "moved");
+  json_write_u64(item, "days", move->days);
+  json_write_text(item, "first_day", first);
+  json_write_text(item, "last_day", last);
+  json_write_u64(item, "tasks", move->tasks);
+  json_write_u64(item, "seconds", move->seconds);
+  json_write_end(item);
 }
 
 static int show_set_project(const struct admin *admin, const char *id, const struct ledger_zone_move *move,
-                            struct buf *items, struct err *err) {
+                            struct json_write *items, struct err *err) {
   struct project project;
   if (!catalogue_project(admin->catalogue, str_of(id), &project)) {
     return err_set(err, ERR_INTERNAL, "project %s is not in the catalogue after the change", id);
   }
   begin_project(items, &project);
   if (move->days > 0) put_move(items, move);
-  buf_char(items, '}');
+  json_write_end(items);
   return 0;
 }
 
-static int project_set(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int project_set(const struct admin *admin, const struct json *request, struct json_write *items,
+                       struct err *err) {
   struct change change = {.type = CHANGE_PROJECT_SET};
   struct ledger_zone_move move = {0};
   int result = read_project(request, &change, err);
@@ -200,7 +205,8 @@ static int project_set(const struct admin *admin, const struct json *request, st
   return result == 0 ? show_set_project(admin, change.project.id, &move, items, err) : result;
 }
 
-static int project_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int project_list(const struct admin *admin, const struct json *request, struct json_write *items,
+                        struct err *err) {
   (void)request;
   SCOPED_MALLOC struct project *projects = NULL;
   size_t count;
@@ -243,7 +249,8 @@ static int read_projects(const struct json *request, char ids[][PROJECT_ID_MAX +
   return 0;
 }
 
-static int key_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int key_create(const struct admin *admin, const struct json *request, struct json_write *items,
+                      struct err *err) {
   struct change change = {.type = CHANGE_KEY_CREATE};
   char ids[KEY_PROJECTS_MAX][PROJECT_ID_MAX + 1];
   const char *list[KEY_PROJECTS_MAX];
@@ -260,8 +267,8 @@ static int key_create(const struct admin *admin, const struct json *request, str
   return result;
 }
 
-static int key_set(const struct admin *admin, const struct json *request, enum change_type type, struct buf *items,
-                   struct err *err) {
+static int key_set(const struct admin *admin, const struct json *request, enum change_type type,
+                   struct json_write *items, struct err *err) {
   struct change change = {.type = type};
   struct key key;
   int result = admin_member_copy(request, "public_key", change.key.public_key, sizeof change.key.public_key, err);
@@ -276,15 +283,18 @@ static int key_set(const struct admin *admin, const struct json *request, enum c
   return result;
 }
 
-static int key_disable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int key_disable(const struct admin *admin, const struct json *request, struct json_write *items,
+                       struct err *err) {
   return key_set(admin, request, CHANGE_KEY_DISABLE, items, err);
 }
 
-static int key_enable(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int key_enable(const struct admin *admin, const struct json *request, struct json_write *items,
+                      struct err *err) {
   return key_set(admin, request, CHANGE_KEY_ENABLE, items, err);
 }
 
-static int key_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int key_list(const struct admin *admin, const struct json *request, struct json_write *items,
+                    struct err *err) {
   (void)request;
   SCOPED_MALLOC struct key *keys = NULL;
   size_t count;
@@ -304,12 +314,12 @@ static const char *const outcomes[] = {[VERDICT_STORED] = "stored",
                                        [VERDICT_CONFLICT] = "conflict",
                                        [VERDICT_REJECTED] = "rejected"};
 
-static void put_outcome(struct buf *out, struct str id, enum verdict_outcome outcome, struct str reason) {
-  admin_begin_item(out);
-  admin_put_text(out, "id", id);
-  admin_put_text(out, "outcome", str_of(outcomes[outcome]));
-  admin_put_text(out, "reason", reason);
-  buf_char(out, '}');
+static void put_outcome(struct json_write *items, struct str id, enum verdict_outcome outcome, struct str reason) {
+  json_write_object(items, NULL);
+  json_write_str(items, "id", id);
+  json_write_text(items, "outcome", outcomes[outcome]);
+  json_write_str(items, "reason", reason);
+  json_write_end(items);
 }
 
 /* What waited keeps the token that reported it. */
@@ -318,7 +328,8 @@ static struct str former_token(const struct json *event) {
   return token.len <= USAGE_TOKEN_MAX && !str_has_control(token) ? token : STR("");
 }
 
-static int report_event(const struct admin *admin, const struct json *json, struct buf *items, struct err *err) {
+static int report_event(const struct admin *admin, const struct json *json, struct json_write *items,
+                        struct err *err) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(EVENT_TREE_MAX);
   const struct event_rules rules = {.now_ms = clock_real_ms(clock_system()), .events_max = 1};
   struct event event;
@@ -340,7 +351,8 @@ static int report_event(const struct admin *admin, const struct json *json, stru
   return 0;
 }
 
-static int usage_report(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int usage_report(const struct admin *admin, const struct json *request, struct json_write *items,
+                        struct err *err) {
   const struct json *events = json_member(request, "events");
   int result = 0;
   for (const struct json *event = events != NULL ? events->child : NULL; event != NULL && result == 0;
@@ -354,21 +366,24 @@ static int usage_report(const struct admin *admin, const struct json *request, s
 
 /* Answers at once, so that no other command waits for the checkpoint. A command that waits until it is done asks
  * again, with the `end` of the first answer as `up_to`. Any position beyond the end means the end. */
-static int make_checkpoint(const struct admin *admin, const struct json *request, struct buf *items,
+static int make_checkpoint(const struct admin *admin, const struct json *request, struct json_write *items,
                            struct err *err) {
   uint64_t up_to, end, covered;
   if (admin->checkpoint == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no record is in memory only");
   if (!json_member_u64(request, "up_to", &up_to)) return err_set(err, ERR_USAGE, "up_to is missing or no position");
   int result = admin->checkpoint(admin->arg, up_to, &end, &covered, err);
   if (result != 0) return result;
-  admin_begin_item(items);
-  buf_printf(items, "\"end\":%" PRIu64 ",\"covered\":%" PRIu64 "}", end, covered);
+  json_write_object(items, NULL);
+  json_write_u64(items, "end", end);
+  json_write_u64(items, "covered", covered);
+  json_write_end(items);
   return 0;
 }
 
 /* ---- agents and sources ---- */
 
-static int sources_list_all(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+static int sources_list_all(const struct admin *admin, const struct json *request, struct json_write *items,
+                            struct err *err) {
   struct str project = json_member_text(request, "project");
   struct project found;
   if (admin->list_sources == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
@@ -377,7 +392,7 @@ static int sources_list_all(const struct admin *admin, const struct json *reques
   return admin->list_sources(admin->arg, project, admin_member_flag(request, "problems"), items, err);
 }
 
-static int sources_forget_agent(const struct admin *admin, const struct json *request, struct buf *items,
+static int sources_forget_agent(const struct admin *admin, const struct json *request, struct json_write *items,
                                 struct err *err) {
   (void)items;
   if (admin->forget_agent == NULL) return err_set(err, ERR_NOT_FOUND, "no server runs, so no agent can report");
@@ -388,7 +403,7 @@ static int sources_forget_agent(const struct admin *admin, const struct json *re
 
 static const struct {
   const char *name;
-  int (*run)(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
+  int (*run)(const struct admin *admin, const struct json *request, struct json_write *items, struct err *err);
 } commands[] = {
     {"project create", project_create},
     {"project set", project_set},
@@ -409,22 +424,32 @@ static const struct {
     {"sources forget", sources_forget_agent},
 };
 
+/* Leaves the list of items open. */
+static struct json_write begin_reply(const char *code, const char *text, struct buf *reply) {
+  struct json_write json = json_write_to(reply);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "code", code);
+  json_write_text(&json, "text", text);
+  json_write_list(&json, "items");
+  return json;
+}
+
 void admin_reply_error(const struct err *err, struct buf *reply) {
-  buf_text(reply, "{\"code\":");
-  json_quote(reply, str_of(err_name(-(int)err->code)));
-  buf_text(reply, ",\"text\":");
-  json_quote(reply, str_of(err->text));
-  buf_text(reply, ",\"items\":[]}");
+  struct json_write json = begin_reply(err_name(-(int)err->code), err->text, reply);
+  json_write_end(&json);
+  json_write_end(&json);
 }
 
 static int execute(const struct admin *admin, const struct json *request, struct buf *reply, struct err *err) {
   struct str name = json_member_text(request, "command");
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
     if (!str_equal(name, str_of(commands[i].name))) continue;
-    buf_text(reply, "{\"code\":\"OK\",\"text\":\"\",\"items\":[");
-    int result = commands[i].run(admin, request, reply, err);
-    buf_text(reply, "]}");
-    return result;
+    struct json_write json = begin_reply("OK", "", reply);
+    int result = commands[i].run(admin, request, &json, err);
+    if (result != 0) return result; /* a reply that reports the error replaces this one */
+    json_write_end(&json);
+    json_write_end(&json);
+    return 0;
   }
   return err_set(
       err, ERR_USAGE,

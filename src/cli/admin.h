@@ -8,6 +8,7 @@
 #define CODECMETER_CLI_ADMIN_H
 
 #include "base/bytes.h"
+#include "base/json_write.h"
 #include "http/endpoints.h"
 #include "ledger/ledger.h"
 
@@ -33,7 +34,7 @@ struct admin {
    * up to which derived files are complete. NULL: no server runs. */
   int (*checkpoint)(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *ret_covered, struct err *err);
   /* sources_list and sources_forget. NULL: no server runs. */
-  int (*list_sources)(void *arg, struct str project, bool only_troubles, struct buf *out, struct err *err);
+  int (*list_sources)(void *arg, struct str project, bool only_troubles, struct json_write *items, struct err *err);
   int (*forget_agent)(void *arg, struct str project, struct str name, struct err *err);
   void *arg;
   const struct token_uses *token_uses; /* for token lists; NULL: no use is known */

@@ -1,6 +1,5 @@
 #include "cli/admin_adapter.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,15 +17,10 @@ static int need_server(const struct admin *admin, struct err *err) {
   return err_set(err, ERR_NOT_FOUND, "no server runs on the data directory: start it, because it has the scripts");
 }
 
-static void begin_item(struct buf *out) { buf_text(out, out->ptr[out->len - 1] == '[' ? "{" : ",{"); }
-
-static void put_number(struct buf *out, const char *name, uint64_t value) {
-  buf_printf(out, ",\"%s\":%" PRIu64, name, value);
-}
-
 /* ---- list ---- */
 
-int admin_adapter_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+int admin_adapter_list(const struct admin *admin, const struct json *request, struct json_write *items,
+                       struct err *err) {
   (void)request;
   int result = need_server(admin, err);
   if (result != 0) return result;
@@ -35,16 +29,16 @@ int admin_adapter_list(const struct admin *admin, const struct json *request, st
   for (size_t i = 0; (adapter = adapters_at(adapters->set, i)) != NULL; i++) {
     struct adapter_counts counts;
     endpoint_adapters_counts(adapters->endpoint, i, &counts);
-    begin_item(items);
-    json_add_member(items, "name", adapter_name(adapter));
-    json_add_member(items, "origin", adapter_origin(adapter));
-    put_number(items, "notices", counts.notices);
-    put_number(items, "outputs", counts.outputs);
-    put_number(items, "unresolved", counts.unresolved);
-    put_number(items, "rejected", counts.rejected);
-    put_number(items, "ignored", counts.ignored);
-    put_number(items, "quarantined", counts.quarantined);
-    buf_char(items, '}');
+    json_write_object(items, NULL);
+    json_write_text(items, "name", adapter_name(adapter));
+    json_write_text(items, "origin", adapter_origin(adapter));
+    json_write_u64(items, "notices", counts.notices);
+    json_write_u64(items, "outputs", counts.outputs);
+    json_write_u64(items, "unresolved", counts.unresolved);
+    json_write_u64(items, "rejected", counts.rejected);
+    json_write_u64(items, "ignored", counts.ignored);
+    json_write_u64(items, "quarantined", counts.quarantined);
+    json_write_end(items);
   }
   return 0;
 }
@@ -172,27 +166,26 @@ static void keep_reason(struct retry *retry, int result) {
     diag_warning("the new reason of notice %s is not kept: %s", retry->id, err.text);
 }
 
-static void put_retry(const struct retry *retry, int result, struct buf *items) {
+static void put_retry(const struct retry *retry, int result, struct json_write *items) {
   const struct ingest_counts *counts = &retry->counts;
-  begin_item(items);
-  json_add_member(items, "id", retry->id);
-  buf_text(items, ",\"adapter\":");
-  json_quote(items, retry->file.notice.adapter);
-  json_add_member(items, "result",
+  json_write_object(items, NULL);
+  json_write_text(items, "id", retry->id);
+  json_write_str(items, "adapter", retry->file.notice.adapter);
+  json_write_text(items, "result",
                   result == 0                                    ? "left"
                   : result == -ERR_NOT_FOUND && !retry->is_known ? "unknown"
                                                                  : "stays");
-  put_number(items, "stored", counts->stored);
-  put_number(items, "unresolved", counts->unresolved);
-  put_number(items, "duplicate", counts->duplicate);
-  put_number(items, "conflict", counts->conflict);
-  put_number(items, "rejected", counts->rejected);
-  put_number(items, "ignored", retry->ignored_count);
-  json_add_member(items, "reason", result == 0 ? "" : retry->err.text);
-  buf_char(items, '}');
+  json_write_u64(items, "stored", counts->stored);
+  json_write_u64(items, "unresolved", counts->unresolved);
+  json_write_u64(items, "duplicate", counts->duplicate);
+  json_write_u64(items, "conflict", counts->conflict);
+  json_write_u64(items, "rejected", counts->rejected);
+  json_write_u64(items, "ignored", retry->ignored_count);
+  json_write_text(items, "reason", result == 0 ? "" : retry->err.text);
+  json_write_end(items);
 }
 
-static void retry_one(const struct admin_adapters *adapters, const char *id, struct buf *items) {
+static void retry_one(const struct admin_adapters *adapters, const char *id, struct json_write *items) {
   SCOPED(retry_fini) struct retry retry = {.adapters = adapters, .id = id};
   int result = quarantine_read(adapters->data, id, &retry.file, &retry.err);
   retry.is_known = result == 0;
@@ -206,8 +199,8 @@ static void retry_one(const struct admin_adapters *adapters, const char *id, str
 }
 
 /* Calls `visit` for each id of the request. */
-static int each_id(const struct admin *admin, const struct json *request, struct buf *items,
-                   void (*visit)(const struct admin_adapters *adapters, const char *id, struct buf *items),
+static int each_id(const struct admin *admin, const struct json *request, struct json_write *items,
+                   void (*visit)(const struct admin_adapters *adapters, const char *id, struct json_write *items),
                    struct err *err) {
   const struct json *ids = json_member(request, "ids");
   int result = need_server(admin, err);
@@ -227,13 +220,14 @@ static int each_id(const struct admin *admin, const struct json *request, struct
   return 0;
 }
 
-int admin_adapter_retry(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+int admin_adapter_retry(const struct admin *admin, const struct json *request, struct json_write *items,
+                        struct err *err) {
   return each_id(admin, request, items, retry_one, err);
 }
 
 /* ---- drop ---- */
 
-static void drop_one(const struct admin_adapters *adapters, const char *id, struct buf *items) {
+static void drop_one(const struct admin_adapters *adapters, const char *id, struct json_write *items) {
   SCOPED(quarantine_file_fini) struct quarantine_file file = {0};
   struct err why = {0}, err = {0};
   int read = quarantine_read(adapters->data, id, &file, &why);
@@ -244,13 +238,14 @@ static void drop_one(const struct admin_adapters *adapters, const char *id, stru
                  STR_ARG(notice->adapter), notice->body.len, STR_ARG(notice->token));
   else if (result == 0)
     diag_warning("adapter drop: notice %s was given up: its outputs do not count; %s", id, why.text);
-  begin_item(items);
-  json_add_member(items, "id", id);
-  json_add_member(items, "result", result == 0 ? "dropped" : result == -ERR_NOT_FOUND ? "unknown" : "stays");
-  json_add_member(items, "reason", result == 0 ? "" : err.text);
-  buf_char(items, '}');
+  json_write_object(items, NULL);
+  json_write_text(items, "id", id);
+  json_write_text(items, "result", result == 0 ? "dropped" : result == -ERR_NOT_FOUND ? "unknown" : "stays");
+  json_write_text(items, "reason", result == 0 ? "" : err.text);
+  json_write_end(items);
 }
 
-int admin_adapter_drop(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+int admin_adapter_drop(const struct admin *admin, const struct json *request, struct json_write *items,
+                       struct err *err) {
   return each_id(admin, request, items, drop_one, err);
 }

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "cli/admin.h"
 #include "cli/control.h"
 #include "cli/datadir.h"
@@ -20,30 +21,33 @@
 
 /* ---- requests ---- */
 
-void admin_begin(struct buf *request, const char *group, const char *verb) {
-  buf_printf(request, "{\"command\":\"%s %s\"", group, verb);
+struct json_write admin_begin(struct buf *out, const char *group, const char *verb) {
+  struct json_write request = json_write_to(out);
+  json_write_object(&request, NULL);
+  json_write_next(&request, "command");
+  buf_printf(out, "\"%s %s\"", group, verb);
+  return request;
 }
 
-void admin_text(struct buf *request, const char *name, const char *value) {
-  if (value == NULL) return;
-  if (!str_is_utf8(str_of(value))) request->failed = true;
-  buf_printf(request, ",\"%s\":", name);
-  json_quote(request, str_of(value));
+static void write_text(struct json_write *request, const char *name, const char *value) {
+  if (!str_is_utf8(str_of(value))) request->out->failed = true;
+  json_write_text(request, name, value);
 }
 
-void admin_flag(struct buf *request, const char *name, bool value) {
-  if (value) buf_printf(request, ",\"%s\":true", name);
+void admin_text(struct json_write *request, const char *name, const char *value) {
+  if (value != NULL) write_text(request, name, value);
 }
 
-void admin_list(struct buf *request, const char *name, char *const *values) {
+void admin_flag(struct json_write *request, const char *name, bool value) {
+  if (value) json_write_bool(request, name, true);
+}
+
+void admin_list(struct json_write *request, const char *name, char *const *values) {
   if (values == NULL) return;
-  buf_printf(request, ",\"%s\":[", name);
-  for (size_t i = 0; values[i] != NULL; i++) {
-    if (!str_is_utf8(str_of(values[i]))) request->failed = true;
-    if (i > 0) buf_char(request, ',');
-    json_quote(request, str_of(values[i]));
-  }
-  buf_char(request, ']');
+  json_write_list(request, name);
+  for (size_t i = 0; values[i] != NULL; i++)
+    write_text(request, NULL, values[i]);
+  json_write_end(request);
 }
 
 /* ---- carrying out ---- */
@@ -142,41 +146,6 @@ static void print_quietly(const struct json *items, const struct admin_print *pr
   }
 }
 
-static void append_json(const struct json *node, struct buf *out) {
-  const char *separator = "";
-  switch (node->type) {
-    case JSON_NULL:
-      buf_text(out, "null");
-      break;
-    case JSON_TRUE:
-      buf_text(out, "true");
-      break;
-    case JSON_FALSE:
-      buf_text(out, "false");
-      break;
-    case JSON_NUMBER:
-      buf_str(out, node->text);
-      break;
-    case JSON_STRING:
-      json_quote(out, node->text);
-      break;
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-      buf_char(out, node->type == JSON_ARRAY ? '[' : '{');
-      for (const struct json *child = node->child; child != NULL; child = child->next) {
-        buf_text(out, separator);
-        separator = ",";
-        if (node->type == JSON_OBJECT) {
-          json_quote(out, child->name);
-          buf_char(out, ':');
-        }
-        append_json(child, out);
-      }
-      buf_char(out, node->type == JSON_ARRAY ? ']' : '}');
-      break;
-  }
-}
-
 static void print_items(const struct json *items, const struct admin_print *print) {
   if (print->columns == NULL) return;
   if (!print->json) {
@@ -187,8 +156,9 @@ static void print_items(const struct json *items, const struct admin_print *prin
     return;
   }
   SCOPED(buf_fini) struct buf text = {0};
+  struct json_write json = json_write_to(&text);
   const struct json *shown = print->is_list ? items : items->child;
-  if (shown != NULL) append_json(shown, &text);
+  if (shown != NULL) json_write_tree(&json, NULL, shown);
   buf_char(&text, '\n');
   (void)fwrite(text.ptr, 1, text.len, stdout);
   if (text.ptr != NULL) bytes_wipe(text.ptr, text.len);
@@ -220,18 +190,19 @@ static int print_reply(struct str reply, const struct admin_print *print, struct
   return 0;
 }
 
-int admin_command(const char *data, struct buf *request, const struct admin_print *print, struct err *err) {
+int admin_command(const char *data, struct json_write *request, const struct admin_print *print, struct err *err) {
+  struct buf *text = request->out;
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;
   SCOPED(buf_fini) struct buf reply = {0};
-  if (request->failed)
+  if (text->failed)
     return err_set(err, ERR_USAGE, "a value on the command line is not UTF-8, or the values are too long");
-  buf_char(request, '}');
-  char *padding = buf_extend(request, JSON_PADDING);
+  json_write_end(request);
+  char *padding = buf_extend(text, JSON_PADDING);
   CHECK(padding != NULL);
   memset(padding, 0, JSON_PADDING);
-  request->len -= JSON_PADDING;
+  text->len -= JSON_PADDING;
   int result = datadir_open(datadir_choose(data), false, &dir, err);
-  if (result == 0) result = execute(&dir, print->needs_server, buf_view(request), &reply, err);
+  if (result == 0) result = execute(&dir, print->needs_server, buf_view(text), &reply, err);
   if (result != 0) return result;
   char *behind = buf_extend(&reply, JSON_PADDING);
   CHECK(behind != NULL);

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "cli/options.h"
 
 /* A column of the table that a list or a change prints. */
@@ -25,14 +26,15 @@ struct admin_print {
   void *arg;
 };
 
-/* A request begins with admin_begin; admin_command ends it. The others append ,"name":value when a value is given.
- * admin_command refuses a request with a text that is not UTF-8. */
-void admin_begin(struct buf *request, const char *group, const char *verb);
-void admin_text(struct buf *request, const char *name, const char *value);
-void admin_flag(struct buf *request, const char *name, bool value);
-void admin_list(struct buf *request, const char *name, char *const *values);
+/* A request begins with admin_begin, which writes to out; admin_command ends it. The others write a member when a
+ * value is given. admin_command refuses a request with a text that is not UTF-8. */
+struct json_write admin_begin(struct buf *out, const char *group, const char *verb);
+void admin_text(struct json_write *request, const char *name, const char *value);
+void admin_flag(struct json_write *request, const char *name, bool value);
+void admin_list(struct json_write *request, const char *name, char *const *values);
 
 /* Sends the request for a data directory, running server or not, and prints the answer. */
-MUST_USE int admin_command(const char *data, struct buf *request, const struct admin_print *print, struct err *err);
+MUST_USE int admin_command(const char *data, struct json_write *request, const struct admin_print *print,
+                           struct err *err);
 
 #endif

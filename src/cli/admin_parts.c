@@ -27,21 +27,8 @@ int admin_choose_zone(const struct admin *admin, char zone[ZONE_NAME_MAX + 1], s
              : err_set(err, ERR_RANGE, "project.time_zone is longer than %d bytes", ZONE_NAME_MAX);
 }
 
-void admin_put_text(struct buf *out, const char *name, struct str value) {
-  if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
-  json_quote(out, str_of(name));
-  buf_char(out, ':');
-  json_quote(out, value);
-}
-
-void admin_put_bool(struct buf *out, const char *name, bool value) {
-  buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
-}
-
-void admin_put_time(struct buf *out, const char *name, int64_t ms) {
+void admin_put_time(struct json_write *item, const char *name, int64_t ms) {
   char text[RFC3339_SIZE] = "";
   if (ms != 0) rfc3339_format(ms, text);
-  admin_put_text(out, name, str_of(text));
+  json_write_text(item, name, text);
 }
-
-void admin_begin_item(struct buf *out) { buf_text(out, out->ptr[out->len - 1] == '[' ? "{" : ",{"); }

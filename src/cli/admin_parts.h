@@ -1,4 +1,4 @@
-/* What the administrative commands share: reading members of a request, and writing items of a reply. Only for
+/* What the administrative commands share: reading members of a request, and writing times into items. Only for
  * admin.c and its parts. */
 #ifndef CODECMETER_CLI_ADMIN_PARTS_H
 #define CODECMETER_CLI_ADMIN_PARTS_H
@@ -13,11 +13,7 @@ MUST_USE int admin_member_copy(const struct json *request, const char *name, cha
 /* If zone is empty, takes the server's setting. -ERR_USAGE if there is none either. */
 MUST_USE int admin_choose_zone(const struct admin *admin, char zone[ZONE_NAME_MAX + 1], struct err *err);
 
-/* Begins the next object of a list that is open. */
-void admin_begin_item(struct buf *out);
-void admin_put_text(struct buf *out, const char *name, struct str value);
-void admin_put_bool(struct buf *out, const char *name, bool value); /* never the first member */
-/* A time as RFC 3339; "" if ms is 0. */
-void admin_put_time(struct buf *out, const char *name, int64_t ms);
+/* Writes a time as RFC 3339; "" if ms is 0. */
+void admin_put_time(struct json_write *item, const char *name, int64_t ms);
 
 #endif

@@ -20,20 +20,21 @@ static int64_t last_used_ms(const struct admin *admin, const char *id) {
   return admin->token_uses != NULL ? token_uses_last_ms(admin->token_uses, id) : 0;
 }
 
-static void put_token(struct buf *out, const struct admin *admin, const struct token *token, const char *secret) {
-  admin_begin_item(out);
-  admin_put_text(out, "id", str_of(token->id));
-  if (secret != NULL) admin_put_text(out, "token", str_of(secret));
-  admin_put_text(out, "scope", str_of(scopes[token->scope]));
-  admin_put_text(out, "project", str_of(token->project));
-  admin_put_bool(out, "creates_projects", token->creates_projects);
-  admin_put_text(out, "time_zone", str_of(token->zone));
-  admin_put_text(out, "label", str_of(token->label));
-  admin_put_time(out, "expires", token->expires_ms);
-  admin_put_time(out, "last_used", last_used_ms(admin, token->id));
-  admin_put_bool(out, "revoked", token->revoked);
-  admin_put_time(out, "created", token->created_ms);
-  buf_char(out, '}');
+static void put_token(struct json_write *items, const struct admin *admin, const struct token *token,
+                      const char *secret) {
+  json_write_object(items, NULL);
+  json_write_text(items, "id", token->id);
+  if (secret != NULL) json_write_text(items, "token", secret);
+  json_write_text(items, "scope", scopes[token->scope]);
+  json_write_text(items, "project", token->project);
+  json_write_bool(items, "creates_projects", token->creates_projects);
+  json_write_text(items, "time_zone", token->zone);
+  json_write_text(items, "label", token->label);
+  admin_put_time(items, "expires", token->expires_ms);
+  admin_put_time(items, "last_used", last_used_ms(admin, token->id));
+  json_write_bool(items, "revoked", token->revoked);
+  admin_put_time(items, "created", token->created_ms);
+  json_write_end(items);
 }
 
 /* ---- what `token create` is asked for ---- */
@@ -143,7 +144,8 @@ static int read_token(const struct admin *admin, const struct json *request, str
 
 /* ---- commands ---- */
 
-int admin_token_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+int admin_token_create(const struct admin *admin, const struct json *request, struct json_write *items,
+                       struct err *err) {
   struct change change = {.type = CHANGE_TOKEN_CREATE};
   char secret[TOKEN_SECRET_SIZE];
   struct token made;
@@ -160,7 +162,7 @@ int admin_token_create(const struct admin *admin, const struct json *request, st
 }
 
 /* id: NULL for all. */
-static int show_tokens(const struct admin *admin, const char *id, struct buf *items, struct err *err) {
+static int show_tokens(const struct admin *admin, const char *id, struct json_write *items, struct err *err) {
   SCOPED_MALLOC struct token *tokens = NULL;
   size_t count;
   int result = catalogue_tokens(admin->catalogue, &tokens, &count);
@@ -171,7 +173,8 @@ static int show_tokens(const struct admin *admin, const char *id, struct buf *it
   return 0;
 }
 
-int admin_token_revoke(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+int admin_token_revoke(const struct admin *admin, const struct json *request, struct json_write *items,
+                       struct err *err) {
   struct change change = {.type = CHANGE_TOKEN_REVOKE};
   int result = admin_member_copy(request, "id", change.token.id, sizeof change.token.id, err);
   if (result == 0 && change.token.id[0] == '\0') result = err_set(err, ERR_USAGE, "no token is named: give its ID");
@@ -179,7 +182,8 @@ int admin_token_revoke(const struct admin *admin, const struct json *request, st
   return result == 0 ? show_tokens(admin, change.token.id, items, err) : result;
 }
 
-int admin_token_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err) {
+int admin_token_list(const struct admin *admin, const struct json *request, struct json_write *items,
+                     struct err *err) {
   (void)request;
   return show_tokens(admin, NULL, items, err);
 }

@@ -10,9 +10,12 @@
 /* The item also has the secret, as "token". Members: "scope" (write, the default, read or void); "project" (an id, or
  * "all"; without it, all); "label"; "expires" (a duration from now, a date, which means its beginning in UTC, or an
  * RFC 3339 time; it must be in the future); "create_projects", "time_zone". */
-int admin_token_create(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
+int admin_token_create(const struct admin *admin, const struct json *request, struct json_write *items,
+                       struct err *err);
 /* Revokes the token "id". */
-int admin_token_revoke(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
-int admin_token_list(const struct admin *admin, const struct json *request, struct buf *items, struct err *err);
+int admin_token_revoke(const struct admin *admin, const struct json *request, struct json_write *items,
+                       struct err *err);
+int admin_token_list(const struct admin *admin, const struct json *request, struct json_write *items,
+                     struct err *err);
 
 #endif

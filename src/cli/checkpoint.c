@@ -11,6 +11,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_write.h"
+#include "cli/admin_command.h"
 #include "cli/control.h"
 
 #define WAIT_MS 120000
@@ -43,7 +45,9 @@ static int read_answer(struct str reply, struct answer *ret, struct err *err) {
 static int ask(const struct datadir *dir, uint64_t up_to, struct answer *ret, struct err *err) {
   SCOPED(buf_fini) struct buf request = {0};
   SCOPED(buf_fini) struct buf reply = {0};
-  buf_printf(&request, "{\"command\":\"checkpoint make\",\"up_to\":%" PRIu64 "}", up_to);
+  struct json_write json = admin_begin(&request, "checkpoint", "make");
+  json_write_u64(&json, "up_to", up_to);
+  json_write_end(&json);
   int result = control_ask(dir, buf_view(&request), &reply, err);
   if (result != 0) return result;
   char *padding = buf_extend(&reply, JSON_PADDING);

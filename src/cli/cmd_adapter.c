@@ -16,6 +16,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "cli/admin_command.h"
 #include "cli/command.h"
 #include "cli/datadir.h"
@@ -60,24 +61,23 @@ static const struct table_column notice_columns[] = {{.title = "ID"},      {.tit
 
 struct listing {
   struct table *table;
-  struct buf json;
-  size_t count;
+  struct buf text;
+  struct json_write json; /* into text: a list */
 };
 
 static void list_adapter(void *arg, const struct json *item) {
   struct listing *listing = arg;
   table_cell(listing->table, json_member_text(item, "name"));
-  buf_text(&listing->json, listing->count++ > 0 ? ",{\"name\":" : "{\"name\":");
-  json_quote(&listing->json, json_member_text(item, "name"));
-  buf_text(&listing->json, ",\"script\":");
-  json_quote(&listing->json, json_member_text(item, "origin"));
+  json_write_object(&listing->json, NULL);
+  json_write_str(&listing->json, "name", json_member_text(item, "name"));
+  json_write_str(&listing->json, "script", json_member_text(item, "origin"));
   for (size_t i = 0; i < COUNTS; i++) {
     const struct json *count = json_member(item, count_names[i]);
     table_cell(listing->table, count != NULL ? count->text : STR(""));
-    buf_printf(&listing->json, ",\"%s\":%.*s", count_names[i], STR_ARG(count != NULL ? count->text : STR("0")));
+    json_write_raw(&listing->json, count_names[i], count != NULL ? count->text : STR("0"));
   }
   table_cell(listing->table, json_member_text(item, "origin"));
-  buf_char(&listing->json, '}');
+  json_write_end(&listing->json);
 }
 
 static void put_age(int64_t age_ms, struct buf *out) {
@@ -107,28 +107,45 @@ static void print_notices(const struct quarantine_list *list) {
   table_print(table);
 }
 
-static void put_notices_json(const struct quarantine_list *list, struct buf *out) {
+static void put_notices_json(const struct quarantine_list *list, struct json_write *json) {
+  json_write_list(json, "quarantine");
   for (size_t i = 0; i < list->count; i++) {
     const struct quarantine_entry *entry = &list->items[i];
     char arrived[RFC3339_SIZE];
     rfc3339_format(entry->arrived_ms, arrived);
-    buf_text(out, i > 0 ? ",{" : "{");
-    json_add_member(out, "id", entry->id);
-    json_add_member(out, "arrived", arrived);
-    json_add_member(out, "adapter", entry->adapter);
-    json_add_member(out, "project", entry->project);
-    buf_printf(out, ",\"bytes\":%" PRIu64, entry->bytes);
-    json_add_member(out, "reason", entry->reason);
-    buf_char(out, '}');
+    json_write_object(json, NULL);
+    json_write_text(json, "id", entry->id);
+    json_write_text(json, "arrived", arrived);
+    json_write_text(json, "adapter", entry->adapter);
+    json_write_text(json, "project", entry->project);
+    json_write_u64(json, "bytes", entry->bytes);
+    json_write_text(json, "reason", entry->reason);
+    json_write_end(json);
   }
+  json_write_end(json);
+}
+
+static int print_lists_json(const struct listing *adapters, bool runs, const struct quarantine_list *list,
+                            struct err *err) {
+  SCOPED(buf_fini) struct buf out = {.failed = adapters->text.failed};
+  struct json_write json = json_write_to(&out);
+  json_write_object(&json, NULL);
+  if (runs)
+    json_write_raw(&json, "adapters", buf_view(&adapters->text));
+  else
+    json_write_null(&json, "adapters");
+  put_notices_json(list, &json);
+  json_write_end(&json);
+  buf_char(&out, '\n');
+  return usage_text_print(&out, err);
 }
 
 /* ret_runs: false if no server runs; then nothing is known of its adapters. */
 static int ask_for_adapters(const struct adapter_options *options, struct listing *listing, bool *ret_runs,
                             struct err *err) {
-  SCOPED(buf_fini) struct buf request = {0};
+  SCOPED(buf_fini) struct buf text = {0};
   const struct admin_print print = {.is_list = true, .needs_server = true, .look = list_adapter, .arg = listing};
-  admin_begin(&request, "adapter", "list");
+  struct json_write request = admin_begin(&text, "adapter", "list");
   int result = admin_command(options->data, &request, &print, err);
   *ret_runs = result == 0;
   return result == -ERR_NOT_FOUND ? 0 : result;
@@ -152,20 +169,15 @@ static int list(const struct adapter_options *options, struct err *err) {
   SCOPED(quarantine_list_fini) struct quarantine_list notices = {0};
   struct listing listing = {.table = table};
   bool runs = false;
+  listing.json = json_write_to(&listing.text);
+  json_write_list(&listing.json, NULL);
   int result = datadir_open(datadir_choose(options->data), false, &dir, err);
   if (result == 0) result = ask_for_adapters(options, &listing, &runs, err);
+  json_write_end(&listing.json);
   if (result == 0) result = quarantine_list(dir.path, say_damaged, NULL, &notices, err);
   if (result == 0 && !options->json) print_lists(&listing, runs, &notices);
-  if (result == 0 && options->json) {
-    SCOPED(buf_fini) struct buf out = {0};
-    struct str adapters = buf_view(&listing.json);
-    buf_printf(&out, "{\"adapters\":%s%.*s%s,\"quarantine\":[", runs ? "[" : "null", STR_ARG(adapters),
-               runs ? "]" : "");
-    put_notices_json(&notices, &out);
-    buf_text(&out, "]}\n");
-    result = usage_text_print(&out, err);
-  }
-  buf_fini(&listing.json);
+  if (result == 0 && options->json) result = print_lists_json(&listing, runs, &notices, err);
+  buf_fini(&listing.text);
   if (result != 0 || notices.damaged == 0) return result;
   return err_set(err, ERR_CORRUPT,
                  "%zu files in the quarantine cannot be read: move them away, or drop them by their ids",
@@ -195,7 +207,8 @@ static const char *const drop_names[] = {"id", "result", "reason", NULL};
 struct outcome {
   const char *const *names; /* members of an item, in the order of the table */
   struct table *table;
-  struct buf json;
+  struct buf text;
+  struct json_write json; /* into text: a list */
   size_t count, stayed;
 };
 
@@ -203,30 +216,28 @@ static void put_member(const struct json *item, const char *name, struct outcome
   const struct json *member = json_member(item, name);
   struct str text = member != NULL ? member->text : STR("");
   table_cell(outcome->table, text);
-  if (name != outcome->names[0]) buf_char(&outcome->json, ',');
-  buf_printf(&outcome->json, "\"%s\":", name);
   if (member != NULL && member->type == JSON_NUMBER)
-    buf_str(&outcome->json, text);
+    json_write_raw(&outcome->json, name, text);
   else
-    json_quote(&outcome->json, text);
+    json_write_str(&outcome->json, name, text);
 }
 
 static void take_result(void *arg, const struct json *item) {
   struct outcome *outcome = arg;
   struct str result = json_member_text(item, "result");
-  buf_text(&outcome->json, outcome->json.len > 0 ? ",{" : "{");
+  json_write_object(&outcome->json, NULL);
   outcome->count++;
   for (size_t i = 0; outcome->names[i] != NULL; i++)
     put_member(item, outcome->names[i], outcome);
-  buf_char(&outcome->json, '}');
+  json_write_end(&outcome->json);
   outcome->stayed += !str_equal(result, STR("left")) && !str_equal(result, STR("dropped"));
 }
 
 static int send(const struct adapter_options *options, const char *verb, char **ids, struct outcome *outcome,
                 struct err *err) {
-  SCOPED(buf_fini) struct buf request = {0};
+  SCOPED(buf_fini) struct buf text = {0};
   const struct admin_print print = {.is_list = true, .needs_server = true, .look = take_result, .arg = outcome};
-  admin_begin(&request, "adapter", verb);
+  struct json_write request = admin_begin(&text, "adapter", verb);
   admin_list(&request, "ids", ids);
   return admin_command(options->data, &request, &print, err);
 }
@@ -261,11 +272,11 @@ static int send_every(const struct adapter_options *options, struct outcome *out
   return send_all(options, "retry", ids, outcome, err);
 }
 
-static int print_outcome(const struct adapter_options *options, const struct outcome *outcome, struct err *err) {
-  SCOPED(buf_fini) struct buf out = {0};
+static int print_outcome(const struct adapter_options *options, struct outcome *outcome, struct err *err) {
   if (options->json) {
-    buf_printf(&out, "[%.*s]\n", STR_ARG(buf_view(&outcome->json)));
-    return usage_text_print(&out, err);
+    json_write_end(&outcome->json);
+    buf_char(&outcome->text, '\n');
+    return usage_text_print(&outcome->text, err);
   }
   if (outcome->count > 0 && !options_quiet()) table_print(outcome->table);
   return 0;
@@ -279,11 +290,13 @@ static int retry_or_drop(const char *verb, const struct adapter_options *options
   if (options->all == (options->notices != NULL))
     return err_set(err, ERR_USAGE,
                    "give the IDs of notices, or --all to retry all; `codecmeter adapter list` prints the IDs");
+  outcome.json = json_write_to(&outcome.text);
+  json_write_list(&outcome.json, NULL);
   int result =
       options->all ? send_every(options, &outcome, err) : send_all(options, verb, options->notices, &outcome, err);
   struct err why = {0};
   int printed = print_outcome(options, &outcome, result == 0 ? err : &why); /* also of those before an error */
-  buf_fini(&outcome.json);
+  buf_fini(&outcome.text);
   if (result == 0) result = printed;
   if (result != 0 || outcome.stayed == 0) return result;
   return err_set(err, ERR_RANGE, "%s: %zu of %zu", drops ? "not dropped" : "not out of the quarantine",
@@ -393,42 +406,41 @@ static void print_outputs(const struct reading *reading) {
   }
 }
 
-static void put_outputs_json(const struct events *events, struct buf *out) {
+static void put_outputs_json(const struct events *events, struct json_write *json) {
   size_t next = 0;
+  json_write_list(json, "outputs");
   for (size_t i = 0; i < events->count; i++) {
     const struct event *event = &events->items[i];
     const struct usage *usage = event->reason == NULL ? &events->usages[next++] : NULL;
-    if (i > 0) buf_char(out, ',');
     if (usage != NULL) {
-      usage_text_json(usage, out);
-      json_add_member(out, "result", result_of(usage));
-      buf_text(out, ",\"missing\":\"");
-      if (usage->kind == USAGE_UNRESOLVED) usage_field_names(usage_missing(usage), usage->kind, out);
-      buf_text(out, "\"}");
+      usage_text_json(usage, NULL, json);
+      json_write_text(json, "result", result_of(usage));
+      usage_text_missing(usage, json);
     } else {
-      buf_text(out, "{\"id\":");
-      json_quote(out, event->id);
-      json_add_member(out, "result", "rejected");
-      json_add_member(out, "reason", event->reason);
-      buf_char(out, '}');
+      json_write_object(json, NULL);
+      json_write_str(json, "id", event->id);
+      json_write_text(json, "result", "rejected");
+      json_write_text(json, "reason", event->reason);
     }
+    json_write_end(json);
   }
+  json_write_end(json);
 }
 
 /* error: NULL, or why the script gave nothing. */
 static int print_json(const char *name, const struct reading *reading, const char *error, struct err *err) {
   SCOPED(buf_fini) struct buf out = {0};
-  buf_char(&out, '{');
-  json_add_member(&out, "notice", name);
-  if (error != NULL) json_add_member(&out, "error", error);
-  buf_text(&out, ",\"outputs\":[");
-  put_outputs_json(&reading->events, &out);
-  buf_text(&out, "],\"ignored\":[");
-  for (size_t i = 0; i < reading->ignored_count; i++) {
-    if (i > 0) buf_char(&out, ',');
-    json_quote(&out, str_of(reading->ignored[i]));
-  }
-  buf_text(&out, "]}\n");
+  struct json_write json = json_write_to(&out);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "notice", name);
+  if (error != NULL) json_write_text(&json, "error", error);
+  put_outputs_json(&reading->events, &json);
+  json_write_list(&json, "ignored");
+  for (size_t i = 0; i < reading->ignored_count; i++)
+    json_write_text(&json, NULL, reading->ignored[i]);
+  json_write_end(&json);
+  json_write_end(&json);
+  buf_char(&out, '\n');
   return usage_text_print(&out, err);
 }
 

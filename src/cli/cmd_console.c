@@ -33,9 +33,9 @@ static void take_token(void *arg, const struct json *item) {
 }
 
 static int make_token(const struct console_options *options, struct made *ret, struct err *err) {
-  SCOPED(buf_fini) struct buf request = {0};
+  SCOPED(buf_fini) struct buf text = {0};
   const struct admin_print print = {.look = take_token, .arg = ret};
-  admin_begin(&request, "token", "create");
+  struct json_write request = admin_begin(&text, "token", "create");
   admin_text(&request, "scope", "read");
   admin_text(&request, "project", options->project);
   admin_text(&request, "label", options->label != NULL ? options->label : LABEL_DEFAULT);

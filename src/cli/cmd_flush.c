@@ -7,7 +7,9 @@
 #include "agent/plural.h"
 #include "agent/pulse.h"
 #include "agent/spool.h"
+#include "base/check.h"
 #include "base/file.h"
+#include "base/json_write.h"
 #include "base/stop.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -29,10 +31,23 @@ static void say(void *arg, const char *text) {
   (void)fprintf(stderr, "codecmeter flush: %s\n", shown);
 }
 
+static void print_json(const struct spool_sums *sums) {
+  SCOPED(buf_fini) struct buf text = {0};
+  struct json_write json = json_write_to(&text);
+  json_write_object(&json, NULL);
+  json_write_u64(&json, "sent", sums->sent);
+  json_write_u64(&json, "duplicate", sums->duplicate);
+  json_write_u64(&json, "rejected", sums->rejected);
+  json_write_u64(&json, "left", sums->left);
+  json_write_end(&json);
+  buf_char(&text, '\n');
+  CHECK(!text.failed);
+  (void)fwrite(text.ptr, 1, text.len, stdout);
+}
+
 static void print_sums(const struct spool_sums *sums, bool json) {
   if (json) {
-    (void)printf("{\"sent\":%" PRIu64 ",\"duplicate\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"left\":%" PRIu64 "}\n",
-                 sums->sent, sums->duplicate, sums->rejected, sums->left);
+    print_json(sums);
   } else {
     (void)printf("sent %" PRIu64 ", duplicate %" PRIu64 ", rejected %" PRIu64 ", left %" PRIu64 "\n", sums->sent,
                  sums->duplicate, sums->rejected, sums->left);

@@ -120,30 +120,45 @@ static void put_title(struct buf *out, const struct history_item *item) {
   buf_char(out, '\n');
 }
 
-static void put_item_json(struct buf *out, const struct history_item *item) {
-  usage_text_json(item->usage, out);
-  buf_printf(out, ",\"position\":%llu", (unsigned long long)item->position);
-  usage_text_voided(item->voiding, out);
-  buf_char(out, '}');
-}
-
 struct printing {
   bool json;
   unsigned count;
+  struct buf text;        /* of one item */
+  struct json_write list; /* into text */
 };
+
+/* Each item has a line of its own. */
+static void put_item_json(struct printing *printing, const struct history_item *item) {
+  struct json_write json = json_write_to(&printing->text);
+  if (printing->count == 0) json_write_list(&printing->list, NULL);
+  json_write_next(&printing->list, NULL);
+  if (printing->count > 0) buf_char(&printing->text, '\n');
+  usage_text_json(item->usage, NULL, &json);
+  json_write_u64(&json, "position", item->position);
+  usage_text_voided(item->voiding, &json);
+  json_write_end(&json);
+}
 
 static int print_item(void *arg, const struct history_item *item, struct err *err) {
   struct printing *printing = arg;
-  SCOPED(buf_fini) struct buf out = {0};
-  const char *separator = printing->json ? ",\n" : "\n";
-  buf_text(&out, printing->count++ > 0 ? separator : printing->json ? "[" : "");
-  if (printing->json)
-    put_item_json(&out, item);
-  else
-    put_title(&out, item);
-  int result = usage_text_print(&out, err);
+  buf_clear(&printing->text);
+  if (printing->json) {
+    put_item_json(printing, item);
+  } else {
+    if (printing->count > 0) buf_char(&printing->text, '\n');
+    put_title(&printing->text, item);
+  }
+  printing->count++;
+  int result = usage_text_print(&printing->text, err);
   if (result == 0 && !printing->json) print_details(item);
   return result;
+}
+
+static void end_list(struct printing *printing) {
+  buf_clear(&printing->text);
+  json_write_end(&printing->list);
+  buf_char(&printing->text, '\n');
+  (void)fwrite(printing->text.ptr, 1, printing->text.len, stdout);
 }
 
 static int check(const struct history_options *options, struct err *err) {
@@ -165,8 +180,10 @@ static int history(const struct history_options *options, struct err *err) {
       .task_id = str_of(options->task_id),
   };
   struct printing printing = {.json = options->json};
+  printing.list = json_write_to(&printing.text);
   result = history_find(&ledger, &query, print_item, &printing, err);
-  if (options->json && printing.count > 0) (void)printf("]\n");
+  if (options->json && printing.count > 0) end_list(&printing);
+  buf_fini(&printing.text);
   return result;
 }
 

@@ -49,7 +49,7 @@ static int read_private_key(const char *path, char out[KEY_TEXT_MAX + 2], struct
 }
 
 static int run(const char *verb, const struct key_options *options, struct err *err) {
-  SCOPED(buf_fini) struct buf request = {0};
+  SCOPED(buf_fini) struct buf text = {0};
   char secret[KEY_TEXT_MAX + 2];
   const char *private_key = options->private_key;
   if (options->private_key_file != NULL) {
@@ -67,12 +67,12 @@ static int run(const char *verb, const struct key_options *options, struct err *
     print.quiet_fields[0] = "public_key";
     print.quiet_fields[1] = "private_key";
   }
-  admin_begin(&request, "key", verb);
+  struct json_write request = admin_begin(&text, "key", verb);
   admin_text(&request, "public_key", options->public_key);
   admin_text(&request, "private_key", private_key);
   admin_list(&request, "projects", options->projects);
   int result = admin_command(options->data, &request, &print, err);
-  bytes_wipe(request.ptr, request.len);
+  bytes_wipe(text.ptr, text.len);
   bytes_wipe(secret, sizeof secret);
   return result;
 }

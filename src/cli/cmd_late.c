@@ -59,9 +59,11 @@ static void put_item(const struct history_item *item, struct table *table) {
 }
 
 static void put_item_json(const struct history_item *item, struct buf *out) {
-  usage_text_json(item->usage, out);
-  usage_text_voided(item->voiding, out);
-  buf_text(out, "}\n");
+  struct json_write json = json_write_to(out);
+  usage_text_json(item->usage, NULL, &json);
+  usage_text_voided(item->voiding, &json);
+  json_write_end(&json);
+  buf_char(out, '\n');
 }
 
 static int print_item(void *arg, const struct history_item *item, struct err *err) {

@@ -36,12 +36,12 @@ static void tell_move(void *arg, const struct json *item) {
 }
 
 static int run(const char *verb, const struct project_options *options, struct err *err) {
-  SCOPED(buf_fini) struct buf request = {0};
+  SCOPED(buf_fini) struct buf text = {0};
   bool is_list = strcmp(verb, "list") == 0;
   struct admin_print print = {
       .json = options->json, .is_list = is_list, .is_asked_for = is_list, .columns = columns, .look = tell_move};
   if (strcmp(verb, "create") == 0) print.quiet_fields[0] = "id";
-  admin_begin(&request, "project", verb);
+  struct json_write request = admin_begin(&text, "project", verb);
   admin_text(&request, "id", options->id);
   admin_text(&request, "name", options->name);
   admin_text(&request, "time_zone", options->time_zone);

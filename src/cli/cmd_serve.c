@@ -113,8 +113,9 @@ static int checkpoint(void *arg, uint64_t up_to, uint64_t *ret_end, uint64_t *re
   return 0;
 }
 
-static int list_sources(void *arg, struct str project, bool only_troubles, struct buf *out, struct err *err) {
-  return sources_list(((struct service *)arg)->sources, project, only_troubles, out, err);
+static int list_sources(void *arg, struct str project, bool only_troubles, struct json_write *items,
+                        struct err *err) {
+  return sources_list(((struct service *)arg)->sources, project, only_troubles, items, err);
 }
 
 static int forget_agent(void *arg, struct str project, struct str name, struct err *err) {

@@ -176,7 +176,7 @@ static const struct admin_column json_columns[] = {{0}};
 
 static int list(const struct sources_options *options, bool *ret_troubled, struct err *err) {
   size_t width = table_terminal_width();
-  SCOPED(buf_fini) struct buf request = {0};
+  SCOPED(buf_fini) struct buf text = {0};
   SCOPED(table_free_ref) struct table *agents = table_new(agent_columns, 0, width, stdout);
   SCOPED(table_free_ref) struct table *sources = table_new(source_columns, 0, width, stdout);
   struct listing listing = {.options = options, .agents = agents, .sources = sources};
@@ -186,7 +186,7 @@ static int list(const struct sources_options *options, bool *ret_troubled, struc
                                     .is_list = true,
                                     .look = take_item,
                                     .arg = &listing};
-  admin_begin(&request, "sources", "list");
+  struct json_write request = admin_begin(&text, "sources", "list");
   admin_text(&request, "project", options->project);
   admin_flag(&request, "problems", options->problems);
   int result = admin_command(options->data, &request, &print, err);
@@ -197,9 +197,9 @@ static int list(const struct sources_options *options, bool *ret_troubled, struc
 }
 
 static int forget(const struct sources_options *options, struct err *err) {
-  SCOPED(buf_fini) struct buf request = {0};
+  SCOPED(buf_fini) struct buf text = {0};
   const struct admin_print print = {.needs_server = true};
-  admin_begin(&request, "sources", "forget");
+  struct json_write request = admin_begin(&text, "sources", "forget");
   admin_text(&request, "project", options->project);
   admin_text(&request, "agent", options->forget);
   return admin_command(options->data, &request, &print, err);

@@ -19,7 +19,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/config.h"
-#include "base/json.h"
+#include "base/json_write.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
@@ -231,18 +231,13 @@ static bool needs_attention(const struct status *status, int64_t max_age_ms) {
 
 /* ---- for programs ---- */
 
-static void put_time(struct buf *out, const char *name, int64_t ms) {
+static void put_time(struct json_write *json, const char *name, int64_t ms) {
   char text[RFC3339_SIZE];
   rfc3339_format(ms, text);
   if (ms == 0)
-    buf_printf(out, ",\"%s\":null", name);
+    json_write_null(json, name);
   else
-    buf_printf(out, ",\"%s\":\"%s\"", name, text);
-}
-
-static void put_text(struct buf *out, const char *name, const char *value) {
-  buf_printf(out, "%s\"%s\":", out->ptr[out->len - 1] == '{' ? "" : ",", name);
-  json_quote(out, str_of(value));
+    json_write_text(json, name, text);
 }
 
 /* The members of a list of groups in JSON. */
@@ -251,62 +246,68 @@ struct group_members {
   bool newest_first;
 };
 
-static void put_groups(struct buf *out, const struct groups *groups, const struct group_members *members) {
+static void put_groups(struct json_write *json, const struct groups *groups, const struct group_members *members) {
   size_t count;
   SCOPED_MALLOC struct group **sorted = groups_sorted(groups, members->newest_first ? by_last : by_first, &count);
-  buf_printf(out, ",\"%s\":[", members->list);
+  json_write_list(json, members->list);
   for (size_t i = 0; i < count; i++) {
-    buf_text(out, i == 0 ? "{" : ",{");
+    json_write_object(json, NULL);
     for (size_t n = 0; n < PARTS_MAX && members->parts[n] != NULL; n++)
-      put_text(out, members->parts[n], sorted[i]->parts[n]);
-    buf_printf(out, ",\"%s\":%" PRIu64, members->count, sorted[i]->count);
-    put_time(out, members->time, members->newest_first ? sorted[i]->last_ms : sorted[i]->first_ms);
-    buf_char(out, '}');
+      json_write_text(json, members->parts[n], sorted[i]->parts[n]);
+    json_write_u64(json, members->count, sorted[i]->count);
+    put_time(json, members->time, members->newest_first ? sorted[i]->last_ms : sorted[i]->first_ms);
+    json_write_end(json);
   }
-  buf_printf(out, "],\"%s\":%" PRIu64, members->others, groups->rest.count);
+  json_write_end(json);
+  json_write_u64(json, members->others, groups->rest.count);
 }
 
-static void put_waiting(struct buf *out, const struct status *status) {
+static void put_waiting(struct json_write *json, const struct status *status) {
   static const struct group_members members = {"for", {"url", "token", "project"}, "events", "since", "others",
                                                false};
-  buf_printf(out, ",\"waiting\":%" PRIu64, status->all_waiting.count);
-  put_time(out, "since", status->all_waiting.first_ms);
-  put_groups(out, &status->waiting, &members);
+  json_write_u64(json, "waiting", status->all_waiting.count);
+  put_time(json, "since", status->all_waiting.first_ms);
+  put_groups(json, &status->waiting, &members);
 }
 
-static void put_runs(struct buf *out, const struct status *status) {
-  buf_printf(out, ",\"running\":%" PRIu64 ",\"killed\":%" PRIu64 ",\"runs\":[", status->running, status->killed);
+static void put_runs(struct json_write *json, const struct status *status) {
+  json_write_u64(json, "running", status->running);
+  json_write_u64(json, "killed", status->killed);
+  json_write_list(json, "runs");
   for (size_t i = 0; i < status->runs_count; i++) {
     const struct killed_run *run = &status->runs[i];
-    buf_text(out, i == 0 ? "{" : ",{");
-    put_text(out, "note", run->name);
-    put_text(out, "project", run->project);
-    buf_printf(out, ",\"outputs\":%zu", run->outputs);
-    put_time(out, "began", run->began_ms);
-    put_text(out, "why", run->why);
-    buf_char(out, '}');
+    json_write_object(json, NULL);
+    json_write_text(json, "note", run->name);
+    json_write_text(json, "project", run->project);
+    json_write_u64(json, "outputs", run->outputs);
+    put_time(json, "began", run->began_ms);
+    json_write_text(json, "why", run->why);
+    json_write_end(json);
   }
-  buf_char(out, ']');
+  json_write_end(json);
 }
 
-static void put_refused(struct buf *out, const struct status *status) {
+static void put_refused(struct json_write *json, const struct status *status) {
   static const struct group_members members = {"reasons", {"outcome", "reason"}, "count",
                                                "newest",  "other_reasons",       true};
-  buf_printf(out, ",\"rejected\":%" PRIu64, status->all_refused.count);
-  put_time(out, "newest", status->all_refused.last_ms);
-  put_groups(out, &status->refused, &members);
+  json_write_u64(json, "rejected", status->all_refused.count);
+  put_time(json, "newest", status->all_refused.last_ms);
+  put_groups(json, &status->refused, &members);
 }
 
 static int print_json(const struct status *status, struct err *err) {
   SCOPED(buf_fini) struct buf out = {0};
-  buf_char(&out, '{');
-  put_text(&out, "spool", status->dir);
-  buf_printf(&out, ",\"exists\":%s", status->exists ? "true" : "false");
-  put_waiting(&out, status);
-  buf_printf(&out, ",\"damaged\":%" PRIu64 ",\"unreadable\":%" PRIu64, status->damaged, status->unreadable);
-  put_runs(&out, status);
-  put_refused(&out, status);
-  buf_text(&out, "}\n");
+  struct json_write json = json_write_to(&out);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "spool", status->dir);
+  json_write_bool(&json, "exists", status->exists);
+  put_waiting(&json, status);
+  json_write_u64(&json, "damaged", status->damaged);
+  json_write_u64(&json, "unreadable", status->unreadable);
+  put_runs(&json, status);
+  put_refused(&json, status);
+  json_write_end(&json);
+  buf_char(&out, '\n');
   if (out.failed) return err_set(err, ERR_MEMORY, "no memory to print");
   (void)fwrite(out.ptr, 1, out.len, stdout);
   return 0;

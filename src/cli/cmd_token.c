@@ -36,7 +36,7 @@ struct token_options {
 };
 
 static int run(const char *verb, const struct token_options *options, struct err *err) {
-  SCOPED(buf_fini) struct buf request = {0};
+  SCOPED(buf_fini) struct buf text = {0};
   struct admin_print print = {
       .json = options->json,
       .is_list = strcmp(verb, "list") == 0,
@@ -44,7 +44,7 @@ static int run(const char *verb, const struct token_options *options, struct err
       .columns = strcmp(verb, "create") == 0 ? made_columns : columns,
   };
   if (strcmp(verb, "create") == 0) print.quiet_fields[0] = "token";
-  admin_begin(&request, "token", verb);
+  struct json_write request = admin_begin(&text, "token", verb);
   admin_text(&request, "id", options->id);
   admin_text(&request, "project", options->project);
   admin_text(&request, "scope", options->scope);

@@ -60,10 +60,11 @@ static void put_waiting(const struct usage *usage, struct table *table) {
 }
 
 static void put_waiting_json(const struct usage *usage, struct buf *out) {
-  usage_text_json(usage, out);
-  buf_text(out, ",\"missing\":\"");
-  usage_field_names(usage_missing(usage), usage->kind, out);
-  buf_text(out, "\"}\n");
+  struct json_write json = json_write_to(out);
+  usage_text_json(usage, NULL, &json);
+  usage_text_missing(usage, &json);
+  json_write_end(&json);
+  buf_char(out, '\n');
 }
 
 static int print_waiting(void *arg, const struct usage *usage, struct err *err) {
@@ -96,7 +97,8 @@ struct report {
   bool dismisses;
   struct usage said; /* the measures given by the options */
   char codec[CODEC_NAME_MAX + 1];
-  struct buf request;
+  struct buf text;
+  struct json_write request; /* into text */
   unsigned in_request;
   uint64_t count, refused;
 };
@@ -112,9 +114,9 @@ static int send(struct report *report, struct err *err) {
   if (report->in_request == 0) return 0;
   const struct admin_print print = {
       .json = report->options->json, .is_list = true, .columns = columns, .look = look_at_outcome, .arg = report};
-  buf_char(&report->request, ']');
+  json_write_end(&report->request);
   int result = admin_command(report->options->data, &report->request, &print, err);
-  buf_clear(&report->request);
+  buf_clear(&report->text);
   report->in_request = 0;
   return result;
 }
@@ -165,13 +167,11 @@ static int report_one(void *arg, const struct usage *waiting, struct err *err) {
   if (usage.codec_reported.len > 0) usage.codec = usage.codec_reported;
   usage.codec_reported = STR("");
   if (report->in_request == 0) {
-    admin_begin(&report->request, "usage", "report");
-    buf_text(&report->request, ",\"events\":[");
-  } else {
-    buf_char(&report->request, ',');
+    report->request = admin_begin(&report->text, "usage", "report");
+    json_write_list(&report->request, "events");
   }
-  usage_text_json(&usage, &report->request);
-  buf_char(&report->request, '}');
+  usage_text_json(&usage, NULL, &report->request);
+  json_write_end(&report->request);
   report->count++;
   return ++report->in_request < PIECE ? 0 : send(report, err);
 }
@@ -245,7 +245,7 @@ static int run(const char *verb, const struct unresolved_options *options, struc
   if (strcmp(verb, "list") == 0) return list(options, &ledger, err);
   struct report report = {.options = options, .dismisses = strcmp(verb, "dismiss") == 0};
   result = report_all(&report, &ledger, err);
-  buf_fini(&report.request);
+  buf_fini(&report.text);
   return result;
 }
 

@@ -14,7 +14,7 @@
 #include "agent/report.h"
 #include "auth/digest.h"
 #include "base/bytes.h"
-#include "base/json.h"
+#include "base/json_write.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
@@ -69,31 +69,34 @@ static void name_void(const char *source, const char *id, char out[VOID_ID_SIZE]
 }
 
 /* USER@HOST, unless the user names somebody. Leaves it out if it is no text that the server keeps. */
-static void append_actor(const struct void_options *options, struct buf *out) {
+static void write_actor(const struct void_options *options, struct json_write *json) {
   char here[VOID_ACTOR_MAX + 1];
   struct err ignored;
   int len = snprintf(here, sizeof here, "%s@%s", g_get_user_name(), g_get_host_name());
   bool fits = len > 0 && (size_t)len < sizeof here && check_text("", here, VOID_ACTOR_MAX, &ignored) == 0;
   if (options->actor != NULL)
-    json_add_member(out, "actor", options->actor);
+    json_write_text(json, "actor", options->actor);
   else if (fits)
-    json_add_member(out, "actor", here);
+    json_write_text(json, "actor", here);
 }
 
 static void compose(const struct void_options *options, const char *id, struct buf *out) {
   char own_id[VOID_ID_SIZE];
   name_void(options->source, id, own_id);
-  buf_text(out, "{\"specversion\":\"1.0\"");
-  json_add_member(out, "type", usage_type_name(USAGE_VOID, USAGE_FINISHED));
-  json_add_member(out, "source", VOID_SOURCE);
-  json_add_member(out, "id", own_id);
-  if (options->settings.project != NULL) json_add_member(out, "subject", options->settings.project);
-  buf_text(out, ",\"data\":{");
-  json_add_member(out, "source", options->source);
-  json_add_member(out, "id", id);
-  json_add_member(out, "reason", options->reason);
-  append_actor(options, out);
-  buf_text(out, "}}");
+  struct json_write json = json_write_to(out);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "specversion", "1.0");
+  json_write_text(&json, "type", usage_type_name(USAGE_VOID, USAGE_FINISHED));
+  json_write_text(&json, "source", VOID_SOURCE);
+  json_write_text(&json, "id", own_id);
+  if (options->settings.project != NULL) json_write_text(&json, "subject", options->settings.project);
+  json_write_object(&json, "data");
+  json_write_text(&json, "source", options->source);
+  json_write_text(&json, "id", id);
+  json_write_text(&json, "reason", options->reason);
+  write_actor(options, &json);
+  json_write_end(&json);
+  json_write_end(&json);
 }
 
 /* ---- the answer ---- */

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/bytes.h"
 #include "base/check.h"
+#include "base/json_write.h"
 
 #define OUTCOME(name) ((enum import_count)REPORT_##name)
 
@@ -23,21 +23,46 @@ uint64_t import_summary_count(const struct import_summary *summary) {
   return summary->has_documents ? summary->counts[IMPORT_DOCUMENTS] : rows;
 }
 
-static void print_count(const struct import_summary *summary, enum import_count count, bool json) {
-  (void)printf(json ? ",\"%s\":%" PRIu64 : ", %s %" PRIu64, import_count_name(count), summary->counts[count]);
+static const enum import_count *shown_of(const struct import_summary *summary) {
+  return summary->has_documents ? of_documents : of_rows;
+}
+
+static const char *things_of(const struct import_summary *summary) {
+  return summary->has_documents ? "documents" : "rows";
+}
+
+static void print_json(const struct import_summary *summary, double seconds, bool is_complete) {
+  SCOPED(buf_fini) struct buf text = {0};
+  struct json_write json = json_write_to(&text);
+  json_write_object(&json, NULL);
+  json_write_u64(&json, things_of(summary), import_summary_count(summary));
+  for (const enum import_count *shown = shown_of(summary); *shown != IMPORT_COUNTS; shown++)
+    json_write_u64(&json, import_count_name(*shown), summary->counts[*shown]);
+  if (summary->has_zone)
+    json_write_u64(&json, import_count_name(IMPORT_AMBIGUOUS), summary->counts[IMPORT_AMBIGUOUS]);
+  json_write_next(&json, "seconds");
+  buf_printf(&text, "%.3f", seconds);
+  json_write_bool(&json, "complete", is_complete);
+  json_write_end(&json);
+  buf_char(&text, '\n');
+  CHECK(!text.failed);
+  (void)fwrite(text.ptr, 1, text.len, stdout);
+}
+
+static void print_count(const struct import_summary *summary, enum import_count count) {
+  (void)printf(", %s %" PRIu64, import_count_name(count), summary->counts[count]);
 }
 
 void import_summary_print(const struct import_summary *summary, double seconds, bool is_complete, bool json) {
-  const enum import_count *shown = summary->has_documents ? of_documents : of_rows;
-  const char *things = summary->has_documents ? "documents" : "rows";
-  (void)printf(json ? "{\"%s\":%" PRIu64 : "%s %" PRIu64, things, import_summary_count(summary));
-  for (; *shown != IMPORT_COUNTS; shown++)
-    print_count(summary, *shown, json);
-  if (summary->has_zone) print_count(summary, IMPORT_AMBIGUOUS, json);
-  if (json)
-    (void)printf(",\"seconds\":%.3f,\"complete\":%s}\n", seconds, is_complete ? "true" : "false");
-  else
-    (void)printf(", in %.2f s\n", seconds);
+  if (json) {
+    print_json(summary, seconds, is_complete);
+    return;
+  }
+  (void)printf("%s %" PRIu64, things_of(summary), import_summary_count(summary));
+  for (const enum import_count *shown = shown_of(summary); *shown != IMPORT_COUNTS; shown++)
+    print_count(summary, *shown);
+  if (summary->has_zone) print_count(summary, IMPORT_AMBIGUOUS);
+  (void)printf(", in %.2f s\n", seconds);
 }
 
 static int refuse_documents(const struct import_summary *summary, uint64_t refused, uint64_t kept, struct err *err) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/json_write.h"
 #include "base/stop.h"
 #include "cli/spreadsheet.h"
 
@@ -18,7 +19,8 @@ struct row_output {
   uint64_t rows;
   char *names[NAMES_MAX];
   size_t names_count;
-  struct buf text; /* of one row */
+  struct buf text;        /* of one row */
+  struct json_write json; /* into text */
 };
 
 int row_output_begin(enum output_kind kind, struct output_file *file, const char *sheet, struct row_output **ret,
@@ -32,6 +34,11 @@ int row_output_begin(enum output_kind kind, struct output_file *file, const char
     if (result != 0) return result;
   } else {
     output->out = file != NULL ? file->file : stdout;
+  }
+  if (kind == OUTPUT_JSON) {
+    output->json = json_write_to(&output->text);
+    json_write_object(&output->json, NULL);
+    json_write_list(&output->json, "rows");
   }
   *ret = MOVE(output);
   return 0;
@@ -82,21 +89,15 @@ static void put_csv_text(struct buf *out, struct str text) {
 
 /* A list becomes a text with blanks between its items; an object of texts (labels) stays JSON. */
 static void put_list(struct buf *out, const struct json *list) {
-  bool is_object = list->type == JSON_OBJECT;
-  if (is_object) buf_char(out, '{');
-  for (const struct json *item = list->child; item != NULL; item = item->next) {
-    if (item != list->child) buf_char(out, is_object ? ',' : ' ');
-    if (is_object) {
-      json_quote(out, item->name);
-      buf_char(out, ':');
-    }
-    if (item->type != JSON_STRING && item->type != JSON_NUMBER) continue;
-    if (is_object && item->type == JSON_STRING)
-      json_quote(out, item->text);
-    else
-      buf_str(out, item->text);
+  struct json_write json = json_write_to(out);
+  if (list->type == JSON_OBJECT) {
+    json_write_tree(&json, NULL, list);
+    return;
   }
-  if (is_object) buf_char(out, '}');
+  for (const struct json *item = list->child; item != NULL; item = item->next) {
+    if (item != list->child) buf_char(out, ' ');
+    if (item->type == JSON_STRING || item->type == JSON_NUMBER) buf_str(out, item->text);
+  }
 }
 
 static void put_csv_cell(struct buf *out, const struct json *value) {
@@ -202,7 +203,11 @@ static int check_names(struct row_output *output, const struct json *object, str
 
 static int put_row(struct row_output *output, const struct json *object, struct str line, struct err *err) {
   int result = 0;
-  if (output->kind == OUTPUT_JSON) buf_str(&output->text, line);
+  if (output->kind == OUTPUT_JSON) { /* each row has a line of its own */
+    json_write_next(&output->json, NULL);
+    buf_char(&output->text, '\n');
+    buf_str(&output->text, line);
+  }
   if (output->kind == OUTPUT_XLSX) result = spreadsheet_row(output->spreadsheet, err);
   for (const struct json *value = object->child; value != NULL && result == 0; value = value->next) {
     if (output->kind == OUTPUT_CSV && value != object->child) buf_char(&output->text, ',');
@@ -217,7 +222,6 @@ int row_output_row(struct row_output *output, const struct json *object, struct 
   if (stop_is_wanted()) return err_set(err, ERR_STOPPING, "interrupted");
   int result = check_names(output, object, err);
   if (result != 0) return result;
-  if (output->kind == OUTPUT_JSON) buf_text(&output->text, output->rows == 0 ? "{\"rows\":[\n" : ",\n");
   output->rows++;
   result = put_row(output, object, line, err);
   return result == 0 && output->out != NULL ? flush(output, err) : result;
@@ -226,10 +230,12 @@ int row_output_row(struct row_output *output, const struct json *object, struct 
 int row_output_end(struct row_output *output, const char *position, struct err *err) {
   if (output->kind == OUTPUT_XLSX) return spreadsheet_end(output->spreadsheet, err);
   if (output->kind == OUTPUT_JSON) {
-    buf_text(&output->text, output->rows == 0 ? "{\"rows\":[" : "\n");
-    buf_text(&output->text, "]");
-    if (position[0] != '\0') buf_printf(&output->text, ",\"position\":%s", position);
-    buf_text(&output->text, ",\"complete\":true}\n");
+    if (output->rows > 0) buf_char(&output->text, '\n');
+    json_write_end(&output->json);
+    if (position[0] != '\0') json_write_raw(&output->json, "position", str_of(position));
+    json_write_bool(&output->json, "complete", true);
+    json_write_end(&output->json);
+    buf_char(&output->text, '\n');
   }
   return flush(output, err);
 }

@@ -4,14 +4,18 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/json_write.h"
 #include "meter/usage.h"
 
-/* Appends the record's event as JSON (docs/events.md), with "arrived" and, for a finished transcode, "tier". Omits
- * the closing brace, so that more members can follow. */
-void usage_text_json(const struct usage *usage, struct buf *out);
+/* Writes the record's event (docs/events.md), with "arrived" and, for a finished transcode, "tier". Leaves the object
+ * open, so that more members can follow. name: the member's, or NULL. */
+void usage_text_json(const struct usage *usage, const char *name, struct json_write *json);
 
-/* Appends ,"voided":{…} with the event that voids the record, or ,"voided":null. */
-void usage_text_voided(const struct usage *voiding, struct buf *out);
+/* Writes the event that voids the record as member "voided"; null if there is none. */
+void usage_text_voided(const struct usage *voiding, struct json_write *json);
+
+/* Writes what an unresolved record lacks as member "missing"; "" for another record. */
+void usage_text_missing(const struct usage *usage, struct json_write *json);
 
 /* Appends "transcode.finished h264 1280x720 20.033 s medium". */
 void usage_text_line(const struct usage *usage, struct buf *out);

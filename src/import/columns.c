@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "meter/labels.h"
 
 #define TYPE_DEFAULT STR("transcode.finished")
@@ -272,7 +273,8 @@ struct writing {
   const struct columns *columns;
   const struct csv_reader *row;
   const struct times *times;
-  struct buf *event, *refusal;
+  struct json_write *event;
+  struct buf *refusal;
   bool *is_twice;
 };
 
@@ -292,16 +294,10 @@ static struct str value_of(const struct writing *writing, enum field field) {
   return field == FIELD_TYPE && !has_column ? TYPE_DEFAULT : cell;
 }
 
-static void add_name(struct buf *out, const char *name) {
-  if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
-  buf_printf(out, "\"%s\":", name);
-}
-
 static bool add_time(const struct writing *writing, const char *name, struct str value) {
   SCOPED(buf_fini) struct buf time = {0};
   if (!times_write(writing->times, name, value, &time, writing->refusal, writing->is_twice)) return false;
-  add_name(writing->event, name);
-  json_quote(writing->event, buf_view(&time));
+  json_write_str(writing->event, name, buf_view(&time));
   return true;
 }
 
@@ -313,17 +309,16 @@ static bool add_field(const struct writing *writing, enum field field) {
   bool is_number = fields[field].kind == NUMBER_MEMBER;
   if (is_number) value = str_trim(value);
   if (value.len == 0) return true;
-  /* json_quote replaces bytes that are not UTF-8 by U+FFFD, which could make two ids equal. */
+  /* The writer replaces bytes that are not UTF-8 by U+FFFD, which could make two ids equal. */
   if (!str_is_utf8(value)) {
     buf_printf(writing->refusal, "%s: invalid UTF-8", name);
     return false;
   }
   if (field == FIELD_TIME || field == FIELD_CREATED) return add_time(writing, name, value);
-  add_name(writing->event, name);
   if (is_number && json_is_number(value))
-    buf_str(writing->event, value);
+    json_write_raw(writing->event, name, value);
   else
-    json_quote(writing->event, value);
+    json_write_str(writing->event, name, value);
   return true;
 }
 
@@ -338,15 +333,11 @@ static bool add_labels(const struct writing *writing) {
       buf_printf(writing->refusal, "label %s: invalid UTF-8", label->name);
       return false;
     }
-    if (!is_open) {
-      add_name(writing->event, "labels");
-      buf_char(writing->event, '{');
-    }
+    if (!is_open) json_write_object(writing->event, "labels");
     is_open = true;
-    add_name(writing->event, label->name);
-    json_quote(writing->event, value);
+    json_write_str(writing->event, label->name, value);
   }
-  if (is_open) buf_char(writing->event, '}');
+  if (is_open) json_write_end(writing->event);
   return true;
 }
 
@@ -359,15 +350,16 @@ static bool add_fields(const struct writing *writing, bool attributes) {
 
 bool columns_write(const struct columns *columns, const struct csv_reader *row, const struct times *times,
                    struct buf *event, struct buf *refusal, bool *ret_is_twice) {
+  struct json_write json = json_write_to(event);
   const struct writing writing = {
-      .columns = columns, .row = row, .times = times, .event = event, .refusal = refusal, .is_twice = ret_is_twice};
+      .columns = columns, .row = row, .times = times, .event = &json, .refusal = refusal, .is_twice = ret_is_twice};
   *ret_is_twice = false;
-  buf_char(event, '{');
+  json_write_object(&json, NULL);
   if (!add_fields(&writing, true)) return false;
-  add_name(event, "data");
-  buf_char(event, '{');
+  json_write_object(&json, "data");
   if (!add_fields(&writing, false) || !add_labels(&writing)) return false;
-  buf_text(event, "}}");
+  json_write_end(&json);
+  json_write_end(&json);
   CHECK(!event->failed);
   return true;
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_write.h"
 
 #define FRONT_SIZE ((size_t)64 << 10) /* bytes at the front of the file that are hashed */
 #define PLACE_MAX ((size_t)4096)
@@ -118,13 +118,19 @@ int import_place_save(const char *path, const char *print, const struct import_p
   SCOPED_MALLOC char *path_new = NULL;
   char check[CHECK_SIZE];
   CHECK(asprintf(&path_new, "%s.new", path) >= 0);
-  buf_printf(&text,
-             "{\"version\":%d,\"of\":\"%s\",\"offset\":%" PRIu64 ",\"line\":%" PRIu64 ",\"rejected_bytes\":%" PRIu64,
-             VERSION, print, place->offset, place->line, place->rejected_bytes);
+  struct json_write json = json_write_to(&text);
+  json_write_object(&json, NULL);
+  json_write_u64(&json, "version", VERSION);
+  json_write_text(&json, "of", print);
+  json_write_u64(&json, "offset", place->offset);
+  json_write_u64(&json, "line", place->line);
+  json_write_u64(&json, "rejected_bytes", place->rejected_bytes);
   for (int i = 0; i < IMPORT_COUNTS; i++)
-    buf_printf(&text, ",\"%s\":%" PRIu64, import_count_name((enum import_count)i), place->counts[i]);
+    json_write_u64(&json, import_count_name((enum import_count)i), place->counts[i]);
   make_check(buf_view(&text), check);
-  buf_printf(&text, ",\"check\":\"%s\"}\n", check);
+  json_write_text(&json, "check", check);
+  json_write_end(&json);
+  buf_char(&text, '\n');
   CHECK(!text.failed);
   int result = write_new(path_new, buf_view(&text), err);
   if (result == 0 && rename(path_new, path) != 0)

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_write.h"
 
 #define FRONT STR("{\"line\":")
 #define WRITE_SIZE ((size_t)256 << 10) /* bytes gathered before a write */
@@ -120,36 +120,38 @@ static int write_lines(struct import_rejects *rejects, struct err *err) {
   return 0;
 }
 
-/* Appends an event as JSON if it is JSON, else as a string. */
-static void append_event(struct import_rejects *rejects, struct str event) {
+/* Writes an event as JSON if it is JSON, else as a string. */
+static void write_event(struct import_rejects *rejects, struct json_write *out, struct str event) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(TREE_MAX);
   CHECK(arena != NULL);
-  const struct json *json;
+  const struct json *tree;
   buf_clear(&rejects->text);
   buf_str(&rejects->text, event);
   char *padding = buf_extend(&rejects->text, JSON_PADDING);
   CHECK(padding != NULL);
   memset(padding, 0, JSON_PADDING);
   if (event.len == 0)
-    buf_text(&rejects->lines, "null");
-  else if (json_parse(rejects->parser, arena, str_make(rejects->text.ptr, event.len), DEPTH_MAX, &json, NULL) == 0)
-    buf_str(&rejects->lines, event);
+    json_write_null(out, "event");
+  else if (json_parse(rejects->parser, arena, str_make(rejects->text.ptr, event.len), DEPTH_MAX, &tree, NULL) == 0)
+    json_write_raw(out, "event", event);
   else
-    json_quote(&rejects->lines, event);
+    json_write_str(out, "event", event);
 }
 
 int import_rejects_add(struct import_rejects *rejects, const struct import_reject *reject, struct err *err) {
   struct buf *out = &rejects->lines;
-  buf_printf(out, "{\"line\":%" PRIu64 ",\"id\":", reject->line);
+  struct json_write json = json_write_to(out);
+  json_write_object(&json, NULL);
+  json_write_u64(&json, "line", reject->line); /* FRONT */
   if (reject->id.len > 0)
-    json_quote(out, reject->id);
+    json_write_str(&json, "id", reject->id);
   else
-    buf_text(out, "null");
-  buf_printf(out, ",\"outcome\":\"%s\",\"reason\":", report_outcome_name(reject->outcome));
-  json_quote(out, reject->reason);
-  buf_text(out, ",\"event\":");
-  append_event(rejects, reject->event);
-  buf_text(out, "}\n");
+    json_write_null(&json, "id");
+  json_write_text(&json, "outcome", report_outcome_name(reject->outcome));
+  json_write_str(&json, "reason", reject->reason);
+  write_event(rejects, &json, reject->event);
+  json_write_end(&json);
+  buf_char(out, '\n');
   CHECK(!out->failed);
   return out->len < WRITE_SIZE ? 0 : write_lines(rejects, err);
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "base/check.h"
-#include "base/json.h"
+#include "base/json_write.h"
 
 static const char *const outcome_names[] = {
     [VERDICT_STORED] = "stored",
@@ -105,15 +105,7 @@ static void write_what_is_missing(const struct usage *usage, struct buf *out) {
 }
 
 static void write_result(const struct event *event, size_t index, const struct fate *fate, struct buf *scratch,
-                         struct buf *out) {
-  buf_printf(out, "{\"index\":%zu,\"id\":", index);
-  if (event->id.len > 0) {
-    json_quote(out, event->id);
-  } else {
-    buf_text(out, "null");
-  }
-  const char *outcome = is_waiting(fate) ? "unresolved" : outcome_names[fate->outcome];
-  buf_printf(out, ",\"outcome\":\"%s\",\"reason\":", outcome);
+                         struct json_write *json) {
   buf_clear(scratch);
   if (is_waiting(fate)) {
     write_what_is_missing(fate->usage, scratch);
@@ -122,31 +114,34 @@ static void write_result(const struct event *event, size_t index, const struct f
   } else {
     ingest_reason(fate->verdict, fate->usage, scratch);
   }
-  json_quote(out, buf_view(scratch));
-  buf_char(out, '}');
+  json_write_object(json, NULL);
+  json_write_u64(json, "index", index);
+  if (event->id.len > 0)
+    json_write_str(json, "id", event->id);
+  else
+    json_write_null(json, "id");
+  json_write_text(json, "outcome", is_waiting(fate) ? "unresolved" : outcome_names[fate->outcome]);
+  json_write_str(json, "reason", buf_view(scratch));
+  json_write_end(json);
 }
 
-static void write_results(const struct events *events, const struct verdict *verdicts, struct buf *out) {
+static void write_results(const struct events *events, const struct verdict *verdicts, struct json_write *json) {
   SCOPED(buf_fini) struct buf scratch = {0};
   size_t next_usage = 0;
-  bool is_first = true;
   for (size_t i = 0; i < events->count; i++) {
     struct fate fate = take_fate(events, verdicts, i, &next_usage);
     if (fate.outcome == VERDICT_STORED && !is_waiting(&fate)) continue;
-    if (!is_first) buf_char(out, ',');
-    is_first = false;
-    write_result(&events->items[i], i, &fate, &scratch, out);
+    write_result(&events->items[i], i, &fate, &scratch, json);
   }
 }
 
 static void write_members(const struct events *events, const struct verdict *verdicts,
-                          const uint64_t counts[OUTCOMES], struct buf *out) {
-  for (size_t i = 0; i < OUTCOMES; i++) {
-    buf_printf(out, "%s\"%s\":%llu", i == 0 ? "" : ",", outcome_names[i], (unsigned long long)counts[i]);
-  }
-  buf_text(out, ",\"results\":[");
-  write_results(events, verdicts, out);
-  buf_char(out, ']');
+                          const uint64_t counts[OUTCOMES], struct json_write *json) {
+  for (size_t i = 0; i < OUTCOMES; i++)
+    json_write_u64(json, outcome_names[i], counts[i]);
+  json_write_list(json, "results");
+  write_results(events, verdicts, json);
+  json_write_end(json);
 }
 
 static unsigned status_of(bool is_single, const uint64_t counts[OUTCOMES]) {
@@ -189,9 +184,10 @@ void ingest_answer(const struct events *events, const struct verdict *verdicts, 
                    unsigned *ret_status) {
   uint64_t counts[OUTCOMES] = {0};
   count_outcomes(events, verdicts, counts);
-  buf_char(out, '{');
-  write_members(events, verdicts, counts, out);
-  buf_char(out, '}');
+  struct json_write json = json_write_to(out);
+  json_write_object(&json, NULL);
+  write_members(events, verdicts, counts, &json);
+  json_write_end(&json);
   *ret_status = status_of(events->single, counts);
 }
 
@@ -230,13 +226,14 @@ void ingest_answer_notice(const struct events *events, const struct verdict *ver
   uint64_t counts[OUTCOMES] = {0}, waiting, resolving;
   count_outcomes(events, verdicts, counts);
   move_waiting(events, verdicts, counts, &waiting, &resolving);
-  buf_char(out, '{');
-  write_members(events, verdicts, counts, out);
-  buf_printf(out, ",\"unresolved\":%llu,\"resolved\":%llu,\"ignored\":[", (unsigned long long)waiting,
-             (unsigned long long)resolving);
-  for (size_t i = 0; i < ignored_count; i++) {
-    if (i > 0) buf_char(out, ',');
-    json_quote(out, str_of(ignored[i]));
-  }
-  buf_text(out, "]}");
+  struct json_write json = json_write_to(out);
+  json_write_object(&json, NULL);
+  write_members(events, verdicts, counts, &json);
+  json_write_u64(&json, "unresolved", waiting);
+  json_write_u64(&json, "resolved", resolving);
+  json_write_list(&json, "ignored");
+  for (size_t i = 0; i < ignored_count; i++)
+    json_write_text(&json, NULL, ignored[i]);
+  json_write_end(&json);
+  json_write_end(&json);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/json.h"
+#include "base/json_write.h"
 
 bool label_name_is_valid(struct str name) {
   if (name.len < 1 || name.len > LABEL_NAME_MAX) return false;
@@ -73,15 +73,10 @@ bool labels_are_valid(struct str set) {
 }
 
 void labels_write_json(struct str set, struct buf *out) {
+  struct json_write json = json_write_to(out);
   struct label label;
-  const char *separator = "";
-  buf_char(out, '{');
-  while (labels_next(&set, &label)) {
-    buf_text(out, separator);
-    json_quote(out, label.name);
-    buf_char(out, ':');
-    json_quote(out, label.value);
-    separator = ",";
-  }
-  buf_char(out, '}');
+  json_write_object(&json, NULL);
+  while (labels_next(&set, &label))
+    json_write_member(&json, label.name, label.value);
+  json_write_end(&json);
 }

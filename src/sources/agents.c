@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/json_write.h"
 #include "base/lock.h"
 #include "base/memory.h"
 #include "ledger/hash.h"
@@ -211,29 +212,32 @@ static bool is_too_old(const struct roster_item *item, const void *key) {
   return agent_of(item)->last_ms < *(const int64_t *)key;
 }
 
-static void put_time(struct buf *out, const char *name, int64_t ms) {
+static void put_time(struct json_write *json, const char *name, int64_t ms) {
   char text[RFC3339_SIZE];
   rfc3339_format(ms, text);
-  json_add_member(out, name, text);
+  json_write_text(json, name, text);
 }
 
 /* The report as it would be sent, with the members that status_read does not know. */
 static void put_line(const struct agent *agent, struct buf *out) {
   const struct agent_status *status = &agent->status;
-  buf_char(out, '{');
-  json_add_member(out, "agent", status->agent);
-  json_add_member(out, "command", status->command);
-  json_add_member(out, "project", status->project);
-  json_add_member(out, "version", status->version);
-  json_add_member(out, "spool_error", status->spool_error);
-  json_add_member(out, "token", agent->token);
-  put_time(out, "first", agent->first_ms);
-  put_time(out, "last", agent->last_ms);
-  if (status->interval_ms > 0) buf_printf(out, ",\"interval_ms\":%" PRId64, status->interval_ms);
-  buf_printf(out,
-             ",\"spooled\":%" PRIu64 ",\"oldest_ms\":%" PRId64 ",\"rejected\":%" PRIu64
-             ",\"clock_offset_ms\":%" PRId64 "}\n",
-             status->spooled, status->oldest_ms, status->rejected, agent->offset_ms);
+  struct json_write json = json_write_to(out);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "agent", status->agent);
+  json_write_text(&json, "command", status->command);
+  json_write_text(&json, "project", status->project);
+  json_write_text(&json, "version", status->version);
+  json_write_text(&json, "spool_error", status->spool_error);
+  json_write_text(&json, "token", agent->token);
+  put_time(&json, "first", agent->first_ms);
+  put_time(&json, "last", agent->last_ms);
+  if (status->interval_ms > 0) json_write_i64(&json, "interval_ms", status->interval_ms);
+  json_write_u64(&json, "spooled", status->spooled);
+  json_write_i64(&json, "oldest_ms", status->oldest_ms);
+  json_write_u64(&json, "rejected", status->rejected);
+  json_write_i64(&json, "clock_offset_ms", agent->offset_ms);
+  json_write_end(&json);
+  buf_char(out, '\n');
 }
 
 bool agents_are_new(struct agents *agents) {

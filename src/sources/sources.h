@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/json_write.h"
 #include "ledger/ledger.h"
 #include "sources/agents.h"
 #include "sources/judge.h"
@@ -78,9 +79,9 @@ MUST_USE int sources_visit(struct sources *sources, sources_visit_item visit, vo
 /* Appends the sentences that say what is wrong with it; nothing if nothing is. */
 void sources_tell(const struct sources_item *item, struct buf *out);
 
-/* Appends one JSON object for each agent and source of a project (empty: of all), with commas between them, and first
- * one that says how much of the log is counted; docs/agents.md lists the members. As sources_visit. */
-MUST_USE int sources_list(struct sources *sources, struct str project, bool only_troubles, struct buf *out,
+/* Writes into the list that is open one object for each agent and source of a project (empty: of all), and first one
+ * that says how much of the log is counted; docs/agents.md lists the members. As sources_visit. */
+MUST_USE int sources_list(struct sources *sources, struct str project, bool only_troubles, struct json_write *json,
                           struct err *err);
 /* Forgets the agents of that name; an empty project means all. -ERR_NOT_FOUND. */
 MUST_USE int sources_forget(struct sources *sources, struct str project, struct str name, struct err *err);

@@ -19,6 +19,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/memory.h"
 #include "meter/rfc3339.h"
 #include "sources/state_file.h"
@@ -126,9 +127,15 @@ bool token_uses_are_new(const struct token_uses *uses) { return atomic_load(&use
 /* ---- the file ---- */
 
 static void put_line(struct buf *out, uint64_t key, int64_t used_ms) {
-  char when[RFC3339_SIZE];
+  char id[2 * sizeof key + 1], when[RFC3339_SIZE];
+  struct json_write json = json_write_to(out);
+  (void)snprintf(id, sizeof id, "%0*" PRIx64, (int)ID_DIGITS, key - 1);
   rfc3339_format(used_ms, when);
-  buf_printf(out, "{\"token\":\"%012" PRIx64 "\",\"used\":\"%s\"}\n", key - 1, when);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "token", id);
+  json_write_text(&json, "used", when);
+  json_write_end(&json);
+  buf_char(out, '\n');
 }
 
 int token_uses_save(struct token_uses *uses, const char *data_dir, struct err *err) {

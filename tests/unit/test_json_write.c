@@ -1,4 +1,5 @@
-/* The JSON writer: commas and nesting, that it goes on after its buf was sent, and that a wrong name ends the program. */
+/* The JSON writer: commas and nesting, trees that were read, that it goes on after its buf was sent, and that a wrong
+ * name ends the program. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/json.h"
 #include "base/json_write.h"
 
 static void name_in_list(struct json_write *json) {
@@ -140,10 +142,31 @@ static void test_depth(void **state) {
   assert_true(out.len == JSON_WRITE_DEPTH_MAX * 2 + (JSON_WRITE_DEPTH_MAX - 1) * strlen("\"o\":"));
 }
 
+static void test_tree(void **state) {
+  (void)state;
+  static const char text[] = " { \"a\\u0022\" : [ 1.50e2 , true , false , null , [ ] , { } ] , \"b\" : \"\\n\" } ";
+  char padded[sizeof text + JSON_PADDING] = {0};
+  memcpy(padded, text, sizeof text);
+  struct arena *arena = arena_new(1 << 16);
+  struct json_parser *parser = json_parser_new();
+  const struct json *tree;
+  SCOPED(buf_fini) struct buf out = {0};
+  struct json_write json = json_write_to(&out);
+  assert_true(arena != NULL && parser != NULL);
+  assert_int_equal(json_parse(parser, arena, str_make(padded, sizeof text - 1), 4, &tree, NULL), 0);
+  json_write_object(&json, NULL);
+  json_write_tree(&json, "t", tree);
+  json_write_tree(&json, "u", tree->child->child);
+  json_write_end(&json);
+  check(&out, "{\"t\":{\"a\\\"\":[1.50e2,true,false,null,[],{}],\"b\":\"\\n\"},\"u\":1.50e2}");
+  json_parser_free(parser);
+  arena_free(arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_misuse),  cmocka_unit_test(test_values), cmocka_unit_test(test_nesting),
-      cmocka_unit_test(test_pieces), cmocka_unit_test(test_depth),
+      cmocka_unit_test(test_misuse), cmocka_unit_test(test_values), cmocka_unit_test(test_nesting),
+      cmocka_unit_test(test_pieces), cmocka_unit_test(test_depth),  cmocka_unit_test(test_tree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
