@@ -6,8 +6,8 @@
 
 #include "base/check.h"
 #include "base/json.h"
-#include "ingest/answer.h"
-#include "ingest/event.h"
+#include "ingest/commit/answer.h"
+#include "ingest/read/event.h"
 #include "meter/amount.h"
 #include "meter/codec.h"
 

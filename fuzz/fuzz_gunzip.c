@@ -2,7 +2,7 @@
 #include <stdint.h>
 
 #include "base/check.h"
-#include "ingest/gunzip.h"
+#include "ingest/read/gunzip.h"
 
 #define OUT_MAX ((size_t)1 << 20)
 

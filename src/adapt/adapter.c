@@ -9,7 +9,7 @@
 #include "adapt/script.h"
 #include "base/check.h"
 #include "base/file.h"
-#include "ingest/fields.h"
+#include "ingest/read/fields.h"
 #include "meter/codec.h"
 
 #include "adapt/builtin.inc"

@@ -4,7 +4,7 @@
 #define CODECMETER_ADAPT_OUTPUTS_H
 
 #include "adapt/adapter.h"
-#include "ingest/event_tree.h"
+#include "ingest/read/event_tree.h"
 
 struct output_name {
   struct str source, id;

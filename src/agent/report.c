@@ -376,7 +376,7 @@ const char *report_outcome_name(enum report_outcome outcome) {
   return names[outcome];
 }
 
-/* The server's reasons begin with the attribute's name: ingest/fields.c, ingest/answer.c. */
+/* The server's reasons begin with the attribute's name: ingest/read/fields.c, ingest/commit/answer.c. */
 bool report_lacks_project(enum report_outcome outcome, const char *reason) {
   static const char *const reasons[] = {"subject: no project has this id",
                                         "subject: the token is for another project", "subject is missing"};

@@ -14,7 +14,7 @@ struct call;
 struct refusal;
 struct usage;
 
-#define API_ROWS_MAX 10000000 /* the largest query.rows_max that base/config.h takes */
+#define API_ROWS_MAX 10000000 /* the largest query.rows_max that settings/config.h takes */
 
 enum api_language { API_ENGLISH, API_CHINESE, API_LANGUAGES };
 

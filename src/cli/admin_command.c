@@ -8,9 +8,9 @@
 #include "base/diag.h"
 #include "base/json.h"
 #include "base/json_write.h"
-#include "cli/admin.h"
-#include "cli/control.h"
-#include "cli/datadir.h"
+#include "admin/admin.h"
+#include "server/control.h"
+#include "server/datadir.h"
 #include "cli/table.h"
 
 /* A starting server holds the lock before its socket exists. */

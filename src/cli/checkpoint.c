@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/json_write.h"
 #include "cli/admin_command.h"
-#include "cli/control.h"
+#include "server/control.h"
 
 #define WAIT_MS 120000
 #define POLL_MS 50

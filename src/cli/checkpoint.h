@@ -3,7 +3,7 @@
 #define CODECMETER_CLI_CHECKPOINT_H
 
 #include "base/err.h"
-#include "cli/datadir.h"
+#include "server/datadir.h"
 #include "cli/progress.h"
 
 /* Waits until the server of a data directory has checkpointed every record that it holds now, and shows the progress.

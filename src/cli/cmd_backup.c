@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
-#include "cli/datadir.h"
+#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "ledger/ledger.h"

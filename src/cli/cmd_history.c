@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/datadir.h"
+#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/table.h"
 #include "cli/usage_text.h"

@@ -13,7 +13,7 @@
 
 #include "agent/client.h"
 #include "base/check.h"
-#include "base/config.h"
+#include "settings/config.h"
 #include "base/stop.h"
 #include "cli/client_options.h"
 #include "cli/command.h"

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/config.h"
+#include "settings/config.h"
 #include "cli/command.h"
-#include "cli/datadir.h"
+#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/table.h"

@@ -1,8 +1,8 @@
 #include <stdio.h>
 
-#include "base/config.h"
+#include "settings/config.h"
 #include "cli/command.h"
-#include "cli/datadir.h"
+#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "ledger/ledger.h"

@@ -1,10 +1,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/config.h"
+#include "settings/config.h"
 #include "base/file.h"
 #include "cli/command.h"
-#include "cli/datadir.h"
+#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "ledger/ledger.h"

@@ -18,7 +18,7 @@
 #include "agent/spool.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/config.h"
+#include "settings/config.h"
 #include "base/json_write.h"
 #include "cli/client_options.h"
 #include "cli/command.h"

@@ -4,7 +4,7 @@
 
 #include "cli/admin_command.h"
 #include "cli/command.h"
-#include "cli/datadir.h"
+#include "server/datadir.h"
 #include "cli/table.h"
 #include "cli/usage_text.h"
 #include "ledger/history.h"

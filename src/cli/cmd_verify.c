@@ -2,10 +2,10 @@
 #include <stdio.h>
 
 #include "adapt/quarantine.h"
-#include "base/config.h"
+#include "settings/config.h"
 #include "cli/checkpoint.h"
 #include "cli/command.h"
-#include "cli/datadir.h"
+#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "ledger/ledger.h"

@@ -5,7 +5,7 @@
 #include "base/diag.h"
 #include "base/json.h"
 #include "http/waiter.h"
-#include "ingest/gunzip.h"
+#include "ingest/read/gunzip.h"
 
 static enum http_result refuse(const struct http_request *request, struct http_reply *reply, unsigned status,
                                const char *why) {

@@ -3,7 +3,7 @@
 #define CODECMETER_HTTP_BODY_H
 
 #include "http/request.h"
-#include "ingest/content_type.h"
+#include "ingest/read/content_type.h"
 
 /* Undoes the coding of a request's body. *ret has JSON_PADDING readable bytes behind it. It is in `inflated`, which
  * the caller frees, or is the request's own body. False: the reply says why. */

@@ -21,9 +21,9 @@
 #include "http/body.h"
 #include "http/endpoints.h"
 #include "http/waiter.h"
-#include "ingest/answer.h"
-#include "ingest/parsers.h"
-#include "ingest/trace.h"
+#include "ingest/commit/answer.h"
+#include "ingest/read/parsers.h"
+#include "ingest/commit/trace.h"
 #include "meter/rfc3339.h"
 #include "sources/sources.h"
 

@@ -8,7 +8,7 @@
 #include "http/bearer.h"
 #include "http/endpoints.h"
 #include "http/waiter.h"
-#include "ingest/parsers.h"
+#include "ingest/read/parsers.h"
 #include "meter/rfc3339.h"
 
 struct endpoint_agents {

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "http/endpoints.h"
 #include "http/static_file.h"
-#include "ingest/gunzip.h"
+#include "ingest/read/gunzip.h"
 
 #define PARAM "lang"
 #define WORD_MAX 8 /* bytes of a name or a value that can be right */

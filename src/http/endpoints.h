@@ -11,7 +11,7 @@
 #include "console/console.h"
 #include "http/bearer.h"
 #include "http/request.h"
-#include "ingest/committer.h"
+#include "ingest/commit/committer.h"
 #include "ledger/ledger.h"
 #include "sources/sources.h"
 

@@ -5,7 +5,7 @@
 #define CODECMETER_HTTP_WAITER_H
 
 #include "http/request.h"
-#include "ingest/delivery.h"
+#include "ingest/commit/delivery.h"
 
 struct waiter {
   struct delivery *delivery; /* NULL: abandoned, only the committer has it */

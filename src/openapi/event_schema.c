@@ -2,7 +2,7 @@
  * and `then` say. */
 #include <stdio.h>
 
-#include "ingest/event_members.h"
+#include "ingest/read/event_members.h"
 #include "openapi/parts.h"
 #include "openapi/schema.h"
 

@@ -7,7 +7,7 @@
 #include "base/check.h"
 
 #define QUARTER INT64_C(900)
-#define FIRST_USAGE INT64_C(315532800) /* 1980-01-01: no task is older (ingest/event.h) */
+#define FIRST_USAGE INT64_C(315532800) /* 1980-01-01: no task is older (ingest/read/event.h) */
 
 /* ---- zones ---- */
 

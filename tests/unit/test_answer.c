@@ -1,6 +1,6 @@
 /* The answer's text, its counts and its status, for events that were rejected before the ledger and verdicts of it.
  */
-#include "ingest/answer.h"
+#include "ingest/commit/answer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

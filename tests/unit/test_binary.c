@@ -1,5 +1,5 @@
 /* CloudEvents in binary mode: headers and a body to the same record as in structured mode. */
-#include "ingest/event.h"
+#include "ingest/read/event.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/base64.h"
-#include "ingest/content_type.h"
+#include "ingest/read/content_type.h"
 
 #define NOW_MS INT64_C(1769860800000) /* 2026-01-31T12:00:00Z */
 #define DATA "{\"codec\":\"avc1\",\"width\":1280,\"height\":720,\"duration_ms\":20000}"

@@ -3,7 +3,7 @@
  *
  *   S staged   B busy   F full   X broken   D decided duplicate   C commit   T turn   A change (administration)
  */
-#include "ingest/committer.h"
+#include "ingest/commit/committer.h"
 
 #include <pthread.h>
 #include <setjmp.h>

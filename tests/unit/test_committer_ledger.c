@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
-#include "ingest/committer.h"
+#include "ingest/commit/committer.h"
 
 #define T0 INT64_C(1500220800000) /* midnight in Shanghai */
 #define FIRST_DAY 17364           /* that of T0 */

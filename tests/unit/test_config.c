@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "base/config.h"
+#include "settings/config.h"
 
 static void test_bad(void **state) {
   (void)state;

@@ -1,6 +1,6 @@
 /* Bodies of POST /v1/events, good and bad. Most tests are tables of one member that is replaced in an event that is
  * good otherwise, read between two good neighbours that must come through. */
-#include "ingest/event.h"
+#include "ingest/read/event.h"
 #include "meter/labels.h"
 
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "ingest/content_type.h"
+#include "ingest/read/content_type.h"
 #include "meter/rfc3339.h"
 
 #define NOW_MS INT64_C(1769860800000) /* 2026-01-31T12:00:00Z */

@@ -1,5 +1,5 @@
 /* Bodies in gzip: whole, cut, damaged, and bombs. */
-#include "ingest/gunzip.h"
+#include "ingest/read/gunzip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* ingest/trace: the name of each reason is short and stable, and holds nothing that a reporter chose. */
+/* ingest/commit/trace: the name of each reason is short and stable, and holds nothing that a reporter chose. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "ingest/trace.h"
+#include "ingest/commit/trace.h"
 
 static void test_names(void **state) {
   (void)state;
