@@ -324,8 +324,8 @@ int findings_say_nothing(const struct outputs *outputs, const struct findings *f
   size_t shown = 0;
   for (size_t i = 0; i < findings->count && shown < SEEN_SHOWN; i++, shown++)
     buf_printf(&seen, "; %s", findings->items[i].why.text);
-  for (size_t i = 0; i < outputs->elsewhere_count && shown < SEEN_SHOWN; i++, shown++)
-    buf_printf(&seen, "; %s", outputs->elsewhere[i]);
+  for (size_t i = 0; i < outputs->elsewhere.count && shown < SEEN_SHOWN; i++, shown++)
+    buf_printf(&seen, "; %s", outputs->elsewhere.items[i]);
   for (size_t i = 0; i < outputs->count && shown < SEEN_SHOWN; i++) {
     const struct candidate *candidate = &outputs->items[i];
     if (candidate->role != CANDIDATE_ARGUMENT || !candidate->before.was_there) continue;
