@@ -17,15 +17,24 @@ size_t vector_cap_of(size_t cap, size_t count, size_t more) {
   return grown > CAP_FIRST ? grown : CAP_FIRST;
 }
 
+/* Without memory, or if the size passes PTRDIFF_MAX, nothing changes. */
+static bool resize(void *items, size_t *cap, size_t wanted, size_t item_size) {
+  void **place = items, *resized = wanted <= PTRDIFF_MAX / item_size ? realloc(*place, wanted * item_size) : NULL;
+  if (resized == NULL) return false;
+  *place = resized;
+  *cap = wanted;
+  return true;
+}
+
 bool vector_reserve_sized(void *items, size_t *cap, size_t count, size_t more, size_t item_size) {
   CHECK(count <= *cap);
-  if (more <= *cap - count) return true;
-  size_t grown_cap = vector_cap_of(*cap, count, more);
-  void **place = items, *grown = grown_cap <= PTRDIFF_MAX / item_size ? realloc(*place, grown_cap * item_size) : NULL;
-  if (grown == NULL) return false;
-  *place = grown;
-  *cap = grown_cap;
-  return true;
+  return more <= *cap - count || resize(items, cap, vector_cap_of(*cap, count, more), item_size);
+}
+
+bool vector_reserve_exact_sized(void *items, size_t *cap, size_t count, size_t more, size_t item_size) {
+  CHECK(count <= *cap);
+  if (more > SIZE_MAX - count) return false;
+  return more <= *cap - count || resize(items, cap, count + more, item_size);
 }
 
 void *vector_add_sized(void *items, size_t *count, size_t *cap, size_t item_size) {
@@ -43,9 +52,11 @@ void *vector_must_add_sized(void *items, size_t *count, size_t *cap, size_t item
 void vector_shrink_sized(void *items, size_t *cap, size_t count, size_t item_size) {
   void **place = items;
   if (count == *cap) return;
-  void *fitting = count > 0 ? realloc(*place, count * item_size) : NULL;
-  if (count > 0 && fitting == NULL) return;
-  if (count == 0) free(*place);
-  *place = fitting;
-  *cap = count;
+  if (count > 0) {
+    (void)resize(items, cap, count, item_size); /* then it stays */
+    return;
+  }
+  free(*place);
+  *place = NULL;
+  *cap = 0;
 }

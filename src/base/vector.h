@@ -12,11 +12,11 @@
  * Ownership. The vector owns `items`, which is malloc'd memory, and not what the items point to. Two variables of
  * VECTOR(T) have different types: to hand an array over, use a struct with a name, or vector_take.
  *
- * Growth. Full, the memory doubles; so n additions copy less than 2n items. vector_reserve, vector_add and
- * vector_must_add may move the items, and vector_shrink too: pointers to items are then invalid. Nothing else moves them.
+ * Growth. Full, the memory doubles; so n additions copy less than 2n items. What reserves, adds or shrinks may move the
+ * items: pointers to them are then invalid. Nothing else moves them.
  * What must not change while others read it needs the caller's lock during these calls.
  *
- * Failure. vector_reserve and vector_add fail if there is no memory, or if the size in bytes would pass PTRDIFF_MAX. The
+ * Failure. vector_reserve, vector_reserve_exact and vector_add fail if there is no memory, or if the size in bytes would pass PTRDIFF_MAX. The
  * vector is then as it was before, with all its items.
  *
  * Each macro takes a pointer to a vector, and may evaluate it more than once. Items of a type that needs a stricter
@@ -43,6 +43,10 @@
 /* Makes room for `more` items behind the last one. Then `cap` is vector_cap(v, more). False: see Failure. */
 #define vector_reserve(v, more) \
   vector_reserve_sized(&(v)->items, &(v)->cap, (v)->count, (more), VECTOR_ITEM_SIZE(v))
+
+/* The same, but if it grows, `cap` is then count + more: for callers that know how many items there will be. */
+#define vector_reserve_exact(v, more) \
+  vector_reserve_exact_sized(&(v)->items, &(v)->cap, (v)->count, (more), VECTOR_ITEM_SIZE(v))
 
 /* What `cap` is after vector_reserve(v, more) succeeds, for callers that claim memory before they take it. It is `cap` if
  * there is room, else the largest of count + more, 2 * cap and 16. SIZE_MAX if it passes that. */
@@ -82,6 +86,7 @@
 
 /* items: a pointer to the vector's `items`, of any type. */
 MUST_USE bool vector_reserve_sized(void *items, size_t *cap, size_t count, size_t more, size_t item_size);
+MUST_USE bool vector_reserve_exact_sized(void *items, size_t *cap, size_t count, size_t more, size_t item_size);
 size_t vector_cap_of(size_t cap, size_t count, size_t more);
 MUST_USE void *vector_add_sized(void *items, size_t *count, size_t *cap, size_t item_size);
 MUST_USE void *vector_must_add_sized(void *items, size_t *count, size_t *cap, size_t item_size);

@@ -87,6 +87,11 @@ static void test_reserve(void **state) {
     }
     assert_ptr_equal(v.items, items); /* there was room */
   }
+  size_t count = v.count, room = v.cap - count;
+  assert_true(vector_reserve_exact(&v, room));
+  assert_int_equal(v.cap, count + room);
+  assert_true(vector_reserve_exact(&v, room + 1));
+  assert_int_equal(v.cap, count + room + 1);
   for (size_t i = 0; i < v.count; i++)
     assert_int_equal(v.items[i], i + 1);
   vector_fini(&v);
@@ -107,7 +112,7 @@ static void test_failure(void **state) {
     *vector_must_add(&v) = i + 7;
   const uint64_t *items = v.items;
   for (size_t i = 0; i < sizeof mores / sizeof mores[0]; i++) {
-    if (vector_reserve(&v, mores[i])) fail_msg("row %zu", i);
+    if (vector_reserve(&v, mores[i]) || vector_reserve_exact(&v, mores[i])) fail_msg("row %zu", i);
     assert_true(v.items == items && v.count == 2 && v.cap == 16);
     assert_true(v.items[0] == 7 && v.items[1] == 8);
   }
