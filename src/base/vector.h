@@ -16,8 +16,8 @@
  * items: pointers to them are then invalid. Nothing else moves them.
  * What must not change while others read it needs the caller's lock during these calls.
  *
- * Failure. vector_reserve, vector_reserve_exact and vector_add fail if there is no memory, or if the size in bytes would pass PTRDIFF_MAX. The
- * vector is then as it was before, with all its items.
+ * Failure. vector_reserve, vector_reserve_exact and vector_add fail if there is no memory, or if the size in bytes would
+ * pass PTRDIFF_MAX. The vector is then as it was before, with all its items.
  *
  * Each macro takes a pointer to a vector, and may evaluate it more than once. Items of a type that needs a stricter
  * alignment than malloc gives do not compile.
@@ -32,12 +32,13 @@
 
 #include "base/scope.h"
 
-/* Starts as {0}. The caller reads all three, and may lower `count`. */
+/* Starts as {0}. `items` has room for `cap` items, and the first `count` of them are there. The caller reads all three,
+ * may lower `count`, and may raise it within `cap` once the items are set. */
 #define VECTOR(type) \
   struct {           \
     type *items;     \
     size_t count;    \
-    size_t cap; /* items that `items` has room for */ \
+    size_t cap;      \
   }
 
 /* Makes room for `more` items behind the last one. Then `cap` is vector_cap(v, more). False: see Failure. */
@@ -64,7 +65,8 @@
 /* Gives back the memory that no item uses. If that fails, it stays. */
 #define vector_shrink(v) vector_shrink_sized(&(v)->items, &(v)->cap, (v)->count, VECTOR_ITEM_SIZE(v))
 
-/* Gives the items to the caller, who frees them, and empties the vector: read `count` before. NULL if it has no memory. */
+/* Gives the items to the caller, who frees them, and empties the vector: read `count` before. NULL if it has no
+ * memory. */
 #define vector_take(v)                            \
   ({                                              \
     __typeof__((v)->items) items_ = (v)->items;   \

@@ -40,10 +40,10 @@ void cells_clear(struct cells *cells) {
 }
 
 /* Takes the next item of a vector; cells_reserve has made room, so nothing moves. The item is not zeroed. */
-#define ADD(v)                      \
-  ({                                \
-    CHECK((v)->count < (v)->cap);   \
-    &(v)->items[(v)->count++];      \
+#define ADD(v)                    \
+  ({                              \
+    CHECK((v)->count < (v)->cap); \
+    &(v)->items[(v)->count++];    \
   })
 
 static uint64_t mix(uint64_t a, uint64_t b) {

@@ -11,14 +11,14 @@
 #include "base/vector.h"
 #include "ledger/state.h"
 
+#define ROWS_FIRST 64u
+
 /* The totals of one day and codec, chained by day. */
 struct sum_row {
   uint8_t codec;
   uint32_t next; /* index + 1 of the day's next row; 0: none */
   struct usage_count sums[TIERS];
 };
-
-#define ROWS_FIRST 64u
 
 struct query {
   const struct zone *zone;

@@ -237,8 +237,9 @@ static bool give_cell(void *arg, const struct cell *cell) {
 }
 
 static void give_kept(struct sums *sums) {
-  for (uint32_t i = sums->projects[sums->at].first_part; i != 0 && sums->result == 0; i = sums->parts.items[i - 1].next) {
-    const struct kept *part = &sums->parts.items[i - 1];
+  const struct kept *parts = sums->parts.items;
+  for (uint32_t i = sums->projects[sums->at].first_part; i != 0 && sums->result == 0; i = parts[i - 1].next) {
+    const struct kept *part = &parts[i - 1];
     if (part->is_day)
       give(sums, (enum usage_kind)part->kind, part->day, part->codec, part->tier, &part->sum);
     else

@@ -407,7 +407,8 @@ static uint64_t begin_of_media(const struct stretch *stretch, const char *path) 
 static bool is_whole_file(const struct making *making, uint64_t *ret_size) {
   const struct rendition *rendition = &making->rendition;
   const struct stretch *stretches = rendition->stretches.items;
-  const char *path = rendition->spans.items[0].path;
+  const struct media_span *spans = rendition->spans.items;
+  const char *path = spans[0].path;
   struct stat st;
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &st) != 0) {
@@ -420,7 +421,7 @@ static bool is_whole_file(const struct making *making, uint64_t *ret_size) {
   }
   if (stretches[0].init.path != NULL && strcmp(stretches[0].init.path, path) != 0) return false;
   *ret_size = (uint64_t)st.st_size;
-  if (rendition->spans.count == 1 && rendition->spans.items[0].offset == 0 && rendition->spans.items[0].size == *ret_size) return true;
+  if (rendition->spans.count == 1 && spans[0].offset == 0 && spans[0].size == *ret_size) return true;
   uint64_t position = begin_of_media(stretches, path);
   for (size_t i = 0; i < rendition->spans.count; i++) {
     const struct media_span *span = &rendition->spans.items[i];

@@ -63,7 +63,8 @@ static uint64_t search_packets(const uint8_t *head, size_t len, uint64_t *ret_fi
 
 static int add_break(struct scan *scan, uint64_t position, int64_t step, bool is_flagged, struct err *err) {
   struct ts *ts = scan->ts;
-  if (ts->breaks.count == TS_BREAKS_MAX) return err_set(err, ERR_MEDIA, "its clock leaps more than %zu times", TS_BREAKS_MAX);
+  if (ts->breaks.count == TS_BREAKS_MAX)
+    return err_set(err, ERR_MEDIA, "its clock leaps more than %zu times", TS_BREAKS_MAX);
   *vector_must_add(&ts->breaks) = (struct ts_break){position, step, is_flagged};
   return 0;
 }

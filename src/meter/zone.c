@@ -62,7 +62,8 @@ static int64_t next_transition(GTimeZone *source, int64_t time) {
 }
 
 static void add_span(struct zone *zone, int64_t start, int32_t offset) {
-  if (zone->spans.count > 0 && zone->spans.items[zone->spans.count - 1].offset == offset) return; /* only its name changed */
+  size_t count = zone->spans.count;
+  if (count > 0 && zone->spans.items[count - 1].offset == offset) return; /* only its name changed */
   *vector_must_add(&zone->spans) = (struct span){.start = start, .offset = offset};
 }
 

@@ -26,26 +26,21 @@
 #include "query/usage_copy.h"
 
 #define BATCH_FIRST 64u     /* the first batch is small, because most pages are */
-#define FOUND_FIRST 64u
+#define FOUND_FIRST 64u     /* records that the first memory for them holds */
 #define FEW 8u              /* a batch of which less than one in so many matches is followed by a larger one */
 #define TASK_ID_SEARCHES 4u /* a search for a task id counts as so many others: it may pass over a whole delta */
 
-struct found_entry {
+struct gathered {
   struct scan_entry entry;
   size_t project;
 };
 
 struct found {
-  VECTOR(struct found_entry); /* sorted when all are gathered */
+  VECTOR(struct gathered); /* sorted when all are there */
   size_t at;
   size_t pair;     /* the next pair of a project and a task id to ask for */
   uint64_t behind; /* in the middle of a pair: the history goes on behind this position */
   bool is_used;
-};
-
-struct gathered {
-  struct scan_entry entry;
-  size_t project;
 };
 
 /* A task that waits for the visitor. */
@@ -247,12 +242,12 @@ static int add_found(void *arg, const struct ledger_history_item *item, struct e
   if (!is_asked_for(finding->tasks, finding->project, &entry)) return 0;
   if (found->count == TASKS_FOUND_MAX) return -ERR_LIMIT;
   int result = expect_found(finding->tasks, err);
-  if (result == 0) *vector_must_add(found) = (struct found_entry){entry, finding->project};
+  if (result == 0) *vector_must_add(found) = (struct gathered){entry, finding->project};
   return result;
 }
 
 static int by_rank(const void *a, const void *b) {
-  return newest_compare(&((const struct found_entry *)a)->entry.key, &((const struct found_entry *)b)->entry.key);
+  return newest_compare(&((const struct gathered *)a)->entry.key, &((const struct gathered *)b)->entry.key);
 }
 
 static size_t pairs_of(const struct tasks *tasks) {
