@@ -12,9 +12,9 @@
  * Ownership. The vector owns `items`, which is malloc'd memory, and not what the items point to. Two variables of
  * VECTOR(T) have different types: to hand an array over, use a struct with a name, or vector_take.
  *
- * Growth. Full, the memory doubles; so n additions copy less than 2n items. What reserves, adds or shrinks may move the
- * items: pointers to them are then invalid. Nothing else moves them.
- * What must not change while others read it needs the caller's lock during these calls.
+ * Growth. A full vector doubles, so n additions copy fewer than 2n items. What reserves, adds or shrinks may move the
+ * items: pointers to them are then invalid. Nothing else moves them. The vector has no lock: if other threads read it,
+ * the caller holds one during these calls.
  *
  * Failure. vector_reserve, vector_reserve_exact and vector_add fail if there is no memory, or if the size in bytes would
  * pass PTRDIFF_MAX. The vector is then as it was before, with all its items.
