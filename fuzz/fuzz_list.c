@@ -86,9 +86,9 @@ static void check_rendition(const struct rendition *rendition) {
     CHECK(rendition->why.code == ERR_MEDIA && rendition->why.text[0] != '\0');
     return;
   }
-  CHECK(rendition->span_count > 0);
-  for (size_t i = 0; i < rendition->stretch_count; i++) {
-    const struct stretch *stretch = &rendition->stretches[i];
+  CHECK(rendition->spans.count > 0);
+  for (size_t i = 0; i < rendition->stretches.count; i++) {
+    const struct stretch *stretch = &rendition->stretches.items[i];
     struct err err = {.text = ""};
     CHECK(stretch->first == covered && stretch->count > 0);
     covered += stretch->count;
@@ -96,9 +96,9 @@ static void check_rendition(const struct rendition *rendition) {
     double enough = ((double)stretch->plays_us + (double)stretch->slack_us) / 1e6 + 1.0;
     CHECK((stretch_check(rendition, stretch, 1e18, enough, &err) == 0) == (stretch->plays_us == 0));
   }
-  CHECK(covered == rendition->span_count);
-  for (size_t i = 0; i < rendition->span_count; i++)
-    check_span(&rendition->spans[i]);
+  CHECK(covered == rendition->spans.count);
+  for (size_t i = 0; i < rendition->spans.count; i++)
+    check_span(&rendition->spans.items[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -110,8 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct err err = {.text = ""};
   int result = data[0] == 'd' ? dash_read(path, &list, &err) : hls_read(path, &list, &err);
   CHECK(result == 0 || (result == -(int)err.code && err.text[0] != '\0'));
-  CHECK(list.part_count > 0 && (result != 0 || list.count > 0));
+  CHECK(list.parts.count > 0 && (result != 0 || list.count > 0));
   for (size_t i = 0; i < list.count; i++)
-    check_rendition(&list.renditions[i]);
+    check_rendition(&list.items[i]);
   return 0;
 }

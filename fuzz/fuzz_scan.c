@@ -15,10 +15,10 @@ static int scan_ts(struct reel *reel, uint64_t size, struct err *err) {
   int result = ts_scan(reel, &ts, err);
   if (result != 0 || !ts.is_ts) return result;
   CHECK(ts.packet_size == 188 || ts.packet_size == 192 || ts.packet_size == 204);
-  for (size_t i = 0; i < ts.count; i++) {
-    CHECK(ts.has_pcr && ts.breaks[i].position + TS_PACKET <= size);
-    CHECK(i == 0 || ts.breaks[i].position >= ts.breaks[i - 1].position + TS_PACKET);
-    CHECK(ts.breaks[i].step > -(INT64_C(1) << 33) && ts.breaks[i].step < INT64_C(1) << 33);
+  for (size_t i = 0; i < ts.breaks.count; i++) {
+    CHECK(ts.has_pcr && ts.breaks.items[i].position + TS_PACKET <= size);
+    CHECK(i == 0 || ts.breaks.items[i].position >= ts.breaks.items[i - 1].position + TS_PACKET);
+    CHECK(ts.breaks.items[i].step > -(INT64_C(1) << 33) && ts.breaks.items[i].step < INT64_C(1) << 33);
   }
   return 0;
 }

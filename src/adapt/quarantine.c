@@ -47,8 +47,7 @@ struct quarantine {
   int dir_fd; /* -1: the directory does not exist yet; the thread that keeps notices opens it, with the lock */
   char path[PATH_MAX];
   pthread_mutex_t lock; /* of what follows; held for memory only */
-  struct kept *items;
-  size_t count, room;
+  VECTOR(struct kept);
   uint64_t bytes;
 };
 
@@ -250,7 +249,6 @@ struct listing {
   struct quarantine_list *list;
   int dir_fd;
   const char *path;
-  size_t room;
   void (*differs)(void *arg, const char *line);
   void *arg;
 };
@@ -262,13 +260,6 @@ static int no_memory_to_list(const struct listing *listing, struct err *err) {
 static int add_entry(struct listing *listing, const char *id, const struct quarantine_notice *notice,
                      struct err *err) {
   struct quarantine_list *list = listing->list;
-  if (list->count == listing->room) {
-    size_t room = listing->room > 0 ? 2 * listing->room : 64;
-    struct quarantine_entry *items = reallocarray(list->items, room, sizeof *items);
-    if (items == NULL) return no_memory_to_list(listing, err);
-    list->items = items;
-    listing->room = room;
-  }
   struct quarantine_entry entry = {
       .adapter = arena_copy(list->arena, notice->adapter).ptr,
       .project = arena_copy(list->arena, project_of(notice)).ptr,
@@ -278,7 +269,9 @@ static int add_entry(struct listing *listing, const char *id, const struct quara
   };
   if (entry.adapter == NULL || entry.project == NULL || entry.reason == NULL) return no_memory_to_list(listing, err);
   memcpy(entry.id, id, sizeof entry.id);
-  list->items[list->count++] = entry;
+  struct quarantine_entry *added = vector_add(list);
+  if (added == NULL) return no_memory_to_list(listing, err);
+  *added = entry;
   return 0;
 }
 
@@ -329,7 +322,7 @@ int quarantine_list(const char *data, void (*differs)(void *arg, const char *lin
 }
 
 void quarantine_list_fini(struct quarantine_list *list) {
-  free(list->items);
+  vector_fini(list);
   arena_free(list->arena);
   *list = (struct quarantine_list){0};
 }
@@ -345,14 +338,8 @@ static struct kept *find(struct quarantine *quarantine, const char *id) {
 }
 
 static int add(struct quarantine *quarantine, const char *id, uint64_t bytes, struct err *err) {
-  if (quarantine->count == quarantine->room) {
-    size_t room = quarantine->room > 0 ? 2 * quarantine->room : 64;
-    struct kept *items = reallocarray(quarantine->items, room, sizeof *items);
-    if (items == NULL) return err_set(err, ERR_MEMORY, "no memory to keep a notice in %s", quarantine->path);
-    quarantine->items = items;
-    quarantine->room = room;
-  }
-  struct kept *kept = &quarantine->items[quarantine->count++];
+  struct kept *kept = vector_add(quarantine);
+  if (kept == NULL) return err_set(err, ERR_MEMORY, "no memory to keep a notice in %s", quarantine->path);
   kept->bytes = bytes;
   (void)snprintf(kept->id, sizeof kept->id, "%s", id);
   quarantine->bytes += bytes;
@@ -414,7 +401,7 @@ void quarantine_close(struct quarantine *quarantine) {
   if (quarantine == NULL) return;
   if (quarantine->dir_fd >= 0) (void)close(quarantine->dir_fd);
   lock_fini(&quarantine->lock);
-  free(quarantine->items);
+  vector_fini(quarantine);
   free(quarantine);
 }
 

@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/vector.h"
 
 #define QUARANTINE_ID_SIZE 33 /* with NUL */
 
@@ -94,8 +95,8 @@ struct quarantine_entry {
 };
 struct quarantine_list {
   struct arena *arena;
-  struct quarantine_entry *items; /* the oldest first */
-  size_t count, damaged;
+  VECTOR(struct quarantine_entry); /* the oldest first */
+  size_t damaged;
 };
 void quarantine_list_fini(struct quarantine_list *list);
 

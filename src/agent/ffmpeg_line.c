@@ -299,10 +299,9 @@ static void add_output(struct ffmpeg_line *line, const char *name, const char *f
                        bool is_extra) {
   enum ffmpeg_sink sink = sink_of(name, format);
   bool has_prefix = sink == FFMPEG_FILE && strncmp(name, "file:", 5) == 0;
-  line->outputs = realloc(line->outputs, (line->count + 1) * sizeof *line->outputs);
   char *kept = strdup(has_prefix ? name + 5 : name);
-  CHECK(line->outputs != NULL && kept != NULL);
-  line->outputs[line->count++] =
+  CHECK(kept != NULL);
+  *vector_must_add(line) =
       (struct ffmpeg_output){.name = kept, .sink = sink, .video = video, .is_extra = is_extra};
 }
 
@@ -418,7 +417,7 @@ static void read_words(char *const *words, struct ffmpeg_line *line) {
 }
 
 bool ffmpeg_line_read(char *const *argv, struct ffmpeg_line *ret) {
-  *ret = (struct ffmpeg_line){.outputs = NULL};
+  *ret = (struct ffmpeg_line){0};
   char *const *command = find_ffmpeg(argv);
   if (command == NULL) return false;
   read_words(command + 1, ret);
@@ -427,7 +426,6 @@ bool ffmpeg_line_read(char *const *argv, struct ffmpeg_line *ret) {
 
 void ffmpeg_line_fini(struct ffmpeg_line *line) {
   for (size_t i = 0; i < line->count; i++)
-    free(line->outputs[i].name);
-  free(line->outputs);
-  *line = (struct ffmpeg_line){.outputs = NULL};
+    free(line->items[i].name);
+  vector_fini(line);
 }

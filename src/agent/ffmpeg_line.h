@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/vector.h"
+
 /* Where an output goes. */
 enum ffmpeg_sink {
   FFMPEG_FILE,    /* a file, or files if the name is a pattern */
@@ -35,8 +37,7 @@ struct ffmpeg_output {
 };
 
 struct ffmpeg_line {
-  struct ffmpeg_output *outputs; /* in the order of the line; a tee gives its members */
-  size_t count;
+  VECTOR(struct ffmpeg_output); /* in the order of the line; a tee gives its members */
 };
 
 /* Reads a command (ends with NULL). Also finds ffmpeg behind `nice`, `env`, `timeout`, `sudo` and their like, with

@@ -126,7 +126,7 @@ static void refuse_continued(const struct pass *pass, const struct made *made, s
   if (finding->verdict != FINDING_COUNTED || !was_there || !finding->reports.media.is_list) return;
   for (size_t i = 0; i < finding->reports.count; i++) {
     struct report *report = &finding->reports.items[i];
-    const struct media_output *output = &finding->reports.media.outputs[i];
+    const struct media_output *output = &finding->reports.media.items[i];
     for (size_t n = 0; n < output->span_count && report->is_measured; n++) {
       if (!is_from_before(pass, output->spans[n].path)) continue;
       report->is_measured = false;
@@ -206,7 +206,7 @@ static char *counted_base(const struct findings *findings) {
   for (size_t i = 0; i < findings->count; i++) {
     const struct finding *finding = &findings->items[i];
     for (size_t n = 0; finding->verdict == FINDING_COUNTED && n < finding->reports.count; n++)
-      g_ptr_array_add(paths, finding->reports.media.outputs[n].name);
+      g_ptr_array_add(paths, finding->reports.media.items[n].name);
   }
   return common_directory(paths);
 }
@@ -324,8 +324,8 @@ int findings_say_nothing(const struct outputs *outputs, const struct findings *f
   size_t shown = 0;
   for (size_t i = 0; i < findings->count && shown < SEEN_SHOWN; i++, shown++)
     buf_printf(&seen, "; %s", findings->items[i].why.text);
-  for (size_t i = 0; i < outputs->elsewhere_count && shown < SEEN_SHOWN; i++, shown++)
-    buf_printf(&seen, "; %s", outputs->elsewhere[i]);
+  for (size_t i = 0; i < outputs->elsewhere.count && shown < SEEN_SHOWN; i++, shown++)
+    buf_printf(&seen, "; %s", outputs->elsewhere.items[i]);
   for (size_t i = 0; i < outputs->count && shown < SEEN_SHOWN; i++) {
     const struct candidate *candidate = &outputs->items[i];
     if (candidate->role != CANDIDATE_ARGUMENT || !candidate->before.was_there) continue;

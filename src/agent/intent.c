@@ -290,7 +290,7 @@ void intent_meet(struct intent *intent, const struct spool *spool, const struct 
 bool intent_learn_rivals(const struct intent *intent, struct outputs *outputs) {
   SCOPED(buf_fini) struct buf text = {0};
   uint64_t size = 0;
-  size_t got = 0, before = outputs->rival_count;
+  size_t got = 0, before = outputs->rivals.count;
   struct err err;
   bool has_more = file_size(intent->fd, intent->path, &size, &err) == 0 && size > intent->head_len;
   char *room = has_more ? buf_extend(&text, size - intent->head_len + JSON_PADDING) : NULL;
@@ -299,7 +299,7 @@ bool intent_learn_rivals(const struct intent *intent, struct outputs *outputs) {
   if (file_read(intent->fd, intent->path, intent->head_len, room, size - intent->head_len, &got, &err) != 0) return false;
   outputs_forget_rivals(outputs);
   intent_note_read_rivals(str_make(room, got), outputs);
-  return outputs->rival_count > before;
+  return outputs->rivals.count > before;
 }
 
 void intent_leave(struct intent *intent) {

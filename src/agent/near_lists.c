@@ -217,26 +217,26 @@ static struct part *part_of(struct near_lists *near, const char *path) {
 
 static void note_whole(struct near_lists *near, const struct rendition *rendition) {
   struct stat st;
-  const struct media_span *span = rendition->spans;
-  if (!rendition->is_usable || rendition->span_count != 1 || span->offset != 0) return;
+  const struct media_span *span = rendition->spans.items;
+  if (!rendition->is_usable || rendition->spans.count != 1 || span->offset != 0) return;
   if (stat(span->path, &st) == 0 && (uint64_t)st.st_size == span->size) part_of(near, span->path)->is_whole = true;
 }
 
 static void note_parts(struct near_lists *near, const char *path, const struct list *list) {
   size_t media = 0;
   for (size_t i = 0; i < list->count; i++)
-    note_whole(near, &list->renditions[i]);
-  for (size_t i = 0; i < list->part_count; i++)
-    media += !wanted_is_list(list->parts[i]);
-  for (size_t i = 0; media > 1 && i < list->part_count; i++) {
-    if (wanted_is_list(list->parts[i])) continue;
-    struct part *part = part_of(near, list->parts[i]);
+    note_whole(near, &list->items[i]);
+  for (size_t i = 0; i < list->parts.count; i++)
+    media += !wanted_is_list(list->parts.items[i]);
+  for (size_t i = 0; media > 1 && i < list->parts.count; i++) {
+    if (wanted_is_list(list->parts.items[i])) continue;
+    struct part *part = part_of(near, list->parts.items[i]);
     if (part->list == NULL) part->list = strdup(path);
   }
 }
 
 static void read_list(struct near_lists *near, const char *path) {
-  SCOPED(list_fini) struct list list = {.renditions = NULL};
+  SCOPED(list_fini) struct list list = {0};
   struct err err;
   if (!g_hash_table_add(near->read, g_strdup(path))) return;
   enum list_kind kind;
@@ -271,8 +271,8 @@ static const char *find(struct near_lists *near, const char *path) {
 }
 
 int near_lists_check(struct near_lists *near, const struct media *media, const char *name, struct err *err) {
-  if (media->is_list || media->count == 0 || media->outputs[0].span_count == 0) return 0;
-  const char *list = find(near, media->outputs[0].spans[0].path);
+  if (media->is_list || media->count == 0 || media->items[0].span_count == 0) return 0;
+  const char *list = find(near, media->items[0].spans[0].path);
   if (list == NULL) return 0;
   SCOPED_MALLOC char *shown = strdup(list);
   CHECK(shown != NULL);

@@ -207,26 +207,22 @@ static GPtrArray *matches_of(const char *pattern, int *ret_code) {
 /* ---- candidates ---- */
 
 struct candidate *outputs_add(struct outputs *outputs, char *path, enum candidate_role role) {
-  outputs->items = realloc(outputs->items, (outputs->count + 1) * sizeof *outputs->items);
-  CHECK(outputs->items != NULL);
-  outputs->items[outputs->count] = (struct candidate){.path = path, .role = role};
-  return &outputs->items[outputs->count++];
+  struct candidate *candidate = vector_must_add(outputs);
+  candidate->path = path;
+  candidate->role = role;
+  return candidate;
 }
 
 struct rival *outputs_add_rival(struct outputs *outputs, struct timespec began) {
-  outputs->rivals = realloc(outputs->rivals, (outputs->rival_count + 1) * sizeof *outputs->rivals);
-  CHECK(outputs->rivals != NULL);
-  struct rival *rival = &outputs->rivals[outputs->rival_count++];
-  *rival = (struct rival){.began = began};
+  struct rival *rival = vector_must_add(&outputs->rivals);
+  rival->began = began;
   return rival;
 }
 
 void outputs_forget_rivals(struct outputs *outputs) {
-  for (size_t i = 0; i < outputs->rival_count; i++)
-    outputs_fini(&outputs->rivals[i].outputs);
-  free(outputs->rivals);
-  outputs->rivals = NULL;
-  outputs->rival_count = 0;
+  for (size_t i = 0; i < outputs->rivals.count; i++)
+    outputs_fini(&outputs->rivals.items[i].outputs);
+  vector_fini(&outputs->rivals);
 }
 
 /* Candidates that are being collected. `places` maps a path to its place in outputs->items. */
@@ -305,9 +301,7 @@ static void add_elsewhere(struct outputs *outputs, const struct ffmpeg_output *o
                                         [FFMPEG_NETWORK] = "what is sent over a network cannot be measured"};
   char *text = NULL;
   CHECK(asprintf(&text, "%s: %s", output->name, reasons[output->sink]) >= 0);
-  outputs->elsewhere = realloc(outputs->elsewhere, (outputs->elsewhere_count + 1) * sizeof *outputs->elsewhere);
-  CHECK(outputs->elsewhere != NULL);
-  outputs->elsewhere[outputs->elsewhere_count++] = text;
+  *vector_must_add(&outputs->elsewhere) = text;
 }
 
 /* True if a file of this name cannot be a transcode that is measured: then its failure is not reported either. */
@@ -325,7 +319,7 @@ static bool is_no_video_name(const char *name) {
 /* With --output, the line only says of the outputs that it names whether their video is copied. */
 static void add_line(struct collection *to, const struct ffmpeg_line *line, bool is_named) {
   for (size_t i = 0; i < line->count; i++) {
-    const struct ffmpeg_output *output = &line->outputs[i];
+    const struct ffmpeg_output *output = &line->items[i];
     if (output->sink != FFMPEG_FILE) {
       if (!is_named) add_elsewhere(to->outputs, output);
       continue;
@@ -415,13 +409,13 @@ void outputs_fini(struct outputs *outputs) {
     free(candidate->seen);
     free(candidate->path);
   }
-  for (size_t i = 0; i < outputs->elsewhere_count; i++)
-    free(outputs->elsewhere[i]);
-  free(outputs->elsewhere);
+  for (size_t i = 0; i < outputs->elsewhere.count; i++)
+    free(outputs->elsewhere.items[i]);
+  vector_fini(&outputs->elsewhere);
   outputs_forget_rivals(outputs);
   free(outputs->made);
-  free(outputs->items);
-  *outputs = (struct outputs){.items = NULL};
+  vector_fini(outputs);
+  *outputs = (struct outputs){0};
 }
 
 /* ---- what the command made ---- */
@@ -430,7 +424,6 @@ void outputs_fini(struct outputs *outputs) {
 struct making {
   const struct outputs *outputs;
   struct made_list *list;
-  size_t room;
   GHashTable *files;         /* device and inode: each file once */
   GHashTable *before;        /* the contents that were there before, under any of the names */
   GHashTable *made_paths;    /* with OUTPUTS_NOTED: what was made when the command ended */
@@ -450,14 +443,9 @@ static void set_add(GHashTable *set, uint64_t hash) {
 static bool set_has(GHashTable *set, uint64_t hash) { return g_hash_table_contains(set, &hash); }
 
 static struct made *append_made(struct making *making, const char *path, const struct candidate *of) {
-  struct made_list *list = making->list;
-  if (list->count == making->room) {
-    making->room = making->room * 2 + 16;
-    list->items = realloc(list->items, making->room * sizeof *list->items);
-    CHECK(list->items != NULL);
-  }
-  struct made *made = &list->items[list->count++];
-  *made = (struct made){.path = strdup(path), .of = of};
+  struct made *made = vector_must_add(making->list);
+  made->path = strdup(path);
+  made->of = of;
   CHECK(made->path != NULL);
   return made;
 }
@@ -623,7 +611,7 @@ static void fill_sets(struct making *making) {
 }
 
 void outputs_made(const struct outputs *outputs, struct made_list *ret) {
-  *ret = (struct made_list){.items = NULL};
+  *ret = (struct made_list){0};
   struct making making = {.outputs = outputs,
                           .list = ret,
                           .files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
@@ -659,8 +647,7 @@ size_t outputs_mark_made(const struct outputs *outputs, struct file_mark **ret) 
 void made_list_fini(struct made_list *list) {
   for (size_t i = 0; i < list->count; i++)
     free(list->items[i].path);
-  free(list->items);
-  *list = (struct made_list){.items = NULL};
+  vector_fini(list);
 }
 
 bool outputs_made_any(const struct outputs *outputs) {

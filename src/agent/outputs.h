@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "base/err.h"
+#include "base/vector.h"
 
 /* In the reason of an output whose path another run has written to: the file that is there is not this run's. */
 #define OUTPUTS_TAKEN "another run wrote to this path"
@@ -81,16 +82,13 @@ enum outputs_end {
 };
 
 struct outputs {
-  struct candidate *items; /* in the order of the command, each path once */
-  size_t count;
-  char **elsewhere; /* outputs that are no files: "pipe:1: a pipe cannot be measured" */
-  size_t elsewhere_count;
+  VECTOR(struct candidate);  /* in the order of the command, each path once */
+  VECTOR(char *) elsewhere; /* outputs that are no files: "pipe:1: a pipe cannot be measured" */
   struct timespec began; /* when outputs_look noted what was there */
   enum outputs_end end;
   struct file_mark *made; /* with OUTPUTS_NOTED; in any order */
   size_t made_count;
-  struct rival *rivals; /* agent/rivals.h */
-  size_t rival_count;
+  VECTOR(struct rival) rivals; /* agent/rivals.h */
 };
 /* Another run that overlaps with this one, and may write to the same places. */
 struct rival {
@@ -127,8 +125,7 @@ struct made {
   struct err why; /* unless MADE_FILE: begins with the path; ERR_MEDIA, or ERR_IO if it cannot be examined now */
 };
 struct made_list {
-  struct made *items; /* in the order of candidates, then of names; each file once */
-  size_t count;
+  VECTOR(struct made); /* in the order of candidates, then of names; each file once */
 };
 /* Finds what the command made. */
 void outputs_made(const struct outputs *outputs, struct made_list *ret);

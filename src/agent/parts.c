@@ -34,10 +34,10 @@ void parts_free(struct parts *parts) {
 void parts_claim(struct parts *parts, const char *path, const char *name, const struct media *media, bool counts) {
   bool is_unfinished = media->refusal == MEDIA_REFUSED_BROKEN || media->refusal == MEDIA_REFUSED_UNFINISHED;
   if (!media->is_list || (!counts && !is_unfinished)) return;
-  for (size_t i = 0; i < media->part_count; i++) {
-    if (strcmp(media->parts[i], path) == 0) continue;
-    if (counts || part_rank_of(media->parts[i]) == PART_MEDIA)
-      (void)g_hash_table_replace(parts->lists, g_strdup(media->parts[i]), g_strdup(name));
+  for (size_t i = 0; i < media->parts.count; i++) {
+    if (strcmp(media->parts.items[i], path) == 0) continue;
+    if (counts || part_rank_of(media->parts.items[i]) == PART_MEDIA)
+      (void)g_hash_table_replace(parts->lists, g_strdup(media->parts.items[i]), g_strdup(name));
   }
 }
 

@@ -412,8 +412,8 @@ static void remember_parts(const struct taking *taking, const struct media *medi
   struct stat st;
   enum place_status status;
   const char *root = place_root(taking->place);
-  for (size_t i = 0; i < media->part_count; i++) {
-    const char *part = media->parts[i];
+  for (size_t i = 0; i < media->parts.count; i++) {
+    const char *part = media->parts.items[i];
     if (strcmp(part, taking->path) == 0 || !file_is_below(part, root)) continue;
     if (!wanted_has(taking->recorder->options.wanted, part + strlen(root)) || lstat(part, &st) != 0) continue;
     bool is_counted = place_find(taking->place, part, &st, &status) && status == PLACE_DONE;
@@ -434,7 +434,7 @@ static int take_outputs(struct taking *taking, const struct reports *reports, st
   int result = 0;
   CHECK(reports->count == reports->media.count);
   for (size_t i = 0; result == 0 && i < reports->count; i++)
-    result = take_output(taking, &reports->items[i], &reports->media.outputs[i], err);
+    result = take_output(taking, &reports->items[i], &reports->media.items[i], err);
   if (result == 0 && taking->is_held) remember_held(taking);
   if (result != 0 || taking->is_held) return result;
   (void)g_hash_table_remove(taking->recorder->held, taking->path);
@@ -474,8 +474,8 @@ static int64_t changed_ms(const char *path) {
 static bool is_list_in_the_making(const char *path, const struct media *media) {
   if (!wanted_is_list(path)) return false;
   int64_t last_ms = changed_ms(path);
-  for (size_t i = 0; i < media->part_count; i++) {
-    int64_t part_ms = changed_ms(media->parts[i]);
+  for (size_t i = 0; i < media->parts.count; i++) {
+    int64_t part_ms = changed_ms(media->parts.items[i]);
     if (part_ms > last_ms) last_ms = part_ms;
   }
   return last_ms != INT64_MIN && clock_real_ms(clock_system()) - last_ms < LIST_PATIENCE_MS;

@@ -198,8 +198,8 @@ static int check_writers(const struct before *before, const struct media_output 
 static int check_refused(const struct before *before, const struct media *media, struct err *err) {
   bool may_change = media->refusal == MEDIA_REFUSED_BROKEN || media->refusal == MEDIA_REFUSED_UNFINISHED;
   int result = may_change ? writer_check(before->path, err) : 0;
-  for (size_t i = 0; may_change && i < media->part_count && result == 0; i++)
-    result = writer_check(media->parts[i], err);
+  for (size_t i = 0; may_change && i < media->parts.count && result == 0; i++)
+    result = writer_check(media->parts.items[i], err);
   return result == 0 ? check_unchanged(before, before->path, err) : result;
 }
 
@@ -269,8 +269,8 @@ static int measure(struct before *before, const char *path, const struct report_
   CHECK(ret->items != NULL);
   for (size_t i = 0; i < ret->count; i++) {
     struct report *report = &ret->items[i];
-    report->name = shown_name(before, path, ret->media.outputs[i].name);
-    report->is_measured = identify(before, &ret->media.outputs[i], report, &report->why) == 0;
+    report->name = shown_name(before, path, ret->media.items[i].name);
+    report->is_measured = identify(before, &ret->media.items[i], report, &report->why) == 0;
   }
   return 0;
 }
@@ -291,7 +291,7 @@ static int make_events(const struct before *before, const struct report_options 
   for (size_t i = 0; i < ret->count; i++) {
     struct report *report = &ret->items[i];
     if (!report->is_measured) continue;
-    report->is_measured = make_event(before, &ret->media.outputs[i], options, report, &report->why) == 0;
+    report->is_measured = make_event(before, &ret->media.items[i], options, report, &report->why) == 0;
     measured += report->is_measured;
   }
   if (measured > 0) return 0;
@@ -322,7 +322,7 @@ int report_measure(const char *path, const struct report_options *options, struc
 }
 
 int report_check_module(struct err *err) {
-  SCOPED(media_fini) struct media media = {.outputs = NULL};
+  SCOPED(media_fini) struct media media = {0};
   const struct media_options options = {.explain = false};
   struct err why;
   int result = media_probe("/dev/null", &options, &media, &why); /* loads the module, and is no media */

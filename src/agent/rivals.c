@@ -95,8 +95,8 @@ static void judge(const struct outputs *outputs, struct made *made) {
   enum claim other = CLAIM_NONE;
   enum claim own = strongest(outputs, made->path, false);
   if (own == CLAIM_EXACT || stat(made->path, &st) != 0) return;
-  for (size_t i = 0; i < outputs->rival_count; i++) {
-    const struct rival *rival = &outputs->rivals[i];
+  for (size_t i = 0; i < outputs->rivals.count; i++) {
+    const struct rival *rival = &outputs->rivals.items[i];
     enum claim claim = is_older(&st, rival) ? CLAIM_NONE : strongest(&rival->outputs, made->path, true);
     if (claim > other) other = claim;
   }
@@ -113,7 +113,7 @@ static void judge(const struct outputs *outputs, struct made *made) {
 }
 
 void rivals_judge(const struct outputs *outputs, struct made_list *made) {
-  for (size_t i = 0; outputs->rival_count > 0 && i < made->count; i++) {
+  for (size_t i = 0; outputs->rivals.count > 0 && i < made->count; i++) {
     if (made->items[i].state == MADE_FILE) judge(outputs, &made->items[i]);
   }
 }

@@ -84,7 +84,7 @@ static bool take_reports(const struct recording *recording, const struct reports
     struct err err = report->why;
     int result = -(int)err.code;
     if (recording->outbox == NULL)
-      explain(report->name, report, &reports->media.outputs[i]);
+      explain(report->name, report, &reports->media.items[i]);
     else if (report->is_measured)
       result = send_report(recording->outbox, report, &err);
     if (report->is_measured && result == 0) continue;
@@ -112,7 +112,7 @@ static bool is_part(const struct recording *recording, const char *path) {
 
 /* A part of a list that this command does not record. */
 static bool refuse_part(const struct recording *recording, const struct reports *reports, const struct err *err) {
-  if (recording->outbox == NULL) explain(reports->items[0].name, &reports->items[0], &reports->media.outputs[0]);
+  if (recording->outbox == NULL) explain(reports->items[0].name, &reports->items[0], &reports->media.items[0]);
   (void)command_fail("record", err);
   return false;
 }
@@ -127,7 +127,7 @@ static bool record_path(const struct recording *recording, const char *path) {
     return refuse_part(recording, &reports, &err);
   if (reports.count > 0) return take_reports(recording, &reports);
   for (size_t i = 0; i < reports.media.count && recording->outbox == NULL; i++)
-    explain(reports.media.outputs[i].name, NULL, &reports.media.outputs[i]);
+    explain(reports.media.items[i].name, NULL, &reports.media.items[i]);
   fail(&err);
   return false;
 }

@@ -179,8 +179,8 @@ static void meter_success(struct run *run) {
   say_mixed(run);
   for (size_t i = 0; i < findings.count; i++)
     deliver(run, &findings.items[i]);
-  for (size_t i = 0; i < run->outputs.elsewhere_count; i++)
-    run_summary_elsewhere(&run->summary, run->outputs.elsewhere[i]);
+  for (size_t i = 0; i < run->outputs.elsewhere.count; i++)
+    run_summary_elsewhere(&run->summary, run->outputs.elsewhere.items[i]);
   if (findings_counted(&findings) == 0 && run->all_metered) {
     struct err err;
     (void)findings_say_nothing(&run->outputs, &findings, &err);

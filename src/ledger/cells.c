@@ -16,13 +16,13 @@
 #define AHEAD 12u /* additions that are prefetched */
 
 void cells_fini(struct cells *cells) {
-  free(cells->items);
-  free(cells->days);
-  free(cells->zones);
+  vector_fini(cells);
+  vector_fini(&cells->days);
+  vector_fini(&cells->zones);
   free(cells->by_cell.slots);
   free(cells->by_day.slots);
   free(cells->by_project.slots);
-  free(cells->unseen);
+  vector_fini(&cells->unseen);
   *cells = (struct cells){0};
 }
 
@@ -32,18 +32,18 @@ static void table_clear(struct cell_table *table) {
 }
 
 void cells_clear(struct cells *cells) {
-  cells->count = cells->days_count = cells->zones_count = 0;
-  cells->unseen_count = cells->found = 0;
+  cells->count = cells->days.count = cells->zones.count = cells->unseen.count = 0;
+  cells->found = 0;
   table_clear(&cells->by_cell);
   table_clear(&cells->by_day);
   table_clear(&cells->by_project);
 }
 
-/* Takes the next item of an array; cells_reserve has made room. */
-#define ADD(items, count, cap) \
-  ({                           \
-    CHECK((count) < (cap));    \
-    &(items)[(count)++];       \
+/* Takes the next item of a vector; cells_reserve has made room, so nothing moves. The item is not zeroed. */
+#define ADD(v)                    \
+  ({                              \
+    CHECK((v)->count < (v)->cap); \
+    &(v)->items[(v)->count++];    \
   })
 
 static uint64_t mix(uint64_t a, uint64_t b) {
@@ -101,7 +101,7 @@ static struct cell_zone *find_zone(const struct cells *cells, uint32_t project) 
   if (table->size == 0) return NULL;
   for (uint32_t slot = (uint32_t)mix(project, 0) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
     if (table->slots[slot] == 0) return NULL;
-    struct cell_zone *zone = &cells->zones[table->slots[slot] - 1];
+    struct cell_zone *zone = &cells->zones.items[table->slots[slot] - 1];
     if (zone->project == project) return zone;
   }
 }
@@ -112,8 +112,8 @@ static void note_zone(struct cells *cells, uint32_t project, const struct zone *
     if (found->zone != zone) found->zone = NULL;
     return;
   }
-  *ADD(cells->zones, cells->zones_count, cells->zones_cap) = (struct cell_zone){.project = project, .zone = zone};
-  table_put(&cells->by_project, mix(project, 0), cells->zones_count - 1);
+  *ADD(&cells->zones) = (struct cell_zone){.project = project, .zone = zone};
+  table_put(&cells->by_project, mix(project, 0), (uint32_t)cells->zones.count - 1);
 }
 
 bool cells_days_match(const struct cells *cells, uint32_t project, const struct zone *zone) {
@@ -129,7 +129,7 @@ static uint32_t find_day(const struct cells *cells, const struct cell_day *wante
   if (table->size == 0) return 0;
   for (uint32_t slot = (uint32_t)hash_of_day(wanted) & (table->size - 1);; slot = (slot + 1) & (table->size - 1)) {
     if (table->slots[slot] == 0) return 0;
-    const struct cell_day *day = &cells->days[table->slots[slot] - 1];
+    const struct cell_day *day = &cells->days.items[table->slots[slot] - 1];
     if (day->project == wanted->project && day->day == wanted->day && day->kind == wanted->kind) {
       return table->slots[slot];
     }
@@ -137,24 +137,24 @@ static uint32_t find_day(const struct cells *cells, const struct cell_day *wante
 }
 
 static void put_first_days(struct cells *cells, uint32_t from) {
-  for (uint32_t i = from; i < cells->days_count; i++) {
-    if (find_day(cells, &cells->days[i]) == 0) table_put(&cells->by_day, hash_of_day(&cells->days[i]), i);
+  for (uint32_t i = from; i < cells->days.count; i++) {
+    if (find_day(cells, &cells->days.items[i]) == 0) table_put(&cells->by_day, hash_of_day(&cells->days.items[i]), i);
   }
 }
 
 /* Finds or makes a day; returns its index + 1. */
 static uint32_t make_day(struct cells *cells, const struct cell_day *wanted) {
   uint32_t first = find_day(cells, wanted), last = 0;
-  for (uint32_t i = first; i != 0; i = cells->days[i - 1].next) {
-    if (cells->days[i - 1].codec == wanted->codec) return i;
+  for (uint32_t i = first; i != 0; i = cells->days.items[i - 1].next) {
+    if (cells->days.items[i - 1].codec == wanted->codec) return i;
     last = i;
   }
-  *ADD(cells->days, cells->days_count, cells->days_cap) = *wanted;
+  *ADD(&cells->days) = *wanted;
   if (last != 0)
-    cells->days[last - 1].next = cells->days_count;
+    cells->days.items[last - 1].next = (uint32_t)cells->days.count;
   else
-    put_first_days(cells, cells->days_count - 1);
-  return cells->days_count;
+    put_first_days(cells, (uint32_t)cells->days.count - 1);
+  return (uint32_t)cells->days.count;
 }
 
 /* ---- cells ---- */
@@ -178,34 +178,21 @@ static struct cell *make_cell(struct cells *cells, const struct cell *wanted, ui
       .codec = wanted->codec,
   };
   note_zone(cells, wanted->project, zone);
-  struct cell *cell = ADD(cells->items, cells->count, cells->cap);
+  struct cell *cell = ADD(cells);
   *cell = *wanted;
   cell->sum = (struct usage_count){0};
   cell->day = make_day(cells, &day);
-  table_put(&cells->by_cell, hash, cells->count - 1);
+  table_put(&cells->by_cell, hash, (uint32_t)cells->count - 1);
   return cell;
 }
 
 /* ---- room ---- */
 
-#define GROW(items, cap, want)                                                            \
-  ({                                                                                      \
-    uint64_t cap_ = (cap) == 0 ? 64 : (cap);                                              \
-    while (cap_ < (want))                                                                 \
-      cap_ *= 2;                                                                          \
-    void *grown_ = cap_ > (cap) ? reallocarray((items), cap_, sizeof *(items)) : (items); \
-    if (grown_ != NULL) {                                                                 \
-      (items) = grown_;                                                                   \
-      (cap) = (uint32_t)cap_;                                                             \
-    }                                                                                     \
-    grown_ != NULL;                                                                       \
-  })
-
 /* Each addition makes at most one cell, one day and one project's zone. */
 bool cells_has_room(const struct cells *cells, uint32_t more) {
-  uint64_t pending = (uint64_t)cells->unseen_count + more;
-  return pending <= cells->unseen_cap && cells->count + pending <= cells->cap &&
-         cells->days_count + pending <= cells->days_cap && cells->zones_count + pending <= cells->zones_cap &&
+  uint64_t pending = (uint64_t)cells->unseen.count + more;
+  return pending <= cells->unseen.cap && cells->count + pending <= cells->cap &&
+         cells->days.count + pending <= cells->days.cap && cells->zones.count + pending <= cells->zones.cap &&
          table_has_room(&cells->by_cell, pending) && table_has_room(&cells->by_day, pending) &&
          table_has_room(&cells->by_project, pending);
 }
@@ -218,18 +205,18 @@ static bool reserve_tables(struct cells *cells, uint64_t pending) {
   if (!table_reserve(&cells->by_day, pending, &is_remade)) return false;
   if (is_remade) put_first_days(cells, 0);
   if (!table_reserve(&cells->by_project, pending, &is_remade)) return false;
-  for (uint32_t i = 0; is_remade && i < cells->zones_count; i++)
-    table_put(&cells->by_project, mix(cells->zones[i].project, 0), i);
+  for (uint32_t i = 0; is_remade && i < cells->zones.count; i++)
+    table_put(&cells->by_project, mix(cells->zones.items[i].project, 0), i);
   return true;
 }
 
 bool cells_reserve(struct cells *cells, uint32_t more) {
-  uint64_t pending = (uint64_t)cells->unseen_count + more;
+  uint64_t pending = (uint64_t)cells->unseen.count + more;
   if (cells_has_room(cells, more)) return true;
   if (pending > COUNT_MAX || cells->count + pending > COUNT_MAX) return false;
-  return GROW(cells->unseen, cells->unseen_cap, pending) && GROW(cells->items, cells->cap, cells->count + pending) &&
-         GROW(cells->days, cells->days_cap, cells->days_count + pending) &&
-         GROW(cells->zones, cells->zones_cap, cells->zones_count + pending) && reserve_tables(cells, pending);
+  return vector_reserve(&cells->unseen, more) && vector_reserve(cells, pending) &&
+         vector_reserve(&cells->days, pending) && vector_reserve(&cells->zones, pending) &&
+         reserve_tables(cells, pending);
 }
 
 /* False if the usage counts nothing. */
@@ -253,7 +240,7 @@ static void apply(struct cells *cells, const struct cell_addition *addition) {
   struct cell *cell =
       addition->at != 0 ? &cells->items[addition->at - 1] : make_cell(cells, more, addition->hash, addition->zone);
   usage_count_add(&cell->sum, &more->sum);
-  usage_count_add(&cells->days[cell->day - 1].sums[more->tier], &more->sum);
+  usage_count_add(&cells->days.items[cell->day - 1].sums[more->tier], &more->sum);
 }
 
 void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
@@ -273,15 +260,15 @@ void cells_take(struct cells *cells, const struct usage *usage, uint32_t project
 /* Looks up the cells of the first `count` unseen additions; their slots were prefetched. */
 static void find_unseen(struct cells *cells, uint32_t count) {
   for (; cells->found < count; cells->found++) {
-    struct cell_addition *addition = &cells->unseen[cells->found];
+    struct cell_addition *addition = &cells->unseen.items[cells->found];
     addition->at = find_cell(cells, &addition->cell, addition->hash);
   }
 }
 
 static void keep_unseen(struct cells *cells, const struct cell_addition *addition) {
-  *ADD(cells->unseen, cells->unseen_count, cells->unseen_cap) = *addition;
+  *ADD(&cells->unseen) = *addition;
   if (cells->by_cell.size > 0) __builtin_prefetch(&cells->by_cell.slots[addition->hash & (cells->by_cell.size - 1)]);
-  if (cells->unseen_count > AHEAD) find_unseen(cells, cells->unseen_count - AHEAD);
+  if (cells->unseen.count > AHEAD) find_unseen(cells, (uint32_t)cells->unseen.count - AHEAD);
 }
 
 void cells_add_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
@@ -299,13 +286,14 @@ void cells_take_unseen(struct cells *cells, const struct usage *usage, uint32_t 
 }
 
 void cells_show(struct cells *cells) {
-  find_unseen(cells, cells->unseen_count);
-  for (uint32_t i = 0; i < cells->unseen_count; i++) {
-    uint32_t ahead = i + AHEAD < cells->unseen_count ? cells->unseen[i + AHEAD].at : 0;
+  find_unseen(cells, (uint32_t)cells->unseen.count);
+  for (uint32_t i = 0; i < cells->unseen.count; i++) {
+    uint32_t ahead = i + AHEAD < cells->unseen.count ? cells->unseen.items[i + AHEAD].at : 0;
     if (ahead != 0) __builtin_prefetch(&cells->items[ahead - 1], 1);
-    apply(cells, &cells->unseen[i]);
+    apply(cells, &cells->unseen.items[i]);
   }
-  cells->unseen_count = cells->found = 0;
+  cells->unseen.count = 0;
+  cells->found = 0;
 }
 
 void cells_visit_days(const struct cells *cells, uint32_t project, enum usage_kind kind, int32_t first, int32_t last,
@@ -314,8 +302,8 @@ void cells_visit_days(const struct cells *cells, uint32_t project, enum usage_ki
   if (cells->count == 0) return;
   for (int32_t number = first; number <= last; number++) {
     struct cell_day key = {.project = project, .day = number, .kind = (uint8_t)kind};
-    for (uint32_t i = find_day(cells, &key); i != 0; i = cells->days[i - 1].next) {
-      visit(arg, number, cells->days[i - 1].codec, cells->days[i - 1].sums);
+    for (uint32_t i = find_day(cells, &key); i != 0; i = cells->days.items[i - 1].next) {
+      visit(arg, number, cells->days.items[i - 1].codec, cells->days.items[i - 1].sums);
     }
   }
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/vector.h"
 #include "meter/usage.h"
 #include "meter/zone.h"
 
@@ -59,15 +60,11 @@ struct cell_zone {
 };
 
 struct cells {
-  struct cell *items;
-  uint32_t count, cap;
-  struct cell_day *days;
-  uint32_t days_count, days_cap;
-  struct cell_zone *zones;
-  uint32_t zones_count, zones_cap;
+  VECTOR(struct cell);
+  VECTOR(struct cell_day) days;
+  VECTOR(struct cell_zone) zones;
   struct cell_table by_cell, by_day, by_project;
-  struct cell_addition *unseen;
-  uint32_t unseen_count, unseen_cap;
+  VECTOR(struct cell_addition) unseen;
   uint32_t found; /* how many of `unseen` have been looked up */
 };
 

@@ -10,12 +10,11 @@
 #include "base/check.h"
 
 #define SLOTS_FIRST 1024u
-#define ITEMS_FIRST 512u
 #define AHEAD 16u
 #define COUNT_MAX (UINT32_C(1) << 30) /* keeps every size within 32 bits */
 
 void identities_fini(struct identities *set) {
-  free(set->items);
+  vector_fini(set);
   free(set->slots);
   *set = (struct identities){0};
 }
@@ -50,14 +49,6 @@ static bool grow_slots(struct identities *set, uint32_t size) {
   return true;
 }
 
-static bool grow_items(struct identities *set, uint32_t cap) {
-  struct entry *grown = reallocarray(set->items, cap, sizeof *grown);
-  if (grown == NULL) return false;
-  set->items = grown;
-  set->cap = cap;
-  return true;
-}
-
 bool identities_has_room(const struct identities *set, uint32_t more) {
   uint64_t count = (uint64_t)set->count + more;
   return count == 0 || (count <= set->cap && count <= set->size / 2);
@@ -65,20 +56,17 @@ bool identities_has_room(const struct identities *set, uint32_t more) {
 
 bool identities_reserve(struct identities *set, uint32_t more) {
   uint64_t count = (uint64_t)set->count + more;
-  uint32_t cap = set->cap > 0 ? set->cap : ITEMS_FIRST, size = set->size > 0 ? set->size : SLOTS_FIRST;
+  uint32_t size = set->size > 0 ? set->size : SLOTS_FIRST;
   if (count > COUNT_MAX) return false;
-  while (cap < count)
-    cap *= 2;
   while (size < count * 2)
     size *= 2;
-  if (cap > set->cap && !grow_items(set, cap)) return false;
-  return size == set->size || grow_slots(set, size);
+  return vector_reserve(set, more) && (size == set->size || grow_slots(set, size));
 }
 
 void identities_add(struct identities *set, struct hash hash, uint64_t position) {
   CHECK(set->count < set->cap && set->count < set->size / 2);
   set->items[set->count] = (struct entry){.first = hash.high, .second = hash.low, .position = position};
-  put(set, set->count++);
+  put(set, (uint32_t)set->count++);
 }
 
 uint64_t identities_find(const struct identities *set, struct hash hash, uint32_t *at) {

@@ -5,11 +5,11 @@
 #include <stdbool.h>
 
 #include "base/scope.h"
+#include "base/vector.h"
 #include "ledger/entry.h"
 
 struct identities {
-  struct entry *items; /* in the order in which they were added */
-  uint32_t count, cap;
+  VECTOR(struct entry); /* in the order in which they were added */
   uint64_t *slots; /* open addressing; 0: free; else 32 bits of the hash, and index + 1 */
   uint32_t size;   /* of slots: a power of two, or 0 */
 };

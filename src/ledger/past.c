@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/lock.h"
 #include "base/memory.h"
+#include "base/vector.h"
 #include "ledger/scan.h"
 #include "ledger/state.h"
 
@@ -27,8 +28,7 @@ struct change_place {
 struct past {
   atomic_uint_fast64_t last_change; /* no project has a record behind this position */
   pthread_mutex_t lock; /* protects what follows, and is held while the log is read */
-  struct change_place *items;
-  size_t count, cap;
+  VECTOR(struct change_place);
   uint64_t read_to; /* a block's end: the list is complete below it */
 };
 
@@ -42,7 +42,7 @@ struct past *past_new(void) {
 void past_free(struct past *past) {
   if (past == NULL) return;
   lock_fini(&past->lock);
-  free(past->items);
+  vector_fini(past);
   free(past);
 }
 
@@ -97,14 +97,9 @@ int ledger_position_at(struct ledger *ledger, int64_t time_ms, uint64_t *ret_pos
 /* ---- as of a position ---- */
 
 static int keep_change(struct past *past, const struct record_project *project, uint64_t position, struct err *err) {
-  if (past->count == past->cap) {
-    size_t cap = past->cap == 0 ? 64 : 2 * past->cap;
-    struct change_place *grown = reallocarray(past->items, cap, sizeof *grown);
-    if (grown == NULL) return err_set(err, ERR_MEMORY, "no memory to list the changes of projects");
-    past->items = grown;
-    past->cap = cap;
-  }
-  past->items[past->count++] = (struct change_place){.project = hash_name(project->id), .position = position};
+  struct change_place *place = vector_add(past);
+  if (place == NULL) return err_set(err, ERR_MEMORY, "no memory to list the changes of projects");
+  *place = (struct change_place){.project = hash_name(project->id), .position = position};
   return 0;
 }
 

@@ -9,7 +9,10 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "base/vector.h"
 #include "ledger/state.h"
+
+#define ROWS_FIRST 64u
 
 /* The totals of one day and codec, chained by day. */
 struct sum_row {
@@ -23,36 +26,31 @@ struct query {
   int32_t first_day, last_day;
   int64_t *starts;     /* F(first_day) … F(last_day + 1) */
   uint32_t *first_row; /* by day: index + 1 of its first row; 0: none */
-  struct sum_row *rows;
-  uint32_t count, cap;
+  VECTOR(struct sum_row) rows;
   uint64_t cap_usual; /* rows that days and codecs allow; more only if a codec is added during the query */
   int result;         /* -ERR_MEMORY */
 };
 
 static bool grow_rows(struct query *query) {
-  uint64_t cap = query->cap == 0 ? 64 : (uint64_t)query->cap * 2;
-  if (cap > query->cap_usual && query->cap_usual > query->cap) cap = query->cap_usual;
-  struct sum_row *grown = cap <= UINT32_MAX ? reallocarray(query->rows, cap, sizeof *grown) : NULL;
-  if (grown == NULL) return false;
-  query->rows = grown;
-  query->cap = (uint32_t)cap;
-  return true;
+  size_t count = query->rows.count, more = count == 0 ? ROWS_FIRST : count;
+  if (count + more > query->cap_usual && query->cap_usual > count) more = query->cap_usual - count;
+  return count + more <= UINT32_MAX && vector_reserve_exact(&query->rows, more);
 }
 
 static struct sum_row *row_of(struct query *query, int32_t day, uint8_t codec) {
   uint32_t *link = &query->first_row[day - query->first_day];
-  for (; *link != 0; link = &query->rows[*link - 1].next) {
-    if (query->rows[*link - 1].codec == codec) return &query->rows[*link - 1];
+  for (; *link != 0; link = &query->rows.items[*link - 1].next) {
+    if (query->rows.items[*link - 1].codec == codec) return &query->rows.items[*link - 1];
   }
   if (query->result != 0) return NULL;
-  *link = query->count + 1; /* before the rows may move */
-  if (query->count == query->cap && !grow_rows(query)) {
+  *link = (uint32_t)query->rows.count + 1; /* before the rows may move */
+  if (query->rows.count == query->rows.cap && !grow_rows(query)) {
     *link = 0;
     query->result = -ERR_MEMORY;
     return NULL;
   }
-  struct sum_row *row = &query->rows[query->count++];
-  *row = (struct sum_row){.codec = codec};
+  struct sum_row *row = vector_must_add(&query->rows);
+  row->codec = codec;
   return row;
 }
 
@@ -168,8 +166,8 @@ static bool has_tasks(const struct sum_row *row) {
 static unsigned order_day(const struct query *query, uint32_t first, const uint8_t ranks[CODEC_NUMBER_NONE + 1],
                           const struct sum_row *ret[CODECS_MAX]) {
   unsigned count = 0;
-  for (uint32_t link = first; link != 0; link = query->rows[link - 1].next) {
-    const struct sum_row *row = &query->rows[link - 1];
+  for (uint32_t link = first; link != 0; link = query->rows.items[link - 1].next) {
+    const struct sum_row *row = &query->rows.items[link - 1];
     if (!has_tasks(row)) continue;
     unsigned at = count++;
     CHECK(at < CODECS_MAX);
@@ -199,8 +197,8 @@ static const char *codec_name(const struct project_state *state, uint8_t codec) 
 
 static size_t count_answered(const struct query *query) {
   size_t count = 0;
-  for (uint32_t i = 0; i < query->count; i++)
-    count += has_tasks(&query->rows[i]);
+  for (size_t i = 0; i < query->rows.count; i++)
+    count += has_tasks(&query->rows.items[i]);
   return count;
 }
 
@@ -228,7 +226,7 @@ static int give_rows(const struct query *query, const struct project_state *stat
 static void query_fini(struct query *query) {
   free(query->starts);
   free(query->first_row);
-  free(query->rows);
+  vector_fini(&query->rows);
 }
 
 static uint64_t days_of(int32_t first_day, int32_t last_day) { return (uint64_t)((int64_t)last_day - first_day) + 1; }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/vector.h"
 #include "ledger/scan.h"
 #include "ledger/state.h"
 #include "ledger/view.h"
@@ -24,12 +25,11 @@ struct scan_reader {
   /* Whether a project has any void below that position: most have none. By its number: records of many projects are
    * read in the order of their positions, and a question costs a search. */
   uint64_t asked_as_of;
-  uint8_t *voids; /* enum void_answer of each number */
-  uint32_t numbers;
+  VECTOR(uint8_t) voids; /* enum void_answer of each number */
 };
 
 enum void_answer { VOIDS_NOT_ASKED, VOIDS_NONE, VOIDS_SOME };
-#define NUMBERS_STEP 256u /* numbers by which `voids` grows, at least */
+static_assert(VOIDS_NOT_ASKED == 0, "a new item of a vector is 0");
 #define NO_MEMORY "no memory to read records: free some memory"
 
 int scan_reader_new(struct ledger *ledger, struct scan_reader **ret, struct err *err) {
@@ -49,7 +49,7 @@ void scan_reader_rest(struct scan_reader *reader) {
 void scan_reader_free(struct scan_reader *reader) {
   if (reader == NULL) return;
   scan_reader_rest(reader);
-  free(reader->voids);
+  vector_fini(&reader->voids);
   free(reader);
 }
 
@@ -132,13 +132,9 @@ static int look_up(struct lookup *lookup, enum view_what what, struct hash hash,
 }
 
 static bool has_room_for(struct scan_reader *reader, uint32_t number) {
-  if (number < reader->numbers) return true;
-  uint32_t numbers = number + NUMBERS_STEP;
-  uint8_t *grown = reallocarray(reader->voids, numbers, sizeof *grown);
-  if (grown == NULL) return false;
-  memset(grown + reader->numbers, VOIDS_NOT_ASKED, numbers - reader->numbers);
-  reader->voids = grown;
-  reader->numbers = numbers;
+  while (reader->voids.count <= number) {
+    if (vector_add(&reader->voids) == NULL) return false;
+  }
   return true;
 }
 
@@ -151,7 +147,7 @@ static int ask_for_voids(struct scan_reader *reader, uint32_t number, struct err
   struct scan_entry entry;
   size_t count = 0;
   int result = ledger_scan_entries(reader->ledger, &query, &entry, 1, &count, err);
-  if (result == 0) reader->voids[number] = count > 0 ? VOIDS_SOME : VOIDS_NONE;
+  if (result == 0) reader->voids.items[number] = count > 0 ? VOIDS_SOME : VOIDS_NONE;
   return result;
 }
 
@@ -161,10 +157,10 @@ static int has_voids(struct scan_reader *reader, struct str id, uint64_t as_of, 
     return err_set(err, ERR_NOT_FOUND, "no project %.*s exists", STR_ARG(id));
   }
   if (!has_room_for(reader, project.number)) return err_set(err, ERR_MEMORY, "no memory to read records");
-  if (reader->asked_as_of != as_of) memset(reader->voids, VOIDS_NOT_ASKED, reader->numbers);
+  if (reader->asked_as_of != as_of) memset(reader->voids.items, VOIDS_NOT_ASKED, reader->voids.count);
   reader->asked_as_of = as_of;
-  int result = reader->voids[project.number] == VOIDS_NOT_ASKED ? ask_for_voids(reader, project.number, err) : 0;
-  if (result == 0) *ret = reader->voids[project.number] == VOIDS_SOME;
+  int result = reader->voids.items[project.number] == VOIDS_NOT_ASKED ? ask_for_voids(reader, project.number, err) : 0;
+  if (result == 0) *ret = reader->voids.items[project.number] == VOIDS_SOME;
   return result;
 }
 

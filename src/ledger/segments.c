@@ -25,6 +25,7 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/lock.h"
+#include "base/vector.h"
 #include "ledger/presence.h"
 
 static const char segment_magic[8] = "CMSEGMNT";
@@ -47,8 +48,7 @@ struct segments {
 
   pthread_mutex_t lock; /* protects what follows */
   int last_fd;          /* of the last segment, for the writer; -1 if read_only or if there is none */
-  struct segment *items;
-  size_t count, room;
+  VECTOR(struct segment);
   struct segment_file *open[SEGMENTS_OPEN]; /* NULL: a free place */
   uint64_t uses;                            /* counts uses, to order them */
 };
@@ -106,22 +106,16 @@ static int check_uuid(const struct segments *segments, const struct segment *seg
 
 /* Makes room for one more segment, so that adding it cannot fail. */
 static int expect_one(struct segments *segments, struct err *err) {
-  if (segments->count < segments->room) return 0;
-  size_t room = segments->room > 0 ? 2 * segments->room : 16;
   lock_take(&segments->lock);
-  struct segment *grown = reallocarray(segments->items, room, sizeof *grown);
-  if (grown != NULL) {
-    segments->items = grown;
-    segments->room = room;
-  }
+  bool has_room = vector_reserve(segments, 1);
   lock_give(&segments->lock);
-  return grown != NULL ? 0 : err_set(err, ERR_MEMORY, "no memory to list the log's segments");
+  return has_room ? 0 : err_set(err, ERR_MEMORY, "no memory to list the log's segments");
 }
 
 /* Adds a segment at the end of the list. `last_fd` is its file, open for writing, or -1. */
 static void add(struct segments *segments, const struct segment *segment, int last_fd) {
   lock_take(&segments->lock);
-  CHECK(segments->count < segments->room);
+  CHECK(segments->count < segments->cap);
   CHECK(segments->count == 0 || segments->items[segments->count - 1].base < segment->base);
   segments->items[segments->count++] = *segment;
   segments->last_fd = last_fd;
@@ -199,7 +193,7 @@ void segments_free(struct segments *segments) {
   if (segments->last_fd >= 0) (void)close(segments->last_fd);
   presence_fini(&segments->presence);
   lock_fini(&segments->lock);
-  free(segments->items);
+  vector_fini(segments);
   free(segments->dir);
   free(segments);
 }

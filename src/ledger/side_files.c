@@ -13,17 +13,14 @@
 
 void side_files_fini(struct side_files *files) {
   for (size_t i = 0; i < files->count; i++)
-    free(files->names[i]);
-  free(files->names);
-  *files = (struct side_files){0};
+    free(files->items[i]);
+  vector_fini(files);
 }
 
 static void add_name(struct side_files *files, const char *name) {
-  files->names = reallocarray(files->names, files->count + 1, sizeof *files->names);
-  CHECK(files->names != NULL);
-  files->names[files->count] = strdup(name);
-  CHECK(files->names[files->count] != NULL);
-  files->count++;
+  char *kept = strdup(name);
+  CHECK(kept != NULL);
+  *vector_must_add(files) = kept;
 }
 
 /* A link, a directory or a pipe was put there by somebody, and must not stop a backup; `verify` names it. */
@@ -79,8 +76,8 @@ static int find_gone(const char *from_dir, const char *to_dir, struct side_files
   SCOPED(side_files_fini) struct side_files had = {0};
   int result = list_names(to_dir, &had, err);
   for (size_t i = 0; i < had.count; i++) {
-    SCOPED_MALLOC char *path = file_path(from_dir, had.names[i]);
-    if (!file_exists(path)) add_name(ret, had.names[i]);
+    SCOPED_MALLOC char *path = file_path(from_dir, had.items[i]);
+    if (!file_exists(path)) add_name(ret, had.items[i]);
   }
   return result;
 }
@@ -93,14 +90,14 @@ int side_files_copy(const char *from, const char *to, struct side_files *ret_gon
   if (result == 0) result = list_names(from_dir, &names, err);
   if (result == 0 && names.count > 0) result = file_make_dir(to_dir, err);
   for (size_t i = 0; i < names.count && result == 0; i++)
-    result = copy_one(from_dir, to_dir, names.names[i], err);
+    result = copy_one(from_dir, to_dir, names.items[i], err);
   return result;
 }
 
 int side_files_remove(const char *to, const struct side_files *gone, struct err *err) {
   SCOPED_MALLOC char *dir = file_path(to, SIDE_FILES);
   for (size_t i = 0; i < gone->count; i++) {
-    SCOPED_MALLOC char *path = file_path(dir, gone->names[i]);
+    SCOPED_MALLOC char *path = file_path(dir, gone->items[i]);
     if (unlink(path) != 0 && errno != ENOENT) return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
   }
   return gone->count > 0 ? file_sync_dir(dir, err) : 0;

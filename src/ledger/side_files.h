@@ -8,13 +8,13 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/vector.h"
 
 #define SIDE_FILES "quarantine"
 
 /* Files of a backup that the data directory no longer has. */
 struct side_files {
-  char **names;
-  size_t count;
+  VECTOR(char *); /* names */
 };
 void side_files_fini(struct side_files *files);
 

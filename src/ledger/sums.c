@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "base/vector.h"
 #include "ledger/scan.h"
 #include "ledger/state.h"
 
@@ -36,10 +37,8 @@ struct sums {
   struct ledger *ledger;
   const struct sums_query *query;
   struct summed *projects;
-  uint32_t *by_number; /* index + 1 in `projects`; 0: not asked for */
-  uint32_t numbers;    /* size of by_number */
-  struct kept *parts;
-  uint32_t count, cap;
+  VECTOR(uint32_t) by_number; /* index + 1 in `projects`; 0: not asked for */
+  VECTOR(struct kept) parts;
   int (*visit)(void *arg, const struct sums_part *part, struct err *err);
   void *arg;
   /* while the project `at` is visited: */
@@ -52,8 +51,8 @@ struct sums {
 
 static void sums_fini(struct sums *sums) {
   free(sums->projects);
-  free(sums->by_number);
-  free(sums->parts);
+  vector_fini(&sums->by_number);
+  vector_fini(&sums->parts);
   free(sums->state);
 }
 
@@ -83,18 +82,13 @@ static int set_project(struct sums *sums, size_t index, struct err *err) {
   project->number = sums->state->info.number;
   project->zone = wanted->zone != NULL ? wanted->zone : sums->state->zone;
   set_range(sums->query, project);
-  if (project->number >= sums->numbers) {
-    uint32_t numbers = project->number + 64;
-    uint32_t *grown = reallocarray(sums->by_number, numbers, sizeof *grown);
-    if (grown == NULL) return no_memory(err);
-    memset(grown + sums->numbers, 0, (numbers - sums->numbers) * sizeof *grown);
-    sums->by_number = grown;
-    sums->numbers = numbers;
+  while (sums->by_number.count <= project->number) {
+    if (vector_add(&sums->by_number) == NULL) return no_memory(err);
   }
-  if (sums->by_number[project->number] != 0) {
+  if (sums->by_number.items[project->number] != 0) {
     return err_set(err, ERR_RANGE, "project %.*s is named twice", STR_ARG(wanted->id));
   }
-  sums->by_number[project->number] = (uint32_t)index + 1;
+  sums->by_number.items[project->number] = (uint32_t)index + 1;
   return 0;
 }
 
@@ -127,29 +121,23 @@ static int sums_init(struct sums *sums, struct err *err) {
 /* ---- the deltas ---- */
 
 static struct summed *asked_for(const struct sums *sums, uint32_t number) {
-  uint32_t at = number < sums->numbers ? sums->by_number[number] : 0;
+  uint32_t at = number < sums->by_number.count ? sums->by_number.items[number] : 0;
   return at != 0 ? &sums->projects[at - 1] : NULL;
 }
 
 static bool keep(struct sums *sums, struct summed *project, const struct kept *part) {
-  if (sums->count == sums->cap) {
-    uint32_t cap = sums->cap == 0 ? 256 : sums->cap * 2;
-    struct kept *grown = cap > sums->cap ? reallocarray(sums->parts, cap, sizeof *grown) : NULL;
-    if (grown == NULL) return false;
-    sums->parts = grown;
-    sums->cap = cap;
-  }
-  struct kept *kept = &sums->parts[sums->count++];
+  struct kept *kept = sums->parts.count < UINT32_MAX ? vector_add(&sums->parts) : NULL;
+  if (kept == NULL) return false;
   *kept = *part;
   kept->next = project->first_part;
-  project->first_part = sums->count;
+  project->first_part = (uint32_t)sums->parts.count;
   return true;
 }
 
 static bool keep_days(struct sums *sums, const struct cells *cells) {
   const struct sums_query *query = sums->query;
-  for (uint32_t i = 0; i < cells->days_count; i++) {
-    const struct cell_day *day = &cells->days[i];
+  for (uint32_t i = 0; i < cells->days.count; i++) {
+    const struct cell_day *day = &cells->days.items[i];
     if (day->day < query->first || day->day > query->last || !wants(sums, day->kind)) continue;
     struct summed *project = asked_for(sums, day->project);
     if (project == NULL || !project->by_day) continue;
@@ -248,8 +236,9 @@ static bool give_cell(void *arg, const struct cell *cell) {
 }
 
 static void give_kept(struct sums *sums) {
-  for (uint32_t i = sums->projects[sums->at].first_part; i != 0 && sums->result == 0; i = sums->parts[i - 1].next) {
-    const struct kept *part = &sums->parts[i - 1];
+  const struct kept *parts = sums->parts.items;
+  for (uint32_t i = sums->projects[sums->at].first_part; i != 0 && sums->result == 0; i = parts[i - 1].next) {
+    const struct kept *part = &parts[i - 1];
     if (part->is_day)
       give(sums, (enum usage_kind)part->kind, part->day, part->codec, part->tier, &part->sum);
     else

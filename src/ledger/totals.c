@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/vector.h"
 #include "ledger/rows.h"
 
 /* ---- keys and values ---- */
@@ -364,8 +365,7 @@ static int project_zone(struct rows_txn *txn, uint32_t project, const struct zon
 /* Projects whose days do not match their zone, in the order of numbers. */
 struct stale {
   struct rows_txn *txn;
-  uint32_t *projects;
-  size_t count;
+  VECTOR(uint32_t);
 };
 
 static int stale_step(void *arg, struct str key, struct str value, struct err *err) {
@@ -379,10 +379,9 @@ static int stale_step(void *arg, struct str key, struct str value, struct err *e
   if (result == 0) result = totals_days_state(stale->txn, project, zone, &state, err);
   if (result != 0) return result;
   if (state == TOTALS_DAYS_MATCH) return 1;
-  uint32_t *grown = reallocarray(stale->projects, stale->count + 1, sizeof *grown);
-  if (grown == NULL) return err_set(err, ERR_MEMORY, "no memory to list projects: free some memory");
-  stale->projects = grown;
-  stale->projects[stale->count++] = project;
+  uint32_t *added = vector_add(stale);
+  if (added == NULL) return err_set(err, ERR_MEMORY, "no memory to list projects: free some memory");
+  *added = project;
   return 1;
 }
 
@@ -392,7 +391,7 @@ static int compare_u32(const void *a, const void *b) {
 }
 
 static bool is_stale(const struct stale *stale, uint32_t project) {
-  return stale->count > 0 && bsearch(&project, stale->projects, stale->count, sizeof project, compare_u32) != NULL;
+  return stale->count > 0 && bsearch(&project, stale->items, stale->count, sizeof project, compare_u32) != NULL;
 }
 
 /* Adds the checkpoint's cells to the days of the projects that are not stale. */
@@ -422,11 +421,11 @@ static int put_days(struct rows_txn *txn, const struct totals_checkpoint *checkp
   int result = rows_walk(txn, TABLE_CATALOGUE, STR("z"), stale_step, &stale, err);
   for (size_t i = 0; i < stale.count && result == 0; i++) {
     const struct zone *zone;
-    result = project_zone(txn, stale.projects[i], &zone, err);
-    if (result == 0) result = remake_days(days, stale.projects[i], zone, err);
+    result = project_zone(txn, stale.items[i], &zone, err);
+    if (result == 0) result = remake_days(days, stale.items[i], zone, err);
   }
   if (result == 0) result = add_days(days, &stale, checkpoint, err);
-  free(stale.projects);
+  vector_fini(&stale);
   return result;
 }
 

@@ -255,7 +255,7 @@ static uint64_t to_ticks(const struct source *source, uint64_t us) {
 static void skip(struct source *source, uint64_t time) {
   struct rendition *rendition = &source->track->making.rendition;
   uint64_t skipped_us = time > source->offset ? to_us(source, time - source->offset) : 0;
-  if (rendition->span_count == 0 && skipped_us < SKIPPED_MAX_US) rendition->skipped_us = skipped_us;
+  if (rendition->spans.count == 0 && skipped_us < SKIPPED_MAX_US) rendition->skipped_us = skipped_us;
 }
 
 /* Counts the segments of an S element. False if it does not say. */
@@ -403,7 +403,7 @@ static int set_init(struct source *source, struct err *err) {
 static int add_list(struct source *source, struct err *err) {
   struct making *making = &source->track->making;
   const struct mpd *timeline = inherited_child(source, "SegmentTimeline"), *entry = inherited_child(source, "SegmentURL");
-  size_t before = making->rendition.span_count;
+  size_t before = making->rendition.spans.count;
   uint64_t duration, count = 0;
   if (!inherited_number(source, "duration", 0, &duration) || entry == NULL)
     return note(source, fail(source, "its SegmentList is not valid", err), err);
@@ -788,7 +788,7 @@ static void end_tracks(const GPtrArray *tracks) {
     struct track *track = g_ptr_array_index(tracks, i);
     struct rendition *rendition = &track->making.rendition;
     if (track->is_unstated) rendition->stated_us = 0;
-    if (rendition->is_usable && rendition->span_count == 0) {
+    if (rendition->is_usable && rendition->spans.count == 0) {
       struct err none;
       (void)err_set(&none, ERR_MEDIA, "%s: it lists no segments", track->making.label);
       CHECK(making_note(&track->making, -ERR_MEDIA, MEDIA_REFUSED_BROKEN, &none) == 0);

@@ -406,9 +406,9 @@ static bool has_predecessor(const struct playlist *playlist) {
  * renditions. A list of the last of several files (`-hls_segment_size`) goes on counting, and has its init segment elsewhere. */
 static bool plays_one_file(const struct playlist *playlist) {
   const struct rendition *rendition = &playlist->making->rendition;
-  if (rendition->span_count != 1 || rendition->stretch_count != 1) return false;
-  const char *init = rendition->stretches[0].init.path;
-  bool has_init = init != NULL && strcmp(init, rendition->spans[0].path) == 0;
+  if (rendition->spans.count != 1 || rendition->stretches.count != 1) return false;
+  const char *init = rendition->stretches.items[0].init.path;
+  bool has_init = init != NULL && strcmp(init, rendition->spans.items[0].path) == 0;
   return has_init || (playlist->count > 1 && playlist->sequence < 2);
 }
 
@@ -421,7 +421,7 @@ static int check_whole(const struct playlist *playlist, struct err *err) {
     return err_set(err, ERR_MEDIA, "%s: it ends with parts (#EXT-X-PART) that are in none of its segments", making->label);
   if (playlist->first == NULL || playlist->is_typed) return 0;
   /* ffmpeg's -hls_segment_size leaves the number at 0, whatever it has dropped. */
-  bool may_lack = playlist->is_window || (playlist->has_ranges && making->rendition.span_count > 1);
+  bool may_lack = playlist->is_window || (playlist->has_ranges && making->rendition.spans.count > 1);
   bool is_end = making_begins_within(making) || (may_lack && !plays_one_file(playlist) && has_predecessor(playlist));
   return is_end ? making_fail_end(making, "playlist", str_of(playlist->first), err) : 0;
 }

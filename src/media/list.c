@@ -5,23 +5,22 @@
 #define US 1000000.0
 
 void rendition_fini(struct rendition *rendition) {
-  for (size_t i = 0; i < rendition->span_count; i++)
-    free(rendition->spans[i].path);
-  for (size_t i = 0; i < rendition->stretch_count; i++)
-    free(rendition->stretches[i].init.path);
-  free(rendition->spans);
-  free(rendition->stretches);
+  for (size_t i = 0; i < rendition->spans.count; i++)
+    free(rendition->spans.items[i].path);
+  for (size_t i = 0; i < rendition->stretches.count; i++)
+    free(rendition->stretches.items[i].init.path);
+  vector_fini(&rendition->spans);
+  vector_fini(&rendition->stretches);
   free(rendition->name);
 }
 
 void list_fini(struct list *list) {
   for (size_t i = 0; i < list->count; i++)
-    rendition_fini(&list->renditions[i]);
-  for (size_t i = 0; i < list->part_count; i++)
-    free(list->parts[i]);
-  free(list->renditions);
-  free(list->parts);
-  *list = (struct list){.renditions = NULL};
+    rendition_fini(&list->items[i]);
+  for (size_t i = 0; i < list->parts.count; i++)
+    free(list->parts.items[i]);
+  vector_fini(list);
+  vector_fini(&list->parts);
 }
 
 int stretch_check(const struct rendition *rendition, const struct stretch *stretch, double begin_s, double seconds,

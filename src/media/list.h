@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/vector.h"
 #include "media/media.h"
 
 #define STRETCHES_MAX 50000 /* of a list, in all its renditions: each takes about 0.5 ms to measure */
@@ -28,11 +29,10 @@ struct rendition {
   char *name; /* media_output.name */
   bool is_usable; /* false: `why` says why not (encrypted, a segment is missing, only the end is listed …) */
   struct err why;
-  struct media_span *spans; /* without init segments; ranges of a file that follow each other are one span; a list
-                             * that plays ranges of a whole file gives that file as one span without an init segment */
-  size_t span_count;
-  struct stretch *stretches;
-  size_t stretch_count;
+  VECTOR(struct media_span) spans; /* without init segments; ranges of a file that follow each other are one span; a
+                                    * list that plays ranges of a whole file gives that file as one span without an
+                                    * init segment */
+  VECTOR(struct stretch) stretches;
   uint64_t stated_us;   /* the length that the list states; 0: unknown */
   uint64_t skipped_us;  /* what may have come before the first segment, by its number or its time; 0: nothing. The list
                          * does not say whether it is a part; the times of the media do */
@@ -45,11 +45,9 @@ MUST_USE int stretch_check(const struct rendition *rendition, const struct stret
                            double seconds, struct err *err);
 
 struct list {
-  struct rendition *renditions; /* each media playlist or representation once, in the list's order; those that the list
-                                 * itself declares to be sound, subtitles or key pictures are left out */
-  size_t count;
-  char **parts; /* media.parts */
-  size_t part_count;
+  VECTOR(struct rendition); /* each media playlist or representation once, in the list's order; those that the list
+                             * itself declares to be sound, subtitles or key pictures are left out */
+  struct media_parts parts; /* media.parts */
   enum media_refusal refusal; /* if the reader returned -ERR_MEDIA */
 };
 void list_fini(struct list *list);

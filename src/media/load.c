@@ -40,23 +40,22 @@ void (*media_on_progress)(void);
 
 void media_fini(struct media *media) {
   for (size_t i = 0; i < media->count; i++) {
-    struct media_output *output = &media->outputs[i];
+    struct media_output *output = &media->items[i];
     for (size_t j = 0; j < output->span_count; j++)
       free(output->spans[j].path);
     free(output->spans);
     free(output->name);
     free(output->explanation);
   }
-  for (size_t i = 0; i < media->part_count; i++)
-    free(media->parts[i]);
-  free(media->outputs);
-  free(media->parts);
-  *media = (struct media){.outputs = NULL};
+  for (size_t i = 0; i < media->parts.count; i++)
+    free(media->parts.items[i]);
+  vector_fini(media);
+  vector_fini(&media->parts);
 }
 
 int media_probe(const char *path, const struct media_options *options, struct media *ret, struct err *err) {
   static media_probe_function *probe;
-  *ret = (struct media){.outputs = NULL};
+  *ret = (struct media){0};
   if (probe == NULL) {
     void *module = open_module();
     if (module == NULL) return fail_load(err);

@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "base/check.h"
+#include "base/vector.h"
 #include "media/clock.h"
 #include "media/demux.h"
 #include "media/matroska.h"
@@ -57,8 +58,7 @@ struct measuring {
   const char *cut; /* whole_read's answer */
   struct order order;
   struct clock_reading clock;
-  struct mp4_picture *pictures; /* of MP4 only */
-  size_t picture_count, picture_room;
+  VECTOR(struct mp4_picture) pictures; /* of MP4 only */
   int64_t packets; /* of the video */
   int64_t fields;  /* of a raw stream: two in most pictures */
   struct range positions, other_positions; /* of the video's packets, and of those of other video streams */
@@ -77,7 +77,7 @@ static void measuring_fini(struct measuring *measuring) {
   ts_fini(&measuring->ts);
   matroska_fini(&measuring->matroska);
   order_fini(&measuring->order);
-  free(measuring->pictures);
+  vector_fini(&measuring->pictures);
 }
 
 static struct buf *explanation(const struct measuring *measuring) { return measuring->options->explanation; }
@@ -352,8 +352,8 @@ static void start_clock(struct measuring *measuring) {
       .unit = (double)video->time_base.num / (double)video->time_base.den,
       .period = video->rate.num > 0 ? units_of(video, (double)video->rate.den / (double)video->rate.num) : 0,
       .stated = units_of(video, stated_s(measuring)),
-      .breaks = measuring->ts.breaks,
-      .break_count = measuring->ts.count,
+      .breaks = measuring->ts.breaks.items,
+      .break_count = measuring->ts.breaks.count,
       .explanation = measuring->mp4.is_mp4 ? NULL : explanation(measuring),
   };
   clock_reading_init(&measuring->clock, &rules);
@@ -370,17 +370,12 @@ static const struct mp4_track *track_of(const struct measuring *measuring) {
 static void keep_picture(struct measuring *measuring, const struct demux_packet *packet) {
   int64_t time = packet->pts != DEMUX_NONE ? packet->pts : packet->dts;
   if (time == DEMUX_NONE) return;
-  if (measuring->picture_count == measuring->picture_room) {
-    measuring->picture_room = measuring->picture_room == 0 ? 1024 : measuring->picture_room * 2;
-    measuring->pictures = realloc(measuring->pictures, measuring->picture_room * sizeof *measuring->pictures);
-    CHECK(measuring->pictures != NULL);
-  }
-  measuring->pictures[measuring->picture_count++] = (struct mp4_picture){time, packet->duration};
+  *vector_must_add(&measuring->pictures) = (struct mp4_picture){time, packet->duration};
 }
 
 /* Forgets the latest pictures of an MP4 file, whose times are damaged. */
 static void forget_pictures(struct measuring *measuring, uint64_t count) {
-  measuring->picture_count -= count < measuring->picture_count ? (size_t)count : measuring->picture_count;
+  measuring->pictures.count -= count < measuring->pictures.count ? (size_t)count : measuring->pictures.count;
 }
 
 static void see_end(struct measuring *measuring, const struct demux_packet *packet) {
@@ -463,7 +458,7 @@ static int see_waiting(struct measuring *measuring, bool is_end, struct err *err
   bool is_all = is_end && measuring->packets == 0 && guesses_order(measuring);
   order_settle(&measuring->order, is_all ? units_of(demux_video(measuring->demux), stated_s(measuring)) : 0);
   for (size_t i = 0; result == 0 && i < measuring->order.count; i++)
-    result = see_packet(measuring, &measuring->order.packets[i], err);
+    result = see_packet(measuring, &measuring->order.items[i], err);
   order_fini(&measuring->order);
   return result;
 }
@@ -571,9 +566,9 @@ static bool goes_on_elsewhere(const struct measuring *measuring) {
 
 /* mp4_show has sorted the pictures. */
 static bool holds_too_long(const struct measuring *measuring, const struct mp4_track *track) {
-  for (size_t i = 0; i < measuring->picture_count; i++) {
-    double step = i > 0 ? (double)measuring->pictures[i].time - (double)measuring->pictures[i - 1].time : 0;
-    if (fmax(step, (double)measuring->pictures[i].duration) / track->timescale > HELD_MAX_S) return true;
+  for (size_t i = 0; i < measuring->pictures.count; i++) {
+    double step = i > 0 ? (double)measuring->pictures.items[i].time - (double)measuring->pictures.items[i - 1].time : 0;
+    if (fmax(step, (double)measuring->pictures.items[i].duration) / track->timescale > HELD_MAX_S) return true;
   }
   return false;
 }
@@ -581,9 +576,9 @@ static bool holds_too_long(const struct measuring *measuring, const struct mp4_t
 /* True if times of showing are damaged, or contradict the length that the track states, so that they add more than a minute.
  * mp4_show has sorted the pictures. */
 static bool adds_minutes(const struct measuring *measuring, const struct mp4_track *track) {
-  const struct mp4_picture *last = &measuring->pictures[measuring->picture_count - 1];
+  const struct mp4_picture *last = &measuring->pictures.items[measuring->pictures.count - 1];
   const struct clock_state *clock = &measuring->clock.now;
-  double shown_s = ((double)last->time + (double)last->duration - (double)measuring->pictures[0].time) / track->timescale;
+  double shown_s = ((double)last->time + (double)last->duration - (double)measuring->pictures.items[0].time) / track->timescale;
   double decoded_s = (double)(clock->end_dts - clock->first_dts) * measuring->clock.rules.unit;
   double stated_s = measuring->mp4.is_fragmented ? 0 : (double)track->media_duration / track->timescale;
   return (clock->is_disordered && shown_s > decoded_s + ADDED_MAX_S) || (stated_s > 0 && shown_s > stated_s + ADDED_MAX_S);
@@ -604,10 +599,10 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
                         track->sizes[1].height, err);
   if (track->format_count > 1)
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its video changes the codec; record each part by itself");
-  if (measuring->picture_count == 0 || is_mp4_truncated(measuring, track)) return refuse_truncated(measuring, err);
+  if (measuring->pictures.count == 0 || is_mp4_truncated(measuring, track)) return refuse_truncated(measuring, err);
   if (goes_back(measuring) || clock_reading_is_torn(&measuring->clock)) return refuse_strays(measuring, err);
   struct mp4_shown shown =
-      mp4_show(&measuring->mp4, track, measuring->pictures, measuring->picture_count, explanation(measuring));
+      mp4_show(&measuring->mp4, track, measuring->pictures.items, measuring->pictures.count, explanation(measuring));
   if (adds_minutes(measuring, track)) return refuse_strays(measuring, err);
   if ((double)shown.num / (double)shown.den > DURATION_MAX_S || holds_too_long(measuring, track))
     return refuse_times(measuring, err);
@@ -615,7 +610,7 @@ static int finish_mp4(struct measuring *measuring, struct measured *ret, struct 
     return refuse(measuring, MEDIA_REFUSED_BROKEN, err, "its edit list shows no picture");
   ret->num = shown.num;
   ret->den = shown.den;
-  if (measuring->picture_count > 0) ret->begin_s = (double)measuring->pictures[0].time / track->timescale; /* sorted */
+  if (measuring->pictures.count > 0) ret->begin_s = (double)measuring->pictures.items[0].time / track->timescale; /* sorted */
   return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/vector.h"
 
 /* Bytes of a file that an output plays. A file that is played as a whole is one span with offset 0 and its size. */
 struct media_span {
@@ -47,12 +48,14 @@ enum media_refusal {
   MEDIA_REFUSED_UNFINISHED, /* a list that its writer has not ended */
 };
 
+struct media_parts {
+  VECTOR(char *); /* absolute paths; owned */
+};
+
 struct media {
-  struct media_output *outputs;
-  size_t count;
-  char **parts; /* of a list: absolute paths of all the files that it plays: lists, init files, segments, also those
-                 * of sound and subtitles. Each once. Set even if the list is refused, as far as they are known */
-  size_t part_count;
+  VECTOR(struct media_output);
+  struct media_parts parts; /* of a list: all the files that it plays: lists, init files, segments, also those of sound
+                             * and subtitles. Each once. Set even if the list is refused, as far as they are known */
   bool is_list;
   enum media_refusal refusal; /* if media_probe returned -ERR_MEDIA */
 };
@@ -75,7 +78,7 @@ extern void (*media_on_progress)(void);
 
 /* The module's symbols, with their types. */
 #define MEDIA_MODULE_FILE "codecmeter-media.so"
-#define MEDIA_MODULE_SYMBOL "codecmeter_media_measure" /* changes its name when its type changes */
+#define MEDIA_MODULE_SYMBOL "codecmeter_media_probe" /* changes its name when its type changes */
 #define MEDIA_MODULE_PROGRESS_SYMBOL "codecmeter_media_on_progress"
 typedef int media_probe_function(const char *path, const struct media_options *options, struct media *ret,
                                  struct err *err);

@@ -27,7 +27,7 @@
 #define KEPT_BYTES (16 << 20)
 #define SLACK_US 1000000 /* pictures may be shown this much less than a list states */
 
-media_probe_function codecmeter_media_measure;
+media_probe_function codecmeter_media_probe;
 
 /* ---- one output ---- */
 
@@ -35,10 +35,8 @@ static int measure_rendition(const struct rendition *rendition, bool are_files, 
                              struct media_output *output, enum media_refusal *ret_refusal);
 
 static struct media_output *add_output(struct media *media, const char *name) {
-  media->outputs = realloc(media->outputs, (media->count + 1) * sizeof *media->outputs);
-  CHECK(media->outputs != NULL);
-  struct media_output *output = &media->outputs[media->count++];
-  *output = (struct media_output){.name = strdup(name)};
+  struct media_output *output = vector_must_add(media);
+  output->name = strdup(name);
   CHECK(output->name != NULL);
   return output;
 }
@@ -75,28 +73,20 @@ static void take_explanation(struct media_output *output, struct buf *text) {
 
 /* ---- a file ---- */
 
-/* Files that were joined to one. Libavformat reads only the first of them, so each is measured by itself. */
-struct parts {
-  struct media_span *spans;
-  struct stretch *stretches;
-  size_t count; /* 0 or 1: nothing was joined */
-};
-
-static void parts_fini(struct parts *parts) {
-  free(parts->spans);
-  free(parts->stretches);
+/* Files that were joined to one are measured like the stretches of a list: libavformat reads only the first of them, so
+ * each is measured by itself. `parts` borrows its paths. No parts, or one: nothing was joined. */
+static void parts_fini(struct rendition *parts) {
+  vector_fini(&parts->spans);
+  vector_fini(&parts->stretches);
 }
 
-static void add_part(struct parts *parts, const struct media_span *file, uint64_t start, uint64_t end) {
-  parts->spans = realloc(parts->spans, (parts->count + 1) * sizeof *parts->spans);
-  parts->stretches = realloc(parts->stretches, (parts->count + 1) * sizeof *parts->stretches);
-  CHECK(parts->spans != NULL && parts->stretches != NULL);
-  parts->spans[parts->count] = (struct media_span){.path = file->path, .offset = start, .size = end - start};
-  parts->stretches[parts->count] = (struct stretch){.first = parts->count, .count = 1};
-  parts->count++;
+static void add_part(struct rendition *parts, const struct media_span *file, uint64_t start, uint64_t end) {
+  size_t index = parts->spans.count;
+  *vector_must_add(&parts->spans) = (struct media_span){.path = file->path, .offset = start, .size = end - start};
+  *vector_must_add(&parts->stretches) = (struct stretch){.first = index, .count = 1};
 }
 
-static int find_flv(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+static int find_flv(struct reel *reel, const struct media_span *file, struct rendition *parts, struct err *err) {
   struct flv flv;
   int result = flv_scan(reel, &flv, err);
   for (size_t i = 0; result == 0 && i < flv.count; i++)
@@ -105,7 +95,7 @@ static int find_flv(struct reel *reel, const struct media_span *file, struct par
 }
 
 /* A part ends where the next one begins: bytes between them are checked too. */
-static int find_matroska(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+static int find_matroska(struct reel *reel, const struct media_span *file, struct rendition *parts, struct err *err) {
   SCOPED(matroska_fini) struct matroska matroska;
   int result = matroska_read(reel, &matroska, err);
   for (size_t i = 0; result == 0 && i < matroska.count; i++)
@@ -113,21 +103,9 @@ static int find_matroska(struct reel *reel, const struct media_span *file, struc
   return result;
 }
 
-static int find_parts(struct reel *reel, const struct media_span *file, struct parts *parts, struct err *err) {
+static int find_parts(struct reel *reel, const struct media_span *file, struct rendition *parts, struct err *err) {
   int result = find_flv(reel, file, parts, err);
-  return result == 0 && parts->count == 0 ? find_matroska(reel, file, parts, err) : result;
-}
-
-/* Measures the parts like the stretches of a list. */
-static int measure_parts(const char *path, const struct parts *parts, const struct media_options *media,
-                         struct media_output *output, enum media_refusal *ret_refusal) {
-  const struct rendition rendition = {.name = (char *)path,
-                                      .is_usable = true,
-                                      .spans = parts->spans,
-                                      .span_count = parts->count,
-                                      .stretches = parts->stretches,
-                                      .stretch_count = parts->count};
-  return measure_rendition(&rendition, true, media, output, ret_refusal);
+  return result == 0 && parts->spans.count == 0 ? find_matroska(reel, file, parts, err) : result;
 }
 
 static int measure_whole(const char *path, struct reel *reel, const struct media_options *media,
@@ -145,12 +123,12 @@ static int measure_file(const char *path, uint64_t size, const struct media_opti
                         struct err *err) {
   const struct media_span span = {.path = (char *)path, .size = size};
   struct media_output *output = add_output(ret, path);
-  SCOPED(parts_fini) struct parts parts = {.count = 0};
+  SCOPED(parts_fini) struct rendition parts = {.name = (char *)path, .is_usable = true};
   SCOPED(reel_close_ref) struct reel *reel = reel_open(NULL, &span, 1);
   int result = find_parts(reel, &span, &parts, &output->why);
   if (result != 0) (void)err_prefix(&output->why, "%s", path);
-  if (result == 0 && parts.count > 1)
-    result = measure_parts(path, &parts, media, output, &ret->refusal);
+  if (result == 0 && parts.spans.count > 1)
+    result = measure_rendition(&parts, true, media, output, &ret->refusal);
   else if (result == 0)
     result = measure_whole(path, reel, media, output, &ret->refusal);
   take_spans(output, &span, 1);
@@ -193,10 +171,10 @@ static int add_reel(const struct rendition *rendition, const struct media_span *
   if (total->opened++ >= STRETCHES_MAX)
     return err_set(err, ERR_MEDIA, "%s: it lists more than %d segments that are files of their own; make them longer",
                    rendition->name, STRETCHES_MAX);
-  bool is_file = total->are_files || (rendition->span_count == 1 && init == NULL);
+  bool is_file = total->are_files || (rendition->spans.count == 1 && init == NULL);
   const struct measure_options options = {
       .media = total->media, .is_stretch = !is_file, .explanation = total->explanation};
-  SCOPED(reel_close_ref) struct reel *reel = reel_open(init, &rendition->spans[first], count);
+  SCOPED(reel_close_ref) struct reel *reel = reel_open(init, &rendition->spans.items[first], count);
   int result = measure_reel(reel, rendition->name, &options, &now, ret_refusal, err);
   if (result == -ERR_MEDIA && reel_trouble(reel) != 0)
     return err_set_errno(err, ERR_IO, reel_trouble(reel), "%s", rendition->name);
@@ -238,7 +216,7 @@ static int add_stretch(const struct rendition *rendition, const struct stretch *
   double before = total->seconds, before_hidden = 0;
   int result = 0;
   total->is_begun = false;
-  if (init == NULL && stretch->count > 1) result = is_own_file(&rendition->spans[stretch->first], &is_apart, err);
+  if (init == NULL && stretch->count > 1) result = is_own_file(&rendition->spans.items[stretch->first], &is_apart, err);
   if (result != 0) return err_prefix(err, "%s", rendition->name);
   if (!is_apart) result = add_reel(rendition, init, stretch->first, stretch->count, total, ret_refusal, err);
   for (size_t i = 0; is_apart && i < stretch->count && result == 0; i++) {
@@ -254,11 +232,11 @@ static int add_stretches(const struct rendition *rendition, struct total *total,
                          struct err *err) {
   double before_hidden = 0;
   int result = 0;
-  for (size_t i = 0; i < rendition->stretch_count && result == 0; i++) {
+  for (size_t i = 0; i < rendition->stretches.count && result == 0; i++) {
     if (i == SHOWN_FIRST) before_hidden = total->seconds;
-    total->explanation = is_shown(i, rendition->stretch_count) ? total->text : NULL;
-    result = add_stretch(rendition, &rendition->stretches[i], total, ret_refusal, err);
-    sum_up(total, i, rendition->stretch_count, before_hidden, "stretches");
+    total->explanation = is_shown(i, rendition->stretches.count) ? total->text : NULL;
+    result = add_stretch(rendition, &rendition->stretches.items[i], total, ret_refusal, err);
+    sum_up(total, i, rendition->stretches.count, before_hidden, "stretches");
   }
   return result;
 }
@@ -275,7 +253,7 @@ static int check_stated(const struct rendition *rendition, double seconds, struc
  * made by itself begin near 0. Numbers from a clock say only that something may have come before. */
 static int check_begin(const struct rendition *rendition, double begin_s, struct err *err) {
   double skipped_s = (double)rendition->skipped_us / US, bound_s = skipped_s / 2;
-  double each_s = (double)rendition->stated_us / US / (double)(rendition->span_count + 1);
+  double each_s = (double)rendition->stated_us / US / (double)(rendition->spans.count + 1);
   if (skipped_s > COUNTED_MAX_S) bound_s = 2 * each_s > BEGIN_MAX_S ? 2 * each_s : BEGIN_MAX_S;
   if (rendition->skipped_us == 0 || begin_s < bound_s) return 0;
   return err_set(err, ERR_MEDIA,
@@ -285,7 +263,7 @@ static int check_begin(const struct rendition *rendition, double begin_s, struct
 }
 
 static void explain_spans(const struct rendition *rendition, bool are_files, struct buf *out) {
-  size_t count = rendition->span_count, stretches = rendition->stretch_count;
+  size_t count = rendition->spans.count, stretches = rendition->stretches.count;
   if (are_files) {
     buf_printf(out, "%zu files that were joined\n", count);
   } else {
@@ -311,7 +289,7 @@ static int measure_rendition(const struct rendition *rendition, bool are_files, 
     return -(int)rendition->why.code;
   }
   if (media->explain) explain_spans(rendition, are_files, &text);
-  if (rendition->stretch_count > 1) keep_memory();
+  if (rendition->stretches.count > 1) keep_memory();
   result = add_stretches(rendition, &total, ret_refusal, &output->why);
   if (result == 0) result = check_begin(rendition, total.begin_s, &output->why);
   if (result == 0) result = check_stated(rendition, total.seconds, &output->why);
@@ -322,7 +300,7 @@ static int measure_rendition(const struct rendition *rendition, bool are_files, 
 
 static void drop_last(struct media *media) {
   CHECK(media->count > 0);
-  struct media_output *output = &media->outputs[--media->count];
+  struct media_output *output = &media->items[--media->count];
   for (size_t i = 0; i < output->span_count; i++)
     free(output->spans[i].path);
   free(output->spans);
@@ -337,10 +315,10 @@ static int measure_list(const struct list *list, const struct media_options *med
   bool is_told = false;
   enum media_refusal refusal = MEDIA_REFUSED_BROKEN;
   for (size_t i = 0; i < list->count; i++) {
-    struct media_output *output = add_output(ret, list->renditions[i].name);
+    struct media_output *output = add_output(ret, list->items[i].name);
     enum media_refusal why = MEDIA_REFUSED_BROKEN;
-    take_spans(output, list->renditions[i].spans, list->renditions[i].span_count);
-    int result = measure_rendition(&list->renditions[i], false, media, output, &why);
+    take_spans(output, list->items[i].spans.items, list->items[i].spans.count);
+    int result = measure_rendition(&list->items[i], false, media, output, &why);
     measured += result == 0;
     if (result == 0) continue;
     if (!is_told || result != -ERR_MEDIA) {
@@ -357,19 +335,18 @@ static int measure_list(const struct list *list, const struct media_options *med
 
 static int probe_list(const char *path, enum list_kind kind, const struct media_options *media, struct media *ret,
                       struct err *err) {
-  SCOPED(list_fini) struct list list = {.renditions = NULL};
+  SCOPED(list_fini) struct list list = {0};
   int result = kind == LIST_DASH ? dash_read(path, &list, err) : hls_read(path, &list, err);
   ret->is_list = true;
-  ret->parts = MOVE(list.parts);
-  ret->part_count = list.part_count;
-  list.part_count = 0;
+  ret->parts = list.parts;
+  list.parts = (struct media_parts){0};
   if (result == 0) return measure_list(&list, media, ret, err);
   ret->refusal = list.refusal;
   /* A list may be refused for one that it names. */
   return strncmp(err->text, path, strlen(path)) == 0 ? result : err_prefix(err, "%s", path);
 }
 
-int codecmeter_media_measure(const char *path, const struct media_options *options, struct media *ret,
+int codecmeter_media_probe(const char *path, const struct media_options *options, struct media *ret,
                              struct err *err) {
   struct stat st;
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);

@@ -11,8 +11,8 @@
 #include "base/check.h"
 
 void order_fini(struct order *order) {
-  free(order->packets);
-  *order = (struct order){.packets = NULL};
+  vector_fini(order);
+  order->pictures = 0;
 }
 
 static bool is_picture(const struct demux_packet *packet) { return packet->is_video && packet->pts != DEMUX_NONE; }
@@ -22,12 +22,7 @@ bool order_holds(const struct order *order, const struct demux_packet *packet, b
 }
 
 void order_add(struct order *order, const struct demux_packet *packet) {
-  if (order->count == order->room) {
-    order->room = order->room == 0 ? 64 : order->room * 2;
-    order->packets = realloc(order->packets, order->room * sizeof *order->packets);
-    CHECK(order->packets != NULL);
-  }
-  order->packets[order->count++] = *packet;
+  *vector_must_add(order) = *packet;
   if (is_picture(packet)) order->pictures++;
 }
 
@@ -79,9 +74,9 @@ void order_settle(struct order *order, int64_t stated) {
   int64_t times[ORDER_PICTURES];
   size_t count = 0;
   for (size_t i = 0; i < order->count && count < ORDER_PICTURES; i++) {
-    if (!is_picture(&order->packets[i])) continue;
-    pictures[count] = &order->packets[i];
-    times[count++] = order->packets[i].pts;
+    if (!is_picture(&order->items[i])) continue;
+    pictures[count] = &order->items[i];
+    times[count++] = order->items[i].pts;
   }
   if (count == 0) return;
   qsort(times, count, sizeof times[0], compare);

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/vector.h"
 #include "media/demux.h"
 
 #define ORDER_PICTURES 34 /* no decoder keeps more (CLOCK_REORDERED) */
@@ -18,8 +19,7 @@
 
 /* Packets of all streams that wait until the order is known. */
 struct order {
-  struct demux_packet *packets;
-  size_t count, room;
+  VECTOR(struct demux_packet);
   size_t pictures; /* of the video, that have a time of showing */
 };
 void order_fini(struct order *order);

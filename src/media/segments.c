@@ -34,14 +34,10 @@ void segments_init(struct segments *all, const char *path, struct list *ret) {
 void segments_fini(struct segments *all) { g_hash_table_destroy(all->known); }
 
 bool segments_add_part(struct segments *all, const char *path) {
-  struct list *list = all->list;
   if (g_hash_table_contains(all->known, path)) return false;
-  if (list->part_count == all->part_room) {
-    all->part_room = all->part_room * 2 + 16;
-    list->parts = g_renew(char *, list->parts, all->part_room);
-  }
-  list->parts[list->part_count] = g_strdup(path);
-  (void)g_hash_table_add(all->known, list->parts[list->part_count++]);
+  char *part = g_strdup(path);
+  *vector_must_add(&all->list->parts) = part;
+  (void)g_hash_table_add(all->known, part);
   return true;
 }
 
@@ -66,9 +62,9 @@ int segments_read_text(const char *path, struct buf *ret, struct err *err) {
 }
 
 static bool spans_equal(const struct rendition *a, const struct rendition *b) {
-  if (!a->is_usable || !b->is_usable || a->span_count != b->span_count) return false;
-  for (size_t i = 0; i < a->span_count; i++) {
-    const struct media_span *x = &a->spans[i], *y = &b->spans[i];
+  if (!a->is_usable || !b->is_usable || a->spans.count != b->spans.count) return false;
+  for (size_t i = 0; i < a->spans.count; i++) {
+    const struct media_span *x = &a->spans.items[i], *y = &b->spans.items[i];
     if (x->offset != y->offset || x->size != y->size || strcmp(x->path, y->path) != 0) return false;
   }
   return true;
@@ -79,11 +75,11 @@ static void drop_repeats(struct list *list) {
   for (size_t i = 0; i < list->count; i++) {
     bool is_repeat = false;
     for (size_t j = 0; j < kept && !is_repeat; j++)
-      is_repeat = spans_equal(&list->renditions[j], &list->renditions[i]);
+      is_repeat = spans_equal(&list->items[j], &list->items[i]);
     if (is_repeat)
-      rendition_fini(&list->renditions[i]);
+      rendition_fini(&list->items[i]);
     else
-      list->renditions[kept++] = list->renditions[i];
+      list->items[kept++] = list->items[i];
   }
   list->count = kept;
 }
@@ -113,8 +109,8 @@ int segments_end(struct segments *all, struct err *err) {
   }
   drop_repeats(list);
   for (size_t i = 0; i < list->count; i++) {
-    any_usable |= list->renditions[i].is_usable;
-    if (!list->renditions[i].is_usable && reason == NULL) reason = &list->renditions[i].why;
+    any_usable |= list->items[i].is_usable;
+    if (!list->items[i].is_usable && reason == NULL) reason = &list->items[i].why;
   }
   if (all->is_unfinished) {
     list->refusal = MEDIA_REFUSED_UNFINISHED;
@@ -340,22 +336,18 @@ static int begin_stretch(struct making *making, struct err *err) {
                    STRETCHES_MAX);
   making->all->stretches++;
   making->is_joint = false;
-  if (rendition->stretch_count == making->stretch_room) {
-    making->stretch_room = making->stretch_room * 2 + 1;
-    rendition->stretches = g_renew(struct stretch, rendition->stretches, making->stretch_room);
-  }
   struct stretch stretch = making->period;
   stretch.init = making->init;
   stretch.init.path = making->init.path != NULL ? strdup(making->init.path) : NULL;
-  stretch.first = rendition->span_count;
-  rendition->stretches[rendition->stretch_count++] = stretch;
+  stretch.first = rendition->spans.count;
+  *vector_must_add(&rendition->stretches) = stretch;
   return 0;
 }
 
 /* Ranges that follow each other in a file become one span, however finely a list cuts the file. */
 static bool extends_last(struct rendition *rendition, const struct media_span *span) {
-  if (rendition->stretches[rendition->stretch_count - 1].count == 0) return false;
-  struct media_span *last = &rendition->spans[rendition->span_count - 1];
+  if (rendition->stretches.items[rendition->stretches.count - 1].count == 0) return false;
+  struct media_span *last = &rendition->spans.items[rendition->spans.count - 1];
   if (last->offset + last->size != span->offset || strcmp(last->path, span->path) != 0) return false;
   last->size += span->size;
   return true;
@@ -374,15 +366,11 @@ int making_add(struct making *making, struct str address, struct range range, st
   if (making->is_joint) result = begin_stretch(making, err);
   if (result != 0) return result;
   if (extends_last(rendition, &span)) return 0;
-  if (rendition->span_count == making->span_room) {
-    making->span_room = making->span_room * 2 + 16;
-    rendition->spans = g_renew(struct media_span, rendition->spans, making->span_room);
-  }
   all->name_bytes += strlen(span.path);
   span.path = strdup(span.path);
   CHECK(span.path != NULL);
-  rendition->spans[rendition->span_count++] = span;
-  rendition->stretches[rendition->stretch_count - 1].count++;
+  *vector_must_add(&rendition->spans) = span;
+  rendition->stretches.items[rendition->stretches.count - 1].count++;
   return 0;
 }
 
@@ -418,8 +406,9 @@ static uint64_t begin_of_media(const struct stretch *stretch, const char *path) 
 /* The rendition has spans. */
 static bool is_whole_file(const struct making *making, uint64_t *ret_size) {
   const struct rendition *rendition = &making->rendition;
-  const struct stretch *stretches = rendition->stretches;
-  const char *path = rendition->spans[0].path;
+  const struct stretch *stretches = rendition->stretches.items;
+  const struct media_span *spans = rendition->spans.items;
+  const char *path = spans[0].path;
   struct stat st;
   SCOPED_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &st) != 0) {
@@ -427,15 +416,15 @@ static bool is_whole_file(const struct making *making, uint64_t *ret_size) {
     return false;
   }
   if (!S_ISREG(st.st_mode)) return false;
-  for (size_t i = 0; i < rendition->stretch_count; i++) {
+  for (size_t i = 0; i < rendition->stretches.count; i++) {
     if (!is_same_init(&stretches[i].init, &stretches[0].init)) return false;
   }
   if (stretches[0].init.path != NULL && strcmp(stretches[0].init.path, path) != 0) return false;
   *ret_size = (uint64_t)st.st_size;
-  if (rendition->span_count == 1 && rendition->spans[0].offset == 0 && rendition->spans[0].size == *ret_size) return true;
+  if (rendition->spans.count == 1 && spans[0].offset == 0 && spans[0].size == *ret_size) return true;
   uint64_t position = begin_of_media(stretches, path);
-  for (size_t i = 0; i < rendition->span_count; i++) {
-    const struct media_span *span = &rendition->spans[i];
+  for (size_t i = 0; i < rendition->spans.count; i++) {
+    const struct media_span *span = &rendition->spans.items[i];
     if (strcmp(span->path, path) != 0 || span->offset < position || !is_only_index(making, fd, path, position, span->offset))
       return false;
     position = span->offset + span->size;
@@ -445,10 +434,10 @@ static bool is_whole_file(const struct making *making, uint64_t *ret_size) {
 
 /* One stretch of all periods over one file. */
 static struct stretch join(const struct rendition *rendition) {
-  struct stretch joined = {.first = 0, .count = 1, .from_us = rendition->stretches[0].from_us};
+  struct stretch joined = {.first = 0, .count = 1, .from_us = rendition->stretches.items[0].from_us};
   bool is_known = true;
-  for (size_t i = 0; i < rendition->stretch_count; i++) {
-    const struct stretch *stretch = &rendition->stretches[i];
+  for (size_t i = 0; i < rendition->stretches.count; i++) {
+    const struct stretch *stretch = &rendition->stretches.items[i];
     is_known &= stretch->plays_us > 0;
     joined.plays_us += stretch->plays_us;
     joined.slack_us += stretch->slack_us;
@@ -458,21 +447,21 @@ static struct stretch join(const struct rendition *rendition) {
 }
 
 static void become_whole(struct rendition *rendition, uint64_t size) {
-  for (size_t i = 1; i < rendition->span_count; i++)
-    free(rendition->spans[i].path);
-  for (size_t i = 0; i < rendition->stretch_count; i++)
-    free(rendition->stretches[i].init.path);
-  rendition->spans[0].offset = 0;
-  rendition->spans[0].size = size;
-  rendition->stretches[0] = join(rendition);
-  rendition->span_count = rendition->stretch_count = 1;
+  for (size_t i = 1; i < rendition->spans.count; i++)
+    free(rendition->spans.items[i].path);
+  for (size_t i = 0; i < rendition->stretches.count; i++)
+    free(rendition->stretches.items[i].init.path);
+  rendition->spans.items[0].offset = 0;
+  rendition->spans.items[0].size = size;
+  rendition->stretches.items[0] = join(rendition);
+  rendition->spans.count = rendition->stretches.count = 1;
 }
 
 bool making_begins_within(const struct making *making) {
   const struct rendition *rendition = &making->rendition;
-  if (rendition->span_count == 0) return false;
-  const struct media_span *first = &rendition->spans[0];
-  uint64_t begin = begin_of_media(&rendition->stretches[0], first->path);
+  if (rendition->spans.count == 0) return false;
+  const struct media_span *first = &rendition->spans.items[0];
+  uint64_t begin = begin_of_media(&rendition->stretches.items[0], first->path);
   if (first->offset <= begin) return false;
   SCOPED_FD int fd = open(first->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) note_trouble(making, errno, first->path);
@@ -501,7 +490,7 @@ void making_end(struct making *making) {
   struct rendition *rendition = &making->rendition;
   uint64_t size;
   if (making->only_parts) return;
-  CHECK(!rendition->is_usable || rendition->span_count > 0);
+  CHECK(!rendition->is_usable || rendition->spans.count > 0);
   if (rendition->is_usable && is_whole_file(making, &size)) become_whole(rendition, size);
   if (making->is_broken && making->refusal == MEDIA_REFUSED_UNFINISHED && !all->is_unfinished) {
     all->is_unfinished = true;
@@ -509,9 +498,8 @@ void making_end(struct making *making) {
   }
   bool is_first = true;
   for (size_t i = 0; i < all->list->count; i++)
-    is_first &= all->list->renditions[i].is_usable;
+    is_first &= all->list->items[i].is_usable;
   if (making->is_broken && is_first) all->refusal = making->refusal;
-  all->list->renditions = g_renew(struct rendition, all->list->renditions, all->list->count + 1);
-  all->list->renditions[all->list->count++] = *rendition;
+  *vector_must_add(all->list) = *rendition;
   *rendition = (struct rendition){.name = NULL};
 }

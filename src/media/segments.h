@@ -22,7 +22,6 @@ struct segments {
   const char *path; /* absolute; borrowed from the caller of hls_read or dash_read */
   struct list *list;
   GHashTable *known; /* the strings of list->parts, borrowed */
-  size_t part_room;
   size_t count;      /* segments so far */
   size_t stretches;  /* so far */
   size_t name_bytes; /* of the segments' paths */
@@ -69,7 +68,6 @@ struct making {
   char *base;  /* the directory of relative addresses, with its slash */
   bool only_parts; /* it is no output; nothing but its files matters */
   struct rendition rendition;
-  size_t span_room, stretch_room;
   bool is_broken; /* rendition.why says why */
   enum media_refusal refusal;
   size_t missing;        /* files that were not found */

@@ -23,7 +23,6 @@
 struct scan {
   struct reel *reel;
   struct ts *ts;
-  size_t room;
   uint64_t zeros; /* in a row, where a packet must begin */
   uint64_t last[PIDS]; /* the PCR's base, 90 kHz */
   uint8_t kinds[PIDS]; /* what its PES packets carry: 0 not known, 1 video, 2 something else */
@@ -32,9 +31,7 @@ struct scan {
 void ts_fini(struct ts *ts) {
   ts_tables_free(ts->tables);
   ts->tables = NULL;
-  free(ts->breaks);
-  ts->breaks = NULL;
-  ts->count = 0;
+  vector_fini(&ts->breaks);
 }
 
 /* The size of the packets that begin at the first byte, and the position of the first sync byte; 0: there are none. */
@@ -66,13 +63,9 @@ static uint64_t search_packets(const uint8_t *head, size_t len, uint64_t *ret_fi
 
 static int add_break(struct scan *scan, uint64_t position, int64_t step, bool is_flagged, struct err *err) {
   struct ts *ts = scan->ts;
-  if (ts->count == TS_BREAKS_MAX) return err_set(err, ERR_MEDIA, "its clock leaps more than %zu times", TS_BREAKS_MAX);
-  if (ts->count == scan->room) {
-    scan->room = scan->room == 0 ? 16 : scan->room * 2;
-    ts->breaks = realloc(ts->breaks, scan->room * sizeof *ts->breaks);
-    CHECK(ts->breaks != NULL);
-  }
-  ts->breaks[ts->count++] = (struct ts_break){position, step, is_flagged};
+  if (ts->breaks.count == TS_BREAKS_MAX)
+    return err_set(err, ERR_MEDIA, "its clock leaps more than %zu times", TS_BREAKS_MAX);
+  *vector_must_add(&ts->breaks) = (struct ts_break){position, step, is_flagged};
   return 0;
 }
 

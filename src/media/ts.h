@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/vector.h"
 #include "media/reel.h"
 #include "media/ts_tables.h"
 
@@ -26,8 +27,8 @@ struct ts {
   bool has_zeros;       /* more than ZEROS_MAX zeros in a row where a packet must begin */
   struct ts_tables *tables; /* NULL: it is no transport stream */
   uint64_t packet_size; /* 188, 192 with a time before each packet, 204 with a checksum behind it */
-  struct ts_break *breaks; /* ascending positions */
-  size_t count;         /* at most TS_BREAKS_MAX: then the clock's value means nothing anyway, and the scan ends */
+  VECTOR(struct ts_break) breaks; /* ascending positions; at most TS_BREAKS_MAX: then the clock's value means nothing
+                                   * anyway, and the scan ends */
 };
 #define TS_CLOCK 90000  /* a second */
 #define TS_PACKET 188   /* bytes */

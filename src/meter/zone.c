@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "base/vector.h"
 
 #define DAY_SECONDS 86400
 #define ZONEINFO "/usr/share/zoneinfo"
@@ -34,8 +35,7 @@ struct span {
 struct zone {
   char name[ZONE_NAME_MAX + 1];
   uint64_t version;
-  struct span *spans;
-  size_t count;
+  VECTOR(struct span) spans;
 };
 
 /* ---- the table of offsets ---- */
@@ -63,17 +63,16 @@ static int64_t next_transition(GTimeZone *source, int64_t time) {
 }
 
 static void add_span(struct zone *zone, int64_t start, int32_t offset) {
-  if (zone->count > 0 && zone->spans[zone->count - 1].offset == offset) return; /* only its name changed */
-  zone->spans = reallocarray(zone->spans, zone->count + 1, sizeof *zone->spans);
-  CHECK(zone->spans != NULL);
-  zone->spans[zone->count++] = (struct span){.start = start, .offset = offset};
+  size_t count = zone->spans.count;
+  if (count > 0 && zone->spans.items[count - 1].offset == offset) return; /* only its name changed */
+  *vector_must_add(&zone->spans) = (struct span){.start = start, .offset = offset};
 }
 
 /* FNV-1a over the table: a version must not depend on the machine or the library. */
 static uint64_t hash_spans(const struct zone *zone) {
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
-  for (size_t i = 0; i < zone->count; i++) {
-    const uint64_t words[2] = {(uint64_t)zone->spans[i].start, (uint64_t)zone->spans[i].offset};
+  for (size_t i = 0; i < zone->spans.count; i++) {
+    const uint64_t words[2] = {(uint64_t)zone->spans.items[i].start, (uint64_t)zone->spans.items[i].offset};
     for (size_t byte = 0; byte < sizeof words; byte++) {
       hash = (hash ^ (words[byte / 8] >> byte % 8 * 8 & 0xFF)) * UINT64_C(0x100000001b3);
     }
@@ -106,6 +105,7 @@ static struct zone *load(const char *name) {
     add_span(zone, time, g_time_zone_get_offset(source, interval_at(source, time)));
   }
   g_time_zone_unref(source);
+  vector_shrink(&zone->spans);
   zone->version = hash_spans(zone);
   return zone;
 }
@@ -182,26 +182,26 @@ uint64_t zone_version(const struct zone *zone) { return zone->version; }
 
 /* The last span that starts at or before an instant; for earlier instants, the first span. */
 static size_t span_at(const struct zone *zone, int64_t time) {
-  size_t low = 0, high = zone->count;
+  size_t low = 0, high = zone->spans.count;
   while (high - low > 1) {
     size_t middle = low + (high - low) / 2;
-    if (zone->spans[middle].start <= time) low = middle;
+    if (zone->spans.items[middle].start <= time) low = middle;
     else high = middle;
   }
   return low;
 }
 
-int32_t zone_offset(const struct zone *zone, int64_t time) { return zone->spans[span_at(zone, time)].offset; }
+int32_t zone_offset(const struct zone *zone, int64_t time) { return zone->spans.items[span_at(zone, time)].offset; }
 
 /* Within one span local time advances evenly, so the first instant of a span whose local date is `day` or later is
  * the local midnight or the start of the span. The earliest span that has such an instant has the earliest of all. */
 int64_t zone_day_start(const struct zone *zone, int32_t day) {
   int64_t midnight = (int64_t)day * DAY_SECONDS;
   for (size_t i = span_at(zone, midnight - OFFSET_MAX);; i++) {
-    const struct span *span = &zone->spans[i];
+    const struct span *span = &zone->spans.items[i];
     int64_t start = midnight - span->offset;
     if (i > 0 && start < span->start) start = span->start;
-    if (i + 1 == zone->count || start < zone->spans[i + 1].start) return start;
+    if (i + 1 == zone->spans.count || start < zone->spans.items[i + 1].start) return start;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/vector.h"
 
 #define WEEK_DAYS 7
 
@@ -108,27 +109,25 @@ static int refuse_steps(enum calendar_step step, struct err *err) {
 }
 
 /* The number of steps is not known before; memory grows with them. */
-static int add_start(struct calendar *calendar, size_t *cap, int64_t start, struct err *err) {
-  if (calendar->count == *cap) {
-    *cap = *cap == 0 ? 64 : *cap * 2;
-    int64_t *grown = reallocarray(calendar->starts, *cap, sizeof *grown);
-    if (grown == NULL) return err_set(err, ERR_MEMORY, "no memory for the steps of a question: ask again later");
-    calendar->starts = grown;
-  }
-  calendar->starts[calendar->count++] = start;
+struct starts {
+  VECTOR(int64_t);
+};
+
+static int add_start(struct starts *starts, int64_t start, struct err *err) {
+  int64_t *added = vector_add(starts);
+  if (added == NULL) return err_set(err, ERR_MEMORY, "no memory for the steps of a question: ask again later");
+  *added = start;
   return 0;
 }
 
-static int fill(struct calendar *calendar, enum calendar_step step, int64_t from, int64_t to, struct err *err) {
-  size_t cap = 0;
+static int fill(struct starts *starts, const struct zone *zone, enum calendar_step step, int64_t from, int64_t to,
+                struct err *err) {
   int result = 0;
-  for (int64_t start = from; result == 0 && start < to; start = step_end(calendar->zone, step, start)) {
-    if (calendar->count == CALENDAR_MAX) return refuse_steps(step, err);
-    result = add_start(calendar, &cap, start, err);
+  for (int64_t start = from; result == 0 && start < to; start = step_end(zone, step, start)) {
+    if (starts->count == CALENDAR_MAX) return refuse_steps(step, err);
+    result = add_start(starts, start, err);
   }
-  if (result == 0) result = add_start(calendar, &cap, to, err);
-  if (result == 0) calendar->count--;
-  return result;
+  return result == 0 ? add_start(starts, to, err) : result;
 }
 
 int calendar_make(const struct zone *zone, enum calendar_step step, int64_t from, int64_t to, struct calendar *ret,
@@ -136,12 +135,12 @@ int calendar_make(const struct zone *zone, enum calendar_step step, int64_t from
   CHECK(from >= 0 && from <= to && to <= ZONE_TIME_MAX && step < CALENDAR_STEPS);
   /* Twice: clocks change, so that a few steps are shorter; the exact bound is checked while they are made. */
   if ((to - from) / steps[step].shortest > 2 * (int64_t)CALENDAR_MAX) return refuse_steps(step, err);
-  SCOPED(calendar_fini) struct calendar calendar = {.zone = zone};
-  int result = fill(&calendar, step, from, to, err);
-  if (result != 0) return result;
-  *ret = calendar;
-  calendar = (struct calendar){0};
-  return 0;
+  struct starts starts = {0};
+  int result = fill(&starts, zone, step, from, to, err);
+  size_t count = starts.count;
+  if (result == 0) *ret = (struct calendar){.zone = zone, .starts = vector_take(&starts), .count = count - 1};
+  vector_fini(&starts);
+  return result;
 }
 
 void calendar_fini(struct calendar *calendar) {

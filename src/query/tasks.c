@@ -21,25 +21,26 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/vector.h"
 #include "query/newest.h"
 #include "query/usage_copy.h"
 
 #define BATCH_FIRST 64u     /* the first batch is small, because most pages are */
+#define FOUND_FIRST 64u     /* records that the first memory for them holds */
 #define FEW 8u              /* a batch of which less than one in so many matches is followed by a larger one */
 #define TASK_ID_SEARCHES 4u /* a search for a task id counts as so many others: it may pass over a whole delta */
-
-struct found {
-  struct scan_entry *items; /* sorted when all are gathered */
-  size_t *projects;         /* of each item */
-  size_t count, cap, at;
-  size_t pair;     /* the next pair of a project and a task id to ask for */
-  uint64_t behind; /* in the middle of a pair: the history goes on behind this position */
-  bool is_used;
-};
 
 struct gathered {
   struct scan_entry entry;
   size_t project;
+};
+
+struct found {
+  VECTOR(struct gathered); /* sorted when all are there */
+  size_t at;
+  size_t pair;     /* the next pair of a project and a task id to ask for */
+  uint64_t behind; /* in the middle of a pair: the history goes on behind this position */
+  bool is_used;
 };
 
 /* A task that waits for the visitor. */
@@ -118,7 +119,7 @@ static size_t texts_bytes(const struct tasks *tasks) {
 /* Claims memory for the list with so many found records and bytes of texts. */
 static bool claim(struct tasks *tasks, size_t found, size_t texts) {
   size_t bytes = sizeof *tasks + newest_bytes(tasks->query.projects_count) + texts +
-                 found * (sizeof *tasks->found.items + sizeof *tasks->found.projects);
+                 found * sizeof *tasks->found.items;
   return tasks->query.budget == NULL || budget_claim(tasks->query.budget, tasks->query.owner, &tasks->claimed, bytes);
 }
 
@@ -166,8 +167,7 @@ int tasks_new(struct ledger *ledger, const struct tasks_query *query, struct tas
 void tasks_free(struct tasks *tasks) {
   if (tasks == NULL) return;
   newest_fini(&tasks->newest);
-  free(tasks->found.items);
-  free(tasks->found.projects);
+  vector_fini(&tasks->found);
   if (tasks->texts != NULL) arena_free(tasks->texts);
   if (tasks->query.budget != NULL) budget_give_back(tasks->query.budget, tasks->query.owner, &tasks->claimed);
   free(tasks);
@@ -219,17 +219,12 @@ struct finding {
   size_t project;
 };
 
-static int grow_found(struct tasks *tasks, struct err *err) {
+static int expect_found(struct tasks *tasks, struct err *err) {
   struct found *found = &tasks->found;
-  size_t cap = found->cap == 0 ? 64 : found->cap * 2;
-  if (!claim(tasks, cap, 0)) return refuse(err);
-  struct scan_entry *items = reallocarray(found->items, cap, sizeof *items);
-  if (items != NULL) found->items = items;
-  size_t *projects = reallocarray(found->projects, cap, sizeof *projects);
-  if (projects != NULL) found->projects = projects;
-  if (items == NULL || projects == NULL) return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
-  found->cap = cap;
-  return 0;
+  size_t more = found->cap == 0 ? FOUND_FIRST : 1;
+  if (found->count < found->cap) return 0;
+  if (!claim(tasks, vector_cap(found, more), 0)) return refuse(err);
+  return vector_reserve(found, more) ? 0 : err_set(err, ERR_MEMORY, "no memory for a list of tasks");
 }
 
 static bool is_asked_for(const struct tasks *tasks, size_t project, const struct scan_entry *entry) {
@@ -246,33 +241,13 @@ static int add_found(void *arg, const struct ledger_history_item *item, struct e
   const struct scan_entry entry = {.key = {item->usage->finished_ms, item->position}, .kind = item->usage->kind};
   if (!is_asked_for(finding->tasks, finding->project, &entry)) return 0;
   if (found->count == TASKS_FOUND_MAX) return -ERR_LIMIT;
-  int result = found->count == found->cap ? grow_found(finding->tasks, err) : 0;
-  if (result != 0) return result;
-  found->items[found->count] = entry;
-  found->projects[found->count++] = finding->project;
-  return 0;
+  int result = expect_found(finding->tasks, err);
+  if (result == 0) *vector_must_add(found) = (struct gathered){entry, finding->project};
+  return result;
 }
-
-struct ranked {
-  struct scan_entry entry;
-  size_t project;
-};
 
 static int by_rank(const void *a, const void *b) {
-  return newest_compare(&((const struct ranked *)a)->entry.key, &((const struct ranked *)b)->entry.key);
-}
-
-static int sort_found(struct found *found, struct err *err) {
-  SCOPED_MALLOC struct ranked *ranked = calloc(found->count + 1, sizeof *ranked);
-  if (ranked == NULL) return err_set(err, ERR_MEMORY, "no memory for a list of tasks");
-  for (size_t i = 0; i < found->count; i++)
-    ranked[i] = (struct ranked){found->items[i], found->projects[i]};
-  if (found->count > 0) qsort(ranked, found->count, sizeof *ranked, by_rank);
-  for (size_t i = 0; i < found->count; i++) {
-    found->items[i] = ranked[i].entry;
-    found->projects[i] = ranked[i].project;
-  }
-  return 0;
+  return newest_compare(&((const struct gathered *)a)->entry.key, &((const struct gathered *)b)->entry.key);
 }
 
 static size_t pairs_of(const struct tasks *tasks) {
@@ -298,8 +273,7 @@ static int find_pair(struct tasks *tasks, struct err *err) {
 
 /* Too many records: gives them up, and looks at all tasks by time. */
 static void give_up(struct found *found) {
-  free(found->items);
-  free(found->projects);
+  vector_fini(found);
   *found = (struct found){.is_used = false};
 }
 
@@ -308,7 +282,8 @@ static int find_all(struct tasks *tasks, struct err *err) {
   int result = 0;
   while (found->pair < pairs_of(tasks) && may_search(tasks) && result == 0) {
     result = find_pair(tasks, err);
-    if (result == 0 && found->pair == pairs_of(tasks)) result = sort_found(found, err);
+    bool is_all = result == 0 && found->pair == pairs_of(tasks);
+    if (is_all && found->count > 0) qsort(found->items, found->count, sizeof *found->items, by_rank);
   }
   if (result != -ERR_LIMIT) return result;
   give_up(found);
@@ -320,7 +295,7 @@ static int gather_found(struct tasks *tasks, struct err *err) {
   int result = find_all(tasks, err);
   if (result != 0 || !found->is_used || found->pair < pairs_of(tasks)) return result;
   for (; tasks->batch_count < tasks->batch_size && found->at < found->count; found->at++)
-    gather(tasks, &found->items[found->at], found->projects[found->at]);
+    gather(tasks, &found->items[found->at].entry, found->items[found->at].project);
   return 0;
 }
 

@@ -170,7 +170,8 @@ static void free_positions(struct usage_answer *answer) {
 static int add(struct usage_answer *answer, bool is_before, uint32_t step, size_t project,
                const struct dim_value *values, const struct usage_count *sum, struct err *err) {
   struct usage_rows *rows = is_before ? &answer->before : &answer->now;
-  uint32_t group, count = rows->count;
+  size_t count = rows->count;
+  uint32_t group;
   int result = usage_groups_number(answer->groups, (uint32_t)project, values, &group, err);
   if (result == 0) result = usage_rows_add(rows, group, step, sum, err);
   return result == 0 && rows->count != count ? claim(answer, err) : result;

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/vector.h"
 
 #define KEY_MAX (4 + USAGE_DIMS_MAX * (1 + 2 + SOURCE_MAX))
 static_assert(SOURCE_MAX >= LABEL_VALUE_MAX && SOURCE_MAX >= CODEC_NAME_MAX, "a source is the longest value");
@@ -21,9 +22,8 @@ struct usage_groups {
   const struct dim_ref *dims;
   size_t dims_count;
   struct arena *arena;
-  struct str *keys; /* by number; in the arena */
-  uint32_t count, cap;
-  uint32_t *slots; /* a group's number + 1; 0: free. Twice `cap` */
+  VECTOR(struct str) keys; /* by number; in the arena */
+  uint32_t *slots; /* a group's number + 1; 0: free. Twice keys.cap */
   uint32_t last;   /* the group that was asked for last */
   uint32_t *order, *ranks;
 };
@@ -115,7 +115,7 @@ int usage_groups_new(const struct dim_ref *dims, size_t dims_count, struct usage
 void usage_groups_free(struct usage_groups *groups) {
   if (groups == NULL) return;
   arena_free(groups->arena);
-  free(groups->keys);
+  vector_fini(&groups->keys);
   free(groups->slots);
   free(groups->order);
   free(groups->ranks);
@@ -123,27 +123,24 @@ void usage_groups_free(struct usage_groups *groups) {
 }
 
 static uint32_t *slot_of(const struct usage_groups *groups, struct str key) {
-  uint32_t mask = groups->cap * 2 - 1;
+  uint32_t mask = (uint32_t)groups->keys.cap * 2 - 1;
   for (uint32_t at = (uint32_t)hash_key(key) & mask;; at = (at + 1) & mask) {
     uint32_t *slot = &groups->slots[at];
-    if (*slot == 0 || str_equal(groups->keys[*slot - 1], key)) return slot;
+    if (*slot == 0 || str_equal(groups->keys.items[*slot - 1], key)) return slot;
   }
 }
 
 static bool grow(struct usage_groups *groups) {
-  uint32_t cap = groups->cap == 0 ? TABLE_FIRST : groups->cap * 2;
-  uint32_t *slots = calloc((size_t)cap * 2, sizeof *slots);
-  struct str *keys = reallocarray(groups->keys, cap, sizeof *keys);
-  if (keys != NULL) groups->keys = keys;
-  if (slots == NULL || keys == NULL) {
+  size_t more = groups->keys.cap == 0 ? TABLE_FIRST : 1;
+  uint32_t *slots = calloc(vector_cap(&groups->keys, more) * 2, sizeof *slots);
+  if (slots == NULL || !vector_reserve(&groups->keys, more)) {
     free(slots);
     return false;
   }
   free(groups->slots);
   groups->slots = slots;
-  groups->cap = cap;
-  for (uint32_t i = 0; i < groups->count; i++)
-    *slot_of(groups, groups->keys[i]) = i + 1;
+  for (uint32_t i = 0; i < groups->keys.count; i++)
+    *slot_of(groups, groups->keys.items[i]) = i + 1;
   return true;
 }
 
@@ -160,37 +157,37 @@ int usage_groups_number(struct usage_groups *groups, uint32_t project, const str
                         struct err *err) {
   char room[KEY_MAX];
   struct str key = encode(groups, project, values, room);
-  if (groups->count > 0 && str_equal(groups->keys[groups->last], key)) {
+  if (groups->keys.count > 0 && str_equal(groups->keys.items[groups->last], key)) {
     *ret = groups->last;
     return 0;
   }
-  if (groups->count == groups->cap && !grow(groups))
+  if (groups->keys.count == groups->keys.cap && !grow(groups))
     return err_set(err, ERR_MEMORY, "no memory for the groups of a question: ask again later");
   uint32_t *slot = slot_of(groups, key);
   if (*slot == 0) {
     struct str kept = arena_copy(groups->arena, key);
     if (kept.ptr == NULL) return refuse(groups, err);
-    groups->keys[groups->count] = kept;
-    *slot = ++groups->count;
+    *vector_must_add(&groups->keys) = kept; /* grow has made room */
+    *slot = (uint32_t)groups->keys.count;
   }
   *ret = groups->last = *slot - 1;
   return 0;
 }
 
-uint32_t usage_groups_count(const struct usage_groups *groups) { return groups->count; }
+uint32_t usage_groups_count(const struct usage_groups *groups) { return (uint32_t)groups->keys.count; }
 
 size_t usage_groups_bytes(const struct usage_groups *groups) {
-  return arena_used(groups->arena) + (size_t)groups->cap * (sizeof *groups->keys + 4 * sizeof *groups->slots);
+  return arena_used(groups->arena) + groups->keys.cap * (sizeof *groups->keys.items + 4 * sizeof *groups->slots);
 }
 
 uint32_t usage_groups_project(const struct usage_groups *groups, uint32_t group) {
-  CHECK(group < groups->count);
-  return le32_load(groups->keys[group].ptr);
+  CHECK(group < groups->keys.count);
+  return le32_load(groups->keys.items[group].ptr);
 }
 
 void usage_groups_values(const struct usage_groups *groups, uint32_t group, struct dim_value ret[USAGE_DIMS_MAX]) {
-  CHECK(group < groups->count);
-  const char *at = groups->keys[group].ptr + 4;
+  CHECK(group < groups->keys.count);
+  const char *at = groups->keys.items[group].ptr + 4;
   for (size_t i = 0; i < groups->dims_count; i++)
     at = take_value(at, groups->dims[i].dim, &ret[i]);
 }
@@ -199,7 +196,8 @@ void usage_groups_values(const struct usage_groups *groups, uint32_t group, stru
 
 static int compare(const void *a, const void *b, void *arg) {
   const struct usage_groups *groups = arg;
-  const char *left = groups->keys[*(const uint32_t *)a].ptr, *right = groups->keys[*(const uint32_t *)b].ptr;
+  const char *left = groups->keys.items[*(const uint32_t *)a].ptr;
+  const char *right = groups->keys.items[*(const uint32_t *)b].ptr;
   uint32_t left_project = le32_load(left), right_project = le32_load(right);
   if (left_project != right_project) return left_project < right_project ? -1 : 1;
   left += 4;
@@ -215,25 +213,26 @@ static int compare(const void *a, const void *b, void *arg) {
 }
 
 int usage_groups_order(struct usage_groups *groups, struct err *err) {
-  uint32_t *order = reallocarray(groups->order, groups->count + 1, sizeof *order);
+  size_t count = groups->keys.count;
+  uint32_t *order = reallocarray(groups->order, count + 1, sizeof *order);
   if (order != NULL) groups->order = order;
-  uint32_t *ranks = reallocarray(groups->ranks, groups->count + 1, sizeof *ranks);
+  uint32_t *ranks = reallocarray(groups->ranks, count + 1, sizeof *ranks);
   if (ranks != NULL) groups->ranks = ranks;
   if (order == NULL || ranks == NULL) return err_set(err, ERR_MEMORY, "no memory to sort an answer: ask again later");
-  for (uint32_t i = 0; i < groups->count; i++)
+  for (uint32_t i = 0; i < count; i++)
     order[i] = i;
-  if (groups->count > 1) qsort_r(order, groups->count, sizeof *order, compare, groups);
-  for (uint32_t i = 0; i < groups->count; i++)
+  if (count > 1) qsort_r(order, count, sizeof *order, compare, groups);
+  for (uint32_t i = 0; i < count; i++)
     ranks[order[i]] = i;
   return 0;
 }
 
 uint32_t usage_groups_rank(const struct usage_groups *groups, uint32_t group) {
-  CHECK(group < groups->count && groups->ranks != NULL);
+  CHECK(group < groups->keys.count && groups->ranks != NULL);
   return groups->ranks[group];
 }
 
 uint32_t usage_groups_at(const struct usage_groups *groups, uint32_t rank) {
-  CHECK(rank < groups->count && groups->order != NULL);
+  CHECK(rank < groups->keys.count && groups->order != NULL);
   return groups->order[rank];
 }

@@ -10,13 +10,13 @@
 #define ROWS_FIRST 64u
 
 void usage_rows_fini(struct usage_rows *rows) {
-  free(rows->items);
+  vector_fini(rows);
   free(rows->slots);
   *rows = (struct usage_rows){0};
 }
 
 static uint32_t *slot_of(const struct usage_rows *rows, uint32_t group, uint32_t step) {
-  uint32_t mask = rows->cap * 2 - 1;
+  uint32_t mask = (uint32_t)rows->cap * 2 - 1;
   uint64_t hash = ((uint64_t)group << 32 | step) * UINT64_C(0x9E3779B97F4A7C15);
   for (uint32_t at = (uint32_t)(hash >> 32) & mask;; at = (at + 1) & mask) {
     uint32_t *slot = &rows->slots[at];
@@ -27,17 +27,14 @@ static uint32_t *slot_of(const struct usage_rows *rows, uint32_t group, uint32_t
 }
 
 static bool grow(struct usage_rows *rows) {
-  uint32_t cap = rows->cap == 0 ? ROWS_FIRST : rows->cap * 2;
-  uint32_t *slots = calloc((size_t)cap * 2, sizeof *slots);
-  struct usage_row *items = reallocarray(rows->items, cap, sizeof *items);
-  if (items != NULL) rows->items = items;
-  if (slots == NULL || items == NULL) {
+  size_t more = rows->cap == 0 ? ROWS_FIRST : 1;
+  uint32_t *slots = calloc(vector_cap(rows, more) * 2, sizeof *slots);
+  if (slots == NULL || !vector_reserve(rows, more)) {
     free(slots);
     return false;
   }
   free(rows->slots);
   rows->slots = slots;
-  rows->cap = cap;
   for (uint32_t i = 0; i < rows->count; i++)
     *slot_of(rows, rows->items[i].group, rows->items[i].step) = i + 1;
   return true;
@@ -56,7 +53,7 @@ static int row_of(struct usage_rows *rows, uint32_t group, uint32_t step, struct
           USAGE_ROWS_MAX);
     }
     rows->items[rows->count] = (struct usage_row){.group = group, .step = step};
-    *slot = ++rows->count;
+    *slot = (uint32_t)++rows->count;
   }
   rows->last = *slot - 1;
   *ret = &rows->items[rows->last];
@@ -76,18 +73,16 @@ int usage_rows_add(struct usage_rows *rows, uint32_t group, uint32_t step, const
 }
 
 size_t usage_rows_bytes(const struct usage_rows *rows) {
-  return (size_t)rows->cap * (sizeof *rows->items + (rows->slots != NULL ? 2 * sizeof *rows->slots : 0));
+  return rows->cap * (sizeof *rows->items + (rows->slots != NULL ? 2 * sizeof *rows->slots : 0));
 }
 
 void usage_rows_sort(struct usage_rows *rows, int (*compare)(const void *a, const void *b, void *arg), void *arg) {
-  uint32_t kept = 0;
+  size_t kept = 0;
   for (uint32_t i = 0; i < rows->count; i++) {
     if (rows->items[i].sum.tasks != 0) rows->items[kept++] = rows->items[i];
   }
   rows->count = kept;
   free(MOVE(rows->slots));
-  struct usage_row *fitting = reallocarray(rows->items, kept + 1, sizeof *fitting);
-  if (fitting != NULL) rows->items = fitting;
-  if (fitting != NULL) rows->cap = kept + 1;
+  vector_shrink(rows);
   if (kept > 1) qsort_r(rows->items, kept, sizeof *rows->items, compare, arg);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/vector.h"
 #include "meter/usage.h"
 
 /* Rows of one question at most. Also those of the period before, each. */
@@ -19,8 +20,7 @@ struct usage_row {
 };
 
 struct usage_rows {
-  struct usage_row *items;
-  uint32_t count, cap;
+  VECTOR(struct usage_row);
   uint32_t *slots; /* by hash of (group, step): index + 1; 0: free. Twice `cap`; NULL once sorted */
   uint32_t last;   /* the row that was added to last */
 };

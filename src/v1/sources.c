@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/vector.h"
 #include "meter/rfc3339.h"
 #include "v1/examples.h"
 #include "v1/param_common.h"
@@ -31,8 +32,8 @@ struct listing {
   struct v1_answer *answer; /* while it is opened */
   struct sources_state state;
   bool only_problems, is_starved, is_held_up; /* is_held_up: the budget has no room */
-  struct line *lines;
-  size_t count, room, next;
+  VECTOR(struct line) lines;
+  size_t next;
 };
 
 static const struct v1_param params[] = {
@@ -113,16 +114,12 @@ static bool is_wanted(const struct listing *listing, const char *project, unsign
 }
 
 static struct line *add_line(struct listing *listing) {
-  if (listing->count == listing->room) {
-    size_t room = listing->room * 2 + 64;
-    listing->is_held_up = !v1_hold(listing->answer, room * sizeof *listing->lines);
-    if (listing->is_held_up) return NULL;
-    struct line *grown = reallocarray(listing->lines, room, sizeof *grown);
-    if (grown == NULL) return NULL;
-    listing->lines = grown;
-    listing->room = room;
+  if (listing->lines.count == listing->lines.cap) {
+    size_t more = listing->lines.cap + 64;
+    listing->is_held_up = !v1_hold(listing->answer, vector_cap(&listing->lines, more) * sizeof(struct line));
+    if (listing->is_held_up || !vector_reserve(&listing->lines, more)) return NULL;
   }
-  return &listing->lines[listing->count++];
+  return vector_add(&listing->lines);
 }
 
 static void copy_source(const struct sources_item *item, struct source_copy *to) {
@@ -253,8 +250,8 @@ static void put_troubles(struct v1_rows *rows, const struct listing *listing, co
 static enum v1_next next_lines(void *state, struct v1_rows *rows, struct err *err) {
   struct listing *listing = state;
   (void)err;
-  for (; listing->next < listing->count; listing->next++) {
-    const struct line *line = &listing->lines[listing->next];
+  for (; listing->next < listing->lines.count; listing->next++) {
+    const struct line *line = &listing->lines.items[listing->next];
     if (v1_rows_is_full(rows)) return V1_MORE;
     v1_row_begin(rows);
     if (line->is_agent) put_agent(rows, &line->agent);
@@ -268,7 +265,7 @@ static enum v1_next next_lines(void *state, struct v1_rows *rows, struct err *er
 static void free_list(void *state) {
   struct listing *listing = state;
   if (listing == NULL) return;
-  free(listing->lines);
+  vector_fini(&listing->lines);
   free(listing);
 }
 

@@ -60,14 +60,14 @@ static void describe_span(const struct media_span *span, struct buf *out) {
 /* "name = init: a b[0+10] | c; name = …": a stretch after "|", a rendition after ";", a reason after "!". */
 static void describe(const struct list *list, struct buf *out) {
   for (size_t i = 0; i < list->count; i++) {
-    const struct rendition *rendition = &list->renditions[i];
+    const struct rendition *rendition = &list->items[i];
     buf_printf(out, "%s%s =", i > 0 ? "; " : "", beside(rendition->name));
     if (!rendition->is_usable) {
       buf_text(out, " !");
       continue;
     }
-    for (size_t j = 0; j < rendition->stretch_count; j++) {
-      const struct stretch *stretch = &rendition->stretches[j];
+    for (size_t j = 0; j < rendition->stretches.count; j++) {
+      const struct stretch *stretch = &rendition->stretches.items[j];
       buf_text(out, j > 0 ? " |" : "");
       if (stretch->init.path != NULL) {
         buf_char(out, ' ');
@@ -76,7 +76,7 @@ static void describe(const struct list *list, struct buf *out) {
       }
       for (size_t k = stretch->first; k < stretch->first + stretch->count; k++) {
         buf_char(out, ' ');
-        describe_span(&rendition->spans[k], out);
+        describe_span(&rendition->spans.items[k], out);
       }
     }
   }
@@ -85,8 +85,8 @@ static void describe(const struct list *list, struct buf *out) {
 
 static bool has_part(const struct list *list, const char *name) {
   unsigned found = 0;
-  for (size_t i = 0; i < list->part_count; i++)
-    found += strcmp(beside(list->parts[i]), name) == 0;
+  for (size_t i = 0; i < list->parts.count; i++)
+    found += strcmp(beside(list->parts.items[i]), name) == 0;
   assert_true(found <= 1);
   return found == 1;
 }
@@ -106,8 +106,8 @@ static void check_case(list_reader *read, const char *name, const struct list_ca
                      (one->why != NULL || strcmp(text.ptr, one->plays) == 0) && list.refusal == one->refusal;
   if (!is_expected) fail_msg("%s\ngave %d refusal %d: %s\n%s", one->text, result, (int)list.refusal, err.text, text.ptr);
   if (one->stated_us != 0 || one->rounding_us != 0) {
-    assert_int_equal(list.renditions[0].stated_us, one->stated_us);
-    assert_int_equal(list.renditions[0].rounding_us, one->rounding_us);
+    assert_int_equal(list.items[0].stated_us, one->stated_us);
+    assert_int_equal(list.items[0].rounding_us, one->rounding_us);
   }
   assert_true(has_part(&list, name));
   list_fini(&list);

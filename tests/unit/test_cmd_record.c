@@ -23,17 +23,16 @@ void (*media_on_progress)(void);
 
 void media_fini(struct media *media) {
   for (size_t i = 0; i < media->count; i++) {
-    for (size_t j = 0; j < media->outputs[i].span_count; j++)
-      free(media->outputs[i].spans[j].path);
-    free(media->outputs[i].spans);
-    free(media->outputs[i].name);
-    free(media->outputs[i].explanation);
+    for (size_t j = 0; j < media->items[i].span_count; j++)
+      free(media->items[i].spans[j].path);
+    free(media->items[i].spans);
+    free(media->items[i].name);
+    free(media->items[i].explanation);
   }
-  for (size_t i = 0; i < media->part_count; i++)
-    free(media->parts[i]);
-  free(media->parts);
-  free(media->outputs);
-  *media = (struct media){.outputs = NULL};
+  for (size_t i = 0; i < media->parts.count; i++)
+    free(media->parts.items[i]);
+  vector_fini(&media->parts);
+  vector_fini(media);
 }
 
 static char *in_dir(const char *name) {
@@ -46,7 +45,7 @@ static char *in_dir(const char *name) {
  * segments, of which the second is not measured. */
 static void add_output(struct media *media, const struct media_options *options, const char *path, const char *tail,
                        const char *file, bool is_measured) {
-  struct media_output *output = &media->outputs[media->count++];
+  struct media_output *output = vector_must_add(media);
   assert_true(asprintf(&output->name, "%s%s", path, tail) > 0);
   output->is_measured = is_measured;
   if (options->explain) output->explanation = strdup("piece 1: 0 to 2 s\nrate: 25\x1b\n");
@@ -65,20 +64,18 @@ static void add_output(struct media *media, const struct media_options *options,
 }
 
 int media_probe(const char *path, const struct media_options *options, struct media *ret, struct err *err) {
-  *ret = (struct media){.outputs = calloc(2, sizeof *ret->outputs)};
+  *ret = (struct media){0};
   if (strstr(path, "list.mpd") != NULL) {
     char *segment = in_dir("segment.m4s");
     add_output(ret, options, path, "#720p", segment, true);
     add_output(ret, options, path, "#360p", NULL, false);
-    ret->parts = calloc(1, sizeof *ret->parts);
-    ret->parts[ret->part_count++] = segment;
+    *vector_must_add(&ret->parts) = segment;
     ret->is_list = true;
     return 0;
   }
   if (strstr(path, "broken.m3u8") != NULL || strstr(path, "keys") != NULL) {
-    ret->parts = calloc(2, sizeof *ret->parts);
-    ret->parts[ret->part_count++] = in_dir("one.mp4");
-    ret->parts[ret->part_count++] = in_dir("other.m3u8");
+    *vector_must_add(&ret->parts) = in_dir("one.mp4");
+    *vector_must_add(&ret->parts) = in_dir("other.m3u8");
     ret->is_list = true;
     ret->refusal = strstr(path, "keys") != NULL ? MEDIA_REFUSED_NO_OUTPUT : MEDIA_REFUSED_UNFINISHED;
     return err_set(err, ERR_MEDIA, "%s: it is not finished", path);
@@ -86,7 +83,7 @@ int media_probe(const char *path, const struct media_options *options, struct me
   bool is_bad = strstr(path, "bad") != NULL;
   add_output(ret, options, path, "", path, !is_bad);
   if (!is_bad) return 0;
-  *err = ret->outputs->why;
+  *err = ret->items->why;
   return -ERR_MEDIA;
 }
 

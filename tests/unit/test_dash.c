@@ -192,11 +192,11 @@ static void test_periods(void **unused) {
     struct err err = {.text = ""};
     write_bytes("out.mpd", periods[i].text, strlen(periods[i].text));
     if (dash_read(path, &list, &err) != 0) fail_msg("%s\n%s", periods[i].text, err.text);
-    const struct rendition *rendition = &list.renditions[0];
-    assert_int_equal(rendition->span_count, periods[i].segments);
-    assert_int_equal(rendition->stretch_count, 1 + (periods[i].stretches[1].plays_us > 0));
-    for (size_t j = 0; j < rendition->stretch_count; j++) {
-      const struct stretch *found = &rendition->stretches[j], *right = &periods[i].stretches[j];
+    const struct rendition *rendition = &list.items[0];
+    assert_int_equal(rendition->spans.count, periods[i].segments);
+    assert_int_equal(rendition->stretches.count, 1 + (periods[i].stretches[1].plays_us > 0));
+    for (size_t j = 0; j < rendition->stretches.count; j++) {
+      const struct stretch *found = &rendition->stretches.items[j], *right = &periods[i].stretches[j];
       if (found->from_us != right->from_us || found->plays_us != right->plays_us || found->slack_us != right->slack_us)
         fail_msg("%s\nfrom %" PRIu64 " plays %" PRIu64 " slack %" PRIu64, periods[i].text, found->from_us, found->plays_us,
                  found->slack_us);
@@ -277,7 +277,7 @@ static void test_parts(void **unused) {
     struct err err;
     write_bytes("out.mpd", texts[i], strlen(texts[i]));
     assert_int_equal(dash_read(path, &list, &err), -ERR_MEDIA);
-    assert_int_equal(list.part_count, 7);
+    assert_int_equal(list.parts.count, 7);
     assert_true(has_part(&list, "out.mpd") && has_part(&list, "init.mp4") && has_part(&list, "s-005.m4s"));
     list_fini(&list);
   }

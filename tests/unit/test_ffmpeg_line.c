@@ -146,7 +146,7 @@ static void test_outputs(void **unused) {
     SCOPED(buf_fini) struct buf got = {0};
     bool is_ffmpeg = read_text(rows[i].line, &line);
     for (size_t n = 0; n < line.count; n++)
-      append(&got, &line.outputs[n]);
+      append(&got, &line.items[n]);
     buf_char(&got, '\0');
     if (is_ffmpeg != (rows[i].outputs != NULL) || (is_ffmpeg && strcmp(got.ptr, rows[i].outputs) != 0))
       fail_msg("%s\n  gives  %s\n  wanted %s", rows[i].line, is_ffmpeg ? got.ptr : "no ffmpeg", rows[i].outputs);

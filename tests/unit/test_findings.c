@@ -34,21 +34,20 @@ void (*media_on_progress)(void);
 
 void media_fini(struct media *media) {
   for (size_t i = 0; i < media->count; i++) {
-    for (size_t n = 0; n < media->outputs[i].span_count; n++)
-      free(media->outputs[i].spans[n].path);
-    free(media->outputs[i].spans);
-    free(media->outputs[i].name);
+    for (size_t n = 0; n < media->items[i].span_count; n++)
+      free(media->items[i].spans[n].path);
+    free(media->items[i].spans);
+    free(media->items[i].name);
   }
-  for (size_t i = 0; i < media->part_count; i++)
-    free(media->parts[i]);
-  free(media->parts);
-  free(media->outputs);
-  *media = (struct media){.outputs = NULL};
+  for (size_t i = 0; i < media->parts.count; i++)
+    free(media->parts.items[i]);
+  vector_fini(&media->parts);
+  vector_fini(media);
 }
 
 static void add_output(struct media *media, const char *name, const char *path) {
   struct stat st;
-  struct media_output *output = &media->outputs[media->count++];
+  struct media_output *output = vector_must_add(media);
   *output = (struct media_output){
       .name = strdup(name), .is_measured = true, .width = 640, .height = 360, .duration_ms = 2000};
   strcpy(output->codec, "h264");
@@ -67,8 +66,7 @@ int media_probe(const char *path, const struct media_options *options, struct me
   size_t got = fread(text, 1, sizeof text - 1, file);
   assert_int_equal(fclose(file), 0);
   text[got] = '\0';
-  *ret =
-      (struct media){.outputs = calloc(ITEMS_MAX, sizeof *ret->outputs), .parts = calloc(ITEMS_MAX, sizeof(char *))};
+  *ret = (struct media){0};
   ret->is_list = text[0] == '#' || text[0] == '<';
   int result = -ERR_MEDIA;
   for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
@@ -78,12 +76,12 @@ int media_probe(const char *path, const struct media_options *options, struct me
       add_output(ret, ret->is_list ? name : path, name);
       result = 0;
     } else if (sscanf(line, "broken %255s", value) == 1) {
-      struct media_output *output = &ret->outputs[ret->count++];
+      struct media_output *output = vector_must_add(ret);
       *output = (struct media_output){.name = strdup(path)};
       (void)err_set(&output->why, ERR_MEDIA, "%s: %s", path, value);
     } else if (sscanf(line, "part %255s", value) == 1) {
       (void)snprintf(name, sizeof name, "%s/%s", dir, value);
-      ret->parts[ret->part_count++] = strdup(name);
+      *vector_must_add(&ret->parts) = strdup(name);
     } else if (sscanf(line, "refused %d", &number) == 1) {
       ret->refusal = (enum media_refusal)number;
     }

@@ -213,7 +213,7 @@ static void test_parts(void **unused) {
     assert_int_equal(hls_read(path, &list, &err), -ERR_MEDIA);
     for (; count < 5 && cases[i].parts[count] != NULL; count++)
       assert_true(has_part(&list, cases[i].parts[count]));
-    assert_int_equal(list.part_count, count);
+    assert_int_equal(list.parts.count, count);
     list_fini(&list);
   }
 }

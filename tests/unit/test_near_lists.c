@@ -43,7 +43,7 @@ static int check(struct near_lists *near, const char *name, struct err *err) {
   SCOPED_MALLOC char *real = realpath(path, NULL);
   struct media_span span = {.path = real, .size = 10};
   struct media_output output = {.name = path, .spans = &span, .span_count = 1};
-  const struct media media = {.outputs = &output, .count = 1};
+  const struct media media = {.items = &output, .count = 1};
   assert_non_null(real);
   return near_lists_check(near, &media, name, err);
 }

@@ -40,7 +40,7 @@ static void test_order(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
     const struct table *table = &tables[i];
-    struct order order = {.packets = NULL};
+    struct order order = {0};
     const struct demux_packet sound = {.is_sound = true, .pts = 7, .dts = 7};
     for (size_t j = 0; j < table->count; j++) {
       order_add(&order, &(struct demux_packet){.is_video = true, .pts = table->pts[j], .dts = table->dts[j], .duration = 20});
@@ -48,10 +48,10 @@ static void test_order(void **state) {
     }
     order_settle(&order, table->stated);
     for (size_t j = 0; j < table->count; j++) {
-      if (order.packets[2 * j].dts != table->result[j])
-        fail_msg("%s: picture %zu is decoded at %lld, not at %lld", table->name, j, (long long)order.packets[2 * j].dts,
+      if (order.items[2 * j].dts != table->result[j])
+        fail_msg("%s: picture %zu is decoded at %lld, not at %lld", table->name, j, (long long)order.items[2 * j].dts,
                  (long long)table->result[j]);
-      assert_int_equal(order.packets[2 * j + 1].dts, 7);
+      assert_int_equal(order.items[2 * j + 1].dts, 7);
     }
     order_fini(&order);
   }
@@ -61,7 +61,7 @@ static void test_what_waits(void **state) {
   (void)state;
   const struct demux_packet unknown = {.is_video = true, .pts = 5, .dts = NONE}, known = {.is_video = true, .pts = 5, .dts = 5};
   const struct demux_packet nothing = {.is_video = true, .pts = NONE, .dts = NONE}, sound = {.is_sound = true, .pts = 5, .dts = NONE};
-  struct order order = {.packets = NULL};
+  struct order order = {0};
   assert_false(order_holds(&order, &nothing, true, true));
   assert_false(order_holds(&order, &sound, true, true));
   assert_false(order_holds(&order, &known, true, false));

@@ -151,8 +151,8 @@ static void test_candidates(void **unused) {
       buf_printf(&got, "%s%s:%c%s%s%s", n > 0 ? " " : "", below(candidate->path), "noa"[candidate->role],
                  candidate -> is_remux ? "r" : "", candidate->is_mixed ? "m" : "", candidate->is_task ? "t" : "");
     }
-    for (size_t n = 0; n < outputs.elsewhere_count; n++)
-      buf_text(&elsewhere, outputs.elsewhere[n]);
+    for (size_t n = 0; n < outputs.elsewhere.count; n++)
+      buf_text(&elsewhere, outputs.elsewhere.items[n]);
     buf_char(&got, '\0');
     buf_char(&elsewhere, '\0');
     if (strcmp(got.ptr, rows[i].candidates) != 0 || strcmp(elsewhere.ptr, rows[i].elsewhere) != 0)
@@ -465,9 +465,7 @@ static void test_rivals(void **unused) {
       if ((rival_spots_meet(a, b, met) > 0) != rows[i].meets) fail_msg("row %zu: do they meet?", i);
       rival_spots_free(a);
       rival_spots_free(b);
-      struct rival rival = {.outputs = both[1 - n]}; /* began before all files */
-      both[n].rivals = &rival;
-      both[n].rival_count = 1;
+      outputs_add_rival(&both[n], (struct timespec){0})->outputs = both[1 - n]; /* it began before all files */
       struct made_list made;
       outputs_made(&both[n], &made);
       for (size_t m = 0; m < made.count; m++) {
@@ -478,8 +476,7 @@ static void test_rivals(void **unused) {
         if (is_it) states[n] = state == MADE_FILE ? 'F' : state == MADE_SHARED ? 'S' : state == MADE_RIVALS ? 'R' : '-';
       }
       made_list_fini(&made);
-      both[n].rivals = NULL;
-      both[n].rival_count = 0;
+      vector_fini(&both[n].rivals); /* the other's outputs are its own */
     }
     if (strcmp(states, rows[i].states) != 0) fail_msg("row %zu: %s, and not %s", i, states, rows[i].states);
     outputs_fini(&both[0]);

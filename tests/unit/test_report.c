@@ -34,12 +34,11 @@ static int times_measured, probe_result;
 
 void media_fini(struct media *media) {
   for (size_t i = 0; i < media->count; i++) {
-    free(media->outputs[i].spans[0].path);
-    free(media->outputs[i].spans);
-    free(media->outputs[i].name);
+    free(media->items[i].spans[0].path);
+    free(media->items[i].spans);
+    free(media->items[i].name);
   }
-  free(media->outputs);
-  *media = (struct media){.outputs = NULL};
+  vector_fini(media);
 }
 
 void (*media_on_progress)(void);
@@ -70,10 +69,10 @@ static struct media_output make_output(const char *path, const struct rendition 
 int media_probe(const char *path, const struct media_options *options, struct media *ret, struct err *err) {
   static const struct rendition one[] = {{0}};
   (void)options;
-  *ret = (struct media){.outputs = calloc(8, sizeof *ret->outputs)};
+  *ret = (struct media){0};
   const struct rendition *from = renditions != NULL ? renditions : one;
   do {
-    ret->outputs[ret->count++] = make_output(path, from);
+    *vector_must_add(ret) = make_output(path, from);
     from++;
   } while (renditions != NULL && (from->name != NULL || from->file != NULL));
   ++times_measured;

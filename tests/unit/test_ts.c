@@ -69,9 +69,9 @@ static void check(const struct table *table) {
   size_t count = 0;
   for (; table->breaks[count] != 0; count++) {
     uint64_t right = (uint64_t)table->breaks[count] * packet + table->before;
-    if (count >= ts.count || ts.breaks[count].position != right) fail_msg("%s: break %zu is missing", table->name, count);
+    if (count >= ts.breaks.count || ts.breaks.items[count].position != right) fail_msg("%s: break %zu is missing", table->name, count);
   }
-  if (ts.count != count) fail_msg("%s: %zu breaks", table->name, ts.count);
+  if (ts.breaks.count != count) fail_msg("%s: %zu breaks", table->name, ts.breaks.count);
   ts_fini(&ts);
   reel_close(reel);
   (void)close(fd);
