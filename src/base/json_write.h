@@ -51,4 +51,8 @@ void json_write_member(struct json_write *json, struct str name, struct str text
 /* Writes what comes before a value: the caller appends one JSON value to the buf next. */
 void json_write_next(struct json_write *json, const char *name);
 
+/* Goes on in an object that is whole, at the end of out: takes its closing brace away. The caller adds members, then
+ * calls json_write_end. */
+struct json_write json_write_reopen(struct buf *out);
+
 #endif
