@@ -8,10 +8,11 @@
 #define ROW_MAX 96
 _Static_assert(ROW_MAX > 2 * (BYTES_DIGITS_MAX + 1) + 40, "a row fits");
 
-static void append_row(struct buf *out, int64_t time, const char *name, uint64_t amount) {
-  buf_text(out, "{\"Time\":");
-  buf_i64(out, time); /* may be negative: the day of the epoch, east of Greenwich */
-  buf_printf(out, ",\"%s\":%llu}", name, (unsigned long long)amount);
+static void write_row(struct json_write *json, int64_t time, const char *name, uint64_t amount) {
+  json_write_object(json, NULL);
+  json_write_i64(json, "Time", time); /* may be negative: the day of the epoch, east of Greenwich */
+  json_write_u64(json, name, amount);
+  json_write_end(json);
 }
 
 /* The sum of a day's rows, and of those of a date before it that has no row: the project's zone may change between
@@ -24,22 +25,20 @@ static uint64_t take_day(const struct ledger_rows *rows, size_t *next, int32_t d
   return sum;
 }
 
-static void append_rows(struct buf *out, const struct period *period, const struct ledger_rows *rows,
-                        const char *name) {
+static void write_rows(struct json_write *json, const struct period *period, const struct ledger_rows *rows,
+                       const char *name) {
   size_t next = 0;
-  const char *separator = ",\"StatSet\":[";
   int64_t time = zone_day_start(period->zone, period->window.first_day), next_time;
+  json_write_list(json, "StatSet");
   for (int32_t day = period->window.first_day; day <= period->window.last_day; day++, time = next_time) {
     next_time = zone_day_start(period->zone, day + 1);
     if (next_time == time) continue; /* a date that the zone skipped */
-    buf_text(out, separator);
-    append_row(out, time, name, take_day(rows, &next, day));
-    separator = ",";
+    write_row(json, time, name, take_day(rows, &next, day));
   }
-  buf_char(out, ']');
+  json_write_end(json);
 }
 
-static int answer(const struct call *call, enum usage_kind kind, const char *name, struct buf *out,
+static int answer(const struct call *call, enum usage_kind kind, const char *name, struct json_write *json,
                   struct refusal *refusal) {
   struct period period;
   struct ledger_cost cost;
@@ -58,7 +57,7 @@ static int answer(const struct call *call, enum usage_kind kind, const char *nam
   int result = ledger_totals(call->options->ledger, &call->project, kind, window->first_day, window->last_day,
                              SIZE_MAX, &rows, &err);
   if (result != 0) return refuse_internal(refusal, "cannot read totals", &err);
-  append_rows(out, &period, &rows, name);
+  write_rows(json, &period, &rows, name);
   return 0;
 }
 
@@ -75,8 +74,8 @@ static const struct api_param params[] = {API_PARAM_PROJECT, PERIOD_PARAMS, {0}}
 #define TIME \
   {.name = "Time", .type = API_INT, .help = {"the day's first instant, Unix seconds", "当天的开始时间（Unix 时间戳，秒）"}}
 
-static int answer_format(const struct call *call, struct buf *out, struct refusal *refusal) {
-  return answer(call, USAGE_REMUX, "FormatTime", out, refusal);
+static int answer_format(const struct call *call, struct json_write *json, struct refusal *refusal) {
+  return answer(call, USAGE_REMUX, "FormatTime", json, refusal);
 }
 
 static const struct api_field format_row[] = {
@@ -101,8 +100,8 @@ const struct api_action api_get_format_total_stat = {
     .help = {"seconds of remuxing by day", "按天统计的转封装（切片）时长"},
 };
 
-static int answer_snap(const struct call *call, struct buf *out, struct refusal *refusal) {
-  return answer(call, USAGE_SNAPSHOT, "ImageCount", out, refusal);
+static int answer_snap(const struct call *call, struct json_write *json, struct refusal *refusal) {
+  return answer(call, USAGE_SNAPSHOT, "ImageCount", json, refusal);
 }
 
 static const struct api_field snap_row[] = {

@@ -47,9 +47,11 @@ static char *put_field(char *at, struct str field, uint64_t value) {
   return at + bytes_digits(value, at);
 }
 
-/* Writes the row in place, because an answer consists of little else. */
-static void append_row(struct buf *out, int64_t time, const uint64_t units[TIERS], const char *codec) {
-  char *at = buf_extend(out, ROW_MAX);
+/* Writes the row in place. Programs ask for this answer most often, and it consists of little else; member by member,
+ * the whole call takes 1.6 times as long. */
+static void write_row(struct json_write *json, int64_t time, const uint64_t units[TIERS], const char *codec) {
+  json_write_next(json, NULL);
+  char *at = buf_extend(json->out, ROW_MAX);
   if (at == NULL) return;
   at = put(at, STR("{\"Time\":"));
   if (time < 0) *at++ = '-'; /* the day of the epoch, east of Greenwich */
@@ -63,16 +65,16 @@ static void append_row(struct buf *out, int64_t time, const uint64_t units[TIERS
   at = put(at, STR(",\"VideoCodec\":\""));
   at = put(at, str_of(codec)); /* [a-z0-9._-] only */
   at = put(at, STR("\"}"));
-  out->len = (size_t)(at - out->ptr);
+  json->out->len = (size_t)(at - json->out->ptr);
 }
 
 /* The ledger's rows have the order of the answer, so one cursor is enough. */
-static void append_rows(struct buf *out, const struct zone *zone, const struct window *window,
-                        const struct ledger_rows *rows, const struct codecs *codecs) {
+static void write_rows(struct json_write *json, const struct zone *zone, const struct window *window,
+                       const struct ledger_rows *rows, const struct codecs *codecs) {
   static const uint64_t zeros[TIERS];
   size_t next = 0;
-  const char *separator = ",\"StatSet\":[";
   int64_t time = zone_day_start(zone, window->first_day), next_time;
+  json_write_list(json, "StatSet");
   for (int32_t day = window->first_day; day <= window->last_day; day++, time = next_time) {
     next_time = zone_day_start(zone, day + 1);
     if (next_time == time) continue; /* a date that the zone skipped */
@@ -80,12 +82,10 @@ static void append_rows(struct buf *out, const struct zone *zone, const struct w
       const struct ledger_row *row = next < rows->count ? &rows->items[next] : NULL;
       bool is_here = row != NULL && row->day == day && strcmp(row->codec, codecs->names[i]) == 0;
       if (is_here) next++;
-      buf_text(out, separator);
-      append_row(out, time, is_here ? row->units : zeros, codecs->names[i]);
-      separator = ",";
+      write_row(json, time, is_here ? row->units : zeros, codecs->names[i]);
     }
   }
-  buf_char(out, ']');
+  json_write_end(json);
 }
 
 /* Of the answer and of the query, which is gone before the answer is made. */
@@ -96,7 +96,7 @@ static int claim_memory(const struct call *call, const struct window *window, st
   return call_claim(call, cost.bytes + (cost.rows < rows_max ? cost.rows : rows_max) * ROW_MAX, refusal);
 }
 
-static int answer(const struct call *call, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, struct json_write *json, struct refusal *refusal) {
   struct period period;
   struct err err = {0};
   uint64_t rows_max = call->options->rows_max;
@@ -118,8 +118,8 @@ static int answer(const struct call *call, struct buf *out, struct refusal *refu
   if (answered > rows_max) return period_refuse_rows(call, refusal);
   code = call_claim(call, rows.count * sizeof *rows.items + answered * ROW_MAX, refusal);
   if (code != 0) return code;
-  buf_expect(out, answered * ROW_USUAL + ROW_MAX);
-  append_rows(out, period.zone, window, &rows, &codecs);
+  buf_expect(json->out, answered * ROW_USUAL + ROW_MAX);
+  write_rows(json, period.zone, window, &rows, &codecs);
   return 0;
 }
 
@@ -128,7 +128,7 @@ static int answer(const struct call *call, struct buf *out, struct refusal *refu
 /* clang-format off */
 static const struct api_param params[] = {API_PARAM_PROJECT, PERIOD_PARAMS, {0}};
 
-/* In the order of append_row. */
+/* In the order of write_row. */
 static const struct api_field row[] = {
     {.name = "Time", .type = API_INT,
      .help = {"the day's first instant, Unix seconds", "当天的开始时间（Unix 时间戳，秒）"}},

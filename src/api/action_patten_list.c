@@ -2,10 +2,13 @@
  * lists templates when it starts goes on. Source: design §5; names as in ucloud-sdk-go, services/umedia. */
 #include "api/call.h"
 
-static int answer(const struct call *call, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, struct json_write *json, struct refusal *refusal) {
   (void)call;
   (void)refusal;
-  buf_text(out, ",\"DefaultPattenList\":[],\"CustomizedPattenList\":[]");
+  json_write_list(json, "DefaultPattenList");
+  json_write_end(json);
+  json_write_list(json, "CustomizedPattenList");
+  json_write_end(json);
   return 0;
 }
 

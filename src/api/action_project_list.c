@@ -4,19 +4,18 @@
 
 #include "api/call.h"
 
-static void append_project(struct buf *out, const struct project *project, uint64_t members) {
-  buf_text(out, "{\"ProjectId\":");
-  json_quote(out, str_of(project->id));
-  buf_text(out, ",\"ProjectName\":");
-  json_quote(out, str_of(project->name));
-  buf_text(out, ",\"ParentId\":\"\",\"ParentName\":\"\",\"CreateTime\":");
-  buf_i64(out, project->created_ms / 1000);
-  buf_text(out, project->is_default ? ",\"IsDefault\":true" : ",\"IsDefault\":false");
-  buf_text(out, ",\"ResourceCount\":0,\"MemberCount\":");
-  buf_u64(out, members);
-  buf_text(out, ",\"TimeZone\":");
-  json_quote(out, str_of(project->zone));
-  buf_char(out, '}');
+static void write_project(struct json_write *json, const struct project *project, uint64_t members) {
+  json_write_object(json, NULL);
+  json_write_text(json, "ProjectId", project->id);
+  json_write_text(json, "ProjectName", project->name);
+  json_write_text(json, "ParentId", "");
+  json_write_text(json, "ParentName", "");
+  json_write_i64(json, "CreateTime", project->created_ms / 1000);
+  json_write_bool(json, "IsDefault", project->is_default);
+  json_write_u64(json, "ResourceCount", 0);
+  json_write_u64(json, "MemberCount", members);
+  json_write_text(json, "TimeZone", project->zone);
+  json_write_end(json);
 }
 
 /* At most twice as long as the texts: of what stands in a name only '"' and '\\' are escaped. */
@@ -30,7 +29,7 @@ static size_t text_max(const struct project_use *uses, size_t count) {
   return size;
 }
 
-static int answer(const struct call *call, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, struct json_write *json, struct refusal *refusal) {
   const struct catalogue *catalogue = ledger_catalogue(call->options->ledger);
   SCOPED_MALLOC struct project_use *uses = NULL;
   const struct err err = {.code = ERR_MEMORY, .text = "not enough memory"};
@@ -44,15 +43,12 @@ static int answer(const struct call *call, struct buf *out, struct refusal *refu
   size_t size = text_max(uses, count);
   code = call_claim(call, count * sizeof *uses + size, refusal);
   if (code != 0) return code;
-  buf_expect(out, size);
-  buf_text(out, ",\"ProjectCount\":");
-  buf_u64(out, count);
-  buf_text(out, ",\"ProjectSet\":[");
-  for (size_t i = 0; i < count; i++) {
-    if (i > 0) buf_char(out, ',');
-    append_project(out, &uses[i].project, uses[i].keys);
-  }
-  buf_char(out, ']');
+  buf_expect(json->out, size);
+  json_write_u64(json, "ProjectCount", count);
+  json_write_list(json, "ProjectSet");
+  for (size_t i = 0; i < count; i++)
+    write_project(json, &uses[i].project, uses[i].keys);
+  json_write_end(json);
   return 0;
 }
 
@@ -61,7 +57,7 @@ static int answer(const struct call *call, struct buf *out, struct refusal *refu
 static const struct api_param params[] = {{0}};
 
 /* clang-format off */
-/* In the order of append_project. */
+/* In the order of write_project. */
 static const struct api_field row[] = {
     {.name = "ProjectId", .type = API_TEXT, .help = {"the project's id", "项目 ID"}},
     {.name = "ProjectName", .type = API_TEXT, .help = {"its name", "项目名称"}},

@@ -1,16 +1,16 @@
 /* GetRegion: the regions of the setting api.regions, all of them this machine. Source: design §5. */
 #include "api/call.h"
 
-static int answer(const struct call *call, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, struct json_write *json, struct refusal *refusal) {
   (void)refusal;
-  buf_str(out, call->regions);
+  json_write_raw(json, "Regions", call->regions);
   return 0;
 }
 
 static const struct api_param params[] = {{0}};
 
 /* clang-format off */
-/* In the order of append, in regions.c. */
+/* In the order of write_pair, in regions.c. */
 static const struct api_field row[] = {
     {.name = "RegionId", .type = API_INT, .help = {"a number: 1, 2 …", "编号：1、2 ……"}},
     {.name = "RegionName", .type = API_TEXT, .help = {"always 'self-hosted'", "始终为 self-hosted"}},

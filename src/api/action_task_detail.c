@@ -93,7 +93,7 @@ static int begin(const struct call *call, struct search *search, struct refusal 
 }
 
 /* Goes on until the turn is over or the task is found. */
-static int work(const struct call *call, struct search *search, struct buf *out, struct refusal *refusal) {
+static int work(const struct call *call, struct search *search, struct json_write *json, struct refusal *refusal) {
   struct err err = {0};
   struct str task_id;
   const struct usage *usage;
@@ -105,11 +105,12 @@ static int work(const struct call *call, struct search *search, struct buf *out,
   if (scan_record(search->reader, search->best.position, &usage, &err) != 0)
     return refuse_internal(refusal, "cannot read a task", &err);
   CHECK(usage->kind == search->type->kind);
-  task_append_members(out, search->type->detail, usage);
+  task_write_members(json, search->type->detail, usage);
   return 0;
 }
 
-static int answer(const struct call *call, const struct task_type *type, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, const struct task_type *type, struct json_write *json,
+                  struct refusal *refusal) {
   struct search *search = call->work != NULL ? (struct search *)(void *)*call->work : NULL;
   if (search == NULL) search = calloc(1, sizeof *search);
   if (search == NULL) {
@@ -118,7 +119,7 @@ static int answer(const struct call *call, const struct task_type *type, struct 
   }
   search->work.free = free_search;
   search->type = type;
-  int code = work(call, search, out, refusal);
+  int code = work(call, search, json, refusal);
   if (call->work != NULL) *call->work = code == CALL_LATER ? &search->work : NULL;
   if (code != CALL_LATER) free_search(&search->work);
   return code;
@@ -141,8 +142,8 @@ static const struct api_param params[] = {
 };
 _Static_assert(TASK_ID_MAX == 256 && EVENT_ID_MAX == 256, "the help names the bound, and every TaskId fits");
 
-static int answer_codec(const struct call *call, struct buf *out, struct refusal *refusal) {
-  return answer(call, &task_type_codec, out, refusal);
+static int answer_codec(const struct call *call, struct json_write *json, struct refusal *refusal) {
+  return answer(call, &task_type_codec, json, refusal);
 }
 
 /* clang-format off */
@@ -166,8 +167,8 @@ const struct api_action api_get_codec_task_detail = {
     .help = {"one transcoding task, of any age", "一个转码任务的详情，不限时间"},
 };
 
-static int answer_format(const struct call *call, struct buf *out, struct refusal *refusal) {
-  return answer(call, &task_type_format, out, refusal);
+static int answer_format(const struct call *call, struct json_write *json, struct refusal *refusal) {
+  return answer(call, &task_type_format, json, refusal);
 }
 
 const struct api_action api_get_format_task_detail = {
@@ -186,8 +187,8 @@ const struct api_action api_get_format_task_detail = {
     .help = {"one remuxing task, of any age", "一个转封装（切片）任务的详情，不限时间"},
 };
 
-static int answer_snap(const struct call *call, struct buf *out, struct refusal *refusal) {
-  return answer(call, &task_type_snap, out, refusal);
+static int answer_snap(const struct call *call, struct json_write *json, struct refusal *refusal) {
+  return answer(call, &task_type_snap, json, refusal);
 }
 
 const struct api_action api_get_snap_task_detail = {

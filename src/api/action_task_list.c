@@ -204,14 +204,14 @@ static int write_texts(struct list *list, const struct buf *out, struct err *err
   return 0;
 }
 
-static int append_chunk(struct list *list, struct buf *out) {
-  int code = reserve(list, out, out, list->texts.len + list->count);
+static int append_chunk(struct list *list, struct json_write *json) {
+  int code = reserve(list, json->out, json->out, list->texts.len + list->count);
   for (size_t i = 0; i < list->count && code == 0; i++) {
     const struct item *item = &list->items[i];
     if (item->is_out) continue;
     CHECK(item->len > 0 && item->start + item->len <= list->texts.len);
-    if (list->shown++ > 0) buf_char(out, ',');
-    buf_append(out, list->texts.ptr + item->start, item->len);
+    json_write_raw(json, NULL, str_make(list->texts.ptr + item->start, item->len));
+    list->shown++;
   }
   return code;
 }
@@ -225,14 +225,14 @@ static bool pass_over(struct list *list) {
   return true;
 }
 
-static int take_chunk(struct list *list, struct buf *out, struct err *err) {
+static int take_chunk(struct list *list, struct json_write *json, struct err *err) {
   if (pass_over(list)) return 0;
   order_chunk(list);
   int code = list->has_voids ? mark_voided(list, err) : 0;
   if (code != 0) return code;
   choose(list);
-  code = write_texts(list, out, err);
-  return code != 0 ? code : append_chunk(list, out);
+  code = write_texts(list, json->out, err);
+  return code != 0 ? code : append_chunk(list, json);
 }
 
 /* True if tasks would be missing at the end of a list that is not asked for in parts. */
@@ -240,9 +240,9 @@ static bool is_cut(const struct list *list) {
   return !list->has_limit && list->total > list->offset && list->total - list->offset > list->limit;
 }
 
-static int take_next(struct list *list, struct buf *out, struct err *err) {
+static int take_next(struct list *list, struct json_write *json, struct err *err) {
   int code = next_chunk(list, err);
-  if (code == 0) code = take_chunk(list, out, err);
+  if (code == 0) code = take_chunk(list, json, err);
   if (code != 0) return code;
   list->is_at_end = list->count < CHUNK;
   return is_cut(list) ? refuse_long(list) : 0;
@@ -281,43 +281,44 @@ static int look_for_voids(struct list *list, struct err *err) {
   return 0;
 }
 
-static int begin(struct list *list, struct buf *out, struct err *err) {
+static int begin(struct list *list, struct json_write *json, struct err *err) {
   struct period period;
   int code = period_read(list->call, &period, list->refusal);
   if (code == 0) code = read_page(list);
   if (code != 0) return code;
   ask_for(list, &period);
   list->counting = list->query;
-  code = take_memory(list, out, err);
+  code = take_memory(list, json->out, err);
   if (code == 0) code = look_for_voids(list, err);
-  if (code == 0) buf_text(out, ",\"TaskList\":[");
+  if (code == 0) json_write_list(json, "TaskList");
   list->has_begun = code == 0;
   return code;
 }
 
-static int end(const struct list *list, struct buf *out) {
+static int end(const struct list *list, struct json_write *json) {
   uint64_t behind = list->total > list->offset ? list->total - list->offset : 0;
   CHECK(list->shown == (behind < list->limit ? behind : list->limit)); /* nothing is cut in silence */
-  buf_text(out, "],\"TotalCount\":");
-  buf_u64(out, list->total);
+  json_write_end(json);
+  json_write_u64(json, "TotalCount", list->total);
   return 0;
 }
 
 /* Works until the turn is over or the list is whole. */
-static int work(struct list *list, struct buf *out) {
+static int work(struct list *list, struct json_write *json) {
   struct err err = {0};
-  int code = list->has_begun ? 0 : begin(list, out, &err);
+  int code = list->has_begun ? 0 : begin(list, json, &err);
   while (code == 0 && !list->is_at_end) {
     if (call_turn_is_over(list->call)) {
       scan_reader_rest(list->reader);
       return CALL_LATER;
     }
-    code = list->is_counted ? take_next(list, out, &err) : count_next(list, &err);
+    code = list->is_counted ? take_next(list, json, &err) : count_next(list, &err);
   }
-  return code == 0 ? end(list, out) : code;
+  return code == 0 ? end(list, json) : code;
 }
 
-static int answer(const struct call *call, const struct task_type *type, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, const struct task_type *type, struct json_write *json,
+                  struct refusal *refusal) {
   struct list *list = call->work != NULL ? (struct list *)(void *)*call->work : NULL;
   if (list == NULL) list = calloc(1, sizeof *list);
   if (list == NULL) {
@@ -328,7 +329,7 @@ static int answer(const struct call *call, const struct task_type *type, struct 
   list->call = call;
   list->type = type;
   list->refusal = refusal;
-  int code = work(list, out);
+  int code = work(list, json);
   if (call->work != NULL) *call->work = code == CALL_LATER ? &list->work : NULL;
   if (code != CALL_LATER) free_list(&list->work);
   return code;
@@ -359,8 +360,8 @@ static const struct api_param params[] = {
     {0}, \
   }
 
-static int answer_codec(const struct call *call, struct buf *out, struct refusal *refusal) {
-  return answer(call, &task_type_codec, out, refusal);
+static int answer_codec(const struct call *call, struct json_write *json, struct refusal *refusal) {
+  return answer(call, &task_type_codec, json, refusal);
 }
 
 static const struct api_field codec_fields[] = FIELDS(task_codec_list);
@@ -389,8 +390,8 @@ const struct api_action api_get_codec_task_list = {
              "一段时间内的转码任务，包括完成的和失败的；一个任务对应一个输出"},
 };
 
-static int answer_format(const struct call *call, struct buf *out, struct refusal *refusal) {
-  return answer(call, &task_type_format, out, refusal);
+static int answer_format(const struct call *call, struct json_write *json, struct refusal *refusal) {
+  return answer(call, &task_type_format, json, refusal);
 }
 
 static const struct api_field format_fields[] = FIELDS(task_format_list);
@@ -413,8 +414,8 @@ const struct api_action api_get_format_task_list = {
              "一段时间内的转封装（切片）任务，包括完成的和失败的"},
 };
 
-static int answer_snap(const struct call *call, struct buf *out, struct refusal *refusal) {
-  return answer(call, &task_type_snap, out, refusal);
+static int answer_snap(const struct call *call, struct json_write *json, struct refusal *refusal) {
+  return answer(call, &task_type_snap, json, refusal);
 }
 
 static const struct api_field snap_fields[] = FIELDS(task_snap_list);

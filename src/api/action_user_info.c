@@ -3,17 +3,28 @@
  * ucloud-sdk-go, services/uaccount. */
 #include "api/call.h"
 
-static int answer(const struct call *call, struct buf *out, struct refusal *refusal) {
+static int answer(const struct call *call, struct json_write *json, struct refusal *refusal) {
   (void)refusal;
-  buf_text(out, ",\"DataSet\":[{\"UserId\":1,\"UserEmail\":");
-  json_quote(out, str_of(call->public_key));
-  buf_text(out, ",\"UserName\":");
-  json_quote(out, str_of(call->public_key));
-  buf_text(out,
-           ",\"UserPhone\":\"\",\"PhonePrefix\":\"\",\"CompanyName\":\"\",\"UserAddress\":\"\",\"Province\":\"\","
-           "\"City\":\"\",\"UserType\":0,\"IndustryType\":0,\"UserVersion\":0,\"Finance\":0,\"Admin\":");
-  buf_text(out, call->sub_account ? "0" : "1");
-  buf_text(out, ",\"Administrator\":\"\",\"AuthState\":\"CERTIFIED\"}]");
+  json_write_list(json, "DataSet");
+  json_write_object(json, NULL);
+  json_write_u64(json, "UserId", 1);
+  json_write_text(json, "UserEmail", call->public_key);
+  json_write_text(json, "UserName", call->public_key);
+  json_write_text(json, "UserPhone", "");
+  json_write_text(json, "PhonePrefix", "");
+  json_write_text(json, "CompanyName", "");
+  json_write_text(json, "UserAddress", "");
+  json_write_text(json, "Province", "");
+  json_write_text(json, "City", "");
+  json_write_u64(json, "UserType", 0);
+  json_write_u64(json, "IndustryType", 0);
+  json_write_u64(json, "UserVersion", 0);
+  json_write_u64(json, "Finance", 0);
+  json_write_u64(json, "Admin", call->sub_account ? 0 : 1);
+  json_write_text(json, "Administrator", "");
+  json_write_text(json, "AuthState", "CERTIFIED");
+  json_write_end(json);
+  json_write_end(json);
   return 0;
 }
 

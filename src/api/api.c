@@ -156,29 +156,28 @@ static struct str echo_of(struct str action) {
   return str_make(action.ptr, len);
 }
 
-static void begin_answer(struct buf *body, int ret_code, struct str action) {
-  buf_text(body, "{\"RetCode\":");
-  buf_i64(body, ret_code);
-  buf_text(body, ",\"Action\":");
+static void begin_answer(struct json_write *json, int ret_code, struct str action) {
   char name[ACTION_ECHO_MAX + sizeof "Response"];
   struct str echo = echo_of(action);
   int len = snprintf(name, sizeof name, "%.*sResponse", STR_ARG(echo));
-  json_quote(body, str_make(name, (size_t)len));
+  json_write_object(json, NULL);
+  json_write_i64(json, "RetCode", ret_code);
+  json_write_str(json, "Action", str_make(name, (size_t)len));
 }
 
 static void answer_refusal(struct buf *body, size_t start, struct str action, const struct refusal *refusal,
                            const char *id) {
+  struct json_write json = json_write_to(body);
   body->len = start;
-  begin_answer(body, refusal->ret_code, action);
-  buf_text(body, ",\"Message\":");
+  begin_answer(&json, refusal->ret_code, action);
   if (refusal->ret_code == RETCODE_INTERNAL) {
     char text[sizeof refusal->text + 64];
     int len = snprintf(text, sizeof text, "%s, request %s", refusal->text, id);
-    json_quote(body, str_make(text, (size_t)len));
+    json_write_str(&json, "Message", str_make(text, (size_t)len));
   } else {
-    json_quote(body, str_of(refusal->text));
+    json_write_text(&json, "Message", refusal->text);
   }
-  buf_char(body, '}');
+  json_write_end(&json);
 }
 
 /* ---- the checks ---- */
@@ -309,11 +308,16 @@ static int run(struct exchange *x, struct buf *body) {
   if (action->needs_project) code = find_project(x, &call, &call.project);
   x->is_later = action->is_long && !x->request->may_take_long;
   if (code != 0 || x->is_later) return code;
-  if (body->len == 0) begin_answer(body, RETCODE_OK, x->action);
-  code = action->handle(&call, body, &x->refusal);
+  struct json_write json = call.work != NULL && *call.work != NULL ? (*call.work)->json : json_write_to(body);
+  if (json.depth == 0) begin_answer(&json, RETCODE_OK, x->action);
+  CHECK(json.out == body);
+  code = action->handle(&call, &json, &x->refusal);
   x->is_later = code == CALL_LATER;
-  if (x->is_later) return 0;
-  if (code == 0) buf_char(body, '}');
+  if (x->is_later) {
+    (*call.work)->json = json;
+    return 0;
+  }
+  if (code == 0) json_write_end(&json);
   if (code == 0 && body->failed) return no_memory(x);
   return code;
 }

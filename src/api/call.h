@@ -11,6 +11,7 @@
 /* What an action keeps between two turns: first in a struct of its own. */
 struct api_work {
   void (*free)(struct api_work *work);
+  struct json_write json; /* for api.c: what is open in the answer */
 };
 
 struct call {
@@ -21,7 +22,7 @@ struct call {
   int64_t now;            /* Unix seconds */
   const char *public_key;
   bool sub_account;
-  struct str regions;     /* the fields that GetRegion answers */
+  struct str regions;     /* what GetRegion lists, in JSON */
   bool (*claim)(void *claim_arg, size_t bytes); /* as in struct api_request; actions use call_claim */
   void *claim_arg;
   struct project project; /* set if the action needs one */
@@ -29,9 +30,9 @@ struct call {
   int64_t until_ms;       /* of the monotonic clock: when the turn is over */
 };
 
-/* An action appends its fields to out, each with a comma before it, and returns 0. Or it returns a RetCode and fills
- * in refusal; the caller then drops what the action appended. Or it has set *call->work, and returns CALL_LATER when
- * call_turn_is_over: then it is called again, with all that it appended. */
+/* An action writes its fields, and returns 0. Or it returns a RetCode and fills in refusal; the caller then drops what
+ * the action wrote. Or it has set *call->work, and returns CALL_LATER when call_turn_is_over: then it is called again,
+ * with all that it wrote, and json as it left it. */
 #define CALL_LATER (-1)
 bool call_turn_is_over(const struct call *call);
 struct refusal {

@@ -88,7 +88,7 @@ static void check_fields(const struct api_field *fields) {
     bool has_members = field->type == API_LIST || field->type == API_OBJECT;
     CHECK(is_help(field->help) && (has_members || field->members == NULL));
     /* All values come from a task, or none does. */
-    CHECK(field->type == API_OBJECT || (field->append != NULL) == (fields->append != NULL));
+    CHECK(field->type == API_OBJECT || (field->write != NULL) == (fields->write != NULL));
     for (const struct api_field *other = fields; other < field; other++)
       CHECK(strcmp(other->name, field->name) != 0);
     if (field->members != NULL) check_fields(field->members);

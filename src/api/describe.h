@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/bytes.h"
+#include "base/json_write.h"
 
 struct call;
 struct refusal;
@@ -45,13 +45,13 @@ struct api_field {
   enum api_type type;
   const struct api_field *members; /* API_LIST, API_OBJECT: of each object; ends with {0} */
   const char *help[API_LANGUAGES];
-  /* Of a task: appends the value as JSON. NULL for an object, which is made of its members. See task_fields.h. */
-  void (*append)(struct buf *out, const struct usage *task);
+  /* Of a task: writes the value. NULL for an object, which is made of its members. See task_fields.h. */
+  void (*write)(struct json_write *json, const char *name, const struct usage *task);
 };
 
 struct api_action {
   const char *name;
-  int (*handle)(const struct call *call, struct buf *out, struct refusal *refusal); /* see call.h */
+  int (*handle)(const struct call *call, struct json_write *json, struct refusal *refusal); /* see call.h */
   bool needs_project; /* the one that ProjectId names, or the account's default; then `params` has ProjectId */
   bool is_long;       /* reads records, and so runs on a query thread */
   /* Without Action, PublicKey and Signature, which api_common_params describes; ends with {0}. */

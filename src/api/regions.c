@@ -2,7 +2,7 @@
  * zone GetRegion does not list. Types as in ucloud-sdk-go, services/uaccount. */
 #include "api/regions.h"
 
-#include "base/json.h"
+#include "base/json_write.h"
 
 struct pair {
   struct str region, zone;
@@ -38,22 +38,25 @@ static bool is_repeated(struct str before, const struct pair *pair) {
   return false;
 }
 
-static void append(struct buf *out, const struct pair *pair, unsigned number) {
-  buf_text(out, number == 1 ? ",\"Regions\":[" : ",");
-  buf_printf(out, "{\"RegionId\":%u,\"RegionName\":\"self-hosted\",\"IsDefault\":%s,\"BitMaps\":\"1\",\"Region\":",
-             number, number == 1 ? "true" : "false");
-  json_quote(out, pair->region);
-  buf_text(out, ",\"Zone\":");
-  json_quote(out, pair->zone);
-  buf_char(out, '}');
+static void write_pair(struct json_write *json, const struct pair *pair, unsigned number) {
+  json_write_object(json, NULL);
+  json_write_u64(json, "RegionId", number);
+  json_write_text(json, "RegionName", "self-hosted");
+  json_write_bool(json, "IsDefault", number == 1);
+  json_write_text(json, "BitMaps", "1");
+  json_write_str(json, "Region", pair->region);
+  json_write_str(json, "Zone", pair->zone);
+  json_write_end(json);
 }
 
 int regions_append(struct str setting, struct buf *out, struct err *err) {
   size_t start = out->len;
+  struct json_write json = json_write_to(out);
   struct str rest = setting;
   unsigned number = 0;
   int result = 0;
   bool is_last;
+  json_write_list(&json, NULL);
   do {
     is_last = rest.len == 0 || memchr(rest.ptr, ',', rest.len) == NULL; /* so "a/b," ends with an empty pair */
     struct str before = str_make(setting.ptr, setting.len - rest.len);
@@ -63,9 +66,9 @@ int regions_append(struct str setting, struct buf *out, struct err *err) {
       result = err_set(err, ERR_USAGE, "api.regions: %.*s/%.*s is given twice; name it once", STR_ARG(pair.region),
                        STR_ARG(pair.zone));
     }
-    if (result == 0) append(out, &pair, ++number);
+    if (result == 0) write_pair(&json, &pair, ++number);
   } while (result == 0 && !is_last);
-  buf_char(out, ']');
+  json_write_end(&json);
   if (result != 0) out->len = start;
   return result;
 }

@@ -5,67 +5,91 @@
  */
 #include "api/task_fields.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
-#include "base/json.h"
 
 /* ---- texts ---- */
 
-static void no_text(struct buf *out, const struct usage *task) {
+static void no_text(struct json_write *json, const char *name, const struct usage *task) {
   (void)task;
-  buf_text(out, "\"\"");
+  json_write_text(json, name, "");
 }
 
-static void task_id(struct buf *out, const struct usage *task) {
-  json_quote(out, task->task_id.len > 0 ? task->task_id : task->id);
+static void task_id(struct json_write *json, const char *name, const struct usage *task) {
+  json_write_str(json, name, task->task_id.len > 0 ? task->task_id : task->id);
 }
 
-static void id(struct buf *out, const struct usage *task) { json_quote(out, task->id); }
-static void source(struct buf *out, const struct usage *task) { json_quote(out, task->source); }
-static void src_url(struct buf *out, const struct usage *task) { json_quote(out, task->src_url); }
-static void dest_name(struct buf *out, const struct usage *task) { json_quote(out, task->dest_name); }
-static void dest_bucket(struct buf *out, const struct usage *task) { json_quote(out, task->dest_bucket); }
-static void format(struct buf *out, const struct usage *task) { json_quote(out, task->format); }
-static void codec(struct buf *out, const struct usage *task) { json_quote(out, task->codec); }
+#define TEXT_OF(member) \
+  static void member(struct json_write *json, const char *name, const struct usage *task) { \
+    json_write_str(json, name, task->member); \
+  }
+TEXT_OF(id)
+TEXT_OF(source)
+TEXT_OF(src_url)
+TEXT_OF(dest_name)
+TEXT_OF(dest_bucket)
+TEXT_OF(format)
+TEXT_OF(codec)
 
 static bool is_finished(const struct usage *task) { return task->outcome == USAGE_FINISHED; }
 
 /* A ledger holds what is over: nothing waits, nothing is being processed. */
-static void status(struct buf *out, const struct usage *task) {
-  json_quote(out, is_finished(task) ? STR("finished") : STR("failed"));
+static void status(struct json_write *json, const char *name, const struct usage *task) {
+  json_write_text(json, name, is_finished(task) ? "finished" : "failed");
 }
 
-static void codec_level(struct buf *out, const struct usage *task) {
-  json_quote(out, is_finished(task) ? str_of(tier_codec_level(task->tier)) : STR(""));
+static void codec_level(struct json_write *json, const char *name, const struct usage *task) {
+  json_write_text(json, name, is_finished(task) ? tier_codec_level(task->tier) : "");
 }
 
-static void resolution(struct buf *out, const struct usage *task) {
-  if (task->width > 0 && task->height > 0) buf_printf(out, "\"%ux%u\"", task->width, task->height);
-  else no_text(out, task);
+static void resolution(struct json_write *json, const char *name, const struct usage *task) {
+  char text[24] = "";
+  if (task->width > 0 && task->height > 0) (void)snprintf(text, sizeof text, "%ux%u", task->width, task->height);
+  json_write_text(json, name, text);
 }
 
 /* ---- numbers ---- */
 
-static void no_number(struct buf *out, const struct usage *task) {
+static void no_number(struct json_write *json, const char *name, const struct usage *task) {
   (void)task;
-  buf_char(out, '0');
+  json_write_u64(json, name, 0);
 }
 
 /* Seconds as counted, images of a snapshot; 0 unless the task finished. So their sum is what the statistics say. */
-static void units(struct buf *out, const struct usage *task) { buf_u64(out, usage_count(task).units); }
-static void minutes(struct buf *out, const struct usage *task) { buf_u64(out, usage_count(task).minutes); }
-static void width(struct buf *out, const struct usage *task) { buf_u64(out, task->width); }
-static void height(struct buf *out, const struct usage *task) { buf_u64(out, task->height); }
-static void add_seconds(struct buf *out, int64_t ms) { buf_u64(out, ms > 0 ? (uint64_t)ms / 1000 : 0); }
-static void finish_time(struct buf *out, const struct usage *task) { add_seconds(out, task->finished_ms); }
-static void create_time(struct buf *out, const struct usage *task) {
-  add_seconds(out, task->has_created ? task->created_ms : 0);
+static void units(struct json_write *json, const char *name, const struct usage *task) {
+  json_write_u64(json, name, usage_count(task).units);
+}
+
+static void minutes(struct json_write *json, const char *name, const struct usage *task) {
+  json_write_u64(json, name, usage_count(task).minutes);
+}
+
+static void width(struct json_write *json, const char *name, const struct usage *task) {
+  json_write_u64(json, name, task->width);
+}
+
+static void height(struct json_write *json, const char *name, const struct usage *task) {
+  json_write_u64(json, name, task->height);
+}
+
+static void write_seconds(struct json_write *json, const char *name, int64_t ms) {
+  json_write_u64(json, name, ms > 0 ? (uint64_t)ms / 1000 : 0);
+}
+
+static void finish_time(struct json_write *json, const char *name, const struct usage *task) {
+  write_seconds(json, name, task->finished_ms);
+}
+
+static void create_time(struct json_write *json, const char *name, const struct usage *task) {
+  write_seconds(json, name, task->has_created ? task->created_ms : 0);
 }
 
 /* ---- the answers ---- */
 
 /* clang-format off */
-#define T(field, from, en, zh) {.name = field, .type = API_TEXT, .append = from, .help = {en, zh}}
-#define N(field, from, en, zh) {.name = field, .type = API_INT, .append = from, .help = {en, zh}}
+#define T(field, from, en, zh) {.name = field, .type = API_TEXT, .write = from, .help = {en, zh}}
+#define N(field, from, en, zh) {.name = field, .type = API_INT, .write = from, .help = {en, zh}}
 #define O(field, of, en, zh) {.name = field, .type = API_OBJECT, .members = of, .help = {en, zh}}
 /* What UMedia did not have. */
 #define OWN_T(field, from, en, zh) T(field, from, en " (codecmeter's own)", zh "（codecmeter 自有字段）")
@@ -165,25 +189,23 @@ _Static_assert(TASK_FIELDS_MAX > 6 * (SOURCE_MAX + EVENT_ID_MAX + TASK_ID_MAX + 
                                       2 * CODEC_NAME_MAX) + 1024,
                "a task fits");
 
-static void append_object(struct buf *out, const struct api_field *members, const struct usage *task) {
-  buf_char(out, '{');
-  if (members != NULL) task_append_members(out, members, task);
-  buf_char(out, '}');
-}
-
-void task_append_members(struct buf *out, const struct api_field *fields, const struct usage *task) {
+void task_write_members(struct json_write *json, const struct api_field *fields, const struct usage *task) {
   for (const struct api_field *field = fields; field->name != NULL; field++) {
-    /* Lists consist of little else, so a name is not formatted. */
-    buf_text(out, out->len > 0 && out->ptr[out->len - 1] == '{' ? "\"" : ",\"");
-    buf_text(out, field->name);
-    buf_text(out, "\":");
-    if (field->type == API_OBJECT) append_object(out, field->members, task);
-    else field->append(out, task);
+    if (field->type != API_OBJECT) {
+      field->write(json, field->name, task);
+      continue;
+    }
+    json_write_object(json, field->name);
+    if (field->members != NULL) task_write_members(json, field->members, task);
+    json_write_end(json);
   }
 }
 
 void task_append(struct buf *out, const struct api_field *fields, const struct usage *task) {
   size_t start = out->len;
-  append_object(out, fields, task);
+  struct json_write json = json_write_to(out);
+  json_write_object(&json, NULL);
+  task_write_members(&json, fields, task);
+  json_write_end(&json);
   CHECK(out->len - start <= TASK_FIELDS_MAX);
 }

@@ -11,7 +11,7 @@
 struct task_type {
   enum usage_kind kind;
   const char *what;                         /* for messages: "transcoding", "remuxing" … */
-  const struct api_field *list, *detail;    /* end with {0}; each field but an object has `append` */
+  const struct api_field *list, *detail;    /* end with {0}; each field but an object has `write` */
 };
 
 extern const struct api_field task_codec_list[], task_codec_detail[], task_format_list[], task_format_detail[],
@@ -22,7 +22,7 @@ extern const struct task_type task_type_codec, task_type_format, task_type_snap;
 /* Appends a task as an object with these fields. It never has more than TASK_FIELDS_MAX bytes. */
 #define TASK_FIELDS_MAX ((size_t)24 << 10)
 void task_append(struct buf *out, const struct api_field *fields, const struct usage *task);
-/* The same fields without the braces, each with a comma before it. */
-void task_append_members(struct buf *out, const struct api_field *fields, const struct usage *task);
+/* Writes the same fields as members of the object that is open. */
+void task_write_members(struct json_write *json, const struct api_field *fields, const struct usage *task);
 
 #endif

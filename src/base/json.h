@@ -85,9 +85,5 @@ MUST_USE bool json_member_u64(const struct json *object, const char *name, uint6
 
 /* Appends "s" with quotes and escapes; bytes that are not UTF-8 become U+FFFD. */
 void json_quote(struct buf *out, struct str s);
-/* Begins a member of an object that is open: a comma unless it is the first, the name (plain ASCII), a colon. */
-void json_add_name(struct buf *out, const char *name);
-/* Appends a member with a text. */
-void json_add_member(struct buf *out, const char *name, const char *text);
 
 #endif

@@ -151,13 +151,3 @@ void json_quote(struct buf *out, struct str s) {
   buf_append(out, s.ptr + plain, s.len - plain);
   buf_char(out, '"');
 }
-
-void json_add_name(struct buf *out, const char *name) {
-  bool is_first = out->len > 0 && out->ptr[out->len - 1] == '{';
-  buf_printf(out, "%s\"%s\":", is_first ? "" : ",", name);
-}
-
-void json_add_member(struct buf *out, const char *name, const char *text) {
-  json_add_name(out, name);
-  json_quote(out, str_of(text));
-}

@@ -55,4 +55,8 @@ void json_write_next(struct json_write *json, const char *name);
 /* A tree that json_parse has read (base/json.h), without its blanks; numbers as they were written. */
 void json_write_tree(struct json_write *json, const char *name, const struct json *tree);
 
+/* Goes on in an object that is whole, at the end of out: takes its closing brace away. The caller adds members, then
+ * calls json_write_end. */
+struct json_write json_write_reopen(struct buf *out);
+
 #endif

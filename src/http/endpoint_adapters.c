@@ -17,6 +17,7 @@
 #include "auth/token.h"
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/json_write.h"
 #include "http/bearer.h"
 #include "http/body.h"
 #include "http/endpoints.h"
@@ -292,8 +293,10 @@ static void answer_kept(const struct waiter *waiter) {
   diag_warning("%.*s: a notice of token %s is in the quarantine as %s, because the script failed: %s",
                STR_ARG(request->path), request->who, held->job.id, held->reason);
   ingest_answer_notice(&none, NULL, NULL, 0, body);
-  if (body->len > 0) body->len--; /* the closing brace */
-  buf_printf(body, ",\"quarantined\":1,\"id\":\"%s\"}", held->job.id);
+  struct json_write json = json_write_reopen(body);
+  json_write_u64(&json, "quarantined", 1);
+  json_write_text(&json, "id", held->job.id);
+  json_write_end(&json);
 }
 
 static void hold_content(const struct endpoint_adapters *endpoint, const struct sent *sent, struct str body,

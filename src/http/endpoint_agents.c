@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/json_write.h"
 #include "http/bearer.h"
 #include "http/endpoints.h"
 #include "http/waiter.h"
@@ -72,7 +73,10 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   if (result == 0) result = sources_report(endpoint->options.sources, &token, &status, &err);
   if (result != 0) return refuse(reply, result, &err);
   rfc3339_format(clock_real_ms(endpoint->options.clock), time);
-  buf_printf(&reply->body, "{\"time\":\"%s\"}", time);
+  struct json_write json = json_write_to(&reply->body);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "time", time);
+  json_write_end(&json);
   return HTTP_ANSWERED;
 }
 

@@ -1,7 +1,5 @@
-#include <stdio.h>
-
 #include "base/check.h"
-#include "base/json.h"
+#include "base/json_write.h"
 #include "http/request.h"
 
 void http_reply_header(struct http_reply *reply, const char *name, const char *value) {
@@ -36,8 +34,11 @@ void http_reply_problem(struct http_reply *reply, unsigned status, const char *d
   reply->status = status;
   reply->content_type = "application/problem+json";
   buf_clear(&reply->body);
-  buf_printf(&reply->body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":", http_title(status),
-             status);
-  json_quote(&reply->body, str_of(detail));
-  buf_char(&reply->body, '}');
+  struct json_write json = json_write_to(&reply->body);
+  json_write_object(&json, NULL);
+  json_write_text(&json, "type", "about:blank");
+  json_write_text(&json, "title", http_title(status));
+  json_write_u64(&json, "status", status);
+  json_write_text(&json, "detail", detail);
+  json_write_end(&json);
 }

@@ -64,11 +64,11 @@ static void put_common(struct doc *doc, const char *name) {
 }
 
 static void put_action_name(struct doc *doc, const char *name, const char *const help[]) {
-  doc_open(doc, "Action");
-  doc_text(doc, "type", "string");
-  doc_text(doc, "const", name);
+  json_write_object(doc->json, "Action");
+  json_write_text(doc->json, "type", "string");
+  json_write_text(doc->json, "const", name);
   doc_say(doc, "description", help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 static const struct api_param *find_param(const struct api_action *action, struct str name) {
@@ -83,46 +83,46 @@ static const struct api_param *find_param(const struct api_action *action, struc
 /* The request that the action's answer_example answers. Its Signature shows the form: the keys are nobody's. */
 static void put_request_example(struct doc *doc, const struct api_action *action) {
   struct str rest = str_of(action->request_example);
-  doc_open(doc, "example");
-  doc_text(doc, "Action", action->name);
-  doc_text(doc, "PublicKey", common("PublicKey")->example);
+  json_write_object(doc->json, "example");
+  json_write_text(doc->json, "Action", action->name);
+  json_write_text(doc->json, "PublicKey", common("PublicKey")->example);
   while (rest.len > 0) {
     struct str value = str_cut(&rest, '&'), name = str_cut(&value, '=');
     const struct api_param *param = find_param(action, name);
     int64_t number;
     if (param->type == API_INT && str_to_i64(value, &number))
-      doc_integer(doc, param->name, number);
+      json_write_i64(doc->json, param->name, number);
     else
-      doc_str(doc, param->name, value);
+      json_write_str(doc->json, param->name, value);
   }
-  doc_text(doc, "Signature", common("Signature")->example);
-  doc_close(doc);
+  json_write_text(doc->json, "Signature", common("Signature")->example);
+  json_write_end(doc->json);
 }
 
 static void put_request(struct doc *doc, const struct api_action *action) {
-  doc_open(doc, "requestBody");
-  doc_bool(doc, "required", true);
-  doc_open(doc, "content");
-  doc_open(doc, "application/x-www-form-urlencoded");
-  doc_open(doc, "schema");
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
+  json_write_object(doc->json, "requestBody");
+  json_write_bool(doc->json, "required", true);
+  json_write_object(doc->json, "content");
+  json_write_object(doc->json, "application/x-www-form-urlencoded");
+  json_write_object(doc->json, "schema");
+  json_write_text(doc->json, "type", "object");
+  json_write_object(doc->json, "properties");
   put_action_name(doc, action->name, action_help);
   put_common(doc, "PublicKey");
   schema_api_params(doc, action->params);
   put_common(doc, "Signature");
-  doc_close(doc);
-  doc_open_list(doc, "required");
-  doc_text(doc, NULL, "Action");
-  doc_text(doc, NULL, "PublicKey");
+  json_write_end(doc->json);
+  json_write_list(doc->json, "required");
+  json_write_text(doc->json, NULL, "Action");
+  json_write_text(doc->json, NULL, "PublicKey");
   schema_api_required(doc, action->params);
-  doc_text(doc, NULL, "Signature");
-  doc_close_list(doc);
-  doc_close(doc);
+  json_write_text(doc->json, NULL, "Signature");
+  json_write_end(doc->json);
+  json_write_end(doc->json);
   put_request_example(doc, action);
-  doc_close(doc);
-  doc_close(doc);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 /* ---- answers ---- */
@@ -131,45 +131,45 @@ static void put_success(struct doc *doc, const struct api_action *action) {
   char name[80];
   int len = snprintf(name, sizeof name, "%sResponse", action->name);
   CHECK(len > 0 && (size_t)len < sizeof name);
-  doc_open(doc, NULL);
-  doc_text(doc, "type", "object");
-  doc_text(doc, "title", name);
-  doc_open(doc, "properties");
-  doc_open(doc, "RetCode");
+  json_write_object(doc->json, NULL);
+  json_write_text(doc->json, "type", "object");
+  json_write_text(doc->json, "title", name);
+  json_write_object(doc->json, "properties");
+  json_write_object(doc->json, "RetCode");
   schema_plain_integer(doc);
-  doc_integer(doc, "const", RETCODE_OK);
+  json_write_i64(doc->json, "const", RETCODE_OK);
   doc_say(doc, "description", ok_help);
-  doc_close(doc);
+  json_write_end(doc->json);
   put_action_name(doc, name, echo_help);
   schema_api_fields(doc, action->fields);
-  doc_close(doc);
-  doc_open_list(doc, "required");
-  doc_text(doc, NULL, "RetCode");
-  doc_text(doc, NULL, "Action");
+  json_write_end(doc->json);
+  json_write_list(doc->json, "required");
+  json_write_text(doc->json, NULL, "RetCode");
+  json_write_text(doc->json, NULL, "Action");
   schema_api_required_fields(doc, action->fields);
-  doc_close_list(doc);
-  doc_bool(doc, "additionalProperties", false);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_bool(doc->json, "additionalProperties", false);
+  json_write_end(doc->json);
 }
 
 static void put_responses(struct doc *doc, const struct api_action *action) {
-  doc_open(doc, "responses");
-  doc_open(doc, "200");
+  json_write_object(doc->json, "responses");
+  json_write_object(doc->json, "200");
   doc_say(doc, "description", answer_help);
   headers_refer(doc, "X-UCLOUD-REQUEST-UUID");
-  doc_open(doc, "content");
-  doc_open(doc, "application/json");
-  doc_open(doc, "schema");
-  doc_open_list(doc, "oneOf");
+  json_write_object(doc->json, "content");
+  json_write_object(doc->json, "application/json");
+  json_write_object(doc->json, "schema");
+  json_write_list(doc->json, "oneOf");
   put_success(doc, action);
   doc_refer(doc, NULL, "schemas", "Refusal");
-  doc_close_list(doc);
-  doc_close(doc);
-  doc_json(doc, "example", action->answer_example);
-  doc_close(doc);
-  doc_close(doc);
-  doc_close(doc);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_raw(doc->json, "example", str_of(action->answer_example));
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 void actions_paths(struct doc *doc) {
@@ -195,34 +195,34 @@ void actions_paths(struct doc *doc) {
 
 static void put_codes(struct doc *doc) {
   SCOPED(buf_fini) struct buf text = {0};
-  doc_open(doc, "RetCode");
+  json_write_object(doc->json, "RetCode");
   schema_plain_integer(doc);
-  doc_open_list(doc, "enum");
+  json_write_list(doc->json, "enum");
   for (size_t i = 0; i < CODES; i++) {
-    doc_integer(doc, NULL, codes[i].code);
+    json_write_i64(doc->json, NULL, codes[i].code);
     buf_printf(&text, "%s%s", i > 0 ? "; " : "", codes[i].help[doc->language]);
   }
-  doc_close_list(doc);
-  doc_str(doc, "description", buf_view(&text));
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_str(doc->json, "description", buf_view(&text));
+  json_write_end(doc->json);
 }
 
 static void put_text(struct doc *doc, const char *name, const char *const help[]) {
-  doc_open(doc, name);
-  doc_text(doc, "type", "string");
+  json_write_object(doc->json, name);
+  json_write_text(doc->json, "type", "string");
   doc_say(doc, "description", help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 void actions_schemas(struct doc *doc) {
-  doc_open(doc, "Refusal");
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
+  json_write_object(doc->json, "Refusal");
+  json_write_text(doc->json, "type", "object");
+  json_write_object(doc->json, "properties");
   put_codes(doc);
   put_text(doc, "Action", echo_help);
   put_text(doc, "Message", message_help);
-  doc_close(doc);
+  json_write_end(doc->json);
   doc_words(doc, "required", "RetCode Action Message");
-  doc_bool(doc, "additionalProperties", false);
-  doc_close(doc);
+  json_write_bool(doc->json, "additionalProperties", false);
+  json_write_end(doc->json);
 }

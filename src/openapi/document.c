@@ -45,90 +45,94 @@ static const char *const url_help[] = {
     "放在 URL 里的同一个令牌，只给无法设置请求头的通知发送方使用。URL 会留在日志里。"};
 
 static void put_info(struct doc *doc, const char *version) {
-  doc_open(doc, "info");
-  doc_text(doc, "title", "codecmeter");
-  doc_text(doc, "version", version);
+  json_write_object(doc->json, "info");
+  json_write_text(doc->json, "title", "codecmeter");
+  json_write_text(doc->json, "version", version);
   doc_say(doc, "description", about);
-  doc_json(doc, "license", "{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}");
-  doc_close(doc);
-  doc_json(doc, "servers", "[{\"url\":\".\"}]"); /* beside this document, also behind a proxy with a prefix */
+  json_write_raw(doc->json, "license", STR("{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}"));
+  json_write_end(doc->json);
+  /* Beside this document, also behind a proxy with a prefix. */
+  json_write_raw(doc->json, "servers", STR("[{\"url\":\".\"}]"));
 }
 
 static void put_tags(struct doc *doc) {
-  doc_open_list(doc, "tags");
+  json_write_list(doc->json, "tags");
   for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
-    doc_open(doc, NULL);
-    doc_text(doc, "name", tags[i].name);
+    json_write_object(doc->json, NULL);
+    json_write_text(doc->json, "name", tags[i].name);
     doc_say(doc, "description", tags[i].help);
-    doc_close(doc);
+    json_write_end(doc->json);
   }
-  doc_close_list(doc);
+  json_write_end(doc->json);
 }
 
 static void put_schemes(struct doc *doc) {
-  doc_open(doc, "securitySchemes");
-  doc_open(doc, "bearer");
-  doc_text(doc, "type", "http");
-  doc_text(doc, "scheme", "bearer");
+  json_write_object(doc->json, "securitySchemes");
+  json_write_object(doc->json, "bearer");
+  json_write_text(doc->json, "type", "http");
+  json_write_text(doc->json, "scheme", "bearer");
   doc_say(doc, "description", token_help);
-  doc_close(doc);
-  doc_open(doc, "token_in_url");
-  doc_text(doc, "type", "apiKey");
-  doc_text(doc, "in", "query");
-  doc_text(doc, "name", "token");
+  json_write_end(doc->json);
+  json_write_object(doc->json, "token_in_url");
+  json_write_text(doc->json, "type", "apiKey");
+  json_write_text(doc->json, "in", "query");
+  json_write_text(doc->json, "name", "token");
   doc_say(doc, "description", url_help);
-  doc_close(doc);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 static void put_components(struct doc *doc) {
-  doc_open(doc, "components");
+  json_write_object(doc->json, "components");
   put_schemes(doc);
-  doc_open(doc, "headers");
+  json_write_object(doc->json, "headers");
   problems_headers(doc);
-  doc_close(doc);
-  doc_open(doc, "responses");
+  json_write_end(doc->json);
+  json_write_object(doc->json, "responses");
   problems_responses(doc);
-  doc_close(doc);
-  doc_open(doc, "schemas");
+  json_write_end(doc->json);
+  json_write_object(doc->json, "schemas");
   problems_schemas(doc);
   resources_schemas(doc);
   actions_schemas(doc);
   event_schemas(doc);
   reports_schemas(doc);
-  doc_close(doc);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 void openapi_write(enum openapi_language language, const char *version, struct buf *out) {
-  struct doc doc = {.out = out, .language = language};
-  buf_text(out, "{\"openapi\":\"3.1.0\"");
+  struct json_write json = json_write_to(out);
+  struct doc doc = {.json = &json, .language = language};
+  json_write_object(&json, NULL);
+  json_write_text(&json, "openapi", "3.1.0");
   put_info(&doc, version);
   put_tags(&doc);
-  doc_open(&doc, "paths");
+  json_write_object(&json, "paths");
   resources_paths(&doc);
   actions_paths(&doc);
   reports_paths(&doc);
-  doc_close(&doc);
+  json_write_end(&json);
   put_components(&doc);
-  buf_text(out, "}\n");
+  json_write_end(&json);
+  buf_char(out, '\n');
 }
 
 /* ---- what operations share ---- */
 
 void operation_open(struct doc *doc, const char *path, const struct operation *operation) {
   static const char *const doors[] = {"[]", "[{\"bearer\":[]}]", "[{\"bearer\":[]},{\"token_in_url\":[]}]"};
-  doc_open(doc, path);
-  doc_open(doc, operation->method);
-  doc_text(doc, "operationId", operation->id);
+  json_write_object(doc->json, path);
+  json_write_object(doc->json, operation->method);
+  json_write_text(doc->json, "operationId", operation->id);
   doc_words(doc, "tags", operation->tag);
   doc_say(doc, "summary", operation->summary);
   doc_say(doc, "description", operation->description != NULL ? operation->description : operation->summary);
-  doc_json(doc, "security", doors[operation->door]);
-  doc_text(doc, "x-codecmeter-kind", operation->kind);
+  json_write_raw(doc->json, "security", str_of(doors[operation->door]));
+  json_write_text(doc->json, "x-codecmeter-kind", operation->kind);
 }
 
 void operation_close(struct doc *doc) {
-  doc_close(doc);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }

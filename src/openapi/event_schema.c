@@ -50,14 +50,14 @@ static void put_member(struct doc *doc, const struct event_member *member) {
 }
 
 static void put_data(struct doc *doc) {
-  doc_open(doc, "EventData");
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
+  json_write_object(doc->json, "EventData");
+  json_write_text(doc->json, "type", "object");
+  json_write_object(doc->json, "properties");
   for (const struct event_member *member = event_members; member->is.name != NULL; member++)
     put_member(doc, member);
-  doc_close(doc);
+  json_write_end(doc->json);
   doc_say(doc, "description", data_help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 /* ---- what each type needs ---- */
@@ -65,63 +65,64 @@ static void put_data(struct doc *doc) {
 /* `duration` will do for duration_ms. */
 static void put_needs(struct doc *doc, unsigned bit) {
   bool is_timed = false;
-  doc_open_list(doc, "required");
+  json_write_list(doc->json, "required");
   for (const struct event_member *member = event_members; member->is.name != NULL; member++) {
     bool is_duration = str_equal(str_of(member->is.name), STR("duration_ms"));
     if ((member->needed & bit) == 0) continue;
     if (is_duration)
       is_timed = true;
     else
-      doc_text(doc, NULL, member->is.name);
+      json_write_text(doc->json, NULL, member->is.name);
   }
-  doc_close_list(doc);
-  if (is_timed) doc_json(doc, "anyOf", "[{\"required\":[\"duration_ms\"]},{\"required\":[\"duration\"]}]");
+  json_write_end(doc->json);
+  if (is_timed)
+    json_write_raw(doc->json, "anyOf", STR("[{\"required\":[\"duration_ms\"]},{\"required\":[\"duration\"]}]"));
 }
 
 static void put_rule(struct doc *doc, size_t i) {
-  doc_open(doc, NULL);
-  doc_open(doc, "if");
+  json_write_object(doc->json, NULL);
+  json_write_object(doc->json, "if");
   doc_words(doc, "required", "type");
-  doc_open(doc, "properties");
-  doc_open(doc, "type");
-  doc_text(doc, "const", kinds[i].type);
-  doc_close(doc);
-  doc_close(doc);
-  doc_close(doc);
-  doc_open(doc, "then");
-  doc_open_list(doc, "anyOf");
-  doc_open(doc, NULL);
+  json_write_object(doc->json, "properties");
+  json_write_object(doc->json, "type");
+  json_write_text(doc->json, "const", kinds[i].type);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_object(doc->json, "then");
+  json_write_list(doc->json, "anyOf");
+  json_write_object(doc->json, NULL);
   doc_words(doc, "required", "data");
-  doc_open(doc, "properties");
-  doc_open(doc, "data");
+  json_write_object(doc->json, "properties");
+  json_write_object(doc->json, "data");
   put_needs(doc, 1u << kinds[i].kind);
-  doc_close(doc);
-  doc_close(doc);
-  doc_close(doc);
-  doc_json(doc, NULL, "{\"required\":[\"data_base64\"]}");
-  doc_close_list(doc);
-  doc_close(doc);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_raw(doc->json, NULL, STR("{\"required\":[\"data_base64\"]}"));
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 static void put_event(struct doc *doc) {
-  doc_open(doc, "Event");
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
+  json_write_object(doc->json, "Event");
+  json_write_text(doc->json, "type", "object");
+  json_write_object(doc->json, "properties");
   for (const struct member *member = event_attributes; member->name != NULL; member++)
     schema_member(doc, member, "EventData");
-  doc_close(doc);
-  doc_open_list(doc, "required");
+  json_write_end(doc->json);
+  json_write_list(doc->json, "required");
   for (const struct member *member = event_attributes; member->name != NULL; member++) {
-    if (member->is_required) doc_text(doc, NULL, member->name);
+    if (member->is_required) json_write_text(doc->json, NULL, member->name);
   }
-  doc_close_list(doc);
-  doc_open_list(doc, "allOf");
+  json_write_end(doc->json);
+  json_write_list(doc->json, "allOf");
   for (size_t i = 0; i < KINDS; i++)
     put_rule(doc, i);
-  doc_close_list(doc);
+  json_write_end(doc->json);
   doc_say(doc, "description", event_help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 void event_schemas(struct doc *doc) {

@@ -123,54 +123,54 @@ void problems_refer(struct doc *doc, const char *statuses) {
 
 void headers_refer(struct doc *doc, const char *names) {
   struct str rest = str_of(names);
-  doc_open(doc, "headers");
+  json_write_object(doc->json, "headers");
   for (struct str word = doc_next_word(&rest); word.len > 0; word = doc_next_word(&rest)) {
     char name[32];
     bool fits = str_copy(word, name, sizeof name);
     CHECK(fits);
     doc_refer(doc, name, "headers", name);
   }
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 static void put_example(struct doc *doc, const struct problem *problem) {
-  doc_open(doc, "example");
-  doc_text(doc, "type", "about:blank");
-  doc_text(doc, "title", http_title(problem->status));
-  doc_integer(doc, "status", problem->status);
-  doc_text(doc, "detail", problem->example);
-  doc_close(doc);
+  json_write_object(doc->json, "example");
+  json_write_text(doc->json, "type", "about:blank");
+  json_write_text(doc->json, "title", http_title(problem->status));
+  json_write_i64(doc->json, "status", problem->status);
+  json_write_text(doc->json, "detail", problem->example);
+  json_write_end(doc->json);
 }
 
 void problems_responses(struct doc *doc) {
   for (const struct problem *problem = problems; problem < problems + PROBLEMS; problem++) {
     char names[64];
     (void)snprintf(names, sizeof names, "X-UCLOUD-REQUEST-UUID %s", problem->headers != NULL ? problem->headers : "");
-    doc_open(doc, problem->name);
+    json_write_object(doc->json, problem->name);
     doc_say(doc, "description", problem->help);
     headers_refer(doc, names);
-    doc_open(doc, "content");
-    doc_open(doc, "application/problem+json");
+    json_write_object(doc->json, "content");
+    json_write_object(doc->json, "application/problem+json");
     doc_refer(doc, "schema", "schemas", "Problem");
     put_example(doc, problem);
-    doc_close(doc);
-    doc_close(doc);
-    doc_close(doc);
+    json_write_end(doc->json);
+    json_write_end(doc->json);
+    json_write_end(doc->json);
   }
 }
 
 void problems_schemas(struct doc *doc) {
-  doc_open(doc, "Problem");
-  doc_text(doc, "type", "object");
+  json_write_object(doc->json, "Problem");
+  json_write_text(doc->json, "type", "object");
   schema_columns(doc, members, STR(""));
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 void problems_headers(struct doc *doc) {
   for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
-    doc_open(doc, headers[i].name);
+    json_write_object(doc->json, headers[i].name);
     doc_say(doc, "description", headers[i].help);
-    doc_json(doc, "schema", headers[i].type);
-    doc_close(doc);
+    json_write_raw(doc->json, "schema", str_of(headers[i].type));
+    json_write_end(doc->json);
   }
 }

@@ -245,57 +245,57 @@ static void put_adapter_segment(struct doc *doc, const struct v1_param *segment)
 
 static void put_params(struct doc *doc, const struct route *route) {
   if (route->segment == NULL && route->params == NULL) return;
-  doc_open_list(doc, "parameters");
+  json_write_list(doc->json, "parameters");
   if (route->segment != NULL) put_adapter_segment(doc, route->segment);
   for (const struct v1_param *param = route->params; param->name != NULL; param++)
     schema_param(doc, param, "query");
-  doc_close_list(doc);
+  json_write_end(doc->json);
 }
 
 static void put_content(struct doc *doc, const struct content *content) {
-  doc_open(doc, content->type);
+  json_write_object(doc->json, content->type);
   if (content->schema != NULL) {
-    doc_json(doc, "schema", content->schema);
+    json_write_raw(doc->json, "schema", str_of(content->schema));
   } else {
-    doc_open(doc, "schema");
-    doc_text(doc, "type", "string");
+    json_write_object(doc->json, "schema");
+    json_write_text(doc->json, "type", "string");
     doc_say(doc, "description", content->help);
-    doc_close(doc);
+    json_write_end(doc->json);
   }
-  doc_json(doc, "example", content->example);
-  doc_close(doc);
+  json_write_raw(doc->json, "example", str_of(content->example));
+  json_write_end(doc->json);
 }
 
 static void put_body(struct doc *doc, const struct content *contents) {
   if (contents == NULL) return;
-  doc_open(doc, "requestBody");
-  doc_bool(doc, "required", true);
-  doc_open(doc, "content");
+  json_write_object(doc->json, "requestBody");
+  json_write_bool(doc->json, "required", true);
+  json_write_object(doc->json, "content");
   for (; contents->type != NULL; contents++)
     put_content(doc, contents);
-  doc_close(doc);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 static void put_outcome(struct doc *doc, const struct route *route, const char *status, bool is_first) {
-  doc_open(doc, status);
+  json_write_object(doc->json, status);
   doc_say(doc, "description", body_help);
   headers_refer(doc, "X-UCLOUD-REQUEST-UUID");
-  doc_open(doc, "content");
-  doc_open(doc, "application/json");
+  json_write_object(doc->json, "content");
+  json_write_object(doc->json, "application/json");
   if (route->answer != NULL)
     doc_refer(doc, "schema", "schemas", route->answer);
   else
-    doc_json(doc, "schema", "{\"type\":\"object\"}");
-  if (is_first && route->example != NULL) doc_json(doc, "example", route->example);
-  doc_close(doc);
-  doc_close(doc);
-  doc_close(doc);
+    json_write_raw(doc->json, "schema", STR("{\"type\":\"object\"}"));
+  if (is_first && route->example != NULL) json_write_raw(doc->json, "example", str_of(route->example));
+  json_write_end(doc->json);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 static void put_responses(struct doc *doc, const struct route *route) {
   struct str rest = str_of(route->outcomes);
-  doc_open(doc, "responses");
+  json_write_object(doc->json, "responses");
   for (struct str word = doc_next_word(&rest); word.len > 0; word = doc_next_word(&rest)) {
     char status[8];
     bool fits = str_copy(word, status, sizeof status);
@@ -303,12 +303,12 @@ static void put_responses(struct doc *doc, const struct route *route) {
     put_outcome(doc, route, status, word.ptr == route->outcomes);
   }
   if (route->bare != NULL) {
-    doc_open(doc, route->bare);
+    json_write_object(doc->json, route->bare);
     doc_say(doc, "description", bare_help);
-    doc_close(doc);
+    json_write_end(doc->json);
   }
   problems_refer(doc, route->problems);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 void reports_paths(struct doc *doc) {

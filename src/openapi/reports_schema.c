@@ -49,45 +49,45 @@ static const char *const results_help[] = {"each event that was not stored", "æ¯
 
 /* An object of columns, with `results` if it tells of events. */
 static void put_answer(struct doc *doc, const char *name, const struct v1_column *columns, bool has_results) {
-  doc_open(doc, name);
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
+  json_write_object(doc->json, name);
+  json_write_text(doc->json, "type", "object");
+  json_write_object(doc->json, "properties");
   for (const struct v1_column *column = columns; column->name != NULL; column++)
     schema_column(doc, columns, column, STR(""));
   if (has_results) {
-    doc_open(doc, "results");
-    doc_text(doc, "type", "array");
-    doc_open(doc, "items");
-    doc_text(doc, "type", "object");
+    json_write_object(doc->json, "results");
+    json_write_text(doc->json, "type", "array");
+    json_write_object(doc->json, "items");
+    json_write_text(doc->json, "type", "object");
     schema_columns(doc, result_columns, STR(""));
-    doc_close(doc);
+    json_write_end(doc->json);
     doc_say(doc, "description", results_help);
-    doc_close(doc);
+    json_write_end(doc->json);
   }
-  doc_close(doc);
-  doc_open_list(doc, "required");
+  json_write_end(doc->json);
+  json_write_list(doc->json, "required");
   for (const struct v1_column *column = columns; column->name != NULL; column++) {
-    if (strchr(column->type, '+') == NULL) doc_text(doc, NULL, column->name);
+    if (strchr(column->type, '+') == NULL) json_write_text(doc->json, NULL, column->name);
   }
-  if (has_results) doc_text(doc, NULL, "results");
-  doc_close_list(doc);
-  doc_bool(doc, "additionalProperties", false);
-  doc_close(doc);
+  if (has_results) json_write_text(doc->json, NULL, "results");
+  json_write_end(doc->json);
+  json_write_bool(doc->json, "additionalProperties", false);
+  json_write_end(doc->json);
 }
 
 static void put_agent_report(struct doc *doc) {
-  doc_open(doc, "AgentReport");
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
+  json_write_object(doc->json, "AgentReport");
+  json_write_text(doc->json, "type", "object");
+  json_write_object(doc->json, "properties");
   for (const struct member *member = status_members; member->name != NULL; member++)
     schema_member(doc, member, NULL);
-  doc_close(doc);
-  doc_open_list(doc, "required");
+  json_write_end(doc->json);
+  json_write_list(doc->json, "required");
   for (const struct member *member = status_members; member->name != NULL; member++) {
-    if (member->is_required) doc_text(doc, NULL, member->name);
+    if (member->is_required) json_write_text(doc->json, NULL, member->name);
   }
-  doc_close_list(doc);
-  doc_close(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 void reports_schemas(struct doc *doc) {

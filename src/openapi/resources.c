@@ -39,11 +39,11 @@ static void name_schema(const struct v1_resource *resource, const char *what, ch
 static void put_row(struct doc *doc, const struct v1_resource *resource) {
   char name[NAME_SIZE];
   name_schema(resource, "Row", name);
-  doc_open(doc, name);
-  doc_text(doc, "type", "object");
+  json_write_object(doc->json, name);
+  json_write_text(doc->json, "type", "object");
   schema_columns(doc, resource->columns, STR(""));
   doc_say(doc, "description", resource->help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 static void put_columns(struct doc *doc, const struct v1_column *columns) {
@@ -54,43 +54,43 @@ static void put_columns(struct doc *doc, const struct v1_column *columns) {
 
 static void require(struct doc *doc, const struct v1_column *columns) {
   for (const struct v1_column *column = columns; column != NULL && column->name != NULL; column++) {
-    if (strchr(column->name, '.') == NULL) doc_text(doc, NULL, column->name);
+    if (strchr(column->name, '.') == NULL) json_write_text(doc->json, NULL, column->name);
   }
 }
 
 static void put_rows(struct doc *doc, const struct v1_resource *resource) {
   char row[NAME_SIZE];
   name_schema(resource, "Row", row);
-  doc_open(doc, "rows");
-  doc_text(doc, "type", "array");
+  json_write_object(doc->json, "rows");
+  json_write_text(doc->json, "type", "array");
   doc_refer(doc, "items", "schemas", row);
   doc_say(doc, "description", rows_help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 static void put_answer(struct doc *doc, const struct v1_resource *resource) {
   bool is_list = resource->shape == V1_LIST;
   char name[NAME_SIZE];
   name_schema(resource, "Answer", name);
-  doc_open(doc, name);
-  doc_text(doc, "type", "object");
-  doc_open(doc, "properties");
+  json_write_object(doc->json, name);
+  json_write_text(doc->json, "type", "object");
+  json_write_object(doc->json, "properties");
   schema_column(doc, &position, &position, STR(""));
   put_columns(doc, is_list ? resource->members : resource->columns);
   if (is_list) put_rows(doc, resource);
   if (resource->has_cursor) schema_column(doc, &cursor, &cursor, STR(""));
   schema_column(doc, &complete, &complete, STR(""));
-  doc_close(doc);
-  doc_open_list(doc, "required");
-  doc_text(doc, NULL, position.name);
+  json_write_end(doc->json);
+  json_write_list(doc->json, "required");
+  json_write_text(doc->json, NULL, position.name);
   require(doc, is_list ? resource->members : resource->columns);
-  if (is_list) doc_text(doc, NULL, "rows");
-  if (resource->has_cursor) doc_text(doc, NULL, cursor.name);
-  doc_text(doc, NULL, complete.name);
-  doc_close_list(doc);
-  doc_bool(doc, "additionalProperties", false);
+  if (is_list) json_write_text(doc->json, NULL, "rows");
+  if (resource->has_cursor) json_write_text(doc->json, NULL, cursor.name);
+  json_write_text(doc->json, NULL, complete.name);
+  json_write_end(doc->json);
+  json_write_bool(doc->json, "additionalProperties", false);
   doc_say(doc, "description", answer_help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 void resources_schemas(struct doc *doc) {
@@ -105,13 +105,13 @@ void resources_schemas(struct doc *doc) {
 /* ---- paths ---- */
 
 static void put_params(struct doc *doc, const struct v1_resource *resource) {
-  doc_open_list(doc, "parameters");
+  json_write_list(doc->json, "parameters");
   for (const struct v1_param *param = resource->segments; param != NULL && param->name != NULL; param++)
     schema_param(doc, param, "path");
   for (const struct v1_param *param = resource->params; param->name != NULL; param++)
     schema_param(doc, param, "query");
   if (resource->formats == V1_FORMATS) schema_param(doc, &v1_param_format, "query");
-  doc_close_list(doc);
+  json_write_end(doc->json);
 }
 
 /* Rows as text. What each line has is no JSON Schema of a whole answer, so an extension names the row. */
@@ -119,43 +119,43 @@ static void put_lines(struct doc *doc, const struct v1_resource *resource, const
                       const char *const help[]) {
   char row[NAME_SIZE];
   name_schema(resource, "Row", row);
-  doc_open(doc, type);
-  doc_open(doc, "schema");
-  doc_text(doc, "type", "string");
+  json_write_object(doc->json, type);
+  json_write_object(doc->json, "schema");
+  json_write_text(doc->json, "type", "string");
   doc_say(doc, "description", help);
-  doc_close(doc);
+  json_write_end(doc->json);
   doc_refer(doc, "x-codecmeter-row", "schemas", row);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 static void put_content(struct doc *doc, const struct v1_resource *resource) {
   char name[NAME_SIZE];
   name_schema(resource, "Answer", name);
-  doc_open(doc, "content");
-  doc_open(doc, "application/json");
+  json_write_object(doc->json, "content");
+  json_write_object(doc->json, "application/json");
   doc_refer(doc, "schema", "schemas", name);
-  doc_json(doc, "example", resource->answer_example);
-  doc_close(doc);
+  json_write_raw(doc->json, "example", str_of(resource->answer_example));
+  json_write_end(doc->json);
   if (resource->formats == V1_FORMATS) {
     put_lines(doc, resource, "application/x-ndjson", ndjson_help);
     put_lines(doc, resource, "text/csv", csv_help);
   }
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 static void put_responses(struct doc *doc, const struct v1_resource *resource) {
-  doc_open(doc, "responses");
-  doc_open(doc, "200");
+  json_write_object(doc->json, "responses");
+  json_write_object(doc->json, "200");
   doc_say(doc, "description", answer_help);
   headers_refer(doc, "X-Codecmeter-Position ETag X-UCLOUD-REQUEST-UUID");
   put_content(doc, resource);
-  doc_close(doc);
-  doc_open(doc, "304");
+  json_write_end(doc->json);
+  json_write_object(doc->json, "304");
   doc_say(doc, "description", same_help);
   headers_refer(doc, "X-Codecmeter-Position ETag X-UCLOUD-REQUEST-UUID");
-  doc_close(doc);
+  json_write_end(doc->json);
   problems_refer(doc, "400 401 403 404 406 413 500 503 505");
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 static void put_resource(struct doc *doc, const struct v1_resource *resource) {

@@ -1,37 +1,43 @@
 /* What the tables of /v1 say, as JSON Schema. */
 #include "openapi/schema.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "meter/labels.h"
 
 void schema_text(struct doc *doc, int64_t least, int64_t most) {
-  doc_text(doc, "type", "string");
-  if (least > 0) doc_integer(doc, "minLength", 1);
-  if (most > 0) doc_integer(doc, "maxLength", most);
+  json_write_text(doc->json, "type", "string");
+  if (least > 0) json_write_i64(doc->json, "minLength", 1);
+  if (most > 0) json_write_i64(doc->json, "maxLength", most);
 }
 
 void schema_plain_integer(struct doc *doc) {
-  doc_text(doc, "type", "integer");
-  doc_text(doc, "format", "int64");
+  json_write_text(doc->json, "type", "integer");
+  json_write_text(doc->json, "format", "int64");
 }
 
 void schema_integer(struct doc *doc, int64_t least, int64_t most) {
   schema_plain_integer(doc);
-  doc_integer(doc, "minimum", least);
-  doc_integer(doc, "maximum", most);
+  json_write_i64(doc->json, "minimum", least);
+  json_write_i64(doc->json, "maximum", most);
 }
 
-static void write_family(struct str family, struct buf *out) {
+#define PATTERN_SIZE 96
+
+/* Backslash: as a text has it, or doubled for the name of a member, which the writer does not escape. */
+static void write_family(struct str family, const char *backslash, char out[PATTERN_SIZE]) {
   CHECK(family.len > 0 && family.ptr[family.len - 1] == '.');
-  buf_printf(out, "^%.*s\\.[a-z][a-z0-9_]{0,%d}$", (int)family.len - 1, family.ptr, LABEL_NAME_MAX - 1);
+  int len = snprintf(out, PATTERN_SIZE, "^%.*s%s.[a-z][a-z0-9_]{0,%d}$", (int)family.len - 1, family.ptr, backslash,
+                     LABEL_NAME_MAX - 1);
+  CHECK(len > 0 && len < PATTERN_SIZE);
 }
 
 void schema_family(struct doc *doc, const char *name, struct str family) {
-  SCOPED(buf_fini) struct buf pattern = {0};
-  write_family(family, &pattern);
-  doc_str(doc, name, buf_view(&pattern));
+  char pattern[PATTERN_SIZE];
+  write_family(family, "\\", pattern);
+  json_write_text(doc->json, name, pattern);
 }
 
 static bool is_family(struct str word) { return word.len > 0 && word.ptr[word.len - 1] == '.'; }
@@ -43,12 +49,12 @@ static bool is_family(struct str word) { return word.len > 0 && word.ptr[word.le
 /* A list of words, without a family. */
 static void put_enum(struct doc *doc, const char *choices, bool may_be_empty) {
   struct str rest = str_of(choices);
-  doc_open_list(doc, "enum");
-  if (may_be_empty) doc_text(doc, NULL, "");
+  json_write_list(doc->json, "enum");
+  if (may_be_empty) json_write_text(doc->json, NULL, "");
   for (struct str word = doc_next_word(&rest); word.len > 0; word = doc_next_word(&rest)) {
-    if (!is_family(word)) doc_str(doc, NULL, word);
+    if (!is_family(word)) json_write_str(doc->json, NULL, word);
   }
-  doc_close_list(doc);
+  json_write_end(doc->json);
 }
 
 static struct str family_among(const char *choices) {
@@ -62,23 +68,23 @@ static struct str family_among(const char *choices) {
 /* One of the choices, or a name of their family. */
 static void put_choices(struct doc *doc, const struct v1_param *param) {
   struct str family = family_among(param->choices);
-  doc_text(doc, "type", "string");
+  json_write_text(doc->json, "type", "string");
   if (family.len == 0) {
     put_enum(doc, param->choices, param->may_be_empty);
     return;
   }
-  doc_open_list(doc, "anyOf");
-  doc_open(doc, NULL);
+  json_write_list(doc->json, "anyOf");
+  json_write_object(doc->json, NULL);
   put_enum(doc, param->choices, false);
-  doc_close(doc);
-  doc_open(doc, NULL);
+  json_write_end(doc->json);
+  json_write_object(doc->json, NULL);
   schema_family(doc, "pattern", family);
-  doc_close(doc);
-  doc_close_list(doc);
+  json_write_end(doc->json);
+  json_write_end(doc->json);
 }
 
 static void put_number_default(struct doc *doc, const struct v1_param *param) {
-  if (param->preset != NULL) doc_json(doc, "default", param->preset);
+  if (param->preset != NULL) json_write_raw(doc->json, "default", str_of(param->preset));
 }
 
 /* The members of the schema of one value. */
@@ -90,26 +96,26 @@ static void put_value(struct doc *doc, const struct v1_param *param) {
         put_choices(doc, param);
       else
         schema_text(doc, param->may_be_empty ? 0 : param->least, param->most);
-      if (param->pattern != NULL) doc_text(doc, "pattern", param->pattern);
+      if (param->pattern != NULL) json_write_text(doc->json, "pattern", param->pattern);
       break;
     case V1_INT:
       schema_integer(doc, param->least, param->most);
       break;
     case V1_FLAG:
       schema_plain_integer(doc);
-      doc_json(doc, "enum", "[0,1]");
+      json_write_raw(doc->json, "enum", STR("[0,1]"));
       break;
     case V1_CHOICE:
     case V1_CHOICES:
       put_choices(doc, param);
       break;
     case V1_TIME:
-      doc_text(doc, "type", "string");
-      doc_text(doc, "pattern", "^([0-9]+|" DATE ".*)$");
+      json_write_text(doc->json, "type", "string");
+      json_write_text(doc->json, "pattern", "^([0-9]+|" DATE ".*)$");
       break;
     case V1_MONTH:
-      doc_text(doc, "type", "string");
-      doc_text(doc, "pattern", "^[0-9]{4}-(0[1-9]|1[0-2])$");
+      json_write_text(doc->json, "type", "string");
+      json_write_text(doc->json, "pattern", "^[0-9]{4}-(0[1-9]|1[0-2])$");
       break;
     case V1_ZONE:
       schema_text(doc, 1, 0);
@@ -118,38 +124,38 @@ static void put_value(struct doc *doc, const struct v1_param *param) {
       schema_text(doc, param->least, param->most);
       break;
     case V1_AS_OF:
-      doc_text(doc, "type", "string");
-      doc_text(doc, "pattern", "^([0-9]+|" DATE ".+)$");
+      json_write_text(doc->json, "type", "string");
+      json_write_text(doc->json, "pattern", "^([0-9]+|" DATE ".+)$");
       break;
   }
   if (is_number)
     put_number_default(doc, param);
   else if (param->preset != NULL)
-    doc_text(doc, "default", param->preset);
+    json_write_text(doc->json, "default", param->preset);
 }
 
 static bool is_list(const struct v1_param *param) { return param->repeats || param->type == V1_CHOICES; }
 
 static void put_schema(struct doc *doc, const struct v1_param *param) {
-  doc_open(doc, "schema");
+  json_write_object(doc->json, "schema");
   if (is_family(str_of(param->name))) {
-    doc_text(doc, "type", "object");
-    doc_open(doc, "propertyNames");
+    json_write_text(doc->json, "type", "object");
+    json_write_object(doc->json, "propertyNames");
     schema_family(doc, "pattern", str_of(param->name));
-    doc_close(doc);
-    doc_open(doc, "additionalProperties");
+    json_write_end(doc->json);
+    json_write_object(doc->json, "additionalProperties");
     put_value(doc, param);
-    doc_close(doc);
+    json_write_end(doc->json);
   } else if (is_list(param)) {
-    doc_text(doc, "type", "array");
-    doc_bool(doc, "uniqueItems", true);
-    doc_open(doc, "items");
+    json_write_text(doc->json, "type", "array");
+    json_write_bool(doc->json, "uniqueItems", true);
+    json_write_object(doc->json, "items");
     put_value(doc, param);
-    doc_close(doc);
+    json_write_end(doc->json);
   } else {
     put_value(doc, param);
   }
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 static void put_example(struct doc *doc, const struct v1_param *param) {
@@ -158,18 +164,18 @@ static void put_example(struct doc *doc, const struct v1_param *param) {
     SCOPED_MALLOC char *name = strndup(rest.ptr, strcspn(rest.ptr, "="));
     CHECK(name != NULL);
     (void)str_cut(&rest, '=');
-    doc_open(doc, "example");
-    doc_str(doc, name, rest);
-    doc_close(doc);
+    json_write_object(doc->json, "example");
+    json_write_str(doc->json, name, rest);
+    json_write_end(doc->json);
   } else if (is_list(param)) {
-    doc_open_list(doc, "example");
+    json_write_list(doc->json, "example");
     while (rest.len > 0)
-      doc_str(doc, NULL, str_cut(&rest, ','));
-    doc_close_list(doc);
+      json_write_str(doc->json, NULL, str_cut(&rest, ','));
+    json_write_end(doc->json);
   } else if (param->type == V1_INT || param->type == V1_FLAG) {
-    doc_json(doc, "example", param->example);
+    json_write_raw(doc->json, "example", str_of(param->example));
   } else {
-    doc_str(doc, "example", rest);
+    json_write_str(doc->json, "example", rest);
   }
 }
 
@@ -183,27 +189,27 @@ static void put_help(struct doc *doc, const struct v1_param *param) {
     buf_text(&text, word.ptr == param->excludes ? begin[doc->language] : ", ");
     buf_str(&text, word);
   }
-  doc_str(doc, "description", buf_view(&text));
+  json_write_str(doc->json, "description", buf_view(&text));
 }
 
 void schema_param(struct doc *doc, const struct v1_param *param, const char *where) {
   struct str name = str_of(param->name);
   bool is_path = strcmp(where, "path") == 0;
-  doc_open(doc, NULL);
-  doc_str(doc, "name", is_family(name) ? str_make(name.ptr, name.len - 1) : name);
-  doc_text(doc, "in", where);
-  if (is_path) doc_bool(doc, "required", true);
+  json_write_object(doc->json, NULL);
+  json_write_str(doc->json, "name", is_family(name) ? str_make(name.ptr, name.len - 1) : name);
+  json_write_text(doc->json, "in", where);
+  if (is_path) json_write_bool(doc->json, "required", true);
   put_help(doc, param);
-  if (param->may_be_empty && !is_family(name)) doc_bool(doc, "allowEmptyValue", true);
+  if (param->may_be_empty && !is_family(name)) json_write_bool(doc->json, "allowEmptyValue", true);
   if (is_family(name) || is_list(param)) {
-    doc_text(doc, "style", "form");
-    doc_bool(doc, "explode", param->type != V1_CHOICES);
+    json_write_text(doc->json, "style", "form");
+    json_write_bool(doc->json, "explode", param->type != V1_CHOICES);
   }
   put_schema(doc, param);
   put_example(doc, param);
-  if (is_family(name)) doc_str(doc, "x-codecmeter-family", name);
+  if (is_family(name)) json_write_str(doc->json, "x-codecmeter-family", name);
   if (param->excludes != NULL) doc_words(doc, "x-codecmeter-excludes", param->excludes);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 /* ---- columns of /v1 ---- */
@@ -243,32 +249,32 @@ static void put_column_schema(struct doc *doc, const struct v1_column *columns, 
   const char *is = json_type(type);
   SCOPED(buf_fini) struct buf inner = {0};
   if (memchr(type.ptr, '?', type.len) != NULL) {
-    doc_open_list(doc, "type");
-    doc_text(doc, NULL, is);
-    doc_text(doc, NULL, "null");
-    doc_close_list(doc);
+    json_write_list(doc->json, "type");
+    json_write_text(doc->json, NULL, is);
+    json_write_text(doc->json, NULL, "null");
+    json_write_end(doc->json);
   } else {
-    doc_text(doc, "type", is);
+    json_write_text(doc->json, "type", is);
   }
-  if (str_starts(type, STR("integer"))) doc_text(doc, "format", "int64");
-  if (str_starts(type, STR("time"))) doc_text(doc, "format", "date-time");
-  if (str_starts(type, STR("list"))) doc_json(doc, "items", "{\"type\":\"string\"}");
+  if (str_starts(type, STR("integer"))) json_write_text(doc->json, "format", "int64");
+  if (str_starts(type, STR("time"))) json_write_text(doc->json, "format", "date-time");
+  if (str_starts(type, STR("list"))) json_write_raw(doc->json, "items", STR("{\"type\":\"string\"}"));
   if (!str_starts(type, STR("object"))) return;
   buf_printf(&inner, "%s.", column->name);
   if (has_members(columns, buf_view(&inner)))
     schema_columns(doc, columns, buf_view(&inner));
   else
-    doc_json(doc, "additionalProperties", "{\"type\":\"string\"}");
+    json_write_raw(doc->json, "additionalProperties", STR("{\"type\":\"string\"}"));
 }
 
 void schema_column(struct doc *doc, const struct v1_column *columns, const struct v1_column *column,
                    struct str prefix) {
   SCOPED_MALLOC char *name = strndup(behind(column, prefix).ptr, behind(column, prefix).len);
   CHECK(name != NULL);
-  doc_open(doc, name);
+  json_write_object(doc->json, name);
   put_column_schema(doc, columns, column);
   doc_say(doc, "description", column->help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 /* Families, and their places among the properties. */
@@ -276,37 +282,36 @@ static void put_families(struct doc *doc, const struct v1_column *columns, struc
   bool is_open = false;
   for (const struct v1_column *column = columns; column->name != NULL; column++) {
     if (!is_in(column, prefix) || !is_family(behind(column, prefix))) continue;
-    SCOPED(buf_fini) struct buf pattern = {0};
-    if (!is_open) doc_open(doc, "patternProperties");
+    char pattern[PATTERN_SIZE];
+    if (!is_open) json_write_object(doc->json, "patternProperties");
     is_open = true;
-    write_family(behind(column, prefix), &pattern);
-    buf_char(&pattern, '\0');
-    doc_open(doc, pattern.ptr);
+    write_family(behind(column, prefix), "\\\\", pattern);
+    json_write_object(doc->json, pattern);
     put_column_schema(doc, columns, column);
     doc_say(doc, "description", column->help);
-    doc_close(doc);
+    json_write_end(doc->json);
   }
   if (!is_open) return;
-  doc_close(doc);
-  doc_open_list(doc, "x-codecmeter-order");
+  json_write_end(doc->json);
+  json_write_list(doc->json, "x-codecmeter-order");
   for (const struct v1_column *column = columns; column->name != NULL; column++) {
-    if (is_in(column, prefix)) doc_str(doc, NULL, behind(column, prefix));
+    if (is_in(column, prefix)) json_write_str(doc->json, NULL, behind(column, prefix));
   }
-  doc_close_list(doc);
+  json_write_end(doc->json);
 }
 
 void schema_columns(struct doc *doc, const struct v1_column *columns, struct str prefix) {
-  doc_open(doc, "properties");
+  json_write_object(doc->json, "properties");
   for (const struct v1_column *column = columns; column->name != NULL; column++) {
     if (is_in(column, prefix) && !is_family(behind(column, prefix))) schema_column(doc, columns, column, prefix);
   }
-  doc_close(doc);
+  json_write_end(doc->json);
   put_families(doc, columns, prefix);
-  doc_open_list(doc, "required");
+  json_write_list(doc->json, "required");
   for (const struct v1_column *column = columns; column->name != NULL; column++) {
     bool is_always = is_in(column, prefix) && !is_family(behind(column, prefix)) && strchr(column->type, '+') == NULL;
-    if (is_always) doc_str(doc, NULL, behind(column, prefix));
+    if (is_always) json_write_str(doc->json, NULL, behind(column, prefix));
   }
-  doc_close_list(doc);
-  doc_bool(doc, "additionalProperties", false);
+  json_write_end(doc->json);
+  json_write_bool(doc->json, "additionalProperties", false);
 }

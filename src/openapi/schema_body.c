@@ -18,24 +18,24 @@ static void put_member_type(struct doc *doc, const struct member *member) {
       schema_integer(doc, member->least, member->most);
       break;
     case MEMBER_DECIMAL:
-      doc_text(doc, "type", "number");
-      doc_integer(doc, "minimum", member->least);
-      doc_integer(doc, "maximum", member->most);
+      json_write_text(doc->json, "type", "number");
+      json_write_i64(doc->json, "minimum", member->least);
+      json_write_i64(doc->json, "maximum", member->most);
       break;
     case MEMBER_RATE:
-      doc_json(doc, "type", "[\"number\",\"string\"]");
-      doc_integer(doc, "exclusiveMinimum", member->least);
-      doc_integer(doc, "maximum", member->most);
-      doc_text(doc, "pattern", "^[0-9]+([./][0-9]+)?$");
+      json_write_raw(doc->json, "type", STR("[\"number\",\"string\"]"));
+      json_write_i64(doc->json, "exclusiveMinimum", member->least);
+      json_write_i64(doc->json, "maximum", member->most);
+      json_write_text(doc->json, "pattern", "^[0-9]+([./][0-9]+)?$");
       break;
     case MEMBER_TIME:
-      doc_text(doc, "type", "string");
-      doc_text(doc, "format", "date-time");
+      json_write_text(doc->json, "type", "string");
+      json_write_text(doc->json, "format", "date-time");
       break;
     case MEMBER_TEXTS:
-      doc_text(doc, "type", "object");
-      doc_integer(doc, "maxProperties", member->most);
-      doc_json(doc, "additionalProperties", "{\"type\":\"string\"}");
+      json_write_text(doc->json, "type", "object");
+      json_write_i64(doc->json, "maxProperties", member->most);
+      json_write_raw(doc->json, "additionalProperties", STR("{\"type\":\"string\"}"));
       break;
     case MEMBER_OBJECT:
       CHECK(!"refers to a component");
@@ -44,24 +44,24 @@ static void put_member_type(struct doc *doc, const struct member *member) {
 }
 
 void schema_member(struct doc *doc, const struct member *member, const char *object) {
-  doc_open(doc, member->name);
+  json_write_object(doc->json, member->name);
   if (member->type == MEMBER_OBJECT) {
     SCOPED(buf_fini) struct buf address = {0};
     buf_printf(&address, "#/components/schemas/%s", object);
-    doc_str(doc, "$ref", buf_view(&address));
+    json_write_str(doc->json, "$ref", buf_view(&address));
   } else {
     put_member_type(doc, member);
   }
   if (member->example != NULL) {
-    doc_open_list(doc, "examples");
+    json_write_list(doc->json, "examples");
     if (is_json(member))
-      doc_json(doc, NULL, member->example);
+      json_write_raw(doc->json, NULL, str_of(member->example));
     else
-      doc_text(doc, NULL, member->example);
-    doc_close_list(doc);
+      json_write_text(doc->json, NULL, member->example);
+    json_write_end(doc->json);
   }
   doc_say(doc, "description", member->help);
-  doc_close(doc);
+  json_write_end(doc->json);
 }
 
 /* ---- the signed API ---- */
@@ -77,74 +77,74 @@ static void put_api_value(struct doc *doc, const struct api_param *param) {
 
 void schema_api_params(struct doc *doc, const struct api_param *params) {
   for (const struct api_param *param = params; param->name != NULL; param++) {
-    doc_open(doc, param->name);
+    json_write_object(doc->json, param->name);
     put_api_value(doc, param);
-    doc_open_list(doc, "examples");
+    json_write_list(doc->json, "examples");
     if (param->type == API_INT)
-      doc_json(doc, NULL, param->example);
+      json_write_raw(doc->json, NULL, str_of(param->example));
     else
-      doc_text(doc, NULL, param->example);
-    doc_close_list(doc);
+      json_write_text(doc->json, NULL, param->example);
+    json_write_end(doc->json);
     doc_say(doc, "description", param->help);
-    doc_close(doc);
+    json_write_end(doc->json);
   }
 }
 
 void schema_api_required(struct doc *doc, const struct api_param *params) {
   for (; params->name != NULL; params++) {
-    if (params->is_required) doc_text(doc, NULL, params->name);
+    if (params->is_required) json_write_text(doc->json, NULL, params->name);
   }
 }
 
 void schema_api_required_fields(struct doc *doc, const struct api_field *fields) {
   for (; fields->name != NULL; fields++) {
-    doc_text(doc, NULL, fields->name);
+    json_write_text(doc->json, NULL, fields->name);
   }
 }
 
 /* An object without a table is always {}. */
 static void put_object(struct doc *doc, const struct api_field *members) {
-  doc_text(doc, "type", "object");
+  json_write_text(doc->json, "type", "object");
   if (members != NULL) {
-    doc_open(doc, "properties");
+    json_write_object(doc->json, "properties");
     schema_api_fields(doc, members);
-    doc_close(doc);
-    doc_open_list(doc, "required");
+    json_write_end(doc->json);
+    json_write_list(doc->json, "required");
     schema_api_required_fields(doc, members);
-    doc_close_list(doc);
+    json_write_end(doc->json);
   }
-  doc_bool(doc, "additionalProperties", false);
+  json_write_bool(doc->json, "additionalProperties", false);
 }
 
 static void put_field_type(struct doc *doc, const struct api_field *field) {
   switch (field->type) {
     case API_TEXT:
-      doc_text(doc, "type", "string");
+      json_write_text(doc->json, "type", "string");
       break;
     case API_INT:
       schema_plain_integer(doc);
       break;
     case API_BOOL:
-      doc_text(doc, "type", "boolean");
+      json_write_text(doc->json, "type", "boolean");
       break;
     case API_OBJECT:
       put_object(doc, field->members);
       break;
     case API_LIST:
-      doc_text(doc, "type", "array");
-      if (field->members == NULL) doc_integer(doc, "maxItems", 0);
-      doc_open(doc, "items");
+      json_write_text(doc->json, "type", "array");
+      if (field->members == NULL) json_write_i64(doc->json, "maxItems", 0);
+      json_write_object(doc->json, "items");
       put_object(doc, field->members);
-      doc_close(doc);
+      json_write_end(doc->json);
       break;
   }
 }
 
 void schema_api_fields(struct doc *doc, const struct api_field *fields) {
   for (; fields->name != NULL; fields++) {
-    doc_open(doc, fields->name);
+    json_write_object(doc->json, fields->name);
     put_field_type(doc, fields);
     doc_say(doc, "description", fields->help);
-    doc_close(doc);
+    json_write_end(doc->json);
   }
 }

@@ -13,7 +13,7 @@
 #include "auth/digest.h"
 #include "base/check.h"
 #include "base/diag.h"
-#include "base/json.h"
+#include "base/json_write.h"
 #include "ledger/scan.h"
 #include "v1/frame.h"
 
@@ -32,10 +32,9 @@ void v1_reply_problem(struct http_reply *reply, const struct v1_problem *problem
   memset(reply->headers, 0, sizeof reply->headers);
   http_reply_problem(reply, problem->status, problem->detail);
   if (problem->parameter[0] != '\0') {
-    reply->body.len--; /* the brace */
-    buf_text(&reply->body, ",\"parameter\":");
-    json_quote(&reply->body, str_of(problem->parameter));
-    buf_char(&reply->body, '}');
+    struct json_write json = json_write_reopen(&reply->body);
+    json_write_text(&json, "parameter", problem->parameter);
+    json_write_end(&json);
   }
   v1_reply_headers(reply);
   if (problem->status == 503) http_reply_header(reply, "Retry-After", V1_RETRY_AFTER);

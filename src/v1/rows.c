@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "base/json.h"
 #include "meter/labels.h"
 
 static_assert(sizeof "label." - 1 + LABEL_NAME_MAX <= V1_COLUMN_NAME_MAX, "a label's column has room");
@@ -24,7 +23,7 @@ const char *v1_rows_content_type(enum v1_format format) {
 }
 
 void v1_rows_piece(struct v1_rows *rows, struct buf *out) {
-  rows->out = out;
+  rows->out = rows->json.out = out;
   rows->piece_start = out->len;
 }
 
@@ -44,28 +43,37 @@ static void add_column(struct v1_rows *rows, const char *prefix, struct str name
 void v1_rows_column(struct v1_rows *rows, const char *name) { add_column(rows, "", str_of(name)); }
 void v1_rows_label_column(struct v1_rows *rows, struct str name) { add_column(rows, "label.", name); }
 
+static void end_member(struct v1_rows *rows, const char *name) {
+  CHECK(rows->members_count < V1_MEMBERS_MAX && !rows->has_begun);
+  rows->member_ends[rows->members_count].name = name;
+  rows->member_ends[rows->members_count++].end = rows->members.len;
+}
+
 void v1_rows_member_text(struct v1_rows *rows, const char *name, struct str text) {
-  json_quote(&rows->members, str_of(name));
-  buf_char(&rows->members, ':');
-  json_quote(&rows->members, text);
-  buf_char(&rows->members, ',');
+  struct json_write json = json_write_to(&rows->members);
+  json_write_str(&json, NULL, text);
+  end_member(rows, name);
 }
 
 void v1_rows_member_i64(struct v1_rows *rows, const char *name, int64_t value) {
-  json_quote(&rows->members, str_of(name));
-  buf_char(&rows->members, ':');
-  buf_i64(&rows->members, value);
-  buf_char(&rows->members, ',');
+  struct json_write json = json_write_to(&rows->members);
+  json_write_i64(&json, NULL, value);
+  end_member(rows, name);
 }
 
 static void begin_json(struct v1_rows *rows) {
-  buf_text(rows->out, "{\"position\":");
-  buf_u64(rows->out, rows->position);
+  struct str values = buf_view(&rows->members);
+  size_t start = 0;
+  json_write_object(&rows->json, NULL);
+  json_write_u64(&rows->json, "position", rows->position);
   if (rows->shape == V1_OBJECT) return;
-  buf_char(rows->out, ',');
-  buf_str(rows->out, buf_view(&rows->members));
+  for (size_t i = 0; i < rows->members_count; i++) {
+    size_t end = rows->member_ends[i].end;
+    json_write_raw(&rows->json, rows->member_ends[i].name, str_make(values.ptr + start, end - start));
+    start = end;
+  }
   if (rows->members.failed) rows->out->failed = true;
-  buf_text(rows->out, "\"rows\":[");
+  json_write_list(&rows->json, "rows");
 }
 
 static void begin_csv(struct v1_rows *rows) {
@@ -88,26 +96,26 @@ void v1_row_begin(struct v1_rows *rows) {
   CHECK(rows->shape == V1_LIST && rows->columns_count > 0 && rows->column == 0);
   begin(rows);
   rows->row_start = rows->out->len;
-  if (rows->format == V1_JSON && rows->rows_count > 0) buf_char(rows->out, ',');
-  if (rows->format != V1_CSV) buf_char(rows->out, '{');
+  if (rows->format == V1_NDJSON) rows->json = json_write_to(rows->out);
+  if (rows->format != V1_CSV) json_write_object(&rows->json, NULL);
 }
 
 void v1_row_end(struct v1_rows *rows) {
   CHECK(rows->column == rows->columns_count);
   CHECK(rows->out->failed || rows->out->len - rows->row_start <= V1_ROW_MAX);
   rows->column = 0;
-  rows->rows_count++;
-  if (rows->format != V1_CSV) buf_char(rows->out, '}');
+  if (rows->format != V1_CSV) json_write_end(&rows->json);
   if (rows->format == V1_NDJSON) buf_char(rows->out, '\n');
   if (rows->format == V1_CSV) buf_text(rows->out, "\r\n");
 }
 
-/* Begins the next cell. */
-static void begin_cell(struct v1_rows *rows) {
+/* Begins the next cell. Returns its name in JSON and ndjson, and NULL in CSV. */
+static const char *begin_cell(struct v1_rows *rows) {
   CHECK(rows->column < rows->columns_count);
-  if (rows->column > 0) buf_char(rows->out, ',');
-  if (rows->format != V1_CSV) buf_printf(rows->out, "\"%s\":", rows->columns[rows->column]);
-  rows->column++;
+  const char *name = rows->columns[rows->column++];
+  if (rows->format != V1_CSV) return name;
+  if (rows->column > 1) buf_char(rows->out, ',');
+  return NULL;
 }
 
 /* A program that opens a CSV file runs such a cell as a formula. Tab and CR: some strip them first. */
@@ -140,14 +148,14 @@ static void put_csv_text(struct buf *out, struct str text) {
 }
 
 void v1_cell_null(struct v1_rows *rows) {
-  begin_cell(rows);
-  if (rows->format != V1_CSV) buf_text(rows->out, "null");
+  const char *name = begin_cell(rows);
+  if (name != NULL) json_write_null(&rows->json, name);
 }
 
 void v1_cell_text(struct v1_rows *rows, struct str text) {
-  begin_cell(rows);
-  if (rows->format == V1_CSV) put_csv_text(rows->out, text);
-  else json_quote(rows->out, text);
+  const char *name = begin_cell(rows);
+  if (name != NULL) json_write_str(&rows->json, name, text);
+  else put_csv_text(rows->out, text);
 }
 
 void v1_cell_written(struct v1_rows *rows, const struct buf *text) {
@@ -156,44 +164,55 @@ void v1_cell_written(struct v1_rows *rows, const struct buf *text) {
 }
 
 void v1_cell_i64(struct v1_rows *rows, int64_t value) {
-  begin_cell(rows);
-  buf_i64(rows->out, value);
+  const char *name = begin_cell(rows);
+  if (name != NULL) json_write_i64(&rows->json, name, value);
+  else buf_i64(rows->out, value);
 }
 
 void v1_cell_u64(struct v1_rows *rows, uint64_t value) {
-  begin_cell(rows);
-  buf_u64(rows->out, value);
+  const char *name = begin_cell(rows);
+  if (name != NULL) json_write_u64(&rows->json, name, value);
+  else buf_u64(rows->out, value);
 }
 
 void v1_cell_bool(struct v1_rows *rows, bool value) {
-  begin_cell(rows);
-  buf_text(rows->out, value ? "true" : "false");
+  const char *name = begin_cell(rows);
+  if (name != NULL) json_write_bool(&rows->json, name, value);
+  else buf_text(rows->out, value ? "true" : "false");
+}
+
+static void put_csv_list(struct buf *out, const struct str *texts, size_t count) {
+  SCOPED(buf_fini) struct buf list = {0};
+  for (size_t i = 0; i < count; i++) {
+    if (i > 0) buf_char(&list, ' ');
+    buf_str(&list, texts[i]);
+  }
+  put_csv_text(out, buf_view(&list));
+  out->failed |= list.failed;
 }
 
 void v1_cell_list(struct v1_rows *rows, const struct str *texts, size_t count) {
-  SCOPED(buf_fini) struct buf list = {0};
-  bool is_csv = rows->format == V1_CSV;
-  for (size_t i = 0; i < count; i++) {
-    if (i > 0) buf_char(&list, is_csv ? ' ' : ',');
-    if (is_csv) buf_str(&list, texts[i]);
-    else json_quote(&list, texts[i]);
+  const char *name = begin_cell(rows);
+  if (name == NULL) {
+    put_csv_list(rows->out, texts, count);
+    return;
   }
-  begin_cell(rows);
-  if (is_csv) put_csv_text(rows->out, buf_view(&list));
-  else buf_printf(rows->out, "[%.*s]", STR_ARG(buf_view(&list)));
-  if (list.failed) rows->out->failed = true;
+  json_write_list(&rows->json, name);
+  for (size_t i = 0; i < count; i++)
+    json_write_str(&rows->json, NULL, texts[i]);
+  json_write_end(&rows->json);
 }
 
 void v1_cell_json(struct v1_rows *rows, struct str json) {
-  begin_cell(rows);
-  if (rows->format == V1_CSV) put_csv_text(rows->out, json);
-  else buf_str(rows->out, json);
+  const char *name = begin_cell(rows);
+  if (name != NULL) json_write_raw(&rows->json, name, json);
+  else put_csv_text(rows->out, json);
 }
 
-struct buf *v1_rows_text(struct v1_rows *rows) {
+struct json_write *v1_rows_json(struct v1_rows *rows) {
   CHECK(rows->shape == V1_OBJECT && rows->format == V1_JSON);
   begin(rows);
-  return rows->out;
+  return &rows->json;
 }
 
 /* ---- the end ---- */
@@ -206,22 +225,26 @@ void v1_rows_cursor(struct v1_rows *rows, struct str cursor) {
 
 static void put_cursor(struct v1_rows *rows) {
   if (!rows->has_cursor) return;
-  buf_text(rows->out, ",\"next_cursor\":");
-  if (rows->cursor[0] == '\0') buf_text(rows->out, "null");
-  else json_quote(rows->out, str_of(rows->cursor));
+  if (rows->cursor[0] == '\0') json_write_null(&rows->json, "next_cursor");
+  else json_write_text(&rows->json, "next_cursor", rows->cursor);
+}
+
+static void end_ndjson(struct v1_rows *rows) {
+  rows->json = json_write_to(rows->out);
+  json_write_object(&rows->json, NULL);
+  json_write_bool(&rows->json, "complete", true);
+  put_cursor(rows);
+  json_write_end(&rows->json);
+  buf_char(rows->out, '\n');
 }
 
 void v1_rows_end(struct v1_rows *rows) {
   CHECK(rows->column == 0);
   begin(rows);
-  if (rows->format == V1_CSV) return;
-  if (rows->format == V1_NDJSON) {
-    buf_text(rows->out, "{\"complete\":true");
-    put_cursor(rows);
-    buf_text(rows->out, "}\n");
-    return;
-  }
-  if (rows->shape == V1_LIST) buf_char(rows->out, ']');
+  if (rows->format == V1_NDJSON) end_ndjson(rows);
+  if (rows->format != V1_JSON) return;
+  if (rows->shape == V1_LIST) json_write_end(&rows->json);
   put_cursor(rows);
-  buf_text(rows->out, ",\"complete\":true}");
+  json_write_bool(&rows->json, "complete", true);
+  json_write_end(&rows->json);
 }

@@ -7,14 +7,14 @@
  *           text that begins with = + - @ a tab or a CR gets a leading ', so that no spreadsheet takes it for a
  *           formula; numbers stay numbers
  *
- * The answer of a resource of the shape V1_OBJECT is one JSON object; it appends members to v1_rows_text itself. */
+ * The answer of a resource of the shape V1_OBJECT is one JSON object; the resource writes its members itself. */
 #ifndef CODECMETER_V1_ROWS_H
 #define CODECMETER_V1_ROWS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/bytes.h"
+#include "base/json_write.h"
 
 enum v1_format { V1_JSON, V1_NDJSON, V1_CSV };
 #define V1_FORMAT(format) (1u << (format))
@@ -24,6 +24,7 @@ enum v1_shape { V1_LIST, V1_OBJECT };
 
 #define V1_COLUMNS_MAX 64
 #define V1_COLUMN_NAME_MAX 47
+#define V1_MEMBERS_MAX 4
 #define V1_CURSOR_MAX 511
 #define V1_PIECE ((size_t)64 << 10) /* bytes after which a piece is full */
 /* The longest row: v1_row_end checks it. A piece has at most V1_PIECE + V1_ROW_MAX bytes. */
@@ -39,13 +40,18 @@ struct v1_rows {
   /* Set by the resource, in open. */
   char columns[V1_COLUMNS_MAX][V1_COLUMN_NAME_MAX + 1];
   size_t columns_count;
-  struct buf members; /* JSON lists only: `"zone":"UTC",`, each member with its comma; see v1_rows_member */
   /* Set by the frame: what the beginning says. */
   uint64_t position;
   /* The writer's own. */
   bool has_begun;
+  struct json_write json; /* JSON: the answer; ndjson: the line */
+  struct buf members;     /* JSON lists: the values of v1_rows_member_…, one behind the other, and where each ends */
+  struct {
+    const char *name;
+    size_t end;
+  } member_ends[V1_MEMBERS_MAX];
+  size_t members_count;
   size_t column, row_start;
-  uint64_t rows_count;
   char cursor[V1_CURSOR_MAX + 1];
 };
 
@@ -55,7 +61,7 @@ struct v1_rows {
 void v1_rows_column(struct v1_rows *rows, const char *name);
 /* Adds the column "label.NAME" of a valid label name. */
 void v1_rows_label_column(struct v1_rows *rows, struct str name);
-/* JSON lists get this member before "rows"; other formats have no place for it. */
+/* JSON lists get this member before "rows"; other formats have no place for it. The name is static. */
 void v1_rows_member_text(struct v1_rows *rows, const char *name, struct str text);
 void v1_rows_member_i64(struct v1_rows *rows, const char *name, int64_t value);
 
@@ -80,8 +86,8 @@ void v1_cell_json(struct v1_rows *rows, struct str json);
 /* The cursor of the next page, for a resource with cursors; call it before V1_DONE. Not called: this was the last. At
  * most V1_CURSOR_MAX bytes of ASCII that needs no escape. */
 void v1_rows_cursor(struct v1_rows *rows, struct str cursor);
-/* V1_OBJECT: where the members go, each as `,"name":value`. */
-struct buf *v1_rows_text(struct v1_rows *rows);
+/* V1_OBJECT: the writer of the answer, in which its object is open. */
+struct json_write *v1_rows_json(struct v1_rows *rows);
 
 /* ---- for the frame, and for tests ---- */
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/json.h"
 #include "query/dims.h"
 #include "query/explain.h"
 #include "query/task.h"
@@ -99,117 +98,91 @@ static void free_task(void *state) {
 
 /* ---- members ---- */
 
-static void put_name(struct buf *out, const char *name) {
-  if (out->ptr[out->len - 1] != '{') buf_char(out, ',');
-  buf_printf(out, "\"%s\":", name);
-}
-
-/* Begins a member that is an object. */
-static void open_member(struct buf *out, const char *name) {
-  put_name(out, name);
-  buf_char(out, '{');
-}
-
-static void put_null(struct buf *out, const char *name) {
-  put_name(out, name);
-  buf_text(out, "null");
-}
-
-static void put_bool(struct buf *out, const char *name, bool value) {
-  put_name(out, name);
-  buf_text(out, value ? "true" : "false");
-}
-
 /* null if the text is empty, which no text of a record is. */
-static void put_text(struct buf *out, const char *name, struct str text) {
-  put_name(out, name);
-  if (text.len > 0)
-    json_quote(out, text);
-  else
-    buf_text(out, "null");
+static void put_text(struct json_write *json, const char *name, struct str text) {
+  if (text.len > 0) json_write_str(json, name, text);
+  else json_write_null(json, name);
 }
 
-static void put_number(struct buf *out, const char *name, bool is_stated, uint64_t value) {
-  put_name(out, name);
-  if (is_stated)
-    buf_u64(out, value);
-  else
-    buf_text(out, "null");
+static void put_number(struct json_write *json, const char *name, bool is_stated, uint64_t value) {
+  if (is_stated) json_write_u64(json, name, value);
+  else json_write_null(json, name);
 }
 
-static void put_time(struct buf *out, const char *name, int64_t ms, const struct zone *zone) {
+static void put_time(struct json_write *json, const char *name, int64_t ms, const struct zone *zone) {
   char text[V1_LOCAL_SIZE];
   v1_time_text(ms, zone, text);
-  put_text(out, name, str_of(text));
+  json_write_text(json, name, text);
 }
 
-static void put_rule(struct buf *out, const struct explain_rule *rule) {
-  put_text(out, "rule", str_of(rule->name));
-  put_text(out, "text", str_of(rule->text));
-  buf_char(out, '}');
+/* Ends the part that the rule explains. */
+static void end_with_rule(struct json_write *json, const struct explain_rule *rule) {
+  put_text(json, "rule", str_of(rule->name));
+  put_text(json, "text", str_of(rule->text));
+  json_write_end(json);
 }
 
 /* ---- the parts of the answer ---- */
 
-static void put_count(struct buf *out, const struct usage *usage, const struct explain_count *count) {
+static void put_count(struct json_write *json, const struct usage *usage, const struct explain_count *count) {
   bool has_images = usage->kind == USAGE_SNAPSHOT;
-  open_member(out, "counts");
-  put_bool(out, "counted", count->counts);
-  put_number(out, "seconds", true, has_images ? 0 : count->sums.units);
-  put_number(out, "minutes", true, count->sums.minutes);
-  put_number(out, "images", true, has_images ? count->sums.units : 0);
-  put_rule(out, &count->rule);
+  json_write_object(json, "counts");
+  json_write_bool(json, "counted", count->counts);
+  put_number(json, "seconds", true, has_images ? 0 : count->sums.units);
+  put_number(json, "minutes", true, count->sums.minutes);
+  put_number(json, "images", true, has_images ? count->sums.units : 0);
+  end_with_rule(json, &count->rule);
 }
 
-static void put_codec(struct buf *out, const struct usage *usage) {
+static void put_codec(struct json_write *json, const struct usage *usage) {
   struct explain_codec codec;
   explain_codec(usage, &codec);
-  open_member(out, "codec");
-  put_text(out, "name", codec.name);
-  put_text(out, "reported", codec.reported);
-  put_rule(out, &codec.rule);
+  json_write_object(json, "codec");
+  put_text(json, "name", codec.name);
+  put_text(json, "reported", codec.reported);
+  end_with_rule(json, &codec.rule);
 }
 
-static void put_tier(struct buf *out, const struct usage *usage) {
+static void put_tier(struct json_write *json, const struct usage *usage) {
   struct explain_tier tier;
   explain_tier(usage, &tier);
-  open_member(out, "tier");
-  put_text(out, "name", tier.has_tier ? str_of(tier_name(tier.tier)) : STR(""));
-  put_number(out, "longer_side", tier.has_tier, tier.longer);
-  put_number(out, "shorter_side", tier.has_tier, tier.shorter);
-  put_number(out, "longer_side_max", tier.has_limits, tier.longer_max);
-  put_number(out, "shorter_side_max", tier.has_limits, tier.shorter_max);
-  put_rule(out, &tier.rule);
+  json_write_object(json, "tier");
+  put_text(json, "name", tier.has_tier ? str_of(tier_name(tier.tier)) : STR(""));
+  put_number(json, "longer_side", tier.has_tier, tier.longer);
+  put_number(json, "shorter_side", tier.has_tier, tier.shorter);
+  put_number(json, "longer_side_max", tier.has_limits, tier.longer_max);
+  put_number(json, "shorter_side_max", tier.has_limits, tier.shorter_max);
+  end_with_rule(json, &tier.rule);
 }
 
-static void put_amount(struct buf *out, const struct usage *usage) {
+static void put_amount(struct json_write *json, const struct usage *usage) {
   struct explain_amount amount;
   explain_amount(usage, &amount);
-  open_member(out, "amount");
-  put_number(out, "duration_ms", amount.has_seconds, amount.duration_ms);
-  put_number(out, "seconds", amount.has_seconds, amount.seconds);
-  put_number(out, "minutes", amount.has_seconds, amount.minutes);
-  put_number(out, "images", amount.has_images, amount.images);
-  put_rule(out, &amount.rule);
+  json_write_object(json, "amount");
+  put_number(json, "duration_ms", amount.has_seconds, amount.duration_ms);
+  put_number(json, "seconds", amount.has_seconds, amount.seconds);
+  put_number(json, "minutes", amount.has_seconds, amount.minutes);
+  put_number(json, "images", amount.has_images, amount.images);
+  end_with_rule(json, &amount.rule);
 }
 
-static void put_finish(struct buf *out, const struct usage *usage, const struct zone *zone) {
+static void put_finish(struct json_write *json, const struct usage *usage, const struct zone *zone) {
   struct explain_rule rule;
   explain_finish(usage, &rule);
-  open_member(out, "finished");
-  put_time(out, "time", usage->finished_ms, zone);
-  put_rule(out, &rule);
+  json_write_object(json, "finished");
+  put_time(json, "time", usage->finished_ms, zone);
+  end_with_rule(json, &rule);
 }
 
-static void put_day(struct buf *out, const struct told *told, const struct usage *usage) {
+static void put_day(struct json_write *json, const struct told *told, const struct usage *usage) {
   struct explain_day day;
   explain_day(usage->finished_ms, told->zone, told->by_project, &day);
-  open_member(out, "day");
-  put_text(out, "date", str_of(day.date));
-  put_text(out, "zone", str_of(zone_name(told->zone)));
-  put_time(out, "start", day.start * 1000, told->zone);
-  put_time(out, "end", day.end * 1000, told->zone);
-  put_rule(out, &day.rule);
+  json_write_object(json, "day");
+  put_text(json, "date", str_of(day.date));
+  put_text(json, "zone", str_of(zone_name(told->zone)));
+  put_time(json, "start", day.start * 1000, told->zone);
+  put_time(json, "end", day.end * 1000, told->zone);
+  end_with_rule(json, &day.rule);
 }
 
 /* The label of a token; empty if it has none, or is not there. */
@@ -221,115 +194,112 @@ static struct str label_of(const struct told *told, struct str token) {
 }
 
 /* Where a record came from: members of an object that is open. */
-static void put_origin(struct buf *out, const struct told *told, const struct task_record *record) {
+static void put_origin(struct json_write *json, const struct told *told, const struct task_record *record) {
   struct str token = record->usage.token;
-  put_time(out, "arrived", record->usage.arrived_ms, told->zone);
-  put_time(out, "stored", record->stored_ms, told->zone);
-  put_text(out, "token", token);
-  put_text(out, "token_label", label_of(told, token));
-  put_number(out, "position", true, record->position);
+  put_time(json, "arrived", record->usage.arrived_ms, told->zone);
+  put_time(json, "stored", record->stored_ms, told->zone);
+  put_text(json, "token", token);
+  put_text(json, "token_label", label_of(told, token));
+  put_number(json, "position", true, record->position);
 }
 
-static void put_report(struct buf *out, const struct told *told, const struct task_record *record) {
+static void put_report(struct json_write *json, const struct told *told, const struct task_record *record) {
   struct explain_rule rule;
   explain_report(&record->usage, label_of(told, record->usage.token), &rule);
-  open_member(out, "reported");
-  put_origin(out, told, record);
-  put_rule(out, &rule);
+  json_write_object(json, "reported");
+  put_origin(json, told, record);
+  end_with_rule(json, &rule);
 }
 
-static void put_void(struct buf *out, const struct told *told) {
+static void put_void(struct json_write *json, const struct told *told) {
   const struct task_record *voiding = &told->story.voiding;
   struct explain_rule rule;
   if (!voiding->exists) {
-    put_null(out, "voided");
+    json_write_null(json, "voided");
     return;
   }
   explain_void(&voiding->usage, label_of(told, voiding->usage.token), &rule);
-  open_member(out, "voided");
-  put_text(out, "source", voiding->usage.source);
-  put_text(out, "id", voiding->usage.id);
-  put_text(out, "reason", voiding->usage.reason);
-  put_text(out, "actor", voiding->usage.actor);
-  put_origin(out, told, voiding);
-  put_rule(out, &rule);
+  json_write_object(json, "voided");
+  put_text(json, "source", voiding->usage.source);
+  put_text(json, "id", voiding->usage.id);
+  put_text(json, "reason", voiding->usage.reason);
+  put_text(json, "actor", voiding->usage.actor);
+  put_origin(json, told, voiding);
+  end_with_rule(json, &rule);
 }
 
-static void put_missing(struct buf *out, const struct usage *waiting) {
+static void put_missing(struct json_write *json, const struct usage *waiting) {
   SCOPED(buf_fini) struct buf names = {0};
   usage_field_names(usage_missing(waiting), waiting->kind, &names);
   struct str rest = buf_view(&names);
-  out->failed |= names.failed;
-  put_name(out, "missing");
-  buf_char(out, '[');
-  for (const char *separator = ""; rest.len > 0; separator = ",") {
-    buf_text(out, separator);
-    json_quote(out, str_trim(str_cut(&rest, ',')));
-  }
-  buf_char(out, ']');
+  json->out->failed |= names.failed;
+  json_write_list(json, "missing");
+  while (rest.len > 0)
+    json_write_str(json, NULL, str_trim(str_cut(&rest, ',')));
+  json_write_end(json);
 }
 
-static void put_waiting(struct buf *out, const struct told *told) {
+static void put_waiting(struct json_write *json, const struct told *told) {
   const struct task_record *waiting = &told->story.waiting, *record = &told->story.record;
   struct explain_rule rule;
   if (!waiting->exists) {
-    put_null(out, "unresolved");
+    json_write_null(json, "unresolved");
     return;
   }
   explain_waiting(&waiting->usage, record->exists ? &record->usage : NULL, &rule);
-  open_member(out, "unresolved");
-  put_bool(out, "resolved", record->exists);
-  put_missing(out, &waiting->usage);
-  put_text(out, "codec", waiting->usage.codec);
-  put_number(out, "width", waiting->usage.width > 0, waiting->usage.width);
-  put_number(out, "height", waiting->usage.height > 0, waiting->usage.height);
-  put_number(out, "duration_ms", waiting->usage.has_amount, waiting->usage.amount);
-  put_origin(out, told, waiting);
-  put_rule(out, &rule);
+  json_write_object(json, "unresolved");
+  json_write_bool(json, "resolved", record->exists);
+  put_missing(json, &waiting->usage);
+  put_text(json, "codec", waiting->usage.codec);
+  put_number(json, "width", waiting->usage.width > 0, waiting->usage.width);
+  put_number(json, "height", waiting->usage.height > 0, waiting->usage.height);
+  put_number(json, "duration_ms", waiting->usage.has_amount, waiting->usage.amount);
+  put_origin(json, told, waiting);
+  end_with_rule(json, &rule);
 }
 
 /* A void's own record. */
-static void put_target(struct buf *out, const struct usage *usage) {
+static void put_target(struct json_write *json, const struct usage *usage) {
   if (usage->kind != USAGE_VOID) {
-    put_null(out, "voids");
+    json_write_null(json, "voids");
     return;
   }
-  open_member(out, "voids");
-  put_text(out, "source", usage->target_source);
-  put_text(out, "id", usage->target_id);
-  put_text(out, "reason", usage->reason);
-  put_text(out, "actor", usage->actor);
-  buf_char(out, '}');
+  json_write_object(json, "voids");
+  put_text(json, "source", usage->target_source);
+  put_text(json, "id", usage->target_id);
+  put_text(json, "reason", usage->reason);
+  put_text(json, "actor", usage->actor);
+  json_write_end(json);
 }
 
-static void put_measures(struct buf *out, const struct usage *usage) {
+static void put_measures(struct json_write *json, const struct usage *usage) {
   SCOPED(buf_fini) struct buf rate = {0};
   if (usage->frame_rate.denominator > 0) frame_rate_write(usage->frame_rate, &rate);
-  open_member(out, "measures");
-  put_number(out, "width", usage->width > 0, usage->width);
-  put_number(out, "height", usage->height > 0, usage->height);
-  put_text(out, "frame_rate", buf_view(&rate));
-  out->failed |= rate.failed;
-  put_text(out, "quality", usage->quality);
-  put_text(out, "region", usage->region);
-  put_number(out, "passes", usage->passes > 0, usage->passes);
-  put_number(out, "input_duration_ms", usage->has_input_duration, usage->input_duration_ms);
-  buf_char(out, '}');
+  json_write_object(json, "measures");
+  put_number(json, "width", usage->width > 0, usage->width);
+  put_number(json, "height", usage->height > 0, usage->height);
+  put_text(json, "frame_rate", buf_view(&rate));
+  json->out->failed |= rate.failed;
+  put_text(json, "quality", usage->quality);
+  put_text(json, "region", usage->region);
+  put_number(json, "passes", usage->passes > 0, usage->passes);
+  put_number(json, "input_duration_ms", usage->has_input_duration, usage->input_duration_ms);
+  json_write_end(json);
 }
 
 /* What the report said beside its measures. A void says none of it. */
-static void put_descriptions(struct buf *out, const struct usage *usage, const struct zone *zone) {
+static void put_descriptions(struct json_write *json, const struct usage *usage, const struct zone *zone) {
   bool is_void = usage->kind == USAGE_VOID;
-  put_name(out, "labels");
-  labels_write_json(usage->labels, out);
-  put_text(out, "src_url", is_void ? STR("") : usage->src_url);
-  put_text(out, "dest_name", is_void ? STR("") : usage->dest_name);
-  put_text(out, "dest_bucket", is_void ? STR("") : usage->dest_bucket);
-  put_text(out, "format", usage->format);
+  json_write_next(json, "labels");
+  labels_write_json(usage->labels, json->out);
+  put_text(json, "src_url", is_void ? STR("") : usage->src_url);
+  put_text(json, "dest_name", is_void ? STR("") : usage->dest_name);
+  put_text(json, "dest_bucket", is_void ? STR("") : usage->dest_bucket);
+  put_text(json, "format", usage->format);
   if (usage->has_created)
-    put_time(out, "created", usage->created_ms, zone);
+    put_time(json, "created", usage->created_ms, zone);
   else
-    put_null(out, "created");
+    json_write_null(json, "created");
 }
 
 #define NOT_KEPT                                                                                                    \
@@ -337,51 +307,47 @@ static void put_descriptions(struct buf *out, const struct usage *usage, const s
   "agree are "                                                                                                      \
   "answered duplicate, those that contradict it conflict"
 
-static void put_identity(struct buf *out, const struct told *told, const struct usage *usage) {
+static void put_identity(struct json_write *json, const struct told *told, const struct usage *usage) {
   bool is_void = usage->kind == USAGE_VOID, has_kind = !is_void && usage->kind != USAGE_UNRESOLVED;
   struct str status = STR("void");
   if (!is_void) status = str_of(task_status_name(task_status_of(usage, told->story.voiding.exists)));
-  put_text(out, "project", usage->project);
-  put_text(out, "source", usage->source);
-  put_text(out, "id", usage->id);
-  put_text(out, "task_id", is_void || usage->task_id.len == 0 ? usage->id : usage->task_id);
-  put_text(out, "kind", has_kind ? str_of(dim_kind_name(usage->kind)) : STR(""));
-  put_text(out, "status", status);
+  put_text(json, "project", usage->project);
+  put_text(json, "source", usage->source);
+  put_text(json, "id", usage->id);
+  put_text(json, "task_id", is_void || usage->task_id.len == 0 ? usage->id : usage->task_id);
+  put_text(json, "kind", has_kind ? str_of(dim_kind_name(usage->kind)) : STR(""));
+  put_text(json, "status", status);
 }
 
-static void put_task(struct buf *out, const struct told *told) {
+static void put_task(struct json_write *json, const struct told *told) {
   bool is_complete = told->story.record.exists;
   const struct task_record *record = is_complete ? &told->story.record : &told->story.waiting;
   const struct usage *usage = &record->usage;
   struct explain_count count;
   explain_count(usage, told->story.voiding.exists, false, &count);
-  put_identity(out, told, usage);
-  put_count(out, usage, &count);
-  put_codec(out, usage);
-  put_tier(out, usage);
-  put_amount(out, usage);
-  put_finish(out, usage, told->zone);
-  put_day(out, told, usage);
-  put_report(out, told, record);
-  put_void(out, told);
-  put_waiting(out, told);
-  put_target(out, usage);
-  put_measures(out, usage);
-  put_descriptions(out, usage, told->zone);
-  put_null(out, "statement");
-  put_text(out, "repeats", STR(NOT_KEPT));
+  put_identity(json, told, usage);
+  put_count(json, usage, &count);
+  put_codec(json, usage);
+  put_tier(json, usage);
+  put_amount(json, usage);
+  put_finish(json, usage, told->zone);
+  put_day(json, told, usage);
+  put_report(json, told, record);
+  put_void(json, told);
+  put_waiting(json, told);
+  put_target(json, usage);
+  put_measures(json, usage);
+  put_descriptions(json, usage, told->zone);
+  json_write_null(json, "statement");
+  put_text(json, "repeats", STR(NOT_KEPT));
 }
 
 static enum v1_next next(void *state, struct v1_rows *rows, struct err *err) {
-  const struct told *told = state;
-  struct buf *out = v1_rows_text(rows);
-  buf_text(out, ",\"task\":{");
-  if (out->failed) {
-    (void)err_set(err, ERR_MEMORY, "no memory for an answer");
-    return V1_FAILED;
-  }
-  put_task(out, told);
-  buf_char(out, '}');
+  struct json_write *json = v1_rows_json(rows);
+  (void)err;
+  json_write_object(json, "task");
+  put_task(json, state);
+  json_write_end(json);
   return V1_DONE;
 }
 

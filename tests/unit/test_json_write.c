@@ -36,6 +36,12 @@ static void member_in_list(struct json_write *json) {
   json_write_member(json, STR("a"), STR("b"));
 }
 
+static void reopened_list(struct json_write *json) {
+  json_write_list(json, NULL);
+  json_write_end(json);
+  (void)json_write_reopen(json->out);
+}
+
 static void too_deep(struct json_write *json) {
   for (unsigned i = 0; i <= JSON_WRITE_DEPTH_MAX; i++)
     json_write_list(json, NULL);
@@ -44,7 +50,7 @@ static void too_deep(struct json_write *json) {
 static void test_misuse(void **state) {
   (void)state;
   void (*const misuses[])(struct json_write *) = {name_in_list,   no_name_in_object, name_outside, second_value,
-                                                  end_of_nothing, member_in_list,    too_deep};
+                                                  end_of_nothing, member_in_list,    reopened_list, too_deep};
   for (size_t i = 0; i < sizeof misuses / sizeof misuses[0]; i++) {
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -163,10 +169,30 @@ static void test_tree(void **state) {
   arena_free(arena);
 }
 
+static void test_reopen(void **state) {
+  (void)state;
+  SCOPED(buf_fini) struct buf out = {0};
+  buf_text(&out, "[{}");
+  struct json_write json = json_write_reopen(&out);
+  json_write_list(&json, "a");
+  json_write_end(&json);
+  json_write_end(&json);
+  json = json_write_reopen(&out);
+  json_write_null(&json, "b");
+  json_write_end(&json);
+  check(&out, "[{\"a\":[],\"b\":null}");
+  out.failed = true;
+  json = json_write_reopen(&out);
+  json_write_null(&json, "c");
+  json_write_end(&json);
+  assert_true(out.failed);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_misuse), cmocka_unit_test(test_values), cmocka_unit_test(test_nesting),
       cmocka_unit_test(test_pieces), cmocka_unit_test(test_depth),  cmocka_unit_test(test_tree),
+      cmocka_unit_test(test_reopen),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
