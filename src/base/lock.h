@@ -1,5 +1,5 @@
-/* Locks between threads. They abort on what only a mistake of the program causes: a lock that was never made, that its
- * thread has already, or that somebody has when it ends. */
+/* Locks between threads. They abort on what only a mistake of the program causes: a lock that was not initialized, or
+ * that a thread still has when it ends. */
 #ifndef CODECMETER_BASE_LOCK_H
 #define CODECMETER_BASE_LOCK_H
 

@@ -69,7 +69,7 @@ def test_serve_says_when_it_is_ready_and_when_it_stops(tmp_path, manager, start)
     server = serve(start, tmp_path / "data", manager.environment())
     url = server.stdout.readline().split()[1]
     wait_until(lambda: manager.count("READY=1") == 1)
-    assert f"STATUS=serving {url}" in manager.lines
+    wait_until(lambda: f"STATUS=serving {url}" in manager.lines)
     assert manager.count("STOPPING=1") == 0
     server.send_signal(signal.SIGTERM)
     assert server.wait(30) == 0
