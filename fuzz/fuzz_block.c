@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
-#include "ledger/block.h"
+#include "ledger/log/block.h"
 
 #define POSITION UINT64_C(64)
 

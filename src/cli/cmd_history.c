@@ -8,7 +8,7 @@
 #include "cli/options.h"
 #include "cli/table.h"
 #include "cli/usage_text.h"
-#include "ledger/history.h"
+#include "ledger/care/history.h"
 #include "meter/frame_rate.h"
 #include "meter/labels.h"
 

@@ -11,7 +11,7 @@
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/usage_text.h"
-#include "ledger/history.h"
+#include "ledger/care/history.h"
 #include "meter/rfc3339.h"
 #include "meter/zone.h"
 

@@ -7,7 +7,7 @@
 #include "server/datadir.h"
 #include "cli/table.h"
 #include "cli/usage_text.h"
-#include "ledger/history.h"
+#include "ledger/care/history.h"
 #include "meter/codec.h"
 
 #define PIECE 500 /* events in a request */

@@ -19,7 +19,7 @@
 #include "base/lock.h"
 #include "base/wait.h"
 #include "ledger/places.h"
-#include "ledger/run_writer.h"
+#include "ledger/index/run_writer.h"
 #include "ledger/state.h"
 
 #define SHORTAGE_RETRY_MS 2000

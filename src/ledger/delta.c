@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "ledger/identities.h"
+#include "ledger/index/identities.h"
 
 struct delta {
   atomic_uint holds;

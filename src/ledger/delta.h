@@ -16,10 +16,10 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "ledger/cells.h"
-#include "ledger/entry.h"
-#include "ledger/pieces.h"
-#include "ledger/puts.h"
+#include "ledger/totals/cells.h"
+#include "ledger/index/entry.h"
+#include "ledger/index/pieces.h"
+#include "ledger/totals/puts.h"
 #include "meter/usage.h"
 
 struct delta;

@@ -27,10 +27,10 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/wait.h"
-#include "ledger/run_format.h"
-#include "ledger/run_writer.h"
+#include "ledger/index/run_format.h"
+#include "ledger/index/run_writer.h"
 #include "ledger/state.h"
-#include "ledger/union.h"
+#include "ledger/index/union.h"
 
 #define MERGE_FAN_IN 4u
 #define MERGE_RUNS_MAX 16u /* in one merge */

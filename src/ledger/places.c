@@ -5,7 +5,7 @@
 #include "ledger/places.h"
 
 #include "base/file.h"
-#include "ledger/presence.h"
+#include "ledger/log/presence.h"
 
 #define REMEDY_LOG                                                                                                  \
   "events that were acknowledged since then may be lost. If the files were moved, put them back; if they were "      \

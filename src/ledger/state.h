@@ -9,17 +9,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ledger/block.h"
-#include "ledger/catalogue_write.h"
+#include "ledger/log/block.h"
+#include "ledger/catalogue/catalogue_write.h"
 #include "ledger/dates.h"
 #include "ledger/delta.h"
-#include "ledger/identities.h"
+#include "ledger/index/identities.h"
 #include "ledger/ledger.h"
-#include "ledger/log.h"
+#include "ledger/log/log.h"
 #include "ledger/past.h"
-#include "ledger/presence.h"
-#include "ledger/run_list.h"
-#include "ledger/totals.h"
+#include "ledger/log/presence.h"
+#include "ledger/index/run_list.h"
+#include "ledger/totals/totals.h"
 
 /* A codec name that a staged record brings into its project. */
 struct staged_codec {

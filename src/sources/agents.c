@@ -10,7 +10,7 @@
 #include "base/json_write.h"
 #include "base/lock.h"
 #include "base/memory.h"
-#include "ledger/hash.h"
+#include "ledger/log/hash.h"
 #include "meter/rfc3339.h"
 
 #define SAY_AGAIN_MS 60000 /* between two lines of the log about agents that had no room */

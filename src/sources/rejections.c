@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/lock.h"
 #include "base/memory.h"
-#include "ledger/hash.h"
+#include "ledger/log/hash.h"
 
 struct rejections {
   pthread_mutex_t lock;

@@ -25,7 +25,7 @@
 #include "base/lock.h"
 #include "base/memory.h"
 #include "base/wait.h"
-#include "ledger/follow.h"
+#include "ledger/log/follow.h"
 #include "meter/rfc3339.h"
 #include "sources/judge.h"
 #include "sources/rejections.h"

@@ -11,8 +11,8 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/memory.h"
-#include "ledger/follow.h"
-#include "ledger/hash.h"
+#include "ledger/log/follow.h"
+#include "ledger/log/hash.h"
 
 #define PART_MS (INT64_C(3) * 3600 * 1000)
 #define PARTS 8 /* of a day */

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "ledger/log.h"
+#include "ledger/log/log.h"
 #include "ledger/scan.h"
 
 #define DAY INT64_C(86400000)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "ledger/block_cache.h"
+#include "ledger/log/block_cache.h"
 
 #define BLOCKS 200u
 #define BASE 64u

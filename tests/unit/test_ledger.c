@@ -15,7 +15,7 @@
 
 #include "base/file.h"
 #include "ledger/ledger.h"
-#include "ledger/rows.h"
+#include "ledger/totals/rows.h"
 
 #define DAY INT64_C(86400000)
 #define T0 INT64_C(1500220800000) /* midnight in Shanghai */

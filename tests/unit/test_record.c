@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "ledger/block.h"
-#include "ledger/record_fields.h"
+#include "ledger/log/block.h"
+#include "ledger/log/record_fields.h"
 
 #define T0 INT64_C(1600000000000)
 #define HASH "1:00112233445566778899aabbccddeeff"

@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "ledger/run_format.h"
-#include "ledger/run_list.h"
-#include "ledger/run_writer.h"
+#include "ledger/index/run_format.h"
+#include "ledger/index/run_list.h"
+#include "ledger/index/run_writer.h"
 
 static const uint8_t uuid[LEDGER_UUID_SIZE] = "0123456789abcde";
 static char dir[64];

@@ -6,7 +6,7 @@
 #include <dirent.h>
 #include <stdatomic.h>
 
-#include "ledger/view.h"
+#include "ledger/read/view.h"
 
 /* ---- a large delta ---- */
 

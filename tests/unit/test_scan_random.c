@@ -5,7 +5,7 @@
 #include "scan_fixture.h"
 
 #include "base/check.h"
-#include "ledger/cells.h"
+#include "ledger/totals/cells.h"
 
 static const char *const projects[] = {"org-a", "org-b", "org-c"};
 static const char *const zones[] = {"Asia/Shanghai", "America/New_York", "UTC", "Asia/Kathmandu"};
