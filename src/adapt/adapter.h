@@ -10,8 +10,8 @@
 #ifndef CODECMETER_ADAPT_ADAPTER_H
 #define CODECMETER_ADAPT_ADAPTER_H
 
-#include "settings/config.h"
 #include "ingest/read/event.h"
+#include "settings/config.h"
 
 #define ADAPTERS_MAX 64          /* built-in ones and those of the settings */
 #define ADAPTER_NAME_MAX 32      /* bytes: a small letter, then small letters, digits and '-' */

@@ -3,19 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/admin_adapter.h"
+#include "admin/admin_parts.h"
+#include "admin/admin_token.h"
 #include "auth/keyring.h"
 #include "auth/token.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "settings/config.h"
 #include "base/json.h"
 #include "base/json_write.h"
-#include "admin/admin_adapter.h"
-#include "admin/admin_parts.h"
-#include "admin/admin_token.h"
 #include "ingest/commit/answer.h"
 #include "ingest/read/fields.h"
 #include "meter/rfc3339.h"
+#include "settings/config.h"
 
 #define REQUEST_DEPTH_MAX 5 /* a request, its events, an event, its data, their labels */
 #define REPLY_LEAST 4096 /* bytes that are there before a command is executed: its error fits */

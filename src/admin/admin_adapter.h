@@ -3,8 +3,8 @@
 #ifndef CODECMETER_CLI_ADMIN_ADAPTER_H
 #define CODECMETER_CLI_ADMIN_ADAPTER_H
 
-#include "base/json.h"
 #include "admin/admin.h"
+#include "base/json.h"
 
 /* Items: {"name":…,"origin":…,"notices":n,…}, one for each adapter. */
 int admin_adapter_list(const struct admin *admin, const struct json *request, struct json_write *items,

@@ -3,8 +3,8 @@
 #ifndef CODECMETER_CLI_ADMIN_PARTS_H
 #define CODECMETER_CLI_ADMIN_PARTS_H
 
-#include "base/json.h"
 #include "admin/admin.h"
+#include "base/json.h"
 
 /* True if the member is `true`. */
 bool admin_member_flag(const struct json *request, const char *name);

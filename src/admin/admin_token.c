@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 
+#include "admin/admin_parts.h"
 #include "auth/token.h"
 #include "base/clock.h"
-#include "settings/config.h"
-#include "admin/admin_parts.h"
 #include "meter/rfc3339.h"
+#include "settings/config.h"
 
 #define EVERY_PROJECT "all"
 #define DAY_MS (INT64_C(86400) * 1000)

@@ -4,8 +4,8 @@
 #ifndef CODECMETER_CLI_ADMIN_TOKEN_H
 #define CODECMETER_CLI_ADMIN_TOKEN_H
 
-#include "base/json.h"
 #include "admin/admin.h"
+#include "base/json.h"
 
 /* The item also has the secret, as "token". Members: "scope" (write, the default, read or void); "project" (an id, or
  * "all"; without it, all); "label"; "expires" (a duration from now, a date, which means its beginning in UTC, or an

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/json.h"
 #include "base/json_write.h"
-#include "admin/admin.h"
+#include "cli/table.h"
 #include "server/control.h"
 #include "server/datadir.h"
-#include "cli/table.h"
 
 /* A starting server holds the lock before its socket exists. */
 #define WAIT_MS 15000

@@ -3,8 +3,8 @@
 #define CODECMETER_CLI_CHECKPOINT_H
 
 #include "base/err.h"
-#include "server/datadir.h"
 #include "cli/progress.h"
+#include "server/datadir.h"
 
 /* Waits until the server of a data directory has checkpointed every record that it holds now, and shows the progress.
  * 0 also if no server runs. -ERR_BUSY: not done within two minutes; other errors say why the server cannot. */

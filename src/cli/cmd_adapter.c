@@ -13,16 +13,16 @@
 #include "adapt/quarantine.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "settings/config.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/json_write.h"
 #include "cli/admin_command.h"
 #include "cli/command.h"
-#include "server/datadir.h"
 #include "cli/table.h"
 #include "cli/usage_text.h"
 #include "meter/rfc3339.h"
+#include "server/datadir.h"
+#include "settings/config.h"
 
 #define PIECE 20 /* notices in a request: other commands wait meanwhile */
 #define SCRATCH_MAX ((size_t)64 << 20)

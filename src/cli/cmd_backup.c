@@ -2,10 +2,10 @@
 
 #include "base/file.h"
 #include "cli/command.h"
-#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "ledger/ledger.h"
+#include "server/datadir.h"
 
 static int backup(const char *data, const char *to, struct err *err) {
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;

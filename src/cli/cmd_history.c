@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/table.h"
 #include "cli/usage_text.h"
 #include "ledger/care/history.h"
 #include "meter/frame_rate.h"
 #include "meter/labels.h"
+#include "server/datadir.h"
 
 struct history_options {
   char *data, *project, *source, *id, *task_id;

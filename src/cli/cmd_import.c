@@ -13,7 +13,6 @@
 
 #include "agent/client.h"
 #include "base/check.h"
-#include "settings/config.h"
 #include "base/stop.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
@@ -26,6 +25,7 @@
 #include "import/rejects.h"
 #include "import/sender.h"
 #include "import/source.h"
+#include "settings/config.h"
 
 #define PLACE_SUFFIX ".codecmeter-import"
 #define REJECTS_SUFFIX ".rejected.ndjson"

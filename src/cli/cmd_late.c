@@ -4,9 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "settings/config.h"
 #include "cli/command.h"
-#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -14,6 +12,8 @@
 #include "ledger/care/history.h"
 #include "meter/rfc3339.h"
 #include "meter/zone.h"
+#include "server/datadir.h"
+#include "settings/config.h"
 
 #define DELAY_DEFAULT "1d"
 #define SINCE_DEFAULT "7d"

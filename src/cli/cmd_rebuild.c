@@ -1,11 +1,11 @@
 #include <stdio.h>
 
-#include "settings/config.h"
 #include "cli/command.h"
-#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "ledger/ledger.h"
+#include "server/datadir.h"
+#include "settings/config.h"
 
 static int rebuild(const char *data, const struct config *config, struct err *err) {
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;

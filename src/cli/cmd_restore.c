@@ -1,13 +1,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "settings/config.h"
 #include "base/file.h"
 #include "cli/command.h"
-#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "ledger/ledger.h"
+#include "server/datadir.h"
+#include "settings/config.h"
 
 static int restore(const char *data, const char *from, const struct config *config, struct err *err) {
   SCOPED(datadir_close) struct datadir dir = DATADIR_NONE;

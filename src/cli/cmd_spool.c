@@ -18,13 +18,13 @@
 #include "agent/spool.h"
 #include "base/check.h"
 #include "base/clock.h"
-#include "settings/config.h"
 #include "base/json_write.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/table.h"
 #include "meter/rfc3339.h"
+#include "settings/config.h"
 
 #define GROUPS_MAX 1000u
 #define RUNS_SHOWN_MAX 100u

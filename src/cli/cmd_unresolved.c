@@ -4,11 +4,11 @@
 
 #include "cli/admin_command.h"
 #include "cli/command.h"
-#include "server/datadir.h"
 #include "cli/table.h"
 #include "cli/usage_text.h"
 #include "ledger/care/history.h"
 #include "meter/codec.h"
+#include "server/datadir.h"
 
 #define PIECE 500 /* events in a request */
 

@@ -2,13 +2,13 @@
 #include <stdio.h>
 
 #include "adapt/quarantine.h"
-#include "settings/config.h"
 #include "cli/checkpoint.h"
 #include "cli/command.h"
-#include "server/datadir.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "ledger/ledger.h"
+#include "server/datadir.h"
+#include "settings/config.h"
 
 static void print_difference(void *arg, const char *line) {
   progress_end(arg);

@@ -4,15 +4,15 @@
 #include "agent/report.h"
 #include "agent/watch.h"
 #include "base/check.h"
-#include "settings/config.h"
 #include "base/stop.h"
 #include "cli/client_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output_options.h"
-#include "server/service_notify.h"
 #include "media/media.h"
 #include "meter/labels.h"
+#include "server/service_notify.h"
+#include "settings/config.h"
 
 #define SETTLE_DEFAULT_MS 2000
 #define SETTLE_MAX_MS (UINT64_C(24) * 3600 * 1000)

@@ -23,8 +23,8 @@
 #include "http/endpoints.h"
 #include "http/waiter.h"
 #include "ingest/commit/answer.h"
-#include "ingest/read/parsers.h"
 #include "ingest/commit/trace.h"
+#include "ingest/read/parsers.h"
 #include "meter/rfc3339.h"
 #include "sources/sources.h"
 

@@ -9,10 +9,10 @@
 #include "http/endpoints.h"
 #include "http/waiter.h"
 #include "ingest/commit/answer.h"
+#include "ingest/commit/trace.h"
 #include "ingest/read/content_type.h"
 #include "ingest/read/event.h"
 #include "ingest/read/parsers.h"
-#include "ingest/commit/trace.h"
 
 #define PATH "/v1/events"
 #define PATH_ALIAS "/api/v1/events"

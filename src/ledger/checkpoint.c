@@ -18,8 +18,8 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/wait.h"
-#include "ledger/places.h"
 #include "ledger/index/run_writer.h"
+#include "ledger/places.h"
 #include "ledger/state.h"
 
 #define SHORTAGE_RETRY_MS 2000

@@ -16,9 +16,9 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "ledger/totals/cells.h"
 #include "ledger/index/entry.h"
 #include "ledger/index/pieces.h"
+#include "ledger/totals/cells.h"
 #include "ledger/totals/puts.h"
 #include "meter/usage.h"
 

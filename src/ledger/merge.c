@@ -29,8 +29,8 @@
 #include "base/wait.h"
 #include "ledger/index/run_format.h"
 #include "ledger/index/run_writer.h"
-#include "ledger/state.h"
 #include "ledger/index/union.h"
+#include "ledger/state.h"
 
 #define MERGE_FAN_IN 4u
 #define MERGE_RUNS_MAX 16u /* in one merge */

@@ -9,16 +9,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ledger/log/block.h"
 #include "ledger/catalogue/catalogue_write.h"
 #include "ledger/dates.h"
 #include "ledger/delta.h"
 #include "ledger/index/identities.h"
-#include "ledger/ledger.h"
-#include "ledger/log/log.h"
-#include "ledger/past.h"
-#include "ledger/log/presence.h"
 #include "ledger/index/run_list.h"
+#include "ledger/ledger.h"
+#include "ledger/log/block.h"
+#include "ledger/log/log.h"
+#include "ledger/log/presence.h"
+#include "ledger/past.h"
 #include "ledger/totals/totals.h"
 
 /* A codec name that a staged record brings into its project. */

@@ -23,8 +23,8 @@
 #include "media/order.h"
 #include "media/ts.h"
 #include "media/webp.h"
-#include "media/zeros.h"
 #include "media/whole.h"
+#include "media/zeros.h"
 
 #define SLACK_S 1.0 /* the last packet may end this much before the end that a container states */
 #define RATE_PROBE 25

@@ -7,8 +7,8 @@
 #ifndef CODECMETER_CLI_CONTROL_H
 #define CODECMETER_CLI_CONTROL_H
 
-#include "base/bytes.h"
 #include "admin/admin.h"
+#include "base/bytes.h"
 #include "server/datadir.h"
 
 struct control;

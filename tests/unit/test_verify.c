@@ -11,11 +11,11 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "ledger/log/block.h"
+#include "ledger/index/run_writer.h"
 #include "ledger/ledger.h"
+#include "ledger/log/block.h"
 #include "ledger/log/log.h"
 #include "ledger/totals/rows.h"
-#include "ledger/index/run_writer.h"
 
 #define T0 INT64_C(1500220800000)
 #define RECORDS 60

@@ -27,9 +27,9 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "ledger/care/backup.h"
+#include "ledger/care/side_files.h"
 #include "ledger/ledger.h"
 #include "ledger/log/log.h"
-#include "ledger/care/side_files.h"
 #include "meter/rfc3339.h"
 
 #define LABEL "backup"

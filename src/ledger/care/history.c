@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "ledger/log/log.h"
 #include "ledger/care/snapshot.h"
+#include "ledger/log/log.h"
 
 struct positions {
   uint64_t *items;

@@ -4,8 +4,8 @@
 #ifndef CODECMETER_LEDGER_SNAPSHOT_H
 #define CODECMETER_LEDGER_SNAPSHOT_H
 
-#include "ledger/ledger.h"
 #include "ledger/index/run_list.h"
+#include "ledger/ledger.h"
 #include "ledger/totals/totals.h"
 
 struct snapshot {

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "ledger/care/snapshot.h"
 #include "ledger/catalogue/catalogue_write.h"
-#include "ledger/totals/cells.h"
 #include "ledger/ledger.h"
 #include "ledger/log/log.h"
-#include "ledger/care/snapshot.h"
+#include "ledger/totals/cells.h"
 
 /* A number of entries and the sum of their hashes, modulo 2^64. */
 struct tally {

@@ -8,9 +8,9 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "ledger/catalogue/catalogue_write.h"
 #include "ledger/log/hash.h"
 #include "meter/codec.h"
-#include "ledger/catalogue/catalogue_write.h"
 
 struct key_state {
   struct key info;

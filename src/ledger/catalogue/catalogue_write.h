@@ -7,8 +7,8 @@
 #define CODECMETER_LEDGER_CATALOGUE_WRITE_H
 
 #include "ledger/catalogue.h"
-#include "ledger/totals/puts.h"
 #include "ledger/log/record.h"
+#include "ledger/totals/puts.h"
 #include "ledger/totals/totals.h"
 #include "meter/codec.h"
 

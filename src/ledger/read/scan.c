@@ -14,8 +14,8 @@
 
 #include "base/check.h"
 #include "base/lock.h"
-#include "ledger/state.h"
 #include "ledger/read/view.h"
+#include "ledger/state.h"
 
 _Static_assert(SCAN_PIECE == PIECE_ENTRIES, "the header states the cost of a piece");
 

@@ -8,9 +8,9 @@
 
 #include "base/check.h"
 #include "base/vector.h"
+#include "ledger/read/view.h"
 #include "ledger/scan.h"
 #include "ledger/state.h"
-#include "ledger/read/view.h"
 
 /* A block in a cache takes its bytes and a list of its names. */
 #define CACHE_BYTES (4u << 20)

@@ -5,8 +5,8 @@
 #define CODECMETER_LEDGER_VIEW_H
 
 #include "ledger/delta.h"
-#include "ledger/ledger.h"
 #include "ledger/index/run_list.h"
+#include "ledger/ledger.h"
 
 /* A delta, held, as it was shown when the view was taken. */
 struct view_delta {

@@ -12,11 +12,11 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "ledger/totals/cells.h"
+#include "ledger/index/run.h"
 #include "ledger/log/log.h"
+#include "ledger/totals/cells.h"
 #include "ledger/totals/puts.h"
 #include "ledger/totals/rows.h"
-#include "ledger/index/run.h"
 #include "meter/usage.h"
 #include "meter/zone.h"
 
