@@ -176,7 +176,7 @@ static void refuse_project(struct recorder *recorder, const char *path, const ch
 /* A finished file, and what has become of its outputs so far. */
 struct taking {
   struct recorder *recorder;
-  struct place *place;
+  struct watch_memory *memory;
   const char *path;
   const struct stat *st;
   const char *project; /* NULL: the token's */
@@ -206,11 +206,11 @@ static uint64_t size_of(const struct media_output *output) {
 
 /* `watch` gives no ids of its own, so the report's id is the identity of the media. */
 static void remember_output(const struct taking *taking, const struct report *report, const struct media_output *output) {
-  struct place_output recorded = {
+  struct watch_memory_output recorded = {
       .size = size_of(output), .time_s = report->time_ms / 1000, .duration_ms = report->duration_ms};
   bool fits = str_copy(str_of(report->id), recorded.id, sizeof recorded.id);
   CHECK(fits);
-  place_remember_output(taking->place, output->name, &recorded);
+  watch_memory_remember_output(taking->memory, output->name, &recorded);
 }
 
 /* Keeps an event in the spool whose project the server does not take. */
@@ -275,15 +275,15 @@ static void say_dry(const struct taking *taking, const struct report *report) {
 /* A file that the output plays, among others or in part, and that was recorded by itself. NULL: none. */
 static const char *find_counted(const struct taking *taking, const struct media_output *output) {
   struct stat st;
-  enum place_status status;
+  enum watch_memory_status status;
   const char *before = "";
   for (size_t i = 0; i < output->span_count; i++) {
     const struct media_span *span = &output->spans[i];
     if (strcmp(span->path, before) == 0 || strcmp(span->path, taking->path) == 0) continue;
     before = span->path;
-    if (lstat(span->path, &st) != 0 || !place_find(taking->place, span->path, &st, &status)) continue;
+    if (lstat(span->path, &st) != 0 || !watch_memory_find(taking->memory, span->path, &st, &status)) continue;
     bool is_whole = output->span_count == 1 && span->offset == 0 && span->size == (uint64_t)st.st_size;
-    if (status == PLACE_DONE && !is_whole) return span->path;
+    if (status == WATCH_MEMORY_DONE && !is_whole) return span->path;
   }
   return NULL;
 }
@@ -292,8 +292,8 @@ static const char *find_counted(const struct taking *taking, const struct media_
 
 /* *ret: what was recorded of the output that this one begins with and goes on; NULL: nothing. */
 static int find_continued(const struct taking *taking, const struct media_output *output,
-                          const struct place_output **ret, struct err *err) {
-  const struct place_output *before = place_find_output(taking->place, output->name);
+                          const struct watch_memory_output **ret, struct err *err) {
+  const struct watch_memory_output *before = watch_memory_find_output(taking->memory, output->name);
   char id[IDENTITY_SIZE];
   *ret = NULL;
   if (before == NULL || size_of(output) <= before->size) return 0;
@@ -327,7 +327,7 @@ static void append_labels(struct buf *out, struct str set) {
 }
 
 /* What was recorded, what there is now, and the commands. */
-static void explain_continued(const struct taking *taking, const struct report *report, const struct place_output *before,
+static void explain_continued(const struct taking *taking, const struct report *report, const struct watch_memory_output *before,
                               struct buf *out) {
   bool is_remux = taking->recorder->options.as.kind == REPORT_REMUX;
   const char *source = strcmp(report->source, "file") != 0 ? report->source : NULL;
@@ -348,7 +348,7 @@ static void explain_continued(const struct taking *taking, const struct report *
 }
 
 /* A note in rejected/, one for each output, so that nothing is lost. */
-static int note_continued(const struct taking *taking, const struct report *report, const struct place_output *before,
+static int note_continued(const struct taking *taking, const struct report *report, const struct watch_memory_output *before,
                           const char *reason, struct err *err) {
   const struct spool *spool = &taking->recorder->outbox.spool;
   const struct spool_lost lost = {.output = report->name,
@@ -363,7 +363,7 @@ static int note_continued(const struct taking *taking, const struct report *repo
   return result == 0 ? spool_note_unmetered(spool, name, &lost, reason, err) : result;
 }
 
-static int take_continued(struct taking *taking, const struct report *report, const struct place_output *before,
+static int take_continued(struct taking *taking, const struct report *report, const struct watch_memory_output *before,
                           struct err *err) {
   SCOPED(buf_fini) struct buf reason = {0};
   explain_continued(taking, report, before, &reason);
@@ -398,7 +398,7 @@ static int take_output(struct taking *taking, const struct report *report, const
     taking->is_incomplete = true;
     return 0;
   }
-  const struct place_output *before;
+  const struct watch_memory_output *before;
   int result = find_continued(taking, output, &before, err);
   if (result == 0 && before != NULL) return take_continued(taking, report, before, err);
   if (result != 0 || !taking->recorder->options.is_dry)
@@ -410,14 +410,14 @@ static int take_output(struct taking *taking, const struct report *report, const
 /* The files that a list plays are no outputs of their own, if its outputs count. */
 static void remember_parts(const struct taking *taking, const struct media *media) {
   struct stat st;
-  enum place_status status;
-  const char *root = place_root(taking->place);
+  enum watch_memory_status status;
+  const char *root = watch_memory_root(taking->memory);
   for (size_t i = 0; i < media->parts.count; i++) {
     const char *part = media->parts.items[i];
     if (strcmp(part, taking->path) == 0 || !file_is_below(part, root)) continue;
     if (!wanted_has(taking->recorder->options.wanted, part + strlen(root)) || lstat(part, &st) != 0) continue;
-    bool is_counted = place_find(taking->place, part, &st, &status) && status == PLACE_DONE;
-    if (!is_counted) place_remember(taking->place, part, &st, PLACE_PART);
+    bool is_counted = watch_memory_find(taking->memory, part, &st, &status) && status == WATCH_MEMORY_DONE;
+    if (!is_counted) watch_memory_remember(taking->memory, part, &st, WATCH_MEMORY_PART);
   }
 }
 
@@ -439,25 +439,25 @@ static int take_outputs(struct taking *taking, const struct reports *reports, st
   if (result != 0 || taking->is_held) return result;
   (void)g_hash_table_remove(taking->recorder->held, taking->path);
   remember_parts(taking, &reports->media);
-  place_remember(taking->place, taking->path, taking->st, taking->is_incomplete ? PLACE_FAILED : PLACE_DONE);
+  watch_memory_remember(taking->memory, taking->path, taking->st, taking->is_incomplete ? WATCH_MEMORY_FAILED : WATCH_MEMORY_DONE);
   return 0;
 }
 
 /* A renamed file is not measured again. Nor does it count again if its new path gives another project. */
-static bool is_renamed(const struct recorder *recorder, struct place *place, const char *path,
+static bool is_renamed(const struct recorder *recorder, struct watch_memory *memory, const char *path,
                        const struct stat *st) {
-  enum place_status status;
-  const char *twin = place_twin(place, path, st, &status);
+  enum watch_memory_status status;
+  const char *twin = watch_memory_twin(memory, path, st, &status);
   if (twin == NULL) return false;
   bool has_new_name = strcmp(twin, path) != 0; /* else it is back under its old name */
-  if (has_new_name && status != PLACE_PART && !recorder->options.quiet) {
+  if (has_new_name && status != WATCH_MEMORY_PART && !recorder->options.quiet) {
     SCOPED_MALLOC char *shown = str_printable(str_of(path)), *shown_twin = str_printable(str_of(twin));
     (void)printf("%s: the same file as %s, not recorded again\n", shown, shown_twin);
     (void)fflush(stdout);
   }
-  const struct place_output *recorded = place_find_output(place, twin);
-  if (recorded != NULL && has_new_name) place_remember_output(place, path, recorded);
-  place_remember(place, path, st, status);
+  const struct watch_memory_output *recorded = watch_memory_find_output(memory, twin);
+  if (recorded != NULL && has_new_name) watch_memory_remember_output(memory, path, recorded);
+  watch_memory_remember(memory, path, st, status);
   return true;
 }
 
@@ -502,7 +502,7 @@ static int take_failure(struct taking *taking, const struct media *media, int re
   }
   bool is_part = result == -ERR_MEDIA && media->refusal == MEDIA_REFUSED_PART;
   if (!is_part) recorder_complain(taking->recorder, taking->path, err);
-  place_remember(taking->place, taking->path, taking->st, PLACE_FAILED);
+  watch_memory_remember(taking->memory, taking->path, taking->st, WATCH_MEMORY_FAILED);
   *ret = RECORDED_DONE;
   return 0;
 }
@@ -573,7 +573,7 @@ static struct str join_labels(const struct recorder_options *options, const stru
   return str_make(out, len);
 }
 
-int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
+int recorder_take(struct recorder *recorder, struct watch_memory *memory, const char *path, const struct stat *st,
                   enum recorded *ret, struct stat *ret_now, struct err *err) {
   const struct recorder_options *options = &recorder->options;
   struct report_options reporting = {.project = options->settings->project,
@@ -583,9 +583,9 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
   struct path_fields fields = {.project = ""};
   char labels[LABELS_SIZE_MAX];
   *ret = RECORDED_DONE;
-  if (place_knows(place, path, st) || is_renamed(recorder, place, path, st)) return 0;
+  if (watch_memory_knows(memory, path, st) || is_renamed(recorder, memory, path, st)) return 0;
   if (options->pattern != NULL &&
-      path_pattern_match(options->pattern, path + strlen(place_root(place)), &fields, err) != 0) {
+      path_pattern_match(options->pattern, path + strlen(watch_memory_root(memory)), &fields, err) != 0) {
     (void)err_prefix(err, "%s: not recorded", path);
     recorder_complain(recorder, path, err);
     *ret = RECORDED_PATHLESS;
@@ -600,7 +600,7 @@ int recorder_take(struct recorder *recorder, struct place *place, const char *pa
     return 0;
   }
   struct taking taking = {.recorder = recorder,
-                          .place = place,
+                          .memory = memory,
                           .path = path,
                           .st = st,
                           .project = reporting.project,

@@ -9,9 +9,9 @@
 
 #include "agent/client.h"
 #include "agent/path_pattern.h"
-#include "agent/place.h"
 #include "agent/report.h"
 #include "agent/wanted.h"
+#include "agent/watch_memory.h"
 #include "base/err.h"
 
 /* In the reason of an output that is not recorded, because it begins with one that was. */
@@ -51,7 +51,7 @@ enum recorded {
 };
 /* Takes a file of the place. st: its state when it was found to be finished. An error ends the watch: -ERR_MISSING,
  * the media libraries are missing. */
-MUST_USE int recorder_take(struct recorder *recorder, struct place *place, const char *path, const struct stat *st,
+MUST_USE int recorder_take(struct recorder *recorder, struct watch_memory *memory, const char *path, const struct stat *st,
                            enum recorded *ret, struct stat *ret_now, struct err *err);
 
 /* Sends the events that wait in the spool, if it is time for that or the server was just reached. */

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "agent/file_writer.h"
 #include "agent/identity.h"
 #include "agent/report_ids.h"
-#include "agent/writer.h"
 #include "auth/digest.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -185,10 +185,10 @@ static int check_media_unchanged(struct before *before, const struct media_outpu
 
 /* -ERR_BUSY: somebody still writes to the path, or to a file that the output plays. */
 static int check_writers(const struct before *before, const struct media_output *media, struct err *err) {
-  int result = writer_check(before->path, err);
+  int result = file_writer_check(before->path, err);
   for (size_t i = 0; i < media->span_count && result == 0; i++) {
     bool again = i > 0 && strcmp(media->spans[i].path, media->spans[i - 1].path) == 0; /* ranges of one file */
-    if (!again) result = writer_check(media->spans[i].path, err);
+    if (!again) result = file_writer_check(media->spans[i].path, err);
   }
   return result;
 }
@@ -197,9 +197,9 @@ static int check_writers(const struct before *before, const struct media_output 
  * -ERR_IO: it changed while it was read. */
 static int check_refused(const struct before *before, const struct media *media, struct err *err) {
   bool may_change = media->refusal == MEDIA_REFUSED_BROKEN || media->refusal == MEDIA_REFUSED_UNFINISHED;
-  int result = may_change ? writer_check(before->path, err) : 0;
+  int result = may_change ? file_writer_check(before->path, err) : 0;
   for (size_t i = 0; may_change && i < media->parts.count && result == 0; i++)
-    result = writer_check(media->parts.items[i], err);
+    result = file_writer_check(media->parts.items[i], err);
   return result == 0 ? check_unchanged(before, before->path, err) : result;
 }
 

@@ -75,7 +75,7 @@ void reports_fini(struct reports *reports);
 
 /* Measures a path and makes the event of each of its outputs. 0: at least one output is measured. -ERR_MEDIA: there is
  * no such file, or it cannot be measured. -ERR_IO: it cannot be read now, or it changed while it was measured; another
- * try may succeed. -ERR_BUSY: a process has it, or a file that it plays, open for writing (agent/writer.h): it is not
+ * try may succeed. -ERR_BUSY: a process has it, or a file that it plays, open for writing (agent/file_writer.h): it is not
  * finished. -ERR_USAGE: report_check_options; or options->id is given, and the path gives several outputs; or
  * the ids would be too long. Other errors: those of media_probe.
  * With options->ids, distinct files with one identity get the ids ID, ID#2, ID#3 …, unless the user chose the ids.

@@ -13,13 +13,13 @@
 #include <sys/stat.h>
 
 #include "agent/claims.h"
+#include "agent/file_writer.h"
 #include "agent/pending.h"
-#include "agent/place.h"
 #include "agent/pulse.h"
 #include "agent/recorder.h"
 #include "agent/spool.h"
+#include "agent/watch_memory.h"
 #include "agent/watcher.h"
-#include "agent/writer.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -61,9 +61,9 @@ static bool is_stopped(const struct watch *watch) { return watch->options->setti
 
 /* ---- files that may be new ---- */
 
-static struct place *place_of(const struct watch *watch, const char *path) {
+static struct watch_memory *watch_memory_of(const struct watch *watch, const char *path) {
   for (guint i = 0; i < watch->places->len; i++) {
-    if (file_is_below(path, place_root(watch->places->pdata[i]))) return watch->places->pdata[i];
+    if (file_is_below(path, watch_memory_root(watch->places->pdata[i]))) return watch->places->pdata[i];
   }
   return NULL;
 }
@@ -117,21 +117,21 @@ static int64_t ns_of(struct timespec time) { return (int64_t)time.tv_sec * 10000
 
 /* True if a file was finished before the first watch began: it is not recorded. The first look finds such files, and
  * a later one in a directory that the first could not look into. */
-static bool is_from_before(const struct watch *watch, const struct place *place, const char *path,
+static bool is_from_before(const struct watch *watch, const struct watch_memory *memory, const char *path,
                            const struct stat *st) {
   int64_t began_ns = ns_of(watch->started);
-  bool is_first = watch->is_looking && place_is_first(place);
-  if (watch->options->existing || (!is_first && !place_find_unseen(place, path, &began_ns))) return false;
-  return ns_of(st->st_ctim) / 1000000 < began_ns / 1000000 && writer_of(path) != WRITER_THERE;
+  bool is_first = watch->is_looking && watch_memory_is_first(memory);
+  if (watch->options->existing || (!is_first && !watch_memory_find_unseen(memory, path, &began_ns))) return false;
+  return ns_of(st->st_ctim) / 1000000 < began_ns / 1000000 && file_writer_of(path) != FILE_WRITER_THERE;
 }
 
 static void take_reported(struct watch *watch, const char *path, bool may_be_open) {
-  struct place *place = place_of(watch, path);
+  struct watch_memory *memory = watch_memory_of(watch, path);
   struct pending_file file = {.may_be_open = may_be_open};
-  if (place == NULL || !wanted_has(&watch->options->wanted, path + strlen(place_root(place)))) return;
-  if (!look_at(watch, path, &file, &file.st) || place_knows(place, path, &file.st)) return;
-  if (is_from_before(watch, place, path, &file.st)) {
-    place_remember(place, path, &file.st, PLACE_BEFORE);
+  if (memory == NULL || !wanted_has(&watch->options->wanted, path + strlen(watch_memory_root(memory)))) return;
+  if (!look_at(watch, path, &file, &file.st) || watch_memory_knows(memory, path, &file.st)) return;
+  if (is_from_before(watch, memory, path, &file.st)) {
+    watch_memory_remember(memory, path, &file.st, WATCH_MEMORY_BEFORE);
     watch->is_unsaved = true;
     ++watch->passed_over;
     return;
@@ -151,9 +151,9 @@ static void on_made(void *arg, const char *path) { take_one(arg, path, true); }
 /* What the first look cannot see must not pass for new when it is seen. */
 static void on_trouble(void *arg, const char *path, const struct err *err) {
   struct watch *watch = arg;
-  struct place *place = place_of(watch, path);
-  bool is_first = place != NULL && watch->is_looking && place_is_first(place);
-  if (is_first && !watch->options->existing) place_remember_unseen(place, path, ns_of(watch->started));
+  struct watch_memory *memory = watch_memory_of(watch, path);
+  bool is_first = memory != NULL && watch->is_looking && watch_memory_is_first(memory);
+  if (is_first && !watch->options->existing) watch_memory_remember_unseen(memory, path, ns_of(watch->started));
   char *key = strdup(path);
   CHECK(key != NULL);
   (void)g_hash_table_add(watch->troubled, key);
@@ -164,7 +164,7 @@ static bool is_troubled(void *troubled, const char *dir) { return g_hash_table_c
 
 static void forget_unseen(struct watch *watch) {
   for (guint i = 0; i < watch->places->len; i++)
-    place_forget_unseen(watch->places->pdata[i], is_troubled, watch->troubled);
+    watch_memory_forget_unseen(watch->places->pdata[i], is_troubled, watch->troubled);
 }
 
 /* Looks again at directories that could not be watched or read: the cause may have passed. */
@@ -202,7 +202,7 @@ static int lose(struct watch *watch, const char *path, struct pending_file *file
   bool is_known =
       pending_any(watch->pending, is_other_name, &file->st) || recorder_has_event(watch->recorder, path, &file->st);
   for (guint i = 0; i < watch->places->len && !is_known; i++)
-    is_known = place_has_file(watch->places->pdata[i], &file->st);
+    is_known = watch_memory_has_file(watch->places->pdata[i], &file->st);
   if (is_known) return result;
   (void)err_set(&gone, ERR_NOT_FOUND, "%s: it went away before it was recorded, so it is not counted", path);
   recorder_complain(watch->recorder, path, &gone);
@@ -212,7 +212,7 @@ static int lose(struct watch *watch, const char *path, struct pending_file *file
 static int record(struct watch *watch, const char *path, struct pending_file *file, struct err *err) {
   enum recorded recorded;
   struct stat now;
-  int result = recorder_take(watch->recorder, place_of(watch, path), path, &file->st, &recorded, &now, err);
+  int result = recorder_take(watch->recorder, watch_memory_of(watch, path), path, &file->st, &recorded, &now, err);
   if (result != 0) return result;
   watch->is_unsaved = true;
   switch (recorded) {
@@ -253,9 +253,9 @@ static bool is_held_back(struct watch *watch, const char *path, struct pending_f
 /* How long to wait for a possible writer; 0: nobody writes to the file. A file that was reported only as made is
  * reported again when it is closed, so it can wait longer. */
 static int64_t rest_of_writing(const struct watch *watch, const char *path, const struct pending_file *file) {
-  enum writer writer = writer_of(path);
-  if (writer == WRITER_THERE) return settling(watch);
-  return writer == WRITER_UNKNOWN && file->may_be_open ? rest_of(OPEN_PATIENCE_MS, &file->st) : 0;
+  enum file_writer writer = file_writer_of(path);
+  if (writer == FILE_WRITER_THERE) return settling(watch);
+  return writer == FILE_WRITER_UNKNOWN && file->may_be_open ? rest_of(OPEN_PATIENCE_MS, &file->st) : 0;
 }
 
 /* With --once, a file that is not ready is left to the next run. */
@@ -278,9 +278,9 @@ static int save(struct watch *watch, struct err *err) {
   if (watch->options->dry) return 0;
   int result = 0;
   for (guint i = 0; result == 0 && i < watch->places->len; i++) {
-    struct place *place = watch->places->pdata[i];
-    result = place_save(place, err);
-    if (place_patience_ms(place) > patience_ms) patience_ms = place_patience_ms(place);
+    struct watch_memory *memory = watch->places->pdata[i];
+    result = watch_memory_save(memory, err);
+    if (watch_memory_patience_ms(memory) > patience_ms) patience_ms = watch_memory_patience_ms(memory);
   }
   watch->is_unsaved = result != 0;
   watch->save_ms = now_ms() + (result == 0 ? patience_ms : SAVE_AGAIN_MS);
@@ -288,9 +288,9 @@ static int save(struct watch *watch, struct err *err) {
 }
 
 static bool is_twin(void *arg, const char *path, const struct pending_file *file) {
-  const struct place *place = arg;
-  enum place_status status;
-  return file_is_below(path, place_root(place)) && place_twin(place, path, &file->st, &status) != NULL;
+  const struct watch_memory *memory = arg;
+  enum watch_memory_status status;
+  return file_is_below(path, watch_memory_root(memory)) && watch_memory_twin(memory, path, &file->st, &status) != NULL;
 }
 
 /* At most once between two calls of hear. Does not forget the old name of a renamed file while its new name is
@@ -299,8 +299,8 @@ static void prune(struct watch *watch) {
   if (!watch->has_heard) return;
   watch->has_heard = false;
   for (guint i = 0; i < watch->places->len; i++) {
-    struct place *place = watch->places->pdata[i];
-    if (place_may_prune(place) && !pending_any(watch->pending, is_twin, place)) place_prune(place);
+    struct watch_memory *memory = watch->places->pdata[i];
+    if (watch_memory_may_prune(memory) && !pending_any(watch->pending, is_twin, memory)) watch_memory_prune(memory);
   }
 }
 
@@ -387,26 +387,26 @@ int watch_go_on(struct watch *watch, struct err *err) {
 
 /* ---- start and end ---- */
 
-static void close_place(void *place) { place_close(place); }
+static void close_place(void *memory) { watch_memory_close(memory); }
 
 static int open_place(struct watch *watch, const char *dir, const char *name, struct err *err) {
   SCOPED_MALLOC char *root = realpath(name, NULL);
   struct stat st;
-  struct place *place = NULL;
+  struct watch_memory *memory = NULL;
   if (root == NULL || stat(root, &st) != 0) return err_set_errno(err, ERR_USAGE, errno, "%s", name);
   if (!S_ISDIR(st.st_mode)) return err_set(err, ERR_USAGE, "%s: not a directory", name);
   if (access(root, R_OK | X_OK) != 0) return err_set_errno(err, ERR_DENIED, errno, "%s", name);
   for (guint i = 0; i < watch->places->len; i++) {
-    const char *other = place_root(watch->places->pdata[i]);
+    const char *other = watch_memory_root(watch->places->pdata[i]);
     if (!file_is_below(root, other) && !file_is_below(other, root)) continue;
     return err_set(err, ERR_USAGE, "%s and %s: one contains the other; name only the upper one", name, other);
   }
-  int result = watch->options->dry ? place_look(dir, root, &place, err) : place_open(dir, root, &place, err);
+  int result = watch->options->dry ? watch_memory_look(dir, root, &memory, err) : watch_memory_open(dir, root, &memory, err);
   if (result != 0) return result;
-  if (watch->options->existing) place_forget(place, PLACE_BEFORE);
-  if (watch->options->existing) place_forget(place, PLACE_UNSEEN);
-  if (watch->options->as.media.rate_num != 0) place_forget(place, PLACE_FAILED); /* for want of a rate, perhaps */
-  g_ptr_array_add(watch->places, place);
+  if (watch->options->existing) watch_memory_forget(memory, WATCH_MEMORY_BEFORE);
+  if (watch->options->existing) watch_memory_forget(memory, WATCH_MEMORY_UNSEEN);
+  if (watch->options->as.media.rate_num != 0) watch_memory_forget(memory, WATCH_MEMORY_FAILED); /* for want of a rate, perhaps */
+  g_ptr_array_add(watch->places, memory);
   return 0;
 }
 
@@ -424,7 +424,7 @@ static void begin_pulse(struct watch *watch) {
   SCOPED(buf_fini) struct buf command = {0};
   buf_text(&command, "watch");
   for (guint i = 0; i < watch->places->len; i++)
-    buf_printf(&command, " %s", place_root(watch->places->pdata[i]));
+    buf_printf(&command, " %s", watch_memory_root(watch->places->pdata[i]));
   recorder_begin_pulse(watch->recorder, buf_view(&command), watch->options->once ? 0 : PULSE_INTERVAL_MS);
 }
 
@@ -470,7 +470,7 @@ void watch_close(struct watch *watch) {
 static void say_ready(const struct watch *watch) {
   (void)printf("watching");
   for (guint i = 0; i < watch->places->len; i++) {
-    SCOPED_MALLOC char *shown = str_printable(str_of(place_root(watch->places->pdata[i])));
+    SCOPED_MALLOC char *shown = str_printable(str_of(watch_memory_root(watch->places->pdata[i])));
     (void)printf(" %s", shown);
   }
   (void)printf("\n");
@@ -484,7 +484,7 @@ int watch_look_round(struct watch *watch, struct err *err) {
   int result = once ? 0 : watcher_open(&watch->hooks, &watch->watcher, err);
   watch->is_looking = true;
   for (guint i = 0; result == 0 && i < watch->places->len; i++) {
-    const char *root = place_root(watch->places->pdata[i]);
+    const char *root = watch_memory_root(watch->places->pdata[i]);
     result = once ? watcher_scan(&watch->hooks, root, err) : watcher_add(watch->watcher, root, watch->names[i], err);
   }
   watch->is_looking = false;

@@ -21,8 +21,8 @@
 #include "cli/progress.h"
 #include "import/documents.h"
 #include "import/notices.h"
-#include "import/place.h"
 #include "import/rejects.h"
+#include "import/resume.h"
 #include "import/sender.h"
 #include "import/source.h"
 #include "settings/config.h"
@@ -51,7 +51,7 @@ struct importing {
   bool is_file;     /* it can be sought, and a place is kept */
   char *place_path; /* NULL: none is kept */
   char print[IMPORT_PRINT_SIZE];
-  struct import_place place; /* behind the last batch that was answered */
+  struct import_resume place; /* behind the last batch that was answered */
   uint64_t counts[IMPORT_COUNTS];
   uint64_t before;           /* rows or documents of earlier runs */
   uint64_t batches, remarks; /* of this run */
@@ -216,7 +216,7 @@ static void tell_ignored(void *arg, uint64_t line, struct str remark) {
       importing->remarks == REMARKS_MAX ? "; more of what is ignored is only counted" : "");
 }
 
-static void open_notices(struct importing *importing, const struct exchange_patience *patience) {
+static void open_notices(struct importing *importing, const struct import_patience *patience) {
   const struct import_options *options = importing->options;
   const struct import_notices_options how = {
       .client = importing->client,
@@ -236,7 +236,7 @@ static void open_notices(struct importing *importing, const struct exchange_pati
 }
 
 static int open_sender(struct importing *importing, struct err *err) {
-  struct exchange_patience patience = {.waits = tell_wait, .arg = importing};
+  struct import_patience patience = {.waits = tell_wait, .arg = importing};
   const char *give_up = importing->options->give_up != NULL ? importing->options->give_up : GIVE_UP_DEFAULT;
   if (!config_duration(str_of(give_up), &patience.give_up_ms) || patience.give_up_ms > INT64_MAX) {
     return err_set(err, ERR_USAGE, "--give-up '%s' is not a duration like 30s, 10m or 2h", give_up);
@@ -282,7 +282,7 @@ static int take_print(struct importing *importing, struct err *err) {
   append_texts(&how, options->ignored);
   append_text(&how, import_rejects_path(importing->rejects));
   CHECK(!how.failed);
-  int result = import_place_print(importing->fd, importing->name, buf_view(&how), importing->print, err);
+  int result = import_resume_print(importing->fd, importing->name, buf_view(&how), importing->print, err);
   bytes_wipe(how.ptr, how.len);
   return result;
 }
@@ -299,14 +299,14 @@ static int save_place(struct importing *importing, struct err *err) {
   int result =
       import_rejects_sync(importing->rejects, err); /* the place must never be ahead of the file of rejects */
   if (result != 0) return result;
-  if (import_place_save(importing->place_path, importing->print, &importing->place, &why) != 0)
+  if (import_resume_save(importing->place_path, importing->print, &importing->place, &why) != 0)
     go_on_without_place(importing, &why);
   return 0;
 }
 
 /* Moves the place to the end of what was answered. */
 static void move_place(struct importing *importing) {
-  struct import_place *place = &importing->place;
+  struct import_resume *place = &importing->place;
   bool reads_documents = has_adapter(importing);
   place->offset =
       reads_documents ? import_documents_offset(importing->documents) : import_source_offset(importing->source);
@@ -315,7 +315,7 @@ static void move_place(struct importing *importing) {
   memcpy(place->counts, importing->counts, sizeof place->counts);
 }
 
-static int go_on(struct importing *importing, const struct import_place *place, struct err *err) {
+static int go_on(struct importing *importing, const struct import_resume *place, struct err *err) {
   int result = 0;
   if (has_adapter(importing))
     import_documents_seek(importing->documents, place->offset, place->line);
@@ -335,14 +335,14 @@ static int go_on(struct importing *importing, const struct import_place *place, 
 /* Begins at the place of an earlier run, or at the beginning. A pipe cannot be read again, so earlier rejects of a
  * pipe stay in their file. */
 static int begin(struct importing *importing, struct err *err) {
-  struct import_place place;
+  struct import_resume place;
   struct err why = {0};
   if (!importing->is_file) return 0;
   CHECK(asprintf(&importing->place_path, "%s" PLACE_SUFFIX, importing->name) >= 0);
   int result = take_print(importing, err);
   if (result != 0) return result;
   int loaded = importing->options->restart ? -ERR_NOT_FOUND
-                                           : import_place_load(importing->place_path, importing->print, &place, &why);
+                                           : import_resume_load(importing->place_path, importing->print, &place, &why);
   if (loaded == 0) return go_on(importing, &place, err);
   if (loaded != -ERR_NOT_FOUND) say(importing, "%s: starting at the beginning", why.text);
   import_rejects_begin(importing->rejects);
@@ -424,7 +424,7 @@ static int finish(struct importing *importing, int result, struct err *err) {
   int kept = result == 0 || is_answered ? import_rejects_sync(importing->rejects, &why) : 0;
   if (result != 0 && kept == 0 && is_answered) kept = save_place(importing, &why);
   if (result == 0 && kept == 0 && importing->place_path != NULL)
-    kept = import_place_remove(importing->place_path, &why);
+    kept = import_resume_remove(importing->place_path, &why);
   progress_end(&importing->progress);
   if (json || !options_quiet())
     import_summary_print(&summary, progress_seconds(&importing->progress), result == 0 && kept == 0, json);

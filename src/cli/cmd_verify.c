@@ -2,10 +2,10 @@
 #include <stdio.h>
 
 #include "adapt/quarantine.h"
-#include "cli/checkpoint.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/server_checkpoint.h"
 #include "ledger/ledger.h"
 #include "server/datadir.h"
 #include "settings/config.h"
@@ -72,7 +72,7 @@ static int verify_quarantine(const struct datadir *dir, struct progress *progres
  * the last checkpoint is compared, and the report says how far it reaches. */
 static void ask_for_checkpoint(const struct datadir *dir, struct progress *progress) {
   struct err err = {0};
-  if (checkpoint_wait(dir, progress, &err) == 0) return;
+  if (server_checkpoint_wait(dir, progress, &err) == 0) return;
   progress_end(progress);
   (void)fprintf(stderr, "codecmeter verify: there is no new checkpoint, so the last one is compared: %s\n", err.text);
 }

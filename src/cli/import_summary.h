@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "import/place.h"
+#include "import/resume.h"
 
 struct import_summary {
   const uint64_t *counts;    /* [IMPORT_COUNTS] */

@@ -43,8 +43,8 @@
 #include "http/access_log.h"
 #include "http/arriving.h"
 #include "http/connections.h"
-#include "http/judge.h"
 #include "http/query.h"
+#include "http/refuse.h"
 #include "http/waiting.h"
 
 /* RFC 8996 withdraws the older versions. */
@@ -186,7 +186,7 @@ static void begin(struct exchange *x, const char *method, const char *version) {
   x->begun = true;
   x->is_http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
   arriving_remove(x);
-  judge_head(x, has_nul(x, version));
+  refuse_by_head(x, has_nul(x, version));
 }
 
 /* How much of a refused body is read and dropped. */
@@ -226,8 +226,8 @@ static enum MHD_Result cut_off(struct exchange *x);
 /* Takes a piece of the body, or drops it. MHD_NO closes the connection. */
 static enum MHD_Result receive(struct exchange *x, const char *data, size_t len) {
   x->received += len;
-  if (!x->refused && x->received > x->route->body_max) judge_refuse_length(x);
-  if (!x->refused && !exchange_count(x->server, &x->counted, len)) judge_refuse_unavailable(x, HTTP_NO_ROOM);
+  if (!x->refused && x->received > x->route->body_max) refuse_length(x);
+  if (!x->refused && !exchange_count(x->server, &x->counted, len)) refuse_unavailable(x, HTTP_NO_ROOM);
   if (x->refused) {
     exchange_drop_body(x);
     return x->received <= drop_max(x) ? MHD_YES : cut_off(x);

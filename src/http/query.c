@@ -13,8 +13,8 @@
 #include "base/check.h"
 #include "http/connections.h"
 #include "http/http_mhd.h"
-#include "http/judge.h"
 #include "http/peer.h"
+#include "http/refuse.h"
 
 /* A buffer that grows to HTTP_PIECE by doubling may have twice that. */
 #define PIECE_CLAIM (2 * HTTP_PIECE)
@@ -75,7 +75,7 @@ static void refuse(struct exchange *x, const char *why) {
   end_query(x);
   free_piece(x);
   exchange_reset_reply(x);
-  judge_refuse_unavailable(x, why);
+  refuse_unavailable(x, why);
   answer(x);
 }
 

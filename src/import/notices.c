@@ -125,7 +125,7 @@ static int take_results(struct import_notices *notices, const struct answer *ans
 /* A document that the server cannot read is rejected: -ERR_RANGE. If it is the first one, nothing says that the
  * server would read another, and then the URL may be wrong: -ERR_DENIED. */
 static int refuse(const struct import_notices *notices, const struct json *top, struct err *err) {
-  int result = exchange_refusal(&notices->reply, top, err);
+  int result = import_request_refusal(&notices->reply, top, err);
   bool is_bad = notices->reply.status == 400 && notices->is_answered;
   if (is_bad) err->code = ERR_RANGE;
   return is_bad ? -ERR_RANGE : result;
@@ -133,11 +133,11 @@ static int refuse(const struct import_notices *notices, const struct json *top, 
 
 static int take_answer(struct import_notices *notices, struct err *err) {
   const struct client_reply *reply = &notices->reply;
-  SCOPED(arena_free_ref) struct arena *arena = arena_new(EXCHANGE_TREE(reply->body.len));
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(IMPORT_REPLY_TREE(reply->body.len));
   CHECK(arena != NULL);
   const struct json *top = NULL;
   struct answer answer;
-  int result = json_parse(notices->parser, arena, buf_view(&reply->body), EXCHANGE_DEPTH, &top, NULL);
+  int result = json_parse(notices->parser, arena, buf_view(&reply->body), IMPORT_REPLY_DEPTH, &top, NULL);
   if (result != 0 || top->type != JSON_OBJECT) top = NULL;
   if (reply->status != 200) return refuse(notices, top, err);
   if (top == NULL || !read_answer(top, &answer)) {
@@ -163,7 +163,7 @@ static int attempt(void *arg, struct err *err) {
 }
 
 static int send(struct import_notices *notices, struct err *err) {
-  int result = exchange_try(&notices->options.patience, &notices->reply, attempt, notices, err);
+  int result = import_request_try(&notices->options.patience, &notices->reply, attempt, notices, err);
   if (result == -ERR_LIMIT && notices->document.elements > 1) {
     import_documents_halve(notices->options.documents);
     return 0;

@@ -10,9 +10,9 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "import/documents.h"
-#include "import/exchange.h"
-#include "import/place.h"
 #include "import/rejects.h"
+#include "import/request.h"
+#include "import/resume.h"
 
 struct import_notices_options {
   struct client *client;
@@ -20,7 +20,7 @@ struct import_notices_options {
   struct import_rejects *rejects;
   const char *adapter;
   const char *project, *source, *id, *time; /* what the URL says, for the adapter; NULL: nothing */
-  struct exchange_patience patience;
+  struct import_patience patience;
   uint64_t *counts;                                             /* [IMPORT_COUNTS], incremented */
   void (*ignored)(void *arg, uint64_t line, struct str remark); /* called for each part that is no output */
   void *arg;

@@ -135,12 +135,12 @@ static int take_results(struct import_sender *sender, struct part part, const st
 
 static int take_answer(struct import_sender *sender, struct part part, struct err *err) {
   struct client_reply *reply = &sender->reply;
-  SCOPED(arena_free_ref) struct arena *arena = arena_new(EXCHANGE_TREE(reply->body.len));
+  SCOPED(arena_free_ref) struct arena *arena = arena_new(IMPORT_REPLY_TREE(reply->body.len));
   CHECK(arena != NULL);
   const struct json *top = NULL;
-  int result = json_parse(sender->parser, arena, buf_view(&reply->body), EXCHANGE_DEPTH, &top, NULL);
+  int result = json_parse(sender->parser, arena, buf_view(&reply->body), IMPORT_REPLY_DEPTH, &top, NULL);
   if (result != 0 || top->type != JSON_OBJECT) top = NULL;
-  if (reply->status != 200) return exchange_refusal(reply, top, err);
+  if (reply->status != 200) return import_request_refusal(reply, top, err);
   if (top == NULL || !is_whole(top, part.count)) {
     return err_set(err, ERR_DENIED,
                    "the answer lacks the outcome of some events; check that the URL leads to a codecmeter server");
@@ -167,7 +167,7 @@ static int attempt(void *arg, struct err *err) {
 
 static int send_part(struct import_sender *sender, struct part part, struct err *err) {
   struct attempt one = {.sender = sender, .part = part};
-  return exchange_try(&sender->options.patience, &sender->reply, attempt, &one, err);
+  return import_request_try(&sender->options.patience, &sender->reply, attempt, &one, err);
 }
 
 static int reject_alone(struct import_sender *sender, const struct entry *entry, struct err *err) {

@@ -9,14 +9,14 @@
 #include "agent/client.h"
 #include "base/bytes.h"
 #include "base/err.h"
-#include "import/exchange.h"
-#include "import/place.h"
 #include "import/rejects.h"
+#include "import/request.h"
+#include "import/resume.h"
 
 struct import_sender_options {
   struct client *client;
   struct import_rejects *rejects;
-  struct exchange_patience patience;
+  struct import_patience patience;
   uint64_t *counts; /* [IMPORT_COUNTS], incremented */
 };
 

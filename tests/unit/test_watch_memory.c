@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "agent/place.h"
+#include "agent/watch_memory.h"
 #include "base/file.h"
 
 #define NAMES 6
@@ -21,7 +21,7 @@
 
 static char dir[64], state[96], root[96];
 static unsigned versions, recorded[VERSIONS];
-static struct place *place;
+static struct watch_memory *memory;
 
 static int make_dir(void **unused) {
   (void)unused;
@@ -37,8 +37,8 @@ static int make_dir(void **unused) {
 static int remove_dir(void **unused) {
   (void)unused;
   struct err err;
-  place_close(place);
-  place = NULL;
+  watch_memory_close(memory);
+  memory = NULL;
   return file_remove_tree(dir, &err);
 }
 
@@ -82,19 +82,19 @@ static unsigned version_at(const char *path) {
 
 static void open_state(void) {
   struct err err = {0};
-  if (place != NULL) assert_int_equal(place_save(place, &err), 0);
-  place_close(place);
-  place = NULL;
-  if (place_open(state, root, &place, &err) != 0) fail_msg("%s", err.text);
+  if (memory != NULL) assert_int_equal(watch_memory_save(memory, &err), 0);
+  watch_memory_close(memory);
+  memory = NULL;
+  if (watch_memory_open(state, root, &memory, &err) != 0) fail_msg("%s", err.text);
 }
 
 /* What a watch does with a path. */
 static void look_at(const char *path) {
   struct stat st;
-  if (lstat(path, &st) != 0 || place_knows(place, path, &st)) return;
-  enum place_status status;
-  if (place_twin(place, path, &st, &status) == NULL) ++recorded[version_at(path)];
-  place_remember(place, path, &st, PLACE_DONE);
+  if (lstat(path, &st) != 0 || watch_memory_knows(memory, path, &st)) return;
+  enum watch_memory_status status;
+  if (watch_memory_twin(memory, path, &st, &status) == NULL) ++recorded[version_at(path)];
+  watch_memory_remember(memory, path, &st, WATCH_MEMORY_DONE);
 }
 
 static void look_at_all(void) {
@@ -153,7 +153,7 @@ static void test_any_changes(void **unused) {
     for (int step = 0; step < 150; step++) {
       for (unsigned changes = roll(5); changes > 0; changes--)
         change_something();
-      if (roll(4) == 0) place_prune(place);
+      if (roll(4) == 0) watch_memory_prune(memory);
       if (roll(4) == 0) open_state();
       look_at_all();
       check_recorded(seed);
@@ -183,7 +183,7 @@ static void test_a_name_used_again(void **unused) {
   write_version(path_of(3), O_EXCL);
   look_at_all();
   for (int i = 0; i < 3; i++)
-    place_prune(place);
+    watch_memory_prune(memory);
   assert_int_equal(rename(path_of(1), path_of(4)), 0);
   look_at_all();
   check_recorded(0);
@@ -199,24 +199,24 @@ static void test_pruning(void **unused) {
   write_version(path_of(0), 0);
   look_at_all();
   assert_int_equal(lstat(path_of(0), &st), 0);
-  assert_false(place_may_prune(place));
+  assert_false(watch_memory_may_prune(memory));
   for (unsigned i = 0; i < 2000; i++) {
     gone = st;
     gone.st_ino += i + 1;
     (void)snprintf(path, sizeof path, "%s/gone %u", root, i);
-    place_remember(place, path, &gone, PLACE_DONE);
+    watch_memory_remember(memory, path, &gone, WATCH_MEMORY_DONE);
   }
-  assert_true(place_may_prune(place));
-  place_prune(place);
-  assert_true(place_knows(place, path, &gone) && place_may_prune(place));
+  assert_true(watch_memory_may_prune(memory));
+  watch_memory_prune(memory);
+  assert_true(watch_memory_knows(memory, path, &gone) && watch_memory_may_prune(memory));
   open_state();
-  assert_true(place_knows(place, path, &gone) && place_may_prune(place));
-  place_prune(place);
-  assert_false(place_knows(place, path, &gone) || place_may_prune(place));
-  assert_true(place_knows(place, path_of(0), &st));
+  assert_true(watch_memory_knows(memory, path, &gone) && watch_memory_may_prune(memory));
+  watch_memory_prune(memory);
+  assert_false(watch_memory_knows(memory, path, &gone) || watch_memory_may_prune(memory));
+  assert_true(watch_memory_knows(memory, path_of(0), &st));
   open_state();
-  assert_false(place_knows(place, path, &gone));
-  assert_true(place_knows(place, path_of(0), &st));
+  assert_false(watch_memory_knows(memory, path, &gone));
+  assert_true(watch_memory_knows(memory, path_of(0), &st));
 }
 
 /* One that was put back with the same times is known, and is then renamed under its new inode. */
@@ -241,8 +241,8 @@ static char name[256]; /* of the state's file */
 static void compose_state(const struct stat *st, char status, const char *birth) {
   open_state(); /* so that there is one */
   open_state();
-  place_close(place);
-  place = NULL;
+  watch_memory_close(memory);
+  memory = NULL;
   (void)snprintf(name, sizeof name, "ls %s/watch-*.state", state);
   FILE *list = popen(name, "r");
   assert_true(list != NULL && fgets(name, sizeof name, list) != NULL);
@@ -269,9 +269,9 @@ static void test_damaged_status(void **unused) {
   for (size_t i = 0; i < sizeof letters; i++) {
     struct err err = {0};
     compose_state(&st, letters[i], " 5");
-    int result = place_open(state, root, &place, &err);
+    int result = watch_memory_open(state, root, &memory, &err);
     assert_int_equal(result, i < 4 ? -ERR_CORRUPT : 0);
-    if (result != 0) place = NULL;
+    if (result != 0) memory = NULL;
     if (result != 0) assert_non_null(strstr(err.text, "is damaged: remove it"));
     if (result != 0) assert_int_equal(unlink(name), 0);
   }
@@ -284,11 +284,11 @@ static void test_time_of_birth(void **unused) {
   struct statx born;
   struct stat st;
   char birth[32];
-  enum place_status status;
+  enum watch_memory_status status;
   open_state();
   write_version(path_of(0), 0);
   look_at_all();
-  assert_int_equal(place_save(place, NULL), 0);
+  assert_int_equal(watch_memory_save(memory, NULL), 0);
   assert_int_equal(statx(AT_FDCWD, path_of(0), 0, STATX_BTIME, &born), 0);
   if ((born.stx_mask & STATX_BTIME) == 0) skip();
   assert_int_equal(lstat(path_of(0), &st), 0);
@@ -296,10 +296,10 @@ static void test_time_of_birth(void **unused) {
   for (int other = 0; other < 3; other++) {
     (void)snprintf(birth, sizeof birth, " %jd", birth_ns + other);
     write_state(&st, other == 2 ? "" : birth);
-    assert_true(place_knows(place, path_of(0), &st));
+    assert_true(watch_memory_knows(memory, path_of(0), &st));
     if (other == 2) open_state(); /* written as it is now */
     assert_int_equal(rename(path_of(0), path_of(1)), 0);
-    assert_true((place_twin(place, path_of(1), &st, &status) == NULL) == (other == 1));
+    assert_true((watch_memory_twin(memory, path_of(1), &st, &status) == NULL) == (other == 1));
     assert_int_equal(rename(path_of(1), path_of(0)), 0);
   }
 }
@@ -307,7 +307,7 @@ static void test_time_of_birth(void **unused) {
 /* What was recorded is kept over restarts, as long as the file of the output is there. A state of an older version has none. */
 static void test_recorded_outputs(void **unused) {
   (void)unused;
-  static const struct place_output output = {.size = 123, .time_s = -5, .duration_ms = 3320, .id = "1:0123"};
+  static const struct watch_memory_output output = {.size = 123, .time_s = -5, .duration_ms = 3320, .id = "1:0123"};
   char rendition[160], path[128], other[128];
   struct err err;
   (void)snprintf(path, sizeof path, "%s/a b%%\n.mpd", root);
@@ -315,16 +315,16 @@ static void test_recorded_outputs(void **unused) {
   (void)snprintf(rendition, sizeof rendition, "%s#v1", path);
   write_version(path, 0);
   open_state();
-  assert_null(place_find_output(place, path));
-  place_remember_output(place, path, &(struct place_output){.size = 1, .id = "1:f"});
-  place_remember_output(place, path, &output);
-  place_remember_output(place, rendition, &output);
-  place_remember_output(place, other, &output); /* its file is gone */
+  assert_null(watch_memory_find_output(memory, path));
+  watch_memory_remember_output(memory, path, &(struct watch_memory_output){.size = 1, .id = "1:f"});
+  watch_memory_remember_output(memory, path, &output);
+  watch_memory_remember_output(memory, rendition, &output);
+  watch_memory_remember_output(memory, other, &output); /* its file is gone */
   open_state();
   const char *const names[] = {path, rendition, other};
   for (int pruned = 0; pruned < 3; pruned++) {
     for (int i = 0; i < 3; i++) {
-      const struct place_output *found = place_find_output(place, names[i]);
+      const struct watch_memory_output *found = watch_memory_find_output(memory, names[i]);
       if (i == 2 && pruned == 2) {
         assert_null(found);
         continue;
@@ -333,9 +333,9 @@ static void test_recorded_outputs(void **unused) {
       assert_true(found->size == 123 && found->time_s == -5 && found->duration_ms == 3320);
       assert_string_equal(found->id, "1:0123");
     }
-    place_prune(place);
+    watch_memory_prune(memory);
   }
-  assert_int_equal(place_save(place, &err), 0);
+  assert_int_equal(watch_memory_save(memory, &err), 0);
 }
 
 int main(void) {

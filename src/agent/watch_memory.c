@@ -13,7 +13,7 @@
  * A file differs from others by inode, size and time of writing, and by its time of birth, because inodes are reused
  * and each file system has its own. Device numbers are not kept: they may change when the machine restarts.
  */
-#include "agent/place.h"
+#include "agent/watch_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,17 +43,17 @@ struct entry {
   char *path;
   int64_t size, mtime_ns, birth_ns; /* birth_ns 0: unknown */
   uint64_t inode;
-  enum place_status status;
+  enum watch_memory_status status;
   unsigned missing; /* the pruning at which it was first found to be gone; 0: it exists */
 };
 
 /* What was recorded under a name. */
 struct recorded {
-  struct place_output output;
+  struct watch_memory_output output;
   bool is_missing; /* it was gone at the last pruning */
 };
 
-struct place {
+struct watch_memory {
   char *dir, *root;
   char name[NAME_SIZE];
   int lock_fd;
@@ -99,42 +99,42 @@ static struct entry values_of(const struct stat *st) {
 }
 
 /* Adds an entry to both tables. Takes the path. */
-static void insert(struct place *place, struct entry values, char *path) {
+static void insert(struct watch_memory *memory, struct entry values, char *path) {
   CHECK(path != NULL);
   struct entry *entry = g_rc_box_dup(sizeof values, &values);
   entry->path = path;
-  (void)g_hash_table_replace(place->paths, entry->path, entry);
-  (void)g_hash_table_replace(place->files, g_rc_box_acquire(entry), entry);
-  place->is_dirty = true;
+  (void)g_hash_table_replace(memory->paths, entry->path, entry);
+  (void)g_hash_table_replace(memory->files, g_rc_box_acquire(entry), entry);
+  memory->is_dirty = true;
 }
 
-const char *place_root(const struct place *place) { return place->root; }
-bool place_is_first(const struct place *place) { return place->is_first; }
+const char *watch_memory_root(const struct watch_memory *memory) { return memory->root; }
+bool watch_memory_is_first(const struct watch_memory *memory) { return memory->is_first; }
 
 /* A file was replaced by an equal one (restored from a backup, for example). Its identity stays. The entry gets the
  * new inode, so that a later rename is recognized. */
-static void renew(struct place *place, const struct entry *old, const struct stat *st) {
+static void renew(struct watch_memory *memory, const struct entry *old, const struct stat *st) {
   struct entry values = values_of(st);
   values.status = old->status;
   values.birth_ns = birth_ns_of(old->path, st);
-  if (!same_file(&values, old)) insert(place, values, strdup(old->path));
+  if (!same_file(&values, old)) insert(memory, values, strdup(old->path));
 }
 
-static const struct entry *find_entry(const struct place *place, const char *path, const struct stat *st) {
-  const struct entry *entry = g_hash_table_lookup(place->paths, path);
+static const struct entry *find_entry(const struct watch_memory *memory, const char *path, const struct stat *st) {
+  const struct entry *entry = g_hash_table_lookup(memory->paths, path);
   struct entry now = values_of(st);
   return entry != NULL && entry->size == now.size && entry->mtime_ns == now.mtime_ns ? entry : NULL;
 }
 
-bool place_knows(struct place *place, const char *path, const struct stat *st) {
-  const struct entry *entry = find_entry(place, path, st);
+bool watch_memory_knows(struct watch_memory *memory, const char *path, const struct stat *st) {
+  const struct entry *entry = find_entry(memory, path, st);
   if (entry == NULL) return false;
-  if (entry->inode != st->st_ino || entry->birth_ns == 0) renew(place, entry, st);
+  if (entry->inode != st->st_ino || entry->birth_ns == 0) renew(memory, entry, st);
   return true;
 }
 
-bool place_find(const struct place *place, const char *path, const struct stat *st, enum place_status *ret_status) {
-  const struct entry *entry = find_entry(place, path, st);
+bool watch_memory_find(const struct watch_memory *memory, const char *path, const struct stat *st, enum watch_memory_status *ret_status) {
+  const struct entry *entry = find_entry(memory, path, st);
   if (entry == NULL) return false;
   *ret_status = entry->status;
   return true;
@@ -149,47 +149,47 @@ static bool is_elsewhere(const struct entry *entry, const struct stat *st) {
   return values.inode == entry->inode && values.size == entry->size && values.mtime_ns == entry->mtime_ns;
 }
 
-const char *place_twin(const struct place *place, const char *path, const struct stat *st,
-                       enum place_status *ret_status) {
+const char *watch_memory_twin(const struct watch_memory *memory, const char *path, const struct stat *st,
+                       enum watch_memory_status *ret_status) {
   struct entry now = values_of(st);
   now.birth_ns = birth_ns_of(path, st);
-  const struct entry *twin = g_hash_table_lookup(place->files, &now);
+  const struct entry *twin = g_hash_table_lookup(memory->files, &now);
   if (twin == NULL) {
     now.birth_ns = 0;
-    twin = g_hash_table_lookup(place->files, &now);
+    twin = g_hash_table_lookup(memory->files, &now);
   }
-  bool counts = twin != NULL && twin->status != PLACE_FAILED && !is_elsewhere(twin, st);
+  bool counts = twin != NULL && twin->status != WATCH_MEMORY_FAILED && !is_elsewhere(twin, st);
   if (!counts) return NULL;
   *ret_status = twin->status;
   return twin->path;
 }
 
-void place_remember(struct place *place, const char *path, const struct stat *st, enum place_status status) {
+void watch_memory_remember(struct watch_memory *memory, const char *path, const struct stat *st, enum watch_memory_status status) {
   struct entry values = values_of(st);
   values.birth_ns = birth_ns_of(path, st);
   values.status = status;
-  insert(place, values, strdup(path));
+  insert(memory, values, strdup(path));
 }
 
-void place_remember_output(struct place *place, const char *name, const struct place_output *output) {
+void watch_memory_remember_output(struct watch_memory *memory, const char *name, const struct watch_memory_output *output) {
   struct recorded *recorded = g_new0(struct recorded, 1);
   char *key = strdup(name);
   CHECK(key != NULL);
   recorded->output = *output;
-  (void)g_hash_table_replace(place->outputs, key, recorded);
-  place->is_dirty = true;
+  (void)g_hash_table_replace(memory->outputs, key, recorded);
+  memory->is_dirty = true;
 }
 
-const struct place_output *place_find_output(const struct place *place, const char *name) {
-  const struct recorded *recorded = g_hash_table_lookup(place->outputs, name);
+const struct watch_memory_output *watch_memory_find_output(const struct watch_memory *memory, const char *name) {
+  const struct recorded *recorded = g_hash_table_lookup(memory->outputs, name);
   return recorded != NULL ? &recorded->output : NULL;
 }
 
-bool place_has_file(const struct place *place, const struct stat *st) {
+bool watch_memory_has_file(const struct watch_memory *memory, const struct stat *st) {
   GHashTableIter iter;
   void *value;
   struct entry now = values_of(st);
-  g_hash_table_iter_init(&iter, place->files);
+  g_hash_table_iter_init(&iter, memory->files);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     now.birth_ns = ((const struct entry *)value)->birth_ns;
     if (same_file(value, &now)) return true;
@@ -197,17 +197,17 @@ bool place_has_file(const struct place *place, const struct stat *st) {
   return false;
 }
 
-void place_remember_unseen(struct place *place, const char *dir, int64_t began_ns) {
-  insert(place, (struct entry){.status = PLACE_UNSEEN, .mtime_ns = began_ns}, strdup(dir));
+void watch_memory_remember_unseen(struct watch_memory *memory, const char *dir, int64_t began_ns) {
+  insert(memory, (struct entry){.status = WATCH_MEMORY_UNSEEN, .mtime_ns = began_ns}, strdup(dir));
 }
 
-bool place_find_unseen(const struct place *place, const char *path, int64_t *ret_began_ns) {
+bool watch_memory_find_unseen(const struct watch_memory *memory, const char *path, int64_t *ret_began_ns) {
   SCOPED_MALLOC char *dir = strdup(path);
   CHECK(dir != NULL);
   for (char *slash = strrchr(dir, '/'); slash != NULL; slash = strrchr(dir, '/')) {
     *slash = '\0';
-    const struct entry *entry = g_hash_table_lookup(place->paths, *dir != '\0' ? dir : "/");
-    if (entry == NULL || entry->status != PLACE_UNSEEN) continue;
+    const struct entry *entry = g_hash_table_lookup(memory->paths, *dir != '\0' ? dir : "/");
+    if (entry == NULL || entry->status != WATCH_MEMORY_UNSEEN) continue;
     *ret_began_ns = entry->mtime_ns;
     return true;
   }
@@ -221,57 +221,57 @@ static bool forget_unseen_of(GHashTable *table, bool (*is_still)(void *arg, cons
   g_hash_table_iter_init(&iter, table);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     const struct entry *entry = value;
-    if (entry->status != PLACE_UNSEEN || is_still(arg, entry->path)) continue;
+    if (entry->status != WATCH_MEMORY_UNSEEN || is_still(arg, entry->path)) continue;
     g_hash_table_iter_remove(&iter);
     any = true;
   }
   return any;
 }
 
-void place_forget_unseen(struct place *place, bool (*is_still)(void *arg, const char *dir), void *arg) {
-  bool any = forget_unseen_of(place->files, is_still, arg);
-  any = forget_unseen_of(place->paths, is_still, arg) || any;
-  if (any) place->is_dirty = true;
+void watch_memory_forget_unseen(struct watch_memory *memory, bool (*is_still)(void *arg, const char *dir), void *arg) {
+  bool any = forget_unseen_of(memory->files, is_still, arg);
+  any = forget_unseen_of(memory->paths, is_still, arg) || any;
+  if (any) memory->is_dirty = true;
 }
 
 static gboolean has_status(void *key, void *entry, void *status) {
   (void)key;
-  return ((struct entry *)entry)->status == *(const enum place_status *)status;
+  return ((struct entry *)entry)->status == *(const enum watch_memory_status *)status;
 }
 
-void place_forget(struct place *place, enum place_status status) {
-  guint forgotten = g_hash_table_foreach_remove(place->files, has_status, &status);
-  forgotten += g_hash_table_foreach_remove(place->paths, has_status, &status);
-  if (forgotten > 0) place->is_dirty = true;
+void watch_memory_forget(struct watch_memory *memory, enum watch_memory_status status) {
+  guint forgotten = g_hash_table_foreach_remove(memory->files, has_status, &status);
+  forgotten += g_hash_table_foreach_remove(memory->paths, has_status, &status);
+  if (forgotten > 0) memory->is_dirty = true;
 }
 
 /* True if another file has the entry's path now. */
-static bool is_past(const struct place *place, const struct entry *entry) {
-  return g_hash_table_lookup(place->paths, entry->path) != entry;
+static bool is_past(const struct watch_memory *memory, const struct entry *entry) {
+  return g_hash_table_lookup(memory->paths, entry->path) != entry;
 }
 
-static bool is_missing(const struct place *place, const struct entry *entry) {
+static bool is_missing(const struct watch_memory *memory, const struct entry *entry) {
   struct stat st;
-  return is_past(place, entry) || (lstat(entry->path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR));
+  return is_past(memory, entry) || (lstat(entry->path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR));
 }
 
-static void prune_table(struct place *place, GHashTable *table) {
+static void prune_table(struct watch_memory *memory, GHashTable *table) {
   GHashTableIter iter;
   void *value;
   g_hash_table_iter_init(&iter, table);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
     struct entry *entry = value;
-    if (!is_missing(place, entry)) {
+    if (!is_missing(memory, entry)) {
       entry->missing = 0;
       continue;
     }
-    place->is_dirty = true;
-    if (entry->missing != 0 && entry->missing < place->prunings) {
+    memory->is_dirty = true;
+    if (entry->missing != 0 && entry->missing < memory->prunings) {
       g_hash_table_iter_remove(&iter);
       continue;
     }
-    entry->missing = place->prunings;
-    place->has_missing = true;
+    entry->missing = memory->prunings;
+    memory->has_missing = true;
   }
 }
 
@@ -288,38 +288,38 @@ static bool is_output_gone(const char *name) {
   return path == NULL || is_gone(path);
 }
 
-static void prune_outputs(struct place *place) {
+static void prune_outputs(struct watch_memory *memory) {
   GHashTableIter iter;
   void *name, *value;
-  g_hash_table_iter_init(&iter, place->outputs);
+  g_hash_table_iter_init(&iter, memory->outputs);
   while (g_hash_table_iter_next(&iter, &name, &value)) {
     struct recorded *recorded = value;
     bool was_missing = recorded->is_missing;
     recorded->is_missing = is_output_gone(name);
     if (!was_missing || !recorded->is_missing) continue;
     g_hash_table_iter_remove(&iter);
-    place->is_dirty = true;
+    memory->is_dirty = true;
   }
 }
 
-bool place_may_prune(const struct place *place) {
-  return place->has_missing || g_hash_table_size(place->files) > place->pruned_at * 2 + PRUNE_MIN;
+bool watch_memory_may_prune(const struct watch_memory *memory) {
+  return memory->has_missing || g_hash_table_size(memory->files) > memory->pruned_at * 2 + PRUNE_MIN;
 }
 
-void place_prune(struct place *place) {
+void watch_memory_prune(struct watch_memory *memory) {
   GHashTableIter iter;
   void *value;
-  ++place->prunings;
-  place->has_missing = false;
-  prune_table(place, place->files);
-  prune_table(place, place->paths);
-  prune_outputs(place);
+  ++memory->prunings;
+  memory->has_missing = false;
+  prune_table(memory, memory->files);
+  prune_table(memory, memory->paths);
+  prune_outputs(memory);
   /* A file with two names keeps the name that is left. */
-  g_hash_table_iter_init(&iter, place->paths);
+  g_hash_table_iter_init(&iter, memory->paths);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    if (!g_hash_table_contains(place->files, value)) (void)g_hash_table_add(place->files, g_rc_box_acquire(value));
+    if (!g_hash_table_contains(memory->files, value)) (void)g_hash_table_add(memory->files, g_rc_box_acquire(value));
   }
-  place->pruned_at = g_hash_table_size(place->files);
+  memory->pruned_at = g_hash_table_size(memory->files);
 }
 
 /* ---- the file ---- */
@@ -334,53 +334,53 @@ static void append_entry(struct buf *out, const struct entry *entry) {
 }
 
 /* "o SIZE TIME DURATION ID NAME" */
-static void append_output(struct buf *out, const char *name, const struct place_output *output) {
+static void append_output(struct buf *out, const char *name, const struct watch_memory_output *output) {
   buf_printf(out, "o %" PRIu64 " %" PRId64 " %" PRIu64 " %s ", output->size, output->time_s, output->duration_ms,
              output->id);
   path_text_append(out, name);
   buf_char(out, '\n');
 }
 
-static void compose(const struct place *place, struct buf *out) {
+static void compose(const struct watch_memory *memory, struct buf *out) {
   GHashTableIter iter;
   void *value, *name;
-  unsigned count = g_hash_table_size(place->paths) + g_hash_table_size(place->outputs);
+  unsigned count = g_hash_table_size(memory->paths) + g_hash_table_size(memory->outputs);
   out->limit = STATE_MAX;
   buf_text(out, HEAD);
-  path_text_append(out, place->root);
+  path_text_append(out, memory->root);
   buf_char(out, '\n');
-  g_hash_table_iter_init(&iter, place->files);
+  g_hash_table_iter_init(&iter, memory->files);
   while (g_hash_table_iter_next(&iter, NULL, &value)) {
-    if (!is_past(place, value)) continue;
+    if (!is_past(memory, value)) continue;
     append_entry(out, value);
     ++count;
   }
-  g_hash_table_iter_init(&iter, place->paths);
+  g_hash_table_iter_init(&iter, memory->paths);
   while (g_hash_table_iter_next(&iter, NULL, &value))
     append_entry(out, value);
-  g_hash_table_iter_init(&iter, place->outputs);
+  g_hash_table_iter_init(&iter, memory->outputs);
   while (g_hash_table_iter_next(&iter, &name, &value))
     append_output(out, name, &((struct recorded *)value)->output);
   buf_printf(out, "end %u\n", count);
 }
 
-int place_save(struct place *place, struct err *err) {
+int watch_memory_save(struct watch_memory *memory, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
-  if (!place->is_dirty) return 0;
-  compose(place, &text);
-  if (text.failed) return err_set(err, ERR_LIMIT, "cannot keep the state of %s: it has too many files", place->root);
-  int result = file_replace(place->dir, place->name, buf_view(&text), err);
-  if (result == 0) place->is_dirty = place->is_first = false;
+  if (!memory->is_dirty) return 0;
+  compose(memory, &text);
+  if (text.failed) return err_set(err, ERR_LIMIT, "cannot keep the state of %s: it has too many files", memory->root);
+  int result = file_replace(memory->dir, memory->name, buf_view(&text), err);
+  if (result == 0) memory->is_dirty = memory->is_first = false;
   return result;
 }
 
-int64_t place_patience_ms(const struct place *place) {
-  return PATIENCE_MIN_MS + (int64_t)g_hash_table_size(place->paths) / 10;
+int64_t watch_memory_patience_ms(const struct watch_memory *memory) {
+  return PATIENCE_MIN_MS + (int64_t)g_hash_table_size(memory->paths) / 10;
 }
 
 /* A capital letter: the file was missing. */
-static bool read_status(struct str text, enum place_status *ret) {
-  static const enum place_status all[] = {PLACE_BEFORE, PLACE_DONE, PLACE_PART, PLACE_FAILED, PLACE_UNSEEN};
+static bool read_status(struct str text, enum watch_memory_status *ret) {
+  static const enum watch_memory_status all[] = {WATCH_MEMORY_BEFORE, WATCH_MEMORY_DONE, WATCH_MEMORY_PART, WATCH_MEMORY_FAILED, WATCH_MEMORY_UNSEEN};
   for (size_t i = 0; text.len == 1 && i < sizeof all / sizeof all[0]; i++) {
     if (g_ascii_tolower(text.ptr[0]) != (char)all[i]) continue;
     *ret = all[i];
@@ -389,20 +389,20 @@ static bool read_status(struct str text, enum place_status *ret) {
   return false;
 }
 
-static bool read_output(struct place *place, struct str line) {
-  struct place_output output = {.size = 0};
+static bool read_output(struct watch_memory *memory, struct str line) {
+  struct watch_memory_output output = {.size = 0};
   struct str size = str_cut(&line, ' '), time = str_cut(&line, ' '), duration = str_cut(&line, ' '),
              id = str_cut(&line, ' ');
   bool good = str_to_u64(size, &output.size) && str_to_i64(time, &output.time_s) &&
               str_to_u64(duration, &output.duration_ms) && str_copy(id, output.id, sizeof output.id) && line.len > 0;
   if (!good) return false;
   SCOPED_MALLOC char *name = path_text_read(line);
-  place_remember_output(place, name, &output);
+  watch_memory_remember_output(memory, name, &output);
   return true;
 }
 
-static bool read_entry(struct place *place, struct str line, bool has_birth) {
-  if (str_starts(line, STR("o "))) return read_output(place, str_make(line.ptr + 2, line.len - 2));
+static bool read_entry(struct watch_memory *memory, struct str line, bool has_birth) {
+  if (str_starts(line, STR("o "))) return read_output(memory, str_make(line.ptr + 2, line.len - 2));
   struct entry values = {.missing = 0};
   struct str status = str_cut(&line, ' '), size = str_cut(&line, ' '), mtime = str_cut(&line, ' '),
              inode = str_cut(&line, ' '), birth = has_birth ? str_cut(&line, ' ') : STR("0");
@@ -410,32 +410,32 @@ static bool read_entry(struct place *place, struct str line, bool has_birth) {
               str_to_i64(mtime, &values.mtime_ns) && str_to_u64(inode, &values.inode) &&
               str_to_i64(birth, &values.birth_ns) && line.len > 0;
   if (!good) return false;
-  if (g_ascii_isupper(status.ptr[0])) values.missing = place->prunings;
-  place->has_missing = place->has_missing || values.missing != 0;
-  insert(place, values, path_text_read(line));
+  if (g_ascii_isupper(status.ptr[0])) values.missing = memory->prunings;
+  memory->has_missing = memory->has_missing || values.missing != 0;
+  insert(memory, values, path_text_read(line));
   return true;
 }
 
-static bool read_state(struct place *place, struct str text) {
+static bool read_state(struct watch_memory *memory, struct str text) {
   uint64_t count, lines = 0;
   struct str head = str_cut(&text, '\n');
   bool has_birth = str_starts(head, STR(HEAD)) || str_starts(head, STR(HEAD_WITHOUT_OUTPUTS));
   if (!has_birth && !str_starts(head, STR(HEAD_WITHOUT_BIRTH))) return false;
   for (; text.len > 0 && !str_starts(text, STR("end ")); lines++) {
-    if (!read_entry(place, str_cut(&text, '\n'), has_birth)) return false;
+    if (!read_entry(memory, str_cut(&text, '\n'), has_birth)) return false;
   }
   struct str end = str_cut(&text, '\n');
   return str_starts(end, STR("end ")) && str_to_u64(str_make(end.ptr + 4, end.len - 4), &count) && count == lines;
 }
 
-static int load(struct place *place, struct err *err) {
+static int load(struct watch_memory *memory, struct err *err) {
   SCOPED(buf_fini) struct buf text = {.limit = STATE_MAX};
-  SCOPED_MALLOC char *path = file_path(place->dir, place->name);
+  SCOPED_MALLOC char *path = file_path(memory->dir, memory->name);
   uint64_t size;
   size_t got;
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-  place->is_first = place->is_dirty = fd < 0 && errno == ENOENT;
-  if (place->is_first) return 0;
+  memory->is_first = memory->is_dirty = fd < 0 && errno == ENOENT;
+  if (memory->is_first) return 0;
   if (fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot read %s", path);
   int result = file_size(fd, path, &size, err);
   if (result != 0) return result;
@@ -445,71 +445,71 @@ static int load(struct place *place, struct err *err) {
                    path);
   result = file_read(fd, path, 0, room, size, &got, err);
   if (result != 0) return result;
-  if (got != size || !read_state(place, buf_view(&text))) {
+  if (got != size || !read_state(memory, buf_view(&text))) {
     return err_set(err, ERR_CORRUPT,
                    "%s is damaged: remove it and start with --existing; an output that was recorded before still "
                    "counts once",
                    path);
   }
-  place->is_dirty = false;
+  memory->is_dirty = false;
   return 0;
 }
 
-static int lock(struct place *place, struct err *err) {
+static int lock(struct watch_memory *memory, struct err *err) {
   SCOPED_MALLOC char *name = NULL, *path = NULL;
-  CHECK(asprintf(&name, "%.*s.lock", (int)(strlen(place->name) - strlen(".state")), place->name) >= 0);
-  path = file_path(place->dir, name);
-  place->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (place->lock_fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
-  if (flock(place->lock_fd, LOCK_EX | LOCK_NB) == 0) return 0;
+  CHECK(asprintf(&name, "%.*s.lock", (int)(strlen(memory->name) - strlen(".state")), memory->name) >= 0);
+  path = file_path(memory->dir, name);
+  memory->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (memory->lock_fd < 0) return err_set_errno(err, ERR_IO, errno, "cannot open %s", path);
+  if (flock(memory->lock_fd, LOCK_EX | LOCK_NB) == 0) return 0;
   if (errno != EWOULDBLOCK) return err_set_errno(err, ERR_IO, errno, "cannot lock %s", path);
-  return err_set(err, ERR_BUSY, "another process already watches %s", place->root);
+  return err_set(err, ERR_BUSY, "another process already watches %s", memory->root);
 }
 
-static struct place *make_place(const char *dir, const char *root) {
+static struct watch_memory *make_place(const char *dir, const char *root) {
   uint8_t digest[DIGEST_SHA256_SIZE];
   char hash[17];
-  struct place *place = calloc(1, sizeof *place);
-  CHECK(place != NULL);
-  *place = (struct place){.dir = strdup(dir), .root = strdup(root), .lock_fd = -1, .prunings = 1};
-  CHECK(place->dir != NULL && place->root != NULL);
-  place->paths = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, release_entry);
-  place->files = g_hash_table_new_full(hash_file, same_file, NULL, release_entry);
-  place->outputs = g_hash_table_new_full(g_str_hash, g_str_equal, free, g_free);
+  struct watch_memory *memory = calloc(1, sizeof *memory);
+  CHECK(memory != NULL);
+  *memory = (struct watch_memory){.dir = strdup(dir), .root = strdup(root), .lock_fd = -1, .prunings = 1};
+  CHECK(memory->dir != NULL && memory->root != NULL);
+  memory->paths = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, release_entry);
+  memory->files = g_hash_table_new_full(hash_file, same_file, NULL, release_entry);
+  memory->outputs = g_hash_table_new_full(g_str_hash, g_str_equal, free, g_free);
   digest_sha256(str_of(root), digest);
   bytes_hex(digest, 8, hash);
-  (void)snprintf(place->name, sizeof place->name, SPOOL_WATCH_PREFIX "%s.state", hash);
-  return place;
+  (void)snprintf(memory->name, sizeof memory->name, SPOOL_WATCH_PREFIX "%s.state", hash);
+  return memory;
 }
 
-int place_open(const char *dir, const char *root, struct place **ret, struct err *err) {
-  struct place *place = make_place(dir, root);
-  int result = lock(place, err);
-  if (result == 0) result = load(place, err);
+int watch_memory_open(const char *dir, const char *root, struct watch_memory **ret, struct err *err) {
+  struct watch_memory *memory = make_place(dir, root);
+  int result = lock(memory, err);
+  if (result == 0) result = load(memory, err);
   if (result == 0)
-    *ret = place;
+    *ret = memory;
   else
-    place_close(place);
+    watch_memory_close(memory);
   return result;
 }
 
-int place_look(const char *dir, const char *root, struct place **ret, struct err *err) {
-  struct place *place = make_place(dir, root);
-  int result = load(place, err);
+int watch_memory_look(const char *dir, const char *root, struct watch_memory **ret, struct err *err) {
+  struct watch_memory *memory = make_place(dir, root);
+  int result = load(memory, err);
   if (result == 0)
-    *ret = place;
+    *ret = memory;
   else
-    place_close(place);
+    watch_memory_close(memory);
   return result;
 }
 
-void place_close(struct place *place) {
-  if (place == NULL) return;
-  g_hash_table_destroy(place->files);
-  g_hash_table_destroy(place->paths);
-  g_hash_table_destroy(place->outputs);
-  if (place->lock_fd >= 0) (void)close(place->lock_fd);
-  free(place->dir);
-  free(place->root);
-  free(place);
+void watch_memory_close(struct watch_memory *memory) {
+  if (memory == NULL) return;
+  g_hash_table_destroy(memory->files);
+  g_hash_table_destroy(memory->paths);
+  g_hash_table_destroy(memory->outputs);
+  if (memory->lock_fd >= 0) (void)close(memory->lock_fd);
+  free(memory->dir);
+  free(memory->root);
+  free(memory);
 }

@@ -1,8 +1,8 @@
-/* The place that an import has reached. It is saved beside the imported file, and a later run continues there. It
+/* The resume point of an import: how far it has come. It is saved beside the imported file, and a later run continues there. It
  * only saves time, because every identity counts once.
  */
-#ifndef CODECMETER_IMPORT_PLACE_H
-#define CODECMETER_IMPORT_PLACE_H
+#ifndef CODECMETER_IMPORT_RESUME_H
+#define CODECMETER_IMPORT_RESUME_H
 
 #include <stdint.h>
 
@@ -23,7 +23,7 @@ enum import_count {
 };
 const char *import_count_name(enum import_count count);
 
-struct import_place {
+struct import_resume {
   uint64_t offset, line;   /* everything before it was answered; the line begins there */
   uint64_t rejected_bytes; /* length of the file of rejects, up to there */
   uint64_t counts[IMPORT_COUNTS];
@@ -32,16 +32,16 @@ struct import_place {
 /* 64 hex digits and a NUL: a fingerprint of a file and of everything that decides what an import of it does. */
 #define IMPORT_PRINT_SIZE 65
 /* Hashes size, modification time and first bytes of a file, and the text in `how`. -ERR_IO. */
-MUST_USE int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT_PRINT_SIZE],
+MUST_USE int import_resume_print(int fd, const char *name, struct str how, char ret[IMPORT_PRINT_SIZE],
                                 struct err *err);
 
-/* Loads a place. -ERR_NOT_FOUND: the file does not exist. -ERR_EXISTS: it is the place of another import. -ERR_PARSE:
+/* Loads a resume point. -ERR_NOT_FOUND: the file does not exist. -ERR_EXISTS: it is that of another import. -ERR_PARSE:
  * it is damaged. -ERR_IO. */
-MUST_USE int import_place_load(const char *path, const char *print, struct import_place *ret, struct err *err);
-/* Saves a place in one step that survives a power cut: afterwards the file is either the old or the new one. */
-MUST_USE int import_place_save(const char *path, const char *print, const struct import_place *place,
+MUST_USE int import_resume_load(const char *path, const char *print, struct import_resume *ret, struct err *err);
+/* Saves a resume point in one step that survives a power cut: afterwards the file is either the old or the new one. */
+MUST_USE int import_resume_save(const char *path, const char *print, const struct import_resume *place,
                                struct err *err);
 /* Removes the file. It is no error if it does not exist. */
-MUST_USE int import_place_remove(const char *path, struct err *err);
+MUST_USE int import_resume_remove(const char *path, struct err *err);
 
 #endif

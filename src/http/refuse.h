@@ -1,14 +1,14 @@
 /* Refuses a request by its head, or by its length. A refused request has its reply, and its body is dropped. */
-#ifndef CODECMETER_HTTP_JUDGE_H
-#define CODECMETER_HTTP_JUDGE_H
+#ifndef CODECMETER_HTTP_REFUSE_H
+#define CODECMETER_HTTP_REFUSE_H
 
 #include "http/exchange.h"
 
 /* Finds the route, and refuses what the head alone shows to be wrong. has_nul: the request's target contains a NUL. */
-void judge_head(struct exchange *x, bool has_nul);
+void refuse_by_head(struct exchange *x, bool has_nul);
 /* The body is longer than the route takes. */
-void judge_refuse_length(struct exchange *x);
+void refuse_length(struct exchange *x);
 /* The server cannot serve the request now; why: a sentence, static. The endpoint fills the reply. */
-void judge_refuse_unavailable(struct exchange *x, const char *why);
+void refuse_unavailable(struct exchange *x, const char *why);
 
 #endif

@@ -1,4 +1,4 @@
-#include "import/exchange.h"
+#include "import/request.h"
 
 #include <stdbool.h>
 
@@ -13,7 +13,7 @@ static int64_t now_ms(void) { return clock_monotonic_ms(clock_system()); }
 static int64_t longer(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t shorter(int64_t a, int64_t b) { return a < b ? a : b; }
 
-int exchange_try(const struct exchange_patience *patience, struct client_reply *reply,
+int import_request_try(const struct import_patience *patience, struct client_reply *reply,
                  int (*attempt)(void *arg, struct err *err), void *arg, struct err *err) {
   int64_t begun = now_ms(), backoff = BACKOFF_FIRST_MS;
   for (bool is_first = true;; is_first = false) {
@@ -30,7 +30,7 @@ int exchange_try(const struct exchange_patience *patience, struct client_reply *
   }
 }
 
-int exchange_refusal(const struct client_reply *reply, const struct json *top, struct err *err) {
+int import_request_refusal(const struct client_reply *reply, const struct json *top, struct err *err) {
   struct str detail = top != NULL ? json_member_text(top, "detail")
                                   : STR("no JSON answer; check that the URL leads to a codecmeter server");
   enum err_code code = reply->status == 413 ? ERR_LIMIT : client_may_pass(reply->status) ? ERR_BUSY : ERR_DENIED;

@@ -1,7 +1,7 @@
 /* The server answers each request at once, so that other commands can use the socket in between. So this file repeats
  * its request until the checkpoint covers the position that was the end at the first request.
  */
-#include "cli/checkpoint.h"
+#include "cli/server_checkpoint.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,7 +57,7 @@ static int ask(const struct datadir *dir, uint64_t up_to, struct answer *ret, st
   return read_answer(buf_view(&reply), ret, err);
 }
 
-int checkpoint_wait(const struct datadir *dir, struct progress *progress, struct err *err) {
+int server_checkpoint_wait(const struct datadir *dir, struct progress *progress, struct err *err) {
   struct answer first, now;
   int64_t until_ms = clock_monotonic_ms(clock_system()) + WAIT_MS;
   int result = ask(dir, INT64_MAX, &first, err);

@@ -1,4 +1,4 @@
-#include "import/place.h"
+#include "import/resume.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ const char *import_count_name(enum import_count count) {
   return count < IMPORT_OUTCOMES ? report_outcome_name((enum report_outcome)count) : names[count];
 }
 
-int import_place_print(int fd, const char *name, struct str how, char ret[IMPORT_PRINT_SIZE], struct err *err) {
+int import_resume_print(int fd, const char *name, struct str how, char ret[IMPORT_PRINT_SIZE], struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   struct stat st;
   size_t got;
@@ -64,7 +64,7 @@ static bool is_intact(struct str text, const struct json *top) {
   return str_equal(json_member_text(top, "check"), str_of(expected));
 }
 
-static bool read_place(const struct json *top, struct import_place *ret) {
+static bool read_place(const struct json *top, struct import_resume *ret) {
   uint64_t version;
   bool good = top->type == JSON_OBJECT && json_member_u64(top, "version", &version) && version == VERSION &&
               json_member_u64(top, "offset", &ret->offset) && json_member_u64(top, "line", &ret->line) &&
@@ -74,13 +74,13 @@ static bool read_place(const struct json *top, struct import_place *ret) {
   return good;
 }
 
-static int parse_place(struct str text, const char *path, const char *print, struct import_place *ret,
+static int parse_place(struct str text, const char *path, const char *print, struct import_resume *ret,
                        struct err *err) {
   SCOPED(arena_free_ref) struct arena *arena = arena_new(PLACE_MAX * 64);
   SCOPED(json_parser_free_ref) struct json_parser *parser = json_parser_new();
   CHECK(arena != NULL && parser != NULL);
   const struct json *top, *of;
-  struct import_place place;
+  struct import_resume place;
   if (json_parse(parser, arena, text, DEPTH_MAX, &top, NULL) != 0 || !read_place(top, &place) ||
       !is_intact(text, top)) {
     return err_set(err, ERR_PARSE, "%s is damaged", path);
@@ -93,7 +93,7 @@ static int parse_place(struct str text, const char *path, const char *print, str
   return 0;
 }
 
-int import_place_load(const char *path, const char *print, struct import_place *ret, struct err *err) {
+int import_resume_load(const char *path, const char *print, struct import_resume *ret, struct err *err) {
   char text[PLACE_MAX + JSON_PADDING] = {0};
   size_t got;
   SCOPED_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -113,7 +113,7 @@ static int write_new(const char *path, struct str text, struct err *err) {
   return result == 0 ? file_sync(fd, path, err) : result;
 }
 
-int import_place_save(const char *path, const char *print, const struct import_place *place, struct err *err) {
+int import_resume_save(const char *path, const char *print, const struct import_resume *place, struct err *err) {
   SCOPED(buf_fini) struct buf text = {0};
   SCOPED_MALLOC char *path_new = NULL;
   char check[CHECK_SIZE];
@@ -139,7 +139,7 @@ int import_place_save(const char *path, const char *print, const struct import_p
   return result == 0 ? file_sync_dir_of(path, err) : result;
 }
 
-int import_place_remove(const char *path, struct err *err) {
+int import_resume_remove(const char *path, struct err *err) {
   if (unlink(path) == 0 || errno == ENOENT) return 0;
   return err_set_errno(err, ERR_IO, errno, "cannot remove %s", path);
 }

@@ -1,4 +1,4 @@
-#include "http/judge.h"
+#include "http/refuse.h"
 
 #include "base/check.h"
 #include "http/routes.h"
@@ -42,13 +42,13 @@ static bool refuse_route(struct exchange *x) {
   return true;
 }
 
-void judge_refuse_length(struct exchange *x) {
+void refuse_length(struct exchange *x) {
   if (x->route->too_large != NULL) x->route->too_large(x->route->arg, &x->request, &x->reply);
   else http_reply_problem(&x->reply, 413, "the body is too large");
   x->refused = true;
 }
 
-void judge_refuse_unavailable(struct exchange *x, const char *why) {
+void refuse_unavailable(struct exchange *x, const char *why) {
   x->request.unavailable = why;
   enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
   CHECK(result == HTTP_ANSWERED);
@@ -59,12 +59,12 @@ static bool refuse_admission(struct exchange *x) {
   return x->route->admit != NULL && !x->route->admit(x->route->arg, &x->request, &x->reply);
 }
 
-void judge_head(struct exchange *x, bool has_nul) {
+void refuse_by_head(struct exchange *x, bool has_nul) {
   x->route = routes_find(x->server->options.routes, x->request.path);
   x->refused = refuse_head(x, has_nul) || refuse_route(x);
   if (x->refused) return;
   if (atomic_load(&x->server->draining))
-    judge_refuse_unavailable(x, "the server is stopping: send this again later");
+    refuse_unavailable(x, "the server is stopping: send this again later");
   else if (refuse_admission(x)) x->refused = true;
-  else if (x->head.length > x->route->body_max) judge_refuse_length(x);
+  else if (x->head.length > x->route->body_max) refuse_length(x);
 }
