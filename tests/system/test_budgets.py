@@ -3,6 +3,7 @@ or time than it may, and each is answered or refused with words. Clients that le
 """
 import http.client
 import json
+import pathlib
 import re
 import resource
 import select
@@ -17,16 +18,17 @@ from conftest import Account, unless_sanitized, wait_until
 from test_memory import limits  # noqa: F401 (a fixture)
 
 WIDE = ("query.max_age=0", "query.max_span=0")
+SEND_BUFFER_MAX = int(pathlib.Path("/proc/sys/net/ipv4/tcp_wmem").read_text().split()[2])  # bytes, of one socket
 YEAR = "from=2020-01-01&to=2021-01-01"
 # No totals know a source, so this reads the record of each task; there is none of this source.
 SCAN = f"/v1/usage?project=org-a&{YEAR}&group=source&source=nobody"
 LIST = "/v1/tasks?project=org-a&format=ndjson&source=nobody"
 
 
-def fill(client, tasks, at_once=10000):
+def fill(client, tasks, sources=50, at_once=10000):
     for first in range(0, tasks, at_once):
         batch = [event(f"task-{n}", f"2020-{n % 12 + 1:02}-{n % 28 + 1:02}T{n % 24:02}:{n % 60:02}:{n // 7 % 60:02}Z", seconds=n % 7 + 1,
-                       source=f"source-{n % 50}") for n in range(first, min(first + at_once, tasks))]
+                       source=f"source-{n % sources}") for n in range(first, min(first + at_once, tasks))]
         assert client.report(batch).json()["stored"] == len(batch)
 
 
@@ -95,12 +97,13 @@ def test_64_scans_at_once_cost_little(bare, target, growth):
 @unless_sanitized
 def test_one_token_leaves_room_for_others(bare):
     """Slow readers of one token hold three quarters of query.memory_max; those of another one are answered."""
-    account = Account(bare, *WIDE, "query.memory_max=4MiB", "http.request_timeout=1h")
-    fill(account.client, 20000)
+    account = Account(bare, *WIDE, "query.memory_max=8MiB", "http.request_timeout=1h")
+    fill(account.client, 40000, sources=999)
     greedy, other = read_token(bare), read_token(bare)
-    long = f"/v1/usage?project=org-a&{YEAR}&step=1h&group=source"  # about 20,000 rows: 1.4 MB in memory, 4 MB as text
+    long = f"/v1/usage?project=org-a&{YEAR}&step=1h&group=source"  # 40,000 rows
     status, _, whole = hear(ask(bare, greedy, long))
     assert status == 200 and json.loads(whole)["complete"] is True
+    assert len(whole) > SEND_BUFFER_MAX  # else the server would have sent all of it, and would hold nothing
     holding, refusal = [], None
     for _ in range(10):
         connection = ask(bare, greedy, long, receive_buffer=4096)
