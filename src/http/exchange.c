@@ -12,6 +12,17 @@
 #include "http/arriving.h"
 #include "http/query.h"
 
+static bool may_move(enum exchange_state from, enum exchange_state to) {
+#define IS_MOVE(before, after, function) || (from == (before) && to == (after))
+  return false EXCHANGE_MOVES(IS_MOVE);
+#undef IS_MOVE
+}
+
+void exchange_move(struct exchange *x, enum exchange_state to) {
+  CHECK(may_move(x->state, to));
+  x->state = to;
+}
+
 void exchange_drop_body(struct exchange *x) {
   buf_fini(&x->body);
   atomic_fetch_sub(&x->server->bodies_used, x->counted);

@@ -27,8 +27,23 @@ struct MHD_Daemon;
 #define EXCHANGE_PACE (64u << 10)
 #define EXCHANGE_PACE_MS 15000
 
-/* http_mhd.c draws them. WAITING and QUERYING are suspended connections. */
-enum exchange_state { RECEIVING, WAITING, QUERYING, READY, REPLYING };
+/* The states of an exchange. http_mhd.c draws them. */
+enum exchange_state {
+  RECEIVING, /* its head, its body; then its handler is called */
+  WAITING,   /* for http_resume; the connection is suspended */
+  QUERYING,  /* it belongs to the query threads; the connection is suspended */
+  READY,     /* the connection goes on: its thread sends the reply, or the next piece of it */
+  REPLYING,
+};
+/* All moves between them: X(from, to, function). exchange_move ends the program on any other. */
+#define EXCHANGE_MOVES(X)                                                                     \
+  X(RECEIVING, REPLYING, "queue_reply: refused, or answered at once")                         \
+  X(RECEIVING, WAITING, "waiting_begin: the handler returned HTTP_WAITING")                   \
+  X(RECEIVING, QUERYING, "query_begin: it returned HTTP_LATER, or the route's cost says so")  \
+  X(WAITING, READY, "http_resume, or waiting_expire_one at the deadline")                     \
+  X(QUERYING, READY, "a query thread: an answer, a piece, or the end of the stream")          \
+  X(READY, REPLYING, "queue_reply, or query_read for a stream")                               \
+  X(REPLYING, QUERYING, "query_read: the library has taken the whole piece")
 
 /* A request on the query threads (query.h), and its stream. */
 struct query {
@@ -124,6 +139,9 @@ struct http_server {
 };
 
 static inline int64_t exchange_now_ms(void) { return clock_monotonic_ms(clock_system()); }
+
+/* The thread that has the exchange; with the server's lock held for a move from or to WAITING. */
+void exchange_move(struct exchange *x, enum exchange_state to);
 
 /* Ends the exchange of a connection and frees it, if there is one. */
 void exchange_end(struct connection *connection);

@@ -2,12 +2,15 @@
  *
  * The life of a request. It stays on one thread of the pool, apart from http_resume, the sweeper and query threads:
  *
- *   on_uri ──> RECEIVING ──body──> handle ──HTTP_ANSWERED────────────────────> REPLYING ──> on_completed
- *               │                    │                                           ^  ^ │
- *               │                    ├─HTTP_WAITING─> WAITING ──http_resume──> READY │ │next piece of a stream
- *               │                    │                   └──sweeper: deadline────^  │ v
- *               │                    └─HTTP_LATER, or the route's cost──> QUERYING ─┘ QUERYING
- *               └─judge: refused by its head, or by its length; the body is dropped ─┘
+ *   on_uri ──> RECEIVING ──body──> handle ──HTTP_ANSWERED──────────────────────> REPLYING ──> on_completed
+ *               │                    │                                            ^  ^ │
+ *               │                    ├─HTTP_WAITING──> WAITING ──http_resume──> READY │ │next piece of a stream
+ *               │                    │                    └──sweeper: deadline────^  │ v
+ *               │                    └─HTTP_LATER, or the route's cost──> QUERYING ──┘ QUERYING
+ *               └─refuse.h: by its head, or by its length; the body is dropped ──────┘
+ *
+ * QUERYING becomes READY first, as WAITING does. EXCHANGE_MOVES (exchange.h) is the table of these moves, which
+ * exchange_move checks.
  *
  * WAITING (waiting.h) and QUERYING (query.h) are suspended connections: the library neither reads from them nor times
  * them out. Deadlines are sweeper.h's, and room is connections.h's, because the library has only an idle timeout and a
@@ -295,7 +298,7 @@ static enum MHD_Result queue_body(struct exchange *x) {
 
 static enum MHD_Result queue_reply(struct exchange *x) {
   if (x->query.begun) return queue_stream(x); /* exchange_end logs it */
-  x->state = REPLYING;
+  exchange_move(x, REPLYING);
   if (x->reply.body.failed) return MHD_NO;
   access_log(x);
   if (x->query.gone) return MHD_NO;

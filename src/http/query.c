@@ -60,15 +60,20 @@ void query_end(struct exchange *x) {
   free_piece(x);
 }
 
+/* Gives the exchange back to the library's thread, which sends what there is. */
+static void give_back(struct exchange *x) {
+  exchange_move(x, READY);
+  http_mhd_resume(x);
+}
+
 /* ---- answers without a stream ---- */
 
-/* Gives the exchange back to the library's thread, which sends the reply. The query has ended. */
+/* The query has ended: the reply is there. */
 static void answer(struct exchange *x) {
-  CHECK(!x->query.runs && x->state == QUERYING);
+  CHECK(!x->query.runs);
   x->request.body = STR("");
   exchange_drop_body(x);
-  x->state = READY;
-  http_mhd_resume(x);
+  give_back(x);
 }
 
 static void refuse(struct exchange *x, const char *why) {
@@ -100,7 +105,7 @@ static void answer_body(struct exchange *x) {
 static void cut_off(struct exchange *x) {
   x->query.stopped = true;
   end_query(x);
-  http_mhd_resume(x);
+  give_back(x);
 }
 
 /* Another turn, for a query that has nothing to send yet. The job may be in it before this returns. */
@@ -117,8 +122,7 @@ static void begin_stream(struct exchange *x) {
   x->request.body = STR("");
   exchange_drop_body(x);
   query_pool_away(x->server->queries, &x->query.job);
-  x->state = READY;
-  http_mhd_resume(x);
+  give_back(x);
 }
 
 /* Keeps a piece for a client that takes no chunks. */
@@ -174,7 +178,7 @@ static void take_next(struct exchange *x) {
   }
   if (x->query.outcome == HTTP_MORE) query_pool_away(x->server->queries, &x->query.job);
   else end_query(x);
-  http_mhd_resume(x);
+  give_back(x);
 }
 
 static void make_piece(struct exchange *x) {
@@ -260,7 +264,7 @@ void query_begin(struct exchange *x) {
   x->query.job.turn = turn;
   x->query.job.owner = budget_owner(str_of(x->request.who)); /* the token's or key's public name */
   x->query.begun_ms = exchange_now_ms();
-  x->state = QUERYING;
+  exchange_move(x, QUERYING);
   (void)connections_set_working(x->connection);
   http_mhd_suspend(x);
   x->query.runs = true; /* or waits; the query thread may have it before query_pool_begin returns */
@@ -274,7 +278,7 @@ void query_begin(struct exchange *x) {
 static ssize_t want_next(struct exchange *x) {
   int64_t left_ms = connections_set_working(x->connection), most_ms = x->server->options.request_timeout_ms;
   x->query.left_ms = left_ms < 0 ? 0 : left_ms < most_ms ? left_ms : most_ms;
-  x->state = QUERYING;
+  exchange_move(x, QUERYING);
   http_mhd_suspend(x);
   go_on(x);
   return QUERY_READ_LATER;
@@ -289,8 +293,10 @@ void query_set_deadline(const struct exchange *x) {
 ssize_t query_read(struct exchange *x, char *out, size_t max) {
   struct query *query = &x->query;
   size_t left = query->piece.len - query->piece_read;
-  if (x->state == QUERYING) query_set_deadline(x);
-  x->state = REPLYING;
+  if (x->state == READY) {
+    query_set_deadline(x);
+    exchange_move(x, REPLYING);
+  }
   if (query->outcome == HTTP_FAILED || query->stopped) return QUERY_READ_FAILED;
   if (left == 0) return query->outcome == HTTP_LAST ? (ssize_t)QUERY_READ_END : want_next(x);
   if (left > max) left = max;

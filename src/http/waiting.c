@@ -28,7 +28,7 @@ void http_resume(struct http_request *request) {
   bool suspended = x->state == WAITING;
   if (suspended) {
     unlist_waiting(x);
-    x->state = READY;
+    exchange_move(x, READY);
   } else {
     x->resumed_early = true;
   }
@@ -41,7 +41,7 @@ bool waiting_begin(struct exchange *x) {
   lock_take(&server->lock);
   bool suspends = !x->resumed_early;
   if (suspends) {
-    x->state = WAITING;
+    exchange_move(x, WAITING);
     x->wait_deadline_ms = exchange_now_ms() + server->options.wait_timeout_ms;
     x->connection->deadline_ms = EXCHANGE_FOREVER;
     list_waiting(x);
@@ -56,7 +56,7 @@ struct exchange *waiting_expire_one(struct http_server *server, int64_t now) {
     if (x->wait_deadline_ms > now || x->route->expired == NULL) continue;
     if (!x->route->expired(x->route->arg, &x->request, &x->reply)) continue; /* http_resume is about to be called */
     unlist_waiting(x);
-    x->state = READY;
+    exchange_move(x, READY);
     return x;
   }
   return NULL;
