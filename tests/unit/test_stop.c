@@ -189,9 +189,9 @@ static void test_before_the_beginning(void **unused) {
 
 int main(void) {
   /* What starts the tests may ignore signals; a test that needs that does it itself. */
-  (void)signal(SIGINT, SIG_DFL);
-  (void)signal(SIGHUP, SIG_DFL);
-  (void)signal(SIGCHLD, SIG_DFL);
+  static const int taken[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD};
+  for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+    (void)signal(taken[i], SIG_DFL);
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_before_the_beginning), cmocka_unit_test(test_bodies)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
