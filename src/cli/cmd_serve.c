@@ -361,6 +361,7 @@ static int start_http(struct service *service, const struct serve_options *optio
   const struct config *config = &service->config;
   struct http_options http = {
       .listen = options->listen,
+      .listen_name = "--listen",
       .threads = (unsigned)config->http_threads,
       .connections_max = (unsigned)config->http_connections_max,
       .connections_per_address = (unsigned)config->http_connections_per_address,

@@ -59,10 +59,14 @@ void http_mhd_resume(struct exchange *x) { MHD_resume_connection(x->mhd); }
 static enum MHD_Result takes_connection(void *cls, const struct sockaddr *address, socklen_t len) {
   (void)len;
   struct http_server *server = cls;
-  if (atomic_load(&server->draining)) return MHD_NO;
+  if (atomic_load(&server->draining)) {
+    metrics_add(METRIC_HTTP_CLOSED, METRIC_CLOSED_STOP, 1);
+    return MHD_NO;
+  }
   (void)pthread_mutex_lock(&server->lock);
   bool admits = crowd_admits(server->crowd, address);
   (void)pthread_mutex_unlock(&server->lock);
+  if (!admits) metrics_add(METRIC_HTTP_CLOSED, METRIC_CLOSED_ADDRESS, 1);
   return admits ? MHD_YES : MHD_NO;
 }
 
@@ -144,7 +148,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   x->connection = connection;
   x->mhd = mhd;
   x->uri = copy;
-  x->started_ms = exchange_now_ms();
+  x->started_us = counters_now_us();
   x->reply.status = MHD_HTTP_OK;
   x->reply.content_type = "application/json";
   x->uri_end = uri + strlen(uri);

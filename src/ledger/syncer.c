@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/wait.h"
+#include "metrics/metrics.h"
 
 enum sync_state { SYNC_IDLE, SYNC_ASKED, SYNC_DONE };
 
@@ -30,13 +31,20 @@ struct syncer {
 static void lock(struct syncer *syncer) { CHECK(pthread_mutex_lock(&syncer->lock) == 0); }
 static void unlock(struct syncer *syncer) { CHECK(pthread_mutex_unlock(&syncer->lock) == 0); }
 
+int syncer_sync(int fd, const char *name, struct err *err) {
+  int64_t begun_us = counters_now_us();
+  int result = file_sync_data(fd, name, err);
+  metrics_observe_since(METRIC_SYNC, 0, begun_us);
+  return result;
+}
+
 /* Called with the lock held, and returns with it; the sync runs without it. */
 static void sync_file(struct syncer *syncer) {
   int fd = syncer->fd;
   const char *name = syncer->name;
   unlock(syncer);
   struct err err = {0};
-  int result = file_sync_data(fd, name, &err);
+  int result = syncer_sync(fd, name, &err);
   lock(syncer);
   syncer->result = result;
   syncer->err = err;

@@ -14,15 +14,15 @@
 /* ---- the table ---- */
 
 #define VALUE_TEXT(id, value) value,
-#define LABEL_VALUES(label, name, ID, values) static const char *const label##_values[] = {values(VALUE_TEXT)};
+#define LABEL_VALUES(label, name, ID) static const char *const label##_values[] = {METRIC_VALUES_OF_##ID(VALUE_TEXT)};
 METRIC_LABELS(LABEL_VALUES)
 
 static const char *version_values[] = {""}, *commit_values[] = {""}; /* set by metrics_begin */
 
-#define LABEL_COUNT(label, name, ID, values) label##_count = METRIC_##ID,
+#define LABEL_COUNT(label, name, ID) label##_count = METRIC_##ID,
 enum { METRIC_LABELS(LABEL_COUNT) none_count = 1, version_count = 1, commit_count = 1 };
 
-#define LABEL_NAME(label, text, ID, values) static const char label##_name[] = text;
+#define LABEL_NAME(label, text, ID) static const char label##_name[] = text;
 METRIC_LABELS(LABEL_NAME)
 static const char version_name[] = "version", commit_name[] = "commit";
 #define none_name NULL
