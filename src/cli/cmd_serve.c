@@ -473,8 +473,8 @@ static int stop(struct service *service, struct err *err) {
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
   keeper_stop(service->keeper);
-  ops_stop(&service->ops);
   if (service->http != NULL) http_server_stop(service->http);
+  ops_stop(&service->ops);
   endpoint_agents_free(service->agents);
   endpoint_openapi_free(service->openapi);
   endpoint_adapters_free(service->notices);

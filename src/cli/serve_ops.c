@@ -1,10 +1,11 @@
 #include "cli/serve_ops.h"
 
+#include "adapt/quarantine.h"
+#include "base/check.h"
 #include "base/diag.h"
 #include "http/listen.h"
 #include "ingest/committer.h"
 #include "metrics/metrics.h"
-#include "adapt/quarantine.h"
 #include "version.h"
 
 #define US_OF_MS UINT64_C(1000)
@@ -100,13 +101,13 @@ static bool takes_usage(const struct ops_rooms *rooms, struct buf *why) {
   return has_room && committer.shortage == ERR_NONE;
 }
 
-static bool is_ready(void *arg, struct buf *why) {
-  struct ops *ops = arg;
+/* With the lock held. */
+static bool judge(struct ops *ops, struct buf *why) {
   if (atomic_load(&ops->has_failed)) {
     buf_text(why, "failed: the ledger accepts nothing more, and the server stops; its log says why");
     return false;
   }
-  switch (atomic_load(&ops->phase)) {
+  switch (ops->phase) {
     case OPS_RECOVERING:
       buf_printf(why, "recovering: %u %% of the log is applied", atomic_load(&ops->recovered) / (WHOLE / 100));
       return false;
@@ -119,15 +120,23 @@ static bool is_ready(void *arg, struct buf *why) {
   return takes_usage(&ops->rooms, why);
 }
 
+static bool is_ready(void *arg, struct buf *why) {
+  struct ops *ops = arg;
+  CHECK(pthread_mutex_lock(&ops->lock) == 0);
+  bool ready = judge(ops, why);
+  CHECK(pthread_mutex_unlock(&ops->lock) == 0);
+  return ready;
+}
+
 static void look(void *arg) {
   struct ops *ops = arg;
   SCOPED(buf_fini) struct buf why = {0};
-  if (atomic_load(&ops->phase) != OPS_RECOVERING) {
-    look_at_http(&ops->rooms);
-    look_at_reports(&ops->rooms);
-    look_at_ledger(&ops->rooms);
-  }
-  metrics_set(METRIC_READY, 0, is_ready(ops, &why));
+  CHECK(pthread_mutex_lock(&ops->lock) == 0);
+  if (ops->phase == OPS_SERVING) look_at_http(&ops->rooms);
+  if (ops->phase != OPS_RECOVERING) look_at_reports(&ops->rooms);
+  if (ops->phase != OPS_RECOVERING) look_at_ledger(&ops->rooms);
+  metrics_set(METRIC_READY, 0, judge(ops, &why));
+  CHECK(pthread_mutex_unlock(&ops->lock) == 0);
   metrics_set(METRIC_RECOVERED, 0, atomic_load(&ops->recovered));
   look_at_messages();
   metrics_look_at_process();
@@ -137,15 +146,22 @@ static void look(void *arg) {
 
 void ops_begin(struct ops *ops) {
   metrics_begin(VERSION, COMMIT);
+  CHECK(pthread_mutex_init(&ops->lock, NULL) == 0);
   ops->endpoint = (struct endpoint_ops){.look = look, .is_ready = is_ready, .arg = ops};
   ops->routes[0] = endpoint_ops_metrics_route(&ops->endpoint);
   ops->routes[1] = endpoint_ops_healthz_route(&ops->endpoint);
   ops->routes[2] = endpoint_ops_readyz_route(&ops->endpoint);
 }
 
+static bool str_ends(const char *text, const char *end) {
+  size_t len = strlen(text), end_len = strlen(end);
+  return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
 int ops_check(const struct config *config, const char *listen, struct err *err) {
   if (config->ops_listen[0] == '\0') return 0;
-  if (strcmp(config->ops_listen, listen) == 0)
+  bool takes_any_port = str_ends(config->ops_listen, ":0"); /* then it is another one */
+  if (strcmp(config->ops_listen, listen) == 0 && !takes_any_port)
     return err_set(err, ERR_USAGE, "ops.listen: %s is the address of --listen: leave ops.listen empty, or give another port", listen);
   int result = listen_check(config->ops_listen, err);
   return result == 0 ? 0 : err_prefix(err, "ops.listen");
@@ -189,14 +205,17 @@ void ops_recovered(struct ops *ops, uint64_t done, uint64_t total) {
 void ops_failed(struct ops *ops) { atomic_store(&ops->has_failed, true); }
 
 void ops_serve(struct ops *ops, const struct ops_rooms *rooms) {
-  ops->rooms = *rooms;
   atomic_store(&ops->recovered, WHOLE);
-  atomic_store(&ops->phase, OPS_SERVING);
+  CHECK(pthread_mutex_lock(&ops->lock) == 0);
+  ops->rooms = *rooms;
+  ops->phase = OPS_SERVING;
+  CHECK(pthread_mutex_unlock(&ops->lock) == 0);
 }
 
 void ops_drain(struct ops *ops) {
-  enum ops_phase serving = OPS_SERVING;
-  (void)atomic_compare_exchange_strong(&ops->phase, &serving, OPS_DRAINING); /* a start that fails has no rooms to read */
+  CHECK(pthread_mutex_lock(&ops->lock) == 0);
+  if (ops->phase == OPS_SERVING) ops->phase = OPS_DRAINING; /* a start that failed has no rooms to read */
+  CHECK(pthread_mutex_unlock(&ops->lock) == 0);
 }
 
 void ops_stop(struct ops *ops) {

@@ -7,6 +7,7 @@
 #ifndef CODECMETER_CLI_SERVE_OPS_H
 #define CODECMETER_CLI_SERVE_OPS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/config.h"
@@ -35,7 +36,8 @@ enum ops_phase { OPS_RECOVERING, OPS_SERVING, OPS_DRAINING };
 struct ops {
   struct endpoint_ops endpoint;
   struct http_route routes[OPS_ROUTES + 1]; /* ends with path NULL */
-  _Atomic enum ops_phase phase;
+  pthread_mutex_t lock; /* held while the rooms are read, for memory only */
+  enum ops_phase phase; /* under the lock */
   atomic_uint recovered;  /* how much of the log is applied, in millionths */
   atomic_bool has_failed; /* the ledger accepts nothing more */
   struct ops_rooms rooms; /* set before the phase is OPS_SERVING */
@@ -52,9 +54,9 @@ void ops_recovered(struct ops *ops, uint64_t done, uint64_t total);
 void ops_failed(struct ops *ops);
 /* The server serves; the rooms stay until ops_stop. */
 void ops_serve(struct ops *ops, const struct ops_rooms *rooms);
-/* The server stops: it is not ready any more. */
+/* The server stops: it is not ready any more. From here on rooms.http is not read, so the HTTP server may end. */
 void ops_drain(struct ops *ops);
-/* Ends the listener. The server's own must have ended, or no request may be left in it. */
+/* Ends the listener of ops.listen. The HTTP server has ended; the other rooms are still there. */
 void ops_stop(struct ops *ops);
 
 #endif
