@@ -57,11 +57,14 @@ static void write_number(enum counters_unit unit, uint64_t value, struct buf *ou
     buf_u64(out, value);
     return;
   }
-  buf_printf(out, "%llu.%06u", (unsigned long long)(value / MILLION), (unsigned)(value % MILLION));
-  size_t zeros = 0;
-  while (zeros < 5 && out->len > zeros && out->ptr[out->len - 1 - zeros] == '0')
-    zeros++;
-  out->len -= zeros;
+  unsigned rest = (unsigned)(value % MILLION), place = MILLION;
+  buf_u64(out, value / MILLION);
+  buf_char(out, '.');
+  do {
+    place /= 10;
+    buf_char(out, (char)('0' + rest / place));
+    rest %= place;
+  } while (rest > 0);
 }
 
 /* A bound is always written with a point, so that a bucket has the same label in both formats. */
@@ -74,7 +77,16 @@ static void write_bound(const struct counters_family *family, unsigned bucket, s
   if (family->unit != COUNTERS_SECONDS) buf_text(out, ".0");
 }
 
-/* One line's name and labels. bucket: -1 if it is not a bucket. */
+static void write_pair(const char *before, const char *name, const char *value, struct buf *out) {
+  buf_text(out, before);
+  buf_text(out, name);
+  buf_text(out, "=\"");
+  buf_text(out, value);
+  buf_char(out, '"');
+}
+
+/* One line's name and labels. bucket: -1 if it is not a bucket. A scrape has hundreds of lines, so none is formatted by
+ * printf. */
 static void write_name(const struct counters_family *family, const char *suffix, unsigned label, int bucket,
                        struct buf *out) {
   const unsigned at[COUNTERS_LABELS_MAX] = {label / family->labels[1].count, label % family->labels[1].count};
@@ -84,11 +96,12 @@ static void write_name(const struct counters_family *family, const char *suffix,
   for (unsigned i = 0; i < COUNTERS_LABELS_MAX; i++) {
     const struct counters_label *row = &family->labels[i];
     if (row->name == NULL) continue;
-    buf_printf(out, "%s%s=\"%s\"", before, row->name, row->values[at[i]]);
+    write_pair(before, row->name, row->values[at[i]], out);
     before = ",";
   }
   if (bucket >= 0) {
-    buf_printf(out, "%sle=\"", before);
+    buf_text(out, before);
+    buf_text(out, "le=\"");
     write_bound(family, (unsigned)bucket, out);
     buf_char(out, '"');
     before = ",";
