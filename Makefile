@@ -141,4 +141,4 @@ deb-test: ## try the packages in a bare root, as root; BOOT=1 boots it too, and 
 	@BOOT='$(BOOT)' scripts/test-packages
 
 clean: ## remove all build directories
-	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb build-fresh build-node-red build-browser
+	rm -rf build build-release build-sanitize build-threads build-fuzz build-bench build-deb build-fresh build-node-red build-browser build-prometheus

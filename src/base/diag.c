@@ -30,6 +30,7 @@ static _Atomic enum diag_level level_shown = DIAG_INFO;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sink error_sink, output_sink;
 static uint64_t dropped; /* lines dropped since the last one that was written */
+static struct diag_counts counts;
 
 void diag_set_level(enum diag_level level) { atomic_store(&level_shown, level); }
 
@@ -75,10 +76,19 @@ static bool tell_dropped(void) {
   return true;
 }
 
-static void write_error(struct str line) {
+static void write_error(enum diag_level level, struct str line) {
   lock_take(&lock);
   if (error_sink.way == SINK_UNOPENED) sink_open(&error_sink, STDERR_FILENO);
-  if (!tell_dropped() || !sink_write(&error_sink, line)) dropped++;
+  bool wrote = tell_dropped() && sink_write(&error_sink, line);
+  dropped += !wrote;
+  counts.dropped += !wrote;
+  counts.written[level] += wrote;
+  lock_give(&lock);
+}
+
+void diag_counts(struct diag_counts *ret) {
+  lock_take(&lock);
+  *ret = counts;
   lock_give(&lock);
 }
 
@@ -86,7 +96,7 @@ static void emit(enum diag_level level, const char *format, va_list args) {
   char text[TEXT_MAX], line[LINE_MAX_BYTES];
   int saved = errno;
   (void)vsnprintf(text, sizeof text, format, args);
-  write_error(str_make(line, compose(level, text, line)));
+  write_error(level, str_make(line, compose(level, text, line)));
   errno = saved;
 }
 
@@ -95,7 +105,7 @@ void diag_last(const char *text) {
   int len = snprintf(line, sizeof line - 1, "%s", text);
   size_t kept = len < (int)sizeof line - 1 ? (size_t)len : sizeof line - 2;
   line[kept++] = '\n';
-  write_error(str_make(line, kept));
+  write_error(DIAG_ERROR, str_make(line, kept));
 }
 
 bool diag_output(const char *text) {

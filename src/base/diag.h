@@ -12,10 +12,12 @@
 #define CODECMETER_BASE_DIAG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
 enum diag_level { DIAG_ERROR, DIAG_WARNING, DIAG_INFO };
+#define DIAG_LEVELS 3
 
 /* Lines above this level are not written. The default is DIAG_INFO. */
 void diag_set_level(enum diag_level level);
@@ -23,6 +25,12 @@ void diag_set_level(enum diag_level level);
 void diag_error(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 void diag_warning(const char *format, ...) __attribute__((format(printf, 1, 2), cold));
 void diag_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Lines since the start: those that were written, by level, and those that were dropped. */
+struct diag_counts {
+  uint64_t written[DIAG_LEVELS], dropped;
+};
+void diag_counts(struct diag_counts *ret);
 
 /* Writes a printable text, unchanged, and a line end to standard error: the reason why the program ends. */
 void diag_last(const char *text);

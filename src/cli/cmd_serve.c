@@ -21,6 +21,8 @@
 #include "base/stop.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/serve_ops.h"
+#include "server/service_notify.h"
 #include "http/endpoints.h"
 #include "http/listen.h"
 #include "http/server.h"
@@ -52,7 +54,7 @@
 struct serve_options {
   char *data, *listen, *config, *tls_cert, *tls_key;
   char **set;
-  bool list_settings;
+  bool list_settings, list_metrics;
 };
 
 /* Everything that runs; stop() frees it in the opposite order. */
@@ -76,7 +78,8 @@ struct service {
   struct v1 *v1;
   struct cursor_key cursor_key;
   struct http_server *http;
-  struct http_route routes[REPORT_ROUTES + V1_ROUTES_MAX + 1];
+  struct http_route routes[REPORT_ROUTES + V1_ROUTES_MAX + OPS_ROUTES + 1];
+  struct ops ops;
   struct admin admin;
   struct admin_adapters admin_adapters;
   uint64_t commits_seen, sweeps_seen; /* for committer_has_moved, http_server_has_moved */
@@ -90,6 +93,7 @@ static void on_fatal(void *arg, const struct err *err) {
   struct service *service = arg;
   diag_error("the ledger accepts nothing more: %s", err->text);
   service->failure = *err;
+  ops_failed(&service->ops);
   atomic_store(&service->failed, true);
   stop_request();
 }
@@ -123,7 +127,7 @@ static int forget_agent(void *arg, struct str project, struct str name, struct e
 }
 
 static void say_recovery(void *arg, uint64_t done, uint64_t total) {
-  (void)arg;
+  ops_recovered(&((struct service *)arg)->ops, done, total);
   service_notify_progress();
   service_notify_status("applying the log: %.0f%%", total > 0 ? 100.0 * (double)done / (double)total : 100.0);
 }
@@ -142,7 +146,7 @@ static int start_ledger(struct service *service, struct err *err) {
       .blocks_cache = config->ledger_blocks_cache,
       .wake_writer = committer_wake,
       .wake_writer_arg = service->committer,
-      .opening = {.step = say_recovery},
+      .opening = {.step = say_recovery, .arg = service},
   };
   int result = ledger_open(&options, &service->ledger, err);
   if (result != 0) return result;
@@ -247,7 +251,8 @@ static int start_sources(struct service *service, struct err *err) {
   return 0;
 }
 
-/* Behind the other routes of /v1, because its last one takes every path there. */
+/* Behind the other routes of /v1, because its last one takes every path there. Routes of operations come last, unless they
+ * have a listener of their own. */
 static int start_v1(struct service *service, struct err *err) {
   struct err cause;
   int result = cursor_key_load(service->dir.path, &service->cursor_key, &cause);
@@ -266,7 +271,9 @@ static int start_v1(struct service *service, struct err *err) {
       .memory_max = service->config.query_memory_max,
   };
   service->v1 = v1_new(&options);
-  (void)v1_routes(service->v1, service->routes + REPORT_ROUTES);
+  struct http_route *end = service->routes + REPORT_ROUTES;
+  end += v1_routes(service->v1, end);
+  if (service->config.ops_listen[0] == '\0') memcpy(end, service->ops.routes, sizeof service->ops.routes);
   return 0;
 }
 
@@ -324,7 +331,8 @@ static int start_endpoints(struct service *service, struct err *err) {
 static uint64_t reserved_descriptors(const struct config *config) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   uint64_t threads = config->http_threads > 0 ? config->http_threads : (cores > 0 ? (uint64_t)cores : 1);
-  return LEDGER_DESCRIPTORS + SOURCES_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
+  uint64_t ops = config->ops_listen[0] != '\0' ? OPS_CONNECTIONS_MAX + THREAD_DESCRIPTORS : 0;
+  return ops + LEDGER_DESCRIPTORS + SOURCES_DESCRIPTORS + SERVE_DESCRIPTORS + THREAD_DESCRIPTORS * threads;
 }
 
 /* Raises the limit of descriptors. If it stays too low, lowers http.connections_max to what is left. */
@@ -354,6 +362,7 @@ static int start_http(struct service *service, const struct serve_options *optio
   const struct config *config = &service->config;
   struct http_options http = {
       .listen = options->listen,
+      .listen_name = "--listen",
       .threads = (unsigned)config->http_threads,
       .connections_max = (unsigned)config->http_connections_max,
       .connections_per_address = (unsigned)config->http_connections_per_address,
@@ -389,7 +398,8 @@ static int start(struct service *service, const struct serve_options *options, s
     diag_warning("%s is on a network file system (%s), where locks and syncs may not work; use a local disk",
                  service->dir.path, network);
   }
-  result = control_start(&service->dir, &service->control, err);
+  result = ops_listen(&service->ops, &service->config, stop_is_wanted, err);
+  if (result == 0) result = control_start(&service->dir, &service->control, err);
   if (result == 0) result = start_ledger(service, err);
   if (result == 0) result = start_quarantine(service, err);
   if (result == 0) result = start_sources(service, err);
@@ -417,6 +427,17 @@ static int start(struct service *service, const struct serve_options *options, s
       .adapters = &service->admin_adapters,
   };
   warn_of_former_tokens(service);
+  const struct ops_rooms rooms = {
+      .config = &service->config,
+      .ledger = service->ledger,
+      .committer = service->committer,
+      .quarantine = service->quarantine,
+      .adapters = service->adapters,
+      .notices = service->notices,
+      .v1 = service->v1,
+      .http = service->http,
+  };
+  ops_serve(&service->ops, &rooms);
   control_ready(service->control, &service->admin);
   return 0;
 }
@@ -426,11 +447,13 @@ static int start(struct service *service, const struct serve_options *options, s
 static int stop(struct service *service, struct err *err) {
   int result = 0;
   service_notify_stopping();
+  ops_drain(&service->ops);
   if (service->http != NULL) http_server_quiesce(service->http);
   control_stop(service->control);
   if (service->committer != NULL) committer_stop(service->committer);
   keeper_stop(service->keeper);
   if (service->http != NULL) http_server_stop(service->http);
+  ops_stop(&service->ops);
   endpoint_agents_free(service->agents);
   endpoint_openapi_free(service->openapi);
   endpoint_adapters_free(service->notices);
@@ -507,12 +530,14 @@ static int serve(const struct serve_options *options, struct err *err) {
   int result = config_read(&service->config, options->config, options->set, err);
   if (result == 0) result = check_zone(&service->config, err);
   if (result == 0) result = listen_check(options->listen, err);
+  if (result == 0) result = ops_check(&service->config, options->listen, err);
   if (result == 0) result = adapters_new(&service->config, &service->adapters, err);
   if (result != 0) return result;
   memory_init();
   stop_begin_service();
   share_descriptors(&service->config);
   service_notify_begin();
+  ops_begin(&service->ops);
   result = start(service, options, err);
   if (result == 0) {
     if (!stop_is_wanted()) announce(service, options);
@@ -548,6 +573,12 @@ static void list_settings(void) {
   (void)fwrite(table.ptr, 1, table.len, stdout);
 }
 
+static void list_metrics(void) {
+  SCOPED(buf_fini) struct buf table = {0};
+  counters_describe(&metrics, &table);
+  (void)fwrite(table.ptr, 1, table.len, stdout);
+}
+
 int cmd_serve(int argc, char **argv) {
   static char listen_default[] = "127.0.0.1:8080";
   struct serve_options options = {0};
@@ -562,6 +593,7 @@ int cmd_serve(int argc, char **argv) {
       {"tls-cert", 0, OPTION_TEXT, &options.tls_cert, "FILE", "serve HTTPS with this certificate (PEM)"},
       {"tls-key", 0, OPTION_TEXT, &options.tls_key, "FILE", "private key (PEM) of the certificate"},
       {"list-settings", 0, OPTION_FLAG, &options.list_settings, NULL, "print all settings as a table, then exit"},
+      {"list-metrics", 0, OPTION_FLAG, &options.list_metrics, NULL, "print all metrics as a table, then exit"},
       {0},
   };
   const struct option_spec spec = {
@@ -579,6 +611,10 @@ int cmd_serve(int argc, char **argv) {
   if (result == 0) result = options_no_operands(argc, argv, &err);
   if (result == 0 && options.list_settings) {
     list_settings();
+    return EXIT_OK;
+  }
+  if (result == 0 && options.list_metrics) {
+    list_metrics();
     return EXIT_OK;
   }
   if (options.listen == NULL) options.listen = listen_default;

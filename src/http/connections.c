@@ -45,14 +45,15 @@ void connections_set_idle(struct connection *connection, int64_t deadline_ms) {
   lock_give(&connection->server->lock);
 }
 
-void connections_shut_down(struct connection *connection) {
+void connections_lose(struct connection *connection, enum metric_closed why) {
+  metrics_add(METRIC_HTTP_CLOSED, why, 1);
   (void)shutdown(connection->fd, SHUT_RDWR);
   connection->deadline_ms = EXCHANGE_FOREVER;
 }
 
 void connections_make_room(struct http_server *server) {
   for (struct crowd_member *lost; (lost = crowd_lose_one(server->crowd)) != NULL; server->lost++)
-    connections_shut_down((struct connection *)(void *)((char *)lost - offsetof(struct connection, member)));
+    connections_lose((struct connection *)(void *)((char *)lost - offsetof(struct connection, member)), METRIC_CLOSED_ROOM);
 }
 
 void connections_add(struct connection *connection, const struct sockaddr *address) {
@@ -60,7 +61,7 @@ void connections_add(struct connection *connection, const struct sockaddr *addre
   connection->next = server->connections;
   if (connection->next != NULL) connection->next->previous = connection;
   server->connections = connection;
-  if (!crowd_join(server->crowd, &connection->member, address)) connections_shut_down(connection);
+  if (!crowd_join(server->crowd, &connection->member, address)) connections_lose(connection, METRIC_CLOSED_ROOM);
   connections_make_room(server);
 }
 

@@ -25,7 +25,8 @@ void connections_set_idle(struct connection *connection, int64_t deadline_ms);
 /* address: of the client; NULL if unknown. */
 void connections_add(struct connection *connection, const struct sockaddr *address);
 void connections_remove(struct connection *connection);
-void connections_shut_down(struct connection *connection);
+/* Closes a connection, and counts why. */
+void connections_lose(struct connection *connection, enum metric_closed why);
 /* Closes idle connections while there is little room. */
 void connections_make_room(struct http_server *server);
 /* Looks at how fast the client receives the reply. A connection whose client is slow is idle: it may be closed for

@@ -244,6 +244,8 @@ void crowd_leave(struct crowd *crowd, struct crowd_member *member) {
   discount(crowd, member);
 }
 
+unsigned crowd_count(const struct crowd *crowd) { return crowd->members; }
+
 void crowd_idle(struct crowd *crowd, struct crowd_member *member) {
   struct crowd_address *address = member->address;
   if (address == NULL || member->is_idle) return;

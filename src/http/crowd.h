@@ -64,6 +64,9 @@ bool crowd_admits(const struct crowd *crowd, const struct sockaddr *address);
 MUST_USE bool crowd_join(struct crowd *crowd, struct crowd_member *member, const struct sockaddr *address);
 void crowd_leave(struct crowd *crowd, struct crowd_member *member);
 
+/* How many members there are; those that were lost do not count. */
+unsigned crowd_count(const struct crowd *crowd);
+
 /* Mark a member as idle or busy. A member that was busy starts a new idle time. Marking it as what it already is
  * changes nothing. */
 void crowd_idle(struct crowd *crowd, struct crowd_member *member);

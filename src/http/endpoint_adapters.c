@@ -34,14 +34,14 @@
 #define SCRATCH_MAX ((size_t)64 << 20) /* the tree of a notice takes about twenty times the size of its text */
 
 /* Since the start, for one adapter. */
-struct counters {
+struct notice_counters {
   atomic_uint_fast64_t notices, outputs, unresolved, rejected, ignored, quarantined;
 };
 
 struct endpoint_adapters {
   struct endpoint_adapters_options options;
   struct parsers *parsers;
-  struct counters counters[ADAPTERS_MAX];
+  struct notice_counters counters[ADAPTERS_MAX];
 };
 
 struct endpoint_adapters *endpoint_adapters_new(const struct endpoint_adapters_options *options) {
@@ -62,7 +62,7 @@ void endpoint_adapters_rest(struct endpoint_adapters *endpoint) { parsers_rest(e
 
 void endpoint_adapters_counts(struct endpoint_adapters *endpoint, size_t index, struct adapter_counts *ret) {
   CHECK(index < ADAPTERS_MAX);
-  struct counters *counters = &endpoint->counters[index];
+  struct notice_counters *counters = &endpoint->counters[index];
   *ret = (struct adapter_counts){.notices = atomic_load(&counters->notices),
                                  .outputs = atomic_load(&counters->outputs),
                                  .unresolved = atomic_load(&counters->unresolved),
@@ -212,7 +212,7 @@ static bool admit(void *arg, struct http_request *request, struct http_reply *re
 
 /* What was read, beside the events. Lives in the delivery's arena. */
 struct told {
-  struct counters *counters;
+  struct notice_counters *counters;
   struct sources *sources;
   struct str project, source; /* that rejected outputs are counted for */
   const char *const *ignored;
@@ -251,7 +251,7 @@ static void answer(const struct waiter *waiter) {
 struct held {
   struct keeper_job job; /* first, so that held_done finds the rest */
   struct delivery *delivery;
-  struct counters *counters;
+  struct notice_counters *counters;
   char reason[ERR_TEXT_MAX];
 };
 _Static_assert(offsetof(struct held, job) == 0, "held_done finds held from its job");
@@ -426,6 +426,7 @@ static void too_large(void *arg, struct http_request *request, struct http_reply
 
 struct http_route endpoint_adapters_route(struct endpoint_adapters *endpoint) {
   return (struct http_route){
+      .counted_as = METRIC_ROUTE_ADAPTERS,
       .path = PATH,
       .methods = "POST",
       .body_max = endpoint->options.body_max,

@@ -89,6 +89,7 @@ static void too_large(void *arg, struct http_request *request, struct http_reply
 
 struct http_route endpoint_agents_route(struct endpoint_agents *endpoint) {
   return (struct http_route){
+      .counted_as = METRIC_ROUTE_AGENTS,
       .path = "/v1/agents",
       .methods = "POST",
       .body_max = STATUS_BODY_MAX,

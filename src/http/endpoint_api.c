@@ -64,6 +64,7 @@ static void release(void *arg, struct http_request *request) {
 
 struct http_route endpoint_api_route(struct api *api, uint64_t body_max) {
   return (struct http_route){
+      .counted_as = METRIC_ROUTE_API,
       .path = "/",
       .methods = "GET, HEAD, POST",
       .body_max = body_max,

@@ -65,9 +65,11 @@ static enum http_result handle_bare(void *arg, struct http_request *request, str
 }
 
 struct http_route endpoint_console_route(void) {
-  return (struct http_route){.path = FOLDER, .methods = "GET, HEAD", .handle = handle};
+  return (struct http_route){
+      .counted_as = METRIC_ROUTE_PAGES, .path = FOLDER, .methods = "GET, HEAD", .handle = handle};
 }
 
 struct http_route endpoint_console_bare_route(void) {
-  return (struct http_route){.path = "/console", .methods = "GET, HEAD", .handle = handle_bare};
+  return (struct http_route){
+      .counted_as = METRIC_ROUTE_PAGES, .path = "/console", .methods = "GET, HEAD", .handle = handle_bare};
 }

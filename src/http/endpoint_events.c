@@ -67,8 +67,8 @@ static void answer(const struct waiter *waiter) {
   struct http_reply *reply = waiter->reply;
   bool is_alias = str_equal(waiter->request->path, STR(PATH_ALIAS));
   const struct trace_origin origin = {.path = waiter->request->path, .token = waiter->request->who};
-  trace_lost(&origin, &delivery->events, delivery->batch.verdicts);
-  count_rejected(waiter->arg, delivery);
+  if (delivery->has_lost) trace_lost(&origin, &delivery->events, delivery->batch.verdicts);
+  if (delivery->has_lost) count_rejected(waiter->arg, delivery);
   if (!waiter_claim(waiter, ingest_answer_max(&delivery->events, delivery->batch.verdicts))) return;
   if (is_alias && ingest_counts_all(&delivery->events, delivery->batch.verdicts))
     reply->status = 204;
@@ -210,6 +210,7 @@ static void too_large(void *arg, struct http_request *request, struct http_reply
 
 static struct http_route route_of(struct endpoint_events *endpoint, const char *path) {
   return (struct http_route){
+      .counted_as = METRIC_ROUTE_EVENTS,
       .path = path,
       .methods = METHODS,
       .body_max = endpoint->options.body_max,

@@ -99,5 +99,6 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
 }
 
 struct http_route endpoint_openapi_route(struct endpoint_openapi *endpoint) {
-  return (struct http_route){.path = "/openapi.json", .methods = "GET, HEAD", .handle = handle, .arg = endpoint};
+  return (struct http_route){
+      .counted_as = METRIC_ROUTE_PAGES, .path = "/openapi.json", .methods = "GET, HEAD", .handle = handle, .arg = endpoint};
 }

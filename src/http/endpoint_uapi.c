@@ -30,5 +30,6 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
 }
 
 struct http_route endpoint_uapi_route(void) {
-  return (struct http_route){.path = "/uapi/detail", .methods = "GET, HEAD", .handle = handle};
+  return (struct http_route){
+      .counted_as = METRIC_ROUTE_PAGES, .path = "/uapi/detail", .methods = "GET, HEAD", .handle = handle};
 }

@@ -40,6 +40,18 @@ void endpoint_openapi_free(struct endpoint_openapi *endpoint);
 MUST_USE bool endpoint_openapi_add(struct endpoint_openapi *endpoint, const char *language, struct buf text);
 struct http_route endpoint_openapi_route(struct endpoint_openapi *endpoint);
 
+/* "/metrics", "/healthz" and "/readyz": for those who operate the server. Anybody may read them; docs/metrics.md. */
+struct endpoint_ops {
+  void (*look)(void *arg); /* reads the gauges of metrics/metrics.def, from memory */
+  /* False: not ready; appends the reason, one line without its end. */
+  bool (*is_ready)(void *arg, struct buf *why);
+  void *arg;
+};
+/* The endpoint is borrowed. */
+struct http_route endpoint_ops_metrics_route(struct endpoint_ops *endpoint);
+struct http_route endpoint_ops_healthz_route(struct endpoint_ops *endpoint);
+struct http_route endpoint_ops_readyz_route(struct endpoint_ops *endpoint);
+
 /* "/v1/events". */
 struct endpoint_events_options {
   const struct bearer_door *door; /* all pointers are borrowed */

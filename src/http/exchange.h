@@ -110,7 +110,8 @@ struct exchange {
   bool completed;     /* the library has sent the whole reply */
   bool refused;       /* the reply is ready; the body is dropped */
   bool resumed_early; /* http_resume was called before the handler returned */
-  int64_t started_ms, wait_deadline_ms;
+  int64_t started_us; /* as counters_now_us */
+  int64_t wait_deadline_ms;
   struct exchange *previous, *next; /* in the list of waiting exchanges */
   struct heads *heads;              /* its list; NULL: its head has been received */
   struct exchange *previous_head, *next_head;

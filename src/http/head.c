@@ -68,6 +68,57 @@ bool head_accepts(struct str accept, struct str type) {
   return false;
 }
 
+/* RFC 9110, 12.4.2: 0 to 1 with up to three digits behind the point, in thousandths. 0 for any other text. */
+static unsigned weight_of(struct str text) {
+  unsigned weight = 0, place = 1000;
+  if (text.len == 0 || text.len > 5 || (text.len > 1 && text.ptr[1] != '.')) return 0;
+  for (size_t i = 0; i < text.len; i++) {
+    if (i == 1) continue;
+    if (text.ptr[i] < '0' || text.ptr[i] > '9') return 0;
+    weight += (unsigned)(text.ptr[i] - '0') * place;
+    place /= 10;
+  }
+  return weight <= 1000 ? weight : 0;
+}
+
+static struct str unquoted(struct str text) {
+  bool is_quoted = text.len >= 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"';
+  return is_quoted ? str_make(text.ptr + 1, text.len - 2) : text;
+}
+
+/* What a media range says behind its type. */
+struct range {
+  unsigned weight;
+  bool names_version, is_other; /* is_other: it names another version */
+};
+
+static struct range range_of(struct str parameters, struct str version) {
+  struct range range = {.weight = 1000};
+  while (parameters.len > 0) {
+    struct str value = str_cut(&parameters, ';'), name = str_trim(str_cut(&value, '='));
+    value = unquoted(str_trim(value));
+    if (str_equal_nocase(name, STR("q"))) range.weight = weight_of(value);
+    if (!str_equal_nocase(name, STR("version"))) continue;
+    range.names_version = true;
+    range.is_other = !str_equal(value, version);
+  }
+  return range;
+}
+
+unsigned head_weight(struct str accept, struct str type, struct str version) {
+  unsigned weight = 0;
+  bool is_exact = false;
+  while (accept.len > 0) {
+    struct str rest = str_cut(&accept, ',');
+    if (!str_equal_nocase(str_trim(str_cut(&rest, ';')), type)) continue;
+    struct range range = range_of(rest, version);
+    if (range.is_other || (is_exact && !range.names_version)) continue;
+    if (range.names_version != is_exact || range.weight > weight) weight = range.weight;
+    is_exact = range.names_version;
+  }
+  return weight;
+}
+
 void head_field(struct head *head, struct str name, struct str value) {
   head->bytes += name.len + value.len + sizeof ": \r\n" - 1;
   if (!is_token(name) || !is_one_line(value)) head->is_malformed = true;

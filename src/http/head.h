@@ -33,5 +33,8 @@ const char *head_fault(const struct head *head);
 
 /* True if an Accept header names this media type with a weight other than q=0. A range with a star names no type. */
 bool head_accepts(struct str accept, struct str type);
+/* The weight, from 0 to 1000, that an Accept header gives to this version of a media type. Only a range that names the
+ * type counts. One that names the version has precedence over one without. A weight that cannot be read counts as 0. */
+unsigned head_weight(struct str accept, struct str type, struct str version);
 
 #endif

@@ -63,10 +63,14 @@ void http_mhd_resume(struct exchange *x) { MHD_resume_connection(x->mhd); }
 static enum MHD_Result takes_connection(void *cls, const struct sockaddr *address, socklen_t len) {
   (void)len;
   struct http_server *server = cls;
-  if (atomic_load(&server->draining)) return MHD_NO;
+  if (atomic_load(&server->draining)) {
+    metrics_add(METRIC_HTTP_CLOSED, METRIC_CLOSED_STOP, 1);
+    return MHD_NO;
+  }
   lock_take(&server->lock);
   bool admits = crowd_admits(server->crowd, address);
   lock_give(&server->lock);
+  if (!admits) metrics_add(METRIC_HTTP_CLOSED, METRIC_CLOSED_ADDRESS, 1);
   return admits ? MHD_YES : MHD_NO;
 }
 
@@ -148,7 +152,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd) {
   x->connection = connection;
   x->mhd = mhd;
   x->uri = copy;
-  x->started_ms = exchange_now_ms();
+  x->started_us = counters_now_us();
   x->reply.status = MHD_HTTP_OK;
   x->reply.content_type = "application/json";
   x->uri_end = uri + strlen(uri);

@@ -33,7 +33,7 @@ static int split(const char *address, char host[256], char port[8], struct err *
   return good ? 0 : bad_address(address, err);
 }
 
-static int open_socket(const struct addrinfo *info, const char *address, int *ret, struct err *err) {
+static int open_socket(const struct addrinfo *info, const char *address, const char *option, int *ret, struct err *err) {
   SCOPED_FD int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   int on = 1;
   if (fd < 0) return err_set_errno(err, ERR_INTERNAL, errno, "cannot make a socket for %s", address);
@@ -42,7 +42,7 @@ static int open_socket(const struct addrinfo *info, const char *address, int *re
   if (bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
     if (errno == EADDRINUSE) {
       return err_set(err, ERR_EXISTS,
-                     "cannot listen on %s: another program uses it; choose another port with --listen", address);
+                     "cannot listen on %s: another program uses it; choose another port with %s", address, option);
     }
     return err_set_errno(err, ERR_DENIED, errno, "cannot listen on %s", address);
   }
@@ -78,7 +78,7 @@ int listen_check(const char *address, struct err *err) {
   return split(address, host, port, err);
 }
 
-int listen_open(const char *address, struct listen_address *ret, struct err *err) {
+int listen_open(const char *address, const char *option, struct listen_address *ret, struct err *err) {
   char host[256], port[8];
   int result = split(address, host, port, err);
   if (result != 0) return result;
@@ -86,7 +86,7 @@ int listen_open(const char *address, struct listen_address *ret, struct err *err
   int code = getaddrinfo(host[0] != '\0' ? host : NULL, port, &hints, &found);
   if (code != 0) return err_set(err, ERR_USAGE, "cannot listen on %s: %s", address, gai_strerror(code));
   struct listen_address out = {.fd = -1};
-  result = open_socket(found, address, &out.fd, err);
+  result = open_socket(found, address, option, &out.fd, err);
   freeaddrinfo(found);
   if (result == 0) result = describe(&out, err);
   if (result != 0 && out.fd >= 0) (void)close(out.fd);

@@ -15,10 +15,10 @@ struct listen_address {
   bool is_ipv6;
 };
 
-/* Opens a listening socket on "127.0.0.1:8080", "localhost:0", "[::1]:8080" or ":8080" (every address). Port 0: any
+/* option: what names the address, for an error. Opens a listening socket on "127.0.0.1:8080", "localhost:0", "[::1]:8080" or ":8080" (every address). Port 0: any
  * free port. -ERR_USAGE: the address has another form, or does not resolve. -ERR_EXISTS: it is in use. -ERR_DENIED:
  * the system refuses it. -ERR_INTERNAL. */
-MUST_USE int listen_open(const char *address, struct listen_address *ret, struct err *err);
+MUST_USE int listen_open(const char *address, const char *option, struct listen_address *ret, struct err *err);
 
 /* Checks the form only: opens nothing, resolves no name. -ERR_USAGE if it is wrong. */
 MUST_USE int listen_check(const char *address, struct err *err);

@@ -69,6 +69,12 @@ void query_pool_away(struct query_pool *pool, struct query_job *job);
 /* The query has ended, within its turn or while it is away. Its place goes to a job that waits. */
 void query_pool_end(struct query_pool *pool, struct query_job *job);
 
+struct query_pool_status {
+  unsigned running, waiting; /* queries */
+  unsigned busy, idle;       /* threads in a turn, and those that wait for one */
+};
+void query_pool_status(struct query_pool *pool, struct query_pool_status *ret);
+
 /* Takes out a job that has waited for too long. NULL: there is none. */
 MUST_USE struct query_job *query_pool_expire(struct query_pool *pool);
 

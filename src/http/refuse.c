@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "http/routes.h"
 
+#define NO_PATH "no such path: the API is at /, usage goes to /v1/events, the console is at /console/"
+
 /* The library appends a folded line to the name of the field before it, in a copy of that name behind the value. A
  * field without folded lines has its value behind its name, as sent. */
 static bool is_folded(struct str name, struct str value) {
@@ -33,7 +35,8 @@ static bool refuse_head(struct exchange *x, bool has_nul) {
 
 static bool refuse_route(struct exchange *x) {
   if (x->route == NULL) {
-    http_reply_problem(&x->reply, 404, "no such path: the API is at /, usage goes to /v1/events, the console is at /console/");
+    const char *detail = x->server->options.no_path;
+    http_reply_problem(&x->reply, 404, detail != NULL ? detail : NO_PATH);
     return true;
   }
   if (routes_takes(x->route, x->request.method)) return false;

@@ -45,6 +45,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "metrics/metrics.h"
 
 #define HTTP_ID_SIZE 37 /* a UUID in text, with NUL */
 
@@ -117,6 +118,7 @@ enum http_cost { HTTP_QUICK, HTTP_QUERY };
  * request is refused. The server keeps no body of a refused request. It refuses a body longer than body_max, as sent,
  * as soon as it knows that, with `too_large`. It calls `release` when the request ends, on any thread. */
 struct http_route {
+  enum metric_route counted_as; /* in the counters of requests */
   const char *path;    /* exact, or the beginning if it ends with a slash and is not "/" alone */
   const char *methods; /* "GET, HEAD, POST": others get 405 with this as Allow; NULL: the handler gets every method */
   enum http_cost cost;

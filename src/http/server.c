@@ -38,7 +38,7 @@ static int start(struct http_server *server, struct err *err) {
   int result = start_crowd(server, err);
   if (result == 0 && tls) result = pem_read(options->tls_cert, &cert, err);
   if (result == 0 && tls) result = pem_read(options->tls_key, &key, err);
-  if (result == 0) result = listen_open(options->listen, &server->address, err);
+  if (result == 0) result = listen_open(options->listen, options->listen_name, &server->address, err);
   if (result == 0) result = query_start(server, err);
   if (result != 0) return result;
   (void)snprintf(server->url, sizeof server->url, "%s://%s", tls ? "https" : "http", server->address.text);
@@ -83,6 +83,20 @@ bool http_server_has_moved(struct http_server *server, uint64_t *seen) {
   *seen = server->sweeps;
   lock_give(&server->lock);
   return has_moved;
+}
+
+void http_server_status(struct http_server *server, struct http_server_status *ret) {
+  struct query_pool_status pool;
+  query_pool_status(server->queries, &pool);
+  *ret = (struct http_server_status){.bodies = atomic_load(&server->bodies_used),
+                                     .answers = atomic_load(&server->answers_used),
+                                     .queries_running = pool.running,
+                                     .queries_waiting = pool.waiting,
+                                     .threads_busy = pool.busy,
+                                     .threads_idle = pool.idle};
+  lock_take(&server->lock);
+  ret->connections = crowd_count(server->crowd);
+  lock_give(&server->lock);
 }
 
 void http_server_quiesce(struct http_server *server) {

@@ -13,6 +13,8 @@ struct http_server;
 
 struct http_options {
   const char *listen;       /* "127.0.0.1:8080", "[::1]:0"; port 0: any free port */
+  const char *listen_name;  /* the option or setting that names it, for an error */
+  const char *no_path;      /* what 404 says; NULL: what paths a meter has */
   unsigned threads;         /* of the pool; 0: one per core */
   unsigned connections_max; /* in all; see crowd.h for what happens when few are left */
   unsigned connections_per_address; /* threads that accept at once may exceed it, by one connection each */
@@ -45,6 +47,14 @@ bool http_server_is_public(const struct http_server *server);
  * is 0 before the first call). The sweeper takes the lock that every request takes, so it stops when requests are
  * stuck. */
 MUST_USE bool http_server_has_moved(struct http_server *server, uint64_t *seen);
+struct http_server_status {
+  unsigned connections;
+  uint64_t bodies, answers;               /* bytes of bodies and of long answers, against their bounds */
+  unsigned queries_running, queries_waiting;
+  unsigned threads_busy, threads_idle;    /* of the query threads */
+};
+/* Any thread. Waits for locks that are held for memory only. */
+void http_server_status(struct http_server *server, struct http_server_status *ret);
 /* From now on new connections are closed at once, and new requests are refused; requests that have begun go on. */
 void http_server_quiesce(struct http_server *server);
 /* Waits up to 10 s until the replies are sent, closes everything, and frees the server. Every waiting request must

@@ -19,7 +19,7 @@
 
 static void sweep(struct http_server *server, int64_t now) {
   for (struct connection *c = server->connections; c != NULL; c = c->next) {
-    if (c->deadline_ms <= now) connections_shut_down(c);
+    if (c->deadline_ms <= now) connections_lose(c, METRIC_CLOSED_DEADLINE);
     else if (c->is_replying && c->judge_ms <= now) connections_judge(c, now);
   }
   connections_make_room(server);

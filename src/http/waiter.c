@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ingest/commit/answer.h"
+#include "metrics/metrics.h"
+
 #define RETRY_AFTER "2" /* seconds */
 
 enum http_result waiter_refuse(struct http_reply *reply, const char *detail) {
@@ -23,13 +26,31 @@ bool waiter_claim(const struct waiter *waiter, size_t bytes) {
   return false;
 }
 
+static enum metric_refusal refusal_of(int result) {
+  switch (-result) {
+    case ERR_BUSY: return METRIC_REFUSED_QUEUE;
+    case ERR_FULL: return METRIC_REFUSED_DISK;
+    case ERR_MEMORY: return METRIC_REFUSED_MEMORY;
+    case ERR_DESCRIPTORS: return METRIC_REFUSED_DESCRIPTORS;
+    case ERR_LIMIT: return METRIC_REFUSED_PROJECTS;
+    case ERR_STOPPING: return METRIC_REFUSED_STOPPING;
+    default: return METRIC_REFUSED_FAILED;
+  }
+}
+
+/* Refuses a report as a whole, and counts that. */
+static enum http_result refuse_report(struct http_reply *reply, enum metric_refusal why, const char *detail) {
+  metrics_add(METRIC_REFUSED, why, 1);
+  return waiter_refuse(reply, detail);
+}
+
 /* On the committer's thread. */
 static void done(struct delivery *delivery, int result) {
   struct waiter *waiter = delivery->arg;
   if (result == 0)
     waiter->answer(waiter);
   else
-    (void)waiter_refuse(waiter->reply, delivery_failure(result));
+    (void)refuse_report(waiter->reply, refusal_of(result), delivery_failure(result));
   http_resume(waiter->request);
 }
 
@@ -50,12 +71,14 @@ struct waiter *waiter_new(struct http_request *request, struct http_reply *reply
 
 enum http_result waiter_submit(struct waiter *waiter, struct committer *committer, const char *projects_zone) {
   if (waiter->delivery->events.usages_count == 0) {
+    waiter->delivery->has_lost = ingest_note(&waiter->delivery->events, NULL);
     waiter->answer(waiter);
     return HTTP_ANSWERED;
   }
-  if (!http_hold(waiter->request, delivery_size(waiter->delivery))) return waiter_refuse(waiter->reply, HTTP_NO_ROOM);
+  if (!http_hold(waiter->request, delivery_size(waiter->delivery)))
+    return refuse_report(waiter->reply, METRIC_REFUSED_BODIES, HTTP_NO_ROOM);
   int result = delivery_submit(waiter->delivery, committer, projects_zone);
-  return result == 0 ? HTTP_WAITING : waiter_refuse(waiter->reply, delivery_failure(result));
+  return result == 0 ? HTTP_WAITING : refuse_report(waiter->reply, refusal_of(result), delivery_failure(result));
 }
 
 bool waiter_expired(void *arg, struct http_request *request, struct http_reply *reply) {
@@ -63,7 +86,7 @@ bool waiter_expired(void *arg, struct http_request *request, struct http_reply *
   struct waiter *waiter = request->state;
   if (!delivery_abandon(waiter->delivery)) return false;
   waiter->delivery = NULL;
-  (void)waiter_refuse(reply, "the events were not on disk in time: send this again, what was stored counts once");
+  (void)refuse_report(reply, METRIC_REFUSED_LATE, "the events were not on disk in time: send this again, what was stored counts once");
   return true;
 }
 

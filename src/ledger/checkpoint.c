@@ -21,6 +21,7 @@
 #include "ledger/index/run_writer.h"
 #include "ledger/places.h"
 #include "ledger/state.h"
+#include "metrics/metrics.h"
 
 #define SHORTAGE_RETRY_MS 2000
 #define LOOK_MS 2000 /* between two checks of files and clock */
@@ -177,6 +178,7 @@ void checkpoint_release(struct ledger *ledger, struct run *const *made, size_t c
  * wakes it: it must not wait any more. Called with the lock held. */
 static void wait_for_room(struct ledger *ledger, const struct err *why) {
   ledger->checkpointer.blocked = true;
+  metrics_add(METRIC_WORK_RETRIES, METRIC_WORKER_CHECKPOINTER, 1);
   ledger->checkpointer.failure = *why;
   ledger_wake_writer(ledger);
   while (!ledger->stopping && wait_for_ms(&ledger->checkpointer.wake, &ledger->lock, SHORTAGE_RETRY_MS)) {
@@ -190,13 +192,14 @@ static void run_checkpoint(struct ledger *ledger) {
   struct run *made[ENTRY_KINDS];
   size_t count = 0;
   struct err err = {0};
-  int64_t begun_ms = clock_monotonic_ms(ledger->options.clock);
+  int64_t begun_ms = clock_monotonic_ms(ledger->options.clock), begun_us = counters_now_us();
   int result = places_check(ledger, true, &err);
   if (result == 0) result = write_checkpoint(ledger, made, &count, &err);
   if (result == 0) {
     diag_info("checkpoint: %llu records up to position %llu in %lld ms",
               (unsigned long long)delta_records(ledger->frozen), (unsigned long long)delta_end(ledger->frozen),
               (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
+    metrics_observe_since(METRIC_CHECKPOINT, 0, begun_us);
   }
   lock_take(&ledger->lock);
   if (result != 0 && err_kind(result) == ERR_KIND_RETRY && !ledger->is_opening) {
@@ -205,6 +208,7 @@ static void run_checkpoint(struct ledger *ledger) {
     return;
   }
   ledger->checkpointer.blocked = false;
+  if (result == 0) ledger->checkpointed_ms = clock_monotonic_ms(ledger->options.clock);
   if (count > 0) memcpy(checkpointer->made, made, sizeof made);
   checkpointer->made_count = count;
   checkpointer->failure = err;

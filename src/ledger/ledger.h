@@ -209,6 +209,19 @@ struct ledger_status {
 };
 void ledger_status(struct ledger *ledger, struct ledger_status *ret);
 
+/* States for monitoring. */
+struct ledger_gauges {
+  struct ledger_status status;
+  uint64_t records;            /* of usage, voids included */
+  int64_t delta_age_ms;        /* of the oldest record that no checkpoint has written; 0: there is none */
+  int64_t checkpoint_age_ms;   /* since the last checkpoint, or since the ledger was opened */
+  unsigned runs[3];            /* live runs of identities, task ids and times */
+  bool is_checkpointer_blocked, is_merger_blocked; /* it has work, and lacks disk space, memory or descriptors */
+  uint64_t disk_free;          /* bytes, as of a few seconds ago; UINT64_MAX: unknown */
+};
+/* Takes locks that are held for memory only, so it never waits for the disk. */
+void ledger_gauges(struct ledger *ledger, struct ledger_gauges *ret);
+
 /* ---- care ---- */
 
 struct ledger_verify_options {

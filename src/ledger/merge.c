@@ -31,6 +31,8 @@
 #include "ledger/index/run_writer.h"
 #include "ledger/index/union.h"
 #include "ledger/state.h"
+#include "ledger/index/union.h"
+#include "metrics/metrics.h"
 
 #define MERGE_FAN_IN 4u
 #define MERGE_RUNS_MAX 16u /* in one merge */
@@ -165,13 +167,16 @@ static int merge(struct ledger *ledger, const struct candidate *candidate, struc
 
 /* ---- the thread ---- */
 
+static uint64_t size_of(const struct candidate *candidate) {
+  return candidate->count > 0 ? (run_pages(candidate->entries) + 1) * RUN_PAGE + candidate->entries * 2 : 0;
+}
+
 /* True if the disk has room for the new run beside the old ones, without touching the reserve. */
 static bool has_room(const struct ledger *ledger, const struct candidate *candidate) {
   struct statvfs disk;
   if (statvfs(ledger->runs_dir, &disk) != 0) return true;
   uint64_t reserve = ledger->options.disk_reserve == UINT64_MAX ? 0 : ledger->options.disk_reserve;
-  uint64_t size = (run_pages(candidate->entries) + 1) * RUN_PAGE + candidate->entries * 2;
-  return (uint64_t)disk.f_bavail * disk.f_frsize >= size + reserve;
+  return (uint64_t)disk.f_bavail * disk.f_frsize >= size_of(candidate) + reserve;
 }
 
 /* Reports why nothing is merged, and waits before the next try. The writer may be waiting for this merge before it begins
@@ -180,18 +185,20 @@ static void wait_blocked(struct ledger *ledger, const char *why) {
   bool was_blocked = ledger->merger.blocked;
   if (!was_blocked) diag_warning("runs are not merged: %s", why);
   ledger->merger.blocked = true;
+  metrics_add(METRIC_WORK_RETRIES, METRIC_WORKER_MERGER, 1);
   if (!was_blocked) ledger_wake_writer(ledger);
   if (!ledger->stopping) (void)wait_for_ms(&ledger->merger.wake, &ledger->lock, LOOK_AGAIN_MS);
 }
 
 static int merge_candidate(struct ledger *ledger, const struct candidate *candidate, struct run **ret,
                            struct err *err) {
-  int64_t begun_ms = clock_monotonic_ms(ledger->options.clock);
+  int64_t begun_ms = clock_monotonic_ms(ledger->options.clock), begun_us = counters_now_us();
   int result = merge(ledger, candidate, ret, err);
   if (result == 0) {
     diag_info("merge: %zu %s runs, %llu entries in %lld ms", candidate->count,
               entry_kind_name(run_info(*ret)->kind), (unsigned long long)candidate->entries,
               (long long)(clock_monotonic_ms(ledger->options.clock) - begun_ms));
+    metrics_observe_since(METRIC_MERGE, 0, begun_us);
   }
   return result;
 }
@@ -206,6 +213,8 @@ static void look(struct ledger *ledger) {
   merger->looked = merger->asked;
   lock_give(&ledger->lock);
   SCOPED(candidate_fini) struct candidate candidate = choose(ledger);
+  metrics_set(METRIC_MERGE_RUNS, 0, candidate.count);
+  metrics_set(METRIC_MERGE_BYTES, 0, size_of(&candidate));
   bool room = candidate.count == 0 || has_room(ledger, &candidate);
   struct run *merged = NULL;
   struct err err = {0};

@@ -72,6 +72,8 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
   wait_init(&ledger->checkpointer.wake);
   wait_init(&ledger->merger.wake);
   wait_init(&ledger->left);
+  ledger->checkpointed_ms = clock_monotonic_ms(ledger->options.clock);
+  ledger->disk_free = UINT64_MAX;
   ledger->data_place = ledger->derived_place = ledger->runs_place = PRESENCE_NONE;
   return ledger;
 }

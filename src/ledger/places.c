@@ -4,6 +4,8 @@
  */
 #include "ledger/places.h"
 
+#include <sys/statvfs.h>
+
 #include "base/file.h"
 #include "ledger/log/presence.h"
 
@@ -13,10 +15,20 @@
 #define REMEDY_DERIVED \
   "the log is not affected. Put the files back or run `codecmeter rebuild`, then start again"
 
+/* Those who ask for the free space later do not wait for the disk. */
+static void look_at_room(struct ledger *ledger) {
+  struct statvfs disk;
+  uint64_t left = statvfs(ledger->options.dir, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
+  (void)pthread_mutex_lock(&ledger->lock);
+  ledger->disk_free = left;
+  (void)pthread_mutex_unlock(&ledger->lock);
+}
+
 int places_begin(struct ledger *ledger, struct err *err) {
   int result = presence_begin(&ledger->data_place, ledger->options.dir, err);
   if (result == 0) result = presence_begin(&ledger->derived_place, ledger->derived, err);
   if (result == 0) result = presence_begin(&ledger->runs_place, ledger->runs_dir, err);
+  look_at_room(ledger);
   return result;
 }
 
@@ -45,6 +57,7 @@ static int check_derived(struct ledger *ledger, struct err *err) {
 int places_check(struct ledger *ledger, bool all, struct err *err) {
   int result = check_log(ledger, all, err);
   if (result == 0) result = check_derived(ledger, err);
+  look_at_room(ledger);
   return err_kind(result) == ERR_KIND_RETRY ? 0 : result;
 }
 

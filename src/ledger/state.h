@@ -1,5 +1,5 @@
 /* The ledger's insides, shared by the files of src/ledger that implement its door: open.c, writer.c, checkpoint.c,
- * merge.c, workers.c, query.c, zone_move.c, places.c, view.c, scan.c, scan_reader.c,
+ * merge.c, workers.c, query.c, gauges.c, zone_move.c, places.c, view.c, scan.c, scan_reader.c,
  * sums.c, past.c. No other file includes it.
  */
 #ifndef CODECMETER_LEDGER_STATE_H
@@ -86,7 +86,9 @@ struct ledger {
   int64_t block_time_ms;                      /* of the newest block */
   uint64_t reader_uses;                       /* uses of `reader` at the last turn that saw new ones */
   int64_t reader_used_ms;                     /* time of that turn, on the monotonic clock */
-  int64_t filled_since_ms; /* when the filling delta got its first block, on the monotonic clock; 0: it has none */
+  /* When the filling and the frozen delta got their first blocks, on the monotonic clock; 0: it has none. Written by the
+   * writer. */
+  _Atomic int64_t filled_since_ms, frozen_since_ms;
 
   pthread_mutex_t lock; /* protects what follows */
   struct worker checkpointer, merger;
@@ -96,6 +98,8 @@ struct ledger {
   bool watches_clock; /* true in a server */
   struct dates dates; /* the checkpointer's own, once watches_clock is true */
   uint64_t next_run;
+  int64_t checkpointed_ms; /* when the last checkpoint ended, or when the ledger was opened, on the monotonic clock */
+  uint64_t disk_free;      /* bytes, when the files were checked last; UINT64_MAX: unknown */
 };
 
 /* ---- workers.c: what the checkpointer and the merger share ---- */

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "ledger/state.h"
+#include "metrics/metrics.h"
 
 #define AHEAD 12u /* reports that are looked up at once: about as many misses as a core's memory system handles */
 #define CACHE_LINE 64u
@@ -719,6 +720,7 @@ int ledger_commit(struct ledger *ledger, struct err *err) {
     result = log_append(ledger->log, group.blocks, meanwhile ? apply_group : NULL, &group, err);
     if (result == 0 && !meanwhile) apply_group(&group);
     if (result == 0) show(ledger, log_end(ledger->log), ledger->block_time_ms);
+    if (result == 0) metrics_observe(METRIC_COMMIT_RECORDS, 0, ledger->staged_usages);
   }
   end_group(ledger);
   return result;
@@ -762,6 +764,7 @@ static bool ask_merger(struct ledger *ledger, bool changed) {
 static void ask_checkpointer(struct ledger *ledger) {
   checkpoint_freeze(ledger);
   ledger->wants_checkpoint = false;
+  ledger->frozen_since_ms = ledger->filled_since_ms;
   ledger->filled_since_ms = 0;
   (void)pthread_mutex_lock(&ledger->lock);
   ledger->checkpointer.state = WORK_ASKED;

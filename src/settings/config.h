@@ -50,6 +50,7 @@ enum config_type { CONFIG_SIZE, CONFIG_COUNT, CONFIG_DURATION /* kept in ms */, 
   X(ingest, delta_age, DURATION, "10m", "0", "365d", "checkpoint when records in memory are older; 0: never")          \
   X(ingest, quarantine_max, COUNT, "1000", "1", "100000", "maximum notices in the quarantine; beyond it answer 503")     \
   X(ingest, quarantine_size, SIZE, "256MiB", "64KiB", "1TiB", "maximum bytes of the quarantine; beyond it answer 503")   \
+  X(ops, listen, TEXT, "", "", "", "ADDR:PORT that serves /metrics, /healthz and /readyz, without TLS; empty: where the API is") \
   X(project, time_zone, TEXT, "", "", "", "time zone of a new project that names none; empty: each must name one")     \
   X(ledger, map_size, SIZE, "64GiB", "16MiB", "64TiB", "address space for totals and catalogue; sparse")               \
   X(ledger, segment_size, SIZE, "256MiB", "1KiB", "64GiB", "size at which the log begins a new segment")               \

@@ -166,9 +166,12 @@ static void refuse_body(void *arg, struct http_request *http, struct http_reply 
   (void)refuse(reply, 413, "a question has no body: its parameters are in the URL");
 }
 
+uint64_t v1_held(const struct v1 *v1) { return atomic_load(&v1->budget.held); }
+
 size_t v1_routes(struct v1 *v1, struct http_route routes[V1_ROUTES_MAX]) {
   for (size_t i = 0; i < v1->places_count; i++) {
     routes[i] = (struct http_route){
+        .counted_as = METRIC_ROUTE_V1,
         .path = v1->places[i].path,
         .cost = HTTP_QUERY,
         .admit = admit,
@@ -179,6 +182,6 @@ size_t v1_routes(struct v1 *v1, struct http_route routes[V1_ROUTES_MAX]) {
     };
   }
   routes[v1->places_count] = (struct http_route){
-      .path = "/v1/", .admit = refuse_path, .handle = refuse_now, .too_large = refuse_body, .arg = v1};
+      .counted_as = METRIC_ROUTE_V1, .path = "/v1/", .admit = refuse_path, .handle = refuse_now, .too_large = refuse_body, .arg = v1};
   return v1->places_count + 1;
 }

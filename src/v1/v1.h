@@ -31,6 +31,9 @@ struct v1_options {
 MUST_USE struct v1 *v1_new(const struct v1_options *options);
 void v1_free(struct v1 *v1); /* every request has ended */
 
+/* Bytes that answers keep between two turns now. Any thread. */
+uint64_t v1_held(const struct v1 *v1);
+
 /* Fills rows of the route table: one for each resource, and last one for "/v1/", which answers 404 and lists the
  * resources. They come behind the routes of /v1 that take reports. Returns how many. */
 #define V1_ROUTES_MAX 8

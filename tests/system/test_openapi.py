@@ -20,11 +20,13 @@ from umedia import ANSWERS
 ENGLISH, CHINESE = contract.read("en"), contract.read("zh")
 DOCUMENT = contract.Contract(ENGLISH)
 
-# What each function of src/http/endpoints.h that makes a route serves. None: it is for browsers, and no API.
+# What each function of src/http/endpoints.h that makes a route serves. None: it is no part of the API, but for browsers or operators.
 ROUTES = {
     "endpoint_api_route": "/", "endpoint_console_route": None, "endpoint_console_bare_route": None, "endpoint_uapi_route": None, "endpoint_openapi_route": "/openapi.json",
     "endpoint_events_route": "/v1/events", "endpoint_events_alias_route": "/api/v1/events", "endpoint_adapters_route": "/v1/adapters/{name}",
     "endpoint_agents_route": "/v1/agents",
+    # for those who operate the server, perhaps on another address: docs/metrics.md
+    "endpoint_ops_metrics_route": None, "endpoint_ops_healthz_route": None, "endpoint_ops_readyz_route": None,
 }
 
 

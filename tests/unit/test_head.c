@@ -144,8 +144,30 @@ static void test_accept(void **state) {
   }
 }
 
+static void test_weight(void **state) {
+  (void)state;
+  static const struct {
+    const char *accept;
+    unsigned weight;
+  } cases[] = {
+      {"", 0}, {"*/*", 0}, {"text/*", 0}, {"text/plain", 1000}, {"TEXT/Plain", 1000}, {"text/plain;q=0", 0},
+      {"text/plain;q=0.5", 500}, {"text/plain; Q = 0.123 ", 123}, {"text/plain;q=1.000", 1000}, {"text/plain;q=0.", 0},
+      {"text/plain;q=1.001", 0}, {"text/plain;q=2", 0}, {"text/plain;q=-1", 0}, {"text/plain;q=0.1234", 0}, {"text/plain;q=.5", 0},
+      {"text/plain;q=", 0}, {"text/plain;q", 0}, {"text/plain;q=x", 0}, {"text/plain;q=0,5", 0}, {"text/plain;q=\"0.5\"", 500},
+      {"text/plain;version=0.0.4", 1000}, {"text/plain;version=\"0.0.4\";q=0.3", 300}, {"text/plain;version=1.0.0", 0},
+      {"text/plain;version=1.0.0, text/plain;q=0.2", 200}, {"text/plain;q=0.2, text/plain;version=0.0.4;q=0.1", 100},
+      {"text/plain;version=0.0.4;q=0.1, text/plain;q=0.2", 100}, {"text/plain;q=0.2,text/plain;q=0.7", 700},
+      {"text/plaintext", 0}, {"xtext/plain", 0}, {",,;,text/plain;;;charset=utf-8;q=0.9,", 900},
+      {"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", 500},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    unsigned weight = head_weight(str_of(cases[i].accept), STR("text/plain"), STR("0.0.4"));
+    if (weight != cases[i].weight) fail_msg("%s: %u, not %u", cases[i].accept, weight, cases[i].weight);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_bad), cmocka_unit_test(test_good),
-                                     cmocka_unit_test(test_targets), cmocka_unit_test(test_accept)};
+                                     cmocka_unit_test(test_targets), cmocka_unit_test(test_accept), cmocka_unit_test(test_weight)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

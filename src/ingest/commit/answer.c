@@ -7,7 +7,9 @@
 #include <stddef.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/json_write.h"
+#include "metrics/metrics.h"
 
 static const char *const outcome_names[] = {
     [VERDICT_STORED] = "stored",
@@ -219,6 +221,43 @@ void ingest_count(const struct events *events, const struct verdict *verdicts, s
                                 .duplicate = counts[VERDICT_DUPLICATE],
                                 .conflict = counts[VERDICT_CONFLICT],
                                 .rejected = counts[VERDICT_REJECTED]};
+}
+
+static enum metric_outcome outcome_of(const struct verdict *verdict, const struct usage *usage) {
+  static const enum metric_outcome outcomes[OUTCOMES] = {[VERDICT_STORED] = METRIC_OUTCOME_STORED,
+                                                         [VERDICT_DUPLICATE] = METRIC_OUTCOME_DUPLICATE,
+                                                         [VERDICT_CONFLICT] = METRIC_OUTCOME_CONFLICT,
+                                                         [VERDICT_REJECTED] = METRIC_OUTCOME_REJECTED};
+  bool is_stored = verdict->outcome == VERDICT_STORED;
+  if (is_stored && verdict->reason == VERDICT_REASON_RESOLVES) return METRIC_OUTCOME_RESOLVED;
+  return is_stored && usage->kind == USAGE_UNRESOLVED ? METRIC_OUTCOME_UNRESOLVED : outcomes[verdict->outcome];
+}
+
+static enum metric_reason reason_of(const struct verdict *verdict) {
+  switch (verdict->reason) {
+    case VERDICT_REASON_NO_PROJECT: return METRIC_REASON_NO_PROJECT;
+    case VERDICT_REASON_CODECS: return METRIC_REASON_CODECS;
+    case VERDICT_REASON_NO_TARGET: return METRIC_REASON_NO_TARGET;
+    case VERDICT_REASON_WAITS: return METRIC_REASON_WAITS;
+    case VERDICT_REASON_VOID: return METRIC_REASON_VOID;
+    default: return METRIC_REASON_INVALID;
+  }
+}
+
+bool ingest_note(const struct events *events, const struct verdict *verdicts) {
+  uint64_t unread = events->count - events->usages_count;
+  uint64_t outcomes[METRIC_OUTCOMES] = {[METRIC_OUTCOME_REJECTED] = unread};
+  uint64_t reasons[METRIC_REASONS] = {[METRIC_REASON_INVALID] = unread};
+  for (size_t i = 0; i < events->usages_count; i++) {
+    enum metric_outcome outcome = outcome_of(&verdicts[i], &events->usages[i]);
+    outcomes[outcome]++;
+    if (outcome == METRIC_OUTCOME_REJECTED) reasons[reason_of(&verdicts[i])]++;
+  }
+  for (unsigned i = 0; i < METRIC_OUTCOMES; i++)
+    if (outcomes[i] > 0) metrics_add(METRIC_EVENTS, i, outcomes[i]);
+  for (unsigned i = 0; i < METRIC_REASONS; i++)
+    if (reasons[i] > 0) metrics_add(METRIC_EVENTS_REJECTED, i, reasons[i]);
+  return outcomes[METRIC_OUTCOME_REJECTED] + outcomes[METRIC_OUTCOME_CONFLICT] > 0;
 }
 
 void ingest_answer_notice(const struct events *events, const struct verdict *verdicts, const char *const *ignored,

@@ -32,6 +32,10 @@ struct ingest_counts {
 /* Counts what became of the events. verdicts as above. */
 void ingest_count(const struct events *events, const struct verdict *verdicts, struct ingest_counts *ret);
 
+/* Counts what became of the events, for monitoring: each event once, when its outcome is certain. verdicts as above.
+ * True if any was rejected, or contradicts an earlier report. */
+bool ingest_note(const struct events *events, const struct verdict *verdicts);
+
 /* Appends the reason of a verdict, in the words of the answer; nothing if the usage was stored. */
 void ingest_reason(const struct verdict *verdict, const struct usage *usage, struct buf *out);
 

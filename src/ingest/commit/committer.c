@@ -28,6 +28,8 @@
 #include "base/diag.h"
 #include "base/lock.h"
 #include "base/wait.h"
+#include "ingest/commit/answer.h"
+#include "metrics/metrics.h"
 
 #define SHORTAGE_SAY_MS 60000
 
@@ -57,6 +59,9 @@ struct committer {
   uint64_t checkpoint_up_to; /* a checkpoint up to this position is wanted; 0: none is */
   struct batches queued;
   uint64_t events; /* queued or being committed */
+  uint64_t bytes;  /* of these, as their batches say */
+  enum err_code refused_for; /* the last shortage for which usage was refused, */
+  int64_t refused_ms;        /* and when, on the monotonic clock; ERR_NONE: usage was taken since */
   struct asked_change *asked_first, *asked_last;
   uint64_t moves;  /* boundaries passed, for committer_has_moved */
   bool is_waiting; /* for work or for a checkpoint */
@@ -99,11 +104,14 @@ static uint64_t weight(const struct batch *batch) { return batch->count > 0 ? ba
 
 /* Calls each batch's `done`, without a lock. Does not touch a batch after that, because `done` may free it. */
 static void tell(struct committer *committer, struct batches batches, int result) {
-  uint64_t events = 0;
-  for (const struct batch *batch = batches.first; batch != NULL; batch = batch->next)
+  uint64_t events = 0, bytes = 0;
+  for (const struct batch *batch = batches.first; batch != NULL; batch = batch->next) {
     events += weight(batch);
+    bytes += batch->bytes;
+  }
   lock_take(&committer->lock);
   committer->events -= events;
+  committer->bytes -= bytes;
   lock_give(&committer->lock);
   for (struct batch *batch = batches_pop(&batches); batch != NULL; batch = batches_pop(&batches)) {
     batch->done(batch, result);
@@ -130,10 +138,18 @@ static int fail(struct committer *committer, const struct err *err) {
 
 /* ---- shortages ---- */
 
+static void note_refusal(struct committer *committer, enum err_code code, int64_t now_ms) {
+  lock_take(&committer->lock);
+  committer->refused_for = code;
+  committer->refused_ms = now_ms;
+  lock_give(&committer->lock);
+}
+
 /* Logs why usage is refused and what to free: once, and again each minute while the shortage lasts. Each reporter
  * gets 503 and a short text. */
 static void say_shortage(struct committer *committer, const struct err *err) {
   int64_t now_ms = clock_monotonic_ms(clock_system());
+  note_refusal(committer, err->code, now_ms);
   bool is_known = committer->shortage == err->code && now_ms < committer->say_again_ms;
   committer->shortage = err->code;
   if (is_known) return;
@@ -144,6 +160,7 @@ static void say_shortage(struct committer *committer, const struct err *err) {
 static void end_shortage(struct committer *committer) {
   if (committer->shortage == ERR_NONE) return;
   committer->shortage = ERR_NONE;
+  note_refusal(committer, ERR_NONE, 0);
   diag_info("usage is taken again");
 }
 
@@ -151,7 +168,9 @@ static void end_shortage(struct committer *committer) {
  * error is final. */
 static int commit_staged(struct committer *committer, struct err *err) {
   bool is_empty = ledger_staged_bytes(committer->options.ledger) == 0;
+  int64_t begun_us = counters_now_us();
   int result = ledger_commit(committer->options.ledger, err);
+  if (result == 0 && !is_empty) metrics_observe_since(METRIC_COMMIT, 0, begun_us);
   bool passes = result == -ERR_FULL || result == -ERR_MEMORY;
   if (passes) say_shortage(committer, err);
   if (result == 0 && !is_empty) end_shortage(committer);
@@ -432,6 +451,16 @@ bool committer_has_moved(struct committer *committer, uint64_t *seen) {
   return has_moved;
 }
 
+void committer_status(struct committer *committer, struct committer_status *ret) {
+  lock_take(&committer->lock);
+  int64_t age_ms = clock_monotonic_ms(clock_system()) - committer->refused_ms;
+  *ret = (struct committer_status){.events = committer->events,
+                                   .events_max = committer->options.queue_events,
+                                   .bytes = committer->bytes,
+                                   .shortage = age_ms < COMMITTER_RECENT_MS ? committer->refused_for : ERR_NONE};
+  lock_give(&committer->lock);
+}
+
 void committer_wake(void *arg) {
   struct committer *committer = arg;
   lock_take(&committer->lock);
@@ -455,6 +484,7 @@ int committer_submit(struct committer *committer, struct batch *batch) {
   } else {
     batches_add(&committer->queued, batch);
     committer->events += weight(batch);
+    committer->bytes += batch->bytes;
     wait_wake(&committer->work);
   }
   lock_give(&committer->lock);
@@ -525,6 +555,8 @@ int committer_report(struct committer *committer, const struct usage *usages, si
   while (!waiting.is_done)
     wait_on(&committer->answered, &committer->lock);
   lock_give(&committer->lock);
+  const struct events reported = {.usages = (struct usage *)(uintptr_t)usages, .usages_count = count, .count = count};
+  if (waiting.result == 0) (void)ingest_note(&reported, ret_verdicts);
   if (waiting.result == 0) return 0;
   return err_set(err, (enum err_code) - waiting.result, "the ledger did not store the usage: %s",
                  err_meaning(waiting.result));

@@ -38,6 +38,7 @@ struct committer_options {
 struct batch {
   const struct usage *usages; /* borrowed until done */
   size_t count;
+  uint64_t bytes; /* of memory that the batch holds; only counted */
   /* If not "", the committer creates the projects that the usages name and that do not exist, in this zone, before it
    * decides the batch. If more than COMMITTER_PROJECTS_MAX are missing, it creates that many, decides nothing, and
    * gives -ERR_LIMIT; the next attempt continues. */
@@ -68,6 +69,16 @@ void committer_stop(struct committer *committer);
  * same `seen` (*seen is 0 before the first call). False: it hangs, for example on a disk that does not answer. Any
  * thread. */
 MUST_USE bool committer_has_moved(struct committer *committer, uint64_t *seen);
+
+/* A shortage for which usage was refused is forgotten after this time, if nobody has reported since. */
+#define COMMITTER_RECENT_MS 15000
+struct committer_status {
+  uint64_t events, events_max; /* queued or being committed, and the bound */
+  uint64_t bytes;              /* of memory that these hold */
+  enum err_code shortage;      /* for which usage is refused now; ERR_NONE: it is taken */
+};
+/* Any thread, after committer_start. */
+void committer_status(struct committer *committer, struct committer_status *ret);
 
 /* For ledger_options.wake_writer, with the committer as the argument. Any thread, any time. */
 void committer_wake(void *committer);

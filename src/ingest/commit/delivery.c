@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "ingest/commit/answer.h"
 
 _Static_assert(offsetof(struct delivery, batch) == 0, "batch_done finds the delivery from its batch");
 
@@ -29,6 +30,7 @@ size_t delivery_size(const struct delivery *delivery) {
 
 void delivery_finish(struct delivery *delivery, int result) {
   enum delivery_state expected = DELIVERY_WAITING;
+  if (result == 0) delivery->has_lost = ingest_note(&delivery->events, delivery->batch.verdicts);
   if (atomic_compare_exchange_strong(&delivery->state, &expected, DELIVERY_DONE))
     delivery->done(delivery, result);
   else
@@ -50,6 +52,7 @@ int delivery_submit(struct delivery *delivery, struct committer *committer, cons
       str_copy(str_of(projects_zone != NULL ? projects_zone : ""), batch->projects_zone, sizeof batch->projects_zone);
   CHECK(fits);
   batch->done = batch_done;
+  batch->bytes = delivery_size(delivery);
   return committer_submit(committer, batch);
 }
 

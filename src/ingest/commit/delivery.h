@@ -24,6 +24,7 @@ struct delivery {
   _Atomic enum delivery_state state;
   struct arena *arena; /* holds the events */
   struct events events;
+  bool has_lost; /* of the events that are decided: any was rejected, or contradicts an earlier report */
   void (*done)(struct delivery *delivery, int result); /* as a batch's; not called after delivery_abandon */
   void *arg;                                           /* belongs to the waiter */
 };

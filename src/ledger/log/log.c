@@ -17,6 +17,8 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "ledger/log/log_state.h"
+#include "ledger/log/log_state.h"
+#include "metrics/metrics.h"
 
 /* ---- opening ---- */
 
@@ -128,11 +130,11 @@ int log_next(struct log *log, int64_t now_ms, uint64_t *ret_position, struct err
 /* If no thread can be started, `meanwhile` and the sync run one after the other. */
 static int sync_segment(struct log *log, int fd, const char *name, void (*meanwhile)(void *arg), void *arg,
                         struct err *err) {
-  if (meanwhile == NULL) return file_sync_data(fd, name, err);
+  if (meanwhile == NULL) return syncer_sync(fd, name, err);
   if (log->syncer == NULL) log->syncer = syncer_new();
   if (log->syncer != NULL) syncer_begin(log->syncer, fd, name);
   meanwhile(arg);
-  return log->syncer != NULL ? syncer_wait(log->syncer, err) : file_sync_data(fd, name, err);
+  return log->syncer != NULL ? syncer_wait(log->syncer, err) : syncer_sync(fd, name, err);
 }
 
 /* A failed write or sync is final, also after a shortage: what is on disk is unknown. */
@@ -171,6 +173,7 @@ int log_append(struct log *log, struct str blocks, void (*meanwhile)(void *arg),
   segments_resize(log->segments, offset + blocks.len);
   log->end += blocks.len;
   log->synced = log->end;
+  metrics_add(METRIC_LOG_WRITTEN, 0, blocks.len);
   return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/wait.h"
+#include "metrics/metrics.h"
 
 enum sync_state { SYNC_IDLE, SYNC_ASKED, SYNC_DONE };
 
@@ -29,13 +30,20 @@ struct syncer {
 };
 
 
+int syncer_sync(int fd, const char *name, struct err *err) {
+  int64_t begun_us = counters_now_us();
+  int result = file_sync_data(fd, name, err);
+  metrics_observe_since(METRIC_SYNC, 0, begun_us);
+  return result;
+}
+
 /* Called with the lock held, and returns with it; the sync runs without it. */
 static void sync_file(struct syncer *syncer) {
   int fd = syncer->fd;
   const char *name = syncer->name;
   lock_give(&syncer->lock);
   struct err err = {0};
-  int result = file_sync_data(fd, name, &err);
+  int result = syncer_sync(fd, name, &err);
   lock_take(&syncer->lock);
   syncer->result = result;
   syncer->err = err;

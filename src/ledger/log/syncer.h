@@ -17,4 +17,7 @@ void syncer_begin(struct syncer *syncer, int fd, const char *name);
 /* Waits for the sync that syncer_begin began and returns the result of file_sync_data. */
 MUST_USE int syncer_wait(struct syncer *syncer, struct err *err);
 
+/* Syncs on the caller's thread, and counts how long it took, as the thread does. */
+MUST_USE int syncer_sync(int fd, const char *name, struct err *err);
+
 #endif
