@@ -11,7 +11,7 @@
 
 #include "agent/pulse.h"
 #include "base/check.h"
-#include "version.h"
+#include "base/version.h"
 
 #define URL_DEFAULT "http://127.0.0.1:8080"
 

@@ -2,10 +2,10 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/version.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "openapi/openapi.h"
-#include "version.h"
 
 static int find_language(const char *name, enum openapi_language *ret, struct err *err) {
   for (int language = 0; language < OPENAPI_LANGUAGES; language++) {

@@ -1,9 +1,9 @@
 #include <stdio.h>
 
+#include "base/version.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "ledger/ledger.h"
-#include "version.h"
 
 void command_print_version(FILE *out) { (void)fprintf(out, "codecmeter %s (%s)\n", VERSION, COMMIT); }
 

@@ -2,8 +2,8 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/version.h"
 #include "cli/options.h"
-#include "version.h"
 
 /* ---- roff ---- */
 

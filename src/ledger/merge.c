@@ -30,8 +30,8 @@
 #include "ledger/index/run_format.h"
 #include "ledger/index/run_writer.h"
 #include "ledger/index/union.h"
-#include "ledger/state.h"
 #include "ledger/index/union.h"
+#include "ledger/state.h"
 #include "metrics/metrics.h"
 
 #define MERGE_FAN_IN 4u

@@ -2,7 +2,7 @@
  *
  * The cells belong to the process, as its processor time does: whoever does something counts it, in one line, and no
  * object is handed through the rooms for that. Counters and histograms grow from 0. Gauges are read from the rooms'
- * doors when somebody asks (cli/serve_ops.c), and are unknown before that.
+ * doors when somebody asks (server/serve_ops.c), and are unknown before that.
  *
  * The room is below `ledger/`, so that every room may count; it knows names of things, and none of their headers.
  */

@@ -4,15 +4,15 @@
  *
  *   RECOVERING ──ops_serve──> SERVING ──ops_drain──> DRAINING
  */
-#ifndef CODECMETER_CLI_SERVE_OPS_H
-#define CODECMETER_CLI_SERVE_OPS_H
+#ifndef CODECMETER_SERVER_SERVE_OPS_H
+#define CODECMETER_SERVER_SERVE_OPS_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "settings/config.h"
 #include "http/endpoints.h"
 #include "http/server.h"
+#include "settings/config.h"
 #include "v1/v1.h"
 
 #define OPS_ROUTES 3u

@@ -1,13 +1,13 @@
-#include "cli/serve_ops.h"
+#include "server/serve_ops.h"
 
-#include "base/lock.h"
 #include "adapt/quarantine.h"
 #include "base/check.h"
 #include "base/diag.h"
+#include "base/lock.h"
+#include "base/version.h"
 #include "http/listen.h"
 #include "ingest/commit/committer.h"
 #include "metrics/metrics.h"
-#include "version.h"
 
 #define US_OF_MS UINT64_C(1000)
 #define WHOLE 1000000u /* a ratio's 1 */
