@@ -48,8 +48,12 @@ const struct project_state *catalogue_state(const struct catalogue *catalogue, s
 const struct project_state *catalogue_state_of_number(const struct catalogue *catalogue, uint32_t number);
 /* The number of a codec name in a project's list; -1 if it is not there; CODEC_NUMBER_NONE for an empty name. */
 int catalogue_codec_number(const struct project_state *project, struct str codec);
-/* Keeps a codec's name, so that catalogue_add_codec needs no memory for it: -ERR_MEMORY. The writer only. */
-MUST_USE int catalogue_keep_codec(struct catalogue *catalogue, struct str codec);
+/* Keeps a codec's name, so that catalogue_add_codec needs no memory for it. Gives the kept name, which lives as long as the
+ * catalogue; NULL without memory. The writer only. */
+MUST_USE const char *catalogue_keep_codec(struct catalogue *catalogue, struct str codec);
+/* True if the project has the codec's name, or room for one more, given names that it is about to get: `others` of them are
+ * in no group of meter/codec.h. */
+MUST_USE bool catalogue_has_codec_room(const struct project_state *project, struct str codec, unsigned others);
 /* Gives a codec the next number of its project. False if the project has no room for it. */
 MUST_USE bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,
                                   struct delta *delta);

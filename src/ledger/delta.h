@@ -53,14 +53,18 @@ bool delta_moves(const struct delta *delta, const struct delta_load *load);
 /* Makes room, so that adding so much cannot fail. False if there is no memory; the contents are then as before. */
 MUST_USE bool delta_reserve(struct delta *delta, const struct delta_load *load);
 
-/* Every function that adds needs delta_reserve first. Adds a usage. Its project has that number and zone, its codec
- * that number in the project's list (CODEC_NUMBER_NONE if it has none), its identity that hash. delta_find_identity
- * finds it at once. What readers see does not change before delta_show, so readers need not be kept out. */
-void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
-                     const struct zone *zone, uint8_t codec, uint64_t position);
-/* Adds a void in the same way, and takes off what its target counts. codec is the target's. */
-void delta_add_void(struct delta *delta, const struct usage *usage, const struct usage *target, uint32_t project,
-                    const struct zone *zone, uint8_t codec, uint64_t position);
+/* A record that counts, as a delta keeps it. */
+struct delta_record {
+  struct hash identity, task; /* of its entries; a void's task is the hash of its target */
+  uint64_t position;
+  int64_t finished_ms;
+  enum usage_kind kind;
+  struct cell counted; /* what it adds to the totals; a void takes off what its target counted */
+  const struct zone *zone; /* of its project, whose number is in `counted` */
+};
+/* Adds a record; delta_reserve has made room. delta_find_identity finds it at once. What readers see does not change before
+ * delta_show, so readers need not be kept out. */
+void delta_add(struct delta *delta, const struct delta_record *record);
 
 /* Publishes everything added so far to readers; the delta now reaches to `end`. The caller holds the view lock for
  * writing. */

@@ -94,7 +94,7 @@ void ledger_close(struct ledger *ledger) {
   delta_release(ledger->spare);
   identities_fini(&ledger->staged);
   identities_fini(&ledger->staged_voids);
-  free(ledger->staged_targets);
+  free(ledger->effects);
   free(ledger->staged_codecs);
   block_writer_free(ledger->staging);
   free(ledger->applying);

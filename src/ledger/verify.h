@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "ledger/catalogue_write.h"
 #include "ledger/cells.h"
+#include "ledger/identities.h"
 #include "ledger/ledger.h"
 #include "ledger/log.h"
 #include "ledger/snapshot.h"
@@ -22,6 +23,7 @@ struct tally {
 struct checked_run {
   struct run *run;
   struct tally wanted, found;
+  uint64_t told; /* differences between the two that were reported one by one */
 };
 
 /* The runs of a kind, in order of position. */
@@ -81,9 +83,17 @@ struct verify {
   struct delta *changes; /* rows made from the catalogue's records */
   struct cells cells;
   int64_t block_time_ms;
-  bool beyond_told;
-  uint64_t *skipped; /* positions of records that do not count, because their identity is earlier in the log */
-  size_t skipped_count;
+  /* of the record being recounted */
+  uint64_t position;
+  struct record earlier;     /* what a look-up read last */
+  uint64_t earlier_position; /* of it, if it answered the question */
+
+  /* Set by the first recount: something is not as the runs have it, so a second, careful recount is needed. */
+  bool is_odd;
+  bool is_careful; /* it is the second one. It alone fills what follows, and reports: */
+  struct identities missing[2]; /* identities and voids that count, but are in no run; by kind - 1 */
+  uint64_t *uncounted;          /* positions of records that count nothing, in order */
+  size_t uncounted_count, uncounted_cap;
 };
 
 /* Gives a new item at the end of a vector. Without memory it ends the program, which is a command of its own. */
