@@ -32,9 +32,7 @@ static void settle(struct waiter *waiter) {
 }
 
 /* On the thread that sends the reply. */
-static void fill(struct http_request *request) {
-  settle(request->state);
-}
+static void fill(struct http_request *request) { settle(request->state); }
 
 /* On the committer's thread, or on that of waiter->at_once. */
 static void done(struct delivery *delivery, int result) {
@@ -86,7 +84,8 @@ void waiter_release(void *arg, struct http_request *request) {
   (void)arg;
   struct waiter *waiter = request->state;
   if (waiter == NULL) return;
-  if (waiter->is_done) settle(waiter); /* the client has gone: what became of the events is logged and counted even so */
+  if (waiter->is_done)
+    settle(waiter); /* the client has gone: what became of the events is logged and counted even so */
   delivery_free(waiter->delivery);
   free(waiter);
   request->state = NULL;

@@ -11,8 +11,8 @@ struct waiter {
   struct delivery *delivery; /* NULL: abandoned, only the committer has it */
   struct http_request *request;
   struct http_reply *reply;
-  /* Fills the reply from the delivery's verdicts, once, on the thread that sends it: the committer writes no answers. If the
-   * client has gone, when the request ends. */
+  /* Fills the reply from the delivery's verdicts, once, on the thread that sends it: the committer writes no answers.
+   * If the client has gone, when the request ends. */
   void (*answer)(const struct waiter *waiter);
   const void *arg; /* belongs to the caller of waiter_new */
   bool at_once;    /* answer on the thread that ends the delivery: `arg` does not live longer */

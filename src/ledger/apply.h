@@ -1,6 +1,6 @@
-/* What a record that counts does to the ledger: its effect, on delta and catalogue. Staging makes the effects of a group
- * and applies them when the group's blocks are in the log; records of the log are decided, made effects of, and applied
- * one by one. Only for writer.c and apply.c.
+/* What a record that counts does to the ledger: its effect, on delta and catalogue. Staging makes the effects of a
+ * group and applies them when the group's blocks are in the log; records of the log are decided, made effects of, and
+ * applied one by one. Only for writer.c and apply.c.
  */
 #ifndef CODECMETER_LEDGER_APPLY_H
 #define CODECMETER_LEDGER_APPLY_H
@@ -11,8 +11,8 @@
 /* Makes the effect of a stored record: all but its position. -ERR_MEMORY. decision->earlier is read, not kept. */
 MUST_USE int effect_of(struct ledger *ledger, const struct usage *usage, struct hash identity,
                        const struct decision *decision, struct effect *ret);
-/* Applies effects in the order of their positions. apply_reserve has made room, so this cannot fail. Readers see nothing of it
- * before apply_show. */
+/* Applies effects in the order of their positions. apply_reserve has made room, so this cannot fail. Readers see
+ * nothing of it before apply_show. */
 void apply_effects(struct ledger *ledger, const struct effect *effects, size_t count);
 /* Applies a block of the log whose records were decided before this start, or which holds changes only. Readers see a
  * change at once, and usage after apply_show. */

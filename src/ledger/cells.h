@@ -37,7 +37,8 @@ struct cell_day {
 /* What a usage counts, in its cell. Its project has that number, its codec that number in the project's list
  * (CODEC_NUMBER_NONE if it has none). */
 struct cell cell_of(const struct usage *usage, uint32_t project, uint8_t codec);
-/* Turns what a usage adds into what its void adds: together, the sums are then as if the usage had never been added. */
+/* Turns what a usage adds into what its void adds: together, the sums are then as if the usage had never been added.
+ */
 void cell_negate(struct cell *cell);
 /* Order of the table of quarters: project, kind, quarter, codec, tier. */
 int cell_compare(const struct cell *a, const struct cell *b);
@@ -83,8 +84,8 @@ bool cells_has_room(const struct cells *cells, uint32_t more);
 /* Makes that room. It moves what readers look at, so keep readers out. False if there is no memory; the sums are then
  * as before. */
 MUST_USE bool cells_reserve(struct cells *cells, uint32_t more);
-/* Both functions that add need cells_reserve first. Adds what a cell of cell_of counts, if anything. Its project has that
- * zone. */
+/* Both functions that add need cells_reserve first. Adds what a cell of cell_of counts, if anything. Its project has
+ * that zone. */
 void cells_add(struct cells *cells, const struct cell *more, const struct zone *zone);
 /* The same, but what readers look at does not change before cells_show, so readers need not be kept out. */
 void cells_add_unseen(struct cells *cells, const struct cell *more, const struct zone *zone);

@@ -67,7 +67,8 @@ static void decide_repetition(const struct usage *first, const struct usage *usa
     conflict(ret, first, fields);
 }
 
-/* A task can be voided once. A void is final, and what waits to be resolved counts nothing that a void could take off. */
+/* A task can be voided once. A void is final, and what waits to be resolved counts nothing that a void could take
+ * off. */
 static int decide_void(const struct usage *usage, const struct decide_before *before, struct decision *ret,
                        struct err *err) {
   const struct usage *found = NULL;
@@ -102,9 +103,10 @@ static int decide_unresolved(const struct usage *usage, const struct decide_befo
   return result;
 }
 
-/* A complete report is compared with the unresolved record of its identity only if a service's notice or job list made
- * it. These are few, so the others do not pay for a second search, and a person who reports an output by another way has
- * the last word. The log does not say which records were relayed: those in it were compared when they arrived. */
+/* A complete report is compared with the unresolved record of its identity only if a service's notice or job list
+ * made it. These are few, so the others do not pay for a second search, and a person who reports an output by another
+ * way has the last word. The log does not say which records were relayed: those in it were compared when they
+ * arrived. */
 static int decide_relayed(const struct usage *usage, const struct decide_before *before, struct decision *ret,
                           struct err *err) {
   const struct usage *waiting = NULL;

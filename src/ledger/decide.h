@@ -1,6 +1,6 @@
-/* The rules: what a record does, given the records before it. They read no files, take no memory, and know neither the
- * ledger nor its log, so that every part of the program decides alike: staging (a report), applying (a record of the
- * log), `verify` (its recount), and the tests.
+/* The rules: what a record does, given the records before it. They read no files, take no memory, and know neither
+ * the ledger nor its log, so that every part of the program decides alike: staging (a report), applying (a record of
+ * the log), `verify` (its recount), and the tests.
  *
  * Only a record that counts can be found as an earlier one: a record for which decide() did not say VERDICT_STORED
  * changes nothing, now or later. So of several records of one identity, or voids of one target, the first counts.
@@ -25,8 +25,8 @@ enum decide_question {
 };
 #define DECIDE_QUESTIONS 6
 
-/* True if an earlier record answers the question about this one. Indexes find candidates by hash, and equal hashes prove
- * nothing: only this comparison of the texts does. */
+/* True if an earlier record answers the question about this one. Indexes find candidates by hash, and equal hashes
+ * prove nothing: only this comparison of the texts does. */
 MUST_USE bool decide_matches(enum decide_question question, const struct usage *earlier, const struct usage *usage);
 
 /* True if the usage is a void that names this record. */
@@ -41,8 +41,8 @@ struct decide_before {
   bool (*has_project)(void *arg, const struct usage *usage);
   /* True if the project has the usage's codec, or room for one more name. */
   bool (*has_codec_room)(void *arg, const struct usage *usage);
-  /* Finds the first earlier record that answers the question; *ret is NULL if there is none. The texts are borrowed until
-   * the next call. */
+  /* Finds the first earlier record that answers the question; *ret is NULL if there is none. The texts are borrowed
+   * until the next call. */
   int (*find)(void *arg, enum decide_question question, const struct usage *usage, const struct usage **ret,
               struct err *err);
 };

@@ -1,5 +1,6 @@
-/* Up to the last checkpoint, the runs lead to the records; after it, the log itself is read, and each record is decided as a
- * start would decide it: what counts nothing is not shown. It takes the projects for existing, and their codecs for known.
+/* Up to the last checkpoint, the runs lead to the records; after it, the log itself is read, and each record is
+ * decided as a start would decide it: what counts nothing is not shown. It takes the projects for existing, and their
+ * codecs for known.
  *
  *   positions of candidates ──> read each, in the order of the log ──> find its void or resolution in the same way
  *
@@ -225,10 +226,8 @@ static int read_behind(struct history *h,
 static int show(struct history *h, const struct usage *usage, uint64_t position, history_visit visit, void *arg,
                 struct err *err) {
   struct history_item item = {.usage = usage, .position = position};
-  const struct usage naming = {.kind = USAGE_VOID,
-                               .project = usage->project,
-                               .target_source = usage->source,
-                               .target_id = usage->id};
+  const struct usage naming = {
+      .kind = USAGE_VOID, .project = usage->project, .target_source = usage->source, .target_id = usage->id};
   int result = usage_is_task(usage->kind) ? find_earlier(h, DECIDE_VOID, &naming, &item.voiding, err) : 0;
   return result == 0 ? visit(arg, &item, err) : result;
 }

@@ -1,6 +1,6 @@
-/* An index leads to candidates; decide_matches compares the texts of each. Staged records exist only as bytes of the blocks
- * that are being built, so they are read out of those bytes. The newest records are searched first: a repetition mostly
- * comes soon. At most one record that counts answers a question, so the order decides nothing.
+/* An index leads to candidates; decide_matches compares the texts of each. Staged records exist only as bytes of the
+ * blocks that are being built, so they are read out of those bytes. The newest records are searched first: a
+ * repetition mostly comes soon. At most one record that counts answers a question, so the order decides nothing.
  */
 #include "ledger/lookup.h"
 
@@ -52,8 +52,7 @@ static int search_delta(struct search *search, const struct delta *delta, struct
   uint32_t at = 0;
   int result = 0;
   for (uint64_t position = 1; position != 0 && result == 0 && !search->found;) {
-    position =
-        of_voids ? delta_find_void(delta, search->hash, &at) : delta_find_identity(delta, search->hash, &at);
+    position = of_voids ? delta_find_void(delta, search->hash, &at) : delta_find_identity(delta, search->hash, &at);
     if (position != 0) result = try_position(search, position, err);
   }
   return result;

@@ -1,4 +1,5 @@
-/* Where the writer finds earlier records: among the staged ones, in the deltas, in the runs. Only for writer.c and apply.c.
+/* Where the writer finds earlier records: among the staged ones, in the deltas, in the runs. Only for writer.c and
+ * apply.c.
  */
 #ifndef CODECMETER_LEDGER_LOOKUP_H
 #define CODECMETER_LEDGER_LOOKUP_H
@@ -13,7 +14,8 @@ struct lookup {
 /* The lookup is borrowed. A usage that is found is in ledger->found; its texts are borrowed until the next search. */
 struct decide_before lookup_before(struct lookup *lookup);
 
-/* Prefetches what a search for an identity will read, so that its cache misses overlap instead of following one another. */
+/* Prefetches what a search for an identity will read, so that its cache misses overlap instead of following one
+ * another. */
 void lookup_prefetch(const struct ledger *ledger, struct hash identity);
 
 /* NULL if the project does not exist. */

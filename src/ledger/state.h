@@ -31,8 +31,8 @@ struct staged_codec {
 struct effect {
   const struct project_state *project;
   struct delta_record record;
-  /* The name of its codec, kept by the catalogue, if the project does not have that name yet: it gets a number when the
-   * effect is applied. Otherwise NULL, and `record` has the number. */
+  /* The name of its codec, kept by the catalogue, if the project does not have that name yet: it gets a number when
+   * the effect is applied. Otherwise NULL, and `record` has the number. */
   const char *codec;
 };
 
@@ -59,7 +59,7 @@ struct ledger {
   struct log *log;
   struct rows *rows; /* of DATA/derived/totals */
   struct catalogue *catalogue;
-  struct past *past; /* past.c: where projects changed */
+  struct past *past;                                     /* past.c: where projects changed */
   struct presence data_place, derived_place, runs_place; /* DATA, derived, runs_dir: places.c */
 
   /* What readers see, under the lock `view`. It is locked for writing only while memory changes, never across I/O. */

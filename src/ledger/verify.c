@@ -9,11 +9,11 @@
  * A tally is the number of entries and the sum of their 128-bit hashes. Equal tallies mean equal entries, and neither
  * side must be kept in memory or searched.
  *
- * The recount decides each record by the same rules as the writer (decide.h), but against what it has found itself. The
- * first recount takes each identity for new, and looks up the others in the runs. That is right if afterwards the tallies are
- * equal and no two identity entries have one hash: then the runs hold exactly the records that count. If not, a second
- * recount looks up every record: in the runs, without the entries of records that do not count, and among the records
- * that count but have no entry. So it needs to trust no run, and it can name what is wrong.
+ * The recount decides each record by the same rules as the writer (decide.h), but against what it has found itself.
+ * The first recount takes each identity for new, and looks up the others in the runs. That is right if afterwards the
+ * tallies are equal and no two identity entries have one hash: then the runs hold exactly the records that count. If
+ * not, a second recount looks up every record: in the runs, without the entries of records that do not count, and
+ * among the records that count but have no entry. So it needs to trust no run, and it can name what is wrong.
  *
  * Verification changes nothing and works beside a running server: the log only grows, a removed run loses only its
  * name, and LMDB keeps the snapshot's pages until they are copied. Blocks beyond the snapshot's position are checked
@@ -233,7 +233,8 @@ static int search_run(struct search *search, const struct run *run, struct err *
   int result = run_seek(run, &wanted, &index, err);
   while (result == 0 && !search->found && index < run_info(run)->count) {
     result = run_entry(run, index++, &entry, err);
-    bool is_earlier = entry.first == wanted.first && entry.second == wanted.second && entry.position < search->v->position;
+    bool is_earlier =
+        entry.first == wanted.first && entry.second == wanted.second && entry.position < search->v->position;
     if (result != 0 || !is_earlier) break;
     result = try_position(search, entry.position, err);
   }
@@ -287,8 +288,8 @@ static int recount_cells(struct verify *v, const struct usage *usage, const stru
                          const struct project_state *project, struct err *err) {
   const struct usage *counted = target != NULL ? target : usage;
   int codec = catalogue_codec_number(project, counted->codec);
-  if (codec < 0 && target != NULL) { /* the runs lead to a target that does not count: only the first recount meets it */
-    CHECK(!v->is_careful);
+  if (codec < 0 && target != NULL) { /* the runs lead to a target that does not count */
+    CHECK(!v->is_careful);           /* which the second recount does not find */
     v->is_odd = true;
     return 0;
   }
@@ -534,10 +535,9 @@ static void compare_runs(struct verify *v) {
     for (size_t i = 0; i < checked->count; i++) {
       const struct checked_run *run = &checked->items[i];
       if (run->told > 0 || tallies_equal(&run->wanted, &run->found)) continue;
-      verify_differs(v,
-                     "run %016" PRIx64 ": its %" PRIu64 " %s entries are not the %" PRIu64 " that the log requires",
-                     run_info(run->run)->number, run->found.count, entry_kind_name((enum entry_kind)kind),
-                     run->wanted.count);
+      verify_differs(
+          v, "run %016" PRIx64 ": its %" PRIu64 " %s entries are not the %" PRIu64 " that the log requires",
+          run_info(run->run)->number, run->found.count, entry_kind_name((enum entry_kind)kind), run->wanted.count);
     }
   }
 }

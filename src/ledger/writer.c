@@ -17,7 +17,7 @@
 #define AHEAD 12u /* reports that are looked up at once: about as many misses as a core's memory system handles */
 #define CACHE_LINE 64u
 #define BLOCKS_IDLE_MS 60000 /* the blocks that were read from the log are freed after this time without use */
-#define LARGE_GROUP 16u /* applying so many reports takes about as long as waking a thread */
+#define LARGE_GROUP 16u      /* applying so many reports takes about as long as waking a thread */
 
 /* ---- groups ---- */
 
@@ -103,16 +103,16 @@ static int check_reserve(const struct ledger *ledger, struct err *err) {
                  ledger->options.dir);
 }
 
-#define GROW(items, count, cap)                                           \
-  ({                                                                      \
-    size_t cap_ = (cap) == 0 ? 16 : 2 * (cap);                            \
-    bool fits_ = (count) < (cap);                                         \
+#define GROW(items, count, cap)                                                 \
+  ({                                                                            \
+    size_t cap_ = (cap) == 0 ? 16 : 2 * (cap);                                  \
+    bool fits_ = (count) < (cap);                                               \
     void *grown_ = fits_ ? NULL : reallocarray((items), cap_, sizeof *(items)); \
-    if (grown_ != NULL) {                                                 \
-      (items) = grown_;                                                   \
-      (cap) = cap_;                                                       \
-    }                                                                     \
-    fits_ || grown_ != NULL;                                              \
+    if (grown_ != NULL) {                                                       \
+      (items) = grown_;                                                         \
+      (cap) = cap_;                                                             \
+    }                                                                           \
+    fits_ || grown_ != NULL;                                                    \
   })
 
 /* Makes room for one more record in everything that a group keeps about its records. */
@@ -187,7 +187,7 @@ static int stage_usage(struct ledger *ledger, const struct usage *usage, struct 
 int ledger_stage_usages(struct ledger *ledger, const struct usage *usages, size_t count, uint64_t bytes_max,
                         struct verdict *ret_verdicts, size_t *ret_decided, struct err *err) {
   CHECK(!ledger->is_changing); /* readers see a change as it is applied, so it is never applied beside a sync */
-  struct hash ahead[AHEAD]; /* the hash of usages[k] is at k % AHEAD, for the AHEAD reports from i on */
+  struct hash ahead[AHEAD];    /* the hash of usages[k] is at k % AHEAD, for the AHEAD reports from i on */
   for (size_t i = 0; i < count && i < AHEAD; i++) {
     ahead[i] = hash_identity_entry(&usages[i]);
     lookup_prefetch(ledger, ahead[i]);
@@ -272,8 +272,8 @@ static void apply_changes(struct ledger *ledger, struct str blocks, uint64_t pos
   }
 }
 
-/* A large group is applied while the disk is at work, and shown when the sync is done. For a small group, waking another
- * thread is not worth it. */
+/* A large group is applied while the disk is at work, and shown when the sync is done. For a small group, waking
+ * another thread is not worth it. */
 static int append_group(struct ledger *ledger, struct str blocks, struct err *err) {
   bool meanwhile = ledger->effects_count >= LARGE_GROUP;
   int result = log_append(ledger->log, blocks, meanwhile ? apply_staged : NULL, ledger, err);

@@ -1,5 +1,5 @@
-/* The rules of what a record does, without a ledger: which earlier record answers which question, what a failing look-up
- * does, and every history of up to four records against a model that is written in another way. */
+/* The rules of what a record does, without a ledger: which earlier record answers which question, what a failing
+ * look-up does, and every history of up to four records against a model that is written in another way. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,9 +16,18 @@
 /* ---- records ---- */
 
 static struct usage task(const char *id) {
-  return (struct usage){.project = STR("org-a"), .source = STR("farm"), .id = str_of(id), .kind = USAGE_TRANSCODE,
-                        .outcome = USAGE_FINISHED, .codec = STR("h264"), .width = 640, .height = 360,
-                        .has_amount = true, .amount = 1000, .finished_ms = 5000, .finish_stated = true};
+  return (struct usage){.project = STR("org-a"),
+                        .source = STR("farm"),
+                        .id = str_of(id),
+                        .kind = USAGE_TRANSCODE,
+                        .outcome = USAGE_FINISHED,
+                        .codec = STR("h264"),
+                        .width = 640,
+                        .height = 360,
+                        .has_amount = true,
+                        .amount = 1000,
+                        .finished_ms = 5000,
+                        .finish_stated = true};
 }
 
 static struct usage with_width(struct usage usage, uint16_t width) {
@@ -50,8 +59,13 @@ static struct usage of(struct usage usage, const char *project, const char *sour
 }
 
 static struct usage voiding(const char *id, const char *source, const char *target) {
-  return (struct usage){.project = STR("org-a"), .source = STR("farm"), .id = str_of(id), .kind = USAGE_VOID,
-                        .outcome = USAGE_FINISHED, .finished_ms = 5000, .target_source = str_of(source),
+  return (struct usage){.project = STR("org-a"),
+                        .source = STR("farm"),
+                        .id = str_of(id),
+                        .kind = USAGE_VOID,
+                        .outcome = USAGE_FINISHED,
+                        .finished_ms = 5000,
+                        .target_source = str_of(source),
                         .target_id = str_of(target)};
 }
 
@@ -158,7 +172,9 @@ static void test_questions(void **state) {
 
 #define ASKS(...) .asks = {__VA_ARGS__}, .asks_count = COUNT(((int[]){__VA_ARGS__}))
 
-static const struct usage *first_of(const struct before *before) { return before->count > 0 ? before->counted : NULL; }
+static const struct usage *first_of(const struct before *before) {
+  return before->count > 0 ? before->counted : NULL;
+}
 
 /* Each rule: what is asked, in which order, and what comes out. Then each look-up fails. */
 static void test_rules(void **state) {
@@ -175,7 +191,11 @@ static void test_rules(void **state) {
     enum decide_question asks[4];
     int asks_count;
   } rows[] = {
-      {"a void of nothing", {.id = {0}}, v, VERDICT_REJECTED, VERDICT_REASON_NO_TARGET,
+      {"a void of nothing",
+       {.id = {0}},
+       v,
+       VERDICT_REJECTED,
+       VERDICT_REASON_NO_TARGET,
        ASKS(DECIDE_IDENTITY, DECIDE_VOID, DECIDE_TARGET, DECIDE_WAITING_TARGET)},
       {"a void of what waits", u, v, VERDICT_REJECTED, VERDICT_REASON_WAITS,
        ASKS(DECIDE_IDENTITY, DECIDE_VOID, DECIDE_TARGET, DECIDE_WAITING_TARGET)},
@@ -184,8 +204,8 @@ static void test_rules(void **state) {
       {"a second void", voiding("w", "farm", "a"), v, VERDICT_DUPLICATE, VERDICT_REASON_VOIDED,
        ASKS(DECIDE_IDENTITY, DECIDE_VOID)},
       {"a void again", v, v, VERDICT_DUPLICATE, VERDICT_REASON_NONE, ASKS(DECIDE_IDENTITY)},
-      {"a void's id again", v, voiding("v", "farm", "b"), VERDICT_CONFLICT, VERDICT_REASON_CONTENT, USAGE_FIELD_TARGET,
-       true, ASKS(DECIDE_IDENTITY)},
+      {"a void's id again", v, voiding("v", "farm", "b"), VERDICT_CONFLICT, VERDICT_REASON_CONTENT,
+       USAGE_FIELD_TARGET, true, ASKS(DECIDE_IDENTITY)},
       {"a task's id for a void", a, voiding("a", "farm", "b"), VERDICT_CONFLICT, VERDICT_REASON_CONTENT,
        USAGE_FIELD_KIND, true, ASKS(DECIDE_IDENTITY)},
       {"a task again", a, a, VERDICT_DUPLICATE, VERDICT_REASON_NONE, ASKS(DECIDE_IDENTITY)},
@@ -203,8 +223,17 @@ static void test_rules(void **state) {
        ASKS(DECIDE_IDENTITY)},
       {"relayed, as what waits", u, relayed(a), VERDICT_STORED, VERDICT_REASON_RESOLVES,
        ASKS(DECIDE_IDENTITY, DECIDE_WAITING)},
-      {"relayed", {.id = {0}}, relayed(a), VERDICT_STORED, VERDICT_REASON_NONE, ASKS(DECIDE_IDENTITY, DECIDE_WAITING)},
-      {"relayed, unresolved", {.id = {0}}, relayed(u), VERDICT_STORED, VERDICT_REASON_NONE,
+      {"relayed",
+       {.id = {0}},
+       relayed(a),
+       VERDICT_STORED,
+       VERDICT_REASON_NONE,
+       ASKS(DECIDE_IDENTITY, DECIDE_WAITING)},
+      {"relayed, unresolved",
+       {.id = {0}},
+       relayed(u),
+       VERDICT_STORED,
+       VERDICT_REASON_NONE,
        ASKS(DECIDE_IDENTITY, DECIDE_RESOLUTION)},
       {"a void, relayed", a, relayed(v), VERDICT_STORED, VERDICT_REASON_NONE, 0, true,
        ASKS(DECIDE_IDENTITY, DECIDE_VOID, DECIDE_TARGET)},
@@ -213,7 +242,11 @@ static void test_rules(void **state) {
        ASKS(DECIDE_IDENTITY, DECIDE_VOID, DECIDE_TARGET)},
       {"a task", {.id = {0}}, a, VERDICT_STORED, VERDICT_REASON_NONE, ASKS(DECIDE_IDENTITY)},
       {"a remux", {.id = {0}}, of_kind(a, USAGE_REMUX), VERDICT_STORED, VERDICT_REASON_NONE, ASKS(DECIDE_IDENTITY)},
-      {"a snapshot", {.id = {0}}, of_kind(a, USAGE_SNAPSHOT), VERDICT_STORED, VERDICT_REASON_NONE,
+      {"a snapshot",
+       {.id = {0}},
+       of_kind(a, USAGE_SNAPSHOT),
+       VERDICT_STORED,
+       VERDICT_REASON_NONE,
        ASKS(DECIDE_IDENTITY)},
       {"sound", {.id = {0}}, of_kind(a, USAGE_AUDIO), VERDICT_STORED, VERDICT_REASON_NONE, ASKS(DECIDE_IDENTITY)},
   };
@@ -236,7 +269,8 @@ static void test_rules(void **state) {
     for (int k = 1; k <= rows[i].asks_count; k++) {
       before.fails_at = k;
       err = (struct err){0};
-      if (decide_after(&before, &rows[i].usage, &decision, &err) != -ERR_IO) fail_msg("%s: look-up %d", rows[i].what, k);
+      if (decide_after(&before, &rows[i].usage, &decision, &err) != -ERR_IO)
+        fail_msg("%s: look-up %d", rows[i].what, k);
       assert_string_equal(err.text, "the disk is broken");
       assert_int_equal(before.asked_count, k);
     }

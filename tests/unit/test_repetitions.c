@@ -1,6 +1,6 @@
-/* Logs that hold records which count nothing: an identity or a void twice, a void before its target, and the like. Earlier
- * versions and other programs may have written them. Such a log is applied, verified and rebuilt alike, wherever the
- * checkpoints, merges and restarts are.
+/* Logs that hold records which count nothing: an identity or a void twice, a void before its target, and the like.
+ * Earlier versions and other programs may have written them. Such a log is applied, verified and rebuilt alike,
+ * wherever the checkpoints, merges and restarts are.
  */
 #include <fcntl.h>
 
@@ -12,24 +12,30 @@
 
 /* ---- records, by letters ---- */
 
-/* a, A: a task of 1 s, and the same identity with 2 s. u: the same identity, unresolved. b: another task, of 4 s. v, w: voids of
- * a. V: a void with the id of v, of b. x: a void of v. y: a void with the id of a, of b. o: a task of a project that is not there. */
+/* a, A: a task of 1 s, and the same identity with 2 s. u: the same identity, unresolved. b: another task, of 4 s. v,
+ * w: voids of a. V: a void with the id of v, of b. x: a void of v. y: a void with the id of a, of b. o: a task of a
+ * project that is not there. */
 static struct usage usage_by(char letter) {
   struct usage usage;
   switch (letter) {
-    case 'a': return usage_of("org-a", "a", T0);
+    case 'a':
+      return usage_of("org-a", "a", T0);
     case 'A':
       usage = usage_of("org-a", "a", T0);
       usage.amount = 2000;
       return usage;
-    case 'u': return unresolved_of("org-a", "a", T0);
+    case 'u':
+      return unresolved_of("org-a", "a", T0);
     case 'b':
       usage = usage_of("org-a", "b", T0);
       usage.amount = 4000;
       return usage;
-    case 'v': return void_of("org-a", "v", "a", T0);
-    case 'w': return void_of("org-a", "w", "a", T0);
-    case 'V': return void_of("org-a", "v", "b", T0);
+    case 'v':
+      return void_of("org-a", "v", "a", T0);
+    case 'w':
+      return void_of("org-a", "w", "a", T0);
+    case 'V':
+      return void_of("org-a", "v", "b", T0);
     case 'x':
       usage = void_of("org-a", "x", "v", T0);
       usage.target_source = STR("desk");
@@ -38,8 +44,10 @@ static struct usage usage_by(char letter) {
       usage = void_of("org-a", "a", "b", T0);
       usage.source = STR("farm");
       return usage;
-    case 'o': return usage_of("org-o", "a", T0);
-    default: fail_msg("no record %c", letter);
+    case 'o':
+      return usage_of("org-o", "a", T0);
+    default:
+      fail_msg("no record %c", letter);
   }
   return (struct usage){0};
 }
@@ -125,11 +133,11 @@ static void expect(struct fixture *f, const struct row *row, const char *when) {
 }
 
 static const struct row rows[] = {
-    {"aa", 1, 1},   {"aA", 1, 1},    {"Aa", 2, 1},    {"aAA", 1, 2},   {"ou", 0, 1},    {"oa", 1, 1},    {"uu", 0, 1},
-    {"ua", 1, 0},   {"uaa", 1, 1},   {"uaA", 1, 1},   {"au", 1, 1},    {"uau", 1, 1},   {"auv", 0, 1},   {"v", 0, 1},
-    {"va", 1, 1},   {"vav", 0, 1},   {"vaw", 0, 1},   {"avv", 0, 1},   {"avw", 0, 1},   {"abvw", 4, 1},  {"avx", 0, 1},
-    {"xav", 0, 1},  {"avxw", 0, 2},  {"uv", 0, 1},    {"uva", 1, 1},   {"uvav", 0, 1},  {"avV", 0, 1},   {"abvV", 4, 1},
-    {"abVv", 1, 1}, {"bya", 0, 1},   {"aby", 5, 1},   {"bvya", 0, 2},  {"abvav", 4, 2}, {"avA", 0, 1},   {"avAv", 0, 2},
+    {"aa", 1, 1},   {"aA", 1, 1},     {"Aa", 2, 1},  {"aAA", 1, 2},  {"ou", 0, 1},    {"oa", 1, 1},   {"uu", 0, 1},
+    {"ua", 1, 0},   {"uaa", 1, 1},    {"uaA", 1, 1}, {"au", 1, 1},   {"uau", 1, 1},   {"auv", 0, 1},  {"v", 0, 1},
+    {"va", 1, 1},   {"vav", 0, 1},    {"vaw", 0, 1}, {"avv", 0, 1},  {"avw", 0, 1},   {"abvw", 4, 1}, {"avx", 0, 1},
+    {"xav", 0, 1},  {"avxw", 0, 2},   {"uv", 0, 1},  {"uva", 1, 1},  {"uvav", 0, 1},  {"avV", 0, 1},  {"abvV", 4, 1},
+    {"abVv", 1, 1}, {"bya", 0, 1},    {"aby", 5, 1}, {"bvya", 0, 2}, {"abvav", 4, 2}, {"avA", 0, 1},  {"avAv", 0, 2},
     {"avwa", 0, 2}, {"uavuwA", 0, 3}, {"bby", 0, 1},
 };
 
@@ -156,8 +164,8 @@ static void try_log(const struct row *row, size_t cut, uint64_t delta_max, bool 
   teardown(&fixture);
 }
 
-/* Each log in two parts, with a checkpoint or only a restart between them, by deltas of one record, whose runs are merged,
- * or in one delta; then rebuilt. */
+/* Each log in two parts, with a checkpoint or only a restart between them, by deltas of one record, whose runs are
+ * merged, or in one delta; then rebuilt. */
 static void test_logs(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT(rows); i++) {
@@ -170,7 +178,8 @@ static void test_logs(void **state) {
   }
 }
 
-/* The ledger refuses what the log already holds, and stores what it does not: as if the log had been written by itself. */
+/* The ledger refuses what the log already holds, and stores what it does not: as if the log had been written by
+ * itself. */
 static void test_reports_behind(void **state) {
   static const struct {
     const char *log;
@@ -178,11 +187,16 @@ static void test_reports_behind(void **state) {
     enum verdict_outcome outcome;
     enum verdict_reason reason;
   } table[] = {
-      {"aa", 'a', VERDICT_DUPLICATE, VERDICT_REASON_NONE},   {"aA", 'a', VERDICT_DUPLICATE, VERDICT_REASON_NONE},
-      {"aA", 'A', VERDICT_CONFLICT, VERDICT_REASON_CONTENT}, {"va", 'v', VERDICT_STORED, VERDICT_REASON_NONE},
-      {"va", 'V', VERDICT_REJECTED, VERDICT_REASON_NO_TARGET}, {"avw", 'w', VERDICT_DUPLICATE, VERDICT_REASON_VOIDED},
-      {"oa", 'o', VERDICT_REJECTED, VERDICT_REASON_NO_PROJECT}, {"uau", 'u', VERDICT_DUPLICATE, VERDICT_REASON_NONE},
-      {"avx", 'x', VERDICT_REJECTED, VERDICT_REASON_VOID},   {"uv", 'v', VERDICT_REJECTED, VERDICT_REASON_WAITS},
+      {"aa", 'a', VERDICT_DUPLICATE, VERDICT_REASON_NONE},
+      {"aA", 'a', VERDICT_DUPLICATE, VERDICT_REASON_NONE},
+      {"aA", 'A', VERDICT_CONFLICT, VERDICT_REASON_CONTENT},
+      {"va", 'v', VERDICT_STORED, VERDICT_REASON_NONE},
+      {"va", 'V', VERDICT_REJECTED, VERDICT_REASON_NO_TARGET},
+      {"avw", 'w', VERDICT_DUPLICATE, VERDICT_REASON_VOIDED},
+      {"oa", 'o', VERDICT_REJECTED, VERDICT_REASON_NO_PROJECT},
+      {"uau", 'u', VERDICT_DUPLICATE, VERDICT_REASON_NONE},
+      {"avx", 'x', VERDICT_REJECTED, VERDICT_REASON_VOID},
+      {"uv", 'v', VERDICT_REJECTED, VERDICT_REASON_WAITS},
   };
   (void)state;
   for (size_t i = 0; i < 2 * COUNT(table); i++) {
@@ -260,7 +274,8 @@ static void test_history(void **state) {
     if (strcmp(behind.text, covered.text) != 0)
       fail_msg("%s: %s, but behind the checkpoint %s", rows[i].letters, covered.text, behind.text);
     if (strcmp(waiting_behind.text, waiting_covered.text) != 0)
-      fail_msg("%s waits: %s, but behind the checkpoint %s", rows[i].letters, waiting_covered.text, waiting_behind.text);
+      fail_msg("%s waits: %s, but behind the checkpoint %s", rows[i].letters, waiting_covered.text,
+               waiting_behind.text);
     teardown(&fixture);
   }
 }
