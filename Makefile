@@ -9,7 +9,7 @@ MESON = /usr/bin/meson
 SANITIZED = -Dbuildtype=debugoptimized -Db_lundef=false
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz compare damage sdk docs lint bench bench-profile node-red snippets browser screenshots fresh deb deb-test clean
+.PHONY: help build build-tests install run demo test unit system sanitize threads crash faults fuzz mutation compare damage sdk docs lint bench bench-profile node-red snippets browser screenshots fresh deb deb-test clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,10 @@ fuzz: ## run each parser's fuzzer for SECONDS=60
 	@scripts/install fuzz
 	@CC=clang CXX=clang++ scripts/build build-fuzz -Dtests=enabled -Dfuzz=true -Dwerror=false
 	@scripts/fuzz '$(SECONDS)'
+
+mutation: ## change the rules of counting in some hundred small ways: the unit tests must notice
+	@scripts/install test-base
+	@/usr/bin/python3 tests/mutation/mutate.py build-mutation
 
 compare: ## measure media of every kind, and print them beside ffprobe's counts
 	@$(MAKE) --no-print-directory build-tests

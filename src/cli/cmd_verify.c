@@ -38,6 +38,12 @@ static void print_compared(const struct ledger_verify_report *report) {
                  " records from position %" PRIu64 " to %" PRIu64 ", %" PRIu64 " cells\n",
                  report->compared, report->from, report->covered, report->cells);
   }
+  if (report->uncounted > 0) {
+    (void)printf("not counted: %" PRIu64
+                 " of these records, because of earlier ones, such as a record of the same identity: "
+                 "an earlier version or another program wrote them\n",
+                 report->uncounted);
+  }
   if (report->records > report->compared) {
     (void)printf("not compared: %" PRIu64 " records from position %" PRIu64 " to %" PRIu64
                  ", beyond the last checkpoint: only their blocks were checked\n",

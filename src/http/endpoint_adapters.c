@@ -329,6 +329,7 @@ static enum http_result hold(struct endpoint_adapters *endpoint, struct waiter *
   (void)snprintf(held->reason, sizeof held->reason, "%s", why->text);
   hold_content(endpoint, sent, body, now_ms, held);
   waiter->answer = answer_kept;
+  waiter->at_once = true;
   waiter->arg = held;
   int result = held->job.content.failed ? -ERR_MEMORY : 0;
   if (result == 0 && !http_hold(waiter->request, held->job.content.cap)) result = -ERR_BUSY;

@@ -302,6 +302,7 @@ static enum MHD_Result queue_body(struct exchange *x) {
 
 static enum MHD_Result queue_reply(struct exchange *x) {
   if (x->query.begun) return queue_stream(x); /* exchange_end logs it */
+  if (x->reply.fill != NULL) x->reply.fill(&x->request);
   exchange_move(x, REPLYING);
   if (x->reply.body.failed) return MHD_NO;
   access_log(x);

@@ -197,14 +197,14 @@ void query_pool_end(struct query_pool *pool, struct query_job *job) {
 }
 
 void query_pool_status(struct query_pool *pool, struct query_pool_status *ret) {
-  (void)pthread_mutex_lock(&pool->lock);
+  lock_take(&pool->lock);
   *ret = (struct query_pool_status){.running = pool->running, .waiting = pool->waiting};
   for (unsigned i = 0; i < pool->threads_max; i++) {
     const struct worker *worker = &pool->workers[i];
     ret->busy += worker->turn_ms != 0;
     ret->idle += worker->state == AT_WORK && worker->turn_ms == 0;
   }
-  (void)pthread_mutex_unlock(&pool->lock);
+  lock_give(&pool->lock);
 }
 
 struct query_job *query_pool_expire(struct query_pool *pool) {

@@ -100,6 +100,9 @@ struct http_reply {
     const char *name; /* static; NULL: unused */
     char value[HTTP_HEADER_VALUE_MAX + 1];
   } headers[HTTP_HEADERS_MAX];
+  /* Completes the reply on the thread that sends it; NULL: it is complete. Set before http_resume. Not called if the
+   * connection is closed first: then only `release` is. */
+  void (*fill)(struct http_request *request);
   bool close; /* close the connection after the reply */
   /* Of a 304 without a body: the length of the answer that the client has. 0: it is not known, and the connection is closed. A
    * 304 may instead have that answer as its body, which is not sent. */
@@ -136,7 +139,7 @@ struct http_route {
 void http_each_header(const struct http_request *request, void (*visit)(void *arg, struct str name, struct str value),
                       void *arg);
 
-/* Sends the reply, which is complete. */
+/* Sends the reply, which is complete, or which reply->fill completes. */
 void http_resume(struct http_request *request);
 
 /* For a handler that keeps part of the body until it resumes: counts these bytes against http.bodies_max until the

@@ -44,13 +44,26 @@ static enum http_result refuse_report(struct http_reply *reply, enum metric_refu
   return waiter_refuse(reply, detail);
 }
 
-/* On the committer's thread. */
-static void done(struct delivery *delivery, int result) {
-  struct waiter *waiter = delivery->arg;
-  if (result == 0)
+static void settle(struct waiter *waiter) {
+  waiter->is_done = false;
+  if (waiter->result == 0)
     waiter->answer(waiter);
   else
-    (void)refuse_report(waiter->reply, refusal_of(result), delivery_failure(result));
+    (void)refuse_report(waiter->reply, refusal_of(waiter->result), delivery_failure(waiter->result));
+}
+
+/* On the thread that sends the reply. */
+static void fill(struct http_request *request) { settle(request->state); }
+
+/* On the committer's thread, or on that of waiter->at_once. */
+static void done(struct delivery *delivery, int result) {
+  struct waiter *waiter = delivery->arg;
+  waiter->result = result;
+  waiter->is_done = true;
+  if (waiter->at_once)
+    settle(waiter);
+  else
+    waiter->reply->fill = fill;
   http_resume(waiter->request);
 }
 
@@ -94,6 +107,8 @@ void waiter_release(void *arg, struct http_request *request) {
   (void)arg;
   struct waiter *waiter = request->state;
   if (waiter == NULL) return;
+  if (waiter->is_done)
+    settle(waiter); /* the client has gone: what became of the events is logged and counted even so */
   delivery_free(waiter->delivery);
   free(waiter);
   request->state = NULL;

@@ -11,8 +11,13 @@ struct waiter {
   struct delivery *delivery; /* NULL: abandoned, only the committer has it */
   struct http_request *request;
   struct http_reply *reply;
-  void (*answer)(const struct waiter *waiter); /* fills the reply from the delivery's verdicts; any thread */
-  const void *arg;                             /* belongs to the caller of waiter_new */
+  /* Fills the reply from the delivery's verdicts, once, on the thread that sends it: the committer writes no answers.
+   * If the client has gone, when the request ends. */
+  void (*answer)(const struct waiter *waiter);
+  const void *arg; /* belongs to the caller of waiter_new */
+  bool at_once;    /* answer on the thread that ends the delivery: `arg` does not live longer */
+  bool is_done;    /* `result` is known, and not answered yet */
+  int result;
 };
 
 /* Makes a waiter, with room for so many bytes of events, and makes it the request's state. NULL if there is no

@@ -98,27 +98,17 @@ uint64_t delta_find_void(const struct delta *delta, struct hash hash, uint32_t *
   return identities_find(&delta->voids, hash, at);
 }
 
-static void add_entries(struct delta *delta, const struct usage *usage, struct hash identity, struct hash task,
-                        uint32_t project, uint64_t position) {
-  identities_add(&delta->identities, identity, position);
-  pieces_add(&delta->tasks, &(struct entry){.first = task.high, .second = task.low, .position = position});
-  pieces_add(&delta->times, &(struct entry){.first = entry_time_key(project, usage->kind),
-                                            .second = (uint64_t)usage->finished_ms,
+void delta_add(struct delta *delta, const struct delta_record *record) {
+  uint64_t position = record->position;
+  CHECK(position >= delta->end); /* positions never go back */
+  identities_add(&delta->identities, record->identity, position);
+  if (record->kind == USAGE_VOID) identities_add(&delta->voids, record->task, position);
+  pieces_add(&delta->tasks,
+             &(struct entry){.first = record->task.high, .second = record->task.low, .position = position});
+  pieces_add(&delta->times, &(struct entry){.first = entry_time_key(record->counted.project, record->kind),
+                                            .second = (uint64_t)record->finished_ms,
                                             .position = position});
-}
-
-void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
-                     const struct zone *zone, uint8_t codec, uint64_t position) {
-  add_entries(delta, usage, identity, hash_task_entry(usage), project, position);
-  cells_add_unseen(&delta->cells, usage, project, zone, codec);
-}
-
-void delta_add_void(struct delta *delta, const struct usage *usage, const struct usage *target, uint32_t project,
-                    const struct zone *zone, uint8_t codec, uint64_t position) {
-  struct hash voided = hash_task_entry(usage);
-  add_entries(delta, usage, hash_identity(usage->project, usage->source, usage->id), voided, project, position);
-  identities_add(&delta->voids, voided, position);
-  cells_take_unseen(&delta->cells, target, project, zone, codec);
+  cells_add_unseen(&delta->cells, &record->counted, record->zone);
 }
 
 const struct cells *delta_cells(const struct delta *delta) { return &delta->cells; }

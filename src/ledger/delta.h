@@ -38,8 +38,8 @@ void delta_recycle(struct delta *delta, uint64_t begin);
 uint64_t delta_begin(const struct delta *delta);
 uint64_t delta_end(const struct delta *delta);
 int64_t delta_block_time(const struct delta *delta); /* of the last block in it; 0: none */
-uint64_t delta_records(const struct delta *delta); /* of usage, as shown to readers */
-bool delta_is_empty(const struct delta *delta);    /* neither usage nor changes */
+uint64_t delta_records(const struct delta *delta);   /* of usage, as shown to readers */
+bool delta_is_empty(const struct delta *delta);      /* neither usage nor changes */
 
 /* How much a caller will add to a delta. */
 struct delta_load {
@@ -53,28 +53,32 @@ bool delta_moves(const struct delta *delta, const struct delta_load *load);
 /* Makes room, so that adding so much cannot fail. False if there is no memory; the contents are then as before. */
 MUST_USE bool delta_reserve(struct delta *delta, const struct delta_load *load);
 
-/* Every function that adds needs delta_reserve first. Adds a usage. Its project has that number and zone, its codec
- * that number in the project's list (CODEC_NUMBER_NONE if it has none), its identity that hash. delta_find_identity
- * finds it at once. What readers see does not change before delta_show, so readers need not be kept out. */
-void delta_add_usage(struct delta *delta, const struct usage *usage, struct hash identity, uint32_t project,
-                     const struct zone *zone, uint8_t codec, uint64_t position);
-/* Adds a void in the same way, and takes off what its target counts. codec is the target's. */
-void delta_add_void(struct delta *delta, const struct usage *usage, const struct usage *target, uint32_t project,
-                    const struct zone *zone, uint8_t codec, uint64_t position);
+/* A record that counts, as a delta keeps it. */
+struct delta_record {
+  struct hash identity, task; /* of its entries; a void's task is the hash of its target */
+  uint64_t position;
+  int64_t finished_ms;
+  enum usage_kind kind;
+  struct cell counted;     /* what it adds to the totals; a void takes off what its target counted */
+  const struct zone *zone; /* of its project, whose number is in `counted` */
+};
+/* Adds a record; delta_reserve has made room. delta_find_identity finds it at once. What readers see does not change
+ * before delta_show, so readers need not be kept out. */
+void delta_add(struct delta *delta, const struct delta_record *record);
 
 /* Publishes everything added so far to readers; the delta now reaches to `end`. The caller holds the view lock for
  * writing. */
 void delta_show(struct delta *delta, uint64_t end, int64_t block_time_ms);
 
 void delta_prefetch(const struct delta *delta, struct hash identity);
-/* The position of the next identity with that hash, oldest first; 0 if there are no more. *at is 0 at first. The writer
- * needs no lock; a reader holds the view lock, and also finds what was added but not shown yet. */
+/* The position of the next identity with that hash, oldest first; 0 if there are no more. *at is 0 at first. The
+ * writer needs no lock; a reader holds the view lock, and also finds what was added but not shown yet. */
 uint64_t delta_find_identity(const struct delta *delta, struct hash hash, uint32_t *at);
 /* The same among voids, by the hash_void_of of their target. */
 uint64_t delta_find_void(const struct delta *delta, struct hash hash, uint32_t *at);
 
-/* Sorted entries for the checkpoint, borrowed from room, which has space for 2 * delta_records entries. The delta must
- * be frozen; it does not change, because queries read it. */
+/* Sorted entries for the checkpoint, borrowed from room, which has space for 2 * delta_records entries. The delta
+ * must be frozen; it does not change, because queries read it. */
 const struct entry *delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry *room);
 
 /* Its entries of task ids (voids under the hash of their target) and of times, in the order of positions. */

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "ledger/catalogue.h"
+#include "ledger/verdict.h"
 #include "meter/codec.h"
 #include "meter/usage.h"
 
@@ -69,43 +70,6 @@ void ledger_close(struct ledger *ledger);
 SCOPED_REF(struct ledger, ledger_close)
 
 /* ---- writing: the writer thread only ---- */
-
-enum verdict_outcome { VERDICT_STORED, VERDICT_DUPLICATE, VERDICT_CONFLICT, VERDICT_REJECTED };
-
-enum verdict_reason {
-  VERDICT_REASON_NONE,
-  VERDICT_REASON_CONTENT,    /* conflict: `fields` names the fields that differ */
-  VERDICT_REASON_NO_PROJECT, /* rejected: the project does not exist */
-  VERDICT_REASON_CODECS,     /* rejected: the project has CODEC_OTHERS_MAX names that are not known already */
-  VERDICT_REASON_NO_TARGET,  /* rejected: a void whose target does not exist */
-  VERDICT_REASON_WAITS,      /* rejected: a void whose target is unresolved */
-  VERDICT_REASON_VOID,       /* rejected: a void whose target is a void */
-  VERDICT_REASON_VOIDED,     /* duplicate: a void whose target was voided before */
-  VERDICT_REASON_RESOLVES,   /* stored: a relayed report that completes an unresolved record */
-};
-
-/* What a conflict says of the first report: as in struct usage. */
-struct verdict_first {
-  enum usage_kind kind;
-  enum usage_outcome outcome;
-  char codec[CODEC_NAME_MAX + 1];
-  bool has_amount;
-  uint16_t width, height;
-  uint64_t amount;
-  int64_t finished_ms;
-  struct frame_rate frame_rate;
-  char quality[QUALITY_MAX + 1], region[REGION_MAX + 1];
-  uint16_t passes;
-  bool has_input_duration;
-  uint64_t input_duration_ms;
-};
-
-struct verdict {
-  enum verdict_outcome outcome;
-  enum verdict_reason reason;
-  unsigned fields;            /* of a conflict: enum usage_field bits; otherwise 0 */
-  struct verdict_first first; /* of a conflict; otherwise undefined */
-};
 
 /* Decides reports, in order, each against everything before it (staged reports included), and stages the new ones.
  * Stops after the report with which the staged bytes reach bytes_max. A verdict is valid once ledger_commit has
@@ -233,8 +197,9 @@ struct ledger_verify_options {
 struct ledger_verify_report {
   uint64_t blocks, records, usages; /* of the log; `usages` includes voids */
   uint64_t from, end;               /* positions that were read: from the first block to after the last good one */
-  bool is_backup;                   /* a backup has no derived files: only its log was read. The next three are 0 */
+  bool is_backup;                   /* a backup has no derived files: only its log was read. The next four are 0 */
   uint64_t compared;                /* records below `covered` */
+  uint64_t uncounted;               /* of `compared`: usage that counts nothing, because of earlier records */
   uint64_t covered;                 /* position up to which derived files were compared with the log */
   uint64_t cells;                   /* quarter hours of a project, codec and tier that have usage */
   uint64_t unsettled;               /* bytes after `end`: being written, or a torn tail that the next start cuts */
@@ -242,7 +207,8 @@ struct ledger_verify_report {
 };
 
 /* Reads the whole log and all derived files and compares them: checksums, totals with a recount, identities and times
- * with the records, the catalogue; and checks that each identity counts once. Changes nothing. Works beside a running
+ * with the records, the catalogue; and checks that each identity counts once: a later record of the same identity counts nothing,
+ * and is no difference. Changes nothing. Works beside a running
  * server, at the snapshot of its last checkpoint: later records are read but not compared. Of a backup it reads the
  * log and checks that it reaches the position in the label. 0: *ret is the result, differences included. An error:
  * the ledger could not be read to the end; the text gives the reason (-ERR_CORRUPT: file and offset). Uses only dir

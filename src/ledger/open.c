@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/wait.h"
 #include "ledger/places.h"
 #include "ledger/scan.h"
@@ -68,7 +69,7 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
   CHECK(ledger->options.dir != NULL && ledger->staging != NULL && ledger->applying != NULL);
   init_view(&ledger->view);
   ledger->runs = run_list_new();
-  CHECK(pthread_mutex_init(&ledger->lock, NULL) == 0);
+  lock_init(&ledger->lock);
   wait_init(&ledger->checkpointer.wake);
   wait_init(&ledger->merger.wake);
   wait_init(&ledger->left);
@@ -79,9 +80,9 @@ static struct ledger *ledger_new(const struct ledger_options *options, const cha
 }
 
 static void stop_workers(struct ledger *ledger) {
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   ledger->stopping = true;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   worker_stop(&ledger->checkpointer, ledger);
   worker_stop(&ledger->merger, ledger);
 }
@@ -96,7 +97,7 @@ void ledger_close(struct ledger *ledger) {
   delta_release(ledger->spare);
   identities_fini(&ledger->staged);
   identities_fini(&ledger->staged_voids);
-  free(ledger->staged_targets);
+  free(ledger->effects);
   free(ledger->staged_codecs);
   block_writer_free(ledger->staging);
   free(ledger->applying);
@@ -106,7 +107,7 @@ void ledger_close(struct ledger *ledger) {
   rows_close(ledger->rows);
   log_close(ledger->log);
   (void)pthread_rwlock_destroy(&ledger->view);
-  (void)pthread_mutex_destroy(&ledger->lock);
+  lock_fini(&ledger->lock);
   (void)pthread_cond_destroy(&ledger->checkpointer.wake);
   (void)pthread_cond_destroy(&ledger->merger.wake);
   (void)pthread_cond_destroy(&ledger->left);
@@ -313,9 +314,9 @@ int open_with_derived(const struct ledger_options *options, const char *derived,
   if (result == 0 && !options->maintenance) result = merge_start(ledger, err);
   if (result == 0) result = log_recover(ledger->log, meta.position, recover_block, &recovery, err);
   if (result == 0) result = look_at_zones(ledger, err);
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   ledger->is_opening = is_rebuilt;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
   if (result == 0) *ret = MOVE(ledger);
   return result;
 }
@@ -391,9 +392,9 @@ static int check_derived(const struct ledger_options *options, struct err *err) 
 
 static void watch_clock(struct ledger *ledger) {
   (void)dates_begin(&ledger->dates, ledger->options.clock, ledger->block_time_ms);
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   ledger->watches_clock = true;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
 }
 
 int ledger_open(const struct ledger_options *options, struct ledger **ret, struct err *err) {

@@ -4,6 +4,7 @@
  */
 #include "ledger/places.h"
 
+#include "base/lock.h"
 #include <sys/statvfs.h>
 
 #include "base/file.h"
@@ -19,9 +20,9 @@
 static void look_at_room(struct ledger *ledger) {
   struct statvfs disk;
   uint64_t left = statvfs(ledger->options.dir, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
-  (void)pthread_mutex_lock(&ledger->lock);
+  lock_take(&ledger->lock);
   ledger->disk_free = left;
-  (void)pthread_mutex_unlock(&ledger->lock);
+  lock_give(&ledger->lock);
 }
 
 int places_begin(struct ledger *ledger, struct err *err) {

@@ -1,5 +1,5 @@
-/* The ledger's insides, shared by the files of src/ledger that implement its door: open.c, writer.c, checkpoint.c,
- * merge.c, workers.c, query.c, gauges.c, zone_move.c, places.c, view.c, scan.c, scan_reader.c,
+/* The ledger's insides, shared by the files of src/ledger that implement its door: open.c, writer.c, lookup.c,
+ * apply.c, checkpoint.c, merge.c, workers.c, query.c, gauges.c, zone_move.c, places.c, view.c, scan.c, scan_reader.c,
  * sums.c, past.c. No other file includes it.
  */
 #ifndef CODECMETER_LEDGER_STATE_H
@@ -24,13 +24,16 @@
 /* A codec name that a staged record brings into its project. */
 struct staged_codec {
   uint32_t project;
-  char name[CODEC_NAME_MAX + 1];
+  const char *name; /* kept by the catalogue */
 };
 
-/* The target of a staged void, whose usage the void subtracts. Of the target's texts only the codec is kept. */
-struct staged_void {
-  struct usage target;
-  char codec[CODEC_NAME_MAX + 1];
+/* What a record that counts adds to delta and catalogue (apply.h). */
+struct effect {
+  const struct project_state *project;
+  struct delta_record record;
+  /* The name of its codec, kept by the catalogue, if the project does not have that name yet: it gets a number when
+   * the effect is applied. Otherwise NULL, and `record` has the number. */
+  const char *codec;
 };
 
 enum work_state { WORK_IDLE, WORK_ASKED, WORK_DONE, WORK_FAILED };
@@ -56,7 +59,7 @@ struct ledger {
   struct log *log;
   struct rows *rows; /* of DATA/derived/totals */
   struct catalogue *catalogue;
-  struct past *past; /* past.c: where projects changed */
+  struct past *past;                                     /* past.c: where projects changed */
   struct presence data_place, derived_place, runs_place; /* DATA, derived, runs_dir: places.c */
 
   /* What readers see, under the lock `view`. It is locked for writing only while memory changes, never across I/O. */
@@ -69,17 +72,15 @@ struct ledger {
   /* The writer's own. */
   struct log_reader *reader;
   struct block_writer *staging;
-  struct identities staged;
+  struct effect *effects; /* of the staged records, in order */
+  size_t effects_count, effects_cap;
+  struct identities staged;       /* by the hash of their identities */
+  struct identities staged_voids; /* by the hash of their targets */
   struct staged_codec *staged_codecs;
-  size_t staged_codecs_count;
-  struct identities staged_voids; /* by hash_void_of */
-  struct staged_void *staged_targets;
-  size_t staged_targets_count, staged_targets_applied;
-  uint64_t staged_usages;
+  size_t staged_codecs_count, staged_codecs_cap;
   struct record found;         /* what a search read last */
-  struct block_room *applying; /* room for the block being applied: a block on disk must not wait for memory */
+  struct block_room *applying; /* room for a block of changes: a block on disk must not wait for memory */
   const struct project_state *recent_project; /* or NULL; the catalogue never frees one */
-  uint32_t staged_applied;                    /* how many of `staged` are applied, after the commit */
   bool is_staging;                            /* a group has begun */
   bool is_changing;                           /* the group holds a change to the catalogue, and nothing else */
   bool wants_checkpoint;                      /* even if the delta is not full: a zone changed, or a caller asked */
@@ -136,7 +137,7 @@ MUST_USE int merge_start(struct ledger *ledger, struct err *err);
 
 /* ---- the others ---- */
 
-/* writer.c: applies a block of the log whose records were decided before this start. */
+/* apply.c: applies and shows a block of the log whose records were decided before this start. */
 MUST_USE int writer_apply(struct ledger *ledger, const struct block *block, struct err *err);
 
 /* open.c: opens a ledger whose derived files are in `derived` (a name in DATA). */

@@ -11,6 +11,7 @@ import pytest
 
 from client import event
 from conftest import ROOT, Account, Server, run
+from log_file import append_blocks
 
 ARCHIVES = sorted(glob.glob(os.path.join(ROOT, "tests/data/formats/*.tar.gz")))
 SETTINGS = ("query.max_age=0", "query.max_span=0", "ingest.delta_max=20")
@@ -49,6 +50,32 @@ def test_opens(tmp_path, archive):
             if round == 0:
                 run("rebuild", "--data", server.data)
             server.start()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("rebuilds", (False, True), ids=("applied", "rebuilt"))
+@pytest.mark.parametrize("archive", ARCHIVES, ids=os.path.basename)
+def test_a_log_that_repeats_itself(tmp_path, archive, rebuilds):
+    """Every block of the last segment once more, in the format of that time: none of it counts again."""
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path)
+    with open(tmp_path / "expected.json") as file:
+        expected = json.load(file)
+    data = tmp_path / "data"
+    assert append_blocks(data, count=1000) > 0
+    if rebuilds:
+        run("rebuild", "--data", data)
+    server = Server(data).start(*SETTINGS)
+    try:
+        client = server.client(public_key="fixture-public", private_key="fixture-private", token=expected["token"])
+        for project, table in expected["tables"].items():
+            rows = [row for row in client.stat(ProjectId=project, **WINDOW) if row["TotalTime"] > 0]
+            assert sorted(rows, key=str) == sorted((row for row in table["StatSet"] if row["TotalTime"] > 0), key=str)
+        again = client.report(expected["events"]).json()
+        assert (again["duplicate"], again["stored"]) == (len(expected["events"]), 0)
+        done = run("verify", "--data", data)
+        assert "no differences" in done.stdout and "not counted: " in done.stdout, done.stdout
     finally:
         server.stop()
 

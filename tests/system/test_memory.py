@@ -92,8 +92,10 @@ def test_reports_are_refused_and_come_again(bare, limits, largest):
     assert account.client.report(refused).json()["duplicate"] == 200
 
 
-def test_any_allocation_of_the_committer_fails(bare, limits):
-    """Each one in turn, while it takes usage, voids and new codecs."""
+@pytest.mark.parametrize("threads", ("count", "requests"))
+def test_any_allocation_of_a_report_fails(bare, limits, threads):
+    """Each one in turn, of the committer, or of the thread that answers, while usage, voids and new codecs are taken. What the
+    committer has grown once, it keeps: after a while only new codecs need memory."""
     account = Account(bare, *WIDE, "ingest.delta_max=700")
     token = bare.admin("token", "create", "--project", "org-a", "--scope", "void")["token"]
     client, failed, voids = account.client, 0, 0
@@ -102,7 +104,7 @@ def test_any_allocation_of_the_committer_fails(bare, limits):
         whole.append(event(f"codec-{n}", TIME, seconds=1, codec=f"codec{n % 50}"))
         whole.append({"specversion": "1.0", "type": "usage.voided", "source": "test", "id": f"void-{n}", "subject": "org-a",
                       "time": TIME, "data": {"source": "test", "id": f"c{n}-0"}})
-        limits.set(count=n)
+        limits.set(**{threads: n if n < 10 or threads == "requests" else 1 + n % 3})
         try:
             status = client.report(whole, token=token).status
         except (http.client.HTTPException, OSError):  # the answer itself had no memory

@@ -78,8 +78,29 @@ static void test_decimals(void **state) {
   }
 }
 
+/* A text is part of a longer one: what is behind it is not read. */
+static void test_ends(void **state) {
+  (void)state;
+  static const char *const behind[] = {"0", "9", ".5", "e3", "E3", "e", "-", " "};
+  static const struct {
+    const char *text;
+    int result;
+    uint64_t ms;
+  } rows[] = {{"", -ERR_PARSE, 7}, {"-", -ERR_PARSE, 7}, {"1.", -ERR_PARSE, 7}, {"1e", -ERR_PARSE, 7},
+              {"1e-", -ERR_PARSE, 7}, {"1", 0, 1000}, {"0", 0, 0}, {"12.5", 0, 12500}, {"1e1", 0, 10000}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t k = 0; k < sizeof behind / sizeof behind[0]; k++) {
+      char text[32];
+      uint64_t ms = 7;
+      (void)snprintf(text, sizeof text, "%s%s", rows[i].text, behind[k]);
+      int result = amount_ms_of_seconds(str_make(text, strlen(rows[i].text)), &ms, NULL);
+      if (result != rows[i].result || ms != rows[i].ms) fail_msg("'%s' of '%s': %d, %" PRIu64, rows[i].text, text, result, ms);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_seconds_and_minutes), cmocka_unit_test(test_bad_decimals),
-                                     cmocka_unit_test(test_decimals)};
+                                     cmocka_unit_test(test_decimals), cmocka_unit_test(test_ends)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

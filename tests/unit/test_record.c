@@ -37,7 +37,7 @@ static bool numbers_equal(const struct usage *a, const struct usage *b) {
          a->finished_ms == b->finished_ms && a->finish_stated == b->finish_stated && a->arrived_ms == b->arrived_ms &&
          a->has_created == b->has_created && a->created_ms == b->created_ms && a->passes == b->passes &&
          a->frame_rate.numerator == b->frame_rate.numerator && a->frame_rate.denominator == b->frame_rate.denominator &&
-         a->has_input_duration == b->has_input_duration && a->input_duration_ms == b->input_duration_ms;
+         a->is_relayed == b->is_relayed && a->has_input_duration == b->has_input_duration && a->input_duration_ms == b->input_duration_ms;
 }
 
 static char longest[1024];
@@ -95,6 +95,7 @@ static void test_round_trip(void **state) {
     struct record record;
     struct err err = {0};
     uint64_t position;
+    memset(&record, 0xA5, sizeof record); /* every member is filled */
     block_writer_begin(writer, 64, 64, T0);
     assert_int_equal(block_add_usage(writer, &usages[i], &position), 0);
     assert_int_equal(block_writer_record(writer, position, &record, &err), 0);

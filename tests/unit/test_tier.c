@@ -61,8 +61,23 @@ static void test_names(void **state) {
   }
 }
 
+/* A picture of just these sides is in the tier, and one of a pixel more on either side is not. */
+static void test_limits(void **state) {
+  (void)state;
+  uint32_t long_side = 7, short_side = 7;
+  assert_false(tier_limits(TIER_SUPER, &long_side, &short_side));
+  assert_true(long_side == 7 && short_side == 7);
+  for (int tier = TIER_LOW; tier < TIER_SUPER; tier++) {
+    assert_true(tier_limits((enum tier)tier, &long_side, &short_side));
+    assert_int_equal(tier_of(long_side, short_side), tier);
+    assert_int_equal(tier_of(short_side, long_side), tier);
+    assert_true(tier_of(long_side + 1, short_side) > (enum tier)tier);
+    assert_true(tier_of(long_side, short_side + 1) > (enum tier)tier);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_no_picture),
-                                     cmocka_unit_test(test_names)};
+                                     cmocka_unit_test(test_names), cmocka_unit_test(test_limits)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

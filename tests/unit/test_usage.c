@@ -53,6 +53,76 @@ static void test_sums(void **state) {
   assert_false(usage_count_is_zero(&(struct usage_count){.tasks = 1}));
 }
 
+/* What counts, of each kind: voids, unresolved outputs and failed tasks count nothing. */
+static void test_kinds(void **state) {
+  (void)state;
+  static const struct {
+    enum usage_kind kind;
+    bool is_task;
+    struct usage_count count;
+  } rows[] = {
+      {USAGE_VOID, false, {0}},
+      {USAGE_UNRESOLVED, false, {0}},
+      {USAGE_TRANSCODE, true, {.units = 20, .minutes = 1, .tasks = 1}},
+      {USAGE_REMUX, true, {.units = 20, .minutes = 1, .tasks = 1}},
+      {USAGE_AUDIO, true, {.units = 20, .minutes = 1, .tasks = 1}},
+      {USAGE_SNAPSHOT, true, {.units = 20033, .tasks = 1}},
+  };
+  size_t tasks = 0;
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct usage usage = sample();
+    usage.kind = rows[i].kind;
+    struct usage_count count = usage_count(&usage);
+    assert_true(count.units == rows[i].count.units && count.minutes == rows[i].count.minutes && count.tasks == rows[i].count.tasks);
+    usage.outcome = USAGE_FAILED;
+    count = usage_count(&usage);
+    assert_true(count.units == 0 && count.minutes == 0 && count.tasks == 0);
+    assert_int_equal(usage_is_task(rows[i].kind), rows[i].is_task);
+    for (size_t k = 0; k < USAGE_TASK_KINDS; k++) tasks += usage_task_kinds[k] == rows[i].kind && rows[i].is_task;
+  }
+  assert_int_equal(tasks, USAGE_TASK_KINDS);
+}
+
+/* Sets one field to a value, 1 or 2; 0: it is not stated. */
+static void set_field(struct usage *usage, unsigned field, unsigned value) {
+  static const struct str codecs[] = {STR(""), STR("x"), STR("y")};
+  static const struct str texts[] = {STR(""), STR("1"), STR("2")};
+  if (field == USAGE_FIELD_CODEC) usage->codec = codecs[value];
+  if (field == USAGE_FIELD_WIDTH) usage->width = (uint16_t)value;
+  if (field == USAGE_FIELD_HEIGHT) usage->height = (uint16_t)value;
+  if (field == USAGE_FIELD_AMOUNT) usage->has_amount = value > 0, usage->amount = value;
+  if (field == USAGE_FIELD_TIME) usage->finish_stated = value > 0, usage->finished_ms = value;
+  if (field == USAGE_FIELD_FRAME_RATE) usage->frame_rate = (struct frame_rate){value * 25, value > 0};
+  if (field == USAGE_FIELD_QUALITY) usage->quality = texts[value];
+  if (field == USAGE_FIELD_REGION) usage->region = texts[value];
+  if (field == USAGE_FIELD_PASSES) usage->passes = (uint16_t)value;
+  if (field == USAGE_FIELD_INPUT_DURATION) usage->has_input_duration = value > 0, usage->input_duration_ms = value;
+}
+
+/* Each field alone: two values that are stated and differ, and nothing else, are a contradiction. */
+static void test_each_field(void **state) {
+  (void)state;
+  static const unsigned compared[] = {USAGE_FIELD_CODEC,      USAGE_FIELD_WIDTH,   USAGE_FIELD_HEIGHT, USAGE_FIELD_AMOUNT,
+                                      USAGE_FIELD_TIME,       USAGE_FIELD_QUALITY, USAGE_FIELD_REGION, USAGE_FIELD_PASSES,
+                                      USAGE_FIELD_FRAME_RATE, USAGE_FIELD_INPUT_DURATION};
+  for (size_t i = 0; i < sizeof compared / sizeof compared[0]; i++) {
+    for (unsigned values = 0; values < 9; values++) {
+      struct usage first = sample(), later = sample();
+      unsigned of_first = values / 3, of_later = values % 3;
+      set_field(&first, compared[i], of_first);
+      set_field(&later, compared[i], of_later);
+      bool differs = of_first > 0 && of_later > 0 && of_first != of_later;
+      unsigned fields = usage_differences(&first, &later);
+      if (fields != (differs ? compared[i] : 0)) fail_msg("field %x, %u and %u: %x", compared[i], of_first, of_later, fields);
+    }
+    struct usage lacking = sample();
+    const unsigned measures = USAGE_FIELD_CODEC | USAGE_FIELD_WIDTH | USAGE_FIELD_HEIGHT | USAGE_FIELD_AMOUNT;
+    assert_int_equal(usage_missing(&lacking), 0);
+    set_field(&lacking, compared[i], 0);
+    assert_int_equal(usage_missing(&lacking), compared[i] & measures);
+  }
+}
+
 static void test_differences(void **state) {
   (void)state;
   struct usage first = sample(), later = sample();
@@ -270,7 +340,8 @@ static void test_types(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_sums), cmocka_unit_test(test_differences),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_counts), cmocka_unit_test(test_sums), cmocka_unit_test(test_kinds),
+                                     cmocka_unit_test(test_each_field), cmocka_unit_test(test_differences),
                                      cmocka_unit_test(test_contrast),
                                      cmocka_unit_test(test_times_of_relayed_reports),
                                      cmocka_unit_test(test_resolutions),

@@ -1,4 +1,6 @@
-/* Up to the last checkpoint, the runs lead to the records; after it, the log itself is read.
+/* Up to the last checkpoint, the runs lead to the records; after it, the log itself is read, and each record is
+ * decided as a start would decide it: what counts nothing is not shown. It takes the projects for existing, and their
+ * codecs for known.
  *
  *   positions of candidates ──> read each, in the order of the log ──> find its void or resolution in the same way
  *
@@ -11,6 +13,10 @@
 
 #include "base/check.h"
 #include "ledger/care/snapshot.h"
+#include "ledger/care/snapshot.h"
+#include "ledger/decide.h"
+#include "ledger/index/identities.h"
+#include "ledger/log/log.h"
 #include "ledger/log/log.h"
 
 struct positions {
@@ -21,16 +27,15 @@ struct positions {
 struct history {
   struct log *log;
   struct log_reader *reader; /* for the records that are shown */
-  struct log_reader *other;  /* for their voids and resolutions, whose texts are compared with the record's */
+  struct log_reader *other;  /* for `earlier`, whose texts are compared with the record's */
   struct snapshot snapshot;
   struct str project; /* the requested one; empty: all */
   uint32_t number;    /* of the project; 0: it is not in the last checkpoint */
   bool exists;
   struct positions found;
-  struct behind { /* voids and resolutions after the checkpoint, sorted once all are gathered */
-    struct entry *items;
-    size_t count, cap;
-  } behind;
+  /* Of the records after the checkpoint that count; as in a delta. */
+  struct identities behind, behind_voids;
+  struct record earlier; /* what the search for an earlier record has read */
 };
 
 static void history_fini(struct history *h) {
@@ -39,7 +44,8 @@ static void history_fini(struct history *h) {
   log_reader_free(h->other);
   log_close(h->log);
   free(h->found.items);
-  free(h->behind.items);
+  identities_fini(&h->behind);
+  identities_fini(&h->behind_voids);
 }
 
 static void *grown(void *items, size_t *cap, size_t size) {
@@ -55,18 +61,16 @@ static void add_found(struct history *h, uint64_t position) {
   found->items[found->count++] = position;
 }
 
-static void add_behind(struct history *h, struct hash hash, uint64_t position) {
-  struct behind *behind = &h->behind;
-  if (behind->count == behind->cap) behind->items = grown(behind->items, &behind->cap, sizeof *behind->items);
-  behind->items[behind->count++] = (struct entry){.first = hash.high, .second = hash.low, .position = position};
+static void add_behind(struct identities *set, struct hash hash, uint64_t position) {
+  bool fits = identities_reserve(set, 1);
+  CHECK(fits); /* only commands call this, never the server */
+  identities_add(set, hash, position);
 }
 
 static int by_position(const void *a, const void *b) {
   uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
   return x < y ? -1 : x > y;
 }
-
-static int by_entry(const void *a, const void *b) { return entry_compare(a, b); }
 
 /* ---- opening ---- */
 
@@ -100,64 +104,6 @@ static int history_open(struct history *h, const struct ledger_options *options,
   return 0;
 }
 
-/* ---- after the checkpoint ---- */
-
-struct behind_reading {
-  struct history *h;
-  void (*look)(struct history *h, const void *query, const struct usage *usage, uint64_t position);
-  const void *query;
-};
-
-static int look_at_block(void *arg, const struct block *block, struct err *err) {
-  struct behind_reading *reading = arg;
-  struct history *h = reading->h;
-  struct record record;
-  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
-    uint64_t position = block->position + at;
-    int result = block_next(block, &at, &record, err);
-    if (result != 0) return result;
-    if (record.type == RECORD_PROJECT && str_equal(record.project.id, h->project)) h->exists = true;
-    if (record.type == RECORD_USAGE) reading->look(h, reading->query, &record.usage, position);
-  }
-  return 0;
-}
-
-/* Reads the log after the checkpoint and passes each usage to `look`, which keeps what it needs. -ERR_NOT_FOUND if
- * the requested project is neither in the checkpoint nor after it. */
-static int read_behind(struct history *h,
-                       void (*look)(struct history *h, const void *query, const struct usage *usage,
-                                    uint64_t position),
-                       const void *query, struct err *err) {
-  struct behind_reading reading = {.h = h, .look = look, .query = query};
-  uint64_t end;
-  int result = log_scan(h->log, h->snapshot.meta.position, look_at_block, &reading, &end, err);
-  if (result != 0) return result;
-  if (!h->exists) {
-    return err_set(err, ERR_NOT_FOUND, "no project %.*s: see `codecmeter project list`", STR_ARG(h->project));
-  }
-  if (h->behind.count > 0) qsort(h->behind.items, h->behind.count, sizeof *h->behind.items, by_entry);
-  return 0;
-}
-
-static int walk_behind(const struct history *h, struct hash hash,
-                       int (*take)(void *arg, uint64_t position, struct err *err), void *arg, struct err *err) {
-  const struct entry wanted = {.first = hash.high, .second = hash.low};
-  size_t low = 0, high = h->behind.count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (entry_compare(&h->behind.items[middle], &wanted) < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  int result = 0;
-  for (const struct entry *entry = &h->behind.items[low]; low < h->behind.count && result == 0; low++, entry++) {
-    if (entry->first != hash.high || entry->second != hash.low) break;
-    result = take(arg, entry->position, err);
-  }
-  return result;
-}
-
 /* ---- up to the checkpoint ---- */
 
 /* Passes the position of each entry with a hash in the runs of a kind to `take`. */
@@ -181,59 +127,111 @@ static int walk_runs(const struct history *h, enum entry_kind kind, struct hash 
   return result;
 }
 
-/* ---- the void or resolution of a record ---- */
+/* ---- the record that answers a question ---- */
 
 struct search {
   struct history *h;
   const struct usage *wanted;
-  bool (*matches)(const struct usage *usage, const struct usage *wanted);
+  enum decide_question question;
   uint64_t first; /* position of the first match; 0: none (the log begins with a head, so no record is at 0) */
 };
 
-static bool voids(const struct usage *usage, const struct usage *wanted) {
-  return usage->kind == USAGE_VOID && str_equal(usage->target_id, wanted->id) &&
-         str_equal(usage->target_source, wanted->source) && str_equal(usage->project, wanted->project);
-}
-
-static bool resolves(const struct usage *usage, const struct usage *wanted) {
-  return usage->kind != USAGE_UNRESOLVED && str_equal(usage->id, wanted->id) &&
-         str_equal(usage->source, wanted->source) && str_equal(usage->project, wanted->project);
-}
-
+/* At most one record that counts matches, so the first match is it. */
 static int try_position(void *arg, uint64_t position, struct err *err) {
   struct search *search = arg;
-  struct record record;
-  int result = log_read_record(search->h->other, position, &record, err);
-  bool fits = result == 0 && record.type == RECORD_USAGE && search->matches(&record.usage, search->wanted);
-  if (fits && (search->first == 0 || position < search->first)) search->first = position;
+  struct record *record = &search->h->earlier;
+  if (search->first != 0) return 0;
+  int result = log_read_record(search->h->other, position, record, err);
+  bool is_usage = result == 0 && record->type == RECORD_USAGE;
+  if (is_usage && decide_matches(search->question, &record->usage, search->wanted)) search->first = position;
   return result;
 }
 
-static int search_all(struct search *search, enum entry_kind kind, struct hash hash, struct err *err) {
-  int result = walk_runs(search->h, kind, hash, try_position, search, err);
-  return result == 0 ? walk_behind(search->h, hash, try_position, search, err) : result;
+/* For decide(). The texts of *ret are borrowed until the next call. */
+static int find_earlier(void *arg, enum decide_question question, const struct usage *usage, const struct usage **ret,
+                        struct err *err) {
+  struct history *h = arg;
+  struct search search = {.h = h, .wanted = usage, .question = question};
+  const struct identities *behind = question == DECIDE_VOID ? &h->behind_voids : &h->behind;
+  struct hash hash = hash_question(question, usage);
+  int result = walk_runs(h, entry_kind_of(question), hash, try_position, &search, err);
+  uint32_t at = 0;
+  for (uint64_t position = 1; position != 0 && result == 0;) {
+    position = identities_find(behind, hash, &at);
+    if (position != 0) result = try_position(&search, position, err);
+  }
+  if (result == 0) *ret = search.first != 0 ? &h->earlier.usage : NULL;
+  return result;
 }
+
+/* ---- after the checkpoint ---- */
+
+static bool always(void *arg, const struct usage *usage) { return arg != NULL && usage != NULL; }
+
+/* Decides a record after the checkpoint, and keeps its entries if it counts. */
+static int take_behind(struct history *h, const struct usage *usage, uint64_t position, bool *ret_counts,
+                       struct err *err) {
+  const struct decide_before before = {
+      .arg = h, .has_project = always, .has_codec_room = always, .find = find_earlier};
+  struct decision decision;
+  int result = decide(usage, &before, &decision, err);
+  *ret_counts = result == 0 && decision.outcome == VERDICT_STORED;
+  if (!*ret_counts) return result;
+  add_behind(&h->behind, hash_identity_entry(usage), position);
+  if (usage->kind == USAGE_VOID) add_behind(&h->behind_voids, hash_task_entry(usage), position);
+  return 0;
+}
+
+struct behind_reading {
+  struct history *h;
+  void (*look)(struct history *h, const void *query, const struct usage *usage, uint64_t position);
+  const void *query;
+};
+
+static int look_at_block(void *arg, const struct block *block, struct err *err) {
+  struct behind_reading *reading = arg;
+  struct history *h = reading->h;
+  struct record record;
+  bool counts;
+  for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
+    uint64_t position = block->position + at;
+    int result = block_next(block, &at, &record, err);
+    if (result != 0) return result;
+    if (record.type == RECORD_PROJECT && str_equal(record.project.id, h->project)) h->exists = true;
+    if (record.type != RECORD_USAGE) continue;
+    result = take_behind(h, &record.usage, position, &counts, err);
+    if (result != 0) return result;
+    if (counts && reading->look != NULL) reading->look(h, reading->query, &record.usage, position);
+  }
+  return 0;
+}
+
+/* Reads the log after the checkpoint and passes each usage that counts to `look`. -ERR_NOT_FOUND if
+ * the requested project is neither in the checkpoint nor after it. */
+static int read_behind(struct history *h,
+                       void (*look)(struct history *h, const void *query, const struct usage *usage,
+                                    uint64_t position),
+                       const void *query, struct err *err) {
+  struct behind_reading reading = {.h = h, .look = look, .query = query};
+  uint64_t end;
+  int result = log_scan(h->log, h->snapshot.meta.position, look_at_block, &reading, &end, err);
+  if (result != 0) return result;
+  if (!h->exists) {
+    return err_set(err, ERR_NOT_FOUND, "no project %.*s: see `codecmeter project list`", STR_ARG(h->project));
+  }
+  return 0;
+}
+
+/* ---- records and their voids ---- */
 
 /* Passes a record to `visit`, together with its void. */
 static int show(struct history *h, const struct usage *usage, uint64_t position, history_visit visit, void *arg,
                 struct err *err) {
   struct history_item item = {.usage = usage, .position = position};
-  struct search search = {.h = h, .wanted = usage, .matches = voids};
-  struct record record;
-  int result = 0;
-  if (usage_is_task(usage->kind)) {
-    result = search_all(&search, ENTRY_TASK, hash_void_of(usage->project, usage->source, usage->id), err);
-  }
-  if (result == 0 && search.first != 0) {
-    result = log_read_record(h->other, search.first, &record, err);
-    item.voiding = &record.usage;
-  }
+  const struct usage naming = {
+      .kind = USAGE_VOID, .project = usage->project, .target_source = usage->source, .target_id = usage->id};
+  int result = usage_is_task(usage->kind) ? find_earlier(h, DECIDE_VOID, &naming, &item.voiding, err) : 0;
   return result == 0 ? visit(arg, &item, err) : result;
-}
-
-static void keep_void(struct history *h, const struct usage *usage, uint64_t position) {
-  bool is_of_project = h->project.len == 0 || str_equal(usage->project, h->project);
-  if (usage->kind == USAGE_VOID && is_of_project) add_behind(h, hash_task_entry(usage), position);
 }
 
 /* ---- records of a name ---- */
@@ -247,7 +245,6 @@ static bool is_asked_for(const struct history_query *query, const struct usage *
 
 static void look_for_name(struct history *h, const void *query, const struct usage *usage, uint64_t position) {
   if (is_asked_for(query, usage)) add_found(h, position);
-  keep_void(h, usage, position);
 }
 
 static int take_found(void *arg, uint64_t position, struct err *err) {
@@ -304,11 +301,7 @@ static bool is_part_of(const struct unresolved_query *query, const struct usage 
 }
 
 static void look_for_waiting(struct history *h, const void *query, const struct usage *usage, uint64_t position) {
-  if (!is_part_of(query, usage)) return;
-  if (usage->kind == USAGE_UNRESOLVED)
-    add_found(h, position);
-  else
-    add_behind(h, hash_identity_entry(usage), position);
+  if (usage->kind == USAGE_UNRESOLVED && is_part_of(query, usage)) add_found(h, position);
 }
 
 /* A time run keeps the unresolved outputs of all projects together, and among them those of each project. */
@@ -343,10 +336,9 @@ static int gather_from_runs(struct history *h, const struct unresolved_query *qu
 static int show_if_waiting(struct history *h, const struct usage *usage,
                            int (*visit)(void *arg, const struct usage *usage, struct err *err), void *arg,
                            struct err *err) {
-  struct search search = {.h = h, .wanted = usage, .matches = resolves};
-  struct hash hash = hash_identity(usage->project, usage->source, usage->id);
-  int result = search_all(&search, ENTRY_IDENTITY, hash, err);
-  return result == 0 && search.first == 0 ? visit(arg, usage, err) : result;
+  const struct usage *resolution;
+  int result = find_earlier(h, DECIDE_RESOLUTION, usage, &resolution, err);
+  return result == 0 && resolution == NULL ? visit(arg, usage, err) : result;
 }
 
 int history_unresolved(const struct ledger_options *options, const struct unresolved_query *query,
@@ -386,13 +378,42 @@ static bool is_late(const struct late_query *query, const struct usage *usage) {
          (query->project.len == 0 || str_equal(usage->project, query->project));
 }
 
+struct own_entry {
+  uint64_t position;
+  bool found;
+};
+
+static int compare_position(void *arg, uint64_t position, struct err *err) {
+  struct own_entry *own = arg;
+  (void)err;
+  own->found |= position == own->position;
+  return 0;
+}
+
+/* True if the record counts: it has an entry, in a run or behind the checkpoint. */
+static int has_entry(struct history *h, const struct usage *usage, uint64_t position, bool *ret, struct err *err) {
+  struct own_entry own = {.position = position};
+  struct hash hash = hash_identity_entry(usage);
+  int result = walk_runs(h, ENTRY_IDENTITY, hash, compare_position, &own, err);
+  uint32_t at = 0;
+  for (uint64_t found = 1; found != 0 && !own.found;) {
+    found = identities_find(&h->behind, hash, &at);
+    own.found = found == position;
+  }
+  *ret = own.found;
+  return result;
+}
+
 static int look_for_late(void *arg, const struct block *block, struct err *err) {
   struct lateness *lateness = arg;
   struct record record;
   for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
     uint64_t position = block->position + at;
     int result = block_next(block, &at, &record, err);
-    if (result == 0 && record.type == RECORD_USAGE && is_late(lateness->query, &record.usage)) {
+    bool counts = false;
+    if (result == 0 && record.type == RECORD_USAGE && is_late(lateness->query, &record.usage))
+      result = has_entry(&lateness->h, &record.usage, position, &counts, err);
+    if (result == 0 && counts) {
       result = show(&lateness->h, &record.usage, position, lateness->visit, lateness->arg, err);
     }
     if (result != 0) return result;
@@ -427,11 +448,6 @@ static int find_segment_before(struct log *log, int64_t time_ms, uint64_t *ret, 
   return 0;
 }
 
-static void look_for_void(struct history *h, const void *query, const struct usage *usage, uint64_t position) {
-  (void)query;
-  keep_void(h, usage, position);
-}
-
 int history_late(const struct ledger_options *options, const struct late_query *query, history_visit visit, void *arg,
                  const struct ledger_progress *progress, struct err *err) {
   SCOPED(lateness_fini)
@@ -440,7 +456,7 @@ int history_late(const struct ledger_options *options, const struct late_query *
   struct history *h = &lateness.h;
   uint64_t from, end;
   int result = history_open(h, options, err);
-  if (result == 0) result = read_behind(h, look_for_void, query, err);
+  if (result == 0) result = read_behind(h, NULL, NULL, err);
   if (result == 0) result = find_segment_before(h->log, query->since_ms - ARRIVAL_SLACK_MS, &from, err);
   if (result != 0) return result;
   lateness.total = log_end(h->log) - from;

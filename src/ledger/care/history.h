@@ -1,8 +1,8 @@
 /* Reads the records of a task from the log, as they were reported, with the voids of these records. Works beside a
  * running server.
  *
- * Uses only dir and map_size of options. Holds in memory 8 bytes for each record found, and 24 for each void or
- * resolution since the last checkpoint. -ERR_NOT_FOUND if the project does not exist.
+ * Uses only dir and map_size of options. Holds in memory 8 bytes for each record found, and about 50 for each
+ * record since the last checkpoint. -ERR_NOT_FOUND if the project does not exist.
  */
 #ifndef CODECMETER_LEDGER_HISTORY_H
 #define CODECMETER_LEDGER_HISTORY_H

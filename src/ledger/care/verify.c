@@ -2,11 +2,18 @@
  *
  *   a snapshot of the rows (copied, then released) and of the runs that it lists (held open)
  *     └─> the whole log: every block's checksum, every record; cells, catalogue, a tally of what each run must hold
- *           └─> the whole of every run: checksums, order, filters, a tally of what it holds; equal identities
- *                 └─> differences
+ *           └─> the whole of every run: checksums, order, filters, a tally of what it holds
+ *                 └─> if anything is odd: the whole log again, with care
+ *                       └─> differences
  *
  * A tally is the number of entries and the sum of their 128-bit hashes. Equal tallies mean equal entries, and neither
- * side must be kept in memory or searched. Where tallies differ, the records are searched one by one and named.
+ * side must be kept in memory or searched.
+ *
+ * The recount decides each record by the same rules as the writer (decide.h), but against what it has found itself.
+ * The first recount takes each identity for new, and looks up the others in the runs. That is right if afterwards the
+ * tallies are equal and no two identity entries have one hash: then the runs hold exactly the records that count. If
+ * not, a second recount looks up every record: in the runs, without the entries of records that do not count, and
+ * among the records that count but have no entry. So it needs to trust no run, and it can name what is wrong.
  *
  * Verification changes nothing and works beside a running server: the log only grows, a removed run loses only its
  * name, and LMDB keeps the snapshot's pages until they are copied. Blocks beyond the snapshot's position are checked
@@ -46,13 +53,6 @@ static void tally_add(struct tally *tally, const struct entry *entry) {
   tally->count++;
   tally->high += hash.high;
   tally->low += hash.low;
-}
-
-static void tally_drop(struct tally *tally, const struct entry *entry) {
-  struct hash hash = hash_bytes(entry, sizeof *entry);
-  tally->count--;
-  tally->high -= hash.high;
-  tally->low -= hash.low;
 }
 
 static bool tallies_equal(const struct tally *a, const struct tally *b) {
@@ -147,6 +147,7 @@ static void entries_of(const struct usage *usage, uint32_t project, uint64_t pos
   out[ENTRY_TIME - 1] = (struct entry){entry_time_key(project, usage->kind), (uint64_t)usage->finished_ms, position};
 }
 
+/* Adds an entry to what its run must hold. Positions come in order. */
 static void want_entry(struct verify *v, enum entry_kind kind, const struct entry *entry) {
   struct checked_kind *checked = &v->kinds[kind - 1];
   while (checked->at < checked->count && run_info(checked->items[checked->at].run)->to <= entry->position)
@@ -154,69 +155,232 @@ static void want_entry(struct verify *v, enum entry_kind kind, const struct entr
   bool covered = checked->at < checked->count && run_info(checked->items[checked->at].run)->from <= entry->position;
   if (covered)
     tally_add(&checked->items[checked->at].wanted, entry);
-  else
+  else if (v->is_careful)
     verify_differs(v, "no %s run covers the record at position %" PRIu64, entry_kind_name(kind), entry->position);
+  else
+    v->is_odd = true;
 }
 
-/* Finds, by the runs, the record of an identity before a position. Its texts are borrowed until the next read. */
-static int find_earlier(struct verify *v, struct str project, struct str source, struct str id, uint64_t before,
-                        struct record *ret, bool *ret_found, struct err *err) {
-  struct hash hash = hash_identity(project, source, id);
-  struct checked_kind *kind = &v->kinds[ENTRY_IDENTITY - 1];
-  *ret_found = false;
-  for (size_t i = 0; i < kind->count && !*ret_found; i++) {
-    struct entry wanted = {hash.high, hash.low, 0}, entry;
-    uint64_t index = 0;
-    int result = run_seek(kind->items[i].run, &wanted, &index, err);
-    for (; result == 0 && index < run_info(kind->items[i].run)->count && !*ret_found; index++) {
-      result = run_entry(kind->items[i].run, index, &entry, err);
-      if (result != 0 || entry.first != hash.high || entry.second != hash.low || entry.position >= before) break;
-      result = log_read_record(v->reader, entry.position, ret, err);
-      if (result != 0) break;
-      *ret_found = ret->type == RECORD_USAGE && ret->usage.kind != USAGE_UNRESOLVED && str_equal(ret->usage.id, id) &&
-                   str_equal(ret->usage.source, source) && str_equal(ret->usage.project, project);
-    }
-    if (result != 0) return result;
+static struct checked_run *run_of(struct checked_kind *kind, uint64_t position) {
+  size_t low = 0, high = kind->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (run_info(kind->items[middle].run)->to <= position)
+      low = middle + 1;
+    else
+      high = middle;
   }
+  bool covered = low < kind->count && run_info(kind->items[low].run)->from <= position;
+  return covered ? &kind->items[low] : NULL;
+}
+
+/* The run of a kind that has this entry; NULL if none has. */
+static int find_entry(struct verify *v, enum entry_kind kind, const struct entry *entry, struct checked_run **ret,
+                      struct err *err) {
+  struct checked_run *checked = run_of(&v->kinds[kind - 1], entry->position);
+  uint64_t index = 0;
+  struct entry found;
+  *ret = NULL;
+  if (checked == NULL) return 0;
+  int result = run_seek(checked->run, entry, &index, err);
+  if (result != 0 || index == run_info(checked->run)->count) return result;
+  result = run_entry(checked->run, index, &found, err);
+  if (result == 0 && entry_compare(&found, entry) == 0) *ret = checked;
+  return result;
+}
+
+/* ---- deciding ---- */
+
+static bool is_uncounted(const struct verify *v, uint64_t position) {
+  size_t low = 0, high = v->uncounted_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (v->uncounted[middle] < position)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < v->uncounted_count && v->uncounted[low] == position;
+}
+
+struct search {
+  struct verify *v;
+  enum decide_question question;
+  const struct usage *usage;
+  struct hash hash;
+  bool found;
+};
+
+/* An entry that leads to no usage is not as the log requires, so the second recount reports it. */
+static int try_position(struct search *search, uint64_t position, struct err *err) {
+  struct verify *v = search->v;
+  if (is_uncounted(v, position)) return 0;
+  int result = log_read_record(v->reader, position, &v->earlier, err);
+  bool leads_nowhere = result == -ERR_CORRUPT || result == -ERR_NOT_FOUND;
+  if (leads_nowhere || (result == 0 && v->earlier.type != RECORD_USAGE)) {
+    v->is_odd = true;
+    return 0;
+  }
+  if (result != 0) return result;
+  search->found = decide_matches(search->question, &v->earlier.usage, search->usage);
+  v->earlier_position = position;
   return 0;
 }
 
-/* Subtracts the usage of a void's target; a void without a target changes nothing. */
-static int recount_void(struct verify *v, const struct usage *usage, const struct project_state *project,
-                        uint64_t position, bool *ret_counts, struct err *err) {
-  struct record target;
-  bool is_there;
-  int result =
-      find_earlier(v, usage->project, usage->target_source, usage->target_id, position, &target, &is_there, err);
-  *ret_counts = result == 0 && is_there && target.usage.kind != USAGE_VOID;
-  if (!*ret_counts) return result;
-  int codec = catalogue_codec_number(project, target.usage.codec);
+static int search_run(struct search *search, const struct run *run, struct err *err) {
+  struct entry wanted = {.first = search->hash.high, .second = search->hash.low}, entry;
+  uint64_t index = 0;
+  int result = run_seek(run, &wanted, &index, err);
+  while (result == 0 && !search->found && index < run_info(run)->count) {
+    result = run_entry(run, index++, &entry, err);
+    bool is_earlier =
+        entry.first == wanted.first && entry.second == wanted.second && entry.position < search->v->position;
+    if (result != 0 || !is_earlier) break;
+    result = try_position(search, entry.position, err);
+  }
+  return result;
+}
+
+static int search_missing(struct search *search, enum entry_kind kind, struct err *err) {
+  const struct identities *missing = &search->v->missing[kind - 1];
+  uint32_t at = 0;
+  int result = 0;
+  for (uint64_t position = 1; position != 0 && result == 0 && !search->found;) {
+    position = identities_find(missing, search->hash, &at);
+    if (position != 0) result = try_position(search, position, err);
+  }
+  return result;
+}
+
+/* Does not use the filters of the runs: they are checked only later. */
+static int find_earlier(void *arg, enum decide_question question, const struct usage *usage, const struct usage **ret,
+                        struct err *err) {
+  struct verify *v = arg;
+  *ret = NULL;
+  if (question == DECIDE_IDENTITY && !v->is_careful) return 0;
+  enum entry_kind kind = entry_kind_of(question);
+  const struct checked_kind *checked = &v->kinds[kind - 1];
+  struct search search = {.v = v, .question = question, .usage = usage, .hash = hash_question(question, usage)};
+  int result = 0;
+  for (size_t i = 0; i < checked->count && result == 0 && !search.found; i++) {
+    if (run_info(checked->items[i].run)->from > v->position) break;
+    result = search_run(&search, checked->items[i].run, err);
+  }
+  if (result == 0 && !search.found) result = search_missing(&search, kind, err);
+  if (result == 0 && search.found) *ret = &v->earlier.usage;
+  return result;
+}
+
+static bool has_project(void *arg, const struct usage *usage) {
+  const struct verify *v = arg;
+  return catalogue_state(v->catalogue, usage->project) != NULL;
+}
+
+static bool has_codec_room(void *arg, const struct usage *usage) {
+  const struct verify *v = arg;
+  return catalogue_has_codec_room(catalogue_state(v->catalogue, usage->project), usage->codec, 0);
+}
+
+/* ---- recounting ---- */
+
+/* Adds what a record counts to the cells. A void takes off what its target counted. */
+static int recount_cells(struct verify *v, const struct usage *usage, const struct usage *target,
+                         const struct project_state *project, struct err *err) {
+  const struct usage *counted = target != NULL ? target : usage;
+  int codec = catalogue_codec_number(project, counted->codec);
+  if (codec < 0 && target != NULL) { /* the runs lead to a target that does not count */
+    CHECK(!v->is_careful);           /* which the second recount does not find */
+    v->is_odd = true;
+    return 0;
+  }
+  if (codec < 0) {
+    codec = (int)project->codecs_count;
+    bool has_room = catalogue_add_codec(v->catalogue, project, usage->codec, &v->changes);
+    CHECK(has_room); /* decide() has asked */
+  }
+  struct cell cell = cell_of(counted, project->info.number, (uint8_t)codec);
+  if (target != NULL) cell_negate(&cell);
   if (!cells_reserve(&v->cells, 1)) return err_set(err, ERR_MEMORY, "no memory to recount the log");
-  if (codec >= 0) cells_take(&v->cells, &target.usage, project->info.number, project->zone, (uint8_t)codec);
+  cells_add(&v->cells, &cell, project->zone);
+  return 0;
+}
+
+static void keep_missing(struct verify *v, enum entry_kind kind, const struct entry *entry) {
+  struct identities *missing = &v->missing[kind - 1];
+  bool fits = identities_reserve(missing, 1);
+  CHECK(fits); /* only the command calls this, never the server */
+  identities_add(missing, (struct hash){entry->first, entry->second}, entry->position);
+}
+
+/* A record that counts must be in the runs. What a later look-up needs of it is kept if it is not. */
+static int look_for_entries(struct verify *v, const struct usage *usage, const struct entry entries[ENTRY_KINDS],
+                            struct err *err) {
+  int result = 0;
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME && result == 0; kind++) {
+    const struct entry *entry = &entries[kind - 1];
+    struct checked_run *holder, *covering = run_of(&v->kinds[kind - 1], entry->position);
+    result = find_entry(v, (enum entry_kind)kind, entry, &holder, err);
+    if (result != 0 || holder != NULL) continue;
+    if (kind == ENTRY_IDENTITY || (kind == ENTRY_TASK && usage->kind == USAGE_VOID))
+      keep_missing(v, (enum entry_kind)kind, entry);
+    if (covering == NULL) continue; /* want_entry has reported it */
+    covering->told++;
+    verify_differs(v,
+                   "run %016" PRIx64 " lacks the %s entry of project %.*s, source %.*s, id %.*s, position %" PRIu64,
+                   run_info(covering->run)->number, entry_kind_name((enum entry_kind)kind), STR_ARG(usage->project),
+                   STR_ARG(usage->source), STR_ARG(usage->id), entry->position);
+  }
+  return result;
+}
+
+/* A record that counts nothing must be in no run. */
+static int look_for_uncounted(struct verify *v, const struct usage *usage, const struct decision *decision,
+                              const struct entry entries[ENTRY_KINDS], struct err *err) {
+  bool is_repetition = decision->outcome == VERDICT_DUPLICATE || decision->outcome == VERDICT_CONFLICT, any = false;
+  uint64_t first = v->earlier_position;
+  *VERIFY_ADD(v->uncounted, v->uncounted_count, v->uncounted_cap) = v->position;
+  int result = 0;
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME && result == 0; kind++) {
+    struct checked_run *holder;
+    result = find_entry(v, (enum entry_kind)kind, &entries[kind - 1], &holder, err);
+    if (result != 0 || holder == NULL) continue;
+    holder->told++;
+    any = true;
+  }
+  if (result != 0 || !any) return result;
+  if (is_repetition)
+    verify_differs(v, "counted twice: project %.*s, source %.*s, id %.*s, at positions %" PRIu64 " and %" PRIu64,
+                   STR_ARG(usage->project), STR_ARG(usage->source), STR_ARG(usage->id), first, v->position);
+  else
+    verify_differs(v, "counted, but should not be: project %.*s, source %.*s, id %.*s, at position %" PRIu64,
+                   STR_ARG(usage->project), STR_ARG(usage->source), STR_ARG(usage->id), v->position);
   return 0;
 }
 
 static int recount(struct verify *v, const struct usage *usage, uint64_t position, struct err *err) {
+  const struct decide_before before = {
+      .arg = v, .has_project = has_project, .has_codec_room = has_codec_room, .find = find_earlier};
   const struct project_state *project = catalogue_state(v->catalogue, usage->project);
-  if (project == NULL) return 0; /* a record of an unknown project changes nothing */
-  if (usage->kind == USAGE_VOID) {
-    bool counts;
-    int result = recount_void(v, usage, project, position, &counts, err);
-    if (result != 0 || !counts) return result;
-  } else {
-    int codec = catalogue_codec_number(project, usage->codec);
-    if (codec < 0) {
-      codec = (int)project->codecs_count;
-      if (!catalogue_add_codec(v->catalogue, project, usage->codec, &v->changes)) return 0;
-    }
-    if (!cells_reserve(&v->cells, 1)) return err_set(err, ERR_MEMORY, "no memory to recount the log");
-    cells_add(&v->cells, usage, project->info.number, project->zone, (uint8_t)codec);
-  }
+  struct decision decision;
   struct entry entries[ENTRY_KINDS];
-  entries_of(usage, project->info.number, position, entries);
-  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++)
+  v->position = position;
+  int result = decide(usage, &before, &decision, err);
+  if (result != 0) return result;
+  entries_of(usage, project != NULL ? project->info.number : 0, position, entries);
+  if (decision.outcome != VERDICT_STORED) {
+    v->report.uncounted++;
+    return v->is_careful ? look_for_uncounted(v, usage, &decision, entries, err) : 0;
+  }
+  result = recount_cells(v, usage, decision.earlier, project, err);
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME && result == 0; kind++)
     want_entry(v, (enum entry_kind)kind, &entries[kind - 1]);
-  return 0;
+  return result == 0 && v->is_careful ? look_for_entries(v, usage, entries, err) : result;
+}
+
+/* Recounts a record that the derived files cover. */
+static int recount_record(struct verify *v, const struct record *record, uint64_t position, struct err *err) {
+  if (record->type != RECORD_USAGE) return catalogue_apply(v->catalogue, record, &v->changes, err);
+  return recount(v, &record->usage, position, err);
 }
 
 static int look_at_record(struct verify *v, const struct record *record, uint64_t position, struct err *err) {
@@ -224,8 +388,7 @@ static int look_at_record(struct verify *v, const struct record *record, uint64_
   if (record->type == RECORD_USAGE) v->report.usages++;
   if (position >= v->snapshot.meta.position) return 0;
   v->report.compared++;
-  if (record->type != RECORD_USAGE) return catalogue_apply(v->catalogue, record, &v->changes, err);
-  return recount(v, &record->usage, position, err);
+  return recount_record(v, record, position, err);
 }
 
 static int look_at_block(void *arg, const struct block *block, struct err *err) {
@@ -276,43 +439,6 @@ static int read_log(struct verify *v, struct err *err) {
 
 /* ---- the runs ---- */
 
-static struct checked_run *run_of(struct checked_kind *kind, uint64_t position) {
-  size_t low = 0, high = kind->count;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    if (run_info(kind->items[middle].run)->to <= position)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  bool covered = low < kind->count && run_info(kind->items[low].run)->from <= position;
-  return covered ? &kind->items[low] : NULL;
-}
-
-/* Two records have the same hash of their identity: reports a difference if the identities are equal. */
-static int look_at_twins(struct verify *v, uint64_t first, uint64_t later, struct err *err) {
-  struct record record;
-  char project[PROJECT_ID_MAX + 1], source[SOURCE_MAX + 1], id[EVENT_ID_MAX + 1];
-  int result = log_read_record(v->reader, first, &record, err);
-  if (result != 0) return result;
-  if (record.type != RECORD_USAGE) {
-    return err_set(err, ERR_CORRUPT, "an index entry points to position %" PRIu64 ", where the record is not usage",
-                   first);
-  }
-  bool fits = str_copy(record.usage.project, project, sizeof project) &&
-              str_copy(record.usage.source, source, sizeof source) && str_copy(record.usage.id, id, sizeof id);
-  CHECK(fits);
-  result = log_read_record(v->reader, later, &record, err);
-  if (result != 0 || record.type != RECORD_USAGE) return result;
-  bool same = str_equal(str_of(project), record.usage.project) && str_equal(str_of(source), record.usage.source) &&
-              str_equal(str_of(id), record.usage.id);
-  if (same) {
-    verify_differs(v, "counted twice: project %s, source %s, id %s, at positions %" PRIu64 " and %" PRIu64, project,
-                   source, id, first, later);
-  }
-  return 0;
-}
-
 static int check_filter(struct verify *v, const struct checked_run *checked, const struct entry *entry,
                         struct err *err) {
   bool may_hold;
@@ -333,11 +459,9 @@ static int look_at_entry(struct verify *v, enum entry_kind kind, const struct en
     return 0;
   }
   tally_add(&checked->found, entry);
-  int result = kind != ENTRY_TIME ? check_filter(v, checked, entry, err) : 0;
-  bool twins = before->first == entry->first && before->second == entry->second;
-  if (result == 0 && kind == ENTRY_IDENTITY && twins)
-    result = look_at_twins(v, before->position, entry->position, err);
-  return result;
+  bool is_twin = before->first == entry->first && before->second == entry->second;
+  if (kind == ENTRY_IDENTITY && is_twin) v->is_odd = true;
+  return kind != ENTRY_TIME ? check_filter(v, checked, entry, err) : 0;
 }
 
 static int read_kind(struct verify *v, enum entry_kind kind, struct err *err) {
@@ -360,124 +484,61 @@ static int read_kind(struct verify *v, enum entry_kind kind, struct err *err) {
   return result;
 }
 
-/* ---- where tallies differ ---- */
+/* ---- the second recount ---- */
 
-/* Tells whether an entry is in the run of its kind that covers its position. */
-static int is_in_run(struct verify *v, enum entry_kind kind, const struct entry *entry, bool *ret, struct err *err) {
-  struct checked_run *checked = run_of(&v->kinds[kind - 1], entry->position);
-  uint64_t index = 0;
-  struct entry found;
-  *ret = false;
-  if (checked == NULL) return 0;
-  int result = run_seek(checked->run, entry, &index, err);
-  if (result != 0 || index == run_info(checked->run)->count) return result;
-  result = run_entry(checked->run, index, &found, err);
-  if (result == 0) *ret = entry_compare(&found, entry) == 0;
-  return result;
-}
-
-struct explanation {
-  struct verify *v;
-  struct checked_run *checked;
-  enum entry_kind kind;
-  uint64_t told;
-};
-
-static bool is_skipped(const struct verify *v, uint64_t position) {
-  for (size_t i = 0; i < v->skipped_count; i++) {
-    if (v->skipped[i] == position) return true;
+static bool tallies_differ(const struct verify *v) {
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) {
+    const struct checked_kind *checked = &v->kinds[kind - 1];
+    for (size_t i = 0; i < checked->count; i++) {
+      if (!tallies_equal(&checked->items[i].wanted, &checked->items[i].found)) return true;
+    }
   }
   return false;
 }
 
-static void drop_cell(struct verify *v, const struct usage *usage, const struct project_state *project) {
-  struct usage_count count = usage_count(usage);
-  int codec = catalogue_codec_number(project, usage->codec);
-  for (uint32_t i = 0; i < v->cells.count && count.tasks > 0; i++) {
-    struct cell *cell = &v->cells.items[i];
-    if (cell->project != project->info.number || cell->kind != usage->kind || cell->codec != codec ||
-        cell->tier != usage->tier || cell->quarter != (uint64_t)usage->finished_ms / 1000 / QUARTER_SECONDS) {
-      continue;
-    }
-    cell->sum.units -= count.units;
-    cell->sum.minutes -= count.minutes;
-    cell->sum.tasks -= count.tasks;
-  }
-}
-
-static int skip_record(struct verify *v, const struct usage *usage, uint64_t position) {
-  const struct project_state *project = catalogue_state(v->catalogue, usage->project);
-  struct entry entries[ENTRY_KINDS];
-  uint64_t *grown = reallocarray(v->skipped, v->skipped_count + 1, sizeof *grown);
-  CHECK(grown != NULL && project != NULL);
-  v->skipped = grown;
-  v->skipped[v->skipped_count++] = position;
-  drop_cell(v, usage, project);
-  entries_of(usage, project->info.number, position, entries);
-  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) {
-    struct checked_run *checked = run_of(&v->kinds[kind - 1], position);
-    if (checked != NULL) tally_drop(&checked->wanted, &entries[kind - 1]);
-  }
-  return 0;
-}
-
-static int explain_usage(struct explanation *x, const struct usage *usage, uint64_t position, struct err *err) {
-  struct verify *v = x->v;
-  const struct project_state *project = catalogue_state(v->catalogue, usage->project);
-  if (project == NULL || is_skipped(v, position)) return 0;
-  struct entry entries[ENTRY_KINDS];
-  bool there, earlier = false;
-  entries_of(usage, project->info.number, position, entries);
-  int result = is_in_run(v, x->kind, &entries[x->kind - 1], &there, err);
-  if (result != 0 || there) return result;
-  /* A record whose identity is earlier in the log rightly counts nothing. */
-  struct record first;
-  if (x->kind == ENTRY_IDENTITY) {
-    result = find_earlier(v, usage->project, usage->source, usage->id, position, &first, &earlier, err);
-  }
-  if (result != 0) return result;
-  if (earlier) return skip_record(v, usage, position);
-  x->told++;
-  verify_differs(v, "run %016" PRIx64 " lacks the %s entry of project %.*s, source %.*s, id %.*s, position %" PRIu64,
-                 run_info(x->checked->run)->number, entry_kind_name(x->kind), STR_ARG(usage->project),
-                 STR_ARG(usage->source), STR_ARG(usage->id), position);
-  return 0;
-}
-
-static int explain_block(void *arg, const struct block *block, struct err *err) {
-  struct explanation *x = arg;
-  const struct run_info *info = run_info(x->checked->run);
+static int recount_block(void *arg, const struct block *block, struct err *err) {
+  struct verify *v = arg;
   struct record record;
-  if (block->position + block->bytes.len <= info->from || block->position >= info->to) return 0;
   for (uint32_t at = BLOCK_HEAD_SIZE; at < block_records_end(block);) {
     uint64_t position = block->position + at;
     int result = block_next(block, &at, &record, err);
-    if (result == 0 && record.type == RECORD_USAGE) result = explain_usage(x, &record.usage, position, err);
-    if (result != 0) return result;
+    if (result == 0 && position < v->snapshot.meta.position) result = recount_record(v, &record, position, err);
+    if (result != 0) return err_prefix(err, "the block at position %" PRIu64, block->position);
   }
+  step(v, block->bytes.len);
   return 0;
 }
 
-static int compare_run(struct verify *v, enum entry_kind kind, struct checked_run *checked, struct err *err) {
-  if (tallies_equal(&checked->wanted, &checked->found)) return 0;
-  struct explanation x = {.v = v, .checked = checked, .kind = kind};
-  uint64_t end;
-  int result = log_scan(v->log, LOG_FIRST_POSITION, explain_block, &x, &end, err);
-  if (result != 0 || x.told > 0 || tallies_equal(&checked->wanted, &checked->found)) return result;
-  verify_differs(v, "run %016" PRIx64 ": its %" PRIu64 " %s entries are not the %" PRIu64 " that the log requires",
-                 run_info(checked->run)->number, checked->found.count, entry_kind_name(kind), checked->wanted.count);
-  return 0;
-}
-
-static int compare_runs(struct verify *v, struct err *err) {
-  int result = 0;
-  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME && result == 0; kind++) {
+static int recount_with_care(struct verify *v, struct err *err) {
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) {
     struct checked_kind *checked = &v->kinds[kind - 1];
-    for (size_t i = 0; i < checked->count && result == 0; i++) {
-      result = compare_run(v, (enum entry_kind)kind, &checked->items[i], err);
+    checked->at = 0;
+    for (size_t i = 0; i < checked->count; i++)
+      checked->items[i].wanted = (struct tally){0};
+  }
+  catalogue_free(v->catalogue);
+  puts_clear(&v->changes);
+  cells_clear(&v->cells);
+  v->catalogue = catalogue_new();
+  v->report.uncounted = 0;
+  v->is_careful = true;
+  v->total += v->report.covered;
+  uint64_t end;
+  return log_scan(v->log, v->report.from, recount_block, v, &end, err);
+}
+
+/* Whatever was not reported entry by entry. */
+static void compare_runs(struct verify *v) {
+  for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME; kind++) {
+    const struct checked_kind *checked = &v->kinds[kind - 1];
+    for (size_t i = 0; i < checked->count; i++) {
+      const struct checked_run *run = &checked->items[i];
+      if (run->told > 0 || tallies_equal(&run->wanted, &run->found)) continue;
+      verify_differs(
+          v, "run %016" PRIx64 ": its %" PRIu64 " %s entries are not the %" PRIu64 " that the log requires",
+          run_info(run->run)->number, run->found.count, entry_kind_name((enum entry_kind)kind), run->wanted.count);
     }
   }
-  return result;
 }
 
 /* ---- the door ---- */
@@ -490,7 +551,9 @@ static void verify_fini(struct verify *v) {
   free(v->kept_cells);
   free(v->kept_days.items);
   free(v->zones);
-  free(v->skipped);
+  free(v->uncounted);
+  identities_fini(&v->missing[0]);
+  identities_fini(&v->missing[1]);
   cells_fini(&v->cells);
   puts_fini(&v->changes);
   catalogue_free(v->catalogue);
@@ -529,7 +592,8 @@ static int compare_derived(struct verify *v, struct err *err) {
   for (int kind = ENTRY_IDENTITY; kind <= ENTRY_TIME && result == 0; kind++) {
     result = read_kind(v, (enum entry_kind)kind, err);
   }
-  if (result == 0) result = compare_runs(v, err);
+  if (result == 0 && (v->is_odd || tallies_differ(v))) result = recount_with_care(v, err);
+  if (result == 0) compare_runs(v);
   return result == 0 ? verify_compare_totals(v, err) : result;
 }
 

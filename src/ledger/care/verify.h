@@ -9,8 +9,11 @@
 #include "base/check.h"
 #include "ledger/care/snapshot.h"
 #include "ledger/catalogue/catalogue_write.h"
+#include "ledger/catalogue/catalogue_write.h"
+#include "ledger/index/identities.h"
 #include "ledger/ledger.h"
 #include "ledger/log/log.h"
+#include "ledger/totals/cells.h"
 #include "ledger/totals/cells.h"
 
 /* A number of entries and the sum of their hashes, modulo 2^64. */
@@ -22,6 +25,7 @@ struct tally {
 struct checked_run {
   struct run *run;
   struct tally wanted, found;
+  uint64_t told; /* differences between the two that were reported one by one */
 };
 
 /* The runs of a kind, in order of position. */
@@ -81,9 +85,17 @@ struct verify {
   struct puts changes; /* rows made from the catalogue's records */
   struct cells cells;
   int64_t block_time_ms;
-  bool beyond_told;
-  uint64_t *skipped; /* positions of records that do not count, because their identity is earlier in the log */
-  size_t skipped_count;
+  /* of the record being recounted */
+  uint64_t position;
+  struct record earlier;     /* what a look-up read last */
+  uint64_t earlier_position; /* of it, if it answered the question */
+
+  /* Set by the first recount: something is not as the runs have it, so a second, careful recount is needed. */
+  bool is_odd;
+  bool is_careful; /* it is the second one. It alone fills what follows, and reports: */
+  struct identities missing[2]; /* identities and voids that count, but are in no run; by kind - 1 */
+  uint64_t *uncounted;          /* positions of records that count nothing, in order */
+  size_t uncounted_count, uncounted_cap;
 };
 
 /* Gives a new item at the end of a vector. Without memory it ends the program, which is a command of its own. */

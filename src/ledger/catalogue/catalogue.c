@@ -683,8 +683,7 @@ int catalogue_codec_number(const struct project_state *project, struct str codec
   return -1;
 }
 
-/* The kept copy of a codec's name; NULL if there is no memory for it. */
-static const char *keep_codec(struct catalogue *catalogue, struct str codec) {
+const char *catalogue_keep_codec(struct catalogue *catalogue, struct str codec) {
   struct codec_name **list = &catalogue->codecs[hash_name(codec) % CODEC_LISTS];
   for (const struct codec_name *name = *list; name != NULL; name = name->next) {
     if (str_equal(str_of(name->text), codec)) return name->text;
@@ -697,12 +696,13 @@ static const char *keep_codec(struct catalogue *catalogue, struct str codec) {
   return name->text;
 }
 
-int catalogue_keep_codec(struct catalogue *catalogue, struct str codec) {
-  return codec.len == 0 || keep_codec(catalogue, codec) != NULL ? 0 : -ERR_MEMORY;
+bool catalogue_has_codec_room(const struct project_state *project, struct str codec, unsigned others) {
+  return catalogue_codec_number(project, codec) >= 0 || codec_is_known(codec) ||
+         project->others_count + others < CODEC_OTHERS_MAX;
 }
 
 static void add_codec(struct catalogue *catalogue, struct project_state *state, struct str codec) {
-  const char *name = keep_codec(catalogue, codec);
+  const char *name = catalogue_keep_codec(catalogue, codec);
   CHECK(name != NULL); /* it was kept when it was staged, or the ledger is being opened */
   state->codecs[state->codecs_count++] = name;
   state->others_count += codec_is_known(codec) ? 0 : 1;

@@ -41,15 +41,19 @@ struct project_state {
   const struct zone *zone;
   const char *codecs[CODEC_NAMES_PER_PROJECT]; /* by codec number; they live as long as the catalogue */
   unsigned codecs_count, others_count;         /* of these, others_count are in no group of meter/codec.h */
-  uint64_t listed; /* the number of enabled sub-account keys that list it */
+  uint64_t listed;                             /* the number of enabled sub-account keys that list it */
 };
 /* NULL if there is none. Valid until the next apply. */
 const struct project_state *catalogue_state(const struct catalogue *catalogue, struct str id);
 const struct project_state *catalogue_state_of_number(const struct catalogue *catalogue, uint32_t number);
 /* The number of a codec name in a project's list; -1 if it is not there; CODEC_NUMBER_NONE for an empty name. */
 int catalogue_codec_number(const struct project_state *project, struct str codec);
-/* Keeps a codec's name, so that catalogue_add_codec needs no memory for it: -ERR_MEMORY. The writer only. */
-MUST_USE int catalogue_keep_codec(struct catalogue *catalogue, struct str codec);
+/* Keeps a codec's name, so that catalogue_add_codec needs no memory for it. Gives the kept name, which lives as long
+ * as the catalogue; NULL without memory. The writer only. */
+MUST_USE const char *catalogue_keep_codec(struct catalogue *catalogue, struct str codec);
+/* True if the project has the codec's name, or room for one more, given names that it is about to get: `others` of
+ * them are in no group of meter/codec.h. */
+MUST_USE bool catalogue_has_codec_room(const struct project_state *project, struct str codec, unsigned others);
 /* Gives a codec the next number of its project. False if the project has no room for it. */
 MUST_USE bool catalogue_add_codec(struct catalogue *catalogue, const struct project_state *project, struct str codec,
                                   struct puts *puts);

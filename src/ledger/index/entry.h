@@ -24,6 +24,11 @@ struct entry {
 };
 _Static_assert(sizeof(struct entry) == 24, "entries are written as they are");
 
+/* The kind of the entries among which a question is answered: those of voids are among the task ids. */
+static inline enum entry_kind entry_kind_of(enum decide_question question) {
+  return question == DECIDE_VOID ? ENTRY_TASK : ENTRY_IDENTITY;
+}
+
 static inline uint64_t entry_time_key(uint32_t project, enum usage_kind kind) {
   return (uint64_t)kind << 56 | project;
 }

@@ -59,6 +59,24 @@ struct hash hash_task_entry(const struct usage *usage) {
   return hash_task(usage->project, usage->task_id.len > 0 ? usage->task_id : usage->id);
 }
 
+struct hash hash_question(enum decide_question question, const struct usage *usage) {
+  switch (question) {
+    case DECIDE_IDENTITY:
+      return hash_identity_entry(usage);
+    case DECIDE_RESOLUTION:
+      return hash_identity(usage->project, usage->source, usage->id);
+    case DECIDE_WAITING:
+      return hash_unresolved(usage->project, usage->source, usage->id);
+    case DECIDE_VOID:
+      return hash_void_of(usage->project, usage->target_source, usage->target_id);
+    case DECIDE_TARGET:
+      return hash_identity(usage->project, usage->target_source, usage->target_id);
+    case DECIDE_WAITING_TARGET:
+      return hash_unresolved(usage->project, usage->target_source, usage->target_id);
+  }
+  CHECK(false);
+}
+
 uint64_t hash_name(struct str name) { return XXH3_64bits(name.ptr, name.len); }
 
 uint64_t hash_row(struct str key, struct str value) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "ledger/decide.h"
 #include "meter/usage.h"
 
 struct hash {
@@ -21,6 +22,8 @@ struct hash hash_unresolved(struct str project, struct str source, struct str id
 /* Of any usage's entries among the identities, and among the task ids. */
 struct hash hash_identity_entry(const struct usage *usage);
 struct hash hash_task_entry(const struct usage *usage);
+/* The hash under which records that answer the question about this one have their entries. */
+struct hash hash_question(enum decide_question question, const struct usage *usage);
 /* Of one text, for tables in memory. */
 uint64_t hash_name(struct str name);
 

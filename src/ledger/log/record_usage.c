@@ -196,6 +196,7 @@ static void read_numbers(struct cursor *cursor, const char *p, unsigned flags, s
   usage->finished_ms = (int64_t)le64_load(p + AT_FINISHED);
   usage->arrived_ms = (int64_t)le64_load(p + AT_ARRIVED);
   usage->finish_stated = (flags & FLAG_FINISH_STATED) != 0;
+  usage->is_relayed = false; /* the log does not say */
   usage->has_amount = (flags & FLAG_AMOUNT) != 0;
   usage->has_created = (flags & FLAG_CREATED) != 0;
   usage->has_input_duration = (flags & FLAG_INPUT_DURATION) != 0;

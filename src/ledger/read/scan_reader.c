@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/vector.h"
+#include "ledger/decide.h"
 #include "ledger/read/view.h"
 #include "ledger/scan.h"
 #include "ledger/state.h"
@@ -99,20 +100,6 @@ struct lookup {
   uint64_t first; /* position of the first match; 0: none (the log begins with a head, so no record is at 0) */
 };
 
-static bool voids(const struct usage *usage, const struct usage *wanted) {
-  return usage->kind == USAGE_VOID && str_equal(usage->target_id, wanted->id) &&
-         str_equal(usage->target_source, wanted->source) && str_equal(usage->project, wanted->project);
-}
-
-static bool same_identity(const struct usage *usage, const struct usage *wanted) {
-  return str_equal(usage->id, wanted->id) && str_equal(usage->source, wanted->source) &&
-         str_equal(usage->project, wanted->project);
-}
-
-static bool resolves(const struct usage *usage, const struct usage *wanted) {
-  return usage->kind != USAGE_UNRESOLVED && same_identity(usage, wanted);
-}
-
 static int try_position(void *arg, uint64_t position, struct err *err) {
   struct lookup *lookup = arg;
   const struct usage *usage;
@@ -173,7 +160,7 @@ int scan_void(struct scan_reader *reader, const struct usage *usage, uint64_t as
     *ret_position = 0;
     return 0;
   }
-  struct lookup lookup = {.reader = reader, .wanted = usage, .matches = voids, .as_of = as_of};
+  struct lookup lookup = {.reader = reader, .wanted = usage, .matches = decide_voids, .as_of = as_of};
   struct hash hash = hash_void_of(usage->project, usage->source, usage->id);
   return look_up(&lookup, VIEW_VOIDS, hash, ret_position, err);
 }
@@ -184,7 +171,7 @@ int scan_resolution(struct scan_reader *reader, const struct usage *usage, uint6
     *ret_position = 0;
     return 0;
   }
-  struct lookup lookup = {.reader = reader, .wanted = usage, .matches = resolves, .as_of = as_of};
+  struct lookup lookup = {.reader = reader, .wanted = usage, .matches = decide_resolves, .as_of = as_of};
   struct hash hash = hash_identity(usage->project, usage->source, usage->id);
   return look_up(&lookup, VIEW_IDENTITIES, hash, ret_position, err);
 }

@@ -219,20 +219,21 @@ bool cells_reserve(struct cells *cells, uint32_t more) {
          reserve_tables(cells, pending);
 }
 
-/* False if the usage counts nothing. */
-static bool make_addition(const struct usage *usage, uint32_t project, const struct zone *zone, uint8_t codec,
-                          struct cell_addition *ret) {
-  *ret = (struct cell_addition){
-      .cell = {.project = project,
-               .quarter = (uint32_t)(usage->finished_ms / 1000 / QUARTER_SECONDS),
-               .kind = (uint8_t)usage->kind,
-               .codec = codec,
-               .tier = (uint8_t)usage->tier,
-               .sum = usage_count(usage)},
-      .zone = zone,
-  };
-  ret->hash = (uint32_t)hash_of_cell(&ret->cell);
-  return ret->cell.sum.tasks > 0;
+struct cell cell_of(const struct usage *usage, uint32_t project, uint8_t codec) {
+  return (struct cell){.project = project,
+                       .quarter = (uint32_t)(usage->finished_ms / 1000 / QUARTER_SECONDS),
+                       .kind = (uint8_t)usage->kind,
+                       .codec = codec,
+                       .tier = (uint8_t)usage->tier,
+                       .sum = usage_count(usage)};
+}
+
+void cell_negate(struct cell *cell) { cell->sum = usage_count_negative(&cell->sum); }
+
+static bool counts_nothing(const struct cell *cell) { return cell->sum.tasks == 0; }
+
+static struct cell_addition addition_of(const struct cell *cell, const struct zone *zone) {
+  return (struct cell_addition){.cell = *cell, .zone = zone, .hash = (uint32_t)hash_of_cell(cell)};
 }
 
 static void apply(struct cells *cells, const struct cell_addition *addition) {
@@ -243,18 +244,9 @@ static void apply(struct cells *cells, const struct cell_addition *addition) {
   usage_count_add(&cells->days.items[cell->day - 1].sums[more->tier], &more->sum);
 }
 
-void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
-               uint8_t codec) {
-  struct cell_addition addition;
-  if (make_addition(usage, project, zone, codec, &addition)) apply(cells, &addition);
-}
-
-void cells_take(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
-                uint8_t codec) {
-  struct cell_addition addition;
-  if (!make_addition(usage, project, zone, codec, &addition)) return;
-  addition.cell.sum = usage_count_negative(&addition.cell.sum);
-  apply(cells, &addition);
+void cells_add(struct cells *cells, const struct cell *more, const struct zone *zone) {
+  struct cell_addition addition = addition_of(more, zone);
+  if (!counts_nothing(more)) apply(cells, &addition);
 }
 
 /* Looks up the cells of the first `count` unseen additions; their slots were prefetched. */
@@ -271,18 +263,9 @@ static void keep_unseen(struct cells *cells, const struct cell_addition *additio
   if (cells->unseen.count > AHEAD) find_unseen(cells, (uint32_t)cells->unseen.count - AHEAD);
 }
 
-void cells_add_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
-                      uint8_t codec) {
-  struct cell_addition addition;
-  if (make_addition(usage, project, zone, codec, &addition)) keep_unseen(cells, &addition);
-}
-
-void cells_take_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
-                       uint8_t codec) {
-  struct cell_addition addition;
-  if (!make_addition(usage, project, zone, codec, &addition)) return;
-  addition.cell.sum = usage_count_negative(&addition.cell.sum);
-  keep_unseen(cells, &addition);
+void cells_add_unseen(struct cells *cells, const struct cell *more, const struct zone *zone) {
+  struct cell_addition addition = addition_of(more, zone);
+  if (!counts_nothing(more)) keep_unseen(cells, &addition);
 }
 
 void cells_show(struct cells *cells) {

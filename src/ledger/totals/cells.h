@@ -35,6 +35,12 @@ struct cell_day {
   struct usage_count sums[TIERS];
 };
 
+/* What a usage counts, in its cell. Its project has that number, its codec that number in the project's list
+ * (CODEC_NUMBER_NONE if it has none). */
+struct cell cell_of(const struct usage *usage, uint32_t project, uint8_t codec);
+/* Turns what a usage adds into what its void adds: together, the sums are then as if the usage had never been added.
+ */
+void cell_negate(struct cell *cell);
 /* Order of the table of quarters: project, kind, quarter, codec, tier. */
 int cell_compare(const struct cell *a, const struct cell *b);
 
@@ -70,25 +76,17 @@ struct cells {
 
 void cells_fini(struct cells *cells);
 void cells_clear(struct cells *cells); /* keeps their memory */
-/* True if `more` additions or removals, seen or unseen, need no memory. */
+/* True if `more` additions, seen or unseen, need no memory. */
 bool cells_has_room(const struct cells *cells, uint32_t more);
 /* Makes that room. It moves what readers look at, so keep readers out. False if there is no memory; the sums are then
  * as before. */
 MUST_USE bool cells_reserve(struct cells *cells, uint32_t more);
-/* Every function that adds or takes needs cells_reserve first. Adds what a usage counts, if anything. Its project has
- * that number and zone, its codec that number in the project's list (CODEC_NUMBER_NONE if it has none). */
-void cells_add(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
-               uint8_t codec);
+/* Both functions that add need cells_reserve first. Adds what a cell of cell_of counts, if anything. Its project has
+ * that zone. */
+void cells_add(struct cells *cells, const struct cell *more, const struct zone *zone);
 /* The same, but what readers look at does not change before cells_show, so readers need not be kept out. */
-void cells_add_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
-                      uint8_t codec);
-/* Takes off what was added for a usage, in these cells or in earlier ones: together, their sums are then as if the
- * usage had never been added. */
-void cells_take(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
-                uint8_t codec);
-void cells_take_unseen(struct cells *cells, const struct usage *usage, uint32_t project, const struct zone *zone,
-                       uint8_t codec);
-/* Applies the unseen additions and removals; keep readers out. */
+void cells_add_unseen(struct cells *cells, const struct cell *more, const struct zone *zone);
+/* Applies the unseen additions; keep readers out. */
 void cells_show(struct cells *cells);
 /* True if the project's day totals were made for this zone, or if there are none. If false, visit its quarter hours
  * instead. */
