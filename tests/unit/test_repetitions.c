@@ -221,6 +221,29 @@ static void test_reports_behind(void **state) {
   }
 }
 
+/* Reported, in one group or each in its own, the same records count: what the log would not count is not stored. */
+static void test_reports(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+    const struct row *row = &rows[i / 2];
+    void *fixture;
+    setup(&fixture);
+    struct fixture *f = fixture;
+    uint64_t refused = 0;
+    open_ledger(f);
+    make_project(f, "org-a", "Asia/Shanghai");
+    for (const char *letter = row->letters; *letter != '\0'; letter++) {
+      struct usage usage = usage_by(*letter);
+      refused += stage(f, &usage) != VERDICT_STORED;
+      if (i % 2 != 0) commit(f);
+    }
+    commit(f);
+    if (refused != row->uncounted) fail_msg("%s: %lu are not stored", row->letters, (unsigned long)refused);
+    if (seconds_of(f) != row->seconds) fail_msg("%s: %lu s", row->letters, (unsigned long)seconds_of(f));
+    teardown(&fixture);
+  }
+}
+
 /* ---- history ---- */
 
 struct heard {
@@ -284,6 +307,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_logs),
       cmocka_unit_test(test_reports_behind),
+      cmocka_unit_test(test_reports),
       cmocka_unit_test(test_history),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
