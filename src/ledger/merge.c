@@ -28,9 +28,8 @@
 #include "base/lock.h"
 #include "base/wait.h"
 #include "ledger/index/run_format.h"
+#include "ledger/index/run_union.h"
 #include "ledger/index/run_writer.h"
-#include "ledger/index/union.h"
-#include "ledger/index/union.h"
 #include "ledger/state.h"
 #include "metrics/metrics.h"
 
@@ -102,11 +101,11 @@ static bool is_stopping(struct ledger *ledger) {
   return stopping;
 }
 
-static int copy_entries(struct ledger *ledger, struct union_reader *reader, struct run_writer *writer,
+static int copy_entries(struct ledger *ledger, struct run_union *reader, struct run_writer *writer,
                         struct err *err) {
   struct entry piece[RUN_PAGE_ENTRIES * 4];
   for (size_t count = 1, round = 0; count > 0; round++) {
-    int result = union_next(reader, piece, sizeof piece / sizeof piece[0], &count, err);
+    int result = run_union_next(reader, piece, sizeof piece / sizeof piece[0], &count, err);
     if (result == 0) result = run_writer_add(writer, piece, count, err);
     if (result != 0) return result;
     if (round % 64 == 0 && is_stopping(ledger)) return -ERR_STOPPING;
@@ -128,9 +127,9 @@ static struct run_info merged_info(struct ledger *ledger, const struct candidate
 
 static int write_merged(struct ledger *ledger, const struct candidate *candidate, const struct run_info *info,
                         struct err *err) {
-  SCOPED(union_free_ref) struct union_reader *reader = NULL;
+  SCOPED(run_union_free_ref) struct run_union *reader = NULL;
   SCOPED(run_writer_free_ref) struct run_writer *writer = NULL;
-  int result = union_new(candidate->items, candidate->count, &reader, err);
+  int result = run_union_new(candidate->items, candidate->count, &reader, err);
   if (result == 0) result = run_writer_new(ledger->runs_dir, log_uuid(ledger->log), info, &writer, err);
   if (result == 0) result = copy_entries(ledger, reader, writer, err);
   if (result == 0) result = run_writer_finish(writer, err);

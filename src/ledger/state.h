@@ -1,5 +1,5 @@
 /* The ledger's insides, shared by the files of src/ledger that implement its door: open.c, writer.c, lookup.c,
- * apply.c, checkpoint.c, merge.c, workers.c, query.c, gauges.c, zone_move.c, places.c, view.c, scan.c, scan_reader.c,
+ * apply.c, checkpoint.c, merge.c, workers.c, window_totals.c, gauges.c, zone_move.c, places.c, view.c, scan.c, scan_reader.c,
  * sums.c, past.c. No other file includes it.
  */
 #ifndef CODECMETER_LEDGER_STATE_H

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "ledger/care/snapshot.h"
-#include "ledger/care/snapshot.h"
+#include "ledger/care/derived.h"
+#include "ledger/care/derived.h"
 #include "ledger/decide.h"
 #include "ledger/index/identities.h"
 #include "ledger/log/log.h"

@@ -27,7 +27,7 @@
 
 #include "base/file.h"
 #include "ledger/care/backup.h"
-#include "ledger/index/union.h"
+#include "ledger/index/run_union.h"
 
 #define DIFFERENCES_TOLD 100u /* further ones are only counted */
 
@@ -465,16 +465,16 @@ static int look_at_entry(struct verify *v, enum entry_kind kind, const struct en
 }
 
 static int read_kind(struct verify *v, enum entry_kind kind, struct err *err) {
-  SCOPED(union_free_ref) struct union_reader *reader = NULL;
+  SCOPED(run_union_free_ref) struct run_union *reader = NULL;
   struct checked_kind *checked = &v->kinds[kind - 1];
   SCOPED_MALLOC struct run **runs = calloc(checked->count + 1, sizeof(struct run *));
   CHECK(runs != NULL);
   for (size_t i = 0; i < checked->count; i++)
     runs[i] = checked->items[i].run;
-  int result = union_new(runs, checked->count, &reader, err);
+  int result = run_union_new(runs, checked->count, &reader, err);
   struct entry piece[1024], before = {0};
   for (size_t count = 1; count > 0 && result == 0;) {
-    result = union_next(reader, piece, sizeof piece / sizeof piece[0], &count, err);
+    result = run_union_next(reader, piece, sizeof piece / sizeof piece[0], &count, err);
     for (size_t i = 0; i < count && result == 0; i++) {
       result = look_at_entry(v, kind, &before, &piece[i], err);
       before = piece[i];

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "ledger/care/snapshot.h"
+#include "ledger/care/derived.h"
 #include "ledger/catalogue/catalogue_write.h"
 #include "ledger/catalogue/catalogue_write.h"
 #include "ledger/index/identities.h"

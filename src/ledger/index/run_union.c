@@ -1,5 +1,5 @@
 /* A heap of cursors: the first has the least entry. */
-#include "ledger/index/union.h"
+#include "ledger/index/run_union.h"
 
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@ struct source {
   const struct entry *at, *end;
 };
 
-struct union_reader {
+struct run_union {
   size_t count, left; /* sources; those that have entries left */
   struct entry before;
   struct source *items;
@@ -23,7 +23,7 @@ static int refill(struct source *source, struct err *err) {
   return result;
 }
 
-static void sift(struct union_reader *reader, size_t at) {
+static void sift(struct run_union *reader, size_t at) {
   struct source **heap = reader->heap, *moved = heap[at];
   for (;;) {
     size_t child = 2 * at + 1;
@@ -36,7 +36,7 @@ static void sift(struct union_reader *reader, size_t at) {
   heap[at] = moved;
 }
 
-static int open_sources(struct union_reader *reader, struct run *const *runs, struct err *err) {
+static int open_sources(struct run_union *reader, struct run *const *runs, struct err *err) {
   for (size_t i = 0; i < reader->count; i++) {
     struct source *source = &reader->items[i];
     source->cursor = run_cursor_new(runs[i]);
@@ -50,7 +50,7 @@ static int open_sources(struct union_reader *reader, struct run *const *runs, st
   return 0;
 }
 
-static int make_room(struct union_reader *reader, size_t count, struct err *err) {
+static int make_room(struct run_union *reader, size_t count, struct err *err) {
   reader->items = calloc(count + 1, sizeof *reader->items);
   reader->heap = calloc(count + 1, sizeof(struct source *));
   if (reader->items == NULL || reader->heap == NULL)
@@ -59,8 +59,8 @@ static int make_room(struct union_reader *reader, size_t count, struct err *err)
   return 0;
 }
 
-int union_new(struct run *const *runs, size_t count, struct union_reader **ret, struct err *err) {
-  SCOPED(union_free_ref) struct union_reader *reader = calloc(1, sizeof *reader);
+int run_union_new(struct run *const *runs, size_t count, struct run_union **ret, struct err *err) {
+  SCOPED(run_union_free_ref) struct run_union *reader = calloc(1, sizeof *reader);
   if (reader == NULL) return err_set(err, ERR_MEMORY, "no memory to read runs: free some memory");
   int result = make_room(reader, count, err);
   if (result == 0) result = open_sources(reader, runs, err);
@@ -68,7 +68,7 @@ int union_new(struct run *const *runs, size_t count, struct union_reader **ret, 
   return result;
 }
 
-void union_free(struct union_reader *reader) {
+void run_union_free(struct run_union *reader) {
   if (reader == NULL) return;
   for (size_t i = 0; i < reader->count; i++)
     run_cursor_free(reader->items[i].cursor);
@@ -83,7 +83,7 @@ static int out_of_order(struct err *err) {
                  "`codecmeter rebuild`");
 }
 
-int union_next(struct union_reader *reader, struct entry *out, size_t room, size_t *ret_count, struct err *err) {
+int run_union_next(struct run_union *reader, struct entry *out, size_t room, size_t *ret_count, struct err *err) {
   size_t count = 0;
   while (count < room && reader->left > 0) {
     struct source *first = reader->heap[0];

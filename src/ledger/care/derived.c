@@ -1,5 +1,5 @@
 /* A merge may remove a run between reading the list and opening the run. The snapshot is then taken again. */
-#include "ledger/care/snapshot.h"
+#include "ledger/care/derived.h"
 
 #include "base/file.h"
 
