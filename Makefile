@@ -94,7 +94,7 @@ docs: build ## write the tables and examples of the API's pages in docs/ from th
 lint: ## run cppcheck over the sources
 	@scripts/install lint
 	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 --std=c11 --language=c \
-	    --suppress=missingIncludeSystem -I src src/*/*.c
+	    --suppress=missingIncludeSystem -I src $$(find src -name '*.c')
 
 bench: ## compare with PostgreSQL, SQLite and nginx, up to TASKS=10000000 tasks; see bench/README.md
 	@scripts/install bench
