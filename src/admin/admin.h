@@ -4,8 +4,8 @@
  * {"code":"OK","text":"","items":[…]}: code is a name of base/err.h, items are the things made, changed or listed.
  * The texts are the same over the control socket and inside a command that opens the ledger itself.
  */
-#ifndef CODECMETER_CLI_ADMIN_H
-#define CODECMETER_CLI_ADMIN_H
+#ifndef CODECMETER_ADMIN_ADMIN_H
+#define CODECMETER_ADMIN_ADMIN_H
 
 #include "base/bytes.h"
 #include "base/json_write.h"

@@ -1,7 +1,7 @@
 /* Administration of a running server's adapters and its quarantine. Only for admin.c, which has these commands in its
  * table. */
-#ifndef CODECMETER_CLI_ADMIN_ADAPTER_H
-#define CODECMETER_CLI_ADMIN_ADAPTER_H
+#ifndef CODECMETER_ADMIN_ADMIN_ADAPTER_H
+#define CODECMETER_ADMIN_ADMIN_ADAPTER_H
 
 #include "admin/admin.h"
 #include "base/json.h"

@@ -1,7 +1,7 @@
 /* What the administrative commands share: reading members of a request, and writing times into items. Only for
  * admin.c and its parts. */
-#ifndef CODECMETER_CLI_ADMIN_PARTS_H
-#define CODECMETER_CLI_ADMIN_PARTS_H
+#ifndef CODECMETER_ADMIN_ADMIN_PARTS_H
+#define CODECMETER_ADMIN_ADMIN_PARTS_H
 
 #include "admin/admin.h"
 #include "base/json.h"

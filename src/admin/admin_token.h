@@ -1,8 +1,8 @@
 /* Administration of tokens. Only for admin.c, which has these commands in its table. Items: {"id":…,"scope":…,
  * "project":…,"creates_projects":…,"time_zone":…,"label":…,"expires":…,"last_used":…,"revoked":…,"created":…}; texts
  * are empty where there is none. */
-#ifndef CODECMETER_CLI_ADMIN_TOKEN_H
-#define CODECMETER_CLI_ADMIN_TOKEN_H
+#ifndef CODECMETER_ADMIN_ADMIN_TOKEN_H
+#define CODECMETER_ADMIN_ADMIN_TOKEN_H
 
 #include "admin/admin.h"
 #include "base/json.h"

@@ -118,6 +118,7 @@ static int prepare(struct client *client, const char *path, const struct curl_sl
   (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive);
   (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
+  (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for the name server's answer */
   if (client->settings->ca_file != NULL) (void)curl_easy_setopt(curl, CURLOPT_CAINFO, client->settings->ca_file);
   return 0;
 }

@@ -9,8 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/wait.h"
-
 void wait_init(pthread_cond_t *cond);
 void wait_fini(pthread_cond_t *cond); /* nobody waits */
 

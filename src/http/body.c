@@ -16,7 +16,7 @@ static enum http_result refuse(const struct http_request *request, struct http_r
 
 enum http_result body_refuse(const struct http_request *request, struct http_reply *reply, int result,
                              const struct err *err) {
-  if (result == -ERR_MEMORY) return waiter_refuse(reply, WAITER_NO_MEMORY);
+  if (result == -ERR_MEMORY) return waiter_refuse_report(reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
   return refuse(request, reply, result == -ERR_LIMIT ? 413 : 400, err->text);
 }
 

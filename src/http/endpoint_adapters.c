@@ -93,7 +93,7 @@ static bool read_query(const struct http_request *request, struct arena *arena, 
   struct err err = {0};
   if (params_read(&source, NULL, arena, &params, &err) != 0) {
     if (arena_is_starved(arena))
-      (void)waiter_refuse(reply, WAITER_NO_MEMORY);
+      (void)waiter_refuse_report(reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
     else
       http_reply_problem(reply, 400,
                          "the URL's query cannot be read: it needs UTF-8, each name once, and few parameters");
@@ -204,7 +204,7 @@ static bool admit(void *arg, struct http_request *request, struct http_reply *re
   SCOPED(arena_free_ref) struct arena *arena = arena_new(QUERY_MEMORY_MAX);
   struct sent sent;
   if (arena != NULL) return check_head(arg, request, arena, reply, &sent);
-  (void)waiter_refuse(reply, WAITER_NO_MEMORY);
+  (void)waiter_refuse_report(reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
   return false;
 }
 
@@ -272,11 +272,13 @@ static enum http_result refuse_to_keep(const struct http_request *request, const
                                        const char *why, struct http_reply *reply) {
   diag_warning("%.*s: a notice of token %s was refused with 503: it cannot be kept: %s; the script failed: %s",
                STR_ARG(request->path), request->who, why, held->reason);
-  return waiter_refuse(reply, result == -ERR_FULL
-                                  ? "the adapter's script failed on the notice, and the quarantine or the disk is "
-                                    "full: send this again later"
-                                  : "the adapter's script failed on the notice, and it cannot be kept now: send this "
-                                    "again later");
+  if (result == -ERR_FULL) {
+    return waiter_refuse_report(reply, METRIC_REFUSED_QUARANTINE,
+                                "the adapter's script failed on the notice, and the quarantine or the disk is full: send this "
+                                "again later");
+  }
+  return waiter_refuse_report(reply, METRIC_REFUSED_FAILED,
+                              "the adapter's script failed on the notice, and it cannot be kept now: send this again later");
 }
 
 /* Also when the notice was there already: it is answered as the first time. */
@@ -322,7 +324,7 @@ static void hold_content(const struct endpoint_adapters *endpoint, const struct 
 static enum http_result hold(struct endpoint_adapters *endpoint, struct waiter *waiter, const struct sent *sent,
                              struct str body, int64_t now_ms, const struct err *why) {
   struct held *held = calloc(1, sizeof *held);
-  if (held == NULL) return waiter_refuse(waiter->reply, WAITER_NO_MEMORY);
+  if (held == NULL) return waiter_refuse_report(waiter->reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
   held->delivery = waiter->delivery;
   held->counters = &endpoint->counters[sent->index];
   held->job.done = held_done;
@@ -385,18 +387,18 @@ static bool begin_told(struct endpoint_adapters *endpoint, const struct sent *se
 static enum http_result take_notice(struct endpoint_adapters *endpoint, struct http_request *request, struct str body,
                                     const struct sent *sent, struct http_reply *reply) {
   struct waiter *waiter = waiter_new(request, reply, adapter_memory_max(body.len), answer);
-  if (waiter == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
+  if (waiter == NULL) return waiter_refuse_report(reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
   struct arena *arena = waiter->delivery->arena;
   SCOPED(arena_free_ref) struct arena *scratch = arena_new(SCRATCH_MAX);
   struct told *told = arena_alloc(arena, sizeof *told);
   if (scratch == NULL || told == NULL || !begin_told(endpoint, sent, arena, told))
-    return waiter_refuse(reply, WAITER_NO_MEMORY);
+    return waiter_refuse_report(reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
   waiter->arg = told;
   struct err err = {0};
   int64_t now_ms = clock_real_ms(endpoint->options.clock);
   int result = read_outputs(endpoint, sent, body, now_ms, scratch, waiter->delivery, told, &err);
   if (result != 0 && (arena_is_starved(arena) || arena_is_starved(scratch)))
-    return waiter_refuse(reply, WAITER_NO_MEMORY);
+    return waiter_refuse_report(reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
   if (result == -ERR_SCRIPT) return hold(endpoint, waiter, sent, body, now_ms, &err);
   if (result != 0) return body_refuse(request, reply, result, &err);
   return waiter_submit(waiter, endpoint->options.committer,
@@ -411,8 +413,8 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   struct str body;
   struct err err = {0};
   enum content_coding coding;
-  if (arena == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
-  if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
+  if (arena == NULL) return waiter_refuse_report(reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
+  if (request->unavailable != NULL) return waiter_refuse_report(reply, request->unavailable_for, request->unavailable);
   if (!check_head(endpoint, request, arena, reply, &sent)) return HTTP_ANSWERED;
   if (content_type_coding(request->content_encoding, &coding, &err) != 0)
     return body_refuse_type(request, reply, err.text);

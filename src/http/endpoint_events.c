@@ -180,7 +180,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   struct admission admission;
   struct err err = {0};
   SCOPED(buf_fini) struct buf inflated = {0};
-  if (request->unavailable != NULL) return waiter_refuse(reply, request->unavailable);
+  if (request->unavailable != NULL) return waiter_refuse_report(reply, request->unavailable_for, request->unavailable);
   if (is_preflight(request)) return answer_preflight(request, reply);
   /* A second check: the token may have been revoked while the body arrived. */
   if (!is_admitted(endpoint, request, reply, &admission)) return HTTP_ANSWERED;
@@ -194,7 +194,7 @@ static enum http_result handle(void *arg, struct http_request *request, struct h
   }
   struct waiter *waiter =
       waiter_new(request, reply, event_memory_max(source_len(&source), endpoint->options.events_max), answer);
-  if (waiter == NULL) return waiter_refuse(reply, WAITER_NO_MEMORY);
+  if (waiter == NULL) return waiter_refuse_report(reply, METRIC_REFUSED_MEMORY, WAITER_NO_MEMORY);
   waiter->arg = endpoint;
   int result = read_events(endpoint, &admission, waiter->delivery, &source, &err);
   if (result != 0) return body_refuse(request, reply, result, &err);

@@ -234,7 +234,7 @@ static enum MHD_Result cut_off(struct exchange *x);
 static enum MHD_Result receive(struct exchange *x, const char *data, size_t len) {
   x->received += len;
   if (!x->refused && x->received > x->route->body_max) refuse_length(x);
-  if (!x->refused && !exchange_count(x->server, &x->counted, len)) refuse_unavailable(x, HTTP_NO_ROOM);
+  if (!x->refused && !exchange_count(x->server, &x->counted, len)) refuse_unavailable(x, METRIC_REFUSED_BODIES, HTTP_NO_ROOM);
   if (x->refused) {
     exchange_drop_body(x);
     return x->received <= drop_max(x) ? MHD_YES : cut_off(x);
@@ -316,7 +316,10 @@ static enum http_result answer(struct exchange *x) {
   if (x->refused) return HTTP_ANSWERED;
   connections_set_busy(x->connection);
   if (x->route->cost == HTTP_QUERY) return HTTP_LATER;
-  if (!exchange_finish_body(x)) x->request.unavailable = "the server has no memory now: send this again later";
+  if (!exchange_finish_body(x)) {
+    x->request.unavailable = "the server has no memory now: send this again later";
+    x->request.unavailable_for = METRIC_REFUSED_MEMORY;
+  }
   enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
   CHECK(x->reply.stream.next == NULL && (result != HTTP_LATER || x->request.unavailable == NULL));
   if (result == HTTP_LATER) return HTTP_LATER;

@@ -80,7 +80,7 @@ static void refuse(struct exchange *x, const char *why) {
   end_query(x);
   free_piece(x);
   exchange_reset_reply(x);
-  refuse_unavailable(x, why);
+  refuse_unavailable(x, METRIC_REFUSED_QUEUE, why);
   answer(x);
 }
 

@@ -51,8 +51,9 @@ void refuse_length(struct exchange *x) {
   x->refused = true;
 }
 
-void refuse_unavailable(struct exchange *x, const char *why) {
+void refuse_unavailable(struct exchange *x, enum metric_refusal cause, const char *why) {
   x->request.unavailable = why;
+  x->request.unavailable_for = cause;
   enum http_result result = x->route->handle(x->route->arg, &x->request, &x->reply);
   CHECK(result == HTTP_ANSWERED);
   x->refused = true;
@@ -67,7 +68,7 @@ void refuse_by_head(struct exchange *x, bool has_nul) {
   x->refused = refuse_head(x, has_nul) || refuse_route(x);
   if (x->refused) return;
   if (atomic_load(&x->server->draining))
-    refuse_unavailable(x, "the server is stopping: send this again later");
+    refuse_unavailable(x, METRIC_REFUSED_STOPPING, "the server is stopping: send this again later");
   else if (refuse_admission(x)) x->refused = true;
   else if (x->head.length > x->route->body_max) refuse_length(x);
 }

@@ -9,6 +9,6 @@ void refuse_by_head(struct exchange *x, bool has_nul);
 /* The body is longer than the route takes. */
 void refuse_length(struct exchange *x);
 /* The server cannot serve the request now; why: a sentence, static. The endpoint fills the reply. */
-void refuse_unavailable(struct exchange *x, const char *why);
+void refuse_unavailable(struct exchange *x, enum metric_refusal cause, const char *why);
 
 #endif

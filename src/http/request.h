@@ -57,6 +57,7 @@ struct http_request {
   struct str body;   /* JSON_PADDING readable bytes behind it; invalid once the handler has answered */
   char peer[64];     /* the client's address in text */
   char id[HTTP_ID_SIZE]; /* a fresh UUID: X-UCLOUD-REQUEST-UUID and the access log */
+  enum metric_refusal unavailable_for; /* the same, for counters */
   const char *unavailable; /* why the request cannot be served now, a sentence; the body is not read. NULL: it can */
   bool on_query_thread;    /* the handler is called on a query thread, so it may take its time and set a stream */
   void *state;             /* belongs to the endpoint; `release` frees it */

@@ -38,8 +38,7 @@ static enum metric_refusal refusal_of(int result) {
   }
 }
 
-/* Refuses a report as a whole, and counts that. */
-static enum http_result refuse_report(struct http_reply *reply, enum metric_refusal why, const char *detail) {
+enum http_result waiter_refuse_report(struct http_reply *reply, enum metric_refusal why, const char *detail) {
   metrics_add(METRIC_REFUSED, why, 1);
   return waiter_refuse(reply, detail);
 }
@@ -49,7 +48,7 @@ static void settle(struct waiter *waiter) {
   if (waiter->result == 0)
     waiter->answer(waiter);
   else
-    (void)refuse_report(waiter->reply, refusal_of(waiter->result), delivery_failure(waiter->result));
+    (void)waiter_refuse_report(waiter->reply, refusal_of(waiter->result), delivery_failure(waiter->result));
 }
 
 /* On the thread that sends the reply. */
@@ -89,9 +88,9 @@ enum http_result waiter_submit(struct waiter *waiter, struct committer *committe
     return HTTP_ANSWERED;
   }
   if (!http_hold(waiter->request, delivery_size(waiter->delivery)))
-    return refuse_report(waiter->reply, METRIC_REFUSED_BODIES, HTTP_NO_ROOM);
+    return waiter_refuse_report(waiter->reply, METRIC_REFUSED_BODIES, HTTP_NO_ROOM);
   int result = delivery_submit(waiter->delivery, committer, projects_zone);
-  return result == 0 ? HTTP_WAITING : refuse_report(waiter->reply, refusal_of(result), delivery_failure(result));
+  return result == 0 ? HTTP_WAITING : waiter_refuse_report(waiter->reply, refusal_of(result), delivery_failure(result));
 }
 
 bool waiter_expired(void *arg, struct http_request *request, struct http_reply *reply) {
@@ -99,7 +98,7 @@ bool waiter_expired(void *arg, struct http_request *request, struct http_reply *
   struct waiter *waiter = request->state;
   if (!delivery_abandon(waiter->delivery)) return false;
   waiter->delivery = NULL;
-  (void)refuse_report(reply, METRIC_REFUSED_LATE, "the events were not on disk in time: send this again, what was stored counts once");
+  (void)waiter_refuse_report(reply, METRIC_REFUSED_LATE, "the events were not on disk in time: send this again, what was stored counts once");
   return true;
 }
 

@@ -37,6 +37,8 @@ void waiter_release(void *arg, struct http_request *request);
 
 /* Fills the reply with 503 and Retry-After. */
 enum http_result waiter_refuse(struct http_reply *reply, const char *detail);
+/* Likewise for a report or a notice that is refused as a whole, and counts it (METRIC_REFUSED). */
+enum http_result waiter_refuse_report(struct http_reply *reply, enum metric_refusal why, const char *detail);
 #define WAITER_NO_MEMORY "the server has no memory now: send this again later"
 
 #endif

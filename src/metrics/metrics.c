@@ -1,6 +1,5 @@
 #include "metrics/metrics.h"
 
-#include "base/lock.h"
 #include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 
 #define FDS_AGE_US 1000000 /* a process with a thousand connections takes a millisecond to count its descriptors */
 

@@ -42,7 +42,7 @@
 #define METRIC_VALUES_OF_REFUSALS(V)                                                                             \
   V(REFUSED_QUEUE, "queue_full") V(REFUSED_DISK, "disk_full") V(REFUSED_MEMORY, "no_memory")                     \
   V(REFUSED_DESCRIPTORS, "no_descriptors") V(REFUSED_BODIES, "bodies_full") V(REFUSED_LATE, "too_late")          \
-  V(REFUSED_PROJECTS, "new_projects") V(REFUSED_STOPPING, "stopping") V(REFUSED_FAILED, "failed")
+  V(REFUSED_PROJECTS, "new_projects") V(REFUSED_QUARANTINE, "quarantine_full") V(REFUSED_STOPPING, "stopping") V(REFUSED_FAILED, "failed")
 #define METRIC_VALUES_OF_NOTICE_OUTCOMES(V) V(NOTICE_READ, "read") V(NOTICE_QUARANTINED, "quarantined")
 #define METRIC_VALUES_OF_DELTAS(V) V(DELTA_FILLING, "filling") V(DELTA_FROZEN, "frozen")
 #define METRIC_VALUES_OF_WORKERS(V) V(WORKER_CHECKPOINTER, "checkpointer") V(WORKER_MERGER, "merger")

@@ -1,4 +1,4 @@
-/* An identity has at most one unresolved record and one other, which is a task or a void (ledger/writer.c decides).
+/* An identity has at most one unresolved record and one other, which is a task or a void (ledger/decide.c decides).
  */
 #include "query/task.h"
 

@@ -4,8 +4,8 @@
  * and the peer must be the server's own user or root. The socket exists before the ledger is recovered; requests wait
  * until the server is ready.
  */
-#ifndef CODECMETER_CLI_CONTROL_H
-#define CODECMETER_CLI_CONTROL_H
+#ifndef CODECMETER_SERVER_CONTROL_H
+#define CODECMETER_SERVER_CONTROL_H
 
 #include "admin/admin.h"
 #include "base/bytes.h"

@@ -1,6 +1,6 @@
 /* The data directory: its owner, and the lock of the process that has it open. Source: design §7. */
-#ifndef CODECMETER_CLI_DATADIR_H
-#define CODECMETER_CLI_DATADIR_H
+#ifndef CODECMETER_SERVER_DATADIR_H
+#define CODECMETER_SERVER_DATADIR_H
 
 #include <stdbool.h>
 

@@ -33,7 +33,6 @@
 #include "server/datadir.h"
 #include "server/serve_ops.h"
 #include "server/service_notify.h"
-#include "server/service_notify.h"
 #include "settings/config.h"
 #include "sources/sources.h"
 #include "sources/token_uses.h"
@@ -392,7 +391,7 @@ static int start(struct service *service, const struct serve_options *options, s
     diag_warning("%s is on a network file system (%s), where locks and syncs may not work; use a local disk",
                  service->dir.path, network);
   }
-  result = ops_listen(&service->ops, &service->config, stop_is_wanted, err);
+  result = ops_listen(&service->ops, &service->config, stop_is_insisted, err);
   if (result == 0) result = control_start(&service->dir, &service->control, err);
   if (result == 0) result = start_ledger(service, err);
   if (result == 0) result = start_quarantine(service, err);

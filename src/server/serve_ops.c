@@ -97,9 +97,11 @@ static bool takes_usage(const struct ops_rooms *rooms, struct buf *why) {
   committer_status(rooms->committer, &committer);
   ledger_gauges(rooms->ledger, &gauges);
   bool has_room = gauges.disk_free >= rooms->config->ledger_disk_reserve; /* unknown is the largest number */
+  bool is_full = gauges.is_checkpointer_blocked && gauges.status.delta_records[0] >= rooms->config->ingest_delta_max;
   if (!has_room) buf_text(why, "refusing usage: the disk has less than ledger.disk_reserve left");
+  else if (is_full) buf_text(why, "refusing usage: records wait for a checkpoint, which lacks disk space, memory or descriptors");
   else if (committer.shortage != ERR_NONE) buf_printf(why, "refusing usage: %s", err_meaning(-(int)committer.shortage));
-  return has_room && committer.shortage == ERR_NONE;
+  return has_room && !is_full && committer.shortage == ERR_NONE;
 }
 
 /* With the lock held. */

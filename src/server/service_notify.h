@@ -7,8 +7,8 @@
  * One thread makes all calls. A ping proves no more than its caller knows: call service_notify_progress only after
  * the work has made progress.
  */
-#ifndef CODECMETER_CLI_SERVICE_NOTIFY_H
-#define CODECMETER_CLI_SERVICE_NOTIFY_H
+#ifndef CODECMETER_SERVER_SERVICE_NOTIFY_H
+#define CODECMETER_SERVER_SERVICE_NOTIFY_H
 
 #include <stdint.h>
 

@@ -4,8 +4,8 @@
  * TiB. A duration is in seconds, or has a unit: ms, s, m, h, d. No blank comes before the unit. The code that uses a
  * text setting checks its meaning.
  */
-#ifndef CODECMETER_BASE_CONFIG_H
-#define CODECMETER_BASE_CONFIG_H
+#ifndef CODECMETER_SETTINGS_CONFIG_H
+#define CODECMETER_SETTINGS_CONFIG_H
 
 #include <stdbool.h>
 #include <stdint.h>

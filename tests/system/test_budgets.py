@@ -25,7 +25,7 @@ SCAN = f"/v1/usage?project=org-a&{YEAR}&group=source&source=nobody"
 LIST = "/v1/tasks?project=org-a&format=ndjson&source=nobody"
 
 
-def fill(client, tasks, sources=50, at_once=10000):
+def fill(client, tasks, at_once=10000, sources=50):
     for first in range(0, tasks, at_once):
         batch = [event(f"task-{n}", f"2020-{n % 12 + 1:02}-{n % 28 + 1:02}T{n % 24:02}:{n % 60:02}:{n // 7 % 60:02}Z", seconds=n % 7 + 1,
                        source=f"source-{n % sources}") for n in range(first, min(first + at_once, tasks))]

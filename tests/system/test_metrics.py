@@ -327,6 +327,14 @@ def test_readiness_while_the_server_stops(bare):
     bare._ended()
 
 
+def test_reports_that_find_no_room(bare):
+    """What is refused while it arrives is counted too."""
+    account = Account(bare, "http.bodies_max=1MiB")
+    assert account.client.report("[" + " " * (2 << 20) + "]").status == 503
+    refused = {labels: count for (name, labels), count in scrape(bare).items() if name == "codecmeter_reports_refused_total"}
+    assert refused.pop((("reason", "bodies_full"),)) == 1 and refused and not any(refused.values())
+
+
 def test_readiness_without_disk_space(bare):
     account = Account(bare, "ledger.disk_reserve=1TiB") if os.statvfs("/tmp").f_bavail * os.statvfs("/tmp").f_frsize < 1 << 40 else None
     if account is None:

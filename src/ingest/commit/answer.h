@@ -1,6 +1,6 @@
 /* The answer to reported events: it says what became of each. Source: design §4; for users, docs/events.md. */
-#ifndef CODECMETER_INGEST_ANSWER_H
-#define CODECMETER_INGEST_ANSWER_H
+#ifndef CODECMETER_INGEST_COMMIT_ANSWER_H
+#define CODECMETER_INGEST_COMMIT_ANSWER_H
 
 #include "base/bytes.h"
 #include "ingest/read/event.h"

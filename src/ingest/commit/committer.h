@@ -11,8 +11,8 @@
  *
  *   committer_new -> ledger_open -> committer_start … committer_stop -> ledger_close -> committer_free
  */
-#ifndef CODECMETER_INGEST_COMMITTER_H
-#define CODECMETER_INGEST_COMMITTER_H
+#ifndef CODECMETER_INGEST_COMMIT_COMMITTER_H
+#define CODECMETER_INGEST_COMMIT_COMMITTER_H
 
 #include <stdbool.h>
 #include <stddef.h>

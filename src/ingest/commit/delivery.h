@@ -7,8 +7,8 @@
  *
  * A thread that brings deliveries to their end by delivery_finish takes the committer's place in this.
  */
-#ifndef CODECMETER_INGEST_DELIVERY_H
-#define CODECMETER_INGEST_DELIVERY_H
+#ifndef CODECMETER_INGEST_COMMIT_DELIVERY_H
+#define CODECMETER_INGEST_COMMIT_DELIVERY_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
  *
  * One line a request and kind of loss, at most 2 KiB long whatever the request holds. Any thread; neither function waits or allocates.
  */
-#ifndef CODECMETER_INGEST_TRACE_H
-#define CODECMETER_INGEST_TRACE_H
+#ifndef CODECMETER_INGEST_COMMIT_TRACE_H
+#define CODECMETER_INGEST_COMMIT_TRACE_H
 
 #include "ingest/read/event.h"
 #include "ledger/ledger.h"

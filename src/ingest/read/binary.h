@@ -1,8 +1,8 @@
 /* CloudEvents' binary mode: builds, from headers and body, the tree that the event would have in structured mode.
  * Source: CloudEvents' HTTP binding 1.0, section 3.1.
  */
-#ifndef CODECMETER_INGEST_BINARY_H
-#define CODECMETER_INGEST_BINARY_H
+#ifndef CODECMETER_INGEST_READ_BINARY_H
+#define CODECMETER_INGEST_READ_BINARY_H
 
 #include "base/arena.h"
 #include "base/json.h"

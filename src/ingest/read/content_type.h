@@ -1,7 +1,7 @@
 /* From a request's head: how to read the body of POST /v1/events. Source: design §4; CloudEvents' HTTP binding 1.0.
  */
-#ifndef CODECMETER_INGEST_CONTENT_TYPE_H
-#define CODECMETER_INGEST_CONTENT_TYPE_H
+#ifndef CODECMETER_INGEST_READ_CONTENT_TYPE_H
+#define CODECMETER_INGEST_READ_CONTENT_TYPE_H
 
 #include <stdbool.h>
 

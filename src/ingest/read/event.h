@@ -9,8 +9,8 @@
  * Memory: at most the size of the body and less than a kilobyte for each event; during the reading, one event's tree
  * more.
  */
-#ifndef CODECMETER_INGEST_EVENT_H
-#define CODECMETER_INGEST_EVENT_H
+#ifndef CODECMETER_INGEST_READ_EVENT_H
+#define CODECMETER_INGEST_READ_EVENT_H
 
 #include <stdbool.h>
 #include <stdint.h>

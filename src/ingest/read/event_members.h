@@ -1,6 +1,6 @@
 /* What an event may have, as tables: for OpenAPI. The rows are in members.def. */
-#ifndef CODECMETER_INGEST_EVENT_MEMBERS_H
-#define CODECMETER_INGEST_EVENT_MEMBERS_H
+#ifndef CODECMETER_INGEST_READ_EVENT_MEMBERS_H
+#define CODECMETER_INGEST_READ_EVENT_MEMBERS_H
 
 #include "base/member.h"
 #include "meter/usage.h"

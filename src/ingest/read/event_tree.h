@@ -1,6 +1,6 @@
 /* Builds an event's tree member by member, from a source that is not an event in JSON. */
-#ifndef CODECMETER_INGEST_EVENT_TREE_H
-#define CODECMETER_INGEST_EVENT_TREE_H
+#ifndef CODECMETER_INGEST_READ_EVENT_TREE_H
+#define CODECMETER_INGEST_READ_EVENT_TREE_H
 
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 /* The fields of one event: from parsed JSON to a checked, canonical record of usage. Source: design §4; the table for
  * users is in docs/events.md.
  */
-#ifndef CODECMETER_INGEST_FIELDS_H
-#define CODECMETER_INGEST_FIELDS_H
+#ifndef CODECMETER_INGEST_READ_FIELDS_H
+#define CODECMETER_INGEST_READ_FIELDS_H
 
 #include <stdbool.h>
 

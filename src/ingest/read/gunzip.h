@@ -1,6 +1,6 @@
 /* Content-Encoding: gzip. Source: RFC 1952; design §4 (bounded after inflation). */
-#ifndef CODECMETER_INGEST_GUNZIP_H
-#define CODECMETER_INGEST_GUNZIP_H
+#ifndef CODECMETER_INGEST_READ_GUNZIP_H
+#define CODECMETER_INGEST_READ_GUNZIP_H
 
 #include "base/bytes.h"
 #include "base/err.h"

@@ -1,6 +1,6 @@
 /* A pool of idle JSON parsers, which are costly to make. */
-#ifndef CODECMETER_INGEST_PARSERS_H
-#define CODECMETER_INGEST_PARSERS_H
+#ifndef CODECMETER_INGEST_READ_PARSERS_H
+#define CODECMETER_INGEST_READ_PARSERS_H
 
 #include "base/json.h"
 

@@ -1,8 +1,8 @@
 /* The label of a backup: a file that marks a directory as a finished backup and gives the position that it reaches.
  * For files of src/ledger only.
  */
-#ifndef CODECMETER_LEDGER_BACKUP_H
-#define CODECMETER_LEDGER_BACKUP_H
+#ifndef CODECMETER_LEDGER_CARE_BACKUP_H
+#define CODECMETER_LEDGER_CARE_BACKUP_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* The derived files as of the last checkpoint, also beside a process that has the ledger open: the list of runs, held
  * open, and what a reader takes from the rows of the same position.
  */
-#ifndef CODECMETER_LEDGER_SNAPSHOT_H
-#define CODECMETER_LEDGER_SNAPSHOT_H
+#ifndef CODECMETER_LEDGER_CARE_DERIVED_H
+#define CODECMETER_LEDGER_CARE_DERIVED_H
 
 #include "ledger/index/run_list.h"
 #include "ledger/ledger.h"

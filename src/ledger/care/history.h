@@ -4,8 +4,8 @@
  * Uses only dir and map_size of options. Holds in memory 8 bytes for each record found, and about 50 for each
  * record since the last checkpoint. -ERR_NOT_FOUND if the project does not exist.
  */
-#ifndef CODECMETER_LEDGER_HISTORY_H
-#define CODECMETER_LEDGER_HISTORY_H
+#ifndef CODECMETER_LEDGER_CARE_HISTORY_H
+#define CODECMETER_LEDGER_CARE_HISTORY_H
 
 #include "ledger/ledger.h"
 

@@ -2,8 +2,8 @@
  * does not know what they hold. Each is written whole and renamed into its place, so a copy is of one version. Names
  * that begin with a dot are no part of it. For files of src/ledger only.
  */
-#ifndef CODECMETER_LEDGER_SIDE_FILES_H
-#define CODECMETER_LEDGER_SIDE_FILES_H
+#ifndef CODECMETER_LEDGER_CARE_SIDE_FILES_H
+#define CODECMETER_LEDGER_CARE_SIDE_FILES_H
 
 #include <stddef.h>
 

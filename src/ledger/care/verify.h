@@ -1,8 +1,8 @@
 /* The insides of verification, shared by verify.c, which reads the log and the runs, and verify_totals.c, which
  * compares the recount with the rows. No other file includes it.
  */
-#ifndef CODECMETER_LEDGER_VERIFY_H
-#define CODECMETER_LEDGER_VERIFY_H
+#ifndef CODECMETER_LEDGER_CARE_VERIFY_H
+#define CODECMETER_LEDGER_CARE_VERIFY_H
 
 #include <stdlib.h>
 

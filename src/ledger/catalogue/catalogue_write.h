@@ -3,8 +3,8 @@
  * Only the writer calls these functions (or recovery, before there are readers), except catalogue_copy_state. They
  * make changes under the catalogue's lock. They read without it, because nobody else makes changes.
  */
-#ifndef CODECMETER_LEDGER_CATALOGUE_WRITE_H
-#define CODECMETER_LEDGER_CATALOGUE_WRITE_H
+#ifndef CODECMETER_LEDGER_CATALOGUE_CATALOGUE_WRITE_H
+#define CODECMETER_LEDGER_CATALOGUE_CATALOGUE_WRITE_H
 
 #include "ledger/catalogue.h"
 #include "ledger/log/record.h"

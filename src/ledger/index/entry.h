@@ -1,6 +1,6 @@
 /* Entries, 24 bytes each: deltas collect them, runs keep them sorted. docs/format.md, section "Run". */
-#ifndef CODECMETER_LEDGER_ENTRY_H
-#define CODECMETER_LEDGER_ENTRY_H
+#ifndef CODECMETER_LEDGER_INDEX_ENTRY_H
+#define CODECMETER_LEDGER_INDEX_ENTRY_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* A set of identities in memory: hashes and the positions of their records. It may hold equal hashes many times. */
-#ifndef CODECMETER_LEDGER_IDENTITIES_H
-#define CODECMETER_LEDGER_IDENTITIES_H
+#ifndef CODECMETER_LEDGER_INDEX_IDENTITIES_H
+#define CODECMETER_LEDGER_INDEX_IDENTITIES_H
 
 #include <stdbool.h>
 

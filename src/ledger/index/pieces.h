@@ -2,8 +2,8 @@
  * entries while the writer adds more: the writer publishes a count (delta_show, under the view lock), and what is
  * below it does not change any more.
  */
-#ifndef CODECMETER_LEDGER_PIECES_H
-#define CODECMETER_LEDGER_PIECES_H
+#ifndef CODECMETER_LEDGER_INDEX_PIECES_H
+#define CODECMETER_LEDGER_INDEX_PIECES_H
 
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
  * A run is mapped into memory. Each read of a page or a filter block checks its checksum first. If the disk fails to
  * read a mapped page, the process dies (SIGBUS); the log survives that.
  */
-#ifndef CODECMETER_LEDGER_RUN_H
-#define CODECMETER_LEDGER_RUN_H
+#ifndef CODECMETER_LEDGER_INDEX_RUN_H
+#define CODECMETER_LEDGER_INDEX_RUN_H
 
 #include <stdbool.h>
 #include <stdint.h>

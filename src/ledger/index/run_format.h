@@ -1,6 +1,6 @@
 /* The layout of a run file, shared by run.c, which reads, and run_writer.c, which writes. docs/format.md, "Run". */
-#ifndef CODECMETER_LEDGER_RUN_FORMAT_H
-#define CODECMETER_LEDGER_RUN_FORMAT_H
+#ifndef CODECMETER_LEDGER_INDEX_RUN_FORMAT_H
+#define CODECMETER_LEDGER_INDEX_RUN_FORMAT_H
 
 #include <assert.h>
 #include <stdint.h>

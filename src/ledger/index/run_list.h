@@ -3,8 +3,8 @@
  * Runs are in the order of the positions that they cover, oldest first; the runs of one kind join without a gap. A
  * run is closed when no list and no caller holds it any more.
  */
-#ifndef CODECMETER_LEDGER_RUN_LIST_H
-#define CODECMETER_LEDGER_RUN_LIST_H
+#ifndef CODECMETER_LEDGER_INDEX_RUN_LIST_H
+#define CODECMETER_LEDGER_INDEX_RUN_LIST_H
 
 #include <stdatomic.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Reads several runs of one kind as one, in order. Merges and verification use it. */
-#ifndef CODECMETER_LEDGER_UNION_H
-#define CODECMETER_LEDGER_UNION_H
+#ifndef CODECMETER_LEDGER_INDEX_RUN_UNION_H
+#define CODECMETER_LEDGER_INDEX_RUN_UNION_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* Writes a run. Entries are added in order; pages and filter blocks are written as they fill, so a run of any size
  * needs the same memory. */
-#ifndef CODECMETER_LEDGER_RUN_WRITER_H
-#define CODECMETER_LEDGER_RUN_WRITER_H
+#ifndef CODECMETER_LEDGER_INDEX_RUN_WRITER_H
+#define CODECMETER_LEDGER_INDEX_RUN_WRITER_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * struct block_writer lays out staged records as blocks in one contiguous piece of memory, ready for one write;
  * block_read checks a block's bytes and gives access to its records.
  */
-#ifndef CODECMETER_LEDGER_BLOCK_H
-#define CODECMETER_LEDGER_BLOCK_H
+#ifndef CODECMETER_LEDGER_LOG_BLOCK_H
+#define CODECMETER_LEDGER_LOG_BLOCK_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* A bounded cache of checked blocks of the log; it keeps those used last. Every block comes from block_read, so the
  * cache never holds a byte that was not verified. Used by one thread.
  */
-#ifndef CODECMETER_LEDGER_BLOCK_CACHE_H
-#define CODECMETER_LEDGER_BLOCK_CACHE_H
+#ifndef CODECMETER_LEDGER_LOG_BLOCK_CACHE_H
+#define CODECMETER_LEDGER_LOG_BLOCK_CACHE_H
 
 #include <stdint.h>
 

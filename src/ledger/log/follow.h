@@ -1,8 +1,8 @@
 /* Reads the usage of the log in order, from a position on: for what counts the log by itself, beside the writer and
  * in its process.
  */
-#ifndef CODECMETER_LEDGER_FOLLOW_H
-#define CODECMETER_LEDGER_FOLLOW_H
+#ifndef CODECMETER_LEDGER_LOG_FOLLOW_H
+#define CODECMETER_LEDGER_LOG_FOLLOW_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Hashes of the ledger: XXH3, by xxHash. Equal hashes do not prove equal texts: confirm every hit. */
-#ifndef CODECMETER_LEDGER_HASH_H
-#define CODECMETER_LEDGER_HASH_H
+#ifndef CODECMETER_LEDGER_LOG_HASH_H
+#define CODECMETER_LEDGER_LOG_HASH_H
 
 #include <stdint.h>
 

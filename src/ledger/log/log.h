@@ -2,8 +2,8 @@
  *
  * The log is the only truth. Blocks for which log_append returned 0 are on disk. Readers get checked blocks only.
  */
-#ifndef CODECMETER_LEDGER_LOG_H
-#define CODECMETER_LEDGER_LOG_H
+#ifndef CODECMETER_LEDGER_LOG_LOG_H
+#define CODECMETER_LEDGER_LOG_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* The log's insides, shared by log.c, log_reader.c, log_walk.c and log_recover.c. No other file includes it. */
-#ifndef CODECMETER_LEDGER_LOG_STATE_H
-#define CODECMETER_LEDGER_LOG_STATE_H
+#ifndef CODECMETER_LEDGER_LOG_LOG_STATE_H
+#define CODECMETER_LEDGER_LOG_LOG_STATE_H
 
 #include <stdbool.h>
 #include <stdint.h>

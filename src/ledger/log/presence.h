@@ -1,6 +1,6 @@
 /* Checks that a directory's path still leads to that directory. */
-#ifndef CODECMETER_LEDGER_PRESENCE_H
-#define CODECMETER_LEDGER_PRESENCE_H
+#ifndef CODECMETER_LEDGER_LOG_PRESENCE_H
+#define CODECMETER_LEDGER_LOG_PRESENCE_H
 
 #include "base/err.h"
 

@@ -3,8 +3,8 @@
  * A usage record refers to the names of its block by index, so decoding needs the block's names. Other records hold
  * all their text, and the whole new state of the object that they name.
  */
-#ifndef CODECMETER_LEDGER_RECORD_H
-#define CODECMETER_LEDGER_RECORD_H
+#ifndef CODECMETER_LEDGER_LOG_RECORD_H
+#define CODECMETER_LEDGER_LOG_RECORD_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* Inside of record_*.c: reading fields one behind the other, and the readers and writers of each kind of record. */
-#ifndef CODECMETER_LEDGER_RECORD_FIELDS_H
-#define CODECMETER_LEDGER_RECORD_FIELDS_H
+#ifndef CODECMETER_LEDGER_LOG_RECORD_FIELDS_H
+#define CODECMETER_LEDGER_LOG_RECORD_FIELDS_H
 
 #include "ledger/log/record.h"
 

@@ -7,8 +7,8 @@
  * Threads: only the writer adds segments and changes the last one. Any thread may find and use segments at the same
  * time.
  */
-#ifndef CODECMETER_LEDGER_SEGMENTS_H
-#define CODECMETER_LEDGER_SEGMENTS_H
+#ifndef CODECMETER_LEDGER_LOG_SEGMENTS_H
+#define CODECMETER_LEDGER_LOG_SEGMENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* A thread that syncs a file while its owner does other work. One owner. */
-#ifndef CODECMETER_LEDGER_SYNCER_H
-#define CODECMETER_LEDGER_SYNCER_H
+#ifndef CODECMETER_LEDGER_LOG_SYNCER_H
+#define CODECMETER_LEDGER_LOG_SYNCER_H
 
 #include "base/err.h"
 #include "base/scope.h"

@@ -4,6 +4,7 @@
 #include "ledger/state.h"
 
 #include "base/lock.h"
+
 static int64_t age_ms(const struct ledger *ledger, int64_t since_ms) {
   int64_t age = clock_monotonic_ms(ledger->options.clock) - since_ms;
   return since_ms != 0 && age > 0 ? age : 0;

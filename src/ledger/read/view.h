@@ -1,8 +1,8 @@
 /* What readers of the running ledger see at one moment: every record below one position, each exactly once, in the
  * runs or in a delta. A view holds its runs and deltas, so checkpoints and merges do not disturb it. Any thread.
  */
-#ifndef CODECMETER_LEDGER_VIEW_H
-#define CODECMETER_LEDGER_VIEW_H
+#ifndef CODECMETER_LEDGER_READ_VIEW_H
+#define CODECMETER_LEDGER_READ_VIEW_H
 
 #include "ledger/delta.h"
 #include "ledger/index/run_list.h"

@@ -3,8 +3,8 @@
  *
  * A delta has cells, and so has a recount of the log. One writer.
  */
-#ifndef CODECMETER_LEDGER_CELLS_H
-#define CODECMETER_LEDGER_CELLS_H
+#ifndef CODECMETER_LEDGER_TOTALS_CELLS_H
+#define CODECMETER_LEDGER_TOTALS_CELLS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* Puts: rows of the catalogue that the next checkpoint writes, in the order in which they were made. They are one buf:
  * no row needs memory of its own.
  */
-#ifndef CODECMETER_LEDGER_PUTS_H
-#define CODECMETER_LEDGER_PUTS_H
+#ifndef CODECMETER_LEDGER_TOTALS_PUTS_H
+#define CODECMETER_LEDGER_TOTALS_PUTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,8 +7,8 @@
  * One transaction writes at a time. Any number of transactions read, each at one snapshot, and never wait. Keys and
  * values that are handed out are borrowed until their transaction writes or ends.
  */
-#ifndef CODECMETER_LEDGER_ROWS_H
-#define CODECMETER_LEDGER_ROWS_H
+#ifndef CODECMETER_LEDGER_TOTALS_ROWS_H
+#define CODECMETER_LEDGER_TOTALS_ROWS_H
 
 #include <stdbool.h>
 #include <stdint.h>

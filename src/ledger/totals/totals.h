@@ -4,8 +4,8 @@
  * Each transaction carries the log position that all of it covers. One writer at a time: the checkpointer or the
  * merger.
  */
-#ifndef CODECMETER_LEDGER_TOTALS_H
-#define CODECMETER_LEDGER_TOTALS_H
+#ifndef CODECMETER_LEDGER_TOTALS_TOTALS_H
+#define CODECMETER_LEDGER_TOTALS_TOTALS_H
 
 #include <stdbool.h>
 #include <stdint.h>
