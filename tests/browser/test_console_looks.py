@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from stage import LANGUAGES, SCRIPT, SHAPES, browser, tab, world  # noqa: F401
+from stage import SCRIPT, SHAPES, browser, tab, world  # noqa: F401
 
 
 # ---- the door ----
@@ -147,8 +147,8 @@ def test_every_state_is_accessible_and_fits(tab, world, language, width, dark):
         page.run("await page.unrouteAll({behavior: 'ignoreErrors'})")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("width", (320, 360, 500, 700, 1000, 1100, 1280))
+@pytest.mark.parametrize("width,language", ((320, "en-US"), (360, "en-US"), (360, "zh-CN"), (500, "zh-CN"), (700, "en-US"), (1000, "zh-CN"), (1100, "en-US"),
+                                            (1280, "zh-CN")))
 @pytest.mark.parametrize("address", ("usage?month=2020-03&by=codec", "usage?from=2020-03-05&to=2020-03-06&step=15m&by=codec", "tasks", "tasks?status=all",
                                      "tasks?" + urlencode({"task_id": "a/b " + SCRIPT})))
 def test_no_number_is_cut_and_each_sum_is_there(tab, world, address, width, language):

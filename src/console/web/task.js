@@ -108,7 +108,7 @@ export function Task({ path, params, projects, onDenied }) {
         history.back();
       }
     }}>${t("back")}</a></p>
-    ${!whole && html`<p class="failure" role="alert">${t("unreachable_id")}</p>`}
+    ${!whole && html`<p class="failure" role="alert"><${Said} text=${t("unreachable_id")} withCode /></p>`}
     <div aria-live="polite" class="state">${whole && state.waits ? t("waits") : ""}</div>
     ${state.problem && html`<${Failure} problem=${state.problem} onRetry=${state.problem.status !== 404 && state.retry} />`}
     ${state.answer && html`<${Story} answer=${state.answer} projects=${projects} />`}`;

@@ -149,7 +149,7 @@ const en = {
   unit_min: "min",
   unit_images: "images",
   unreachable_id:
-    "A browser cannot ask for this task, because a part of its name is “.” or “..”. Use codecmeter explain.",
+    "A browser cannot ask for this task, because a part of its name is “.” or “..”. Use `codecmeter explain`.",
 };
 
 const zh = {
@@ -179,7 +179,7 @@ const zh = {
   problem_server: "服务器返回错误（{0}）。",
   problem_unreachable: "服务器没有响应。请检查服务器和网络。",
   problem_cut: "响应中途断开，因此不显示任何内容。请重试。",
-  problem_too_long: "响应太长，无法在此显示。请选择更大的时间粒度或更短的范围，或下载 CSV。",
+  problem_too_long: "响应太长，无法在此显示。请选择更粗的时间粒度或更短的范围，或下载 CSV。",
   problem_too_long_xlsx: "内容太多，浏览器无法生成工作簿。请缩小范围，或下载 CSV。",
   problem_too_large: "有数字太大，浏览器无法精确显示。请下载 CSV 查看。",
   project: "项目",
@@ -233,7 +233,7 @@ const zh = {
   own_days: "各项目的时区不同。核对账单时请选择单个项目：账单的日期按项目自己的时区划分。",
   as_of: "数据截至日志位置 {0}：此后即使有新的上报，请求带 as_of={0} 仍会得到同样的结果。",
   no_usage: "没有用量：{0}。",
-  too_many_bars: "超过 {0} 根柱子：请选择更大的时间粒度。表格中有全部数字。",
+  too_many_bars: "超过 {0} 根柱子：请选择更粗的时间粒度。表格中有全部数字。",
   task: "任务",
   task_id: "任务 ID",
   find: "查找",
@@ -297,7 +297,7 @@ const zh = {
   unit_s: "秒",
   unit_min: "分钟",
   unit_images: "张图片",
-  unreachable_id: "浏览器无法查询此任务，因为其名称的一部分是“.”或“..”。请使用 codecmeter explain。",
+  unreachable_id: "浏览器无法查询此任务，因为其名称的一部分是“.”或“..”。请使用 `codecmeter explain`。",
 };
 
 const words = { en, "zh-CN": zh };
