@@ -16,6 +16,7 @@ const BAR_LEAST = 2.5,
   BARS_MAX = 1500,
   LABEL_GAP = 5,
   LABEL_LETTER = 6.2,
+  LETTER_MOST = 8,
   SPLIT_LEAST = 3; // px; parts of a bar that are lower have no line between them
 
 function useWidth() {
@@ -62,7 +63,7 @@ function Labels({ steps, x, every, bottom }) {
   const least = Math.max(1, Math.ceil((longest * LABEL_LETTER + LABEL_GAP) / x.step()));
   const apart = every.find((count) => count >= least) ?? Math.ceil(least / every.at(-1)) * every.at(-1);
   const right = x.range()[1] + RIGHT,
-    half = (longest * LABEL_LETTER) / 2;
+    half = (longest * LETTER_MOST) / 2;
   return steps
     .filter((_, index) => index % apart === 0)
     .map((step) => {

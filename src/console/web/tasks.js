@@ -200,7 +200,6 @@ export function Tasks({ params, projects, onDenied }) {
     }
     ${
       first &&
-      (pages.rows.length > 0 || pages.cursor) &&
       html`${pages.cursor && html`<p><button type="button" onClick=${pages.next}
         disabled=${pages.waits}>${t("more")}</button></p>`}
       <${Save} path=${["tasks"]} params=${question} name="codecmeter-tasks" onDenied=${onDenied}
