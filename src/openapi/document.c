@@ -22,10 +22,11 @@ static const struct {
     {"Reading",
      (const char *const[]){
          "Reads usage, with a bearer token of scope read. Each operation takes GET, and HEAD for the headers alone. "
-         "A parameter that is unknown, repeated, empty or out of range is refused, so that a spelling mistake never "
-         "becomes a wrong number.",
+         "A parameter that is unknown or out of range is refused, and so is one that is repeated or empty where its "
+         "help "
+         "does not allow that: a spelling mistake never becomes a wrong number.",
          "读取用量，使用 scope 为 read 的 bearer 令牌。每个操作都接受 GET，也接受只要响应头的 HEAD。"
-         "参数若未知、重复、为空或超出范围，请求会被拒绝，写错的参数名不会变成错误的数字。"}},
+         "未知或超出范围的参数会被拒绝，说明中未允许的重复或空值也会被拒绝：写错的参数名不会得出错误的数字。"}},
     {"UMedia", actions_help},
     {"Reporting",
      (const char *const[]){

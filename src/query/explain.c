@@ -167,7 +167,7 @@ static void explain_duration(const struct usage *usage, struct explain_amount *r
   if (seconds == minutes * 60)
     say(&ret->rule, "; that is %" PRIu64 " min", minutes);
   else
-    say(&ret->rule, "; each task's part of a minute counts as a whole one: %" PRIu64 " min", minutes);
+    say(&ret->rule, "; rounded up to whole minutes: %" PRIu64 " min", minutes);
 }
 
 void explain_amount(const struct usage *usage, struct explain_amount *ret) {
@@ -261,7 +261,7 @@ void explain_count(const struct usage *usage, bool is_voided, bool is_resolved, 
   *ret = (struct explain_count){0};
   if (usage->kind == USAGE_VOID) {
     begin(&ret->rule, "void");
-    say(&ret->rule, "the record is a void: it takes another record off, and counts nothing itself");
+    say(&ret->rule, "the record is a void: it cancels another record, and counts nothing itself");
   } else if (usage->kind == USAGE_UNRESOLVED) {
     say_unresolved(usage, is_resolved, ret);
   } else if (is_voided) {
@@ -288,36 +288,43 @@ static void say_token(struct explain_rule *rule, const struct usage *usage, stru
   if (token_label.len > 0) say(rule, " (the token's label: %.*s)", STR_ARG(token_label));
 }
 
-static void say_arrival(struct explain_rule *rule, const struct usage *usage) {
-  char arrived[RFC3339_SIZE];
-  rfc3339_format(usage->arrived_ms, arrived);
+static void arrival_text(const struct usage *usage, const struct zone *zone, char out[EXPLAIN_LOCAL_TIME_SIZE]) {
+  explain_local_time(usage->arrived_ms, zone_offset(zone, usage->arrived_ms / 1000), out);
+}
+
+static void say_arrival(struct explain_rule *rule, const struct usage *usage, const struct zone *zone) {
+  char arrived[EXPLAIN_LOCAL_TIME_SIZE];
+  arrival_text(usage, zone, arrived);
   say(rule, "; it arrived at %s", arrived);
 }
 
-void explain_report(const struct usage *usage, struct str token_label, struct explain_rule *ret) {
+void explain_report(const struct usage *usage, struct str token_label, const struct zone *zone,
+                    struct explain_rule *ret) {
   begin(ret, usage->token.len > 0 ? "token" : "unknown");
   say_token(ret, usage, token_label, "record");
-  say_arrival(ret, usage);
+  say_arrival(ret, usage, zone);
 }
 
-void explain_void(const struct usage *voiding, struct str token_label, struct explain_rule *ret) {
+void explain_void(const struct usage *voiding, struct str token_label, const struct zone *zone,
+                  struct explain_rule *ret) {
   begin(ret, voiding->token.len > 0 ? "voided" : "unknown");
-  say(ret, "a void took the task off: ");
+  say(ret, "a void cancels the task: ");
   say_token(ret, voiding, token_label, "void");
-  say_arrival(ret, voiding);
+  say_arrival(ret, voiding, zone);
 }
 
-void explain_waiting(const struct usage *waiting, const struct usage *resolution, struct explain_rule *ret) {
+void explain_waiting(const struct usage *waiting, const struct usage *resolution, const struct zone *zone,
+                     struct explain_rule *ret) {
   SCOPED(buf_fini) struct buf missing = {0};
-  char arrived[RFC3339_SIZE];
+  char arrived[EXPLAIN_LOCAL_TIME_SIZE];
   usage_field_names(usage_missing(waiting), waiting->kind, &missing);
-  rfc3339_format(waiting->arrived_ms, arrived);
+  arrival_text(waiting, zone, arrived);
   begin(ret, resolution != NULL ? "resolved" : "waits");
   say(ret, "the notice that arrived at %s does not state %.*s", arrived, STR_ARG(buf_view(&missing)));
   if (resolution == NULL) {
     say(ret, "; the output waits for a report that does");
     return;
   }
-  rfc3339_format(resolution->arrived_ms, arrived);
+  arrival_text(resolution, zone, arrived);
   say(ret, "; the report that arrived at %s completed the output", arrived);
 }

@@ -106,15 +106,18 @@ struct explain_count {
 /* is_resolved: of an unresolved record. */
 void explain_count(const struct usage *usage, bool is_voided, bool is_resolved, struct explain_count *ret);
 
-/* Who reported it: the token and when it arrived. token_label: empty if the token has none, or no longer exists.
- *   token    the record names its token
- *   unknown  it names none */
-void explain_report(const struct usage *usage, struct str token_label, struct explain_rule *ret);
-/* What took a task off: the void's token and when it arrived. The rule is "voided", or "unknown" without a token. */
-void explain_void(const struct usage *voiding, struct str token_label, struct explain_rule *ret);
+/* Who reported it: the token, and when it arrived, in the zone. token_label: empty if the token has none, or no
+ * longer exists. token    the record names its token unknown  it names none */
+void explain_report(const struct usage *usage, struct str token_label, const struct zone *zone,
+                    struct explain_rule *ret);
+/* What cancels a task: the void's token, and when the void arrived, in the zone. The rule is "voided", or "unknown"
+ * without a token. */
+void explain_void(const struct usage *voiding, struct str token_label, const struct zone *zone,
+                  struct explain_rule *ret);
 /* What an unresolved output lacked, and what became of it. resolution: the record that resolved it, or NULL.
  *   waits     nothing has completed it
  *   resolved  a later report did */
-void explain_waiting(const struct usage *waiting, const struct usage *resolution, struct explain_rule *ret);
+void explain_waiting(const struct usage *waiting, const struct usage *resolution, const struct zone *zone,
+                     struct explain_rule *ret);
 
 #endif

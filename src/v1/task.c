@@ -205,7 +205,7 @@ static void put_origin(struct json_write *json, const struct told *told, const s
 
 static void put_report(struct json_write *json, const struct told *told, const struct task_record *record) {
   struct explain_rule rule;
-  explain_report(&record->usage, label_of(told, record->usage.token), &rule);
+  explain_report(&record->usage, label_of(told, record->usage.token), told->zone, &rule);
   json_write_object(json, "reported");
   put_origin(json, told, record);
   end_with_rule(json, &rule);
@@ -218,7 +218,7 @@ static void put_void(struct json_write *json, const struct told *told) {
     json_write_null(json, "voided");
     return;
   }
-  explain_void(&voiding->usage, label_of(told, voiding->usage.token), &rule);
+  explain_void(&voiding->usage, label_of(told, voiding->usage.token), told->zone, &rule);
   json_write_object(json, "voided");
   put_text(json, "source", voiding->usage.source);
   put_text(json, "id", voiding->usage.id);
@@ -246,7 +246,7 @@ static void put_waiting(struct json_write *json, const struct told *told) {
     json_write_null(json, "unresolved");
     return;
   }
-  explain_waiting(&waiting->usage, record->exists ? &record->usage : NULL, &rule);
+  explain_waiting(&waiting->usage, record->exists ? &record->usage : NULL, told->zone, &rule);
   json_write_object(json, "unresolved");
   json_write_bool(json, "resolved", record->exists);
   put_missing(json, &waiting->usage);

@@ -152,7 +152,7 @@ def test_what_a_browser_cannot_have_it_says_who_has(tab, world, name):
     assert says in page.text(".failure")
     assert page.download("Download CSV") == ("codecmeter-2020-03-codec.csv", b"a\n")
     assert page.run("return await page.getByRole('button', {name: 'Download XLSX'}).count()") == 0
-    assert "codecmeter usage … --output usage.xlsx" in page.text("main")
+    assert "codecmeter usage --step 1d --group codec --kind transcode --month 2020-03 --output usage.xlsx" in page.text("main")
 
 
 # ---- tasks ----
@@ -187,4 +187,4 @@ def test_tasks_that_come_between_are_not_in_the_workbook(tab, hostile):
     page.run("await page.route('**/v1/tasks?*cursor=*', (route) => route.fulfill({body: '{\"rows\":[' + ' '.repeat(17 << 20) + ']}'}))")
     page.click("button:has-text('Download XLSX')")
     page.run("await page.waitForSelector('.failure')")
-    assert "too long" in page.text(".failure") and "codecmeter tasks … --output tasks.xlsx" in page.text("main")
+    assert "too long" in page.text(".failure") and "codecmeter tasks --from 2020-06-01 --to 2020-06-02 --output tasks.xlsx" in page.text("main")

@@ -103,7 +103,31 @@ INSIDE = {
 }
 
 
+CUT = """return await page.evaluate(() => {
+  const isCue = (box) => getComputedStyle(box).textOverflow === 'ellipsis' || box.matches('pre')
+    || (box.matches('.chart') && box.parentElement.querySelector('.note') !== null);
+  const found = [];
+  const walker = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (!/\\d/.test(node.data) || node.parentElement.closest('option, title, .cards thead')) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const own of range.getClientRects()) {
+      for (let box = node.parentElement; box; box = box.parentElement) {
+        const edges = box.getBoundingClientRect();
+        if (box.ownerSVGElement || getComputedStyle(box).overflowX === 'visible' || getComputedStyle(box).display === 'inline') continue;
+        if (isCue(box)) break;
+        if (own.left < edges.left - 1 || own.right > edges.right + 1) found.push(node.data.trim());
+      }
+      if (own.left < 0 || own.right > innerWidth) if (!node.parentElement.closest('.chart, pre, .named')) found.push(node.data.trim());
+    }
+  }
+  return [...new Set(found)];
+})"""
+
+
 def check(page, name, language):
+    assert page.run(CUT) == [], f"{name}: a number is cut, and reads as another"
     assert page.axe() == [], name
     assert page.run("return await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)") == 0, name
     chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in page.text("body"))
@@ -123,6 +147,32 @@ def test_every_state_is_accessible_and_fits(tab, world, language, width, dark):
         page.run("await page.unrouteAll({behavior: 'ignoreErrors'})")
 
 
+@pytest.mark.parametrize("width,language", ((320, "en-US"), (360, "en-US"), (360, "zh-CN"), (500, "zh-CN"), (700, "en-US"), (1000, "zh-CN"), (1100, "en-US"),
+                                            (1280, "zh-CN")))
+@pytest.mark.parametrize("address", ("usage?month=2020-03&by=codec", "usage?from=2020-03-05&to=2020-03-06&step=15m&by=codec", "tasks", "tasks?status=all",
+                                     "tasks?" + urlencode({"task_id": "a/b " + SCRIPT})))
+def test_no_number_is_cut_and_each_sum_is_there(tab, world, address, width, language):
+    """A number that the edge of a box cuts reads as another number."""
+    page = tab(language=language, width=width)
+    page.enter(world.all, "#/" + address)
+    assert page.run(CUT) == []
+    assert page.table() and all(any(letter.isdigit() for letter in cell) or cell == "–" for cell in page.foot()) and len(page.foot()) >= 2
+    for name in ("tfoot td", "tbody tr:first-child td.number"):
+        shown = page.run("""return await page.$$eval(args.name, (cells) => cells.map((cell) => {
+          const own = cell.getBoundingClientRect(), box = cell.closest('.scroll').getBoundingClientRect();
+          return own.width === 0 || (own.left >= box.left && own.right <= box.right); }))""", name=name)
+        assert shown and all(shown), name
+
+
+def test_a_table_that_gets_room_is_a_table_again(tab, world):
+    page = tab(width=360)
+    page.enter(world.one, "#/tasks")
+    for width, cards in ((360, 1), (1400, 0), (360, 1)):
+        page.run("await page.setViewportSize({width: args.width, height: 800})", width=width)
+        page.run("await page.waitForFunction((count) => document.querySelectorAll('.cards').length === count, args.cards)", cards=cards)
+        assert page.run(CUT) == []
+
+
 def test_the_language_is_changed_by_a_click(tab, world):
     page = tab()
     page.enter(world.one, "#/usage?month=2020-03")
@@ -132,14 +182,18 @@ def test_the_language_is_changed_by_a_click(tab, world):
     assert page.text("h1") == "Usage" and page.table()[0][1] == "Low"
 
 
-def test_each_word_is_there_in_both_languages(tab, world):
+def test_each_word_is_there_in_both_languages_and_means_one_thing(tab, world):
     page = tab()
     page.go("/console/")
-    words = page.run("""const link = await page.getAttribute('link[rel=stylesheet]', 'href');
-      const text = await page.evaluate(async (at) => (await fetch(at)).text(), link.replace('console.css', 'words.js'));
-      const made = new Function('navigator', text.replace(/export /g, '') + ';return words')({languages: ['en']});
-      return Object.fromEntries(Object.entries(made).map(([name, all]) => [name, Object.entries(all).map(([key, word]) => [key, (word.match(/\\{\\d\\}/g) ?? []).sort().join()])]))""")
-    assert sorted(words["en"]) == sorted(words["zh-CN"]) and len(words["en"]) > 100
+    first, later = [page.run("""const link = await page.getAttribute('link[rel=stylesheet]', 'href');
+      const text = await page.evaluate(async (at) => (await fetch(at)).text(), link.replace('console.css', args.file));
+      const made = new Function('navigator', 'location', text.replace(/export /g, '') + ';return {en, "zh-CN": zh}')({languages: ['en']}, {search: ''});
+      return Object.fromEntries(Object.entries(made).map(([name, all]) => [name, Object.entries(all).map(([key, word]) => [key, (word.match(/\\{\\d\\}/g) ?? []).sort().join()])]))""",
+                             file=file) for file in ("words.js", "explorer/words.js")]
+    for words in (first, later):
+        assert sorted(words["en"]) == sorted(words["zh-CN"]) and len(words["en"]) > 100
+    # The words of the API browser are added to the others when it is opened.
+    assert {key for key, _ in first["en"]} & {key for key, _ in later["en"]} == set()
 
 
 def test_the_home_page_leads_to_the_console(tab, world):
@@ -147,5 +201,10 @@ def test_the_home_page_leads_to_the_console(tab, world):
     page.go("/")
     page.look("home")
     assert page.axe() == []
+    page.click("a[hreflang]")
+    page.run("await page.waitForSelector('.door form')")
+    assert page.text("h1") == "登录"
+    page.go("/")
     page.click("a")
     page.run("await page.waitForSelector('.door form')")
+    assert page.text("h1") == "Sign in"

@@ -36,7 +36,7 @@ def steady(value):
     if isinstance(value, list):
         return [steady(item) for item in value]
     if not isinstance(value, dict):
-        return re.sub(r"token \w+|at 20\S+Z", "", value) if isinstance(value, str) else value
+        return re.sub(r"token \w+|arrived at 20\S+", "", value) if isinstance(value, str) else value
     return {name: name if name in VARYING else steady(item) for name, item in value.items()}
 
 

@@ -115,11 +115,11 @@ static void test_amount(void **state) {
       {USAGE_TRANSCODE, true, 1, 1, 1, "at_least", "1 ms count 1 s, because a task with any duration counts at least 1 s"},
       {USAGE_TRANSCODE, true, 499, 1, 1, "at_least", "at least 1 s"},
       {USAGE_TRANSCODE, true, 500, 1, 1, "rounded", "500 ms are rounded half up to 1 s"},
-      {USAGE_TRANSCODE, true, 1000, 1, 1, "exact", "1000 ms are 1 s; each task's part of a minute counts as a whole one: 1 min"},
+      {USAGE_TRANSCODE, true, 1000, 1, 1, "exact", "1000 ms are 1 s; rounded up to whole minutes: 1 min"},
       {USAGE_REMUX, true, 20033, 20, 1, "rounded", "20033 ms are rounded half up to 20 s"},
       {USAGE_AUDIO, true, 59500, 60, 1, "rounded", "59500 ms are rounded half up to 60 s; that is 1 min"},
       {USAGE_TRANSCODE, true, 60499, 60, 1, "rounded", "; that is 1 min"},
-      {USAGE_TRANSCODE, true, 60500, 61, 2, "rounded", "counts as a whole one: 2 min"},
+      {USAGE_TRANSCODE, true, 60500, 61, 2, "rounded", "rounded up to whole minutes: 2 min"},
       {USAGE_TRANSCODE, true, UINT64_C(31622400000), 31622400, 527040, "exact", "; that is 527040 min"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -159,6 +159,13 @@ static void test_finish(void **state) {
   }
 }
 
+static const struct zone *zone_named(const char *name) {
+  const struct zone *zone = NULL;
+  struct err err = {0};
+  if (zone_find(str_of(name), &zone, &err) != 0) fail_msg("%s", err.text);
+  return zone;
+}
+
 static void test_day(void **state) {
   (void)state;
   static const struct {
@@ -178,9 +185,7 @@ static void test_day(void **state) {
       {"America/St_Johns", 972790200000, "local_date", "2000-10-29", "2000-10-29T00:00:00.000-03:30"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    const struct zone *zone;
-    struct err err = {0};
-    if (zone_find(str_of(rows[i].zone), &zone, &err) != 0) fail_msg("%s", err.text);
+    const struct zone *zone = zone_named(rows[i].zone);
     struct explain_day day;
     explain_day(rows[i].ms, zone, true, &day);
     expect(&day.rule, rows[i].rule, rows[i].zone, rows[i].local_time);
@@ -202,7 +207,7 @@ static void test_count(void **state) {
     const char *rule, *says;
     uint64_t units;
   } rows[] = {
-      {USAGE_VOID, USAGE_FINISHED, false, false, "void", "takes another record off", 0},
+      {USAGE_VOID, USAGE_FINISHED, false, false, "void", "cancels another record", 0},
       {USAGE_UNRESOLVED, USAGE_FINISHED, false, false, "unresolved", "does not state codec, width, height", 0},
       {USAGE_UNRESOLVED, USAGE_FINISHED, false, true, "resolved", "a later record", 0},
       {USAGE_TRANSCODE, USAGE_FINISHED, true, false, "voided", "was voided", 0},
@@ -229,18 +234,18 @@ static void test_reports(void **state) {
     bool is_void;
   } rows[] = {
       {"", "", "unknown", "the record does not name a token", false},
-      {"abc", "", "token", "the token abc reported the record; it arrived at 1970-01-01T00:00:01.000Z", false},
+      {"abc", "", "token", "the token abc reported the record; it arrived at 1970-01-01T08:00:01.000+08:00", false},
       {"abc", "farm 7", "token", "the token abc reported the record (the token's label: farm 7); it arrived", false},
-      {"", "", "unknown", "a void took the task off: the void does not name a token", true},
-      {"abc", "", "voided", "a void took the task off: the token abc reported the void; it arrived at 1970", true},
+      {"", "", "unknown", "a void cancels the task: the void does not name a token", true},
+      {"abc", "", "voided", "a void cancels the task: the token abc reported the void; it arrived at 1970", true},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     const struct usage usage = {.kind = USAGE_TRANSCODE, .token = str_of(rows[i].token), .arrived_ms = 1000};
     struct explain_rule rule;
     if (rows[i].is_void)
-      explain_void(&usage, str_of(rows[i].label), &rule);
+      explain_void(&usage, str_of(rows[i].label), zone_named("Asia/Shanghai"), &rule);
     else
-      explain_report(&usage, str_of(rows[i].label), &rule);
+      explain_report(&usage, str_of(rows[i].label), zone_named("Asia/Shanghai"), &rule);
     expect(&rule, rows[i].rule, rows[i].says, rows[i].says);
   }
 }
@@ -250,10 +255,10 @@ static void test_waiting(void **state) {
   const struct usage waiting = {.kind = USAGE_UNRESOLVED, .outcome = USAGE_FINISHED, .width = 640, .height = 480, .arrived_ms = 1000};
   const struct usage later = {.kind = USAGE_TRANSCODE, .arrived_ms = 2000};
   struct explain_rule rule;
-  explain_waiting(&waiting, NULL, &rule);
-  expect(&rule, "waits", "at 1970-01-01T00:00:01.000Z does not state codec, duration_ms; the output waits", "waits");
-  explain_waiting(&waiting, &later, &rule);
-  expect(&rule, "resolved", "the report that arrived at 1970-01-01T00:00:02.000Z completed", "resolved");
+  explain_waiting(&waiting, NULL, zone_named("Asia/Shanghai"), &rule);
+  expect(&rule, "waits", "at 1970-01-01T08:00:01.000+08:00 does not state codec, duration_ms; the output waits", "waits");
+  explain_waiting(&waiting, &later, zone_named("Asia/Shanghai"), &rule);
+  expect(&rule, "resolved", "the report that arrived at 1970-01-01T08:00:02.000+08:00 completed", "resolved");
 }
 
 /* The longest texts that a record can hold. */
@@ -272,12 +277,12 @@ static void test_bounds(void **state) {
   struct explain_codec codec;
   struct explain_rule report;
   explain_codec(&usage, &codec);
-  explain_report(&usage, str_of(label), &report);
+  explain_report(&usage, str_of(label), zone_named("UTC"), &report);
   expect(&report, "token", label, "report");
-  explain_void(&usage, str_of(label), &report);
+  explain_void(&usage, str_of(label), zone_named("UTC"), &report);
   expect(&report, "voided", label, "void");
-  explain_waiting(&usage, &usage, &report);
-  expect(&report, "resolved", "9999-12-31T23:59:59.999Z", "waiting");
+  explain_waiting(&usage, &usage, zone_named("UTC"), &report);
+  expect(&report, "resolved", "9999-12-31T23:59:59.999+00:00", "waiting");
 }
 
 int main(void) {

@@ -5,17 +5,19 @@ import { scaleBand, scaleLinear, stack } from "./vendor/d3.js";
 import { Named, number } from "./parts.js";
 import { language, t } from "./words.js";
 
-const TOP = 12,
+const TOP = 26, // with the unit above the axis
   BOTTOM = 28,
   LEFT = 52,
   RIGHT = 8;
 const HEIGHT = 280,
   HEIGHT_WIDE = 440, // as high as the table beside it
   WIDE = 500;
-const BAR_LEAST = 4,
+const BAR_LEAST = 2.5,
   BARS_MAX = 1500,
-  LABEL_GAP = 12,
-  LABEL_LETTER = 7;
+  LABEL_GAP = 5,
+  LABEL_LETTER = 6.2,
+  LETTER_MOST = 8,
+  SPLIT_LEAST = 3; // px; parts of a bar that are lower have no line between them
 
 function useWidth() {
   const own = useRef(null);
@@ -43,12 +45,25 @@ function Axis({ y, width }) {
 }
 
 // every: which numbers of bars may lie from one label to the next, ascending; multiples of the last one too.
+// Lines between the parts of a bar: neighbours may have colors that look alike.
+function Splits({ layers, steps, x, y }) {
+  const heightOf = ([low, high]) => y(low) - y(high);
+  return steps.flatMap((step, at) => {
+    const parts = layers.map((layer) => layer[at]).filter(([low, high]) => high > low);
+    return parts
+      .slice(1)
+      .filter((part, index) => heightOf(part) >= SPLIT_LEAST && heightOf(parts[index]) >= SPLIT_LEAST)
+      .map(([low]) => html`<line key=${step.start + " " + low} class="split" x1=${x(step.start)}
+        x2=${x(step.start) + x.bandwidth()} y1=${y(low)} y2=${y(low)} />`);
+  });
+}
+
 function Labels({ steps, x, every, bottom }) {
   const longest = Math.max(...steps.map((step) => step.short.length));
   const least = Math.max(1, Math.ceil((longest * LABEL_LETTER + LABEL_GAP) / x.step()));
   const apart = every.find((count) => count >= least) ?? Math.ceil(least / every.at(-1)) * every.at(-1);
   const right = x.range()[1] + RIGHT,
-    half = (longest * LABEL_LETTER) / 2;
+    half = (longest * LETTER_MOST) / 2;
   return steps
     .filter((_, index) => index % apart === 0)
     .map((step) => {
@@ -91,10 +106,11 @@ export function Chart({ steps, series, measure, onPick, every = [1] }) {
       outer > 0 &&
       html`<svg width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} role="img"
         aria-label=${t("chart_is", measure)}>
-      <${Axis} y=${y} width=${width} />${layers.map(bar)}<${Labels} steps=${steps} x=${x} every=${every}
+      <text x="0" y="12">${measure}</text>
+      <${Axis} y=${y} width=${width} />${layers.map(bar)}<${Splits} layers=${layers} steps=${steps} x=${x} y=${y} /><${Labels} steps=${steps} x=${x} every=${every}
         bottom=${height - 8} />
     </svg>`
-    }</div>`;
+    }</div>${width > outer && outer > 0 && html`<p class="note">${t("chart_goes_on")}</p>`}`;
 }
 
 export function Legend({ series }) {

@@ -1,5 +1,5 @@
 // What several views use.
-import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 import { add, ask, Problem } from "./api.js";
 import { language, t } from "./words.js";
 
@@ -21,17 +21,44 @@ export function sumOf(rows, column) {
   return sum.problem ? "> " + number(Number.MAX_SAFE_INTEGER) : number(sum.value);
 }
 
-export function Failure({ problem }) {
-  const own = problem.kind ? t("problem_" + problem.kind) : t("problem_server", problem.status);
-  const detail = problem.message && problem.kind !== "too_long" && problem.kind !== "too_large";
-  return html`<div class="failure" role="alert"><p>${own}</p>${detail && html`<p
-    lang="en">${problem.message}</p>`}</div>`;
+// A text with its moments in the form of the page, each on one line. withCode: `code` is shown as code.
+export function Said({ text, withCode = false }) {
+  const units = text.replace(/(\d) (?=(?:ms|s|min|毫秒|秒|分钟)(?![\w-]))/g, "$1\u00a0");
+  const counts = units.replace(/\d{4,}(?=\u00a0)/g, (digits) => number(Number(digits)));
+  return counts.split(/(`[^`]+`|\d{4}-\d\d-\d\d(?:[T ][\d:.]+ ?(?:Z|[+-]\d\d:\d\d)?)?)/).map((piece, index) =>
+    index % 2 === 0
+      ? piece
+      : piece.startsWith("`")
+        ? withCode
+          ? html`<code>${piece.slice(1, -1)}</code>`
+          : piece
+        : html`<span class="whole">${piece[10] === "T" ? momentOf(piece) : piece}</span>`,
+  );
 }
 
-// Asks when `key` changes; an answer to another question is never shown. Returns {answer, problem, waits, last}.
-// last: the answer before, while the next one is on its way; only for what a form offers.
+// What the server wrote, as a sentence.
+export const sentenceOf = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?。]$/.test(text) ? "" : ".");
+
+// The server's own words, which are English.
+export const ServerSays = ({ text }) =>
+  html`<p>${t("server_says")} <span lang="en"><${Said} text=${sentenceOf(text)} withCode /></span></p>`;
+
+const WORDS_OF_STATUS = [404, 503];
+
+// onRetry: asks the same again; absent: there is no way to.
+export function Failure({ problem, onRetry }) {
+  const { kind, status, message } = problem;
+  const own = kind ?? (WORDS_OF_STATUS.includes(status) ? status : "server");
+  return html`<div class="failure" role="alert"><p>${t("problem_" + own, status)}</p>
+    ${!kind && message && html`<${ServerSays} text=${message} />`}
+    ${onRetry && html`<p><button type="button" onClick=${onRetry}>${t("try_again")}</button></p>`}</div>`;
+}
+
+// Asks when `key` changes; an answer to another question is never shown. Returns {answer, problem, waits, last, retry}.
+// last: the answer before, while the next one is on its way; only for what a form offers. retry(): asks again.
 export function useAnswer(key, question, onDenied) {
   const [state, setState] = useState({ waits: true });
+  const [tries, setTries] = useState(0);
   useEffect(() => {
     if (!question) return undefined;
     const stop = new AbortController();
@@ -45,13 +72,17 @@ export function useAnswer(key, question, onDenied) {
       },
     );
     return () => stop.abort();
-  }, [key]);
+  }, [key, tries]);
   const fits = state.key === key && !state.waits;
   return {
     waits: !fits,
     answer: fits && !state.problem ? state.answer : undefined,
     problem: fits ? state.problem : undefined,
     last: state.answer,
+    retry: () => {
+      setState((old) => ({ answer: old.answer, waits: true }));
+      setTries((count) => count + 1);
+    },
   };
 }
 
@@ -87,5 +118,27 @@ export const projectName = (projects, id) => projects.find((project) => project.
 export const Named = ({ name, id }) =>
   html`<span class="named" title=${name}>${name}</span>${id && id !== name && html` <small>${id}</small>`}`;
 
+export const inWords = ({ name, id }) => (id && id !== name ? name + " (" + id + ")" : name);
+
 // "2026-10-05T13:00:01.500+08:00" -> "2026-10-05 13:00:01.500 +08:00"
 export const momentOf = (text) => text.slice(0, 10) + " " + text.slice(11).replace(/([+-]\d\d:\d\d|Z)$/, " $1");
+
+// Whether a table is wider than its box, which then shows each row as a card, so that no number is cut: [ref of the
+// box, isNarrow]. content: a text that changes with what the table shows.
+export function useCards(content) {
+  const own = useRef(null);
+  const [needs, setNeeds] = useState(0); // px; 0: the table fits
+  useLayoutEffect(() => setNeeds(0), [content]);
+  useLayoutEffect(() => {
+    const look = () => {
+      const { scrollWidth, clientWidth, offsetWidth } = own.current;
+      setNeeds((old) =>
+        old > 0 ? (offsetWidth >= old ? 0 : old) : scrollWidth > clientWidth ? offsetWidth + scrollWidth - clientWidth : 0,
+      );
+    };
+    const observer = new ResizeObserver(look);
+    observer.observe(own.current);
+    return () => observer.disconnect();
+  }, [content, needs === 0]);
+  return [own, needs > 0];
+}

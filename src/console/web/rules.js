@@ -1,17 +1,19 @@
 // The sentence beside each number in the language of the page. English sentences are the server's; for Chinese there is
 // one for each rule of src/query/explain.c, made of the same values. An unknown rule keeps the server's sentence.
-import { language, t } from "./words.js";
+import { sentenceOf } from "./parts.js";
+import { language, listed, t } from "./words.js";
 
 const tier = (name) => t("tier_" + name);
 
 // Measures that a notice may lack, as `missing` names them.
 const measures = { codec: "编码", width: "宽度", height: "高度", duration_ms: "时长", image_count: "图片数", time: "完成时间" };
-const listed = (names) => (names ?? []).map((name) => measures[name] ?? name).join("、");
+export const measureNames = (names) =>
+  listed((names ?? []).map((name) => (language() === "zh-CN" && measures[name]) || name));
 
 const inMinutes = (p) =>
   p.minutes * 60 === p.seconds
     ? `，即 ${p.minutes} 分钟`
-    : `；每个任务不足一分钟的部分按一分钟计：${p.minutes} 分钟`;
+    : `，按分钟向上取整为 ${p.minutes} 分钟`;
 const byToken = (p) => `令牌 ${p.token}${p.token_label ? `（标签：${p.token_label}）` : ""} `;
 const NO_TOKEN = "中没有令牌：由服务器上的命令写入，或由较早的版本写入";
 
@@ -24,12 +26,12 @@ const zh = {
         : `任务已完成，计 ${p.seconds} 秒、${p.minutes} 分钟`,
     failed: () => "失败的任务不计量",
     voided: () => "该记录已被作废，不计量",
-    unresolved: (p, task) => `该输出尚未计量：通知中没有${listed(task.unresolved?.missing)}`,
+    unresolved: (p, task) => `该输出尚未计量：通知中没有${measureNames(task.unresolved?.missing)}`,
     resolved: () => "同一输出的后续记录代替它计量",
-    void: () => "这是一条作废记录：它撤销另一条记录，自身不计量",
+    void: () => "这是一条作废记录：它作废另一条记录，自身不计量",
   },
   codec: {
-    canonical: (p) => `上报的编码名 ${p.reported} 就是规范名`,
+    canonical: (p) => `上报的编码名 ${p.reported} 即规范名`,
     table: (p) => `上报的编码名是 ${p.reported}，编码名对照表将其归为 ${p.name}`,
     itself: (p) => `上报的编码名是 ${p.reported}，对照表中没有，因此按原名（小写）计`,
     none: () => "上报中没有编码名",
@@ -74,9 +76,9 @@ const zh = {
     unknown: (p) => `作废记录 ${p.source} / ${p.id} ${NO_TOKEN}；到达时间 ${p.arrived}`,
   },
   unresolved: {
-    waits: (p) => `${p.arrived} 到达的通知中没有${listed(p.missing)}；该输出正在等待补全的上报`,
+    waits: (p) => `${p.arrived} 到达的通知中没有${measureNames(p.missing)}；该输出正在等待补全的上报`,
     resolved: (p, task) =>
-      `${p.arrived} 到达的通知中没有${listed(p.missing)}；${task.reported?.arrived ?? ""} 到达的上报补全了该输出`,
+      `${p.arrived} 到达的通知中没有${measureNames(p.missing)}；${task.reported?.arrived ?? ""} 到达的上报补全了该输出`,
   },
 };
 
@@ -86,9 +88,9 @@ const saysMore = (part, p) => p.rule === "stored" || (part === "codec" && p.text
 // The sentences of a part of a task: [[language, text], …].
 export function sentences(part, task) {
   const p = task[part];
-  const server = ["en", p.text];
+  const server = ["en", sentenceOf(p.text)];
   const made = language() === "zh-CN" ? zh[part]?.[p.rule] : undefined;
   if (!made) return [server];
-  const own = ["zh-CN", made(p, task)];
+  const own = ["zh-CN", made(p, task) + "。"];
   return saysMore(part, p) ? [own, server] : [own];
 }

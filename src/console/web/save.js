@@ -37,8 +37,10 @@ async function workbookOf(rows, path, params) {
 // What a browser cannot put into a workbook.
 const BEYOND = ["too_long", "too_large", "too_long_xlsx"];
 
-const ByCommand = ({ name }) =>
-  html`<p class="note">${t("xlsx_by_command")} <code>codecmeter ${name} … --output ${name}.xlsx</code></p>`;
+const quoted = (value) => (/^[\w.:/+-]+$/.test(value) ? value : "'" + value.replaceAll("'", "'\\''") + "'");
+
+const ByCommand = ({ name, params }) =>
+  html`<p class="note">${t("xlsx_by_command")} <code>codecmeter ${name} ${params.map(([option, value]) => `--${option} ${quoted(value)} `)}--output ${name}.xlsx</code></p>`;
 
 // path, params: what the CSV is asked for. name: of the files, without ending. rows(): a promise of all rows, as of the position
 // that the page shows; absent: only the CSV.
@@ -63,5 +65,5 @@ export function Save({ path, params, name, rows, onDenied }) {
   return html`<div class="save">${button("csv", () => csv(path, params))}
     ${rows && button("xlsx", async () => workbookOf(await rows(), path, params))}</div>
     ${problem && html`<${Failure} problem=${problem} />`}
-    ${(!rows || BEYOND.includes(problem?.kind)) && html`<${ByCommand} name=${path[0]} />`}`;
+    ${(!rows || BEYOND.includes(problem?.kind)) && html`<${ByCommand} name=${path[0]} params=${params} />`}`;
 }

@@ -1,7 +1,7 @@
 // The door: asks for a read token and tries it.
 import { html, useState } from "./vendor/preact.js";
 import { isToken } from "./api.js";
-import { Failure, Title } from "./parts.js";
+import { Failure, ServerSays, Title } from "./parts.js";
 import { t } from "./words.js";
 
 // problem: why the last token did not work; null. tries(token): a promise that ends when the token was tried. onOpen: a view without a token is wanted.
@@ -24,7 +24,7 @@ export function SignIn({ problem, tries, waits, onOpen }) {
       !malformed &&
       denied &&
       html`<div class="failure" role="alert"><p>${t("denied_" + problem.status)}</p>
-      <p lang="en">${problem.message}</p></div>`
+      ${problem.message && html`<${ServerSays} text=${problem.message} />`}</div>`
     }
     ${!malformed && problem && !denied && html`<${Failure} problem=${problem} />`}
     <form onSubmit=${submit}>
@@ -36,7 +36,6 @@ export function SignIn({ problem, tries, waits, onOpen }) {
     <p id="token-help">${t("token_help")}</p>
     <p><code>codecmeter console</code></p>
     <p>${t("memory_only")}</p>
-    <p>${t("without_token")} <a href="#/api" onClick=${onOpen}>${t("view_api")}</a> ·
-      <a href="#/sign" onClick=${onOpen}>${t("view_sign")}</a></p>
+    <p>${t("without_token")} <a href="#/api" onClick=${onOpen}>${t("view_api")}</a> · <a href="#/sign" onClick=${onOpen}>${t("view_sign")}</a></p>
   </main>`;
 }

@@ -1,6 +1,6 @@
 // The request of a form as a program, to be copied.
 import { html, useRef, useState } from "../vendor/preact.js";
-import { t } from "../words.js";
+import { listed, t } from "../words.js";
 import { LANGUAGES, PRIVATE_KEY, PUBLIC_KEY, TOKEN } from "./snippets.js";
 
 // navigator.clipboard exists on https and on loopback only; a selection can be copied everywhere.
@@ -40,7 +40,7 @@ export function CopyAs({ request, problem }) {
     ${problem && html`<p class="note">${problem}</p>`}
     ${
       request &&
-      html`<p class="note">${secrets.length > 0 && t("secrets_from", secrets.join(", "))}
+      html`<p class="note">${secrets.length > 0 && t("secrets_from", listed(secrets))}
         ${language === "curl" ? "" : " " + t("save_snippet", file)}</p>
       <${Copyable} id="snippet" label=${language} text=${made(request)} />`
     }</section>`;

@@ -76,9 +76,9 @@ function Form({ operation, draft, onDraft, waits, onSend, onCancel, onClear, may
       (param) => html`<${Param} key=${param.name} param=${param} value=${draft.values[param.name]}
       onChange=${(value) => change(param.name, value)} />`,
     )}
-    <div class="param"><div class="about-param"><span class="label">${t("others")}</span>
+    <div class="param"><div class="about-param"><span class="label">${t("other_params")}</span>
       <p id="help-others">${t(operation.isAction ? "others_signed" : "others_sent")}</p></div>
-      <div class="control"><${Pairs} label=${t("others")} pairs=${draft.others} about="help-others"
+      <div class="control"><${Pairs} label=${t("other_params")} pairs=${draft.others} about="help-others"
         onChange=${(others) => onDraft({ ...draft, others })} /></div></div>
     <div class="controls">
       ${

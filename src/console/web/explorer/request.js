@@ -1,6 +1,7 @@
 // A request from the values of a form; and what came of it.
 import { ANSWER_MAX, root, send } from "../api.js";
 import { byBytes, canonical, digest } from "./signing.js";
+import { listed } from "../words.js";
 
 const FORM = "application/x-www-form-urlencoded";
 
@@ -27,7 +28,7 @@ const pathOf = ({ path, params }, values) =>
 // Why the form cannot be sent, as a key of words.js and its values; null.
 export function fault(operation, values, others) {
   const missing = operation.params.filter(({ isRequired, name }) => isRequired && values[name].length === 0);
-  if (missing.length > 0) return ["missing", missing.map(({ name }) => name).join(", ")];
+  if (missing.length > 0) return ["missing", listed(missing.map(({ name }) => name))];
   const dots = operation.params.find(({ isPath, name }) => isPath && (values[name] === "." || values[name] === ".."));
   if (dots) return ["dots", dots.name];
   const families = operation.params.filter(({ control }) => control.kind === "family").flatMap(({ name }) => values[name]);
