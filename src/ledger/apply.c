@@ -1,9 +1,9 @@
 #include "ledger/apply.h"
 
-#include "base/lock.h"
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "ledger/lookup.h"
 
 #define AHEAD 12u /* effects whose place in the delta is prefetched */

@@ -2,8 +2,9 @@
  * the ledger nor its log, so that every part of the program decides alike: staging (a report), applying (a record of
  * the log), `verify` (its recount), and the tests.
  *
- * Only a record that counts can be found as an earlier one: a record for which decide() did not say VERDICT_STORED
- * changes nothing, now or later. So of several records of one identity, or voids of one target, the first counts.
+ * Only a record that took effect can be found as an earlier one: a record for which decide() did not say VERDICT_STORED
+ * changes nothing, now or later. So of several records of one identity, or voids of one target, the first takes effect. An
+ * unresolved record takes effect too, and adds nothing to totals: identities of unresolved records are apart.
  */
 #ifndef CODECMETER_LEDGER_DECIDE_H
 #define CODECMETER_LEDGER_DECIDE_H

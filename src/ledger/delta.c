@@ -117,6 +117,7 @@ const struct cells *delta_cells(const struct delta *delta) { return &delta->cell
 
 const struct entry *delta_sorted_entries(const struct delta *delta, enum entry_kind kind, struct entry *room) {
   uint32_t count = (uint32_t)delta->identities.count;
+  CHECK(count == delta->records); /* what was added is shown: its sync did not fail */
   CHECK(delta->tasks.count == count && delta->times.count == count);
   if (kind == ENTRY_IDENTITY) {
     if (count > 0) memcpy(room, delta->identities.items, count * sizeof *room);

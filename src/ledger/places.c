@@ -4,10 +4,10 @@
  */
 #include "ledger/places.h"
 
-#include "base/lock.h"
 #include <sys/statvfs.h>
 
 #include "base/file.h"
+#include "base/lock.h"
 #include "ledger/log/presence.h"
 
 #define REMEDY_LOG                                                                                                  \

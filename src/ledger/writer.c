@@ -301,7 +301,7 @@ int ledger_commit(struct ledger *ledger, struct err *err) {
     struct str blocks = block_writer_finish(ledger->staging);
     result = ledger->is_changing ? append_changes(ledger, blocks, err) : append_group(ledger, blocks, err);
     if (result == 0) apply_show(ledger, log_end(ledger->log), ledger->block_time_ms);
-    if (result == 0) metrics_observe(METRIC_COMMIT_RECORDS, 0, ledger->effects_count);
+    if (result == 0 && !ledger->is_changing) metrics_observe(METRIC_COMMIT_RECORDS, 0, ledger->effects_count);
   }
   end_group(ledger);
   return result;

@@ -13,10 +13,8 @@
 
 #include "base/check.h"
 #include "ledger/care/derived.h"
-#include "ledger/care/derived.h"
 #include "ledger/decide.h"
 #include "ledger/index/identities.h"
-#include "ledger/log/log.h"
 #include "ledger/log/log.h"
 
 struct positions {

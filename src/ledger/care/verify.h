@@ -9,11 +9,9 @@
 #include "base/check.h"
 #include "ledger/care/derived.h"
 #include "ledger/catalogue/catalogue_write.h"
-#include "ledger/catalogue/catalogue_write.h"
 #include "ledger/index/identities.h"
 #include "ledger/ledger.h"
 #include "ledger/log/log.h"
-#include "ledger/totals/cells.h"
 #include "ledger/totals/cells.h"
 
 /* A number of entries and the sum of their hashes, modulo 2^64. */

@@ -57,6 +57,7 @@ bool identities_has_room(const struct identities *set, uint32_t more) {
 bool identities_reserve(struct identities *set, uint32_t more) {
   uint64_t count = (uint64_t)set->count + more;
   uint32_t size = set->size > 0 ? set->size : SLOTS_FIRST;
+  if (identities_has_room(set, more)) return true; /* nothing moves, as delta_moves has told the caller */
   if (count > COUNT_MAX) return false;
   while (size < count * 2)
     size *= 2;

@@ -17,7 +17,6 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "ledger/log/log_state.h"
-#include "ledger/log/log_state.h"
 #include "metrics/metrics.h"
 
 /* ---- opening ---- */
