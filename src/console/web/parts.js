@@ -136,6 +136,7 @@ export function useCards(content) {
         old > 0 ? (offsetWidth >= old ? 0 : old) : scrollWidth > clientWidth ? offsetWidth + scrollWidth - clientWidth : 0,
       );
     };
+    look(); // the observer looks after the page was drawn once, which would show cut numbers
     const observer = new ResizeObserver(look);
     observer.observe(own.current);
     return () => observer.disconnect();
