@@ -1,8 +1,8 @@
 /* The counters of the server: the table of families (metrics.def), and the process's one set of cells.
  *
- * The cells belong to the process, as its processor time does: whoever does something counts it, in one line, and no
- * object is handed through the rooms for that. Counters and histograms grow from 0. Gauges are read from the rooms'
- * doors when somebody asks (server/serve_ops.c), and are unknown before that.
+ * The cells belong to the process, as its processor time does. A room counts what it does in one line; no object is
+ * handed through the rooms for that. Counters and histograms grow from 0. `server/serve_ops.c` reads gauges from the rooms
+ * when a scrape asks; before that they are unknown.
  *
  * The room is below `ledger/`, so that every room may count; it knows names of things, and none of their headers.
  */
